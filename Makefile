@@ -1,0 +1,59 @@
+# Everything a newcomer needs: `make drill` to see it work, `make test` to prove it. Both set up what they lack.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+BIN := $(VENV)/bin
+SCENARIO ?= rpc-outage
+APT_PROGRAMS := prometheus tmux kubectl
+SYSTEM := tests/system-packages.sh
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml
+	@test -x $(PY) || python3 -m venv $(VENV) || (bash $(SYSTEM) venv && python3 -m venv $(VENV))
+	$(PY) -m pip install --quiet --require-hashes -r requirements/runtime.txt
+	$(PY) -m pip install --quiet --require-hashes -r requirements/build.txt
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	$(PY) -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/.dev ## the virtual environment with everything in it
+
+drill: $(VENV)/.runtime ## run the cockpit on the embedded world (SCENARIO=rpc-outage)
+	$(BIN)/m0-cockpit drill $(SCENARIO)
+
+check: $(VENV)/.dev ## format, lint, strict types, import rules, the runbooks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/m0-cockpit runbooks check
+
+system: ## the programs that the tests drive, from Debian when absent
+	@bash $(SYSTEM) $(APT_PROGRAMS)
+
+test: $(VENV)/.dev system ## all tests
+	$(BIN)/pytest
+
+test-live: $(VENV)/.dev ## Kubernetes conformance against COCKPIT_TEST_KUBECONFIG
+	$(BIN)/pytest -m live
+
+bench: $(VENV)/.dev system ## the budgets of the design, as ratios measured in one run
+	$(PY) -m bench
+
+pins: $(VENV)/.dev ## make the pinned requirements anew
+	$(PY) -m pip install --quiet pip-tools
+	$(BIN)/pip-compile $(PIN) -o requirements/runtime.txt pyproject.toml
+	$(BIN)/pip-compile $(PIN) --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+	$(BIN)/pip-compile $(PIN) --all-build-deps --only-build-deps -o requirements/build.txt pyproject.toml
+PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-options --strip-extras --no-header
+
+clean: ## remove the environment and caches
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .import_linter_cache
+
+.PHONY: help setup drill check system test test-live bench pins clean
