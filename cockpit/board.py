@@ -1,0 +1,47 @@
+"""The board: the newest reading of every topic. Written by the sources' thread, read by anyone at any time."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from cockpit.model.reading import Reading
+
+
+class Board:
+    """One reading a topic. Readings are immutable and replaced whole, so readers need no lock; `version` tells of change.
+
+    Topics: `kubernetes/<plural>/<namespace>` → Mapping of `cockpit.model.cluster` values · `prometheus/<query>` →
+    `QueryResult` · `prometheus/alerts` → tuple[Alert, ...] · later `solana/...`, `postgres/...`, `probes/...`.
+    """
+
+    def __init__(self) -> None:
+        self._readings: dict[str, Reading[Any]] = {}
+        self._lock = threading.Lock()
+        self.version = 0
+
+    def put(self, reading: Reading[Any]) -> None:
+        """Replace the topic's reading. One that failed keeps the last good data, its time and its age."""
+        with self._lock:
+            before = self._readings.get(reading.topic)
+            if reading.fault is not None and reading.data is None and before is not None:
+                reading = Reading(
+                    reading.topic, before.data, before.observed_at, reading.took_s, reading.fault, reading.max_age_s,
+                    reading.server_time or before.server_time,
+                )  # fmt: skip
+            self._readings[reading.topic] = reading
+            self.version += 1
+
+    def drop(self, topic: str) -> None:
+        """Forget a topic that is no longer asked for (a query removed from the runbooks)."""
+        with self._lock:
+            if self._readings.pop(topic, None) is not None:
+                self.version += 1
+
+    def get(self, topic: str) -> Reading[Any] | None:
+        return self._readings.get(topic)
+
+    def under(self, prefix: str) -> dict[str, Reading[Any]]:
+        """The readings whose topic starts with `prefix`, by topic."""
+        with self._lock:
+            return {topic: reading for topic, reading in self._readings.items() if topic.startswith(prefix)}

@@ -1,0 +1,42 @@
+"""Time comes in as a parameter, so that tests and drills own it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def wall(self) -> float:
+        """Unix seconds."""
+
+    def mono(self) -> float:
+        """Monotonic seconds: for ages, windows and expiry."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemClock:
+    def wall(self) -> float:
+        return time.time()
+
+    def mono(self) -> float:
+        return time.monotonic()
+
+
+@dataclass(slots=True)
+class ManualClock:
+    """A clock that a test moves by hand."""
+
+    now: float = 1_790_000_000.0
+    since: float = 1000.0
+
+    def wall(self) -> float:
+        return self.now
+
+    def mono(self) -> float:
+        return self.since
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        self.since += seconds

@@ -1,0 +1,208 @@
+"""Settings: a TOML file, then the environment, then flags; the later wins. Nothing here touches the network."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cockpit.text import safe
+
+ENV_PREFIX = "M0_COCKPIT_"
+
+
+class ConfigProblem(Exception):
+    """A setting that cannot be used: one line that names where it stands, and what to do."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    pass
+
+
+class PrometheusSettings(_Section, frozen=True, kw_only=True):
+    """`[prometheus]`. Secrets may be kept in files of their own (`password-file`, `bearer-file`)."""
+
+    url: str | None = None
+    interval: float = 2.0  # seconds between two rounds of all queries
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    username: str | None = None
+    password: str | None = None
+    password_file: str | None = None
+    bearer: str | None = None
+    bearer_file: str | None = None
+    ca_file: str | None = None
+    insecure: bool = False
+
+
+class RpcEndpoint(_Section, frozen=True, kw_only=True):
+    """`[[rpc-endpoints]]`: a candidate for 1.mitigation.A. The URL may carry a key: shown by name and host only."""
+
+    name: str
+    url: str
+
+
+class FileSettings(_Section, frozen=True, kw_only=True):
+    """The configuration file's keys, as documented in docs/configuration.md."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+    namespaces: tuple[str, ...] = ()
+    production: bool | None = None  # None: told by the name of the namespace or context
+    read_only: bool = False
+    runbooks: str | None = None
+    state_dir: str | None = None
+    incident: str | None = None
+    prometheus: PrometheusSettings = PrometheusSettings()
+    rpc_endpoints: tuple[RpcEndpoint, ...] = ()
+    links: dict[str, str] = msgspec.field(default_factory=dict)  # "trace" → "https://…/{trace}"
+    keys: dict[str, str] = msgspec.field(default_factory=dict)  # binding id → keys
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the cockpit runs with. `namespace` is the one that mitigations act in; all of `namespaces` are watched."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+    namespaces: tuple[str, ...] = ()
+    production: bool | None = None
+    read_only: bool = False
+    runbooks: Path | None = None
+    state_dir: Path = field(default_factory=lambda: default_state_dir())
+    prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
+    rpc_endpoints: tuple[RpcEndpoint, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    origin: str = "defaults"
+
+
+def default_state_dir() -> Path:
+    """The XDG state directory (~/.local/state/m0-cockpit)."""
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("m0-cockpit"))
+
+
+def default_config_path() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("m0-cockpit")) / "config.toml"
+
+
+def read_file(path: Path) -> FileSettings:
+    """Raises ConfigProblem with file, line or key."""
+    try:
+        raw = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise ConfigProblem(f"no configuration file at {path}", "check --config") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigProblem(f"cannot read {path}: {safe(error)}", "check its permissions and encoding") from None
+    try:
+        return msgspec.convert(_dashed(tomllib.loads(raw)), FileSettings, strict=True)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigProblem(f"{path}: {safe(error)}", "mend the TOML there") from None
+    except msgspec.ValidationError as error:
+        raise ConfigProblem(f"{path}: {safe(error)}", "docs/configuration.md lists every key") from None
+
+
+def _dashed(table: Any) -> Any:
+    """Accept `rpc_endpoints` for `rpc-endpoints`: both are habits, one meaning."""
+    if not isinstance(table, dict):
+        return table
+    known = {"headers", "links", "keys"}
+    out: dict[str, Any] = {}
+    for key, value in table.items():
+        name = key.replace("_", "-")
+        if isinstance(value, list):
+            out[name] = [_dashed(entry) for entry in value]
+        else:
+            out[name] = value if key in known else _dashed(value)
+    return out
+
+
+def load_settings(
+    *,
+    config: str | None = None,
+    kubeconfig: str | None = None,
+    context: str | None = None,
+    namespaces: tuple[str, ...] = (),
+    prometheus: str | None = None,
+    runbooks: str | None = None,
+    read_only: bool | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Settings:
+    """File, environment, flags, in that order. Raises ConfigProblem."""
+    env = os.environ if env is None else env
+    path = config or env.get(ENV_PREFIX + "CONFIG")
+    if path is not None:
+        origin, file = path, read_file(Path(path).expanduser())
+    elif default_config_path().exists():
+        origin, file = str(default_config_path()), read_file(default_config_path())
+    else:
+        origin, file = "defaults", FileSettings()
+
+    watched = namespaces or _listed(env.get(ENV_PREFIX + "NAMESPACE")) or _of_file(file)
+    url = prometheus or env.get(ENV_PREFIX + "PROMETHEUS") or file.prometheus.url
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise ConfigProblem(f"the Prometheus address is not an http(s) URL: {safe(url, 80)}", "give it as http://host:9090")
+    books = runbooks or env.get(ENV_PREFIX + "RUNBOOKS") or file.runbooks
+    state = env.get(ENV_PREFIX + "STATE_DIR") or file.state_dir
+    return Settings(
+        kubeconfig=kubeconfig or file.kubeconfig,
+        context=context or env.get(ENV_PREFIX + "CONTEXT") or file.context,
+        namespace=watched[0] if watched else None,
+        namespaces=watched,
+        production=file.production,
+        read_only=_flag(read_only, env.get(ENV_PREFIX + "READ_ONLY"), file.read_only),
+        runbooks=Path(books).expanduser() if books else None,
+        state_dir=Path(state).expanduser() if state else default_state_dir(),
+        prometheus=msgspec.structs.replace(file.prometheus, url=url),
+        rpc_endpoints=file.rpc_endpoints,
+        links=file.links,
+        keys=file.keys,
+        origin=origin,
+    )
+
+
+def _of_file(file: FileSettings) -> tuple[str, ...]:
+    own = (file.namespace,) if file.namespace else ()
+    return (*own, *(n for n in file.namespaces if n not in own))
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _flag(flag: bool | None, text: str | None, otherwise: bool) -> bool:
+    """Read-only may be asked for anywhere and is lifted nowhere below: the safest word wins."""
+    return bool(flag) or (text or "").lower() in ("1", "true", "yes", "on") or otherwise
+
+
+def secret_of(value: str | None, file: str | None, name: str) -> str | None:
+    """A secret given in place or in a file. Raises ConfigProblem."""
+    if value is not None or file is None:
+        return value
+    try:
+        return Path(file).expanduser().read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigProblem(f"cannot read {name} from {file}: {safe(error)}", "check the file") from None
+
+
+def is_production(settings: Settings, context: str, namespace: str) -> bool:
+    """Unmistakable on screen. When in doubt it is production: only names that say otherwise are not."""
+    if settings.production is not None:
+        return settings.production
+    words = f"{context} {namespace}".lower()
+    return not any(word in words for word in ("staging", "-dev", "dev-", "m0-dev", "test", "sandbox", "drill", "kind-", "minikube"))

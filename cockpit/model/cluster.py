@@ -1,0 +1,178 @@
+"""What the cockpit knows of Kubernetes objects: few fields, every text already cleaned and redacted.
+
+Times are unix seconds (None when absent). Names follow the Kubernetes API reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+ContainerPhase = Literal["running", "waiting", "terminated", "unknown"]
+
+
+class Condition(msgspec.Struct, frozen=True, gc=False):
+    type: str
+    status: str  # "True" | "False" | "Unknown"
+    reason: str = ""
+    message: str = ""
+    changed_at: float | None = None
+
+
+class EnvVar(msgspec.Struct, frozen=True, gc=False):
+    """One variable of a container. `value` is None when it comes from a reference, named in `source` ("secret x/key")."""
+
+    name: str
+    value: str | None = None
+    source: str = ""
+
+
+class Container(msgspec.Struct, frozen=True):
+    """A container's spec and status in one. `phase` is "unknown" when the status does not list it yet."""
+
+    name: str
+    image: str = ""
+    image_id: str = ""
+    init: bool = False
+    ready: bool = False
+    restarts: int = 0
+    phase: ContainerPhase = "unknown"
+    reason: str = ""
+    message: str = ""
+    exit_code: int | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    last_reason: str = ""  # of lastState.terminated
+    last_message: str = ""
+    last_exit_code: int | None = None
+    last_finished_at: float | None = None
+
+
+class Pod(msgspec.Struct, frozen=True):
+    uid: str
+    namespace: str
+    name: str
+    resource_version: str
+    created_at: float | None
+    deleted_at: float | None  # metadata.deletionTimestamp: terminating when set
+    labels: Mapping[str, str]
+    owner_kind: str  # of the controller: "ReplicaSet", "StatefulSet", "Job", ...
+    owner_name: str
+    service: str  # the deployment or statefulset it belongs to, else the pod's own name
+    phase: str
+    reason: str  # what kubectl's STATUS column says: "Running", "CrashLoopBackOff", "Terminating", ...
+    message: str
+    ready: int
+    total: int
+    restarts: int
+    node: str
+    containers: tuple[Container, ...]
+    conditions: tuple[Condition, ...]
+
+    @property
+    def terminating(self) -> bool:
+        return self.deleted_at is not None
+
+    @property
+    def healthy(self) -> bool:
+        """Every container ready and nothing terminating; completed pods count as healthy."""
+        return self.deleted_at is None and (self.phase == "Succeeded" or (self.total > 0 and self.ready == self.total))
+
+
+class ContainerTemplate(msgspec.Struct, frozen=True):
+    name: str
+    image: str
+    env: tuple[EnvVar, ...] = ()
+
+
+class Workload(msgspec.Struct, frozen=True):
+    """A Deployment or a StatefulSet."""
+
+    kind: Literal["Deployment", "StatefulSet"]
+    uid: str
+    namespace: str
+    name: str
+    resource_version: str
+    generation: int
+    observed_generation: int
+    created_at: float | None
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    selector: Mapping[str, str]
+    desired: int
+    replicas: int
+    ready: int
+    updated: int
+    available: int
+    unavailable: int
+    paused: bool
+    strategy: str  # "RollingUpdate" | "Recreate" | "OnDelete"
+    max_surge: str
+    max_unavailable: str
+    containers: tuple[ContainerTemplate, ...]
+    conditions: tuple[Condition, ...]
+
+    def env(self, name: str) -> EnvVar | None:
+        """The variable in the service's own container (the one that bears the workload's name), else in any."""
+        own = [c for c in self.containers if c.name == self.name] or list(self.containers)
+        return next((v for c in own for v in c.env if v.name == name), None)
+
+
+class ReplicaSet(msgspec.Struct, frozen=True):
+    uid: str
+    namespace: str
+    name: str
+    owner_name: str
+    revision: int
+    created_at: float | None
+    desired: int
+    ready: int
+    images: tuple[str, ...]
+    conditions: tuple[Condition, ...] = ()
+
+
+class KubeEvent(msgspec.Struct, frozen=True):
+    uid: str
+    namespace: str
+    type: str  # "Normal" | "Warning"
+    reason: str
+    message: str
+    object_kind: str
+    object_name: str
+    count: int
+    last_seen: float | None
+
+
+class Autoscaler(msgspec.Struct, frozen=True):
+    namespace: str
+    name: str
+    target_kind: str
+    target_name: str
+    min_replicas: int
+    max_replicas: int
+    desired: int
+
+
+class ConfigMap(msgspec.Struct, frozen=True):
+    namespace: str
+    name: str
+    resource_version: str
+    data: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Everything read from Kubernetes, merged over the watched namespaces. Keys: uid for pods, (namespace, name) else."""
+
+    pods: Mapping[str, Pod] = field(default_factory=dict)
+    workloads: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
+    replicasets: Mapping[tuple[str, str], ReplicaSet] = field(default_factory=dict)
+    events: Mapping[str, KubeEvent] = field(default_factory=dict)
+    autoscalers: Mapping[tuple[str, str], Autoscaler] = field(default_factory=dict)
+    configmaps: Mapping[tuple[str, str], ConfigMap] = field(default_factory=dict)
+
+    def pods_of(self, namespace: str, service: str) -> list[Pod]:
+        return [p for p in self.pods.values() if p.service == service and p.namespace == namespace]

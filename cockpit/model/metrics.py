@@ -1,0 +1,46 @@
+"""What Prometheus answered: samples with their labels, and the history behind a sparkline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One element of an instant vector. `value` may be NaN or infinite: the reader decides, never passes it for OK."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Points (unix seconds, value) oldest first, for one set of labels."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """The answer to one query of runbooks.toml. An empty vector has no samples; that is not zero."""
+
+    samples: tuple[Sample, ...] = ()
+    warnings: tuple[str, ...] = ()  # Prometheus' own, partial results among them
+    history: tuple[History, ...] = ()
+    evaluated_at: float | None = None  # unix seconds on the server's clock
+
+    def by(self, label: str) -> dict[str, float]:
+        """Value by label; samples without the label are left out."""
+        return {s.labels[label]: s.value for s in self.samples if label in s.labels}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A firing or pending alert of Prometheus' own rules."""
+
+    name: str
+    state: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    summary: str = ""

@@ -1,0 +1,255 @@
+"""A mitigation's values, from plan to proof. Immutable: what was shown is what is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The one object a plan changes. `uid` pins it: a re-created namesake is another object."""
+
+    context: str
+    namespace: str
+    kind: str  # "Deployment", "StatefulSet", "ConfigMap", ...
+    name: str
+    uid: str
+    container: str | None = None
+
+    @property
+    def words(self) -> str:
+        own = f" / container {self.container}" if self.container else ""
+        return f"{self.context} / {self.namespace} / {self.kind.lower()} {self.name}{own}"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field, before → after, as shown (redacted where secret). None means absent."""
+
+    field: str  # "replicas", "SOLANA_RPC_URL", "image", ...
+    before: str | None
+    after: str | None
+    note: str = ""  # what is known of the new value, e.g. "rpc-b: 0 behind, 91 ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Exactly what is sent. `body` is the JSON text; it may hold secrets and never reaches a screen or the journal raw."""
+
+    method: str
+    path: str
+    params: Mapping[str, str]
+    content_type: str
+    body: str
+
+
+class Verdict(StrEnum):
+    """A guard's answer. BLOCK cannot be overridden; CONFIRM wants a typed override; UNKNOWN is shown and wants one too."""
+
+    PASS = "pass"
+    NOTE = "note"  # worth knowing, stops nothing
+    CONFIRM = "confirm"
+    UNKNOWN = "unknown"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardResult:
+    guard: str  # "permission", "fresh", "singleton", ...
+    verdict: Verdict
+    reason: str
+
+
+class DryRunState(StrEnum):
+    OK = "ok"
+    REFUSED = "refused"  # the server does not do dry runs for this (a webhook without support): said in the dialog
+    FAILED = "failed"  # the server would reject the request: nothing may be sent
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """The server's own answer to the same request with dryRun=All. `changed` are JSON paths that would differ."""
+
+    state: DryRunState
+    reason: str = ""
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inverse:
+    """How to undo, captured before sending: a step of the same kind with its parameters, against the fields as they will
+    then be (`expects`); refused when others changed those fields since."""
+
+    kind: str
+    arguments: Mapping[str, Any]
+    words: str
+    kubectl: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    id: str  # short, unique in the journal
+    runbook: str  # runbook id, "" for an ad-hoc change or an undo
+    runbook_number: int | None
+    step: str  # step id
+    item: str | None
+    title: str
+    kind: str
+    target: Target
+    resource_version: str
+    generation: int
+    relevant: Mapping[str, Any]  # the fields it was computed from, by JSON path: compared before sending and on 409
+    changes: tuple[Change, ...]  # empty: nothing would change, nothing is sent
+    request: Request
+    kubectl: str
+    inverse: Inverse | None
+    blast: tuple[str, ...]  # lines: replicas, pods, share of the service, surge
+    dangerous: bool
+    danger_reasons: tuple[str, ...]
+    relaxes: bool
+    dry_run: DryRun
+    guards: tuple[GuardResult, ...]
+    parameters: Mapping[str, str]
+    created_wall: float
+    created_mono: float
+    undoes: int | None = None  # journal number of the step that this plan takes back
+    digest: str = ""  # sha256 over target, resource_version, relevant, request, changes
+
+    @property
+    def blocked(self) -> tuple[GuardResult, ...]:
+        return tuple(g for g in self.guards if g.verdict is Verdict.BLOCK)
+
+    @property
+    def overrides(self) -> tuple[GuardResult, ...]:
+        """The guards that the operator must override by typing."""
+        return tuple(g for g in self.guards if g.verdict in (Verdict.CONFIRM, Verdict.UNKNOWN))
+
+    @property
+    def typed(self) -> str | None:
+        """What must be typed to go on: the target's name when dangerous or overriding a guard; None: `y` is enough."""
+        return self.target.name if self.dangerous or self.overrides else None
+
+    @property
+    def nothing_to_do(self) -> bool:
+        return not self.changes
+
+
+PLAN_EXPIRES_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What the operator said yes to. The executor sends nothing whose digest is another."""
+
+    plan_id: str
+    digest: str
+    typed: str | None
+    operator: str
+    mono: float
+
+
+class Phase(StrEnum):
+    PLANNED = "planned"
+    SENDING = "sending"
+    SENT = "sent"
+    ROLLING_OUT = "rolling out"
+    VERIFYING = "verifying"
+    DONE = "done"  # see `proof`
+    FAILED = "failed"  # the server rejected it, or the rollout failed
+    STALE = "stale"  # the target changed since: plan again
+    UNCERTAIN = "uncertain"  # sent, no answer, and the object does not tell
+
+
+class Proof(StrEnum):
+    PASS = "pass"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """One validation line while it is watched."""
+
+    text: str
+    signal: str
+    proof: Proof
+    value: float | None
+    unit: str
+    baseline: float | None
+    held_s: float
+    hold_s: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """kubectl's own conditions in its own order, plus terminating pods. `blocking` explains the pods in the way."""
+
+    done: bool
+    failed: bool
+    words: str
+    updated: int
+    desired: int
+    terminating: int
+    blocking: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A mitigation under way, newest state. `journal` is its number in the journal (`journal undo N`)."""
+
+    plan: Plan
+    phase: Phase
+    journal: int | None
+    words: str
+    started_mono: float
+    answered_s: float | None = None  # from confirmation to the server's answer
+    rollout: Rollout | None = None
+    gauges: tuple[Gauge, ...] = ()
+    proof: Proof = Proof.PENDING
+    ended_mono: float | None = None
+
+    @property
+    def running(self) -> bool:
+        return self.phase in (Phase.SENDING, Phase.SENT, Phase.ROLLING_OUT, Phase.VERIFYING)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLine:
+    """One mitigation (or note) of the journal as the panel shows it."""
+
+    number: int
+    wall: float
+    operator: str
+    title: str
+    target: str
+    outcome: str  # "sent", "rejected: …", "unfinished: applied", ...
+    changes: tuple[Change, ...] = ()
+    undoable: bool = False
+    debt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """A relaxed guardrail or reduced concurrency that is not put back yet."""
+
+    number: int  # journal number that made it
+    words: str
+    since_wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An intent without an outcome, compared with the cluster at start: applied, not applied, or changed since."""
+
+    number: int
+    title: str
+    target: str
+    judgement: str
+    explanation: str
+    changes: tuple[Change, ...] = field(default=())

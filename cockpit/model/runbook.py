@@ -1,0 +1,249 @@
+"""What runbooks.toml says, once loaded and checked. Section and key names are those of the file.
+
+Everywhere a list of alternatives is closed it is a Literal; times are seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Severity = Literal["SEV0", "SEV1", "SEV2", "SEV3"]
+Direction = Literal["above", "below"]  # which side of the thresholds is bad
+StepKind = Literal[
+    "scale", "set-env", "set-image", "restart", "undo-rollout", "set-config", "run-job", "command", "sql", "view", "check",
+    "verify-signatures", "evidence", "manual", "sequence",
+]  # fmt: skip
+ParamType = Literal["int", "string", "choice", "url", "image"]
+
+
+class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """Unknown keys are errors: a misspelt threshold must not pass for an absent one."""
+
+
+class Query(_Entry, frozen=True, kw_only=True):
+    """`[queries.NAME]`: PromQL that a panel shows (a table by label, a sparkline). Signals carry their own query."""
+
+    promql: str
+    unit: str = ""
+    history: float | None = None  # seconds of range to keep for sparklines; None: instant only
+    max_age: float = 30.0
+
+
+class SignalDef(_Entry, frozen=True, kw_only=True):
+    """`[signals.NAME]`: where a value comes from and when it is bad. Exactly one of `promql` and `value`.
+
+    `value` names a value of another source: `kubernetes.ready.SERVICE`, `kubernetes.unready.SERVICE` (desired − ready),
+    `kubernetes.restarts.SERVICE` (restarts within the last 10 min), `kubernetes.pods.SERVICE` (terminating included), ...
+    With `baseline` the thresholds are multiples of the median over that window. With `change` likewise for ratios that
+    should not move. `absent = 0` says that an empty vector really means that number (counters born at the first event).
+    Several samples: the worst decides, and its labels are named.
+    """
+
+    title: str
+    promql: str | None = None
+    value: str | None = None
+    unit: str = ""
+    direction: Direction = "above"
+    warn: float | None = None
+    crit: float | None = None
+    hold: float = msgspec.field(default=0.0, name="for")  # seconds a worse level must hold before it counts
+    max_age: float = 30.0
+    baseline: float | None = None  # seconds
+    history: float = 900.0  # seconds of sparkline
+    absent: float | None = None
+    dangerous: bool = False  # holds → re-enabling publishing or relaxing a guardrail is dangerous (invalid signatures)
+
+
+class Stage(_Entry, frozen=True, kw_only=True):
+    """`[[stages]]`, in pipeline order."""
+
+    name: str
+    headline: str  # the signal whose number is shown
+    signals: tuple[str, ...] = ()  # all that decide the state; the headline counts too
+
+
+class Service(_Entry, frozen=True, kw_only=True):
+    """`[services.NAME]`: a deployment (or statefulset) of the pipeline."""
+
+    item: str | None = None
+    role: str = ""
+    singleton: bool = False  # never above one replica, never a surge (m0-submitter)
+    publishes: bool = False  # at 0 replicas the network publishes nothing
+    scalable: bool = True
+
+
+class Toggle(_Entry, frozen=True, kw_only=True):
+    """`[toggles.NAME]`; a `*` at the end of NAME stands for any suffix."""
+
+    item: str | None = None
+    deployments: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    secret: bool = False
+    url: bool = False  # shown as scheme and host only
+    safest: str | None = None
+    usual: str | None = None
+    configmap: str | None = None  # where it may live instead, e.g. m0-engine-config
+    note: str = ""
+
+
+class Param(_Entry, frozen=True, kw_only=True):
+    """A typed parameter of a step. `choices` are fixed; `choices-from` names a live list (`rpc-endpoints`, `toggle:NAME`,
+    `label:QUERY:LABEL` = the values of LABEL in that query's samples)."""
+
+    name: str
+    type: ParamType = "string"
+    title: str = ""
+    default: str | int | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+    pattern: str | None = None
+    choices: tuple[str, ...] = ()
+    choices_from: str | None = None
+    secret: bool = False
+
+
+class Step(_Entry, frozen=True, kw_only=True):
+    """A mitigation, immediate action or runbook step. Which keys a kind needs: `cockpit/mitigation/steps/`."""
+
+    id: str
+    item: str | None = None
+    title: str
+    kind: StepKind
+    when: str = ""  # the cause it is for, in words
+    cause: str | None = None  # item id of the cause it answers
+    service: str | None = None  # the target deployment
+    container: str | None = None
+    replicas: int | str | None = None  # a number or "{param}"
+    env: dict[str, str] = msgspec.field(default_factory=dict)  # values may hold "{param}"
+    image: str | None = None
+    argv: tuple[str, ...] = ()  # for kind "command": never a shell; words may hold "{param}"
+    view: str | None = None  # for kind "view"
+    args: dict[str, str] = msgspec.field(default_factory=dict)
+    signals: tuple[str, ...] = ()  # for kind "check"; for others: what justifies the step (freshness guard)
+    params: tuple[Param, ...] = ()
+    dangerous: bool = False
+    relaxes: bool = False  # stays listed as debt until put back
+    question: str = ""  # for kind "manual"
+    steps: tuple[str, ...] = ()  # for kind "sequence": step ids of the same runbook
+    note: str = ""
+
+
+class Symptom(_Entry, frozen=True, kw_only=True):
+    """Holds when `signal` is at least `at`. `equals` = "ok" makes a symptom of a signal that must be well (4.symptom.1)."""
+
+    item: str
+    text: str
+    signal: str
+    at: Literal["ok", "warn", "crit"] = "warn"
+    weight: float = 1.0
+
+
+class Triage(_Entry, frozen=True, kw_only=True):
+    """A question: the signals that answer it at once, and the view that opens in place."""
+
+    item: str
+    text: str
+    signals: tuple[str, ...] = ()
+    view: str | None = None
+    args: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Cause(_Entry, frozen=True, kw_only=True):
+    """Marked likeliest when its signals are at least warn."""
+
+    item: str | None = None
+    text: str
+    signals: tuple[str, ...] = ()
+
+
+class Validation(_Entry, frozen=True, kw_only=True):
+    """Must hold for `hold` seconds in a row, within `within` seconds of the step's end.
+
+    `expect`: "ok" = the signal's level is ok; "rises" = its value is above the baseline taken before the step; "falls";
+    "near-baseline" = within `tolerance` (a ratio) of the value of normal days (the signal's own baseline), or ok without one.
+    """
+
+    item: str | None = None
+    text: str
+    signal: str
+    expect: Literal["ok", "rises", "falls", "near-baseline"] = "ok"
+    hold: float = 30.0
+    within: float = 300.0
+    tolerance: float = 0.25
+
+
+class ChecklistLine(_Entry, frozen=True, kw_only=True):
+    item: str
+    text: str
+    signal: str | None = None
+
+
+class Runbook(_Entry, frozen=True, kw_only=True):
+    id: str
+    number: int
+    title: str
+    severity: Severity = "SEV2"
+    severity_item: str | None = None
+    summary: str = ""
+    symptoms: tuple[Symptom, ...] = ()
+    triage: tuple[Triage, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    mitigations: tuple[Step, ...] = ()
+    validation: tuple[Validation, ...] = ()
+    checklist: tuple[ChecklistLine, ...] = ()
+
+
+class Runbooks(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole file. `origin` is where it came from, for the operator ("packaged", or a path)."""
+
+    queries: dict[str, Query]
+    signals: dict[str, SignalDef]
+    stages: tuple[Stage, ...]
+    services: dict[str, Service]
+    toggles: dict[str, Toggle]
+    runbooks: tuple[Runbook, ...]
+    origin: str = "packaged"
+    problems: tuple[str, ...] = ()  # why an operator's file was not used, one line each: file:line: key: expectation
+
+    def runbook(self, name: str) -> Runbook:
+        """By number or id. Raises KeyError."""
+        for book in self.runbooks:
+            if name in (book.id, str(book.number)):
+                return book
+        raise KeyError(name)
+
+    def step(self, runbook: str, name: str) -> tuple[Runbook, Step]:
+        """By runbook and step id or item id. Raises KeyError."""
+        book = self.runbook(runbook)
+        for step in book.mitigations:
+            if name in (step.id, step.item):
+                return book, step
+        raise KeyError(name)
+
+    def as_json(self) -> Any:
+        return msgspec.to_builtins(self)
+
+
+class SymptomStatus(msgspec.Struct, frozen=True):
+    symptom: Symptom
+    held: bool | None  # None: unknown
+    because: str = ""
+
+
+class Match(msgspec.Struct, frozen=True):
+    """A runbook against the signals now. `score` orders: weight that holds over weight in all, unknown counting for none."""
+
+    runbook: Runbook
+    symptoms: tuple[SymptomStatus, ...]
+    held: int
+    unknown: int
+    total: int
+    score: float
+
+    @property
+    def words(self) -> str:
+        """ "3 of 3 symptoms", "1 of 2 symptoms, 1 unknown"."""
+        tail = f", {self.unknown} unknown" if self.unknown else ""
+        return f"{self.held} of {self.total} symptoms{tail}"

@@ -1,0 +1,60 @@
+"""Signals: a number with a verdict. Unknown is a verdict of its own and never passes for OK (rule 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    CRIT = "crit"
+    UNKNOWN = "unknown"
+
+    @property
+    def rank(self) -> int:
+        """How much it wants a look: CRIT 3, WARN 2, UNKNOWN 1, OK 0."""
+        return _RANK[self]
+
+
+_RANK = {Level.OK: 0, Level.UNKNOWN: 1, Level.WARN: 2, Level.CRIT: 3}
+
+
+def worst(levels: list[Level]) -> Level:
+    """The level that wants a look most; UNKNOWN for an empty list."""
+    return max(levels, key=lambda level: level.rank, default=Level.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class SignalStatus:
+    """One signal now. `since` is monotonic seconds of the last change of `level`; `pending` is a worse level that holds
+    but not yet for the signal's `for`. `spark` is oldest first, None where the source gave nothing or NaN."""
+
+    name: str
+    title: str
+    level: Level
+    value: float | None
+    unit: str
+    reason: str = ""  # why unknown, or which threshold was passed: always words
+    age_s: float | None = None
+    since: float | None = None
+    pending: Level | None = None
+    spark: tuple[float | None, ...] = ()
+    worst_labels: Mapping[str, str] | None = None  # of the sample that decided, e.g. {"connector": "sports"}
+    baseline: float | None = None
+    warn: float | None = None  # the thresholds in force, baseline applied
+    crit: float | None = None
+    direction: str = "above"
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    """One stage of the pipeline strip. `stops_here` marks the first stage in pipeline order that is not OK."""
+
+    name: str
+    level: Level
+    headline: SignalStatus | None
+    signals: tuple[SignalStatus, ...] = ()
+    stops_here: bool = False

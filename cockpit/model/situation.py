@@ -1,0 +1,79 @@
+"""The situation: everything the panels draw, in one immutable value. Made in the sources' thread, drawn in the screen's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cockpit.model.cluster import Cluster
+from cockpit.model.metrics import Alert, QueryResult
+from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
+from cockpit.model.reading import Reading, SourceState
+from cockpit.model.runbook import Match, Runbooks, Toggle
+from cockpit.model.signal import SignalStatus, StageStatus
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLight:
+    """One light of the top strip: the worst topic of a source, with the age of its oldest data."""
+
+    name: str  # "k8s", "prom", ...
+    state: SourceState
+    age_s: float | None
+    reason: str = ""
+    remedy: str = ""
+    parts: tuple[tuple[str, SourceState, str], ...] = ()  # topics that are not live: (topic, state, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class ToggleStatus:
+    name: str
+    toggle: Toggle
+    deployment: str
+    value: str | None  # as shown: redacted; None: not set, or unknown (see `reason`)
+    level: str  # "usual", "safest", "differs", "unset", "unknown"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """One deployment or statefulset as the Pods panel groups it, worst first."""
+
+    name: str
+    namespace: str
+    kind: str
+    ready: int
+    desired: int
+    restarts: int
+    age_s: float | None
+    why: str  # "" when healthy
+    level: str  # a Level value
+    pods: tuple[str, ...] = ()  # pod uids, problem first
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    wall: float
+    mono: float
+    context: str
+    namespaces: tuple[str, ...]
+    production: bool
+    read_only: bool
+    cluster: Cluster
+    cluster_now: float  # unix seconds on the cluster's clock: ages of objects are measured against it
+    services: tuple[ServiceStatus, ...]
+    kinds: Mapping[str, Reading[Any]]  # "pods/m0-prod" → reading without regard to data, for per-kind faults
+    queries: Mapping[str, Reading[QueryResult]]
+    alerts: tuple[Alert, ...]
+    sources: tuple[SourceLight, ...]
+    signals: Mapping[str, SignalStatus]
+    stages: tuple[StageStatus, ...]
+    matches: tuple[Match, ...]
+    toggles: tuple[ToggleStatus, ...]
+    runbooks: Runbooks
+    progress: tuple[Progress, ...] = ()
+    journal: tuple[JournalLine, ...] = ()
+    debts: tuple[Debt, ...] = ()
+    unfinished: tuple[Unfinished, ...] = ()
+    notices: tuple[str, ...] = field(default=())  # said once at the top: a broken runbooks.toml, a locked journal, ...

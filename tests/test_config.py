@@ -1,0 +1,88 @@
+"""File, environment, flags: the later wins, errors are one line that names the place, the safest word wins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cockpit.config import ConfigProblem, Settings, is_production, load_settings, secret_of
+
+
+def write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "config.toml"
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+def test_flags_win_over_environment_over_file(tmp_path: Path) -> None:
+    config = write(tmp_path, 'context = "file"\nnamespace = "m0-dev"\n[prometheus]\nurl = "http://file:9090"\n')
+    env = {"M0_COCKPIT_CONTEXT": "env", "M0_COCKPIT_PROMETHEUS": "http://env:9090"}
+    settings = load_settings(config=config, context="flag", env=env)
+    assert (settings.context, settings.namespace, settings.prometheus.url) == ("flag", "m0-dev", "http://env:9090")
+
+
+def test_steps_act_in_the_first_namespace_and_all_are_watched() -> None:
+    settings = load_settings(config=None, env={"M0_COCKPIT_NAMESPACE": "m0-prod,m0-signers"})
+    assert settings.namespace == "m0-prod"
+    assert settings.namespaces == ("m0-prod", "m0-signers")
+
+
+def test_read_only_cannot_be_lifted(tmp_path: Path) -> None:
+    assert load_settings(config=write(tmp_path, "read-only = true\n"), read_only=False, env={}).read_only
+    assert load_settings(env={"M0_COCKPIT_READ_ONLY": "1"}).read_only
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("context = nope", "line 1"),
+        ("contxt = 'x'", "contxt"),
+        ("[prometheus]\ninterval = 'often'", "interval"),
+        ("[[rpc-endpoints]]\nname = 'a'", "url"),
+    ],
+)
+def test_a_broken_file_names_the_place(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigProblem) as caught:
+        load_settings(config=write(tmp_path, text), env={})
+    assert said in caught.value.reason
+    assert "config.toml" in caught.value.reason
+    assert "\n" not in caught.value.reason
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigProblem, match="no configuration file"):
+        load_settings(config=str(tmp_path / "none.toml"), env={})
+
+
+def test_an_address_that_is_no_url_is_refused() -> None:
+    with pytest.raises(ConfigProblem, match="not an http"):
+        load_settings(prometheus="prometheus:9090", env={})
+
+
+def test_underscores_are_dashes(tmp_path: Path) -> None:
+    config = write(tmp_path, 'read_only = true\nrpc_endpoints = [{name = "a", url = "https://a.example"}]\n')
+    settings = load_settings(config=config, env={})
+    assert settings.read_only
+    assert settings.rpc_endpoints[0].name == "a"
+
+
+@pytest.mark.parametrize(
+    ("context", "namespace", "production"),
+    [
+        ("prod-eu", "m0-prod", True),
+        ("eu-1", "default", True),
+        ("staging", "m0-staging", False),
+        ("drill", "m0-dev", False),
+    ],
+)
+def test_in_doubt_it_is_production(context: str, namespace: str, production: bool) -> None:
+    assert is_production(Settings(), context, namespace) is production
+    assert is_production(Settings(production=True), context, namespace) is True
+
+
+def test_a_secret_may_live_in_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cr3t\n")
+    assert secret_of(None, str(tmp_path / "secret"), "the password") == "s3cr3t"
+    with pytest.raises(ConfigProblem, match="the password"):
+        secret_of(None, str(tmp_path / "none"), "the password")

@@ -1,0 +1,85 @@
+"""Hostile text is cleaned, secrets are hidden: whatever comes in."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cockpit.text import clean, redact, safe, url_hint
+
+
+@given(st.text())
+def test_nothing_that_drives_a_terminal_survives(text: str) -> None:
+    for char in clean(text):
+        assert unicodedata.category(char) not in ("Cc", "Zl", "Zp", "Cs"), repr(char)
+        assert not 0x202A <= ord(char) <= 0x202E
+        assert not 0x2066 <= ord(char) <= 0x2069
+
+
+@given(st.text())
+def test_safe_is_idempotent(text: str) -> None:
+    once = safe(text)
+    assert safe(once) == once
+
+
+@given(st.text(max_size=300))
+def test_clean_keeps_to_its_limit_before_escapes(text: str) -> None:
+    assert len(clean(text, limit=10)) <= 10 * 10
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J", "\\e[2J"),
+        ("a\nb", "a\\nb"),
+        ("\x9b31m", "\\x9b31m"),
+        ("\u202eevil", "\\u202eevil"),
+        ("\x1b]52;c;AAAA\x1b\\", "\\e]52;c;AAAA\\e\\"),
+        ("[bold]a[/b]c[INFO]", "[bold]a[/b]c[INFO]"),
+    ],
+)
+def test_control_characters_are_shown(text: str, shown: str) -> None:
+    assert clean(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("https://user:hunter2@h.io/x", "hunter2"),
+        ("https://rpc.example.com/v2/abcd1234efgh5678ijkl", "abcd1234efgh5678ijkl"),
+        ("https://rpc.example.com/?api-key=abcdef", "abcdef"),
+        ("password=hunter2", "hunter2"),
+        ('{"token": "abcdef123"}', "abcdef123"),
+        ("Authorization: Bearer abc.def.ghi12345", "abc.def.ghi12345"),
+        ("postgres://m0:s3cr3t@db:5432/x?sslmode=require", "s3cr3t"),
+        ("M0_DB_PASSWORD: s3cr3t", "s3cr3t"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIabc\n-----END PRIVATE KEY-----", "MIIabc"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "eyJzdWIiOiIxIn0"),
+        (str(list(range(64))), "61, 62"),
+    ],
+)
+def test_secrets_are_hidden(text: str, secret: str) -> None:
+    assert secret not in redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "public key = 9xQeWvG816bUx9EPjHmaT23yvVM2ZWbrrpZb9PusVFin",
+        "signature=5VERv8NMvzbJMEkV8xnrLkEaWRtSz9CosKDYjCJjBRnb",
+        "keyspace hits=4",
+        "pod m0-submitter-5f9645fd77-2v8wf is ready",
+        "ghcr.io/m0club/m0-quant@sha256:0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9",
+    ],
+)
+def test_evidence_is_kept(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_a_url_is_told_by_its_host_alone() -> None:
+    assert url_hint("https://rpc-a.example.com/v2/KEY?x=1") == "https://rpc-a.example.com/***"
+    assert url_hint("https://rpc-b.example.com") == "https://rpc-b.example.com"
+    assert url_hint("not a url") == "***"
