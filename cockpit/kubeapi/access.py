@@ -1,0 +1,254 @@
+"""How to reach a cluster: kubeconfig or in-cluster, credentials, TLS. Blocking: call it in a thread.
+
+The `kubernetes` package reads kubeconfigs (contexts, auth providers, in-cluster); it is imported inside `load_access` only,
+because its import costs a third of a second. Token files and exec plugins are ours (see `credentials.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cockpit.kubeapi.credentials import AccessProblem, Credentials
+from cockpit.text import safe
+
+__all__ = ["Access", "AccessProblem", "load_access"]
+
+_IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+#: The package keeps certificates from kubeconfigs in temporary files behind one module-wide table: one load at a time.
+_LOADING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Access:
+    """One context, ready to use. `server` is a base URL without a trailing slash; `namespace` the context's default."""
+
+    context: str
+    server: str
+    namespace: str | None
+    user: str
+    cluster: str
+    credentials: Credentials = field(repr=False, compare=False)
+    tls: ssl.SSLContext | None = field(repr=False, compare=False, default=None)  # None for http:// servers
+    proxy: str | None = field(repr=False, default=None)
+    server_name: str | None = None  # tls-server-name: what the certificate must say
+    kubeconfig: str | None = None  # as given; None means KUBECONFIG or the default place
+
+    def reload(self) -> Access:
+        """The same context read from disk again (after a 401). Blocking.
+
+        Raises AccessProblem also when the context now leads to another server: nothing may move a running cockpit, and
+        the plans made in it, to another cluster.
+        """
+        fresh = load_access(self.kubeconfig, None if self.context == "in-cluster" else self.context)
+        if fresh.server != self.server:
+            raise AccessProblem(
+                f'context "{self.context}" now leads to {fresh.server}, no longer to {self.server}',
+                "start the cockpit again if that is what you want",
+            )
+        return fresh
+
+
+def load_access(kubeconfig: str | None = None, context: str | None = None) -> Access:
+    """Read the kubeconfig (argument, else KUBECONFIG's list, else ~/.kube/config), else the pod's service account.
+
+    Raises AccessProblem, one line with a remedy, for whatever is missing or broken.
+    """
+    listed = kubeconfig if kubeconfig is not None else os.environ.get("KUBECONFIG") or "~/.kube/config"
+    paths = [Path(p).expanduser() for p in listed.split(os.pathsep) if p]
+    existing = [p for p in paths if p.exists()]
+    with _LOADING:
+        try:
+            if existing:
+                return _from_files(existing, kubeconfig, context)
+            if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
+                if context not in (None, "in-cluster"):
+                    raise AccessProblem(f'no kubeconfig, so no context "{context}"', "leave --context out in a pod")
+                return _in_cluster()
+        except AccessProblem:
+            raise
+        except OSError as error:
+            raise AccessProblem(
+                f"cannot read {error.filename or listed}: {error.strerror}", "check the file"
+            ) from error
+        except Exception as error:  # the package raises anything, from KeyError to its own
+            raise AccessProblem(f"kubeconfig: {safe(str(error) or type(error).__name__, 300)}", "check it with kubectl config view") from error  # fmt: skip
+    where = ", ".join(str(p) for p in paths) or "~/.kube/config"
+    raise AccessProblem(
+        f"no kubeconfig at {where}", "set KUBECONFIG or give --kubeconfig; `m0-cockpit drill` needs none"
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        with path.open("rb") as file:
+            value = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or "not readable as YAML"
+        raise AccessProblem(f"{path}{line}: broken YAML: {problem}", "correct the file") from error
+    except OSError as error:
+        raise AccessProblem(f"cannot read {path}: {error.strerror}", "check its owner and mode") from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise AccessProblem(f"{path} is not a kubeconfig", "expected clusters, contexts and users")
+    for key in ("clusters", "contexts", "users"):
+        items = value.get(key) or []
+        if not isinstance(items, list) or any(not isinstance(i, dict) or "name" not in i for i in items):
+            raise AccessProblem(f"{path}: {key} must be a list of named entries", "check it with kubectl config view")
+    return value
+
+
+def _entry(merged: Mapping[str, Any], key: str, name: Any, inside: str, why: str) -> Any:
+    for item in merged[key]:
+        if item["name"] == name:
+            return item.safe_get(inside) or {}
+    raise AccessProblem(why, "check it with kubectl config get-contexts")
+
+
+def _package() -> Any:
+    """The package's kubeconfig module; untyped."""
+    from kubernetes.config import kube_config
+
+    return kube_config
+
+
+def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -> Access:
+    package = _package()
+    merged: dict[str, Any] = {"clusters": [], "contexts": [], "users": [], "current-context": None}
+    for path in paths:
+        config = _read(path)
+        # kubectl: the first file that names a thing wins
+        merged["current-context"] = merged["current-context"] or config.get("current-context")
+        for key in ("clusters", "contexts", "users"):
+            known = {item["name"] for item in merged[key]}
+            fresh = [item for item in config.get(key) or [] if item["name"] not in known]
+            merged[key] += [package.ConfigNode(f"{path}/{key}", item, str(path)) for item in fresh]
+    contexts = sorted(str(item["name"]) for item in merged["contexts"])
+    listed = safe(", ".join(contexts[:12]) + (", …" if len(contexts) > 12 else ""), 300)
+    where = ", ".join(str(p) for p in paths)
+    name = wanted or merged["current-context"]
+    if not contexts:
+        raise AccessProblem(f"no context in {where}", "add one with kubectl config set-context")
+    if not name:
+        raise AccessProblem(f"no current context in {where}", f"choose one with --context: {listed}")
+    if str(name) not in contexts:
+        raise AccessProblem(f'no context "{name}" in {where}', f"there is: {listed}")
+    chosen = _entry(merged, "contexts", name, "context", f'no context "{name}"')
+    cluster_name, user_name = chosen.get("cluster"), chosen.get("user")
+    cluster = _entry(merged, "clusters", cluster_name, "cluster", f'context "{name}" names an unknown cluster "{cluster_name}"')  # fmt: skip
+    user: Mapping[str, Any] = {}
+    if user_name:
+        user = _entry(merged, "users", user_name, "user", f'context "{name}" names an unknown user "{user_name}"')
+    server = str(cluster.get("server") or "").rstrip("/")
+    if not server:
+        raise AccessProblem(f'cluster "{cluster_name}" has no server', "set it with kubectl config set-cluster")
+    if "://" not in server:
+        secured = any(k in cluster for k in ("certificate-authority", "certificate-authority-data")) or any(
+            k in user for k in ("client-certificate", "client-certificate-data")
+        )
+        cluster["server"] = server = f"{'https' if secured or cluster.get('insecure-skip-tls-verify') else 'http'}://{server}"  # fmt: skip
+    return _load(merged, kubeconfig, name, server, cluster, user, chosen.get("namespace"), cluster_name, user_name)
+
+
+def _load(
+    merged: dict[str, Any], kubeconfig: str | None, name: Any, server: str, cluster: Mapping[str, Any], user: Mapping[str, Any],
+    namespace: Any, cluster_name: Any, user_name: Any,
+) -> Access:  # fmt: skip
+    from kubernetes.client.configuration import Configuration
+    from kubernetes.config.config_exception import ConfigException
+
+    from cockpit.kubeapi.credentials import our_loader
+
+    base = Path(next((i.path for i in merged["users"] if i["name"] == user_name), ".")).parent
+    package = _package()
+    configuration: Any = Configuration()
+    try:
+        loader = our_loader(package.ConfigNode("kubeconfig", merged), name, base, user, cluster)
+        loader.load_and_set(configuration)
+        tls = _tls(configuration) if server.startswith("https") else None
+    except ConfigException as error:
+        missing = str(error).partition("File does not exist: ")[2]
+        if missing:
+            raise AccessProblem(f"certificate file {missing} does not exist", f'check context "{name}" in the kubeconfig') from error  # fmt: skip
+        raise AccessProblem(f"kubeconfig: {error}", "check it with kubectl config view") from error
+    finally:
+        package._cleanup_temp_files()  # keys from the kubeconfig are in the TLS context now; leave none on disk
+    credentials = Credentials(configuration, loader.token_file, loader.expires_at, _impersonation(user))
+    return Access(
+        context=str(name), server=server, namespace=str(namespace) if namespace else None, user=str(user_name or ""),
+        cluster=str(cluster_name), credentials=credentials, tls=tls, proxy=_proxy(configuration, server),
+        server_name=configuration.tls_server_name, kubeconfig=kubeconfig,
+    )  # fmt: skip
+
+
+def _in_cluster() -> Access:
+    from kubernetes import config as package
+    from kubernetes.client.configuration import Configuration
+    from kubernetes.config.config_exception import ConfigException
+
+    untyped: Any = package
+    configuration: Any = Configuration()
+    try:
+        untyped.load_incluster_config(client_configuration=configuration)
+    except ConfigException as error:
+        raise AccessProblem(f"in-cluster service account: {error}", "mount the service account's token") from error
+    namespace_file = _IN_CLUSTER / "namespace"
+    namespace = namespace_file.read_text().strip() if namespace_file.exists() else None
+    server = configuration.host.rstrip("/")
+    return Access(
+        context="in-cluster", server=server, namespace=namespace, user="service account", cluster="in-cluster",
+        credentials=Credentials(configuration, _IN_CLUSTER / "token", None, {}), tls=_tls(configuration),
+        proxy=_proxy(configuration, server),
+    )  # fmt: skip
+
+
+def _impersonation(user: Mapping[str, Any]) -> dict[str, str]:
+    """`as`, as kubectl sends it. Groups and extra fields would need repeated headers; `as` alone is what people use."""
+    return {"impersonate-user": str(user["as"])} if user.get("as") else {}
+
+
+def _proxy(configuration: Any, server: str) -> str | None:
+    """The cluster's `proxy-url`, else HTTPS_PROXY and friends unless NO_PROXY (names and CIDRs) or loopback exempts it."""
+    from urllib.parse import urlsplit
+
+    from kubernetes.client.rest import should_bypass_proxies
+
+    proxy: str | None = configuration.proxy or None
+    if proxy is None or not configuration._proxy_from_env:
+        return proxy
+    host = urlsplit(server).hostname or ""
+    if host == "localhost" or host.startswith("127.") or host == "::1":
+        return None
+    return None if should_bypass_proxies(server, configuration.no_proxy or "") else proxy
+
+
+def _tls(configuration: Any) -> ssl.SSLContext:
+    ca, cert, key = configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file
+    for path in filter(None, (ca, cert, key)):
+        if not Path(path).is_file():
+            raise AccessProblem(f"certificate file {path} does not exist", "check the kubeconfig")
+    try:
+        context = ssl.create_default_context(cafile=ca or None)
+    except (ssl.SSLError, OSError) as error:
+        raise AccessProblem(f"bad CA certificate in the kubeconfig: {error.strerror or error}", "replace certificate-authority") from error  # fmt: skip
+    # kubectl does not insist on RFC 5280 either, and clusters' own CAs often lack the key identifiers that 3.13 demands
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if cert:
+        try:
+            context.load_cert_chain(cert, key or None)
+        except (ssl.SSLError, OSError) as error:
+            raise AccessProblem(f"bad client certificate or key in the kubeconfig: {error.strerror or error}", "renew it") from error  # fmt: skip
+    return context

@@ -1,0 +1,286 @@
+"""Every call to the API server: one `httpx.AsyncClient`, HTTP/1.1 keep-alive, errors as `KubeError`, never a blind resend."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from cockpit.clock import Clock, SystemClock
+from cockpit.kubeapi.access import Access, AccessProblem
+from cockpit.kubeapi.errors import KubeError, ServerFault, Unauthorised, Unreachable, from_answer
+from cockpit.kubeapi.lines import LineSplitter
+from cockpit.kubeapi.network import causes, words
+from cockpit.kubeapi.sockets import KEEPALIVE
+
+_RELOAD_APART_S = 5.0  # an exec plugin is not run more often than this, however many watches get a 401
+_HEADER_S = 15.0  # a stream may be quiet, but its answer must begin
+_MAX_LINE = 16 * 1024 * 1024  # etcd holds objects under 2 MB; more is not a watch event
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A 2xx answer. `server_time` is the Date header in unix seconds (whole seconds)."""
+
+    status: int
+    body: bytes
+    server_time: float | None
+    took_s: float
+
+    def json(self) -> Any:
+        """The decoded body; raises ServerFault when it is not JSON (a proxy's page, a cut answer)."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ServerFault(
+                f"the answer is not JSON: {self.body[:60].decode('utf-8', 'replace')}", status=self.status,
+                remedy="is the server address really an API server?",
+            ) from error  # fmt: skip
+
+
+class KubeClient:
+    """Sends requests for one context. Not bound to a loop until first used; use it from one loop only."""
+
+    def __init__(self, access: Access, *, connect_s: float = 5.0, clock: Clock | None = None):
+        self._access = access
+        self._connect_s = connect_s
+        self._clock: Clock = clock or SystemClock()
+        self._http = self._open(access)
+        self._retired: list[httpx.AsyncClient] = []
+        self._renewing = asyncio.Lock()
+        self._renewed_at: float | None = None
+        self._generation = 0
+        self._told: tuple[float, float] | None = None  # (server's unix seconds, mono when it said so)
+        self.skew_s: float | None = None  # server's clock minus ours
+
+    @property
+    def access(self) -> Access:
+        return self._access
+
+    async def __aenter__(self) -> KubeClient:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:  # fmt: skip
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        for http in (self._http, *self._retired):
+            await http.aclose()
+
+    def server_time(self) -> float | None:
+        """The server's clock now, in unix seconds: its last Date header and the time since; None before any answer."""
+        return None if self._told is None else self._told[0] + self._clock.mono() - self._told[1]
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """GET and decode. Raises KubeError."""
+        return (await self.send("GET", path, params=params)).json()
+
+    async def send(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: str | bytes | None = None,
+        content_type: str | None = None, timeout_s: float = 10.0, accept: str = "application/json",
+    ) -> Answer:  # fmt: skip
+        """One request, answered whole within `timeout_s`. Raises KubeError for a status of 300 or more, or no answer.
+
+        A 401 was not carried out: credentials are read again and the request is sent once more. Nothing else is resent.
+        """
+        headers = {"accept": accept}
+        if body is not None:
+            headers["content-type"] = content_type or "application/json"
+        timeout = httpx.Timeout(timeout_s, connect=min(self._connect_s, timeout_s * 0.9))
+        for last in (False, True):
+            generation = self._generation
+            started = self._clock.mono()
+            http, request = await self._request(method, path, params, body, headers, timeout)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    response = await http.send(request)
+            except TimeoutError as error:
+                raise Unreachable(
+                    f"no answer from {self._host} in {timeout_s:g} s", maybe_sent=True, timed_out=True
+                ) from error
+            except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError) as error:
+                raise self._network(error, timeout_s) from error
+            took_s = self._clock.mono() - started
+            server_time = self._note(response)
+            if response.status_code < 300:
+                return Answer(response.status_code, response.content, server_time, took_s)
+            refused = from_answer(
+                response.status_code, response.content, method=method, path=path,
+                retry_after=response.headers.get("retry-after"),
+            )  # fmt: skip
+            if last or not isinstance(refused, Unauthorised):
+                raise refused
+            await self._renew(generation, refused)
+        raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, params: Mapping[str, str] | None = None, *, read_timeout_s: float, max_line: int = _MAX_LINE
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Lines of an endless answer (watch, followed log), its status checked first. Raises KubeError.
+
+        `read_timeout_s` is the longest silence. Lines come without their newline, cut at `max_line` bytes.
+        """
+        async with self.batches(path, params, read_timeout_s=read_timeout_s, max_line=max_line) as batches:
+            yield (line async for batch in batches for line in batch)
+
+    @asynccontextmanager
+    async def batches(
+        self, path: str, params: Mapping[str, str] | None = None, *, read_timeout_s: float, max_line: int = _MAX_LINE
+    ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
+        """As `stream`, but all lines that arrived together at once: cheaper for a lively watch. Lists may be empty."""
+        timeout = httpx.Timeout(self._connect_s, read=read_timeout_s)
+        watch = bool(params and params.get("watch"))
+        for last in (False, True):
+            generation = self._generation
+            http, request = await self._request("GET", path, params, None, {"accept": "application/json"}, timeout)
+            header_s = min(read_timeout_s, _HEADER_S)
+            try:
+                async with asyncio.timeout(header_s):
+                    response = await http.send(request, stream=True)
+            except TimeoutError as error:
+                raise Unreachable(
+                    f"no answer from {self._host} in {header_s:g} s", maybe_sent=True, timed_out=True
+                ) from error
+            except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError) as error:
+                raise self._network(error, read_timeout_s) from error
+            try:
+                self._note(response)
+                if response.status_code < 300:
+                    yield self._lines(response, read_timeout_s, max_line)
+                    return
+                try:
+                    async with asyncio.timeout(self._connect_s):
+                        raw = await response.aread()
+                except (httpx.HTTPError, OSError, TimeoutError):
+                    raw = b""
+            finally:
+                await response.aclose()
+            refused = from_answer(
+                response.status_code, raw, method="GET", path=path, watch=watch,
+                retry_after=response.headers.get("retry-after"),
+            )  # fmt: skip
+            if last or not isinstance(refused, Unauthorised):
+                raise refused
+            await self._renew(generation, refused)
+
+    async def _lines(
+        self, response: httpx.Response, read_timeout_s: float, max_line: int
+    ) -> AsyncIterator[list[bytes]]:
+        splitter = LineSplitter(max_line)
+        try:
+            async for chunk in response.aiter_raw():
+                yield splitter.feed(chunk)
+        except (httpx.HTTPError, OSError, ssl.SSLError) as error:
+            raise self._network(error, read_timeout_s) from error
+        rest = splitter.rest()
+        if rest:
+            yield [rest]
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._access.server).netloc
+
+    def _open(self, access: Access) -> httpx.AsyncClient:
+        transport = httpx.AsyncHTTPTransport(
+            verify=access.tls if access.tls is not None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=30.0),
+            proxy=access.proxy, socket_options=KEEPALIVE, trust_env=False,
+        )  # fmt: skip
+        headers = {"user-agent": "m0-cockpit", "accept-encoding": "identity"}
+        return httpx.AsyncClient(transport=transport, base_url=access.server, headers=headers, trust_env=False)
+
+    async def _request(
+        self, method: str, path: str, params: Mapping[str, str] | None, body: str | bytes | None,
+        headers: dict[str, str], limits: httpx.Timeout,
+    ) -> tuple[httpx.AsyncClient, httpx.Request]:  # fmt: skip
+        credentials = self._access.credentials
+        if credentials.expired():
+            await self._renew(self._generation, None)
+            credentials = self._access.credentials
+        mine = credentials.ready()
+        if mine is None:
+            try:
+                mine = await asyncio.to_thread(credentials.headers)
+            except AccessProblem as problem:
+                raise Unauthorised(problem.reason, remedy=problem.remedy) from problem
+        extensions = {"sni_hostname": self._access.server_name} if self._access.server_name else {}
+        try:
+            request = self._http.build_request(
+                method, path, params=params, content=body, headers=headers | mine, timeout=limits, extensions=extensions
+            )  # fmt: skip
+        except (httpx.InvalidURL, ValueError, TypeError) as error:
+            raise Unreachable(f"cannot form the request: {error}", maybe_sent=False) from error
+        return self._http, request
+
+    async def _renew(self, seen: int, refused: Unauthorised | None) -> None:
+        """Read the kubeconfig again, unless someone has since `seen`. Raises `refused` when that cannot help."""
+        async with self._renewing:
+            if self._generation != seen:
+                return
+            now = self._clock.mono()
+            if self._renewed_at is not None and now - self._renewed_at < _RELOAD_APART_S:
+                if refused is not None:
+                    raise refused
+                return
+            self._renewed_at = now
+            try:
+                access = await asyncio.to_thread(self._access.reload)
+            except AccessProblem as problem:
+                raise Unauthorised(problem.reason, status=401, remedy=problem.remedy) from problem
+            self._retired.append(self._http)  # requests under way may still use it; closed with the client
+            for idle in self._retired[:-2]:
+                await idle.aclose()
+            del self._retired[:-2]
+            self._access, self._http = access, self._open(access)
+            self._generation += 1
+
+    def _note(self, response: httpx.Response) -> float | None:
+        date = response.headers.get("date")
+        try:
+            told = parsedate_to_datetime(date).timestamp() if date else None
+        except (ValueError, TypeError, OverflowError):
+            told = None
+        if told is not None:
+            self._told = (told, self._clock.mono())
+            self.skew_s = told - self._clock.wall()
+        return told
+
+    def _network(self, error: Exception, timeout_s: float) -> KubeError:
+        """An httpx error in an operator's words; `maybe_sent` by where it happened."""
+        before = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol,
+                  httpx.LocalProtocolError, httpx.InvalidURL)  # fmt: skip
+        sent = not isinstance(error, before)
+        for cause in causes(error):
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return Unreachable(
+                    f"certificate of {self._host} not trusted: {cause.verify_message or cause.reason}", maybe_sent=False,
+                    remedy="check the cluster's certificate-authority and server in the kubeconfig",
+                )  # fmt: skip
+            if isinstance(cause, ssl.SSLError):
+                return Unreachable(
+                    f"TLS with {self._host} failed: {cause.reason or cause}", maybe_sent=sent,
+                    remedy="check http or https in the server address, and the client certificate",
+                )  # fmt: skip
+        if isinstance(error, httpx.ConnectTimeout):
+            return Unreachable(
+                f"no connection to {self._host} in {self._connect_s:g} s", maybe_sent=False, remedy=_NETWORK
+            )
+        if isinstance(error, httpx.TimeoutException):
+            return Unreachable(
+                f"no answer from {self._host} in {timeout_s:g} s", maybe_sent=sent, timed_out=sent, remedy=_NETWORK
+            )
+        what = "lost the connection to" if sent else "cannot reach"
+        return Unreachable(f"{what} {self._host}: {words(error)}", maybe_sent=sent, remedy=_NETWORK)
+
+
+_NETWORK = "check network, VPN and the server address"

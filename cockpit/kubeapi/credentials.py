@@ -1,0 +1,177 @@
+"""Who we are to the API server: bearer tokens, token files, exec plugins. Blocking: call it in a thread.
+
+Differences from the `kubernetes` package, on purpose: a token file is read again (the package never does) and stripped;
+an exec plugin never gets our terminal, has a time limit, and its failure is an error rather than a line on the screen.
+Reference: "client-go credential plugins" in the Kubernetes documentation.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cockpit.text import safe
+
+_CACHE_S = 50.0  # tokens on disk rotate: never trust one for a minute
+_EXEC_TIMEOUT_S = 30.0
+_EXPIRY_MARGIN_S = 60.0
+
+
+class AccessProblem(Exception):
+    """The cluster cannot even be tried: one safe line in `reason`, what to do in `remedy`."""
+
+    def __init__(self, reason: str, remedy: str = ""):
+        super().__init__(reason)
+        self.reason = safe(reason, 500)
+        self.remedy = safe(remedy, 400)
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Credentials:
+    """Headers that authenticate a request. `ready` costs nothing; `headers` may read a file or run a plugin."""
+
+    def __init__(self, configuration: Any, token_file: Path | None, expires_at: float | None, extra: Mapping[str, str]):
+        self._configuration = configuration
+        self._token_file = token_file
+        self._expires_at = expires_at  # unix seconds, told by an exec plugin
+        self._extra = dict(extra)
+        self._cached: dict[str, str] | None = None
+        self._cached_at = 0.0
+
+    def ready(self) -> dict[str, str] | None:
+        """The headers when they are still good, else None: then call `headers` in a thread."""
+        if self._cached is None or time.monotonic() - self._cached_at > _CACHE_S or self.expired():
+            return None
+        return self._cached
+
+    def expired(self) -> bool:
+        """True when an exec plugin's credential has run out: the kubeconfig must be loaded again."""
+        return self._expires_at is not None and time.time() > self._expires_at - _EXPIRY_MARGIN_S
+
+    def headers(self) -> dict[str, str]:
+        """Read what authenticates us now. Raises AccessProblem."""
+        headers = dict(self._extra)
+        if self._token_file is not None:
+            headers["authorization"] = f"Bearer {read_token(self._token_file)}"
+        else:
+            try:
+                value = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+            except Exception as error:
+                raise AccessProblem(f"credentials: {error}", "log in again") from error
+            if value:
+                headers["authorization"] = " ".join(value.split())
+        self._cached, self._cached_at = headers, time.monotonic()
+        return headers
+
+
+def read_token(path: Path) -> str:
+    """The bearer token in `path`, stripped. Raises AccessProblem when it is missing or empty."""
+    try:
+        token = path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError as error:
+        raise AccessProblem(f"cannot read token file {path}: {error.strerror}", "log in again or correct the kubeconfig") from error  # fmt: skip
+    if not token:
+        raise AccessProblem(f"token file {path} is empty", "log in again")
+    return token
+
+
+def run_plugin(spec: Mapping[str, Any], base: Path, cluster: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a kubeconfig's `exec` plugin and return the `status` of its ExecCredential. Raises AccessProblem."""
+    command = str(spec.get("command") or "")
+    version = str(spec.get("apiVersion") or "")
+    if not command or not version:
+        raise AccessProblem("exec plugin in the kubeconfig lacks command or apiVersion", "correct the kubeconfig")
+    # client-go: a command with a slash is relative to the kubeconfig, a bare one is looked up in PATH
+    program = str(base / command) if "/" in command and not command.startswith("/") else command
+    request: dict[str, Any] = {"interactive": False}
+    if spec.get("provideClusterInfo"):
+        request["cluster"] = {k: v for k, v in cluster.items() if isinstance(v, str | bool) and k != "extensions"}
+    info = {"apiVersion": version, "kind": "ExecCredential", "spec": request}
+    variables = {str(v["name"]): str(v.get("value", "")) for v in spec.get("env") or [] if isinstance(v, dict)}
+    environment = os.environ | variables | {"KUBERNETES_EXEC_INFO": json.dumps(info)}
+    hint = str(spec.get("installHint") or "").strip().split("\n")[0]
+    arguments = [str(a) for a in spec.get("args") or []]
+    try:
+        done = subprocess.run(  # the operator's own kubeconfig names it, as for kubectl
+            [program, *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=_EXEC_TIMEOUT_S, check=False,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise AccessProblem(f'credential plugin "{command}" not found', hint or f"install {command} or put it in PATH") from error  # fmt: skip
+    except PermissionError as error:
+        raise AccessProblem(f'credential plugin "{command}" is not executable', "check its mode") from error
+    except subprocess.TimeoutExpired as error:
+        raise AccessProblem(f'credential plugin "{command}" gave no answer in {_EXEC_TIMEOUT_S:.0f} s', "run it by hand; it may wait for a login") from error  # fmt: skip
+    if done.returncode != 0:
+        said = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [""])[-1]
+        raise AccessProblem(f'credential plugin "{command}" failed ({done.returncode}): {safe(said, 200)}', "log in with it first, then try again")  # fmt: skip
+    try:
+        answer = json.loads(done.stdout)
+        status = answer["status"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise AccessProblem(f'credential plugin "{command}" printed no ExecCredential', "check its version") from error
+    if answer.get("apiVersion") != version or not isinstance(status, dict):
+        raise AccessProblem(f'credential plugin "{command}" speaks {answer.get("apiVersion")}, the kubeconfig asks for {version}', "align the two")  # fmt: skip
+    return status
+
+
+def _unix(text: Any) -> float | None:
+    try:
+        return datetime.datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return None
+
+
+def our_loader(config: Any, context: Any, base: Path, user: Mapping[str, Any], cluster: Mapping[str, Any]) -> Any:
+    """The package's KubeConfigLoader with our token files and exec plugins.
+
+    After `load_and_set`: `token_file` (to be read again and again) and `expires_at` (unix seconds or None).
+    """
+    import kubernetes.config.kube_config as package
+
+    untyped: Any = package
+
+    class Loader(package.KubeConfigLoader):
+        token_file: Path | None = None
+        expires_at: float | None = None
+
+        def _load_user_token(self) -> bool | None:
+            name = user.get("tokenFile")
+            if name:
+                path = base / Path(str(name)).expanduser()
+                if path.exists() or not user.get("token"):
+                    read_token(path)
+                    self.token_file = path
+                    return True
+            if user.get("token"):
+                self.token = f"Bearer {str(user['token']).strip()}"
+                return True
+            return None
+
+        def _load_from_exec_plugin(self) -> bool | None:
+            spec = user.get("exec")
+            if not spec:
+                return None
+            status = run_plugin(spec, base, cluster)
+            if status.get("token"):
+                self.token = f"Bearer {str(status['token']).strip()}"
+            certificate, key = status.get("clientCertificateData"), status.get("clientKeyData")
+            if certificate and key:
+                pem = {"cert": certificate, "key": key}
+                self.cert_file = untyped.FileOrData(pem, "", data_key_name="cert", base64_file_content=False).as_file()
+                self.key_file = untyped.FileOrData(pem, "", data_key_name="key", base64_file_content=False).as_file()
+            elif not status.get("token"):
+                raise AccessProblem("credential plugin returned neither token nor certificate", "run it by hand")
+            self.expires_at = _unix(status.get("expirationTimestamp"))
+            return True
+
+    make: Any = Loader
+    return make(config_dict=config, active_context=context, config_base_path=None)

@@ -1,0 +1,173 @@
+"""What can go wrong between the cockpit and an API server: a small tree, each with one line and what to do about it.
+
+Statuses and `reason` words follow the Kubernetes API conventions ("Error handling", `metav1.Status`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from cockpit.model.reading import Fault, SourceState
+from cockpit.text import safe
+
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_PATH = re.compile(
+    r"/(?:api|apis/(?P<group>[^/]+))/[^/]+(?:/namespaces/(?P<namespace>[^/]+)(?=/))?"
+    r"/(?P<resource>[^/]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>[^/]+))?)?$"
+)
+
+
+class KubeError(Exception):
+    """The API server refused, failed or could not be reached.
+
+    `reason` and `remedy` are one safe line each; `status` is the HTTP status (None when there was no answer); `body` is the
+    decoded `Status` object, or empty when the answer was none (a proxy's HTML).
+    """
+
+    state = SourceState.DOWN
+
+    def __init__(self, reason: str, *, status: int | None = None, remedy: str = "", body: dict[str, Any] | None = None):
+        super().__init__(reason)
+        self.reason = safe(reason, 500)
+        self.remedy = safe(remedy, 300)
+        self.status = status
+        self.body: dict[str, Any] = body if body is not None else {}
+
+    def fault(self) -> Fault:
+        """The same as a reading's fault."""
+        return Fault(self.state, self.reason, self.remedy)
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Unauthorised(KubeError):
+    """401: the credentials are missing, expired or not accepted."""
+
+    state = SourceState.UNAUTHORISED
+
+
+class Denied(KubeError):
+    """403: the reason names verb and resource."""
+
+    state = SourceState.DENIED
+
+
+class NotFound(KubeError):
+    """404: no such object, or the cluster does not serve this API."""
+
+
+class Conflict(KubeError):
+    """409: a stale resourceVersion, an existing name, or a field that another manager owns."""
+
+
+class Gone(KubeError):
+    """410: the resourceVersion or continue token has expired; list again."""
+
+
+class Invalid(KubeError):
+    """400, 405, 406, 413, 415, 422: the request itself is wrong; sending it again cannot help."""
+
+
+class Throttled(KubeError):
+    """429: the server asks to wait `retry_after_s` seconds."""
+
+    def __init__(self, reason: str, *, retry_after_s: float = 1.0, **rest: Any):
+        super().__init__(reason, **rest)
+        self.retry_after_s = retry_after_s
+
+
+class ServerFault(KubeError):
+    """5xx, a redirect, or an answer that makes no sense."""
+
+
+class Unreachable(KubeError):
+    """No answer. `maybe_sent` is True when the server may have carried out the request all the same.
+
+    `timed_out`: the connection was made, then the server was silent for too long.
+    """
+
+    def __init__(self, reason: str, *, maybe_sent: bool, timed_out: bool = False, **rest: Any):
+        super().__init__(reason, **rest)
+        self.maybe_sent = maybe_sent
+        self.timed_out = timed_out
+
+
+def describe(method: str, path: str, watch: bool = False) -> str:
+    """A request in words, as RBAC names it: "list pods in m0-prod", "patch deployments/scale m0-quant in m0-prod"."""
+    match = _PATH.search(urlsplit(path).path)
+    if match is None:
+        return f"{method.upper()} {path}"
+    name, sub = match["name"], match["sub"]
+    verb = _VERBS.get(method.upper()) or ("watch" if watch else "get" if name else "list")
+    resource = match["resource"] + (f"/{sub}" if sub else "")
+    group = "" if match["group"] in (None, "apps", "autoscaling", "batch") else f".{match['group']}"
+    words = [verb, resource + group, *([unquote(name)] if name else [])]
+    return " ".join(words) + (f" in {unquote(match['namespace'])}" if match["namespace"] else "")
+
+
+def decode_status(body: bytes) -> dict[str, Any]:
+    """The `Status` object of an error answer; empty when the body is not one."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _message(status: int, body: dict[str, Any], raw: bytes) -> str:
+    message = body.get("message")
+    if isinstance(message, str) and message:
+        return message
+    text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", raw[:4000].decode("utf-8", "replace"), flags=re.S | re.I)
+    text = " ".join(text.split())[:200]
+    return f"HTTP {status}" + (f": {text}" if text else "")
+
+
+def _retry_after(header: str | None, body: dict[str, Any]) -> float:
+    details = body.get("details")
+    value = header or (details.get("retryAfterSeconds") if isinstance(details, dict) else None)
+    try:
+        return min(60.0, max(0.1, float(value))) if value is not None else 1.0
+    except (TypeError, ValueError):
+        return 1.0
+
+
+def from_answer(
+    status: int, raw: bytes, *, method: str, path: str, watch: bool = False, retry_after: str | None = None
+) -> KubeError:
+    """The error for an answer with a status of 300 or more. `raw` may be anything: JSON, a proxy's HTML, nothing."""
+    body = decode_status(raw)
+    what = describe(method, path, watch)
+    message = _message(status, body, raw)
+    if status == 401:
+        return Unauthorised(
+            f"credentials not accepted (401) for {what}", status=status, body=body,
+            remedy="log in again or renew the kubeconfig's token; it is read again by itself",
+        )  # fmt: skip
+    if status == 403:
+        reason = message if what.split(" ")[0] in message else f"not allowed to {what}: {message}"
+        return Denied(reason, status=status, body=body, remedy=f"ask for a role that allows: {what}")
+    if status == 404:
+        return NotFound(message if body.get("message") else f"not found: {what}", status=status, body=body)
+    if status == 409:
+        return Conflict(message, status=status, body=body)
+    if status == 410:
+        return Gone(message, status=status, body=body)
+    if status == 429:
+        return Throttled(
+            f"the API server asks to wait ({what})", status=status, body=body,
+            retry_after_s=_retry_after(retry_after, body),
+        )  # fmt: skip
+    if status in (400, 405, 406, 413, 415, 422):
+        return Invalid(message, status=status, body=body)
+    if 300 <= status < 400:
+        return ServerFault(
+            f"redirected ({status}) for {what}", status=status, body=body,
+            remedy="the server address leads to something else, perhaps a login page",
+        )  # fmt: skip
+    return ServerFault(f"{what}: {message}", status=status, body=body)

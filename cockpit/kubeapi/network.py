@@ -1,0 +1,27 @@
+"""What a failed connection comes from, in words: httpx and anyio bury it several exceptions deep."""
+
+from __future__ import annotations
+
+import os
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """The error and all it came from, newest first, exception groups opened."""
+    found: list[BaseException] = []
+    todo: list[BaseException | None] = [error]
+    while todo:
+        one = todo.pop(0)
+        if one is None or one in found:
+            continue
+        found.append(one)
+        todo += [one.__cause__, one.__context__, *(one.exceptions if isinstance(one, BaseExceptionGroup) else ())]
+    return found
+
+
+def words(error: BaseException) -> str:
+    """The system's own words for it ("Connection refused", "Name or service not known"), else the error's."""
+    for cause in causes(error):
+        if isinstance(cause, OSError) and cause.errno is not None:
+            # asyncio puts the address into strerror; name lookups have (negative) numbers and words of their own
+            return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
+    return str(error) or type(error).__name__

@@ -1,0 +1,63 @@
+"""One line of a container's log: its time, its text made safe, the trace id and whether it tells of an error."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from cockpit.kubeapi.convert import unix
+from cockpit.text import safe
+
+_TEXT_LIMIT = 4096
+_STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) ?")
+_HEX = r"[0-9a-fA-F]{32}"
+_TRACE = re.compile(
+    rf"""(?x)
+    \b00-({_HEX})-[0-9a-fA-F]{{16}}-[0-9a-fA-F]{{2}}\b                      # W3C traceparent
+    | (?i:\btrace[-_.]?id|\btraceparent|\bx-b3-traceid)["']?\s*[=:]\s*["']?([0-9a-zA-Z][0-9a-zA-Z-]{{7,63}})
+    | (?<![0-9a-zA-Z])({_HEX})(?![0-9a-zA-Z])
+    """
+)
+_ERROR = re.compile(
+    r"""(?x)
+    \b(?:ERROR|FATAL|CRITICAL|PANIC|SEVERE)\b
+    | (?i:\b(?:level|lvl|severity)["']?\s*[=:]\s*["']?(?:error|err|fatal|critical|panic|alert|emerg)\b)
+    | \bTraceback\b | ^\s*panic: | (?i:^\s*(?:error|fatal)\b) | ^E\d{4}\ \d\d:
+    """
+)
+_NO_TRACE = re.compile(r"^0+$")
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """`at` in unix seconds (None when the line bears no time); `text` is safe to show; `trace` the id picked out of it."""
+
+    at: float | None
+    pod: str
+    container: str
+    text: str
+    trace: str | None
+    error: bool
+
+
+def trace_id(text: str) -> str | None:
+    """The first trace id: a traceparent, a trace_id= or "traceId": field, or 32 hex digits standing alone."""
+    match = _TRACE.search(text)
+    if match is None:
+        return None
+    found = next(group for group in match.groups() if group)
+    if found[:3] == "00-" and len(found) == 55:
+        found = found[3:35]
+    return None if _NO_TRACE.match(found) else found
+
+
+def parse(raw: bytes, pod: str, container: str) -> tuple[LogLine, str]:
+    """A raw line (with or without the server's RFC 3339 stamp) and the stamp as written, "" without one. Never raises."""
+    match = _STAMP.match(raw)
+    stamp = match[1].decode("ascii") if match else ""
+    body = raw[match.end() :] if match else raw
+    text = safe(body.rstrip(b"\r").decode("utf-8", "replace"), _TEXT_LIMIT)
+    at = unix(stamp)
+    return LogLine(
+        at, pod, container, text, trace_id(text), _ERROR.search(text) is not None
+    ), stamp if at is not None else ""

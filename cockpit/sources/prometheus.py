@@ -1,0 +1,246 @@
+"""The Prometheus source: every query at once over one pooled client, values now and the history behind sparklines.
+
+Reference: Prometheus HTTP API (/api/v1/query, /query_range, /alerts). NaN, infinities, empty vectors and warnings are carried
+as they are: what they mean is for the signals to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from cockpit.clock import Clock
+from cockpit.kubeapi.sockets import KEEPALIVE
+from cockpit.model.metrics import QueryResult
+from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.sources import promwire
+from cockpit.sources.pace import Pace
+from cockpit.sources.promwire import PromFault
+from cockpit.text import safe, url_hint
+
+ALERTS = "prometheus/alerts"
+_AT_ONCE = 8
+_POINTS = 120  # of a history: more than any sparkline is wide
+_QUERY_TIMEOUT_S = 8.0
+_CONNECT_S = 4.0
+
+
+@dataclass(frozen=True)
+class PrometheusAddress:
+    """Where Prometheus is and how to be let in. `url` may carry a path prefix."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    basic: tuple[str, str] | None = field(default=None, repr=False)
+    bearer: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    insecure: bool = False
+
+
+@dataclass(frozen=True)
+class QuerySpec:
+    """One query. `history_s`: how much of the past its sparkline shows, None for none."""
+
+    promql: str
+    history_s: float | None
+    max_age_s: float
+
+
+class PrometheusSource:
+    """Topics `prometheus/<name>` with a `QueryResult` each, and `prometheus/alerts` with a tuple of `Alert`."""
+
+    def __init__(
+        self, address: PrometheusAddress, queries: Mapping[str, QuerySpec], interval_s: float, clock: Clock, *,
+        pace: Pace | None = None, rng: random.Random | None = None,
+    ):  # fmt: skip
+        self._address = address
+        self._queries = dict(queries)
+        self._interval_s = interval_s
+        self._clock = clock
+        self._pace = pace or Pace()
+        self._rng = rng or random.Random()
+        self._base = address.url.rstrip("/")
+        self._results: dict[str, QueryResult] = {}
+        self._observed: dict[str, float] = {}
+        self._answered: dict[str, float] = {}  # server's time of the last good instant answer
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._lost: PromFault | None = None  # the connection failed in this round: the rest need not try
+        self._server_at: float | None = None  # the server's clock at the start of this round
+
+    async def readings(self) -> AsyncIterator[Reading[Any]]:
+        """Endless: one round of all queries every `interval_s`, slower while Prometheus cannot be reached."""
+        attempt = 0
+        while True:
+            try:
+                client = await asyncio.to_thread(self._open)
+                break
+            except _BadAddress as problem:
+                for name in self._queries:
+                    yield self._failed(name, problem.fault, 0.0)
+                await asyncio.sleep(self._pace.backoff_cap_s)
+        async with client:
+            while True:
+                started = self._clock.mono()
+                down: Fault | None = None
+                try:
+                    await self._reach(client)
+                except PromFault as problem:
+                    down = problem.fault
+                if down is not None:
+                    attempt += 1
+                    for topic in (*self._queries, None):
+                        yield self._failed(topic, down, self._clock.mono() - started)
+                    await asyncio.sleep(max(self._interval_s, self._pace.backoff(attempt, self._rng)))
+                    continue
+                attempt = 0
+                tasks = [asyncio.create_task(self._one(client, name, spec)) for name, spec in self._queries.items()]
+                tasks.append(asyncio.create_task(self._alerts(client)))
+                try:
+                    for done in asyncio.as_completed(tasks):
+                        yield await done
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                await asyncio.sleep(max(0.0, self._interval_s - (self._clock.mono() - started)))
+
+    def _open(self) -> httpx.AsyncClient:
+        """The client; blocking, for it reads certificates. Raises _BadAddress."""
+        address = self._address
+        context: ssl.SSLContext | bool = False
+        if self._base.startswith("https://"):
+            try:
+                made = ssl.create_default_context(cafile=address.ca_file)
+            except (OSError, ssl.SSLError) as error:
+                raise _BadAddress(
+                    f"CA file {address.ca_file}: {error.strerror or error}", "correct the CA file"
+                ) from error
+            if address.insecure:
+                made.check_hostname = False
+                made.verify_mode = ssl.CERT_NONE
+            context = made
+        elif not self._base.startswith("http://"):
+            raise _BadAddress(f'Prometheus address "{url_hint(self._base) or safe(self._base)}" is no http(s) URL', "give --prometheus http://HOST:9090")  # fmt: skip
+        headers = {"user-agent": "m0-cockpit", "accept": "application/json"} | dict(address.headers)
+        if address.bearer:
+            headers["authorization"] = f"Bearer {address.bearer.strip()}"
+        transport = httpx.AsyncHTTPTransport(
+            verify=context, trust_env=False, socket_options=KEEPALIVE,
+            limits=httpx.Limits(max_connections=_AT_ONCE + 2, max_keepalive_connections=_AT_ONCE + 2, keepalive_expiry=60),
+        )  # fmt: skip
+        try:
+            return httpx.AsyncClient(
+                transport=transport, headers=headers, auth=address.basic, trust_env=False,
+                timeout=httpx.Timeout(_QUERY_TIMEOUT_S + 2.0, connect=_CONNECT_S),
+            )  # fmt: skip
+        except (ValueError, TypeError, httpx.InvalidURL) as error:
+            raise _BadAddress(f"Prometheus headers or credentials: {error}", "correct the configuration") from error
+
+    async def _reach(self, client: httpx.AsyncClient) -> None:
+        """One cheap request before the many. Raises PromFault when nobody is there or we are not let in."""
+        self._lost = None
+        answer = await self._ask(client, "query", {"query": "1"}, _CONNECT_S)
+        self._server_at = promwire.samples(answer)[1]
+
+    async def _ask(
+        self, client: httpx.AsyncClient, endpoint: str, form: Mapping[str, str] | None, limit_s: float
+    ) -> promwire.Answer:
+        """POST (GET without a form) and decode. Raises PromFault."""
+        if self._lost is not None:
+            raise self._lost
+        url = f"{self._base}/api/v1/{endpoint}"
+        try:
+            async with asyncio.timeout(limit_s):
+                if form is None:
+                    response = await client.get(url)
+                else:
+                    response = await client.post(url, data=dict(form))
+        except TimeoutError as error:
+            self._lost = PromFault(SourceState.DOWN, f"Prometheus gave no answer in {limit_s:g} s", "is it overloaded?")
+            raise self._lost from error
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError) as error:
+            self._lost = promwire.unreachable(error, self._base)
+            raise self._lost from error
+        return promwire.decode(response.status_code, response.content)
+
+    async def _one(self, client: httpx.AsyncClient, name: str, spec: QuerySpec) -> Reading[Any]:
+        async with self._gate:
+            started = self._clock.mono()
+            try:
+                result, at = await self._query(client, name, spec)
+            except PromFault as problem:
+                return self._failed(name, problem.fault, self._clock.mono() - started)
+            ended = self._clock.mono()
+        self._results[name], self._observed[name] = result, ended
+        return Reading(f"prometheus/{name}", result, ended, ended - started, None, spec.max_age_s, at)
+
+    async def _query(self, client: httpx.AsyncClient, name: str, spec: QuerySpec) -> tuple[QueryResult, float | None]:
+        form = {"query": spec.promql, "timeout": f"{_QUERY_TIMEOUT_S:g}s"}
+        answer = await self._ask(client, "query", form, _QUERY_TIMEOUT_S + 1.0)
+        samples, at = promwire.samples(answer)
+        if at is None:
+            at = self._server_at
+        history = self._results[name].history if name in self._results else ()
+        warnings = answer.warnings
+        if spec.history_s is not None:
+            step = max(1.0, spec.history_s / _POINTS)
+            last = max((h.points[-1][0] for h in history if h.points), default=None)
+            if at is not None and (last is None or at - last > max(3 * step, 4 * self._interval_s) or at < last - step):
+                ranged, more = await self._range(client, spec, at, step)
+                history, warnings = ranged if ranged is not None else history, (*warnings, *more)
+            if at is not None:
+                history = promwire.append(history, samples, at, at - spec.history_s, step)
+        if at is not None:
+            self._answered[name] = at
+        return QueryResult(samples, tuple(dict.fromkeys(warnings)), history, at), at
+
+    async def _range(
+        self, client: httpx.AsyncClient, spec: QuerySpec, end: float, step: float
+    ) -> tuple[Any, tuple[str, ...]]:
+        """The past, by the server's own clock. A failed range is a warning: the value of now still stands."""
+        assert spec.history_s is not None
+        form = {
+            "query": spec.promql, "start": f"{end - spec.history_s:.3f}", "end": f"{end:.3f}", "step": f"{step:g}",
+            "timeout": f"{_QUERY_TIMEOUT_S:g}s",
+        }  # fmt: skip
+        try:
+            answer = await self._ask(client, "query_range", form, _QUERY_TIMEOUT_S + 1.0)
+            return promwire.histories(answer), answer.warnings
+        except PromFault as problem:
+            return None, (f"no history: {problem.fault.reason}",)
+
+    async def _alerts(self, client: httpx.AsyncClient) -> Reading[Any]:
+        started = self._clock.mono()
+        try:
+            async with self._gate:
+                answer = await self._ask(client, "alerts", None, _QUERY_TIMEOUT_S)
+            alerts = promwire.alerts(answer)
+        except PromFault as problem:
+            return Reading(ALERTS, None, None, self._clock.mono() - started, problem.fault, self._alerts_age)
+        ended = self._clock.mono()
+        return Reading(ALERTS, alerts, ended, ended - started, None, self._alerts_age)
+
+    @property
+    def _alerts_age(self) -> float:
+        return max(30.0, 3 * self._interval_s)
+
+    def _failed(self, name: str | None, fault: Fault, took_s: float) -> Reading[Any]:
+        """The last good data with the fault; None stands for the alerts."""
+        if name is None:
+            return Reading(ALERTS, None, None, took_s, fault, self._alerts_age)
+        spec = self._queries[name]
+        return Reading(
+            f"prometheus/{name}", self._results.get(name), self._observed.get(name), took_s, fault, spec.max_age_s,
+            self._answered.get(name),
+        )  # fmt: skip
+
+
+class _BadAddress(Exception):
+    def __init__(self, reason: str, remedy: str):
+        super().__init__(reason)
+        self.fault = Fault(SourceState.DOWN, safe(reason, 300), remedy)

@@ -1,0 +1,191 @@
+"""What Prometheus' HTTP API answers, decoded: values as strings, warnings, errors in a 200, HTML from a proxy."""
+
+from __future__ import annotations
+
+import math
+import re
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from cockpit.kubeapi.network import causes, words
+from cockpit.model.metrics import Alert, History, Sample
+from cockpit.model.reading import Fault, SourceState
+from cockpit.text import safe
+
+_LABEL_LIMIT = 200
+
+
+class PromFault(Exception):
+    """A request that gave no usable answer."""
+
+    def __init__(self, state: SourceState, reason: str, remedy: str = ""):
+        super().__init__(reason)
+        self.fault = Fault(state, safe(reason, 300), safe(remedy, 200))
+
+
+class _Series(msgspec.Struct):
+    metric: dict[str, str] | None = None
+    value: tuple[float, str] | None = None
+    values: list[tuple[float, str]] | None = None
+    histogram: msgspec.Raw | None = None
+
+
+class _Alert(msgspec.Struct):
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    state: str | None = None
+
+
+class _Data(msgspec.Struct):
+    result_type: str | None = msgspec.field(default=None, name="resultType")
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    alerts: list[_Alert] | None = None
+
+
+class _Envelope(msgspec.Struct):
+    status: str | None = None
+    data: _Data | None = None
+    error: str | None = None
+    error_type: str | None = msgspec.field(default=None, name="errorType")
+    warnings: list[str] | None = None
+    infos: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    data: _Data
+    warnings: tuple[str, ...]
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_VECTOR = msgspec.json.Decoder(list[_Series])
+_POINT = msgspec.json.Decoder(tuple[float, str])
+_NONSENSE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def decode(status: int, body: bytes) -> Answer:
+    """A good answer, else PromFault in Prometheus' own words; a rejected query (bad_data) says where it is wrong."""
+    if status == 401:
+        raise PromFault(SourceState.UNAUTHORISED, "Prometheus does not accept the credentials (401)", "check its user, password or bearer token in the configuration")  # fmt: skip
+    if status == 403:
+        raise PromFault(SourceState.DENIED, "Prometheus refuses queries (403)", "ask for the right to GET and POST /api/v1/query")  # fmt: skip
+    try:
+        envelope = _ENVELOPE.decode(body)
+    except _NONSENSE as error:
+        said = " ".join(re.sub(r"<[^>]*>", " ", body[:2000].decode("utf-8", "replace")).split())[:80]
+        raise PromFault(SourceState.DOWN, f"no Prometheus answers there: HTTP {status}: {said}", "check the address and its path prefix") from error  # fmt: skip
+    if envelope.status == "error" or status >= 400:
+        kind = envelope.error_type or f"HTTP {status}"
+        said = envelope.error or "no reason given"
+        if kind == "bad_data":
+            raise PromFault(SourceState.DOWN, f"query rejected: {said}", "correct the query in runbooks.toml")
+        raise PromFault(SourceState.DOWN, f"Prometheus: {kind}: {said}")
+    if envelope.status != "success" or envelope.data is None:
+        raise PromFault(SourceState.DOWN, f"HTTP {status} without a Prometheus answer", "check the address and its path prefix")  # fmt: skip
+    return Answer(envelope.data, tuple([safe(w, 200) for w in envelope.warnings or ()]))
+
+
+def unreachable(error: Exception, base: str) -> PromFault:
+    """A network failure in an operator's words."""
+    host = urlsplit(base).netloc.rpartition("@")[2]
+    for cause in causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return PromFault(SourceState.DOWN, f"certificate of {host} not trusted: {cause.verify_message}", "set the CA file for Prometheus")  # fmt: skip
+        if isinstance(cause, ssl.SSLError):
+            return PromFault(SourceState.DOWN, f"TLS with {host} failed: {cause.reason}", "http or https?")
+    if isinstance(error, httpx.TimeoutException):
+        return PromFault(SourceState.DOWN, f"no answer from Prometheus at {host}", "check network and address")
+    return PromFault(
+        SourceState.DOWN, f"cannot reach Prometheus at {host}: {words(error)}", "check network and address"
+    )
+
+
+def number(text: str) -> float:
+    """Prometheus' numbers: NaN, +Inf and -Inf too; nonsense is NaN, never zero."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+@lru_cache(maxsize=8192)
+def _label(text: str) -> str:
+    return safe(text, _LABEL_LIMIT)
+
+
+def _labels(metric: Mapping[str, str] | None) -> dict[str, str]:
+    return {_label(k): _label(v) for k, v in (metric or {}).items()}
+
+
+def samples(answer: Answer) -> tuple[tuple[Sample, ...], float | None]:
+    """The instant values and the server's evaluation time (None when there is nothing to tell it by).
+
+    A vector and a scalar are read; native histograms have no single value and count as NaN.
+    """
+    kind = answer.data.result_type
+    try:
+        if kind in ("scalar", "string"):
+            at, value = _POINT.decode(answer.data.result)
+            return (Sample({}, number(value)),), at
+        if kind != "vector":
+            raise PromFault(
+                SourceState.DOWN, f"the query gives a {kind or 'nothing'}, not a vector", "correct the query"
+            )
+        series = _VECTOR.decode(answer.data.result)
+    except _NONSENSE as error:
+        raise PromFault(SourceState.DOWN, "Prometheus' answer has an unknown shape") from error
+    found = tuple([Sample(_labels(s.metric), number(s.value[1]) if s.value else math.nan) for s in series])
+    return found, next((s.value[0] for s in series if s.value), None)
+
+
+def histories(answer: Answer) -> tuple[History, ...]:
+    """The series of a range query, oldest point first."""
+    if answer.data.result_type != "matrix":
+        return ()
+    try:
+        series = _VECTOR.decode(answer.data.result)
+    except _NONSENSE as error:
+        raise PromFault(SourceState.DOWN, "Prometheus' answer has an unknown shape") from error
+    return tuple([History(_labels(s.metric), tuple([(t, number(v)) for t, v in s.values or ()])) for s in series])
+
+
+def _same(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(labels.items()))
+
+
+def append(
+    history: Iterable[History], values: Iterable[Sample], at: float, since: float, step: float
+) -> tuple[History, ...]:
+    """The histories with one more point each, those before `since` dropped.
+
+    Within `step` of the point before the last, the last point is replaced: as many points as a range query would give.
+    """
+    now = {_same(v.labels): v for v in values}
+    grown: list[History] = []
+    for one in history:
+        sample = now.pop(_same(one.labels), None)
+        points = [p for p in one.points if p[0] >= since]
+        if sample is not None and (not points or at > points[-1][0]):
+            if len(points) > 1 and at - points[-2][0] < step:
+                points.pop()
+            points.append((at, sample.value))
+        if points:
+            grown.append(History(one.labels, tuple(points)))
+    grown += [History(sample.labels, ((at, sample.value),)) for sample in now.values()]
+    return tuple(grown)
+
+
+def alerts(answer: Answer) -> tuple[Alert, ...]:
+    """Firing and pending alerts, firing first."""
+    found = []
+    for one in answer.data.alerts or ():
+        labels, notes = _labels(one.labels), one.annotations or {}
+        summary = safe(notes.get("summary") or notes.get("description") or notes.get("message") or "", 300)
+        found.append(Alert(labels.get("alertname", "?"), safe(one.state or "unknown", 40), labels, summary))
+    return tuple(sorted(found, key=lambda a: (a.state != "firing", a.name)))

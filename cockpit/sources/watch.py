@@ -1,0 +1,287 @@
+"""One kind in one namespace: list it, watch it, and go on from wherever that was interrupted.
+
+Reference: "Efficient detection of changes" in the Kubernetes API concepts. What goes wrong, and what then: 410 (as a status
+or an ERROR event, also in mid-list) lists again without blanking · 403 waits long · 404 means no such API · 401 was retried
+by the client with fresh credentials · silence, nonsense and lost connections resume from the last resourceVersion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Collection
+from typing import Any
+
+from cockpit.clock import Clock
+from cockpit.kubeapi import wire
+from cockpit.kubeapi.client import KubeClient
+from cockpit.kubeapi.errors import Denied, Gone, KubeError, NotFound, ServerFault, Throttled, Unreachable, from_answer
+from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.sources.breath import Breath
+from cockpit.sources.kinds import Kind
+from cockpit.sources.pace import Pace
+from cockpit.text import safe
+
+_PAGE = 500
+_SLICE = 64  # objects converted before the loop gets its turn
+_LIST_TIMEOUT_S = 60.0
+MAX_AGE_S = 15.0
+
+
+class Topic:
+    """The life of one topic. `run` never returns; the rest is read by the source that publishes."""
+
+    def __init__(
+        self, kind: Kind, namespace: str, clock: Clock, pace: Pace, rng: random.Random, changed: Callable[[], None],
+        names: Collection[str] | None = None,
+    ):  # fmt: skip
+        self.kind = kind
+        self.namespace = namespace
+        self.name = f"kubernetes/{kind.plural}/{namespace}"
+        self.items: dict[Any, Any] = {}
+        self.fault: Fault | None = None
+        self.observed_at: float | None = None
+        self.took_s = 0.0
+        self.synced = False  # a whole list was read at least once
+        self.connected = False  # the watch is up
+        self.dirty = False
+        self.published_at: float | None = None
+        self.garbage = 0  # lines and objects that made no sense
+        self.relists = 0
+        self._names = None if names is None else frozenset(names)
+        self._clock = clock
+        self._pace = pace
+        self._rng = rng
+        self._changed = changed
+        self._version = ""
+        self._scope: asyncio.Timeout | None = None
+        self._hurry = asyncio.Event()
+        self._attempt = 0
+        self._brief = 0  # watches in a row that ended within a second: do not hammer
+        self._doubt = False  # the last watch ended in nonsense: connecting again proves nothing yet
+
+    def reading(self, server_time: float | None, override: Fault | None = None) -> Reading[Any]:
+        """What is known now, as an immutable reading."""
+        data = dict(self.items) if self.observed_at is not None else None
+        fault = override or self.fault
+        return Reading(self.name, data, self.observed_at, self.took_s, fault, MAX_AGE_S, server_time)
+
+    def confirm(self) -> None:
+        """The data are known to be true now."""
+        self.observed_at = self._clock.mono()
+
+    def fail(self, fault: Fault) -> None:
+        if self.fault != fault:
+            self.fault = fault
+            self._touch()
+
+    def interrupt(self, fault: Fault) -> None:
+        """The server is known to be silent: show it, and give the present connection up."""
+        self.connected = False
+        self.fail(fault)
+        self._give_up()
+
+    def hurry(self) -> None:
+        """The server answers again: wait neither for the backoff nor for what it was asked while it did not."""
+        self._hurry.set()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        if self._scope is not None and not self._scope.expired():
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    async def run(self, client: KubeClient) -> None:
+        """List and watch for ever; only cancellation ends it."""
+        while True:
+            self._hurry.clear()
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            try:
+                async with asyncio.timeout(None) as scope:
+                    self._scope = scope
+                    if not self._version:
+                        await self._list(client)
+                    await self._watch(client)
+                wait = 0.0
+            except TimeoutError:  # by `interrupt`
+                wait = self._next()
+            except _Silent:
+                wait = 0.0  # resume at once: a quiet connection proves nothing yet
+            except Gone as error:
+                self._version = ""
+                self.relists += 1
+                wait = 0.0
+                if self.relists >= 3:  # it expires as soon as it is listed: say so, and slow down
+                    self.fail(error.fault())
+                    wait = self._next()
+            except Throttled as error:
+                self.fail(error.fault())
+                wait = error.retry_after_s * (1.0 + 0.2 * self._rng.random())
+            except Denied as error:
+                self.fail(error.fault())
+                wait = self._pace.denied_s
+            except NotFound as error:
+                if self.kind.optional:
+                    self.fail(Fault(SourceState.OFF, f"this cluster serves no {self.kind.plural}"))
+                else:
+                    self.fail(error.fault())
+                self._version, wait = "", self._pace.absent_s
+            except KubeError as error:
+                if not (isinstance(error, _Garbled) and self._attempt == 0):  # one bad line is reconnected silently
+                    self.fail(error.fault())
+                wait = self._next()
+            except Exception as error:  # a surprise in one topic must not end the others
+                self.fail(Fault(SourceState.DOWN, safe(f"{self.name}: {type(error).__name__}: {error}", 300)))
+                self._version, wait = "", self._next()
+            finally:
+                self._scope = None
+                self.connected = False
+            self._brief = self._brief + 1 if loop.time() - began < 1.0 else 0
+            if self._brief > 2:
+                wait = max(wait, self._pace.backoff(self._brief - 3, self._rng))
+            await self._pause(wait)
+
+    def _next(self) -> float:
+        self._attempt += 1
+        return self._pace.backoff(self._attempt - 1, self._rng)
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass
+
+    def _touch(self) -> None:
+        self.dirty = True
+        self._changed()
+
+    def _good(self) -> None:
+        self._attempt = 0
+        self._doubt = False
+        self.confirm()
+        if self.fault is not None:
+            self.fault = None
+            self._touch()
+
+    async def _list(self, client: KubeClient) -> None:
+        """Read every page. The first list shows as it comes; later ones replace the old at their end only."""
+        started = self._clock.mono()
+        fresh: dict[Any, Any] = {}
+        params = {"limit": str(_PAGE)} | self._selector()
+        path = self.kind.path(self.namespace)
+        while True:
+            answer = await client.send("GET", path, params=params, timeout_s=_LIST_TIMEOUT_S)
+            try:
+                page = wire.RAW_LIST.decode(answer.body)
+            except wire.NONSENSE as error:
+                self.garbage += 1
+                raise ServerFault(f"the list of {self.kind.plural} is no JSON list", status=answer.status, remedy="is the server address really an API server?") from error  # fmt: skip
+            raws, metadata = page.items or (), page.metadata or wire.ListMeta()
+            for start in range(0, len(raws), _SLICE):
+                values, skipped = wire.decode_items(raws[start : start + _SLICE], self.kind.decoder)
+                self.garbage += skipped
+                for value in values:
+                    self._put(fresh, self.kind.convert(value))
+                await asyncio.sleep(0)
+            if not self.synced:
+                self.items.update(fresh)
+                self.confirm()
+                self._touch()
+            if not metadata.continue_:
+                break
+            params["continue"] = metadata.continue_
+        self.items = fresh
+        self._version = metadata.resource_version or "0"
+        self.took_s = self._clock.mono() - started
+        self.synced = True
+        self._good()
+        self._touch()
+
+    def _selector(self) -> dict[str, str]:
+        if self._names is not None and len(self._names) == 1:  # so that RBAC may be narrowed to this one name
+            return {"fieldSelector": f"metadata.name={next(iter(self._names))}"}
+        return {}
+
+    async def _watch(self, client: KubeClient) -> None:
+        """Follow changes until the server ends the watch. Raises KubeError, Gone among them."""
+        params = {
+            "watch": "1",
+            "resourceVersion": self._version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(max(1, self._pace.watch_s - self._rng.randrange(3))),
+        } | self._selector()
+        path = self.kind.path(self.namespace)
+        try:
+            async with client.batches(path, params, read_timeout_s=self._pace.silence_s) as batches:
+                self.connected = True
+                if not self._doubt:
+                    self._good()
+                breath = Breath()
+                async for lines in batches:
+                    breath.arrived(len(lines))
+                    for line in lines:
+                        if line.strip():
+                            self._event(line)
+                    self.relists = 0
+                    await breath.taken()
+                self._good()
+        except Unreachable as error:
+            if self.connected and error.timed_out:
+                raise _Silent from error
+            raise
+
+    def _event(self, line: bytes) -> None:
+        try:
+            event = wire.EVENT.decode(line)
+            if event.type == "BOOKMARK":
+                metadata = wire.BOOKMARK.decode(event.object).metadata
+                self._version = (metadata and metadata.resource_version) or self._version
+                self._good()
+                return
+            if event.type == "ERROR":
+                raise self._error(bytes(event.object))
+            raw = self.kind.decoder.decode(event.object)
+            version = raw.metadata.resource_version
+        except (*wire.NONSENSE, AttributeError) as error:
+            self.garbage += 1
+            self._doubt = True
+            raise _Garbled(f"the watch of {self.kind.plural} sent what is no event", remedy="a proxy in between?") from error  # fmt: skip
+        value = self.kind.convert(raw)
+        if event.type == "DELETED":
+            self.items.pop(self.kind.key(value), None)
+        else:
+            self._put(self.items, value)
+        self._version = version or self._version
+        self._good()
+        self._touch()
+
+    def _error(self, raw: bytes) -> KubeError:
+        status = wire.STATUS.decode(raw)
+        code = status.code or (410 if status.reason in ("Expired", "Gone") else 500)
+        self._doubt = code != 410
+        # 504 is "Too large resource version": wait for the server to catch up; if it does not, or for others, start afresh
+        if code >= 500 and (code != 504 or self._attempt >= 2):
+            self._version = ""
+        return from_answer(code, raw, method="GET", path=self.kind.path(self.namespace), watch=True)
+
+    def _put(self, target: dict[Any, Any], value: Any) -> None:
+        if self._names is not None and value.name not in self._names:
+            return
+        target[self.kind.key(value)] = value
+        bound = self.kind.bound
+        if bound is not None and len(target) > bound * 1.2:
+            oldest = sorted(target, key=lambda key: target[key].last_seen or 0.0)[: len(target) - bound]
+            for key in oldest:
+                del target[key]
+
+
+class _Silent(Exception):
+    """The watch gave no byte for `silence_s`."""
+
+
+class _Garbled(ServerFault):
+    """A line of the watch made no sense."""

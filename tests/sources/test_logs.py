@@ -1,0 +1,247 @@
+"""Logs over real HTTP: merged, followed, resumed without doubling, and safe to show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+from aiohttp import web
+from api_double import ApiDouble, recording, status
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cockpit.kubeapi.access import Access
+from cockpit.kubeapi.client import KubeClient
+from cockpit.model.reading import Fault
+from cockpit.sources.loglines import LogLine, parse, trace_id
+from cockpit.sources.logs import LogBuffer, LogRequest, read_logs
+from cockpit.sources.pace import Pace
+
+QUICK = Pace(backoff_s=0.01, backoff_cap_s=0.02)
+T = "2026-11-23T14:15:"
+
+
+async def collect(
+    access: Access, request: LogRequest, enough: Callable[[list[Any]], bool] = lambda found: False
+) -> list[Any]:
+    found: list[Any] = []
+    async with (
+        asyncio.timeout(10),
+        KubeClient(access) as client,
+        aclosing(read_logs(client, request, pace=QUICK)) as lines,
+    ):
+        async for line in lines:
+            found.append(line)
+            if enough(found):
+                break
+    return found
+
+
+def asking(*pods: str, **more: Any) -> LogRequest:
+    return LogRequest("m0-prod", tuple((p, None) for p in pods), **({"follow": False} | more))
+
+
+def text(*lines: str) -> web.Response:
+    return web.Response(text="".join(f"{line}\n" for line in lines))
+
+
+async def test_a_recorded_log_is_read_and_made_safe(api: ApiDouble, access: Access) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=recording("56")["response"]["body"])
+
+    api.on("/log", answer)
+    found = await collect(access, asking("p", previous=True, since_s=60, tail=3))
+    assert len(found) == 3
+    assert all(line.text.isprintable() and line.trace == "0af7651916cd43dd8448eb211c80319c" for line in found)
+    assert "\\e]52;c;" in found[0].text and found[0].at == 1795443342.0
+    query = api.asked("/log")[0].query
+    assert dict(query) == {"timestamps": "true", "previous": "true", "tailLines": "3", "sinceSeconds": "60"}
+
+
+async def test_several_pods_are_merged_in_time_order(api: ApiDouble, access: Access) -> None:
+    logs = {"a": (1, 4, 5), "b": (2, 3, 6), "c": ()}
+
+    async def answer(request: web.Request) -> web.Response:
+        pod = request.path.split("/")[-2]
+        return text(*(f"{T}{s:02d}.5Z {pod}{s}" for s in logs[pod]))
+
+    api.on("/log", answer)
+    found = await collect(access, asking("a", "b", "c"))
+    assert [line.text for line in found] == ["a1", "b2", "b3", "a4", "a5", "b6"]
+
+
+async def test_following_resumes_after_a_cut_without_doubling(api: ApiDouble, access: Access) -> None:
+    rounds = [
+        (f"{T}01Z one", f"{T}02Z same", f"{T}02Z same"),
+        (f"{T}02Z same", f"{T}02Z same", f"{T}02Z same", f"{T}02Z new", f"{T}03Z last"),
+    ]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if rounds:
+            return await api.quiet(request, *(f"{line}\n".encode() for line in rounds.pop(0)), end=True)
+        return await api.quiet(request)
+
+    api.on("/log", answer)
+    found = await collect(access, asking("a", follow=True), lambda f: f[-1].text == "last")
+    assert [line.text for line in found] == ["one", "same", "same", "same", "new", "last"]
+    first, second = api.asked("/log")[:2]
+    assert first.query["tailLines"] == "200" and first.query["follow"] == "true"
+    assert second.query["sinceTime"] == f"{T}02Z" and "tailLines" not in second.query
+
+
+async def test_a_quiet_pod_does_not_hold_the_others_back(api: ApiDouble, access: Access) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        lines = (f"{T}02Z two\n".encode(), f"{T}01Z late\n".encode()) if "/talks/" in request.path else ()
+        return await api.quiet(request, *lines)
+
+    api.on("/log", answer)
+    found = await collect(access, asking("talks", "quiet", follow=True), lambda f: len(f) == 2)
+    assert [line.text for line in found] == ["two", "late"]
+
+
+async def test_a_container_that_has_not_started_is_said_once_and_waited_for(api: ApiDouble, access: Access) -> None:
+    words = 'container "main" in pod "a" is waiting to start: ContainerCreating'
+    refusals = [status(400, "BadRequest", words) for _ in range(3)]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return refusals.pop() if refusals else await api.quiet(request, f"{T}01Z up\n".encode())
+
+    api.on("/log", answer)
+    found = await collect(access, asking("a", follow=True), lambda f: isinstance(f[-1], LogLine))
+    assert isinstance(found[0], Fault) and "waiting to start" in found[0].reason
+    assert len(found) == 2 and found[1].text == "up"
+
+
+async def test_a_pod_that_is_gone_or_a_wrong_container_is_said_and_the_others_go_on(
+    api: ApiDouble, access: Access
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if "/gone/" in request.path:
+            return status(404, "NotFound", 'pods "gone" not found')
+        if "/odd/" in request.path:
+            return web.json_response(recording("57")["response"]["body"], status=400)
+        if "/shut/" in request.path:
+            return status(403, "Forbidden", 'cannot get resource "pods/log"')
+        return text(f"{T}01Z fine")
+
+    api.on("/log", answer)
+    found = await collect(access, asking("gone", "odd", "shut", "ok"))
+    faults = {f.reason for f in found if isinstance(f, Fault)}
+    assert (
+        len(faults) == 3 and any("gone is gone" in f for f in faults) and any("nope is not valid" in f for f in faults)
+    )
+    assert [line.text for line in found if isinstance(line, LogLine)] == ["fine"]
+
+
+async def test_following_ends_when_the_pod_has_finished(api: ApiDouble, access: Access) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return text(f"{T}01Z bye")
+
+    async def finished(request: web.Request) -> web.Response:
+        return web.json_response({"status": {"phase": "Succeeded"}})
+
+    api.on("/log", answer)
+    api.on("/pods/a", finished)
+    assert [line.text for line in await collect(access, asking("a", follow=True))] == ["bye"]
+
+
+async def test_bad_bytes_and_endless_lines_do_no_harm(api: ApiDouble, access: Access) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        stamp = f"{T}01Z ".encode()
+        return web.Response(
+            body=stamp + b"bad \xff\xfe bytes\n" + stamp + b"x" * 300_000 + b"\n" + stamp + b"\x1b[2Jend\r\n"
+        )
+
+    api.on("/log", answer)
+    found = await collect(access, asking("a"))
+    assert [len(line.text) < 5000 for line in found] == [True] * 3
+    assert "\ufffd" in found[0].text and found[2].text == "\\e[2Jend"
+
+
+def test_lines_give_time_trace_and_whether_they_tell_of_an_error() -> None:
+    def of(raw: str) -> LogLine:
+        return parse(raw.encode(), "p", "c")[0]
+
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    assert of(f"{T}42.123456789Z hello").at == 1795443342.123456
+    assert of("no stamp here").at is None and of("no stamp here").text == "no stamp here"
+    assert of(f"{T}42+02:00 x").at == 1795436142.0
+    for body in (
+        f"traceparent=00-{trace}-b7ad6b7169203331-01",
+        f"trace_id={trace}",
+        f'{{"traceId":"{trace}"}}',
+        f"[{trace}] x",
+        f"00-{trace}-b7ad6b7169203331-01",
+    ):
+        assert trace_id(body) == trace, body
+    assert trace_id("trace_id=00000000000000000000000000000000") is None
+    assert trace_id("sha256:" + "a" * 64) is None
+    assert trace_id('"trace.id": "abc-123-def"') == "abc-123-def"
+    assert all(
+        of(e).error
+        for e in ("ERROR x", "level=error", '"level":"fatal"', "Traceback (most recent call last)", "panic: x")
+    )
+    assert not any(of(e).error for e in ("level=info no errors", "error_rate=0", "ERRORS_TOTAL"))
+    assert "hunter2" not in of("login password=hunter2hunter2").text
+
+
+@given(
+    st.binary(max_size=80)
+    | st.builds(
+        lambda t, b: t.encode() + b,
+        st.from_regex(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d) ", fullmatch=True),
+        st.binary(max_size=30),
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_a_line(raw: bytes) -> None:
+    line, stamp = parse(raw, "p", "c")
+    assert (line.at is None) == (stamp == "")
+    assert (
+        line.text == ""
+        or line.text.isprintable()
+        or all(c.isprintable() or c in "\xa0\u3000 " or ord(c) > 127 for c in line.text)
+    )
+    assert "\x1b" not in line.text
+
+
+def lines(*texts: str) -> list[LogLine]:
+    return [LogLine(None, "pod", "c", t, None, t.startswith("E")) for t in texts]
+
+
+def shown(buffer: LogBuffer) -> list[str]:
+    return [line.text for line in buffer.view().lines]
+
+
+def test_pausing_loses_nothing_up_to_the_bound_and_says_what_it_dropped() -> None:
+    buffer = LogBuffer(5)
+    buffer.add(lines("1", "2"))
+    buffer.pause()
+    buffer.add(lines("3", "4"))
+    assert shown(buffer) == ["1", "2"] and buffer.view().held == 2
+    buffer.resume()
+    assert shown(buffer) == ["1", "2", "3", "4"] and buffer.view().dropped == 0
+    buffer.add(lines("5", "6", "7"))
+    assert shown(buffer) == ["3", "4", "5", "6", "7"] and buffer.view().dropped == 2
+    buffer.pause()
+    buffer.add(lines(*"abcdefgh"))
+    assert shown(buffer) == ["3", "4", "5", "6", "7"], "what is being read stays"
+    assert buffer.dropped == 10
+    buffer.resume()
+    assert shown(buffer) == ["3", "4", "5", "6", "7"]
+
+
+def test_filters_match_invert_and_explain_a_bad_pattern() -> None:
+    buffer = LogBuffer()
+    buffer.add(lines("Ready", "error: x", "E2 ready", "other"))
+    assert buffer.filter("ready") == "" and shown(buffer) == ["Ready", "E2 ready"]
+    assert buffer.filter("Ready") == "" and shown(buffer) == ["Ready"]
+    buffer.filter("ready", invert=True)
+    assert shown(buffer) == ["error: x", "other"] and buffer.view().filtered == 2
+    assert "bad regular expression" in buffer.filter("(")
+    assert shown(buffer) == ["error: x", "other"] and buffer.view().problem
+    buffer.filter("")
+    assert len(shown(buffer)) == 4 and buffer.next_error(-1) == 2 and buffer.next_error(2) == 2
+    assert [line.text for line in buffer.view(last=1).lines] == ["other"]

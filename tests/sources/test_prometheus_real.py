@@ -1,0 +1,77 @@
+"""The Prometheus source against a real Prometheus, started as a child."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cockpit.clock import SystemClock
+from cockpit.model.reading import Reading
+from cockpit.sources.prometheus import PrometheusAddress, PrometheusSource, QuerySpec
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+async def prometheus(need: Callable[[str], str], tmp_path: Path) -> AsyncIterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    rules = tmp_path / "rules.yml"
+    rules.write_text(
+        "groups: [{name: g, interval: 1s, rules: [{alert: Always, expr: vector(1), annotations: {summary: on purpose}}]}]"
+    )
+    config = tmp_path / "prometheus.yml"
+    config.write_text(f"global: {{evaluation_interval: 1s}}\nrule_files: [{rules}]\n")
+    arguments = [
+        f"--config.file={config}",
+        f"--storage.tsdb.path={tmp_path / 'data'}",
+        f"--web.listen-address={address}",
+    ]
+    process = await asyncio.create_subprocess_exec(
+        need("prometheus"), *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as client:
+            while True:
+                try:
+                    if (await client.get(f"http://{address}/-/ready")).status_code == 200:
+                        break
+                except httpx.HTTPError:
+                    pass
+                await asyncio.sleep(0.05)
+        yield f"http://{address}"
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_a_real_server_is_read_as_it_answers(prometheus: str) -> None:
+    queries = {
+        "vector": QuerySpec("vector(2)", 600.0, 30.0), "scalar": QuerySpec("scalar(vector(3))", None, 30.0),
+        "nan": QuerySpec("vector(0) / vector(0)", None, 30.0), "empty": QuerySpec("nothing_of_the_kind", None, 30.0),
+        "broken": QuerySpec("sum(", None, 30.0), "matrix": QuerySpec("up[5m]", None, 30.0),
+    }  # fmt: skip
+    newest: dict[str, Reading[Any]] = {}
+    source = PrometheusSource(PrometheusAddress(prometheus), queries, 0.1, SystemClock())
+    async with asyncio.timeout(30), aclosing(source.readings()) as readings:
+        async for reading in readings:
+            newest[reading.topic.removeprefix("prometheus/")] = reading
+            if len(newest) == 7 and newest["alerts"].data:
+                break
+    assert newest["vector"].data.samples[0].value == 2.0 and len(newest["vector"].data.history[0].points) > 100
+    assert abs(newest["vector"].data.evaluated_at - time.time()) < 60
+    assert newest["scalar"].data.samples[0].value == 3.0
+    assert newest["nan"].data.samples[0].value != newest["nan"].data.samples[0].value
+    assert newest["empty"].data.samples == () and newest["empty"].fault is None
+    assert newest["broken"].fault is not None and "parse error" in newest["broken"].fault.reason
+    assert newest["matrix"].fault is not None
+    assert newest["alerts"].data[0].name == "Always" and newest["alerts"].data[0].summary == "on purpose"
