@@ -1,0 +1,87 @@
+"""History of a signal: the line of its sparkline, and the median that its thresholds may be multiples of."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Sequence
+
+from cockpit.model.metrics import History
+from cockpit.model.signal import Level
+
+Points = list[tuple[float, float]]
+
+#: The newest minutes are left out of a baseline: they are what it judges.
+RECENT_S = 300.0
+#: Fewer points, or a shorter time, make no baseline.
+FEWEST_POINTS = 10
+SHORTEST_S = 300.0
+#: Cells of a sparkline.
+SPARK_CELLS = 60
+
+
+def merged(history: Sequence[History], direction: str) -> Points:
+    """One line from the series of all labels: at each moment the worst. NaN and infinities are left out."""
+    if len(history) == 1:
+        return [(at, value) for at, value in history[0].points if math.isfinite(value)]
+    worst = max if direction == "above" else min
+    line: dict[float, float] = {}
+    for series in history:
+        for at, value in series.points:
+            if math.isfinite(value):
+                line[at] = worst(line[at], value) if at in line else value
+    return sorted(line.items())
+
+
+def spark(points: Points, now: float | None, span_s: float) -> tuple[float | None, ...]:
+    """The last `span_s` seconds in at most `SPARK_CELLS` cells, oldest first; None where nothing was read."""
+    if not points:
+        return ()
+    end = now if now is not None else points[-1][0]
+    cells: list[float | None] = [None] * SPARK_CELLS
+    width = span_s / SPARK_CELLS
+    for at, value in points:
+        cell = SPARK_CELLS - 1 - int((end - at) / width) if at <= end else SPARK_CELLS - 1
+        if cell >= 0:
+            cells[cell] = value
+    known = [index for index, value in enumerate(cells) if value is not None]
+    return tuple(_filled(cells[known[0] :], width, points)) if known else ()
+
+
+def _filled(cells: list[float | None], width: float, points: Points) -> list[float | None]:
+    """Cells narrower than the step between points repeat the last value: a coarse step is no gap."""
+    steps = sorted(b[0] - a[0] for a, b in itertools.pairwise(points))
+    step = steps[len(steps) // 2] if steps else width
+    reach = math.ceil(step / width)
+    out: list[float | None] = []
+    last, since = None, 0
+    for value in cells:
+        if value is not None:
+            last, since = value, 0
+        else:
+            since += 1
+        out.append(last if value is not None or since < reach else None)
+    return out
+
+
+def median(points: Points, now: float | None, window_s: float) -> tuple[float | None, str]:
+    """The baseline over `window_s` seconds, or None and why. The newest five minutes count only if there is little else."""
+    if not points:
+        return None, "no history for the baseline"
+    end = now if now is not None else points[-1][0]
+    window = [(at, value) for at, value in points if end - window_s <= at <= end]
+    older = [(at, value) for at, value in window if at <= end - RECENT_S]
+    chosen = older if len(older) >= FEWEST_POINTS else window
+    if len(chosen) < FEWEST_POINTS or chosen[-1][0] - chosen[0][0] < min(SHORTEST_S, window_s / 2):
+        span = window[-1][0] - window[0][0] if window else 0.0
+        return None, f"not enough history for the baseline: {span / 60:.0f} of {window_s / 60:.0f} min"
+    return statistics.median(value for _, value in chosen), ""
+
+
+def judge(value: float, direction: str, warn: float | None, crit: float | None) -> Level:
+    """The level of a finite value. Above: value >= threshold; below: value <= threshold."""
+    for threshold, level in ((crit, Level.CRIT), (warn, Level.WARN)):
+        if threshold is not None and (value >= threshold if direction == "above" else value <= threshold):
+            return level
+    return Level.OK

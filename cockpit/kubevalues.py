@@ -1,0 +1,132 @@
+"""Values that signals take from Kubernetes by name (`kubernetes.ready.m0-submitter`), or in words why they are unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cockpit.board import Board
+from cockpit.inventory import Inventory
+from cockpit.model.cluster import Cluster, Workload
+from cockpit.model.reading import Reading, SourceState
+
+#: Restarts this long ago still count as recent.
+RECENT_RESTARTS_S = 600.0
+#: Images this new are suspects.
+RECENT_RELEASE_S = 1800.0
+
+_PODS = ("pods",)
+_BOTH = ("pods", "deployments", "statefulsets")
+_PLURAL = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """`number` is None when unknown; `reason` then says why. `age_s` is the oldest topic's that it stands on."""
+
+    number: float | None
+    reason: str = ""
+    age_s: float | None = None
+    max_age_s: float | None = None
+
+
+class KubernetesValues:
+    """One look at the cluster; made for each evaluation, cheap."""
+
+    def __init__(self, board: Board, cluster: Cluster, inventory: Inventory, cluster_now: float, mono: float) -> None:
+        self._cluster = cluster
+        self._inventory = inventory
+        self._now = cluster_now
+        self._mono = mono
+        self._topics: dict[str, list[Reading[Any]]] = {}
+        for topic, reading in board.under("kubernetes/").items():
+            self._topics.setdefault(topic.split("/")[1], []).append(reading)
+        self._trust: dict[tuple[str, ...], Value] = {}
+        self._suspects: float | None = None
+
+    def get(self, name: str) -> Value:
+        """The value called `name`; the schema has checked that there is such a one."""
+        parts = name.split(".", 2)
+        what, service = parts[1], parts[2] if len(parts) > 2 else ""
+        kinds = (*_BOTH, "replicasets") if what == "suspect-releases" else _PODS
+        trust = self._trusted(kinds)
+        if trust.reason:
+            return trust
+        if not service:
+            number = self._unready() if what == "unready" else self._suspect_releases()
+            return Value(number, "", trust.age_s)
+        found = [w for w in self._cluster.workloads.values() if w.name == service]
+        # The kinds it is not are allowed to be unknown: a role that may not list statefulsets blinds nothing here.
+        owners = self._trusted(tuple(sorted({_PLURAL[w.kind] for w in found})) or _BOTH[1:])
+        if owners.reason:
+            return owners
+        if not found:
+            return Value(
+                None, f"there is no deployment or statefulset {service} in the watched namespaces", trust.age_s
+            )
+        ages = [age for age in (trust.age_s, owners.age_s) if age is not None]
+        return self._of_service(what, service, found, max(ages, default=None))
+
+    def _of_service(self, what: str, service: str, found: list[Workload], age_s: float | None) -> Value:
+        tallies = self._inventory.of(service)
+        ready = sum(t.ready for t in tallies)
+        desired = sum(w.desired for w in found)
+        numbers: Mapping[str, Callable[[], float]] = {
+            "ready": lambda: ready,
+            "unready": lambda: max(0, desired - ready),
+            "pods": lambda: sum(t.running for t in tallies),
+            "restarts": lambda: sum(1 for t in tallies for at in t.last_ends if at >= self._now - RECENT_RESTARTS_S),
+            "share": lambda: 100.0 * min(ready, desired) / desired,
+        }
+        if what == "share" and desired == 0:
+            return Value(None, f"{service} is scaled to 0", age_s)
+        return Value(float(numbers[what]()), "", age_s)
+
+    def _trusted(self, kinds: tuple[str, ...]) -> Value:
+        """A value with a reason when one of the kinds is not live; else the oldest age."""
+        known = self._trust.get(kinds)
+        if known is None:
+            known = self._trust[kinds] = self._look(kinds)
+        return known
+
+    def _look(self, kinds: tuple[str, ...]) -> Value:
+        ages: list[float] = []
+        for kind in kinds:
+            readings = self._topics.get(kind, [])
+            if not readings:
+                whole = next((r for r in self._topics.get("source", []) if r.fault is not None), None)
+                return Value(None, f"kubernetes: {whole.reason(self._mono) if whole else 'nothing read yet'}")
+            for reading in readings:
+                state = reading.state(self._mono)
+                age = reading.age_s(self._mono)
+                if state is not SourceState.LIVE:
+                    where = " in ".join(reading.topic.split("/")[1:])
+                    return Value(None, f"{where}: {reading.reason(self._mono) or state.value}", age)
+                if age is not None:
+                    ages.append(age)
+        return Value(None, "", max(ages, default=None))
+
+    def _unready(self) -> float:
+        return float(sum(t.unready for t in self._inventory.tallies.values()))
+
+    def _suspect_releases(self) -> float:
+        """Deployments whose newest ReplicaSet brought another image within 30 minutes and that are not well since."""
+        if self._suspects is None:
+            self._suspects = float(sum(1 for w in self._cluster.workloads.values() if self._suspect(w)))
+        return self._suspects
+
+    def _suspect(self, workload: Workload) -> bool:
+        if workload.kind != "Deployment":
+            return False
+        key = (workload.namespace, workload.name)
+        tally = self._inventory.tallies.get(key)
+        ends = [at for at in tally.last_ends if at >= self._now - RECENT_RELEASE_S] if tally else []
+        ready = tally.ready if tally else 0
+        if ready >= workload.desired and not ends:
+            return False
+        own = [r for r in self._cluster.replicasets.values() if (r.namespace, r.owner_name) == key]
+        own.sort(key=lambda r: r.revision)
+        if len(own) < 2 or own[-1].created_at is None or own[-1].images == own[-2].images:
+            return False
+        return own[-1].created_at >= self._now - RECENT_RELEASE_S

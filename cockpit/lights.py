@@ -1,0 +1,48 @@
+"""One light a source: how far it can be believed just now, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cockpit.board import Board
+from cockpit.model.reading import Reading, SourceState
+from cockpit.model.situation import SourceLight
+
+_ORDER = {state: rank for rank, state in enumerate(SourceState)}
+
+
+def lights(board: Board, mono: float, prometheus_configured: bool) -> tuple[SourceLight, ...]:
+    """`k8s`, then `prom`."""
+    kubernetes = _light("k8s", board.under("kubernetes/"), mono, partly=False)
+    if not prometheus_configured:
+        off = SourceLight("prom", SourceState.OFF, None, "not configured", "give --prometheus URL")
+        return kubernetes, off
+    return kubernetes, _light("prom", board.under("prometheus/"), mono, partly=True)
+
+
+def _light(name: str, readings: Mapping[str, Reading[Any]], mono: float, *, partly: bool) -> SourceLight:
+    """The worst topic. With `partly`, single failures among live topics make a source stale, not down: one query that is
+    rejected says nothing of the server."""
+    if not readings:
+        return SourceLight(name, SourceState.STARTING, None, "nothing read yet")
+    states = {topic: reading.state(mono) for topic, reading in readings.items()}
+    parts = tuple(
+        (topic.partition("/")[2], state, readings[topic].reason(mono))
+        for topic, state in states.items()
+        if state is not SourceState.LIVE
+    )
+    known = (reading.age_s(mono) for reading in readings.values())
+    age = max((age for age in known if age is not None), default=None)
+    if not parts:
+        return SourceLight(name, SourceState.LIVE, age)
+    worst = max(states, key=lambda topic: _ORDER[states[topic]])
+    fault = readings[worst].fault
+    reason, remedy = readings[worst].reason(mono), fault.remedy if fault is not None else ""
+    live = len(readings) - len(parts)
+    state = states[worst]
+    if partly and live and state is not SourceState.STARTING:
+        state, reason = SourceState.STALE, f"{len(parts)} of {len(readings)} queries failed: {reason}"
+    elif len(parts) < len(readings):
+        reason = f"{parts[[p[0] for p in parts].index(worst.partition('/')[2])][0]}: {reason}"
+    return SourceLight(name, state, age, reason, remedy, parts)

@@ -1,0 +1,20 @@
+"""What runbooks.toml asks Prometheus, by the name under which the answer comes onto the board."""
+
+from __future__ import annotations
+
+from cockpit.model.runbook import Runbooks
+
+#: (promql, seconds of history or None, seconds after which the answer is stale)
+Spec = tuple[str, float | None, float]
+
+
+def query_specs(runbooks: Runbooks) -> dict[str, Spec]:
+    """`signals/NAME` and `queries/NAME` → spec. A signal keeps as much history as its sparkline and baseline need."""
+    specs: dict[str, Spec] = {}
+    for name, signal in runbooks.signals.items():
+        if signal.promql is not None:
+            history = max(signal.history, signal.baseline or 0.0)
+            specs[f"signals/{name}"] = (signal.promql, history or None, signal.max_age)
+    for name, query in runbooks.queries.items():
+        specs[f"queries/{name}"] = (query.promql, query.history, query.max_age)
+    return specs

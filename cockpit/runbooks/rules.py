@@ -1,0 +1,180 @@
+"""The rules of runbooks.toml beyond shape: thresholds that make sense, names that exist, items that are there once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from cockpit.model.runbook import (
+    Cause,
+    ChecklistLine,
+    Query,
+    Runbook,
+    SignalDef,
+    Stage,
+    Step,
+    Symptom,
+    Toggle,
+    Triage,
+    Validation,
+)  # fmt: skip
+from cockpit.runbooks.lines import Path
+from cockpit.runbooks.references import Names, check_names, check_view
+from cockpit.runbooks.shape import Report, nearest
+from cockpit.runbooks.step_rules import check_step
+
+#: Values of Kubernetes that a signal can name; those in the first tuple take a service.
+SERVICE_VALUES = ("ready", "unready", "restarts", "pods", "share")
+PLAIN_VALUES = ("kubernetes.unready", "kubernetes.suspect-releases")
+
+
+def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Report, raw: Mapping[str, Any]) -> None:
+    """Report what `found` (entries by path) says that cannot be meant."""
+    for path, entry in found.items():
+        match entry:
+            case SignalDef():
+                _signal(entry, path, names, report)
+            case Query():
+                _positive(entry, path, ("history", "max-age"), report)
+            case Stage():
+                check_names((entry.headline,), (*path, "headline"), names.signals, "signal", report, single=True)
+                check_names(entry.signals, (*path, "signals"), names.signals, "signal", report)
+            case Toggle():
+                check_names(entry.deployments, (*path, "deployments"), names.services, "service", report)
+                for key, value in (("safest", entry.safest), ("usual", entry.usual)):
+                    if value is not None and entry.values and value not in entry.values:
+                        report((*path, key), f"expected one of its values {', '.join(entry.values)}")
+            case Step():
+                check_step(entry, path, names, report)
+            case Symptom():
+                check_names((entry.signal,), (*path, "signal"), names.signals, "signal", report, single=True)
+                if not 0 < entry.weight < math.inf:
+                    report((*path, "weight"), "expected a number above 0")
+            case Validation():
+                check_names((entry.signal,), (*path, "signal"), names.signals, "signal", report, single=True)
+                _positive(entry, path, ("within", "tolerance"), report)
+                if not 0 <= entry.hold < entry.within:
+                    report((*path, "hold"), "expected a number from 0 to below `within`")
+            case Triage():
+                check_names(entry.signals, (*path, "signals"), names.signals, "signal", report)
+                check_view(entry.view, entry.args, path, names, report)
+            case Cause():
+                check_names(entry.signals, (*path, "signals"), names.signals, "signal", report)
+            case ChecklistLine():
+                if entry.signal is not None:
+                    check_names((entry.signal,), (*path, "signal"), names.signals, "signal", report, single=True)
+            case _:
+                pass
+    _runbooks(found, report)
+    _items(raw, report)
+
+
+def _positive(entry: msgspec.Struct, path: Path, keys: tuple[str, ...], report: Report) -> None:
+    for key in keys:
+        value = getattr(entry, key.replace("-", "_"))
+        if value is not None and not 0 < value < math.inf:
+            report((*path, key), "expected a number above 0")
+
+
+def _signal(signal: SignalDef, path: Path, names: Names, report: Report) -> None:
+    if (signal.promql is None) == (signal.value is None):
+        got = "neither" if signal.promql is None else "both"
+        report((*path, "value" if signal.promql else "promql"), f"expected either `promql` or `value`, got {got}")
+    if signal.value is not None:
+        _value_name(signal.value, (*path, "value"), names, report)
+    for key, number in (("warn", signal.warn), ("crit", signal.crit), ("absent", signal.absent)):
+        if number is not None and not math.isfinite(number):
+            report((*path, key), "expected a finite number")
+    if signal.warn is None and signal.crit is None:
+        report((*path, "warn"), "missing: expected at least one of `warn` and `crit`")
+    elif signal.warn is not None and signal.crit is not None:
+        wrong = signal.warn > signal.crit if signal.direction == "above" else signal.warn < signal.crit
+        if wrong:
+            side = "at most" if signal.direction == "above" else "at least"
+            report((*path, "warn"), f'expected {side} `crit` ({signal.crit:g}), as direction is "{signal.direction}"')
+    _positive(signal, path, ("max-age", "history", "baseline"), report)
+    if not 0 <= signal.hold < math.inf:
+        report((*path, "for"), "expected a number of seconds, 0 or more")
+    if signal.baseline is not None:
+        if signal.promql is None:
+            report((*path, "baseline"), "expected only with `promql`: other values have no history")
+        for key, number in (("warn", signal.warn), ("crit", signal.crit)):
+            if number is not None and number <= 0:
+                report((*path, key), "expected a multiple of the baseline, above 0")
+
+
+def _value_name(value: str, path: Path, names: Names, report: Report) -> None:
+    if value in PLAIN_VALUES:
+        return
+    head, _, service = value.partition(".")[2].partition(".")
+    if value.startswith("kubernetes.") and head in SERVICE_VALUES and service:
+        check_names((service,), path, names.services, "service", report, single=True)
+        return
+    known = [*PLAIN_VALUES, *(f"kubernetes.{each}.SERVICE" for each in SERVICE_VALUES)]
+    report(path, f"expected one of {', '.join(known)}, got {value!r}")
+
+
+def _runbooks(found: Mapping[Path, msgspec.Struct], report: Report) -> None:
+    ids: set[str] = set()
+    numbers: set[int] = set()
+    steps: dict[Path, dict[str, tuple[Path, Step]]] = {}
+    for path, entry in found.items():
+        if isinstance(entry, Runbook):
+            if entry.number in numbers:
+                report((*path, "number"), f"expected each number once, {entry.number} is there twice")
+            if entry.id in ids:
+                report((*path, "id"), f"expected each id once, {entry.id!r} is there twice")
+            ids.add(entry.id)
+            numbers.add(entry.number)
+        elif isinstance(entry, Step):
+            own = steps.setdefault(path[:2], {})
+            if entry.id in own:
+                report((*path, "id"), f"expected each step id once in a runbook, {entry.id!r} is there twice")
+            else:
+                own[entry.id] = (path, entry)
+    for own in steps.values():
+        for path, step in own.values():
+            for index, name in enumerate(step.steps):
+                if name not in own:
+                    known = list(own)
+                    report(
+                        (*path, "steps", index),
+                        f"expected a step of this runbook, there is no {name!r}{nearest(name, known)}",
+                    )
+                elif _reaches(name, step.id, own):
+                    report((*path, "steps", index), f"expected no circle: {name!r} leads back to {step.id!r}")
+
+
+def _reaches(start: str, goal: str, own: Mapping[str, tuple[Path, Step]]) -> bool:
+    seen: set[str] = set()
+    todo = [start]
+    while todo:
+        name = todo.pop()
+        if name == goal:
+            return True
+        if name in seen or name not in own:
+            continue
+        seen.add(name)
+        todo.extend(own[name][1].steps)
+    return False
+
+
+def _items(raw: Any, report: Report) -> None:
+    """`item` and `severity-item` name each entry of the operational runbooks at most once, over the whole file."""
+    seen: set[str] = set()
+    todo: list[tuple[Path, Any]] = [((), raw)]
+    while todo:
+        path, value = todo.pop()
+        if isinstance(value, dict):
+            for key in ("item", "severity-item"):
+                item = value.get(key)
+                if isinstance(item, str):
+                    if item in seen:
+                        report((*path, key), f"expected each item once, {item!r} is there twice")
+                    seen.add(item)
+            todo.extend(((*path, key), each) for key, each in reversed(value.items()))
+        elif isinstance(value, list):
+            todo.extend(((*path, index), each) for index, each in reversed(list(enumerate(value))))

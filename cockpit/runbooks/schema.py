@@ -1,0 +1,232 @@
+"""Load and check runbooks.toml. A broken file of the operator's never stops the monitor: the packaged one is used, and said."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path as FilePath
+from typing import Any
+
+import msgspec
+
+from cockpit.model.runbook import Query, Runbook, Runbooks, Service, SignalDef, Stage, Toggle
+from cockpit.runbooks.describe import describe as describe
+from cockpit.runbooks.lines import Lines, Path
+from cockpit.runbooks.references import Names
+from cockpit.runbooks.rules import check_rules
+from cockpit.runbooks.shape import ARRAYS, TABLES, walk
+from cockpit.text import clean, safe
+
+__all__ = ["Problem", "check", "describe", "load", "packaged_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One error of a file. `str()` is the line an operator reads: file:line: key: what was expected."""
+
+    file: str
+    line: int
+    key: str
+    expected: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}: "
+        return f"{where}{self.key}: {self.expected}" if self.key else f"{where}{self.expected}"
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    queries: dict[str, Query] = {}
+    signals: dict[str, SignalDef] = {}
+    stages: tuple[Stage, ...] = ()
+    services: dict[str, Service] = {}
+    toggles: dict[str, Toggle] = {}
+    runbook: tuple[Runbook, ...] = ()
+
+
+@cache
+def packaged_text() -> str:
+    """runbooks.toml as shipped: beside the package's modules in a wheel, at the top of a checkout."""
+    here = FilePath(__file__).resolve().parent.parent
+    for path in (here / "runbooks.toml", here.parent / "runbooks.toml"):
+        if path.is_file():
+            return path.read_text("utf-8")
+    raise FileNotFoundError("runbooks.toml is missing from the installation: install m0-cockpit again")
+
+
+@cache
+def _packaged() -> Runbooks:
+    """Read once, without the checks: tests make sure of it, and the start must not pay for them."""
+    return _runbooks(tomllib.loads(packaged_text()), "packaged")
+
+
+def load(path: FilePath | str | None = None) -> Runbooks:
+    """The packaged runbooks, extended and overridden by the operator's file. Never raises for that file's sake."""
+    if path is None:
+        return _packaged()
+    origin = str(path)
+    try:
+        text = FilePath(path).expanduser().read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return _instead((f"{safe(origin)}: cannot be read: {safe(reason, 200)}",), safe(origin))
+    books, problems = check(text, origin)
+    if books is None or problems:
+        return _instead(tuple(str(problem) for problem in problems), safe(origin))
+    return books
+
+
+def _instead(problems: tuple[str, ...], origin: str) -> Runbooks:
+    said = f"{origin} is not used: the packaged runbooks are in force"
+    return msgspec.structs.replace(_packaged(), problems=(*problems, said))
+
+
+def check(text: str, origin: str) -> tuple[Runbooks | None, list[Problem]]:
+    """Everything that is wrong with `text`, in the order of its lines; the runbooks (merged) only when nothing is."""
+    file = safe(origin)
+    try:
+        own = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return None, [_syntax(file, text, str(error))]
+    except (RecursionError, ValueError) as error:  # thousands of brackets, or a number beyond Python's limit
+        return None, [Problem(file, 1, "", f"expected TOML that can be read: {safe(error, 200)}")]
+    whole = text == packaged_text()
+    raw, origins = (own, {}) if whole else _merge(tomllib.loads(packaged_text()), own)
+    lines = Lines(text)
+    problems: dict[tuple[str, str], Problem] = {}
+
+    def report(path: Path, expected: str) -> None:
+        key = clean(_key(path, raw), 200)
+        line = lines.of(_to_own(path, origins))
+        problems.setdefault((key, expected), Problem(file, line, key, safe(expected, 600)))
+
+    found = walk(raw, report)
+    check_rules(found, Names(raw), report, raw)
+    _promql(raw, own, report)
+    if problems:
+        return None, sorted(problems.values(), key=lambda p: p.line)
+    return _runbooks(raw, origin), []
+
+
+def _runbooks(raw: Mapping[str, Any], origin: str) -> Runbooks:
+    file = msgspec.convert(raw, _File)
+    books = tuple(sorted(file.runbook, key=lambda book: book.number))
+    return Runbooks(
+        queries=file.queries, signals=file.signals, stages=file.stages, services=file.services, toggles=file.toggles,
+        runbooks=books, origin=origin,
+    )  # fmt: skip
+
+
+_AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+def _syntax(file: str, text: str, message: str) -> Problem:
+    match = _AT.search(message)
+    line, column = text.count("\n") + 1, ""
+    if match is not None:
+        message = message[: match.start()]
+        if match[1]:
+            line, column = int(match[1]), f", column {match[2]}"
+    return Problem(file, line, "", f"not TOML: {safe(message, 300)}{column}")
+
+
+def _merge(base: dict[str, Any], own: dict[str, Any]) -> tuple[dict[str, Any], dict[int, int | None]]:
+    """The packaged tables with the operator's over them, and for each merged runbook its index in the operator's file.
+
+    Tables merge by name, key by key; a signal that brings its own source drops the packaged one. Runbooks merge by id.
+    """
+    merged = dict(base)
+    origins: dict[int, int | None] = {}
+    for key, value in own.items():
+        before = base.get(key)
+        if key in TABLES and isinstance(value, dict) and isinstance(before, dict):
+            merged[key] = {**before, **{name: _over(before.get(name), entry) for name, entry in value.items()}}
+        elif key == "runbook" and isinstance(value, list) and isinstance(before, list):
+            merged[key], origins = _merge_runbooks(before, value)
+        else:
+            merged[key] = value
+    return merged, origins or dict.fromkeys(range(len(base.get("runbook", []))))
+
+
+def _over(before: Any, entry: Any) -> Any:
+    if not isinstance(before, dict) or not isinstance(entry, dict):
+        return entry
+    kept = dict(before)
+    if "value" in entry or "promql" in entry:
+        kept.pop("promql", None)
+        kept.pop("value", None)
+        if "value" in entry:
+            kept.pop("baseline", None)
+    return {**kept, **entry}
+
+
+def _merge_runbooks(before: list[Any], own: list[Any]) -> tuple[list[Any], dict[int, int | None]]:
+    places = {book["id"]: index for index, book in enumerate(before)}
+    merged: list[Any] = list(before)
+    origins: dict[int, int | None] = dict.fromkeys(range(len(before)))
+    for index, book in enumerate(own):
+        name = book.get("id") if isinstance(book, dict) else None
+        place = places.pop(name, None) if isinstance(name, str) else None
+        if place is None:  # new, or a second one of that id: said by the rules
+            origins[len(merged)] = index
+            merged.append(book)
+        else:
+            origins[place] = index
+            merged[place] = {**before[place], **book}
+    return merged, origins
+
+
+def _to_own(path: Path, origins: Mapping[int, int | None]) -> Path:
+    """The path in the operator's own file; `runbook` alone for a packaged one."""
+    if len(path) > 1 and path[0] == "runbook" and isinstance(path[1], int) and path[1] in origins:
+        index = origins[path[1]]
+        return ("runbook",) if index is None else ("runbook", index, *path[2:])
+    return path
+
+
+def _key(path: Path, raw: Mapping[str, Any]) -> str:
+    """signals.x.warn · runbook[publishing-stops].symptoms[0].signal"""
+    words: list[str] = []
+    value: Any = raw
+    for part in path:
+        value = _inside(value, part)
+        if isinstance(part, int):
+            name = value.get("id", value.get("name")) if isinstance(value, dict) and words[:-1] == [] else None
+            words[-1] += f"[{name if isinstance(name, str) else part}]"
+        else:
+            words.append(part)
+    return ".".join(words)
+
+
+def _inside(value: Any, part: str | int) -> Any:
+    if isinstance(value, dict):
+        return value.get(str(part))
+    if isinstance(value, list) and isinstance(part, int) and part < len(value):
+        return value[part]
+    return None
+
+
+def _promql(raw: Mapping[str, Any], own: Mapping[str, Any], report: Any) -> None:
+    """The syntax of every query that the text itself brings."""
+    queries: list[tuple[Path, str]] = []
+    for table in ("queries", "signals"):
+        entries = own.get(table)
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            if isinstance(entry, dict) and isinstance(entry.get("promql"), str):
+                queries.append(((table, name, "promql"), entry["promql"]))
+    if not queries:
+        return
+    import promql_parser
+
+    for path, query in queries:
+        try:
+            promql_parser.parse(query)
+        except BaseException as error:  # a Rust panic is no Exception
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            report(path, f"expected PromQL: {error}")
+
+
+assert set(TABLES) | set(ARRAYS) == set(_File.__struct_fields__)

@@ -1,0 +1,128 @@
+"""The shape of runbooks.toml: keys and types, entry by entry, so that one error never hides another."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+import msgspec
+
+from cockpit.model.runbook import Query, Runbook, Service, SignalDef, Stage, Toggle
+from cockpit.runbooks.lines import Path
+
+#: Called with the path of a wrong value and what was expected.
+Report = Callable[[Path, str], None]
+
+TABLES: Mapping[str, type[msgspec.Struct]] = {
+    "queries": Query, "signals": SignalDef, "services": Service, "toggles": Toggle,
+}  # fmt: skip
+ARRAYS: Mapping[str, type[msgspec.Struct]] = {"stages": Stage, "runbook": Runbook}
+
+_WORDS = {
+    "str": "a string", "float": "a number", "int": "a whole number", "bool": "true or false", "null": "nothing",
+    "array": "a list", "object": "a table", "datetime": "a date", "date": "a date", "time": "a time",
+}  # fmt: skip
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """`; did you mean 'x'?` or nothing."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def walk(raw: Mapping[str, Any], report: Report) -> dict[Path, msgspec.Struct]:
+    """Report every unknown or missing key and wrong type; return what could be read, entry by entry, by path.
+
+    A list element that is wrong is left out of the dict, its siblings and their parent's own keys are not.
+    """
+    found: dict[Path, msgspec.Struct] = {}
+    known = [*TABLES, *ARRAYS]
+    for key in raw:
+        if key not in known:
+            report((key,), f"unknown; expected one of {', '.join(known)}{nearest(key, known)}")
+    for key, kind in TABLES.items():
+        table = raw.get(key, {})
+        if not isinstance(table, dict):
+            report((key,), f"expected tables [{key}.NAME], got {_kind(table)}")
+            continue
+        for name, entry in table.items():
+            _entry(entry, kind, (key, name), found, report)
+    for key, kind in ARRAYS.items():
+        entries = raw.get(key, [])
+        if not isinstance(entries, list):
+            report((key,), f"expected tables [[{key}]], got {_kind(entries)}")
+            continue
+        for index, entry in enumerate(entries):
+            _entry(entry, kind, (key, index), found, report)
+    return found
+
+
+def _entry(raw: Any, kind: type[msgspec.Struct], path: Path, found: dict[Path, msgspec.Struct], report: Report) -> bool:
+    if not isinstance(raw, dict):
+        report(path, f"expected a table, got {_kind(raw)}")
+        return False
+    good = True
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    for key in raw:
+        if key not in fields:
+            report((*path, key), f"unknown key{nearest(key, list(fields))}")
+            good = False
+    kept = {key: value for key, value in raw.items() if key in fields}
+    for key, field in fields.items():
+        if key not in raw:
+            if field.required:
+                report((*path, key), "missing: expected a value")
+                good = False
+            continue
+        element = _element(field.type)
+        if element is not None and isinstance(raw[key], list):
+            whole = [_entry(each, element, (*path, key, i), found, report) for i, each in enumerate(raw[key])]
+            kept[key] = [each for each, ok in zip(raw[key], whole, strict=True) if ok]
+            continue
+        try:
+            msgspec.convert(raw[key], field.type)
+        except msgspec.ValidationError as error:
+            where, expected = _explain(str(error), field.type)
+            report((*path, key, *where), expected)
+            good = False
+    if good:
+        found[path] = msgspec.convert(kept, kind)
+    return good
+
+
+def _element(kind: Any) -> type[msgspec.Struct] | None:
+    """The struct in `tuple[Struct, ...]`, else None."""
+    first = next(iter(get_args(kind)), None)
+    return first if isinstance(first, type) and issubclass(first, msgspec.Struct) else None
+
+
+_AT = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_PART = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
+
+
+def _explain(message: str, kind: Any) -> tuple[Path, str]:
+    """msgspec's words → where below the key, and ours."""
+    match = _AT.search(message)
+    where: Path = ()
+    if match is not None:
+        message = message[: match.start()]
+        where = tuple(name or int(index) for name, index in _PART.findall(match["path"]) if name or index)
+    wanted = re.match(r"Expected `([^`]+)`, got `([^`]+)`", message)
+    if wanted is not None:
+        names = [_WORDS.get(name, name) for name in wanted[1].split(" | ") if name != "null"]
+        return where, f"expected {' or '.join(names)}, got {_WORDS.get(wanted[2], wanted[2])}"
+    value = re.match(r"Invalid enum value (.+)$", message, re.S)
+    if value is not None:
+        choices = [str(choice) for choice in get_args(kind)]
+        got = value[1].strip("'")
+        return where, f"expected one of {', '.join(choices)}, got {got!r}{nearest(got, choices)}"
+    return where, message[:1].lower() + message[1:]
+
+
+def _kind(value: Any) -> str:
+    if value is True or value is False:
+        return "true or false"
+    names = {dict: "a table", list: "a list", str: "a string", int: "a whole number", float: "a number"}
+    return names.get(type(value), f"a {type(value).__name__}")

@@ -1,0 +1,124 @@
+"""Services as the Pods panel groups them: each workload with its pods counted, and in a few words why it is not well."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from cockpit.inventory import Inventory, Tally
+from cockpit.model.cluster import Cluster, Pod, Workload
+from cockpit.model.runbook import Service
+from cockpit.model.signal import Level
+from cockpit.model.situation import ServiceStatus
+
+#: A restart this long ago is still worth a word.
+RECENT_S = 600.0
+#: On the way up: no reason to worry while enough others are ready.
+_STARTING = ("ContainerCreating", "PodInitializing", "Pending", "not ready")
+_NO_PODS = Tally((), (), 0, 0, 0, 0, (), None)
+
+
+def services(
+    cluster: Cluster, inventory: Inventory, known: Mapping[str, Service], now: float
+) -> tuple[ServiceStatus, ...]:
+    """Every workload and every group of pods without one, worst first. `now`: unix seconds on the cluster's clock."""
+    found: list[ServiceStatus] = []
+    for (namespace, name), workload in cluster.workloads.items():
+        tally = inventory.tallies.get((namespace, name), _NO_PODS)
+        found.append(_of_workload(workload, tally, known.get(name), now))
+    for (namespace, name), tally in inventory.tallies.items():
+        if (namespace, name) not in cluster.workloads:
+            found.append(_without_workload(namespace, name, tally, now))
+    return tuple(sorted(found, key=lambda s: (-Level(s.level).rank, s.namespace, s.name)))
+
+
+def _of_workload(workload: Workload, tally: Tally, service: Service | None, now: float) -> ServiceStatus:
+    level, why = Level.OK, ""
+    desired = workload.desired
+    reasons = _reasons(tally)
+    stuck = next(
+        (c for c in workload.conditions if c.type == "Progressing" and c.reason == "ProgressDeadlineExceeded"), None
+    )
+    failing = [reason for reason in reasons if reason not in _STARTING]
+    if desired == 0:
+        publishes = service is not None and service.publishes
+        level, why = (Level.WARN if publishes else Level.OK), "scaled to 0"
+        if tally.running:
+            why += (
+                f", {tally.running} terminating"
+                if all(p.terminating for p in tally.pods)
+                else f", {tally.running} left"
+            )
+    elif tally.ready < desired:
+        level = Level.CRIT if tally.ready == 0 else Level.WARN
+        why = _most(reasons) or f"{desired - tally.ready} of {desired} missing"
+    elif failing:
+        level, why = Level.WARN, _most(Counter({reason: reasons[reason] for reason in failing}))
+    elif reasons:
+        why = _most(reasons)
+    if stuck is not None:
+        level = level if level is Level.CRIT else Level.WARN
+        why = f"rollout stuck: {why}" if why else "rollout stuck"
+    if service is not None and service.singleton and tally.running > max(1, desired):
+        level, why = Level.CRIT, f"{tally.running} pods of a singleton"
+    recent = _recent_restart(tally, now)
+    if not why and recent:
+        level, why = Level.WARN, recent
+    terminating = sum(1 for p in tally.pods if p.terminating)
+    if not why and terminating:
+        why = f"{terminating} terminating"
+    if workload.paused:
+        why = f"{why}, paused" if why else "paused"
+    age = _age(tally.youngest_at if tally.youngest_at is not None else workload.created_at, now)
+    return ServiceStatus(
+        name=workload.name, namespace=workload.namespace, kind=workload.kind, ready=tally.ready, desired=desired,
+        restarts=tally.restarts, age_s=age, why=why, level=level.value, pods=tally.uids,
+    )  # fmt: skip
+
+
+def _without_workload(namespace: str, name: str, tally: Tally, now: float) -> ServiceStatus:
+    """Jobs, bare pods, and pods whose workload may not be read."""
+    reasons = _reasons(tally)
+    expected = sum(1 for pod in tally.pods if not pod.terminating and pod.phase != "Succeeded")
+    level = Level.OK if tally.ready >= expected else Level.WARN
+    if level is Level.WARN and tally.ready == 0 and not all(reason in _STARTING for reason in reasons):
+        level = Level.CRIT
+    kind = tally.pods[0].owner_kind or "Pod"
+    return ServiceStatus(
+        name=name, namespace=namespace, kind=kind, ready=tally.ready, desired=expected, restarts=tally.restarts,
+        age_s=_age(tally.youngest_at, now), why=_most(reasons), level=level.value, pods=tally.uids,
+    )  # fmt: skip
+
+
+def _reasons(tally: Tally) -> Counter[str]:
+    return Counter(pod_reason(pod) for pod in tally.pods if not pod.healthy and not pod.terminating)
+
+
+def pod_reason(pod: Pod) -> str:
+    """Why a pod is not well, in kubectl's words where it has any."""
+    if pod.reason and pod.reason not in ("Running", "Completed"):
+        return pod.reason
+    return "not ready" if pod.phase == "Running" else pod.phase or "Pending"
+
+
+def _most(reasons: Counter[str]) -> str:
+    """The dominant reason; those that mean trouble before those of a pod on its way up."""
+    if not reasons:
+        return ""
+    reason, count = min(reasons.items(), key=lambda item: (item[0] in _STARTING, -item[1], item[0]))
+    return f"{reason} ×{count}" if count > 1 else reason
+
+
+def _recent_restart(tally: Tally, now: float) -> str:
+    if not tally.last_ends or max(tally.last_ends) < now - RECENT_S:
+        return ""
+    newest = max(
+        (c for pod in tally.pods for c in pod.containers if c.last_finished_at is not None and not c.init),
+        key=lambda c: c.last_finished_at or 0.0,
+    )
+    code = f" (exit {newest.last_exit_code})" if newest.last_exit_code is not None else ""
+    return f"restarted {max(0.0, now - (newest.last_finished_at or now)) / 60:.0f} min ago: {newest.last_reason or 'ended'}{code}"
+
+
+def _age(created_at: float | None, now: float) -> float | None:
+    return None if created_at is None else max(0.0, now - created_at)

@@ -1,0 +1,243 @@
+"""Board → signals: ok, warn, crit or unknown, and always why. Nothing but a fresh, finite, complete value is ever OK."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cockpit.baseline import Points, judge, median, merged, spark
+from cockpit.board import Board
+from cockpit.clock import Clock
+from cockpit.inventory import Inventory
+from cockpit.kubevalues import KubernetesValues
+from cockpit.model.cluster import Cluster
+from cockpit.model.metrics import QueryResult, Sample
+from cockpit.model.reading import Reading, SourceState
+from cockpit.model.runbook import Runbooks, SignalDef
+from cockpit.model.signal import Level, SignalStatus
+
+#: What a failed range adds to the warnings: the value of now stands, only the past is missing.
+_NO_HISTORY = "no history"
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What one signal remembers between evaluations."""
+
+    level: Level | None = None
+    since: float = 0.0
+    since_warn: float | None = None  # monotonic: a level of at least WARN has been read since then
+    since_crit: float | None = None
+    baseline: float | None = None  # the last one from a time that was well
+    result: QueryResult | None = None  # what `points` and `spark` were made from
+    points: Points = field(default_factory=list)
+    spark: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """A value read, before its level had to hold."""
+
+    level: Level
+    value: float | None
+    reason: str
+    age_s: float | None = None
+    labels: Mapping[str, str] | None = None
+    baseline: float | None = None
+    warn: float | None = None
+    crit: float | None = None
+
+
+class Evaluator:
+    """Keeps how long levels have held, and baselines; otherwise a function of the board."""
+
+    def __init__(
+        self,
+        runbooks: Runbooks,
+        clock: Clock,
+        *,
+        prometheus_configured: bool = True,
+        inventory: Inventory | None = None,
+    ) -> None:
+        self._runbooks = runbooks
+        self._clock = clock
+        self._prometheus = prometheus_configured
+        self._inventory = inventory or Inventory()
+        self._memory = {name: _Memory() for name in runbooks.signals}
+
+    def evaluate(self, board: Board, cluster: Cluster, cluster_now: float) -> dict[str, SignalStatus]:
+        """Every signal of the runbooks, in their order. `cluster_now`: unix seconds on the cluster's clock."""
+        mono = self._clock.mono()
+        self._inventory.update(cluster, mono)
+        kubernetes = KubernetesValues(board, cluster, self._inventory, cluster_now, mono)
+        statuses: dict[str, SignalStatus] = {}
+        for name, signal in self._runbooks.signals.items():
+            memory = self._memory[name]
+            if signal.value is not None:
+                raw = _of_kubernetes(signal, kubernetes)
+            elif not self._prometheus:
+                raw = _Raw(Level.UNKNOWN, None, "Prometheus is not configured", warn=None)
+            else:
+                raw = _of_prometheus(signal, board.get(f"prometheus/signals/{name}"), memory, mono)
+            statuses[name] = _settle(name, signal, raw, memory, mono)
+        return statuses
+
+
+def _of_kubernetes(signal: SignalDef, kubernetes: KubernetesValues) -> _Raw:
+    assert signal.value is not None
+    value = kubernetes.get(signal.value)
+    warn, crit = signal.warn, signal.crit
+    if value.number is None:
+        return _Raw(Level.UNKNOWN, None, value.reason or "no value", value.age_s, warn=warn, crit=crit)
+    level = judge(value.number, signal.direction, warn, crit)
+    return _Raw(level, value.number, _words(signal, level, value.number, warn, crit), value.age_s, warn=warn, crit=crit)
+
+
+def _of_prometheus(signal: SignalDef, reading: Reading[QueryResult] | None, memory: _Memory, mono: float) -> _Raw:
+    warn, crit = (None, None) if signal.baseline is not None else (signal.warn, signal.crit)
+    if reading is None:
+        return _Raw(Level.UNKNOWN, None, "Prometheus: nothing read yet", warn=warn, crit=crit)
+    age = reading.age_s(mono)
+    result = reading.data
+    if result is not None and result is not memory.result:
+        memory.result = result
+        memory.points = merged(result.history, signal.direction)
+        memory.spark = spark(memory.points, result.evaluated_at, min(signal.history, 900.0))
+    state = reading.state(mono)
+    if state is not SourceState.LIVE or result is None:
+        reason = reading.reason(mono) or state.value
+        shown = reason if reason.startswith(("Prometheus", "last read")) else f"Prometheus: {reason}"
+        return _Raw(Level.UNKNOWN, _last_value(signal, result), shown, age, warn=warn, crit=crit)
+    return _judge(signal, result, memory, age)
+
+
+def _judge(signal: SignalDef, result: QueryResult, memory: _Memory, age: float | None) -> _Raw:
+    finite = [sample for sample in result.samples if math.isfinite(sample.value)]
+    warn, crit, base = signal.warn, signal.crit, None
+    if signal.baseline is not None:
+        base, why = _baseline(signal, result, memory)
+        if base is None:
+            value = _worst(signal, finite).value if finite else None
+            reason = why if finite else _nothing(result)
+            return _Raw(Level.UNKNOWN, value, reason, age)
+        warn, crit = (None if each is None else each * base for each in (warn, crit))
+    if not result.samples and signal.absent is not None:
+        finite = [Sample({}, signal.absent)]
+    if not finite:
+        return _Raw(Level.UNKNOWN, None, _nothing(result), age, baseline=base, warn=warn, crit=crit)
+    sample = _worst(signal, finite)
+    level = judge(sample.value, signal.direction, warn, crit)
+    reason = _words(signal, level, sample.value, warn, crit, sample.labels, base)
+    doubt = _doubt(result, finite)
+    if doubt:
+        reason = f"{reason}; {doubt}" if level is not Level.OK else doubt
+        level = Level.UNKNOWN if level is Level.OK else level
+    return _Raw(level, sample.value, reason, age, sample.labels or None, base, warn, crit)
+
+
+def _baseline(signal: SignalDef, result: QueryResult, memory: _Memory) -> tuple[float | None, str]:
+    """The median of the window, unless that median is itself bad against the one before: then an incident fills the window,
+    and must not become what is normal. (What stays changed for good is taken up at the next start.)"""
+    assert signal.baseline is not None
+    base, why = median(memory.points, result.evaluated_at, signal.baseline)
+    if base is None:
+        return memory.baseline, why
+    if base < 0 or (base == 0 and signal.direction == "above"):
+        return None, f"the baseline is {base:g}: no multiple of it is a threshold"
+    if memory.baseline is not None:
+        warn, crit = (None if each is None else each * memory.baseline for each in (signal.warn, signal.crit))
+        if judge(base, signal.direction, warn, crit) is not Level.OK:
+            return memory.baseline, ""
+    memory.baseline = base
+    return base, ""
+
+
+def _doubt(result: QueryResult, finite: list[Sample]) -> str:
+    """Why a value that looks well cannot be called OK."""
+    bad = [s for s in result.samples if not math.isfinite(s.value)]
+    if bad and finite:
+        return f"{len(bad)} of {len(result.samples)} samples are {_spelt(bad[0].value)}: {_labels(bad[0].labels)}"
+    warnings = [warning for warning in result.warnings if not warning.startswith(_NO_HISTORY)]
+    return f"Prometheus warns, the result may be partial: {warnings[0]}" if warnings else ""
+
+
+def _nothing(result: QueryResult) -> str:
+    if result.samples:
+        return f"the value is {_spelt(result.samples[0].value)}"
+    return "no data: the metric does not exist or nothing matches"
+
+
+def _spelt(value: float) -> str:
+    return "NaN" if math.isnan(value) else "infinite"
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in labels.items()) or "no labels"
+
+
+def _worst(signal: SignalDef, samples: list[Sample]) -> Sample:
+    pick = max if signal.direction == "above" else min
+    return pick(samples, key=lambda sample: sample.value)
+
+
+def _last_value(signal: SignalDef, result: QueryResult | None) -> float | None:
+    finite = [s for s in result.samples if math.isfinite(s.value)] if result is not None else []
+    return _worst(signal, finite).value if finite else None
+
+
+def _words(
+    signal: SignalDef, level: Level, value: float, warn: float | None, crit: float | None,
+    labels: Mapping[str, str] | None = None, base: float | None = None,
+) -> str:  # fmt: skip
+    """Which threshold was passed, or an empty string when all is well."""
+    if level is Level.OK:
+        return ""
+    threshold = crit if level is Level.CRIT else warn
+    assert threshold is not None
+    unit = f" {signal.unit}" if signal.unit and not signal.unit.startswith("/") else signal.unit
+    limit = f"{amount(threshold)}{unit}"
+    side = f"from {limit}" if signal.direction == "above" else f"at {limit} or less"
+    words = f"{amount(value)}{unit}: {level.value} {side}"
+    if base is not None:
+        words += f", baseline {amount(base)}{unit}"
+    return f"{words} ({_labels(labels)})" if labels else words
+
+
+def amount(value: float) -> str:
+    """A number as an operator says it: 74, 1.2, 0.034, 58,000."""
+    size = abs(value)
+    if size >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if size >= 10 else f"{value:.3g}"
+
+
+def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: float) -> SignalStatus:
+    """A worse level counts only after `for` seconds; unknown and better ones at once. What was bad at the first look, or
+    after a time of unknown, may have held for long: it counts at once too."""
+    first = memory.level in (None, Level.UNKNOWN)
+    start = mono - signal.hold if first else mono
+    bad = raw.level in (Level.WARN, Level.CRIT)
+    memory.since_warn = (memory.since_warn if memory.since_warn is not None else start) if bad else None
+    crit = raw.level is Level.CRIT
+    memory.since_crit = (memory.since_crit if memory.since_crit is not None else start) if crit else None
+    level = raw.level
+    if bad:
+        level = Level.OK
+        if memory.since_warn is not None and mono - memory.since_warn >= signal.hold:
+            level = Level.WARN
+        if memory.since_crit is not None and mono - memory.since_crit >= signal.hold:
+            level = Level.CRIT
+    if level is not memory.level:
+        memory.level, memory.since = level, mono
+    pending, reason = None, raw.reason
+    if bad and level is not raw.level:
+        pending = raw.level
+        began = memory.since_crit if crit else memory.since_warn
+        held = mono - began if began is not None else 0.0
+        reason = f"{raw.reason}; for {held:.0f} of {signal.hold:g} s"
+    return SignalStatus(
+        name=name, title=signal.title, level=level, value=raw.value, unit=signal.unit, reason=reason, age_s=raw.age_s,
+        since=memory.since, pending=pending, spark=memory.spark, worst_labels=raw.labels, baseline=raw.baseline,
+        warn=raw.warn, crit=raw.crit, direction=signal.direction,
+    )  # fmt: skip

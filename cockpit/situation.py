@@ -1,0 +1,158 @@
+"""The board, judged: everything that the panels draw in one value, several times a second and cheaply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cockpit.board import Board
+from cockpit.clock import Clock
+from cockpit.inventory import Inventory
+from cockpit.lights import lights
+from cockpit.model.cluster import Cluster
+from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
+from cockpit.model.reading import Reading
+from cockpit.model.runbook import Runbooks
+from cockpit.model.signal import Level, SignalStatus, StageStatus, worst
+from cockpit.model.situation import ServiceStatus, Situation, ToggleStatus
+from cockpit.runbooks.match import match
+from cockpit.services import services
+from cockpit.signals import Evaluator
+from cockpit.toggles import toggles
+
+#: Services are made anew at least this often (their ages grow), and with many pods no oftener.
+SERVICES_EVERY_S = 1.0
+
+#: Field of `Cluster` → the plurals that feed it.
+_FEEDS: Mapping[str, tuple[str, ...]] = {
+    "pods": ("pods",), "workloads": ("deployments", "statefulsets"), "replicasets": ("replicasets",),
+    "events": ("events",), "autoscalers": ("horizontalpodautoscalers",), "configmaps": ("configmaps",),
+}  # fmt: skip
+
+
+class Assessor:
+    """Keeps what must be remembered between situations: held levels, baselines, counted pods."""
+
+    def __init__(
+        self, runbooks: Runbooks, clock: Clock, *, context: str, namespaces: tuple[str, ...], production: bool,
+        read_only: bool, prometheus_configured: bool,
+    ) -> None:  # fmt: skip
+        self.context = context
+        self.namespaces = namespaces
+        self._runbooks = runbooks
+        self._clock = clock
+        self._production = production
+        self._read_only = read_only
+        self._prometheus = prometheus_configured
+        self._inventory = Inventory()
+        self._evaluator = Evaluator(
+            runbooks, clock, prometheus_configured=prometheus_configured, inventory=self._inventory
+        )
+        self._merged: dict[str, tuple[tuple[Any, ...], Mapping[Any, Any]]] = {}
+        self._services: tuple[ServiceStatus, ...] = ()
+        self._services_of: tuple[int, Any] | None = None
+        self._services_at = 0.0
+        self._toggles: tuple[ToggleStatus, ...] = ()
+        self._toggles_of: tuple[Any, ...] = ()
+
+    def assess(
+        self, board: Board, progress: tuple[Progress, ...] = (), journal: tuple[JournalLine, ...] = (),
+        debts: tuple[Debt, ...] = (), unfinished: tuple[Unfinished, ...] = (), notices: tuple[str, ...] = (),
+    ) -> Situation:  # fmt: skip
+        """The situation now. Never raises for what is on the board."""
+        wall, mono = self._clock.wall(), self._clock.mono()
+        topics = board.under("kubernetes/")
+        kinds = {topic.removeprefix("kubernetes/"): reading for topic, reading in topics.items()}
+        queries = {
+            topic.removeprefix("prometheus/queries/"): reading
+            for topic, reading in board.under("prometheus/queries/").items()
+        }
+        cluster = self._cluster(kinds)
+        now = _cluster_now(kinds, wall, mono)
+        signals = self._evaluator.evaluate(board, cluster, now)
+        alerts = board.get("prometheus/alerts")
+        return Situation(
+            wall=wall, mono=mono, context=self.context, namespaces=self.namespaces, production=self._production,
+            read_only=self._read_only, cluster=cluster, cluster_now=now,
+            services=self._service_statuses(cluster, now, mono), kinds=kinds, queries=queries,
+            alerts=tuple(alerts.data) if alerts is not None and alerts.data else (),
+            sources=lights(board, mono, self._prometheus), signals=signals, stages=stages(self._runbooks, signals),
+            matches=match(self._runbooks, signals), toggles=self._toggle_statuses(cluster, kinds, mono),
+            runbooks=self._runbooks, progress=tuple(progress), journal=tuple(journal), debts=tuple(debts),
+            unfinished=tuple(unfinished),
+            notices=tuple(dict.fromkeys((*self._runbooks.problems, *notices))),
+        )  # fmt: skip
+
+    def _cluster(self, kinds: Mapping[str, Reading[Any]]) -> Cluster:
+        parts: dict[str, list[Any]] = {name: [] for name in _FEEDS}
+        by_plural = {plural: name for name, plurals in _FEEDS.items() for plural in plurals}
+        for topic, reading in kinds.items():
+            name = by_plural.get(topic.partition("/")[0])
+            if name is not None and isinstance(reading.data, Mapping):
+                parts[name].append(reading.data)
+        return Cluster(**{name: self._merge(name, tuple(each)) for name, each in parts.items()})
+
+    def _merge(self, name: str, parts: tuple[Any, ...]) -> Mapping[Any, Any]:
+        """One mapping over namespaces; the same object as before when no part was replaced."""
+        if len(parts) == 1:
+            mapping: Mapping[Any, Any] = parts[0]
+            return mapping
+        kept = self._merged.get(name)
+        if kept is not None and len(kept[0]) == len(parts) and all(a is b for a, b in zip(kept[0], parts, strict=True)):
+            return kept[1]
+        whole: dict[Any, Any] = {}
+        for part in parts:
+            whole.update(part)
+        self._merged[name] = (parts, whole)
+        return whole
+
+    def _service_statuses(self, cluster: Cluster, now: float, mono: float) -> tuple[ServiceStatus, ...]:
+        seen = (self._inventory.revision, cluster.workloads)
+        before = self._services_of
+        same = before is not None and before[0] == seen[0] and before[1] is seen[1]
+        many = len(self._inventory.tallies) > 100
+        due = mono - self._services_at >= SERVICES_EVERY_S
+        if before is None or due or (not same and not many):
+            self._services = services(cluster, self._inventory, self._runbooks.services, now)
+            self._services_of, self._services_at = seen, mono
+        return self._services
+
+    def _toggle_statuses(
+        self, cluster: Cluster, kinds: Mapping[str, Reading[Any]], mono: float
+    ) -> tuple[ToggleStatus, ...]:
+        states = tuple((t, r.state(mono), r.reason(mono)) for t, r in kinds.items() if t.startswith("deployments/"))
+        before = self._toggles_of
+        if (
+            not before
+            or before[0] is not cluster.workloads
+            or before[1] is not cluster.configmaps
+            or before[2] != states
+        ):
+            self._toggles = toggles(self._runbooks, cluster, kinds, mono)
+            self._toggles_of = (cluster.workloads, cluster.configmaps, states)
+        return self._toggles
+
+
+def _cluster_now(kinds: Mapping[str, Reading[Any]], wall: float, mono: float) -> float:
+    """The API server's clock, from the reading that is newest, advanced by its age; the local clock without any."""
+    told = [r for r in kinds.values() if r.server_time is not None and r.observed_at is not None]
+    if not told:
+        return wall
+    newest = max(told, key=lambda reading: reading.observed_at or 0.0)
+    return (newest.server_time or wall) + (newest.age_s(mono) or 0.0)
+
+
+def stages(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[StageStatus, ...]:
+    """The pipeline strip. It stops at the first stage that is WARN or CRIT; if none is, at the first UNKNOWN."""
+    made: list[StageStatus] = []
+    for stage in runbooks.stages:
+        names = dict.fromkeys((stage.headline, *stage.signals))
+        own = tuple(signals[name] for name in names if name in signals)
+        level = worst([status.level for status in own])
+        made.append(StageStatus(stage.name, level, signals.get(stage.headline), own))
+    bad = [s for s in made if s.level in (Level.WARN, Level.CRIT)] or [s for s in made if s.level is Level.UNKNOWN]
+    if bad:
+        index = made.index(bad[0])
+        stops = made[index]
+        made[index] = StageStatus(stops.name, stops.level, stops.headline, stops.signals, stops_here=True)
+    return tuple(made)

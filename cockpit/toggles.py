@@ -1,0 +1,97 @@
+"""Control toggles as they are set now: read from the workloads, secrets never, URLs as scheme and host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cockpit.model.cluster import Cluster, EnvVar, Workload
+from cockpit.model.reading import Reading, SourceState
+from cockpit.model.runbook import Runbooks, Toggle
+from cockpit.model.situation import ToggleStatus
+from cockpit.text import HIDDEN, safe, url_hint
+
+
+def toggles(
+    runbooks: Runbooks, cluster: Cluster, kinds: Mapping[str, Reading[Any]], mono: float
+) -> tuple[ToggleStatus, ...]:
+    """One status for each toggle and deployment that carries it (for `NAME_*`: for each variable found)."""
+    by_name: dict[str, list[Workload]] = {}
+    for workload in cluster.workloads.values():
+        by_name.setdefault(workload.name, []).append(workload)
+    blind = _blind(kinds, mono)
+    found: list[ToggleStatus] = []
+    for name, toggle in runbooks.toggles.items():
+        for deployment in toggle.deployments:
+            workloads = by_name.get(deployment, [])
+            if not workloads or blind:
+                reason = blind or f"there is no {deployment} in the watched namespaces"
+                found.append(ToggleStatus(name, toggle, deployment, None, "unknown", reason))
+            for workload in workloads if not blind else ():
+                found += _of(name, toggle, workload, cluster)
+    return tuple(found)
+
+
+def _blind(kinds: Mapping[str, Reading[Any]], mono: float) -> str:
+    """Why deployments cannot be believed just now, or an empty string."""
+    readings = {topic: reading for topic, reading in kinds.items() if topic.startswith("deployments/")}
+    if not readings:
+        return "deployments: nothing read yet"
+    for topic, reading in readings.items():
+        if reading.state(mono) is not SourceState.LIVE:
+            return f"{topic.replace('/', ' in ')}: {reading.reason(mono)}"
+    return ""
+
+
+def _of(name: str, toggle: Toggle, workload: Workload, cluster: Cluster) -> list[ToggleStatus]:
+    if not name.endswith("*"):
+        value = workload.env(name)
+        return [_status(name, toggle, workload, value, cluster)]
+    prefix = name[:-1]
+    names = {v.name for c in workload.containers for v in c.env if v.name.startswith(prefix)}
+    if toggle.configmap is not None:
+        config = cluster.configmaps.get((workload.namespace, toggle.configmap))
+        names |= {key for key in config.data if key.startswith(prefix)} if config is not None else set()
+    if not names:
+        return [ToggleStatus(name, toggle, workload.name, None, "unset")]
+    return [_status(each, toggle, workload, workload.env(each), cluster) for each in sorted(names)]
+
+
+def _status(name: str, toggle: Toggle, workload: Workload, variable: EnvVar | None, cluster: Cluster) -> ToggleStatus:
+    value = variable.value if variable is not None else None
+    reason = ""
+    if variable is None and toggle.configmap is not None:
+        config = cluster.configmaps.get((workload.namespace, toggle.configmap))
+        value = config.data.get(name) if config is not None else None
+        reason = f"from configmap {toggle.configmap}" if value is not None else ""
+    elif variable is not None and value is None:
+        reason = f"from {variable.source}" if variable.source else ""
+        value = _referred(variable.source, workload.namespace, cluster)
+        if value is None:
+            shown = HIDDEN if toggle.secret else None
+            return ToggleStatus(name, toggle, workload.name, shown, "usual" if toggle.secret else "unknown", reason)
+    if value is None or (value == "" and toggle.usual != ""):
+        if value is None and toggle.usual == "":
+            return ToggleStatus(name, toggle, workload.name, "", "usual", reason)
+        return ToggleStatus(name, toggle, workload.name, None, "unset", reason)
+    return ToggleStatus(name, toggle, workload.name, _shown(toggle, value), _level(toggle, value), reason)
+
+
+def _referred(source: str, namespace: str, cluster: Cluster) -> str | None:
+    """The value behind "configmap NAME/KEY", where that ConfigMap is watched."""
+    kind, _, rest = source.partition(" ")
+    name, _, key = rest.partition("/")
+    config = cluster.configmaps.get((namespace, name)) if kind == "configmap" else None
+    return config.data.get(key) if config is not None else None
+
+
+def _level(toggle: Toggle, value: str) -> str:
+    if toggle.usual is None or value == toggle.usual:
+        return "usual" if toggle.usual is not None or not toggle.values or value in toggle.values else "differs"
+    return "safest" if value == toggle.safest else "differs"
+
+
+def _shown(toggle: Toggle, value: str) -> str:
+    if toggle.secret:
+        return HIDDEN
+    return url_hint(value) if toggle.url else safe(value, 200)
