@@ -1,0 +1,21 @@
+"""An embedded Kubernetes API with its controllers, for the drill: good enough that an unmodified kubectl works."""
+
+from cockpit.drill.kubernetes.authz import Rule, User
+from cockpit.drill.kubernetes.behaviour import Behaviour, BehaviourOf, RunningPod
+from cockpit.drill.kubernetes.chaos import Chaos
+from cockpit.drill.kubernetes.serving import Served, serve, ticking, write_kubeconfig
+from cockpit.drill.kubernetes.world import KubernetesWorld
+
+__all__ = [
+    "Behaviour",
+    "BehaviourOf",
+    "Chaos",
+    "KubernetesWorld",
+    "Rule",
+    "RunningPod",
+    "Served",
+    "User",
+    "serve",
+    "ticking",
+    "write_kubeconfig",
+]

@@ -1,0 +1,89 @@
+"""StatefulSets, simply: ordered by ordinal, one at a time, updated from the highest down."""
+
+from __future__ import annotations
+
+from cockpit.drill.kubernetes.controllers.context import Context, is_active, is_ready, owner
+from cockpit.drill.kubernetes.controllers.deployment import template_hash
+from cockpit.drill.kubernetes.controllers.replicaset import new_pod
+from cockpit.drill.kubernetes.resources import PODS, STATEFULSETS, Obj
+from cockpit.drill.kubernetes.store import Stored
+
+_COMPONENT = "statefulset-controller"
+_HASH = "controller-revision-hash"
+
+
+def run(ctx: Context) -> None:
+    for stored in ctx.store.select(STATEFULSETS):
+        if "deletionTimestamp" not in stored.obj["metadata"]:
+            _sync(ctx, stored)
+
+
+def _ordinal(pod: Stored) -> int:
+    return int(pod.key[1].rpartition("-")[2])
+
+
+def _sync(ctx: Context, sts: Stored) -> None:
+    spec = sts.obj["spec"]
+    revision = f"{sts.key[1]}-{template_hash(spec['template'])}"
+    pods = {_ordinal(p): p for p in ctx.store.owned(PODS, sts.obj["metadata"]["uid"])}
+    _act(ctx, sts, spec.get("replicas", 1), revision, pods)
+    current = ctx.current(STATEFULSETS, sts)
+    if current is not None:
+        ctx.set_status(STATEFULSETS, current, _status(ctx, current, revision))
+
+
+def _act(ctx: Context, sts: Stored, wanted: int, revision: str, pods: dict[int, Stored]) -> None:
+    """At most one change a pass, and only when all lower ordinals are ready (OrderedReady)."""
+    for i in range(wanted):
+        if i not in pods:
+            _create(ctx, sts, i, revision)
+            return
+        if "deletionTimestamp" in pods[i].obj["metadata"] or not is_ready(pods[i].obj):
+            stale = (pods[i].obj["metadata"].get("labels") or {}).get(_HASH) != revision
+            if not (stale and is_active(pods[i].obj)):
+                return
+    for i in sorted(pods, reverse=True):
+        meta = pods[i].obj["metadata"]
+        if i >= wanted or (meta.get("labels") or {}).get(_HASH) != revision:
+            if "deletionTimestamp" not in meta:
+                ctx.delete_pod(PODS, pods[i])
+                text = f"delete Pod {pods[i].key[1]} in StatefulSet {sts.key[1]} successful"
+                ctx.recorder.record(STATEFULSETS, sts.obj, "SuccessfulDelete", text, _COMPONENT)
+            return
+
+
+def _create(ctx: Context, sts: Stored, ordinal: int, revision: str) -> None:
+    meta = sts.obj["metadata"]
+    name = f"{meta['name']}-{ordinal}"
+    if ctx.store.get(PODS, meta["namespace"], name) is not None:
+        return
+    labels = {"apps.kubernetes.io/pod-index": str(ordinal), _HASH: revision, "statefulset.kubernetes.io/pod-name": name}
+    head = {
+        "name": name,
+        "generateName": f"{meta['name']}-",
+        "labels": labels,
+        "ownerReferences": [owner(STATEFULSETS, sts.obj)],
+    }
+    ctx.store.create(PODS, new_pod(sts.obj["spec"]["template"], head, meta["namespace"]))
+    text = f"create Pod {name} in StatefulSet {meta['name']} successful"
+    ctx.recorder.record(STATEFULSETS, sts.obj, "SuccessfulCreate", text, _COMPONENT)
+
+
+def _status(ctx: Context, sts: Stored, revision: str) -> Obj:
+    pods = [p.obj for p in ctx.store.owned(PODS, sts.obj["metadata"]["uid"]) if is_active(p.obj)]
+    ready = sum(1 for p in pods if is_ready(p))
+    updated = sum(1 for p in pods if (p["metadata"].get("labels") or {}).get(_HASH) == revision)
+    done = updated == len(pods) == sts.obj["spec"].get("replicas", 1)
+    before = sts.obj["status"].get("currentRevision", revision)
+    status: Obj = {"observedGeneration": sts.obj["metadata"].get("generation", 1), "replicas": len(pods)}
+    if ready:
+        status["readyReplicas"] = ready
+    if done or len(pods) - updated:
+        status["currentReplicas"] = updated if done else len(pods) - updated
+    if updated:
+        status["updatedReplicas"] = updated
+    status["currentRevision"] = revision if done else before
+    status["updateRevision"] = revision
+    status["collisionCount"] = 0
+    status["availableReplicas"] = ready
+    return status

@@ -1,0 +1,284 @@
+"""The embedded cluster: its objects, its controllers and its API server, on one simulated clock.
+
+One event loop owns a world: step it and serve it from the same loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from aiohttp import web
+
+from cockpit.drill.clock import SimClock, rfc3339
+from cockpit.drill.kubernetes import authz, defaults, managed, resources
+from cockpit.drill.kubernetes.behaviour import Behaviour, BehaviourOf, RunningPod
+from cockpit.drill.kubernetes.chaos import Chaos
+from cockpit.drill.kubernetes.controllers import deployment, replicaset, rollout, statefulset
+from cockpit.drill.kubernetes.controllers.autoscaler import Autoscalers
+from cockpit.drill.kubernetes.controllers.context import Context, is_ready, mark_deleted
+from cockpit.drill.kubernetes.controllers.pods import Kubelet
+from cockpit.drill.kubernetes.events import Recorder
+from cockpit.drill.kubernetes.load import Load
+from cockpit.drill.kubernetes.logs import Logs
+from cockpit.drill.kubernetes.resources import DEPLOYMENTS, PODS, STATEFULSETS, Obj, Resource
+from cockpit.drill.kubernetes.routes import ApiServer
+from cockpit.drill.kubernetes.store import Change, Key, Store, Stored
+
+NODES = ("drill-node-1", "drill-node-2", "drill-node-3")
+
+
+class KubernetesWorld:
+    """`behaviour(service, image, env)` says how a service's containers behave; without it all are well."""
+
+    def __init__(
+        self,
+        clock: SimClock,
+        seed: int,
+        namespace: str = "m0-prod",
+        behaviour: BehaviourOf | None = None,
+    ) -> None:
+        self.clock = clock
+        self.namespace = namespace
+        self.behaviour: BehaviourOf = behaviour or (lambda _service, _image, _env: Behaviour())
+        self.users: dict[str, authz.User] = authz.default_users()
+        self.store = Store(clock, seed)
+        self.logs = Logs()
+        self.recorder = Recorder(self.store, clock)
+        self.context = Context(
+            self.store,
+            clock,
+            self.recorder,
+            Random(f"{seed}/names"),
+            self.logs,
+            lambda service, image, env: self.behaviour(service, image, env),
+        )
+        self.kubelet = Kubelet(self.context, NODES)
+        self.autoscalers = Autoscalers(self.context)
+        self.server = ApiServer(self.store, clock, self.logs, self.users)
+        self.load = Load(self.store, self.kubelet, namespace, NODES)
+        self._ownerless: list[str] = []
+        self.store.listeners.append(self._notice)
+        for name in ("default", "kube-system", namespace):
+            if self.store.get(resources.NAMESPACES, "", name) is None:
+                self.store.create(resources.NAMESPACES, defaults.complete("namespaces", {"metadata": {"name": name}}))
+        for name in NODES:
+            self.store.create(resources.NODES, _node(name, rfc3339(clock.now())))
+
+    @property
+    def chaos(self) -> Chaos:
+        return self.server.chaos
+
+    def application(self) -> web.Application:
+        """The API server; a new application over the same state at each call."""
+        return self.server.application()
+
+    # setting up
+
+    def deploy(
+        self,
+        name: str,
+        *,
+        image: str,
+        replicas: int,
+        env: Mapping[str, str] | None = None,
+        secret_env: Mapping[str, tuple[str, str]] | None = None,
+        strategy: str = "RollingUpdate",
+        labels: Mapping[str, str] | None = None,
+        kind: str = "Deployment",
+        annotations: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create a Deployment or StatefulSet whose one container bears its name. `secret_env`: variable → (secret, key).
+
+        Raises ApiError 409 when it exists.
+        """
+        variables: list[Obj] = [{"name": k, "value": v} if v else {"name": k} for k, v in (env or {}).items()]
+        for variable, (secret, key) in (secret_env or {}).items():
+            reference = {"secretKeyRef": {"name": secret, "key": key}}
+            variables.append({"name": variable, "valueFrom": reference})
+        container: Obj = {"name": name, "image": image}
+        if variables:
+            container["env"] = variables
+        all_labels = {"app": name, **(labels or {})}
+        template = {"metadata": {"labels": dict(all_labels)}, "spec": {"containers": [container]}}
+        spec: Obj = {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": template,
+        }
+        if kind == "Deployment":
+            spec["strategy"] = {"type": strategy}
+        meta: Obj = {"name": name, "namespace": self.namespace, "generation": 1, "labels": all_labels}
+        if annotations:
+            meta["annotations"] = dict(annotations)
+        res = DEPLOYMENTS if kind == "Deployment" else STATEFULSETS
+        self.store.create(res, defaults.complete(res.storage, {"metadata": meta, "spec": spec}))
+
+    def configmap(self, name: str, data: Mapping[str, str]) -> None:
+        """Create a ConfigMap, or replace its data."""
+        res = resources.CONFIGMAPS
+        old = self.store.get(res, self.namespace, name)
+        meta: Obj = {"name": name, "namespace": self.namespace} if old is None else dict(old.obj["metadata"])
+        obj: Obj = {"metadata": meta, "data": dict(data)}
+        before = old.obj if old is not None else None
+        if before is not None and before.get("data") == obj["data"]:
+            return
+        meta["managedFields"] = managed.updated(before, obj, "kubectl-create", "v1", rfc3339(self.clock.now()))
+        if old is None:
+            self.store.create(res, obj)
+        else:
+            self.store.replace(res, old, obj)
+
+    def autoscaler(self, name: str, *, target: str, minimum: int, maximum: int, desired: int | None = None) -> None:
+        """Create an HPA on a deployment."""
+        reference = {"kind": "Deployment", "name": target, "apiVersion": "apps/v1"}
+        spec = {"scaleTargetRef": reference, "minReplicas": minimum, "maxReplicas": maximum}
+        body = {"metadata": {"name": name, "namespace": self.namespace}, "spec": spec, "status": {}}
+        self.store.create(resources.AUTOSCALERS, body)
+        self.hpa_desired(name, desired)
+
+    def hpa_desired(self, name: str, desired: int | None) -> None:
+        """What the autoscaler wants: enforced on its target every 15 simulated seconds; None leaves the target alone."""
+        if desired is None:
+            self.autoscalers.desired.pop((self.namespace, name), None)
+        else:
+            self.autoscalers.desired[(self.namespace, name)] = desired
+
+    # going on
+
+    def step(self) -> None:
+        """Controllers, kubelet and garbage collection up to clock.now(), until nothing moves any more."""
+        self.autoscalers.run()
+        for _ in range(200):
+            before = self.store.rv
+            self._collect()
+            deployment.run(self.context)
+            replicaset.run(self.context)
+            statefulset.run(self.context)
+            self.kubelet.run()
+            if self.store.rv == before:
+                break
+        self.recorder.sweep()
+
+    def settle(self, limit_s: float = 120.0, dt: float = 0.5) -> None:
+        """Advance the clock until every rollout is complete and nothing terminates, or `limit_s` simulated seconds pass."""
+        end = self.clock.now() + limit_s
+        self.step()
+        while not self.settled() and self.clock.now() < end:
+            self.clock.advance(dt)
+            self.step()
+
+    def settled(self) -> bool:
+        """Every deployment rolled out, every StatefulSet ready, no pod terminating."""
+        if any("deletionTimestamp" in p.obj["metadata"] for p in self._own_pods()):
+            return False
+        ready = all(
+            s.obj["status"].get("readyReplicas", 0) == s.obj["spec"].get("replicas", 1)
+            for s in self.store.select(STATEFULSETS)
+        )
+        return ready and all(rollout.complete(d.obj) for d in self.store.select(DEPLOYMENTS))
+
+    def _own_pods(self) -> list[Stored]:
+        found = (self.store.get(PODS, *life.key) for life in self.kubelet.lives.values())
+        return [pod for pod in found if pod is not None]
+
+    def _notice(self, _res: Resource, change: Change) -> None:
+        if change.type == "DELETED":
+            self._ownerless.append(change.new.obj["metadata"]["uid"])
+
+    def _collect(self) -> None:
+        """Garbage collection: what a deleted owner controlled goes too, unless it was orphaned."""
+        uids, self._ownerless = self._ownerless, []
+        by_storage = {r.storage: r for r in resources.RESOURCES if not r.stored_as}
+        for uid in uids:
+            if uid in self.server.writer.orphaned:
+                continue
+            for storage, key in self.store.dependents(uid):
+                self._drop(by_storage[storage], key)
+
+    def _drop(self, res: Resource, key: Key) -> None:
+        stored = self.store.get(res, *key)
+        if stored is None:
+            return
+        if res is PODS:
+            mark_deleted(self.store, PODS, stored, None)
+        else:
+            self.store.remove(res, stored)
+
+    # asking
+
+    def running(self, service: str) -> list[RunningPod]:
+        """Pods of the service whose container runs, terminating ones included, by name."""
+        return self.kubelet.running(service)
+
+    def workload(self, service: str) -> Obj | None:
+        """The Deployment or StatefulSet as stored (do not change it)."""
+        for res in (DEPLOYMENTS, STATEFULSETS):
+            stored = self.store.get(res, self.namespace, service)
+            if stored is not None:
+                return stored.obj
+        return None
+
+    def replicas(self, service: str) -> int:
+        """spec.replicas of the workload; 0 when there is none."""
+        found = self.workload(service)
+        return int(found["spec"].get("replicas", 1)) if found is not None else 0
+
+    def env(self, service: str) -> Mapping[str, str]:
+        """Literal environment of the workload's own container, as its template says now (pods may still run an older one)."""
+        found = self.workload(service)
+        if found is None:
+            return {}
+        container = found["spec"]["template"]["spec"]["containers"][0]
+        return {v["name"]: v.get("value", "") for v in container.get("env") or () if "valueFrom" not in v}
+
+    def config(self, name: str) -> Mapping[str, str]:
+        """Data of a ConfigMap; empty when there is none."""
+        stored = self.store.get(resources.CONFIGMAPS, self.namespace, name)
+        return (stored.obj.get("data") or {}) if stored is not None else {}
+
+    def pods(self, service: str) -> Sequence[Obj]:
+        """Pod objects of the service as stored (do not change them), by name."""
+        keys = sorted(life.key for life in self.kubelet.lives.values() if life.service == service)
+        found = (self.store.get(PODS, *key) for key in keys)
+        return [pod.obj for pod in found if pod is not None]
+
+    def ready(self, service: str) -> int:
+        """Ready pods that are not terminating."""
+        return sum(1 for p in self.pods(service) if is_ready(p) and "deletionTimestamp" not in p["metadata"])
+
+    def log(self, pod: str, line: str, container: str | None = None) -> None:
+        """Append a line to the pod's (main) container log, stamped clock.now(); nothing when the pod does not run."""
+        stored = self.store.get(PODS, self.namespace, pod)
+        if stored is None:
+            return
+        name = container or stored.obj["spec"]["containers"][0]["name"]
+        log = self.logs.current(stored.obj["metadata"]["uid"], name)
+        if log is not None and not log.ended:
+            log.write(self.clock.now(), line)
+
+
+def _node(name: str, now: str) -> Obj:
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+        "reason": "KubeletReady",
+        "message": "kubelet is posting ready status",
+    }
+    info = {
+        "kubeletVersion": "v1.36.0",
+        "osImage": "Drill",
+        "kernelVersion": "6.1.0",
+        "containerRuntimeVersion": "containerd://2",
+    }
+    status = {
+        "conditions": [ready],
+        "addresses": [{"type": "InternalIP", "address": "10.1.0.1"}],
+        "nodeInfo": info,
+        "capacity": {"cpu": "16", "memory": "64Gi", "pods": "250"},
+        "allocatable": {"cpu": "16", "memory": "64Gi", "pods": "250"},
+    }
+    labels = {"kubernetes.io/hostname": name}
+    return {"metadata": {"name": name, "labels": labels}, "spec": {}, "status": status}

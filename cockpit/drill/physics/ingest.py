@@ -1,0 +1,203 @@
+"""Connectors → ingestor workers → event log → aggregator: where lag and coverage come from.
+
+Each ready ingestor polls every connector on its own, no more often than its poll interval and its cache's life allow, so
+more pods mean more calls against the provider's quota. Calls above the quota are answered 429, and the further above,
+the fewer succeed. Fetched events pass the workers at a rate per pod; what they cannot take waits in the event log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cockpit.drill.names import AGGREGATOR, CONNECTORS, INGESTOR, TOPICS
+from cockpit.drill.physics.fleet import number
+
+if TYPE_CHECKING:
+    from cockpit.drill.world import World
+
+PER_POD = 220.0  # events a second that one ingestor works off
+PAGE = 400.0  # events that one poll can bring
+AGGREGATE_PER_POD = 1500.0
+BASE_LAG_S = 1.13  # provider, network and processing of a healthy pipeline
+STALE_AFTER_S, LOST_AFTER_S = 10.0, 120.0  # features older than this begin to count as missing / all do
+FRESH, CARRIED = 0.97, 0.55  # coverage with all fresh, and with nothing but carried-forward features
+WITHOUT_CONNECTOR = 0.90  # the domain's secondary sources, once the expected set leaves the connector out
+RETENTION_S = 1800.0
+
+
+@dataclass(slots=True)
+class Connector:
+    """An external API. `quota` calls a second, `failing` the share of calls that fail otherwise; scenarios change these."""
+
+    name: str
+    rate: float  # events a second
+    quota: float = 10.0
+    failing: float = 0.001
+    latency_ms: float = 120.0
+    pending: float = 0.0  # events at the provider, not fetched yet
+    disabled: bool = False
+    lag_s: float = 1.2
+    refused_ratio: float = 0.0
+
+
+class Ingest:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.connectors = {name: Connector(name, rate) for name, rate in CONNECTORS.items()}
+        self.burst = 1.0  # multiplies every connector's events
+        self.backlog = dict.fromkeys(TOPICS, 0.0)
+        self.busy = 0.5
+        self.coverage = dict.fromkeys(CONNECTORS, FRESH)
+        self.rate_limited = 0  # 429s so far (harm)
+        self.start()
+
+    def start(self) -> None:
+        """Every label set exists at zero from the process's start, as good exporters do."""
+        for name in self.connectors:
+            self.world.metrics.value(INGESTOR, "m0_events_ingested_total", connector=name)
+            for reason in ("timeout", "http_5xx", "rate_limited", "schema"):
+                self.world.metrics.value(INGESTOR, "m0_connector_errors_total", connector=name, reason=reason)
+            self.world.metrics.value(AGGREGATOR, "m0_outlier_events_total", source=name)
+
+    def step(self, dt: float) -> None:
+        world, metrics, rng = self.world, self.world.metrics, self.world.rng
+        pods = world.fleet.working(INGESTOR)
+        capacity = PER_POD * len(pods)
+        arriving: dict[str, float] = {}
+        for connector in self.connectors.values():
+            arriving[connector.name] = self._fetch(connector, pods, dt)
+        total = sum(arriving.values())
+        waiting = self.backlog["raw-events"] + total
+        worked = min(waiting, capacity * dt)
+        self.backlog["raw-events"] = waiting - worked
+        offered = total / dt
+        self.busy = 1.0 if self.backlog["raw-events"] > 1.0 else min(1.0, offered / capacity if capacity else 1.0)
+        aggregated = self.backlog["normalized"] + worked
+        out = min(aggregated, AGGREGATE_PER_POD * len(world.fleet.working(AGGREGATOR)) * dt)
+        self.backlog["normalized"] = aggregated - out
+        rate = max(sum(c.rate for c in self.connectors.values() if not c.disabled) * self.burst, 1.0)
+        queue_s = self.backlog["raw-events"] / capacity if capacity else self.backlog["raw-events"] / rate
+        queue_s += self.backlog["normalized"] / max(out / dt, rate)
+        for connector in self.connectors.values():
+            self._freshness(connector, queue_s, dt)
+            share = worked * (arriving[connector.name] / total) if total else 0.0
+            count = int(share + rng.random())
+            metrics.value(INGESTOR, "m0_events_ingested_total", connector=connector.name).inc(count)
+            if rng.random() < 0.004 * dt:
+                metrics.value(AGGREGATOR, "m0_outlier_events_total", source=connector.name).inc()
+        if world.talking and pods and rng.random() < 0.5 * dt:
+            self._talk(pods[rng.randrange(len(pods))].name, capacity)
+
+    def _fetch(self, connector: Connector, pods: tuple[object, ...], dt: float) -> float:
+        """Events that the pods' polls brought in `dt` seconds."""
+        world, rng = self.world, self.world.rng
+        metrics = world.metrics
+        calls_rate, interval = 0.0, 0.0
+        everywhere = bool(pods)
+        for pod in world.fleet.working(INGESTOR):
+            if connector.name in {n.strip() for n in pod.env.get("M0_CONNECTORS_DISABLED", "").split(",")}:
+                continue
+            everywhere = False
+            pause_ms = max(
+                number(pod.env, "M0_POLL_INTERVAL_MS", 1000.0), number(pod.env, "M0_CACHE_TTL_MS", 500.0), 50.0
+            )
+            calls_rate += 1000.0 / pause_ms
+            interval += pause_ms / 1000.0
+        connector.disabled = everywhere
+        if connector.disabled:
+            connector.pending = 0.0  # nobody waits for these events any more
+            connector.refused_ratio = 0.0
+            return 0.0
+        connector.pending = min(
+            connector.pending + connector.rate * self.burst * dt * (0.97 + 0.06 * rng.random()),
+            connector.rate * self.burst * RETENTION_S,
+        )
+        if not calls_rate:
+            return 0.0
+        over = calls_rate / connector.quota
+        allowed = calls_rate if over <= 1.0 else connector.quota / over**3
+        connector.refused_ratio = 1.0 - allowed / calls_rate
+        calls = int(calls_rate * dt + rng.random())
+        succeeded = allowed * (1.0 - connector.failing)
+        refused = int(calls * connector.refused_ratio + rng.random())
+        if refused and over > 1.0:
+            metrics.value(INGESTOR, "m0_connector_errors_total", connector=connector.name, reason="rate_limited").inc(
+                refused
+            )
+            self.rate_limited += refused
+            if world.talking and rng.random() < dt:
+                pod = world.fleet.working(INGESTOR)[0]
+                world.say(
+                    pod.name,
+                    f"WARN connector={connector.name} http 429 Too Many Requests rate limit exceeded quota={connector.quota:g}/s "
+                    f"calls={calls_rate:.1f}/s retry_after=30s",
+                )
+        failed = int(calls * connector.failing + rng.random())
+        if failed:
+            reason = "timeout" if rng.random() < 0.7 else "http_5xx"
+            metrics.value(INGESTOR, "m0_connector_errors_total", connector=connector.name, reason=reason).inc(failed)
+        self._poll_latency(connector, calls)
+        fetched = min(connector.pending, succeeded * PAGE * dt)
+        connector.pending -= fetched
+        return fetched
+
+    def _poll_latency(self, connector: Connector, calls: int) -> None:
+        """A poll waits for a free worker: with none free it takes seconds."""
+        if calls <= 0:
+            return
+        wait = 1.0 if self.busy < 1.0 or self.backlog["raw-events"] < 500 else 18.0
+        histogram = self.world.metrics.histogram(INGESTOR, "m0_connector_poll_latency_ms", connector=connector.name)
+        draws = min(calls, 8)
+        for i in range(draws):
+            times = calls // draws + (i < calls % draws)
+            histogram.observe(self.world.rng.lognormvariate(0.0, 0.35) * connector.latency_ms * wait, times)
+
+    def _freshness(self, connector: Connector, queue_s: float, dt: float) -> None:
+        metrics = self.world.metrics
+        domain = connector.name
+        pods = self.world.fleet.working(INGESTOR)
+        if connector.disabled:
+            metrics.remove(INGESTOR, "m0_watermark_lag_ms", connector=domain)
+            connector.lag_s = 0.0
+            target = WITHOUT_CONNECTOR
+        else:
+            rate = connector.rate * self.burst
+            source_s = max(0.0, connector.pending - rate) / rate
+            poll = max((number(p.env, "M0_POLL_INTERVAL_MS", 1000.0) for p in pods), default=1000.0)
+            ttl = max((number(p.env, "M0_CACHE_TTL_MS", 500.0) for p in pods), default=500.0)
+            if pods:
+                base = BASE_LAG_S + 0.05 * max(poll, ttl) / 1000.0 + 0.04 * self.world.rng.random()
+                connector.lag_s = base + source_s + queue_s
+            else:
+                connector.lag_s += dt
+            missing = (connector.lag_s - STALE_AFTER_S) / (LOST_AFTER_S - STALE_AFTER_S)
+            target = FRESH - (FRESH - CARRIED) * min(1.0, max(0.0, missing))
+            metrics.value(INGESTOR, "m0_watermark_lag_ms", connector=domain).value = round(connector.lag_s * 1000.0)
+        smooth = 1.0 - 0.9 ** max(dt, 0.1)
+        self.coverage[domain] += (target - self.coverage[domain]) * min(1.0, smooth * 3)
+
+    def gauges(self) -> None:
+        """Gauges that only need to be right when they are scraped."""
+        metrics, rng = self.world.metrics, self.world.rng
+        for domain, coverage in self.coverage.items():
+            noisy = coverage + rng.uniform(-0.003, 0.003)
+            metrics.value(AGGREGATOR, "m0_coverage_ratio", domain=domain).value = round(noisy, 4)
+        for topic in TOPICS:
+            extra = rng.randrange(20, 120)
+            metrics.value(AGGREGATOR, "m0_eventlog_backlog", topic=topic).value = float(
+                int(self.backlog[topic]) + extra
+            )
+
+    def _talk(self, pod: str, capacity: float) -> None:
+        backlog = int(self.backlog["raw-events"])
+        if backlog > 1000:
+            self.world.say(
+                pod, f"WARN worker pool saturated busy={self.busy:.2f} backlog={backlog} capacity={capacity:.0f}/s"
+            )
+        else:
+            connector = self.world.rng.choice(list(self.connectors.values()))
+            self.world.say(
+                pod,
+                f"INFO polled connector={connector.name} events={int(connector.rate)} watermark_lag_ms={connector.lag_s * 1000:.0f}",
+            )

@@ -1,0 +1,79 @@
+"""The drill's alerting rules, as a network like this one would have them. State is computed from the series, not kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cockpit.drill.clock import rfc3339_micro
+from cockpit.drill.promql import evaluate
+from cockpit.drill.promql_aggregate import format_value
+from cockpit.drill.series import Store
+
+STEP_S = 15.0
+LOOK_BACK = 40  # steps
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`expr` has samples while the alert is active; it fires once it has been so for `for_s` seconds."""
+
+    name: str
+    expr: str
+    for_s: float
+    severity: str
+    summary: str
+
+
+RULES = (
+    Rule("M0OutputsStale", "max(m0_output_age_ms) > 60000", 30.0, "critical", "Outputs served are older than 60 s"),
+    Rule(
+        "M0PublishSuccessLow",
+        "sum(rate(m0_publish_success_total[2m])) / sum(rate(m0_publish_attempts_total[2m])) < 0.95",
+        60.0,
+        "critical",
+        "Fewer than 95 % of ticks are published",
+    ),
+    Rule(
+        "M0WatermarkLag",
+        "max by (connector) (m0_watermark_lag_ms) > 60000",
+        30.0,
+        "warning",
+        "A connector's watermark is more than 60 s behind",
+    ),
+    Rule("M0CoverageLow", "min by (domain) (m0_coverage_ratio) < 0.85", 60.0, "warning", "Coverage is below 85 %"),
+    Rule(
+        "M0ReplayViolations",
+        "sum(increase(m0_replay_violation_total[5m])) > 0",
+        0.0,
+        "critical",
+        "The program rejects used sequences: is there a second submitter?",
+    ),
+)
+
+
+def active(store: Store, rule: Rule, now: float) -> list[dict[str, Any]]:
+    """The rule's pending and firing alerts, as /api/v1/alerts lists them."""
+    steps = [now - STEP_S * (LOOK_BACK - i) for i in range(LOOK_BACK + 1)]
+    result = evaluate(store, rule.expr, steps)
+    alerts: list[dict[str, Any]] = []
+    for labels, column in result if isinstance(result, list) else ():
+        value = column[-1]
+        if value is None:
+            continue
+        since = now
+        for at, past in zip(reversed(steps), reversed(column), strict=True):
+            if past is None:
+                break
+            since = at
+        named = {name: text for name, text in labels if name != "__name__"}
+        alerts.append(
+            {
+                "labels": {"alertname": rule.name, "severity": rule.severity, **named},
+                "annotations": {"summary": rule.summary},
+                "state": "firing" if now - since >= rule.for_s else "pending",
+                "activeAt": rfc3339_micro(since),
+                "value": format_value(value),
+            }
+        )
+    return alerts

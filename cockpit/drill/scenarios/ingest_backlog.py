@@ -1,0 +1,28 @@
+"""Runbook 6: more events than the ingestion workers can take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cockpit.drill.scenarios.scenario import Scenario
+
+if TYPE_CHECKING:
+    from cockpit.drill.world import World
+
+
+def inject(world: World) -> None:
+    """Election night, a cup final and a central bank at once: 2.6 times the events, from every connector."""
+    world.ingest.burst = 2.6
+
+
+SCENARIO = Scenario(
+    name="ingest-backlog",
+    runbook=6,
+    title="Watermark lag: the ingestion workers are saturated",
+    story="Every provider sends more than twice the usual events and four ingestors cannot keep up. "
+    "The event log fills, watermarks fall behind and coverage drops.",
+    inject=inject,
+    right_steps=("scale-ingestors",),
+    wrong_steps=("slow-polling", "disable-connector", "raise-cache-ttl"),
+    aged_s=180.0,
+)
