@@ -1,0 +1,1 @@
+"""Everything that draws: Textual widgets over `cockpit.model` values. No client, no query, no history of its own."""

@@ -1,0 +1,319 @@
+"""The confirmation: what would be sent, and the one key that sends it. Cancel has the focus; Enter never accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Static
+
+from cockpit.model.plan import PLAN_EXPIRES_S, DryRunState, Plan, Progress
+from panels.dialogs.confirm_words import plan_lines, progress_lines, title_of
+from panels.dialogs.layer import CancelButton, Layer
+from panels.dialogs.marks import ink, sign
+from panels.dialogs.overlay import PlainInput
+from panels.dialogs.prose import Para, para
+from panels.messages import Cancelled, CloseLayer, Confirmed, CopyText, PlanAgain, Undo
+from panels.theme import Look
+
+
+class Stage(StrEnum):
+    WAITING = "waiting"  # the plan is being made
+    PROBLEM = "problem"  # no plan could be made
+    ASKING = "asking"
+    EXPIRED = "expired"
+    CHANGED = "changed"  # the target changed since
+    SENDING = "sending"
+    WATCHING = "watching"  # the server answered; rollout and proof go on in the journal too
+
+
+class NameInput(PlainInput):
+    """The target's name, typed. Enter does nothing here: only ctrl+y accepts, once the name is right."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "nothing", "", show=False)]
+    DEFAULT_CSS = "NameInput { height: 1; border: none; padding: 0 1; background: $panel; width: 1fr; }"
+
+    def action_nothing(self) -> None:
+        """Rule 5: Enter never accepts a dangerous step."""
+
+
+class ConfirmDialog(Layer):
+    """Opens at once ("reading the target …"); the app calls `show_plan` or `show_problem` when the executor answered.
+
+    Ordinary plans: `y`. Dangerous plans and overrides: type the target's name, then ctrl+y. Posts Confirmed, Cancelled
+    (with the plan), PlanAgain, CopyText; after the answer `show_progress` follows the mitigation until closed.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "accept", "Do it", show=False),
+        Binding("ctrl+y", "accept_typed", "Do it", show=False),
+        Binding("r", "again", "Plan again", show=False),
+        Binding("c,ctrl+o", "copy", "Copy the kubectl line", show=False),
+        Binding("u", "undo", "Undo", show=False),
+    ]
+    DEFAULT_CSS = """
+    ConfirmDialog.production { border: round $error; }
+    ConfirmDialog .typing { height: 1; display: none; }
+    ConfirmDialog.typed .typing { display: block; }
+    ConfirmDialog .ask { width: auto; height: 1; margin: 0 1 0 0; }
+    """
+    CLOSE = "Cancel"
+
+    def __init__(
+        self,
+        mono: Callable[[], float],
+        plan: Plan | None = None,
+        *,
+        title: str = "Plan",
+        production: bool = False,
+        look: Look | None = None,
+    ) -> None:
+        super().__init__(title if plan is None else title_of(plan), look)
+        self._mono = mono
+        self.production = production
+        self.plan = plan
+        self.stage = Stage.WAITING if plan is None else Stage.ASKING
+        self.progress: Progress | None = None
+        self._reason = ""
+        self._remedy = ""
+        self.set_class(production, "production")
+
+    # -- what the app tells
+
+    def show_plan(self, plan: Plan) -> None:
+        """The plan is made: ask."""
+        self.plan, self.stage = plan, Stage.ASKING
+        self.retitle(title_of(plan))
+        self._forget_typing()
+        self._update()
+
+    def show_problem(self, reason: str, remedy: str = "") -> None:
+        """No plan could be made: one line and what to do."""
+        self.stage, self._reason, self._remedy = Stage.PROBLEM, reason, remedy
+        self._update()
+
+    def changed(self, words: str) -> None:
+        """The target changed since the plan: nothing can be accepted any more, only planned again."""
+        if self.stage in (Stage.ASKING, Stage.EXPIRED, Stage.SENDING):
+            self.stage, self._reason = Stage.CHANGED, words
+            self._update()
+
+    def show_progress(self, progress: Progress) -> None:
+        """Follow the mitigation here until the operator closes; the journal panel shows the same."""
+        if self.progress != progress:
+            self.stage, self.progress = Stage.WATCHING, progress
+            self._update()
+
+    # -- what is shown
+
+    def compose(self) -> ComposeResult:
+        yield self.body
+        with Vertical(classes="foot"):
+            with Horizontal(classes="typing"):
+                yield Static("", classes="ask", markup=False)
+                yield NameInput(id="typed", select_on_focus=False, compact=True)
+            with Horizontal(classes="buttons"):
+                yield CancelButton(self.CLOSE, self.look)
+                yield self.hint()
+
+    @property
+    def foot_height(self) -> int:
+        return 2 if self._wants_typing else 1
+
+    @property
+    def _wants_typing(self) -> bool:
+        return self._acceptable and self.plan is not None and self.plan.typed is not None
+
+    @property
+    def _acceptable(self) -> bool:
+        plan = self.plan
+        return (
+            self.stage is Stage.ASKING
+            and plan is not None
+            and not plan.blocked
+            and not plan.nothing_to_do
+            and plan.dry_run.state is not DryRunState.FAILED
+        )
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the plan expires."""
+        return 0.0 if self.plan is None else self.plan.created_mono + PLAN_EXPIRES_S - self._mono()
+
+    def words(self) -> Sequence[Para]:
+        plan = self.plan
+        wide = self.is_attached and self.screen.size.height >= 30
+        if self.stage is Stage.WAITING:
+            return [para(("reading the target, asking the server for a dry run, checking the guards …", "accent"))]
+        if self.stage is Stage.PROBLEM:
+            remedy = [para(self._remedy, label=f"{sign('arrow')} ")] if self._remedy else []
+            return [para((f"{sign('crit')} ", "crit"), (self._reason, "bold")), *remedy, para("Nothing was sent.")]
+        if self.stage is Stage.WATCHING and self.progress is not None:
+            return progress_lines(self.progress)
+        if plan is None:
+            return ()
+        head: list[Para] = []
+        if self.stage is Stage.EXPIRED:
+            head = [
+                para(
+                    (f"{sign('warn')} EXPIRED", "warn"),
+                    " after 120 s: what it was checked against may be old. Nothing was sent.",
+                )
+            ]
+        elif self.stage is Stage.CHANGED:
+            head = [
+                para((f"{sign('warn')} THE TARGET CHANGED", "warn"), f": {self._reason}"),
+                para("Nothing was sent. What follows no longer holds."),
+            ]
+        elif self.stage is Stage.SENDING:
+            head = [
+                para(
+                    (f"{sign('next')} sending …", "accent"),
+                    "  journalled first; the outcome is recorded even if you close this",
+                )
+            ]
+        return [*head, *plan_lines(plan, production=self.production, left_s=max(0.0, self.left_s), wide=wide)]
+
+    def _foot_text(self) -> Text:
+        plan = self.plan
+        if self._acceptable and plan is not None:
+            if plan.typed is None:
+                pairs = [("y", "do it"), ("c", "copy")]
+            elif self._typed() == plan.typed:
+                pairs = [("ctrl+y", "do it"), ("ctrl+o", "copy")]
+            else:
+                pairs = [("ctrl+o", "copy")]
+        elif self.stage in (Stage.EXPIRED, Stage.CHANGED):
+            pairs = [("r", "plan again")]
+        elif self.stage is Stage.ASKING and plan is not None and not plan.nothing_to_do:
+            pairs = [("r", "plan again"), ("c", "copy")]
+        elif self.stage is Stage.WATCHING and self._undoable:
+            pairs = [("u", "undo")]
+        else:
+            pairs = []
+        text = Text()
+        for key, words in pairs:
+            text.append(key, style=ink(self.look, "key"))
+            text.append(f" {words}   ")
+        return text
+
+    def _update(self) -> None:
+        if not self.is_attached:
+            return
+        self.set_class(self._wants_typing, "typed")
+        button = self.query_one(CancelButton)
+        button.rename("Close" if not self._acceptable and self.stage is not Stage.WAITING else "Cancel")
+        if not self._wants_typing and self.screen.focused is not button:
+            self.seize(button)
+        self._update_foot()
+        self.refresh_words()
+
+    def _update_foot(self) -> None:
+        self.query_one(".hint", Static).update(self._foot_text())
+        if self.plan is None or self.plan.typed is None:
+            return
+        ask, typed, expected = Text(), self._typed(), self.plan.typed
+        if typed == expected:
+            ask.append(self.look.glyphs(f"{sign('ok')} ctrl+y does it "), style=ink(self.look, "ok"))
+        elif typed and not expected.startswith(typed):
+            ask.append(self.look.glyphs(f"{sign('crit')} expected "), style=ink(self.look, "crit"))
+            ask.append(expected, style=ink(self.look, "bold"))
+        else:
+            ask.append("type ")
+            ask.append(expected, style=ink(self.look, "bold"))
+            ask.append(" to go on")
+        self.query_one(".ask", Static).update(ask)
+
+    def _typed(self) -> str:
+        return self.query_one(NameInput).value if self.is_attached else ""
+
+    def _forget_typing(self) -> None:
+        if self.is_attached:
+            self.query_one(NameInput).value = ""
+
+    def opened(self) -> None:
+        super().opened()
+        self._update()
+        self.set_interval(1.0, self.tick)
+
+    def tick(self) -> None:
+        """Once a second: the countdown, and the end of it."""
+        if self.stage is Stage.ASKING and self.plan is not None:
+            if self.left_s <= 0:
+                self.stage = Stage.EXPIRED
+                self._update()
+            else:
+                self.refresh_words()
+
+    # -- keys
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._update_foot()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+
+    def on_key(self, event: events.Key) -> None:
+        """Typing the name may begin while Cancel has the focus: the first character moves there."""
+        box = self.query_one(NameInput)
+        if self._wants_typing and not box.has_focus and event.is_printable and event.character not in (None, " "):
+            event.stop()
+            event.prevent_default()
+            self.seize(box)
+            box.insert_text_at_cursor(event.character or "")
+
+    def action_accept(self) -> None:
+        if self._acceptable and self.plan is not None and self.plan.typed is None:
+            self._send(None)
+
+    def action_accept_typed(self) -> None:
+        if self._wants_typing and self.plan is not None and self._typed() == self.plan.typed:
+            self._send(self.plan.typed)
+
+    def _send(self, typed: str | None) -> None:
+        if self.plan is None:
+            return
+        if self.left_s <= 0:
+            self.stage = Stage.EXPIRED
+            self._update()
+            return
+        self.stage = Stage.SENDING
+        self._update()
+        self.post_message(Confirmed(self.plan, typed))
+
+    def action_again(self) -> None:
+        if self.plan is not None and self.stage in (Stage.ASKING, Stage.EXPIRED, Stage.CHANGED):
+            plan, self.stage = self.plan, Stage.WAITING
+            self._update()
+            self.post_message(PlanAgain(plan))
+
+    def action_copy(self) -> None:
+        if self.plan is not None:
+            self.post_message(CopyText(self.plan.kubectl, "kubectl command"))
+
+    @property
+    def _undoable(self) -> bool:
+        progress = self.progress
+        return (
+            progress is not None
+            and not progress.running
+            and progress.journal is not None
+            and progress.plan.inverse is not None
+        )
+
+    def action_undo(self) -> None:
+        if self.stage is Stage.WATCHING and self._undoable and self.progress is not None:
+            self.post_message(Undo(self.progress.journal))
+
+    def action_close(self) -> None:
+        if self.stage in (Stage.SENDING, Stage.WATCHING):
+            self.post_message(CloseLayer())  # sent stays sent; the journal panel goes on showing it
+        else:
+            self.post_message(Cancelled(self.plan))

@@ -1,0 +1,185 @@
+"""The words of a confirmation: all that an operator must know before saying yes, from a plan alone (rule 5)."""
+
+from __future__ import annotations
+
+from cockpit.model.plan import Change, DryRunState, GuardResult, Phase, Plan, Progress, Verdict
+from panels.dialogs.marks import PROOFS, VERDICTS, countdown, sign
+from panels.dialogs.prose import Para, Span, labelled, para
+from panels.words import value
+
+LABEL = 16
+
+_DRY_RUN = {
+    DryRunState.OK: ("ok", "ok"),
+    DryRunState.REFUSED: ("warn", "refused by the server: what it would change is not known"),
+    DryRunState.FAILED: ("crit", "FAILED: the server would reject this"),
+    DryRunState.UNKNOWN: ("unknown", "UNKNOWN"),
+}
+
+
+def title_of(plan: Plan) -> str:
+    """ "Switch RPC endpoint – runbook 1, mitigation A"."""
+    where = f"runbook {plan.runbook_number}" if plan.runbook_number is not None else ""
+    if plan.undoes is not None:
+        where = f"undoes journal {plan.undoes}"
+    item = plan.item or ""
+    letter = item.split(".")[-1] if ".mitigation." in item else ""
+    tail = ", ".join(part for part in (where, f"mitigation {letter}" if letter else "") if part)
+    return f"{plan.title} {sign('dash')} {tail}" if tail else plan.title
+
+
+def _target(plan: Plan, production: bool) -> Para:
+    target = plan.target
+    spans: list[Span] = [
+        (target.context, "bold"), (" / ", "dim"), (target.namespace, "bold"), (" / ", "dim"),
+        (f"{target.kind.lower()} ", "text"), (target.name, "bold"),
+    ]  # fmt: skip
+    if target.container:
+        spans += [(" / container ", "dim"), (target.container, "text")]
+    if production:
+        spans = [(" PRODUCTION ", "alarm"), ("  ", "text"), *spans]
+    return Para(tuple(spans))
+
+
+def change_lines(changes: tuple[Change, ...], width: int = 0) -> list[Para]:
+    """ "SOLANA_RPC_URL  before → after   note" each."""
+    column = max([width, *(len(change.field) for change in changes)]) + 2
+    lines = []
+    for change in changes:
+        spans: list[Span] = [
+            ("(absent)" if change.before is None else change.before or '""', "dim"),
+            (f"  {sign('arrow')}  ", "accent"),
+            ("(absent)" if change.after is None else change.after or '""', "bold"),
+        ]
+        if change.note:
+            spans.append((f"   {change.note}", "dim"))
+        lines.append(labelled(change.field, min(max(column, LABEL), 34), *spans, role="accent"))
+    return lines
+
+
+def _dry_run(plan: Plan) -> list[Para]:
+    role, words = _DRY_RUN[plan.dry_run.state]
+    count = len(plan.dry_run.changed)
+    spans: list[Span] = [(words, role)]
+    if plan.dry_run.state is DryRunState.OK:
+        spans.append((f", {count} field{'' if count == 1 else 's'} change{'s' if count == 1 else ''}", "text"))
+    if plan.dry_run.reason:
+        spans.append((f": {plan.dry_run.reason}", "text"))
+    lines = [labelled("server dry run", LABEL, *spans)]
+    lines += [labelled("", LABEL, (path, "dim")) for path in plan.dry_run.changed[:8]]
+    if count > 8:
+        lines.append(labelled("", LABEL, (f"and {count - 8} more", "dim")))
+    return lines
+
+
+def _guard_lines(plan: Plan) -> list[Para]:
+    """Those that pass share a line; the others each have their own with the reason, worst first. Blocking ones stand on top."""
+    order = (Verdict.CONFIRM, Verdict.UNKNOWN, Verdict.NOTE)
+    rest = sorted(
+        (g for g in plan.guards if g.verdict not in (Verdict.PASS, Verdict.BLOCK)), key=lambda g: order.index(g.verdict)
+    )
+    lines: list[Para] = []
+
+    def label() -> str:
+        return "guards" if not lines else ""
+
+    for guard in rest:
+        lines.append(_guard(guard, label()))
+    passed: list[Span] = []
+    for guard in plan.guards:
+        if guard.verdict is Verdict.PASS:
+            name, role = VERDICTS[guard.verdict]
+            passed.append((f"{guard.guard} {name}", role))
+            passed.append((f" {guard.reason}", "dim"))
+            passed.append(("   ", "text"))
+    if passed:
+        lines.append(labelled(label(), LABEL, *passed[:-1]))
+    return lines or ([] if plan.blocked else [labelled("guards", LABEL, ("none were asked", "unknown"))])
+
+
+def _guard(guard: GuardResult, label: str) -> Para:
+    name, role = VERDICTS[guard.verdict]
+    word = {Verdict.CONFIRM: "override", Verdict.UNKNOWN: "UNKNOWN"}.get(guard.verdict, "note")
+    return labelled(label, LABEL, (f"{name} {guard.guard} {word}", role), (f"  {guard.reason}", "text"))
+
+
+def plan_lines(plan: Plan, *, production: bool, left_s: float, wide: bool) -> list[Para]:
+    """Everything of the plan, in the order it is read. Reasons that block, or that nothing would change, come first."""
+    gap = [para()] if wide else []
+    lines: list[Para] = []
+    if plan.blocked:
+        lines.append(para((f"{sign('crit')} BLOCKED: this cannot be done now", "crit")))
+        lines += [para((f"{guard.guard}: ", "crit"), guard.reason, label="  ") for guard in plan.blocked]
+        lines += gap
+    elif plan.dry_run.state is DryRunState.FAILED:
+        lines += [para((f"{sign('crit')} The server would reject this: ", "crit"), plan.dry_run.reason), *gap]
+    elif plan.nothing_to_do:
+        lines += [
+            para((f"{sign('ok')} Nothing would change", "ok"), ": the target is already so. Nothing is sent."),
+            *gap,
+        ]
+    lines += [_target(plan, production), *gap, *change_lines(plan.changes), *gap]
+    if plan.dangerous:
+        reasons = "; ".join(plan.danger_reasons) or "marked so in the runbook"
+        lines.append(labelled("dangerous", LABEL, (f"{sign('warn')} {reasons}", "warn"), role="warn"))
+    if plan.relaxes:
+        lines.append(labelled("debt", LABEL, ("stays listed until it is put back", "warn")))
+    if not plan.nothing_to_do:
+        lines.append(labelled("same as", LABEL, (plan.kubectl, "accent")))
+        lines += _dry_run(plan)
+        for index, words in enumerate(plan.blast):
+            lines.append(labelled("effect" if index == 0 else "", LABEL, words))
+        undo: Span = (plan.inverse.words, "text") if plan.inverse else ("none: this cannot be taken back", "warn")
+        lines.append(labelled("undo", LABEL, undo))
+    lines += _guard_lines(plan)
+    if not (plan.blocked or plan.nothing_to_do):
+        lines.append(
+            labelled(
+                "checked", LABEL,
+                (f"against generation {plan.generation}; if the object changes, this says so and sends nothing", "text"),
+                ("   expires ", "dim"), (countdown(left_s), "warn" if left_s < 20 else "bold"),
+            )
+        )  # fmt: skip
+    return [*lines, *gap]
+
+
+def progress_lines(progress: Progress) -> list[Para]:
+    """What became of it: phase, rollout with the pods in the way, and the proof's gauges."""
+    role = {Phase.FAILED: "crit", Phase.STALE: "warn", Phase.UNCERTAIN: "unknown", Phase.DONE: "ok"}.get(
+        progress.phase, "accent"
+    )
+    if progress.phase is Phase.DONE:
+        role = PROOFS[progress.proof][1]
+    lines = [
+        para(
+            (progress.phase.value.upper(), role), f"  {progress.words}",
+            (f"   journal {progress.journal}" if progress.journal is not None else "", "dim"),
+            (f"   answered in {progress.answered_s:.2f} s" if progress.answered_s is not None else "", "dim"),
+        ),
+        *change_lines(progress.plan.changes),
+    ]  # fmt: skip
+    rollout = progress.rollout
+    if rollout is not None:
+        state = "crit" if rollout.failed else "ok" if rollout.done else "accent"
+        ending = f"   {rollout.terminating} terminating" if rollout.terminating else ""
+        lines.append(labelled("rollout", LABEL, (rollout.words, state), ending))
+        lines += [labelled("", LABEL, (f"{sign('warn')} {words}", "warn")) for words in rollout.blocking]
+    for index, gauge in enumerate(progress.gauges):
+        name, gauge_role = PROOFS[gauge.proof]
+        lines.append(
+            labelled(
+                "proof" if index == 0 else "", LABEL,
+                (f"{name} {gauge.proof.value.upper()} ", gauge_role), gauge.text,
+                (f"  {value(gauge.value, gauge.unit)}, was {value(gauge.baseline, gauge.unit)}", "dim"),
+                (f"  held {gauge.held_s:.0f} of {gauge.hold_s:.0f} s", "dim"),
+                (f"  {gauge.reason}" if gauge.reason else "", "dim"),
+            )
+        )  # fmt: skip
+    if not progress.running:
+        name, proof_role = PROOFS[progress.proof]
+        if progress.phase is Phase.DONE:
+            lines.append(labelled("verdict", LABEL, (f"{name} {progress.proof.value.upper()}", proof_role)))
+        inverse = progress.plan.inverse
+        if progress.proof.value in ("fail", "unknown") and inverse is not None and progress.phase is Phase.DONE:
+            lines.append(labelled("undo", LABEL, ("u", "key"), f" plans it: {inverse.words}"))
+    return lines

@@ -1,0 +1,36 @@
+"""Every key that works, grouped as the operator thinks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from panels.dialogs.layer import Layer
+from panels.dialogs.prose import Para, labelled, para
+from panels.theme import Look
+
+Keys = Sequence[tuple[str, str]]  # (key as shown, what it does)
+
+
+class HelpDialog(Layer):
+    """`groups`: heading → (key, words) pairs, from the app's bindings."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark", "close", "Close", show=False)]
+    WIDTH = 92
+
+    def __init__(self, groups: Mapping[str, Keys], *, look: Look | None = None) -> None:
+        super().__init__("Keys", look)
+        self.groups = {heading: tuple(pairs) for heading, pairs in groups.items() if pairs}
+
+    def words(self) -> Sequence[Para]:
+        column = max((len(key) for pairs in self.groups.values() for key, _ in pairs), default=4) + 3
+        lines: list[Para] = []
+        for heading, pairs in self.groups.items():
+            lines += [
+                para((heading, "title")),
+                *(labelled(f"  {key}", column + 2, words, role="key") for key, words in pairs),
+                para(),
+            ]
+        return lines

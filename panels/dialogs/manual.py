@@ -1,0 +1,67 @@
+"""A question only a person can answer; the answer goes to the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Static
+
+from cockpit.model.runbook import Step
+from panels.dialogs.layer import CancelButton, Layer
+from panels.dialogs.marks import ink
+from panels.dialogs.parameters import ParamInput
+from panels.dialogs.prose import Para, para
+from panels.messages import Answer, Cancelled
+from panels.theme import Look
+
+
+class ManualDialog(Layer):
+    """Shows `step.question`; Enter records what was typed as Answer (it sends nothing to the cluster)."""
+
+    WIDTH = 84
+    CLOSE = "Cancel"
+
+    def __init__(self, runbook_id: str, step: Step, *, look: Look | None = None) -> None:
+        super().__init__(step.title, look)
+        self.runbook_id = runbook_id
+        self.step = step
+
+    def compose(self) -> ComposeResult:
+        yield self.body
+        with Vertical(classes="foot"):
+            yield ParamInput(id="answer", compact=True, max_length=500)
+            with Horizontal(classes="buttons"):
+                yield CancelButton(self.CLOSE, self.look)
+                yield self.hint()
+
+    @property
+    def foot_height(self) -> int:
+        return 2
+
+    def words(self) -> Sequence[Para]:
+        note = [para((self.step.note, "dim"))] if self.step.note else []
+        return [para(self.step.question or self.step.title), *note, para()]
+
+    def opened(self) -> None:
+        super().opened()
+        hint = Text()
+        hint.append("enter", style=ink(self.look, "key"))
+        hint.append(" records the answer in the journal")
+        self.query_one(".hint", Static).update(hint)
+
+    def take_focus(self) -> None:
+        self.seize(self.query_one("#answer"))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if event.value.strip():
+            self.post_message(Answer(self.runbook_id, self.step.id, event.value.strip()))
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+
+    def action_close(self) -> None:
+        self.post_message(Cancelled())

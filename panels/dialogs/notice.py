@@ -1,0 +1,23 @@
+"""Something to know, in a few lines, with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from panels.dialogs.layer import Layer
+from panels.dialogs.prose import Para, para
+from panels.theme import Look
+
+
+class NoticeDialog(Layer):
+    """Lines of words; Enter or Escape closes."""
+
+    WIDTH = 92
+
+    def __init__(self, title: str, lines: Sequence[str], *, role: str = "text", look: Look | None = None) -> None:
+        super().__init__(title, look)
+        self.lines = tuple(lines)
+        self.role = role
+
+    def words(self) -> Sequence[Para]:
+        return [*(para((text, self.role)) for text in self.lines), para()]

@@ -1,0 +1,81 @@
+"""Overlay: anything that lies over the panels in the same screen. Not a ModalScreen: behind one, every change repaints
+everything (2 → 19 kB/s measured), while a layer lets the panels go on at no extra cost."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input
+
+LAYER = "dialog"
+
+
+class Overlay(Widget):
+    """Keeps the focus inside while it is the topmost overlay, and gives it back to where it was when it goes."""
+
+    DEFAULT_CSS = "Overlay { layer: dialog; position: absolute; }"
+
+    _outside: Widget | None = None
+
+    def on_mount(self) -> None:
+        """Textual calls every class's own `on_mount`; what subclasses do at the start belongs into `opened`."""
+        self.opened()
+
+    def opened(self) -> None:
+        """Once, when mounted. Subclasses extend it."""
+        parent = self.parent
+        if isinstance(parent, Widget):
+            layers = parent.styles.layers or ("default",)
+            if LAYER not in layers:
+                parent.styles.layers = " ".join((*layers, LAYER))
+        self.trap_focus()
+        self._outside = self.screen.focused
+        self.watch(self.screen, "focused", self._keep_focus, init=False)
+        self.take_focus()
+
+    def on_unmount(self) -> None:
+        before = self._outside
+        if before is not None and before.is_attached and before.focusable:
+            before.focus(scroll_visible=False)
+
+    def take_focus(self) -> None:
+        """Give the focus to what is safe."""
+        raise NotImplementedError
+
+    def seize(self, widget: Widget) -> None:
+        """Focus now: `Widget.focus` waits its turn in the app's queue, and keys typed ahead would get in before it."""
+        self.screen.set_focus(widget, scroll_visible=False)
+
+    def _keep_focus(self, focused: Widget | None) -> None:
+        """A click on a panel behind must not take the keys away."""
+        if (
+            self.is_attached
+            and topmost(self.screen) is self
+            and (focused is None or self not in focused.ancestors_with_self)
+        ):
+            self.call_later(self._take_back)
+
+    def _take_back(self) -> None:
+        focused = self.screen.focused if self.is_attached else None
+        if (
+            self.is_attached
+            and topmost(self.screen) is self
+            and (focused is None or self not in focused.ancestors_with_self)
+        ):
+            self.take_focus()
+
+
+class PlainInput(Input):
+    """An input that takes printable characters only: textual would send a pasted escape sequence to the terminal as it is."""
+
+    def _on_paste(self, event: events.Paste) -> None:
+        """Runs before textual's own, which inserts the first line."""
+        lines = event.text.splitlines()
+        event.text = "".join(char for char in (lines[0] if lines else "") if char.isprintable())
+
+
+def topmost(screen: Screen[object]) -> Overlay | None:
+    """The overlay that has the keys: the one opened last."""
+    overlays = [child for child in screen.children if isinstance(child, Overlay)]
+    return overlays[-1] if overlays else None

@@ -1,0 +1,78 @@
+"""Leaving while a mitigation is under way: what goes on, and what nobody would watch any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Static
+
+from cockpit.model.plan import Phase, Progress
+from panels.dialogs.layer import CancelButton, Layer
+from panels.dialogs.marks import SIGN, ink
+from panels.dialogs.prose import Para, para
+from panels.messages import QuitAnswer
+from panels.theme import Look
+
+
+class QuitDialog(Layer):
+    """`y` leaves; Enter and Escape stay. Posts QuitAnswer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "leave", "Leave", show=False)]
+    WIDTH = 84
+    CLOSE = "Stay"
+
+    def __init__(self, running: Sequence[Progress], *, look: Look | None = None) -> None:
+        super().__init__("Leave?", look)
+        self.running = tuple(running)
+
+    def compose(self) -> ComposeResult:
+        yield self.body
+        with Horizontal(classes="foot buttons"):
+            yield CancelButton(self.CLOSE, self.look)
+            yield self.hint()
+
+    def words(self) -> Sequence[Para]:
+        count = len(self.running)
+        lines = [para((f"{SIGN['warn']} {count} mitigation{'s are' if count > 1 else ' is'} under way", "warn"))]
+        for progress in self.running:
+            lines.append(
+                para(
+                    (progress.plan.title, "bold"), f" on {progress.plan.target.name}  ",
+                    (progress.phase.value, "accent"), f"  {progress.words}", label="  ",
+                )
+            )  # fmt: skip
+        sending = any(progress.phase is Phase.SENDING for progress in self.running)
+        first = (
+            "What is being sent is finished and journalled before the process ends. "
+            if sending
+            else "What was sent stays sent. "
+        )
+        return [
+            *lines,
+            para(),
+            para(first, "Rollout and proof are not watched any more; the journal keeps the undo."),
+            para(),
+        ]
+
+    def opened(self) -> None:
+        super().opened()
+        hint = Text()
+        hint.append("y", style=ink(self.look, "key"))
+        hint.append(" leave")
+        self.query_one(".hint", Static).update(hint)
+
+    def show_running(self, running: Sequence[Progress]) -> None:
+        """Newer states of the same mitigations."""
+        self.running = tuple(running)
+        self.refresh_words()
+
+    def action_leave(self) -> None:
+        self.post_message(QuitAnswer(True))
+
+    def action_close(self) -> None:
+        self.post_message(QuitAnswer(False))

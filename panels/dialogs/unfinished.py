@@ -1,0 +1,39 @@
+"""At the start: intents that the last session journalled without an outcome, each compared with the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cockpit.model.plan import Unfinished
+from panels.dialogs.confirm_words import change_lines
+from panels.dialogs.layer import Layer
+from panels.dialogs.prose import Para, para
+from panels.theme import Look
+
+_ROLES = {"applied": "ok", "not applied": "accent", "changed since": "warn"}
+
+
+class UnfinishedDialog(Layer):
+    """Lists `Unfinished` with the judgement of each: applied, not applied, changed since, or not known yet."""
+
+    WIDTH = 92
+
+    def __init__(self, unfinished: Sequence[Unfinished], *, look: Look | None = None) -> None:
+        super().__init__("The last session ended in the middle of something", look)
+        self.unfinished = tuple(unfinished)
+
+    def words(self) -> Sequence[Para]:
+        lines: list[Para] = []
+        for item in self.unfinished:
+            role = _ROLES.get(item.judgement, "unknown")
+            lines += [
+                para((f"journal {item.number}  ", "dim"), (item.title, "bold"), f"  {item.target}"),
+                para((item.judgement.upper(), role), f"  {item.explanation}", label="  "),
+                *[Para(change.spans, (("  ", "text"), *change.label)) for change in change_lines(item.changes)],
+                para(),
+            ]
+        return [
+            *lines,
+            para("Nothing was sent since. After closing, ", ("u", "key"), " plans the undo of what was applied."),
+            para(),
+        ]

@@ -1,0 +1,75 @@
+"""Every key: what the app binds, what `?` explains, what the footer shows. One place, so that they agree.
+
+Nothing harmful lies on a key that tmux, screen or vim users press by habit: every key here only looks, or opens a dialog.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.binding import Binding
+
+#: The app's own keys; the ids are what `[keys]` in the configuration remaps.
+APP: Final = (
+    *(Binding(str(n), f"panel({n})", f"Panel {n}", show=False, id=f"panel-{n}") for n in range(1, 10)),
+    Binding("r", "runbooks", "Runbooks", id="runbooks"),
+    Binding("colon", "command_palette", "Palette", id="palette"),
+    Binding("slash", "filter", "Filter", id="filter", priority=True),
+    Binding("x", "explain", "Explain", id="explain"),
+    Binding("l", "logs", "Logs", id="logs"),
+    Binding("u", "undo", "Undo", id="undo"),
+    Binding("question_mark", "help", "Help", id="help"),
+    Binding("q", "leave", "Quit", id="quit"),
+    Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="suspend"),
+    Binding("ctrl+c", "help", "Help", show=False),
+    Binding("ctrl+q", "leave", "Quit", show=False, priority=True),
+    Binding("escape", "step_back", "Back", show=False),
+)
+
+HELP: Final = {
+    "Anywhere": (
+        ("1 … 9", "go to a panel"),
+        ("tab, shift+tab", "next, previous panel"),
+        ("r", "runbooks, best match first"),
+        (": or ctrl+p", "palette: every step, runbook and panel, by a few letters of its name"),
+        ("/", "filter the panel; esc takes the filter back"),
+        ("x", "explain the chosen pod or service in words"),
+        ("l", "logs of the chosen pod or service"),
+        ("u", "undo the newest step (a plan like any other)"),
+        ("q", "quit; asks while a mitigation is under way"),
+        ("ctrl+z", "suspend; fg comes back"),
+        ("esc", "close what is open"),
+    ),
+    "In a list": (
+        ("↑ ↓ or k j", "move; the cursor stays on its object, whatever is sorted"),
+        ("pgup pgdn home end", "move further"),
+        ("space or enter", "Pods: open or close a service"),
+        ("a", "Pods: open or close all"),
+    ),
+    "In a confirmation": (
+        ("y", "do it (ordinary steps)"),
+        ("the name, then ctrl+y", "do it (dangerous steps, and overriding a guard)"),
+        ("c or ctrl+o", "copy the kubectl line"),
+        ("r", "plan again, once it expired or the target changed"),
+        ("enter, esc", "cancel: Enter never accepts"),
+    ),
+    "In a runbook": (
+        ("enter", "open the view, or plan the step: nothing is sent before you confirm"),
+        ("n", "to the next sensible step"),
+        ("d", "all that is known of a step"),
+        ("← →", "previous, next runbook"),
+    ),
+    "In logs": (
+        ("space", "pause and go on; nothing is lost meanwhile"),
+        ("/ and !", "show, or hide, what matches a regular expression"),
+        ("e E", "next, previous error"),
+        ("p  s", "previous container · since when"),
+        ("w  y  t", "wrap · copy the line · copy its trace id"),
+    ),
+}
+
+#: The footer, most wanted first: what does not fit the width is left to `?`.
+FOOTER: Final = (
+    ("r", "runbooks"), ("x", "explain"), ("l", "logs"), ("/", "filter"), (":", "palette"), ("u", "undo"), ("?", "help"), ("q", "quit"),
+    ("1-9", "panels"), ("space", "open"), ("tab", "next panel"),
+)  # fmt: skip

@@ -1,0 +1,166 @@
+"""What the operator wants, as messages. Panels, dialogs and screens post them; the app alone acts on them.
+
+Values in a message come from `cockpit.model` or are plain words; nothing here carries a client or a callback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from textual.message import Message
+
+from cockpit.model.plan import Plan
+from cockpit.model.runbook import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The object under a cursor. `kind` as Kubernetes writes it ("Pod", "Deployment", "StatefulSet")."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str = ""
+
+
+class Wish(Message):
+    """Base of all that an operator can ask for; bubbles from any widget to the app."""
+
+
+@dataclass
+class PlanStep(Wish):
+    """Plan a mitigation; harmless by itself. The parameters are complete and checked against `Step.params`."""
+
+    runbook_id: str
+    step_id: str
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class AskParameters(Wish):
+    """The step has parameters: open its form (the app adds live choices), which posts PlanStep."""
+
+    runbook_id: str
+    step: Step
+
+
+@dataclass
+class PlanAgain(Wish):
+    """The plan expired, failed or its target changed: make it anew with the same parameters."""
+
+    plan: Plan
+
+
+@dataclass
+class Confirmed(Wish):
+    """The operator accepted exactly this plan. `typed` is the target's name where it had to be typed, else None."""
+
+    plan: Plan
+    typed: str | None
+
+
+@dataclass
+class Cancelled(Wish):
+    """A dialog was closed without accepting. `plan` is the plan it showed, if it had one."""
+
+    plan: Plan | None = None
+
+
+@dataclass
+class Undo(Wish):
+    """Plan the inverse of a journalled step. `number` is its number in the journal; None: the newest undoable one."""
+
+    number: int | None = None
+
+
+@dataclass
+class OpenRunbook(Wish):
+    """Show one runbook, by id or number."""
+
+    name: str
+
+
+class OpenRunbooks(Wish):
+    """Show the ranked list of runbooks, best match first."""
+
+
+@dataclass
+class OpenView(Wish):
+    """Open a live view that a triage line or a `view` step names, e.g. ("logs", {"service": "m0-quant"})."""
+
+    name: str
+    args: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Explain(Wish):
+    """Say in words why the object is not healthy. None: whatever the app finds selected."""
+
+    selection: Selection | None = None
+
+
+@dataclass
+class OpenLogs(Wish):
+    """Show logs of the pods (names), or of all pods of a service; `query` is a filter regex to begin with."""
+
+    namespace: str  # type: ignore[misc]  # shadows a class variable of Message that is used at class creation only
+    pods: tuple[str, ...] = ()
+    service: str | None = None
+    query: str = ""
+
+
+@dataclass
+class LogSource(Wish):
+    """The log view wants another stream: previous container, or another `since_s` (seconds; None: from the tail)."""
+
+    previous: bool
+    since_s: int | None
+
+
+@dataclass
+class FilterChanged(Wish):
+    """Live text of the one-line filter; `done` when Enter closed it, `cancelled` when Escape took it back."""
+
+    text: str
+    done: bool = False
+    cancelled: bool = False
+
+
+@dataclass
+class Answer(Wish):
+    """The operator's answer to a manual step; recorded in the journal."""
+
+    runbook_id: str
+    step_id: str
+    text: str
+
+
+@dataclass
+class CopyText(Wish):
+    """Copy to the operator's clipboard (OSC 52); `what` names it in the notice ("kubectl command", "trace id")."""
+
+    text: str
+    what: str = "text"
+
+
+class CloseLayer(Wish):
+    """Close the topmost layer (or full-size view)."""
+
+
+class OpenHelp(Wish):
+    """Show every key that works here."""
+
+
+@dataclass
+class QuitAnswer(Wish):
+    """The answer to "a mitigation is under way": leave (it is finished and journalled first) or stay."""
+
+    leave: bool
+
+
+@dataclass
+class StopWatching(Wish):
+    """Stop following a mitigation's rollout and proof; what was sent stays sent."""
+
+    plan_id: str

@@ -1,0 +1,152 @@
+"""What to do next in a runbook, and what each step would change now. Pure: a match and a situation in, words out."""
+
+from __future__ import annotations
+
+from cockpit.model.cluster import Workload
+from cockpit.model.plan import Phase, Proof
+from cockpit.model.runbook import Match, Runbook, Step
+from cockpit.model.signal import Level, SignalStatus
+from cockpit.model.situation import ServiceStatus, Situation
+
+#: Kinds that only look or ask: possible when read-only, never "the" mitigation while a real one fits.
+LOOKING = ("view", "check", "manual", "verify-signatures", "evidence")
+
+
+def bad(names: tuple[str, ...], situation: Situation) -> list[SignalStatus]:
+    """Those of the signals that are warn or crit now, worst first."""
+    found = [situation.signals[name] for name in names if name in situation.signals]
+    return sorted((s for s in found if s.level in (Level.WARN, Level.CRIT)), key=lambda s: -s.level.rank)
+
+
+def likeliest(book: Runbook, situation: Situation) -> int | None:
+    """Index of the cause whose signals are worst: most crit, then most warn; None when no cause has a bad signal."""
+    scores = [sum(s.level.rank for s in bad(cause.signals, situation)) for cause in book.causes]
+    best = max(scores, default=0)
+    return scores.index(best) if best else None
+
+
+def service(situation: Situation, name: str | None) -> ServiceStatus | None:
+    return next((s for s in situation.services if s.name == name), None) if name else None
+
+
+def _value_now(situation: Situation, step: Step, variable: str) -> str | None:
+    """As it may be shown: from the toggles, else from the deployment itself. "(unset)" when it is not set; None: unknown."""
+    for toggle in situation.toggles:
+        if toggle.name == variable and toggle.deployment == step.service:
+            return "(unset)" if toggle.level == "unset" else toggle.value
+    workload = _workload(situation, step)
+    if workload is None:
+        return None
+    found = workload.env(variable)
+    return "(unset)" if found is None else found.value if found.value is not None else found.source
+
+
+def _workload(situation: Situation, step: Step) -> Workload | None:
+    return next(
+        (
+            w
+            for (space, name), w in situation.cluster.workloads.items()
+            if name == step.service and space in situation.namespaces
+        ),
+        None,
+    )
+
+
+def already_so(step: Step, situation: Situation) -> bool:
+    """The step would change nothing now."""
+    if step.kind == "scale" and isinstance(step.replicas, int):
+        found = service(situation, step.service)
+        return found is not None and found.desired == step.replicas
+    if step.kind == "set-env" and step.env:
+        return all("{" not in value and _value_now(situation, step, name) == value for name, value in step.env.items())
+    return False
+
+
+def hindered(step: Step, situation: Situation) -> str:
+    """Why the step is not to be taken now; empty when nothing is known against it. The guards decide in the end."""
+    if situation.read_only and step.kind not in LOOKING:
+        return "read-only"
+    if already_so(step, situation):
+        return "already so"
+    unsafe = [
+        s
+        for name, s in situation.signals.items()
+        if name in situation.runbooks.signals and situation.runbooks.signals[name].dangerous
+    ]
+    if step.relaxes and any(s.level in (Level.WARN, Level.CRIT) for s in unsafe):
+        return "invalid signatures hold"
+    if under_way(step, situation):
+        return "under way"
+    return ""
+
+
+def under_way(step: Step, situation: Situation) -> bool:
+    return any(p.plan.step == step.id and p.running for p in situation.progress)
+
+
+def tried(step: Step, situation: Situation) -> bool:
+    """It was carried out in this session and did not prove itself: do not point at it again first."""
+    return any(
+        p.plan.step == step.id
+        and (p.phase is Phase.FAILED or (p.phase is Phase.DONE and p.proof in (Proof.FAIL, Proof.UNKNOWN)))
+        for p in situation.progress
+    )
+
+
+def next_step(match: Match, situation: Situation) -> Step | None:
+    """The next sensible step: for the likeliest cause, not hindered, the least dangerous first. None when no symptom holds,
+    when a step of this runbook is under way, or when one of it has just proved itself."""
+    book = match.runbook
+    mine = [p for p in situation.progress if p.plan.runbook == book.id]
+    if not match.held or any(p.running for p in mine) or (mine and mine[0].proof is Proof.PASS):
+        return None
+    causes = {
+        cause.item: sum(s.level.rank for s in bad(cause.signals, situation)) for cause in book.causes if cause.item
+    }
+
+    def order(step: Step) -> tuple[bool, bool, int, int, bool]:
+        weight = causes.get(step.cause, 0) if step.cause else 0
+        justified = sum(s.level.rank for s in bad(step.signals, situation))
+        return tried(step, situation), step.dangerous, -weight, -justified, step.kind in LOOKING
+
+    open_steps = [step for step in book.mitigations if not hindered(step, situation)]
+    fitting = [
+        step for step in open_steps
+        if (step.cause and causes.get(step.cause)) or (not step.cause and (not step.signals or bad(step.signals, situation)))
+    ]  # fmt: skip
+    chosen = fitting or [step for step in open_steps if step.kind in LOOKING]
+    return min(chosen, key=order) if chosen else None
+
+
+def preview(step: Step, situation: Situation) -> str:
+    """One line: what the step would change now."""
+    found = service(situation, step.service)
+    defaults = {param.name: param for param in step.params}
+
+    def filled(value: str) -> str:
+        for name, param in defaults.items():
+            value = value.replace(
+                "{" + name + "}", str(param.default) if param.default is not None else f"<{param.title or name}>"
+            )
+        return value
+
+    if step.kind == "scale":
+        now = str(found.desired) if found else "?"
+        return f"{step.service} replicas {now} → {filled(str(step.replicas))}"
+    if step.kind == "set-env":
+        parts = [
+            f"{name} {_value_now(situation, step, name) or '?'} → {filled(value) or '(empty)'}"
+            for name, value in step.env.items()
+        ]
+        return ", ".join(parts) + f" on {step.service}"
+    if step.kind == "set-image":
+        return f"image of {step.service} → {filled(step.image or '?')}"
+    if step.kind == "restart":
+        return f"replaces all {found.desired if found else '?'} pods of {step.service}"
+    if step.kind == "view":
+        return f"opens {step.view}" + "".join(f" {value}" for value in step.args.values())
+    if step.kind == "manual":
+        return step.question
+    if step.kind == "sequence":
+        return "in order: " + ", ".join(step.steps)
+    return step.kind

@@ -1,0 +1,76 @@
+"""Signer agents side by side: latency and errors each, threshold misses and the active set above them."""
+
+from __future__ import annotations
+
+from cockpit.model.signal import Level
+from cockpit.model.situation import Situation
+from panels.facts import by_label, judge, live, number, query, signal_value, single, sum_by, unit_of
+from panels.lines import LinesPanel
+from panels.pieces import BLANK, Column, Line, Piece, table
+from panels.theme import MARK
+from panels.words import UNKNOWN, value
+
+
+class SignersPanel(LinesPanel):
+    number = 3
+    key = "signers"
+    title_text = "Signers"
+    short = "Sgn"
+    queries = ("signer-p50", "signer-p95", "signer-errors", "signer-misses")
+    signals = ("signer-p95", "signer-misses", "signer-errors", "kms-errors", "signer-unreachable", "signer-ready")
+
+    def content(self, situation: Situation, width: int) -> list[Line]:
+        return [self._summary(situation), BLANK, *self._agents(situation, width)]
+
+    def _summary(self, situation: Situation) -> Line:
+        active = next((t.value for t in situation.toggles if t.name == "M0_ACTIVE_SIGNER_SET_ID"), None)
+        misses = single(situation, "signer-misses")
+        missed = situation.signals.get("signer-misses")
+        level = missed.level if missed is not None else judge(situation, "signer-misses", misses, "")
+        p95_text, p95_role = signal_value(situation.signals.get("signer-p95"))
+        miss_text, miss_role = number(misses, unit_of(situation, "signer-misses", "/min"), level, "bold")
+        return (
+            ("set ", "dim"),
+            (active or UNKNOWN, "bold" if active else "unknown"),
+            ("   p95 ", "dim"),
+            (p95_text, p95_role if p95_role != "text" else "bold"),
+            ("   misses ", "dim"),
+            (miss_text, miss_role),
+        )
+
+    def _agents(self, situation: Situation, width: int) -> list[Line]:
+        fast = by_label(situation, "signer-p50", "signer")
+        slow = by_label(situation, "signer-p95", "signer")
+        errors_of = query(situation, "signer-errors")
+        errors = sum_by(errors_of.samples, "signer") if errors_of is not None else {}
+        names = sorted(fast.keys() | slow.keys() | errors.keys(), key=lambda n: (len(n), n))
+        if not names:
+            return [(("no signer reports latency", "unknown"),)]
+        rows: list[list[Piece]] = []
+        for name in names:
+            level = judge(situation, "signer-p95", slow.get(name), unit_of(situation, "signer-p95", "ms"), "signer-p95")
+            failing = errors.get(name)
+            # A counter that was never raised has no series: no errors known, but not measured either.
+            role = "unknown" if not live(situation, "signer-errors") else "warn" if failing else "text"
+            shown: Piece = ("–", "dim") if failing is None else (value(failing, ""), role)
+            rows.append(
+                [
+                    (MARK[level], level.value),
+                    (name, "text" if level is Level.OK else "bold"),
+                    number(
+                        fast.get(name),
+                        unit_of(situation, "signer-p50", "ms"),
+                        judge(situation, "signer-p50", fast.get(name), "ms"),
+                    ),
+                    number(slow.get(name), unit_of(situation, "signer-p95", "ms"), level),
+                    shown,
+                ]
+            )
+        columns = (
+            Column("", 1),
+            Column("agent", 6, grow=1, middle=True),
+            Column("p50", 6, ">"),
+            Column("p95", 6, ">"),
+            Column("err/min", 7, ">"),
+        )
+        return table(columns, rows, width)

@@ -1,0 +1,182 @@
+"""How the cockpit looks: what a role ("warn", "title", "dim") means in colour, and which signs the terminal can show.
+
+Panels write roles and UTF-8 signs; only `Look` knows about colours and ASCII, so that no panel needs to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from rich.style import Style
+from textual.theme import Theme
+
+from cockpit.model.reading import SourceState
+from cockpit.model.signal import Level
+
+# A state is told by its word, its sign and its colour, so that any one of the three is enough.
+MARK: Final = {Level.OK: "●", Level.WARN: "◐", Level.CRIT: "▲", Level.UNKNOWN: "?"}
+WORD: Final = {Level.OK: "OK", Level.WARN: "WARN", Level.CRIT: "CRIT", Level.UNKNOWN: "UNKNOWN"}
+#: The sign behind a panel's title and on its tab: nothing when it needs no look.
+ALERT: Final = {Level.OK: "", Level.WARN: "!", Level.CRIT: "!!", Level.UNKNOWN: "?"}
+
+#: The stage where it stops, so that the eye lands there.
+STOP: Final = {Level.OK: "bold", Level.WARN: "halt", Level.CRIT: "stop", Level.UNKNOWN: "blind"}
+
+SOURCE_LEVEL: Final = {
+    SourceState.LIVE: Level.OK,
+    SourceState.STARTING: Level.UNKNOWN,
+    SourceState.OFF: Level.UNKNOWN,
+    SourceState.STALE: Level.WARN,
+    SourceState.DENIED: Level.CRIT,
+    SourceState.UNAUTHORISED: Level.CRIT,
+    SourceState.DOWN: Level.CRIT,
+}
+
+#: One ASCII character for each sign that panels use, so that widths never change.
+_ASCII: Final = str.maketrans(
+    {
+        "●": "o", "◐": "!", "▲": "X", "○": "o", "◌": "-", "▸": ">", "▾": "v", "◀": "<", "▶": ">", "·": "-", "…": "~", "–": "-", "—": "-",
+        "→": ">", "←": "<", "↑": "^", "↓": "v", "×": "x", "▰": "#", "▱": ".", "✓": "+", "✗": "x", "≥": ">", "≤": "<", "µ": "u",
+        "╭": "+", "╮": "+", "╰": "+", "╯": "+", "─": "-", "│": "|", "┤": "+", "├": "+", "┊": "|",
+        "▁": "_", "▂": ".", "▃": "-", "▄": "=", "▅": "+", "▆": "*", "▇": "#", "█": "#",
+    }
+)  # fmt: skip
+
+BACKGROUND: Final = "#0e1318"
+
+_COLOURS: Final = {
+    "text": "#c3ccd5",
+    "bold": "bold #e4eaf0",
+    "dim": "#77838f",
+    "faint": "#4a5661",
+    "title": "bold #d6dee6",
+    "heading": "#8795a3",
+    "key": "bold #e6c384",
+    "accent": "#7fb4ca",
+    "ok": "#8fbf7f",
+    "warn": "bold #e8b45c",
+    "crit": "bold #ff6f6f",
+    "unknown": "#b58bc2",
+    "spark": "#4f7a85",
+    "spark-ok": "#4f7a85",
+    "spark-warn": "#a87f3d",
+    "spark-crit": "#b0484d",
+    "spark-unknown": "#6f5a78",
+    "frame": "#2e3a45",
+    "focus": "#6f98b8",
+    "brand": "bold #0e1318 on #7fb4ca",
+    "alarm": "bold #ffffff on #c4384b",
+    "calm": "bold #0e1318 on #8fbf7f",
+    "stop": "bold #ffffff on #c4384b",
+    "halt": "bold #0e1318 on #e8b45c",
+    "blind": "bold #0e1318 on #b58bc2",
+    "cursor": "on #22364a",
+    "idle": "on #182430",
+}
+_SIXTEEN: Final = {
+    "text": "default",
+    "bold": "bold",
+    "dim": "bright_black",
+    "faint": "bright_black",
+    "title": "bold",
+    "heading": "bright_black",
+    "key": "bold yellow",
+    "accent": "cyan",
+    "ok": "green",
+    "warn": "bold yellow",
+    "crit": "bold red",
+    "unknown": "magenta",
+    "spark": "cyan",
+    "spark-ok": "cyan",
+    "spark-warn": "yellow",
+    "spark-crit": "red",
+    "spark-unknown": "magenta",
+    "frame": "bright_black",
+    "focus": "cyan",
+    "brand": "bold reverse cyan",
+    "alarm": "bold reverse red",
+    "calm": "reverse green",
+    "stop": "bold reverse red",
+    "halt": "bold reverse yellow",
+    "blind": "bold reverse magenta",
+    "cursor": "bold black on cyan",
+    "idle": "underline",
+}
+_NONE: Final = {
+    "text": "default",
+    "bold": "bold",
+    "dim": "default",
+    "faint": "default",
+    "title": "bold",
+    "heading": "default",
+    "key": "bold",
+    "accent": "default",
+    "ok": "default",
+    "warn": "bold",
+    "crit": "bold",
+    "unknown": "italic underline",
+    "spark": "default",
+    "frame": "default",
+    "focus": "bold",
+    "brand": "bold reverse",
+    "alarm": "bold reverse",
+    "calm": "bold",
+    "stop": "bold reverse",
+    "halt": "bold reverse",
+    "blind": "italic reverse",
+    "cursor": "reverse",
+    "idle": "underline",
+}
+
+#: The app registers and uses this theme, so that Textual's own parts (palette, inputs, footer) match the panels.
+THEME: Final = Theme(
+    name="cockpit",
+    primary="#7fb4ca",
+    secondary="#6f98b8",
+    accent="#e6c384",
+    foreground="#c3ccd5",
+    background=BACKGROUND,
+    surface="#141b22",
+    panel="#182028",
+    success="#8fbf7f",
+    warning="#e8b45c",
+    error="#ff6f6f",
+    dark=True,
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A terminal's abilities. `colours` as `cockpit.terminal.colours()` names them: "none", "standard", "256", "truecolor"."""
+
+    ascii: bool = False
+    colours: str = "truecolor"
+    _cache: dict[str, Style] = field(default_factory=dict, compare=False, repr=False)
+
+    def style(self, role: str) -> Style:
+        """The style of a role; roles combine with "+", the later wins ("warn+cursor"). An unknown role is plain text."""
+        found = self._cache.get(role)
+        if found is None:
+            roles = {"none": _NONE, "standard": _SIXTEEN}.get(self.colours, _COLOURS)
+            found = Style.parse(f"on {BACKGROUND}") if roles is _COLOURS else Style()
+            for part in role.split("+"):
+                found += Style.parse(roles.get(part, roles["text"]))
+            self._cache[role] = found
+        return found
+
+    def blank(self, role: str) -> str | None:
+        """What a space in this role looks like: its background; None when it shows more than that (underlined, reversed)."""
+        style = self.style(role)
+        return None if style.underline or style.reverse or style.strike else str(style.bgcolor)
+
+    def glyphs(self, text: str) -> str:
+        """The text as this terminal can show it; same width in characters."""
+        if not self.ascii or text.isascii():
+            return text
+        return text.translate(_ASCII).encode("ascii", "replace").decode()
+
+    @property
+    def background(self) -> str:
+        """For CSS: the screen's background, the terminal's own where colours are few."""
+        return BACKGROUND if self.colours in ("256", "truecolor") else "ansi_default"

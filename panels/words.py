@@ -1,0 +1,106 @@
+"""Numbers as an operator reads them: ages, durations, rates and ratios with their unit. Unknown is "?", never 0."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+_TIME = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0, "us": 1e-6, "µs": 1e-6, "min": 60.0, "h": 3600.0}
+_RATIO = {"ratio": 1.0, "%": 0.01, "percent": 0.01}
+_PER_MINUTE = {"/min": 1.0, "/m": 1.0, "per-minute": 1.0, "per minute": 1.0, "/minute": 1.0}
+_PER_SECOND = {"/s": 1.0, "per-second": 1.0, "per second": 1.0, "/second": 1.0}
+_BYTES = ("bytes", "byte", "B")
+
+UNKNOWN = "?"
+
+
+def age(seconds: float | None) -> str:
+    """ "2s", "12m", "3h", "4d": how long ago."""
+    if seconds is None or not math.isfinite(seconds):
+        return UNKNOWN
+    seconds = max(0.0, seconds)
+    for limit, divisor, unit in ((100, 1, "s"), (6000, 60, "m"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{int(seconds // divisor)}{unit}"
+    return f"{int(seconds // 86_400):,}d"
+
+
+def duration(seconds: float) -> str:
+    """ "184ms", "1.2s", "74s", "12m"."""
+    size = abs(seconds)
+    if size < 0.0005:
+        return "0ms"
+    if size < 0.9995:
+        return f"{seconds * 1000:.0f}ms"
+    if size < 9.95:
+        return f"{seconds:.1f}s"
+    if size < 600:
+        return f"{seconds:.0f}s"
+    return f"{seconds / 60:.0f}m" if size < 6000 else f"{seconds / 3600:.0f}h"
+
+
+def count(value: float) -> str:
+    """ "0.02", "3", "1,904", "120k", "4.5M"."""
+    size = abs(value)
+    if size >= 1e12:
+        return f"{value:.0e}"
+    if size >= 999_950:
+        return f"{value / 1e6:.1f}M"
+    if size >= 99_950:
+        return f"{value / 1e3:.0f}k"
+    if size >= 9.95 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if size >= 1 else f"{value:.2f}"
+
+
+def percent(ratio: float) -> str:
+    size = abs(ratio)
+    if size >= 0.9995 or ratio == 0:
+        return f"{ratio * 100:.0f} %"
+    return f"{ratio * 100:.1f} %" if size < 0.1 or size > 0.9 else f"{ratio * 100:.0f} %"
+
+
+def value(number: float | None, unit: str) -> str:
+    """The number in its unit; "?" when there is none, and NaN and infinities by name."""
+    if number is None:
+        return UNKNOWN
+    if math.isnan(number):
+        return "NaN"
+    if math.isinf(number):
+        return "+Inf" if number > 0 else "-Inf"
+    if unit in _TIME:
+        return duration(number * _TIME[unit])
+    if unit in _RATIO:
+        return percent(number * _RATIO[unit])
+    if unit in _PER_MINUTE:
+        return f"{count(number)}/min"
+    if unit in _PER_SECOND:
+        return f"{count(number)}/s"
+    if unit in _BYTES:
+        for name in ("B", "KiB", "MiB", "GiB"):
+            if abs(number) < 1024:
+                return f"{count(number)} {name}"
+            number /= 1024
+        return f"{count(number)} TiB"
+    return f"{count(number)} {unit}" if unit else count(number)
+
+
+def bare(number: float | None, unit: str) -> str:
+    """The same without a noun ("310", not "310 events"), where the name beside it tells what is counted."""
+    return value(number, "" if unit.isalpha() and not any(unit in known for known in (_TIME, _RATIO, _BYTES)) else unit)
+
+
+def in_base(number: float, unit: str) -> float:
+    """In seconds, a ratio or per minute, so that a query's number compares with a signal's threshold of another unit."""
+    for table in (_TIME, _RATIO, _PER_MINUTE):
+        if unit in table:
+            return number * table[unit]
+    return number * 60 if unit in _PER_SECOND else number
+
+
+def clock(unix: float) -> str:
+    """ "12:31:05" in UTC."""
+    try:
+        return datetime.fromtimestamp(unix, UTC).strftime("%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return "??:??:??"
