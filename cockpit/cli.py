@@ -1,0 +1,128 @@
+"""The command line. Errors are one line that says what to do; `--debug` adds the rest. Exit codes: docs/commands.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from typing import Any
+
+from cockpit import __version__
+from cockpit.text import safe
+
+#: name → what the help says. The module of the same name in `cockpit.commands` is imported only when called.
+COMMANDS = {
+    "live": "the cockpit on a cluster (what `m0-cockpit` alone does)",
+    "drill": "the cockpit on an embedded world with an incident in it",
+    "status": "one look without a screen: sources, signals, stages, runbooks",
+    "run": "carry out one step of a runbook: same plan, guards, journal and proof",
+    "runbooks": "check, list or show the runbooks",
+    "journal": "show, verify or undo what was done",
+}
+
+USAGE_ERROR = 64  # EX_USAGE: never mistaken for a state (0–3) or an outcome
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        self.exit(USAGE_ERROR, f"m0-cockpit: {safe(message)} (see `{self.prog} --help`)\n")
+
+
+def shared_flags(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
+    """The flags that mean the same everywhere; accepted before and after the subcommand."""
+    default: Any = argparse.SUPPRESS if suppress else None
+    group = parser.add_argument_group("where to look")
+    group.add_argument("--context", metavar="C", default=default, help="kubeconfig context")
+    group.add_argument(
+        "--kubeconfig",
+        metavar="FILE",
+        default=default,
+        help="kubeconfig file (else KUBECONFIG, ~/.kube/config, in-cluster)",
+    )
+    group.add_argument(
+        "-n",
+        "--namespace",
+        metavar="NS",
+        action="append",
+        default=default,
+        help="namespace; repeat to watch several, steps act in the first",
+    )
+    group.add_argument("--prometheus", metavar="URL", default=default, help="Prometheus address, path prefix included")
+    group.add_argument(
+        "--runbooks",
+        dest="runbooks_file",
+        metavar="FILE",
+        default=default,
+        help="a runbooks.toml that extends or overrides the packaged one",
+    )
+    group.add_argument(
+        "--config", metavar="FILE", default=default, help="configuration file (else ~/.config/m0-cockpit/config.toml)"
+    )
+    group.add_argument(
+        "--read-only",
+        action="store_true",
+        default=default,
+        help="look, never change: no request but reads is ever sent",
+    )
+    group.add_argument(
+        "--debug", action="store_true", default=default, help="on an error, print the traceback too (secrets redacted)"
+    )
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The whole grammar. With `only`, the other subcommands are declared by name alone (start-up stays lean)."""
+    parser = _Parser(
+        prog="m0-cockpit",
+        description="Incident cockpit for M0Club: what is wrong, which runbook it is, and its steps, guarded and proven.",
+        epilog="Keys on the screen: ? shows them all. Documentation: docs/.",
+    )
+    parser.add_argument("--version", action="version", version=f"m0-cockpit {__version__}")
+    shared_flags(parser, suppress=False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name, words in COMMANDS.items():
+        child = commands.add_parser(name, help=words, description=words)
+        shared_flags(child, suppress=True)
+        if only is None or only == name:
+            import_module(f"cockpit.commands.{name}").add(child)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point. Returns the exit code; never lets a traceback out unless --debug."""
+    arguments = sys.argv[1:] if argv is None else argv
+    named = next((word for word in arguments if word in COMMANDS), None)
+    args = build_parser(named or "live").parse_args(arguments)
+    command = args.command or "live"
+    if args.command is None:
+        build_parser("live").parse_args(["live"], namespace=args)
+    try:
+        return int(import_module(f"cockpit.commands.{command}").run(args))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    except Exception as error:
+        return report(error, debug=bool(args.debug))
+
+
+def report(error: Exception, *, debug: bool) -> int:
+    """One line on stderr, with the remedy where the error has one."""
+    if debug:
+        import traceback
+
+        print(safe_lines("".join(traceback.format_exception(error))), file=sys.stderr)
+    remedy = getattr(error, "remedy", "")
+    reason = getattr(error, "reason", "") or safe(error) or type(error).__name__
+    if not hasattr(error, "remedy") and not debug:
+        reason, remedy = f"{type(error).__name__}: {reason}", "run again with --debug for the details"
+    print(f"m0-cockpit: {safe(reason)}" + (f" ({safe(remedy)})" if remedy else ""), file=sys.stderr)
+    return 70  # EX_SOFTWARE
+
+
+def safe_lines(text: str) -> str:
+    return "\n".join(safe(line) for line in text.splitlines())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

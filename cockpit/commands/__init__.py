@@ -1,0 +1,1 @@
+"""The subcommands, one file each: `add(parser)` declares, `run(args)` does and returns the exit code."""

@@ -1,0 +1,63 @@
+"""`m0-cockpit journal show|verify|undo`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from cockpit.commands.run import Carrier
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    show = actions.add_parser("show", help="what was done, newest last")
+    show.add_argument("--last", type=int, default=50, metavar="N", help="how many (default 50)")
+    actions.add_parser("verify", help="find any edit, cut or reorder")
+    undo = actions.add_parser("undo", help="take one step back: a plan like any other")
+    undo.add_argument("number", type=int, metavar="N", help="its number in the journal")
+    consent = undo.add_mutually_exclusive_group()
+    consent.add_argument("--yes", action="store_true", help="confirm an ordinary undo")
+    consent.add_argument("--confirm", metavar="NAME", help="confirm a dangerous one: the target's name")
+    undo.add_argument("--dry-run", action="store_true", help="plan and print; send nothing")
+    undo.add_argument("--json", action="store_true", help="one JSON object at the end")
+
+
+def run(args: argparse.Namespace) -> int:
+    from cockpit.commands.settings import runbooks_of, settings_of
+    from cockpit.incident.journal import Journal, lines_of
+    from cockpit.session import Session, journal_path
+
+    settings = settings_of(args)
+    if args.action == "undo":
+        from cockpit.commands.status import first_look
+
+        session = Session(settings, runbooks_of(settings))
+        session.start()
+        try:
+            first_look(session)
+            session.ready.wait(30)
+            return Carrier(session, args).carry(session.plan_undo(args.number).result(60))
+        finally:
+            session.close(timeout_s=30)
+    path = journal_path(settings)
+    if not path.exists():
+        print(f"no journal yet at {path}")
+        return 0
+    journal = Journal.open(path)
+    try:
+        if args.action == "verify":
+            problems = journal.verify()
+            for problem in problems:
+                print(problem, file=sys.stderr)
+            print(
+                f"{path}: "
+                + ("intact" if not problems else f"{len(problems)} problem{'s' if len(problems) > 1 else ''}")
+            )
+            return 1 if problems else 0
+        for line in list(lines_of(journal))[: args.last][::-1]:
+            when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(line.wall))
+            print(f"{line.number:>4}  {when}Z  {line.operator:<12}  {line.title}  {line.target}  {line.outcome}")
+        return 0
+    finally:
+        journal.close()

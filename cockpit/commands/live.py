@@ -1,0 +1,45 @@
+"""`m0-cockpit`: the screen on a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from cockpit import terminal
+from cockpit.config import Settings
+
+NO_TERMINAL = 69  # EX_UNAVAILABLE
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """No flags beyond the shared ones."""
+
+
+def run(args: argparse.Namespace) -> int:
+    why = terminal.problem()
+    if why is not None:
+        print(f"m0-cockpit: {why}", file=sys.stderr)
+        return NO_TERMINAL
+    from cockpit.commands.settings import settings_of
+
+    return show(settings_of(args), debug=bool(args.debug))
+
+
+def show(settings: Settings, *, debug: bool = False) -> int:
+    """Run the screen until the operator leaves; the exit code of the app."""
+    from cockpit.commands.settings import runbooks_of
+
+    terminal.prepare()
+    from cockpit.app import CockpitApp
+    from cockpit.session import Session
+
+    app = CockpitApp(
+        Session(settings, runbooks_of(settings)),
+        ascii_only=not terminal.utf8(),
+        colours=terminal.colours(),
+        debug_errors=debug,
+    )
+    app.run()
+    for line in app.last_words:
+        print(line, file=sys.stderr)
+    return app.return_code or 0

@@ -1,0 +1,217 @@
+"""`m0-cockpit run RUNBOOK STEP`: one step without a screen; the same executor, guards, journal and proof.
+
+Exit codes: 0 done (proof passed, or --dry-run would go) · 1 failed, or the proof failed · 2 refused by a guard, or not
+confirmed · 3 sent, but the proof is unknown · 4 the target changed meanwhile: nothing was sent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from cockpit.config import ConfigProblem
+from cockpit.model.plan import DryRunState, Phase, Plan, Progress, Proof, Verdict
+from cockpit.text import safe
+
+FAILED, REFUSED, UNPROVEN, CHANGED = 1, 2, 3, 4
+MARKS = {
+    Verdict.PASS: "ok",
+    Verdict.NOTE: "note",
+    Verdict.CONFIRM: "CONFIRM",
+    Verdict.UNKNOWN: "UNKNOWN",
+    Verdict.BLOCK: "BLOCKED",
+}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runbook", metavar="RUNBOOK", help="number or id")
+    parser.add_argument("step", metavar="STEP", help="step id or item id, e.g. 1.mitigation.A")
+    parser.add_argument("--param", action="append", default=[], metavar="K=V", help="a parameter; repeat")
+    parser.add_argument("--dry-run", action="store_true", help="plan, ask the server (dryRun=All), print; send nothing")
+    consent = parser.add_mutually_exclusive_group()
+    consent.add_argument("--yes", action="store_true", help="confirm an ordinary step")
+    consent.add_argument(
+        "--confirm", metavar="NAME", help="confirm a dangerous step, or override guards: the target's name"
+    )
+    parser.add_argument(
+        "--no-wait", action="store_true", help="stop at the server's answer: no rollout, no proof (exit 3)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object at the end instead of words")
+
+
+def run(args: argparse.Namespace) -> int:
+    from cockpit.commands.settings import runbooks_of, settings_of
+    from cockpit.commands.status import first_look
+    from cockpit.session import Session
+
+    settings = settings_of(args)
+    runbooks = runbooks_of(settings)
+    try:
+        book, step = runbooks.step(args.runbook, args.step)
+    except KeyError:
+        raise ConfigProblem(
+            f"runbook {args.runbook} has no step {args.step}", f"see `m0-cockpit runbooks show {args.runbook}`"
+        ) from None
+    parameters = _parameters(args.param)
+    session = Session(settings, runbooks)
+    session.start()
+    try:
+        first_look(session)
+        session.ready.wait(30)
+        for left in session.unfinished:
+            print(f"unfinished: {left.title} on {left.target}: {left.judgement}: {left.explanation}", file=sys.stderr)
+        plan = session.plan(book, step, parameters).result(60)
+        return Carrier(session, args).carry(plan)
+    finally:
+        session.close(timeout_s=30)
+
+
+def _parameters(pairs: list[str]) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ConfigProblem(f"--param {safe(pair, 60)} is not of the form name=value")
+        parameters[name] = value
+    return parameters
+
+
+class Carrier:
+    """Prints a plan, asks, carries out, follows to the proof."""
+
+    def __init__(self, session: Any, args: argparse.Namespace) -> None:
+        self.session = session
+        self.dry_run: bool = getattr(args, "dry_run", False)
+        self.yes: bool = args.yes
+        self.confirm: str | None = args.confirm
+        self.wait: bool = not getattr(args, "no_wait", False)
+        self.json: bool = args.json
+
+    def carry(self, plan: Plan) -> int:
+        self._say(describe(plan))
+        if plan.nothing_to_do:
+            return self._end(plan, None, 0, "nothing would change; nothing was sent")
+        if plan.blocked or plan.dry_run.state is DryRunState.FAILED:
+            return self._end(
+                plan,
+                None,
+                REFUSED,
+                "refused: " + "; ".join(g.reason for g in plan.blocked or ()) or plan.dry_run.reason,
+            )
+        if self.dry_run:
+            return self._end(plan, None, 0, "dry run: nothing was sent")
+        typed = self._consent(plan)
+        if typed is None:
+            return self._end(plan, None, REFUSED, self._how_to_confirm(plan))
+        progress = self.session.carry_out(plan, typed or None).result(120)
+        if self.wait:
+            progress = self._follow(plan, progress)
+        return self._end(plan, progress, outcome(progress), progress.words)
+
+    def _consent(self, plan: Plan) -> str | None:
+        """The typed name, an empty string for a plain yes, None for no."""
+        if plan.typed is None:
+            if self.yes or self.confirm == plan.target.name:
+                return ""
+            return "" if self._ask("type y to do it: ") == "y" else None
+        if self.confirm is not None:
+            return self.confirm if self.confirm == plan.typed else None
+        return plan.typed if not self.yes and self._ask(f"type {plan.typed} to go on: ") == plan.typed else None
+
+    def _ask(self, question: str) -> str:
+        if self.json or not sys.stdin.isatty():
+            return ""
+        try:
+            return input(question).strip()
+        except EOFError:
+            return ""
+
+    def _how_to_confirm(self, plan: Plan) -> str:
+        flag = "--yes" if plan.typed is None else f"--confirm {plan.typed}"
+        return f"not confirmed; nothing was sent (confirm with {flag})"
+
+    def _follow(self, plan: Plan, progress: Progress) -> Progress:
+        said = ""
+        while progress.running:
+            if progress.words != said:
+                said = progress.words
+                self._say(f"  {progress.phase.value}: {said}")
+            time.sleep(0.1)
+            progress = next((p for p in self.session.progress if p.plan.id == plan.id), progress)
+        return progress
+
+    def _say(self, text: str) -> None:
+        if not self.json:
+            print(text, flush=True)
+
+    def _end(self, plan: Plan, progress: Progress | None, code: int, words: str) -> int:
+        if self.json:
+            print(json.dumps(as_json(plan, progress, code, words)))
+        else:
+            print(words)
+            if progress is not None and progress.journal is not None:
+                print(
+                    f"journal {progress.journal}"
+                    + (f"; undo: m0-cockpit journal undo {progress.journal}" if plan.inverse else "")
+                )
+        return code
+
+
+def outcome(progress: Progress) -> int:
+    if progress.phase is Phase.STALE:
+        return CHANGED
+    if progress.phase is Phase.FAILED or progress.proof is Proof.FAIL:
+        return FAILED
+    return 0 if progress.phase is Phase.DONE and progress.proof is Proof.PASS else UNPROVEN
+
+
+def describe(plan: Plan) -> str:
+    lines = [plan.title, f"  target   {plan.target.words}"]
+    lines += [
+        f"  change   {c.field}: {c.before if c.before is not None else '(absent)'} -> {c.after if c.after is not None else '(absent)'}"
+        for c in plan.changes
+    ]
+    lines += [f"  kubectl  {plan.kubectl}", f"  dry run  {plan.dry_run.state.value} {plan.dry_run.reason}".rstrip()]
+    lines += [f"  effect   {line}" for line in plan.blast]
+    lines.append(f"  undo     {plan.inverse.words if plan.inverse else 'none'}")
+    lines += [f"  guard    {MARKS[g.verdict]:<8} {g.guard}: {g.reason}" for g in plan.guards]
+    lines += [f"  danger   {reason}" for reason in plan.danger_reasons]
+    return "\n".join(lines)
+
+
+def as_json(plan: Plan, progress: Progress | None, code: int, words: str) -> dict[str, Any]:
+    """Nothing secret: the request's body is told by the plan's digest alone."""
+    return {
+        "runbook": plan.runbook,
+        "step": plan.step,
+        "item": plan.item,
+        "target": {
+            "context": plan.target.context,
+            "namespace": plan.target.namespace,
+            "kind": plan.target.kind,
+            "name": plan.target.name,
+            "uid": plan.target.uid,
+        },
+        "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in plan.changes],
+        "kubectl": plan.kubectl,
+        "dry_run": {
+            "state": plan.dry_run.state.value,
+            "reason": plan.dry_run.reason,
+            "changed": list(plan.dry_run.changed),
+        },
+        "guards": [{"guard": g.guard, "verdict": g.verdict.value, "reason": g.reason} for g in plan.guards],
+        "dangerous": plan.dangerous,
+        "digest": plan.digest,
+        "journal": progress.journal if progress else None,
+        "phase": progress.phase.value if progress else "planned",
+        "proof": progress.proof.value if progress else None,
+        "validation": [
+            {"text": g.text, "signal": g.signal, "proof": g.proof.value, "reason": g.reason}
+            for g in (progress.gauges if progress else ())
+        ],
+        "exit": code,
+        "words": words,
+    }

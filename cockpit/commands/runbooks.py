@@ -1,0 +1,60 @@
+"""`m0-cockpit runbooks check|list|show`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="every error of a runbooks.toml, with line and key")
+    check.add_argument("file", nargs="?", help="the file (default: the packaged one)")
+    actions.add_parser("list", help="the runbooks, one a line")
+    show = actions.add_parser("show", help="one runbook, whole")
+    show.add_argument("name", help="number or id")
+
+
+def run(args: argparse.Namespace) -> int:
+    from cockpit.commands.settings import runbooks_of, settings_of
+    from cockpit.config import ConfigProblem
+    from cockpit.runbooks import schema
+
+    if args.action == "check":
+        return _check(args.file)
+    books = runbooks_of(settings_of(args))
+    for problem in books.problems:
+        print(problem, file=sys.stderr)
+    if args.action == "list":
+        for book in books.runbooks:
+            print(f"{book.number:>2}  {book.id:<22} {book.severity}  {book.title}")
+        return 0
+    try:
+        print(schema.describe(books.runbook(args.name)))
+    except KeyError:
+        raise ConfigProblem(f"there is no runbook {args.name!r}", "see `m0-cockpit runbooks list`") from None
+    return 0
+
+
+def _check(file: str | None) -> int:
+    from cockpit.config import ConfigProblem
+    from cockpit.runbooks import schema
+
+    if file is None:
+        text, origin = schema.packaged_text(), "runbooks.toml"
+    else:
+        try:
+            text, origin = Path(file).read_text("utf-8"), file
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigProblem(f"cannot read {file}: {error}", "check the path and its encoding") from None
+    books, problems = schema.check(text, origin)
+    for problem in problems:
+        print(problem)
+    if problems or books is None:
+        print(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}", file=sys.stderr)
+        return 1
+    print(
+        f"{origin}: {len(books.runbooks)} runbooks, {len(books.signals)} signals, {len(books.queries)} queries: all good"
+    )
+    return 0

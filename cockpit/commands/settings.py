@@ -1,0 +1,28 @@
+"""From parsed flags to settings and runbooks: the same for every command."""
+
+from __future__ import annotations
+
+import argparse
+
+from cockpit.config import Settings, load_settings
+from cockpit.model.runbook import Runbooks
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """Raises ConfigProblem."""
+    return load_settings(
+        config=args.config,
+        kubeconfig=args.kubeconfig,
+        context=args.context,
+        namespaces=tuple(args.namespace or ()),
+        prometheus=args.prometheus,
+        runbooks=args.runbooks_file,
+        read_only=args.read_only,
+    )
+
+
+def runbooks_of(settings: Settings) -> Runbooks:
+    """Never raises for a broken file: the packaged runbooks, with `problems` saying what is wrong with the operator's."""
+    from cockpit.runbooks.schema import load
+
+    return load(settings.runbooks)

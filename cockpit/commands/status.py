@@ -1,0 +1,121 @@
+"""`m0-cockpit status`: one look without a screen. Exit code 0 ok, 1 warn, 2 crit, 3 unknown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import Any
+
+from cockpit.model.reading import SourceState
+from cockpit.model.signal import Level
+from cockpit.model.situation import Situation
+
+EXIT = {Level.OK: 0, Level.WARN: 1, Level.CRIT: 2, Level.UNKNOWN: 3}
+#: How long a first look may take before what is still missing counts as unknown.
+PATIENCE_S = 12.0
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object (docs/commands.md has its shape)")
+    parser.add_argument("--watch", action="store_true", help="again every two seconds, until interrupted")
+
+
+def run(args: argparse.Namespace) -> int:
+    from cockpit.commands.settings import runbooks_of, settings_of
+    from cockpit.session import Session
+
+    settings = settings_of(args)
+    session = Session(settings, runbooks_of(settings), act=False)
+    session.start()
+    try:
+        situation = first_look(session)
+        while True:
+            print(json.dumps(as_json(situation), ensure_ascii=True) if args.json else as_text(situation), flush=True)
+            if not args.watch:
+                return EXIT[verdict(situation)]
+            time.sleep(2.0)
+            situation = session.situation or situation
+    finally:
+        session.close()
+
+
+def first_look(session: Any, patience_s: float = PATIENCE_S) -> Situation:
+    """The first situation in which every source has answered, in good or bad; else the newest there is."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        situation: Situation | None = session.situation
+        settled = situation is not None and _settled(situation, session)
+        if situation is not None and (settled or time.monotonic() > deadline):
+            return situation
+        time.sleep(0.05)
+
+
+def _settled(situation: Situation, session: Any) -> bool:
+    if not session.engine.located.is_set() or any(s.state is SourceState.STARTING for s in situation.sources):
+        return False
+    expected = len(session.runbooks.signals)
+    fed = [s for s in situation.signals.values() if s.level is not Level.UNKNOWN or "nothing read yet" not in s.reason]
+    return len(fed) >= expected
+
+
+def verdict(situation: Situation) -> Level:
+    """CRIT and WARN of the signals first; else unknown when any signal or source is; else ok."""
+    levels = [s.level for s in situation.signals.values()]
+    for level in (Level.CRIT, Level.WARN):
+        if level in levels:
+            return level
+    live = all(s.state in (SourceState.LIVE, SourceState.OFF) for s in situation.sources)
+    return Level.OK if live and levels and Level.UNKNOWN not in levels else Level.UNKNOWN
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or value != value or value in (float("inf"), float("-inf")) else value
+
+
+def as_json(situation: Situation) -> dict[str, Any]:
+    """The object of design section 11. Numbers that JSON cannot say (NaN, infinity) are null, and unknown by state."""
+    return {
+        "sources": {s.name: {"state": s.state.value, "age_s": s.age_s, "reason": s.reason} for s in situation.sources},
+        "signals": {
+            s.name: {
+                "state": s.level.value,
+                "value": _number(s.value),
+                "unit": s.unit,
+                "age_s": s.age_s,
+                "reason": s.reason,
+            }
+            for s in situation.signals.values()
+        },
+        "stages": {s.name: s.level.value for s in situation.stages},
+        "deployments": [
+            {"name": s.name, "ready": s.ready, "desired": s.desired, "restarts": s.restarts, "reason": s.why}
+            for s in situation.services
+        ],
+        "runbooks": [
+            {"number": m.runbook.number, "id": m.runbook.id, "held": m.held, "unknown": m.unknown, "total": m.total}
+            for m in situation.matches
+        ],
+    }
+
+
+def as_text(situation: Situation) -> str:
+    lines = [f"{situation.context}/{','.join(situation.namespaces)}  {verdict(situation).value.upper()}"]
+    for source in situation.sources:
+        age = "" if source.age_s is None else f"  {source.age_s:.0f} s"
+        lines.append(f"  {source.name:<6} {source.state.value:<12}{age}  {source.reason}".rstrip())
+    lines.append("stages  " + "  ".join(f"{s.name} {s.level.value.upper()}" for s in situation.stages))
+    worst = sorted(situation.signals.values(), key=lambda s: -s.level.rank)
+    for signal in worst:
+        if signal.level is not Level.OK:
+            value = "" if signal.value is None else f"{signal.value:.4g} {signal.unit}"
+            lines.append(f"  {signal.level.value.upper():<8}{signal.title:<32}{value:<16}{signal.reason}".rstrip())
+    for service in situation.services:
+        if service.why:
+            lines.append(
+                f"  {service.level.upper():<8}{service.name:<24}{service.ready}/{service.desired}  {service.why}"
+            )
+    for match in situation.matches[:3]:
+        if match.held:
+            lines.append(f"runbook {match.runbook.number} {match.runbook.title}: {match.words}")
+    return "\n".join(lines)

@@ -1,0 +1,93 @@
+"""One log view's stream: lines wait here, between the sources' loop that reads them and the screen that shows them.
+
+A service is followed through rollouts: pods that come later are read too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cockpit.model.reading import Fault
+from cockpit.text import safe
+
+if TYPE_CHECKING:
+    from cockpit.kubeapi.client import KubeClient
+    from cockpit.sources.logs import LogLine, LogRequest
+
+#: Lines that may wait for the screen; past it the oldest go, counted.
+WAITING = 20_000
+#: How often a followed service is asked for new pods, seconds.
+LOOK_AGAIN_S = 1.0
+
+PodsNow = Callable[[], tuple[tuple[str, str | None], ...]]
+
+
+class LogTail:
+    """`run` on the sources' loop; `take`, `state` and `stop` from any thread."""
+
+    def __init__(self, request: LogRequest, pods_now: PodsNow | None = None) -> None:
+        self.request = request
+        self.dropped = 0
+        self.state = "connecting"
+        self.pods_now = pods_now
+        self._waiting: deque[LogLine | Fault] = deque()
+        self._stopped = False
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def take(self, most: int) -> list[LogLine | Fault]:
+        """At most `most` lines, oldest first; they are gone from here."""
+        lines: list[LogLine | Fault] = []
+        while self._waiting and len(lines) < most:
+            lines.append(self._waiting.popleft())
+        return lines
+
+    def _add(self, line: LogLine | Fault) -> None:
+        self._waiting.append(line)
+        if len(self._waiting) > WAITING:
+            self._waiting.popleft()
+            self.dropped += 1
+
+    async def run(self, client: Callable[[], Awaitable[KubeClient]]) -> None:
+        """Read until stopped, or until every log ended."""
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            reader = await client()
+            known = set(self.request.pods)
+            if known:
+                tasks.append(asyncio.create_task(self._read(reader, self.request)))
+            while not self._stopped:
+                follows = self.request.follow and not self.request.previous
+                if follows and self.pods_now is not None:
+                    fresh = tuple(pod for pod in self.pods_now() if pod not in known)
+                    if fresh:
+                        known.update(fresh)
+                        tasks.append(asyncio.create_task(self._read(reader, replace(self.request, pods=fresh))))
+                running = sum(not task.done() for task in tasks)
+                self.state = self._words(len(known), running, follows)
+                await asyncio.sleep(LOOK_AGAIN_S if follows else 0.2)
+        except Exception as error:  # no kubeconfig, no cluster: said in the view
+            self.state = safe(error)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _words(self, pods: int, running: int, follows: bool) -> str:
+        if not pods:
+            return "no pod yet"
+        noun = f"{pods} pod{'s' if pods > 1 else ''}"
+        if running:
+            return noun if follows else f"reading {noun}"
+        return f"{noun}: all ended"
+
+    async def _read(self, client: KubeClient, request: LogRequest) -> None:
+        from cockpit.sources.logs import read_logs
+
+        async for line in read_logs(client, request):
+            self._add(line)
