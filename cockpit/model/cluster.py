@@ -30,7 +30,7 @@ class EnvVar(msgspec.Struct, frozen=True, gc=False):
     source: str = ""
 
 
-class Container(msgspec.Struct, frozen=True):
+class Container(msgspec.Struct, frozen=True, gc=False):
     """A container's spec and status in one. `phase` is "unknown" when the status does not list it yet."""
 
     name: str
@@ -51,7 +51,7 @@ class Container(msgspec.Struct, frozen=True):
     last_finished_at: float | None = None
 
 
-class Pod(msgspec.Struct, frozen=True):
+class Pod(msgspec.Struct, frozen=True, gc=False):
     uid: str
     namespace: str
     name: str
@@ -82,13 +82,13 @@ class Pod(msgspec.Struct, frozen=True):
         return self.deleted_at is None and (self.phase == "Succeeded" or (self.total > 0 and self.ready == self.total))
 
 
-class ContainerTemplate(msgspec.Struct, frozen=True):
+class ContainerTemplate(msgspec.Struct, frozen=True, gc=False):
     name: str
     image: str
     env: tuple[EnvVar, ...] = ()
 
 
-class Workload(msgspec.Struct, frozen=True):
+class Workload(msgspec.Struct, frozen=True, gc=False):
     """A Deployment or a StatefulSet."""
 
     kind: Literal["Deployment", "StatefulSet"]
@@ -121,7 +121,7 @@ class Workload(msgspec.Struct, frozen=True):
         return next((v for c in own for v in c.env if v.name == name), None)
 
 
-class ReplicaSet(msgspec.Struct, frozen=True):
+class ReplicaSet(msgspec.Struct, frozen=True, gc=False):
     uid: str
     namespace: str
     name: str
@@ -134,7 +134,7 @@ class ReplicaSet(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...] = ()
 
 
-class KubeEvent(msgspec.Struct, frozen=True):
+class KubeEvent(msgspec.Struct, frozen=True, gc=False):
     uid: str
     namespace: str
     type: str  # "Normal" | "Warning"
@@ -146,7 +146,7 @@ class KubeEvent(msgspec.Struct, frozen=True):
     last_seen: float | None
 
 
-class Autoscaler(msgspec.Struct, frozen=True):
+class Autoscaler(msgspec.Struct, frozen=True, gc=False):
     namespace: str
     name: str
     target_kind: str
@@ -156,7 +156,7 @@ class Autoscaler(msgspec.Struct, frozen=True):
     desired: int
 
 
-class ConfigMap(msgspec.Struct, frozen=True):
+class ConfigMap(msgspec.Struct, frozen=True, gc=False):
     namespace: str
     name: str
     resource_version: str

@@ -63,12 +63,10 @@ def _entry(raw: Any, kind: type[msgspec.Struct], path: Path, found: dict[Path, m
     if not isinstance(raw, dict):
         report(path, f"expected a table, got {_kind(raw)}")
         return False
-    good = True
+    good = True  # the known keys can be read, so that the rules are held against them too
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    for key in raw:
-        if key not in fields:
-            report((*path, key), f"unknown key{nearest(key, list(fields))}")
-            good = False
+    for key in raw.keys() - fields.keys():
+        report((*path, key), f"unknown key{nearest(key, list(fields))}")
     kept = {key: value for key, value in raw.items() if key in fields}
     for key, field in fields.items():
         if key not in raw:
@@ -89,7 +87,7 @@ def _entry(raw: Any, kind: type[msgspec.Struct], path: Path, found: dict[Path, m
             good = False
     if good:
         found[path] = msgspec.convert(kept, kind)
-    return good
+    return good and raw.keys() <= fields.keys()
 
 
 def _element(kind: Any) -> type[msgspec.Struct] | None:

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Denied, Invalid, KubeError, NotFound, Unauthorised, Unreachable
 from cockpit.model.reading import Fault
-from cockpit.sources.logbuffer import LogBuffer, LogView
 from cockpit.sources.loglines import LogLine, parse
 from cockpit.sources.pace import Pace
 from cockpit.text import safe
 
-__all__ = ["LogBuffer", "LogLine", "LogRequest", "LogView", "read_logs"]
+__all__ = ["LogLine", "LogRequest", "read_logs"]
 
 _MAX_LINE = 64 * 1024
 _SILENCE_S = 3600.0  # a quiet container is normal; a dead peer is noticed by TCP keepalive

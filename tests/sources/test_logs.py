@@ -16,7 +16,7 @@ from cockpit.kubeapi.access import Access
 from cockpit.kubeapi.client import KubeClient
 from cockpit.model.reading import Fault
 from cockpit.sources.loglines import LogLine, parse, trace_id
-from cockpit.sources.logs import LogBuffer, LogRequest, read_logs
+from cockpit.sources.logs import LogRequest, read_logs
 from cockpit.sources.pace import Pace
 
 QUICK = Pace(backoff_s=0.01, backoff_cap_s=0.02)
@@ -205,43 +205,3 @@ def test_any_bytes_are_a_line(raw: bytes) -> None:
         or all(c.isprintable() or c in "\xa0\u3000 " or ord(c) > 127 for c in line.text)
     )
     assert "\x1b" not in line.text
-
-
-def lines(*texts: str) -> list[LogLine]:
-    return [LogLine(None, "pod", "c", t, None, t.startswith("E")) for t in texts]
-
-
-def shown(buffer: LogBuffer) -> list[str]:
-    return [line.text for line in buffer.view().lines]
-
-
-def test_pausing_loses_nothing_up_to_the_bound_and_says_what_it_dropped() -> None:
-    buffer = LogBuffer(5)
-    buffer.add(lines("1", "2"))
-    buffer.pause()
-    buffer.add(lines("3", "4"))
-    assert shown(buffer) == ["1", "2"] and buffer.view().held == 2
-    buffer.resume()
-    assert shown(buffer) == ["1", "2", "3", "4"] and buffer.view().dropped == 0
-    buffer.add(lines("5", "6", "7"))
-    assert shown(buffer) == ["3", "4", "5", "6", "7"] and buffer.view().dropped == 2
-    buffer.pause()
-    buffer.add(lines(*"abcdefgh"))
-    assert shown(buffer) == ["3", "4", "5", "6", "7"], "what is being read stays"
-    assert buffer.dropped == 10
-    buffer.resume()
-    assert shown(buffer) == ["3", "4", "5", "6", "7"]
-
-
-def test_filters_match_invert_and_explain_a_bad_pattern() -> None:
-    buffer = LogBuffer()
-    buffer.add(lines("Ready", "error: x", "E2 ready", "other"))
-    assert buffer.filter("ready") == "" and shown(buffer) == ["Ready", "E2 ready"]
-    assert buffer.filter("Ready") == "" and shown(buffer) == ["Ready"]
-    buffer.filter("ready", invert=True)
-    assert shown(buffer) == ["error: x", "other"] and buffer.view().filtered == 2
-    assert "bad regular expression" in buffer.filter("(")
-    assert shown(buffer) == ["error: x", "other"] and buffer.view().problem
-    buffer.filter("")
-    assert len(shown(buffer)) == 4 and buffer.next_error(-1) == 2 and buffer.next_error(2) == 2
-    assert [line.text for line in buffer.view(last=1).lines] == ["other"]
