@@ -1,7 +1,7 @@
 """How to reach a cluster: kubeconfig or in-cluster, credentials, TLS. Blocking: call it in a thread.
 
-The `kubernetes` package reads kubeconfigs (contexts, auth providers, in-cluster); it is imported inside `load_access` only,
-because its import costs a third of a second. Token files and exec plugins are ours (see `credentials.py`).
+Kubeconfigs of the usual kinds are read here (see `plain.py`); for auth providers, proxies and in-cluster the `kubernetes`
+package is used, imported only then, because its import costs a third of a second.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cockpit.kubeapi.credentials import AccessProblem, Credentials
+from cockpit.kubeapi.plain import Entry, authenticate, is_plain, relax
 from cockpit.text import safe
 
 __all__ = ["Access", "AccessProblem", "load_access"]
@@ -108,32 +109,26 @@ def _read(path: Path) -> dict[str, Any]:
     return value
 
 
-def _entry(merged: Mapping[str, Any], key: str, name: Any, inside: str, why: str) -> Any:
-    for item in merged[key]:
+def _entry(merged: Mapping[str, Any], key: str, name: Any, inside: str, why: str) -> Entry:
+    for item, path in merged[key]:
         if item["name"] == name:
-            return item.safe_get(inside) or {}
+            values = item.get(inside) or {}
+            if not isinstance(values, dict):
+                raise AccessProblem(f"{path}: {inside} {name} is not a table", "check it with kubectl config view")
+            return Entry(values, path.parent)
     raise AccessProblem(why, "check it with kubectl config get-contexts")
 
 
-def _package() -> Any:
-    """The package's kubeconfig module; untyped."""
-    from kubernetes.config import kube_config
-
-    return kube_config
-
-
 def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -> Access:
-    package = _package()
     merged: dict[str, Any] = {"clusters": [], "contexts": [], "users": [], "current-context": None}
     for path in paths:
         config = _read(path)
         # kubectl: the first file that names a thing wins
         merged["current-context"] = merged["current-context"] or config.get("current-context")
         for key in ("clusters", "contexts", "users"):
-            known = {item["name"] for item in merged[key]}
-            fresh = [item for item in config.get(key) or [] if item["name"] not in known]
-            merged[key] += [package.ConfigNode(f"{path}/{key}", item, str(path)) for item in fresh]
-    contexts = sorted(str(item["name"]) for item in merged["contexts"])
+            known = {item["name"] for item, _ in merged[key]}
+            merged[key] += [(item, path) for item in config.get(key) or [] if item["name"] not in known]
+    contexts = sorted(str(item["name"]) for item, _ in merged["contexts"])
     listed = safe(", ".join(contexts[:12]) + (", …" if len(contexts) > 12 else ""), 300)
     where = ", ".join(str(p) for p in paths)
     name = wanted or merged["current-context"]
@@ -143,37 +138,52 @@ def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -
         raise AccessProblem(f"no current context in {where}", f"choose one with --context: {listed}")
     if str(name) not in contexts:
         raise AccessProblem(f'no context "{name}" in {where}', f"there is: {listed}")
-    chosen = _entry(merged, "contexts", name, "context", f'no context "{name}"')
+    chosen = _entry(merged, "contexts", name, "context", f'no context "{name}"').values
     cluster_name, user_name = chosen.get("cluster"), chosen.get("user")
     cluster = _entry(merged, "clusters", cluster_name, "cluster", f'context "{name}" names an unknown cluster "{cluster_name}"')  # fmt: skip
-    user: Mapping[str, Any] = {}
+    user = Entry({}, paths[0].parent)
     if user_name:
         user = _entry(merged, "users", user_name, "user", f'context "{name}" names an unknown user "{user_name}"')
-    server = str(cluster.get("server") or "").rstrip("/")
+    server = str(cluster.values.get("server") or "").rstrip("/")
     if not server:
         raise AccessProblem(f'cluster "{cluster_name}" has no server', "set it with kubectl config set-cluster")
     if "://" not in server:
-        secured = any(k in cluster for k in ("certificate-authority", "certificate-authority-data")) or any(
-            k in user for k in ("client-certificate", "client-certificate-data")
+        secured = any(k in cluster.values for k in ("certificate-authority", "certificate-authority-data")) or any(
+            k in user.values for k in ("client-certificate", "client-certificate-data")
         )
-        cluster["server"] = server = f"{'https' if secured or cluster.get('insecure-skip-tls-verify') else 'http'}://{server}"  # fmt: skip
-    return _load(merged, kubeconfig, name, server, cluster, user, chosen.get("namespace"), cluster_name, user_name)
+        server = f"{'https' if secured or cluster.values.get('insecure-skip-tls-verify') else 'http'}://{server}"
+        cluster.values["server"] = server
+    extra = _impersonation(user.values)
+    proxy, server_name = None, cluster.values.get("tls-server-name")
+    if is_plain(cluster.values, user.values):
+        credentials, tls = authenticate(server, cluster, user, extra)
+    else:
+        credentials, tls, proxy = _by_package(merged, name, server, cluster, user, extra)
+    namespace = chosen.get("namespace")
+    return Access(
+        context=str(name), server=server, namespace=str(namespace) if namespace else None, user=str(user_name or ""),
+        cluster=str(cluster_name), credentials=credentials, tls=tls, proxy=proxy,
+        server_name=str(server_name) if server_name else None, kubeconfig=kubeconfig,
+    )  # fmt: skip
 
 
-def _load(
-    merged: dict[str, Any], kubeconfig: str | None, name: Any, server: str, cluster: Mapping[str, Any], user: Mapping[str, Any],
-    namespace: Any, cluster_name: Any, user_name: Any,
-) -> Access:  # fmt: skip
+def _by_package(
+    merged: Mapping[str, Any], name: Any, server: str, cluster: Entry, user: Entry, extra: Mapping[str, str]
+) -> tuple[Credentials, ssl.SSLContext | None, str | None]:
+    """Credentials, TLS and proxy by the `kubernetes` package, with our token files and exec plugins."""
     from kubernetes.client.configuration import Configuration
+    from kubernetes.config import kube_config
     from kubernetes.config.config_exception import ConfigException
 
     from cockpit.kubeapi.credentials import our_loader
 
-    base = Path(next((i.path for i in merged["users"] if i["name"] == user_name), ".")).parent
-    package = _package()
+    package: Any = kube_config
+    config: dict[str, Any] = {"current-context": merged["current-context"]}
+    for key in ("clusters", "contexts", "users"):
+        config[key] = [package.ConfigNode(f"{path}/{key}", item, str(path)) for item, path in merged[key]]
     configuration: Any = Configuration()
     try:
-        loader = our_loader(package.ConfigNode("kubeconfig", merged), name, base, user, cluster)
+        loader = our_loader(package.ConfigNode("kubeconfig", config), name, user.base, user.values, cluster.values)
         loader.load_and_set(configuration)
         tls = _tls(configuration) if server.startswith("https") else None
     except ConfigException as error:
@@ -183,12 +193,12 @@ def _load(
         raise AccessProblem(f"kubeconfig: {error}", "check it with kubectl config view") from error
     finally:
         package._cleanup_temp_files()  # keys from the kubeconfig are in the TLS context now; leave none on disk
-    credentials = Credentials(configuration, loader.token_file, loader.expires_at, _impersonation(user))
-    return Access(
-        context=str(name), server=server, namespace=str(namespace) if namespace else None, user=str(user_name or ""),
-        cluster=str(cluster_name), credentials=credentials, tls=tls, proxy=_proxy(configuration, server),
-        server_name=configuration.tls_server_name, kubeconfig=kubeconfig,
-    )  # fmt: skip
+    credentials = Credentials(_bearer_of(configuration), loader.token_file, loader.expires_at, extra)
+    return credentials, tls, _proxy(configuration, server)
+
+
+def _bearer_of(configuration: Any) -> Callable[[], str | None]:
+    return lambda: configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
 
 
 def _in_cluster() -> Access:
@@ -207,7 +217,7 @@ def _in_cluster() -> Access:
     server = configuration.host.rstrip("/")
     return Access(
         context="in-cluster", server=server, namespace=namespace, user="service account", cluster="in-cluster",
-        credentials=Credentials(configuration, _IN_CLUSTER / "token", None, {}), tls=_tls(configuration),
+        credentials=Credentials(_bearer_of(configuration), _IN_CLUSTER / "token", None, {}), tls=_tls(configuration),
         proxy=_proxy(configuration, server),
     )  # fmt: skip
 
@@ -241,11 +251,7 @@ def _tls(configuration: Any) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=ca or None)
     except (ssl.SSLError, OSError) as error:
         raise AccessProblem(f"bad CA certificate in the kubeconfig: {error.strerror or error}", "replace certificate-authority") from error  # fmt: skip
-    # kubectl does not insist on RFC 5280 either, and clusters' own CAs often lack the key identifiers that 3.13 demands
-    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
-    if not configuration.verify_ssl:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    relax(context, insecure=not configuration.verify_ssl)
     if cert:
         try:
             context.load_cert_chain(cert, key or None)

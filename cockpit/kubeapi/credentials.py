@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,14 @@ class AccessProblem(Exception):
 class Credentials:
     """Headers that authenticate a request. `ready` costs nothing; `headers` may read a file or run a plugin."""
 
-    def __init__(self, configuration: Any, token_file: Path | None, expires_at: float | None, extra: Mapping[str, str]):
-        self._configuration = configuration
+    def __init__(
+        self,
+        bearer: Callable[[], str | None],
+        token_file: Path | None,
+        expires_at: float | None,
+        extra: Mapping[str, str],
+    ):
+        self._bearer = bearer  # the whole header: "Bearer …"
         self._token_file = token_file
         self._expires_at = expires_at  # unix seconds, told by an exec plugin
         self._extra = dict(extra)
@@ -63,7 +69,7 @@ class Credentials:
             headers["authorization"] = f"Bearer {read_token(self._token_file)}"
         else:
             try:
-                value = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+                value = self._bearer()
             except Exception as error:
                 raise AccessProblem(f"credentials: {error}", "log in again") from error
             if value:
@@ -123,9 +129,10 @@ def run_plugin(spec: Mapping[str, Any], base: Path, cluster: Mapping[str, Any]) 
     return status
 
 
-def _unix(text: Any) -> float | None:
+def expires_at(status: Mapping[str, Any]) -> float | None:
+    """When an exec plugin's credential runs out, unix seconds; None when it does not say."""
     try:
-        return datetime.datetime.fromisoformat(str(text)).timestamp()
+        return datetime.datetime.fromisoformat(str(status.get("expirationTimestamp"))).timestamp()
     except ValueError:
         return None
 
@@ -170,7 +177,7 @@ def our_loader(config: Any, context: Any, base: Path, user: Mapping[str, Any], c
                 self.key_file = untyped.FileOrData(pem, "", data_key_name="key", base64_file_content=False).as_file()
             elif not status.get("token"):
                 raise AccessProblem("credential plugin returned neither token nor certificate", "run it by hand")
-            self.expires_at = _unix(status.get("expirationTimestamp"))
+            self.expires_at = expires_at(status)
             return True
 
     make: Any = Loader

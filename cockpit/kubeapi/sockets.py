@@ -11,3 +11,12 @@ KEEPALIVE: list[tuple[int, int, int]] = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     *((socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in _WANTED if hasattr(socket, name)),
 ]
+
+
+def keepalive_socket(address: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
+    """A socket with these options, from an entry of `getaddrinfo`."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    for level, option, value in KEEPALIVE:
+        made.setsockopt(level, option, value)
+    return made

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
 from cockpit.kubeapi.network import causes, words
@@ -95,11 +94,11 @@ def unreachable(error: Exception, base: str) -> PromFault:
     """A network failure in an operator's words."""
     host = urlsplit(base).netloc.rpartition("@")[2]
     for cause in causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
+        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
             return PromFault(SourceState.DOWN, f"certificate of {host} not trusted: {cause.verify_message}", "set the CA file for Prometheus")  # fmt: skip
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None):
             return PromFault(SourceState.DOWN, f"TLS with {host} failed: {cause.reason}", "http or https?")
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, TimeoutError):
         return PromFault(SourceState.DOWN, f"no answer from Prometheus at {host}", "check network and address")
     return PromFault(
         SourceState.DOWN, f"cannot reach Prometheus at {host}: {words(error)}", "check network and address"

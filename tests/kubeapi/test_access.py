@@ -25,6 +25,13 @@ def no_cluster_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True, params=["plain", "package"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every expectation holds for both readers: ours for the usual kubeconfigs, the package's for the rest."""
+    if request.param == "package":
+        monkeypatch.setattr("cockpit.kubeapi.access.is_plain", lambda cluster, user: False)
+
+
 def problem(path: Path | str | None, context: str | None = None) -> AccessProblem:
     with pytest.raises(AccessProblem) as caught:
         load_access(None if path is None else str(path), context)
@@ -207,3 +214,10 @@ def test_in_cluster_without_a_token_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 def test_importing_the_client_does_not_import_the_kubernetes_package() -> None:
     code = "import sys, cockpit.kubeapi.client, cockpit.sources.kubernetes; sys.exit('kubernetes' in sys.modules or 'yaml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_usual_kubeconfig_does_not_wait_for_the_package(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "c", "https://api.example:6443/")
+    code = f"import sys; from cockpit.kubeapi.access import load_access; load_access({str(path)!r}); print('kubernetes' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
