@@ -6,7 +6,6 @@ Times are unix seconds (None when absent). Names follow the Kubernetes API refer
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -163,16 +162,15 @@ class ConfigMap(msgspec.Struct, frozen=True, gc=False):
     data: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(msgspec.Struct, frozen=True):
     """Everything read from Kubernetes, merged over the watched namespaces. Keys: uid for pods, (namespace, name) else."""
 
-    pods: Mapping[str, Pod] = field(default_factory=dict)
-    workloads: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
-    replicasets: Mapping[tuple[str, str], ReplicaSet] = field(default_factory=dict)
-    events: Mapping[str, KubeEvent] = field(default_factory=dict)
-    autoscalers: Mapping[tuple[str, str], Autoscaler] = field(default_factory=dict)
-    configmaps: Mapping[tuple[str, str], ConfigMap] = field(default_factory=dict)
+    pods: Mapping[str, Pod] = msgspec.field(default_factory=dict)
+    workloads: Mapping[tuple[str, str], Workload] = msgspec.field(default_factory=dict)
+    replicasets: Mapping[tuple[str, str], ReplicaSet] = msgspec.field(default_factory=dict)
+    events: Mapping[str, KubeEvent] = msgspec.field(default_factory=dict)
+    autoscalers: Mapping[tuple[str, str], Autoscaler] = msgspec.field(default_factory=dict)
+    configmaps: Mapping[tuple[str, str], ConfigMap] = msgspec.field(default_factory=dict)
 
     def pods_of(self, namespace: str, service: str) -> list[Pod]:
         return [p for p in self.pods.values() if p.service == service and p.namespace == namespace]

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """One element of an instant vector. `value` may be NaN or infinite: the reader decides, never passes it for OK."""
 
     labels: Mapping[str, str]
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(msgspec.Struct, frozen=True):
     """Points (unix seconds, value) oldest first, for one set of labels."""
 
     labels: Mapping[str, str]
     points: tuple[tuple[float, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class QueryResult:
+class QueryResult(msgspec.Struct, frozen=True):
     """The answer to one query of runbooks.toml. An empty vector has no samples; that is not zero."""
 
     samples: tuple[Sample, ...] = ()
@@ -36,11 +34,10 @@ class QueryResult:
         return {s.labels[label]: s.value for s in self.samples if label in s.labels}
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(msgspec.Struct, frozen=True):
     """A firing or pending alert of Prometheus' own rules."""
 
     name: str
     state: str
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     summary: str = ""

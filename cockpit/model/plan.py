@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Target:
+
+class Target(msgspec.Struct, frozen=True):
     """The one object a plan changes. `uid` pins it: a re-created namesake is another object."""
 
     context: str
@@ -25,8 +25,7 @@ class Target:
         return f"{self.context} / {self.namespace} / {self.kind.lower()} {self.name}{own}"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One field, before → after, as shown (redacted where secret). None means absent."""
 
     field: str  # "replicas", "SOLANA_RPC_URL", "image", ...
@@ -35,8 +34,7 @@ class Change:
     note: str = ""  # what is known of the new value, e.g. "rpc-b: 0 behind, 91 ms"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """Exactly what is sent. `body` is the JSON text; it may hold secrets and never reaches a screen or the journal raw."""
 
     method: str
@@ -56,8 +54,7 @@ class Verdict(StrEnum):
     BLOCK = "block"
 
 
-@dataclass(frozen=True, slots=True)
-class GuardResult:
+class GuardResult(msgspec.Struct, frozen=True):
     guard: str  # "permission", "fresh", "singleton", ...
     verdict: Verdict
     reason: str
@@ -70,8 +67,7 @@ class DryRunState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class DryRun:
+class DryRun(msgspec.Struct, frozen=True):
     """The server's own answer to the same request with dryRun=All. `changed` are JSON paths that would differ."""
 
     state: DryRunState
@@ -79,8 +75,7 @@ class DryRun:
     changed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Inverse:
+class Inverse(msgspec.Struct, frozen=True):
     """How to undo, captured before sending: a step of the same kind with its parameters, against the fields as they will
     then be (`expects`); refused when others changed those fields since."""
 
@@ -90,8 +85,7 @@ class Inverse:
     kubectl: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     id: str  # short, unique in the journal
     runbook: str  # runbook id, "" for an ad-hoc change or an undo
     runbook_number: int | None
@@ -117,7 +111,7 @@ class Plan:
     created_wall: float
     created_mono: float
     undoes: int | None = None  # journal number of the step that this plan takes back
-    digest: str = ""  # sha256 over target, resource_version, relevant, request, changes
+    digest: str = ""  # sha256 over target, relevant, changes and the request without its resourceVersion
 
     @property
     def blocked(self) -> tuple[GuardResult, ...]:
@@ -141,8 +135,7 @@ class Plan:
 PLAN_EXPIRES_S = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(msgspec.Struct, frozen=True):
     """What the operator said yes to. The executor sends nothing whose digest is another."""
 
     plan_id: str
@@ -171,8 +164,7 @@ class Proof(StrEnum):
     PENDING = "pending"
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
+class Gauge(msgspec.Struct, frozen=True):
     """One validation line while it is watched."""
 
     text: str
@@ -186,8 +178,7 @@ class Gauge:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rollout:
+class Rollout(msgspec.Struct, frozen=True):
     """kubectl's own conditions in its own order, plus terminating pods. `blocking` explains the pods in the way."""
 
     done: bool
@@ -199,8 +190,7 @@ class Rollout:
     blocking: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """A mitigation under way, newest state. `journal` is its number in the journal (`journal undo N`)."""
 
     plan: Plan
@@ -219,8 +209,7 @@ class Progress:
         return self.phase in (Phase.SENDING, Phase.SENT, Phase.ROLLING_OUT, Phase.VERIFYING)
 
 
-@dataclass(frozen=True, slots=True)
-class JournalLine:
+class JournalLine(msgspec.Struct, frozen=True):
     """One mitigation (or note) of the journal as the panel shows it."""
 
     number: int
@@ -234,8 +223,7 @@ class JournalLine:
     debt: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Debt:
+class Debt(msgspec.Struct, frozen=True):
     """A relaxed guardrail or reduced concurrency that is not put back yet."""
 
     number: int  # journal number that made it
@@ -243,8 +231,7 @@ class Debt:
     since_wall: float
 
 
-@dataclass(frozen=True, slots=True)
-class Unfinished:
+class Unfinished(msgspec.Struct, frozen=True):
     """An intent without an outcome, compared with the cluster at start: applied, not applied, or changed since."""
 
     number: int
@@ -252,4 +239,4 @@ class Unfinished:
     target: str
     judgement: str
     explanation: str
-    changes: tuple[Change, ...] = field(default=())
+    changes: tuple[Change, ...] = ()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
@@ -21,8 +22,7 @@ class SourceState(StrEnum):
     DOWN = "down"  # unreachable, or it answers with nonsense
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """Why the last attempt failed. `reason` and `remedy` are cleaned, redacted, one line each."""
 
     state: SourceState
@@ -30,8 +30,7 @@ class Fault:
     remedy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading(Generic[T]):
+class Reading(msgspec.Struct, Generic[T], frozen=True):
     """One immutable observation. A failed reading keeps the last good `data` and its `observed_at`.
 
     `observed_at` is in monotonic seconds: when `data` was last known to be true (for a watch: the last event, bookmark or

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Level(StrEnum):
@@ -27,8 +28,7 @@ def worst(levels: list[Level]) -> Level:
     return max(levels, key=lambda level: level.rank, default=Level.UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class SignalStatus:
+class SignalStatus(msgspec.Struct, frozen=True):
     """One signal now. `since` is monotonic seconds of the last change of `level`; `pending` is a worse level that holds
     but not yet for the signal's `for`. `spark` is oldest first, None where the source gave nothing or NaN."""
 
@@ -49,8 +49,7 @@ class SignalStatus:
     direction: str = "above"
 
 
-@dataclass(frozen=True, slots=True)
-class StageStatus:
+class StageStatus(msgspec.Struct, frozen=True):
     """One stage of the pipeline strip. `stops_here` marks the first stage in pipeline order that is not OK."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from cockpit.model.cluster import Cluster
 from cockpit.model.metrics import Alert, QueryResult
@@ -14,8 +15,7 @@ from cockpit.model.runbook import Match, Runbooks, Toggle
 from cockpit.model.signal import SignalStatus, StageStatus
 
 
-@dataclass(frozen=True, slots=True)
-class SourceLight:
+class SourceLight(msgspec.Struct, frozen=True):
     """One light of the top strip: the worst topic of a source, with the age of its oldest data."""
 
     name: str  # "k8s", "prom", ...
@@ -26,8 +26,7 @@ class SourceLight:
     parts: tuple[tuple[str, SourceState, str], ...] = ()  # topics that are not live: (topic, state, reason)
 
 
-@dataclass(frozen=True, slots=True)
-class ToggleStatus:
+class ToggleStatus(msgspec.Struct, frozen=True):
     name: str
     toggle: Toggle
     deployment: str
@@ -36,8 +35,7 @@ class ToggleStatus:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceStatus:
+class ServiceStatus(msgspec.Struct, frozen=True):
     """One deployment or statefulset as the Pods panel groups it, worst first."""
 
     name: str
@@ -52,8 +50,7 @@ class ServiceStatus:
     pods: tuple[str, ...] = ()  # pod uids, problem first
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True):
     wall: float
     mono: float
     context: str
@@ -76,4 +73,4 @@ class Situation:
     journal: tuple[JournalLine, ...] = ()
     debts: tuple[Debt, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
-    notices: tuple[str, ...] = field(default=())  # said once at the top: a broken runbooks.toml, a locked journal, ...
+    notices: tuple[str, ...] = ()  # said once at the top: a broken runbooks.toml, a locked journal, ...

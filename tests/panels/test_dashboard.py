@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import situations
 from harness import DashboardApp
+from msgspec.structs import replace
 from textual.geometry import Region, Size
 from textual.widget import Widget
 

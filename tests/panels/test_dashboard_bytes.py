@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import situations
 from harness import DashboardApp
+from msgspec.structs import replace
 from rich.console import Console
 from textual._compositor import ChopsUpdate
 

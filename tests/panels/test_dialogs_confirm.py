@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from dialog_samples import HOSTILE, Harness, blocked, dangerous, plan, progress
+from msgspec.structs import replace
 from textual import events
 from textual.widgets import Input, Static
 

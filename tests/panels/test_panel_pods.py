@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import situations
 from harness import DashboardApp
+from msgspec.structs import replace
 
 from cockpit.model.situation import Situation
 from panels.messages import Selection

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 import pytest
 from dialog_samples import BACKLOG, HOSTILE, SIGNALS, STOPS, SWITCH, Harness, match, plan, progress, signal, situation
+from msgspec.structs import replace
 
 from cockpit.model.cluster import Cluster, ContainerTemplate, EnvVar, Workload
 from cockpit.model.plan import Phase, Proof

@@ -1,0 +1,200 @@
+"""What the journal's records mean: mitigations with their outcomes, debts, intents that were left unfinished.
+
+Kinds of record. `intent`: number, plan, digest, title, runbook, step, item, step_kind, target, resource_version, generation,
+scope, salt, relevant, expected, changes, kubectl, request_sha256, inverse, revision, operator, incident, overrides,
+dangerous, relaxes, undoes, process. Then, each with `of` = the intent's number: `outcome` (result, words),
+`rollout` (done, words), `proof` (proof, gauges, words), `judged` (judgement, words). And `note` (words).
+`result`: "sent", "rejected", "not sent", "stale", "uncertain".
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cockpit.model.plan import Change, Debt, JournalLine, Target
+
+if TYPE_CHECKING:
+    from cockpit.incident.journal import Journal
+
+Record = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Entry:
+    """An intent with all that was recorded of it since. `undone_by` is the number of the undo that was applied."""
+
+    intent: Record
+    outcome: Record | None = None
+    rollout: Record | None = None
+    proof: Record | None = None
+    judged: Record | None = None
+    undone_by: int | None = None
+    notes: list[Record] = field(default_factory=list)
+
+    @property
+    def number(self) -> int:
+        return int(self.intent["number"])
+
+    @property
+    def applied(self) -> bool | None:
+        """Whether the cluster took the change; None: not known."""
+        if self.judged is not None:
+            return {"applied": True, "not applied": False}.get(str(self.judged["judgement"]))
+        if self.outcome is None:
+            return None
+        return {"sent": True, "uncertain": None}.get(str(self.outcome["result"]), False)
+
+    @property
+    def words(self) -> str:
+        """The outcome in words, as the journal panel shows it."""
+        if self.judged is not None:
+            return f"unfinished: {self.judged['judgement']}"
+        if self.outcome is None:
+            return "under way" if alive(self.intent) else "unfinished"
+        result = str(self.outcome["result"])
+        if result != "sent":
+            return f"{result}: {self.outcome.get('words', '')}".rstrip(": ")
+        words = ["sent"]
+        if self.rollout is not None:
+            words.append(str(self.rollout["words"]))
+        if self.proof is not None:
+            words.append(f"proof {self.proof['proof']}")
+        if self.undone_by is not None:
+            words.append(f"undone by {self.undone_by}")
+        return "; ".join(words)
+
+
+def entries_of(records: Iterable[Record]) -> dict[int, Entry]:
+    """By number, oldest first. Records whose intent is missing (a cut journal) are left out."""
+    entries: dict[int, Entry] = {}
+    for record in records:
+        kind = record.get("kind")
+        if kind == "intent":
+            entries[int(record["number"])] = Entry(record)
+            continue
+        entry = entries.get(int(record.get("of") or 0))
+        if entry is None:
+            continue
+        if kind in ("outcome", "rollout", "proof", "judged"):
+            setattr(entry, kind, record)
+        else:
+            entry.notes.append(record)
+    for entry in entries.values():
+        undone = entries.get(int(entry.intent.get("undoes") or 0))
+        if undone is not None and entry.applied:
+            undone.undone_by = entry.number
+    return entries
+
+
+def target_of(intent: Record) -> Target:
+    fields = intent["target"]
+    return Target(
+        fields["context"], fields["namespace"], fields["kind"], fields["name"], fields["uid"], fields.get("container")
+    )
+
+
+def changes_of(intent: Record) -> tuple[Change, ...]:
+    return tuple(Change(c["field"], c["before"], c["after"]) for c in intent.get("changes", ()))
+
+
+def lines_of(journal: Journal) -> tuple[JournalLine, ...]:
+    """The journal for a panel: newest first, notes among them (number 0)."""
+    return lines_from(journal.records())
+
+
+def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
+    entries = entries_of(records)
+    owed = {debt.number for debt in debts_from(records)}
+    lines: list[JournalLine] = []
+    for record in records:
+        if record.get("kind") == "note" and not record.get("of"):
+            operator = str((record.get("operator") or {}).get("name", ""))
+            lines.append(JournalLine(0, float(record["at"]), operator, str(record.get("words", "")), "", "note"))
+        if record.get("kind") != "intent":
+            continue
+        entry = entries[int(record["number"])]
+        undoable = entry.applied is True and entry.undone_by is None and bool(record.get("inverse"))
+        lines.append(
+            JournalLine(
+                entry.number, float(record["at"]), str((record.get("operator") or {}).get("name", "")),
+                str(record["title"]), target_of(record).words, entry.words, changes_of(record), undoable,
+                entry.number in owed,
+            )
+        )  # fmt: skip
+    return tuple(reversed(lines))
+
+
+def debts_from(records: Sequence[Record]) -> tuple[Debt, ...]:
+    """What was relaxed or reduced and is not put back: by an undo, or by any later step that restored the same fields."""
+    entries = entries_of(records)
+    debts: list[Debt] = []
+    for entry in entries.values():
+        intent = entry.intent
+        if not intent.get("relaxes") or entry.applied is not True or entry.undone_by is not None:
+            continue
+        owed = {c.field: c.before for c in changes_of(intent)}
+        where = (intent["target"]["context"], intent["target"]["namespace"], intent["target"]["name"])
+        for later in entries.values():
+            place = later.intent["target"]
+            if later.number > entry.number and later.applied and where == (place["context"], place["namespace"], place["name"]):  # fmt: skip
+                owed = {
+                    name: before
+                    for name, before in owed.items()
+                    if not any(c.field == name and c.after == before for c in changes_of(later.intent))
+                }
+        if owed:
+            words = "; ".join(
+                f"{c.field} {c.before if c.before is not None else 'absent'} → {c.after}"
+                for c in changes_of(intent)
+                if c.field in owed
+            )
+            debts.append(Debt(entry.number, f"{intent['target']['name']}: {words}", float(intent["at"])))
+    return tuple(debts)
+
+
+def unfinished_of(records: Sequence[Record]) -> tuple[dict[str, Any], ...]:
+    """Intents without an outcome (or an uncertain one), not judged yet, whose process is not at work any more."""
+    return tuple(
+        dict(entry.intent)
+        for entry in entries_of(records).values()
+        if entry.judged is None
+        and (entry.outcome is None or entry.outcome["result"] == "uncertain")
+        and not alive(entry.intent)
+    )
+
+
+def this_process() -> dict[str, Any]:
+    """Enough to tell later whether the process that wrote an intent still runs."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
+
+
+def alive(intent: Record) -> bool:
+    """True when the intent's process runs still, on this host: it will record the outcome itself."""
+    process = intent.get("process") or {}
+    if process.get("host") != socket.gethostname() or not isinstance(process.get("pid"), int):
+        return False
+    try:
+        os.kill(process["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it runs as someone else
+    return _started(process["pid"]) == process.get("started")
+
+
+def _started(pid: int) -> str:
+    """Start time in clock ticks since boot (proc(5), field 22), so that a reused pid is not mistaken; "" elsewhere.
+
+    A zombie has no start: it does no work any more.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    fields = text.rpartition(")")[2].split()
+    return "" if len(fields) < 20 or fields[0] in ("Z", "X") else fields[19]

@@ -1,0 +1,297 @@
+"""The journal: append-only JSON lines, 0600, fsynced, chained by hash. What is not in it was not done.
+
+Several cockpits may append to one journal: each append takes the file's lock, reads what others added, chains on to it.
+Beside it lies `NAME.head` with the count and hash of the newest line, so that a cut at the end is found too. Records
+hold redacted text only; their shapes are in `entries.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cockpit.incident import chain
+from cockpit.incident.entries import lines_of
+from cockpit.text import safe
+
+__all__ = ["Journal", "JournalProblem", "lines_of"]
+
+_HEAD_WIDTH = 96  # fixed, so that it is overwritten in place and needs no space on a full disk
+_LOCK_WAIT_S = 5.0
+
+
+class JournalProblem(Exception):
+    """The journal cannot be written, so nothing may be sent. One safe line in `reason`, what to do in `remedy`."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.reason = safe(reason, 400)
+        self.remedy = safe(remedy, 300)
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Journal:
+    """Open one with `Journal.open`. Every method may be called from any thread.
+
+    `write` and `sync` are os.write and os.fsync; tests give others to play a full or failing disk.
+    """
+
+    def __init__(
+        self, path: Path, *, wall: Callable[[], float] = time.time, write: Callable[[int, bytes], int] = os.write,
+        sync: Callable[[int], None] = os.fsync,
+    ) -> None:  # fmt: skip
+        self.path = path
+        self.read_only_reason = ""  # why it can only be read; empty when it can be written
+        self.notices: list[str] = []  # what opening found, for the operator: one line each
+        self._wall = wall
+        self._write = write
+        self._sync = sync
+        self._mutex = threading.RLock()
+        self._fd: int | None = None
+        self._head: int | None = None
+        self._size = -1  # of the file when it was last read whole
+        self._reading = chain.Reading()
+        self._records: tuple[dict[str, Any], ...] = ()
+        self.revision = 0
+
+    @classmethod
+    def open(
+        cls, path: Path, *, wall: Callable[[], float] = time.time, write: Callable[[int, bytes], int] = os.write,
+        sync: Callable[[int], None] = os.fsync,
+    ) -> Journal:  # fmt: skip
+        """Open or create. One that cannot be written is opened for reading, with `read_only_reason`; never raises for it."""
+        journal = cls(path, wall=wall, write=write, sync=sync)
+        try:
+            journal._open_files()
+        except OSError as error:
+            journal._close_files()
+            journal.read_only_reason = f"the journal {path} cannot be written: {error.strerror or error}"
+            journal.notices.append(journal.read_only_reason + "; nothing can be changed until it can")
+        with contextlib.suppress(OSError):
+            journal._refresh()
+        if journal._reading.torn:
+            journal.notices.append("the journal's last line was cut off by a crash; what was under way is judged anew")
+        elif journal._reading.problems:
+            journal.notices.append("the journal was changed by something else: `m0-cockpit journal verify` says where")
+        return journal
+
+    def close(self) -> None:
+        """Let go of the files. A late append (an outcome that came while the process ends) opens them again."""
+        with self._mutex:
+            self._close_files()
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    def records(self, *, wait: bool = True) -> tuple[dict[str, Any], ...]:
+        """Every good record, oldest first; those that others appended too.
+
+        Without `wait` the last known ones while someone is writing: a slow disk must not hold up a screen.
+        """
+        if self._mutex.acquire(blocking=wait):
+            try:
+                self._refresh()
+            except OSError:
+                pass  # what was read before stands; `verify` says why it cannot be read now
+            finally:
+                self._mutex.release()
+        return self._records
+
+    def verify(self) -> list[str]:
+        """Every edit, cut, reorder or broken line, with its line number; empty when intact. Reads the files anew."""
+        with self._mutex:
+            try:
+                data = self._data()
+            except FileNotFoundError:
+                data = b""
+            except OSError as error:
+                return [f"{self.path} cannot be read: {error.strerror or error}"]
+            reading = chain.read(data)
+            return reading.problems + self._head_problems(reading)
+
+    def unfinished(self) -> tuple[dict[str, Any], ...]:
+        """Intents without an outcome, or with one that could not be told, and not judged since."""
+        from cockpit.incident.entries import unfinished_of
+
+        return unfinished_of(self.records())
+
+    # ------------------------------------------------------------------------------------------------------- writing
+
+    def append(self, record: Mapping[str, Any]) -> int:
+        """Write one record durably. Returns the number of the newest intent (for an intent: its own).
+
+        `seq`, `at` (unix seconds), `number` (of an intent) and the hash are added here. Raises JournalProblem, and then
+        leaves the file as it was.
+        """
+        with self._mutex:
+            if self.read_only_reason:
+                raise JournalProblem(self.read_only_reason, "make room or mend its permissions, then start again")
+            try:
+                with self._locked() as fd:
+                    return self._append(fd, dict(record))
+            except OSError as error:
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                remedy = "make room on the disk" if full else "check the disk and the directory's permissions"
+                raise JournalProblem(f"the journal cannot be written: {error.strerror or error}", remedy) from error
+
+    def _append(self, fd: int, record: dict[str, Any]) -> int:
+        self._refresh()
+        reading = self._reading
+        last = reading.records[-1] if reading.records else {}
+        intents = int(last.get("intents", 0)) + (record.get("kind") == "intent")
+        if record.get("kind") == "intent":
+            record["number"] = intents
+        record.update(seq=reading.seq + 1, at=round(self._wall(), 3), intents=intents)
+        start = b""
+        if reading.torn:
+            record["torn"], start = hashlib.sha256(reading.torn).hexdigest(), b"\n"
+        elif reading.unended:
+            start = b"\n"
+        lost = self._lost(reading)
+        if lost:
+            record["gap"] = lost
+        line, digest = chain.sealed(record, reading.hash)
+        before = os.fstat(fd).st_size
+        try:
+            data = start + line
+            while data:
+                data = data[self._write(fd, data) :]
+            self._sync(fd)
+            self._write_head(record["seq"], digest)
+        except OSError:
+            with contextlib.suppress(OSError):  # nobody else appends while we hold the lock: take back what got in
+                os.ftruncate(fd, before)
+                if not lost:
+                    self._write_head(reading.seq, reading.hash)
+            self._size = -1
+            raise
+        reading.records.append({**record, "hash": digest})
+        reading.seq, reading.hash, reading.torn, reading.unended = record["seq"], digest, b"", False
+        reading.hashes[reading.seq] = digest
+        self._size = before + len(start) + len(line)
+        self._records = (*self._records, reading.records[-1])
+        self.revision += 1
+        return intents
+
+    @contextlib.contextmanager
+    def _locked(self) -> Any:
+        """The file's lock, on the file that is at the path now (someone may have moved it away)."""
+        if self._fd is None or not self._still_there():
+            self._close_files()
+            self._open_files()
+            self._size = -1
+        fd = self._fd
+        assert fd is not None
+        deadline = time.monotonic() + _LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise JournalProblem(
+                        "the journal is locked by another process", "end the process that holds it (see fuser)"
+                    ) from error
+                time.sleep(0.01)
+        try:
+            yield fd
+        finally:
+            with contextlib.suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_UN)
+
+    # --------------------------------------------------------------------------------------------------------- files
+
+    def _open_files(self) -> None:
+        parent = self.path.parent
+        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        fresh = not self.path.exists()
+        head_path = self._head_path
+        head_fresh = not head_path.exists()
+        self._head = os.open(head_path, flags, 0o600)  # before the journal: a journal without it was tampered with
+        os.fchmod(self._head, 0o600)
+        if head_fresh and fresh:
+            self._write_head(0, chain.GENESIS)
+        self._fd = os.open(self.path, flags | os.O_APPEND, 0o600)
+        os.fchmod(self._fd, 0o600)
+        if fresh or head_fresh:
+            directory = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+
+    def _close_files(self) -> None:
+        for fd in (self._fd, self._head):
+            if fd is not None:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+        self._fd = self._head = None
+
+    def _still_there(self) -> bool:
+        assert self._fd is not None
+        try:
+            there, ours = self.path.stat(), os.fstat(self._fd)
+        except OSError:
+            return False
+        return (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev)
+
+    @property
+    def _head_path(self) -> Path:
+        return self.path.with_name(self.path.name + ".head")
+
+    def _data(self) -> bytes:
+        return self.path.read_bytes()
+
+    def _refresh(self) -> None:
+        """Read again when the file is not as we left it."""
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            size = 0
+        if size == self._size:
+            return
+        data = self._data() if size else b""
+        self._reading = chain.read(data)
+        self._records = tuple(self._reading.records)
+        self._size = len(data)
+        self.revision += 1
+
+    def _write_head(self, seq: int, digest: str) -> None:
+        assert self._head is not None
+        text = f"{seq} {digest}".ljust(_HEAD_WIDTH - 1) + "\n"
+        os.pwrite(self._head, text.encode(), 0)
+        self._sync(self._head)
+
+    def _read_head(self) -> tuple[int, str] | None:
+        """(count, hash) of the newest line, as it was written; None when missing or unreadable."""
+        try:
+            seq, digest = self._head_path.read_text(encoding="ascii").split()
+            return int(seq), digest
+        except (OSError, ValueError):
+            return None
+
+    def _lost(self, reading: chain.Reading) -> str:
+        """What the head knows and the journal does not have any more; "" when they agree (one line behind is a crash)."""
+        head = self._read_head()
+        if head is None:
+            return "" if not reading.records else "its .head file was missing or unreadable"
+        count, digest = head
+        if count > reading.seq:
+            return f"{count} records were written, {reading.seq} are left"
+        if count and reading.hashes.get(count) != digest:
+            return f"record {count} is not the one that was written"
+        return "" if reading.seq - count <= 1 else f"its .head file is old: record {count} of {reading.seq}"
+
+    def _head_problems(self, reading: chain.Reading) -> list[str]:
+        lost = self._lost(reading)
+        return [f"end of the journal: {lost}"] if lost else []

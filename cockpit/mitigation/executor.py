@@ -1,0 +1,285 @@
+"""The executor: a thread and event loop of its own, so that no stalled screen delays or cuts a mitigation.
+
+Plans and outcomes come back as concurrent futures. `progress`, `journal_lines` and `debts` are snapshots that any thread may
+read without a lock. Once an intent is journalled, sending and recording the outcome finish before the process ends: a
+non-daemon thread keeps the interpreter alive that long, whatever the screen does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from cockpit.clock import Clock
+from cockpit.incident.entries import debts_from, lines_from
+from cockpit.incident.journal import Journal
+from cockpit.incident.operator import Operator
+from cockpit.kubeapi.access import Access, AccessProblem
+from cockpit.kubeapi.client import KubeClient
+from cockpit.kubeapi.errors import KubeError
+from cockpit.mitigation.carrying import Carrying, Tools, check_confirmation
+from cockpit.mitigation.lease import Lease
+from cockpit.mitigation.plan import Planner, Prepared, Wish, wish_of
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.undo import undoable, wish_to_undo
+from cockpit.mitigation.unfinished import judge_all
+from cockpit.model.plan import Confirmation, Debt, JournalLine, Plan, Progress, Unfinished
+from cockpit.model.runbook import Runbook, Runbooks, Step
+from cockpit.model.situation import Situation
+
+__all__ = ["Executor", "PlanProblem"]
+
+T = TypeVar("T")
+_KEPT_PLANS = 64
+_KEPT_PROGRESS = 50
+
+
+class Executor:
+    """Plans, carries out, watches, undoes. Start it, close it; every method may be called from any thread.
+
+    `sleep` paces the looks at a rollout and at the signals; tests give a shorter one.
+    """
+
+    def __init__(
+        self, access: Callable[[], Access], runbooks: Runbooks, journal: Journal,
+        situation: Callable[[], Situation | None], clock: Clock, *, namespace: str, read_only: bool, operator: Operator,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:  # fmt: skip
+        self.operator = operator
+        self.progress: tuple[Progress, ...] = ()  # newest first
+        self.revision = 0  # grows whenever progress changes
+        self._access = access
+        self._sleep = sleep
+        self._runbooks = runbooks
+        self._journal = journal
+        self._situation = situation
+        self._clock = clock
+        self._namespace = namespace
+        self._read_only = read_only
+        self._identity = f"{operator.identity}#{secrets.token_hex(2)}"
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="executor", daemon=True)
+        self._tools: Tools | None = None
+        self._opening: asyncio.Lock | None = None
+        self._prepared: dict[str, Prepared] = {}
+        self._raw_inverses: dict[int, Mapping[str, Any]] = {}  # by journal number: may hold secrets, never written
+        self._watching: dict[str, asyncio.Task[None]] = {}
+        self._sends: set[asyncio.Task[None]] = set()
+        self._context = ""
+        self._closing = False
+        self._door = threading.Lock()
+        self._winding_up: Future[None] | None = None
+        self._snapshot: tuple[int, tuple[JournalLine, ...], tuple[Debt, ...]] = (-1, (), ())
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self, timeout_s: float) -> bool:
+        """Stop planning and watching; finish what is journalled. True when every mitigation under way is settled.
+
+        What is not settled in time goes on in the background, and the interpreter waits for it.
+        """
+        with self._door:
+            self._closing = True
+            if self._winding_up is None and self._thread.is_alive():
+                self._winding_up = asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop)
+        if self._winding_up is None:
+            return True
+        with contextlib.suppress(Exception):
+            self._winding_up.result(timeout_s)
+        if not self._winding_up.done():
+            return False
+        self._thread.join(1.0)
+        return True
+
+    # ----------------------------------------------------------------------------------------------------- operations
+
+    def plan(self, runbook: Runbook | None, step: Step, parameters: Mapping[str, str]) -> Future[Plan]:
+        """Read the target, ask for a dry run, judge. The future raises PlanProblem."""
+        return self._submit(self._plan(runbook, step, dict(parameters)))
+
+    def plan_undo(self, number: int) -> Future[Plan]:
+        """The inverse of a journalled step as a plan like any other. The future raises PlanProblem."""
+        return self._submit(self._plan_undo(number))
+
+    def carry_out(self, plan: Plan, confirmation: Confirmation) -> Future[Progress]:
+        """Send a confirmed plan. Resolves when the server's answer is journalled; watching goes on in `progress`.
+
+        The future cannot be cancelled. It raises PlanProblem (the confirmation does not hold) or JournalProblem (the intent
+        cannot be written); nothing was sent then. STALE, FAILED and UNCERTAIN are phases of the result.
+        """
+        future: Future[Progress] = Future()
+        future.set_running_or_notify_cancel()  # from here on nobody can cancel it
+        settled = threading.Event()
+        threading.Thread(target=settled.wait, name="sending", daemon=False).start()
+
+        def begin() -> None:
+            task = self._loop.create_task(self._carry_out(plan, confirmation, future, settled))
+            self._sends.add(task)
+            task.add_done_callback(self._sends.discard)
+
+        with self._door:  # what gets in before `close` is sent and journalled before the loop ends
+            open_still = not self._closing and self._thread.is_alive()
+            if open_still:
+                self._loop.call_soon_threadsafe(begin)
+        if not open_still:
+            settled.set()
+            future.set_exception(PlanProblem("the cockpit is closing: nothing was sent", "start it again"))
+        return future
+
+    def judge_unfinished(self) -> Future[tuple[Unfinished, ...]]:
+        """Compare intents without an outcome with the cluster, journal what is found. Raises PlanProblem."""
+        return self._submit(self._judge_unfinished())
+
+    def stop_watching(self, plan_id: str) -> None:
+        """Stop following a rollout and its proof; what was sent stays sent. Unknown ids are ignored."""
+
+        def stop() -> None:
+            task = self._watching.get(plan_id)
+            if task is not None:
+                task.cancel()
+
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(stop)
+
+    @property
+    def journal_lines(self) -> tuple[JournalLine, ...]:
+        """Newest first."""
+        return self._read_journal()[1]
+
+    @property
+    def debts(self) -> tuple[Debt, ...]:
+        """What was relaxed and is not put back."""
+        return self._read_journal()[2]
+
+    # ------------------------------------------------------------------------------------------------- on our own loop
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        with self._door:
+            if not self._closing and self._thread.is_alive():
+                return asyncio.run_coroutine_threadsafe(_as_problem(work), self._loop)
+        work.close()
+        refused: Future[T] = Future()
+        refused.set_exception(PlanProblem("the executor is not running", "start the cockpit again"))
+        return refused
+
+    async def _open(self) -> Tools:
+        """The client, at the first use: credentials may need a plugin. Raises PlanProblem."""
+        if self._opening is None:
+            self._opening = asyncio.Lock()
+        async with self._opening:
+            if self._tools is None:
+                try:
+                    access = await asyncio.to_thread(self._access)
+                except AccessProblem as problem:
+                    raise PlanProblem(problem.reason, problem.remedy) from problem
+                client = KubeClient(access)
+                planner = Planner(
+                    client, self._runbooks, self._clock, context=access.context, namespace=self._namespace,
+                    read_only=self._read_only, identity=self._identity,
+                )  # fmt: skip
+                lease = Lease(client, self._namespace, self._identity, planner.now)
+                self._context = access.context
+                self._tools = Tools(
+                    client, self._journal, planner, lease, self._clock, self._runbooks, self.operator, self._situation,
+                    self._told, self._sleep,
+                )  # fmt: skip
+        return self._tools
+
+    async def _plan(self, runbook: Runbook | None, step: Step, parameters: Mapping[str, str]) -> Plan:
+        wish = wish_of(runbook, step, parameters, self._runbooks)
+        return await self._prepare(await self._open(), wish)
+
+    async def _prepare(self, tools: Tools, wish: Wish) -> Plan:
+        prepared = await tools.planner.prepare(wish, self._situation())
+        self._prepared[prepared.plan.id] = prepared
+        for old in list(self._prepared)[:-_KEPT_PLANS]:
+            del self._prepared[old]
+        return prepared.plan
+
+    async def _plan_undo(self, number: int) -> Plan:
+        tools = await self._open()
+        entry = undoable(self._journal, number, self._context, self._namespace)
+        problems = tuple(self._journal.verify())
+        wish = await wish_to_undo(tools.client, entry, self._raw_inverses.get(number), problems)
+        return await self._prepare(tools, wish)
+
+    async def _carry_out(
+        self, plan: Plan, confirmation: Confirmation, future: Future[Progress], settled: threading.Event
+    ) -> None:
+        try:
+            prepared = self._prepared.get(plan.id)
+            if prepared is None:
+                raise PlanProblem("this plan is not known any more: nothing was sent", "plan again")
+            check_confirmation(prepared.plan, confirmation, self._clock.mono(), self._read_only)
+            del self._prepared[plan.id]  # a plan is carried out once
+            carrying = Carrying(await self._open(), prepared, confirmation)
+            progress = await carrying.send()
+            if carrying.sent and carrying.number is not None:
+                if prepared.draft.undoing is not None:
+                    self._raw_inverses[carrying.number] = prepared.draft.undoing.arguments
+                self._watching[plan.id] = self._loop.create_task(self._watch(plan.id, carrying))
+            future.set_result(progress)
+        except BaseException as error:
+            future.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            settled.set()
+
+    async def _watch(self, plan_id: str, carrying: Carrying) -> None:
+        try:
+            await carrying.watch()
+        finally:
+            self._watching.pop(plan_id, None)
+            tools = await self._open()
+            await tools.lease.release()
+
+    async def _judge_unfinished(self) -> tuple[Unfinished, ...]:
+        if not self._journal.unfinished():
+            return ()
+        tools = await self._open()
+        return await judge_all(tools.client, self._journal, self._context, self._namespace)
+
+    async def _wind_up(self) -> None:
+        while self._sends:
+            await asyncio.wait(self._sends)
+        tasks = list(self._watching.values())
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2.0):  # giving the lease back: it would expire by itself
+                await asyncio.gather(*tasks, return_exceptions=True)
+        if self._tools is not None:
+            with contextlib.suppress(Exception):
+                await self._tools.client.aclose()
+        self._loop.call_soon(self._loop.stop)
+
+    def _told(self, progress: Progress) -> None:
+        rest = tuple(p for p in self.progress if p.plan.id != progress.plan.id)
+        self.progress = (progress, *rest)[:_KEPT_PROGRESS]
+        self.revision += 1
+
+    def _read_journal(self) -> tuple[int, tuple[JournalLine, ...], tuple[Debt, ...]]:
+        records = self._journal.records(wait=False)
+        if self._snapshot[0] != self._journal.revision:
+            self._snapshot = (self._journal.revision, lines_from(records), debts_from(records))
+        return self._snapshot
+
+
+async def _as_problem(work: Coroutine[Any, Any, T]) -> T:
+    """Errors of the API server become PlanProblem: what was planned cannot be, and why."""
+    try:
+        return await work
+    except KubeError as error:
+        raise PlanProblem(error.reason, error.remedy) from error

@@ -1,0 +1,185 @@
+"""Reading Deployments and StatefulSets as the API server gives them: plain dictionaries, absent means the default."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from cockpit.kubeapi.client import KubeClient
+from cockpit.kubeapi.errors import KubeError, NotFound
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.model.runbook import Service
+
+RESOURCES = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
+SHORT = {"Deployment": "deploy", "StatefulSet": "statefulset"}
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The object a step is about, as just read, and what the runbooks say of its service."""
+
+    context: str
+    namespace: str
+    kind: str
+    name: str
+    obj: Mapping[str, Any]
+    service: Service
+
+    @property
+    def uid(self) -> str:
+        return str(self.obj["metadata"]["uid"])
+
+    @property
+    def resource_version(self) -> str:
+        return str(self.obj["metadata"]["resourceVersion"])
+
+    @property
+    def generation(self) -> int:
+        return int(self.obj["metadata"].get("generation") or 0)
+
+    @property
+    def path(self) -> str:
+        return object_path(self.kind, self.namespace, self.name)
+
+
+def object_path(kind: str, namespace: str, name: str) -> str:
+    return f"/apis/apps/v1/namespaces/{quote(namespace, safe='')}/{RESOURCES[kind]}/{quote(name, safe='')}"
+
+
+async def fetch(client: KubeClient, namespace: str, name: str) -> tuple[str, dict[str, Any]]:
+    """(kind, object) of the Deployment or, failing that, the StatefulSet of that name. Raises PlanProblem, KubeError."""
+    try:
+        return "Deployment", await client.get(object_path("Deployment", namespace, name))
+    except NotFound as missing:
+        try:
+            return "StatefulSet", await client.get(object_path("StatefulSet", namespace, name))
+        except KubeError:
+            raise PlanProblem(
+                f"no deployment or statefulset {name} in {namespace}", "check the namespace (-n) and the step's service"
+            ) from missing
+
+
+def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    return obj["metadata"].get("annotations") or {}
+
+
+def replicas(obj: Mapping[str, Any]) -> int:
+    """spec.replicas; absent means 1 on a Deployment or StatefulSet."""
+    value = (obj.get("spec") or {}).get("replicas")
+    return 1 if value is None else int(value)
+
+
+def paused(obj: Mapping[str, Any]) -> bool:
+    return bool(obj["spec"].get("paused"))
+
+
+def strategy(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    """{"type": …, "rollingUpdate": …} of either kind."""
+    return obj["spec"].get("strategy") or obj["spec"].get("updateStrategy") or {"type": "RollingUpdate"}
+
+
+def selector(obj: Mapping[str, Any]) -> str:
+    """spec.selector as a labelSelector parameter."""
+    spec = obj["spec"].get("selector") or {}
+    parts = [f"{key}={value}" for key, value in sorted((spec.get("matchLabels") or {}).items())]
+    for term in spec.get("matchExpressions") or []:
+        operator, key = term["operator"], term["key"]
+        if operator in ("Exists", "DoesNotExist"):
+            parts.append(key if operator == "Exists" else f"!{key}")
+        else:
+            parts.append(f"{key} {'in' if operator == 'In' else 'notin'} ({','.join(term.get('values') or [])})")
+    return ",".join(parts)
+
+
+def pod_spec(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    spec: Mapping[str, Any] = obj["spec"]["template"]["spec"]
+    return spec
+
+
+def grace_s(obj: Mapping[str, Any]) -> int:
+    value = pod_spec(obj).get("terminationGracePeriodSeconds")
+    return 30 if value is None else int(value)
+
+
+def container_names(obj: Mapping[str, Any], field: str = "containers") -> list[str]:
+    return [str(c["name"]) for c in pod_spec(obj).get(field) or []]
+
+
+def find_container(obj: Mapping[str, Any], name: str) -> tuple[str, Mapping[str, Any]] | None:
+    """("containers" or "initContainers", the container)."""
+    for field in ("containers", "initContainers"):
+        for container in pod_spec(obj).get(field) or []:
+            if container["name"] == name:
+                return field, container
+    return None
+
+
+def own_container(obj: Mapping[str, Any], wanted: str | None, service: str) -> str:
+    """The container a step changes: the one it names, else the service's own, else the one that the template says is the
+    default (as kubectl logs and exec take it), else the only one. Raises PlanProblem."""
+    names = container_names(obj)
+    if wanted is not None:
+        if find_container(obj, wanted) is None:
+            raise PlanProblem(f"{service} has no container {wanted}", f"it has: {', '.join(names)}")
+        return wanted
+    if service in names:
+        return service
+    default = ((obj["spec"]["template"].get("metadata") or {}).get("annotations") or {}).get(DEFAULT_CONTAINER)
+    if default in names:
+        return str(default)
+    if len(names) == 1:
+        return names[0]
+    raise PlanProblem(f"{service} has no container of its own name", f"name one of: {', '.join(names)}")
+
+
+def env_entries(container: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return container.get("env") or []
+
+
+@dataclass(frozen=True, slots=True)
+class Surge:
+    """How a RollingUpdate replaces pods at the present scale: `surge` more at most, `unavailable` fewer at most."""
+
+    surge: int
+    unavailable: int
+    words: str
+
+
+def surge_of(obj: Mapping[str, Any], count: int) -> Surge:
+    """Percentages of `count`: surge rounds up, unavailable down; both 0 means unavailable 1 (apps/v1 ResolveFenceposts)."""
+    if "updateStrategy" in obj["spec"] or strategy(obj).get("type") == "Recreate":
+        return Surge(0, count, "")
+    rolling = strategy(obj).get("rollingUpdate") or {}
+    raw_surge, raw_unavailable = rolling.get("maxSurge", "25%"), rolling.get("maxUnavailable", "25%")
+    surge, unavailable = _resolve(raw_surge, count, math.ceil), _resolve(raw_unavailable, count, math.floor)
+    if surge == 0 and unavailable == 0:
+        unavailable = 1
+    return Surge(surge, unavailable, f"maxSurge {raw_surge}, maxUnavailable {raw_unavailable}")
+
+
+def _resolve(value: Any, count: int, rounding: Any) -> int:
+    match = re.fullmatch(r"(\d+)%", str(value))
+    if match:
+        return int(rounding(int(match[1]) * count / 100))
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return 0
+
+
+def last_writer(obj: Mapping[str, Any]) -> str:
+    """Who changed the object's spec last, as managedFields tells: "kubectl-scale at 2026-…"; "" when it does not."""
+    entries = [
+        e
+        for e in obj["metadata"].get("managedFields") or []
+        if "f:spec" in (e.get("fieldsV1") or {}) and e.get("subresource") != "status"
+    ]
+    if not entries:
+        return ""
+    newest = max(entries, key=lambda e: str(e.get("time") or ""))
+    return f"{newest.get('manager') or 'someone'} at {newest.get('time') or 'an unknown time'}"

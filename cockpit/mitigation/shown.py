@@ -1,0 +1,104 @@
+"""What may be shown or kept of a value, and how values are compared without keeping them.
+
+A value that is shown whole may be kept raw; of one that is not, only a salted fingerprint is kept, by which the same value
+is recognised later (in the cluster, or in an older ReplicaSet).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from cockpit.incident.chain import canonical
+from cockpit.model.runbook import Runbooks, Toggle
+from cockpit.text import HIDDEN, clean, redact, url_hint
+
+_SECRET_NAME = re.compile(r"(?i)(?:^|_)(?:key|token|secret|passw(?:or)?d|passphrase|pwd|dsn|credentials?|auth|private|mnemonic|seed)(?:_|$)|apikey|keypair")  # fmt: skip
+_PUBLIC_NAME = re.compile(r"(?i)public|pubkey")
+_URL = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*://")
+
+
+def toggle_of(runbooks: Runbooks, name: str) -> tuple[str, Toggle] | None:
+    """The toggle that an environment variable is, `*` in a toggle's name standing for any suffix."""
+    exact = runbooks.toggles.get(name)
+    if exact is not None:
+        return name, exact
+    return next(((k, t) for k, t in runbooks.toggles.items() if "*" in k and fnmatchcase(name, k)), None)
+
+
+def shown_value(runbooks: Runbooks, name: str, value: str, *, secret: bool = False) -> str:
+    """A variable's value as it may reach a screen, the journal or a kubectl line. URLs keep scheme and host only."""
+    found = toggle_of(runbooks, name)
+    toggle = found[1] if found else None
+    if value == "":
+        return ""
+    if (
+        secret
+        or (toggle is not None and toggle.secret)
+        or (_SECRET_NAME.search(name) and not _PUBLIC_NAME.search(name))
+    ):
+        return HIDDEN
+    if (toggle is not None and toggle.url) or _URL.match(value):
+        return url_hint(value)
+    prefix = f"{name}="
+    told = redact(prefix + value)
+    return clean(told[len(prefix) :] if told.startswith(prefix) else HIDDEN, 500)
+
+
+def env_value(entry: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """An entry of a container's `env` without its name, in one spelling: {"value": …} or {"valueFrom": …}; None: absent.
+
+    The API server leaves `value` out when it is empty.
+    """
+    if entry is None:
+        return None
+    reference = entry.get("valueFrom")
+    return {"valueFrom": reference} if reference else {"value": str(entry.get("value") or "")}
+
+
+def shown_env(runbooks: Runbooks, name: str, value: Mapping[str, Any] | None, *, secret: bool = False) -> str | None:
+    """As `shown_value`, for what `env_value` gives; references are named: "secret postgres/url"."""
+    if value is None:
+        return None
+    reference = value.get("valueFrom")
+    if not reference:
+        return shown_value(runbooks, name, value["value"], secret=secret)
+    for key, word in (("secretKeyRef", "secret"), ("configMapKeyRef", "configmap")):
+        if key in reference:
+            return clean(f"{word} {reference[key].get('name', '')}/{reference[key].get('key', '')}")
+    for key in ("fieldRef", "resourceFieldRef"):
+        if key in reference:
+            return clean(f"field {reference[key].get('fieldPath') or reference[key].get('resource', '')}")
+    return clean("reference " + ", ".join(reference))
+
+
+def keepable(runbooks: Runbooks, name: str, value: Mapping[str, Any] | None, *, secret: bool = False) -> bool:
+    """True when the value is shown whole, so that it may be journalled as it is."""
+    if value is None or value.get("valueFrom"):
+        return True
+    return shown_env(runbooks, name, value, secret=secret) == str(value["value"])
+
+
+def fingerprint(salt: str, value: Any) -> str:
+    """A salted digest of any JSON value."""
+    return "sha256:" + hashlib.sha256(f"{salt}\0{canonical(value)}".encode()).hexdigest()
+
+
+def masked(value: Any, hidden: Collection[str]) -> Any:
+    """Any JSON value with the hidden texts taken out of its strings: servers and pods repeat what they were given.
+
+    Very short ones are left: they would be found everywhere.
+    """
+    if isinstance(value, str):
+        for secret in hidden:
+            if len(secret) >= 6:
+                value = value.replace(secret, HIDDEN)
+        return value
+    if isinstance(value, Mapping):
+        return {key: masked(item, hidden) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(masked(item, hidden) for item in value)
+    return value

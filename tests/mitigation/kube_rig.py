@@ -1,0 +1,301 @@
+"""A rig for mitigations: the drill's cluster on loopback in a thread of its own, a journal, an executor, signals by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from aiohttp import web
+from msgspec.structs import replace
+
+from cockpit.clock import Clock, SystemClock
+from cockpit.drill.clock import SimClock
+from cockpit.drill.kubernetes import Behaviour, KubernetesWorld
+from cockpit.drill.kubernetes.resources import DEPLOYMENTS
+from cockpit.drill.kubernetes.serving import Served, ticking, write_kubeconfig
+from cockpit.incident.journal import Journal
+from cockpit.incident.operator import Operator
+from cockpit.kubeapi.access import load_access
+from cockpit.mitigation.executor import Executor
+from cockpit.model.cluster import Cluster
+from cockpit.model.plan import Confirmation, Phase, Plan, Progress
+from cockpit.model.runbook import Runbook, Runbooks, Service, SignalDef, Step, Toggle, Validation
+from cockpit.model.signal import Level, SignalStatus
+from cockpit.model.situation import Situation
+
+NAMESPACE = "m0-prod"
+SECRET_URL = "https://rpc-a.example/v2/KEYLIKE123456789abc"
+OTHER_URL = "https://rpc-b.example/v2/OTHERKEY987654321xyz"
+DIGEST = "ghcr.io/m0club/m0-quant@sha256:" + "ab" * 32
+OPERATOR = Operator("ops1", "ops1", "ops1", "10.0.0.9", "drill-admin", "bastion")
+
+
+def step(kind: str, service: str, **more: Any) -> Step:
+    return Step(id=more.pop("id", kind), title=more.pop("title", kind), kind=kind, service=service, **more)  # type: ignore[arg-type]
+
+
+def runbooks() -> Runbooks:
+    """One runbook with one validation line that holds at once."""
+    book = Runbook(
+        id="publishing-stops", number=1, title="Publishing stops",
+        mitigations=(step("set-env", "m0-submitter", id="switch-rpc", env={"SOLANA_RPC_URL": OTHER_URL}, signals=("rpc-errors",)),),
+        validation=(Validation(text="commits rise", signal="commit-rate", expect="ok", hold=0.0, within=60.0),),
+    )  # fmt: skip
+    return Runbooks(
+        queries={},
+        signals={
+            "rpc-errors": SignalDef(title="RPC errors", value="x"),
+            "commit-rate": SignalDef(title="commits", value="x", unit="/min"),
+            "invalid-signatures": SignalDef(title="invalid signatures", value="x", dangerous=True),
+        },
+        stages=(),
+        services={
+            "m0-submitter": Service(singleton=True, publishes=True), "m0-quant": Service(), "m0-ingestor": Service(),
+            "m0-signer-agent": Service(),
+        },
+        toggles={
+            "SOLANA_RPC_URL": Toggle(deployments=("m0-submitter",), url=True),
+            "M0_PUBLISH_ENABLED": Toggle(deployments=("m0-submitter",), values=("true", "false"), safest="false"),
+            "M0_GUARDRAIL_POLICY_LEVEL": Toggle(deployments=("m0-quant",), values=("STRICT", "NORMAL", "FAST"), safest="STRICT", usual="STRICT"),
+            "M0_MARKET_PAUSE_*": Toggle(deployments=("m0-quant",), values=("true", "false"), safest="true"),
+        },
+        runbooks=(book,),
+    )  # fmt: skip
+
+
+def status(name: str, level: Level = Level.OK, value: float | None = 1.0, **more: Any) -> SignalStatus:
+    return SignalStatus(name, name, level, value, "", more.pop("reason", ""), more.pop("age_s", 2.0), **more)
+
+
+def situation(clock: Clock, *signals: SignalStatus) -> Situation:
+    return Situation(
+        clock.wall(), clock.mono(), "drill", (NAMESPACE,), False, False, Cluster(), clock.wall(), (), {}, {}, (), (),
+        {s.name: s for s in signals}, (), (), (), runbooks(),
+    )  # fmt: skip
+
+
+@dataclass
+class Seen:
+    method: str
+    path: str
+    params: dict[str, str]
+    content_type: str
+    body: Any
+
+
+@dataclass
+class Rig:
+    world: KubernetesWorld
+    served: Served
+    directory: Path
+    loop: asyncio.AbstractEventLoop
+    clock: SystemClock = field(default_factory=SystemClock)
+    signals: dict[str, SignalStatus] = field(default_factory=dict)
+    runbooks: Runbooks = field(default_factory=runbooks)
+    read_only: bool = False
+    token: str = "admin"
+    executors: list[Executor] = field(default_factory=list)
+    journals: list[Journal] = field(default_factory=list)
+
+    @property
+    def seen(self) -> list[Seen]:
+        """Every request that the API server took, in order."""
+        found = []
+        for one in self.do(lambda: list(self.world.server.requests)):
+            parts = urlsplit(one.path)
+            body = json.loads(one.body) if one.body and "json" in one.content_type else None
+            found.append(Seen(one.method, parts.path, dict(parse_qsl(parts.query)), one.content_type, body))
+        return found
+
+    @property
+    def journal_path(self) -> Path:
+        return self.directory / "state" / "journal.jsonl"
+
+    def situation(self) -> Situation:
+        return situation(self.clock, *self.signals.values())
+
+    def executor(
+        self, operator: Operator = OPERATOR, journal: Journal | None = None, clock: Clock | None = None
+    ) -> Executor:
+        """A new cockpit on the same cluster and the same journal."""
+        kubeconfig = write_kubeconfig(self.directory / f"kubeconfig-{self.token}", self.served, token=self.token)
+        own = journal or Journal.open(self.journal_path)
+        made = Executor(
+            lambda: load_access(str(kubeconfig)), self.runbooks, own, self.situation, clock or self.clock, namespace=NAMESPACE,
+            read_only=self.read_only, operator=operator, sleep=_short,
+        )  # fmt: skip
+        made.start()
+        self.executors.append(made)
+        self.journals.append(own)
+        return made
+
+    @property
+    def journal(self) -> Journal:
+        return self.journals[-1]
+
+    def do(self, work: Callable[[], Any]) -> Any:
+        """Run something on the cluster's own loop."""
+
+        async def call() -> Any:
+            return work()
+
+        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(10)
+
+    def obj(self, name: str) -> dict[str, Any]:
+        return json.loads(self.do(lambda: json.dumps(self.world.workload(name))))
+
+    def kubectl(self, method: str, name: str, body: Any, *, sub: str = "", kind: str = "merge-patch") -> None:
+        """Someone else changes the object."""
+        import urllib.request
+
+        path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{name}{sub}"
+        request = urllib.request.Request(
+            self.served.url + path, json.dumps(body).encode(), method=method,
+            headers={"Authorization": "Bearer admin", "Content-Type": f"application/{kind}+json", "User-Agent": "kubectl/v1"},
+        )  # fmt: skip
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            answer.read()
+
+    def writes(self, method: str = "PATCH") -> list[Seen]:
+        """What was really asked to change: dry runs left out."""
+        return [s for s in self.seen if s.method == method and "dryRun" not in s.params and "deployments" in s.path]
+
+    def before_patch(self, name: str, work: Callable[[], None], times: int = 1) -> None:
+        """Do something on the cluster just before the next patch of a deployment is handled."""
+        left = [times]
+
+        def hook(method: str, path: str) -> None:
+            if method == "PATCH" and f"/deployments/{name}" in path and left[0] > 0:
+                left[0] -= 1
+                work()
+
+        self.world.chaos.before = hook
+
+    def touch(self, name: str, change: Callable[[dict[str, Any]], None] | None = None) -> None:
+        """Change the stored object at once: by default an annotation, which bumps the resourceVersion only."""
+        stored = self.world.store.get(DEPLOYMENTS, NAMESPACE, name)
+        assert stored is not None
+        obj = json.loads(json.dumps(stored.obj))
+        if change is None:
+            obj["metadata"].setdefault("annotations", {})["touched"] = obj["metadata"]["resourceVersion"]
+        else:
+            change(obj)
+            obj["metadata"]["generation"] += 1
+        self.world.store.replace(DEPLOYMENTS, stored, obj)
+
+    def lose_the_answer(self, name: str) -> None:
+        """The next patch is carried out, but its connection is cut instead of an answer."""
+        self.before_patch(name, lambda: setattr(self.world.chaos, "lost_answers", 1))
+
+    def cut_the_request(self, name: str) -> None:
+        """The next patch is cut before anything is carried out."""
+        self.before_patch(name, lambda: setattr(self.world.chaos, "cut_writes", 1))
+
+    def settle(self) -> None:
+        self.do(lambda: self.world.settle())
+
+
+async def _short(seconds: float) -> None:
+    await asyncio.sleep(min(seconds, 0.02))
+
+
+def plan(executor: Executor, made: Step, book: Runbook | None = None, **parameters: str) -> Plan:
+    return executor.plan(book, made, parameters).result(20)
+
+
+def yes(made: Plan, clock: Clock | None = None, **changes: Any) -> Confirmation:
+    """The operator's yes, with what must be typed."""
+    said = Confirmation(made.id, made.digest, made.typed, "ops1", (clock or SystemClock()).mono())
+    return replace(said, **changes)
+
+
+def carry(executor: Executor, made: Plan) -> Progress:
+    return executor.carry_out(made, yes(made)).result(30)
+
+
+def wait_for(what: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+    """Until it is true; the pause is a look, not a measure."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = what()
+        if found:
+            return found
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)
+
+
+def ended(executor: Executor, made: Plan) -> Progress:
+    def look() -> Progress | None:
+        progress = next((p for p in executor.progress if p.plan.id == made.id), None)
+        return progress if progress is not None and not progress.running and progress.ended_mono is not None else None
+
+    found: Progress = wait_for(look)
+    return found
+
+
+def guard(made: Plan, name: str) -> Any:
+    return next((g for g in made.guards if g.guard == name), None)
+
+
+def finished(progress: Progress) -> bool:
+    return progress.phase in (Phase.DONE, Phase.FAILED)
+
+
+@contextmanager
+def rig(directory: Path, **behaviours: Behaviour) -> Iterator[Rig]:
+    """The M0Club services that runbook 1 touches, served and stepped at 20 times real time."""
+    world = KubernetesWorld(
+        SimClock(time.time()), 7, NAMESPACE, lambda service, _i, _e: behaviours.get(service, Behaviour(startup_s=1.0))
+    )
+    world.deploy("m0-submitter", image="m0/submitter@sha256:" + "1" * 64, replicas=1, strategy="Recreate", env={
+        "M0_PUBLISH_ENABLED": "true", "SOLANA_RPC_URL": SECRET_URL, "M0_PUBLISH_CONCURRENCY": "4"})  # fmt: skip
+    world.deploy(
+        "m0-quant",
+        image="ghcr.io/m0club/m0-quant:v1",
+        replicas=2,
+        env={"M0_GUARDRAIL_POLICY_LEVEL": "STRICT"},
+        secret_env={"M0_POSTGRES_URL": ("postgres", "url")},
+    )
+    world.deploy("m0-ingestor", image="m0/ingestor@sha256:" + "2" * 64, replicas=4)
+    world.deploy("m0-signer-agent", image="m0/signer@sha256:" + "3" * 64, replicas=2)
+    world.settle()
+    loop, ready, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+    box: dict[str, Any] = {}
+
+    async def serve() -> None:
+        app = world.application()
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        box["served"] = Served(f"http://127.0.0.1:{port}", port)
+        async with ticking(world, per_second=50, speed=20):
+            ready.set()
+            await stop.wait()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    made = Rig(world, box["served"], directory, loop)
+    made.signals = {n: status(n) for n in ("rpc-errors", "commit-rate", "invalid-signatures")}
+    try:
+        yield made
+    finally:
+        world.chaos.thaw()
+        for executor in made.executors:
+            executor.close(5)
+        for journal in made.journals:
+            journal.close()
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(5)
+        loop.close()
