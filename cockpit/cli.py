@@ -84,6 +84,10 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         shared_flags(child, suppress=True)
         if only is None or only == name:
             import_module(f"cockpit.commands.{name}").add(child)
+            for action in child._actions:  # `journal undo 3 --context C` is a habit too
+                if isinstance(action, argparse._SubParsersAction):
+                    for grandchild in action.choices.values():
+                        shared_flags(grandchild, suppress=True)
     return parser
 
 

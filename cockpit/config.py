@@ -42,6 +42,7 @@ class PrometheusSettings(_Section, frozen=True, kw_only=True):
     bearer_file: str | None = None
     ca_file: str | None = None
     insecure: bool = False
+    direct: dict[str, str] = msgspec.field(default_factory=dict)  # service → URL of its own /metrics
 
 
 class RpcEndpoint(_Section, frozen=True, kw_only=True):
@@ -121,7 +122,7 @@ def _dashed(table: Any) -> Any:
     """Accept `rpc_endpoints` for `rpc-endpoints`: both are habits, one meaning."""
     if not isinstance(table, dict):
         return table
-    known = {"headers", "links", "keys"}
+    known = {"headers", "links", "keys", "direct"}
     out: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("_", "-")
@@ -156,7 +157,9 @@ def load_settings(
     watched = namespaces or _listed(env.get(ENV_PREFIX + "NAMESPACE")) or _of_file(file)
     url = prometheus or env.get(ENV_PREFIX + "PROMETHEUS") or file.prometheus.url
     if url is not None and not url.startswith(("http://", "https://")):
-        raise ConfigProblem(f"the Prometheus address is not an http(s) URL: {safe(url, 80)}", "give it as http://host:9090")
+        raise ConfigProblem(
+            f"the Prometheus address is not an http(s) URL: {safe(url, 80)}", "give it as http://host:9090"
+        )
     books = runbooks or env.get(ENV_PREFIX + "RUNBOOKS") or file.runbooks
     state = env.get(ENV_PREFIX + "STATE_DIR") or file.state_dir
     return Settings(
@@ -205,4 +208,6 @@ def is_production(settings: Settings, context: str, namespace: str) -> bool:
     if settings.production is not None:
         return settings.production
     words = f"{context} {namespace}".lower()
-    return not any(word in words for word in ("staging", "-dev", "dev-", "m0-dev", "test", "sandbox", "drill", "kind-", "minikube"))
+    return not any(
+        word in words for word in ("staging", "-dev", "dev-", "m0-dev", "test", "sandbox", "drill", "kind-", "minikube")
+    )

@@ -24,11 +24,16 @@ from cockpit.text import safe
 if TYPE_CHECKING:
     from cockpit.kubeapi.access import Access
     from cockpit.kubeapi.client import KubeClient
+    from cockpit.situation import Assessor
 
 #: Seconds between two situations while the board changes: what the screen can show, no more.
 ASSESS_EVERY_S = 0.25
+FIRST_ASSESS_EVERY_S = 0.02
 #: Ages grow while nothing changes: a new situation at least this often.
 ASSESS_AT_LEAST_S = 1.0
+#: How long everything else waits for the first pods at start.
+PODS_FIRST_S = 2.0
+FIRST_PAINT_S = 0.1  # what the screen needs to paint them
 
 
 class Source(Protocol):
@@ -70,6 +75,8 @@ class Engine:
         self.situation: Situation | None = None
         self.place: Place | None = None
         self.located = threading.Event()
+        self.first_look = threading.Event()  # the cluster has answered, in good or bad: now the rest may start
+        self._answered = False
         self._access: Access | None = None
         self._access_lock = threading.Lock()
         self._clock = clock
@@ -122,8 +129,13 @@ class Engine:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        tasks = [asyncio.create_task(self._locate_and_watch()), *self._prometheus_tasks()]
-        tasks.append(asyncio.create_task(self._assess_forever()))
+        self._changed = asyncio.Event()
+        self._looked = asyncio.Event()
+        tasks = [asyncio.create_task(self._locate_and_watch()), asyncio.create_task(self._assess_forever())]
+        if self.settings.prometheus.url is not None:
+            tasks.append(asyncio.create_task(self._after_pods("prometheus", self._prometheus)))
+        if self.settings.prometheus.direct:
+            tasks.append(asyncio.create_task(self._after_pods("metrics", self._exposition)))
         await self._stop.wait()
         for task in tasks:
             task.cancel()
@@ -132,10 +144,13 @@ class Engine:
             with contextlib.suppress(Exception):
                 await self._client.aclose()
 
-    def _prometheus_tasks(self) -> list[asyncio.Task[None]]:
-        if self.settings.prometheus.url is None:
-            return []
-        return [asyncio.create_task(self._feed("prometheus", self._prometheus))]
+    async def _after_pods(self, name: str, make: Callable[[], Source]) -> None:
+        """The first pods come first: importing another client beside them would hold them up."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PODS_FIRST_S):
+                await self._looked.wait()
+                await asyncio.sleep(FIRST_PAINT_S)
+        await self._feed(name, make)
 
     async def _locate_and_watch(self) -> None:
         """Read the kubeconfig in a thread (its import alone takes 0.3 s), then watch."""
@@ -171,40 +186,66 @@ class Engine:
         queries = {name: QuerySpec(*spec) for name, spec in query_specs(self.runbooks).items()}
         return PrometheusSource(address, queries, own.interval, self._clock)
 
+    def _exposition(self) -> Source:
+        from cockpit.sources.exposition import ExpositionSource
+
+        own = self.settings.prometheus
+        return ExpositionSource(own.direct, max(own.interval, 2.0), self._clock, self._without_prometheus)
+
+    def _without_prometheus(self) -> bool:
+        """Prometheus is not configured, or it was asked and nothing of it is live."""
+        if self.settings.prometheus.url is None:
+            return True
+        states = {reading.state(self._clock.mono()) for reading in self.board.under("prometheus/").values()}
+        return bool(states - {SourceState.STARTING}) and SourceState.LIVE not in states
+
     async def _feed(self, name: str, make: Callable[[], Source]) -> None:
         """Readings onto the board, for ever. A source that breaks is a fault on the board, and is started again."""
         while True:
             try:
                 source = make()
                 async for reading in source.readings():
-                    self.board.put(reading)
+                    self._put(reading)
                 reason = "the source ended"
             except Exception as error:  # a bug in one source must not blind the others
                 reason = f"{type(error).__name__}: {safe(error, 200)}"
             fault = Fault(SourceState.DOWN, reason, "it is started again; --debug logs more")
-            self.board.put(Reading(f"{name}/source", fault=fault))
+            self._put(Reading(f"{name}/source", fault=fault))
             await asyncio.sleep(5)
             self.board.drop(f"{name}/source")
+
+    def _put(self, reading: Reading[Any]) -> None:
+        self.board.put(reading)
+        self._changed.set()
+        self._answered |= reading.topic.startswith(("kubernetes/pods/", "kubernetes/source"))
 
     async def _assess_forever(self) -> None:
         from cockpit.situation import Assessor
 
         assessor: Assessor | None = None
-        seen, last = -1, 0.0
         while True:
-            now = self._clock.mono()
-            if self.board.version != seen or now - last >= ASSESS_AT_LEAST_S:
-                if assessor is None or (self.place is not None and assessor.context != self.place.context):
-                    place = self.place or place_of(self.settings, None)
-                    assessor = Assessor(
-                        self.runbooks,
-                        self._clock,
-                        context=place.context,
-                        namespaces=place.namespaces,
-                        production=place.production,
-                        read_only=self.settings.read_only,
-                        prometheus_configured=self.settings.prometheus.url is not None,
-                    )
-                seen, last = self.board.version, now
-                self.situation = assessor.assess(self.board, notices=self._notices, **self._mitigations())
-            await asyncio.sleep(ASSESS_EVERY_S)
+            if assessor is None or (self.place is not None and assessor.context != self.place.context):
+                assessor = self._assessor(Assessor)
+            looked = self._looked.is_set()
+            self._changed.clear()
+            self.situation = assessor.assess(self.board, notices=self._notices, **self._mitigations())
+            if self._answered and not looked:
+                self._looked.set()
+                asyncio.get_running_loop().call_later(FIRST_PAINT_S, self.first_look.set)
+            # never more often than the screen can show; the first pods go through at once
+            await asyncio.sleep(ASSESS_EVERY_S if looked else FIRST_ASSESS_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ASSESS_AT_LEAST_S - ASSESS_EVERY_S):
+                    await self._changed.wait()
+
+    def _assessor(self, make: type[Assessor]) -> Assessor:
+        place = self.place or place_of(self.settings, None)
+        return make(
+            self.runbooks,
+            self._clock,
+            context=place.context,
+            namespaces=place.namespaces,
+            production=place.production,
+            read_only=self.settings.read_only,
+            prometheus_configured=self.settings.prometheus.url is not None,
+        )

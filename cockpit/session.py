@@ -73,12 +73,18 @@ class Session:
         return self.engine.place
 
     @property
+    def production(self) -> bool:
+        """Whether mistakes would be real; as long as it is not known, they would."""
+        return self.place.production if self.place is not None else True
+
+    @property
     def progress(self) -> tuple[Progress, ...]:
         return self.executor.progress if self.executor is not None else ()
 
     def _open(self) -> None:
         """The journal and the executor, once the cluster is located; then what the last run left unfinished."""
         self.engine.located.wait()
+        self.engine.first_look.wait(3.0)  # its imports must not hold the first pods up
         try:
             self._open_executor()
         except Exception as error:  # the monitor goes on without: said on screen, and whenever a plan is asked for
@@ -149,6 +155,10 @@ class Session:
         executor = self.acting()
         confirmation = Confirmation(plan.id, plan.digest, typed, executor.operator.name, self.clock.mono())
         return executor.carry_out(plan, confirmation)
+
+    def stop_watching(self, plan_id: str) -> None:
+        """Leave a rollout and its proof to themselves. Raises NotReady."""
+        self.acting().stop_watching(plan_id)
 
     def note(self, runbook: str, step: str, text: str) -> None:
         """The operator's answer to a manual step, into the journal. Raises NotReady."""

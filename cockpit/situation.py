@@ -80,6 +80,7 @@ class Assessor:
             matches=match(self._runbooks, signals), toggles=self._toggle_statuses(cluster, kinds, mono),
             runbooks=self._runbooks, progress=tuple(progress), journal=tuple(journal), debts=tuple(debts),
             unfinished=tuple(unfinished),
+            metrics={topic.removeprefix("metrics/"): each for topic, each in board.under("metrics/").items()},
             notices=tuple(dict.fromkeys((*self._runbooks.problems, *notices))),
         )  # fmt: skip
 

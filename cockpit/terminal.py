@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import locale
 import os
-import shutil
 import sys
-from collections.abc import MutableMapping
-
-MIN_COLUMNS, MIN_LINES = 80, 24
+from collections.abc import Mapping
+from pathlib import Path
 
 
 def problem() -> str | None:
@@ -21,17 +18,31 @@ def problem() -> str | None:
     return None
 
 
-def utf8() -> bool:
-    """Whether the locale can show more than ASCII; M0_COCKPIT_ASCII=1 says no."""
-    if os.environ.get("M0_COCKPIT_ASCII", "").lower() in ("1", "true", "yes"):
+def utf8(env: Mapping[str, str] | None = None) -> bool:
+    """Whether the locale can show more than ASCII; M0_COCKPIT_ASCII=1 says no. `env`: as the process was started."""
+    env = _started_with() if env is None else env
+    if env.get("M0_COCKPIT_ASCII", "").lower() in ("1", "true", "yes"):
         return False
-    if os.environ.get("TERM") in ("linux", "vt100", "vt220"):
+    if env.get("TERM") in ("linux", "vt100", "vt220"):
         return False  # the console's font lacks the signs
-    name = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or ""
-    return "utf" in name.lower() or "utf" in locale.getpreferredencoding(do_setlocale=False).lower()
+    name = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "C"
+    return "utf8" in name.lower().replace("-", "")
 
 
-def colours(env: MutableMapping[str, str] | None = None) -> str:
+def _started_with() -> Mapping[str, str]:
+    """The environment before Python's own start: in the C locale it sets LC_CTYPE=C.UTF-8 (PEP 538), which tells nothing
+    of the terminal."""
+    if os.environ.get("LC_CTYPE") != "C.UTF-8" or os.environ.get("LC_ALL"):
+        return os.environ
+    try:
+        pairs = Path("/proc/self/environ").read_bytes().decode("utf-8", "replace").split("\0")
+    except OSError:
+        return os.environ
+    first = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    return {**os.environ, "LC_CTYPE": first.get("LC_CTYPE", "")}
+
+
+def colours(env: Mapping[str, str] | None = None) -> str:
     """`none`, `standard` (16), `256` or `truecolor`, from NO_COLOR, COLORTERM and TERM."""
     env = os.environ if env is None else env
     term = env.get("TERM", "")
@@ -49,8 +60,3 @@ def prepare() -> None:
     os.environ.setdefault("TEXTUAL_FPS", "30")
     os.environ["TEXTUAL_COLOR_SYSTEM"] = "standard" if depth == "none" else depth
     os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")  # tmux and screen pass only half of the protocol on
-
-
-def size() -> tuple[int, int]:
-    columns, lines = shutil.get_terminal_size()
-    return columns, lines

@@ -28,6 +28,9 @@ def commands(situation: Situation | None, runbooks: Runbooks, panels: Iterable[L
         found.append(Command(f"Logs  {service.name}", "follow all its pods", logs))
         chosen = wish.Selection(service.kind, service.namespace, service.name)
         found.append(Command(f"Explain  {service.name}", "why it is not healthy", partial(wish.Explain, chosen)))
+    for name in situation.metrics if situation is not None else ():
+        opened = partial(wish.OpenView, "metrics", {"service": name})
+        found.append(Command(f"Metrics {name} (direct)", "its own /metrics, while Prometheus is down", opened))
     return [
         *found,
         Command("Undo the newest step", "a plan like any other", wish.Undo),

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 import threading
 from collections import deque
-from typing import IO
+from typing import IO, Any
 
+from rich.cells import cell_len
 from textual.drivers import linux_driver
 from textual.drivers._writer_thread import WriterThread
 
@@ -22,8 +24,25 @@ MAX_WAITING = 256_000
 END_SYNC = "\x1b[?2026l"
 
 
+#: Signs of textual's own widgets (borders, scroll bars, the palette); the panels' own come as ASCII already.
+_PLAIN = str.maketrans({
+    "─": "-", "━": "=", "│": "|", "┃": "|", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "┌": "+", "┐": "+", "└": "+", "┘": "+",
+    "▔": "-", "▁": "_", "▏": "|", "▕": "|", "▎": "|", "▊": "|", "▌": "|", "▐": "|", "█": "#", "▀": "-", "▄": "_", "▇": "#", "▆": "#",
+    "▅": "#", "▃": "#", "▂": "_", "▉": "#", "▋": "|", "▍": "|", "•": "*", "…": "~", "–": "-", "—": "-", "▶": ">", "▼": "v", "🔎": "> ",
+})  # fmt: skip
+
+
+def ascii_only(text: str) -> str:
+    """The same in as many cells, for a terminal whose locale has no UTF-8: its bytes would be shown as rubbish."""
+    if text.isascii():
+        return text
+    return "".join(c if c.isascii() else "?" * cell_len(c) for c in text.translate(_PLAIN))
+
+
 class DroppingWriter(WriterThread):
     """Writes in a thread of its own; drops what comes while more than `MAX_WAITING` characters wait."""
+
+    ascii = False
 
     def __init__(self, file: IO[str]) -> None:
         super().__init__(file)
@@ -35,6 +54,8 @@ class DroppingWriter(WriterThread):
         self.broken = False
 
     def write(self, text: str) -> None:
+        if self.ascii:
+            text = ascii_only(text)
         with self._wake:
             if self.broken or (self._size + len(text) > MAX_WAITING and self._size and not self._closing):
                 self.dropped += 1
@@ -79,14 +100,26 @@ class DroppingWriter(WriterThread):
 
 
 class CockpitDriver(linux_driver.LinuxDriver):
-    """Textual's driver with the writer above, and a test for a terminal that has hung up."""
+    """Textual's driver with the writer above, and a test for a terminal that has hung up.
+
+    It draws on standard output: textual's own takes standard error, and `2>log` would leave an empty screen.
+    """
 
     _repaint_owed = 0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._file = sys.__stdout__
+        self._ascii = bool(getattr(getattr(self._app, "look", None), "ascii", False))
+        reconfigure = getattr(self._file, "reconfigure", None)
+        if reconfigure is not None:  # a locale that cannot encode a sign must not stop the screen
+            reconfigure(encoding="ascii" if self._ascii else "utf-8", errors="replace")
 
     def start_application_mode(self) -> None:
         names = vars(linux_driver)
         stock, names["WriterThread"] = names["WriterThread"], DroppingWriter  # the one hook that textual offers
         try:
+            DroppingWriter.ascii = self._ascii
             super().start_application_mode()  # type: ignore[no-untyped-call]
         finally:
             names["WriterThread"] = stock

@@ -36,6 +36,7 @@ HELP: Final = {
         ("x", "explain the chosen pod or service in words"),
         ("l", "logs of the chosen pod or service"),
         ("u", "undo the newest step (a plan like any other)"),
+        ("?", "this page"),
         ("q", "quit; asks while a mitigation is under way"),
         ("ctrl+z", "suspend; fg comes back"),
         ("esc", "close what is open"),

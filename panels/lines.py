@@ -77,7 +77,7 @@ class LineWidget(Widget):
         if self.size != self._drawn_size:
             self._draw(self.size)
         if y >= len(self._strips):
-            return Strip.blank(self.size.width)
+            return Strip.blank(self.size.width, self.look.style("text"))
         strip = self._strips[y]
         if strip is None:
             strip = self._strips[y] = to_strip(self._drawn[y], self.size.width, self.look)

@@ -129,7 +129,9 @@ def to_strip(line: Line, width: int, look: Look) -> Strip:
         texts, style, last = [look.glyphs(clean(text))], new, role
     if texts:
         segments.append(Segment("".join(texts), style))
-    return Strip(segments).adjust_cell_length(width)
+    # The rest of the line is painted too: an unstyled cell shows the terminal's own background instead of ours.
+    same = style is not None and look.blank(last) == look.blank("text") is not None
+    return Strip(segments).adjust_cell_length(width, style if same else look.style("text"))
 
 
 @dataclass(frozen=True, slots=True)

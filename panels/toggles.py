@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, ToggleStatus
 from panels.facts import Trouble, kind_age, kind_trouble
@@ -34,7 +36,7 @@ class TogglesPanel(LinesPanel):
         if not situation.toggles:
             return [(("no toggle of runbooks.toml was found on a deployment", "dim"),)]
         known = not self.trouble(situation)
-        rows = [_row(t, known) for t in sorted(situation.toggles, key=lambda t: _ORDER.get(t.level, 2))]
+        rows = [_row(t, known) for t in sorted(_collapsed(situation.toggles), key=lambda t: _ORDER.get(t.level, 2))]
         columns = (
             Column("", 1),
             Column("toggle", 25, grow=1, most=32),
@@ -44,6 +46,20 @@ class TogglesPanel(LinesPanel):
             Column("on", 9, grow=1, most=20, drop=1),
         )
         return table(columns, rows, width)
+
+
+def _collapsed(toggles: Sequence[ToggleStatus]) -> list[ToggleStatus]:
+    """One row for a toggle that is set on none of the deployments that may carry it."""
+    rows: dict[tuple[str, str], ToggleStatus] = {}
+    for status in toggles:
+        key = (status.name, "" if status.level == "unset" else status.deployment)
+        before = rows.get(key)
+        if before is None:
+            rows[key] = status
+        elif before.deployment != status.deployment:
+            on = f"{before.deployment}, {status.deployment.removeprefix('m0-')}"
+            rows[key] = ToggleStatus(before.name, before.toggle, on, before.value, before.level, before.reason)
+    return list(rows.values())
 
 
 def _row(status: ToggleStatus, known: bool) -> list[Piece]:

@@ -86,3 +86,9 @@ def test_a_secret_may_live_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert secret_of(None, str(tmp_path / "secret"), "the password") == "s3cr3t"
     with pytest.raises(ConfigProblem, match="the password"):
         secret_of(None, str(tmp_path / "none"), "the password")
+
+
+def test_services_may_be_read_directly_and_keep_their_names(tmp_path: Path) -> None:
+    text = '[prometheus.direct]\nm0-quant = "http://q:9090/metrics"\nmy_service = "http://m/metrics"\n'
+    direct = load_settings(config=write(tmp_path, text), env={}).prometheus.direct
+    assert direct == {"m0-quant": "http://q:9090/metrics", "my_service": "http://m/metrics"}

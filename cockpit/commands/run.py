@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     session = Session(settings, runbooks)
     session.start()
     try:
-        first_look(session)
+        for notice in first_look(session).notices:
+            print(f"m0-cockpit: {notice}", file=sys.stderr)
         session.ready.wait(30)
         for left in session.unfinished:
             print(f"unfinished: {left.title} on {left.target}: {left.judgement}: {left.explanation}", file=sys.stderr)

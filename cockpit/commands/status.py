@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ from cockpit.model.situation import Situation
 EXIT = {Level.OK: 0, Level.WARN: 1, Level.CRIT: 2, Level.UNKNOWN: 3}
 #: How long a first look may take before what is still missing counts as unknown.
 PATIENCE_S = 12.0
+PARTS_SHOWN = 8  # faults of one source, beside the worst
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
     session.start()
     try:
         situation = first_look(session)
+        for notice in situation.notices:
+            print(f"m0-cockpit: {notice}", file=sys.stderr)
         while True:
             print(json.dumps(as_json(situation), ensure_ascii=True) if args.json else as_text(situation), flush=True)
             if not args.watch:
@@ -103,7 +107,15 @@ def as_text(situation: Situation) -> str:
     lines = [f"{situation.context}/{','.join(situation.namespaces)}  {verdict(situation).value.upper()}"]
     for source in situation.sources:
         age = "" if source.age_s is None else f"  {source.age_s:.0f} s"
-        lines.append(f"  {source.name:<6} {source.state.value:<12}{age}  {source.reason}".rstrip())
+        remedy = f" ({source.remedy})" if source.reason and source.remedy else ""
+        lines.append(f"  {source.name:<6} {source.state.value:<12}{age}  {source.reason}{remedy}".rstrip())
+        others = {
+            reason: f"{topic}: {state.value}" for topic, state, reason in source.parts if reason not in source.reason
+        }
+        told = [f"         {what}: {reason}".rstrip(": ") for reason, what in others.items()]
+        lines += told[:PARTS_SHOWN] + (
+            [f"         and {len(told) - PARTS_SHOWN} more"] if len(told) > PARTS_SHOWN else []
+        )
     lines.append("stages  " + "  ".join(f"{s.name} {s.level.value.upper()}" for s in situation.stages))
     worst = sorted(situation.signals.values(), key=lambda s: -s.level.rank)
     for signal in worst:
@@ -116,6 +128,6 @@ def as_text(situation: Situation) -> str:
                 f"  {service.level.upper():<8}{service.name:<24}{service.ready}/{service.desired}  {service.why}"
             )
     for match in situation.matches[:3]:
-        if match.held:
+        if match.score:
             lines.append(f"runbook {match.runbook.number} {match.runbook.title}: {match.words}")
     return "\n".join(lines)

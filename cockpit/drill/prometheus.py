@@ -73,6 +73,12 @@ class PrometheusServer:
             app.router.add_get(path, handler)
         return app
 
+    def services(self) -> web.Application:
+        """The services' own `/metrics`, each at /NAME/metrics: what a scrape reads, whatever ails Prometheus."""
+        app = web.Application()
+        app.router.add_get("/{job}/metrics", self._own_metrics)
+        return app
+
     async def _stamp(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Date"] = http_date(self.world.clock.now())
 
@@ -268,6 +274,12 @@ class PrometheusServer:
     async def _metrics(self, request: web.Request) -> web.Response:
         body = exposition(self.world.metrics, sorted(self.world.jobs_up()))
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+    async def _own_metrics(self, request: web.Request) -> web.Response:
+        job = request.match_info["job"]
+        if job not in self.world.jobs_up():
+            raise web.HTTPServiceUnavailable(text=f"no pod of {job} is ready\n")
+        return web.Response(body=exposition(self.world.metrics, [job]), headers={"Content-Type": CONTENT_TYPE})
 
     async def _healthy(self, request: web.Request) -> web.Response:
         return web.Response(text="Prometheus Server is Healthy.\n")

@@ -22,7 +22,7 @@ from aiohttp import web
 
 from cockpit.drill.kubernetes.serving import Served
 from cockpit.drill.kubernetes.serving import serve as serve_kubernetes
-from cockpit.drill.names import CONTEXT, NAMESPACE, RPC_URLS
+from cockpit.drill.names import CONTEXT, NAMESPACE, RPC_URLS, SERVICES
 from cockpit.drill.prometheus import PrometheusServer
 from cockpit.drill.world import HISTORY_S, World
 
@@ -63,6 +63,7 @@ class Drill:
         self.namespace = NAMESPACE
         self.kubernetes = ""  # the API server's address
         self.prometheus = ""
+        self.services = ""  # /NAME/metrics of each service
         self.directory = Path()
         self.world: World
         self.prometheus_server: PrometheusServer
@@ -87,6 +88,7 @@ class Drill:
             served = await self._stack.enter_async_context(serve_kubernetes(self.world.kube))
             self.kubernetes = served.url
             self.prometheus = await self._serve(self.prometheus_server.application())
+            self.services = await self._serve(self.prometheus_server.services())
             self.directory = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="m0-drill-"))  # mode 0700
             await asyncio.to_thread(self._write_files, served)
         except BaseException:
@@ -142,6 +144,9 @@ class Drill:
             "",
             "[prometheus]",
             f"url = {json.dumps(self.prometheus)}",
+            "",
+            "[prometheus.direct]",
+            *(f"{name} = {json.dumps(f'{self.services}/{name}/metrics')}" for name in SERVICES),
         ]
         for name, url in RPC_URLS.items():
             lines += ["", "[[rpc-endpoints]]", f"name = {json.dumps(name)}", f"url = {json.dumps(url)}"]

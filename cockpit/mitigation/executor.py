@@ -22,6 +22,7 @@ from cockpit.incident.operator import Operator
 from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
+from cockpit.mitigation import records
 from cockpit.mitigation.carrying import Carrying, Tools, check_confirmation
 from cockpit.mitigation.lease import Lease
 from cockpit.mitigation.plan import Planner, Prepared, Wish, wish_of
@@ -135,6 +136,10 @@ class Executor:
     def judge_unfinished(self) -> Future[tuple[Unfinished, ...]]:
         """Compare intents without an outcome with the cluster, journal what is found. Raises PlanProblem."""
         return self._submit(self._judge_unfinished())
+
+    def note(self, runbook: str, step: str, text: str) -> None:
+        """The operator's answer to a manual step, into the journal. Blocking for one write. Raises JournalProblem."""
+        self._journal.append(records.note(f"runbook {runbook}, {step}: {text}", self.operator))
 
     def stop_watching(self, plan_id: str) -> None:
         """Stop following a rollout and its proof; what was sent stays sent. Unknown ids are ignored."""

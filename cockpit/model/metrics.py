@@ -34,6 +34,14 @@ class QueryResult(msgspec.Struct, frozen=True):
         return {s.labels[label]: s.value for s in self.samples if label in s.labels}
 
 
+class Exposed(msgspec.Struct, frozen=True, gc=False):
+    """One line of a service's own `/metrics`, read directly."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
 class Alert(msgspec.Struct, frozen=True):
     """A firing or pending alert of Prometheus' own rules."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from cockpit.model.cluster import Cluster
-from cockpit.model.metrics import Alert, QueryResult
+from cockpit.model.metrics import Alert, Exposed, QueryResult
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Match, Runbooks, Toggle
@@ -73,4 +73,7 @@ class Situation(msgspec.Struct, frozen=True):
     journal: tuple[JournalLine, ...] = ()
     debts: tuple[Debt, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
+    metrics: Mapping[
+        str, Reading[tuple[Exposed, ...]]
+    ] = {}  # by service: its own /metrics, read while Prometheus cannot be asked
     notices: tuple[str, ...] = ()  # said once at the top: a broken runbooks.toml, a locked journal, ...

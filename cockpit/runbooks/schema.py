@@ -79,8 +79,9 @@ def load(path: FilePath | str | None = None) -> Runbooks:
 
 
 def _instead(problems: tuple[str, ...], origin: str) -> Runbooks:
-    said = f"{origin} is not used: the packaged runbooks are in force"
-    return msgspec.structs.replace(_packaged(), problems=(*problems, said))
+    count = f"{len(problems)} error{'s' if len(problems) > 1 else ''}"
+    said = f"{origin} is not used: the packaged runbooks are in force ({count}; m0-cockpit runbooks check lists them)"
+    return msgspec.structs.replace(_packaged(), problems=(said, *problems))
 
 
 def check(text: str, origin: str) -> tuple[Runbooks | None, list[Problem]]:

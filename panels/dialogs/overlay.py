@@ -38,6 +38,12 @@ class Overlay(Widget):
         before = self._outside
         if before is not None and before.is_attached and before.focusable:
             before.focus(scroll_visible=False)
+            return
+        below = topmost(self.screen, but=self)  # what had the focus went first (a form that led to a confirmation)
+        if below is not None:
+            below.take_focus()
+        elif self.screen.focused is None:
+            self.screen.focus_next()
 
     def take_focus(self) -> None:
         """Give the focus to what is safe."""
@@ -75,7 +81,7 @@ class PlainInput(Input):
         event.text = "".join(char for char in (lines[0] if lines else "") if char.isprintable())
 
 
-def topmost(screen: Screen[object]) -> Overlay | None:
+def topmost(screen: Screen[object], but: Overlay | None = None) -> Overlay | None:
     """The overlay that has the keys: the one opened last."""
-    overlays = [child for child in screen.children if isinstance(child, Overlay)]
+    overlays = [child for child in screen.children if isinstance(child, Overlay) and child is not but]
     return overlays[-1] if overlays else None

@@ -98,7 +98,7 @@ def next_step(match: Match, situation: Situation) -> Step | None:
     when a step of this runbook is under way, or when one of it has just proved itself."""
     book = match.runbook
     mine = [p for p in situation.progress if p.plan.runbook == book.id]
-    if not match.held or any(p.running for p in mine) or (mine and mine[0].proof is Proof.PASS):
+    if not match.score or any(p.running for p in mine) or (mine and mine[0].proof is Proof.PASS):
         return None
     causes = {
         cause.item: sum(s.level.rank for s in bad(cause.signals, situation)) for cause in book.causes if cause.item

@@ -27,9 +27,9 @@ def list_lines(situation: Situation) -> list[Para]:
     """The ranked list: symptoms held of all, number, title."""
     lines = []
     for match in ranked(situation):
-        role = "crit" if match.held and match.held == match.total else "warn" if match.held else "dim"
+        role = "crit" if match.score and match.held == match.total else "warn" if match.score else "dim"
         held = f"{match.held}/{match.total}{'?' if match.unknown else ''}" if match.total else SIGN["dash"]
-        title: Span = (match.runbook.title, "bold" if match.held else "text")
+        title: Span = (match.runbook.title, "bold" if match.score else "text")
         lines.append(
             Para((title,), ((f"{held:<5}", role), (f"{match.runbook.number:>2} ", "key")), key=match.runbook.id)
         )

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from cockpit.model.cluster import Cluster, Container, ContainerTemplate, Pod, Workload
-from cockpit.model.metrics import History, QueryResult, Sample
+from cockpit.model.metrics import Alert, History, QueryResult, Sample
 from cockpit.model.plan import (
     Change,
     Debt,
@@ -409,6 +409,11 @@ def rpc_outage(**changes: Any) -> Situation:
                  match(6, "Watermark lag grows or coverage drops", False, None)),
         toggles=toggles(level="NORMAL"), progress=(proving(),), journal=journal(),
         debts=(Debt(28, "M0_GUARDRAIL_POLICY_LEVEL STRICT → NORMAL", WALL - 1900),),
+        alerts=(
+            Alert("M0OutputsStale", "pending", {"alertname": "M0OutputsStale", "severity": "critical"}, "Outputs served are older than 60 s"),
+            Alert("M0PublishSuccessLow", "firing", {"alertname": "M0PublishSuccessLow", "severity": "critical"}, "Fewer than 95 % of ticks are published"),
+            Alert("M0WatermarkLag", "firing", {"alertname": "M0WatermarkLag", "severity": "warning", "connector": "sports"}, "Behind by more than 60 s"),
+        ),
     )  # fmt: skip
     return replace(base, **changes)
 

@@ -156,11 +156,11 @@ def test_a_broken_file_leaves_the_packaged_runbooks_in_force_and_says_so(tmp_pat
     books = load(mine)
     assert books.runbooks == load().runbooks
     assert len(books.problems) >= 2
-    assert "packaged runbooks are in force" in books.problems[-1]
+    assert "packaged runbooks are in force" in books.problems[0]
 
 
 def test_a_file_that_is_not_there_is_said() -> None:
-    assert "No such file" in load("/nonexistent/runbooks.toml").problems[0]
+    assert "No such file" in load("/nonexistent/runbooks.toml").problems[1]
 
 
 LINES = packaged_text().splitlines()

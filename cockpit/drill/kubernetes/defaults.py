@@ -73,7 +73,23 @@ def _container(container: Any) -> Any:
     ports = full.get("ports")
     if isinstance(ports, list):
         full["ports"] = [{**p, "protocol": p.get("protocol", "TCP")} if isinstance(p, dict) else p for p in ports]
+    if isinstance(full.get("env"), list):
+        full["env"] = [_variable(v) for v in full["env"]]
+        if not full["env"]:
+            del full["env"]
     return _in_order(full, _CONTAINER_ORDER)
+
+
+def _variable(variable: Any) -> Any:
+    """An empty value is the zero value, and is not written; a fieldRef gets its apiVersion."""
+    if not isinstance(variable, dict):
+        return variable
+    if variable.get("value") == "":
+        variable = {k: v for k, v in variable.items() if k != "value"}
+    field = (variable.get("valueFrom") or {}).get("fieldRef")
+    if isinstance(field, dict) and "apiVersion" not in field:
+        variable = {**variable, "valueFrom": {"fieldRef": {"apiVersion": "v1", **field}}}
+    return variable
 
 
 def pod_spec(spec: Obj) -> Obj:

@@ -16,7 +16,7 @@ from cockpit.drill.kubernetes import authz, discovery, podlog, reading, scale, s
 from cockpit.drill.kubernetes.chaos import Chaos
 from cockpit.drill.kubernetes.logs import Logs
 from cockpit.drill.kubernetes.request import Asked, parse_path, shape_of, verb_of, who
-from cockpit.drill.kubernetes.resources import ACCESS_REVIEWS, RULES_REVIEWS, SELF_REVIEWS, Obj
+from cockpit.drill.kubernetes.resources import ACCESS_REVIEWS, NAMESPACES, RULES_REVIEWS, SELF_REVIEWS, Obj
 from cockpit.drill.kubernetes.store import Store, decode, encode
 from cockpit.drill.kubernetes.tables import table
 from cockpit.drill.kubernetes.watch import BOOKMARK_S, Watch
@@ -139,7 +139,12 @@ class ApiServer:
     def _authorise(self, asked: Asked) -> None:
         target, user = asked.target, asked.user
         resource = f"{target.res.plural}/{target.sub}" if target.sub else target.res.plural
-        good = authz.allowed(user, asked.verb, target.res.group, resource, target.namespace, target.name)
+        namespace, name = target.namespace, target.name
+        if target.res is NAMESPACES:
+            namespace = target.name  # as the real server: a Role in a namespace may allow to get that namespace
+        elif not name and asked.verb in ("list", "watch", "deletecollection"):
+            name = selectors.only_name(asked.param("fieldSelector"))  # so that resourceNames may narrow a list
+        good = authz.allowed(user, asked.verb, target.res.group, resource, namespace, name)
         if not good or self.chaos.denies(asked.verb, target.res, target.sub):
             raise statuses.forbidden(user.name, asked.verb, target.res, target.sub, target.namespace, target.name)
 

@@ -181,6 +181,12 @@ def parse_fields(text: str, res: Resource) -> Predicate:
     return lambda obj: all((_field(obj, path) == value) is wanted for path, value, wanted in tests)
 
 
+def only_name(text: str) -> str:
+    """NAME of a field selector `metadata.name=NAME`, by which a list may be authorised; "" otherwise."""
+    found = re.findall(r"(?:^|,)metadata\.name==?([^,=!]+)", text)
+    return found[0] if len(found) == 1 else ""
+
+
 def _field(obj: Obj, path: str) -> str:
     if path == "source":  # of an event: its component
         return str((obj.get("source") or {}).get("component") or obj.get("reportingComponent") or "")

@@ -1,0 +1,130 @@
+"""A service's own `/metrics`, read directly while Prometheus cannot be asked: numbers to look at, judged by nobody.
+
+Reference: Prometheus text exposition format 0.0.4. What comes in is bounded and cleaned: it is as foreign as a log line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import httpx
+
+from cockpit.clock import Clock
+from cockpit.kubeapi.network import words
+from cockpit.model.metrics import Exposed
+from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.text import safe, url_hint
+
+PREFIX = "metrics/"
+MOST_BYTES = 4 * 1024 * 1024
+MOST_SAMPLES = 20_000
+_TIMEOUT_S = 5.0
+_LOOK_S = 1.0  # how often it looks whether it is needed
+_NAME_LIMIT, _LABEL_LIMIT = 200, 200
+#: Left out: a histogram's buckets, and when a series began. `_sum` and `_count` stay.
+_DULL = ("_bucket", "_created")
+IDLE = Fault(SourceState.OFF, "not read while Prometheus answers")
+
+
+class ExpositionSource:
+    """Topics `metrics/<service>` with a tuple of `Exposed`, in the order of the page. `needed` is asked before each round."""
+
+    def __init__(
+        self, addresses: Mapping[str, str], interval_s: float, clock: Clock, needed: Callable[[], bool], *,
+        look_s: float = _LOOK_S,
+    ):  # fmt: skip
+        self._addresses = dict(addresses)
+        self._interval_s = interval_s
+        self._clock = clock
+        self._needed = needed
+        self._look_s = look_s
+
+    async def readings(self) -> AsyncIterator[Reading[tuple[Exposed, ...]]]:
+        """Endless: a round of all services every `interval_s` while needed, else one reading each that says OFF."""
+        idle = False
+        timeout = httpx.Timeout(_TIMEOUT_S)
+        headers = {"user-agent": "m0-cockpit", "accept": "text/plain;version=0.0.4", "accept-encoding": "identity"}
+        async with httpx.AsyncClient(timeout=timeout, headers=headers, trust_env=False) as client:
+            while True:
+                if not self._needed():
+                    if not idle:
+                        for service in self._addresses:
+                            yield self._failed(service, IDLE)
+                    idle = True
+                    await asyncio.sleep(self._look_s)
+                    continue
+                idle = False
+                started = self._clock.mono()
+                tasks = [asyncio.create_task(self._one(client, *one)) for one in self._addresses.items()]
+                try:
+                    for done in asyncio.as_completed(tasks):
+                        yield await done
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                await asyncio.sleep(max(0.0, self._interval_s - (self._clock.mono() - started)))
+
+    async def _one(self, client: httpx.AsyncClient, service: str, url: str) -> Reading[tuple[Exposed, ...]]:
+        if not url.startswith(("http://", "https://")):
+            return self._failed(service, _down(f"{safe(url, 80)} is no http(s) URL", "correct [prometheus.direct]"))
+        started = self._clock.mono()
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                body = await _fetch(client, url)
+            data = await asyncio.to_thread(parse, body)
+        except ExpositionProblem as problem:
+            return self._failed(service, _down(f"{url_hint(url)}: {problem}"))
+        except TimeoutError:
+            return self._failed(service, _down(f"no answer from {url_hint(url)} in {_TIMEOUT_S:g} s"))
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            return self._failed(
+                service, _down(f"cannot read {url_hint(url)}: {words(error)}", "check [prometheus.direct]")
+            )
+        now = self._clock.mono()
+        return Reading(PREFIX + service, data, now, now - started, max_age_s=max(15.0, 3 * self._interval_s))
+
+    def _failed(self, service: str, fault: Fault) -> Reading[tuple[Exposed, ...]]:
+        return Reading(PREFIX + service, fault=fault)
+
+
+class ExpositionProblem(Exception):
+    """The answer is no page of metrics; one line that says why."""
+
+
+def _down(reason: str, remedy: str = "") -> Fault:
+    return Fault(SourceState.DOWN, safe(reason, 300), remedy)
+
+
+async def _fetch(client: httpx.AsyncClient, url: str) -> str:
+    """The body, MOST_BYTES at most. Raises ExpositionProblem, httpx errors."""
+    async with client.stream("GET", url) as response:
+        if response.status_code != 200:
+            raise ExpositionProblem(f"HTTP {response.status_code}")
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.aiter_bytes():
+            size += len(part)
+            if size > MOST_BYTES:
+                raise ExpositionProblem(f"more than {MOST_BYTES // 1024 // 1024} MB: not read")
+            parts.append(part)
+    return b"".join(parts).decode("utf-8", "replace")
+
+
+def parse(body: str) -> tuple[Exposed, ...]:
+    """Samples in the page's order, buckets left out, names and labels cleaned. Raises ExpositionProblem."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    found: list[Exposed] = []
+    try:
+        for family in text_string_to_metric_families(body):
+            for sample in family.samples:
+                if sample.name.endswith(_DULL):
+                    continue
+                if len(found) >= MOST_SAMPLES:
+                    raise ExpositionProblem(f"more than {MOST_SAMPLES:,} series: not read")
+                labels = {safe(k, _LABEL_LIMIT): safe(v, _LABEL_LIMIT) for k, v in sample.labels.items()}
+                found.append(Exposed(safe(sample.name, _NAME_LIMIT), labels, float(sample.value)))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        raise ExpositionProblem(f"no page of metrics: {safe(error, 120)}") from error
+    return tuple(found)

@@ -1,0 +1,192 @@
+"""The metrics of one service as it tells them itself, while Prometheus cannot be asked: names, labels, values, filterable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from cockpit.model.metrics import Exposed
+from cockpit.model.reading import SourceState
+from cockpit.model.situation import Situation
+from panels.dialogs.filter import FilterBar
+from panels.lines import LineWidget
+from panels.messages import FilterChanged
+from panels.pieces import Line, cut_middle, width_of
+from panels.screens.view import Bar, View
+from panels.theme import Look
+from panels.words import age
+
+_KEYS = (("/", "filter"), ("↑↓ pgup pgdn", "scroll"), ("esc", "back"))
+
+
+class MetricRows(LineWidget, can_focus=True):
+    """Name and labels at the left, the value at the right. Only what is on screen is made into text."""
+
+    DEFAULT_CSS = "MetricRows { height: 1fr; width: 1fr; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
+        Binding("home,g", "edge(0)", "First", show=False),
+        Binding("end,G", "edge(1)", "Last", show=False),
+    ]
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(look)
+        self.known = False  # what is shown was read just now
+        self.empty = ""
+        self.top = 0
+        self.shown: Sequence[Exposed] = ()
+        self._all: Sequence[Exposed] = ()
+        self._words: tuple[str, ...] = ()
+
+    def tell(self, samples: Sequence[Exposed], known: bool, empty: str) -> None:
+        self.known, self.empty = known, empty
+        if samples is not self._all:
+            self._all = samples
+            self._choose()
+        self.sync()
+
+    def set_filter(self, text: str) -> None:
+        """Rows that contain every word of `text`, in name or labels."""
+        self._words = tuple(text.lower().split())
+        self.top = 0
+        self._choose()
+        self.sync()
+
+    def _choose(self) -> None:
+        if not self._words:
+            self.shown = self._all
+            return
+        texts = ((one, series(one).lower()) for one in self._all)
+        self.shown = [one for one, text in texts if all(word in text for word in self._words)]
+
+    def picture(self, width: int, height: int) -> list[Line]:
+        if not self.shown:
+            words = "nothing matches" if self._all and self._words else self.empty
+            return [((f" {words}", "dim"),)]
+        self.top = max(0, min(self.top, len(self.shown) - height))
+        return [self._row(one, width) for one in self.shown[self.top : self.top + height]]
+
+    def _row(self, one: Exposed, width: int) -> Line:
+        number = f"{one.value:,.10g}"
+        room = max(8, width - width_of(number) - 4)
+        text = series(one)
+        name, rest = (one.name, text[len(one.name) :]) if width_of(text) <= room else (cut_middle(text, room), "")
+        gap = " " * max(1, width - width_of(name) - width_of(rest) - width_of(number) - 2)
+        return ((f" {name}", "text"), (rest, "dim"), (gap, "text"), (f"{number} ", "bold" if self.known else "unknown"))
+
+    def action_move(self, by: int) -> None:
+        self.top = max(0, self.top + by)
+        self.sync()
+
+    def action_page(self, by: int) -> None:
+        self.action_move(by * max(1, self.size.height - 1))
+
+    def action_edge(self, end: int) -> None:
+        self.action_move(len(self.shown) if end else -self.top)
+
+    def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self.action_move(3)
+        event.stop()
+
+    def _on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self.action_move(-3)
+        event.stop()
+
+
+def series(one: Exposed) -> str:
+    """`name{label="value"}`, as Prometheus writes it."""
+    labels = ", ".join(f'{key}="{value}"' for key, value in one.labels.items())
+    return f"{one.name}{{{labels}}}" if labels else one.name
+
+
+class MetricsView(View):
+    """The app hands it each new situation: `show(situation)`. Posts CloseLayer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # Priority, as in the log view: "/word" may come in one read.
+        Binding("slash", "filter", "Filter", show=False, priority=True),
+    ]
+
+    def __init__(self, service: str, situation: Situation | None = None, *, look: Look | None = None) -> None:
+        super().__init__(look)
+        self.service = service
+        self.rows = MetricRows(self.look)
+        self._situation = situation
+        self._filter = self._before = ""
+
+    def compose(self) -> ComposeResult:
+        yield Bar(self.look, id="top")
+        yield Bar(self.look, id="state")
+        yield self.rows
+        yield Bar(self.look, id="keys")
+
+    def opened(self) -> None:
+        super().opened()
+        self.query_one("#top", Bar).say(
+            (" METRICS ", "brand"),
+            (f"  {self.service}", "bold"),
+            ("   read directly: no signal is judged by these", "dim"),
+        )
+        self.query_one("#keys", Bar).keys(*_KEYS)
+        if self._situation is not None:
+            self.show(self._situation)
+
+    def take_focus(self) -> None:
+        self.seize(self.rows)
+
+    def show(self, situation: Situation) -> None:
+        self._situation = situation
+        reading = situation.metrics.get(self.service)
+        if reading is None:
+            self.rows.tell((), False, f"no address for {self.service} in [prometheus.direct] of the configuration")
+            self._say("? UNKNOWN", "unknown", "")
+            return
+        state, seconds = reading.state(situation.mono), reading.age_s(situation.mono)
+        live = state is SourceState.LIVE
+        samples: Sequence[Exposed] = reading.data or ()
+        self.rows.tell(samples, live, "nothing read yet" if reading.data is None else "the page is empty")
+        told = "" if seconds is None else f" {age(seconds)}"
+        reason = reading.reason(situation.mono)
+        role = "ok" if live else "dim" if state is SourceState.OFF else "unknown"
+        self._say(
+            f"{'●' if live else '○' if state is SourceState.OFF else '?'} {state.value.upper()}{told}", role, reason
+        )
+
+    def _say(self, state: str, role: str, reason: str) -> None:
+        if not self.is_attached:
+            return
+        spans = [(f" {state}", role)]
+        if reason:
+            spans.append((f"   {reason}", "text"))
+        spans.append((f"   {len(self.rows.shown):,} series", "dim"))
+        if self._filter:
+            spans.append((f"   /{self._filter}", "key"))
+        self.query_one("#state", Bar).say(*spans)
+
+    # -- keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While the filter is typed, `/` is a letter of it."""
+        return not (action == "filter" and self.query(FilterBar))
+
+    async def action_filter(self) -> None:
+        self._before = self._filter
+        await self.mount(FilterBar(self._filter, look=self.look))
+
+    async def on_filter_changed(self, event: FilterChanged) -> None:
+        event.stop()
+        bar = self.query_one(FilterBar)
+        self._filter = self._before if event.cancelled else event.text
+        self.rows.set_filter(self._filter)
+        bar.tell(f"{len(self.rows.shown):,} series")
+        if self._situation is not None:
+            self.show(self._situation)
+        if event.done or event.cancelled:
+            await bar.remove()

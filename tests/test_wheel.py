@@ -1,0 +1,45 @@
+"""What is installed is whole: the wheel carries both packages and the runbooks, and nothing that names a machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    return zipfile.ZipFile(next(out.glob("*.whl")))
+
+
+def test_the_runbooks_are_inside(wheel: zipfile.ZipFile) -> None:
+    assert wheel.read("cockpit/runbooks.toml") == (ROOT / "runbooks.toml").read_bytes()
+    names = wheel.namelist()
+    assert "panels/dashboard.py" in names
+    assert "cockpit/drill/server.py" in names
+    assert not [name for name in names if name.startswith(("tests/", "bench/"))]
+
+
+def test_the_console_script_is_declared(wheel: zipfile.ZipFile) -> None:
+    entry = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
+    assert "m0-cockpit = cockpit.cli:main" in wheel.read(entry).decode()
+
+
+def test_pins_hold_hashes_and_no_addresses() -> None:
+    for path in (ROOT / "requirements").glob("*.txt"):
+        text = path.read_text("utf-8")
+        assert "--hash=sha256:" in text
+        assert not re.search(r"https?://|--(?:extra-)?index-url|--find-links", text), path.name
