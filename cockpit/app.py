@@ -6,12 +6,13 @@ It decides nothing about the world: it asks the session and hands the answers to
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.command import CommandPalette
+from textual.timer import Timer
 from textual.widgets import Input
 
 from cockpit.model.plan import Phase
@@ -20,25 +21,23 @@ from cockpit.session import Session
 from panels import keys
 from panels import messages as wish
 from panels.acting import ActingApp
-from panels.commands import commands
 from panels.dashboard import Dashboard
-from panels.dialogs.filter import FilterBar
-from panels.dialogs.help import HelpDialog
-from panels.dialogs.overlay import topmost
-from panels.dialogs.palette import Command, provider
-from panels.dialogs.quit import QuitDialog
-from panels.dialogs.unfinished import UnfinishedDialog
 from panels.keybar import KeyBar
-from panels.screens.explain import ExplainView
-from panels.screens.logs import LogView
-from panels.screens.metrics import MetricsView
-from panels.screens.runbook import RunbookView
+from panels.later import Later
 from panels.theme import Look
 
+if TYPE_CHECKING:
+    from panels import overlays
+else:
+    overlays = Later("panels.overlays")
+
+
+FIRST_POLL_S = 0.04  # until the first pods are there
 POLL_S = 0.25  # the screen looks for a newer situation this often
 CHOOSE_FIRST = "choose a pod or a service in the Pods panel (1) first"
 #: Actions that make no sense over a layer.
 OFF_OVER_LAYERS = ("filter", "panel", "explain", "logs", "command_palette")
+PRELOAD_AFTER_S = 0.5
 LOG_BACKLOG_PER_POLL = 2000  # lines handed to the log view at once: a burst never holds a key press up
 
 
@@ -58,6 +57,7 @@ class CockpitApp(ActingApp):
         super().__init__(session, Look(ascii=ascii_only, colours=colours), debug_errors=debug_errors)
         self.session = session
         self._shown: Situation | None = None
+        self._polling: Timer | None = None  # the quick one at the start
         self._said_unfinished = False
         self._said_trouble = False
         self.set_keymap(dict(session.settings.keys))
@@ -75,7 +75,7 @@ class CockpitApp(ActingApp):
     def _start(self) -> None:
         """After the first paint: importing the clients takes longer than painting."""
         self.session.start()
-        self.set_interval(POLL_S, self.in_turn(self._poll))
+        self._polling = self.set_interval(FIRST_POLL_S, self.in_turn(self._poll))
 
     async def on_unmount(self) -> None:
         settled = await asyncio.to_thread(self.session.close)
@@ -92,24 +92,37 @@ class CockpitApp(ActingApp):
         if situation is None or self.in_palette:
             return
         if situation is not self._shown:
+            if self._polling is not None and (situation.services or self.session.ready.is_set()):
+                self._settle_down()
             self._shown = situation
             for part in self._views():
                 part.show(situation)
-        self.follow_progress(self.session.progress)
         await self._say_once()
-        for view in self.base.query(LogView):
-            self._feed(view)
+        if self.layers():
+            self.follow_progress(self.session.progress)
+            for view in self.base.query(overlays.LogView):
+                self._feed(view)
+
+    def _settle_down(self) -> None:
+        """The first pods are there: look less often, and load what may be opened before anybody asks for it."""
+        if self._polling is not None:
+            self._polling.stop()
+            self._polling = None
+        self.set_interval(POLL_S, self.in_turn(self._poll))
+        self.set_timer(PRELOAD_AFTER_S, lambda: overlays.Overlay)
 
     def _views(self) -> list[Any]:
-        if self.base.query(LogView):
+        if not self.layers():
+            return [self.query_one(Dashboard)]
+        if self.base.query(overlays.LogView):
             return []
-        views: list[Any] = [*self.base.query(MetricsView)] or [*self.base.query(RunbookView)]
+        views: list[Any] = [*self.base.query(overlays.MetricsView)] or [*self.base.query(overlays.RunbookView)]
         return views or [self.query_one(Dashboard)]
 
     async def _say_once(self) -> None:
         if self.session.unfinished and not self._said_unfinished:
             self._said_unfinished = True
-            await self.open_layer(UnfinishedDialog(self.session.unfinished, look=self.look))
+            await self.open_layer(overlays.UnfinishedDialog(self.session.unfinished, look=self.look))
         if self.session.trouble is not None and not self._said_trouble:
             self._said_trouble = True
             self.notify_line(self.session.trouble.reason)
@@ -122,7 +135,7 @@ class CockpitApp(ActingApp):
         layers = self.layers()
         if layers:
             top = layers[-1]
-            if isinstance(top, LogView):
+            if isinstance(top, overlays.LogView):
                 self.session.stop_logs()
             self._shown = None  # what was covered is drawn anew
             await top.remove()
@@ -160,27 +173,27 @@ class CockpitApp(ActingApp):
     async def action_filter(self) -> None:
         """Mounted before the next key is read: on a slow link `/quant` comes in one piece, and `q` must not quit."""
         panel = self.query_one(Dashboard).focused_panel
-        await self.open_layer(FilterBar(panel.filter, look=self.look))
+        await self.open_layer(overlays.FilterBar(panel.filter, look=self.look))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What makes no sense over an overlay is off there: the panels behind have neither filter nor focus to give."""
-        if action in OFF_OVER_LAYERS and self.screen_stack and topmost(self.base) is not None:
+        if action in OFF_OVER_LAYERS and self.screen_stack and self.layers():
             return False
         return super().check_action(action, parameters)
 
     @on(wish.OpenHelp)
     async def action_help(self) -> None:
-        if not self.base.query(HelpDialog):
-            await self.open_layer(HelpDialog(keys.HELP, look=self.look))
+        if not self.base.query(overlays.HelpDialog):
+            await self.open_layer(overlays.HelpDialog(keys.HELP, look=self.look))
 
     async def action_leave(self) -> None:
         running = [p for p in self.session.progress if p.running]
-        if not running or self.base.query(QuitDialog):
+        if not running or self.base.query(overlays.QuitDialog):
             self.end(0)
             return
         if self.in_palette:
             self.pop_screen()
-        await self.open_layer(QuitDialog(running, look=self.look))
+        await self.open_layer(overlays.QuitDialog(running, look=self.look))
 
     def action_suspend_process(self) -> None:
         if any(p.phase is Phase.SENDING for p in self.session.progress):
@@ -216,8 +229,8 @@ class CockpitApp(ActingApp):
         if situation is None:
             self.notify_line("nothing is known yet: one moment")
             return
-        await self.close_layers(RunbookView)
-        await self.open_layer(RunbookView(situation, name, look=self.look))
+        await self.close_layers(overlays.RunbookView)
+        await self.open_layer(overlays.RunbookView(situation, name, look=self.look))
 
     @on(wish.Explain)
     async def _explain(self, event: wish.Explain) -> None:
@@ -226,7 +239,7 @@ class CockpitApp(ActingApp):
             self.notify_line(CHOOSE_FIRST)
             return
         lines = self.session.explain(chosen.kind, chosen.namespace, chosen.name, chosen.uid)
-        await self.open_layer(ExplainView(f"Why: {chosen.name}", lines, look=self.look))
+        await self.open_layer(overlays.ExplainView(f"Why: {chosen.name}", lines, look=self.look))
 
     @on(wish.OpenView)
     async def open_view(self, event: wish.OpenView) -> None:
@@ -237,9 +250,11 @@ class CockpitApp(ActingApp):
             await self._open_logs(wish.OpenLogs(namespace, service=args.get("service"), query=args.get("filter", "")))
             return
         if event.name == "metrics":
-            await self.open_layer(MetricsView(event.args.get("service", ""), self.session.situation, look=self.look))
+            await self.open_layer(
+                overlays.MetricsView(event.args.get("service", ""), self.session.situation, look=self.look)
+            )
             return
-        await self.close_layers(RunbookView)
+        await self.close_layers(overlays.RunbookView)
         dashboard = self.query_one(Dashboard)
         name = {"rpc": "publish"}.get(event.name, event.name)
         if not dashboard.jump(event.args.get("service", name)) and not dashboard.jump(name):
@@ -252,16 +267,16 @@ class CockpitApp(ActingApp):
         except LookupError as error:
             self.notify_line(str(error))
             return
-        await self.close_layers(LogView)
-        await self.open_layer(LogView(title, query=event.query, look=self.look))
+        await self.close_layers(overlays.LogView)
+        await self.open_layer(overlays.LogView(title, query=event.query, look=self.look))
 
     @on(wish.LogSource)
     def _log_source(self, event: wish.LogSource) -> None:
         self.session.reopen_logs(previous=event.previous, since_s=event.since_s)
-        for view in self.base.query(LogView):
+        for view in self.base.query(overlays.LogView):
             view.clear()
 
-    def _feed(self, view: LogView) -> None:
+    def _feed(self, view: overlays.LogView) -> None:
         tail = self.session.logs
         if tail is not None:
             view.append(tail.take(LOG_BACKLOG_PER_POLL))
@@ -272,9 +287,13 @@ class CockpitApp(ActingApp):
     async def action_command_palette(self) -> None:  # type: ignore[override]
         """Open, with the focus in its line, before the next key is read."""
         if not self.in_palette:
-            palette = CommandPalette([provider(self._commands)], placeholder="a step, runbook, panel or service")
+            palette = CommandPalette(
+                [overlays.provider(self._commands)], placeholder="a step, runbook, panel or service"
+            )
             await self.push_screen(palette)
             palette.set_focus(palette.query_one(Input))
 
-    def _commands(self) -> list[Command]:
-        return commands(self.session.situation, self.session.runbooks, self.query_one(Dashboard).panels.values())
+    def _commands(self) -> list[overlays.Command]:
+        return overlays.commands(
+            self.session.situation, self.session.runbooks, self.query_one(Dashboard).panels.values()
+        )

@@ -67,7 +67,6 @@ class Engine:
         runbooks: Runbooks,
         clock: Clock,
         mitigations: Callable[[], Mapping[str, Any]] = dict,
-        notices: tuple[str, ...] = (),
     ) -> None:
         self.settings = settings
         self.runbooks = runbooks
@@ -81,7 +80,6 @@ class Engine:
         self._access_lock = threading.Lock()
         self._clock = clock
         self._mitigations = mitigations
-        self._notices = notices
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="sources", daemon=True)
         self._stop: asyncio.Event | None = None
@@ -228,7 +226,7 @@ class Engine:
                 assessor = self._assessor(Assessor)
             looked = self._looked.is_set()
             self._changed.clear()
-            self.situation = assessor.assess(self.board, notices=self._notices, **self._mitigations())
+            self.situation = assessor.assess(self.board, **self._mitigations())
             if self._answered and not looked:
                 self._looked.set()
                 asyncio.get_running_loop().call_later(FIRST_PAINT_S, self.first_look.set)

@@ -38,9 +38,14 @@ class NotReady(Exception):
 class Session:
     """Start it, read `situation`, plan and carry out; close it. Every method may be called from any thread."""
 
-    def __init__(self, settings: Settings, runbooks: Runbooks, clock: Clock | None = None, *, act: bool = True) -> None:
+    engine: Engine
+
+    def __init__(
+        self, settings: Settings, runbooks: Runbooks | None = None, clock: Clock | None = None, *, act: bool = True
+    ) -> None:
+        """Without `runbooks` they are loaded at `start`, after the screen's first paint."""
         self.settings = settings
-        self.runbooks = runbooks
+        self._given = runbooks
         self.clock = clock or SystemClock()
         self.executor: Executor | None = None
         self.journal: Journal | None = None
@@ -49,10 +54,11 @@ class Session:
         self.trouble: NotReady | None = None
         self.logs: LogTail | None = None
         self._act = act
-        self._notices: tuple[str, ...] = tuple(runbooks.problems)
-        self.engine = Engine(settings, runbooks, self.clock, self._mitigations, self._notices)
+        self._started = False
 
     def start(self) -> None:
+        self.engine = Engine(self.settings, self.runbooks, self.clock, self._mitigations)
+        self._started = True
         self.engine.start()
         threading.Thread(target=self._open, name="opening", daemon=True).start()
 
@@ -61,16 +67,25 @@ class Session:
         settled = self.executor.close(timeout_s) if self.executor is not None else True
         if self.journal is not None:
             self.journal.close()
-        self.engine.close()
+        if self._started:
+            self.engine.close()
         return settled
 
     @property
+    def runbooks(self) -> Runbooks:
+        if self._given is None:
+            from cockpit.runbooks.schema import load
+
+            self._given = load(self.settings.runbooks)
+        return self._given
+
+    @property
     def situation(self) -> Situation | None:
-        return self.engine.situation
+        return self.engine.situation if self._started else None
 
     @property
     def place(self) -> Place | None:
-        return self.engine.place
+        return self.engine.place if self._started else None
 
     @property
     def production(self) -> bool:
@@ -123,9 +138,11 @@ class Session:
     def _mitigations(self) -> Mapping[str, Any]:
         """What the executor knows, for the situation. Lock-free snapshots."""
         executor = self.executor
+        notices = (*self.runbooks.problems, *(self.journal.notices if self.journal is not None else ()))
         if executor is None:
-            return {}
+            return {"notices": notices}
         return {
+            "notices": notices,
             "progress": executor.progress,
             "journal": executor.journal_lines,
             "debts": executor.debts,

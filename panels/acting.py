@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from textual import on
 from textual.widget import Widget
@@ -17,22 +17,23 @@ from cockpit.model.plan import Phase, Plan, Progress
 from cockpit.model.runbook import Param, Runbook, Runbooks, Step
 from cockpit.text import safe
 from panels import messages as wish
-from panels.dialogs.confirm import ConfirmDialog
-from panels.dialogs.filter import FilterBar
-from panels.dialogs.manual import ManualDialog
-from panels.dialogs.notice import NoticeDialog
-from panels.dialogs.overlay import Overlay
-from panels.dialogs.parameters import ParametersDialog
+from panels.later import Later, loaded
 from panels.terminal_app import TerminalApp
 from panels.theme import Look
+
+if TYPE_CHECKING:
+    from panels import overlays
+else:
+    overlays = Later("panels.overlays")
 
 
 class Acts(Protocol):
     """What is asked of the session here. Futures and calls raise errors with `reason` and `remedy`."""
 
     clock: Clock
-    runbooks: Runbooks
 
+    @property
+    def runbooks(self) -> Runbooks: ...
     @property
     def production(self) -> bool: ...
     def choices(self, param: Param) -> list[tuple[str, str]]: ...
@@ -55,7 +56,9 @@ class ActingApp(TerminalApp):
 
     def layers(self) -> list[Widget]:
         """Lowest first."""
-        return [w for w in self.base.children if isinstance(w, Overlay | FilterBar)]
+        if not loaded("panels.overlays"):
+            return []
+        return [w for w in self.base.children if isinstance(w, overlays.Overlay)]
 
     async def open_layer(self, layer: Widget) -> None:
         """Mounted, laid out and with the focus before the next key is read: what is typed ahead is meant for it."""
@@ -78,7 +81,7 @@ class ActingApp(TerminalApp):
 
     def follow_progress(self, progress: tuple[Progress, ...]) -> None:
         """In the dialog that confirmed it."""
-        for dialog in self.base.query(ConfirmDialog):
+        for dialog in self.base.query(overlays.ConfirmDialog):
             mine = next((p for p in progress if dialog.plan is not None and p.plan.id == dialog.plan.id), None)
             if mine is not None and mine.phase is Phase.STALE:
                 dialog.changed(mine.words)
@@ -89,7 +92,7 @@ class ActingApp(TerminalApp):
     async def _ask(self, event: wish.AskParameters) -> None:
         step = event.step
         live = {param.name: self._acts.choices(param) for param in step.params}
-        await self.open_layer(ParametersDialog(event.runbook_id, step, live, look=self.look))
+        await self.open_layer(overlays.ParametersDialog(event.runbook_id, step, live, look=self.look))
 
     @on(wish.PlanStep)
     async def _plan_step(self, event: wish.PlanStep) -> None:
@@ -99,16 +102,16 @@ class ActingApp(TerminalApp):
         elif step.kind == "view":
             await self.open_view(wish.OpenView(step.view or "", step.args))
         elif step.kind == "check":
-            await self.open_layer(NoticeDialog(step.title, self._acts.check(step), look=self.look))
+            await self.open_layer(overlays.NoticeDialog(step.title, self._acts.check(step), look=self.look))
         elif step.kind == "manual":
-            await self.open_layer(ManualDialog(book.id, step, look=self.look))
+            await self.open_layer(overlays.ManualDialog(book.id, step, look=self.look))
         else:
-            await self.close_layers(ParametersDialog)
+            await self.close_layers(overlays.ParametersDialog)
             await self._confirm(step.title, partial(self._acts.plan, book, step, event.parameters))
 
     @on(wish.Undo)
     async def undo(self, event: wish.Undo) -> None:
-        await self.close_layers(ConfirmDialog)
+        await self.close_layers(overlays.ConfirmDialog)
         await self._confirm("Undo", partial(self._acts.plan_undo, event.number))
 
     @on(wish.PlanAgain)
@@ -118,16 +121,18 @@ class ActingApp(TerminalApp):
             await self.undo(wish.Undo(plan.undoes))
             return
         book, step = self._acts.runbooks.step(plan.runbook, plan.step)
-        await self.close_layers(ConfirmDialog)
+        await self.close_layers(overlays.ConfirmDialog)
         await self._confirm(step.title, partial(self._acts.plan, book, step, dict(plan.parameters)))
 
     async def _confirm(self, title: str, plan: Callable[[], Future[Plan]]) -> None:
         """Open the dialog at once; it fills when the plan is there."""
-        dialog = ConfirmDialog(self._acts.clock.mono, title=title, production=self._acts.production, look=self.look)
+        dialog = overlays.ConfirmDialog(
+            self._acts.clock.mono, title=title, production=self._acts.production, look=self.look
+        )
         await self.open_layer(dialog)
         self.run_worker(self._planned(dialog, plan), exit_on_error=False, group="plan")
 
-    async def _planned(self, dialog: ConfirmDialog, plan: Callable[[], Future[Plan]]) -> None:
+    async def _planned(self, dialog: overlays.ConfirmDialog, plan: Callable[[], Future[Plan]]) -> None:
         try:
             made = await asyncio.wrap_future(plan())
         except Exception as error:
@@ -135,8 +140,8 @@ class ActingApp(TerminalApp):
         else:
             self.call_later(self._say_plan, dialog, made)
 
-    def _say_plan(self, dialog: ConfirmDialog, plan: Plan) -> None:
-        if dialog in self.base.query(ConfirmDialog):  # not closed meanwhile
+    def _say_plan(self, dialog: overlays.ConfirmDialog, plan: Plan) -> None:
+        if dialog in self.base.query(overlays.ConfirmDialog):  # not closed meanwhile
             dialog.show_plan(plan)
 
     @on(wish.Confirmed)
@@ -159,7 +164,7 @@ class ActingApp(TerminalApp):
     def _say_problem(self, error: Exception) -> None:
         """In the dialog that asked; when it was closed meanwhile, as a passing line."""
         reason = getattr(error, "reason", None) or safe(error) or type(error).__name__
-        dialogs = self.base.query(ConfirmDialog)
+        dialogs = self.base.query(overlays.ConfirmDialog)
         for dialog in dialogs:
             dialog.show_problem(reason, getattr(error, "remedy", ""))
         if not dialogs:

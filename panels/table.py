@@ -55,7 +55,8 @@ class TablePanel(LinesPanel):
 
     def show(self, situation: Situation) -> None:
         self.situation = situation
-        if self._sorted_at is None or self.due(situation, self._sorted_at):
+        # a table that has no rows yet takes its first ones at once
+        if self._sorted_at is None or not self.keys_shown or self.due(situation, self._sorted_at):
             self._order(situation)
         self.sync()
 

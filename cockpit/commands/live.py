@@ -27,14 +27,12 @@ def run(args: argparse.Namespace) -> int:
 
 def show(settings: Settings, *, debug: bool = False) -> int:
     """Run the screen until the operator leaves; the exit code of the app."""
-    from cockpit.commands.settings import runbooks_of
-
     terminal.prepare()
     from cockpit.app import CockpitApp
     from cockpit.session import Session
 
     app = CockpitApp(
-        Session(settings, runbooks_of(settings)),
+        Session(settings),
         ascii_only=not terminal.utf8(),
         colours=terminal.colours(),
         debug_errors=debug,

@@ -43,8 +43,9 @@ class Entry:
     @property
     def applied(self) -> bool | None:
         """Whether the cluster took the change; None: not known."""
+        sent = self.outcome is not None and self.outcome["result"] == "sent"
         if self.judged is not None:
-            return {"applied": True, "not applied": False}.get(str(self.judged["judgement"]))
+            return {"applied": True, "not applied": False}.get(str(self.judged["judgement"]), True if sent else None)
         if self.outcome is None:
             return None
         return {"sent": True, "uncertain": None}.get(str(self.outcome["result"]), False)
@@ -52,7 +53,7 @@ class Entry:
     @property
     def words(self) -> str:
         """The outcome in words, as the journal panel shows it."""
-        if self.judged is not None:
+        if self.judged is not None and self.undone_by is None:
             return f"unfinished: {self.judged['judgement']}"
         if self.outcome is None:
             return "under way" if alive(self.intent) else "unfinished"
@@ -64,6 +65,8 @@ class Entry:
             words.append(str(self.rollout["words"]))
         if self.proof is not None:
             words.append(f"proof {self.proof['proof']}")
+        elif not alive(self.intent):
+            words.append("cut off before its proof")
         if self.undone_by is not None:
             words.append(f"undone by {self.undone_by}")
         return "; ".join(words)
@@ -158,14 +161,19 @@ def debts_from(records: Sequence[Record]) -> tuple[Debt, ...]:
 
 
 def unfinished_of(records: Sequence[Record]) -> tuple[dict[str, Any], ...]:
-    """Intents without an outcome (or an uncertain one), not judged yet, whose process is not at work any more."""
+    """Not judged yet, and their process is not at work any more: intents without an outcome (or an uncertain one), and what
+    was sent but cut off in its rollout, before the record that ends every watch."""
     return tuple(
         dict(entry.intent)
         for entry in entries_of(records).values()
-        if entry.judged is None
-        and (entry.outcome is None or entry.outcome["result"] == "uncertain")
-        and not alive(entry.intent)
+        if entry.judged is None and entry.undone_by is None and _cut_off(entry) and not alive(entry.intent)
     )
+
+
+def _cut_off(entry: Entry) -> bool:
+    if entry.outcome is None or entry.outcome["result"] == "uncertain":
+        return True
+    return entry.outcome["result"] == "sent" and entry.proof is None
 
 
 def this_process() -> dict[str, Any]:

@@ -80,7 +80,7 @@ def load(path: FilePath | str | None = None) -> Runbooks:
 
 def _instead(problems: tuple[str, ...], origin: str) -> Runbooks:
     count = f"{len(problems)} error{'s' if len(problems) > 1 else ''}"
-    said = f"{origin} is not used: the packaged runbooks are in force ({count}; m0-cockpit runbooks check lists them)"
+    said = f"the packaged runbooks are in force: {count} in {origin} (all of them: m0-cockpit runbooks check {origin})"
     return msgspec.structs.replace(_packaged(), problems=(said, *problems))
 
 

@@ -41,7 +41,7 @@ class Overlay(Widget):
             return
         below = topmost(self.screen, but=self)  # what had the focus went first (a form that led to a confirmation)
         if below is not None:
-            below.take_focus()
+            below.call_later(below._take_back)
         elif self.screen.focused is None:
             self.screen.focus_next()
 
