@@ -1,0 +1,72 @@
+"""The whole cockpit in this process, on a screen that textual keeps in memory: the session, the clients, the drill are real."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from textual.events import Key
+from textual.pilot import Pilot
+
+from cockpit.app import CockpitApp
+from cockpit.config import Settings
+from cockpit.runbooks.schema import load
+from cockpit.session import Session
+
+
+class Screen:
+    """What is on it, and keys typed at it."""
+
+    def __init__(self, app: CockpitApp, pilot: Pilot[int]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    def text(self) -> str:
+        return "\n".join(strip.text.rstrip() for strip in self.app.screen._compositor.render_strips())
+
+    def burst(self, *keys: str) -> None:
+        """All at once, as a slow link delivers them; textual's names."""
+        for key in keys:
+            self.app.post_message(Key(key, key if len(key) == 1 else None))
+
+    def write(self, text: str) -> None:
+        for char in text:
+            name = {"/": "slash", ":": "colon", "?": "question_mark", " ": "space"}.get(char, char)
+            self.app.post_message(Key(name, char))
+
+    async def until(self, true: Callable[[], object], timeout_s: float = 10.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not true():
+            assert self.app.is_running, f"the screen ended: {self.app.last_words}"
+            assert time.monotonic() < deadline, f"never:\n{self.text()}"
+            await asyncio.sleep(0.02)
+
+    async def wait(self, pattern: str, timeout_s: float = 10.0, *, absent: bool = False) -> str:
+        found: list[str] = []
+
+        def seen() -> bool:
+            found[:] = [self.text()]
+            return bool(re.search(pattern, found[0], re.M)) is not absent
+
+        try:
+            await self.until(seen, timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{'still' if absent else 'never'} on screen: {pattern}\n{error}") from None
+        return found[0]
+
+    async def settled(self) -> None:
+        """Every key typed so far has had its effect."""
+        await self.until(lambda: self.app._settling is None and not self.app._typed)
+        await self.pilot.pause()
+
+
+@asynccontextmanager
+async def screen(
+    settings: Settings, size: tuple[int, int] = (160, 48), colours: str = "truecolor"
+) -> AsyncIterator[Screen]:
+    app = CockpitApp(Session(settings, load(settings.runbooks)), colours=colours)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        yield Screen(app, pilot)
