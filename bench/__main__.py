@@ -91,9 +91,11 @@ def first_pods(where: dict[str, Any]) -> None:
 
 def raw_pages(where: dict[str, Any]) -> float:
     """Fetch every page of 500 and decode nothing but the continue token."""
-    text = Path(where["kubeconfig"]).read_text()
-    server = urlsplit(re.search(r"server: *\"?([^\"\s]+)", text)[1])  # type: ignore[index]
-    token = re.search(r"token: *\"?([^\"\s]+)", text)[1]  # type: ignore[index]
+    import yaml
+
+    config = yaml.safe_load(Path(where["kubeconfig"]).read_text())
+    server = urlsplit(config["clusters"][0]["cluster"]["server"])
+    token = config["users"][0]["user"]["token"]
     import ssl
 
     link: http.client.HTTPConnection

@@ -13,7 +13,7 @@ from textual.binding import Binding
 APP: Final = (
     *(Binding(str(n), f"panel({n})", f"Panel {n}", show=False, id=f"panel-{n}") for n in range(1, 10)),
     Binding("r", "runbooks", "Runbooks", id="runbooks"),
-    Binding("colon", "command_palette", "Palette", id="palette"),
+    Binding("colon,ctrl+p", "command_palette", "Palette", id="palette"),
     Binding("slash", "filter", "Filter", id="filter", priority=True),
     Binding("x", "explain", "Explain", id="explain"),
     Binding("l", "logs", "Logs", id="logs"),

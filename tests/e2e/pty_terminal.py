@@ -23,6 +23,13 @@ _ESCAPES = re.compile(
     rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|P[^\x1b]*\x1b\\|[()][A-Z0-9]|[=>78cM])"
 )
 
+_STYLE = re.compile(rb"\x1b\[[0-9;]*m")
+
+
+def words_of(raw: bytes) -> str:
+    """What was drawn, in the order of time: styles dropped, movements as a space."""
+    return _ESCAPES.sub(b" ", _STYLE.sub(b"", raw)).decode("utf-8", "replace")
+
 
 def until(true: Callable[[], object], timeout_s: float, words: str) -> None:
     """Wait for a condition. Fails with `words`."""
@@ -112,13 +119,11 @@ class PtyTerminal:
     @property
     def text(self) -> str:
         """All that was ever drawn, without escape sequences. Order in time, not on the screen."""
-        return _ESCAPES.sub(b" ", bytes(self.raw)).decode("utf-8", "replace")
+        return words_of(bytes(self.raw))
 
     def wait(self, pattern: str, timeout_s: float = 20.0, since: int = 0) -> None:
         def seen() -> bool:
-            return (
-                re.search(pattern, _ESCAPES.sub(b" ", bytes(self.raw[since:])).decode("utf-8", "replace")) is not None
-            )
+            return re.search(pattern, words_of(bytes(self.raw[since:]))) is not None
 
         until(lambda: seen() or self.process.poll() is not None, timeout_s, f"{pattern}\n{self.text[-3000:]}")
         assert seen(), f"it ended ({self.process.returncode}) before: {pattern}\n{self.errors()}"

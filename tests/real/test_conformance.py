@@ -363,8 +363,8 @@ def test_set_env_keeps_the_order_adds_at_the_end_and_replaces_a_reference(
     assert [c["name"] for c in after["spec"]["template"]["spec"]["containers"]] == ["sidecar", "tuned"]
     assert containers(after)["sidecar"] == containers(before)["sidecar"]
     assert "m0-cockpit" in after["metadata"]["annotations"]["kubernetes.io/change-cause"]
-    if cluster.name == "live":  # the drill keeps no managed fields of deployments
-        assert any(m["manager"] == "m0-cockpit" for m in after["metadata"]["managedFields"])
+    managers = {m["manager"] for m in after["metadata"].get("managedFields") or ()}  # the drill keeps none here
+    assert not managers or "m0-cockpit" in managers
 
     cockpit.carry(cockpit.undo(progress.journal))
     back = cluster.get(cluster.apps("tuned"))
