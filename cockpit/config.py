@@ -66,7 +66,6 @@ class FileSettings(_Section, frozen=True, kw_only=True):
     incident: str | None = None
     prometheus: PrometheusSettings = PrometheusSettings()
     rpc_endpoints: tuple[RpcEndpoint, ...] = ()
-    links: dict[str, str] = msgspec.field(default_factory=dict)  # "trace" → "https://…/{trace}"
     keys: dict[str, str] = msgspec.field(default_factory=dict)  # binding id → keys
 
 
@@ -84,7 +83,6 @@ class Settings:
     state_dir: Path = field(default_factory=lambda: default_state_dir())
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
     rpc_endpoints: tuple[RpcEndpoint, ...] = ()
-    links: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     origin: str = "defaults"
 
@@ -122,7 +120,7 @@ def _dashed(table: Any) -> Any:
     """Accept `rpc_endpoints` for `rpc-endpoints`: both are habits, one meaning."""
     if not isinstance(table, dict):
         return table
-    known = {"headers", "links", "keys", "direct"}
+    known = {"headers", "keys", "direct"}
     out: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("_", "-")
@@ -173,7 +171,6 @@ def load_settings(
         state_dir=Path(state).expanduser() if state else default_state_dir(),
         prometheus=msgspec.structs.replace(file.prometheus, url=url),
         rpc_endpoints=file.rpc_endpoints,
-        links=file.links,
         keys=file.keys,
         origin=origin,
     )
