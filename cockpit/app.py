@@ -6,6 +6,7 @@ It decides nothing about the world: it asks the session and hands the answers to
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -108,6 +109,8 @@ class CockpitApp(ActingApp):
         if self._polling is not None:
             self._polling.stop()
             self._polling = None
+            gc.freeze()
+            gc.enable()
         self.set_interval(POLL_S, self.in_turn(self._poll))
         self.set_timer(PRELOAD_AFTER_S, lambda: overlays.Overlay)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 
 from cockpit import terminal
@@ -27,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
 
 def show(settings: Settings, *, debug: bool = False) -> int:
     """Run the screen until the operator leaves; the exit code of the app."""
+    gc.disable()  # nothing of what start-up makes is garbage: collecting would cost a tenth of it; see `CockpitApp._settle_down`
     terminal.prepare()
     from cockpit.app import CockpitApp
     from cockpit.session import Session
