@@ -4,6 +4,7 @@ everything (2 → 19 kB/s measured), while a layer lets the panels go on at no e
 from __future__ import annotations
 
 from textual import events
+from textual.await_remove import AwaitRemove
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
@@ -17,6 +18,7 @@ class Overlay(Widget):
     DEFAULT_CSS = "Overlay { layer: dialog; position: absolute; }"
 
     _outside: Widget | None = None
+    _leaving = False
 
     def on_mount(self) -> None:
         """Textual calls every class's own `on_mount`; what subclasses do at the start belongs into `opened`."""
@@ -34,6 +36,11 @@ class Overlay(Widget):
         self.watch(self.screen, "focused", self._keep_focus, init=False)
         self.take_focus()
 
+    def remove(self) -> AwaitRemove:
+        """From here on it neither takes the focus back nor counts as the topmost: a dying widget would swallow the keys."""
+        self._leaving = True
+        return super().remove()
+
     def on_unmount(self) -> None:
         before = self._outside
         if before is not None and before.is_attached and before.focusable:
@@ -42,7 +49,7 @@ class Overlay(Widget):
         below = topmost(self.screen, but=self)  # what had the focus went first (a form that led to a confirmation)
         if below is not None:
             below.call_later(below._take_back)
-        elif self.screen.focused is None:
+        elif self.screen.focused is None or not self.screen.focused.is_attached:
             self.screen.focus_next()
 
     def take_focus(self) -> None:
@@ -57,6 +64,7 @@ class Overlay(Widget):
         """A click on a panel behind must not take the keys away."""
         if (
             self.is_attached
+            and not self._leaving
             and topmost(self.screen) is self
             and (focused is None or self not in focused.ancestors_with_self)
         ):
@@ -66,6 +74,7 @@ class Overlay(Widget):
         focused = self.screen.focused if self.is_attached else None
         if (
             self.is_attached
+            and not self._leaving
             and topmost(self.screen) is self
             and (focused is None or self not in focused.ancestors_with_self)
         ):
@@ -83,5 +92,5 @@ class PlainInput(Input):
 
 def topmost(screen: Screen[object], but: Overlay | None = None) -> Overlay | None:
     """The overlay that has the keys: the one opened last."""
-    overlays = [child for child in screen.children if isinstance(child, Overlay) and child is not but]
+    overlays = [c for c in screen.children if isinstance(c, Overlay) and c is not but and not c._leaving]
     return overlays[-1] if overlays else None

@@ -47,7 +47,6 @@ class PtyTerminal:
     ) -> None:
         self.raw = bytearray()  # all that the cockpit sent
         self.home = home
-        self.state = home / "state"
         self._flow = threading.Event()
         self._flow.set()
         self._idle = threading.Event()
@@ -57,7 +56,7 @@ class PtyTerminal:
         self.before = termios.tcgetattr(slave)
         variables = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("TEXTUAL", "LC_", "NO_COLOR", "COLORTERM", "KUBECONFIG"))},
-            "M0_COCKPIT_STATE_DIR": str(self.state), "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"),
+            "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"),
             "LANG": "C.UTF-8", "TERM": "xterm-256color", "PYTHONPATH": str(ROOT),
             **(env or {}),
         }  # fmt: skip
