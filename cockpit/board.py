@@ -12,7 +12,7 @@ class Board:
     """One reading a topic. Readings are immutable and replaced whole, so readers need no lock; `version` tells of change.
 
     Topics: `kubernetes/<plural>/<namespace>` → Mapping of `cockpit.model.cluster` values · `prometheus/<query>` →
-    `QueryResult` · `prometheus/alerts` → tuple[Alert, ...] · `metrics/<service>` → tuple[Exposed, ...] · later `solana/...`, `postgres/...`, `probes/...`.
+    `QueryResult` · `prometheus/alerts` → tuple[Alert, ...] · `metrics/<service>` → tuple[Exposed, ...] · `solana/…`, `postgres/…`, `probes/…` → `cockpit.model.{chain,postgres,probe}`.
     """
 
     def __init__(self) -> None:

@@ -46,10 +46,38 @@ class PrometheusSettings(_Section, frozen=True, kw_only=True):
 
 
 class RpcEndpoint(_Section, frozen=True, kw_only=True):
-    """`[[rpc-endpoints]]`: a candidate for 1.mitigation.A. The URL may carry a key: shown by name and host only."""
+    """`[[rpc-endpoints]]`: watched, and a candidate for 1.mitigation.A. URLs may carry a key: shown by name and host only.
+
+    `ws_url` None: as Solana's own validators and clients have it, the same host with the port one higher where a port is
+    given, else the same address with ws(s).
+    """
 
     name: str
     url: str
+    ws_url: str | None = None
+
+
+class SolanaSettings(_Section, frozen=True, kw_only=True):
+    """`[solana]`. Without a program id the endpoints are watched, and the program's activity is not configured."""
+
+    program_id: str | None = None
+    interval: float = 2.0  # seconds between two looks at every endpoint
+    reveal_delay_slots: int | None = None  # None: as the protocol account says
+
+
+class PostgresSettings(_Section, frozen=True, kw_only=True):
+    """`[postgres]`: a role with pg_monitor and no writes. The URL is a secret: never shown; better kept in a file."""
+
+    url: str | None = None
+    url_file: str | None = None
+    interval: float = 10.0
+
+
+class ProbesSettings(_Section, frozen=True, kw_only=True):
+    """`[probes]`: what is asked from outside, over HTTP."""
+
+    interval: float = 5.0
+    services: dict[str, str] = msgspec.field(default_factory=dict)  # service → base URL of /healthz and /readyz
 
 
 class FileSettings(_Section, frozen=True, kw_only=True):
@@ -66,6 +94,9 @@ class FileSettings(_Section, frozen=True, kw_only=True):
     incident: str | None = None
     prometheus: PrometheusSettings = PrometheusSettings()
     rpc_endpoints: tuple[RpcEndpoint, ...] = ()
+    solana: SolanaSettings = SolanaSettings()
+    postgres: PostgresSettings = PostgresSettings()
+    probes: ProbesSettings = ProbesSettings()
     keys: dict[str, str] = msgspec.field(default_factory=dict)  # binding id → keys
 
 
@@ -83,8 +114,23 @@ class Settings:
     state_dir: Path = field(default_factory=lambda: default_state_dir())
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
     rpc_endpoints: tuple[RpcEndpoint, ...] = ()
+    solana: SolanaSettings = field(default_factory=SolanaSettings)
+    postgres: PostgresSettings = field(default_factory=PostgresSettings)
+    probes: ProbesSettings = field(default_factory=ProbesSettings)
     keys: Mapping[str, str] = field(default_factory=dict)
     origin: str = "defaults"
+
+    @property
+    def configured(self) -> frozenset[str]:
+        """Names of the sources that have an address."""
+        asked = {
+            "kubernetes": True,
+            "prometheus": self.prometheus.url is not None,
+            "solana": bool(self.rpc_endpoints),
+            "postgres": (self.postgres.url or self.postgres.url_file) is not None,
+            "probes": bool(self.probes.services),
+        }
+        return frozenset(name for name, there in asked.items() if there)
 
 
 def default_state_dir() -> Path:
@@ -120,7 +166,7 @@ def _dashed(table: Any) -> Any:
     """Accept `rpc_endpoints` for `rpc-endpoints`: both are habits, one meaning."""
     if not isinstance(table, dict):
         return table
-    known = {"headers", "keys", "direct"}
+    known = {"headers", "keys", "direct", "services"}
     out: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("_", "-")
@@ -171,6 +217,9 @@ def load_settings(
         state_dir=Path(state).expanduser() if state else default_state_dir(),
         prometheus=msgspec.structs.replace(file.prometheus, url=url),
         rpc_endpoints=file.rpc_endpoints,
+        solana=file.solana,
+        postgres=file.postgres,
+        probes=file.probes,
         keys=file.keys,
         origin=origin,
     )

@@ -245,5 +245,5 @@ class Engine:
             namespaces=place.namespaces,
             production=place.production,
             read_only=self.settings.read_only,
-            prometheus_configured=self.settings.prometheus.url is not None,
+            configured=self.settings.configured,
         )

@@ -12,13 +12,25 @@ from cockpit.model.situation import SourceLight
 _ORDER = {state: rank for rank, state in enumerate(SourceState)}
 
 
-def lights(board: Board, mono: float, prometheus_configured: bool) -> tuple[SourceLight, ...]:
-    """`k8s`, then `prom`."""
-    kubernetes = _light("k8s", board.under("kubernetes/"), mono, partly=False)
-    if not prometheus_configured:
-        off = SourceLight("prom", SourceState.OFF, None, "not configured", "give --prometheus URL")
-        return kubernetes, off
-    return kubernetes, _light("prom", board.under("prometheus/"), mono, partly=True)
+#: Light → (topics' prefix, what configures it, whether single failures leave the rest standing).
+_LIGHTS = {
+    "k8s": ("kubernetes", "give a kubeconfig", False),
+    "prom": ("prometheus", "give --prometheus URL", True),
+    "rpc": ("solana", "name [[rpc-endpoints]] in the configuration", True),
+    "pg": ("postgres", "give [postgres] url in the configuration", True),
+    "probes": ("probes", "name [probes] services in the configuration", True),
+}
+
+
+def lights(board: Board, mono: float, configured: frozenset[str]) -> tuple[SourceLight, ...]:
+    """`k8s`, `prom`, `rpc`, `pg`, `probes`. Not configured is a state, not an error."""
+    out: list[SourceLight] = []
+    for name, (source, remedy, partly) in _LIGHTS.items():
+        if source not in configured:
+            out.append(SourceLight(name, SourceState.OFF, None, "not configured", remedy))
+        else:
+            out.append(_light(name, board.under(f"{source}/"), mono, partly=partly))
+    return tuple(out)
 
 
 def _light(name: str, readings: Mapping[str, Reading[Any]], mono: float, *, partly: bool) -> SourceLight:
@@ -42,7 +54,7 @@ def _light(name: str, readings: Mapping[str, Reading[Any]], mono: float, *, part
     live = len(readings) - len(parts)
     state = states[worst]
     if partly and live and state is not SourceState.STARTING:
-        state, reason = SourceState.STALE, f"{len(parts)} of {len(readings)} queries failed: {reason}"
+        state, reason = SourceState.STALE, f"{len(parts)} of {len(readings)} failed: {reason}"
     elif len(parts) < len(readings):
         reason = f"{parts[[p[0] for p in parts].index(worst.partition('/')[2])][0]}: {reason}"
     return SourceLight(name, state, age, reason, remedy, parts)

@@ -10,12 +10,13 @@ from cockpit.baseline import Points, judge, median, merged, spark
 from cockpit.board import Board
 from cockpit.clock import Clock
 from cockpit.inventory import Inventory
-from cockpit.kubevalues import KubernetesValues
 from cockpit.model.cluster import Cluster
 from cockpit.model.metrics import QueryResult, Sample
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus
+from cockpit.values import FAMILIES, Look
+from cockpit.values.family import Values
 
 #: What a failed range adds to the warnings: the value of now stands, only the past is missing.
 _NO_HISTORY = "no history"
@@ -57,12 +58,12 @@ class Evaluator:
         runbooks: Runbooks,
         clock: Clock,
         *,
-        prometheus_configured: bool = True,
+        configured: frozenset[str] = frozenset({"kubernetes", "prometheus"}),
         inventory: Inventory | None = None,
     ) -> None:
         self._runbooks = runbooks
         self._clock = clock
-        self._prometheus = prometheus_configured
+        self._configured = configured
         self._inventory = inventory or Inventory()
         self._memory = {name: _Memory() for name in runbooks.signals}
 
@@ -70,28 +71,36 @@ class Evaluator:
         """Every signal of the runbooks, in their order. `cluster_now`: unix seconds on the cluster's clock."""
         mono = self._clock.mono()
         self._inventory.update(cluster, mono)
-        kubernetes = KubernetesValues(board, cluster, self._inventory, cluster_now, mono)
+        look = Look(board, cluster, self._inventory, cluster_now, mono)
+        families: dict[str, Values] = {}
         statuses: dict[str, SignalStatus] = {}
         for name, signal in self._runbooks.signals.items():
             memory = self._memory[name]
             if signal.value is not None:
-                raw = _of_kubernetes(signal, kubernetes)
-            elif not self._prometheus:
-                raw = _Raw(Level.UNKNOWN, None, "Prometheus is not configured", warn=None)
+                family = signal.value.partition(".")[0]
+                if family not in self._configured:
+                    raw = _Raw(Level.UNKNOWN, None, f"{FAMILIES[family].title} not configured")
+                else:
+                    if family not in families:
+                        families[family] = FAMILIES[family].look(look)
+                    raw = _of_value(signal, families[family])
+            elif "prometheus" not in self._configured:
+                raw = _Raw(Level.UNKNOWN, None, "Prometheus is not configured")
             else:
                 raw = _of_prometheus(signal, board.get(f"prometheus/signals/{name}"), memory, mono)
             statuses[name] = _settle(name, signal, raw, memory, mono)
         return statuses
 
 
-def _of_kubernetes(signal: SignalDef, kubernetes: KubernetesValues) -> _Raw:
+def _of_value(signal: SignalDef, values: Values) -> _Raw:
     assert signal.value is not None
-    value = kubernetes.get(signal.value)
+    value = values.get(signal.value)
     warn, crit = signal.warn, signal.crit
-    if value.number is None:
+    if value.number is None or not math.isfinite(value.number):
         return _Raw(Level.UNKNOWN, None, value.reason or "no value", value.age_s, warn=warn, crit=crit)
     level = judge(value.number, signal.direction, warn, crit)
-    return _Raw(level, value.number, _words(signal, level, value.number, warn, crit), value.age_s, warn=warn, crit=crit)
+    words = _words(signal, level, value.number, warn, crit, value.labels)
+    return _Raw(level, value.number, words, value.age_s, value.labels, warn=warn, crit=crit)
 
 
 def _of_prometheus(signal: SignalDef, reading: Reading[QueryResult] | None, memory: _Memory, mono: float) -> _Raw:

@@ -35,7 +35,7 @@ class Assessor:
 
     def __init__(
         self, runbooks: Runbooks, clock: Clock, *, context: str, namespaces: tuple[str, ...], production: bool,
-        read_only: bool, prometheus_configured: bool,
+        read_only: bool, configured: frozenset[str],
     ) -> None:  # fmt: skip
         self.context = context
         self.namespaces = namespaces
@@ -43,11 +43,9 @@ class Assessor:
         self._clock = clock
         self._production = production
         self._read_only = read_only
-        self._prometheus = prometheus_configured
+        self._configured = configured
         self._inventory = Inventory()
-        self._evaluator = Evaluator(
-            runbooks, clock, prometheus_configured=prometheus_configured, inventory=self._inventory
-        )
+        self._evaluator = Evaluator(runbooks, clock, configured=configured, inventory=self._inventory)
         self._merged: dict[str, tuple[tuple[Any, ...], Mapping[Any, Any]]] = {}
         self._services: tuple[ServiceStatus, ...] = ()
         self._services_of: tuple[int, Any] | None = None
@@ -61,12 +59,8 @@ class Assessor:
     ) -> Situation:  # fmt: skip
         """The situation now. Never raises for what is on the board."""
         wall, mono = self._clock.wall(), self._clock.mono()
-        topics = board.under("kubernetes/")
-        kinds = {topic.removeprefix("kubernetes/"): reading for topic, reading in topics.items()}
-        queries = {
-            topic.removeprefix("prometheus/queries/"): reading
-            for topic, reading in board.under("prometheus/queries/").items()
-        }
+        kinds = _below(board, "kubernetes/")
+        queries = _below(board, "prometheus/queries/")
         cluster = self._cluster(kinds)
         now = _cluster_now(kinds, wall, mono)
         signals = self._evaluator.evaluate(board, cluster, now)
@@ -76,11 +70,12 @@ class Assessor:
             read_only=self._read_only, cluster=cluster, cluster_now=now,
             services=self._service_statuses(cluster, now, mono), kinds=kinds, queries=queries,
             alerts=tuple(alerts.data) if alerts is not None and alerts.data else (),
-            sources=lights(board, mono, self._prometheus), signals=signals, stages=stages(self._runbooks, signals),
+            sources=lights(board, mono, self._configured), signals=signals, stages=stages(self._runbooks, signals),
             matches=match(self._runbooks, signals), toggles=self._toggle_statuses(cluster, kinds, mono),
             runbooks=self._runbooks, progress=tuple(progress), journal=tuple(journal), debts=tuple(debts),
             unfinished=tuple(unfinished),
-            metrics={topic.removeprefix("metrics/"): each for topic, each in board.under("metrics/").items()},
+            metrics=_below(board, "metrics/"), solana=_below(board, "solana/"), postgres=_below(board, "postgres/"),
+            probes=_below(board, "probes/"), configured=self._configured,
             notices=tuple(dict.fromkeys((*self._runbooks.problems, *notices))),
         )  # fmt: skip
 
@@ -132,6 +127,10 @@ class Assessor:
             self._toggles = toggles(self._runbooks, cluster, kinds, mono)
             self._toggles_of = (cluster.workloads, cluster.configmaps, states)
         return self._toggles
+
+
+def _below(board: Board, prefix: str) -> Mapping[str, Reading[Any]]:
+    return {topic.removeprefix(prefix): reading for topic, reading in board.under(prefix).items()}
 
 
 def _cluster_now(kinds: Mapping[str, Reading[Any]], wall: float, mono: float) -> float:

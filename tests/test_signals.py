@@ -31,7 +31,9 @@ class Desk:
         self.clock = ManualClock()
         self.board = Board()
         self.cluster = Cluster()
-        self.evaluator = Evaluator(books(x=signal), self.clock, prometheus_configured=prometheus)
+        self.evaluator = Evaluator(
+            books(x=signal), self.clock, configured=frozenset({"kubernetes", *(["prometheus"] if prometheus else [])})
+        )
 
     def read(self, *values: float, history: list[float] | None = None, warnings: tuple[str, ...] = ()) -> SignalStatus:
         samples = tuple(Sample({"on": str(index)}, value) for index, value in enumerate(values))

@@ -29,7 +29,7 @@ class Room:
         self.namespaces = namespaces
         self.assessor = Assessor(
             runbooks or load(), self.clock, context="c", namespaces=namespaces, production=True, read_only=False,
-            prometheus_configured=prometheus,
+            configured=frozenset({"kubernetes", *(["prometheus"] if prometheus else [])}),
         )  # fmt: skip
 
     def put(self, kind: str, data: dict[Any, Any], namespace: str = "n", **more: Any) -> None:
@@ -71,7 +71,7 @@ def workload(name: str = "m0-quant", desired: int = 2, env: tuple[EnvVar, ...] =
 def test_before_anything_is_read_nothing_is_ok() -> None:
     seen = Room().look()
     assert {status.level for status in seen.signals.values()} == {Level.UNKNOWN}
-    assert [light.state for light in seen.sources] == [SourceState.STARTING] * 2
+    assert [light.state for light in seen.sources] == [SourceState.STARTING] * 2 + [SourceState.OFF] * 3
     assert [stage.name for stage in seen.stages if stage.stops_here] == ["ingest"]
     assert len(seen.matches) == 16 and all(match.held == 0 for match in seen.matches)
     assert {toggle.level for toggle in seen.toggles} == {"unknown"}
@@ -200,7 +200,7 @@ def test_a_light_is_its_worst_topic_and_names_it() -> None:
     room = Room(prometheus=False)
     room.cluster([], [])
     room.put("events", {}, fault=Fault(SourceState.DENIED, "list events is forbidden", "ask for the role"))
-    kubernetes, prometheus = room.look().sources
+    kubernetes, prometheus, *_ = room.look().sources
     assert (kubernetes.state, kubernetes.remedy) == (SourceState.DENIED, "ask for the role")
     assert kubernetes.reason == "events/n: list events is forbidden"
     assert kubernetes.parts == (("events/n", SourceState.DENIED, "list events is forbidden"),)
@@ -213,7 +213,7 @@ def test_one_rejected_query_does_not_make_prometheus_down() -> None:
     room.signal("output-age", fault=Fault(SourceState.DOWN, "query rejected"))
     light = room.look().sources[1]
     assert light.state is SourceState.STALE
-    assert light.reason == "1 of 2 queries failed: query rejected"
+    assert light.reason == "1 of 2 failed: query rejected"
 
 
 def test_an_unreachable_prometheus_is_down() -> None:

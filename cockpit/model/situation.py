@@ -76,4 +76,12 @@ class Situation(msgspec.Struct, frozen=True):
     metrics: Mapping[
         str, Reading[tuple[Exposed, ...]]
     ] = {}  # by service: its own /metrics, read while Prometheus cannot be asked
+    solana: Mapping[
+        str, Reading[Any]
+    ] = {}  # topics below `solana/`: "endpoint/rpc-a", "program", "protocol", "signer-set", "markets"
+    postgres: Mapping[str, Reading[Any]] = {}  # topics below `postgres/`
+    probes: Mapping[str, Reading[Any]] = {}  # topics below `probes/`
+    configured: frozenset[str] = (
+        frozenset()
+    )  # which sources are: "kubernetes", "prometheus", "solana", "postgres", "probes"
     notices: tuple[str, ...] = ()  # said once at the top: a broken runbooks.toml, a locked journal, ...

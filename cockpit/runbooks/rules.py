@@ -25,10 +25,7 @@ from cockpit.runbooks.lines import Path
 from cockpit.runbooks.references import Names, check_names, check_view
 from cockpit.runbooks.shape import Report, nearest
 from cockpit.runbooks.step_rules import check_step
-
-#: Values of Kubernetes that a signal can name; those in the first tuple take a service.
-SERVICE_VALUES = ("ready", "unready", "restarts", "pods", "share")
-PLAIN_VALUES = ("kubernetes.unready", "kubernetes.suspect-releases")
+from cockpit.values import FAMILIES
 
 
 def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Report, raw: Mapping[str, Any]) -> None:
@@ -107,13 +104,15 @@ def _signal(signal: SignalDef, path: Path, names: Names, report: Report) -> None
 
 
 def _value_name(value: str, path: Path, names: Names, report: Report) -> None:
-    if value in PLAIN_VALUES:
-        return
-    head, _, service = value.partition(".")[2].partition(".")
-    if value.startswith("kubernetes.") and head in SERVICE_VALUES and service:
-        check_names((service,), path, names.services, "service", report, single=True)
-        return
-    known = [*PLAIN_VALUES, *(f"kubernetes.{each}.SERVICE" for each in SERVICE_VALUES)]
+    family = FAMILIES.get(value.partition(".")[0])
+    if family is not None:
+        if family.knows(value):
+            return
+        service = family.service_of(value)
+        if service is not None:
+            check_names((service,), path, names.services, "service", report, single=True)
+            return
+    known = [name for each in ((family,) if family else FAMILIES.values()) for name in each.spelt]
     report(path, f"expected one of {', '.join(known)}, got {value!r}")
 
 

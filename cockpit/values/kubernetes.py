@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from cockpit.board import Board
-from cockpit.inventory import Inventory
-from cockpit.model.cluster import Cluster, Workload
+from cockpit.model.cluster import Workload
 from cockpit.model.reading import Reading, SourceState
+from cockpit.values.family import Family, Look, Value
 
 #: Restarts this long ago still count as recent.
 RECENT_RESTARTS_S = 600.0
@@ -21,26 +19,16 @@ _BOTH = ("pods", "deployments", "statefulsets")
 _PLURAL = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """`number` is None when unknown; `reason` then says why. `age_s` is the oldest topic's that it stands on."""
-
-    number: float | None
-    reason: str = ""
-    age_s: float | None = None
-    max_age_s: float | None = None
-
-
 class KubernetesValues:
     """One look at the cluster; made for each evaluation, cheap."""
 
-    def __init__(self, board: Board, cluster: Cluster, inventory: Inventory, cluster_now: float, mono: float) -> None:
-        self._cluster = cluster
-        self._inventory = inventory
-        self._now = cluster_now
-        self._mono = mono
+    def __init__(self, look: Look) -> None:
+        self._cluster = look.cluster
+        self._inventory = look.inventory
+        self._now = look.cluster_now
+        self._mono = look.mono
         self._topics: dict[str, list[Reading[Any]]] = {}
-        for topic, reading in board.under("kubernetes/").items():
+        for topic, reading in look.board.under("kubernetes/").items():
             self._topics.setdefault(topic.split("/")[1], []).append(reading)
         self._trust: dict[tuple[str, ...], Value] = {}
         self._suspects: float | None = None
@@ -130,3 +118,12 @@ class KubernetesValues:
         if len(own) < 2 or own[-1].created_at is None or own[-1].images == own[-2].images:
             return False
         return own[-1].created_at >= self._now - RECENT_RELEASE_S
+
+
+KUBERNETES = Family(
+    "kubernetes",
+    "Kubernetes is",
+    KubernetesValues,
+    plain=("kubernetes.unready", "kubernetes.suspect-releases"),
+    of_service=tuple(f"kubernetes.{head}" for head in ("ready", "unready", "restarts", "pods", "share")),
+)

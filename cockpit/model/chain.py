@@ -1,0 +1,152 @@
+"""What the Solana endpoints and the oracle program say: plain values that panels and signals read.
+
+Slots are Solana slots; ages in seconds are monotonic unless they are called `wall`. Pubkeys, signatures and hashes are text as an
+explorer shows them (base58; bundle and commit hashes hex). Layouts: `m0club-facts`, "Chain: the oracle program (Anchor)".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class EndpointStatus(msgspec.Struct, frozen=True):
+    """One RPC endpoint, on the board as `solana/endpoint/NAME`. None: not known (yet, or no longer)."""
+
+    name: str
+    host: str  # never the path: it may be a key
+    health: str = ""  # "ok", or the node's own words ("behind by 214 slots"), or "" when it does not say
+    slot: int | None = None
+    behind: int | None = None  # slots behind the highest of all endpoints of the same cluster
+    latency_p50_ms: float | None = None  # of this source's own requests, last two minutes
+    latency_p95_ms: float | None = None
+    requests: int = 0  # in those two minutes
+    error_ratio: float | None = None  # 0..1, 429s included
+    throttled: int = 0  # 429s in those two minutes
+    retry_after_s: float | None = None  # how long it still asks to be left alone
+    blockhash_age_slots: int | None = None  # slot − slot at which the newest blockhash was made
+    genesis: str | None = None
+    cluster: str = ""  # "mainnet-beta", "devnet", "testnet", or "unknown 4sGjMW1s…"
+    foreign: bool = False  # its genesis hash differs from that of the majority (or of the first named, when even)
+    version: str | None = None
+    priority_fee_p50: int | None = None  # micro-lamports per compute unit, recent blocks, of the program's accounts
+    streaming: bool = False  # the program's logs come from this one now
+
+
+class Disagreement(msgspec.Struct, frozen=True):
+    """What endpoints do not agree on, in words: the cockpit says so rather than choosing."""
+
+    what: str  # "slot", "cluster", "paused", "signer set", "commits"
+    words: str  # "rpc-a says 8 commits in the last minute, rpc-b 14"
+
+
+class PendingCommit(msgspec.Struct, frozen=True):
+    """A confirmed commit whose reveal has not been seen. It may be revealed from `reveal_after_slot` on."""
+
+    market: str  # market id where its account is known, else the pubkey
+    epoch: str  # the epoch account's pubkey
+    commit_hash: str
+    signature: str
+    slot: int
+    reveal_after_slot: int
+    overdue_slots: int  # highest slot − reveal_after_slot; negative: still waiting by rule
+
+    @property
+    def overdue(self) -> bool:
+        return self.overdue_slots > 0
+
+
+class FailureClass(msgspec.Struct, frozen=True):
+    """Failed transactions of one kind. `runbook` is the number that the facts link it to."""
+
+    name: str  # "SignatureVerificationFailed", "BlockhashNotFound", "custom 7001", ...
+    code: int | None
+    instruction: str  # "RevealPrediction", "" when unknown
+    count: int  # since the cockpit started
+    per_minute: float
+    runbook: int | None
+    last_signature: str
+    last_slot: int
+
+
+class Reveal(msgspec.Struct, frozen=True):
+    """The newest reveal of a market."""
+
+    market: str
+    epoch: str
+    bundle_hash: str
+    sequence: int
+    slot: int
+    signature: str
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """One kind of event: exact count since `counting_since`, events in the last full minute, and a history for a sparkline."""
+
+    count: int
+    per_minute: float | None  # None while less than a minute was watched
+    last_slot: int | None
+    history: tuple[tuple[float, float], ...] = ()  # (wall unix seconds, events per minute), oldest first, one each 10 s
+
+
+class ProgramActivity(msgspec.Struct, frozen=True):
+    """The oracle program's transactions, on the board as `solana/program`. Counted once each at commitment `confirmed`, by
+    signature, across reconnects and endpoints."""
+
+    program_id: str
+    endpoint: str  # whose subscription feeds it
+    counting_since: float  # wall unix seconds
+    complete: bool  # False while a gap is being filled, or when one could not be filled: `gap` says why
+    gap: str = ""
+    slot: int | None = None  # the highest confirmed slot seen by the stream
+    commits: Rate = Rate(0, None, None)
+    reveals: Rate = Rate(0, None, None)
+    finalisations: Rate = Rate(0, None, None)
+    rotations: Rate = Rate(0, None, None)
+    pauses: Rate = Rate(0, None, None)
+    failed: Rate = Rate(0, None, None)
+    failures: tuple[FailureClass, ...] = ()  # most frequent first
+    pending: tuple[PendingCommit, ...] = ()  # oldest first, bounded; `pending_total` counts all
+    pending_total: int = 0
+    reveals_by_market: Mapping[str, Reveal] = {}
+    last_reveal: Reveal | None = None
+    doubles_dropped: int = 0  # seen again by paging or a second subscription
+    undecodable: int = 0  # events or instructions of the program that could not be read
+    unconfirmed_dropped: int = 0  # processed, never confirmed: not counted
+    filled: int = 0  # found by paging, not by the subscription
+    reconnects: int = 0
+
+
+class ProtocolState(msgspec.Struct, frozen=True):
+    """ProtocolConfig, on the board as `solana/protocol`."""
+
+    address: str
+    paused: bool
+    authority: str
+    next_signer_set_id: int
+    default_reveal_delay_slots: int
+    slot: int  # context slot of the answer
+
+
+class SignerSetState(msgspec.Struct, frozen=True):
+    """The SignerSet account of the id that the submitter is configured with, on the board as `solana/signer-set`."""
+
+    address: str
+    signer_set_id: int
+    threshold: int
+    pubkeys: tuple[str, ...]
+    active: bool
+    created_at_slot: int
+    slot: int
+
+
+class MarketState(msgspec.Struct, frozen=True):
+    """A Market account; `solana/markets` holds a mapping address → MarketState."""
+
+    address: str
+    market_id: str
+    domain: str
+    active: bool
+    current_epoch_id: int
+    last_sequence: int

@@ -1,0 +1,53 @@
+"""What services say when they are asked from outside, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """The TLS certificate that a probed host presented. Times in unix seconds."""
+
+    host: str
+    subject: str
+    issuer: str
+    not_after: float
+    days_left: float
+
+
+class ProbeStatus(msgspec.Struct, frozen=True):
+    """One URL of one service, on the board as `probes/SERVICE/CHECK` (check: healthz, readyz, ...). `ok` is the verdict
+    of the last answer; a probe that could not be asked is a fault of its reading instead."""
+
+    service: str
+    check: str
+    ok: bool
+    status: int
+    took_ms: float
+    words: str = ""  # the body's first line, or why it is not ok
+    certificate: Certificate | None = None
+
+
+class MarketOutput(msgspec.Struct, frozen=True):
+    """The newest output of one market as the API gateway serves it, on the board as `probes/output/MARKET`."""
+
+    market: str
+    epoch: int | None
+    tick: int | None  # the sequence within the stream of outputs
+    as_of: float | None  # unix seconds, the output's own
+    age_s: float | None  # against the server's clock (HTTP Date) where it tells
+    status: int
+    took_ms: float
+
+
+class SignerReport(msgspec.Struct, frozen=True):
+    """What signer agents report of themselves; `probes/signers` holds a mapping agent → SignerReport."""
+
+    agent: str
+    pubkey: str | None
+    signer_set_id: str | None
+    ok: bool
+    words: str = ""
+    extra: Mapping[str, str] = {}

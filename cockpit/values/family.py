@@ -1,0 +1,76 @@
+"""What every family of values has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cockpit.board import Board
+from cockpit.inventory import Inventory
+from cockpit.model.cluster import Cluster
+from cockpit.model.reading import Reading, SourceState
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """`number` is None when unknown; `reason` then says why. `age_s` is the oldest topic's that it stands on. `labels`
+    name the one of several that decided (the endpoint, the table, the host)."""
+
+    number: float | None
+    reason: str = ""
+    age_s: float | None = None
+    labels: Mapping[str, str] | None = None
+
+
+class Values(Protocol):
+    def get(self, name: str) -> Value:
+        """The value called `name` (whole, with the family's prefix); the schema has checked that there is such a one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The board at one moment. `cluster_now`: unix seconds on the cluster's clock; `mono`: monotonic seconds."""
+
+    board: Board
+    cluster: Cluster
+    inventory: Inventory
+    cluster_now: float
+    mono: float
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """`plain` are full names; `of_service` are heads that take a service of runbooks.toml after them."""
+
+    name: str
+    title: str  # subject of "... not configured": "Solana is"
+    look: Callable[[Look], Values]
+    plain: tuple[str, ...] = ()
+    of_service: tuple[str, ...] = ()
+
+    def knows(self, value: str) -> bool:
+        return value in self.plain
+
+    def service_of(self, value: str) -> str | None:
+        """The service that `value` names, when it has one of the heads; else None."""
+        for head in self.of_service:
+            if value.startswith(head + ".") and len(value) > len(head) + 1:
+                return value[len(head) + 1 :]
+        return None
+
+    @property
+    def spelt(self) -> tuple[str, ...]:
+        """Every name, as an error message lists them."""
+        return (*self.plain, *(f"{head}.SERVICE" for head in self.of_service))
+
+
+def doubt(reading: Reading[Any] | None, what: str, mono: float) -> Value | None:
+    """Why nothing can be said from this reading, or None when it is live."""
+    if reading is None:
+        return Value(None, f"{what}: nothing read yet")
+    state = reading.state(mono)
+    if state is SourceState.LIVE and reading.data is not None:
+        return None
+    return Value(None, f"{what}: {reading.reason(mono) or state.value}", reading.age_s(mono))
