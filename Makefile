@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BIN := $(VENV)/bin
 SCENARIO ?= rpc-outage
-APT_PROGRAMS := prometheus tmux kubectl
+APT_PROGRAMS := prometheus tmux kubectl zsh
 SYSTEM := tests/system-packages.sh
 
 help: ## what there is
@@ -38,13 +38,23 @@ system: ## the programs that the tests drive, from Debian when absent
 	@bash $(SYSTEM) $(APT_PROGRAMS)
 
 test: $(VENV)/.dev system ## all tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-live: $(VENV)/.dev ## Kubernetes conformance against COCKPIT_TEST_KUBECONFIG
 	$(BIN)/pytest -m live
 
 bench: $(VENV)/.dev system ## the budgets of the design, as ratios measured in one run
+	@bash $(SYSTEM) curl
 	$(PY) -m bench
+
+pictures: $(VENV)/.dev ## the README's pictures, from the running program
+	$(PY) -m bench.picture docs/cockpit.svg rpc-outage 160x48
+	$(PY) -m bench.picture docs/runbook.svg rpc-outage 160x48 r
+	$(PY) -m bench.picture docs/confirmation.svg rpc-outage 160x48 r n enter down enter
+
+generated: $(VENV)/.dev ## deploy/alerts.yaml and docs/keys.md, from the runbooks and the keys (tests say when)
+	$(BIN)/m0-cockpit runbooks alerts --out deploy/alerts.yaml
+	$(PY) -m bench.keys_page docs/keys.md
 
 pins: $(VENV)/.dev ## make the pinned requirements anew
 	$(PY) -m pip install --quiet pip-tools
@@ -56,4 +66,4 @@ PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-li
 clean: ## remove the environment and caches
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .import_linter_cache
 
-.PHONY: help setup drill check system test test-live bench pins clean
+.PHONY: help setup drill check system test test-live bench pictures generated pins clean

@@ -34,7 +34,7 @@ class Pulse(CockpitApp):
 
     async def _beat(self) -> None:
         began = time.monotonic()
-        while True:
+        while not self._exit:  # its end, when textual waits for its threads, is not "live" either
             before = time.monotonic()
             await asyncio.sleep(BEAT_S)
             now = time.monotonic()

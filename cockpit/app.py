@@ -6,7 +6,9 @@ It decides nothing about the world: it asks the session and hands the answers to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -16,19 +18,20 @@ from textual.command import CommandPalette
 from textual.timer import Timer
 from textual.widgets import Input
 
-from cockpit.model.plan import Phase
-from cockpit.model.situation import Situation
-from cockpit.session import Session
+from cockpit import terminal
+from cockpit.links import links_of
 from panels import keys
 from panels import messages as wish
-from panels.acting import ActingApp
-from panels.dashboard import Dashboard
-from panels.keybar import KeyBar
-from panels.later import Later
+from panels.coached import CoachedApp
+from panels.curtain import Curtain
+from panels.later import Later, load
 from panels.theme import Look
 
 if TYPE_CHECKING:
+    from cockpit.model.situation import Situation
+    from cockpit.session import Session
     from panels import overlays
+    from panels.dashboard import Dashboard
 else:
     overlays = Later("panels.overlays")
 
@@ -42,11 +45,16 @@ PRELOAD_AFTER_S = 0.5
 LOG_BACKLOG_PER_POLL = 2000  # lines handed to the log view at once: a burst never holds a key press up
 
 
-class CockpitApp(ActingApp):
+def _looked(situation: Situation) -> bool:
+    """Whether the cluster has answered whole, or said why not."""
+    return all(light.state.value != "starting" for light in situation.sources if light.name == "k8s")
+
+
+class CockpitApp(CoachedApp):
     """The cockpit's screen over a `Session`, which it starts after the first paint and closes at the end."""
 
     TITLE = "m0-cockpit"
-    CSS = "Screen { layers: default dialog; overflow: hidden; }"
+    CSS = "Screen { layers: default dialog lesson; overflow: hidden; }"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
     COMMANDS: ClassVar[set[Any]] = set()  # textual's own are no help at 3 a.m.; see `action_command_palette`
@@ -55,9 +63,15 @@ class CockpitApp(ActingApp):
     def __init__(
         self, session: Session, *, ascii_only: bool = False, colours: str = "truecolor", debug_errors: bool = False
     ) -> None:
-        super().__init__(session, Look(ascii=ascii_only, colours=colours), debug_errors=debug_errors)
+        links = session.settings.links
+        look = Look(
+            ascii=ascii_only, colours=colours, links=links_of(links), hyperlinks=terminal.hyperlinks(links.hyperlinks)
+        )
+        super().__init__(session, look, debug_errors=debug_errors)
         self.session = session
+        self._dashboard: Dashboard | None = None
         self._shown: Situation | None = None
+        self._shown_at = float("-inf")  # on the loop's clock
         self._polling: Timer | None = None  # the quick one at the start
         self._said_unfinished = False
         self._said_trouble = False
@@ -66,17 +80,47 @@ class CockpitApp(ActingApp):
     # --- life ----------------------------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
-        yield Dashboard(self.look)
-        yield KeyBar(self.look)
+        settings = self.session.settings
+        yield Curtain("/".join(filter(None, (settings.context, *settings.namespaces))), self.look)
 
     def on_mount(self) -> None:
         self.listen()
+        self.hold_keys()
         self.call_after_refresh(self._start)
 
-    def _start(self) -> None:
-        """After the first paint: importing the clients takes longer than painting."""
-        self.session.start()
+    async def _start(self) -> None:
+        """After the first paint: importing the clients and the panels takes longer than painting."""
+        self.session.start(self._told(asyncio.get_running_loop()))
+        from panels.dashboard import Dashboard
+        from panels.keybar import KeyBar
+
+        self._dashboard = Dashboard(self.look)
+        await self.mount(self._dashboard, KeyBar(self.look))
+        await self.query_one(Curtain).remove()
         self._polling = self.set_interval(FIRST_POLL_S, self.in_turn(self._poll))
+        await self._poll()
+        self.release_keys()
+
+    def _told(self, loop: asyncio.AbstractEventLoop) -> Callable[[bool], None]:
+        """What the sources' thread calls when something new is known: it need not wait for the next poll, but no more
+        frames are drawn for it than polls would."""
+        tick = self.in_turn(self._poll)
+
+        def look(urgent: bool) -> None:
+            if urgent or loop.time() - self._shown_at >= POLL_S:
+                tick()
+
+        def tell(urgent: bool) -> None:
+            with contextlib.suppress(RuntimeError):  # the screen has ended meanwhile
+                loop.call_soon_threadsafe(look, urgent)
+
+        return tell
+
+    @property
+    def dashboard(self) -> Dashboard:
+        """There from the second frame on; no key is let in before."""
+        assert self._dashboard is not None
+        return self._dashboard
 
     async def on_unmount(self) -> None:
         settled = await asyncio.to_thread(self.session.close)
@@ -90,12 +134,13 @@ class CockpitApp(ActingApp):
     async def _poll(self) -> None:
         """Hand the newest situation to what is on screen. While the palette is open, painting behind it is paused."""
         situation = self.session.situation
-        if situation is None or self.in_palette:
+        if situation is None or self._dashboard is None or self.in_palette:
             return
         if situation is not self._shown:
-            if self._polling is not None and (situation.services or self.session.ready.is_set()):
+            if self._polling is not None and (_looked(situation) or self.session.ready.is_set()):
                 self._settle_down()
             self._shown = situation
+            self._shown_at = asyncio.get_running_loop().time()
             for part in self._views():
                 part.show(situation)
         await self._say_once()
@@ -103,6 +148,7 @@ class CockpitApp(ActingApp):
             self.follow_progress(self.session.progress)
             for view in self.base.query(overlays.LogView):
                 self._feed(view)
+        await self.coached()
 
     def _settle_down(self) -> None:
         """The first pods are there: look less often, and load what may be opened before anybody asks for it."""
@@ -112,15 +158,24 @@ class CockpitApp(ActingApp):
             gc.freeze()
             gc.enable()
         self.set_interval(POLL_S, self.in_turn(self._poll))
-        self.set_timer(PRELOAD_AFTER_S, lambda: overlays.Overlay)
+        self.set_timer(PRELOAD_AFTER_S, lambda: self.run_worker(load("panels.overlays"), exit_on_error=False))
 
     def _views(self) -> list[Any]:
         if not self.layers():
-            return [self.query_one(Dashboard)]
+            return [self.dashboard]
         if self.base.query(overlays.LogView):
             return []
-        views: list[Any] = [*self.base.query(overlays.MetricsView)] or [*self.base.query(overlays.RunbookView)]
-        return views or [self.query_one(Dashboard)]
+        for kind in (
+            overlays.IncidentView,
+            overlays.ChainView,
+            overlays.MetricsView,
+            overlays.PostgresView,
+            overlays.RunbookView,
+        ):
+            views: list[Any] = [*self.base.query(kind)]
+            if views:
+                return views
+        return [self.dashboard]
 
     async def _say_once(self) -> None:
         if self.session.unfinished and not self._said_unfinished:
@@ -147,22 +202,22 @@ class CockpitApp(ActingApp):
         if self.layers():
             await self.close_top()
         else:
-            self.query_one(Dashboard).set_filter("")
+            self.dashboard.set_filter("")
 
     # --- keys ------------------------------------------------------------------------------------------------------------
 
     def action_panel(self, number: int) -> None:
-        self.query_one(Dashboard).focus_panel(number)
+        self.dashboard.focus_panel(number)
 
     @on(wish.OpenRunbooks)
     async def action_runbooks(self) -> None:
         await self._open_runbook(None)
 
     async def action_explain(self) -> None:
-        await self._explain(wish.Explain(self.query_one(Dashboard).selection))
+        await self._explain(wish.Explain(self.dashboard.selection))
 
     async def action_logs(self) -> None:
-        chosen = self.query_one(Dashboard).selection
+        chosen = self.dashboard.selection
         if chosen is None:
             self.notify_line(CHOOSE_FIRST)
         elif chosen.kind == "Pod":
@@ -175,7 +230,7 @@ class CockpitApp(ActingApp):
 
     async def action_filter(self) -> None:
         """Mounted before the next key is read: on a slow link `/quant` comes in one piece, and `q` must not quit."""
-        panel = self.query_one(Dashboard).focused_panel
+        panel = self.dashboard.focused_panel
         await self.open_layer(overlays.FilterBar(panel.filter, look=self.look))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -199,6 +254,8 @@ class CockpitApp(ActingApp):
         await self.open_layer(overlays.QuitDialog(running, look=self.look))
 
     def action_suspend_process(self) -> None:
+        from cockpit.model.plan import Phase
+
         if any(p.phase is Phase.SENDING for p in self.session.progress):
             self.notify_line("not now: a request is on its way")
         else:
@@ -213,7 +270,7 @@ class CockpitApp(ActingApp):
 
     @on(wish.FilterChanged)
     async def _filter_changed(self, event: wish.FilterChanged) -> None:
-        self.query_one(Dashboard).set_filter(event.text)
+        self.dashboard.set_filter(event.text)
         if event.done or event.cancelled:
             await self.close_top()
 
@@ -237,7 +294,7 @@ class CockpitApp(ActingApp):
 
     @on(wish.Explain)
     async def _explain(self, event: wish.Explain) -> None:
-        chosen = event.selection or self.query_one(Dashboard).selection
+        chosen = event.selection or self.dashboard.selection
         if chosen is None:
             self.notify_line(CHOOSE_FIRST)
             return
@@ -257,9 +314,17 @@ class CockpitApp(ActingApp):
                 overlays.MetricsView(event.args.get("service", ""), self.session.situation, look=self.look)
             )
             return
+        if event.name == "postgres" and "show" in event.args:
+            await self.open_layer(overlays.PostgresView(event.args["show"], self.session.situation, look=self.look))
+            return
+        if event.name == "maintenance":
+            await self.open_rounds(event.args.get("show", ""))
+            return
+        if event.name in overlays.CHAIN_PAGES:
+            await self.open_layer(overlays.ChainView(event.name, self.session.situation, look=self.look))
+            return
         await self.close_layers(overlays.RunbookView)
-        dashboard = self.query_one(Dashboard)
-        name = {"rpc": "publish"}.get(event.name, event.name)
+        dashboard, name = self.dashboard, event.name
         if not dashboard.jump(event.args.get("service", name)) and not dashboard.jump(name):
             self.notify_line(f"the view {event.name} is not available in this version")
 
@@ -297,6 +362,6 @@ class CockpitApp(ActingApp):
             palette.set_focus(palette.query_one(Input))
 
     def _commands(self) -> list[overlays.Command]:
-        return overlays.commands(
-            self.session.situation, self.session.runbooks, self.query_one(Dashboard).panels.values()
-        )
+        panels = self.dashboard.panels.values()
+        told = overlays.commands(self.session.situation, self.session.runbooks, panels, self.look.links)
+        return [*told, *self.coach_commands()]

@@ -27,7 +27,7 @@ class Board:
             if reading.fault is not None and reading.data is None and before is not None:
                 reading = Reading(
                     reading.topic, before.data, before.observed_at, reading.took_s, reading.fault, reading.max_age_s,
-                    reading.server_time or before.server_time,
+                    reading.server_time or before.server_time, before.partial,
                 )  # fmt: skip
             self._readings[reading.topic] = reading
             self.version += 1

@@ -16,8 +16,13 @@ COMMANDS = {
     "drill": "the cockpit on an embedded world with an incident in it",
     "status": "one look without a screen: sources, signals, stages, runbooks",
     "run": "carry out one step of a runbook: same plan, guards, journal and proof",
-    "runbooks": "check, list or show the runbooks",
+    "runbooks": "check, list or show the runbooks; alert rules made of them",
+    "verify": "a bundle's signatures, hashes and threshold, against the active signer set",
+    "doctor": "each source: reachable, credentials, rights, clocks; and this terminal and machine: what to mend",
     "journal": "show, verify or undo what was done",
+    "maintenance": "the weekly or monthly round, or a checklist: measured, asked, and left as a dated report",
+    "incident": "the incident record: open, close, roles, notes, updates, checklist, evidence, report",
+    "completion": "the completion script of bash or zsh",
 }
 
 USAGE_ERROR = 64  # EX_USAGE: never mistaken for a state (0–3) or an outcome

@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cockpit.board import Board
 from cockpit.clock import Clock
-from cockpit.config import Settings, is_production, secret_of
+from cockpit.config import Settings, is_production
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.text import safe
+from cockpit.variables import variable
 
 if TYPE_CHECKING:
     from cockpit.kubeapi.access import Access
     from cockpit.kubeapi.client import KubeClient
+    from cockpit.model.metrics import History
     from cockpit.situation import Assessor
 
-#: Seconds between two situations while the board changes: what the screen can show, no more.
+#: Seconds between two situations while there is news (see `_put`): what the screen can show, no more.
 ASSESS_EVERY_S = 0.25
 FIRST_ASSESS_EVERY_S = 0.02
 #: Ages grow while nothing changes: a new situation at least this often.
@@ -34,6 +36,7 @@ ASSESS_AT_LEAST_S = 1.0
 #: How long everything else waits for the first pods at start.
 PODS_FIRST_S = 2.0
 FIRST_PAINT_S = 0.1  # what the screen needs to paint them
+NO_RUNBOOKS = Runbooks(queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=())
 
 
 class Source(Protocol):
@@ -58,24 +61,40 @@ def place_of(settings: Settings, access: Access | None) -> Place:
     return Place(context, namespace, namespaces, is_production(settings, context, namespace))
 
 
+def _nothing(urgent: bool) -> None:
+    """Nobody waits."""
+
+
+async def _until(event: asyncio.Event, at_most_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(at_most_s):
+            await event.wait()
+
+
 class Engine:
     """Starts the sources and keeps `situation` new. `mitigations` gives what the executor knows, to be drawn with it."""
 
     def __init__(
         self,
         settings: Settings,
-        runbooks: Runbooks,
+        runbooks: Callable[[], Runbooks],
         clock: Clock,
         mitigations: Callable[[], Mapping[str, Any]] = dict,
+        *,
+        runbooks_later: bool = False,
     ) -> None:
+        """With `runbooks_later` they are asked for after the first pods only: reading them takes a while."""
         self.settings = settings
-        self.runbooks = runbooks
+        self._runbooks = runbooks
+        self._runbooks_later = runbooks_later
+        self.on_situation: Callable[[bool], None] = _nothing  # called in the sources' thread; True: show it at once
         self.board = Board()
         self.situation: Situation | None = None
         self.place: Place | None = None
         self.located = threading.Event()
         self.first_look = threading.Event()  # the cluster has answered, in good or bad: now the rest may start
         self._answered = False
+        self._arriving: set[str] = set()  # topics of pods whose first list is not complete
         self._access: Access | None = None
         self._access_lock = threading.Lock()
         self._clock = clock
@@ -129,11 +148,18 @@ class Engine:
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
         self._looked = asyncio.Event()
+        self._urgent = asyncio.Event()
         tasks = [asyncio.create_task(self._locate_and_watch()), asyncio.create_task(self._assess_forever())]
         if self.settings.prometheus.url is not None:
             tasks.append(asyncio.create_task(self._after_pods("prometheus", self._prometheus)))
         if self.settings.prometheus.direct:
             tasks.append(asyncio.create_task(self._after_pods("metrics", self._exposition)))
+        if self.settings.probes.asked:
+            tasks.append(asyncio.create_task(self._after_pods("probes", self._probes)))
+        if "postgres" in self.settings.configured:
+            tasks.append(asyncio.create_task(self._after_pods("postgres", self._postgres)))
+        if self.settings.rpc_endpoints:
+            tasks.append(asyncio.create_task(self._after_pods("solana", self._solana)))
         await self._stop.wait()
         for task in tasks:
             task.cancel()
@@ -144,10 +170,8 @@ class Engine:
 
     async def _after_pods(self, name: str, make: Callable[[], Source]) -> None:
         """The first pods come first: importing another client beside them would hold them up."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PODS_FIRST_S):
-                await self._looked.wait()
-                await asyncio.sleep(FIRST_PAINT_S)
+        await _until(self._looked, PODS_FIRST_S)
+        await asyncio.sleep(FIRST_PAINT_S)
         await self._feed(name, make)
 
     async def _locate_and_watch(self) -> None:
@@ -163,32 +187,64 @@ class Engine:
         from cockpit.sources.kubernetes import KubernetesSource
 
         assert self.place is not None
-        configmaps = {t.configmap for t in self.runbooks.toggles.values() if t.configmap}
-        return KubernetesSource(self.access, self.place.namespaces, configmaps, self._clock)
+        return KubernetesSource(self.access, self.place.namespaces, self._configmaps, self._clock)
+
+    def _configmaps(self) -> set[str]:
+        """Those that toggles live in."""
+        return {t.configmap for t in self._runbooks().toggles.values() if t.configmap}
+
+    async def past(self, promql: str, start: float, end: float) -> tuple[tuple[float, float], ...]:
+        """What Prometheus keeps of a time gone by, in unix seconds. On any loop. Raises LookupError without one, PromFault."""
+        from cockpit.sources.prometheus import PrometheusSource
+
+        if self.settings.prometheus.url is None:
+            raise LookupError("no Prometheus is configured")
+        source = self._prometheus()
+        assert isinstance(source, PrometheusSource)
+        return await source.past(promql, start, end)
+
+    async def ranges(self, promql: str, start: float, end: float, step: float) -> tuple[History, ...]:
+        """As `past`, every series apart."""
+        from cockpit.sources.prometheus import PrometheusSource
+
+        source = self._prometheus()
+        assert isinstance(source, PrometheusSource)
+        return await source.ranges(promql, start, end, step)
 
     def _prometheus(self) -> Source:
         from cockpit.runbooks.queries import query_specs
-        from cockpit.sources.prometheus import PrometheusAddress, PrometheusSource, QuerySpec
+        from cockpit.sources.prometheus import PrometheusSource, QuerySpec, address_of
 
         own = self.settings.prometheus
-        assert own.url is not None
-        password = secret_of(own.password, own.password_file, "the Prometheus password")
-        address = PrometheusAddress(
-            url=own.url,
-            headers=own.headers,
-            basic=(own.username, password or "") if own.username is not None else None,
-            bearer=secret_of(own.bearer, own.bearer_file, "the Prometheus token"),
-            ca_file=own.ca_file,
-            insecure=own.insecure,
-        )
-        queries = {name: QuerySpec(*spec) for name, spec in query_specs(self.runbooks).items()}
+        address = address_of(own)
+        queries = {name: QuerySpec(*spec) for name, spec in query_specs(self._runbooks()).items()}
         return PrometheusSource(address, queries, own.interval, self._clock)
+
+    def _solana(self) -> Source:
+        from cockpit.sources.solana import SolanaSource
+
+        return SolanaSource(self.settings.solana, self.settings.rpc_endpoints, self._clock, self._signer_set_id)
+
+    def _signer_set_id(self) -> str | None:
+        """What the submitter runs with, where the cluster tells."""
+        situation = self.situation
+        return variable(situation.cluster, "M0_ACTIVE_SIGNER_SET_ID") if situation is not None else None
 
     def _exposition(self) -> Source:
         from cockpit.sources.exposition import ExpositionSource
 
         own = self.settings.prometheus
         return ExpositionSource(own.direct, max(own.interval, 2.0), self._clock, self._without_prometheus)
+
+    def _probes(self) -> Source:
+        from cockpit.sources.probes import ProbesSource
+
+        return ProbesSource(self.settings.probes, self._clock)
+
+    def _postgres(self) -> Source:
+        from cockpit.sources.postgres import PostgresSource
+
+        return PostgresSource(self.settings.postgres, self._clock)
 
     def _without_prometheus(self) -> bool:
         """Prometheus is not configured, or it was asked and nothing of it is live."""
@@ -213,33 +269,52 @@ class Engine:
             self.board.drop(f"{name}/source")
 
     def _put(self, reading: Reading[Any]) -> None:
+        """News is what changed in the cluster, what is there for the first time, and what failed or came back: numbers that
+        are only newer, and ages, wait for the next second."""
+        before = self.board.get(reading.topic)
+        if (
+            before is None
+            or before.fault != reading.fault
+            or (reading.topic.startswith("kubernetes/") and before.data is not reading.data)
+        ):
+            self._changed.set()
         self.board.put(reading)
-        self._changed.set()
-        self._answered |= reading.topic.startswith(("kubernetes/pods/", "kubernetes/source"))
+        if reading.topic.startswith(("kubernetes/pods/", "kubernetes/source")):
+            self._answered = True
+            if reading.partial:
+                self._arriving.add(reading.topic)
+            elif reading.topic in self._arriving:  # a long list is complete: that is worth a frame out of turn
+                self._arriving.discard(reading.topic)
+                self._urgent.set()
 
     async def _assess_forever(self) -> None:
         from cockpit.situation import Assessor
 
         assessor: Assessor | None = None
+        runbooks = NO_RUNBOOKS if self._runbooks_later else self._runbooks()
         while True:
             if assessor is None or (self.place is not None and assessor.context != self.place.context):
-                assessor = self._assessor(Assessor)
+                assessor = self._assessor(Assessor, runbooks)
             looked = self._looked.is_set()
             self._changed.clear()
             self.situation = assessor.assess(self.board, **self._mitigations())
-            if self._answered and not looked:
+            self.on_situation(self._urgent.is_set() or not looked)
+            self._urgent.clear()
+            if self._answered and not looked and not self._arriving:
                 self._looked.set()
                 asyncio.get_running_loop().call_later(FIRST_PAINT_S, self.first_look.set)
+            if self._looked.is_set() and runbooks is NO_RUNBOOKS:
+                runbooks, assessor = await asyncio.to_thread(self._runbooks), None
+                continue
             # never more often than the screen can show; the first pods go through at once
-            await asyncio.sleep(ASSESS_EVERY_S if looked else FIRST_ASSESS_EVERY_S)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(ASSESS_AT_LEAST_S - ASSESS_EVERY_S):
-                    await self._changed.wait()
+            await _until(self._urgent, ASSESS_EVERY_S if looked or self._arriving else FIRST_ASSESS_EVERY_S)
+            if not any(p.running for p in self.situation.progress):
+                await _until(self._changed, ASSESS_AT_LEAST_S - ASSESS_EVERY_S)
 
-    def _assessor(self, make: type[Assessor]) -> Assessor:
+    def _assessor(self, make: type[Assessor], runbooks: Runbooks) -> Assessor:
         place = self.place or place_of(self.settings, None)
         return make(
-            self.runbooks,
+            runbooks,
             self._clock,
             context=place.context,
             namespaces=place.namespaces,

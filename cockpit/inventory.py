@@ -39,6 +39,7 @@ class Inventory:
     def __init__(self) -> None:
         self.tallies: dict[ServiceKey, Tally] = {}
         self.revision = 0
+        self.grown = False  # the last update was a list that was just read, no churn
         self._updated = 0.0
         self._pods: Mapping[str, Pod] = {}
         self._by_service: dict[ServiceKey, dict[str, Pod]] = {}
@@ -47,7 +48,10 @@ class Inventory:
         """Take the pods of `cluster` over; of more than `MANY` pods at most once a second (`mono`: monotonic seconds)."""
         pods = cluster.pods
         before = self._pods
-        if pods is before or (len(pods) > MANY and before and mono - self._updated < MANY_EVERY_S):
+        if pods is before:
+            return
+        self.grown = abs(len(pods) - len(before)) > len(before) // 10
+        if len(pods) > MANY and not self.grown and mono - self._updated < MANY_EVERY_S:
             return
         self._updated = mono
         changed: set[ServiceKey] = set()

@@ -36,6 +36,8 @@ def lights(board: Board, mono: float, configured: frozenset[str]) -> tuple[Sourc
 def _light(name: str, readings: Mapping[str, Reading[Any]], mono: float, *, partly: bool) -> SourceLight:
     """The worst topic. With `partly`, single failures among live topics make a source stale, not down: one query that is
     rejected says nothing of the server."""
+    asked = {topic: reading for topic, reading in readings.items() if reading.state(mono) is not SourceState.OFF}
+    readings = asked or readings  # what is not configured says nothing of the rest
     if not readings:
         return SourceLight(name, SourceState.STARTING, None, "nothing read yet")
     states = {topic: reading.state(mono) for topic, reading in readings.items()}

@@ -6,24 +6,28 @@ The app, `status` and `run` all stand on this; it knows nothing of Textual.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cockpit.clock import Clock, SystemClock
-from cockpit.config import RpcEndpoint, Settings
-from cockpit.engine import Engine, Place
-from cockpit.logtail import LogTail
-from cockpit.model.plan import Confirmation, Plan, Progress, Unfinished
-from cockpit.model.runbook import Param, Runbook, Runbooks, Step
-from cockpit.model.situation import Situation
-from cockpit.text import safe, url_hint
+from cockpit.config import Settings
+from cockpit.text import safe
 
 if TYPE_CHECKING:
+    from cockpit.engine import Engine, Place
+    from cockpit.incident.desk import Desk
     from cockpit.incident.journal import Journal
+    from cockpit.logtail import LogTail
+    from cockpit.maintenance.desk import Rounds
     from cockpit.mitigation.executor import Executor
+    from cockpit.mitigation.means import Means
+    from cockpit.model.maintenance import Round
+    from cockpit.model.plan import Part, Plan, Progress, SequenceState, Unfinished
+    from cockpit.model.runbook import Param, Runbook, Runbooks, Step
+    from cockpit.model.situation import Situation
 
 
 class NotReady(Exception):
@@ -46,18 +50,27 @@ class Session:
         """Without `runbooks` they are loaded at `start`, after the screen's first paint."""
         self.settings = settings
         self._given = runbooks
+        self._plain: Runbooks | None = None  # those that the configuration has been put into
         self.clock = clock or SystemClock()
         self.executor: Executor | None = None
         self.journal: Journal | None = None
+        self.desk: Desk | None = None  # the incident's record, there as soon as the journal is
         self.unfinished: tuple[Unfinished, ...] = ()
         self.ready = threading.Event()  # the executor can be asked, or `trouble` says why not
         self.trouble: NotReady | None = None
         self.logs: LogTail | None = None
+        self._loading = threading.Lock()
         self._act = act
         self._started = False
 
-    def start(self) -> None:
-        self.engine = Engine(self.settings, self.runbooks, self.clock, self._mitigations)
+    def start(self, on_situation: Callable[[bool], None] | None = None) -> None:
+        """`on_situation` is called in the sources' thread whenever `situation` is a new one; with True, it is worth a frame out of turn."""
+        from cockpit.engine import Engine
+
+        later = self._given is None
+        self.engine = Engine(self.settings, lambda: self.runbooks, self.clock, self._mitigations, runbooks_later=later)
+        if on_situation is not None:
+            self.engine.on_situation = on_situation
         self._started = True
         self.engine.start()
         threading.Thread(target=self._open, name="opening", daemon=True).start()
@@ -65,6 +78,8 @@ class Session:
     def close(self, timeout_s: float = 1.5) -> bool:
         """Finish what is journalled, then stop. True when every mitigation under way is settled."""
         settled = self.executor.close(timeout_s) if self.executor is not None else True
+        if self.desk is not None:
+            self.desk.close()
         if self.journal is not None:
             self.journal.close()
         if self._started:
@@ -73,11 +88,16 @@ class Session:
 
     @property
     def runbooks(self) -> Runbooks:
-        if self._given is None:
-            from cockpit.runbooks.schema import load
+        with self._loading:
+            if self._given is None:
+                from cockpit.runbooks.schema import load
 
-            self._given = load(self.settings.runbooks)
-        return self._given
+                self._given = load(self.settings.runbooks)
+            if self._plain is not self._given:
+                from cockpit.restore import with_restore
+
+                self._plain = self._given = with_restore(self._given, self.settings.restore)
+            return self._given
 
     @property
     def situation(self) -> Situation | None:
@@ -101,6 +121,7 @@ class Session:
         self.engine.located.wait()
         self.engine.first_look.wait(3.0)  # its imports must not hold the first pods up
         try:
+            self._open_desk()
             self._open_executor()
         except Exception as error:  # the monitor goes on without: said on screen, and whenever a plan is asked for
             remedy = (
@@ -109,17 +130,54 @@ class Session:
             self.trouble = NotReady(safe(error) or type(error).__name__, remedy)
         self.ready.set()
 
+    def _open_desk(self) -> None:
+        """Without a cluster too: the worst incident is the one in which it cannot be reached."""
+        if not self._act:
+            return
+        from cockpit.incident.desk import Desk
+        from cockpit.incident.journal import Journal
+        from cockpit.incident.operator import Operator
+
+        self.journal = Journal.open(journal_path(self.settings))
+
+        def operator() -> Operator:
+            executor = self.executor
+            return executor.operator if executor is not None else Operator.current()
+
+        self.desk = Desk(
+            self.journal,
+            lambda: self.runbooks,
+            self.clock,
+            operator=operator,
+            state_dir=self.settings.state_dir,
+            situation=lambda: self.engine.situation,
+            access=self.engine.access,
+            webhook=self.settings.webhook,
+            read_only=self.settings.read_only,
+        )
+
+    def _means(self) -> Means:
+        """What the steps work with beside the cluster."""
+        from cockpit.config import secret_of
+        from cockpit.mitigation.means import Means, NetworkCli
+
+        cli, postgres = self.settings.network_cli, self.settings.postgres
+        return Means(
+            network_cli=NetworkCli(cli.argv, cli.cluster, cli.timeout, cli.env),
+            admin_url=lambda: secret_of(postgres.admin_url, postgres.admin_url_file, "[postgres] admin-url"),
+            evidence=self.desk.evidence if self.desk is not None else None,
+            past=self.engine.past,
+        )
+
     def _open_executor(self) -> None:
         if not self._act:
             return
-        from cockpit.incident.journal import Journal
         from cockpit.incident.operator import Operator
         from cockpit.mitigation.executor import Executor
 
         access = self.engine.access()  # raises AccessProblem: nothing can be changed without a cluster
         place = self.engine.place
-        assert place is not None
-        self.journal = Journal.open(journal_path(self.settings))
+        assert place is not None and self.journal is not None
         executor = Executor(
             self.engine.access,
             self.runbooks,
@@ -129,6 +187,7 @@ class Session:
             namespace=place.namespace,
             read_only=self.settings.read_only,
             operator=Operator.current(kube_user=access.user),
+            means=self._means(),
         )
         executor.start()
         self.executor = executor
@@ -137,12 +196,20 @@ class Session:
 
     def _mitigations(self) -> Mapping[str, Any]:
         """What the executor knows, for the situation. Lock-free snapshots."""
-        executor = self.executor
-        notices = (*self.runbooks.problems, *(self.journal.notices if self.journal is not None else ()))
-        if executor is None:
-            return {"notices": notices}
+        executor, desk, journal = self.executor, self.desk, self.journal
+        problems = self._given.problems if self._given is not None else ()
+        notices = (
+            *problems,
+            *(journal.notices if journal is not None else ()),
+            *(desk.notices if desk is not None else ()),
+        )
+        before = self.engine.situation
+        incident = desk.look(before) if desk is not None and before is not None else None
+        if executor is None or desk is None:
+            return {"notices": notices, "incident": incident}
         return {
             "notices": notices,
+            "incident": incident,
             "progress": executor.progress,
             "journal": executor.journal_lines,
             "debts": executor.debts,
@@ -158,6 +225,15 @@ class Session:
     def plan(self, runbook: Runbook, step: Step, parameters: Mapping[str, str]) -> Future[Plan]:
         return self.acting().plan(runbook, step, parameters)
 
+    def sequence(self, runbook: Runbook, step: Step, run: str = "") -> SequenceState:
+        """How far a sequence, or a step in stages, has come. Raises NotReady, PlanProblem."""
+        return self.acting().sequence(runbook, step, run)
+
+    def plan_part(
+        self, runbook: Runbook, step: Step, index: int, parameters: Mapping[str, str], run: str = ""
+    ) -> Future[Plan]:
+        return self.acting().plan_part(runbook, step, index, parameters, run)
+
     def plan_undo(self, number: int | None) -> Future[Plan]:
         """Undo by journal number; None: the newest that can be. Raises NotReady."""
         executor = self.acting()
@@ -169,7 +245,11 @@ class Session:
         return executor.plan_undo(number)
 
     def carry_out(self, plan: Plan, typed: str | None) -> Future[Progress]:
+        from cockpit.model.plan import Confirmation
+
         executor = self.acting()
+        if self.desk is not None:
+            self.desk.before_change(plan)  # begins only: evidence runs beside the sending, which waits for nothing
         confirmation = Confirmation(plan.id, plan.digest, typed, executor.operator.name, self.clock.mono())
         return executor.carry_out(plan, confirmation)
 
@@ -177,26 +257,53 @@ class Session:
         """Leave a rollout and its proof to themselves. Raises NotReady."""
         self.acting().stop_watching(plan_id)
 
-    def note(self, runbook: str, step: str, text: str) -> None:
-        """The operator's answer to a manual step, into the journal. Raises NotReady."""
-        self.acting().note(runbook, step, text)
+    def part_of(self, runbook: Runbook, step: Step, index: int) -> Step:
+        """The step that is a part of a sequence, or a stage. Raises PlanProblem."""
+        from cockpit.mitigation.sequence import parts_of
 
-    def check(self, step: Step) -> list[str]:
-        """A `check` step: what its signals say now, in words."""
-        situation = self.situation
-        known = situation.signals if situation is not None else {}
-        lines = []
-        for name in step.signals:
-            status = known.get(name)
-            if status is None:
-                lines.append(f"UNKNOWN  {name}: not read yet")
-            else:
-                value = "" if status.value is None else f"  {status.value:.4g} {status.unit}".rstrip()
-                lines.append(
-                    f"{status.level.value.upper():<8} {status.title}{value}"
-                    + (f": {status.reason}" if status.reason else "")
-                )
-        return lines
+        return parts_of(runbook, step)[index]
+
+    def note(
+        self, runbook: str, step: str, text: str, choice: str = "", sequence: tuple[str, int, str] | None = None
+    ) -> None:
+        """The operator's answer to a manual step, into the journal; `sequence`: its id, which part this is, which run ("": begin
+        one). Raises NotReady, PlanProblem, JournalProblem."""
+        executor = self.acting()
+        part: Part | None = None
+        if sequence is not None:
+            from cockpit.mitigation.sequence import part_of
+
+            book, whole = self.runbooks.step(runbook, sequence[0])
+            part = part_of(executor.sequence(book, whole, sequence[2]), sequence[1])
+        executor.note(runbook, step, text, choice=choice, part=part)
+
+    def incident(self, action: str, values: Mapping[str, str]) -> str:
+        """What the operator does to the incident (`Desk.do`); what happened, in words. Blocking for the journal's writes; raises
+        NotReady, IncidentProblem, JournalProblem."""
+        if self.desk is None:
+            raise self.trouble or NotReady("the journal is not open yet", "try again in a moment")
+        return self.desk.do(action, values)
+
+    @property
+    def rounds(self) -> Rounds:
+        """Rounds of maintenance and checklists, from what is known now."""
+        from cockpit.incident.operator import Operator
+        from cockpit.maintenance.desk import Rounds
+
+        executor = self.executor
+        return Rounds(
+            lambda: self.runbooks, lambda: self.situation, self.clock,
+            lambda: executor.operator if executor is not None else Operator.current(), self.settings.state_dir,
+            self.settings.maintenance, self.engine.ranges if "prometheus" in self.settings.configured else None, self.journal,
+        )  # fmt: skip
+
+    def round(self, name: str) -> Future[Round]:
+        """Make "weekly", "monthly", "deploy" or "incident". Raises RoundProblem by the future."""
+        return self.rounds.begin(name)
+
+    def keep_round(self, made: Round, out: Path | None = None) -> str:
+        """Write it as a report; the file's path. Blocking; raises RoundProblem, JournalProblem."""
+        return str(self.rounds.keep(made, out))
 
     def explain(self, kind: str, namespace: str, name: str, uid: str = "") -> tuple[str, ...]:
         """Why a pod or workload is not healthy, in words, worst first."""
@@ -224,6 +331,7 @@ class Session:
 
     def open_logs(self, namespace: str, pods: tuple[str, ...], service: str | None, *, tail: int = 200) -> str:
         """Begin to follow; the lines wait in `logs`. Returns a title. Raises LookupError when there is no such pod."""
+        from cockpit.logtail import LogTail
         from cockpit.sources.logs import LogRequest
 
         self.stop_logs()
@@ -242,6 +350,8 @@ class Session:
         """The same pods from another container instance or another time."""
         if self.logs is None:
             return
+        from cockpit.logtail import LogTail
+
         old = self.logs
         old.stop()
         request = replace(old.request, previous=previous, since_s=since_s, tail=200 if since_s is None else 10_000)
@@ -271,36 +381,16 @@ class Session:
 
     def choices(self, param: Param) -> list[tuple[str, str]]:
         """(value, what is known of it) for a parameter: fixed, or live from `choices-from`."""
-        if param.choices:
-            return [(choice, "") for choice in param.choices]
-        kind, _, rest = (param.choices_from or "").partition(":")
-        situation = self.situation
-        if kind == "rpc-endpoints":
-            return [(e.url, self._endpoint_words(e, situation)) for e in self.settings.rpc_endpoints]
-        if kind == "toggle":
-            toggle = self.runbooks.toggles.get(rest)
-            return [(value, "safest" if value == toggle.safest else "") for value in toggle.values] if toggle else []
-        if kind == "label" and situation is not None:
-            query, _, label = rest.partition(":")
-            reading = situation.queries.get(query)
-            unit = self.runbooks.queries[query].unit if query in self.runbooks.queries else ""
-            known = reading.data.by(label) if reading is not None and reading.data is not None else {}
-            worst = sorted(known.items(), key=lambda pair: -pair[1] if pair[1] == pair[1] else float("inf"))
-            return [(value, f"{number:,.6g} {unit}".strip()) for value, number in worst]
-        return []
+        from cockpit.choices import choices
 
-    def _endpoint_words(self, endpoint: RpcEndpoint, situation: Situation | None) -> str:
-        """What the metrics say of an endpoint; one never used says so: unknown is not healthy."""
-        measured = []
-        for query, words in (("rpc-error-ratio", "{:.3g} % errors"), ("rpc-confirm-p95", "confirms in {:.1f} s")):
-            reading = situation.queries.get(query) if situation is not None else None
-            values = reading.data.by("endpoint") if reading is not None and reading.data is not None else {}
-            value = values.get(endpoint.name)
-            if value is not None and value == value:
-                measured.append(words.format(value * 100 if "error" in query else value / 1000))
-        now = next((t.value for t in situation.toggles if t.name == "SOLANA_RPC_URL"), None) if situation else None
-        used = "in use now, " if now is not None and now == url_hint(endpoint.url) else ""
-        return f"{endpoint.name}: {used}{', '.join(measured) or 'no measurements'}"
+        return choices(param, self.runbooks, self.settings.rpc_endpoints, self.situation)
+
+    def explain_choices(self, step: Step) -> Future[Mapping[str, list[tuple[str, str]]]] | None:
+        """More of the images and revisions on offer, by parameter: what the signals did while they ran. Prometheus is asked, so
+        it takes a moment; None when the step offers none."""
+        if not any((p.choices_from or "").startswith(("images:", "revisions:")) for p in step.params):
+            return None
+        return self.acting().explain_choices(step)
 
 
 def journal_path(settings: Settings) -> Path:

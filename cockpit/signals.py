@@ -48,6 +48,7 @@ class _Raw:
     baseline: float | None = None
     warn: float | None = None
     crit: float | None = None
+    off: bool = False
 
 
 class Evaluator:
@@ -79,7 +80,7 @@ class Evaluator:
             if signal.value is not None:
                 family = signal.value.partition(".")[0]
                 if family not in self._configured:
-                    raw = _Raw(Level.UNKNOWN, None, f"{FAMILIES[family].title} not configured")
+                    raw = _Raw(Level.UNKNOWN, None, f"{FAMILIES[family].title} not configured", off=True)
                 else:
                     if family not in families:
                         families[family] = FAMILIES[family].look(look)
@@ -248,5 +249,5 @@ def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: floa
     return SignalStatus(
         name=name, title=signal.title, level=level, value=raw.value, unit=signal.unit, reason=reason, age_s=raw.age_s,
         since=memory.since, pending=pending, spark=memory.spark, worst_labels=raw.labels, baseline=raw.baseline,
-        warn=raw.warn, crit=raw.crit, direction=signal.direction,
+        warn=raw.warn, crit=raw.crit, direction=signal.direction, off=raw.off,
     )  # fmt: skip

@@ -7,9 +7,11 @@ from typing import Any
 
 from cockpit.board import Board
 from cockpit.clock import Clock
+from cockpit.crosscheck import CrossCheck
 from cockpit.inventory import Inventory
 from cockpit.lights import lights
 from cockpit.model.cluster import Cluster
+from cockpit.model.incident import IncidentNow
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks
@@ -18,6 +20,7 @@ from cockpit.model.situation import ServiceStatus, Situation, ToggleStatus
 from cockpit.runbooks.match import match
 from cockpit.services import services
 from cockpit.signals import Evaluator
+from cockpit.signerset import check as check_signer_set
 from cockpit.toggles import toggles
 
 #: Services are made anew at least this often (their ages grow), and with many pods no oftener.
@@ -46,6 +49,7 @@ class Assessor:
         self._configured = configured
         self._inventory = Inventory()
         self._evaluator = Evaluator(runbooks, clock, configured=configured, inventory=self._inventory)
+        self._crosscheck = CrossCheck()
         self._merged: dict[str, tuple[tuple[Any, ...], Mapping[Any, Any]]] = {}
         self._services: tuple[ServiceStatus, ...] = ()
         self._services_of: tuple[int, Any] | None = None
@@ -56,6 +60,7 @@ class Assessor:
     def assess(
         self, board: Board, progress: tuple[Progress, ...] = (), journal: tuple[JournalLine, ...] = (),
         debts: tuple[Debt, ...] = (), unfinished: tuple[Unfinished, ...] = (), notices: tuple[str, ...] = (),
+        incident: IncidentNow | None = None,
     ) -> Situation:  # fmt: skip
         """The situation now. Never raises for what is on the board."""
         wall, mono = self._clock.wall(), self._clock.mono()
@@ -65,18 +70,22 @@ class Assessor:
         now = _cluster_now(kinds, wall, mono)
         signals = self._evaluator.evaluate(board, cluster, now)
         alerts = board.get("prometheus/alerts")
+        solana, probes = _below(board, "solana/"), _below(board, "probes/")
+        toggles_now = self._toggle_statuses(cluster, kinds, mono)
         return Situation(
             wall=wall, mono=mono, context=self.context, namespaces=self.namespaces, production=self._production,
             read_only=self._read_only, cluster=cluster, cluster_now=now,
             services=self._service_statuses(cluster, now, mono), kinds=kinds, queries=queries,
             alerts=tuple(alerts.data) if alerts is not None and alerts.data else (),
             sources=lights(board, mono, self._configured), signals=signals, stages=stages(self._runbooks, signals),
-            matches=match(self._runbooks, signals), toggles=self._toggle_statuses(cluster, kinds, mono),
+            matches=match(self._runbooks, signals), toggles=toggles_now,
             runbooks=self._runbooks, progress=tuple(progress), journal=tuple(journal), debts=tuple(debts),
             unfinished=tuple(unfinished),
-            metrics=_below(board, "metrics/"), solana=_below(board, "solana/"), postgres=_below(board, "postgres/"),
-            probes=_below(board, "probes/"), configured=self._configured,
-            notices=tuple(dict.fromkeys((*self._runbooks.problems, *notices))),
+            metrics=_below(board, "metrics/"), solana=solana, postgres=_below(board, "postgres/"),
+            probes=probes, configured=self._configured,
+            mismatches=self._crosscheck.update(queries, solana.get("program"), wall, mono),
+            signer_set=check_signer_set(solana, probes, toggles_now, self._configured, mono),
+            incident=incident, notices=tuple(dict.fromkeys((*self._runbooks.problems, *notices))),
         )  # fmt: skip
 
     def _cluster(self, kinds: Mapping[str, Reading[Any]]) -> Cluster:
@@ -108,7 +117,7 @@ class Assessor:
         same = before is not None and before[0] == seen[0] and before[1] is seen[1]
         many = len(self._inventory.tallies) > 100
         due = mono - self._services_at >= SERVICES_EVERY_S
-        if before is None or due or (not same and not many):
+        if before is None or due or (not same and (not many or self._inventory.grown)):
             self._services = services(cluster, self._inventory, self._runbooks.services, now)
             self._services_of, self._services_at = seen, mono
         return self._services
@@ -147,7 +156,7 @@ def stages(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[Sta
     made: list[StageStatus] = []
     for stage in runbooks.stages:
         names = dict.fromkeys((stage.headline, *stage.signals))
-        own = tuple(signals[name] for name in names if name in signals)
+        own = tuple(signals[name] for name in names if name in signals and not signals[name].off)
         level = worst([status.level for status in own])
         made.append(StageStatus(stage.name, level, signals.get(stage.headline), own))
     bad = [s for s in made if s.level in (Level.WARN, Level.CRIT)] or [s for s in made if s.level is Level.UNKNOWN]

@@ -53,6 +53,29 @@ def colours(env: Mapping[str, str] | None = None) -> str:
     return "256" if "256color" in term or "direct" in term or "kitty" in term else "standard"
 
 
+#: Terminals that print an OSC 8 sequence, or lose text after it: the Linux console, real ones, GNU screen, and what says so of itself.
+_NO_HYPERLINKS = ("linux", "vt", "ansi", "dumb", "cons25", "sun", "screen")
+_VTE_WITH_HYPERLINKS = 5000  # VTE_VERSION of 0.50, the first that takes the sequence's end
+
+
+def hyperlinks(wanted: str = "auto", env: Mapping[str, str] | None = None) -> bool:
+    """Whether OSC 8 hyperlinks are sent: `wanted` is "auto", "always" or "never".
+
+    Nothing can be asked, and over SSH only TERM comes along; a terminal that follows ECMA-48 drops what it does not know. So all get
+    them but those known not to drop it. tmux passes them on from 3.4, and drops them before.
+    """
+    env = os.environ if env is None else env
+    if wanted != "auto":
+        return wanted == "always"
+    term = env.get("TERM", "")
+    if env.get("TERM_PROGRAM") == "Apple_Terminal" or (env.get("STY") and not env.get("TMUX")):
+        return False
+    vte = env.get("VTE_VERSION", "")
+    if vte.isdigit() and int(vte) < _VTE_WITH_HYPERLINKS:
+        return False
+    return bool(term) and (bool(env.get("TMUX")) or not term.startswith(_NO_HYPERLINKS))
+
+
 def prepare() -> None:
     """Set what textual reads at import: no animations (347 kB a page-down against 20), a frame cap, the colour system."""
     depth = colours()

@@ -1,25 +1,33 @@
-"""What users get: error ratio and latency of the API, and the age and epoch of each market's output, oldest first."""
+"""What users get: error ratio and latency of the API, and each market's newest output, oldest first: as the metrics have it,
+and as it is seen from outside; which service is not well, and which certificate ends soon."""
 
 from __future__ import annotations
 
 import math
 
-from cockpit.model.signal import Level
+from cockpit.model.probe import MarketOutput
+from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
+from panels.chainfacts import Told, ending_certificates, failing, outputs
 from panels.facts import by_label, judge, live, number, signal_value, single, state, unit_of
 from panels.lines import LinesPanel
 from panels.pieces import BLANK, Column, Line, Piece, table
 from panels.sparks import of_signal
 from panels.theme import MARK
-from panels.words import count
+from panels.words import UNKNOWN, count, duration, in_base
 
 
 class ApiPanel(LinesPanel):
-    number = 6
+    number = 7
     key = "api"
     title_text = "API"
     queries = ("api-5xx-ratio", "api-p95", "output-age", "output-epoch")
     signals = ("api-5xx", "api-latency", "output-age", "epoch-progress", "outputs-degraded")
+
+    def level(self, situation: Situation) -> Level:
+        said = [*failing(situation, 80), *ending_certificates(situation, 80)]
+        roles = {line[0][1] for line in said} | {"unknown" for one in outputs(situation).values() if not one.live}
+        return worst([super().level(situation), *(level for level in Level if level.value in roles)])
 
     def content(self, situation: Situation, width: int) -> list[Line]:
         lines = [
@@ -31,7 +39,10 @@ class ApiPanel(LinesPanel):
             lines.append(
                 (("epoch   ", "dim"), ("advances ", "dim"), signal_value(epoch), ("  ", "text"), state(epoch.level))
             )
-        return [*lines, BLANK, *self._markets(situation, width)]
+        outside = [*failing(situation, width), *ending_certificates(situation, width)]
+        if "probes" not in situation.configured:
+            outside = [BLANK, (("from outside  ", "dim"), ("not configured", "faint"))]
+        return [*lines, BLANK, *self._markets(situation, width), *outside]
 
     def _number(self, situation: Situation, width: int, label: str, signal_name: str, name: str, unit: str) -> Line:
         signal = situation.signals.get(signal_name)
@@ -49,32 +60,68 @@ class ApiPanel(LinesPanel):
     def _markets(self, situation: Situation, width: int) -> list[Line]:
         ages = by_label(situation, "output-age", "market")
         epochs = by_label(situation, "output-epoch", "market")
-        if not ages and not epochs:
+        seen = outputs(situation)
+        names = ages.keys() | epochs.keys() | seen.keys()
+        if not names:
             return [(("outputs  ", "heading"), ("no data", "unknown"))]
         unit = unit_of(situation, "output-age", "ms")
+        limits = situation.signals.get("output-age")
 
         def oldest_first(name: str) -> tuple[float, str]:
-            age = ages.get(name, math.nan)
-            return (-math.inf if math.isnan(age) else -age, name)
+            age = in_base(ages[name], unit) if name in ages else _age_outside(situation, name, seen.get(name))
+            return (-math.inf if age is None or math.isnan(age) else -age, name)
 
         rows: list[list[Piece]] = []
-        for name in sorted(ages.keys() | epochs.keys(), key=oldest_first):
+        for name in sorted(names, key=oldest_first):
             level = judge(situation, "output-age", ages.get(name), unit, "output-age")
             epoch = epochs.get(name)
             known = epoch is not None and not math.isnan(epoch)
             believed = known and live(situation, "output-epoch")
-            rows.append(
-                [
-                    (MARK[level], level.value),
-                    (name, "text" if level is Level.OK else "bold"),
-                    number(ages.get(name), unit, level),
-                    (count(epoch) if epoch is not None and known else "?", "text" if believed else "unknown"),
+            cells: list[Piece] = [
+                number(ages.get(name), unit, level),
+                (count(epoch) if epoch is not None and known else UNKNOWN, "text" if believed else "unknown"),
+            ]
+            if seen:
+                told = seen.get(name)
+                age_s = _age_outside(situation, name, told)
+                there = Level.UNKNOWN if told is None or not told.live or age_s is None else Level.OK
+                if there is Level.OK and limits is not None and age_s is not None:
+                    there = _against(age_s, limits.warn, limits.crit, limits.unit)
+                level = worst([there] if name not in ages else [level, there])
+                text = UNKNOWN if age_s is None else duration(age_s)
+                cells = [
+                    cells[0] if name in ages else ("–", "dim"),
+                    (text, "text" if there is Level.OK else there.value),
+                    _epoch_outside(told, epoch),
                 ]
-            )
-        columns = (
-            Column("", 1),
-            Column("market", 8, grow=1, middle=True),
-            Column("output age", 10, ">"),
-            Column("epoch", 8, ">"),
-        )
+            rows.append([(MARK[level], level.value), (name, "text" if level is Level.OK else "bold"), *cells])
+        columns: tuple[Column, ...] = (Column("", 1), Column("market", 8, grow=1, middle=True))
+        if seen:
+            longest = max([5, *(len(cells[4][0]) for cells in rows)])
+            columns += (Column("age", 5, ">"), Column("outside", 7, ">"), Column("epoch", longest, ">"))
+        else:
+            columns += (Column("output age", 10, ">"), Column("epoch", 8, ">"))
         return table(columns, rows, width)
+
+
+def _age_outside(situation: Situation, name: str, told: Told[MarketOutput] | None) -> float | None:
+    """The output's age as it is now: what it was when it was seen, and the time since."""
+    if told is None or told.data is None or told.data.age_s is None:
+        return None
+    since = situation.probes[f"output/{name}"].age_s(situation.mono)
+    return None if since is None else told.data.age_s + since
+
+
+def _epoch_outside(told: Told[MarketOutput] | None, epoch: float | None) -> Piece:
+    """The epoch as served; the metrics' own stands in while it is not known, and then is not believed."""
+    if told is not None and told.data is not None and told.data.epoch is not None:
+        behind = epoch is not None and not math.isnan(epoch) and told.data.epoch < epoch - 1
+        return count(told.data.epoch), "unknown" if not told.live else "warn" if behind else "text"
+    return (count(epoch) if epoch is not None and not math.isnan(epoch) else UNKNOWN), "unknown"
+
+
+def _against(age_s: float, warn: float | None, crit: float | None, unit: str) -> Level:
+    for level, limit in ((Level.CRIT, crit), (Level.WARN, warn)):
+        if limit is not None and age_s >= in_base(limit, unit):
+            return level
+    return Level.OK

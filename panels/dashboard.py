@@ -1,4 +1,4 @@
-"""The dashboard: strips above, panels below. All nine at once where they fit, else one at a time under a line of tabs.
+"""The dashboard: strips above, panels below. All at once where they fit, else one at a time under a line of tabs.
 
 The arrangement is a pure function of the size (`arrange`), so that a storm of resizes ends where it would have begun.
 """
@@ -25,7 +25,9 @@ from panels.messages import Selection
 from panels.pieces import Line
 from panels.pipeline import PipelineStrip
 from panels.pods import PodsPanel
+from panels.postgres import PostgresPanel
 from panels.publish import PublishPanel
+from panels.rpc import RpcPanel
 from panels.signals import SignalsPanel
 from panels.signers import SignersPanel
 from panels.table import TablePanel
@@ -37,7 +39,8 @@ from panels.watermark import WatermarkPanel
 
 #: A new panel is one file and one line here, in the order of its number.
 PANELS: Final[tuple[type[LinesPanel], ...]] = (
-    PodsPanel, PublishPanel, SignersPanel, WatermarkPanel, GuardrailsPanel, ApiPanel, TogglesPanel, SignalsPanel, JournalPanel,
+    PodsPanel, PublishPanel, SignersPanel, WatermarkPanel, RpcPanel, GuardrailsPanel, ApiPanel, TogglesPanel, JournalPanel, SignalsPanel,
+    PostgresPanel,
 )  # fmt: skip
 
 MIN_WIDTH, MIN_HEIGHT = 80, 24  # of the terminal
@@ -45,8 +48,8 @@ ALL_WIDTH, ALL_HEIGHT = 150, 38  # of the dashboard: from here on all panels at 
 #: Rows of the grid: (share of the height, ((panel, share of the width), ...)).
 GRID: Final = (
     (15, (("pods", 72), ("publish", 48), ("signers", 40))),
-    (13, (("watermark", 66), ("guardrails", 46), ("api", 48))),
-    (13, (("toggles", 52), ("signals", 56), ("journal", 52))),
+    (13, (("watermark", 39), ("rpc", 40), ("guardrails", 39), ("api", 42))),
+    (13, (("toggles", 46), ("journal", 36), ("signals", 44), ("postgres", 34))),
 )
 #: Which panel tells more about a stage of the pipeline.
 STAGES: Final = {
@@ -126,7 +129,7 @@ class DashboardLayout(Layout):
 
 
 class Dashboard(Widget):
-    """`show` hands the situation to every part. Keys 1–9 are the app's: `focus_panel(n)`."""
+    """`show` hands the situation to every part. Keys 1–9, 0 and - are the app's: `focus_panel(n)`."""
 
     DEFAULT_CSS = """
     Dashboard { width: 1fr; height: 1fr; overflow: hidden hidden; }

@@ -15,7 +15,7 @@ _ROLES = {"ALLOW": "ok", "DEGRADE": "warn", "BLOCK": "crit"}
 
 
 class GuardrailsPanel(LinesPanel):
-    number = 5
+    number = 6
     key = "guardrails"
     title_text = "Guardrails"
     short = "Grd"
@@ -57,11 +57,11 @@ class GuardrailsPanel(LinesPanel):
             pieces += [
                 (f"{name} ", role),
                 (
-                    f"{count(rate) if rate is not None else '–'}   ",
+                    f"{count(rate) if rate is not None else '–'}  ",
                     role if bad or not known else "bold" if rate else "dim",
                 ),
             ]
-        return (*pieces, ("per min", "dim"))
+        return (*pieces, ("/min", "dim"))
 
     def _reasons(self, situation: Situation) -> Line:
         result = query(situation, "guardrail-reasons")

@@ -69,7 +69,7 @@ class JournalPanel(LinesPanel):
         for debt in situation.debts:
             since = age(situation.wall - debt.since_wall)
             lines.append(((f"◐ DEBT #{debt.number} ", "warn"), (debt.words, "text"), (f"  for {since}", "dim")))
-        lines += [_journal_line(entry) for entry in sorted(situation.journal, key=lambda e: -e.number)]
+        lines += [_journal_line(entry) for entry in situation.journal]
         return lines or [(("nothing was done yet: mitigations and notes appear here", "dim"),)]
 
 
@@ -156,7 +156,7 @@ def _journal_line(entry: JournalLine) -> Line:
     )
     pieces: list[Piece] = [
         (f"{clock(entry.wall)} ", "dim"),
-        (f"#{entry.number} ", "key" if entry.undoable else "faint"),
+        (f"#{entry.number} " if entry.number else "", "key" if entry.undoable else "faint"),
         (f"{entry.operator} ", "accent"),
         (entry.title, "text"),
     ]

@@ -12,12 +12,17 @@ from textual.binding import Binding
 #: The app's own keys; the ids are what `[keys]` in the configuration remaps.
 APP: Final = (
     *(Binding(str(n), f"panel({n})", f"Panel {n}", show=False, id=f"panel-{n}") for n in range(1, 10)),
+    Binding("0", "panel(10)", "Panel 0", show=False, id="panel-10"),
+    Binding("minus", "panel(11)", "Panel -", show=False, id="panel-11"),
     Binding("r", "runbooks", "Runbooks", id="runbooks"),
     Binding("colon,ctrl+p", "command_palette", "Palette", id="palette"),
     Binding("slash", "filter", "Filter", id="filter", priority=True),
     Binding("x", "explain", "Explain", id="explain"),
     Binding("l", "logs", "Logs", id="logs"),
     Binding("u", "undo", "Undo", id="undo"),
+    Binding("i", "incident", "Incident", id="incident"),
+    Binding("K", "kill_switch", "Kill switch", id="kill-switch"),
+    Binding("ctrl+k", "kill_switch", "Kill switch", show=False, id="kill-switch-anywhere", priority=True),
     Binding("question_mark", "help", "Help", id="help"),
     Binding("q", "leave", "Quit", id="quit"),
     Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="suspend"),
@@ -28,7 +33,7 @@ APP: Final = (
 
 HELP: Final = {
     "Anywhere": (
-        ("1 … 9", "go to a panel"),
+        ("1 … 9 0 -", "go to a panel"),
         ("tab, shift+tab", "next, previous panel"),
         ("r", "runbooks, best match first"),
         (": or ctrl+p", "palette: every step, runbook and panel, by a few letters of its name"),
@@ -36,6 +41,8 @@ HELP: Final = {
         ("x", "explain the chosen pod or service in words"),
         ("l", "logs of the chosen pod or service"),
         ("u", "undo the newest step (a plan like any other)"),
+        ("K or ctrl+k", "kill switch: asks before it stops publishing; ctrl+k also while you type"),
+        ("i", "the incident: open one, or its page"),
         ("?", "this page"),
         ("q", "quit; asks while a mitigation is under way"),
         ("ctrl+z", "suspend; fg comes back"),
@@ -46,6 +53,7 @@ HELP: Final = {
         ("pgup pgdn home end", "move further"),
         ("space or enter", "Pods: open or close a service"),
         ("a", "Pods: open or close all"),
+        ("o", "Signals: copy its link, where [links] has one"),
     ),
     "In a confirmation": (
         ("y", "do it (ordinary steps)"),
@@ -60,17 +68,24 @@ HELP: Final = {
         ("d", "all that is known of a step"),
         ("← →", "previous, next runbook"),
     ),
+    "In an incident": (
+        ("n  t", "note · tell others (an update, posted to the webhook)"),
+        ("s  a", "severity · give a role"),
+        ("enter", "tick a line of the checklist by hand"),
+        ("e  p  c", "capture evidence · write the report · close"),
+        ("y or ctrl+y", "in a form that opens or closes: do it; Enter never does"),
+    ),
     "In logs": (
         ("space", "pause and go on; nothing is lost meanwhile"),
         ("/ and !", "show, or hide, what matches a regular expression"),
         ("e E", "next, previous error"),
         ("p  s", "previous container · since when"),
-        ("w  y  t", "wrap · copy the line · copy its trace id"),
+        ("w  y  t  o", "wrap · copy the line · copy its trace id · copy its link"),
     ),
 }
 
 #: The footer, most wanted first: what does not fit the width is left to `?`.
 FOOTER: Final = (
-    ("r", "runbooks"), ("x", "explain"), ("l", "logs"), ("/", "filter"), (":", "palette"), ("u", "undo"), ("?", "help"), ("q", "quit"),
-    ("1-9", "panels"), ("space", "open"), ("tab", "next panel"),
+    ("r", "runbooks"), ("x", "explain"), ("l", "logs"), ("/", "filter"), (":", "palette"), ("u", "undo"), ("i", "incident"), ("?", "help"), ("q", "quit"),
+    ("1-9 0 -", "panels"), ("space", "open"), ("tab", "next panel"),
 )  # fmt: skip

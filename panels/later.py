@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from importlib import import_module
 from typing import Any
@@ -18,4 +19,11 @@ class Later:
 
 
 def loaded(name: str) -> bool:
-    return name in sys.modules
+    """Whether it is there whole: one that another thread is importing is not."""
+    module = sys.modules.get(name)
+    return module is not None and not getattr(module.__spec__, "_initializing", False)
+
+
+async def load(name: str) -> None:
+    """Import it in a thread: the loop goes on meanwhile."""
+    await asyncio.to_thread(import_module, name)

@@ -102,12 +102,17 @@ class LinesPanel(LineWidget, can_focus=True):
         Binding("end,G", "last", "last", show=False, id="panel.last"),
     ]
 
-    number: ClassVar[int] = 0
+    number: ClassVar[int] = 0  # its key: 1 to 9, then 0 and -
     key: ClassVar[str] = ""
     title_text: ClassVar[str] = ""
     short: ClassVar[str] = ""  # for the tab line at 80 columns
     queries: ClassVar[tuple[str, ...]] = ()
     signals: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def hotkey(self) -> str:
+        """The key that brings it up, as it is shown."""
+        return {10: "0", 11: "-"}.get(self.number, str(self.number))
 
     def __init__(self, look: Look | None = None) -> None:
         super().__init__(look, id=f"panel-{self.key}")
@@ -198,7 +203,7 @@ class LinesPanel(LineWidget, can_focus=True):
         return lines[self.top : self.top + height]
 
     def _title(self, width: int, frame: str) -> Line:
-        left: list[Piece] = [("╭─ ", frame), (f"{self.number}", "key"), (f" {self.title_text} ", "title")]
+        left: list[Piece] = [("╭─ ", frame), (self.hotkey, "key"), (f" {self.title_text} ", "title")]
         right: list[Piece] = []
         if self.situation is not None:
             level = self.level(self.situation)

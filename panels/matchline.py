@@ -41,7 +41,7 @@ def match_line(situation: Situation, width: int) -> Line:
         (f"{best.runbook.title}  ", "bold"),
         (_words(best), "text"),
     ]
-    opens: Line = (("r", "key"), (" opens ", "dim"))
+    opens: Line = (("r", "key"), (" opens  ", "dim"), ("K", "key"), (" kill switch ", "dim"))
     for other in held[1:2]:
         words = other.words.replace(" symptoms", "")
         following: Line = (

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from cockpit.model.plan import Plan
-from cockpit.model.runbook import Step
+if TYPE_CHECKING:
+    from cockpit.model.maintenance import Round
+    from cockpit.model.plan import Plan
+    from cockpit.model.runbook import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,20 @@ class PlanStep(Wish):
 
 
 @dataclass
+class LookAround(Wish):
+    """Make a round of maintenance ("weekly", "monthly"), or go through a checklist ("deploy", "incident")."""
+
+    name: str
+
+
+@dataclass
+class KeepRound(Wish):
+    """Write the round as a report, and note it in the journal."""
+
+    made: Round
+
+
+@dataclass
 class AskParameters(Wish):
     """The step has parameters: open its form (the app adds live choices), which posts PlanStep."""
 
@@ -48,6 +65,32 @@ class AskParameters(Wish):
 @dataclass
 class PlanAgain(Wish):
     """The plan expired, failed or its target changed: make it anew with the same parameters."""
+
+    plan: Plan
+
+
+@dataclass
+class OpenSequence(Wish):
+    """Show how far a sequence (or a step in stages) has come. `run`: which going-through of it; "": the newest."""
+
+    runbook_id: str
+    step_id: str
+    run: str = ""
+
+
+@dataclass
+class PlanPart(Wish):
+    """Plan the next part of a sequence."""
+
+    runbook_id: str
+    sequence_id: str
+    index: int
+    run: str
+
+
+@dataclass
+class InStages(Wish):
+    """Do the plan's step in stages instead (stop, wait until gone, change, start), each confirmed on its own."""
 
     plan: Plan
 
@@ -134,6 +177,8 @@ class Answer(Wish):
     runbook_id: str
     step_id: str
     text: str
+    choice: str = ""  # "yes", "no", or "" (text alone)
+    part: PlanPart | None = None  # of the sequence that asked
 
 
 @dataclass
@@ -164,3 +209,30 @@ class StopWatching(Wish):
     """Stop following a mitigation's rollout and proof; what was sent stays sent."""
 
     plan_id: str
+
+
+class OpenIncident(Wish):
+    """Show the open incident; when none is open, the form that opens one."""
+
+
+@dataclass
+class AskIncident(Wish):
+    """Open the form of an action (an id of `panels.dialogs.incident.FORMS`); `values` are given with what is typed."""
+
+    action: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class IncidentAct(Wish):
+    """Do it to the incident: the journal records it. `values` by name, all of them texts."""
+
+    action: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class CoachAct(Wish):
+    """In a drill: what the operator asks of the coach (an action that it offered)."""
+
+    action: str

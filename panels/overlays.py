@@ -6,19 +6,26 @@ from panels.commands import commands
 from panels.dialogs.confirm import ConfirmDialog
 from panels.dialogs.filter import FilterBar
 from panels.dialogs.help import HelpDialog
+from panels.dialogs.incident import FORMS as INCIDENT_FORMS
+from panels.dialogs.incident import IncidentForm, best_match
 from panels.dialogs.manual import ManualDialog
 from panels.dialogs.notice import NoticeDialog
 from panels.dialogs.overlay import Overlay, topmost
 from panels.dialogs.palette import Command, provider
 from panels.dialogs.parameters import ParametersDialog
 from panels.dialogs.quit import QuitDialog
+from panels.dialogs.sequence import SequenceDialog
 from panels.dialogs.unfinished import UnfinishedDialog
+from panels.screens.chain import PAGES as CHAIN_PAGES
+from panels.screens.chain import ChainView
 from panels.screens.explain import ExplainView
+from panels.screens.incident import IncidentView
 from panels.screens.logs import LogView
+from panels.screens.maintenance import MaintenanceView
 from panels.screens.metrics import MetricsView
+from panels.screens.postgres import PostgresView
 from panels.screens.runbook import RunbookView
 
 __all__ = [
-    "Command", "ConfirmDialog", "ExplainView", "FilterBar", "HelpDialog", "LogView", "ManualDialog", "MetricsView", "NoticeDialog", "Overlay",
-    "ParametersDialog", "QuitDialog", "RunbookView", "UnfinishedDialog", "commands", "provider", "topmost",
+    "CHAIN_PAGES", "INCIDENT_FORMS", "ChainView", "Command", "ConfirmDialog", "ExplainView", "FilterBar", "HelpDialog", "IncidentForm", "IncidentView", "LogView", "MaintenanceView", "ManualDialog", "MetricsView", "NoticeDialog", "Overlay", "ParametersDialog", "PostgresView", "QuitDialog", "RunbookView", "SequenceDialog", "UnfinishedDialog", "best_match", "commands", "provider", "topmost",
 ]  # fmt: skip

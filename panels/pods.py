@@ -54,6 +54,7 @@ class PodsPanel(TablePanel):
     number = 1
     key = "pods"
     title_text = "Pods"
+    short = "Pod"
     empty = "no pods in the watched namespaces"
     columns = (
         Column("", 1),

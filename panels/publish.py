@@ -1,15 +1,20 @@
-"""Publishing as metrics tell it: commits and reveals per minute, success, failures by reason, and the RPC endpoints behind it."""
+"""Publishing as metrics and chain tell it, side by side: commits and reveals per minute, success, what waits for its reveal,
+failures by class with the runbook they belong to; and in words where the two disagree."""
 
 from __future__ import annotations
 
-from cockpit.model.signal import Level
+from cockpit.model.chain import ProgramActivity, Rate
+from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
-from panels.facts import by_label, history, judge, live, number, query, single, state, sum_by, unit_of
+from panels.chainfacts import Told, program, quiet, spoken
+from panels.facts import history, judge, live, number, query, single, state, sum_by, unit_of
 from panels.lines import LinesPanel
-from panels.pieces import BLANK, Column, Line, Piece, pad, table
+from panels.pieces import Column, Line, Piece, line_width, pad, table
 from panels.sparks import points
-from panels.theme import MARK
-from panels.words import UNKNOWN, value
+from panels.words import UNKNOWN, age, count, value
+
+#: A reveal that is this late is no longer on its way.
+LATE_SLOTS = 25
 
 
 class PublishPanel(LinesPanel):
@@ -17,25 +22,38 @@ class PublishPanel(LinesPanel):
     key = "publish"
     title_text = "Publish"
     short = "Pub"
-    queries = (
-        "commits-ok", "commits-failed", "reveals-ok", "reveals-failed", "reveal-failures", "publish-success", "rpc-error-ratio",
-        "rpc-confirm-p95",
-    )  # fmt: skip
+    queries = ("commits-ok", "commits-failed", "reveals-ok", "reveals-failed", "reveal-failures", "publish-success")
     signals = (
-        "publish-success", "commit-rate", "reveal-rate", "rpc-errors", "rpc-confirm", "invalid-signatures", "invalid-bundles",
-        "replay-violations", "sequence-rejects", "reveal-failures", "submitter-ready", "submitter-pods",
+        "publish-success", "commit-rate", "reveal-rate", "invalid-signatures", "invalid-bundles", "replay-violations",
+        "sequence-rejects", "reveal-failures", "submitter-ready", "submitter-pods",
     )  # fmt: skip
+
+    def level(self, situation: Situation) -> Level:
+        levels = [super().level(situation)]
+        if situation.mismatches:
+            levels.append(Level.WARN)
+        chain = program(situation)
+        if not chain.live and not quiet(chain):
+            levels.append(Level.UNKNOWN)
+        return worst(levels)
 
     def aside(self, situation: Situation) -> Line:
-        return (("metrics only", "dim"),)
+        return (("metrics only", "dim"),) if quiet(program(situation)) else ()
 
     def content(self, situation: Situation, width: int) -> list[Line]:
-        lines = [
-            self._rate(situation, width, "commits", "commits-ok", "commit-rate"),
-            self._rate(situation, width, "reveals", "reveals-ok", "reveal-rate"),
-            self._rate(situation, width, "success", "publish-success", "publish-success", "ratio"),
-            *self._failures(situation),
+        chain = program(situation)
+        lines: list[Line] = []
+        if not quiet(chain):
+            lines.append(((f"{'':<10}{'metrics':>8}  {'chain':>7}", "heading"),))
+        lines += [
+            self._rate(situation, width, "commits", "commits-ok", "commit-rate", "/min", chain),
+            self._rate(situation, width, "reveals", "reveals-ok", "reveal-rate", "/min", chain),
+            self._rate(situation, width, "success", "publish-success", "publish-success", "ratio", chain),
         ]
+        for mismatch in situation.mismatches:
+            lines += spoken("≠", "warn", f"{mismatch.words} for {age(situation.mono - mismatch.since)}", width)
+        lines += self._failures(situation)
+        lines += _of_chain(chain, width)
         for name, label in (
             ("invalid-signatures", "signatures"),
             ("invalid-bundles", "bundles"),
@@ -48,11 +66,12 @@ class PublishPanel(LinesPanel):
                 lines.append(
                     ((f"{label:<9}", "dim"), (f"{value(signal.value, signal.unit):>8}  ", role), state(signal.level))
                 )
-        return [*lines, BLANK, *self._endpoints(situation, width)]
+        return lines
 
     def _rate(
-        self, situation: Situation, width: int, label: str, name: str, signal_name: str, unit: str = "/min"
-    ) -> Line:
+        self, situation: Situation, width: int, label: str, name: str, signal_name: str, unit: str,
+        chain: Told[ProgramActivity],
+    ) -> Line:  # fmt: skip
         signal = situation.signals.get(signal_name)
         here = single(situation, name)
         if here is None and signal is not None:
@@ -60,19 +79,26 @@ class PublishPanel(LinesPanel):
         else:
             unit = unit_of(situation, name, unit)
         level = signal.level if signal is not None else judge(situation, name, here, unit)
-        room = max(0, min(28, width - 9 - 10 - 10 - 2))
-        text, role = number(here, unit, level, "bold")
         base = signal.baseline if signal is not None else None
-        pieces: list[Piece] = [
-            (f"{label:<9}", "dim"),
-            (pad(text, 9, ">") + "  ", role),
-            (pad(state(level)[0], 10), level.value),
-        ]
-        series = history(situation, name)
-        if series and room >= 6:
-            pieces.append((points(series, room, base), f"spark-{level.value}"))
-        if base is not None and signal is not None and width > 62:
-            pieces.append((f"  usual {value(base, signal.unit)}", "dim"))
+        both = not quiet(chain)
+        if both and unit == "/min":  # the label says it
+            label, unit = f"{label}/m", ""
+        text, role = number(here, unit, level, "bold")
+        rate = _rate_of(chain, label)
+        pieces: list[Piece] = [(f"{label:<10}", "dim"), (pad(text, 8, ">") + "  ", role)]
+        if both:
+            pieces.append(_chain_cell(chain, rate, label))
+        word = state(level)[0]
+        pieces.append((pad(word, max(7, len(word) + 1) if width < 56 else 11), level.value))
+        usual: Piece = (f"  usual {value(base, signal.unit)}" if base is not None and signal is not None else "", "dim")
+        room = width - line_width(tuple(pieces))
+        series = history(situation, name) or (rate.history if rate is not None else ())
+        if series and room >= 5:
+            long = min(28, room)
+            pieces.append((points(series, long, base), f"spark-{level.value}"))
+            room -= long
+        if len(usual[0]) <= room:
+            pieces.append(usual)
         return tuple(pieces)
 
     def _failures(self, situation: Situation) -> list[Line]:
@@ -98,31 +124,59 @@ class PublishPanel(LinesPanel):
             lines.append(tuple(why))
         return lines
 
-    def _endpoints(self, situation: Situation, width: int) -> list[Line]:
-        errors = by_label(situation, "rpc-error-ratio", "endpoint")
-        confirms = by_label(situation, "rpc-confirm-p95", "endpoint")
-        names = sorted(errors.keys() | confirms.keys())
-        if not names:
-            return [(("rpc endpoints  ", "heading"), ("no data", "unknown"))]
-        error_unit = unit_of(situation, "rpc-error-ratio", "ratio")
-        confirm_unit = unit_of(situation, "rpc-confirm-p95", "ms")
-        rows: list[list[Piece]] = []
-        for name in names:
-            failing = judge(situation, "rpc-error-ratio", errors.get(name), error_unit, "rpc-errors")
-            slow = judge(situation, "rpc-confirm-p95", confirms.get(name), confirm_unit, "rpc-confirm")
-            bad = max((failing, slow), key=lambda level: level.rank)
-            rows.append(
-                [
-                    (MARK[bad], bad.value),
-                    (name, "text" if bad is Level.OK else "bold"),
-                    number(errors.get(name), error_unit, failing),
-                    number(confirms.get(name), confirm_unit, slow),
-                ]
-            )
-        columns = (
-            Column("", 1),
-            Column("rpc endpoint", 12, grow=1),
-            Column("errors", 7, ">"),
-            Column("confirm p95", 11, ">"),
-        )
-        return table(columns, rows, width)
+
+def _rate_of(chain: Told[ProgramActivity], label: str) -> Rate | None:
+    if chain.data is None or label not in ("commits/m", "reveals/m"):
+        return None
+    return chain.data.commits if label == "commits/m" else chain.data.reveals
+
+
+def _chain_cell(chain: Told[ProgramActivity], rate: Rate | None, label: str) -> Piece:
+    """The chain's number beside the metrics'; success is theirs alone."""
+    if label == "success":
+        return " " * 9, "text"
+    if rate is None or rate.per_minute is None:
+        return pad(UNKNOWN, 7, ">") + "  ", "unknown"
+    return pad(count(rate.per_minute), 7, ">") + "  ", "bold" if chain.live else "unknown"
+
+
+def _of_chain(chain: Told[ProgramActivity], width: int) -> list[Line]:
+    """What waits for its reveal and what failed, as the chain has it; or why that is not known."""
+    if quiet(chain):
+        return [(("chain    ", "dim"), (chain.why, "faint"))]
+    lines: list[Line] = []
+    if not chain.live:
+        lines += spoken("?", "unknown", f"chain: {chain.why}", width)
+    if chain.data is None:
+        return lines
+    lines.append(waiting(chain.data, chain.live))
+    lines += failures_table(chain.data, width, 3, chain.live)
+    return lines
+
+
+def waiting(activity: ProgramActivity, believed: bool) -> Line:
+    """ "waiting for reveal 231, oldest 1,904 slots": slots since it could have been revealed."""
+    total = activity.pending_total
+    if not total:
+        return (("waiting for reveal  ", "dim"), ("0", "text" if believed else "unknown"))
+    oldest = max((one.overdue_slots for one in activity.pending), default=0)
+    role = "unknown" if not believed else "warn" if oldest > LATE_SLOTS else "text"
+    words = f"oldest {oldest:,} slots" if oldest > 0 else "none overdue"
+    return (
+        ("waiting for reveal  ", "dim"),
+        (count(total), role),
+        (f", {words}", role if oldest > LATE_SLOTS else "dim"),
+    )
+
+
+def failures_table(activity: ProgramActivity, width: int, most: int, believed: bool = True) -> list[Line]:
+    """Failed transactions by class, most frequent first, each with its runbook."""
+    if not activity.failures:
+        return []
+    rows: list[list[Piece]] = []
+    for one in activity.failures[:most]:
+        role = "unknown" if not believed else "warn" if one.per_minute > 0 else "text"
+        books: Piece = (f"→ runbook {one.runbook}", "accent") if one.runbook is not None else ("", "text")
+        rows.append([(one.name, role), (count(one.count), role), (f"{one.per_minute:.0f}/min", role), books])
+    columns = (Column("on the chain", 20, grow=1), Column("all", 5, ">"), Column("now", 7, ">"), Column("", 12))
+    return table(columns, rows, width)

@@ -4,12 +4,16 @@ pending; then what is well."""
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
 
 from cockpit.model.metrics import Alert
 from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level, SignalStatus, worst
 from cockpit.model.situation import Situation
 from panels.facts import Trouble, state
+from panels.messages import CopyText
 from panels.pieces import Column, Line, Piece, line_width
 from panels.table import TablePanel
 from panels.theme import MARK, WORD
@@ -20,7 +24,8 @@ _SAID = ("alertname", "severity")  # labels that the row tells otherwise
 
 
 class SignalsPanel(TablePanel):
-    number = 8
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("o", "copy_link", "Copy link", show=False, id="signals.link")]
+    number = 10
     key = "signals"
     title_text = "Signals"
     short = "Sig"
@@ -40,8 +45,8 @@ class SignalsPanel(TablePanel):
             s for s in situation.signals.values() if wanted in f"{s.name} {s.title} {s.reason} {WORD[s.level]}".lower()
         ]
         names.sort(key=lambda s: (-s.level.rank, s.pending is None))
-        bad = [s.name for s in names if s.level is not Level.OK]
-        well = [s.name for s in names if s.level is Level.OK]
+        bad = [s.name for s in names if s.level is not Level.OK and not s.off]
+        well = [s.name for s in names if s.level is Level.OK] + [s.name for s in names if s.off]
         alerts = [a for a in situation.alerts if wanted in f"{a.name} {a.state} {_labels(a)} {a.summary}".lower()]
         alerts.sort(key=lambda a: (a.state != FIRING, _severity(a) is not Level.CRIT, a.name, _labels(a)))
         return [*bad, *dict.fromkeys(_key(a) for a in alerts), *well]
@@ -52,6 +57,8 @@ class SignalsPanel(TablePanel):
         signal = situation.signals.get(str(key))
         if signal is None:
             return ("", "dim"), (str(key), "dim"), ("", "dim"), ("no longer defined", "dim"), ("", "dim")
+        if signal.off:
+            return ("○ off", "faint"), (signal.name, "faint"), ("", "faint"), (signal.reason, "faint"), ("", "faint")
         calm = signal.level is Level.OK
         role = signal.level.value
         since = age(situation.mono - signal.since) if signal.since is not None and not calm else ""
@@ -90,6 +97,14 @@ class SignalsPanel(TablePanel):
             ("", "dim"),
         )
 
+    def action_copy_link(self) -> None:
+        """The address of the signal under the cursor; of an alert's, where a label names it. Nothing without `[links] signal`."""
+        key = self.selected_key
+        name = dict(key[1]).get("signal", "") if isinstance(key, tuple) else str(key or "")
+        url = self.look.links.of_signal(name) if name else None
+        if url is not None:
+            self.post_message(CopyText(url, f"link to {name}"))
+
     @property
     def _roomy(self) -> bool:
         return self.size.width >= 76
@@ -98,7 +113,7 @@ class SignalsPanel(TablePanel):
         return self.wide_columns if self._roomy else self.columns
 
     def level(self, situation: Situation) -> Level:
-        levels = [s.level for s in situation.signals.values()] or [Level.UNKNOWN]
+        levels = [s.level for s in situation.signals.values() if not s.off] or [Level.UNKNOWN]
         unread = _unread(situation)
         if unread is None:
             levels += [_severity(a) for a in situation.alerts if a.state == FIRING]
@@ -134,7 +149,7 @@ class SignalsPanel(TablePanel):
     def _counts(self, situation: Situation, *levels: Level) -> list[tuple[Level, Piece]]:
         counted = []
         for level in levels or (Level.CRIT, Level.WARN, Level.UNKNOWN):
-            number = sum(s.level is level for s in situation.signals.values())
+            number = sum(s.level is level and not s.off for s in situation.signals.values())
             if number:
                 counted.append((level, (f"{number} {WORD[level]}", "dim" if level is Level.OK else level.value)))
         return counted

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cockpit.model.signal import Level
+from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
+from panels.chainfacts import set_state, spoken
 from panels.facts import by_label, judge, live, number, query, signal_value, single, sum_by, unit_of
 from panels.lines import LinesPanel
 from panels.pieces import BLANK, Column, Line, Piece, table
@@ -19,20 +20,22 @@ class SignersPanel(LinesPanel):
     queries = ("signer-p50", "signer-p95", "signer-errors", "signer-misses")
     signals = ("signer-p95", "signer-misses", "signer-errors", "kms-errors", "signer-unreachable", "signer-ready")
 
+    def level(self, situation: Situation) -> Level:
+        check = situation.signer_set
+        found = Level.CRIT if check.differences else Level.UNKNOWN if check.unknown else Level.OK
+        return worst([super().level(situation), found])
+
     def content(self, situation: Situation, width: int) -> list[Line]:
-        return [self._summary(situation), BLANK, *self._agents(situation, width)]
+        return [*set_lines(situation, width, 3), self._summary(situation), BLANK, *self._agents(situation, width)]
 
     def _summary(self, situation: Situation) -> Line:
-        active = next((t.value for t in situation.toggles if t.name == "M0_ACTIVE_SIGNER_SET_ID"), None)
         misses = single(situation, "signer-misses")
         missed = situation.signals.get("signer-misses")
         level = missed.level if missed is not None else judge(situation, "signer-misses", misses, "")
         p95_text, p95_role = signal_value(situation.signals.get("signer-p95"))
         miss_text, miss_role = number(misses, unit_of(situation, "signer-misses", "/min"), level, "bold")
         return (
-            ("set ", "dim"),
-            (active or UNKNOWN, "bold" if active else "unknown"),
-            ("   p95 ", "dim"),
+            ("p95 ", "dim"),
             (p95_text, p95_role if p95_role != "text" else "bold"),
             ("   misses ", "dim"),
             (miss_text, miss_role),
@@ -74,3 +77,23 @@ class SignersPanel(LinesPanel):
             Column("err/min", 7, ">"),
         )
         return table(columns, rows, width)
+
+
+def set_lines(situation: Situation, width: int, most: int) -> list[Line]:
+    """ "set 100  threshold 5 of 7  chain ✓", and below what does not agree or could not be compared."""
+    check = situation.signer_set
+    active = check.signer_set_id or next(
+        (t.value for t in situation.toggles if t.name == "M0_ACTIVE_SIGNER_SET_ID"), None
+    )
+    head: list[Piece] = [("set ", "dim"), (active or UNKNOWN, "bold" if active else "unknown")]
+    if check.threshold is not None:
+        head += [("  threshold ", "dim"), (f"{check.threshold} of {check.keys}", "bold")]
+    head += [("  ", "text"), set_state(check)]
+    lines: list[Line] = [tuple(head)]
+    for one in check.differences[:most]:
+        lines += spoken("✗", "crit", one.words, width)
+    if len(check.differences) > most:
+        lines.append(((f"  and {len(check.differences) - most} more: view signer-set", "crit"),))
+    for words in check.unknown[:most]:
+        lines += spoken("?", "unknown", words, width)
+    return lines

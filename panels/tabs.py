@@ -20,15 +20,17 @@ class TabLine(LineWidget):
         self._spans: list[tuple[int, int]] = []
 
     def picture(self, width: int, height: int) -> list[Line]:
-        """Full titles, short ones, or numbers and marks alone: whatever fits."""
+        """Full titles, short ones, short ones close to their keys, or keys and marks alone: whatever fits."""
         full, short = [p.title_text for p in self.tabs], [p.short or p.title_text for p in self.tabs]
-        for titles, gap in ((full, " "), (full, ""), (short, ""), ([""] * len(self.tabs), "")):
-            line = self._line(titles, gap)
+        for titles, gap, near in (
+            (full, " ", " "), (full, "", " "), (short, "", " "), (short, "", ""), ([""] * len(self.tabs), "", ""),
+        ):  # fmt: skip
+            line = self._line(titles, gap, near)
             if line_width(line) <= width:
                 break
         return [line]
 
-    def _line(self, titles: Sequence[str], gap: str) -> Line:
+    def _line(self, titles: Sequence[str], gap: str, near: str) -> Line:
         pieces: list[Piece] = []
         self._spans = []
         at = 0
@@ -38,8 +40,8 @@ class TabLine(LineWidget):
             look = "+cursor" if chosen else ""
             start = at
             for part in (
-                (f" {panel.number}", f"key{look}"),
-                (f" {title}" if title else "", ("title" if chosen else "dim") + look),
+                (f" {panel.hotkey}", f"key{look}"),
+                (f"{near}{title}" if title else "", ("title" if chosen else "dim") + look),
                 (f"{gap}{ALERT[level]}" if ALERT[level] else "", level.value + look),
                 (" " if chosen else gap, f"text{look}"),
             ):

@@ -42,6 +42,7 @@ class TerminalApp(App[int]):
         self._typed: deque[events.Key] = deque()
         self._settling: Timer | None = None
         self._turn = 0
+        self._held = False
         self.register_theme(THEME)
         # with few colours textual's own parts take the terminal's: a theme in RGB would emit greys, even under NO_COLOR
         self.theme = BUILTIN_THEMES["ansi-dark"].name if few else THEME.name
@@ -59,6 +60,10 @@ class TerminalApp(App[int]):
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, partial(self.end, 128 + number))
         self.set_interval(LOOK_AT_TERMINAL_S, self.in_turn(self._watch_terminal))
+        self.app_resume_signal.subscribe(self, self._back)  # ctrl+z, fg: the terminal has forgotten the picture
+
+    def _back(self, _: object) -> None:
+        self.screen.refresh(layout=True)
 
     def end(self, code: int) -> None:
         self.exit(code, return_code=code)
@@ -91,10 +96,19 @@ class TerminalApp(App[int]):
         brought about (messages from widget to widget, a dialog that opens) has happened."""
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
-        elif self._settling is not None:
+        elif self._settling is not None or self._held:
             self._typed.append(event)
         else:
             await self._press(event)
+
+    def hold_keys(self) -> None:
+        """Until `release_keys`: what they are meant for is not there yet."""
+        self._held = True
+
+    def release_keys(self) -> None:
+        self._held = False
+        if self._typed and self._settling is None:
+            self.call_later(self._press, self._typed.popleft())
 
     async def _press(self, event: events.Key) -> None:
         self._turn += 1
@@ -120,7 +134,7 @@ class TerminalApp(App[int]):
             return
         self._settling.stop()
         self._settling = None
-        if self._typed:
+        if self._typed and not self._held:
             await self._press(self._typed.popleft())
 
     async def laid_out(self, widget: Widget) -> None:

@@ -6,11 +6,13 @@ Panels write roles and UTF-8 signs; only `Look` knows about colours and ASCII, s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from rich.style import Style
 from textual.theme import Theme
 
+from cockpit.model.links import Links
 from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level
 
@@ -148,10 +150,15 @@ THEME: Final = Theme(
 
 @dataclass(frozen=True)
 class Look:
-    """A terminal's abilities. `colours` as `cockpit.terminal.colours()` names them: "none", "standard", "256", "truecolor"."""
+    """A terminal's abilities. `colours` as `cockpit.terminal.colours()` names them: "none", "standard", "256", "truecolor".
+
+    `links`: where things can be looked up outside; `hyperlinks`: the terminal is sent them (OSC 8), so that a click opens one.
+    """
 
     ascii: bool = False
     colours: str = "truecolor"
+    links: Links = field(default_factory=Links)
+    hyperlinks: bool = False
     _cache: dict[str, Style] = field(default_factory=dict, compare=False, repr=False)
 
     def style(self, role: str) -> Style:
@@ -164,6 +171,10 @@ class Look:
                 found += Style.parse(roles.get(part, roles["text"]))
             self._cache[role] = found
         return found
+
+    def hyperlink(self, url: str | None) -> Style:
+        """To be added to a style; nothing where there is no address, or the terminal has no hyperlinks."""
+        return _hyperlink(url) if url is not None and self.hyperlinks else _NO_LINK
 
     def blank(self, role: str) -> str | None:
         """What a space in this role looks like: its background; None when it shows more than that (underlined, reversed)."""
@@ -180,3 +191,12 @@ class Look:
     def background(self) -> str:
         """For CSS: the screen's background, the terminal's own where colours are few."""
         return BACKGROUND if self.colours in ("256", "truecolor") else "ansi_default"
+
+
+_NO_LINK: Final = Style()
+
+
+@lru_cache(maxsize=1024)
+def _hyperlink(url: str) -> Style:
+    """Kept, as each style with a link has a random id of its own, by which a terminal tells one link's cells from another's."""
+    return Style(link=url)

@@ -15,7 +15,7 @@ _ORDER = {"differs": 0, "unknown": 1}
 
 
 class TogglesPanel(LinesPanel):
-    number = 7
+    number = 8
     key = "toggles"
     title_text = "Toggles"
     short = "Tog"
@@ -37,10 +37,13 @@ class TogglesPanel(LinesPanel):
             return [(("no toggle of runbooks.toml was found on a deployment", "dim"),)]
         known = not self.trouble(situation)
         rows = [_row(t, known) for t in sorted(_collapsed(situation.toggles), key=lambda t: _ORDER.get(t.level, 2))]
+        narrow = width < 46
+        if narrow:  # the prefix tells them apart from nothing
+            rows = [[cells[0], (cells[1][0].removeprefix("M0_"), cells[1][1]), *cells[2:]] for cells in rows]
         columns = (
             Column("", 1),
-            Column("toggle", 25, grow=1, most=32),
-            Column("value", 9, grow=2, most=60),
+            Column("toggle", 22 if narrow else 25, grow=1, most=32),
+            Column("value", 6 if narrow else 9, grow=2, most=60),
             Column("state", 7),
             Column("usual", 8, grow=1, most=40, drop=2),
             Column("on", 9, grow=1, most=20, drop=1),

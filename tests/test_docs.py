@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from cockpit.cli import COMMANDS
+from bench.keys_page import page as keys_page
+from cockpit.cli import COMMANDS, build_parser
 from cockpit.config import load_settings
+from cockpit.drill.scenarios import find
 from cockpit.runbooks import schema
+from cockpit.runbooks.step_rules import KNOWS, NEEDS
+from cockpit.values import FAMILIES
 from panels import keys
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,3 +59,56 @@ def test_every_key_is_explained_by_help() -> None:
         if binding.show:
             for key in binding.key.split(","):
                 assert names.get(key, key) in told, key
+
+
+def test_the_page_of_keys_is_current() -> None:
+    assert (ROOT / "docs" / "keys.md").read_text("utf-8") == keys_page(), "make it anew: make generated"
+
+
+def command_lines() -> list[tuple[str, list[str]]]:
+    """Every `$ m0-cockpit …` of the consoles, as words: up to a pipe, a comment or an ampersand."""
+    found = []
+    for page in PAGES:
+        for block in examples(page, "console"):
+            for line in re.findall(r"^\$ (?:\S+/)?m0-cockpit\b(.*)$", block, re.M):
+                words = shlex.split(re.split(r"[|&>]", line)[0], comments=True)
+                found.append((f"{page.name}:{line}", words))
+            for line in re.findall(r"\$\(m0-cockpit ([^)]*)\)", block):
+                found.append((f"{page.name}: {line}", shlex.split(line)))
+    return found
+
+
+@pytest.mark.parametrize(("where", "words"), command_lines(), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_command_that_is_shown_is_one(where: str, words: list[str]) -> None:
+    args = build_parser().parse_args(words)
+    books = schema.load()
+    if args.command == "run":
+        books.step(args.runbook, args.step)
+    if args.command == "drill" and (args.scenario or args.scenario_flag):
+        find(args.scenario or args.scenario_flag)
+
+
+def test_the_start_shows_a_configuration_that_loads(tmp_path: Path) -> None:
+    (example,) = examples(ROOT / "docs" / "start.md", "toml")
+    path = tmp_path / "config.toml"
+    path.write_text(example, "utf-8")
+    settings = load_settings(config=str(path), env={})
+    assert settings.configured == {"kubernetes", "prometheus", "solana"} and settings.links.trace is not None
+
+
+def test_the_configuration_example_has_every_link(tmp_path: Path) -> None:
+    (example,) = examples(ROOT / "docs" / "configuration.md", "toml")
+    path = tmp_path / "config.toml"
+    path.write_text(example, "utf-8")
+    links = load_settings(config=str(path), env={}).links
+    assert None not in (links.trace, links.signal, links.transaction, links.dashboard)
+
+
+def test_the_runbook_page_names_every_value_and_kind_of_step() -> None:
+    page = (ROOT / "docs" / "runbooks.md").read_text("utf-8")
+    missing = [name for family in FAMILIES.values() for name in family.spelt if f"`{name}`" not in page]
+    assert missing == []
+    for kind in {*NEEDS, *KNOWS}:
+        (row,) = re.findall(rf"^\| `{kind}` \|.*$", page, re.M)
+        for key in (*NEEDS.get(kind, ()), *KNOWS.get(kind, ())):
+            assert f"`{key}`" in row or f"`args.{key}`" in row, (kind, key)

@@ -1,4 +1,4 @@
-"""`m0-cockpit drill`: the same cockpit on an embedded world, which runs in a process of its own."""
+"""`m0-cockpit drill`: the same cockpit on an embedded world, which runs in a process of its own, and a score at the end."""
 
 from __future__ import annotations
 
@@ -9,58 +9,201 @@ import select
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cockpit import terminal
 from cockpit.commands.live import NO_TERMINAL, show
-from cockpit.config import ConfigProblem, load_settings
+from cockpit.config import ENV_PREFIX, ConfigProblem, default_state_dir, load_settings
+
+if TYPE_CHECKING:
+    from cockpit.config import Settings
+    from cockpit.drill.school.line import Line
 
 START_TIMEOUT_S = 30.0
+DEFAULT_SEED = 7
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "scenario", nargs="?", metavar="SCENARIO", help="which incident; see --list (default: rpc-outage)"
+        "scenario",
+        nargs="?",
+        metavar="SCENARIO",
+        help="which incident, or several at once: A+B; see --list (default: rpc-outage)",
     )
     parser.add_argument("--scenario", dest="scenario_flag", metavar="NAME", help="the same, for scripts")
     parser.add_argument("--list", action="store_true", help="list the scenarios and stop")
+    parser.add_argument("--first", action="store_true", help="a guided first drill: the keys, in about five minutes")
+    parser.add_argument("--surprise", action="store_true", help="an incident that is not named before the end")
+    parser.add_argument("--history", action="store_true", help="the scores of all drills so far, and stop")
     parser.add_argument("--serve", action="store_true", help="run the world alone; one JSON line says where it is")
-    parser.add_argument("--speed", type=float, default=1.0, metavar="N", help="simulated seconds a second (default 1)")
-    parser.add_argument("--seed", type=int, default=7, metavar="N", help="same seed, same world (default 7)")
+    parser.add_argument(
+        "--speed",
+        type=float,
+        metavar="N",
+        help="simulated seconds a second (default 1); with --status: of the running drill",
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help=f"same seed, same world (default {DEFAULT_SEED}; --surprise: any)"
+    )
+    parser.add_argument(
+        "--postgres", action=argparse.BooleanOptionalAction, default=True,
+        help="with a real PostgreSQL, where the extra m0-cockpit[drill] is installed (default)",
+    )  # fmt: skip
+    running = parser.add_argument_group("the drill that runs, from another terminal")
+    running.add_argument("--pause", action="store_true", help="its world stands still")
+    running.add_argument("--resume", action="store_true", help="its world moves again")
+    running.add_argument("--status", action="store_true", help="how long, how fast, at what cost so far")
+    running.add_argument("--do", metavar="TOOL", help="what the operator's other tools would do, such as failover-db")
     parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # the process whose end is ours
 
 
 def run(args: argparse.Namespace) -> int:
-    from cockpit.drill.scenarios import SCENARIOS
-
-    if args.list:
-        for scenario in SCENARIOS.values():
-            print(f"{scenario.name:24} runbook {scenario.runbook or '-':<3} {scenario.title}")
-        return 0
-    name = args.scenario or args.scenario_flag or ("calm" if args.serve else "rpc-outage")
-    if name not in SCENARIOS:
-        raise ConfigProblem(f"there is no scenario {name!r}", f"one of: {', '.join(SCENARIOS)}")
-    if not 0.1 <= args.speed <= 100:
-        raise ConfigProblem(f"--speed {args.speed:g} is out of bounds", "give 0.1 to 100")
+    if args.list or args.history:
+        return _list() if args.list else _history()
+    if args.pause or args.resume or args.status or args.do:
+        return _steer(args)
+    name, seed = chosen(args)
+    speed = 1.0 if args.speed is None else args.speed
+    if not 0.1 <= speed <= 100:
+        raise ConfigProblem(f"--speed {speed:g} is out of bounds", "give 0.1 to 100")
     if args.serve:
+        from cockpit.drill.school.line import CONTROLS
         from cockpit.drill.server import serve_forever
 
-        return serve_forever(name, seed=args.seed, speed=args.speed, parent=args.parent)
+        control = state_dir() / CONTROLS / f"{os.getpid()}.json"
+        return serve_forever(name, seed=seed, speed=speed, parent=args.parent, postgres=args.postgres, control=control)
     why = terminal.problem()
     if why is not None:
         print(f"m0-cockpit: {why}", file=sys.stderr)
         return NO_TERMINAL
-    world, where = start_world(name, seed=args.seed, speed=args.speed)
+    given = "surprise" if args.surprise else name  # not even `ps` tells
+    world, where = start_world(given, seed=seed, speed=speed, postgres=args.postgres)
     try:
         settings = load_settings(config=where["config"], read_only=args.read_only, runbooks=args.runbooks_file)
-        return show(settings, debug=bool(args.debug))
+        return _school(settings, where, args)
     finally:
         world.terminate()
         world.wait(timeout=5)
 
 
-def start_world(name: str, *, seed: int, speed: float) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+def chosen(args: argparse.Namespace) -> tuple[str, int]:
+    """(scenario, seed). Raises ConfigProblem."""
+    import secrets
+
+    from cockpit.drill.scenarios import SCENARIOS, find
+    from cockpit.drill.school.lessons import SCENARIO
+
+    name = args.scenario or args.scenario_flag
+    if args.surprise or name == "surprise":
+        from cockpit.drill.school.surprise import surprise
+
+        if name not in (None, "surprise"):
+            raise ConfigProblem("--surprise chooses the scenario itself", "leave the name out")
+        seed = secrets.randbelow(1_000_000) if args.seed is None else args.seed
+        return surprise(seed), seed
+    seed = DEFAULT_SEED if args.seed is None else args.seed
+    name = name or (SCENARIO if args.first else "calm" if args.serve else "rpc-outage")
+    if args.first and name != SCENARIO:
+        raise ConfigProblem("--first has a scenario of its own", "leave the name out")
+    try:
+        return find(name).name, seed
+    except KeyError as error:
+        raise ConfigProblem(f"there is no scenario {error}", f"one of: {', '.join(SCENARIOS)}; or A+B") from None
+
+
+def state_dir() -> Path:
+    """Where scores and the addresses of running drills lie; a drill's own journal goes when it ends."""
+    given = os.environ.get(ENV_PREFIX + "STATE_DIR")
+    return Path(given).expanduser() if given else default_state_dir()
+
+
+def _school(settings: Settings, where: dict[str, Any], args: argparse.Namespace) -> int:
+    """The screen, watched over; then the score."""
+    from cockpit.drill.school.coach import DrillCoach
+    from cockpit.drill.school.lessons import Course
+    from cockpit.drill.school.line import Line
+
+    line = Line.of(Path(where["control"]))
+    tools = line.act("watch", journal=str(settings.state_dir / "journal.jsonl"))["tools"]
+    coach = DrillCoach(line, tools, Course() if args.first else None)
+    code = show(settings, debug=bool(args.debug), coach=coach)
+    coach.close()
+    for words in _scored(line, surprise=args.surprise, guided=args.first):
+        if code == 0:
+            print(words)
+    return code
+
+
+def _scored(line: Line, *, surprise: bool, guided: bool) -> list[str]:
+    """The score in words, kept in the history. A drill in which nothing was looked at or done is not kept."""
+    from cockpit.drill.school import history
+    from cockpit.drill.school.line import NoDrill
+    from cockpit.drill.score import Score, report
+
+    try:
+        told = line.act("score", surprise=surprise, guided=guided)
+    except NoDrill as error:
+        return [f"no score: {error.reason}"]
+    score = Score.of(told["score"])
+    path = state_dir() / history.FILE
+    before, _ = history.read(path)
+    lines = report(score, told["title"], told["story"], before)
+    if surprise:
+        lines.append(f"  the same again: m0-cockpit drill {score.scenario} --seed {score.seed}")
+    if not score.steps and all(incident.detected_s is None for incident in score.incidents):
+        return lines if score.incidents else []
+    try:
+        history.append(path, score)
+    except OSError as error:
+        lines.append(f"  not kept in the history: {error.strerror or error}")
+    return lines
+
+
+def _list() -> int:
+    from cockpit.drill.scenarios import SCENARIOS
+
+    for scenario in SCENARIOS.values():
+        print(f"{scenario.name:24} runbook {scenario.runbook or '-':<3} {scenario.title}")
+    return 0
+
+
+def _history() -> int:
+    from cockpit.drill.school import history
+
+    scores, broken = history.read(state_dir() / history.FILE)
+    if not scores:
+        print("no drill has been scored yet: `m0-cockpit drill --first` is a good one to begin with")
+    else:
+        print("\n".join(history.table(scores)))
+    if broken:
+        print(f"m0-cockpit: {broken} lines of the history cannot be read", file=sys.stderr)
+    return 0
+
+
+def _steer(args: argparse.Namespace) -> int:
+    """A running drill, from another terminal. Raises NoDrill."""
+    from cockpit.drill.school.line import CONTROLS, Line
+
+    line = Line.newest(state_dir() / CONTROLS)
+    status = line.status()
+    if args.speed is not None:
+        status = line.act("speed", speed=args.speed)
+    if args.do:
+        status = line.act("do", tool=args.do)
+    if args.pause or args.resume:
+        status = line.act("pause" if args.pause else "resume")
+    print(
+        f"{'paused' if status['paused'] else 'running'} at {status['speed']:g}×, {status['elapsed_s']:.0f} s, "
+        f"harm: {status['harm']}; tools: {', '.join(status['tools'])}"
+    )
+    return 0
+
+
+def start_world(
+    name: str, *, seed: int, speed: float, postgres: bool = False
+) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     """Start `drill --serve` as a child and wait for its JSON line. Raises ConfigProblem when it does not come up."""
     command = [
         sys.executable,
@@ -75,7 +218,7 @@ def start_world(name: str, *, seed: int, speed: float) -> tuple[subprocess.Popen
         "--speed",
         str(speed),
     ]
-    command += ["--parent", str(os.getpid())]
+    command += ["--parent", str(os.getpid()), "--postgres" if postgres else "--no-postgres"]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(_root()), os.environ.get("PYTHONPATH", "")]))}
     # a session of its own: ctrl+c and a hang-up are for the cockpit, which ends the world in its own time
     world = subprocess.Popen(
@@ -87,6 +230,7 @@ def start_world(name: str, *, seed: int, speed: float) -> tuple[subprocess.Popen
         env=env,
     )
     assert world.stdout is not None
+    import_module("cockpit.drill.school.coach")  # while the world comes up
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if select.select([world.stdout], [], [], 0.2)[0]:

@@ -54,10 +54,15 @@ def run(args: argparse.Namespace) -> int:
                 f"{path}: "
                 + ("intact" if not problems else f"{len(problems)} problem{'s' if len(problems) > 1 else ''}")
             )
+            if not problems:
+                count, digest = journal.end()
+                print(f"{count} records; the newest has the hash {digest}")
             return 1 if problems else 0
         for line in list(lines_of(journal))[: args.last][::-1]:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(line.wall))
-            print(f"{line.number:>4}  {when}Z  {line.operator:<12}  {line.title}  {line.target}  {line.outcome}")
+            number = str(line.number) if line.number else ""
+            words = "  ".join(filter(None, (line.title, line.target, line.outcome)))
+            print(f"{number:>4}  {when}Z  {line.operator:<12}  {words}")
         return 0
     finally:
         journal.close()

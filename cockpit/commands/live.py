@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
+from typing import TYPE_CHECKING
 
 from cockpit import terminal
 from cockpit.config import Settings
+
+if TYPE_CHECKING:
+    from cockpit.model.scene import Coach
 
 NO_TERMINAL = 69  # EX_UNAVAILABLE
 
@@ -26,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
     return show(settings_of(args), debug=bool(args.debug))
 
 
-def show(settings: Settings, *, debug: bool = False) -> int:
-    """Run the screen until the operator leaves; the exit code of the app."""
+def show(settings: Settings, *, debug: bool = False, coach: Coach | None = None) -> int:
+    """Run the screen until the operator leaves; the exit code of the app. `coach`: who watches over a drill."""
     gc.disable()  # nothing of what start-up makes is garbage: collecting would cost a tenth of it; see `CockpitApp._settle_down`
     terminal.prepare()
     from cockpit.app import CockpitApp
@@ -39,6 +43,7 @@ def show(settings: Settings, *, debug: bool = False) -> int:
         colours=terminal.colours(),
         debug_errors=debug,
     )
+    app.coach = coach
     app.run()
     for line in app.last_words:
         print(line, file=sys.stderr)

@@ -1,4 +1,5 @@
-"""`m0-cockpit run RUNBOOK STEP`: one step without a screen; the same executor, guards, journal and proof.
+"""`m0-cockpit run RUNBOOK STEP`: one step without a screen; the same executor, guards, journal and proof. A sequence is gone
+through part by part, each confirmed on its own, from where it stopped.
 
 Exit codes: 0 done (proof passed, or --dry-run would go) · 1 failed, or the proof failed · 2 refused by a guard, or not
 confirmed · 3 sent, but the proof is unknown · 4 the target changed meanwhile: nothing was sent.
@@ -13,7 +14,8 @@ import time
 from typing import Any
 
 from cockpit.config import ConfigProblem
-from cockpit.model.plan import DryRunState, Phase, Plan, Progress, Proof, Verdict
+from cockpit.model.plan import CommandRun, DryRunState, Phase, Plan, Progress, Proof, Request, SqlRun, Verdict
+from cockpit.model.runbook import Runbook, Step
 from cockpit.text import safe
 
 FAILED, REFUSED, UNPROVEN, CHANGED = 1, 2, 3, 4
@@ -34,8 +36,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     consent = parser.add_mutually_exclusive_group()
     consent.add_argument("--yes", action="store_true", help="confirm an ordinary step")
     consent.add_argument(
-        "--confirm", metavar="NAME", help="confirm a dangerous step, or override guards: the target's name"
+        "--confirm",
+        metavar="NAME",
+        help="confirm a dangerous step, or override guards: the target's name (of a sequence: NAME,NAME)",
     )
+    parser.add_argument("--answer", metavar="TEXT", help="the answer to a manual step, for the journal")
     parser.add_argument(
         "--no-wait", action="store_true", help="stop at the server's answer: no rollout, no proof (exit 3)"
     )
@@ -64,10 +69,47 @@ def run(args: argparse.Namespace) -> int:
         session.ready.wait(30)
         for left in session.unfinished:
             print(f"unfinished: {left.title} on {left.target}: {left.judgement}: {left.explanation}", file=sys.stderr)
+        if step.kind == "manual":
+            return _answer(session, book, step, args.answer)
+        if step.kind == "sequence":
+            return _sequence(session, args, book, step, parameters)
         plan = session.plan(book, step, parameters).result(60)
         return Carrier(session, args).carry(plan)
     finally:
         session.close(timeout_s=30)
+
+
+def _answer(session: Any, book: Runbook, step: Step, text: str | None) -> int:
+    """An answer is what somebody knows: it is never made up here."""
+    if not text:
+        print(f"{step.title}: {step.question}\nanswer with --answer TEXT; it goes into the journal")
+        return REFUSED
+    choice = text.split(",")[0].split()[0].lower() if step.args.get("answer") == "yes-no" else ""
+    if step.args.get("answer") == "yes-no" and choice not in ("yes", "no"):
+        print("the answer begins with yes or no")
+        return REFUSED
+    session.note(book.id, step.id, text.removeprefix(choice).strip(" ,"), choice)
+    print(f"recorded: {text}")
+    return 0
+
+
+def _sequence(session: Any, args: argparse.Namespace, book: Runbook, step: Step, parameters: dict[str, str]) -> int:
+    """Part by part; stops at the first that is not done. A question, or something to look at, is for the screen."""
+    state = session.sequence(book, step)
+    while state.next is not None:
+        index, one = state.next, session.part_of(book, step, state.next)
+        if not args.json:
+            print(f"part {index + 1} of {len(state.items)}: {one.title}")
+        if one.kind in ("manual", "view"):
+            print(f"{one.question or one.title}\nthis part is answered on the screen; go on from here afterwards")
+            return REFUSED
+        own = {name: value for name, value in parameters.items() if name in {p.name for p in one.params}}
+        plan = session.plan_part(book, step, index, own, state.run).result(60)
+        code = Carrier(session, args).carry(plan)
+        state = session.sequence(book, step, plan.part.run)
+        if code != 0 or args.dry_run or state.next == index:
+            return code
+    return 0
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:
@@ -87,7 +129,7 @@ class Carrier:
         self.session = session
         self.dry_run: bool = getattr(args, "dry_run", False)
         self.yes: bool = args.yes
-        self.confirm: str | None = args.confirm
+        self.confirm: tuple[str, ...] = tuple(filter(None, (args.confirm or "").split(",")))
         self.wait: bool = not getattr(args, "no_wait", False)
         self.json: bool = args.json
 
@@ -107,19 +149,27 @@ class Carrier:
         typed = self._consent(plan)
         if typed is None:
             return self._end(plan, None, REFUSED, self._how_to_confirm(plan))
-        progress = self.session.carry_out(plan, typed or None).result(120)
+        progress = self.session.carry_out(plan, typed or None).result(self._patience(plan))
         if self.wait:
             progress = self._follow(plan, progress)
         return self._end(plan, progress, outcome(progress), progress.words)
 
+    @staticmethod
+    def _patience(plan: Plan) -> float:
+        """Seconds for the answer: a command or a statement answers when it has ended."""
+        limit = plan.request.timeout_s if isinstance(plan.request, CommandRun | SqlRun) else 60.0
+        return limit + 60.0
+
     def _consent(self, plan: Plan) -> str | None:
         """The typed name, an empty string for a plain yes, None for no."""
+        if plan.harmless:
+            return ""
         if plan.typed is None:
-            if self.yes or self.confirm == plan.target.name:
+            if self.yes or plan.target.name in self.confirm:
                 return ""
             return "" if self._ask("type y to do it: ") == "y" else None
-        if self.confirm is not None:
-            return self.confirm if self.confirm == plan.typed else None
+        if self.confirm:
+            return plan.typed if plan.typed in self.confirm else None
         return plan.typed if not self.yes and self._ask(f"type {plan.typed} to go on: ") == plan.typed else None
 
     def _ask(self, question: str) -> str:
@@ -152,6 +202,9 @@ class Carrier:
         if self.json:
             print(json.dumps(as_json(plan, progress, code, words)))
         else:
+            for line in (progress.dropped, *progress.output) if progress is not None else ():
+                if line:
+                    print(f"  | {line}")
             print(words)
             if progress is not None and progress.journal is not None:
                 print(
@@ -175,9 +228,16 @@ def describe(plan: Plan) -> str:
         f"  change   {c.field}: {c.before if c.before is not None else '(absent)'} -> {c.after if c.after is not None else '(absent)'}"
         for c in plan.changes
     ]
-    lines += [f"  kubectl  {plan.kubectl}", f"  dry run  {plan.dry_run.state.value} {plan.dry_run.reason}".rstrip()]
+    if isinstance(plan.request, Request):
+        lines.append(f"  kubectl  {plan.kubectl}")
+        lines.append(f"  dry run  {plan.dry_run.state.value} {plan.dry_run.reason}".rstrip())
+    elif not plan.harmless:
+        lines.append(f"  runs     {plan.kubectl}")
     lines += [f"  effect   {line}" for line in plan.blast]
-    lines.append(f"  undo     {plan.inverse.words if plan.inverse else 'none'}")
+    if not plan.harmless:
+        lines.append(f"  undo     {plan.inverse.words if plan.inverse else 'none'}")
+    if plan.staged:
+        lines.append(f"  stages   {plan.staged}")
     lines += [f"  guard    {MARKS[g.verdict]:<8} {g.guard}: {g.reason}" for g in plan.guards]
     lines += [f"  danger   {reason}" for reason in plan.danger_reasons]
     return "\n".join(lines)
@@ -198,6 +258,9 @@ def as_json(plan: Plan, progress: Progress | None, code: int, words: str) -> dic
         },
         "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in plan.changes],
         "kubectl": plan.kubectl,
+        "effect": type(plan.request).__name__,
+        "staged": plan.staged,
+        "output": list(progress.output) if progress else [],
         "dry_run": {
             "state": plan.dry_run.state.value,
             "reason": plan.dry_run.reason,

@@ -1,10 +1,15 @@
-"""`m0-cockpit runbooks check|list|show`."""
+"""`m0-cockpit runbooks check|list|show|alerts`."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cockpit.model.runbook import Runbooks
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +19,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("list", help="the runbooks, one a line")
     show = actions.add_parser("show", help="one runbook, whole")
     show.add_argument("name", help="number or id")
+    alerts = actions.add_parser("alerts", help="Prometheus alert rules made of the signals, as YAML")
+    alerts.add_argument("--out", metavar="FILE", help="write them there instead of printing them")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,6 +33,9 @@ def run(args: argparse.Namespace) -> int:
     books = runbooks_of(settings_of(args))
     for problem in books.problems:
         print(problem, file=sys.stderr)
+    if args.action == "alerts":
+        # rules of the packaged runbooks would pass for the operator's own
+        return 1 if books.problems else _alerts(books, args.out)
     if args.action == "list":
         for book in books.runbooks:
             print(f"{book.number:>2}  {book.id:<22} {book.severity}  {book.title}")
@@ -57,4 +67,23 @@ def _check(file: str | None) -> int:
     print(
         f"{origin}: {len(books.runbooks)} runbooks, {len(books.signals)} signals, {len(books.queries)} queries: all good"
     )
+    return 0
+
+
+def _alerts(books: Runbooks, out: str | None) -> int:
+    from cockpit.config import ConfigProblem
+    from cockpit.runbooks.alerts import rules
+
+    text = rules(books)
+    if out is None:
+        print(text, end="")
+        return 0
+    path = Path(out).expanduser()
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(text, "utf-8")
+        part.replace(path)  # whole or not at all: Prometheus may read it any time
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ConfigProblem(f"cannot write {path}: {error.strerror or error}", "check the path and its mode") from None
     return 0

@@ -65,7 +65,7 @@ def _settled(situation: Situation, session: Any) -> bool:
 
 def verdict(situation: Situation) -> Level:
     """CRIT and WARN of the signals first; else unknown when any signal or source is; else ok."""
-    levels = [s.level for s in situation.signals.values()]
+    levels = [s.level for s in situation.signals.values() if not s.off]
     for level in (Level.CRIT, Level.WARN):
         if level in levels:
             return level
@@ -119,7 +119,7 @@ def as_text(situation: Situation) -> str:
     lines.append("stages  " + "  ".join(f"{s.name} {s.level.value.upper()}" for s in situation.stages))
     worst = sorted(situation.signals.values(), key=lambda s: -s.level.rank)
     for signal in worst:
-        if signal.level is not Level.OK:
+        if signal.level is not Level.OK and not signal.off:
             value = "" if signal.value is None else f"{signal.value:.4g} {signal.unit}"
             lines.append(f"  {signal.level.value.upper():<8}{signal.title:<32}{value:<16}{signal.reason}".rstrip())
     for service in situation.services:

@@ -31,8 +31,12 @@ MARKETS: Mapping[str, str] = {
 SIGNERS = tuple(f"signer-{n}" for n in range(7))
 SIGNER_SET_ID = "100"
 THRESHOLD = 5
+FIRST_SEQUENCE = 48_211_000  # of bundles, when the drill's past begins
 MODELS = ("bayes-sports-v4", "poll-blend-v7", "macro-nowcast-v2", "crypto-vol-v5")
+MODEL_VERSION = "2026.1"  # of the whole set of models, on a calm day
 TOPICS = ("raw-events", "normalized", "features")
+CONFIG = "m0-engine-config"  # the ConfigMap that the engine follows
+SOURCES = 4  # of each domain: its connector, and three secondary feeds
 
 RPC_URLS: Mapping[str, str] = {
     "rpc-a": "https://rpc-a.drill.m0club.example/v2/KEYLIKE123456789abc",
@@ -77,7 +81,7 @@ SERVICES: Mapping[str, ServiceSpec] = {
             },
         ),
         ServiceSpec(AGGREGATOR, 2, 5.0, env=_EVENTLOG, secret_env=_POSTGRES),
-        ServiceSpec(QUANT, 2, 8.0, env={"M0_GUARDRAIL_POLICY_LEVEL": "STRICT"}),
+        ServiceSpec(QUANT, 2, 8.0, env={"M0_GUARDRAIL_POLICY_LEVEL": "STRICT", "M0_MODEL_VERSION": MODEL_VERSION}),
         ServiceSpec(SIGNER, 7, 4.0),
         ServiceSpec(
             SUBMITTER,
@@ -97,6 +101,42 @@ SERVICES: Mapping[str, ServiceSpec] = {
         ServiceSpec(API, 3, 4.0, secret_env=_POSTGRES),
         ServiceSpec(REALTIME, 2, 4.0, secret_env=_POSTGRES),
     )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """A CronJob of the pipeline: what an operator may run by hand. `takes_s`: simulated seconds that its pod works."""
+
+    service: str  # whose image it runs
+    schedule: str
+    command: tuple[str, ...]
+    takes_s: float
+    log: tuple[str, ...]
+
+    @property
+    def image(self) -> str:
+        return SERVICES[self.service].image
+
+
+JOBS: Mapping[str, JobSpec] = {
+    "m0-reconciler": JobSpec(
+        RECONCILER,
+        "17 * * * *",
+        ("m0-reconciler", "--once"),
+        8.0,
+        (
+            "INFO reading the last committed epoch and sequence from the chain",
+            "INFO publish state aligned with the chain",
+        ),
+    ),
+    "m0-recalibration": JobSpec(
+        QUANT,
+        "40 3 * * *",
+        ("m0-quant", "recalibrate"),
+        20.0,
+        ("INFO fitting calibration curves", "INFO calibration written"),
+    ),
 }
 
 

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -16,18 +17,27 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
+from cockpit.drill import admin
 from cockpit.drill.kubernetes.serving import Served
 from cockpit.drill.kubernetes.serving import serve as serve_kubernetes
-from cockpit.drill.names import CONTEXT, NAMESPACE, RPC_URLS, SERVICES
+from cockpit.drill.names import API, CONTEXT, NAMESPACE, RPC_URLS, SERVICES
+from cockpit.drill.physics.rpc import stream_url
+from cockpit.drill.probes import Probes, configuration
 from cockpit.drill.prometheus import PrometheusServer
+from cockpit.drill.solana.servers import SolanaServers, bind_pairs, urls_of
 from cockpit.drill.world import HISTORY_S, World
+
+if TYPE_CHECKING:
+    from cockpit.drill.postgres import DrillPostgres
+    from cockpit.drill.school.control import Conductor
 
 TICK_S = 0.2  # real seconds between two moves of the world
 MOST_S = 30.0  # simulated seconds that one move may catch up; a machine that is slower than that runs late
+WELL = "rpc-b"  # the endpoint that `where` names: no scenario breaks it
 CHUNK_S = 2.0  # simulated seconds between two chances for the servers to answer
 
 T = TypeVar("T")
@@ -38,7 +48,8 @@ class Drill:
 
     `start_at`: unix seconds at which the simulation stands when it starts (default: now). `aged_s`: how old the incident
     is then (default: the scenario's own). `history_s`: seconds of samples that exist before the incident. `speed`: simulated seconds a second; 0 leaves the world to the caller's
-    `drill.world.advance`. Raises KeyError for an unknown scenario.
+    `drill.world.advance`. `postgres`: a real PostgreSQL too, where the extra is installed; it comes up in the background, some two
+    seconds later. `school`: a referee measures, and a control of its own answers. Raises KeyError for an unknown scenario.
     """
 
     def __init__(
@@ -50,13 +61,23 @@ class Drill:
         *,
         aged_s: float | None = None,
         history_s: float = HISTORY_S,
+        postgres: bool = False,
+        school: bool = False,
     ) -> None:
         self._scenario = scenario
+        self._with_school = school
+        self.conductor: Conductor | None = None
+        self.control = ""  # the conductor's address
+        self.control_token = secrets.token_urlsafe(24)
         self._seed = seed
         self._speed = speed
         self._start_at = start_at
         self._aged_s = aged_s
         self._history_s = history_s
+        self._with_postgres = postgres
+        self.database: DrillPostgres | None = None
+        self._troubles: set[str] = set()  # of the database, as last told to it
+        self._switching: asyncio.Task[None] | None = None
         self._stack = contextlib.AsyncExitStack()
         self._driver: asyncio.Task[None] | None = None
         self.context = CONTEXT
@@ -64,7 +85,11 @@ class Drill:
         self.kubernetes = ""  # the API server's address
         self.prometheus = ""
         self.services = ""  # /NAME/metrics of each service
+        self.admin = ""  # where the stand-in for the network's command line speaks to
+        self._admin_token = secrets.token_urlsafe(24)
         self.directory = Path()
+        self.rpc_urls: dict[str, str] = {}  # Solana endpoint → its address
+        self.solana: SolanaServers
         self.world: World
         self.prometheus_server: PrometheusServer
 
@@ -80,17 +105,40 @@ class Drill:
     async def __aenter__(self) -> Drill:
         start_at = time.time() if self._start_at is None else self._start_at
         clock = World.past_clock(float(int(start_at)), self._speed)
-        self.world = World(
-            seed=self._seed, clock=clock, scenario=self._scenario, aged_s=self._aged_s, history_s=self._history_s
-        )
+        pairs = bind_pairs(RPC_URLS)
+        self.rpc_urls = urls_of(pairs)
+        try:
+            self.world = World(
+                seed=self._seed,
+                clock=clock,
+                scenario=self._scenario,
+                aged_s=self._aged_s,
+                history_s=self._history_s,
+                rpc_urls=self.rpc_urls,
+            )
+        except BaseException:
+            for pair in pairs.values():
+                pair.close()
+            raise
+        self.solana = SolanaServers(self.world.chain, self.world.network.endpoints, pairs)
         self.prometheus_server = PrometheusServer(self.world)
         try:
+            await self._stack.enter_async_context(self.solana)
             served = await self._stack.enter_async_context(serve_kubernetes(self.world.kube))
             self.kubernetes = served.url
             self.prometheus = await self._serve(self.prometheus_server.application())
-            self.services = await self._serve(self.prometheus_server.services())
+            services = self.prometheus_server.services()
+            Probes(self.world, self.world.chain.bundle).add_to(services)
+            self.services = await self._serve(services)
+            self.admin = await self._serve(
+                admin.application(self.world.authority, self._admin_token, self.world.serve.restore)
+            )
             self.directory = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="m0-drill-"))  # mode 0700
+            if self._with_postgres:
+                await self._attach_postgres()
             await asyncio.to_thread(self._write_files, served)
+            if self._with_school:
+                await self._open_school()
         except BaseException:
             await self.__aexit__()
             raise
@@ -115,10 +163,11 @@ class Drill:
             "context": self.context,
             "namespace": self.namespace,
             "prometheus": self.prometheus,
-            "solana_rpc": None,
-            "solana_ws": None,
-            "api": None,
-            "program_id": None,
+            "solana_rpc": self.rpc_urls[WELL],
+            "solana_ws": stream_url(self.rpc_urls[WELL]),
+            "api": f"{self.services}/{API}",
+            "program_id": self.world.chain.program_id,
+            "postgres": self.database.url if self.database is not None else None,
             "config": self.config,
         }
 
@@ -130,6 +179,46 @@ class Drill:
         await site.start()
         host, port = runner.addresses[0][:2]
         return f"http://{host}:{port}"
+
+    async def _open_school(self) -> None:
+        from cockpit.drill.school import control
+        from cockpit.drill.school.referee import Referee
+        from cockpit.runbooks.schema import load
+
+        books = await asyncio.to_thread(load, None)
+        self.conductor = control.Conductor(
+            self.world, Referee(self.world, books, self.directory / "state" / "journal.jsonl")
+        )
+        self.control = await self._serve(control.application(self.conductor, self.control_token, self._seed))
+
+    async def _attach_postgres(self) -> None:
+        from cockpit.drill.postgres import DrillPostgres, installed
+
+        if not installed():
+            return
+        self.database = await asyncio.to_thread(DrillPostgres)
+        self._stack.push_async_callback(asyncio.to_thread, self.database.stop)
+        self.database.start_soon()
+
+    async def _switch(self, database: DrillPostgres, wanted: frozenset[str]) -> None:
+        """In threads: a switch may wait for a lock, and the world never waits for it. What fails is tried again."""
+        try:
+            for name in sorted(wanted ^ self._troubles):
+                await asyncio.to_thread(getattr(database, name), name in wanted)
+                self._troubles ^= {name}
+        except Exception:
+            await asyncio.sleep(1.0)
+        finally:
+            self._switching = None
+
+    def follow_database(self) -> None:
+        """Throw the switches that the scenario asks for, and let the world feel how slow the database really is."""
+        serve, database = self.world.serve, self.database
+        if database is None or not database.ready.is_set():
+            return
+        serve.database_felt = database.slowdown
+        if self._switching is None and serve.troubles != self._troubles:
+            self._switching = asyncio.create_task(self._switch(database, serve.troubles))
 
     def _write_files(self, served: Served) -> None:
         state = self.directory / "state"
@@ -148,7 +237,23 @@ class Drill:
             "[prometheus.direct]",
             *(f"{name} = {json.dumps(f'{self.services}/{name}/metrics')}" for name in SERVICES),
         ]
-        for name, url in RPC_URLS.items():
+        if self.database is not None:
+            lines += ["", "[postgres]", "interval = 3.0", f"url = {json.dumps(self.database.url)}"]
+            lines += [f"admin-url = {json.dumps(self.database.admin_url)}"]
+        lines += [
+            "",
+            "[network-cli]",
+            f"argv = {json.dumps([sys.executable, '-m', 'cockpit.drill.cli'])}",
+            'cluster = "drill"',
+        ]
+        restore = [sys.executable, "-m", "cockpit.drill.cli", "database", "restore", "--to", "{time}"]
+        lines += [
+            f"env = {{ {admin.ADDRESS} = {json.dumps(self.admin)}, {admin.TOKEN} = {json.dumps(self._admin_token)} }}"
+        ]
+        lines += ["", "[restore]", f"argv = {json.dumps(restore)}"]
+        lines += configuration(self.services)
+        lines += ["", "[solana]", f"program-id = {json.dumps(self.world.chain.program_id)}"]
+        for name, url in self.rpc_urls.items():
             lines += ["", "[[rpc-endpoints]]", f"name = {json.dumps(name)}", f"url = {json.dumps(url)}"]
         _write(Path(self.config), "\n".join(lines) + "\n")
 
@@ -159,8 +264,10 @@ class Drill:
         while True:
             await asyncio.sleep(TICK_S)
             now = time.monotonic()
-            owed = min(owed + (now - last) * self.world.clock.speed, MOST_S)
+            if self.conductor is None or self.conductor.goes_on():
+                owed = min(owed + (now - last) * self.world.clock.speed, MOST_S)
             last = now
+            self.follow_database()
             while owed > 0:
                 step = min(owed, CHUNK_S)
                 self.world.advance(step)
@@ -247,26 +354,40 @@ class DrillThread:
             await self._stop.wait()
 
 
-async def serve(scenario: str | None = None, *, seed: int = 7, speed: float = 1.0, parent: int | None = None) -> None:
+async def serve(
+    scenario: str | None = None, *, seed: int = 7, speed: float = 1.0, parent: int | None = None, postgres: bool = False,
+    control: Path | None = None,
+) -> None:  # fmt: skip
     """Print where everything is (one JSON line) once every server answers; run until SIGTERM or SIGINT, or until the
-    process `parent` has ended."""
+    process `parent` has ended. `control`: with a school, whose address is written there."""
+    from cockpit.drill.school.control import publish
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    async with Drill(scenario, seed=seed, speed=speed) as drill:
-        sys.stdout.write(json.dumps(drill.where()) + "\n")
+    async with Drill(scenario, seed=seed, speed=speed, postgres=postgres, school=control is not None) as drill:
+        where = drill.where()
+        if control is not None:
+            where["control"] = str(control)
+            await asyncio.to_thread(publish, control, drill.control, drill.control_token)
+        sys.stdout.write(json.dumps(where) + "\n")
         sys.stdout.flush()
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), 1.0)
             if parent is not None and not _alive(parent):
                 break
+        if control is not None:
+            await asyncio.to_thread(control.unlink, True)
 
 
-def serve_forever(scenario: str | None = None, *, seed: int = 7, speed: float = 1.0, parent: int | None = None) -> int:
+def serve_forever(
+    scenario: str | None = None, *, seed: int = 7, speed: float = 1.0, parent: int | None = None, postgres: bool = False,
+    control: Path | None = None,
+) -> int:  # fmt: skip
     """`serve`, blocking; returns the exit code."""
-    asyncio.run(serve(scenario, seed=seed, speed=speed, parent=parent))
+    asyncio.run(serve(scenario, seed=seed, speed=speed, parent=parent, postgres=postgres, control=control))
     return 0
 
 

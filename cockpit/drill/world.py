@@ -5,29 +5,53 @@ Scenarios change causes only (an endpoint's failures, a provider's quota); metri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 
 from cockpit.drill.clock import SimClock
+from cockpit.drill.harm import Harm, Meter
 from cockpit.drill.kubernetes import KubernetesWorld
 from cockpit.drill.kubernetes.behaviour import Behaviour
-from cockpit.drill.names import MARKETS, NAMESPACE, SERVICES
+from cockpit.drill.kubernetes.controllers.job import ended
+from cockpit.drill.kubernetes.resources import JOBS as JOB_OBJECTS
+from cockpit.drill.names import (
+    CONFIG,
+    FIRST_SEQUENCE,
+    JOBS,
+    MARKETS,
+    MODEL_VERSION,
+    NAMESPACE,
+    QUANT,
+    RPC_URLS,
+    SERVICES,
+    SIGNER,
+    SIGNER_SET_ID,
+    SIGNERS,
+    SOURCES,
+    SUBMITTER,
+    ServiceSpec,
+)
+from cockpit.drill.physics import models
+from cockpit.drill.physics.authority import Authority
 from cockpit.drill.physics.fleet import Fleet
 from cockpit.drill.physics.ingest import Ingest
 from cockpit.drill.physics.publish import Publish
 from cockpit.drill.physics.quant import Quant
-from cockpit.drill.physics.rpc import Network
+from cockpit.drill.physics.releases import BATCH, USUAL_BATCH, Releases
+from cockpit.drill.physics.rpc import Network, stream_url
 from cockpit.drill.physics.serve import Serve
 from cockpit.drill.physics.sign import Sign
-from cockpit.drill.scenarios import SCENARIOS, Scenario
+from cockpit.drill.scenarios import Scenario, find
 from cockpit.drill.series import Registry, Store
+from cockpit.drill.solana.keys import Keys
+from cockpit.drill.solana.oracle import Oracle
 
 SAMPLE_S = 5.0
 STEP_S = 0.5  # the physics' step while someone watches
 COARSE_S = 5.0  # and for the past
 HISTORY_S = 3600.0
 UPTIME_S = 4 * 86400.0  # how long the pods have been running when a drill starts
-STALE_S = 60.0  # outputs older than this count as harm
 #: What a service under attack may print: escapes that clear, retitle, write the clipboard, reorder text, or break markup.
 HOSTILE = (
     "WARN odd payload \x1b[2J\x1b[H\x1b]0;pwned\x07 end",
@@ -36,29 +60,15 @@ HOSTILE = (
     "WARN [bold red]markup[/b] [link=file:///etc/passwd]x[/link] end",
     "WARN carriage\rreturn and \x08\x08 backspaces password=hunter2secret end",
 )
+CHAIN_PAST_S = 480.0  # the chain's transactions can be read so far back
+FILLING_S = 60.0  # from an empty pipeline to one in which everything is under way
 LOG_PAST_S = 180.0  # pods have this much of log when a drill starts
 
 
-@dataclass(slots=True)
-class Harm:
-    """What an incident, and the operator's steps, have cost since the drill started."""
-
-    publishing_gap_s: float = 0.0  # time without a reveal for more than 10 s
-    stale_s: float = 0.0  # time in which some market's output was older than 60 s
-    replay_violations: int = 0
-    threshold_misses: int = 0
-    rate_limited: int = 0  # 429s from providers
-
-    @property
-    def words(self) -> str:
-        return (
-            f"publishing gap {self.publishing_gap_s:.0f} s, stale outputs {self.stale_s:.0f} s, "
-            f"{self.replay_violations} replay violations, {self.threshold_misses} threshold misses, {self.rate_limited} × 429"
-        )
-
-
 class World:
-    """Everything that exists in a drill. `scenario` is a name of SCENARIOS (None: calm), already `aged` seconds old.
+    """Everything that exists in a drill. `scenario` is a name of SCENARIOS, or several joined by + (None: calm), already `aged`
+    seconds old. `step_s`: the physics' step; tests take larger ones.
+    `rpc_urls`: endpoint → address, where Solana servers are listening (else hosts that exist in the story alone).
 
     Construction lives through the past (pods days old, an hour of samples) and so moves the clock on by `UPTIME_S`: make it
     with `past_clock(start_at)`. Raises KeyError when there is no such scenario.
@@ -72,41 +82,53 @@ class World:
         scenario: str | None = None,
         aged_s: float | None = None,
         history_s: float = HISTORY_S,
+        rpc_urls: Mapping[str, str] = RPC_URLS,
     ) -> None:
         self.rng = Random(seed)
         self._talker = Random(seed + 1)
         self.clock = clock
-        self.scenario: Scenario = SCENARIOS[scenario or "calm"]
+        self.scenario: Scenario = find(scenario or "calm")
+        self.step_s = STEP_S
         self.talking = False  # log lines are written
         self.hostile_logs = False  # some of them try to drive the terminal
         self.metrics = Registry()
         self.store = Store()
-        self.kube = KubernetesWorld(clock, seed, NAMESPACE, _behaviour)
+        self.rpc_urls = rpc_urls
+        self.releases = Releases()
+        self.kube = KubernetesWorld(clock, seed, NAMESPACE, self._behaviour)
         self._populate()
         age = self.scenario.aged_s if aged_s is None else aged_s
-        wait = UPTIME_S - history_s - age - (clock.now() - self._created)
+        wait = UPTIME_S - FILLING_S - history_s - age - (clock.now() - self._created)
         clock.advance(max(0.0, wait))
         self.began = clock.now()
         self.kube.step()
-        self.network = Network()
+        self.authority = Authority()
+        self.network = Network(rpc_urls)
+        detailed = clock.now() + FILLING_S + history_s + age - CHAIN_PAST_S
+        self.chain = Oracle(Keys(seed), clock.now, MARKETS, first_sequence=FIRST_SEQUENCE, details_from=detailed)
+        self.authority.listeners.append(self._decided)
         self.fleet = Fleet(self.kube.running)
         self.ingest = Ingest(self)
         self.quant = Quant(self)
         self.sign = Sign(self)
         self.publish = Publish(self)
         self.serve = Serve(self)
-        self.harm = Harm()
+        self.meter = Meter(self)
         self._owed = 0.0  # simulated seconds that the physics has yet to live through
-        self._sampled = float("-inf")
+        self._sampled = float("inf")  # nobody looks while the pipeline fills
         self._trimmed = clock.now()
-        self._harm_base = (0, 0, 0)
-        self._remember(history_s, log=age == 0)
-        self.scenario.inject(self)
-        if age:
-            self._remember(age, log=True)
+        self._jobs_seen: set[str] = set()
+        self._remember(FILLING_S, until_start=history_s + age)
+        self._sampled = float("-inf")
+        self._remember(history_s, until_start=age)
+        self._age(age, aged_s)
         self.talking = True
-        self.harm = Harm()
-        self._harm_base = (self.publish.replays, self.sign.misses, self.ingest.rate_limited)
+        self.chain.ledger.forget_past()
+        self.meter.start()
+
+    @property
+    def harm(self) -> Harm:
+        return self.meter.harm
 
     @staticmethod
     def past_clock(start_at: float, speed: float = 1.0) -> SimClock:
@@ -120,21 +142,58 @@ class World:
                 spec.name,
                 image=spec.image,
                 replicas=spec.replicas,
-                env=spec.env,
+                env=self._env(spec),
                 secret_env=spec.secret_env,
                 strategy=spec.strategy,
             )
-        self.kube.configmap("m0-engine-config", {"publish_cadence_ms": "500", "reveal_delay_ms": "1000"})
+        self.kube.configmap(
+            CONFIG,
+            {
+                "publish_cadence_ms": "500",
+                "reveal_delay_ms": "1000",
+                "M0_EXPECTED_SOURCES": str(SOURCES),
+                BATCH: USUAL_BATCH,
+            },
+        )
+        for name, job in JOBS.items():
+            self.kube.cronjob(name, image=job.image, schedule=job.schedule, command=job.command)
         self.kube.settle()
 
-    def _remember(self, seconds: float, *, log: bool) -> None:
-        """Live through `seconds` quickly. Nobody changes the cluster meanwhile."""
+    def _decided(self, what: str, which: str) -> None:
+        """What the authority decides is a transaction too."""
+        if what == "market":
+            self.chain.set_market_active(which, which not in self.authority.paused)
+            return
+        made = self.authority.signer_sets[int(which)]
+        members = [self.chain.keys.member(key) for key in made.pubkeys]
+        self.chain.rotate(members, made.threshold, number=made.number, active=made.activate_epoch == "now")
+
+    def _env(self, spec: ServiceSpec) -> Mapping[str, str]:
+        if spec.name != SUBMITTER or self.rpc_urls is RPC_URLS:
+            return spec.env
+        url = self.rpc_urls["rpc-a"]
+        return {**spec.env, "SOLANA_RPC_URL": url, "SOLANA_WS_URL": stream_url(url)}
+
+    def _age(self, age: float, given: float | None) -> None:
+        """Put the causes in, each as long before the start as it is old."""
+        for part in sorted(self.scenario.incidents, key=lambda part: -part.aged_s):
+            old = part.aged_s if given is None else given
+            self._remember(age - old, until_start=old, cluster=True)
+            part.inject(self)
+            age = old
+        self._remember(age, cluster=True)
+
+    def _remember(self, seconds: float, *, until_start: float = 0.0, cluster: bool = False) -> None:
+        """Live through `seconds` quickly, `until_start` before the drill starts. Unless `cluster` nothing changes there."""
         end = self.clock.now() + seconds
         while self.clock.now() < end - 1e-6:
             left = end - self.clock.now()
-            self.talking = log and left <= LOG_PAST_S
+            self.talking = left + until_start <= LOG_PAST_S
             dt = min(COARSE_S, left)
             self.clock.advance(dt)
+            if cluster:
+                self.kube.step()
+                self.fleet.refresh()
             self._live(dt)
         self.kube.step()
         self.fleet.refresh()
@@ -143,12 +202,13 @@ class World:
         """Move the world on by simulated seconds: the cluster at every call, the physics in steps of half a second."""
         end = self.clock.now() + seconds
         while (left := end - self.clock.now()) > 1e-9:
-            dt = min(STEP_S - self._owed, left)
+            dt = min(self.step_s - self._owed, left)
             self.clock.advance(dt)
             self._owed += dt
             self.kube.step()
             self.fleet.refresh()
-            if self._owed >= STEP_S - 1e-6:
+            self._follow_jobs()
+            if self._owed >= self.step_s - 1e-6:
                 owed, self._owed = self._owed, 0.0
                 self._live(owed)
 
@@ -159,9 +219,11 @@ class World:
     def _live(self, dt: float) -> None:
         """The pipeline's last `dt` seconds, up to the clock."""
         self.ingest.step(dt)
+        self.quant.step(dt)
+        self.sign.seats()
         self.publish.step(dt)
         self.serve.step(dt)
-        self._count_harm(dt)
+        self.meter.count(dt)
         now = self.clock.now()
         if now - self._sampled >= SAMPLE_S - 1e-6:
             self._sampled = now
@@ -183,16 +245,48 @@ class World:
         """Services that answer a scrape."""
         return {job for job in SERVICES if self.fleet.working(job)}
 
-    def _count_harm(self, dt: float) -> None:
-        now = self.clock.now()
-        if now - self.publish.last_reveal > 10.0:
-            self.harm.publishing_gap_s += dt
-        if any(self.serve.age_s(market) > STALE_S for market in MARKETS):
-            self.harm.stale_s += dt
-        replays, misses, refused = self._harm_base
-        self.harm.replay_violations = self.publish.replays - replays
-        self.harm.threshold_misses = self.sign.misses - misses
-        self.harm.rate_limited = self.ingest.rate_limited - refused
+    def _follow_jobs(self) -> None:
+        """Jobs that have completed take effect, once each."""
+        for job in self.kube.store.select(JOB_OBJECTS):
+            uid = job.obj["metadata"]["uid"]
+            if uid not in self._jobs_seen and ended(job.obj) == "Complete":
+                self._jobs_seen.add(uid)
+                owners = job.obj["metadata"].get("ownerReferences") or [{}]
+                self.job_done(str(owners[0].get("name") or job.key[1]))
+
+    def job_done(self, name: str) -> None:
+        """What a completed job of that CronJob (or name) does to the pipeline; nothing for one that it does not know."""
+        effects = {
+            "m0-recalibration": (self.quant.models.recalibrate,),
+            "m0-reconciler": (self.serve.align, self.publish.align),
+        }
+        for effect in effects.get(name, ()):
+            effect()
+
+    def agent(self, signer: str) -> tuple[str, str] | None:
+        """What the agent in that place reports of itself: its pod, and its public key; None while no pod has the place."""
+        seated = {name: uid for uid, name in self.sign.places.items()}
+        pod = next((pod for pod in self.fleet.ready(SIGNER) if pod.uid == seated.get(signer)), None)
+        if pod is None:
+            return None
+        place, keys = SIGNERS.index(signer), self.chain.keys
+        party = keys.stray(place) if self.releases.of(pod.image).stray_keys else keys.signers[place]
+        return pod.name, str(party.key)
+
+    def agent_set(self, key: str) -> str:
+        """The signer set that an agent with this key signs for: the newest active one that it is in, else the first."""
+        for made in sorted(self.authority.signer_sets.values(), key=lambda made: -made.number):
+            found = self.chain.accounts.signer_set(made.number)
+            if found is not None and found.active and key in map(str, found.pubkeys):
+                return str(made.number)
+        return SIGNER_SET_ID
+
+    def _behaviour(self, service: str, image: str, env: Mapping[str, str]) -> Behaviour:
+        usual = _usual(service, env)
+        leaks = self.releases.of(image).leaks_after_s
+        if leaks is None or usual.crash_after_s is not None:
+            return usual
+        return replace(usual, crash_after_s=leaks, exit_code=137)
 
     def trace(self) -> str:
         return f"{self._talker.getrandbits(128):032x}"
@@ -206,17 +300,20 @@ class World:
             self.kube.log(pod, self._talker.choice(HOSTILE))
 
 
-def _behaviour(service: str, image: str, env: object) -> Behaviour:
-    del image, env
+def _usual(service: str, env: Mapping[str, str]) -> Behaviour:
     spec = SERVICES.get(service)
     if spec is None:
-        return Behaviour()
+        job = JOBS.get(service.removeprefix("job/"))
+        return Behaviour(startup_s=0.5, crash_after_s=job.takes_s, exit_code=0, log=job.log) if job else Behaviour()
+    told: tuple[str, ...] = (f"INFO {service} starting", "INFO configuration loaded")
+    if service == QUANT:
+        version = env.get(models.VARIABLE, MODEL_VERSION)
+        if version not in models.VERSIONS:
+            fatal = f"FATAL model version {version} is not in the registry: {', '.join(models.VERSIONS)}"
+            return Behaviour(startup_s=30.0, crash_after_s=2.0, log=(*told, fatal))
+        told = (*told, f"INFO models loaded version={version}")
     return Behaviour(
         startup_s=spec.startup_s,
         stop_s=spec.stop_s,
-        log=(
-            f"INFO {service} starting",
-            "INFO configuration loaded",
-            "INFO listening on :9090 (/healthz /readyz /metrics)",
-        ),
+        log=(*told, "INFO listening on :9090 (/healthz /readyz /metrics)"),
     )

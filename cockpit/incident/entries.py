@@ -3,23 +3,36 @@
 Kinds of record. `intent`: number, plan, digest, title, runbook, step, item, step_kind, target, resource_version, generation,
 scope, salt, relevant, expected, changes, kubectl, request_sha256, inverse, revision, operator, incident, overrides,
 dangerous, relaxes, undoes, process. Then, each with `of` = the intent's number: `outcome` (result, words),
-`rollout` (done, words), `proof` (proof, gauges, words), `judged` (judgement, words). And `note` (words).
+`rollout` (done, words), `proof` (proof, gauges, words), `judged` (judgement, words). And `note` (words). Records of an incident
+are described in `fold.py`.
 `result`: "sent", "rejected", "not sent", "stale", "uncertain".
 """
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cockpit.incident.fold import words_of
+from cockpit.incident.processes import alive, this_process
 from cockpit.model.plan import Change, Debt, JournalLine, Target
 
 if TYPE_CHECKING:
     from cockpit.incident.journal import Journal
+
+__all__ = [
+    "Entry",
+    "alive",
+    "changes_of",
+    "debts_from",
+    "entries_of",
+    "lines_from",
+    "lines_of",
+    "target_of",
+    "this_process",
+    "unfinished_of",
+]
 
 Record = Mapping[str, Any]
 
@@ -117,7 +130,12 @@ def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
     for record in records:
         if record.get("kind") == "note" and not record.get("of"):
             operator = str((record.get("operator") or {}).get("name", ""))
-            lines.append(JournalLine(0, float(record["at"]), operator, str(record.get("words", "")), "", "note"))
+            kind = "update" if record.get("note_kind") == "update" else "note"
+            lines.append(JournalLine(0, float(record["at"]), operator, str(record.get("words", "")), "", kind))
+        told = words_of(record)
+        if told is not None:
+            operator = str((record.get("operator") or {}).get("name", ""))
+            lines.append(JournalLine(0, float(record["at"]), operator, told[0], "", told[1]))
         if record.get("kind") != "intent":
             continue
         entry = entries[int(record["number"])]
@@ -174,35 +192,3 @@ def _cut_off(entry: Entry) -> bool:
     if entry.outcome is None or entry.outcome["result"] == "uncertain":
         return True
     return entry.outcome["result"] == "sent" and entry.proof is None
-
-
-def this_process() -> dict[str, Any]:
-    """Enough to tell later whether the process that wrote an intent still runs."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
-
-
-def alive(intent: Record) -> bool:
-    """True when the intent's process runs still, on this host: it will record the outcome itself."""
-    process = intent.get("process") or {}
-    if process.get("host") != socket.gethostname() or not isinstance(process.get("pid"), int):
-        return False
-    try:
-        os.kill(process["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # it runs as someone else
-    return _started(process["pid"]) == process.get("started")
-
-
-def _started(pid: int) -> str:
-    """Start time in clock ticks since boot (proc(5), field 22), so that a reused pid is not mistaken; "" elsewhere.
-
-    A zombie has no start: it does no work any more.
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    fields = text.rpartition(")")[2].split()
-    return "" if len(fields) < 20 or fields[0] in ("Z", "X") else fields[19]

@@ -14,18 +14,22 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cockpit.incident import chain
 from cockpit.incident.entries import lines_of
+from cockpit.incident.fold import stamped
 from cockpit.text import safe
 
 __all__ = ["Journal", "JournalProblem", "lines_of"]
 
 _HEAD_WIDTH = 96  # fixed, so that it is overwritten in place and needs no space on a full disk
 _LOCK_WAIT_S = 5.0
+
+
+Given = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any]]
 
 
 class JournalProblem(Exception):
@@ -118,6 +122,11 @@ class Journal:
             reading = chain.read(data)
             return reading.problems + self._head_problems(reading)
 
+    def end(self) -> tuple[int, str]:
+        """Count and hash of the newest line: kept elsewhere, they prove later that nothing before it was changed."""
+        self.records()
+        return self._reading.seq, self._reading.hash
+
     def unfinished(self) -> tuple[dict[str, Any], ...]:
         """Intents without an outcome, or with one that could not be told, and not judged since."""
         from cockpit.incident.entries import unfinished_of
@@ -126,26 +135,30 @@ class Journal:
 
     # ------------------------------------------------------------------------------------------------------- writing
 
-    def append(self, record: Mapping[str, Any]) -> int:
+    def append(self, record: Mapping[str, Any], given: Given | None = None) -> int:
         """Write one record durably. Returns the number of the newest intent (for an intent: its own).
 
-        `seq`, `at` (unix seconds), `number` (of an intent) and the hash are added here. Raises JournalProblem, and then
-        leaves the file as it was.
+        `seq`, `at` (unix seconds), `number` (of an intent), the open incident (of an intent or note) and the hash are added
+        here. `given` is called under the lock with every record that stands: it may raise, and what it returns is added, so
+        that two cockpits cannot both open incident 14. Raises JournalProblem, and then leaves the file as it was.
         """
         with self._mutex:
             if self.read_only_reason:
                 raise JournalProblem(self.read_only_reason, "make room or mend its permissions, then start again")
             try:
                 with self._locked() as fd:
-                    return self._append(fd, dict(record))
+                    return self._append(fd, dict(record), given)
             except OSError as error:
                 full = error.errno in (errno.ENOSPC, errno.EDQUOT)
                 remedy = "make room on the disk" if full else "check the disk and the directory's permissions"
                 raise JournalProblem(f"the journal cannot be written: {error.strerror or error}", remedy) from error
 
-    def _append(self, fd: int, record: dict[str, Any]) -> int:
+    def _append(self, fd: int, record: dict[str, Any], given: Given | None) -> int:
         self._refresh()
         reading = self._reading
+        if given is not None:
+            record.update(given(reading.records))
+        record.update(stamped(record, reading.records))
         last = reading.records[-1] if reading.records else {}
         intents = int(last.get("intents", 0)) + (record.get("kind") == "intent")
         if record.get("kind") == "intent":

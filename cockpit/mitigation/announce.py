@@ -8,6 +8,7 @@ from cockpit.incident.chain import canonical
 from cockpit.incident.operator import Operator
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
+from cockpit.mitigation.objects import api_version
 from cockpit.mitigation.times import rfc3339
 from cockpit.model.plan import Plan
 from cockpit.text import safe
@@ -24,7 +25,7 @@ async def announce(client: KubeClient, plan: Plan, operator: Operator, number: i
         "apiVersion": "v1", "kind": "Event",
         "metadata": {"name": f"{target.name}.m0-{secrets.token_hex(6)}", "namespace": target.namespace},
         "involvedObject": {
-            "apiVersion": "apps/v1", "kind": target.kind, "namespace": target.namespace, "name": target.name,
+            "apiVersion": api_version(target.kind), "kind": target.kind, "namespace": target.namespace, "name": target.name,
             "uid": target.uid, "resourceVersion": plan.resource_version,
         },
         "reason": "Undo" if plan.undoes is not None else "Mitigation",

@@ -1,4 +1,4 @@
-"""One mitigation from the operator's yes to the proof. The order is the guarantee:
+"""One mitigation from the operator's yes to the proof. The order is the guarantee, whatever is sent:
 
 confirmation holds → target unchanged → lease → intent journalled → sent → outcome journalled → watched → verified.
 """
@@ -20,13 +20,15 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.mitigation import records
 from cockpit.mitigation.announce import announce
 from cockpit.mitigation.lease import RENEW_EVERY_S, Lease
-from cockpit.mitigation.plan import Planner, Prepared
+from cockpit.mitigation.objects import GROUPS
+from cockpit.mitigation.outcome import Outcome
+from cockpit.mitigation.plan import Planner, Prepared, version_of
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.rollout import Watched, Watcher, timeout_of
-from cockpit.mitigation.send import Outcome, Sender, compare
+from cockpit.mitigation.quiet import ChainQuiet, stops_publishing
 from cockpit.mitigation.shown import masked
 from cockpit.mitigation.verify import Baseline, Verification
-from cockpit.model.plan import PLAN_EXPIRES_S, Confirmation, Phase, Plan, Progress, Proof, Request, Rollout
+from cockpit.mitigation.work import ActWork, PatchWork, Work
+from cockpit.model.plan import PLAN_EXPIRES_S, Confirmation, Effect, Phase, Plan, Progress, Proof, Request, Rollout
 from cockpit.model.runbook import Runbooks, Validation
 from cockpit.model.situation import Situation
 from cockpit.text import safe
@@ -52,7 +54,7 @@ class Tools:
 
 def check_confirmation(plan: Plan, confirmation: Confirmation, mono: float, read_only: bool) -> None:
     """Raises PlanProblem unless the operator said yes to this very plan, in time, and typed what was asked."""
-    if read_only:
+    if read_only and not plan.harmless:
         raise PlanProblem("the cockpit is read-only", "start it without --read-only")
     if confirmation.plan_id != plan.id or confirmation.digest != plan.digest:
         raise PlanProblem("the confirmation is for another plan: nothing was sent", "plan again")
@@ -78,6 +80,12 @@ class Carrying:
         self._outcome: Outcome | None = None
         self._notes: list[str] = []
         self._baseline = Baseline({})
+        self._checked = Proof.PENDING  # what a local check found
+        self._work: Work = (
+            ActWork(prepared, tools.planner.office)
+            if prepared.act is not None
+            else PatchWork(prepared, tools.client, tools.clock, tools.sleep)
+        )
         started = tools.clock.mono()
         self.progress = Progress(self._plan, Phase.SENDING, None, "checking the target again", started)
 
@@ -95,14 +103,12 @@ class Carrying:
         self._tell()
         lines = self._validation()
         self._baseline = Baseline.of(tools.situation(), lines, tools.clock.mono())
-        sender = Sender(tools.client, tools.sleep)
         doing = f"{plan.title} on {plan.target.kind.lower()} {plan.target.name}"
-        fresh, refused = await asyncio.gather(sender.fresh(self._prepared), tools.lease.acquire(doing))
+        fresh, refused = await asyncio.gather(self._work.fresh(), self._acquire(doing))
         try:
-            outcome = fresh if isinstance(fresh, Outcome) else self._lease_taken(refused)
+            outcome = fresh if fresh is not None else self._lease_taken(refused)
             if outcome is None:
-                assert not isinstance(fresh, Outcome)
-                outcome = await sender.send(self._prepared, fresh, self._journal_intent)
+                outcome = await self._work.send(self._journal_intent, self._hear)
             self._outcome = outcome
             self._after_send(outcome)
         except JournalProblem as problem:
@@ -114,11 +120,34 @@ class Carrying:
             raise
         finally:
             if not self.sent:
-                await tools.lease.release()
+                await self.release()
         return self.progress
+
+    async def release(self) -> None:
+        """Give our hold on the lease back, if this one took it."""
+        if not self._plan.harmless:
+            await self._tools.lease.release()
+
+    async def _acquire(self, doing: str) -> str:
+        """The lease says who changes the world: a look at it needs none."""
+        return "" if self._plan.harmless else await self._tools.lease.acquire(doing)
+
+    def _hear(
+        self, words: str | None = None, *, rollout: Rollout | None = None, output: tuple[str, ...] | None = None,
+        dropped: str | None = None, proof: Proof | None = None,
+    ) -> None:  # fmt: skip
+        """What the work says of itself while it goes on."""
+        if proof is not None:
+            self._checked = proof
+        told = words if words is not None else rollout.words if rollout is not None else None
+        self._tell(
+            rollout=rollout, words=self._with_notes(told) if told is not None else None, output=output, dropped=dropped
+        )  # fmt: skip
 
     async def _announce(self) -> None:
         tools = self._tools
+        if self._plan.target.kind not in GROUPS:
+            return  # no object of the cluster: there is nothing to hang an Event on
         assert self._number is not None
         why = await announce(tools.client, self._plan, tools.operator, self._number, tools.planner.now())
         if why:
@@ -135,15 +164,18 @@ class Carrying:
         self._notes.append(refused)
         return None
 
-    def _journal_intent(self, request: Request) -> None:
+    def _journal_intent(self, effect: Effect) -> None:
         """Write-ahead: once for the mitigation; a repeat after a 409 changes only the precondition."""
         self._tell(phase=Phase.SENDING, words="sending")
         if self._number is not None:
-            version = records.request_version(request)
+            version = version_of(effect)
             self._append(records.note(f"sent again after a conflict, at resourceVersion {version}", self._tools.operator, self._number))  # fmt: skip
             return
         self._number = self._tools.journal.append(
-            records.intent(self._prepared, request, self._confirmation, self._tools.operator, self._baseline.values)
+            masked(
+                records.intent(self._prepared, effect, self._confirmation, self._tools.operator, self._baseline.values),
+                self._prepared.draft.hidden,
+            )
         )
         self._tell(words="sending")
 
@@ -156,9 +188,11 @@ class Carrying:
         phase = {"sent": Phase.SENT, "stale": Phase.STALE, "uncertain": Phase.UNCERTAIN}.get(
             outcome.result, Phase.FAILED
         )
+        plan_request = self._plan.request
         words = {
             "sent": outcome.words, "stale": f"nothing was changed: {outcome.words}; plan again",
-            "rejected": f"rejected by the server: {outcome.words}", "not sent": f"not done: {outcome.words}",
+            "rejected": f"{'rejected by the server' if isinstance(plan_request, Request) else 'failed'}: {outcome.words}",
+            "not sent": f"not done: {outcome.words}",
             "uncertain": f"not known whether it was applied: {outcome.words}",
         }[outcome.result]  # fmt: skip
         self._tell(phase=phase, words=self._with_notes(words), answered_s=took_s, ended=not self.sent)
@@ -201,51 +235,44 @@ class Carrying:
                 self._notes.append(lost)
 
     async def _watch_rollout(self) -> Rollout:
-        tools, plan, outcome = self._tools, self._plan, self._outcome
+        outcome = self._outcome
         assert outcome is not None and self._number is not None
-        target = plan.target
-        scaled = self._prepared.draft.subresource == "scale"
-        watched = Watched(
-            target.kind, target.namespace, target.name, target.uid, None if scaled else outcome.generation,
-            timeout_of(self._prepared.subject.obj), scaled,
-        )  # fmt: skip
-        started = tools.clock.mono()
-        self._tell(phase=Phase.ROLLING_OUT, words="rolling out")
-
-        def told(rollout: Rollout) -> None:
-            self._tell(rollout=rollout, words=self._with_notes(rollout.words))
-
-        watcher = Watcher(tools.client, tools.clock, sleep=tools.sleep)
-        rollout = await watcher.follow(watched, told, self._overtaken)
-        self._append(records.rollout(self._number, rollout, tools.clock.mono() - started))
+        started = self._tools.clock.mono()
+        self._tell(phase=Phase.ROLLING_OUT, words=self._with_notes(outcome.words))
+        rollout = await self._work.watch(outcome, self._hear)
+        self._append(records.rollout(self._number, rollout, self._tools.clock.mono() - started))
         return rollout
-
-    def _overtaken(self, obj: Mapping[str, Any]) -> str:
-        """Why the object is no longer as this step left it."""
-        prepared = self._prepared
-        fields = prepared.kind.relevant(obj, prepared.draft.scope, prepared.salt)
-        judged = compare(
-            obj, fields, prepared.subject.uid, prepared.draft.relevant, prepared.draft.expected, prepared.draft.touched
-        )
-        if judged.state == "applied":
-            return ""
-        return "someone put it back during the rollout" if judged.state == "not applied" else judged.words
 
     async def _verify(self, rollout: Rollout) -> None:
         tools, plan = self._tools, self._plan
         lines = self._validation()
-        if plan.undoes is not None:
-            self._end(Phase.DONE, Proof.PASS, f"{rollout.words}; the fields are back as they were")
+        if plan.harmless:
+            self._end(Phase.DONE, self._checked, rollout.words)
             return
-        if not lines:
-            self._end(Phase.DONE, Proof.UNKNOWN, f"{rollout.words}; the runbook has no validation line to prove it by")
+        quiet, said = self._chain_quiet(rollout)
+        if self._continues and quiet is None:
+            assert plan.part is not None
+            told = f"{said}; part {plan.part.index + 1} of {plan.part.of}: the signals prove the last one"
+            self._end(Phase.DONE, Proof.PASS, told)
             return
-        verification = Verification(lines, tools.runbooks, self._baseline, tools.clock.mono())
+        if plan.undoes is not None and quiet is None:
+            self._end(Phase.DONE, Proof.PASS, f"{said}; the fields are back as they were")
+            return
+        if not lines and quiet is None and self._checked is not Proof.PENDING:
+            self._end(Phase.DONE, self._checked, said)
+            return
+        if not lines and quiet is None:
+            self._end(Phase.DONE, Proof.UNKNOWN, f"{said}; the runbook has no validation line to prove it by")
+            return
+        if quiet is not None:  # the metrics of what was stopped say nothing any more: the chain and the cluster do
+            metrics = {name for name, signal in tools.runbooks.signals.items() if signal.promql is not None}
+            lines = tuple(line for line in lines if line.signal not in metrics)
+        verification = Verification(lines, tools.runbooks, self._baseline, tools.clock.mono(), quiet)
         while True:
             verification.update(tools.situation(), tools.clock.mono())
             proof = verification.proof
             passed = sum(g.proof is Proof.PASS for g in verification.gauges)
-            words = f"{rollout.words}; proof: {passed} of {len(lines)} hold"
+            words = f"{said}; proof: {passed} of {len(verification.gauges)} hold"
             if proof is not Proof.PENDING:
                 break
             self._tell(phase=Phase.VERIFYING, gauges=verification.gauges, words=self._with_notes(words))
@@ -257,9 +284,25 @@ class Carrying:
             words = f"the proof {verb}: " + "; ".join(f"{g.text}: {g.reason}" for g in bad) + self._way_back()
         self._end(Phase.DONE, proof, words)
 
+    def _chain_quiet(self, rollout: Rollout) -> tuple[ChainQuiet | None, str]:
+        """For a step that stops publishing: what proves it on the chain, or in words that the chain was not asked."""
+        tools, draft = self._tools, self._prepared.draft
+        if not stops_publishing(draft):
+            return None, rollout.words
+        unasked = ChainQuiet.not_asked(tools.situation())
+        if unasked:
+            return None, f"{rollout.words}; the chain was not asked: {unasked}"
+        return ChainQuiet(self._plan, draft, tools.runbooks, tools.clock.mono()), rollout.words
+
+    @property
+    def _continues(self) -> bool:
+        """A part of a sequence that others follow: the runbook's signals cannot hold before the last of them."""
+        part = self._plan.part
+        return part is not None and part.index + 1 < part.of
+
     def _validation(self) -> tuple[Validation, ...]:
         plan = self._plan
-        if not plan.runbook or plan.undoes is not None:
+        if not plan.runbook or plan.undoes is not None or plan.harmless or self._continues:
             return ()
         with contextlib.suppress(KeyError):
             return self._tools.runbooks.runbook(plan.runbook).validation
@@ -289,7 +332,7 @@ class Carrying:
     def _tell(
         self, *, phase: Phase | None = None, words: str | None = None, rollout: Rollout | None = None,
         gauges: tuple[Any, ...] | None = None, proof: Proof | None = None, answered_s: float | None = None,
-        ended: bool = False,
+        ended: bool = False, output: tuple[str, ...] | None = None, dropped: str | None = None,
     ) -> None:  # fmt: skip
         now, hidden = self.progress, self._prepared.draft.hidden
         words = masked(words, hidden)
@@ -300,5 +343,7 @@ class Carrying:
             rollout=rollout or now.rollout, gauges=gauges if gauges is not None else now.gauges, proof=proof or now.proof,
             answered_s=answered_s if answered_s is not None else now.answered_s,
             ended_mono=self._tools.clock.mono() if ended else now.ended_mono,
+            output=masked(output, hidden) if output is not None else now.output,
+            dropped=dropped if dropped is not None else now.dropped,
         )  # fmt: skip
         self._tools.told(self.progress)

@@ -41,24 +41,25 @@ async def ask(client: KubeClient, request: Request, before: Mapping[str, Any]) -
 
 def differences(before: Any, after: Any) -> list[str]:
     """Paths that differ, like `spec.template.spec.containers[m0-quant].env[X].value`; versions and status left out."""
-    return list(_differ(before, after, ()))
+    return [".".join(path) for path, _, _ in differing(before, after)]
 
 
-def _differ(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[str]:
+def differing(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """(path, value before, value after) of each difference."""
     if path in _UNTOLD or before == after:
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):
-            yield from _differ(before.get(key), after.get(key), (*path, key))
+            yield from differing(before.get(key), after.get(key), (*path, key))
     elif _named(before) and _named(after):
         old, new = ({item["name"]: item for item in side} for side in (before or [], after or []))
         for name in [*old, *(n for n in new if n not in old)]:
-            yield from _differ(old.get(name), new.get(name), (*path[:-1], f"{path[-1]}[{name}]"))
+            yield from differing(old.get(name), new.get(name), (*path[:-1], f"{path[-1]}[{name}]"))
         common = [n for n in old if n in new]
         if common != [n for n in new if n in old]:
-            yield ".".join(path) + " (order)"
+            yield (*path[:-1], f"{path[-1]} (order)"), [*old], [*new]
     else:
-        yield ".".join(path)
+        yield path, before, after
 
 
 def _named(value: Any) -> bool:

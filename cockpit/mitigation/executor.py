@@ -13,11 +13,14 @@ import secrets
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, TypeVar
 
+from cockpit.choices import offered
 from cockpit.clock import Clock
+from cockpit.imagehistory import explained, runs
 from cockpit.incident.entries import debts_from, lines_from
-from cockpit.incident.journal import Journal
+from cockpit.incident.journal import Journal, JournalProblem
 from cockpit.incident.operator import Operator
 from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.client import KubeClient
@@ -25,11 +28,13 @@ from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation import records
 from cockpit.mitigation.carrying import Carrying, Tools, check_confirmation
 from cockpit.mitigation.lease import Lease
+from cockpit.mitigation.means import Means
 from cockpit.mitigation.plan import Planner, Prepared, Wish, wish_of
 from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.sequence import note_of, part_of, parts_of, state_of
 from cockpit.mitigation.undo import undoable, wish_to_undo
 from cockpit.mitigation.unfinished import judge_all
-from cockpit.model.plan import Confirmation, Debt, JournalLine, Plan, Progress, Unfinished
+from cockpit.model.plan import Confirmation, Debt, JournalLine, Part, Plan, Progress, SequenceState, Unfinished
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.situation import Situation
 
@@ -49,9 +54,10 @@ class Executor:
     def __init__(
         self, access: Callable[[], Access], runbooks: Runbooks, journal: Journal,
         situation: Callable[[], Situation | None], clock: Clock, *, namespace: str, read_only: bool, operator: Operator,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, means: Means = Means(),  # noqa: B008
     ) -> None:  # fmt: skip
         self.operator = operator
+        self._means = means
         self.progress: tuple[Progress, ...] = ()  # newest first
         self.revision = 0  # grows whenever progress changes
         self._access = access
@@ -104,6 +110,21 @@ class Executor:
         """Read the target, ask for a dry run, judge. The future raises PlanProblem."""
         return self._submit(self._plan(runbook, step, dict(parameters)))
 
+    def sequence(self, book: Runbook, step: Step, run: str = "") -> SequenceState:
+        """How far a sequence has come (or a step that is done in stages). `run`: which going-through; "": the newest that is not
+        done. Raises PlanProblem."""
+        return state_of(self._journal.records(), book, step, run)
+
+    def plan_part(
+        self, book: Runbook, step: Step, index: int, parameters: Mapping[str, str], run: str = ""
+    ) -> Future[Plan]:
+        """One part of a sequence, the next one; `run` "" begins anew where none is under way. The future raises PlanProblem."""
+        return self._submit(self._plan_part(book, step, index, dict(parameters), run))
+
+    def explain_choices(self, step: Step) -> Future[Mapping[str, list[tuple[str, str]]]]:
+        """Parameter → its images or revisions, with what the signals did while each ran."""
+        return self._submit(self._explain_choices(step))
+
     def plan_undo(self, number: int) -> Future[Plan]:
         """The inverse of a journalled step as a plan like any other. The future raises PlanProblem."""
         return self._submit(self._plan_undo(number))
@@ -137,9 +158,16 @@ class Executor:
         """Compare intents without an outcome with the cluster, journal what is found. Raises PlanProblem."""
         return self._submit(self._judge_unfinished())
 
-    def note(self, runbook: str, step: str, text: str) -> None:
-        """The operator's answer to a manual step, into the journal. Blocking for one write. Raises JournalProblem."""
-        self._journal.append(records.note(f"runbook {runbook}, {step}: {text}", self.operator))
+    def note(
+        self, runbook: str, step: str, text: str, *, choice: str = "", item: str | None = None, part: Part | None = None
+    ) -> None:
+        """The operator's answer to a manual step, into the journal. `choice`: "yes", "no" or "" (text alone). Blocking for one
+        write. Raises JournalProblem."""
+        told = ": ".join(word for word in (choice, text) if word)
+        words = f"runbook {runbook}, {step}: {told}"
+        self._journal.append(
+            records.answer(words, self.operator, runbook=runbook, step=step, item=item, choice=choice, of=part)
+        )
 
     def stop_watching(self, plan_id: str) -> None:
         """Stop following a rollout and its proof; what was sent stays sent. Unknown ids are ignored."""
@@ -191,7 +219,8 @@ class Executor:
                 client = KubeClient(access)
                 planner = Planner(
                     client, self._runbooks, self._clock, context=access.context, namespace=self._namespace,
-                    read_only=self._read_only, identity=self._identity,
+                    read_only=self._read_only, identity=self._identity, means=self._means, situation=self._situation,
+                    sleep=self._sleep,
                 )  # fmt: skip
                 lease = Lease(client, self._namespace, self._identity, planner.now)
                 self._context = access.context
@@ -204,6 +233,36 @@ class Executor:
     async def _plan(self, runbook: Runbook | None, step: Step, parameters: Mapping[str, str]) -> Plan:
         wish = wish_of(runbook, step, parameters, self._runbooks)
         return await self._prepare(await self._open(), wish)
+
+    async def _plan_part(self, book: Runbook, step: Step, index: int, parameters: Mapping[str, str], run: str) -> Plan:
+        part = part_of(self.sequence(book, step, run), index)
+        one = parts_of(book, step)[index]
+        wish = wish_of(book, one, parameters, self._runbooks)
+        made = await self._prepare(await self._open(), replace(wish, part=part))
+        if made.nothing_to_do:  # so the sequence can go on: there is nothing to confirm
+            words = f"{one.title}: it is so already, nothing was sent"
+            self._journal.append(
+                records.answer(words, self.operator, runbook=book.id, step=one.id, item=one.item, choice="", of=part)
+            )
+        return made
+
+    async def _explain_choices(self, step: Step) -> Mapping[str, list[tuple[str, str]]]:
+        situation = self._situation()
+        if situation is None:
+            return {}
+        signals = tuple(
+            dict.fromkeys(
+                (*step.signals, *(n for n, s in self._runbooks.signals.items() if s.dangerous), "publish-success")
+            )
+        )
+        found: dict[str, list[tuple[str, str]]] = {}
+        for param in step.params:
+            kind, _, service = (param.choices_from or "").partition(":")
+            if kind in ("images", "revisions"):
+                ran = runs(situation.cluster, self._namespace, service)
+                told = await explained(ran, signals, self._runbooks, self._means.past, situation.cluster_now)
+                found[param.name] = offered(kind, ran, situation.cluster_now, told)
+        return found
 
     async def _prepare(self, tools: Tools, wish: Wish) -> Plan:
         prepared = await tools.planner.prepare(wish, self._situation())
@@ -234,6 +293,8 @@ class Executor:
                 if prepared.draft.undoing is not None:
                     self._raw_inverses[carrying.number] = prepared.draft.undoing.arguments
                 self._watching[plan.id] = self._loop.create_task(self._watch(plan.id, carrying))
+            else:
+                self._tell_sequence(prepared.plan, progress)
             future.set_result(progress)
         except BaseException as error:
             future.set_exception(error)
@@ -247,14 +308,24 @@ class Executor:
             await carrying.watch()
         finally:
             self._watching.pop(plan_id, None)
-            tools = await self._open()
-            await tools.lease.release()
+            await carrying.release()
+            self._tell_sequence(carrying.progress.plan, carrying.progress)
+
+    def _tell_sequence(self, plan: Plan, progress: Progress) -> None:
+        """Where a sequence stands once a part of it has ended, into the journal."""
+        if plan.part is None:
+            return
+        with contextlib.suppress(JournalProblem, KeyError, PlanProblem):
+            book, step = self._runbooks.step(plan.part.runbook, plan.part.sequence)
+            state = self.sequence(book, step, plan.part.run)
+            told = note_of(state, plan.part, progress.words)
+            self._journal.append(records.note(told, self.operator, progress.journal))
 
     async def _judge_unfinished(self) -> tuple[Unfinished, ...]:
         if not self._journal.unfinished():
             return ()
         tools = await self._open()
-        return await judge_all(tools.client, self._journal, self._context, self._namespace)
+        return await judge_all(tools.planner.office, self._journal)
 
     async def _wind_up(self) -> None:
         while self._sends:

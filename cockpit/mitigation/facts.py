@@ -12,8 +12,9 @@ from cockpit.incident.chain import canonical
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation import lease
-from cockpit.mitigation.objects import RESOURCES, Subject, selector
+from cockpit.mitigation.objects import GROUPS, RESOURCES, WORKLOADS, Subject, selector
 from cockpit.model.cluster import Autoscaler
+from cockpit.model.plan import GuardResult, Verdict
 from cockpit.model.reading import SourceState
 from cockpit.model.situation import Situation
 
@@ -42,28 +43,51 @@ async def gather(
     client: KubeClient, subject: Subject, subresource: str, *, situation: Situation | None, identity: str,
     now: Callable[[], float], count_pods: bool,
 ) -> Facts:  # fmt: skip
-    review, (scalers, scalers_reason), held, (pods, pods_reason) = await asyncio.gather(
-        _review(client, subject, subresource),
-        _autoscalers(client, subject, situation),
+    resource = RESOURCES[subject.kind] + (f"/{subresource}" if subresource else "")
+    asked = review(client, subject.namespace, "patch", GROUPS[subject.kind], resource, subject.name)
+    verdict, (scalers, scalers_reason), held, (pods, pods_reason) = await asyncio.gather(
+        asked,
+        _autoscalers(client, subject, situation) if subject.kind in WORKLOADS else _no_autoscalers(),
         lease.read(client, subject.namespace, now),
         _pods_left(client, subject) if count_pods else _nothing(),
     )
-    return Facts(review, scalers, scalers_reason, held, identity, pods, pods_reason)
+    return Facts(verdict, scalers, scalers_reason, held, identity, pods, pods_reason)
+
+
+async def facts_of_act(client: KubeClient, namespace: str, identity: str, now: Callable[[], float]) -> Facts:
+    """For what is not an object of the cluster: who else is acting. Its rights are its own kind's to ask."""
+    return Facts(
+        Review(True, "", ""), (), "", await lease.read(client, namespace, now), identity, None, "not asked"
+    )  # fmt: skip
+
+
+def permitted(review: Review, name: str) -> GuardResult:
+    """An access review as a guard: an error is unknown, never denied or allowed."""
+    if review.allowed is None:
+        return GuardResult(
+            "permission", Verdict.UNKNOWN, f"the server did not say whether you may {review.words}: {review.reason}"
+        )
+    if not review.allowed:
+        why = f": {review.reason}" if review.reason else ""
+        return GuardResult("permission", Verdict.BLOCK, f"you may not {review.words} {name}{why}")
+    return GuardResult("permission", Verdict.PASS, review.words)
+
+
+async def _no_autoscalers() -> tuple[Sequence[Autoscaler] | None, str]:
+    return (), ""
 
 
 async def _nothing() -> tuple[int | None, str]:
     return None, ""
 
 
-async def _review(client: KubeClient, subject: Subject, subresource: str) -> Review:
-    """SelfSubjectAccessReview on the exact verb, group, resource, subresource and name."""
-    resource = RESOURCES[subject.kind]
-    words = f"patch {resource}" + (f"/{subresource}" if subresource else "")
-    attributes = {
-        "namespace": subject.namespace, "verb": "patch", "group": "apps", "resource": resource, "name": subject.name,
-    }  # fmt: skip
-    if subresource:
-        attributes["subresource"] = subresource
+async def review(client: KubeClient, namespace: str, verb: str, group: str, resource: str, name: str = "") -> Review:
+    """SelfSubjectAccessReview on the exact verb, group, resource (`deployments/scale`: with its subresource) and name."""
+    words = f"{verb} {resource}"
+    plain, _, subresource = resource.partition("/")
+    attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": plain}
+    attributes |= {"name": name} if name else {}
+    attributes |= {"subresource": subresource} if subresource else {}
     body = {
         "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": attributes},

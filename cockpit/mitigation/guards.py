@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cockpit.mitigation.draft import Draft
-from cockpit.mitigation.facts import Facts
-from cockpit.mitigation.objects import Subject, annotations_of, paused, replicas, strategy, surge_of
+from cockpit.mitigation.facts import Facts, permitted
+from cockpit.mitigation.objects import WORKLOADS, Subject, annotations_of, paused, replicas, strategy, surge_of
 from cockpit.mitigation.steps.parameters import DIGEST
 from cockpit.model.plan import DryRun, DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Runbooks
@@ -24,10 +24,13 @@ OLD_SITUATION_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that a guard may look at. `signals` justify the step; `undo` steps are justified by the journal."""
+    """All that a guard may look at. `signals` justify the step; `undo` steps are justified by the journal.
+
+    `subject` None: an act, that patches no object; only `ACT_GUARDS` look at it.
+    """
 
     draft: Draft
-    subject: Subject
+    subject: Subject | None
     facts: Facts
     dry_run: DryRun
     situation: Situation | None
@@ -37,6 +40,11 @@ class Case:
     undo: bool
     mono: float
     journal_problems: tuple[str, ...] = ()
+
+    @property
+    def object(self) -> Subject:
+        assert self.subject is not None, "an act has no object"
+        return self.subject
 
 
 Guard = Callable[[Case], GuardResult | None]
@@ -49,15 +57,7 @@ def read_only(case: Case) -> GuardResult | None:
 
 
 def permission(case: Case) -> GuardResult:
-    review = case.facts.review
-    if review.allowed is None:
-        return _result(
-            "permission", Verdict.UNKNOWN, f"the server did not say whether you may {review.words}: {review.reason}"
-        )
-    if not review.allowed:
-        why = f": {review.reason}" if review.reason else ""
-        return _result("permission", Verdict.BLOCK, f"you may not {review.words} {case.subject.name}{why}")
-    return _result("permission", Verdict.PASS, review.words)
+    return permitted(case.facts.review, case.object.name)
 
 
 def dry_run(case: Case) -> GuardResult | None:
@@ -95,16 +95,16 @@ def fresh(case: Case) -> GuardResult | None:
 
 def singleton(case: Case) -> GuardResult | None:
     """One leader at most: never a second replica, never a rolling update that surges, never while an old pod is left."""
-    if not case.subject.service.singleton:
+    if not case.object.service.singleton:
         return None
-    name, draft = case.subject.name, case.draft
-    count = replicas(case.subject.obj)
+    name, draft = case.object.name, case.draft
+    count = replicas(case.object.obj)
     after = count if draft.replicas_after is None else draft.replicas_after
     if after > 1:
         tail = f"it stays at {after}" if draft.template else f"{after} would run at once"
         return _result("singleton", Verdict.BLOCK, f"{name} must never have more than one replica: {tail}")
     if draft.template and count >= 1:
-        surge = surge_of(case.subject.obj, count)
+        surge = surge_of(case.object.obj, count)
         if surge.surge > 0:
             return _result(
                 "singleton", Verdict.BLOCK,
@@ -120,7 +120,7 @@ def singleton(case: Case) -> GuardResult | None:
         if left:
             some = "a pod is" if left == 1 else f"{left} pods are"
             return _result("singleton", Verdict.BLOCK, f"{some} still there, terminating: wait until none is left")
-    how = str(strategy(case.subject.obj).get("type") or "RollingUpdate")
+    how = str(strategy(case.object.obj).get("type") or "RollingUpdate")
     return _result("singleton", Verdict.PASS, f"{after} replica{'s' if after != 1 else ''}, {how}")
 
 
@@ -129,7 +129,7 @@ def digest(case: Case) -> GuardResult | None:
     loose = [image for image in case.draft.images if not DIGEST.fullmatch(image)]
     if not loose:
         return _result("digest", Verdict.PASS, "by digest") if case.draft.images else None
-    if case.undo:
+    if case.undo or case.draft.ran_before:
         return _result("digest", Verdict.CONFIRM, f"{loose[0]} has no digest: the tag may name another image by now")
     return _result("digest", Verdict.BLOCK, f"{loose[0]} has no digest: give NAME@sha256:… (64 hex digits)")
 
@@ -154,12 +154,14 @@ def direction(case: Case) -> GuardResult | None:
 
 
 def pausing(case: Case) -> GuardResult | None:
-    if case.draft.template and paused(case.subject.obj):
-        return _result("paused", Verdict.CONFIRM, f"{case.subject.name} is paused: no pod changes until it is resumed")
+    if case.draft.template and paused(case.object.obj):
+        return _result("paused", Verdict.CONFIRM, f"{case.object.name} is paused: no pod changes until it is resumed")
     return None
 
 
 def autoscaler(case: Case) -> GuardResult | None:
+    if case.object.kind not in WORKLOADS:
+        return None
     scalers = case.facts.autoscalers
     scaling = case.draft.replicas_after is not None
     if scalers is None:
@@ -177,8 +179,8 @@ def autoscaler(case: Case) -> GuardResult | None:
 
 def gitops(case: Case) -> GuardResult | None:
     """Argo CD, Flux: what is changed by hand is put back. Helm and the like change it at their next release."""
-    metadata = case.subject.obj["metadata"]
-    marks = {**(metadata.get("labels") or {}), **annotations_of(case.subject.obj)}
+    metadata = case.object.obj["metadata"]
+    marks = {**(metadata.get("labels") or {}), **annotations_of(case.object.obj)}
     for key in sorted(marks):
         owner = next((who for prefix, who in _GITOPS if key.startswith(prefix)), None)
         if owner is not None:
@@ -221,8 +223,18 @@ GUARDS: tuple[Guard, ...] = (
 )  # fmt: skip
 
 
+#: For what patches no object of the cluster. Its kind adds what it alone can judge (`Draft.guards`).
+ACT_GUARDS: tuple[Guard, ...] = (read_only, dry_run, fresh, direction, lease, journal)
+
+
 def judge(case: Case) -> tuple[GuardResult, ...]:
-    return tuple(result for guard in GUARDS if (result := guard(case)) is not None)
+    found = tuple(result for guard in GUARDS if (result := guard(case)) is not None)
+    return (*found, *case.draft.guards)
+
+
+def judge_act(case: Case) -> tuple[GuardResult, ...]:
+    found = tuple(result for guard in ACT_GUARDS if (result := guard(case)) is not None)
+    return (*found, *case.draft.guards)
 
 
 def _result(guard: str, verdict: Verdict, reason: str) -> GuardResult:

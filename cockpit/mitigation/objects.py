@@ -1,4 +1,4 @@
-"""Reading Deployments and StatefulSets as the API server gives them: plain dictionaries, absent means the default."""
+"""Reading Deployments, StatefulSets and what is beside them as the API server gives them: plain dictionaries, absent means the default."""
 
 from __future__ import annotations
 
@@ -14,8 +14,20 @@ from cockpit.kubeapi.errors import KubeError, NotFound
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.runbook import Service
 
-RESOURCES = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
-SHORT = {"Deployment": "deploy", "StatefulSet": "statefulset"}
+RESOURCES = {
+    "Deployment": "deployments", "StatefulSet": "statefulsets", "ConfigMap": "configmaps", "CronJob": "cronjobs",
+    "Job": "jobs",
+}  # fmt: skip
+#: Kind → API group; the core group is "".
+GROUPS = {"Deployment": "apps", "StatefulSet": "apps", "ConfigMap": "", "CronJob": "batch", "Job": "batch"}
+SHORT = {
+    "Deployment": "deploy",
+    "StatefulSet": "statefulset",
+    "ConfigMap": "configmap",
+    "CronJob": "cronjob",
+    "Job": "job",
+}
+WORKLOADS = ("Deployment", "StatefulSet")
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
@@ -47,8 +59,17 @@ class Subject:
         return object_path(self.kind, self.namespace, self.name)
 
 
+def collection_path(kind: str, namespace: str) -> str:
+    root = f"/apis/{GROUPS[kind]}/v1" if GROUPS[kind] else "/api/v1"
+    return f"{root}/namespaces/{quote(namespace, safe='')}/{RESOURCES[kind]}"
+
+
 def object_path(kind: str, namespace: str, name: str) -> str:
-    return f"/apis/apps/v1/namespaces/{quote(namespace, safe='')}/{RESOURCES[kind]}/{quote(name, safe='')}"
+    return f"{collection_path(kind, namespace)}/{quote(name, safe='')}"
+
+
+def api_version(kind: str) -> str:
+    return f"{GROUPS[kind]}/v1" if GROUPS[kind] else "v1"
 
 
 async def fetch(client: KubeClient, namespace: str, name: str) -> tuple[str, dict[str, Any]]:
@@ -62,6 +83,17 @@ async def fetch(client: KubeClient, namespace: str, name: str) -> tuple[str, dic
             raise PlanProblem(
                 f"no deployment or statefulset {name} in {namespace}", "check the namespace (-n) and the step's service"
             ) from missing
+
+
+async def fetch_configmap(client: KubeClient, namespace: str, name: str) -> dict[str, Any]:
+    """Raises PlanProblem, KubeError."""
+    try:
+        found: dict[str, Any] = await client.get(object_path("ConfigMap", namespace, name))
+    except NotFound as missing:
+        raise PlanProblem(
+            f"no configmap {name} in {namespace}", "check the namespace (-n) and the step's configmap"
+        ) from missing
+    return found
 
 
 def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:

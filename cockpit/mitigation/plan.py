@@ -1,18 +1,21 @@
 """From a step and its parameters to an immutable plan: nothing is changed here, and nothing is sent but questions.
 
 The digest that a confirmation is bound to covers target, relevant fields before and after, changes, and the request but for
-`metadata.resourceVersion`: that is a precondition, and follows the object when only irrelevant fields (status) changed.
+`metadata.resourceVersion`: that is a precondition, and follows the object when only irrelevant fields (status) changed. Of a
+command it covers every word and the names of its variables, of a statement its text and its server.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from cockpit.clock import Clock
@@ -20,16 +23,30 @@ from cockpit.incident.chain import canonical
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict
 from cockpit.mitigation import dryrun, guards
-from cockpit.mitigation.draft import Draft, Setting, StepKind
-from cockpit.mitigation.facts import gather
-from cockpit.mitigation.objects import Subject, annotations_of, fetch
+from cockpit.mitigation.draft import JSON_PATCH, ActKind, Draft, Setting, StepKind
+from cockpit.mitigation.facts import Facts, facts_of_act, gather
+from cockpit.mitigation.means import Means
+from cockpit.mitigation.objects import Subject, annotations_of
+from cockpit.mitigation.office import Office
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.shown import masked
-from cockpit.mitigation.steps import KINDS
+from cockpit.mitigation.stages import stages_of
+from cockpit.mitigation.steps import ACTS, KINDS
 from cockpit.mitigation.steps.parameters import placed, resolve
 from cockpit.mitigation.times import rfc3339
-from cockpit.model.plan import DryRun, DryRunState, GuardResult, Inverse, Plan, Request, Target
-from cockpit.model.runbook import Runbook, Runbooks, Service, Step
+from cockpit.model.plan import (
+    DryRun,
+    DryRunState,
+    Effect,
+    GuardResult,
+    Inverse,
+    LocalCheck,
+    Part,
+    Plan,
+    Request,
+    Target,
+)
+from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.situation import Situation
 
 _TRIES = 4  # a rollout under way changes the object several times a second
@@ -38,21 +55,37 @@ REVISION = "deployment.kubernetes.io/revision"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan with what must not leave the executor: the draft, raw inverse arguments among it."""
+    """A plan with what must not leave the executor: the draft, raw inverse arguments among it.
+
+    Of a kind that patches an object `subject` is that object as it was read; of an act it is None.
+    """
 
     plan: Plan
     draft: Draft
-    subject: Subject
-    kind: StepKind
+    subject: Subject | None
+    kind: StepKind | ActKind
     salt: str
     revision: str  # of the Deployment before the change: its ReplicaSet holds the values of before
+
+    @property
+    def object(self) -> Subject:
+        assert self.subject is not None, "an act has no object"
+        return self.subject
+
+    @property
+    def step_kind(self) -> StepKind:
+        return KINDS[self.plan.kind]
+
+    @property
+    def act(self) -> ActKind | None:
+        return ACTS.get(self.plan.kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What is wanted, whoever wants it. `arguments` is for the kind; None: made from `step` and `values`."""
 
-    service: str
+    service: str  # the object's name; "" for an act
     kind: str
     title: str
     runbook: Runbook | None
@@ -62,20 +95,21 @@ class Wish:
     undoes: int | None = None
     check: Callable[[Subject], None] | None = None  # raises PlanProblem when the object is not as it must be
     journal_problems: tuple[str, ...] = ()
+    part: Part | None = None
 
 
 def wish_of(runbook: Runbook | None, step: Step, given: Mapping[str, str], runbooks: Runbooks) -> Wish:
-    """Raises PlanProblem for a kind that changes nothing, a missing service, or wrong parameters."""
+    """Raises PlanProblem for a kind that is not planned, a missing object, or wrong parameters."""
+    if step.kind in ACTS:
+        return Wish("", step.kind, step.title, runbook, step, resolve(step, given, runbooks))
     if step.kind not in KINDS:
-        raise PlanProblem(
-            f"a step of kind {step.kind} is not carried out here",
-            "it opens, asks or checks something"
-            if step.kind in ("view", "check", "manual")
-            else "this version cannot yet",
-        )
-    if not step.service:
+        told = "its steps are planned one by one" if step.kind == "sequence" else "it opens or asks something"
+        raise PlanProblem(f"a step of kind {step.kind} is not carried out here", told)
+    values = resolve(step, given, runbooks)
+    name = KINDS[step.kind].about(step, values)
+    if not name:
         raise PlanProblem(f"step {step.id} names no service", "correct runbooks.toml: service")
-    return Wish(step.service, step.kind, step.title, runbook, step, resolve(step, given, runbooks))
+    return Wish(name, step.kind, step.title, runbook, step, values)
 
 
 class Planner:
@@ -83,7 +117,8 @@ class Planner:
 
     def __init__(
         self, client: KubeClient, runbooks: Runbooks, clock: Clock, *, context: str, namespace: str, read_only: bool,
-        identity: str,
+        identity: str, means: Means = Means(), situation: Callable[[], Situation | None] = lambda: None,  # noqa: B008
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:  # fmt: skip
         self._client = client
         self._runbooks = runbooks
@@ -92,23 +127,25 @@ class Planner:
         self._namespace = namespace
         self._read_only = read_only
         self._identity = identity
+        self.office = Office(
+            client, runbooks, clock, (context, namespace), means, situation, sleep, self.now
+        )  # fmt: skip
 
     def now(self) -> float:
         """Unix seconds on the cluster's clock, ours before its first answer."""
         return self._client.server_time() or self._clock.wall()
 
-    async def subject(self, name: str) -> Subject:
-        kind, obj = await fetch(self._client, self._namespace, name)
-        return Subject(self._context, self._namespace, kind, name, obj, self._runbooks.services.get(name) or Service())
-
     async def prepare(self, wish: Wish, situation: Situation | None) -> Prepared:
         """Read, draft, ask for a dry run, judge. Raises PlanProblem, KubeError."""
+        if wish.kind in ACTS:
+            return await self._prepare_act(ACTS[wish.kind], wish, situation)
         salt = secrets.token_hex(16)
+        kind = KINDS[wish.kind]
         for attempt in range(1, _TRIES + 1):
-            subject = await self.subject(wish.service)
+            subject = await kind.subject(self._client, (self._context, self._namespace), wish.service, self._runbooks)
             if wish.check is not None:
                 wish.check(subject)
-            draft = self._draft(wish, subject, salt, situation)
+            draft = self._draft(wish, subject, salt, situation, await kind.look(self._client, subject))
             request = request_of(subject, draft, subject.resource_version)
             try:
                 dry_run = await self._dry_run(subject, draft, request, salt, wish.kind)
@@ -123,16 +160,31 @@ class Planner:
             self._client, subject, draft.subresource, situation=situation, identity=self._identity, now=self.now,
             count_pods=subject.service.singleton,
         )  # fmt: skip
-        case = guards.Case(
+        case = self._case(wish, draft, subject, facts, dry_run, situation)
+        plan = self._plan(wish, draft, request, dry_run, guards.judge(case) if draft.changes else (), subject)
+        return Prepared(plan, draft, subject, kind, salt, str(annotations_of(subject.obj).get(REVISION) or ""))
+
+    async def _prepare_act(self, kind: ActKind, wish: Wish, situation: Situation | None) -> Prepared:
+        draft = await kind.draft(wish, self.office)
+        dry_run = draft.dry_run or DryRun(DryRunState.OK)
+        assert draft.effect is not None
+        verdicts: tuple[GuardResult, ...] = ()
+        if not isinstance(draft.effect, LocalCheck) and not draft.idle:
+            facts = await facts_of_act(self._client, self._namespace, self._identity, self.now)
+            verdicts = guards.judge_act(self._case(wish, draft, None, facts, dry_run, situation))
+        plan = self._plan(wish, draft, draft.effect, dry_run, verdicts, None)
+        return Prepared(plan, draft, None, kind, secrets.token_hex(16), "")
+
+    def _case(
+        self, wish: Wish, draft: Draft, subject: Subject | None, facts: Facts, dry_run: DryRun,
+        situation: Situation | None,
+    ) -> guards.Case:  # fmt: skip
+        return guards.Case(
             draft, subject, facts, dry_run, situation, self._runbooks, _signals(wish), self._read_only,
             wish.undoes is not None, self._clock.mono(), wish.journal_problems,
         )  # fmt: skip
-        plan = self._plan(wish, subject, draft, request, dry_run, guards.judge(case) if draft.changes else ())
-        return Prepared(
-            plan, draft, subject, KINDS[wish.kind], salt, str(annotations_of(subject.obj).get(REVISION) or "")
-        )
 
-    def _draft(self, wish: Wish, subject: Subject, salt: str, situation: Situation | None) -> Draft:
+    def _draft(self, wish: Wish, subject: Subject, salt: str, situation: Situation | None, seen: Any) -> Draft:
         kind = KINDS[wish.kind]
         step = wish.step
         arguments = wish.arguments
@@ -141,7 +193,7 @@ class Planner:
             arguments = kind.arguments(step, wish.values, subject)
         setting = Setting(
             self._runbooks, salt, rfc3339(self.now()), _known(step, situation),
-            frozenset(n for n, v in (step.env if step else {}).items() if placed(v) & _secrets(step)),
+            frozenset(n for n, v in (step.env if step else {}).items() if placed(v) & _secrets(step)), seen,
         )  # fmt: skip
         return kind.draft(subject, arguments, setting)
 
@@ -159,49 +211,83 @@ class Planner:
         return verdict
 
     def _plan(
-        self, wish: Wish, subject: Subject, draft: Draft, request: Request, dry_run: DryRun,
-        verdicts: tuple[GuardResult, ...],
+        self, wish: Wish, draft: Draft, effect: Effect, dry_run: DryRun, verdicts: tuple[GuardResult, ...],
+        subject: Subject | None,
     ) -> Plan:  # fmt: skip
         step, runbook, undoing = wish.step, wish.runbook, draft.undoing
         dangers = list(draft.dangers)
         if step is not None and step.dangerous and not dangers:
             dangers.append("marked dangerous in the runbook")
-        target = Target(subject.context, subject.namespace, subject.kind, subject.name, subject.uid, draft.container)
+        target = draft.target
+        if target is None:
+            assert subject is not None
+            target = Target(
+                subject.context, subject.namespace, subject.kind, subject.name, subject.uid, draft.container
+            )
+        acts = not draft.idle and (subject is None or bool(draft.changes))
         plan = Plan(
             id=secrets.token_hex(4), runbook=runbook.id if runbook else "", runbook_number=runbook.number if runbook else None,
             step=step.id if step else "undo" if wish.undoes is not None else wish.kind, item=step.item if step else None,
-            title=wish.title, kind=wish.kind, target=target, resource_version=subject.resource_version,
-            generation=subject.generation, relevant=draft.relevant, changes=draft.changes, request=request,
+            title=wish.title, kind=wish.kind, target=target,
+            resource_version=subject.resource_version if subject else "",
+            generation=subject.generation if subject else 0, relevant=draft.relevant, changes=draft.changes, request=effect,
             kubectl=draft.kubectl,
-            inverse=Inverse(wish.kind, undoing.kept, undoing.words, undoing.kubectl) if undoing and draft.changes else None,
+            inverse=Inverse(wish.kind, undoing.kept, undoing.words, undoing.kubectl) if undoing and acts else None,
             blast=draft.blast, dangerous=bool(dangers), danger_reasons=tuple(dangers),
-            relaxes=draft.owes or bool(step and step.relaxes and draft.changes), dry_run=dry_run, guards=verdicts,
+            relaxes=draft.owes or bool(step and step.relaxes and acts), dry_run=dry_run, guards=verdicts,
             parameters=dict(wish.values), created_wall=self._clock.wall(), created_mono=self._clock.mono(),
-            undoes=wish.undoes,
+            undoes=wish.undoes, idle=draft.idle, part=wish.part,
+            staged=stages_of(draft, subject, wish.kind) if subject is not None and step is not None else "",
         )  # fmt: skip
         return replace(plan, digest=digest_of(plan, draft.expected))
 
 
 def request_of(subject: Subject, draft: Draft, resource_version: str) -> Request:
-    """The request with its precondition: metadata.resourceVersion inside the body gives 409 when the object moved on."""
-    body = dict(draft.body)
-    body["metadata"] = {**body.get("metadata", {}), "resourceVersion": resource_version}
+    """The request with its precondition: metadata.resourceVersion inside the body gives 409 when the object moved on; a
+    JSON patch tests it first, and gives 422."""
     path = subject.path + (f"/{draft.subresource}" if draft.subresource else "")
-    text = json.dumps({key: body[key] for key in ("metadata", "spec")}, ensure_ascii=False)
-    return Request("PATCH", path, draft.params, draft.content_type, text)
+    body: Any
+    if isinstance(draft.body, list):
+        body = [{"op": "test", "path": _VERSION, "value": resource_version}, *draft.body]
+    else:
+        metadata = {**draft.body.get("metadata", {}), "resourceVersion": resource_version}
+        body = {"metadata": metadata, **{key: value for key, value in draft.body.items() if key != "metadata"}}
+    return Request("PATCH", path, draft.params, draft.content_type, json.dumps(body, ensure_ascii=False))
+
+
+_VERSION = "/metadata/resourceVersion"
+
+
+def version_of(effect: Effect) -> str:
+    """The resourceVersion that a request is bound to; "" for what is bound to none."""
+    if not isinstance(effect, Request) or effect.method != "PATCH":
+        return ""
+    body = json.loads(effect.body)
+    if effect.content_type == JSON_PATCH:
+        return str(next(one["value"] for one in body if one["path"] == _VERSION))
+    return str(body["metadata"]["resourceVersion"])
+
+
+def spelled(effect: Effect) -> list[Any]:
+    """All of what is sent but its precondition, as plain JSON: what a digest covers. It may hold secrets."""
+    if not isinstance(effect, Request):
+        return [type(effect).__name__, msgspec.to_builtins(effect)]
+    body = json.loads(effect.body) if effect.body else None
+    if isinstance(body, dict):
+        body.get("metadata", {}).pop("resourceVersion", None)
+    elif isinstance(body, list):
+        body = [one for one in body if one.get("path") != _VERSION]
+    return [effect.method, effect.path, dict(effect.params), effect.content_type, body]
 
 
 def digest_of(plan: Plan, expected: Mapping[str, Any]) -> str:
     """sha256 over canonical JSON: see the module's text for what it covers."""
-    body = json.loads(plan.request.body)
-    body["metadata"].pop("resourceVersion", None)
-    request = plan.request
     covered = {
         "id": plan.id,
         "target": [plan.target.context, plan.target.namespace, plan.target.kind, plan.target.name, plan.target.uid],
         "relevant": plan.relevant, "expected": expected,
         "changes": [[c.field, c.before, c.after] for c in plan.changes],
-        "request": [request.method, request.path, dict(request.params), request.content_type, body],
+        "request": spelled(plan.request),
     }  # fmt: skip
     return hashlib.sha256(canonical(covered).encode()).hexdigest()
 

@@ -7,16 +7,17 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from cockpit.incident.chain import canonical
 from cockpit.incident.entries import this_process
 from cockpit.incident.operator import Operator
-from cockpit.mitigation.plan import Prepared
-from cockpit.mitigation.send import Outcome
-from cockpit.model.plan import Confirmation, Gauge, Proof, Request, Rollout
+from cockpit.mitigation.outcome import Outcome
+from cockpit.mitigation.plan import Prepared, spelled, version_of
+from cockpit.model.plan import Confirmation, Effect, Gauge, Part, Proof, Request, Rollout
 from cockpit.text import safe
 
 
 def intent(
-    prepared: Prepared, request: Request, confirmation: Confirmation, operator: Operator, baseline: Mapping[str, Any],
+    prepared: Prepared, effect: Effect, confirmation: Confirmation, operator: Operator, baseline: Mapping[str, Any],
     incident: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     plan, draft = prepared.plan, prepared.draft
@@ -28,28 +29,35 @@ def intent(
             "context": target.context, "namespace": target.namespace, "kind": target.kind, "name": target.name,
             "uid": target.uid, "container": target.container,
         },
-        "resource_version": request_version(request), "generation": plan.generation, "scope": dict(draft.scope),
+        "resource_version": version_of(effect), "generation": plan.generation, "scope": dict(draft.scope),
         "salt": prepared.salt, "relevant": dict(draft.relevant), "expected": dict(draft.expected),
         "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in plan.changes],
-        "kubectl": plan.kubectl, "request_sha256": hashlib.sha256(request.body.encode()).hexdigest(),
+        "kubectl": plan.kubectl, "effect": type(effect).__name__, "request_sha256": _digest(effect),
         "inverse": dict(plan.inverse.arguments) if plan.inverse is not None else None,
         "inverse_words": plan.inverse.words if plan.inverse is not None else None, "revision": prepared.revision,
         "baseline": dict(baseline), "operator": operator.record(), "confirmed_by": safe(confirmation.operator, 120),
         "incident": incident, "overrides": [{"guard": g.guard, "reason": g.reason} for g in plan.overrides],
         "dangerous": plan.dangerous, "relaxes": plan.relaxes, "undoes": plan.undoes, "process": this_process(),
+        "part": part(plan.part) if plan.part is not None else None,
     }  # fmt: skip
 
 
-def request_version(request: Request) -> str:
-    import json
+def part(of: Part) -> dict[str, Any]:
+    return {
+        "run": of.run, "runbook": of.runbook, "sequence": of.sequence, "index": of.index, "of": of.of,
+    }  # fmt: skip
 
-    return str(json.loads(request.body)["metadata"]["resourceVersion"])
+
+def _digest(effect: Effect) -> str:
+    text = effect.body if isinstance(effect, Request) else canonical(spelled(effect))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def outcome(number: int, result: Outcome, took_s: float) -> dict[str, Any]:
     return {
         "kind": "outcome", "of": number, "result": result.result, "words": safe(result.words, 500),
         "generation": result.generation, "resource_version": result.resource_version, "took_s": round(took_s, 4),
+        **({"output": list(result.output)} if result.output else {}),
     }  # fmt: skip
 
 
@@ -79,6 +87,16 @@ def judged(number: int, judgement: str, words: str) -> dict[str, Any]:
 def note(words: str, operator: Operator, of: int | None = None) -> dict[str, Any]:
     record: dict[str, Any] = {"kind": "note", "words": safe(words, 500), "operator": operator.record()}
     return record if of is None else {**record, "of": of}
+
+
+def answer(
+    words: str, operator: Operator, *, runbook: str, step: str, item: str | None, choice: str, of: Part | None
+) -> dict[str, Any]:  # fmt: skip
+    """The operator's answer to a manual step. `choice`: "yes", "no" or "" (text alone)."""
+    return {
+        **note(words, operator), "answer": choice, "runbook": runbook, "step": step, "item": item,
+        "part": part(of) if of is not None else None,
+    }  # fmt: skip
 
 
 def _number(value: float | None) -> float | str | None:

@@ -8,37 +8,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from cockpit.kubeapi.client import KubeClient
-from cockpit.kubeapi.errors import Conflict, KubeError, NotFound, ServerFault, Unreachable
+from cockpit.kubeapi.errors import Conflict, Invalid, KubeError, NotFound, ServerFault, Unreachable
+from cockpit.mitigation.draft import JSON_PATCH
 from cockpit.mitigation.objects import last_writer
+from cockpit.mitigation.outcome import Judgement, Outcome
+from cockpit.mitigation.patience import SEND_TIMEOUT_S, SETTLE_S
 from cockpit.mitigation.plan import Prepared, request_of
 from cockpit.model.plan import Request
-
-SEND_TIMEOUT_S = 15.0
-#: When to read after an answer that did not come: the request may still be on its way through the server.
-SETTLE_S: Sequence[float] = (0.2, 0.8, 2.0, 3.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of it. `result`: "sent", "rejected", "not sent", "stale" or "uncertain", as the journal keeps it."""
-
-    result: str
-    words: str
-    generation: int | None = None  # after the change
-    resource_version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """An object compared with a plan. `state`: "applied", "not applied", "changed", "gone" or "unknown"."""
-
-    state: str
-    words: str
-    obj: Mapping[str, Any] | None = None
 
 
 class Sender:
@@ -49,9 +28,9 @@ class Sender:
     async def fresh(self, prepared: Prepared) -> Outcome | Mapping[str, Any]:
         """The object again, if it is still what the plan was made from; else why nothing may be sent."""
         try:
-            obj = await self._client.get(prepared.subject.path)
+            obj = await self._client.get(prepared.object.path)
         except NotFound:
-            return Outcome("stale", f"{prepared.subject.name} is gone")
+            return Outcome("stale", f"{prepared.object.name} is gone")
         except KubeError as error:
             return Outcome("not sent", f"the target cannot be read again: {error.reason}")
         changed = changed_since(prepared, obj)
@@ -60,7 +39,7 @@ class Sender:
     async def send(self, prepared: Prepared, obj: Mapping[str, Any], sending: Callable[[Request], None]) -> Outcome:
         """PATCH, with the resourceVersion of `obj`. `sending` is told of each request just before it leaves."""
         for last in (False, True):
-            subject = prepared.subject
+            subject = prepared.object
             request = request_of(subject, prepared.draft, str(obj["metadata"]["resourceVersion"]))
             sending(request)
             try:
@@ -80,6 +59,12 @@ class Sender:
                 return await self._after_silence(prepared, error)
             except ServerFault as error:
                 return await self._after_silence(prepared, error)
+            except Invalid as refused:
+                again = await self._after_failed_test(prepared, obj, refused, last)
+                if isinstance(again, Outcome):
+                    return again
+                obj = again
+                continue
             except KubeError as error:
                 return Outcome("rejected", error.reason)
             accepted = _accepted(answer.body)
@@ -102,6 +87,18 @@ class Sender:
             return Outcome("stale", "the object changes faster than it can be patched")
         return again
 
+    async def _after_failed_test(
+        self, prepared: Prepared, obj: Mapping[str, Any], refused: Invalid, last: bool
+    ) -> Outcome | Mapping[str, Any]:
+        """422 to a JSON patch: a `test` that failed is told like any other fault of the request, so the object decides."""
+        if prepared.draft.content_type == JSON_PATCH and refused.status == 422:
+            again = await self.fresh(prepared)
+            if isinstance(again, Outcome):
+                return again if again.result == "stale" else Outcome("rejected", f"{refused.reason}; {again.words}")
+            if again["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"]:
+                return await self._after_conflict(prepared, obj, Conflict(refused.reason), last)
+        return Outcome("rejected", refused.reason)
+
     async def _after_silence(self, prepared: Prepared, error: KubeError) -> Outcome:
         """Read what happened. Not applied is said only after several looks: the request may have been slow."""
         judged = Judgement("unknown", error.reason)
@@ -120,14 +117,14 @@ class Sender:
     async def judge(self, prepared: Prepared) -> Judgement:
         """Read the object and compare."""
         try:
-            obj = await self._client.get(prepared.subject.path)
+            obj = await self._client.get(prepared.object.path)
         except NotFound:
-            return Judgement("gone", f"{prepared.subject.name} is gone")
+            return Judgement("gone", f"{prepared.object.name} is gone")
         except KubeError as error:
             return Judgement("unknown", f"the object cannot be read: {error.reason}")
-        fields = prepared.kind.relevant(obj, prepared.draft.scope, prepared.salt)
+        fields = prepared.step_kind.relevant(obj, prepared.draft.scope, prepared.salt)
         return compare(
-            obj, fields, prepared.subject.uid, prepared.draft.relevant, prepared.draft.expected, prepared.draft.touched
+            obj, fields, prepared.object.uid, prepared.draft.relevant, prepared.draft.expected, prepared.draft.touched
         )
 
 
@@ -148,9 +145,9 @@ def compare(
 
 def changed_since(prepared: Prepared, obj: Mapping[str, Any]) -> str:
     """What of a plan's relevant fields is different now, in words; "" when nothing."""
-    if obj["metadata"]["uid"] != prepared.subject.uid:
-        return f"{prepared.subject.name} was deleted and made anew: it is another object now"
-    now = prepared.kind.relevant(obj, prepared.draft.scope, prepared.salt)
+    if obj["metadata"]["uid"] != prepared.object.uid:
+        return f"{prepared.object.name} was deleted and made anew: it is another object now"
+    now = prepared.step_kind.relevant(obj, prepared.draft.scope, prepared.salt)
     before = prepared.draft.relevant
     keys = sorted(k for k in {*now, *before} if now.get(k) != before.get(k))
     return f"{named(keys)} changed since the plan was made{_by(obj)}" if keys else ""

@@ -20,7 +20,7 @@ from cockpit.mitigation.plan import REVISION, Wish
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.send import compare, named
 from cockpit.mitigation.shown import env_value, fingerprint
-from cockpit.mitigation.steps import KINDS
+from cockpit.mitigation.steps import ACTS, KINDS
 
 
 def undoable(journal: Journal, number: int, context: str, namespace: str) -> Entry:
@@ -49,11 +49,16 @@ async def wish_to_undo(
     """`raw` are the inverse's arguments as this process remembers them. Raises PlanProblem, KubeError."""
     intent = entry.intent
     target = target_of(intent)
+    title = f"Undo {entry.number}: {intent['title']}"
+    if intent["step_kind"] in ACTS:  # it looks by itself whether its effect is still there
+        kept = raw if raw is not None else intent["inverse"]
+        return Wish("", str(intent["step_kind"]), title, None, None, {}, kept, entry.number, None, problems)
+    if intent["step_kind"] not in KINDS:
+        raise PlanProblem(f"this version knows no step of kind {intent['step_kind']}", "")
     kind = KINDS[str(intent["step_kind"])]
     arguments = raw
     if arguments is None:
-        _, obj = await fetch(client, target.namespace, target.name)
-        arguments = await recover(client, intent, obj)
+        arguments = await recover(client, intent)
     fields_of_step = touched(intent["relevant"], intent["expected"])
 
     def check(subject: Subject) -> None:
@@ -69,19 +74,24 @@ async def wish_to_undo(
         )
 
     return Wish(
-        target.name, kind.kind, f"Undo {entry.number}: {intent['title']}", None, None, {}, arguments, entry.number, check,
-        problems,
+        target.name, kind.kind, title, None, None, {}, arguments, entry.number, check, problems,
     )  # fmt: skip
 
 
-async def recover(client: KubeClient, intent: Mapping[str, Any], obj: Mapping[str, Any]) -> dict[str, Any]:
+async def recover(client: KubeClient, intent: Mapping[str, Any]) -> dict[str, Any]:
     """The inverse's arguments from the journal, hidden values looked up in older ReplicaSets. Raises PlanProblem."""
     kept = dict(intent["inverse"])
+    if isinstance(kept.get("value"), Mapping):  # of a ConfigMap's key: nothing keeps the older ones
+        raise PlanProblem(
+            f"the value of {kept.get('key')} before the step is hidden in the journal, and nothing else holds it",
+            "set it by hand",
+        )
     env = kept.get("env")
     hidden = {n: v["hidden"] for n, v in (env or {}).items() if isinstance(v, Mapping) and "hidden" in v}
     if not hidden:
         return kept
     found: dict[str, Any] = {}
+    _, obj = await fetch(client, str(intent["target"]["namespace"]), str(intent["target"]["name"]))
     for replicaset in await _replicasets(client, intent, obj):
         container = find_container(replicaset, str(kept["container"]))
         for entry in env_entries(container[1]) if container is not None else []:

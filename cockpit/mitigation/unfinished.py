@@ -1,4 +1,8 @@
-"""After a crash or hang-up: each intent without an outcome is compared with the cluster, and what is found is journalled."""
+"""After a crash or hang-up: each intent without an outcome is compared with the cluster, and what is found is journalled.
+
+A command or a statement that cannot be read back is "unknown: it may have run": looking again would tell no more, so that is
+journalled too, once. What only could not be read now stays open.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +11,31 @@ from typing import Any
 
 from cockpit.incident.entries import changes_of, target_of
 from cockpit.incident.journal import Journal, JournalProblem
-from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError, NotFound
 from cockpit.mitigation import records
 from cockpit.mitigation.draft import touched
 from cockpit.mitigation.objects import object_path
-from cockpit.mitigation.send import Judgement, compare
-from cockpit.mitigation.steps import KINDS
+from cockpit.mitigation.office import Office
+from cockpit.mitigation.outcome import Judgement
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.send import compare
+from cockpit.mitigation.steps import ACTS, KINDS
 from cockpit.model.plan import Unfinished
 
 _TOLD = {"applied": "applied", "not applied": "not applied", "changed": "changed since", "gone": "changed since"}
 
 
-async def judge_all(client: KubeClient, journal: Journal, context: str, namespace: str) -> tuple[Unfinished, ...]:
+async def judge_all(office: Office, journal: Journal) -> tuple[Unfinished, ...]:
     """Those of this context and namespace; others stay for a cockpit that looks there. What cannot be read stays too."""
     found = []
+    context, namespace = office.place
     for intent in journal.unfinished():
         target = target_of(intent)
         if (target.context, target.namespace) != (context, namespace):
             continue
-        judged = await judge(client, intent)
+        judged = await judge(office, intent)
         told = _TOLD.get(judged.state, "unknown")
-        if told != "unknown":
+        if told != "unknown" or judged.final:
             try:
                 journal.append(records.judged(int(intent["number"]), told, judged.words))
             except JournalProblem as problem:
@@ -41,13 +48,19 @@ async def judge_all(client: KubeClient, journal: Journal, context: str, namespac
     return tuple(found)
 
 
-async def judge(client: KubeClient, intent: Mapping[str, Any]) -> Judgement:
+async def judge(office: Office, intent: Mapping[str, Any]) -> Judgement:
     target = target_of(intent)
+    act = ACTS.get(str(intent["step_kind"]))
+    if act is not None:
+        try:
+            return await act.judge(intent, office)
+        except (KubeError, PlanProblem) as error:
+            return Judgement("unknown", f"it may have run; it cannot be read back: {error.reason}")
     kind = KINDS.get(str(intent["step_kind"]))
     if kind is None:
         return Judgement("unknown", f"this version knows no step of kind {intent['step_kind']}")
     try:
-        obj = await client.get(object_path(target.kind, target.namespace, target.name))
+        obj = await office.client.get(object_path(target.kind, target.namespace, target.name))
     except NotFound:
         return Judgement("gone", f"{target.name} is gone")
     except KubeError as error:

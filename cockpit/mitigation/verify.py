@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from cockpit.mitigation.quiet import ChainQuiet
 from cockpit.model.plan import Gauge, Proof
 from cockpit.model.runbook import Runbooks, Validation
 from cockpit.model.signal import Level, SignalStatus
@@ -66,14 +67,16 @@ class Verification:
     """The gauges of one mitigation. Feed it situations with `update`; `proof` is PENDING until every line is decided."""
 
     def __init__(
-        self, lines: Sequence[Validation], runbooks: Runbooks, baseline: Baseline, started_mono: float
-    ) -> None:
+        self, lines: Sequence[Validation], runbooks: Runbooks, baseline: Baseline, started_mono: float,
+        quiet: ChainQuiet | None = None,
+    ) -> None:  # fmt: skip
+        """`quiet`: for a step that stops publishing, one more gauge, before the others."""
         self._lines = tuple(lines)
         self._baseline = baseline
         self._started = started_mono
         self._since: list[float | None] = [None] * len(self._lines)
-        self._seen = 0.0
-        self.gauges: tuple[Gauge, ...] = tuple(
+        self._quiet = quiet
+        self._own: tuple[Gauge, ...] = tuple(
             Gauge(
                 line.text, line.signal, Proof.PENDING, None,
                 runbooks.signals[line.signal].unit if line.signal in runbooks.signals else "",
@@ -81,6 +84,10 @@ class Verification:
             )
             for line in self._lines
         )  # fmt: skip
+
+    @property
+    def gauges(self) -> tuple[Gauge, ...]:
+        return self._own if self._quiet is None else (self._quiet.gauge, *self._own)
 
     @property
     def proof(self) -> Proof:
@@ -94,13 +101,15 @@ class Verification:
 
     def update(self, situation: Situation | None, mono: float) -> None:
         """Judge every undecided line by the newest situation; an old one tells nothing."""
+        if self._quiet is not None:
+            self._quiet.update(situation, mono)
         old = situation is None or mono - situation.mono > OLD_SITUATION_S
         signals: Mapping[str, SignalStatus] = {} if situation is None or old else situation.signals
-        self.gauges = tuple(
+        self._own = tuple(
             self._judge(index, line, gauge, signals.get(line.signal), old, mono)
             if gauge.proof is Proof.PENDING
             else gauge
-            for index, (line, gauge) in enumerate(zip(self._lines, self.gauges, strict=True))
+            for index, (line, gauge) in enumerate(zip(self._lines, self._own, strict=True))
         )
 
     def _judge(

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from cockpit.model.probe import SignerReport
+
 
 class EndpointStatus(msgspec.Struct, frozen=True):
     """One RPC endpoint, on the board as `solana/endpoint/NAME`. None: not known (yet, or no longer)."""
@@ -95,10 +97,17 @@ class ProgramActivity(msgspec.Struct, frozen=True):
     signature, across reconnects and endpoints."""
 
     program_id: str
-    endpoint: str  # whose subscription feeds it
+    endpoint: str  # whose subscription feeds it; "" while none does, and transactions are found by listing them
     counting_since: float  # wall unix seconds
     complete: bool  # False while a gap is being filled, or when one could not be filled: `gap` says why
     gap: str = ""
+    doubtful_until: float | None = (
+        None  # wall: up to then transactions may be missing; rates are whole again a minute later
+    )
+    doubtful: bool = False  # transactions of the last minute may be missing: rates and what waits are not to be trusted
+    covered_slot: int | None = (
+        None  # from the slot after it on every transaction is known (as far as `gap` does not say otherwise)
+    )
     slot: int | None = None  # the highest confirmed slot seen by the stream
     commits: Rate = Rate(0, None, None)
     reveals: Rate = Rate(0, None, None)
@@ -109,6 +118,10 @@ class ProgramActivity(msgspec.Struct, frozen=True):
     failures: tuple[FailureClass, ...] = ()  # most frequent first
     pending: tuple[PendingCommit, ...] = ()  # oldest first, bounded; `pending_total` counts all
     pending_total: int = 0
+    overdue_total: int = 0  # of those, how many could have been revealed by now
+    lost_commits: int = (
+        0  # given up: overdue for an hour, or overtaken by a later commit of the market that was revealed
+    )
     reveals_by_market: Mapping[str, Reveal] = {}
     last_reveal: Reveal | None = None
     doubles_dropped: int = 0  # seen again by paging or a second subscription
@@ -116,6 +129,7 @@ class ProgramActivity(msgspec.Struct, frozen=True):
     unconfirmed_dropped: int = 0  # processed, never confirmed: not counted
     filled: int = 0  # found by paging, not by the subscription
     reconnects: int = 0
+    no_stream: str = ""  # why no endpoint streams just now
 
 
 class ProtocolState(msgspec.Struct, frozen=True):
@@ -139,6 +153,29 @@ class SignerSetState(msgspec.Struct, frozen=True):
     active: bool
     created_at_slot: int
     slot: int
+
+
+def signer_differences(held: SignerSetState, reports: Mapping[str, SignerReport]) -> tuple[str, ...]:
+    """Where the signer set's account and what signer agents report of themselves differ, one line each."""
+    found: list[str] = []
+    if not held.active:
+        found.append(f"signer set {held.signer_set_id} is not active on chain")
+    if held.threshold > len(held.pubkeys):
+        found.append(f"its threshold is {held.threshold}, with {len(held.pubkeys)} pubkeys")
+    owners: dict[str, list[str]] = {}
+    for agent, report in sorted(reports.items()):
+        if report.signer_set_id is not None and report.signer_set_id != str(held.signer_set_id):
+            found.append(f"{agent} signs for set {report.signer_set_id}, the configured one is {held.signer_set_id}")
+        if report.pubkey is not None:
+            owners.setdefault(report.pubkey, []).append(agent)
+            if report.pubkey not in held.pubkeys:
+                found.append(f"{agent} has pubkey {report.pubkey[:8]}…, which is not in the set")
+    found += [
+        f"{' and '.join(agents)} report the same pubkey {key[:8]}…" for key, agents in owners.items() if len(agents) > 1
+    ]
+    if reports and all(report.pubkey is not None for report in reports.values()):
+        found += [f"no agent reports pubkey {key[:8]}… of the set" for key in held.pubkeys if key not in owners]
+    return tuple(found)
 
 
 class MarketState(msgspec.Struct, frozen=True):

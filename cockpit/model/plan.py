@@ -44,6 +44,46 @@ class Request(msgspec.Struct, frozen=True):
     body: str
 
 
+class CommandRun(msgspec.Struct, frozen=True):
+    """A program and its words, never a shell. `environment` names the variables that it is given; their values stay with
+    the executor. A word may hold a secret parameter: like a request's body, `argv` never reaches a screen or the journal raw."""
+
+    argv: tuple[str, ...]
+    timeout_s: float
+    environment: tuple[str, ...] = ()
+    more: tuple[tuple[str, ...], ...] = ()  # run after it, one after the other; `timeout_s` is for all of them
+
+
+class SqlRun(msgspec.Struct, frozen=True):
+    """One statement of an allowed shape, on its own connection. `server` is host and database, without credentials."""
+
+    server: str
+    statement: str
+    timeout_s: float
+    lock_timeout_s: float
+
+
+class LocalCheck(msgspec.Struct, frozen=True):
+    """Something worked out here that changes nothing in the world: it needs no confirmation, and is journalled."""
+
+    what: str
+    inputs: Mapping[str, str]  # what it was worked out from, as it may be shown
+
+
+#: What a plan does, exactly: one of these, and nothing else is ever done for it.
+Effect = Request | CommandRun | SqlRun | LocalCheck
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A plan's place in a sequence. `run` names one going-through of it in the journal."""
+
+    run: str
+    runbook: str
+    sequence: str  # step id of the sequence, or of the step that is done in stages
+    index: int  # from 0
+    of: int
+
+
 class Verdict(StrEnum):
     """A guard's answer. BLOCK cannot be overridden; CONFIRM wants a typed override; UNKNOWN is shown and wants one too."""
 
@@ -98,8 +138,8 @@ class Plan(msgspec.Struct, frozen=True):
     generation: int
     relevant: Mapping[str, Any]  # the fields it was computed from, by JSON path: compared before sending and on 409
     changes: tuple[Change, ...]  # empty: nothing would change, nothing is sent
-    request: Request
-    kubectl: str
+    request: Effect
+    kubectl: str  # the line that does the same: kubectl's, psql's, or the command itself; secrets hidden
     inverse: Inverse | None
     blast: tuple[str, ...]  # lines: replicas, pods, share of the service, surge
     dangerous: bool
@@ -112,6 +152,9 @@ class Plan(msgspec.Struct, frozen=True):
     created_mono: float
     undoes: int | None = None  # journal number of the step that this plan takes back
     digest: str = ""  # sha256 over target, relevant, changes and the request without its resourceVersion
+    idle: bool = False  # what a command or statement is for is so already
+    part: Part | None = None
+    staged: str = ""  # how it can be done in stages instead, when its rolling update would run two of a singleton
 
     @property
     def blocked(self) -> tuple[GuardResult, ...]:
@@ -125,11 +168,16 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def typed(self) -> str | None:
         """What must be typed to go on: the target's name when dangerous or overriding a guard; None: `y` is enough."""
-        return self.target.name if self.dangerous or self.overrides else None
+        return self.target.name if (self.dangerous or self.overrides) and not self.harmless else None
 
     @property
     def nothing_to_do(self) -> bool:
-        return not self.changes
+        return self.idle or (isinstance(self.request, Request) and not self.changes)
+
+    @property
+    def harmless(self) -> bool:
+        """It changes nothing in the world, so it needs no yes."""
+        return isinstance(self.request, LocalCheck)
 
 
 PLAN_EXPIRES_S = 120.0
@@ -203,6 +251,8 @@ class Progress(msgspec.Struct, frozen=True):
     gauges: tuple[Gauge, ...] = ()
     proof: Proof = Proof.PENDING
     ended_mono: float | None = None
+    output: tuple[str, ...] = ()  # the last lines of a command or a job, cleaned
+    dropped: str = ""  # what of the output is not kept, in words
 
     @property
     def running(self) -> bool:
@@ -229,6 +279,31 @@ class Debt(msgspec.Struct, frozen=True):
     number: int  # journal number that made it
     words: str
     since_wall: float
+
+
+class SequenceItem(msgspec.Struct, frozen=True):
+    """One step of a sequence: "done", "next", "waiting", or "stopped" with the reason in `words`."""
+
+    step: str
+    title: str
+    state: str
+    words: str = ""
+    journal: int | None = None
+
+
+class SequenceState(msgspec.Struct, frozen=True):
+    """How far a sequence has come, as the journal tells. `next` None: it is done."""
+
+    run: str
+    runbook: str
+    sequence: str
+    title: str
+    items: tuple[SequenceItem, ...]
+    next: int | None
+
+    @property
+    def begun(self) -> bool:
+        return any(item.state in ("done", "stopped") for item in self.items)
 
 
 class Unfinished(msgspec.Struct, frozen=True):

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+#: A certificate with fewer days left than these is near its end, or about to break everything.
+CERTIFICATE_WARN_DAYS, CERTIFICATE_CRIT_DAYS = 21.0, 7.0
+
 
 class Certificate(msgspec.Struct, frozen=True):
     """The TLS certificate that a probed host presented. Times in unix seconds."""
@@ -40,6 +43,10 @@ class MarketOutput(msgspec.Struct, frozen=True):
     age_s: float | None  # against the server's clock (HTTP Date) where it tells
     status: int
     took_ms: float
+    advanced_at: float | None = (
+        None  # monotonic: when epoch or tick was last seen to grow; at first, by the output's own age
+    )
+    words: str = ""  # what of it could not be read, and why
 
 
 class SignerReport(msgspec.Struct, frozen=True):

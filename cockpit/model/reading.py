@@ -44,6 +44,7 @@ class Reading(msgspec.Struct, Generic[T], frozen=True):
     fault: Fault | None = None
     max_age_s: float = 15.0
     server_time: float | None = None
+    partial: bool = False  # the first list is still arriving: what is not in `data` may exist all the same
 
     def age_s(self, mono: float) -> float | None:
         """Seconds since `data` was last known to be true; None when nothing was ever read."""
@@ -54,7 +55,7 @@ class Reading(msgspec.Struct, Generic[T], frozen=True):
         if self.fault is not None:
             return self.fault.state
         age = self.age_s(mono)
-        if age is None:
+        if age is None or self.partial:
             return SourceState.STARTING
         return SourceState.STALE if age > self.max_age_s else SourceState.LIVE
 
@@ -65,4 +66,6 @@ class Reading(msgspec.Struct, Generic[T], frozen=True):
         age = self.age_s(mono)
         if age is None:
             return "nothing read yet"
+        if self.partial:
+            return "the first list is still arriving"
         return f"last read {age:.0f} s ago" if age > self.max_age_s else ""

@@ -12,7 +12,7 @@ import msgspec
 Severity = Literal["SEV0", "SEV1", "SEV2", "SEV3"]
 Direction = Literal["above", "below"]  # which side of the thresholds is bad
 StepKind = Literal[
-    "scale", "set-env", "set-image", "restart", "undo-rollout", "set-config", "run-job", "command", "sql", "view", "check",
+    "scale", "set-env", "set-image", "restart", "undo-rollout", "set-config", "run-job", "command", "command-each", "sql", "view", "check",
     "verify-signatures", "evidence", "manual", "sequence",
 ]  # fmt: skip
 ParamType = Literal["int", "string", "choice", "url", "image"]
@@ -90,7 +90,8 @@ class Toggle(_Entry, frozen=True, kw_only=True):
 
 class Param(_Entry, frozen=True, kw_only=True):
     """A typed parameter of a step. `choices` are fixed; `choices-from` names a live list (`rpc-endpoints`, `toggle:NAME`,
-    `label:QUERY:LABEL` = the values of LABEL in that query's samples)."""
+    `label:QUERY:LABEL` = the values of LABEL in that query's samples, `markets`, `connectors`, `signers`, `signer-keys`, `images:SERVICE`,
+    `revisions:SERVICE`, and of the database `pg-missing-indexes:FIELD`, `pg-tables:UPKEEP`, `pg-sessions`)."""
 
     name: str
     type: ParamType = "string"
@@ -102,6 +103,7 @@ class Param(_Entry, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
     choices_from: str | None = None
     secret: bool = False
+    leading_dash: bool = False  # a value may begin with "-" in a command's argv
 
 
 class Step(_Entry, frozen=True, kw_only=True):
@@ -131,9 +133,10 @@ class Step(_Entry, frozen=True, kw_only=True):
 
 
 class Symptom(_Entry, frozen=True, kw_only=True):
-    """Holds when `signal` is at least `at`. `equals` = "ok" makes a symptom of a signal that must be well (4.symptom.1)."""
+    """Holds when `signal` is at least `at`; `at` = "ok" makes a symptom of a signal that must be well (4.symptom.1). Without `item`: one
+    of our own, beside the document's."""
 
-    item: str
+    item: str | None = None
     text: str
     signal: str
     at: Literal["ok", "warn", "crit"] = "warn"

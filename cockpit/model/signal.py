@@ -47,6 +47,7 @@ class SignalStatus(msgspec.Struct, frozen=True):
     warn: float | None = None  # the thresholds in force, baseline applied
     crit: float | None = None
     direction: str = "above"
+    off: bool = False  # its source is not configured: unknown, but nobody expects to know
 
 
 class StageStatus(msgspec.Struct, frozen=True):

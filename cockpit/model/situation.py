@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from cockpit.model.cluster import Cluster
+from cockpit.model.crosscheck import RateMismatch, SignerSetCheck
+from cockpit.model.incident import IncidentNow
 from cockpit.model.metrics import Alert, Exposed, QueryResult
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
 from cockpit.model.reading import Reading, SourceState
@@ -84,4 +86,7 @@ class Situation(msgspec.Struct, frozen=True):
     configured: frozenset[str] = (
         frozenset()
     )  # which sources are: "kubernetes", "prometheus", "solana", "postgres", "probes"
+    mismatches: tuple[RateMismatch, ...] = ()  # where metrics and chain disagree for longer than their windows explain
+    signer_set: SignerSetCheck = SignerSetCheck()
+    incident: IncidentNow | None = None  # the open one
     notices: tuple[str, ...] = ()  # said once at the top: a broken runbooks.toml, a locked journal, ...

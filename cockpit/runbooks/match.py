@@ -20,7 +20,9 @@ def _rank(match: Match) -> tuple[float, int, int, int]:
 
 
 def _match(book: Runbook, signals: Mapping[str, SignalStatus]) -> Match:
-    statuses = tuple(held(symptom, signals.get(symptom.signal)) for symptom in book.symptoms)
+    told = [symptom for symptom in book.symptoms if not _off(signals.get(symptom.signal))]
+    # what is not configured counts for nothing; when nothing else is left, that is unknown
+    statuses = tuple(held(symptom, signals.get(symptom.signal)) for symptom in told or book.symptoms)
     weight = sum(s.symptom.weight for s in statuses)
     holding = sum(s.symptom.weight for s in statuses if s.held)
     if all(s.symptom.at == "ok" for s in statuses if s.held):
@@ -33,6 +35,10 @@ def _match(book: Runbook, signals: Mapping[str, SignalStatus]) -> Match:
         total=len(statuses),
         score=holding / weight if weight > 0 else 0.0,
     )
+
+
+def _off(status: SignalStatus | None) -> bool:
+    return status is not None and status.off
 
 
 def held(symptom: Symptom, status: SignalStatus | None) -> SymptomStatus:

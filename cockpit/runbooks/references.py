@@ -12,8 +12,14 @@ from cockpit.runbooks.shape import Report, nearest
 #: Views that a step or a triage line can open.
 VIEWS = (
     "pods", "publish", "signers", "watermark", "rpc", "guardrails", "api", "postgres", "toggles", "signals", "journal",
-    "logs", "explain", "alerts",
+    "logs", "explain", "alerts", "signer-set", "transactions", "maintenance",
 )  # fmt: skip
+#: What `show` of the view "postgres" may be.
+POSTGRES_PAGES = (
+    "top-queries", "missing-indexes", "vacuum", "activity", "connections", "replication", "archiver",
+)  # fmt: skip
+#: What `show` of the view "maintenance" may be.
+ROUNDS = ("weekly", "monthly", "deploy", "incident")
 #: A "{param}" in a text of a step.
 BRACES = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
@@ -45,6 +51,11 @@ def check_view(view: str | None, args: Mapping[str, str], path: Path, names: Nam
         report((*path, "view"), f"expected one of {', '.join(VIEWS)}, got {view!r}{nearest(view, list(VIEWS))}")
     if view is not None and "service" in args and not BRACES.search(args["service"]):
         check_names((args["service"],), (*path, "args", "service"), names.services, "service", report, single=True)
+    pages = {"postgres": POSTGRES_PAGES, "maintenance": ROUNDS}.get(view or "", ())
+    if pages and args.get("show", pages[0]) not in pages:
+        shown = args["show"]
+        near = nearest(shown, list(pages))
+        report((*path, "args", "show"), f"expected one of {', '.join(pages)}, got {shown!r}{near}")
     if view == "logs" and "filter" in args:
         check_pattern(args["filter"], (*path, "args", "filter"), report)
 

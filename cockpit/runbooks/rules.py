@@ -145,6 +145,14 @@ def _runbooks(found: Mapping[Path, msgspec.Struct], report: Report) -> None:
                     )
                 elif _reaches(name, step.id, own):
                     report((*path, "steps", index), f"expected no circle: {name!r} leads back to {step.id!r}")
+            for key in ("reads", "undo") if step.kind in ("command", "command-each") else ():
+                other, kind = step.args.get(key), step.kind if key == "undo" else "command"
+                if other is not None and (other not in own or own[other][1].kind != kind):
+                    known = [name for name, (_, one) in own.items() if one.kind == kind]
+                    report(
+                        (*path, "args", key),
+                        f"expected a {kind} of this runbook, there is no {other!r}{nearest(other, known)}",
+                    )
 
 
 def _reaches(start: str, goal: str, own: Mapping[str, tuple[Path, Step]]) -> bool:

@@ -1,7 +1,8 @@
-"""The rules of one step: what its kind needs, and parameters that are declared, bounded and used."""
+"""The rules of one step: what its kind needs and knows, and parameters that are declared, bounded and used."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 
@@ -14,9 +15,22 @@ from cockpit.runbooks.shape import Report, nearest
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "scale": ("service", "replicas"), "set-env": ("service", "env"), "set-image": ("service", "image"),
     "restart": ("service",), "undo-rollout": ("service",), "view": ("view",), "check": ("signals",),
-    "manual": ("question",), "sequence": ("steps",), "command": ("argv",), "sql": ("args.statement",),
-    "run-job": ("args.cronjob",), "set-config": ("args.configmap", "args.key", "args.value"),
+    "manual": ("question",), "sequence": ("steps",), "command": ("argv",), "command-each": ("argv", "args.each", "args.reads"), "sql": ("args.statement",),
+    "set-config": ("args.configmap", "args.key", "args.value"), "verify-signatures": ("args.bundle",),
 }  # fmt: skip
+#: Which keys of `args` a kind of step knows; a kind that is not here takes any.
+KNOWS: Mapping[str, tuple[str, ...]] = {
+    "command": ("timeout", "target", "kind", "reads", "expect", "becomes", "undo", "enables"),
+    "command-each": ("each", "but", "timeout", "target", "reads", "expect", "becomes", "undo", "enables"),
+    "sql": ("statement", "timeout", "lock-timeout"), "run-job": ("cronjob", "template", "name"),
+    "set-config": ("configmap", "key", "value"), "undo-rollout": ("revision",),
+    "verify-signatures": ("bundle", "signer-set"), "manual": ("answer",),
+    **dict.fromkeys(("scale", "set-env", "set-image", "restart", "check", "evidence", "sequence"), ()),
+}  # fmt: skip
+#: Parameters that need no declaration, by kind of step.
+GIVEN: Mapping[str, tuple[str, ...]] = {"command": ("cluster",), "command-each": ("cluster",)}
+ANSWERS = ("text", "yes-no")
+SPREAD = re.compile(r"\{([a-z][a-z0-9_]*)\*\}")  # a "{param*}" in argv
 _PARAM_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -27,6 +41,11 @@ def check_step(step: Step, path: Path, names: Names, report: Report) -> None:
         value = step.args.get(sub) if sub else getattr(step, top)
         if value is None or value in ("", (), {}):
             report((*path, top, *([sub] if sub else [])), f"missing: a step of kind {step.kind} needs it")
+    if step.kind in KNOWS:
+        for key in step.args:
+            if key not in KNOWS[step.kind]:
+                report((*path, "args", key), f"unknown for kind {step.kind}{nearest(key, list(KNOWS[step.kind]))}")
+    _own_rules(step, path, report)
     if step.service is not None:
         check_names((step.service,), (*path, "service"), names.services, "service", report, single=True)
     check_names(step.signals, (*path, "signals"), names.signals, "signal", report)
@@ -38,15 +57,64 @@ def check_step(step: Step, path: Path, names: Names, report: Report) -> None:
     for name in step.env:
         if not _ENV_NAME.fullmatch(name):
             report((*path, "env", name), "expected the name of an environment variable")
-    declared = [param.name for param in step.params]
+    declared = [*(param.name for param in step.params), *GIVEN.get(step.kind, ())]
+    declared += [step.args["each"]] if step.kind == "command-each" and "each" in step.args else []
     for at, text in _texts(step):
-        for name in BRACES.findall(text):
+        for name in [*BRACES.findall(text), *SPREAD.findall(text)]:
             if name not in declared:
                 report((*path, *at), f"{{{name}}} is not declared in `params`{nearest(name, declared)}")
     for index, param in enumerate(step.params):
         _param(param, (*path, "params", index), names, report)
         if param.name in declared[:index]:
             report((*path, "params", index, "name"), f"expected each name once, {param.name!r} is there twice")
+
+
+def _own_rules(step: Step, path: Path, report: Report) -> None:
+    """What only one kind asks for."""
+    args = step.args
+    for key in ("timeout", "lock-timeout"):
+        if key in args and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", args[key]):
+            report((*path, "args", key), "expected seconds")
+    if step.kind == "run-job":
+        if ("cronjob" in args) == ("template" in args):
+            report((*path, "args"), "expected exactly one of `cronjob` and `template`")
+        elif "template" in args:
+            _job_template(args["template"], (*path, "args", "template"), report)
+    if step.kind in ("command", "command-each"):
+        if ("reads" in args) != ("expect" in args):
+            report((*path, "args"), "expected `reads` and `expect` together")
+        if "expect" in args:
+            check_pattern(args["expect"], (*path, "args", "expect"), report)
+    if step.kind == "sql" and args.get("statement"):
+        _statement(args["statement"], (*path, "args", "statement"), report)
+    if step.kind == "manual" and args.get("answer", "text") not in ANSWERS:
+        report((*path, "args", "answer"), f"expected one of {', '.join(ANSWERS)}")
+
+
+def _job_template(text: str, path: Path, report: Report) -> None:
+    try:
+        spec = json.loads(text)
+        spec["template"]["spec"]["containers"][0]["image"]
+    except ValueError as error:
+        report(path, f"expected the spec of a Job as JSON: {error}")
+    except (KeyError, IndexError, TypeError):
+        report(path, "expected the spec of a Job with template.spec.containers, each with an image")
+
+
+def _statement(text: str, path: Path, report: Report) -> None:
+    """Of an allowed shape, with a name or a number where a parameter goes."""
+    from cockpit.mitigation.problem import PlanProblem
+    from cockpit.mitigation.sql_shapes import parse
+
+    problem: PlanProblem | None = None
+    for stand_in in ("x", "1"):
+        try:
+            parse(BRACES.sub(stand_in, text))
+            return
+        except PlanProblem as error:
+            problem = problem or error
+    if problem is not None:
+        report(path, f"{problem.reason} ({problem.remedy})")
 
 
 def _texts(step: Step) -> Iterator[tuple[Path, str]]:
@@ -93,13 +161,19 @@ def _param(param: Param, path: Path, names: Names, report: Report) -> None:
 def _choices_from(source: str, path: Path, names: Names, report: Report) -> None:
     parts = source.split(":")
     match parts:
-        case ["rpc-endpoints"]:
+        case ["rpc-endpoints" | "markets" | "connectors" | "signers" | "signer-keys" | "pg-sessions"]:
+            return
+        case ["pg-missing-indexes", "table" | "columns" | "index"] | ["pg-tables", "vacuum" | "analyze"]:
             return
         case ["toggle", name]:
             check_names((name,), path, names.toggles, "toggle", report, single=True)
-        case ["images", name]:
+        case ["images" | "revisions", name]:
             check_names((name,), path, names.services, "service", report, single=True)
         case ["label", name, label] if label:
             check_names((name,), path, names.queries, "query", report, single=True)
         case _:
-            report(path, f"expected rpc-endpoints, toggle:NAME, images:SERVICE or label:QUERY:LABEL, got {source!r}")
+            report(
+                path,
+                f"expected markets, connectors, signers, signer-keys, rpc-endpoints, toggle:NAME, images:SERVICE, revisions:SERVICE, "
+                f"pg-missing-indexes:table|columns|index, pg-tables:vacuum|analyze, pg-sessions or label:QUERY:LABEL, got {source!r}",
+            )

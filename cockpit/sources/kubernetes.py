@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
@@ -11,21 +12,23 @@ from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Denied, KubeError, NotFound, Unreachable
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.sources.kinds import CONFIGMAPS, KINDS, PODS
+from cockpit.sources.kinds import CONFIGMAPS, KINDS, PODS, Kind
 from cockpit.sources.pace import Pace
 from cockpit.sources.watch import Topic
 
+_PODS_FIRST_S = 2.0
 _MISSING = 'namespace "{}" does not exist'
 
 
 class KubernetesSource:
     """Topics `kubernetes/<plural>/<namespace>`: dicts of `cockpit.model.cluster` values, as the board describes them.
 
-    `access` is called in a thread and may raise AccessProblem: that is shown on every topic and tried again.
+    `access` is called in a thread and may raise AccessProblem: that is shown on every topic and tried again. `configmaps` names
+    those to watch; it too is called in a thread, after the first pods, which go before everything else.
     """
 
     def __init__(
-        self, access: Callable[[], Access], namespaces: Sequence[str], configmaps: Collection[str], clock: Clock, *,
+        self, access: Callable[[], Access], namespaces: Sequence[str], configmaps: Callable[[], Collection[str]], clock: Clock, *,
         pace: Pace | None = None, rng: random.Random | None = None,
     ):  # fmt: skip
         self._access = access
@@ -37,12 +40,12 @@ class KubernetesSource:
         self._namespace_faults: dict[str, Fault] = {}
         self._unverified: set[str] = set()
         self._answering = True
-        self.topics: list[Topic] = []
-        for namespace in dict.fromkeys(namespaces):
-            kinds = [(kind, None) for kind in KINDS] + ([(CONFIGMAPS, configmaps)] if configmaps else [])
-            self.topics += [
-                Topic(kind, namespace, clock, self._pace, self._rng, self._wake.set, names) for kind, names in kinds
-            ]
+        self._configmaps = configmaps
+        self._namespaces = tuple(dict.fromkeys(namespaces))
+        self.topics = [self._topic(kind, namespace) for namespace in self._namespaces for kind in KINDS]
+
+    def _topic(self, kind: Kind, namespace: str, names: Collection[str] | None = None) -> Topic:
+        return Topic(kind, namespace, self._clock, self._pace, self._rng, self._wake.set, names)
 
     @property
     def garbage(self) -> int:
@@ -108,11 +111,26 @@ class KubernetesSource:
         async with KubeClient(access, connect_s=self._pace.probe_timeout_s, clock=self._clock) as client:
             self._client = client
             async with asyncio.TaskGroup() as group:
-                for topic in self.topics:
+                pods = [topic for topic in self.topics if topic.kind is PODS]
+                for topic in pods:
                     group.create_task(topic.run(client), name=topic.name)
-                for namespace in dict.fromkeys(topic.namespace for topic in self.topics):
+                await self._first(pods)
+                names = await asyncio.to_thread(self._configmaps)
+                if names:
+                    self.topics += [self._topic(CONFIGMAPS, namespace, names) for namespace in self._namespaces]
+                for topic in self.topics:
+                    if topic not in pods:
+                        group.create_task(topic.run(client), name=topic.name)
+                for namespace in self._namespaces:
                     group.create_task(self._verify(client, namespace))
                 group.create_task(self._probe(client))
+
+    async def _first(self, pods: Sequence[Topic]) -> None:
+        """Until the server has answered for the pods, but not long: everything else waits for it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PODS_FIRST_S):
+                for topic in pods:
+                    await topic.heard.wait()
 
     async def _enter(self) -> Access:
         attempt = 0

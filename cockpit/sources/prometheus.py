@@ -16,8 +16,9 @@ from typing import Any
 import aiohttp
 
 from cockpit.clock import Clock
+from cockpit.config import PrometheusSettings, secret_of
 from cockpit.kubeapi.sockets import keepalive_socket
-from cockpit.model.metrics import QueryResult
+from cockpit.model.metrics import History, QueryResult
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources import promwire
 from cockpit.sources.pace import Pace
@@ -25,7 +26,7 @@ from cockpit.sources.promwire import PromFault
 from cockpit.text import safe, url_hint
 
 ALERTS = "prometheus/alerts"
-_AT_ONCE = 8
+_AT_ONCE = 24  # of some 70: behind a slow link a round takes three times the slowest; a real Prometheus runs 20 at once
 _POINTS = 120  # of a history: more than any sparkline is wide
 _QUERY_TIMEOUT_S = 8.0
 _CONNECT_S = 4.0
@@ -41,6 +42,20 @@ class PrometheusAddress:
     bearer: str | None = field(default=None, repr=False)
     ca_file: str | None = None
     insecure: bool = False
+
+
+def address_of(settings: PrometheusSettings) -> PrometheusAddress:
+    """From the configuration, its secrets read from their files. Raises ConfigProblem. `url` must be set."""
+    assert settings.url is not None
+    password = secret_of(settings.password, settings.password_file, "the Prometheus password")
+    return PrometheusAddress(
+        url=settings.url,
+        headers=settings.headers,
+        basic=(settings.username, password or "") if settings.username is not None else None,
+        bearer=secret_of(settings.bearer, settings.bearer_file, "the Prometheus token"),
+        ca_file=settings.ca_file,
+        insecure=settings.insecure,
+    )
 
 
 @dataclass(frozen=True)
@@ -108,6 +123,24 @@ class PrometheusSource:
                     for task in tasks:
                         task.cancel()
                 await asyncio.sleep(max(0.0, self._interval_s - (self._clock.mono() - started)))
+
+    async def past(self, promql: str, start: float, end: float, points: int = 240) -> tuple[tuple[float, float], ...]:
+        """(unix seconds, value) of that time, of all series, `points` of each at most. As `ranges`."""
+        found = await self.ranges(promql, start, end, max(15.0, (end - start) / points))
+        return tuple(point for history in found for point in history.points)
+
+    async def ranges(self, promql: str, start: float, end: float, step: float) -> tuple[History, ...]:
+        """Every series of that time, a point each `step` seconds. For the caller's own loop: a session is opened for it. Raises
+        PromFault."""
+        try:
+            client = self._session(*await asyncio.to_thread(self._open))
+        except _BadAddress as problem:
+            raise PromFault(problem.fault.state, problem.fault.reason, problem.fault.remedy) from None
+        form = {"query": promql, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
+        async with client:
+            self._lost = None
+            answer = await self._ask(client, "query_range", form, _QUERY_TIMEOUT_S + 1.0)
+        return promwire.histories(answer)
 
     def _open(self) -> tuple[dict[str, str], ssl.SSLContext | bool]:
         """What the session is made of; blocking, for it reads certificates. Raises _BadAddress."""

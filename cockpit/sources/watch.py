@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from cockpit.clock import Clock
 from cockpit.kubeapi import wire
-from cockpit.kubeapi.client import KubeClient
+from cockpit.kubeapi.client import Answer, KubeClient
 from cockpit.kubeapi.errors import Denied, Gone, KubeError, NotFound, ServerFault, Throttled, Unreachable, from_answer
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.breath import Breath
@@ -43,6 +43,7 @@ class Topic:
         self.observed_at: float | None = None
         self.took_s = 0.0
         self.synced = False  # a whole list was read at least once
+        self.heard = asyncio.Event()  # the server has answered, in good (a first page is enough) or bad
         self.connected = False  # the watch is up
         self.dirty = False
         self.published_at: float | None = None
@@ -53,6 +54,7 @@ class Topic:
         self._pace = pace
         self._rng = rng
         self._changed = changed
+        self._snapshot: dict[Any, Any] | None = None  # the same object as long as nothing changed
         self._version = ""
         self._scope: asyncio.Timeout | None = None
         self._hurry = asyncio.Event()
@@ -62,15 +64,18 @@ class Topic:
 
     def reading(self, server_time: float | None, override: Fault | None = None) -> Reading[Any]:
         """What is known now, as an immutable reading."""
-        data = dict(self.items) if self.observed_at is not None else None
+        if self._snapshot is None and self.observed_at is not None:
+            self._snapshot = dict(self.items)
+        data = self._snapshot
         fault = override or self.fault
-        return Reading(self.name, data, self.observed_at, self.took_s, fault, MAX_AGE_S, server_time)
+        return Reading(self.name, data, self.observed_at, self.took_s, fault, MAX_AGE_S, server_time, not self.synced)
 
     def confirm(self) -> None:
         """The data are known to be true now."""
         self.observed_at = self._clock.mono()
 
     def fail(self, fault: Fault) -> None:
+        self.heard.set()
         if self.fault != fault:
             self.fault = fault
             self._touch()
@@ -157,6 +162,7 @@ class Topic:
 
     def _touch(self) -> None:
         self.dirty = True
+        self._snapshot = None
         self._changed()
 
     def _good(self) -> None:
@@ -173,33 +179,45 @@ class Topic:
         fresh: dict[Any, Any] = {}
         params = {"limit": str(_PAGE)} | self._selector()
         path = self.kind.path(self.namespace)
-        while True:
-            answer = await client.send("GET", path, params=params, timeout_s=_LIST_TIMEOUT_S)
-            try:
-                page = wire.RAW_LIST.decode(answer.body)
-            except wire.NONSENSE as error:
-                self.garbage += 1
-                raise ServerFault(f"the list of {self.kind.plural} is no JSON list", status=answer.status, remedy="is the server address really an API server?") from error  # fmt: skip
-            raws, metadata = page.items or (), page.metadata or wire.ListMeta()
-            for start in range(0, len(raws), _SLICE):
-                values, skipped = wire.decode_items(raws[start : start + _SLICE], self.kind.decoder)
-                self.garbage += skipped
-                for value in values:
-                    self._put(fresh, self.kind.convert(value))
-                await asyncio.sleep(0)
-            if not self.synced:
-                self.items.update(fresh)
-                self.confirm()
-                self._touch()
-            if not metadata.continue_:
-                break
-            params["continue"] = metadata.continue_
+        shown = float("-inf")
+        page: asyncio.Task[Answer] | None = asyncio.create_task(self._page(client, path, params, ""))
+        try:
+            while page is not None:
+                answer = await page
+                try:
+                    found = wire.RAW_LIST.decode(answer.body)
+                except wire.NONSENSE as error:
+                    self.garbage += 1
+                    raise ServerFault(f"the list of {self.kind.plural} is no JSON list", status=answer.status, remedy="is the server address really an API server?") from error  # fmt: skip
+                raws, metadata = found.items or (), found.metadata or wire.ListMeta()
+                more = metadata.continue_  # the server makes the next page while this one is decoded
+                page = asyncio.create_task(self._page(client, path, params, more)) if more else None
+                for start in range(0, len(raws), _SLICE):
+                    values, skipped = wire.decode_items(raws[start : start + _SLICE], self.kind.decoder)
+                    self.garbage += skipped
+                    for value in values:
+                        self._put(fresh, self.kind.convert(value))
+                    await asyncio.sleep(0)
+                if not self.synced and self._clock.mono() >= shown + self._pace.pages_s:
+                    shown = self._clock.mono()
+                    self.items.update(fresh)
+                    self.confirm()
+                    self._touch()
+                    self.heard.set()
+        finally:
+            if page is not None:
+                page.cancel()
+                await asyncio.gather(page, return_exceptions=True)
         self.items = fresh
         self._version = metadata.resource_version or "0"
         self.took_s = self._clock.mono() - started
         self.synced = True
         self._good()
         self._touch()
+
+    async def _page(self, client: KubeClient, path: str, params: Mapping[str, str], token: str) -> Answer:
+        own = {**params, "continue": token} if token else params
+        return await client.send("GET", path, params=own, timeout_s=_LIST_TIMEOUT_S)
 
     def _selector(self) -> dict[str, str]:
         if self._names is not None and len(self._names) == 1:  # so that RBAC may be narrowed to this one name

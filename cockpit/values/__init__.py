@@ -9,7 +9,10 @@ from collections.abc import Mapping
 
 from cockpit.values.family import Family, Look, Value
 from cockpit.values.kubernetes import KUBERNETES
+from cockpit.values.postgres import POSTGRES
+from cockpit.values.probes import PROBES
+from cockpit.values.solana import SOLANA
 
 __all__ = ["FAMILIES", "Family", "Look", "Value"]
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (KUBERNETES,)}
+FAMILIES: Mapping[str, Family] = {family.name: family for family in (KUBERNETES, POSTGRES, PROBES, SOLANA)}

@@ -37,13 +37,13 @@ class KubernetesValues:
         """The value called `name`; the schema has checked that there is such a one."""
         parts = name.split(".", 2)
         what, service = parts[1], parts[2] if len(parts) > 2 else ""
-        kinds = (*_BOTH, "replicasets") if what == "suspect-releases" else _PODS
+        kinds = (*_BOTH, "replicasets") if what.endswith("-releases") else _PODS
         trust = self._trusted(kinds)
         if trust.reason:
             return trust
         if not service:
-            number = self._unready() if what == "unready" else self._suspect_releases()
-            return Value(number, "", trust.age_s)
+            releases = {"suspect-releases": self._suspect_releases, "recent-releases": self._recent_releases}
+            return Value(releases.get(what, self._unready)(), "", trust.age_s)
         found = [w for w in self._cluster.workloads.values() if w.name == service]
         # The kinds it is not are allowed to be unknown: a role that may not list statefulsets blinds nothing here.
         owners = self._trusted(tuple(sorted({_PLURAL[w.kind] for w in found})) or _BOTH[1:])
@@ -111,8 +111,14 @@ class KubernetesValues:
         tally = self._inventory.tallies.get(key)
         ends = [at for at in tally.last_ends if at >= self._now - RECENT_RELEASE_S] if tally else []
         ready = tally.ready if tally else 0
-        if ready >= workload.desired and not ends:
-            return False
+        return (ready < workload.desired or bool(ends)) and self._recent(workload)
+
+    def _recent_releases(self) -> float:
+        """Deployments whose newest ReplicaSet brought another image within 30 minutes, well or not."""
+        return float(sum(1 for w in self._cluster.workloads.values() if w.kind == "Deployment" and self._recent(w)))
+
+    def _recent(self, workload: Workload) -> bool:
+        key = (workload.namespace, workload.name)
         own = [r for r in self._cluster.replicasets.values() if (r.namespace, r.owner_name) == key]
         own.sort(key=lambda r: r.revision)
         if len(own) < 2 or own[-1].created_at is None or own[-1].images == own[-2].images:
@@ -124,6 +130,6 @@ KUBERNETES = Family(
     "kubernetes",
     "Kubernetes is",
     KubernetesValues,
-    plain=("kubernetes.unready", "kubernetes.suspect-releases"),
+    plain=("kubernetes.unready", "kubernetes.suspect-releases", "kubernetes.recent-releases"),
     of_service=tuple(f"kubernetes.{head}" for head in ("ready", "unready", "restarts", "pods", "share")),
 )

@@ -13,13 +13,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from cockpit.model.plan import PLAN_EXPIRES_S, DryRunState, Plan, Progress
+from cockpit.model.plan import PLAN_EXPIRES_S, DryRunState, Plan, Progress, Request
 from panels.dialogs.confirm_words import plan_lines, progress_lines, title_of
 from panels.dialogs.layer import CancelButton, Layer
 from panels.dialogs.marks import ink, sign
 from panels.dialogs.overlay import PlainInput
 from panels.dialogs.prose import Para, para
-from panels.messages import Cancelled, CloseLayer, Confirmed, CopyText, PlanAgain, Undo
+from panels.messages import Cancelled, CloseLayer, Confirmed, CopyText, InStages, OpenSequence, PlanAgain, Undo
 from panels.theme import Look
 
 
@@ -56,6 +56,8 @@ class ConfirmDialog(Layer):
         Binding("r", "again", "Plan again", show=False),
         Binding("c,ctrl+o", "copy", "Copy the kubectl line", show=False),
         Binding("u", "undo", "Undo", show=False),
+        Binding("s", "stages", "In stages", show=False),
+        Binding("n", "next_part", "Next part", show=False),
     ]
     DEFAULT_CSS = """
     ConfirmDialog.production { border: round $error; }
@@ -192,9 +194,11 @@ class ConfirmDialog(Layer):
         elif self.stage in (Stage.EXPIRED, Stage.CHANGED):
             pairs = [("r", "plan again")]
         elif self.stage is Stage.ASKING and plan is not None and not plan.nothing_to_do:
-            pairs = [("r", "plan again"), ("c", "copy")]
-        elif self.stage is Stage.WATCHING and self._undoable:
-            pairs = [("u", "undo")]
+            pairs = [("s", "in stages")] if self._stageable else []
+            pairs += [("r", "plan again"), ("c", "copy")]
+        elif self._ended_part or (self.stage is Stage.WATCHING and self._undoable):
+            pairs = [("n", "the sequence")] if self._ended_part else []
+            pairs += [("u", "undo")] if self._undoable else []
         else:
             pairs = []
         text = Text()
@@ -296,7 +300,8 @@ class ConfirmDialog(Layer):
 
     def action_copy(self) -> None:
         if self.plan is not None:
-            self.post_message(CopyText(self.plan.kubectl, "kubectl command"))
+            what = "kubectl command" if isinstance(self.plan.request, Request) else "command"
+            self.post_message(CopyText(self.plan.kubectl, what))
 
     @property
     def _undoable(self) -> bool:
@@ -311,6 +316,29 @@ class ConfirmDialog(Layer):
     def action_undo(self) -> None:
         if self.stage is Stage.WATCHING and self._undoable and self.progress is not None:
             self.post_message(Undo(self.progress.journal))
+
+    @property
+    def _stageable(self) -> bool:
+        """Blocked because its rolling update would run two of a singleton: it can be done in stages instead."""
+        return self.stage is Stage.ASKING and self.plan is not None and bool(self.plan.staged and self.plan.blocked)
+
+    @property
+    def _ended_part(self) -> bool:
+        plan, progress = self.plan, self.progress
+        if plan is None or plan.part is None:
+            return False
+        if self.stage is Stage.WATCHING:
+            return progress is not None and not progress.running
+        return self.stage is Stage.ASKING and plan.nothing_to_do  # it is so already: the sequence goes on
+
+    def action_stages(self) -> None:
+        if self._stageable and self.plan is not None:
+            self.post_message(InStages(self.plan))
+
+    def action_next_part(self) -> None:
+        if self._ended_part and self.plan is not None and self.plan.part is not None:
+            part = self.plan.part
+            self.post_message(OpenSequence(part.runbook, part.sequence, part.run))
 
     def action_close(self) -> None:
         if self.stage in (Stage.SENDING, Stage.WATCHING):

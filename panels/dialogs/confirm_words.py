@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from cockpit.model.plan import Change, DryRunState, GuardResult, Phase, Plan, Progress, Verdict
+from cockpit.model.plan import (
+    Change,
+    CommandRun,
+    DryRunState,
+    GuardResult,
+    LocalCheck,
+    Phase,
+    Plan,
+    Progress,
+    Request,
+    SqlRun,
+    Verdict,
+)
 from panels.dialogs.marks import PROOFS, VERDICTS, countdown, sign
 from panels.dialogs.prose import Para, Span, labelled, para
 from panels.words import value
@@ -22,6 +34,8 @@ def title_of(plan: Plan) -> str:
     where = f"runbook {plan.runbook_number}" if plan.runbook_number is not None else ""
     if plan.undoes is not None:
         where = f"undoes journal {plan.undoes}"
+    if plan.part is not None:
+        where = f"{where}, part {plan.part.index + 1} of {plan.part.of}".removeprefix(", ")
     item = plan.item or ""
     letter = item.split(".")[-1] if ".mitigation." in item else ""
     tail = ", ".join(part for part in (where, f"mitigation {letter}" if letter else "") if part)
@@ -110,6 +124,10 @@ def plan_lines(plan: Plan, *, production: bool, left_s: float, wide: bool) -> li
     if plan.blocked:
         lines.append(para((f"{sign('crit')} BLOCKED: this cannot be done now", "crit")))
         lines += [para((f"{guard.guard}: ", "crit"), guard.reason, label="  ") for guard in plan.blocked]
+        if plan.staged:
+            lines.append(
+                para(("s", "key"), f" does it in stages, each confirmed on its own: {plan.staged}", label="  ")
+            )
         lines += gap
     elif plan.dry_run.state is DryRunState.FAILED:
         lines += [para((f"{sign('crit')} The server would reject this: ", "crit"), plan.dry_run.reason), *gap]
@@ -125,22 +143,42 @@ def plan_lines(plan: Plan, *, production: bool, left_s: float, wide: bool) -> li
     if plan.relaxes:
         lines.append(labelled("debt", LABEL, ("stays listed until it is put back", "warn")))
     if not plan.nothing_to_do:
-        lines.append(labelled("same as", LABEL, (plan.kubectl, "accent")))
-        lines += _dry_run(plan)
+        lines += _what_is_done(plan)
         for index, words in enumerate(plan.blast):
             lines.append(labelled("effect" if index == 0 else "", LABEL, words))
-        undo: Span = (plan.inverse.words, "text") if plan.inverse else ("none: this cannot be taken back", "warn")
-        lines.append(labelled("undo", LABEL, undo))
-    lines += _guard_lines(plan)
-    if not (plan.blocked or plan.nothing_to_do):
+        if not plan.harmless:
+            undo: Span = (plan.inverse.words, "text") if plan.inverse else ("none: this cannot be taken back", "warn")
+            lines.append(labelled("undo", LABEL, undo))
+    lines += [] if plan.harmless else _guard_lines(plan)
+    if not (plan.blocked or plan.nothing_to_do or plan.harmless):
         lines.append(
             labelled(
                 "checked", LABEL,
-                (f"against generation {plan.generation}; if the object changes, this says so and sends nothing", "text"),
+                (_CHECKED if plan.generation == 0 else f"against generation {plan.generation}; if the object changes, this says so and sends nothing", "text"),
                 ("   expires ", "dim"), (countdown(left_s), "warn" if left_s < 20 else "bold"),
             )
         )  # fmt: skip
     return [*lines, *gap]
+
+
+_CHECKED = "it is looked at again just before; if it has changed, this says so and nothing is done"
+
+
+def _what_is_done(plan: Plan) -> list[Para]:
+    """Exactly what is sent or run, as far as it may be shown."""
+    effect = plan.request
+    if isinstance(effect, CommandRun):
+        return [labelled("runs", LABEL, (plan.kubectl, "accent"))]
+    if isinstance(effect, SqlRun):
+        return [
+            labelled("runs", LABEL, (effect.statement, "accent")),
+            labelled("same as", LABEL, (plan.kubectl, "dim")),
+        ]
+    if isinstance(effect, LocalCheck):
+        told = ", ".join(f"{name} {words}" for name, words in effect.inputs.items())
+        return [labelled("looks", LABEL, (effect.what, "accent"), f"  {told}")]
+    assert isinstance(effect, Request)
+    return [labelled("same as", LABEL, (plan.kubectl, "accent")), *_dry_run(plan)]
 
 
 def progress_lines(progress: Progress) -> list[Para]:
@@ -159,11 +197,15 @@ def progress_lines(progress: Progress) -> list[Para]:
         *change_lines(progress.plan.changes),
     ]  # fmt: skip
     rollout = progress.rollout
-    if rollout is not None:
+    if rollout is not None and rollout.words and not progress.plan.harmless:
         state = "crit" if rollout.failed else "ok" if rollout.done else "accent"
         ending = f"   {rollout.terminating} terminating" if rollout.terminating else ""
         lines.append(labelled("rollout", LABEL, (rollout.words, state), ending))
         lines += [labelled("", LABEL, (f"{sign('warn')} {words}", "warn")) for words in rollout.blocking]
+    if progress.dropped:
+        lines.append(labelled("output", LABEL, (progress.dropped, "warn")))
+    for index, text in enumerate(progress.output):
+        lines.append(labelled("output" if index == 0 and not progress.dropped else "", LABEL, (text, "dim")))
     for index, gauge in enumerate(progress.gauges):
         name, gauge_role = PROOFS[gauge.proof]
         lines.append(

@@ -74,6 +74,8 @@ class Layer(Overlay):
         Binding("down", "scroll_words(1)", "Down", show=False),
         Binding("pageup", "page_words(-1)", "Page up", show=False),
         Binding("pagedown", "page_words(1)", "Page down", show=False),
+        Binding("tab", "app.focus_next", "Next", show=False),  # the screen's own are cut off, see `is_modal`
+        Binding("shift+tab", "app.focus_previous", "Previous", show=False),
     ]
     WIDTH: ClassVar[int] = 100  # cells at most, borders included
     TALL: ClassVar[bool] = False  # as high as the screen allows, whatever the words need

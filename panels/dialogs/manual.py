@@ -1,4 +1,4 @@
-"""A question only a person can answer; the answer goes to the journal."""
+"""A question only a person can answer; the answer goes to the journal. With `args.answer = "yes-no"` it begins with yes or no."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from panels.dialogs.layer import CancelButton, Layer
 from panels.dialogs.marks import ink
 from panels.dialogs.parameters import ParamInput
 from panels.dialogs.prose import Para, para
-from panels.messages import Answer, Cancelled
+from panels.messages import Answer, Cancelled, PlanPart
 from panels.theme import Look
 
 
@@ -24,10 +24,11 @@ class ManualDialog(Layer):
     WIDTH = 84
     CLOSE = "Cancel"
 
-    def __init__(self, runbook_id: str, step: Step, *, look: Look | None = None) -> None:
+    def __init__(self, runbook_id: str, step: Step, *, part: PlanPart | None = None, look: Look | None = None) -> None:
         super().__init__(step.title, look)
         self.runbook_id = runbook_id
         self.step = step
+        self.part = part
 
     def compose(self) -> ComposeResult:
         yield self.body
@@ -43,7 +44,8 @@ class ManualDialog(Layer):
 
     def words(self) -> Sequence[Para]:
         note = [para((self.step.note, "dim"))] if self.step.note else []
-        return [para(self.step.question or self.step.title), *note, para()]
+        how = [para(("Begin with yes or no; then what you like.", "dim"))] if self._yes_no else []
+        return [para(self.step.question or self.step.title), *note, *how, para()]
 
     def opened(self) -> None:
         super().opened()
@@ -52,13 +54,25 @@ class ManualDialog(Layer):
         hint.append(" records the answer in the journal")
         self.query_one(".hint", Static).update(hint)
 
+    @property
+    def _yes_no(self) -> bool:
+        """The question wants yes or no."""
+        return self.step.args.get("answer") == "yes-no"
+
     def take_focus(self) -> None:
         self.seize(self.query_one("#answer"))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if event.value.strip():
-            self.post_message(Answer(self.runbook_id, self.step.id, event.value.strip()))
+        text = event.value.strip()
+        choice = ""
+        if self._yes_no:
+            first, _, text = text.replace(",", " ", 1).partition(" ")
+            choice = {"y": "yes", "yes": "yes", "n": "no", "no": "no"}.get(first.lower(), "")
+            if not choice:
+                return
+        if text.strip() or choice:
+            self.post_message(Answer(self.runbook_id, self.step.id, text.strip(), choice, self.part))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

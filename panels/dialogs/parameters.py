@@ -23,7 +23,8 @@ from panels.dialogs.values import Choice, bounds, offer, problem
 from panels.messages import Cancelled, PlanStep
 from panels.theme import Look
 
-_SHOWN_CHOICES = 6
+_SHOWN_CHOICES = 6  # and rows beside, for notes that wrap
+_MORE_ROWS = 4
 
 
 class ChoiceList(LinesView):
@@ -37,7 +38,7 @@ class ChoiceList(LinesView):
         column = max(len(choice.shown) for choice in self.choices) + 3
         self.styles.height = min(len(self.choices), _SHOWN_CHOICES)
         self._prepared = [
-            para((choice.shown.ljust(min(column, 44)), "bold"), (choice.note, "dim"), key=str(index))
+            para((f"{choice.shown}   ".ljust(min(column, 44)), "bold"), (choice.note, "dim"), key=str(index))
             for index, choice in enumerate(self.choices)
         ]
 
@@ -46,7 +47,35 @@ class ChoiceList(LinesView):
 
     def on_resize(self, event: events.Resize) -> None:
         """As high as the wrapped notes need, within reason; a longer list scrolls."""
-        self.styles.height = min(self.height_at(self.scrollable_content_region.width), _SHOWN_CHOICES + 2)
+        self.styles.height = min(self.height_at(self.scrollable_content_region.width), _SHOWN_CHOICES + _MORE_ROWS)
+        self.call_after_refresh(self._refit)
+
+    def _refit(self) -> None:
+        """The dialog makes room for it."""
+        dialog = next((one for one in self.ancestors if isinstance(one, ParametersDialog)), None)
+        if dialog is not None:
+            dialog.refresh_words()
+
+    def retell(self, choices: Sequence[Choice]) -> None:
+        """The same values, with more known of them; the cursor stays on its own."""
+        notes = {choice.value: choice for choice in choices}
+        chosen = self.value
+        self.choices = [notes.get(choice.value, choice) for choice in self.choices]
+        column = max(len(choice.shown) for choice in self.choices) + 3
+        self._prepared = [
+            para((f"{choice.shown}   ".ljust(min(column, 44)), "bold"), (choice.note, "dim"), key=str(index))
+            for index, choice in enumerate(self.choices)
+        ]
+        if self.is_attached:
+            self.show_lines(self._prepared)
+            self.choose(chosen)
+            self.styles.height = min(self.height_at(self.scrollable_content_region.width), _SHOWN_CHOICES + _MORE_ROWS)
+
+    @property
+    def rows(self) -> int:
+        """How high it is: long notes are wrapped."""
+        height = self.styles.height
+        return int(height.value) if height is not None and height.is_cells else min(len(self.choices), _SHOWN_CHOICES)
 
     @property
     def value(self) -> str:
@@ -176,6 +205,13 @@ class ParametersDialog(Layer):
             yield CancelButton(self.CLOSE, self.look)
             yield self.hint()
 
+    def retell(self, name: str, pairs: Sequence[tuple[str, str]]) -> None:
+        """More is known of a parameter's choices than when it was asked for."""
+        for field in self.fields:
+            if field.param.name == name and field.list is not None:
+                field.list.retell(offer(field.param, pairs))
+                self.refresh_words()
+
     def words(self) -> Sequence[Para]:
         step = self.step
         if not (step.service or step.when):
@@ -186,11 +222,7 @@ class ParametersDialog(Layer):
     def foot_height(self) -> int:
         rows = 1
         for field in self.fields:
-            rows += (
-                3
-                + (min(len(field.choices), _SHOWN_CHOICES) if field.list is not None else 0)
-                + (1 if field.input is not None else 0)
-            )
+            rows += 3 + (field.list.rows if field.list is not None else 0) + (1 if field.input is not None else 0)
         return rows
 
     def opened(self) -> None:
@@ -273,9 +305,11 @@ class ParametersDialog(Layer):
                 other.tell()
                 self.seize(next(iter(other.widgets)))
                 return
-        self.post_message(
-            PlanStep(self.runbook_id, self.step.id, {field.param.name: field.value for field in self.fields})
-        )
+        self.complete({field.param.name: field.value for field in self.fields})
+
+    def complete(self, values: dict[str, str]) -> None:
+        """Every field has a value."""
+        self.post_message(PlanStep(self.runbook_id, self.step.id, values))
 
     def action_close(self) -> None:
         self.post_message(Cancelled())

@@ -32,6 +32,8 @@ def shown(param: Param, value: str) -> str:
     """The value as it may stand on a screen: endpoints as scheme and host, secrets not at all."""
     if param.secret:
         return HIDDEN
+    if param.type == "image" and _DIGEST.match(value):  # as people compare them: the digest's beginning
+        return clean(value[: value.index("@sha256:") + 20].rpartition("/")[2])
     return url_hint(value) if param.type == "url" else clean(value)
 
 

@@ -234,6 +234,7 @@ class LogLines(ScrollView, can_focus=True):
         if entry.trace and entry.trace in text:
             head, _, tail = text.partition(entry.trace)
             trace = base + ink(self.look, "accent") + Style(underline=True)
+            trace += self.look.hyperlink(self.look.links.of_trace(entry.trace))
             return [Segment(head, plain), Segment(entry.trace, trace), Segment(tail, plain)]
         return [Segment(text, plain)]
 

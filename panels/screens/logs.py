@@ -41,6 +41,7 @@ class LogView(View):
         Binding("w", "wrap", "Wrap", show=False),
         Binding("t", "copy_trace", "Copy trace id", show=False),
         Binding("y", "copy_line", "Copy line", show=False),
+        Binding("o", "copy_link", "Copy the trace's link", show=False),
     ]
 
     def __init__(self, title: str, *, query: str = "", look: Look | None = None, capacity: int = CAPACITY) -> None:
@@ -65,7 +66,8 @@ class LogView(View):
 
     def opened(self) -> None:
         super().opened()
-        self.query_one("#keys", Bar).keys(*_KEYS)
+        linked = self.look.links.trace is not None
+        self.query_one("#keys", Bar).keys(*_KEYS[:-1], *((("o", "link"),) if linked else ()), _KEYS[-1])
         self._say()
 
     def take_focus(self) -> None:
@@ -176,6 +178,16 @@ class LogView(View):
             self.post_message(CopyText(line.trace, "trace id"))
         else:
             self._note = "no trace id in this line"
+            self._say()
+
+    def action_copy_link(self) -> None:
+        """Copied rather than opened: the browser is on the operator's machine, this may run on a bastion."""
+        line, links = self.lines.current, self.look.links
+        url = links.of_trace(line.trace) if line is not None and line.trace else None
+        if url is not None:
+            self.post_message(CopyText(url, "link to the trace"))
+        else:
+            self._note = "[links] trace is not configured" if links.trace is None else "no trace id in this line"
             self._say()
 
     def action_copy_line(self) -> None:

@@ -46,7 +46,7 @@ class Terminal:
             [*self._tmux, *arguments],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
             env={**os.environ, "TERM": "xterm-256color"},
         )

@@ -18,11 +18,16 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pyte
+
 ROOT = Path(__file__).resolve().parents[2]
 _ESCAPES = re.compile(
     rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|P[^\x1b]*\x1b\\|[()][A-Z0-9]|[=>78cM])"
 )
 
+#: Modes and questions that the emulator does not know, and would print.
+_NOT_EMULATED = re.compile(rb"\x1b\[[<>=?][0-9;]*(?:u|\$p)|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+_UNFINISHED = re.compile(rb"\x1b[^a-zA-Z\x07]{0,40}$")
 _STYLE = re.compile(rb"\x1b\[[0-9;]*m")
 
 
@@ -46,6 +51,9 @@ class PtyTerminal:
         self, home: Path, *arguments: str, width: int = 80, height: int = 24, env: Mapping[str, str] | None = None
     ) -> None:
         self.raw = bytearray()  # all that the cockpit sent
+        self._picture = pyte.Screen(width, height)
+        self._emulator = pyte.ByteStream(self._picture)
+        self._pending = b""
         self.home = home
         self._flow = threading.Event()
         self._flow.set()
@@ -81,9 +89,17 @@ class PtyTerminal:
             self._idle.clear()
             try:
                 if select.select([self.master], [], [], 0.02)[0]:
-                    self.raw += os.read(self.master, 65536)
+                    data = os.read(self.master, 65536)
+                    self.raw += data
+                    self._emulate(data)
             except (OSError, ValueError):
                 return
+
+    def _emulate(self, data: bytes) -> None:
+        data = self._pending + data
+        cut = _UNFINISHED.search(data)
+        self._pending = data[cut.start() :] if cut else b""
+        self._emulator.feed(_NOT_EMULATED.sub(b"", data[: cut.start()] if cut else data))
 
     # --- what the operator does ------------------------------------------------------------------------------------------
 
@@ -93,6 +109,7 @@ class PtyTerminal:
 
     def resize(self, width: int, height: int) -> None:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        self._picture.resize(height, width)
         with contextlib.suppress(AttributeError, ProcessLookupError):
             os.kill(self.process.pid, signal.SIGWINCH)
 
@@ -120,11 +137,20 @@ class PtyTerminal:
         """All that was ever drawn, without escape sequences. Order in time, not on the screen."""
         return words_of(bytes(self.raw))
 
-    def wait(self, pattern: str, timeout_s: float = 20.0, since: int = 0) -> None:
+    @property
+    def screen(self) -> str:
+        """What is on screen now."""
+        return "\n".join(self._picture.display)
+
+    def wait(self, pattern: str, timeout_s: float = 40.0, since: int = 0) -> None:
+        """Until `pattern` was drawn, from byte `since` on; from the beginning also until it is on screen, however it got there."""
+
         def seen() -> bool:
+            if since == 0 and re.search(pattern, self.screen) is not None:
+                return True
             return re.search(pattern, words_of(bytes(self.raw[since:]))) is not None
 
-        until(lambda: seen() or self.process.poll() is not None, timeout_s, f"{pattern}\n{self.text[-3000:]}")
+        until(lambda: seen() or self.process.poll() is not None, timeout_s, f"{pattern}\n{self.screen}")
         assert seen(), f"it ended ({self.process.returncode}) before: {pattern}\n{self.errors()}"
 
     def errors(self) -> str:

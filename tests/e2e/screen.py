@@ -37,14 +37,14 @@ class Screen:
             name = {"/": "slash", ":": "colon", "?": "question_mark", " ": "space"}.get(char, char)
             self.app.post_message(Key(name, char))
 
-    async def until(self, true: Callable[[], object], timeout_s: float = 10.0) -> None:
+    async def until(self, true: Callable[[], object], timeout_s: float = 30.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not true():
             assert self.app.is_running, f"the screen ended: {self.app.last_words}"
             assert time.monotonic() < deadline, f"never:\n{self.text()}"
             await asyncio.sleep(0.02)
 
-    async def wait(self, pattern: str, timeout_s: float = 10.0, *, absent: bool = False) -> str:
+    async def wait(self, pattern: str, timeout_s: float = 30.0, *, absent: bool = False) -> str:
         found: list[str] = []
 
         def seen() -> bool:

@@ -44,7 +44,7 @@ def test_runbook_1_the_rpc_endpoint_fails(terminal: Callable[..., object]) -> No
     pane.wait(r"▸ ▶ A +Switch RPC endpoint")
 
     pane.keys("Enter")
-    pane.wait(r"▸ https://rpc-a\.drill")
+    pane.wait(r"▸ http://127\.0\.0\.1:\d+/\*\*\*")
     pane.keys("Down", "Enter")
     shown = pane.wait(r"y do it")
     assert "PRODUCTION" in shown
@@ -54,7 +54,7 @@ def test_runbook_1_the_rpc_endpoint_fails(terminal: Callable[..., object]) -> No
     assert [r for r in journal_of_or_none(pane) if r["kind"] == "intent"] == []
 
     pane.keys("Enter")
-    pane.wait(r"▸ https://rpc-a\.drill")
+    pane.wait(r"▸ http://127\.0\.0\.1:\d+/\*\*\*")
     pane.keys("Down", "Enter")
     pane.wait(r"y do it")
     pane.keys("y")

@@ -48,7 +48,7 @@ async def test_no_kubeconfig_leaves_prometheus_working_and_says_what_to_do(setti
     async with screen(replace(settings, kubeconfig=str(tmp_path / "none"), context=None)) as cockpit:
         await cockpit.wait(r"no kubeconfig at")
         await cockpit.wait(r"set KUBECONFIG or give")
-        await cockpit.wait(r"commits +1\d\d/min")
+        await cockpit.wait(r"commits/m +1\d\d")
         cockpit.burst("x")
         await cockpit.wait("choose a pod or a service")
         cockpit.burst("l", "u")
@@ -87,7 +87,7 @@ async def test_a_cluster_that_cannot_be_used(
     async with screen(replace(settings, kubeconfig=path)) as cockpit:
         await cockpit.wait(reason)
         await cockpit.wait(remedy)
-        await cockpit.wait(r"commits +1\d\d/min")
+        await cockpit.wait(r"commits/m +1\d\d")
 
 
 async def test_an_unreachable_prometheus(settings: Settings) -> None:
@@ -106,7 +106,7 @@ async def test_a_query_that_prometheus_rejects_is_unknown_alone(settings: Settin
     mine = tmp_path / "runbooks.toml"
     mine.write_text("[signals.rpc-errors]\npromql = 'm0_watermark_lag_ms * on() m0_watermark_lag_ms'\n")
     async with screen(replace(settings, runbooks=mine)) as cockpit:
-        await cockpit.wait(r"commits +1\d\d/min")
+        await cockpit.wait(r"commits/m +1\d\d")
         await cockpit.wait(r"\? UNKNOWN +rpc-errors")
         await cockpit.wait(r"prom .*STALE|prom .*queries failed")
 

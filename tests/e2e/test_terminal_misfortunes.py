@@ -137,6 +137,23 @@ def test_a_stalled_terminal_does_not_keep_the_process(start: Callable[..., PtyTe
 SGR_COLOUR = re.compile(rb"\x1b\[(?:[0-9;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0-9;]*)?m")
 
 
+def stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def test_ctrl_z_suspends_and_comes_back_whole(start: Callable[..., PtyTerminal], drill: DrillThread) -> None:
+    pane = start("--config", drill.config)
+    pane.wait("m0-submitter")
+    pane.type("\x1a")
+    until(lambda: stopped(pane.process.pid), 5, "it stops")
+    assert pane.restored()
+    mark = len(pane.raw)
+    pane.process.send_signal(signal.SIGCONT)
+    pane.wait("m0-aggregator", since=mark)  # what did not change is painted again too
+    pane.type("q")
+    assert pane.end() == 0 and pane.restored()
+
+
 def looked_around(pane: PtyTerminal) -> bytes:
     """The dashboard, a runbook, help, the palette, logs: then all that was sent."""
     pane.wait("m0-submitter")

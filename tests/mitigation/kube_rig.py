@@ -25,6 +25,7 @@ from cockpit.incident.journal import Journal
 from cockpit.incident.operator import Operator
 from cockpit.kubeapi.access import load_access
 from cockpit.mitigation.executor import Executor
+from cockpit.mitigation.means import Means
 from cockpit.model.cluster import Cluster
 from cockpit.model.plan import Confirmation, Phase, Plan, Progress
 from cockpit.model.runbook import Runbook, Runbooks, Service, SignalDef, Step, Toggle, Validation
@@ -102,6 +103,8 @@ class Rig:
     runbooks: Runbooks = field(default_factory=runbooks)
     read_only: bool = False
     token: str = "admin"
+    means: Means = field(default_factory=Means)
+    solana: dict[str, Any] = field(default_factory=dict)
     executors: list[Executor] = field(default_factory=list)
     journals: list[Journal] = field(default_factory=list)
 
@@ -120,7 +123,7 @@ class Rig:
         return self.directory / "state" / "journal.jsonl"
 
     def situation(self) -> Situation:
-        return situation(self.clock, *self.signals.values())
+        return replace(situation(self.clock, *self.signals.values()), solana=self.solana)
 
     def executor(
         self, operator: Operator = OPERATOR, journal: Journal | None = None, clock: Clock | None = None
@@ -130,7 +133,7 @@ class Rig:
         own = journal or Journal.open(self.journal_path)
         made = Executor(
             lambda: load_access(str(kubeconfig)), self.runbooks, own, self.situation, clock or self.clock, namespace=NAMESPACE,
-            read_only=self.read_only, operator=operator, sleep=_short,
+            read_only=self.read_only, operator=operator, sleep=_short, means=self.means,
         )  # fmt: skip
         made.start()
         self.executors.append(made)
@@ -266,6 +269,8 @@ def rig(directory: Path, **behaviours: Behaviour) -> Iterator[Rig]:
     )
     world.deploy("m0-ingestor", image="m0/ingestor@sha256:" + "2" * 64, replicas=4)
     world.deploy("m0-signer-agent", image="m0/signer@sha256:" + "3" * 64, replicas=2)
+    world.configmap("m0-engine-config", {"M0_EXPECTED_SOURCES": "4", "engine.toml": "cadence_ms = 500\nworkers = 4\n"})
+    world.cronjob("m0-reconciler", image="m0/reconciler@sha256:" + "4" * 64, command=("m0-reconciler", "--once"))
     world.settle()
     loop, ready, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
     box: dict[str, Any] = {}

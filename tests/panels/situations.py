@@ -8,7 +8,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from cockpit.model.chain import (
+    Disagreement,
+    EndpointStatus,
+    FailureClass,
+    PendingCommit,
+    ProgramActivity,
+    ProtocolState,
+    Rate,
+    Reveal,
+    SignerSetState,
+)
 from cockpit.model.cluster import Cluster, Container, ContainerTemplate, Pod, Workload
+from cockpit.model.crosscheck import RateMismatch, SetDifference, SignerSetCheck
 from cockpit.model.metrics import Alert, History, QueryResult, Sample
 from cockpit.model.plan import (
     Change,
@@ -27,6 +39,7 @@ from cockpit.model.plan import (
     Target,
     Unfinished,
 )
+from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Match, Query, Runbook, Runbooks, Symptom, SymptomStatus, Toggle
 from cockpit.model.signal import Level, SignalStatus, StageStatus
@@ -297,7 +310,10 @@ def kinds(age_s: float = 1.0, **faults: Fault) -> dict[str, Reading[Any]]:
 
 
 def lights(k8s: SourceState = SourceState.LIVE, prom: SourceState = SourceState.LIVE) -> tuple[SourceLight, ...]:
-    return (SourceLight("k8s", k8s, 1.0), SourceLight("prom", prom, 3.0))
+    return (
+        SourceLight("k8s", k8s, 1.0), SourceLight("prom", prom, 3.0), SourceLight("rpc", SourceState.LIVE, 1.0),
+        SourceLight("pg", SourceState.OFF, None, "not configured"), SourceLight("probes", SourceState.LIVE, 2.0),
+    )  # fmt: skip
 
 
 def plan(title: str = "Switch RPC endpoint", target: str = "m0-submitter") -> Plan:
@@ -356,6 +372,71 @@ def journal() -> tuple[JournalLine, ...]:
     )
 
 
+# --- chain and probes ------------------------------------------------------------------------------------------------------
+
+KEYS = tuple(f"{c}{'9xQeWvG816bUx9EPjHmaT23yvVM2ZWbrrpZb9Pusa'}" for c in "ABCDEFG")
+CONFIGURED = frozenset({"kubernetes", "prometheus", "solana", "probes"})
+
+
+def endpoint(name: str, **more: Any) -> EndpointStatus:
+    base = {"health": "ok", "slot": 88_214, "behind": 0, "latency_p50_ms": 40.0, "latency_p95_ms": 91.0, "requests": 240, "error_ratio": 0.0}  # fmt: skip
+    return EndpointStatus(name, f"{name}.example", **{**base, **more})
+
+
+def rate(per_minute: float, **more: Any) -> Rate:
+    return Rate(
+        int(per_minute * 7), per_minute, 88_210, tuple((WALL - 10.0 * (60 - i), per_minute) for i in range(60)), **more
+    )
+
+
+def pending(n: int, overdue: int) -> PendingCommit:
+    return PendingCommit(
+        f"market-{n}", f"Epoch{n}", f"{n:02x}" * 32, f"5Sig{n}" + "x" * 60, 80_000 + n, 80_010 + n, overdue
+    )
+
+
+def program(commits: float = 118.0, reveals: float = 118.0, **more: Any) -> ProgramActivity:
+    base = {
+        "slot": 88_214, "commits": rate(commits), "reveals": rate(reveals), "pending": (pending(1, -4),), "pending_total": 2,
+        "last_reveal": Reveal("nba-finals", "Epoch9", "ab" * 32, 42, 88_210, "3Sig" + "y" * 60),
+    }  # fmt: skip
+    return ProgramActivity("M0Prog1111", "rpc-b", WALL - 420, **{"complete": True, **base, **more})
+
+
+def on_board(prefix: str, age_s: float = 1.0, fault: Fault | None = None, **data: Any) -> dict[str, Reading[Any]]:
+    """`endpoint__rpc_a=…` → topic "endpoint/rpc-a"."""
+    named = {name.replace("__", "/").replace("_", "-"): value for name, value in data.items()}
+    return {t: Reading(f"{prefix}/{t}", value, MONO - age_s, 0.02, fault, 15.0) for t, value in named.items()}
+
+
+def solana(**changes: Any) -> dict[str, Reading[Any]]:
+    base = {
+        "endpoint__rpc_a": endpoint("rpc-a", streaming=True), "endpoint__rpc_b": endpoint("rpc-b", behind=2),
+        "program": program(), "protocol": ProtocolState("Proto1", False, "Auth1", 101, 10, 88_214),
+        "signer_set": SignerSetState("Set1", 100, 5, KEYS, True, 1, 88_214),
+    }  # fmt: skip
+    return on_board("solana", **{**base, **changes})
+
+
+def output(market: str, age_s: float, epoch: int = 88_121) -> MarketOutput:
+    return MarketOutput(market, epoch, 42, WALL - age_s, age_s, 200, 31.0, MONO - age_s)
+
+
+def probes(**changes: Any) -> dict[str, Reading[Any]]:
+    ages = {"nba-finals": 4.0, "us-senate": 3.2, "cpi-yoy": 2.9, "btc-weekly": 3.8}
+    base = {f"output__{name}": output(name, age_s) for name, age_s in ages.items()}
+    for service in ("m0-api-gateway", "m0-realtime"):
+        for check in ("healthz", "readyz"):
+            base[f"{service}__{check}"] = ProbeStatus(service, check, True, 200, 12.0, "ok")
+    base["signers"] = {f"signer-{n}": SignerReport(f"signer-{n}", key, "100", True) for n, key in enumerate(KEYS)}
+    base["certificates"] = {"api.m0club.example": Certificate("api.m0club.example", "api", "CA", WALL + 60 * DAY, 60.0)}
+    return on_board("probes", **{**base, **changes})
+
+
+def agreed() -> SignerSetCheck:
+    return SignerSetCheck("100", 5, 7, ("chain", "agents", "cluster"))
+
+
 # --- situations ----------------------------------------------------------------------------------------------------------
 
 
@@ -367,7 +448,7 @@ def calm(**changes: Any) -> Situation:
         cluster_now=WALL, services=services(pods), kinds=kinds(), queries=readings(queries()), alerts=(), sources=lights(),
         signals=by_name, stages=stages(by_name),
         matches=(match(1, "Publishing stops", False, False, False), match(6, "Watermark lag", False, False)),
-        toggles=toggles(), runbooks=runbooks(),
+        toggles=toggles(), runbooks=runbooks(), solana=solana(), probes=probes(), configured=CONFIGURED, signer_set=agreed(),
     )  # fmt: skip
     return replace(base, **changes)
 
@@ -407,6 +488,28 @@ def rpc_outage(**changes: Any) -> Situation:
         cluster=cluster(pods), services=services(pods), queries=readings(changed), signals=by_name, stages=stages(by_name),
         matches=(match(1, "Publishing stops", True, True, True), match(4, "Commit succeeds, reveal fails", True, False),
                  match(6, "Watermark lag grows or coverage drops", False, None)),
+        solana=solana(
+            endpoint__rpc_a=endpoint("rpc-a", health="behind by 214 slots", behind=214, latency_p95_ms=4100.0, error_ratio=0.38, throttled=12),
+            endpoint__rpc_b=endpoint("rpc-b", streaming=True), endpoint__rpc_c=endpoint("rpc-c", foreign=True, cluster="devnet", behind=None),
+            program=program(
+                31.0, 64.0, pending=tuple(pending(n, 1904 - 40 * n) for n in range(12)), pending_total=231, overdue_total=220,
+                failures=(
+                    FailureClass("BlockhashNotFound", None, "RevealPrediction", 763, 109.0, 4, "4Fail" + "z" * 60, 88_200),
+                    FailureClass("SignatureVerificationFailed", 6018, "RevealPrediction", 2, 0.0, 2, "4Gone" + "z" * 60, 88_000),
+                ),
+            ),
+            disagreements=(Disagreement("commits", "rpc-a says 8 in the last minute, rpc-b 31"),),
+        ),
+        probes=probes(
+            output__nba_finals=output("nba-finals", 49.0), output__btc_weekly=output("btc-weekly", 33.0),
+            m0_api_gateway__readyz=ProbeStatus("m0-api-gateway", "readyz", False, 503, 8.0, "HTTP 503: outputs are stale"),
+            certificates={"api.m0club.example": Certificate("api.m0club.example", "api", "CA", WALL + 5 * DAY, 5.0)},
+        ),
+        mismatches=(RateMismatch("reveals", 3.0, 64.0, MONO - 22, "reveals: the chain has 61/min more than metrics (3 and 64)"),),
+        signer_set=replace(agreed(), differences=(
+            SetDifference("agent set", "signer-2", "signer-2 reports set 99, active is 100"),
+            SetDifference("unknown key", "signer-2", "signer-2 signs with Zzzz…9999, which is not in set 100"),
+        )),
         toggles=toggles(level="NORMAL"), progress=(proving(),), journal=journal(),
         debts=(Debt(28, "M0_GUARDRAIL_POLICY_LEVEL STRICT → NORMAL", WALL - 1900),),
         alerts=(
@@ -439,7 +542,12 @@ def stale(**changes: Any) -> Situation:
         sources=(
             SourceLight("k8s", SourceState.STALE, 44.0, "silent for 44 s"),
             SourceLight("prom", SourceState.DOWN, 127.0, fault.reason, fault.remedy),
+            SourceLight("rpc", SourceState.STALE, 61.0, "program: last read 61 s ago"),
+            SourceLight("pg", SourceState.OFF, None, "not configured"), SourceLight("probes", SourceState.STALE, 61.0, "last read 61 s ago"),
         ),
+        solana={t: replace(r, observed_at=MONO - 61) for t, r in solana().items()},
+        probes={t: replace(r, observed_at=MONO - 61) for t, r in probes().items()},
+        signer_set=SignerSetCheck("100", None, None, ("cluster",), (), ("the set on the chain: last read 61 s ago",)),
         matches=(match(1, "Publishing stops", None, None, None), match(6, "Watermark lag", None, None)),
     )  # fmt: skip
     return replace(base, **changes)
@@ -457,7 +565,10 @@ def denied(**changes: Any) -> Situation:
         sources=(
             SourceLight("k8s", SourceState.DENIED, 1.0, "pods: cannot list pods"),
             SourceLight("prom", SourceState.OFF, None, "no address given", "start with --prometheus URL"),
+            SourceLight("rpc", SourceState.OFF, None, "not configured"), SourceLight("pg", SourceState.OFF, None, "not configured"),
+            SourceLight("probes", SourceState.OFF, None, "not configured"),
         ),
+        solana={}, probes={}, configured=frozenset({"kubernetes"}), signer_set=SignerSetCheck(),
         matches=(match(1, "Publishing stops", None, None, None),),
         toggles=tuple(replace(t, value=None, level="unknown", reason="cannot get configmaps") for t in toggles()[:3]),
         notices=("runbooks.toml:12: signals.output-age.warn: expected a number; the packaged runbooks are used",),

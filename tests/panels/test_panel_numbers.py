@@ -31,16 +31,13 @@ def said(panel: object, situation: object, width: int = 60) -> str:
     return "\n".join(plain(line) for line in panel.content(situation, width))  # type: ignore[attr-defined]
 
 
-def test_publish_names_the_failing_endpoint_and_reason() -> None:
-    text = said(PublishPanel(), situations.rpc_outage())
-    assert "BlockhashNotFound 109" in text
-    assert "▲  rpc-a" in text and "38 %" in text and "4.1s" in text
-    assert "●  rpc-b" in text
+def test_publish_names_the_failing_reason() -> None:
+    assert "BlockhashNotFound 109" in said(PublishPanel(), situations.rpc_outage())
 
 
 def test_an_empty_vector_is_not_zero() -> None:
     empty = {name: situations.result({}, "x") for name in situations.queries()}
-    situation = situations.calm(queries=situations.readings(empty))
+    situation = situations.calm(queries=situations.readings(empty), probes={})
     assert "no data" in said(WatermarkPanel(), situation)
     assert "no signer reports latency" in said(SignersPanel(), situation)
     assert "no data" in said(ApiPanel(), situation)

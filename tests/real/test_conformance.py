@@ -138,7 +138,7 @@ async def test_bookmarks_come_when_asked_for(cluster: TestCluster) -> None:
 async def follow(cluster: TestCluster, *steps: tuple[str, Callable[[Reading[Any]], Any], Callable[[], Any]]) -> None:
     """Wait for each step's condition on its topic (by plural), then do what it says, in a thread."""
     todo = list(steps)
-    source = KubernetesSource(cluster.access, [cluster.namespace], {"c3", "late"}, SystemClock(), pace=QUICK)
+    source = KubernetesSource(cluster.access, [cluster.namespace], lambda: {"c3", "late"}, SystemClock(), pace=QUICK)
     async with asyncio.timeout(60), aclosing(source.readings()) as readings:
         async for reading in readings:
             if reading.topic != f"kubernetes/{todo[0][0]}/{cluster.namespace}" or not todo[0][1](reading):
@@ -205,7 +205,7 @@ async def test_the_source_lists_in_pages_watches_and_outlives_its_watches(
 
 
 async def test_an_unknown_namespace_is_said(cluster: TestCluster) -> None:
-    source = KubernetesSource(cluster.access, ["no-such-namespace"], (), SystemClock(), pace=QUICK)
+    source = KubernetesSource(cluster.access, ["no-such-namespace"], tuple, SystemClock(), pace=QUICK)
     async with asyncio.timeout(30), aclosing(source.readings()) as readings:
         async for reading in readings:
             if reading.fault is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kubeapi"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "chain"))
 
 from api_double import ApiDouble, kubeconfig, serving
 

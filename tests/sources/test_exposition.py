@@ -140,7 +140,7 @@ async def test_the_engine_reads_the_drills_services_when_prometheus_is_absent_or
             kubeconfig=drill.kubeconfig, prometheus=PrometheusSettings(url=url, direct=direct, interval=0.2)
         )
         books = Runbooks(queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=())
-        engine = Engine(settings, books, SystemClock())
+        engine = Engine(settings, lambda: books, SystemClock())
         engine.start()
         try:
             async with asyncio.timeout(20):

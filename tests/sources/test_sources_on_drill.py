@@ -53,7 +53,7 @@ async def place(world: KubernetesWorld, tmp_path: Path) -> AsyncIterator[Access]
 async def follow(place: Access, *steps: tuple[str, Callable[[Reading[Any]], Any], Callable[[], Any]]) -> None:
     """Wait for each step's condition on its topic, then do what it says."""
     todo = list(steps)
-    async with asyncio.timeout(20), aclosing(KubernetesSource(lambda: place, ["m0-prod"], ["m0"], SystemClock(), pace=QUICK).readings()) as readings:  # fmt: skip
+    async with asyncio.timeout(20), aclosing(KubernetesSource(lambda: place, ["m0-prod"], lambda: ["m0"], SystemClock(), pace=QUICK).readings()) as readings:  # fmt: skip
         async for reading in readings:
             if reading.topic == todo[0][0] and todo[0][1](reading):
                 todo.pop(0)[2]()

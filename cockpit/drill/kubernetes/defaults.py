@@ -221,6 +221,39 @@ def _autoscaler(obj: Obj) -> Obj:
     return {**obj, "spec": {"minReplicas": 1, **(obj.get("spec") or {})}, "status": obj.get("status") or {}}
 
 
+def _job_spec(spec: Obj) -> Obj:
+    full: Obj = {
+        "parallelism": 1,
+        "completions": 1,
+        "backoffLimit": 6,
+        "completionMode": "NonIndexed",
+        "suspend": False,
+        "podReplacementPolicy": "TerminatingOrFailed",
+        **spec,
+    }
+    return {**full, "template": _template(full.get("template") or {})}
+
+
+def _job(obj: Obj) -> Obj:
+    """Labels and selector by the Job's uid are the store's to know: its controller puts them on the pods it makes."""
+    return {**obj, "spec": _job_spec(obj.get("spec") or {}), "status": obj.get("status") or {}}
+
+
+def _cronjob(obj: Obj) -> Obj:
+    spec: Obj = {
+        "concurrencyPolicy": "Allow",
+        "suspend": False,
+        "successfulJobsHistoryLimit": 3,
+        "failedJobsHistoryLimit": 1,
+        **(obj.get("spec") or {}),
+    }
+    below = spec.get("jobTemplate") or {}
+    # what a CronJob keeps is the template as it was given, but for the pods' own defaults
+    template = {**(below.get("spec") or {}), "template": _template((below.get("spec") or {}).get("template") or {})}
+    spec["jobTemplate"] = {"metadata": below.get("metadata") or {}, "spec": template}
+    return {**obj, "spec": spec, "status": obj.get("status") or {}}
+
+
 _BY_STORAGE = {
     "pods": _pod,
     "deployments.apps": _deployment,
@@ -230,6 +263,8 @@ _BY_STORAGE = {
     "namespaces": _namespace,
     "services": _service,
     "horizontalpodautoscalers.autoscaling": _autoscaler,
+    "jobs.batch": _job,
+    "cronjobs.batch": _cronjob,
 }
 
 

@@ -128,6 +128,38 @@ def statefulset(obj: Obj, now: float) -> Cells:
     return [obj["metadata"]["name"], ready, born(obj, now), *_template(obj)]
 
 
+def job(obj: Obj, now: float) -> Cells:
+    spec, status = obj["spec"], obj.get("status") or {}
+    ended = next((c["type"] for c in status.get("conditions") or () if c["status"] == "True"), "Running")
+    begun, done = status.get("startTime"), status.get("completionTime")
+    took = age((parse_rfc3339(done) if done else now) - parse_rfc3339(begun)) if begun else ""
+    return [
+        obj["metadata"]["name"],
+        ended,
+        f"{status.get('succeeded', 0)}/{spec.get('completions', 1)}",
+        took,
+        born(obj, now),
+        *_template(obj),
+        as_text(spec.get("selector") or {}),
+    ]
+
+
+def cronjob(obj: Obj, now: float) -> Cells:
+    spec, status = obj["spec"], obj.get("status") or {}
+    last = status.get("lastScheduleTime")
+    return [
+        obj["metadata"]["name"],
+        spec.get("schedule", ""),
+        spec.get("timeZone") or "<none>",
+        "True" if spec.get("suspend") else "False",
+        len(status.get("active") or ()),
+        _since(last, now) if last else "<none>",
+        born(obj, now),
+        *_template({"spec": spec["jobTemplate"]["spec"]}),
+        "<none>",
+    ]
+
+
 def event(obj: Obj, now: float) -> Cells:
     about = obj.get("involvedObject") or {}
     source = obj.get("source") or {}

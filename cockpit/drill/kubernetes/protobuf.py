@@ -22,10 +22,18 @@ def _strings(*names: str) -> Fields:
     return {i: (name, "str") for i, name in enumerate(names, 1)}
 
 
+_OWNER: Fields = {
+    1: ("kind", "str"),
+    3: ("name", "str"),
+    4: ("uid", "str"),
+    5: ("apiVersion", "str"),
+    6: ("controller", "bool"),
+}
 _META: Fields = {
     **_strings("name", "generateName", "namespace"),
     11: ("labels", "map"),
     12: ("annotations", "map"),
+    13: ("ownerReferences", [_OWNER]),
 }
 _RESOURCE = _strings("namespace", "verb", "group", "version", "resource", "subresource", "name")
 _CONTAINER: Fields = {
@@ -44,6 +52,14 @@ _DEPLOYMENT: Fields = {
     2: ("selector", {1: ("matchLabels", "map")}),
     3: ("template", _TEMPLATE),
 }
+_JOB: Fields = {
+    1: ("parallelism", "int"),
+    2: ("completions", "int"),
+    3: ("activeDeadlineSeconds", "int"),
+    6: ("template", _TEMPLATE),
+    7: ("backoffLimit", "int"),
+    8: ("ttlSecondsAfterFinished", "int"),
+}
 _ATTRIBUTES: Fields = {
     1: ("resourceAttributes", _RESOURCE),
     2: ("nonResourceAttributes", _strings("path", "verb")),
@@ -55,6 +71,7 @@ _MESSAGES: dict[str, Fields] = {
     "ConfigMap": {1: ("metadata", _META), 2: ("data", "map")},
     "Namespace": {1: ("metadata", _META)},
     "Pod": {1: ("metadata", _META), 2: ("spec", _POD_SPEC)},
+    "Job": {1: ("metadata", _META), 2: ("spec", _JOB)},
     "Deployment": {1: ("metadata", _META), 2: ("spec", _DEPLOYMENT)},
 }
 

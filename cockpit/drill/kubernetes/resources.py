@@ -172,6 +172,27 @@ AUTOSCALERS = Resource(
     subresources=(_status("HorizontalPodAutoscaler"),),
     storage_hash="qwQve8ut294=",
 )
+CRONJOBS = Resource(
+    "batch",
+    "v1",
+    "cronjobs",
+    "cronjob",
+    "CronJob",
+    short=("cj",),
+    categories=("all",),
+    subresources=(_status("CronJob"),),
+    storage_hash="sd5LIXh4Fjs=",
+)
+JOBS = Resource(
+    "batch",
+    "v1",
+    "jobs",
+    "job",
+    "Job",
+    categories=("all",),
+    subresources=(_status("Job"),),
+    storage_hash="mudhfqk/qZY=",
+)
 LEASES = Resource(
     "coordination.k8s.io",
     "v1",
@@ -225,6 +246,8 @@ RESOURCES: tuple[Resource, ...] = (
     ACCESS_REVIEWS,
     RULES_REVIEWS,
     AUTOSCALERS,
+    CRONJOBS,
+    JOBS,
     LEASES,
 )
 

@@ -104,6 +104,24 @@ _TABLES: dict[str, tuple[Sequence[Column], Printer]] = {
         ),
         printers.autoscaler,
     ),
+    "jobs.batch": (
+        (_NAME, Column("Status"), Column("Completions"), Column("Duration"), _AGE, *_WIDE_TEMPLATE, _SELECTOR),
+        printers.job,
+    ),
+    "cronjobs.batch": (
+        (
+            _NAME,
+            Column("Schedule"),
+            Column("Timezone"),
+            Column("Suspend", "boolean"),
+            Column("Active", "integer"),
+            Column("Last Schedule"),
+            _AGE,
+            *_WIDE_TEMPLATE,
+            _SELECTOR,
+        ),
+        printers.cronjob,
+    ),
     "configmaps": (
         (_NAME, Column("Data", "integer"), _AGE),
         lambda o, now: [o["metadata"]["name"], printers.count(o), printers.born(o, now)],

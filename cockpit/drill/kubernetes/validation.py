@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cockpit.drill.kubernetes import selectors
-from cockpit.drill.kubernetes.resources import DEPLOYMENTS, REPLICASETS, STATEFULSETS, Obj, Resource
+from cockpit.drill.kubernetes.resources import (
+    CRONJOBS,
+    DEPLOYMENTS,
+    JOBS,
+    REPLICASETS,
+    STATEFULSETS,
+    Obj,
+    Resource,
+)
 from cockpit.drill.kubernetes.statuses import (
     ApiError,
     Cause,
@@ -105,11 +113,26 @@ def _causes(res: Resource, obj: Obj, old: Obj | None) -> Iterator[Cause]:
         yield invalid_value("metadata.name", name, _SUBDOMAIN_TEXT)
     if res in (DEPLOYMENTS, REPLICASETS, STATEFULSETS):
         yield from _workload(obj, old)
+    elif res in (JOBS, CRONJOBS):
+        below = obj["spec"] if res is JOBS else (obj["spec"].get("jobTemplate") or {}).get("spec") or {}
+        where = "spec.template.spec" if res is JOBS else "spec.jobTemplate.spec.template.spec"
+        yield from _job(res, obj, old, below, where)
     elif res.kind == "Pod":
         if old is not None and _frozen_pod(old) != _frozen_pod(obj):
             detail = "pod updates may not change fields other than `spec.containers[*].image` and a few others"
             yield Cause("spec", "FieldValueForbidden", f"Forbidden: {detail}")
         yield from _pod_spec(obj.get("spec") or {}, "spec")
+
+
+def _job(res: Resource, obj: Obj, old: Obj | None, below: Obj, where: str) -> Iterator[Cause]:
+    template = (below.get("template") or {}).get("spec") or {}
+    yield from _pod_spec(template, where)
+    if template.get("restartPolicy") not in ("Never", "OnFailure"):
+        yield not_supported(f"{where}.restartPolicy", str(template.get("restartPolicy") or ""), ("OnFailure", "Never"))
+    if res is CRONJOBS and not obj["spec"].get("schedule"):
+        yield required("spec.schedule")
+    if res is JOBS and old is not None and old["spec"].get("template") != obj["spec"].get("template"):
+        yield Cause("spec.template", "FieldValueInvalid", "Invalid value: field is immutable")
 
 
 def _frozen_pod(pod: Obj) -> Obj:

@@ -14,9 +14,9 @@ from cockpit.drill.clock import SimClock, rfc3339
 from cockpit.drill.kubernetes import authz, defaults, managed, resources
 from cockpit.drill.kubernetes.behaviour import Behaviour, BehaviourOf, RunningPod
 from cockpit.drill.kubernetes.chaos import Chaos
-from cockpit.drill.kubernetes.controllers import deployment, replicaset, rollout, statefulset
+from cockpit.drill.kubernetes.controllers import deployment, job, replicaset, rollout, statefulset
 from cockpit.drill.kubernetes.controllers.autoscaler import Autoscalers
-from cockpit.drill.kubernetes.controllers.context import Context, is_ready, mark_deleted
+from cockpit.drill.kubernetes.controllers.context import CRONJOB, Context, is_ready, mark_deleted
 from cockpit.drill.kubernetes.controllers.pods import Kubelet
 from cockpit.drill.kubernetes.events import Recorder
 from cockpit.drill.kubernetes.load import Load
@@ -129,6 +129,34 @@ class KubernetesWorld:
         else:
             self.store.replace(res, old, obj)
 
+    def cronjob(
+        self,
+        name: str,
+        *,
+        image: str,
+        schedule: str = "0 * * * *",
+        command: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        backoff_limit: int = 2,
+    ) -> None:
+        """Create a CronJob. It is a template to make Jobs from: nothing is scheduled."""
+        container: Obj = {"name": name, "image": image}
+        if command:
+            container["command"] = list(command)
+        if env:
+            container["env"] = [{"name": k, "value": v} for k, v in env.items()]
+        labels = {CRONJOB: name}
+        pod = {"metadata": {"labels": labels}, "spec": {"restartPolicy": "Never", "containers": [container]}}
+        template = {"metadata": {"labels": labels}, "spec": {"backoffLimit": backoff_limit, "template": pod}}
+        meta: Obj = {"name": name, "namespace": self.namespace, "generation": 1, "labels": labels}
+        body = {"metadata": meta, "spec": {"schedule": schedule, "jobTemplate": template}}
+        self.store.create(resources.CRONJOBS, defaults.complete(resources.CRONJOBS.storage, body))
+
+    def job(self, name: str) -> Obj | None:
+        """The Job as stored (do not change it)."""
+        stored = self.store.get(resources.JOBS, self.namespace, name)
+        return stored.obj if stored is not None else None
+
     def autoscaler(self, name: str, *, target: str, minimum: int, maximum: int, desired: int | None = None) -> None:
         """Create an HPA on a deployment."""
         reference = {"kind": "Deployment", "name": target, "apiVersion": "apps/v1"}
@@ -155,6 +183,7 @@ class KubernetesWorld:
             deployment.run(self.context)
             replicaset.run(self.context)
             statefulset.run(self.context)
+            job.run(self.context)
             self.kubelet.run()
             if self.store.rv == before:
                 break

@@ -37,7 +37,14 @@ _KEPT = (
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
 )
-_COUNTED = {"pods", "deployments.apps", "replicasets.apps", "statefulsets.apps"}  # kinds that bear a generation
+_COUNTED = {
+    "pods",
+    "deployments.apps",
+    "replicasets.apps",
+    "statefulsets.apps",
+    "jobs.batch",
+    "cronjobs.batch",
+}  # kinds that bear a generation
 _WITH_STATUS = {*_COUNTED, "namespaces", "services", "nodes", "horizontalpodautoscalers.autoscaling"}
 
 

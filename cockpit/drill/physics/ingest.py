@@ -3,14 +3,18 @@
 Each ready ingestor polls every connector on its own, no more often than its poll interval and its cache's life allow, so
 more pods mean more calls against the provider's quota. Calls above the quota are answered 429, and the further above,
 the fewer succeed. Fetched events pass the workers at a rate per pod; what they cannot take waits in the event log.
+
+Coverage is the share of the expected sources' features that are fresh: a disabled connector is one source less, until
+`M0_EXPECTED_SOURCES` expects fewer.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cockpit.drill.names import AGGREGATOR, CONNECTORS, INGESTOR, TOPICS
+from cockpit.drill.names import AGGREGATOR, CONNECTORS, INGESTOR, MARKETS, SOURCES, TOPICS
 from cockpit.drill.physics.fleet import number
 
 if TYPE_CHECKING:
@@ -22,23 +26,52 @@ AGGREGATE_PER_POD = 1500.0
 BASE_LAG_S = 1.13  # provider, network and processing of a healthy pipeline
 STALE_AFTER_S, LOST_AFTER_S = 10.0, 120.0  # features older than this begin to count as missing / all do
 FRESH, CARRIED = 0.97, 0.55  # coverage with all fresh, and with nothing but carried-forward features
-WITHOUT_CONNECTOR = 0.90  # the domain's secondary sources, once the expected set leaves the connector out
+PER_SOURCE = 0.07  # coverage that a source which is expected, and is not there, costs
+OUTLIERS_PER_S = 0.3  # events that the aggregator drops from a source that is far off
+OUTLIERS_OF_MARKET_PER_S = 0.7  # likewise from one market whose odds somebody has moved
 RETENTION_S = 1800.0
 
 
 @dataclass(slots=True)
 class Connector:
-    """An external API. `quota` calls a second, `failing` the share of calls that fail otherwise; scenarios change these."""
+    """An external API. `quota` calls a second; `failing` is the share of calls that fail otherwise, with the reason `fault`;
+    `garbled` the share of answers that do not parse; `skew` times the truth is what its odds imply. Scenarios change these.
+    """
 
     name: str
     rate: float  # events a second
     quota: float = 10.0
     failing: float = 0.001
+    fault: str = ""  # "timeout", "http_5xx"; empty: the usual mix
+    garbled: float = 0.0
+    skew: float = 1.0
     latency_ms: float = 120.0
     pending: float = 0.0  # events at the provider, not fetched yet
     disabled: bool = False
     lag_s: float = 1.2
     refused_ratio: float = 0.0
+
+
+class Queue:
+    """First in, first out: how long the event that is worked off now has waited. More workers shorten that as they come along,
+    not at once."""
+
+    def __init__(self, now: float) -> None:
+        self._marks: deque[tuple[float, float]] = deque([(now, 0.0)])  # (time, events arrived until then)
+        self._arrived = self._worked = 0.0
+
+    def moved(self, now: float, arrived: float, worked: float) -> float:
+        """Seconds that the head of the queue has waited, after so many more have arrived and been worked off."""
+        self._arrived += arrived
+        self._worked += worked
+        self._marks.append((now, self._arrived))
+        while len(self._marks) > 1 and self._marks[1][1] <= self._worked:
+            self._marks.popleft()
+        if self._arrived - self._worked < 1.0:
+            return 0.0
+        (begun, before), (ended, after) = self._marks[0], self._marks[1]
+        share = (self._worked - before) / (after - before) if after > before else 1.0
+        return max(0.0, now - (begun + share * (ended - begun)))
 
 
 class Ingest:
@@ -47,6 +80,7 @@ class Ingest:
         self.connectors = {name: Connector(name, rate) for name, rate in CONNECTORS.items()}
         self.burst = 1.0  # multiplies every connector's events
         self.backlog = dict.fromkeys(TOPICS, 0.0)
+        self._queue = Queue(world.clock.now())
         self.busy = 0.5
         self.coverage = dict.fromkeys(CONNECTORS, FRESH)
         self.rate_limited = 0  # 429s so far (harm)
@@ -77,15 +111,22 @@ class Ingest:
         out = min(aggregated, AGGREGATE_PER_POD * len(world.fleet.working(AGGREGATOR)) * dt)
         self.backlog["normalized"] = aggregated - out
         rate = max(sum(c.rate for c in self.connectors.values() if not c.disabled) * self.burst, 1.0)
-        queue_s = self.backlog["raw-events"] / capacity if capacity else self.backlog["raw-events"] / rate
+        queue_s = self._queue.moved(world.clock.now(), total, worked)
         queue_s += self.backlog["normalized"] / max(out / dt, rate)
+        queue_s += world.quant.delay_s  # a watermark is passed on once the engine has taken what is before it
         for connector in self.connectors.values():
             self._freshness(connector, queue_s, dt)
             share = worked * (arriving[connector.name] / total) if total else 0.0
             count = int(share + rng.random())
             metrics.value(INGESTOR, "m0_events_ingested_total", connector=connector.name).inc(count)
-            if rng.random() < 0.004 * dt:
-                metrics.value(AGGREGATOR, "m0_outlier_events_total", source=connector.name).inc()
+            outliers = 0.004 + (
+                0.0 if connector.disabled else OUTLIERS_PER_S * min(1.0, abs(connector.skew - 1.0) / 0.3)
+            )
+            moved = [m for m in world.quant.manipulated if MARKETS[m] == connector.name]
+            outliers += 0.0 if connector.disabled else OUTLIERS_OF_MARKET_PER_S * len(moved)
+            metrics.value(AGGREGATOR, "m0_outlier_events_total", source=connector.name).inc(
+                int(outliers * dt + rng.random())
+            )
         if world.talking and pods and rng.random() < 0.5 * dt:
             self._talk(pods[rng.randrange(len(pods))].name, capacity)
 
@@ -119,7 +160,7 @@ class Ingest:
         allowed = calls_rate if over <= 1.0 else connector.quota / over**3
         connector.refused_ratio = 1.0 - allowed / calls_rate
         calls = int(calls_rate * dt + rng.random())
-        succeeded = allowed * (1.0 - connector.failing)
+        succeeded = allowed * (1.0 - connector.failing) * (1.0 - connector.garbled)
         refused = int(calls * connector.refused_ratio + rng.random())
         if refused and over > 1.0:
             metrics.value(INGESTOR, "m0_connector_errors_total", connector=connector.name, reason="rate_limited").inc(
@@ -135,8 +176,21 @@ class Ingest:
                 )
         failed = int(calls * connector.failing + rng.random())
         if failed:
-            reason = "timeout" if rng.random() < 0.7 else "http_5xx"
+            reason = connector.fault or ("timeout" if rng.random() < 0.7 else "http_5xx")
             metrics.value(INGESTOR, "m0_connector_errors_total", connector=connector.name, reason=reason).inc(failed)
+            if connector.fault and rng.random() < dt:
+                words = "http 502 Bad Gateway" if reason == "http_5xx" else "timed out after 4 s"
+                world.say(
+                    world.fleet.working(INGESTOR)[0].name, f"ERROR connector={connector.name} poll failed: {words}"
+                )
+        garbled = int((calls - refused) * connector.garbled + rng.random())
+        if garbled and connector.garbled:
+            metrics.value(INGESTOR, "m0_connector_errors_total", connector=connector.name, reason="schema").inc(garbled)
+            if rng.random() < dt:
+                world.say(
+                    world.fleet.working(INGESTOR)[0].name,
+                    f'ERROR connector={connector.name} schema: unknown field "price_pct", "odds" is missing: event dropped',
+                )
         self._poll_latency(connector, calls)
         fetched = min(connector.pending, succeeded * PAGE * dt)
         connector.pending -= fetched
@@ -160,7 +214,7 @@ class Ingest:
         if connector.disabled:
             metrics.remove(INGESTOR, "m0_watermark_lag_ms", connector=domain)
             connector.lag_s = 0.0
-            target = WITHOUT_CONNECTOR
+            target = FRESH
         else:
             rate = connector.rate * self.burst
             source_s = max(0.0, connector.pending - rate) / rate
@@ -174,6 +228,8 @@ class Ingest:
             missing = (connector.lag_s - STALE_AFTER_S) / (LOST_AFTER_S - STALE_AFTER_S)
             target = FRESH - (FRESH - CARRIED) * min(1.0, max(0.0, missing))
             metrics.value(INGESTOR, "m0_watermark_lag_ms", connector=domain).value = round(connector.lag_s * 1000.0)
+        available = SOURCES - connector.disabled
+        target -= PER_SOURCE * max(0, self.world.quant.expected_sources - available)
         smooth = 1.0 - 0.9 ** max(dt, 0.1)
         self.coverage[domain] += (target - self.coverage[domain]) * min(1.0, smooth * 3)
 

@@ -1,32 +1,50 @@
 """The submitter: commit, wait, reveal, on the RPC endpoint that its running pod's environment names.
 
 A tick's commit needs a free slot of `M0_PUBLISH_CONCURRENCY`; it fails when one of its RPC calls fails twice over. The
-reveal follows after the reveal delay. In-flight bundles die with their pod. Two submitters use every sequence twice.
+reveal follows after the reveal delay (`M0_REVEAL_DELAY_MS`, else the ConfigMap's `reveal_delay_ms`), with the blockhash that was
+fresh when the commit was confirmed. In-flight bundles die with their pod. Two submitters use every sequence twice. A fresh
+submitter takes the last sequence from the publish state in the store; what the chain has seen already it rejects.
+Whatever reaches the chain, well or badly, is a transaction of the ledger: what is counted here is counted there.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cockpit.drill.names import MARKETS, SIGNER_SET_ID, SUBMITTER
+from cockpit.drill.names import CONFIG, FIRST_SEQUENCE, MARKETS, SIGNER_SET_ID, SUBMITTER
 from cockpit.drill.physics.fleet import PodView, number
 from cockpit.drill.physics.rpc import CALLS_PER_TX, Endpoint
+from cockpit.drill.solana.layouts import CODES
+from cockpit.drill.solana.oracle import FIRST_EPOCH, PRICE, Landed
+from cockpit.drill.solana.runtime import PACKET
 
 if TYPE_CHECKING:
     from cockpit.drill.world import World
 
 TICK_S = 60.0 / 118.4
-REVEAL_DELAY_S = 1.0
+REVEAL_DELAY_MS = 1000.0
 PATIENCE_S = 2.0  # a tick that waits longer for a slot is superseded by the next one of its market
 ATTEMPTS = 2
 PROBE_S = 5.0  # each configured endpoint is asked for its health this often
-RECONCILE_S = 10.0  # from its start: a fresh submitter reads the last sequence from the chain before it publishes
+RECONCILE_S = 10.0  # from its start: a fresh submitter reads the publish state before it publishes
 BLOCKHASH_LIFE_S = 12.0  # a confirmation that takes longer is lost: the blockhash expired
+OUTCOMES_PER_BUNDLE = 24  # of a market and its submarkets, on a calm day; `M0_MAX_MARKETS_PER_BUNDLE` allows so many
+OVERHEAD_BYTES, OUTCOME_BYTES = 420, 28  # of a reveal: signatures and accounts; each outcome
+CHUNKS = 1.6  # times longer that a reveal in parts takes
+FORGED_REJECTED = 0.25  # of an intruder's bundles: it does not know every format
+FORGED_AFTER_S = 1.5  # its commit, its reveal
+FAILURES = (
+    "BlockhashNotFound", "RpcError", "ReplayViolation", "SignatureVerificationFailed", "BundleHashMismatch", "TransactionTooLarge",
+)  # fmt: skip
 
 
 class Publish:
+    """Scenarios move these: `outcome_bytes` of a market, `lost` (sequences of the publish state), `forging` (bundles a second
+    that an intruder in the submitter publishes past guardrails and checks)."""
+
     def __init__(self, world: World) -> None:
         self.world = world
         self._next_tick = world.clock.now()
@@ -36,8 +54,17 @@ class Publish:
         self._order = 0
         self._slots: dict[str, list[float]] = {}  # phase → when each slot is free
         self._leader = ""
-        self.sequence = 48_211_000
-        self.epochs = dict.fromkeys(MARKETS, 88_000)
+        self.sequence = FIRST_SEQUENCE
+        self.stored = FIRST_SEQUENCE  # in the store: that of the newest reveal
+        self.lost = 0  # of the publish state, the next time that no submitter runs: it is restored from a snapshot
+        self.accepted = FIRST_SEQUENCE  # by the chain
+        self._loaded = ""  # uid of the submitter that `sequence` is in the memory of
+        self._own = 0  # the newest sequence that it has revealed itself
+        self.outcome_bytes = dict.fromkeys(MARKETS, OUTCOME_BYTES)
+        self.forging = 0.0
+        self.forged = 0  # accepted so far (harm)
+        self._to_forge = 0.0
+        self.epochs = dict.fromkeys(MARKETS, FIRST_EPOCH)  # market → epoch of its newest reveal
         self.published = dict.fromkeys(MARKETS, world.clock.now())  # market → as-of time of its newest reveal
         self.last_reveal = world.clock.now()
         self.replays = 0
@@ -49,7 +76,7 @@ class Publish:
         for result in ("ok", "failed"):
             metrics.value(SUBMITTER, "m0_commit_tx_total", result=result)
         metrics.value(SUBMITTER, "m0_reveal_tx_total", result="ok", reason="")
-        for reason in ("BlockhashNotFound", "RpcError", "ReplayViolation", "SignatureVerificationFailed"):
+        for reason in FAILURES:
             metrics.value(SUBMITTER, "m0_reveal_tx_total", result="failed", reason=reason)
         for name in (
             "m0_publish_attempts_total",
@@ -79,6 +106,7 @@ class Publish:
                 continue
             self._next_tick = tick + TICK_S
             self._tick(tick, pods)
+        self._forge(dt, pods)
         while self._next_probe <= now:
             self._next_probe += PROBE_S
             if pods:
@@ -101,7 +129,7 @@ class Publish:
         market = list(MARKETS)[self._turn % len(MARKETS)]
         self._turn += 1
         decision = world.quant.decide(market)
-        if decision is None or decision == "BLOCK" or not pods:
+        if decision is None or not pods:
             return
         now = world.clock.now()
         able = [
@@ -109,19 +137,40 @@ class Publish:
             for pod in pods
             if pod.env.get("M0_PUBLISH_ENABLED", "true").lower() == "true"
             and pod.env.get(f"M0_MARKET_PAUSE_{market}", "false").lower() != "true"
+            and market not in world.authority.paused
             and (now - pod.started_at >= RECONCILE_S)
         ]
         if not able:
             return
         as_of = at - world.ingest.connectors[MARKETS[market]].lag_s
-        world.metrics.value(SUBMITTER, "m0_publish_attempts_total").inc()
-        signed_ms = world.sign.collect()
+        world.metrics.value(
+            SUBMITTER, "m0_publish_attempts_total"
+        ).inc()  # a tick that should be published, BLOCKed or not
+        if decision == "BLOCK" or self._malformed(market, able[0]):
+            self._missed()
+            return
+        signed_ms = world.sign.collect(able[0], able[0].env.get("M0_ACTIVE_SIGNER_SET_ID", SIGNER_SET_ID))
         if signed_ms is None:
             self._missed()
             return
+        if able[0].uid != self._loaded:
+            self.stored, self.lost = self.stored - self.lost, 0
+            self.sequence, self._loaded, self._own = self.stored, able[0].uid, 0
         self.sequence += 1
         for index, pod in enumerate(able):
             self._commit(at + signed_ms / 1000.0, as_of, market, pod, duplicate=index > 0, rivals=len(able) - 1)
+
+    def _malformed(self, market: str, pod: PodView) -> bool:
+        """The submitter's own check of what the engine hands it."""
+        share = self.world.quant.malformed
+        if not share or self.world.rng.random() >= share:
+            return False
+        self.world.metrics.value(SUBMITTER, "m0_invalid_bundle_total").inc()
+        self.world.say(
+            pod.name,
+            f"ERROR bundle rejected market={market} the engine's payload does not verify: outcomes sum to 1.07",
+        )
+        return True
 
     def _commit(self, at: float, as_of: float, market: str, pod: PodView, *, duplicate: bool, rivals: int) -> None:
         endpoint = self.world.network.at(pod.env.get("SOLANA_RPC_URL", ""))
@@ -134,11 +183,19 @@ class Publish:
         end = start + took_s
         self._occupy("commit", start, end)
         trace = self.world.trace()
+        signer_set, signers = pod.env.get("M0_ACTIVE_SIGNER_SET_ID", SIGNER_SET_ID), self.world.sign.signed
+        differs = self.world.releases.of(pod.image).hashing != self.world.sign.hashing
 
         def done() -> None:
-            result = "ok" if failure is None else "failed"
+            landed: Landed | None = None
+            reason = failure
+            if reason is None:
+                self.world.chain.price = int(number(pod.env, "M0_PRIORITY_FEE_MICROLAMPORTS", PRICE))
+                landed = self.world.chain.commit(market, sequence, as_of, end, signer_set=signer_set, signers=signers)
+                reason = landed.error or None
+            result = "ok" if reason is None else "failed"
             self.world.metrics.value(SUBMITTER, "m0_commit_tx_total", result=result).inc()
-            if failure is None:
+            if landed is not None and reason is None:
                 if self.world.talking and self.world.rng.random() < 0.1:
                     self.world.say(
                         pod.name,
@@ -146,40 +203,48 @@ class Publish:
                         trace,
                     )
                 clash = duplicate or (rivals > 0 and self.world.rng.random() < 0.5)
-                self._reveal(end + REVEAL_DELAY_S, as_of, market, pod, sequence, trace, clash=clash)
+                known = "ReplayViolation" if clash else "BundleHashMismatch" if differs else ""
+                self._reveal(end, as_of, pod, landed, trace, known)
             else:
                 self.world.say(
                     pod.name,
-                    f"ERROR commit failed market={market} sequence={sequence} {self._words(failure, endpoint)}",
+                    f"ERROR commit failed market={market} sequence={sequence} {self._words(str(reason), endpoint)}",
                     trace,
                 )
                 self._missed()
 
         self._later(end, pod, done)
 
-    def _reveal(
-        self, at: float, as_of: float, market: str, pod: PodView, sequence: int, trace: str, *, clash: bool
-    ) -> None:
+    def _reveal(self, committed: float, as_of: float, pod: PodView, landed: Landed, trace: str, known: str) -> None:
+        """`known`: the program's error, where the commit's circumstances decide it already."""
+        market, sequence = landed.bundle.market, landed.bundle.sequence
         endpoint = self.world.network.at(pod.env.get("SOLANA_RPC_URL", ""))
-        start = self._slot("reveal", pod, at)
-        failure, took_s = self._transact(endpoint, pod)
+        start = self._slot("reveal", pod, committed + self._delay_s(pod))
+        chunked = pod.env.get("M0_REVEAL_MODE", "whole") in ("chunked", "merkle")
+        size = self._bytes(market, pod)
+        failure: str | None
+        if size > PACKET and not chunked:
+            failure, took_s = "TransactionTooLarge", 0.02
+        else:
+            failure, took_s = self._transact(
+                endpoint, pod, times=CHUNKS if chunked else 1.0, waited_s=start - committed
+            )
         end = start + took_s
         self._occupy("reveal", start, end)
 
         def done() -> None:
+            chain = self.world.chain
             reason = failure
-            if reason is None and clash:
-                reason = "ReplayViolation"
-            if reason is None and pod.env.get("M0_ACTIVE_SIGNER_SET_ID", SIGNER_SET_ID) != SIGNER_SET_ID:
-                reason = "SignatureVerificationFailed"
+            if reason is None:
+                replay = "ReplayViolation" if self._own < sequence <= self.accepted else ""
+                reason = chain.reveal(landed, end, replay or known or chain.verdict(landed)) or None
             metrics = self.world.metrics
             if reason is None:
                 metrics.value(SUBMITTER, "m0_reveal_tx_total", result="ok", reason="").inc()
                 metrics.value(SUBMITTER, "m0_publish_success_total").inc()
                 self._window.append((self.world.clock.now(), True))
-                self.published[market] = max(self.published[market], as_of)
-                self.epochs[market] += 1
-                self.last_reveal = end
+                self._revealed(landed, as_of, end)
+                self._own = max(self._own, sequence)
                 if self.world.talking and self.world.rng.random() < 0.1:
                     self.world.say(
                         pod.name,
@@ -191,28 +256,88 @@ class Publish:
             if reason == "ReplayViolation":
                 self.replays += 1
                 metrics.value(SUBMITTER, "m0_replay_violation_total").inc()
-            if reason == "SignatureVerificationFailed":
+            if reason in ("SignatureVerificationFailed", "BundleHashMismatch"):
                 metrics.value(SUBMITTER, "m0_invalid_bundle_total").inc()
-            self.world.say(
-                pod.name,
-                f"ERROR reveal failed market={market} sequence={sequence} {self._words(reason, endpoint)}",
-                trace,
-            )
+            words = self._words(reason, endpoint) if reason != "TransactionTooLarge" else (
+                f"VersionedTransaction too large: {size} bytes (max: {PACKET} bytes)"
+            )  # fmt: skip
+            self.world.say(pod.name, f"ERROR reveal failed market={market} sequence={sequence} {words}", trace)
             self._missed()
 
         self._later(end, pod, done)
 
-    def _transact(self, endpoint: Endpoint, pod: PodView) -> tuple[str | None, float]:
-        """(reason of failure or None, seconds it took) of one transaction with its retry."""
+    def _revealed(self, landed: Landed, as_of: float, at: float) -> None:
+        bundle = landed.bundle
+        self.published[bundle.market] = max(self.published[bundle.market], as_of)
+        self.epochs[bundle.market] = max(self.epochs[bundle.market], bundle.epoch)
+        self.stored = max(self.stored, bundle.sequence)
+        self.accepted = max(self.accepted, bundle.sequence)
+        self.last_reveal = at
+
+    def _delay_s(self, pod: PodView) -> float:
+        config = number(self.world.kube.config(CONFIG), "reveal_delay_ms", REVEAL_DELAY_MS)
+        return max(0.0, number(pod.env, "M0_REVEAL_DELAY_MS", config)) / 1000.0
+
+    def _bytes(self, market: str, pod: PodView) -> int:
+        outcomes = min(OUTCOMES_PER_BUNDLE, max(1.0, number(pod.env, "M0_MAX_MARKETS_PER_BUNDLE", OUTCOMES_PER_BUNDLE)))
+        return OVERHEAD_BYTES + int(outcomes * self.outcome_bytes[market])
+
+    def align(self) -> None:
+        """The reconciler's job: the publish state is what the chain says. A running submitter keeps its own until it restarts."""
+        self.stored = self.accepted
+
+    def _forge(self, dt: float, pods: tuple[PodView, ...]) -> None:
+        """What an intruder publishes through the submitter, past everything that decides, counts or checks."""
+        if not self.forging or not pods:
+            return
+        world, pod = self.world, pods[0]
+        self._to_forge += self.forging * dt
+        while self._to_forge >= 1.0:
+            self._to_forge -= 1.0
+            market = world.rng.choice(list(MARKETS))
+            self.sequence += 1
+            now = world.clock.now()
+            landed = world.chain.commit(market, self.sequence, now, now, signers=world.sign.signed or range(5))
+            world.metrics.value(SUBMITTER, "m0_commit_tx_total", result="failed" if landed.error else "ok").inc()
+            if not landed.error:
+                wrong = "SignatureVerificationFailed" if world.rng.random() < FORGED_REJECTED else ""
+                self._later(now + FORGED_AFTER_S, pod, partial(self._forged, landed, now + FORGED_AFTER_S, pod, wrong))
+
+    def _forged(self, landed: Landed, at: float, pod: PodView, wrong: str) -> None:
+        market, sequence = landed.bundle.market, landed.bundle.sequence
+        reason = self.world.chain.reveal(landed, at, wrong)
+        result = "failed" if reason else "ok"
+        self.world.metrics.value(SUBMITTER, "m0_reveal_tx_total", result=result, reason=reason).inc()
+        if reason:
+            words = f"custom program error: {CODES[reason]:#x} {reason} ({CODES[reason]})"
+            self.world.say(
+                pod.name, f"ERROR reveal failed market={market} sequence={sequence} not in our queue: {words}"
+            )
+            return
+        self._revealed(landed, at, at)
+        self._own = max(self._own, sequence)
+        self.forged += 1
+        self.world.say(pod.name, f"WARN reveal confirmed market={market} sequence={sequence} not in our queue")
+
+    def _transact(
+        self, endpoint: Endpoint, pod: PodView, *, times: float = 1.0, waited_s: float | None = None
+    ) -> tuple[str | None, float]:
+        """(reason of failure or None, seconds it took) of one transaction with its retry. `waited_s`: of a reveal, the age of its
+        blockhash; the retry has the same one."""
         rng, metrics = self.world.rng, self.world.metrics
         took = 0.0
         reason: str | None = None
+        if waited_s is not None:
+            times *= endpoint.crowding(number(pod.env, "M0_PRIORITY_FEE_MICROLAMPORTS", 0.0))
         for _ in range(ATTEMPTS):
+            age_s = 0.0 if waited_s is None else waited_s + took
+            if age_s > BLOCKHASH_LIFE_S:
+                return "BlockhashNotFound", took
             failed = sum(self._request(endpoint, pod) for _ in range(CALLS_PER_TX)) > 0
-            confirm_ms = endpoint.confirmation_ms(rng)
+            confirm_ms = endpoint.confirmation_ms(rng) * times
             took += confirm_ms / 1000.0
             metrics.histogram(SUBMITTER, "m0_rpc_confirm_latency_ms", endpoint=endpoint.name).observe(confirm_ms)
-            if not failed and confirm_ms / 1000.0 <= BLOCKHASH_LIFE_S:
+            if not failed and age_s + confirm_ms / 1000.0 <= BLOCKHASH_LIFE_S:
                 return None, took
             reason = "RpcError" if failed and rng.random() < 0.6 else "BlockhashNotFound"
         return reason, took
@@ -233,7 +358,7 @@ class Publish:
             return f"Transaction simulation failed: BlockhashNotFound endpoint {endpoint.name}"
         if reason == "ReplayViolation":
             return "custom program error: 0x177d ReplayViolation (6013): sequence already used"
-        return "custom program error: 0x1782 SignatureVerificationFailed (6018)"
+        return f"custom program error: {CODES[reason]:#x} {reason} ({CODES[reason]})"
 
     def _slot(self, phase: str, pod: PodView, at: float) -> float:
         """When a slot of the phase is free, not before `at`."""

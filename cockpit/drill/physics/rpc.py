@@ -1,27 +1,37 @@
-"""Solana RPC endpoints: how often a request fails, how long a transaction takes to be confirmed."""
+"""Solana RPC endpoints: how often a request fails, how long a transaction takes to be confirmed, how far a node is behind.
+
+The drill's Solana servers show the same: that share of requests fails, answers are slow, the slot lags.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from urllib.parse import urlsplit
 
 from cockpit.drill.names import RPC_URLS
+from cockpit.drill.solana.chaos import Chaos
 
 CALLS_PER_TX = 4  # latest blockhash, send, two looks at the signature's status
 UNREACHABLE = "unreachable"
+FEE_THAT_COUNTS = 5_000.0  # micro-lamports per compute unit: halves what crowding costs
 
 
 @dataclass(slots=True)
 class Endpoint:
-    """`failing` is the probability that one request fails; scenarios move it and the latency."""
+    """`failing` is the probability that one request fails; scenarios move it, the latency, how many slots it is `behind`, and how
+    `crowded` its way into blocks is: times longer that a large transaction (a reveal) waits there without a priority fee."""
 
     name: str
     url: str
     failing: float = 0.002
     confirm_ms: float = 430.0
     sigma: float = 0.44  # p95 near 900 ms
+    behind: int = 0  # slots
+    crowded: float = 1.0
+    chaos: Chaos = field(default_factory=Chaos)
 
     def request_fails(self, rng: Random) -> bool:
         return rng.random() < self.failing
@@ -29,20 +39,45 @@ class Endpoint:
     def confirmation_ms(self, rng: Random) -> float:
         return rng.lognormvariate(0.0, self.sigma) * self.confirm_ms
 
+    def crowding(self, fee: float) -> float:
+        """Times longer that a reveal takes which offers `fee` micro-lamports per compute unit."""
+        return 1.0 + (self.crowded - 1.0) / (1.0 + max(0.0, fee) / FEE_THAT_COUNTS)
+
 
 class Network:
     """The endpoints by name, and whichever the submitter's URL points to. A URL nobody serves fails every request."""
 
-    def __init__(self) -> None:
-        self.endpoints: Mapping[str, Endpoint] = {name: Endpoint(name, url) for name, url in RPC_URLS.items()}
+    def __init__(self, urls: Mapping[str, str] = RPC_URLS) -> None:
+        self.endpoints: Mapping[str, Endpoint] = {name: Endpoint(name, url) for name, url in urls.items()}
         self._strangers: dict[str, Endpoint] = {}
 
     def at(self, url: str) -> Endpoint:
-        """The endpoint that the URL's host names (paths are keys: any works)."""
-        host = urlsplit(url).hostname or UNREACHABLE
+        """The endpoint that the URL's host and port name (paths are keys: any works)."""
+        place = _place(url)
         for endpoint in self.endpoints.values():
-            if urlsplit(endpoint.url).hostname == host:
+            if _place(endpoint.url) == place:
                 return endpoint
-        if host not in self._strangers:
-            self._strangers[host] = Endpoint(host, url, failing=1.0, confirm_ms=10_000.0)
-        return self._strangers[host]
+        if place not in self._strangers:
+            self._strangers[place] = Endpoint(place, url, failing=1.0, confirm_ms=10_000.0)
+        return self._strangers[place]
+
+
+@lru_cache(256)
+def _place(url: str) -> str:
+    """Host, with the port where one is given."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return UNREACHABLE
+    if host is None:
+        return UNREACHABLE
+    return host if port is None else f"{host}:{port}"
+
+
+def stream_url(url: str) -> str:
+    """The WebSocket's address, as Solana's validators and clients have it: the port after where one is given, else the same."""
+    parts = urlsplit(url)
+    scheme = "wss" if parts.scheme == "https" else "ws"
+    host = parts.hostname or UNREACHABLE
+    return parts._replace(scheme=scheme, netloc=host if parts.port is None else f"{host}:{parts.port + 1}").geturl()

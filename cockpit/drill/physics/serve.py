@@ -1,73 +1,241 @@
-"""Reconciler, API and database: what consumers see of the chain."""
+"""Reconciler, API and database: what consumers see of the chain.
+
+Each ready gateway takes so many requests a second, half of that while its cache is cold; what is above is answered 503.
+With `M0_CACHE_ONLY` a gateway needs no database: it answers from what the reconciler wrote into the cache, a little later.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cockpit.drill.names import API, MARKETS, RECONCILER
+from cockpit.drill.names import API, MARKETS, QUANT, RECONCILER, SUBMITTER
+from cockpit.drill.physics.authority import Refused
+from cockpit.drill.physics.fleet import PodView, number
 
 if TYPE_CHECKING:
     from cockpit.drill.world import World
 
 REQUESTS = 40.0  # a second
 PER_POD = 45.0
+COLD_S = 20.0  # so long after its start a gateway's cache is cold
+CACHED = 1.4  # times the requests that a gateway takes when it asks no database
+CACHE_LAG_S = 8.0  # the cache is written this often
+LEAKED = 0.6  # of the requests to a gateway whose connections have leaked away fail
+FAILOVER_S = 15.0  # from the order until the replica takes writes
+BASE_FAILING = 0.001
+TOLERATED = 0.01  # failing requests above this share count as harm
 RECONCILE_S = 0.4  # from the chain to Postgres
+#: Troubles of the database (switches of `cockpit.drill.postgres.DrillPostgres`) → what each does to query times where no real
+#: database is attached to show it.
+TROUBLES = {
+    "slow_query": 45.0, "missing_index": 70.0, "vacuum_debt": 60.0, "fail_archiver": 1.0, "hold_lock": 40.0, "write_volume": 50.0,
+}  # fmt: skip
+TIMEOUTS_FROM = (
+    25.0  # times the usual query time from which the API gives up on some requests, and from twice that on all
+)
+UNCACHED = 0.08  # of the requests ask the database
+WRITERS = 2  # publishers whose checkpoints the database can take
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Of one step's requests. `busy`: what is asked against what the gateways take."""
+
+    busy: float
+    refused: int  # 503
+    leaked: int  # 500: no connection left
+    usual: int  # 500, as on any day
 
 
 class Serve:
-    """`database_slow` multiplies query times; `database_down` makes the API answer 503: scenarios move them."""
+    """`database_slow` multiplies query times; `database_down` makes the API answer 503; `database_troubles` are names of
+    TROUBLES: scenarios move them. `database_felt`: the slowdown measured on the attached database; None without one.
+    `checkpointing`: each concurrent publisher writes its whole state to the database at every tick.
+    `demand` is requests a second, `leaks_after_s` the age at which a gateway has lost its connections (None: never).
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.database_slow = 1.0
         self.database_down = False
+        self.database_troubles: set[str] = set()
+        self.database_felt: float | None = None
+        self.checkpointing = False
+        self.backup_at: float | None = None  # of the last good backup; None: a few hours before the drill began
+        self.demand = REQUESTS
+        self.leaks_after_s: float | None = None
+        self.failed_requests = 0.0  # above what is tolerated (harm)
+        self._promoted_at: float | None = None
+        self._restored = False  # the database is older than the chain, and nobody has aligned them
         self.served = dict(world.publish.published)
         self.epochs = dict(world.publish.epochs)
         self.start()
 
     def start(self) -> None:
-        for code in ("200", "304", "404", "500", "503"):
+        for code in ("200", "304", "404", "500", "503", "504"):
             self.world.metrics.value(API, "m0_api_requests_total", code=code)
+
+    @property
+    def slow(self) -> float:
+        """Times the usual duration of a query."""
+        felt = self.database_felt
+        if felt is None:
+            felt = max((TROUBLES[name] for name in self.troubles), default=1.0)
+        return self.database_slow * felt
+
+    @property
+    def troubles(self) -> frozenset[str]:
+        """Names of TROUBLES: what scenarios put there, and what the publishers do to the database themselves."""
+        own = {"write_volume"} if self.checkpointing and self._publishers() > WRITERS else set()
+        return frozenset(self.database_troubles | own)
+
+    def _publishers(self) -> int:
+        pods = self.world.fleet.working(SUBMITTER)
+        return sum(max(1, int(number(pod.env, "M0_PUBLISH_CONCURRENCY", 4.0))) for pod in pods)
+
+    @property
+    def cached(self) -> bool:
+        """Every gateway answers from the cache only."""
+        pods = self.world.fleet.ready(API)
+        return bool(pods) and all(_cached(pod) for pod in pods)
+
+    @property
+    def unavailable(self) -> bool:
+        """The gateways need the database, and it is down."""
+        return self.database_down and not self.cached
+
+    def failover(self) -> None:
+        """The database's own tool promotes the replica. Nothing answers meanwhile, also when the primary was well."""
+        self.database_down = True
+        self._promoted_at = self.world.clock.now() + FAILOVER_S
+
+    def restore(self, to: float) -> None:
+        """The operator's restore command: the database is as it was at `to` (unix seconds). Raises Refused."""
+        now = self.world.clock.now()
+        writers = [name for name in (SUBMITTER, QUANT) if self.world.kube.pods(name)]
+        if writers:
+            raise Refused(f"sessions of {' and '.join(writers)} write to the database: stop them first")
+        if not self.world.began - 7 * 86400.0 <= to <= now:
+            raise Refused("no backup reaches back to that time" if to < now else "that time is in the future")
+        self._restored = True
+        self.served = {market: min(at, to) for market, at in self.served.items()}
+
+    def align(self) -> None:
+        """The reconciler's job, run once over everything: a restored database catches up with the chain."""
+        self._restored = False
+        self.reconcile()
+
+    def reconcile(self) -> None:
+        """What consumers see is what the chain says."""
+        if not self.database_down and not self._restored:
+            self.served.update(self.world.publish.published)
+            self.epochs.update(self.world.publish.epochs)
 
     def step(self, dt: float) -> None:
         world, rng = self.world, self.world.rng
-        if world.fleet.working(RECONCILER) and not self.database_down:
-            self.served.update(world.publish.published)
-            self.epochs.update(world.publish.epochs)
+        if self._promoted_at is not None and world.clock.now() >= self._promoted_at:
+            self.database_down, self._promoted_at = False, None
+        if world.fleet.working(RECONCILER):
+            self.reconcile()
         pods = world.fleet.ready(API)
+        requests = int(self.demand * dt + rng.random())
         if not pods:
+            self.failed_requests += requests
             return
-        requests = int(REQUESTS * dt + rng.random())
-        overload = max(0.0, 1.0 - PER_POD * len(pods) / REQUESTS)
+        load = self._spread(pods, requests)
         latency = world.metrics.histogram(API, "m0_api_latency_ms")
-        queries = world.metrics.histogram(RECONCILER, "m0_db_query_latency_ms")
         draws = min(requests, 6)
+        slow = 1.0 if self.cached else self.slow
         for i in range(draws):
             times = requests // draws + (i < requests % draws)
-            latency.observe(rng.lognormvariate(0.0, 0.56) * 35.0 * self.database_slow**0.5 / (1.001 - overload), times)
-            queries.observe(rng.lognormvariate(0.0, 0.5) * 3.0 * self.database_slow, times)
-        failed = requests if self.database_down else int(requests * (0.001 + overload) + rng.random())
+            wait = 8.0 if rng.random() < load.leaked / max(1, requests) else 1.0
+            crowd = 0.7 / (1.0 - min(0.97, max(0.3, load.busy)))
+            latency.observe(rng.lognormvariate(0.0, 0.56) * 35.0 * slow**0.5 * wait * crowd, times)
+        if world.fleet.working(RECONCILER):
+            self._query(draws, requests)
         missing = int(requests * 0.004 + rng.random())
-        codes = {"500" if overload == 0 and not self.database_down else "503": failed, "404": missing}
-        codes["200"] = max(0, requests - failed - missing)
+        hopeless = min(1.0, max(0.0, slow / TIMEOUTS_FROM - 1.0))
+        timed_out = int(requests * UNCACHED * hopeless + rng.random()) if hopeless else 0
+        codes = {"500": load.leaked + load.usual, "503": load.refused, "404": missing, "504": timed_out}
+        codes["200"] = max(0, requests - sum(codes.values()))
         for code, count in codes.items():
             world.metrics.value(API, "m0_api_requests_total", code=code).inc(count)
+        failed = load.leaked + load.refused + timed_out
+        self.failed_requests += max(0.0, failed - TOLERATED * requests)
         if world.talking and rng.random() < 0.5 * dt:
-            pod = pods[rng.randrange(len(pods))]
-            market = rng.choice(list(MARKETS))
-            world.say(pod.name, f"INFO GET /v1/markets/{market}/latest 200 age_ms={self.age_s(market) * 1000:.0f}")
+            self._talk(pods, load)
+
+    def _spread(self, pods: tuple[PodView, ...], requests: int) -> Load:
+        """Requests go to the ready gateways in equal parts."""
+        rng, now = self.world.rng, self.world.clock.now()
+        dt_requests = requests / max(self.demand, 1.0)  # the seconds that these requests are from
+        room = refused = leaked = 0.0
+        for pod in pods:
+            share = requests / len(pods)
+            taken = PER_POD * dt_requests * (CACHED if _cached(pod) else 1.0)
+            taken *= 0.5 if now - pod.started_at < COLD_S else 1.0
+            room += taken
+            if self.database_down and not _cached(pod):
+                refused += share
+                continue
+            refused += max(0.0, share - taken)
+            if self._leaked(pod):
+                leaked += min(share, taken) * LEAKED
+        usual = int(requests * BASE_FAILING + rng.random())
+        return Load(requests / room if room else 1.0, int(refused + rng.random()), int(leaked + rng.random()), usual)
+
+    def _leaked(self, pod: PodView) -> bool:
+        after = self.leaks_after_s
+        return after is not None and self.world.clock.now() - pod.started_at >= after and not _cached(pod)
+
+    def _query(self, draws: int, requests: int) -> None:
+        """What queries take: the cache asks none, a dead server answers none until the client gives up."""
+        queries = self.world.metrics.histogram(RECONCILER, "m0_db_query_latency_ms")
+        rng = self.world.rng
+        if self.database_down:
+            queries.observe(5000.0, draws)
+            return
+        for i in range(draws):
+            queries.observe(rng.lognormvariate(0.0, 0.5) * 3.0 * self.slow, requests // draws + (i < requests % draws))
+
+    def _talk(self, pods: tuple[PodView, ...], load: Load) -> None:
+        world, rng = self.world, self.world.rng
+        pod = pods[rng.randrange(len(pods))]
+        market = rng.choice(list(MARKETS))
+        path = f"GET /v1/markets/{market}/latest"
+        if self.database_down and not _cached(pod):
+            words = f"ERROR {path} 503 postgres: connection refused (primary m0-postgres-0:5432)"
+        elif self._leaked(pod) and rng.random() < LEAKED:
+            age_h = (world.clock.now() - pod.started_at) / 3600.0
+            words = (
+                f"ERROR {path} 500 postgres: connection pool exhausted in_use=20 idle=0 waiting=37 uptime_h={age_h:.0f}"
+            )
+        elif load.refused and rng.random() < 0.5:
+            words = f"WARN {path} 503 too many requests in flight limit=64 cpu=0.99"
+        else:
+            words = f"INFO {path} 200 age_ms={self.age_s(market) * 1000:.0f}" + (" cache=only" if _cached(pod) else "")
+        world.say(pod.name, words)
 
     def age_s(self, market: str) -> float:
         """Age of the data behind the newest output served."""
-        return max(0.0, self.world.clock.now() - self.served[market] + RECONCILE_S)
+        lag = CACHE_LAG_S if self.cached else 0.0
+        return max(0.0, self.world.clock.now() - self.served[market] + RECONCILE_S + lag)
 
     def gauges(self) -> None:
         metrics, rng = self.world.metrics, self.world.rng
         for market in MARKETS:
             metrics.value(API, "m0_output_age_ms", market=market).value = round(self.age_s(market) * 1000.0)
             metrics.value(API, "m0_output_epoch", market=market).value = float(self.epochs[market])
-        metrics.value(RECONCILER, "m0_db_cpu_ratio").value = round(
-            0.31 * self.database_slow**0.3 + rng.uniform(-0.02, 0.02), 3
-        )
-        backup = self.world.began - 3.2 * 3600
+        if self.database_down:
+            metrics.remove(RECONCILER, "m0_db_cpu_ratio")  # its exporter is down with it
+        else:
+            metrics.value(RECONCILER, "m0_db_cpu_ratio").value = round(
+                min(0.995, 0.31 * self.slow**0.3 + rng.uniform(-0.02, 0.02)), 3
+            )
+        backup = self.world.began - 3.2 * 3600 if self.backup_at is None else self.backup_at
         metrics.value(RECONCILER, "m0_backup_last_success_timestamp_seconds").value = float(int(backup))
+
+
+def _cached(pod: PodView) -> bool:
+    return pod.env.get("M0_CACHE_ONLY", "false").lower() == "true"

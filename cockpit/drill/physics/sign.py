@@ -1,10 +1,20 @@
-"""Signer agents: each has a place in the signer set, a latency, and a warm-up after its start; 5 of 7 must answer in time."""
+"""Signer agents: each has a place in the signer set, a latency, and a warm-up after its start; the set's threshold of its members
+must answer in time.
+
+The submitter asks the members of the set that its `M0_ACTIVE_SIGNER_SET_ID` names, and takes the first answers: it does not check
+them. More agents than places stand beside the others and share their requests. An agent that signs several bundles at once may
+get slower by that (`contention`): what is asked at once is `M0_PUBLISH_CONCURRENCY`, shared by all agents of the place.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cockpit.drill.names import SIGNER, SIGNERS, SUBMITTER, THRESHOLD
+from cockpit.drill.physics.fleet import PodView, number
+from cockpit.drill.physics.releases import HASHING
+from cockpit.drill.solana.encoder import STRAY
 
 if TYPE_CHECKING:
     from cockpit.drill.world import World
@@ -13,66 +23,150 @@ MEDIAN_MS, SIGMA = 72.0, 0.54  # p95 near 180 ms
 WARM_UP_S = 20.0  # the KMS session is opened lazily: an agent is slow for so long after its start
 COLD_MS = 900.0
 DEADLINE_MS = 500.0
+REASONS = ("kms", "timeout", "unreachable")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An agent's session with the KMS, for the life of its pod: the share of requests refused, times the usual latency."""
+
+    refused: float
+    slow: float
 
 
 class Sign:
-    """`slow` multiplies latencies by signer, `refused` is the share of requests that fail: scenarios move them."""
+    """By place: `slow` multiplies latencies, `contention` adds that share of them for each further bundle at once, requests to
+    the `unreachable` never arrive. By pod, gone with it: `sessions`, and the `hung`, which answer nothing. Scenarios move them.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.places: dict[str, str] = {}  # pod uid → signer
         self.slow = dict.fromkeys(SIGNERS, 1.0)
-        self.refused: dict[str, tuple[float, str]] = {}  # signer → (share, reason)
+        self.contention = dict.fromkeys(SIGNERS, 0.0)
+        self.unreachable: set[str] = set()
+        self.sessions: dict[str, Session] = {}  # pod uid →
+        self.hung: set[str] = set()  # pod uids
         self.misses = 0
+        self.signed: tuple[int, ...] = ()  # the agents of the newest bundle's signatures, fastest first (see encoder)
+        self.hashing = HASHING  # what those agents hashed
+        self._asked: tuple[object, tuple[int, ...], int] = (None, (), 0)
         self.start()
 
     def start(self) -> None:
         for signer in SIGNERS:
-            for reason in ("kms", "timeout"):
+            for reason in REASONS:
                 self.world.metrics.value(SIGNER, "m0_signer_errors_total", signer=signer, reason=reason)
         self.start_submitter()
 
     def start_submitter(self) -> None:
         self.world.metrics.value(SUBMITTER, "m0_signer_threshold_miss_total")
 
-    def _seat(self) -> dict[str, tuple[str, float]]:
-        """Signer → (pod name, seconds since its start). A surging pod has no place until one is free."""
+    def seats(self) -> dict[str, list[PodView]]:
+        """Signer → the pods in its place, who has it first. One more pod than places stands beside another once it is warm."""
         pods = {pod.uid: pod for pod in self.world.fleet.ready(SIGNER)}
         for uid in [uid for uid in self.places if uid not in pods]:
             del self.places[uid]
         free = [signer for signer in SIGNERS if signer not in self.places.values()]
+        waiting = []
         for uid in sorted(pods, key=lambda u: (pods[u].started_at, u)):
             if uid not in self.places and free:
                 self.places[uid] = free.pop(0)
+            elif uid not in self.places:
+                waiting.append(pods[uid])
+        seated = {signer: [pods[uid]] for uid, signer in self.places.items()}
         now = self.world.clock.now()
-        return {signer: (pods[uid].name, now - pods[uid].started_at) for uid, signer in self.places.items()}
+        for turn, pod in enumerate(pod for pod in waiting if now - pod.started_at >= WARM_UP_S):
+            signer = SIGNERS[turn % len(SIGNERS)]
+            if signer in seated:
+                seated[signer].append(pod)
+        return seated
 
-    def collect(self) -> float | None:
-        """Milliseconds until the threshold's signature was there; None when it was missed."""
-        world = self.world
-        rng, metrics = world.rng, world.metrics
-        latencies: list[float] = []
-        seats = self._seat()
-        for signer, (pod, age_s) in seats.items():
-            share, reason = self.refused.get(signer, (0.0, ""))
-            if share and rng.random() < share:
-                metrics.value(SIGNER, "m0_signer_errors_total", signer=signer, reason=reason).inc()
-                if world.talking and rng.random() < 0.2:
-                    world.say(pod, f"ERROR sign failed signer={signer} reason={reason}")
-                continue
-            latency = rng.lognormvariate(0.0, SIGMA) * (COLD_MS if age_s < WARM_UP_S else MEDIAN_MS) * self.slow[signer]
-            metrics.histogram(SIGNER, "m0_signer_latency_ms", signer=signer).observe(latency)
-            if latency <= DEADLINE_MS:
-                latencies.append(latency)
-            if world.talking and rng.random() < 0.03:
-                world.say(pod, f"INFO signed bundle signer={signer} latency_ms={latency:.0f}")
-        if len(latencies) < THRESHOLD:
+    def collect(self, submitter: PodView, set_id: str) -> float | None:
+        """Milliseconds until the threshold's signature was there; None when it was missed. `submitter` asks, for this set."""
+        places, threshold = self._members(set_id)
+        seated = self.seats()
+        at_once = number(submitter.env, "M0_PUBLISH_CONCURRENCY", 4.0)
+        answers: list[tuple[float, int]] = []
+        hashings: list[str] = []
+        for signer in [signer for signer in seated if SIGNERS.index(signer) in places]:
+            pods = seated[signer]
+            pod = pods[0] if len(pods) == 1 else pods[self.world.rng.randrange(len(pods))]
+            latency = self._ask(signer, pod, at_once / len(pods), submitter)
+            if latency is not None and latency <= DEADLINE_MS:
+                traits = self.world.releases.of(pod.image)
+                answers.append((latency, SIGNERS.index(signer) + (STRAY if traits.stray_keys else 0)))
+                hashings.append(traits.hashing)
+        if len(answers) < threshold:
             self.misses += 1
-            metrics.value(SUBMITTER, "m0_signer_threshold_miss_total").inc()
-            for pod_view in world.fleet.working(SUBMITTER)[:1]:
-                world.say(
-                    pod_view.name,
-                    f"ERROR signature threshold missed got={len(latencies)} want={THRESHOLD} of={len(SIGNERS)} after {DEADLINE_MS:.0f}ms",
-                )
+            self.world.metrics.value(SUBMITTER, "m0_signer_threshold_miss_total").inc()
+            self.world.say(
+                submitter.name,
+                f"ERROR signature threshold missed got={len(answers)} want={threshold} of={len(places)} after {DEADLINE_MS:.0f}ms",
+            )
             return None
-        return sorted(latencies)[THRESHOLD - 1]
+        answers.sort()
+        self.signed = tuple(place for _, place in answers[:threshold])
+        self.hashing = max(hashings, key=hashings.count)
+        return answers[threshold - 1][0]
+
+    def _ask(self, signer: str, pod: PodView, at_once: float, submitter: PodView) -> float | None:
+        """One request; milliseconds, or None when there is no answer."""
+        world = self.world
+        rng = world.rng
+        if signer in self.unreachable:
+            words = f"WARN {signer} unreachable: dial tcp {pod.name}:7443: i/o timeout, no route admitted"
+            self._fault(signer, "unreachable", submitter.name, words)
+            return None
+        if pod.uid in self.hung:
+            words = f"WARN {signer} pod={pod.name} accepted the request and does not answer: timeout"
+            self._fault(signer, "timeout", submitter.name, words)
+            return None
+        session = self.sessions.get(pod.uid)
+        if session is not None and rng.random() < session.refused:
+            words = f"ERROR kms: AccessDeniedException: the session token is expired signer={signer} reason=kms"
+            self._fault(signer, "kms", pod.name, words)
+            return None
+        age_s = world.clock.now() - pod.started_at
+        times = self.slow[signer] * (1.0 + self.contention[signer] * max(0.0, at_once - 1.0))
+        times *= session.slow if session is not None else 1.0
+        latency = rng.lognormvariate(0.0, SIGMA) * (COLD_MS if age_s < WARM_UP_S else MEDIAN_MS) * times
+        world.metrics.histogram(SIGNER, "m0_signer_latency_ms", signer=signer).observe(latency)
+        if world.talking and rng.random() < 0.03:
+            world.say(pod.name, self._told(signer, pod, latency, times))
+        return latency
+
+    def _told(self, signer: str, pod: PodView, latency: float, times: float) -> str:
+        key = " key_ring=m0-staging" if self.world.releases.of(pod.image).stray_keys else ""
+        line = f"INFO signed bundle signer={signer}{key} latency_ms={latency:.0f}"
+        if self.contention[signer] and times > 1.5:
+            return f"{line} cpu_throttled=true waited_ms={latency * (1 - 1 / times):.0f}"
+        return line
+
+    def _fault(self, signer: str, reason: str, pod: str, words: str) -> None:
+        self.world.metrics.value(SIGNER, "m0_signer_errors_total", signer=signer, reason=reason).inc()
+        if self.world.talking and self.world.rng.random() < 0.1:
+            self.world.say(pod, words)
+
+    def _members(self, set_id: str) -> tuple[tuple[int, ...], int]:
+        """(the agents that hold a place of the set, its threshold); all of them, and the usual one, for a set that is none."""
+        chain = self.world.chain
+        found = chain.accounts.signer_set(int(set_id)) if set_id.isdecimal() and int(set_id) < 2**64 else None
+        if found is None:
+            return tuple(range(len(SIGNERS))), THRESHOLD
+        if self._asked[0] is not found:
+            own = [party.key for party in chain.keys.signers]
+            others = [place for place, key in enumerate(found.pubkeys[: len(own)]) if key not in own]
+            held = sorted({place for place, key in enumerate(own) if key in found.pubkeys} | set(others))
+            self._asked = (found, tuple(held), found.threshold)
+        return self._asked[1], self._asked[2]
+
+    def hang(self, count: int) -> None:
+        """The agents of the first places stop answering, for the life of their pods."""
+        seated = self.seats()
+        self.hung |= {seated[signer][0].uid for signer in SIGNERS[:count] if signer in seated}
+
+    def refuse(self, count: int, session: Session) -> None:
+        """The KMS sessions of the agents of the first places become like this, for the life of their pods."""
+        seated = self.seats()
+        self.sessions |= {seated[signer][0].uid: session for signer in SIGNERS[:count] if signer in seated}

@@ -24,5 +24,6 @@ SCENARIO = Scenario(
     inject=inject,
     right_steps=("slow-polling", "raise-cache-ttl", "disable-connector"),
     wrong_steps=("scale-ingestors",),
+    arguments={"connector": "sports"},
     aged_s=330.0,
 )

@@ -15,6 +15,11 @@ def inject(world: World) -> None:
     world.ingest.burst = 2.6
 
 
+def relent(world: World) -> None:
+    """The nights are over."""
+    world.ingest.burst = 1.0
+
+
 SCENARIO = Scenario(
     name="ingest-backlog",
     runbook=6,
@@ -24,5 +29,7 @@ SCENARIO = Scenario(
     inject=inject,
     right_steps=("scale-ingestors",),
     wrong_steps=("slow-polling", "disable-connector", "raise-cache-ttl"),
-    aged_s=180.0,
+    arguments={"connector": "sports"},
+    relent=relent,
+    aged_s=240.0,
 )

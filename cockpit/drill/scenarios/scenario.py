@@ -2,24 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cockpit.drill.world import World
 
+Act = Callable[["World"], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """`inject` changes causes, never metrics. `aged_s`: how old the incident is when a drill starts (simulated seconds).
-    `right_steps` each cure it; `wrong_steps` do not (ids of runbook steps)."""
+
+    Steps are ids of the scenario's runbook, or `RUNBOOK/ID` of another one. `right_steps` each cure it; `wrong_steps` do not;
+    `holding_steps` stop its harm and do not cure it. `arguments`: parameter → value for them, where a step's default does not fit.
+    `by_hand`: what the operator's own tools do where a step only asks whether it was done: step → effect.
+    `relent`: ends the cause from outside, once a lesson is learnt. `parts`: incidents that go on at once.
+    """
 
     name: str
     runbook: int | None
     title: str
     story: str
-    inject: Callable[[World], None]
+    inject: Act
     right_steps: tuple[str, ...] = ()
     wrong_steps: tuple[str, ...] = ()
+    holding_steps: tuple[str, ...] = ()
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    by_hand: Mapping[str, Act] = field(default_factory=dict)
+    relent: Act | None = None
     aged_s: float = 0.0
+    parts: tuple[Scenario, ...] = ()
+
+    @property
+    def incidents(self) -> tuple[Scenario, ...]:
+        """The single ones, this one included when it is one."""
+        return self.parts or (self,)
+
+    @property
+    def runbooks(self) -> tuple[int, ...]:
+        return tuple(part.runbook for part in self.incidents if part.runbook is not None)
+
+    def qualified(self, step: str) -> tuple[str, str]:
+        """(runbook's number, step id) of one of the steps named here."""
+        book, _, name = step.rpartition("/")
+        return (book or str(self.runbook), name)
+
+
+def together(parts: tuple[Scenario, ...]) -> Scenario:
+    """Incidents at once, each as old as it would be alone."""
+
+    def inject(world: World) -> None:
+        for part in parts:
+            part.inject(world)
+
+    return Scenario(
+        name="+".join(part.name for part in parts),
+        runbook=None,
+        title=" and ".join(part.title for part in parts),
+        story=" ".join(part.story for part in parts),
+        inject=inject,
+        by_hand={step: act for part in parts for step, act in part.by_hand.items()},
+        aged_s=max(part.aged_s for part in parts),
+        parts=parts,
+    )

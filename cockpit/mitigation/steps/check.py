@@ -1,22 +1,67 @@
-"""`check`: the signals that a step names, judged now. It changes nothing."""
+"""`check`: the signals that a step names, judged now, and the answer journalled. It changes nothing.
+
+Keys: `signals`.
+"""
 
 from __future__ import annotations
 
-from cockpit.model.plan import Proof
+from typing import TYPE_CHECKING
+
+from cockpit.mitigation.draft import Draft
+from cockpit.mitigation.outcome import Outcome
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.steps.local import Local, local_draft
+from cockpit.model.plan import LocalCheck, Proof
 from cockpit.model.runbook import Step
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 
+if TYPE_CHECKING:
+    from cockpit.mitigation.office import Office, Told
+    from cockpit.mitigation.plan import Prepared, Wish
 
-def evaluate(step: Step, situation: Situation | None) -> tuple[Proof, tuple[tuple[str, Level, str], ...]]:
+OLD_SITUATION_S = 15.0
+
+
+class Check(Local):
+    kind = "check"
+
+    async def draft(self, wish: Wish, office: Office) -> Draft:
+        step = wish.step
+        if step is None or not step.signals:
+            raise PlanProblem("the step names no signal", "correct runbooks.toml: signals")
+        effect = LocalCheck("evaluates signals now", {"signals": ", ".join(step.signals)})
+        return local_draft(
+            office, "Signals", step.id, effect, ("reads what is known; changes nothing",), "m0-cockpit status"
+        )
+
+    async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
+        effect = prepared.plan.request
+        assert isinstance(effect, LocalCheck)
+        situation = office.situation()
+        if situation is not None and office.clock.mono() - situation.mono > OLD_SITUATION_S:
+            situation = None
+        proof, lines = evaluate(effect.inputs["signals"].split(", "), situation)
+        words = "; ".join(
+            f"{name} {level.value}" + (f" ({why})" if why and level is not Level.OK else "")
+            for name, level, why in lines
+        )
+        told(output=tuple(f"{level.value.upper():<8} {name}: {why}" for name, level, why in lines), proof=proof)
+        return Outcome("sent", words)
+
+
+def evaluate(
+    signals: Step | list[str], situation: Situation | None
+) -> tuple[Proof, tuple[tuple[str, Level, str], ...]]:
     """PASS when every signal is OK, FAIL when one is bad, else UNKNOWN; and (signal, level, words) of each."""
     lines: list[tuple[str, Level, str]] = []
-    for name in step.signals:
+    for name in signals.signals if isinstance(signals, Step) else signals:
         status = situation.signals.get(name) if situation is not None else None
         if status is None:
             lines.append((name, Level.UNKNOWN, "nothing is known of it"))
         else:
-            lines.append((name, status.level, status.reason or status.title))
+            value = "" if status.value is None else f"{status.value:.4g} {status.unit}".rstrip()
+            lines.append((name, status.level, status.reason or f"{status.title} {value}".rstrip()))
     levels = {level for _, level, _ in lines}
     if levels & {Level.WARN, Level.CRIT}:
         return Proof.FAIL, tuple(lines)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from cockpit.mitigation.draft import Draft, Setting, kubectl_prefix
+from cockpit.mitigation.draft import Draft, OfWorkload, Setting, kubectl_prefix
 from cockpit.mitigation.objects import SHORT, Subject, paused
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps import template
@@ -21,7 +21,7 @@ from cockpit.text import clean
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
-class Restart:
+class Restart(OfWorkload):
     kind = "restart"
 
     def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:

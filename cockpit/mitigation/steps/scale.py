@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.mitigation.draft import MERGE, Draft, Setting, Undoing, kubectl_prefix
+from cockpit.mitigation.draft import MERGE, Draft, OfWorkload, Setting, Undoing, kubectl_prefix
 from cockpit.mitigation.objects import SHORT, Subject, grace_s, paused, replicas, strategy
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.parameters import filled
@@ -17,7 +17,7 @@ from cockpit.model.runbook import Step
 _MOST = 1000  # replicas: more is a typing error, whatever the runbook allows
 
 
-class Scale:
+class Scale(OfWorkload):
     kind = "scale"
 
     def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.incident.chain import canonical
-from cockpit.mitigation.draft import Draft, Setting, Undoing, kubectl_prefix
+from cockpit.mitigation.draft import Draft, OfWorkload, Setting, Undoing, kubectl_prefix
 from cockpit.mitigation.objects import (
     RESOURCES,
     SHORT,
@@ -33,7 +33,7 @@ from cockpit.model.runbook import Runbooks, Step
 Values = Mapping[str, Mapping[str, Any] | None]
 
 
-class SetEnv:
+class SetEnv(OfWorkload):
     kind = "set-env"
 
     def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.mitigation.draft import Draft, Setting, Undoing, kubectl_prefix
+from cockpit.mitigation.draft import Draft, OfWorkload, Setting, Undoing, kubectl_prefix
 from cockpit.mitigation.objects import SHORT, Subject, container_names, find_container, own_container
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps import template
@@ -19,7 +19,7 @@ from cockpit.model.runbook import Step
 from cockpit.text import clean
 
 
-class SetImage:
+class SetImage(OfWorkload):
     kind = "set-image"
 
     def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:

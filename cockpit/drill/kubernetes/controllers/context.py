@@ -12,6 +12,8 @@ from cockpit.drill.kubernetes.logs import Logs
 from cockpit.drill.kubernetes.resources import Obj, Resource
 from cockpit.drill.kubernetes.store import Store, Stored
 
+#: Label of a Job's pods: the CronJob it was made from. (Not `app`: a deployment may bear the same name.)
+CRONJOB = "m0club/cronjob"
 #: The characters of generated names (apimachinery `rand`): no vowels, no 0 1 3.
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -103,10 +105,13 @@ def is_active(pod: Obj) -> bool:
 
 
 def service_of(pod: Obj) -> str:
-    """The workload a pod belongs to: its ReplicaSet's name without the template hash, its StatefulSet, else itself."""
+    """The workload a pod belongs to: its ReplicaSet's name without the template hash, its StatefulSet, `job/NAME` (NAME of
+    the CronJob, else of the Job), else itself."""
     meta = pod["metadata"]
     for ref in meta.get("ownerReferences") or ():
         name = str(ref["name"])
+        if ref["kind"] == "Job":
+            return f"job/{(meta.get('labels') or {}).get(CRONJOB) or name}"
         if ref["kind"] == "ReplicaSet":
             return name.removesuffix(f"-{(meta.get('labels') or {}).get('pod-template-hash', '')}")
         return name

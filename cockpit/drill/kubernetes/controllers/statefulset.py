@@ -5,7 +5,7 @@ from __future__ import annotations
 from cockpit.drill.kubernetes.controllers.context import Context, is_active, is_ready, owner
 from cockpit.drill.kubernetes.controllers.deployment import template_hash
 from cockpit.drill.kubernetes.controllers.replicaset import new_pod
-from cockpit.drill.kubernetes.resources import PODS, STATEFULSETS, Obj
+from cockpit.drill.kubernetes.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS, Obj
 from cockpit.drill.kubernetes.store import Stored
 
 _COMPONENT = "statefulset-controller"
@@ -25,11 +25,34 @@ def _ordinal(pod: Stored) -> int:
 def _sync(ctx: Context, sts: Stored) -> None:
     spec = sts.obj["spec"]
     revision = f"{sts.key[1]}-{template_hash(spec['template'])}"
+    _remember(ctx, sts, revision)
     pods = {_ordinal(p): p for p in ctx.store.owned(PODS, sts.obj["metadata"]["uid"])}
     _act(ctx, sts, spec.get("replicas", 1), revision, pods)
     current = ctx.current(STATEFULSETS, sts)
     if current is not None:
         ctx.set_status(STATEFULSETS, current, _status(ctx, current, revision))
+
+
+def _remember(ctx: Context, sts: Stored, name: str) -> None:
+    """The ControllerRevision of the present template; one that is gone back to becomes the newest again."""
+    meta = sts.obj["metadata"]
+    kept = ctx.store.owned(CONTROLLERREVISIONS, meta["uid"])
+    newest = max((r.obj["revision"] for r in kept), default=0)
+    found = next((r for r in kept if r.key[1] == name), None)
+    if found is not None:
+        if found.obj["revision"] != newest:
+            ctx.store.replace(CONTROLLERREVISIONS, found, {**found.obj, "revision": newest + 1})
+        return
+    template = sts.obj["spec"]["template"]
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    head = {
+        "name": name,
+        "namespace": meta["namespace"],
+        "labels": labels,
+        "ownerReferences": [owner(STATEFULSETS, sts.obj)],
+    }
+    data = {"spec": {"template": {**template, "$patch": "replace"}}}
+    ctx.store.create(CONTROLLERREVISIONS, {"metadata": head, "data": data, "revision": newest + 1})
 
 
 def _act(ctx: Context, sts: Stored, wanted: int, revision: str, pods: dict[int, Stored]) -> None:

@@ -1,0 +1,262 @@
+"""Is this bundle what the signers signed? Recomputed hashes, every ed25519 signature, the threshold; in words what is wrong.
+
+Formulas: m0club-facts, "Chain". Nothing here reads a file or a network: `bundle_file` reads, the caller brings the signer set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import product
+
+from cockpit.chain.bundle_file import Bundle
+from cockpit.model.bundle import Answer, BundleVerdict, Finding
+from cockpit.model.chain import MarketState, SignerSetState
+from cockpit.text import safe
+
+CONTENT_TAG, MESSAGE_TAG, COMMIT_TAG = b"M0_BUNDLE_CONTENT_V1", b"M0_SIGMSG_V1", b"M0_COMMIT_V1"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the bundle should say, where it is known: told by the operator, or the market's account."""
+
+    signer_set_id: int | None = None
+    publish_epoch_id: int | None = None
+    sequence: int | None = None
+    market: MarketState | None = None
+
+
+def content_hash(payload: bytes) -> bytes:
+    return sha256(CONTENT_TAG + payload).digest()
+
+
+def signed_message(bundle_hash: bytes, signer_set_id: int, publish_epoch_id: int, sequence: int) -> bytes:
+    """sha256 over tag, hash and the three numbers as u64, little-endian: 32 bytes that each signer signs."""
+    numbers = b"".join(number.to_bytes(8, "little") for number in (signer_set_id, publish_epoch_id, sequence))
+    return sha256(MESSAGE_TAG + bundle_hash + numbers).digest()
+
+
+def commit_hash(bundle_hash: bytes, salt: bytes) -> bytes:
+    return sha256(COMMIT_TAG + bundle_hash + salt).digest()
+
+
+def verify_bundle(
+    bundle: Bundle, signer_set: SignerSetState | None, expected: Expected | None = None, why_unknown: str = ""
+) -> BundleVerdict:
+    """`signer_set` None: it could not be read (`why_unknown`), and what depends on it is unknown, never valid."""
+    expected = expected or Expected()
+    actual = content_hash(bundle.payload)
+    message = signed_message(bundle.content_hash, bundle.signer_set_id, bundle.publish_epoch_id, bundle.sequence)
+    findings = [_content(bundle, actual), *_header(bundle, signer_set, expected, why_unknown)]
+    good, told = _signatures(bundle, signer_set, message)
+    findings += told
+    if told and not good:
+        findings += _signed_instead(bundle, signer_set, expected, actual)
+    findings.append(_threshold(good, signer_set, why_unknown))
+    if bundle.commit_hash is not None or bundle.salt is not None:
+        findings.append(_commit(bundle))
+    return BundleVerdict(
+        actual.hex(), message.hex(), bundle.signer_set_id, bundle.publish_epoch_id, bundle.sequence, safe(bundle.market, 128),
+        len(good), signer_set.threshold if signer_set is not None else None, tuple(findings),
+    )  # fmt: skip
+
+
+def _content(bundle: Bundle, actual: bytes) -> Finding:
+    if actual == bundle.content_hash:
+        return Finding("content hash", Answer.PASS, f"the payload has the content hash {_short(actual.hex())}")
+    words = f"payload altered: its content hash is {_short(actual.hex())}, the bundle says {_short(bundle.content_hash.hex())}"
+    return Finding("content hash", Answer.FAIL, words)
+
+
+def _header(bundle: Bundle, signer_set: SignerSetState | None, expected: Expected, why_unknown: str) -> list[Finding]:
+    """The set, the epoch and the sequence against what is known of them."""
+    found: list[Finding] = []
+    if signer_set is None:
+        found.append(
+            Finding("signer set", Answer.UNKNOWN, f"signer set not known: {why_unknown or 'nobody was asked'}")
+        )
+    elif bundle.signer_set_id != signer_set.signer_set_id:
+        words = (
+            f"wrong signer set: the bundle names {bundle.signer_set_id}, the active one is {signer_set.signer_set_id}"
+        )
+        found.append(Finding("signer set", Answer.FAIL, words))
+    elif not signer_set.active:
+        found.append(Finding("signer set", Answer.FAIL, f"signer set {signer_set.signer_set_id} is not active"))
+    else:
+        found.append(Finding("signer set", Answer.PASS, f"signer set {signer_set.signer_set_id} is active"))
+    for name, is_, should in (
+        ("signer set", bundle.signer_set_id, expected.signer_set_id),
+        ("epoch", bundle.publish_epoch_id, expected.publish_epoch_id),
+        ("sequence", bundle.sequence, expected.sequence),
+    ):
+        if should is None:
+            continue
+        words = (
+            f"{name} {is_}, as expected" if is_ == should else f"wrong {name}: the bundle says {is_}, expected {should}"
+        )
+        found.append(Finding(name, Answer.PASS if is_ == should else Answer.FAIL, words))
+    if expected.market is not None:
+        found += _against_market(bundle, expected, expected.market)
+    return found
+
+
+def _against_market(bundle: Bundle, expected: Expected, market: MarketState) -> list[Finding]:
+    """What was published before is past, not wrong; wrong is what the program would refuse: a used sequence in the current
+    epoch (ReplayViolation, 6013), a new sequence in a past one, an epoch that is not open yet."""
+    found: list[Finding] = []
+    name = safe(market.market_id, 80)
+    if bundle.market and bundle.market != market.market_id:
+        words = f"wrong market: the bundle says {safe(bundle.market, 80)}, the account is {name}"
+        found.append(Finding("market", Answer.FAIL, words))
+    epoch, current, last = bundle.publish_epoch_id, market.current_epoch_id, market.last_sequence
+    if expected.publish_epoch_id is None:
+        if epoch > current:
+            words = f"wrong epoch: the bundle says {epoch}, market {name} is in {current}"
+        else:
+            words = f"epoch {epoch} is " + (
+                "the market's current one" if epoch == current else f"past, the market is in {current}"
+            )
+        found.append(Finding("epoch", Answer.FAIL if epoch > current else Answer.PASS, words))
+    if expected.sequence is None:
+        past = epoch < current
+        if bundle.sequence < last and not past:
+            words = f"wrong sequence: {bundle.sequence} is below {last}, the newest of market {name} on the chain (a replay)"
+        elif bundle.sequence > last and past:
+            words = (
+                f"wrong sequence: {bundle.sequence} is above {last}, the newest of market {name}, but its epoch is past"
+            )
+        else:
+            which = {-1: f"is past, {last} is", 0: "is", 1: f"is above {last},"}[
+                (bundle.sequence > last) - (bundle.sequence < last)
+            ]
+            found.append(
+                Finding("sequence", Answer.PASS, f"sequence {bundle.sequence} {which} the newest on the chain")
+            )
+            return found
+        found.append(Finding("sequence", Answer.FAIL, words))
+    return found
+
+
+def _signatures(bundle: Bundle, signer_set: SignerSetState | None, message: bytes) -> tuple[set[str], list[Finding]]:
+    """The authorised keys whose signature holds, and a finding for each entry."""
+    good: set[str] = set()
+    seen: set[str] = set()
+    found: list[Finding] = []
+    for index, entry in enumerate(bundle.signatures, 1):
+        check = f"signature {index}"
+        name = _short(safe(entry.pubkey, 64))
+        holds, why = signature_holds(entry.pubkey, entry.signature, message)
+        if holds is None:
+            found.append(Finding(check, Answer.UNKNOWN, f"signature {index} of {name}: {why}"))
+        elif not holds:
+            found.append(Finding(check, Answer.FAIL, f"bad signature {index} of {name}: {why}"))
+        elif entry.pubkey in seen:
+            found.append(
+                Finding(check, Answer.FAIL, f"duplicate: {name} signs again as signature {index}; it counts once")
+            )
+        elif signer_set is None:
+            found.append(Finding(check, Answer.PASS, f"{name} signed it"))
+        elif entry.pubkey not in signer_set.pubkeys:
+            words = f"unknown key: {name} (signature {index}) is not in signer set {signer_set.signer_set_id}"
+            found.append(Finding(check, Answer.FAIL, words))
+        else:
+            good.add(entry.pubkey)
+            found.append(Finding(check, Answer.PASS, f"{name} of the set signed it"))
+        seen.add(entry.pubkey)
+    return good, found
+
+
+def _threshold(good: set[str], signer_set: SignerSetState | None, why_unknown: str) -> Finding:
+    if signer_set is None:
+        return Finding("threshold", Answer.UNKNOWN, f"threshold not known: {why_unknown or 'nobody was asked'}")
+    words = (
+        f"{len(good)} distinct authorised signatures, {signer_set.threshold} needed of {len(signer_set.pubkeys)} keys"
+    )
+    if signer_set.threshold >= 1 and len(good) >= signer_set.threshold:
+        return Finding("threshold", Answer.PASS, words)
+    return Finding("threshold", Answer.FAIL, f"too few signatures: {words}")
+
+
+def _commit(bundle: Bundle) -> Finding:
+    if bundle.commit_hash is None or bundle.salt is None:
+        missing = "commit_hash" if bundle.commit_hash is None else "salt"
+        return Finding("commit hash", Answer.UNKNOWN, f"commit hash not checked: {missing} is missing")
+    made = commit_hash(bundle.content_hash, bundle.salt)
+    if made == bundle.commit_hash:
+        return Finding("commit hash", Answer.PASS, f"the commit hash is {_short(made.hex())}")
+    words = f"wrong commit hash: hash and salt give {_short(made.hex())}, the bundle says {_short(bundle.commit_hash.hex())}"
+    return Finding("commit hash", Answer.FAIL, words)
+
+
+def _signed_instead(
+    bundle: Bundle, signer_set: SignerSetState | None, expected: Expected, actual: bytes
+) -> list[Finding]:
+    """When no signature of the set holds: what they are signatures of, if it is something near at hand."""
+    market = expected.market
+    sets = _values(bundle.signer_set_id, expected.signer_set_id, signer_set.signer_set_id if signer_set else None)
+    epochs = _values(bundle.publish_epoch_id, expected.publish_epoch_id, market.current_epoch_id if market else None)
+    sequences = _values(
+        bundle.sequence,
+        expected.sequence,
+        bundle.sequence + 1,
+        bundle.sequence - 1,
+        market.last_sequence if market else None,
+    )
+    hashes = tuple(dict.fromkeys((bundle.content_hash, actual)))
+    for bundle_hash, set_id, epoch, sequence in product(hashes, sets, epochs, sequences):
+        message = signed_message(bundle_hash, set_id, epoch, sequence)
+        count = sum(signature_holds(one.pubkey, one.signature, message)[0] is True for one in bundle.signatures[:16])
+        if not count:
+            continue
+        told = [
+            f"{name} {signed}, not {said}"
+            for name, signed, said in (
+                ("signer set", set_id, bundle.signer_set_id), ("epoch", epoch, bundle.publish_epoch_id),
+                ("sequence", sequence, bundle.sequence),
+            )
+            if signed != said
+        ]  # fmt: skip
+        if bundle_hash != bundle.content_hash:
+            told.append("the payload that is here, not the content hash that is claimed")
+        if told:
+            return [Finding("signed", Answer.FAIL, f"the signatures were made for {', '.join(told)}")]
+    return []
+
+
+def _values(*numbers: int | None) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(n for n in numbers if n is not None and 0 <= n < 2**64))
+
+
+def signature_holds(pubkey: str, signature: str, message: bytes) -> tuple[bool | None, str]:
+    """Strict ed25519, as the chain's own program checks it. None: it could not be checked here; and why not.
+
+    solders is Rust: what it does not expect is a panic, which is no `Exception`.
+    """
+    try:
+        from solders.pubkey import Pubkey
+        from solders.signature import Signature
+    except ImportError as error:
+        return None, f"the library that checks signatures is missing: {error.name}"
+    try:
+        key = Pubkey.from_string(pubkey)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        return False, "the pubkey is not 32 bytes in base58"
+    try:
+        signed = Signature.from_string(signature)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        return False, "the signature is not 64 bytes in base58"
+    try:
+        return (True, "") if signed.verify(key, message) else (False, "it is not this key's signature of this bundle")
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        return None, f"the check broke: {safe(error, 120)}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 16 else f"{text[:8]}…{text[-4:]}"

@@ -1,0 +1,252 @@
+"""The ledger: every confirmed transaction of the program counted once, whoever told of it and however often.
+
+Exactness: a transaction is known by its signature. Signatures are kept down to `floor`, the slot up to which a listing has proved
+that nothing is missing; what is older is never counted again, so that forgetting them cannot double anything. What a transaction
+means is decided by its slot alone (`since_slot`), never by when or from where it was heard.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from cockpit.chain.base58 import encode
+from cockpit.chain.errors import TransactionFailure, failure_of
+from cockpit.chain.layouts import (
+    EpochFinalized,
+    PausedChanged,
+    PredictionCommitted,
+    PredictionRevealed,
+    SignerSetRotated,
+    Undecodable,
+    decode_event,
+)
+from cockpit.chain.logs import INSTRUCTIONS, Frame, read_logs
+from cockpit.chain.pending import Commit, PendingCommits
+from cockpit.chain.rates import WINDOW_S, SlotClock, Tally
+from cockpit.model.chain import FailureClass, ProgramActivity, Reveal
+from cockpit.text import safe
+
+#: Instructions that are counted even when their event cannot be read: the program ran them, whatever it printed.
+_KINDS = {
+    "CommitPrediction": "commits", "RevealPrediction": "reveals", "FinalizeEpoch": "finalisations",
+    "RotateSignerSet": "rotations", "SetPaused": "pauses",
+}  # fmt: skip
+_EVENT_KINDS: Mapping[type, str] = {
+    PredictionCommitted: "commits", PredictionRevealed: "reveals", EpochFinalized: "finalisations",
+    SignerSetRotated: "rotations", PausedChanged: "pauses",
+}  # fmt: skip
+MOST_CLASSES = 64
+MOST_MARKETS = 1024
+MOST_UNCONFIRMED = 20_000
+OTHER = TransactionFailure("other errors")
+
+
+@dataclass(slots=True)
+class _Class:
+    failure: TransactionFailure
+    instruction: str
+    tally: Tally = field(default_factory=Tally)
+    last_signature: str = ""
+
+
+class Ledger:
+    """`take` each transaction as it is heard of; `activity` says where things stand. One program, one cluster, one thread."""
+
+    def __init__(self, program_id: str, since_wall: float) -> None:
+        self.program_id = program_id
+        self.since_wall = since_wall
+        self.since_slot: int | None = None  # transactions above it are counted; set once
+        self.floor = -1
+        self.slots = SlotClock()
+        self.highest: int | None = None
+        self.covered_since = since_wall  # wall time from which every transaction is known, for rates
+        self.covered_slot: int | None = None  # the same in slots
+        self.doubles_dropped = self.undecodable = self.unconfirmed_dropped = self.filled = 0
+        self.pending = PendingCommits()
+        self._seen: set[bytes] = set()
+        self._by_slot: dict[int, list[bytes]] = {}
+        self._unconfirmed: OrderedDict[bytes, int] = OrderedDict()
+        self._tallies = {kind: Tally() for kind in (*_KINDS.values(), "failed")}
+        self._classes: dict[tuple[str, int | None, str], _Class] = {}
+        self._reveals: dict[bytes, Reveal] = {}
+        self._last_reveal: Reveal | None = None
+
+    def __contains__(self, signature: str) -> bool:
+        return signature_key(signature) in self._seen
+
+    @property
+    def kept(self) -> int:
+        """Signatures in memory."""
+        return len(self._seen)
+
+    def tip(self, slot: int, wall: float) -> None:
+        """`slot` is confirmed now."""
+        if self.highest is None or slot > self.highest:
+            self.highest = slot
+        self.slots.see(slot, wall)
+
+    def start(self, slot: int) -> None:
+        """Count what comes after `slot`."""
+        if self.since_slot is None:
+            self.since_slot = slot
+
+    def processed(self, signature: str, slot: int) -> None:
+        """Heard of at commitment `processed`: counted only once it is confirmed."""
+        key = signature_key(signature)
+        if key not in self._seen and slot > self.floor:
+            self._unconfirmed[key] = slot
+            if len(self._unconfirmed) > MOST_UNCONFIRMED:
+                self._unconfirmed.popitem(last=False)
+
+    def take(
+        self, signature: str, slot: int, err: object, logs: Sequence[str] | None, now: float, *, filled: bool = False
+    ) -> bool:
+        """One confirmed transaction; False when it was known, or is older than all that is still open. `logs` None: they
+        cannot be had. `now`: wall time."""
+        key = signature_key(signature)
+        if key in self._seen or slot <= self.floor:
+            self.doubles_dropped += 1
+            return False
+        self._seen.add(key)
+        self._by_slot.setdefault(slot, []).append(key)
+        if self._unconfirmed:
+            self._unconfirmed.pop(key, None)
+        counted = self.since_slot is not None and slot > self.since_slot
+        self.filled += filled and counted
+        at = self.slots.at(slot, now) if filled else now
+        if err is not None:
+            self._failed(signature, slot, err, logs, at, counted)
+        elif logs is None:
+            self.undecodable += 1
+        else:
+            self._ran(signature, slot, logs, at, counted)
+        return True
+
+    def _ran(self, signature: str, slot: int, logs: Sequence[str], at: float, counted: bool) -> None:
+        read = read_logs(logs, self.program_id)
+        if read.broken:
+            self.undecodable += 1
+        for frame in read.frames:
+            kinds = self._events(frame, signature, slot)
+            named = _KINDS.get(frame.instruction)
+            if named is not None and named not in kinds:
+                kinds.append(named)
+                self.undecodable += 1  # its event is missing or could not be read
+            elif frame.instruction not in INSTRUCTIONS and not kinds and not frame.own_parent:
+                self.undecodable += 1
+            for kind in kinds:
+                self._tallies[kind].add(at, slot, counted=counted)
+
+    def _events(self, frame: Frame, signature: str, slot: int) -> list[str]:
+        """The kinds of the frame's events, after what they say has been noted."""
+        kinds: list[str] = []
+        for data in frame.data:
+            try:
+                event = decode_event(data)
+            except Undecodable:
+                if _KINDS.get(frame.instruction) is None:
+                    self.undecodable += 1  # else the missing kind is counted as undecodable by the caller
+                continue
+            kind = _EVENT_KINDS.get(type(event))
+            if kind is not None:
+                kinds.append(kind)
+            if isinstance(event, PredictionCommitted):
+                self.pending.commit(
+                    Commit(event.market, event.epoch, event.commit_hash, signature, slot, event.reveal_after_slot)
+                )
+            elif isinstance(event, PredictionRevealed):
+                self.pending.reveal(event.market, event.epoch, slot)
+                self._revealed(event, signature, slot)
+        return kinds
+
+    def _revealed(self, event: PredictionRevealed, signature: str, slot: int) -> None:
+        before = self._reveals.get(event.market)
+        if before is not None and (before.slot, before.sequence) > (slot, event.sequence):
+            return
+        reveal = Reveal(
+            encode(event.market), encode(event.epoch), event.bundle_hash.hex(), event.sequence, slot, signature
+        )
+        if before is None and len(self._reveals) >= MOST_MARKETS:
+            self._reveals.pop(min(self._reveals, key=lambda market: self._reveals[market].slot))
+        self._reveals[event.market] = reveal
+        if self._last_reveal is None or (slot, event.sequence) >= (self._last_reveal.slot, self._last_reveal.sequence):
+            self._last_reveal = reveal
+
+    def _failed(
+        self, signature: str, slot: int, err: object, logs: Sequence[str] | None, at: float, counted: bool
+    ) -> None:
+        read = read_logs(logs or (), self.program_id)
+        foreign = bool(read.failed_program) and read.failed_program != self.program_id
+        failure = failure_of(err, foreign=foreign) or OTHER
+        broke = [frame for frame in read.frames if frame.failed] or read.frames[-1:]
+        instruction = safe(broke[-1].instruction, 60) if broke else ""
+        self._tallies["failed"].add(at, slot, counted=counted)
+        key = (failure.name, failure.code, instruction)
+        kind = self._classes.get(key)
+        if kind is None:
+            if len(self._classes) >= MOST_CLASSES:
+                failure, instruction, key = OTHER, "", (OTHER.name, None, "")
+            kind = self._classes.setdefault(key, _Class(failure, instruction))
+        if kind.tally.last_slot is None or slot >= kind.tally.last_slot:
+            kind.last_signature = safe(signature, 100)
+        kind.tally.add(at, slot, counted=counted)
+
+    def settle(self, slot: int) -> None:
+        """A listing has shown that nothing up to `slot` is missing: forget those signatures, for they cannot come again."""
+        if slot <= self.floor:
+            return
+        self.floor = slot
+        for old in [each for each in self._by_slot if each <= slot]:
+            self._seen.difference_update(self._by_slot.pop(old))
+        for key in [key for key, at in self._unconfirmed.items() if at <= slot]:
+            del self._unconfirmed[key]
+            self.unconfirmed_dropped += 1
+
+    def unlisted(self, listed: Container[bytes], above: int, upto: int) -> int:
+        """How many known transactions of the slots (above, upto] a listing lacks; `listed` are keys."""
+        ours = (key for slot, kept in self._by_slot.items() if above < slot <= upto for key in kept)
+        return sum(1 for key in ours if key not in listed)
+
+    def activity(
+        self, now: float, endpoint: str, names: Mapping[str, str], *, complete: bool, gap: str,
+        doubtful_until: float | None, reconnects: int, no_stream: str = "",
+    ) -> ProgramActivity:  # fmt: skip
+        """Where things stand at wall time `now`. `names`: market's pubkey → market id."""
+        if self.highest is not None:
+            self.pending.expire(self.highest)
+        shown, overdue = self.pending.shown(self.highest, names)
+        rates = {kind: tally.rate(now, self.covered_since) for kind, tally in self._tallies.items()}
+        reveals = [(names.get(r.market, r.market), r) for r in self._reveals.values()]
+        return ProgramActivity(
+            self.program_id, endpoint, self.since_wall, complete, gap, doubtful_until,
+            doubtful_until is not None and now - doubtful_until <= WINDOW_S, self.covered_slot, self.highest, **rates,
+            failures=self._failures(now), pending=shown, pending_total=self.pending.total, overdue_total=overdue,
+            lost_commits=self.pending.lost,
+            reveals_by_market={name: _called(reveal, name) for name, reveal in reveals},
+            last_reveal=_called(self._last_reveal, names.get(self._last_reveal.market, self._last_reveal.market))
+            if self._last_reveal is not None else None,
+            doubles_dropped=self.doubles_dropped, undecodable=self.undecodable,
+            unconfirmed_dropped=self.unconfirmed_dropped, filled=self.filled, reconnects=reconnects, no_stream=no_stream,
+        )  # fmt: skip
+
+    def _failures(self, now: float) -> tuple[FailureClass, ...]:
+        made = [
+            FailureClass(
+                kind.failure.name, kind.failure.code, kind.instruction, kind.tally.count, float(kind.tally.per_minute(now)),
+                kind.failure.runbook, kind.last_signature, kind.tally.last_slot or 0,
+            )
+            for kind in self._classes.values()
+        ]  # fmt: skip
+        return tuple(sorted(made, key=lambda each: (-each.per_minute, -each.count, each.name)))
+
+
+def signature_key(signature: str) -> bytes:
+    """Twelve bytes in place of 88 characters: a thousand signatures a second are kept for a minute. No two are alike."""
+    return blake2b(signature.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+
+
+def _called(reveal: Reveal, name: str) -> Reveal:
+    return Reveal(name, reveal.epoch, reveal.bundle_hash, reveal.sequence, reveal.slot, reveal.signature)

@@ -1,0 +1,113 @@
+"""`m0-cockpit maintenance weekly|monthly|deploy|incident`: one round without a screen; the report on standard output and as a file.
+
+Exit codes: 0 all in order · 1 something wants attention · 3 something is not known, or was not answered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cockpit.config import ConfigProblem
+from cockpit.text import safe
+
+if TYPE_CHECKING:
+    from cockpit.model.maintenance import Question, Round
+    from cockpit.session import Session
+
+ATTENTION, UNKNOWN = 1, 3
+ROUNDS = ("weekly", "monthly", "deploy", "incident")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("round", choices=ROUNDS, help="which round, or checklist")
+    parser.add_argument("--out", metavar="FILE", help="the report's file (default: a dated one in the state directory)")
+    parser.add_argument(
+        "--answer", action="append", default=[], metavar="STEP=TEXT", help="answer a question, for the journal; repeat"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the report")
+    parser.add_argument("--no-keep", action="store_true", help="write no file, note nothing in the journal")
+
+
+def run(args: argparse.Namespace) -> int:
+    from cockpit.commands.settings import runbooks_of, settings_of
+    from cockpit.commands.status import first_look
+    from cockpit.maintenance.report import markdown
+    from cockpit.session import Session
+
+    settings = settings_of(args)
+    answers = _answers(args.answer)
+    session = Session(settings, runbooks_of(settings))
+    session.start()
+    try:
+        for notice in first_look(session).notices:
+            print(f"m0-cockpit: {notice}", file=sys.stderr)
+        session.ready.wait(30)
+        made = session.round(args.round).result(300)
+        asked = {q.step: q for line in made.lines if (q := line.question) is not None}
+        _note(session, asked, answers)
+        typed = _ask(session, asked, answers) if sys.stdin.isatty() and not args.json else 0
+        if answers or typed:
+            made = session.round(args.round).result(300)
+        print(json.dumps(as_json(made)) if args.json else markdown(made), end="\n" if args.json else "")
+        if not args.no_keep:
+            path = session.keep_round(made, Path(args.out).expanduser() if args.out else None)
+            print(f"report written: {path}", file=sys.stderr)
+        return exit_code(made)
+    finally:
+        session.close(timeout_s=10)
+
+
+def _answers(pairs: list[str]) -> dict[str, str]:
+    """Raises ConfigProblem."""
+    found = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name or not text.strip():
+            raise ConfigProblem(f"--answer {safe(pair, 60)} is not of the form step=text")
+        found[name] = text.strip()
+    return found
+
+
+def _note(session: Session, asked: dict[str, Question], answers: dict[str, str]) -> None:
+    """Nothing is noted when one of them answers no question. Raises ConfigProblem, NotReady, JournalProblem."""
+    for name in answers:
+        if name not in asked:
+            raise ConfigProblem(f"this round asks no {safe(name, 60)}", f"it asks: {', '.join(asked) or 'nothing'}")
+    for name, text in answers.items():
+        session.note(asked[name].runbook, name, text)
+
+
+def _ask(session: Session, asked: dict[str, Question], answers: dict[str, str]) -> int:
+    """At a terminal: each question that is open; an empty line leaves it open."""
+    count = 0
+    for name, question in asked.items():
+        if question.fresh or name in answers:
+            continue
+        before = f" (last: {question.answer})" if question.answer else ""
+        print(f"{question.text}{before}", file=sys.stderr)
+        try:
+            text = input("> ").strip()
+        except EOFError:
+            break
+        if text:
+            session.note(question.runbook, name, text)
+            count += 1
+    return count
+
+
+def exit_code(made: Round) -> int:
+    if made.count("attention"):
+        return ATTENTION
+    return UNKNOWN if made.count("unknown", "ask") else 0
+
+
+def as_json(made: Round) -> dict[str, Any]:
+    import msgspec
+
+    told: dict[str, Any] = msgspec.to_builtins(made)
+    told["lines"] = [{**plain, "state": line.state} for plain, line in zip(told["lines"], made.lines, strict=True)]
+    return told

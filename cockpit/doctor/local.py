@@ -1,0 +1,189 @@
+"""What lies on this machine: the configuration and its secrets, the runbooks, the state directory, the journal, programs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from cockpit.config import ConfigProblem, Settings, secret_of
+from cockpit.doctor.finding import Case, Finding, State, bounded, found, listed, together
+from cockpit.text import url_hint
+
+AREA = "local"
+_ROOM = 64 * 1024 * 1024  # bytes: a journal grows by a kilobyte a step, evidence by some megabytes
+
+
+async def examine(case: Case) -> list[Finding]:
+    return await together(
+        bounded(case, AREA, check, lambda look=look: asyncio.to_thread(look, case))  # type: ignore[misc]
+        for check, look in (
+            ("configuration", configuration),
+            ("runbooks", runbooks),
+            ("state directory", state),
+            ("journal", journal),
+            ("webhook", webhook),
+            ("programs", programs),
+        )
+    )
+
+
+def configuration(case: Case) -> Sequence[Finding]:
+    check = "configuration"
+    if case.problem is not None:
+        return [found(AREA, check, State.FAIL, *case.problem)]
+    settings = case.settings
+    findings = []
+    path = None if settings.origin == "defaults" else Path(settings.origin).expanduser()
+    held = list(inline_secrets(settings))
+    words = f"{path}" if path is not None else "no file: flags, environment and defaults"
+    if path is not None and held and _others_read(path):
+        words = f"{path} holds {listed(held)}, and others may read it"
+        findings.append(found(AREA, check, State.WARN, words, f"chmod 600 {path}"))
+    else:
+        findings.append(found(AREA, check, State.OK, words))
+    for name, file in secret_files(settings):
+        findings += _secret_file(name, file)
+    return findings
+
+
+def inline_secrets(settings: Settings) -> Iterator[str]:
+    """The keys whose values are secrets and stand in the configuration itself."""
+    prometheus, postgres, webhook = settings.prometheus, settings.postgres, settings.webhook
+    for name, value in (
+        ("prometheus.password", prometheus.password), ("prometheus.bearer", prometheus.bearer),
+        ("postgres.url", postgres.url), ("postgres.admin-url", postgres.admin_url), ("webhook.url", webhook.url),
+    ):  # fmt: skip
+        if value is not None:
+            yield name
+    for name, values in (
+        ("prometheus.headers", prometheus.headers), ("webhook.headers", webhook.headers),
+        ("probes.output.headers", settings.probes.output.headers), ("network-cli.env", settings.network_cli.env),
+    ):  # fmt: skip
+        if values:
+            yield name
+    if any(url_hint(e.url).rstrip("/") != e.url.rstrip("/") for e in settings.rpc_endpoints):
+        yield "rpc-endpoints.url"
+
+
+def secret_files(settings: Settings) -> Iterator[tuple[str, str]]:
+    for name, file in (
+        ("prometheus.password-file", settings.prometheus.password_file),
+        ("prometheus.bearer-file", settings.prometheus.bearer_file), ("postgres.url-file", settings.postgres.url_file),
+        ("postgres.admin-url-file", settings.postgres.admin_url_file), ("webhook.url-file", settings.webhook.url_file),
+    ):  # fmt: skip
+        if file is not None:
+            yield name, file
+
+
+def _secret_file(name: str, file: str) -> list[Finding]:
+    try:
+        if not secret_of(None, file, name):
+            return [found(AREA, name, State.FAIL, f"{file} is empty", "write the secret into it")]
+    except ConfigProblem as problem:
+        return [found(AREA, name, State.FAIL, problem.reason, problem.remedy)]
+    path = Path(file).expanduser()
+    if _others_read(path):
+        return [found(AREA, name, State.WARN, f"others may read {path}", f"chmod 600 {path}")]
+    return [found(AREA, name, State.OK, f"{path}")]
+
+
+def _others_read(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH | stat.S_IWGRP | stat.S_IWOTH))
+    except OSError:
+        return False
+
+
+def runbooks(case: Case) -> Sequence[Finding]:
+    books = case.runbooks
+    if books.problems:
+        return [found(AREA, "runbooks", State.FAIL, books.problems[0], books.problems[1] if len(books.problems) > 1 else "")]  # fmt: skip
+    words = f"{books.origin}: {len(books.runbooks)} runbooks, {len(books.signals)} signals"
+    return [found(AREA, "runbooks", State.OK, words)]
+
+
+def state(case: Case) -> Sequence[Finding]:
+    check, path = "state directory", case.settings.state_dir
+    there = path
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        return [found(AREA, check, State.FAIL, f"{there} is no directory", "set state-dir; without a journal nothing can be changed")]  # fmt: skip
+    if not os.access(there, os.W_OK | os.X_OK):
+        return [found(AREA, check, State.FAIL, f"{there} cannot be written", "mend its owner and mode, or set state-dir; without a journal nothing can be changed")]  # fmt: skip
+    room = os.statvfs(there)
+    free = room.f_bavail * room.f_frsize
+    if free < _ROOM:
+        return [found(AREA, check, State.WARN, f"{free / 1e6:.0f} MB are left for {path}", "make room: without a journal nothing can be changed")]  # fmt: skip
+    if there != path:
+        return [found(AREA, check, State.OK, f"{path} will be made")]
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        return [found(AREA, check, State.WARN, f"{path} has mode {mode:04o}: others may look into it", f"chmod 700 {path}")]  # fmt: skip
+    return [found(AREA, check, State.OK, f"{path}, mode {mode:04o}")]
+
+
+def journal(case: Case) -> Sequence[Finding]:
+    from cockpit.incident.journal import Journal
+    from cockpit.session import journal_path
+
+    path = journal_path(case.settings)
+    try:
+        if not path.exists():
+            return [found(AREA, "journal", State.OFF, "none yet: the first step begins it")]
+    except OSError as error:
+        return [found(AREA, "journal", State.UNKNOWN, f"{path}: {error.strerror or error}")]
+    one = Journal(path)  # not opened: nothing is written, nothing locked
+    problems = one.verify()
+    if problems:
+        words = f"{problems[0]}" + (f"; {len(problems) - 1} more" if len(problems) > 1 else "")
+        return [
+            found(AREA, "journal", State.FAIL, words, "m0-cockpit journal verify says all; keep a copy as evidence")
+        ]
+    count, _ = one.end()
+    unfinished = len(one.unfinished())
+    if unfinished:
+        return [found(AREA, "journal", State.WARN, f"intact, {count} records; {unfinished} without an outcome", "the next start compares them with the cluster")]  # fmt: skip
+    return [found(AREA, "journal", State.OK, f"intact, {count} records")]
+
+
+def webhook(case: Case) -> Sequence[Finding]:
+    """Nothing is posted: others would read it."""
+    own = case.settings.webhook
+    if not own.configured:
+        return [found(AREA, "webhook", State.OFF, "not configured: updates are not posted")]
+    try:
+        url = secret_of(own.url, own.url_file, "the webhook's URL") or ""
+    except ConfigProblem as problem:
+        return [found(AREA, "webhook", State.FAIL, problem.reason, problem.remedy)]
+    if not url.startswith(("https://", "http://")):
+        return [found(AREA, "webhook", State.FAIL, "its url is no http(s) URL", "correct [webhook]")]
+    return [found(AREA, "webhook", State.OK, f"{url_hint(url)}; nothing was posted to it")]
+
+
+def programs(case: Case) -> Sequence[Finding]:
+    """What steps and sources need beside the package."""
+    findings = []
+    own = case.settings.network_cli.argv[0]
+    users: dict[str, int] = {}
+    for book in case.runbooks.runbooks:
+        for step in book.mitigations:
+            if step.kind in ("command", "command-each") and step.argv:
+                program = own if step.argv[0] == "m0-cli" else step.argv[0]
+                users[program] = users.get(program, 0) + 1
+    for program, count in users.items():
+        check = "network CLI" if program == own else f"program {program}"
+        where = shutil.which(program)
+        if where is None:
+            words = f"{program} is not in PATH: {count} step{'s' if count > 1 else ''} cannot run"
+            findings.append(found(AREA, check, State.WARN, words, "install it, or set argv in [network-cli]"))
+        else:
+            findings.append(found(AREA, check, State.OK, where))
+    if "postgres" in case.settings.configured and find_spec("psycopg") is None:
+        findings.append(found(AREA, "psycopg", State.FAIL, "not installed", "pip install 'm0-cockpit[postgres]'"))
+    return findings

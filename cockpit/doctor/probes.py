@@ -1,0 +1,71 @@
+"""The probes: one answer of each URL, by the source itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from cockpit.doctor.finding import Case, Finding, State, bounded, found
+from cockpit.model.probe import CERTIFICATE_WARN_DAYS, MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.reading import Reading
+from cockpit.sources.probes import ProbesSource
+
+AREA = "probes"
+
+
+async def examine(case: Case) -> list[Finding]:
+    own = case.settings.probes
+    if not own.asked:
+        return [found(AREA, "probes", State.OFF, "not configured", "base URLs of the services in [probes.services]")]
+    answered: dict[str, Reading[Any]] = {}
+    asked = [f"probes/{name}/{check}" for name in own.services for check in ("healthz", "readyz")]
+    asked += [f"probes/output/{market}" for market in own.output.markets if own.output.url]
+    asked += ["probes/signers"] if own.signers else []
+
+    async def read() -> Sequence[Finding]:
+        endless: Any = ProbesSource(own, case.clock).readings()
+        async with aclosing(endless) as readings:
+            async for reading in readings:
+                answered[reading.topic] = reading
+                if all(_whole(topic, answered.get(topic), own.signers) for topic in asked):
+                    break
+        return []
+
+    late = await bounded(case, AREA, "probes", read)
+    findings = [finding for topic in asked if (r := answered.get(topic)) is not None for finding in _judge(topic, r)]
+    missing = [topic.removeprefix("probes/") for topic in asked if topic not in answered]
+    if missing and late:
+        findings.append(found(AREA, "probes", State.UNKNOWN, f"{late[0].words}: {', '.join(missing)}", late[0].remedy))
+    return findings
+
+
+def _whole(topic: str, reading: Reading[Any] | None, signers: Mapping[str, str]) -> bool:
+    """The agents' reports come one by one into one topic."""
+    if reading is None:
+        return False
+    return topic != "probes/signers" or reading.data is None or set(reading.data) >= set(signers)
+
+
+def _judge(topic: str, reading: Reading[Any]) -> list[Finding]:
+    check, data = topic.removeprefix("probes/"), reading.data
+    if reading.fault is not None and data is None:
+        return [found(AREA, check, State.FAIL, reading.fault.reason, reading.fault.remedy)]
+    if isinstance(data, ProbeStatus):
+        findings = [found(AREA, check, State.OK if data.ok else State.FAIL, data.words or f"HTTP {data.status}", "" if data.ok else "see the service's logs")]  # fmt: skip
+        certificate = data.certificate
+        if certificate is not None and certificate.days_left < CERTIFICATE_WARN_DAYS:
+            words = f"the certificate of {certificate.host} has {certificate.days_left:.0f} days left"
+            findings.append(found(AREA, check, State.WARN, words, "renew it"))
+        return findings
+    if isinstance(data, MarketOutput):
+        words = f"epoch {data.epoch}, tick {data.tick}" + (f": {data.words}" if data.words else "")
+        return [found(AREA, check, State.WARN if data.words else State.OK, words, "set the pointers of [probes.output]" if data.words else "")]  # fmt: skip
+    findings = []
+    for agent, report in data.items() if isinstance(data, Mapping) else ():
+        if isinstance(report, SignerReport):
+            state = State.OK if report.ok else State.FAIL
+            findings.append(found(AREA, f"signer {agent}", state, report.words or f"reports its key and set {report.signer_set_id}"))  # fmt: skip
+    if reading.fault is not None:
+        findings.append(found(AREA, check, State.FAIL, reading.fault.reason, reading.fault.remedy))
+    return findings

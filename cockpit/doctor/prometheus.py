@@ -1,0 +1,185 @@
+"""Prometheus: reached and let in, its clock, every query of runbooks.toml, and which of the metrics they need are not there.
+
+By the source itself (aiohttp) rather than prometheus-api-client, which the findings forbid here three times over: its retries turn a
+503 into six seconds and lose the words, `.netrc` replaces a bearer header unasked, and it drops the warnings of partial answers. One
+query that counts by name tells which metrics exist, whatever the size of the server; a list of all names may be megabytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from cockpit.config import ConfigProblem
+from cockpit.doctor.finding import Case, Finding, State, bounded, found, listed, skew, together
+from cockpit.model.metrics import QueryResult
+from cockpit.model.reading import Reading
+from cockpit.runbooks.queries import query_specs
+from cockpit.sources.prometheus import PrometheusSource, QuerySpec, address_of
+
+AREA = "prometheus"
+_NOW, _NAMES = "doctor/now", "doctor/names"
+
+
+async def examine(case: Case) -> list[Finding]:
+    own = case.settings.prometheus
+    direct = [bounded(case, AREA, f"direct {name}", lambda n=name, u=url: _direct(case, n, u)) for name, url in own.direct.items()]  # type: ignore[misc]  # fmt: skip
+    if own.url is None:
+        remedy = "give --prometheus URL, or url in [prometheus]; without it most signals are unknown"
+        return [found(AREA, "server", State.OFF, "not configured", remedy), *await together(direct)]
+    answered: dict[str, Reading[Any]] = {}
+    looked, found_direct = await asyncio.gather(
+        bounded(case, AREA, "server", lambda: _read(case, answered)), together(direct)
+    )
+    if looked and not answered:
+        return [*looked, *found_direct]
+    return [*_judge(case, answered), *found_direct]
+
+
+async def _read(case: Case, answered: dict[str, Reading[Any]]) -> Sequence[Finding]:
+    """One answer to each query, as many as come within the limit."""
+    try:
+        address = await asyncio.to_thread(address_of, case.settings.prometheus)
+    except ConfigProblem as problem:
+        return [found(AREA, "server", State.FAIL, problem.reason, problem.remedy)]
+    specs = {name: QuerySpec(promql, None, 60.0) for name, (promql, _, _) in query_specs(case.runbooks).items()}
+    names = sorted({name for spec in specs.values() for name in metric_names(spec.promql)})
+    specs[_NOW] = QuerySpec("time()", None, 60.0)
+    if names:
+        specs[_NAMES] = QuerySpec(
+            f'count by (__name__) ({{__name__=~"{"|".join(map(re.escape, names))}"}})', None, 60.0
+        )
+    endless: Any = PrometheusSource(address, specs, 60.0, case.clock).readings()
+    try:
+        async with asyncio.timeout(case.limit_s * 0.9), aclosing(endless) as readings:
+            async for reading in readings:
+                answered[reading.topic.removeprefix("prometheus/")] = reading
+                whole = len(answered) == len(specs) + 1  # with the alerts
+                if whole or (len(answered) >= len(specs) and all(r.fault is not None for r in answered.values())):
+                    break
+    except TimeoutError:
+        if not answered:
+            raise
+    return []
+
+
+def _judge(case: Case, answered: Mapping[str, Reading[Any]]) -> list[Finding]:
+    specs = query_specs(case.runbooks)
+    findings = [_server(answered)]
+    if findings[0].state is not State.OK:
+        return findings
+    now = answered.get(_NOW)
+    if now is not None and now.server_time is not None and now.observed_at is not None:
+        ours = case.clock.wall() - (case.clock.mono() - now.observed_at)
+        findings.append(skew(AREA, now.server_time - ours, "Prometheus'", 0.0))
+    else:
+        findings.append(found(AREA, "clock", State.UNKNOWN, "Prometheus did not tell its time"))
+    findings.append(_queries(specs, answered))
+    findings.append(_metrics(specs, answered))
+    alerts = answered.get("alerts")
+    if alerts is None:
+        findings.append(found(AREA, "alerts", State.UNKNOWN, "not answered in time"))
+    elif alerts.fault is not None:
+        words = f"cannot be read: {alerts.fault.reason}"
+        findings.append(found(AREA, "alerts", State.WARN, words, alerts.fault.remedy or "ask for GET /api/v1/alerts"))
+    else:
+        findings.append(found(AREA, "alerts", State.OK, f"{len(alerts.data or ())} active"))
+    return findings
+
+
+def _server(answered: Mapping[str, Reading[Any]]) -> Finding:
+    """Reached when any query got an answer of its own, even a refusal of its words."""
+    good = [reading for reading in answered.values() if reading.fault is None]
+    if good:
+        took = sorted(reading.took_s for reading in good)[len(good) // 2]
+        return found(AREA, "server", State.OK, f"answers queries, half of them within {took * 1000:.0f} ms")
+    fault = next((r.fault for r in answered.values() if r.fault is not None), None)
+    if fault is None:
+        return found(AREA, "server", State.UNKNOWN, "no answer in time", "is it overloaded?")
+    return found(AREA, "server", State.FAIL, fault.reason, fault.remedy)
+
+
+def _queries(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> Finding:
+    refused = [(name, r.fault) for name in specs if (r := answered.get(name)) is not None and r.fault is not None]
+    silent = [name for name in specs if name not in answered]
+    if refused:
+        name, fault = refused[0]
+        more = f"; likewise {listed([n for n, _ in refused[1:]])}" if len(refused) > 1 else ""
+        return found(AREA, "queries", State.FAIL, f"{name}: {fault.reason}{more}", fault.remedy or "correct them in a runbooks file of your own")  # fmt: skip
+    if silent:
+        return found(AREA, "queries", State.UNKNOWN, f"{len(silent)} of {len(specs)} not answered in time: {listed(silent)}", "is Prometheus overloaded?")  # fmt: skip
+    warned = {n: data.warnings[0] for n in specs if (data := answered[n].data) is not None and data.warnings}
+    if warned:
+        words = f"all {len(specs)} accepted; {listed(list(warned))}: {next(iter(warned.values()))}"
+        return found(
+            AREA, "queries", State.WARN, words, "the answers may be partial, and count as unknown where they look well"
+        )
+    return found(AREA, "queries", State.OK, f"all {len(specs)} accepted")
+
+
+def _metrics(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> Finding:
+    """A counter that was never raised is absent, and no fault: what counts is whether the queries that need it say something."""
+    needed: dict[str, list[str]] = {}
+    for name, (promql, _, _) in specs.items():
+        for metric in metric_names(promql):
+            needed.setdefault(metric, []).append(name)
+    asked = answered.get(_NAMES)
+    if not needed:
+        return found(AREA, "metrics", State.OFF, "no query names a metric")
+    if asked is None or asked.data is None:
+        why = asked.fault.reason if asked is not None and asked.fault is not None else "not answered in time"
+        return found(AREA, "metrics", State.UNKNOWN, f"not known which exist: {why}")
+    there = {sample.labels.get("__name__", "") for sample in asked.data.samples}
+    absent = [metric for metric in sorted(needed) if metric not in there]
+    empty = {
+        n
+        for n in specs
+        if (r := answered.get(n)) is not None and isinstance(r.data, QueryResult) and not r.data.samples
+    }
+    blind = sorted({n.partition("/")[2] for metric in absent for n in needed[metric] if n in empty})
+    counts = f"{len(needed) - len(absent)} of {len(needed)} are there"
+    if not absent:
+        return found(AREA, "metrics", State.OK, counts)
+    if not blind:
+        return found(AREA, "metrics", State.OK, f"{counts}; {listed(absent)}: not counted yet, which no query minds")
+    remedy = "are they scraped, and named so? Adapt the queries in a runbooks file of your own"
+    return found(
+        AREA, "metrics", State.WARN, f"{counts}; absent: {listed(absent)}; without data: {listed(blind)}", remedy
+    )
+
+
+def metric_names(promql: str) -> frozenset[str]:
+    """The metrics that a query reads. Empty for one that cannot be parsed: Prometheus will say so."""
+    import promql_parser
+
+    try:
+        return frozenset(_selected(promql_parser.parse(promql)))
+    except ValueError:
+        return frozenset()
+
+
+def _selected(node: Any) -> Iterator[str]:
+    if type(node).__name__ == "VectorSelector":
+        named = [m.value for m in node.matchers.matchers if m.name == "__name__" and str(m.op) == "MatchOp.Equal"]
+        yield from [node.name] if node.name else named
+        return
+    for part in ("lhs", "rhs", "expr", "param", "args", "vector_selector"):
+        inner = getattr(node, part, None)
+        for one in inner if isinstance(inner, list | tuple) else [inner]:
+            if one is not None:
+                yield from _selected(one)
+
+
+async def _direct(case: Case, name: str, url: str) -> Sequence[Finding]:
+    from cockpit.sources.exposition import ExpositionSource
+
+    check = f"direct {name}"
+    endless: Any = ExpositionSource({name: url}, 60.0, case.clock, lambda: True).readings()
+    async with aclosing(endless) as readings:
+        reading = await anext(readings)
+    if reading.fault is not None:
+        return [found(AREA, check, State.WARN, reading.fault.reason, reading.fault.remedy or "it is read only while Prometheus is down")]  # fmt: skip
+    return [found(AREA, check, State.OK, f"{len(reading.data or ())} samples")]

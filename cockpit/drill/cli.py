@@ -1,0 +1,84 @@
+"""A stand-in for the network's command line (facts: "Command line of the network"): the same words, acting on a drill's world.
+
+`python -m cockpit.drill.cli market pause|unpause|get --market-id ID --cluster C`, `… signer-set create --signer-set-id N
+--threshold T --pubkey P… --activate-epoch E|now`, `… signer-set get --signer-set-id N`; and, for an operator's own restore command,
+`… database restore --to TIME`. Where the drill is comes in the
+environment (`cockpit.drill.admin`). One JSON object on standard output; exit 0 done, 1 rejected or unreachable, 2 usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+ADDRESS, TOKEN = (
+    "M0_DRILL_ADMIN",
+    "M0_DRILL_TOKEN",
+)  # as cockpit.drill.admin names them; its imports are not needed here
+_TIMEOUT_S = 20.0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(words)
+    asked = {key: value for key, value in vars(args).items() if key not in ("thing",)}
+    address = os.environ.get(ADDRESS)
+    if not address:
+        sys.stderr.write(f"m0-cli: no cluster {args.cluster}: {ADDRESS} is not set" + "\n")
+        return 1
+    request = urllib.request.Request(
+        f"{address}/{args.thing}",
+        json.dumps(asked).encode(),
+        headers={"Authorization": f"Bearer {os.environ.get(TOKEN, '')}", "Content-Type": "application/json"},
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=_TIMEOUT_S) as answer:
+            sys.stdout.write(json.dumps(json.loads(answer.read()), indent=1) + "\n")
+    except urllib.error.HTTPError as error:
+        sys.stderr.write(f"m0-cli: rejected: {_reason(error)}" + "\n")
+        return 1
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"m0-cli: cannot reach cluster {args.cluster}: {error}" + "\n")
+        return 1
+    return 0
+
+
+def _reason(error: urllib.error.HTTPError) -> Any:
+    text = error.read().decode("utf-8", "replace")
+    try:
+        return json.loads(text)["error"]
+    except (ValueError, KeyError, TypeError):
+        return text or error.reason
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="m0-cli", allow_abbrev=False)
+    things = parser.add_subparsers(dest="thing", required=True)
+    verbs = things.add_parser("market").add_subparsers(dest="verb", required=True)
+    for verb in ("pause", "unpause", "get"):
+        one = verbs.add_parser(verb)
+        one.add_argument("--market-id", required=True)
+        one.add_argument("--cluster", required=True)
+    verbs = things.add_parser("signer-set").add_subparsers(dest="verb", required=True)
+    for verb in ("create", "get"):
+        one = verbs.add_parser(verb)
+        one.add_argument("--signer-set-id", type=int, required=True)
+        one.add_argument("--cluster", default="mainnet")
+        if verb == "create":
+            one.add_argument("--threshold", type=int, required=True)
+            one.add_argument("--pubkey", dest="pubkeys", action="extend", nargs="+", default=[])
+            one.add_argument("--activate-epoch", default="now")
+    one = things.add_parser("database").add_subparsers(dest="verb", required=True).add_parser("restore")
+    one.add_argument("--to", required=True)
+    one.add_argument("--cluster", default="drill")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,81 @@
+"""What an incident, and the operator's steps, have cost since the drill started. Counted from the physics, never from metrics."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from cockpit.drill.names import MARKETS
+
+if TYPE_CHECKING:
+    from cockpit.drill.world import World
+
+GAP_AFTER_S = 10.0  # without a reveal
+STALE_S = 60.0  # outputs older than this: the network's own target
+
+
+@dataclass(slots=True)
+class Harm:
+    publishing_gap_s: float = 0.0  # time without a reveal for more than 10 s
+    stale_s: float = 0.0  # time in which some market's output was older than 60 s
+    misleading_outputs: int = 0  # published with a larger error than their decision admits, or past every decision
+    failed_requests: int = 0  # of API clients, above 1 %
+    replay_violations: int = 0
+    threshold_misses: int = 0
+    rate_limited: int = 0  # 429s from providers
+
+    @property
+    def words(self) -> str:
+        """All of it in one line; "none" when there is none."""
+        parts = [
+            f"publishing gap {self.publishing_gap_s:.0f} s" if self.publishing_gap_s >= 0.5 else "",
+            f"stale outputs {self.stale_s:.0f} s" if self.stale_s >= 0.5 else "",
+            f"{self.misleading_outputs} misleading outputs" if self.misleading_outputs else "",
+            f"{self.failed_requests} failed API requests" if self.failed_requests else "",
+            f"{self.replay_violations} replay violations" if self.replay_violations else "",
+            f"{self.threshold_misses} threshold misses" if self.threshold_misses else "",
+            f"{self.rate_limited} × 429" if self.rate_limited else "",
+        ]
+        return ", ".join(part for part in parts if part) or "none"
+
+    def since(self, before: Harm) -> Harm:
+        """What was added since `before`, a copy of an earlier moment."""
+        then = asdict(before)
+        return Harm(**{name: value - then[name] for name, value in asdict(self).items()})
+
+    def copy(self) -> Harm:
+        return Harm(**asdict(self))
+
+
+class Meter:
+    """Counts while the world moves; `start` makes now the beginning."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.harm = Harm()
+        self.start()
+
+    def start(self) -> None:
+        world = self.world
+        self.harm = Harm()
+        self._epochs = dict(world.publish.epochs)
+        self._forged = world.publish.forged
+        self._base = (world.publish.replays, world.sign.misses, world.ingest.rate_limited, world.serve.failed_requests)
+
+    def count(self, dt: float) -> None:
+        world, harm = self.world, self.harm
+        if world.clock.now() - world.publish.last_reveal > GAP_AFTER_S:
+            harm.publishing_gap_s += dt
+        if any(world.serve.age_s(market) > STALE_S for market in MARKETS):
+            harm.stale_s += dt
+        for market, epoch in world.publish.epochs.items():
+            if market in world.quant.misleading:
+                harm.misleading_outputs += max(0, epoch - self._epochs[market])
+            self._epochs[market] = epoch
+        harm.misleading_outputs += world.publish.forged - self._forged
+        self._forged = world.publish.forged
+        replays, misses, refused, failed = self._base
+        harm.replay_violations = world.publish.replays - replays
+        harm.threshold_misses = world.sign.misses - misses
+        harm.rate_limited = world.ingest.rate_limited - refused
+        harm.failed_requests = int(world.serve.failed_requests - failed)

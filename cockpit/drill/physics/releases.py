@@ -1,0 +1,66 @@
+"""What the images differ in: a release pipeline rolls one out, and its pods do what the image does until another image runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cockpit.drill.world import World
+
+#: The canonical form of a payload that is hashed and signed, on a calm day.
+HASHING = "v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """`stray_keys`: signer agents open another key ring than the one in the registry. `hashing`: the canonical form that
+    submitter and agents hash; they must agree. `delay_s`: the engine hands its outputs on so much later, `malformed`: the share
+    of them that the submitter's check rejects. `leaks_after_s`: a container is killed for its memory after so long."""
+
+    stray_keys: bool = False
+    hashing: str = HASHING
+    delay_s: float = 0.0
+    malformed: float = 0.0
+    leaks_after_s: float | None = None
+
+
+USUAL = Traits()
+
+
+class Releases:
+    """Image → traits. What was never rolled out here is as on a calm day."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Traits] = {}
+
+    def of(self, image: str) -> Traits:
+        return self._known.get(image, USUAL)
+
+    def roll_out(self, world: World, service: str, version: str, traits: Traits = USUAL) -> str:
+        """As a release pipeline does it: a new image, by digest, over the one that runs. Returns the image."""
+        from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
+
+        image = image_of(service, version)
+        self._known[image] = traits
+        changes.set_image(world.kube, service, image)
+        return image
+
+
+def image_of(service: str, version: str) -> str:
+    return f"ghcr.io/m0club/{service}@sha256:{sha256(f'{service} {version}'.encode()).hexdigest()}"
+
+
+def memory_of(config: Mapping[str, str]) -> float:
+    """Times the usual batch that the engine is told to work on at once (`feature_batch` of its ConfigMap)."""
+    try:
+        return max(1.0, float(config.get(BATCH, USUAL_BATCH)) / float(USUAL_BATCH))
+    except ValueError:
+        return 1.0
+
+
+BATCH, USUAL_BATCH = "feature_batch", "16"
+BATCH_DELAY_S = 0.4  # for each time the usual batch beyond the first
+BATCH_MALFORMED = 0.003  # likewise, of the outputs: a batch that straddles two epochs has no valid payload

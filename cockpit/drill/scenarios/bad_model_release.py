@@ -1,0 +1,35 @@
+"""Runbook 8: a new version of the models is faulty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cockpit.drill.names import MODEL_VERSION, QUANT
+from cockpit.drill.physics.models import VARIABLE
+from cockpit.drill.scenarios.scenario import Scenario
+
+if TYPE_CHECKING:
+    from cockpit.drill.world import World
+
+
+def inject(world: World) -> None:
+    """Version 2026.2 transforms a feature twice, and the pipeline has rolled it out."""
+    from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
+
+    world.quant.models.registry["2026.2"].fault = 0.28
+    changes.set_env(world.kube, QUANT, {VARIABLE: "2026.2"})
+
+
+SCENARIO = Scenario(
+    name="bad-model-release",
+    runbook=8,
+    title="Model drift: a new model version is faulty",
+    story="Model version 2026.2 went out with the last release. Its features are transformed twice: scores that look like drift, "
+    "though neither the data nor the world have changed. No recalibration mends that.",
+    inject=inject,
+    right_steps=("rollback-model",),
+    wrong_steps=("recalibrate",),
+    holding_steps=("degrade",),
+    arguments={"version": MODEL_VERSION},
+    aged_s=420.0,
+)

@@ -1,0 +1,32 @@
+"""Runbook 11: a new image of the engine is slow, produces invalid outputs, and runs out of memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cockpit.drill.names import QUANT, SERVICES
+from cockpit.drill.physics.releases import Traits
+from cockpit.drill.scenarios.scenario import Scenario
+
+if TYPE_CHECKING:
+    from cockpit.drill.world import World
+
+
+def inject(world: World) -> None:
+    """The engine's new image keeps its features too long, rounds outcomes one by one, and never frees a model."""
+    traits = Traits(delay_s=12.0, malformed=0.08, leaks_after_s=420.0)
+    world.releases.roll_out(world, QUANT, "2026.11.4", traits)
+
+
+SCENARIO = Scenario(
+    name="bad-release",
+    runbook=11,
+    title="A release made it worse: the engine's new image",
+    story="Release 2026.11.4 of the engine went out ten minutes ago. It holds features back for seconds, its outcomes do not always "
+    "sum to one, and it is killed for its memory every few minutes. The image before ran well for days.",
+    inject=inject,
+    right_steps=("set-good-image", "undo-release"),
+    wrong_steps=("6/scale-ingestors", "1/restart-signers"),
+    arguments={"image": SERVICES[QUANT].image, "replicas": "8"},
+    aged_s=600.0,
+)

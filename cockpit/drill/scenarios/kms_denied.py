@@ -1,0 +1,33 @@
+"""Runbook 3: the KMS refuses agents whose sessions have expired."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cockpit.drill.scenarios.scenario import Scenario
+
+if TYPE_CHECKING:
+    from cockpit.drill.world import World
+
+
+def inject(world: World) -> None:
+    """The sessions of three agents: refused now and then, and slow where they are not. A new pod opens a new one."""
+    from cockpit.drill.physics.sign import (
+        Session,
+    )  # brings the chain's code, which a mere list of scenarios does without
+
+    world.sign.refuse(3, Session(refused=0.3, slow=6.0))
+
+
+SCENARIO = Scenario(
+    name="kms-denied",
+    runbook=3,
+    title="Signer threshold: the KMS refuses three agents",
+    story="The KMS has begun to refuse sessions older than four days: three agents are throttled, and refused now and then. One "
+    "bundle in five gets only four signatures in time. Agents that are started now get a session as always.",
+    inject=inject,
+    right_steps=("restart-signers", "rotate-to-healthy"),
+    wrong_steps=("reduce-concurrency",),
+    arguments={"set_id": "101", "threshold": "4", "pubkeys": "signer-3 signer-4 signer-5 signer-6"},
+    aged_s=240.0,
+)

@@ -1,0 +1,34 @@
+"""Runbook 5, cause 2: the publish state in the store is behind the chain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cockpit.drill.names import SUBMITTER
+from cockpit.drill.scenarios.scenario import Scenario
+
+if TYPE_CHECKING:
+    from cockpit.drill.world import World
+
+BEHIND = 50_000
+
+
+def inject(world: World) -> None:
+    """The submitter was stopped, the publish state restored from last night's snapshot, the submitter started again."""
+    from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
+
+    world.publish.lost = BEHIND
+    changes.restart(world.kube, SUBMITTER)
+
+
+SCENARIO = Scenario(
+    name="state-out-of-sync",
+    runbook=5,
+    title="Replay protection: the publish state is behind the chain",
+    story="The publish state in the database was restored from last night's snapshot, and the submitter was restarted after that: "
+    "it takes sequences that the chain has seen hours ago. Restarting it again reads the same old state.",
+    inject=inject,
+    right_steps=("realign",),
+    wrong_steps=("restart-submitter", "reconcile"),
+    aged_s=240.0,
+)

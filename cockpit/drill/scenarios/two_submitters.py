@@ -1,0 +1,31 @@
+"""Runbook 5, cause 1: two submitters publish at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cockpit.drill.names import SUBMITTER
+from cockpit.drill.scenarios.scenario import Scenario
+
+if TYPE_CHECKING:
+    from cockpit.drill.world import World
+
+
+def inject(world: World) -> None:
+    """Somebody has scaled the submitter to two."""
+    from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
+
+    changes.scale(world.kube, SUBMITTER, 2)
+
+
+SCENARIO = Scenario(
+    name="two-submitters",
+    runbook=5,
+    title="Replay protection: two submitters publish at once",
+    story="Somebody has scaled the submitter to two to catch up with a backlog. There is no leader election: both take the same "
+    "sequences, and of every pair of reveals the chain rejects at least one.",
+    inject=inject,
+    right_steps=("single-submitter",),
+    wrong_steps=("reconcile", "restart-submitter"),
+    aged_s=240.0,
+)

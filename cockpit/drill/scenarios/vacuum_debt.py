@@ -1,0 +1,35 @@
+"""Runbook 10: a queue's dead rows were never vacuumed away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cockpit.drill.scenarios.scenario import Scenario
+
+if TYPE_CHECKING:
+    from cockpit.drill.world import World
+
+
+def inject(world: World) -> None:
+    """Autovacuum was switched off for the publish queue; all that ever went through it is still there, dead."""
+    world.serve.database_troubles.add("vacuum_debt")
+
+
+def relent(world: World) -> None:
+    world.serve.database_troubles.discard("vacuum_debt")
+
+
+SCENARIO = Scenario(
+    name="vacuum-debt",
+    runbook=10,
+    title="Postgres saturation: a queue is full of dead rows",
+    story="Autovacuum was switched off for the publish queue, for a load, and never switched on again. Forty rows live in it; a look "
+    "at them reads hundreds of thousands of dead ones. No index helps; VACUUM does (without a real PostgreSQL: `m0-cockpit drill "
+    "--do vacuum-table`).",
+    inject=inject,
+    right_steps=("vacuum-table",),
+    wrong_steps=("write-less", "9/restart-gateway", "9/scale-gateway"),
+    by_hand={"vacuum-table": relent},
+    relent=relent,
+    aged_s=300.0,
+)

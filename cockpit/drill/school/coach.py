@@ -1,0 +1,91 @@
+"""The coach, in the cockpit's process: tells the referee what is looked at, speaks the lessons, offers the drill's own commands."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Sequence
+
+from cockpit.drill.school.lessons import RELENT_AT, Course
+from cockpit.drill.school.line import Line, NoDrill
+from cockpit.model.scene import Saying, Scene
+
+PAUSED = Saying("PAUSED", "the drill's world stands still: `:` and “Drill: go on” moves it again", alarm=True)
+_SPEEDS = (1, 4, 16)
+ASK_S = 2.0
+
+
+class DrillCoach:
+    """Implements `cockpit.model.scene.Coach`. `course`: the lessons of a guided drill."""
+
+    def __init__(self, line: Line, tools: Sequence[str] = (), course: Course | None = None) -> None:
+        self._line = line
+        self._tools = tuple(tools)
+        self._course = course
+        self._paused = False
+        self._relented = False
+        self._looked: set[str] = set()
+        self._told: queue.SimpleQueue[tuple[str, dict[str, object]] | None] = queue.SimpleQueue()
+        self._teller = threading.Thread(target=self._tell, name="coach", daemon=True)
+        self._teller.start()
+
+    def close(self) -> None:
+        """What was seen is told first."""
+        self._told.put(None)
+        self._teller.join(timeout=2.0)
+
+    def _tell(self) -> None:
+        """Until `close`. In between it asks whether someone has paused the drill from elsewhere."""
+        while True:
+            try:
+                one = self._told.get(timeout=ASK_S)
+            except queue.Empty:
+                with contextlib.suppress(NoDrill):
+                    self._paused = bool(self._line.status().get("paused"))
+                continue
+            if one is None:
+                return
+            with contextlib.suppress(NoDrill):
+                self._line.act(one[0], **one[1])
+
+    def look(self, scene: Scene) -> Saying | None:
+        if scene.runbook is not None and scene.runbook not in self._looked:
+            self._looked.add(scene.runbook)
+            self._told.put(("look", {"runbook": scene.runbook}))
+        if self._paused:
+            return PAUSED
+        if self._course is None:
+            return None
+        speed = self._course.lesson.speed
+        while self._course.advance(scene):
+            pass
+        if self._course.lesson.speed != speed:
+            self._told.put(("speed", {"speed": self._course.lesson.speed}))
+        if self._course.at >= RELENT_AT and not self._relented:
+            self._relented = True
+            self._told.put(("relent", {}))
+        return self._course.saying
+
+    def commands(self) -> Sequence[tuple[str, str, str]]:
+        pause = ("Drill: go on", "the world moves again", "resume") if self._paused else (
+            "Drill: pause", "the world stands still", "pause",
+        )  # fmt: skip
+        speeds = [(f"Drill: speed {n}×", "simulated seconds a second", f"speed {n}") for n in _SPEEDS]
+        tools = [(f"Drill: {name}", "what the operator's other tools would do", f"do {name}") for name in self._tools]
+        return [pause, *speeds, *tools]
+
+    def act(self, action: str) -> str:
+        """Raises NoDrill."""
+        name, _, value = action.partition(" ")
+        values: dict[str, object] = (
+            {"speed": float(value)} if name == "speed" else {"tool": value} if name == "do" else {}
+        )
+        status = self._line.act(name, **values)
+        self._paused = bool(status.get("paused"))
+        return {
+            "pause": "the drill is paused",
+            "resume": "the drill goes on",
+            "speed": f"the drill runs at {value}×",
+            "do": f"done: {value}",
+        }.get(name, name)

@@ -1,0 +1,149 @@
+"""A running drill's own control: pause, speed, what the operator's other tools would do, and the score. HTTP on loopback, one token.
+
+Where it is lies in a file of the state directory while the drill runs (`line.CONTROLS`), so that `m0-cockpit drill --pause` finds
+it from another terminal. It moves the clock and the cause; the cluster is changed through the Kubernetes API alone.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from cockpit.drill.school.referee import Referee
+from cockpit.drill.world import World
+
+SPEEDS = (0.1, 100.0)
+_LIMIT = 64 * 1024
+
+
+class Conductor:
+    """Time and tools of one drill. `paused` stops the world; `speed` is simulated seconds a second."""
+
+    def __init__(self, world: World, referee: Referee) -> None:
+        self.world = world
+        self.referee = referee
+        self.paused = False
+        self._paused_at = 0.0
+        self._paused_s = 0.0
+
+    def goes_on(self) -> bool:
+        """Before every move of the world: the referee looks at what the last one brought. False while it is paused."""
+        self.referee.follow()
+        return not self.paused
+
+    def pause(self) -> None:
+        if not self.paused:
+            self.paused, self._paused_at = True, time.monotonic()
+
+    def resume(self) -> None:
+        if self.paused:
+            self.paused = False
+            self._paused_s += time.monotonic() - self._paused_at
+
+    @property
+    def paused_s(self) -> float:
+        return self._paused_s + (time.monotonic() - self._paused_at if self.paused else 0.0)
+
+    def set_speed(self, speed: float) -> None:
+        """Raises ValueError."""
+        if not SPEEDS[0] <= speed <= SPEEDS[1]:
+            raise ValueError(f"speed {speed:g} is out of bounds: give {SPEEDS[0]:g} to {SPEEDS[1]:g}")
+        self.world.clock.speed = speed
+
+    @property
+    def tools(self) -> list[str]:
+        """What can be done by hand here."""
+        return sorted({"failover-db", *self.world.scenario.by_hand})
+
+    def do(self, name: str) -> None:
+        """Raises ValueError."""
+        if name not in self.tools:
+            raise ValueError(f"there is no tool {name}: one of {', '.join(self.tools)}")
+        act = self.world.scenario.by_hand.get(name)
+        self.referee.by_hand(name)
+        if act is not None:
+            act(self.world)
+        else:
+            self.world.serve.failover()
+
+    def relent(self) -> None:
+        """The cause ends from outside, where the scenario knows how."""
+        for part in self.world.scenario.incidents:
+            if part.relent is not None:
+                part.relent(self.world)
+
+    def status(self) -> dict[str, Any]:
+        """Nothing that gives the cause away."""
+        return {
+            "paused": self.paused,
+            "speed": self.world.clock.speed,
+            "elapsed_s": round(self.world.clock.now() - self.referee.began, 1),
+            "harm": self.world.harm.words,
+            "tools": self.tools,
+            "recovered": bool(self.referee.cases) and all(c.score.recovered_s is not None for c in self.referee.cases),
+        }
+
+
+def application(conductor: Conductor, token: str, seed: int) -> web.Application:
+    """GET /status; POST /pause, /resume, /speed {"speed"}, /do {"tool"}, /relent, /look {"runbook"}, /watch {"journal"},
+    /score {"surprise", "guided"}. 403 without the token, 400 with what is wrong."""
+
+    async def status(_request: web.Request) -> web.Response:
+        return web.json_response(conductor.status())
+
+    async def act(request: web.Request) -> web.Response:
+        asked = await request.json() if request.can_read_body else {}
+        if not isinstance(asked, dict):
+            raise ValueError("expected an object")
+        acts: dict[str, Callable[[], object]] = {
+            "pause": conductor.pause,
+            "resume": conductor.resume,
+            "speed": lambda: conductor.set_speed(float(asked["speed"])),
+            "do": lambda: conductor.do(str(asked["tool"])),
+            "relent": conductor.relent,
+            "look": lambda: conductor.referee.look(str(asked["runbook"])),
+            "watch": lambda: conductor.referee.watch(Path(str(asked["journal"]))),
+        }
+        name = request.match_info["act"]
+        if name == "score":
+            conductor.referee.follow()
+            score = conductor.referee.score(
+                at=time.time(), seed=seed, surprise=bool(asked.get("surprise")), guided=bool(asked.get("guided")),
+                paused_s=conductor.paused_s,
+            )  # fmt: skip
+            scenario = conductor.world.scenario
+            return web.json_response({"score": score.as_json(), "title": scenario.title, "story": scenario.story})
+        if name not in acts:
+            raise web.HTTPNotFound(text="no such act")
+        acts[name]()
+        return web.json_response(conductor.status())
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), token.encode()):
+            raise web.HTTPForbidden(text="the token is not accepted")
+        try:
+            response: web.StreamResponse = await handler(request)
+            return response
+        except (ValueError, TypeError, KeyError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+
+    app = web.Application(client_max_size=_LIMIT, middlewares=[guard])
+    app.router.add_get("/status", status)
+    app.router.add_post("/{act}", act)
+    return app
+
+
+def publish(path: Path, address: str, token: str) -> None:
+    """Say where the control is: readable by its owner only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"address": address, "token": token}), "utf-8")

@@ -1,0 +1,81 @@
+"""What the cockpit's own rules say of the world, without the network: the same evaluator, matcher and verification, fed from the
+simulation's samples and objects. The referee judges a drill's recovery with it, and the tests the scenarios.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from cockpit.board import Board
+from cockpit.drill.kubernetes import resources
+from cockpit.drill.kubernetes.resources import Resource
+from cockpit.drill.promql import evaluate
+from cockpit.drill.world import World
+from cockpit.model.metrics import History, QueryResult, Sample
+from cockpit.model.reading import Reading
+from cockpit.model.runbook import Runbooks
+from cockpit.model.situation import Situation
+from cockpit.situation import Assessor
+from cockpit.sources.kinds import CONFIGMAPS, KINDS
+
+HISTORY_STEP_S = 30.0
+_KINDS = {kind.plural: kind for kind in (*KINDS, CONFIGMAPS)}
+_WATCHED = {
+    "pods": resources.PODS, "deployments": resources.DEPLOYMENTS, "statefulsets": resources.STATEFULSETS,
+    "replicasets": resources.REPLICASETS, "configmaps": resources.CONFIGMAPS,
+}  # fmt: skip
+
+
+class Eyes:
+    """`only`: the signals to read (None: all that Prometheus and Kubernetes can tell); the others stay unknown."""
+
+    def __init__(self, world: World, runbooks: Runbooks, only: Collection[str] | None = None) -> None:
+        self.world = world
+        self._signals = {name: signal for name, signal in runbooks.signals.items() if only is None or name in only}
+        self._seen: dict[str, tuple[str, Any]] = {}  # uid → (resourceVersion, as the cockpit reads it)
+        self._assessor = Assessor(
+            runbooks, world.clock, context="drill", namespaces=(world.kube.namespace,), production=True, read_only=True,
+            configured=frozenset({"kubernetes", "prometheus"}),
+        )  # fmt: skip
+
+    def look(self) -> Situation:
+        """The situation now. Levels that must hold for a while need a look before and a look after."""
+        board = Board()
+        now, mono = self.world.clock.now(), self.world.clock.mono()
+        for name, signal in self._signals.items():
+            if signal.promql is not None:
+                past = signal.baseline or 0.0
+                result = self._ask(signal.promql, past, now)
+                board.put(
+                    Reading(f"prometheus/signals/{name}", result, mono, max_age_s=signal.max_age, server_time=now)
+                )
+        for plural, res in _WATCHED.items():
+            topic = f"kubernetes/{plural}/{self.world.kube.namespace}"
+            board.put(Reading(topic, self._objects(plural, res), mono, server_time=now))
+        return self._assessor.assess(board)
+
+    def _ask(self, promql: str, past_s: float, now: float) -> QueryResult:
+        steps = [now - HISTORY_STEP_S * i for i in range(int(past_s // HISTORY_STEP_S), -1, -1)]
+        rows = evaluate(self.world.store, promql, steps)
+        assert isinstance(rows, list)  # every signal is a vector: the schema's own rule
+        return QueryResult(
+            samples=tuple(Sample(dict(labels), column[-1]) for labels, column in rows if column[-1] is not None),
+            history=tuple(
+                History(dict(labels), tuple((t, v) for t, v in zip(steps, column, strict=True) if v is not None))
+                for labels, column in rows
+            ),
+            evaluated_at=now,
+        )
+
+    def _objects(self, plural: str, res: Resource) -> dict[Any, Any]:
+        kind = _KINDS[plural]
+        found = {}
+        for stored in self.world.kube.store.select(res, self.world.kube.namespace):
+            meta = stored.obj["metadata"]
+            known = self._seen.get(meta["uid"])
+            if known is None or known[0] != meta["resourceVersion"]:
+                known = (meta["resourceVersion"], kind.convert(kind.decoder.decode(stored.item())))
+                self._seen[meta["uid"]] = known
+            found[kind.key(known[1])] = known[1]
+        return found

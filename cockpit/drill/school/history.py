@@ -1,0 +1,71 @@
+"""The scores of all drills, a JSON line each, in the state directory: what shows progress."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+
+from cockpit.drill.score import Score, clock
+
+FILE = "drills.jsonl"
+
+
+def append(path: Path, score: Score) -> None:
+    """One line more, in one write. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    line = json.dumps(score.as_json(), separators=(",", ":")) + "\n"
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(fd, line.encode())
+    finally:
+        os.close(fd)
+
+
+def read(path: Path) -> tuple[list[Score], int]:
+    """(scores, oldest first; lines that are none). A missing file is an empty history."""
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return [], 0
+    scores, broken = [], 0
+    for line in lines:
+        try:
+            scores.append(Score.of(json.loads(line)))
+        except (ValueError, TypeError, KeyError):
+            broken += 1
+    return scores, broken
+
+
+def table(scores: list[Score]) -> list[str]:
+    """Oldest first: when, what, the three times, steps, and whether it was the best of its scenario so far."""
+    rows = [f"{'when':16}  {'scenario':28} {'detect':>7} {'safe':>7} {'recover':>8} {'steps':>5}  harm"]
+    best: dict[str, float] = {}
+    for score in scores:
+        detect = [i.detected_s for i in score.incidents]
+        safe = [i.first_safe_s for i in score.incidents]
+        when = datetime.fromtimestamp(score.at).astimezone().strftime("%Y-%m-%d %H:%M")
+        name = score.scenario + (" (guided)" if score.guided else " (surprise)" if score.surprise else "")
+        over = score.recovered_s
+        mark = ""
+        if over is not None and over < best.get(score.scenario, float("inf")):
+            mark = " best" if score.scenario in best else ""
+            best[score.scenario] = over
+        harm = _harm(score)
+        rows.append(
+            f"{when:16}  {name:28} {_last(detect):>7} {_last(safe):>7} {clock(over):>8} {len(score.steps):>5}  {harm}{mark}"
+        )
+    return rows
+
+
+def _last(times: list[float | None]) -> str:
+    """Of several incidents, the one that took longest; never, if one never was."""
+    known = [time for time in times if time is not None]
+    return clock(max(known) if known and len(known) == len(times) else None)
+
+
+def _harm(score: Score) -> str:
+    from cockpit.drill.harm import Harm
+
+    return Harm(**score.harm).words  # type: ignore[arg-type]

@@ -1,0 +1,80 @@
+"""Speaking to a running drill's control, from the cockpit's process or another terminal. Light: no HTTP client library."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+CONTROLS = "running-drills"  # in the state directory: a file for each drill that runs
+TIMEOUT_S = 5.0
+
+
+class NoDrill(Exception):
+    """No drill answers; one line, and what to do."""
+
+    def __init__(self, reason: str, remedy: str = "start one with `m0-cockpit drill`") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+
+
+class Line:
+    """Blocking calls, a few milliseconds each. Raise NoDrill."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self.address = address
+        self._token = token
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    @classmethod
+    def of(cls, path: Path) -> Line:
+        """As the file of a running drill says. Raises NoDrill."""
+        try:
+            told = json.loads(path.read_text("utf-8"))
+            return cls(str(told["address"]), str(told["token"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise NoDrill("no drill is running") from None
+
+    @classmethod
+    def newest(cls, directory: Path) -> Line:
+        """To the drill that was started last and answers; what others left behind is cleared away. Raises NoDrill."""
+        found = sorted(directory.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in found:
+            line = cls.of(path)
+            try:
+                line.status()
+            except NoDrill:
+                path.unlink(missing_ok=True)
+            else:
+                return line
+        raise NoDrill("no drill is running")
+
+    def status(self) -> dict[str, Any]:
+        return self._ask("status", None)
+
+    def act(self, name: str, **values: object) -> dict[str, Any]:
+        return self._ask(name, values)
+
+    def _ask(self, name: str, values: dict[str, object] | None) -> dict[str, Any]:
+        data = None if values is None else json.dumps(values).encode()
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.address}/{name}", data, headers=headers)
+        try:
+            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
+                found = json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            raise NoDrill(_reason(error), "see `m0-cockpit drill --help`") from None
+        except (OSError, ValueError) as error:
+            raise NoDrill(f"the drill does not answer: {error}") from None
+        return found if isinstance(found, dict) else {}
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    text = error.read().decode("utf-8", "replace")
+    try:
+        return str(json.loads(text)["error"])
+    except (ValueError, KeyError, TypeError):
+        return text or str(error.reason)

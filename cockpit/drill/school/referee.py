@@ -1,0 +1,234 @@
+"""The referee: watches a drill from inside the world and measures. It never acts, and never asks the cockpit what it thinks.
+
+What was sent comes from the cockpit's journal, what was looked at from the cockpit's own report (`look`), what it cost from the
+physics, and whether it is over from the same signals and rules that the cockpit uses, evaluated here on their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cockpit.drill.harm import Harm
+from cockpit.drill.scenarios import Scenario
+from cockpit.drill.school.eyes import Eyes
+from cockpit.drill.score import IncidentScore, Score, StepScore, worse
+from cockpit.drill.world import World
+from cockpit.mitigation.verify import holds
+from cockpit.model.runbook import Runbook, Runbooks
+from cockpit.model.situation import Situation
+
+EVERY_S = 5.0  # simulated seconds between two looks
+CALM_S = 30.0  # all must be well for so long
+BEFORE_S = 120.0  # of harm before a step, to compare with
+#: Harm that goes on while an incident does. Refused polls and missed thresholds happen on calm days too.
+LASTING = ("publishing_gap_s", "stale_s", "misleading_outputs", "failed_requests", "replay_violations")
+
+
+@dataclass(slots=True)
+class _Sent:
+    at: float
+    number: int
+    title: str
+    book: str
+    step: str
+    undoes: bool
+    values: tuple[str, ...]  # what it set
+
+
+@dataclass(slots=True)
+class _Case:
+    """One incident of the drill, while it goes on."""
+
+    scenario: Scenario
+    score: IncidentScore
+    book: Runbook
+    well_since: float | None = None
+
+
+class Referee:
+    """`follow` after every move of the world. `journal`: the cockpit's; what it held before the drill does not count."""
+
+    def __init__(self, world: World, runbooks: Runbooks, journal: Path) -> None:
+        self.world = world
+        self.runbooks = runbooks
+        self.began = world.clock.now()
+        self.sent: list[_Sent] = []
+        self.cases = [
+            _Case(part, IncidentScore(part.name, part.runbook), runbooks.runbook(str(part.runbook)))
+            for part in world.scenario.incidents
+            if part.runbook is not None
+        ]
+        wanted = {s.signal for case in self.cases for s in case.book.symptoms}
+        wanted |= {line.signal for case in self.cases for line in case.book.validation}
+        self._eyes = Eyes(world, runbooks, wanted)
+        self._harm: list[tuple[float, Harm]] = [(self.began, world.harm.copy())]
+        self._next_look = self.began
+        self._intents: dict[int, Mapping[str, Any]] = {}
+        self.watch(journal)
+
+    def watch(self, journal: Path) -> None:
+        """Follow this journal from its present end on."""
+        self._journal = journal
+        self._offset = journal.stat().st_size if journal.exists() else 0
+
+    # what happens
+
+    def look(self, runbook: str) -> None:
+        """The operator has this runbook (id or number) open."""
+        for case in self.cases:
+            if runbook in (case.book.id, str(case.book.number)):
+                self._detected(case)
+
+    def _detected(self, case: _Case) -> None:
+        if case.score.detected_s is None:
+            case.score.detected_s = self._elapsed()
+
+    def by_hand(self, step: str) -> None:
+        """The drill's own tools have done it."""
+        case = next((c for c in self.cases if step in c.scenario.by_hand), None)
+        book = case.book.id if case is not None else ""
+        self._took(_Sent(self.world.clock.now(), 0, step, book, step, False, ()))
+
+    def follow(self) -> None:
+        """Read the journal on; look, when it is time."""
+        now = self.world.clock.now()
+        for record in self._new_records():
+            self._record(record)
+        if now >= self._next_look:
+            self._next_look = now + EVERY_S
+            self._harm.append((now, self.world.harm.copy()))
+            self._judge(now)
+
+    def _new_records(self) -> list[Mapping[str, Any]]:
+        try:
+            with self._journal.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except OSError:
+            return []
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        found: list[Mapping[str, Any]] = []
+        for line in whole.splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                found.append(record)
+        return found
+
+    def _record(self, record: Mapping[str, Any]) -> None:
+        kind, of = record.get("kind"), record.get("of")
+        if kind == "intent":
+            self._intents[int(record["number"])] = record
+        elif kind == "outcome" and of in self._intents and record.get("result") == "sent":
+            intent = self._intents[int(of)]
+            values = tuple(str(change.get("after")) for change in intent.get("changes") or ())
+            self._took(
+                _Sent(
+                    self.world.clock.now(), int(of), str(intent.get("title", "")), str(intent.get("runbook", "")),
+                    str(intent.get("step", "")), bool(intent.get("undoes")), values,
+                )
+            )  # fmt: skip
+
+    def _took(self, sent: _Sent) -> None:
+        self._harm.append((sent.at, self.world.harm.copy()))
+        self.sent.append(sent)
+        for case in self.cases:
+            if sent.book == case.book.id and not sent.undoes:
+                self._detected(case)
+            if self._verdict(sent, case) in ("right", "holding") and case.score.first_safe_s is None:
+                case.score.first_safe_s = sent.at - self.began
+
+    # judging
+
+    def _verdict(self, sent: _Sent, case: _Case) -> str:
+        """What the scenario says of the step. The right step on the wrong connector, or to the wrong version, is not it."""
+        if sent.undoes:
+            return "undo"
+        for verdict, named in (
+            ("right", case.scenario.right_steps),
+            ("holding", case.scenario.holding_steps),
+            ("wrong", case.scenario.wrong_steps),
+        ):
+            for one in named:
+                book, step = case.scenario.qualified(one)
+                if (self.runbooks.runbook(book).id, step) == (sent.book, sent.step):
+                    meant = sent.number == 0 or verdict == "wrong" or self._as_meant(sent, case, book, step)
+                    return verdict if meant else "neither"
+        return "neither"
+
+    def _as_meant(self, sent: _Sent, case: _Case, book: str, step: str) -> bool:
+        params = self.runbooks.step(book, step)[1].params
+        wanted = [
+            case.scenario.arguments[p.name] for p in params if p.type != "int" and p.name in case.scenario.arguments
+        ]
+        return all(any(value in after for after in sent.values) for value in wanted)
+
+    def _judge(self, now: float) -> None:
+        """Whether each incident is over, and stays so. Harm tells of no incident in particular: it counts once all seem well."""
+        if not self.cases:
+            return
+        situation = self._eyes.look()
+        harmed = self._since(now - CALM_S, now)
+        calm = not any(getattr(harmed, name) for name in LASTING)
+        well = [self._well(case, situation) for case in self.cases]
+        for case, seems_well in zip(self.cases, well, strict=True):
+            if not seems_well:
+                case.well_since = None
+            elif case.well_since is None:
+                case.well_since = now
+            since = case.well_since
+            over = since is not None and now - since >= CALM_S and (calm or not all(well))
+            case.score.recovered_s = since - self.began if over and since is not None else None
+
+    def _well(self, case: _Case, situation: Situation) -> bool:
+        match = next(m for m in situation.matches if m.runbook.id == case.book.id)
+        if not all(s.held is False or s.symptom.at == "ok" for s in match.symptoms):
+            return False
+        lines = [line for line in case.book.validation if line.expect == "ok"]
+        return all(holds(line, situation.signals.get(line.signal), None)[0] for line in lines)
+
+    def _since(self, then: float, now: float) -> Harm:
+        """Harm between two moments, as far as it was seen."""
+
+        def at(moment: float) -> Harm:
+            known = [harm for seen, harm in self._harm if seen <= moment]
+            return known[-1] if known else self._harm[0][1]
+
+        return (self.world.harm if now >= self.world.clock.now() else at(now)).since(at(then))
+
+    def _elapsed(self) -> float:
+        return self.world.clock.now() - self.began
+
+    # the end
+
+    def score(
+        self, *, at: float, seed: int, surprise: bool = False, guided: bool = False, paused_s: float = 0.0
+    ) -> Score:
+        """Everything measured up to now. `at`: real unix seconds."""
+        now = self.world.clock.now()
+        ends = [*(sent.at for sent in self.sent[1:]), now]
+        steps = [self._step_score(sent, end) for sent, end in zip(self.sent, ends, strict=True)] if self.sent else []
+        return Score(
+            at=at, scenario=self.world.scenario.name, seed=seed, lasted_s=round(self._elapsed(), 1),
+            incidents=[case.score for case in self.cases], steps=steps, harm=asdict(self.world.harm), surprise=surprise,
+            guided=guided, paused_s=round(paused_s, 3),
+        )  # fmt: skip
+
+    def _step_score(self, sent: _Sent, end: float) -> StepScore:
+        earlier = [other.at for other in self.sent if other.at < sent.at]
+        since = max([self.began, sent.at - BEFORE_S, *earlier])
+        before, after = self._since(since, sent.at), self._since(sent.at, end)
+        verdicts = [self._verdict(sent, case) for case in self.cases]
+        verdict = next((v for v in ("undo", "right", "holding", "wrong") if v in verdicts), "neither")
+        name = f"{sent.book}/{sent.step}" if sent.book else sent.step
+        return StepScore(
+            round(sent.at - self.began, 1), sent.number, sent.title, name, verdict, after.words,
+            round(end - sent.at, 1), worse(before, sent.at - since, after, end - sent.at),
+        )  # fmt: skip

@@ -1,0 +1,207 @@
+"""What an operator does to an incident: each is one record in the journal, or a refusal that says what to do.
+
+The checks run under the journal's lock, on what stands then: two cockpits cannot open two incidents, and no debt slips in between
+the check and the closing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cockpit.incident.entries import debts_from, entries_of, unfinished_of
+from cockpit.incident.fold import Record, incidents_of, open_incident, open_number
+from cockpit.incident.journal import Journal
+from cockpit.incident.operator import Operator
+from cockpit.incident.processes import alive, this_process
+from cockpit.model.incident import ROLES, SEVERITIES, CheckLine, Incident
+from cockpit.model.plan import Debt
+from cockpit.text import safe
+
+TITLE_LIMIT, WORDS_LIMIT, NAME_LIMIT = 200, 2000, 80
+NONE_OPEN = "no incident is open"
+HOW_TO_OPEN = "open one: `m0-cockpit incident open --title … --severity SEV1`, or `i` on the screen"
+
+
+class IncidentProblem(Exception):
+    """What was asked cannot be done: nothing was written. One safe line, and what to do."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.reason = safe(reason, 500)
+        self.remedy = safe(remedy, 300)
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def open_(
+    journal: Journal, operator: Operator, *, title: str, severity: str, runbook: str = "", runbook_number: int | None = None,
+    commander: str = "", place: str = "",
+) -> int:  # fmt: skip
+    """Open an incident; its number. Raises IncidentProblem (one is open already), JournalProblem."""
+    title, severity = _text(title, "the title", TITLE_LIMIT), checked_severity(severity)
+    name = _text(commander, "the name", NAME_LIMIT) if commander.strip() else ""
+    number = 0
+
+    def given(records: Sequence[Record]) -> Mapping[str, Any]:
+        nonlocal number
+        running = open_number(records)
+        if running is not None:
+            raise IncidentProblem(f"incident #{running} is open", "note in it, or close it first")
+        number = 1 + max(incidents_of(records), default=0)
+        return {"incident": number}
+
+    record = {
+        "kind": "incident-opened", "title": title, "severity": severity, "runbook": safe(runbook, 80),
+        "runbook_number": runbook_number, "place": safe(place, 200), "operator": operator.record(),
+    }  # fmt: skip
+    journal.append(record, given)
+    if name:
+        assign(journal, operator, "commander", name)
+    return number
+
+
+def set_severity(journal: Journal, operator: Operator, severity: str, reason: str = "") -> int:
+    """Raises IncidentProblem, JournalProblem."""
+    severity = checked_severity(severity)
+
+    def given(records: Sequence[Record]) -> Mapping[str, Any]:
+        incident = _open(records)
+        if incident.severity == severity:
+            raise IncidentProblem(f"incident #{incident.number} is {severity} already")
+        return {"incident": incident.number, "was": incident.severity}
+
+    record = {"kind": "severity-changed", "severity": severity, "reason": safe(reason, WORDS_LIMIT)}
+    return _write(journal, operator, record, given)
+
+
+def assign(journal: Journal, operator: Operator, role: str, name: str) -> int:
+    """Give a role of `ROLES` (id or full name) to somebody. Raises IncidentProblem, JournalProblem."""
+    wanted = role.strip().lower()
+    found = next((key for key, words in ROLES.items() if wanted in (key, words)), None)
+    if found is None:
+        raise IncidentProblem(f"there is no role {safe(role, 40)!r}", f"one of: {', '.join(ROLES)}")
+    return _write(
+        journal, operator, {"kind": "role-assigned", "role": found, "name": _text(name, "the name", NAME_LIMIT)}
+    )
+
+
+def note(journal: Journal, operator: Operator, words: str) -> int:
+    """Raises IncidentProblem, JournalProblem."""
+    return _write(journal, operator, {"kind": "note", "words": _text(words, "the note", WORDS_LIMIT)})
+
+
+def update(journal: Journal, operator: Operator, words: str, *, sending: bool, why_not: str = "") -> str:
+    """What others are told; its id. `sending`: a webhook will carry it, and `sent` records how that ended."""
+    made = secrets.token_hex(4)
+    record: dict[str, Any] = {
+        "kind": "note", "note_kind": "update", "update_id": made, "words": _text(words, "the update", WORDS_LIMIT),
+        "delivery": "sending" if sending else "not sent", "detail": safe(why_not, 200),
+    }  # fmt: skip
+    if sending:
+        record["process"] = this_process()
+    _write(journal, operator, record)
+    return made
+
+
+def sent(journal: Journal, operator: Operator, number: int, update_id: str, problem: str, tries: int) -> None:
+    """How the delivery of an update ended; `problem` empty: it was delivered. Raises JournalProblem."""
+    journal.append(
+        {
+            "kind": "update-sent", "incident": number, "update_id": update_id, "result": "failed" if problem else "delivered",
+            "words": safe(problem, 300), "tries": tries, "operator": operator.record(),
+        }
+    )  # fmt: skip
+
+
+def check(journal: Journal, operator: Operator, item: str, text: str, *, done: bool = True, words: str = "") -> int:
+    """Tick a line of the checklist by hand, or take the tick back. Raises IncidentProblem, JournalProblem."""
+    record = {
+        "kind": "checklist", "item": safe(item, 40), "text": safe(text, 200), "done": done, "words": safe(words, 300),
+    }  # fmt: skip
+    return _write(journal, operator, record)
+
+
+def close(journal: Journal, operator: Operator, reason: str = "", lines: Sequence[CheckLine] = ()) -> int:
+    """Close the open incident; its number. `lines`: the checklist as a live cockpit sees it, kept for the report. Refused while a mitigation is under way; with debts or intents without an outcome only
+    with a reason. Raises IncidentProblem, JournalProblem."""
+    reason = safe(reason.strip(), WORDS_LIMIT)
+
+    def given(records: Sequence[Record]) -> Mapping[str, Any]:
+        incident = _open(records)
+        busy = under_way(records)
+        if busy:
+            raise IncidentProblem(f"not now: {busy}", "wait for its proof, or stop watching it")
+        wants = close_wants(records)
+        if wants and not reason:
+            raise IncidentProblem(
+                f"{len(wants)} thing{'s' if len(wants) > 1 else ''} to put right first: {'; '.join(wants)}",
+                "put it back (journal undo N), or say why not: --reason",
+            )
+        debts: Sequence[Debt] = debts_from(records)
+        return {"incident": incident.number, "debts": [d.number for d in debts], "left": list(wants)}
+
+    seen = [
+        {"item": line.item, "state": line.state, "words": safe(line.words, 300)}
+        for line in lines
+        if line.by == "machine"
+    ]
+    return _write(journal, operator, {"kind": "incident-closed", "reason": reason, "checklist": seen}, given)
+
+
+def under_way(records: Sequence[Record]) -> str:
+    """The mitigation that some process is at work on, in words; "" for none."""
+    for entry in entries_of(records).values():
+        at_work = entry.outcome is None or (entry.outcome.get("result") == "sent" and entry.proof is None)
+        if at_work and entry.judged is None and alive(entry.intent):
+            return f"mitigation {entry.number} is under way: {safe(entry.intent.get('title', ''), 120)}"
+    return ""
+
+
+def close_wants(records: Sequence[Record]) -> tuple[str, ...]:
+    """What stands against closing without a reason: debts, and intents of which nobody knows how they ended."""
+    debts = [f"debt {debt.number}: {debt.words}" for debt in debts_from(records)]
+    lost = [
+        f"mitigation {i['number']} has no known outcome: {safe(i.get('title', ''), 120)}"
+        for i in unfinished_of(records)
+    ]
+    return (*debts, *lost)
+
+
+def checked_severity(text: str) -> str:
+    """ "sev1", "1" or "SEV1" → "SEV1". Raises IncidentProblem."""
+    wanted = text.strip().upper()
+    wanted = f"SEV{wanted}" if wanted in ("0", "1", "2", "3") else wanted
+    if wanted not in SEVERITIES:
+        raise IncidentProblem(f"there is no severity {safe(text, 40)!r}", f"one of: {', '.join(SEVERITIES)}")
+    return wanted
+
+
+def _write(journal: Journal, operator: Operator, record: Mapping[str, Any], given: Any = None) -> int:
+    """Into the open incident; its number."""
+    number = 0
+
+    def numbered(records: Sequence[Record]) -> Mapping[str, Any]:
+        nonlocal number
+        found = given(records) if given is not None else {"incident": _open(records).number}
+        number = int(found["incident"])
+        return dict(found)
+
+    journal.append({**record, "operator": operator.record()}, numbered)
+    return number
+
+
+def _open(records: Sequence[Record]) -> Incident:
+    incident = open_incident(records)
+    if incident is None:
+        raise IncidentProblem(NONE_OPEN, HOW_TO_OPEN)
+    return incident
+
+
+def _text(text: str, what: str, limit: int) -> str:
+    cleaned = safe(text.strip(), limit)
+    if not cleaned:
+        raise IncidentProblem(f"{what} is empty", "say it in a few words")
+    return cleaned

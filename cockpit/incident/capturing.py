@@ -1,0 +1,134 @@
+"""Evidence, on demand and before the first change of a SEV0: collected beside everything else, and journalled with its digest."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cockpit import __version__
+from cockpit.clock import Clock
+from cockpit.incident.background import Background
+from cockpit.incident.evidence import BUDGET_S, Captured, capture
+from cockpit.incident.fold import open_incident
+from cockpit.incident.journal import Journal, JournalProblem
+from cockpit.incident.operator import Operator
+from cockpit.incident.recorder import Recorder
+from cockpit.model.plan import Plan
+from cockpit.model.runbook import Runbooks
+from cockpit.model.situation import Situation
+from cockpit.text import safe
+
+if TYPE_CHECKING:
+    from cockpit.incident.collect import ReadLogs
+    from cockpit.kubeapi.access import Access
+
+#: Runbooks whose first change takes evidence along by itself, whatever the incident's severity.
+_SEV0_RUNBOOKS = (2, 13)
+_TAKEN_S = 3600.0  # outside an incident, evidence before a change is taken once in this time
+
+
+class Capturer:
+    """`under_way` tells what is being collected; `problem` what went wrong last, until it goes well again."""
+
+    def __init__(
+        self, journal: Journal, runbooks: Callable[[], Runbooks], clock: Clock, operator: Callable[[], Operator], directory: Path,
+        situation: Callable[[], Situation | None], access: Callable[[], Access] | None, recorder: Recorder | None,
+        background: Background, *, budget_s: float = BUDGET_S,
+    ) -> None:  # fmt: skip
+        self.problem = ""
+        self._journal = journal
+        self._runbooks = runbooks
+        self._clock = clock
+        self._operator = operator
+        self._directory = directory
+        self._situation = situation
+        self._recorder = recorder
+        self._background = background
+        self._budget_s = budget_s
+        self._running: dict[int, str] = {}
+        self._taken: dict[int | None, float] = {}  # incident → when evidence was begun before a change
+        self.read_logs: ReadLogs | None = _reader(access) if access is not None else None
+
+    @property
+    def under_way(self) -> str:
+        return "; ".join(list(self._running.values()))
+
+    def before_change(self, plan: Plan) -> None:
+        """A confirmed plan is about to be sent: begin to collect, if the rules ask for it. Never raises, never waits."""
+        with contextlib.suppress(Exception):
+            incident = open_incident(self._journal.records(wait=False))
+            number = incident.number if incident is not None else None
+            severe = incident is not None and incident.severity == "SEV0"
+            if not (severe or plan.runbook_number in _SEV0_RUNBOOKS) or (incident is not None and incident.evidence):
+                return
+            now, last = self._clock.mono(), self._taken.get(number)
+            if last is not None and (number is not None or now - last < _TAKEN_S):
+                return
+            self._taken[number] = now
+            self.begin(f"before the first change: {plan.title}")
+
+    def begin(self, reason: str) -> Future[Captured]:
+        """The future raises OSError, JournalProblem (then the bundle exists, but is not journalled)."""
+        return self._background.submit(self.capture(reason))
+
+    async def capture(self, reason: str) -> Captured:
+        """On whatever loop it runs. Raises OSError, JournalProblem."""
+        situation, key = self._situation(), id(asyncio.current_task())
+        self._running[key] = f"collecting evidence ({safe(reason, 80)})"
+        try:
+            captured, record = await self._collect(situation, reason)
+        except OSError as error:
+            self.problem = f"evidence was NOT captured: {error.strerror or error}"
+            raise
+        finally:
+            self._running.pop(key, None)
+        try:
+            await asyncio.to_thread(self._journal.append, record)
+        except JournalProblem as problem:
+            self.problem = f"evidence {captured.path.name} is there, but not journalled: {problem.reason}"
+            raise
+        self.problem = ""
+        return captured
+
+    async def _collect(self, situation: Situation | None, reason: str) -> tuple[Captured, dict[str, Any]]:
+        from cockpit.incident.collect import collectors, manifest_about
+        from cockpit.mitigation.shown import shown_value
+
+        records = await asyncio.to_thread(self._journal.records)
+        incident = open_incident(records)
+        number = incident.number if incident is not None else None
+        wall, runbooks, who = self._clock.wall(), self._runbooks(), self._operator().record()
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall))
+        about = manifest_about(
+            situation, incident=number, severity=incident.severity if incident is not None else "", reason=safe(reason, 200),
+            who=who, version=__version__, journal_end=self._journal.end(),
+        )  # fmt: skip
+        parts = collectors(
+            situation, records, self._recorder.flights if self._recorder is not None else (), runbooks, self.read_logs,
+            lambda variable, value: shown_value(runbooks, variable, value),
+        )  # fmt: skip
+        name = f"incident-{number}-{stamp}" if number is not None else f"evidence-{stamp}"
+        captured = await capture(self._directory, name, parts, about, wall=wall, budget_s=self._budget_s)
+        return captured, {
+            "kind": "evidence", "incident": number, "file": captured.path.name, "sha256": captured.sha256, "size": captured.size,
+            "parts": list(captured.parts), "missing": [f"{part}: {why}" for part, why in captured.missing],
+            "reason": safe(reason, 200), "operator": who,
+        }  # fmt: skip
+
+
+def _reader(access: Callable[[], Access]) -> ReadLogs:
+    """Reads logs with a client of its own, for the loop that collects."""
+
+    async def read(namespace: str, pods: tuple[tuple[str, str | None], ...], tail: int) -> Sequence[Any]:
+        from cockpit.kubeapi.client import KubeClient
+        from cockpit.sources.logs import LogRequest, read_logs
+
+        async with KubeClient(await asyncio.to_thread(access)) as client:
+            return [line async for line in read_logs(client, LogRequest(namespace, pods, follow=False, tail=tail))]
+
+    return read

@@ -1,0 +1,147 @@
+"""Checklist 16.2, the incident checklist: each line answered by the machine where it can know, else ticked by hand. Pure.
+
+What the machine sees wins over a tick: a line that was ticked while the machine sees otherwise says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from cockpit.incident.entries import entries_of
+from cockpit.incident.fold import Record
+from cockpit.model.incident import CheckLine, Incident
+from cockpit.model.reading import SourceState
+from cockpit.model.runbook import ChecklistLine, Runbooks
+from cockpit.model.signal import Level
+from cockpit.model.situation import Situation
+
+PREFIX = "16.incident."
+
+
+class Seen(NamedTuple):
+    """The machine's answer: True, False, or None (unknown). `contradicts`: a tick by hand does not make this False true."""
+
+    done: bool | None
+    words: str
+    wall: float | None = None
+    contradicts: bool = False
+
+
+def lines_of_checklist(runbooks: Runbooks) -> tuple[ChecklistLine, ...]:
+    """The items of 16.2, in their order, from wherever runbooks.toml has them."""
+    return tuple(line for book in runbooks.runbooks for line in book.checklist if line.item.startswith(PREFIX))
+
+
+def checklist(
+    incident: Incident, records: Sequence[Record], situation: Situation | None, runbooks: Runbooks
+) -> tuple[CheckLine, ...]:
+    """Without a situation (a report made from the record alone), what only a live look can tell is unknown."""
+    out = []
+    for line in lines_of_checklist(runbooks):
+        look = _SEEN.get(line.item.removeprefix(PREFIX))
+        seen = look(incident, records, situation, line) if look is not None else Seen(None, "only a person can know")
+        state, words = incident.seen.get(line.item, ("", ""))
+        if situation is None and seen.done is None and state in ("done", "contradicted"):
+            seen = Seen(state == "done", words, incident.closed, state == "contradicted")
+        tick = incident.ticks.get(line.item)
+        if seen.done:
+            out.append(CheckLine(line.item, line.text, "done", "machine", seen.words, seen.wall))
+        elif tick is not None and seen.contradicts:
+            words = f"ticked, but: {seen.words}"
+            out.append(CheckLine(line.item, line.text, "contradicted", tick.who, words, tick.wall))
+        elif tick is not None:
+            out.append(CheckLine(line.item, line.text, "done", tick.who, tick.words or "ticked by hand", tick.wall))
+        else:
+            state = "unknown" if seen.done is None and look is not None else "open"
+            out.append(CheckLine(line.item, line.text, state, "", seen.words, seen.wall))
+    return tuple(out)
+
+
+def _severity(incident: Incident, records: Sequence[Record], situation: Situation | None, line: ChecklistLine) -> Seen:
+    newest = incident.severities[-1]
+    return Seen(True, f"{incident.severity}, by {newest.who or 'somebody'}", newest.wall)
+
+
+def _safety(incident: Incident, records: Sequence[Record], situation: Situation | None, line: ChecklistLine) -> Seen:
+    """Publishing is stopped (no pod left, terminating ones included), or nothing says that what is published is bad."""
+    if situation is None:
+        return Seen(None, "only a live look can tell")
+    stopped = _stopped(situation)
+    if stopped:
+        return Seen(True, stopped)
+    names = {name for name, signal in situation.runbooks.signals.items() if signal.dangerous}
+    names |= {line.signal} if line.signal else set()
+    known = [situation.signals[n] for n in sorted(names) if n in situation.signals]
+    bad = [s for s in known if s.level in (Level.WARN, Level.CRIT)]
+    if bad:
+        return Seen(False, "still publishing: " + "; ".join(f"{s.title}: {s.reason}" for s in bad), None, True)
+    unknown = [s for s in known if s.level is Level.UNKNOWN]
+    if unknown or not known:
+        why = "; ".join(f"{s.title}: {s.reason}" for s in unknown) or "no signal tells"
+        return Seen(None, why)
+    return Seen(True, "publishing, and " + ", ".join(f"{s.title.lower()}: ok" for s in known))
+
+
+def _stopped(situation: Situation) -> str:
+    """Words when nothing that publishes has a pod left; "" when something has, or that is not known."""
+    publishing = {name for name, service in situation.runbooks.services.items() if service.publishes}
+    pods = {t: r.state(situation.mono) for t, r in situation.kinds.items() if t.partition("/")[0] == "pods"}
+    if not publishing or not pods or any(state is not SourceState.LIVE for state in pods.values()):
+        return ""
+    found = {w.name for w in situation.cluster.workloads.values()}
+    left = [
+        p for p in situation.cluster.pods.values() if p.service in publishing and p.phase not in ("Succeeded", "Failed")
+    ]
+    if left or not publishing <= found:
+        return ""
+    return f"stopped: no {', '.join(sorted(publishing))} pod is left"
+
+
+def _evidence(incident: Incident, records: Sequence[Record], situation: Situation | None, line: ChecklistLine) -> Seen:
+    if not incident.evidence:
+        return Seen(False, "nothing captured yet")
+    newest = incident.evidence[-1]
+    missing = f", not collected: {len(newest.missing)} of its parts" if newest.missing else ""
+    return Seen(True, f"{newest.name}{missing}", newest.wall)
+
+
+def _communication(
+    incident: Incident, records: Sequence[Record], situation: Situation | None, line: ChecklistLine
+) -> Seen:
+    delivered = [u for u in incident.updates if u.delivery == "delivered"]
+    if delivered:
+        return Seen(True, "an update was delivered", delivered[0].wall)
+    answer = next((n for n in incident.notes if n.words.startswith("runbook emergency-disable, communicate:")), None)
+    if answer is not None:
+        return Seen(True, f"13.step.3 answered by {answer.who}", answer.wall)
+    if not incident.updates:
+        return Seen(False, "no update yet")
+    newest = incident.updates[-1]
+    if newest.delivery == "sending":
+        return Seen(None, "the update is on its way")
+    if newest.delivery == "not sent":
+        return Seen(
+            False, f"an update is recorded, not sent ({newest.detail or 'no webhook'}): tick when people were told"
+        )
+    return Seen(False, f"update {newest.delivery}: {newest.detail}")
+
+
+def _mitigation(
+    incident: Incident, records: Sequence[Record], situation: Situation | None, line: ChecklistLine
+) -> Seen:
+    own = [entry for entry in entries_of(records).values() if entry.number in incident.mitigations]
+    applied = [entry for entry in own if entry.applied]
+    if applied:
+        newest = applied[-1]
+        return Seen(
+            True, f"{newest.number} {newest.intent.get('title', '')}: {newest.words}", float(newest.intent["at"])
+        )
+    if any(entry.applied is None for entry in own):
+        return Seen(None, f"{own[-1].number} {own[-1].intent.get('title', '')}: {own[-1].words}")
+    return Seen(False, own[-1].words if own else "nothing was changed yet")
+
+
+_SEEN: Mapping[str, Callable[[Incident, Sequence[Record], Situation | None, ChecklistLine], Seen]] = {
+    "1": _severity, "2": _safety, "3": _evidence, "4": _communication, "5": _mitigation,
+}  # fmt: skip

@@ -1,0 +1,291 @@
+"""What an evidence bundle holds: runbook 2's list (2.immediate.2) and what is needed to read it later.
+
+Last bundle content hash, signer set id and pubkeys, failing transaction signatures, logs with trace ids of submitter and signer
+agents, deployment images and config, signal values, the journal, the flight recorder, the runbooks' digest. A part whose source is
+not live is kept with its age and fault; one that was never read is missing, with the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from cockpit.incident.chain import canonical
+from cockpit.incident.evidence import Collect, Missing
+from cockpit.incident.fold import Record
+from cockpit.incident.recorder import Flight
+from cockpit.model.cluster import EnvVar, Workload
+from cockpit.model.reading import Fault, Reading
+from cockpit.model.runbook import Runbooks
+from cockpit.model.situation import Situation
+from cockpit.text import HIDDEN
+
+LOG_SERVICES = ("m0-submitter", "m0-signer-agent")
+LOG_LINES = 1000  # of each pod, the newest
+JOURNAL_RECORDS = 500
+FLIGHTS = 3000
+#: Services whose pods are read at most so many at a time: a set of signers, not a fleet of thousands.
+_PODS = 24
+#: A transaction signature: 64 bytes in base58.
+_SIGNATURE = re.compile(r"(?<![1-9A-HJ-NP-Za-km-z])[1-9A-HJ-NP-Za-km-z]{86,88}(?![1-9A-HJ-NP-Za-km-z])")
+
+#: (namespace, ((pod, container), ...), lines a pod) → log lines and faults, oldest first (`cockpit.sources.logs`).
+ReadLogs = Callable[[str, tuple[tuple[str, str | None], ...], int], Awaitable[Sequence[Any]]]
+
+
+def collectors(
+    situation: Situation | None, records: Sequence[Record], flights: Sequence[Flight], runbooks: Runbooks,
+    read_logs: ReadLogs | None, shown: Callable[[str, str], str],
+) -> dict[str, Collect]:  # fmt: skip
+    """Part → collector. `shown(name, value)` gives a variable's value as it may be kept."""
+    parts: dict[str, Callable[[], Any]] = {
+        "journal.jsonl": lambda: (
+            [canonical(dict(r)) for r in records[-JOURNAL_RECORDS:]] or _missing("the journal is empty")
+        ),
+        "flight-recorder.json": lambda: list(flights[-FLIGHTS:]) or _missing("nothing was recorded"),
+        "runbooks.json": lambda: runbooks_digest(runbooks),
+    }
+    live = {
+        "bundle.json": _bundle, "signer-set.json": _signer_set, "failed-transactions.json": _failures, "signals.json": _signals,
+        "sources.json": _sources, "pods.json": _pods, "events.json": _events, "toggles.json": _toggles,
+    }  # fmt: skip
+    for name, collect in live.items():
+        parts[name] = _of(situation, collect)
+    parts["deployments.json"] = _of(situation, lambda known: _deployments(known, shown))
+    made: dict[str, Collect] = {name: _now(part) for name, part in parts.items()}
+    for service in LOG_SERVICES:
+        made[f"logs/{service}.log"] = _logs(situation, service, read_logs)
+    return made
+
+
+def _now(part: Callable[[], Any]) -> Collect:
+    async def collect() -> Any:
+        return part()
+
+    return collect
+
+
+def _of(situation: Situation | None, collect: Callable[[Situation], Any]) -> Callable[[], Any]:
+    def part() -> Any:
+        if situation is None:
+            raise Missing("no live look at the cluster")
+        return collect(situation)
+
+    return part
+
+
+def _missing(reason: str) -> Any:
+    raise Missing(reason)
+
+
+def runbooks_digest(runbooks: Runbooks) -> dict[str, Any]:
+    return {
+        "origin": runbooks.origin,
+        "sha256": hashlib.sha256(canonical(runbooks.as_json()).encode()).hexdigest(),
+        "problems": list(runbooks.problems),
+        "runbooks": [f"{book.number} {book.id}" for book in runbooks.runbooks],
+    }
+
+
+# --- chain ---------------------------------------------------------------------------------------------------------------
+
+
+def _chain(situation: Situation, topic: str) -> tuple[Any, dict[str, Any]]:
+    """The data of a topic below `solana/`, and how far it can be believed. Raises Missing."""
+    if "solana" not in situation.configured:
+        raise Missing("no Solana endpoints are configured ([[rpc-endpoints]])")
+    reading = situation.solana.get(topic)
+    if reading is None or reading.data is None:
+        fault = reading.fault if reading is not None else None
+        raise Missing(_fault(fault) or f"solana/{topic} was never read")
+    return reading.data, _standing(reading, situation.mono)
+
+
+def _bundle(situation: Situation) -> Any:
+    program, standing = _chain(situation, "program")
+    if program.last_reveal is None:
+        raise Missing("no reveal was seen since the cockpit began to watch")
+    newest = program.last_reveal
+    return {
+        "bundle_content_hash": newest.bundle_hash, "last_reveal": newest, "by_market": dict(program.reveals_by_market),
+        "waiting_for_reveal": list(program.pending), "program_id": program.program_id, "counting_since": program.counting_since,
+        "complete": program.complete, "gap": program.gap, "reading": standing,
+    }  # fmt: skip
+
+
+def _signer_set(situation: Situation) -> Any:
+    signers, standing = _chain(situation, "signer-set")
+    protocol = situation.solana.get("protocol")
+    told = protocol.data if protocol is not None and protocol.data is not None else "never read"
+    return {
+        "signer_set_id": signers.signer_set_id, "pubkeys": list(signers.pubkeys), "account": signers, "protocol": told,
+        "reading": standing,
+    }  # fmt: skip
+
+
+def _failures(situation: Situation) -> Any:
+    program, standing = _chain(situation, "program")
+    return {
+        "failed": program.failed, "by_class": list(program.failures), "complete": program.complete, "gap": program.gap,
+        "signatures": [f.last_signature for f in program.failures], "reading": standing,
+        "note": "the newest signature of every class; logs/ may name more",
+    }  # fmt: skip
+
+
+# --- signals and sources ---------------------------------------------------------------------------------------------------
+
+
+def _signals(situation: Situation) -> Any:
+    def told(name: str) -> dict[str, Any]:
+        s = situation.signals[name]
+        return {
+            "title": s.title, "level": s.level.value, "value": s.value, "unit": s.unit, "reason": s.reason, "age_s": s.age_s,
+            "warn": s.warn, "crit": s.crit, "direction": s.direction, "baseline": s.baseline, "labels": s.worst_labels,
+        }  # fmt: skip
+
+    return {name: told(name) for name in situation.signals} or _missing("no signals are defined")
+
+
+def _sources(situation: Situation) -> Any:
+    return {light.name: light for light in situation.sources}
+
+
+def _standing(reading: Reading[Any], mono: float) -> dict[str, Any]:
+    return {"state": reading.state(mono).value, "age_s": reading.age_s(mono), "fault": _fault(reading.fault)}
+
+
+def _fault(fault: Fault | None) -> str:
+    return "" if fault is None else f"{fault.state.value}: {fault.reason}"
+
+
+# --- cluster ---------------------------------------------------------------------------------------------------------------
+
+
+def _kinds(situation: Situation, plural: str) -> dict[str, Any]:
+    """How far the readings of a kind can be believed, by namespace. Raises Missing when there is none."""
+    found = {t: _standing(r, situation.mono) for t, r in situation.kinds.items() if t.partition("/")[0] == plural}
+    read = [r for t, r in situation.kinds.items() if t.partition("/")[0] == plural and r.data is not None]
+    if not read:
+        why = next((each["fault"] for each in found.values() if each["fault"]), "")
+        raise Missing(f"{plural} were never read" + (f": {why}" if why else ""))
+    return found
+
+
+def _deployments(situation: Situation, shown: Callable[[str, str], str]) -> Any:
+    readings = _kinds(situation, "deployments")
+    workloads = sorted(situation.cluster.workloads.values(), key=lambda w: (w.namespace, w.name))
+    configmaps = {
+        f"{c.namespace}/{c.name}": {
+            "resource_version": c.resource_version, "data": {k: shown(k, v) for k, v in sorted(c.data.items())}
+        }
+        for c in situation.cluster.configmaps.values()
+    }  # fmt: skip
+    return {"workloads": [_workload(w, shown) for w in workloads], "configmaps": configmaps, "readings": readings}
+
+
+def _workload(workload: Workload, shown: Callable[[str, str], str]) -> dict[str, Any]:
+    def variable(entry: EnvVar) -> str:
+        return f"from {entry.source}" if entry.value is None else shown(entry.name, entry.value)
+
+    return {
+        "kind": workload.kind, "namespace": workload.namespace, "name": workload.name, "uid": workload.uid,
+        "generation": workload.generation, "resource_version": workload.resource_version, "desired": workload.desired,
+        "ready": workload.ready, "strategy": workload.strategy,
+        "containers": {
+            c.name: {"image": c.image, "env": {v.name: variable(v) for v in c.env}} for c in workload.containers
+        },
+    }  # fmt: skip
+
+
+def _pods(situation: Situation) -> Any:
+    readings = _kinds(situation, "pods")
+    pods = sorted(situation.cluster.pods.values(), key=lambda p: (p.healthy, p.namespace, p.name))[:2000]
+    return {
+        "pods": [
+            {
+                "namespace": p.namespace, "name": p.name, "uid": p.uid, "service": p.service, "phase": p.phase, "reason": p.reason,
+                "message": p.message, "node": p.node, "terminating": p.terminating, "restarts": p.restarts,
+                "containers": list(p.containers),
+            }
+            for p in pods
+        ],
+        "readings": readings,
+    }  # fmt: skip
+
+
+def _events(situation: Situation) -> Any:
+    readings = _kinds(situation, "events")
+    newest = sorted(situation.cluster.events.values(), key=lambda e: e.last_seen or 0.0)[-500:]
+    return {"events": newest, "readings": readings}
+
+
+def _toggles(situation: Situation) -> Any:
+    return [
+        {"name": t.name, "deployment": t.deployment, "value": t.value, "level": t.level, "reason": t.reason}
+        for t in situation.toggles
+    ] or _missing("no toggles are defined")
+
+
+# --- logs ------------------------------------------------------------------------------------------------------------------
+
+
+def _logs(situation: Situation | None, service: str, read_logs: ReadLogs | None) -> Collect:
+    async def collect() -> Any:
+        if situation is None or read_logs is None:
+            raise Missing("no connection to the cluster")
+        by_namespace: dict[str, list[tuple[str, str | None]]] = {}
+        for pod in situation.cluster.pods.values():
+            if pod.service == service:
+                own = [c.name for c in pod.containers if not c.init]
+                container = service if service in own else own[0] if own else None
+                by_namespace.setdefault(pod.namespace, []).append((pod.name, container))
+        if not by_namespace:
+            raise Missing(f"no {service} pod is there to read from")
+        lines: list[Any] = []
+        for namespace, pods in sorted(by_namespace.items()):
+            lines += await read_logs(namespace, tuple(sorted(pods)[:_PODS]), LOG_LINES)
+        return list(_told(lines)) or _missing(f"the {service} pods have logged nothing")
+
+    return collect
+
+
+def _told(lines: Sequence[Any]) -> Iterable[str]:
+    """The trace ids and transaction signatures first, then every line."""
+    faults = [line for line in lines if isinstance(line, Fault)]
+    logged = [line for line in lines if not isinstance(line, Fault)]
+    if lines and not logged:
+        raise Missing("; ".join(_fault(fault) for fault in faults))
+    traces = dict.fromkeys(line.trace for line in logged if line.trace)
+    failed = dict.fromkeys(s for line in logged if line.error for s in _SIGNATURE.findall(line.text))
+    yield from _listed("trace ids", list(traces))
+    yield from _listed("transaction signatures in error lines", list(failed))
+    for fault in faults:
+        yield f"# not complete: {_fault(fault)}"
+    for line in logged:
+        at = (
+            time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(line.at)) + f".{line.at % 1 * 1000:03.0f}Z"
+            if line.at
+            else "-"
+        )
+        yield f"{at} {line.pod}/{line.container} {line.text}"
+
+
+def _listed(what: str, found: Sequence[str]) -> Iterable[str]:
+    yield f"# {what} ({len(found)}):" + ("" if found else " none")
+    for at in range(0, len(found), 8):
+        yield f"#   {' '.join(found[at : at + 8])}"
+
+
+def manifest_about(
+    situation: Situation | None, *, incident: int | None, severity: str, reason: str, who: Mapping[str, str], version: str,
+    journal_end: tuple[int, str],
+) -> dict[str, Any]:  # fmt: skip
+    """What the manifest says of the bundle as a whole."""
+    place = {"context": situation.context, "namespaces": list(situation.namespaces)} if situation is not None else None
+    return {
+        "incident": incident, "severity": severity or None, "reason": reason, "operator": dict(who), "cockpit": version,
+        "place": place, "journal": {"records": journal_end[0], "hash": journal_end[1]}, "hidden": HIDDEN,
+    }  # fmt: skip

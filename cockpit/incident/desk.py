@@ -1,0 +1,238 @@
+"""The incident desk of one cockpit: the open incident for the screen, what the operator does to it, updates to the webhook, evidence.
+
+Slow things (the webhook, collecting) run on a thread and loop of their own; nothing here ever waits for them but `close`, briefly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cockpit.clock import Clock
+from cockpit.config import WebhookSettings
+from cockpit.incident import acts
+from cockpit.incident.acts import IncidentProblem
+from cockpit.incident.background import Background
+from cockpit.incident.capturing import Capturer
+from cockpit.incident.checklist import checklist, lines_of_checklist
+from cockpit.incident.evidence import BUDGET_S, Captured
+from cockpit.incident.fold import Record, open_incident
+from cockpit.incident.journal import Journal
+from cockpit.incident.operator import Operator
+from cockpit.incident.posting import Poster
+from cockpit.incident.recorder import Recorder
+from cockpit.incident.reminders import reminder
+from cockpit.incident.timeline import timeline
+from cockpit.model.incident import Incident, IncidentNow, TimelineEntry
+from cockpit.model.plan import Plan
+from cockpit.model.runbook import Runbooks
+from cockpit.model.situation import Situation
+from cockpit.text import safe
+
+if TYPE_CHECKING:
+    from cockpit.kubeapi.access import Access
+
+TIMELINE_SHOWN = 300
+_AGAIN_S = 2.0  # what depends on which processes live is looked at again this often
+_LEAST_S = 1.0  # however much the flight recorder notes, the timeline is made anew no oftener
+
+
+class Desk:
+    """Every method may be called from any thread. `situation` gives the newest; `access` reads the cluster's address (blocking)."""
+
+    def __init__(
+        self, journal: Journal, runbooks: Callable[[], Runbooks], clock: Clock, *, operator: Callable[[], Operator],
+        state_dir: Path, situation: Callable[[], Situation | None], access: Callable[[], Access] | None = None,
+        webhook: WebhookSettings | None = None, read_only: bool = False, record: bool = True, budget_s: float = BUDGET_S,
+    ) -> None:  # fmt: skip
+        self.journal = journal
+        self.recorder = Recorder(state_dir / "flight.jsonl", clock) if record else None
+        self._state_dir = state_dir
+        self._runbooks = runbooks
+        self._clock = clock
+        self._operator = operator
+        self._situation = situation
+        self._background = Background("incident")
+        self._poster = Poster(journal, clock, operator, self._place, self._background, webhook, read_only=read_only)
+        self.capturer = Capturer(
+            journal, runbooks, clock, operator, state_dir / "evidence", situation, access, self.recorder, self._background,
+            budget_s=budget_s,
+        )  # fmt: skip
+        self._seen: tuple[int, int] = (-1, -1)
+        self._folded_at = float("-inf")
+        self._known: _Known | None = None
+
+    # --- what is shown ---------------------------------------------------------------------------------------------------
+
+    def look(self, situation: Situation) -> IncidentNow | None:
+        """For the next situation: the open incident as of this one, which goes into the flight recorder. Never waits."""
+        if self.recorder is not None:
+            self.recorder.look(situation)
+        records = self.journal.records(wait=False)
+        flown = self.recorder.revision if self.recorder is not None else 0
+        seen, since = (self.journal.revision, flown), situation.mono - self._folded_at
+        if seen[0] != self._seen[0] or (seen != self._seen and since >= _LEAST_S) or since >= _AGAIN_S:
+            self._known = self._fold(records)
+            self._seen, self._folded_at = seen, situation.mono
+        known = self._known
+        if known is None:
+            return None
+        return IncidentNow(
+            known.incident, reminder(known.incident, situation.wall),
+            checklist(known.incident, known.records, situation, situation.runbooks), known.timeline, known.busy, known.wants,
+            self._poster.posts, self.capturer.under_way,
+        )  # fmt: skip
+
+    def _fold(self, records: Sequence[Record]) -> _Known | None:
+        incident = open_incident(records)
+        if incident is None:
+            return None
+        flights = self.recorder.flights if self.recorder is not None else ()
+        own = [r for r in records if float(r.get("at") or 0.0) >= incident.opened - 3600.0]
+        return _Known(
+            incident, own, timeline(incident, own, flights, limit=TIMELINE_SHOWN), acts.under_way(own),
+            acts.close_wants(records),
+        )  # fmt: skip
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Faults that the operator must know of: an update that was not delivered, a recorder that cannot write."""
+        recorder = self.recorder.problem if self.recorder is not None else ""
+        return tuple(filter(None, (recorder, self._poster.problem, self.capturer.problem)))
+
+    # --- what the operator does --------------------------------------------------------------------------------------------
+
+    def do(self, action: str, values: Mapping[str, str]) -> str:
+        """One of open, close, severity, role, note, update, check, uncheck, evidence, report; what happened, in words. Blocking for the
+        journal's writes only. Raises IncidentProblem, JournalProblem."""
+        own = getattr(self, f"_do_{action}", None)
+        if own is None:
+            raise IncidentProblem(f"there is no action {safe(action, 40)!r}")
+        return str(own({key: str(value) for key, value in values.items()}))
+
+    def _do_open(self, values: Mapping[str, str]) -> str:
+        name = values.get("runbook", "")
+        number: int | None = None
+        if name:
+            try:
+                book = self._runbooks().runbook(name)
+                name, number = book.id, book.number
+            except KeyError:
+                raise IncidentProblem(
+                    f"there is no runbook {safe(name, 60)!r}", "see `m0-cockpit runbooks list`"
+                ) from None
+        made = acts.open_(
+            self.journal, self._operator(), title=values.get("title", ""), severity=values.get("severity", ""), runbook=name,
+            runbook_number=number, commander=values.get("commander", ""), place=self._place(),
+        )  # fmt: skip
+        return f"incident #{made} is open"
+
+    def _do_close(self, values: Mapping[str, str]) -> str:
+        situation, known = self._situation(), self._known
+        lines = (
+            checklist(known.incident, known.records, situation, self._runbooks())
+            if situation is not None and known is not None
+            else ()
+        )
+        return f"incident #{acts.close(self.journal, self._operator(), values.get('reason', ''), lines)} is closed"
+
+    def _do_severity(self, values: Mapping[str, str]) -> str:
+        severity = acts.checked_severity(values.get("severity", ""))
+        number = acts.set_severity(self.journal, self._operator(), severity, values.get("reason", ""))
+        return f"incident #{number} is {severity}"
+
+    def _do_role(self, values: Mapping[str, str]) -> str:
+        number = acts.assign(self.journal, self._operator(), values.get("role", ""), values.get("name", ""))
+        return f"incident #{number}: {values.get('role', '')} is {safe(values.get('name', ''), acts.NAME_LIMIT)}"
+
+    def _do_note(self, values: Mapping[str, str]) -> str:
+        return f"noted in incident #{acts.note(self.journal, self._operator(), values.get('words', ''))}"
+
+    def _do_update(self, values: Mapping[str, str]) -> str:
+        return self.update(values.get("words", ""))[0]
+
+    def _do_check(self, values: Mapping[str, str]) -> str:
+        return self._check(values, done=True)
+
+    def _do_uncheck(self, values: Mapping[str, str]) -> str:
+        return self._check(values, done=False)
+
+    def _check(self, values: Mapping[str, str], *, done: bool) -> str:
+        lines = lines_of_checklist(self._runbooks())
+        item = values.get("item", "").strip()
+        line = next((x for x in lines if item in (x.item, x.item.rpartition(".")[2])), None)
+        if line is None:
+            raise IncidentProblem(
+                f"the incident checklist has no item {safe(item, 40)!r}", f"one of: {', '.join(x.item for x in lines)}"
+            )
+        acts.check(self.journal, self._operator(), line.item, line.text, done=done, words=values.get("words", ""))
+        return f"{'checked' if done else 'unchecked'}: {line.text}"
+
+    def _do_evidence(self, values: Mapping[str, str]) -> str:
+        self.capture(values.get("reason") or "on demand")
+        return "capturing evidence: the journal says when it is there"
+
+    def _do_report(self, values: Mapping[str, str]) -> str:
+        from cockpit.incident.reporting import report_of, write
+
+        flights, now = self._state_dir / "flight.jsonl", self._clock.wall()
+        number, text = report_of(self.journal, None, self._runbooks(), flights, now=now, situation=self._situation())
+        path = self._state_dir / f"incident-{number}.md"
+        try:
+            write(path, text)
+        except OSError as error:
+            raise IncidentProblem(f"the report cannot be written: {error.strerror or error}", "see state-dir") from None
+        return f"report written: {path}"
+
+    def _place(self) -> str:
+        situation = self._situation()
+        return f"{situation.context}/{','.join(situation.namespaces)}" if situation is not None else ""
+
+    def update(self, words: str, *, send: bool = True) -> tuple[str, Future[str] | None]:
+        """`Poster.update`."""
+        return self._poster.update(words, send=send)
+
+    # --- evidence ----------------------------------------------------------------------------------------------------------
+
+    def before_change(self, plan: Plan) -> None:
+        """A confirmed plan is about to be sent. In a SEV0 incident, and for runbooks 2 and 13, evidence is taken along before the
+        first change: it is begun here and runs beside the sending, which it never delays. Never raises, never waits."""
+        self.capturer.before_change(plan)
+
+    def capture(self, reason: str) -> Future[Captured]:
+        """Begin to collect a bundle (`Capturer.begin`)."""
+        return self.capturer.begin(reason)
+
+    async def evidence(self, reason: str) -> Captured:
+        """For a step of a runbook, on whatever loop it runs (`cockpit.mitigation.means.Evidence`). Raises OSError, JournalProblem."""
+        return await self.capturer.capture(reason)
+
+    def close(self, timeout_s: float = 0.8) -> None:
+        """Give what is under way a moment; an update that is still not delivered is journalled as failed."""
+        self._background.wait(timeout_s)
+        self._poster.close()
+        self._background.close()
+        if self.recorder is not None:
+            self.recorder.close()
+
+
+class _Known:
+    """What a look at the journal gave, until it changes."""
+
+    __slots__ = ("busy", "incident", "records", "timeline", "wants")
+
+    def __init__(
+        self,
+        incident: Incident,
+        records: Sequence[Record],
+        entries: tuple[TimelineEntry, ...],
+        busy: str,
+        wants: tuple[str, ...],
+    ) -> None:
+        self.incident = incident
+        self.records = records
+        self.timeline = entries
+        self.busy = busy
+        self.wants = wants

@@ -1,0 +1,89 @@
+"""How bad it was and for how long, from the flight recorder. Pure. Time in which no cockpit watched counts for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cockpit.incident.recorder import Flight
+
+_BAD = ("warn", "crit")
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """One signal that was bad. Seconds are of watched time; `worst` None when no value was known."""
+
+    name: str
+    title: str
+    unit: str
+    warn_s: float
+    crit_s: float
+    unknown_s: float
+    worst: float | None
+    first: float  # wall: when it was first seen bad
+    last: float  # wall: until when it was
+    still: str  # the level last seen
+
+
+def impacts(flights: Iterable[Flight], start: float, end: float) -> list[Impact]:
+    """Signals that were WARN or CRIT between two wall times, longest CRIT first. Several cockpits that watched at the same time
+    count once."""
+    own: dict[str, list[Flight]] = {}
+    watches: dict[str, list[float]] = {}  # cockpit → when it began or ended to watch
+    for flight in sorted(flights, key=lambda f: f.at):
+        if flight.at > end:
+            break
+        if flight.kind in ("signal", "worst"):
+            own.setdefault(flight.name, []).append(flight)
+        elif flight.kind in ("start", "stop"):
+            watches.setdefault(flight.by, []).append(flight.at)
+    found = [impact for each in own.values() if (impact := _impact(each, watches, start, end)) is not None]
+    return sorted(found, key=lambda impact: (-impact.crit_s, -impact.warn_s, impact.name))
+
+
+def _impact(flights: Sequence[Flight], watches: dict[str, list[float]], start: float, end: float) -> Impact | None:
+    spans: dict[str, list[Span]] = {"warn": [], "crit": [], "unknown": []}
+    for by in dict.fromkeys(flight.by for flight in flights):
+        changes = [flight for flight in flights if flight.by == by and flight.kind == "signal"]
+        for flight, following in zip(changes, [*(f.at for f in changes[1:]), end], strict=True):
+            cut = min((at for at in watches.get(by, ()) if flight.at < at <= following), default=following)
+            begin, finish = max(flight.at, start), min(cut, end)
+            if flight.now in spans and finish > begin:
+                spans[flight.now].append((begin, finish))
+    bad = [span for level in _BAD for span in spans[level]]
+    if not bad:
+        return None
+    last = flights[-1]
+    unit = next((f.unit for f in flights if f.unit), "")
+    return Impact(
+        last.name, last.title or last.name, unit, _length(spans["warn"]), _length(spans["crit"]), _length(spans["unknown"]),
+        _worst(flights, start), min(begin for begin, _ in bad), max(finish for _, finish in bad), last.now,
+    )  # fmt: skip
+
+
+def _length(spans: Sequence[Span]) -> float:
+    """Of their union."""
+    total, reached = 0.0, float("-inf")
+    for begin, finish in sorted(spans):
+        total += max(0.0, finish - max(begin, reached))
+        reached = max(reached, finish)
+    return total
+
+
+def _worst(flights: Sequence[Flight], start: float) -> float | None:
+    """The value farthest from that of its good days (without one, from its first bad value), at the worst level it had."""
+    values: list[tuple[str, float]] = []
+    for flight in flights:
+        if flight.at < start:
+            continue
+        if flight.was in _BAD and flight.worst is not None:
+            values.append((flight.was or "", flight.worst))
+        if flight.now in _BAD and flight.value is not None:
+            values.append((flight.now, flight.value))
+    wanted = [v for level, v in values if level == "crit"] or [v for _, v in values]
+    if not wanted:
+        return None
+    usual = next((f.value for f in flights if f.now == "ok" and f.value is not None), wanted[0])
+    return max(wanted, key=lambda v: abs(v - usual))

@@ -1,0 +1,86 @@
+"""Updates: recorded first, then posted to the webhook in the background; how that ended is recorded too."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from cockpit.clock import Clock
+from cockpit.config import WebhookSettings
+from cockpit.incident import acts
+from cockpit.incident.background import Background
+from cockpit.incident.fold import open_incident
+from cockpit.incident.journal import Journal, JournalProblem
+from cockpit.incident.operator import Operator
+from cockpit.model.incident import Incident
+from cockpit.text import safe
+
+
+class Poster:
+    """`problem` tells of the newest delivery that failed, until one gets through."""
+
+    def __init__(
+        self, journal: Journal, clock: Clock, operator: Callable[[], Operator], place: Callable[[], str], background: Background,
+        webhook: WebhookSettings | None, *, read_only: bool,
+    ) -> None:  # fmt: skip
+        self.problem = ""
+        self._journal = journal
+        self._clock = clock
+        self._operator = operator
+        self._place = place
+        self._background = background
+        self._webhook = webhook if webhook is not None and webhook.configured else None
+        self._read_only = read_only
+        self._mutex = threading.Lock()
+        self._open: dict[str, int] = {}  # update id → incident: posted, and not settled yet
+
+    @property
+    def posts(self) -> bool:
+        return self._webhook is not None and not self._read_only
+
+    def update(self, words: str, *, send: bool = True) -> tuple[str, Future[str] | None]:
+        """Record what others are told, and post it. What happens, in words; and, when it is posted, a future of why it could not
+        be delivered ("" when it was). Raises IncidentProblem, JournalProblem."""
+        why_not = (
+            "read-only: nothing is sent" if self._read_only else "no webhook is configured" if self._webhook is None else
+            "" if send else "asked not to be sent"
+        )  # fmt: skip
+        made = acts.update(self._journal, self._operator(), words, sending=not why_not, why_not=why_not)
+        incident = open_incident(self._journal.records())
+        if why_not or incident is None:
+            return f"update recorded, not sent ({why_not})", None
+        with self._mutex:
+            self._open[made] = incident.number
+        told = safe(words, acts.WORDS_LIMIT)
+        return "update recorded; being sent", self._background.submit(self._deliver(incident, made, told))
+
+    async def _deliver(self, incident: Incident, made: str, words: str) -> str:
+        from cockpit.incident.webhook import Message, Webhook
+
+        assert self._webhook is not None
+        message = Message(
+            incident.number, incident.title, incident.severity, words, self._operator().name, incident.holder("commander"),
+            self._place(), self._clock.wall(), self._journal.end(),
+        )  # fmt: skip
+        problem, tries = await Webhook(self._webhook).deliver(message)
+        await asyncio.to_thread(self._settle, made, problem, tries)
+        return problem
+
+    def _settle(self, made: str, problem: str, tries: int) -> None:
+        """Journal how a delivery ended, once."""
+        with self._mutex:
+            number = self._open.pop(made, None)
+        if number is None:
+            return
+        self.problem = f"an update of incident #{number} was NOT delivered: {problem}" if problem else ""
+        try:
+            acts.sent(self._journal, self._operator(), number, made, problem, tries)
+        except JournalProblem as lost:
+            self.problem = f"how an update was delivered is not journalled: {lost.reason}"
+
+    def close(self) -> None:
+        """What is still not delivered has failed."""
+        for made in list(self._open):
+            self._settle(made, "the cockpit ended before it was confirmed", 0)

@@ -1,0 +1,240 @@
+"""The flight recorder: what changed in the situation, one JSON line each, in a bounded file beside the journal.
+
+It is no evidence by itself (not chained, rewritten when full): it lets the timeline and the report tell how long what was bad, and
+how bad. `look` runs on the sources' thread and only compares; writing is done by a thread of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from cockpit.clock import Clock
+from cockpit.model.reading import SourceState
+from cockpit.model.signal import Level, SignalStatus
+from cockpit.model.situation import Situation
+from cockpit.text import safe
+
+#: A file grows to this; then it becomes `NAME.1`, whose predecessor goes.
+FILE_LIMIT = 2_000_000
+KEPT = 8000  # flights in memory
+_WORST_EVERY_S = 30.0  # while a signal stays bad, its worst value is written at most this often
+_EVENTS_KNOWN = 2000
+
+
+class Flight(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One change. `kind`: "signal", "source", "service", "runbook", "event", "start", "stop", or "worst" (still bad, and worse).
+
+    `was` None: first seen by this cockpit. `worst`: the worst value while the level was `was` (for "worst": so far)."""
+
+    at: float  # wall unix seconds
+    kind: str
+    name: str = ""
+    was: str | None = None
+    now: str = ""
+    words: str = ""
+    value: float | None = None
+    worst: float | None = None
+    unit: str = ""
+    title: str = ""
+    by: str = ""  # which cockpit: host and process
+
+
+class Recorder:
+    """Give it every situation (`look`); read `flights`. `problem` says why nothing can be written, "" when it can."""
+
+    def __init__(self, path: Path, clock: Clock, *, limit: int = FILE_LIMIT) -> None:
+        self.path = path
+        self.problem = ""
+        self.revision = 0
+        self._clock = clock
+        self._limit = limit
+        self._by = f"{os.uname().nodename}:{os.getpid()}"
+        self._flights: deque[Flight] = deque(read(path), maxlen=KEPT)
+        self._signals: dict[str, Level] = {}
+        self._unread: set[str] = set()  # signals that were never known since this cockpit began to watch
+        self._worst: dict[str, tuple[float, float]] = {}  # signal → worst value so far, when it was last written
+        self._sources: dict[str, SourceState] = {}
+        self._services: dict[tuple[str, str], tuple[str, int]] = {}
+        self._runbook: str | None = None
+        self._events: dict[tuple[str, str, str], int] = {}
+        self._waiting: queue.SimpleQueue[Flight | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._put([Flight(clock.wall(), "start", words="the cockpit begins to watch")])
+
+    @property
+    def flights(self) -> tuple[Flight, ...]:
+        """Oldest first; those of earlier runs too."""
+        return tuple(self._flights)
+
+    def look(self, situation: Situation) -> None:
+        """Note what differs from the last look. Never raises for what is in it, never waits."""
+        found: list[Flight] = []
+        for signal in situation.signals.values():
+            found += self._signal(signal, situation.wall)
+        for light in situation.sources:
+            was = self._sources.get(light.name)
+            if light.state is SourceState.STARTING:
+                continue  # nothing read yet: nothing changed
+            self._sources[light.name] = light.state
+            usual = light.state in (SourceState.LIVE, SourceState.OFF)
+            if was is not light.state and not (usual and was is None):
+                told = was.value if was is not None else None
+                found.append(
+                    Flight(situation.wall, "source", light.name, told, light.state.value, safe(light.reason, 200))
+                )
+        found += self._service_changes(situation)
+        found += self._matched(situation)
+        found += self._new_events(situation)
+        self._put(found)
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """Write what waits, and that this cockpit watches no more."""
+        self._put([Flight(self._clock.wall(), "stop", words="the cockpit watches no more")])
+        thread = self._thread
+        if thread is not None:
+            self._waiting.put(None)
+            thread.join(timeout_s)
+
+    def _signal(self, signal: SignalStatus, wall: float) -> Iterable[Flight]:
+        name, level = signal.name, signal.level
+        was = self._signals.get(name)
+        worst = self._worst.get(name)
+        value = signal.value if signal.value is not None and signal.value == signal.value else None
+        if was is not level:
+            self._signals[name] = level
+            self._worst.pop(name, None)
+            if value is not None and level in (Level.WARN, Level.CRIT):
+                self._worst[name] = (value, wall)
+            if was is None and level is Level.UNKNOWN:
+                self._unread.add(name)
+                return  # not read yet: no change of anything
+            if name in self._unread:
+                self._unread.discard(name)
+                was = None
+            yield Flight(
+                wall, "signal", name, was.value if was is not None else None, level.value, safe(signal.reason, 200), value,
+                worst[0] if worst is not None else None, signal.unit, signal.title,
+            )  # fmt: skip
+        elif value is not None and worst is not None and _worse(value, worst[0], signal.direction):
+            due = wall - worst[1] >= _WORST_EVERY_S
+            self._worst[name] = (value, wall if due else worst[1])
+            if due:
+                yield Flight(wall, "worst", name, None, level.value, "", value, value, signal.unit, signal.title)
+
+    def _service_changes(self, situation: Situation) -> Iterable[Flight]:
+        seen: dict[tuple[str, str], tuple[str, int]] = {}
+        for service in situation.services:
+            key = (service.namespace, service.name)
+            seen[key] = (service.level, service.desired)
+            was = self._services.get(key)
+            if was == seen[key] or (was is None and service.level == Level.OK.value):
+                continue
+            words = f"{service.ready}/{service.desired} ready" + (f": {service.why}" if service.why else "")
+            if was is not None and was[1] != service.desired:
+                words = f"scaled {was[1]} → {service.desired}; {words}"
+            told = was[0] if was is not None else None
+            yield Flight(situation.wall, "service", service.name, told, service.level, safe(words, 200))
+        self._services = seen
+
+    def _matched(self, situation: Situation) -> Iterable[Flight]:
+        best = situation.matches[0] if situation.matches and situation.matches[0].held else None
+        name = best.runbook.id if best is not None else ""
+        if name != (self._runbook or ""):
+            was, self._runbook = self._runbook, name
+            title = (
+                f"{best.runbook.number} {best.runbook.title}, {best.words}"
+                if best is not None
+                else "no runbook matches"
+            )
+            yield Flight(situation.wall, "runbook", name, was, name, safe(title, 200))
+
+    def _new_events(self, situation: Situation) -> Iterable[Flight]:
+        """Warnings of the cluster: once an object and reason, again when it happened ten times as often."""
+        first = not self._events
+        for event in situation.cluster.events.values():
+            if event.type != "Warning":
+                continue
+            key = (event.object_kind, event.object_name, event.reason)
+            known = self._events.get(key)
+            if known is not None and event.count < known * 10:
+                continue
+            self._events[key] = max(1, event.count)
+            if first and known is None and (event.last_seen or 0.0) < situation.cluster_now - 600:
+                continue  # old news when the cockpit started
+            about = f"{event.object_kind.lower()} {event.object_name}"
+            words = f"{event.reason}: {event.message}" + (f" ({event.count} times)" if event.count > 1 else "")
+            yield Flight(situation.wall, "event", about, None, event.reason, safe(words, 240))
+        if len(self._events) > _EVENTS_KNOWN:
+            self._events = dict(list(self._events.items())[-_EVENTS_KNOWN // 2 :])
+
+    def _put(self, found: Iterable[Flight]) -> None:
+        for each in found:
+            flight = msgspec.structs.replace(each, by=self._by)
+            self._flights.append(flight)
+            self._waiting.put(flight)
+            self.revision += 1
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write_forever, name="flight-recorder", daemon=True)
+                self._thread.start()
+
+    def _write_forever(self) -> None:
+        ended = False
+        while not ended:
+            batch = [self._waiting.get()]
+            while not self._waiting.empty():
+                batch.append(self._waiting.get())
+            ended = None in batch
+            lines = b"".join(msgspec.json.encode(flight) + b"\n" for flight in batch if flight is not None)
+            try:
+                append(self.path, lines, self._limit)
+                self.problem = ""
+            except OSError as error:
+                self.problem = (
+                    f"the flight recorder cannot be written: {error.strerror or error}; the timeline has holes"
+                )
+
+
+def append(path: Path, lines: bytes, limit: int) -> None:
+    """Whole lines, under the file's lock, for several cockpits may share it. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    fd = os.open(path, flags, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        while lines:
+            lines = lines[os.write(fd, lines) :]
+        there = path.stat()
+        ours = os.fstat(fd)
+        if ours.st_size > limit and (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev):
+            path.replace(path.with_name(path.name + ".1"))
+    finally:
+        os.close(fd)
+
+
+def read(path: Path, since: float = 0.0) -> list[Flight]:
+    """What was recorded from `since` on, oldest first; the older file too. Lines that cannot be read are passed over."""
+    found: list[Flight] = []
+    for file in (path.with_name(path.name + ".1"), path):
+        with contextlib.suppress(OSError):
+            for line in file.read_bytes().split(b"\n"):
+                with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                    flight = _DECODER.decode(line) if line else None
+                    if flight is not None and flight.at >= since:
+                        found.append(flight)
+    return sorted(found, key=lambda flight: flight.at)
+
+
+_DECODER = msgspec.json.Decoder(Flight)
+
+
+def _worse(value: float, than: float, direction: str) -> bool:
+    return value > than if direction == "above" else value < than

@@ -1,0 +1,41 @@
+"""Values of any shape, made safe to keep: every text cleaned and redacted, and what stands under a secret's name hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from cockpit.text import HIDDEN, redact, safe
+
+_DEPTH = 40
+_TEXT = 8192
+
+
+def redacted(value: Any, depth: int = _DEPTH) -> Any:
+    """JSON values of structs, mappings and sequences; numbers that JSON cannot say become words. Never raises."""
+    if depth <= 0:
+        return "…"
+    if isinstance(value, msgspec.Struct):
+        value = {name: getattr(value, name) for name in value.__struct_fields__}
+    if isinstance(value, Mapping):
+        return {safe(key, 300): _under(safe(key, 300), each, depth - 1) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        if len(value) == 64 and all(type(each) is int and 0 <= each < 256 for each in value):
+            return f"[key pair {HIDDEN}]"  # as Solana keeps one in a file
+        return [redacted(each, depth - 1) for each in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else str(value)
+    return safe(value, _TEXT)
+
+
+def _under(name: str, value: Any, depth: int) -> Any:
+    """The value of a key: a text under a name that says secret is hidden, as in `name=value`."""
+    if isinstance(value, str) and len(value) >= 3 and redact(f"{name}={value}") != f"{name}={redact(value)}":
+        return HIDDEN
+    return redacted(value, depth)

@@ -1,0 +1,54 @@
+"""The report of one incident, put together from the journal and the flight recorder, and written to a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cockpit.incident.acts import HOW_TO_OPEN, IncidentProblem
+from cockpit.incident.checklist import checklist
+from cockpit.incident.fold import incidents_of
+from cockpit.incident.journal import Journal
+from cockpit.incident.recorder import read
+from cockpit.incident.report import report
+from cockpit.model.incident import Incident
+from cockpit.model.runbook import Runbooks
+from cockpit.model.situation import Situation
+
+
+def chosen(incidents: dict[int, Incident], number: int | None) -> Incident:
+    """The one of that number; without one the open incident, else the last. Raises IncidentProblem."""
+    if not incidents:
+        raise IncidentProblem("there is no incident yet", HOW_TO_OPEN)
+    running = [i.number for i in incidents.values() if i.open]
+    wanted = number if number is not None else running[-1] if running else max(incidents)
+    if wanted not in incidents:
+        raise IncidentProblem(f"there is no incident #{wanted}", "see `m0-cockpit incident list`")
+    return incidents[wanted]
+
+
+def report_of(
+    journal: Journal,
+    number: int | None,
+    runbooks: Runbooks,
+    flights: Path,
+    *,
+    now: float,
+    situation: Situation | None = None,
+) -> tuple[int, str]:
+    """Number and Markdown. With a situation, an open incident's checklist is as the machine sees it now. Raises IncidentProblem."""
+    records = journal.records()
+    incident = chosen(incidents_of(records), number)
+    lines = checklist(incident, records, situation if incident.open else None, runbooks)
+    text = report(
+        incident, records, read(flights, incident.opened - 3600), runbooks, lines, now=now, journal_end=journal.end(),
+        journal_problems=journal.verify(),
+    )  # fmt: skip
+    return incident.number, text
+
+
+def write(path: Path, text: str) -> None:
+    """0600. Raises OSError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)

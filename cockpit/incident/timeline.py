@@ -1,0 +1,149 @@
+"""The timeline: the journal and the flight recorder merged in time order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cockpit.incident.entries import Entry, entries_of
+from cockpit.incident.fold import LEAD_S, Record, words_of
+from cockpit.incident.recorder import Flight
+from cockpit.model.incident import Incident, TimelineEntry
+
+_TOGETHER_S = 2.0  # signals that change alike within this are told in one line
+_TOGETHER = 3  # when they are more than this
+_NAMED = 8  # so many by name
+_BEGAN = " when the cockpit began to watch"
+_SAME_S = 5.0  # two cockpits that watched the same: one line
+_KINDS = {
+    "incident-opened": "incident", "severity-changed": "incident", "role-assigned": "incident", "incident-closed": "incident",
+    "update-sent": "update", "checklist": "check", "evidence": "evidence",
+}  # fmt: skip
+
+
+def timeline(
+    incident: Incident,
+    records: Sequence[Record],
+    flights: Iterable[Flight],
+    *,
+    lead_s: float = LEAD_S,
+    limit: int = 2000,
+) -> tuple[TimelineEntry, ...]:
+    """Oldest first; the newest `limit`. From `lead_s` before the opening to the closing."""
+    start, end = incident.opened - lead_s, incident.closed if incident.closed is not None else float("inf")
+    found = list(_journalled(incident, records, start, end))
+    found += _flown(sorted((f for f in flights if start <= f.at <= end), key=lambda f: f.at))
+    found.sort(key=lambda entry: entry.wall)
+    return tuple(found[-limit:])
+
+
+def _journalled(incident: Incident, records: Sequence[Record], start: float, end: float) -> Iterable[TimelineEntry]:
+    entries = entries_of(records)
+    for record in records:
+        at, kind = float(record.get("at") or 0.0), record.get("kind")
+        own = record.get("incident") == incident.number
+        of = entries.get(int(record.get("of") or 0)) if isinstance(record.get("of"), int) else None
+        who = _who(record)
+        told = words_of(record)
+        if told is not None and (own or (kind == "evidence" and not record.get("incident") and start <= at <= end)):
+            words = f"{told[0]}: {told[1]}" if told[1] else told[0]
+            failed = record.get("result") == "failed"
+            yield TimelineEntry(at, _KINDS.get(str(kind), "incident"), words, who, "crit" if failed else "")
+        elif kind == "note" and of is None and (own or (start <= at <= end and not record.get("incident"))):
+            told_others = record.get("note_kind") == "update"
+            words = str(record.get("words", ""))
+            yield TimelineEntry(
+                at, "update" if told_others else "note", f"update: {words}" if told_others else words, who
+            )
+        elif kind == "intent" and start <= at <= end:
+            yield TimelineEntry(at, "mitigation", _intent(record), who, "", _int(record.get("number")))
+        elif of is not None and start <= at <= end:
+            yield from _followed(record, of, at)
+
+
+def _intent(record: Record) -> str:
+    changes = ", ".join(
+        f"{c.get('field')} {c.get('before') if c.get('before') is not None else 'absent'} → {c.get('after')}"
+        for c in record.get("changes") or ()
+    )
+    undoes = f" (takes back {record['undoes']})" if record.get("undoes") else ""
+    target = record.get("target") or {}
+    return f"{record.get('title', '')}{undoes} on {target.get('name', '?')}" + (f": {changes}" if changes else "")
+
+
+def _followed(record: Record, of: Entry, at: float) -> Iterable[TimelineEntry]:
+    kind, title = record.get("kind"), of.intent.get("title", "")
+    if kind == "outcome":
+        result = str(record.get("result"))
+        words = f": {record['words']}" if record.get("words") and result != "sent" else ""
+        level = {"sent": "", "uncertain": "unknown"}.get(result, "crit")
+        yield TimelineEntry(at, "mitigation", f"{title}: {result}{words}", "", level, of.number)
+    elif kind == "rollout":
+        level = "" if record.get("done") else "crit"
+        yield TimelineEntry(at, "mitigation", f"{title}: {record.get('words', '')}", "", level, of.number)
+    elif kind == "proof":
+        proof = str(record.get("proof"))
+        level = {"pass": "ok", "fail": "crit"}.get(proof, "unknown")
+        yield TimelineEntry(
+            at, "mitigation", f"{title}: proof {proof.upper()}: {record.get('words', '')}", "", level, of.number
+        )
+    elif kind == "judged":
+        words = f"{title}: found {record.get('judgement')} after a restart: {record.get('words', '')}"
+        yield TimelineEntry(at, "mitigation", words, "", "unknown", of.number)
+    elif kind == "note":
+        yield TimelineEntry(at, "mitigation", f"{title}: {record.get('words', '')}", "", "", of.number)
+
+
+def _flown(flights: Sequence[Flight]) -> list[TimelineEntry]:
+    out: list[TimelineEntry] = []
+    said: dict[tuple[str, str, str], float] = {}
+    groups: dict[tuple[str, bool, int], list[Flight]] = {}
+    for flight in flights:
+        if flight.kind == "worst" or (flight.kind == "signal" and flight.was is None and flight.now == "ok"):
+            continue
+        key = (flight.kind, flight.name, flight.now)
+        if flight.kind not in ("start", "stop") and flight.at - said.get(key, float("-inf")) < _SAME_S:
+            continue
+        said[key] = flight.at
+        if flight.kind == "signal":
+            groups.setdefault((flight.now, flight.was is None, int(flight.at // _TOGETHER_S)), []).append(flight)
+        else:
+            out.append(_entry(flight))
+    for (now, first, _), group in groups.items():
+        if len(group) > _TOGETHER:
+            names = ", ".join(f.title or f.name for f in group[:_NAMED])
+            rest = f" and {len(group) - _NAMED} more" if len(group) > _NAMED else ""
+            words = f"{len(group)} signals {now.upper()}{_BEGAN if first else ''}: {names}{rest}"
+            out.append(TimelineEntry(group[0].at, "signal", words, "", now))
+        else:
+            out += [_entry(flight) for flight in group]
+    return out
+
+
+def _entry(flight: Flight) -> TimelineEntry:
+    name = flight.title or flight.name
+    match flight.kind:
+        case "signal":
+            why = f": {flight.words}" if flight.words else ""
+            was = f"{flight.was.upper()} → " if flight.was else ""
+            first = "" if flight.was else _BEGAN
+            return TimelineEntry(flight.at, "signal", f"{name} {was}{flight.now.upper()}{first}{why}", "", flight.now)
+        case "source":
+            level = "ok" if flight.now == "live" else "unknown"
+            why = f": {flight.words}" if flight.words else ""
+            return TimelineEntry(flight.at, "source", f"source {name} {flight.now.upper()}{why}", "", level)
+        case "service":
+            return TimelineEntry(flight.at, "service", f"{name}: {flight.words}", "", flight.now)
+        case "runbook":
+            return TimelineEntry(flight.at, "runbook", f"matches: {flight.words}" if flight.name else flight.words)
+        case "event":
+            return TimelineEntry(flight.at, "event", f"{name}: {flight.words}", "", "warn")
+    return TimelineEntry(flight.at, "cockpit", flight.words, flight.by, "")
+
+
+def _who(record: Record) -> str:
+    operator = record.get("operator")
+    return str(operator.get("name", "")) if isinstance(operator, dict) else ""
+
+
+def _int(value: object) -> int | None:
+    return value if isinstance(value, int) else None

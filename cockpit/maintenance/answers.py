@@ -1,0 +1,36 @@
+"""What people have answered to manual steps, from the journal: the newest answer counts, and its age is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cockpit.model.maintenance import Question
+from cockpit.model.runbook import Runbooks
+
+Record = Mapping[str, Any]
+
+
+def question(
+    records: Sequence[Record], runbooks: Runbooks, runbook: str, step: str, *, now: float, fresh_s: float
+) -> Question | None:
+    """Of a manual step, with its newest answer; None when the runbooks have no such step (an operator's own file may not)."""
+    try:
+        book, asked = runbooks.step(runbook, step)
+    except KeyError:
+        return None
+    text = asked.question or asked.title
+    head = f"runbook {book.id}, {asked.id}: "
+    for record in reversed(records):
+        if record.get("kind") != "note" or record.get("step") != asked.id or record.get("runbook") != book.id:
+            continue
+        try:
+            at = float(record["at"])
+        except (KeyError, TypeError, ValueError):
+            continue
+        operator = record.get("operator")
+        who = str(operator.get("name", "")) if isinstance(operator, Mapping) else ""
+        words = str(record.get("words", "")).removeprefix(head)
+        fresh = now - at <= fresh_s and record.get("answer") != "no"
+        return Question(book.id, asked.id, text, words, who, at, fresh)
+    return Question(book.id, asked.id, text)

@@ -1,0 +1,222 @@
+"""The deploy checklist (16.deploy.*), each line looked at by the machine where it can. Pure.
+
+What cannot be seen here (a canary that nobody named, a migration whose job is gone) is asked, and says why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cockpit.imagehistory import Ran, runs
+from cockpit.maintenance.answers import question
+from cockpit.maintenance.words import span
+from cockpit.model.cluster import Pod
+from cockpit.model.maintenance import Finding, Question, RoundLine
+from cockpit.model.reading import SourceState
+from cockpit.model.runbook import Runbooks
+from cockpit.model.situation import Situation
+from cockpit.text import clean
+
+PREFIX = "16.deploy."
+#: An answer to a line of a deploy checklist is for this deploy, not for the last one.
+FRESH_S = 12 * 3600.0
+CHECKLISTS = "checklists"
+_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+_KEY = re.compile(r"M0_[A-Z0-9_]+")
+_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Deploying:
+    """What the checklist is judged by. `canaries`: the markets that get a release first; `migration_jobs`: a regular expression."""
+
+    situation: Situation
+    runbooks: Runbooks
+    records: Sequence[Mapping[str, Any]]
+    wall: float
+    canaries: tuple[str, ...] = ()
+    migration_jobs: str = "(?i)migrat"
+
+    def ask(self, step: str) -> Question | None:
+        return question(self.records, self.runbooks, CHECKLISTS, step, now=self.wall, fresh_s=FRESH_S)
+
+
+Line = tuple[list[Finding], Question | None]
+
+
+def deploy_lines(at: Deploying) -> tuple[RoundLine, ...]:
+    done = []
+    for book in at.runbooks.runbooks:
+        for line in book.checklist:
+            look = _LINES.get(line.item.removeprefix(PREFIX)) if line.item.startswith(PREFIX) else None
+            if look is not None:
+                findings, asked = look(at)
+                done.append(RoundLine(line.item, line.text, tuple(findings), asked))
+    return tuple(done)
+
+
+def _migrations(at: Deploying) -> Line:
+    """The newest pod of a migration job that is there still: finished jobs are cleaned away after a while."""
+    blind = _blind(at.situation, "pods")
+    if blind:
+        return [Finding("unknown", f"migration jobs: {blind}")], None
+    pods = [pod for pod in at.situation.cluster.pods.values() if _migrates(pod, at.migration_jobs)]
+    if not pods:
+        return [], at.ask("migrations-applied")
+    newest = max(pods, key=lambda pod: pod.created_at or 0.0)
+    age = f", {span(at.situation.cluster_now - newest.created_at)} ago" if newest.created_at is not None else ""
+    words = f"job {newest.owner_name or newest.service}: {newest.phase}{age}"
+    return [Finding({"Succeeded": "ok", "Failed": "attention"}.get(newest.phase, "unknown"), words)], None
+
+
+def _migrates(pod: Pod, pattern: str) -> bool:
+    return pod.owner_kind == "Job" and re.search(pattern, pod.owner_name) is not None
+
+
+def _configs(at: Deploying) -> Line:
+    """The runbooks in force have no problem; toggles have values that are allowed; the ConfigMaps hold no key that nobody knows."""
+    situation, runbooks = at.situation, at.runbooks
+    found = [Finding("attention", clean(problem, 200)) for problem in runbooks.problems[:_SHOWN]]
+    if not found:
+        found.append(
+            Finding("ok", f"runbooks ({clean(runbooks.origin, 120)}): {len(runbooks.runbooks)} runbooks, no problem")
+        )
+    bad = [
+        f"{t.name} on {t.deployment} is {clean(t.value, 40)}: expected one of {', '.join(t.toggle.values)}"
+        for t in situation.toggles
+        if t.toggle.values and t.value is not None and t.level != "unknown" and t.value not in t.toggle.values
+    ]
+    unread = sorted({clean(t.reason, 160) for t in situation.toggles if t.level == "unknown"})
+    found += [Finding("attention", words) for words in bad]
+    found += [Finding("unknown", f"toggles: {words}") for words in unread[:_SHOWN]]
+    if not bad and not unread:
+        found.append(Finding("ok", f"{len(situation.toggles)} toggles have values that are allowed"))
+    return found + _keys(at), None
+
+
+def _keys(at: Deploying) -> list[Finding]:
+    wanted = {toggle.configmap for toggle in at.runbooks.toggles.values() if toggle.configmap}
+    steps = [step for book in at.runbooks.runbooks for step in book.mitigations if step.kind == "set-config"]
+    known = {*at.runbooks.toggles, *(step.args.get("key", "") for step in steps)}
+    heads = tuple(name[:-1] for name in at.runbooks.toggles if name.endswith("*"))
+    found: list[Finding] = []
+    for name in sorted(wanted):
+        held = [config for (_, own), config in at.situation.cluster.configmaps.items() if own == name]
+        blind = _blind(at.situation, "configmaps")
+        if blind or not held:
+            found.append(Finding("unknown", f"configmap {name}: {blind or 'there is none in the watched namespaces'}"))
+            continue
+        keys = {key for config in held for key in config.data if _KEY.fullmatch(key)}
+        strange = sorted(key for key in keys if key not in known and not key.startswith(heads or ("\0",)))
+        words = f"configmap {name}: keys that runbooks.toml does not know: {', '.join(strange[:_SHOWN])}"
+        found.append(
+            Finding("attention", words) if strange else Finding("ok", f"configmap {name}: every M0_ key is known")
+        )
+    return found
+
+
+def _canary(at: Deploying) -> Line:
+    """The canaries are active and every other market is paused, as chain and toggles have it."""
+    if not at.canaries:
+        return [], at.ask("canary-enabled")
+    paused, why = _paused(at.situation)
+    if paused is None:
+        return [Finding("unknown", f"which markets are paused is not known: {why}")], None
+    idle = [market for market in at.canaries if paused.get(market, False)]
+    missing = [market for market in at.canaries if market not in paused]
+    others = sorted(market for market, stopped in paused.items() if not stopped and market not in at.canaries)
+    found = [Finding("attention", f"canary {clean(market, 60)} is paused") for market in idle]
+    found += [Finding("attention", f"canary {clean(market, 60)}: the chain has no such market") for market in missing]
+    if others:
+        words = f"{len(others)} other markets publish too: {clean(', '.join(others[:_SHOWN]), 200)}"
+        found.append(Finding("attention", words))
+    return found or [Finding("ok", f"only the canaries publish: {clean(', '.join(at.canaries), 200)}")], None
+
+
+def _paused(situation: Situation) -> tuple[dict[str, bool] | None, str]:
+    """Market → paused, by the chain or by its toggle."""
+    reading = situation.solana.get("markets")
+    if reading is None:
+        return None, "the chain is not read ([solana] program-id)"
+    if reading.state(situation.mono) is not SourceState.LIVE or reading.data is None:
+        return None, clean(reading.reason(situation.mono) or "not read yet", 200)
+    head = "M0_MARKET_PAUSE_"
+    by_toggle = {
+        t.name.removeprefix(head)
+        for t in situation.toggles
+        if t.name.startswith(head) and (t.value or "").lower() == "true"
+    }
+    return {m.market_id: not m.active or m.market_id in by_toggle for m in reading.data.values()}, ""
+
+
+def _dashboards(at: Deploying) -> Line:
+    """Somebody looks, and everything that is configured to be looked at answers."""
+    lights = [light for light in at.situation.sources if light.state is not SourceState.OFF]
+    found = [
+        Finding(
+            "unknown", f"{light.name}: {light.state.value}" + (f", {clean(light.reason, 160)}" if light.reason else "")
+        )
+        for light in lights
+        if light.state is not SourceState.LIVE
+    ]
+    live = [light.name for light in lights if light.state is SourceState.LIVE]
+    if not live:
+        return found or [Finding("unknown", "no source answers")], None
+    firing = [alert for alert in at.situation.alerts if alert.state == "firing"]
+    if firing:
+        names = ", ".join(sorted({clean(alert.name, 40) for alert in firing})[:_SHOWN])
+        found.append(Finding("attention", f"{len(firing)} alerts fire already: {names}"))
+    return [Finding("ok", f"live: {', '.join(live)}"), *found], None
+
+
+def _rollback(at: Deploying) -> Line:
+    """Every deployment has an older revision whose image is pinned by digest: what "last known good" can be set to."""
+    blind = _blind(at.situation, "replicasets") or _blind(at.situation, "deployments")
+    if blind:
+        return [Finding("unknown", f"revisions: {blind}")], None
+    situation = at.situation
+    ready, found = [], []
+    for name in at.runbooks.services:
+        workloads = [w for w in situation.cluster.workloads.values() if w.name == name]
+        if not workloads:
+            found.append(Finding("unknown", f"{name}: not in the watched namespaces"))
+        for workload in workloads:
+            if workload.kind != "Deployment":
+                found.append(Finding("unknown", f"{name} is a {workload.kind}: its older revisions are not watched"))
+                continue
+            lacks = _lacks(runs(situation.cluster, workload.namespace, name))
+            if lacks:
+                found.append(Finding("attention", f"{name}: {lacks}"))
+            else:
+                ready.append(name)
+    if ready:
+        found.append(Finding("ok", f"can go back to a pinned image: {', '.join(ready)}"))
+    return found, None
+
+
+def _lacks(found: Sequence[Ran]) -> str:
+    older = [ran for ran in found if not ran.current]
+    if not older:
+        return "no older revision is kept to go back to"
+    if not any(_DIGEST.search(ran.image) for ran in older):
+        return "no older revision has an image with a digest: a tag may be another image by now"
+    return ""
+
+
+def _blind(situation: Situation, plural: str) -> str:
+    """Why objects of this kind cannot be believed just now, or ""."""
+    readings = {topic: r for topic, r in situation.kinds.items() if topic.partition("/")[0] == plural}
+    if not readings:
+        return "nothing read yet"
+    for topic, reading in readings.items():
+        if reading.state(situation.mono) is not SourceState.LIVE:
+            return f"{topic.replace('/', ' in ')}: {clean(reading.reason(situation.mono), 200)}"
+    return ""
+
+
+_LINES: Mapping[str, Callable[[Deploying], Line]] = {
+    "1": _migrations, "2": _configs, "3": _canary, "4": _dashboards, "5": _rollback,
+}  # fmt: skip

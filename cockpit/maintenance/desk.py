@@ -1,0 +1,133 @@
+"""Rounds for one cockpit: made in the background from what the session knows, kept as a report, and noted in the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cockpit.clock import Clock
+from cockpit.maintenance import report, rounds
+from cockpit.maintenance.chainfacts import authority_now
+from cockpit.maintenance.deploy import Deploying, deploy_lines
+from cockpit.maintenance.measure import Ranges, Span
+from cockpit.model.maintenance import Finding, Round, RoundLine
+from cockpit.model.runbook import Runbooks
+from cockpit.model.situation import Situation
+
+if TYPE_CHECKING:
+    from cockpit.config import MaintenanceSettings
+    from cockpit.incident.journal import Journal
+    from cockpit.incident.operator import Operator
+
+TITLES = {
+    "weekly": "Weekly round of routine maintenance", "monthly": "Monthly round of routine maintenance",
+    "deploy": "Deploy checklist", "incident": "Incident checklist",
+}  # fmt: skip
+_STATE = {"done": "ok", "open": "attention", "contradicted": "attention", "unknown": "unknown"}
+NO_INCIDENT = "no incident is open: `i` opens one, and its page has this list"
+
+
+class RoundProblem(Exception):
+    """It cannot be made, or not be kept. One line."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """`ranges` None: no Prometheus is configured. `journal` None: nothing was answered, and nothing is noted."""
+
+    runbooks: Callable[[], Runbooks]
+    situation: Callable[[], Situation | None]
+    clock: Clock
+    operator: Callable[[], Operator]
+    state_dir: Path
+    settings: MaintenanceSettings
+    ranges: Ranges | None
+    journal: Journal | None
+
+    def begin(self, name: str) -> Future[Round]:
+        """Make it on a thread and loop of its own: a month of history takes a while. Raises RoundProblem by the future."""
+        pool = ThreadPoolExecutor(1, thread_name_prefix="round")
+        future = pool.submit(lambda: asyncio.run(self.make(name)))
+        pool.shutdown(wait=False)
+        return future
+
+    async def make(self, name: str) -> Round:
+        """Raises RoundProblem."""
+        situation = self.situation()
+        if name not in TITLES:
+            raise RoundProblem(f"there is no round {name!r}", f"one of {', '.join(TITLES)}")
+        if situation is None:
+            raise RoundProblem("nothing is known yet", "one moment")
+        records = self.journal.records() if self.journal is not None else ()
+        since: float | None = None
+        lines: Sequence[RoundLine]
+        if name in rounds.WINDOWS:
+            span = Span(situation.cluster_now - rounds.WINDOWS[name], situation.cluster_now)
+            since = span.start
+            lines = await rounds.lines(
+                rounds.Looked(name, self.runbooks(), situation, records, self.clock.wall(), span, self.ranges)
+            )
+        elif name == "deploy":
+            own = self.settings
+            lines = deploy_lines(
+                Deploying(
+                    situation, self.runbooks(), records, self.clock.wall(), own.canary_markets, own.migration_jobs
+                )
+            )
+        else:
+            lines = _incident(situation)
+        place = f"{situation.context}/{','.join(situation.namespaces)}"
+        return Round(
+            name, TITLES[name], place, self.operator().name, self.clock.wall(), situation.cluster_now, since, tuple(lines),
+            () if self.journal is not None else ("No journal is open: what people answered is not known.",),
+        )  # fmt: skip
+
+    def keep(self, made: Round, out: Path | None = None) -> Path:
+        """Write the report and note it in the journal, with its digest. Raises RoundProblem, JournalProblem."""
+        try:
+            if out is None:
+                path = report.write(self.state_dir, made)
+            else:
+                from cockpit.incident.reporting import write
+
+                path = out
+                write(path, report.markdown(made))
+        except OSError as error:
+            raise RoundProblem(f"the report cannot be written: {error.strerror or error}", "see state-dir") from None
+        if self.journal is not None and not self.journal.read_only_reason:
+            situation = self.situation()
+            self.journal.append({
+                "kind": "maintenance", "round": made.name, "file": path.name,
+                "sha256": hashlib.sha256(report.markdown(made).encode()).hexdigest(),
+                "attention": made.count("attention"), "unknown": made.count("unknown"), "asked": made.count("ask"),
+                "authority": authority_now(situation) if situation is not None else "",
+                "operator": self.operator().record(),
+            })  # fmt: skip
+        return path
+
+
+def _incident(situation: Situation) -> tuple[RoundLine, ...]:
+    """16.incident.*: as the open incident's own page has it."""
+    running = situation.incident
+    if running is None:
+        lines = [
+            line
+            for book in situation.runbooks.runbooks
+            for line in book.checklist
+            if line.item.startswith("16.incident.")
+        ]
+        return tuple(RoundLine(line.item, line.text, (Finding("unknown", NO_INCIDENT),)) for line in lines)
+    return tuple(
+        RoundLine(line.item, line.text, (Finding(_STATE.get(line.state, "unknown"), line.words + (f" ({line.by})" if line.by else "")),))
+        for line in running.checklist
+    )  # fmt: skip

@@ -1,0 +1,138 @@
+"""The weekly and the monthly round (15.weekly.*, 15.monthly.*): what each line looks at.
+
+Names of queries and signals are those of runbooks.toml, whose PromQL is the operator's; a line's signals are those of its own step there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cockpit.maintenance.answers import question
+from cockpit.maintenance.chainfacts import authority, rotation
+from cockpit.maintenance.findings import by_label, counted, now, over_time
+from cockpit.maintenance.measure import Ranges, Span
+from cockpit.model.maintenance import Finding, Question, RoundLine
+from cockpit.model.runbook import Runbook, Runbooks
+from cockpit.model.situation import Situation
+
+DAY_S = 86400.0
+WINDOWS: Mapping[str, float] = {"weekly": 7 * DAY_S, "monthly": 30 * DAY_S}
+#: A restore drill this old still counts.
+RESTORE_TESTED_S = 35 * DAY_S
+ROUTINE = "routine-maintenance"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Everything that a round looks at. `records`: the journal's; `wall`: the clock that they are stamped with."""
+
+    name: str
+    runbooks: Runbooks
+    situation: Situation
+    records: Sequence[Mapping[str, Any]]
+    wall: float
+    span: Span
+    ranges: Ranges | None
+
+    def ask(self, step: str, runbook: str = ROUTINE, fresh_s: float | None = None) -> Question | None:
+        patience = WINDOWS[self.name] if fresh_s is None else fresh_s
+        return question(self.records, self.runbooks, runbook, step, now=self.wall, fresh_s=patience)
+
+    async def signals(self, item: str, *, trend: bool = False) -> list[Finding]:
+        """Of the line's own step."""
+        found: list[Finding] = []
+        for name in _signals_of(self.runbooks, item):
+            found += await over_time(name, self.runbooks, self.ranges, self.span, self.situation, trend=trend)
+        return found
+
+    async def rows(self, query: str, what: str, label: str, signal: str = "") -> list[Finding]:
+        """A table by label; `signal` lends it its bounds."""
+        bound = self.runbooks.signals.get(signal)
+        return await by_label(query, what, label, self.runbooks, self.ranges, self.span, bound)
+
+    async def count(self, query: str, what: str, label: str = "", *, bad: bool = False) -> list[Finding]:
+        return await counted(query, what, self.runbooks, self.ranges, self.span, label, bad=bad)
+
+
+async def lines(looked: Looked) -> tuple[RoundLine, ...]:
+    """The round's lines in the document's order; the monthly one goes through the weekly lines too."""
+    wanted = _LINES if looked.name == "weekly" else (*_MONTHLY, *_LINES)
+    texts = _texts(looked.runbooks)
+    done = []
+    for item, look in wanted:
+        findings, asked = await look(looked)
+        done.append(RoundLine(item, texts.get(item, item), tuple(findings), asked))
+    return tuple(done)
+
+
+Line = tuple[list[Finding], Question | None]
+
+
+async def _signers(at: Looked) -> Line:
+    found = await at.signals("15.weekly.1")
+    found += await at.count("signer-misses", "threshold misses", bad=True)
+    found += await at.rows("signer-p95", "p95", "signer", "signer-p95")
+    found += await at.count("signer-errors", "signer errors", "signer")
+    return found, None
+
+
+async def _models(at: Looked) -> Line:
+    found = await at.signals("15.weekly.2")
+    found += await at.rows("drift-by-model", "drift", "model", "drift")
+    found += await at.rows("ece-by-model", "ECE", "model", "calibration")
+    return found, None
+
+
+async def _backups(at: Looked) -> Line:
+    return await at.signals("15.weekly.3"), at.ask("test-restore", "backup-restore", RESTORE_TESTED_S)
+
+
+async def _rpc(at: Looked) -> Line:
+    found = await at.signals("15.weekly.4")
+    found += await at.rows("rpc-error-ratio", "errors", "endpoint")
+    found += await at.rows("rpc-confirm-p95", "confirmation", "endpoint", "rpc-confirm")
+    found += await at.count("rpc-requests", "requests", "endpoint")
+    found += await at.count("rpc-throttled", "requests refused for their rate (429)", "endpoint", bad=True)
+    return found, at.ask("weekly-rpc-costs")
+
+
+async def _keys(at: Looked) -> Line:
+    found = [now("certificate-days", at.situation)] if "probes" in at.situation.configured else []
+    return found, at.ask("weekly-keys")
+
+
+async def _rotation(at: Looked) -> Line:
+    return rotation(at.situation), at.ask("monthly-rotation")
+
+
+async def _authority(at: Looked) -> Line:
+    return authority(at.situation, at.records), at.ask("monthly-authority")
+
+
+async def _capacity(at: Looked) -> Line:
+    return await at.signals("15.monthly.3", trend=True), None
+
+
+_LINES: tuple[tuple[str, Callable[[Looked], Awaitable[Line]]], ...] = (
+    ("15.weekly.1", _signers), ("15.weekly.2", _models), ("15.weekly.3", _backups), ("15.weekly.4", _rpc), ("15.weekly.5", _keys),
+)  # fmt: skip
+_MONTHLY: tuple[tuple[str, Callable[[Looked], Awaitable[Line]]], ...] = (
+    ("15.monthly.1", _rotation), ("15.monthly.2", _authority), ("15.monthly.3", _capacity),
+)  # fmt: skip
+
+
+def _book(runbooks: Runbooks) -> Runbook | None:
+    return next((book for book in runbooks.runbooks if book.id == ROUTINE), None)
+
+
+def _texts(runbooks: Runbooks) -> dict[str, str]:
+    book = _book(runbooks)
+    return {step.item: step.title for step in book.mitigations if step.item} if book is not None else {}
+
+
+def _signals_of(runbooks: Runbooks, item: str) -> tuple[str, ...]:
+    book = _book(runbooks)
+    steps = book.mitigations if book is not None else ()
+    return next((step.signals for step in steps if step.item == item), ())

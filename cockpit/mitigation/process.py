@@ -1,0 +1,233 @@
+"""A program run from an argument list, never through a shell: its output streamed and bounded, its whole process group ended.
+
+It gets a session (so a process group) of its own, no standard input, and only the environment that it is given. What is in its
+group when it ends, or when its time is up, gets SIGTERM and, five seconds later, SIGKILL. (A grandchild that makes a session of
+its own leaves the group: that cannot be seen from here. Its hold on the output is cut.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cockpit.clock import Clock
+from cockpit.text import safe
+
+KEPT_LINES = 200
+LINE_LIMIT = 2000  # bytes of one line; the rest of it is dropped
+GRACE_S = 5.0  # from SIGTERM to SIGKILL
+_DRAIN_S = 1.0  # for the last output of a program that has ended
+_TOLD_EVERY_S = 0.25
+_CHUNK = 65_536
+#: Passed on from our own environment, where it is there: what programs need to find themselves and print text.
+PASSED = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
+
+
+#: Sequences that colour text or move the cursor (ECMA-48 CSI, and OSC): programs write them out of habit, and one that stands
+#: before a word would hide it from the redaction. What else is there is made visible.
+_COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """`status`: the exit status, negative when a signal ended it; None when it never started (`problem` says why).
+
+    `timed_out`: its time was up, and its group was ended. `output`: the last lines, cleaned and redacted.
+    """
+
+    status: int | None
+    output: tuple[str, ...]
+    dropped: str
+    timed_out: bool = False
+    problem: str = ""
+
+    @property
+    def words(self) -> str:
+        if self.status is None:
+            return self.problem
+        if self.timed_out:
+            return "its time was up: its process group was ended"
+        if self.status < 0:
+            with contextlib.suppress(ValueError):
+                return f"ended by {signal.Signals(-self.status).name}"
+        return f"exit {self.status}"
+
+
+def environment(own: Mapping[str, str]) -> dict[str, str]:
+    """The minimum, and what the configuration gives."""
+    return {**{name: os.environ[name] for name in PASSED if name in os.environ}, **own}
+
+
+def executable(program: str, env: Mapping[str, str]) -> str | None:
+    """The file that would run; None when there is none."""
+    return shutil.which(program, path=env.get("PATH", os.defpath))
+
+
+class Tail:
+    """The last lines of a stream of bytes, whatever its length; cleaned only when they are looked at."""
+
+    def __init__(self, kept: int = KEPT_LINES, limit: int = LINE_LIMIT) -> None:
+        self._lines: deque[bytes] = deque(maxlen=kept)
+        self._limit = limit
+        self._rest = b""
+        self._cutting = False  # the line that goes on is too long already
+        self._cut_bytes = 0
+        self._lost_lines = 0
+        self._lost_bytes = 0
+
+    def feed(self, data: bytes) -> None:
+        *whole, rest = data.split(b"\n")
+        for line in whole:
+            self._add(
+                self._rest + line if not self._cutting else b"", ended=True, extra=len(line) if self._cutting else 0
+            )
+        if self._cutting:
+            self._cut_bytes += len(rest)
+            return
+        self._rest += rest
+        if len(self._rest) > self._limit:
+            self._add(self._rest, ended=False)
+
+    def _add(self, line: bytes, *, ended: bool, extra: int = 0) -> None:
+        if self._cutting:  # the end of a long line: its beginning is kept already
+            self._cut_bytes += extra
+            self._cutting = not ended
+            return
+        if len(self._lines) == self._lines.maxlen:
+            self._lost_lines += 1
+            self._lost_bytes += len(self._lines[0]) + 1
+        self._cut_bytes += max(0, len(line) - self._limit)
+        self._lines.append(line[: self._limit])
+        self._rest = b""
+        self._cutting = not ended
+
+    def lines(self) -> tuple[str, ...]:
+        """Cleaned and redacted; empty ones left out."""
+        raw = [*self._lines, *([self._rest] if self._rest else [])]
+        told = (safe(_COLOURS.sub("", line.decode("utf-8", "replace")).rstrip("\r"), 500) for line in raw)
+        return tuple(line for line in told if line)
+
+    @property
+    def dropped(self) -> str:
+        """What is not kept, in words; "" when everything is."""
+        parts = []
+        if self._lost_lines:
+            parts.append(f"{self._lost_lines:,} earlier lines ({_size(self._lost_bytes)})")
+        if self._cut_bytes:
+            parts.append(f"{_size(self._cut_bytes)} of lines longer than {self._limit} bytes")
+        return f"dropped: {' and '.join(parts)}" if parts else ""
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count:,} bytes"
+
+
+async def run(
+    argv: Sequence[str], env: Mapping[str, str], timeout_s: float, clock: Clock, *,
+    told: Callable[[tuple[str, ...], str], None] = lambda _lines, _dropped: None, grace_s: float = GRACE_S,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Ended:  # fmt: skip
+    """Run it to its end, or until `timeout_s`. Never raises for what the program does; cancelling it ends the group too.
+
+    `told` hears the last lines and what was dropped, a few times a second at most.
+    """
+    tail = Tail()
+    # A pipe of our own: asyncio's would make `wait` wait for whoever else holds the other end.
+    ours, theirs = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=dict(env), start_new_session=True
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        os.close(ours)
+        words = getattr(error, "strerror", None) or safe(error, 120)
+        return Ended(None, (), "", problem=f"{safe(argv[0], 120)} did not start: {words}")
+    finally:
+        os.close(theirs)
+    reader = asyncio.StreamReader(limit=_CHUNK)
+    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", 0)
+    )  # fmt: skip
+    reading = asyncio.create_task(_read(reader, tail, clock, told))
+    timed_out = False
+    try:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await process.wait()
+        except TimeoutError:
+            timed_out = True
+    finally:
+        await asyncio.shield(_end_group(process, grace_s, sleep))
+        await _drain(reading)
+        pipe.close()
+    told(tail.lines(), tail.dropped)
+    return Ended(process.returncode, tail.lines(), tail.dropped, timed_out)
+
+
+async def _read(
+    reader: asyncio.StreamReader, tail: Tail, clock: Clock, told: Callable[[tuple[str, ...], str], None]
+) -> None:
+    last = float("-inf")
+    while chunk := await reader.read(_CHUNK):
+        tail.feed(chunk)
+        if clock.mono() - last >= _TOLD_EVERY_S:
+            last = clock.mono()
+            told(tail.lines()[-20:], tail.dropped)
+        await asyncio.sleep(0)  # a program that never stops printing must not hold the loop
+
+
+async def _drain(reading: asyncio.Task[None]) -> None:
+    """What is still in the pipe; not for ever: someone who left the group may hold it open."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            await asyncio.shield(reading)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _end_group(
+    process: asyncio.subprocess.Process, grace_s: float, sleep: Callable[[float], Awaitable[None]]
+) -> None:
+    """SIGTERM to everyone in the group, SIGKILL to who is left. The group's number is the program's own pid, and cannot be
+    given to another while anyone of it lives."""
+    if not _signal_group(process.pid, signal.SIGTERM):
+        await process.wait()
+        return
+    waited = 0.0
+    while waited < grace_s:
+        if process.returncode is not None and not _signal_group(process.pid, None):
+            return
+        await sleep(0.05)
+        waited += 0.05
+    _signal_group(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def _signal_group(group: int, number: signal.Signals | None) -> bool:
+    """False when nobody is left in it. None only asks."""
+    try:
+        os.killpg(group, number or 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # someone changed user: it is there, and not ours to end
+    return True

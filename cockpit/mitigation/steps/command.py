@@ -1,0 +1,304 @@
+"""`command`: a program from an argument list. Never a shell; each word of `argv` is one word, whatever a parameter holds.
+
+Keys: `argv`: the word `m0-cli` at its start stands for `[network-cli] argv` of the configuration, "{cluster}" for its cluster, and
+"{param*}" for as many words as the parameter holds.
+Optional, in `args`: `timeout` (seconds), `target` (what it acts on, as shown and typed; else the first parameter), `kind` (what
+that is: "market"), `reads` (the id of a step of the same runbook, a command that only reads) with `expect` (a regular expression
+that its output matches once this one was carried out) and `becomes` (what it is then: "paused"), `undo` (the id of a step of the same runbook that takes it back),
+`enables` (why it is dangerous while dangerous signals hold: "lets a paused market publish").
+
+The exit status is the outcome. With `reads` it is known before whether there is anything to do, and after a crash what became of
+it; without, a command that was cut off is "unknown: it may have run".
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cockpit.mitigation import process
+from cockpit.mitigation.draft import Draft, Undoing
+from cockpit.mitigation.means import NETWORK_CLI, NetworkCli
+from cockpit.mitigation.outcome import Judgement, Outcome
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.steps.parameters import filled, placed, resolve
+from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Target, Verdict
+from cockpit.model.runbook import Runbook, Step
+from cockpit.text import HIDDEN, clean, safe
+
+if TYPE_CHECKING:
+    from cockpit.mitigation.office import Office, Told
+    from cockpit.mitigation.plan import Prepared, Wish
+
+#: A word of `argv` that stands for several: the parameter's words, separated by spaces or commas.
+SPREAD = re.compile(r"\{([a-z][a-z0-9_]*)\*\}")
+CLUSTER = "cluster"  # "{cluster}" needs no parameter of that name
+_LONGEST_S = 3600.0
+_READ_S = 20.0
+_LAST = 3  # lines of output in an outcome's words
+
+
+class Command:
+    kind = "command"
+
+    async def draft(self, wish: Wish, office: Office) -> Draft:
+        runbook, step, values = _asked(wish, office)
+        cli = office.means.network_cli
+        argv, shown = words_of(step, values, cli)
+        env = process.environment(cli.env)
+        if process.executable(argv[0], env) is None:
+            where = "set [network-cli] argv in the configuration" if step.argv[0] == NETWORK_CLI else "install it, or correct runbooks.toml: argv"  # fmt: skip
+            raise PlanProblem(f"there is no program {argv[0]} here", where)
+        effect = CommandRun(argv, time_limit(step, cli), tuple(sorted(env)))
+        context, namespace = office.place
+        name = _target(step, values, argv)
+        target = Target(context, namespace, (step.args.get("kind") or "command").capitalize(), name, "")
+        reading = _reading(runbook, step)
+        before, guards = await _before(reading, step, values, office)
+        enables = step.args.get("enables", "")
+        return Draft(
+            scope=_scope(runbook, step, values), relevant={} if before is None else {"done": before},
+            expected={} if before is None else {"done": True}, body={}, changes=_changes(step, name, before),
+            kubectl=shlex.join(shown), blast=_blast(effect, reading), undoing=_undoing(runbook, step, values, cli),
+            template=False, effect=effect, target=target, guards=guards, idle=before is True,
+            dangers=(enables,) if enables else ("marked dangerous in the runbook",) if step.dangerous else (),
+            relaxing=(f"it {enables} ({name})",) if enables else (),
+            hidden=tuple(values[p.name] for p in step.params if p.secret and values.get(p.name)) + tuple(cli.env.values()),
+        )  # fmt: skip
+
+    async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
+        scope = prepared.draft.scope
+        if "done" not in prepared.draft.relevant:
+            return None
+        try:
+            done = await read_back(scope, office)
+        except PlanProblem as problem:
+            return Outcome("stale", problem.reason)
+        if done is None:
+            return Outcome("not sent", "its state could be read when it was planned, and cannot now")
+        if done is not prepared.draft.relevant["done"]:
+            return Outcome("stale", "it was done since the plan was made" if done else "its state changed since")
+        return None
+
+    async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
+        effect = prepared.plan.request
+        assert isinstance(effect, CommandRun)
+        told("running")
+
+        def hear(lines: tuple[str, ...], dropped: str) -> None:
+            told(f"running: {lines[-1]}" if lines else "running", output=lines, dropped=dropped)
+
+        env = process.environment(office.means.network_cli.env)
+        ended = await process.run(effect.argv, env, effect.timeout_s, office.clock, told=hear)
+        lines = " | ".join(ended.output[-_LAST:])
+        words = ended.words + (f": {lines}" if lines else "") + (f" ({ended.dropped})" if ended.dropped else "")
+        if ended.status is None:
+            return Outcome("not sent", words)
+        if ended.status == 0 and not ended.timed_out:
+            return Outcome("sent", words, output=ended.output[-20:])
+        result = "uncertain" if ended.timed_out or ended.status < 0 else "rejected"
+        return await self._after_failure(prepared, office, Outcome(result, words, output=ended.output[-20:]))
+
+    async def _after_failure(self, prepared: Prepared, office: Office, outcome: Outcome) -> Outcome:
+        """What it says of itself may be wrong: where it can be read back, that decides."""
+        try:
+            done = await read_back(prepared.draft.scope, office)
+        except PlanProblem:
+            return outcome
+        if done is None:
+            return outcome
+        if done:
+            return Outcome("sent", f"done all the same ({outcome.words})", output=outcome.output)
+        return Outcome("rejected", f"{outcome.words}; read back: not done", output=outcome.output)
+
+    async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
+        """Where it can be read back, that is the proof that it was done."""
+        scope = prepared.draft.scope
+        if not scope.get("reads"):
+            return Rollout(True, False, outcome.words, 0, 0, 0)
+        for attempt in range(5):
+            if attempt:
+                await office.sleep(1.0)
+            try:
+                done = await read_back(scope, office)
+            except PlanProblem as problem:
+                return Rollout(True, False, f"{outcome.words}; cannot be read back: {problem.reason}", 0, 0, 0)
+            if done:
+                told(proof=Proof.PASS)
+                return Rollout(True, False, f"{outcome.words}; read back: done", 0, 0, 0)
+        words = "its state cannot be read back" if done is None else "read back: it is not done"
+        return Rollout(done is None, done is False, f"{outcome.words}; {words}", 0, 0, 0)
+
+    async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
+        scope = intent["scope"]
+        if not scope.get("reads"):
+            return Judgement("unknown", "it may have run: nothing tells whether it did", final=True)
+        done = await read_back(scope, office)
+        if done is None:
+            return Judgement("unknown", "it may have run; it cannot be read back now")
+        return (
+            Judgement("applied", "read back: done") if done else Judgement("not applied", "read back: not done so far")
+        )
+
+
+def _asked(wish: Wish, office: Office) -> tuple[Runbook | None, Step, Mapping[str, str]]:
+    """Of a step, or of the step that takes another back."""
+    if wish.arguments is None:
+        assert wish.step is not None
+        return wish.runbook, wish.step, wish.values
+    runbook, step = named_step(office, wish.arguments)
+    if any(isinstance(value, Mapping) for value in wish.arguments["values"].values()):
+        raise PlanProblem("a parameter of the step is a secret, which the journal does not hold", "do it by hand")
+    return runbook, step, resolve(step, wish.arguments["values"], office.runbooks)
+
+
+def named_step(office: Office, named: Mapping[str, Any]) -> tuple[Runbook, Step]:
+    try:
+        return office.runbooks.step(str(named["runbook"]), str(named["step"]))
+    except KeyError:
+        raise PlanProblem(f"the runbooks have no step {named['step']} any more", "correct runbooks.toml") from None
+
+
+def words_of(step: Step, values: Mapping[str, str], cli: NetworkCli) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The argument list, and the same as it may be shown. Raises PlanProblem for a word that would be taken for an option."""
+    if not step.argv:
+        raise PlanProblem(f"step {step.id} gives no argv", "correct runbooks.toml: argv")
+    allowed = {param.name for param in step.params if param.leading_dash or param.type == "int"}
+    secret = {param.name for param in step.params if param.secret}
+    known = {CLUSTER: cli.cluster, **values}
+    argv: list[str] = []
+    shown: list[str] = []
+    for index, word in enumerate(step.argv):
+        if index == 0 and word == NETWORK_CLI:
+            argv += cli.argv
+            shown += cli.argv
+            continue
+        spread = SPREAD.fullmatch(word)
+        if spread is not None:
+            several = [one for one in re.split(r"[\s,]+", known.get(spread[1], "")) if one]
+            if any(one.startswith("-") for one in several):
+                raise PlanProblem(f"{spread[1]}: a word of it begins with -", "give other values")
+            argv += several
+            shown += [HIDDEN if spread[1] in secret else safe(one, 300) for one in several]
+            continue
+        text, names = filled(word, known, f"step {step.id}: argv[{index}]"), placed(word)
+        if text.startswith("-") and not word.startswith("-") and not names <= allowed:
+            raise PlanProblem(
+                f"{', '.join(sorted(names))}: {clean(text, 60)} begins with - and would be taken for an option",
+                "give another value, or allow it in runbooks.toml: leading-dash",
+            )
+        if "\0" in text:
+            raise PlanProblem(f"{', '.join(sorted(names))}: a word cannot hold a zero byte", "give another value")
+        argv.append(text)
+        shown.append(HIDDEN if names & secret else safe(text, 300))
+    return tuple(argv), tuple(shown)
+
+
+def time_limit(step: Step, cli: NetworkCli) -> float:
+    text = step.args.get("timeout", "")
+    try:
+        seconds = float(text) if text else cli.timeout_s
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _LONGEST_S:
+        raise PlanProblem(
+            f"timeout {clean(text, 40)}: expected seconds, up to {_LONGEST_S:.0f}", "correct args.timeout"
+        )
+    return seconds
+
+
+def _target(step: Step, values: Mapping[str, str], argv: tuple[str, ...]) -> str:
+    """What must be typed when it is dangerous: the market's id says more than the program's name."""
+    if "target" in step.args:
+        return clean(filled(step.args["target"], values, f"step {step.id}: args.target"), 120)
+    first = next((values[param.name] for param in step.params if not param.secret and values.get(param.name)), "")
+    return clean(first or argv[0].rpartition("/")[2], 120)
+
+
+def _scope(runbook: Runbook | None, step: Step, values: Mapping[str, str]) -> dict[str, Any]:
+    """What reading back needs: names and parameters, never an argument list that a file could have changed."""
+    scope: dict[str, Any] = {"runbook": runbook.id if runbook is not None else "", "step": step.id}
+    if runbook is not None and step.args.get("reads"):
+        scope |= {"reads": step.args["reads"], "values": {p.name: values[p.name] for p in step.params if not p.secret}}
+    return scope
+
+
+def _reading(runbook: Runbook | None, step: Step) -> Step | None:
+    """The step that reads back. Raises PlanProblem."""
+    wanted = step.args.get("reads")
+    if not wanted:
+        return None
+    found = next((s for s in runbook.mitigations if s.id == wanted), None) if runbook is not None else None
+    if found is None or found.kind != "command" or not step.args.get("expect"):
+        raise PlanProblem(
+            f"step {step.id}: args.reads must name a command of the same runbook, and args.expect what it prints",
+            "correct runbooks.toml",
+        )
+    return found
+
+
+async def read_back(scope: Mapping[str, Any], office: Office) -> bool | None:
+    """Whether it is done; None: it cannot be told. Raises PlanProblem when the runbooks do not know it any more."""
+    if not scope.get("reads"):
+        return None
+    runbook, step = named_step(office, scope)
+    reading = _reading(runbook, step)
+    assert reading is not None
+    values = {name: str(value) for name, value in scope["values"].items()}
+    own = {p.name for p in reading.params}
+    known = resolve(reading, {n: v for n, v in values.items() if n in own}, office.runbooks)
+    argv, _ = words_of(reading, known, office.means.network_cli)
+    env = process.environment(office.means.network_cli.env)
+    ended = await process.run(argv, env, min(_READ_S, time_limit(reading, office.means.network_cli)), office.clock)
+    if ended.status != 0 or ended.timed_out:
+        return None
+    return re.search(step.args["expect"], "\n".join(ended.output)) is not None
+
+
+async def _before(
+    reading: Step | None, step: Step, values: Mapping[str, str], office: Office
+) -> tuple[bool | None, tuple[GuardResult, ...]]:
+    """Whether it is done already, and what the guards should know of that."""
+    if reading is None:
+        return None, ()
+    runbook = next((b for b in office.runbooks.runbooks if reading in b.mitigations and step in b.mitigations), None)
+    done = await read_back(_scope(runbook, step, values), office)
+    if done is None:
+        told = f"what it is now cannot be read ({reading.title})"
+        return None, (GuardResult("state", Verdict.UNKNOWN, told),)
+    return done, (GuardResult("state", Verdict.PASS, "read just now"),)
+
+
+def _changes(step: Step, name: str, before: bool | None) -> tuple[Change, ...]:
+    if before is None:
+        return ()
+    after = step.args.get("becomes") or f"as after: {step.title}"
+    return (Change(name, after if before else f"not {after}", after),)
+
+
+def _blast(effect: CommandRun, reading: Step | None) -> tuple[str, ...]:
+    lines = [
+        f"one program, {len(effect.argv)} words, no shell; ended after {effect.timeout_s:.0f} s with all that it started"
+    ]
+    lines.append(f"it sees {len(effect.environment)} variables: {', '.join(effect.environment)}")
+    lines.append(
+        f"read back by: {reading.title}"
+        if reading is not None
+        else "nothing reads it back: its exit status is what is known"
+    )
+    return tuple(lines)
+
+
+def _undoing(runbook: Runbook | None, step: Step, values: Mapping[str, str], cli: NetworkCli) -> Undoing | None:
+    wanted = step.args.get("undo")
+    found = next((s for s in runbook.mitigations if s.id == wanted), None) if runbook is not None and wanted else None
+    if found is None or runbook is None:
+        return None
+    own = {p.name: values[p.name] for p in found.params if p.name in values}
+    secret = {p.name for p in found.params if p.secret}
+    raw = {"runbook": runbook.id, "step": found.id, "values": own}
+    kept = {**raw, "values": {n: {"hidden": True} if n in secret else v for n, v in own.items()}}
+    _, shown = words_of(found, {p.name: str(p.default or "") for p in found.params} | own, cli)
+    return Undoing(raw, kept, found.title, shlex.join(shown))

@@ -1,0 +1,208 @@
+"""`command-each`: one program, run once for each market but some; one confirmation, which lists them, and one undo for them all.
+
+Keys: as of `command`, with `args.each` (the placeholder in `argv` that takes one market after the other), `args.but` (optional:
+names that are left out, separated by spaces or commas, usually "{param}"; one that is no market is an error), and `args.reads`
+with `args.expect`, which are needed here: what is so already is left alone, so that the undo takes back what was done and no more.
+The markets are those of the situation: the chain's accounts, and what is served. `args.undo` names another `command-each`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cockpit.choices import markets
+from cockpit.mitigation import process
+from cockpit.mitigation.draft import Draft, Undoing
+from cockpit.mitigation.outcome import Judgement, Outcome
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.steps.command import named_step, read_back, time_limit, words_of
+from cockpit.mitigation.steps.parameters import filled, resolve
+from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Target, Verdict
+from cockpit.model.runbook import Runbook, Step
+from cockpit.text import clean
+
+if TYPE_CHECKING:
+    from cockpit.mitigation.office import Office, Told
+    from cockpit.mitigation.plan import Prepared, Wish
+
+_AT_ONCE = 4  # programs that read a market each
+_NAMED = 6  # markets in one line of words
+
+
+class CommandEach:
+    kind = "command-each"
+
+    async def draft(self, wish: Wish, office: Office) -> Draft:
+        runbook, step, values, wanted = _asked(wish, office)
+        if not step.args.get("reads"):
+            raise PlanProblem(f"step {step.id} cannot tell what is done already", "correct runbooks.toml: args.reads")
+        cli = office.means.network_cli
+        scope = {"runbook": runbook.id, "step": step.id, "values": dict(values), "each": list(wanted)}
+        states = await _states(scope, wanted, office)
+        todo = tuple(one for one in wanted if states[one] is not True)
+        argvs = [words_of(step, {**values, step.args["each"]: one}, cli) for one in todo]
+        env = process.environment(cli.env)
+        if argvs and process.executable(argvs[0][0][0], env) is None:
+            raise PlanProblem(
+                f"there is no program {argvs[0][0][0]} here", "set [network-cli] argv in the configuration"
+            )
+        effect = CommandRun(
+            argvs[0][0] if argvs else (), time_limit(step, cli) * max(1, len(argvs)), tuple(sorted(env)),
+            more=tuple(argv for argv, _ in argvs[1:]),
+        )  # fmt: skip
+        scope["each"] = list(todo)
+        unread = [one for one in todo if states[one] is None]
+        context, namespace = office.place
+        enables = step.args.get("enables", "")
+        becomes = step.args.get("becomes") or "done"
+        return Draft(
+            scope=scope, relevant={"done": [one for one in wanted if states[one] is True], "todo": list(todo)},
+            expected={"done": list(wanted), "todo": []}, body={},
+            changes=tuple(Change(one, f"not {becomes}" if states[one] is False else None, becomes) for one in todo),
+            kubectl=" && ".join(shlex.join(shown) for _, shown in argvs), blast=_blast(wanted, todo, becomes),
+            undoing=_undoing(runbook, step, values, todo, office), template=False, effect=effect,
+            target=Target(context, namespace, "Markets", _target(step, values), ""), idle=not todo,
+            dangers=(enables,) if enables else ("marked dangerous in the runbook",) if step.dangerous else (),
+            relaxing=(f"it {enables} ({_names(todo)})",) if enables and todo else (),
+            guards=(GuardResult("state", Verdict.UNKNOWN, f"cannot be read: {_names(unread)}"),) if unread else (),
+            hidden=tuple(cli.env.values()),
+        )  # fmt: skip
+
+    async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
+        scope = prepared.draft.scope
+        try:
+            states = await _states(scope, scope["each"], office)
+        except PlanProblem as problem:
+            return Outcome("stale", problem.reason)
+        done = [one for one, state in states.items() if state is True]
+        return Outcome("stale", f"done since the plan was made: {_names(done)}") if done else None
+
+    async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
+        """One after the other; one that fails does not keep the others from it."""
+        effect, each = prepared.plan.request, prepared.draft.scope["each"]
+        assert isinstance(effect, CommandRun)
+        env = process.environment(office.means.network_cli.env)
+        argvs = (effect.argv, *effect.more)
+        limit = effect.timeout_s / len(argvs)
+        failed: dict[str, str] = {}
+        lines: list[str] = []
+        for turn, (one, argv) in enumerate(zip(each, argvs, strict=True), 1):
+            told(f"running: {turn} of {len(argvs)}, {one}", output=tuple(lines[-20:]))
+            ended = await process.run(argv, env, limit, office.clock)
+            last = ended.output[-1] if ended.output else ""
+            if ended.status != 0 or ended.timed_out:
+                failed[one] = f"{ended.words}: {last}" if last else ended.words
+            lines.append(f"{one}: {failed.get(one, 'done')}")
+        words = f"{len(argvs) - len(failed)} of {len(argvs)} done"
+        if failed:
+            first = next(iter(failed))
+            words += f"; failed: {_names(list(failed))} ({first}: {failed[first]})"
+        told(output=tuple(lines[-20:]))
+        return Outcome("rejected" if len(failed) == len(argvs) else "sent", words, output=tuple(lines[-20:]))
+
+    async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
+        scope = prepared.draft.scope
+        undone, total = list(scope["each"]), len(scope["each"])
+        for attempt in range(5):
+            if attempt:
+                await office.sleep(1.0)
+            try:
+                states = await _states(scope, undone, office)
+            except PlanProblem as problem:
+                return Rollout(False, True, f"{outcome.words}; cannot be read back: {problem.reason}", 0, total, 0)
+            undone = [one for one, state in states.items() if state is not True]
+            if not undone:
+                told(proof=Proof.PASS)
+                return Rollout(True, False, f"{outcome.words}; read back: all {total}", total, total, 0)
+        told(proof=Proof.FAIL)
+        so_far = total - len(undone)
+        return Rollout(False, True, f"{outcome.words}; read back, not done: {_names(undone)}", so_far, total, 0)
+
+    async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
+        scope = intent["scope"]
+        states = await _states(scope, scope["each"], office)
+        done = [one for one, state in states.items() if state]
+        if len(done) == len(states):
+            return Judgement("applied", f"read back: all {len(done)}")
+        if any(state is None for state in states.values()):
+            return Judgement("unknown", "it may have run; not all of it can be read back now")
+        if not done:
+            return Judgement("not applied", "read back: none of it so far")
+        return Judgement("applied", f"read back: {len(done)} of {len(states)}, the rest is not done")
+
+
+def _asked(wish: Wish, office: Office) -> tuple[Runbook, Step, Mapping[str, str], tuple[str, ...]]:
+    """Of a step, or of the step that takes another back. Raises PlanProblem."""
+    if wish.arguments is not None:
+        runbook, step = named_step(office, wish.arguments)
+        own = {param.name for param in step.params}
+        values = {name: value for name, value in wish.arguments["values"].items() if name in own}
+        return runbook, step, resolve(step, values, office.runbooks), tuple(wish.arguments["each"])
+    assert wish.step is not None
+    if wish.runbook is None:
+        raise PlanProblem("a command for each market belongs to a runbook", "call it by its runbook")
+    return wish.runbook, wish.step, wish.values, _wanted(wish.step, wish.values, office)
+
+
+def _wanted(step: Step, values: Mapping[str, str], office: Office) -> tuple[str, ...]:
+    situation = office.situation()
+    known = tuple(markets(situation)) if situation is not None else ()
+    if not known:
+        raise PlanProblem(
+            "no market is known: neither the chain nor the served outputs tell", "see `m0-cockpit doctor`"
+        )
+    but = re.split(r"[\s,]+", filled(step.args.get("but", ""), values, f"step {step.id}: args.but").strip())
+    strange = [name for name in but if name and name not in known]
+    if strange:
+        raise PlanProblem(f"there is no market {clean(strange[0], 60)}", f"one of {_names(known)}")
+    return tuple(market for market in known if market not in but)
+
+
+async def _states(scope: Mapping[str, Any], each: Sequence[str], office: Office) -> dict[str, bool | None]:
+    """Market → whether it is done; None where it cannot be told. Raises PlanProblem when the runbooks do not know it any more."""
+    runbook, step = named_step(office, scope)
+    reading = next((s for s in runbook.mitigations if s.id == step.args.get("reads")), None)
+    if reading is None or len(reading.params) != 1:
+        raise PlanProblem(f"step {step.id}: args.reads names no command for one market", "correct runbooks.toml")
+    few = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(market: str) -> bool | None:
+        named = {**scope, "reads": reading.id, "values": {reading.params[0].name: market}}
+        async with few:
+            return await read_back(named, office)
+
+    return dict(zip(each, await asyncio.gather(*map(one, each)), strict=True))
+
+
+def _target(step: Step, values: Mapping[str, str]) -> str:
+    told = filled(step.args.get("target", ""), values, f"step {step.id}: args.target")
+    return clean(told or next((value for value in values.values() if value), "markets"), 120)
+
+
+def _blast(wanted: Sequence[str], todo: Sequence[str], becomes: str) -> tuple[str, ...]:
+    lines = [f"{len(todo)} markets, one program each, one after the other: {_names(todo, len(todo))}"]
+    if len(todo) < len(wanted):
+        lines.append(f"{len(wanted) - len(todo)} are {becomes} already, and stay as they are at an undo")
+    return tuple(lines)
+
+
+def _undoing(
+    runbook: Runbook, step: Step, values: Mapping[str, str], todo: Sequence[str], office: Office
+) -> Undoing | None:
+    wanted = next((s for s in runbook.mitigations if s.id == step.args.get("undo")), None)
+    if wanted is None or not todo:
+        return None
+    own = {param.name: values[param.name] for param in wanted.params if param.name in values}
+    arguments = {"runbook": runbook.id, "step": wanted.id, "values": own, "each": list(todo)}
+    cli = office.means.network_cli
+    shown = [words_of(wanted, {**own, wanted.args["each"]: one}, cli)[1] for one in todo]
+    return Undoing(arguments, arguments, f"{wanted.title}: {_names(todo)}", " && ".join(map(shlex.join, shown)))
+
+
+def _names(markets: Sequence[str], most: int = _NAMED) -> str:
+    more = f" and {len(markets) - most} more" if len(markets) > most else ""
+    return ", ".join(clean(market, 60) for market in markets[:most]) + more

@@ -1,0 +1,33 @@
+"""What the kinds share that only look: nothing to check again, nothing to wait for, nothing to take back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cockpit.mitigation.draft import Draft
+from cockpit.mitigation.outcome import Judgement, Outcome
+from cockpit.model.plan import LocalCheck, Rollout, Target
+
+if TYPE_CHECKING:
+    from cockpit.mitigation.office import Office, Told
+    from cockpit.mitigation.plan import Prepared
+
+
+class Local:
+    async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
+        return None
+
+    async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
+        return Rollout(True, False, outcome.words, 0, 0, 0)
+
+    async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
+        return Judgement("not applied", "it was cut off; it only looked, and changed nothing")
+
+
+def local_draft(office: Office, kind: str, name: str, effect: LocalCheck, blast: tuple[str, ...], line: str) -> Draft:
+    context, namespace = office.place
+    return Draft(
+        scope={}, relevant={}, expected={}, changes=(), body={}, kubectl=line, blast=blast, undoing=None, template=False,
+        effect=effect, target=Target(context, namespace, kind, name, ""),
+    )  # fmt: skip

@@ -1,0 +1,287 @@
+"""`run-job`: a Job made from a CronJob, as `kubectl create job NAME --from=cronjob/NAME` makes it, or from a template.
+
+Keys: `args.cronjob` (a name), or `args.template` (the `spec` of a Job as JSON; texts in it may hold "{param}") with `args.name`.
+The name is made when it is planned, so that what was made can be found again: nothing is ever made twice. Its inverse deletes
+it while it runs; what it did stays done.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cockpit.incident.chain import canonical
+from cockpit.kubeapi.errors import Conflict, Denied, Gone, Invalid, KubeError, NotFound, ServerFault, Unreachable
+from cockpit.mitigation import jobs
+from cockpit.mitigation.draft import FIELD_MANAGER, JSON, Draft, Undoing, kubectl_at
+from cockpit.mitigation.facts import permitted, review
+from cockpit.mitigation.objects import collection_path, object_path
+from cockpit.mitigation.outcome import Judgement, Outcome
+from cockpit.mitigation.patience import SEND_TIMEOUT_S, SETTLE_S
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.revisions import short
+from cockpit.mitigation.steps.parameters import filled
+from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Request, Rollout, Target, Verdict
+from cockpit.text import clean, safe
+
+if TYPE_CHECKING:
+    from cockpit.mitigation.office import Office, Told
+    from cockpit.mitigation.plan import Prepared, Wish
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_PREFIX = 40  # characters: a Job's name is a label value of its pods, 63 at most
+BY = "m0-cockpit/by"
+
+
+class RunJob:
+    kind = "run-job"
+
+    async def draft(self, wish: Wish, office: Office) -> Draft:
+        if wish.arguments is not None:
+            return await self._deleting(str(wish.arguments["delete"]), office)
+        step = wish.step
+        assert step is not None
+        source = filled(step.args.get("cronjob", ""), wish.values, f"step {step.id}: args.cronjob")
+        if source:
+            return await self._making(office, *await _from_cronjob(source, office))
+        prefix = step.args.get("name", "") or step.id
+        spec = _from_template(step.args.get("template", ""), wish.values, step.id)
+        return await self._making(office, _name(prefix), {"spec": spec}, {}, ())
+
+    async def _making(
+        self, office: Office, name: str, body: dict[str, Any], relevant: dict[str, Any], guards: tuple[GuardResult, ...]
+    ) -> Draft:  # fmt: skip
+        context, namespace = office.place
+        annotations = {**((body.get("metadata") or {}).get("annotations") or {}), BY: FIELD_MANAGER}
+        metadata = {**(body.get("metadata") or {}), "name": name, "namespace": namespace, "annotations": annotations}
+        full = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": body["spec"]}
+        request = Request(
+            "POST", collection_path("Job", namespace), {"fieldManager": FIELD_MANAGER}, JSON,
+            json.dumps(full, ensure_ascii=False),
+        )  # fmt: skip
+        allowed = await review(office.client, namespace, "create", "batch", "jobs")
+        source = str(relevant.get("source") or "")
+        line = (
+            f"create job {name} --from=cronjob/{source}" if source else f"create -f - <<< {shlex.quote(_shown(full))}"
+        )
+        return Draft(
+            scope={"make": name, "source": source}, relevant=relevant, expected={**relevant, "made": True},
+            changes=(Change("job", None, name, f"from cronjob {source}" if source else "from a template"),), body={},
+            kubectl=f"{kubectl_at(office.place)} {line}", blast=_blast(body["spec"]),
+            undoing=Undoing(
+                {"delete": name}, {"delete": name}, "delete the job while it runs; what it did stays done",
+                f"{kubectl_at(office.place)} delete job {name}",
+            ),
+            template=False, effect=request, target=Target(context, namespace, "Job", name, ""),
+            guards=(permitted(allowed, "in " + namespace), *guards), dry_run=await _dry_run(office, request),
+        )  # fmt: skip
+
+    async def _deleting(self, name: str, office: Office) -> Draft:
+        context, namespace = office.place
+        try:
+            job = await office.client.get(object_path("Job", namespace, name))
+        except NotFound:
+            raise PlanProblem(f"job {name} is gone", "there is nothing to take back") from None
+        over = jobs.ended(job)
+        if over is not None:
+            raise PlanProblem(f"job {name} has ended ({over['type']})", "what it did stays done")
+        uid = str(job["metadata"]["uid"])
+        options = {
+            "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}, "propagationPolicy": "Background",
+        }  # fmt: skip
+        request = Request("DELETE", object_path("Job", namespace, name), {}, JSON, json.dumps(options))
+        allowed = await review(office.client, namespace, "delete", "batch", "jobs", name)
+        active = int((job.get("status") or {}).get("active") or 0)
+        return Draft(
+            scope={"delete": name}, relevant={"running": uid}, expected={"running": None},
+            changes=(Change("job", name, None, "stopped; what it did so far stays done"),), body={},
+            kubectl=f"{kubectl_at(office.place)} delete job {name}", blast=(f"{active} pod{'s' if active != 1 else ''} end",),
+            undoing=None, template=False, effect=request, target=Target(context, namespace, "Job", name, uid),
+            guards=(permitted(allowed, name),), dry_run=await _dry_run(office, request),
+        )  # fmt: skip
+
+    async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
+        scope = prepared.draft.scope
+        try:
+            if "delete" in scope:
+                job = await office.client.get(object_path("Job", office.place[1], scope["delete"]))
+                over = jobs.ended(job)
+                return Outcome("stale", f"the job has ended ({over['type']})") if over is not None else None
+            if scope["source"]:
+                cronjob = await office.client.get(object_path("CronJob", office.place[1], scope["source"]))
+                if _relevant(cronjob) != prepared.draft.relevant:
+                    return Outcome("stale", f"cronjob {scope['source']} changed since the plan was made")
+        except NotFound:
+            return Outcome("stale", f"{scope.get('delete') or scope.get('source')} is gone")
+        except KubeError as error:
+            return Outcome("not sent", f"it cannot be read again: {error.reason}")
+        return None
+
+    async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
+        request = prepared.plan.request
+        assert isinstance(request, Request)
+        try:
+            await office.client.send(
+                request.method, request.path, params=request.params, body=request.body,
+                content_type=request.content_type, timeout_s=SEND_TIMEOUT_S,
+            )  # fmt: skip
+        except Unreachable as error:
+            if not error.maybe_sent:
+                return Outcome("not sent", f"the server was not reached: {error.reason}")
+            return await self._after_silence(prepared, office, error)
+        except (ServerFault, Conflict) as error:
+            return await self._after_silence(prepared, office, error)
+        except NotFound as error:
+            return Outcome("stale", error.reason)
+        except KubeError as error:
+            return Outcome("rejected", error.reason)
+        return Outcome("sent", "made" if request.method == "POST" else "deleted")
+
+    async def _after_silence(self, prepared: Prepared, office: Office, error: KubeError) -> Outcome:
+        """Read what happened; never again blindly."""
+        judged = Judgement("unknown", error.reason)
+        for pause_s in SETTLE_S:
+            await office.sleep(pause_s)
+            try:
+                judged = await self._judge(prepared.draft.scope, office)
+            except KubeError as unread:
+                judged = Judgement("unknown", unread.reason)
+            if judged.state == "applied":
+                return Outcome("sent", f"done (no good answer came: {error.reason}; the job was read)")
+        if judged.state == "not applied":
+            return Outcome("not sent", f"not done ({error.reason}; it was read {len(SETTLE_S)} times since)")
+        return Outcome("uncertain", f"{error.reason}; {judged.words}")
+
+    async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
+        scope = prepared.draft.scope
+        if "delete" in scope:
+            return await jobs.follow_to_gone(office, str(scope["delete"]), told)
+        return await jobs.follow(office, str(scope["make"]), told)
+
+    async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
+        return await self._judge(intent["scope"], office)
+
+    async def _judge(self, scope: Mapping[str, Any], office: Office) -> Judgement:
+        name = str(scope.get("delete") or scope["make"])
+        try:
+            job = await office.client.get(object_path("Job", office.place[1], name))
+        except NotFound:
+            if "delete" in scope:
+                return Judgement("applied", f"job {name} is gone")
+            return Judgement("not applied", f"there is no job {name}: it was not made, or was removed since")
+        if "delete" in scope:
+            going = bool(job["metadata"].get("deletionTimestamp"))
+            return Judgement(
+                "applied" if going else "not applied", f"job {name} {'is being deleted' if going else 'is there'}"
+            )
+        over = jobs.ended(job)
+        return Judgement("applied", f"job {name} {'ended: ' + over['type'] if over is not None else 'runs'}")
+
+
+async def _from_cronjob(
+    source: str, office: Office
+) -> tuple[str, dict[str, Any], dict[str, Any], tuple[GuardResult, ...]]:
+    """Name, body, relevant fields and what is worth knowing. Raises PlanProblem, KubeError."""
+    namespace = office.place[1]
+    try:
+        cronjob = await office.client.get(object_path("CronJob", namespace, source))
+    except NotFound:
+        raise PlanProblem(f"no cronjob {source} in {namespace}", "check the step's args.cronjob") from None
+    template = cronjob["spec"]["jobTemplate"]
+    own = template.get("metadata") or {}
+    metadata: dict[str, Any] = {
+        "annotations": {**(own.get("annotations") or {}), "cronjob.kubernetes.io/instantiate": "manual"},
+        "ownerReferences": [
+            {
+                "apiVersion": "batch/v1",
+                "kind": "CronJob",
+                "name": source,
+                "uid": cronjob["metadata"]["uid"],
+                "controller": True,
+            }
+        ],
+    }
+    if own.get("labels"):
+        metadata["labels"] = own["labels"]
+    running = [str(ref.get("name")) for ref in (cronjob.get("status") or {}).get("active") or []]
+    found: tuple[GuardResult, ...] = ()
+    if running:
+        told = f"its schedule has {clean(', '.join(running), 200)} running now: they would run side by side"
+        found = (GuardResult("concurrency", Verdict.CONFIRM, told),)
+    return _name(source), {"metadata": metadata, "spec": template["spec"]}, _relevant(cronjob), found
+
+
+def _relevant(cronjob: Mapping[str, Any]) -> dict[str, Any]:
+    from cockpit.mitigation.shown import fingerprint
+
+    metadata = cronjob["metadata"]
+    template = fingerprint(str(metadata["uid"]), cronjob["spec"]["jobTemplate"])
+    return {"source": str(metadata["name"]), "uid": str(metadata["uid"]), "jobTemplate": template}
+
+
+def _from_template(text: str, values: Mapping[str, str], step: str) -> dict[str, Any]:
+    """Parsed first, then filled: a parameter is text in it and nothing else. Raises PlanProblem."""
+    try:
+        spec = json.loads(text)
+        spec["template"]["spec"]["containers"][0]["image"]
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise PlanProblem(
+            f"step {step}: args.template is no spec of a Job: {safe(error, 120)}",
+            "give JSON with template.spec.containers, or args.cronjob",
+        ) from error
+    result: dict[str, Any] = _fill(spec, values, step)
+    result["template"]["spec"].setdefault("restartPolicy", "Never")
+    return result
+
+
+def _fill(value: Any, values: Mapping[str, str], step: str) -> Any:
+    if isinstance(value, str):
+        return filled(value, values, f"step {step}: args.template")
+    if isinstance(value, dict):
+        return {key: _fill(item, values, step) for key, item in value.items()}
+    return [_fill(item, values, step) for item in value] if isinstance(value, list) else value
+
+
+def _name(prefix: str) -> str:
+    prefix = prefix[:_PREFIX].strip("-.").replace(".", "-").lower()
+    if not _NAME.fullmatch(prefix):
+        raise PlanProblem(f"{clean(prefix, 60)}: not the beginning of a Job's name", "correct args.name")
+    return f"{prefix}-manual-{secrets.token_hex(3)}"
+
+
+def _shown(full: Mapping[str, Any]) -> str:
+    return safe(canonical(full), 600)
+
+
+def _blast(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    containers = spec["template"]["spec"]["containers"]
+    pods = int(spec.get("parallelism") or 1)
+    lines = [
+        f"{pods} pod{'s' if pods != 1 else ''} of {clean(', '.join(short(str(c.get('image'))) for c in containers), 160)}"
+    ]
+    command = [*(containers[0].get("command") or []), *(containers[0].get("args") or [])]
+    if command:
+        lines.append(f"runs {safe(shlex.join(str(word) for word in command), 200)}")
+    lines.append(
+        f"tries again {spec.get('backoffLimit', 6)} times if it fails; watched for {jobs.timeout_of(spec):.0f} s at most"
+    )
+    return tuple(lines)
+
+
+async def _dry_run(office: Office, request: Request) -> DryRun:
+    try:
+        await office.client.send(
+            request.method, request.path, params={**request.params, "dryRun": "All"}, body=request.body,
+            content_type=request.content_type,
+        )  # fmt: skip
+    except (Invalid, NotFound, Gone, Denied, Conflict) as error:
+        if error.status == 400 and re.search(r"(?i)dry.?run", error.reason):
+            return DryRun(DryRunState.REFUSED, error.reason)
+        return DryRun(DryRunState.FAILED, error.reason)
+    except KubeError as error:
+        return DryRun(DryRunState.UNKNOWN, error.reason)
+    return DryRun(DryRunState.OK)

@@ -1,0 +1,177 @@
+"""`set-config`: one key of a ConfigMap, by merge patch with its resourceVersion.
+
+Keys: `args.configmap`, `args.key`, `args.value` (they may hold "{param}"). Arguments: {"key": name, "value": text, or None to
+remove the key}. What takes the key is said, and whether it needs a restart to see the change. A value of several lines is
+shown as a diff.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from cockpit.incident.chain import canonical
+from cockpit.kubeapi.client import KubeClient
+from cockpit.kubeapi.errors import KubeError
+from cockpit.mitigation.configmaps import Workloads, consumers, workloads
+from cockpit.mitigation.draft import FIELD_MANAGER, MERGE, Draft, Setting, Undoing, kubectl_prefix
+from cockpit.mitigation.objects import Subject, fetch_configmap
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.shown import fingerprint, shown_value
+from cockpit.mitigation.steps.parameters import filled
+from cockpit.mitigation.toggles import dangers_of, owes, relaxing
+from cockpit.model.plan import Change
+from cockpit.model.runbook import Runbooks, Service, Step
+from cockpit.text import clean, redact
+
+_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")  # Kubernetes API reference, ConfigMap: data
+_DIFF_LINES = 24
+_KEPT = 64 * 1024  # characters of an older value that the journal keeps
+_MOST = 512 * 1024  # bytes: a ConfigMap holds 1 MiB
+
+
+class SetConfig:
+    kind = "set-config"
+    rolls = False
+
+    def about(self, step: Step, values: Mapping[str, str]) -> str:
+        name = filled(step.args.get("configmap", ""), values, f"step {step.id}: args.configmap")
+        if not name:
+            raise PlanProblem(f"step {step.id} names no ConfigMap", "correct runbooks.toml: args.configmap")
+        return name
+
+    async def subject(self, client: KubeClient, place: tuple[str, str], name: str, runbooks: Runbooks) -> Subject:
+        context, namespace = place
+        return Subject(
+            context, namespace, "ConfigMap", name, await fetch_configmap(client, namespace, name), Service()
+        )  # fmt: skip
+
+    async def look(self, client: KubeClient, subject: Subject) -> Workloads | str:
+        """The workloads of the namespace, or why they are not known."""
+        try:
+            return await workloads(client, subject.namespace)
+        except KubeError as error:
+            return error.reason
+
+    def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:
+        key = filled(step.args.get("key", ""), values, f"step {step.id}: args.key")
+        if "value" not in step.args:
+            raise PlanProblem(f"step {step.id} gives no value", "correct runbooks.toml: args.value")
+        return {"key": key, "value": filled(step.args["value"], values, f"step {step.id}: args.value")}
+
+    def relevant(self, obj: Mapping[str, Any], scope: Mapping[str, Any], salt: str) -> dict[str, Any]:
+        key = str(scope["key"])
+        value = (obj.get("data") or {}).get(key)
+        return {f"data {key}": None if value is None else fingerprint(salt, value)}
+
+    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: Setting) -> Draft:
+        key, value = str(arguments["key"]), arguments["value"]
+        _check(subject, key, value, setting.runbooks)
+        before = (subject.obj.get("data") or {}).get(key)
+        scope = {"key": key}
+        relevant = self.relevant(subject.obj, scope, setting.salt)
+        old, new = _as_env(key, before), _as_env(key, value)
+        changed = before != value
+        diff = _diff(setting.runbooks, key, before, value)
+        return Draft(
+            scope=scope, relevant=relevant,
+            expected={f"data {key}": None if value is None else fingerprint(setting.salt, value)},
+            changes=(_change(setting.runbooks, key, before, value, bool(diff)),) if changed else (),
+            body={"data": {key: value}}, content_type=MERGE, params={"fieldManager": FIELD_MANAGER},
+            kubectl=_line(subject, setting.runbooks, key, value), blast=(*diff, *_told(setting.seen, subject, key)),
+            undoing=_undoing(subject, setting, key, before), template=False,
+            dangers=dangers_of(setting.runbooks, new, old) if changed else (),
+            relaxing=relaxing(setting.runbooks, new, old) if changed else (), owes=owes(setting.runbooks, new, old),
+            hidden=tuple(
+                text for text in (before, value) if text and not _keepable(setting.runbooks, key, text)
+            ),
+        )  # fmt: skip
+
+
+def _check(subject: Subject, key: str, value: str | None, runbooks: Runbooks) -> None:
+    if not _KEY.fullmatch(key):
+        raise PlanProblem(f"{clean(key, 80) or 'no name'}: not a key of a ConfigMap", "letters, digits, - _ and . only")
+    if subject.obj.get("immutable"):
+        raise PlanProblem(f"configmap {subject.name} is immutable", "make another one and point its readers there")
+    if key in (subject.obj.get("binaryData") or {}):
+        raise PlanProblem(f"{key} holds binary data, which this step cannot show", "change it by hand")
+    if value is not None and len(value.encode()) > _MOST:
+        raise PlanProblem(f"the value of {key} is larger than {_MOST // 1024} KiB", "")
+    toggle = runbooks.toggles.get(key)
+    if toggle is not None and toggle.values and value is not None and value not in toggle.values:
+        raise PlanProblem(f"{key}={clean(value, 80)}: not a value of {key}", "one of " + ", ".join(toggle.values))
+
+
+def _as_env(key: str, value: str | None) -> dict[str, dict[str, Any] | None]:
+    return {key: None if value is None else {"value": value}}
+
+
+def _shown(runbooks: Runbooks, key: str, value: str | None) -> str | None:
+    return None if value is None else shown_value(runbooks, key, value)
+
+
+def _change(runbooks: Runbooks, key: str, before: str | None, after: str | None, several: bool) -> Change:
+    if several:
+        lines = [f"{text.count(chr(10)) + 1} lines" if text is not None else None for text in (before, after)]
+        return Change(key, lines[0], lines[1], "the lines that differ are below")
+    told = [_shown(runbooks, key, value) for value in (before, after)]
+    return Change(key, told[0], told[1], "another value behind the same shown part" if told[0] == told[1] else "")
+
+
+def _keepable(runbooks: Runbooks, key: str, value: str) -> bool:
+    """True when nothing of it is hidden where it is shown, so that the journal may keep it whole."""
+    if "\n" not in value and len(value) < 500:
+        return shown_value(runbooks, key, value) == value
+    return _open(runbooks, key) and redact(f"{key}={value}") == f"{key}={value}" and len(value) <= _KEPT
+
+
+def _open(runbooks: Runbooks, key: str) -> bool:
+    """The key's name does not say that its value is a secret or an address."""
+    return shown_value(runbooks, key, "x") == "x"
+
+
+def _diff(runbooks: Runbooks, key: str, before: str | None, after: str | None) -> tuple[str, ...]:
+    """Changed lines of a value of several lines, redacted one by one; empty for a value of one line, or a hidden one."""
+    old, new = (before or "").splitlines(), (after or "").splitlines()
+    if max(len(old), len(new)) < 2 or not _open(runbooks, key):
+        return ()
+    lines = [
+        clean(redact(line), 200)
+        for line in difflib.unified_diff(old, new, lineterm="", n=1)
+        if not line.startswith(("---", "+++"))
+    ]
+    if len(lines) > _DIFF_LINES:
+        lines = [*lines[:_DIFF_LINES], f"… {len(lines) - _DIFF_LINES} more lines differ"]
+    return tuple(lines)
+
+
+def _told(seen: Workloads | str | None, subject: Subject, key: str) -> tuple[str, ...]:
+    """What takes the key, and what must be restarted."""
+    if isinstance(seen, str):
+        return (f"who takes it is not known: {seen}",)
+    found = consumers(seen or (), subject.name, key)
+    lines = [consumer.words for consumer in found]
+    restart = [consumer.name for consumer in found if consumer.restart]
+    if restart:
+        lines.append(f"restart {', '.join(dict.fromkeys(restart))} afterwards: this step does not")
+    return tuple(lines) or (f"no workload of {subject.namespace} takes this key from {subject.name}",)
+
+
+def _undoing(subject: Subject, setting: Setting, key: str, before: str | None) -> Undoing:
+    shown = _shown(setting.runbooks, key, before)
+    kept: Any = before
+    if before is not None and not _keepable(setting.runbooks, key, before):
+        kept = {"hidden": fingerprint(setting.salt, before)}
+    several = "\n" in (before or "")
+    words = f"remove {key}" if before is None else f"set {key} back to {'what it was' if several else shown or 'empty'}"
+    return Undoing(
+        {"key": key, "value": before}, {"key": key, "value": kept}, words, _line(subject, setting.runbooks, key, before)
+    )  # fmt: skip
+
+
+def _line(subject: Subject, runbooks: Runbooks, key: str, value: str | None) -> str:
+    patch = canonical({"data": {key: _shown(runbooks, key, value)}})
+    return f"{kubectl_prefix(subject)} patch configmap {shlex.quote(subject.name)} --type merge -p {shlex.quote(patch)}"

@@ -1,0 +1,98 @@
+"""`verify-signatures`: is this bundle what the signers signed? Worked out here; it changes nothing.
+
+Keys: `args.bundle` (a file, usually "{file}"); optional `args.signer-set` (a file; else the set as the chain has it now).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cockpit.mitigation.draft import Draft
+from cockpit.mitigation.outcome import Outcome
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.steps.local import Local, local_draft
+from cockpit.mitigation.steps.parameters import filled
+from cockpit.model.plan import LocalCheck, Proof
+from cockpit.text import safe
+
+if TYPE_CHECKING:
+    from cockpit.mitigation.office import Office, Told
+    from cockpit.mitigation.plan import Prepared, Wish
+    from cockpit.model.chain import SignerSetState
+
+_MOST = 1024 * 1024 + 1  # one byte more than the reader takes, so that it says so itself
+ON_CHAIN = "the chain, now"
+
+
+class VerifySignatures(Local):
+    kind = "verify-signatures"
+
+    async def draft(self, wish: Wish, office: Office) -> Draft:
+        args = wish.step.args if wish.step is not None else {}
+        path = filled(args.get("bundle", ""), wish.values, "args.bundle")
+        if not path:
+            raise PlanProblem("the step names no bundle", "correct runbooks.toml: args.bundle")
+        keys = filled(args.get("signer-set", ""), wish.values, "args.signer-set")
+        raw = await _read(path)
+        inputs = {"bundle": path, "sha256": hashlib.sha256(raw).hexdigest(), "signer set": keys or ON_CHAIN}
+        blast = (f"reads {safe(path, 200)} ({len(raw):,} bytes); changes nothing",)
+        name = safe(Path(path).name, 80)
+        return local_draft(office, "Bundle", name, LocalCheck("verifies signatures", inputs), blast, "m0-cockpit verify")  # fmt: skip
+
+    async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
+        from cockpit.chain.bundle import verify_bundle
+        from cockpit.chain.bundle_file import BundleProblem, read_bundle, read_signer_set
+
+        effect = prepared.plan.request
+        assert isinstance(effect, LocalCheck)
+        try:
+            raw = await _read(effect.inputs["bundle"])
+            if hashlib.sha256(raw).hexdigest() != effect.inputs["sha256"]:
+                return Outcome("stale", "the file is another one than was shown")
+            source = effect.inputs["signer set"]
+            why = ""
+            if source == ON_CHAIN:
+                signers, why = _on_chain(office)
+            else:
+                signers = read_signer_set(await _read(source))
+            verdict = await asyncio.to_thread(verify_bundle, read_bundle(raw), signers, None, why)
+        except (PlanProblem, BundleProblem) as problem:
+            told(proof=Proof.FAIL)
+            return Outcome("rejected", f"no verdict: {safe(problem.reason, 300)}")
+        valid = verdict.valid
+        proof = Proof.UNKNOWN if valid is None else Proof.PASS if valid else Proof.FAIL
+        lines = tuple(
+            f"{f.answer.value.upper():<8} {safe(f.check, 60)}: {safe(f.words, 300)}" for f in verdict.findings
+        )
+        told(output=lines, proof=proof)
+        return Outcome("sent", safe(verdict.words, 500), output=lines)
+
+
+async def _read(path: str) -> bytes:
+    """Bounded. Raises PlanProblem."""
+
+    def read() -> bytes:
+        with Path(path).expanduser().open("rb") as file:
+            return file.read(_MOST)
+
+    try:
+        return await asyncio.to_thread(read)
+    except OSError as error:
+        raise PlanProblem(f"{path} cannot be read: {error.strerror or error}", "check the file") from error
+
+
+def _on_chain(office: Office) -> tuple[SignerSetState | None, str]:
+    """The signer set as it was last read, and why there is none."""
+    situation = office.situation()
+    reading = situation.solana.get("signer-set") if situation is not None else None
+    if situation is None or reading is None:
+        return None, "the chain is not read here"
+    state = reading.state(situation.mono)
+    if reading.data is None or state.value != "live":
+        told = reading.fault.reason if reading.fault is not None else f"the account was last read {state.value}"
+        return None, told
+    found: SignerSetState = reading.data
+    return found, ""

@@ -1,0 +1,206 @@
+"""The Postgres source: what the database says of itself, over one read-only session that lives in a task of its own.
+
+A frozen backend answers nothing and refuses nothing: the session's task then hangs, the source's own does not. It hears nothing
+for `SILENCE_S`, says so on every topic, shuts the socket and connects anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+from cockpit.clock import Clock
+from cockpit.config import ConfigProblem, PostgresSettings, secret_of
+from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.sources.pace import Pace
+from cockpit.sources.postgres_activity import activity
+from cockpit.sources.postgres_indexes import Scans
+from cockpit.sources.postgres_looks import Ask, Seen, Server, archiver, connections, replication, server, vacuum
+from cockpit.sources.postgres_session import PgProblem, Row, Session
+from cockpit.sources.postgres_statements import Statements
+from cockpit.sources.postgres_text import MARK
+from cockpit.text import safe
+
+#: Seconds between two signs of life of a healthy session, and how long its silence is borne.
+PING_S = 3.0
+SILENCE_S = 9.0
+LEAST_INTERVAL_S = 0.5
+#: The second look comes soon, for rates need two.
+SECOND_LOOK_S = 2.0
+TOPICS = ("connections", "queries", "indexes", "vacuum", "replication", "activity", "archiver")
+
+Heard = Reading[Any] | None  # None: a sign of life
+
+
+class PostgresSource:
+    """Topics `postgres/NAME` for each of TOPICS, with a value of `cockpit.model.postgres` each and faults of their own."""
+
+    def __init__(
+        self, settings: PostgresSettings, clock: Clock, *, pace: Pace | None = None, rng: random.Random | None = None,
+        silence_s: float = SILENCE_S, ping_s: float = PING_S,
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self._clock = clock
+        self._pace = pace or Pace()
+        self._rng = rng or random.Random()
+        self._silence_s = silence_s
+        self._ping_s = min(ping_s, silence_s / 3)
+        self._interval_s = max(LEAST_INTERVAL_S, settings.interval)
+        self._statements = Statements()
+        self._scans = Scans()
+        self._session: Session | None = None
+        self._leaving: set[asyncio.Task[None]] = set()  # sessions that were given up and have not ended yet
+
+    async def readings(self) -> AsyncIterator[Reading[Any]]:
+        """Endless. Not configured is for the caller to know: this connects, or says why it cannot."""
+        attempt = 0
+        while True:
+            heard: asyncio.Queue[Heard] = asyncio.Queue()
+            task = asyncio.create_task(self._live(heard), name="postgres-session")
+            fault: Fault | None = None
+            try:
+                while fault is None:
+                    try:
+                        async with asyncio.timeout(self._silence_s):
+                            news = await _next(heard, task)
+                    except TimeoutError:
+                        fault = self._silent()
+                    except PgProblem as problem:
+                        fault = problem.fault
+                    else:
+                        if news is not None:
+                            attempt = 0
+                            yield news
+            finally:
+                await self._give_up(task)
+            for name in TOPICS:
+                yield self._reading(name, None, fault, 0.0)
+            await asyncio.sleep(self._pace.backoff(attempt, self._rng))
+            attempt += 1
+
+    def _silent(self) -> Fault:
+        words = "answered nothing" if self._session is not None else "accepted no session"
+        return Fault(
+            SourceState.DOWN, f"the database {words} for {self._silence_s:g} s: it is frozen, or the network is gone",
+            "the cockpit connects anew by itself; is the server's host alive?",
+        )  # fmt: skip
+
+    async def _give_up(self, task: asyncio.Task[None]) -> None:
+        """End the session's task without waiting for a frozen backend. The statement in flight ends with its socket."""
+        session, self._session = self._session, None
+        if task.done():
+            return
+        if session is None:
+            task.cancel()
+        else:
+            session.break_off()
+        self._leaving.add(task)
+        task.add_done_callback(self._left)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({task}, timeout=0.2)
+        if not task.done():
+            task.cancel()
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        self._leaving.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    # --- in the session's own task ---------------------------------------------------------------------------------------
+
+    async def _live(self, heard: asyncio.Queue[Heard]) -> None:
+        """One session from its connection to its end, which is a PgProblem."""
+        session = await Session.open(await asyncio.to_thread(self._url))
+        self._session = session
+        try:
+            heard.put_nowait(None)
+
+            async def ask(statement: str, parameters: Sequence[Any] | None = None) -> list[Row]:
+                """Every answer is a sign of life: a look at a busy database may take long."""
+                rows = await session.ask(statement, parameters)
+                heard.put_nowait(None)
+                return rows
+
+            look = 0
+            while True:
+                started = self._clock.mono()
+                known = await server(ask)
+                session.role = known.role
+                await self._look(ask, known, heard)
+                wait = min(SECOND_LOOK_S, self._interval_s) if look == 0 else self._interval_s
+                look += 1
+                while (left := started + wait - self._clock.mono()) > 0:
+                    await asyncio.sleep(min(left, self._ping_s))
+                    await ask(f"SELECT {MARK} 1")
+        finally:
+            if self._session is session:
+                self._session = None
+            await session.close()
+
+    def _url(self) -> str:
+        """Blocking. Read anew for each connection: a file may have been rotated. Raises PgProblem."""
+        own = self._settings
+        try:
+            url = secret_of(own.url, own.url_file, "the Postgres address")
+        except ConfigProblem as problem:
+            raise PgProblem(Fault(SourceState.DOWN, problem.reason, problem.remedy), lost=True) from None
+        if not url:
+            raise PgProblem(
+                Fault(SourceState.DOWN, "[postgres] url is empty", "give url or url-file in [postgres]"), lost=True
+            )
+        return url
+
+    async def _look(self, ask: Ask, known: Server, heard: asyncio.Queue[Heard]) -> None:
+        """One look at every topic. One that fails leaves the rest standing; only a lost connection raises."""
+        now = self._clock.mono()
+        looks: dict[str, Callable[[], Awaitable[Seen | None]]] = {
+            "connections": lambda: connections(ask, known),
+            "queries": lambda: self._statements.look(ask, known, now),
+            "indexes": lambda: self._scans.look(ask, known, self._statements, now),
+            "vacuum": lambda: vacuum(ask, known),
+            "replication": lambda: replication(ask, known),
+            "activity": lambda: activity(ask, known),
+            "archiver": lambda: archiver(ask, known),
+        }
+        for name in TOPICS:
+            heard.put_nowait(await self._one(name, known, looks[name]))
+
+    async def _one(self, name: str, known: Server, look: Callable[[], Awaitable[Seen | None]]) -> Heard:
+        started = self._clock.mono()
+        try:
+            seen = await look()
+        except PgProblem as problem:
+            if problem.lost:
+                raise
+            return self._reading(name, None, problem.fault, self._clock.mono() - started)
+        except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+            reason = f"PostgreSQL {known.version} answered what the cockpit cannot read: {safe(error, 160)}"
+            return self._reading(name, None, Fault(SourceState.DOWN, reason, "report it, with the version"), 0.0)
+        if seen is None:
+            return None
+        data, fault = seen
+        return self._reading(name, data, fault, self._clock.mono() - started)
+
+    def _reading(self, name: str, data: Any, fault: Fault | None, took_s: float) -> Reading[Any]:
+        at = self._clock.mono() if data is not None else None
+        return Reading(f"postgres/{name}", data, at, took_s, fault, max(15.0, 3 * self._interval_s))
+
+
+async def _next(heard: asyncio.Queue[Heard], task: asyncio.Task[None]) -> Heard:
+    """What the session's task says next. Raises what ended it, when all it had said was heard."""
+    if not heard.empty():
+        return heard.get_nowait()
+    getting = asyncio.ensure_future(heard.get())
+    try:
+        await asyncio.wait({getting, task}, return_when=asyncio.FIRST_COMPLETED)
+        if getting.done():
+            return getting.result()
+    finally:
+        getting.cancel()
+    if not heard.empty():
+        return heard.get_nowait()
+    task.result()
+    raise AssertionError("a session never ends by itself")

@@ -1,0 +1,214 @@
+"""One read-only session with the database, and its errors in words.
+
+psycopg is imported here at the first use, in a thread: it takes 0.2 s and is an optional extra. What protects the operator's own
+loop from a frozen server is `break_off`: shutting the socket down ends whatever waits on it, where a cancel would wait for seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+from cockpit.model.reading import Fault, SourceState
+from cockpit.text import HIDDEN, safe
+
+if TYPE_CHECKING:
+    import psycopg
+
+APPLICATION = "m0-cockpit"
+CONNECT_S = 4
+STATEMENT_S = 4.0
+Row = tuple[Any, ...]
+
+#: libpq's own limits (https://www.postgresql.org/docs/current/libpq-connect.html). An operator's URL may tighten them.
+_LIMITS: Mapping[str, str] = {
+    "connect_timeout": str(CONNECT_S),
+    "tcp_user_timeout": "8000",  # ms that sent data may stay unacknowledged
+    "keepalives": "1",
+    "keepalives_idle": "5",
+    "keepalives_interval": "3",
+    "keepalives_count": "2",
+}
+#: Of the session. `search_path`: nothing that somebody put into a schema is ever called by a statement of ours.
+_SESSION: Mapping[str, str] = {
+    "statement_timeout": f"{STATEMENT_S:g}s",
+    "lock_timeout": "1s",
+    "idle_in_transaction_session_timeout": "10s",
+    "default_transaction_read_only": "on",
+    "search_path": "pg_catalog",
+}
+
+
+class PgProblem(Exception):
+    """Why there is no answer, as a fault. `lost`: the connection is of no more use."""
+
+    def __init__(self, fault: Fault, *, lost: bool) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
+        self.lost = lost
+
+
+def _driver() -> Any:
+    try:
+        module = importlib.import_module("psycopg")
+    except ImportError as error:
+        reason = "PostgreSQL needs an extra that is not installed"
+        if not isinstance(error, ModuleNotFoundError) or not (error.name or "").startswith("psycopg"):
+            reason = f"psycopg cannot be loaded: {safe(error, 160)}"
+        raise PgProblem(Fault(SourceState.DOWN, reason, "pip install 'm0-cockpit[postgres]'"), lost=True) from None
+    # Its warnings (a cancel that failed) would otherwise be printed over the screen.
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
+    return module
+
+
+async def driver() -> Any:
+    """The module psycopg. Raises PgProblem without the extra."""
+    return await asyncio.to_thread(_driver)
+
+
+def conninfo(url: str, limits: Mapping[str, str] = _LIMITS, session: Mapping[str, str] = _SESSION) -> str:
+    """The operator's URL with our limits. Raises PgProblem, without a word of the URL, when it is none."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    try:
+        given = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
+    except (ProgrammingError, UnicodeError):
+        fault = Fault(SourceState.DOWN, "[postgres] url is no PostgreSQL address", "give postgresql://ROLE@HOST:5432/DATABASE, % signs as %25")  # fmt: skip
+        raise PgProblem(fault, lost=True) from None
+    options = " ".join(f"-c {name}={value}" for name, value in session.items())
+    own = {**limits, "application_name": APPLICATION}
+    with contextlib.suppress(KeyError, ValueError):
+        own["connect_timeout"] = str(min(max(2, int(given["connect_timeout"])), int(limits["connect_timeout"])))
+    try:
+        return make_conninfo("", **{**given, **own, "options": f"{given.get('options', '')} {options}".strip()})
+    except (ProgrammingError, UnicodeError):
+        fault = Fault(
+            SourceState.DOWN, "[postgres] url holds something that libpq does not know", "check its parameters"
+        )
+        raise PgProblem(fault, lost=True) from None
+
+
+def secrets_of(url: str) -> tuple[str, ...]:
+    """Every spelling of the password, longest first: no error may repeat it."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    found = {url}
+    with contextlib.suppress(ProgrammingError, UnicodeError):
+        given = conninfo_to_dict(url)
+        for key in ("password", "sslpassword", "oauth_client_secret"):
+            word = str(given.get(key) or "")
+            found |= {word, quote(word, safe=""), quote(word), unquote(word)}
+    raw = re.search(r"://[^:@/\s]*:(.+)@", url)
+    if raw is not None:  # with a bare @ or / in it, libpq takes a part of the password for the host
+        parts = [raw.group(1), *re.split(r"[@/:?]", raw.group(1))]
+        found |= {*parts, *map(unquote, parts)}
+    return tuple(sorted((word for word in found if len(word) >= 3), key=len, reverse=True))
+
+
+def hide(text: str, secrets: Sequence[str]) -> str:
+    for word in secrets:
+        text = text.replace(word, HIDDEN)
+    return text
+
+
+_NOT_LET_IN = re.compile(r"(?i)authentication failed|no pg_hba\.conf entry|no password supplied|password authentication|role .* does not exist|certificate")  # fmt: skip
+_FULL = re.compile(r"too many clients|too many connections|remaining connection slots")
+_UNSUPPORTED = re.compile(r"(?i)unsupported startup parameter")
+
+
+_AT = re.compile(
+    r'^(?:connection failed: )?connection to server (?:at|on socket) "([^"]*)"(?: \([^)]*\))?(?:, port (\d+))? failed: (?:FATAL: +)?'
+)
+
+
+def first_line(error: BaseException, secrets: Sequence[str], limit: int = 240) -> str:
+    """What the server or libpq said, in one line without secrets: of several addresses tried, the last."""
+    lines = [line.strip() for line in hide(str(error), secrets).splitlines() if line.strip()]
+    text = next((line for line in reversed(lines) if _AT.match(line)), (lines or [""])[0])
+    at = _AT.match(text)
+    if at is not None:
+        text = f"{at.group(1)}{f':{at.group(2)}' if at.group(2) else ''}: {text[at.end() :]}"
+    return safe(text, limit) or type(error).__name__
+
+
+def fault_of(error: BaseException, secrets: Sequence[str], role: str = "") -> Fault:
+    """What an error of psycopg means to the operator. SQLSTATEs: PostgreSQL's appendix A."""
+    state = getattr(error, "sqlstate", None) or ""
+    words = first_line(error, secrets)
+    name = safe(role, 63) or "the role"
+    if state == "42501":
+        return Fault(SourceState.DENIED, f"insufficient privilege: {words}", f"GRANT pg_monitor TO {name}")
+    if state == "57014":
+        return Fault(
+            SourceState.DOWN,
+            f"took longer than {STATEMENT_S:g} s, or was cancelled",
+            "the database is too busy to tell",
+        )
+    if state == "55P03":
+        return Fault(SourceState.DOWN, "a lock on a system table is held by someone else", "see transactions and locks")
+    if state == "53300" or _FULL.search(words):
+        return Fault(SourceState.DOWN, f"the database is full: {words}", f"GRANT pg_use_reserved_connections TO {name}, and reserved_connections = 2")  # fmt: skip
+    if _UNSUPPORTED.search(words):
+        return Fault(SourceState.DOWN, words, "connect to the server itself, not through a pooler")
+    if state in ("28P01", "28000") or _NOT_LET_IN.search(words):
+        return Fault(SourceState.UNAUTHORISED, words, "check role, password and pg_hba.conf; deploy/postgres-role.sql makes the role")  # fmt: skip
+    if state in ("57P01", "57P02", "57P03"):
+        return Fault(SourceState.DOWN, words, "it is starting or stopping; the cockpit tries again")
+    return Fault(SourceState.DOWN, words, "check the address in [postgres] and the server")
+
+
+class Session:
+    """One autocommit connection. Not for use by two tasks at once; `break_off` may be called from any."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Row], secrets: Sequence[str]) -> None:
+        self._connection = connection
+        self._secrets = tuple(secrets)
+        self.role = ""
+
+    @classmethod
+    async def open(cls, url: str) -> Session:
+        """Raises PgProblem."""
+        psycopg = await driver()
+        info, secrets = conninfo(url), secrets_of(url)
+        try:
+            async with asyncio.timeout(2 * CONNECT_S):
+                connection = await psycopg.AsyncConnection.connect(info, autocommit=True, prepare_threshold=None)
+        except TimeoutError:
+            fault = Fault(SourceState.DOWN, f"no connection within {2 * CONNECT_S} s", "is the server overloaded, or the network filtered?")  # fmt: skip
+            raise PgProblem(fault, lost=True) from None
+        except (psycopg.Error, OSError, UnicodeError, ValueError) as error:
+            raise PgProblem(fault_of(error, secrets), lost=True) from None
+        return cls(connection, secrets)
+
+    async def ask(self, statement: str, parameters: Sequence[Any] | None = None) -> list[Row]:
+        """All rows. Raises PgProblem."""
+        import psycopg
+
+        try:
+            # Statements are constants of this package, with a quoted schema filled in at most.
+            cursor = await self._connection.execute(statement.encode(), parameters)
+            return await cursor.fetchall()
+        except (psycopg.Error, OSError, UnicodeError, ValueError) as error:
+            lost = self._connection.closed or self._connection.broken
+            raise PgProblem(fault_of(error, self._secrets, self.role), lost=lost) from None
+
+    def break_off(self) -> None:
+        """End whatever waits on the socket, now. Only the socket is touched: the task that waits cleans up by itself."""
+        with contextlib.suppress(Exception):
+            duplicate = socket.socket(fileno=os.dup(self._connection.fileno()))
+            with duplicate:
+                duplicate.shutdown(socket.SHUT_RDWR)
+
+    async def close(self) -> None:
+        with contextlib.suppress(Exception):
+            await self._connection.close()

@@ -1,0 +1,184 @@
+"""Which statements take the database's time, from pg_stat_statements: counters of now against those of a minute ago.
+
+The extension counts a statement when it has ended; what runs for long is seen in `postgres/activity`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from cockpit.model.postgres import TopQueries, TopQuery
+from cockpit.model.reading import Fault, SourceState
+from cockpit.sources.postgres_looks import Ask, Seen, Server, hidden_from
+from cockpit.sources.postgres_session import PgProblem
+from cockpit.sources.postgres_text import MARK, Token, quoted, shown, tokens
+from cockpit.text import safe
+
+WINDOW_S = 60.0
+_FOLLOWED = 300  # statements whose counters are kept between looks
+_SHOWN = 25
+_TEXT = 2400  # characters of a statement that are read
+_TEXTS_KEPT = 600
+
+Key = tuple[int, int, int]  # user, database, queryid
+
+
+@dataclass(frozen=True, slots=True)
+class _Counters:
+    calls: int
+    total_ms: float
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    at: float  # monotonic
+    total_ms: float
+    whole: bool  # every statement is in `rows`
+    rows: dict[Key, _Counters]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One statement as it was read. `tokens` is what advice is drawn from."""
+
+    shown: str
+    tokens: list[Token]
+    database: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one statement did in the window."""
+
+    key: Key
+    calls: int
+    ms: float
+    blocks: int
+
+
+@dataclass(slots=True)
+class Statements:
+    """Remembers counters and texts between looks."""
+
+    ran: tuple[Ran, ...] = ()  # in the window, most time first, our own left out
+    texts: dict[Key, Text | None] = field(default_factory=dict)  # None: our own
+    blind: str = "pg_stat_statements was not read yet"  # why `ran` tells nothing; "" when it does
+    _past: deque[_Snapshot] = field(default_factory=deque)
+
+    async def look(self, ask: Ask, server: Server, now: float) -> Seen:
+        """`TopQueries`. Raises PgProblem where the extension is absent, with the remedy."""
+        self.ran, self.blind = (), "pg_stat_statements cannot be read"
+        if server.statements_schema is None:
+            raise PgProblem(
+                Fault(
+                    SourceState.DOWN, f"the extension pg_stat_statements is missing in database {safe(server.database, 63)}",
+                    "shared_preload_libraries = 'pg_stat_statements', then CREATE EXTENSION pg_stat_statements",
+                ),
+                lost=False,
+            )  # fmt: skip
+        function = f"{quoted(server.statements_schema)}.pg_stat_statements"
+        ((count, hidden, total),) = await ask(
+            f"SELECT {MARK} count(*)::int, count(*) FILTER (WHERE queryid IS NULL)::int, coalesce(sum(total_exec_time), 0)::float8 FROM {function}(false)",
+            None,
+        )
+        rows = await ask(
+            f"SELECT {MARK} userid::int8, dbid::int8, queryid, sum(calls)::int8, sum(total_exec_time)::float8, sum(shared_blks_hit + shared_blks_read)::int8 "
+            f"FROM {function}(false) WHERE queryid IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 5 DESC LIMIT {_FOLLOWED}",
+            None,
+        )
+        counters = {(user, base, query): _Counters(calls, ms, blocks) for user, base, query, calls, ms, blocks in rows}
+        current = _Snapshot(now, total, len(counters) < _FOLLOWED, counters)
+        before = self._before(current)
+        ran = _since(before, current) if before is not None else []
+        wanted = [r.key for r in ran[: 2 * _SHOWN]] or [*counters][: 2 * _SHOWN]
+        await self._read_texts(ask, function, wanted)
+        self.ran = tuple(r for r in ran if self.texts.get(r.key) is not None)
+        self.blind = "" if before is not None else "statements were read once only"
+        if hidden:
+            self.blind = f"{hidden} of {count} statements are hidden"
+        seen = self._seen(current, before, count, await self._evicted(ask, server))
+        return seen, hidden_from(server, f"{hidden} of {count} statements are") if hidden else None
+
+    def _before(self, current: _Snapshot) -> _Snapshot | None:
+        """The oldest snapshot within the window; none after the statistics were reset."""
+        if self._past:
+            last = self._past[-1]
+            fell = any(last.rows[key].calls > now.calls for key, now in current.rows.items() if key in last.rows)
+            if fell or current.total_ms < last.total_ms - 1e-6:
+                self._past.clear()
+        while len(self._past) > 1 and current.at - self._past[1].at >= WINDOW_S:
+            self._past.popleft()
+        before = self._past[0] if self._past else None
+        self._past.append(current)
+        return before
+
+    async def _read_texts(self, ask: Ask, function: str, wanted: list[Key]) -> None:
+        unknown = [key for key in wanted if key not in self.texts]
+        if not unknown:
+            return
+        rows = await ask(
+            f"SELECT {MARK} s.userid::int8, s.dbid::int8, s.queryid, left(s.query, {_TEXT}), coalesce(d.datname, '?'), pg_get_userbyid(s.userid) "
+            f"FROM {function}(true) s LEFT JOIN pg_database d ON d.oid = s.dbid WHERE s.queryid = ANY(%s)",
+            ([key[2] for key in unknown],),
+        )
+        if len(self.texts) > _TEXTS_KEPT:
+            self.texts.clear()
+        for user, base, query, text, database, role in rows:
+            own = MARK in (text or "")
+            said = Text(shown(text or ""), tokens(text or ""), safe(database, 63), safe(role, 63))
+            self.texts[user, base, query] = None if own else said
+
+    async def _evicted(self, ask: Ask, server: Server) -> int:
+        if server.version_num < 140_000 or server.statements_schema is None:
+            return 0
+        try:
+            ((dealloc,),) = await ask(
+                f"SELECT {MARK} dealloc::int8 FROM {quoted(server.statements_schema)}.pg_stat_statements_info()", None
+            )
+        except PgProblem as problem:  # an extension older than 1.9 on a newer server
+            if problem.lost:
+                raise
+            return 0
+        return int(dealloc)
+
+    def _seen(self, current: _Snapshot, before: _Snapshot | None, count: int, evicted: int) -> TopQueries:
+        if before is None:
+            keys = [key for key in current.rows if self.texts.get(key) is not None][:_SHOWN]
+            return TopQueries(
+                None, tuple(self._query(key, current, None, 0.0, 0.0) for key in keys), None, count, evicted
+            )
+        window = max(current.at - before.at, 1e-3)
+        # Own and forgotten statements count into the whole, but a counter that fell cannot make it negative.
+        whole = max(current.total_ms - before.total_ms, sum(r.ms for r in self.ran), 0.0)
+        queries = tuple(self._query(r.key, current, r, window, whole) for r in self.ran)
+        slowest = max(queries, key=lambda q: q.ms_per_call or 0.0, default=None)
+        return TopQueries(window, queries[:_SHOWN], slowest, count, evicted, whole / 1000.0 / window)
+
+    def _query(self, key: Key, current: _Snapshot, ran: Ran | None, window: float, whole: float) -> TopQuery:
+        text, counters = self.texts[key], current.rows[key]
+        assert text is not None
+        made = TopQuery(
+            key=f"{key[1]}/{key[0]}/{key[2]}", text=text.shown, database=text.database, user=text.user, calls=counters.calls,
+            total_ms=counters.total_ms, mean_ms=counters.total_ms / counters.calls if counters.calls else 0.0,
+        )  # fmt: skip
+        if ran is None:
+            return made
+        import msgspec
+
+        return msgspec.structs.replace(
+            made, calls_per_s=ran.calls / window, ms_per_call=ran.ms / ran.calls, share=ran.ms / whole if whole > 0 else 0.0,
+            load=ran.ms / 1000.0 / window, blocks_per_call=ran.blocks / ran.calls,
+        )  # fmt: skip
+
+
+def _since(before: _Snapshot, current: _Snapshot) -> list[Ran]:
+    """What was called since, most time first. A statement that was not followed before began at zero only if all were."""
+    found: list[Ran] = []
+    for key, now in current.rows.items():
+        was = before.rows.get(key) or (_Counters(0, 0.0, 0) if before.whole else None)
+        if was is not None and now.calls > was.calls:
+            found.append(Ran(key, now.calls - was.calls, now.total_ms - was.total_ms, now.blocks - was.blocks))
+    return sorted(found, key=lambda ran: -ran.ms)

@@ -1,0 +1,189 @@
+"""The probes source: what the services say from outside, over HTTP. Each URL is asked by a task of its own, so that one that
+hangs holds up no other.
+
+Topics: `probes/SERVICE/healthz` and `/readyz` (ProbeStatus), `probes/output/MARKET` (MarketOutput), `probes/signers` (mapping agent
+→ SignerReport), `probes/certificates` (mapping host → Certificate) once a host has presented one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from urllib.parse import quote
+
+from cockpit.clock import Clock
+from cockpit.config import ProbesSettings
+from cockpit.model.probe import Certificate, MarketOutput, SignerReport
+from cockpit.model.reading import Fault, Reading
+from cockpit.sources import probes_read
+from cockpit.sources.pace import Pace
+from cockpit.sources.probes_http import HttpAnswer, ProbeProblem, Prober, open_context
+from cockpit.text import safe
+
+PREFIX = "probes/"
+SIGNERS, CERTIFICATES = PREFIX + "signers", PREFIX + "certificates"
+CHECKS = ("healthz", "readyz")
+_AT_ONCE = 8
+_LEAST_S = 0.5  # between two questions to one URL, whatever is configured
+
+Judge = Callable[[HttpAnswer], Any]
+
+
+class ProbesSource:
+    """Asks everything at once, then each URL every `interval`; one that fails, with backoff up to 15 s."""
+
+    def __init__(
+        self, settings: ProbesSettings, clock: Clock, *, pace: Pace | None = None, rng: random.Random | None = None
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._pace = pace or Pace()
+        self._rng = rng or random.Random()
+        self._interval_s = max(_LEAST_S, settings.interval)
+        self._max_age_s = max(15.0, 3 * self._interval_s)
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._last: dict[str, Reading[Any]] = {}  # by topic: the last good one
+        self._reports: dict[str, tuple[SignerReport, float]] = {}  # agent → what it said, and when (monotonic)
+        self._certificates: dict[str, Certificate] = {}
+        self._refused: dict[str, Fault] = {}  # topic → why its host's certificate is not believed
+
+    async def readings(self) -> AsyncIterator[Reading[Any]]:
+        """Endless. A CA file that cannot be read is a fault of every topic, and is tried again."""
+        while True:
+            try:
+                context = await asyncio.to_thread(open_context, self._settings.ca_file)
+                break
+            except ProbeProblem as problem:
+                for topic in self._topics():
+                    yield Reading(topic, fault=problem.fault)
+                await asyncio.sleep(self._pace.backoff_cap_s)
+        prober = Prober(max(_LEAST_S, self._settings.timeout), context, self._settings.ca_file)
+        waiting: asyncio.Queue[Reading[Any]] = asyncio.Queue()
+        tasks = [asyncio.create_task(self._keep_asking(prober, waiting, *one)) for one in self._questions()]
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    yield await asyncio.wait_for(waiting.get(), self._interval_s)
+                for task in tasks:
+                    if task.done():  # never, but for a bug of ours: the engine says so and starts anew
+                        task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await prober.aclose()
+
+    def _topics(self) -> list[str]:
+        return list(dict.fromkeys(topic for topic, _, _, _ in self._questions()))
+
+    def _questions(self) -> list[tuple[str, str, str, Judge]]:
+        """(topic, agent or "", URL, what makes data of an answer)."""
+        own = self._settings
+        asked: list[tuple[str, str, str, Judge]] = []
+        for service, base in own.services.items():
+            for check in CHECKS:
+                asked.append(
+                    (f"{PREFIX}{service}/{check}", "", f"{base.rstrip('/')}/{check}", self._health(service, check))
+                )
+        for market in own.output.markets if own.output.url else ():
+            url = (own.output.url or "").replace("{market}", quote(market, safe=""))
+            asked.append((f"{PREFIX}output/{market}", "", url, self._output(market)))
+        for agent, url in own.signers.items():
+            asked.append((SIGNERS, agent, url, self._report(agent)))
+        return asked
+
+    async def _keep_asking(
+        self, prober: Prober, waiting: asyncio.Queue[Reading[Any]], topic: str, agent: str, url: str, judge: Judge
+    ) -> None:
+        attempt = 0
+        headers = self._settings.output.headers if topic.startswith(f"{PREFIX}output/") else None
+        while True:
+            started = self._clock.mono()
+            async with self._gate:
+                try:
+                    answer = await prober.ask(url, self._clock.wall(), headers)
+                    certificate = answer.certificate
+                    refused = None
+                    reading = self._good(topic, agent, judge(answer), answer, started)
+                    attempt = 0
+                except ProbeProblem as problem:
+                    certificate, refused = (
+                        problem.certificate,
+                        problem.fault if "certificate" in problem.fault.reason else None,
+                    )
+                    reading = self._bad(topic, agent, problem.fault, started)
+                    attempt += 1
+            waiting.put_nowait(reading)
+            told = self._told(url, topic, agent, certificate, refused)
+            if told is not None:
+                waiting.put_nowait(told)
+            pause = self._interval_s if not attempt else max(self._interval_s, self._pace.backoff(attempt, self._rng))
+            await asyncio.sleep(pause * self._rng.uniform(0.9, 1.0))
+
+    def _good(self, topic: str, agent: str, data: Any, answer: HttpAnswer, started: float) -> Reading[Any]:
+        now = self._clock.mono()
+        if agent:
+            self._reports[agent] = (data, now)
+            return self._signers(now - started, answer.now)
+        reading: Reading[Any] = Reading(topic, data, now, now - started, None, self._max_age_s, answer.now)
+        self._last[topic] = reading
+        return reading
+
+    def _bad(self, topic: str, agent: str, fault: Fault, started: float) -> Reading[Any]:
+        """The last good data with the fault; an agent that cannot be asked is one that reports nothing."""
+        now = self._clock.mono()
+        if agent:
+            self._reports[agent] = (SignerReport(agent, None, None, False, fault.reason), now)
+            return self._signers(now - started, None)
+        kept = self._last.get(topic)
+        if kept is None:
+            return Reading(topic, took_s=now - started, fault=fault, max_age_s=self._max_age_s)
+        return Reading(topic, kept.data, kept.observed_at, now - started, fault, self._max_age_s, kept.server_time)
+
+    def _signers(self, took_s: float, server_time: float | None) -> Reading[Any]:
+        """All agents in one: as old as the oldest report, and not there before each was asked once."""
+        known = {agent: self._reports[agent] for agent in self._settings.signers if agent in self._reports}
+        if len(known) < len(self._settings.signers):
+            return Reading(SIGNERS, max_age_s=self._max_age_s)
+        data = {agent: found for agent, (found, _) in known.items()}
+        return Reading(SIGNERS, data, min(at for _, at in known.values()), took_s, None, self._max_age_s, server_time)
+
+    def _told(
+        self, url: str, topic: str, agent: str, certificate: Certificate | None, refused: Fault | None
+    ) -> Reading[Any] | None:
+        """The certificates, when this answer says something of one. A refused one that could not be read is the fault."""
+        if not url.startswith("https://"):
+            return None
+        place = f"{topic}/{agent}"
+        if certificate is not None:
+            self._certificates[certificate.host] = certificate
+        if refused is not None and certificate is None:
+            self._refused[place] = refused
+        elif certificate is not None:
+            self._refused.pop(place, None)
+        if not self._certificates and not self._refused:
+            return None
+        fault = next(iter(self._refused.values()), None)
+        now = self._clock.mono()
+        return Reading(CERTIFICATES, dict(self._certificates), now, 0.0, fault, self._max_age_s)
+
+    # --- what makes data of an answer ------------------------------------------------------------------------------------
+
+    def _health(self, service: str, check: str) -> Judge:
+        return lambda answer: probes_read.health(safe(service, 80), check, answer)
+
+    def _output(self, market: str) -> Judge:
+        def judge(answer: HttpAnswer) -> MarketOutput:
+            kept = self._last.get(f"{PREFIX}output/{market}")
+            before = kept.data if kept is not None else None
+            return probes_read.output(
+                safe(market, 80), answer, self._settings.output, self._clock.wall(), self._clock.mono(), before
+            )
+
+        return judge
+
+    def _report(self, agent: str) -> Judge:
+        return lambda answer: probes_read.report(safe(agent, 80), answer, self._settings)

@@ -1,0 +1,262 @@
+"""One question over HTTP as the probes ask it: no redirects, a bounded body, one limit for all of it, TLS always verified.
+
+A certificate is read in a handshake of its own, in which all but the date is verified and nothing is sent: so an expired one
+says since when. What is asked goes over connections that verify the date too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from cockpit.kubeapi.network import causes, words
+from cockpit.kubeapi.sockets import keepalive_socket
+from cockpit.model.probe import Certificate
+from cockpit.model.reading import Fault, SourceState
+from cockpit.text import safe, url_hint
+
+MOST_BYTES = 256 * 1024
+MOST_DEPTH = 32
+DAY_S = 86_400.0
+LOOK_EVERY_S = 60.0  # at a host's certificate
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL: Python has no name for it
+_EXPIRED = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+
+
+class ProbeProblem(Exception):
+    """No answer to use. `certificate`: what the host presented, when that is the reason and it could be read."""
+
+    def __init__(self, reason: str, remedy: str = "", certificate: Certificate | None = None) -> None:
+        super().__init__(reason)
+        self.fault = Fault(SourceState.DOWN, safe(reason, 300), remedy)
+        self.certificate = certificate
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """`now`: unix seconds on the server's clock when it answered, where it tells; a cache's Age is added, so that what was
+    stored is not taken for fresh."""
+
+    status: int
+    body: bytes = field(repr=False)
+    took_s: float
+    now: float | None
+    html: bool
+    location: str
+    certificate: Certificate | None
+
+    @property
+    def line(self) -> str:
+        """The body's first line that is not blank, cleaned."""
+        text = self.body[:4096].decode("utf-8", "replace")
+        return next((safe(one.strip(), 120) for one in text.splitlines() if one.strip()), "")
+
+    def json(self) -> Any:
+        """Raises ProbeProblem, with what it is instead."""
+        self._must_be_plain()
+        try:
+            text = self.body.decode("utf-8")
+            if text.count("[") + text.count("{") > MOST_DEPTH and _depth(text) > MOST_DEPTH:
+                raise ProbeProblem(f"the answer nests deeper than {MOST_DEPTH} levels")
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise ProbeProblem(
+                f"the answer is not JSON: {self.line!r}" if self.line else "the answer is empty"
+            ) from None
+
+    def _must_be_plain(self) -> None:
+        if 300 <= self.status < 400:
+            raise ProbeProblem(self.redirect, "probes follow no redirect: name the address that answers itself")
+        if not 200 <= self.status < 300:
+            raise ProbeProblem(f"HTTP {self.status}" + (f": {self.line}" if self.line and not self.html else ""))
+        if self.html:
+            raise ProbeProblem("HTML instead of JSON: a sign-in page or a proxy answers", "check the address")
+
+    @property
+    def redirect(self) -> str:
+        return f"HTTP {self.status} redirects to {self.location or 'nowhere'} (not followed)"
+
+
+class Prober:
+    """One pooled session. `ask` raises ProbeProblem, nothing else.
+
+    aiohttp rather than httpx: a third of the CPU for each of some ten requests a second.
+    """
+
+    def __init__(self, timeout_s: float, context: ssl.SSLContext, ca_file: str | None) -> None:
+        self._timeout_s = timeout_s
+        self._ca_file = ca_file
+        self._known: dict[
+            str, tuple[Certificate | None, float]
+        ] = {}  # host → its certificate, and when it was looked at
+        self._since: dict[str, float] = {}  # host → wall: when its certificate was first refused
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=32, keepalive_timeout=30, ssl=context, socket_factory=keepalive_socket),
+            timeout=aiohttp.ClientTimeout(total=timeout_s), trust_env=False, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"user-agent": "m0-cockpit", "accept": "application/json, text/plain;q=0.9, */*;q=0.1", "accept-encoding": "identity"},
+        )  # fmt: skip
+
+    async def aclose(self) -> None:
+        with contextlib.suppress(Exception):
+            await self._session.close()
+
+    async def ask(self, url: str, wall: float, headers: Mapping[str, str] | None = None) -> HttpAnswer:
+        if not url.startswith(("http://", "https://")):
+            raise ProbeProblem(f"{safe(url, 80)} is no http(s) URL", "correct [probes] in the configuration")
+        try:
+            return await self._get(url, wall, headers)
+        except TimeoutError:
+            raise ProbeProblem(f"no answer from {url_hint(url)} in {self._timeout_s:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            found = [getattr(error, "certificate_error", None), *causes(error)]
+            refused = next(
+                (e for e in found if isinstance(e, ssl.SSLCertVerificationError) and hasattr(e, "verify_code")), None
+            )
+            if refused is not None:
+                raise await self._untrusted(url, refused, wall) from error
+            raise ProbeProblem(f"cannot ask {url_hint(url)}: {words(error)}") from error
+
+    async def _get(self, url: str, wall: float, headers: Mapping[str, str] | None) -> HttpAnswer:
+        started = time.perf_counter()
+        async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+            coding = response.headers.get("content-encoding", "identity")
+            if coding.lower() not in ("", "identity"):
+                raise ProbeProblem(
+                    f"{url_hint(url)} answers in {safe(coding, 20)}, which was not asked for: not unpacked"
+                )
+            body = b""
+            async for part in response.content.iter_any():
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise ProbeProblem(f"{url_hint(url)} answers with more than {MOST_BYTES // 1024} KiB: not read")
+        took_s = time.perf_counter() - started
+        self._since.pop(_host(url), None)
+        certificate = await self._certificate(url, wall) if url.startswith("https://") else None
+        kind = response.headers.get("content-type", "").lower()
+        return HttpAnswer(
+            response.status, body, took_s, _server_now(response.headers),
+            "text/html" in kind or body.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")),
+            safe(url_hint(response.headers.get("location", "")) or "", 120), certificate,
+        )  # fmt: skip
+
+    async def _certificate(self, url: str, wall: float) -> Certificate | None:
+        """What the host presents, looked at every minute; the last one while that fails."""
+        host = _host(url)
+        known, at = self._known.get(host, (None, -math.inf))
+        if wall - at >= LOOK_EVERY_S or wall < at:
+            self._known[host] = (known, wall)  # others that ask the same host need not look too
+            with contextlib.suppress(OSError, ValueError, TimeoutError):
+                found = await asyncio.to_thread(dated_certificate, url, self._ca_file, self._timeout_s, wall)
+                self._known[host] = (found or known, wall)
+            known = self._known[host][0]
+        return known
+
+    async def _untrusted(self, url: str, refused: ssl.SSLCertVerificationError, wall: float) -> ProbeProblem:
+        """Which certificate, why, and since when."""
+        host = _host(url)
+        first = self._since.setdefault(host, wall)
+        certificate = None
+        if refused.verify_code in _EXPIRED:
+            with contextlib.suppress(OSError, ValueError, TimeoutError):
+                async with asyncio.timeout(self._timeout_s):
+                    certificate = await asyncio.to_thread(dated_certificate, url, self._ca_file, self._timeout_s, wall)
+        if certificate is not None and certificate.days_left < 0:
+            words_ = f"the certificate of {host} expired on {_day(certificate.not_after)}, {-certificate.days_left:,.0f} d ago"
+            return ProbeProblem(words_, f"renew the certificate of {host}", certificate)
+        why = safe(refused.verify_message or "verification failed", 120)
+        reason = (
+            f"the certificate of {host} is not trusted: {why}; so since {_clock(first)}, when it was first refused here"
+        )
+        remedy = f"mend the certificate of {host}, or name its authority in [probes] ca-file"
+        return ProbeProblem(reason, remedy, certificate)
+
+
+def open_context(ca_file: str | None) -> ssl.SSLContext:
+    """Blocking: reads certificates. Raises ProbeProblem."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ProbeProblem(
+            f"CA file {safe(ca_file, 200)}: {error.strerror or error}", "correct [probes] ca-file"
+        ) from error
+
+
+def dated_certificate(url: str, ca_file: str | None, timeout_s: float, wall: float) -> Certificate | None:
+    """Blocking. What a host presents when everything but the date is verified. Raises OSError (ssl.SSLError among them)."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 443
+    context = ssl.create_default_context(cafile=ca_file)
+    context.verify_flags = ssl.VerifyFlags(int(context.verify_flags) | _NO_CHECK_TIME)
+    with (
+        socket.create_connection((host, port), timeout_s) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secured,
+    ):
+        return certificate_of(secured.getpeercert(), _host(url), wall)
+
+
+def certificate_of(told: Mapping[str, Any] | None, host: str, wall: float) -> Certificate | None:
+    """From `getpeercert()`; None without one."""
+    if not told or "notAfter" not in told:
+        return None
+    try:
+        not_after = float(ssl.cert_time_to_seconds(str(told["notAfter"])))
+    except ValueError:
+        return None
+    return Certificate(
+        host, _common_name(told.get("subject")), _common_name(told.get("issuer")), not_after, (not_after - wall) / DAY_S
+    )
+
+
+def _common_name(names: Any) -> str:
+    """The common name, else the organisation, of a subject or issuer."""
+    flat = {key: value for group in names or () for key, value in group}
+    return safe(flat.get("commonName") or flat.get("organizationName") or "", 120)
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return safe(url, 80)
+    host = safe(parts.hostname or "", 200)
+    return host if port in (None, 443) else f"{host}:{port}"
+
+
+def _server_now(headers: Mapping[str, str]) -> float | None:
+    try:
+        date = parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError, TypeError):
+        return None
+    stored = headers.get("age", "").strip()
+    aged = float(stored) if stored.isascii() and stored.isdigit() and len(stored) < 10 else 0.0
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() + aged
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    for char in text:  # brackets inside strings count too: that only makes it stricter
+        depth += (char in "[{") - (char in "]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _day(unix: float) -> str:
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%MZ")
+
+
+def _clock(unix: float) -> str:
+    return datetime.fromtimestamp(unix, UTC).strftime("%H:%M:%SZ")

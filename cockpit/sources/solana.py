@@ -1,0 +1,128 @@
+"""The Solana source: RPC endpoints side by side, the oracle program's activity, its accounts, and what endpoints disagree on.
+
+Topics: `solana/endpoint/NAME` (EndpointStatus), `solana/program` (ProgramActivity), `solana/protocol` (ProtocolState),
+`solana/signer-set` (SignerSetState), `solana/markets` (mapping address → MarketState), `solana/disagreements` (tuple of Disagreement).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from cockpit.chain import base58
+from cockpit.clock import Clock
+from cockpit.config import RpcEndpoint, SolanaSettings
+from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.sources.solana_accounts import AccountsWatch
+from cockpit.sources.solana_endpoint import EndpointWatch
+from cockpit.sources.solana_fleet import Fleet
+from cockpit.sources.solana_pace import SolanaPace
+from cockpit.sources.solana_program import TOPIC as PROGRAM
+from cockpit.sources.solana_program import ProgramWatch
+from cockpit.sources.solana_rpc import Rpc
+from cockpit.text import safe
+
+ENDPOINT, DISAGREEMENTS = "solana/endpoint/", "solana/disagreements"
+_LEAST_S = 0.1  # between two looks at an endpoint, whatever is configured
+
+
+class SolanaSource:
+    """Every endpoint is looked at at its own pace; one that fails or hangs holds up no other."""
+
+    def __init__(
+        self, settings: SolanaSettings, endpoints: Sequence[RpcEndpoint], clock: Clock,
+        signer_set_id: Callable[[], str | None], *, pace: SolanaPace | None = None, rng: random.Random | None = None,
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self._endpoints = {safe(endpoint.name, 60): endpoint for endpoint in endpoints}
+        self._clock = clock
+        self._pace = pace or SolanaPace()
+        self._rng = rng or random.Random()
+        self._interval_s = max(_LEAST_S, settings.interval)
+        self._signer_set_id = signer_set_id
+        self._out: dict[str, Reading[Any]] = {}
+        self._ready = asyncio.Event()
+        self.program: ProgramWatch | None = None
+
+    async def readings(self) -> AsyncIterator[Reading[Any]]:
+        """Endless; of a topic that changes faster than it is taken, the newest reading. Breaks only by a bug of its own."""
+        program_id = self._settings.program_id
+        valid = program_id is not None and base58.pubkey(program_id) is not None
+        rpcs = [Rpc(endpoint, self._clock, self._pace.request_timeout_s) for endpoint in self._endpoints.values()]
+        fees = [program_id] if valid and program_id is not None else []
+        fleet = Fleet([EndpointWatch(rpc, self._clock, self._pace, fees) for rpc in rpcs])
+        works = [self._watch(fleet, watch) for watch in fleet.watches]
+        if valid and program_id is not None:
+            self.program = program = ProgramWatch(
+                program_id, self._endpoints, fleet, self._clock, self._pace, self._rng, self._program_changed
+            )
+            works += [program.run(), self._program_forever(), self._accounts(program_id, fleet, program).run()]
+        else:
+            self._put(Reading(PROGRAM, fault=_no_program(program_id)))
+        tasks = [asyncio.create_task(work) for work in works]
+        try:
+            while True:
+                waiting = asyncio.create_task(self._ready.wait())
+                await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+                for task in tasks:
+                    if task.done():
+                        task.result()
+                        raise RuntimeError("a watch ended")
+                self._ready.clear()
+                out, self._out = self._out, {}
+                for reading in out.values():
+                    yield reading
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(rpc.close() for rpc in rpcs), return_exceptions=True)
+
+    def _put(self, reading: Reading[Any]) -> None:
+        self._out[reading.topic] = reading
+        self._ready.set()
+
+    async def _watch(self, fleet: Fleet, watch: EndpointWatch) -> None:
+        """One endpoint for ever: a look each interval, fewer while it fails."""
+        attempt = 0
+        while True:
+            began = self._clock.mono()
+            await watch.look()
+            status = fleet.judge(watch)
+            took = self._clock.mono() - began
+            age = max(15.0, 3 * self._interval_s)
+            self._put(Reading(ENDPOINT + watch.name, status, watch.seen_at, took, watch.fault, age))
+            self._put(Reading(DISAGREEMENTS, fleet.disagreements(), self._clock.mono(), 0.0, None, age))
+            attempt = attempt + 1 if watch.fault is not None else 0
+            rest = self._interval_s - took
+            if attempt:
+                rest = max(rest, self._pace.backoff(attempt, self._rng))
+                if watch.rpc.blocked_s:
+                    rest = min(watch.rpc.blocked_s + 0.01, self._interval_s)  # what it asks for counts down
+            await asyncio.sleep(max(0.05, rest))
+
+    async def _program_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._pace.publish_s)
+            self._program_changed()
+
+    def _program_changed(self) -> None:
+        if self.program is not None:
+            self._put(self.program.reading())
+
+    def _accounts(self, program_id: str, fleet: Fleet, program: ProgramWatch) -> AccountsWatch:
+        def named(names: dict[str, str]) -> None:
+            program.names = names
+
+        return AccountsWatch(program_id, fleet, self._clock, self._pace, self._signer_set_id, self._put, named)
+
+
+def _no_program(program_id: str | None) -> Fault:
+    if program_id is None or not program_id.strip():
+        return Fault(SourceState.OFF, "no program id is configured", "give [solana] program-id")
+    return Fault(
+        SourceState.DOWN, f'"{safe(program_id, 60)}" is no program id: 32 bytes in base58 are expected', "correct [solana] program-id"
+    )  # fmt: skip

@@ -1,0 +1,215 @@
+"""The program's accounts, read from two endpoints at a time: protocol, signer set, markets. Where the two differ, it is said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from cockpit.chain import base58
+from cockpit.chain.layouts import (
+    Undecodable,
+    account_discriminator,
+    account_of,
+    market_state,
+    protocol_state,
+    signer_set_state,
+)
+from cockpit.clock import Clock
+from cockpit.model.chain import Disagreement, MarketState, ProtocolState, SignerSetState
+from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.sources.solana_endpoint import EndpointWatch
+from cockpit.sources.solana_fleet import Fleet
+from cockpit.sources.solana_keys import protocol_address, signer_set_address
+from cockpit.sources.solana_pace import SolanaPace
+from cockpit.sources.solana_rpc import RpcProblem, Slot
+from cockpit.text import safe
+
+PROTOCOL, SIGNER_SET, MARKETS = "solana/protocol", "solana/signer-set", "solana/markets"
+MOST_MARKETS = 2000
+_READ = {"encoding": "base64", "commitment": "confirmed"}
+U64 = 2**64 - 1
+
+S = TypeVar("S")
+
+
+class _Context(msgspec.Struct):
+    slot: Slot
+
+
+class _Accounts(msgspec.Struct):
+    context: _Context
+    value: list[Any]
+
+
+class _Listed(msgspec.Struct):
+    pubkey: str
+    account: Any
+
+
+class _Program(msgspec.Struct):
+    context: _Context
+    value: list[_Listed]
+
+
+class Look(msgspec.Struct):
+    """What one endpoint says: each a state, or why it cannot be told."""
+
+    name: str
+    protocol: ProtocolState | Fault
+    signer_set: SignerSetState | Fault
+
+
+class AccountsWatch:
+    """`run()` for ever, with every reading put through `put`. `signer_set_id`: what the submitter is configured with."""
+
+    def __init__(
+        self, program_id: str, fleet: Fleet, clock: Clock, pace: SolanaPace, signer_set_id: Callable[[], str | None],
+        put: Callable[[Reading[Any]], None], named: Callable[[dict[str, str]], None],
+    ) -> None:  # fmt: skip
+        self._program_id = program_id
+        self._key = base58.pubkey(program_id) or b""
+        self._protocol = protocol_address(self._key)
+        self._fleet = fleet
+        self._clock = clock
+        self._pace = pace
+        self._signer_set_id = signer_set_id
+        self._put = put
+        self._named = named
+        self._markets_due = 0.0
+
+    async def run(self) -> None:
+        while True:
+            best = self._fleet.best({}, self._clock.mono())[:2]
+            if not best:
+                await asyncio.sleep(min(1.0, self._pace.accounts_s))
+                continue
+            await self._look(best)
+            if self._clock.mono() >= self._markets_due:
+                await self._markets(best[0])
+            await asyncio.sleep(self._pace.accounts_s)
+
+    async def _look(self, best: list[EndpointWatch]) -> None:
+        began = self._clock.mono()
+        looks = await asyncio.gather(*(self._ask(watch) for watch in best))
+        said = self._differences(looks)
+        if said:  # a change may just be on its way from one to the other
+            await asyncio.sleep(self._pace.recheck_s)
+            looks = await asyncio.gather(*(self._ask(watch) for watch in best))
+            said = self._differences(looks)
+        self._fleet.said["accounts"] = said
+        took = self._clock.mono() - began
+        self._tell(PROTOCOL, [look.protocol for look in looks], took)
+        self._tell(SIGNER_SET, [look.signer_set for look in looks], took)
+
+    def _tell(self, topic: str, states: list[Any], took: float) -> None:
+        """The state at the newest slot; the first fault when no endpoint gives one."""
+        known = [state for state in states if not isinstance(state, Fault)]
+        age = max(15.0, 3.5 * self._pace.accounts_s)
+        if known:
+            newest = max(known, key=lambda state: state.slot)
+            self._put(Reading(topic, newest, self._clock.mono(), took, None, age))
+        else:
+            self._put(Reading(topic, fault=states[0], took_s=took, max_age_s=age))
+
+    async def _ask(self, watch: EndpointWatch) -> Look:
+        wanted = self._wanted()
+        address = wanted if isinstance(wanted, str) else None
+        if self._protocol is None:
+            nowhere = Fault(SourceState.DOWN, "no address can be derived from the program id")
+            return Look(watch.name, nowhere, nowhere)
+        asked = [self._protocol, *([address] if address is not None else [])]
+        try:
+            answer = await watch.rpc.call("getMultipleAccounts", [asked, _READ], _Accounts, timed=False)
+            if len(answer.value) != len(asked):
+                raise RpcProblem(f"{watch.name} answers with {len(answer.value)} accounts, not {len(asked)}")
+        except RpcProblem as problem:
+            return Look(watch.name, problem.fault(), wanted if isinstance(wanted, Fault) else problem.fault())
+        slot = answer.context.slot
+        protocol = self._state(
+            watch, self._protocol, answer.value[0], slot, protocol_state, "there is no ProtocolConfig account"
+        )
+        if isinstance(wanted, Fault):
+            return Look(watch.name, protocol, wanted)
+        signer_set = self._state(
+            watch, wanted, answer.value[1], slot, signer_set_state, "there is no signer set of the configured id"
+        )
+        return Look(watch.name, protocol, signer_set)
+
+    def _state(
+        self, watch: EndpointWatch, address: str, value: object, slot: int, decode: Callable[[Any, str], S], none: str
+    ) -> S | Fault:
+        try:
+            account = account_of(address, value, slot)
+            if account is None:
+                return Fault(
+                    SourceState.DOWN, f"{none} ({address}), says {watch.name}", "is the program id of this cluster?"
+                )
+            return decode(account, self._program_id)
+        except Undecodable as problem:
+            return Fault(SourceState.DOWN, safe(problem, 300), "is it this program's layout?")
+
+    def _wanted(self) -> str | Fault:
+        """The signer set's address, or why it is not known."""
+        told = self._signer_set_id()
+        if told is None or not told.strip():
+            return Fault(SourceState.DOWN, "M0_ACTIVE_SIGNER_SET_ID is not known", "set it on the submitter")
+        number = int(told) if told.strip().isascii() and told.strip().isdigit() and len(told) <= 24 else -1
+        address = signer_set_address(self._key, number) if 0 <= number <= U64 else None
+        return address or Fault(
+            SourceState.DOWN, f'M0_ACTIVE_SIGNER_SET_ID "{safe(told, 40)}" is no signer set id', "correct it on the submitter"
+        )  # fmt: skip
+
+    def _differences(self, looks: list[Look]) -> tuple[Disagreement, ...]:
+        """Between two that both say something: a request that failed differs from nothing."""
+        if len(looks) < 2:
+            return ()
+        one, other = looks
+        found: list[Disagreement] = []
+        here, there = one.protocol, other.protocol
+        if isinstance(here, ProtocolState) and isinstance(there, ProtocolState) and here.paused != there.paused:
+            found.append(Disagreement("paused", f"{one.name} {_paused(here)}, {other.name} {_paused(there)}"))
+        if isinstance(one.signer_set, SignerSetState) and isinstance(other.signer_set, SignerSetState):
+            parts = [
+                name.replace("_", " ") for name in ("threshold", "pubkeys", "active", "created_at_slot")
+                if getattr(one.signer_set, name) != getattr(other.signer_set, name)
+            ]  # fmt: skip
+            if parts:
+                found.append(
+                    Disagreement("signer set", f"{one.name} and {other.name} differ in its {' and '.join(parts)}")
+                )
+        return tuple(found)
+
+    async def _markets(self, watch: EndpointWatch) -> None:
+        began = self._clock.mono()
+        self._markets_due = began + self._pace.markets_s
+        age = max(60.0, 3.5 * self._pace.markets_s)
+        memcmp = {"offset": 0, "bytes": base58.encode(account_discriminator("Market"))}
+        options = {**_READ, "withContext": True, "filters": [{"memcmp": memcmp}]}
+        try:
+            answer = await watch.rpc.call("getProgramAccounts", [self._program_id, options], _Program, timed=False)
+        except RpcProblem as problem:
+            self._put(Reading(MARKETS, fault=problem.fault(), max_age_s=age))
+            return
+        markets: dict[str, MarketState] = {}
+        unread: list[str] = []
+        for listed in answer.value[:MOST_MARKETS]:
+            try:
+                account = account_of(listed.pubkey, listed.account, answer.context.slot)
+                if account is not None:
+                    markets[account.address] = market_state(account, self._program_id)
+            except Undecodable as problem:
+                unread.append(safe(problem, 200))
+        fault = None
+        if unread or len(answer.value) > MOST_MARKETS:
+            more = f"{len(unread)} of {len(answer.value)} markets cannot be read: {unread[0]}" if unread else ""
+            fault = Fault(SourceState.DOWN, more or f"more than {MOST_MARKETS:,} markets: the rest is not read")
+        self._named({address: market.market_id for address, market in markets.items()})
+        now = self._clock.mono()
+        self._put(Reading(MARKETS, markets, now, now - began, fault, age))
+
+
+def _paused(state: ProtocolState) -> str:
+    return "says paused" if state.paused else "says not paused"

@@ -1,0 +1,242 @@
+"""What a stream may have missed: the program's signatures listed page by page, and those not yet counted fetched and counted.
+
+A listing proves something only as far back as it is known to reach: it must end at the `anchor`, a transaction that was listed
+before, or else the node no longer keeps what lies between. Reference: getSignaturesForAddress, getTransaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from cockpit.chain.ledger import Ledger, signature_key
+from cockpit.clock import Clock
+from cockpit.sources.solana_pace import SolanaPace
+from cockpit.sources.solana_rpc import Rpc, RpcProblem, Slot
+
+PAGE = 1000
+BUSY = 5_000  # signatures kept from which listings come oftener, and settle at once
+MOST_PAGES = 400
+MOST_PAST = 2000  # transactions fetched from before the start
+TRIES = 4  # for a transaction that is listed and cannot be read
+#: JSON-RPC codes that say of one transaction that it will never be given: cleaned up, skipped, no history, unknown version.
+GONE = (-32001, -32007, -32009, -32011, -32015)
+AT_ONCE = 8  # single requests side by side
+_CONFIRMED = {"commitment": "confirmed"}
+_TRANSACTION = {"commitment": "confirmed", "encoding": "base64", "maxSupportedTransactionVersion": 0}
+
+
+class GapStays(Exception):
+    """The node does not keep what is missing: no use in asking it again."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Entry(msgspec.Struct, gc=False):
+    """One line of the listing."""
+
+    signature: str
+    slot: Slot
+    err: Any = None
+
+
+class _Meta(msgspec.Struct):
+    err: Any = None
+    logs: list[str] | None = msgspec.field(default=None, name="logMessages")
+
+
+class _Transaction(msgspec.Struct):
+    slot: Slot
+    meta: _Meta | None = None
+
+
+@dataclass(slots=True)
+class _Listing:
+    """What a node lists above slot `above`. `missing`: oldest first; `proof`: the newest two at or below `floor`, newest first."""
+
+    above: int
+    floor: int
+    missing: list[Entry] = field(default_factory=list)
+    listed: set[bytes] = field(default_factory=set)  # keys: a listing of a minute may have a hundred thousand
+    proof: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """`found`: transactions that nobody had told of; `lacking`: known ones that this node does not list, of `known`."""
+
+    found: int
+    lacking: int
+    known: int
+
+
+class Filler:
+    """`fill(rpc)` until it succeeds, with one endpoint or another. `doing`: how far it has come, in words."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, pace: SolanaPace) -> None:
+        self.doing = ""
+        self.from_slot = 0  # everything after it was listed at start
+        self.unreadable = 0  # listed, and given by no one
+        self._ledger = ledger
+        self._clock = clock
+        self._pace = pace
+        self._anchor: str | None = None
+        self._below: str | None = None  # the transaction before the anchor: a listing `until` it ends with the anchor
+        self._started = False
+        self._certain = 0  # the slot up to which the last listing was certain
+
+    async def fill(self, rpc: Rpc, *, reach: int, last: bool) -> Filled:
+        """List, fetch, count; then the ledger is whole up to `settle_slots` behind the node. `reach`: the slot that
+        it must have confirmed, or its listing says nothing of the gap. `last`: there is no other node to ask, so that what this
+        one cannot give is counted by its listing alone. Raises RpcProblem, GapStays."""
+        self.doing = f"listing the program's transactions at {rpc.name}"
+        head = await rpc.call("getSlot", [_CONFIRMED], Slot)
+        if head < reach:
+            raise RpcProblem(f"{rpc.name} is at slot {head:,}, before the gap's end at {reach:,}")
+        past = not self._started
+        if past:
+            self._ledger.start(head)
+            self._ledger.floor = max(0, (self._ledger.since_slot or head) - self._pace.past_slots)
+        upto = head - self._pace.settle_slots
+        # each transaction is looked for twice, and by two nodes where there are two; when memory matters, once must do
+        floor = upto if self._ledger.kept > BUSY else self._certain
+        listing = await self._list(rpc, head, floor, past=past)
+        found = await self._fetch(rpc, listing.missing, last=last)
+        if past:
+            self._started, self.from_slot = True, listing.above
+        self._certain = upto
+        filled = Filled(found, self._ledger.unlisted(listing.listed, listing.above, upto), len(listing.listed))
+        self._settle(listing)
+        self.doing = ""
+        return filled
+
+    def forgo(self) -> None:
+        """Give up what no node keeps: the next listing starts at the slot that is reached by now."""
+        self._anchor = self._below = None
+        self._certain = 0
+        if self._ledger.highest is not None:
+            self._ledger.settle(self._ledger.highest - self._pace.settle_slots)
+
+    async def _list(self, rpc: Rpc, head: int, floor: int, *, past: bool) -> _Listing:
+        ledger = self._ledger
+        listing = _Listing(ledger.floor, floor)
+        params: dict[str, Any] = {**_CONFIRMED, "limit": PAGE}
+        if self._below is not None:
+            params["until"] = self._below
+        lowest = 2**63
+        for _ in range(MOST_PAGES):
+            page = await rpc.call("getSignaturesForAddress", [ledger.program_id, params], list[Entry], timed=False)
+            if not page:
+                break
+            if page[0].slot > lowest or not self._note(listing, page):
+                raise RpcProblem(f"{rpc.name} lists signatures out of order")
+            lowest = page[-1].slot
+            if lowest <= listing.above or any(entry.signature == self._anchor for entry in page):
+                listing.missing.reverse()
+                return listing
+            if past and len(listing.listed) > MOST_PAST and lowest <= (ledger.since_slot or head):
+                listing.above = ledger.floor = lowest  # part of that slot may be on the next page
+                listing.missing = [entry for entry in reversed(listing.missing) if entry.slot > lowest]
+                return listing
+            params["before"] = page[-1].signature
+            self.doing = f"listing the program's transactions at {rpc.name}: {len(listing.listed):,} so far"
+        else:
+            raise GapStays(f"more than {MOST_PAGES * PAGE:,} transactions since slot {listing.above:,}")
+        if self._anchor is not None:
+            raise GapStays(f"{rpc.name} no longer keeps the program's transactions after slot {listing.above:,}")
+        listing.missing.reverse()
+        return listing
+
+    def _note(self, listing: _Listing, page: Sequence[Entry]) -> bool:
+        """Take a page over; False when nothing on it is new."""
+        fresh = False
+        for entry in page:
+            key = signature_key(entry.signature)
+            if key in listing.listed:
+                continue
+            fresh = True
+            listing.listed.add(key)
+            if entry.slot > listing.above and entry.signature not in self._ledger:
+                listing.missing.append(entry)
+            if entry.slot <= listing.floor and len(listing.proof) < 2:
+                listing.proof.append(entry.signature)
+        return fresh
+
+    async def _fetch(self, rpc: Rpc, missing: Sequence[Entry], *, last: bool) -> int:
+        """Count what is not known, oldest first; how many that were. Raises RpcProblem."""
+        todo = deque(entry for entry in missing if entry.signature not in self._ledger)
+        tries: dict[str, int] = {}
+        late: list[Entry] = []  # given by this node neither now nor a moment later
+        found = 0
+        while todo:
+            self.doing = f"fetching {len(todo):,} missed transactions from {rpc.name}"
+            part = [todo[n] for n in range(min(len(todo), rpc.batch_size if rpc.batch_size > 1 else AT_ONCE))]
+            try:
+                answers = await self._transactions(rpc, part)
+            except RpcProblem as problem:
+                if rpc.batch_size == 1 or not problem.answered or problem.throttled:
+                    raise
+                rpc.batch_size = rpc.batch_size // 4 if rpc.batch_size > 8 else 1  # no batches, or smaller ones
+                continue
+            for _ in part:
+                todo.popleft()
+            wait = False
+            for entry, answer in zip(part, answers, strict=True):
+                if isinstance(answer, _Transaction) and answer.meta is not None:
+                    found += self._take(entry, answer.meta.err, answer.meta.logs)
+                    continue
+                tries[entry.signature] = tries.get(entry.signature, 0) + 1
+                if tries[entry.signature] < TRIES:
+                    wait = True
+                    todo.append(entry)
+                elif isinstance(answer, RpcProblem) and answer.code not in GONE:
+                    raise answer
+                else:
+                    late.append(entry)
+            for answer in answers:
+                if isinstance(answer, RpcProblem) and (answer.throttled or not answer.answered):
+                    raise answer
+            if wait:
+                await asyncio.sleep(self._pace.retry_s)
+        if late and not last:
+            raise RpcProblem(f"{rpc.name} lists {len(late):,} transactions that it does not give")
+        for entry in late:
+            found += self._take(entry, entry.err, None)
+            self.unreadable += entry.err is None
+        return found
+
+    def _take(self, entry: Entry, err: object, logs: list[str] | None) -> bool:
+        if entry.signature in self._ledger:  # the stream was faster
+            return False
+        return self._ledger.take(entry.signature, entry.slot, err, logs, self._clock.wall(), filled=True)
+
+    async def _transactions(self, rpc: Rpc, part: Sequence[Entry]) -> list[_Transaction | RpcProblem | None]:
+        """In the order of `part`; None: the node does not have it (yet)."""
+        kind: Any = _Transaction | None
+        params = [[entry.signature, _TRANSACTION] for entry in part]
+        if rpc.batch_size > 1:
+            return await rpc.batch("getTransaction", params, kind)
+
+        async def one(each: Sequence[Any]) -> _Transaction | RpcProblem | None:
+            try:
+                found: _Transaction | None = await rpc.call("getTransaction", each, kind, timed=False)
+            except RpcProblem as problem:
+                return problem
+            return found
+
+        return list(await asyncio.gather(*(one(each) for each in params)))
+
+    def _settle(self, listing: _Listing) -> None:
+        """Forget what was listed for certain; the newest of it proves the next listing."""
+        if listing.proof:
+            self._below = listing.proof[1] if len(listing.proof) > 1 else None
+            self._anchor = listing.proof[0]
+        if listing.floor > self._ledger.floor:
+            self._ledger.settle(listing.floor)

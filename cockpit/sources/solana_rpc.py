@@ -1,0 +1,264 @@
+"""One RPC endpoint as this source asks it: typed answers or a problem in words, its own pace, its own record.
+
+Reference: Solana JSON-RPC over HTTP. The URL may hold a key, so that only name and host ever appear in a text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from cockpit.clock import Clock
+from cockpit.config import RpcEndpoint
+from cockpit.kubeapi.network import causes, words
+from cockpit.model.reading import Fault, SourceState
+from cockpit.sources.solana_stats import RequestStats
+from cockpit.text import safe
+
+if TYPE_CHECKING:
+    from cockpit.sources.solana_http import Node
+
+T = TypeVar("T")
+Slot = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+NODE_UNHEALTHY, METHOD_NOT_FOUND = -32005, -32601
+_THROTTLE_CODES = (429, -32429)
+_PATIENCE_S = 2.0  # after a 429 that does not say how long, doubled each time
+
+
+class RpcProblem(Exception):
+    """No usable answer. `code`: the JSON-RPC error's, None when there was none; `answered`: the node said no,
+    or more than could be read: it may do better when asked otherwise."""
+
+    def __init__(
+        self, reason: str, *, code: int | None = None, state: SourceState = SourceState.DOWN, remedy: str = "",
+        throttled: bool = False, answered: bool = False,
+    ):  # fmt: skip
+        super().__init__(reason)
+        self.reason = safe(reason, 300)
+        self.code = code
+        self.state = state
+        self.remedy = remedy
+        self.throttled = throttled
+        self.answered = answered
+
+    def fault(self) -> Fault:
+        return Fault(self.state, self.reason, self.remedy)
+
+
+class _Error(msgspec.Struct):
+    code: int = 0
+    message: str = ""
+
+
+class _Envelope(msgspec.Struct):
+    id: msgspec.Raw = msgspec.Raw(b"null")
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: _Error | None = None
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_BATCH = msgspec.json.Decoder(list[_Envelope])
+_NONSENSE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def host_of(url: str) -> str:
+    """Host and port, without user info, path or query."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port is not None else ""
+        return safe(f"{parts.hostname or '?'}{port}", 120)
+    except ValueError:
+        return "?"
+
+
+class Rpc:
+    """`await open()` first. Requests while the endpoint wants to be left alone raise at once, and send nothing."""
+
+    def __init__(self, endpoint: RpcEndpoint, clock: Clock, timeout_s: float) -> None:
+        self.name = safe(endpoint.name, 60)
+        self.host = host_of(endpoint.url)
+        self.stats = RequestStats(clock)
+        self.batch_size = 100
+        self._url = endpoint.url
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._node: Node | None = None
+        self._blocked_until = 0.0
+        self._throttles = 0  # 429s without Retry-After in a row
+
+    @property
+    def blocked_s(self) -> float:
+        """How long it is still to be left alone."""
+        return max(0.0, self._blocked_until - self._clock.mono())
+
+    async def open(self) -> None:
+        """Imports the client in a thread: it takes a while. Raises RpcProblem when the URL is none."""
+        if not self._url.startswith(("http://", "https://")) or self.host.startswith("?"):
+            raise RpcProblem(f"the url of {self.name} is no http(s) URL", remedy="correct [[rpc-endpoints]]")
+        try:
+            self._node = await asyncio.to_thread(self._make)
+        except (ValueError, OSError) as error:
+            raise RpcProblem(f"the url of {self.name} cannot be used", remedy="correct [[rpc-endpoints]]") from error
+
+    def _make(self) -> Node:
+        from cockpit.sources.solana_http import Node
+
+        return Node(self._url, self._timeout_s, self._clock.wall)
+
+    async def close(self) -> None:
+        if self._node is not None:
+            await self._node.close()
+
+    async def call(self, method: str, params: Sequence[Any], kind: type[T], *, timed: bool = True) -> T:
+        """The result, decoded as `kind`. Raises RpcProblem. `timed`: its latency counts."""
+        from cockpit.sources.solana_http import Call
+
+        body = await self._send(Call(method, params), timed=timed)
+        try:
+            envelope = _ENVELOPE.decode(body)
+        except _NONSENSE as error:
+            self.stats.failed()
+            raise self._nonsense(method, body, error) from error
+        try:
+            return self._result(envelope, method, kind)
+        except RpcProblem as problem:
+            if problem.throttled:
+                self.stats.failed(throttled=True)
+                self._leave_alone(None)
+            elif problem.code != NODE_UNHEALTHY or method != "getHealth":  # there it is the answer
+                self.stats.failed()
+            raise
+
+    async def batch(self, method: str, each: Sequence[Sequence[Any]], kind: type[T]) -> list[T | RpcProblem]:
+        """One result or problem for each of the parameters, in their order. Raises RpcProblem when batches are refused."""
+        from cockpit.sources.solana_http import Call
+
+        requests = [Call(method, params, n) for n, params in enumerate(each)]
+        body = await self._send(requests, timed=False)
+        try:
+            envelopes = _BATCH.decode(body)
+        except _NONSENSE as error:
+            self.stats.failed()
+            self._whole_error(method, body)
+            raise self._nonsense(method, body, error) from error
+        found: list[T | RpcProblem] = [
+            RpcProblem(f"{self.name} left a request of a batch unanswered", answered=True) for _ in requests
+        ]
+        for envelope in envelopes:
+            number = bytes(envelope.id)
+            if not number.isdigit() or int(number) >= len(found):
+                continue
+            try:
+                found[int(number)] = self._result(envelope, method, kind)
+            except RpcProblem as problem:
+                found[int(number)] = problem
+        if any(isinstance(each, RpcProblem) and each.throttled for each in found):
+            self.stats.failed(throttled=True)
+            self._leave_alone(None)
+        return found
+
+    def _whole_error(self, method: str, body: bytes) -> None:
+        """Raises RpcProblem when one error object answers a whole batch."""
+        try:
+            envelope = _ENVELOPE.decode(body)
+        except _NONSENSE:
+            return
+        try:
+            self._result(envelope, method, msgspec.Raw)
+        except RpcProblem as problem:
+            if problem.throttled:
+                self.stats.failed(throttled=True)
+                self._leave_alone(None)
+            raise
+
+    def _result(self, envelope: _Envelope, method: str, kind: type[T]) -> T:
+        if envelope.error is not None:
+            code, said = envelope.error.code, safe(envelope.error.message, 160) or "no reason given"
+            raise RpcProblem(
+                f"{self.name} answers {method} with error {code}: {said}", code=code, answered=True,
+                throttled=code in _THROTTLE_CODES,
+            )  # fmt: skip
+        if envelope.result is msgspec.UNSET:
+            raise RpcProblem(f"{self.name} answers {method} with neither result nor error", answered=True)
+        try:
+            return msgspec.json.decode(envelope.result, type=kind)
+        except _NONSENSE as error:
+            raise RpcProblem(
+                f"{self.name} answers {method} in an unknown shape: {safe(error, 120)}", answered=True
+            ) from error
+
+    async def _send(self, request: Any, *, timed: bool) -> bytes:
+        """The body of a 200. Raises RpcProblem."""
+        from cockpit.sources.solana_http import Oversize, Status
+
+        if self._node is None:
+            raise RpcProblem(f"{self.name} is not open")
+        if self.blocked_s > 0:
+            raise RpcProblem(self.asked_off(), throttled=True)
+        began = self._clock.mono()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                body = await self._node.post(request)
+        except Status as status:
+            raise self._of_status(status) from None
+        except Oversize:
+            self.stats.add(None)
+            raise RpcProblem(f"{self.name} answers with more than 4 MB: not read", answered=True) from None
+        except TimeoutError:
+            self.stats.add(None)
+            raise RpcProblem(f"{self.name} ({self.host}) gave no answer in {self._timeout_s:g} s") from None
+        except Exception as error:  # the network's, the URL's, the client's own: all mean that there is no answer
+            self.stats.add(None)
+            raise RpcProblem(f"cannot reach {self.name} ({self.host}): {self._network(error)}") from None
+        self._throttles = 0
+        self.stats.add((self._clock.mono() - began) * 1000.0 if timed else 0.0, timed=timed)
+        return body
+
+    def _network(self, error: BaseException) -> str:
+        """The system's words; never the exception's own, which may hold the URL."""
+        for cause in causes(error):
+            if isinstance(cause, OSError):
+                return safe(words(cause), 120)
+        kinds = [type(cause).__name__ for cause in causes(error)]
+        return kinds[0] if kinds else "no reason given"
+
+    def _of_status(self, status: Any) -> RpcProblem:
+        code: int = status.code
+        if code == 429:
+            self.stats.add(None, throttled=True)
+            self._leave_alone(status.retry_after_s)
+            return RpcProblem(self.asked_off(), throttled=True)
+        self.stats.add(None)
+        if code in (401, 403):
+            state = SourceState.UNAUTHORISED if code == 401 else SourceState.DENIED
+            return RpcProblem(
+                f"{self.name} ({self.host}) refuses: HTTP {code}", state=state, remedy=f"check the key in the url of {self.name}"
+            )  # fmt: skip
+        if status.retry_after_s is not None and code == 503:
+            self._blocked_until = self._clock.mono() + status.retry_after_s
+        try:
+            self._result(_ENVELOPE.decode(status.body), "a request", msgspec.Raw)
+        except RpcProblem as problem:
+            if problem.code is not None:
+                return RpcProblem(f"{problem.reason} (HTTP {code})", code=problem.code, answered=True)
+        except _NONSENSE:
+            pass
+        return RpcProblem(f"{self.name} ({self.host}) answers HTTP {code}", answered=400 <= code < 500)
+
+    def _leave_alone(self, retry_after_s: float | None) -> None:
+        if retry_after_s is None:
+            retry_after_s = min(15.0, _PATIENCE_S * 2.0**self._throttles)
+            self._throttles = min(self._throttles + 1, 5)
+        self._blocked_until = max(self._blocked_until, self._clock.mono() + retry_after_s)
+
+    def asked_off(self) -> str:
+        return f"{self.name} ({self.host}) asks to be left alone for {self.blocked_s:.0f} s (429)"
+
+    def _nonsense(self, method: str, body: bytes, error: Exception) -> RpcProblem:
+        return RpcProblem(
+            f"{self.name} answers {method} with no JSON-RPC ({len(body):,} bytes): {safe(error, 80)}", answered=True
+        )

@@ -1,0 +1,125 @@
+"""Is publishing stopped? Proven only by both: no pod is left, terminating ones included, and the chain has been quiet since.
+
+A scaled-down deployment proves nothing: a terminating pod publishes on, and so does a second submitter that nobody knows of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cockpit.model.chain import ProgramActivity, ProtocolState
+from cockpit.model.reading import SourceState
+from cockpit.model.situation import Situation
+
+#: The chain must be quiet for twice the reveal delay, and at least for so many slots (10 s).
+LEAST_SLOTS = 25
+USUAL_REVEAL_DELAY_SLOTS = 10
+SLOT_S = 0.4
+
+
+class Stop(StrEnum):
+    PROVEN = "proven"
+    NOT = "not"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """`quiet`: slots without commit or reveal so far, of the `needed`. `seen_after`: the slot of one that came after the last
+    pod was gone."""
+
+    verdict: Stop
+    words: str
+    needed: int
+    quiet: int | None = None
+    seen_after: int | None = None
+
+
+def needed_slots(situation: Situation) -> int:
+    """By the protocol account's reveal delay where it is known."""
+    reading = situation.solana.get("protocol")
+    account = reading.data if reading is not None else None
+    delay = account.default_reveal_delay_slots if isinstance(account, ProtocolState) else USUAL_REVEAL_DELAY_SLOTS
+    return max(LEAST_SLOTS, 2 * min(delay, 10_000))
+
+
+def chain_asked(situation: Situation) -> str:
+    """Why the chain cannot be asked at all; "" when it is read (well or badly)."""
+    if "solana" not in situation.configured:
+        return "no RPC endpoint is configured"
+    return "" if "program" in situation.solana else "no program id is configured, or nothing is read of it yet"
+
+
+def chain_slot(situation: Situation) -> int | None:
+    """The highest confirmed slot that the program's stream has seen, when it can be believed."""
+    found = _activity(situation)
+    return found.slot if isinstance(found, ProgramActivity) else None
+
+
+def stopped(
+    situation: Situation, namespace: str, services: tuple[str, ...], *, since_slot: int | None = None,
+    slots: int | None = None, with_pods: bool = True,
+) -> Stopped:  # fmt: skip
+    """`services` publish. `since_slot`: from where on the chain must be quiet (the slot when the last pod was gone); None: from
+    the last commit or reveal on. `with_pods` False: the pods stay, publishing is switched off in them."""
+    needed = slots if slots is not None else needed_slots(situation)
+    if with_pods:
+        left = _pods(situation, namespace, services, needed)
+        if left is not None:
+            return left
+    unasked = chain_asked(situation)
+    if unasked:
+        gone = "no pod is left; " if with_pods else ""
+        return Stopped(Stop.UNKNOWN, f"{gone}the chain was not asked: {unasked}", needed)
+    activity = _activity(situation)
+    if isinstance(activity, str):
+        return Stopped(Stop.UNKNOWN, f"the chain: {activity}", needed)
+    return _quiet(activity, since_slot, needed)
+
+
+def _pods(situation: Situation, namespace: str, services: tuple[str, ...], needed: int) -> Stopped | None:
+    """Why the pods are in the way; None when there is none, and that is known."""
+    reading = situation.kinds.get(f"pods/{namespace}")
+    state = reading.state(situation.mono) if reading is not None else None
+    if reading is None or state is not SourceState.LIVE:
+        why = reading.reason(situation.mono) if reading is not None else "nothing read yet"
+        return Stopped(Stop.UNKNOWN, f"whether a pod is left is not known: {why}", needed)
+    left = [
+        pod
+        for service in services
+        for pod in situation.cluster.pods_of(namespace, service)
+        if pod.phase not in ("Succeeded", "Failed")
+    ]
+    if not left:
+        return None
+    ending = sum(pod.terminating for pod in left)
+    many = "s" if len(left) > 1 else ""
+    return Stopped(Stop.NOT, f"{len(left)} pod{many} left, {ending} terminating: {left[0].name}", needed)
+
+
+def _activity(situation: Situation) -> ProgramActivity | str:
+    """The program's activity, or why it cannot be believed."""
+    reading = situation.solana.get("program")
+    if reading is None:
+        return "nothing read yet"
+    if reading.state(situation.mono) is not SourceState.LIVE or not isinstance(reading.data, ProgramActivity):
+        return reading.reason(situation.mono) or "no data"
+    if not reading.data.complete:
+        return f"its count has a gap: {reading.data.gap or 'it is being filled'}"
+    return reading.data
+
+
+def _quiet(activity: ProgramActivity, since_slot: int | None, needed: int) -> Stopped:
+    last = max((s for s in (activity.commits.last_slot, activity.reveals.last_slot) if s is not None), default=None)
+    starts = [slot for slot in (since_slot, last) if slot is not None]
+    if activity.slot is None or not starts:
+        return Stopped(Stop.UNKNOWN, "the chain: no slot is known from which to count", needed)
+    quiet = max(0, activity.slot - max(starts))
+    after = last if last is not None and since_slot is not None and last > since_slot else None
+    if quiet >= needed:
+        return Stopped(Stop.PROVEN, f"no commit or reveal on the chain for {quiet:,} slots", needed, quiet, after)
+    words = f"no commit or reveal for {quiet:,} of {needed:,} slots"
+    if after is not None and since_slot is not None:
+        words = f"a commit or reveal {after - since_slot:,} slots after publishing was stopped here; {words}"
+    return Stopped(Stop.NOT, words, needed, quiet, after)

@@ -1,0 +1,207 @@
+"""Values that signals take from the database by name (`postgres.top-query-share`), or in words why they are unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cockpit.values.family import Family, Look, Value, doubt
+
+if TYPE_CHECKING:  # a start without a database need not define them
+    from cockpit.model.postgres import Activity, Archiver, Connections, Indexes, Replication, TopQueries, Vacuum
+
+PREFIX = "postgres/"
+#: While all statements together keep fewer sessions busy than this, no statement weighs on the database.
+IDLE_LOAD = 0.05
+#: From here on, the lag of one replica is told although another tells none.
+LAG_S = 1.0
+#: Dead rows below this number are no debt, whatever their share: small queues are emptied all the time.
+FEW_DEAD = 1000
+_HOUR = 3600.0
+_WRITES = ("insert", "update", "delete", "merge", "copy")
+
+
+class PostgresValues:
+    """One look at what the database said; made for each evaluation, cheap."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self._source = look.board.get(f"{PREFIX}source")
+
+    def get(self, name: str) -> Value:
+        """The value called `name`; the schema has checked that there is such a one."""
+        topic, read = _VALUES[name.partition(".")[2]]
+        reading = self._look.board.get(PREFIX + topic)
+        if reading is None and self._source is not None:
+            return Value(None, f"postgres: {self._source.reason(self._look.mono)}")
+        unknown = doubt(reading, f"postgres {topic}", self._look.mono)
+        if unknown is not None:
+            return unknown
+        assert reading is not None
+        age = reading.age_s(self._look.mono)
+        number, reason, labels = read(reading.data, age or 0.0)
+        return Value(number, reason, age, labels)
+
+
+Read = tuple[float | None, str, Mapping[str, str] | None]
+
+
+def _connections_share(seen: Connections, age: float) -> Read:
+    del age
+    most = seen.by_application[0].name if seen.by_application else ""
+    return 100.0 * seen.share, "", {"sessions": f"{seen.total} of {seen.limit}", "most": most}
+
+
+def _top_share(seen: TopQueries, age: float) -> Read:
+    del age
+    if seen.window_s is None or seen.load is None:
+        return None, "postgres queries: read once only, no rates yet", None
+    if not seen.queries or seen.load < IDLE_LOAD:
+        return 0.0, "", None
+    top = seen.queries[0]
+    return 100.0 * (top.share or 0.0), "", {"query": top.text[:120], "user": top.user}
+
+
+def _write_share(seen: TopQueries, age: float) -> Read:
+    """Of the execution time of the top statements, in the window."""
+    del age
+    if seen.window_s is None or seen.load is None:
+        return None, "postgres queries: read once only, no rates yet", None
+    if seen.load < IDLE_LOAD:
+        return 0.0, "", None
+    writes = [query for query in seen.queries if query.text.split(" ", 1)[0].lower() in _WRITES]
+    labels = {"query": writes[0].text[:120], "user": writes[0].user} if writes else None
+    return 100.0 * sum(query.share or 0.0 for query in writes), "", labels
+
+
+def _slowest(seen: TopQueries, age: float) -> Read:
+    del age
+    if seen.window_s is None:
+        return None, "postgres queries: read once only, no rates yet", None
+    if seen.slowest is None:
+        return 0.0, "", None
+    return seen.slowest.ms_per_call or 0.0, "", {"query": seen.slowest.text[:120], "user": seen.slowest.user}
+
+
+def _missing_indexes(seen: Indexes, age: float) -> Read:
+    """A table whose column cannot be told leaves the number unknown, unless another is known to lack one."""
+    del age
+    missing = [entry for entry in seen.missing if entry.cause == "missing"]
+    if missing:
+        return float(len(missing)), "", {"table": missing[0].table, "columns": ", ".join(missing[0].columns)}
+    untold = next((entry for entry in seen.missing if entry.cause == "untold"), None)
+    if untold is not None:
+        return None, f"{untold.table}: {untold.reason}", None
+    return 0.0, "", None
+
+
+def _vacuum_debt(seen: Vacuum, age: float) -> Read:
+    del age
+    indebted = [table for table in seen.tables if table.dead >= FEW_DEAD]
+    if not indebted:
+        return 0.0, "", None
+    worst = max(indebted, key=lambda table: table.dead_ratio)
+    labels = {"table": worst.table, "dead": f"{worst.dead:,}"} | ({} if worst.autovacuum else {"autovacuum": "off"})
+    return 100.0 * worst.dead_ratio, "", labels
+
+
+def _vacuum_age(seen: Vacuum, age: float) -> Read:
+    return (seen.oldest_vacuum_s + age if seen.oldest_vacuum_s else 0.0) / _HOUR, "", None
+
+
+def _analyze_age(seen: Vacuum, age: float) -> Read:
+    return (seen.oldest_analyze_s + age if seen.oldest_analyze_s else 0.0) / _HOUR, "", None
+
+
+def _wraparound(seen: Vacuum, age: float) -> Read:
+    del age
+    return 100.0 * seen.wraparound, "", None
+
+
+def _replication_lag(seen: Replication, age: float) -> Read:
+    """Of the slowest replica, or of this server when it is a standby."""
+    del age
+    if seen.in_recovery:
+        reason = "" if seen.replay_lag_s is not None else "postgres replication: nothing was replayed yet"
+        return seen.replay_lag_s, reason, None
+    if not seen.replicas:
+        return None, "postgres replication: no replica streams from this server", None
+    untold = next((replica for replica in seen.replicas if replica.lag_s is None), None)
+    known = [replica for replica in seen.replicas if replica.lag_s is not None]
+    worst = max(known, key=lambda replica: replica.lag_s or 0.0, default=None)
+    if worst is None or (untold is not None and (worst.lag_s or 0.0) < LAG_S):
+        return None, f"postgres replication: {untold.name if untold else '?'} tells no lag", None
+    return worst.lag_s, "", {"replica": worst.name}
+
+
+def _slot_retained(seen: Replication, age: float) -> Read:
+    del age
+    kept = [slot for slot in seen.slots if not slot.active and slot.retained_bytes is not None]
+    worst = max(kept, key=lambda slot: slot.retained_bytes or 0, default=None)
+    return (float(worst.retained_bytes or 0), "", {"slot": worst.name}) if worst is not None else (0.0, "", None)
+
+
+def _long_transaction(seen: Activity, age: float) -> Read:
+    if not seen.transactions:
+        return 0.0, "", None
+    oldest = seen.transactions[0]
+    return oldest.age_s + age, "", {"pid": str(oldest.pid), "application": oldest.application, "state": oldest.state}
+
+
+def _blocked(seen: Activity, age: float) -> Read:
+    del age
+    if not seen.blocked:
+        return float(seen.blocked_total), "", None
+    first = seen.blocked[0]
+    return float(seen.blocked_total), "", {"by": f"{first.root or '?'} {first.root_words}"}
+
+
+def _archive_failing(seen: Archiver, age: float) -> Read:
+    del age
+    if seen.mode not in ("on", "always"):
+        return None, f"postgres archiver: {seen.verdict}", None
+    return float(seen.failing or seen.works is False), "", None
+
+
+def _archive_age(seen: Archiver, age: float) -> Read:
+    if seen.last_archived_age_s is None:
+        return None, f"postgres archiver: {seen.verdict}", None
+    return seen.last_archived_age_s + age, "", None
+
+
+def _archive_waiting(seen: Archiver, age: float) -> Read:
+    del age
+    if seen.waiting is None:
+        return None, f"postgres archiver: {seen.verdict}", None
+    return float(seen.waiting), "", None
+
+
+def _pitr(seen: Archiver, age: float) -> Read:
+    del age
+    if seen.works is None:
+        return None, f"postgres archiver: {seen.verdict}", None
+    return float(seen.works), "", None
+
+
+#: Name → the topic that it stands on, and how it is read.
+_VALUES: Mapping[str, tuple[str, Callable[[Any, float], Read]]] = {
+    "connections-share": ("connections", _connections_share),  # %
+    "top-query-share": ("queries", _top_share),  # %
+    "slowest-query-ms": ("queries", _slowest),
+    "write-share": ("queries", _write_share),  # %
+    "missing-indexes": ("indexes", _missing_indexes),
+    "vacuum-debt": ("vacuum", _vacuum_debt),  # % of the worst table's rows that are dead
+    "vacuum-age-hours": ("vacuum", _vacuum_age),  # of tables past autovacuum's threshold; 0 when none is
+    "analyze-age-hours": ("vacuum", _analyze_age),
+    "wraparound": ("vacuum", _wraparound),  # %
+    "replication-lag": ("replication", _replication_lag),  # s
+    "slot-retained": ("replication", _slot_retained),  # bytes kept for the worst inactive slot
+    "long-transaction": ("activity", _long_transaction),  # s
+    "blocked": ("activity", _blocked),  # sessions
+    "archive-failing": ("archiver", _archive_failing),  # 0 or 1
+    "archive-age": ("archiver", _archive_age),  # s
+    "archive-waiting": ("archiver", _archive_waiting),  # segments
+    "pitr": ("archiver", _pitr),  # 1 while archiving works
+}
+
+POSTGRES = Family("postgres", "Postgres is", PostgresValues, plain=tuple(f"postgres.{name}" for name in _VALUES))

@@ -1,0 +1,180 @@
+"""Values that signals take from the probes by name (`probes.output-age`), or in words why they are unknown.
+
+What is known to be bad counts though the rest is unknown; what looks well counts only when all of it is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from cockpit.model.chain import SignerSetState
+from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.reading import Reading
+from cockpit.signerset import TOGGLE, compare
+from cockpit.values.family import Family, Look, Value, doubt
+
+PREFIX = "probes/"
+_NAMES = (
+    "unhealthy", "output-age", "epoch-stalled", "api-latency", "certificate-days", "signers-down", "signer-set-mismatch",
+)  # fmt: skip
+
+
+class ProbeValues:
+    """One look at what was probed; made for each evaluation, cheap."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self._mono = look.mono
+        readings = {topic.removeprefix(PREFIX): r for topic, r in look.board.under(PREFIX).items()}
+        self._outputs = {t.removeprefix("output/"): r for t, r in readings.items() if t.startswith("output/")}
+        self._signers = readings.get("signers")
+        self._certificates = readings.get("certificates")
+        whole = ("signers", "certificates", "source")
+        self._checks = {t: r for t, r in readings.items() if t not in whole and not t.startswith("output/")}
+        self._broken = readings.get("source")
+
+    def get(self, name: str) -> Value:
+        """The value called `name`; the schema has checked that there is such a one."""
+        found: Mapping[str, Callable[[], Value]] = {
+            "unhealthy": self._unhealthy, "output-age": self._output_age, "epoch-stalled": self._stalled,
+            "api-latency": self._latency, "certificate-days": self._certificate_days, "signers-down": self._signers_down,
+            "signer-set-mismatch": self._mismatch,
+        }  # fmt: skip
+        return found[name.partition(".")[2]]()
+
+    def _unhealthy(self) -> Value:
+        failing: list[ProbeStatus] = []
+        doubts = self._doubts(self._checks.items(), "no service is probed")
+        for reading in self._checks.values():
+            if doubt(reading, "", self._mono) is None and isinstance(reading.data, ProbeStatus) and not reading.data.ok:
+                failing.append(reading.data)
+        if not failing and doubts is not None:
+            return doubts
+        age = self._oldest(self._checks.values())
+        if not failing:
+            return Value(0.0, "", age)
+        first = failing[0]
+        return Value(
+            float(len(failing)), "", age, {"service": first.service, "check": first.check, "says": first.words}
+        )
+
+    def _output_age(self) -> Value:
+        """The worst market's. An output whose age is not known is a doubt, not an age."""
+
+        def age_of(output: MarketOutput, reading: Reading[Any]) -> float | None:
+            since = reading.age_s(self._mono)
+            return None if output.age_s is None or since is None else output.age_s + since
+
+        return self._worst_output(age_of, "age")
+
+    def _stalled(self) -> Value:
+        """Since any market advanced: the least of all."""
+        known = self._known_outputs()
+        if isinstance(known, Value):
+            return known
+        since = {m: self._mono - o.advanced_at for m, (o, _) in known.items() if o.advanced_at is not None}
+        if not since:
+            return Value(None, "no market's epoch or tick is known", self._oldest(self._outputs.values()))
+        best = min(since, key=lambda market: since[market])
+        return Value(max(0.0, since[best]), "", self._oldest(self._outputs.values()), {"market": best})
+
+    def _latency(self) -> Value:
+        return self._worst_output(lambda output, _: output.took_ms, "latency")
+
+    def _worst_output(self, of: Callable[[MarketOutput, Reading[Any]], float | None], what: str) -> Value:
+        known = self._known_outputs()
+        if isinstance(known, Value):
+            return known
+        numbers = {market: of(output, reading) for market, (output, reading) in known.items()}
+        there = {market: number for market, number in numbers.items() if number is not None}
+        age = self._oldest(self._outputs.values())
+        missing = next((market for market, number in numbers.items() if number is None), None)
+        if missing is not None or not there:
+            why = known[missing][0].words if missing is not None else ""
+            return Value(None, f"{missing}: no {what} known" + (f": {why}" if why else ""), age)
+        worst = max(there, key=lambda market: there[market])
+        return Value(there[worst], "", age, {"market": worst})
+
+    def _known_outputs(self) -> dict[str, tuple[MarketOutput, Reading[Any]]] | Value:
+        """Every market's, or why not: one that is not known may be the worst."""
+        doubts = self._doubts(self._outputs.items(), "no market's output is asked for")
+        if doubts is not None:
+            return doubts
+        return {market: (r.data, r) for market, r in self._outputs.items() if isinstance(r.data, MarketOutput)}
+
+    def _certificate_days(self) -> Value:
+        """The least of all hosts. One that could not be verified is unknown, unless another's is known to be bad already."""
+        reading = self._certificates
+        if reading is None:
+            return Value(None, self._nothing("no https host has presented a certificate"))
+        known: Mapping[str, Certificate] = reading.data or {}
+        worst = min(known.values(), key=lambda one: one.days_left, default=None)
+        doubts = doubt(reading, "certificates", self._mono)
+        if doubts is not None and (worst is None or worst.days_left > 0):
+            return doubts
+        assert worst is not None
+        return Value(worst.days_left, "", reading.age_s(self._mono), {"host": worst.host})
+
+    def _signers_down(self) -> Value:
+        reports = self._reports()
+        if isinstance(reports, Value):
+            return reports
+        down = [report for report in reports.values() if not report.ok]
+        age = self._signers.age_s(self._mono) if self._signers is not None else None
+        labels = {"agent": down[0].agent, "says": down[0].words} if down else None
+        return Value(float(len(down)), "", age, labels)
+
+    def _mismatch(self) -> Value:
+        """How many differences between chain, agents and cluster; unknown without chain, or without anything beside it."""
+        reading = self._look.board.get("solana/signer-set")
+        doubts = doubt(reading, "the signer set on the chain", self._mono)
+        if doubts is not None or reading is None or not isinstance(reading.data, SignerSetState):
+            return doubts or Value(None, "the signer set on the chain: nothing read yet")
+        reports = self._reports()
+        if isinstance(reports, Value):
+            return reports
+        variables = {w.name: w.env(TOGGLE) for w in self._look.cluster.workloads.values()}
+        configured = {name: found.value for name, found in variables.items() if found is not None and found.value}
+        differences = compare(reading.data, reports, configured)
+        age = self._oldest([reading, *([self._signers] if self._signers else [])])
+        if differences:
+            return Value(float(len(differences)), "", age, {"first": differences[0].words})
+        blind = self._doubts(self._look.board.under("kubernetes/deployments/").items(), "deployments: nothing read yet")
+        if blind is not None:
+            return blind
+        silent = next((report for report in reports.values() if report.pubkey is None), None)
+        if silent is not None:
+            return Value(None, f"{silent.agent}: {silent.words or 'no key reported'}", age)
+        return Value(0.0, "", age)
+
+    def _reports(self) -> Mapping[str, SignerReport] | Value:
+        if self._signers is None:
+            return Value(None, self._nothing("no signer agent is asked"))
+        doubts = doubt(self._signers, "signer agents", self._mono)
+        if doubts is not None:
+            return doubts
+        reports: Mapping[str, SignerReport] = self._signers.data or {}
+        return reports
+
+    # --- what all have in common -------------------------------------------------------------------------------------------
+
+    def _doubts(self, readings: Iterable[tuple[str, Reading[Any]]], none: str) -> Value | None:
+        """Why not everything is known, the first of it; None when all of it is live."""
+        own = list(readings)
+        if not own:
+            return Value(None, self._nothing(none))
+        found = [v for topic, r in own if (v := doubt(r, topic.replace("/", " "), self._mono)) is not None]
+        if not found:
+            return None
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        return Value(None, found[0].reason + more, found[0].age_s)
+
+    def _nothing(self, words: str) -> str:
+        return self._broken.reason(self._mono) if self._broken is not None and self._broken.fault is not None else words
+
+    def _oldest(self, readings: Iterable[Reading[Any]]) -> float | None:
+        return max((a for r in readings if (a := r.age_s(self._mono)) is not None), default=None)
+
+
+PROBES = Family("probes", "Probes are", ProbeValues, plain=tuple(f"probes.{name}" for name in _NAMES))

@@ -1,0 +1,79 @@
+"""A sequence: its steps, how far it has come, and the one key that opens the next. Nothing is sent from here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Static
+
+from cockpit.model.plan import SequenceState
+from panels.dialogs.layer import CancelButton, Layer
+from panels.dialogs.marks import ink, sign
+from panels.dialogs.prose import Para, para
+from panels.messages import PlanPart
+from panels.theme import Look
+
+_MARKS = {
+    "done": ("ok", "ok", "DONE"),
+    "stopped": ("crit", "crit", "STOPPED"),
+    "next": ("next", "accent", "NEXT"),
+    "waiting": ("dash", "dim", ""),
+}
+
+
+class SequenceDialog(Layer):
+    """Shows a `SequenceState`; `n` posts PlanPart for the part that comes next. Each is confirmed on its own."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "next", "Next", show=False)]
+    WIDTH = 92
+
+    def __init__(self, state: SequenceState, *, look: Look | None = None) -> None:
+        super().__init__(state.title, look)
+        self.state = state
+
+    def compose(self) -> ComposeResult:
+        yield self.body
+        with Horizontal(classes="foot buttons"):
+            yield CancelButton(self.CLOSE, self.look)
+            yield self.hint()
+
+    def opened(self) -> None:
+        super().opened()
+        text = Text()
+        if self.state.next is not None:
+            text.append("n", style=ink(self.look, "key"))
+            verb = "goes on with" if self.state.begun else "begins with"
+            text.append(f" {verb} part {self.state.next + 1} of {len(self.state.items)} (nothing is sent yet)")
+        self.query_one(".hint", Static).update(text)
+
+    def words(self) -> Sequence[Para]:
+        state = self.state
+        head = "Every part is confirmed on its own; it stops at the first that fails or is not proven."
+        if state.next is None:
+            head = "Every part is done."
+        elif state.begun:
+            head = f"It stopped before part {state.next + 1}; what is done stays done."
+        lines = [para(head), para()]
+        for index, item in enumerate(state.items):
+            mark, role, word = _MARKS[item.state]
+            number = f"  journal {item.journal}" if item.journal is not None else ""
+            lines.append(
+                para(
+                    (f"{sign(mark)} ", role),
+                    (f"{index + 1} {item.title}", "bold"),
+                    (f"  {word}", role),
+                    (number, "dim"),
+                )
+            )
+            if item.words:
+                lines.append(para((item.words, "dim"), label="    "))
+        return [*lines, para()]
+
+    def action_next(self) -> None:
+        if self.state.next is not None:
+            self.post_message(PlanPart(self.state.runbook, self.state.sequence, self.state.next, self.state.run))

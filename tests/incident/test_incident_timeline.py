@@ -1,0 +1,185 @@
+"""The flight recorder, the timeline that it and the journal make, and how bad it was for how long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from samples import OPS1, RUNBOOKS, START, done, intent, journal, service, signal, situation
+
+from cockpit.clock import ManualClock
+from cockpit.incident import acts
+from cockpit.incident.fold import open_incident
+from cockpit.incident.impact import impacts
+from cockpit.incident.recorder import Flight, Recorder, append, read
+from cockpit.incident.timeline import timeline
+from cockpit.model.cluster import Cluster, KubeEvent
+from cockpit.model.incident import Incident
+from cockpit.model.reading import SourceState
+from cockpit.model.runbook import Match
+from cockpit.model.signal import Level, SignalStatus
+from cockpit.model.situation import Situation, SourceLight
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START, 1000.0)
+
+
+def lag(level: Level, value: float | None, reason: str = "") -> SignalStatus:
+    return signal("lag", level, value, reason, title="Watermark lag", unit="s")
+
+
+def kinds(recorder: Recorder) -> list[tuple[str, str, str | None, str]]:
+    return [(f.kind, f.name, f.was, f.now) for f in recorder.flights if f.kind not in ("start", "stop")]
+
+
+def seen(clock: ManualClock, *signals: SignalStatus, **changes: object) -> Situation:
+    return replace(situation(clock, **changes), signals={s.name: s for s in signals})
+
+
+def test_only_changes_are_recorded_and_another_cockpit_reads_them(tmp_path: Path, clock: ManualClock) -> None:
+    recorder = Recorder(tmp_path / "flight.jsonl", clock)
+    for level, value in ((Level.OK, 1.0), (Level.OK, 2.0), (Level.CRIT, 70.0), (Level.CRIT, 90.0), (Level.OK, 1.0)):
+        recorder.look(seen(clock, lag(level, value)))
+        clock.advance(1)
+    assert kinds(recorder) == [
+        ("signal", "lag", None, "ok"),
+        ("signal", "lag", "ok", "crit"),
+        ("signal", "lag", "crit", "ok"),
+    ]
+    assert recorder.flights[-1].worst == 90.0
+    recorder.close()
+    there = read(tmp_path / "flight.jsonl")
+    assert [f.kind for f in there] == ["start", "signal", "signal", "signal", "stop"]
+    assert (tmp_path / "flight.jsonl").stat().st_mode & 0o777 == 0o600
+    assert Recorder(tmp_path / "flight.jsonl", clock).flights[:5] == tuple(there)
+
+
+def test_a_first_value_is_no_change_and_a_source_that_comes_up_is_none(tmp_path: Path, clock: ManualClock) -> None:
+    recorder = Recorder(tmp_path / "flight.jsonl", clock)
+    starting = (SourceLight("prom", SourceState.STARTING, None),)
+    live, gone = (
+        (SourceLight("prom", SourceState.LIVE, 0.0),),
+        (SourceLight("prom", SourceState.DOWN, 9.0, "refused token=abcdef"),),
+    )
+    recorder.look(seen(clock, lag(Level.UNKNOWN, None), sources=starting))
+    recorder.look(seen(clock, lag(Level.CRIT, 70.0), sources=live))
+    assert kinds(recorder) == [("signal", "lag", None, "crit")]
+    recorder.look(seen(clock, lag(Level.UNKNOWN, None), sources=gone))
+    recorder.look(seen(clock, lag(Level.UNKNOWN, None), sources=live))
+    assert kinds(recorder)[1:] == [
+        ("signal", "lag", "crit", "unknown"), ("source", "prom", "live", "down"), ("source", "prom", "down", "live"),
+    ]  # fmt: skip
+    assert "abcdef" not in repr(recorder.flights)
+
+
+def test_services_runbooks_and_warnings_of_the_cluster(tmp_path: Path, clock: ManualClock) -> None:
+    recorder = Recorder(tmp_path / "flight.jsonl", clock)
+    book = RUNBOOKS.runbook("1")
+    event = KubeEvent("e", "m0-prod", "Warning", "BackOff", "restarting \x1b[2J", "Pod", "m0-quant-1", 1, clock.wall())
+    recorder.look(seen(clock, services=(service("m0-submitter", 1, 1),)))
+    for count in (1, 2, 9, 10):
+        recorder.look(
+            seen(
+                clock, services=(service("m0-submitter", 0, 0, "scaled to 0", "warn"),), matches=(Match(book, (), 2, 0, 3, 0.6),),
+                cluster=Cluster(events={"e": replace(event, count=count)}),
+            )
+        )  # fmt: skip
+    found = [(f.kind, f.words) for f in recorder.flights if f.kind in ("service", "runbook", "event")]
+    assert found == [
+        ("service", "scaled 1 → 0; 0/0 ready: scaled to 0"), ("runbook", "1 Publishing stops, 2 of 3 symptoms"),
+        ("event", "BackOff: restarting \\e[2J"), ("event", "BackOff: restarting \\e[2J (10 times)"),
+    ]  # fmt: skip
+
+
+def test_the_file_is_bounded_and_broken_lines_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "flight.jsonl"
+    for number in range(40):
+        append(path, b'{"at":%d,"kind":"signal","name":"x"}\n' % number, limit=500)
+    assert path.with_name("flight.jsonl.1").exists()
+    assert sum(p.stat().st_size for p in tmp_path.iterdir()) < 1200
+    with path.open("ab") as file:
+        file.write(b'\xff\xfe\n{"at":"x"}\n{"at":99,"kind":"signal"}\n{"at":100,"ki')
+    assert [f.at for f in read(path)][-2:] == [39.0, 99.0]
+    assert [f.at for f in read(path, since=50)] == [99.0]
+
+
+def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path, clock: ManualClock) -> None:
+    (tmp_path / "flight.jsonl").mkdir()
+    recorder = Recorder(tmp_path / "flight.jsonl", clock)
+    recorder.close()
+    assert "cannot be written" in recorder.problem
+
+
+def incident(tmp_path: Path, clock: ManualClock) -> tuple[Incident, tuple[dict[str, object], ...]]:
+    record = journal(tmp_path, clock)
+    acts.open_(record, OPS1, title="t", severity="SEV1")
+    clock.advance(10)
+    record.append(intent())
+    for each in done(1):
+        clock.advance(5)
+        record.append(each)
+    acts.note(record, OPS1, "a note")
+    found = open_incident(record.records())
+    assert found is not None
+    return found, record.records()
+
+
+def test_all_in_the_order_of_time(tmp_path: Path, clock: ManualClock) -> None:
+    found, records = incident(tmp_path, clock)
+    flights = [
+        Flight(START - 2000, "signal", "old", "ok", "crit"), Flight(START - 60, "signal", "lag", "ok", "crit", "70: crit from 60", 70.0),
+        Flight(START + 12, "source", "prom", "live", "down", "refused"), Flight(START + 12.5, "source", "prom", "live", "down", "refused", by="b"),
+        Flight(START + 13, "worst", "lag", None, "crit", "", 80.0), Flight(START + 20, "signal", "lag", "crit", "ok"),
+        Flight(START, "signal", "fine", None, "ok"),
+    ]  # fmt: skip
+    told = timeline(found, records, flights)
+    assert [e.wall for e in told] == sorted(e.wall for e in told)
+    assert [(e.kind, e.words, e.who, e.level) for e in told] == [
+        ("signal", "lag OK → CRIT: 70: crit from 60", "", "crit"),
+        ("incident", "incident #1 opened SEV1: t", "ops1", ""),
+        ("mitigation", "Switch RPC endpoint on m0-submitter: SOLANA_RPC_URL https://rpc-a/*** → https://rpc-b/***", "ops1", ""),
+        ("source", "source prom DOWN: refused", "", "unknown"),
+        ("mitigation", "Switch RPC endpoint: sent", "", ""),
+        ("mitigation", "Switch RPC endpoint: rolled out in 14 s", "", ""),
+        ("signal", "lag CRIT → OK", "", "ok"),
+        ("mitigation", "Switch RPC endpoint: proof PASS: 1 of 1 hold", "", "ok"),
+        ("note", "a note", "ops1", ""),
+    ]  # fmt: skip
+    assert timeline(found, records, flights, limit=2) == told[-2:]
+
+
+def test_many_that_change_alike_are_one_line(tmp_path: Path, clock: ManualClock) -> None:
+    found, records = incident(tmp_path, clock)
+    flights = [Flight(START + 40.1, "signal", f"s{n}", "ok", "unknown", title=f"S{n}") for n in range(12)]
+    (line,) = [e for e in timeline(found, records, flights) if e.kind == "signal"]
+    assert line.words == "12 signals UNKNOWN: S0, S1, S2, S3, S4, S5, S6, S7 and 4 more"
+
+
+def test_impact_counts_watched_time_once() -> None:
+    def flight(
+        at: float, was: str | None, now: str, value: float | None = None, worst: float | None = None, by: str = "a"
+    ) -> Flight:
+        return Flight(at, "signal", "lag", was, now, "", value, worst, "s", "Lag", by)
+
+    flights = [
+        Flight(0, "start", by="a"), flight(0, None, "ok", 1.0), flight(100, "ok", "warn", 20.0), flight(110, "warn", "crit", 61.0, 40.0),
+        Flight(130, "worst", "lag", None, "crit", "", 88.0, 88.0, "s", "Lag", "a"),
+        Flight(140, "start", by="b"), flight(141, None, "crit", 90.0, None, "b"),
+        Flight(160, "stop", by="a"), flight(170, "crit", "ok", 3.0, 95.0, "b"),
+        Flight(200, "start", by="c"), flight(201, None, "crit", 70.0, None, "c"),
+    ]  # fmt: skip
+    (found,) = impacts(flights, 50.0, 260.0)
+    assert (found.warn_s, found.crit_s, found.unknown_s) == (10.0, 60.0 + 59.0, 0.0)
+    assert (found.worst, found.first, found.last, found.still, found.title) == (95.0, 100.0, 260.0, "crit", "Lag")
+    assert impacts(flights, 50.0, 90.0) == []
+
+
+def test_the_worst_of_what_must_not_fall_is_the_lowest() -> None:
+    flights = [
+        Flight(0, "signal", "rate", None, "ok", "", 118.0), Flight(10, "signal", "rate", "ok", "crit", "", 31.0),
+        Flight(50, "worst", "rate", None, "crit", "", 3.0), Flight(60, "signal", "rate", "crit", "ok", "", 110.0, 2.0),
+    ]  # fmt: skip
+    assert impacts(flights, 0.0, 100.0)[0].worst == 2.0

@@ -1,0 +1,392 @@
+"""The probes over real HTTP and TLS: what services say, what they do not, and that nothing doubtful passes for well."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from aiohttp import web
+
+from cockpit.board import Board
+from cockpit.clock import SystemClock
+from cockpit.config import OutputProbe, ProbesSettings, load_settings
+from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.reading import Reading, SourceState
+from cockpit.sources.pace import Pace
+from cockpit.sources.probes import ProbesSource
+from cockpit.sources.probes_http import MOST_BYTES
+from cockpit.sources.probes_read import moment, pointed, whole
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+FAST = Pace(backoff_s=0.01, backoff_cap_s=0.05)
+
+
+@asynccontextmanager
+async def served(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    try:
+        yield f"{'https' if tls else 'http'}://localhost:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def until(settings: ProbesSettings, enough: Callable[[Board], bool], clock: Any = None) -> Board:
+    """The board once `enough` of it is there."""
+    board = Board()
+    source = ProbesSource(settings, clock or SystemClock(), pace=FAST, rng=random.Random(1))
+    async with asyncio.timeout(15):
+        readings = source.readings()
+        async for reading in readings:
+            board.put(reading)
+            if enough(board):
+                break
+        await readings.aclose()  # type: ignore[attr-defined]
+    return board
+
+
+async def one(settings: ProbesSettings, topic: str, clock: Any = None) -> Reading[Any]:
+    """The first reading of a topic that says anything."""
+
+    def there(board: Board) -> bool:
+        reading = board.get(topic)
+        return reading is not None and (reading.fault is not None or reading.data is not None)
+
+    found = (await until(settings, there, clock)).get(topic)
+    assert found is not None
+    return found
+
+
+def answering(body: Any, status: int = 200, **more: Any) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if isinstance(body, bytes):
+            return web.Response(body=body, status=status, **more)
+        return web.json_response(body, status=status, **more)
+
+    return handler
+
+
+def services(base: str, **more: Any) -> ProbesSettings:
+    return ProbesSettings(services={"m0-api-gateway": base}, interval=0.5, timeout=2.0, **more)
+
+
+def outputs(base: str, **more: Any) -> ProbesSettings:
+    output = OutputProbe(url=f"{base}/v1/markets/{{market}}/latest", markets=("NBA",), **more)
+    return ProbesSettings(output=output, interval=0.5, timeout=2.0)
+
+
+# --- health ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_health_is_asked_at_both_addresses_and_told_with_its_words() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        ready = request.path.endswith("/readyz")
+        return web.Response(text="\n  database: no connection\n" if ready else "ok\n", status=503 if ready else 200)
+
+    async with served(handler) as base:
+        board = await until(services(base + "/"), lambda b: len(b.under("probes/")) == 2)
+    healthy, ready = board.get("probes/m0-api-gateway/healthz"), board.get("probes/m0-api-gateway/readyz")
+    assert healthy is not None and ready is not None
+    assert isinstance(healthy.data, ProbeStatus) and healthy.data.ok and healthy.data.words == "ok"
+    assert isinstance(ready.data, ProbeStatus) and not ready.data.ok
+    assert ready.data.words == "HTTP 503: database: no connection"
+    assert ready.state(SystemClock().mono()) is SourceState.LIVE  # it was asked, and it said no
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [
+        (answering(b"", 302, headers={"Location": "https://login.example/x?token=abcdef"}), "redirects to https://login.example/*** (not followed)"),
+        (answering(b"<!DOCTYPE html><p>Sign in", content_type="text/plain"), "HTML instead of a health answer"),
+        (answering(b"down \x1b[2J\x07 password=hunter2secret", 500), "HTTP 500: down \\e[2J\\x07 password=***"),
+        (answering(b"", 404), "HTTP 404"),
+    ],
+)  # fmt: skip
+async def test_what_is_no_health_answer_is_not_well(handler: Handler, words: str) -> None:
+    async with served(handler) as base:
+        found = await one(services(base), "probes/m0-api-gateway/healthz")
+    assert isinstance(found.data, ProbeStatus) and not found.data.ok
+    assert words in found.data.words
+    assert found.data.words.isprintable()
+
+
+async def test_what_cannot_be_asked_is_a_fault_in_words() -> None:
+    async def huge(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"x" * (MOST_BYTES + 1))
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def packed(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
+
+    for handler, words in ((huge, "more than 256 KiB"), (hang, "no answer from http://localhost"), (packed, "gzip")):
+        async with served(handler) as base:
+            found = await one(ProbesSettings(services={"a": base}, timeout=0.5), "probes/a/healthz")
+        assert found.fault is not None and words in found.fault.reason and found.fault.state is SourceState.DOWN
+    async with served(huge) as gone:
+        pass
+    for base, words in ((gone, "Connection refused"), ("ftp://x", "no http(s) URL"), ("http://[", "cannot ask"), ("http://a..b", "cannot ask")):  # fmt: skip
+        found = await one(services(base), "probes/m0-api-gateway/healthz")
+        assert found.fault is not None and words in found.fault.reason
+
+
+async def test_one_that_hangs_holds_up_no_other() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if "slow" in request.path:
+            await asyncio.Event().wait()
+        return web.Response(text="ok")
+
+    async with served(handler) as base:
+        settings = ProbesSettings(services={"a": f"{base}/slow", "b": base}, interval=0.5, timeout=60.0)
+        board = await until(settings, lambda b: len(b.under("probes/b/")) == 2)
+    assert not board.under("probes/a/")
+
+
+async def test_it_recovers_and_keeps_the_last_good_data_meanwhile() -> None:
+    asked = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            return web.Response(status=502)
+        return web.json_response({"epoch": asked, "sequence": asked, "as_of": 1})
+
+    seen: list[Reading[Any]] = []
+    async with served(handler) as base:
+        await until(outputs(base), lambda b: bool(seen.append(b.get("probes/output/NBA")) or len(seen) == 3))  # type: ignore[func-returns-value, arg-type]
+    assert [r.fault is not None for r in seen] == [False, True, False]
+    assert seen[1].data == seen[0].data and seen[1].observed_at == seen[0].observed_at
+    assert seen[1].fault is not None and seen[1].fault.reason == "HTTP 502"
+
+
+# --- outputs --------------------------------------------------------------------------------------------------------------
+
+
+async def test_age_is_measured_against_the_servers_own_clock() -> None:
+    there = datetime(2031, 5, 1, 12, 0, 30, tzinfo=UTC)  # a clock far from ours
+    headers = {"Date": format_datetime(there, usegmt=True)}
+    body = {"data": {"epoch_id": "88121", "seq": 42, "ts": "2031-05-01T12:00:26.5Z"}}
+    async with served(answering(body, headers=headers)) as base:
+        found = await one(
+            outputs(base, epoch="/data/epoch_id", tick="/data/seq", as_of="/data/ts"), "probes/output/NBA"
+        )
+    assert isinstance(found.data, MarketOutput)
+    assert (found.data.epoch, found.data.tick, found.data.age_s) == (88121, 42, 3.5)
+    assert found.server_time == there.timestamp()
+
+
+async def test_what_a_cache_stored_is_not_fresh() -> None:
+    headers = {"Date": format_datetime(datetime.fromtimestamp(1_900_000_000, UTC), usegmt=True), "Age": "300"}
+    async with served(answering({"epoch": 1, "as_of": 1_900_000_000}, headers=headers)) as base:
+        found = await one(outputs(base), "probes/output/NBA")
+    assert found.data.age_s == 300.0 and found.data.words == "no tick in the answer"
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [
+        (answering(b"<html>", content_type="text/html"), "HTML instead of JSON"),
+        (answering(b"{}"), "neither an epoch at /epoch nor a tick at /sequence"),
+        (answering(b"[" * 5000), "nests deeper"),
+        (answering(b"nonsense \xff"), "is not JSON"),
+        (answering(b""), "the answer is empty"),
+        (answering(b"7"), "no JSON object"),
+        (answering(b'{"epoch": 1e999, "sequence": true}'), "neither an epoch"),
+        (answering({"epoch": 1}, 500), "HTTP 500"),
+        (answering(b"", 307, headers={"Location": "/x"}), "(not followed)"),
+    ],
+)
+async def test_an_output_that_is_none_is_a_fault(handler: Handler, words: str) -> None:
+    async with served(handler) as base:
+        found = await one(outputs(base), "probes/output/NBA")
+    assert found.data is None and found.fault is not None and words in found.fault.reason
+
+
+async def test_progress_is_remembered_and_an_output_of_the_future_has_no_age() -> None:
+    numbers = iter([(7, 1), (7, 1), (7, 2), (6, 9)])  # then an epoch that went back: no progress
+    held: list[float | None] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        epoch, tick = next(numbers, (6, 9))
+        return web.json_response({"epoch": epoch, "sequence": tick, "as_of": 4_000_000_000})
+
+    def enough(board: Board) -> bool:
+        found = board.get("probes/output/NBA")
+        if found is not None and found.data is not None:
+            held.append(found.data.advanced_at)
+            assert found.data.age_s is None and "in the future" in found.data.words
+        return len(held) == 4
+
+    async with served(handler) as base:
+        await until(outputs(base), enough)
+    first, second, third, fourth = held
+    assert first == second and second is not None and third is not None and third > second and fourth == third
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1_790_000_000, 1.79e9), (1_790_000_000_000, 1.79e9), ("1790000000.5", None), ("1790000000", 1.79e9),
+        (1_790_000_000_000_000_000, 1.79e9), ("2026-09-21T14:13:20Z", 1_790_000_000.0), ("2026-09-21T16:13:20+02:00", 1_790_000_000.0),
+        ("yesterday", None), (5, None), (True, None), (None, None), (float("nan"), None), (float("inf"), None), ([], None),
+    ],
+)  # fmt: skip
+def test_times_in_whatever_form(value: Any, expected: float | None) -> None:
+    assert moment(value) == expected
+
+
+def test_pointers_and_numbers() -> None:
+    document = {"a": [{"b/c": 1, "~": 2}], "": 5}
+    assert pointed(document, "/a/0/b~1c") == 1
+    assert pointed(document, "/a/0/~0") == 2
+    assert pointed(document, "") == document
+    for wrong in ("/a/1", "/a/x", "/a/0/b", "/z", "/a/-1", "/a/0/b~1c/d"):
+        assert pointed(document, wrong) is None
+    assert [whole(v) for v in (3, "3", 3.0, 3.5, True, "x", -1, 2**64, "²")] == [
+        3,
+        3,
+        3,
+        None,
+        None,
+        None,
+        -1,
+        None,
+        None,
+    ]
+
+
+# --- signer agents --------------------------------------------------------------------------------------------------------
+
+
+async def test_what_signer_agents_report_comes_together() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.path == "/2":
+            return web.Response(status=500, text="kms: access denied")
+        if request.path == "/3":
+            return web.json_response({"status": "ok"})
+        return web.json_response({"pubkey": f"Key{request.path[1:]}", "signer_set_id": 100, "version": "1.4\x1b"})
+
+    async with served(handler) as base:
+        urls = {f"signer-{n}": f"{base}/{n}" for n in range(4)}
+        found = await one(ProbesSettings(signers=urls), "probes/signers")
+    reports: dict[str, SignerReport] = found.data
+    assert reports["signer-0"] == SignerReport("signer-0", "Key0", "100", True, "", {"version": "1.4\\e"})
+    assert not reports["signer-2"].ok and reports["signer-2"].words == "HTTP 500: kms: access denied"
+    assert not reports["signer-3"].ok and "no pubkey at /pubkey" in reports["signer-3"].words
+    assert json.loads(json.dumps(list(reports))) == sorted(urls)
+
+
+# --- TLS ------------------------------------------------------------------------------------------------------------------
+
+
+def context_of(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+async def test_a_certificate_tells_its_days(authority: trustme.CA, ca_file: str) -> None:
+    ends = datetime.now(UTC) + timedelta(days=12, hours=1)
+    leaf = authority.issue_cert("localhost", not_after=ends, common_name="api.m0club.example")
+    async with served(answering(b"ok"), context_of(leaf)) as base:
+        board = await until(services(base, ca_file=ca_file), lambda b: b.get("probes/certificates") is not None)
+    told = board.get("probes/certificates")
+    assert told is not None and told.fault is None
+    (certificate,) = told.data.values()
+    assert isinstance(certificate, Certificate) and int(certificate.days_left) == 12
+    assert certificate.subject == "api.m0club.example" and certificate.host.startswith("localhost:")
+    healthy = next(r for t, r in board.under("probes/").items() if t.endswith("z"))
+    assert healthy.data.certificate == certificate
+
+
+async def test_an_expired_certificate_says_which_and_since_when(authority: trustme.CA, ca_file: str) -> None:
+    now = datetime.now(UTC)
+    leaf = authority.issue_cert(
+        "localhost", not_before=now - timedelta(days=90), not_after=now - timedelta(days=3, hours=1)
+    )
+    async with served(answering(b"ok"), context_of(leaf)) as base:
+        settings = services(base, ca_file=ca_file)
+        board = await until(settings, lambda b: len(b.under("probes/")) == 3)
+    found = board.get("probes/m0-api-gateway/healthz")
+    assert found is not None and found.data is None and found.fault is not None
+    assert f"the certificate of {base.removeprefix('https://')} expired on" in found.fault.reason
+    assert "3 d ago" in found.fault.reason and "renew" in found.fault.remedy
+    told = board.get("probes/certificates")
+    assert told is not None and next(iter(told.data.values())).days_left < -3
+
+
+@pytest.mark.parametrize("wrong", ["authority", "name"])
+async def test_a_certificate_that_is_not_trusted_is_a_fault(wrong: str, authority: trustme.CA, ca_file: str) -> None:
+    leaf = trustme.CA().issue_cert("localhost") if wrong == "authority" else authority.issue_cert("other.example")
+    asked = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        return web.Response(text="ok")
+
+    async with served(handler, context_of(leaf)) as base:
+        board = await until(services(base, ca_file=ca_file), lambda b: len(b.under("probes/")) == 3)
+    found = board.get("probes/m0-api-gateway/healthz")
+    assert found is not None and found.fault is not None and "is not trusted: " in found.fault.reason
+    assert "so since" in found.fault.reason
+    told = board.get("probes/certificates")
+    assert told is not None and told.fault is not None and not told.data
+    assert asked == 0  # nothing was sent to whom is not trusted
+
+
+async def test_an_authority_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    found = await one(
+        services("https://localhost:1", ca_file=str(tmp_path / "none.pem")), "probes/m0-api-gateway/healthz"
+    )
+    assert found.fault is not None and "CA file" in found.fault.reason
+
+
+# --- configuration --------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_asked_is_read_from_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[probes]\nca_file = "x"\n[probes.services]\nm0_api = "https://a"\n[probes.output]\nurl = "https://a/{market}"\n'
+        'markets = ["A_B"]\nas-of = "/ts"\nheaders = { X_Key = "k" }\n[probes.signers]\nsigner_0 = "https://s"\n'
+    )
+    own = load_settings(config=str(file)).probes
+    assert own.services == {"m0_api": "https://a"} and own.signers == {
+        "signer_0": "https://s"
+    }  # names stay as they are
+    assert own.output == OutputProbe(url="https://a/{market}", markets=("A_B",), as_of="/ts", headers={"X_Key": "k"})
+    assert own.ca_file == "x" and own.asked
+    assert "probes" in load_settings(config=str(file)).configured
+    file.write_text('[probes.output]\nurl = "https://a"\n')  # no market: there is nothing to ask
+    assert (
+        not load_settings(config=str(file)).probes.asked and "probes" not in load_settings(config=str(file)).configured
+    )

@@ -1,0 +1,188 @@
+"""Values of the chain: numbers where they are known, words where they are not, and never zero for unknown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from cockpit.board import Board
+from cockpit.inventory import Inventory
+from cockpit.lights import lights
+from cockpit.model.chain import (
+    Disagreement,
+    EndpointStatus,
+    FailureClass,
+    PendingCommit,
+    ProgramActivity,
+    ProtocolState,
+    Rate,
+    SignerSetState,
+    signer_differences,
+)
+from cockpit.model.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar, Workload
+from cockpit.model.probe import SignerReport
+from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.values.family import Look, Value
+from cockpit.values.solana import SOLANA, SolanaValues
+from cockpit.variables import variable
+
+MONO = 1000.0
+KEYS = ("KeyA1111", "KeyB2222", "KeyC3333")
+HELD = SignerSetState("addr", 100, 2, KEYS, True, 1, 5000)
+ACTIVITY = ProgramActivity(
+    "prog", "rpc-a", 0.0, True, slot=5000, covered_slot=4000, commits=Rate(9, 118.0, 4990), reveals=Rate(8, 117.0, 4985),
+    failed=Rate(3, 3.0, 4000), overdue_total=2,
+    failures=(
+        FailureClass("SignatureVerificationFailed", 6018, "RevealPrediction", 2, 2.0, 2, "sig", 4000),
+        FailureClass("ReplayViolation", 6013, "RevealPrediction", 1, 1.0, 5, "sig", 4000),
+    ),
+    pending=(PendingCommit("NBA", "epoch", "h", "s", 4800, 4810, 190), PendingCommit("NBA", "later", "h", "s", 4995, 5005, -5)),
+)  # fmt: skip
+
+
+def endpoint(name: str, *, fault: Fault | None = None, **changes: Any) -> Reading[EndpointStatus]:
+    status = EndpointStatus(name, f"{name}.example", "ok", 5000, 0, 30.0, 80.0, 60, 0.01)
+    return Reading(f"solana/endpoint/{name}", msgspec.structs.replace(status, **changes), MONO - 1, fault=fault)
+
+
+def live(topic: str, data: Any) -> Reading[Any]:
+    return Reading(topic, data, MONO - 1)
+
+
+def program(**changes: Any) -> Reading[Any]:
+    return live("solana/program", msgspec.structs.replace(ACTIVITY, **changes))
+
+
+def value(name: str, *readings: Reading[Any], rpc: str | None = None) -> Value:
+    board = Board()
+    for reading in readings:
+        board.put(reading)
+    cluster = Cluster()
+    if rpc is not None:
+        template = ContainerTemplate("m0-submitter", "img", (EnvVar("SOLANA_RPC_URL", rpc),))
+        made = Workload(
+            "Deployment", "u", "m0", "m0-submitter", "1", 1, 1, None, {}, {}, {}, 1, 1, 1, 1, 1, 0, False, "Recreate", "", "",
+            (template,), (),
+        )  # fmt: skip
+        cluster = Cluster(workloads={("m0", "m0-submitter"): made})
+    found = SolanaValues(Look(board, cluster, Inventory(), 0.0, MONO)).get(f"solana.{name}")
+    assert found.number is not None or found.reason
+    return found
+
+
+DOWN = Fault(SourceState.DOWN, "cannot reach it")
+
+
+def test_every_name_is_known_and_unknown_without_readings() -> None:
+    for name in SOLANA.plain:
+        assert SOLANA.knows(name)
+        found = value(name.removeprefix("solana."))
+        assert found.number is None and "nothing read yet" in found.reason
+
+
+def test_the_endpoint_in_use_decides_and_else_the_worst() -> None:
+    readings = (endpoint("a", behind=3, latency_p95_ms=50.0), endpoint("b", behind=214, latency_p95_ms=900.0))
+    assert value("behind", *readings).number == 214 and value("behind", *readings).labels == {"endpoint": "b"}
+    assert value("behind", *readings, rpc="https://a.example/v2/KEY").number == 3
+    assert value("endpoint-latency-p95", *readings, rpc="https://a.example/v2/KEY").number == 50
+    assert value("behind", *readings, rpc="https://elsewhere.example/").number == 214
+    assert value("behind", endpoint("a", behind=None)).number is None
+
+
+def test_an_endpoint_that_is_down_is_bad_and_its_slots_unknown() -> None:
+    readings = (endpoint("a", fault=DOWN, error_ratio=1.0, throttled=4), endpoint("b"))
+    assert value("endpoints-bad", *readings).number == 1 and value("endpoints-bad", *readings).labels == {
+        "a": "cannot reach it"
+    }
+    assert value("behind", *readings, rpc="https://a.example").number is None
+    assert value("endpoint-errors", *readings, rpc="https://a.example").number == 100
+    assert value("endpoint-errors", *readings).number == 100 and value("throttled", *readings).number == 4
+    assert value("endpoints-bad", endpoint("a"), endpoint("b")).number == 0
+    assert value("endpoints-bad", endpoint("a"), Reading("solana/endpoint/b")).number is None
+    bad = [
+        endpoint("a", health="Node is behind by 9 slots"),
+        endpoint("b", foreign=True, cluster="devnet"),
+        endpoint("c", behind=60),
+        endpoint("d", error_ratio=0.46),
+    ]
+    assert value("endpoints-bad", *bad).number == 4
+
+
+def test_rates_pending_and_failures_come_from_the_program() -> None:
+    names = ("commits", "reveals", "failed", "pending", "pending-oldest", "slots-since-publish")
+    assert [value(name, program()).number for name in names] == [118.0, 117.0, 3.0, 2.0, 190.0, 10.0]
+    failures = [value(f"{kind}-failures", program()).number for kind in ("signature", "replay", "reveal")]
+    assert failures == [2.0, 1.0, 0.0]
+    assert value("slots-since-publish", program(commits=Rate(0, 0.0, None), reveals=Rate(0, 0.0, None))).number == 1000
+
+
+def test_a_gap_makes_rates_unknown_but_not_known_failures() -> None:
+    doubtful = program(doubtful=True, complete=False, gap="listing")
+    assert value("commits", doubtful).number is None and "listing" in value("commits", doubtful).reason
+    assert value("pending", doubtful).number is None and value("slots-since-publish", doubtful).number is None
+    assert value("signature-failures", doubtful).number == 2.0 and value("reveal-failures", doubtful).number is None
+    early = program(failed=Rate(0, None, None), commits=Rate(0, None, None), failures=())
+    assert value("commits", early).number is None and value("signature-failures", early).number is None
+    stale = Reading("solana/program", ACTIVITY, MONO - 60)
+    assert all(value(name, stale).number is None for name in ("commits", "pending", "failed", "signature-failures"))
+
+
+def test_paused_and_disagreements() -> None:
+    state = ProtocolState("a", True, "auth", 101, 10, 5000)
+    quiet = live("solana/disagreements", ())
+    quarrel = live("solana/disagreements", (Disagreement("paused", "rpc-a says paused, rpc-b says not paused"),))
+    assert value("paused", live("solana/protocol", state), quiet).number == 1
+    assert value("paused", live("solana/protocol", state), quarrel).number is None
+    assert value("disagreements", quarrel).number == 1
+    assert value("disagreements", quiet, endpoint("a"), endpoint("b")).number == 0
+    assert value("disagreements", quiet, endpoint("a"), endpoint("b", fault=DOWN)).number is None
+
+
+def test_signers_are_compared_with_their_set() -> None:
+    def report(agent: str, pubkey: str | None, set_id: str | None = "100") -> SignerReport:
+        return SignerReport(agent, pubkey, set_id, True)
+
+    held, good = live("solana/signer-set", HELD), {f"s{n}": report(f"s{n}", key) for n, key in enumerate(KEYS)}
+    assert value("signer-set-mismatch", held, live("probes/signers", good)).number == 0
+    assert value("signer-set-mismatch", held).number is None  # nobody reported: not compared
+    bad = good | {"s1": report("s1", "KeyX9999", "99")}
+    assert value("signer-set-mismatch", held, live("probes/signers", bad)).number == 3
+    said = signer_differences(HELD, bad)
+    assert any("s1 signs for set 99" in line for line in said) and any("KeyX9999" in line for line in said)
+    assert any("no agent reports pubkey KeyB2222" in line for line in said)
+    assert signer_differences(msgspec.structs.replace(HELD, active=False), good) == (
+        "signer set 100 is not active on chain",
+    )
+    assert any("same pubkey" in line for line in signer_differences(HELD, good | {"s9": report("s9", KEYS[0])}))
+
+
+@pytest.mark.parametrize("url", ["not a url", "http://[", "https://a.example:bad/"])
+def test_a_submitters_url_that_is_none_names_no_endpoint(url: str) -> None:
+    assert value("behind", endpoint("a", behind=7), rpc=url).number == 7
+
+
+def test_a_variable_is_found_in_place_or_in_its_configmap() -> None:
+    def workload(name: str, held: EnvVar) -> Workload:
+        template = ContainerTemplate(name, "img", (held,))
+        return Workload(
+            "Deployment", name, "m0", name, "1", 1, 1, None, {}, {}, {}, 1, 1, 1, 1, 1, 0, False, "Recreate", "", "",
+            (template,), (),
+        )  # fmt: skip
+
+    here = workload("m0-submitter", EnvVar("M0_ACTIVE_SIGNER_SET_ID", None, "configmap m0-engine-config/set"))
+    other = workload("a-service", EnvVar("M0_ACTIVE_SIGNER_SET_ID", "7"))
+    held = {("m0", "m0-engine-config"): ConfigMap("m0", "m0-engine-config", "1", {"set": "100"})}
+    both = {("m0", each.name): each for each in (here, other)}
+    assert variable(Cluster(workloads=both, configmaps=held), "M0_ACTIVE_SIGNER_SET_ID") == "100"
+    assert variable(Cluster(workloads=both), "M0_ACTIVE_SIGNER_SET_ID") == "7"
+    assert variable(Cluster(workloads=both), "SOLANA_RPC_URL") is None
+
+
+def test_a_program_that_is_not_configured_dims_no_light() -> None:
+    board = Board()
+    board.put(endpoint("a"))
+    board.put(Reading("solana/program", fault=Fault(SourceState.OFF, "no program id is configured")))
+    light = next(each for each in lights(board, MONO, frozenset({"solana"})) if each.name == "rpc")
+    assert light.state is SourceState.LIVE

@@ -1,0 +1,114 @@
+"""Every live list of choices: the values, and what is known of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from cockpit.choices import choices
+from cockpit.clock import ManualClock
+from cockpit.config import RpcEndpoint
+from cockpit.model.chain import EndpointStatus, MarketState
+from cockpit.model.cluster import Cluster
+from cockpit.model.metrics import QueryResult, Sample
+from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.model.runbook import Param, Query, Runbooks, Toggle
+from cockpit.model.situation import Situation, ToggleStatus
+
+CLOCK = ManualClock()
+BOOKS = Runbooks(
+    queries={"lag-by-connector": Query(promql="x", unit="s"), "output-age": Query(promql="x", unit="s"), "signer-p95": Query(promql="x", unit="ms")},
+    signals={}, stages=(), services={}, runbooks=(),
+    toggles={"LEVEL": Toggle(deployments=("q",), values=("STRICT", "FAST"), safest="STRICT"), "SOLANA_RPC_URL": Toggle(deployments=("s",), url=True)},
+)  # fmt: skip
+ENDPOINTS = (
+    RpcEndpoint(name="rpc-a", url="https://rpc-a.example/v2/KEY1"),
+    RpcEndpoint(name="rpc-b", url="https://rpc-b.example/v2/KEY2"),
+)
+
+
+def reading(topic: str, data: Any, fault: Fault | None = None) -> Reading[Any]:
+    return Reading(topic, data, CLOCK.mono(), fault=fault)
+
+
+def by(label: str, **values: float) -> Reading[QueryResult]:
+    return reading(
+        "prometheus/queries/x", QueryResult(tuple(Sample({label: k}, v) for k, v in values.items()), (), (), 1.0)
+    )
+
+
+def situation(**more: Any) -> Situation:
+    made = Situation(
+        CLOCK.wall(), CLOCK.mono(), "drill", ("m0-prod",), False, False, Cluster(), CLOCK.wall(), (), {}, {}, (), (), {}, (), (), (), BOOKS
+    )  # fmt: skip
+    return replace(made, **more)
+
+
+def offered(source: str, now: Situation | None) -> list[tuple[str, str]]:
+    return choices(Param(name="x", choices_from=source), BOOKS, ENDPOINTS, now)
+
+
+def test_rpc_endpoints_have_their_health_beside_them() -> None:
+    toggle = ToggleStatus("SOLANA_RPC_URL", BOOKS.toggles["SOLANA_RPC_URL"], "s", "https://rpc-a.example/***", "usual")
+    now = situation(
+        toggles=(toggle,),
+        solana={
+            "endpoint/rpc-a": reading("x", EndpointStatus("rpc-a", "h", health="behind by 214 slots", slot=5, behind=214, latency_p95_ms=4100.0, error_ratio=0.38, throttled=3)),
+            "endpoint/rpc-b": reading("x", EndpointStatus("rpc-b", "h", health="ok", slot=219, behind=0, latency_p95_ms=91.0, error_ratio=0.0)),
+        },
+        queries={"rpc-error-ratio": by("endpoint", **{"rpc-a": 0.4}), "rpc-confirm-p95": by("endpoint", **{"rpc-a": 4200.0})},
+    )  # fmt: skip
+    told = dict(offered("rpc-endpoints", now))
+    assert told[ENDPOINTS[0].url] == (
+        "rpc-a: in use now, behind by 214 slots, 214 slots behind, p95 4100 ms, 38 % errors here, 3 × 429, "
+        "40 % errors of the submitter, confirms in 4.2 s"
+    )
+    assert told[ENDPOINTS[1].url] == "rpc-b: 0 slots behind, p95 91 ms, 0 % errors here"
+    assert "KEY" not in "".join(told.values())
+
+
+def test_an_endpoint_that_is_down_or_of_another_cluster_says_so() -> None:
+    fault = Fault(SourceState.DOWN, "connection refused")
+    now = situation(
+        solana={
+            "endpoint/rpc-a": reading("x", None, fault),
+            "endpoint/rpc-b": reading("x", EndpointStatus("rpc-b", "h", foreign=True, cluster="devnet")),
+        }
+    )
+    told = dict(offered("rpc-endpoints", now))
+    assert told[ENDPOINTS[0].url] == "rpc-a: DOWN: connection refused"
+    assert told[ENDPOINTS[1].url] == "rpc-b: ANOTHER CLUSTER (devnet), slot not known"
+    assert dict(offered("rpc-endpoints", None))[ENDPOINTS[0].url] == "rpc-a: no measurements"
+
+
+def test_markets_are_those_of_the_chain_and_of_the_outputs() -> None:
+    accounts = {"addr": MarketState("addr", "NBA", "Sports", False, 7, 42)}
+    now = situation(
+        solana={"markets": reading("x", accounts)}, queries={"output-age": by("market", NBA=12.0, CPI=80.0)}
+    )
+    assert offered("markets", now) == [("CPI", "output 80 s old"), ("NBA", "PAUSED, output 12 s old")]
+    assert offered("markets", situation()) == []
+
+
+def test_connectors_and_signers_come_worst_first() -> None:
+    now = situation(
+        queries={
+            "lag-by-connector": by("connector", a=1.0, b=90.0, c=float("nan")),
+            "signer-p95": by("signer", s0=60.0),
+        }
+    )
+    assert [value for value, _ in offered("connectors", now)] == ["b", "a", "c"]
+    assert offered("signers", now) == [("s0", "60 ms")]
+
+
+@pytest.mark.parametrize(
+    "source", ["connectors", "signers", "markets", "label:output-age:market", "images:q", "revisions:q"]
+)
+def test_without_a_situation_nothing_is_offered(source: str) -> None:
+    assert offered(source, None) == []
+
+
+def test_a_toggles_values_with_the_safest() -> None:
+    assert offered("toggle:LEVEL", None) == [("STRICT", "safest"), ("FAST", "")]
