@@ -60,6 +60,7 @@ def choices(
 def offered(kind: str, found: Sequence[Ran], now: float, more: Mapping[str, str] | None = None) -> Choices:
     """Of `images` or `revisions`. `more`: what else is known, by image."""
     told = more or {}
+    found = sorted(found, key=lambda ran: ran.current)  # what runs now is the last that one would go back to
     if kind == "revisions":
         return [(str(r.revision), _joined(r.image_words, r.words(now), told.get(r.image, ""))) for r in found]
     seen: dict[str, str] = {}

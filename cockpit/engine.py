@@ -149,7 +149,7 @@ class Engine:
         self._changed = asyncio.Event()
         self._looked = asyncio.Event()
         self._urgent = asyncio.Event()
-        tasks = [asyncio.create_task(self._locate_and_watch()), asyncio.create_task(self._assess_forever())]
+        tasks = [asyncio.create_task(self._locate_and_watch()), asyncio.create_task(self._keep_assessing())]
         if self.settings.prometheus.url is not None:
             tasks.append(asyncio.create_task(self._after_pods("prometheus", self._prometheus)))
         if self.settings.prometheus.direct:
@@ -286,6 +286,20 @@ class Engine:
             elif reading.topic in self._arriving:  # a long list is complete: that is worth a frame out of turn
                 self._arriving.discard(reading.topic)
                 self._urgent.set()
+
+    async def _keep_assessing(self) -> None:
+        """Whatever goes wrong in one look (two threads importing one module at the start, a bug), the next one is made."""
+        while True:
+            try:
+                await self._assess_forever()
+            except Exception as error:
+                self._put(
+                    Reading(
+                        "kubernetes/look", fault=Fault(SourceState.DOWN, f"{type(error).__name__}: {safe(error, 200)}")
+                    )
+                )
+                await asyncio.sleep(FIRST_ASSESS_EVERY_S * 10)
+                self.board.drop("kubernetes/look")
 
     async def _assess_forever(self) -> None:
         from cockpit.situation import Assessor

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from cockpit.choices import choices
 from cockpit.clock import ManualClock
 from cockpit.config import RpcEndpoint
-from cockpit.model.chain import EndpointStatus, MarketState
+from cockpit.model.chain import EndpointStatus, MarketState, SignerSetState
 from cockpit.model.cluster import Cluster
 from cockpit.model.metrics import QueryResult, Sample
+from cockpit.model.probe import SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Param, Query, Runbooks, Toggle
 from cockpit.model.situation import Situation, ToggleStatus
@@ -101,6 +102,19 @@ def test_connectors_and_signers_come_worst_first() -> None:
     )
     assert [value for value, _ in offered("connectors", now)] == ["b", "a", "c"]
     assert offered("signers", now) == [("s0", "60 ms")]
+
+
+def test_keys_of_a_signer_set_are_offered_as_the_agents_report_them_and_as_the_chain_has_them() -> None:
+    reports = {
+        "signer-0": SignerReport("signer-0", "AAA", "100", True),
+        "signer-1": SignerReport("signer-1", None, None, False),
+    }
+    account = SignerSetState("", 100, 1, ("AAA", "BBB"), True, 1, 1)
+    now = situation(probes={"signers": reading("x", reports)}, solana={"signer-set": reading("x", account)})
+    assert offered("signer-keys", now) == [
+        ("AAA", "1 keys, as agents report them now"), ("AAA BBB", "2 keys of the set on the chain"),
+    ]  # fmt: skip
+    assert offered("signer-keys", situation()) == []
 
 
 @pytest.mark.parametrize(

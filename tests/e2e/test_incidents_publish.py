@@ -5,7 +5,6 @@ that does not help, the right one that does, its proof, and the way back.
 from __future__ import annotations
 
 import asyncio
-import asyncio
 import re
 import urllib.request
 from pathlib import Path
@@ -214,7 +213,6 @@ async def test_runbook_11_the_image_before_the_release(tmp_path: Path) -> None:
 
             good = SERVICES[QUANT].image
             await hands.choose("11 Set m0-quant", "11  Set m0-quant to a good image by digest")
-            hands.cockpit.burst("down")
             await hands.wait(r"LAST KNOWN GOOD")
             hands.cockpit.burst("enter")
             await hands.confirm(QUANT)
