@@ -67,7 +67,7 @@ class Session:
         """`on_situation` is called in the sources' thread whenever `situation` is a new one; with True, it is worth a frame out of turn."""
         from cockpit.engine import Engine
 
-        later = self._given is None
+        later = False  # reading them beside the imports of the screen has been seen to hang under load: 25 ms are not worth it
         self.engine = Engine(self.settings, lambda: self.runbooks, self.clock, self._mitigations, runbooks_later=later)
         if on_situation is not None:
             self.engine.on_situation = on_situation
