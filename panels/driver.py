@@ -124,6 +124,14 @@ class CockpitDriver(linux_driver.LinuxDriver):
         finally:
             names["WriterThread"] = stock
 
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """The terminal's own word comes first: an exported COLUMNS (readline does that) would outlive every resize."""
+        try:
+            size = os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
+        except (ValueError, OSError):
+            return super()._get_terminal_size()
+        return (size.columns, size.lines) if size.columns and size.lines else super()._get_terminal_size()
+
     def recovered(self) -> bool:
         """True once after frames were dropped and the terminal has caught up: repaint the whole screen."""
         writer = self._writer_thread

@@ -36,11 +36,12 @@ def words_of(raw: bytes) -> str:
     return _ESCAPES.sub(b" ", _STYLE.sub(b"", raw)).decode("utf-8", "replace")
 
 
-def until(true: Callable[[], object], timeout_s: float, words: str) -> None:
-    """Wait for a condition. Fails with `words`."""
+def until(true: Callable[[], object], timeout_s: float, words: str | Callable[[], str]) -> None:
+    """Wait for a condition. Fails with `words`, asked for at the end."""
     deadline = time.monotonic() + timeout_s
     while not true():
-        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {words}"
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {timeout_s:g} s: {words if isinstance(words, str) else words()}")
         time.sleep(0.01)
 
 
@@ -150,7 +151,7 @@ class PtyTerminal:
                 return True
             return re.search(pattern, words_of(bytes(self.raw[since:]))) is not None
 
-        until(lambda: seen() or self.process.poll() is not None, timeout_s, f"{pattern}\n{self.screen}")
+        until(lambda: seen() or self.process.poll() is not None, timeout_s, lambda: f"{pattern}\n{self.screen}")
         assert seen(), f"it ended ({self.process.returncode}) before: {pattern}\n{self.errors()}"
 
     def errors(self) -> str:

@@ -225,6 +225,13 @@ def test_hostile_logs_and_secrets_never_reach_the_terminal(start: Callable[..., 
     assert "\x1b" not in left, repr(left[left.index("\x1b") - 60 : left.index("\x1b") + 20])
 
 
+def test_exported_columns_do_not_outvote_the_terminal(start: Callable[..., PtyTerminal], drill: DrillThread) -> None:
+    """readline exports COLUMNS and LINES into children; they are the size of another moment."""
+    pane = start("--config", drill.config, width=160, height=48, env={"COLUMNS": "80", "LINES": "24"})
+    pane.wait("signer-0")
+    assert any(line[100:].strip() for line in pane.screen.splitlines()[4:40])
+
+
 @pytest.mark.parametrize("when", ["before the request is carried out", "after it", "during the rollout"])
 def test_killed_in_the_middle_of_a_mitigation(start: Callable[..., PtyTerminal], when: str) -> None:
     """kill -9 at three moments after `y`: the next start says how it ended, rightly, and sends nothing."""
