@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BIN := $(VENV)/bin
 SCENARIO ?= rpc-outage
-APT_PROGRAMS := prometheus tmux kubectl zsh
+APT_PROGRAMS := prometheus tmux kubectl zsh ssh sshd
 SYSTEM := tests/system-packages.sh
 
 help: ## what there is

@@ -123,7 +123,8 @@ class CockpitApp(CoachedApp):
         return self._dashboard
 
     async def on_unmount(self) -> None:
-        settled = await asyncio.to_thread(self.session.close)
+        # a hang-up, a signal or a bug, not the operator, ended what was being watched: the next start takes it up
+        settled = await asyncio.to_thread(self.session.close, cut_off=bool(self.return_code))
         if not settled:
             self.last_words.append(
                 "a mitigation was still under way: what was sent stays sent; the next start says how it ended"
@@ -143,6 +144,8 @@ class CockpitApp(CoachedApp):
             self._shown_at = asyncio.get_running_loop().time()
             for part in self._views():
                 part.show(situation)
+            if self.layers():
+                self.refresh_choices()
         await self._say_once()
         if self.layers():
             self.follow_progress(self.session.progress)

@@ -79,7 +79,12 @@ def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) ->
     unit = runbooks.queries[query].unit if query in runbooks.queries else ""
     known = reading.data.by(label) if reading is not None and reading.data is not None else {}
     worst = sorted(known.items(), key=lambda pair: -pair[1] if pair[1] == pair[1] else float("inf"))
-    return [(value, f"{number:,.6g} {unit}".strip()) for value, number in worst]
+    return [(value, f"{_number(number)} {unit}".strip()) for value, number in worst]
+
+
+def _number(number: float) -> str:
+    """Three digits, and no exponent where a whole number can be read."""
+    return f"{number:,.0f}" if 100 <= abs(number) < 1e9 else f"{number:.3g}"
 
 
 def markets(situation: Situation) -> list[str]:

@@ -153,6 +153,21 @@ class RestoreSettings(_Section, frozen=True, kw_only=True):
             raise ValueError("expected a program and its words in argv, and a timeout of 1 to 3600 seconds")
 
 
+class FailoverSettings(_Section, frozen=True, kw_only=True):
+    """`[failover]`: the database's own failover command (9.mitigation.4). Never run through a shell; without it the step asks."""
+
+    argv: tuple[str, ...] = ()
+    timeout: float = 300.0  # seconds; then its whole process group is ended
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, which the decoder tells with its place in the file."""
+        for word in self.argv:
+            if re.search(r"\{[a-z_]+\}", word):
+                raise ValueError(f"{word} in argv: nothing is filled in")
+        if (self.argv and not self.argv[0]) or not 0 < self.timeout <= 3600:
+            raise ValueError("expected a program and its words in argv, and a timeout of 1 to 3600 seconds")
+
+
 class MaintenanceSettings(_Section, frozen=True, kw_only=True):
     """`[maintenance]`: what the deploy checklist cannot know by itself."""
 
@@ -204,6 +219,7 @@ class FileSettings(_Section, frozen=True, kw_only=True):
     webhook: WebhookSettings = WebhookSettings()
     network_cli: NetworkCliSettings = NetworkCliSettings()
     restore: RestoreSettings = RestoreSettings()
+    failover: FailoverSettings = FailoverSettings()
     maintenance: MaintenanceSettings = MaintenanceSettings()
     links: LinksSettings = LinksSettings()
     keys: dict[str, str] = msgspec.field(default_factory=dict)  # binding id → keys
@@ -229,6 +245,7 @@ class Settings:
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     network_cli: NetworkCliSettings = field(default_factory=NetworkCliSettings)
     restore: RestoreSettings = field(default_factory=RestoreSettings)
+    failover: FailoverSettings = field(default_factory=FailoverSettings)
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
     links: LinksSettings = field(default_factory=LinksSettings)
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -337,6 +354,7 @@ def load_settings(
         webhook=file.webhook,
         network_cli=_checked(file.network_cli),
         restore=file.restore,
+        failover=file.failover,
         maintenance=file.maintenance,
         links=file.links,
         keys=file.keys,

@@ -36,7 +36,6 @@ ASSESS_AT_LEAST_S = 1.0
 #: How long everything else waits for the first pods at start.
 PODS_FIRST_S = 2.0
 FIRST_PAINT_S = 0.1  # what the screen needs to paint them
-NO_RUNBOOKS = Runbooks(queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=())
 
 
 class Source(Protocol):
@@ -80,23 +79,21 @@ class Engine:
         runbooks: Callable[[], Runbooks],
         clock: Clock,
         mitigations: Callable[[], Mapping[str, Any]] = dict,
-        *,
-        runbooks_later: bool = False,
     ) -> None:
-        """With `runbooks_later` they are asked for after the first pods only: reading them takes a while."""
         self.settings = settings
         self._runbooks = runbooks
-        self._runbooks_later = runbooks_later
         self.on_situation: Callable[[bool], None] = _nothing  # called in the sources' thread; True: show it at once
         self.board = Board()
         self.situation: Situation | None = None
         self.place: Place | None = None
         self.located = threading.Event()
+        self.identified = threading.Event()  # the kubeconfig was read: `place` is what it says
         self.first_look = threading.Event()  # the cluster has answered, in good or bad: now the rest may start
         self._answered = False
         self._arriving: set[str] = set()  # topics of pods whose first list is not complete
         self._access: Access | None = None
         self._access_lock = threading.Lock()
+        self._read = asyncio.Event()  # `access` has succeeded
         self._clock = clock
         self._mitigations = mitigations
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -123,6 +120,9 @@ class Engine:
         with self._access_lock:
             if self._access is None:
                 self._access = load_access(self.settings.kubeconfig, self.settings.context)
+                if self._loop is not None:
+                    with contextlib.suppress(RuntimeError):  # the loop has ended
+                        self._loop.call_soon_threadsafe(self._read.set)
             return self._access
 
     def submit(self, work: Callable[[], Any]) -> None:
@@ -180,8 +180,29 @@ class Engine:
         with contextlib.suppress(Exception):  # the source itself reports why, and tries again
             access = await asyncio.to_thread(self.access)
         self.place = place_of(self.settings, access)
+        if access is not None:
+            self.identified.set()
         self.located.set()
-        await self._feed("kubernetes", self._kubernetes)
+        watching = asyncio.create_task(self._feed("kubernetes", self._kubernetes))
+        try:
+            if access is None:  # the source says why it cannot be read, and tries again: a login, a file that comes
+                await self._read.wait()
+                watching = self._relocate(watching)
+            await watching
+        finally:
+            watching.cancel()
+
+    def _relocate(self, watching: asyncio.Task[None]) -> asyncio.Task[None]:
+        """The kubeconfig could be read after all: the place is what it says. Topics of namespaces that were guessed go."""
+        guessed = self.place
+        self.place = place_of(self.settings, self._access)
+        self.identified.set()
+        if guessed is not None and guessed.namespaces == self.place.namespaces:
+            return watching
+        watching.cancel()
+        for topic in self.board.under("kubernetes/"):
+            self.board.drop(topic)
+        return asyncio.create_task(self._feed("kubernetes", self._kubernetes))
 
     def _kubernetes(self) -> Source:
         from cockpit.sources.kubernetes import KubernetesSource
@@ -305,7 +326,7 @@ class Engine:
         from cockpit.situation import Assessor
 
         assessor: Assessor | None = None
-        runbooks = NO_RUNBOOKS if self._runbooks_later else self._runbooks()
+        runbooks = self._runbooks()
         while True:
             if assessor is None or (self.place is not None and assessor.context != self.place.context):
                 assessor = self._assessor(Assessor, runbooks)
@@ -317,9 +338,6 @@ class Engine:
             if self._answered and not looked and not self._arriving:
                 self._looked.set()
                 asyncio.get_running_loop().call_later(FIRST_PAINT_S, self.first_look.set)
-            if self._looked.is_set() and runbooks is NO_RUNBOOKS:
-                runbooks, assessor = await asyncio.to_thread(self._runbooks), None
-                continue
             # never more often than the screen can show; the first pods go through at once
             await _until(self._urgent, ASSESS_EVERY_S if looked or self._arriving else FIRST_ASSESS_EVERY_S)
             if not any(p.running for p in self.situation.progress):

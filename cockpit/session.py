@@ -62,24 +62,25 @@ class Session:
         self._loading = threading.Lock()
         self._act = act
         self._started = False
+        self._closing = threading.Event()
 
     def start(self, on_situation: Callable[[bool], None] | None = None) -> None:
         """`on_situation` is called in the sources' thread whenever `situation` is a new one; with True, it is worth a frame out of turn."""
         from cockpit.engine import Engine
 
-        later = False  # reading them beside the imports of the screen has been seen to hang under load: 25 ms are not worth it
-        self.engine = Engine(self.settings, lambda: self.runbooks, self.clock, self._mitigations, runbooks_later=later)
+        self.engine = Engine(self.settings, lambda: self.runbooks, self.clock, self._mitigations)
         if on_situation is not None:
             self.engine.on_situation = on_situation
         self._started = True
         self.engine.start()
         threading.Thread(target=self._open, name="opening", daemon=True).start()
 
-    def close(self, timeout_s: float = 1.5) -> bool:
-        """Finish what is journalled, then stop. True when every mitigation under way is settled."""
-        settled = self.executor.close(timeout_s) if self.executor is not None else True
+    def close(self, timeout_s: float = 1.5, *, cut_off: bool = False) -> bool:
+        """Finish what is journalled, then stop. True when every mitigation under way is settled. `cut_off`: see `Executor.close`."""
+        self._closing.set()
+        settled = self.executor.close(timeout_s, cut_off=cut_off) if self.executor is not None else True
         if self.desk is not None:
-            self.desk.close()
+            self.desk.close(timeout_s / 2)  # without a screen there is time: evidence that was begun is finished
         if self.journal is not None:
             self.journal.close()
         if self._started:
@@ -94,9 +95,9 @@ class Session:
 
                 self._given = load(self.settings.runbooks)
             if self._plain is not self._given:
-                from cockpit.restore import with_restore
+                from cockpit.runbooks.own_commands import with_commands
 
-                self._plain = self._given = with_restore(self._given, self.settings.restore)
+                self._plain = self._given = with_commands(self._given, self.settings)
             return self._given
 
     @property
@@ -120,15 +121,26 @@ class Session:
         """The journal and the executor, once the cluster is located; then what the last run left unfinished."""
         self.engine.located.wait()
         self.engine.first_look.wait(3.0)  # its imports must not hold the first pods up
+        self._try(self._open_desk, self._open_executor)
+        self.ready.set()
+        if self.trouble is None or self.engine.identified.is_set():
+            return
+        while not self.engine.identified.wait(0.5):  # a login or a kubeconfig that comes later: then steps can act too
+            if self._closing.is_set():
+                return
+        self._try(*(() if self.desk is not None else (self._open_desk,)), self._open_executor)
+
+    def _try(self, *opening: Callable[[], None]) -> None:
+        """The monitor goes on without: `trouble` is said on screen, and whenever a plan is asked for."""
         try:
-            self._open_desk()
-            self._open_executor()
-        except Exception as error:  # the monitor goes on without: said on screen, and whenever a plan is asked for
+            for open_one in opening:
+                open_one()
+            self.trouble = None
+        except Exception as error:
             remedy = (
                 str(getattr(error, "remedy", "")) or "the monitor goes on; nothing can be changed until this is mended"
             )
             self.trouble = NotReady(safe(error) or type(error).__name__, remedy)
-        self.ready.set()
 
     def _open_desk(self) -> None:
         """Without a cluster too: the worst incident is the one in which it cannot be reached."""
@@ -256,6 +268,10 @@ class Session:
     def stop_watching(self, plan_id: str) -> None:
         """Leave a rollout and its proof to themselves. Raises NotReady."""
         self.acting().stop_watching(plan_id)
+
+    def stop_running(self, plan_id: str) -> None:
+        """End the program or statement that runs (`Executor.stop_running`). Raises NotReady."""
+        self.acting().stop_running(plan_id)
 
     def part_of(self, runbook: Runbook, step: Step, index: int) -> Step:
         """The step that is a part of a sequence, or a stage. Raises PlanProblem."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakKeyDictionary
 
 from textual import on
 from textual.widget import Widget
@@ -45,6 +46,9 @@ class Acts(Protocol):
     def plan_undo(self, number: int | None) -> Future[Plan]: ...
     def carry_out(self, plan: Plan, typed: str | None) -> Future[Progress]: ...
     def stop_watching(self, plan_id: str) -> None: ...
+    def stop_running(self, plan_id: str) -> None: ...
+    @property
+    def progress(self) -> tuple[Progress, ...]: ...
     def note(
         self, runbook: str, step: str, text: str, choice: str = "", sequence: tuple[str, int, str] | None = None
     ) -> None: ...
@@ -63,6 +67,8 @@ class ActingApp(TerminalApp):
         super().__init__(look, debug_errors=debug_errors)
         self._acts = session
         self._asked: wish.PlanPart | None = None  # the part of a sequence whose parameters are being asked for
+        #: The values that were asked about, so that a new one is too, and none again and again. Forgotten with the form.
+        self._explained_of: WeakKeyDictionary[Widget, frozenset[str]] = WeakKeyDictionary()
         self._given: dict[tuple[str, str], dict[str, str]] = {}  # parameters of a step that is done in stages
 
     # --- layers --------------------------------------------------------------------------------------------------------
@@ -75,8 +81,12 @@ class ActingApp(TerminalApp):
 
     async def open_layer(self, layer: Widget) -> None:
         """Mounted, laid out and with the focus before the next key is read: what is typed ahead is meant for it."""
-        await self.base.mount(layer)
-        await self.laid_out(layer)
+        self._opening += 1
+        try:
+            await self.base.mount(layer)
+            await self.laid_out(layer)
+        finally:
+            self._opening -= 1
 
     async def close_layers(self, kind: type[Widget]) -> None:
         for layer in self.base.query(kind):
@@ -100,8 +110,17 @@ class ActingApp(TerminalApp):
             mine = next((p for p in progress if dialog.plan is not None and p.plan.id == dialog.plan.id), None)
             if mine is not None and mine.phase is Phase.STALE:
                 dialog.changed(mine.words)
-            elif mine is not None and (mine.phase is not Phase.SENDING or mine.output):
+            elif mine is not None and (mine.phase is not Phase.SENDING or mine.output or mine.stoppable):
                 dialog.show_progress(mine)
+        for asking in self.base.query(overlays.StopDialog):
+            shown = {p.plan.id for p in asking.running}
+            left = [p for p in progress if p.plan.id in shown and p.stoppable]
+            if left:
+                asking.show_running(left)
+            elif any(p.plan.id in shown for p in progress):
+                self.call_later(
+                    self.close_layers, overlays.StopDialog
+                )  # it has ended by itself: there is nothing to ask
 
     @on(wish.AskParameters)
     async def _ask(self, event: wish.AskParameters) -> None:
@@ -109,7 +128,19 @@ class ActingApp(TerminalApp):
         live = {param.name: self._acts.choices(param) for param in step.params}
         dialog = overlays.ParametersDialog(event.runbook_id, step, live, look=self.look)
         await self.open_layer(dialog)
+        self._explained_of[dialog] = dialog.unexplained
         self.run_worker(self._explain_choices(dialog, step), exit_on_error=False, group="choices")
+
+    def refresh_choices(self) -> None:
+        """In an open form, what is on offer now: what was not known when it opened comes in, and measurements move on."""
+        for dialog in self.base.query(overlays.ParametersDialog):
+            for param in dialog.step.params:
+                if param.choices_from:
+                    dialog.refill(param.name, self._acts.choices(param))
+            values = dialog.unexplained - self._explained_of.get(dialog, frozenset())
+            if values:
+                self._explained_of[dialog] = dialog.unexplained
+                self.run_worker(self._explain_choices(dialog, dialog.step), exit_on_error=False, group="choices")
 
     async def _explain_choices(self, dialog: overlays.ParametersDialog, step: Step) -> None:
         """What takes a moment to know is written beside the choices when it is known; without it they stand as they are."""
@@ -227,6 +258,22 @@ class ActingApp(TerminalApp):
     @on(wish.StopWatching)
     def _stop_watching(self, event: wish.StopWatching) -> None:
         self._acts.stop_watching(event.plan_id)
+
+    async def action_stop_running(self) -> None:
+        """What a step runs, a program or a statement, can be ended half-way (ctrl+x)."""
+        await self._ask_stop(wish.AskStop())
+
+    @on(wish.AskStop)
+    async def _ask_stop(self, event: wish.AskStop) -> None:
+        running = [p for p in self._acts.progress if p.stoppable and event.plan_id in (None, p.plan.id)]
+        if not running:
+            self.notify_line("no program and no statement runs that could be stopped")
+        elif not self.base.query(overlays.StopDialog):
+            await self.open_layer(overlays.StopDialog(running, look=self.look))
+
+    @on(wish.StopRunning)
+    def _stop_running(self, event: wish.StopRunning) -> None:
+        self._acts.stop_running(event.plan_id)
 
     @on(wish.Answer)
     async def _answer(self, event: wish.Answer) -> None:

@@ -9,19 +9,19 @@ from cockpit.model.probe import MarketOutput
 from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
 from panels.chainfacts import Told, ending_certificates, failing, outputs
-from panels.facts import by_label, judge, live, number, signal_value, single, state, unit_of
+from panels.facts import by_label, judge, live, number, query, signal_value, single, state, unit_of
 from panels.lines import LinesPanel
-from panels.pieces import BLANK, Column, Line, Piece, table
+from panels.pieces import BLANK, Column, Line, Piece, line_width, table
 from panels.sparks import of_signal
 from panels.theme import MARK
-from panels.words import UNKNOWN, count, duration, in_base
+from panels.words import UNKNOWN, count, duration, in_base, value
 
 
 class ApiPanel(LinesPanel):
     number = 7
     key = "api"
     title_text = "API"
-    queries = ("api-5xx-ratio", "api-p95", "output-age", "output-epoch")
+    queries = ("api-5xx-ratio", "api-errors-by-code", "api-p95", "output-age", "output-epoch")
     signals = ("api-5xx", "api-latency", "output-age", "epoch-progress", "outputs-degraded")
 
     def level(self, situation: Situation) -> Level:
@@ -32,6 +32,7 @@ class ApiPanel(LinesPanel):
     def content(self, situation: Situation, width: int) -> list[Line]:
         lines = [
             self._number(situation, width, "5xx", "api-5xx", "api-5xx-ratio", "ratio"),
+            *_by_code(situation, width),
             self._number(situation, width, "p95", "api-latency", "api-p95", "ms"),
         ]
         epoch = situation.signals.get("epoch-progress")
@@ -102,6 +103,25 @@ class ApiPanel(LinesPanel):
         else:
             columns += (Column("output age", 10, ">"), Column("epoch", 8, ">"))
         return table(columns, rows, width)
+
+
+def _by_code(situation: Situation, width: int) -> list[Line]:
+    """ "503 1,320/min  500 2/min", the most first; no line where nobody asks for it."""
+    if query(situation, "api-errors-by-code") is None:
+        return []
+    rates = {code: rate for code, rate in by_label(situation, "api-errors-by-code", "code").items() if rate > 0}
+    known = live(situation, "api-errors-by-code")
+    signal = situation.signals.get("api-5xx")
+    role = "unknown" if not known else "text" if signal is None or signal.level is Level.OK else signal.level.value
+    unit = unit_of(situation, "api-errors-by-code", "/min")
+    pieces: list[Piece] = [("by code ", "dim")]
+    if not rates:
+        return [(*pieces, ("none", "text") if known else ("no data", "unknown"))]
+    for code, rate in sorted(rates.items(), key=lambda item: -item[1]):
+        one: Line = ((f"{code} ", "dim"), (f"{value(rate, unit)}  ", role))
+        if line_width((*pieces, *one)) - 2 <= width:
+            pieces += one
+    return [tuple(pieces)]
 
 
 def _age_outside(situation: Situation, name: str, told: Told[MarketOutput] | None) -> float | None:

@@ -44,6 +44,7 @@ PANELS: Final[tuple[type[LinesPanel], ...]] = (
 )  # fmt: skip
 
 MIN_WIDTH, MIN_HEIGHT = 80, 24  # of the terminal
+STATUS_LINES = 2  # of which tmux or screen may keep so many for themselves
 ALL_WIDTH, ALL_HEIGHT = 150, 38  # of the dashboard: from here on all panels at once
 #: Rows of the grid: (share of the height, ((panel, share of the width), ...)).
 GRID: Final = (
@@ -67,7 +68,7 @@ class TooSmall(LineWidget):
 def arrange(size: Size, terminal: Size, notices: int, current: str) -> dict[str, Region]:
     """Which part goes where. Parts that are absent are not on screen; their state, focus and cursor are kept."""
     width, height = size
-    if terminal.width < MIN_WIDTH or terminal.height < MIN_HEIGHT:
+    if terminal.width < MIN_WIDTH or terminal.height < MIN_HEIGHT - STATUS_LINES:
         return {"small": Region(0, 0, width, height)}
     out: dict[str, Region] = {}
     y = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cockpit.model.plan import Gauge, JournalLine, Phase, Progress, Proof
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
+from panels.dialogs.prose import Para, wrap
 from panels.facts import Trouble
 from panels.lines import LinesPanel
 from panels.pieces import Line, Piece
@@ -69,7 +70,8 @@ class JournalPanel(LinesPanel):
         for debt in situation.debts:
             since = age(situation.wall - debt.since_wall)
             lines.append(((f"◐ DEBT #{debt.number} ", "warn"), (debt.words, "text"), (f"  for {since}", "dim")))
-        lines += [_journal_line(entry) for entry in situation.journal]
+        for entry in situation.journal:
+            lines += _journal_lines(entry, width)
         return lines or [(("nothing was done yet: mitigations and notes appear here", "dim"),)]
 
 
@@ -96,6 +98,10 @@ def _progress_lines(progress: Progress, situation: Situation, width: int) -> lis
     lines: list[Line] = [tuple(head)]
     if progress.phase in (Phase.FAILED, Phase.STALE, Phase.UNCERTAIN) and progress.words:
         lines.append((("    ", "text"), (progress.words, role)))
+    if progress.phase is Phase.SENDING and progress.output:  # a program: what it says, and how to end it
+        lines.append((("    ", "text"), (progress.words, "dim")))
+    if progress.stoppable:
+        lines.append((("    ctrl+x", "key"), (" stops it", "text")))
     rollout = progress.rollout
     if rollout is not None:
         word, role = (
@@ -122,7 +128,7 @@ def _progress_lines(progress: Progress, situation: Situation, width: int) -> lis
 
 def _gauge_line(gauge: Gauge, width: int) -> Line:
     word, role = _PROOF[gauge.proof]
-    wide = width >= 76
+    wide, roomy = width >= 72, width >= 96  # the value at the end is what matters: a bar only where there is room
     done = _BAR if gauge.hold_s <= 0 else max(0, min(_BAR, int(gauge.held_s / gauge.hold_s * _BAR)))
     bar: list[Piece] = [
         ("▰" * done, "ok" if gauge.proof is not Proof.FAIL else "crit"),
@@ -132,8 +138,8 @@ def _gauge_line(gauge: Gauge, width: int) -> Line:
     line: list[Piece] = [
         ("    " if wide else "  ", "text"),
         (f"{word:<10}", role),
-        *(bar if wide else []),
-        (f"proof {held} " if wide else held, "dim"),
+        *(bar if roomy else []),
+        (f"proof {held} " if roomy else held, "dim"),
         (f"{gauge.text if wide else gauge.signal} ", "text"),
     ]
     if gauge.baseline is not None:
@@ -145,7 +151,8 @@ def _gauge_line(gauge: Gauge, width: int) -> Line:
     return tuple(line)
 
 
-def _journal_line(entry: JournalLine) -> Line:
+def _journal_lines(entry: JournalLine, width: int) -> list[Line]:
+    """Wrapped under its number: an outcome that is cut off is no record."""
     outcome = entry.outcome
     role = (
         "crit"
@@ -154,12 +161,8 @@ def _journal_line(entry: JournalLine) -> Line:
         if outcome.startswith("unfinished")
         else "text"
     )
-    pieces: list[Piece] = [
-        (f"{clock(entry.wall)} ", "dim"),
-        (f"#{entry.number} " if entry.number else "", "key" if entry.undoable else "faint"),
-        (f"{entry.operator} ", "accent"),
-        (entry.title, "text"),
-    ]
+    number = (f"#{entry.number} " if entry.number else "", "key" if entry.undoable else "faint")
+    pieces: list[Piece] = [(f"{entry.operator} ", "accent"), (entry.title, "text")]
     if outcome:
         pieces.append((f"  {outcome}", role))
     changes = ", ".join(f"{c.field} {c.before or '–'} → {c.after or '–'}" for c in entry.changes[:2])
@@ -169,4 +172,5 @@ def _journal_line(entry: JournalLine) -> Line:
         pieces.append((f"  {entry.target}", "dim"))
     if entry.debt:
         pieces.append(("  debt", "warn"))
-    return tuple(pieces)
+    label = ((f"{clock(entry.wall)} ", "dim"), number)
+    return [row.spans for row in wrap((Para(tuple(pieces), label),), width)]

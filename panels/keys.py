@@ -23,6 +23,7 @@ APP: Final = (
     Binding("i", "incident", "Incident", id="incident"),
     Binding("K", "kill_switch", "Kill switch", id="kill-switch"),
     Binding("ctrl+k", "kill_switch", "Kill switch", show=False, id="kill-switch-anywhere", priority=True),
+    Binding("ctrl+x", "stop_running", "Stop what runs", show=False, id="stop-running"),
     Binding("question_mark", "help", "Help", id="help"),
     Binding("q", "leave", "Quit", id="quit"),
     Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="suspend"),
@@ -42,6 +43,7 @@ HELP: Final = {
         ("l", "logs of the chosen pod or service"),
         ("u", "undo the newest step (a plan like any other)"),
         ("K or ctrl+k", "kill switch: asks before it stops publishing; ctrl+k also while you type"),
+        ("ctrl+x", "stop the program or statement that a step runs; asks first"),
         ("i", "the incident: open one, or its page"),
         ("?", "this page"),
         ("q", "quit; asks while a mitigation is under way"),
@@ -60,6 +62,7 @@ HELP: Final = {
         ("the name, then ctrl+y", "do it (dangerous steps, and overriding a guard)"),
         ("c or ctrl+o", "copy the kubectl line"),
         ("r", "plan again, once it expired or the target changed"),
+        ("ctrl+x", "while a program or statement runs: stop it, after a question"),
         ("enter, esc", "cancel: Enter never accepts"),
     ),
     "In a runbook": (

@@ -211,6 +211,20 @@ class StopWatching(Wish):
     plan_id: str
 
 
+@dataclass
+class AskStop(Wish):
+    """The operator would like to end what runs: a program or a statement. None: whatever runs that can be ended."""
+
+    plan_id: str | None = None
+
+
+@dataclass
+class StopRunning(Wish):
+    """End it, and all that it started."""
+
+    plan_id: str
+
+
 class OpenIncident(Wish):
     """Show the open incident; when none is open, the form that opens one."""
 

@@ -15,6 +15,7 @@ from panels.dialogs.palette import Command, provider
 from panels.dialogs.parameters import ParametersDialog
 from panels.dialogs.quit import QuitDialog
 from panels.dialogs.sequence import SequenceDialog
+from panels.dialogs.stop import StopDialog
 from panels.dialogs.unfinished import UnfinishedDialog
 from panels.screens.chain import PAGES as CHAIN_PAGES
 from panels.screens.chain import ChainView
@@ -27,5 +28,5 @@ from panels.screens.postgres import PostgresView
 from panels.screens.runbook import RunbookView
 
 __all__ = [
-    "CHAIN_PAGES", "INCIDENT_FORMS", "ChainView", "Command", "ConfirmDialog", "ExplainView", "FilterBar", "HelpDialog", "IncidentForm", "IncidentView", "LogView", "MaintenanceView", "ManualDialog", "MetricsView", "NoticeDialog", "Overlay", "ParametersDialog", "PostgresView", "QuitDialog", "RunbookView", "SequenceDialog", "UnfinishedDialog", "best_match", "commands", "provider", "topmost",
+    "CHAIN_PAGES", "INCIDENT_FORMS", "ChainView", "Command", "ConfirmDialog", "ExplainView", "FilterBar", "HelpDialog", "IncidentForm", "IncidentView", "LogView", "MaintenanceView", "ManualDialog", "MetricsView", "NoticeDialog", "Overlay", "ParametersDialog", "PostgresView", "QuitDialog", "RunbookView", "SequenceDialog", "StopDialog", "UnfinishedDialog", "best_match", "commands", "provider", "topmost",
 ]  # fmt: skip

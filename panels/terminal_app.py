@@ -19,6 +19,7 @@ from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 from textual.timer import Timer
 from textual.widget import Widget
+from textual.widgets import Input
 
 from cockpit.text import safe
 from panels.driver import CockpitDriver
@@ -26,6 +27,7 @@ from panels.theme import THEME, Look
 
 #: Keys typed ahead wait for what the key before them opened; no longer than this, should a widget vanish meanwhile.
 SETTLE_AT_MOST_S = 0.3
+LAID_OUT_AT_MOST_S = 2.0  # a slow machine takes its time for the first layer; keys typed ahead wait for it
 ROUNDS = 4
 LOOK_AT_TERMINAL_S = 0.5
 
@@ -43,6 +45,7 @@ class TerminalApp(App[int]):
         self._settling: Timer | None = None
         self._turn = 0
         self._held = False
+        self._opening = 0  # layers that are being mounted and laid out
         self.register_theme(THEME)
         # with few colours textual's own parts take the terminal's: a theme in RGB would emit greys, even under NO_COLOR
         self.theme = BUILTIN_THEMES["ansi-dark"].name if few else THEME.name
@@ -96,10 +99,22 @@ class TerminalApp(App[int]):
         brought about (messages from widget to widget, a dialog that opens) has happened."""
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
-        elif self._settling is not None or self._held:
-            self._typed.append(event)
+            return
+        first, *rest = self._apart(event)
+        if self._settling is not None or self._held:
+            self._typed += (first, *rest)
         else:
-            await self._press(event)
+            self._typed += rest
+            await self._press(first)
+
+    def _apart(self, event: events.Key) -> tuple[events.Key, ...]:
+        """Escape and a key that come in one piece look like alt and that key, which mean nothing here: on a slow link both
+        would be lost. Not in a line that is typed at, whose habits (alt+b) must not close it."""
+        meta, plus, key = event.key.partition("+")
+        if meta != "alt" or not plus or not key or isinstance(self.screen.focused, Input):
+            return (event,)
+        char = event.character
+        return (events.Key("escape", "\x1b"), events.Key(char if char and char.isalnum() else key, char))
 
     def hold_keys(self) -> None:
         """Until `release_keys`: what they are meant for is not there yet."""
@@ -112,9 +127,18 @@ class TerminalApp(App[int]):
 
     async def _press(self, event: events.Key) -> None:
         self._turn += 1
-        self._settling = self.set_timer(SETTLE_AT_MOST_S, self.in_turn(partial(self._settled, self._turn)))
+        self._give_time(self._turn)
         await super().on_event(event)
         self._settle(self._turn, ROUNDS, deque())
+
+    def _give_time(self, turn: int) -> None:
+        self._settling = self.set_timer(SETTLE_AT_MOST_S, self.in_turn(partial(self._overdue, turn)))
+
+    async def _overdue(self, turn: int) -> None:
+        if turn == self._turn and self._settling is not None and self._opening:
+            self._give_time(turn)
+        else:
+            await self._settled(turn)
 
     def _settle(self, turn: int, rounds: int, path: deque[MessagePump]) -> None:
         """Through the queues of the focused widget and all that it lies in, behind the messages that the key caused. A
@@ -142,7 +166,7 @@ class TerminalApp(App[int]):
         ready = asyncio.Event()
         widget.call_after_refresh(ready.set)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SETTLE_AT_MOST_S):
+            async with asyncio.timeout(LAID_OUT_AT_MOST_S):
                 await ready.wait()
 
     # --- timers --------------------------------------------------------------------------------------------------------

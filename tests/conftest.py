@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from cockpit.drill.postgres import DrillPostgres
 
 
+#: Where servers such as sshd are installed, which not everybody's PATH names.
+_SERVERS = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
 @pytest.fixture(scope="session")
 def need() -> Callable[[str], str]:
     """`need("kubectl")` → its path; without it the test fails in CI and is skipped elsewhere."""
 
     def find(program: str) -> str:
-        path = shutil.which(program)
+        path = shutil.which(program) or shutil.which(program, path=_SERVERS)
         if path is None:
             words = f"{program} is not installed"
             if os.environ.get("CI"):

@@ -30,7 +30,7 @@ from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation, SourceLight
-from cockpit.restore import with_restore
+from cockpit.runbooks.own_commands import with_commands
 from cockpit.runbooks.schema import load
 
 BOOKS = load()
@@ -383,11 +383,11 @@ def settings(tmp_path: Path, text: str) -> Any:
 def test_a_configured_restore_command_takes_the_questions_place(tmp_path: Path) -> None:
     assert BOOKS.step("14", "14.restore.2")[1].kind == "manual"
     own = settings(tmp_path, '[restore]\nargv = ["pgbackrest", "--target={time}", "restore"]\ntimeout = 1800\n')
-    _, step = with_restore(BOOKS, own.restore).step("14", "14.restore.2")
+    _, step = with_commands(BOOKS, own).step("14", "14.restore.2")
     assert (step.kind, step.argv[0], step.params[0].name, step.dangerous) == ("command", "pgbackrest", "time", True)
     fixed = settings(tmp_path, '[restore]\nargv = ["restore-latest"]\n')
-    assert with_restore(BOOKS, fixed.restore).step("14", "14.restore.2")[1].params == ()
-    assert with_restore(BOOKS, replace(own, restore=type(own.restore)()).restore) is BOOKS
+    assert with_commands(BOOKS, fixed).step("14", "14.restore.2")[1].params == ()
+    assert with_commands(BOOKS, replace(own, restore=type(own.restore)())) is BOOKS
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ means is decided by its slot alone (`since_slot`), never by when or from where i
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -26,7 +26,7 @@ from cockpit.chain.layouts import (
 from cockpit.chain.logs import INSTRUCTIONS, Frame, read_logs
 from cockpit.chain.pending import Commit, PendingCommits
 from cockpit.chain.rates import WINDOW_S, SlotClock, Tally
-from cockpit.model.chain import FailureClass, ProgramActivity, Reveal
+from cockpit.model.chain import FailedTransaction, FailureClass, ProgramActivity, Reveal
 from cockpit.text import safe
 
 #: Instructions that are counted even when their event cannot be read: the program ran them, whatever it printed.
@@ -40,6 +40,7 @@ _EVENT_KINDS: Mapping[type, str] = {
 }  # fmt: skip
 MOST_CLASSES = 64
 MOST_MARKETS = 1024
+MOST_RECENT = 100  # failed transactions that evidence names one by one
 MOST_UNCONFIRMED = 20_000
 OTHER = TransactionFailure("other errors")
 
@@ -71,6 +72,7 @@ class Ledger:
         self._unconfirmed: OrderedDict[bytes, int] = OrderedDict()
         self._tallies = {kind: Tally() for kind in (*_KINDS.values(), "failed")}
         self._classes: dict[tuple[str, int | None, str], _Class] = {}
+        self._recent_failed: deque[FailedTransaction] = deque(maxlen=MOST_RECENT)
         self._reveals: dict[bytes, Reveal] = {}
         self._last_reveal: Reveal | None = None
 
@@ -193,6 +195,7 @@ class Ledger:
         if kind.tally.last_slot is None or slot >= kind.tally.last_slot:
             kind.last_signature = safe(signature, 100)
         kind.tally.add(at, slot, counted=counted)
+        self._recent_failed.append(FailedTransaction(safe(signature, 100), slot, failure.name, instruction))
 
     def settle(self, slot: int) -> None:
         """A listing has shown that nothing up to `slot` is missing: forget those signatures, for they cannot come again."""
@@ -230,6 +233,7 @@ class Ledger:
             if self._last_reveal is not None else None,
             doubles_dropped=self.doubles_dropped, undecodable=self.undecodable,
             unconfirmed_dropped=self.unconfirmed_dropped, filled=self.filled, reconnects=reconnects, no_stream=no_stream,
+            recent_failed=tuple(self._recent_failed),
         )  # fmt: skip
 
     def _failures(self, now: float) -> tuple[FailureClass, ...]:

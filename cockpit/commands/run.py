@@ -2,7 +2,8 @@
 through part by part, each confirmed on its own, from where it stopped.
 
 Exit codes: 0 done (proof passed, or --dry-run would go) · 1 failed, or the proof failed · 2 refused by a guard, or not
-confirmed · 3 sent, but the proof is unknown · 4 the target changed meanwhile: nothing was sent.
+confirmed · 3 sent, but the proof is unknown · 4 the target changed meanwhile: nothing was sent. ctrl+c ends a program or statement
+that runs, and says what is known of it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import sys
 import time
+from concurrent.futures import Future
 from typing import Any
 
 from cockpit.config import ConfigProblem
@@ -149,10 +151,19 @@ class Carrier:
         typed = self._consent(plan)
         if typed is None:
             return self._end(plan, None, REFUSED, self._how_to_confirm(plan))
-        progress = self.session.carry_out(plan, typed or None).result(self._patience(plan))
+        progress = self._answered(plan, self.session.carry_out(plan, typed or None))
         if self.wait:
             progress = self._follow(plan, progress)
         return self._end(plan, progress, outcome(progress), progress.words)
+
+    def _answered(self, plan: Plan, sent: Future[Progress]) -> Progress:
+        """ctrl+c ends the program or statement that runs, and says what is known of it then; a request is not cut."""
+        try:
+            return sent.result(self._patience(plan))
+        except KeyboardInterrupt:
+            self._say("  stopping what runs; what it has done so far stays done")
+            self.session.stop_running(plan.id)
+            return sent.result(self._patience(plan))
 
     @staticmethod
     def _patience(plan: Plan) -> float:

@@ -103,11 +103,21 @@ async def _credentials(client: KubeClient) -> Sequence[Finding]:
         return [found(AREA, "credentials", State.OK, words)]
     except Unauthorised as error:
         return [found(AREA, "credentials", State.FAIL, error.reason, error.remedy)]
-    except NotFound:  # SelfSubjectReview came with Kubernetes 1.28
+    except (
+        NotFound,
+        Denied,
+    ):  # SelfSubjectReview came with Kubernetes 1.28; rights are judged first: 403 where it is not served
         asked = await review(client, "default", "get", "", "pods")
         if asked.allowed is None:
             return [found(AREA, "credentials", State.UNKNOWN, f"not told whether they are accepted: {asked.reason}")]
-        return [found(AREA, "credentials", State.OK, "accepted; this server is too old to say as whom")]
+        return [
+            found(
+                AREA,
+                "credentials",
+                State.OK,
+                "accepted; this server does not say as whom (before Kubernetes 1.28, or not allowed)",
+            )
+        ]
     except KubeError as error:
         return [found(AREA, "credentials", State.UNKNOWN, error.reason, error.remedy)]
 
@@ -160,9 +170,9 @@ async def _rights(case: Case, client: KubeClient, namespaces: Sequence[str], kin
 
     async def ask(namespace: str, right: Right) -> Review:
         async with gate:
-            place = "" if right.resource == "namespaces" else namespace
+            # the server takes a request for a namespace as one in it: a RoleBinding there may allow it
             name = namespace if right.resource == "namespaces" else right.name
-            return await review(client, place, right.verb, right.group, right.resource, name)
+            return await review(client, namespace, right.verb, right.group, right.resource, name)
 
     async def judge(namespace: str, check: str, rights: Sequence[Right], role: str, denied: State) -> Sequence[Finding]:
         answers = await asyncio.gather(*(ask(namespace, right) for right in rights))

@@ -16,7 +16,9 @@ ADDRESS, TOKEN = "M0_DRILL_ADMIN", "M0_DRILL_TOKEN"
 _LIMIT = 64 * 1024
 
 
-def application(authority: Authority, token: str, restore: Callable[[float], None] | None = None) -> web.Application:
+def application(
+    authority: Authority, token: str, restore: Callable[[float], None] | None = None, failover: Callable[[], None] | None = None
+) -> web.Application:  # fmt: skip
     """POST /market, /signer-set and /database with JSON; 403 without the token, 409 for what the program would reject."""
 
     async def market(request: web.Request) -> web.Response:
@@ -48,6 +50,9 @@ def application(authority: Authority, token: str, restore: Callable[[float], Non
 
     async def database(request: web.Request) -> web.Response:
         asked = await _asked(request, token)
+        if asked.get("verb") == "failover" and failover is not None:
+            failover()
+            return web.json_response({"promoted": "m0-postgres-1"})
         if asked.get("verb") != "restore" or restore is None:
             raise web.HTTPBadRequest(text="no such verb")
         to = datetime.fromisoformat(str(asked.get("to", "")).replace("Z", "+00:00"))

@@ -1,9 +1,8 @@
 """A stand-in for the network's command line (facts: "Command line of the network"): the same words, acting on a drill's world.
 
 `python -m cockpit.drill.cli market pause|unpause|get --market-id ID --cluster C`, `… signer-set create --signer-set-id N
---threshold T --pubkey P… --activate-epoch E|now`, `… signer-set get --signer-set-id N`; and, for an operator's own restore command,
-`… database restore --to TIME`. Where the drill is comes in the
-environment (`cockpit.drill.admin`). One JSON object on standard output; exit 0 done, 1 rejected or unreachable, 2 usage.
+--threshold T --pubkey P… --activate-epoch E|now`, `… signer-set get --signer-set-id N`; and, for an operator's own commands to restore
+the database and to fail it over, `… database restore --to TIME` and `… database failover`. Where the drill is comes in the environment (`cockpit.drill.admin`). One JSON object on standard output; exit 0 done, 1 rejected or unreachable, 2 usage.
 """
 
 from __future__ import annotations
@@ -74,9 +73,12 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument("--threshold", type=int, required=True)
             one.add_argument("--pubkey", dest="pubkeys", action="extend", nargs="+", default=[])
             one.add_argument("--activate-epoch", default="now")
-    one = things.add_parser("database").add_subparsers(dest="verb", required=True).add_parser("restore")
-    one.add_argument("--to", required=True)
-    one.add_argument("--cluster", default="drill")
+    verbs = things.add_parser("database").add_subparsers(dest="verb", required=True)
+    for verb in ("restore", "failover"):
+        one = verbs.add_parser(verb)
+        one.add_argument("--cluster", default="drill")
+        if verb == "restore":
+            one.add_argument("--to", required=True)
     return parser
 
 

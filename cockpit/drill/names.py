@@ -137,6 +137,20 @@ JOBS: Mapping[str, JobSpec] = {
         20.0,
         ("INFO fitting calibration curves", "INFO calibration written"),
     ),
+    "m0-backup": JobSpec(
+        RECONCILER,
+        "30 2 * * *",
+        ("m0-reconciler", "backup"),
+        20.0,
+        ("INFO base backup of the primary, into the archive",),
+    ),
+    "m0-backup-expire": JobSpec(
+        RECONCILER,
+        "50 1 * * *",
+        ("m0-reconciler", "backup", "--expire"),
+        6.0,
+        ("INFO removing backups and WAL that the retention no longer asks for",),
+    ),
 }
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 TICK_S = 0.2  # real seconds between two moves of the world
 MOST_S = 30.0  # simulated seconds that one move may catch up; a machine that is slower than that runs late
 WELL = "rpc-b"  # the endpoint that `where` names: no scenario breaks it
+DOWN = "down"  # the switch of the database's server itself, beside those of its troubles
 CHUNK_S = 2.0  # simulated seconds between two chances for the servers to answer
 
 T = TypeVar("T")
@@ -131,7 +132,9 @@ class Drill:
             Probes(self.world, self.world.chain.bundle).add_to(services)
             self.services = await self._serve(services)
             self.admin = await self._serve(
-                admin.application(self.world.authority, self._admin_token, self.world.serve.restore)
+                admin.application(
+                    self.world.authority, self._admin_token, self.world.serve.restore, self.world.serve.failover
+                )
             )
             self.directory = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="m0-drill-"))  # mode 0700
             if self._with_postgres:
@@ -203,7 +206,7 @@ class Drill:
     async def _switch(self, database: DrillPostgres, wanted: frozenset[str]) -> None:
         """In threads: a switch may wait for a lock, and the world never waits for it. What fails is tried again."""
         try:
-            for name in sorted(wanted ^ self._troubles):
+            for name in sorted(wanted ^ self._troubles, key=lambda name: (name != DOWN, name)):
                 await asyncio.to_thread(getattr(database, name), name in wanted)
                 self._troubles ^= {name}
         except Exception:
@@ -217,8 +220,9 @@ class Drill:
         if database is None or not database.ready.is_set():
             return
         serve.database_felt = database.slowdown
-        if self._switching is None and serve.troubles != self._troubles:
-            self._switching = asyncio.create_task(self._switch(database, serve.troubles))
+        wanted = serve.troubles | ({DOWN} if serve.database_down else frozenset())
+        if self._switching is None and wanted != self._troubles:
+            self._switching = asyncio.create_task(self._switch(database, wanted))
 
     def _write_files(self, served: Served) -> None:
         state = self.directory / "state"
@@ -251,6 +255,7 @@ class Drill:
             f"env = {{ {admin.ADDRESS} = {json.dumps(self.admin)}, {admin.TOKEN} = {json.dumps(self._admin_token)} }}"
         ]
         lines += ["", "[restore]", f"argv = {json.dumps(restore)}"]
+        lines += ["", "[failover]", f"argv = {json.dumps([*restore[:4], 'failover'])}"]
         lines += configuration(self.services)
         lines += ["", "[solana]", f"program-id = {json.dumps(self.world.chain.program_id)}"]
         for name, url in self.rpc_urls.items():

@@ -259,6 +259,8 @@ class World:
         effects = {
             "m0-recalibration": (self.quant.models.recalibrate,),
             "m0-reconciler": (self.serve.align, self.publish.align),
+            "m0-backup": (self.serve.back_up,),
+            "m0-backup-expire": (self.serve.expire_backups,),
         }
         for effect in effects.get(name, ()):
             effect()
@@ -283,6 +285,9 @@ class World:
 
     def _behaviour(self, service: str, image: str, env: Mapping[str, str]) -> Behaviour:
         usual = _usual(service, env)
+        if service == "job/m0-backup" and not self.serve.archivable:
+            full = "ERROR archive: No space left on device"
+            return replace(usual, crash_after_s=3.0, exit_code=1, log=(*usual.log, full))
         leaks = self.releases.of(image).leaks_after_s
         if leaks is None or usual.crash_after_s is not None:
             return usual

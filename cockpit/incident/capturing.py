@@ -59,7 +59,10 @@ class Capturer:
         return "; ".join(list(self._running.values()))
 
     def before_change(self, plan: Plan) -> None:
-        """A confirmed plan is about to be sent: begin to collect, if the rules ask for it. Never raises, never waits."""
+        """A confirmed plan is about to be sent: begin to collect, if the rules ask for it. Never raises, never waits. A look is no
+        change."""
+        if plan.harmless:
+            return
         with contextlib.suppress(Exception):
             incident = open_incident(self._journal.records(wait=False))
             number = incident.number if incident is not None else None

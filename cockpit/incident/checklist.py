@@ -130,7 +130,7 @@ def _communication(
 def _mitigation(
     incident: Incident, records: Sequence[Record], situation: Situation | None, line: ChecklistLine
 ) -> Seen:
-    own = [entry for entry in entries_of(records).values() if entry.number in incident.mitigations]
+    own = [e for e in entries_of(records).values() if e.number in incident.mitigations and not e.looked]
     applied = [entry for entry in own if entry.applied]
     if applied:
         newest = applied[-1]

@@ -49,7 +49,8 @@ def collectors(
         "runbooks.json": lambda: runbooks_digest(runbooks),
     }
     live = {
-        "bundle.json": _bundle, "signer-set.json": _signer_set, "failed-transactions.json": _failures, "signals.json": _signals,
+        "bundle.json": _bundle, "commits.json": _commits, "signer-set.json": _signer_set, "failed-transactions.json": _failures,
+        "chain-accounts.json": _accounts, "signals.json": _signals,
         "sources.json": _sources, "pods.json": _pods, "events.json": _events, "toggles.json": _toggles,
     }  # fmt: skip
     for name, collect in live.items():
@@ -111,8 +112,17 @@ def _bundle(situation: Situation) -> Any:
     newest = program.last_reveal
     return {
         "bundle_content_hash": newest.bundle_hash, "last_reveal": newest, "by_market": dict(program.reveals_by_market),
-        "waiting_for_reveal": list(program.pending), "program_id": program.program_id, "counting_since": program.counting_since,
+        "program_id": program.program_id, "counting_since": program.counting_since,
         "complete": program.complete, "gap": program.gap, "reading": standing,
+    }  # fmt: skip
+
+
+def _commits(situation: Situation) -> Any:
+    """The commits that wait: where no reveal gets through, their hashes are all that the chain holds of the bundles."""
+    program, standing = _chain(situation, "program")
+    return {
+        "waiting_for_reveal": list(program.pending), "waiting": program.pending_total, "overdue": program.overdue_total,
+        "program_id": program.program_id, "counting_since": program.counting_since, "reading": standing,
     }  # fmt: skip
 
 
@@ -130,9 +140,23 @@ def _failures(situation: Situation) -> Any:
     program, standing = _chain(situation, "program")
     return {
         "failed": program.failed, "by_class": list(program.failures), "complete": program.complete, "gap": program.gap,
-        "signatures": [f.last_signature for f in program.failures], "reading": standing,
-        "note": "the newest signature of every class; logs/ may name more",
+        "signatures": list(dict.fromkeys(
+            [f.last_signature for f in program.failures] + [f.signature for f in reversed(program.recent_failed)]
+        )),
+        "recent": list(reversed(program.recent_failed)), "reading": standing,
+        "note": "the newest signature of every class, then the newest transactions; logs/ may name more",
     }  # fmt: skip
+
+
+def _accounts(situation: Situation) -> Any:
+    """The program's own accounts and what each endpoint says of itself, as last read; the signer set has a part of its own."""
+    if "solana" not in situation.configured:
+        raise Missing("no Solana endpoints are configured ([[rpc-endpoints]])")
+    topics = ("protocol", "markets", *sorted(t for t in situation.solana if t.startswith("endpoint/")))
+    read = {t: r for t in topics if (r := situation.solana.get(t)) is not None and r.data is not None}
+    if not read:
+        raise Missing("no account was read yet")
+    return {t: {"data": r.data, "reading": _standing(r, situation.mono)} for t, r in read.items()}
 
 
 # --- signals and sources ---------------------------------------------------------------------------------------------------

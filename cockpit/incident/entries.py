@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 Record = Mapping[str, Any]
+#: What a kind of step did that only looks.
+_LOOKS = {"check": "looked", "evidence": "captured", "verify-signatures": "verified"}
 
 
 @dataclass(slots=True)
@@ -64,6 +66,11 @@ class Entry:
         return {"sent": True, "uncertain": None}.get(str(self.outcome["result"]), False)
 
     @property
+    def looked(self) -> bool:
+        """It only looked: nothing was sent, and nothing can have changed by it."""
+        return self.intent.get("effect") == "LocalCheck"
+
+    @property
     def words(self) -> str:
         """The outcome in words, as the journal panel shows it."""
         if self.judged is not None and self.undone_by is None:
@@ -72,7 +79,12 @@ class Entry:
             return "under way" if alive(self.intent) else "unfinished"
         result = str(self.outcome["result"])
         if result != "sent":
-            return f"{result}: {self.outcome.get('words', '')}".rstrip(": ")
+            failed = "failed" if self.looked else result
+            return f"{failed}: {self.outcome.get('words', '')}".rstrip(": ")
+        if self.looked:
+            told = str(self.outcome.get("words", "")) or "no words"
+            verb = _LOOKS.get(str(self.intent["step_kind"]), "looked")
+            return f"{verb}: {told}" + (f"; answer {self.proof['proof']}" if self.proof is not None else "")
         words = ["sent"]
         if self.rollout is not None:
             words.append(str(self.rollout["words"]))

@@ -140,7 +140,8 @@ def _mitigations(own: Sequence[Entry], flights: Sequence[Flight]) -> list[str]:
             out.append(f"- Undone by {entry.undone_by}")
         elif intent.get("inverse_words"):
             out.append(f"- Undo: {md(intent['inverse_words'])} (`m0-cockpit journal undo {entry.number}`)")
-        out += [f"- Harm: {md(words)}" for words in _harm(entry, flights)] or ["- Harm: none seen"]
+        if not entry.looked:
+            out += [f"- Harm: {md(words)}" for words in _harm(entry, flights)] or ["- Harm: none seen"]
         out.append("")
     return out[:-1]
 
@@ -148,7 +149,7 @@ def _mitigations(own: Sequence[Entry], flights: Sequence[Flight]) -> list[str]:
 def _proofs(entry: Entry) -> Iterable[str]:
     if entry.proof is None:
         return
-    yield f"Verification: **{str(entry.proof.get('proof', '?')).upper()}**"
+    yield f"{'Answer' if entry.looked else 'Verification'}: **{str(entry.proof.get('proof', '?')).upper()}**"
     for gauge in entry.proof.get("gauges") or ():
         why = f" ({md(gauge['reason'])})" if gauge.get("reason") else ""
         values = f"{_number(gauge.get('baseline'))} → {_number(gauge.get('value'))}"
@@ -247,7 +248,7 @@ def _questions(
         asked.append(f"Who was {', '.join(nobody)}?")
     asked += [f"Checklist: {line.text} was {line.state}. Why?" for line in lines if line.state != "done"]
     asked += [f"Mitigation {e.number} ({e.intent.get('title', '')}) ended as: {e.words}. What became of it?" for e in own
-              if e.proof is None or e.proof.get("proof") != "pass"]  # fmt: skip
+              if not e.looked and (e.proof is None or e.proof.get("proof") != "pass")]  # fmt: skip
     asked += [f"{i.title} was still {i.still.upper()} at the end. Is it well now?" for i in hurt if i.still != "ok"]
     return ["## Open questions", "", *(f"- {md(question)} {_TO_FILL}" for question in asked)]
 

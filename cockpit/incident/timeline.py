@@ -72,6 +72,8 @@ def _intent(record: Record) -> str:
 
 def _followed(record: Record, of: Entry, at: float) -> Iterable[TimelineEntry]:
     kind, title = record.get("kind"), of.intent.get("title", "")
+    if of.looked and kind in ("outcome", "rollout") and record.get("result", "sent") == "sent":
+        return  # the answer, which follows, says the same
     if kind == "outcome":
         result = str(record.get("result"))
         words = f": {record['words']}" if record.get("words") and result != "sent" else ""
@@ -84,8 +86,9 @@ def _followed(record: Record, of: Entry, at: float) -> Iterable[TimelineEntry]:
         proof = str(record.get("proof"))
         level = {"pass": "ok", "fail": "crit"}.get(proof, "unknown")
         yield TimelineEntry(
-            at, "mitigation", f"{title}: proof {proof.upper()}: {record.get('words', '')}", "", level, of.number
-        )
+            at, "mitigation", f"{title}: {'answer' if of.looked else 'proof'} {proof.upper()}: {record.get('words', '')}", "", level,
+            of.number,
+        )  # fmt: skip
     elif kind == "judged":
         words = f"{title}: found {record.get('judgement')} after a restart: {record.get('words', '')}"
         yield TimelineEntry(at, "mitigation", words, "", "unknown", of.number)

@@ -14,9 +14,11 @@ import msgspec
 from cockpit.model.reading import Fault, SourceState
 from cockpit.text import safe
 
+#: How Go's HTTP client names a call of its own: to a kubelet for logs, to an admission webhook. The address is long and hides why.
+_CALL = re.compile(r'\b(?:Get|Head|Post) "?https?://([^/"\s]+)[^"\s]*"?: ')
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _PATH = re.compile(
-    r"/(?:api|apis/(?P<group>[^/]+))/[^/]+(?:/namespaces/(?P<namespace>[^/]+)(?=/))?"
+    r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)(?:/namespaces/(?P<namespace>[^/]+)(?=/))?"
     r"/(?P<resource>[^/]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>[^/]+))?)?$"
 )
 
@@ -59,6 +61,10 @@ class Denied(KubeError):
 
 class NotFound(KubeError):
     """404: no such object, or the cluster does not serve this API."""
+
+
+class NotServed(NotFound):
+    """404: this server has no such kind in this version of the API, so that nothing is said of the object."""
 
 
 class Conflict(KubeError):
@@ -110,6 +116,15 @@ def describe(method: str, path: str, watch: bool = False) -> str:
     return " ".join(words) + (f" in {unquote(match['namespace'])}" if match["namespace"] else "")
 
 
+def _not_served(method: str, path: str, message: str) -> str:
+    """Which kind the server lacks, when a 404 is for the kind itself and not for an object; else ""."""
+    match = _PATH.search(urlsplit(path).path)
+    if match is None or not re.search(r"could not find the requested resource|404 page not found", message):
+        return ""
+    group = f"{match['group']}/{match['version']}" if match["group"] else match["version"]
+    return f"this server has no {match['resource']} in {group} ({describe(method, path)})"
+
+
 def decode_status(body: bytes) -> dict[str, Any]:
     """The `Status` object of an error answer; empty when the body is not one."""
     try:
@@ -153,6 +168,9 @@ def from_answer(
         reason = message if what.split(" ")[0] in message else f"not allowed to {what}: {message}"
         return Denied(reason, status=status, body=body, remedy=f"ask for a role that allows: {what}")
     if status == 404:
+        lacking = _not_served(method, path, message)
+        if lacking:
+            return NotServed(lacking, status=status, body=body)
         return NotFound(message if body.get("message") else f"not found: {what}", status=status, body=body)
     if status == 409:
         return Conflict(message, status=status, body=body)
@@ -170,4 +188,9 @@ def from_answer(
             f"redirected ({status}) for {what}", status=status, body=body,
             remedy="the server address leads to something else, perhaps a login page",
         )  # fmt: skip
+    called = _CALL.search(message)
+    if called is not None:
+        message = _CALL.sub(r"the API server could not call \1: ", message)
+        remedy = f"is {called[1]} up, and can the control plane reach it?"
+        return ServerFault(f"{what}: {message}", status=status, body=body, remedy=remedy)
     return ServerFault(f"{what}: {message}", status=status, body=body)

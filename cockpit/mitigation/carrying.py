@@ -78,6 +78,7 @@ class Carrying:
         self._confirmation = confirmation
         self._number: int | None = None
         self._outcome: Outcome | None = None
+        self._stopping = False
         self._notes: list[str] = []
         self._baseline = Baseline({})
         self._checked = Proof.PENDING  # what a local check found
@@ -123,6 +124,14 @@ class Carrying:
                 await self.release()
         return self.progress
 
+    def stop(self, who: str) -> None:
+        """End what runs, as far as it can be ended; the outcome says what is known of it then."""
+        if self.progress.stoppable:
+            self._append(records.note(f"{who} asked to stop it", self._tools.operator, self._number))
+            self._stopping = True
+            self._work.stop()
+            self._tell(words="stopping: it and all that it started is being ended", stoppable=False)
+
     async def release(self) -> None:
         """Give our hold on the lease back, if this one took it."""
         if not self._plan.harmless:
@@ -140,6 +149,8 @@ class Carrying:
         if proof is not None:
             self._checked = proof
         told = words if words is not None else rollout.words if rollout is not None else None
+        if self._stopping and told is not None and told.startswith("running"):
+            told = f"stopping{told.removeprefix('running')}"
         self._tell(
             rollout=rollout, words=self._with_notes(told) if told is not None else None, output=output, dropped=dropped
         )  # fmt: skip
@@ -166,7 +177,7 @@ class Carrying:
 
     def _journal_intent(self, effect: Effect) -> None:
         """Write-ahead: once for the mitigation; a repeat after a 409 changes only the precondition."""
-        self._tell(phase=Phase.SENDING, words="sending")
+        self._tell(phase=Phase.SENDING, words="looking" if self._plan.harmless else "sending")
         if self._number is not None:
             version = version_of(effect)
             self._append(records.note(f"sent again after a conflict, at resourceVersion {version}", self._tools.operator, self._number))  # fmt: skip
@@ -177,7 +188,7 @@ class Carrying:
                 self._prepared.draft.hidden,
             )
         )
-        self._tell(words="sending")
+        self._tell(words="looking" if self._plan.harmless else "sending", stoppable=self._work.stoppable)
 
     def _after_send(self, outcome: Outcome) -> None:
         took_s = self._tools.clock.mono() - self.progress.started_mono
@@ -195,7 +206,9 @@ class Carrying:
             "not sent": f"not done: {outcome.words}",
             "uncertain": f"not known whether it was applied: {outcome.words}",
         }[outcome.result]  # fmt: skip
-        self._tell(phase=phase, words=self._with_notes(words), answered_s=took_s, ended=not self.sent)
+        self._tell(
+            phase=phase, words=self._with_notes(words), answered_s=took_s, ended=not self.sent, stoppable=False
+        )  # fmt: skip
 
     def _append(self, record: Mapping[str, Any]) -> None:
         """What is recorded after the fact: a full disk then is said, and the next start judges by the cluster."""
@@ -208,8 +221,9 @@ class Carrying:
 
     # ------------------------------------------------------------------------------------------------------ watching
 
-    async def watch(self) -> None:
-        """Rollout, then proof. Cancelling it only stops the watching."""
+    async def watch(self, cut_off: Callable[[], bool] = lambda: False) -> None:
+        """Rollout, then proof. Cancelling it only stops the watching. `cut_off`: whether the line dropped, so that nobody chose
+        to; then it stays open in the journal, for the next start."""
         renewing, announcing = asyncio.create_task(self._renew()), asyncio.create_task(self._announce())
         try:
             rollout = await self._watch_rollout()
@@ -218,7 +232,8 @@ class Carrying:
             else:
                 await self._verify(rollout)
         except asyncio.CancelledError:
-            self._stopped()
+            if not cut_off():
+                self._stopped()
             raise
         finally:
             renewing.cancel()
@@ -228,11 +243,15 @@ class Carrying:
 
     async def _renew(self) -> None:
         """While the rollout and the proof last; what goes wrong with the lease never stops them."""
+        said = self._tools.lease.trouble
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
             lost = await self._tools.lease.renew()
+            if lost != said and said in self._notes:
+                self._notes.remove(said)
             if lost and lost not in self._notes:
                 self._notes.append(lost)
+            said = lost
 
     async def _watch_rollout(self) -> Rollout:
         outcome = self._outcome
@@ -333,6 +352,7 @@ class Carrying:
         self, *, phase: Phase | None = None, words: str | None = None, rollout: Rollout | None = None,
         gauges: tuple[Any, ...] | None = None, proof: Proof | None = None, answered_s: float | None = None,
         ended: bool = False, output: tuple[str, ...] | None = None, dropped: str | None = None,
+        stoppable: bool | None = None,
     ) -> None:  # fmt: skip
         now, hidden = self.progress, self._prepared.draft.hidden
         words = masked(words, hidden)
@@ -345,5 +365,6 @@ class Carrying:
             ended_mono=self._tools.clock.mono() if ended else now.ended_mono,
             output=masked(output, hidden) if output is not None else now.output,
             dropped=dropped if dropped is not None else now.dropped,
+            stoppable=stoppable if stoppable is not None else now.stoppable and not ended,
         )  # fmt: skip
         self._tools.told(self.progress)

@@ -33,7 +33,7 @@ from cockpit.mitigation.plan import Planner, Prepared, Wish, wish_of
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sequence import note_of, part_of, parts_of, state_of
 from cockpit.mitigation.undo import undoable, wish_to_undo
-from cockpit.mitigation.unfinished import judge_all
+from cockpit.mitigation.unfinished import judge_all, judge_uncertain
 from cockpit.model.plan import Confirmation, Debt, JournalLine, Part, Plan, Progress, SequenceState, Unfinished
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.situation import Situation
@@ -77,8 +77,10 @@ class Executor:
         self._raw_inverses: dict[int, Mapping[str, Any]] = {}  # by journal number: may hold secrets, never written
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._sends: set[asyncio.Task[None]] = set()
+        self._sending: dict[str, Carrying] = {}
         self._context = ""
         self._closing = False
+        self._cut_off = False
         self._door = threading.Lock()
         self._winding_up: Future[None] | None = None
         self._snapshot: tuple[int, tuple[JournalLine, ...], tuple[Debt, ...]] = (-1, (), ())
@@ -86,13 +88,15 @@ class Executor:
     def start(self) -> None:
         self._thread.start()
 
-    def close(self, timeout_s: float) -> bool:
-        """Stop planning and watching; finish what is journalled. True when every mitigation under way is settled.
+    def close(self, timeout_s: float, *, cut_off: bool = False) -> bool:
+        """Stop planning and watching; finish what is journalled. True when every mitigation under way is settled. `cut_off`: by a
+        hang-up or a signal, not by the operator's will: the next start takes up what was not watched to its end.
 
         What is not settled in time goes on in the background, and the interpreter waits for it.
         """
         with self._door:
             self._closing = True
+            self._cut_off = cut_off
             if self._winding_up is None and self._thread.is_alive():
                 self._winding_up = asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop)
         if self._winding_up is None:
@@ -176,6 +180,18 @@ class Executor:
             task = self._watching.get(plan_id)
             if task is not None:
                 task.cancel()
+
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(stop)
+
+    def stop_running(self, plan_id: str) -> None:
+        """End the program or statement that a plan runs, with all that it started. What it did so far stays done, and the outcome
+        says what is known of that. Unknown ids, and what has ended meanwhile, are ignored."""
+
+        def stop() -> None:
+            carrying = self._sending.get(plan_id)
+            if carrying is not None:
+                carrying.stop(self.operator.name)
 
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(stop)
@@ -273,6 +289,7 @@ class Executor:
 
     async def _plan_undo(self, number: int) -> Plan:
         tools = await self._open()
+        await judge_uncertain(tools.planner.office, self._journal, number)
         entry = undoable(self._journal, number, self._context, self._namespace)
         problems = tuple(self._journal.verify())
         wish = await wish_to_undo(tools.client, entry, self._raw_inverses.get(number), problems)
@@ -288,6 +305,7 @@ class Executor:
             check_confirmation(prepared.plan, confirmation, self._clock.mono(), self._read_only)
             del self._prepared[plan.id]  # a plan is carried out once
             carrying = Carrying(await self._open(), prepared, confirmation)
+            self._sending[plan.id] = carrying
             progress = await carrying.send()
             if carrying.sent and carrying.number is not None:
                 if prepared.draft.undoing is not None:
@@ -301,11 +319,12 @@ class Executor:
             if not isinstance(error, Exception):
                 raise
         finally:
+            self._sending.pop(plan.id, None)
             settled.set()
 
     async def _watch(self, plan_id: str, carrying: Carrying) -> None:
         try:
-            await carrying.watch()
+            await carrying.watch(lambda: self._cut_off)
         finally:
             self._watching.pop(plan_id, None)
             await carrying.release()

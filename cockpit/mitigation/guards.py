@@ -17,6 +17,7 @@ from cockpit.model.plan import DryRun, DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
+from cockpit.stopped import Stop, stopped
 from cockpit.text import safe
 
 OLD_SITUATION_S = 15.0
@@ -73,7 +74,8 @@ def dry_run(case: Case) -> GuardResult | None:
 
 
 def fresh(case: Case) -> GuardResult | None:
-    """The signals that justify the step must be known now."""
+    """The signals that justify the step must be known now. Those of a source that nobody has configured count for nothing, unless
+    there are no others."""
     if case.undo:
         return _result("fresh", Verdict.PASS, "an undo is justified by the journal")
     if not case.signals:
@@ -82,7 +84,8 @@ def fresh(case: Case) -> GuardResult | None:
     if situation is None or case.mono - situation.mono > OLD_SITUATION_S:
         return _result("fresh", Verdict.CONFIRM, "nothing is known of the signals that justify this step")
     unknown, oldest = [], 0.0
-    for name in case.signals:
+    told = [name for name in case.signals if (known := situation.signals.get(name)) is None or not known.off]
+    for name in told or case.signals:
         status = situation.signals.get(name)
         if status is None or status.level is Level.UNKNOWN:
             unknown.append(f"{name} ({status.reason or 'unknown' if status else 'not evaluated'})")
@@ -149,7 +152,8 @@ def direction(case: Case) -> GuardResult | None:
         told = ", ".join(f"{n} is {known[n].level.value}" for n in bad)
         return _result("direction", Verdict.CONFIRM, f"{why}, while {told}")
     if unknown:
-        return _result("direction", Verdict.CONFIRM, f"{why}, while {', '.join(unknown)} is unknown")
+        verb = "is" if len(unknown) == 1 else "are"
+        return _result("direction", Verdict.CONFIRM, f"{why}, while {', '.join(unknown)} {verb} unknown")
     return _result("direction", Verdict.NOTE, why)
 
 
@@ -225,6 +229,30 @@ GUARDS: tuple[Guard, ...] = (
 
 #: For what patches no object of the cluster. Its kind adds what it alone can judge (`Draft.guards`).
 ACT_GUARDS: tuple[Guard, ...] = (read_only, dry_run, fresh, direction, lease, journal)
+
+
+def already_stopped(case: Case) -> GuardResult | None:
+    """Scaled to nothing already: whether publishing has stopped by that is for the chain to say. Somebody else may publish."""
+    if case.draft.replicas_after != 0 or not case.object.service.publishes:
+        return None
+    situation = case.situation
+    if situation is None or case.mono - situation.mono > OLD_SITUATION_S:
+        return _result(
+            "stopped", Verdict.NOTE, "whether publishing has stopped is NOT KNOWN: nothing is known of the chain"
+        )
+    names = tuple(dict.fromkeys((case.object.name, *(n for n, s in case.runbooks.services.items() if s.publishes))))
+    found = stopped(situation, case.object.namespace, names)
+    if found.verdict is Stop.PROVEN:
+        return _result("stopped", Verdict.PASS, f"no pod is left, and {found.words}")
+    if found.verdict is Stop.UNKNOWN:
+        return _result("stopped", Verdict.NOTE, f"whether publishing has stopped is NOT KNOWN: {found.words}")
+    return _result("stopped", Verdict.NOTE, f"PUBLISHING MAY GO ON all the same: {found.words}")
+
+
+def judge_idle(case: Case) -> tuple[GuardResult, ...]:
+    """Of a plan that would change nothing."""
+    found = already_stopped(case)
+    return (found,) if found is not None else ()
 
 
 def judge(case: Case) -> tuple[GuardResult, ...]:

@@ -79,6 +79,7 @@ class Lease:
         self._now = now
         self._raw: Any = None
         self._users = 0
+        self._doing = ""
         self._turn = asyncio.Lock()
         self.trouble = ""
 
@@ -90,6 +91,8 @@ class Lease:
         """Take it, or join our own. Returns "" or why not (someone else holds it, or it cannot be written)."""
         self._users += 1
         async with self._turn:
+            if self._raw is None:
+                self._doing = doing
             return await self._acquire(doing)
 
     async def _acquire(self, doing: str) -> str:
@@ -106,10 +109,11 @@ class Lease:
         return self.trouble
 
     async def renew(self) -> str:
-        """Say that we are still at it. Returns "" or why we do not hold it any more."""
+        """Say that we are still at it. Returns "" or why we do not hold it; what was lost (the server was away for a while) or
+        was somebody else's is asked for again."""
         async with self._turn:
             if self._raw is None:
-                return self.trouble
+                return await self._acquire(self._doing) if self._users else self.trouble
             self.trouble = await self._write(self._raw, self._identity, None)
             if self.trouble:
                 self._raw = None

@@ -79,10 +79,15 @@ async def fetch(client: KubeClient, namespace: str, name: str) -> tuple[str, dic
     except NotFound as missing:
         try:
             return "StatefulSet", await client.get(object_path("StatefulSet", namespace, name))
-        except KubeError:
+        except NotFound:
             raise PlanProblem(
                 f"no deployment or statefulset {name} in {namespace}", "check the namespace (-n) and the step's service"
             ) from missing
+        except KubeError as error:
+            raise PlanProblem(
+                f"no deployment {name} in {namespace}; whether there is a statefulset cannot be told: {error.fault().reason}",
+                "check the namespace (-n), or ask for a role that allows: get statefulsets",
+            ) from error
 
 
 async def fetch_configmap(client: KubeClient, namespace: str, name: str) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cockpit.clock import Clock
@@ -16,7 +17,8 @@ from cockpit.model.situation import Situation
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """`place` is context and namespace; `sleep` paces looks; `now` is unix seconds on the cluster's clock."""
+    """`place` is context and namespace; `sleep` paces looks; `now` is unix seconds on the cluster's clock. `stopping` is set when
+    the operator asks that what runs be ended; each mitigation has its own."""
 
     client: KubeClient
     runbooks: Runbooks
@@ -26,6 +28,7 @@ class Office:
     situation: Callable[[], Situation | None]
     sleep: Callable[[float], Awaitable[None]]
     now: Callable[[], float]
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Told(Protocol):

@@ -161,7 +161,8 @@ class Planner:
             count_pods=subject.service.singleton,
         )  # fmt: skip
         case = self._case(wish, draft, subject, facts, dry_run, situation)
-        plan = self._plan(wish, draft, request, dry_run, guards.judge(case) if draft.changes else (), subject)
+        verdicts = guards.judge(case) if draft.changes else guards.judge_idle(case)
+        plan = self._plan(wish, draft, request, dry_run, verdicts, subject)
         return Prepared(plan, draft, subject, kind, salt, str(annotations_of(subject.obj).get(REVISION) or ""))
 
     async def _prepare_act(self, kind: ActKind, wish: Wish, situation: Situation | None) -> Prepared:

@@ -51,7 +51,8 @@ _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\
 class Ended:
     """`status`: the exit status, negative when a signal ended it; None when it never started (`problem` says why).
 
-    `timed_out`: its time was up, and its group was ended. `output`: the last lines, cleaned and redacted.
+    `timed_out`: its time was up, and its group was ended; `stopped`: the operator asked for that. `output`: the last lines,
+    cleaned and redacted.
     """
 
     status: int | None
@@ -59,11 +60,14 @@ class Ended:
     dropped: str
     timed_out: bool = False
     problem: str = ""
+    stopped: bool = False
 
     @property
     def words(self) -> str:
         if self.status is None:
             return self.problem
+        if self.stopped:
+            return "stopped by the operator: its process group was ended"
         if self.timed_out:
             return "its time was up: its process group was ended"
         if self.status < 0:
@@ -144,9 +148,10 @@ def _size(count: int) -> str:
 async def run(
     argv: Sequence[str], env: Mapping[str, str], timeout_s: float, clock: Clock, *,
     told: Callable[[tuple[str, ...], str], None] = lambda _lines, _dropped: None, grace_s: float = GRACE_S,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, stop: asyncio.Event | None = None,
 ) -> Ended:  # fmt: skip
-    """Run it to its end, or until `timeout_s`. Never raises for what the program does; cancelling it ends the group too.
+    """Run it to its end, until `timeout_s`, or until `stop` is set. Never raises for what the program does; cancelling it ends
+    the group too.
 
     `told` hears the last lines and what was dropped, a few times a second at most.
     """
@@ -168,11 +173,11 @@ async def run(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", 0)
     )  # fmt: skip
     reading = asyncio.create_task(_read(reader, tail, clock, told))
-    timed_out = False
+    timed_out = stopped = False
     try:
         try:
             async with asyncio.timeout(timeout_s):
-                await process.wait()
+                stopped = not await _ended_first(process, stop)
         except TimeoutError:
             timed_out = True
     finally:
@@ -180,7 +185,22 @@ async def run(
         await _drain(reading)
         pipe.close()
     told(tail.lines(), tail.dropped)
-    return Ended(process.returncode, tail.lines(), tail.dropped, timed_out)
+    return Ended(process.returncode, tail.lines(), tail.dropped, timed_out, stopped=stopped)
+
+
+async def _ended_first(process: asyncio.subprocess.Process, stop: asyncio.Event | None) -> bool:
+    """Wait for its end, or for the wish that it end."""
+    if stop is None:
+        await process.wait()
+        return True
+    ended, asked = asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((ended, asked), return_when=asyncio.FIRST_COMPLETED)
+        return ended.done()
+    finally:
+        for task in (ended, asked):
+            task.cancel()
+        await asyncio.gather(ended, asked, return_exceptions=True)
 
 
 async def _read(

@@ -7,8 +7,9 @@ fails: so success is read back from the catalog, never assumed. Nothing is sent 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from cockpit.sources.postgres_session import PgProblem, Session, conninfo, driver, fault_of, first_line, secrets_of
@@ -34,12 +35,14 @@ class SqlProblem(Exception):
 
 
 async def run_statement(
-    url: str, statement: str, *, timeout_s: float, lock_timeout_s: float, started: Callable[[int], None] | None = None
-) -> str:
+    url: str, statement: str, *, timeout_s: float, lock_timeout_s: float, started: Callable[[int], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> str:  # fmt: skip
     """Run one statement outside any transaction and say what became of it, in one line.
 
     `timeout_s` bounds the statement on the server; `lock_timeout_s` each wait for a lock, so that nobody queues behind us.
-    `started(pid)` is called with the backend's pid just before the statement is sent (`pg_cancel_backend` ends it).
+    `started(pid)` is called with the backend's pid just before the statement is sent (`pg_cancel_backend` ends it). When `stop` is
+    set the server is asked to cancel it; what it answers then decides.
     Raises SqlProblem; its `sent` tells whether the statement had been sent.
     """
     words = single(statement)
@@ -70,7 +73,7 @@ async def run_statement(
             started(connection.info.backend_pid)
         try:
             # The server's own timeout comes first; this one is for a server that no longer answers.
-            async with asyncio.timeout(timeout_s + 10.0):
+            async with asyncio.timeout(timeout_s + 10.0), _cancelled_by(stop, connection):
                 cursor = await connection.execute(statement.encode())
         except TimeoutError:
             raise SqlProblem(
@@ -78,12 +81,32 @@ async def run_statement(
             ) from None
         except (psycopg.Error, OSError) as error:
             reason, remedy = _failure(error, secrets, timeout_s, lock_timeout_s)
+            if stop is not None and stop.is_set():
+                reason, remedy = f"stopped by the operator: {first_line(error, secrets)}", ""
             state, left = await _left_behind(session, words)
             answered = bool(getattr(error, "sqlstate", None))
             raise SqlProblem(f"{reason}{left}", state or remedy, sent=True, answered=answered) from None
         return await _outcome(session, words, cursor.statusmessage or "done")
     finally:
         await session.close()
+
+
+@contextlib.asynccontextmanager
+async def _cancelled_by(stop: asyncio.Event | None, connection: Any) -> AsyncIterator[None]:
+    """While inside, `stop` asks the server to cancel what the connection runs."""
+
+    async def cancel(asked: asyncio.Event) -> None:
+        await asked.wait()
+        with contextlib.suppress(Exception):  # it ends by its own timeout then
+            await connection.cancel_safe(timeout=5.0)
+
+    waiting = asyncio.create_task(cancel(stop)) if stop is not None else None
+    try:
+        yield
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
 
 async def _driver() -> Any:

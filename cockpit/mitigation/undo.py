@@ -29,7 +29,12 @@ def undoable(journal: Journal, number: int, context: str, namespace: str) -> Ent
     if entry is None:
         raise PlanProblem(f"the journal has no step {number}", "see `m0-cockpit journal show`")
     target = target_of(entry.intent)
-    if entry.applied is not True:
+    if entry.applied is None:
+        raise PlanProblem(
+            f"it is not known whether step {number} was applied ({entry.words})",
+            "look at it by hand; nothing was taken back",
+        )
+    if entry.applied is False:
         raise PlanProblem(f"step {number} was not applied ({entry.words})", "there is nothing to take back")
     if entry.undone_by is not None:
         raise PlanProblem(f"step {number} is undone already, by step {entry.undone_by}", "")

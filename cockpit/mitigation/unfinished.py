@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.incident.entries import changes_of, target_of
+from cockpit.incident.entries import changes_of, entries_of, target_of
 from cockpit.incident.journal import Journal, JournalProblem
 from cockpit.kubeapi.errors import KubeError, NotFound
 from cockpit.mitigation import records
@@ -46,6 +46,19 @@ async def judge_all(office: Office, journal: Journal) -> tuple[Unfinished, ...]:
             )
         )
     return tuple(found)
+
+
+async def judge_uncertain(office: Office, journal: Journal, number: int) -> None:
+    """Look again at one whose outcome nobody knew, because it shall be taken back. Only "applied" is journalled: what is not there so
+    far may still come. Raises PlanProblem."""
+    entry = entries_of(journal.records()).get(number)
+    if entry is None or entry.judged is not None or entry.outcome is None or entry.outcome["result"] != "uncertain":
+        return
+    judged = await judge(office, entry.intent)
+    if judged.state == "applied":
+        journal.append(records.judged(number, "applied", judged.words))
+    elif judged.state != "unknown":
+        raise PlanProblem(f"step {number} is not there to be taken back: {judged.words}", "look again in a moment")
 
 
 async def judge(office: Office, intent: Mapping[str, Any]) -> Judgement:

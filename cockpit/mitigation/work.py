@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -12,13 +14,18 @@ from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.plan import Prepared
 from cockpit.mitigation.rollout import Watched, Watcher, timeout_of
 from cockpit.mitigation.send import Sender, compare
-from cockpit.model.plan import Effect, Rollout
+from cockpit.model.plan import CommandRun, Effect, Rollout, SqlRun
 
 #: Called with what leaves, just before it leaves; raises JournalProblem when that cannot be journalled.
 Intent = Callable[[Effect], None]
 
 
 class Work(Protocol):
+    stoppable: bool  # what runs can be ended half-way by `stop`
+
+    def stop(self) -> None:
+        """The operator wants what runs to end. What it has done so far stays done; the outcome says what is known of that."""
+
     async def fresh(self) -> Outcome | None:
         """Why nothing may be sent any more; None: it may."""
 
@@ -30,6 +37,11 @@ class Work(Protocol):
 
 class PatchWork:
     """A patch of one object of the cluster, and the rollout that follows."""
+
+    stoppable = False
+
+    def stop(self) -> None:
+        """One request: there is nothing to end half-way."""
 
     def __init__(
         self, prepared: Prepared, client: KubeClient, clock: Clock, sleep: Callable[[float], Awaitable[None]]
@@ -86,7 +98,11 @@ class ActWork:
         assert prepared.act is not None
         self._prepared = prepared
         self._act = prepared.act
-        self._office = office
+        self._office = dataclasses.replace(office, stopping=asyncio.Event())
+        self.stoppable = isinstance(prepared.plan.request, CommandRun | SqlRun)
+
+    def stop(self) -> None:
+        self._office.stopping.set()
 
     async def fresh(self) -> Outcome | None:
         return await self._act.fresh(self._prepared, self._office)

@@ -72,6 +72,15 @@ class FailureClass(msgspec.Struct, frozen=True):
     last_slot: int
 
 
+class FailedTransaction(msgspec.Struct, frozen=True):
+    """One failed transaction of the program, by the name of its failure class."""
+
+    signature: str
+    slot: int
+    name: str
+    instruction: str = ""
+
+
 class Reveal(msgspec.Struct, frozen=True):
     """The newest reveal of a market."""
 
@@ -130,6 +139,7 @@ class ProgramActivity(msgspec.Struct, frozen=True):
     filled: int = 0  # found by paging, not by the subscription
     reconnects: int = 0
     no_stream: str = ""  # why no endpoint streams just now
+    recent_failed: tuple[FailedTransaction, ...] = ()  # as they were heard of, oldest first, bounded
 
 
 class ProtocolState(msgspec.Struct, frozen=True):

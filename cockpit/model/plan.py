@@ -253,6 +253,7 @@ class Progress(msgspec.Struct, frozen=True):
     ended_mono: float | None = None
     output: tuple[str, ...] = ()  # the last lines of a command or a job, cleaned
     dropped: str = ""  # what of the output is not kept, in words
+    stoppable: bool = False  # a program or statement runs now, and can be ended half-way
 
     @property
     def running(self) -> bool:

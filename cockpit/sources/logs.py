@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from cockpit.kubeapi.client import KubeClient
-from cockpit.kubeapi.errors import Denied, Invalid, KubeError, NotFound, Unauthorised, Unreachable
+from cockpit.kubeapi.errors import Denied, Invalid, KubeError, NotFound, Unauthorised, Unreachable, describe
 from cockpit.model.reading import Fault
 from cockpit.sources.loglines import LogLine, parse
 from cockpit.sources.pace import Pace
@@ -145,6 +145,7 @@ class _Tail:
         self._queue = queue
         self._pace = pace
         self._rng = rng
+        self._path = f"/api/v1/namespaces/{request.namespace}/pods/{pod}/log"
         self._stamp = ""  # of the last line, as the server wrote it
         self._second: Counter[bytes] = Counter()  # lines already given that bear a time not before sinceTime
         self._said: Fault | None = None
@@ -180,7 +181,7 @@ class _Tail:
             await self._queue.put(_Ended(self._index))
 
     async def _say(self, error: KubeError) -> None:
-        reason, remedy = error.reason, error.remedy
+        reason, remedy = error.reason.removeprefix(f"{describe('GET', self._path)}: "), error.remedy
         if isinstance(error, NotFound):
             reason, remedy = f"pod {self._pod} is gone", "choose another pod; `previous` cannot bring it back"
         fault = Fault(
@@ -216,11 +217,10 @@ class _Tail:
             params["tailLines"] = str(self._tail)
             if request.since_s is not None:
                 params["sinceSeconds"] = str(max(1, request.since_s))
-        path = f"/api/v1/namespaces/{request.namespace}/pods/{self._pod}/log"
         resumed = self._stamp[:19]
         again = self._second.copy()
         timeout = _SILENCE_S if request.follow else 30.0
-        async with self._client.stream(path, params, read_timeout_s=timeout, max_line=_MAX_LINE) as lines:
+        async with self._client.stream(self._path, params, read_timeout_s=timeout, max_line=_MAX_LINE) as lines:
             async for raw in lines:
                 line, stamp = parse(raw, self._pod, self._container or "")
                 if resumed and stamp[:19] <= resumed and again[raw] > 0:

@@ -1,8 +1,9 @@
 """One kind in one namespace: list it, watch it, and go on from wherever that was interrupted.
 
 Reference: "Efficient detection of changes" in the Kubernetes API concepts. What goes wrong, and what then: 410 (as a status
-or an ERROR event, also in mid-list) lists again without blanking · 403 waits long · 404 means no such API · 401 was retried
-by the client with fresh credentials · silence, nonsense and lost connections resume from the last resourceVersion.
+or an ERROR event, also in mid-list) lists again without blanking · 403 is asked again soon, then seldom · 404 means no such
+API · 401 was retried by the client with fresh credentials · silence, nonsense and lost connections resume from the last
+resourceVersion.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from cockpit.text import safe
 _PAGE = 500
 _SLICE = 64  # objects converted before the loop gets its turn
 _LIST_TIMEOUT_S = 60.0
+_SOON = 6  # refusals before asking only every `denied_s`: half a minute
 MAX_AGE_S = 15.0
 
 
@@ -59,6 +61,7 @@ class Topic:
         self._scope: asyncio.Timeout | None = None
         self._hurry = asyncio.Event()
         self._attempt = 0
+        self._denials = 0  # in a row
         self._brief = 0  # watches in a row that ended within a second: do not hammer
         self._doubt = False  # the last watch ended in nonsense: connecting again proves nothing yet
 
@@ -100,14 +103,17 @@ class Topic:
         while True:
             self._hurry.clear()
             loop = asyncio.get_running_loop()
-            began = loop.time()
+            began, ended = loop.time(), False
             try:
                 async with asyncio.timeout(None) as scope:
                     self._scope = scope
                     if not self._version:
                         await self._list(client)
                     await self._watch(client)
-                wait = 0.0
+                wait, ended = 0.0, True
+                self.relists = (
+                    0  # it lasted, though nothing happened: events have no bookmarks, and expire at each compaction
+                )
             except TimeoutError:  # by `interrupt`
                 wait = self._next()
             except _Silent:
@@ -115,7 +121,7 @@ class Topic:
             except Gone as error:
                 self._version = ""
                 self.relists += 1
-                wait = 0.0
+                wait, ended = 0.0, True
                 if self.relists >= 3:  # it expires as soon as it is listed: say so, and slow down
                     self.fail(error.fault())
                     wait = self._next()
@@ -124,10 +130,14 @@ class Topic:
                 wait = error.retry_after_s * (1.0 + 0.2 * self._rng.random())
             except Denied as error:
                 self.fail(error.fault())
+                # a server that has just started refuses everybody until it has read its roles: ask again soon at first
                 wait = self._pace.denied_s
+                if self._denials < _SOON:
+                    wait = min(wait, self._pace.backoff(self._denials, self._rng))
+                self._denials += 1
             except NotFound as error:
                 if self.kind.optional:
-                    self.fail(Fault(SourceState.OFF, f"this cluster serves no {self.kind.plural}"))
+                    self.fail(Fault(SourceState.OFF, error.reason))
                 else:
                     self.fail(error.fault())
                 self._version, wait = "", self._pace.absent_s
@@ -141,7 +151,8 @@ class Topic:
             finally:
                 self._scope = None
                 self.connected = False
-            self._brief = self._brief + 1 if loop.time() - began < 1.0 else 0
+            # only what the server ended counts: after an outage, its many failures say nothing of the first watch that is had
+            self._brief = self._brief + 1 if ended and loop.time() - began < 1.0 else 0
             if self._brief > 2:
                 wait = max(wait, self._pace.backoff(self._brief - 3, self._rng))
             await self._pause(wait)
@@ -167,6 +178,7 @@ class Topic:
 
     def _good(self) -> None:
         self._attempt = 0
+        self._denials = 0
         self._doubt = False
         self.confirm()
         if self.fault is not None:

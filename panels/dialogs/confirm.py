@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -19,8 +20,10 @@ from panels.dialogs.layer import CancelButton, Layer
 from panels.dialogs.marks import ink, sign
 from panels.dialogs.overlay import PlainInput
 from panels.dialogs.prose import Para, para
-from panels.messages import Cancelled, CloseLayer, Confirmed, CopyText, InStages, OpenSequence, PlanAgain, Undo
+from panels.messages import AskStop, Cancelled, CloseLayer, Confirmed, CopyText, InStages, OpenSequence, PlanAgain, Undo
 from panels.theme import Look
+
+ROOM_TO_TYPE = 20  # cells beside the name that is asked for
 
 
 class Stage(StrEnum):
@@ -56,6 +59,7 @@ class ConfirmDialog(Layer):
         Binding("r", "again", "Plan again", show=False),
         Binding("c,ctrl+o", "copy", "Copy the kubectl line", show=False),
         Binding("u", "undo", "Undo", show=False),
+        Binding("ctrl+x", "stop", "Stop what runs", show=False),
         Binding("s", "stages", "In stages", show=False),
         Binding("n", "next_part", "Next part", show=False),
     ]
@@ -64,6 +68,8 @@ class ConfirmDialog(Layer):
     ConfirmDialog .typing { height: 1; display: none; }
     ConfirmDialog.typed .typing { display: block; }
     ConfirmDialog .ask { width: auto; height: 1; margin: 0 1 0 0; }
+    ConfirmDialog.long .typing { layout: vertical; height: auto; }
+    ConfirmDialog.long .ask { width: 1fr; margin: 0; }
     """
     CLOSE = "Cancel"
 
@@ -126,7 +132,23 @@ class ConfirmDialog(Layer):
 
     @property
     def foot_height(self) -> int:
-        return 2 if self._wants_typing else 1
+        return 1 + (1 + self._ask_rows if self._wants_typing else 0)
+
+    @property
+    def _ask_rows(self) -> int:
+        """Rows of their own above the line to type at, for a name that would leave no room beside it; else 0."""
+        if not self.is_attached or self.plan is None or self.plan.typed is None:
+            return 0
+        width = min(self.WIDTH, self.screen.size.width - 2) - 4
+        asked = cell_len(f"type {self.plan.typed} to go on")
+        return -(-asked // width) if asked + ROOM_TO_TYPE > width else 0
+
+    def _fit(self) -> None:
+        rows = self._ask_rows
+        self.set_class(rows > 0, "long")
+        if self.is_attached:
+            self.query_one(".ask", Static).styles.height = max(1, rows)
+        super()._fit()
 
     @property
     def _wants_typing(self) -> bool:
@@ -174,9 +196,10 @@ class ConfirmDialog(Layer):
                 para("Nothing was sent. What follows no longer holds."),
             ]
         elif self.stage is Stage.SENDING:
+            doing = "looking …" if plan.harmless else "sending …"
             head = [
                 para(
-                    (f"{sign('next')} sending …", "accent"),
+                    (f"{sign('next')} {doing}", "accent"),
                     "  journalled first; the outcome is recorded even if you close this",
                 )
             ]
@@ -199,6 +222,8 @@ class ConfirmDialog(Layer):
         elif self._ended_part or (self.stage is Stage.WATCHING and self._undoable):
             pairs = [("n", "the sequence")] if self._ended_part else []
             pairs += [("u", "undo")] if self._undoable else []
+        elif self._stoppable:
+            pairs = [("ctrl+x", "stop it"), ("esc", "let it run, close this")]
         else:
             pairs = []
         text = Text()
@@ -312,6 +337,15 @@ class ConfirmDialog(Layer):
             and progress.journal is not None
             and progress.plan.inverse is not None
         )
+
+    @property
+    def _stoppable(self) -> bool:
+        """A program or statement runs now."""
+        return self.stage is Stage.WATCHING and self.progress is not None and self.progress.stoppable
+
+    def action_stop(self) -> None:
+        if self._stoppable and self.plan is not None:
+            self.post_message(AskStop(self.plan.id))
 
     def action_undo(self) -> None:
         if self.stage is Stage.WATCHING and self._undoable and self.progress is not None:

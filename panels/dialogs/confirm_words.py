@@ -67,7 +67,8 @@ def change_lines(changes: tuple[Change, ...], width: int = 0) -> list[Para]:
         ]
         if change.note:
             spans.append((f"   {change.note}", "dim"))
-        lines.append(labelled(change.field, min(max(column, LABEL), 34), *spans, role="accent"))
+        room = max(min(max(column, LABEL), 34), len(change.field) + 2)  # a longer name keeps its distance too
+        lines.append(labelled(change.field, room, *spans, role="accent"))
     return lines
 
 
@@ -87,11 +88,11 @@ def _dry_run(plan: Plan) -> list[Para]:
 
 
 def _guard_lines(plan: Plan) -> list[Para]:
-    """Those that pass share a line; the others each have their own with the reason, worst first. Blocking ones stand on top."""
+    """Those that pass share a line; the others each have their own with the reason, worst first. What blocks, and what typing
+    the name overrides, stands on top."""
     order = (Verdict.CONFIRM, Verdict.UNKNOWN, Verdict.NOTE)
-    rest = sorted(
-        (g for g in plan.guards if g.verdict not in (Verdict.PASS, Verdict.BLOCK)), key=lambda g: order.index(g.verdict)
-    )
+    above = (*order[:2], Verdict.PASS) if _overriding(plan) else (Verdict.PASS, Verdict.BLOCK)
+    rest = sorted((g for g in plan.guards if g.verdict not in above), key=lambda g: order.index(g.verdict))
     lines: list[Para] = []
 
     def label() -> str:
@@ -108,7 +109,21 @@ def _guard_lines(plan: Plan) -> list[Para]:
             passed.append(("   ", "text"))
     if passed:
         lines.append(labelled(label(), LABEL, *passed[:-1]))
-    return lines or ([] if plan.blocked else [labelled("guards", LABEL, ("none were asked", "unknown"))])
+    return lines or (
+        [] if plan.blocked or plan.overrides else [labelled("guards", LABEL, ("none were asked", "unknown"))]
+    )
+
+
+def _stands(guard: GuardResult) -> Para:
+    """Stopped already, by the deployment; and by the chain?"""
+    good = guard.verdict is Verdict.PASS
+    return para((f"{sign('ok' if good else 'warn')} {guard.reason}", "ok" if good else "warn"))
+
+
+def _overriding(plan: Plan) -> bool:
+    """It can be confirmed, and typing the name overrides guards."""
+    sendable = not (plan.blocked or plan.dry_run.state is DryRunState.FAILED or plan.nothing_to_do or plan.harmless)
+    return sendable and bool(plan.overrides)
 
 
 def _guard(guard: GuardResult, label: str) -> Para:
@@ -134,8 +149,19 @@ def plan_lines(plan: Plan, *, production: bool, left_s: float, wide: bool) -> li
     elif plan.nothing_to_do:
         lines += [
             para((f"{sign('ok')} Nothing would change", "ok"), ": the target is already so. Nothing is sent."),
+            *(_stands(guard) for guard in plan.guards if guard.guard == "stopped"),
             *gap,
         ]
+    elif _overriding(plan):  # never below the fold: this is what the typing says yes to
+        ranked = sorted(plan.overrides, key=lambda guard: guard.verdict is Verdict.UNKNOWN)
+        for index, guard in enumerate(ranked):
+            sign_, role = VERDICTS[guard.verdict]
+            word = " UNKNOWN" if guard.verdict is Verdict.UNKNOWN else ""
+            label = "you override" if index == 0 else ""
+            lines.append(
+                labelled(label, LABEL, (f"{sign_} {guard.guard}{word}", role), f"  {guard.reason}", role="warn")
+            )
+        lines += gap
     lines += [_target(plan, production), *gap, *change_lines(plan.changes), *gap]
     if plan.dangerous:
         reasons = "; ".join(plan.danger_reasons) or "marked so in the runbook"
@@ -149,7 +175,7 @@ def plan_lines(plan: Plan, *, production: bool, left_s: float, wide: bool) -> li
         if not plan.harmless:
             undo: Span = (plan.inverse.words, "text") if plan.inverse else ("none: this cannot be taken back", "warn")
             lines.append(labelled("undo", LABEL, undo))
-    lines += [] if plan.harmless else _guard_lines(plan)
+    lines += [] if plan.harmless or (plan.nothing_to_do and not plan.blocked) else _guard_lines(plan)
     if not (plan.blocked or plan.nothing_to_do or plan.harmless):
         lines.append(
             labelled(
@@ -208,13 +234,14 @@ def progress_lines(progress: Progress) -> list[Para]:
         lines.append(labelled("output" if index == 0 and not progress.dropped else "", LABEL, (text, "dim")))
     for index, gauge in enumerate(progress.gauges):
         name, gauge_role = PROOFS[gauge.proof]
+        was = f", was {value(gauge.baseline, gauge.unit)}" if gauge.baseline is not None else ""
         lines.append(
             labelled(
                 "proof" if index == 0 else "", LABEL,
                 (f"{name} {gauge.proof.value.upper()} ", gauge_role), gauge.text,
-                (f"  {value(gauge.value, gauge.unit)}, was {value(gauge.baseline, gauge.unit)}", "dim"),
+                (f"  {value(gauge.value, gauge.unit)}{was}", "dim"),
                 (f"  held {gauge.held_s:.0f} of {gauge.hold_s:.0f} s", "dim"),
-                (f"  {gauge.reason}" if gauge.reason else "", "dim"),
+                (f"  {gauge.reason}" if gauge.reason and gauge.reason != gauge.text else "", "dim"),
             )
         )  # fmt: skip
     if not progress.running:

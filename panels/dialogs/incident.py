@@ -14,9 +14,10 @@ from textual.widgets import Static
 from cockpit.model.incident import ROLES, SEVERITIES, IncidentNow
 from cockpit.model.runbook import Param, Step
 from cockpit.model.situation import Situation
+from panels.dialogs.field import Field
 from panels.dialogs.layer import CancelButton
 from panels.dialogs.marks import SIGN, ink
-from panels.dialogs.parameters import Field, ParametersDialog
+from panels.dialogs.parameters import ParametersDialog
 from panels.dialogs.prose import Para, para
 from panels.dialogs.values import offer
 from panels.messages import IncidentAct

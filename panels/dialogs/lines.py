@@ -97,6 +97,7 @@ class LinesView(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         if width <= 0:
             return
+        seen = self._spots(self.key) if self.key is not None and self.sees(self.key) else []
         before, self._rows = self._rows, wrap(self._lines, max(1, width - self._gutter))
         same_width, self._width = width == self._width, width
         keys = self.keys
@@ -106,6 +107,8 @@ class LinesView(ScrollView, can_focus=True):
         size = Size(width, len(self._rows))
         if size != self.virtual_size:
             self.virtual_size = size
+        if seen and self.key is not None and self._spots(self.key) != seen:
+            self._bring_into_view(self.key)  # words above it that came, or wrapped, must not push it out
         if not same_width:
             self._strips.clear()
             self.refresh()
@@ -118,6 +121,11 @@ class LinesView(ScrollView, can_focus=True):
                 self.refresh_line(y)
 
     def on_resize(self, event: events.Resize) -> None:
+        if self.scrollable_content_region.width != self._width:
+            self._reflow()
+
+    def watch_show_vertical_scrollbar(self) -> None:
+        """Its column is not there for words, and no resize tells of it."""
         if self.scrollable_content_region.width != self._width:
             self._reflow()
 
@@ -172,14 +180,18 @@ class LinesView(ScrollView, can_focus=True):
         self._bring_into_view(key)
         self.post_message(self.Moved(self, key))
 
+    def _spots(self, key: str) -> list[int]:
+        return [y for y, row in enumerate(self._rows) if row.key == key]
+
     def _bring_into_view(self, key: str) -> None:
-        spots = [y for y, row in enumerate(self._rows) if row.key == key]
+        spots = self._spots(key)
         if spots:
             top, bottom, height = spots[0], spots[-1], self.size.height
+            # by force: before the next layout textual does not know yet that there is anything to scroll
             if top < self.scroll_offset.y:
-                self.scroll_to(y=0 if key == self.keys[0] else top, animate=False)
+                self.scroll_to(y=0 if key == self.keys[0] else top, animate=False, force=True)
             elif bottom >= self.scroll_offset.y + height:
-                self.scroll_to(y=bottom - height + 1, animate=False)
+                self.scroll_to(y=bottom - height + 1, animate=False, force=True)
 
     def sees(self, key: str) -> bool:
         """The key's first row is in view."""

@@ -10,9 +10,9 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
 from cockpit.model.runbook import Step
+from panels.dialogs.field import ParamInput
 from panels.dialogs.layer import CancelButton, Layer
 from panels.dialogs.marks import ink
-from panels.dialogs.parameters import ParamInput
 from panels.dialogs.prose import Para, para
 from panels.messages import Answer, Cancelled, PlanPart
 from panels.theme import Look

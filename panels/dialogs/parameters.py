@@ -2,166 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from cockpit.model.runbook import Param, Step
+from cockpit.model.runbook import Step
+from panels.dialogs.field import ChoiceList, Field
 from panels.dialogs.layer import CancelButton, Layer
 from panels.dialogs.lines import LinesView
-from panels.dialogs.marks import SIGN, ink
-from panels.dialogs.overlay import PlainInput
+from panels.dialogs.marks import ink
 from panels.dialogs.prose import Para, para
-from panels.dialogs.values import Choice, bounds, offer, problem
+from panels.dialogs.values import offer
 from panels.messages import Cancelled, PlanStep
 from panels.theme import Look
-
-_SHOWN_CHOICES = 6  # and rows beside, for notes that wrap
-_MORE_ROWS = 4
-
-
-class ChoiceList(LinesView):
-    """Up and down choose; the cursor's line is the value."""
-
-    DEFAULT_CSS = "ChoiceList { height: auto; background: $panel; }"
-
-    def __init__(self, choices: Sequence[Choice], look: Look) -> None:
-        super().__init__(look, cursor=True)
-        self.choices = list(choices)
-        column = max(len(choice.shown) for choice in self.choices) + 3
-        self.styles.height = min(len(self.choices), _SHOWN_CHOICES)
-        self._prepared = [
-            para((f"{choice.shown}   ".ljust(min(column, 44)), "bold"), (choice.note, "dim"), key=str(index))
-            for index, choice in enumerate(self.choices)
-        ]
-
-    def on_mount(self) -> None:
-        self.show_lines(self._prepared)
-
-    def on_resize(self, event: events.Resize) -> None:
-        """As high as the wrapped notes need, within reason; a longer list scrolls."""
-        self.styles.height = min(self.height_at(self.scrollable_content_region.width), _SHOWN_CHOICES + _MORE_ROWS)
-        self.call_after_refresh(self._refit)
-
-    def _refit(self) -> None:
-        """The dialog makes room for it."""
-        dialog = next((one for one in self.ancestors if isinstance(one, ParametersDialog)), None)
-        if dialog is not None:
-            dialog.refresh_words()
-
-    def retell(self, choices: Sequence[Choice]) -> None:
-        """The same values, with more known of them; the cursor stays on its own."""
-        notes = {choice.value: choice for choice in choices}
-        chosen = self.value
-        self.choices = [notes.get(choice.value, choice) for choice in self.choices]
-        column = max(len(choice.shown) for choice in self.choices) + 3
-        self._prepared = [
-            para((f"{choice.shown}   ".ljust(min(column, 44)), "bold"), (choice.note, "dim"), key=str(index))
-            for index, choice in enumerate(self.choices)
-        ]
-        if self.is_attached:
-            self.show_lines(self._prepared)
-            self.choose(chosen)
-            self.styles.height = min(self.height_at(self.scrollable_content_region.width), _SHOWN_CHOICES + _MORE_ROWS)
-
-    @property
-    def rows(self) -> int:
-        """How high it is: long notes are wrapped."""
-        height = self.styles.height
-        return int(height.value) if height is not None and height.is_cells else min(len(self.choices), _SHOWN_CHOICES)
-
-    @property
-    def value(self) -> str:
-        return self.choices[int(self.key)].value if self.key is not None else ""
-
-    def choose(self, value: str) -> None:
-        for index, choice in enumerate(self.choices):
-            if choice.value == value:
-                self.move_to(str(index))
-
-
-class ParamInput(PlainInput):
-    """One row; Enter goes to the next field, never further than a plan."""
-
-    DEFAULT_CSS = "ParamInput { width: 1fr; background: $panel; }"
-
-
-class Field(Vertical):
-    """Title, what is allowed, the list of choices or the input or both, and what is wrong with the value."""
-
-    DEFAULT_CSS = """
-    Field { height: auto; margin: 0 0 1 0; }
-    Field Static { height: auto; width: 1fr; }
-    """
-
-    def __init__(self, param: Param, choices: Sequence[Choice], current: str | None, look: Look) -> None:
-        super().__init__()
-        self.param = param
-        self.choices = list(choices)
-        self.look = look
-        self.current = current
-        self.touched = False
-        self.list = ChoiceList(choices, look) if choices else None
-        typed = not choices or param.type in ("url", "string", "image")
-        start = (
-            ""
-            if choices
-            else str(current if current is not None else param.default if param.default is not None else "")
-        )
-        self.input = (
-            ParamInput(start, compact=True, password=param.secret, placeholder="or type another" if choices else "")
-            if typed
-            else None
-        )
-
-    def compose(self) -> ComposeResult:
-        title = Text(self.param.title or self.param.name, style=ink(self.look, "title"))
-        hint = bounds(self.param)
-        if hint:
-            title.append(f"   {hint}", style=ink(self.look, "dim"))
-        if self.param.choices_from and not self.choices:
-            title.append(f"   no live list of {self.param.choices_from}: type it", style=ink(self.look, "unknown"))
-        yield Static(title, markup=False)
-        if self.list is not None:
-            yield self.list
-        if self.input is not None:
-            yield self.input
-        yield Static("", classes="wrong", markup=False)
-
-    def on_mount(self) -> None:
-        if self.list is not None and self.current is not None:
-            self.list.choose(self.current)
-
-    @property
-    def value(self) -> str:
-        """What is typed wins over what is chosen."""
-        if self.input is not None and self.input.value.strip():
-            return self.input.value.strip()
-        return self.list.value if self.list is not None else ""
-
-    @property
-    def wrong(self) -> str | None:
-        return problem(self.param, self.value, () if self.input is not None and self.input.value else self.choices)
-
-    def tell(self) -> None:
-        """Say what is wrong, once the operator has touched the field."""
-        words = self.wrong if self.touched else None
-        text = Text(f"{self.look.glyphs(SIGN['crit'])} {words}", style=ink(self.look, "crit")) if words else Text("")
-        self.query_one(".wrong", Static).update(text)
-
-    @property
-    def widgets(self) -> Iterator[Widget]:
-        if self.list is not None:
-            yield self.list
-        if self.input is not None:
-            yield self.input
 
 
 class ParametersDialog(Layer):
@@ -206,11 +66,25 @@ class ParametersDialog(Layer):
             yield self.hint()
 
     def retell(self, name: str, pairs: Sequence[tuple[str, str]]) -> None:
-        """More is known of a parameter's choices than when it was asked for."""
+        """More is known of a parameter's values than when it was asked for: it stays beside them from now on."""
         for field in self.fields:
-            if field.param.name == name and field.list is not None:
-                field.list.retell(offer(field.param, pairs))
+            if field.param.name == name:
+                field.explain(dict(pairs))
+        self.refill(name, pairs)
+
+    def refill(self, name: str, pairs: Sequence[tuple[str, str]]) -> None:
+        """What is on offer for a parameter now; nothing is taken from under the cursor, nor from what was typed."""
+        for field in self.fields:
+            if field.param.name == name and field.refill(offer(field.param, pairs) if pairs else []):
                 self.refresh_words()
+
+    @property
+    def unexplained(self) -> frozenset[str]:
+        """Values of which nothing was worked out yet, of the parameters for which it can be."""
+        wanted = ("images:", "revisions:")
+        return frozenset(
+            v for f in self.fields if (f.param.choices_from or "").startswith(wanted) for v in f.unexplained
+        )
 
     def words(self) -> Sequence[Para]:
         step = self.step

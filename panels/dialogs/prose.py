@@ -56,6 +56,13 @@ def _tokens(spans: Iterable[Span]) -> Iterable[Span]:
                 start = at
 
 
+def _at_joint(head: str) -> str:
+    """The row's share of a name that is longer than a row: up to a joint ("public.outputs_market_id_"), unless that leaves
+    half of the row empty. Two names that differ at their ends are told apart by whole parts."""
+    at = max(head.rfind(joint) for joint in "_./-:,=@") + 1
+    return head[:at] if at > len(head) // 2 else head
+
+
 def _pieces(tokens: Iterable[Span], width: int, fold: bool) -> list[list[Span]]:
     rows: list[list[Span]] = [[]]
     used = 0
@@ -78,6 +85,7 @@ def _pieces(tokens: Iterable[Span], width: int, fold: bool) -> list[list[Span]]:
                     used = 0
                 while text and used + cell_len(text.rstrip()) > width:
                     head = chop_cells(text, room)[0]
+                    head = head if fold else _at_joint(head)
                     rows[-1].append((head, role))
                     text = text[len(head) :]
                     rows.append([])

@@ -15,14 +15,17 @@ from cockpit.model.plan import Phase, Progress
 from panels.dialogs.layer import CancelButton, Layer
 from panels.dialogs.marks import SIGN, ink
 from panels.dialogs.prose import Para, para
-from panels.messages import QuitAnswer
+from panels.messages import AskStop, QuitAnswer
 from panels.theme import Look
 
 
 class QuitDialog(Layer):
     """`y` leaves; Enter and Escape stay. Posts QuitAnswer."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "leave", "Leave", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "leave", "Leave", show=False),
+        Binding("ctrl+x", "stop", "Stop what runs", show=False),
+    ]
     WIDTH = 84
     CLOSE = "Stay"
 
@@ -52,9 +55,16 @@ class QuitDialog(Layer):
             if sending
             else "What was sent stays sent. "
         )
+        waits = [p for p in self.running if p.stoppable]
+        asked = (
+            [para("The program or statement that runs is waited for: ", ("ctrl+x", "key"), " stops it.")]
+            if waits
+            else []
+        )
         return [
             *lines,
             para(),
+            *asked,
             para(first, "Rollout and proof are not watched any more; the journal keeps the undo."),
             para(),
         ]
@@ -73,6 +83,10 @@ class QuitDialog(Layer):
 
     def action_leave(self) -> None:
         self.post_message(QuitAnswer(True))
+
+    def action_stop(self) -> None:
+        if any(progress.stoppable for progress in self.running):
+            self.post_message(AskStop())
 
     def action_close(self) -> None:
         self.post_message(QuitAnswer(False))

@@ -18,7 +18,7 @@ from textual.strip import Strip
 
 from cockpit.model.reading import Fault
 from panels.dialogs.marks import SIGN, ink
-from panels.screens.log_page import LogLineLike, LogPage, rows_of
+from panels.screens.log_page import LogLineLike, LogPage, Said, rows_of
 from panels.theme import Look
 from panels.words import clock
 
@@ -141,6 +141,10 @@ class LogLines(ScrollView, can_focus=True):
     def _text_width(self) -> int:
         return max(8, self.scrollable_content_region.width - self._lead)
 
+    def _folds(self, entry: LogLineLike) -> bool:
+        """What the cockpit itself says is read whole: why there is no log stands at its end."""
+        return self.wrapped or isinstance(entry, Said)
+
     def _measure(self) -> None:
         self._starts, self._rows = [], 0
         self._extend(len(self.model.shown))
@@ -149,7 +153,8 @@ class LogLines(ScrollView, can_focus=True):
         width = self._text_width
         for number in self.model.shown[len(self.model.shown) - count :]:
             self._starts.append(self._rows)
-            self._rows += rows_of(self.model.line(number).text, width, self.wrapped)
+            entry = self.model.line(number)
+            self._rows += rows_of(entry.text, width, self._folds(entry))
         size = Size(self.scrollable_content_region.width, self._rows)
         if size != self.virtual_size:
             self.virtual_size = size
@@ -183,7 +188,8 @@ class LogLines(ScrollView, can_focus=True):
         self.cursor = number
         top = self._starts[self._index(number)]
         height = self.size.height
-        tall = rows_of(self.model.line(number).text, self._text_width, self.wrapped)
+        entry = self.model.line(number)
+        tall = rows_of(entry.text, self._text_width, self._folds(entry))
         if top < self.scroll_offset.y:
             self.scroll_to(y=top, animate=False)
         elif top + tall > self.scroll_offset.y + height:
@@ -207,7 +213,7 @@ class LogLines(ScrollView, can_focus=True):
             base += ink(self.look, "cursor" if self.has_focus else "idle")
         part = row - self._starts[at]
         lead = self._lead_segments(entry, base) if part == 0 else [Segment(" " * self._lead, base)]
-        if self.wrapped:
+        if self._folds(entry):
             pieces = chop_cells(entry.text, self._text_width) or [""]
             text = pieces[part] if part < len(pieces) else ""
         else:

@@ -93,12 +93,35 @@ def tried(step: Step, situation: Situation) -> bool:
     )
 
 
+def immediate(step: Step) -> bool:
+    """What the runbook wants done at once, before anybody looks for a cause (2.immediate.*)."""
+    return step.item is not None and ".immediate." in step.item
+
+
+def _done(step: Step, situation: Situation) -> bool:
+    """It was carried out in this session, as far as it can be: what only looks has its answer, whatever it is."""
+    return any(
+        p.plan.step == step.id and p.phase is Phase.DONE and (p.proof is Proof.PASS or step.kind in LOOKING)
+        for p in situation.progress
+    )
+
+
 def next_step(match: Match, situation: Situation) -> Step | None:
-    """The next sensible step: for the likeliest cause, not hindered, the least dangerous first. None when no symptom holds,
-    when a step of this runbook is under way, or when one of it has just proved itself."""
+    """The next sensible step: what is to be done at once, in its order; then for the likeliest cause, not hindered, the least
+    dangerous first. None when no symptom holds, when a step of this runbook is under way, or when one of it has just proved
+    itself."""
     book = match.runbook
     mine = [p for p in situation.progress if p.plan.runbook == book.id]
-    if not match.score or any(p.running for p in mine) or (mine and mine[0].proof is Proof.PASS):
+    if not match.score or any(p.running for p in mine):
+        return None
+    for step in book.mitigations:
+        if immediate(step) and not hindered(step, situation) and not _done(step, situation):
+            return step
+    if (
+        mine
+        and mine[0].proof is Proof.PASS
+        and not any(immediate(s) for s in book.mitigations if s.id == mine[0].plan.step)
+    ):
         return None
     causes = {
         cause.item: sum(s.level.rank for s in bad(cause.signals, situation)) for cause in book.causes if cause.item
@@ -109,7 +132,7 @@ def next_step(match: Match, situation: Situation) -> Step | None:
         justified = sum(s.level.rank for s in bad(step.signals, situation))
         return tried(step, situation), step.dangerous, -weight, -justified, step.kind in LOOKING
 
-    open_steps = [step for step in book.mitigations if not hindered(step, situation)]
+    open_steps = [s for s in book.mitigations if not immediate(s) and not hindered(s, situation)]
     fitting = [
         step for step in open_steps
         if (step.cause and causes.get(step.cause)) or (not step.cause and (not step.signals or bad(step.signals, situation)))
@@ -149,4 +172,21 @@ def preview(step: Step, situation: Situation) -> str:
         return step.question
     if step.kind == "sequence":
         return "in order: " + ", ".join(step.steps)
-    return step.kind
+    return _plainly(step)
+
+
+def _plainly(step: Step) -> str:
+    """Kinds whose effect depends on what is asked for first."""
+    words = " ".join(step.argv[:3])
+    if step.kind == "command":
+        return f"runs {words}"
+    if step.kind == "command-each":
+        return f"runs {words} for each of them"
+    if step.kind == "undo-rollout":
+        return f"{step.service} back to a revision that you choose"
+    if step.kind == "check":
+        return f"judges {', '.join(step.signals)} now"
+    return {
+        "evidence": "writes a redacted file here", "verify-signatures": "works it out here", "sql": "one reviewed statement",
+        "run-job": "starts a job", "set-config": f"one key of {step.args.get('configmap', 'a ConfigMap')}",
+    }.get(step.kind, step.kind)  # fmt: skip

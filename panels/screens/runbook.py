@@ -72,6 +72,7 @@ class RunbookView(View):
 
     def opened(self) -> None:
         super().opened()
+        self._narrow(self.screen.size.width)  # now, not when laid out: the page would be wrapped twice under the keys
         self.query_one("#keys", Bar).keys(*_KEYS)
         self._draw()
         if self.chosen is not None:
@@ -82,7 +83,10 @@ class RunbookView(View):
         self.seize(self.page)
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < WIDE, "narrow")
+        self._narrow(event.size.width)
+
+    def _narrow(self, width: int) -> None:
+        self.set_class(width < WIDE, "narrow")
 
     # -- what is shown
 

@@ -163,23 +163,42 @@ def _causes(book: Runbook, situation: Situation) -> list[Para]:
     return lines
 
 
-def letter(step: Step, index: int) -> str:
-    """ "A", "C1": the end of the item id; else its place."""
-    return step.item.split(".")[-1] if step.item and "." in step.item else str(index)
+#: What the runbook's own parts are called, by the middle of an item's id ("2.immediate.1").
+_PARTS = {
+    "immediate": "AT ONCE", "mitigation": "MITIGATION", "step": "STEPS", "validation": "VALIDATE, THEN OPEN AGAIN",
+    "restore": "RESTORE", "verify": "VERIFY",
+    "weekly": "WEEKLY", "monthly": "MONTHLY", "deploy": "DEPLOY", "incident": "INCIDENT",
+}  # fmt: skip
+
+
+def letter(step: Step) -> str:
+    """ "A", "C1": the end of the item id; a step that the runbook's text does not number has a dot."""
+    return step.item.split(".")[-1] if step.item and "." in step.item else SIGN["dot"]
+
+
+def part(step: Step) -> str:
+    """The part of the runbook that the step is listed under; "" when it is not numbered: it belongs to the one before it."""
+    return step.item.split(".")[1] if step.item and step.item.count(".") > 1 else ""
 
 
 def _mitigations(match: Match, situation: Situation) -> list[Para]:
     book = match.runbook
     if not book.mitigations:
         return []
-    lines = _heading("MITIGATION", "enter plans it; nothing is sent before you confirm   d details")
     following = next_step(match, situation)
-    for index, step in enumerate(book.mitigations, 1):
-        lines.append(_mitigation(step, index, situation, step is following))
+    lines: list[Para] = []
+    under = None
+    for step in book.mitigations:
+        own = part(step) or under or "mitigation"
+        if own != under:
+            aside = "" if lines else "enter plans it; nothing is sent before you confirm   d details"
+            lines += _heading(_PARTS.get(own, own.upper()), aside)
+            under = own
+        lines.append(_mitigation(step, situation, step is following))
     return lines
 
 
-def _mitigation(step: Step, index: int, situation: Situation, following: bool) -> Para:
+def _mitigation(step: Step, situation: Situation, following: bool) -> Para:
     spans: list[Span | str] = [(step.title, "bold" if following else "text")]
     if step.when:
         spans.append((f"  {step.when}", "dim"))
@@ -194,7 +213,7 @@ def _mitigation(step: Step, index: int, situation: Situation, following: bool) -
     mark = SIGN["next"] if following else " "
     return Para(
         tuple((s, "text") if isinstance(s, str) else s for s in spans),
-        ((f"{mark} ", "calm" if following else "text"), (f"{letter(step, index):<3}", "key")),
+        ((f"{mark} ", "calm" if following else "text"), (f"{letter(step):<3}", "key")),
         key=f"step:{step.id}",
     )
 

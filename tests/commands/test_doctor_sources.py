@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from doctor_rig import changed, look, replace, settings_of, worse
+from test_doctor_rights import granted
 
 from cockpit import cli
 from cockpit.config import OutputProbe, ProbesSettings, PrometheusSettings, RpcEndpoint
@@ -92,6 +93,20 @@ def test_a_right_narrowed_to_a_name_is_asked_by_that_name(drill: DrillThread, tm
     assert "m0-submitter" in scale.words and "m0-ingestor" not in scale.words
     screen = findings["kubernetes", "rights: screen in m0-prod"]
     assert screen.state is State.FAIL and "list pods" in screen.words and "m0-cockpit-view" in screen.remedy
+
+
+def test_the_roles_of_deploy_bound_in_the_namespace_are_enough(drill: DrillThread, tmp_path: Path) -> None:
+    rules = tuple(
+        Rule(rule.verbs, rule.groups, rule.resources, rule.names, ("m0-prod",))
+        for role in ("m0-cockpit-view", "m0-cockpit-act") for rule in granted(role)
+    )  # fmt: skip
+    drill.call(lambda d: d.world.kube.users.__setitem__("ops", User("ops", rules)))
+    settings = settings_of(drill, kubeconfig=kubeconfig(drill, tmp_path, "ops"))
+    assert not [key for key in worse(look(settings, "kubernetes")) if key[0] == "kubernetes"]
+    # a server before 1.28 judges the right to what it does not serve before it says that it does not
+    with changed(drill.drill.world.kube.chaos, forbidden={"selfsubjectreviews"}):
+        told = look(settings, "kubernetes")["kubernetes", "credentials"]
+    assert told.state is State.OK and "does not say as whom" in told.words
 
 
 def test_an_access_review_that_fails_is_unknown_never_denied(drill: DrillThread) -> None:

@@ -46,10 +46,11 @@ class Operator:
         return self.look().matches
 
     def symptoms(self, number: int) -> dict[str, Level]:
-        """Signals of the runbook's symptoms that should not be: those that hold when all is well are left out."""
+        """Signals of the runbook's symptoms that should not be: those that hold when all is well, and those of sources that nobody
+        has configured, are left out."""
         signals = self.look().signals
         wanted = [s for s in self.runbooks.runbook(str(number)).symptoms if s.at != "ok"]
-        return {s.signal: signals[s.signal].level for s in wanted}
+        return {s.signal: signals[s.signal].level for s in wanted if not signals[s.signal].off}
 
     def well(self, number: int, within_s: float) -> bool:
         """Whether all the runbook's symptoms go within so many simulated seconds."""

@@ -16,9 +16,11 @@ from cockpit.drill.postgres import installed, schema
 from cockpit.drill.scenarios import SCENARIOS
 from cockpit.drill.server import DrillThread
 from cockpit.model.plan import Phase, Plan, Progress, Proof
+from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level
 from cockpit.runbooks.schema import load
 from cockpit.session import Session
+from panels.postgres import PostgresPanel
 
 pytestmark = pytest.mark.real
 
@@ -35,6 +37,12 @@ id = "postgres-saturation"
 validation = [
   { item = "10.validation.1", text = "query latency improves", signal = "db-latency", expect = "falls", hold = 1.0, within = 60.0 },
   { item = "10.validation.2", text = "service error rates drop", signal = "api-5xx", expect = "ok", hold = 1.0, within = 60.0 },
+]
+[[runbook]]
+id = "api-errors"
+validation = [
+  { item = "9.validation.1", text = "5xx returns to baseline", signal = "api-5xx", expect = "ok", hold = 1.0, within = 60.0 },
+  { item = "9.validation.2", text = "latency normal", signal = "api-latency", expect = "ok", hold = 1.0, within = 60.0 },
 ]
 """
 
@@ -260,6 +268,30 @@ def test_a_failing_archiver_and_an_old_backup_are_runbook_14(cockpit: Cockpit) -
     plan = cockpit.plan("verify-pitr", "14")
     cockpit.carry(plan)
     assert cockpit.ended(plan).proof is Proof.PASS
+
+
+def test_a_dead_database_does_not_answer_and_a_failover_brings_it_back(cockpit: Cockpit) -> None:
+    def light() -> SourceState:
+        now = cockpit.session.situation
+        assert now is not None
+        return next(s.state for s in now.sources if s.name == "pg")
+
+    cockpit.until(lambda: light() is SourceState.LIVE)
+    cockpit.inject("database-down")
+    cockpit.until(lambda: cockpit.matches(9))
+    cockpit.until(lambda: light() is SourceState.DOWN and cockpit.level("pg-connections") is Level.UNKNOWN)
+    now = cockpit.session.situation
+    assert now is not None and "refused" in now.signals["pg-connections"].reason
+    panel = PostgresPanel()
+    told = [(trouble.state, trouble.reason) for trouble in panel.trouble(now)]
+    assert panel.level(now) is Level.UNKNOWN and "refused" in told[0][1], told
+
+    plan = cockpit.plan("failover-db", "9")
+    assert plan.typed == "database" and plan.dangerous
+    cockpit.carry(plan)
+    assert cockpit.ended(plan).proof is Proof.PASS
+    cockpit.until(lambda: light() is SourceState.LIVE and cockpit.level("pg-connections") is Level.OK)
+    cockpit.until(cockpit.calm)
 
 
 def test_the_database_has_the_tables_that_the_scenarios_speak_of() -> None:

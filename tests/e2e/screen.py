@@ -59,6 +59,7 @@ class Screen:
 
     async def settled(self) -> None:
         """Every key typed so far has had its effect."""
+        await self.pilot.pause()  # those that are still on their way to the app
         await self.until(lambda: self.app._settling is None and not self.app._typed)
         await self.pilot.pause()
 

@@ -16,6 +16,63 @@ from cockpit.drill.names import MARKETS, QUANT, SERVICES, SIGNER, SUBMITTER
 CANARIES = ("FED_RATE_JAN", "ETH_10K_Q2")
 
 
+async def test_runbook_1_the_signer_agents_hang(tmp_path: Path) -> None:
+    """Another endpoint does not help, and is taken back; new agents do."""
+    with incident("signers-stuck", tmp_path, 1) as (drill, settings):
+        async with at_work(drill, settings) as hands:
+            await hands.begin(r"1 Publishing stops +3 of 3")
+            hands.cockpit.burst("r")
+            await hands.wait(r"likeliest +Signer")
+            await hands.pass_time(120)
+            await hands.choose("1 Switch RPC", "1  Switch RPC endpoint")
+            await hands.fill(drill.drill.rpc_urls["rpc-b"])
+            await hands.confirm(
+                SUBMITTER
+            )  # without a commit nobody knows what a confirmation takes: overridden by name
+            await hands.wait(r"ROLLING OUT|VERIFYING")
+            await hands.pass_time(90)
+            await hands.wait(r"MATCH +1 Publishing stops +3 of 3")
+            hands.cockpit.burst("escape")
+            await hands.cockpit.settled()
+            hands.cockpit.burst("u")
+            await hands.confirm()
+            await hands.carried_out(every_s=150.0)
+            assert drill.drill.world.kube.env(SUBMITTER)["SOLANA_RPC_URL"] == drill.drill.rpc_urls["rpc-a"]
+
+            await hands.choose("1 Restart signer", "1  Restart signer agents")
+            await hands.confirm()
+            shown = await hands.carried_out(every_s=150.0)
+            assert proven(shown), shown
+            await hands.wait(r"no runbook matches")
+
+
+async def test_runbook_1_the_guardrails_block_and_what_is_relaxed_stays_as_debt(tmp_path: Path) -> None:
+    with incident("guardrail-blocks", tmp_path, 1) as (drill, settings):
+        async with at_work(drill, settings) as hands:
+            await hands.begin(r"1 Publishing stops +3 of 3")
+            await hands.choose("1 Restart signer", "1  Restart signer agents")
+            await hands.confirm(SIGNER)  # nobody asks them for signatures, so their latency is unknown
+            await hands.wait(r"ROLLING OUT|VERIFYING")
+            await hands.pass_time(90)
+            await hands.wait(r"MATCH +1 Publishing stops +3 of 3")
+
+            await hands.choose("1 Relax", "1  Relax the guardrail policy")
+            await hands.confirm(QUANT)
+            shown = await hands.carried_out(every_s=150.0)
+            assert proven(shown), shown
+            assert drill.drill.world.quant.policy == "NORMAL"
+            hands.cockpit.burst("escape", "escape")
+            await hands.cockpit.settled()
+            hands.cockpit.burst("r")
+            await hands.wait(r"DEBT +relaxed or reduced")
+            hands.cockpit.burst("escape")
+            await hands.cockpit.settled()
+            hands.cockpit.burst("u")
+            await hands.confirm()
+            await hands.carried_out(every_s=150.0)
+            assert drill.drill.world.quant.policy == "STRICT"
+
+
 async def test_runbook_2_the_new_agents_sign_with_other_keys(tmp_path: Path) -> None:
     """Stop, evidence, roll back both, look at the set, canaries alone, a bundle verified, then all."""
     with incident("wrong-signer-set", tmp_path, 2) as (drill, settings):
@@ -87,16 +144,10 @@ def download(address: str) -> bytes:
 async def verify_newest(hands: Hands, path: Path) -> str:
     """What a consumer downloads, verified here against the set on the chain."""
     address = f"{hands.drill.drill.services}/m0-api-gateway/v1/markets/{CANARIES[0]}/bundle"
-
-    def download() -> bytes:
-        with urllib.request.urlopen(address) as answer:
-            body: bytes = answer.read()
-            return body
-
-    (path / "bundle.json").write_bytes(await asyncio.to_thread(download))
+    (path / "bundle.json").write_bytes(await asyncio.to_thread(download, address))
     await hands.choose("2 Verify a bundle", "2  Verify a bundle's signatures locally")
     await hands.fill(str(path / "bundle.json"))
-    return await hands.wait(r"DONE +\S")
+    return await hands.wait(r"Verify a bundle's signatures[\s\S]* DONE +\S")
 
 
 def assert_verified(shown: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from screen import Screen, screen
+from textual.events import Key
 from textual.widgets import Input
 
 import cockpit.app
@@ -16,6 +17,8 @@ from cockpit.drill.server import DrillThread
 from cockpit.text import url_hint
 from panels.dialogs.confirm import ConfirmDialog
 from panels.dialogs.help import HelpDialog
+from panels.dialogs.parameters import ParametersDialog
+from panels.screens.next_step import next_step
 from panels.screens.runbook import RunbookView
 
 
@@ -68,6 +71,29 @@ async def test_a_whole_way_typed_ahead_ends_at_the_question_and_y_does_not_answe
         assert cockpit.app.session.journal.records() == ()
 
 
+async def test_the_next_step_is_planned_though_it_was_out_of_view(settings: Settings) -> None:
+    """r, n, Enter in one piece at 80×24, before the page has been laid out once: the step lies below what is in view."""
+    async with screen(settings, (80, 24)) as cockpit:
+        await ready_small(cockpit)
+        await cockpit.wait(r"MATCH +1 Publishing stops.* 3 of 3")
+        await cockpit.until(lambda: next_item(cockpit) == "1.mitigation.A")
+        for _ in range(4):
+            cockpit.burst("r", "n", "enter")
+            await cockpit.wait(r"nothing is sent yet")
+            page = cockpit.app.base.query_one(RunbookView).page
+            assert page.key is not None and page.sees(page.key)
+            cockpit.burst("escape", "escape")
+            await cockpit.settled()
+            assert not cockpit.app.layers()
+
+
+def next_item(cockpit: Screen) -> str | None:
+    """The next sensible step of the best match: another one until all that it depends on is known."""
+    situation = cockpit.app.session.situation
+    step = next_step(situation.matches[0], situation) if situation is not None else None
+    return step.item if step is not None else None
+
+
 async def test_a_palette_command_typed_in_one_piece_goes_into_its_line(settings: Settings) -> None:
     async with screen(settings) as cockpit:
         await ready(cockpit)
@@ -102,6 +128,20 @@ async def test_opening_and_closing_again_and_again_while_the_world_moves(
         assert pane.app.is_running
 
 
+async def test_escape_and_a_key_in_one_piece_are_both_pressed(settings: Settings) -> None:
+    """A terminal cannot tell them from alt and that key."""
+    async with screen(settings, (80, 24)) as cockpit:
+        await ready_small(cockpit)
+        cockpit.burst("question_mark")
+        await cockpit.wait("Anywhere")
+        cockpit.app.post_message(Key("alt+r", "r"))
+        await cockpit.wait("RUNBOOKS")
+        assert not cockpit.app.base.query(HelpDialog)
+        cockpit.app.post_message(Key("alt+shift+k", "K"))
+        await cockpit.wait(r"type m0-submitter to go on")
+        assert not cockpit.app.base.query(RunbookView)
+
+
 async def test_undo_with_nothing_to_undo_and_help_over_help(settings: Settings) -> None:
     async with screen(settings, (80, 24)) as cockpit:
         await ready_small(cockpit)
@@ -118,7 +158,7 @@ async def test_a_view_opened_twice_gives_the_keys_back(settings: Settings) -> No
         await ready_small(cockpit)
         cockpit.burst("r", "r", "escape")
         await cockpit.settled()
-        assert not cockpit.app.layers()
+        await cockpit.until(lambda: not cockpit.app.layers())
         assert cockpit.app.screen.focused is not None
         assert cockpit.app.screen.focused.is_attached
         cockpit.burst("question_mark")
@@ -155,3 +195,28 @@ async def test_a_manual_answer_is_recorded(settings: Settings) -> None:
         cockpit.app.session.note("1", "1.checklist.1", "asked \x1b[2Jops")
         records = cockpit.app.session.journal.records()  # type: ignore[union-attr]
         assert [(r["kind"], r["words"]) for r in records] == [("note", "runbook 1, 1.checklist.1: asked \\e[2Jops")]
+
+
+async def test_choices_that_are_known_later_come_into_the_open_form(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form opens before anything is known of the endpoints; what is typed stays, and the list comes in above it."""
+    async with screen(settings) as cockpit:
+        await ready(cockpit)
+        session = cockpit.app.session
+        known = session.choices
+        monkeypatch.setattr(session, "choices", lambda param: [])
+        cockpit.burst("r", "n", "enter")
+        await cockpit.wait(r"no live list of rpc endpoints yet")
+        await cockpit.settled()
+        cockpit.write("https")
+        await cockpit.wait(r"https")
+        monkeypatch.setattr(session, "choices", known)
+        shown = await cockpit.wait(r"rpc-b: \d+ slots behind, p95 \d+ ms")
+        assert "no live list" not in shown
+        cockpit.write("//a.b")
+        await cockpit.settled()
+        (form,) = cockpit.app.base.query(ParametersDialog)
+        assert form.fields[0].value == "https//a.b"
+        before = [choice.note for choice in form.fields[0].choices]
+        await cockpit.until(lambda: [choice.note for choice in form.fields[0].choices] != before)  # measured anew

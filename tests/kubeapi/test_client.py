@@ -221,6 +221,24 @@ async def test_throttling_carries_its_wait_and_odd_answers_are_server_faults(api
             await client.get("/api/v1/moved")
 
 
+@pytest.mark.parametrize(
+    ("path", "raw", "kind", "words"),
+    [
+        ("/apis/batch/v1/namespaces/m0-prod/cronjobs/m0-x", b'{"kind": "Status", "reason": "NotFound", "details": {}, "message": '
+         b'"the server could not find the requested resource"}', errors.NotServed, "this server has no cronjobs in batch/v1"),
+        ("/apis/batch/v9/namespaces/m0-prod/cronjobs", b"404 page not found\n", errors.NotServed, "no cronjobs in batch/v9"),
+        ("/apis/batch/v1/namespaces/m0-prod/cronjobs/m0-x", b'{"kind": "Status", "reason": "NotFound", "message": '
+         b'"cronjobs.batch \\"m0-x\\" not found"}', errors.NotFound, 'cronjobs.batch "m0-x" not found'),
+        ("/api/v1/namespaces/m0-prod", b"", errors.NotFound, "not found: get namespaces m0-prod"),
+    ],
+)  # fmt: skip
+def test_a_kind_that_is_not_served_is_no_missing_object(
+    path: str, raw: bytes, kind: type[Exception], words: str
+) -> None:
+    error = errors.from_answer(404, raw, method="GET", path=path)
+    assert type(error) is kind and words in error.reason
+
+
 async def test_streams_check_the_status_first_and_give_lines(api: ApiDouble, access: Access) -> None:
     async def talk(request: web.Request) -> web.StreamResponse:
         return await api.quiet(request, b"one\ntw", b"o\n\nlast", end=True)

@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from kube_rig import OTHER_URL, Rig, carry, ended, plan, step, wait_for, yes
+from kube_rig import OTHER_URL, Rig, carry, ended, guard, plan, step, wait_for, yes
 
 from cockpit.drill.kubernetes.serving import write_kubeconfig
 from cockpit.incident.entries import entries_of
@@ -54,15 +54,17 @@ CRASHING = """
         Dying.append = append
     made = executor.plan(None, step("scale", "m0-ingestor", replicas=6), {}).result(30)
     executor.carry_out(made, yes(made)).result(30)
+    import time
+    time.sleep(30)  # the rollout is watched meanwhile
 """
 
 
-def crash(rig: Rig, when: str) -> None:
-    """A cockpit that dies by kill -9: before the request leaves, or after the server has taken it."""
+def crash(rig: Rig, when: str, kind: str = "outcome") -> None:
+    """A cockpit that dies by kill -9: before the request leaves, or where it would write a record of that kind."""
     kubeconfig = write_kubeconfig(rig.directory / "crash", rig.served)
     script = textwrap.dedent(CRASHING)
     done = subprocess.run(
-        [sys.executable, "-c", script, str(kubeconfig), str(rig.journal_path), str(Path(__file__).parent), "outcome", when],
+        [sys.executable, "-c", script, str(kubeconfig), str(rig.journal_path), str(Path(__file__).parent), kind, when],
         timeout=60, check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -80,6 +82,28 @@ def test_a_kill_between_intent_and_outcome_is_judged_by_the_cluster(rig: Rig, wh
     assert rig.journal.verify() == []
     assert executor.journal_lines[0].outcome == f"unfinished: {judgement}"
     assert executor.journal_lines[0].undoable == (judgement == "applied")
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "judgement"),
+    [("intent", 0, None), ("outcome", 1, "applied"), ("rollout", 1, "applied"), ("proof", 1, "applied")],
+)
+def test_a_kill_where_any_record_would_be_written(rig: Rig, kind: str, sent: int, judgement: str | None) -> None:
+    """From the yes to the proof: what was journalled is judged, what was not was not sent, and nothing is sent again."""
+    crash(rig, "after", kind)
+    executor = rig.executor()
+    found = executor.judge_unfinished().result(20)
+    assert [one.judgement for one in found] == ([judgement] if judgement else [])
+    assert rig.journal.verify() == []
+    assert len(rig.writes()) == sent
+    assert executor.judge_unfinished().result(20) == ()
+    made = plan(executor, step("scale", "m0-ingestor", replicas=7))
+    lease = guard(made, "lease")
+    assert "someone else is acting" in lease.reason  # the dead one's, until it expires: said, and typed over
+    carry(executor, made)
+    assert ended(executor, made).phase is Phase.DONE
+    assert len(rig.writes()) == sent + 1
+    assert rig.journal.verify() == []
 
 
 def test_a_kill_and_then_another_hand_is_changed_since(rig: Rig) -> None:

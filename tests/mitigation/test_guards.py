@@ -96,6 +96,14 @@ def test_freshness_names_what_is_unknown() -> None:
     assert told(guards.fresh(case(signals=())))[0] is Verdict.NOTE
 
 
+def test_signals_of_a_source_that_nobody_configured_count_for_nothing_unless_there_are_no_others() -> None:
+    off = status("pg-pitr", Level.UNKNOWN, None, reason="Postgres is not configured", off=True)
+    half = situation(CLOCK, status("rpc-errors"), off)
+    assert told(guards.fresh(case(situation=half, signals=("rpc-errors", "pg-pitr"))))[0] is Verdict.PASS
+    verdict, reason = told(guards.fresh(case(situation=half, signals=("pg-pitr",))))
+    assert verdict is Verdict.CONFIRM and "not configured" in reason
+
+
 SURGING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
 
 

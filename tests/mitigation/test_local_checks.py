@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kube_rig import Rig, carry, ended, plan, status
+from kube_rig import OPERATOR, Rig, carry, ended, plan, status
 from solders.keypair import Keypair
 
 from cockpit.chain.bundle import content_hash, signed_message
+from cockpit.incident import acts
+from cockpit.incident.checklist import checklist
 from cockpit.incident.entries import entries_of
+from cockpit.incident.fold import open_incident
+from cockpit.incident.journal import Journal
+from cockpit.incident.report import report
+from cockpit.incident.timeline import timeline
 from cockpit.mitigation.means import Means
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.chain import SignerSetState
@@ -19,6 +25,7 @@ from cockpit.model.plan import LocalCheck, Phase, Plan, Progress, Proof
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Step
 from cockpit.model.signal import Level
+from cockpit.runbooks.schema import load
 
 KEYS = [Keypair.from_seed(bytes([n]) * 32) for n in range(1, 4)]
 CHECK = Step(id="look", title="Look", kind="check", signals=("rpc-errors", "commit-rate"))
@@ -67,6 +74,25 @@ def test_a_check_says_what_holds_and_journals_it(rig: Rig) -> None:
     assert final.proof is Proof.UNKNOWN  # what is not known is not ok
     proofs = [e.proof["proof"] for e in entries_of(rig.journal.records()).values() if e.proof is not None]
     assert proofs == ["pass", "fail", "unknown"]
+
+
+def test_the_record_never_says_that_a_look_was_sent(rig: Rig) -> None:
+    """In the journal panel, the timeline, the report and the checklist."""
+    rig.signals["commit-rate"] = status("commit-rate", Level.CRIT, 3.0, reason="3 /min: crit down to 40")
+    record = Journal.open(rig.journal_path)
+    acts.open_(record, OPERATOR, title="t", severity="SEV1")
+    look(rig, CHECK)
+    entry = entries_of(record.records())[1]
+    assert entry.words == "looked: rpc-errors ok; commit-rate crit (3 /min: crit down to 40); answer fail"
+    incident = open_incident(record.records())
+    assert incident is not None
+    told = [e.words for e in timeline(incident, record.records(), ()) if e.kind == "mitigation"]
+    assert told == ["Look on look", "Look: answer FAIL: rpc-errors ok; commit-rate crit (3 /min: crit down to 40)"]
+    books = load()
+    lines = checklist(incident, record.records(), rig.situation(), books)
+    assert {line.text: line.state for line in lines}["mitigation executed"] == "open"
+    told_all = report(incident, record.records(), (), books, lines, now=rig.clock.wall())
+    assert "Harm" not in told_all and "ended as" not in told_all and "Answer: **FAIL**" in told_all
 
 
 def test_it_asks_the_cluster_for_nothing_and_takes_no_lease(rig: Rig) -> None:

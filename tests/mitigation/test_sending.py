@@ -242,6 +242,18 @@ def test_stop_watching_only_stops_the_watching(rig: Rig) -> None:
     assert rig.executors[0].journal_lines[0].undoable
 
 
+@pytest.mark.parametrize("cut_off", [False, True], ids=["left", "cut off"])
+def test_what_a_hang_up_cuts_off_is_left_for_the_next_start(rig: Rig, cut_off: bool) -> None:
+    rig.do(lambda: setattr(rig.world, "behaviour", lambda *_: Behaviour(ready=False)))
+    executor = rig.executor()
+    made = plan(executor, SWITCH)
+    carry(executor, made)
+    assert executor.close(10, cut_off=cut_off)
+    kinds = [record["kind"] for record in rig.journal.records()]
+    assert outcome(rig) == "sent"
+    assert ("proof" in kinds) is not cut_off  # without one it is judged, once its process has ended
+
+
 def test_the_lease_tells_others_who_acts_and_is_given_back(rig: Rig) -> None:
     first, other = rig.executor(), rig.executor(Operator("ops2", "ops2", "", "", "", "bastion"))
     rig.do(

@@ -123,3 +123,26 @@ def test_only_one_statement_is_let_through() -> None:
 )
 def test_which_index_a_statement_makes(statement: str, made: tuple[str, str] | None) -> None:
     assert created_index(tokens(statement)) == made
+
+
+@pytest.mark.real
+async def test_one_that_the_operator_stops_is_cancelled_by_the_server(database: DrillPostgres) -> None:
+    stop, started = asyncio.Event(), asyncio.Event()
+    pids: list[int] = []
+
+    def note(pid: int) -> None:
+        pids.append(pid)
+        started.set()
+
+    task = asyncio.create_task(
+        run_statement(
+            database.admin_url, "SELECT pg_sleep(60)", timeout_s=60, lock_timeout_s=1, started=note, stop=stop
+        )
+    )
+    await started.wait()
+    active = f"SELECT 1 FROM pg_stat_activity WHERE pid = {pids[0]} AND state = 'active'"
+    await asyncio.to_thread(until, database, active, True)
+    stop.set()
+    with pytest.raises(SqlProblem, match="stopped by the operator") as problem:
+        await task
+    assert problem.value.sent and problem.value.answered

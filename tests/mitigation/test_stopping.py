@@ -10,9 +10,11 @@ from msgspec.structs import replace
 
 from cockpit.mitigation.quiet import WITHIN_S, ChainQuiet
 from cockpit.model.chain import ProgramActivity, Rate
-from cockpit.model.plan import Phase, Progress, Proof
+from cockpit.model.plan import Phase, Progress, Proof, Verdict
 from cockpit.model.reading import Reading
 from cockpit.model.situation import Situation
+from panels.dialogs.confirm_words import plan_lines
+from panels.dialogs.prose import plain
 
 STOP = step("scale", "m0-submitter", replicas=0)
 OFF = step("set-env", "m0-submitter", env={"M0_PUBLISH_ENABLED": "false"})
@@ -97,3 +99,27 @@ def test_a_chain_that_is_not_quiet_fails_it_and_one_that_stands_still_proves_not
         later_on = ChainQuiet(planned, prepared[planned.id].draft, made.runbooks, made.clock.mono() + 5)
         later_on.update(replace(old, mono=old.mono - 1), made.clock.mono())
         assert later_on.gauge.value is None  # a look from before the last pod was gone tells nothing
+
+
+@pytest.mark.parametrize(
+    ("chain", "verdict", "words"),
+    [
+        ({"last": 1}, Verdict.PASS, "no pod is left, and no commit or reveal on the chain for"),
+        ({"last": None}, Verdict.NOTE, "PUBLISHING MAY GO ON all the same: no commit or reveal for"),
+        (None, Verdict.NOTE, "whether publishing has stopped is NOT KNOWN"),
+    ],
+)
+def test_a_kill_switch_that_finds_it_stopped_already_asks_the_chain(
+    chain: Any, verdict: Verdict, words: str, tmp_path: Any
+) -> None:
+    """Scaled to 0 is no proof: a second submitter that nobody knows of publishes on."""
+    with rig(tmp_path) as made:
+        made.kubectl("PATCH", "m0-submitter", {"spec": {"replicas": 0}}, sub="/scale")
+        if chain is not None:
+            made.situation = Chain(made, **chain).situation  # type: ignore[method-assign]
+        planned = plan(made.executor(), STOP)
+        assert planned.nothing_to_do
+        (found,) = planned.guards
+        assert (found.guard, found.verdict) == ("stopped", verdict)
+        assert words in found.reason
+        assert found.reason in plain(plan_lines(planned, production=True, left_s=100.0, wide=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -93,6 +94,19 @@ async def test_an_unknown_guard_wants_typing_too() -> None:
         assert app.wished(Confirmed) == []
         assert "UNKNOWN" in app.words()
         assert "the access review failed" in app.words()
+
+
+async def test_what_is_overridden_is_read_before_the_name_is_typed_at_80_by_24_too() -> None:
+    """Seven guards at once push the rest of the plan below, never themselves."""
+    found = ("dry-run", "fresh", "direction", "autoscaler", "gitops", "lease", "paused")
+    guards = tuple(GuardResult(name, Verdict.CONFIRM, f"the reason of {name}") for name in found)
+    app = Harness(dialog(plan(guards=(GuardResult("permission", Verdict.PASS, "ok"), *guards))))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        shown = app.words()
+        for name in found:
+            assert f"! {name}  the reason of {name}" in shown, name
+        assert "SOLANA_RPC_URL" in shown and "type m0-submitter to go on" in shown
 
 
 async def test_a_blocked_plan_says_why_first_and_offers_no_way() -> None:
@@ -326,3 +340,37 @@ async def test_a_notice_over_the_dialog_has_the_keys_until_it_closes() -> None:
         await pilot.pause()
         await pilot.press("y")
         assert len(app.wished(Confirmed)) == 1
+
+
+LONG = "public.market_observations_archive_market_id_epoch_observed_idx"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_long_name_leaves_room_to_type_it(size: tuple[int, int]) -> None:
+    """An index's name may have 63 letters: it is shown whole, apart from its value, and what is typed stands below."""
+    target = replace(plan().target, kind="index", name=LONG)
+    made = replace(dangerous(), target=target, changes=(Change(f"index {LONG}", None, "valid"),))
+    app = Harness(dialog(made))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        words = app.words()
+        assert f"type {LONG}" in words and f"index {LONG}" in words
+        assert f"{LONG}(absent)" not in words
+        await pilot.press(*"public")
+        await pilot.pause()
+        assert app.query_one(NameInput).region.width > len(LONG)
+        assert app.query_one(NameInput).region.height == 1
+        assert re.search(r"│ public +│", app.words())
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_name_longer_than_a_row_is_parted_at_a_joint(size: tuple[int, int]) -> None:
+    """And no letter of a row lies under the scroll bar."""
+    long = f"CREATE INDEX CONCURRENTLY {'observations_' * 9}idx ON public.market_observations (market_id)"
+    app = Harness(dialog(replace(plan(), kubectl=long, blast=("it takes a while",) * 30)))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        rows = [row.partition("│")[2].rstrip("│ ▁▂▃▄▅▆▇█") for row in app.words().splitlines()]
+        parts = [row for row in rows if "observations_" in row and "public" not in row]
+        assert parts and all(row.endswith("observations_") for row in parts[:-1]), parts
+        assert "".join(rows).replace(" ", "").count("observations_") == 9

@@ -104,7 +104,7 @@ async def test_without_a_live_list_it_says_so_and_takes_words() -> None:
     app = Harness(lambda: ParametersDialog("publishing-stops", SWITCH))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        assert "no live list of rpc-endpoints" in app.words()
+        assert "no live list of rpc endpoints" in app.words()
         await pilot.press("escape")
         assert app.wished(Cancelled)
 

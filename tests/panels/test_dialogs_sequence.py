@@ -28,8 +28,20 @@ from cockpit.model.runbook import Param, Step
 from panels.dialogs.confirm import ConfirmDialog
 from panels.dialogs.manual import ManualDialog
 from panels.dialogs.parameters import ChoiceList, ParametersDialog
+from panels.dialogs.quit import QuitDialog
 from panels.dialogs.sequence import SequenceDialog
-from panels.messages import Answer, Confirmed, InStages, OpenSequence, PlanPart
+from panels.dialogs.stop import StopDialog
+from panels.messages import (
+    Answer,
+    AskStop,
+    CloseLayer,
+    Confirmed,
+    InStages,
+    OpenSequence,
+    PlanPart,
+    PlanStep,
+    StopRunning,
+)
 
 CLOCK = ManualClock(since=1010.0)
 STATE = SequenceState(
@@ -224,5 +236,100 @@ async def test_what_is_learnt_later_is_written_beside_the_choices_and_the_cursor
         )
         await pilot.pause()
         assert "LAST KNOWN GOOD" in app.words()
-        assert "ran 1 h" in app.words()
+        assert "ran 1 h" not in app.words()
+        assert "is not listed any more" in app.words()  # it keeps its place: no key meets another than what was read
+        assert [c.value for c in app.subject.query_one(ChoiceList).choices] == ["3", "2", "1", "9"]
         assert app.subject.query_one(ChoiceList).value == "2"
+        app.subject.refill("revision", [("3", "runs now"), ("2", "ran 4 d"), ("1", "ran 1 h")])
+        await pilot.pause()
+        assert "LAST KNOWN GOOD" in app.words()  # what was worked out stays beside it
+        app.subject.refill("revision", [])
+        await pilot.pause()
+        assert "ran 1 h" in app.words()  # nothing is known just now: what was listed stands
+
+
+RPC = Step(
+    id="s",
+    title="s",
+    kind="set-env",
+    service="m0-submitter",
+    params=(Param(name="url", type="url", choices_from="rpc-endpoints"), Param(name="n", type="int")),
+)
+ENDPOINTS = {"url": [("https://a.example", "a: 0 behind"), ("https://b.example", "b: 9 behind")]}
+
+
+async def test_a_list_that_comes_late_takes_nothing_from_who_types() -> None:
+    app = Harness(lambda: ParametersDialog("b", RPC))
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press(*"https", "colon")
+        app.subject.refill("url", ENDPOINTS["url"])
+        await pilot.pause()
+        assert "a: 0 behind" in app.words() and "no live list" not in app.words()
+        await pilot.press("slash", "slash", "c", "full_stop", "d")
+        assert app.subject.fields[0].value == "https://c.d"
+
+
+async def test_a_list_that_comes_late_chooses_nothing_before_the_operator_went_there() -> None:
+    app = Harness(lambda: ParametersDialog("b", RPC))
+    async with app.run_test(size=(160, 48)) as pilot:
+        app.subject.refill("url", ENDPOINTS["url"])
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "needs a value" in app.words()  # Enter that was meant for an empty line takes no endpoint
+        await pilot.press("up", "down", "enter", *"4", "enter")
+        await pilot.pause()
+        assert [w.parameters for w in app.wished(PlanStep)] == [{"url": "https://b.example", "n": "4"}]
+
+
+async def test_measurements_go_on_beside_the_choices_and_the_form_stays_at_80_by_24() -> None:
+    app = Harness(lambda: ParametersDialog("b", RPC, ENDPOINTS))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("down")
+        app.subject.refill("url", [("https://b.example", "b: 214 behind"), ("https://a.example", "a: 1 behind")])
+        await pilot.pause()
+        assert "214 behind" in app.words()
+        await pilot.press("enter", *"4", "enter")
+        assert [w.parameters for w in app.wished(PlanStep)] == [{"url": "https://b.example", "n": "4"}]
+
+
+async def test_what_runs_can_be_stopped_and_only_by_a_second_key() -> None:
+    app = Harness(lambda: confirm(PAUSE))
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("ctrl+x")
+        assert app.wished(AskStop) == []  # nothing runs yet
+        running = progress(PAUSE, phase=Phase.SENDING, rollout=None, gauges=(), output=("sending",), stoppable=True)
+        app.subject.show_progress(running)
+        await pilot.pause()
+        assert "ctrl+x stop it" in app.words()
+        await pilot.press("ctrl+x")
+        assert [a.plan_id for a in app.wished(AskStop)] == [PAUSE.id]
+        app.subject.show_progress(replace(running, stoppable=False))
+        await pilot.pause()
+        assert "ctrl+x" not in app.words()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_the_question_before_stopping_claims_nothing(size: tuple[int, int]) -> None:
+    running = progress(PAUSE, phase=Phase.SENDING, words="running: sending", stoppable=True)
+    app = Harness(lambda: StopDialog((running,)))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        for needed in ("Let it run", "NBA_LAL_BOS", "It may have had its effect already", "SIGKILL five seconds"):
+            assert needed in app.words(), needed
+        await pilot.press("enter")
+        assert app.wished(StopRunning) == [] and app.wished(CloseLayer)
+        await pilot.press("y")
+        assert [a.plan_id for a in app.wished(StopRunning)] == [PAUSE.id]
+
+
+async def test_leaving_tells_that_a_program_is_waited_for() -> None:
+    running = progress(PAUSE, phase=Phase.SENDING, stoppable=True)
+    app = Harness(lambda: QuitDialog((running,)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert "waited for: ctrl+x stops it" in app.words()
+        await pilot.press("ctrl+x")
+        assert len(app.wished(AskStop)) == 1
+        app.subject.show_running((replace(running, stoppable=False),))
+        await pilot.press("ctrl+x")
+        assert len(app.wished(AskStop)) == 1 and "ctrl+x" not in app.words()

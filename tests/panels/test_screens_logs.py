@@ -239,6 +239,17 @@ async def test_hostile_lines_and_faults_are_shown_as_they_are() -> None:
         assert "pods/log: get denied → ask for the right" in words
 
 
+async def test_why_there_is_no_log_is_read_whole_without_wrapping() -> None:
+    app = Harness(lambda: LogView("m0-submitter"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        why = Fault(
+            SourceState.DOWN, "m0-submitter-1: " + "the API server could not call node-2:10250: " * 3 + "THE END"
+        )
+        app.subject.append([*lines([1], "y" * 200), why])
+        await pilot.pause()
+        assert "THE END" in app.words() and "y" * 80 not in app.words()
+
+
 async def test_an_empty_stream_says_so_and_clear_begins_anew() -> None:
     app = Harness(lambda: LogView("m0-submitter"))
     async with app.run_test(size=(80, 24)) as pilot:

@@ -66,6 +66,29 @@ def test_a_step_that_failed_its_proof_is_not_pointed_at_again_first() -> None:
     assert found.id == "other"
 
 
+def test_what_is_to_be_done_at_once_comes_first_whatever_the_cause() -> None:
+    stop = Step(
+        id="stop", title="Stop", kind="scale", service="m0-submitter", replicas=0, dangerous=True, item="2.immediate.1"
+    )
+    keep = Step(id="keep", title="Evidence", kind="evidence", item="2.immediate.2")
+    book = msgspec.structs.replace(STOPS, mitigations=(stop, keep, *STOPS.mitigations))
+
+    def following(*done: tuple[str, Phase, Proof]) -> str | None:
+        mine = tuple(
+            progress(plan(step=step, runbook=book.id), phase=phase, proof=proof) for step, phase, proof in done
+        )
+        found = next_step(match(book, 2), situation(progress=mine))
+        return found.id if found is not None else None
+
+    stopped, kept = ("stop", Phase.DONE, Proof.PASS), ("keep", Phase.DONE, Proof.UNKNOWN)
+    assert following() == "stop"
+    assert following(("stop", Phase.FAILED, Proof.FAIL)) == "stop"  # not stopped yet: nothing else comes first
+    assert following(stopped) == "keep"
+    assert following(kept, stopped) == "switch-rpc"
+    words = plain(page(match(book, 2), situation()))
+    assert words.index("AT ONCE") < words.index("1  Stop") < words.index("MITIGATION") < words.index("Switch")
+
+
 def test_read_only_leaves_what_looks() -> None:
     assert hindered(SWITCH, situation(read_only=True)) == "read-only"
     found = next_step(match(STOPS, 2), situation(read_only=True))

@@ -36,7 +36,7 @@ PINNED = f"{PAUSE}@sha256:ee6521f290b2168b6e0935a181d4cff9be1ac3f505666ef0e3c98f
 
 @dataclass
 class TestCluster:
-    """`controllers`: deployments are observed and get pods; `kubelet`: those pods become ready."""
+    """`controllers`: deployments are observed and get pods; `kubelet`: those pods become ready; `autoscaling`: v2 of it is served."""
 
     __test__ = False
     name: str  # "drill" or "live"
@@ -44,6 +44,7 @@ class TestCluster:
     namespace: str
     controllers: bool = False
     kubelet: bool = False
+    autoscaling: bool = False
 
     def access(self) -> Access:
         return load_access(str(self.kubeconfig))
@@ -178,7 +179,7 @@ def drill(home: Path) -> Iterator[TestCluster]:
     assert up.wait(10) and not failed, failed
     cluster = TestCluster("drill", home / "kubeconfig", "m0-prod")
     _find_out(cluster, 10.0)
-    assert cluster.controllers and cluster.kubelet, "the drill has both"
+    assert cluster.controllers and cluster.kubelet and cluster.autoscaling, "the drill has them all"
     yield cluster
     loop, ended = box["end"]
     loop.call_soon_threadsafe(ended.set)
@@ -211,6 +212,9 @@ def _find_out(cluster: TestCluster, wait_s: float) -> None:
         return int((obj.get("status") or {}).get("readyReplicas") or 0) >= 1
 
     async def work(client: KubeClient) -> None:
+        with suppress(NotFound):
+            await client.get("/apis/autoscaling/v2")
+            cluster.autoscaling = True
         try:
             await until(client, path, seen, wait_s / 3)
             cluster.controllers = True

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.model.reading import Reading, SourceState
 from cockpit.sources.kubernetes import KubernetesSource
 from cockpit.sources.pace import Pace
+from cockpit.sources.watch import Topic
 
 PODS = "kubernetes/pods/m0-prod"
 QUICK = Pace(
@@ -222,14 +224,87 @@ async def test_403_is_shown_per_kind_and_tried_again(api: ApiDouble, access: Acc
         await seen.until(live, "kubernetes/events/m0-prod")
 
 
-async def test_an_api_that_the_cluster_lacks_is_off_not_an_error(api: ApiDouble, access: Access) -> None:
+async def test_a_server_that_has_just_started_refuses_everybody_at_first(api: ApiDouble, access: Access) -> None:
+    """Until its roles are read: a real one answered 403 to a watch a second after its restart, and the right was there."""
+    refusals: list[str] = []
+
+    async def starting(request: web.Request) -> web.StreamResponse:
+        if len(refusals) < 4:
+            refusals.append(request.path)
+            return web.json_response(recording("22")["response"]["body"], status=403)
+        return await api.quiet(request) if "watch" in request.query else web.json_response(a_list())
+
+    api.on("/pods", starting)
+    async with watching(lambda: access, pace=replace(QUICK, denied_s=600.0)) as seen:
+        await seen.until(lambda r: r.fault is not None and r.fault.state is SourceState.DENIED)
+        await seen.until(live)
+    assert len(refusals) == 4
+
+
+async def test_after_an_outage_a_refusal_and_an_expired_version_are_got_over_at_once(
+    api: ApiDouble, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a real server does when it is back: 403 until its roles are read, then 410, since its history begins anew."""
+    answers = [500] * 6 + [403, 200, 410, 200]
+    waits: list[float] = []
+
+    async def pods(request: web.Request) -> web.StreamResponse:
+        code = answers.pop(0) if answers else 0
+        if code in (500, 403):
+            return status(code, "Forbidden" if code == 403 else "InternalError")
+        if code == 410:
+            gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version: 10 (99)"}
+            return await api.quiet(request, line("ERROR", gone), end=True)
+        return await api.quiet(request) if "watch" in request.query else web.json_response(a_list(pod("a")))
+
+    async def pause(topic: Topic, seconds: float) -> None:
+        if topic.name == PODS:
+            waits.append(seconds)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Topic, "_pause", pause)
+    api.on("/pods", pods)
+    async with watching(lambda: access, pace=Pace(publish_s=0.01, refresh_s=0.1)) as seen:
+        await seen.until(lambda r: not answers and live(r))
+    assert len(waits) == 8 and min(waits[:6]) > 0.0
+    assert waits[6] <= Pace().backoff_s and waits[7] == 0.0
+
+
+async def test_a_quiet_kind_that_expires_at_each_compaction_is_no_fault(api: ApiDouble, access: Access) -> None:
+    """Events are served from etcd without bookmarks: where none happen, every compaction (each 5 min) expires the version."""
+    lists: list[int] = []
+
+    async def events(request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            lists.append(0)
+            return web.json_response(a_list())
+        lists[-1] += 1
+        if lists[-1] == 1:
+            return await api.quiet(request, end=True)
+        gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version: 10 (99)"}
+        return await api.quiet(request, line("ERROR", gone), end=True)
+
+    api.on("/events", events)
+    async with watching(lambda: access) as seen:
+        await seen.until(lambda r: len(lists) > 5)
+    faults = [r.fault for r in seen.all if r.topic == "kubernetes/events/m0-prod" and r.fault is not None]
+    assert not faults
+
+
+@pytest.mark.parametrize("worded", [True, False])
+async def test_an_api_that_the_cluster_lacks_is_off_not_an_error(api: ApiDouble, access: Access, worded: bool) -> None:
+    """A server answers a Status when it knows the group but not this version, a plain page when it knows neither."""
+
     async def absent(request: web.Request) -> web.Response:
-        return web.Response(status=404, text="404 page not found")
+        if worded:
+            return status(404, "NotFound", "the server could not find the requested resource", details={})
+        return web.Response(status=404, text="404 page not found\n")
 
     api.on("/horizontalpodautoscalers", absent)
     async with watching(lambda: access) as seen:
         reading = await seen.until(lambda r: r.fault is not None, "kubernetes/horizontalpodautoscalers/m0-prod")
     assert reading.fault.state is SourceState.OFF
+    assert reading.fault.reason.startswith("this server has no horizontalpodautoscalers in autoscaling/v2")
 
 
 async def test_an_unknown_namespace_is_said_and_its_appearance_noticed(api: ApiDouble, access: Access) -> None:

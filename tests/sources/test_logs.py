@@ -47,6 +47,23 @@ def text(*lines: str) -> web.Response:
     return web.Response(text="".join(f"{line}\n" for line in lines))
 
 
+async def test_a_node_that_the_server_cannot_call_is_named_before_its_address(api: ApiDouble, access: Access) -> None:
+    """As a real API server answers (no `reason`): the URL in the middle would push the cause off the screen."""
+    why = "dial tcp: lookup node-2 on 10.0.0.53:53: no such host"
+    body = {
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 500,
+        "message": f'Get "https://node-2:10250/containerLogs/m0-prod/p/p?tailLines=200&timestamps=true": {why}',
+    }  # fmt: skip
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(body, status=500)
+
+    api.on("/log", answer)
+    (fault,) = await collect(access, asking("p-6844866b86-6fjzq"))
+    assert fault.reason == f"p-6844866b86-6fjzq: the API server could not call node-2:10250: {why}"
+    assert fault.remedy == "is node-2:10250 up, and can the control plane reach it?"
+
+
 async def test_a_recorded_log_is_read_and_made_safe(api: ApiDouble, access: Access) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text=recording("56")["response"]["body"])

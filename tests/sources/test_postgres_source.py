@@ -222,7 +222,7 @@ async def test_a_frozen_server_lets_nobody_in_and_is_noticed(database: DrillPost
 async def test_a_server_that_stops_is_down_and_is_found_again(database: DrillPostgres) -> None:
     async with listening(database.url) as source:
         await source.data("archiver")
-        database.crash()
+        database.down()
         try:
             fault = await source.fault("connections", SourceState.DOWN)
             assert {t: r.fault is not None for t, r in source.board.under("postgres/").items()} == dict.fromkeys(
@@ -230,7 +230,7 @@ async def test_a_server_that_stops_is_down_and_is_found_again(database: DrillPos
             )
             assert fault.remedy
         finally:
-            await asyncio.to_thread(database.revive)
+            await asyncio.to_thread(database.down, False)
         await source.data("connections")
 
 
@@ -368,10 +368,11 @@ async def test_statistics_that_are_reset_begin_anew(database: DrillPostgres) -> 
 async def test_the_engine_draws_it_beside_everything_else(database: DrillPostgres) -> None:
     from cockpit.clock import SystemClock
     from cockpit.config import Settings
-    from cockpit.engine import NO_RUNBOOKS, Engine
+    from cockpit.engine import Engine
+    from cockpit.runbooks.schema import load
 
     settings = Settings(kubeconfig="/nonexistent/kubeconfig", postgres=PostgresSettings(url=database.url, interval=0.5))
-    engine = Engine(settings, lambda: NO_RUNBOOKS, SystemClock())
+    engine = Engine(settings, load, SystemClock())
     engine.start()
     try:
         async with asyncio.timeout(20):

@@ -34,6 +34,7 @@ TROUBLES = {
 TIMEOUTS_FROM = (
     25.0  # times the usual query time from which the API gives up on some requests, and from twice that on all
 )
+ARCHIVER = "fail_archiver"  # of TROUBLES: nothing fits on the archive's disk
 UNCACHED = 0.08  # of the requests ask the database
 WRITERS = 2  # publishers whose checkpoints the database can take
 
@@ -126,6 +127,19 @@ class Serve:
         self._restored = False
         self.reconcile()
 
+    @property
+    def archivable(self) -> bool:
+        """Whether a backup taken now would get through: there is a database, and room in the archive."""
+        return not self.database_down and ARCHIVER not in self.database_troubles
+
+    def back_up(self) -> None:
+        """The backup's job has completed."""
+        self.backup_at = self.world.clock.now()
+
+    def expire_backups(self) -> None:
+        """The expiry's job has completed: there is room in the archive again."""
+        self.database_troubles.discard(ARCHIVER)
+
     def reconcile(self) -> None:
         """What consumers see is what the chain says."""
         if not self.database_down and not self._restored:
@@ -214,8 +228,17 @@ class Serve:
         elif load.refused and rng.random() < 0.5:
             words = f"WARN {path} 503 too many requests in flight limit=64 cpu=0.99"
         else:
-            words = f"INFO {path} 200 age_ms={self.age_s(market) * 1000:.0f}" + (" cache=only" if _cached(pod) else "")
+            words = f"INFO {path} 200 age_ms={self.age_s(market) * 1000:.0f} {self._cache(pod)}"
         world.say(pod.name, words)
+
+    def _cache(self, pod: PodView) -> str:
+        """What a gateway tells of its cache with an answer."""
+        if _cached(pod):
+            return "cache=only redis=ok"
+        age_s = self.world.clock.now() - pod.started_at
+        if age_s < COLD_S:
+            return f"cache=cold redis=ok warm_in={COLD_S - age_s:.0f}s"
+        return "cache=miss redis=ok" if self.world.rng.random() < UNCACHED else "cache=hit redis=ok"
 
     def age_s(self, market: str) -> float:
         """Age of the data behind the newest output served."""

@@ -71,7 +71,8 @@ def programs() -> Path | None:
 
 
 class Cluster:
-    """One server on a loopback port of its own. `start` and `stop` block; both may be called from any thread, once each.
+    """One server on a loopback port of its own. `start` and `stop` block; both may be called from any thread. After `kill` it may be
+    started again, on what it had; after `stop` no more.
 
     `directory` holds everything, readable by its owner only. The socket in it lets in without a password; TCP asks for one.
     """

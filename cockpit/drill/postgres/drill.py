@@ -111,12 +111,13 @@ class DrillPostgres:
                 client.stop()
             self._clients, self._reports, self._publishers = [], [], []
 
-    def crash(self) -> None:
-        """The server dies; `revive` brings it back."""
-        self.cluster.kill(signal.SIGQUIT)
-
-    def revive(self) -> None:
-        self.cluster.start()
+    def down(self, on: bool = True) -> None:
+        """The server dies, and nothing listens at its port; off: it is back there, as a promoted replica is behind the same name.
+        Raises ClusterProblem."""
+        if on:
+            self.cluster.kill(signal.SIGQUIT)
+        else:
+            self.cluster.start()
 
     def _start_quietly(self) -> None:
         try:

@@ -1,4 +1,8 @@
-"""Runbook 14: the archive's disk is full, so there is neither a new backup nor point-in-time recovery."""
+"""Runbook 14: the archive's disk is full, so there is neither a new backup nor point-in-time recovery.
+
+The document's runbook only verifies (14.verify) and restores; what mends the archive are two steps beside its items: the job that
+expires old backups, and the backup's own, run now. Either alone leaves the newest backup as old as it is.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +17,28 @@ _SINCE_S = 55 * 3600.0
 
 
 def inject(world: World) -> None:
-    """Nothing fits on the archive's disk any more: WAL segments pile up, and the last two nights' backups failed."""
+    """Old backups were not expired, and nothing fits on the archive's disk any more: WAL segments pile up, and the last two nights'
+    backups failed."""
     world.serve.database_troubles.add("fail_archiver")
     world.serve.backup_at = world.clock.now() - _SINCE_S
 
 
 def relent(world: World) -> None:
     """The disk is larger now, and a backup was taken at once."""
-    world.serve.database_troubles.discard("fail_archiver")
-    world.serve.backup_at = world.clock.now()
+    world.serve.expire_backups()
+    world.serve.back_up()
 
 
 SCENARIO = Scenario(
     name="archiver-failing",
     runbook=14,
     title="Backups: the archive's disk is full",
-    story="Nothing fits on the disk that backups and WAL are archived to. Everything works, and were the database lost now, two days "
-    "would be lost with it. The archive's own tools make room (in a drill: `m0-cockpit drill --do free-archive`).",
+    story="Old backups were not expired for weeks, and nothing fits on the disk that backups and WAL are archived to. Everything works, "
+    "and were the database lost now, two days would be lost with it. The expiry's job makes room, and only then can the backup's "
+    "job write one (or the archive's own tools: `m0-cockpit drill --do free-archive`).",
     inject=inject,
+    right_steps=("back-up-again",),
+    wrong_steps=("make-room", "take-backup", "5/reconcile"),
     by_hand={"free-archive": relent},
     relent=relent,
     aged_s=120.0,

@@ -26,7 +26,7 @@ SCENARIO = Scenario(
     title="API errors: the primary database is down",
     story="The node of the primary database has died. Publishing goes on, but the reconciler cannot write and every request to the "
     "API is answered 503. The cache would serve the last outputs, which grow older; the replica waits to be promoted by the "
-    "database's own tool (in a drill: `m0-cockpit drill --do failover-db`).",
+    "database's own tool ([failover] argv, or `m0-cockpit drill --do failover-db`).",
     inject=inject,
     right_steps=("failover-db",),
     wrong_steps=("restart-gateway", "scale-gateway"),

@@ -37,6 +37,7 @@ class _Sent:
     step: str
     undoes: bool
     values: tuple[str, ...]  # what it set
+    whole: str = ""  # the sequence that it is a part of
 
 
 @dataclass(slots=True)
@@ -132,7 +133,7 @@ class Referee:
             self._took(
                 _Sent(
                     self.world.clock.now(), int(of), str(intent.get("title", "")), str(intent.get("runbook", "")),
-                    str(intent.get("step", "")), bool(intent.get("undoes")), values,
+                    str(intent.get("step", "")), bool(intent.get("undoes")), values, _whole(intent),
                 )
             )  # fmt: skip
 
@@ -151,16 +152,17 @@ class Referee:
         """What the scenario says of the step. The right step on the wrong connector, or to the wrong version, is not it."""
         if sent.undoes:
             return "undo"
-        for verdict, named in (
-            ("right", case.scenario.right_steps),
-            ("holding", case.scenario.holding_steps),
-            ("wrong", case.scenario.wrong_steps),
-        ):
-            for one in named:
-                book, step = case.scenario.qualified(one)
-                if (self.runbooks.runbook(book).id, step) == (sent.book, sent.step):
-                    meant = sent.number == 0 or verdict == "wrong" or self._as_meant(sent, case, book, step)
-                    return verdict if meant else "neither"
+        for name in (sent.whole, sent.step):  # a part of a right sequence is right, whatever it would be alone
+            for verdict, named in (
+                ("right", case.scenario.right_steps),
+                ("holding", case.scenario.holding_steps),
+                ("wrong", case.scenario.wrong_steps),
+            ):
+                for one in named:
+                    book, step = case.scenario.qualified(one)
+                    if (self.runbooks.runbook(book).id, step) == (sent.book, name):
+                        meant = sent.number == 0 or verdict == "wrong" or self._as_meant(sent, case, book, step)
+                        return verdict if meant else "neither"
         return "neither"
 
     def _as_meant(self, sent: _Sent, case: _Case, book: str, step: str) -> bool:
@@ -232,3 +234,8 @@ class Referee:
             round(sent.at - self.began, 1), sent.number, sent.title, name, verdict, after.words,
             round(end - sent.at, 1), worse(before, sent.at - since, after, end - sent.at),
         )  # fmt: skip
+
+
+def _whole(intent: Mapping[str, Any]) -> str:
+    part = intent.get("part")
+    return str(part.get("sequence", "")) if isinstance(part, Mapping) else ""

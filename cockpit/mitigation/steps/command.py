@@ -91,11 +91,15 @@ class Command:
             told(f"running: {lines[-1]}" if lines else "running", output=lines, dropped=dropped)
 
         env = process.environment(office.means.network_cli.env)
-        ended = await process.run(effect.argv, env, effect.timeout_s, office.clock, told=hear)
+        ended = await process.run(
+            effect.argv, env, effect.timeout_s, office.clock, told=hear, stop=office.stopping
+        )  # fmt: skip
         lines = " | ".join(ended.output[-_LAST:])
         words = ended.words + (f": {lines}" if lines else "") + (f" ({ended.dropped})" if ended.dropped else "")
         if ended.status is None:
             return Outcome("not sent", words)
+        if ended.stopped:
+            return await self._after_stop(prepared, office, Outcome("uncertain", words, output=ended.output[-20:]))
         if ended.status == 0 and not ended.timed_out:
             return Outcome("sent", words, output=ended.output[-20:])
         result = "uncertain" if ended.timed_out or ended.status < 0 else "rejected"
@@ -112,6 +116,21 @@ class Command:
         if done:
             return Outcome("sent", f"done all the same ({outcome.words})", output=outcome.output)
         return Outcome("rejected", f"{outcome.words}; read back: not done", output=outcome.output)
+
+    async def _after_stop(self, prepared: Prepared, office: Office, outcome: Outcome) -> Outcome:
+        """What it had sent before it was ended may still take effect: "not done so far" is no "not done"."""
+        try:
+            done = await read_back(prepared.draft.scope, office)
+        except PlanProblem:
+            done = None
+        if done:
+            return Outcome("sent", f"done all the same ({outcome.words})", output=outcome.output)
+        read = (
+            "read back: not done so far; what it had sent may still take effect"
+            if done is False
+            else "it may have had its effect"
+        )
+        return Outcome("uncertain", f"{outcome.words}; {read}", output=outcome.output)
 
     async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
         """Where it can be read back, that is the proof that it was done."""

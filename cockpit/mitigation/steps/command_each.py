@@ -90,19 +90,27 @@ class CommandEach:
         limit = effect.timeout_s / len(argvs)
         failed: dict[str, str] = {}
         lines: list[str] = []
+        left: Sequence[str] = ()
         for turn, (one, argv) in enumerate(zip(each, argvs, strict=True), 1):
             told(f"running: {turn} of {len(argvs)}, {one}", output=tuple(lines[-20:]))
-            ended = await process.run(argv, env, limit, office.clock)
+            ended = await process.run(argv, env, limit, office.clock, stop=office.stopping)
             last = ended.output[-1] if ended.output else ""
-            if ended.status != 0 or ended.timed_out:
+            if ended.status != 0 or ended.timed_out or ended.stopped:
                 failed[one] = f"{ended.words}: {last}" if last else ended.words
             lines.append(f"{one}: {failed.get(one, 'done')}")
-        words = f"{len(argvs) - len(failed)} of {len(argvs)} done"
+            if office.stopping.is_set():
+                left = each[turn:]
+                break
+        stopped = office.stopping.is_set()
+        words = f"{len(argvs) - len(failed) - len(left)} of {len(argvs)} done"
+        if left:
+            words = f"stopped by the operator: {words}; not begun: {_names(left)}"
         if failed:
             first = next(iter(failed))
             words += f"; failed: {_names(list(failed))} ({first}: {failed[first]})"
         told(output=tuple(lines[-20:]))
-        return Outcome("rejected" if len(failed) == len(argvs) else "sent", words, output=tuple(lines[-20:]))
+        nothing = len(failed) == len(argvs) and not stopped  # one that was ended half-way may have had its effect
+        return Outcome("rejected" if nothing else "sent", words, output=tuple(lines[-20:]))
 
     async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
         scope = prepared.draft.scope

@@ -15,7 +15,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cockpit.incident.chain import canonical
-from cockpit.kubeapi.errors import Conflict, Denied, Gone, Invalid, KubeError, NotFound, ServerFault, Unreachable
+from cockpit.kubeapi.errors import (
+    Conflict,
+    Denied,
+    Gone,
+    Invalid,
+    KubeError,
+    NotFound,
+    NotServed,
+    ServerFault,
+    Unreachable,
+)
 from cockpit.mitigation import jobs
 from cockpit.mitigation.draft import FIELD_MANAGER, JSON, Draft, Undoing, kubectl_at
 from cockpit.mitigation.facts import permitted, review
@@ -189,6 +199,8 @@ async def _from_cronjob(
     namespace = office.place[1]
     try:
         cronjob = await office.client.get(object_path("CronJob", namespace, source))
+    except NotServed as missing:
+        raise PlanProblem(missing.reason, "Kubernetes 1.21 and later have it") from None
     except NotFound:
         raise PlanProblem(f"no cronjob {source} in {namespace}", "check the step's args.cronjob") from None
     template = cronjob["spec"]["jobTemplate"]

@@ -94,7 +94,7 @@ class Sql:
         try:
             words = await run_statement(
                 _url(office), effect.statement, timeout_s=effect.timeout_s, lock_timeout_s=effect.lock_timeout_s,
-                started=started,
+                started=started, stop=office.stopping,
             )  # fmt: skip
         except SqlProblem as problem:
             if not problem.sent:

@@ -1,0 +1,41 @@
+"""The operator's own commands, put into the runbooks: `[restore] argv` into 14.restore.2, `[failover] argv` into 9.mitigation.4. Without
+them, those steps ask.
+
+Only the operator's own tools know where the backups lie and which replica may be promoted, so their words are configuration; the step
+around them (confirmed, journalled, ended after its timeout, never a shell) is the cockpit's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from cockpit.model.runbook import Param, Runbooks, Step
+
+if TYPE_CHECKING:
+    from cockpit.config import FailoverSettings, RestoreSettings, Settings
+
+#: RFC 3339, or as PostgreSQL's recovery_target_time takes it.
+TIME = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}(:?\d{2})?)"
+_TIME = Param(name="time", type="string", title="restore to, with its zone (2026-11-23T04:10:00Z)", pattern=TIME)
+#: Item → the section that holds its command.
+_SECTIONS = {"14.restore.2": "restore", "9.mitigation.4": "failover"}
+
+
+def with_commands(runbooks: Runbooks, settings: Settings) -> Runbooks:
+    """The same runbooks when nothing is configured, or an operator's own file has made something else of the step."""
+
+    def made(step: Step) -> Step:
+        name = _SECTIONS.get(step.item or "") if step.kind == "manual" else None
+        section: RestoreSettings | FailoverSettings | None = getattr(settings, name) if name is not None else None
+        if name is None or section is None or not section.argv:
+            return step
+        return replace(
+            step, kind="command", argv=section.argv, params=(_TIME,) if any("{time}" in word for word in section.argv) else (),
+            question="", note=f"runs [{name}] argv of the configuration",
+            args={"timeout": f"{section.timeout:g}", "target": "database", "kind": name},
+        )  # fmt: skip
+
+    books = tuple(replace(book, mitigations=tuple(map(made, book.mitigations))) for book in runbooks.runbooks)
+    return replace(runbooks, runbooks=books) if books != runbooks.runbooks else runbooks

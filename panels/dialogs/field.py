@@ -1,0 +1,201 @@
+"""One field of the form for a step's parameters: a list of choices, a line to type in, or both; and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widget import Widget
+from textual.widgets import Static
+
+from cockpit.model.runbook import Param
+from panels.dialogs.layer import Layer
+from panels.dialogs.lines import LinesView
+from panels.dialogs.marks import SIGN, ink
+from panels.dialogs.overlay import PlainInput
+from panels.dialogs.prose import Para, para
+from panels.dialogs.values import Choice, bounds, problem
+from panels.theme import Look
+
+_SHOWN_CHOICES = 6  # and rows beside, for notes that wrap
+_MORE_ROWS = 4
+GONE = "is not listed any more"
+
+
+class ChoiceList(LinesView):
+    """Up and down choose; the cursor's line is the value."""
+
+    DEFAULT_CSS = "ChoiceList { height: auto; background: $panel; }"
+
+    def __init__(self, choices: Sequence[Choice], look: Look) -> None:
+        super().__init__(look, cursor=True)
+        self.choices = list(choices)
+        self.styles.height = min(len(self.choices), _SHOWN_CHOICES)
+
+    def on_mount(self) -> None:
+        self.show_lines(self._prepared())
+
+    def _prepared(self) -> list[Para]:
+        column = max(len(choice.shown) for choice in self.choices) + 3
+        return [
+            para((f"{choice.shown}   ".ljust(min(column, 44)), "bold"), (choice.note, "dim"), key=str(index))
+            for index, choice in enumerate(self.choices)
+        ]
+
+    def on_resize(self, event: events.Resize) -> None:
+        """As high as the wrapped notes need, within reason; a longer list scrolls."""
+        self.styles.height = min(self.height_at(self.scrollable_content_region.width), _SHOWN_CHOICES + _MORE_ROWS)
+        self.call_after_refresh(self._refit)
+
+    def _refit(self) -> None:
+        """The dialog makes room for it."""
+        dialog = next((one for one in self.ancestors if isinstance(one, Layer)), None)
+        if dialog is not None:
+            dialog.refresh_words()
+
+    def retell(self, choices: Sequence[Choice]) -> bool:
+        """What is known of each now. Every value keeps its place, so that no key press meets another than the one that was read:
+        new ones come last, and one that is gone stays, and says so. True when anything is shown differently."""
+        now = {choice.value: choice for choice in choices}
+        known = {choice.value for choice in self.choices}
+        kept = [now.get(choice.value) or replace(choice, note=GONE) for choice in self.choices]
+        told = [*kept, *(choice for choice in choices if choice.value not in known)]
+        if told == self.choices:
+            return False
+        self.choices = told
+        if self.is_attached:
+            self.show_lines(self._prepared())
+            self.styles.height = min(self.height_at(self.scrollable_content_region.width), _SHOWN_CHOICES + _MORE_ROWS)
+        return True
+
+    @property
+    def rows(self) -> int:
+        """How high it is: long notes are wrapped."""
+        height = self.styles.height
+        return int(height.value) if height is not None and height.is_cells else min(len(self.choices), _SHOWN_CHOICES)
+
+    @property
+    def value(self) -> str:
+        return self.choices[int(self.key)].value if self.key is not None else ""
+
+    def choose(self, value: str) -> None:
+        for index, choice in enumerate(self.choices):
+            if choice.value == value:
+                self.move_to(str(index))
+
+
+class ParamInput(PlainInput):
+    """One row; Enter goes to the next field, never further than a plan."""
+
+    DEFAULT_CSS = "ParamInput { width: 1fr; background: $panel; }"
+
+
+class Field(Vertical):
+    """Title, what is allowed, the list of choices or the input or both, and what is wrong with the value."""
+
+    DEFAULT_CSS = """
+    Field { height: auto; margin: 0 0 1 0; }
+    Field Static { height: auto; width: 1fr; }
+    """
+
+    def __init__(self, param: Param, choices: Sequence[Choice], current: str | None, look: Look) -> None:
+        super().__init__()
+        self.param = param
+        self.choices = list(choices)
+        self.look = look
+        self.current = current
+        self.touched = False
+        self.list = ChoiceList(choices, look) if choices else None
+        self._late = False  # the list came after the form, and nobody has been at it: its cursor is no choice yet
+        self._notes: dict[str, str] = {}  # what was worked out of a value, which takes longer than to list it
+        typed = not choices or param.type in ("url", "string", "image")
+        start = (
+            ""
+            if choices
+            else str(current if current is not None else param.default if param.default is not None else "")
+        )
+        self.input = (
+            ParamInput(start, compact=True, password=param.secret, placeholder="or type another" if choices else "")
+            if typed
+            else None
+        )
+
+    def _title(self) -> Text:
+        title = Text(self.param.title or self.param.name, style=ink(self.look, "title"))
+        hint = bounds(self.param)
+        if hint:
+            title.append(f"   {hint}", style=ink(self.look, "dim"))
+        if self.param.choices_from and not self.choices:
+            kind = self.param.choices_from.partition(":")[0].replace("-", " ")
+            title.append(f"   no live list of {kind} yet: type it, or wait", style=ink(self.look, "unknown"))
+        return title
+
+    def compose(self) -> ComposeResult:
+        yield Static(self._title(), classes="title", markup=False)
+        if self.list is not None:
+            yield self.list
+        if self.input is not None:
+            yield self.input
+        yield Static("", classes="wrong", markup=False)
+
+    def on_mount(self) -> None:
+        if self.list is not None and self.current is not None:
+            self.list.choose(self.current)
+
+    @property
+    def value(self) -> str:
+        """What is typed wins over what is chosen."""
+        if self.input is not None and self.input.value.strip():
+            return self.input.value.strip()
+        return self.list.value if self.list is not None and not self._late else ""
+
+    def explain(self, notes: Mapping[str, str]) -> None:
+        """What was worked out of the values, kept beside whatever is listed from now on."""
+        self._notes.update(notes)
+
+    @property
+    def unexplained(self) -> list[str]:
+        """Values on offer of which nothing was worked out yet."""
+        return [choice.value for choice in self.choices if choice.value not in self._notes]
+
+    def refill(self, choices: Sequence[Choice]) -> bool:
+        """What is on offer now. The cursor stays on its value and typed text stays; a list that was empty appears above the line that
+        is typed in. True when anything is shown differently."""
+        told = [replace(c, note=self._notes[c.value]) if c.value in self._notes else c for c in choices]
+        if not told:
+            return False  # nothing is known just now: what was listed stands
+        if self.list is not None:
+            changed = self.list.retell(told)
+            self.choices = list(self.list.choices)
+            return changed
+        self.choices, self.list, self._late = told, ChoiceList(told, self.look), True
+        if self.input is not None:
+            self.input.placeholder = "type one, or go up to choose"
+        self.query_one(".title", Static).update(self._title())
+        self.mount(self.list, after=self.query_one(".title", Static))
+        return True
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if event.widget is self.list:
+            self._late = False
+
+    @property
+    def wrong(self) -> str | None:
+        return problem(self.param, self.value, () if self.input is not None and self.input.value else self.choices)
+
+    def tell(self) -> None:
+        """Say what is wrong, once the operator has touched the field."""
+        words = self.wrong if self.touched else None
+        text = Text(f"{self.look.glyphs(SIGN['crit'])} {words}", style=ink(self.look, "crit")) if words else Text("")
+        self.query_one(".wrong", Static).update(text)
+
+    @property
+    def widgets(self) -> Iterator[Widget]:
+        if self.list is not None:
+            yield self.list
+        if self.input is not None:
+            yield self.input

@@ -1,0 +1,76 @@
+"""Ending a program or statement that runs: asked for lightly, because it may have had its effect already, in part or whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Static
+
+from cockpit.model.plan import Progress, SqlRun
+from panels.dialogs.layer import CancelButton, Layer
+from panels.dialogs.marks import SIGN, ink
+from panels.dialogs.prose import Para, para
+from panels.messages import StopRunning
+from panels.theme import Look
+
+
+class StopDialog(Layer):
+    """`y` ends it; Enter and Escape let it run. Posts StopRunning for each that is shown, or CloseLayer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "stop", "Stop it", show=False)]
+    WIDTH = 92
+    CLOSE = "Let it run"
+
+    def __init__(self, running: Sequence[Progress], *, look: Look | None = None) -> None:
+        super().__init__("Stop it?", look)
+        self.running = tuple(running)
+
+    def compose(self) -> ComposeResult:
+        yield self.body
+        with Horizontal(classes="foot buttons"):
+            yield CancelButton(self.CLOSE, self.look)
+            yield self.hint()
+
+    def words(self) -> Sequence[Para]:
+        lines: list[Para] = []
+        for progress in self.running:
+            plan = progress.plan
+            lines += [
+                para(
+                    (f"{SIGN['next']} ", "accent"), (plan.title, "bold"), f" on {plan.target.name}   {progress.words}"
+                ),
+                para((plan.kubectl, "dim"), label="  "),
+            ]
+        if any(isinstance(progress.plan.request, SqlRun) for progress in self.running):
+            how = "The database is asked to cancel the statement."
+        else:
+            how = "It and every program that it started get SIGTERM, and SIGKILL five seconds later."
+        return [
+            *lines,
+            para(),
+            para(how),
+            para((f"{SIGN['warn']} It may have had its effect already, in part or whole.", "warn"),
+                 " What is known of that afterwards is said here and journalled: stopped by the operator."),
+        ]  # fmt: skip
+
+    def opened(self) -> None:
+        super().opened()
+        hint = Text()
+        hint.append("y", style=ink(self.look, "key"))
+        hint.append(" stop it")
+        self.query_one(".hint", Static).update(hint)
+
+    def show_running(self, running: Sequence[Progress]) -> None:
+        """Newer states of the same; what has ended meanwhile need not be stopped."""
+        self.running = tuple(running)
+        self.refresh_words()
+
+    def action_stop(self) -> None:
+        for progress in self.running:
+            self.post_message(StopRunning(progress.plan.id))
+        self.action_close()

@@ -1,0 +1,69 @@
+"""Evidence before the first change of a SEV0, taken by itself from a whole drill: what runbook 2 asks for is in it."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cockpit.config import load_settings
+from cockpit.drill.server import DrillThread
+from cockpit.session import Session
+
+
+def until(what: Callable[[], Any], timeout_s: float = 40.0) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (found := what()):
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.05)
+    return found
+
+
+def test_the_chains_parts_are_in_it_and_the_kill_switch_did_not_wait(tmp_path: Path) -> None:
+    with DrillThread("wrong-signer-set", speed=2.0, history_s=600.0) as drill:
+        found = load_settings(config=drill.config, env={})
+        quick = msgspec.structs.replace(found.solana, interval=0.5)
+        session = Session(replace(found, state_dir=tmp_path / "state", solana=quick))
+        session.start()
+        try:
+            until(session.ready.is_set)
+            assert session.trouble is None
+            wanted = {"program", "markets", "protocol", "signer-set"}
+            until(lambda: (s := session.situation) and wanted <= {t for t, r in s.solana.items() if r.data is not None})
+            until(lambda: (s := session.situation) and s.solana["program"].data.recent_failed)
+            session.incident("open", {"title": "bad signatures", "severity": "SEV0"})
+            book, step = session.runbooks.step("13", "13.step.1")
+            plan = session.plan(book, step, {}).result(20)
+            session.carry_out(plan, plan.typed).result(20)
+            assert session.journal is not None
+            records = session.journal.records
+            evidence = until(lambda: next((r for r in records() if r["kind"] == "evidence"), None))
+        finally:
+            session.close(10.0)
+    order = [r["kind"] for r in records()]
+    assert order.index("intent") < order.index("evidence")  # beside the sending, never before it
+    assert evidence["reason"].startswith("before the first change")
+    parts: dict[str, Any] = {}
+    with tarfile.open(tmp_path / "state" / "evidence" / evidence["file"]) as tar:
+        for member in tar.getmembers():
+            content = tar.extractfile(member)
+            assert content is not None
+            parts[member.name] = content.read()
+    failed = json.loads(parts["failed-transactions.json"])
+    assert failed["recent"][0]["name"] == "SignatureVerificationFailed"
+    assert set(failed["signatures"]) >= {one["signature"] for one in failed["recent"]}
+    signers = json.loads(parts["signer-set.json"])
+    assert (signers["signer_set_id"], len(signers["pubkeys"])) == (100, 7)
+    accounts = json.loads(parts["chain-accounts.json"])
+    assert len(accounts["markets"]["data"]) == 8 and accounts["protocol"]["data"]["authority"]
+    assert json.loads(parts["commits.json"])["waiting_for_reveal"][0]["commit_hash"]
+    assert b"# trace ids" in parts["logs/m0-submitter.log"] and b"# trace ids" in parts["logs/m0-signer-agent.log"]
+    # either the last bundle's hash is there, or it is said that nobody saw one
+    missing = [words for words in evidence["missing"] if words.startswith("bundle.json: no reveal was seen")]
+    assert bool(missing) is not ("bundle.json" in parts)

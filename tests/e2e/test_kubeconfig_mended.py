@@ -1,0 +1,64 @@
+"""A kubeconfig that cannot be read at the start (an expired login left an empty token file) and is mended meanwhile: the same
+session then names the cluster, watches the namespace that the kubeconfig names, and can act."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cockpit.config import load_settings
+from cockpit.drill.server import DrillThread
+from cockpit.model.reading import SourceState
+from cockpit.model.situation import Situation
+from cockpit.session import NotReady, Session
+
+
+def until(what: Callable[[], Any], timeout_s: float = 30.0) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (found := what()):
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.mark.parametrize("namespaces", [("m0-prod",), ()])
+def test_what_a_mended_kubeconfig_says_is_taken_up(tmp_path: Path, namespaces: tuple[str, ...]) -> None:
+    token = tmp_path / "token"
+    token.write_text("")
+    with DrillThread("calm", history_s=60.0) as drill:
+        config = json.loads(Path(drill.kubeconfig).read_text())
+        for user in config["users"]:
+            user["user"] = {"tokenFile": str(token)}
+        own = tmp_path / "kubeconfig"
+        own.write_text(json.dumps(config))
+        settings = replace(
+            load_settings(config=drill.config, env={}), kubeconfig=str(own), context=None, state_dir=tmp_path / "state",
+            namespaces=namespaces, namespace=namespaces[0] if namespaces else None,
+        )  # fmt: skip
+        session = Session(settings)
+        session.start()
+        try:
+            until(session.ready.is_set)
+            book, step = session.runbooks.step("6", "scale-ingestors")
+            with pytest.raises(NotReady, match="is empty"):
+                session.plan(book, step, {"replicas": "5"})
+            seen = until(lambda: session.situation)
+            assert seen.context == "no cluster" and seen.production
+            token.write_text("admin")
+            until(lambda: (s := session.situation) and s.context == "drill" and s.namespaces == ("m0-prod",))
+            until(lambda: (s := session.situation) and s.cluster.pods and _k8s(s) is SourceState.LIVE)
+            until(lambda: session.trouble is None and session.executor is not None)
+            plan = session.plan(book, step, {"replicas": "5"}).result(20)
+            assert (plan.target.context, plan.target.namespace, plan.changes[0].after) == ("drill", "m0-prod", "5")
+        finally:
+            session.close(10.0)
+
+
+def _k8s(situation: Situation) -> SourceState:
+    return next(s.state for s in situation.sources if s.name == "k8s")
