@@ -38,7 +38,7 @@ system: ## the programs that the tests drive, from Debian when absent
 	@bash $(SYSTEM) $(APT_PROGRAMS)
 
 test: $(VENV)/.dev system ## all tests
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist worksteal
 
 test-live: $(VENV)/.dev ## Kubernetes conformance against COCKPIT_TEST_KUBECONFIG
 	$(BIN)/pytest -m live

@@ -54,7 +54,7 @@ def server_of(rate: float, seconds: float) -> subprocess.Popen[str]:
 
 async def watch(rate: float, seconds: float) -> dict[str, Any]:
     from cockpit.clock import SystemClock
-    from cockpit.config import RpcEndpoint, SolanaSettings
+    from cockpit.settings import RpcEndpoint, SolanaSettings
     from cockpit.sources.solana import SolanaSource
 
     server = server_of(rate, seconds)

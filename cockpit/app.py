@@ -19,7 +19,6 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from cockpit import terminal
-from cockpit.links import links_of
 from panels import keys
 from panels import messages as wish
 from panels.coached import CoachedApp
@@ -65,7 +64,7 @@ class CockpitApp(CoachedApp):
     ) -> None:
         links = session.settings.links
         look = Look(
-            ascii=ascii_only, colours=colours, links=links_of(links), hyperlinks=terminal.hyperlinks(links.hyperlinks)
+            ascii=ascii_only, colours=colours, links=links.templates, hyperlinks=terminal.hyperlinks(links.hyperlinks)
         )
         super().__init__(session, look, debug_errors=debug_errors)
         self.session = session

@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cockpit.board import Board
 from cockpit.clock import Clock
-from cockpit.config import Settings, is_production
+from cockpit.config import is_production
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
+from cockpit.settings import Settings
+from cockpit.situation.variables import variable
 from cockpit.text import safe
-from cockpit.variables import variable
 
 if TYPE_CHECKING:
     from cockpit.kubeapi.access import Access
     from cockpit.kubeapi.client import KubeClient
     from cockpit.model.metrics import History
-    from cockpit.situation import Assessor
+    from cockpit.situation.assessor import Assessor
 
 #: Seconds between two situations while there is news (see `_put`): what the screen can show, no more.
 ASSESS_EVERY_S = 0.25
@@ -323,7 +324,7 @@ class Engine:
                 self.board.drop("kubernetes/look")
 
     async def _assess_forever(self) -> None:
-        from cockpit.situation import Assessor
+        from cockpit.situation.assessor import Assessor
 
         assessor: Assessor | None = None
         runbooks = self._runbooks()

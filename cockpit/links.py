@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cockpit.model.links import Links
 from cockpit.text import safe
-
-if TYPE_CHECKING:
-    from cockpit.config import LinksSettings
 
 LONGEST_TEMPLATE = 2000
 #: What each template may name; all but a dashboard's must be named, else every link would lead to the same place.
@@ -46,8 +41,3 @@ def problem_of(name: str, template: str) -> str:
     if "@" in parts.netloc:
         return f"{name}: no user name or password in a link: it is shown and copied"
     return ""
-
-
-def links_of(settings: LinksSettings) -> Links:
-    """What the panels are given."""
-    return Links(settings.trace, settings.signal, settings.transaction, settings.dashboard)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cockpit.clock import Clock, SystemClock
-from cockpit.config import Settings
+from cockpit.settings import Settings
 from cockpit.text import safe
 
 if TYPE_CHECKING:
@@ -219,13 +219,15 @@ class Session:
         incident = desk.look(before) if desk is not None and before is not None else None
         if executor is None or desk is None:
             return {"notices": notices, "incident": incident}
+        lines = executor.journal_lines
+        undone = {line.number for line in lines if line.undone}
         return {
             "notices": notices,
             "incident": incident,
             "progress": executor.progress,
-            "journal": executor.journal_lines,
+            "journal": lines,
             "debts": executor.debts,
-            "unfinished": self.unfinished,
+            "unfinished": tuple(item for item in self.unfinished if item.number not in undone),
         }
 
     def acting(self) -> Executor:
@@ -323,7 +325,7 @@ class Session:
 
     def explain(self, kind: str, namespace: str, name: str, uid: str = "") -> tuple[str, ...]:
         """Why a pod or workload is not healthy, in words, worst first."""
-        from cockpit.explain import explain_pod, explain_workload
+        from cockpit.explain.workload import explain_pod, explain_workload
 
         situation = self.situation
         if situation is None:
@@ -397,7 +399,7 @@ class Session:
 
     def choices(self, param: Param) -> list[tuple[str, str]]:
         """(value, what is known of it) for a parameter: fixed, or live from `choices-from`."""
-        from cockpit.choices import choices
+        from cockpit.choices.live import choices
 
         return choices(param, self.runbooks, self.settings.rpc_endpoints, self.situation)
 

@@ -6,15 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cockpit.baseline import Points, judge, median, merged, spark
 from cockpit.board import Board
 from cockpit.clock import Clock
-from cockpit.inventory import Inventory
 from cockpit.model.cluster import Cluster
 from cockpit.model.metrics import QueryResult, Sample
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus
+from cockpit.situation.baseline import Points, judge, median, merged, spark
+from cockpit.situation.inventory import Inventory
 from cockpit.values import FAMILIES, Look
 from cockpit.values.family import Values
 

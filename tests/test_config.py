@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.config import ConfigProblem, Settings, is_production, load_settings, secret_of
+from cockpit.config import ConfigProblem, is_production, load_settings, secret_of
+from cockpit.settings import Settings
 
 
 def write(tmp_path: Path, text: str) -> str:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cockpit.config import ConfigProblem, LinksSettings, Settings, load_settings
-from cockpit.links import links_of, problem_of
+from cockpit.config import ConfigProblem, load_settings
+from cockpit.links import problem_of
 from cockpit.model.links import LONGEST_VALUE, Links
+from cockpit.settings import LinksSettings, Settings
 from cockpit.terminal import hyperlinks
 
 
@@ -29,7 +30,7 @@ def test_templates_come_from_the_configuration(tmp_path: Path) -> None:
         'transaction = "https://explorer.example.com/tx/{signature}?cluster=devnet"\n'
         'dashboard = "https://grafana.example.com/d/m0?var-ns={namespace}&var-c={context}"',
     )
-    links = links_of(found.links)
+    links = found.links.templates
     assert links.of_trace("4bf92f3577b34da6") == "https://traces.example.com/trace/4bf92f3577b34da6"
     assert links.of_signal("watermark-lag") == "https://grafana.example.com/d/m0?var-signal=watermark-lag&from=now-1h"
     assert links.of_transaction("5Sig") == "https://explorer.example.com/tx/5Sig?cluster=devnet"
@@ -37,7 +38,7 @@ def test_templates_come_from_the_configuration(tmp_path: Path) -> None:
 
 
 def test_nothing_is_linked_without_a_template() -> None:
-    none = links_of(LinksSettings())
+    none = LinksSettings().templates
     assert none.of_trace("a") is none.of_signal("a") is none.of_transaction("a") is none.of_dashboard("a", "b") is None
 
 

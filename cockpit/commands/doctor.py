@@ -49,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
 def case_of(args: argparse.Namespace) -> Case:
     """A configuration that cannot be read is a finding like any other; the rest is examined with defaults and flags."""
     from cockpit.commands.settings import runbooks_of, settings_of
-    from cockpit.config import ConfigProblem, Settings
+    from cockpit.config import ConfigProblem
     from cockpit.doctor.finding import Case
+    from cockpit.settings import Settings
 
     problem = None
     try:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from cockpit import terminal
 from cockpit.commands.live import NO_TERMINAL, show
-from cockpit.config import ENV_PREFIX, ConfigProblem, default_state_dir, load_settings
+from cockpit.config import ENV_PREFIX, ConfigProblem, load_settings
+from cockpit.settings import default_state_dir
 
 if TYPE_CHECKING:
-    from cockpit.config import Settings
     from cockpit.drill.school.line import Line
+    from cockpit.settings import Settings
 
 START_TIMEOUT_S = 30.0
 DEFAULT_SEED = 7

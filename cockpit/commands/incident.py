@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cockpit.config import ConfigProblem, Settings
+from cockpit.config import ConfigProblem
+from cockpit.settings import Settings
 from cockpit.text import safe
 
 if TYPE_CHECKING:

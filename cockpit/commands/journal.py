@@ -25,7 +25,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from cockpit.commands.settings import runbooks_of, settings_of
-    from cockpit.incident.journal import Journal, lines_of
+    from cockpit.incident.entries import lines_from
+    from cockpit.incident.journal import Journal
     from cockpit.session import Session, journal_path
 
     settings = settings_of(args)
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
                 count, digest = journal.end()
                 print(f"{count} records; the newest has the hash {digest}")
             return 1 if problems else 0
-        for line in list(lines_of(journal))[: args.last][::-1]:
+        for line in list(lines_from(journal.records()))[: args.last][::-1]:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(line.wall))
             number = str(line.number) if line.number else ""
             words = "  ".join(filter(None, (line.title, line.target, line.outcome)))

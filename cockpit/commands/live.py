@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cockpit import terminal
-from cockpit.config import Settings
+from cockpit.settings import Settings
 
 if TYPE_CHECKING:
     from cockpit.model.scene import Coach

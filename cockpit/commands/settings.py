@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from cockpit.config import Settings, load_settings
+from cockpit.config import load_settings
 from cockpit.model.runbook import Runbooks
+from cockpit.settings import Settings
 
 
 def settings_of(args: argparse.Namespace) -> Settings:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from cockpit.chain.bundle import Expected
     from cockpit.chain.bundle_file import Bundle
-    from cockpit.config import Settings
     from cockpit.model.bundle import BundleVerdict
     from cockpit.model.chain import SignerSetState
+    from cockpit.settings import Settings
 
 VALID, INVALID, UNKNOWN = 0, 2, 3
 _MARKS = {"pass": "ok      ", "fail": "WRONG   ", "unknown": "UNKNOWN "}

@@ -11,8 +11,8 @@ from enum import StrEnum
 import msgspec
 
 from cockpit.clock import Clock, SystemClock
-from cockpit.config import Settings
 from cockpit.model.runbook import Runbooks
+from cockpit.settings import Settings
 from cockpit.text import safe
 
 LIMIT_S = 5.0

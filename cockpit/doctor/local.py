@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from cockpit.config import ConfigProblem, Settings, secret_of
+from cockpit.config import ConfigProblem, secret_of
 from cockpit.doctor.finding import Case, Finding, State, bounded, found, listed, together
+from cockpit.settings import Settings
 from cockpit.text import url_hint
 
 AREA = "local"

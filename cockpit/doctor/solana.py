@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import msgspec
 
 from cockpit.chain import base58
-from cockpit.config import RpcEndpoint
 from cockpit.doctor.finding import Case, Finding, State, bounded, found, together
+from cockpit.settings import RpcEndpoint
 from cockpit.sources.solana_endpoint import cluster_of
 from cockpit.sources.solana_rpc import NODE_UNHEALTHY, Rpc, RpcProblem
 from cockpit.text import safe

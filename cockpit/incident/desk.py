@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.clock import Clock
-from cockpit.config import WebhookSettings
 from cockpit.incident import acts
 from cockpit.incident.acts import IncidentProblem
 from cockpit.incident.background import Background
@@ -29,6 +28,7 @@ from cockpit.model.incident import Incident, IncidentNow, TimelineEntry
 from cockpit.model.plan import Plan
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
+from cockpit.settings import WebhookSettings
 from cockpit.text import safe
 
 if TYPE_CHECKING:

@@ -12,14 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cockpit.incident.fold import words_of
 from cockpit.incident.processes import alive, this_process
 from cockpit.model.plan import Change, Debt, JournalLine, Target
-
-if TYPE_CHECKING:
-    from cockpit.incident.journal import Journal
 
 __all__ = [
     "Entry",
@@ -28,7 +25,6 @@ __all__ = [
     "debts_from",
     "entries_of",
     "lines_from",
-    "lines_of",
     "target_of",
     "this_process",
     "unfinished_of",
@@ -130,12 +126,8 @@ def changes_of(intent: Record) -> tuple[Change, ...]:
     return tuple(Change(c["field"], c["before"], c["after"]) for c in intent.get("changes", ()))
 
 
-def lines_of(journal: Journal) -> tuple[JournalLine, ...]:
-    """The journal for a panel: newest first, notes among them (number 0)."""
-    return lines_from(journal.records())
-
-
 def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
+    """The journal for a panel: newest first, notes among them (number 0)."""
     entries = entries_of(records)
     owed = {debt.number for debt in debts_from(records)}
     lines: list[JournalLine] = []
@@ -156,7 +148,7 @@ def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
             JournalLine(
                 entry.number, float(record["at"]), str((record.get("operator") or {}).get("name", "")),
                 str(record["title"]), target_of(record).words, entry.words, changes_of(record), undoable,
-                entry.number in owed,
+                entry.number in owed, entry.undone_by is not None,
             )
         )  # fmt: skip
     return tuple(reversed(lines))

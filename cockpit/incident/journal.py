@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.incident import chain
-from cockpit.incident.entries import lines_of
+from cockpit.incident.entries import unfinished_of
 from cockpit.incident.fold import stamped
 from cockpit.text import safe
 
-__all__ = ["Journal", "JournalProblem", "lines_of"]
+__all__ = ["Journal", "JournalProblem"]
 
 _HEAD_WIDTH = 96  # fixed, so that it is overwritten in place and needs no space on a full disk
 _LOCK_WAIT_S = 5.0
@@ -129,8 +129,6 @@ class Journal:
 
     def unfinished(self) -> tuple[dict[str, Any], ...]:
         """Intents without an outcome, or with one that could not be told, and not judged since."""
-        from cockpit.incident.entries import unfinished_of
-
         return unfinished_of(self.records())
 
     # ------------------------------------------------------------------------------------------------------- writing

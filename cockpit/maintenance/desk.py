@@ -20,9 +20,9 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 
 if TYPE_CHECKING:
-    from cockpit.config import MaintenanceSettings
     from cockpit.incident.journal import Journal
     from cockpit.incident.operator import Operator
+    from cockpit.settings import MaintenanceSettings
 
 TITLES = {
     "weekly": "Weekly round of routine maintenance", "monthly": "Monthly round of routine maintenance",

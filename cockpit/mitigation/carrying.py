@@ -19,10 +19,11 @@ from cockpit.incident.operator import Operator
 from cockpit.kubeapi.client import KubeClient
 from cockpit.mitigation import records
 from cockpit.mitigation.announce import announce
+from cockpit.mitigation.draft import Prepared
 from cockpit.mitigation.lease import RENEW_EVERY_S, Lease
 from cockpit.mitigation.objects import GROUPS
 from cockpit.mitigation.outcome import Outcome
-from cockpit.mitigation.plan import Planner, Prepared, version_of
+from cockpit.mitigation.plan import Planner, version_of
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.quiet import ChainQuiet, stops_publishing
 from cockpit.mitigation.shown import masked

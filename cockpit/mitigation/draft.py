@@ -6,19 +6,18 @@ local check). Both are planned, guarded, confirmed, journalled and judged after 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from cockpit.kubeapi.client import KubeClient
 from cockpit.mitigation.objects import Subject, fetch
-from cockpit.model.plan import Change, DryRun, Effect, GuardResult, Rollout, Target
-from cockpit.model.runbook import Runbooks, Service, Step
+from cockpit.model.plan import Change, DryRun, Effect, GuardResult, Part, Plan, Rollout, Target
+from cockpit.model.runbook import Runbook, Runbooks, Service, Step
 
 if TYPE_CHECKING:
     from cockpit.mitigation.office import Office, Told
     from cockpit.mitigation.outcome import Judgement, Outcome
-    from cockpit.mitigation.plan import Prepared, Wish
 
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
@@ -97,6 +96,52 @@ class Setting:
     known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # parameter name → live choices
     secrets: frozenset[str] = frozenset()  # variables given by a secret parameter
     seen: Any = None  # what the kind's `look` found
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with what must not leave the executor: the draft, raw inverse arguments among it.
+
+    Of a kind that patches an object `subject` is that object as it was read; of an act it is None.
+    """
+
+    plan: Plan
+    draft: Draft
+    subject: Subject | None
+    kind: StepKind | ActKind
+    salt: str
+    revision: str  # of the Deployment before the change: its ReplicaSet holds the values of before
+
+    @property
+    def object(self) -> Subject:
+        assert self.subject is not None, "an act has no object"
+        return self.subject
+
+    @property
+    def step_kind(self) -> StepKind:
+        assert self.subject is not None, "an act patches nothing"
+        return cast("StepKind", self.kind)
+
+    @property
+    def act(self) -> ActKind | None:
+        return cast("ActKind", self.kind) if self.subject is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is wanted, whoever wants it. `arguments` is for the kind; None: made from `step` and `values`."""
+
+    service: str  # the object's name; "" for an act
+    kind: str
+    title: str
+    runbook: Runbook | None
+    step: Step | None
+    values: Mapping[str, str]
+    arguments: Mapping[str, Any] | None = None
+    undoes: int | None = None
+    check: Callable[[Subject], None] | None = None  # raises PlanProblem when the object is not as it must be
+    journal_problems: tuple[str, ...] = ()
+    part: Part | None = None
 
 
 class StepKind(Protocol):

@@ -16,9 +16,8 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from cockpit.choices import offered
+from cockpit.choices.live import offered
 from cockpit.clock import Clock
-from cockpit.imagehistory import explained, runs
 from cockpit.incident.entries import debts_from, lines_from
 from cockpit.incident.journal import Journal, JournalProblem
 from cockpit.incident.operator import Operator
@@ -27,9 +26,10 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation import records
 from cockpit.mitigation.carrying import Carrying, Tools, check_confirmation
+from cockpit.mitigation.draft import Prepared, Wish
 from cockpit.mitigation.lease import Lease
 from cockpit.mitigation.means import Means
-from cockpit.mitigation.plan import Planner, Prepared, Wish, wish_of
+from cockpit.mitigation.plan import Planner, wish_of
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sequence import note_of, part_of, parts_of, state_of
 from cockpit.mitigation.undo import undoable, wish_to_undo
@@ -37,6 +37,7 @@ from cockpit.mitigation.unfinished import judge_all, judge_uncertain
 from cockpit.model.plan import Confirmation, Debt, JournalLine, Part, Plan, Progress, SequenceState, Unfinished
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.situation import Situation
+from cockpit.situation.imagehistory import explained, runs
 
 __all__ = ["Executor", "PlanProblem"]
 

@@ -17,7 +17,7 @@ from cockpit.model.plan import DryRun, DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
-from cockpit.stopped import Stop, stopped
+from cockpit.situation.stopped import Stop, stopped
 from cockpit.text import safe
 
 OLD_SITUATION_S = 15.0

@@ -12,7 +12,6 @@ import hashlib
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -23,7 +22,7 @@ from cockpit.incident.chain import canonical
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict
 from cockpit.mitigation import dryrun, guards
-from cockpit.mitigation.draft import JSON_PATCH, ActKind, Draft, Setting, StepKind
+from cockpit.mitigation.draft import JSON_PATCH, ActKind, Draft, Prepared, Setting, Wish
 from cockpit.mitigation.facts import Facts, facts_of_act, gather
 from cockpit.mitigation.means import Means
 from cockpit.mitigation.objects import Subject, annotations_of
@@ -41,7 +40,6 @@ from cockpit.model.plan import (
     GuardResult,
     Inverse,
     LocalCheck,
-    Part,
     Plan,
     Request,
     Target,
@@ -51,51 +49,6 @@ from cockpit.model.situation import Situation
 
 _TRIES = 4  # a rollout under way changes the object several times a second
 REVISION = "deployment.kubernetes.io/revision"
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A plan with what must not leave the executor: the draft, raw inverse arguments among it.
-
-    Of a kind that patches an object `subject` is that object as it was read; of an act it is None.
-    """
-
-    plan: Plan
-    draft: Draft
-    subject: Subject | None
-    kind: StepKind | ActKind
-    salt: str
-    revision: str  # of the Deployment before the change: its ReplicaSet holds the values of before
-
-    @property
-    def object(self) -> Subject:
-        assert self.subject is not None, "an act has no object"
-        return self.subject
-
-    @property
-    def step_kind(self) -> StepKind:
-        return KINDS[self.plan.kind]
-
-    @property
-    def act(self) -> ActKind | None:
-        return ACTS.get(self.plan.kind)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is wanted, whoever wants it. `arguments` is for the kind; None: made from `step` and `values`."""
-
-    service: str  # the object's name; "" for an act
-    kind: str
-    title: str
-    runbook: Runbook | None
-    step: Step | None
-    values: Mapping[str, str]
-    arguments: Mapping[str, Any] | None = None
-    undoes: int | None = None
-    check: Callable[[Subject], None] | None = None  # raises PlanProblem when the object is not as it must be
-    journal_problems: tuple[str, ...] = ()
-    part: Part | None = None
 
 
 def wish_of(runbook: Runbook | None, step: Step, given: Mapping[str, str], runbooks: Runbooks) -> Wish:

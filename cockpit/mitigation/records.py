@@ -10,8 +10,9 @@ from typing import Any
 from cockpit.incident.chain import canonical
 from cockpit.incident.entries import this_process
 from cockpit.incident.operator import Operator
+from cockpit.mitigation.draft import Prepared
 from cockpit.mitigation.outcome import Outcome
-from cockpit.mitigation.plan import Prepared, spelled, version_of
+from cockpit.mitigation.plan import spelled, version_of
 from cockpit.model.plan import Confirmation, Effect, Gauge, Part, Proof, Request, Rollout
 from cockpit.text import safe
 

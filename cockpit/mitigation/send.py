@@ -12,11 +12,11 @@ from typing import Any
 
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, Invalid, KubeError, NotFound, ServerFault, Unreachable
-from cockpit.mitigation.draft import JSON_PATCH
+from cockpit.mitigation.draft import JSON_PATCH, Prepared
 from cockpit.mitigation.objects import last_writer
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.patience import SEND_TIMEOUT_S, SETTLE_S
-from cockpit.mitigation.plan import Prepared, request_of
+from cockpit.mitigation.plan import request_of
 from cockpit.model.plan import Request
 
 

@@ -14,9 +14,9 @@ from cockpit.incident.entries import Entry, changes_of, entries_of, target_of
 from cockpit.incident.journal import Journal
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
-from cockpit.mitigation.draft import touched
+from cockpit.mitigation.draft import Wish, touched
 from cockpit.mitigation.objects import Subject, env_entries, fetch, find_container, selector
-from cockpit.mitigation.plan import REVISION, Wish
+from cockpit.mitigation.plan import REVISION
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.send import compare, named
 from cockpit.mitigation.shown import env_value, fingerprint

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from cockpit.clock import Clock
 from cockpit.kubeapi.client import KubeClient
+from cockpit.mitigation.draft import Prepared
 from cockpit.mitigation.office import Office, Told
 from cockpit.mitigation.outcome import Outcome
-from cockpit.mitigation.plan import Prepared
 from cockpit.mitigation.rollout import Watched, Watcher, timeout_of
 from cockpit.mitigation.send import Sender, compare
 from cockpit.model.plan import CommandRun, Effect, Rollout, SqlRun

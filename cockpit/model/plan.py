@@ -272,6 +272,7 @@ class JournalLine(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...] = ()
     undoable: bool = False
     debt: bool = False
+    undone: bool = False  # by a later undo that was applied
 
 
 class Debt(msgspec.Struct, frozen=True):

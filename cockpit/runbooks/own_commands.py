@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from cockpit.model.runbook import Param, Runbooks, Step
 
 if TYPE_CHECKING:
-    from cockpit.config import FailoverSettings, RestoreSettings, Settings
+    from cockpit.settings import FailoverSettings, RestoreSettings, Settings
 
 #: RFC 3339, or as PostgreSQL's recovery_target_time takes it.
 TIME = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}(:?\d{2})?)"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cockpit.chain import layouts
-from cockpit.config import RpcEndpoint
 from cockpit.kubeapi.network import words
 from cockpit.model.chain import MarketState, SignerSetState
+from cockpit.settings import RpcEndpoint
 from cockpit.text import safe, url_hint
 
 TIMEOUT_S = 6.0

@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from cockpit.clock import Clock
-from cockpit.config import ConfigProblem, PostgresSettings, secret_of
+from cockpit.config import ConfigProblem, secret_of
 from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.settings import PostgresSettings
 from cockpit.sources.pace import Pace
 from cockpit.sources.postgres_activity import activity
 from cockpit.sources.postgres_indexes import Scans

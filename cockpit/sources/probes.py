@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import quote
 
 from cockpit.clock import Clock
-from cockpit.config import ProbesSettings
 from cockpit.model.probe import Certificate, MarketOutput, SignerReport
 from cockpit.model.reading import Fault, Reading
+from cockpit.settings import ProbesSettings
 from cockpit.sources import probes_read
 from cockpit.sources.pace import Pace
 from cockpit.sources.probes_http import HttpAnswer, ProbeProblem, Prober, open_context

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cockpit.config import OutputProbe, ProbesSettings
 from cockpit.model.probe import MarketOutput, ProbeStatus, SignerReport
+from cockpit.settings import OutputProbe, ProbesSettings
 from cockpit.sources.probes_http import HttpAnswer, ProbeProblem
 from cockpit.text import safe
 

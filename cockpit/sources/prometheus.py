@@ -16,10 +16,11 @@ from typing import Any
 import aiohttp
 
 from cockpit.clock import Clock
-from cockpit.config import PrometheusSettings, secret_of
+from cockpit.config import secret_of
 from cockpit.kubeapi.sockets import keepalive_socket
 from cockpit.model.metrics import History, QueryResult
 from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.settings import PrometheusSettings
 from cockpit.sources import promwire
 from cockpit.sources.pace import Pace
 from cockpit.sources.promwire import PromFault

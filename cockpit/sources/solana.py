@@ -13,8 +13,8 @@ from typing import Any
 
 from cockpit.chain import base58
 from cockpit.clock import Clock
-from cockpit.config import RpcEndpoint, SolanaSettings
 from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.settings import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana_accounts import AccountsWatch
 from cockpit.sources.solana_endpoint import EndpointWatch
 from cockpit.sources.solana_fleet import Fleet

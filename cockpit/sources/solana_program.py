@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 
 from cockpit.chain.ledger import Ledger
 from cockpit.clock import Clock
-from cockpit.config import RpcEndpoint
 from cockpit.model.chain import Disagreement, ProgramActivity
 from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.settings import RpcEndpoint
 from cockpit.sources.solana_endpoint import EndpointWatch
 from cockpit.sources.solana_fill import BUSY, Filled, Filler, GapStays
 from cockpit.sources.solana_fleet import Fleet

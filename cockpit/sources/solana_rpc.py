@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from cockpit.clock import Clock
-from cockpit.config import RpcEndpoint
 from cockpit.kubeapi.network import causes, words
 from cockpit.model.reading import Fault, SourceState
+from cockpit.settings import RpcEndpoint
 from cockpit.sources.solana_stats import RequestStats
 from cockpit.text import safe
 

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from cockpit.clock import Clock
-from cockpit.config import RpcEndpoint
 from cockpit.kubeapi.network import causes, words
+from cockpit.settings import RpcEndpoint
 from cockpit.sources.breath import Breath
 from cockpit.sources.solana_pace import SolanaPace
 from cockpit.sources.solana_rpc import Slot, host_of

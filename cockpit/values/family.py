@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cockpit.board import Board
-from cockpit.inventory import Inventory
 from cockpit.model.cluster import Cluster
 from cockpit.model.reading import Reading, SourceState
+from cockpit.situation.inventory import Inventory
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 from cockpit.model.chain import SignerSetState
 from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading
-from cockpit.signerset import TOGGLE, compare
+from cockpit.situation.signerset import TOGGLE, compare
 from cockpit.values.family import Family, Look, Value, doubt
 
 PREFIX = "probes/"

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.widgets import Static
 
 from cockpit.model.plan import Phase, Progress
-from panels.dialogs.layer import CancelButton, Layer
-from panels.dialogs.marks import SIGN, ink
+from panels.dialogs.marks import SIGN
 from panels.dialogs.prose import Para, para
+from panels.dialogs.running import RunningDialog
 from panels.messages import AskStop, QuitAnswer
 from panels.theme import Look
 
 
-class QuitDialog(Layer):
+class QuitDialog(RunningDialog):
     """`y` leaves; Enter and Escape stay. Posts QuitAnswer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -28,16 +24,10 @@ class QuitDialog(Layer):
     ]
     WIDTH = 84
     CLOSE = "Stay"
+    HINT = "leave"
 
     def __init__(self, running: Sequence[Progress], *, look: Look | None = None) -> None:
-        super().__init__("Leave?", look)
-        self.running = tuple(running)
-
-    def compose(self) -> ComposeResult:
-        yield self.body
-        with Horizontal(classes="foot buttons"):
-            yield CancelButton(self.CLOSE, self.look)
-            yield self.hint()
+        super().__init__("Leave?", running, look)
 
     def words(self) -> Sequence[Para]:
         count = len(self.running)
@@ -68,18 +58,6 @@ class QuitDialog(Layer):
             para(first, "Rollout and proof are not watched any more; the journal keeps the undo."),
             para(),
         ]
-
-    def opened(self) -> None:
-        super().opened()
-        hint = Text()
-        hint.append("y", style=ink(self.look, "key"))
-        hint.append(" leave")
-        self.query_one(".hint", Static).update(hint)
-
-    def show_running(self, running: Sequence[Progress]) -> None:
-        """Newer states of the same mitigations."""
-        self.running = tuple(running)
-        self.refresh_words()
 
     def action_leave(self) -> None:
         self.post_message(QuitAnswer(True))

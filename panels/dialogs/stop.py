@@ -5,36 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.widgets import Static
 
 from cockpit.model.plan import Progress, SqlRun
-from panels.dialogs.layer import CancelButton, Layer
-from panels.dialogs.marks import SIGN, ink
+from panels.dialogs.marks import SIGN
 from panels.dialogs.prose import Para, para
+from panels.dialogs.running import RunningDialog
 from panels.messages import StopRunning
 from panels.theme import Look
 
 
-class StopDialog(Layer):
+class StopDialog(RunningDialog):
     """`y` ends it; Enter and Escape let it run. Posts StopRunning for each that is shown, or CloseLayer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "stop", "Stop it", show=False)]
     WIDTH = 92
     CLOSE = "Let it run"
+    HINT = "stop it"
 
     def __init__(self, running: Sequence[Progress], *, look: Look | None = None) -> None:
-        super().__init__("Stop it?", look)
-        self.running = tuple(running)
-
-    def compose(self) -> ComposeResult:
-        yield self.body
-        with Horizontal(classes="foot buttons"):
-            yield CancelButton(self.CLOSE, self.look)
-            yield self.hint()
+        super().__init__("Stop it?", running, look)
 
     def words(self) -> Sequence[Para]:
         lines: list[Para] = []
@@ -57,18 +47,6 @@ class StopDialog(Layer):
             para((f"{SIGN['warn']} It may have had its effect already, in part or whole.", "warn"),
                  " What is known of that afterwards is said here and journalled: stopped by the operator."),
         ]  # fmt: skip
-
-    def opened(self) -> None:
-        super().opened()
-        hint = Text()
-        hint.append("y", style=ink(self.look, "key"))
-        hint.append(" stop it")
-        self.query_one(".hint", Static).update(hint)
-
-    def show_running(self, running: Sequence[Progress]) -> None:
-        """Newer states of the same; what has ended meanwhile need not be stopped."""
-        self.running = tuple(running)
-        self.refresh_words()
 
     def action_stop(self) -> None:
         for progress in self.running:

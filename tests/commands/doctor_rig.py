@@ -9,10 +9,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from cockpit.commands.doctor import AREAS, examine
-from cockpit.config import Settings, load_settings
+from cockpit.config import load_settings
 from cockpit.doctor.finding import Case, Finding, State
 from cockpit.drill.server import DrillThread
 from cockpit.runbooks import schema
+from cockpit.settings import Settings
 
 Findings = dict[tuple[str, str], Finding]
 

@@ -17,13 +17,14 @@ from doctor_rig import by_check, look, worse
 
 from cockpit import cli
 from cockpit.commands.doctor import as_text, examine
-from cockpit.config import Settings, load_settings
+from cockpit.config import load_settings
 from cockpit.doctor import local
 from cockpit.doctor.finding import Case, Finding, State, bounded, found, skew, verdict
 from cockpit.doctor.terminal import tmux_says
 from cockpit.incident.journal import Journal
 from cockpit.runbooks import schema
 from cockpit.session import journal_path
+from cockpit.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from doctor_rig import look
 
-from cockpit.config import PostgresSettings, Settings
 from cockpit.doctor.finding import State
 from cockpit.drill.postgres import DrillPostgres, schema
+from cockpit.settings import PostgresSettings, Settings
 
 pytestmark = pytest.mark.real
 

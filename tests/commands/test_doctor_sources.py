@@ -12,12 +12,12 @@ from doctor_rig import changed, look, replace, settings_of, worse
 from test_doctor_rights import granted
 
 from cockpit import cli
-from cockpit.config import OutputProbe, ProbesSettings, PrometheusSettings, RpcEndpoint
 from cockpit.doctor.finding import State
 from cockpit.doctor.prometheus import metric_names
 from cockpit.drill.kubernetes import Rule, User, write_kubeconfig
 from cockpit.drill.kubernetes.serving import Served
 from cockpit.drill.server import DrillThread
+from cockpit.settings import OutputProbe, ProbesSettings, PrometheusSettings, RpcEndpoint
 
 PROGRAM = "FCDEU1osskGRAxMaVfM9MZ2CewFy1FepWMyYSAQ5kCok"
 

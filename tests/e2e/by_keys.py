@@ -15,10 +15,11 @@ import msgspec
 from screen import Screen, screen
 from textual.widgets import Input
 
-from cockpit.config import Settings, load_settings
+from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.drill.world import World
 from cockpit.runbooks.schema import load
+from cockpit.settings import Settings
 
 #: Real seconds that a validation line must hold here: what it looks at moves on by the drill's own clock.
 HOLD_S, WITHIN_S = 1.0, 30.0

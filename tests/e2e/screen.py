@@ -12,9 +12,9 @@ from textual.events import Key
 from textual.pilot import Pilot
 
 from cockpit.app import CockpitApp
-from cockpit.config import Settings
 from cockpit.runbooks.schema import load
 from cockpit.session import Session
+from cockpit.settings import Settings
 
 
 class Screen:

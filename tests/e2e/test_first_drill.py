@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from screen import screen
 
-from cockpit.config import Settings, load_settings
+from cockpit.config import load_settings
 from cockpit.drill.school.coach import DrillCoach
 from cockpit.drill.school.lessons import SCENARIO, Course
 from cockpit.drill.school.line import Line
 from cockpit.drill.server import DrillThread
+from cockpit.settings import Settings
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 from screen import Screen, screen
 
-from cockpit.config import Settings, WebhookSettings, load_settings
+from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.model.plan import Phase
 from cockpit.runbooks.schema import load
 from cockpit.session import Session
+from cockpit.settings import Settings, WebhookSettings
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from screen import Screen, screen
 
-from cockpit.config import Settings, load_settings
+from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
+from cockpit.settings import Settings
 
 
 @pytest.fixture(scope="module")

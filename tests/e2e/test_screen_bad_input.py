@@ -11,8 +11,9 @@ import pytest
 import trustme
 from screen import screen
 
-from cockpit.config import Settings, load_settings
+from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
+from cockpit.settings import Settings
 
 
 @pytest.fixture(scope="module")

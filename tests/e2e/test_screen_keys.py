@@ -12,8 +12,9 @@ from textual.events import Key
 from textual.widgets import Input
 
 import cockpit.app
-from cockpit.config import Settings, load_settings
+from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
+from cockpit.settings import Settings
 from cockpit.text import url_hint
 from panels.dialogs.confirm import ConfirmDialog
 from panels.dialogs.help import HelpDialog

@@ -268,5 +268,16 @@ def test_killed_in_the_middle_of_a_mitigation(start: Callable[..., PtyTerminal],
         assert [r["judgement"] for r in records if r["kind"] == "judged"] == [expected]
         assert Journal.open(path).verify() == []
         assert sent == 1, "something was sent again"
+        if when == "after it":
+            again.type("\x1b")
+            again.wait("UNFINISHED #1")
+            again.type("u")
+            again.wait("type m0-ingestor to go on")  # the lease of the killed one has not run out
+            again.type("m0-ingestor")
+            again.wait(r"ctrl\+y does it")
+            again.type("\x19")
+            until(lambda: sent == 2, 20, lambda: again.screen)
+            again.type("\x1b")
+            until(lambda: "UNFINISHED" not in again.screen, 20, lambda: again.screen)
         again.process.send_signal(signal.SIGTERM)
         again.end()

@@ -253,8 +253,8 @@ def finished(progress: Progress) -> bool:
 
 
 @contextmanager
-def rig(directory: Path, **behaviours: Behaviour) -> Iterator[Rig]:
-    """The M0Club services that runbook 1 touches, served and stepped at 20 times real time."""
+def rig(directory: Path, speed: float = 20.0, **behaviours: Behaviour) -> Iterator[Rig]:
+    """The M0Club services that runbook 1 touches, served and stepped at so many times real time."""
     world = KubernetesWorld(
         SimClock(time.time()), 7, NAMESPACE, lambda service, _i, _e: behaviours.get(service, Behaviour(startup_s=1.0))
     )
@@ -283,7 +283,7 @@ def rig(directory: Path, **behaviours: Behaviour) -> Iterator[Rig]:
         await site.start()
         port = runner.addresses[0][1]
         box["served"] = Served(f"http://127.0.0.1:{port}", port)
-        async with ticking(world, per_second=50, speed=20):
+        async with ticking(world, per_second=50, speed=speed):
             ready.set()
             await stop.wait()
         await runner.cleanup()

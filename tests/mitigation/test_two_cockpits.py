@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kube_rig import Rig, wait_for
+from kube_rig import rig as make_rig
 
 from cockpit.drill.kubernetes.serving import write_kubeconfig
 from cockpit.incident.entries import entries_of
@@ -63,6 +65,13 @@ class Cockpits:
             return journal.records()
         finally:
             journal.close()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """In real time: a lease is renewed by the cockpit's clock, and runs out by the cluster's."""
+    with make_rig(tmp_path, speed=1.0) as made:
+        yield made
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from test_packaged_runbooks import LETTERED, PARTS
 
-from cockpit.config import FailoverSettings, RestoreSettings, Settings
 from cockpit.incident import checklist as incident_lines
 from cockpit.maintenance import deploy as deploy_lines
 from cockpit.model.runbook import Runbooks, Step
 from cockpit.runbooks.own_commands import with_commands
 from cockpit.runbooks.schema import load, packaged_text
+from cockpit.settings import FailoverSettings, RestoreSettings, Settings
 from panels.dashboard import PANELS
 from panels.dialogs.manual import ManualDialog
 from panels.overlays import CHAIN_PAGES

@@ -13,9 +13,9 @@ import psycopg
 
 from cockpit.board import Board
 from cockpit.clock import SystemClock
-from cockpit.config import PostgresSettings
 from cockpit.drill.postgres import DrillPostgres
 from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.settings import PostgresSettings
 from cockpit.sources.pace import Pace
 from cockpit.sources.postgres import PostgresSource
 

@@ -23,7 +23,7 @@ from chain_encoder import (
     signer_set,
 )
 
-from cockpit.config import RpcEndpoint
+from cockpit.settings import RpcEndpoint
 from cockpit.sources.solana_keys import protocol_address, signer_set_address
 
 GENESIS = b58(key("the cluster"))

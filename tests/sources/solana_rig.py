@@ -12,9 +12,9 @@ from chain_encoder import PROGRAM_ID
 from solana_double import Chain, Node
 
 from cockpit.clock import SystemClock
-from cockpit.config import SolanaSettings
 from cockpit.model.chain import EndpointStatus, ProgramActivity
 from cockpit.model.reading import Reading
+from cockpit.settings import SolanaSettings
 from cockpit.sources.solana import SolanaSource
 from cockpit.sources.solana_pace import SolanaPace
 

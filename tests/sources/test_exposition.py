@@ -12,12 +12,12 @@ from aiohttp import web
 
 from cockpit.board import Board
 from cockpit.clock import SystemClock
-from cockpit.config import PrometheusSettings, Settings
 from cockpit.drill.server import Drill
 from cockpit.engine import Engine
 from cockpit.model.metrics import Exposed
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Runbooks
+from cockpit.settings import PrometheusSettings, Settings
 from cockpit.sources import exposition
 from cockpit.sources.exposition import ExpositionProblem, ExpositionSource, parse
 

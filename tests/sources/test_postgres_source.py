@@ -14,12 +14,12 @@ import pytest
 from postgres_rig import frozen, listening, session
 
 from cockpit.board import Board
-from cockpit.config import PostgresSettings
 from cockpit.drill.postgres import DrillPostgres, schema
 from cockpit.drill.postgres.workload import READ
 from cockpit.mitigation.sql_session import run_statement
 from cockpit.model.postgres import Activity, Archiver, Connections, Indexes, TopQueries, Vacuum
 from cockpit.model.reading import SourceState
+from cockpit.settings import PostgresSettings
 from cockpit.sources import postgres_session
 from cockpit.sources.postgres import TOPICS
 
@@ -367,9 +367,9 @@ async def test_statistics_that_are_reset_begin_anew(database: DrillPostgres) -> 
 
 async def test_the_engine_draws_it_beside_everything_else(database: DrillPostgres) -> None:
     from cockpit.clock import SystemClock
-    from cockpit.config import Settings
     from cockpit.engine import Engine
     from cockpit.runbooks.schema import load
+    from cockpit.settings import Settings
 
     settings = Settings(kubeconfig="/nonexistent/kubeconfig", postgres=PostgresSettings(url=database.url, interval=0.5))
     engine = Engine(settings, load, SystemClock())
@@ -386,7 +386,7 @@ async def test_the_engine_draws_it_beside_everything_else(database: DrillPostgre
 
 
 def test_nothing_is_read_when_it_is_not_configured() -> None:
-    from cockpit.lights import lights
+    from cockpit.situation.lights import lights
 
     (light,) = (light for light in lights(Board(), 0.0, frozenset({"kubernetes"})) if light.name == "pg")
     assert light.state is SourceState.OFF and "[postgres] url" in light.remedy

@@ -19,9 +19,10 @@ from aiohttp import web
 
 from cockpit.board import Board
 from cockpit.clock import SystemClock
-from cockpit.config import OutputProbe, ProbesSettings, load_settings
+from cockpit.config import load_settings
 from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading, SourceState
+from cockpit.settings import OutputProbe, ProbesSettings
 from cockpit.sources.pace import Pace
 from cockpit.sources.probes import ProbesSource
 from cockpit.sources.probes_http import MOST_BYTES

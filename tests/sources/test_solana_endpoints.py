@@ -14,8 +14,8 @@ from solana_double import Chain, Node
 from solana_rig import rig
 
 from cockpit.clock import ManualClock
-from cockpit.config import RpcEndpoint
 from cockpit.model.reading import SourceState
+from cockpit.settings import RpcEndpoint
 from cockpit.sources.solana_keys import derived, protocol_address, signer_set_address
 from cockpit.sources.solana_stats import RequestStats
 from cockpit.sources.solana_stream import ws_url

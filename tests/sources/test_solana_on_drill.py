@@ -11,8 +11,8 @@ import pytest
 from solana_rig import QUICK, Rig
 
 from cockpit.clock import SystemClock
-from cockpit.config import RpcEndpoint, SolanaSettings
 from cockpit.drill.server import Drill
+from cockpit.settings import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana import SolanaSource
 
 SPEED = 12.0

@@ -8,8 +8,6 @@ import msgspec
 import pytest
 
 from cockpit.board import Board
-from cockpit.inventory import Inventory
-from cockpit.lights import lights
 from cockpit.model.chain import (
     Disagreement,
     EndpointStatus,
@@ -24,9 +22,11 @@ from cockpit.model.chain import (
 from cockpit.model.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar, Workload
 from cockpit.model.probe import SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.situation.inventory import Inventory
+from cockpit.situation.lights import lights
+from cockpit.situation.variables import variable
 from cockpit.values.family import Look, Value
 from cockpit.values.solana import SOLANA, SolanaValues
-from cockpit.variables import variable
 
 MONO = 1000.0
 KEYS = ("KeyA1111", "KeyB2222", "KeyC3333")

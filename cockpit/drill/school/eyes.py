@@ -16,7 +16,7 @@ from cockpit.model.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
-from cockpit.situation import Assessor
+from cockpit.situation.assessor import Assessor
 from cockpit.sources.kinds import CONFIGMAPS, KINDS
 
 HISTORY_STEP_S = 30.0

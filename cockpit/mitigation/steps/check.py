@@ -17,8 +17,8 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 
 if TYPE_CHECKING:
+    from cockpit.mitigation.draft import Prepared, Wish
     from cockpit.mitigation.office import Office, Told
-    from cockpit.mitigation.plan import Prepared, Wish
 
 OLD_SITUATION_S = 15.0
 

@@ -29,8 +29,8 @@ from cockpit.model.runbook import Runbook, Step
 from cockpit.text import HIDDEN, clean, safe
 
 if TYPE_CHECKING:
+    from cockpit.mitigation.draft import Prepared, Wish
     from cockpit.mitigation.office import Office, Told
-    from cockpit.mitigation.plan import Prepared, Wish
 
 #: A word of `argv` that stands for several: the parameter's words, separated by spaces or commas.
 SPREAD = re.compile(r"\{([a-z][a-z0-9_]*)\*\}")

@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cockpit.choices import markets
+from cockpit.choices.live import markets
 from cockpit.mitigation import process
 from cockpit.mitigation.draft import Draft, Undoing
 from cockpit.mitigation.outcome import Judgement, Outcome
@@ -26,8 +26,8 @@ from cockpit.model.runbook import Runbook, Step
 from cockpit.text import clean
 
 if TYPE_CHECKING:
+    from cockpit.mitigation.draft import Prepared, Wish
     from cockpit.mitigation.office import Office, Told
-    from cockpit.mitigation.plan import Prepared, Wish
 
 _AT_ONCE = 4  # programs that read a market each
 _NAMED = 6  # markets in one line of words

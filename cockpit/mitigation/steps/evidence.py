@@ -15,8 +15,8 @@ from cockpit.model.plan import LocalCheck, Proof
 from cockpit.text import safe
 
 if TYPE_CHECKING:
+    from cockpit.mitigation.draft import Prepared, Wish
     from cockpit.mitigation.office import Office, Told
-    from cockpit.mitigation.plan import Prepared, Wish
 
 
 class EvidenceBundle(Local):

@@ -10,8 +10,8 @@ from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.model.plan import LocalCheck, Rollout, Target
 
 if TYPE_CHECKING:
+    from cockpit.mitigation.draft import Prepared
     from cockpit.mitigation.office import Office, Told
-    from cockpit.mitigation.plan import Prepared
 
 
 class Local:

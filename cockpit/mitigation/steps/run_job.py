@@ -39,8 +39,8 @@ from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Request
 from cockpit.text import clean, safe
 
 if TYPE_CHECKING:
+    from cockpit.mitigation.draft import Prepared, Wish
     from cockpit.mitigation.office import Office, Told
-    from cockpit.mitigation.plan import Prepared, Wish
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _PREFIX = 40  # characters: a Job's name is a label value of its pods, 63 at most

@@ -19,8 +19,8 @@ from cockpit.model.plan import Change, GuardResult, Proof, Rollout, SqlRun, Targ
 from cockpit.text import clean
 
 if TYPE_CHECKING:
+    from cockpit.mitigation.draft import Prepared, Wish
     from cockpit.mitigation.office import Office, Told
-    from cockpit.mitigation.plan import Prepared, Wish
     from cockpit.mitigation.sql_shapes import Statement
     from cockpit.mitigation.sql_state import State
 

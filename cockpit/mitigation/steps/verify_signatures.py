@@ -19,8 +19,8 @@ from cockpit.model.plan import LocalCheck, Proof
 from cockpit.text import safe
 
 if TYPE_CHECKING:
+    from cockpit.mitigation.draft import Prepared, Wish
     from cockpit.mitigation.office import Office, Told
-    from cockpit.mitigation.plan import Prepared, Wish
     from cockpit.model.chain import SignerSetState
 
 _MOST = 1024 * 1024 + 1  # one byte more than the reader takes, so that it says so itself

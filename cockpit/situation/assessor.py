@@ -7,9 +7,6 @@ from typing import Any
 
 from cockpit.board import Board
 from cockpit.clock import Clock
-from cockpit.crosscheck import CrossCheck
-from cockpit.inventory import Inventory
-from cockpit.lights import lights
 from cockpit.model.cluster import Cluster
 from cockpit.model.incident import IncidentNow
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
@@ -18,10 +15,13 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level, SignalStatus, StageStatus, worst
 from cockpit.model.situation import ServiceStatus, Situation, ToggleStatus
 from cockpit.runbooks.match import match
-from cockpit.services import services
 from cockpit.signals import Evaluator
-from cockpit.signerset import check as check_signer_set
-from cockpit.toggles import toggles
+from cockpit.situation.crosscheck import CrossCheck
+from cockpit.situation.inventory import Inventory
+from cockpit.situation.lights import lights
+from cockpit.situation.services import services
+from cockpit.situation.signerset import check as check_signer_set
+from cockpit.situation.toggles import toggles
 
 #: Services are made anew at least this often (their ages grow), and with many pods no oftener.
 SERVICES_EVERY_S = 1.0

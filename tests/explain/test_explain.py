@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from cockpit.explain import explain_pod, explain_workload
+from cockpit.explain.workload import explain_pod, explain_workload
 from cockpit.kubeapi import convert, wire
 from cockpit.model.cluster import Autoscaler, Cluster, Condition, Container, KubeEvent, Pod, ReplicaSet, Workload
 
-RECORDINGS = Path(__file__).parent / "fixtures" / "kube-apiserver"
+RECORDINGS = Path(__file__).parents[1] / "fixtures" / "kube-apiserver"
 NOW = 1_795_000_000.0
 
 

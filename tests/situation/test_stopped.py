@@ -11,7 +11,7 @@ from cockpit.model.cluster import Cluster, Pod
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
-from cockpit.stopped import Stop, needed_slots, stopped
+from cockpit.situation.stopped import Stop, needed_slots, stopped
 
 MONO = 500.0
 

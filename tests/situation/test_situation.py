@@ -15,7 +15,7 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, ToggleStatus
 from cockpit.runbooks.schema import load
-from cockpit.situation import Assessor
+from cockpit.situation.assessor import Assessor
 
 KINDS = ("pods", "deployments", "statefulsets", "replicasets", "events", "horizontalpodautoscalers", "configmaps")
 

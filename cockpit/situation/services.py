@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from cockpit.inventory import Inventory, Tally
 from cockpit.model.cluster import Cluster, Pod, Workload
 from cockpit.model.runbook import Service
 from cockpit.model.signal import Level
 from cockpit.model.situation import ServiceStatus
+from cockpit.situation.inventory import Inventory, Tally
 
 #: A restart this long ago is still worth a word.
 RECENT_S = 600.0

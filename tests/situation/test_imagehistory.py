@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from cockpit.imagehistory import Past, explained, runs
 from cockpit.model.cluster import Cluster, ReplicaSet
 from cockpit.model.runbook import Runbooks, SignalDef
+from cockpit.situation.imagehistory import Past, explained, runs
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cockpit.choices import choices
+from cockpit.choices.live import choices
 from cockpit.clock import ManualClock
-from cockpit.config import RpcEndpoint
 from cockpit.model.chain import EndpointStatus, MarketState, SignerSetState
 from cockpit.model.cluster import Cluster
 from cockpit.model.metrics import QueryResult, Sample
@@ -17,6 +16,7 @@ from cockpit.model.probe import SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Param, Query, Runbooks, Toggle
 from cockpit.model.situation import Situation, ToggleStatus
+from cockpit.settings import RpcEndpoint
 
 CLOCK = ManualClock()
 BOOKS = Runbooks(

@@ -1,7 +1,7 @@
 """The values on offer for a parameter, each with what is known of it now. Pure: from the situation and the settings.
 
 `choices-from` in runbooks.toml: `rpc-endpoints`, `toggle:NAME`, `label:QUERY:LABEL`, `markets`, `connectors`, `signers`, `signer-keys`,
-`images:SERVICE`, `revisions:SERVICE`, and of the database (`databasechoices`) `pg-missing-indexes:table`, `:columns`, `:index`,
+`images:SERVICE`, `revisions:SERVICE`, and of the database (`database.py`) `pg-missing-indexes:table`, `:columns`, `:index`,
 `pg-tables:vacuum`, `:analyze`, `pg-sessions`. What a choice is known by is measured or absent, never guessed.
 """
 
@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cockpit.imagehistory import Ran, runs
+from cockpit.situation.imagehistory import Ran, runs
 from cockpit.text import clean, url_hint
 
 if TYPE_CHECKING:
-    from cockpit.config import RpcEndpoint
     from cockpit.model.chain import EndpointStatus, MarketState
     from cockpit.model.runbook import Param, Runbooks
     from cockpit.model.situation import Situation
+    from cockpit.settings import RpcEndpoint
 
 Choices = list[tuple[str, str]]
 
@@ -48,7 +48,7 @@ def choices(
     if kind == "markets":
         return _markets(runbooks, situation)
     if kind.startswith("pg-"):
-        from cockpit.databasechoices import choices as of_database
+        from cockpit.choices.database import choices as of_database
 
         return of_database(kind, rest, situation)
     if kind in ("images", "revisions"):

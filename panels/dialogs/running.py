@@ -1,0 +1,44 @@
+"""What the dialogs about mitigations under way share: they are shown, a letter does it, Cancel has the focus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Static
+
+from cockpit.model.plan import Progress
+from panels.dialogs.layer import CancelButton, Layer
+from panels.dialogs.marks import ink
+from panels.theme import Look
+
+
+class RunningDialog(Layer):
+    """`running` is what it is about; `HINT` says what `y` does. Subclasses bind the keys and give the words."""
+
+    HINT: ClassVar[str]
+
+    def __init__(self, title: str, running: Sequence[Progress], look: Look | None) -> None:
+        super().__init__(title, look)
+        self.running = tuple(running)
+
+    def compose(self) -> ComposeResult:
+        yield self.body
+        with Horizontal(classes="foot buttons"):
+            yield CancelButton(self.CLOSE, self.look)
+            yield self.hint()
+
+    def opened(self) -> None:
+        super().opened()
+        hint = Text()
+        hint.append("y", style=ink(self.look, "key"))
+        hint.append(f" {self.HINT}")
+        self.query_one(".hint", Static).update(hint)
+
+    def show_running(self, running: Sequence[Progress]) -> None:
+        """Newer states of the same mitigations."""
+        self.running = tuple(running)
+        self.refresh_words()
