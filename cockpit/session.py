@@ -148,6 +148,7 @@ class Session:
             return
         from cockpit.incident.desk import Desk
         from cockpit.incident.journal import Journal
+        from cockpit.incident.onchain import look_back
         from cockpit.incident.operator import Operator
 
         self.journal = Journal.open(journal_path(self.settings))
@@ -166,6 +167,7 @@ class Session:
             access=self.engine.access,
             webhook=self.settings.webhook,
             read_only=self.settings.read_only,
+            look_back=look_back(self.settings.rpc_endpoints, self.settings.solana.program_id, self.clock),
         )
 
     def _means(self) -> Means:

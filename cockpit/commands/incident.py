@@ -134,13 +134,15 @@ def _evidence(settings: Settings, args: argparse.Namespace) -> int:
         return _verify(settings, Path(args.verify))
     from cockpit.commands.settings import runbooks_of
     from cockpit.commands.status import first_look
+    from cockpit.incident.onchain import look_back
     from cockpit.session import Session
 
     session = Session(settings, runbooks_of(settings), act=False)
     session.start()
     try:
         first_look(session)
-        with _desk(settings, situation=lambda: session.situation, access=session.engine.access) as desk:
+        look = look_back(settings.rpc_endpoints, settings.solana.program_id, session.clock)
+        with _desk(settings, situation=lambda: session.situation, access=session.engine.access, look_back=look) as desk:
             captured = desk.capture("on demand").result(120)
     except OSError as error:
         raise ConfigProblem(f"the bundle cannot be written: {error.strerror or error}", "see state-dir") from None

@@ -25,6 +25,7 @@ from cockpit.text import safe
 
 if TYPE_CHECKING:
     from cockpit.incident.collect import ReadLogs
+    from cockpit.incident.onchain import LookBack
     from cockpit.kubeapi.access import Access
 
 #: Runbooks whose first change takes evidence along by itself, whatever the incident's severity.
@@ -38,7 +39,7 @@ class Capturer:
     def __init__(
         self, journal: Journal, runbooks: Callable[[], Runbooks], clock: Clock, operator: Callable[[], Operator], directory: Path,
         situation: Callable[[], Situation | None], access: Callable[[], Access] | None, recorder: Recorder | None,
-        background: Background, *, budget_s: float = BUDGET_S,
+        background: Background, *, budget_s: float = BUDGET_S, look_back: LookBack | None = None,
     ) -> None:  # fmt: skip
         self.problem = ""
         self._journal = journal
@@ -50,6 +51,7 @@ class Capturer:
         self._recorder = recorder
         self._background = background
         self._budget_s = budget_s
+        self._look_back = look_back
         self._running: dict[int, str] = {}
         self._taken: dict[int | None, float] = {}  # incident → when evidence was begun before a change
         self.read_logs: ReadLogs | None = _reader(access) if access is not None else None
@@ -113,7 +115,7 @@ class Capturer:
         )  # fmt: skip
         parts = collectors(
             situation, records, self._recorder.flights if self._recorder is not None else (), runbooks, self.read_logs,
-            lambda variable, value: shown_value(runbooks, variable, value),
+            lambda variable, value: shown_value(runbooks, variable, value), self._look_back,
         )  # fmt: skip
         name = f"incident-{number}-{stamp}" if number is not None else f"evidence-{stamp}"
         captured = await capture(self._directory, name, parts, about, wall=wall, budget_s=self._budget_s)

@@ -16,9 +16,10 @@ from typing import Any
 from cockpit.incident.chain import canonical
 from cockpit.incident.evidence import Collect, Missing
 from cockpit.incident.fold import Record
+from cockpit.incident.onchain import LookBack, chain_parts, fault_words, last_bundle, standing
 from cockpit.incident.recorder import Flight
 from cockpit.model.cluster import EnvVar, Workload
-from cockpit.model.reading import Fault, Reading
+from cockpit.model.reading import Fault
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.text import HIDDEN
@@ -38,9 +39,10 @@ ReadLogs = Callable[[str, tuple[tuple[str, str | None], ...], int], Awaitable[Se
 
 def collectors(
     situation: Situation | None, records: Sequence[Record], flights: Sequence[Flight], runbooks: Runbooks,
-    read_logs: ReadLogs | None, shown: Callable[[str, str], str],
+    read_logs: ReadLogs | None, shown: Callable[[str, str], str], look: LookBack | None = None,
 ) -> dict[str, Collect]:  # fmt: skip
-    """Part → collector. `shown(name, value)` gives a variable's value as it may be kept."""
+    """Part → collector. `shown(name, value)` gives a variable's value as it may be kept; `look` finds
+    the last reveal on the chain when none was seen."""
     parts: dict[str, Callable[[], Any]] = {
         "journal.jsonl": lambda: (
             [canonical(dict(r)) for r in records[-JOURNAL_RECORDS:]] or _missing("the journal is empty")
@@ -49,14 +51,14 @@ def collectors(
         "runbooks.json": lambda: runbooks_digest(runbooks),
     }
     live = {
-        "bundle.json": _bundle, "commits.json": _commits, "signer-set.json": _signer_set, "failed-transactions.json": _failures,
-        "chain-accounts.json": _accounts, "signals.json": _signals,
+        **chain_parts(), "signals.json": _signals,
         "sources.json": _sources, "pods.json": _pods, "events.json": _events, "toggles.json": _toggles,
     }  # fmt: skip
     for name, collect in live.items():
         parts[name] = _of(situation, collect)
     parts["deployments.json"] = _of(situation, lambda known: _deployments(known, shown))
     made: dict[str, Collect] = {name: _now(part) for name, part in parts.items()}
+    made["bundle.json"] = last_bundle(situation, look)
     for service in LOG_SERVICES:
         made[f"logs/{service}.log"] = _logs(situation, service, read_logs)
     return made
@@ -91,74 +93,6 @@ def runbooks_digest(runbooks: Runbooks) -> dict[str, Any]:
     }
 
 
-# --- chain ---------------------------------------------------------------------------------------------------------------
-
-
-def _chain(situation: Situation, topic: str) -> tuple[Any, dict[str, Any]]:
-    """The data of a topic below `solana/`, and how far it can be believed. Raises Missing."""
-    if "solana" not in situation.configured:
-        raise Missing("no Solana endpoints are configured ([[rpc-endpoints]])")
-    reading = situation.solana.get(topic)
-    if reading is None or reading.data is None:
-        fault = reading.fault if reading is not None else None
-        raise Missing(_fault(fault) or f"solana/{topic} was never read")
-    return reading.data, _standing(reading, situation.mono)
-
-
-def _bundle(situation: Situation) -> Any:
-    program, standing = _chain(situation, "program")
-    if program.last_reveal is None:
-        raise Missing("no reveal was seen since the cockpit began to watch")
-    newest = program.last_reveal
-    return {
-        "bundle_content_hash": newest.bundle_hash, "last_reveal": newest, "by_market": dict(program.reveals_by_market),
-        "program_id": program.program_id, "counting_since": program.counting_since,
-        "complete": program.complete, "gap": program.gap, "reading": standing,
-    }  # fmt: skip
-
-
-def _commits(situation: Situation) -> Any:
-    """The commits that wait: where no reveal gets through, their hashes are all that the chain holds of the bundles."""
-    program, standing = _chain(situation, "program")
-    return {
-        "waiting_for_reveal": list(program.pending), "waiting": program.pending_total, "overdue": program.overdue_total,
-        "program_id": program.program_id, "counting_since": program.counting_since, "reading": standing,
-    }  # fmt: skip
-
-
-def _signer_set(situation: Situation) -> Any:
-    signers, standing = _chain(situation, "signer-set")
-    protocol = situation.solana.get("protocol")
-    told = protocol.data if protocol is not None and protocol.data is not None else "never read"
-    return {
-        "signer_set_id": signers.signer_set_id, "pubkeys": list(signers.pubkeys), "account": signers, "protocol": told,
-        "reading": standing,
-    }  # fmt: skip
-
-
-def _failures(situation: Situation) -> Any:
-    program, standing = _chain(situation, "program")
-    return {
-        "failed": program.failed, "by_class": list(program.failures), "complete": program.complete, "gap": program.gap,
-        "signatures": list(dict.fromkeys(
-            [f.last_signature for f in program.failures] + [f.signature for f in reversed(program.recent_failed)]
-        )),
-        "recent": list(reversed(program.recent_failed)), "reading": standing,
-        "note": "the newest signature of every class, then the newest transactions; logs/ may name more",
-    }  # fmt: skip
-
-
-def _accounts(situation: Situation) -> Any:
-    """The program's own accounts and what each endpoint says of itself, as last read; the signer set has a part of its own."""
-    if "solana" not in situation.configured:
-        raise Missing("no Solana endpoints are configured ([[rpc-endpoints]])")
-    topics = ("protocol", "markets", *sorted(t for t in situation.solana if t.startswith("endpoint/")))
-    read = {t: r for t in topics if (r := situation.solana.get(t)) is not None and r.data is not None}
-    if not read:
-        raise Missing("no account was read yet")
-    return {t: {"data": r.data, "reading": _standing(r, situation.mono)} for t, r in read.items()}
-
-
 # --- signals and sources ---------------------------------------------------------------------------------------------------
 
 
@@ -177,20 +111,12 @@ def _sources(situation: Situation) -> Any:
     return {light.name: light for light in situation.sources}
 
 
-def _standing(reading: Reading[Any], mono: float) -> dict[str, Any]:
-    return {"state": reading.state(mono).value, "age_s": reading.age_s(mono), "fault": _fault(reading.fault)}
-
-
-def _fault(fault: Fault | None) -> str:
-    return "" if fault is None else f"{fault.state.value}: {fault.reason}"
-
-
 # --- cluster ---------------------------------------------------------------------------------------------------------------
 
 
 def _kinds(situation: Situation, plural: str) -> dict[str, Any]:
     """How far the readings of a kind can be believed, by namespace. Raises Missing when there is none."""
-    found = {t: _standing(r, situation.mono) for t, r in situation.kinds.items() if t.partition("/")[0] == plural}
+    found = {t: standing(r, situation.mono) for t, r in situation.kinds.items() if t.partition("/")[0] == plural}
     read = [r for t, r in situation.kinds.items() if t.partition("/")[0] == plural and r.data is not None]
     if not read:
         why = next((each["fault"] for each in found.values() if each["fault"]), "")
@@ -281,13 +207,13 @@ def _told(lines: Sequence[Any]) -> Iterable[str]:
     faults = [line for line in lines if isinstance(line, Fault)]
     logged = [line for line in lines if not isinstance(line, Fault)]
     if lines and not logged:
-        raise Missing("; ".join(_fault(fault) for fault in faults))
+        raise Missing("; ".join(fault_words(fault) for fault in faults))
     traces = dict.fromkeys(line.trace for line in logged if line.trace)
     failed = dict.fromkeys(s for line in logged if line.error for s in _SIGNATURE.findall(line.text))
     yield from _listed("trace ids", list(traces))
     yield from _listed("transaction signatures in error lines", list(failed))
     for fault in faults:
-        yield f"# not complete: {_fault(fault)}"
+        yield f"# not complete: {fault_words(fault)}"
     for line in logged:
         at = (
             time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(line.at)) + f".{line.at % 1 * 1000:03.0f}Z"

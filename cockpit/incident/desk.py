@@ -32,6 +32,7 @@ from cockpit.settings import WebhookSettings
 from cockpit.text import safe
 
 if TYPE_CHECKING:
+    from cockpit.incident.onchain import LookBack
     from cockpit.kubeapi.access import Access
 
 TIMELINE_SHOWN = 300
@@ -40,12 +41,14 @@ _LEAST_S = 1.0  # however much the flight recorder notes, the timeline is made a
 
 
 class Desk:
-    """Every method may be called from any thread. `situation` gives the newest; `access` reads the cluster's address (blocking)."""
+    """Every method may be called from any thread. `situation` gives the newest; `access` reads the cluster's address (blocking);
+    `look_back` finds the last reveal for evidence (`cockpit.incident.onchain`)."""
 
     def __init__(
         self, journal: Journal, runbooks: Callable[[], Runbooks], clock: Clock, *, operator: Callable[[], Operator],
         state_dir: Path, situation: Callable[[], Situation | None], access: Callable[[], Access] | None = None,
         webhook: WebhookSettings | None = None, read_only: bool = False, record: bool = True, budget_s: float = BUDGET_S,
+        look_back: LookBack | None = None,
     ) -> None:  # fmt: skip
         self.journal = journal
         self.recorder = Recorder(state_dir / "flight.jsonl", clock) if record else None
@@ -58,7 +61,7 @@ class Desk:
         self._poster = Poster(journal, clock, operator, self._place, self._background, webhook, read_only=read_only)
         self.capturer = Capturer(
             journal, runbooks, clock, operator, state_dir / "evidence", situation, access, self.recorder, self._background,
-            budget_s=budget_s,
+            budget_s=budget_s, look_back=look_back,
         )  # fmt: skip
         self._seen: tuple[int, int] = (-1, -1)
         self._folded_at = float("-inf")

@@ -52,7 +52,9 @@ class _Meta(msgspec.Struct):
     logs: list[str] | None = msgspec.field(default=None, name="logMessages")
 
 
-class _Transaction(msgspec.Struct):
+class Transaction(msgspec.Struct):
+    """What getTransaction gives, as far as it is read here."""
+
     slot: Slot
     meta: _Meta | None = None
 
@@ -179,7 +181,7 @@ class Filler:
             self.doing = f"fetching {len(todo):,} missed transactions from {rpc.name}"
             part = [todo[n] for n in range(min(len(todo), rpc.batch_size if rpc.batch_size > 1 else AT_ONCE))]
             try:
-                answers = await self._transactions(rpc, part)
+                answers = await transactions(rpc, part)
             except RpcProblem as problem:
                 if rpc.batch_size == 1 or not problem.answered or problem.throttled:
                     raise
@@ -189,7 +191,7 @@ class Filler:
                 todo.popleft()
             wait = False
             for entry, answer in zip(part, answers, strict=True):
-                if isinstance(answer, _Transaction) and answer.meta is not None:
+                if isinstance(answer, Transaction) and answer.meta is not None:
                     found += self._take(entry, answer.meta.err, answer.meta.logs)
                     continue
                 tries[entry.signature] = tries.get(entry.signature, 0) + 1
@@ -217,22 +219,6 @@ class Filler:
             return False
         return self._ledger.take(entry.signature, entry.slot, err, logs, self._clock.wall(), filled=True)
 
-    async def _transactions(self, rpc: Rpc, part: Sequence[Entry]) -> list[_Transaction | RpcProblem | None]:
-        """In the order of `part`; None: the node does not have it (yet)."""
-        kind: Any = _Transaction | None
-        params = [[entry.signature, _TRANSACTION] for entry in part]
-        if rpc.batch_size > 1:
-            return await rpc.batch("getTransaction", params, kind)
-
-        async def one(each: Sequence[Any]) -> _Transaction | RpcProblem | None:
-            try:
-                found: _Transaction | None = await rpc.call("getTransaction", each, kind, timed=False)
-            except RpcProblem as problem:
-                return problem
-            return found
-
-        return list(await asyncio.gather(*(one(each) for each in params)))
-
     def _settle(self, listing: _Listing) -> None:
         """Forget what was listed for certain; the newest of it proves the next listing."""
         if listing.proof:
@@ -240,3 +226,21 @@ class Filler:
             self._anchor = listing.proof[0]
         if listing.floor > self._ledger.floor:
             self._ledger.settle(listing.floor)
+
+
+async def transactions(rpc: Rpc, part: Sequence[Entry]) -> list[Transaction | RpcProblem | None]:
+    """In the order of `part`; None: the node does not have it (yet). One batch, or singly side by side where the endpoint
+    takes no batches (`batch_size` 1). Raises RpcProblem when a batch is refused."""
+    kind: Any = Transaction | None
+    params = [[entry.signature, _TRANSACTION] for entry in part]
+    if rpc.batch_size > 1:
+        return await rpc.batch("getTransaction", params, kind)
+
+    async def one(each: Sequence[Any]) -> Transaction | RpcProblem | None:
+        try:
+            found: Transaction | None = await rpc.call("getTransaction", each, kind, timed=False)
+        except RpcProblem as problem:
+            return problem
+        return found
+
+    return list(await asyncio.gather(*(one(each) for each in params)))

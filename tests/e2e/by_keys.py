@@ -40,9 +40,9 @@ def incident(name: str, path: Path, number: int) -> Iterator[tuple[DrillThread, 
                 found,
                 state_dir=path / "state",
                 runbooks=own,
-                prometheus=msgspec.structs.replace(found.prometheus, interval=0.5),
-                solana=msgspec.structs.replace(found.solana, interval=0.5),
-                probes=msgspec.structs.replace(found.probes, interval=0.5),
+                prometheus=msgspec.structs.replace(found.prometheus, interval=1.0),
+                solana=msgspec.structs.replace(found.solana, interval=1.0),
+                probes=msgspec.structs.replace(found.probes, interval=1.0),
             ),
         )
 

@@ -1,0 +1,198 @@
+"""The parts of evidence that come from the chain: the last bundle, waiting commits, signer set, failed transactions, accounts.
+
+The last bundle's content hash is in the program's event of its reveal, nowhere else: where the cockpit began to watch after reveals
+had stopped, it is looked for on the chain (`cockpit.sources.solana_past`), beside everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cockpit.clock import Clock
+from cockpit.incident.evidence import Collect, Missing
+from cockpit.model.chain import MarketState, ProgramActivity, Reveal
+from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.model.situation import Situation
+from cockpit.settings import RpcEndpoint
+from cockpit.text import safe
+
+if TYPE_CHECKING:
+    from cockpit.sources.solana_search import LookedBack
+
+_UNSEEN = "no reveal was seen since the cockpit began to watch"
+
+#: Looks for the newest reveal on the chain, in bounded time. Never raises for what endpoints say.
+LookBack = Callable[[Situation], Awaitable["LookedBack"]]
+
+
+def look_back(endpoints: Sequence[RpcEndpoint], program_id: str | None, clock: Clock) -> LookBack | None:
+    """By requests of its own, for the loop that collects; None where nothing is configured to be asked."""
+    if not endpoints or not program_id:
+        return None
+
+    async def look(situation: Situation) -> LookedBack:
+        from cockpit.sources.solana_past import last_reveal
+
+        looks = {t.partition("/")[2]: r for t, r in situation.solana.items() if t.startswith("endpoint/")}
+        faulty = {name for name, look in looks.items() if look.fault is not None}
+        statuses = {name: look.data for name, look in looks.items() if look.data is not None}
+        order = sorted(endpoints, key=lambda each: safe(each.name, 60) in faulty)
+        return await last_reveal(order, program_id, clock, statuses=statuses, known=_known(situation))
+
+    return look
+
+
+def _known(situation: Situation) -> tuple[int, int] | None:
+    """The slots (after, up to) whose transactions the cockpit has all counted and could read, without a reveal among them."""
+    reading = situation.solana.get("program")
+    program: ProgramActivity | None = reading.data if reading is not None else None
+    if reading is None or program is None or reading.state(situation.mono) is not SourceState.LIVE:
+        return None
+    if (
+        not program.complete
+        or program.doubtful_until is not None
+        or program.undecodable
+        or program.last_reveal is not None
+    ):
+        return None
+    if program.covered_slot is None or program.slot is None:
+        return None
+    return program.covered_slot, program.slot
+
+
+def chain_parts() -> dict[str, Callable[[Situation], Any]]:
+    """Part → what it holds, of a situation. Raises Missing."""
+    return {
+        "commits.json": _commits, "signer-set.json": _signer_set, "failed-transactions.json": _failures,
+        "chain-accounts.json": _accounts,
+    }  # fmt: skip
+
+
+def last_bundle(situation: Situation | None, look: LookBack | None) -> Collect:
+    """The part `bundle.json`: of the newest reveal that was seen, else of the newest that is found on the chain."""
+
+    async def collect() -> Any:
+        if situation is None:
+            raise Missing("no live look at the cluster")
+        try:
+            program, believed = _chain(situation, "program")
+        except Missing as missing:
+            if look is None or "solana" not in situation.configured:
+                raise
+            program, believed, unseen = None, None, str(missing)
+        else:
+            if program.last_reveal is not None:
+                return _bundle(program, program.last_reveal, believed)
+            unseen = _UNSEEN
+            if look is None:
+                raise Missing(unseen)
+        found = await look(situation)
+        if found.reveal is None:
+            raise Missing(f"{unseen}; {found.why}")
+        return _bundle(program, _named(situation, found.reveal), believed) | {
+            "found": f"on the chain at {found.endpoint}: {unseen}",
+            "looked_back": {f: getattr(found, f) for f in found.__struct_fields__ if f not in ("reveal", "why")},
+            "market_account": _by_account(situation, found.reveal),
+        }
+
+    return collect
+
+
+def _bundle(program: ProgramActivity | None, newest: Reveal, believed: dict[str, Any] | None) -> dict[str, Any]:
+    counted = {
+        "by_market": dict(program.reveals_by_market), "program_id": program.program_id, "counting_since": program.counting_since,
+        "complete": program.complete, "gap": program.gap, "reading": believed,
+    } if program is not None else {}  # fmt: skip
+    return {"bundle_content_hash": newest.bundle_hash, "last_reveal": newest, **counted}
+
+
+def _market(situation: Situation, address: str) -> MarketState | None:
+    reading = situation.solana.get("markets")
+    return reading.data.get(address) if reading is not None and reading.data is not None else None
+
+
+def _named(situation: Situation, reveal: Reveal) -> Reveal:
+    market = _market(situation, reveal.market)
+    return reveal if market is None else Reveal(market.market_id, *_rest(reveal))
+
+
+def _rest(reveal: Reveal) -> tuple[str, str, int, int, str]:
+    return reveal.epoch, reveal.bundle_hash, reveal.sequence, reveal.slot, reveal.signature
+
+
+def _by_account(situation: Situation, reveal: Reveal) -> str:
+    """Whether the market's own account knows of a later reveal: it keeps the last sequence that was accepted."""
+    market = _market(situation, reveal.market)
+    if market is None:
+        return "not read"
+    if market.last_sequence == reveal.sequence:
+        return f"agrees: its last sequence is {reveal.sequence}, this reveal's"
+    newer = (
+        "there is a newer reveal of this market"
+        if market.last_sequence > reveal.sequence
+        else "it was read before this reveal"
+    )
+    return f"its last sequence is {market.last_sequence}, this reveal's is {reveal.sequence}: {newer}"
+
+
+def _chain(situation: Situation, topic: str) -> tuple[Any, dict[str, Any]]:
+    """The data of a topic below `solana/`, and how far it can be believed. Raises Missing."""
+    if "solana" not in situation.configured:
+        raise Missing("no Solana endpoints are configured ([[rpc-endpoints]])")
+    reading = situation.solana.get(topic)
+    if reading is None or reading.data is None:
+        fault = reading.fault if reading is not None else None
+        raise Missing(fault_words(fault) or f"solana/{topic} was never read")
+    return reading.data, standing(reading, situation.mono)
+
+
+def _commits(situation: Situation) -> Any:
+    """The commits that wait: where no reveal gets through, their hashes are all that the chain holds of the bundles."""
+    program, believed = _chain(situation, "program")
+    return {
+        "waiting_for_reveal": list(program.pending), "waiting": program.pending_total, "overdue": program.overdue_total,
+        "program_id": program.program_id, "counting_since": program.counting_since, "reading": believed,
+    }  # fmt: skip
+
+
+def _signer_set(situation: Situation) -> Any:
+    signers, believed = _chain(situation, "signer-set")
+    protocol = situation.solana.get("protocol")
+    told = protocol.data if protocol is not None and protocol.data is not None else "never read"
+    return {
+        "signer_set_id": signers.signer_set_id, "pubkeys": list(signers.pubkeys), "account": signers, "protocol": told,
+        "reading": believed,
+    }  # fmt: skip
+
+
+def _failures(situation: Situation) -> Any:
+    program, believed = _chain(situation, "program")
+    return {
+        "failed": program.failed, "by_class": list(program.failures), "complete": program.complete, "gap": program.gap,
+        "signatures": list(dict.fromkeys(
+            [f.last_signature for f in program.failures] + [f.signature for f in reversed(program.recent_failed)]
+        )),
+        "recent": list(reversed(program.recent_failed)), "reading": believed,
+        "note": "the newest signature of every class, then the newest transactions; logs/ may name more",
+    }  # fmt: skip
+
+
+def _accounts(situation: Situation) -> Any:
+    """The program's own accounts and what each endpoint says of itself, as last read; the signer set has a part of its own."""
+    if "solana" not in situation.configured:
+        raise Missing("no Solana endpoints are configured ([[rpc-endpoints]])")
+    topics = ("protocol", "markets", *sorted(t for t in situation.solana if t.startswith("endpoint/")))
+    read = {t: r for t in topics if (r := situation.solana.get(t)) is not None and r.data is not None}
+    if not read:
+        raise Missing("no account was read yet")
+    return {t: {"data": r.data, "reading": standing(r, situation.mono)} for t, r in read.items()}
+
+
+def standing(reading: Reading[Any], mono: float) -> dict[str, Any]:
+    """How far a reading can be believed."""
+    return {"state": reading.state(mono).value, "age_s": reading.age_s(mono), "fault": fault_words(reading.fault)}
+
+
+def fault_words(fault: Fault | None) -> str:
+    return "" if fault is None else f"{fault.state.value}: {fault.reason}"
