@@ -164,8 +164,15 @@ class PtyTerminal:
     def end(self, timeout_s: float = 10.0) -> int:
         return self.process.wait(timeout_s)
 
-    def restored(self) -> bool:
-        """Whether the terminal is as it was: line discipline, main screen, cursor, mouse and paste modes."""
+    def restored(self, within_s: float = 5.0) -> bool:
+        """Whether the terminal is as it was: line discipline, main screen, cursor, mouse and paste modes. The last bytes may be on
+        their way still."""
+        deadline = time.monotonic() + within_s
+        while not (good := self._as_before()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return good
+
+    def _as_before(self) -> bool:
         sent = bytes(self.raw)
         modes = all(
             sent.rfind(off) >= sent.rfind(on)
