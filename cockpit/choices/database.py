@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Choices = list[tuple[str, str]]
 
 OWN = ("m0-cockpit", "m0-cockpit-step")  # sessions of ours are not ended from here
-#: A transaction younger than this holds nobody up.
+#: A transaction younger than this holds nobody up, unless it runs.
 YOUNG_S = 1.0
 _MB = 1 << 20
 
@@ -73,13 +73,14 @@ def _vacuum_words(table: TableUpkeep) -> str:
 
 
 def _sessions(seen: Activity | None) -> Choices:
-    """Those that others wait for, then the oldest transactions."""
+    """Those that others wait for, then the oldest transactions; young ones too where a statement runs just now: whoever sends one
+    short statement after the other is never old, and may still take a core."""
     if seen is None:
         return []
     listed = [
         each
         for each in seen.transactions
-        if each.pid and each.application not in OWN and (each.blocks or each.age_s >= YOUNG_S)
+        if each.pid and each.application not in OWN and (each.blocks or each.age_s >= YOUNG_S or each.state == "active")
     ]
     listed.sort(key=lambda each: (-each.blocks, -each.age_s))
     found = []
@@ -88,7 +89,7 @@ def _sessions(seen: Activity | None) -> Choices:
         found.append(
             (
                 str(each.pid),
-                f"{each.application} as {each.user}, {each.state} for {each.age_s:.0f} s{waits}: {each.text[:160]}",
+                f"{each.application} as {each.user}, {each.state} for {each.age_s:.{0 if each.age_s >= 10 else 1}f} s{waits}: {each.text[:160]}",
             )
         )
     return found

@@ -12,6 +12,7 @@ from cockpit.clock import ManualClock
 from cockpit.model.chain import EndpointStatus, MarketState, SignerSetState
 from cockpit.model.cluster import Cluster
 from cockpit.model.metrics import QueryResult, Sample
+from cockpit.model.postgres import Activity, LongTransaction
 from cockpit.model.probe import SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Param, Query, Runbooks, Toggle
@@ -126,3 +127,27 @@ def test_without_a_situation_nothing_is_offered(source: str) -> None:
 
 def test_a_toggles_values_with_the_safest() -> None:
     assert offered("toggle:LEVEL", None) == [("STRICT", "safest"), ("FAST", "")]
+
+
+def test_a_session_that_sends_one_short_statement_after_the_other_is_offered_last() -> None:
+    """It is never old, and may take a core all the same; a young one that does nothing just now is not offered."""
+
+    def session(pid: int, application: str, state: str, age_s: float, blocks: int = 0) -> LongTransaction:
+        return LongTransaction(pid, application, "m0_app", state, age_s, "", "SELECT 1", blocks)
+
+    seen = Activity(
+        (
+            session(11, "m0-backup", "active", 340.0),
+            session(12, "psql", "idle in transaction", 20.0, blocks=2),
+            session(13, "m0-report", "active", 0.4),
+            session(14, "m0-api", "idle in transaction", 0.1),
+            session(15, "m0-cockpit", "active", 0.1),
+        ),
+        (),
+    )
+    now = situation(postgres={"activity": reading("postgres/activity", seen)})
+    assert [(pid, words.split(":")[0]) for pid, words in offered("pg-sessions", now)] == [
+        ("12", "psql as m0_app, idle in transaction for 20 s, 2 wait for it"),
+        ("11", "m0-backup as m0_app, active for 340 s"),
+        ("13", "m0-report as m0_app, active for 0.4 s"),
+    ]

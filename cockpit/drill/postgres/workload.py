@@ -28,7 +28,7 @@ CHECKPOINT = (
 #: A report that somebody runs on the primary: every output joined with every feature of its market, hashed.
 HEAVY = """
 SELECT m.domain, count(*), avg(f.value), max(md5(o.payload || f.name)) FROM outputs o JOIN markets m ON m.id = o.market_id
-JOIN features f ON f.market_id = o.market_id AND f.at >= o.created_at - interval '200 s' AND f.at < o.created_at GROUP BY m.domain
+JOIN features f ON f.market_id = o.market_id AND f.at >= o.created_at - interval '40 s' AND f.at < o.created_at GROUP BY m.domain
 """
 SOON_S = 0.5
 HESITATION_S = 0.08
@@ -175,6 +175,6 @@ def checkpoint(connection: psycopg.Connection[Any], rng: random.Random) -> None:
 
 def report(connection: psycopg.Connection[Any], rng: random.Random) -> None:
     del rng
-    connection.execute("SET statement_timeout = '60s'")
+    connection.execute("SET statement_timeout = '20s'")
     connection.execute("SET max_parallel_workers_per_gather = 0")
     connection.execute(HEAVY).fetchall()
