@@ -68,7 +68,7 @@ def when(argv: list[str], text: str) -> float:
 
 
 def first_frame(config: str) -> None:
-    own = median(lambda: when([*COCKPIT, "--config", config], "Pods"))
+    own = median(lambda: when([*COCKPIT, "--config", config], "M0CLUB"))
     bare = median(lambda: when([sys.executable, "-c", BARE], "bare frame"))
     row(
         "first painted frame, cold start",

@@ -38,6 +38,8 @@ class Pulse(CockpitApp):
             before = time.monotonic()
             await asyncio.sleep(BEAT_S)
             now = time.monotonic()
+            if self._exit:
+                return
             if now - began > SETTLED_S:
                 self.late.append((now - began, now - before - BEAT_S))
                 board = self.session.engine.board
