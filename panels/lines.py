@@ -90,7 +90,46 @@ class LineWidget(Widget):
         self.sync()
 
 
-class LinesPanel(LineWidget, can_focus=True):
+class ScrolledLines(LineWidget, can_focus=True):
+    """More lines than fit: `window` cuts out those on screen, the actions move them. Subclasses bind the keys."""
+
+    FRAME_ROWS: ClassVar[int] = 0  # of its height, what holds no lines
+    WHEEL: ClassVar[int] = 3  # lines a notch
+
+    def __init__(self, look: Look | None = None, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(look, id=id)
+        self.top = 0  # first line on screen
+        self.total = 0  # lines in all
+
+    def window(self, total: int, height: int) -> slice:
+        """Which of `total` lines are on screen, `height` at most. The top stays where it is as long as the end is not passed."""
+        self.total = total
+        self.top = max(0, min(self.top, total - height))
+        return slice(self.top, self.top + height)
+
+    def action_move(self, by: int) -> None:
+        self.top = max(0, self.top + by)
+        self.sync()
+
+    def action_page(self, by: int) -> None:
+        self.action_move(by * max(1, self.size.height - self.FRAME_ROWS - 1))
+
+    def action_first(self) -> None:
+        self.action_move(-self.total)
+
+    def action_last(self) -> None:
+        self.action_move(self.total)
+
+    def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self.action_move(self.WHEEL)
+        event.stop()
+
+    def _on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self.action_move(-self.WHEEL)
+        event.stop()
+
+
+class LinesPanel(ScrolledLines):
     """A framed panel. Subclasses name their number, title, queries and signals, and write `content`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -102,6 +141,8 @@ class LinesPanel(LineWidget, can_focus=True):
         Binding("end,G", "last", "last", show=False, id="panel.last"),
     ]
 
+    FRAME_ROWS = 2
+    WHEEL = 2
     number: ClassVar[int] = 0  # its key: 1 to 9, then 0 and -
     key: ClassVar[str] = ""
     title_text: ClassVar[str] = ""
@@ -117,8 +158,6 @@ class LinesPanel(LineWidget, can_focus=True):
     def __init__(self, look: Look | None = None) -> None:
         super().__init__(look, id=f"panel-{self.key}")
         self.filter = ""
-        self.top = 0  # first body line on screen
-        self.total = 0  # body lines in all
         self._shown_stamp: tuple[object, ...] | None = None
 
     def show(self, situation: Situation) -> None:
@@ -198,9 +237,7 @@ class LinesPanel(LineWidget, can_focus=True):
                 (("nothing matches", "dim"),)
             ]
         lines = faults + lines
-        self.total = len(lines)
-        self.top = max(0, min(self.top, self.total - height))
-        return lines[self.top : self.top + height]
+        return lines[self.window(len(lines), height)]
 
     def _title(self, width: int, frame: str) -> Line:
         left: list[Piece] = [("╭─ ", frame), (self.hotkey, "key"), (f" {self.title_text} ", "title")]
@@ -237,32 +274,11 @@ class LinesPanel(LineWidget, can_focus=True):
         self.filter = text
         self.sync()
 
-    def action_move(self, by: int) -> None:
-        self.top = max(0, self.top + by)
-        self.sync()
-
-    def action_page(self, by: int) -> None:
-        self.action_move(by * max(1, self.size.height - 3))
-
-    def action_first(self) -> None:
-        self.action_move(-self.total)
-
-    def action_last(self) -> None:
-        self.action_move(self.total)
-
     def on_focus(self) -> None:
         self.sync()
 
     def on_blur(self) -> None:
         self.sync()
-
-    def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        self.action_move(2)
-        event.stop()
-
-    def _on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        self.action_move(-2)
-        event.stop()
 
 
 def fault_lines(troubles: Sequence[Trouble], width: int) -> list[Line]:

@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
-from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 
 from cockpit.model.chain import ProgramActivity, SignerSetState
 from cockpit.model.probe import SignerReport
 from cockpit.model.situation import Situation
 from panels.chainfacts import Told, program, quiet, spoken, told
-from panels.lines import LineWidget
 from panels.pieces import BLANK, Column, Line, Piece, table
 from panels.publish import waiting
-from panels.screens.view import Bar, View
+from panels.screens.pages import KEYS, PageLines, PagesView
+from panels.screens.view import Bar
 from panels.signers import set_lines
 from panels.theme import Look
 from panels.words import UNKNOWN, age, count
-
-_KEYS = (("←→", "page"), ("↑↓ pgup pgdn", "scroll"), ("esc", "back"))
 
 
 def signer_set(situation: Situation, width: int) -> list[Line]:
@@ -145,67 +141,19 @@ PAGES: Final[Mapping[str, tuple[str, Callable[[Situation, int], list[Line]]]]] =
 }
 
 
-class ChainLines(LineWidget, can_focus=True):
-    """One page, scrolled. Only what is on screen is drawn."""
-
-    DEFAULT_CSS = "ChainLines { height: 1fr; width: 1fr; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("home,g", "edge(0)", "First", show=False),
-        Binding("end,G", "edge(1)", "Last", show=False),
-    ]
-
-    def __init__(self, look: Look, page: str) -> None:
-        super().__init__(look)
-        self.page = page
-        self.top = 0
-        self.total = 0
-
-    def picture(self, width: int, height: int) -> list[Line]:
-        if self.situation is None:
-            return [BLANK]
-        lines = PAGES[self.page][1](self.situation, max(20, width - 2))
-        self.total = len(lines)
-        self.top = max(0, min(self.top, self.total - height))
-        return [((" ", "text"), *line) for line in lines[self.top : self.top + height]]
-
-    def turn(self, page: str) -> None:
-        self.page, self.top = page, 0
-        self.sync()
-
-    def action_move(self, by: int) -> None:
-        self.top = max(0, self.top + by)
-        self.sync()
-
-    def action_page(self, by: int) -> None:
-        self.action_move(by * max(1, self.size.height - 1))
-
-    def action_edge(self, end: int) -> None:
-        self.action_move(self.total if end else -self.top)
-
-    def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        self.action_move(3)
-        event.stop()
-
-    def _on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        self.action_move(-3)
-        event.stop()
+def _page(situation: Situation, page: str, width: int) -> list[Line]:
+    return PAGES[page][1](situation, width)
 
 
-class ChainView(View):
+class ChainView(PagesView):
     """The app hands it each new situation: `show(situation)`. `name`: a key of PAGES; another shows the first."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,l", "turn(1)", "Next page", show=False),
-        Binding("left,h", "turn(-1)", "Page before", show=False),
-    ]
+    TITLES: ClassVar[Mapping[str, str]] = {name: title for name, (title, _) in PAGES.items()}
 
     def __init__(self, name: str, situation: Situation | None = None, *, look: Look | None = None) -> None:
         super().__init__(look)
-        self.rows = ChainLines(self.look, name if name in PAGES else next(iter(PAGES)))
+        self.page = self.first_of(name)
+        self.rows = PageLines(self.look, self.page, _page)
         self._situation = situation
 
     def compose(self) -> ComposeResult:
@@ -215,8 +163,8 @@ class ChainView(View):
 
     def opened(self) -> None:
         super().opened()
-        self.query_one("#keys", Bar).keys(*_KEYS)
-        self._title()
+        self.query_one("#keys", Bar).keys(*KEYS)
+        self.tell_title()
         if self._situation is not None:
             self.show(self._situation)
 
@@ -227,11 +175,6 @@ class ChainView(View):
         self._situation = situation
         self.rows.show(situation)
 
-    def action_turn(self, by: int) -> None:
-        names = list(PAGES)
-        self.rows.turn(names[(names.index(self.rows.page) + by) % len(names)])
-        self._title()
-
-    def _title(self) -> None:
-        spans = [(f" {title} ", "brand" if name == self.rows.page else "dim") for name, (title, _) in PAGES.items()]
-        self.query_one("#top", Bar).say(*spans)
+    def turned(self) -> None:
+        self.rows.turn(self.page)
+        self.tell_title()

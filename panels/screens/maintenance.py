@@ -13,7 +13,8 @@ from panels.dialogs.lines import LinesView
 from panels.dialogs.marks import SIGN
 from panels.dialogs.prose import Para, para
 from panels.messages import KeepRound, LookAround, PlanStep
-from panels.screens.view import Bar, View
+from panels.screens.pages import PagesView
+from panels.screens.view import Bar
 from panels.theme import Look
 from panels.words import age
 
@@ -29,19 +30,19 @@ _WORD: Mapping[str, str] = {
 }  # fmt: skip
 
 
-class MaintenanceView(View):
+class MaintenanceView(PagesView):
     """Posts LookAround when it wants a round, KeepRound, and PlanStep for a question. The app hands it the round: `tell`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,l", "turn(1)", "Next page", show=False),
-        Binding("left,h", "turn(-1)", "Page before", show=False),
         Binding("r", "again", "Look again", show=False),
         Binding("w", "keep", "Write the report", show=False),
     ]
+    TITLES = PAGES
+    BRAND = "MAINTENANCE"
 
     def __init__(self, name: str = "", *, look: Look | None = None) -> None:
         super().__init__(look)
-        self.name_shown = name if name in PAGES else next(iter(PAGES))
+        self.page = self.first_of(name)
         self.round: Round | None = None
         self.problem = ""
         self.rows = LinesView(self.look, cursor=True, id="page")
@@ -62,7 +63,7 @@ class MaintenanceView(View):
 
     def tell(self, name: str, made: Round | None, problem: str = "") -> None:
         """The round that was wished for, or why there is none; one of another page comes too late."""
-        if name != self.name_shown:
+        if name != self.page:
             return
         self.round, self.problem = made, problem  # a failed look says why, rather than pass for fresh
         if self.is_attached:
@@ -71,16 +72,13 @@ class MaintenanceView(View):
     def _wish(self) -> None:
         """What is shown stays until the new round is there, unless it is of another page."""
         self.problem = ""
-        if self.round is not None and self.round.name != self.name_shown:
+        if self.round is not None and self.round.name != self.page:
             self.round = None
         self._draw(again=True)
-        self.post_message(LookAround(self.name_shown))
+        self.post_message(LookAround(self.page))
 
     def _draw(self, *, again: bool = False) -> None:
-        spans = [(" MAINTENANCE ", "brand")]
-        for name, title in PAGES.items():
-            spans.append((f"  {title}", "key" if name == self.name_shown else "dim"))
-        self.query_one("#top", Bar).say(*spans)
+        self.tell_title()
         state = self.query_one("#state", Bar)
         made = self.round
         if made is None:
@@ -108,9 +106,7 @@ class MaintenanceView(View):
     def on_lines_view_moved(self, event: LinesView.Moved) -> None:
         event.stop()
 
-    def action_turn(self, by: int) -> None:
-        names = list(PAGES)
-        self.name_shown = names[(names.index(self.name_shown) + by) % len(names)]
+    def turned(self) -> None:
         self._wish()
 
     def action_again(self) -> None:

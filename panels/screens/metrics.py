@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
@@ -13,9 +12,9 @@ from cockpit.model.metrics import Exposed
 from cockpit.model.reading import SourceState
 from cockpit.model.situation import Situation
 from panels.dialogs.filter import FilterBar
-from panels.lines import LineWidget
 from panels.messages import FilterChanged
 from panels.pieces import Line, cut_middle, width_of
+from panels.screens.pages import ScrolledPage
 from panels.screens.view import Bar, View
 from panels.theme import Look
 from panels.words import age
@@ -23,24 +22,13 @@ from panels.words import age
 _KEYS = (("/", "filter"), ("↑↓ pgup pgdn", "scroll"), ("esc", "back"))
 
 
-class MetricRows(LineWidget, can_focus=True):
+class MetricRows(ScrolledPage):
     """Name and labels at the left, the value at the right. Only what is on screen is made into text."""
-
-    DEFAULT_CSS = "MetricRows { height: 1fr; width: 1fr; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("home,g", "edge(0)", "First", show=False),
-        Binding("end,G", "edge(1)", "Last", show=False),
-    ]
 
     def __init__(self, look: Look) -> None:
         super().__init__(look)
         self.known = False  # what is shown was read just now
         self.empty = ""
-        self.top = 0
         self.shown: Sequence[Exposed] = ()
         self._all: Sequence[Exposed] = ()
         self._words: tuple[str, ...] = ()
@@ -68,10 +56,10 @@ class MetricRows(LineWidget, can_focus=True):
 
     def picture(self, width: int, height: int) -> list[Line]:
         if not self.shown:
+            self.total = 0
             words = "nothing matches" if self._all and self._words else self.empty
             return [((f" {words}", "dim"),)]
-        self.top = max(0, min(self.top, len(self.shown) - height))
-        return [self._row(one, width) for one in self.shown[self.top : self.top + height]]
+        return [self._row(one, width) for one in self.shown[self.window(len(self.shown), height)]]
 
     def _row(self, one: Exposed, width: int) -> Line:
         number = f"{one.value:,.10g}"
@@ -80,24 +68,6 @@ class MetricRows(LineWidget, can_focus=True):
         name, rest = (one.name, text[len(one.name) :]) if width_of(text) <= room else (cut_middle(text, room), "")
         gap = " " * max(1, width - width_of(name) - width_of(rest) - width_of(number) - 2)
         return ((f" {name}", "text"), (rest, "dim"), (gap, "text"), (f"{number} ", "bold" if self.known else "unknown"))
-
-    def action_move(self, by: int) -> None:
-        self.top = max(0, self.top + by)
-        self.sync()
-
-    def action_page(self, by: int) -> None:
-        self.action_move(by * max(1, self.size.height - 1))
-
-    def action_edge(self, end: int) -> None:
-        self.action_move(len(self.shown) if end else -self.top)
-
-    def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        self.action_move(3)
-        event.stop()
-
-    def _on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        self.action_move(-3)
-        event.stop()
 
 
 def series(one: Exposed) -> str:

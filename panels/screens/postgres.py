@@ -2,91 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 
 from cockpit.model.situation import Situation
 from panels.database import oldest, trouble
-from panels.lines import LineWidget
-from panels.pieces import BLANK, Line
+from panels.pieces import Line
+from panels.screens.pages import KEYS, PageLines, PagesView
 from panels.screens.postgres_pages import PAGES, page
-from panels.screens.view import Bar, View
+from panels.screens.view import Bar
 from panels.theme import Look
 from panels.words import age
 
-_KEYS = (("←→", "page"), ("↑↓ pgup pgdn", "scroll"), ("esc", "back"))
+
+def _page(situation: Situation, name: str, width: int) -> list[Line]:
+    return page(situation, name, width) if "postgres" in situation.configured else []
 
 
-class PageLines(LineWidget, can_focus=True):
-    """One page, scrolled. Only what is on screen is drawn."""
-
-    DEFAULT_CSS = "PageLines { height: 1fr; width: 1fr; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("home,g", "edge(0)", "First", show=False),
-        Binding("end,G", "edge(1)", "Last", show=False),
-    ]
-
-    def __init__(self, look: Look) -> None:
-        super().__init__(look)
-        self.name_shown = next(iter(PAGES))
-        self.top = 0
-        self.total = 0
-
-    def picture(self, width: int, height: int) -> list[Line]:
-        if self.situation is None or "postgres" not in self.situation.configured:
-            return [BLANK]
-        lines = page(self.situation, self.name_shown, max(20, width - 2))
-        self.total = len(lines)
-        self.top = max(0, min(self.top, self.total - height))
-        return [((" ", "text"), *line) for line in lines[self.top : self.top + height]]
-
-    def turn(self, name: str) -> None:
-        self.name_shown, self.top = name, 0
-        self.sync()
-
-    def action_move(self, by: int) -> None:
-        self.top = max(0, self.top + by)
-        self.sync()
-
-    def action_page(self, by: int) -> None:
-        self.action_move(by * max(1, self.size.height - 1))
-
-    def action_edge(self, end: int) -> None:
-        self.action_move(self.total if end else -self.top)
-
-    def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        self.action_move(3)
-        event.stop()
-
-    def _on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        self.action_move(-3)
-        event.stop()
-
-
-class PostgresView(View):
+class PostgresView(PagesView):
     """The app hands it each new situation: `show(situation)`. `name`: a key of PAGES; an unknown one shows the first."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,l", "turn(1)", "Next page", show=False),
-        Binding("left,h", "turn(-1)", "Page before", show=False),
-    ]
+    TITLES: ClassVar[Mapping[str, str]] = {name: title for name, (title, _) in PAGES.items()}
+    BRAND = "POSTGRES"
 
     def __init__(self, name: str = "", situation: Situation | None = None, *, look: Look | None = None) -> None:
         super().__init__(look)
-        self.rows = PageLines(self.look)
-        self.rows.name_shown = name if name in PAGES else next(iter(PAGES))
+        self.page = self.first_of(name)
+        self.rows = PageLines(self.look, self.page, _page)
         self._situation = situation
-
-    @property
-    def page(self) -> str:
-        return self.rows.name_shown
 
     def compose(self) -> ComposeResult:
         yield Bar(self.look, id="top")
@@ -96,8 +41,8 @@ class PostgresView(View):
 
     def opened(self) -> None:
         super().opened()
-        self.query_one("#keys", Bar).keys(*_KEYS)
-        self._title()
+        self.query_one("#keys", Bar).keys(*KEYS)
+        self.tell_title()
         if self._situation is not None:
             self.show(self._situation)
 
@@ -125,15 +70,8 @@ class PostgresView(View):
         spans += [(f"   → {first.remedy}", "accent")] if first.remedy else []
         bar.say(*spans)
 
-    def _title(self) -> None:
-        spans = [(" POSTGRES ", "brand")]
-        for name, (title, _) in PAGES.items():
-            spans.append((f"  {title}", "key" if name == self.page else "dim"))
-        self.query_one("#top", Bar).say(*spans)
-
-    def action_turn(self, by: int) -> None:
-        names = list(PAGES)
-        self.rows.turn(names[(names.index(self.page) + by) % len(names)])
-        self._title()
+    def turned(self) -> None:
+        self.rows.turn(self.page)
+        self.tell_title()
         if self._situation is not None:
             self.show(self._situation)

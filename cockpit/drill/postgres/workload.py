@@ -119,11 +119,13 @@ class Client:
                 with self._connect() as connection:
                     self._connection = connection
                     self._go_on(connection)
-            except psycopg.errors.AdminShutdown:  # pg_terminate_backend
-                if self._by_hand:
-                    self._stop.set()
+            except psycopg.errors.QueryCanceled:
+                pass  # it took too long, or `stop` ended it
             except (psycopg.Error, OSError):
-                pass  # the server is away, or a statement was cancelled: again
+                # The session was ended, or the server is away. pg_terminate_backend between two statements is no AdminShutdown but
+                # a mere loss of the connection, so any loss counts.
+                if self._by_hand and self._connection is not None:
+                    self._stop.set()
             self._connection = None
             self._stop.wait(SOON_S)
 
