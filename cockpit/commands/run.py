@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any
 
 from cockpit.config import ConfigProblem
@@ -21,6 +23,7 @@ from cockpit.model.runbook import Runbook, Step
 from cockpit.text import safe
 
 FAILED, REFUSED, UNPROVEN, CHANGED = 1, 2, 3, 4
+HEARD_EVERY_S = 0.2  # how soon ctrl+c is heard
 MARKS = {
     Verdict.PASS: "ok",
     Verdict.NOTE: "note",
@@ -151,19 +154,31 @@ class Carrier:
         typed = self._consent(plan)
         if typed is None:
             return self._end(plan, None, REFUSED, self._how_to_confirm(plan))
-        progress = self._answered(plan, self.session.carry_out(plan, typed or None))
+        progress = self._answered(plan, typed or None)
         if self.wait:
             progress = self._follow(plan, progress)
         return self._end(plan, progress, outcome(progress), progress.words)
 
-    def _answered(self, plan: Plan, sent: Future[Progress]) -> Progress:
+    def _answered(self, plan: Plan, typed: str | None) -> Progress:
         """ctrl+c ends the program or statement that runs, and says what is known of it then; a request is not cut."""
+        asked = threading.Event()
+        # No KeyboardInterrupt: wherever it fell, from the sending on, it could leave the program running and unheard.
+        usual = signal.signal(signal.SIGINT, lambda *_: asked.set())
         try:
-            return sent.result(self._patience(plan))
-        except KeyboardInterrupt:
-            self._say("  stopping what runs; what it has done so far stays done")
-            self.session.stop_running(plan.id)
-            return sent.result(self._patience(plan))
+            sent: Future[Progress] = self.session.carry_out(plan, typed)
+            last = time.monotonic() + self._patience(plan)
+            said = False
+            while not sent.done() and time.monotonic() < last:
+                if asked.is_set():
+                    if not said:
+                        said = True
+                        last = time.monotonic() + self._patience(plan)
+                        self._say("  stopping what runs; what it has done so far stays done")
+                    self.session.stop_running(plan.id)  # again until it is heard: it may not run yet
+                wait((sent,), HEARD_EVERY_S)
+            return sent.result(0)
+        finally:
+            signal.signal(signal.SIGINT, usual)
 
     @staticmethod
     def _patience(plan: Plan) -> float:

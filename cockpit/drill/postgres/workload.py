@@ -25,6 +25,9 @@ CHECKPOINT = (
     "INSERT INTO features (market_id, name, at, value) SELECT 'market-' || i % 40, 'checkpoint', now() - interval '1 day', i FROM generate_series(1, 4000) i",
     "UPDATE publish_state SET status = 'checkpoint' WHERE id <= 1000",
 )
+#: Behind the statements of one message: how long they took in the server since the message came. What the client's own threads wait
+#: for, in a process or on a machine that is busy otherwise, is not in it.
+TOOK = "SELECT extract(epoch FROM clock_timestamp() - statement_timestamp())::float8"
 #: A report that somebody runs on the primary: every output joined with every feature of its market, hashed.
 HEAVY = """
 SELECT m.domain, count(*), avg(f.value), max(md5(o.payload || f.name)) FROM outputs o JOIN markets m ON m.id = o.market_id
@@ -32,8 +35,12 @@ JOIN features f ON f.market_id = o.market_id AND f.at >= o.created_at - interval
 """
 SOON_S = 0.5
 HESITATION_S = 0.08
-HANGS_S = 0.2  # work under way for longer than this counts before it has ended
+HANGS_S = 1.0  # work under way for longer than this counts before it has ended
 LEAST_S = 0.0003  # what takes less is noise
+
+
+#: One round on a session; the seconds that it took in the server, 0 where nobody asks.
+Work = Callable[["psycopg.Connection[Any]", random.Random], float]
 
 
 class Gauge:
@@ -44,28 +51,25 @@ class Gauge:
         self._lock = threading.Lock()
         self._usual: float | None = None
         self._took: deque[float] = deque(maxlen=last)
-        self._running: float | None = None
+        self._begun: float | None = None
 
-    def learn(self, work: Callable[[], None], times: int = 25) -> None:
+    def learn(self, work: Callable[[], float], times: int = 25) -> None:
         """Do it a few times and keep the second fastest, as `slowdown` does: made before there is any trouble."""
-        took = []
-        for _ in range(times):
-            begun = time.monotonic()
-            work()
-            took.append(time.monotonic() - begun)
+        took = sorted(work() for _ in range(times))
         with self._lock:
-            self._usual = max(sorted(took)[1], LEAST_S)
+            self._usual = max(took[1], LEAST_S)
             self._took.extend([self._usual] * (self._took.maxlen or 1))
 
     def begin(self) -> None:
         with self._lock:
-            self._running = time.monotonic()
+            self._begun = time.monotonic()
 
-    def end(self) -> None:
+    def end(self, took_s: float | None) -> None:
+        """None: it failed, however long it took."""
         with self._lock:
-            if self._running is not None:
-                self._took.append(time.monotonic() - self._running)
-                self._running = None
+            self._begun = None
+            if took_s is not None:
+                self._took.append(took_s)
 
     @property
     def slowdown(self) -> float:
@@ -73,7 +77,7 @@ class Gauge:
         with self._lock:
             if self._usual is None:
                 return 1.0
-            under_way = time.monotonic() - self._running if self._running is not None else 0.0
+            under_way = time.monotonic() - self._begun if self._begun is not None else 0.0
             felt = max(sorted(self._took)[1], under_way if under_way > HANGS_S else 0.0)
             return max(1.0, felt / self._usual)
 
@@ -83,7 +87,7 @@ class Client:
     the end of the session stops."""
 
     def __init__(
-        self, url: str, application: str, work: Callable[[psycopg.Connection[Any], random.Random], None], every_s: float,
+        self, url: str, application: str, work: Work, every_s: float,
         gauge: Gauge | None = None, seed: int = 0, *, by_hand: bool = False,
     ) -> None:  # fmt: skip
         self._by_hand = by_hand
@@ -138,45 +142,61 @@ class Client:
 
     def _go_on(self, connection: psycopg.Connection[Any]) -> None:
         while not self._stop.is_set():
+            took_s: float | None = None
             if self._gauge is not None:
                 self._gauge.begin()
             try:
-                self._work(connection, self._rng)
+                took_s = self._work(connection, self._rng)
             finally:
                 if self._gauge is not None:
-                    self._gauge.end()
+                    self._gauge.end(took_s)
             self._stop.wait(self._every_s)
 
 
-def read(connection: psycopg.Connection[Any], rng: random.Random) -> None:
+def _timed(connection: psycopg.Connection[Any], statements: str, values: tuple[object, ...] = ()) -> float:
+    """Run them as one message; the seconds that they took, as the server tells. Raises psycopg.Error."""
+    import psycopg
+
+    cursor = psycopg.ClientCursor(
+        connection
+    )  # the values are bound here: only so may a message hold several statements
+    cursor.execute(f"{statements}; {TOOK}".encode(), values)
+    while cursor.nextset():
+        pass
+    return float(cursor.fetchall()[0][0])
+
+
+def read(connection: psycopg.Connection[Any], rng: random.Random) -> float:
     """The API: the newest outputs of a market."""
-    connection.execute(READ, (f"market-{rng.randrange(40)}", rng.randrange(600))).fetchall()
+    return _timed(connection, READ, (f"market-{rng.randrange(40)}", rng.randrange(600)))
 
 
-def write(connection: psycopg.Connection[Any], rng: random.Random) -> None:
+def write(connection: psycopg.Connection[Any], rng: random.Random) -> float:
     """The reconciler: one publish state, and a feature."""
-    connection.execute(WRITE, ("revealed", 1 + rng.randrange(1000)))
-    connection.execute(APPEND, (f"market-{rng.randrange(40)}", f"f{rng.randrange(25)}", rng.random()))
-    connection.execute(RECENT, (f"market-{rng.randrange(40)}",)).fetchall()
+    state = ("revealed", 1 + rng.randrange(1000))
+    feature = (f"market-{rng.randrange(40)}", f"f{rng.randrange(25)}", rng.random())
+    return _timed(connection, f"{WRITE}; {APPEND}; {RECENT}", (*state, *feature, f"market-{rng.randrange(40)}"))
 
 
-def queue(connection: psycopg.Connection[Any], rng: random.Random) -> None:
+def queue(connection: psycopg.Connection[Any], rng: random.Random) -> float:
     """The submitter: what waits to be published."""
     del rng
-    connection.execute(QUEUE).fetchall()
+    return _timed(connection, QUEUE)
 
 
-def checkpoint(connection: psycopg.Connection[Any], rng: random.Random) -> None:
+def checkpoint(connection: psycopg.Connection[Any], rng: random.Random) -> float:
     """One publisher's tick: one transaction, in which it computes between its statements."""
     del rng
     with connection.transaction():
         for statement in CHECKPOINT:
             connection.execute(statement.encode())
             time.sleep(HESITATION_S)
+    return 0.0
 
 
-def report(connection: psycopg.Connection[Any], rng: random.Random) -> None:
+def report(connection: psycopg.Connection[Any], rng: random.Random) -> float:
     del rng
     connection.execute("SET statement_timeout = '20s'")
     connection.execute("SET max_parallel_workers_per_gather = 0")
     connection.execute(HEAVY).fetchall()
+    return 0.0
