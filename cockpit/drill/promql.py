@@ -129,7 +129,7 @@ class _Evaluation:
             (m.value for m in node.matchers.matchers if m.name == "__name__" and str(m.op) == "MatchOp.Equal"), None
         )
         candidates = self.store.by_name.get(name, []) if name is not None else list(self.store.all())
-        return [s for s in candidates if all(match(dict(s.labels).get(label, "")) for label, match in matchers)]
+        return [s for s in candidates if all(match(s.label.get(label, "")) for label, match in matchers)]
 
     def selector(self, node: Any) -> Result:
         times = self._times(node)

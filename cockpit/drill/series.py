@@ -30,11 +30,12 @@ def is_stale(value: float) -> bool:
 class Series:
     """Samples of one set of labels, oldest first. `adj` never falls: raw values plus what resets took away."""
 
-    __slots__ = ("_clean", "_offset", "adj", "gaps", "labels", "name", "t", "v")
+    __slots__ = ("_clean", "_offset", "adj", "gaps", "label", "labels", "name", "t", "v")
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
-        self.name = dict(labels).get("__name__", "")
+        self.label = dict(labels)
+        self.name = self.label.get("__name__", "")
         self.t: array[float] = array("d")
         self.v: array[float] = array("d")
         self.adj: array[float] = array("d")

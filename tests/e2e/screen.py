@@ -42,7 +42,7 @@ class Screen:
         while not true():
             assert self.app.is_running, f"the screen ended: {self.app.last_words}"
             assert time.monotonic() < deadline, f"never:\n{self.text()}"
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)  # drawing the text costs more than many a frame
 
     async def wait(self, pattern: str, timeout_s: float = 30.0, *, absent: bool = False) -> str:
         found: list[str] = []

@@ -5,7 +5,7 @@ A pod's containers live and die together: the drill's services have one each. Wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cockpit.drill.clock import rfc3339
@@ -48,6 +48,10 @@ class Life:
     changed: dict[str, tuple[str, float]] = field(default_factory=dict)  # condition → (status, since)
     stop_at: float | None = None
     repeat_at: float = 0.0
+    runs: tuple[int, str, Mapping[str, str]] | None = None  # the pod's version, image and environment
+    steady: tuple[int, Behaviour] | None = (
+        None  # the pod's version and behaviour in which only a new behaviour changes anything
+    )
 
 
 class Kubelet:
@@ -60,6 +64,7 @@ class Kubelet:
         self.ignoring = False
         self._images: set[str] = set()
         self._placed = 0
+        self._ran: dict[str, tuple[int, Sequence[RunningPod]]] = {}
         ctx.store.listeners.append(self._notice)
 
     def _notice(self, res: Resource, change: Change) -> None:
@@ -82,11 +87,21 @@ class Kubelet:
             if pod is not None and pod.obj["metadata"]["uid"] == life.uid:
                 self._live(life, pod)
 
-    def running(self, service: str) -> list[RunningPod]:
+    def running(self, service: str) -> Sequence[RunningPod]:
+        """By name. What changes it changes a status too, so the store's version tells whether it still holds."""
+        version, found = self._ran.get(service, (-1, ()))
+        if version != self.ctx.store.rv:
+            found = self._running(service)
+            self._ran[service] = (self.ctx.store.rv, found)
+        return found
+
+    def _running(self, service: str) -> Sequence[RunningPod]:
         found: list[RunningPod] = []
         for life in self.lives.values():
+            if life.service != service or life.phase != "running":
+                continue
             pod = self.ctx.store.get(PODS, *life.key)
-            if life.service != service or life.phase != "running" or pod is None:
+            if pod is None:
                 continue
             leaving = "deletionTimestamp" in pod.obj["metadata"]
             image, env = main(pod.obj)
@@ -102,8 +117,12 @@ class Kubelet:
             return
         if life.phase == "done":
             return
-        image, env = main(pod.obj)
+        if life.runs is None or life.runs[0] != pod.rv:
+            life.runs = (pod.rv, *main(pod.obj))
+        _, image, env = life.runs
         behaviour = self.ctx.behaviour(life.service, image, env)
+        if life.steady == (pod.rv, behaviour):
+            return
         if behaviour.crash_after_s is None and _of_job(pod.obj):
             behaviour = replace(behaviour, crash_after_s=JOB_S, exit_code=0)
         if life.phase == "pending":
@@ -118,7 +137,9 @@ class Kubelet:
             self._run(life, pod, behaviour, now)
         current = self.ctx.current(PODS, pod)
         if current is not None:
-            self.ctx.set_status(PODS, current, podstatus.render(life, current.obj, now))
+            current = self.ctx.set_status(PODS, current, podstatus.render(life, current.obj, now))
+            runs_on = life.phase == "running" and life.ready and not life.crashes and behaviour.crash_after_s is None
+            life.steady = (current.rv, behaviour) if runs_on else None
 
     def _say(self, pod: Stored, reason: str, message: str, *, bad: bool = False, by: str = "kubelet") -> None:
         write = self.ctx.recorder.warn if bad else self.ctx.recorder.record
