@@ -50,7 +50,7 @@ bench: $(VENV)/.dev system ## the budgets of the design, as ratios measured in o
 pictures: $(VENV)/.dev ## the README's pictures, from the running program
 	$(PY) -m bench.picture docs/cockpit.svg rpc-outage 160x48
 	$(PY) -m bench.picture docs/runbook.svg rpc-outage 160x48 r
-	$(PY) -m bench.picture docs/confirmation.svg rpc-outage 160x48 r n enter down enter
+	$(PY) -m bench.picture docs/confirmation.svg rpc-outage 160x48 r n enter enter
 
 generated: $(VENV)/.dev ## deploy/alerts.yaml and docs/keys.md, from the runbooks and the keys (tests say when)
 	$(BIN)/m0-cockpit runbooks alerts --out deploy/alerts.yaml

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.situation.imagehistory import Ran, runs
 from cockpit.text import clean, url_hint
+from cockpit.values.solana import unfit
 
 if TYPE_CHECKING:
     from cockpit.model.chain import EndpointStatus, MarketState
@@ -30,7 +31,7 @@ def choices(
         return [(choice, "") for choice in param.choices]
     kind, _, rest = (param.choices_from or "").partition(":")
     if kind == "rpc-endpoints":
-        return [(endpoint.url, endpoint_words(endpoint, situation)) for endpoint in endpoints]
+        return [(endpoint.url, endpoint_words(endpoint, situation)) for endpoint in _fit_first(endpoints, situation)]
     if kind == "toggle":
         toggle = runbooks.toggles.get(rest)
         return [(value, "safest" if value == toggle.safest else "") for value in toggle.values] if toggle else []
@@ -127,10 +128,27 @@ def _markets(runbooks: Runbooks, situation: Situation) -> Choices:
     return told
 
 
+def _fit_first(endpoints: Sequence[RpcEndpoint], situation: Situation | None) -> list[RpcEndpoint]:
+    """One to change to: those that are fit for use, then those of which that is not known or not so, last what is in use. Else as
+    configured: an order that followed every measurement would move under the cursor."""
+
+    def place(endpoint: RpcEndpoint) -> tuple[bool, bool]:
+        reading = situation.solana.get(f"endpoint/{endpoint.name}") if situation is not None else None
+        if situation is None or reading is None or reading.data is None:
+            return _in_use(endpoint, situation), True
+        return _in_use(endpoint, situation), bool(unfit(reading, situation.mono))
+
+    return sorted(endpoints, key=place)
+
+
+def _in_use(endpoint: RpcEndpoint, situation: Situation | None) -> bool:
+    now = next((t.value for t in situation.toggles if t.name == "SOLANA_RPC_URL"), None) if situation else None
+    return now is not None and now == url_hint(endpoint.url)
+
+
 def endpoint_words(endpoint: RpcEndpoint, situation: Situation | None) -> str:
     """What is known of an endpoint: asked directly, and from the submitter's metrics. One never asked says so."""
-    now = next((t.value for t in situation.toggles if t.name == "SOLANA_RPC_URL"), None) if situation else None
-    used = "in use now, " if now is not None and now == url_hint(endpoint.url) else ""
+    used = "in use now, " if _in_use(endpoint, situation) else ""
     measured = _asked(endpoint.name, situation) + _metered(endpoint.name, situation)
     return f"{endpoint.name}: {used}{', '.join(measured) or 'no measurements'}"
 

@@ -106,7 +106,7 @@ class SolanaValues:
         return Value(float(sum(known.values())), "", None, {"endpoint": worst} if known[worst] else None)
 
     def bad_endpoints(self) -> Value:
-        bad = {name: why for name, reading in self._endpoints.items() if (why := _bad(reading, self._mono))}
+        bad = {name: why for name, reading in self._endpoints.items() if (why := unfit(reading, self._mono))}
         if bad:
             return Value(float(len(bad)), "", None, bad)
         starting = [n for n, r in self._endpoints.items() if r.state(self._mono) is SourceState.STARTING]
@@ -229,7 +229,7 @@ def _behind(status: EndpointStatus) -> float | None:
     return float(status.behind) if status.behind is not None else None
 
 
-def _bad(reading: Reading[EndpointStatus], mono: float) -> str:
+def unfit(reading: Reading[EndpointStatus], mono: float) -> str:
     """Why the endpoint is not fit for use, or an empty string."""
     state, status = reading.state(mono), reading.data
     if state is SourceState.STARTING or status is None:

@@ -71,6 +71,24 @@ def test_rpc_endpoints_have_their_health_beside_them() -> None:
     assert "KEY" not in "".join(told.values())
 
 
+def test_the_first_endpoint_is_one_to_change_to() -> None:
+    """Enter on the first choice never asks for what is in use already, nor for what is not fit."""
+    three = (*ENDPOINTS, RpcEndpoint(name="rpc-c", url="https://rpc-c.example/v2/KEY3"))
+    param = Param(name="x", choices_from="rpc-endpoints")
+    used = ToggleStatus("SOLANA_RPC_URL", BOOKS.toggles["SOLANA_RPC_URL"], "s", "https://rpc-a.example/***", "usual")
+
+    def order(**health: EndpointStatus) -> list[str]:
+        seen = {f"endpoint/{name.replace('_', '-')}": reading("x", status) for name, status in health.items()}
+        return [words[:5] for _, words in choices(param, BOOKS, three, situation(toggles=(used,), solana=seen))]
+
+    well = EndpointStatus("x", "h", health="ok", slot=9, behind=0)
+    late = replace(well, behind=214)
+    assert order(rpc_a=well, rpc_b=well, rpc_c=well) == ["rpc-b", "rpc-c", "rpc-a"]
+    assert order(rpc_a=late, rpc_b=late, rpc_c=well) == ["rpc-c", "rpc-b", "rpc-a"]
+    assert order(rpc_c=well) == ["rpc-c", "rpc-b", "rpc-a"], "what is not known is not fit"
+    assert [w[:5] for _, w in choices(param, BOOKS, three, None)] == ["rpc-a", "rpc-b", "rpc-c"]
+
+
 def test_an_endpoint_that_is_down_or_of_another_cluster_says_so() -> None:
     fault = Fault(SourceState.DOWN, "connection refused")
     now = situation(

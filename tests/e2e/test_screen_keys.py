@@ -57,10 +57,10 @@ async def test_a_filter_typed_in_one_piece_is_a_filter(settings: Settings) -> No
 async def test_a_whole_way_typed_ahead_ends_at_the_question_and_y_does_not_answer_it(
     settings: Settings, drill: DrillThread
 ) -> None:
-    """r, n, Enter, Down, Enter, y in one piece: the plan asked for is the one for rpc-b, and the `y` came before it was shown."""
+    """r, n, Enter, Enter, y in one piece: the plan asked for is the one for rpc-b, and the `y` came before it was shown."""
     async with screen(settings) as cockpit:
         await ready(cockpit)
-        cockpit.burst("r", "n", "enter", "down", "enter", "y")
+        cockpit.burst("r", "n", "enter", "enter", "y")
         shown = await cockpit.wait(r"y do it")
         dialogs = list(cockpit.app.base.query(ConfirmDialog))
         assert len(dialogs) == 1
