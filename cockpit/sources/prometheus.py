@@ -12,6 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 
@@ -31,6 +32,7 @@ _AT_ONCE = 24  # of some 70: behind a slow link a round takes three times the sl
 _POINTS = 120  # of a history: more than any sparkline is wide
 _QUERY_TIMEOUT_S = 8.0
 _CONNECT_S = 4.0
+_FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,8 @@ class PrometheusSource:
                 limit=_AT_ONCE + 2, keepalive_timeout=60, ssl=context if isinstance(context, ssl.SSLContext) else True,
                 socket_factory=keepalive_socket,
             ),
-            headers=headers, trust_env=False,
-            timeout=aiohttp.ClientTimeout(total=_QUERY_TIMEOUT_S + 2.0, sock_connect=_CONNECT_S),
+            headers=headers, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),  # each request has its own limit
         )  # fmt: skip
 
     async def _reach(self, client: aiohttp.ClientSession) -> None:
@@ -195,10 +197,12 @@ class PrometheusSource:
         if self._lost is not None:
             raise self._lost
         url = f"{self._base}/api/v1/{endpoint}"
+        # Encoded here: what aiohttp makes of a form takes a fifth of a request's CPU.
+        data, headers = (None, None) if form is None else (urlencode(form).encode(), _FORM)
         try:
             async with asyncio.timeout(limit_s):
                 method = "GET" if form is None else "POST"
-                async with client.request(method, url, data=form, allow_redirects=False) as response:
+                async with client.request(method, url, data=data, headers=headers, allow_redirects=False) as response:
                     status, body = response.status, await response.read()
         except TimeoutError as error:
             self._lost = PromFault(SourceState.DOWN, f"Prometheus gave no answer in {limit_s:g} s", "is it overloaded?")
