@@ -69,7 +69,10 @@ def _row(status: ToggleStatus, known: bool) -> list[Piece]:
     usual_value = status.toggle.usual if status.toggle.usual is not None else status.toggle.safest
     usual: Piece = ("–" if usual_value is None else usual_value or "(empty)", "dim")
     on: Piece = (status.deployment.removeprefix("m0-"), "faint")
-    shown = (status.value or "").removeprefix("https://") if status.toggle.url else status.value or ""
+    # The host tells one endpoint from another, the scheme does not.
+    shown = status.value or ""
+    if status.toggle.url:
+        shown = shown.partition("://")[2] or shown
     if status.level == "unknown":
         return [
             ("?", "unknown"),
