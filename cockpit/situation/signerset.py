@@ -110,6 +110,8 @@ def _live(reading: Reading[Any] | None, mono: float, what: str, configured: bool
     """The data when it can be believed now; else None, and in `unknown` why."""
     if reading is not None and reading.state(mono) is SourceState.LIVE and reading.data is not None:
         return reading.data
+    if reading is not None and reading.state(mono) is SourceState.OFF:
+        return None
     if configured:
         unknown.append(f"{what}: {reading.reason(mono) if reading is not None else 'nothing read yet'}")
     return None

@@ -221,7 +221,8 @@ class SolanaValues:
             return Value(float(len(found)), "", age, {"first": found[0]})
         quarrel = self._agreed("signer set")
         if quarrel or unreported is not None:
-            return Value(None, quarrel or (unreported.reason if unreported is not None else ""), age)
+            reason = quarrel or (unreported.reason if unreported is not None else "")
+            return Value(None, reason, age, off=not quarrel and unreported is not None and unreported.off)
         return Value(0.0, "", age)
 
 

@@ -36,6 +36,9 @@ def row(panel: LinesPanel, situation: Situation, name: str, width: int = WIDE) -
     return next(line.split() for line in lines(panel, situation, width) if name in line)
 
 
+OFF = Fault(SourceState.OFF, "no program id is configured")
+
+
 def down(reason: str = "connection refused") -> Fault:
     return Fault(SourceState.DOWN, reason)
 
@@ -115,6 +118,10 @@ def test_a_count_with_a_gap_is_shown_and_not_believed() -> None:
         ({"solana": {}, "configured": frozenset({"kubernetes", "prometheus"})}, "chain    not configured"),
         (
             {"solana": situations.on_board("solana", endpoint__rpc_a=situations.endpoint("rpc-a"))},
+            "no program id configured",
+        ),
+        (
+            {"solana": {**situations.solana(), **situations.on_board("solana", 0.0, OFF, program=None)}},
             "no program id configured",
         ),
     ],

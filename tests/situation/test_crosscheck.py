@@ -123,6 +123,10 @@ def test_it_agrees_only_when_everything_configured_was_compared() -> None:
         check(solana, {}, (), frozenset({"solana"}), 100.0),  # the chain alone agrees with nobody
     ):
         assert lost.agrees is None
+    off = Reading[Any]("o", fault=Fault(SourceState.OFF, "no signer agent is asked"))
+    assert (
+        check(solana, {"signers": off}, (toggle(),), BOTH, 100.0).agrees is True
+    )  # the same, with other services probed
     silent = check(
         solana,
         {"signers": reading("p", {**REPORTS, "s6": SignerReport("s6", None, None, False, "down")})},

@@ -167,6 +167,7 @@ async def test_without_a_program_id_the_endpoints_are_watched(
         await it.until(lambda: it.endpoint("rpc-a").slot)
         fault = it.topic("program").fault
         assert fault is not None and fault.state is state and said in fault.reason and len(fault.reason) < 200
+        assert all(it.topic(name).fault == fault for name in ("protocol", "signer-set", "markets"))  # read by nobody
         assert not any(method.startswith("getSignatures") for method in node.asked)
 
 
