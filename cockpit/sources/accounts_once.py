@@ -15,7 +15,7 @@ from cockpit.chain import layouts
 from cockpit.kubeapi.network import words
 from cockpit.model.chain import MarketState, SignerSetState
 from cockpit.settings import RpcEndpoint
-from cockpit.text import safe, url_hint
+from cockpit.text import safe, url_hint, url_secrets, without
 
 TIMEOUT_S = 6.0
 MOST_BYTES = 512 * 1024
@@ -130,7 +130,8 @@ async def _accounts(client: Any, url: str, addresses: list[str]) -> list[layouts
         raise layouts.Undecodable("the answer is no object")
     error = document.get("error")
     if error is not None:
-        raise _Refused(f": {safe(error.get('message') if isinstance(error, dict) else error, 120)}")
+        told = str(error.get("message") if isinstance(error, dict) else error)
+        raise _Refused(f": {safe(without(told, url_secrets(url)), 120)}")
     result = document.get("result")
     values = result.get("value") if isinstance(result, dict) else None
     if not isinstance(result, dict) or not isinstance(values, list) or len(values) != len(addresses):

@@ -146,7 +146,7 @@ class EndpointWatch:
         answer = await self._ask("getHealth", [], str)
         if isinstance(answer, RpcProblem):
             return answer.reason.rpartition(": ")[2] or "unhealthy" if answer.code == NODE_UNHEALTHY else ""
-        return safe(answer, 80)
+        return self.rpc.told(answer, 80)
 
     async def _genesis(self) -> None:
         if self._is_due("genesis", self._pace.rarely_s):
@@ -161,7 +161,7 @@ class EndpointWatch:
         if self._is_due("version", self._pace.rarely_s):
             answer = await self._ask("getVersion", [], _Version)
             if isinstance(answer, _Version):
-                self.status = msgspec.structs.replace(self.status, version=safe(answer.core, 40))
+                self.status = msgspec.structs.replace(self.status, version=self.rpc.told(answer.core, 40))
 
     async def _fees(self) -> None:
         if self._is_due("fees", self._pace.fees_s):

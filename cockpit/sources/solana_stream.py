@@ -22,7 +22,7 @@ from cockpit.settings import RpcEndpoint
 from cockpit.sources.breath import Breath
 from cockpit.sources.solana_pace import SolanaPace
 from cockpit.sources.solana_rpc import Slot, host_of
-from cockpit.text import safe
+from cockpit.text import safe, url_secrets, without
 
 MOST_FRAME_BYTES = 4 * 1024 * 1024
 MOST_ODD = 1000  # unexpected frames in a row: whatever talks there, it is no Solana node
@@ -127,6 +127,7 @@ class LogStream:
         self._socket: Any = None
         self._ids: dict[bytes, int] = {}  # subscription, as its number is written → our request
         self._refused: dict[int, str] = {}
+        self._secrets = url_secrets(endpoint.url) + url_secrets(endpoint.ws_url or "")
 
     async def open(self) -> None:
         """Connect and subscribe; returns once the node has confirmed the subscription. Raises StreamBroken."""
@@ -204,7 +205,7 @@ class LogStream:
             return False
         if frame.error is not None or frame.result is msgspec.UNSET:
             said = frame.error.message if frame.error is not None else "no reason given"
-            self._refused[frame.id] = safe(said, 120)
+            self._refused[frame.id] = safe(without(said, self._secrets), 120)
         else:
             self._ids[bytes(frame.result)] = frame.id
         return True

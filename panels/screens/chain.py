@@ -127,7 +127,7 @@ def transactions(situation: Situation, width: int) -> list[Line]:
 def _paused(situation: Situation) -> Line:
     """The program's own switch; what endpoints do not agree on is not known."""
     account = told(situation.solana.get("protocol"), ProtocolState, situation.mono)
-    quarrel = next((one.words for one in disagreements(situation) if one.what == "paused"), "")
+    quarrel = next((one.words for one in disagreements(situation) if one.what in ("protocol", "paused")), "")
     head: Piece = ("the program is  ", "dim")
     if account.data is None or not account.live or quarrel:
         return (head, (UNKNOWN, "unknown"), (f"  {quarrel or account.why}", "unknown"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cockpit.model.chain import ProgramActivity, Rate, SignerSetState
+from cockpit.model.chain import Disagreement, ProgramActivity, Rate, SignerSetState
 from cockpit.model.metrics import QueryResult, Sample
 from cockpit.model.probe import SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
@@ -123,6 +123,10 @@ def test_it_agrees_only_when_everything_configured_was_compared() -> None:
         check(solana, {}, (), frozenset({"solana"}), 100.0),  # the chain alone agrees with nobody
     ):
         assert lost.agrees is None
+    said = (Disagreement("signer set", "rpc-a and rpc-b differ in its pubkeys"),)
+    torn = check({**solana, "disagreements": reading("d", said)}, probes, (toggle(),), BOTH, 100.0)
+    assert torn.agrees is None and torn.threshold is None  # it says so rather than choosing
+    assert torn.unknown == ("the set on the chain: endpoints disagree: rpc-a and rpc-b differ in its pubkeys",)
     off = Reading[Any]("o", fault=Fault(SourceState.OFF, "no signer agent is asked"))
     assert (
         check(solana, {"signers": off}, (toggle(),), BOTH, 100.0).agrees is True

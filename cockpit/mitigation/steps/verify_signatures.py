@@ -16,6 +16,7 @@ from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.local import Local, local_draft
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import LocalCheck, Proof
+from cockpit.situation.signerset import quarrel_over_set
 from cockpit.text import safe
 
 if TYPE_CHECKING:
@@ -98,6 +99,9 @@ def _on_chain(office: Office) -> tuple[SignerSetState | None, str]:
     if reading.data is None or state.value != "live":
         told = reading.fault.reason if reading.fault is not None else f"the account was last read {state.value}"
         return None, told
+    quarrel = quarrel_over_set(situation.solana, situation.mono)
+    if quarrel:
+        return None, f"endpoints disagree: {quarrel}"
     found: SignerSetState = reading.data
     return found, ""
 
