@@ -6,6 +6,7 @@ import pytest
 import situations
 from msgspec.structs import replace
 
+from cockpit.model.chain import ProtocolState
 from cockpit.model.crosscheck import SetDifference, SignerSetCheck
 from cockpit.model.probe import Certificate, ProbeStatus
 from cockpit.model.reading import Fault, SourceState
@@ -100,6 +101,15 @@ def test_metrics_and_chain_stand_side_by_side() -> None:
     assert "≠ reveals: the chain has 61/min more than metrics (3 and 64) for 22s" in text
     assert "waiting for reveal  231, oldest 1,904 slots" in text
     assert "BlockhashNotFound" in text and "→ runbook 4" in text and "763" in text
+
+
+def test_what_could_not_be_read_is_said_and_a_paused_program_stands_out() -> None:
+    counted = situations.program(undecodable=3)
+    held = ProtocolState("P", True, "A", 101, 10, 88_214)
+    text = said(PublishPanel(), situations.calm(solana=situations.solana(program=counted, protocol=held)))
+    assert "? 3 events of the program not readable" in text and "the program is PAUSED" in text
+    calm = said(PublishPanel(), situations.calm())
+    assert "not readable" not in calm and "PAUSED" not in calm
 
 
 def test_a_count_with_a_gap_is_shown_and_not_believed() -> None:
