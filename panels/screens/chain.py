@@ -220,7 +220,7 @@ def _waiting(chain: Told[ProgramActivity], width: int) -> list[Line]:
     rows: list[list[Piece]] = []
     for one in activity.pending:
         role = "unknown" if not chain.live else "warn" if one.overdue else "text"
-        words = f"{one.overdue_slots:,} slots overdue" if one.overdue else f"from slot {one.reveal_after_slot:,} on"
+        words = f"{one.overdue_slots:,} slots overdue" if one.overdue else f"from {one.reveal_after_slot:,} on"
         rows.append(
             [
                 (one.market, role),

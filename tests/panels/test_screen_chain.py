@@ -56,6 +56,12 @@ def test_failed_transactions_come_with_code_runbook_and_newest_signature() -> No
     assert "and 219 more" in text
 
 
+def test_a_slot_of_today_fits_where_a_commit_waits() -> None:
+    soon = replace(situations.pending(1, -4), reveal_after_slot=489_890_290)
+    situation = situations.calm(solana=situations.solana(program=situations.program(pending=(soon,))))
+    assert "from 489,890,290 on" in said(transactions(situation, 78))
+
+
 def test_without_the_program_it_says_so() -> None:
     assert "chain  not configured" in said(transactions(situations.denied(), 80))
     gapped = situations.calm(solana=situations.solana(program=situations.program(complete=False, gap="paging")))
