@@ -173,7 +173,8 @@ def test_what_could_not_be_compared_is_not_agreed() -> None:
 
 def test_outputs_are_shown_as_seen_from_outside_beside_the_metrics() -> None:
     situation = situations.rpc_outage()
-    assert row(ApiPanel(), situation, "nba-finals") == ["◐", "nba-finals", "51s", "50s", "88,121"]
+    assert row(ApiPanel(), situation, "nba-finals") == ["◐", "nba-finals", "51s", "50s", "88,121", "42"]
+    assert "tick" not in said(ApiPanel(), situation, NARROW)  # there is no room for it
     text = said(ApiPanel(), situation)
     assert "▲ m0-api-gateway readyz: HTTP 503: outputs are stale" in text
     assert "▲ certificate api.m0club.example: 5 d left" in text
