@@ -113,7 +113,8 @@ class ProgramWatch:
             except StreamBroken as broken:
                 self._trouble = broken.reason
                 losses = self._losses[watch.name] = self._losses.get(watch.name, -1) + 1
-                self._avoid[watch.name] = self._clock.mono() + self._pace.backoff(losses, self._rng)
+                rest = max(self._pace.backoff(losses, self._rng), broken.retry_after_s or 0.0)
+                self._avoid[watch.name] = self._clock.mono() + rest
             finally:
                 self._missing(self._trouble)
                 self._fleet.streaming = ""

@@ -20,6 +20,7 @@ from cockpit.clock import Clock
 from cockpit.kubeapi.network import causes, words
 from cockpit.settings import RpcEndpoint
 from cockpit.sources.breath import Breath
+from cockpit.sources.retry_after import retry_after_s
 from cockpit.sources.solana_pace import SolanaPace
 from cockpit.sources.solana_rpc import Slot, host_of
 from cockpit.text import safe, url_secrets, without
@@ -35,11 +36,12 @@ _log.propagate = False  # what is wrong is said in readings; a logger without ha
 
 
 class StreamBroken(Exception):
-    """The stream ended, in words."""
+    """The stream ended, in words. `retry_after_s`: how long the node asks to be left alone, None when it does not say."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
         self.reason = safe(reason, 300)
+        self.retry_after_s = retry_after_s
 
 
 class Receiver(Protocol):
@@ -238,9 +240,11 @@ class LogStream:
         for cause in causes(error):
             if isinstance(cause, OSError):
                 return StreamBroken(f"cannot stream from {where}: {words(cause)}")
-        code = getattr(getattr(error, "response", None), "status_code", None)
-        if code is not None:
-            return StreamBroken(f"{where} refuses a WebSocket: HTTP {code}")
+        response = getattr(error, "response", None)
+        code = getattr(response, "status_code", None)
+        if response is not None and code is not None:
+            asked = next(iter(response.headers.get_all("retry-after")), None)
+            return StreamBroken(f"{where} refuses a WebSocket: HTTP {code}", retry_after_s(asked, self._clock.wall()))
         return StreamBroken(f"the stream from {where} broke: {type(error).__name__}")
 
     async def close(self) -> None:
