@@ -207,7 +207,11 @@ class Ledger:
         self.floor = slot
         for old in [each for each in self._by_slot if each <= slot]:
             self._seen.difference_update(self._by_slot.pop(old))
-        for key in [key for key, at in self._unconfirmed.items() if at <= slot]:
+        self.never_confirmed(slot)
+
+    def never_confirmed(self, upto: int) -> None:
+        """What was only processed, and is older than a listing reaches: forget it."""
+        for key in [key for key, at in self._unconfirmed.items() if at <= upto]:
             del self._unconfirmed[key]
             self.unconfirmed_dropped += 1
 

@@ -13,7 +13,7 @@ from cockpit.clock import Clock
 from cockpit.model.chain import EndpointStatus
 from cockpit.model.reading import Fault, SourceState
 from cockpit.sources.solana_pace import SolanaPace
-from cockpit.sources.solana_rpc import NODE_UNHEALTHY, Rpc, RpcProblem, Slot
+from cockpit.sources.solana_rpc import NODE_UNHEALTHY, Amount, Rpc, RpcProblem, Slot
 from cockpit.text import safe
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class _Version(msgspec.Struct):
 
 
 class _Fee(msgspec.Struct):
-    fee: Slot = msgspec.field(name="prioritizationFee")
+    fee: Amount = msgspec.field(name="prioritizationFee")
 
 
 def cluster_of(genesis: str | None) -> str:

@@ -44,7 +44,7 @@ class ProgramWatch:
         self._pace = pace
         self._rng = rng
         self._publish = publish
-        self._filler = Filler(self.ledger, clock, pace)
+        self._filler = Filler(self.ledger, clock, pace, self._plausible)
         self._stream: LogStream | None = None
         self._avoid: dict[str, float] = {}
         self._losses: dict[str, int] = {}  # how often in a row each endpoint's stream broke

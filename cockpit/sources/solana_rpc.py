@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from cockpit.sources.solana_http import Node
 
 T = TypeVar("T")
-Slot = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+#: No cluster comes to more in a hundred years: what is larger is no slot, and would put every honest one behind.
+Slot = Annotated[int, msgspec.Meta(ge=0, le=10_000_000_000)]
+Amount = Annotated[int, msgspec.Meta(ge=0)]
 NODE_UNHEALTHY, METHOD_NOT_FOUND = -32005, -32601
 _THROTTLE_CODES = (429, -32429)
 _PATIENCE_S = 2.0  # after a 429 that does not say how long, doubled each time

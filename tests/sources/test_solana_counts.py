@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from chain_encoder import commit_logs, signature
 from solana_double import Chain, Node, Tx
 from solana_rig import QUICK, rig
@@ -121,6 +122,23 @@ async def test_long_gaps_are_filled_page_by_page() -> None:
         node.no_sockets = False
         await it.counted(300)
         assert it.program.filled == 300 and sum(asked.startswith("batch") for asked in node.asked) >= 3
+
+
+@pytest.mark.parametrize("ahead", [900, 500_000, 9_000_000_000_000])
+async def test_a_node_that_is_wrong_about_its_slot_makes_no_transaction_an_old_one(ahead: int) -> None:
+    chain = Chain()
+    node = Node("rpc-a", chain)
+    async with rig(node, pace=replace(QUICK, audit_s=0.05, audit_busy_s=0.05)) as it:
+        await it.streaming()
+        await chain.commit("before")
+        await it.counted(1)
+        node.result["getSlot"] = chain.head + ahead
+        asked = node.asked.count("getSlot")
+        await it.until(lambda: node.asked.count("getSlot") > asked + 10)  # looks, and listings that settle
+        await chain.commit("meanwhile")
+        del node.result["getSlot"]
+        await chain.commit("after")
+        await it.counted(3)
 
 
 async def test_a_node_that_does_not_tell_its_cluster_is_used_when_no_other_is() -> None:
