@@ -98,7 +98,7 @@ def _of_value(signal: SignalDef, values: Values) -> _Raw:
     value = values.get(signal.value)
     warn, crit = signal.warn, signal.crit
     if value.number is None or not math.isfinite(value.number):
-        return _Raw(Level.UNKNOWN, None, value.reason or "no value", value.age_s, warn=warn, crit=crit)
+        return _Raw(Level.UNKNOWN, None, value.reason or "no value", value.age_s, warn=warn, crit=crit, off=value.off)
     level = judge(value.number, signal.direction, warn, crit)
     words = _words(signal, level, value.number, warn, crit, value.labels)
     return _Raw(level, value.number, words, value.age_s, value.labels, warn=warn, crit=crit)

@@ -91,6 +91,31 @@ def safe(text: object, limit: int = 4096) -> str:
     return clean(redact(raw[: limit * 4]), limit)
 
 
+_LEAST_SECRET = 8  # shorter pieces of a URL are words of ordinary language
+
+
+def url_secrets(url: str) -> tuple[str, ...]:
+    """What of a URL no answer may repeat (a node names the key that it refuses): user info, values of the query, and pieces of the
+    path that are long or have a digit in them; longest first."""
+    match = _URL.match(url.strip())
+    if match is None:
+        return ()
+    rest = match["rest"].partition("#")[0]
+    place, _, query = rest.partition("?")
+    info, at, _ = place.partition("@") if _USERINFO.match(place) else ("", "", "")
+    found = {info, *info.split(":")} if at else set()
+    found |= {value for _, _, value in (pair.partition("=") for pair in query.split("&"))}
+    path = place.split("/")[1:]
+    found |= {part for part in path if len(part) >= 2 * _LEAST_SECRET or any(char.isdigit() for char in part)}
+    return tuple(sorted((part for part in found if len(part) >= _LEAST_SECRET), key=len, reverse=True))
+
+
+def without(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
 def url_hint(url: str) -> str:
     """A URL an operator can recognise and nobody can use: scheme and host, `/***` in place of a path or query."""
     match = _URL.match(url.strip())

@@ -94,12 +94,15 @@ class ApiPanel(LinesPanel):
                     cells[0] if name in ages else ("–", "dim"),
                     (text, "text" if there is Level.OK else there.value),
                     _epoch_outside(told, epoch),
+                    _tick_outside(told),
                 ]
             rows.append([(MARK[level], level.value), (name, "text" if level is Level.OK else "bold"), *cells])
         columns: tuple[Column, ...] = (Column("", 1), Column("market", 8, grow=1, middle=True))
         if seen:
-            longest = max([5, *(len(cells[4][0]) for cells in rows)])
-            columns += (Column("age", 5, ">"), Column("outside", 7, ">"), Column("epoch", longest, ">"))
+            epoch_wide, tick_wide = (max([5, *(len(cells[at][0]) for cells in rows)]) for at in (4, 5))
+            columns += (
+                Column("age", 5, ">"), Column("outside", 7, ">"), Column("epoch", epoch_wide, ">"), Column("tick", tick_wide, ">", drop=1),
+            )  # fmt: skip
         else:
             columns += (Column("output age", 10, ">"), Column("epoch", 8, ">"))
         return table(columns, rows, width)
@@ -138,6 +141,13 @@ def _epoch_outside(told: Told[MarketOutput] | None, epoch: float | None) -> Piec
         behind = epoch is not None and not math.isnan(epoch) and told.data.epoch < epoch - 1
         return count(told.data.epoch), "unknown" if not told.live else "warn" if behind else "text"
     return (count(epoch) if epoch is not None and not math.isnan(epoch) else UNKNOWN), "unknown"
+
+
+def _tick_outside(told: Told[MarketOutput] | None) -> Piece:
+    """In full: that it moves on is what there is to see."""
+    if told is None or told.data is None or told.data.tick is None:
+        return UNKNOWN, "unknown"
+    return f"{told.data.tick:,}", "text" if told.live else "unknown"
 
 
 def _against(age_s: float, warn: float | None, crit: float | None, unit: str) -> Level:

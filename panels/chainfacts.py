@@ -48,6 +48,9 @@ def program(situation: Situation) -> Told[ProgramActivity]:
         return Told(None, False, "not configured")
     if "program" not in situation.solana and any(t.startswith("endpoint/") for t in situation.solana):
         return Told(None, False, "no program id configured")
+    reading = situation.solana.get("program")
+    if reading is not None and reading.state(situation.mono) is SourceState.OFF:
+        return Told(None, False, "no program id configured")
     found = told(situation.solana.get("program"), ProgramActivity, situation.mono)
     if found.live and found.data is not None and not found.data.complete:
         return Told(found.data, False, f"gap: {found.data.gap or 'being filled'}")
@@ -92,7 +95,8 @@ def failing(situation: Situation, width: int) -> list[Line]:
     """One line for each service that says it is not well, or that cannot be asked."""
     lines: list[Line] = []
     for topic, reading in situation.probes.items():
-        if topic in ("signers", "certificates", "source") or topic.startswith("output/"):
+        whole = topic in ("signers", "certificates", "source") or topic.startswith("output/")
+        if whole or reading.state(situation.mono) is SourceState.OFF:
             continue
         found = told(reading, ProbeStatus, situation.mono)
         if found.live and found.data is not None and found.data.ok:
@@ -114,7 +118,7 @@ def certificate_level(one: Certificate) -> Level:
 def ending_certificates(situation: Situation, width: int) -> list[Line]:
     """The certificates near their end, named, the first to end first; and why some are not known."""
     reading = situation.probes.get("certificates")
-    if reading is None:
+    if reading is None or reading.state(situation.mono) is SourceState.OFF:
         return []
     known: Mapping[str, Certificate] = reading.data or {}
     lines: list[Line] = []

@@ -44,6 +44,9 @@ def commands(
     found.append(
         Command("View transactions", "failed ones by class, commits that wait", partial(wish.OpenView, "transactions"))
     )
+    found.append(
+        Command("View RPC endpoints", "side by side, with all that is measured", partial(wish.OpenView, "endpoints"))
+    )
     return [
         *found,
         *_incident(situation),

@@ -3,10 +3,10 @@ failures by class with the runbook they belong to; and in words where the two di
 
 from __future__ import annotations
 
-from cockpit.model.chain import ProgramActivity, Rate
+from cockpit.model.chain import ProgramActivity, ProtocolState, Rate
 from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
-from panels.chainfacts import Told, program, quiet, spoken
+from panels.chainfacts import Told, program, quiet, spoken, told
 from panels.facts import history, judge, live, number, query, single, state, sum_by, unit_of
 from panels.lines import LinesPanel
 from panels.pieces import Column, Line, Piece, line_width, pad, table
@@ -25,7 +25,7 @@ class PublishPanel(LinesPanel):
     queries = ("commits-ok", "commits-failed", "reveals-ok", "reveals-failed", "reveal-failures", "publish-success")
     signals = (
         "publish-success", "commit-rate", "reveal-rate", "invalid-signatures", "invalid-bundles", "replay-violations",
-        "sequence-rejects", "reveal-failures", "submitter-ready", "submitter-pods",
+        "sequence-rejects", "reveal-failures", "submitter-ready", "submitter-pods", "chain-paused",
     )  # fmt: skip
 
     def level(self, situation: Situation) -> Level:
@@ -54,6 +54,9 @@ class PublishPanel(LinesPanel):
             lines += spoken("≠", "warn", f"{mismatch.words} for {age(situation.mono - mismatch.since)}", width)
         lines += self._failures(situation)
         lines += _of_chain(chain, width)
+        account = told(situation.solana.get("protocol"), ProtocolState, situation.mono)
+        if account.data is not None and account.data.paused:
+            lines.append((("the program is ", "dim"), ("PAUSED", "crit" if account.live else "unknown")))
         for name, label in (
             ("invalid-signatures", "signatures"),
             ("invalid-bundles", "bundles"),
@@ -150,6 +153,11 @@ def _of_chain(chain: Told[ProgramActivity], width: int) -> list[Line]:
     if chain.data is None:
         return lines
     lines.append(waiting(chain.data, chain.live))
+    if chain.data.undecodable:
+        many = "" if chain.data.undecodable == 1 else "s"
+        lines += spoken(
+            "?", "unknown", f"{count(chain.data.undecodable)} event{many} of the program not readable", width
+        )
     lines += failures_table(chain.data, width, 3, chain.live)
     return lines
 

@@ -49,9 +49,7 @@ class RpcPanel(LinesPanel):
         for one in disagreements(situation):
             lines += spoken("≠", "warn", f"{one.what}: {one.words}", width)
         for name, found in own.items():
-            level, words = _words(name, found)
-            if words:
-                lines += spoken(MARK[level], level.value, words, width)
+            lines += said_of(name, found, width)
         return lines
 
     def _submitter(self, situation: Situation, width: int) -> list[Line]:
@@ -129,6 +127,18 @@ def _measured(own: dict[str, Told[EndpointStatus]], width: int) -> list[Line]:
         Column("429", 3, ">"), Column("logs", 4, drop=1),
     )  # fmt: skip
     return table(columns, rows, width)
+
+
+def measured(found: Told[EndpointStatus]) -> list[Piece]:
+    """The mark of its level, then the cells that every table of endpoints has."""
+    level = endpoint_level(found)
+    return [(MARK[level], level.value), *_cells(found)]
+
+
+def said_of(name: str, found: Told[EndpointStatus], width: int) -> list[Line]:
+    """What a row has no room for, in words."""
+    level, words = _words(name, found)
+    return spoken(MARK[level], level.value, words, width) if words else []
 
 
 def _cells(found: Told[EndpointStatus]) -> list[Piece]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cockpit.text import clean, redact, safe, url_hint
+from cockpit.text import clean, redact, safe, url_hint, url_secrets, without
 
 
 @given(st.text())
@@ -83,3 +83,20 @@ def test_a_url_is_told_by_its_host_alone() -> None:
     assert url_hint("https://rpc-a.example.com/v2/KEY?x=1") == "https://rpc-a.example.com/***"
     assert url_hint("https://rpc-b.example.com") == "https://rpc-b.example.com"
     assert url_hint("not a url") == "***"
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("https://rpc.example/v2/KEYLIKE987654321xyz", ("KEYLIKE987654321xyz",)),
+        ("https://rpc.example/?api-key=0123-4567-89ab&x=1", ("0123-4567-89ab",)),
+        ("https://somebody:s3cretword@rpc.example/", ("somebody:s3cretword", "s3cretword", "somebody")),
+        ("https://rpc.example/onlylettersbutlong/rpc/v1", ("onlylettersbutlong",)),
+        ("http://127.0.0.1:8899", ()),
+        ("no url", ()),
+    ],
+)
+def test_what_a_url_hides_is_known(url: str, secrets: tuple[str, ...]) -> None:
+    assert url_secrets(url) == secrets
+    told = without(f"refused: {' and '.join(secrets)}", url_secrets(url))
+    assert not any(secret in told for secret in secrets)

@@ -14,17 +14,23 @@ from cockpit.model.bundle import Answer, BundleVerdict, Finding
 from cockpit.model.chain import MarketState, SignerSetState
 from cockpit.text import safe
 
+_NEAR = 5  # how far from what the bundle says an epoch and a sequence are looked for that was signed instead
+_TRIED = 3  # signatures tried for it: some may be rubbish, hardly all
 CONTENT_TAG, MESSAGE_TAG, COMMIT_TAG = b"M0_BUNDLE_CONTENT_V1", b"M0_SIGMSG_V1", b"M0_COMMIT_V1"
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the bundle should say, where it is known: told by the operator, or the market's account."""
+    """What the bundle should say, where it is known: told by the operator, or the market's account. `market_why`: why that was
+    looked for and is not known; `no_set`, `no_market`: the chain has none that the bundle names."""
 
     signer_set_id: int | None = None
     publish_epoch_id: int | None = None
     sequence: int | None = None
     market: MarketState | None = None
+    market_why: str = ""
+    no_set: bool = False
+    no_market: bool = False
 
 
 def content_hash(payload: bytes) -> bytes:
@@ -72,7 +78,10 @@ def _content(bundle: Bundle, actual: bytes) -> Finding:
 def _header(bundle: Bundle, signer_set: SignerSetState | None, expected: Expected, why_unknown: str) -> list[Finding]:
     """The set, the epoch and the sequence against what is known of them."""
     found: list[Finding] = []
-    if signer_set is None:
+    if signer_set is None and expected.no_set:
+        asked = bundle.signer_set_id if expected.signer_set_id is None else expected.signer_set_id
+        found.append(Finding("signer set", Answer.FAIL, f"wrong signer set: there is no set {asked} on the chain"))
+    elif signer_set is None:
         found.append(
             Finding("signer set", Answer.UNKNOWN, f"signer set not known: {why_unknown or 'nobody was asked'}")
         )
@@ -98,6 +107,12 @@ def _header(bundle: Bundle, signer_set: SignerSetState | None, expected: Expecte
         found.append(Finding(name, Answer.PASS if is_ == should else Answer.FAIL, words))
     if expected.market is not None:
         found += _against_market(bundle, expected, expected.market)
+    elif expected.no_market:
+        words = f"wrong market: there is no market {safe(bundle.market, 80)} on the chain"
+        found.append(Finding("market", Answer.FAIL, words))
+    elif expected.market_why and None in (expected.publish_epoch_id, expected.sequence):
+        words = f"epoch and sequence not compared: market {safe(bundle.market, 80)}: {expected.market_why}"
+        found.append(Finding("market", Answer.UNKNOWN, words))
     return found
 
 
@@ -163,7 +178,8 @@ def _signatures(bundle: Bundle, signer_set: SignerSetState | None, message: byte
         else:
             good.add(entry.pubkey)
             found.append(Finding(check, Answer.PASS, f"{name} of the set signed it"))
-        seen.add(entry.pubkey)
+        if holds:  # a bad signature does not use its key up: a good one of it still counts
+            seen.add(entry.pubkey)
     return good, found
 
 
@@ -195,19 +211,19 @@ def _signed_instead(
     """When no signature of the set holds: what they are signatures of, if it is something near at hand."""
     market = expected.market
     sets = _values(bundle.signer_set_id, expected.signer_set_id, signer_set.signer_set_id if signer_set else None)
-    epochs = _values(bundle.publish_epoch_id, expected.publish_epoch_id, market.current_epoch_id if market else None)
+    epochs = _values(
+        bundle.publish_epoch_id,
+        expected.publish_epoch_id,
+        market.current_epoch_id if market else None,
+        *_around(bundle.publish_epoch_id),
+    )
     sequences = _values(
-        bundle.sequence,
-        expected.sequence,
-        bundle.sequence + 1,
-        bundle.sequence - 1,
-        market.last_sequence if market else None,
+        bundle.sequence, expected.sequence, market.last_sequence if market else None, *_around(bundle.sequence)
     )
     hashes = tuple(dict.fromkeys((bundle.content_hash, actual)))
     for bundle_hash, set_id, epoch, sequence in product(hashes, sets, epochs, sequences):
         message = signed_message(bundle_hash, set_id, epoch, sequence)
-        count = sum(signature_holds(one.pubkey, one.signature, message)[0] is True for one in bundle.signatures[:16])
-        if not count:
+        if not any(signature_holds(one.pubkey, one.signature, message)[0] for one in bundle.signatures[:_TRIED]):
             continue
         told = [
             f"{name} {signed}, not {said}"
@@ -222,6 +238,11 @@ def _signed_instead(
         if told:
             return [Finding("signed", Answer.FAIL, f"the signatures were made for {', '.join(told)}")]
     return []
+
+
+def _around(number: int) -> tuple[int, ...]:
+    """What is a step or a few from it, the nearest first."""
+    return tuple(number + step for away in range(1, _NEAR + 1) for step in (away, -away))
 
 
 def _values(*numbers: int | None) -> tuple[int, ...]:

@@ -129,6 +129,7 @@ class Ledger:
 
     def _ran(self, signature: str, slot: int, logs: Sequence[str], at: float, counted: bool) -> None:
         read = read_logs(logs, self.program_id)
+        before = self.undecodable
         if read.broken:
             self.undecodable += 1
         for frame in read.frames:
@@ -141,6 +142,8 @@ class Ledger:
                 self.undecodable += 1
             for kind in kinds:
                 self._tallies[kind].add(at, slot, counted=counted)
+        if read.truncated and self.undecodable == before:
+            self.undecodable += 1  # what the node cut off may have been an instruction of ours
 
     def _events(self, frame: Frame, signature: str, slot: int) -> list[str]:
         """The kinds of the frame's events, after what they say has been noted."""
@@ -204,7 +207,11 @@ class Ledger:
         self.floor = slot
         for old in [each for each in self._by_slot if each <= slot]:
             self._seen.difference_update(self._by_slot.pop(old))
-        for key in [key for key, at in self._unconfirmed.items() if at <= slot]:
+        self.never_confirmed(slot)
+
+    def never_confirmed(self, upto: int) -> None:
+        """What was only processed, and is older than a listing reaches: forget it."""
+        for key in [key for key, at in self._unconfirmed.items() if at <= upto]:
             del self._unconfirmed[key]
             self.unconfirmed_dropped += 1
 

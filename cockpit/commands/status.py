@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     session = Session(settings, runbooks_of(settings), act=False)
     session.start()
     try:
-        situation = first_look(session)
+        situation = first_look(session, read_back=True)
         for notice in situation.notices:
             print(f"m0-cockpit: {notice}", file=sys.stderr)
         while True:
@@ -44,12 +44,14 @@ def run(args: argparse.Namespace) -> int:
         session.close()
 
 
-def first_look(session: Any, patience_s: float = PATIENCE_S) -> Situation:
-    """The first situation in which every source has answered, in good or bad; else the newest there is."""
+def first_look(session: Any, patience_s: float = PATIENCE_S, *, read_back: bool = False) -> Situation:
+    """The first situation in which every source has answered, in good or bad; else the newest there is. `read_back`: the chain's
+    last minutes are to be read too, which nobody waits for who has something to do."""
     deadline = time.monotonic() + patience_s
     while True:
         situation: Situation | None = session.situation
         settled = situation is not None and _settled(situation, session)
+        settled = settled and not (read_back and situation is not None and _reads_back(situation))
         if situation is not None and (settled or time.monotonic() > deadline):
             return situation
         time.sleep(0.05)
@@ -61,6 +63,16 @@ def _settled(situation: Situation, session: Any) -> bool:
     expected = len(session.runbooks.signals)
     fed = [s for s in situation.signals.values() if s.level is not Level.UNKNOWN or "nothing read yet" not in s.reason]
     return len(fed) >= expected
+
+
+def _reads_back(situation: Situation) -> bool:
+    """Whether the program's last minutes are still being listed: until then its rates are not known."""
+    from cockpit.model.chain import ProgramActivity
+
+    reading = situation.solana.get("program")
+    if reading is None or reading.state(situation.mono) is not SourceState.LIVE:
+        return False
+    return isinstance(reading.data, ProgramActivity) and reading.data.covered_slot is None
 
 
 def verdict(situation: Situation) -> Level:

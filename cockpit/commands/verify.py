@@ -70,7 +70,10 @@ def _from_chain(bundle: Bundle, expected: Expected, settings: Settings) -> tuple
 
     wanted = expected.signer_set_id if expected.signer_set_id is not None else bundle.signer_set_id
     found = asyncio.run(read_accounts(settings.rpc_endpoints, settings.solana.program_id, wanted, bundle.market))
-    return found.signer_set, replace(expected, market=found.market), found.why
+    known = replace(
+        expected, market=found.market, market_why=found.market_why, no_set=found.no_set, no_market=found.no_market
+    )
+    return found.signer_set, known, found.why
 
 
 def as_text(verdict: BundleVerdict) -> str:

@@ -39,6 +39,7 @@ TICK_S = 0.2  # real seconds between two moves of the world
 MOST_S = 30.0  # simulated seconds that one move may catch up; a machine that is slower than that runs late
 WELL = "rpc-b"  # the endpoint that `where` names: no scenario breaks it
 DOWN = "down"  # the switch of the database's server itself, beside those of its troubles
+DATABASE_S = 30.0  # how long a script waits for the database to come up
 CHUNK_S = 2.0  # simulated seconds between two chances for the servers to answer
 
 T = TypeVar("T")
@@ -202,6 +203,12 @@ class Drill:
         self.database = await asyncio.to_thread(DrillPostgres)
         self._stack.push_async_callback(asyncio.to_thread, self.database.stop)
         self.database.start_soon()
+
+    async def database_up(self) -> None:
+        """Returns once the database answers, or has said that it never will; at once without one."""
+        database = self.database
+        while database is not None and not database.ready.is_set() and database.problem is None:  # noqa: ASYNC110 - a thread sets it
+            await asyncio.sleep(0.05)
 
     async def _switch(self, database: DrillPostgres, wanted: frozenset[str]) -> None:
         """In threads: a switch may wait for a lock, and the world never waits for it. What fails is tried again."""
@@ -376,6 +383,11 @@ async def serve(
         if control is not None:
             where["control"] = str(control)
             await asyncio.to_thread(publish, control, drill.control, drill.control_token)
+        if parent is None:  # scripts connect at once; a cockpit shows the rest meanwhile
+            coming, stopped = asyncio.create_task(drill.database_up()), asyncio.create_task(stop.wait())
+            await asyncio.wait({coming, stopped}, timeout=DATABASE_S, return_when=asyncio.FIRST_COMPLETED)
+            coming.cancel()
+            stopped.cancel()
         sys.stdout.write(json.dumps(where) + "\n")
         sys.stdout.flush()
         while not stop.is_set():

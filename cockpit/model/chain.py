@@ -39,7 +39,7 @@ class EndpointStatus(msgspec.Struct, frozen=True):
 class Disagreement(msgspec.Struct, frozen=True):
     """What endpoints do not agree on, in words: the cockpit says so rather than choosing."""
 
-    what: str  # "slot", "cluster", "paused", "signer set", "commits"
+    what: str  # "slot", "cluster", "protocol", "paused", "signer set", "commits"
     words: str  # "rpc-a says 8 commits in the last minute, rpc-b 14"
 
 

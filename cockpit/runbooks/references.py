@@ -12,7 +12,7 @@ from cockpit.runbooks.shape import Report, nearest
 #: Views that a step or a triage line can open.
 VIEWS = (
     "pods", "publish", "signers", "watermark", "rpc", "guardrails", "api", "postgres", "toggles", "signals", "journal",
-    "logs", "explain", "alerts", "signer-set", "transactions", "maintenance",
+    "logs", "explain", "alerts", "signer-set", "transactions", "endpoints", "maintenance",
 )  # fmt: skip
 #: What `show` of the view "postgres" may be.
 POSTGRES_PAGES = (

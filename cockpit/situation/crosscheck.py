@@ -5,6 +5,7 @@ Both are rates over about a minute, and their windows end at different moments; 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,11 +23,17 @@ FOR_S = 15.0
 QUERIES: Mapping[str, str] = {"commits": "commits-ok", "reveals": "reveals-ok"}
 
 
+#: A minute of the metrics is one of their server's clock: in a drill that runs fast, a shorter one than ours. Told apart from 1 over so
+#: many seconds, and by so much: an HTTP Date has whole seconds.
+PACE_S, OFF_PACE = 12.0, 0.25
+
+
 class CrossCheck:
     """Remembers since when each pair has disagreed. What is not known on either side disagrees with nothing."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
+        self._clock: deque[tuple[float, float]] = deque()  # the metrics' server's clock, and ours (monotonic) then
 
     def update(
         self, queries: Mapping[str, Reading[QueryResult]], program: Reading[Any] | None, wall: float, mono: float
@@ -34,9 +41,11 @@ class CrossCheck:
         """`wall`: unix seconds; `mono`: monotonic seconds."""
         found: list[RateMismatch] = []
         activity = _activity(program, mono)
+        pace = self._pace(queries)
         for what, query in QUERIES.items():
             metrics = _metric(queries.get(query), mono)
             chain = getattr(activity, what).per_minute if activity is not None else None
+            chain = chain / pace if chain is not None else None
             if metrics is None or chain is None or not _differ(metrics, chain):
                 self._since.pop(what, None)
                 continue
@@ -44,6 +53,21 @@ class CrossCheck:
             if mono - since > FOR_S:
                 found.append(RateMismatch(what, metrics, chain, since, _words(what, metrics, chain)))
         return tuple(found)
+
+    def _pace(self, queries: Mapping[str, Reading[QueryResult]]) -> float:
+        """Seconds of the metrics' server in one of ours; 1.0 as long as it is not known to be anything else."""
+        reading = next((queries[name] for name in QUERIES.values() if name in queries), None)
+        told = reading.data.evaluated_at if reading is not None and reading.data is not None else None
+        at = reading.observed_at if reading is not None else None
+        if told is not None and at is not None and (not self._clock or at > self._clock[-1][1]):
+            self._clock.append((told, at))
+        while len(self._clock) > 2 and self._clock[-1][1] - self._clock[1][1] >= PACE_S:
+            self._clock.popleft()
+        if len(self._clock) < 2 or self._clock[-1][1] - self._clock[0][1] < PACE_S:
+            return 1.0
+        (first, then), (last, now) = self._clock[0], self._clock[-1]
+        pace = (last - first) / (now - then)
+        return pace if abs(pace - 1.0) > OFF_PACE and pace > 0.0 else 1.0
 
 
 def _differ(metrics: float, chain: float) -> bool:

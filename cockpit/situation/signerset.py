@@ -77,6 +77,10 @@ def check(
     unknown: list[str] = []
     account = _live(solana.get("signer-set"), mono, "the set on the chain", "solana" in configured, unknown)
     chain = account if isinstance(account, SignerSetState) else None
+    quarrel = quarrel_over_set(solana, mono)
+    if quarrel and chain is not None:
+        unknown.append(f"the set on the chain: endpoints disagree: {quarrel}")
+        chain = None
     asked = "probes" in configured and "signers" in probes
     said = _live(probes.get("signers"), mono, "what agents report", asked, unknown)
     reports = said if isinstance(said, Mapping) else None
@@ -106,10 +110,20 @@ def check(
     )
 
 
+def quarrel_over_set(solana: Mapping[str, Reading[Any]], mono: float) -> str:
+    """What endpoints say of the set's account that cannot all be true, in words; "" when nothing is said."""
+    reading = solana.get("disagreements")
+    if reading is None or reading.state(mono) is not SourceState.LIVE:
+        return ""
+    return next((one.words for one in reading.data or () if one.what == "signer set"), "")
+
+
 def _live(reading: Reading[Any] | None, mono: float, what: str, configured: bool, unknown: list[str]) -> Any:
     """The data when it can be believed now; else None, and in `unknown` why."""
     if reading is not None and reading.state(mono) is SourceState.LIVE and reading.data is not None:
         return reading.data
+    if reading is not None and reading.state(mono) is SourceState.OFF:
+        return None
     if configured:
         unknown.append(f"{what}: {reading.reason(mono) if reading is not None else 'nothing read yet'}")
     return None

@@ -2,7 +2,8 @@
 hangs holds up no other.
 
 Topics: `probes/SERVICE/healthz` and `/readyz` (ProbeStatus), `probes/output/MARKET` (MarketOutput), `probes/signers` (mapping agent
-→ SignerReport), `probes/certificates` (mapping host → Certificate) once a host has presented one.
+→ SignerReport), `probes/certificates` (mapping host → Certificate) once a host has presented one. What is not configured is off:
+`probes/signers`, `probes/certificates`, and `probes/services`, `probes/outputs` for all of their kind.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from urllib.parse import quote
 
 from cockpit.clock import Clock
 from cockpit.model.probe import Certificate, MarketOutput, SignerReport
-from cockpit.model.reading import Fault, Reading
+from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.settings import ProbesSettings
 from cockpit.sources import probes_read
 from cockpit.sources.pace import Pace
@@ -25,6 +26,7 @@ from cockpit.text import safe
 
 PREFIX = "probes/"
 SIGNERS, CERTIFICATES = PREFIX + "signers", PREFIX + "certificates"
+SERVICES, OUTPUTS = PREFIX + "services", PREFIX + "outputs"
 CHECKS = ("healthz", "readyz")
 _AT_ONCE = 8
 _LEAST_S = 0.5  # between two questions to one URL, whatever is configured
@@ -52,6 +54,8 @@ class ProbesSource:
 
     async def readings(self) -> AsyncIterator[Reading[Any]]:
         """Endless. A CA file that cannot be read is a fault of every topic, and is tried again."""
+        for reading in self._not_asked():
+            yield reading
         while True:
             try:
                 context = await asyncio.to_thread(open_context, self._settings.ca_file)
@@ -75,6 +79,18 @@ class ProbesSource:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await prober.aclose()
+
+    def _not_asked(self) -> list[Reading[Any]]:
+        """Not configured is a state, not something unknown."""
+        own = self._settings
+        https = any(url.startswith("https://") for _, _, url, _ in self._questions())
+        asked = {
+            SERVICES: (bool(own.services), "no service is probed"),
+            OUTPUTS: (bool(own.output.url and own.output.markets), "no market's output is asked for"),
+            SIGNERS: (bool(own.signers), "no signer agent is asked"),
+            CERTIFICATES: (https, "no https address is probed"),
+        }
+        return [Reading(topic, fault=Fault(SourceState.OFF, why)) for topic, (is_, why) in asked.items() if not is_]
 
     def _topics(self) -> list[str]:
         return list(dict.fromkeys(topic for topic, _, _, _ in self._questions()))

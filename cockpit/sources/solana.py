@@ -15,7 +15,7 @@ from cockpit.chain import base58
 from cockpit.clock import Clock
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.settings import RpcEndpoint, SolanaSettings
-from cockpit.sources.solana_accounts import AccountsWatch
+from cockpit.sources.solana_accounts import MARKETS, PROTOCOL, SIGNER_SET, AccountsWatch
 from cockpit.sources.solana_endpoint import EndpointWatch
 from cockpit.sources.solana_fleet import Fleet
 from cockpit.sources.solana_pace import SolanaPace
@@ -60,7 +60,8 @@ class SolanaSource:
             )
             works += [program.run(), self._program_forever(), self._accounts(program_id, fleet, program).run()]
         else:
-            self._put(Reading(PROGRAM, fault=_no_program(program_id)))
+            for topic in (PROGRAM, PROTOCOL, SIGNER_SET, MARKETS):
+                self._put(Reading(topic, fault=_no_program(program_id)))
         tasks = [asyncio.create_task(work) for work in works]
         try:
             while True:

@@ -55,11 +55,13 @@ class _Program(msgspec.Struct):
 
 
 class Look(msgspec.Struct):
-    """What one endpoint says: each a state, or why it cannot be told."""
+    """What one endpoint says: each a state, or why it cannot be told. `answered`: a fault is what it says of the account then (none, of
+    another owner, not readable), else nobody knows."""
 
     name: str
     protocol: ProtocolState | Fault
     signer_set: SignerSetState | Fault
+    answered: bool = False
 
 
 class AccountsWatch:
@@ -132,11 +134,11 @@ class AccountsWatch:
             watch, self._protocol, answer.value[0], slot, protocol_state, "there is no ProtocolConfig account"
         )
         if isinstance(wanted, Fault):
-            return Look(watch.name, protocol, wanted)
+            return Look(watch.name, protocol, wanted, True)
         signer_set = self._state(
             watch, wanted, answer.value[1], slot, signer_set_state, "there is no signer set of the configured id"
         )
-        return Look(watch.name, protocol, signer_set)
+        return Look(watch.name, protocol, signer_set, True)
 
     def _state(
         self, watch: EndpointWatch, address: str, value: object, slot: int, decode: Callable[[Any, str], S], none: str
@@ -149,7 +151,7 @@ class AccountsWatch:
                 )
             return decode(account, self._program_id)
         except Undecodable as problem:
-            return Fault(SourceState.DOWN, safe(problem, 300), "is it this program's layout?")
+            return Fault(SourceState.DOWN, safe(f"{watch.name}: {problem}", 300), "is it this program's layout?")
 
     def _wanted(self) -> str | Fault:
         """The signer set's address, or why it is not known."""
@@ -164,10 +166,10 @@ class AccountsWatch:
 
     def _differences(self, looks: list[Look]) -> tuple[Disagreement, ...]:
         """Between two that both say something: a request that failed differs from nothing."""
-        if len(looks) < 2:
+        if len(looks) < 2 or not all(look.answered for look in looks):
             return ()
         one, other = looks
-        found: list[Disagreement] = []
+        found = [*_one_lacks("protocol", one, other), *_one_lacks("signer set", one, other)]
         here, there = one.protocol, other.protocol
         if isinstance(here, ProtocolState) and isinstance(there, ProtocolState) and here.paused != there.paused:
             found.append(Disagreement("paused", f"{one.name} {_paused(here)}, {other.name} {_paused(there)}"))
@@ -209,6 +211,16 @@ class AccountsWatch:
         self._named({address: market.market_id for address, market in markets.items()})
         now = self._clock.mono()
         self._put(Reading(MARKETS, markets, now, now - began, fault, age))
+
+
+def _one_lacks(what: str, one: Look, other: Look) -> list[Disagreement]:
+    """Of an account that only one of two has, in a form that can be read."""
+    told = [(look.name, getattr(look, what.replace(" ", "_"))) for look in (one, other)]
+    having = [name for name, state in told if not isinstance(state, Fault)]
+    lacking = [state.reason for _, state in told if isinstance(state, Fault)]
+    if not having or not lacking:
+        return []
+    return [Disagreement(what, f"{having[0]} has its account; {lacking[0]}")]
 
 
 def _paused(state: ProtocolState) -> str:

@@ -13,7 +13,7 @@ from cockpit.clock import Clock
 from cockpit.model.chain import EndpointStatus
 from cockpit.model.reading import Fault, SourceState
 from cockpit.sources.solana_pace import SolanaPace
-from cockpit.sources.solana_rpc import NODE_UNHEALTHY, Rpc, RpcProblem, Slot
+from cockpit.sources.solana_rpc import NODE_UNHEALTHY, Amount, Rpc, RpcProblem, Slot
 from cockpit.text import safe
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class _Version(msgspec.Struct):
 
 
 class _Fee(msgspec.Struct):
-    fee: Slot = msgspec.field(name="prioritizationFee")
+    fee: Amount = msgspec.field(name="prioritizationFee")
 
 
 def cluster_of(genesis: str | None) -> str:
@@ -146,7 +146,7 @@ class EndpointWatch:
         answer = await self._ask("getHealth", [], str)
         if isinstance(answer, RpcProblem):
             return answer.reason.rpartition(": ")[2] or "unhealthy" if answer.code == NODE_UNHEALTHY else ""
-        return safe(answer, 80)
+        return self.rpc.told(answer, 80)
 
     async def _genesis(self) -> None:
         if self._is_due("genesis", self._pace.rarely_s):
@@ -161,7 +161,7 @@ class EndpointWatch:
         if self._is_due("version", self._pace.rarely_s):
             answer = await self._ask("getVersion", [], _Version)
             if isinstance(answer, _Version):
-                self.status = msgspec.structs.replace(self.status, version=safe(answer.core, 40))
+                self.status = msgspec.structs.replace(self.status, version=self.rpc.told(answer.core, 40))
 
     async def _fees(self) -> None:
         if self._is_due("fees", self._pace.fees_s):

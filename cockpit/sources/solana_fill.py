@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,7 @@ class _Listing:
     missing: list[Entry] = field(default_factory=list)
     listed: set[bytes] = field(default_factory=set)  # keys: a listing of a minute may have a hundred thousand
     proof: list[str] = field(default_factory=list)
+    newest: int = -1  # slot of the newest that is listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,16 @@ class Filled:
 class Filler:
     """`fill(rpc)` until it succeeds, with one endpoint or another. `doing`: how far it has come, in words."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, pace: SolanaPace) -> None:
+    def __init__(
+        self, ledger: Ledger, clock: Clock, pace: SolanaPace, plausible: Callable[[int], bool] = lambda slot: True
+    ) -> None:
         self.doing = ""
         self.from_slot = 0  # everything after it was listed at start
         self.unreadable = 0  # listed, and given by no one
         self._ledger = ledger
         self._clock = clock
         self._pace = pace
+        self._plausible = plausible
         self._anchor: str | None = None
         self._below: str | None = None  # the transaction before the anchor: a listing `until` it ends with the anchor
         self._started = False
@@ -102,6 +106,8 @@ class Filler:
         head = await rpc.call("getSlot", [_CONFIRMED], Slot)
         if head < reach:
             raise RpcProblem(f"{rpc.name} is at slot {head:,}, before the gap's end at {reach:,}")
+        if not self._plausible(head):
+            raise RpcProblem(f"{rpc.name} claims to be at slot {head:,}, where no node can be yet")
         past = not self._started
         if past:
             self._ledger.start(head)
@@ -113,7 +119,10 @@ class Filler:
         found = await self._fetch(rpc, listing.missing, last=last)
         if past:
             self._started, self.from_slot = True, listing.above
-        self._certain = upto
+        # Never above what is listed: a node that is wrong about its slot must not make later transactions old ones.
+        self._certain = min(upto, listing.newest)
+        listing.floor = min(listing.floor, listing.newest)
+        self._ledger.never_confirmed(upto)
         filled = Filled(found, self._ledger.unlisted(listing.listed, listing.above, upto), len(listing.listed))
         self._settle(listing)
         self.doing = ""
@@ -165,6 +174,7 @@ class Filler:
                 continue
             fresh = True
             listing.listed.add(key)
+            listing.newest = max(listing.newest, entry.slot)
             if entry.slot > listing.above and entry.signature not in self._ledger:
                 listing.missing.append(entry)
             if entry.slot <= listing.floor and len(listing.proof) < 2:

@@ -58,11 +58,12 @@ class Fleet:
         return max(0, round(max(known) - own.slot)) if known else None
 
     def best(self, avoid: Mapping[str, float], now: float) -> list[EndpointWatch]:
-        """Those fit to give the program's transactions, best first; when none is, those that answer at all. `avoid`: name →
-        monotonic time until which not."""
+        """Those fit to give the program's transactions, best first; when none is, those that answer at all. One that does not tell its
+        cluster is used when no other is. `avoid`: name → monotonic time until which not."""
         free = [watch for watch in self.watches if avoid.get(watch.name, 0.0) <= now and watch.answers]
         fit = [watch for watch in free if watch.good] or free
-        return sorted(fit, key=_rank)
+        told = [watch for watch in fit if watch.status.genesis is not None]
+        return sorted(told or fit, key=_rank)
 
     def disagreements(self) -> tuple[Disagreement, ...]:
         found: list[Disagreement] = []

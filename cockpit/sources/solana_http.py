@@ -7,14 +7,14 @@ own path (which brings a second HTTP client, pydantic and 25 MB along, and whose
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
 import msgspec
 
+from cockpit.sources.retry_after import retry_after_s
+
 MOST_BYTES = 4 * 1024 * 1024
-LONGEST_WAIT_S = 86_400.0
 _CHUNK = 65_536
 
 
@@ -72,22 +72,9 @@ class Node:
                 parts.append(part)
             body = b"".join(parts)
             if response.status != 200:
-                raise Status(response.status, self._retry_after(response.headers.get("retry-after")), body)
+                raise Status(response.status, retry_after_s(response.headers.get("retry-after"), self._wall()), body)
             return body
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
-
-    def _retry_after(self, value: str | None) -> float | None:
-        """Seconds, or an HTTP date (RFC 9110, 10.2.3); nonsense is none."""
-        if value is None:
-            return None
-        try:
-            seconds = float(value)
-        except ValueError:
-            try:
-                seconds = parsedate_to_datetime(value).timestamp() - self._wall()
-            except (ValueError, TypeError, OverflowError):
-                return None
-        return min(max(seconds, 0.0), LONGEST_WAIT_S) if seconds == seconds else None

@@ -44,7 +44,7 @@ class ProgramWatch:
         self._pace = pace
         self._rng = rng
         self._publish = publish
-        self._filler = Filler(self.ledger, clock, pace)
+        self._filler = Filler(self.ledger, clock, pace, self._plausible)
         self._stream: LogStream | None = None
         self._avoid: dict[str, float] = {}
         self._losses: dict[str, int] = {}  # how often in a row each endpoint's stream broke
@@ -113,7 +113,8 @@ class ProgramWatch:
             except StreamBroken as broken:
                 self._trouble = broken.reason
                 losses = self._losses[watch.name] = self._losses.get(watch.name, -1) + 1
-                self._avoid[watch.name] = self._clock.mono() + self._pace.backoff(losses, self._rng)
+                rest = max(self._pace.backoff(losses, self._rng), broken.retry_after_s or 0.0)
+                self._avoid[watch.name] = self._clock.mono() + rest
             finally:
                 self._missing(self._trouble)
                 self._fleet.streaming = ""

@@ -17,13 +17,15 @@ from cockpit.kubeapi.network import causes, words
 from cockpit.model.reading import Fault, SourceState
 from cockpit.settings import RpcEndpoint
 from cockpit.sources.solana_stats import RequestStats
-from cockpit.text import safe
+from cockpit.text import safe, url_secrets, without
 
 if TYPE_CHECKING:
     from cockpit.sources.solana_http import Node
 
 T = TypeVar("T")
-Slot = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+#: No cluster comes to more in a hundred years: what is larger is no slot, and would put every honest one behind.
+Slot = Annotated[int, msgspec.Meta(ge=0, le=10_000_000_000)]
+Amount = Annotated[int, msgspec.Meta(ge=0)]
 NODE_UNHEALTHY, METHOD_NOT_FOUND = -32005, -32601
 _THROTTLE_CODES = (429, -32429)
 _PATIENCE_S = 2.0  # after a 429 that does not say how long, doubled each time
@@ -84,6 +86,7 @@ class Rpc:
         self.stats = RequestStats(clock)
         self.batch_size = 100
         self._url = endpoint.url
+        self._secrets = url_secrets(endpoint.url)
         self._clock = clock
         self._timeout_s = timeout_s
         self._node: Node | None = None
@@ -177,7 +180,7 @@ class Rpc:
 
     def _result(self, envelope: _Envelope, method: str, kind: type[T]) -> T:
         if envelope.error is not None:
-            code, said = envelope.error.code, safe(envelope.error.message, 160) or "no reason given"
+            code, said = envelope.error.code, self.told(envelope.error.message, 160) or "no reason given"
             raise RpcProblem(
                 f"{self.name} answers {method} with error {code}: {said}", code=code, answered=True,
                 throttled=code in _THROTTLE_CODES,
@@ -190,6 +193,10 @@ class Rpc:
             raise RpcProblem(
                 f"{self.name} answers {method} in an unknown shape: {safe(error, 120)}", answered=True
             ) from error
+
+    def told(self, text: str, limit: int) -> str:
+        """What the node says, without what it repeats of our URL."""
+        return safe(without(text, self._secrets), limit)
 
     async def _send(self, request: Any, *, timed: bool) -> bytes:
         """The body of a 200. Raises RpcProblem."""

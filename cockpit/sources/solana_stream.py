@@ -20,9 +20,10 @@ from cockpit.clock import Clock
 from cockpit.kubeapi.network import causes, words
 from cockpit.settings import RpcEndpoint
 from cockpit.sources.breath import Breath
+from cockpit.sources.retry_after import retry_after_s
 from cockpit.sources.solana_pace import SolanaPace
 from cockpit.sources.solana_rpc import Slot, host_of
-from cockpit.text import safe
+from cockpit.text import safe, url_secrets, without
 
 MOST_FRAME_BYTES = 4 * 1024 * 1024
 MOST_ODD = 1000  # unexpected frames in a row: whatever talks there, it is no Solana node
@@ -35,11 +36,12 @@ _log.propagate = False  # what is wrong is said in readings; a logger without ha
 
 
 class StreamBroken(Exception):
-    """The stream ended, in words."""
+    """The stream ended, in words. `retry_after_s`: how long the node asks to be left alone, None when it does not say."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
         self.reason = safe(reason, 300)
+        self.retry_after_s = retry_after_s
 
 
 class Receiver(Protocol):
@@ -127,6 +129,7 @@ class LogStream:
         self._socket: Any = None
         self._ids: dict[bytes, int] = {}  # subscription, as its number is written → our request
         self._refused: dict[int, str] = {}
+        self._secrets = url_secrets(endpoint.url) + url_secrets(endpoint.ws_url or "")
 
     async def open(self) -> None:
         """Connect and subscribe; returns once the node has confirmed the subscription. Raises StreamBroken."""
@@ -204,7 +207,7 @@ class LogStream:
             return False
         if frame.error is not None or frame.result is msgspec.UNSET:
             said = frame.error.message if frame.error is not None else "no reason given"
-            self._refused[frame.id] = safe(said, 120)
+            self._refused[frame.id] = safe(without(said, self._secrets), 120)
         else:
             self._ids[bytes(frame.result)] = frame.id
         return True
@@ -237,9 +240,11 @@ class LogStream:
         for cause in causes(error):
             if isinstance(cause, OSError):
                 return StreamBroken(f"cannot stream from {where}: {words(cause)}")
-        code = getattr(getattr(error, "response", None), "status_code", None)
-        if code is not None:
-            return StreamBroken(f"{where} refuses a WebSocket: HTTP {code}")
+        response = getattr(error, "response", None)
+        code = getattr(response, "status_code", None)
+        if response is not None and code is not None:
+            asked = next(iter(response.headers.get_all("retry-after")), None)
+            return StreamBroken(f"{where} refuses a WebSocket: HTTP {code}", retry_after_s(asked, self._clock.wall()))
         return StreamBroken(f"the stream from {where} broke: {type(error).__name__}")
 
     async def close(self) -> None:

@@ -15,12 +15,13 @@ from cockpit.situation.inventory import Inventory
 @dataclass(frozen=True, slots=True)
 class Value:
     """`number` is None when unknown; `reason` then says why. `age_s` is the oldest topic's that it stands on. `labels`
-    name the one of several that decided (the endpoint, the table, the host)."""
+    name the one of several that decided (the endpoint, the table, the host). `off`: its part of the source is not configured."""
 
     number: float | None
     reason: str = ""
     age_s: float | None = None
     labels: Mapping[str, str] | None = None
+    off: bool = False
 
 
 class Values(Protocol):
@@ -73,4 +74,5 @@ def doubt(reading: Reading[Any] | None, what: str, mono: float) -> Value | None:
     state = reading.state(mono)
     if state is SourceState.LIVE and reading.data is not None:
         return None
-    return Value(None, f"{what}: {reading.reason(mono) or state.value}", reading.age_s(mono))
+    reason = f"{what}: {reading.reason(mono) or state.value}"
+    return Value(None, reason, reading.age_s(mono), off=state is SourceState.OFF)

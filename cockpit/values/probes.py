@@ -10,7 +10,7 @@ from typing import Any
 
 from cockpit.model.chain import SignerSetState
 from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
-from cockpit.model.reading import Reading
+from cockpit.model.reading import Reading, SourceState
 from cockpit.situation.signerset import TOGGLE, compare
 from cockpit.values.family import Family, Look, Value, doubt
 
@@ -30,7 +30,8 @@ class ProbeValues:
         self._outputs = {t.removeprefix("output/"): r for t, r in readings.items() if t.startswith("output/")}
         self._signers = readings.get("signers")
         self._certificates = readings.get("certificates")
-        whole = ("signers", "certificates", "source")
+        self._readings = readings
+        whole = ("signers", "certificates", "source", "services", "outputs")
         self._checks = {t: r for t, r in readings.items() if t not in whole and not t.startswith("output/")}
         self._broken = readings.get("source")
 
@@ -45,7 +46,7 @@ class ProbeValues:
 
     def _unhealthy(self) -> Value:
         failing: list[ProbeStatus] = []
-        doubts = self._doubts(self._checks.items(), "no service is probed")
+        doubts = self._doubts(self._checks.items(), "services", "no service is probed")
         for reading in self._checks.values():
             if doubt(reading, "", self._mono) is None and isinstance(reading.data, ProbeStatus) and not reading.data.ok:
                 failing.append(reading.data)
@@ -98,7 +99,7 @@ class ProbeValues:
 
     def _known_outputs(self) -> dict[str, tuple[MarketOutput, Reading[Any]]] | Value:
         """Every market's, or why not: one that is not known may be the worst."""
-        doubts = self._doubts(self._outputs.items(), "no market's output is asked for")
+        doubts = self._doubts(self._outputs.items(), "outputs", "no market's output is asked for")
         if doubts is not None:
             return doubts
         return {market: (r.data, r) for market, r in self._outputs.items() if isinstance(r.data, MarketOutput)}
@@ -106,8 +107,8 @@ class ProbeValues:
     def _certificate_days(self) -> Value:
         """The least of all hosts. One that could not be verified is unknown, unless another's is known to be bad already."""
         reading = self._certificates
-        if reading is None:
-            return Value(None, self._nothing("no https host has presented a certificate"))
+        if reading is None or reading.state(self._mono) is SourceState.OFF:
+            return self._nothing("certificates", "no https host has presented a certificate")
         known: Mapping[str, Certificate] = reading.data or {}
         worst = min(known.values(), key=lambda one: one.days_left, default=None)
         doubts = doubt(reading, "certificates", self._mono)
@@ -140,7 +141,8 @@ class ProbeValues:
         age = self._oldest([reading, *([self._signers] if self._signers else [])])
         if differences:
             return Value(float(len(differences)), "", age, {"first": differences[0].words})
-        blind = self._doubts(self._look.board.under("kubernetes/deployments/").items(), "deployments: nothing read yet")
+        deployments = self._look.board.under("kubernetes/deployments/").items()
+        blind = self._doubts(deployments, "", "deployments: nothing read yet")
         if blind is not None:
             return blind
         silent = next((report for report in reports.values() if report.pubkey is None), None)
@@ -149,8 +151,8 @@ class ProbeValues:
         return Value(0.0, "", age)
 
     def _reports(self) -> Mapping[str, SignerReport] | Value:
-        if self._signers is None:
-            return Value(None, self._nothing("no signer agent is asked"))
+        if self._signers is None or self._signers.state(self._mono) is SourceState.OFF:
+            return self._nothing("signers", "no signer agent is asked")
         doubts = doubt(self._signers, "signer agents", self._mono)
         if doubts is not None:
             return doubts
@@ -159,19 +161,25 @@ class ProbeValues:
 
     # --- what all have in common -------------------------------------------------------------------------------------------
 
-    def _doubts(self, readings: Iterable[tuple[str, Reading[Any]]], none: str) -> Value | None:
+    def _doubts(self, readings: Iterable[tuple[str, Reading[Any]]], kind: str, none: str) -> Value | None:
         """Why not everything is known, the first of it; None when all of it is live."""
         own = list(readings)
         if not own:
-            return Value(None, self._nothing(none))
+            return self._nothing(kind, none)
         found = [v for topic, r in own if (v := doubt(r, topic.replace("/", " "), self._mono)) is not None]
         if not found:
             return None
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         return Value(None, found[0].reason + more, found[0].age_s)
 
-    def _nothing(self, words: str) -> str:
-        return self._broken.reason(self._mono) if self._broken is not None and self._broken.fault is not None else words
+    def _nothing(self, kind: str, words: str) -> Value:
+        """Nothing was read of a kind: the source says that it is off, or is broken, or has only just begun."""
+        said = self._readings.get(kind)
+        if said is not None and said.state(self._mono) is SourceState.OFF:
+            return Value(None, said.reason(self._mono), off=True)
+        if self._broken is not None and self._broken.fault is not None:
+            return Value(None, self._broken.reason(self._mono))
+        return Value(None, words)
 
     def _oldest(self, readings: Iterable[Reading[Any]]) -> float | None:
         return max((a for r in readings if (a := r.age_s(self._mono)) is not None), default=None)

@@ -191,9 +191,9 @@ class SolanaValues:
 
     # -- accounts ----------------------------------------------------------------------------------------------------------
 
-    def _agreed(self, what: str) -> str:
+    def _agreed(self, *what: str) -> str:
         reading: Reading[tuple[Disagreement, ...]] | None = self._readings.get(f"{PREFIX}disagreements")
-        said = [each.words for each in (reading.data or () if reading is not None else ()) if each.what == what]
+        said = [each.words for each in (reading.data or () if reading is not None else ()) if each.what in what]
         return f"endpoints disagree: {said[0]}" if said else ""
 
     def paused(self) -> Value:
@@ -202,7 +202,7 @@ class SolanaValues:
         if unknown is not None:
             return unknown
         assert reading is not None and reading.data is not None
-        quarrel = self._agreed("paused")
+        quarrel = self._agreed("protocol", "paused")
         return Value(None if quarrel else float(reading.data.paused), quarrel, reading.age_s(self._mono))
 
     def signer_set_mismatch(self) -> Value:
@@ -221,7 +221,8 @@ class SolanaValues:
             return Value(float(len(found)), "", age, {"first": found[0]})
         quarrel = self._agreed("signer set")
         if quarrel or unreported is not None:
-            return Value(None, quarrel or (unreported.reason if unreported is not None else ""), age)
+            reason = quarrel or (unreported.reason if unreported is not None else "")
+            return Value(None, reason, age, off=not quarrel and unreported is not None and unreported.off)
         return Value(0.0, "", age)
 
 

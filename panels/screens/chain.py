@@ -1,23 +1,27 @@
-"""The chain in full, two pages: the signer set three ways, and the program's failed transactions and commits that wait."""
+"""The chain in full, three pages: the signer set three ways; what the program did, its failed transactions and commits that wait; the
+RPC endpoints side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from textwrap import wrap
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
-from cockpit.model.chain import ProgramActivity, SignerSetState
+from cockpit.model.chain import EndpointStatus, ProgramActivity, ProtocolState, SignerSetState
 from cockpit.model.probe import SignerReport
 from cockpit.model.situation import Situation
-from panels.chainfacts import Told, program, quiet, spoken, told
+from panels.chainfacts import Told, disagreements, program, quiet, spoken, told
+from panels.chainfacts import endpoints as heard_of
 from panels.pieces import BLANK, Column, Line, Piece, table
 from panels.publish import waiting
+from panels.rpc import measured, said_of
 from panels.screens.pages import KEYS, PageLines, PagesView
 from panels.screens.view import Bar
 from panels.signers import set_lines
 from panels.theme import Look
-from panels.words import UNKNOWN, age, count
+from panels.words import UNKNOWN, age, count, value
 
 
 def signer_set(situation: Situation, width: int) -> list[Line]:
@@ -71,7 +75,8 @@ def _agent(report: SignerReport | None, live: bool) -> list[Piece]:
 
 
 def transactions(situation: Situation, width: int) -> list[Line]:
-    """Failures by class with the newest signature of each, then the commits that wait for their reveal, oldest first."""
+    """What was counted, the newest reveal, failures by class with the newest signature of each, then the commits that wait for their
+    reveal, oldest first."""
     chain = program(situation)
     if chain.data is None:
         return [(("chain  ", "dim"), (chain.why, "faint" if quiet(chain) else "unknown"))]
@@ -79,17 +84,29 @@ def transactions(situation: Situation, width: int) -> list[Line]:
     lines: list[Line] = [] if chain.live else spoken("?", "unknown", chain.why, width)
     lines.append(
         (
-            ("program  ", "dim"), (activity.program_id, role), ("  by ", "dim"), (activity.endpoint, role), ("  counted for ", "dim"),
+            ("program  ", "dim"), (activity.program_id, role), ("  by ", "dim"), (activity.endpoint or "listing", role), ("  counted for ", "dim"),
             (age(situation.wall - activity.counting_since), role),
         )
     )  # fmt: skip
-    lines.append(
-        tuple(
-            piece
-            for name, rate in (("commits", activity.commits), ("reveals", activity.reveals), ("finalised", activity.finalisations), ("failed", activity.failed))
-            for piece in ((f"{name} ", "dim"), (f"{count(rate.count)}  ", role))
-        )
+    counts = (
+        ("commits", activity.commits), ("reveals", activity.reveals), ("finalised", activity.finalisations),
+        ("rotations", activity.rotations), ("pauses", activity.pauses), ("failed", activity.failed),
     )  # fmt: skip
+    lines.append(
+        tuple(piece for name, rate in counts for piece in ((f"{name} ", "dim"), (f"{count(rate.count)}  ", role)))
+    )
+    odd = (
+        ("not readable", activity.undecodable),
+        ("never confirmed", activity.unconfirmed_dropped),
+        ("found by listing", activity.filled),
+        ("told twice", activity.doubles_dropped),
+    )
+    if any(number for _, number in odd):
+        lines.append(
+            tuple(p for name, number in odd if number for p in ((f"{name} ", "dim"), (f"{count(number)}  ", role)))
+        )
+    lines.append(_paused(situation))
+    lines += _newest(activity, role, width)
     rows: list[list[Piece]] = [
         [
             (one.name, role), ("" if one.code is None else str(one.code), role), (one.instruction, role), (count(one.count), role),
@@ -107,13 +124,103 @@ def transactions(situation: Situation, width: int) -> list[Line]:
     return lines
 
 
+def _paused(situation: Situation) -> Line:
+    """The program's own switch; what endpoints do not agree on is not known."""
+    account = told(situation.solana.get("protocol"), ProtocolState, situation.mono)
+    quarrel = next((one.words for one in disagreements(situation) if one.what in ("protocol", "paused")), "")
+    head: Piece = ("the program is  ", "dim")
+    if account.data is None or not account.live or quarrel:
+        return (head, (UNKNOWN, "unknown"), (f"  {quarrel or account.why}", "unknown"))
+    word: Piece = ("PAUSED", "crit") if account.data.paused else ("not paused", "text")
+    return (
+        head,
+        word,
+        (f"   a reveal may come {account.data.default_reveal_delay_slots:,} slots after its commit", "dim"),
+    )
+
+
+def _newest(activity: ProgramActivity, role: str, width: int) -> list[Line]:
+    """The last bundle that was revealed: what evidence and `verify` need."""
+    last = activity.last_reveal
+    if last is None:
+        return [(("last bundle  ", "dim"), ("no reveal was seen yet", role))]
+    words = f"{last.bundle_hash}  {last.market}  sequence {last.sequence}  epoch {last.epoch}  at slot {last.slot:,}"
+    parts = wrap(words, max(20, width - 13))
+    return [(("last bundle  " if n == 0 else " " * 13, "dim"), (part, role)) for n, part in enumerate(parts)]
+
+
+#: From this width on, the table of endpoints has room for their clusters.
+WITH_CLUSTER = 110
+
+
+def endpoints(situation: Situation, width: int) -> list[Line]:
+    """Every endpoint with all that is measured of it, then what it says itself and what they do not agree on."""
+    own = heard_of(situation)
+    if not own:
+        known = "nothing read yet" if "solana" in situation.configured else "not configured"
+        return [(("rpc endpoints  ", "dim"), (known, "unknown" if "solana" in situation.configured else "faint"))]
+    columns = (
+        Column("", 1), Column("endpoint", 8, grow=1, most=24), Column("health", 6, grow=1, most=24), Column("slot", 11, ">"),
+        Column("behind", 6, ">"), Column("p50", 5, ">"), Column("p95", 5, ">"), Column("err", 5, ">"), Column("429", 3, ">"),
+        Column("rest", 4, ">", drop=3), Column("blockhash", 9, ">"), Column("cluster", 7, grow=1, most=22, drop=2),
+        Column("genesis", 9, grow=1, most=44, drop=6, middle=True), Column("fee", 6, ">", drop=4), Column("version", 7, drop=5),
+        Column("logs", 4, drop=1),
+    )  # fmt: skip
+    lines = [*table(columns, [_endpoint(name, found) for name, found in own.items()], width), BLANK]
+    if width < WITH_CLUSTER:
+        named = ((name, found.data) for name, found in own.items())
+        told_of = [f"{name} {(one.cluster or UNKNOWN) if one is not None else UNKNOWN}" for name, one in named]
+        lines += _dim(f"cluster: {', '.join(told_of)}", width)
+    lines += _dim(
+        "blockhash: slots since its newest was made (one lives 150); rest: how long it asks to be left alone; fee: median priority fee, "
+        "micro-lamports a unit; p50, p95, err and 429: of what this cockpit asked in two minutes", width,
+    )  # fmt: skip
+    for one in disagreements(situation):
+        lines += spoken("≠", "warn", f"{one.what}: {one.words}", width)
+    for name, found in own.items():
+        lines += said_of(name, found, width)
+    return lines
+
+
+def _dim(words: str, width: int) -> list[Line]:
+    return [((part, "dim"),) for part in wrap(words, width)]
+
+
+def _endpoint(name: str, found: Told[EndpointStatus]) -> list[Piece]:
+    mark, behind, slow, errors, refused, logs = measured(found)
+    one, role = found.data, "text" if found.live else "unknown"
+    nothing: Piece = (UNKNOWN, "unknown")
+    if one is None:
+        return [mark, (name, "bold"), *[nothing] * 8, *[nothing] * 5, logs]
+    ill = bool(one.health) and one.health != "ok"
+    old = one.blockhash_age_slots
+    return [
+        mark,
+        (name, role),
+        (one.health or UNKNOWN, "unknown" if not found.live or not one.health else "warn" if ill else "text"),
+        nothing if one.slot is None else (f"{one.slot:,}", role),
+        behind,
+        nothing if one.latency_p50_ms is None else (value(one.latency_p50_ms, "ms"), role),
+        slow,
+        errors,
+        refused,
+        ("–", "dim") if not one.retry_after_s else (value(one.retry_after_s, "s"), "warn"),
+        nothing if old is None else (f"{old:,}", role),
+        nothing if not one.cluster else (one.cluster, "crit" if one.foreign else role),
+        nothing if one.genesis is None else (one.genesis, "crit" if one.foreign else "dim"),
+        nothing if one.priority_fee_p50 is None else (count(one.priority_fee_p50), role),
+        nothing if one.version is None else (one.version, "dim"),
+        logs,
+    ]
+
+
 def _waiting(chain: Told[ProgramActivity], width: int) -> list[Line]:
     activity = chain.data
     assert activity is not None
     rows: list[list[Piece]] = []
     for one in activity.pending:
         role = "unknown" if not chain.live else "warn" if one.overdue else "text"
-        words = f"{one.overdue_slots:,} slots overdue" if one.overdue else f"from slot {one.reveal_after_slot:,} on"
+        words = f"{one.overdue_slots:,} slots overdue" if one.overdue else f"from {one.reveal_after_slot:,} on"
         rows.append(
             [
                 (one.market, role),
@@ -138,6 +245,7 @@ def _waiting(chain: Told[ProgramActivity], width: int) -> list[Line]:
 PAGES: Final[Mapping[str, tuple[str, Callable[[Situation, int], list[Line]]]]] = {
     "signer-set": ("SIGNER SET", signer_set),
     "transactions": ("TRANSACTIONS", transactions),
+    "endpoints": ("RPC ENDPOINTS", endpoints),
 }
 
 

@@ -68,6 +68,8 @@ def test_numbers_stay_as_they_were_written() -> None:
         (bundle([*KEYS[:4], KEYS[0]]), "duplicate: "),
         (bundle([*KEYS[:4], STRANGER]), "unknown key: "),
         (bundle(at=(100, 88_000, 41)), "the signatures were made for sequence 41, not 42"),
+        (bundle(at=(100, 87_997, 42)), "the signatures were made for epoch 87997, not 88000"),
+        (bundle(at=(100, 88_001, 38)), "made for epoch 88001, not 88000, sequence 38, not 42"),
         (bundle(signer_set_id=99), "wrong signer set: the bundle names 99, the active one is 100"),
         (bundle(signer_set_id=99), "the signatures were made for signer set 100, not 99"),
         (bundle(commit_hash="00" * 32), "wrong commit hash"),
@@ -85,6 +87,12 @@ def test_what_is_wrong_is_said(raw: bytes, words: str) -> None:
 
 def test_duplicates_count_once() -> None:
     assert judge(bundle([*KEYS[:4], KEYS[0]])).authorised == 4
+
+
+def test_a_bad_signature_does_not_use_its_key_up() -> None:
+    entries = json.loads(bundle())["signatures"]
+    verdict = judge(bundle(signatures=[{**entries[0], "signature": entries[1]["signature"]}, *entries]))
+    assert verdict.authorised == 5 and "bad signature 1" in failed(verdict) and "duplicate" not in verdict.words
 
 
 @pytest.mark.parametrize(

@@ -151,3 +151,14 @@ def test_slots_are_reckoned_by_this_machines_clock() -> None:
     assert clock.at(1001 + 2 * 60, now) == NOW + 60.5
     assert clock.at(900, now) == NOW - 50
     assert clock.at(99_999, now) == now
+
+
+def test_a_log_that_was_cut_off_is_never_taken_for_nothing() -> None:
+    made, whole = ledger(), commit_logs("m", 1, 200)
+    start = next(n for n, line in enumerate(whole) if line.startswith(f"Program {PROGRAM_ID} invoke"))
+    assert made.take("before-our-call", 150, None, [*whole[:start], "Log truncated"], NOW)
+    assert (look(made).commits.count, look(made).undecodable) == (0, 1)
+    assert made.take("in-our-call", 150, None, [*whole[: start + 2], "Log truncated"], NOW)
+    assert (look(made).commits.count, look(made).undecodable) == (1, 2)
+    assert made.take("after-our-call", 150, None, [*whole, "Log truncated"], NOW)
+    assert (look(made).commits.count, look(made).undecodable) == (2, 3)

@@ -88,9 +88,14 @@ def chain(*nodes: Callable[[Any], Any] | dict[str, Any]) -> Iterator[list[str]]:
         loop.close()
 
 
-def accounts(set_: dict[str, Any] | None, market_: dict[str, Any] | None = None) -> dict[str, Any]:
+def accounts(
+    set_: dict[str, Any] | None, market_: dict[str, Any] | None = None, *, protocol: bool = False
+) -> dict[str, Any]:
     program = Pubkey.from_string(PROGRAM)
-    places = ([b"signer_set", (100).to_bytes(8, "little")], set_), ([b"market", b"NBA_LAL_BOS"], market_)
+    config = account("ProtocolConfig", b"\x01" + bytes(100)) if protocol else None
+    places: tuple[tuple[list[bytes], dict[str, Any] | None], ...] = (
+        ([b"signer_set", (100).to_bytes(8, "little")], set_), ([b"market", b"NBA_LAL_BOS"], market_), ([b"protocol"], config),
+    )  # fmt: skip
     return {str(Pubkey.find_program_address(seeds, program)[0]): value for seeds, value in places if value is not None}
 
 
@@ -131,10 +136,33 @@ def test_against_the_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         assert "knows no account of this signer set" in capsys.readouterr().out
 
 
+def test_what_the_chain_does_not_have_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once every endpoint knows the program itself: else the program id may be the mistake."""
+    good = accounts(signer_set(), market(), protocol=True)
+    with chain(good, good) as urls:
+        assert verify(tmp_path, bundle(at=(7, 88_000, 42), signer_set_id=7), urls=urls) == 2
+        assert "wrong signer set: there is no set 7 on the chain" in capsys.readouterr().out
+        assert verify(tmp_path, bundle(market="NOPE"), urls=urls) == 2
+        assert "wrong market: there is no market NOPE on the chain" in capsys.readouterr().out
+        assert verify(tmp_path, bundle(market="N" * 33), urls=urls) == 2  # no account can have that name
+        assert verify(tmp_path, bundle(market=...), urls=urls) == 0
+    with chain(good, accounts(None)) as urls:
+        assert verify(tmp_path, bundle(at=(7, 88_000, 42), signer_set_id=7), urls=urls) == 3
+
+
+def test_a_market_that_cannot_be_asked_leaves_the_verdict_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with chain(accounts(signer_set())) as urls:
+        assert verify(tmp_path, bundle(), urls=urls) == 3
+        assert "epoch and sequence not compared: market NBA_LAL_BOS" in capsys.readouterr().out
+        assert verify(tmp_path, bundle(), "--epoch", "88000", "--sequence", "42", urls=urls) == 0
+
+
 @pytest.mark.parametrize(
     ("nodes", "code", "words"),
     [
-        ((accounts(signer_set()), lambda _: web.Response(status=429)), 0, "VALID"),
+        ((accounts(signer_set(), market()), lambda _: web.Response(status=429)), 0, "VALID"),
         ((accounts(signer_set()), accounts(signer_set(threshold=1))), 3, "rpc-0 and rpc-1 disagree on signer set 100"),
         ((accounts(signer_set()), accounts(None)), 3, "rpc-1 knows no account of this signer set, rpc-0 does"),
         ((accounts(signer_set(active=False)),), 2, "signer set 100 is not active"),

@@ -124,7 +124,8 @@ async def test_it_comes_up_beside_the_drill_and_the_world_feels_it(tmp_path: Pat
         assert drill.where()["postgres"] == database.url
         drill.world.serve.database_troubles.add("missing_index")
         async with asyncio.timeout(20):
-            await asyncio.to_thread(database.ready.wait, 20)
+            await drill.database_up()
+            assert database.ready.is_set()
             while (drill.world.serve.database_felt or 0.0) < 10:  # noqa: ASYNC110 - the drill drives itself
                 await asyncio.sleep(0.05)
             drill.world.serve.database_troubles.clear()
@@ -138,6 +139,7 @@ async def test_without_the_extra_the_drill_has_no_database(monkeypatch: pytest.M
     monkeypatch.setattr(cluster, "programs", lambda: None)
     async with Drill("calm", history_s=120.0, postgres=True) as drill:
         assert drill.database is None and drill.where()["postgres"] is None
+        await drill.database_up()  # at once
         assert "postgres" not in tomllib.loads(await asyncio.to_thread(Path(drill.config).read_text, "utf-8"))
 
 

@@ -20,7 +20,7 @@ from cockpit.incident.report import report
 from cockpit.incident.timeline import timeline
 from cockpit.mitigation.means import Means
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.model.chain import SignerSetState
+from cockpit.model.chain import MarketState, SignerSetState
 from cockpit.model.plan import LocalCheck, Phase, Plan, Progress, Proof
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Step
@@ -48,9 +48,13 @@ def verify(path: Path, **args: str) -> Step:
     return Step(id="verify", title="Verify", kind="verify-signatures", args={"bundle": str(path), **args})
 
 
-def on_chain(rig: Rig, **fault: Fault) -> None:
+def on_chain(rig: Rig, sequence: int = 42, market: str = "NBA", **fault: Fault) -> None:
     state = SignerSetState("addr", 100, 2, tuple(str(k.pubkey()) for k in KEYS), True, 1, 2)
-    rig.solana = {"signer-set": Reading("solana/signer-set", state, rig.clock.mono(), max_age_s=600.0, **fault)}
+    markets = {"m": MarketState("m", market, "Sports", True, 7, sequence)}
+    rig.solana = {
+        "signer-set": Reading("solana/signer-set", state, rig.clock.mono(), max_age_s=600.0, **fault),
+        "markets": Reading("solana/markets", markets, rig.clock.mono(), max_age_s=600.0),
+    }
 
 
 def look(rig: Rig, step: Step) -> tuple[Plan, Progress]:
@@ -125,6 +129,17 @@ def test_a_bad_one_fails_and_one_that_cannot_be_judged_is_unknown(rig: Rig, tmp_
     assert "no endpoint answers" in final.words
     rig.solana = {}
     assert look(rig, verify(bundle(tmp_path / "b.json")))[1].proof is Proof.UNKNOWN
+
+
+def test_epoch_and_sequence_are_compared_with_the_market_on_the_chain(rig: Rig, tmp_path: Path) -> None:
+    on_chain(rig, sequence=50)
+    _, final = look(rig, verify(bundle(tmp_path / "b.json")))
+    assert final.proof is Proof.FAIL and "wrong sequence: 42 is below 50" in final.words
+    on_chain(rig, market="OTHER")
+    _, final = look(rig, verify(bundle(tmp_path / "b.json")))
+    assert final.proof is Proof.UNKNOWN and "epoch and sequence not compared" in final.words
+    on_chain(rig, market="OTHER")
+    assert look(rig, verify(bundle(tmp_path / "b.json", market=None)))[1].proof is Proof.PASS  # it names none
 
 
 def test_a_signer_set_from_a_file(rig: Rig, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 import situations
 from msgspec.structs import replace
 
+from cockpit.model.chain import ProtocolState
 from cockpit.model.crosscheck import SetDifference, SignerSetCheck
 from cockpit.model.probe import Certificate, ProbeStatus
 from cockpit.model.reading import Fault, SourceState
@@ -34,6 +35,9 @@ def said(panel: LinesPanel, situation: Situation, width: int = WIDE) -> str:
 
 def row(panel: LinesPanel, situation: Situation, name: str, width: int = WIDE) -> list[str]:
     return next(line.split() for line in lines(panel, situation, width) if name in line)
+
+
+OFF = Fault(SourceState.OFF, "no program id is configured")
 
 
 def down(reason: str = "connection refused") -> Fault:
@@ -99,6 +103,15 @@ def test_metrics_and_chain_stand_side_by_side() -> None:
     assert "BlockhashNotFound" in text and "→ runbook 4" in text and "763" in text
 
 
+def test_what_could_not_be_read_is_said_and_a_paused_program_stands_out() -> None:
+    counted = situations.program(undecodable=3)
+    held = ProtocolState("P", True, "A", 101, 10, 88_214)
+    text = said(PublishPanel(), situations.calm(solana=situations.solana(program=counted, protocol=held)))
+    assert "? 3 events of the program not readable" in text and "the program is PAUSED" in text
+    calm = said(PublishPanel(), situations.calm())
+    assert "not readable" not in calm and "PAUSED" not in calm
+
+
 def test_a_count_with_a_gap_is_shown_and_not_believed() -> None:
     gapped = situations.program(complete=False, gap="paging back 4 minutes")
     situation = situations.calm(solana=situations.solana(program=gapped))
@@ -115,6 +128,10 @@ def test_a_count_with_a_gap_is_shown_and_not_believed() -> None:
         ({"solana": {}, "configured": frozenset({"kubernetes", "prometheus"})}, "chain    not configured"),
         (
             {"solana": situations.on_board("solana", endpoint__rpc_a=situations.endpoint("rpc-a"))},
+            "no program id configured",
+        ),
+        (
+            {"solana": {**situations.solana(), **situations.on_board("solana", 0.0, OFF, program=None)}},
             "no program id configured",
         ),
     ],
@@ -156,7 +173,8 @@ def test_what_could_not_be_compared_is_not_agreed() -> None:
 
 def test_outputs_are_shown_as_seen_from_outside_beside_the_metrics() -> None:
     situation = situations.rpc_outage()
-    assert row(ApiPanel(), situation, "nba-finals") == ["◐", "nba-finals", "51s", "50s", "88,121"]
+    assert row(ApiPanel(), situation, "nba-finals") == ["◐", "nba-finals", "51s", "50s", "88,121", "42"]
+    assert "tick" not in said(ApiPanel(), situation, NARROW)  # there is no room for it
     text = said(ApiPanel(), situation)
     assert "▲ m0-api-gateway readyz: HTTP 503: outputs are stale" in text
     assert "▲ certificate api.m0club.example: 5 d left" in text

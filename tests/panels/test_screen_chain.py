@@ -7,10 +7,11 @@ import situations
 from harness import DashboardApp
 from msgspec.structs import replace
 
+from cockpit.model.chain import Disagreement, ProtocolState
 from cockpit.model.probe import SignerReport
 from cockpit.model.situation import Situation
 from panels.pieces import Line, line_width, plain
-from panels.screens.chain import PAGES, ChainView, signer_set, transactions
+from panels.screens.chain import PAGES, ChainView, endpoints, signer_set, transactions
 
 
 def said(lines: list[Line]) -> str:
@@ -55,12 +56,48 @@ def test_failed_transactions_come_with_code_runbook_and_newest_signature() -> No
     assert "and 219 more" in text
 
 
+def test_a_slot_of_today_fits_where_a_commit_waits() -> None:
+    soon = replace(situations.pending(1, -4), reveal_after_slot=489_890_290)
+    situation = situations.calm(solana=situations.solana(program=situations.program(pending=(soon,))))
+    assert "from 489,890,290 on" in said(transactions(situation, 78))
+
+
 def test_without_the_program_it_says_so() -> None:
     assert "chain  not configured" in said(transactions(situations.denied(), 80))
     gapped = situations.calm(solana=situations.solana(program=situations.program(complete=False, gap="paging")))
     assert "? gap: paging" in said(transactions(gapped, 80))
     assert "no failed transaction" in said(transactions(situations.calm(), 80))
     assert roles(transactions(situations.stale(), 80), "no failed transaction") == {"unknown"}
+
+
+def test_endpoints_stand_side_by_side_with_all_that_is_measured() -> None:
+    full = situations.endpoint(
+        "rpc-b", latency_p50_ms=44.0, blockhash_age_slots=3, genesis="Gen" + "x" * 40, cluster="mainnet-beta", version="2.2.14",
+        priority_fee_p50=1200, throttled=2, retry_after_s=7.0,
+    )  # fmt: skip
+    situation = situations.calm(solana=situations.solana(endpoint__rpc_b=full))
+    row = next(line for line in said(endpoints(situation, 158)).splitlines() if "rpc-b" in line)
+    for told in ("ok", "88,214", "44ms", "91ms", "0 %", "7.0s", "mainnet-beta", "1,200", "2.2.14"):
+        assert told in row, told
+    narrow = next(line for line in said(endpoints(situation, 78)).splitlines() if "rpc-b" in line)
+    assert all(told in narrow for told in ("ok", "88,214", "44ms", "91ms", "0 %"))
+    assert "cluster: rpc-a ?, rpc-b mainnet-beta" in said(endpoints(situation, 78))
+    outage = said(endpoints(situations.rpc_outage(), 158))
+    assert "rpc-c is on another cluster: devnet" in outage and "≠ commits: rpc-a says 8" in outage
+    assert roles(endpoints(situations.stale(), 158), "88,214") == {"unknown"}
+    assert "not configured" in said(endpoints(situations.denied(), 80))
+
+
+def test_what_was_counted_the_last_bundle_and_the_programs_own_switch_are_told() -> None:
+    counted = situations.program(rotations=situations.rate(1), pauses=situations.rate(2), undecodable=3)
+    text = said(transactions(situations.calm(solana=situations.solana(program=counted)), 158))
+    assert "rotations 7" in text and "pauses 14" in text and "not readable 3" in text
+    assert "ab" * 32 in text and "sequence 42" in text and "epoch Epoch9" in text and "not paused" in text
+    paused = situations.on_board("solana", protocol=ProtocolState("P", True, "A", 101, 10, 9))
+    assert "PAUSED" in said(transactions(situations.calm(solana={**situations.solana(), **paused}), 80))
+    quarrel = (Disagreement("paused", "rpc-a says paused, rpc-b says not paused"),)
+    doubted = situations.calm(solana={**situations.solana(disagreements=quarrel), **paused})
+    assert "?  rpc-a says paused" in said(transactions(doubted, 80))
 
 
 @pytest.mark.parametrize("width", [78, 118, 158])
@@ -71,7 +108,17 @@ def test_tables_fit(situation: Situation, width: int) -> None:
     for _, make in PAGES.values():
         for line in make(situation, width):
             assert line_width(line) <= width or plain(line).startswith(
-                ("program", "commits", "account", "and", "no key")
+                (
+                    "program",
+                    "commits",
+                    "account",
+                    "and",
+                    "no key",
+                    "publishing by",
+                    "not readable",
+                    "blockhash:",
+                    "fee:",
+                )
             )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cockpit.model.chain import ProgramActivity, Rate, SignerSetState
+from cockpit.model.chain import Disagreement, ProgramActivity, Rate, SignerSetState
 from cockpit.model.metrics import QueryResult, Sample
 from cockpit.model.probe import SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
@@ -22,7 +22,7 @@ WALL = 1_790_000_000.0
 def metrics(mono: float, commits: float | None = 118.0, reveals: float | None = 118.0, **more: Any) -> dict[str, Any]:
     def reading(value: float | None) -> Reading[QueryResult]:
         samples = (Sample({}, value),) if value is not None else ()
-        return Reading("q", QueryResult(samples), mono, 0.0, more.get("fault"), 30.0)
+        return Reading("q", QueryResult(samples, evaluated_at=more.get("told")), mono, 0.0, more.get("fault"), 30.0)
 
     return {"commits-ok": reading(commits), "reveals-ok": reading(reveals)}
 
@@ -43,6 +43,17 @@ def test_a_disagreement_counts_once_it_has_lasted() -> None:
     assert one.words == "reveals: the chain has 61/min more than metrics (3 and 64)"
     assert cross.update(metrics(20.0), chain(20.0), WALL, 20.0) == ()
     assert cross.update(metrics(21.0, reveals=3.0), chain(21.0), WALL, 21.0) == ()  # it begins anew
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 3.0])
+def test_minutes_of_a_clock_that_runs_faster_are_shorter(speed: float) -> None:
+    """As in a drill that runs at three times the speed: there the metrics' minute is a third of ours."""
+    cross, away = CrossCheck(), CrossCheck()
+    for t in range(0, 60, 4):
+        told = WALL + speed * t
+        assert cross.update(metrics(t, told=told), chain(t, 118.0 * speed, 118.0 * speed), WALL, t) == ()
+        lost = away.update(metrics(t, told=told), chain(t, 30.0 * speed, 118.0 * speed), WALL, t)
+    assert [one.words for one in lost] == ["commits: metrics have 88/min more than the chain (118 and 30)"]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +134,14 @@ def test_it_agrees_only_when_everything_configured_was_compared() -> None:
         check(solana, {}, (), frozenset({"solana"}), 100.0),  # the chain alone agrees with nobody
     ):
         assert lost.agrees is None
+    said = (Disagreement("signer set", "rpc-a and rpc-b differ in its pubkeys"),)
+    torn = check({**solana, "disagreements": reading("d", said)}, probes, (toggle(),), BOTH, 100.0)
+    assert torn.agrees is None and torn.threshold is None  # it says so rather than choosing
+    assert torn.unknown == ("the set on the chain: endpoints disagree: rpc-a and rpc-b differ in its pubkeys",)
+    off = Reading[Any]("o", fault=Fault(SourceState.OFF, "no signer agent is asked"))
+    assert (
+        check(solana, {"signers": off}, (toggle(),), BOTH, 100.0).agrees is True
+    )  # the same, with other services probed
     silent = check(
         solana,
         {"signers": reading("p", {**REPORTS, "s6": SignerReport("s6", None, None, False, "down")})},

@@ -105,6 +105,8 @@ class Node:
     deaf: bool = False  # transactions are not told to its subscribers
     frozen: bool = False  # nothing at all is
     no_sockets: bool = False
+    rest_s: int | None = None  # WebSockets get 429 with this Retry-After
+    handshakes: int = 0
     accounts: dict[str, bytes] = field(default_factory=dict)  # where it differs
     asked: list[str] = field(default_factory=list)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
@@ -225,6 +227,9 @@ class Node:
     # -- WebSocket ---------------------------------------------------------------------------------------------------------
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
+        self.handshakes += 1
+        if self.rest_s is not None:
+            return web.Response(status=429, headers={"Retry-After": str(self.rest_s)})
         if self.no_sockets:
             return web.Response(status=405)
         ws = web.WebSocketResponse(autoping=True)

@@ -46,12 +46,14 @@ async def served(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIt
 
 
 async def until(settings: ProbesSettings, enough: Callable[[Board], bool], clock: Any = None) -> Board:
-    """The board once `enough` of it is there."""
+    """The board once `enough` of it is there, without what is not configured."""
     board = Board()
     source = ProbesSource(settings, clock or SystemClock(), pace=FAST, rng=random.Random(1))
     async with asyncio.timeout(15):
         readings = source.readings()
         async for reading in readings:
+            if reading.state(0.0) is SourceState.OFF:
+                continue
             board.put(reading)
             if enough(board):
                 break
@@ -87,6 +89,28 @@ def services(base: str, **more: Any) -> ProbesSettings:
 def outputs(base: str, **more: Any) -> ProbesSettings:
     output = OutputProbe(url=f"{base}/v1/markets/{{market}}/latest", markets=("NBA",), **more)
     return ProbesSettings(output=output, interval=0.5, timeout=2.0)
+
+
+async def off(settings: ProbesSettings) -> dict[str, str]:
+    """What the source says is not configured, before it asks anything."""
+    readings = ProbesSource(settings, SystemClock()).readings()
+    found: dict[str, str] = {}
+    async with asyncio.timeout(15):
+        async for reading in readings:
+            if reading.state(0.0) is not SourceState.OFF:
+                break
+            found[reading.topic.removeprefix("probes/")] = reading.reason(0.0)
+        await readings.aclose()  # type: ignore[attr-defined]
+    return found
+
+
+async def test_what_is_not_configured_is_off_and_not_unknown() -> None:
+    async with served(answering(b"ok")) as base:
+        assert await off(services(base)) == {
+            "outputs": "no market's output is asked for", "signers": "no signer agent is asked", "certificates": "no https address is probed",
+        }  # fmt: skip
+        agents = {"signer-0": base.replace("http:", "https:")}
+        assert set(await off(ProbesSettings(signers=agents, timeout=0.5))) == {"services", "outputs"}
 
 
 # --- health ---------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from chain_encoder import commit_logs, signature
 from solana_double import Chain, Node, Tx
 from solana_rig import QUICK, rig
@@ -121,6 +122,45 @@ async def test_long_gaps_are_filled_page_by_page() -> None:
         node.no_sockets = False
         await it.counted(300)
         assert it.program.filled == 300 and sum(asked.startswith("batch") for asked in node.asked) >= 3
+
+
+@pytest.mark.parametrize("ahead", [900, 500_000, 9_000_000_000_000])
+async def test_a_node_that_is_wrong_about_its_slot_makes_no_transaction_an_old_one(ahead: int) -> None:
+    chain = Chain()
+    node = Node("rpc-a", chain)
+    async with rig(node, pace=replace(QUICK, audit_s=0.05, audit_busy_s=0.05)) as it:
+        await it.streaming()
+        await chain.commit("before")
+        await it.counted(1)
+        node.result["getSlot"] = chain.head + ahead
+        asked = node.asked.count("getSlot")
+        await it.until(lambda: node.asked.count("getSlot") > asked + 10)  # looks, and listings that settle
+        await chain.commit("meanwhile")
+        del node.result["getSlot"]
+        await chain.commit("after")
+        await it.counted(3)
+
+
+async def test_a_node_that_does_not_tell_its_cluster_is_used_when_no_other_is() -> None:
+    chain = Chain()
+    silent = Node("rpc-a", chain, error={"getGenesisHash": {"code": -32601, "message": "Method not found"}})
+    async with rig(silent, Node("rpc-b", chain, lag=10)) as it:
+        await it.streaming("rpc-b")
+    chain = Chain()
+    async with rig(Node("rpc-a", chain, error=silent.error)) as it:
+        await it.streaming("rpc-a")
+
+
+async def test_a_node_that_refuses_a_stream_for_a_while_is_left_alone_and_listed() -> None:
+    chain = Chain()
+    node = Node("rpc-a", chain, rest_s=30)
+    async with rig(node) as it:
+        await it.until(lambda: "HTTP 429" in it.program.no_stream)
+        await chain.commit(1)
+        await it.counted(1)
+        listings = node.asked.count("getSignaturesForAddress")
+        await it.until(lambda: node.asked.count("getSignaturesForAddress") > listings + 3)
+        assert node.handshakes == 1
 
 
 async def test_a_node_that_refuses_batches_is_asked_singly() -> None:

@@ -115,6 +115,18 @@ async def test_nonsense_is_said_counted_and_survived(
     assert capfd.readouterr().err == ""  # nothing native has panicked: it would have printed over the screen
 
 
+async def test_a_node_that_repeats_the_key_does_not_show_it() -> None:
+    """Every text that came out is searched for the key at the rig's end."""
+    node = Node("rpc-a", Chain(), health="key SECRETKEY0123456789 is over its quota")
+    async with rig(node) as it:
+        await it.until(lambda: "over its quota" in it.endpoint("rpc-a").health)
+        node.error["getSlot"] = node.error["getLatestBlockhash"] = {
+            "code": -32052,
+            "message": "SECRETKEY0123456789: no",
+        }
+        await it.until(lambda: "***: no" in it.topic("endpoint/rpc-a").reason(0.0))
+
+
 async def test_an_endpoint_that_hangs_holds_up_no_other() -> None:
     chain = Chain()
     node, other = Node("rpc-a", chain), Node("rpc-b", chain)
@@ -167,6 +179,7 @@ async def test_without_a_program_id_the_endpoints_are_watched(
         await it.until(lambda: it.endpoint("rpc-a").slot)
         fault = it.topic("program").fault
         assert fault is not None and fault.state is state and said in fault.reason and len(fault.reason) < 200
+        assert all(it.topic(name).fault == fault for name in ("protocol", "signer-set", "markets"))  # read by nobody
         assert not any(method.startswith("getSignatures") for method in node.asked)
 
 
@@ -191,6 +204,20 @@ async def test_endpoints_that_disagree_on_accounts_are_both_named() -> None:
         said = {d.what: d.words for d in it.topic("disagreements").data}
         assert "rpc-a" in said["paused"] and "rpc-b says paused" in said["paused"]
         assert "threshold and pubkeys" in said["signer set"]
+
+
+async def test_an_account_that_only_one_of_two_has_is_said() -> None:
+    """A request that failed differs from nothing; an answer that there is none differs from an account."""
+    chain = Chain()
+    lacking = Node("rpc-b", chain)
+    lacking.accounts[str(protocol_address(_program()))] = b"another layout"
+    lacking.accounts[str(signer_set_address(_program(), 100))] = b""
+    async with rig(Node("rpc-a", chain), lacking) as it:
+        await it.until(lambda: {"protocol", "signer set"} <= {d.what for d in it.topic("disagreements").data or ()})
+        said = {d.what: d.words for d in it.topic("disagreements").data}
+        assert "rpc-a has its account; rpc-b: ProtocolConfig account" in said["protocol"]
+        lacking.error["getMultipleAccounts"] = {"code": -32603, "message": "internal"}
+        await it.until(lambda: not it.topic("disagreements").data)
 
 
 @pytest.mark.parametrize(

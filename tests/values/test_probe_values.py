@@ -57,6 +57,12 @@ def test_every_name_is_known_and_unknown_without_readings() -> None:
     for name in FAMILIES["probes"].plain:
         found = value(name.removeprefix("probes."))
         assert found.number is None and found.reason, name
+    unasked = Fault(SourceState.OFF, "not asked")
+    off = [at(f"probes/{kind}", None, fault=unasked) for kind in ("services", "outputs", "signers", "certificates")]
+    for name in ("unhealthy", "output-age", "epoch-stalled", "certificate-days", "signers-down"):
+        found = value(name, *off)
+        assert (found.number, found.reason, found.off) == (None, "not asked", True), name
+        assert not value(name).off, name  # it has only just begun: that is not known
     broken = at("probes/source", None, fault=Fault(SourceState.DOWN, "TypeError: x"))
     assert value("unhealthy", broken).reason == "TypeError: x"
 

@@ -16,12 +16,15 @@ from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.local import Local, local_draft
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import LocalCheck, Proof
+from cockpit.situation.signerset import quarrel_over_set
 from cockpit.text import safe
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cockpit.mitigation.draft import Prepared, Wish
     from cockpit.mitigation.office import Office, Told
-    from cockpit.model.chain import SignerSetState
+    from cockpit.model.chain import MarketState, SignerSetState
 
 _MOST = 1024 * 1024 + 1  # one byte more than the reader takes, so that it says so itself
 ON_CHAIN = "the chain, now"
@@ -43,7 +46,7 @@ class VerifySignatures(Local):
         return local_draft(office, "Bundle", name, LocalCheck("verifies signatures", inputs), blast, "m0-cockpit verify")  # fmt: skip
 
     async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
-        from cockpit.chain.bundle import verify_bundle
+        from cockpit.chain.bundle import Expected, verify_bundle
         from cockpit.chain.bundle_file import BundleProblem, read_bundle, read_signer_set
 
         effect = prepared.plan.request
@@ -53,12 +56,14 @@ class VerifySignatures(Local):
             if hashlib.sha256(raw).hexdigest() != effect.inputs["sha256"]:
                 return Outcome("stale", "the file is another one than was shown")
             source = effect.inputs["signer set"]
-            why = ""
+            bundle, expected, why = read_bundle(raw), Expected(), ""
             if source == ON_CHAIN:
                 signers, why = _on_chain(office)
+                market, market_why = _market(office, bundle.market)
+                expected = Expected(market=market, market_why=market_why)
             else:
                 signers = read_signer_set(await _read(source))
-            verdict = await asyncio.to_thread(verify_bundle, read_bundle(raw), signers, None, why)
+            verdict = await asyncio.to_thread(verify_bundle, bundle, signers, expected, why)
         except (PlanProblem, BundleProblem) as problem:
             told(proof=Proof.FAIL)
             return Outcome("rejected", f"no verdict: {safe(problem.reason, 300)}")
@@ -94,5 +99,23 @@ def _on_chain(office: Office) -> tuple[SignerSetState | None, str]:
     if reading.data is None or state.value != "live":
         told = reading.fault.reason if reading.fault is not None else f"the account was last read {state.value}"
         return None, told
+    quarrel = quarrel_over_set(situation.solana, situation.mono)
+    if quarrel:
+        return None, f"endpoints disagree: {quarrel}"
     found: SignerSetState = reading.data
     return found, ""
+
+
+def _market(office: Office, market_id: str) -> tuple[MarketState | None, str]:
+    """The market's account as it was last read, and why it is not known; neither when the bundle names none."""
+    situation = office.situation()
+    if not market_id or situation is None:
+        return None, ""
+    reading = situation.solana.get("markets")
+    if reading is None:
+        return None, "nothing read yet"
+    if reading.state(situation.mono).value != "live":
+        return None, reading.reason(situation.mono) or "not read lately"
+    known: Mapping[str, MarketState] = reading.data or {}
+    found = next((market for market in known.values() if market.market_id == market_id), None)
+    return found, "" if found is not None else "it is none of those on the chain"
