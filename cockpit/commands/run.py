@@ -227,9 +227,10 @@ class Carrier:
                     print(f"  | {line}")
             print(words)
             if progress is not None and progress.journal is not None:
+                way_back = plan.inverse is not None and _took_effect(progress)
                 print(
                     f"journal {progress.journal}"
-                    + (f"; undo: m0-cockpit journal undo {progress.journal}" if plan.inverse else "")
+                    + (f"; undo: m0-cockpit journal undo {progress.journal}" if way_back else "")
                 )
         return code
 
@@ -240,6 +241,11 @@ def outcome(progress: Progress) -> int:
     if progress.phase is Phase.FAILED or progress.proof is Proof.FAIL:
         return FAILED
     return 0 if progress.phase is Phase.DONE and progress.proof is Proof.PASS else UNPROVEN
+
+
+def _took_effect(progress: Progress) -> bool:
+    """False for what was rejected or never sent: there is nothing to take back."""
+    return progress.phase is not Phase.STALE and (progress.phase is not Phase.FAILED or progress.rollout is not None)
 
 
 def describe(plan: Plan) -> str:

@@ -257,6 +257,29 @@ def test_without_a_screen_it_is_offered_in_stages_and_goes_on_where_it_was_stopp
     assert {"name": "M0_PUBLISH_CONCURRENCY", "value": "2"} in obj["spec"]["template"]["spec"]["containers"][0]["env"]
 
 
+def test_without_a_screen_no_undo_is_offered_of_what_was_rejected(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    more = step("scale", "m0-ingestor", id="more", replicas=6)
+    book = Runbook(id="more", number=21, title="More", mitigations=(more,))
+    rig.runbooks = replace(runbooks(), runbooks=(book,))
+    args = Namespace(yes=True, confirm=None, json=False, no_wait=True, dry_run=False, in_stages=False)
+    session = Headless(rig.executor())
+    planned = session.plan
+
+    def refused_later(*asked: Any) -> Future[Plan]:
+        made = planned(*asked)
+        made.result(20)
+        rig.do(lambda: rig.world.chaos.forbidden.add("patch deployments/scale"))
+        return made
+
+    session.plan = refused_later  # type: ignore[method-assign]
+    carry_headless(session, args, book, more, {})
+    assert capsys.readouterr().out.endswith("journal 1\n")
+    rig.do(lambda: rig.world.chaos.forbidden.clear())
+    session.plan = planned  # type: ignore[method-assign]
+    carry_headless(session, args, book, more, {})
+    assert capsys.readouterr().out.endswith("journal 2; undo: m0-cockpit journal undo 2\n")
+
+
 def test_a_restart_in_stages_is_a_stop_and_a_start(surging: Rig) -> None:
     made = surging.executor().plan(SUBMITTER, AGAIN, {}).result(20)
     assert made.staged == "scale m0-submitter to 0, wait until no pod is left, scale to 1"
