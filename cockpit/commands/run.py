@@ -1,5 +1,5 @@
-"""`m0-cockpit run RUNBOOK STEP`: one step without a screen; the same executor, guards, journal and proof. A sequence is gone
-through part by part, each confirmed on its own, from where it stopped.
+"""`m0-cockpit run RUNBOOK STEP`: one step without a screen; the same executor, guards, journal and proof. A sequence, and a step in
+stages, is gone through part by part, each confirmed on its own, from where it stopped.
 
 Exit codes: 0 done (proof passed, or --dry-run would go) · 1 failed, or the proof failed · 2 refused by a guard, or not
 confirmed · 3 sent, but the proof is unknown · 4 the target changed meanwhile: nothing was sent. ctrl+c ends a program or statement
@@ -45,6 +45,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="confirm a dangerous step, or override guards: the target's name (of a sequence: NAME,NAME)",
     )
+    parser.add_argument(
+        "--in-stages",
+        action="store_true",
+        help="where a rolling update would run two of a singleton: stop it, wait until gone, change it, start it",
+    )
     parser.add_argument("--answer", metavar="TEXT", help="the answer to a manual step, for the journal")
     parser.add_argument(
         "--no-wait", action="store_true", help="stop at the server's answer: no rollout, no proof (exit 3)"
@@ -76,12 +81,19 @@ def run(args: argparse.Namespace) -> int:
             print(f"unfinished: {left.title} on {left.target}: {left.judgement}: {left.explanation}", file=sys.stderr)
         if step.kind == "manual":
             return _answer(session, book, step, args.answer)
-        if step.kind == "sequence":
-            return _sequence(session, args, book, step, parameters)
-        plan = session.plan(book, step, parameters).result(60)
-        return Carrier(session, args).carry(plan)
+        return carry(session, args, book, step, parameters)
     finally:
         session.close(timeout_s=30)
+
+
+def carry(session: Any, args: argparse.Namespace, book: Runbook, step: Step, parameters: dict[str, str]) -> int:
+    """A step at once, or part by part. One that was begun in stages and stopped half-way goes on: the service may be down."""
+    if step.kind == "sequence" or (args.in_stages and session.sequence(book, step).run):
+        return _sequence(session, args, book, step, parameters)
+    plan = session.plan(book, step, parameters).result(60)
+    if args.in_stages and plan.staged and plan.blocked:
+        return _sequence(session, args, book, step, parameters)
+    return Carrier(session, args).carry(plan)
 
 
 def _answer(session: Any, book: Runbook, step: Step, text: str | None) -> int:
@@ -143,12 +155,9 @@ class Carrier:
         if plan.nothing_to_do:
             return self._end(plan, None, 0, "nothing would change; nothing was sent")
         if plan.blocked or plan.dry_run.state is DryRunState.FAILED:
-            return self._end(
-                plan,
-                None,
-                REFUSED,
-                "refused: " + "; ".join(g.reason for g in plan.blocked or ()) or plan.dry_run.reason,
-            )
+            why = "; ".join(g.reason for g in plan.blocked) or plan.dry_run.reason
+            offer = f" (--in-stages does it so: {plan.staged}, each confirmed on its own)" if plan.staged else ""
+            return self._end(plan, None, REFUSED, f"refused: {why}{offer}")
         if self.dry_run:
             return self._end(plan, None, 0, "dry run: nothing was sent")
         typed = self._consent(plan)
@@ -233,9 +242,10 @@ class Carrier:
                     print(f"  | {line}")
             print(words)
             if progress is not None and progress.journal is not None:
+                way_back = plan.inverse is not None and _took_effect(progress)
                 print(
                     f"journal {progress.journal}"
-                    + (f"; undo: m0-cockpit journal undo {progress.journal}" if plan.inverse else "")
+                    + (f"; undo: m0-cockpit journal undo {progress.journal}" if way_back else "")
                 )
         return code
 
@@ -246,6 +256,11 @@ def outcome(progress: Progress) -> int:
     if progress.phase is Phase.FAILED or progress.proof is Proof.FAIL:
         return FAILED
     return 0 if progress.phase is Phase.DONE and progress.proof is Proof.PASS else UNPROVEN
+
+
+def _took_effect(progress: Progress) -> bool:
+    """False for what was rejected or never sent: there is nothing to take back."""
+    return progress.phase is not Phase.STALE and (progress.phase is not Phase.FAILED or progress.rollout is not None)
 
 
 def describe(plan: Plan) -> str:

@@ -27,6 +27,7 @@ __all__ = ["Journal", "JournalProblem"]
 
 _HEAD_WIDTH = 96  # fixed, so that it is overwritten in place and needs no space on a full disk
 _LOCK_WAIT_S = 5.0
+_READS = 5
 
 
 Given = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any]]
@@ -83,10 +84,17 @@ class Journal:
             journal.notices.append(journal.read_only_reason + "; nothing can be changed until it can")
         with contextlib.suppress(OSError):
             journal._refresh()
-        if journal._reading.torn:
+        reading = journal._reading
+        wrong = bool(reading.problems) or bool(journal._lost(reading, journal._read_head()))
+        problems = journal.verify() if wrong else []
+        crash = len(problems) == 1 and bool(reading.torn)
+        if crash:
             journal.notices.append("the journal's last line was cut off by a crash; what was under way is judged anew")
-        elif journal._reading.problems:
-            journal.notices.append("the journal was changed by something else: `m0-cockpit journal verify` says where")
+        elif problems and not (journal.read_only_reason and not reading.records):
+            more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+            journal.notices.append(
+                f"the journal was changed by something else: {problems[0]}{more} (`m0-cockpit journal verify` says all)"
+            )
         return journal
 
     def close(self) -> None:
@@ -114,13 +122,22 @@ class Journal:
         """Every edit, cut, reorder or broken line, with its line number; empty when intact. Reads the files anew."""
         with self._mutex:
             try:
-                data = self._data()
-            except FileNotFoundError:
-                data = b""
+                reading, head = self._read_both()
             except OSError as error:
                 return [f"{self.path} cannot be read: {error.strerror or error}"]
-            reading = chain.read(data)
-            return reading.problems + self._head_problems(reading)
+            lost = self._lost(reading, head)
+            return reading.problems + ([f"end of the journal: {lost}"] if lost else [])
+
+    def _read_both(self) -> tuple[chain.Reading, tuple[int, str] | None]:
+        """The journal and its head as they belong together: another cockpit may append while they are read."""
+        head = self._read_head()
+        for _ in range(_READS):
+            before = head
+            data = self._data() if self.path.exists() else b""
+            head = self._read_head()
+            if head == before:
+                break
+        return chain.read(data), head
 
     def end(self) -> tuple[int, str]:
         """Count and hash of the newest line: kept elsewhere, they prove later that nothing before it was changed."""
@@ -167,7 +184,7 @@ class Journal:
             record["torn"], start = hashlib.sha256(reading.torn).hexdigest(), b"\n"
         elif reading.unended:
             start = b"\n"
-        lost = self._lost(reading)
+        lost = self._lost(reading, self._read_head())
         if lost:
             record["gap"] = lost
         line, digest = chain.sealed(record, reading.hash)
@@ -291,9 +308,9 @@ class Journal:
         except (OSError, ValueError):
             return None
 
-    def _lost(self, reading: chain.Reading) -> str:
+    @staticmethod
+    def _lost(reading: chain.Reading, head: tuple[int, str] | None) -> str:
         """What the head knows and the journal does not have any more; "" when they agree (one line behind is a crash)."""
-        head = self._read_head()
         if head is None:
             return "" if not reading.records else "its .head file was missing or unreadable"
         count, digest = head
@@ -302,7 +319,3 @@ class Journal:
         if count and reading.hashes.get(count) != digest:
             return f"record {count} is not the one that was written"
         return "" if reading.seq - count <= 1 else f"its .head file is old: record {count} of {reading.seq}"
-
-    def _head_problems(self, reading: chain.Reading) -> list[str]:
-        lost = self._lost(reading)
-        return [f"end of the journal: {lost}"] if lost else []

@@ -8,10 +8,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+_DEAD = ("Z", "X")  # a zombie, and what is just being taken away
+
 
 def this_process() -> dict[str, Any]:
     """Enough to tell later whether the process that wrote an intent still runs."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid()), "kernel": _kernel()}
+
+
+def ended(process: Mapping[str, Any]) -> bool:
+    """True only when that process is known to be gone: it ran under this very kernel, among the pids that are seen here. What another
+    host or container wrote, or a kernel that does not say which it is, tells nothing."""
+    kernel, pid, started = _kernel(), process.get("pid"), process.get("started")
+    if not kernel or (process.get("kernel"), process.get("host")) != (kernel, socket.gethostname()):
+        return False
+    if type(pid) is not int or pid <= 0 or not isinstance(started, str) or not started:
+        return False
+    if not _there(pid):
+        return True
+    fields = _fields(pid)  # none: it may be hidden from us, so nothing is known
+    return bool(fields) and (fields[0] in _DEAD or fields[19] != started)
 
 
 def alive(record: Mapping[str, Any]) -> bool:
@@ -23,23 +39,42 @@ def alive(record: Mapping[str, Any]) -> bool:
         or not isinstance(process.get("pid"), int)
     ):
         return False
+    return _there(process["pid"]) and _started(process["pid"]) == process.get("started")
+
+
+def _there(pid: int) -> bool:
     try:
-        os.kill(process["pid"], 0)
-    except ProcessLookupError:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         pass  # it runs as someone else
-    return _started(process["pid"]) == process.get("started")
+    return True
+
+
+def _kernel() -> str:
+    """The boot and the pid namespace: a pid names the same process only within both. "" where it cannot be told."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except (OSError, ValueError):
+        return ""
 
 
 def _started(pid: int) -> str:
-    """Start time in clock ticks since boot (proc(5), field 22), so that a reused pid is not mistaken; "" elsewhere.
+    """Start time in clock ticks since boot, so that a reused pid is not mistaken; "" elsewhere.
 
     A zombie has no start: it does no work any more.
     """
+    fields = _fields(pid)
+    return "" if not fields or fields[0] in _DEAD else fields[19]
+
+
+def _fields(pid: int) -> list[str]:
+    """Those of /proc/PID/stat after the name (proc(5)): the state first, the start time as the twentieth; empty elsewhere."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
+        return []
     fields = text.rpartition(")")[2].split()
-    return "" if len(fields) < 20 or fields[0] in ("Z", "X") else fields[19]
+    return fields if len(fields) >= 20 else []

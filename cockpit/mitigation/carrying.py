@@ -195,7 +195,9 @@ class Carrying:
         took_s = self._tools.clock.mono() - self.progress.started_mono
         if self._number is not None:
             self._append(records.outcome(self._number, outcome, took_s))
-            for note in tuple(self._notes):
+            inherited = self._tools.lease.inherited
+            told = (f"took over the lease that a dead cockpit of this host left: {inherited}",) if inherited else ()
+            for note in (*told, *self._notes):
                 self._append(records.note(note, self._tools.operator, self._number))
         phase = {"sent": Phase.SENT, "stale": Phase.STALE, "uncertain": Phase.UNCERTAIN}.get(
             outcome.result, Phase.FAILED

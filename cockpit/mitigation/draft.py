@@ -142,6 +142,8 @@ class Wish:
     check: Callable[[Subject], None] | None = None  # raises PlanProblem when the object is not as it must be
     journal_problems: tuple[str, ...] = ()
     part: Part | None = None
+    danger: str = ""  # why it is dangerous where neither its step nor the change tells: of an undo
+    relaxes: bool = False  # it does again what is owed until put back: of an undo of an undo
 
 
 class StepKind(Protocol):

@@ -292,8 +292,7 @@ class Executor:
         tools = await self._open()
         await judge_uncertain(tools.planner.office, self._journal, number)
         entry = undoable(self._journal, number, self._context, self._namespace)
-        problems = tuple(self._journal.verify())
-        wish = await wish_to_undo(tools.client, entry, self._raw_inverses.get(number), problems)
+        wish = await wish_to_undo(tools.client, self._journal, entry, self._raw_inverses.get(number))
         return await self._prepare(tools, wish)
 
     async def _carry_out(

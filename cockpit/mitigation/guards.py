@@ -212,6 +212,10 @@ def lease(case: Case) -> GuardResult:
         return _result("lease", Verdict.CONFIRM, f"someone else is acting: {held.words}")
     if held.holder == case.facts.identity and not held.expired:
         return _result("lease", Verdict.NOTE, f"you have another mitigation under way: {held.doing}")
+    if held.left_over(case.facts.identity):
+        return _result(
+            "lease", Verdict.NOTE, f"left by a cockpit of this host that is dead, and taken over: {held.words}"
+        )
     return _result("lease", Verdict.PASS, "free")
 
 

@@ -2,17 +2,20 @@
 
 It is a courtesy, not a fence (the fence is the resourceVersion in every request): a lease that cannot be had is said, and
 the operator decides. coordination.k8s.io/v1; every write carries the resourceVersion that was read, so a race has one winner.
+What a cockpit of this host left when it was killed is nobody's: nobody acts, so it is taken over, and that is said.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from cockpit.incident.chain import canonical
+from cockpit.incident.processes import ended, this_process
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, KubeError, NotFound
 from cockpit.mitigation.times import micro, unix
@@ -20,13 +23,15 @@ from cockpit.text import clean, safe
 
 NAME = "m0-cockpit"
 DOING = "m0-cockpit/doing"
+PROCESS = "m0-cockpit/process"
 DURATION_S = 60
 RENEW_EVERY_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Who holds the lease, as read. `holder` is "" when it is free; `problem` says why it could not be read."""
+    """Who holds the lease, as read. `holder` is "" when it is free; `problem` says why it could not be read. `orphaned`: the process
+    that took it is known to be gone."""
 
     holder: str = ""
     doing: str = ""
@@ -34,9 +39,14 @@ class Held:
     expired: bool = False
     problem: str = ""
     raw: Any = None
+    orphaned: bool = False
 
     def by_other(self, identity: str) -> bool:
-        return bool(self.holder) and self.holder != identity and not self.expired
+        return bool(self.holder) and self.holder != identity and not (self.expired or self.orphaned)
+
+    def left_over(self, identity: str) -> bool:
+        """It stands still, and whoever took it is dead."""
+        return bool(self.holder) and self.holder != identity and self.orphaned and not self.expired
 
     @property
     def words(self) -> str:
@@ -60,13 +70,23 @@ async def read(client: KubeClient, namespace: str, now: Callable[[], float]) -> 
     spec = raw.get("spec") or {}
     renewed = unix(spec.get("renewTime"))
     duration = float(spec.get("leaseDurationSeconds") or 0)
+    notes = raw["metadata"].get("annotations") or {}
     return Held(
         clean(str(spec.get("holderIdentity") or ""), 120),
-        safe((raw["metadata"].get("annotations") or {}).get(DOING, ""), 200),
+        safe(notes.get(DOING, ""), 200),
         unix(spec.get("acquireTime")),
         renewed is None or renewed + duration < now(),
         raw=raw,
+        orphaned=_orphaned(notes, spec.get("holderIdentity")),
     )
+
+
+def _orphaned(notes: Mapping[str, Any], holder: Any) -> bool:
+    try:
+        process = json.loads(notes.get(PROCESS) or "null")
+    except (ValueError, TypeError, RecursionError):
+        return False  # written by something else: it tells nothing
+    return isinstance(process, Mapping) and process.get("holder") == holder and ended(process)
 
 
 class Lease:
@@ -82,6 +102,7 @@ class Lease:
         self._doing = ""
         self._turn = asyncio.Lock()
         self.trouble = ""
+        self.inherited = ""  # whose it was, when it was taken over from a process that is dead
 
     @property
     def held(self) -> bool:
@@ -96,6 +117,7 @@ class Lease:
             return await self._acquire(doing)
 
     async def _acquire(self, doing: str) -> str:
+        self.inherited = ""
         if self._raw is not None:
             return ""
         held = await read(self._client, self._namespace, self._now)
@@ -106,6 +128,7 @@ class Lease:
             self.trouble = f"someone else is acting: {held.words}"
             return self.trouble
         self.trouble = await self._write(held.raw, self._identity, doing)
+        self.inherited = held.words if held.left_over(self._identity) and not self.trouble else ""
         return self.trouble
 
     async def renew(self) -> str:
@@ -137,7 +160,8 @@ class Lease:
         )
         spec = lease["spec"]
         if doing is not None:
-            notes = {**(lease["metadata"].get("annotations") or {}), DOING: doing}
+            process = canonical({**this_process(), "holder": identity}) if identity else ""
+            notes = {**(lease["metadata"].get("annotations") or {}), DOING: doing, PROCESS: process}
             lease["metadata"]["annotations"] = {k: v for k, v in notes.items() if v}
         if spec.get("holderIdentity") != identity:
             spec["acquireTime"] = now

@@ -172,6 +172,8 @@ class Planner:
         dangers = list(draft.dangers)
         if step is not None and step.dangerous and not dangers:
             dangers.append("marked dangerous in the runbook")
+        if wish.danger and not dangers:
+            dangers.append(wish.danger)
         target = draft.target
         if target is None:
             assert subject is not None
@@ -188,7 +190,7 @@ class Planner:
             kubectl=draft.kubectl,
             inverse=Inverse(wish.kind, undoing.kept, undoing.words, undoing.kubectl) if undoing and acts else None,
             blast=draft.blast, dangerous=bool(dangers), danger_reasons=tuple(dangers),
-            relaxes=draft.owes or bool(step and step.relaxes and acts), dry_run=dry_run, guards=verdicts,
+            relaxes=draft.owes or (acts and (step.relaxes if step is not None else wish.relaxes)), dry_run=dry_run, guards=verdicts,
             parameters=dict(wish.values), created_wall=self._clock.wall(), created_mono=self._clock.mono(),
             undoes=wish.undoes, idle=draft.idle, part=wish.part,
             staged=stages_of(draft, subject, wish.kind) if subject is not None and step is not None else "",

@@ -14,6 +14,7 @@ from cockpit.mitigation.times import unix
 from cockpit.text import clean
 
 REVISION = "deployment.kubernetes.io/revision"
+_HISTORY = "deployment.kubernetes.io/revision-history"  # the numbers that a ReplicaSet had before it was gone back to
 _HASH = "pod-template-hash"
 
 
@@ -28,6 +29,7 @@ class Revision:
     created_at: float | None
     template: Mapping[str, Any]
     current: bool
+    before: int = 0  # the first number it had, when it was gone back to since: what is newer than that was left behind
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -65,7 +67,8 @@ def _of_replicaset(subject: Subject, rs: Mapping[str, Any]) -> Revision:
     labels = (template.get("metadata") or {}).get("labels") or {}
     labels.pop(_HASH, None)
     current = number == str(annotations_of(subject.obj).get(REVISION) or "")
-    return _revision(rs, int(number) if number.isdecimal() else 0, template, current)
+    past = [int(one) for one in str(annotations_of(rs).get(_HISTORY) or "").split(",") if one.strip().isdecimal()]
+    return _revision(rs, int(number) if number.isdecimal() else 0, template, current, min(past, default=0))
 
 
 def _of_controllerrevision(subject: Subject, revision: Mapping[str, Any]) -> Revision:
@@ -74,10 +77,12 @@ def _of_controllerrevision(subject: Subject, revision: Mapping[str, Any]) -> Rev
     return _revision(revision, int(revision.get("revision") or 0), template, current)
 
 
-def _revision(obj: Mapping[str, Any], number: int, template: Mapping[str, Any], current: bool) -> Revision:
+def _revision(
+    obj: Mapping[str, Any], number: int, template: Mapping[str, Any], current: bool, before: int = 0
+) -> Revision:
     metadata = obj["metadata"]
     return Revision(
-        number, str(metadata["name"]), str(metadata["uid"]), unix(metadata.get("creationTimestamp")), template, current
+        number, str(metadata["name"]), str(metadata["uid"]), unix(metadata.get("creationTimestamp")), template, current, before,
     )  # fmt: skip
 
 

@@ -48,16 +48,42 @@ def undoable(journal: Journal, number: int, context: str, namespace: str) -> Ent
     return entry
 
 
-async def wish_to_undo(
-    client: KubeClient, entry: Entry, raw: Mapping[str, Any] | None, problems: tuple[str, ...]
-) -> Wish:
-    """`raw` are the inverse's arguments as this process remembers them. Raises PlanProblem, KubeError."""
-    intent = entry.intent
+def _origin(journal: Journal, entry: Entry) -> tuple[Mapping[str, Any], bool]:
+    """The step that undos of undos go back to, and whether taking back this entry does it again."""
+    entries = entries_of(journal.records())
+    again = False
+    while (before := entries.get(int(entry.intent.get("undoes") or 0))) is not None and before.number < entry.number:
+        entry, again = before, not again
+    return entry.intent, again
+
+
+async def wish_to_undo(client: KubeClient, journal: Journal, entry: Entry, raw: Mapping[str, Any] | None) -> Wish:
+    """`raw` are the inverse's arguments as this process remembers them. Raises PlanProblem, KubeError.
+
+    As dangerous as the way it goes. Of a toggle and of a number of replicas the change itself tells that; of anything else the way
+    back from a dangerous step is taken for dangerous too (an older model, another signer set), unless the step relaxed something:
+    then it goes back to what is safer.
+    """
+    intent, problems = entry.intent, tuple(journal.verify())
+    first, again = _origin(journal, entry)
+    dangerous, relaxed = bool(first.get("dangerous")), bool(first.get("relaxes"))
+    danger = (
+        ""
+        if not dangerous
+        else "does a dangerous step again"
+        if again
+        else ""
+        if relaxed
+        else "takes back a dangerous step"
+    )
+    relaxes = relaxed and again
     target = target_of(intent)
     title = f"Undo {entry.number}: {intent['title']}"
     if intent["step_kind"] in ACTS:  # it looks by itself whether its effect is still there
         kept = raw if raw is not None else intent["inverse"]
-        return Wish("", str(intent["step_kind"]), title, None, None, {}, kept, entry.number, None, problems)
+        return Wish(
+            "", str(intent["step_kind"]), title, None, None, {}, kept, entry.number, None, problems, danger=danger, relaxes=relaxes,
+        )  # fmt: skip
     if intent["step_kind"] not in KINDS:
         raise PlanProblem(f"this version knows no step of kind {intent['step_kind']}", "")
     kind = KINDS[str(intent["step_kind"])]
@@ -79,7 +105,7 @@ async def wish_to_undo(
         )
 
     return Wish(
-        target.name, kind.kind, title, None, None, {}, arguments, entry.number, check, problems,
+        target.name, kind.kind, title, None, None, {}, arguments, entry.number, check, problems, danger=danger, relaxes=relaxes,
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def nearest(name: str, known: list[str]) -> str:
 def walk(raw: Mapping[str, Any], report: Report) -> dict[Path, msgspec.Struct]:
     """Report every unknown or missing key and wrong type; return what could be read, entry by entry, by path.
 
-    A list element that is wrong is left out of the dict, its siblings and their parent's own keys are not.
+    A list element that cannot be read is left out of its parent, its siblings and its parent's own keys are not.
     """
     found: dict[Path, msgspec.Struct] = {}
     known = [*TABLES, *ARRAYS]
@@ -59,10 +59,13 @@ def walk(raw: Mapping[str, Any], report: Report) -> dict[Path, msgspec.Struct]:
     return found
 
 
-def _entry(raw: Any, kind: type[msgspec.Struct], path: Path, found: dict[Path, msgspec.Struct], report: Report) -> bool:
+def _entry(
+    raw: Any, kind: type[msgspec.Struct], path: Path, found: dict[Path, msgspec.Struct], report: Report
+) -> dict[str, Any] | None:
+    """What of it can be read, its elements' wrong parts left out at every depth; None when that is not enough."""
     if not isinstance(raw, dict):
         report(path, f"expected a table, got {_kind(raw)}")
-        return False
+        return None
     good = True  # the known keys can be read, so that the rules are held against them too
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for key in raw.keys() - fields.keys():
@@ -77,7 +80,7 @@ def _entry(raw: Any, kind: type[msgspec.Struct], path: Path, found: dict[Path, m
         element = _element(field.type)
         if element is not None and isinstance(raw[key], list):
             whole = [_entry(each, element, (*path, key, i), found, report) for i, each in enumerate(raw[key])]
-            kept[key] = [each for each, ok in zip(raw[key], whole, strict=True) if ok]
+            kept[key] = [each for each in whole if each is not None]
             continue
         try:
             msgspec.convert(raw[key], field.type)
@@ -85,9 +88,10 @@ def _entry(raw: Any, kind: type[msgspec.Struct], path: Path, found: dict[Path, m
             where, expected = _explain(str(error), field.type)
             report((*path, key, *where), expected)
             good = False
-    if good:
-        found[path] = msgspec.convert(kept, kind)
-    return good and raw.keys() <= fields.keys()
+    if not good:
+        return None
+    found[path] = msgspec.convert(kept, kind)
+    return kept
 
 
 def _element(kind: Any) -> type[msgspec.Struct] | None:

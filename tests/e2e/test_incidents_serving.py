@@ -132,7 +132,7 @@ async def test_runbook_8_the_models_version_is_rolled_back(tmp_path: Path) -> No
             await hands.confirm(QUANT)
             shown = await hands.carried_out(every_s=150.0)
             assert proven(shown), shown
-            await undo(hands)
+            await undo(hands, QUANT)  # back to the version that was left: as dangerous
             assert drill.drill.world.quant.models.running == "2026.2"
             await hands.pass_time(180)
             await hands.wait(r"MATCH +8 Model drift")

@@ -272,11 +272,9 @@ def test_killed_in_the_middle_of_a_mitigation(start: Callable[..., PtyTerminal],
             again.type("\x1b")
             again.wait("UNFINISHED #1")
             again.type("u")
-            again.wait("type m0-ingestor to go on")  # the lease of the killed one has not run out
-            again.type("m0-ingestor")
-            again.wait(r"ctrl\+y does it")
-            again.type("\x19")
-            until(lambda: sent == 2, 20, lambda: again.screen)
+            again.wait("y do it")  # the killed one's lease has not run out, and is nobody else's
+            again.type("y")
+            until(lambda: world.drill.world.kube.replicas("m0-ingestor") == 4, 20, lambda: again.screen)
             again.type("\x1b")
             until(lambda: "UNFINISHED" not in again.screen, 20, lambda: again.screen)
         again.process.send_signal(signal.SIGTERM)

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,52 @@ def test_a_cut_end_is_found_and_stays_found(tmp_path: Path) -> None:
     assert journal.verify() == [
         "line 4: records before it were missing when it was written: 5 records were written, 3 are left"
     ]
+
+
+def cut_at_the_end(path: Path) -> None:
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+
+
+def edited(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"kind":"note"', b'"kind":"nose"', 1))
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (cut_at_the_end, "end of the journal: 5 records were written, 4 are left"),
+        (edited, "line "),
+        (gone, "end of the journal: 5 records were written, 0 are left"),
+    ],
+)
+def test_the_next_start_says_what_was_done_to_it_and_where(
+    tmp_path: Path, harm: Callable[[Path], None], said: str
+) -> None:
+    path = filled(tmp_path)
+    assert Journal.open(path).notices == []
+    harm(path)
+    (told,) = Journal.open(path).notices
+    assert told.startswith(f"the journal was changed by something else: {said}")
+
+
+def test_a_line_that_comes_while_it_is_read_is_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another cockpit appends between the reading of the journal and of its head."""
+    path = filled(tmp_path)
+    journal, other, read = Journal.open(path), Journal.open(path), Journal._data
+    late = [note("one"), note("two")]
+
+    def data(of: Journal) -> bytes:
+        text = read(of)
+        if of is journal and late:
+            other.append(late.pop())
+        return text
+
+    monkeypatch.setattr(Journal, "_data", data)
+    assert journal.verify() == [] and not late
 
 
 def test_a_lost_head_is_found(tmp_path: Path) -> None:

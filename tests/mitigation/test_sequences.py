@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from concurrent.futures import Future
+from typing import Any
+
 import pytest
 from kube_rig import Rig, carry, ended, guard, plan, runbooks, status, step, wait_for, yes
 from msgspec.structs import replace
 
+from cockpit.commands.run import REFUSED, UNPROVEN
+from cockpit.commands.run import carry as carry_headless
 from cockpit.drill.kubernetes import Behaviour
+from cockpit.mitigation.executor import Executor
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sequence import parts_of
 from cockpit.model.plan import Part, Phase, Plan, Progress, Proof, SequenceState, Verdict
@@ -204,6 +211,73 @@ def test_a_singleton_that_would_surge_is_offered_in_stages_and_never_runs_twice(
     assert max(most) == 1
     env = rig.obj("m0-submitter")["spec"]["template"]["spec"]["containers"][0]["env"]
     assert {"name": "M0_PUBLISH_CONCURRENCY", "value": "2"} in env
+
+
+class Headless:
+    """What `m0-cockpit run` asks of a session, on the rig."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.sequence, self.plan, self.plan_part = executor.sequence, executor.plan, executor.plan_part
+        self._executor = executor
+
+    @property
+    def progress(self) -> tuple[Progress, ...]:
+        return self._executor.progress
+
+    def part_of(self, book: Runbook, one: Step, index: int) -> Step:
+        return parts_of(book, one)[index]
+
+    def carry_out(self, made: Plan, typed: str | None) -> Future[Progress]:
+        return self._executor.carry_out(made, yes(made, typed=typed))
+
+
+def test_without_a_screen_it_is_offered_in_stages_and_goes_on_where_it_was_stopped(
+    surging: Rig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = Headless(surging.executor())
+    asked = {"yes": False, "confirm": "m0-submitter", "json": False, "no_wait": False, "dry_run": False}
+
+    def run(**more: Any) -> int:
+        args = Namespace(**{**asked, "in_stages": False, **more})
+        return carry_headless(session, args, SUBMITTER, CHANGE, {"n": "2"})
+
+    assert run() == REFUSED
+    assert (
+        "(--in-stages does it so: scale m0-submitter to 0, wait until no pod is left, change it, scale to 1"
+        in capsys.readouterr().out
+    )
+    so_far = len(surging.writes())
+    assert run(in_stages=True, dry_run=True) == 0 and len(surging.writes()) == so_far
+    assert run(in_stages=True, no_wait=True) == UNPROVEN  # stopped after the first stage
+    assert surging.obj("m0-submitter")["spec"]["replicas"] == 0
+    assert run(in_stages=True) in (0, UNPROVEN)
+    assert session.sequence(SUBMITTER, CHANGE).run == ""  # it is done: the next one begins anew
+    obj = surging.obj("m0-submitter")
+    assert obj["spec"]["replicas"] == 1
+    assert {"name": "M0_PUBLISH_CONCURRENCY", "value": "2"} in obj["spec"]["template"]["spec"]["containers"][0]["env"]
+
+
+def test_without_a_screen_no_undo_is_offered_of_what_was_rejected(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    more = step("scale", "m0-ingestor", id="more", replicas=6)
+    book = Runbook(id="more", number=21, title="More", mitigations=(more,))
+    rig.runbooks = replace(runbooks(), runbooks=(book,))
+    args = Namespace(yes=True, confirm=None, json=False, no_wait=True, dry_run=False, in_stages=False)
+    session = Headless(rig.executor())
+    planned = session.plan
+
+    def refused_later(*asked: Any) -> Future[Plan]:
+        made = planned(*asked)
+        made.result(20)
+        rig.do(lambda: rig.world.chaos.forbidden.add("patch deployments/scale"))
+        return made
+
+    session.plan = refused_later  # type: ignore[method-assign]
+    carry_headless(session, args, book, more, {})
+    assert capsys.readouterr().out.endswith("journal 1\n")
+    rig.do(lambda: rig.world.chaos.forbidden.clear())
+    session.plan = planned  # type: ignore[method-assign]
+    carry_headless(session, args, book, more, {})
+    assert capsys.readouterr().out.endswith("journal 2; undo: m0-cockpit journal undo 2\n")
 
 
 def test_a_restart_in_stages_is_a_stop_and_a_start(surging: Rig) -> None:

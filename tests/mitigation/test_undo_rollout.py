@@ -76,6 +76,21 @@ def test_its_undo_goes_to_the_revision_that_was_current_not_to_a_number(rig: Rig
     assert image(rig) == OTHER
 
 
+def test_a_second_time_it_says_that_it_would_go_to_what_was_left_behind(rig: Rig) -> None:
+    release(rig, DIGEST, OTHER)  # revisions 2 and 3
+    made = plan(rig.executors[0], UNDO)
+    assert guard(made, "revision") is None
+    carry(rig.executors[0], made)
+    assert ended(rig.executors[0], made).phase is Phase.DONE
+    again = plan(rig.executors[0], UNDO)  # from 4, that was 2
+    assert [c.after for c in again.changes] == [OTHER]
+    said = guard(again, "revision")
+    assert said.verdict is Verdict.CONFIRM and said.reason.startswith("revision 3 (m0-quant@cdcd")
+    assert "was left behind when it was gone back to revision 4" in said.reason
+    named = plan(rig.executors[0], step("undo-rollout", "m0-quant", args={"revision": "3"}))
+    assert guard(named, "revision") is None
+
+
 def test_a_pinned_revision_is_taken_and_one_that_is_gone_is_said(rig: Rig) -> None:
     release(rig, DIGEST, OTHER)
     pinned = step("undo-rollout", "m0-quant", args={"revision": "{revision}"}, params=(Param(name="revision"),))

@@ -8,7 +8,8 @@ import pytest
 from kube_rig import DIGEST, OTHER_URL, SECRET_URL, Rig, carry, ended, guard, plan, step
 
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.model.plan import Phase, Proof, Verdict
+from cockpit.model.plan import Phase, Plan, Proof, Verdict
+from cockpit.model.runbook import Step
 
 SWITCH = step("set-env", "m0-submitter", env={"SOLANA_RPC_URL": OTHER_URL})
 
@@ -170,3 +171,47 @@ def test_no_secret_reaches_the_journal_or_the_plan(rig: Rig) -> None:
                 not in f"{shown.changes}{shown.kubectl}{shown.inverse}{shown.blast}{shown.relevant}{progress.words}"
             )
     assert rig.journal.verify() == []
+
+
+MODEL = step("set-env", "m0-quant", env={"M0_MODEL_VERSION": "7"}, dangerous=True)
+FEWER = step("set-env", "m0-quant", env={"M0_EXPECTED_SOURCES": "2"}, dangerous=True, relaxes=True)
+
+
+def undo_of(rig: Rig, number: int) -> Plan:
+    return rig.executors[-1].plan_undo(number).result(20)
+
+
+@pytest.mark.parametrize(
+    ("done", "before", "typed"),
+    [
+        (MODEL, {}, "m0-quant"),
+        (FEWER, {}, None),
+        (step("set-env", "m0-quant", env={"M0_GUARDRAIL_POLICY_LEVEL": "NORMAL"}, dangerous=True, relaxes=True), {}, None),
+        (step("set-env", "m0-quant", env={"M0_GUARDRAIL_POLICY_LEVEL": "STRICT"}), {"M0_GUARDRAIL_POLICY_LEVEL": "FAST"}, "m0-quant"),
+        (step("set-env", "m0-quant", env={"M0_MARKET_PAUSE_NBA": "true"}, dangerous=True), {}, "m0-quant"),
+        (step("set-env", "m0-submitter", env={"M0_PUBLISH_ENABLED": "false"}), {}, "m0-submitter"),
+        (step("set-env", "m0-ingestor", env={"M0_POLL_INTERVAL_MS": "3000"}), {}, None),
+        (step("scale", "m0-submitter", replicas=0), {}, "m0-submitter"),
+        (step("scale", "m0-ingestor", replicas=6), {}, None),
+    ],
+    ids=["an older model", "fewer sources", "relaxed", "strict", "paused", "not published", "slower", "stopped", "more"],
+)  # fmt: skip
+def test_an_undo_is_as_dangerous_as_the_way_it_goes(
+    rig: Rig, done: Step, before: dict[str, str], typed: str | None
+) -> None:
+    rig.executor()
+    if before:
+        do(rig, plan(rig.executors[0], step("set-env", done.service or "", env=before)))
+    do(rig, plan(rig.executors[0], done))
+    assert undo_of(rig, 2 if before else 1).typed == typed
+
+
+def test_what_is_done_again_by_undoing_an_undo_is_as_dangerous_and_owed_as_the_first_time(rig: Rig) -> None:
+    do(rig, plan(rig.executor(), FEWER))
+    do(rig, undo_of(rig, 1))
+    assert rig.executors[0].debts == ()
+    again = undo_of(rig, 2)
+    assert again.typed == "m0-quant" and again.danger_reasons == ("does a dangerous step again",)
+    do(rig, again)
+    assert [d.number for d in rig.executors[0].debts] == [3]
+    assert undo_of(rig, 3).typed is None

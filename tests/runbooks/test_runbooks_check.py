@@ -125,6 +125,16 @@ def test_all_errors_are_told_at_once_in_the_order_of_lines() -> None:
     ]  # fmt: skip
 
 
+def test_an_unknown_key_deep_within_hides_no_other_error() -> None:
+    text = (
+        STEP
+        + 'kind = "scale"\nservice = "m0-nobody"\nreplicas = "{n}"\nparams = [{ name = "n", type = "int", min = 1 }]'
+    )
+    books, problems = check(text, "own.toml")
+    assert books is None
+    assert [p.key.rpartition("mitigations[0].")[2] for p in problems] == ["service", "params[0].min"]
+
+
 def test_hostile_text_in_a_file_is_shown_and_never_sent() -> None:
     _, problems = check('[signals."a\\u001b]52;c;x\\u0007"]\ncrit = 1', "mine\x1b.toml")
     assert problems

@@ -1,7 +1,7 @@
 """`undo-rollout`: the pod template of a pinned older revision, by JSON patch whose first operation tests the resourceVersion.
 
 Keys: `service`; optional `args.revision` (a number, usually "{revision}" with `choices-from = "revisions:SERVICE"`), else the
-one before the current. Arguments: {"name", "uid", "revision"} of the ReplicaSet that keeps it, so that undoing the undo goes to
+one before the current, and a second time that may be the bad one again, which is said. Arguments: {"name", "uid", "revision"} of the ReplicaSet that keeps it, so that undoing the undo goes to
 the revision that was current, wherever its number went. The deployment's own annotations stay (kubectl drops them).
 """
 
@@ -23,7 +23,7 @@ from cockpit.mitigation.shown import env_value, fingerprint, keepable, shown_env
 from cockpit.mitigation.steps import template
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.mitigation.toggles import dangers_of, owes, relaxing
-from cockpit.model.plan import Change
+from cockpit.model.plan import Change, GuardResult, Verdict
 from cockpit.model.runbook import Step
 from cockpit.text import clean, safe
 
@@ -80,7 +80,7 @@ class UndoRollout(OfWorkload):
                 *(("replaces the image that runs",) if images else ()), *dangers_of(setting.runbooks, names, was),
             ),
             relaxing=relaxing(setting.runbooks, names, was), owes=owes(setting.runbooks, names, was), images=images,
-            ran_before=True, hidden=_hidden(setting, old_env, new_env),
+            ran_before=True, guards=_noted(wanted, now, arguments), hidden=_hidden(setting, old_env, new_env),
         )  # fmt: skip
 
 
@@ -99,6 +99,14 @@ def _chosen(subject: Subject, kept: tuple[Revision, ...], arguments: Mapping[str
     if not older:
         raise PlanProblem(f"{subject.name} has no older revision to go back to", f"there are: {there}")
     return older[0]
+
+
+def _noted(wanted: Revision, now: Revision | None, arguments: Mapping[str, Any]) -> tuple[GuardResult, ...]:
+    """The one before the current, which nobody named, ran later than the current one did at first: it was gone back from."""
+    if arguments or now is None or not 0 < now.before < wanted.number:
+        return ()
+    told = f"{wanted.words} was left behind when it was gone back to {now.words}: see that it is the one you want"
+    return (GuardResult("revision", Verdict.CONFIRM, told),)
 
 
 def _undoing(subject: Subject, now: Revision | None) -> Undoing | None:
