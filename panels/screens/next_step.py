@@ -30,7 +30,8 @@ def service(situation: Situation, name: str | None) -> ServiceStatus | None:
 
 
 def _value_now(situation: Situation, step: Step, variable: str) -> str | None:
-    """As it may be shown: from the toggles, else from the deployment itself. "(unset)" when it is not set; None: unknown."""
+    """As it may be shown: from the toggles, else from the deployment itself. "(unset)" when it is not set; None: unknown; what is
+    set to nothing is the empty text."""
     for toggle in situation.toggles:
         if toggle.name == variable and toggle.deployment == step.service:
             return "(unset)" if toggle.level == "unset" else toggle.value
@@ -106,6 +107,14 @@ def _done(step: Step, situation: Situation) -> bool:
     )
 
 
+def _mere_part(step: Step, book: Runbook, situation: Situation) -> bool:
+    """Harmless, and alone not the mitigation that a dangerous sequence is in which it comes after something else: a backup into an
+    archive that nobody has made room in."""
+    return not step.dangerous and any(
+        other.dangerous and step.id in other.steps[1:] and bad(other.signals, situation) for other in book.mitigations
+    )
+
+
 def next_step(match: Match, situation: Situation) -> Step | None:
     """The next sensible step: what is to be done at once, in its order; then for the likeliest cause, not hindered, the least
     dangerous first. None when no symptom holds, when a step of this runbook is under way, or when one of it has just proved
@@ -132,7 +141,11 @@ def next_step(match: Match, situation: Situation) -> Step | None:
         justified = sum(s.level.rank for s in bad(step.signals, situation))
         return tried(step, situation), step.dangerous, -weight, -justified, step.kind in LOOKING
 
-    open_steps = [s for s in book.mitigations if not immediate(s) and not hindered(s, situation)]
+    open_steps = [
+        s
+        for s in book.mitigations
+        if not immediate(s) and not hindered(s, situation) and not _mere_part(s, book, situation)
+    ]
     fitting = [
         step for step in open_steps
         if (step.cause and causes.get(step.cause)) or (not step.cause and (not step.signals or bad(step.signals, situation)))
@@ -158,7 +171,7 @@ def preview(step: Step, situation: Situation) -> str:
         return f"{step.service} replicas {now} → {filled(str(step.replicas))}"
     if step.kind == "set-env":
         parts = [
-            f"{name} {_value_now(situation, step, name) or '?'} → {filled(value) or '(empty)'}"
+            f"{name} {_shown(_value_now(situation, step, name))} → {filled(value) or '(empty)'}"
             for name, value in step.env.items()
         ]
         return ", ".join(parts) + f" on {step.service}"
@@ -173,6 +186,10 @@ def preview(step: Step, situation: Situation) -> str:
     if step.kind == "sequence":
         return "in order: " + ", ".join(step.steps)
     return _plainly(step)
+
+
+def _shown(value: str | None) -> str:
+    return "?" if value is None else value or "(empty)"
 
 
 def _plainly(step: Step) -> str:

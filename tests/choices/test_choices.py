@@ -125,6 +125,28 @@ def test_without_a_situation_nothing_is_offered(source: str) -> None:
     assert offered(source, None) == []
 
 
+def test_what_is_off_already_stays_off_when_one_more_is_chosen() -> None:
+    off = Toggle(deployments=("i",), usual="")
+    asked = {"lag-by-connector": by("connector", politics=330.0, sports=40.0)}
+    books = replace(BOOKS, toggles={**BOOKS.toggles, "OFF": off})
+    param = Param(name="x", choices_from="joined:OFF:lag-by-connector:connector")
+
+    def now(value: str | None, level: str = "differs") -> list[tuple[str, str]]:
+        status = ToggleStatus("OFF", off, "i", value, level)  # type: ignore[arg-type]
+        return choices(param, books, ENDPOINTS, situation(queries=asked, toggles=(status,)))
+
+    assert now("", "usual") == [("politics", "330 s"), ("sports", "40 s")]
+    assert now(None, "unset") == [("politics", "330 s"), ("sports", "40 s")]
+    assert now("politics") == [("politics,sports", "40 s; with politics, as now")]
+
+
+def test_samples_that_differ_in_another_label_are_one_choice_and_added_up() -> None:
+    told = (("sports", "block", 30.0), ("sports", "warn", 3.0), ("macro", "warn", 5.0))
+    result = QueryResult(tuple(Sample({"source": s, "level": lv}, v) for s, lv, v in told), (), (), 1.0)
+    now = situation(queries={"divergence-by-source": reading("x", result)})
+    assert [value for value, _ in offered("label:divergence-by-source:source", now)] == ["sports", "macro"]
+
+
 def test_a_toggles_values_with_the_safest() -> None:
     assert offered("toggle:LEVEL", None) == [("STRICT", "safest"), ("FAST", "")]
 

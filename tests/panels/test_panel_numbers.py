@@ -8,6 +8,7 @@ import pytest
 import situations
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.reading import Fault, SourceState
@@ -50,6 +51,18 @@ def test_markets_are_listed_oldest_first_and_nan_is_unknown() -> None:
     markets = [line for line in lines if "88," in line]
     assert "cpi-yoy" in markets[0] and "NaN" in markets[0] and markets[0].startswith("?")
     assert [m.split()[1] for m in markets[1:]] == ["nba-finals", "btc-weekly", "us-senate"]
+
+
+def test_the_api_names_the_gateways_that_fail_only_while_more_fail_than_usual() -> None:
+    by_pod = situations.result(
+        {"m0-api-gateway-7c9-aa": 40.0, "m0-api-gateway-7c9-bb": 900.0, "m0-api-gateway-7c9-cc": 0.0}, "pod"
+    )
+    asked = situations.readings(situations.queries(api_errors_by_pod=by_pod))
+    assert "by pod" not in said(ApiPanel(), situations.calm(queries=asked))
+    wrong = replace(situations.calm().signals["api-5xx"], level=Level.CRIT)
+    told = said(ApiPanel(), situations.calm(queries=asked, signals={**situations.calm().signals, "api-5xx": wrong}))
+    (line,) = [line for line in told.splitlines() if line.startswith("by pod")]
+    assert line.split()[2:] == ["7c9-bb", "900/min", "7c9-aa", "40/min"]
 
 
 def test_a_toggle_that_differs_says_so_in_words() -> None:

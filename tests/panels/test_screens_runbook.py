@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+import situations
 from dialog_samples import BACKLOG, HOSTILE, SIGNALS, STOPS, SWITCH, Harness, match, plan, progress, signal, situation
 from msgspec.structs import replace
 
@@ -253,3 +254,14 @@ async def test_escape_leaves() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("escape")
         assert app.wished(CloseLayer)
+
+
+def test_a_variable_that_is_set_to_nothing_is_not_unknown() -> None:
+    step = Step(
+        id="off",
+        title="Disable",
+        kind="set-env",
+        service="m0-ingestor",
+        env={"M0_CONNECTORS_DISABLED": "{c}", "M0_X": "1"},
+    )
+    assert preview(step, situations.calm()) == "M0_CONNECTORS_DISABLED (empty) → {c}, M0_X (unset) → 1 on m0-ingestor"
