@@ -1,7 +1,7 @@
 """The values on offer for a parameter, each with what is known of it now. Pure: from the situation and the settings.
 
 `choices-from` in runbooks.toml: `rpc-endpoints`, `toggle:NAME`, `label:QUERY:LABEL`, `joined:TOGGLE:QUERY:LABEL`, `markets`, `connectors`,
-`signers`, `signer-keys`, `images:SERVICE`, `revisions:SERVICE`, and of the database (`database.py`) `pg-missing-indexes:table`, `:columns`, `:index`,
+`signers`, `signer-keys`, `images:SERVICE`, `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE`, and of the database (`database.py`) `pg-missing-indexes:table`, `:columns`, `:index`,
 `pg-tables:vacuum`, `:analyze`, `pg-sessions`. What a choice is known by is measured or absent, never guessed.
 """
 
@@ -57,7 +57,24 @@ def choices(
     if kind in ("images", "revisions"):
         found = runs(situation.cluster, situation.namespaces[0] if situation.namespaces else "", rest)
         return offered(kind, found, situation.cluster_now)
+    if kind == "ran-with":
+        service, _, variable = rest.partition(":")
+        found = runs(situation.cluster, situation.namespaces[0] if situation.namespaces else "", service)
+        return _ran_with(found, variable, situation.cluster_now)
     return []
+
+
+def _ran_with(found: Sequence[Ran], variable: str, now: float) -> Choices:
+    """What the variable held in each kept revision, the newest before the present one first; what it holds now comes last."""
+    told: dict[str, str] = {}
+    for ran in sorted(found, key=lambda ran: ran.current):
+        if variable in ran.env:
+            told.setdefault(ran.env[variable], ran.words(now))
+    present = next((ran.env.get(variable) for ran in found if ran.current), None)
+    if present in told:
+        del told[present]
+        told[present] = "as now"
+    return list(told.items())
 
 
 def offered(kind: str, found: Sequence[Ran], now: float, more: Mapping[str, str] | None = None) -> Choices:

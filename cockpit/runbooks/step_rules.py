@@ -169,6 +169,8 @@ def _choices_from(source: str, path: Path, names: Names, report: Report) -> None
             check_names((name,), path, names.toggles, "toggle", report, single=True)
         case ["images" | "revisions", name]:
             check_names((name,), path, names.services, "service", report, single=True)
+        case ["ran-with", name, variable] if variable:
+            check_names((name,), path, names.services, "service", report, single=True)
         case ["label", name, label] if label:
             check_names((name,), path, names.queries, "query", report, single=True)
         case ["joined", toggle, name, label] if label:
@@ -177,6 +179,6 @@ def _choices_from(source: str, path: Path, names: Names, report: Report) -> None
         case _:
             report(
                 path,
-                f"expected markets, connectors, signers, signer-keys, rpc-endpoints, toggle:NAME, images:SERVICE, revisions:SERVICE, "
+                f"expected markets, connectors, signers, signer-keys, rpc-endpoints, toggle:NAME, images:SERVICE, revisions:SERVICE, ran-with:SERVICE:VARIABLE, "
                 f"pg-missing-indexes:table|columns|index, pg-tables:vacuum|analyze, pg-sessions, label:QUERY:LABEL or joined:TOGGLE:QUERY:LABEL, got {source!r}",
             )

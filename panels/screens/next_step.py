@@ -185,7 +185,17 @@ def preview(step: Step, situation: Situation) -> str:
         return step.question
     if step.kind == "sequence":
         return "in order: " + ", ".join(step.steps)
+    if step.kind == "set-config" and "{" not in step.args.get("key", "{"):
+        name, key = step.args.get("configmap", ""), step.args["key"]
+        return f"{key} {_shown(_configured(situation, name, key))} → {filled(step.args.get('value', ''))} in {name}"
     return _plainly(step)
+
+
+def _configured(situation: Situation, name: str, key: str) -> str | None:
+    """What the ConfigMap's key holds now. "(unset)" when it has no such key; None: the ConfigMap is not known."""
+    found = (m for (space, n), m in situation.cluster.configmaps.items() if n == name and space in situation.namespaces)
+    held = next(found, None)
+    return None if held is None else held.data.get(key, "(unset)")
 
 
 def _shown(value: str | None) -> str:
@@ -205,5 +215,5 @@ def _plainly(step: Step) -> str:
         return f"judges {', '.join(step.signals)} now"
     return {
         "evidence": "writes a redacted file here", "verify-signatures": "works it out here", "sql": "one reviewed statement",
-        "run-job": "starts a job", "set-config": f"one key of {step.args.get('configmap', 'a ConfigMap')}",
+        "run-job": f"starts a job of {step.args['cronjob']}" if "cronjob" in step.args else "starts a job", "set-config": f"one key of {step.args.get('configmap', 'a ConfigMap')}",
     }.get(step.kind, step.kind)  # fmt: skip

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from cockpit.choices.live import choices
 from cockpit.clock import ManualClock
 from cockpit.model.chain import EndpointStatus, MarketState, SignerSetState
-from cockpit.model.cluster import Cluster
+from cockpit.model.cluster import Cluster, ContainerTemplate, EnvVar, ReplicaSet
 from cockpit.model.metrics import QueryResult, Sample
 from cockpit.model.postgres import Activity, LongTransaction
 from cockpit.model.probe import SignerReport
@@ -138,6 +138,31 @@ def test_what_is_off_already_stays_off_when_one_more_is_chosen() -> None:
     assert now("", "usual") == [("politics", "330 s"), ("sports", "40 s")]
     assert now(None, "unset") == [("politics", "330 s"), ("sports", "40 s")]
     assert now("politics") == [("politics,sports", "40 s; with politics, as now")]
+
+
+def test_what_a_variable_held_in_the_kept_revisions_is_offered_and_the_present_value_last() -> None:
+    def kept(revision: int, version: str, hours: float) -> ReplicaSet:
+        own = ContainerTemplate("m0-quant", f"q{revision}", (EnvVar("VERSION", version),))
+        made = CLOCK.wall() - hours * 3600
+        return ReplicaSet(
+            f"u{revision}",
+            "m0-prod",
+            f"q-{revision}",
+            "m0-quant",
+            revision,
+            made,
+            1,
+            1,
+            (own.image,),
+            containers=(own,),
+        )
+
+    sets = (kept(1, "2025.12", 200.0), kept(2, "2026.1", 100.0), kept(3, "2026.2", 3.0), kept(4, "2026.2", 1.5))
+    now = situation(cluster=Cluster(replicasets={("m0-prod", s.name): s for s in sets}))
+    told = offered("ran-with:m0-quant:VERSION", now)
+    assert [value for value, _ in told] == ["2026.1", "2025.12", "2026.2"]
+    assert told[0][1].startswith("revision 2, ran 4 d until 3 h ago") and told[-1][1] == "as now"
+    assert offered("ran-with:m0-quant:NONE", now) == offered("ran-with:m0-quant:VERSION", None) == []
 
 
 def test_samples_that_differ_in_another_label_are_one_choice_and_added_up() -> None:

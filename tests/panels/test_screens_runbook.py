@@ -8,9 +8,9 @@ import situations
 from dialog_samples import BACKLOG, HOSTILE, SIGNALS, STOPS, SWITCH, Harness, match, plan, progress, signal, situation
 from msgspec.structs import replace
 
-from cockpit.model.cluster import Cluster, ContainerTemplate, EnvVar, Workload
+from cockpit.model.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar, Workload
 from cockpit.model.plan import Phase, Proof
-from cockpit.model.runbook import Step, Validation
+from cockpit.model.runbook import Param, Step, Validation
 from cockpit.model.signal import Level
 from panels.dialogs.prose import plain
 from panels.messages import AskParameters, CloseLayer, OpenView, PlanStep, Undo
@@ -265,3 +265,13 @@ def test_a_variable_that_is_set_to_nothing_is_not_unknown() -> None:
         env={"M0_CONNECTORS_DISABLED": "{c}", "M0_X": "1"},
     )
     assert preview(step, situations.calm()) == "M0_CONNECTORS_DISABLED (empty) → {c}, M0_X (unset) → 1 on m0-ingestor"
+
+
+def test_a_key_of_a_configmap_is_previewed_with_what_it_holds() -> None:
+    args = {"configmap": "m0-engine-config", "key": "M0_EXPECTED_SOURCES", "value": "{n}"}
+    step = Step(id="fewer", title="Fewer", kind="set-config", args=args, params=(Param(name="n", title="sources"),))
+    calm = situations.calm()
+    assert preview(step, calm) == "M0_EXPECTED_SOURCES ? → <sources> in m0-engine-config"
+    held = ConfigMap(situations.NAMESPACE, "m0-engine-config", "1", {"M0_EXPECTED_SOURCES": "4"})
+    known = replace(calm, cluster=Cluster(configmaps={(situations.NAMESPACE, "m0-engine-config"): held}))
+    assert preview(step, known) == "M0_EXPECTED_SOURCES 4 → <sources> in m0-engine-config"
