@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from cockpit.model.metrics import QueryResult, Sample
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.reading import Fault, SourceState
 from cockpit.model.signal import Level
@@ -63,6 +64,24 @@ def test_the_api_names_the_gateways_that_fail_only_while_more_fail_than_usual() 
     told = said(ApiPanel(), situations.calm(queries=asked, signals={**situations.calm().signals, "api-5xx": wrong}))
     (line,) = [line for line in told.splitlines() if line.startswith("by pod")]
     assert line.split()[2:] == ["7c9-bb", "900/min", "7c9-aa", "40/min"]
+
+
+def test_guardrails_mark_scores_past_their_thresholds_and_set_every_source_beside_the_others() -> None:
+    drift = situations.result({"sports-elo": 0.35, "macro-nowcast": 0.07}, "model")
+    split = (("sports", "warn", 3.0), ("sports", "block", 30.0), ("macro", "warn", 0.0), ("macro", "block", 0.0))
+    samples = tuple(Sample({"source": s, "level": lv}, v) for s, lv, v in split)
+    diverged = QueryResult(samples, (), (), situations.WALL)
+    asked = situations.readings(situations.queries(drift_by_model=drift, divergence_by_source=diverged))
+    limits = replace(situations.calm().signals["watermark-lag"], unit="", warn=0.2, crit=0.4)
+    many = replace(limits, unit="/min", warn=2.0, crit=12.0)
+    calm = situations.calm(queries=asked, signals={"drift": limits, "divergence": many})
+    told = said(GuardrailsPanel(), calm, 74).splitlines()
+    assert next(line.split() for line in told if line.startswith("sports-elo"))[1:3] == ["◐", "0.350"]
+    assert next(line.split() for line in told if line.startswith("macro-nowcast"))[1] == "0.070"
+    assert [line.split() for line in told if "/min" in line and line[0] in "▲●"] == [
+        ["▲", "sports", "3/min", "30/min"], ["●", "macro", "0/min", "0/min"],
+    ]  # fmt: skip
+    assert not [line for line in said(GuardrailsPanel(), calm, 37).splitlines() if line.startswith("▲ sports")]
 
 
 def test_a_toggle_that_differs_says_so_in_words() -> None:
