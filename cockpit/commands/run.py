@@ -233,10 +233,14 @@ def outcome(progress: Progress) -> int:
     return 0 if progress.phase is Phase.DONE and progress.proof is Proof.PASS else UNPROVEN
 
 
+def _told(value: str | None) -> str:
+    return "(absent)" if value is None else value or "(empty)"
+
+
 def describe(plan: Plan) -> str:
     lines = [plan.title, f"  target   {plan.target.words}"]
     lines += [
-        f"  change   {c.field}: {c.before if c.before is not None else '(absent)'} -> {c.after if c.after is not None else '(absent)'}"
+        f"  change   {c.field}: {_told(c.before)} -> {_told(c.after)}" + (f"   ({c.note})" if c.note else "")
         for c in plan.changes
     ]
     if isinstance(plan.request, Request):
