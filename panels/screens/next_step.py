@@ -136,10 +136,10 @@ def next_step(match: Match, situation: Situation) -> Step | None:
         cause.item: sum(s.level.rank for s in bad(cause.signals, situation)) for cause in book.causes if cause.item
     }
 
-    def order(step: Step) -> tuple[bool, bool, int, int, bool]:
+    def order(step: Step) -> tuple[bool, bool, int, bool, int]:
         weight = causes.get(step.cause, 0) if step.cause else 0
         justified = sum(s.level.rank for s in bad(step.signals, situation))
-        return tried(step, situation), step.dangerous, -weight, -justified, step.kind in LOOKING
+        return tried(step, situation), step.dangerous, -weight, step.kind in LOOKING, -justified
 
     open_steps = [
         s

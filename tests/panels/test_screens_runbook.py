@@ -275,3 +275,22 @@ def test_a_key_of_a_configmap_is_previewed_with_what_it_holds() -> None:
     held = ConfigMap(situations.NAMESPACE, "m0-engine-config", "1", {"M0_EXPECTED_SOURCES": "4"})
     known = replace(calm, cluster=Cluster(configmaps={(situations.NAMESPACE, "m0-engine-config"): held}))
     assert preview(step, known) == "M0_EXPECTED_SOURCES 4 → <sources> in m0-engine-config"
+
+
+def test_a_question_is_not_pointed_at_while_a_step_that_acts_fits_whatever_holds_worse() -> None:
+    ask = Step(id="ask", title="Was it scaled?", kind="manual", question="?", signals=("bad",), dangerous=True)
+    act = Step(id="act", title="End the report", kind="sql", signals=("worse",), dangerous=True)
+    mine = replace(STOPS, mitigations=(ask, act))
+    levels = {"bad": Level.CRIT, "worse": Level.WARN}
+    held = {n: signal(n, n, level, 1.0, "", "because") for n, level in levels.items()}
+    found = next_step(match(mine, 3), situation(signals=held))
+    assert found is not None and found.id == "act"
+
+
+def test_a_harmless_part_is_not_pointed_at_where_the_sequence_does_something_before_it() -> None:
+    room = Step(id="room", title="Make room", kind="run-job", dangerous=True, signals=("age",))
+    part = Step(id="backup", title="Take a backup", kind="run-job", signals=("age",))
+    whole = Step(id="both", title="Both", kind="sequence", steps=("room", "backup"), dangerous=True, signals=("age",))
+    held = {"age": signal("age", "age", Level.CRIT, 1.0, "", "because")}
+    found = next_step(match(replace(STOPS, mitigations=(whole, part, room)), 3), situation(signals=held))
+    assert found is not None and found.id == "both"
