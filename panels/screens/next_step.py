@@ -107,11 +107,20 @@ def _done(step: Step, situation: Situation) -> bool:
     )
 
 
+def _justified(step: Step, situation: Situation) -> bool:
+    """Its signals are bad; a step that names none may always be taken, but one that only looks then answers nothing that holds."""
+    return bool(bad(step.signals, situation)) if step.signals else step.kind not in LOOKING
+
+
 def _mere_part(step: Step, book: Runbook, situation: Situation) -> bool:
     """Harmless, and alone not the mitigation that a dangerous sequence is in which it comes after something else: a backup into an
     archive that nobody has made room in."""
+    within = {s.id: s.steps for s in book.mitigations}
     return not step.dangerous and any(
-        other.dangerous and step.id in other.steps[1:] and bad(other.signals, situation) for other in book.mitigations
+        other.dangerous
+        and any(step.id in (name, *within.get(name, ())) for name in other.steps[1:])
+        and (not other.signals or bad(other.signals, situation))
+        for other in book.mitigations
     )
 
 
@@ -136,10 +145,10 @@ def next_step(match: Match, situation: Situation) -> Step | None:
         cause.item: sum(s.level.rank for s in bad(cause.signals, situation)) for cause in book.causes if cause.item
     }
 
-    def order(step: Step) -> tuple[bool, bool, int, bool, int]:
+    def order(step: Step) -> tuple[bool, bool, int, bool, bool, int]:
         weight = causes.get(step.cause, 0) if step.cause else 0
         justified = sum(s.level.rank for s in bad(step.signals, situation))
-        return tried(step, situation), step.dangerous, -weight, step.kind in LOOKING, -justified
+        return tried(step, situation), step.dangerous, -weight, not justified, step.kind in LOOKING, -justified
 
     open_steps = [
         s
@@ -148,7 +157,7 @@ def next_step(match: Match, situation: Situation) -> Step | None:
     ]
     fitting = [
         step for step in open_steps
-        if (step.cause and causes.get(step.cause)) or (not step.cause and (not step.signals or bad(step.signals, situation)))
+        if (step.cause and causes.get(step.cause)) or (not step.cause and _justified(step, situation))
     ]  # fmt: skip
     chosen = fitting or [step for step in open_steps if step.kind in LOOKING]
     return min(chosen, key=order) if chosen else None

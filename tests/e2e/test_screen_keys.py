@@ -60,6 +60,7 @@ async def test_a_whole_way_typed_ahead_ends_at_the_question_and_y_does_not_answe
     """r, n, Enter, Down, Enter, y in one piece: the plan asked for is the one for rpc-b, and the `y` came before it was shown."""
     async with screen(settings) as cockpit:
         await ready(cockpit)
+        await cockpit.until(lambda: next_item(cockpit) == "1.mitigation.A")
         cockpit.burst("r", "n", "enter", "down", "enter", "y")
         shown = await cockpit.wait(r"y do it")
         dialogs = list(cockpit.app.base.query(ConfirmDialog))

@@ -294,3 +294,15 @@ def test_a_harmless_part_is_not_pointed_at_where_the_sequence_does_something_bef
     held = {"age": signal("age", "age", Level.CRIT, 1.0, "", "because")}
     found = next_step(match(replace(STOPS, mitigations=(whole, part, room)), 3), situation(signals=held))
     assert found is not None and found.id == "both"
+
+
+def test_what_only_looks_and_answers_nothing_that_holds_is_not_pointed_at_before_what_acts() -> None:
+    tell = Step(id="tell", title="Communicate", kind="manual", question="?")
+    stop = Step(id="stop", title="Kill switch", kind="scale", service="m0-submitter", replicas=0, dangerous=True)
+    found = next_step(match(replace(STOPS, mitigations=(tell, stop)), 3), situation())
+    assert found is not None and found.id == "stop"
+    whole = Step(id="restore", title="Restore", kind="sequence", steps=("off", "on"), dangerous=True)
+    back = Step(id="on", title="On", kind="sequence", steps=("start",), dangerous=True)
+    start = Step(id="start", title="Scale back", kind="scale", service="m0-quant", replicas="{n}")
+    found = next_step(match(replace(STOPS, mitigations=(start, stop, whole, back)), 3), situation())
+    assert found is not None and found.id == "stop"
