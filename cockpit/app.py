@@ -172,6 +172,7 @@ class CockpitApp(CoachedApp):
             overlays.ChainView,
             overlays.MetricsView,
             overlays.PostgresView,
+            overlays.PanelView,
             overlays.RunbookView,
         ):
             views: list[Any] = [*self.base.query(kind)]
@@ -305,7 +306,8 @@ class CockpitApp(CoachedApp):
 
     @on(wish.OpenView)
     async def open_view(self, event: wish.OpenView) -> None:
-        """A view that a runbook names: logs over everything, else the panel of that name."""
+        """A view that a runbook names. A panel opens in full over the runbook, else it is gone to; pods are gone to always: `x`
+        and `l` mean the dashboard's own choice."""
         if event.name == "logs":
             namespace = self.session.place.namespace if self.session.place else "default"
             args = event.args
@@ -324,6 +326,10 @@ class CockpitApp(CoachedApp):
             return
         if event.name in overlays.CHAIN_PAGES:
             await self.open_layer(overlays.ChainView(event.name, self.session.situation, look=self.look))
+            return
+        panel = self.dashboard.panels.get(event.name)
+        if panel is not None and panel is not self.dashboard.pods and self.base.query(overlays.RunbookView):
+            await self.open_layer(overlays.PanelView(type(panel), self.session.situation, look=self.look))
             return
         await self.close_layers(overlays.RunbookView)
         dashboard, name = self.dashboard, event.name

@@ -21,7 +21,7 @@ class ApiPanel(LinesPanel):
     number = 7
     key = "api"
     title_text = "API"
-    queries = ("api-5xx-ratio", "api-errors-by-code", "api-p95", "output-age", "output-epoch")
+    queries = ("api-5xx-ratio", "api-errors-by-code", "api-errors-by-pod", "api-p95", "output-age", "output-epoch")
     signals = ("api-5xx", "api-latency", "output-age", "epoch-progress", "outputs-degraded")
 
     def level(self, situation: Situation) -> Level:
@@ -32,7 +32,8 @@ class ApiPanel(LinesPanel):
     def content(self, situation: Situation, width: int) -> list[Line]:
         lines = [
             self._number(situation, width, "5xx", "api-5xx", "api-5xx-ratio", "ratio"),
-            *_by_code(situation, width),
+            *_errors_by(situation, width, "code"),
+            *_pods(situation, width),
             self._number(situation, width, "p95", "api-latency", "api-p95", "ms"),
         ]
         epoch = situation.signals.get("epoch-progress")
@@ -108,23 +109,31 @@ class ApiPanel(LinesPanel):
         return table(columns, rows, width)
 
 
-def _by_code(situation: Situation, width: int) -> list[Line]:
+def _errors_by(situation: Situation, width: int, label: str) -> list[Line]:
     """ "503 1,320/min  500 2/min", the most first; no line where nobody asks for it."""
-    if query(situation, "api-errors-by-code") is None:
+    name = f"api-errors-by-{label}"
+    if query(situation, name) is None:
         return []
-    rates = {code: rate for code, rate in by_label(situation, "api-errors-by-code", "code").items() if rate > 0}
-    known = live(situation, "api-errors-by-code")
+    rates = {key: rate for key, rate in by_label(situation, name, label).items() if rate > 0}
+    known = live(situation, name)
     signal = situation.signals.get("api-5xx")
     role = "unknown" if not known else "text" if signal is None or signal.level is Level.OK else signal.level.value
-    unit = unit_of(situation, "api-errors-by-code", "/min")
-    pieces: list[Piece] = [("by code ", "dim")]
+    unit = unit_of(situation, name, "/min")
+    pieces: list[Piece] = [(f"by {label:<5}", "dim")]
     if not rates:
         return [(*pieces, ("none", "text") if known else ("no data", "unknown"))]
-    for code, rate in sorted(rates.items(), key=lambda item: -item[1]):
-        one: Line = ((f"{code} ", "dim"), (f"{value(rate, unit)}  ", role))
+    for key, rate in sorted(rates.items(), key=lambda item: -item[1]):
+        one: Line = ((f"{key.removeprefix('m0-api-gateway-')} ", "dim"), (f"{value(rate, unit)}  ", role))
         if line_width((*pieces, *one)) - 2 <= width:
             pieces += one
     return [tuple(pieces)]
+
+
+def _pods(situation: Situation, width: int) -> list[Line]:
+    """Which gateways the errors are from, while there are more than usual."""
+    signal = situation.signals.get("api-5xx")
+    calm = signal is not None and signal.level is Level.OK
+    return [] if calm else _errors_by(situation, width, "pod")
 
 
 def _age_outside(situation: Situation, name: str, told: Told[MarketOutput] | None) -> float | None:

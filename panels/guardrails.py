@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
-from panels.facts import by_label, live, query, sum_by, unit_of
+from panels.facts import by_label, judge, live, query, sum_by, unit_of
 from panels.lines import LinesPanel
 from panels.pieces import BLANK, Column, Line, Piece, table
+from panels.theme import MARK
 from panels.words import count, value
 
+_WIDE = 60  # from here on there is room for a row of each source
 _ROLES = {"ALLOW": "ok", "DEGRADE": "warn", "BLOCK": "crit"}
 
 
@@ -41,7 +41,7 @@ class GuardrailsPanel(LinesPanel):
         for source, rate in sorted(by_source.items(), key=lambda item: -item[1]):
             if rate > 0:
                 pieces += [(f"{source} ", "dim"), (f"{value(rate, unit)}  ", "warn")]
-        return [*lines, BLANK, tuple(pieces)]
+        return [*lines, BLANK, tuple(pieces), *_sources(situation, width)]
 
     def _decisions(self, situation: Situation) -> Line:
         result = query(situation, "guardrail-decisions")
@@ -87,18 +87,38 @@ class GuardrailsPanel(LinesPanel):
         rows: list[list[Piece]] = [
             [
                 (name, "text"),
-                _score(situation, "drift-by-model", drift.get(name)),
-                _score(situation, "ece-by-model", ece.get(name)),
+                _score(situation, "drift-by-model", drift.get(name), "drift"),
+                _score(situation, "ece-by-model", ece.get(name), "calibration"),
             ]
             for name in names
         ]
         return table(
-            (Column("model", 10, grow=1, middle=True), Column("drift", 6, ">"), Column("ECE", 6, ">")), rows, width
+            (Column("model", 10, grow=1, middle=True), Column("drift", 7, ">"), Column("ECE", 7, ">")), rows, width
         )
 
 
-def _score(situation: Situation, name: str, score: float | None) -> Piece:
+def _score(situation: Situation, name: str, score: float | None, signal_name: str) -> Piece:
+    """Against the thresholds of its signal: a sign and colour when it is past them."""
     if score is None:
         return "–", "dim"
-    known = live(situation, name) and not math.isnan(score)
-    return f"{score:.3f}", "text" if known else Level.UNKNOWN.value
+    level = judge(situation, name, score, unit_of(situation, name), signal_name)
+    mark = f"{MARK[level]} " if level in (Level.WARN, Level.CRIT) else ""
+    return f"{mark}{score:.3f}", "text" if level is Level.OK else level.value
+
+
+def _sources(situation: Situation, width: int) -> list[Line]:
+    """Where there is room: every source beside the others, the one that diverges most first, by level."""
+    result = query(situation, "divergence-by-source")
+    if result is None or not result.samples or width < _WIDE:
+        return []
+    unit = unit_of(situation, "divergence-by-source", "/min")
+    total = sum_by(result.samples, "source")
+    levels = sorted({s.labels["level"] for s in result.samples if "level" in s.labels}, key=lambda n: (n != "warn", n))
+    rows: list[list[Piece]] = []
+    for source in sorted(total, key=lambda n: (-total[n], n)):
+        level = judge(situation, "divergence-by-source", total[source], unit, "divergence")
+        own = sum_by([s for s in result.samples if s.labels.get("source") == source], "level")
+        cells: list[Piece] = [(value(own.get(name), unit), level.value if own.get(name) else "text") for name in levels]
+        rows.append([(MARK[level], level.value), (source, "text" if level is Level.OK else "bold"), *cells])
+    columns = (Column("", 1), Column("source", 9, grow=1, middle=True), *(Column(name, 9, ">") for name in levels))
+    return [BLANK, *table(columns, rows, width)]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from cockpit.model.runbook import Match
 from cockpit.model.situation import Situation
 from panels.lines import LineWidget
-from panels.pieces import Line, Piece, fit, line_width, spread
+from panels.pieces import Line, Piece, cut, fit, line_width, spread, width_of
 
 
 class MatchLine(LineWidget):
@@ -39,9 +38,14 @@ def match_line(situation: Situation, width: int) -> Line:
         (" MATCH ", "alarm" if best.runbook.severity in ("SEV0", "SEV1") else "halt"),
         (f" {best.runbook.number} ", "key"),
         (f"{best.runbook.title}  ", "bold"),
-        (_words(best), "text"),
+        (best.words, "text"),
     ]
     opens: Line = (("r", "key"), (" opens  ", "dim"), ("K", "key"), (" kill switch ", "dim"))
+    room = width - line_width(opens) - 1
+    if line_width(tuple(left)) > room:  # how many symptoms hold is worth more than the end of a title
+        counted = best.words.replace(" symptoms", "")
+        longest = room - width_of(counted) - line_width(tuple(left[:2])) - 2
+        left[2:] = [(f"{cut(best.runbook.title, longest)}  ", "bold"), (counted, "text")]
     for other in held[1:2]:
         words = other.words.replace(" symptoms", "")
         following: Line = (
@@ -51,8 +55,4 @@ def match_line(situation: Situation, width: int) -> Line:
         )
         if line_width((*left, *following)) + line_width(opens) + 2 <= width:
             left += following
-    return spread(fit(tuple(left), width - line_width(opens) - 1), opens, width)
-
-
-def _words(match: Match) -> str:
-    return match.words
+    return spread(fit(tuple(left), room), opens, width)

@@ -24,9 +24,10 @@ from panels.screens.incident import IncidentView
 from panels.screens.logs import LogView
 from panels.screens.maintenance import MaintenanceView
 from panels.screens.metrics import MetricsView
+from panels.screens.panel import PanelView
 from panels.screens.postgres import PostgresView
 from panels.screens.runbook import RunbookView
 
 __all__ = [
-    "CHAIN_PAGES", "INCIDENT_FORMS", "ChainView", "Command", "ConfirmDialog", "ExplainView", "FilterBar", "HelpDialog", "IncidentForm", "IncidentView", "LogView", "MaintenanceView", "ManualDialog", "MetricsView", "NoticeDialog", "Overlay", "ParametersDialog", "PostgresView", "QuitDialog", "RunbookView", "SequenceDialog", "StopDialog", "UnfinishedDialog", "best_match", "commands", "provider", "topmost",
+    "CHAIN_PAGES", "INCIDENT_FORMS", "ChainView", "Command", "ConfirmDialog", "ExplainView", "FilterBar", "HelpDialog", "IncidentForm", "IncidentView", "LogView", "MaintenanceView", "ManualDialog", "MetricsView", "NoticeDialog", "Overlay", "PanelView", "ParametersDialog", "PostgresView", "QuitDialog", "RunbookView", "SequenceDialog", "StopDialog", "UnfinishedDialog", "best_match", "commands", "provider", "topmost",
 ]  # fmt: skip

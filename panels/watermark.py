@@ -1,4 +1,4 @@
-"""Ingestion: lag, poll latency, rate and errors per connector; coverage by domain; backlog by topic."""
+"""Ingestion: which connector lags and why (poll latency, rate, errors by reason); coverage by domain; backlog by topic; workers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from panels.facts import by_label, judge, live, number, query, sum_by, unit_of
 from panels.lines import LinesPanel
 from panels.pieces import BLANK, Column, Line, Piece, line_width, table
 from panels.theme import MARK
-from panels.words import value
+from panels.words import UNKNOWN, value
+
+_WORKERS = {Level.OK: "keep up ", Level.WARN: "saturated ", Level.CRIT: "saturated ", Level.UNKNOWN: ""}
 
 
 class WatermarkPanel(LinesPanel):
@@ -37,7 +39,7 @@ class WatermarkPanel(LinesPanel):
             lines.append(
                 (
                     ("workers   ", "heading"),
-                    ("busy ", "dim"),
+                    (_WORKERS[saturation.level], saturation.level.value if saturation.level is not Level.OK else "dim"),
                     number(saturation.value, saturation.unit, saturation.level),
                 )
             )
@@ -56,6 +58,7 @@ class WatermarkPanel(LinesPanel):
         rates = by_label(situation, "ingest-rate", "connector")
         failing = query(situation, "connector-errors")
         errors = sum_by(failing.samples, "connector") if failing is not None else {}
+        why = _reasons(situation)
         names = lags.keys() | polls.keys() | rates.keys() | errors.keys()
         if not names:
             return [(("no connector reports its lag", "unknown"),)]
@@ -76,6 +79,7 @@ class WatermarkPanel(LinesPanel):
                     if name in rates
                     else ("–", "dim"),
                     (value(wrong, ""), _wrong(situation, wrong)) if wrong is not None else ("–", "dim"),
+                    (why.get(name, ""), "warn" if live(situation, "connector-errors-by-reason") else "unknown"),
                 ]
             )
         columns = (
@@ -85,6 +89,7 @@ class WatermarkPanel(LinesPanel):
             Column("poll p95", 8, ">", drop=2),
             Column("rate", 7, ">", drop=1),
             Column("errors/m", 8, ">"),
+            Column("why", 12, grow=1, most=60, drop=3),
         )
         return table(columns, rows, width)
 
@@ -111,6 +116,21 @@ class WatermarkPanel(LinesPanel):
                 pieces = [(" " * 10, "heading")]
             pieces += one
         return [*lines, tuple(pieces)]
+
+
+def _reasons(situation: Situation) -> dict[str, str]:
+    """Connector → "rate_limited 812/min, timeout 0.5/min", the most first. Empty for those that have no error."""
+    result = query(situation, "connector-errors-by-reason")
+    found: dict[str, dict[str, float]] = {}
+    for sample in result.samples if result is not None else ():
+        if sample.value > 0:
+            of = found.setdefault(sample.labels.get("connector", UNKNOWN), {})
+            reason = sample.labels.get("reason", UNKNOWN)
+            of[reason] = of.get(reason, 0.0) + sample.value
+    return {
+        name: ", ".join(f"{reason} {value(rate, '/min')}" for reason, rate in sorted(of.items(), key=lambda i: -i[1]))
+        for name, of in found.items()
+    }
 
 
 def _cell(situation: Situation, name: str, number_: float | None, unit: str) -> Piece:

@@ -1,7 +1,7 @@
 """The values on offer for a parameter, each with what is known of it now. Pure: from the situation and the settings.
 
-`choices-from` in runbooks.toml: `rpc-endpoints`, `toggle:NAME`, `label:QUERY:LABEL`, `markets`, `connectors`, `signers`, `signer-keys`,
-`images:SERVICE`, `revisions:SERVICE`, and of the database (`database.py`) `pg-missing-indexes:table`, `:columns`, `:index`,
+`choices-from` in runbooks.toml: `rpc-endpoints`, `toggle:NAME`, `label:QUERY:LABEL`, `joined:TOGGLE:QUERY:LABEL`, `markets`, `connectors`,
+`signers`, `signer-keys`, `images:SERVICE`, `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE`, and of the database (`database.py`) `pg-missing-indexes:table`, `:columns`, `:index`,
 `pg-tables:vacuum`, `:analyze`, `pg-sessions`. What a choice is known by is measured or absent, never guessed.
 """
 
@@ -40,6 +40,9 @@ def choices(
     if kind == "label":
         query, _, label = rest.partition(":")
         return _labels(runbooks, situation, query, label)
+    if kind == "joined":
+        name, query, label = rest.split(":")
+        return _joined_to(name, _labels(runbooks, situation, query, label), situation)
     if kind == "connectors":
         return _labels(runbooks, situation, "lag-by-connector", "connector")
     if kind == "signers":
@@ -55,7 +58,24 @@ def choices(
     if kind in ("images", "revisions"):
         found = runs(situation.cluster, situation.namespaces[0] if situation.namespaces else "", rest)
         return offered(kind, found, situation.cluster_now)
+    if kind == "ran-with":
+        service, _, variable = rest.partition(":")
+        found = runs(situation.cluster, situation.namespaces[0] if situation.namespaces else "", service)
+        return _ran_with(found, variable, situation.cluster_now)
     return []
+
+
+def _ran_with(found: Sequence[Ran], variable: str, now: float) -> Choices:
+    """What the variable held in each kept revision, the newest before the present one first; what it holds now comes last."""
+    told: dict[str, str] = {}
+    for ran in sorted(found, key=lambda ran: ran.current):
+        if variable in ran.env:
+            told.setdefault(ran.env[variable], ran.words(now))
+    present = next((ran.env.get(variable) for ran in found if ran.current), None)
+    if present in told:
+        del told[present]
+        told[present] = "as now"
+    return list(told.items())
 
 
 def offered(kind: str, found: Sequence[Ran], now: float, more: Mapping[str, str] | None = None) -> Choices:
@@ -75,12 +95,23 @@ def _joined(*words: str) -> str:
 
 
 def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) -> Choices:
-    """Values of a label, the worst first; what has no number comes last."""
+    """Values of a label, the worst first; what has no number comes last. Samples that differ in another label are added up."""
     reading = situation.queries.get(query)
     unit = runbooks.queries[query].unit if query in runbooks.queries else ""
-    known = reading.data.by(label) if reading is not None and reading.data is not None else {}
+    known: dict[str, float] = {}
+    for sample in reading.data.samples if reading is not None and reading.data is not None else ():
+        if label in sample.labels:
+            known[sample.labels[label]] = known.get(sample.labels[label], 0.0) + sample.value
     worst = sorted(known.items(), key=lambda pair: -pair[1] if pair[1] == pair[1] else float("inf"))
     return [(value, f"{_number(number)} {unit}".strip()) for value, number in worst]
+
+
+def _joined_to(toggle: str, told: Choices, situation: Situation) -> Choices:
+    """Each value added to what the toggle lists now: to choose one must not take back what was chosen before."""
+    now = next((t.value for t in situation.toggles if t.name == toggle and t.level != "unset" and t.value), None)
+    listed = [word.strip() for word in now.split(",") if word.strip()] if now else []
+    kept = f"with {', '.join(listed)}, as now" if listed else ""
+    return [(",".join([*listed, value]), _joined(words, kept)) for value, words in told if value not in listed]
 
 
 def _number(number: float) -> str:

@@ -115,6 +115,11 @@ def as_json(situation: Situation) -> dict[str, Any]:
     }
 
 
+def _plain(value: float) -> str:
+    """Four digits, and no exponent where a whole number can be read."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
+
+
 def as_text(situation: Situation) -> str:
     lines = [f"{situation.context}/{','.join(situation.namespaces)}  {verdict(situation).value.upper()}"]
     for source in situation.sources:
@@ -124,16 +129,16 @@ def as_text(situation: Situation) -> str:
         others = {
             reason: f"{topic}: {state.value}" for topic, state, reason in source.parts if reason not in source.reason
         }
-        told = [f"         {what}: {reason}".rstrip(": ") for reason, what in others.items()]
-        lines += told[:PARTS_SHOWN] + (
-            [f"         and {len(told) - PARTS_SHOWN} more"] if len(told) > PARTS_SHOWN else []
+        parts = [f"         {what}: {reason}".rstrip(": ") for reason, what in others.items()]
+        lines += parts[:PARTS_SHOWN] + (
+            [f"         and {len(parts) - PARTS_SHOWN} more"] if len(parts) > PARTS_SHOWN else []
         )
     lines.append("stages  " + "  ".join(f"{s.name} {s.level.value.upper()}" for s in situation.stages))
-    worst = sorted(situation.signals.values(), key=lambda s: -s.level.rank)
-    for signal in worst:
-        if signal.level is not Level.OK and not signal.off:
-            value = "" if signal.value is None else f"{signal.value:.4g} {signal.unit}"
-            lines.append(f"  {signal.level.value.upper():<8}{signal.title:<32}{value:<16}{signal.reason}".rstrip())
+    told = [s for s in situation.signals.values() if s.level is not Level.OK and not s.off]
+    wide = max((len(s.title) for s in told), default=0)
+    for signal in sorted(told, key=lambda s: -s.level.rank):
+        value = "" if signal.value is None else f"{_plain(signal.value)} {signal.unit}"
+        lines.append(f"  {signal.level.value.upper():<8}{signal.title:<{wide}}  {value:<15} {signal.reason}".rstrip())
     for service in situation.services:
         if service.why:
             lines.append(

@@ -181,11 +181,14 @@ def workload(kind: Literal["Deployment", "StatefulSet"], value: wire.WorkloadW) 
         paused=bool(spec.paused), strategy=text(strategy.type) or "RollingUpdate",
         max_surge="" if rolling.max_surge is None else text(str(rolling.max_surge)),
         max_unavailable="" if rolling.max_unavailable is None else text(str(rolling.max_unavailable)),
-        containers=tuple([
-            model.ContainerTemplate(text(c.name), text(c.image), _env(c.env)) for c in template.containers or () if c
-        ]),
-        conditions=_conditions(status.conditions),
+        containers=_templates(template), conditions=_conditions(status.conditions),
     )  # fmt: skip
+
+
+def _templates(template: wire.TemplateSpec) -> tuple[model.ContainerTemplate, ...]:
+    return tuple(
+        [model.ContainerTemplate(text(c.name), text(c.image), _env(c.env)) for c in template.containers or () if c]
+    )
 
 
 def _annotations(meta: wire.Meta) -> dict[str, str]:
@@ -211,7 +214,7 @@ def replicaset(value: wire.WorkloadW) -> model.ReplicaSet:
         revision=int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 18 else 0,
         created_at=unix(meta.creation_timestamp), desired=1 if spec.replicas is None else spec.replicas,
         ready=status.ready_replicas or 0, images=tuple([text(c.image) for c in template.containers or () if c]),
-        conditions=_conditions(status.conditions),
+        conditions=_conditions(status.conditions), containers=_templates(template),
     )  # fmt: skip
 
 

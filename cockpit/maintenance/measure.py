@@ -34,7 +34,13 @@ class Span:
 
     @property
     def step(self) -> float:
-        return max(LEAST_STEP_S, (self.end - self.start) / POINTS)
+        """Whole seconds: with a fraction, however it is written, the last point may come to lie after the end, and is lost."""
+        return max(LEAST_STEP_S, (self.end - self.start) // POINTS)
+
+    @property
+    def first(self) -> float:
+        """So that the last point is the end itself: it may be the only one of which anything is kept."""
+        return self.end - ((self.end - self.start) // self.step - 1) * self.step
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ def widened(promql: str, step_s: float) -> str:
 async def measured(ranges: Ranges, promql: str, span: Span, signal: SignalDef | None = None) -> tuple[Stats, ...]:
     """Of every series that has a point, the worst first by `signal`'s direction. Raises what `ranges` raises."""
     step = span.step
-    found = await ranges(widened(promql, step), span.start + step, span.end, step)
+    found = await ranges(widened(promql, step), span.first, span.end, step)
     below = signal is not None and signal.direction == "below"
     stats = [one for history in found if (one := summary(history, span, signal)) is not None]
     return tuple(sorted(stats, key=lambda one: one.most, reverse=not below))

@@ -259,12 +259,14 @@ def _secrets(step: Step | None) -> frozenset[str]:
 
 
 def _known(step: Step | None, situation: Situation | None) -> dict[str, tuple[str, ...]]:
-    """Variable → the values that a live list (`label:QUERY:LABEL`) holds now, to say when a value is not among them."""
+    """Variable → the values that a live list (`label:…`, or `joined:…`) holds now, to say when a value is not among them."""
     known: dict[str, tuple[str, ...]] = {}
     for param in step.params if step is not None and situation is not None else ():
-        kind, _, rest = (param.choices_from or "").partition(":")
-        query, _, label = rest.partition(":")
-        reading = situation.queries.get(query) if kind == "label" and situation is not None else None
+        kind, *rest = (param.choices_from or "").split(":")
+        if kind not in ("label", "joined"):
+            continue
+        *_, query, label = rest
+        reading = situation.queries.get(query) if situation is not None else None
         if reading is None or reading.data is None or step is None:
             continue
         values = tuple(reading.data.by(label))

@@ -131,6 +131,7 @@ class ReplicaSet(msgspec.Struct, frozen=True, gc=False):
     ready: int
     images: tuple[str, ...]
     conditions: tuple[Condition, ...] = ()
+    containers: tuple[ContainerTemplate, ...] = ()
 
 
 class KubeEvent(msgspec.Struct, frozen=True, gc=False):

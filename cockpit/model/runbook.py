@@ -90,8 +90,9 @@ class Toggle(_Entry, frozen=True, kw_only=True):
 
 class Param(_Entry, frozen=True, kw_only=True):
     """A typed parameter of a step. `choices` are fixed; `choices-from` names a live list (`rpc-endpoints`, `toggle:NAME`,
-    `label:QUERY:LABEL` = the values of LABEL in that query's samples, `markets`, `connectors`, `signers`, `signer-keys`, `images:SERVICE`,
-    `revisions:SERVICE`, and of the database `pg-missing-indexes:FIELD`, `pg-tables:UPKEEP`, `pg-sessions`)."""
+    `label:QUERY:LABEL` = the values of LABEL in that query's samples, `joined:TOGGLE:QUERY:LABEL` = each of them added to the list
+    that TOGGLE holds now, `markets`, `connectors`, `signers`, `signer-keys`, `images:SERVICE`,
+    `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE` = what the kept revisions ran with, and of the database `pg-missing-indexes:FIELD`, `pg-tables:UPKEEP`, `pg-sessions`)."""
 
     name: str
     type: ParamType = "string"

@@ -169,11 +169,16 @@ def _choices_from(source: str, path: Path, names: Names, report: Report) -> None
             check_names((name,), path, names.toggles, "toggle", report, single=True)
         case ["images" | "revisions", name]:
             check_names((name,), path, names.services, "service", report, single=True)
+        case ["ran-with", name, variable] if variable:
+            check_names((name,), path, names.services, "service", report, single=True)
         case ["label", name, label] if label:
+            check_names((name,), path, names.queries, "query", report, single=True)
+        case ["joined", toggle, name, label] if label:
+            check_names((toggle,), path, names.toggles, "toggle", report, single=True)
             check_names((name,), path, names.queries, "query", report, single=True)
         case _:
             report(
                 path,
-                f"expected markets, connectors, signers, signer-keys, rpc-endpoints, toggle:NAME, images:SERVICE, revisions:SERVICE, "
-                f"pg-missing-indexes:table|columns|index, pg-tables:vacuum|analyze, pg-sessions or label:QUERY:LABEL, got {source!r}",
+                f"expected markets, connectors, signers, signer-keys, rpc-endpoints, toggle:NAME, images:SERVICE, revisions:SERVICE, ran-with:SERVICE:VARIABLE, "
+                f"pg-missing-indexes:table|columns|index, pg-tables:vacuum|analyze, pg-sessions, label:QUERY:LABEL or joined:TOGGLE:QUERY:LABEL, got {source!r}",
             )

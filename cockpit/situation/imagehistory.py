@@ -7,9 +7,9 @@ was). What the signals did comes from Prometheus' history; where it has none, th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from cockpit.model.cluster import Cluster
+from cockpit.model.cluster import Cluster, ReplicaSet
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.text import clean
 
@@ -34,6 +34,7 @@ class Ran:
     ended: float | None
     current: bool
     restarts: int | None = None  # of its pods now; None: none of them is there
+    env: Mapping[str, str] = field(default_factory=dict)  # what its own container's variables held, as literals
 
     @property
     def image_words(self) -> str:
@@ -80,10 +81,15 @@ def runs(cluster: Cluster, namespace: str, service: str) -> tuple[Ran, ...]:
         found.append(
             Ran(
                 rs.revision, image, rs.created_at, None if current or not later else later[0], current,
-                sum(restarts) if current and restarts else None,
+                sum(restarts) if current and restarts else None, _literals(rs, own),
             )
         )  # fmt: skip
     return tuple(ran for ran in found if ran.image)
+
+
+def _literals(kept: ReplicaSet, own: int) -> Mapping[str, str]:
+    env = kept.containers[own].env if own < len(kept.containers) else ()
+    return {variable.name: variable.value for variable in env if variable.value is not None}
 
 
 async def explained(

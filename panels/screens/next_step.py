@@ -30,7 +30,8 @@ def service(situation: Situation, name: str | None) -> ServiceStatus | None:
 
 
 def _value_now(situation: Situation, step: Step, variable: str) -> str | None:
-    """As it may be shown: from the toggles, else from the deployment itself. "(unset)" when it is not set; None: unknown."""
+    """As it may be shown: from the toggles, else from the deployment itself. "(unset)" when it is not set; None: unknown; what is
+    set to nothing is the empty text."""
     for toggle in situation.toggles:
         if toggle.name == variable and toggle.deployment == step.service:
             return "(unset)" if toggle.level == "unset" else toggle.value
@@ -106,6 +107,23 @@ def _done(step: Step, situation: Situation) -> bool:
     )
 
 
+def _justified(step: Step, situation: Situation) -> bool:
+    """Its signals are bad; a step that names none may always be taken, but one that only looks then answers nothing that holds."""
+    return bool(bad(step.signals, situation)) if step.signals else step.kind not in LOOKING
+
+
+def _mere_part(step: Step, book: Runbook, situation: Situation) -> bool:
+    """Harmless, and alone not the mitigation that a dangerous sequence is in which it comes after something else: a backup into an
+    archive that nobody has made room in."""
+    within = {s.id: s.steps for s in book.mitigations}
+    return not step.dangerous and any(
+        other.dangerous
+        and any(step.id in (name, *within.get(name, ())) for name in other.steps[1:])
+        and (not other.signals or bad(other.signals, situation))
+        for other in book.mitigations
+    )
+
+
 def next_step(match: Match, situation: Situation) -> Step | None:
     """The next sensible step: what is to be done at once, in its order; then for the likeliest cause, not hindered, the least
     dangerous first. None when no symptom holds, when a step of this runbook is under way, or when one of it has just proved
@@ -127,15 +145,19 @@ def next_step(match: Match, situation: Situation) -> Step | None:
         cause.item: sum(s.level.rank for s in bad(cause.signals, situation)) for cause in book.causes if cause.item
     }
 
-    def order(step: Step) -> tuple[bool, bool, int, int, bool]:
+    def order(step: Step) -> tuple[bool, bool, int, bool, bool, int]:
         weight = causes.get(step.cause, 0) if step.cause else 0
         justified = sum(s.level.rank for s in bad(step.signals, situation))
-        return tried(step, situation), step.dangerous, -weight, -justified, step.kind in LOOKING
+        return tried(step, situation), step.dangerous, -weight, not justified, step.kind in LOOKING, -justified
 
-    open_steps = [s for s in book.mitigations if not immediate(s) and not hindered(s, situation)]
+    open_steps = [
+        s
+        for s in book.mitigations
+        if not immediate(s) and not hindered(s, situation) and not _mere_part(s, book, situation)
+    ]
     fitting = [
         step for step in open_steps
-        if (step.cause and causes.get(step.cause)) or (not step.cause and (not step.signals or bad(step.signals, situation)))
+        if (step.cause and causes.get(step.cause)) or (not step.cause and _justified(step, situation))
     ]  # fmt: skip
     chosen = fitting or [step for step in open_steps if step.kind in LOOKING]
     return min(chosen, key=order) if chosen else None
@@ -158,7 +180,7 @@ def preview(step: Step, situation: Situation) -> str:
         return f"{step.service} replicas {now} → {filled(str(step.replicas))}"
     if step.kind == "set-env":
         parts = [
-            f"{name} {_value_now(situation, step, name) or '?'} → {filled(value) or '(empty)'}"
+            f"{name} {_shown(_value_now(situation, step, name))} → {filled(value) or '(empty)'}"
             for name, value in step.env.items()
         ]
         return ", ".join(parts) + f" on {step.service}"
@@ -172,7 +194,21 @@ def preview(step: Step, situation: Situation) -> str:
         return step.question
     if step.kind == "sequence":
         return "in order: " + ", ".join(step.steps)
+    if step.kind == "set-config" and "{" not in step.args.get("key", "{"):
+        name, key = step.args.get("configmap", ""), step.args["key"]
+        return f"{key} {_shown(_configured(situation, name, key))} → {filled(step.args.get('value', ''))} in {name}"
     return _plainly(step)
+
+
+def _configured(situation: Situation, name: str, key: str) -> str | None:
+    """What the ConfigMap's key holds now. "(unset)" when it has no such key; None: the ConfigMap is not known."""
+    found = (m for (space, n), m in situation.cluster.configmaps.items() if n == name and space in situation.namespaces)
+    held = next(found, None)
+    return None if held is None else held.data.get(key, "(unset)")
+
+
+def _shown(value: str | None) -> str:
+    return "?" if value is None else value or "(empty)"
 
 
 def _plainly(step: Step) -> str:
@@ -188,5 +224,5 @@ def _plainly(step: Step) -> str:
         return f"judges {', '.join(step.signals)} now"
     return {
         "evidence": "writes a redacted file here", "verify-signatures": "works it out here", "sql": "one reviewed statement",
-        "run-job": "starts a job", "set-config": f"one key of {step.args.get('configmap', 'a ConfigMap')}",
+        "run-job": f"starts a job of {step.args['cronjob']}" if "cronjob" in step.args else "starts a job", "set-config": f"one key of {step.args.get('configmap', 'a ConfigMap')}",
     }.get(step.kind, step.kind)  # fmt: skip

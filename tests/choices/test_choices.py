@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from cockpit.choices.live import choices
 from cockpit.clock import ManualClock
 from cockpit.model.chain import EndpointStatus, MarketState, SignerSetState
-from cockpit.model.cluster import Cluster
+from cockpit.model.cluster import Cluster, ContainerTemplate, EnvVar, ReplicaSet
 from cockpit.model.metrics import QueryResult, Sample
 from cockpit.model.postgres import Activity, LongTransaction
 from cockpit.model.probe import SignerReport
@@ -141,6 +141,53 @@ def test_keys_of_a_signer_set_are_offered_as_the_agents_report_them_and_as_the_c
 )
 def test_without_a_situation_nothing_is_offered(source: str) -> None:
     assert offered(source, None) == []
+
+
+def test_what_is_off_already_stays_off_when_one_more_is_chosen() -> None:
+    off = Toggle(deployments=("i",), usual="")
+    asked = {"lag-by-connector": by("connector", politics=330.0, sports=40.0)}
+    books = replace(BOOKS, toggles={**BOOKS.toggles, "OFF": off})
+    param = Param(name="x", choices_from="joined:OFF:lag-by-connector:connector")
+
+    def now(value: str | None, level: str = "differs") -> list[tuple[str, str]]:
+        status = ToggleStatus("OFF", off, "i", value, level)  # type: ignore[arg-type]
+        return choices(param, books, ENDPOINTS, situation(queries=asked, toggles=(status,)))
+
+    assert now("", "usual") == [("politics", "330 s"), ("sports", "40 s")]
+    assert now(None, "unset") == [("politics", "330 s"), ("sports", "40 s")]
+    assert now("politics") == [("politics,sports", "40 s; with politics, as now")]
+
+
+def test_what_a_variable_held_in_the_kept_revisions_is_offered_and_the_present_value_last() -> None:
+    def kept(revision: int, version: str, hours: float) -> ReplicaSet:
+        own = ContainerTemplate("m0-quant", f"q{revision}", (EnvVar("VERSION", version),))
+        made = CLOCK.wall() - hours * 3600
+        return ReplicaSet(
+            f"u{revision}",
+            "m0-prod",
+            f"q-{revision}",
+            "m0-quant",
+            revision,
+            made,
+            1,
+            1,
+            (own.image,),
+            containers=(own,),
+        )
+
+    sets = (kept(1, "2025.12", 200.0), kept(2, "2026.1", 100.0), kept(3, "2026.2", 3.0), kept(4, "2026.2", 1.5))
+    now = situation(cluster=Cluster(replicasets={("m0-prod", s.name): s for s in sets}))
+    told = offered("ran-with:m0-quant:VERSION", now)
+    assert [value for value, _ in told] == ["2026.1", "2025.12", "2026.2"]
+    assert told[0][1].startswith("revision 2, ran 4 d until 3 h ago") and told[-1][1] == "as now"
+    assert offered("ran-with:m0-quant:NONE", now) == offered("ran-with:m0-quant:VERSION", None) == []
+
+
+def test_samples_that_differ_in_another_label_are_one_choice_and_added_up() -> None:
+    told = (("sports", "block", 30.0), ("sports", "warn", 3.0), ("macro", "warn", 5.0))
+    result = QueryResult(tuple(Sample({"source": s, "level": lv}, v) for s, lv, v in told), (), (), 1.0)
+    now = situation(queries={"divergence-by-source": reading("x", result)})
+    assert [value for value, _ in offered("label:divergence-by-source:source", now)] == ["sports", "macro"]
 
 
 def test_a_toggles_values_with_the_safest() -> None:

@@ -4,6 +4,7 @@ nor do wrong steps; the right ones do, and their validation passes."""
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from scenario_rig import Operator
 
 from cockpit.drill.scenarios import SCENARIOS
@@ -11,6 +12,7 @@ from cockpit.model.plan import Proof
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
 from cockpit.runbooks.schema import load
+from panels.screens.next_step import next_step
 
 INCIDENTS = [name for name, scenario in SCENARIOS.items() if scenario.runbook is not None]
 QUIET = [name for name, scenario in SCENARIOS.items() if scenario.runbook is None]
@@ -62,6 +64,15 @@ def test_its_own_runbook_ranks_first_no_other_matches_and_waiting_does_not_help(
         assert best.runbook.number == number
         assert (best.held, best.unknown) == (best.total, 0)
         assert [o.runbook.number for o in others if o.total and o.held == o.total] == []
+
+
+@pytest.mark.parametrize("scenario", [name for name in INCIDENTS if SCENARIOS[name].runbook in (6, 7, 8, 9, 13, 14)])
+def test_the_step_that_the_runbook_points_at_is_not_a_wrong_one(scenario: str, runbooks: Runbooks) -> None:
+    on_call = Operator(scenario, runbooks)
+    now = replace(on_call.look(), read_only=False)
+    step = next_step(now.matches[0], now)
+    wrong = {on_call.scenario.qualified(named)[1] for named in on_call.scenario.wrong_steps}
+    assert step is not None and step.id not in wrong
 
 
 @pytest.mark.parametrize(("scenario", "step"), steps("wrong_steps"))

@@ -78,6 +78,14 @@ def test_a_calm_day_has_the_usual_values(calm: World, query: str, low: float, hi
     assert low <= value(calm, query) <= high
 
 
+def test_each_gateway_counts_its_own_answers(calm: World) -> None:
+    names = {pod.name for pod in calm.fleet.ready("m0-api-gateway")}
+    exported = {dict(series.labels)["pod"] for series in calm.store.by_name["m0_api_requests_total"]}
+    assert len(names) == 3 and exported == names
+    assert value(calm, "max(sum by (pod) (rate(m0_api_requests_total[5m])))") < 15
+    assert value(calm, "min(sum by (pod) (rate(m0_api_requests_total[5m])))") > 11.5
+
+
 @pytest.mark.parametrize("section", ["signals", "queries"])
 def test_every_query_of_the_runbooks_has_finite_data_on_a_calm_day(calm: World, section: str) -> None:
     bad = []

@@ -119,7 +119,7 @@ async def test_runbook_8_the_models_version_is_rolled_back(tmp_path: Path) -> No
             await hands.wait(r"data outage +✓ Coverage, worst domain 0\.9\d.* ✓ Watermark lag")
             await triage(hands, 1, r"coverage +crypto 0\.9\d")
             await triage(hands, 2, r"feature distribution model=\S+ version=2026\.2 psi=0\.\d+ drift=0\.3")
-            await triage(hands, 3, r"drift +ECE[\s\S]*bayes-sports-v4 +0\.3\d+ +0\.0[5-9]\d")
+            await triage(hands, 3, r"drift +ECE[\s\S]*bayes-sports-v4 +◐ 0\.3\d+ +◐ 0\.0[5-9]\d")
             await stays(hands, "8 Model drift alerts +3 of 3")
 
             await hands.choose("8 Trigger", "8  Trigger the recalibration job")

@@ -60,6 +60,7 @@ async def test_a_whole_way_typed_ahead_ends_at_the_question_and_y_does_not_answe
     """r, n, Enter, Enter, y in one piece: the plan asked for is the one for rpc-b, and the `y` came before it was shown."""
     async with screen(settings) as cockpit:
         await ready(cockpit)
+        await cockpit.until(lambda: next_item(cockpit) == "1.mitigation.A")
         cockpit.burst("r", "n", "enter", "enter", "y")
         shown = await cockpit.wait(r"y do it")
         dialogs = list(cockpit.app.base.query(ConfirmDialog))
@@ -221,3 +222,23 @@ async def test_choices_that_are_known_later_come_into_the_open_form(
         assert form.fields[0].value == "https//a.b"
         before = [choice.note for choice in form.fields[0].choices]
         await cockpit.until(lambda: [choice.note for choice in form.fields[0].choices] != before)  # measured anew
+
+
+async def test_a_panel_that_triage_names_opens_over_the_runbook_and_esc_goes_back_to_the_same_line(
+    settings: Settings,
+) -> None:
+    async with screen(settings) as cockpit:
+        await ready(cockpit)
+        cockpit.burst("r")
+        await cockpit.wait(r"enter open or plan")
+        await cockpit.settled()
+        (book,) = cockpit.app.base.query(RunbookView)
+        book.page.move_to("triage:1.triage.3")
+        await cockpit.settled()
+        cockpit.burst("enter")
+        await cockpit.wait(r"5 RPC")
+        await cockpit.wait(r"esc back")
+        assert [type(layer).__name__ for layer in cockpit.app.layers()] == ["RunbookView", "PanelView"]
+        cockpit.burst("escape")
+        await cockpit.wait(r"enter open or plan")
+        assert cockpit.app.layers() == [book] and book.page.key == "triage:1.triage.3"

@@ -21,7 +21,7 @@ from cockpit.maintenance.chainfacts import authority, last_authority, rotation
 from cockpit.maintenance.deploy import Deploying, deploy_lines
 from cockpit.maintenance.desk import Rounds
 from cockpit.maintenance.findings import over_time
-from cockpit.maintenance.measure import Span, summary, widened
+from cockpit.maintenance.measure import Span, measured, summary, widened
 from cockpit.model.chain import MarketState, ProtocolState, SignerSetState
 from cockpit.model.cluster import Cluster, ConfigMap, ContainerTemplate, Pod, ReplicaSet, Workload
 from cockpit.model.maintenance import Finding, Question, Round, RoundLine
@@ -85,6 +85,22 @@ def test_windows_are_widened_so_that_no_event_falls_between_two_points() -> None
         widened('60 * sum(rate(x_total{a=~"[Ss]ig.*"}[2m]))', 1800.0) == '60 * sum(rate(x_total{a=~"[Ss]ig.*"}[1800s]))'
     )
     assert widened("rate(x[1h])", 1800.0) == "rate(x[1h])"
+
+
+@pytest.mark.parametrize("days", [7.0, 30.0])
+def test_the_last_point_of_a_round_is_its_end_however_prometheus_adds_up_the_steps(days: float) -> None:
+    asked: list[tuple[float, float, float]] = []
+
+    async def ranges(_: str, start: float, end: float, step: float) -> Sequence[History]:
+        asked.append((start, end, float(f"{step:g}")))
+        return ()
+
+    asyncio.run(measured(ranges, "x", Span(NOW - days * 86400.0, NOW)))
+    ((start, end, step),) = asked
+    points = (end - start) / step
+    assert (
+        points == int(points) and 330 < points < 340 and NOW - days * 86400.0 < start < NOW - days * 86400.0 + 2 * step
+    )
 
 
 def test_a_week_in_a_few_numbers() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from kube_rig import Rig, carry, ended, plan, status
 
-from cockpit.mitigation.steps import KINDS
+from cockpit.mitigation.steps import KINDS, set_env
 from cockpit.model.plan import DryRunState, Phase
 from cockpit.runbooks.schema import load
 
@@ -32,6 +35,20 @@ def test_step(rig: Rig, book: object, step: object) -> None:
     if made.inverse is not None:
         undo = rig.executors[0].plan_undo(1).result(20)
         assert [(c.field, c.after) for c in undo.changes] == [(c.field, c.before) for c in made.changes]
+
+
+def test_a_change_of_a_list_says_what_comes_out_of_it_and_what_is_not_known() -> None:
+    known = {"M0_CONNECTORS_DISABLED": ("sports", "macro")}
+    setting: Any = SimpleNamespace(runbooks=PACKAGED, secrets=frozenset(), known=known)
+
+    def note(before: str, after: str) -> str:
+        name = "M0_CONNECTORS_DISABLED"
+        (change,) = set_env._changes(setting, {name: {"value": after}}, {name: {"value": before}}, {})
+        return change.note
+
+    assert note("", "sports") == note("politics", "politics,sports") == ""
+    assert note("politics", "sports") == "politics not in it any more"
+    assert note("", "spots") == "not among those known now"
 
 
 def test_there_are_such_steps() -> None:

@@ -8,7 +8,9 @@ import pytest
 import situations
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from cockpit.model.metrics import QueryResult, Sample
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.reading import Fault, SourceState
 from cockpit.model.signal import Level
@@ -50,6 +52,36 @@ def test_markets_are_listed_oldest_first_and_nan_is_unknown() -> None:
     markets = [line for line in lines if "88," in line]
     assert "cpi-yoy" in markets[0] and "NaN" in markets[0] and markets[0].startswith("?")
     assert [m.split()[1] for m in markets[1:]] == ["nba-finals", "btc-weekly", "us-senate"]
+
+
+def test_the_api_names_the_gateways_that_fail_only_while_more_fail_than_usual() -> None:
+    by_pod = situations.result(
+        {"m0-api-gateway-7c9-aa": 40.0, "m0-api-gateway-7c9-bb": 900.0, "m0-api-gateway-7c9-cc": 0.0}, "pod"
+    )
+    asked = situations.readings(situations.queries(api_errors_by_pod=by_pod))
+    assert "by pod" not in said(ApiPanel(), situations.calm(queries=asked))
+    wrong = replace(situations.calm().signals["api-5xx"], level=Level.CRIT)
+    told = said(ApiPanel(), situations.calm(queries=asked, signals={**situations.calm().signals, "api-5xx": wrong}))
+    (line,) = [line for line in told.splitlines() if line.startswith("by pod")]
+    assert line.split()[2:] == ["7c9-bb", "900/min", "7c9-aa", "40/min"]
+
+
+def test_guardrails_mark_scores_past_their_thresholds_and_set_every_source_beside_the_others() -> None:
+    drift = situations.result({"sports-elo": 0.35, "macro-nowcast": 0.07}, "model")
+    split = (("sports", "warn", 3.0), ("sports", "block", 30.0), ("macro", "warn", 0.0), ("macro", "block", 0.0))
+    samples = tuple(Sample({"source": s, "level": lv}, v) for s, lv, v in split)
+    diverged = QueryResult(samples, (), (), situations.WALL)
+    asked = situations.readings(situations.queries(drift_by_model=drift, divergence_by_source=diverged))
+    limits = replace(situations.calm().signals["watermark-lag"], unit="", warn=0.2, crit=0.4)
+    many = replace(limits, unit="/min", warn=2.0, crit=12.0)
+    calm = situations.calm(queries=asked, signals={"drift": limits, "divergence": many})
+    told = said(GuardrailsPanel(), calm, 74).splitlines()
+    assert next(line.split() for line in told if line.startswith("sports-elo"))[1:3] == ["◐", "0.350"]
+    assert next(line.split() for line in told if line.startswith("macro-nowcast"))[1] == "0.070"
+    assert [line.split() for line in told if "/min" in line and line[0] in "▲●"] == [
+        ["▲", "sports", "3/min", "30/min"], ["●", "macro", "0/min", "0/min"],
+    ]  # fmt: skip
+    assert not [line for line in said(GuardrailsPanel(), calm, 37).splitlines() if line.startswith("▲ sports")]
 
 
 def test_a_toggle_that_differs_says_so_in_words() -> None:

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from cockpit.model.metrics import Alert
 from cockpit.model.reading import SourceState
-from cockpit.model.runbook import Toggle
+from cockpit.model.runbook import Match, Runbook, Toggle
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, SourceLight, ToggleStatus
 from panels.matchline import match_line
@@ -104,3 +104,11 @@ async def test_every_cell_is_painted(name: str, size: tuple[int, int]) -> None:
                 assert strip.cell_length == widget.size.width
                 bare = [s.text for s in strip if s.style is None or s.style.bgcolor is None]
                 assert not bare, (widget, y, bare)
+
+
+def test_the_match_line_cuts_the_title_before_it_cuts_how_many_symptoms_hold() -> None:
+    book = Runbook(id="watermark-lag", number=6, title="Data ingestion lag / watermark lag", severity="SEV2")
+    lags = Match(book, (), 3, 0, 3, 3.0)
+    narrow, wide = (plain(match_line(situations.calm(matches=(lags,)), width)) for width in (80, 120))
+    assert "3 of 3  " in narrow and "6 Data ingestion lag / watermark" in narrow and narrow.endswith("K kill switch ")
+    assert "Data ingestion lag / watermark lag  3 of 3 symptoms" in wide

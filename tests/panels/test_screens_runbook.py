@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+import situations
 from dialog_samples import BACKLOG, HOSTILE, SIGNALS, STOPS, SWITCH, Harness, match, plan, progress, signal, situation
 from msgspec.structs import replace
 
-from cockpit.model.cluster import Cluster, ContainerTemplate, EnvVar, Workload
+from cockpit.model.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar, Workload
 from cockpit.model.plan import Phase, Proof
-from cockpit.model.runbook import Step, Validation
+from cockpit.model.runbook import Param, Step, Validation
 from cockpit.model.signal import Level
 from panels.dialogs.prose import plain
 from panels.messages import AskParameters, CloseLayer, OpenView, PlanStep, Undo
@@ -253,3 +254,55 @@ async def test_escape_leaves() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("escape")
         assert app.wished(CloseLayer)
+
+
+def test_a_variable_that_is_set_to_nothing_is_not_unknown() -> None:
+    step = Step(
+        id="off",
+        title="Disable",
+        kind="set-env",
+        service="m0-ingestor",
+        env={"M0_CONNECTORS_DISABLED": "{c}", "M0_X": "1"},
+    )
+    assert preview(step, situations.calm()) == "M0_CONNECTORS_DISABLED (empty) → {c}, M0_X (unset) → 1 on m0-ingestor"
+
+
+def test_a_key_of_a_configmap_is_previewed_with_what_it_holds() -> None:
+    args = {"configmap": "m0-engine-config", "key": "M0_EXPECTED_SOURCES", "value": "{n}"}
+    step = Step(id="fewer", title="Fewer", kind="set-config", args=args, params=(Param(name="n", title="sources"),))
+    calm = situations.calm()
+    assert preview(step, calm) == "M0_EXPECTED_SOURCES ? → <sources> in m0-engine-config"
+    held = ConfigMap(situations.NAMESPACE, "m0-engine-config", "1", {"M0_EXPECTED_SOURCES": "4"})
+    known = replace(calm, cluster=Cluster(configmaps={(situations.NAMESPACE, "m0-engine-config"): held}))
+    assert preview(step, known) == "M0_EXPECTED_SOURCES 4 → <sources> in m0-engine-config"
+
+
+def test_a_question_is_not_pointed_at_while_a_step_that_acts_fits_whatever_holds_worse() -> None:
+    ask = Step(id="ask", title="Was it scaled?", kind="manual", question="?", signals=("bad",), dangerous=True)
+    act = Step(id="act", title="End the report", kind="sql", signals=("worse",), dangerous=True)
+    mine = replace(STOPS, mitigations=(ask, act))
+    levels = {"bad": Level.CRIT, "worse": Level.WARN}
+    held = {n: signal(n, n, level, 1.0, "", "because") for n, level in levels.items()}
+    found = next_step(match(mine, 3), situation(signals=held))
+    assert found is not None and found.id == "act"
+
+
+def test_a_harmless_part_is_not_pointed_at_where_the_sequence_does_something_before_it() -> None:
+    room = Step(id="room", title="Make room", kind="run-job", dangerous=True, signals=("age",))
+    part = Step(id="backup", title="Take a backup", kind="run-job", signals=("age",))
+    whole = Step(id="both", title="Both", kind="sequence", steps=("room", "backup"), dangerous=True, signals=("age",))
+    held = {"age": signal("age", "age", Level.CRIT, 1.0, "", "because")}
+    found = next_step(match(replace(STOPS, mitigations=(whole, part, room)), 3), situation(signals=held))
+    assert found is not None and found.id == "both"
+
+
+def test_what_only_looks_and_answers_nothing_that_holds_is_not_pointed_at_before_what_acts() -> None:
+    tell = Step(id="tell", title="Communicate", kind="manual", question="?")
+    stop = Step(id="stop", title="Kill switch", kind="scale", service="m0-submitter", replicas=0, dangerous=True)
+    found = next_step(match(replace(STOPS, mitigations=(tell, stop)), 3), situation())
+    assert found is not None and found.id == "stop"
+    whole = Step(id="restore", title="Restore", kind="sequence", steps=("off", "on"), dangerous=True)
+    back = Step(id="on", title="On", kind="sequence", steps=("start",), dangerous=True)
+    start = Step(id="start", title="Scale back", kind="scale", service="m0-quant", replicas="{n}")
+    found = next_step(match(replace(STOPS, mitigations=(start, stop, whole, back)), 3), situation())
+    assert found is not None and found.id == "stop"

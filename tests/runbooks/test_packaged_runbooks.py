@@ -159,3 +159,15 @@ def test_loading_brings_in_neither_promql_nor_the_syntax_tree() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_paused_market_is_read_back_and_can_be_unpaused_from_every_runbook_that_pauses_one(books: Runbooks) -> None:
+    for number, pause, unpause in (
+        ("7", "pause-markets", "unpause-market"),
+        ("8", "pause-markets", "unpause-market"),
+        ("12", "pause", "unpause"),
+    ):
+        step, back = books.step(number, pause)[1], books.step(number, unpause)[1]
+        assert (step.args["becomes"], step.args["undo"]) == ("paused", unpause)
+        assert (back.args["becomes"], back.args["undo"], "publish" in back.args["enables"]) == ("active", pause, True)
+        assert books.step(number, step.args["reads"])[1].argv[:3] == ("m0-cli", "market", "get")

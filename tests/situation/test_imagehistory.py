@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from cockpit.model.cluster import Cluster, ReplicaSet
+from msgspec.structs import replace
+
+from cockpit.model.cluster import Cluster, ContainerTemplate, EnvVar, ReplicaSet, Workload
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.situation.imagehistory import Past, explained, runs
 
@@ -120,3 +122,18 @@ def test_one_that_ran_for_a_moment_is_no_witness() -> None:
 
     words = ask(past({("success", 2): [1.0], ("invalid", 2): [0.0]}))
     assert words["b"] == "it ran too shortly to tell"
+
+
+def test_a_revision_tells_what_its_own_container_ran_with() -> None:
+    sidecar, own = (
+        ContainerTemplate("proxy", "p"),
+        ContainerTemplate("m0-quant", "q", (EnvVar("V", "2"), EnvVar("S", None, "secret x/y"))),
+    )
+    kept = replace(KEPT.replicasets["m0-prod", "m0-quant-3"], images=("p", "q"), containers=(sidecar, own))
+    workload = Workload(
+        "Deployment", "u", "m0-prod", "m0-quant", "1", 1, 1, None, {}, {}, {}, 2, 2, 2, 2, 2, 0, False, "RollingUpdate", "", "",
+        (sidecar, own), (),
+    )  # fmt: skip
+    found = Cluster(workloads={("m0-prod", "m0-quant"): workload}, replicasets={("m0-prod", kept.name): kept})
+    (ran,) = runs(found, "m0-prod", "m0-quant")
+    assert dict(ran.env) == {"V": "2"}

@@ -6,7 +6,8 @@ With `M0_CACHE_ONLY` a gateway needs no database: it answers from what the recon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cockpit.drill.names import API, MARKETS, QUANT, RECONCILER, SUBMITTER
@@ -37,6 +38,7 @@ TIMEOUTS_FROM = (
 ARCHIVER = "fail_archiver"  # of TROUBLES: nothing fits on the archive's disk
 UNCACHED = 0.08  # of the requests ask the database
 WRITERS = 2  # publishers whose checkpoints the database can take
+CODES = ("200", "304", "404", "500", "503", "504")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Load:
     refused: int  # 503
     leaked: int  # 500: no connection left
     usual: int  # 500, as on any day
+    refused_by: Mapping[str, float] = field(default_factory=dict)  # gateway → its part of those
+    leaked_by: Mapping[str, float] = field(default_factory=dict)
 
 
 class Serve:
@@ -69,13 +73,10 @@ class Serve:
         self.failed_requests = 0.0  # above what is tolerated (harm)
         self._promoted_at: float | None = None
         self._restored = False  # the database is older than the chain, and nobody has aligned them
+        self._counting: set[str] = set()  # gateways whose answers are exported
+        self._turn = 0  # whose turn it is to answer the one request that cannot be shared
         self.served = dict(world.publish.published)
         self.epochs = dict(world.publish.epochs)
-        self.start()
-
-    def start(self) -> None:
-        for code in ("200", "304", "404", "500", "503", "504"):
-            self.world.metrics.value(API, "m0_api_requests_total", code=code)
 
     @property
     def slow(self) -> float:
@@ -153,6 +154,7 @@ class Serve:
         if world.fleet.working(RECONCILER):
             self.reconcile()
         pods = world.fleet.ready(API)
+        self._exported(world.fleet.working(API))
         requests = int(self.demand * dt + rng.random())
         if not pods:
             self.failed_requests += requests
@@ -173,31 +175,64 @@ class Serve:
         timed_out = int(requests * UNCACHED * hopeless + rng.random()) if hopeless else 0
         codes = {"500": load.leaked + load.usual, "503": load.refused, "404": missing, "504": timed_out}
         codes["200"] = max(0, requests - sum(codes.values()))
+        whose = {"503": load.refused_by, "500": load.leaked_by if load.leaked else {}}
         for code, count in codes.items():
-            world.metrics.value(API, "m0_api_requests_total", code=code).inc(count)
+            self._answered(pods, code, count, whose.get(code, {}))
         failed = load.leaked + load.refused + timed_out
         self.failed_requests += max(0.0, failed - TOLERATED * requests)
         if world.talking and rng.random() < 0.5 * dt:
             self._talk(pods, load)
 
+    def _exported(self, pods: tuple[PodView, ...]) -> None:
+        """Each gateway exports every code from its start on; what a gateway that is gone had counted goes with it."""
+        metrics, now = self.world.metrics, {pod.name for pod in pods}
+        for name in now - self._counting:
+            for code in CODES:
+                metrics.value(API, "m0_api_requests_total", code=code, pod=name)
+        for name in self._counting - now:
+            for code in CODES:
+                metrics.remove(API, "m0_api_requests_total", code=code, pod=name)
+        self._counting = now
+
+    def _answered(self, pods: tuple[PodView, ...], code: str, count: int, weights: Mapping[str, float]) -> None:
+        """Count the answers of one code for the gateways that gave them: by weight, where it is not all the same to whom."""
+        total = sum(weights.values())
+        left = count
+        for pod in pods:
+            share = weights.get(pod.name, 0.0) / total if total else 1.0 / len(pods)
+            own = min(left, int(count * share))
+            left -= own
+            if own:
+                self.world.metrics.value(API, "m0_api_requests_total", code=code, pod=pod.name).inc(own)
+        candidates = [pod for pod in pods if not total or weights.get(pod.name)]
+        for _ in range(left):
+            self._turn += 1
+            pod = candidates[self._turn % len(candidates)]
+            self.world.metrics.value(API, "m0_api_requests_total", code=code, pod=pod.name).inc()
+
     def _spread(self, pods: tuple[PodView, ...], requests: int) -> Load:
         """Requests go to the ready gateways in equal parts."""
         rng, now = self.world.rng, self.world.clock.now()
         dt_requests = requests / max(self.demand, 1.0)  # the seconds that these requests are from
-        room = refused = leaked = 0.0
+        room = 0.0
+        refused = dict.fromkeys((pod.name for pod in pods), 0.0)
+        leaked = dict(refused)
         for pod in pods:
             share = requests / len(pods)
             taken = PER_POD * dt_requests * (CACHED if _cached(pod) else 1.0)
             taken *= 0.5 if now - pod.started_at < COLD_S else 1.0
             room += taken
             if self.database_down and not _cached(pod):
-                refused += share
+                refused[pod.name] = share
                 continue
-            refused += max(0.0, share - taken)
+            refused[pod.name] = max(0.0, share - taken)
             if self._leaked(pod):
-                leaked += min(share, taken) * LEAKED
+                leaked[pod.name] = min(share, taken) * LEAKED
         usual = int(requests * BASE_FAILING + rng.random())
-        return Load(requests / room if room else 1.0, int(refused + rng.random()), int(leaked + rng.random()), usual)
+        return Load(
+            requests / room if room else 1.0, int(sum(refused.values()) + rng.random()), int(sum(leaked.values()) + rng.random()), usual,
+            refused, leaked,
+        )  # fmt: skip
 
     def _leaked(self, pod: PodView) -> bool:
         after = self.leaks_after_s

@@ -86,7 +86,7 @@ LESSONS = (
         lasting=True,
     ),
     Lesson(
-        "Sent is not solved: it rolls out, the backlog drains, the lag must hold. esc closes; the Journal (9) tells. Wait for PASS "
+        "Sent is not solved: it rolls out, the backlog drains, the lag must hold. esc, esc, then 9: the Journal tells. Wait for PASS "
         "(time runs 4×).",
         _proven,
         lasting=True,

@@ -144,7 +144,10 @@ def _changes(setting: Setting, wanted: Values, before: Values, spec: Mapping[str
         secret = name in setting.secrets
         note = ""
         known = setting.known.get(name)
-        if known and value is not None and value.get("value") not in known:
+        gone = _left_out(before[name], value) if known else []
+        if gone:
+            note = f"{', '.join(gone)} not in it any more"
+        elif known and value is not None and not set(_listed(value)) <= {*known, *_listed(before[name])}:
             note = "not among those known now"
         elif before[name] is None and spec.get("envFrom"):
             note = "new here; it may have come from envFrom so far"
@@ -155,6 +158,17 @@ def _changes(setting: Setting, wanted: Values, before: Values, spec: Mapping[str
             note = (note + "; " if note else "") + "another value behind the same shown part"
         changes.append(Change(name, told[0], told[1], note))
     return tuple(changes)
+
+
+def _listed(value: Mapping[str, Any] | None) -> list[str]:
+    """The words of a value that is a list, parted by commas; one word is a list of one."""
+    return [word.strip() for word in str((value or {}).get("value", "")).split(",") if word.strip()]
+
+
+def _left_out(before: Mapping[str, Any] | None, value: Mapping[str, Any] | None) -> list[str]:
+    """What a list held, and holds no more: a connector that is polled again because another was named."""
+    kept = _listed(value)
+    return [word for word in _listed(before) if word not in kept] if kept else []
 
 
 def _line(subject: Subject, container: str, wanted: Values, setting: Setting) -> str:
