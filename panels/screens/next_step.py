@@ -107,9 +107,17 @@ def _done(step: Step, situation: Situation) -> bool:
     )
 
 
-def _justified(step: Step, situation: Situation) -> bool:
-    """Its signals are bad; a step that names none may always be taken, but one that only looks then answers nothing that holds."""
-    return bool(bad(step.signals, situation)) if step.signals else step.kind not in LOOKING
+def _looks(step: Step, book: Runbook) -> bool:
+    """It changes nothing: by its kind, or as the command that reads back what another has done."""
+    return step.kind in LOOKING or any(other.args.get("reads") == step.id for other in book.mitigations)
+
+
+def _justified(step: Step, book: Runbook, situation: Situation) -> bool:
+    """Its signals are bad; a step that names none may always be taken, but one that only looks then answers nothing that holds. A
+    check tells what the validation shows anyway."""
+    if step.kind == "check":
+        return False
+    return bool(bad(step.signals, situation)) if step.signals else not _looks(step, book)
 
 
 def _mere_part(step: Step, book: Runbook, situation: Situation) -> bool:
@@ -148,7 +156,7 @@ def next_step(match: Match, situation: Situation) -> Step | None:
     def order(step: Step) -> tuple[bool, bool, int, bool, bool, int]:
         weight = causes.get(step.cause, 0) if step.cause else 0
         justified = sum(s.level.rank for s in bad(step.signals, situation))
-        return tried(step, situation), step.dangerous, -weight, not justified, step.kind in LOOKING, -justified
+        return tried(step, situation), step.dangerous, -weight, not justified, _looks(step, book), -justified
 
     open_steps = [
         s
@@ -157,7 +165,7 @@ def next_step(match: Match, situation: Situation) -> Step | None:
     ]
     fitting = [
         step for step in open_steps
-        if (step.cause and causes.get(step.cause)) or (not step.cause and _justified(step, situation))
+        if (step.cause and causes.get(step.cause)) or (not step.cause and _justified(step, book, situation))
     ]  # fmt: skip
     chosen = fitting or [step for step in open_steps if step.kind in LOOKING]
     return min(chosen, key=order) if chosen else None
