@@ -32,7 +32,9 @@ async def asked(drill: Drill, enough: Callable[[Board], bool]) -> Board:
 
 def everything(board: Board) -> bool:
     signers = board.get("probes/signers")
-    there = len(board.under("probes/")) == 2 * len(SERVICES) + len(MARKETS) + 1
+    there = (
+        len(board.under("probes/")) == 2 * len(SERVICES) + len(MARKETS) + 2
+    )  # agents, and certificates, of which there are none
     return there and signers is not None and signers.data is not None
 
 

@@ -147,7 +147,7 @@ async def verify_newest(hands: Hands, path: Path) -> str:
     (path / "bundle.json").write_bytes(await asyncio.to_thread(download, address))
     await hands.choose("2 Verify a bundle", "2  Verify a bundle's signatures locally")
     await hands.fill(str(path / "bundle.json"))
-    return await hands.wait(r"Verify a bundle's signatures[\s\S]* DONE +\S")
+    return await hands.wait(r"Verify a bundle's signatures[\s\S]* DONE +\S", 45)  # it may wait for a look at the market
 
 
 def assert_verified(shown: str) -> None:

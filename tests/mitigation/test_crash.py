@@ -104,7 +104,8 @@ def test_a_kill_where_any_record_would_be_written(rig: Rig, kind: str, sent: int
     assert made.typed is None
     carry(executor, made)
     assert ended(executor, made).phase is Phase.DONE
-    assert len(rig.writes()) == sent + 1
+    tries = rig.writes()[sent:]  # a status that changed meanwhile is a conflict, and asks for one more
+    assert 1 <= len(tries) <= 2 and {t.body["spec"]["replicas"] for t in tries} == {7}
     assert rig.journal.verify() == []
 
 

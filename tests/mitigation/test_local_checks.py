@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kube_rig import OPERATOR, Rig, carry, ended, plan, status
+from kube_rig import OPERATOR, Rig, carry, ended, plan, status, wait_for, yes
 from solders.keypair import Keypair
 
 from cockpit.chain.bundle import content_hash, signed_message
@@ -48,9 +48,9 @@ def verify(path: Path, **args: str) -> Step:
     return Step(id="verify", title="Verify", kind="verify-signatures", args={"bundle": str(path), **args})
 
 
-def on_chain(rig: Rig, sequence: int = 42, market: str = "NBA", **fault: Fault) -> None:
+def on_chain(rig: Rig, sequence: int = 42, market: str = "NBA", epoch: int = 7, **fault: Fault) -> None:
     state = SignerSetState("addr", 100, 2, tuple(str(k.pubkey()) for k in KEYS), True, 1, 2)
-    markets = {"m": MarketState("m", market, "Sports", True, 7, sequence)}
+    markets = {"m": MarketState("m", market, "Sports", True, epoch, sequence)}
     rig.solana = {
         "signer-set": Reading("solana/signer-set", state, rig.clock.mono(), max_age_s=600.0, **fault),
         "markets": Reading("solana/markets", markets, rig.clock.mono(), max_age_s=600.0),
@@ -140,6 +140,23 @@ def test_epoch_and_sequence_are_compared_with_the_market_on_the_chain(rig: Rig, 
     assert final.proof is Proof.UNKNOWN and "epoch and sequence not compared" in final.words
     on_chain(rig, market="OTHER")
     assert look(rig, verify(bundle(tmp_path / "b.json", market=None)))[1].proof is Proof.PASS  # it names none
+
+
+@pytest.mark.parametrize(("epoch", "proof"), [(7, Proof.PASS), (6, Proof.FAIL)])
+def test_a_bundle_newer_than_the_last_look_at_its_market_waits_for_the_next(
+    rig: Rig, tmp_path: Path, epoch: int, proof: Proof
+) -> None:
+    on_chain(rig, epoch=6, sequence=41)
+    executor = rig.executor()
+    made = plan(executor, verify(bundle(tmp_path / "b.json")))
+    sent = executor.carry_out(made, yes(made))
+    wait_for(lambda: executor.progress and "waiting for the next look" in executor.progress[0].words)
+    assert not sent.done()
+    on_chain(rig, epoch=epoch)
+    sent.result(20)
+    final = ended(executor, made)
+    assert final.proof is proof, final.words
+    assert proof is Proof.PASS or "wrong epoch: the bundle says 7, market NBA is in 6" in final.words
 
 
 def test_a_signer_set_from_a_file(rig: Rig, tmp_path: Path) -> None:

@@ -22,10 +22,12 @@ from cockpit.text import safe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cockpit.chain.bundle_file import Bundle
     from cockpit.mitigation.draft import Prepared, Wish
     from cockpit.mitigation.office import Office, Told
     from cockpit.model.chain import MarketState, SignerSetState
 
+_NEXT_LOOK_S, _LOOK_EVERY_S = 30.0, 0.25  # markets are read every ten seconds
 _MOST = 1024 * 1024 + 1  # one byte more than the reader takes, so that it says so itself
 ON_CHAIN = "the chain, now"
 
@@ -59,7 +61,7 @@ class VerifySignatures(Local):
             bundle, expected, why = read_bundle(raw), Expected(), ""
             if source == ON_CHAIN:
                 signers, why = _on_chain(office)
-                market, market_why = _market(office, bundle.market)
+                market, market_why = await _market(office, bundle, told)
                 expected = Expected(market=market, market_why=market_why)
             else:
                 signers = read_signer_set(await _read(source))
@@ -106,16 +108,29 @@ def _on_chain(office: Office) -> tuple[SignerSetState | None, str]:
     return found, ""
 
 
-def _market(office: Office, market_id: str) -> tuple[MarketState | None, str]:
-    """The market's account as it was last read, and why it is not known; neither when the bundle names none."""
-    situation = office.situation()
-    if not market_id or situation is None:
-        return None, ""
-    reading = situation.solana.get("markets")
-    if reading is None:
-        return None, "nothing read yet"
-    if reading.state(situation.mono).value != "live":
-        return None, reading.reason(situation.mono) or "not read lately"
-    known: Mapping[str, MarketState] = reading.data or {}
-    found = next((market for market in known.values() if market.market_id == market_id), None)
-    return found, "" if found is not None else "it is none of those on the chain"
+async def _market(office: Office, bundle: Bundle, told: Told) -> tuple[MarketState | None, str]:
+    """The market's account, and why it is not known; neither when the bundle names none. A bundle of an epoch that the account was
+    not in yet may be newer than the look at it: then the next look counts."""
+    began, said = office.clock.mono(), False
+    while True:
+        situation = office.situation()
+        if not bundle.market or situation is None:
+            return None, ""
+        reading = situation.solana.get("markets")
+        if reading is None:
+            return None, "nothing read yet"
+        if reading.state(situation.mono).value != "live":
+            return None, reading.reason(situation.mono) or "not read lately"
+        known: Mapping[str, MarketState] = reading.data or {}
+        found = next((market for market in known.values() if market.market_id == bundle.market), None)
+        if found is None:
+            return None, "it is none of those on the chain"
+        looked = (reading.observed_at or 0.0) - reading.took_s
+        if bundle.publish_epoch_id <= found.current_epoch_id or looked >= began:
+            return found, ""
+        if office.clock.mono() - began > _NEXT_LOOK_S:
+            return None, f"it was in epoch {found.current_epoch_id} when it was last read, and was not read again since"
+        if not said:
+            said = True
+            told(words="waiting for the next look at the market's account: the bundle is newer than the last one")
+        await office.sleep(_LOOK_EVERY_S)
