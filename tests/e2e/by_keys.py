@@ -125,10 +125,10 @@ class Hands:
         pattern = re.compile(until, re.M)
         for _ in range(steps):
             await self.pass_time(every_s)
-            for _ in range(8):
-                if pattern.search(self.cockpit.text()):
-                    return self.cockpit.text()
-                await asyncio.sleep(0.05)
+            for _ in range(3):
+                if pattern.search(shown := self.cockpit.text()):
+                    return shown
+                await asyncio.sleep(0.13)
         raise AssertionError(f"never {until}:\n{self.cockpit.text()}")
 
 

@@ -38,11 +38,12 @@ class Screen:
             self.app.post_message(Key(name, char))
 
     async def until(self, true: Callable[[], object], timeout_s: float = 30.0) -> None:
-        deadline = time.monotonic() + timeout_s
+        begun = time.monotonic()
         while not true():
+            waited = time.monotonic() - begun
             assert self.app.is_running, f"the screen ended: {self.app.last_words}"
-            assert time.monotonic() < deadline, f"never:\n{self.text()}"
-            await asyncio.sleep(0.05)  # drawing the text costs more than many a frame
+            assert waited < timeout_s, f"never:\n{self.text()}"
+            await asyncio.sleep(min(0.25, 0.05 + waited / 10))  # drawing the text costs more than many a frame
 
     async def wait(self, pattern: str, timeout_s: float = 30.0, *, absent: bool = False) -> str:
         found: list[str] = []
