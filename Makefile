@@ -5,6 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BIN := $(VENV)/bin
 SCENARIO ?= rpc-outage
+WORKERS := $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))  # the long tests wait for real programs as much as they compute
 APT_PROGRAMS := prometheus tmux kubectl zsh ssh sshd
 SYSTEM := tests/system-packages.sh
 
@@ -39,7 +40,7 @@ system: ## the programs that the tests drive, from Debian when absent
 
 test: $(VENV)/.dev system ## all tests
 	@# real programs on a busy machine: what failed beside others must pass alone, and is named
-	$(BIN)/pytest -n auto --dist worksteal || $(BIN)/pytest -n 0 -v --last-failed --last-failed-no-failures none --maxfail 5
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal || $(BIN)/pytest -n 0 -v --last-failed --last-failed-no-failures none --maxfail 5
 
 test-live: $(VENV)/.dev ## Kubernetes conformance against COCKPIT_TEST_KUBECONFIG
 	$(BIN)/pytest -m live
