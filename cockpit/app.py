@@ -27,6 +27,8 @@ from panels.later import Later, load
 from panels.theme import Look
 
 if TYPE_CHECKING:
+    from textual.widget import Widget
+
     from cockpit.model.situation import Situation
     from cockpit.session import Session
     from panels import overlays
@@ -36,11 +38,13 @@ else:
 
 
 FIRST_POLL_S = 0.04  # until the first pods are there
-POLL_S = 0.25  # the screen looks for a newer situation this often
+POLL_S = 0.25  # with a layer open, it is fed this often; no more frames a second than that are drawn for anything
 CHOOSE_FIRST = "choose a pod or a service in the Pods panel (1) first"
 #: Actions that make no sense over a layer.
 OFF_OVER_LAYERS = ("filter", "panel", "explain", "logs", "command_palette")
 PRELOAD_AFTER_S = 0.5
+#: What readings are made of has no cycles: looking for them at python's own pace took a twentieth of the CPU and held keys up.
+GC_THRESHOLD = (20_000, 20, 50)
 LOG_BACKLOG_PER_POLL = 2000  # lines handed to the log view at once: a burst never holds a key press up
 
 
@@ -71,7 +75,8 @@ class CockpitApp(CoachedApp):
         self._dashboard: Dashboard | None = None
         self._shown: Situation | None = None
         self._shown_at = float("-inf")  # on the loop's clock
-        self._polling: Timer | None = None  # the quick one at the start
+        self._polling: Timer | None = None  # the quick one at the start, then that of open layers
+        self._settled_down = False
         self._said_unfinished = False
         self._said_trouble = False
         self.set_keymap(dict(session.settings.keys))
@@ -137,7 +142,7 @@ class CockpitApp(CoachedApp):
         if situation is None or self._dashboard is None or self.in_palette:
             return
         if situation is not self._shown:
-            if self._polling is not None and (_looked(situation) or self.session.ready.is_set()):
+            if not self._settled_down and (_looked(situation) or self.session.ready.is_set()):
                 self._settle_down()
             self._shown = situation
             self._shown_at = asyncio.get_running_loop().time()
@@ -150,16 +155,19 @@ class CockpitApp(CoachedApp):
             self.follow_progress(self.session.progress)
             for view in self.base.query(overlays.LogView):
                 self._feed(view)
+        elif self._settled_down and not self._opening and self.coach is None and self._polling is not None:
+            self._polling.pause()  # what is new is told by `_told`
         await self.coached()
 
     def _settle_down(self) -> None:
         """The first pods are there: look less often, and load what may be opened before anybody asks for it."""
+        self._settled_down = True
         if self._polling is not None:
             self._polling.stop()
-            self._polling = None
             gc.freeze()
+            gc.set_threshold(*GC_THRESHOLD)
             gc.enable()
-        self.set_interval(POLL_S, self.in_turn(self._poll))
+        self._polling = self.set_interval(POLL_S, self.in_turn(self._poll))
         self.set_timer(PRELOAD_AFTER_S, lambda: self.run_worker(load("panels.overlays"), exit_on_error=False))
 
     def _views(self) -> list[Any]:
@@ -190,6 +198,11 @@ class CockpitApp(CoachedApp):
 
     # --- layers ----------------------------------------------------------------------------------------------------------
 
+    async def open_layer(self, layer: Widget) -> None:
+        if self._polling is not None:
+            self._polling.resume()
+        await super().open_layer(layer)
+
     @on(wish.CloseLayer)
     @on(wish.Cancelled)
     async def close_top(self, _: wish.Wish | None = None) -> None:
@@ -198,8 +211,9 @@ class CockpitApp(CoachedApp):
             top = layers[-1]
             if isinstance(top, overlays.LogView):
                 self.session.stop_logs()
-            self._shown = None  # what was covered is drawn anew
             await top.remove()
+            self._shown = None  # what was covered is drawn anew
+            await self._poll()
 
     async def action_step_back(self) -> None:
         if self.layers():
@@ -366,8 +380,12 @@ class CockpitApp(CoachedApp):
             palette = CommandPalette(
                 [overlays.provider(self._commands)], placeholder="a step, runbook, panel or service"
             )
-            await self.push_screen(palette)
+            await self.push_screen(palette, self._behind_palette)
             palette.set_focus(palette.query_one(Input))
+
+    async def _behind_palette(self, _: object) -> None:
+        """Nothing was drawn behind it while it was open."""
+        await self._poll()
 
     def _commands(self) -> list[overlays.Command]:
         panels = self.dashboard.panels.values()

@@ -16,32 +16,38 @@ class Board:
     """
 
     def __init__(self) -> None:
-        self._readings: dict[str, Reading[Any]] = {}
+        self._families: dict[str, dict[str, Reading[Any]]] = {}  # by what stands before the first "/", then by topic
         self._lock = threading.Lock()
         self.version = 0
 
     def put(self, reading: Reading[Any]) -> None:
         """Replace the topic's reading. One that failed keeps the last good data, its time and its age."""
         with self._lock:
-            before = self._readings.get(reading.topic)
+            family = self._families.setdefault(_family(reading.topic), {})
+            before = family.get(reading.topic)
             if reading.fault is not None and reading.data is None and before is not None:
                 reading = Reading(
                     reading.topic, before.data, before.observed_at, reading.took_s, reading.fault, reading.max_age_s,
                     reading.server_time or before.server_time, before.partial,
                 )  # fmt: skip
-            self._readings[reading.topic] = reading
+            family[reading.topic] = reading
             self.version += 1
 
     def drop(self, topic: str) -> None:
         """Forget a topic that is no longer asked for (a query removed from the runbooks)."""
         with self._lock:
-            if self._readings.pop(topic, None) is not None:
+            if self._families.get(_family(topic), {}).pop(topic, None) is not None:
                 self.version += 1
 
     def get(self, topic: str) -> Reading[Any] | None:
-        return self._readings.get(topic)
+        return self._families.get(_family(topic), {}).get(topic)
 
     def under(self, prefix: str) -> dict[str, Reading[Any]]:
-        """The readings whose topic starts with `prefix`, by topic."""
+        """The readings whose topic starts with `prefix` (of one family: "kubernetes/", "solana/endpoint/"; or all: ""), by topic."""
         with self._lock:
-            return {topic: reading for topic, reading in self._readings.items() if topic.startswith(prefix)}
+            families = [self._families.get(_family(prefix), {})] if prefix else list(self._families.values())
+            return {topic: one for family in families for topic, one in family.items() if topic.startswith(prefix)}
+
+
+def _family(topic: str) -> str:
+    return topic.partition("/")[0]

@@ -20,7 +20,9 @@ from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.settings import Settings
+from cockpit.situation.inventory import MANY
 from cockpit.situation.variables import variable
+from cockpit.sources.tempo import Tempo
 from cockpit.text import safe
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two situations while there is news (see `_put`): what the screen can show, no more.
 ASSESS_EVERY_S = 0.25
+#: The same with more than `MANY` pods, of which something always changes.
+ASSESS_MANY_EVERY_S = 0.5
 FIRST_ASSESS_EVERY_S = 0.02
 #: Ages grow while nothing changes: a new situation at least this often.
 ASSESS_AT_LEAST_S = 1.0
@@ -97,6 +101,7 @@ class Engine:
         self._read = asyncio.Event()  # `access` has succeeded
         self._clock = clock
         self._mitigations = mitigations
+        self._tempo = Tempo()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="sources", daemon=True)
         self._stop: asyncio.Event | None = None
@@ -240,12 +245,14 @@ class Engine:
         own = self.settings.prometheus
         address = address_of(own)
         queries = {name: QuerySpec(*spec) for name, spec in query_specs(self._runbooks()).items()}
-        return PrometheusSource(address, queries, own.interval, self._clock)
+        return PrometheusSource(address, queries, own.interval, self._clock, tempo=self._tempo)
 
     def _solana(self) -> Source:
         from cockpit.sources.solana import SolanaSource
 
-        return SolanaSource(self.settings.solana, self.settings.rpc_endpoints, self._clock, self._signer_set_id)
+        return SolanaSource(
+            self.settings.solana, self.settings.rpc_endpoints, self._clock, self._signer_set_id, tempo=self._tempo
+        )
 
     def _signer_set_id(self) -> str | None:
         """What the submitter runs with, where the cluster tells."""
@@ -261,7 +268,7 @@ class Engine:
     def _probes(self) -> Source:
         from cockpit.sources.probes import ProbesSource
 
-        return ProbesSource(self.settings.probes, self._clock)
+        return ProbesSource(self.settings.probes, self._clock, tempo=self._tempo)
 
     def _postgres(self) -> Source:
         from cockpit.sources.postgres import PostgresSource
@@ -334,15 +341,17 @@ class Engine:
             looked = self._looked.is_set()
             self._changed.clear()
             self.situation = assessor.assess(self.board, **self._mitigations())
+            self._tempo.calm = self.situation.calm
             self.on_situation(self._urgent.is_set() or not looked)
             self._urgent.clear()
             if self._answered and not looked and not self._arriving:
                 self._looked.set()
                 asyncio.get_running_loop().call_later(FIRST_PAINT_S, self.first_look.set)
             # never more often than the screen can show; the first pods go through at once
-            await _until(self._urgent, ASSESS_EVERY_S if looked or self._arriving else FIRST_ASSESS_EVERY_S)
+            apart = ASSESS_MANY_EVERY_S if len(self.situation.cluster.pods) > MANY else ASSESS_EVERY_S
+            await _until(self._urgent, apart if looked or self._arriving else FIRST_ASSESS_EVERY_S)
             if not any(p.running for p in self.situation.progress):
-                await _until(self._changed, ASSESS_AT_LEAST_S - ASSESS_EVERY_S)
+                await _until(self._changed, ASSESS_AT_LEAST_S - apart)
 
     def _assessor(self, make: type[Assessor], runbooks: Runbooks) -> Assessor:
         place = self.place or place_of(self.settings, None)

@@ -29,7 +29,7 @@ class PrometheusSettings(_Section, frozen=True, kw_only=True):
     """`[prometheus]`. Secrets may be kept in files of their own (`password-file`, `bearer-file`)."""
 
     url: str | None = None
-    interval: float = 3.0  # seconds between two rounds of all queries
+    interval: float = 3.0  # seconds between two rounds of all queries, as every interval: twice that while all is well
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     username: str | None = None
     password: str | None = None

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from cockpit.board import Board
 from cockpit.clock import Clock
 from cockpit.model.cluster import Cluster
@@ -31,6 +33,8 @@ class _Memory:
     since_warn: float | None = None  # monotonic: a level of at least WARN has been read since then
     since_crit: float | None = None
     baseline: float | None = None  # the last one from a time that was well
+    reading: Reading[QueryResult] | None = None  # what `status` was made from
+    status: SignalStatus | None = None
     result: QueryResult | None = None  # what `points` and `spark` were made from
     points: Points = field(default_factory=list)
     spark: tuple[float | None, ...] = ()
@@ -88,9 +92,25 @@ class Evaluator:
             elif "prometheus" not in self._configured:
                 raw = _Raw(Level.UNKNOWN, None, "Prometheus is not configured")
             else:
-                raw = _of_prometheus(signal, board.get(f"prometheus/signals/{name}"), memory, mono)
-            statuses[name] = _settle(name, signal, raw, memory, mono)
+                reading = board.get(f"prometheus/signals/{name}")
+                steady = _steady(reading, memory, mono)
+                if steady is not None:
+                    statuses[name] = steady
+                    continue
+                raw = _of_prometheus(signal, reading, memory, mono)
+                memory.reading = reading
+            statuses[name] = memory.status = _settle(name, signal, raw, memory, mono)
         return statuses
+
+
+def _steady(reading: Reading[QueryResult] | None, memory: _Memory, mono: float) -> SignalStatus | None:
+    """The status of a moment ago, a little older: while no newer answer has come, what was OK stays so as long as it is fresh."""
+    before = memory.status
+    if reading is None or reading is not memory.reading or before is None or before.level is not Level.OK:
+        return None
+    if before.pending is not None or reading.state(mono) is not SourceState.LIVE:
+        return None
+    return msgspec.structs.replace(before, age_s=reading.age_s(mono))
 
 
 def _of_value(signal: SignalDef, values: Values) -> _Raw:

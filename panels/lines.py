@@ -73,14 +73,27 @@ class LineWidget(Widget):
         lines = list(self.picture(size.width, size.height))[: size.height]
         return lines + [BLANK] * (size.height - len(lines))
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Strips as they are kept: borders, padding, tints and the like, which textual's own way looks for in every line of every
+        repaint (half of its cost), are none of ours."""
+        size = self.size
+        if size != self._drawn_size:
+            self._draw(size)
+        if size != self.outer_size:
+            return super().render_lines(crop)
+        strips = [self.render_line(y) for y in crop.line_range]
+        return strips if crop.column_span == (0, size.width) else [s.crop(*crop.column_span) for s in strips]
+
     def render_line(self, y: int) -> Strip:
-        if self.size != self._drawn_size:
-            self._draw(self.size)
+        size = self._drawn_size
         if y >= len(self._strips):
-            return Strip.blank(self.size.width, self.look.style("text"))
+            return Strip.blank(size.width, self.look.style("text"))
         strip = self._strips[y]
         if strip is None:
-            strip = self._strips[y] = to_strip(self._drawn[y], self.size.width, self.look)
+            strip = to_strip(self._drawn[y], size.width, self.look)
+            for each in self.get_line_filters():
+                strip = strip.apply_filter(each, self.background_colors[1])
+            self._strips[y] = strip
         return strip
 
     def on_mount(self) -> None:

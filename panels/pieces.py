@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -28,11 +29,11 @@ def width_of(text: str) -> int:
 
 
 def line_width(line: Line) -> int:
-    return sum(width_of(text) for text, _ in line)
+    return width_of(plain(line))
 
 
 def plain(line: Line) -> str:
-    return "".join(text for text, _ in line)
+    return "".join([text for text, _ in line])
 
 
 def cut(text: str, width: int) -> str:
@@ -52,6 +53,7 @@ def cut_middle(text: str, width: int) -> str:
     return text[: width - tail - 1] + "…" + text[-tail:]
 
 
+@lru_cache(maxsize=2048)  # most cells of a table are those of a second ago
 def pad(text: str, width: int, align: str = "<", middle: bool = False) -> str:
     """Exactly `width` cells; `align` is "<" or ">"."""
     text = cut_middle(text, width) if middle else cut(text, width)

@@ -74,6 +74,9 @@ class PodsPanel(TablePanel):
         self._open: dict[GroupKey, bool] = {}  # absent: problem pods only
         self._all = False
         self._groups: dict[GroupKey, ServiceStatus] = {}
+        self._rows: dict[
+            GroupKey, tuple[tuple[str, ...], list[PodKey]]
+        ] = {}  # kept as long as the group's uids are the same
         self._seen = -1
 
     # --- rows ----------------------------------------------------------------------------------------------------------
@@ -87,6 +90,7 @@ class PodsPanel(TablePanel):
         pods = situation.cluster.pods
         self._seen = len(pods)
         self._groups = {GroupKey(s.namespace, s.name): s for s in _with_strays(situation)}
+        self._rows = {group: kept for group, kept in self._rows.items() if group in self._groups}
         if self.filter:
             return self._matching(situation)
         keys: list[Hashable] = []
@@ -94,10 +98,16 @@ class PodsPanel(TablePanel):
             keys.append(group)
             opened = True if self._all else self._open.get(group)
             if opened:
-                keys += [PodKey(uid) for uid in service.pods]
+                keys += self._rows_of(group, service)
             elif opened is None and service.pods:
                 keys += self._problems(group, service, situation)
         return keys
+
+    def _rows_of(self, group: GroupKey, service: ServiceStatus) -> list[PodKey]:
+        kept = self._rows.get(group)
+        if kept is None or kept[0] is not service.pods:
+            kept = self._rows[group] = (service.pods, [PodKey(uid) for uid in service.pods])
+        return kept[1]
 
     def _problems(self, group: GroupKey, service: ServiceStatus, situation: Situation) -> list[Hashable]:
         pods = situation.cluster.pods

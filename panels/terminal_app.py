@@ -29,7 +29,7 @@ from panels.theme import THEME, Look
 SETTLE_AT_MOST_S = 0.3
 LAID_OUT_AT_MOST_S = 2.0  # a slow machine takes its time for the first layer; keys typed ahead wait for it
 ROUNDS = 4
-LOOK_AT_TERMINAL_S = 0.5
+LOOK_AT_TERMINAL_S = 1.0
 
 
 class TerminalApp(App[int]):

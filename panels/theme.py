@@ -160,6 +160,7 @@ class Look:
     links: Links = field(default_factory=Links)
     hyperlinks: bool = False
     _cache: dict[str, Style] = field(default_factory=dict, compare=False, repr=False)
+    _blanks: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
 
     def style(self, role: str) -> Style:
         """The style of a role; roles combine with "+", the later wins ("warn+cursor"). An unknown role is plain text."""
@@ -178,8 +179,10 @@ class Look:
 
     def blank(self, role: str) -> str | None:
         """What a space in this role looks like: its background; None when it shows more than that (underlined, reversed)."""
-        style = self.style(role)
-        return None if style.underline or style.reverse or style.strike else str(style.bgcolor)
+        if role not in self._blanks:
+            style = self.style(role)
+            self._blanks[role] = None if style.underline or style.reverse or style.strike else str(style.bgcolor)
+        return self._blanks[role]
 
     def glyphs(self, text: str) -> str:
         """The text as this terminal can show it; same width in characters."""

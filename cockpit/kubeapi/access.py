@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cockpit.kubeapi.credentials import AccessProblem, Credentials
 from cockpit.kubeapi.plain import Entry, authenticate, is_plain, relax
@@ -39,6 +40,11 @@ class Access:
     proxy: str | None = field(repr=False, default=None)
     server_name: str | None = None  # tls-server-name: what the certificate must say
     kubeconfig: str | None = None  # as given; None means KUBECONFIG or the default place
+
+    @property
+    def host(self) -> str:
+        """The server's name and port, as errors give it."""
+        return urlsplit(self.server).netloc
 
     def reload(self) -> Access:
         """The same context read from disk again (after a 401). Blocking.
@@ -229,8 +235,6 @@ def _impersonation(user: Mapping[str, Any]) -> dict[str, str]:
 
 def _proxy(configuration: Any, server: str) -> str | None:
     """The cluster's `proxy-url`, else HTTPS_PROXY and friends unless NO_PROXY (names and CIDRs) or loopback exempts it."""
-    from urllib.parse import urlsplit
-
     from kubernetes.client.rest import should_bypass_proxies
 
     proxy: str | None = configuration.proxy or None

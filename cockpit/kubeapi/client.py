@@ -1,4 +1,5 @@
-"""Every call to the API server: one `httpx.AsyncClient`, HTTP/1.1 keep-alive, errors as `KubeError`, never a blind resend."""
+"""Every call to the API server: one `httpx.AsyncClient`, HTTP/1.1 keep-alive, errors as `KubeError`, never a blind resend; what
+has no end (watches, followed logs) by `Streams`."""
 
 from __future__ import annotations
 
@@ -9,8 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import msgspec
@@ -19,9 +19,13 @@ from cockpit.clock import Clock, SystemClock
 from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.errors import KubeError, ServerFault, Unauthorised, Unreachable, from_answer
 from cockpit.kubeapi.lines import LineSplitter
-from cockpit.kubeapi.network import causes, words
+from cockpit.kubeapi.network import NETWORK, tls_trouble, words
 from cockpit.kubeapi.sockets import KEEPALIVE
 
+if TYPE_CHECKING:
+    from cockpit.kubeapi.streams import Streams
+
+_PAINT_S = 0.1  # before the first stream: importing what reads it would hold up the frame with the list
 _RELOAD_APART_S = 5.0  # an exec plugin is not run more often than this, however many watches get a 401
 _HEADER_S = 15.0  # a stream may be quiet, but its answer must begin
 _MAX_LINE = 16 * 1024 * 1024  # etcd holds objects under 2 MB; more is not a watch event
@@ -55,7 +59,8 @@ class KubeClient:
         self._connect_s = connect_s
         self._clock: Clock = clock or SystemClock()
         self._http = self._open(access)
-        self._retired: list[httpx.AsyncClient] = []
+        self._streams: Streams | None = None
+        self._retired: list[httpx.AsyncClient | Streams] = []
         self._renewing = asyncio.Lock()
         self._renewed_at: float | None = None
         self._generation = 0
@@ -73,8 +78,9 @@ class KubeClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        for http in (self._http, *self._retired):
-            await http.aclose()
+        for each in (self._http, self._streams, *self._retired):
+            if each is not None:
+                await each.aclose()
 
     def server_time(self) -> float | None:
         """The server's clock now, in unix seconds: its last Date header and the time since; None before any answer."""
@@ -110,7 +116,7 @@ class KubeClient:
             except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError) as error:
                 raise self._network(error, timeout_s) from error
             took_s = self._clock.mono() - started
-            server_time = self._note(response)
+            server_time = self._note(response.headers.get("date"))
             if response.status_code < 300:
                 return Answer(response.status_code, response.content, server_time, took_s)
             refused = from_answer(
@@ -138,57 +144,39 @@ class KubeClient:
         self, path: str, params: Mapping[str, str] | None = None, *, read_timeout_s: float, max_line: int = _MAX_LINE
     ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
         """As `stream`, but all lines that arrived together at once: cheaper for a lively watch. Lists may be empty."""
-        timeout = httpx.Timeout(self._connect_s, read=read_timeout_s)
         watch = bool(params and params.get("watch"))
         for last in (False, True):
             generation = self._generation
-            http, request = await self._request("GET", path, params, None, {"accept": "application/json"}, timeout)
+            headers = {"accept": "application/json"} | await self._credentials()
+            streams = await self._following()
             header_s = min(read_timeout_s, _HEADER_S)
-            try:
-                async with asyncio.timeout(header_s):
-                    response = await http.send(request, stream=True)
-            except TimeoutError as error:
-                raise Unreachable(
-                    f"no answer from {self._host} in {header_s:g} s", maybe_sent=True, timed_out=True
-                ) from error
-            except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError) as error:
-                raise self._network(error, read_timeout_s) from error
-            try:
-                self._note(response)
-                if response.status_code < 300:
-                    yield self._lines(response, read_timeout_s, max_line)
+            async with streams.open(
+                path, params, headers, header_s=header_s, read_timeout_s=read_timeout_s
+            ) as response:
+                self._note(response.headers.get("date"))
+                if response.status < 300:
+                    yield _lines(streams.chunks(response, read_timeout_s), max_line)
                     return
-                try:
-                    async with asyncio.timeout(self._connect_s):
-                        raw = await response.aread()
-                except (httpx.HTTPError, OSError, TimeoutError):
-                    raw = b""
-            finally:
-                await response.aclose()
+                raw = await streams.rest(response, self._connect_s)
             refused = from_answer(
-                response.status_code, raw, method="GET", path=path, watch=watch,
+                response.status, raw, method="GET", path=path, watch=watch,
                 retry_after=response.headers.get("retry-after"),
             )  # fmt: skip
             if last or not isinstance(refused, Unauthorised):
                 raise refused
             await self._renew(generation, refused)
 
-    async def _lines(
-        self, response: httpx.Response, read_timeout_s: float, max_line: int
-    ) -> AsyncIterator[list[bytes]]:
-        splitter = LineSplitter(max_line)
-        try:
-            async for chunk in response.aiter_raw():
-                yield splitter.feed(chunk)
-        except (httpx.HTTPError, OSError, ssl.SSLError) as error:
-            raise self._network(error, read_timeout_s) from error
-        rest = splitter.rest()
-        if rest:
-            yield [rest]
+    async def _following(self) -> Streams:
+        if self._streams is None:
+            await asyncio.sleep(_PAINT_S)
+            from cockpit.kubeapi.streams import Streams
+
+            self._streams = self._streams or Streams(self._access, self._connect_s)
+        return self._streams
 
     @property
     def _host(self) -> str:
-        return urlsplit(self._access.server).netloc
+        return self._access.host
 
     def _open(self, access: Access) -> httpx.AsyncClient:
         transport = httpx.AsyncHTTPTransport(
@@ -203,6 +191,18 @@ class KubeClient:
         self, method: str, path: str, params: Mapping[str, str] | None, body: str | bytes | None,
         headers: dict[str, str], limits: httpx.Timeout,
     ) -> tuple[httpx.AsyncClient, httpx.Request]:  # fmt: skip
+        mine = await self._credentials()
+        extensions = {"sni_hostname": self._access.server_name} if self._access.server_name else {}
+        try:
+            request = self._http.build_request(
+                method, path, params=params, content=body, headers=headers | mine, timeout=limits, extensions=extensions
+            )  # fmt: skip
+        except (httpx.InvalidURL, ValueError, TypeError) as error:
+            raise Unreachable(f"cannot form the request: {error}", maybe_sent=False) from error
+        return self._http, request
+
+    async def _credentials(self) -> dict[str, str]:
+        """Their headers, read again when they have expired. Raises Unauthorised."""
         credentials = self._access.credentials
         if credentials.expired():
             await self._renew(self._generation, None)
@@ -213,14 +213,7 @@ class KubeClient:
                 mine = await asyncio.to_thread(credentials.headers)
             except AccessProblem as problem:
                 raise Unauthorised(problem.reason, remedy=problem.remedy) from problem
-        extensions = {"sni_hostname": self._access.server_name} if self._access.server_name else {}
-        try:
-            request = self._http.build_request(
-                method, path, params=params, content=body, headers=headers | mine, timeout=limits, extensions=extensions
-            )  # fmt: skip
-        except (httpx.InvalidURL, ValueError, TypeError) as error:
-            raise Unreachable(f"cannot form the request: {error}", maybe_sent=False) from error
-        return self._http, request
+        return mine
 
     async def _renew(self, seen: int, refused: Unauthorised | None) -> None:
         """Read the kubeconfig again, unless someone has since `seen`. Raises `refused` when that cannot help."""
@@ -237,15 +230,18 @@ class KubeClient:
                 access = await asyncio.to_thread(self._access.reload)
             except AccessProblem as problem:
                 raise Unauthorised(problem.reason, status=401, remedy=problem.remedy) from problem
-            self._retired.append(self._http)  # requests under way may still use it; closed with the client
-            for idle in self._retired[:-2]:
+            # requests under way may still use them; closed with the client
+            self._retired += [self._http, *([self._streams] if self._streams is not None else [])]
+            for idle in self._retired[:-4]:
                 await idle.aclose()
-            del self._retired[:-2]
+            del self._retired[:-4]
             self._access, self._http = access, self._open(access)
+            if self._streams is not None:
+                self._streams = type(self._streams)(access, self._connect_s)
             self._generation += 1
 
-    def _note(self, response: httpx.Response) -> float | None:
-        date = response.headers.get("date")
+    def _note(self, date: str | None) -> float | None:
+        """What a Date header says of the server's clock, in unix seconds."""
         try:
             told = parsedate_to_datetime(date).timestamp() if date else None
         except (ValueError, TypeError, OverflowError):
@@ -260,27 +256,25 @@ class KubeClient:
         before = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol,
                   httpx.LocalProtocolError, httpx.InvalidURL)  # fmt: skip
         sent = not isinstance(error, before)
-        for cause in causes(error):
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return Unreachable(
-                    f"certificate of {self._host} not trusted: {cause.verify_message or cause.reason}", maybe_sent=False,
-                    remedy="check the cluster's certificate-authority and server in the kubeconfig",
-                )  # fmt: skip
-            if isinstance(cause, ssl.SSLError):
-                return Unreachable(
-                    f"TLS with {self._host} failed: {cause.reason or cause}", maybe_sent=sent,
-                    remedy="check http or https in the server address, and the client certificate",
-                )  # fmt: skip
+        trouble = tls_trouble(error, self._host, maybe_sent=sent)
+        if trouble is not None:
+            return trouble
         if isinstance(error, httpx.ConnectTimeout):
             return Unreachable(
-                f"no connection to {self._host} in {self._connect_s:g} s", maybe_sent=False, remedy=_NETWORK
+                f"no connection to {self._host} in {self._connect_s:g} s", maybe_sent=False, remedy=NETWORK
             )
         if isinstance(error, httpx.TimeoutException):
             return Unreachable(
-                f"no answer from {self._host} in {timeout_s:g} s", maybe_sent=sent, timed_out=sent, remedy=_NETWORK
+                f"no answer from {self._host} in {timeout_s:g} s", maybe_sent=sent, timed_out=sent, remedy=NETWORK
             )
         what = "lost the connection to" if sent else "cannot reach"
-        return Unreachable(f"{what} {self._host}: {words(error)}", maybe_sent=sent, remedy=_NETWORK)
+        return Unreachable(f"{what} {self._host}: {words(error)}", maybe_sent=sent, remedy=NETWORK)
 
 
-_NETWORK = "check network, VPN and the server address"
+async def _lines(chunks: AsyncIterator[bytes], max_line: int) -> AsyncIterator[list[bytes]]:
+    splitter = LineSplitter(max_line)
+    async for chunk in chunks:
+        yield splitter.feed(chunk)
+    rest = splitter.rest()
+    if rest:
+        yield [rest]

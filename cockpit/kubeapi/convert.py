@@ -48,16 +48,21 @@ def _texts(values: Mapping[str, str | None] | None) -> dict[str, str]:
     return {text(k): text(v) for k, v in values.items()} if values else {}
 
 
+@lru_cache(maxsize=32768)
+def _condition(
+    kind: str | None, status: str | None, reason: str | None, message: str | None, since: str | None
+) -> model.Condition:
+    """Shared by all that are alike: pods that came up in the same second, and a pod's own from one event to the next."""
+    return model.Condition(text(kind), text(status), text(reason), prose(message), unix(since))
+
+
 def _conditions(values: list[wire.ConditionW | None] | None) -> tuple[model.Condition, ...]:
-    return tuple(
-        [
-            model.Condition(
-                text(c.type), text(c.status), text(c.reason), prose(c.message), unix(c.last_transition_time)
-            )
-            for c in values or ()
-            if c is not None
-        ]
-    )
+    return tuple([
+        (_condition if len(c.message or "") <= 128 else _condition.__wrapped__)(
+            c.type, c.status, c.reason, c.message, c.last_transition_time
+        )
+        for c in values or () if c is not None
+    ])  # fmt: skip
 
 
 def _owner(meta: wire.Meta) -> tuple[str, str]:

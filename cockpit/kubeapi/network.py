@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import ssl
+
+from cockpit.kubeapi.errors import Unreachable
+
+NETWORK = "check network, VPN and the server address"
 
 
 def causes(error: BaseException) -> list[BaseException]:
@@ -16,6 +21,22 @@ def causes(error: BaseException) -> list[BaseException]:
         found.append(one)
         todo += [one.__cause__, one.__context__, *(one.exceptions if isinstance(one, BaseExceptionGroup) else ())]
     return found
+
+
+def tls_trouble(error: BaseException, host: str, *, maybe_sent: bool) -> Unreachable | None:
+    """What TLS had against it, None when it was something else."""
+    for cause in causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Unreachable(
+                f"certificate of {host} not trusted: {cause.verify_message or cause.reason}", maybe_sent=False,
+                remedy="check the cluster's certificate-authority and server in the kubeconfig",
+            )  # fmt: skip
+        if isinstance(cause, ssl.SSLError):
+            return Unreachable(
+                f"TLS with {host} failed: {cause.reason or cause}", maybe_sent=maybe_sent,
+                remedy="check http or https in the server address, and the client certificate",
+            )  # fmt: skip
+    return None
 
 
 def words(error: BaseException) -> str:

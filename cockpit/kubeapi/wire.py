@@ -7,9 +7,11 @@ autoscaling/v2. An object that even so does not fit (a number where text belongs
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 
 class Owner(msgspec.Struct, gc=False):
@@ -243,8 +245,17 @@ class RawList(msgspec.Struct, gc=False):
 
 
 class WatchEvent(msgspec.Struct, gc=False):
+    """Any line of a watch, its object not looked into."""
+
     type: str | None = None
     object: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Change(msgspec.Struct, Generic[T], gc=False):
+    """A line of a watch that is ADDED, MODIFIED, DELETED or a BOOKMARK: its object has the watched kind's shape."""
+
+    type: str | None = None
+    object: T | None = None
 
 
 class Status(msgspec.Struct, gc=False):
@@ -255,16 +266,11 @@ class Status(msgspec.Struct, gc=False):
     message: str | None = None
 
 
-class Bookmark(msgspec.Struct, gc=False):
-    metadata: Meta | None = None
-
-
 #: What a decoder raises for nonsense of any kind.
 NONSENSE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 RAW_LIST = msgspec.json.Decoder(RawList)
 EVENT = msgspec.json.Decoder(WatchEvent)
 STATUS = msgspec.json.Decoder(Status)
-BOOKMARK = msgspec.json.Decoder(Bookmark)
 
 
 def decode_items(raws: Sequence[msgspec.Raw], item: msgspec.json.Decoder[Any]) -> tuple[list[Any], int]:

@@ -14,7 +14,7 @@ from cockpit.model.metrics import Alert, Exposed, QueryResult
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Match, Runbooks, Toggle
-from cockpit.model.signal import SignalStatus, StageStatus
+from cockpit.model.signal import Level, SignalStatus, StageStatus
 
 
 class SourceLight(msgspec.Struct, frozen=True):
@@ -90,3 +90,13 @@ class Situation(msgspec.Struct, frozen=True):
     signer_set: SignerSetCheck = SignerSetCheck()
     incident: IncidentNow | None = None  # the open one
     notices: tuple[str, ...] = ()  # said once at the top: a broken runbooks.toml, a locked journal, ...
+
+    @property
+    def calm(self) -> bool:
+        """Nothing asks for attention: no signal is bad or about to be, no incident is open, nothing is carried out. (What is unknown is not well, but asking it oftener does not make it known: its source has its own pace.)"""
+        bad = (Level.WARN, Level.CRIT)
+        return not (
+            self.incident is not None
+            or any(each.running for each in self.progress)
+            or any(signal.level in bad or signal.pending is not None for signal in self.signals.values())
+        )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+import operator
 import statistics
 from collections.abc import Sequence
 
@@ -23,15 +23,12 @@ SPARK_CELLS = 60
 
 def merged(history: Sequence[History], direction: str) -> Points:
     """One line from the series of all labels: at each moment the worst. NaN and infinities are left out."""
+    finite = math.isfinite
     if len(history) == 1:
-        return [(at, value) for at, value in history[0].points if math.isfinite(value)]
-    worst = max if direction == "above" else min
-    line: dict[float, float] = {}
-    for series in history:
-        for at, value in series.points:
-            if math.isfinite(value):
-                line[at] = worst(line[at], value) if at in line else value
-    return sorted(line.items())
+        return [point for point in history[0].points if finite(point[1])]
+    # sorted by time and then by value, the last of a moment stays: the worst
+    every = [point for series in history for point in series.points if finite(point[1])]
+    return sorted(dict(sorted(every, reverse=direction != "above")).items())
 
 
 def spark(points: Points, now: float | None, span_s: float) -> tuple[float | None, ...]:
@@ -51,7 +48,8 @@ def spark(points: Points, now: float | None, span_s: float) -> tuple[float | Non
 
 def _filled(cells: list[float | None], width: float, points: Points) -> list[float | None]:
     """Cells narrower than the step between points repeat the last value: a coarse step is no gap."""
-    steps = sorted(b[0] - a[0] for a, b in itertools.pairwise(points))
+    times = [at for at, _ in points]
+    steps = sorted(map(operator.sub, times[1:], times))
     step = steps[len(steps) // 2] if steps else width
     reach = math.ceil(step / width)
     out: list[float | None] = []

@@ -31,6 +31,9 @@ class Tally:
     restarts: int  # of all containers that are there
     last_ends: tuple[float, ...]  # when containers last ended, unix seconds
     youngest_at: float | None
+    terminating: int
+    expected: int  # neither terminating nor Succeeded
+    reasons: Mapping[str, int]  # why those that are not well are not, as `pod_reason` says
 
 
 class Inventory:
@@ -55,17 +58,19 @@ class Inventory:
             return
         self._updated = mono
         changed: set[ServiceKey] = set()
-        for uid, pod in pods.items():
-            old = before.get(uid)
-            if old is pod:
-                continue
+        known = before.get
+        stayed = len(pods)
+        for uid, pod in [item for item in pods.items() if known(item[0]) is not item[1]]:
+            old = known(uid)
+            stayed -= old is None
             if old is not None and (old.namespace, old.service) != (pod.namespace, pod.service):
                 changed.add(self._forget(old))
             key = (pod.namespace, pod.service)
             self._by_service.setdefault(key, {})[uid] = pod
             changed.add(key)
-        for uid in before.keys() - pods.keys():
-            changed.add(self._forget(before[uid]))
+        if stayed != len(before):
+            for uid in before.keys() - pods.keys():
+                changed.add(self._forget(before[uid]))
         self._pods = pods
         for key in changed:
             group = self._by_service.get(key)
@@ -89,7 +94,8 @@ class Inventory:
 
 def tally(group: Iterable[Pod]) -> Tally:
     pods = sorted(group, key=_problem_first)
-    ready = running = unready = restarts = 0
+    ready = running = unready = restarts = terminating = expected = 0
+    reasons: dict[str, int] = {}
     ends: list[float] = []
     youngest: float | None = None
     for pod in pods:
@@ -98,6 +104,13 @@ def tally(group: Iterable[Pod]) -> Tally:
             youngest = pod.created_at
         if pod.restarts:
             ends += [c.last_finished_at for c in pod.containers if c.last_finished_at is not None and not c.init]
+        if pod.deleted_at is not None:
+            terminating += 1
+        else:
+            expected += pod.phase != "Succeeded"
+            if not pod.healthy:
+                reason = pod_reason(pod)
+                reasons[reason] = reasons.get(reason, 0) + 1
         if pod.phase in _ENDED:
             continue
         running += 1
@@ -108,8 +121,16 @@ def tally(group: Iterable[Pod]) -> Tally:
         else:
             unready += 1
     return Tally(
-        tuple(pods), tuple([pod.uid for pod in pods]), ready, running, unready, restarts, tuple(ends), youngest
-    )
+        tuple(pods), tuple([pod.uid for pod in pods]), ready, running, unready, restarts, tuple(ends), youngest,
+        terminating, expected, reasons,
+    )  # fmt: skip
+
+
+def pod_reason(pod: Pod) -> str:
+    """Why a pod is not well, in kubectl's words where it has any."""
+    if pod.reason and pod.reason not in ("Running", "Completed"):
+        return pod.reason
+    return "not ready" if pod.phase == "Running" else pod.phase or "Pending"
 
 
 def _problem_first(pod: Pod) -> tuple[int, int, str]:

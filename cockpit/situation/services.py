@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
-from cockpit.model.cluster import Cluster, Pod, Workload
+from cockpit.model.cluster import Cluster, Workload
 from cockpit.model.runbook import Service
 from cockpit.model.signal import Level
 from cockpit.model.situation import ServiceStatus
@@ -15,7 +14,7 @@ from cockpit.situation.inventory import Inventory, Tally
 RECENT_S = 600.0
 #: On the way up: no reason to worry while enough others are ready.
 _STARTING = ("ContainerCreating", "PodInitializing", "Pending", "not ready")
-_NO_PODS = Tally((), (), 0, 0, 0, 0, (), None)
+_NO_PODS = Tally((), (), 0, 0, 0, 0, (), None, 0, 0, {})
 
 
 def services(
@@ -35,7 +34,7 @@ def services(
 def _of_workload(workload: Workload, tally: Tally, service: Service | None, now: float) -> ServiceStatus:
     level, why = Level.OK, ""
     desired = workload.desired
-    reasons = _reasons(tally)
+    reasons = tally.reasons
     stuck = next(
         (c for c in workload.conditions if c.type == "Progressing" and c.reason == "ProgressDeadlineExceeded"), None
     )
@@ -45,15 +44,13 @@ def _of_workload(workload: Workload, tally: Tally, service: Service | None, now:
         level, why = (Level.WARN if publishes else Level.OK), "scaled to 0"
         if tally.running:
             why += (
-                f", {tally.running} terminating"
-                if all(p.terminating for p in tally.pods)
-                else f", {tally.running} left"
+                f", {tally.running} terminating" if tally.terminating == len(tally.pods) else f", {tally.running} left"
             )
     elif tally.ready < desired:
         level = Level.CRIT if tally.ready == 0 else Level.WARN
         why = _most(reasons) or f"{desired - tally.ready} of {desired} missing"
     elif failing:
-        level, why = Level.WARN, _most(Counter({reason: reasons[reason] for reason in failing}))
+        level, why = Level.WARN, _most({reason: reasons[reason] for reason in failing})
     elif reasons:
         why = _most(reasons)
     if stuck is not None:
@@ -64,9 +61,8 @@ def _of_workload(workload: Workload, tally: Tally, service: Service | None, now:
     recent = _recent_restart(tally, now)
     if not why and recent:
         level, why = Level.WARN, recent
-    terminating = sum(1 for p in tally.pods if p.terminating)
-    if not why and terminating:
-        why = f"{terminating} terminating"
+    if not why and tally.terminating:
+        why = f"{tally.terminating} terminating"
     if workload.paused:
         why = f"{why}, paused" if why else "paused"
     age = _age(tally.youngest_at if tally.youngest_at is not None else workload.created_at, now)
@@ -78,8 +74,7 @@ def _of_workload(workload: Workload, tally: Tally, service: Service | None, now:
 
 def _without_workload(namespace: str, name: str, tally: Tally, now: float) -> ServiceStatus:
     """Jobs, bare pods, and pods whose workload may not be read."""
-    reasons = _reasons(tally)
-    expected = sum(1 for pod in tally.pods if not pod.terminating and pod.phase != "Succeeded")
+    reasons, expected = tally.reasons, tally.expected
     level = Level.OK if tally.ready >= expected else Level.WARN
     if level is Level.WARN and tally.ready == 0 and not all(reason in _STARTING for reason in reasons):
         level = Level.CRIT
@@ -90,18 +85,7 @@ def _without_workload(namespace: str, name: str, tally: Tally, now: float) -> Se
     )  # fmt: skip
 
 
-def _reasons(tally: Tally) -> Counter[str]:
-    return Counter(pod_reason(pod) for pod in tally.pods if not pod.healthy and not pod.terminating)
-
-
-def pod_reason(pod: Pod) -> str:
-    """Why a pod is not well, in kubectl's words where it has any."""
-    if pod.reason and pod.reason not in ("Running", "Completed"):
-        return pod.reason
-    return "not ready" if pod.phase == "Running" else pod.phase or "Pending"
-
-
-def _most(reasons: Counter[str]) -> str:
+def _most(reasons: Mapping[str, int]) -> str:
     """The dominant reason; those that mean trouble before those of a pod on its way up."""
     if not reasons:
         return ""

@@ -15,8 +15,8 @@ class Pace:
         1.0  # the first page of a long first list shows at once, the rest so often: showing costs more than reading
     )
     refresh_s: float = 2.0  # at least so often while live, so that ages stay honest
-    watch_s: int = 10  # timeoutSeconds: short, so that each watch proves itself (a bookmark comes 2 s before its end)
-    silence_s: float = 12.0  # no byte for so long on a watch: the connection is dead, whatever TCP says
+    watch_s: int = 12  # timeoutSeconds: short, so that each watch proves itself (a bookmark comes 2 s before its end)
+    silence_s: float = 13.5  # no byte for so long on a watch: the connection is dead, whatever TCP says
     probe_s: float = 4.0
     probe_timeout_s: float = 5.0
     denied_s: float = 30.0

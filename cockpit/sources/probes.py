@@ -22,6 +22,7 @@ from cockpit.settings import ProbesSettings
 from cockpit.sources import probes_read
 from cockpit.sources.pace import Pace
 from cockpit.sources.probes_http import HttpAnswer, ProbeProblem, Prober, open_context
+from cockpit.sources.tempo import Tempo
 from cockpit.text import safe
 
 PREFIX = "probes/"
@@ -35,13 +36,15 @@ Judge = Callable[[HttpAnswer], Any]
 
 
 class ProbesSource:
-    """Asks everything at once, then each URL every `interval`; one that fails, with backoff up to 15 s."""
+    """Asks everything at once, then each URL at the tempo's beat; one that fails, with backoff up to 15 s."""
 
     def __init__(
-        self, settings: ProbesSettings, clock: Clock, *, pace: Pace | None = None, rng: random.Random | None = None
-    ) -> None:
+        self, settings: ProbesSettings, clock: Clock, *, tempo: Tempo | None = None, pace: Pace | None = None,
+        rng: random.Random | None = None,
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._clock = clock
+        self._tempo = tempo or Tempo()
         self._pace = pace or Pace()
         self._rng = rng or random.Random()
         self._interval_s = max(_LEAST_S, settings.interval)
@@ -136,8 +139,10 @@ class ProbesSource:
             told = self._told(url, topic, agent, certificate, refused)
             if told is not None:
                 waiting.put_nowait(told)
-            pause = self._interval_s if not attempt else max(self._interval_s, self._pace.backoff(attempt, self._rng))
-            await asyncio.sleep(pause * self._rng.uniform(0.9, 1.0))
+            if attempt:
+                await asyncio.sleep(max(self._interval_s, self._pace.backoff(attempt, self._rng)))
+            else:
+                await self._tempo.rest(self._clock, started, self._interval_s)
 
     def _good(self, topic: str, agent: str, data: Any, answer: HttpAnswer, started: float) -> Reading[Any]:
         now = self._clock.mono()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -25,6 +25,7 @@ from cockpit.settings import PrometheusSettings
 from cockpit.sources import promwire
 from cockpit.sources.pace import Pace
 from cockpit.sources.promwire import PromFault
+from cockpit.sources.tempo import CALM, Tempo
 from cockpit.text import safe, url_hint
 
 ALERTS = "prometheus/alerts"
@@ -70,21 +71,30 @@ class QuerySpec:
     max_age_s: float
 
 
+def _longest(spans: Iterable[float | None]) -> float | None:
+    return max((span for span in spans if span is not None), default=None)
+
+
 class PrometheusSource:
     """Topics `prometheus/<name>` with a `QueryResult` each, and `prometheus/alerts` with a tuple of `Alert`."""
 
     def __init__(
         self, address: PrometheusAddress, queries: Mapping[str, QuerySpec], interval_s: float, clock: Clock, *,
-        pace: Pace | None = None, rng: random.Random | None = None,
+        tempo: Tempo | None = None, pace: Pace | None = None, rng: random.Random | None = None,
     ):  # fmt: skip
         self._address = address
         self._queries = dict(queries)
+        self._names: dict[str, list[str]] = {}  # by PromQL: panels and signals often ask the same
+        for name, spec in self._queries.items():
+            self._names.setdefault(spec.promql, []).append(name)
+        self._spans = {q: _longest(queries[name].history_s for name in names) for q, names in self._names.items()}
         self._interval_s = interval_s
         self._clock = clock
+        self._tempo = tempo or Tempo()
         self._pace = pace or Pace()
         self._rng = rng or random.Random()
         self._base = address.url.rstrip("/")
-        self._results: dict[str, QueryResult] = {}
+        self._results: dict[str, QueryResult] = {}  # by PromQL, as the next two
         self._observed: dict[str, float] = {}
         self._answered: dict[str, float] = {}  # server's time of the last good instant answer
         self._gate = asyncio.Semaphore(_AT_ONCE)
@@ -92,7 +102,7 @@ class PrometheusSource:
         self._server_at: float | None = None  # the server's clock at the start of this round
 
     async def readings(self) -> AsyncIterator[Reading[Any]]:
-        """Endless: one round of all queries every `interval_s`, slower while Prometheus cannot be reached."""
+        """Endless: one round of all queries at the tempo's beat, slower while Prometheus cannot be reached."""
         attempt = 0
         while True:
             try:
@@ -117,15 +127,16 @@ class PrometheusSource:
                     await asyncio.sleep(max(self._interval_s, self._pace.backoff(attempt, self._rng)))
                     continue
                 attempt = 0
-                tasks = [asyncio.create_task(self._one(client, name, spec)) for name, spec in self._queries.items()]
+                tasks = [asyncio.create_task(self._one(client, promql)) for promql in self._names]
                 tasks.append(asyncio.create_task(self._alerts(client)))
                 try:
                     for done in asyncio.as_completed(tasks):
-                        yield await done
+                        for reading in await done:
+                            yield reading
                 finally:
                     for task in tasks:
                         task.cancel()
-                await asyncio.sleep(max(0.0, self._interval_s - (self._clock.mono() - started)))
+                await self._tempo.rest(self._clock, started, self._interval_s)
 
     async def past(self, promql: str, start: float, end: float, points: int = 240) -> tuple[tuple[float, float], ...]:
         """(unix seconds, value) of that time, of all series, `points` of each at most. As `ranges`."""
@@ -212,46 +223,52 @@ class PrometheusSource:
             raise self._lost from error
         return promwire.decode(status, body)
 
-    async def _one(self, client: aiohttp.ClientSession, name: str, spec: QuerySpec) -> Reading[Any]:
+    async def _one(self, client: aiohttp.ClientSession, promql: str) -> list[Reading[Any]]:
+        names = self._names[promql]
         async with self._gate:
             started = self._clock.mono()
             try:
-                result, at = await self._query(client, name, spec)
+                result, at = await self._query(client, promql)
             except PromFault as problem:
-                return self._failed(name, problem.fault, self._clock.mono() - started)
+                took = self._clock.mono() - started
+                return [self._failed(name, problem.fault, took) for name in names]
             ended = self._clock.mono()
-        self._results[name], self._observed[name] = result, ended
-        return Reading(f"prometheus/{name}", result, ended, ended - started, None, spec.max_age_s, at)
+        self._results[promql], self._observed[promql] = result, ended
+        took = ended - started
+        return [
+            Reading(f"prometheus/{name}", result, ended, took, None, self._queries[name].max_age_s, at)
+            for name in names
+        ]
 
-    async def _query(
-        self, client: aiohttp.ClientSession, name: str, spec: QuerySpec
-    ) -> tuple[QueryResult, float | None]:
-        form = {"query": spec.promql, "timeout": f"{_QUERY_TIMEOUT_S:g}s"}
+    async def _query(self, client: aiohttp.ClientSession, promql: str) -> tuple[QueryResult, float | None]:
+        form = {"query": promql, "timeout": f"{_QUERY_TIMEOUT_S:g}s"}
         answer = await self._ask(client, "query", form, _QUERY_TIMEOUT_S + 1.0)
         samples, at = promwire.samples(answer)
         if at is None:
             at = self._server_at
-        history = self._results[name].history if name in self._results else ()
+        history = self._results[promql].history if promql in self._results else ()
         warnings = answer.warnings
-        if spec.history_s is not None:
-            step = max(1.0, spec.history_s / _POINTS)
+        span = self._spans[promql]
+        if span is not None:
+            step = max(1.0, span / _POINTS)
             last = max((h.points[-1][0] for h in history if h.points), default=None)
-            if at is not None and (last is None or at - last > max(3 * step, 4 * self._interval_s) or at < last - step):
-                ranged, more = await self._range(client, spec, at, step)
+            if at is not None and (
+                last is None or at - last > max(3 * step, 4 * CALM * self._interval_s) or at < last - step
+            ):
+                ranged, more = await self._range(client, promql, at - span, at, step)
                 history, warnings = ranged if ranged is not None else history, (*warnings, *more)
             if at is not None:
-                history = promwire.append(history, samples, at, at - spec.history_s, step)
+                history = promwire.append(history, samples, at, at - span, step)
         if at is not None:
-            self._answered[name] = at
+            self._answered[promql] = at
         return QueryResult(samples, tuple(dict.fromkeys(warnings)), history, at), at
 
     async def _range(
-        self, client: aiohttp.ClientSession, spec: QuerySpec, end: float, step: float
+        self, client: aiohttp.ClientSession, promql: str, start: float, end: float, step: float
     ) -> tuple[Any, tuple[str, ...]]:
         """The past, by the server's own clock. A failed range is a warning: the value of now still stands."""
-        assert spec.history_s is not None
         form = {
-            "query": spec.promql, "start": f"{end - spec.history_s:.3f}", "end": f"{end:.3f}", "step": f"{step:g}",
+            "query": promql, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}",
             "timeout": f"{_QUERY_TIMEOUT_S:g}s",
         }  # fmt: skip
         try:
@@ -260,16 +277,16 @@ class PrometheusSource:
         except PromFault as problem:
             return None, (f"no history: {problem.fault.reason}",)
 
-    async def _alerts(self, client: aiohttp.ClientSession) -> Reading[Any]:
+    async def _alerts(self, client: aiohttp.ClientSession) -> list[Reading[Any]]:
         started = self._clock.mono()
         try:
             async with self._gate:
                 answer = await self._ask(client, "alerts", None, _QUERY_TIMEOUT_S)
             alerts = promwire.alerts(answer)
         except PromFault as problem:
-            return Reading(ALERTS, None, None, self._clock.mono() - started, problem.fault, self._alerts_age)
+            return [self._failed(None, problem.fault, self._clock.mono() - started)]
         ended = self._clock.mono()
-        return Reading(ALERTS, alerts, ended, ended - started, None, self._alerts_age)
+        return [Reading(ALERTS, alerts, ended, ended - started, None, self._alerts_age)]
 
     @property
     def _alerts_age(self) -> float:
@@ -281,8 +298,8 @@ class PrometheusSource:
             return Reading(ALERTS, None, None, took_s, fault, self._alerts_age)
         spec = self._queries[name]
         return Reading(
-            f"prometheus/{name}", self._results.get(name), self._observed.get(name), took_s, fault, spec.max_age_s,
-            self._answered.get(name),
+            f"prometheus/{name}", self._results.get(spec.promql), self._observed.get(spec.promql), took_s, fault,
+            spec.max_age_s, self._answered.get(spec.promql),
         )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import ssl
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -154,8 +155,8 @@ def histories(answer: Answer) -> tuple[History, ...]:
     return tuple([History(_labels(s.metric), tuple([(t, number(v)) for t, v in s.values or ()])) for s in series])
 
 
-def _same(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(labels.items()))
+def _same(labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset(labels.items())
 
 
 def append(
@@ -169,13 +170,12 @@ def append(
     grown: list[History] = []
     for one in history:
         sample = now.pop(_same(one.labels), None)
-        points = [p for p in one.points if p[0] >= since]
+        points = one.points[bisect_left(one.points, (since,)) :]
         if sample is not None and (not points or at > points[-1][0]):
-            if len(points) > 1 and at - points[-2][0] < step:
-                points.pop()
-            points.append((at, sample.value))
+            kept = points[:-1] if len(points) > 1 and at - points[-2][0] < step else points
+            points = (*kept, (at, sample.value))
         if points:
-            grown.append(History(one.labels, tuple(points)))
+            grown.append(History(one.labels, points))
     grown += [History(sample.labels, ((at, sample.value),)) for sample in now.values()]
     return tuple(grown)
 

@@ -22,6 +22,7 @@ from cockpit.sources.solana_pace import SolanaPace
 from cockpit.sources.solana_program import TOPIC as PROGRAM
 from cockpit.sources.solana_program import ProgramWatch
 from cockpit.sources.solana_rpc import Rpc
+from cockpit.sources.tempo import Tempo
 from cockpit.text import safe
 
 ENDPOINT, DISAGREEMENTS = "solana/endpoint/", "solana/disagreements"
@@ -33,11 +34,13 @@ class SolanaSource:
 
     def __init__(
         self, settings: SolanaSettings, endpoints: Sequence[RpcEndpoint], clock: Clock,
-        signer_set_id: Callable[[], str | None], *, pace: SolanaPace | None = None, rng: random.Random | None = None,
+        signer_set_id: Callable[[], str | None], *, tempo: Tempo | None = None, pace: SolanaPace | None = None,
+        rng: random.Random | None = None,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._endpoints = {safe(endpoint.name, 60): endpoint for endpoint in endpoints}
         self._clock = clock
+        self._tempo = tempo or Tempo()
         self._pace = pace or SolanaPace()
         self._rng = rng or random.Random()
         self._interval_s = max(_LEAST_S, settings.interval)
@@ -98,11 +101,12 @@ class SolanaSource:
             self._put(Reading(ENDPOINT + watch.name, status, watch.seen_at, took, watch.fault, age))
             self._put(Reading(DISAGREEMENTS, fleet.disagreements(), self._clock.mono(), 0.0, None, age))
             attempt = attempt + 1 if watch.fault is not None else 0
-            rest = self._interval_s - took
-            if attempt:
-                rest = max(rest, self._pace.backoff(attempt, self._rng))
-                if watch.rpc.blocked_s:
-                    rest = min(watch.rpc.blocked_s + 0.01, self._interval_s)  # what it asks for counts down
+            if not attempt:
+                await self._tempo.rest(self._clock, began, self._interval_s)
+                continue
+            rest = max(self._interval_s - took, self._pace.backoff(attempt, self._rng))
+            if watch.rpc.blocked_s:
+                rest = min(watch.rpc.blocked_s + 0.01, self._interval_s)  # what it asks for counts down
             await asyncio.sleep(max(0.05, rest))
 
     async def _program_forever(self) -> None:

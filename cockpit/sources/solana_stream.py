@@ -17,9 +17,9 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from cockpit.clock import Clock
+from cockpit.kubeapi.breath import Breath
 from cockpit.kubeapi.network import causes, words
 from cockpit.settings import RpcEndpoint
-from cockpit.sources.breath import Breath
 from cockpit.sources.retry_after import retry_after_s
 from cockpit.sources.solana_pace import SolanaPace
 from cockpit.sources.solana_rpc import Slot, host_of
@@ -180,7 +180,7 @@ class LogStream:
                 raw = await self._socket.recv(decode=False)
                 breath.arrived(1)
                 self._frame(raw)
-                await breath.taken()
+                await breath.taken(self._socket.transport)
                 taken += 1
                 if taken % _TURN == 0:
                     await asyncio.sleep(0)

@@ -18,7 +18,6 @@ from cockpit.kubeapi import wire
 from cockpit.kubeapi.client import Answer, KubeClient
 from cockpit.kubeapi.errors import Denied, Gone, KubeError, NotFound, ServerFault, Throttled, Unreachable, from_answer
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.sources.breath import Breath
 from cockpit.sources.kinds import Kind
 from cockpit.sources.pace import Pace
 from cockpit.text import safe
@@ -250,14 +249,11 @@ class Topic:
                 self.connected = True
                 if not self._doubt:
                     self._good()
-                breath = Breath()
                 async for lines in batches:
-                    breath.arrived(len(lines))
                     for line in lines:
                         if line.strip():
                             self._event(line)
                     self.relists = 0
-                    await breath.taken()
                 self._good()
         except Unreachable as error:
             if self.connected and error.timed_out:
@@ -266,20 +262,17 @@ class Topic:
 
     def _event(self, line: bytes) -> None:
         try:
-            event = wire.EVENT.decode(line)
-            if event.type == "BOOKMARK":
-                metadata = wire.BOOKMARK.decode(event.object).metadata
-                self._version = (metadata and metadata.resource_version) or self._version
-                self._good()
-                return
-            if event.type == "ERROR":
-                raise self._error(bytes(event.object))
-            raw = self.kind.decoder.decode(event.object)
+            event = self.kind.events.decode(line)
+            raw: Any = event.object
             version = raw.metadata.resource_version
         except (*wire.NONSENSE, AttributeError) as error:
-            self.garbage += 1
-            self._doubt = True
-            raise _Garbled(f"the watch of {self.kind.plural} sent what is no event", remedy="a proxy in between?") from error  # fmt: skip
+            raise self._no_change(line) from error
+        if event.type == "BOOKMARK":
+            self._version = version or self._version
+            self._good()
+            return
+        if event.type == "ERROR":
+            raise self._no_change(line)
         value = self.kind.convert(raw)
         if event.type == "DELETED":
             self.items.pop(self.kind.key(value), None)
@@ -288,6 +281,18 @@ class Topic:
         self._version = version or self._version
         self._good()
         self._touch()
+
+    def _no_change(self, line: bytes) -> KubeError:
+        """What a line means that is no change and no bookmark: an ERROR event, or nonsense."""
+        try:
+            event = wire.EVENT.decode(line)
+            if event.type == "ERROR":
+                return self._error(bytes(event.object))
+        except wire.NONSENSE:
+            pass
+        self.garbage += 1
+        self._doubt = True
+        return _Garbled(f"the watch of {self.kind.plural} sent what is no event", remedy="a proxy in between?")
 
     def _error(self, raw: bytes) -> KubeError:
         status = wire.STATUS.decode(raw)
