@@ -147,7 +147,10 @@ class CockpitApp(CoachedApp):
             self._shown = situation
             self._shown_at = asyncio.get_running_loop().time()
             for part in self._views():
-                part.show(situation)
+                if part is self._dashboard:
+                    await self._dashboard.follow(situation)
+                else:
+                    part.show(situation)
             if self.layers():
                 self.refresh_choices()
         await self._say_once()

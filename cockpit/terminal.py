@@ -77,9 +77,8 @@ def hyperlinks(wanted: str = "auto", env: Mapping[str, str] | None = None) -> bo
 
 
 def prepare() -> None:
-    """Set what textual reads at import: no animations (347 kB a page-down against 20), a frame cap, the colour system."""
+    """Set what textual reads at import: no animations (347 kB a page-down against 20), the colour system."""
     depth = colours()
     os.environ["TEXTUAL_ANIMATIONS"] = "none"
-    os.environ.setdefault("TEXTUAL_FPS", "30")
     os.environ["TEXTUAL_COLOR_SYSTEM"] = "standard" if depth == "none" else depth
     os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")  # tmux and screen pass only half of the protocol on

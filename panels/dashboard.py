@@ -5,6 +5,7 @@ The arrangement is a pure function of the size (`arrange`), so that a storm of r
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Final
 
@@ -176,17 +177,37 @@ class Dashboard(Widget):
     # --- the situation -------------------------------------------------------------------------------------------------
 
     def show(self, situation: Situation) -> None:
-        """Draw this situation. Called several times a second; repaints only what differs."""
+        """Draw this situation; repaints only what differs."""
+        for part in self._following(situation):
+            part.show(situation)
+
+    async def follow(self, situation: Situation) -> None:
+        """As `show`, several times a second: in one frame, and with a turn for keys after each part."""
+        parts = self._following(situation)
+        for part in parts:
+            part.hold()
+        try:
+            for part in parts:
+                part.show(situation)
+                await asyncio.sleep(0)
+        finally:
+            for part in parts:
+                part.let_go()
+
+    def _following(self, situation: Situation) -> list[LineWidget]:
+        """Take the situation over; the parts that are to draw it."""
         self.situation = situation
         if len(situation.notices) != self._notices:
             self._notices = len(situation.notices)
             self._arrange_again()
         on_screen = self.regions(self.size)
+        drawn: list[LineWidget] = []
         for part, name in self._parts.items():
             if name in on_screen or part is self.pods:  # what is not on screen costs nothing; the selection stays true
-                part.show(situation)
+                drawn.append(part)
             else:
                 part.situation = situation
+        return drawn
 
     # --- what the app asks -----------------------------------------------------------------------------------------------
 

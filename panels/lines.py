@@ -12,6 +12,8 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.color import TRANSPARENT
+from textual.filter import LineFilter
 from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
@@ -35,6 +37,9 @@ class LineWidget(Widget):
         self._drawn: list[Line] = []
         self._strips: list[Strip | None] = []
         self._drawn_size = Size(0, 0)
+        self._filters: Sequence[LineFilter] = ()
+        self._background = TRANSPARENT
+        self._owed: list[Region] | None = None  # while held back: what is to be refreshed
 
     def picture(self, width: int, height: int) -> Sequence[Line]:
         """At most `height` lines of at most `width` cells (what is wider is cut off). Pure, but for what the operator scrolled or typed."""
@@ -51,7 +56,7 @@ class LineWidget(Widget):
             return
         if size != self._drawn_size:
             self._draw(size)
-            self.refresh()
+            self._mark([size.region])
             return
         regions = []
         for y, line in enumerate(self._lines(size)):
@@ -62,12 +67,29 @@ class LineWidget(Widget):
                 if span[0] < size.width:
                     regions.append(Region(span[0], y, min(span[1], size.width) - span[0], 1))
         if regions:
+            self._mark(regions)
+
+    def _mark(self, regions: list[Region]) -> None:
+        if self._owed is None:
             self.refresh(*regions)
+        else:
+            self._owed += regions
+
+    def hold(self) -> None:
+        """Refresh nothing until `let_go`: what is drawn meanwhile is for one frame."""
+        if self._owed is None:
+            self._owed = []
+
+    def let_go(self) -> None:
+        owed, self._owed = self._owed, None
+        if owed:
+            self.refresh(*owed)
 
     def _draw(self, size: Size) -> None:
         self._drawn = self._lines(size)
         self._strips = [None] * size.height
         self._drawn_size = size
+        self._filters, self._background = self.get_line_filters(), self.background_colors[1]
 
     def _lines(self, size: Size) -> list[Line]:
         lines = list(self.picture(size.width, size.height))[: size.height]
@@ -91,8 +113,8 @@ class LineWidget(Widget):
         strip = self._strips[y]
         if strip is None:
             strip = to_strip(self._drawn[y], size.width, self.look)
-            for each in self.get_line_filters():
-                strip = strip.apply_filter(each, self.background_colors[1])
+            for each in self._filters:
+                strip = strip.apply_filter(each, self._background)
             self._strips[y] = strip
         return strip
 

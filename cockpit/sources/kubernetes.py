@@ -126,7 +126,7 @@ class KubernetesSource:
                 group.create_task(self._probe(client))
 
     async def _first(self, pods: Sequence[Topic]) -> None:
-        """Until the server has answered for the pods, but not long: everything else waits for it."""
+        """Until the server has given all the pods, but not long: everything else waits for them, the watches' import too."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PODS_FIRST_S):
                 for topic in pods:
@@ -174,7 +174,9 @@ class KubernetesSource:
         """
         while True:
             try:
-                await client.send("GET", "/version", timeout_s=self._pace.probe_timeout_s)
+                async with client.batches("/version", read_timeout_s=self._pace.probe_timeout_s) as lines:
+                    async for _ in lines:
+                        pass
             except Unreachable as error:
                 self._answering = False
                 for topic in self.topics:

@@ -44,7 +44,7 @@ class Topic:
         self.observed_at: float | None = None
         self.took_s = 0.0
         self.synced = False  # a whole list was read at least once
-        self.heard = asyncio.Event()  # the server has answered, in good (a first page is enough) or bad
+        self.heard = asyncio.Event()  # the server has answered: with a whole list, or in bad
         self.connected = False  # the watch is up
         self.dirty = False
         self.published_at: float | None = None
@@ -214,7 +214,6 @@ class Topic:
                     self.items.update(fresh)
                     self.confirm()
                     self._touch()
-                    self.heard.set()
         finally:
             if page is not None:
                 page.cancel()
@@ -223,6 +222,7 @@ class Topic:
         self._version = metadata.resource_version or "0"
         self.took_s = self._clock.mono() - started
         self.synced = True
+        self.heard.set()
         self._good()
         self._touch()
 

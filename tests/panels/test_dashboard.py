@@ -175,6 +175,23 @@ async def test_only_the_row_that_changed_is_repainted() -> None:
         assert len(pods) == 1 and len(pods[0]) == 1 and pods[0][0].height == 1
 
 
+async def test_what_is_followed_comes_in_one_frame() -> None:
+    """Keys have a turn between the panels, but nobody sees half of a situation."""
+    before, after = situations.calm(), situations.rpc_outage()
+    app = DashboardApp(before)
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.pause()
+        frames: set[str] = set()
+        shown = app._display
+        app._display = lambda screen, update: (frames.add("\n".join(app.picture())), shown(screen, update))[1]  # type: ignore[method-assign]
+        await app.dashboard.follow(after)
+        await pilot.pause()
+        final = "\n".join(app.picture())
+        assert final in frames and len(frames) == 1
+        app.dashboard.show(after)
+        assert "\n".join(app.picture()) == final
+
+
 async def test_jump_goes_to_panels_stages_and_services() -> None:
     app = DashboardApp(situations.rpc_outage())
     async with app.run_test(size=NARROW) as pilot:

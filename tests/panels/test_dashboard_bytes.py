@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from random import Random
+
+import pytest
 import situations
 from harness import DashboardApp
 from msgspec.structs import replace
 from rich.console import Console
 from textual._compositor import ChopsUpdate
+from textual.geometry import Region
 
 from panels import repaint
+from panels.dialogs.help import HelpDialog
 from panels.pieces import to_strip
 from panels.theme import Look
 
@@ -30,6 +35,30 @@ async def test_a_second_that_changes_only_the_clock_sends_a_clock() -> None:
 def test_textual_still_has_the_method_that_the_hook_replaces() -> None:
     repaint.install()
     assert ChopsUpdate.render_segments is repaint.render_segments
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_what_changed_is_made_as_textual_makes_it(size: tuple[int, int]) -> None:
+    """Under a dialog too: the foremost widget has each cell."""
+    app = DashboardApp(situations.rpc_outage())
+    random = Random(5)
+    async with app.run_test(size=size) as pilot:
+        await app.mount(HelpDialog({"moving": (("j", "down"),)}, look=Look()))
+        await pilot.pause()
+        compositor = app.screen._compositor
+        for _ in range(50):
+            x, y = random.randrange(size[0]), random.randrange(size[1])
+            dirty = [
+                Region(x, y, random.randrange(1, 40), random.randrange(1, 9)),
+                Region(random.randrange(size[0]), y, 3, 1),
+            ]
+            compositor._dirty_regions = set(dirty)
+            ours = repaint.render_partial_update(compositor)
+            assert ours is not None
+            lines = {span[0] for span in ours.spans}
+            chops = compositor._render_chops(app.screen.size.region, lines.__contains__)
+            textuals = ChopsUpdate(chops, ours.spans, [cuts[1:] for cuts in compositor.cuts])
+            assert repaint.render_segments(ours, app.console) == repaint.render_segments(textuals, app.console)
 
 
 def test_a_partial_update_is_cropped_on_both_sides() -> None:

@@ -321,6 +321,17 @@ def test_notices_are_said_once() -> None:
     assert room.look(notices=("a", "a")).notices == ("a",)
 
 
+def test_calm_ends_with_the_first_bad_value_before_it_has_held() -> None:
+    room = Room()
+    room.signal("publish-success", 100.0)
+    assert room.look().calm
+    room.clock.advance(1.0)
+    room.signal("publish-success", 50.0)
+    situation = room.look()
+    assert (situation.signals["publish-success"].level, situation.signals["publish-success"].pending) == (Level.OK, Level.CRIT)
+    assert not situation.calm
+
+
 def test_odd_data_on_the_board_never_raises() -> None:
     room = Room()
     room.board.put(Reading("kubernetes/pods", {}, 1.0))

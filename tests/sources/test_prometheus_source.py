@@ -162,6 +162,19 @@ async def test_a_proxy_that_answers_for_it_is_one_state(api: ApiDouble, code: in
     assert len(asked) == 1, "one cheap failure, not one a query"
 
 
+async def test_what_several_names_ask_is_asked_once_with_the_longest_history(api: ApiDouble, prom: Prom) -> None:
+    prom.answers["q"] = vector(({}, "1"))
+    prom.answers["query_range q"] = {
+        "status": "success",
+        "data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[NOW - 60, "3"]]}]},
+    }
+    asking = source(api.url, interval_s=10, signal=QuerySpec("q", 900.0, 30.0), panel=QuerySpec("q", None, 60.0))
+    signal, panel = await first(asking, "signal", "panel")
+    assert [(e, f["query"]) for e, f in prom.asked if f.get("query") == "q"] == [("query", "q"), ("query_range", "q")]
+    assert signal.data is panel.data and signal.data.history[0].points[0] == (NOW - 60, 3.0)
+    assert (signal.max_age_s, panel.max_age_s) == (30.0, 60.0)
+
+
 async def test_nobody_there_is_one_cheap_failure_that_names_the_host() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
