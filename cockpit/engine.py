@@ -154,6 +154,7 @@ class Engine:
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
         self._looked = asyncio.Event()
+        self._asking = asyncio.Event()
         self._urgent = asyncio.Event()
         tasks = [asyncio.create_task(self._locate_and_watch()), asyncio.create_task(self._keep_assessing())]
         if self.settings.prometheus.url is not None:
@@ -214,6 +215,7 @@ class Engine:
         from cockpit.sources.kubernetes import KubernetesSource
 
         assert self.place is not None
+        self._asking.set()
         return KubernetesSource(self.access, self.place.namespaces, self._configmaps, self._clock)
 
     def _configmaps(self) -> set[str]:
@@ -330,14 +332,18 @@ class Engine:
                 await asyncio.sleep(FIRST_ASSESS_EVERY_S * 10)
                 self.board.drop("kubernetes/look")
 
-    async def _assess_forever(self) -> None:
+    def _load_assessor(self) -> tuple[type[Assessor], Runbooks]:
         from cockpit.situation.assessor import Assessor
 
+        return Assessor, self._runbooks()
+
+    async def _assess_forever(self) -> None:
         assessor: Assessor | None = None
-        runbooks = self._runbooks()
+        await _until(self._asking, PODS_FIRST_S)  # what judges the answer is loaded while the question is on its way
+        make, runbooks = await asyncio.to_thread(self._load_assessor)
         while True:
             if assessor is None or (self.place is not None and assessor.context != self.place.context):
-                assessor = self._assessor(Assessor, runbooks)
+                assessor = self._assessor(make, runbooks)
             looked = self._looked.is_set()
             self._changed.clear()
             self.situation = assessor.assess(self.board, **self._mitigations())

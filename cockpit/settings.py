@@ -57,7 +57,7 @@ class SolanaSettings(_Section, frozen=True, kw_only=True):
     """`[solana]`. Without a program id the endpoints are watched, and the program's activity is not configured."""
 
     program_id: str | None = None
-    interval: float = 2.0  # seconds between two looks at every endpoint
+    interval: float = 2.0  # seconds between two looks at every endpoint; twice that while all is well
     reveal_delay_slots: int | None = None  # None: as the protocol account says
 
 
@@ -89,7 +89,7 @@ class OutputProbe(_Section, frozen=True, kw_only=True):
 class ProbesSettings(_Section, frozen=True, kw_only=True):
     """`[probes]`: what is asked from outside, over HTTP."""
 
-    interval: float = 5.0
+    interval: float = 5.0  # seconds between two questions to one address; twice that while all is well
     timeout: float = 4.0  # seconds for one whole answer
     ca_file: str | None = None  # else the system's authorities; verification is never off
     services: dict[str, str] = msgspec.field(default_factory=dict)  # service → base URL of /healthz and /readyz

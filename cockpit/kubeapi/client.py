@@ -12,12 +12,12 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import msgspec
 
 from cockpit.clock import Clock, SystemClock
 from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.errors import KubeError, ServerFault, Unauthorised, Unreachable, from_answer
+from cockpit.kubeapi.lean import httpx
 from cockpit.kubeapi.lines import LineSplitter
 from cockpit.kubeapi.network import NETWORK, tls_trouble, words
 from cockpit.kubeapi.sockets import KEEPALIVE

@@ -6,6 +6,8 @@ import asyncio
 import json
 import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -297,3 +299,9 @@ def test_a_line_without_end_is_cut_once() -> None:
     assert splitter.feed(b"k\nlm\nlongline\nx") == [b"lm", b"long"]
     assert splitter.rest() == b"x"
     assert splitter.cut == 2
+
+
+def test_the_first_pods_wait_for_no_command_line_and_no_http2() -> None:
+    """What httpx imports where it is installed: twice its own import. Whoever wants it later still gets it."""
+    code = "import sys, cockpit.kubeapi.client; assert not {'click', 'h2', 'hpack', 'pygments'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -328,7 +328,10 @@ def test_calm_ends_with_the_first_bad_value_before_it_has_held() -> None:
     room.clock.advance(1.0)
     room.signal("publish-success", 50.0)
     situation = room.look()
-    assert (situation.signals["publish-success"].level, situation.signals["publish-success"].pending) == (Level.OK, Level.CRIT)
+    assert (situation.signals["publish-success"].level, situation.signals["publish-success"].pending) == (
+        Level.OK,
+        Level.CRIT,
+    )
     assert not situation.calm
 
 
