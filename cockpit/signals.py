@@ -237,7 +237,7 @@ def _words(
 def amount(value: float) -> str:
     """A number as an operator says it: 74, 1.2, 0.034, 58,000."""
     size = abs(value)
-    if size >= 100 or value == int(value):
+    if size >= 100 or float(value).is_integer():
         return f"{value:,.0f}"
     return f"{value:.1f}" if size >= 10 else f"{value:.3g}"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from cockpit.signals import amount
 from cockpit.situation.imagehistory import Ran, runs
 from cockpit.text import clean, url_hint
 from cockpit.values.solana import unfit
@@ -103,7 +104,7 @@ def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) ->
         if label in sample.labels:
             known[sample.labels[label]] = known.get(sample.labels[label], 0.0) + sample.value
     worst = sorted(known.items(), key=lambda pair: -pair[1] if pair[1] == pair[1] else float("inf"))
-    return [(value, f"{_number(number)} {unit}".strip()) for value, number in worst]
+    return [(value, f"{amount(number)} {unit}".strip()) for value, number in worst]
 
 
 def _joined_to(toggle: str, told: Choices, situation: Situation) -> Choices:
@@ -112,11 +113,6 @@ def _joined_to(toggle: str, told: Choices, situation: Situation) -> Choices:
     listed = [word.strip() for word in now.split(",") if word.strip()] if now else []
     kept = f"with {', '.join(listed)}, as now" if listed else ""
     return [(",".join([*listed, value]), _joined(words, kept)) for value, words in told if value not in listed]
-
-
-def _number(number: float) -> str:
-    """Three digits, and no exponent where a whole number can be read."""
-    return f"{number:,.0f}" if 100 <= abs(number) < 1e9 else f"{number:.3g}"
 
 
 def markets(situation: Situation) -> list[str]:
