@@ -17,6 +17,7 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	$(PY) -m pip install --quiet --require-hashes -r requirements/runtime.txt
 	$(PY) -m pip install --quiet --require-hashes -r requirements/build.txt
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(PY) -m compileall -q cockpit panels  # as pip does with what it installs: a start takes half as long
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
@@ -47,6 +48,7 @@ test-live: $(VENV)/.dev ## Kubernetes conformance against COCKPIT_TEST_KUBECONFI
 
 bench: $(VENV)/.dev system ## the budgets of the design, as ratios measured in one run
 	@bash $(SYSTEM) curl
+	$(PY) -m compileall -q cockpit panels bench
 	$(PY) -m bench
 
 pictures: $(VENV)/.dev ## the README's pictures, from the running program
