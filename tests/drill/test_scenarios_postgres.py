@@ -148,9 +148,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cockpit]:
     quick = place / "quick.toml"
     quick.write_text(QUICK)
     with DrillThread("calm", postgres=True, speed=20.0, history_s=900.0) as drill:
+        drill.call(lambda begun: setattr(begun.world, "step_s", 2.0))
         settings = replace(load_settings(config=drill.config, env={}), runbooks=quick, state_dir=place / "state")
+        # at this speed a later look would be one after a gap, for which the past is asked for again
         settings = replace(
-            settings, prometheus=_often(settings.prometheus, 1.5), postgres=_often(settings.postgres, 1.0)
+            settings, prometheus=_often(settings.prometheus, 0.7), postgres=_often(settings.postgres, 1.0)
         )
         books = load(quick)
         assert not books.problems
