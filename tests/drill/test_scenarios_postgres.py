@@ -286,9 +286,17 @@ def test_a_dead_database_does_not_answer_and_a_failover_brings_it_back(cockpit: 
     cockpit.until(lambda: light() is SourceState.LIVE)
     cockpit.inject("database-down")
     cockpit.until(lambda: cockpit.matches(9))
-    cockpit.until(lambda: light() is SourceState.DOWN and cockpit.level("pg-connections") is Level.UNKNOWN)
+
+    def refused() -> bool:
+        """Of the connection that was open the first look after says that it was closed."""
+        now = cockpit.session.situation
+        return now is not None and "refused" in now.signals["pg-connections"].reason
+
+    cockpit.until(
+        lambda: light() is SourceState.DOWN and cockpit.level("pg-connections") is Level.UNKNOWN and refused()
+    )
     now = cockpit.session.situation
-    assert now is not None and "refused" in now.signals["pg-connections"].reason
+    assert now is not None
     panel = PostgresPanel()
     told = [(trouble.state, trouble.reason) for trouble in panel.trouble(now)]
     assert panel.level(now) is Level.UNKNOWN and "refused" in told[0][1], told
