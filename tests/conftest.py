@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,13 @@ import pytest
 if TYPE_CHECKING:
     from cockpit.drill.postgres import DrillPostgres
 
+
+#: Worlds are large, live long and are many: to look through them for cycles as often as by default takes a sixth of the time.
+gc.set_threshold(5_000, 10, 20)
+
+#: Hundreds of interpreters start in the tests: what one has compiled the next one takes.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 #: Where servers such as sshd are installed, which not everybody's PATH names.
 _SERVERS = "/usr/local/sbin:/usr/sbin:/sbin"

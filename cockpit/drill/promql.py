@@ -186,13 +186,18 @@ class _Evaluation:
         if name in NUMBER_FUNCTIONS:
             function = NUMBER_FUNCTIONS[name]
             vector = self.vector(node.args[0])
-            rest = [self.scalar(argument) for argument in node.args[1:]]
+            rest = list(zip(*(self.scalar(argument) for argument in node.args[1:]), strict=True))
+            if not rest:
+                return [
+                    (nameless(labels), [None if x is None else function(x) for x in column])
+                    for labels, column in vector
+                ]
             return [
                 (
                     nameless(labels),
-                    [None if x is None else function(x, *(column[i] for column in rest)) for i, x in enumerate(values)],
+                    [None if x is None else function(x, *more) for x, more in zip(column, rest, strict=True)],
                 )
-                for labels, values in vector
+                for labels, column in vector
             ]
         if name in ("absent", "absent_over_time"):
             return self._absent(name, node.args[0])
@@ -210,15 +215,21 @@ class _Evaluation:
             raise QueryProblem("execution", "expected a range vector")
         extras = [self.scalar(a) for i, a in enumerate(arguments) if i != position]
         keep_name = name == "last_over_time"
+        windows = [
+            (start, end, start - 1e-6, end + 1e-6, tuple(e[i] for e in extras))
+            for i, (start, end) in enumerate(matrix.windows)
+        ]
         rows: Vector = []
         for labels, (t, v, adj) in matrix.rows:
             column: Column = []
-            for i, (start, end) in enumerate(matrix.windows):
-                low, high = bisect_left(t, start - 1e-6), bisect_right(t, end + 1e-6)
-                column.append(
-                    function(t, v, adj, low, high, start, end, *(e[i] for e in extras)) if high > low else None
-                )
-            if any(x is not None for x in column):
+            low, high, some = 0, 0, False
+            for start, end, after, before, more in windows:  # ascending: each begins where the last one did, or later
+                low = bisect_left(t, after, low)
+                high = bisect_right(t, before, max(low, high))
+                value = function(t, v, adj, low, high, start, end, *more) if high > low else None
+                column.append(value)
+                some = some or value is not None
+            if some:
                 rows.append((labels if keep_name else nameless(labels), column))
         return rows
 
@@ -261,6 +272,7 @@ _HANDLERS: dict[str, Callable[[_Evaluation, Any], Result]] = {
 }
 
 
+@lru_cache(maxsize=8192)
 def nameless(labels: Labels) -> Labels:
     """Without `__name__`: what every function and arithmetic does."""
     return tuple(pair for pair in labels if pair[0] != "__name__")
@@ -272,8 +284,19 @@ def grouping(modifier: Any) -> Callable[[Labels], Labels]:
         return lambda labels: ()
     names = frozenset(modifier.labels)
     if str(modifier.type).endswith("By"):
-        return lambda labels: tuple(pair for pair in labels if pair[0] in names)
-    return lambda labels: tuple(pair for pair in labels if pair[0] not in names and pair[0] != "__name__")
+        return lambda labels: _only(labels, names)
+    without = names | {"__name__"}
+    return lambda labels: _but(labels, without)
+
+
+@lru_cache(maxsize=8192)
+def _only(labels: Labels, names: frozenset[str]) -> Labels:
+    return tuple(pair for pair in labels if pair[0] in names)
+
+
+@lru_cache(maxsize=8192)
+def _but(labels: Labels, names: frozenset[str]) -> Labels:
+    return tuple(pair for pair in labels if pair[0] not in names)
 
 
 def matcher(operator: str, value: str) -> Callable[[str], bool]:

@@ -47,7 +47,9 @@ class Series:
         """Add a sample later than the last. A value below the last counts as a counter reset in `adj`."""
         if self.v:
             last = self.v[-1]
-            if value != value and is_stale(value):
+            if value >= last:  # as nearly always: neither a reset nor a marker
+                pass
+            elif value != value and is_stale(value):
                 if is_stale(last):
                     return
                 self.gaps += 1
@@ -165,14 +167,14 @@ class Registry:
 
     def value(self, job: str, name: str, **labels: str) -> Value:
         """The counter or gauge, made at zero at first use."""
-        key = (job, name, tuple(sorted(labels.items())))
+        key = (job, name, _key(labels))
         found = self._values.get(key)
         if found is None:
             found = self._values[key] = Value(name, labels)
         return found
 
     def histogram(self, job: str, name: str, **labels: str) -> Histogram:
-        key = (job, name, tuple(sorted(labels.items())))
+        key = (job, name, _key(labels))
         found = self._histograms.get(key)
         if found is None:
             found = self._histograms[key] = Histogram(name, labels, METRICS[name].buckets)
@@ -180,7 +182,7 @@ class Registry:
 
     def remove(self, job: str, name: str, **labels: str) -> None:
         """Export this gauge or counter no more."""
-        gone = self._values.pop((job, name, tuple(sorted(labels.items()))), None)
+        gone = self._values.pop((job, name, _key(labels)), None)
         if gone is not None:
             self._gone.append((job, name, labels))
 
@@ -229,6 +231,10 @@ class Registry:
             else:
                 for row in histogram.rows:
                     row.append(at, STALE)
+
+
+def _key(labels: Mapping[str, str]) -> Labels:
+    return tuple(sorted(labels.items())) if len(labels) > 1 else tuple(labels.items())
 
 
 def _target_labels(job: str, name: str, labels: Mapping[str, str]) -> Labels:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import pickle
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from cockpit.drill import changes
@@ -22,15 +24,27 @@ START = 1_790_000_000.0
 ARGUMENTS = {"url": RPC_URLS["rpc-b"], "market": "NBA_LAL_BOS"}
 
 
+@cache
+def _past(scenario: str, seed: int) -> bytes:
+    return pickle.dumps(World(seed=seed, clock=World.past_clock(START), scenario=scenario, history_s=600), -1)
+
+
+def lived(scenario: str, seed: int = 7) -> World:
+    """A world of one's own with its past behind it: it is lived through once in a process, and copied."""
+    made: World = pickle.loads(_past(scenario, seed))
+    return made
+
+
 class Operator:
     """`wait` and `look` move the world on. `act` carries a step of runbooks.toml out as kubectl, or the operator's own tool, would."""
 
     def __init__(self, scenario: str, runbooks: Runbooks, seed: int = 7) -> None:
         self.scenario: Scenario = find(scenario)
         self.runbooks = runbooks
-        self.world = World(seed=seed, clock=World.past_clock(START), scenario=scenario, history_s=600)
+        self.world = lived(scenario, seed)
         self.world.step_s = 2.0
         self.eyes = Eyes(self.world, runbooks)
+        self._narrow: dict[frozenset[str], Eyes] = {}
         self._jobs = 0
 
     def wait(self, seconds: float) -> None:
@@ -42,13 +56,27 @@ class Operator:
         self.wait(20)
         return self.eyes.look()
 
+    def _look_at(self, number: int) -> Situation:
+        """As `look`, at the runbook's symptoms alone."""
+        eyes = self._eyes(s.signal for s in self.runbooks.runbook(str(number)).symptoms)
+        eyes.look()
+        self.wait(20)
+        return eyes.look()
+
+    def _eyes(self, signals: Iterable[str]) -> Eyes:
+        """Eyes for these signals alone, as the referee of a drill has them: the others cost as much and decide nothing."""
+        wanted = frozenset(signals)
+        if wanted not in self._narrow:
+            self._narrow[wanted] = Eyes(self.world, self.runbooks, wanted)
+        return self._narrow[wanted]
+
     def matches(self) -> tuple[Match, ...]:
         return self.look().matches
 
     def symptoms(self, number: int) -> dict[str, Level]:
         """Signals of the runbook's symptoms that should not be: those that hold when all is well, and those of sources that nobody
         has configured, are left out."""
-        signals = self.look().signals
+        signals = self._look_at(number).signals
         wanted = [s for s in self.runbooks.runbook(str(number)).symptoms if s.at != "ok"]
         return {s.signal: signals[s.signal].level for s in wanted if not signals[s.signal].off}
 
@@ -125,12 +153,12 @@ class Operator:
     def prove(self, number: int, seconds: float, every_s: float = 10.0) -> Proof:
         """The runbook's validation from now on, as the cockpit judges it; at most so many simulated seconds."""
         book = self.runbooks.runbook(str(number))
-        clock = self.world.clock
+        clock, eyes = self.world.clock, self._eyes(line.signal for line in book.validation)
         proof = Verification(book.validation, self.runbooks, self.before(number), clock.mono())
         end = clock.now() + seconds
         while clock.now() < end and proof.proof is Proof.PENDING:
             self.wait(every_s)
-            proof.update(self.eyes.look(), clock.mono())
+            proof.update(eyes.look(), clock.mono())
         return proof.proof
 
     def before(self, number: int) -> Baseline:
@@ -141,4 +169,5 @@ class Operator:
     def remember(self, number: int) -> None:
         """The signals before a step, for validations that ask whether one rises or falls."""
         book = self.runbooks.runbook(str(number))
-        self._before = Baseline.of(self.eyes.look(), book.validation, self.world.clock.mono())
+        eyes = self._eyes(line.signal for line in book.validation)
+        self._before = Baseline.of(eyes.look(), book.validation, self.world.clock.mono())

@@ -5,16 +5,18 @@ blockhashes, sizes, forged outputs; and that the chain counts the same as the me
 from __future__ import annotations
 
 import pytest
-from scenario_rig import Operator
+from scenario_rig import START, Operator, lived
 from test_scenarios_harm import harm_of, logs
 
 from cockpit.drill import changes
+from cockpit.drill.exposition import exposition
 from cockpit.drill.kubernetes import resources
 from cockpit.drill.names import CONFIG, MARKETS, QUANT, RPC_URLS, SERVICES, SIGNER, SUBMITTER, THRESHOLD
 from cockpit.drill.physics.authority import Refused, SignerSet
 from cockpit.drill.physics.releases import BATCH, USUAL_BATCH, Traits, image_of
 from cockpit.drill.scenarios import SCENARIOS
 from cockpit.drill.solana.layouts import CODES
+from cockpit.drill.world import World
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
 from cockpit.runbooks.schema import load
@@ -323,9 +325,6 @@ def test_logs_tell_the_cause(scenario: str, service: str, words: str, runbooks: 
 
 def test_the_same_seed_makes_the_same_incident() -> None:
     """Releases, sessions and forgeries too."""
-    from cockpit.drill.exposition import exposition
-    from cockpit.drill.world import World
-
     for scenario in ("wrong-signer-set", "kms-denied", "key-compromise"):
         texts = []
         for _ in range(2):
@@ -333,6 +332,22 @@ def test_the_same_seed_makes_the_same_incident() -> None:
             world.advance(30)
             texts.append(exposition(world.metrics, SERVICES))
         assert texts[0] == texts[1]
+
+
+def test_a_copied_world_goes_on_as_the_one_that_it_was_copied_from() -> None:
+    """The table's tests begin with copies."""
+    for scenario in ("wrong-signer-set", "key-compromise", "two-submitters"):
+        world = World(seed=7, clock=World.past_clock(START), scenario=scenario, history_s=600)
+        copy = lived(scenario)
+        told = []
+        for one in (world, copy):
+            one.advance(60)
+            changes.restart(one.kube, SUBMITTER)
+            one.advance(60)
+            ledger = one.chain.ledger
+            chain = [ledger.signature(entry) for entry in ledger.entries[-20:]]
+            told.append((exposition(one.metrics, SERVICES), one.harm, one.chain.counts, chain, one.kube.store.rv))
+        assert told[0] == told[1]
 
 
 def test_an_unknown_image_is_as_good_as_the_usual_one(runbooks: Runbooks) -> None:

@@ -25,7 +25,7 @@ from cockpit.settings import Settings, WebhookSettings
 
 @pytest.fixture(scope="module")
 def drill() -> Iterator[DrillThread]:
-    with DrillThread("rpc-outage") as running:
+    with DrillThread("rpc-outage", history_s=1500.0) as running:
         yield running
 
 

@@ -36,7 +36,7 @@ NAMES = {"/": "slash", ":": "colon", "?": "question_mark"}
 
 @pytest.fixture(scope="module")
 def drill() -> Iterator[DrillThread]:
-    with DrillThread("rpc-outage") as running:
+    with DrillThread("rpc-outage", history_s=1500.0) as running:
         yield running
 
 

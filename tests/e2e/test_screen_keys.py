@@ -25,7 +25,7 @@ from panels.screens.runbook import RunbookView
 
 @pytest.fixture(scope="module")
 def drill() -> Iterator[DrillThread]:
-    with DrillThread("rpc-outage") as running:
+    with DrillThread("rpc-outage", history_s=1500.0) as running:
         yield running
 
 
@@ -96,16 +96,22 @@ def next_item(cockpit: Screen) -> str | None:
     return step.item if step is not None else None
 
 
+def palette_line(cockpit: Screen) -> str | None:
+    """What is typed in the palette; None while it is closed, or open and not composed yet."""
+    lines = cockpit.app.screen.query(Input) if cockpit.app.in_palette else ()
+    return next((line.value for line in lines), None)
+
+
 async def test_a_palette_command_typed_in_one_piece_goes_into_its_line(settings: Settings) -> None:
     async with screen(settings) as cockpit:
         await ready(cockpit)
         cockpit.write(":quit lu")
-        await cockpit.until(lambda: cockpit.app.in_palette and cockpit.app.screen.query_one(Input).value == "quit lu")
+        await cockpit.until(lambda: palette_line(cockpit) == "quit lu")
         assert not cockpit.app.layers()
         cockpit.burst("escape")
         await cockpit.until(lambda: not cockpit.app.in_palette)
         cockpit.burst("ctrl+p")
-        await cockpit.until(lambda: cockpit.app.in_palette and cockpit.app.screen.query_one(Input).value == "")
+        await cockpit.until(lambda: palette_line(cockpit) == "")
         cockpit.write("switch rpc")
         await cockpit.wait("Switch RPC endpoint")
         cockpit.burst("enter")

@@ -40,7 +40,7 @@ class KubernetesWorld:
     ) -> None:
         self.clock = clock
         self.namespace = namespace
-        self.behaviour: BehaviourOf = behaviour or (lambda _service, _image, _env: Behaviour())
+        self.behaviour: BehaviourOf = behaviour or _well
         self.users: dict[str, authz.User] = authz.default_users()
         self.store = Store(clock, seed)
         self.logs = Logs()
@@ -51,7 +51,7 @@ class KubernetesWorld:
             self.recorder,
             Random(f"{seed}/names"),
             self.logs,
-            lambda service, image, env: self.behaviour(service, image, env),
+            self._behaves,
         )
         self.kubelet = Kubelet(self.context, NODES)
         self.autoscalers = Autoscalers(self.context)
@@ -65,6 +65,10 @@ class KubernetesWorld:
                 self.store.create(resources.NAMESPACES, defaults.complete("namespaces", {"metadata": {"name": name}}))
         for name in NODES:
             self.store.create(resources.NODES, _node(name, rfc3339(clock.now())))
+
+    def _behaves(self, service: str, image: str, env: Mapping[str, str]) -> Behaviour:
+        """By `behaviour` as it is when asked."""
+        return self.behaviour(service, image, env)
 
     @property
     def chaos(self) -> Chaos:
@@ -294,6 +298,10 @@ class KubernetesWorld:
         log = self.logs.current(stored.obj["metadata"]["uid"], name)
         if log is not None and not log.ended:
             log.write(self.clock.now(), line)
+
+
+def _well(_service: str, _image: str, _env: Mapping[str, str]) -> Behaviour:
+    return Behaviour()
 
 
 def _node(name: str, now: str) -> Obj:

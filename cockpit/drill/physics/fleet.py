@@ -34,18 +34,20 @@ class Fleet:
     def __init__(self, running: Callable[[str], Sequence[PodView]]) -> None:
         self._running = running
         self.pods: dict[str, tuple[PodView, ...]] = {}
+        self._working: dict[str, tuple[PodView, ...]] = {}
         self.refresh()
 
     def refresh(self) -> None:
         self.pods = {name: tuple(self._running(name)) for name in SERVICES}
+        self._working = {name: tuple(pod for pod in pods if pod.ready) for name, pods in self.pods.items()}
 
     def working(self, service: str) -> tuple[PodView, ...]:
         """Pods that do the service's work: their container has become ready, terminating ones included."""
-        return tuple(pod for pod in self.pods[service] if pod.ready)
+        return self._working[service]
 
     def ready(self, service: str) -> tuple[PodView, ...]:
         """Pods that a Service would route to."""
-        return tuple(pod for pod in self.pods[service] if pod.ready and not pod.terminating)
+        return tuple(pod for pod in self._working[service] if not pod.terminating)
 
 
 def number(env: Mapping[str, str], name: str, default: float) -> float:

@@ -10,7 +10,8 @@ Whatever reaches the chain, well or badly, is a transaction of the ledger: what 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,21 @@ FORGED_AFTER_S = 1.5  # its commit, its reveal
 FAILURES = (
     "BlockhashNotFound", "RpcError", "ReplayViolation", "SignatureVerificationFailed", "BundleHashMismatch", "TransactionTooLarge",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A transaction on its way: how it ends is known when it is sent, and happens at `end`."""
+
+    pod: PodView
+    endpoint: Endpoint
+    market: str
+    sequence: int
+    as_of: float
+    end: float
+    took_s: float
+    failure: str | None
+    trace: str
 
 
 class Publish:
@@ -185,35 +201,36 @@ class Publish:
         trace = self.world.trace()
         signer_set, signers = pod.env.get("M0_ACTIVE_SIGNER_SET_ID", SIGNER_SET_ID), self.world.sign.signed
         differs = self.world.releases.of(pod.image).hashing != self.world.sign.hashing
+        clash = True if duplicate else None if rivals else False
+        way = _Way(pod, endpoint, market, sequence, as_of, end, took_s, failure, trace)
+        self._later(end, pod, partial(self._committed, way, signer_set, signers, differs, clash))
 
-        def done() -> None:
-            landed: Landed | None = None
-            reason = failure
-            if reason is None:
-                self.world.chain.price = int(number(pod.env, "M0_PRIORITY_FEE_MICROLAMPORTS", PRICE))
-                landed = self.world.chain.commit(market, sequence, as_of, end, signer_set=signer_set, signers=signers)
-                reason = landed.error or None
-            result = "ok" if reason is None else "failed"
-            self.world.metrics.value(SUBMITTER, "m0_commit_tx_total", result=result).inc()
-            if landed is not None and reason is None:
-                if self.world.talking and self.world.rng.random() < 0.1:
-                    self.world.say(
-                        pod.name,
-                        f"INFO commit confirmed market={market} sequence={sequence} endpoint {endpoint.name} took_ms={took_s * 1000:.0f}",
-                        trace,
-                    )
-                clash = duplicate or (rivals > 0 and self.world.rng.random() < 0.5)
-                known = "ReplayViolation" if clash else "BundleHashMismatch" if differs else ""
-                self._reveal(end, as_of, pod, landed, trace, known)
-            else:
-                self.world.say(
-                    pod.name,
-                    f"ERROR commit failed market={market} sequence={sequence} {self._words(str(reason), endpoint)}",
-                    trace,
-                )
-                self._missed()
-
-        self._later(end, pod, done)
+    def _committed(self, way: _Way, signer_set: str, signers: Sequence[int], differs: bool, clash: bool | None) -> None:
+        """`clash`: whether another submitter uses the sequence first; None: one of them does."""
+        world, pod = self.world, way.pod
+        landed: Landed | None = None
+        reason = way.failure
+        if reason is None:
+            world.chain.price = int(number(pod.env, "M0_PRIORITY_FEE_MICROLAMPORTS", PRICE))
+            landed = world.chain.commit(
+                way.market, way.sequence, way.as_of, way.end, signer_set=signer_set, signers=signers
+            )
+            reason = landed.error or None
+        result = "ok" if reason is None else "failed"
+        world.metrics.value(SUBMITTER, "m0_commit_tx_total", result=result).inc()
+        told = f"market={way.market} sequence={way.sequence}"
+        if landed is not None and reason is None:
+            if world.talking and world.rng.random() < 0.1:
+                took_ms = way.took_s * 1000
+                line = f"INFO commit confirmed {told} endpoint {way.endpoint.name} took_ms={took_ms:.0f}"
+                world.say(pod.name, line, way.trace)
+            if clash is None:
+                clash = world.rng.random() < 0.5
+            known = "ReplayViolation" if clash else "BundleHashMismatch" if differs else ""
+            self._reveal(way.end, way.as_of, pod, landed, way.trace, known)
+        else:
+            world.say(pod.name, f"ERROR commit failed {told} {self._words(str(reason), way.endpoint)}", way.trace)
+            self._missed()
 
     def _reveal(self, committed: float, as_of: float, pod: PodView, landed: Landed, trace: str, known: str) -> None:
         """`known`: the program's error, where the commit's circumstances decide it already."""
@@ -232,39 +249,36 @@ class Publish:
         end = start + took_s
         self._occupy("reveal", start, end)
 
-        def done() -> None:
-            chain = self.world.chain
-            reason = failure
-            if reason is None:
-                replay = "ReplayViolation" if self._own < sequence <= self.accepted else ""
-                reason = chain.reveal(landed, end, replay or known or chain.verdict(landed)) or None
-            metrics = self.world.metrics
-            if reason is None:
-                metrics.value(SUBMITTER, "m0_reveal_tx_total", result="ok", reason="").inc()
-                metrics.value(SUBMITTER, "m0_publish_success_total").inc()
-                self._window.append((self.world.clock.now(), True))
-                self._revealed(landed, as_of, end)
-                self._own = max(self._own, sequence)
-                if self.world.talking and self.world.rng.random() < 0.1:
-                    self.world.say(
-                        pod.name,
-                        f"INFO reveal confirmed market={market} sequence={sequence} endpoint {endpoint.name}",
-                        trace,
-                    )
-                return
-            metrics.value(SUBMITTER, "m0_reveal_tx_total", result="failed", reason=reason).inc()
-            if reason == "ReplayViolation":
-                self.replays += 1
-                metrics.value(SUBMITTER, "m0_replay_violation_total").inc()
-            if reason in ("SignatureVerificationFailed", "BundleHashMismatch"):
-                metrics.value(SUBMITTER, "m0_invalid_bundle_total").inc()
-            words = self._words(reason, endpoint) if reason != "TransactionTooLarge" else (
-                f"VersionedTransaction too large: {size} bytes (max: {PACKET} bytes)"
-            )  # fmt: skip
-            self.world.say(pod.name, f"ERROR reveal failed market={market} sequence={sequence} {words}", trace)
-            self._missed()
+        way = _Way(pod, endpoint, market, sequence, as_of, end, took_s, failure, trace)
+        self._later(end, pod, partial(self._landed, way, landed, known, size))
 
-        self._later(end, pod, done)
+    def _landed(self, way: _Way, landed: Landed, known: str, size: int) -> None:
+        chain, metrics, pod = self.world.chain, self.world.metrics, way.pod
+        reason = way.failure
+        if reason is None:
+            replay = "ReplayViolation" if self._own < way.sequence <= self.accepted else ""
+            reason = chain.reveal(landed, way.end, replay or known or chain.verdict(landed)) or None
+        told = f"market={way.market} sequence={way.sequence}"
+        if reason is None:
+            metrics.value(SUBMITTER, "m0_reveal_tx_total", result="ok", reason="").inc()
+            metrics.value(SUBMITTER, "m0_publish_success_total").inc()
+            self._window.append((self.world.clock.now(), True))
+            self._revealed(landed, way.as_of, way.end)
+            self._own = max(self._own, way.sequence)
+            if self.world.talking and self.world.rng.random() < 0.1:
+                self.world.say(pod.name, f"INFO reveal confirmed {told} endpoint {way.endpoint.name}", way.trace)
+            return
+        metrics.value(SUBMITTER, "m0_reveal_tx_total", result="failed", reason=reason).inc()
+        if reason == "ReplayViolation":
+            self.replays += 1
+            metrics.value(SUBMITTER, "m0_replay_violation_total").inc()
+        if reason in ("SignatureVerificationFailed", "BundleHashMismatch"):
+            metrics.value(SUBMITTER, "m0_invalid_bundle_total").inc()
+        words = self._words(reason, way.endpoint) if reason != "TransactionTooLarge" else (
+            f"VersionedTransaction too large: {size} bytes (max: {PACKET} bytes)"
+        )  # fmt: skip
+        self.world.say(pod.name, f"ERROR reveal failed {told} {words}", way.trace)
+        self._missed()
 
     def _revealed(self, landed: Landed, as_of: float, at: float) -> None:
         bundle = landed.bundle

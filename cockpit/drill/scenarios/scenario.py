@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,18 +54,18 @@ class Scenario:
 
 def together(parts: tuple[Scenario, ...]) -> Scenario:
     """Incidents at once, each as old as it would be alone."""
-
-    def inject(world: World) -> None:
-        for part in parts:
-            part.inject(world)
-
     return Scenario(
         name="+".join(part.name for part in parts),
         runbook=None,
         title=" and ".join(part.title for part in parts),
         story=" ".join(part.story for part in parts),
-        inject=inject,
+        inject=partial(_inject, parts),
         by_hand={step: act for part in parts for step, act in part.by_hand.items()},
         aged_s=max(part.aged_s for part in parts),
         parts=parts,
     )
+
+
+def _inject(parts: tuple[Scenario, ...], world: World) -> None:
+    for part in parts:
+        part.inject(world)

@@ -48,7 +48,6 @@ class Keys:
         self._strays = tuple(self.named(f"staging-signer-{n}") for n in range(SIGNERS))
         self._agents = {f"signer-{n}": party.key for n, party in enumerate(self.signers)}
         self.program_id = str(self.program)
-        self._derived = lru_cache(16_384)(self._derive)
 
     def stray(self, place: int) -> Party:
         """The key of another key ring that an agent may hold by mistake."""
@@ -89,8 +88,13 @@ class Keys:
         """The bump of the address derived from these seeds."""
         return self._derived(seeds)[1]
 
-    def _derive(self, seeds: tuple[bytes, ...]) -> tuple[Pubkey, int]:
-        return Pubkey.find_program_address(seeds, self.program)
+    def _derived(self, seeds: tuple[bytes, ...]) -> tuple[Pubkey, int]:
+        return _address(seeds, self.program)
+
+
+@lru_cache(16_384)
+def _address(seeds: tuple[bytes, ...], program: Pubkey) -> tuple[Pubkey, int]:
+    return Pubkey.find_program_address(seeds, program)
 
 
 def u64(number: int) -> bytes:

@@ -47,6 +47,9 @@ class Encoded:
     pre: tuple[int, ...] = ()
     post: tuple[int, ...] = ()
 
+    def itself(self) -> Encoded:
+        return self
+
 
 @dataclass(slots=True)
 class Entry:

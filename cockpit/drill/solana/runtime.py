@@ -194,7 +194,7 @@ class Runtime:
             pre=before,
             post=after,
         )
-        entry = self.ledger.add(slot, lambda: encoded, program=self.own.program in accounts)
+        entry = self.ledger.add(slot, encoded.itself, program=self.own.program in accounts)
         self.ledger.encoded(entry)
         self._landed[signature] = slot
         for old in [s for s, at in self._landed.items() if at < slot - 400]:
