@@ -16,12 +16,18 @@ def columns(meta: Meta, spec: PodSpec, status: PodStatus) -> tuple[str, int, int
     """(STATUS, ready containers, containers, restarts)."""
     reason = status.reason or status.phase or ""
     conditions = [c for c in status.conditions or () if c is not None]
-    if any(c.type == "PodScheduled" and c.reason == "SchedulingGated" for c in conditions):
+    if "SchedulingGated" in [c.reason for c in conditions if c.type == "PodScheduled"]:
         reason = "SchedulingGated"
-    init_specs = [c for c in spec.init_containers or () if c is not None]
-    sidecars = {c.name for c in init_specs if c.restart_policy == "Always"}
-    total = sum(c is not None for c in spec.containers or ()) + len(sidecars)
-    ready, restarts, sidecar_restarts, waiting = _init(status.init_container_statuses or (), sidecars, len(init_specs))
+    total = len([c for c in spec.containers or () if c is not None])
+    ready = restarts = sidecar_restarts = 0
+    waiting = ""
+    if spec.init_containers or status.init_container_statuses:
+        init_specs = [c for c in spec.init_containers or () if c is not None]
+        sidecars = {c.name for c in init_specs if c.restart_policy == "Always"}
+        total += len(sidecars)
+        ready, restarts, sidecar_restarts, waiting = _init(
+            status.init_container_statuses or (), sidecars, len(init_specs)
+        )
     if waiting:
         reason = waiting
     if not waiting or _holds(conditions, "Initialized"):

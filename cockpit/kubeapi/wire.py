@@ -6,6 +6,7 @@ autoscaling/v2. An object that even so does not fit (a number where text belongs
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
@@ -244,6 +245,13 @@ class RawList(msgspec.Struct, gc=False):
     items: list[msgspec.Raw] | None = None
 
 
+class Items(msgspec.Struct, Generic[T], gc=False):
+    """A list of which every item has the kind's shape."""
+
+    metadata: ListMeta | None = None
+    items: list[T] | None = None
+
+
 class WatchEvent(msgspec.Struct, gc=False):
     """Any line of a watch, its object not looked into."""
 
@@ -268,9 +276,36 @@ class Status(msgspec.Struct, gc=False):
 
 #: What a decoder raises for nonsense of any kind.
 NONSENSE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_HEAD = re.compile(rb'\{[^\[]{0,2000}?"metadata":(\{[^{}\[]{0,8000}\})')
+_LIST_META = msgspec.json.Decoder(ListMeta)
 RAW_LIST = msgspec.json.Decoder(RawList)
 EVENT = msgspec.json.Decoder(WatchEvent)
 STATUS = msgspec.json.Decoder(Status)
+
+
+def early_continue(body: bytes) -> str:
+    """The continue token of a page whose metadata come before its items, as Kubernetes writes them, without reading these: a
+    guess, to be checked. "" when there is none to be found."""
+    found = _HEAD.match(body)
+    if found is None:
+        return ""
+    try:
+        return _LIST_META.decode(found[1]).continue_ or ""
+    except NONSENSE:
+        return ""
+
+
+def decode_list(
+    body: bytes, whole: msgspec.json.Decoder[Items[Any]], item: msgspec.json.Decoder[Any]
+) -> tuple[list[Any], int, ListMeta]:
+    """A page's items that fit, how many did not, and its metadata. Raises what `NONSENSE` names when it is no list."""
+    try:
+        found = whole.decode(body)
+        return found.items or [], 0, found.metadata or ListMeta()
+    except NONSENSE:  # one of them is odd, or all of it
+        raw = RAW_LIST.decode(body)
+        items, skipped = decode_items(raw.items or (), item)
+        return items, skipped, raw.metadata or ListMeta()
 
 
 def decode_items(raws: Sequence[msgspec.Raw], item: msgspec.json.Decoder[Any]) -> tuple[list[Any], int]:

@@ -39,6 +39,11 @@ class Kind:
         return msgspec.json.Decoder(self.shape)
 
     @cached_property
+    def lists(self) -> msgspec.json.Decoder[wire.Items[Any]]:
+        """Of a page."""
+        return msgspec.json.Decoder(wire.Items[self.shape])  # type: ignore[name-defined]
+
+    @cached_property
     def events(self) -> msgspec.json.Decoder[wire.Change[Any]]:
         """Of a watch event with an object: one pass over a line instead of two."""
         return msgspec.json.Decoder(wire.Change[self.shape])  # type: ignore[name-defined]

@@ -24,6 +24,7 @@ from cockpit.text import safe
 
 _PAGE = 500
 _SLICE = 64  # objects converted before the loop gets its turn
+_TURNS = 10  # of the loop, until a request has left
 _LIST_TIMEOUT_S = 60.0
 _SOON = 6  # refusals before asking only every `denied_s`: half a minute
 MAX_AGE_S = 15.0
@@ -195,18 +196,20 @@ class Topic:
         try:
             while page is not None:
                 answer = await page
+                early = wire.early_continue(answer.body)
+                page = await self._begun(client, path, params, early)  # the server makes it while this one is decoded
                 try:
-                    found = wire.RAW_LIST.decode(answer.body)
+                    values, skipped, metadata = wire.decode_list(answer.body, self.kind.lists, self.kind.decoder)
                 except wire.NONSENSE as error:
                     self.garbage += 1
                     raise ServerFault(f"the list of {self.kind.plural} is no JSON list", status=answer.status, remedy="is the server address really an API server?") from error  # fmt: skip
-                raws, metadata = found.items or (), found.metadata or wire.ListMeta()
-                more = metadata.continue_  # the server makes the next page while this one is decoded
-                page = asyncio.create_task(self._page(client, path, params, more)) if more else None
-                for start in range(0, len(raws), _SLICE):
-                    values, skipped = wire.decode_items(raws[start : start + _SLICE], self.kind.decoder)
-                    self.garbage += skipped
-                    for value in values:
+                self.garbage += skipped
+                more = metadata.continue_ or ""
+                if more != early:
+                    await _dropped(page)
+                    page = await self._begun(client, path, params, more)
+                for start in range(0, len(values), _SLICE):
+                    for value in values[start : start + _SLICE]:
                         self._put(fresh, self.kind.convert(value))
                     await asyncio.sleep(0)
                 if not self.synced and self._clock.mono() >= shown + self._pace.pages_s:
@@ -215,9 +218,7 @@ class Topic:
                     self.confirm()
                     self._touch()
         finally:
-            if page is not None:
-                page.cancel()
-                await asyncio.gather(page, return_exceptions=True)
+            await _dropped(page)
         self.items = fresh
         self._version = metadata.resource_version or "0"
         self.took_s = self._clock.mono() - started
@@ -225,6 +226,17 @@ class Topic:
         self.heard.set()
         self._good()
         self._touch()
+
+    async def _begun(
+        self, client: KubeClient, path: str, params: Mapping[str, str], token: str
+    ) -> asyncio.Task[Answer] | None:
+        """The page after `token`, its request on the way; None after the last."""
+        if not token:
+            return None
+        page = asyncio.create_task(self._page(client, path, params, token))
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        return page
 
     async def _page(self, client: KubeClient, path: str, params: Mapping[str, str], token: str) -> Answer:
         own = {**params, "continue": token} if token else params
@@ -312,6 +324,12 @@ class Topic:
             oldest = sorted(target, key=lambda key: target[key].last_seen or 0.0)[: len(target) - bound]
             for key in oldest:
                 del target[key]
+
+
+async def _dropped(page: asyncio.Task[Answer] | None) -> None:
+    if page is not None:
+        page.cancel()
+        await asyncio.gather(page, return_exceptions=True)
 
 
 class _Silent(Exception):

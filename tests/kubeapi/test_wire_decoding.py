@@ -217,3 +217,25 @@ def test_times_of_every_precision() -> None:
         assert convert.unix(stamp) == 1795443342.0
     assert convert.unix("2026-11-23T14:15:42.250000Z") == 1795443342.25
     assert convert.unix(None) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "token"),
+    [
+        (b'{"kind":"PodList","metadata":{"resourceVersion":"1","continue":"a/b=="},"items":[]}', "a/b=="),
+        (b'{ "metadata": { "continue": "x" }, "items": [', ""),
+        (b'{"metadata":{"continue":"x"}', "x"),
+        (b'{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"continue":"no"}}]}', ""),
+        (b'{"items":[{"metadata":{"continue":"no"}}],"metadata":{"continue":"yes"}}', ""),
+        (b'{"metadata":{"continue":7},"items":[]}', ""),
+        (b"<html>", ""),
+        (b"", ""),
+    ],
+)
+def test_the_next_page_is_guessed_from_the_head_alone(body: bytes, token: str) -> None:
+    assert wire.early_continue(body) == token
+
+
+@given(st.binary(max_size=200))
+def test_a_head_of_any_bytes_is_no_error(body: bytes) -> None:
+    assert isinstance(wire.early_continue(b'{"metadata":' + body), str)

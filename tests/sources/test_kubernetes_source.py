@@ -162,6 +162,25 @@ async def test_a_too_large_version_waits_then_goes_on(api: ApiDouble, access: Ac
     assert [r.query["resourceVersion"] for r in api.asked("/pods", watch=True)[:2]] == ["10", "10"]
 
 
+@pytest.mark.parametrize("first", ["metadata", "items"])
+async def test_every_page_is_read_wherever_the_server_writes_the_token(
+    api: ApiDouble, access: Access, first: str
+) -> None:
+    """Kubernetes writes it before the items, so that the next page can be asked for early; a proxy may write it anew."""
+    pages = [a_list(pod(name), version=10, more=more) for name, more in (("a", "t1"), ("b", "t2"), ("c", ""))]
+    pages = [{first: page[first], **page} for page in pages]
+    if first == "metadata":  # an object with such a token in it comes before the list's own
+        pages[0] = {
+            "kind": "PodList",
+            "items": [pod("a") | {"metadata": {"name": "a", "uid": "a", "continue": "no"}}],
+            "metadata": {"resourceVersion": "10", "continue": "t1"},
+        }
+    Pods(api, pages, [[]])
+    async with watching(lambda: access) as seen:
+        await seen.until(lambda r: names(r) == {"a", "b", "c"} and live(r))
+    assert [r.query.get("continue") for r in api.asked("/pods", watch=False)] == [None, "t1", "t2"]
+
+
 async def test_pages_show_as_they_come_and_an_expired_token_starts_the_list_again(
     api: ApiDouble, access: Access
 ) -> None:
