@@ -40,6 +40,8 @@ FIRST_ASSESS_EVERY_S = 0.02
 ASSESS_AT_LEAST_S = 1.0
 #: How long everything else waits for the first pods at start.
 PODS_FIRST_S = 2.0
+#: A picture of all that is not known yet would only hold up the first pods, unless they take longer than this.
+EMPTY_AFTER_S = 0.25
 FIRST_PAINT_S = 0.1  # what the screen needs to paint them
 
 
@@ -94,7 +96,6 @@ class Engine:
         self.located = threading.Event()
         self.identified = threading.Event()  # the kubeconfig was read: `place` is what it says
         self.first_look = threading.Event()  # the cluster has answered, in good or bad: now the rest may start
-        self._answered = False
         self._arriving: set[str] = set()  # topics of pods whose first list is not complete
         self._access: Access | None = None
         self._access_lock = threading.Lock()
@@ -155,6 +156,7 @@ class Engine:
         self._changed = asyncio.Event()
         self._looked = asyncio.Event()
         self._asking = asyncio.Event()
+        self._answered = asyncio.Event()
         self._urgent = asyncio.Event()
         tasks = [asyncio.create_task(self._locate_and_watch()), asyncio.create_task(self._keep_assessing())]
         if self.settings.prometheus.url is not None:
@@ -311,7 +313,7 @@ class Engine:
             self._changed.set()
         self.board.put(reading)
         if reading.topic.startswith(("kubernetes/pods/", "kubernetes/source")):
-            self._answered = True
+            self._answered.set()
             if reading.partial:
                 self._arriving.add(reading.topic)
             elif reading.topic in self._arriving:  # a long list is complete: that is worth a frame out of turn
@@ -341,6 +343,7 @@ class Engine:
         assessor: Assessor | None = None
         await _until(self._asking, PODS_FIRST_S)  # what judges the answer is loaded while the question is on its way
         make, runbooks = await asyncio.to_thread(self._load_assessor)
+        await _until(self._answered, EMPTY_AFTER_S)
         while True:
             if assessor is None or (self.place is not None and assessor.context != self.place.context):
                 assessor = self._assessor(make, runbooks)
@@ -350,7 +353,7 @@ class Engine:
             self._tempo.calm = self.situation.calm
             self.on_situation(self._urgent.is_set() or not looked)
             self._urgent.clear()
-            if self._answered and not looked and not self._arriving:
+            if self._answered.is_set() and not looked and not self._arriving:
                 self._looked.set()
                 asyncio.get_running_loop().call_later(FIRST_PAINT_S, self.first_look.set)
             # never more often than the screen can show; the first pods go through at once
