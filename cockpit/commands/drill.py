@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import select
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from cockpit.settings import Settings
 
 START_TIMEOUT_S = 30.0
+END_WITHIN_S = 3.0
 DEFAULT_SEED = 7
 
 
@@ -86,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
         return _school(settings, where, args)
     finally:
         world.terminate()
-        world.wait(timeout=5)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # its database may take longer: it ends without us too
+            world.wait(timeout=END_WITHIN_S)
 
 
 def chosen(args: argparse.Namespace) -> tuple[str, int]:

@@ -85,7 +85,7 @@ def test_a_closed_terminal_ends_it_and_its_world(
     assert world
     pane.hang_up()
     assert pane.end(ENDS_WITHIN_S * SLOW) == 129
-    until(lambda: not any(alive(pid) for pid in world), 5, "the drill's world ended too")
+    until(lambda: not any(alive(pid) for pid in world), 20, "the drill's world ended too")
 
 
 def test_a_killed_cockpit_leaves_no_world_behind(start: Callable[..., PtyTerminal]) -> None:
