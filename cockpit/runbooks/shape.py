@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, get_args
 
 import msgspec
@@ -67,7 +68,7 @@ def _entry(
         report(path, f"expected a table, got {_kind(raw)}")
         return None
     good = True  # the known keys can be read, so that the rules are held against them too
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     for key in raw.keys() - fields.keys():
         report((*path, key), f"unknown key{nearest(key, list(fields))}")
     kept = {key: value for key, value in raw.items() if key in fields}
@@ -92,6 +93,12 @@ def _entry(
         return None
     found[path] = msgspec.convert(kept, kind)
     return kept
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """By the name in the file; looked up once, for msgspec evaluates each annotation anew."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _element(kind: Any) -> type[msgspec.Struct] | None:
