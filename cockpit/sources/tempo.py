@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from random import random
 
 from cockpit.clock import Clock
 
@@ -15,9 +16,11 @@ CALM = 2.0  # times the interval, while all is well
 
 
 class Tempo:
-    """One for all sources of a loop. `calm` is set by whoever judges the situation; at the start nothing is known to be well."""
+    """One for all sources of a loop. `calm` is set by whoever judges the situation; at the start nothing is known to be well.
+    `phase_s` shifts the beats, at random by default: in an incident several cockpits look from one bastion."""
 
-    def __init__(self) -> None:
+    def __init__(self, phase_s: float | None = None) -> None:
+        self._phase_s = random() if phase_s is None else phase_s
         self._calm = False
         self._turned = asyncio.Event()
 
@@ -37,7 +40,7 @@ class Tempo:
         """Until the next beat after `since` (monotonic seconds); `interval_s` is meant for when something is not well."""
         while True:
             every = interval_s * (CALM if self._calm else 1.0)
-            left = (since // every + 1.0) * every - clock.mono()
+            left = ((since - self._phase_s) // every + 1.0) * every + self._phase_s - clock.mono()
             if left <= 0:
                 return
             with contextlib.suppress(TimeoutError):

@@ -11,17 +11,18 @@ LONG_S = 1000.0
 
 
 async def test_a_rest_ends_on_the_beat_of_its_interval_and_not_before() -> None:
-    clock, tempo = SystemClock(), Tempo()
-    for calm in (False, True):
+    clock = SystemClock()
+    for calm, phase in ((False, 0.0), (True, 0.0), (False, 0.015), (True, 0.015)):
+        tempo = Tempo(phase)
         tempo.calm = calm
         every = 0.04 if calm else 0.02
         since = clock.mono()
         await tempo.rest(clock, since, 0.02)
-        assert clock.mono() >= (since // every + 1) * every - 1e-6
+        assert clock.mono() >= ((since - phase) // every + 1) * every + phase - 1e-6
 
 
 async def test_who_rests_while_all_is_well_is_woken_when_it_is_not() -> None:
-    clock, tempo = ManualClock(since=0.0), Tempo()
+    clock, tempo = ManualClock(since=0.0), Tempo(0.0)
     tempo.calm = True
     resting = [asyncio.create_task(tempo.rest(clock, 0.0, LONG_S)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -35,7 +36,7 @@ async def test_who_rests_while_all_is_well_is_woken_when_it_is_not() -> None:
 
 
 async def test_a_look_that_took_longer_than_its_interval_is_followed_by_the_next_at_once() -> None:
-    clock, tempo = ManualClock(since=0.0), Tempo()
+    clock, tempo = ManualClock(since=0.0), Tempo(0.0)
     clock.advance(2 * LONG_S)
     async with asyncio.timeout(10):
         await tempo.rest(clock, 1.0, LONG_S)
