@@ -19,7 +19,7 @@ from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.errors import KubeError, ServerFault, Unauthorised, Unreachable, from_answer
 from cockpit.kubeapi.lean import httpx
 from cockpit.kubeapi.lines import LineSplitter
-from cockpit.kubeapi.network import NETWORK, tls_trouble, words
+from cockpit.kubeapi.network import unreachable
 from cockpit.kubeapi.sockets import KEEPALIVE
 
 if TYPE_CHECKING:
@@ -256,19 +256,10 @@ class KubeClient:
         before = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol,
                   httpx.LocalProtocolError, httpx.InvalidURL)  # fmt: skip
         sent = not isinstance(error, before)
-        trouble = tls_trouble(error, self._host, maybe_sent=sent)
-        if trouble is not None:
-            return trouble
-        if isinstance(error, httpx.ConnectTimeout):
-            return Unreachable(
-                f"no connection to {self._host} in {self._connect_s:g} s", maybe_sent=False, remedy=NETWORK
-            )
+        waited_s = None
         if isinstance(error, httpx.TimeoutException):
-            return Unreachable(
-                f"no answer from {self._host} in {timeout_s:g} s", maybe_sent=sent, timed_out=sent, remedy=NETWORK
-            )
-        what = "lost the connection to" if sent else "cannot reach"
-        return Unreachable(f"{what} {self._host}: {words(error)}", maybe_sent=sent, remedy=NETWORK)
+            waited_s = self._connect_s if isinstance(error, httpx.ConnectTimeout) else timeout_s
+        return unreachable(error, self._host, maybe_sent=sent, waited_s=waited_s)
 
 
 async def _lines(chunks: AsyncIterator[bytes], max_line: int) -> AsyncIterator[list[bytes]]:

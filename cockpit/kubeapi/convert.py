@@ -17,6 +17,9 @@ _NO_META, _NO_STATE = wire.Meta(), wire.State()
 _UNWANTED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
+_SHORT = 128  # characters of a message that may well come again; longer ones are kept in no cache
+
+
 @lru_cache(maxsize=32768)
 def text(value: str | None) -> str:
     """Safe text for what repeats (names, labels, images, reasons): cleaned once, then looked up and shared."""
@@ -27,7 +30,7 @@ def prose(value: str | None) -> str:
     """Safe text for what does not repeat: messages, annotations."""
     if not value:
         return ""
-    return text(value) if len(value) <= 128 else safe(value, 4096)
+    return text(value) if len(value) <= _SHORT else safe(value, 4096)
 
 
 @lru_cache(maxsize=32768)
@@ -58,7 +61,7 @@ def _condition(
 
 def _conditions(values: list[wire.ConditionW | None] | None) -> tuple[model.Condition, ...]:
     return tuple([
-        (_condition if len(c.message or "") <= 128 else _condition.__wrapped__)(
+        (_condition if len(c.message or "") <= _SHORT else _condition.__wrapped__)(
             c.type, c.status, c.reason, c.message, c.last_transition_time
         )
         for c in values or () if c is not None

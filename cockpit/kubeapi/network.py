@@ -39,6 +39,21 @@ def tls_trouble(error: BaseException, host: str, *, maybe_sent: bool) -> Unreach
     return None
 
 
+def unreachable(
+    error: BaseException, host: str, *, maybe_sent: bool, waited_s: float | None
+) -> Unreachable:  # fmt: skip
+    """A failed connection in an operator's words. `waited_s`: for how long, when it is silence that failed it."""
+    trouble = tls_trouble(error, host, maybe_sent=maybe_sent)
+    if trouble is not None:
+        return trouble
+    if waited_s is not None:
+        what = "answer" if maybe_sent else "connection"
+        before = "from" if maybe_sent else "to"
+        return Unreachable(f"no {what} {before} {host} in {waited_s:g} s", maybe_sent=maybe_sent, timed_out=maybe_sent, remedy=NETWORK)  # fmt: skip
+    what = "lost the connection to" if maybe_sent else "cannot reach"
+    return Unreachable(f"{what} {host}: {words(error)}", maybe_sent=maybe_sent, remedy=NETWORK)
+
+
 def words(error: BaseException) -> str:
     """The system's own words for it ("Connection refused", "Name or service not known"), else the error's."""
     for cause in causes(error):

@@ -5,7 +5,6 @@ whoever lists first has painted first."""
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
@@ -14,7 +13,7 @@ import aiohttp
 from cockpit.kubeapi.access import Access
 from cockpit.kubeapi.breath import Breath
 from cockpit.kubeapi.errors import KubeError, Unreachable
-from cockpit.kubeapi.network import NETWORK, tls_trouble, words
+from cockpit.kubeapi.network import unreachable
 from cockpit.kubeapi.sockets import keepalive_socket
 
 _GULP = 256 * 1024  # bytes that may wait in a stream before its socket is read no further
@@ -45,8 +44,8 @@ class Streams:
         except aiohttp.ClientError as error:
             raise self._network(error, read_timeout_s) from error
         except TimeoutError as error:
-            raise Unreachable(f"no answer from {self._host} in {header_s:g} s", maybe_sent=True, timed_out=True) from error  # fmt: skip
-        except (OSError, ssl.SSLError, ValueError) as error:
+            raise Unreachable(f"no answer from {access.host} in {header_s:g} s", maybe_sent=True, timed_out=True) from error  # fmt: skip
+        except (OSError, ValueError) as error:
             raise self._network(error, read_timeout_s) from error
         try:
             yield response
@@ -61,12 +60,12 @@ class Streams:
                 breath.arrived(chunk.count(b"\n"))
                 yield chunk
                 await breath.taken(response.connection.transport if response.connection is not None else None)
-        except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise self._network(error, read_timeout_s) from error
 
     async def rest(self, response: aiohttp.ClientResponse, within_s: float) -> bytes:
         """The body of a refusal, as far as it comes."""
-        with suppress(aiohttp.ClientError, TimeoutError, OSError):
+        with suppress(aiohttp.ClientError, OSError):
             async with asyncio.timeout(within_s):
                 return await response.read()
         return b""
@@ -87,21 +86,12 @@ class Streams:
             )  # fmt: skip
         return self._session
 
-    @property
-    def _host(self) -> str:
-        return self._access.host
-
     def _network(self, error: Exception, timeout_s: float) -> KubeError:
         """An aiohttp error in an operator's words."""
-        before = isinstance(error, aiohttp.ClientConnectorError | aiohttp.InvalidURL | aiohttp.ConnectionTimeoutError)
-        trouble = tls_trouble(error, self._host, maybe_sent=not before)
-        if trouble is not None:
-            return trouble
         if isinstance(error, aiohttp.InvalidURL):
             return Unreachable(f"cannot form the request: {error}", maybe_sent=False)
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            return Unreachable(f"no connection to {self._host} in {self._connect_s:g} s", maybe_sent=False, remedy=NETWORK)  # fmt: skip
+        before = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        waited_s = None
         if isinstance(error, TimeoutError):
-            return Unreachable(f"no answer from {self._host} in {timeout_s:g} s", maybe_sent=True, timed_out=True, remedy=NETWORK)  # fmt: skip
-        what = "cannot reach" if before else "lost the connection to"
-        return Unreachable(f"{what} {self._host}: {words(error)}", maybe_sent=not before, remedy=NETWORK)
+            waited_s = self._connect_s if before else timeout_s
+        return unreachable(error, self._access.host, maybe_sent=not before, waited_s=waited_s)
