@@ -22,7 +22,7 @@ from cockpit.model.situation import Situation
 from cockpit.settings import Settings
 from cockpit.situation.inventory import MANY
 from cockpit.situation.variables import variable
-from cockpit.sources.tempo import Tempo
+from cockpit.sources.timing import Tempo
 from cockpit.text import safe
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class Engine:
         return asyncio.create_task(self._feed("kubernetes", self._kubernetes))
 
     def _kubernetes(self) -> Source:
-        from cockpit.sources.kubernetes import KubernetesSource
+        from cockpit.sources.kubernetes.source import KubernetesSource
 
         assert self.place is not None
         self._asking.set()
@@ -226,7 +226,7 @@ class Engine:
 
     async def past(self, promql: str, start: float, end: float) -> tuple[tuple[float, float], ...]:
         """What Prometheus keeps of a time gone by, in unix seconds. On any loop. Raises LookupError without one, PromFault."""
-        from cockpit.sources.prometheus import PrometheusSource
+        from cockpit.sources.prometheus.source import PrometheusSource
 
         if self.settings.prometheus.url is None:
             raise LookupError("no Prometheus is configured")
@@ -236,7 +236,7 @@ class Engine:
 
     async def ranges(self, promql: str, start: float, end: float, step: float) -> tuple[History, ...]:
         """As `past`, every series apart."""
-        from cockpit.sources.prometheus import PrometheusSource
+        from cockpit.sources.prometheus.source import PrometheusSource
 
         source = self._prometheus()
         assert isinstance(source, PrometheusSource)
@@ -244,7 +244,7 @@ class Engine:
 
     def _prometheus(self) -> Source:
         from cockpit.runbooks.queries import query_specs
-        from cockpit.sources.prometheus import PrometheusSource, QuerySpec, address_of
+        from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec, address_of
 
         own = self.settings.prometheus
         address = address_of(own)
@@ -252,7 +252,7 @@ class Engine:
         return PrometheusSource(address, queries, own.interval, self._clock, tempo=self._tempo)
 
     def _solana(self) -> Source:
-        from cockpit.sources.solana import SolanaSource
+        from cockpit.sources.solana.source import SolanaSource
 
         return SolanaSource(
             self.settings.solana, self.settings.rpc_endpoints, self._clock, self._signer_set_id, tempo=self._tempo
@@ -264,18 +264,18 @@ class Engine:
         return variable(situation.cluster, "M0_ACTIVE_SIGNER_SET_ID") if situation is not None else None
 
     def _exposition(self) -> Source:
-        from cockpit.sources.exposition import ExpositionSource
+        from cockpit.sources.prometheus.exposition import ExpositionSource
 
         own = self.settings.prometheus
         return ExpositionSource(own.direct, max(own.interval, 2.0), self._clock, self._without_prometheus)
 
     def _probes(self) -> Source:
-        from cockpit.sources.probes import ProbesSource
+        from cockpit.sources.probes.source import ProbesSource
 
         return ProbesSource(self.settings.probes, self._clock, tempo=self._tempo)
 
     def _postgres(self) -> Source:
-        from cockpit.sources.postgres import PostgresSource
+        from cockpit.sources.postgres.source import PostgresSource
 
         return PostgresSource(self.settings.postgres, self._clock)
 

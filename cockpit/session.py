@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from cockpit.engine import Engine, Place
     from cockpit.incident.desk import Desk
     from cockpit.incident.journal import Journal
-    from cockpit.logtail import LogTail
     from cockpit.maintenance.desk import Rounds
     from cockpit.mitigation.executor import Executor
     from cockpit.mitigation.means import Means
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from cockpit.model.plan import Part, Plan, Progress, SequenceState, Unfinished
     from cockpit.model.runbook import Param, Runbook, Runbooks, Step
     from cockpit.model.situation import Situation
+    from cockpit.sources.kubernetes.log_tail import LogTail
 
 
 class NotReady(Exception):
@@ -351,8 +351,8 @@ class Session:
 
     def open_logs(self, namespace: str, pods: tuple[str, ...], service: str | None, *, tail: int = 200) -> str:
         """Begin to follow; the lines wait in `logs`. Returns a title. Raises LookupError when there is no such pod."""
-        from cockpit.logtail import LogTail
-        from cockpit.sources.logs import LogRequest
+        from cockpit.sources.kubernetes.log_tail import LogTail
+        from cockpit.sources.kubernetes.logs import LogRequest
 
         self.stop_logs()
 
@@ -370,7 +370,7 @@ class Session:
         """The same pods from another container instance or another time."""
         if self.logs is None:
             return
-        from cockpit.logtail import LogTail
+        from cockpit.sources.kubernetes.log_tail import LogTail
 
         old = self.logs
         old.stop()

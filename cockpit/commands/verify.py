@@ -66,7 +66,7 @@ def _from_chain(bundle: Bundle, expected: Expected, settings: Settings) -> tuple
     if settings.solana.program_id is None or not settings.rpc_endpoints:
         missing = "[solana] program-id is" if settings.rpc_endpoints else "[[rpc-endpoints]] are"
         return None, expected, f"{missing} not configured, and no --signer-set was given"
-    from cockpit.sources.accounts_once import read_accounts
+    from cockpit.sources.solana.accounts_once import read_accounts
 
     wanted = expected.signer_set_id if expected.signer_set_id is not None else bundle.signer_set_id
     found = asyncio.run(read_accounts(settings.rpc_endpoints, settings.solana.program_id, wanted, bundle.market))

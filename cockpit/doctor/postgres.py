@@ -8,7 +8,7 @@ from typing import Any
 
 from cockpit.config import ConfigProblem, secret_of
 from cockpit.doctor.finding import Case, Finding, State, bounded, found, skew
-from cockpit.sources.postgres_session import PgProblem, Session
+from cockpit.sources.postgres.session import PgProblem, Session
 
 AREA = "postgres"
 _OLDEST = 130000  # PostgreSQL 13

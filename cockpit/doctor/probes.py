@@ -9,7 +9,7 @@ from typing import Any
 from cockpit.doctor.finding import Case, Finding, State, bounded, found
 from cockpit.model.probe import CERTIFICATE_WARN_DAYS, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading
-from cockpit.sources.probes import ProbesSource
+from cockpit.sources.probes.source import ProbesSource
 
 AREA = "probes"
 

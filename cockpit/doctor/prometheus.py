@@ -18,7 +18,7 @@ from cockpit.doctor.finding import Case, Finding, State, bounded, found, listed,
 from cockpit.model.metrics import QueryResult
 from cockpit.model.reading import Reading
 from cockpit.runbooks.queries import query_specs
-from cockpit.sources.prometheus import PrometheusSource, QuerySpec, address_of
+from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec, address_of
 
 AREA = "prometheus"
 _NOW, _NAMES = "doctor/now", "doctor/names"
@@ -174,7 +174,7 @@ def _selected(node: Any) -> Iterator[str]:
 
 
 async def _direct(case: Case, name: str, url: str) -> Sequence[Finding]:
-    from cockpit.sources.exposition import ExpositionSource
+    from cockpit.sources.prometheus.exposition import ExpositionSource
 
     check = f"direct {name}"
     endless: Any = ExpositionSource({name: url}, 60.0, case.clock, lambda: True).readings()

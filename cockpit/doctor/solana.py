@@ -15,8 +15,8 @@ import msgspec
 from cockpit.chain import base58
 from cockpit.doctor.finding import Case, Finding, State, bounded, found, together
 from cockpit.settings import RpcEndpoint
-from cockpit.sources.solana_endpoint import cluster_of
-from cockpit.sources.solana_rpc import NODE_UNHEALTHY, Rpc, RpcProblem
+from cockpit.sources.solana.endpoint import cluster_of
+from cockpit.sources.solana.rpc import NODE_UNHEALTHY, Rpc, RpcProblem
 from cockpit.text import safe
 
 AREA = "solana"
@@ -163,7 +163,7 @@ async def _stream(case: Case, endpoint: RpcEndpoint) -> Sequence[Finding]:
     import aiohttp
 
     from cockpit.kubeapi.network import words
-    from cockpit.sources.solana_stream import ws_url
+    from cockpit.sources.solana.stream import ws_url
 
     check = f"stream of {safe(endpoint.name, 40)}"
     remedy = "set ws-url of that endpoint; without a stream, commits and reveals are not counted by it"

@@ -131,7 +131,7 @@ def _reader(access: Callable[[], Access]) -> ReadLogs:
 
     async def read(namespace: str, pods: tuple[tuple[str, str | None], ...], tail: int) -> Sequence[Any]:
         from cockpit.kubeapi.client import KubeClient
-        from cockpit.sources.logs import LogRequest, read_logs
+        from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 
         async with KubeClient(await asyncio.to_thread(access)) as client:
             return [line async for line in read_logs(client, LogRequest(namespace, pods, follow=False, tail=tail))]

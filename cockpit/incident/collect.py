@@ -33,7 +33,7 @@ _PODS = 24
 #: A transaction signature: 64 bytes in base58.
 _SIGNATURE = re.compile(r"(?<![1-9A-HJ-NP-Za-km-z])[1-9A-HJ-NP-Za-km-z]{86,88}(?![1-9A-HJ-NP-Za-km-z])")
 
-#: (namespace, ((pod, container), ...), lines a pod) → log lines and faults, oldest first (`cockpit.sources.logs`).
+#: (namespace, ((pod, container), ...), lines a pod) → log lines and faults, oldest first (`cockpit.sources.kubernetes.logs`).
 ReadLogs = Callable[[str, tuple[tuple[str, str | None], ...], int], Awaitable[Sequence[Any]]]
 
 

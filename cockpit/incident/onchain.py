@@ -1,7 +1,7 @@
 """The parts of evidence that come from the chain: the last bundle, waiting commits, signer set, failed transactions, accounts.
 
 The last bundle's content hash is in the program's event of its reveal, nowhere else: where the cockpit began to watch after reveals
-had stopped, it is looked for on the chain (`cockpit.sources.solana_past`), beside everything else.
+had stopped, it is looked for on the chain (`cockpit.sources.solana.last_reveal`), beside everything else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cockpit.settings import RpcEndpoint
 from cockpit.text import safe
 
 if TYPE_CHECKING:
-    from cockpit.sources.solana_search import LookedBack
+    from cockpit.sources.solana.search import LookedBack
 
 _UNSEEN = "no reveal was seen since the cockpit began to watch"
 
@@ -32,7 +32,7 @@ def look_back(endpoints: Sequence[RpcEndpoint], program_id: str | None, clock: C
         return None
 
     async def look(situation: Situation) -> LookedBack:
-        from cockpit.sources.solana_past import last_reveal
+        from cockpit.sources.solana.last_reveal import last_reveal
 
         looks = {t.partition("/")[2]: r for t, r in situation.solana.items() if t.startswith("endpoint/")}
         faulty = {name for name, look in looks.items() if look.fault is not None}

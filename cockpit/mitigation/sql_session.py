@@ -12,8 +12,8 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from cockpit.sources.postgres_session import PgProblem, Session, conninfo, driver, fault_of, first_line, secrets_of
-from cockpit.sources.postgres_text import Token, quoted, tokens, unquoted
+from cockpit.sources.postgres.session import PgProblem, Session, conninfo, driver, fault_of, first_line, secrets_of
+from cockpit.sources.postgres.sql_text import Token, quoted, tokens, unquoted
 from cockpit.text import safe
 
 APPLICATION = "m0-cockpit-step"

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.sources.postgres_text import Token, quoted, tokens, unquoted
+from cockpit.sources.postgres.sql_text import Token, quoted, tokens, unquoted
 
 ALLOWED = (
     "CREATE INDEX CONCURRENTLY NAME ON TABLE (COLUMN, …)", "DROP INDEX CONCURRENTLY NAME", "ANALYZE TABLE",

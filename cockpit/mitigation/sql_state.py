@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sql_shapes import Statement
-from cockpit.sources.postgres_session import PgProblem, Session, conninfo, driver, fault_of, secrets_of
-from cockpit.sources.postgres_text import shown
+from cockpit.sources.postgres.session import PgProblem, Session, conninfo, driver, fault_of, secrets_of
+from cockpit.sources.postgres.sql_text import shown
 from cockpit.text import clean, safe
 
 _CONNECT_S = 8.0

@@ -12,8 +12,8 @@ from cockpit.config import load_settings
 from cockpit.drill.names import API, MARKETS, SERVICES, SIGNERS
 from cockpit.drill.server import Drill
 from cockpit.model.probe import MarketOutput, ProbeStatus, SignerReport
-from cockpit.sources.pace import Pace
-from cockpit.sources.probes import ProbesSource
+from cockpit.sources.probes.source import ProbesSource
+from cockpit.sources.timing import Pace
 
 
 async def asked(drill: Drill, enough: Callable[[Board], bool]) -> Board:

@@ -26,7 +26,7 @@ from cockpit.incident.redaction import redacted
 from cockpit.mitigation.shown import shown_value
 from cockpit.model.chain import FailureClass, ProgramActivity, ProtocolState, Reveal, SignerSetState
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.sources.loglines import LogLine, parse
+from cockpit.sources.kubernetes.log_lines import LogLine, parse
 
 SIGNATURE = "5VERv8NMvzbJMEkV8xnrLkEaWRtSz9CosKDYjCJjBRnbJLgp8uirBgmQpjKhoR4tjF3ZpRzrFmBV6UjKdiSZkQUW"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

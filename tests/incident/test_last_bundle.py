@@ -22,8 +22,8 @@ from cockpit.model.chain import ProgramActivity
 from cockpit.model.reading import Reading
 from cockpit.model.situation import Situation
 from cockpit.settings import RpcEndpoint, SolanaSettings
-from cockpit.sources.solana import SolanaSource
-from cockpit.sources.solana_pace import SolanaPace
+from cockpit.sources.solana.source import SolanaSource
+from cockpit.sources.timing import SolanaPace
 
 PACE = replace(SolanaPace(), markets_s=0.2, accounts_s=0.2, publish_s=0.05)
 

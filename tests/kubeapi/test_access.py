@@ -212,7 +212,7 @@ def test_in_cluster_without_a_token_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_importing_the_client_does_not_import_the_kubernetes_package() -> None:
-    code = "import sys, cockpit.kubeapi.client, cockpit.sources.kubernetes; sys.exit('kubernetes' in sys.modules or 'yaml' in sys.modules)"
+    code = "import sys, cockpit.kubeapi.client, cockpit.sources.kubernetes.source; sys.exit('kubernetes' in sys.modules or 'yaml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cockpit.kubeapi import convert, wire
-from cockpit.sources.kinds import CONFIGMAPS, KINDS, Kind
+from cockpit.sources.kubernetes.kinds import CONFIGMAPS, KINDS, Kind
 
 BY_NAME = {kind.plural: kind for kind in (*KINDS, CONFIGMAPS)}
 

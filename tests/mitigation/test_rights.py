@@ -19,10 +19,10 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.model.plan import Phase, Progress, Verdict
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Step
-from cockpit.sources.kubernetes import KubernetesSource
-from cockpit.sources.loglines import LogLine
-from cockpit.sources.logs import LogRequest, read_logs
-from cockpit.sources.pace import Pace
+from cockpit.sources.kubernetes.log_lines import LogLine
+from cockpit.sources.kubernetes.logs import LogRequest, read_logs
+from cockpit.sources.kubernetes.source import KubernetesSource
+from cockpit.sources.timing import Pace
 
 RBAC = Path(__file__).parents[2] / "deploy" / "rbac.yaml"
 QUICK = Pace(publish_s=0.02, refresh_s=0.1, watch_s=2, silence_s=4, probe_s=0.2, denied_s=0.2, backoff_s=0.05)

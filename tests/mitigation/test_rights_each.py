@@ -21,9 +21,9 @@ from cockpit.kubeapi.access import Access, load_access
 from cockpit.kubeapi.client import KubeClient
 from cockpit.model.plan import Phase, Verdict
 from cockpit.model.runbook import Step
-from cockpit.sources.kubernetes import KubernetesSource
-from cockpit.sources.loglines import LogLine
-from cockpit.sources.logs import LogRequest, read_logs
+from cockpit.sources.kubernetes.log_lines import LogLine
+from cockpit.sources.kubernetes.logs import LogRequest, read_logs
+from cockpit.sources.kubernetes.source import KubernetesSource
 
 Right = tuple[str, str, str]
 LOOK, ACT = "m0-cockpit-view", "m0-cockpit-act"

@@ -16,7 +16,7 @@ from cockpit.model.chain import FailureClass, ProgramActivity
 from cockpit.model.links import Links
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks
-from cockpit.sources.loglines import LogLine
+from cockpit.sources.kubernetes.log_lines import LogLine
 from panels.commands import commands
 from panels.messages import CopyText
 from panels.screens.logs import LogView

@@ -28,11 +28,11 @@ from cockpit.mitigation.executor import Executor, PlanProblem
 from cockpit.model.plan import Confirmation, DryRunState, Phase, Plan, Progress, Proof, Verdict
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Runbooks, Service, Step
-from cockpit.sources import watch
-from cockpit.sources.kubernetes import KubernetesSource
-from cockpit.sources.loglines import LogLine
-from cockpit.sources.logs import LogRequest, read_logs
-from cockpit.sources.pace import Pace
+from cockpit.sources.kubernetes import topic
+from cockpit.sources.kubernetes.log_lines import LogLine
+from cockpit.sources.kubernetes.logs import LogRequest, read_logs
+from cockpit.sources.kubernetes.source import KubernetesSource
+from cockpit.sources.timing import Pace
 
 MERGE, STRATEGIC, JSON_PATCH = (f"application/{kind}-patch+json" for kind in ("merge", "strategic-merge", "json"))
 QUICK = Pace(publish_s=0.05, refresh_s=0.2, watch_s=5, silence_s=8, probe_s=0.5, backoff_s=0.1, backoff_cap_s=0.5)
@@ -153,7 +153,7 @@ async def follow(cluster: TestCluster, *steps: tuple[str, Callable[[Reading[Any]
 async def test_the_source_lists_in_pages_watches_and_outlives_its_watches(
     cluster: TestCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "_PAGE", 2)
+    monkeypatch.setattr(topic, "_PAGE", 2)
 
     def fill() -> None:
         for number in range(5):

@@ -16,8 +16,8 @@ from cockpit.clock import SystemClock
 from cockpit.drill.postgres import DrillPostgres
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.settings import PostgresSettings
-from cockpit.sources.pace import Pace
-from cockpit.sources.postgres import PostgresSource
+from cockpit.sources.postgres.source import PostgresSource
+from cockpit.sources.timing import Pace
 
 QUICK = Pace(backoff_s=0.05, backoff_cap_s=0.2)
 

@@ -24,7 +24,7 @@ from chain_encoder import (
 )
 
 from cockpit.settings import RpcEndpoint
-from cockpit.sources.solana_keys import protocol_address, signer_set_address
+from cockpit.sources.solana.addresses import protocol_address, signer_set_address
 
 GENESIS = b58(key("the cluster"))
 Answer = Callable[[web.Request], Any]

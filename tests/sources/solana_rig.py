@@ -15,8 +15,8 @@ from cockpit.clock import SystemClock
 from cockpit.model.chain import EndpointStatus, ProgramActivity
 from cockpit.model.reading import Reading
 from cockpit.settings import SolanaSettings
-from cockpit.sources.solana import SolanaSource
-from cockpit.sources.solana_pace import SolanaPace
+from cockpit.sources.solana.source import SolanaSource
+from cockpit.sources.timing import SolanaPace
 
 QUICK = SolanaPace(
     request_timeout_s=1.0, rarely_s=0.3, fees_s=0.2, publish_s=0.03, silence_s=1.5, ping_s=0.5, connect_s=1.0, audit_s=0.3,

@@ -18,8 +18,8 @@ from cockpit.model.metrics import Exposed
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.settings import PrometheusSettings, Settings
-from cockpit.sources import exposition
-from cockpit.sources.exposition import ExpositionProblem, ExpositionSource, parse
+from cockpit.sources.prometheus import exposition
+from cockpit.sources.prometheus.exposition import ExpositionProblem, ExpositionSource, parse
 
 PAGE = """\
 # HELP m0_output_age_ms Age of the newest output

@@ -17,9 +17,9 @@ from api_double import ApiDouble, a_list, bookmark, kubeconfig, line, pod, recor
 from cockpit.clock import SystemClock
 from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.model.reading import Reading, SourceState
-from cockpit.sources.kubernetes import KubernetesSource
-from cockpit.sources.pace import Pace
-from cockpit.sources.watch import Topic
+from cockpit.sources.kubernetes.source import KubernetesSource
+from cockpit.sources.kubernetes.topic import Topic
+from cockpit.sources.timing import Pace
 
 PODS = "kubernetes/pods/m0-prod"
 QUICK = Pace(

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from cockpit.kubeapi.access import Access
 from cockpit.kubeapi.client import KubeClient
 from cockpit.model.reading import Fault
-from cockpit.sources.loglines import LogLine, parse, trace_id
-from cockpit.sources.logs import LogRequest, read_logs
-from cockpit.sources.pace import Pace
+from cockpit.sources.kubernetes.log_lines import LogLine, parse, trace_id
+from cockpit.sources.kubernetes.logs import LogRequest, read_logs
+from cockpit.sources.timing import Pace
 
 QUICK = Pace(backoff_s=0.01, backoff_cap_s=0.02)
 T = "2026-11-23T14:15:"

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cockpit.sources.postgres_activity import root_of
-from cockpit.sources.postgres_advice import create_statement, filtered, index_name, reads
-from cockpit.sources.postgres_session import hide
-from cockpit.sources.postgres_text import quoted, shown, tokens
+from cockpit.sources.postgres.activity import root_of
+from cockpit.sources.postgres.index_advice import create_statement, filtered, index_name, reads
+from cockpit.sources.postgres.session import hide
+from cockpit.sources.postgres.sql_text import quoted, shown, tokens
 
 COLUMNS = ("id", "market_id", "epoch", "payload", "at")
 
@@ -95,7 +95,7 @@ def test_chains_of_blockers_end_at_a_root_and_rings_have_none() -> None:
 
 
 def test_every_spelling_of_a_password_is_hidden() -> None:
-    from cockpit.sources.postgres_session import secrets_of
+    from cockpit.sources.postgres.session import secrets_of
 
     secrets = secrets_of("postgresql://u:p%40ss%2Fword@h/d")
     assert hide("p@ss/word p%40ss%2Fword", secrets) == "*** ***"

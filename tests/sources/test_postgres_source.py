@@ -20,8 +20,8 @@ from cockpit.mitigation.sql_session import run_statement
 from cockpit.model.postgres import Activity, Archiver, Connections, Indexes, TopQueries, Vacuum
 from cockpit.model.reading import SourceState
 from cockpit.settings import PostgresSettings
-from cockpit.sources import postgres_session
-from cockpit.sources.postgres import TOPICS
+from cockpit.sources.postgres import session as postgres_session
+from cockpit.sources.postgres.source import TOPICS
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).resolve().parents[2]

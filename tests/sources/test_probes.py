@@ -23,10 +23,10 @@ from cockpit.config import load_settings
 from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading, SourceState
 from cockpit.settings import OutputProbe, ProbesSettings
-from cockpit.sources.pace import Pace
-from cockpit.sources.probes import ProbesSource
-from cockpit.sources.probes_http import MOST_BYTES
-from cockpit.sources.probes_read import moment, pointed, whole
+from cockpit.sources.probes.answers import moment, pointed, whole
+from cockpit.sources.probes.http import MOST_BYTES
+from cockpit.sources.probes.source import ProbesSource
+from cockpit.sources.timing import Pace
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FAST = Pace(backoff_s=0.01, backoff_cap_s=0.05)

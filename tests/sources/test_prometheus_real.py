@@ -15,7 +15,7 @@ import pytest
 
 from cockpit.clock import SystemClock
 from cockpit.model.reading import Reading
-from cockpit.sources.prometheus import PrometheusAddress, PrometheusSource, QuerySpec
+from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSource, QuerySpec
 
 pytestmark = pytest.mark.real
 

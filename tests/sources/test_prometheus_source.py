@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from cockpit.clock import SystemClock
 from cockpit.model.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Reading, SourceState
-from cockpit.sources import promwire
-from cockpit.sources.pace import Pace
-from cockpit.sources.prometheus import PrometheusAddress, PrometheusSource, QuerySpec
+from cockpit.sources.prometheus import wire
+from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSource, QuerySpec
+from cockpit.sources.timing import Pace
 
 NOW = 1_795_443_342.5
 QUICK = Pace(backoff_s=0.01, backoff_cap_s=0.02)
@@ -337,18 +337,18 @@ async def test_alerts_are_read_firing_first(api: ApiDouble, prom: Prom) -> None:
 @settings(max_examples=200, deadline=None)
 def test_any_answer_is_read_or_is_one_known_fault(body: bytes) -> None:
     try:
-        answer = promwire.decode(200, body)
-        promwire.samples(answer)
-        promwire.histories(answer)
-        promwire.alerts(answer)
-    except promwire.PromFault as fault:
+        answer = wire.decode(200, body)
+        wire.samples(answer)
+        wire.histories(answer)
+        wire.alerts(answer)
+    except wire.PromFault as fault:
         assert fault.fault.reason
 
 
 def test_points_closer_than_a_step_replace_the_newest() -> None:
     history: tuple[History, ...] = ()
     for i in range(25):
-        history = promwire.append(history, (Sample({}, float(i)),), 1000.0 + i * 2, 960.0, 10.0)
+        history = wire.append(history, (Sample({}, float(i)),), 1000.0 + i * 2, 960.0, 10.0)
     (one,) = history
     gaps = [b[0] - a[0] for a, b in zip(one.points, one.points[1:], strict=False)]
     assert all(g >= 8.0 for g in gaps[:-1]) and one.points[-1] == (1048.0, 24.0) and one.points[0][0] >= 960.0

@@ -16,9 +16,9 @@ from solana_rig import rig
 from cockpit.clock import ManualClock
 from cockpit.model.reading import SourceState
 from cockpit.settings import RpcEndpoint
-from cockpit.sources.solana_keys import derived, protocol_address, signer_set_address
-from cockpit.sources.solana_stats import RequestStats
-from cockpit.sources.solana_stream import ws_url
+from cockpit.sources.solana.addresses import derived, protocol_address, signer_set_address
+from cockpit.sources.solana.stats import RequestStats
+from cockpit.sources.solana.stream import ws_url
 
 MAINNET = "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d"
 

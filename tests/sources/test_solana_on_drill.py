@@ -13,7 +13,7 @@ from solana_rig import QUICK, Rig
 from cockpit.clock import SystemClock
 from cockpit.drill.server import Drill
 from cockpit.settings import RpcEndpoint, SolanaSettings
-from cockpit.sources.solana import SolanaSource
+from cockpit.sources.solana.source import SolanaSource
 
 SPEED = 12.0
 PACE = replace(QUICK, silence_s=4.0, request_timeout_s=3.0, settle_slots=64)

@@ -13,9 +13,9 @@ from cockpit.drill.solana.ledger import SLOT_S
 from cockpit.drill.solana.servers import SolanaServers
 from cockpit.model.chain import EndpointStatus
 from cockpit.settings import RpcEndpoint
-from cockpit.sources import solana_rpc, solana_search
-from cockpit.sources.solana_past import last_reveal
-from cockpit.sources.solana_search import MOST_READ, LookedBack
+from cockpit.sources.solana import rpc, search
+from cockpit.sources.solana.last_reveal import last_reveal
+from cockpit.sources.solana.search import MOST_READ, LookedBack
 
 START = 1_790_000_000.0
 MARKET = "NBA_LAL_BOS"
@@ -114,8 +114,8 @@ async def test_none_is_said_with_how_far_was_looked(chain: Chain, monkeypatch: p
     assert told.reveal is None and told.back_to_slot == first
     words = f"rpc-a: no reveal among the last 300 transactions (150 failed, 0 known, 150 of 150 others read), back to slot {first:,} (2026-"
     assert told.why.startswith(words) and "it lists nothing older" in told.why
-    monkeypatch.setattr(solana_search, "MOST_LISTED", 100)
-    monkeypatch.setattr(solana_search, "MOST_READ", 40)
+    monkeypatch.setattr(search, "MOST_LISTED", 100)
+    monkeypatch.setattr(search, "MOST_READ", 40)
     asked = chain.asked("rpc-b")
     told = await chain.look()
     assert "among the last 100 transactions (50 failed, 0 known, 40 of 50 others read)" in told.why
@@ -156,7 +156,7 @@ class Once(dict[str, Any]):
 
 
 async def test_far_into_a_listing_a_short_rest_is_given(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(solana_rpc, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(rpc, "_PATIENCE_S", 0.05)
     chain.publish(3)
     chain.publish(10, REFUSED)
     chain.servers.nodes["rpc-a"].chaos.errors = Once(getTransaction=(429, "too many", None))

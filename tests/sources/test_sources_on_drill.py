@@ -16,10 +16,10 @@ from cockpit.drill.kubernetes import KubernetesWorld, serve, ticking, write_kube
 from cockpit.kubeapi.access import Access, load_access
 from cockpit.kubeapi.client import KubeClient
 from cockpit.model.reading import Reading, SourceState
-from cockpit.sources.kubernetes import KubernetesSource
-from cockpit.sources.loglines import LogLine
-from cockpit.sources.logs import LogRequest, read_logs
-from cockpit.sources.pace import Pace
+from cockpit.sources.kubernetes.log_lines import LogLine
+from cockpit.sources.kubernetes.logs import LogRequest, read_logs
+from cockpit.sources.kubernetes.source import KubernetesSource
+from cockpit.sources.timing import Pace
 
 PODS, DEPLOYMENTS = "kubernetes/pods/m0-prod", "kubernetes/deployments/m0-prod"
 QUICK = Pace(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cockpit.clock import ManualClock, SystemClock
-from cockpit.sources.tempo import Tempo
+from cockpit.sources.timing import Tempo
 
 LONG_S = 1000.0
 

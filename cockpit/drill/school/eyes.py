@@ -17,7 +17,7 @@ from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.situation.assessor import Assessor
-from cockpit.sources.kinds import CONFIGMAPS, KINDS
+from cockpit.sources.kubernetes.kinds import CONFIGMAPS, KINDS
 
 HISTORY_STEP_S = 30.0
 _KINDS = {kind.plural: kind for kind in (*KINDS, CONFIGMAPS)}

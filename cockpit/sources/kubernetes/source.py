@@ -12,9 +12,9 @@ from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Denied, KubeError, NotFound, Unreachable
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.sources.kinds import CONFIGMAPS, KINDS, PODS, Kind
-from cockpit.sources.pace import Pace
-from cockpit.sources.watch import Topic
+from cockpit.sources.kubernetes.kinds import CONFIGMAPS, KINDS, PODS, Kind
+from cockpit.sources.kubernetes.topic import Topic
+from cockpit.sources.timing import Pace
 
 _PODS_FIRST_S = 2.0
 _MISSING = 'namespace "{}" does not exist'

@@ -18,8 +18,8 @@ from cockpit.kubeapi import wire
 from cockpit.kubeapi.client import Answer, KubeClient
 from cockpit.kubeapi.errors import Denied, Gone, KubeError, NotFound, ServerFault, Throttled, Unreachable, from_answer
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.sources.kinds import Kind
-from cockpit.sources.pace import Pace
+from cockpit.sources.kubernetes.kinds import Kind
+from cockpit.sources.timing import Pace
 from cockpit.text import safe
 
 _PAGE = 500

@@ -16,8 +16,8 @@ import msgspec
 
 from cockpit.chain.ledger import Ledger, signature_key
 from cockpit.clock import Clock
-from cockpit.sources.solana_pace import SolanaPace
-from cockpit.sources.solana_rpc import Rpc, RpcProblem, Slot
+from cockpit.sources.solana.rpc import Rpc, RpcProblem, Slot
+from cockpit.sources.timing import SolanaPace
 
 PAGE = 1000
 BUSY = 5_000  # signatures kept from which listings come oftener, and settle at once

@@ -19,10 +19,9 @@ from cockpit.clock import Clock
 from cockpit.model.probe import Certificate, MarketOutput, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.settings import ProbesSettings
-from cockpit.sources import probes_read
-from cockpit.sources.pace import Pace
-from cockpit.sources.probes_http import HttpAnswer, ProbeProblem, Prober, open_context
-from cockpit.sources.tempo import Tempo
+from cockpit.sources.probes import answers
+from cockpit.sources.probes.http import HttpAnswer, ProbeProblem, Prober, open_context
+from cockpit.sources.timing import Pace, Tempo
 from cockpit.text import safe
 
 PREFIX = "probes/"
@@ -194,17 +193,17 @@ class ProbesSource:
     # --- what makes data of an answer ------------------------------------------------------------------------------------
 
     def _health(self, service: str, check: str) -> Judge:
-        return lambda answer: probes_read.health(safe(service, 80), check, answer)
+        return lambda answer: answers.health(safe(service, 80), check, answer)
 
     def _output(self, market: str) -> Judge:
         def judge(answer: HttpAnswer) -> MarketOutput:
             kept = self._last.get(f"{PREFIX}output/{market}")
             before = kept.data if kept is not None else None
-            return probes_read.output(
+            return answers.output(
                 safe(market, 80), answer, self._settings.output, self._clock.wall(), self._clock.mono(), before
             )
 
         return judge
 
     def _report(self, agent: str) -> Judge:
-        return lambda answer: probes_read.report(safe(agent, 80), answer, self._settings)
+        return lambda answer: answers.report(safe(agent, 80), answer, self._settings)

@@ -23,10 +23,9 @@ from cockpit.kubeapi.sockets import keepalive_socket
 from cockpit.model.metrics import History, QueryResult
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.settings import PrometheusSettings
-from cockpit.sources import promwire
-from cockpit.sources.pace import Pace
-from cockpit.sources.promwire import PromFault
-from cockpit.sources.tempo import CALM, Tempo
+from cockpit.sources.prometheus import wire
+from cockpit.sources.prometheus.wire import PromFault
+from cockpit.sources.timing import CALM, Pace, Tempo
 from cockpit.text import safe, url_hint
 
 ALERTS = "prometheus/alerts"
@@ -168,7 +167,7 @@ class PrometheusSource:
         async with client:
             self._lost = None
             answer = await self._ask(client, "query_range", body, _QUERY_TIMEOUT_S + 1.0)
-        return promwire.histories(answer)
+        return wire.histories(answer)
 
     def _open(self) -> tuple[dict[str, str], ssl.SSLContext | bool]:
         """What the session is made of; blocking, for it reads certificates. Raises _BadAddress."""
@@ -213,11 +212,11 @@ class PrometheusSource:
         """One cheap request before the many. Raises PromFault when nobody is there or we are not let in."""
         self._lost = None
         answer = await self._ask(client, "query", _body(query="1"), _CONNECT_S)
-        self._server_at = promwire.samples(answer)[1]
+        self._server_at = wire.samples(answer)[1]
 
     async def _ask(
         self, client: aiohttp.ClientSession, endpoint: str, form: bytes | None, limit_s: float
-    ) -> promwire.Answer:
+    ) -> wire.Answer:
         """POST (GET without a form) and decode. Raises PromFault."""
         if self._lost is not None:
             raise self._lost
@@ -232,9 +231,9 @@ class PrometheusSource:
             self._lost = PromFault(SourceState.DOWN, f"Prometheus gave no answer in {limit_s:g} s", "is it overloaded?")
             raise self._lost from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            self._lost = promwire.unreachable(error, self._base)
+            self._lost = wire.unreachable(error, self._base)
             raise self._lost from error
-        return promwire.decode(status, body)
+        return wire.decode(status, body)
 
     async def _one(self, client: aiohttp.ClientSession, promql: str) -> list[Reading[Any]]:
         names = self._names[promql]
@@ -255,7 +254,7 @@ class PrometheusSource:
 
     async def _query(self, client: aiohttp.ClientSession, promql: str) -> tuple[QueryResult, float | None]:
         answer = await self._ask(client, "query", _instant(promql), _QUERY_TIMEOUT_S + 1.0)
-        samples, at = promwire.samples(answer)
+        samples, at = wire.samples(answer)
         if at is None:
             at = self._server_at
         history = self._results[promql].history if promql in self._results else ()
@@ -270,7 +269,7 @@ class PrometheusSource:
                 ranged, more = await self._range(client, promql, at - span, at, step)
                 history, warnings = ranged if ranged is not None else history, (*warnings, *more)
             if at is not None:
-                history = promwire.append(history, samples, at, at - span, step)
+                history = wire.append(history, samples, at, at - span, step)
         if at is not None:
             self._answered[promql] = at
         return QueryResult(samples, tuple(dict.fromkeys(warnings)), history, at), at
@@ -283,7 +282,7 @@ class PrometheusSource:
         body = _body(query=promql, **times, timeout=f"{_QUERY_TIMEOUT_S:g}s")
         try:
             answer = await self._ask(client, "query_range", body, _QUERY_TIMEOUT_S + 1.0)
-            return promwire.histories(answer), answer.warnings
+            return wire.histories(answer), answer.warnings
         except PromFault as problem:
             return None, (f"no history: {problem.fault.reason}",)
 
@@ -292,7 +291,7 @@ class PrometheusSource:
         try:
             async with self._gate:
                 answer = await self._ask(client, "alerts", None, _QUERY_TIMEOUT_S)
-            alerts = promwire.alerts(answer)
+            alerts = wire.alerts(answer)
         except PromFault as problem:
             return [self._failed(None, problem.fault, self._clock.mono() - started)]
         ended = self._clock.mono()

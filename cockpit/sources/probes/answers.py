@@ -9,7 +9,7 @@ from typing import Any
 
 from cockpit.model.probe import MarketOutput, ProbeStatus, SignerReport
 from cockpit.settings import OutputProbe, ProbesSettings
-from cockpit.sources.probes_http import HttpAnswer, ProbeProblem
+from cockpit.sources.probes.http import HttpAnswer, ProbeProblem
 from cockpit.text import safe
 
 _MISSING = object()

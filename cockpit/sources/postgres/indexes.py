@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cockpit.model.postgres import Indexes, IndexTrouble, MissingIndex
-from cockpit.sources.postgres_advice import create_statement, filtered, reads, served
-from cockpit.sources.postgres_looks import Ask, Seen, Server
-from cockpit.sources.postgres_statements import Ran, Statements, Text
-from cockpit.sources.postgres_text import MARK, relation
+from cockpit.sources.postgres.health import Ask, Seen, Server
+from cockpit.sources.postgres.index_advice import create_statement, filtered, reads, served
+from cockpit.sources.postgres.sql_text import MARK, relation
+from cockpit.sources.postgres.statements import Ran, Statements, Text
 from cockpit.text import safe
 
 WINDOW_S = 60.0

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Denied, Invalid, KubeError, NotFound, Unauthorised, Unreachable, describe
 from cockpit.model.reading import Fault
-from cockpit.sources.loglines import LogLine, parse
-from cockpit.sources.pace import Pace
+from cockpit.sources.kubernetes.log_lines import LogLine, parse
+from cockpit.sources.timing import Pace
 from cockpit.text import safe
 
 __all__ = ["LogLine", "LogRequest", "read_logs"]

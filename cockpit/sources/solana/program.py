@@ -16,12 +16,12 @@ from cockpit.clock import Clock
 from cockpit.model.chain import Disagreement, ProgramActivity
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.settings import RpcEndpoint
-from cockpit.sources.solana_endpoint import EndpointWatch
-from cockpit.sources.solana_fill import BUSY, Filled, Filler, GapStays
-from cockpit.sources.solana_fleet import Fleet
-from cockpit.sources.solana_pace import SolanaPace
-from cockpit.sources.solana_rpc import RpcProblem
-from cockpit.sources.solana_stream import LogStream, StreamBroken
+from cockpit.sources.solana.backfill import BUSY, Filled, Filler, GapStays
+from cockpit.sources.solana.endpoint import EndpointWatch
+from cockpit.sources.solana.endpoints import Fleet
+from cockpit.sources.solana.rpc import RpcProblem
+from cockpit.sources.solana.stream import LogStream, StreamBroken
+from cockpit.sources.timing import SolanaPace
 
 TOPIC = "solana/program"
 _TICK_S = 0.25

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from cockpit.sources.retry_after import retry_after_s
+from cockpit.sources.timing import retry_after_s
 
 MOST_BYTES = 4 * 1024 * 1024
 _CHUNK = 65_536

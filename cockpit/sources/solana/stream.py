@@ -20,9 +20,8 @@ from cockpit.clock import Clock
 from cockpit.kubeapi.breath import Breath
 from cockpit.kubeapi.network import causes, words
 from cockpit.settings import RpcEndpoint
-from cockpit.sources.retry_after import retry_after_s
-from cockpit.sources.solana_pace import SolanaPace
-from cockpit.sources.solana_rpc import Slot, host_of
+from cockpit.sources.solana.rpc import Slot, host_of
+from cockpit.sources.timing import SolanaPace, retry_after_s
 from cockpit.text import safe, url_secrets, without
 
 MOST_FRAME_BYTES = 4 * 1024 * 1024

@@ -16,7 +16,7 @@ from cockpit.text import safe
 
 if TYPE_CHECKING:
     from cockpit.kubeapi.client import KubeClient
-    from cockpit.sources.logs import LogLine, LogRequest
+    from cockpit.sources.kubernetes.logs import LogLine, LogRequest
 
 #: Lines that may wait for the screen; past it the oldest go, counted.
 WAITING = 20_000
@@ -87,7 +87,7 @@ class LogTail:
         return f"{noun}: all ended"
 
     async def _read(self, client: KubeClient, request: LogRequest) -> None:
-        from cockpit.sources.logs import read_logs
+        from cockpit.sources.kubernetes.logs import read_logs
 
         async for line in read_logs(client, request):
             self._add(line)

@@ -12,8 +12,8 @@ import msgspec
 from cockpit.clock import Clock
 from cockpit.model.chain import EndpointStatus
 from cockpit.model.reading import Fault, SourceState
-from cockpit.sources.solana_pace import SolanaPace
-from cockpit.sources.solana_rpc import NODE_UNHEALTHY, Amount, Rpc, RpcProblem, Slot
+from cockpit.sources.solana.rpc import NODE_UNHEALTHY, Amount, Rpc, RpcProblem, Slot
+from cockpit.sources.timing import SolanaPace
 from cockpit.text import safe
 
 T = TypeVar("T")

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from cockpit.model.postgres import TopQueries, TopQuery
 from cockpit.model.reading import Fault, SourceState
-from cockpit.sources.postgres_looks import Ask, Seen, Server, hidden_from
-from cockpit.sources.postgres_session import PgProblem
-from cockpit.sources.postgres_text import MARK, Token, quoted, shown, tokens
+from cockpit.sources.postgres.health import Ask, Seen, Server, hidden_from
+from cockpit.sources.postgres.session import PgProblem
+from cockpit.sources.postgres.sql_text import MARK, Token, quoted, shown, tokens
 from cockpit.text import safe
 
 WINDOW_S = 60.0

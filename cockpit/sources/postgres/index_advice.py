@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cockpit.sources.postgres_text import Token, quoted, relation, unquoted
+from cockpit.sources.postgres.sql_text import Token, quoted, relation, unquoted
 
 MOST_COLUMNS = 3
 NAME_BYTES = 63  # of an identifier in PostgreSQL

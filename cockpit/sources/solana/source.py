@@ -15,14 +15,13 @@ from cockpit.chain import base58
 from cockpit.clock import Clock
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.settings import RpcEndpoint, SolanaSettings
-from cockpit.sources.solana_accounts import MARKETS, PROTOCOL, SIGNER_SET, AccountsWatch
-from cockpit.sources.solana_endpoint import EndpointWatch
-from cockpit.sources.solana_fleet import Fleet
-from cockpit.sources.solana_pace import SolanaPace
-from cockpit.sources.solana_program import TOPIC as PROGRAM
-from cockpit.sources.solana_program import ProgramWatch
-from cockpit.sources.solana_rpc import Rpc
-from cockpit.sources.tempo import Tempo
+from cockpit.sources.solana.accounts import MARKETS, PROTOCOL, SIGNER_SET, AccountsWatch
+from cockpit.sources.solana.endpoint import EndpointWatch
+from cockpit.sources.solana.endpoints import Fleet
+from cockpit.sources.solana.program import TOPIC as PROGRAM
+from cockpit.sources.solana.program import ProgramWatch
+from cockpit.sources.solana.rpc import Rpc
+from cockpit.sources.timing import SolanaPace, Tempo
 from cockpit.text import safe
 
 ENDPOINT, DISAGREEMENTS = "solana/endpoint/", "solana/disagreements"

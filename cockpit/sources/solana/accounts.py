@@ -20,11 +20,11 @@ from cockpit.chain.layouts import (
 from cockpit.clock import Clock
 from cockpit.model.chain import Disagreement, MarketState, ProtocolState, SignerSetState
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.sources.solana_endpoint import EndpointWatch
-from cockpit.sources.solana_fleet import Fleet
-from cockpit.sources.solana_keys import protocol_address, signer_set_address
-from cockpit.sources.solana_pace import SolanaPace
-from cockpit.sources.solana_rpc import RpcProblem, Slot
+from cockpit.sources.solana.addresses import protocol_address, signer_set_address
+from cockpit.sources.solana.endpoint import EndpointWatch
+from cockpit.sources.solana.endpoints import Fleet
+from cockpit.sources.solana.rpc import RpcProblem, Slot
+from cockpit.sources.timing import SolanaPace
 from cockpit.text import safe
 
 PROTOCOL, SIGNER_SET, MARKETS = "solana/protocol", "solana/signer-set", "solana/markets"

@@ -1,6 +1,6 @@
 """The newest reveal, looked for on the chain once: for a cockpit that began to watch after reveals had stopped.
 
-One endpoint after the other is asked (`cockpit.sources.solana_search`), those that ask for rest last or not at all; of what one
+One endpoint after the other is asked (`cockpit.sources.solana.search`), those that ask for rest last or not at all; of what one
 tells, the others are asked too.
 """
 
@@ -13,10 +13,10 @@ from cockpit.chain import base58
 from cockpit.clock import Clock
 from cockpit.model.chain import EndpointStatus, Reveal
 from cockpit.settings import RpcEndpoint
-from cockpit.sources.solana_fill import Entry, transactions
-from cockpit.sources.solana_pace import SolanaPace
-from cockpit.sources.solana_rpc import Rpc, RpcProblem
-from cockpit.sources.solana_search import LONGEST_WAIT_S, LookedBack, Search, reveal_of
+from cockpit.sources.solana.backfill import Entry, transactions
+from cockpit.sources.solana.rpc import Rpc, RpcProblem
+from cockpit.sources.solana.search import LONGEST_WAIT_S, LookedBack, Search, reveal_of
+from cockpit.sources.timing import SolanaPace
 from cockpit.text import safe
 
 LIMIT_S = 14.0  # for the search; less than evidence gives a part

@@ -16,11 +16,11 @@ from cockpit.clock import Clock
 from cockpit.kubeapi.network import causes, words
 from cockpit.model.reading import Fault, SourceState
 from cockpit.settings import RpcEndpoint
-from cockpit.sources.solana_stats import RequestStats
+from cockpit.sources.solana.stats import RequestStats
 from cockpit.text import safe, url_secrets, without
 
 if TYPE_CHECKING:
-    from cockpit.sources.solana_http import Node
+    from cockpit.sources.solana.http import Node
 
 T = TypeVar("T")
 #: No cluster comes to more in a hundred years: what is larger is no slot, and would put every honest one behind.
@@ -108,7 +108,7 @@ class Rpc:
             raise RpcProblem(f"the url of {self.name} cannot be used", remedy="correct [[rpc-endpoints]]") from error
 
     def _make(self) -> Node:
-        from cockpit.sources.solana_http import Node
+        from cockpit.sources.solana.http import Node
 
         return Node(self._url, self._timeout_s, self._clock.wall)
 
@@ -118,7 +118,7 @@ class Rpc:
 
     async def call(self, method: str, params: Sequence[Any], kind: type[T], *, timed: bool = True) -> T:
         """The result, decoded as `kind`. Raises RpcProblem. `timed`: its latency counts."""
-        from cockpit.sources.solana_http import Call
+        from cockpit.sources.solana.http import Call
 
         body = await self._send(Call(method, params), timed=timed)
         try:
@@ -138,7 +138,7 @@ class Rpc:
 
     async def batch(self, method: str, each: Sequence[Sequence[Any]], kind: type[T]) -> list[T | RpcProblem]:
         """One result or problem for each of the parameters, in their order. Raises RpcProblem when batches are refused."""
-        from cockpit.sources.solana_http import Call
+        from cockpit.sources.solana.http import Call
 
         requests = [Call(method, params, n) for n, params in enumerate(each)]
         body = await self._send(requests, timed=False)
@@ -200,7 +200,7 @@ class Rpc:
 
     async def _send(self, request: Any, *, timed: bool) -> bytes:
         """The body of a 200. Raises RpcProblem."""
-        from cockpit.sources.solana_http import Oversize, Status
+        from cockpit.sources.solana.http import Oversize, Status
 
         if self._node is None:
             raise RpcProblem(f"{self.name} is not open")

@@ -16,13 +16,13 @@ from cockpit.clock import Clock
 from cockpit.config import ConfigProblem, secret_of
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.settings import PostgresSettings
-from cockpit.sources.pace import Pace
-from cockpit.sources.postgres_activity import activity
-from cockpit.sources.postgres_indexes import Scans
-from cockpit.sources.postgres_looks import Ask, Seen, Server, archiver, connections, replication, server, vacuum
-from cockpit.sources.postgres_session import PgProblem, Row, Session
-from cockpit.sources.postgres_statements import Statements
-from cockpit.sources.postgres_text import MARK
+from cockpit.sources.postgres.activity import activity
+from cockpit.sources.postgres.health import Ask, Seen, Server, archiver, connections, replication, server, vacuum
+from cockpit.sources.postgres.indexes import Scans
+from cockpit.sources.postgres.session import PgProblem, Row, Session
+from cockpit.sources.postgres.sql_text import MARK
+from cockpit.sources.postgres.statements import Statements
+from cockpit.sources.timing import Pace
 from cockpit.text import safe
 
 #: Seconds between two signs of life of a healthy session, and how long its silence is borne.

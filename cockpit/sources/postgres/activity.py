@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.model.postgres import Activity, Blocked, LongTransaction
-from cockpit.sources.postgres_looks import Ask, Seen, Server, hidden_from
-from cockpit.sources.postgres_text import MARK, relation, shown
+from cockpit.sources.postgres.health import Ask, Seen, Server, hidden_from
+from cockpit.sources.postgres.sql_text import MARK, relation, shown
 from cockpit.text import safe
 
 _MOST = 50

@@ -21,8 +21,8 @@ from cockpit.chain.layouts import PredictionRevealed, Undecodable, decode_event
 from cockpit.chain.logs import read_logs
 from cockpit.model.chain import Reveal
 from cockpit.model.reading import SourceState
-from cockpit.sources.solana_fill import AT_ONCE, GONE, PAGE, Entry, Transaction, transactions
-from cockpit.sources.solana_rpc import Rpc, RpcProblem
+from cockpit.sources.solana.backfill import AT_ONCE, GONE, PAGE, Entry, Transaction, transactions
+from cockpit.sources.solana.rpc import Rpc, RpcProblem
 from cockpit.text import safe
 
 T = TypeVar("T")

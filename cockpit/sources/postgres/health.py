@@ -22,8 +22,8 @@ from cockpit.model.postgres import (
     VacuumRun,
 )
 from cockpit.model.reading import Fault, SourceState
-from cockpit.sources.postgres_session import PgProblem, Row
-from cockpit.sources.postgres_text import MARK, relation
+from cockpit.sources.postgres.session import PgProblem, Row
+from cockpit.sources.postgres.sql_text import MARK, relation
 from cockpit.text import safe
 
 Ask = Callable[[str, Sequence[Any] | None], Awaitable[list[Row]]]

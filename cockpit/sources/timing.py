@@ -1,0 +1,120 @@
+"""When a source asks, waits and publishes: the timings, backoff, the common beat and Retry-After.
+
+Operators never see these numbers; tests shorten them. What is asked in one burst costs a third of the same questions spread over
+the interval (each would wake a cold process), so rests end on a common grid of the monotonic clock instead of wherever the last
+answer came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+from cockpit.clock import Clock
+
+CALM = 2.0  # times the interval, while all is well
+LONGEST_S = 86_400.0  # of a Retry-After
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Exponential, in seconds."""
+
+    backoff_s: float = 0.5
+    backoff_cap_s: float = 15.0
+
+    def backoff(self, attempt: int, rng: random.Random) -> float:
+        """Exponential with jitter (half to whole), capped; `attempt` counts from 0."""
+        whole = min(self.backoff_cap_s, self.backoff_s * 2.0 ** min(attempt, 10))
+        return whole * (0.5 + 0.5 * rng.random())
+
+
+@dataclass(frozen=True)
+class Pace(Backoff):
+    """All in seconds."""
+
+    publish_s: float = 0.25  # at most so often a topic, when something changed
+    pages_s: float = (
+        1.0  # the first page of a long first list shows at once, the rest so often: showing costs more than reading
+    )
+    refresh_s: float = 2.0  # at least so often while live, so that ages stay honest
+    watch_s: int = 12  # timeoutSeconds: short, so that each watch proves itself (a bookmark comes 2 s before its end)
+    silence_s: float = 13.5  # no byte for so long on a watch: the connection is dead, whatever TCP says
+    probe_s: float = 4.0
+    probe_timeout_s: float = 5.0
+    denied_s: float = 30.0
+    absent_s: float = 60.0  # an API that the cluster does not serve
+    namespace_s: float = 15.0
+
+
+@dataclass(frozen=True)
+class SolanaPace(Backoff):
+    """In seconds, or slots where it says so."""
+
+    request_timeout_s: float = 5.0
+    rarely_s: float = 600.0  # genesis hash, version
+    fees_s: float = 30.0
+    publish_s: float = 1.0  # the program's activity
+    silence_s: float = 10.0  # no frame for so long on a subscription: it is dead, whatever TCP says
+    ping_s: float = 5.0
+    connect_s: float = 5.0
+    audit_s: float = 60.0  # the listing is compared with what was counted
+    audit_busy_s: float = 20.0  # the same, when so many signatures are kept that memory matters
+    paging_s: float = 5.0  # without any stream, the listing is the only witness
+    retry_s: float = 0.7  # a transaction that is listed and not yet readable
+    settle_slots: int = 64  # a node lists for certain what is so far behind its confirmed slot
+    past_slots: int = 450  # how much of the past is read at start (three minutes)
+    accounts_s: float = 10.0
+    markets_s: float = 10.0
+    recheck_s: float = 1.0  # accounts that differ are read again before it is said
+    bad_slots: int = 50  # an endpoint so far behind is left for a better one
+
+
+class Tempo:
+    """One for all sources of a loop. `calm` is set by whoever judges the situation; at the start nothing is known to be well.
+    `phase_s` shifts the beats, at random by default: in an incident several cockpits look from one bastion."""
+
+    def __init__(self, phase_s: float | None = None) -> None:
+        self._phase_s = random.random() if phase_s is None else phase_s
+        self._calm = False
+        self._turned = asyncio.Event()
+
+    @property
+    def calm(self) -> bool:
+        return self._calm
+
+    @calm.setter
+    def calm(self, calm: bool) -> None:
+        """From the sources' loop. When it ends, who rests is woken as soon as its quicker interval is over."""
+        if calm is not self._calm:
+            self._calm = calm
+            turned, self._turned = self._turned, asyncio.Event()
+            turned.set()
+
+    async def rest(self, clock: Clock, since: float, interval_s: float) -> None:
+        """Until the next beat after `since` (monotonic seconds); `interval_s` is meant for when something is not well."""
+        while True:
+            every = interval_s * (CALM if self._calm else 1.0)
+            left = ((since - self._phase_s) // every + 1.0) * every + self._phase_s - clock.mono()
+            if left <= 0:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._turned.wait()
+
+
+def retry_after_s(value: str | None, now: float) -> float | None:
+    """Seconds from `now` (unix) on, as Retry-After asks (RFC 9110, 10.2.3): seconds, or a date; nonsense is none."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - now
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), LONGEST_S) if seconds == seconds else None
