@@ -13,23 +13,23 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
+from cockpit.assessment.inventory import MANY
+from cockpit.assessment.variables import variable
 from cockpit.clock import Clock
 from cockpit.config import is_production
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.settings import Settings
-from cockpit.situation.inventory import MANY
-from cockpit.situation.variables import variable
 from cockpit.sources.timing import Tempo
 from cockpit.text import safe
 
 if TYPE_CHECKING:
+    from cockpit.assessment.assessor import Assessor
     from cockpit.kubeapi.access import Access
     from cockpit.kubeapi.client import KubeClient
     from cockpit.model.metrics import History
-    from cockpit.situation.assessor import Assessor
 
 #: Seconds between two situations while there is news (see `_put`): what the screen can show, no more.
 ASSESS_EVERY_S = 0.25
@@ -335,7 +335,7 @@ class Engine:
                 self.board.drop("kubernetes/look")
 
     def _load_assessor(self) -> tuple[type[Assessor], Runbooks]:
-        from cockpit.situation.assessor import Assessor
+        from cockpit.assessment.assessor import Assessor
 
         return Assessor, self._runbooks()
 

@@ -327,7 +327,7 @@ class Session:
 
     def explain(self, kind: str, namespace: str, name: str, uid: str = "") -> tuple[str, ...]:
         """Why a pod or workload is not healthy, in words, worst first."""
-        from cockpit.explain.workload import explain_pod, explain_workload
+        from cockpit.assessment.explain.workload import explain_pod, explain_workload
 
         situation = self.situation
         if situation is None:

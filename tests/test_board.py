@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
 from cockpit.model.reading import Fault, Reading, SourceState
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from bench.keys_page import page as keys_page
+from cockpit.assessment.values import FAMILIES
 from cockpit.cli import COMMANDS, build_parser
 from cockpit.config import load_settings
 from cockpit.drill.scenarios import find
 from cockpit.runbooks import schema
 from cockpit.runbooks.step_rules import KNOWS, NEEDS
-from cockpit.values import FAMILIES
 from panels import keys
 
 ROOT = Path(__file__).resolve().parents[1]

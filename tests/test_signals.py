@@ -7,15 +7,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
+from cockpit.assessment.match import held, match
+from cockpit.assessment.signals import Evaluator
 from cockpit.clock import ManualClock
 from cockpit.model.cluster import Cluster, Pod, Workload
 from cockpit.model.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbook, Runbooks, SignalDef, Symptom
 from cockpit.model.signal import Level, SignalStatus
-from cockpit.runbooks.match import held, match
-from cockpit.signals import Evaluator
 
 CRIT, OK, UNKNOWN, WARN = Level.CRIT, Level.OK, Level.UNKNOWN, Level.WARN
 

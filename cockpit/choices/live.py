@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cockpit.signals import amount
-from cockpit.situation.imagehistory import Ran, runs
+from cockpit.assessment.imagehistory import Ran, runs
+from cockpit.assessment.signals import amount
+from cockpit.assessment.values.solana import unfit
 from cockpit.text import clean, url_hint
-from cockpit.values.solana import unfit
 
 if TYPE_CHECKING:
     from cockpit.model.chain import EndpointStatus, MarketState

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cockpit.assessment.imagehistory import Ran, runs
 from cockpit.maintenance.answers import question
 from cockpit.maintenance.words import span
 from cockpit.model.cluster import Pod
@@ -17,7 +18,6 @@ from cockpit.model.maintenance import Finding, Question, RoundLine
 from cockpit.model.reading import SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
-from cockpit.situation.imagehistory import Ran, runs
 from cockpit.text import clean
 
 PREFIX = "16.deploy."

@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from cockpit.assessment.imagehistory import explained, runs
 from cockpit.choices.live import offered
 from cockpit.clock import Clock
 from cockpit.incident.entries import debts_from, lines_from
@@ -37,7 +38,6 @@ from cockpit.mitigation.unfinished import judge_all, judge_uncertain
 from cockpit.model.plan import Confirmation, Debt, JournalLine, Part, Plan, Progress, SequenceState, Unfinished
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.situation import Situation
-from cockpit.situation.imagehistory import explained, runs
 
 __all__ = ["Executor", "PlanProblem"]
 

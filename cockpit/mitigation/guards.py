@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cockpit.assessment.stopped import Stop, stopped
 from cockpit.mitigation.draft import Draft
 from cockpit.mitigation.facts import Facts, permitted
 from cockpit.mitigation.objects import WORKLOADS, Subject, annotations_of, paused, replicas, strategy, surge_of
@@ -17,7 +18,6 @@ from cockpit.model.plan import DryRun, DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
-from cockpit.situation.stopped import Stop, stopped
 from cockpit.text import safe
 
 OLD_SITUATION_S = 15.0

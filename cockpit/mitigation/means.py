@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from cockpit.situation.imagehistory import Past
+from cockpit.assessment.imagehistory import Past
 
 #: The word that stands for the network's own command line in runbooks.toml, as its documents name it.
 NETWORK_CLI = "m0-cli"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
+from cockpit.assessment.baseline import FEWEST_POINTS, RECENT_S
 from cockpit.model.runbook import Runbook, Runbooks, SignalDef
-from cockpit.situation.baseline import FEWEST_POINTS, RECENT_S
 
 GROUP = "m0-cockpit"
 UNKNOWN_FOR_S = 300.0  # two missed scrapes are no page

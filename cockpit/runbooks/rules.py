@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from cockpit.assessment.values import FAMILIES
 from cockpit.model.runbook import (
     Cause,
     ChecklistLine,
@@ -25,7 +26,6 @@ from cockpit.runbooks.lines import Path
 from cockpit.runbooks.references import Names, check_names, check_view
 from cockpit.runbooks.shape import Report, nearest
 from cockpit.runbooks.step_rules import check_step
-from cockpit.values import FAMILIES
 
 
 def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Report, raw: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
 from cockpit.clock import SystemClock
 from cockpit.config import load_settings
 from cockpit.drill.names import API, MARKETS, SERVICES, SIGNERS

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from cockpit.explain.workload import explain_pod, explain_workload
+from cockpit.assessment.explain.workload import explain_pod, explain_workload
 from cockpit.kubeapi import convert, wire
 from cockpit.model.cluster import Autoscaler, Cluster, Condition, Container, KubeEvent, Pod, ReplicaSet, Workload
 

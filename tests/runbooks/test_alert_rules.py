@@ -14,13 +14,13 @@ import pytest
 import yaml
 
 from cockpit import cli
+from cockpit.assessment.baseline import judge
 from cockpit.drill.promql import evaluate
 from cockpit.drill.world import World
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
 from cockpit.runbooks import schema
 from cockpit.runbooks.alerts import expression, rules
-from cockpit.situation.baseline import judge
 
 ROOT = Path(__file__).resolve().parents[2]
 Need = Callable[[str], str]

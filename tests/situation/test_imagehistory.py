@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from cockpit.assessment.imagehistory import Past, explained, runs
 from cockpit.model.cluster import Cluster, ContainerTemplate, EnvVar, ReplicaSet, Workload
 from cockpit.model.runbook import Runbooks, SignalDef
-from cockpit.situation.imagehistory import Past, explained, runs
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from cockpit.board import Board
+from cockpit.assessment.assessor import Assessor
+from cockpit.assessment.board import Board
 from cockpit.clock import ManualClock
 from cockpit.model.cluster import Condition, ConfigMap, Container, ContainerTemplate, EnvVar, Pod, Workload
 from cockpit.model.metrics import QueryResult, Sample
@@ -15,7 +16,6 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, ToggleStatus
 from cockpit.runbooks.schema import load
-from cockpit.situation.assessor import Assessor
 
 KINDS = ("pods", "deployments", "statefulsets", "replicasets", "events", "horizontalpodautoscalers", "configmaps")
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from cockpit.assessment.stopped import Stop, needed_slots, stopped
 from cockpit.model.chain import ProgramActivity, ProtocolState, Rate
 from cockpit.model.cluster import Cluster, Pod
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
-from cockpit.situation.stopped import Stop, needed_slots, stopped
 
 MONO = 500.0
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
 from cockpit.clock import SystemClock
 from cockpit.drill.postgres import DrillPostgres
 from cockpit.model.reading import Fault, Reading, SourceState

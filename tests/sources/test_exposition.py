@@ -10,7 +10,7 @@ from contextlib import aclosing, asynccontextmanager
 import pytest
 from aiohttp import web
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
 from cockpit.clock import SystemClock
 from cockpit.drill.server import Drill
 from cockpit.engine import Engine

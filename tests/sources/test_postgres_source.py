@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from postgres_rig import frozen, listening, session
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
 from cockpit.drill.postgres import DrillPostgres, schema
 from cockpit.drill.postgres.workload import READ
 from cockpit.mitigation.sql_session import run_statement
@@ -386,7 +386,7 @@ async def test_the_engine_draws_it_beside_everything_else(database: DrillPostgre
 
 
 def test_nothing_is_read_when_it_is_not_configured() -> None:
-    from cockpit.situation.lights import lights
+    from cockpit.assessment.lights import lights
 
     (light,) = (light for light in lights(Board(), 0.0, frozenset({"kubernetes"})) if light.name == "pg")
     assert light.state is SourceState.OFF and "[postgres] url" in light.remedy

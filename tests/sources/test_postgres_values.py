@@ -13,13 +13,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "panels"))
 
 from postgres_samples import calm, troubled
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
+from cockpit.assessment.inventory import Inventory
+from cockpit.assessment.values import FAMILIES
+from cockpit.assessment.values.family import Look, Value
 from cockpit.model import postgres as pg
 from cockpit.model.cluster import Cluster
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.situation.inventory import Inventory
-from cockpit.values import FAMILIES
-from cockpit.values.family import Look, Value
 
 POSTGRES = FAMILIES["postgres"]
 

@@ -17,7 +17,7 @@ import pytest
 import trustme
 from aiohttp import web
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
 from cockpit.clock import SystemClock
 from cockpit.config import load_settings
 from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport

@@ -7,7 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
+from cockpit.assessment.inventory import Inventory
+from cockpit.assessment.lights import lights
+from cockpit.assessment.values.family import Look, Value
+from cockpit.assessment.values.solana import SOLANA, SolanaValues
+from cockpit.assessment.variables import variable
 from cockpit.model.chain import (
     Disagreement,
     EndpointStatus,
@@ -22,11 +27,6 @@ from cockpit.model.chain import (
 from cockpit.model.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar, Workload
 from cockpit.model.probe import SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.situation.inventory import Inventory
-from cockpit.situation.lights import lights
-from cockpit.situation.variables import variable
-from cockpit.values.family import Look, Value
-from cockpit.values.solana import SOLANA, SolanaValues
 
 MONO = 1000.0
 KEYS = ("KeyA1111", "KeyB2222", "KeyC3333")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
+from cockpit.assessment.inventory import Inventory
+from cockpit.assessment.values import FAMILIES, Look, Value
 from cockpit.model.chain import SignerSetState
 from cockpit.model.cluster import Cluster, ContainerTemplate, EnvVar, Workload
 from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.situation.inventory import Inventory
-from cockpit.values import FAMILIES, Look, Value
 
 MONO = 1000.0
 KEYS = tuple(f"Key{n}" for n in range(7))

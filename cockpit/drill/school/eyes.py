@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from cockpit.board import Board
+from cockpit.assessment.assessor import Assessor
+from cockpit.assessment.board import Board
 from cockpit.drill.kubernetes import resources
 from cockpit.drill.kubernetes.resources import Resource
 from cockpit.drill.promql import evaluate
@@ -16,7 +17,6 @@ from cockpit.model.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
-from cockpit.situation.assessor import Assessor
 from cockpit.sources.kubernetes.kinds import CONFIGMAPS, KINDS
 
 HISTORY_STEP_S = 30.0

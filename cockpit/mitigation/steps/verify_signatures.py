@@ -10,13 +10,13 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cockpit.assessment.signerset import quarrel_over_set
 from cockpit.mitigation.draft import Draft
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.local import Local, local_draft
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import LocalCheck, Proof
-from cockpit.situation.signerset import quarrel_over_set
 from cockpit.text import safe
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from cockpit.values.family import Family, Look, Value, doubt
+from cockpit.assessment.values.family import Family, Look, Value, doubt
 
 if TYPE_CHECKING:  # a start without a database need not define them
     from cockpit.model.postgres import Activity, Archiver, Connections, Indexes, Replication, TopQueries, Vacuum

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
+from cockpit.assessment.inventory import Inventory
 from cockpit.model.cluster import Cluster
 from cockpit.model.reading import Reading, SourceState
-from cockpit.situation.inventory import Inventory
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cockpit.values.family import Family, Look, Value
-from cockpit.values.kubernetes import KUBERNETES
-from cockpit.values.postgres import POSTGRES
-from cockpit.values.probes import PROBES
-from cockpit.values.solana import SOLANA
+from cockpit.assessment.values.family import Family, Look, Value
+from cockpit.assessment.values.kubernetes import KUBERNETES
+from cockpit.assessment.values.postgres import POSTGRES
+from cockpit.assessment.values.probes import PROBES
+from cockpit.assessment.values.solana import SOLANA
 
 __all__ = ["FAMILIES", "Family", "Look", "Value"]
 

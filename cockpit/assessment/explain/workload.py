@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from cockpit.explain.pod import ago, container_lines, next_step, pod_summary, span
+from cockpit.assessment.explain.pod import ago, container_lines, next_step, pod_summary, span
 from cockpit.model.cluster import Cluster, Condition, KubeEvent, Pod, ReplicaSet, Workload
 
 #: Events older than this explain nothing any more.

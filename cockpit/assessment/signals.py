@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cockpit.board import Board
+from cockpit.assessment.baseline import Points, judge, median, merged, spark
+from cockpit.assessment.board import Board
+from cockpit.assessment.inventory import Inventory
+from cockpit.assessment.values import FAMILIES, Look
+from cockpit.assessment.values.family import Values
 from cockpit.clock import Clock
 from cockpit.model.cluster import Cluster
 from cockpit.model.metrics import QueryResult, Sample
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus
-from cockpit.situation.baseline import Points, judge, median, merged, spark
-from cockpit.situation.inventory import Inventory
-from cockpit.values import FAMILIES, Look
-from cockpit.values.family import Values
 
 #: What a failed range adds to the warnings: the value of now stands, only the past is missing.
 _NO_HISTORY = "no history"

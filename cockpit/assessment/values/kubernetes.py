@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cockpit.assessment.values.family import Family, Look, Value
 from cockpit.model.cluster import Workload
 from cockpit.model.reading import Reading, SourceState
-from cockpit.values.family import Family, Look, Value
 
 #: Restarts this long ago still count as recent.
 RECENT_RESTARTS_S = 600.0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
+from cockpit.assessment.values.family import Family, Look, Value, doubt
+from cockpit.assessment.variables import variable
 from cockpit.chain.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
 from cockpit.model.chain import Disagreement, EndpointStatus, ProgramActivity, Rate, signer_differences
 from cockpit.model.probe import SignerReport
 from cockpit.model.reading import Reading, SourceState
-from cockpit.situation.variables import variable
-from cockpit.values.family import Family, Look, Value, doubt
 
 PREFIX, ENDPOINT = "solana/", "solana/endpoint/"
 #: An endpoint so many slots behind is not fit for use: blockhashes it gives are half a minute old.

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
+from cockpit.assessment.crosscheck import CrossCheck
+from cockpit.assessment.inventory import Inventory
+from cockpit.assessment.lights import lights
+from cockpit.assessment.match import match
+from cockpit.assessment.services import services
+from cockpit.assessment.signals import Evaluator
+from cockpit.assessment.signerset import check as check_signer_set
+from cockpit.assessment.toggles import toggles
 from cockpit.clock import Clock
 from cockpit.model.cluster import Cluster
 from cockpit.model.incident import IncidentNow
@@ -14,14 +22,6 @@ from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level, SignalStatus, StageStatus, worst
 from cockpit.model.situation import ServiceStatus, Situation, ToggleStatus
-from cockpit.runbooks.match import match
-from cockpit.signals import Evaluator
-from cockpit.situation.crosscheck import CrossCheck
-from cockpit.situation.inventory import Inventory
-from cockpit.situation.lights import lights
-from cockpit.situation.services import services
-from cockpit.situation.signerset import check as check_signer_set
-from cockpit.situation.toggles import toggles
 
 #: Services are made anew at least this often (their ages grow), and with many pods no oftener.
 SERVICES_EVERY_S = 1.0

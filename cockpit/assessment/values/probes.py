@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from cockpit.assessment.signerset import TOGGLE, compare
+from cockpit.assessment.values.family import Family, Look, Value, doubt
 from cockpit.model.chain import SignerSetState
 from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading, SourceState
-from cockpit.situation.signerset import TOGGLE, compare
-from cockpit.values.family import Family, Look, Value, doubt
 
 PREFIX = "probes/"
 _NAMES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.board import Board
+from cockpit.assessment.board import Board
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.situation import SourceLight
 
