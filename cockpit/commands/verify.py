@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from cockpit.chain.bundle import Expected
-    from cockpit.chain.bundle_file import Bundle
     from cockpit.model.bundle import BundleVerdict
     from cockpit.model.chain import SignerSetState
+    from cockpit.oracle.bundle import Expected
+    from cockpit.oracle.bundle_file import Bundle
     from cockpit.settings import Settings
 
 VALID, INVALID, UNKNOWN = 0, 2, 3
@@ -34,10 +34,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from cockpit.chain.bundle import Expected, verify_bundle
-    from cockpit.chain.bundle_file import BundleProblem, read_bundle, read_signer_set
     from cockpit.commands.settings import settings_of
     from cockpit.config import ConfigProblem
+    from cockpit.oracle.bundle import Expected, verify_bundle
+    from cockpit.oracle.bundle_file import BundleProblem, read_bundle, read_signer_set
 
     expected = Expected(args.signer_set_id, args.epoch, args.sequence)
     try:
@@ -107,8 +107,8 @@ def _say_no_bundle(reason: str, *, as_json: bool) -> int:
 
 def _bytes_of(name: str) -> bytes:
     """At most one byte more than a bundle may have: the reader then says that it is too large. Raises ConfigProblem."""
-    from cockpit.chain.bundle_file import MOST_BYTES
     from cockpit.config import ConfigProblem
+    from cockpit.oracle.bundle_file import MOST_BYTES
     from cockpit.text import safe
 
     def read(file: BinaryIO) -> bytes:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cockpit.chain import base58
 from cockpit.doctor.finding import Case, Finding, State, bounded, found, together
+from cockpit.oracle import base58
 from cockpit.settings import RpcEndpoint
 from cockpit.sources.solana.endpoint import cluster_of
 from cockpit.sources.solana.rpc import NODE_UNHEALTHY, Rpc, RpcProblem

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from solders.keypair import Keypair
 
-from cockpit.chain.bundle import Expected, signature_holds, verify_bundle
-from cockpit.chain.bundle_file import MOST_BYTES, BundleProblem, canonical, read_bundle, read_signer_set
 from cockpit.model.bundle import Answer, BundleVerdict
 from cockpit.model.chain import MarketState, SignerSetState
+from cockpit.oracle.bundle import Expected, signature_holds, verify_bundle
+from cockpit.oracle.bundle_file import MOST_BYTES, BundleProblem, canonical, read_bundle, read_signer_set
 
 KEYS = [Keypair.from_seed(bytes([n] * 32)) for n in range(1, 8)]
 STRANGER = Keypair.from_seed(bytes([99] * 32))

@@ -9,8 +9,8 @@ from chain_encoder import PROGRAM_ID, account, b58, event, key, market, protocol
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cockpit.chain import base58
-from cockpit.chain.layouts import (
+from cockpit.oracle import base58
+from cockpit.oracle.layouts import (
     Account,
     EpochFinalized,
     MarketUpdated,

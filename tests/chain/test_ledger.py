@@ -6,9 +6,9 @@ from chain_encoder import PROGRAM_ID, b58, call, commit_logs, failed_logs, key, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cockpit.chain.ledger import Ledger
-from cockpit.chain.rates import SlotClock
 from cockpit.model.chain import ProgramActivity
+from cockpit.oracle.ledger import Ledger
+from cockpit.oracle.rates import SlotClock
 
 NOW = 1_790_000_000.0
 ERR = {"InstructionError": [1, {"Custom": 6018}]}

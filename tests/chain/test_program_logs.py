@@ -7,8 +7,8 @@ from chain_encoder import OTHER, PROGRAM_ID, call, committed, failed_logs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cockpit.chain.errors import PROGRAM_ERRORS, failure_of
-from cockpit.chain.logs import read_logs
+from cockpit.oracle.errors import PROGRAM_ERRORS, failure_of
+from cockpit.oracle.logs import read_logs
 
 EVENT = committed("m", "e", 10)
 STRANGER = "Strangr111111111111111111111111111111111111"

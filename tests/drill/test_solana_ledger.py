@@ -14,9 +14,6 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
-from cockpit.chain.bundle import verify_bundle
-from cockpit.chain.bundle_file import read_bundle
-from cockpit.chain.layouts import PredictionCommitted, PredictionRevealed, decode_event
 from cockpit.drill.names import MARKETS
 from cockpit.drill.solana import base58, bundle, instructions
 from cockpit.drill.solana.keys import ED25519
@@ -25,6 +22,9 @@ from cockpit.drill.solana.oracle import Oracle
 from cockpit.drill.solana.runtime import PACKET
 from cockpit.model.bundle import Answer
 from cockpit.model.chain import SignerSetState
+from cockpit.oracle.bundle import verify_bundle
+from cockpit.oracle.bundle_file import read_bundle
+from cockpit.oracle.layouts import PredictionCommitted, PredictionRevealed, decode_event
 
 
 def lived(seed: int = 7, pairs: int = 24) -> tuple[Oracle, Hand]:

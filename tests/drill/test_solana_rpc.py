@@ -11,10 +11,10 @@ from solana.rpc.async_api import AsyncClient
 from solana.rpc.jsonrpc import JsonRpcRequest
 from solders.transaction import VersionedTransaction
 
-from cockpit.chain.layouts import account_of, market_state, protocol_state, signer_set_state
 from cockpit.drill.solana import base58
 from cockpit.drill.solana.layouts import Market
 from cockpit.drill.solana.ledger import skipped
+from cockpit.oracle.layouts import account_of, market_state, protocol_state, signer_set_state
 
 
 async def test_a_node_introduces_itself(rig: Rig) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from cockpit.chain.bundle import verify_bundle
-from cockpit.chain.bundle_file import read_bundle
 from cockpit.drill.names import MARKETS, RPC_URLS, SUBMITTER
 from cockpit.drill.physics.rpc import Network, stream_url
 from cockpit.drill.server import Drill
 from cockpit.drill.world import World
 from cockpit.model.bundle import Answer
 from cockpit.model.chain import SignerSetState
+from cockpit.oracle.bundle import verify_bundle
+from cockpit.oracle.bundle_file import read_bundle
 
 START = 1_790_000_000.0
 

@@ -10,7 +10,6 @@ import pytest
 from kube_rig import OPERATOR, Rig, carry, ended, plan, status, wait_for, yes
 from solders.keypair import Keypair
 
-from cockpit.chain.bundle import content_hash, signed_message
 from cockpit.incident import acts
 from cockpit.incident.checklist import checklist
 from cockpit.incident.entries import entries_of
@@ -25,6 +24,7 @@ from cockpit.model.plan import LocalCheck, Phase, Plan, Progress, Proof
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Step
 from cockpit.model.signal import Level
+from cockpit.oracle.bundle import content_hash, signed_message
 from cockpit.runbooks.schema import load
 
 KEYS = [Keypair.from_seed(bytes([n]) * 32) for n in range(1, 4)]

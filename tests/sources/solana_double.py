@@ -80,7 +80,7 @@ class Chain:
 
 
 def key_of(text: str) -> bytes:
-    from cockpit.chain.base58 import pubkey
+    from cockpit.oracle.base58 import pubkey
 
     return pubkey(text) or b""
 

@@ -282,6 +282,6 @@ def test_only_the_last_two_minutes_count() -> None:
 
 
 def _program() -> bytes:
-    from cockpit.chain.base58 import pubkey
+    from cockpit.oracle.base58 import pubkey
 
     return pubkey(PROGRAM_ID) or b""

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from cockpit.assessment.values.family import Family, Look, Value, doubt
 from cockpit.assessment.variables import variable
-from cockpit.chain.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
 from cockpit.model.chain import Disagreement, EndpointStatus, ProgramActivity, Rate, signer_differences
 from cockpit.model.probe import SignerReport
 from cockpit.model.reading import Reading, SourceState
+from cockpit.oracle.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
 
 PREFIX, ENDPOINT = "solana/", "solana/endpoint/"
 #: An endpoint so many slots behind is not fit for use: blockhashes it gives are half a minute old.

@@ -22,10 +22,10 @@ from cockpit.text import safe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cockpit.chain.bundle_file import Bundle
     from cockpit.mitigation.draft import Prepared, Wish
     from cockpit.mitigation.office import Office, Told
     from cockpit.model.chain import MarketState, SignerSetState
+    from cockpit.oracle.bundle_file import Bundle
 
 _NEXT_LOOK_S, _LOOK_EVERY_S = 30.0, 0.25  # markets are read every ten seconds
 _MOST = 1024 * 1024 + 1  # one byte more than the reader takes, so that it says so itself
@@ -48,8 +48,8 @@ class VerifySignatures(Local):
         return local_draft(office, "Bundle", name, LocalCheck("verifies signatures", inputs), blast, "m0-cockpit verify")  # fmt: skip
 
     async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
-        from cockpit.chain.bundle import Expected, verify_bundle
-        from cockpit.chain.bundle_file import BundleProblem, read_bundle, read_signer_set
+        from cockpit.oracle.bundle import Expected, verify_bundle
+        from cockpit.oracle.bundle_file import BundleProblem, read_bundle, read_signer_set
 
         effect = prepared.plan.request
         assert isinstance(effect, LocalCheck)

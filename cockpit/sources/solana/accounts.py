@@ -8,8 +8,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from cockpit.chain import base58
-from cockpit.chain.layouts import (
+from cockpit.clock import Clock
+from cockpit.model.chain import Disagreement, MarketState, ProtocolState, SignerSetState
+from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.oracle import base58
+from cockpit.oracle.layouts import (
     Undecodable,
     account_discriminator,
     account_of,
@@ -17,9 +20,6 @@ from cockpit.chain.layouts import (
     protocol_state,
     signer_set_state,
 )
-from cockpit.clock import Clock
-from cockpit.model.chain import Disagreement, MarketState, ProtocolState, SignerSetState
-from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.solana.addresses import protocol_address, signer_set_address
 from cockpit.sources.solana.endpoint import EndpointWatch
 from cockpit.sources.solana.endpoints import Fleet

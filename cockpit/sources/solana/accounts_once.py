@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cockpit.chain import layouts
 from cockpit.kubeapi.network import words
 from cockpit.model.chain import MarketState, SignerSetState
+from cockpit.oracle import layouts
 from cockpit.settings import RpcEndpoint
 from cockpit.text import safe, url_hint, url_secrets, without
 

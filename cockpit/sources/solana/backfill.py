@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from cockpit.chain.ledger import Ledger, signature_key
 from cockpit.clock import Clock
+from cockpit.oracle.ledger import Ledger, signature_key
 from cockpit.sources.solana.rpc import Rpc, RpcProblem, Slot
 from cockpit.sources.timing import SolanaPace
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from cockpit.chain import base58
 from cockpit.clock import Clock
 from cockpit.model.chain import EndpointStatus, Reveal
+from cockpit.oracle import base58
 from cockpit.settings import RpcEndpoint
 from cockpit.sources.solana.backfill import Entry, transactions
 from cockpit.sources.solana.rpc import Rpc, RpcProblem

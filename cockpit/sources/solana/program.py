@@ -11,10 +11,10 @@ import contextlib
 import random
 from collections.abc import Callable, Mapping
 
-from cockpit.chain.ledger import Ledger
 from cockpit.clock import Clock
 from cockpit.model.chain import Disagreement, ProgramActivity
 from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.oracle.ledger import Ledger
 from cockpit.settings import RpcEndpoint
 from cockpit.sources.solana.backfill import BUSY, Filled, Filler, GapStays
 from cockpit.sources.solana.endpoint import EndpointWatch

@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from cockpit.chain import base58
-from cockpit.chain.layouts import PredictionRevealed, Undecodable, decode_event
-from cockpit.chain.logs import read_logs
 from cockpit.model.chain import Reveal
 from cockpit.model.reading import SourceState
+from cockpit.oracle import base58
+from cockpit.oracle.layouts import PredictionRevealed, Undecodable, decode_event
+from cockpit.oracle.logs import read_logs
 from cockpit.sources.solana.backfill import AT_ONCE, GONE, PAGE, Entry, Transaction, transactions
 from cockpit.sources.solana.rpc import Rpc, RpcProblem
 from cockpit.text import safe

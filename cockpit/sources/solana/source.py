@@ -11,9 +11,9 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-from cockpit.chain import base58
 from cockpit.clock import Clock
 from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.oracle import base58
 from cockpit.settings import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana.accounts import MARKETS, PROTOCOL, SIGNER_SET, AccountsWatch
 from cockpit.sources.solana.endpoint import EndpointWatch

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
 
-from cockpit.chain.bundle_file import Bundle
 from cockpit.model.bundle import Answer, BundleVerdict, Finding
 from cockpit.model.chain import MarketState, SignerSetState
+from cockpit.oracle.bundle_file import Bundle
 from cockpit.text import safe
 
 _NEAR = 5  # how far from what the bundle says an epoch and a sequence are looked for that was signed instead

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import nsmallest
 
-from cockpit.chain.base58 import encode
 from cockpit.model.chain import PendingCommit
+from cockpit.oracle.base58 import encode
 
 Key = tuple[bytes, bytes]  # market, epoch
 

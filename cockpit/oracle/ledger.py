@@ -12,9 +12,10 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from cockpit.chain.base58 import encode
-from cockpit.chain.errors import TransactionFailure, failure_of
-from cockpit.chain.layouts import (
+from cockpit.model.chain import FailedTransaction, FailureClass, ProgramActivity, Reveal
+from cockpit.oracle.base58 import encode
+from cockpit.oracle.errors import TransactionFailure, failure_of
+from cockpit.oracle.layouts import (
     EpochFinalized,
     PausedChanged,
     PredictionCommitted,
@@ -23,10 +24,9 @@ from cockpit.chain.layouts import (
     Undecodable,
     decode_event,
 )
-from cockpit.chain.logs import INSTRUCTIONS, Frame, read_logs
-from cockpit.chain.pending import Commit, PendingCommits
-from cockpit.chain.rates import WINDOW_S, SlotClock, Tally
-from cockpit.model.chain import FailedTransaction, FailureClass, ProgramActivity, Reveal
+from cockpit.oracle.logs import INSTRUCTIONS, Frame, read_logs
+from cockpit.oracle.pending import Commit, PendingCommits
+from cockpit.oracle.rates import WINDOW_S, SlotClock, Tally
 from cockpit.text import safe
 
 #: Instructions that are counted even when their event cannot be read: the program ran them, whatever it printed.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
 
-from cockpit.chain.base58 import encode
 from cockpit.model.chain import MarketState, ProtocolState, SignerSetState
+from cockpit.oracle.base58 import encode
 from cockpit.text import safe
 
 DOMAINS = ("Sports", "Politics", "Macro", "Crypto", "Custom")
