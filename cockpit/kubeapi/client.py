@@ -17,7 +17,7 @@ import msgspec
 from cockpit.clock import Clock, SystemClock
 from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.errors import KubeError, ServerFault, Unauthorised, Unreachable, from_answer
-from cockpit.kubeapi.lean import httpx
+from cockpit.kubeapi.httpx_lite import httpx
 from cockpit.kubeapi.lines import LineSplitter
 from cockpit.kubeapi.network import unreachable
 from cockpit.kubeapi.sockets import KEEPALIVE

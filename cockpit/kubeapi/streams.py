@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager, suppress
 import aiohttp
 
 from cockpit.kubeapi.access import Access
-from cockpit.kubeapi.breath import Breath
 from cockpit.kubeapi.errors import KubeError, Unreachable
 from cockpit.kubeapi.network import unreachable
+from cockpit.kubeapi.read_batching import Breath
 from cockpit.kubeapi.sockets import keepalive_socket
 
 _GULP = 256 * 1024  # bytes that may wait in a stream before its socket is read no further

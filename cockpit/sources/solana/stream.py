@@ -17,8 +17,8 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from cockpit.clock import Clock
-from cockpit.kubeapi.breath import Breath
 from cockpit.kubeapi.network import causes, words
+from cockpit.kubeapi.read_batching import Breath
 from cockpit.settings import RpcEndpoint
 from cockpit.sources.solana.rpc import Slot, host_of
 from cockpit.sources.timing import SolanaPace, retry_after_s
