@@ -19,7 +19,7 @@ from cockpit.text import safe
 if TYPE_CHECKING:
     from cockpit.engine import Engine, Place
     from cockpit.incident.desk import Desk
-    from cockpit.incident.journal import Journal
+    from cockpit.journal.journal import Journal
     from cockpit.maintenance.desk import Rounds
     from cockpit.mitigation.executor import Executor
     from cockpit.mitigation.means import Means
@@ -147,9 +147,9 @@ class Session:
         if not self._act:
             return
         from cockpit.incident.desk import Desk
-        from cockpit.incident.journal import Journal
         from cockpit.incident.onchain import look_back
-        from cockpit.incident.operator import Operator
+        from cockpit.journal.journal import Journal
+        from cockpit.journal.operator import Operator
 
         self.journal = Journal.open(journal_path(self.settings))
 
@@ -186,7 +186,7 @@ class Session:
     def _open_executor(self) -> None:
         if not self._act:
             return
-        from cockpit.incident.operator import Operator
+        from cockpit.journal.operator import Operator
         from cockpit.mitigation.executor import Executor
 
         access = self.engine.access()  # raises AccessProblem: nothing can be changed without a cluster
@@ -307,7 +307,7 @@ class Session:
     @property
     def rounds(self) -> Rounds:
         """Rounds of maintenance and checklists, from what is known now."""
-        from cockpit.incident.operator import Operator
+        from cockpit.journal.operator import Operator
         from cockpit.maintenance.desk import Rounds
 
         executor = self.executor

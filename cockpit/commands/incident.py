@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cockpit.incident.desk import Desk
-    from cockpit.incident.journal import Journal
+    from cockpit.journal.journal import Journal
     from cockpit.model.incident import Incident
 
 REFUSED = 1
@@ -74,7 +74,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from cockpit.commands.settings import settings_of
     from cockpit.incident.acts import IncidentProblem
-    from cockpit.incident.journal import JournalProblem
+    from cockpit.journal.journal import JournalProblem
 
     settings = settings_of(args)
     actions: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
@@ -92,8 +92,8 @@ def _desk(settings: Settings, **more: Any) -> Iterator[Desk]:
     from cockpit.clock import SystemClock
     from cockpit.commands.settings import runbooks_of
     from cockpit.incident.desk import Desk
-    from cockpit.incident.journal import Journal
-    from cockpit.incident.operator import Operator
+    from cockpit.journal.journal import Journal
+    from cockpit.journal.operator import Operator
     from cockpit.session import journal_path
 
     journal = Journal.open(journal_path(settings))
@@ -192,7 +192,7 @@ def _verify(settings: Settings, path: Path) -> int:
 @contextmanager
 def _records(settings: Settings) -> Iterator[tuple[Journal | None, tuple[dict[str, Any], ...]]]:
     """The journal, if there is one: looking creates nothing."""
-    from cockpit.incident.journal import Journal
+    from cockpit.journal.journal import Journal
     from cockpit.session import journal_path
 
     path = journal_path(settings)
@@ -207,7 +207,7 @@ def _records(settings: Settings) -> Iterator[tuple[Journal | None, tuple[dict[st
 
 
 def _list(settings: Settings, args: argparse.Namespace) -> int:
-    from cockpit.incident.fold import incidents_of
+    from cockpit.journal.incidents import incidents_of
 
     with _records(settings) as (_, records):
         incidents = incidents_of(records)
@@ -225,11 +225,11 @@ def _list(settings: Settings, args: argparse.Namespace) -> int:
 def _show(settings: Settings, args: argparse.Namespace) -> int:
     from cockpit.commands.settings import runbooks_of
     from cockpit.incident.checklist import checklist
-    from cockpit.incident.fold import incidents_of
     from cockpit.incident.recorder import read
     from cockpit.incident.reminders import reminder
     from cockpit.incident.reporting import chosen
     from cockpit.incident.timeline import timeline
+    from cockpit.journal.incidents import incidents_of
     from cockpit.model.incident import ROLES
 
     with _records(settings) as (_, records):

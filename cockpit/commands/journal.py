@@ -25,8 +25,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from cockpit.commands.settings import runbooks_of, settings_of
-    from cockpit.incident.entries import lines_from
-    from cockpit.incident.journal import Journal
+    from cockpit.journal.entries import lines_from
+    from cockpit.journal.journal import Journal
     from cockpit.session import Session, journal_path
 
     settings = settings_of(args)

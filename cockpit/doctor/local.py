@@ -130,7 +130,7 @@ def state(case: Case) -> Sequence[Finding]:
 
 
 def journal(case: Case) -> Sequence[Finding]:
-    from cockpit.incident.journal import Journal
+    from cockpit.journal.journal import Journal
     from cockpit.session import journal_path
 
     path = journal_path(case.settings)

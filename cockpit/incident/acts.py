@@ -10,11 +10,11 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cockpit.incident.entries import debts_from, entries_of, unfinished_of
-from cockpit.incident.fold import Record, incidents_of, open_incident, open_number
-from cockpit.incident.journal import Journal
-from cockpit.incident.operator import Operator
-from cockpit.incident.processes import alive, this_process
+from cockpit.journal.entries import debts_from, entries_of, unfinished_of
+from cockpit.journal.incidents import Record, incidents_of, open_incident, open_number
+from cockpit.journal.journal import Journal
+from cockpit.journal.operator import Operator
+from cockpit.journal.processes import alive, this_process
 from cockpit.model.incident import ROLES, SEVERITIES, CheckLine, Incident
 from cockpit.model.plan import Debt
 from cockpit.text import safe

@@ -14,10 +14,10 @@ from cockpit import __version__
 from cockpit.clock import Clock
 from cockpit.incident.background import Background
 from cockpit.incident.evidence import BUDGET_S, Captured, capture
-from cockpit.incident.fold import open_incident
-from cockpit.incident.journal import Journal, JournalProblem
-from cockpit.incident.operator import Operator
 from cockpit.incident.recorder import Recorder
+from cockpit.journal.incidents import open_incident
+from cockpit.journal.journal import Journal, JournalProblem
+from cockpit.journal.operator import Operator
 from cockpit.model.plan import Plan
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from cockpit.incident.entries import entries_of
-from cockpit.incident.fold import Record
+from cockpit.journal.entries import entries_of
+from cockpit.journal.incidents import Record
 from cockpit.model.incident import CheckLine, Incident
 from cockpit.model.reading import SourceState
 from cockpit.model.runbook import ChecklistLine, Runbooks

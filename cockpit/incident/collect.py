@@ -13,11 +13,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from cockpit.incident.chain import canonical
 from cockpit.incident.evidence import Collect, Missing
-from cockpit.incident.fold import Record
 from cockpit.incident.onchain import LookBack, chain_parts, fault_words, last_bundle, standing
 from cockpit.incident.recorder import Flight
+from cockpit.journal.hash_chain import canonical
+from cockpit.journal.incidents import Record
 from cockpit.model.cluster import EnvVar, Workload
 from cockpit.model.reading import Fault
 from cockpit.model.runbook import Runbooks

@@ -17,13 +17,13 @@ from cockpit.incident.background import Background
 from cockpit.incident.capturing import Capturer
 from cockpit.incident.checklist import checklist, lines_of_checklist
 from cockpit.incident.evidence import BUDGET_S, Captured
-from cockpit.incident.fold import Record, open_incident
-from cockpit.incident.journal import Journal
-from cockpit.incident.operator import Operator
 from cockpit.incident.posting import Poster
 from cockpit.incident.recorder import Recorder
 from cockpit.incident.reminders import reminder
 from cockpit.incident.timeline import timeline
+from cockpit.journal.incidents import Record, open_incident
+from cockpit.journal.journal import Journal
+from cockpit.journal.operator import Operator
 from cockpit.model.incident import Incident, IncidentNow, TimelineEntry
 from cockpit.model.plan import Plan
 from cockpit.model.runbook import Runbooks

@@ -10,9 +10,9 @@ from concurrent.futures import Future
 from cockpit.clock import Clock
 from cockpit.incident import acts
 from cockpit.incident.background import Background
-from cockpit.incident.fold import open_incident
-from cockpit.incident.journal import Journal, JournalProblem
-from cockpit.incident.operator import Operator
+from cockpit.journal.incidents import open_incident
+from cockpit.journal.journal import Journal, JournalProblem
+from cockpit.journal.operator import Operator
 from cockpit.model.incident import Incident
 from cockpit.settings import WebhookSettings
 from cockpit.text import safe

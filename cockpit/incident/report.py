@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from cockpit.incident.acts import close_wants
-from cockpit.incident.entries import Entry, changes_of, debts_from, entries_of
-from cockpit.incident.fold import LEAD_S, Record
 from cockpit.incident.impact import Impact, impacts
 from cockpit.incident.recorder import Flight
 from cockpit.incident.timeline import timeline
+from cockpit.journal.entries import Entry, changes_of, debts_from, entries_of
+from cockpit.journal.incidents import LEAD_S, Record
 from cockpit.model.incident import CADENCE, MEANING, ROLES, CheckLine, Incident
 from cockpit.model.runbook import Runbooks
 from cockpit.text import safe

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from cockpit.incident.acts import HOW_TO_OPEN, IncidentProblem
 from cockpit.incident.checklist import checklist
-from cockpit.incident.fold import incidents_of
-from cockpit.incident.journal import Journal
 from cockpit.incident.recorder import read
 from cockpit.incident.report import report
+from cockpit.journal.incidents import incidents_of
+from cockpit.journal.journal import Journal
 from cockpit.model.incident import Incident
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cockpit.incident.entries import Entry, entries_of
-from cockpit.incident.fold import LEAD_S, Record, words_of
 from cockpit.incident.recorder import Flight
+from cockpit.journal.entries import Entry, entries_of
+from cockpit.journal.incidents import LEAD_S, Record, words_of
 from cockpit.model.incident import Incident, TimelineEntry
 
 _TOGETHER_S = 2.0  # signals that change alike within this are told in one line

@@ -20,8 +20,8 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 
 if TYPE_CHECKING:
-    from cockpit.incident.journal import Journal
-    from cockpit.incident.operator import Operator
+    from cockpit.journal.journal import Journal
+    from cockpit.journal.operator import Operator
     from cockpit.settings import MaintenanceSettings
 
 TITLES = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 
-from cockpit.incident.chain import canonical
-from cockpit.incident.operator import Operator
+from cockpit.journal.hash_chain import canonical
+from cockpit.journal.operator import Operator
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.objects import api_version

@@ -14,8 +14,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from cockpit.clock import Clock
-from cockpit.incident.journal import Journal, JournalProblem
-from cockpit.incident.operator import Operator
+from cockpit.journal.journal import Journal, JournalProblem
+from cockpit.journal.operator import Operator
 from cockpit.kubeapi.client import KubeClient
 from cockpit.mitigation import records
 from cockpit.mitigation.announce import announce

@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 from cockpit.assessment.imagehistory import explained, runs
 from cockpit.choices.live import offered
 from cockpit.clock import Clock
-from cockpit.incident.entries import debts_from, lines_from
-from cockpit.incident.journal import Journal, JournalProblem
-from cockpit.incident.operator import Operator
+from cockpit.journal.entries import debts_from, lines_from
+from cockpit.journal.journal import Journal, JournalProblem
+from cockpit.journal.operator import Operator
 from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError

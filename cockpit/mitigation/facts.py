@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from cockpit.incident.chain import canonical
+from cockpit.journal.hash_chain import canonical
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation import lease

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from cockpit.incident.chain import canonical
-from cockpit.incident.processes import ended, this_process
+from cockpit.journal.hash_chain import canonical
+from cockpit.journal.processes import ended, this_process
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, KubeError, NotFound
 from cockpit.mitigation.times import micro, unix

@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from cockpit.clock import Clock
-from cockpit.incident.chain import canonical
+from cockpit.journal.hash_chain import canonical
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict
 from cockpit.mitigation import dryrun, guards

@@ -1,4 +1,4 @@
-"""What the executor writes into the journal (`cockpit/incident/entries.py` reads it). Redacted: no value that is hidden on
+"""What the executor writes into the journal (`cockpit/journal/entries.py` reads it). Redacted: no value that is hidden on
 the screen, no request body, only its sha256."""
 
 from __future__ import annotations
@@ -7,9 +7,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.incident.chain import canonical
-from cockpit.incident.entries import this_process
-from cockpit.incident.operator import Operator
+from cockpit.journal.entries import this_process
+from cockpit.journal.hash_chain import canonical
+from cockpit.journal.operator import Operator
 from cockpit.mitigation.draft import Prepared
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.plan import spelled, version_of

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cockpit.incident.entries import Entry, entries_of
+from cockpit.journal.entries import Entry, entries_of
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.stages import staged
 from cockpit.model.plan import Part, SequenceItem, SequenceState

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from cockpit.incident.chain import canonical
+from cockpit.journal.hash_chain import canonical
 from cockpit.model.runbook import Runbooks, Toggle
 from cockpit.text import HIDDEN, clean, redact, url_hint
 

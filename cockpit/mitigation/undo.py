@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from cockpit.incident.entries import Entry, changes_of, entries_of, target_of
-from cockpit.incident.journal import Journal
+from cockpit.journal.entries import Entry, changes_of, entries_of, target_of
+from cockpit.journal.journal import Journal
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.draft import Wish, touched

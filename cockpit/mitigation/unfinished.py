@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.incident.entries import changes_of, entries_of, target_of
-from cockpit.incident.journal import Journal, JournalProblem
+from cockpit.journal.entries import changes_of, entries_of, target_of
+from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.kubeapi.errors import KubeError, NotFound
 from cockpit.mitigation import records
 from cockpit.mitigation.draft import touched

@@ -21,7 +21,7 @@ from cockpit.config import load_settings
 from cockpit.doctor import local
 from cockpit.doctor.finding import Case, Finding, State, bounded, found, skew, verdict
 from cockpit.doctor.terminal import tmux_says
-from cockpit.incident.journal import Journal
+from cockpit.journal.journal import Journal
 from cockpit.runbooks import schema
 from cockpit.session import journal_path
 from cockpit.settings import Settings

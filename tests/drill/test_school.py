@@ -23,7 +23,7 @@ from cockpit.drill.school.referee import Referee
 from cockpit.drill.school.surprise import surprise
 from cockpit.drill.score import IncidentScore, Score, StepScore, clock, progress, report, worse
 from cockpit.drill.server import Drill
-from cockpit.incident.journal import Journal
+from cockpit.journal.journal import Journal
 from cockpit.model.runbook import Runbooks
 from cockpit.model.scene import Saying, Scene
 from cockpit.runbooks.schema import load

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.drill.postgres import installed
-from cockpit.incident.journal import Journal
+from cockpit.journal.journal import Journal
 
 pytestmark = pytest.mark.real
 

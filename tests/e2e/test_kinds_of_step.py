@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cockpit.incident.journal import Journal
+from cockpit.journal.journal import Journal
 
 pytestmark = pytest.mark.real
 

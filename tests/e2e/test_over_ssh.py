@@ -17,8 +17,8 @@ from ssh_rig import Remote, Sshd, cockpit
 
 from cockpit.drill.names import INGESTOR, SIGNER
 from cockpit.drill.server import DrillThread
-from cockpit.incident.journal import Journal
-from cockpit.incident.processes import alive
+from cockpit.journal.journal import Journal
+from cockpit.journal.processes import alive
 
 pytestmark = pytest.mark.real
 

@@ -14,7 +14,7 @@ import pytest
 from pty_terminal import PtyTerminal, alive, until
 
 from cockpit.drill.server import DrillThread
-from cockpit.incident.journal import Journal
+from cockpit.journal.journal import Journal
 
 ENDS_WITHIN_S = 2.0
 SLOW = 3  # CI machines may be this much slower

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from cockpit.clock import ManualClock
 from cockpit.incident.desk import Desk
-from cockpit.incident.journal import Journal
-from cockpit.incident.operator import Operator
-from cockpit.incident.processes import this_process
+from cockpit.journal.journal import Journal
+from cockpit.journal.operator import Operator
+from cockpit.journal.processes import this_process
 from cockpit.model.cluster import Cluster, Container, ContainerTemplate, EnvVar, Pod, Workload
 from cockpit.model.plan import DryRun, DryRunState, Plan, Request, Target
 from cockpit.model.reading import Fault, Reading, SourceState

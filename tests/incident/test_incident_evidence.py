@@ -19,10 +19,10 @@ from samples import OPS1, RUNBOOKS, SECRET, START, desk, down, journal, plan, si
 
 from cockpit.clock import ManualClock
 from cockpit.incident import acts, evidence
-from cockpit.incident.chain import canonical
 from cockpit.incident.collect import collectors
 from cockpit.incident.evidence import MANIFEST, Missing, capture, tarred, verify
 from cockpit.incident.redaction import redacted
+from cockpit.journal.hash_chain import canonical
 from cockpit.mitigation.shown import shown_value
 from cockpit.model.chain import FailureClass, ProgramActivity, ProtocolState, Reveal, SignerSetState
 from cockpit.model.reading import Fault, Reading, SourceState

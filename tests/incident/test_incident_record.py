@@ -16,10 +16,10 @@ from cockpit.clock import ManualClock
 from cockpit.incident import acts
 from cockpit.incident.acts import IncidentProblem
 from cockpit.incident.checklist import checklist
-from cockpit.incident.entries import lines_from
-from cockpit.incident.fold import incidents_of, open_incident
-from cockpit.incident.journal import Journal, JournalProblem
 from cockpit.incident.reminders import reminder
+from cockpit.journal.entries import lines_from
+from cockpit.journal.incidents import incidents_of, open_incident
+from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.model.cluster import Cluster
 from cockpit.model.incident import Incident
 from cockpit.model.reading import Reading

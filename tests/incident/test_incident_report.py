@@ -12,11 +12,11 @@ from samples import OPS1, OPS2, RUNBOOKS, START, done, intent, journal, signal, 
 from cockpit.clock import ManualClock
 from cockpit.incident import acts
 from cockpit.incident.checklist import checklist
-from cockpit.incident.fold import incidents_of, open_incident
-from cockpit.incident.journal import Journal
 from cockpit.incident.recorder import Flight
 from cockpit.incident.report import md, report
 from cockpit.incident.reporting import chosen
+from cockpit.journal.incidents import incidents_of, open_incident
+from cockpit.journal.journal import Journal
 from cockpit.model.signal import Level
 
 GOLDEN = Path(__file__).parent / "golden.md"

@@ -10,10 +10,10 @@ from samples import OPS1, RUNBOOKS, START, done, intent, journal, service, signa
 
 from cockpit.clock import ManualClock
 from cockpit.incident import acts
-from cockpit.incident.fold import open_incident
 from cockpit.incident.impact import impacts
 from cockpit.incident.recorder import Flight, Recorder, append, read
 from cockpit.incident.timeline import timeline
+from cockpit.journal.incidents import open_incident
 from cockpit.model.cluster import Cluster, KubeEvent
 from cockpit.model.incident import Incident
 from cockpit.model.reading import SourceState

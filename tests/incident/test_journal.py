@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cockpit.incident.journal import Journal, JournalProblem
+from cockpit.journal.journal import Journal, JournalProblem
 
 
 def note(words: str) -> dict[str, object]:
@@ -214,7 +214,7 @@ def test_two_cockpits_append_to_one_chain(tmp_path: Path) -> None:
 def test_processes_at_once_keep_one_chain(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     script = (
-        "import sys; from pathlib import Path; from cockpit.incident.journal import Journal\n"
+        "import sys; from pathlib import Path; from cockpit.journal.journal import Journal\n"
         "j = Journal.open(Path(sys.argv[1]))\n"
         "for _ in range(20): j.append({'kind': 'intent'})\n"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cockpit.incident.operator import Operator
+from cockpit.journal.operator import Operator
 
 
 def test_sudo_tells_who_came_in() -> None:

@@ -14,8 +14,8 @@ from msgspec.structs import replace as changed
 
 from cockpit.clock import ManualClock
 from cockpit.config import ConfigProblem, load_settings
-from cockpit.incident.journal import Journal
-from cockpit.incident.operator import Operator
+from cockpit.journal.journal import Journal
+from cockpit.journal.operator import Operator
 from cockpit.maintenance import report
 from cockpit.maintenance.chainfacts import authority, last_authority, rotation
 from cockpit.maintenance.deploy import Deploying, deploy_lines

@@ -21,8 +21,8 @@ from cockpit.drill.clock import SimClock
 from cockpit.drill.kubernetes import Behaviour, KubernetesWorld
 from cockpit.drill.kubernetes.resources import DEPLOYMENTS
 from cockpit.drill.kubernetes.serving import Served, ticking, write_kubeconfig
-from cockpit.incident.journal import Journal
-from cockpit.incident.operator import Operator
+from cockpit.journal.journal import Journal
+from cockpit.journal.operator import Operator
 from cockpit.kubeapi.access import load_access
 from cockpit.mitigation.executor import Executor
 from cockpit.mitigation.means import Means

@@ -15,8 +15,8 @@ from kube_rig import Rig, carry, ended, guard, plan, runbooks, status, yes
 from msgspec.structs import replace
 
 from cockpit.drill.kubernetes.serving import write_kubeconfig
-from cockpit.incident.entries import entries_of
-from cockpit.incident.journal import Journal, JournalProblem
+from cockpit.journal.entries import entries_of
+from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.mitigation.means import Means, NetworkCli
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import CommandRun, Phase, Plan, Progress, Proof, Verdict
@@ -256,7 +256,7 @@ CRASHING = """
     from kube_rig import OPERATOR, NAMESPACE, yes
     from test_command_step import BLIND, BOOK, CLI, PAUSE, books
     from cockpit.clock import SystemClock
-    from cockpit.incident.journal import Journal
+    from cockpit.journal.journal import Journal
     from cockpit.kubeapi.access import load_access
     from cockpit.mitigation.executor import Executor
     from cockpit.mitigation.means import Means, NetworkCli

@@ -16,7 +16,7 @@ from test_command_each import PAUSE as PAUSE_EACH
 from test_command_step import BLIND, BOOK, PAUSE, books, calls, paused
 
 from cockpit.drill.kubernetes.serving import write_kubeconfig
-from cockpit.incident.entries import entries_of
+from cockpit.journal.entries import entries_of
 from cockpit.mitigation.executor import Executor
 from cockpit.mitigation.means import Means, NetworkCli
 from cockpit.mitigation.problem import PlanProblem
@@ -113,7 +113,7 @@ def test_one_that_was_stopped_is_judged_anew_at_the_next_start(
     ended(rig.executors[0], rig.executors[0].progress[0].plan)
     world.write_text('["X1"]')
     lives = rig.journal.records()[0]["process"]  # this very process: a start later is another one
-    monkeypatch.setattr("cockpit.incident.entries.alive", lambda intent: intent["process"] != lives)
+    monkeypatch.setattr("cockpit.journal.entries.alive", lambda intent: intent["process"] != lives)
     (found,) = rig.executor().judge_unfinished().result(20)
     assert (found.judgement, "read back: done" in found.explanation) == ("applied", True)
 

@@ -15,8 +15,8 @@ import pytest
 from kube_rig import OTHER_URL, Rig, carry, ended, guard, plan, step, wait_for, yes
 
 from cockpit.drill.kubernetes.serving import write_kubeconfig
-from cockpit.incident.entries import entries_of
-from cockpit.incident.journal import Journal, JournalProblem
+from cockpit.journal.entries import entries_of
+from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.model.plan import Phase
 
 SCALE = step("scale", "m0-ingestor", replicas=6)
@@ -27,7 +27,7 @@ CRASHING = """
     sys.path.insert(0, sys.argv[3])
     from kube_rig import OPERATOR, NAMESPACE, runbooks, step, yes
     from cockpit.clock import SystemClock
-    from cockpit.incident.journal import Journal
+    from cockpit.journal.journal import Journal
     from cockpit.kubeapi.access import load_access
     from cockpit.mitigation.executor import Executor
 

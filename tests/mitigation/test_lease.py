@@ -15,7 +15,7 @@ from cockpit.drill.clock import SimClock
 from cockpit.drill.kubernetes import Behaviour, KubernetesWorld, serve
 from cockpit.drill.kubernetes.resources import LEASES
 from cockpit.drill.kubernetes.serving import write_kubeconfig
-from cockpit.incident import processes
+from cockpit.journal import processes
 from cockpit.kubeapi.access import load_access
 from cockpit.kubeapi.client import KubeClient
 from cockpit.mitigation import carrying
@@ -68,7 +68,7 @@ SCALE = step("scale", "m0-ingestor", replicas=5)
 
 def a_dead_process() -> dict[str, Any]:
     """What one wrote of itself that has ended since."""
-    script = "import json; from cockpit.incident.processes import this_process; print(json.dumps(this_process()))"
+    script = "import json; from cockpit.journal.processes import this_process; print(json.dumps(this_process()))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     return dict(json.loads(done.stdout))
 

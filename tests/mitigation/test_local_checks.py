@@ -12,11 +12,11 @@ from solders.keypair import Keypair
 
 from cockpit.incident import acts
 from cockpit.incident.checklist import checklist
-from cockpit.incident.entries import entries_of
-from cockpit.incident.fold import open_incident
-from cockpit.incident.journal import Journal
 from cockpit.incident.report import report
 from cockpit.incident.timeline import timeline
+from cockpit.journal.entries import entries_of
+from cockpit.journal.incidents import open_incident
+from cockpit.journal.journal import Journal
 from cockpit.mitigation.means import Means
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.chain import MarketState, SignerSetState

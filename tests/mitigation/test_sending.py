@@ -25,8 +25,8 @@ from kube_rig import (
 from cockpit.clock import ManualClock
 from cockpit.drill.kubernetes import Behaviour
 from cockpit.drill.kubernetes.resources import LEASES
-from cockpit.incident.entries import entries_of
-from cockpit.incident.operator import Operator
+from cockpit.journal.entries import entries_of
+from cockpit.journal.operator import Operator
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import Phase, Verdict
 

@@ -7,7 +7,7 @@ import pytest
 from kube_rig import Rig, carry, ended, plan, yes
 
 from cockpit.drill.postgres import DrillPostgres
-from cockpit.incident.entries import entries_of
+from cockpit.journal.entries import entries_of
 from cockpit.mitigation.means import Means
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import Phase, Proof, SqlRun

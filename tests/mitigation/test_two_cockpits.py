@@ -15,8 +15,8 @@ from kube_rig import Rig, wait_for
 from kube_rig import rig as make_rig
 
 from cockpit.drill.kubernetes.serving import write_kubeconfig
-from cockpit.incident.entries import entries_of
-from cockpit.incident.journal import Journal
+from cockpit.journal.entries import entries_of
+from cockpit.journal.journal import Journal
 
 #: Its proof takes a minute: nothing feeds the signal that it looks at.
 BOOK = """

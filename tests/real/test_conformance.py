@@ -19,8 +19,8 @@ import pytest
 from conformance import IMAGE, PINNED, VARIABLE, TestCluster, drill, live, until
 
 from cockpit.clock import SystemClock
-from cockpit.incident.journal import Journal
-from cockpit.incident.operator import Operator
+from cockpit.journal.journal import Journal
+from cockpit.journal.operator import Operator
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, Invalid, NotFound, Unauthorised
 from cockpit.mitigation import lease

@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cockpit.incident.chain import canonical
+from cockpit.journal.hash_chain import canonical
 from cockpit.kubeapi.errors import (
     Conflict,
     Denied,

@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.incident.chain import canonical
+from cockpit.journal.hash_chain import canonical
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.configmaps import Workloads, consumers, workloads

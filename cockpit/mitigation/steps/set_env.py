@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.incident.chain import canonical
+from cockpit.journal.hash_chain import canonical
 from cockpit.mitigation.draft import Draft, OfWorkload, Setting, Undoing, kubectl_prefix
 from cockpit.mitigation.objects import (
     RESOURCES,

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cockpit.incident.fold import words_of
-from cockpit.incident.processes import alive, this_process
+from cockpit.journal.incidents import words_of
+from cockpit.journal.processes import alive, this_process
 from cockpit.model.plan import Change, Debt, JournalLine, Target
 
 __all__ = [

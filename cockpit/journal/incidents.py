@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cockpit.incident.processes import alive
+from cockpit.journal.processes import alive
 from cockpit.model.incident import ROLES, EvidenceFile, Incident, Note, RoleHolder, SeverityChange, Tick, Update
 
 Record = Mapping[str, Any]

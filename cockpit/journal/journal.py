@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cockpit.incident import chain
-from cockpit.incident.entries import unfinished_of
-from cockpit.incident.fold import stamped
+from cockpit.journal import hash_chain
+from cockpit.journal.entries import unfinished_of
+from cockpit.journal.incidents import stamped
 from cockpit.text import safe
 
 __all__ = ["Journal", "JournalProblem"]
@@ -65,7 +65,7 @@ class Journal:
         self._fd: int | None = None
         self._head: int | None = None
         self._size = -1  # of the file when it was last read whole
-        self._reading = chain.Reading()
+        self._reading = hash_chain.Reading()
         self._records: tuple[dict[str, Any], ...] = ()
         self.revision = 0
 
@@ -128,7 +128,7 @@ class Journal:
             lost = self._lost(reading, head)
             return reading.problems + ([f"end of the journal: {lost}"] if lost else [])
 
-    def _read_both(self) -> tuple[chain.Reading, tuple[int, str] | None]:
+    def _read_both(self) -> tuple[hash_chain.Reading, tuple[int, str] | None]:
         """The journal and its head as they belong together: another cockpit may append while they are read."""
         head = self._read_head()
         for _ in range(_READS):
@@ -137,7 +137,7 @@ class Journal:
             head = self._read_head()
             if head == before:
                 break
-        return chain.read(data), head
+        return hash_chain.read(data), head
 
     def end(self) -> tuple[int, str]:
         """Count and hash of the newest line: kept elsewhere, they prove later that nothing before it was changed."""
@@ -187,7 +187,7 @@ class Journal:
         lost = self._lost(reading, self._read_head())
         if lost:
             record["gap"] = lost
-        line, digest = chain.sealed(record, reading.hash)
+        line, digest = hash_chain.sealed(record, reading.hash)
         before = os.fstat(fd).st_size
         try:
             data = start + line
@@ -248,7 +248,7 @@ class Journal:
         self._head = os.open(head_path, flags, 0o600)  # before the journal: a journal without it was tampered with
         os.fchmod(self._head, 0o600)
         if head_fresh and fresh:
-            self._write_head(0, chain.GENESIS)
+            self._write_head(0, hash_chain.GENESIS)
         self._fd = os.open(self.path, flags | os.O_APPEND, 0o600)
         os.fchmod(self._fd, 0o600)
         if fresh or head_fresh:
@@ -289,7 +289,7 @@ class Journal:
         if size == self._size:
             return
         data = self._data() if size else b""
-        self._reading = chain.read(data)
+        self._reading = hash_chain.read(data)
         self._records = tuple(self._reading.records)
         self._size = len(data)
         self.revision += 1
@@ -309,7 +309,7 @@ class Journal:
             return None
 
     @staticmethod
-    def _lost(reading: chain.Reading, head: tuple[int, str] | None) -> str:
+    def _lost(reading: hash_chain.Reading, head: tuple[int, str] | None) -> str:
         """What the head knows and the journal does not have any more; "" when they agree (one line behind is a crash)."""
         if head is None:
             return "" if not reading.records else "its .head file was missing or unreadable"
