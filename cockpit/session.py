@@ -18,9 +18,9 @@ from cockpit.text import safe
 
 if TYPE_CHECKING:
     from cockpit.engine import Engine, Place
-    from cockpit.incident.desk import Desk
+    from cockpit.incident.service import Desk
     from cockpit.journal.journal import Journal
-    from cockpit.maintenance.desk import Rounds
+    from cockpit.maintenance.service import Rounds
     from cockpit.mitigation.executor import Executor
     from cockpit.mitigation.means import Means
     from cockpit.model.maintenance import Round
@@ -146,8 +146,8 @@ class Session:
         """Without a cluster too: the worst incident is the one in which it cannot be reached."""
         if not self._act:
             return
-        from cockpit.incident.desk import Desk
-        from cockpit.incident.onchain import look_back
+        from cockpit.incident.evidence.onchain import look_back
+        from cockpit.incident.service import Desk
         from cockpit.journal.journal import Journal
         from cockpit.journal.operator import Operator
 
@@ -308,7 +308,7 @@ class Session:
     def rounds(self) -> Rounds:
         """Rounds of maintenance and checklists, from what is known now."""
         from cockpit.journal.operator import Operator
-        from cockpit.maintenance.desk import Rounds
+        from cockpit.maintenance.service import Rounds
 
         executor = self.executor
         return Rounds(

@@ -21,7 +21,7 @@ from cockpit.text import safe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cockpit.incident.desk import Desk
+    from cockpit.incident.service import Desk
     from cockpit.journal.journal import Journal
     from cockpit.model.incident import Incident
 
@@ -73,7 +73,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from cockpit.commands.settings import settings_of
-    from cockpit.incident.acts import IncidentProblem
+    from cockpit.incident.actions import IncidentProblem
     from cockpit.journal.journal import JournalProblem
 
     settings = settings_of(args)
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 def _desk(settings: Settings, **more: Any) -> Iterator[Desk]:
     from cockpit.clock import SystemClock
     from cockpit.commands.settings import runbooks_of
-    from cockpit.incident.desk import Desk
+    from cockpit.incident.service import Desk
     from cockpit.journal.journal import Journal
     from cockpit.journal.operator import Operator
     from cockpit.session import journal_path
@@ -134,7 +134,7 @@ def _evidence(settings: Settings, args: argparse.Namespace) -> int:
         return _verify(settings, Path(args.verify))
     from cockpit.commands.settings import runbooks_of
     from cockpit.commands.status import first_look
-    from cockpit.incident.onchain import look_back
+    from cockpit.incident.evidence.onchain import look_back
     from cockpit.session import Session
 
     session = Session(settings, runbooks_of(settings), act=False)
@@ -157,10 +157,10 @@ def _evidence(settings: Settings, args: argparse.Namespace) -> int:
 def _verify(settings: Settings, path: Path) -> int:
     import hashlib
 
-    from cockpit.incident import evidence
+    from cockpit.incident.evidence import bundle
 
     try:
-        problems, manifest = evidence.verify(path)
+        problems, manifest = bundle.verify(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise ConfigProblem(f"cannot read {safe(path, 200)}: {error.strerror or error}", "check the path") from None
@@ -225,10 +225,10 @@ def _list(settings: Settings, args: argparse.Namespace) -> int:
 def _show(settings: Settings, args: argparse.Namespace) -> int:
     from cockpit.commands.settings import runbooks_of
     from cockpit.incident.checklist import checklist
-    from cockpit.incident.recorder import read
+    from cockpit.incident.flight_recorder import read
     from cockpit.incident.reminders import reminder
-    from cockpit.incident.reporting import chosen
-    from cockpit.incident.timeline import timeline
+    from cockpit.incident.report.timeline import timeline
+    from cockpit.incident.report.writing import chosen
     from cockpit.journal.incidents import incidents_of
     from cockpit.model.incident import ROLES
 
@@ -268,8 +268,8 @@ def _show(settings: Settings, args: argparse.Namespace) -> int:
 
 def _report(settings: Settings, args: argparse.Namespace) -> int:
     from cockpit.commands.settings import runbooks_of
-    from cockpit.incident.acts import HOW_TO_OPEN, IncidentProblem
-    from cockpit.incident.reporting import report_of, write
+    from cockpit.incident.actions import HOW_TO_OPEN, IncidentProblem
+    from cockpit.incident.report.writing import report_of, write
 
     with _records(settings) as (journal, _):
         if journal is None:

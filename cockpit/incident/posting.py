@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from cockpit.clock import Clock
-from cockpit.incident import acts
+from cockpit.incident import actions
 from cockpit.incident.background import Background
 from cockpit.journal.incidents import open_incident
 from cockpit.journal.journal import Journal, JournalProblem
@@ -47,13 +47,13 @@ class Poster:
             "read-only: nothing is sent" if self._read_only else "no webhook is configured" if self._webhook is None else
             "" if send else "asked not to be sent"
         )  # fmt: skip
-        made = acts.update(self._journal, self._operator(), words, sending=not why_not, why_not=why_not)
+        made = actions.update(self._journal, self._operator(), words, sending=not why_not, why_not=why_not)
         incident = open_incident(self._journal.records())
         if why_not or incident is None:
             return f"update recorded, not sent ({why_not})", None
         with self._mutex:
             self._open[made] = incident.number
-        told = safe(words, acts.WORDS_LIMIT)
+        told = safe(words, actions.WORDS_LIMIT)
         return "update recorded; being sent", self._background.submit(self._deliver(incident, made, told))
 
     async def _deliver(self, incident: Incident, made: str, words: str) -> str:
@@ -76,7 +76,7 @@ class Poster:
             return
         self.problem = f"an update of incident #{number} was NOT delivered: {problem}" if problem else ""
         try:
-            acts.sent(self._journal, self._operator(), number, made, problem, tries)
+            actions.sent(self._journal, self._operator(), number, made, problem, tries)
         except JournalProblem as lost:
             self.problem = f"how an update was delivered is not journalled: {lost.reason}"
 

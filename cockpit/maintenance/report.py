@@ -73,7 +73,7 @@ def file_name(made: Round) -> str:
 
 def write(directory: Path, made: Round) -> Path:
     """0600. Raises OSError."""
-    from cockpit.incident.reporting import write as write_private
+    from cockpit.incident.report.writing import write as write_private
 
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = directory / file_name(made)

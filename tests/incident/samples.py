@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from cockpit.clock import ManualClock
-from cockpit.incident.desk import Desk
+from cockpit.incident.service import Desk
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
 from cockpit.journal.processes import this_process

@@ -18,10 +18,11 @@ import pytest
 from samples import OPS1, RUNBOOKS, SECRET, START, desk, down, journal, plan, situation
 
 from cockpit.clock import ManualClock
-from cockpit.incident import acts, evidence
-from cockpit.incident.collect import collectors
-from cockpit.incident.evidence import MANIFEST, Missing, capture, tarred, verify
-from cockpit.incident.redaction import redacted
+from cockpit.incident import actions
+from cockpit.incident.evidence import bundle
+from cockpit.incident.evidence.bundle import MANIFEST, Missing, capture, tarred, verify
+from cockpit.incident.evidence.collectors import collectors
+from cockpit.incident.evidence.redaction import redacted
 from cockpit.journal.hash_chain import canonical
 from cockpit.mitigation.shown import shown_value
 from cockpit.model.chain import FailureClass, ProgramActivity, ProtocolState, Reveal, SignerSetState
@@ -48,7 +49,7 @@ def unpacked(path: Path) -> dict[str, bytes]:
         return {m.name: archive.extractfile(m).read() for m in archive}  # type: ignore[union-attr]
 
 
-async def made(directory: Path, **collect: Any) -> evidence.Captured:
+async def made(directory: Path, **collect: Any) -> bundle.Captured:
     return await capture(directory, "bundle", collect, {"incident": 1}, wall=START, budget_s=0.3)
 
 
@@ -98,8 +99,8 @@ async def test_what_could_not_be_collected_is_said_and_holds_nothing_up(tmp_path
 
 
 async def test_a_long_part_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evidence, "PART_LIMIT", 100)
-    monkeypatch.setattr(evidence, "TOTAL_LIMIT", 150)
+    monkeypatch.setattr(bundle, "PART_LIMIT", 100)
+    monkeypatch.setattr(bundle, "TOTAL_LIMIT", 150)
     captured = await made(tmp_path, log=part([f"line {n}" for n in range(50)]), other=part(["y" * 80]))
     kept = unpacked(captured.path)
     assert kept["log"].endswith(b"line 49\n") and kept["log"].startswith(b"line ")
@@ -194,7 +195,7 @@ async def collected(tmp_path: Path, **changes: Any) -> tuple[dict[str, bytes], d
     seen = situation(clock, **{"configured": frozenset({"solana"}), "solana": chain(clock.mono()), **changes})
     record = journal(tmp_path, clock)
     if not record.records():
-        acts.open_(record, OPS1, title="t", severity="SEV0")
+        actions.open_(record, OPS1, title="t", severity="SEV0")
     parts = collectors(
         seen, record.records(), (), RUNBOOKS, logs, lambda name, value: shown_value(RUNBOOKS, name, value)
     )

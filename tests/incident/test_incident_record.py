@@ -13,8 +13,8 @@ import pytest
 from samples import OPS1, OPS2, RUNBOOKS, START, done, intent, journal, pod, signal, situation
 
 from cockpit.clock import ManualClock
-from cockpit.incident import acts
-from cockpit.incident.acts import IncidentProblem
+from cockpit.incident import actions
+from cockpit.incident.actions import IncidentProblem
 from cockpit.incident.checklist import checklist
 from cockpit.incident.reminders import reminder
 from cockpit.journal.entries import lines_from
@@ -37,7 +37,7 @@ def record(tmp_path: Path, clock: ManualClock) -> Journal:
 
 
 def opened(record: Journal, severity: str = "SEV1", **more: str) -> int:
-    return acts.open_(record, OPS1, title=more.pop("title", "Publishing stops"), severity=severity, **more)  # type: ignore[arg-type]
+    return actions.open_(record, OPS1, title=more.pop("title", "Publishing stops"), severity=severity, **more)  # type: ignore[arg-type]
 
 
 def now(record: Journal) -> Incident:
@@ -49,12 +49,12 @@ def now(record: Journal) -> Incident:
 def test_a_life(record: Journal, clock: ManualClock, tmp_path: Path) -> None:
     assert opened(record, "sev1", commander="ops1", runbook="publishing-stops", place="prod-eu/m0-prod") == 1
     clock.advance(60)
-    acts.assign(record, OPS2, "Scribe", "bob")
-    acts.assign(record, OPS2, "expert", "eve")
-    acts.assign(record, OPS2, "expert", "mallory")
-    acts.assign(record, OPS2, "commander", "alice")
-    acts.note(record, OPS2, "we saw [/b] it \x1b[2J")
-    acts.set_severity(record, OPS1, "0", "halted")
+    actions.assign(record, OPS2, "Scribe", "bob")
+    actions.assign(record, OPS2, "expert", "eve")
+    actions.assign(record, OPS2, "expert", "mallory")
+    actions.assign(record, OPS2, "commander", "alice")
+    actions.note(record, OPS2, "we saw [/b] it \x1b[2J")
+    actions.set_severity(record, OPS1, "0", "halted")
     clock.advance(60)
     again = Journal.open(tmp_path / "journal.jsonl")  # another cockpit, or the same one after a crash
     seen = now(again)
@@ -65,7 +65,7 @@ def test_a_life(record: Journal, clock: ManualClock, tmp_path: Path) -> None:
     )  # fmt: skip
     assert [(c.was, c.severity) for c in seen.severities] == [("", "SEV1"), ("SEV1", "SEV0")]
     assert seen.notes[0].words == "we saw [/b] it \\e[2J"
-    assert acts.close(again, OPS2, "") == 1
+    assert actions.close(again, OPS2, "") == 1
     assert open_incident(record.records()) is None
     closed = incidents_of(record.records())[1]
     assert (closed.closed, closed.closed_by) == (again.records()[-1]["at"], "ops2")
@@ -75,8 +75,8 @@ def test_a_life(record: Journal, clock: ManualClock, tmp_path: Path) -> None:
 
 def test_what_cannot_be_done_says_what_to_do(record: Journal) -> None:
     for refused in (
-        lambda: acts.note(record, OPS1, "x"),
-        lambda: acts.close(record, OPS1),
+        lambda: actions.note(record, OPS1, "x"),
+        lambda: actions.close(record, OPS1),
         lambda: opened(record, "SEV9"),
         lambda: opened(record, title="  "),
     ):
@@ -87,9 +87,9 @@ def test_what_cannot_be_done_says_what_to_do(record: Journal) -> None:
     with pytest.raises(IncidentProblem, match="incident #1 is open"):
         opened(record)
     with pytest.raises(IncidentProblem, match="SEV1 already"):
-        acts.set_severity(record, OPS1, "SEV1")
+        actions.set_severity(record, OPS1, "SEV1")
     with pytest.raises(IncidentProblem, match="no role"):
-        acts.assign(record, OPS1, "king", "x")
+        actions.assign(record, OPS1, "king", "x")
     assert [r["kind"] for r in record.records()] == ["incident-opened"]
 
 
@@ -130,7 +130,7 @@ def test_changes_made_while_it_is_open_belong_to_it_and_so_do_those_just_before(
     for number in (1, 2, 3):
         for each in done(number):
             record.append(each)
-    acts.close(record, OPS1)
+    actions.close(record, OPS1)
     record.append(intent("after"))
     assert record.records()[-1]["incident"] == ""
     assert incidents_of(record.records())[1].mitigations == (2, 3)
@@ -140,13 +140,13 @@ def test_it_is_not_closed_over_a_mitigation_under_way_nor_over_a_debt_without_a_
     opened(record)
     record.append(intent("Relax the guardrail", relaxes=True))
     with pytest.raises(IncidentProblem, match="mitigation 1 is under way: Relax"):
-        acts.close(record, OPS1, "whatever")
+        actions.close(record, OPS1, "whatever")
     for each in done(1):
         record.append(each)
     with pytest.raises(IncidentProblem, match=r"debt 1: m0-submitter: SOLANA_RPC_URL") as told:
-        acts.close(record, OPS1)
+        actions.close(record, OPS1)
     assert "--reason" in told.value.remedy
-    acts.close(record, OPS1, "kept until Monday")
+    actions.close(record, OPS1, "kept until Monday")
     closed = record.records()[-1]
     assert (closed["reason"], closed["debts"]) == ("kept until Monday", [1])
 
@@ -157,25 +157,25 @@ def test_a_change_whose_end_nobody_knows_wants_a_word_too(record: Journal) -> No
     gone.wait()
     record.append(intent(process={"host": "elsewhere", "pid": gone.pid, "started": "1"}))
     with pytest.raises(IncidentProblem, match="no known outcome"):
-        acts.close(record, OPS1)
-    assert acts.close(record, OPS1, "checked by hand") == 1
+        actions.close(record, OPS1)
+    assert actions.close(record, OPS1, "checked by hand") == 1
 
 
 def test_a_crash_in_the_middle_of_a_record_loses_only_that_record(
     record: Journal, tmp_path: Path, clock: ManualClock
 ) -> None:
     opened(record)
-    acts.note(record, OPS1, "kept")
+    actions.note(record, OPS1, "kept")
     path = tmp_path / "journal.jsonl"
     whole = path.read_bytes()
-    acts.note(record, OPS1, "lost")
+    actions.note(record, OPS1, "lost")
     cut = len(path.read_bytes()) - 20
     record.close()
     os.truncate(path, cut)
     again = journal(tmp_path, clock)
     assert [n.words for n in now(again).notes] == ["kept"]
     assert path.read_bytes().startswith(whole)
-    acts.note(again, OPS1, "later")
+    actions.note(again, OPS1, "later")
     assert [n.words for n in now(again).notes] == ["kept", "later"]
 
 
@@ -192,17 +192,17 @@ def test_a_full_disk_is_said_and_leaves_the_record_whole(tmp_path: Path, clock: 
     opened(record)
     full = True
     with pytest.raises(JournalProblem, match="No space left"):
-        acts.note(record, OPS1, "lost")
+        actions.note(record, OPS1, "lost")
     full = False
-    acts.note(record, OPS1, "kept")
+    actions.note(record, OPS1, "kept")
     assert [n.words for n in now(record).notes] == ["kept"]
     assert record.verify() == []
 
 
 def test_verify_names_the_line_of_an_edited_incident(record: Journal, tmp_path: Path) -> None:
     opened(record)
-    acts.note(record, OPS1, "blame ops1")
-    acts.close(record, OPS1)
+    actions.note(record, OPS1, "blame ops1")
+    actions.close(record, OPS1)
     path = tmp_path / "journal.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     for damaged, told in (
@@ -230,8 +230,8 @@ def test_records_that_do_not_fit_are_passed_over(record: Journal) -> None:
 
 def test_the_journal_panel_tells_it(record: Journal) -> None:
     opened(record)
-    acts.update(record, OPS1, "we look into it", sending=True)
-    acts.sent(record, OPS1, 1, now(record).updates[0].id, "answered 503", 5)
+    actions.update(record, OPS1, "we look into it", sending=True)
+    actions.sent(record, OPS1, 1, now(record).updates[0].id, "answered 503", 5)
     told = [(line.title, line.outcome) for line in lines_from(record.records())]
     assert told == [
         ("update NOT delivered after 5 tries", "failed: answered 503"), ("we look into it", "update"),
@@ -266,31 +266,31 @@ def test_when_others_are_to_be_told(record: Journal, severity: str, after: float
 def test_an_update_or_a_worse_severity_starts_the_clock_again(record: Journal, clock: ManualClock) -> None:
     opened(record, "SEV3")
     clock.advance(7200)
-    acts.set_severity(record, OPS1, "SEV1")
+    actions.set_severity(record, OPS1, "SEV1")
     assert reminder(now(record), clock.wall()).level == "quiet"
     clock.advance(1500)
     assert reminder(now(record), clock.wall()).level == "due"
-    acts.update(record, OPS1, "words", sending=False)
+    actions.update(record, OPS1, "words", sending=False)
     assert reminder(now(record), clock.wall()).words == "next update within 30 min"
     clock.advance(1000)
-    acts.set_severity(record, OPS1, "SEV2")  # lowering it is no reason to wait longer
+    actions.set_severity(record, OPS1, "SEV2")  # lowering it is no reason to wait longer
     assert reminder(now(record), clock.wall()).seconds == 2600.0
 
 
 def test_an_update_that_did_not_get_out_told_nobody(record: Journal, clock: ManualClock) -> None:
     opened(record)
-    made = acts.update(record, OPS1, "words", sending=True)
+    made = actions.update(record, OPS1, "words", sending=True)
     assert now(record).updates[0].delivery == "sending"
-    acts.sent(record, OPS1, 1, made, "answered 500", 5)
+    actions.sent(record, OPS1, 1, made, "answered 500", 5)
     found = reminder(now(record), clock.wall())
     assert (found.level, found.words) == ("failed", "update NOT delivered")
-    acts.update(record, OPS1, "again", sending=False)
+    actions.update(record, OPS1, "again", sending=False)
     assert reminder(now(record), clock.wall()).level == "quiet"
 
 
 def test_an_update_whose_sender_died_is_unknown(record: Journal, clock: ManualClock) -> None:
     opened(record)
-    acts.update(record, OPS1, "words", sending=True)
+    actions.update(record, OPS1, "words", sending=True)
     last = dict(record.records()[-1])
     record.append({**{k: v for k, v in last.items() if k not in ("hash", "seq", "at")}, "process": {"host": "x", "pid": 1, "started": ""}, "update_id": "b"})  # fmt: skip
     assert now(record).updates[1].delivery == "unknown"
@@ -325,7 +325,7 @@ def test_the_machine_answers_what_it_can(record: Journal, clock: ManualClock) ->
             "missing": [],
         }
     )
-    acts.sent(record, OPS1, 1, acts.update(record, OPS1, "w", sending=True), "", 1)
+    actions.sent(record, OPS1, 1, actions.update(record, OPS1, "w", sending=True), "", 1)
     assert {state for state, _ in states(record, situation(clock)).values()} == {"done"}
 
 
@@ -333,7 +333,7 @@ def test_publishing_with_bad_signatures_is_not_safe_whoever_ticked_it(record: Jo
     opened(record)
     bad = situation(clock, signal("invalid-signatures", Level.CRIT, 3.0, "3: crit from 1"))
     assert states(record, bad)["2"] == ("open", "")
-    acts.check(record, OPS2, "16.incident.2", "publish safety ensured")
+    actions.check(record, OPS2, "16.incident.2", "publish safety ensured")
     assert states(record, bad)["2"] == ("contradicted", "ops2")
     stopped = Cluster(pods={p.uid: p for p in [pod("m0-signer-agent", "s")]}, workloads=bad.cluster.workloads)
     assert states(record, situation(clock, *bad.signals.values(), cluster=stopped))["2"] == ("done", "machine")
@@ -349,9 +349,9 @@ def test_what_cannot_be_seen_is_unknown_and_never_done(record: Journal, clock: M
     empty = Cluster(workloads=blind.cluster.workloads)
     stale = {"pods/m0-prod": Reading("kubernetes/pods/m0-prod", {}, clock.mono() - 999)}
     assert states(record, situation(clock, *blind.signals.values(), cluster=empty, kinds=stale))["2"] == ("unknown", "")
-    acts.check(record, OPS1, "16.incident.2", "publish safety ensured", words="looked at the explorer")
+    actions.check(record, OPS1, "16.incident.2", "publish safety ensured", words="looked at the explorer")
     assert states(record, blind)["2"] == ("done", "ops1")
-    acts.check(record, OPS1, "16.incident.2", "publish safety ensured", done=False)
+    actions.check(record, OPS1, "16.incident.2", "publish safety ensured", done=False)
     assert states(record, blind)["2"] == ("unknown", "")
 
 
@@ -366,7 +366,7 @@ def test_the_answer_to_13_step_3_is_communication(record: Journal) -> None:
 def test_what_the_cockpit_saw_at_the_closing_is_kept(record: Journal, clock: ManualClock) -> None:
     opened(record)
     lines = checklist(now(record), record.records(), situation(clock), RUNBOOKS)
-    acts.close(record, OPS1, "", lines)
+    actions.close(record, OPS1, "", lines)
     closed = incidents_of(record.records())[1]
     later = {line.item: line.state for line in checklist(closed, record.records(), None, RUNBOOKS)}
     assert later["16.incident.2"] == "done"

@@ -10,11 +10,11 @@ import pytest
 from samples import OPS1, OPS2, RUNBOOKS, START, done, intent, journal, signal, situation
 
 from cockpit.clock import ManualClock
-from cockpit.incident import acts
+from cockpit.incident import actions
 from cockpit.incident.checklist import checklist
-from cockpit.incident.recorder import Flight
-from cockpit.incident.report import md, report
-from cockpit.incident.reporting import chosen
+from cockpit.incident.flight_recorder import Flight
+from cockpit.incident.report.markdown import md, report
+from cockpit.incident.report.writing import chosen
 from cockpit.journal.incidents import incidents_of, open_incident
 from cockpit.journal.journal import Journal
 from cockpit.model.signal import Level
@@ -33,11 +33,11 @@ def story(tmp_path: Path, clock: ManualClock) -> tuple[Journal, list[Flight]]:
         Flight(START - 90, "signal", "commit-rate", "ok", "crit", "31/min: crit down to 35/min", 31.0, None, "/min", "Commits confirmed", "bastion:1"),
         Flight(START - 60, "runbook", "publishing-stops", "", "publishing-stops", "1 Publishing stops, 3 of 3 symptoms", by="bastion:1"),
     ]  # fmt: skip
-    acts.open_(record, OPS1, title="Publishing stops", severity="SEV1", runbook="publishing-stops", runbook_number=1,
+    actions.open_(record, OPS1, title="Publishing stops", severity="SEV1", runbook="publishing-stops", runbook_number=1,
                commander="ops1", place="prod-eu/m0-prod")  # fmt: skip
     clock.advance(30)
-    acts.sent(
-        record, OPS1, 1, acts.update(record, OPS1, "We are looking into stalled publishing.", sending=True), "", 1
+    actions.sent(
+        record, OPS1, 1, actions.update(record, OPS1, "We are looking into stalled publishing.", sending=True), "", 1
     )
     clock.advance(30)
     record.append({"kind": "evidence", "incident": 1, "file": "incident-1.tar", "sha256": "ab" * 32, "size": 1234, "parts": ["pods.json"],
@@ -70,12 +70,12 @@ def story(tmp_path: Path, clock: ManualClock) -> tuple[Journal, list[Flight]]:
             "bastion:1",
         )
     )
-    acts.note(record, OPS2, "reveals are back")
+    actions.note(record, OPS2, "reveals are back")
     incident = open_incident(record.records())
     assert incident is not None
     lines = checklist(incident, record.records(), situation(clock, signal("invalid-signatures", Level.OK)), RUNBOOKS)
     clock.advance(60)
-    acts.close(record, OPS1, "guardrail stays NORMAL until the release of Monday", lines)
+    actions.close(record, OPS1, "guardrail stays NORMAL until the release of Monday", lines)
     return record, flights
 
 
@@ -104,10 +104,10 @@ def test_the_whole_of_it(tmp_path: Path) -> None:
 def test_hostile_words_stay_words(tmp_path: Path) -> None:
     clock = ManualClock(START, 1000.0)
     record = journal(tmp_path, clock)
-    acts.open_(record, OPS1, title=HOSTILE, severity="SEV0", commander=HOSTILE[:70])
-    acts.note(record, OPS1, HOSTILE)
-    acts.update(record, OPS1, HOSTILE, sending=False, why_not=HOSTILE)
-    acts.check(record, OPS1, "16.incident.4", HOSTILE, words=HOSTILE)
+    actions.open_(record, OPS1, title=HOSTILE, severity="SEV0", commander=HOSTILE[:70])
+    actions.note(record, OPS1, HOSTILE)
+    actions.update(record, OPS1, HOSTILE, sending=False, why_not=HOSTILE)
+    actions.check(record, OPS1, "16.incident.4", HOSTILE, words=HOSTILE)
     record.append(intent(HOSTILE, changes=[{"field": HOSTILE, "before": None, "after": HOSTILE}]))
     record.append({"kind": "outcome", "of": 1, "result": "rejected", "words": HOSTILE})
     flights = [Flight(START + 1, "signal", "x", "ok", "crit", HOSTILE, 1.0, None, HOSTILE, HOSTILE), Flight(START + 2, "event", HOSTILE, None, "x", HOSTILE)]  # fmt: skip
@@ -130,7 +130,7 @@ def test_no_word_starts_a_block(raw: str, told: str) -> None:
 def test_an_incident_that_nobody_watched(tmp_path: Path) -> None:
     clock = ManualClock(START, 1000.0)
     record = journal(tmp_path, clock)
-    acts.open_(record, OPS1, title="t", severity="SEV3")
+    actions.open_(record, OPS1, title="t", severity="SEV3")
     text = written(record, [], clock)
     assert "No cockpit watched: nothing is known." in text
     assert "Nothing was changed through the cockpit." in text
@@ -142,16 +142,16 @@ def test_an_incident_that_nobody_watched(tmp_path: Path) -> None:
 def test_which_one_is_meant(tmp_path: Path) -> None:
     clock = ManualClock(START, 1000.0)
     record = journal(tmp_path, clock)
-    with pytest.raises(acts.IncidentProblem, match="no incident yet"):
+    with pytest.raises(actions.IncidentProblem, match="no incident yet"):
         chosen({}, None)
     for number in (1, 2):
-        acts.open_(record, OPS1, title=f"t{number}", severity="SEV3")
+        actions.open_(record, OPS1, title=f"t{number}", severity="SEV3")
         if number == 1:
-            acts.close(record, OPS1)
+            actions.close(record, OPS1)
     found = incidents_of(record.records())
     assert chosen(found, None).number == 2
     assert chosen(found, 1).title == "t1"
-    acts.close(record, OPS1)
+    actions.close(record, OPS1)
     assert chosen(incidents_of(record.records()), None).number == 2
-    with pytest.raises(acts.IncidentProblem, match="no incident #9"):
+    with pytest.raises(actions.IncidentProblem, match="no incident #9"):
         chosen(found, 9)

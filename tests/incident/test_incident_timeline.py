@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from samples import OPS1, RUNBOOKS, START, done, intent, journal, service, signal, situation
 
 from cockpit.clock import ManualClock
-from cockpit.incident import acts
-from cockpit.incident.impact import impacts
-from cockpit.incident.recorder import Flight, Recorder, append, read
-from cockpit.incident.timeline import timeline
+from cockpit.incident import actions
+from cockpit.incident.flight_recorder import Flight, Recorder, append, read
+from cockpit.incident.report.impact import impacts
+from cockpit.incident.report.timeline import timeline
 from cockpit.journal.incidents import open_incident
 from cockpit.model.cluster import Cluster, KubeEvent
 from cockpit.model.incident import Incident
@@ -115,13 +115,13 @@ def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path, clock: Manua
 
 def incident(tmp_path: Path, clock: ManualClock) -> tuple[Incident, tuple[dict[str, object], ...]]:
     record = journal(tmp_path, clock)
-    acts.open_(record, OPS1, title="t", severity="SEV1")
+    actions.open_(record, OPS1, title="t", severity="SEV1")
     clock.advance(10)
     record.append(intent())
     for each in done(1):
         clock.advance(5)
         record.append(each)
-    acts.note(record, OPS1, "a note")
+    actions.note(record, OPS1, "a note")
     found = open_incident(record.records())
     assert found is not None
     return found, record.records()

@@ -16,8 +16,8 @@ from samples import desk, situation
 from cockpit.clock import SystemClock
 from cockpit.drill.names import MARKETS
 from cockpit.drill.server import Drill
-from cockpit.incident.evidence import Captured
-from cockpit.incident.onchain import LookBack, look_back
+from cockpit.incident.evidence.bundle import Captured
+from cockpit.incident.evidence.onchain import LookBack, look_back
 from cockpit.model.chain import ProgramActivity
 from cockpit.model.reading import Reading
 from cockpit.model.situation import Situation

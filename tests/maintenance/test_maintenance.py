@@ -19,9 +19,9 @@ from cockpit.journal.operator import Operator
 from cockpit.maintenance import report
 from cockpit.maintenance.chainfacts import authority, last_authority, rotation
 from cockpit.maintenance.deploy import Deploying, deploy_lines
-from cockpit.maintenance.desk import Rounds
 from cockpit.maintenance.findings import over_time
 from cockpit.maintenance.measure import Span, measured, summary, widened
+from cockpit.maintenance.service import Rounds
 from cockpit.model.chain import MarketState, ProtocolState, SignerSetState
 from cockpit.model.cluster import Cluster, ConfigMap, ContainerTemplate, Pod, ReplicaSet, Workload
 from cockpit.model.maintenance import Finding, Question, Round, RoundLine
@@ -278,7 +278,7 @@ def test_the_report_is_dated_private_and_says_what_is_not_known(tmp_path: Path) 
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
-    from cockpit.maintenance.desk import RoundProblem
+    from cockpit.maintenance.service import RoundProblem
 
     made = asyncio.run(rounds(None, situation(), None, tmp_path).make("deploy"))
     with pytest.raises(RoundProblem, match="cannot be written"):

@@ -10,10 +10,10 @@ import pytest
 from kube_rig import OPERATOR, Rig, carry, ended, plan, status, wait_for, yes
 from solders.keypair import Keypair
 
-from cockpit.incident import acts
+from cockpit.incident import actions
 from cockpit.incident.checklist import checklist
-from cockpit.incident.report import report
-from cockpit.incident.timeline import timeline
+from cockpit.incident.report.markdown import report
+from cockpit.incident.report.timeline import timeline
 from cockpit.journal.entries import entries_of
 from cockpit.journal.incidents import open_incident
 from cockpit.journal.journal import Journal
@@ -84,7 +84,7 @@ def test_the_record_never_says_that_a_look_was_sent(rig: Rig) -> None:
     """In the journal panel, the timeline, the report and the checklist."""
     rig.signals["commit-rate"] = status("commit-rate", Level.CRIT, 3.0, reason="3 /min: crit down to 40")
     record = Journal.open(rig.journal_path)
-    acts.open_(record, OPERATOR, title="t", severity="SEV1")
+    actions.open_(record, OPERATOR, title="t", severity="SEV1")
     look(rig, CHECK)
     entry = entries_of(record.records())[1]
     assert entry.words == "looked: rpc-errors ok; commit-rate crit (3 /min: crit down to 40); answer fail"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cockpit.incident.acts import HOW_TO_OPEN, IncidentProblem
+from cockpit.incident.actions import HOW_TO_OPEN, IncidentProblem
 from cockpit.incident.checklist import checklist
-from cockpit.incident.recorder import read
-from cockpit.incident.report import report
+from cockpit.incident.flight_recorder import read
+from cockpit.incident.report.markdown import report
 from cockpit.journal.incidents import incidents_of
 from cockpit.journal.journal import Journal
 from cockpit.model.incident import Incident

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.clock import Clock
-from cockpit.incident import acts
-from cockpit.incident.acts import IncidentProblem
+from cockpit.incident import actions
+from cockpit.incident.actions import IncidentProblem
 from cockpit.incident.background import Background
-from cockpit.incident.capturing import Capturer
 from cockpit.incident.checklist import checklist, lines_of_checklist
-from cockpit.incident.evidence import BUDGET_S, Captured
+from cockpit.incident.evidence.bundle import BUDGET_S, Captured
+from cockpit.incident.evidence.capture import Capturer
+from cockpit.incident.flight_recorder import Recorder
 from cockpit.incident.posting import Poster
-from cockpit.incident.recorder import Recorder
 from cockpit.incident.reminders import reminder
-from cockpit.incident.timeline import timeline
+from cockpit.incident.report.timeline import timeline
 from cockpit.journal.incidents import Record, open_incident
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
@@ -32,7 +32,7 @@ from cockpit.settings import WebhookSettings
 from cockpit.text import safe
 
 if TYPE_CHECKING:
-    from cockpit.incident.onchain import LookBack
+    from cockpit.incident.evidence.onchain import LookBack
     from cockpit.kubeapi.access import Access
 
 TIMELINE_SHOWN = 300
@@ -42,7 +42,7 @@ _LEAST_S = 1.0  # however much the flight recorder notes, the timeline is made a
 
 class Desk:
     """Every method may be called from any thread. `situation` gives the newest; `access` reads the cluster's address (blocking);
-    `look_back` finds the last reveal for evidence (`cockpit.incident.onchain`)."""
+    `look_back` finds the last reveal for evidence (`cockpit.incident.evidence.onchain`)."""
 
     def __init__(
         self, journal: Journal, runbooks: Callable[[], Runbooks], clock: Clock, *, operator: Callable[[], Operator],
@@ -95,8 +95,8 @@ class Desk:
         flights = self.recorder.flights if self.recorder is not None else ()
         own = [r for r in records if float(r.get("at") or 0.0) >= incident.opened - 3600.0]
         return _Known(
-            incident, own, timeline(incident, own, flights, limit=TIMELINE_SHOWN), acts.under_way(own),
-            acts.close_wants(records),
+            incident, own, timeline(incident, own, flights, limit=TIMELINE_SHOWN), actions.under_way(own),
+            actions.close_wants(records),
         )  # fmt: skip
 
     @property
@@ -126,7 +126,7 @@ class Desk:
                 raise IncidentProblem(
                     f"there is no runbook {safe(name, 60)!r}", "see `m0-cockpit runbooks list`"
                 ) from None
-        made = acts.open_(
+        made = actions.open_(
             self.journal, self._operator(), title=values.get("title", ""), severity=values.get("severity", ""), runbook=name,
             runbook_number=number, commander=values.get("commander", ""), place=self._place(),
         )  # fmt: skip
@@ -139,19 +139,19 @@ class Desk:
             if situation is not None and known is not None
             else ()
         )
-        return f"incident #{acts.close(self.journal, self._operator(), values.get('reason', ''), lines)} is closed"
+        return f"incident #{actions.close(self.journal, self._operator(), values.get('reason', ''), lines)} is closed"
 
     def _do_severity(self, values: Mapping[str, str]) -> str:
-        severity = acts.checked_severity(values.get("severity", ""))
-        number = acts.set_severity(self.journal, self._operator(), severity, values.get("reason", ""))
+        severity = actions.checked_severity(values.get("severity", ""))
+        number = actions.set_severity(self.journal, self._operator(), severity, values.get("reason", ""))
         return f"incident #{number} is {severity}"
 
     def _do_role(self, values: Mapping[str, str]) -> str:
-        number = acts.assign(self.journal, self._operator(), values.get("role", ""), values.get("name", ""))
-        return f"incident #{number}: {values.get('role', '')} is {safe(values.get('name', ''), acts.NAME_LIMIT)}"
+        number = actions.assign(self.journal, self._operator(), values.get("role", ""), values.get("name", ""))
+        return f"incident #{number}: {values.get('role', '')} is {safe(values.get('name', ''), actions.NAME_LIMIT)}"
 
     def _do_note(self, values: Mapping[str, str]) -> str:
-        return f"noted in incident #{acts.note(self.journal, self._operator(), values.get('words', ''))}"
+        return f"noted in incident #{actions.note(self.journal, self._operator(), values.get('words', ''))}"
 
     def _do_update(self, values: Mapping[str, str]) -> str:
         return self.update(values.get("words", ""))[0]
@@ -170,7 +170,7 @@ class Desk:
             raise IncidentProblem(
                 f"the incident checklist has no item {safe(item, 40)!r}", f"one of: {', '.join(x.item for x in lines)}"
             )
-        acts.check(self.journal, self._operator(), line.item, line.text, done=done, words=values.get("words", ""))
+        actions.check(self.journal, self._operator(), line.item, line.text, done=done, words=values.get("words", ""))
         return f"{'checked' if done else 'unchecked'}: {line.text}"
 
     def _do_evidence(self, values: Mapping[str, str]) -> str:
@@ -178,7 +178,7 @@ class Desk:
         return "capturing evidence: the journal says when it is there"
 
     def _do_report(self, values: Mapping[str, str]) -> str:
-        from cockpit.incident.reporting import report_of, write
+        from cockpit.incident.report.writing import report_of, write
 
         flights, now = self._state_dir / "flight.jsonl", self._clock.wall()
         number, text = report_of(self.journal, None, self._runbooks(), flights, now=now, situation=self._situation())

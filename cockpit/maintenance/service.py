@@ -98,7 +98,7 @@ class Rounds:
             if out is None:
                 path = report.write(self.state_dir, made)
             else:
-                from cockpit.incident.reporting import write
+                from cockpit.incident.report.writing import write
 
                 path = out
                 write(path, report.markdown(made))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from cockpit import __version__
 from cockpit.clock import Clock
 from cockpit.incident.background import Background
-from cockpit.incident.evidence import BUDGET_S, Captured, capture
-from cockpit.incident.recorder import Recorder
+from cockpit.incident.evidence.bundle import BUDGET_S, Captured, capture
+from cockpit.incident.flight_recorder import Recorder
 from cockpit.journal.incidents import open_incident
 from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.journal.operator import Operator
@@ -24,8 +24,8 @@ from cockpit.model.situation import Situation
 from cockpit.text import safe
 
 if TYPE_CHECKING:
-    from cockpit.incident.collect import ReadLogs
-    from cockpit.incident.onchain import LookBack
+    from cockpit.incident.evidence.collectors import ReadLogs
+    from cockpit.incident.evidence.onchain import LookBack
     from cockpit.kubeapi.access import Access
 
 #: Runbooks whose first change takes evidence along by itself, whatever the incident's severity.
@@ -101,7 +101,7 @@ class Capturer:
         return captured
 
     async def _collect(self, situation: Situation | None, reason: str) -> tuple[Captured, dict[str, Any]]:
-        from cockpit.incident.collect import collectors, manifest_about
+        from cockpit.incident.evidence.collectors import collectors, manifest_about
         from cockpit.mitigation.shown import shown_value
 
         records = await asyncio.to_thread(self._journal.records)

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from cockpit.incident.acts import close_wants
-from cockpit.incident.impact import Impact, impacts
-from cockpit.incident.recorder import Flight
-from cockpit.incident.timeline import timeline
+from cockpit.incident.actions import close_wants
+from cockpit.incident.flight_recorder import Flight
+from cockpit.incident.report.impact import Impact, impacts
+from cockpit.incident.report.timeline import timeline
 from cockpit.journal.entries import Entry, changes_of, debts_from, entries_of
 from cockpit.journal.incidents import LEAD_S, Record
 from cockpit.model.incident import CADENCE, MEANING, ROLES, CheckLine, Incident

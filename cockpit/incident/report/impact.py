@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cockpit.incident.recorder import Flight
+from cockpit.incident.flight_recorder import Flight
 
 _BAD = ("warn", "crit")
 Span = tuple[float, float]

@@ -1,7 +1,7 @@
 """Evidence: a tar of what was known, with a manifest of digests. Deterministic (same content, same bytes), 0600, bounded in size and time.
 
 Parts are collected in parallel, each within its budget; what could not be collected is named in the manifest with the reason. Every
-text passes `cockpit.text.safe` before it is written. `cockpit/incident/collect.py` says what the parts are.
+text passes `cockpit.text.safe` before it is written. `cockpit/incident/evidence/collectors.py` says what the parts are.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cockpit.incident.redaction import redacted
+from cockpit.incident.evidence.redaction import redacted
 from cockpit.text import safe
 
 BUDGET_S = 20.0  # of one part; all run at the same time

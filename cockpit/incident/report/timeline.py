@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cockpit.incident.recorder import Flight
+from cockpit.incident.flight_recorder import Flight
 from cockpit.journal.entries import Entry, entries_of
 from cockpit.journal.incidents import LEAD_S, Record, words_of
 from cockpit.model.incident import Incident, TimelineEntry

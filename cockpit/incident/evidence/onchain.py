@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cockpit.clock import Clock
-from cockpit.incident.evidence import Collect, Missing
+from cockpit.incident.evidence.bundle import Collect, Missing
 from cockpit.model.chain import MarketState, ProgramActivity, Reveal
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.situation import Situation

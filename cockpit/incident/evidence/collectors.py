@@ -13,9 +13,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from cockpit.incident.evidence import Collect, Missing
-from cockpit.incident.onchain import LookBack, chain_parts, fault_words, last_bundle, standing
-from cockpit.incident.recorder import Flight
+from cockpit.incident.evidence.bundle import Collect, Missing
+from cockpit.incident.evidence.onchain import LookBack, chain_parts, fault_words, last_bundle, standing
+from cockpit.incident.flight_recorder import Flight
 from cockpit.journal.hash_chain import canonical
 from cockpit.journal.incidents import Record
 from cockpit.model.cluster import EnvVar, Workload
