@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from cockpit.incident.service import Desk
     from cockpit.journal.journal import Journal
     from cockpit.maintenance.service import Rounds
+    from cockpit.mitigation.context import Means
     from cockpit.mitigation.executor import Executor
-    from cockpit.mitigation.means import Means
     from cockpit.model.maintenance import Round
     from cockpit.model.plan import Part, Plan, Progress, SequenceState, Unfinished
     from cockpit.model.runbook import Param, Runbook, Runbooks, Step
@@ -173,7 +173,7 @@ class Session:
     def _means(self) -> Means:
         """What the steps work with beside the cluster."""
         from cockpit.config import secret_of
-        from cockpit.mitigation.means import Means, NetworkCli
+        from cockpit.mitigation.context import Means, NetworkCli
 
         cli, postgres = self.settings.network_cli, self.settings.postgres
         return Means(
@@ -279,7 +279,7 @@ class Session:
 
     def part_of(self, runbook: Runbook, step: Step, index: int) -> Step:
         """The step that is a part of a sequence, or a stage. Raises PlanProblem."""
-        from cockpit.mitigation.sequence import parts_of
+        from cockpit.mitigation.planning.sequence import parts_of
 
         return parts_of(runbook, step)[index]
 
@@ -291,7 +291,7 @@ class Session:
         executor = self.acting()
         part: Part | None = None
         if sequence is not None:
-            from cockpit.mitigation.sequence import part_of
+            from cockpit.mitigation.planning.sequence import part_of
 
             book, whole = self.runbooks.step(runbook, sequence[0])
             part = part_of(executor.sequence(book, whole, sequence[2]), sequence[1])
@@ -401,7 +401,7 @@ class Session:
 
     def choices(self, param: Param) -> list[tuple[str, str]]:
         """(value, what is known of it) for a parameter: fixed, or live from `choices-from`."""
-        from cockpit.choices.live import choices
+        from cockpit.mitigation.choices.live import choices
 
         return choices(param, self.runbooks, self.settings.rpc_endpoints, self.situation)
 

@@ -12,7 +12,7 @@ from cockpit.doctor.rights import ANY_STEP, SCREEN, Right, acting, looking
 from cockpit.kubeapi.access import Access, AccessProblem, load_access
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Denied, KubeError, NotFound, Unauthorised, Unreachable
-from cockpit.mitigation.facts import Review, review
+from cockpit.mitigation.cluster.rights import Review, review
 
 AREA = "kubernetes"
 _AT_ONCE = 8  # access reviews

@@ -209,7 +209,7 @@ class Desk:
         return self.capturer.begin(reason)
 
     async def evidence(self, reason: str) -> Captured:
-        """For a step of a runbook, on whatever loop it runs (`cockpit.mitigation.means.Evidence`). Raises OSError, JournalProblem."""
+        """For a step of a runbook, on whatever loop it runs (`cockpit.mitigation.context.Evidence`). Raises OSError, JournalProblem."""
         return await self.capturer.capture(reason)
 
     def close(self, timeout_s: float = 0.8) -> None:

@@ -17,7 +17,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from cockpit.assessment.imagehistory import explained, runs
-from cockpit.choices.live import offered
 from cockpit.clock import Clock
 from cockpit.journal.entries import debts_from, lines_from
 from cockpit.journal.journal import Journal, JournalProblem
@@ -25,16 +24,17 @@ from cockpit.journal.operator import Operator
 from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
-from cockpit.mitigation import records
-from cockpit.mitigation.carrying import Carrying, Tools, check_confirmation
-from cockpit.mitigation.draft import Prepared, Wish
-from cockpit.mitigation.lease import Lease
-from cockpit.mitigation.means import Means
-from cockpit.mitigation.plan import Planner, wish_of
+from cockpit.mitigation.choices.live import offered
+from cockpit.mitigation.cluster.lease import Lease
+from cockpit.mitigation.context import Means
+from cockpit.mitigation.lifecycle import Carrying, Tools, check_confirmation
+from cockpit.mitigation.planning.planner import Planner, wish_of
+from cockpit.mitigation.planning.sequence import note_of, part_of, parts_of, state_of
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.sequence import note_of, part_of, parts_of, state_of
-from cockpit.mitigation.undo import undoable, wish_to_undo
-from cockpit.mitigation.unfinished import judge_all, judge_uncertain
+from cockpit.mitigation.recovery.undo import undoable, wish_to_undo
+from cockpit.mitigation.recovery.unfinished import judge_all, judge_uncertain
+from cockpit.mitigation.sending import records
+from cockpit.mitigation.steps.kind import Prepared, Wish
 from cockpit.model.plan import Confirmation, Debt, JournalLine, Part, Plan, Progress, SequenceState, Unfinished
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.situation import Situation

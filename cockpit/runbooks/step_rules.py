@@ -104,7 +104,7 @@ def _job_template(text: str, path: Path, report: Report) -> None:
 def _statement(text: str, path: Path, report: Report) -> None:
     """Of an allowed shape, with a name or a number where a parameter goes."""
     from cockpit.mitigation.problem import PlanProblem
-    from cockpit.mitigation.sql_shapes import parse
+    from cockpit.mitigation.sql.shapes import parse
 
     problem: PlanProblem | None = None
     for stand_in in ("x", "1"):

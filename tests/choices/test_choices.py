@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cockpit.choices.live import choices
 from cockpit.clock import ManualClock
+from cockpit.mitigation.choices.live import choices
 from cockpit.model.chain import EndpointStatus, MarketState, SignerSetState
 from cockpit.model.cluster import Cluster, ContainerTemplate, EnvVar, ReplicaSet
 from cockpit.model.metrics import QueryResult, Sample

@@ -14,7 +14,7 @@ from cockpit.drill.physics.authority import SignerSet
 from cockpit.drill.scenarios import Scenario, find
 from cockpit.drill.school.eyes import Eyes
 from cockpit.drill.world import World
-from cockpit.mitigation.verify import Baseline, Verification
+from cockpit.mitigation.proof.verify import Baseline, Verification
 from cockpit.model.plan import Proof
 from cockpit.model.runbook import Match, Runbooks, Step
 from cockpit.model.signal import Level

@@ -21,7 +21,7 @@ from cockpit.drill.physics.serve import TROUBLES
 from cockpit.drill.postgres import DrillPostgres, cluster, installed, schema
 from cockpit.drill.server import Drill
 from cockpit.drill.world import World
-from cockpit.mitigation.sql_session import run_statement
+from cockpit.mitigation.sql.session import run_statement
 
 pytestmark = pytest.mark.real
 

@@ -24,9 +24,9 @@ from cockpit.incident.evidence.bundle import MANIFEST, Missing, capture, tarred,
 from cockpit.incident.evidence.collectors import collectors
 from cockpit.incident.evidence.redaction import redacted
 from cockpit.journal.hash_chain import canonical
-from cockpit.mitigation.shown import shown_value
 from cockpit.model.chain import FailureClass, ProgramActivity, ProtocolState, Reveal, SignerSetState
 from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.secrets import shown_value
 from cockpit.sources.kubernetes.log_lines import LogLine, parse
 
 SIGNATURE = "5VERv8NMvzbJMEkV8xnrLkEaWRtSz9CosKDYjCJjBRnbJLgp8uirBgmQpjKhoR4tjF3ZpRzrFmBV6UjKdiSZkQUW"

@@ -179,7 +179,7 @@ def rounds(
 
 
 def answered(journal: Journal, book: str, step: str, text: str) -> None:
-    from cockpit.mitigation import records
+    from cockpit.mitigation.sending import records
 
     words = f"runbook {book}, {step}: {text}"
     journal.append(records.answer(words, Operator.current(), runbook=book, step=step, item=None, choice="", of=None))

@@ -24,8 +24,8 @@ from cockpit.drill.kubernetes.serving import Served, ticking, write_kubeconfig
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
 from cockpit.kubeapi.access import load_access
+from cockpit.mitigation.context import Means
 from cockpit.mitigation.executor import Executor
-from cockpit.mitigation.means import Means
 from cockpit.model.cluster import Cluster
 from cockpit.model.plan import Confirmation, Phase, Plan, Progress
 from cockpit.model.runbook import Runbook, Runbooks, Service, SignalDef, Step, Toggle, Validation

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from cockpit.drill.kubernetes.serving import write_kubeconfig
 from cockpit.journal.entries import entries_of
 from cockpit.journal.journal import Journal, JournalProblem
-from cockpit.mitigation.means import Means, NetworkCli
+from cockpit.mitigation.context import Means, NetworkCli
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import CommandRun, Phase, Plan, Progress, Proof, Verdict
 from cockpit.model.runbook import Param, Runbook, Runbooks, Step
@@ -259,7 +259,7 @@ CRASHING = """
     from cockpit.journal.journal import Journal
     from cockpit.kubeapi.access import load_access
     from cockpit.mitigation.executor import Executor
-    from cockpit.mitigation.means import Means, NetworkCli
+    from cockpit.mitigation.context import Means, NetworkCli
 
     class Dying(Journal):
         def append(self, record, *rest):

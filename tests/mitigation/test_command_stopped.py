@@ -17,8 +17,8 @@ from test_command_step import BLIND, BOOK, PAUSE, books, calls, paused
 
 from cockpit.drill.kubernetes.serving import write_kubeconfig
 from cockpit.journal.entries import entries_of
+from cockpit.mitigation.context import Means, NetworkCli
 from cockpit.mitigation.executor import Executor
-from cockpit.mitigation.means import Means, NetworkCli
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.chain import MarketState
 from cockpit.model.plan import Phase, Plan, Progress, Proof

@@ -42,7 +42,7 @@ CRASHING = """
                         namespace=NAMESPACE, read_only=False, operator=OPERATOR)
     executor.start()
     if sys.argv[5] == "before":
-        import cockpit.mitigation.send
+        import cockpit.mitigation.sending.send
         def die(*_):
             os.kill(os.getpid(), signal.SIGKILL)
         real = Journal.append

@@ -12,13 +12,14 @@ from kube_rig import DIGEST, OTHER_URL, Rig, carry, guard, plan, runbooks, situa
 from cockpit.clock import ManualClock
 from cockpit.drill.kubernetes import Behaviour
 from cockpit.drill.kubernetes.resources import DEPLOYMENTS
-from cockpit.mitigation import guards
-from cockpit.mitigation.draft import Setting
-from cockpit.mitigation.facts import Facts, Review
-from cockpit.mitigation.lease import Held
-from cockpit.mitigation.objects import Subject
+from cockpit.mitigation.cluster.lease import Held
+from cockpit.mitigation.cluster.objects import Subject
+from cockpit.mitigation.cluster.rights import Review
+from cockpit.mitigation.planning import guards
+from cockpit.mitigation.planning.facts import Facts
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps import KINDS
+from cockpit.mitigation.steps.kind import Setting
 from cockpit.model.cluster import Autoscaler
 from cockpit.model.plan import DryRun, DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Service

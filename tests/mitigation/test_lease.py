@@ -18,8 +18,8 @@ from cockpit.drill.kubernetes.serving import write_kubeconfig
 from cockpit.journal import processes
 from cockpit.kubeapi.access import load_access
 from cockpit.kubeapi.client import KubeClient
-from cockpit.mitigation import carrying
-from cockpit.mitigation.lease import NAME, PROCESS, Lease, read
+from cockpit.mitigation import lifecycle
+from cockpit.mitigation.cluster.lease import NAME, PROCESS, Lease, read
 from cockpit.model.plan import Verdict
 
 NOW = 1795443342.0
@@ -47,7 +47,7 @@ async def test_a_lease_lost_in_an_outage_is_taken_again_at_the_next_renewal(tmp_
 
 
 def test_the_words_forget_the_trouble_once_it_is_over(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carrying, "RENEW_EVERY_S", 0.05)
+    monkeypatch.setattr(lifecycle, "RENEW_EVERY_S", 0.05)
     rig.do(lambda: setattr(rig.world, "behaviour", lambda *_: Behaviour(ready=False)))
     executor = rig.executor()
     made = plan(executor, step("scale", "m0-ingestor", replicas=5))

@@ -17,7 +17,7 @@ from cockpit.incident.report.timeline import timeline
 from cockpit.journal.entries import entries_of
 from cockpit.journal.incidents import open_incident
 from cockpit.journal.journal import Journal
-from cockpit.mitigation.means import Means
+from cockpit.mitigation.context import Means
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.chain import MarketState, SignerSetState
 from cockpit.model.plan import LocalCheck, Phase, Plan, Progress, Proof

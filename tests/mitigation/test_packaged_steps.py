@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from kube_rig import Rig, carry, ended, plan, status
 
-from cockpit.mitigation.steps import KINDS, set_env
+from cockpit.mitigation.steps import KINDS
+from cockpit.mitigation.steps.workload import set_env
 from cockpit.model.plan import DryRunState, Phase
 from cockpit.runbooks.schema import load
 

@@ -11,8 +11,8 @@ import pytest
 from kube_rig import OTHER_URL, Rig, carry, ended, plan, rig, step, wait_for
 
 from cockpit.drill.kubernetes import Behaviour
-from cockpit.mitigation.objects import last_writer, selector, surge_of
-from cockpit.mitigation.rollout import look, reason_of, timeout_of
+from cockpit.mitigation.cluster.objects import last_writer, selector, surge_of
+from cockpit.mitigation.cluster.rollout import look, reason_of, timeout_of
 from cockpit.model.plan import Phase, Proof
 
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "kube-apiserver"

@@ -14,8 +14,8 @@ from cockpit.commands.run import REFUSED, UNPROVEN
 from cockpit.commands.run import carry as carry_headless
 from cockpit.drill.kubernetes import Behaviour
 from cockpit.mitigation.executor import Executor
+from cockpit.mitigation.planning.sequence import parts_of
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.sequence import parts_of
 from cockpit.model.plan import Part, Phase, Plan, Progress, Proof, SequenceState, Verdict
 from cockpit.model.runbook import Param, Runbook, Step
 from cockpit.model.signal import Level

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from cockpit.drill.postgres import DrillPostgres
-from cockpit.mitigation.sql_session import SqlProblem, created_index, run_statement, single
+from cockpit.mitigation.sql.session import SqlProblem, created_index, run_statement, single
 from cockpit.sources.postgres.sql_text import tokens
 
 CREATE = "CREATE INDEX CONCURRENTLY IF NOT EXISTS features_name_at_idx ON public.features (name, at)"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.sql_shapes import parse
+from cockpit.mitigation.sql.shapes import parse
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from kube_rig import Rig, carry, ended, plan, yes
 
 from cockpit.drill.postgres import DrillPostgres
 from cockpit.journal.entries import entries_of
-from cockpit.mitigation.means import Means
+from cockpit.mitigation.context import Means
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import Phase, Proof, SqlRun
 from cockpit.model.runbook import Param, Step

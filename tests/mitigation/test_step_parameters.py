@@ -6,11 +6,11 @@ import pytest
 from kube_rig import DIGEST, runbooks, step
 
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.shown import shown_value
 from cockpit.mitigation.steps.check import evaluate
 from cockpit.mitigation.steps.parameters import filled, resolve
 from cockpit.model.plan import Proof
 from cockpit.model.runbook import Param, Step
+from cockpit.secrets import shown_value
 
 
 def asking(**param: object) -> Step:

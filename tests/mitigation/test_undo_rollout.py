@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from kube_rig import DIGEST, NAMESPACE, Rig, carry, ended, guard, plan, step
 
-from cockpit.mitigation.draft import JSON_PATCH
 from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.steps.kind import JSON_PATCH
 from cockpit.model.plan import Phase, Verdict
 from cockpit.model.runbook import Param
 

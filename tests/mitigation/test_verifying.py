@@ -7,7 +7,7 @@ from kube_rig import OTHER_URL, Rig, carry, ended, plan, runbooks, situation, st
 from msgspec.structs import replace
 
 from cockpit.clock import ManualClock
-from cockpit.mitigation.verify import Baseline, Verification, holds
+from cockpit.mitigation.proof.verify import Baseline, Verification, holds
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.runbook import Validation
 from cockpit.model.signal import Level, SignalStatus

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from kube_rig import DIGEST, NAMESPACE, OTHER_URL, SECRET_URL, Rig, carry, ended, plan, step, yes
 
-from cockpit.mitigation.draft import STRATEGIC
 from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.steps.kind import STRATEGIC
 from cockpit.model.plan import DryRunState, Phase, Proof
 
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "kube-apiserver"

@@ -23,7 +23,7 @@ from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, Invalid, NotFound, Unauthorised
-from cockpit.mitigation import lease
+from cockpit.mitigation.cluster import lease
 from cockpit.mitigation.executor import Executor, PlanProblem
 from cockpit.model.plan import Confirmation, DryRunState, Phase, Plan, Progress, Proof, Verdict
 from cockpit.model.reading import Reading, SourceState

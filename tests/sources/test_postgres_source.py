@@ -16,7 +16,7 @@ from postgres_rig import frozen, listening, session
 from cockpit.assessment.board import Board
 from cockpit.drill.postgres import DrillPostgres, schema
 from cockpit.drill.postgres.workload import READ
-from cockpit.mitigation.sql_session import run_statement
+from cockpit.mitigation.sql.session import run_statement
 from cockpit.model.postgres import Activity, Archiver, Connections, Indexes, TopQueries, Vacuum
 from cockpit.model.reading import SourceState
 from cockpit.settings import PostgresSettings

@@ -17,7 +17,7 @@ from cockpit.drill.scenarios import Scenario
 from cockpit.drill.school.eyes import Eyes
 from cockpit.drill.score import IncidentScore, Score, StepScore, worse
 from cockpit.drill.world import World
-from cockpit.mitigation.verify import holds
+from cockpit.mitigation.proof.verify import holds
 from cockpit.model.runbook import Runbook, Runbooks
 from cockpit.model.situation import Situation
 

@@ -102,7 +102,7 @@ class Capturer:
 
     async def _collect(self, situation: Situation | None, reason: str) -> tuple[Captured, dict[str, Any]]:
         from cockpit.incident.evidence.collectors import collectors, manifest_about
-        from cockpit.mitigation.shown import shown_value
+        from cockpit.secrets import shown_value
 
         records = await asyncio.to_thread(self._journal.records)
         incident = open_incident(records)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cockpit.mitigation.draft import Draft
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.steps.kind import Draft
 from cockpit.mitigation.steps.local import Local, local_draft
 from cockpit.model.plan import LocalCheck, Proof
 from cockpit.model.runbook import Step
@@ -17,8 +17,8 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.draft import Prepared, Wish
-    from cockpit.mitigation.office import Office, Told
+    from cockpit.mitigation.context import Office, Told
+    from cockpit.mitigation.steps.kind import Prepared, Wish
 
 OLD_SITUATION_S = 15.0
 

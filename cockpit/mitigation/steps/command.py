@@ -19,18 +19,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cockpit.mitigation import process
-from cockpit.mitigation.draft import Draft, Undoing
-from cockpit.mitigation.means import NETWORK_CLI, NetworkCli
+from cockpit.mitigation.context import NETWORK_CLI, NetworkCli
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.steps.kind import Draft, Undoing
 from cockpit.mitigation.steps.parameters import filled, placed, resolve
 from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Target, Verdict
 from cockpit.model.runbook import Runbook, Step
 from cockpit.text import HIDDEN, clean, safe
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.draft import Prepared, Wish
-    from cockpit.mitigation.office import Office, Told
+    from cockpit.mitigation.context import Office, Told
+    from cockpit.mitigation.steps.kind import Prepared, Wish
 
 #: A word of `argv` that stands for several: the parameter's words, separated by spaces or commas.
 SPREAD = re.compile(r"\{([a-z][a-z0-9_]*)\*\}")

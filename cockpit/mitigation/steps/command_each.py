@@ -14,20 +14,20 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cockpit.choices.live import markets
 from cockpit.mitigation import process
-from cockpit.mitigation.draft import Draft, Undoing
+from cockpit.mitigation.choices.live import markets
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.command import named_step, read_back, time_limit, words_of
+from cockpit.mitigation.steps.kind import Draft, Undoing
 from cockpit.mitigation.steps.parameters import filled, resolve
 from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Target, Verdict
 from cockpit.model.runbook import Runbook, Step
 from cockpit.text import clean
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.draft import Prepared, Wish
-    from cockpit.mitigation.office import Office, Told
+    from cockpit.mitigation.context import Office, Told
+    from cockpit.mitigation.steps.kind import Prepared, Wish
 
 _AT_ONCE = 4  # programs that read a market each
 _NAMED = 6  # markets in one line of words

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cockpit.mitigation.draft import Draft
 from cockpit.mitigation.outcome import Judgement, Outcome
+from cockpit.mitigation.steps.kind import Draft
 from cockpit.model.plan import LocalCheck, Rollout, Target
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.draft import Prepared
-    from cockpit.mitigation.office import Office, Told
+    from cockpit.mitigation.context import Office, Told
+    from cockpit.mitigation.steps.kind import Prepared
 
 
 class Local:

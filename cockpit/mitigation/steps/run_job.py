@@ -26,21 +26,21 @@ from cockpit.kubeapi.errors import (
     ServerFault,
     Unreachable,
 )
-from cockpit.mitigation import jobs
-from cockpit.mitigation.draft import FIELD_MANAGER, JSON, Draft, Undoing, kubectl_at
-from cockpit.mitigation.facts import permitted, review
-from cockpit.mitigation.objects import collection_path, object_path
+from cockpit.mitigation.cluster import jobs
+from cockpit.mitigation.cluster.objects import collection_path, object_path
+from cockpit.mitigation.cluster.revisions import short
+from cockpit.mitigation.cluster.rights import permitted, review
+from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S
 from cockpit.mitigation.outcome import Judgement, Outcome
-from cockpit.mitigation.patience import SEND_TIMEOUT_S, SETTLE_S
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.revisions import short
+from cockpit.mitigation.steps.kind import FIELD_MANAGER, JSON, Draft, Undoing, kubectl_at
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Request, Rollout, Target, Verdict
 from cockpit.text import clean, safe
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.draft import Prepared, Wish
-    from cockpit.mitigation.office import Office, Told
+    from cockpit.mitigation.context import Office, Told
+    from cockpit.mitigation.steps.kind import Prepared, Wish
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _PREFIX = 40  # characters: a Job's name is a label value of its pods, 63 at most
@@ -228,7 +228,7 @@ async def _from_cronjob(
 
 
 def _relevant(cronjob: Mapping[str, Any]) -> dict[str, Any]:
-    from cockpit.mitigation.shown import fingerprint
+    from cockpit.secrets import fingerprint
 
     metadata = cronjob["metadata"]
     template = fingerprint(str(metadata["uid"]), cronjob["spec"]["jobTemplate"])

@@ -16,15 +16,15 @@ from typing import Any
 from cockpit.journal.hash_chain import canonical
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
-from cockpit.mitigation.configmaps import Workloads, consumers, workloads
-from cockpit.mitigation.draft import FIELD_MANAGER, MERGE, Draft, Setting, Undoing, kubectl_prefix
-from cockpit.mitigation.objects import Subject, fetch_configmap
+from cockpit.mitigation.cluster.configmaps import Workloads, consumers, workloads
+from cockpit.mitigation.cluster.objects import Subject, fetch_configmap
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.shown import fingerprint, shown_value
+from cockpit.mitigation.steps.kind import FIELD_MANAGER, MERGE, Draft, Setting, Undoing, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
-from cockpit.mitigation.toggles import dangers_of, owes, relaxing
+from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing
 from cockpit.model.plan import Change
 from cockpit.model.runbook import Runbooks, Service, Step
+from cockpit.secrets import fingerprint, shown_value
 from cockpit.text import clean, redact
 
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")  # Kubernetes API reference, ConfigMap: data

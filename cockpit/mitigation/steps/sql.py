@@ -11,18 +11,18 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cockpit.mitigation.draft import Draft, Undoing
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.steps.kind import Draft, Undoing
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import Change, GuardResult, Proof, Rollout, SqlRun, Target, Verdict
 from cockpit.text import clean
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.draft import Prepared, Wish
-    from cockpit.mitigation.office import Office, Told
-    from cockpit.mitigation.sql_shapes import Statement
-    from cockpit.mitigation.sql_state import State
+    from cockpit.mitigation.context import Office, Told
+    from cockpit.mitigation.sql.shapes import Statement
+    from cockpit.mitigation.sql.state import State
+    from cockpit.mitigation.steps.kind import Prepared, Wish
 
 _TIMEOUT_S = {"create": 3600.0, "drop": 600.0, "analyze": 900.0, "vacuum": 3600.0, "terminate": 10.0, "cancel": 10.0}
 _LOCK_TIMEOUT_S = 5.0
@@ -37,8 +37,8 @@ class Sql:
     kind = "sql"
 
     async def draft(self, wish: Wish, office: Office) -> Draft:
-        from cockpit.mitigation.sql_shapes import parse
-        from cockpit.mitigation.sql_state import server_of
+        from cockpit.mitigation.sql.shapes import parse
+        from cockpit.mitigation.sql.state import server_of
 
         url = _url(office)
         if wish.arguments is not None:
@@ -72,7 +72,7 @@ class Sql:
         )  # fmt: skip
 
     async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
-        from cockpit.mitigation.sql_shapes import parse
+        from cockpit.mitigation.sql.shapes import parse
 
         try:
             state = await _state(_url(office), parse(str(prepared.draft.scope["statement"])))
@@ -83,7 +83,7 @@ class Sql:
         return None
 
     async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
-        from cockpit.mitigation.sql_session import SqlProblem, run_statement
+        from cockpit.mitigation.sql.session import SqlProblem, run_statement
 
         effect = prepared.plan.request
         assert isinstance(effect, SqlRun)
@@ -118,7 +118,7 @@ class Sql:
 
     async def _judge(self, text: str, office: Office) -> Judgement:
         """An index tells by itself; of the rest nothing tells whether it ran."""
-        from cockpit.mitigation.sql_shapes import parse
+        from cockpit.mitigation.sql.shapes import parse
 
         statement = parse(text)
         if statement.verb not in ("create", "drop"):
@@ -147,7 +147,7 @@ def _url(office: Office) -> str:
 
 
 async def _state(url: str, statement: Statement) -> State:
-    from cockpit.mitigation.sql_state import reading, state_of
+    from cockpit.mitigation.sql.state import reading, state_of
 
     async with reading(url) as session:
         return await state_of(session, statement)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.assessment.signerset import quarrel_over_set
-from cockpit.mitigation.draft import Draft
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.steps.kind import Draft
 from cockpit.mitigation.steps.local import Local, local_draft
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import LocalCheck, Proof
@@ -22,8 +22,8 @@ from cockpit.text import safe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cockpit.mitigation.draft import Prepared, Wish
-    from cockpit.mitigation.office import Office, Told
+    from cockpit.mitigation.context import Office, Told
+    from cockpit.mitigation.steps.kind import Prepared, Wish
     from cockpit.model.chain import MarketState, SignerSetState
     from cockpit.oracle.bundle_file import Bundle
 

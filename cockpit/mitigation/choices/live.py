@@ -1,0 +1,217 @@
+"""The values on offer for a parameter, each with what is known of it now. Pure: from the situation and the settings.
+
+`choices-from` in runbooks.toml: `rpc-endpoints`, `toggle:NAME`, `label:QUERY:LABEL`, `joined:TOGGLE:QUERY:LABEL`, `markets`, `connectors`,
+`signers`, `signer-keys`, `images:SERVICE`, `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE`, and of the database (`database.py`) `pg-missing-indexes:table`, `:columns`, `:index`,
+`pg-tables:vacuum`, `:analyze`, `pg-sessions`. What a choice is known by is measured or absent, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from cockpit.assessment.imagehistory import Ran, runs
+from cockpit.assessment.signals import amount
+from cockpit.assessment.values.solana import unfit
+from cockpit.text import clean, url_hint
+
+if TYPE_CHECKING:
+    from cockpit.model.chain import EndpointStatus, MarketState
+    from cockpit.model.runbook import Param, Runbooks
+    from cockpit.model.situation import Situation
+    from cockpit.settings import RpcEndpoint
+
+Choices = list[tuple[str, str]]
+
+
+def choices(
+    param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], situation: Situation | None
+) -> Choices:  # fmt: skip
+    """(value, what is known of it), the most sensible first where there is an order; empty when nothing is known."""
+    if param.choices:
+        return [(choice, "") for choice in param.choices]
+    kind, _, rest = (param.choices_from or "").partition(":")
+    if kind == "rpc-endpoints":
+        return [(endpoint.url, endpoint_words(endpoint, situation)) for endpoint in _fit_first(endpoints, situation)]
+    if kind == "toggle":
+        toggle = runbooks.toggles.get(rest)
+        return [(value, "safest" if value == toggle.safest else "") for value in toggle.values] if toggle else []
+    if situation is None:
+        return []
+    if kind == "label":
+        query, _, label = rest.partition(":")
+        return _labels(runbooks, situation, query, label)
+    if kind == "joined":
+        name, query, label = rest.split(":")
+        return _joined_to(name, _labels(runbooks, situation, query, label), situation)
+    if kind == "connectors":
+        return _labels(runbooks, situation, "lag-by-connector", "connector")
+    if kind == "signers":
+        return _labels(runbooks, situation, "signer-p95", "signer")
+    if kind == "signer-keys":
+        return _signer_keys(situation)
+    if kind == "markets":
+        return _markets(runbooks, situation)
+    if kind.startswith("pg-"):
+        from cockpit.mitigation.choices.database import choices as of_database
+
+        return of_database(kind, rest, situation)
+    if kind in ("images", "revisions"):
+        found = runs(situation.cluster, situation.namespaces[0] if situation.namespaces else "", rest)
+        return offered(kind, found, situation.cluster_now)
+    if kind == "ran-with":
+        service, _, variable = rest.partition(":")
+        found = runs(situation.cluster, situation.namespaces[0] if situation.namespaces else "", service)
+        return _ran_with(found, variable, situation.cluster_now)
+    return []
+
+
+def _ran_with(found: Sequence[Ran], variable: str, now: float) -> Choices:
+    """What the variable held in each kept revision, the newest before the present one first; what it holds now comes last."""
+    told: dict[str, str] = {}
+    for ran in sorted(found, key=lambda ran: ran.current):
+        if variable in ran.env:
+            told.setdefault(ran.env[variable], ran.words(now))
+    present = next((ran.env.get(variable) for ran in found if ran.current), None)
+    if present in told:
+        del told[present]
+        told[present] = "as now"
+    return list(told.items())
+
+
+def offered(kind: str, found: Sequence[Ran], now: float, more: Mapping[str, str] | None = None) -> Choices:
+    """Of `images` or `revisions`. `more`: what else is known, by image."""
+    told = more or {}
+    found = sorted(found, key=lambda ran: ran.current)  # what runs now is the last that one would go back to
+    if kind == "revisions":
+        return [(str(r.revision), _joined(r.image_words, r.words(now), told.get(r.image, ""))) for r in found]
+    seen: dict[str, str] = {}
+    for ran in found:
+        seen.setdefault(ran.image, _joined(ran.words(now), told.get(ran.image, "")))
+    return list(seen.items())
+
+
+def _joined(*words: str) -> str:
+    return "; ".join(word for word in words if word)
+
+
+def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) -> Choices:
+    """Values of a label, the worst first; what has no number comes last. Samples that differ in another label are added up."""
+    reading = situation.queries.get(query)
+    unit = runbooks.queries[query].unit if query in runbooks.queries else ""
+    known: dict[str, float] = {}
+    for sample in reading.data.samples if reading is not None and reading.data is not None else ():
+        if label in sample.labels:
+            known[sample.labels[label]] = known.get(sample.labels[label], 0.0) + sample.value
+    worst = sorted(known.items(), key=lambda pair: -pair[1] if pair[1] == pair[1] else float("inf"))
+    return [(value, f"{amount(number)} {unit}".strip()) for value, number in worst]
+
+
+def _joined_to(toggle: str, told: Choices, situation: Situation) -> Choices:
+    """Each value added to what the toggle lists now: to choose one must not take back what was chosen before."""
+    now = next((t.value for t in situation.toggles if t.name == toggle and t.level != "unset" and t.value), None)
+    listed = [word.strip() for word in now.split(",") if word.strip()] if now else []
+    kept = f"with {', '.join(listed)}, as now" if listed else ""
+    return [(",".join([*listed, value]), _joined(words, kept)) for value, words in told if value not in listed]
+
+
+def markets(situation: Situation) -> list[str]:
+    """Every market that is known: by what is served, the oldest output first, then by the chain's accounts."""
+    reading = situation.queries.get("output-age")
+    ages = reading.data.by("market") if reading is not None and reading.data is not None else {}
+    served = sorted(ages, key=lambda market: -ages[market])
+    return [*served, *(market for market in sorted(_accounts(situation)) if market not in ages)]
+
+
+def _accounts(situation: Situation) -> dict[str, MarketState]:
+    reading = situation.solana.get("markets")
+    accounts: Mapping[str, MarketState] = reading.data if reading is not None and reading.data is not None else {}
+    return {m.market_id: m for m in accounts.values()}
+
+
+def _signer_keys(situation: Situation) -> Choices:
+    """The public keys that the agents report now, and those of the set on the chain, as one value each."""
+    told = []
+    reports = situation.probes.get("signers")
+    held = [r.pubkey for r in (reports.data or {}).values() if r.pubkey] if reports is not None else []
+    if held:
+        told.append((" ".join(held), f"{len(held)} keys, as agents report them now"))
+    account = situation.solana.get("signer-set")
+    if account is not None and account.data is not None:
+        told.append((" ".join(account.data.pubkeys), f"{len(account.data.pubkeys)} keys of the set on the chain"))
+    return told
+
+
+def _markets(runbooks: Runbooks, situation: Situation) -> Choices:
+    """As the chain has them, with the age of what is served; by the served outputs alone where the chain is not read."""
+    ages = dict(_labels(runbooks, situation, "output-age", "market"))
+    on_chain = _accounts(situation)
+    told = []
+    for market in [*ages, *(m for m in sorted(on_chain) if m not in ages)]:
+        state = on_chain.get(market)
+        words = "" if state is None else "active" if state.active else "PAUSED"
+        age = f"output {ages[market]} old" if market in ages else ""
+        told.append((market, ", ".join(word for word in (words, age) if word)))
+    return told
+
+
+def _fit_first(endpoints: Sequence[RpcEndpoint], situation: Situation | None) -> list[RpcEndpoint]:
+    """One to change to: those that are fit for use, then those of which that is not known or not so, last what is in use. Else as
+    configured: an order that followed every measurement would move under the cursor."""
+
+    def place(endpoint: RpcEndpoint) -> tuple[bool, bool]:
+        reading = situation.solana.get(f"endpoint/{endpoint.name}") if situation is not None else None
+        if situation is None or reading is None or reading.data is None:
+            return _in_use(endpoint, situation), True
+        return _in_use(endpoint, situation), bool(unfit(reading, situation.mono))
+
+    return sorted(endpoints, key=place)
+
+
+def _in_use(endpoint: RpcEndpoint, situation: Situation | None) -> bool:
+    now = next((t.value for t in situation.toggles if t.name == "SOLANA_RPC_URL"), None) if situation else None
+    return now is not None and now == url_hint(endpoint.url)
+
+
+def endpoint_words(endpoint: RpcEndpoint, situation: Situation | None) -> str:
+    """What is known of an endpoint: asked directly, and from the submitter's metrics. One never asked says so."""
+    used = "in use now, " if _in_use(endpoint, situation) else ""
+    measured = _asked(endpoint.name, situation) + _metered(endpoint.name, situation)
+    return f"{endpoint.name}: {used}{', '.join(measured) or 'no measurements'}"
+
+
+def _asked(name: str, situation: Situation | None) -> list[str]:
+    reading = situation.solana.get(f"endpoint/{name}") if situation is not None else None
+    if situation is None or reading is None:
+        return []
+    state = reading.state(situation.mono)
+    if reading.data is None or state.value != "live":
+        return [f"{state.value.upper()}: {clean(reading.reason(situation.mono), 120)}"]
+    status: EndpointStatus = reading.data
+    words = []
+    if status.foreign:
+        words.append(f"ANOTHER CLUSTER ({clean(status.cluster, 40)})")
+    if status.health and status.health != "ok":
+        words.append(clean(status.health, 80))
+    words.append("slot not known" if status.behind is None else f"{status.behind} slots behind")
+    if status.latency_p95_ms is not None:
+        words.append(f"p95 {status.latency_p95_ms:.0f} ms")
+    if status.error_ratio is not None:
+        words.append(f"{status.error_ratio * 100:.3g} % errors here")
+    if status.throttled:
+        words.append(f"{status.throttled} × 429")
+    return words
+
+
+def _metered(name: str, situation: Situation | None) -> list[str]:
+    measured = []
+    for query, words in (
+        ("rpc-error-ratio", "{:.3g} % errors of the submitter"),
+        ("rpc-confirm-p95", "confirms in {:.1f} s"),
+    ):
+        reading = situation.queries.get(query) if situation is not None else None
+        values = reading.data.by("endpoint") if reading is not None and reading.data is not None else {}
+        value = values.get(name)
+        if value is not None and value == value:
+            measured.append(words.format(value * 100 if "error" in query else value / 1000))
+    return measured

@@ -1,0 +1,43 @@
+"""A Kubernetes Event on the target after the change (core/v1): best effort, so that `kubectl describe` tells who did what."""
+
+from __future__ import annotations
+
+import secrets
+
+from cockpit.journal.hash_chain import canonical
+from cockpit.journal.operator import Operator
+from cockpit.kubeapi.client import KubeClient
+from cockpit.kubeapi.errors import KubeError
+from cockpit.mitigation.cluster.objects import api_version
+from cockpit.mitigation.cluster.times import rfc3339
+from cockpit.model.plan import Plan
+from cockpit.text import safe
+
+
+async def announce(client: KubeClient, plan: Plan, operator: Operator, number: int, now: float) -> str:
+    """Returns "" or why there is no Event."""
+    target = plan.target
+    changes = "; ".join(
+        f"{c.field} {c.before if c.before is not None else 'absent'} -> {c.after}" for c in plan.changes
+    )
+    at = rfc3339(now)
+    body = {
+        "apiVersion": "v1", "kind": "Event",
+        "metadata": {"name": f"{target.name}.m0-{secrets.token_hex(6)}", "namespace": target.namespace},
+        "involvedObject": {
+            "apiVersion": api_version(target.kind), "kind": target.kind, "namespace": target.namespace, "name": target.name,
+            "uid": target.uid, "resourceVersion": plan.resource_version,
+        },
+        "reason": "Undo" if plan.undoes is not None else "Mitigation",
+        "message": safe(f"{plan.title}: {changes} (by {operator.name}, journal {number})", 900),
+        "type": "Normal", "source": {"component": "m0-cockpit", "host": operator.host},
+        "firstTimestamp": at, "lastTimestamp": at, "count": 1,
+    }  # fmt: skip
+    try:
+        await client.send(
+            "POST", f"/api/v1/namespaces/{target.namespace}/events", body=canonical(body),
+            content_type="application/json", timeout_s=5.0,
+        )  # fmt: skip
+    except KubeError as error:
+        return error.reason
+    return ""

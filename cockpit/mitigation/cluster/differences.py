@@ -1,0 +1,43 @@
+"""What differs between two readings of an object, as paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_UNTOLD = (("metadata", "resourceVersion"), ("metadata", "generation"), ("metadata", "managedFields"), ("status",))
+
+
+_MOST = 40
+
+
+def differences(before: Any, after: Any) -> list[str]:
+    """Paths that differ, like `spec.template.spec.containers[m0-quant].env[X].value`; versions and status left out."""
+    return [".".join(path) for path, _, _ in differing(before, after)]
+
+
+def differing(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """(path, value before, value after) of each difference."""
+    if path in _UNTOLD or before == after:
+        return
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in sorted({*before, *after}):
+            yield from differing(before.get(key), after.get(key), (*path, key))
+    elif _named(before) and _named(after):
+        old, new = ({item["name"]: item for item in side} for side in (before or [], after or []))
+        for name in [*old, *(n for n in new if n not in old)]:
+            yield from differing(old.get(name), new.get(name), (*path[:-1], f"{path[-1]}[{name}]"))
+        common = [n for n in old if n in new]
+        if common != [n for n in new if n in old]:
+            yield (*path[:-1], f"{path[-1]} (order)"), [*old], [*new]
+    else:
+        yield path, before, after
+
+
+def _named(value: Any) -> bool:
+    """A list of objects with distinct names; an absent list counts."""
+    if value is None:
+        return True
+    if not isinstance(value, list) or not all(isinstance(i, Mapping) and "name" in i for i in value):
+        return False
+    return len({i["name"] for i in value}) == len(value)

@@ -1,0 +1,137 @@
+"""A Job while it runs: how far it is, what its pods say, whether it completed. Reference: Kubernetes API, batch/v1 Job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from cockpit.kubeapi.client import KubeClient
+from cockpit.kubeapi.errors import KubeError, NotFound
+from cockpit.mitigation.cluster.objects import object_path
+from cockpit.mitigation.cluster.rollout import reason_of
+from cockpit.mitigation.context import Office, Told
+from cockpit.model.plan import Proof, Rollout
+from cockpit.text import safe
+
+POLL_S = 1.0
+LOG_LINES = 20
+LONGEST_S = 3600.0
+_ENDS = ("Complete", "SuccessCriteriaMet", "Failed")
+
+
+def ended(job: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The condition that ended it; None while it runs."""
+    for condition in (job.get("status") or {}).get("conditions") or []:
+        if condition.get("type") in _ENDS and condition.get("status") == "True":
+            found: Mapping[str, Any] = condition
+            return found
+    return None
+
+
+def timeout_of(spec: Mapping[str, Any]) -> float:
+    """Seconds to wait for it: its own deadline and a minute, else an hour."""
+    deadline = spec.get("activeDeadlineSeconds")
+    return float(deadline) + 60.0 if deadline else LONGEST_S
+
+
+def look(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> Rollout:
+    """One look. `updated` counts pods that succeeded, `desired` those that must, `terminating` those that run."""
+    status, spec = job.get("status") or {}, job.get("spec") or {}
+    succeeded, failed, active = (int(status.get(key) or 0) for key in ("succeeded", "failed", "active"))
+    wanted = int(spec.get("completions") or 1)
+    condition = ended(job)
+    tries = f", {failed} failed" if failed else ""
+    if condition is None:
+        why = tuple(
+            f"{safe(pod['metadata']['name'], 80)}: {reason}"
+            for pod in pods
+            if (reason := reason_of(pod)) and _waits(pod)
+        )
+        words = f"running: {active} active, {succeeded} of {wanted} completed{tries}"
+        return Rollout(False, False, words, succeeded, wanted, active, why[:3])
+    if condition["type"] == "Failed":
+        told = ": ".join(safe(condition[key], 200) for key in ("reason", "message") if condition.get(key))
+        return Rollout(False, True, f"the job failed{tries}: {told or 'no reason given'}", succeeded, wanted, active)
+    return Rollout(True, False, f"the job is complete: {succeeded} of {wanted}{tries}", succeeded, wanted, active)
+
+
+def _waits(pod: Mapping[str, Any]) -> bool:
+    return (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+
+
+async def pods_of(client: KubeClient, namespace: str, name: str) -> list[dict[str, Any]]:
+    """Newest first. Raises KubeError."""
+    listed = await client.get(_pods(namespace), {"labelSelector": f"job-name={name}"})
+    items: list[dict[str, Any]] = list(listed.get("items") or [])
+    return sorted(items, key=lambda p: str(p["metadata"].get("creationTimestamp") or ""), reverse=True)
+
+
+async def last_lines(client: KubeClient, namespace: str, pods: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Of the newest pod that has a log; cleaned. Empty when there is none, or it cannot be read."""
+    for pod in pods[:2]:
+        container = pod["spec"]["containers"][0]["name"]
+        params = {"container": container, "tailLines": str(LOG_LINES), "limitBytes": "20000"}
+        path = f"{_pods(namespace)}/{quote(pod['metadata']['name'], safe='')}/log"
+        try:
+            answer = await client.send("GET", path, params=params, accept="*/*", timeout_s=5.0)
+        except KubeError:
+            continue
+        lines = tuple(safe(line, 300) for line in answer.body.decode("utf-8", "replace").splitlines() if line.strip())
+        if lines:
+            return lines[-LOG_LINES:]
+    return ()
+
+
+def _pods(namespace: str) -> str:
+    return f"/api/v1/namespaces/{quote(namespace, safe='')}/pods"
+
+
+async def follow(office: Office, name: str, told: Told) -> Rollout:
+    """Until it is complete, failed, gone or out of time. Errors of reading are said and outlived."""
+    started, limit = office.clock.mono(), LONGEST_S
+    namespace = office.place[1]
+    now = Rollout(False, False, "the job is made", 0, 1, 0)
+    while True:
+        lines: tuple[str, ...] = ()
+        try:
+            job = await office.client.get(object_path("Job", namespace, name))
+            limit = timeout_of(job.get("spec") or {})
+            pods = await pods_of(office.client, namespace, name)
+            now, lines = look(job, pods), await last_lines(office.client, namespace, pods)
+        except NotFound:
+            now = Rollout(False, True, f"job {name} is gone", now.updated, now.desired, 0)
+        except KubeError as error:
+            now = Rollout(
+                False, False, f"cannot read the job: {error.reason}", now.updated, now.desired, now.terminating
+            )
+        if now.failed and lines:
+            now = Rollout(False, True, f"{now.words} | log: {' / '.join(lines[-3:])}", now.updated, now.desired, 0)
+        if not (now.done or now.failed) and office.clock.mono() - started >= limit:
+            now = Rollout(False, True, f"not complete within {limit:.0f} s: {now.words}", now.updated, now.desired, 0)
+        told(rollout=now, output=lines or None, proof=Proof.PASS if now.done else None)
+        if now.done or now.failed:
+            return now
+        await office.sleep(POLL_S)
+
+
+async def follow_to_gone(office: Office, name: str, told: Told) -> Rollout:
+    """After a delete: until neither the job nor a pod of it is left."""
+    namespace = office.place[1]
+    started = office.clock.mono()
+    while True:
+        left, words = 1, ""
+        try:
+            left = len(await pods_of(office.client, namespace, name))
+            words = f"{left} pod{'s' if left != 1 else ''} left, terminating"
+            await office.client.get(object_path("Job", namespace, name))
+        except NotFound:
+            if left == 0:
+                return Rollout(True, False, "the job is deleted, no pod of it is left", 0, 0, 0)
+        except KubeError as error:
+            words = f"cannot read what is left: {error.reason}"
+        now = Rollout(False, office.clock.mono() - started >= 600.0, words, 0, 0, left)
+        told(rollout=now)
+        if now.failed:
+            return now
+        await office.sleep(POLL_S)

@@ -1,0 +1,28 @@
+"""Times as the Kubernetes API spells them, the timeout of a write, and when to read the object back after no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+SEND_TIMEOUT_S = 15.0
+#: The request may still be on its way through the server: several looks before "not done" is said.
+SETTLE_S: Sequence[float] = (0.2, 0.8, 2.0, 3.0)
+
+
+def rfc3339(unix: float) -> str:
+    """metav1.Time: whole seconds."""
+    return datetime.fromtimestamp(int(unix), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def micro(unix: float) -> str:
+    """metav1.MicroTime."""
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def unix(text: object) -> float | None:
+    """Unix seconds; None when absent or unreadable."""
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return None

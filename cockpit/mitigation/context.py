@@ -1,0 +1,80 @@
+"""What a step kind may use while it plans, acts and watches: the cluster's client, the clock, the runbooks, and the optional
+services that the configuration names (network CLI, admin database, evidence, history)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from cockpit.assessment.imagehistory import Past
+from cockpit.clock import Clock
+from cockpit.kubeapi.client import KubeClient
+from cockpit.model.plan import Proof, Rollout
+from cockpit.model.runbook import Runbooks
+from cockpit.model.situation import Situation
+
+#: The word that stands for the network's own command line in runbooks.toml, as its documents name it.
+NETWORK_CLI = "m0-cli"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCli:
+    """`[network-cli]`: `argv` takes the place of the word `m0-cli`; `{cluster}` is `cluster`. `env` may hold secrets."""
+
+    argv: tuple[str, ...] = (NETWORK_CLI,)
+    cluster: str = "mainnet"
+    timeout_s: float = 60.0
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Captured(Protocol):
+    """An evidence bundle that was written. `missing` pairs a part with the reason that it is not in it."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def missing(self) -> Sequence[tuple[str, str]]: ...
+    @property
+    def words(self) -> str: ...
+
+
+#: (why it is captured) → the bundle. Raises any Exception with a message when it cannot be written.
+Evidence = Callable[[str], Awaitable[Captured]]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """None: not configured, and a step that needs it says so."""
+
+    network_cli: NetworkCli = NetworkCli()
+    admin_url: Callable[[], str | None] = lambda: None  # of Postgres; a secret, read when it is needed
+    evidence: Evidence | None = None
+    past: Past | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """`place` is context and namespace; `sleep` paces looks; `now` is unix seconds on the cluster's clock. `stopping` is set when
+    the operator asks that what runs be ended; each mitigation has its own."""
+
+    client: KubeClient
+    runbooks: Runbooks
+    clock: Clock
+    place: tuple[str, str]
+    means: Means
+    situation: Callable[[], Situation | None]
+    sleep: Callable[[float], Awaitable[None]]
+    now: Callable[[], float]
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Told(Protocol):
+    """Hears how it goes; only what is given changes. `output`: the last lines, cleaned. `proof`: of a local check."""
+
+    def __call__(
+        self, words: str | None = None, *, rollout: Rollout | None = None, output: tuple[str, ...] | None = None,
+        dropped: str | None = None, proof: Proof | None = None,
+    ) -> None: ...  # fmt: skip

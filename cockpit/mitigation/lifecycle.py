@@ -1,0 +1,374 @@
+"""One mitigation from the operator's yes to the proof. The order is the guarantee, whatever is sent:
+
+confirmation holds → target unchanged → lease → intent journalled → sent → outcome journalled → watched → verified.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from cockpit.clock import Clock
+from cockpit.journal.journal import Journal, JournalProblem
+from cockpit.journal.operator import Operator
+from cockpit.kubeapi.client import KubeClient
+from cockpit.mitigation.cluster.announce import announce
+from cockpit.mitigation.cluster.lease import RENEW_EVERY_S, Lease
+from cockpit.mitigation.cluster.objects import GROUPS
+from cockpit.mitigation.outcome import Outcome
+from cockpit.mitigation.planning.planner import Planner
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.proof.chain_silence import ChainQuiet, stops_publishing
+from cockpit.mitigation.proof.verify import Baseline, Verification
+from cockpit.mitigation.sending import records
+from cockpit.mitigation.sending.request import version_of
+from cockpit.mitigation.sending.work import ActWork, PatchWork, Work
+from cockpit.mitigation.steps.kind import Prepared
+from cockpit.model.plan import PLAN_EXPIRES_S, Confirmation, Effect, Phase, Plan, Progress, Proof, Request, Rollout
+from cockpit.model.runbook import Runbooks, Validation
+from cockpit.model.situation import Situation
+from cockpit.secrets import masked
+from cockpit.text import safe
+
+VERIFY_EVERY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every mitigation of one executor shares. `lease` is one per process."""
+
+    client: KubeClient
+    journal: Journal
+    planner: Planner
+    lease: Lease
+    clock: Clock
+    runbooks: Runbooks
+    operator: Operator
+    situation: Callable[[], Situation | None]
+    told: Callable[[Progress], None]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+def check_confirmation(plan: Plan, confirmation: Confirmation, mono: float, read_only: bool) -> None:
+    """Raises PlanProblem unless the operator said yes to this very plan, in time, and typed what was asked."""
+    if read_only and not plan.harmless:
+        raise PlanProblem("the cockpit is read-only", "start it without --read-only")
+    if confirmation.plan_id != plan.id or confirmation.digest != plan.digest:
+        raise PlanProblem("the confirmation is for another plan: nothing was sent", "plan again")
+    if max(mono, confirmation.mono) - plan.created_mono > PLAN_EXPIRES_S:
+        raise PlanProblem(f"the plan is older than {PLAN_EXPIRES_S:.0f} s: nothing was sent", "plan again")
+    if plan.nothing_to_do:
+        raise PlanProblem("nothing would change: nothing was sent", "")
+    if plan.blocked:
+        raise PlanProblem(f"blocked by {plan.blocked[0].guard}: {plan.blocked[0].reason}", "nothing was sent")
+    if plan.typed is not None and confirmation.typed != plan.typed:
+        raise PlanProblem(f"{plan.typed} was not typed: nothing was sent", f"type {plan.typed} to go on")
+
+
+class Carrying:
+    """The life of one confirmed plan. `send` until the answer is journalled (never cancelled), then `watch`."""
+
+    def __init__(self, tools: Tools, prepared: Prepared, confirmation: Confirmation) -> None:
+        self._tools = tools
+        self._prepared = prepared
+        self._plan = prepared.plan
+        self._confirmation = confirmation
+        self._number: int | None = None
+        self._outcome: Outcome | None = None
+        self._stopping = False
+        self._notes: list[str] = []
+        self._baseline = Baseline({})
+        self._checked = Proof.PENDING  # what a local check found
+        self._work: Work = (
+            ActWork(prepared, tools.planner.office)
+            if prepared.act is not None
+            else PatchWork(prepared, tools.client, tools.clock, tools.sleep)
+        )
+        started = tools.clock.mono()
+        self.progress = Progress(self._plan, Phase.SENDING, None, "checking the target again", started)
+
+    @property
+    def sent(self) -> bool:
+        return self._outcome is not None and self._outcome.result == "sent"
+
+    @property
+    def number(self) -> int | None:
+        return self._number
+
+    async def send(self) -> Progress:
+        """Raises JournalProblem when the intent cannot be journalled; nothing was sent then."""
+        tools, plan = self._tools, self._plan
+        self._tell()
+        lines = self._validation()
+        self._baseline = Baseline.of(tools.situation(), lines, tools.clock.mono())
+        doing = f"{plan.title} on {plan.target.kind.lower()} {plan.target.name}"
+        fresh, refused = await asyncio.gather(self._work.fresh(), self._acquire(doing))
+        try:
+            outcome = fresh if fresh is not None else self._lease_taken(refused)
+            if outcome is None:
+                outcome = await self._work.send(self._journal_intent, self._hear)
+            self._outcome = outcome
+            self._after_send(outcome)
+        except JournalProblem as problem:
+            self._tell(phase=Phase.FAILED, words=f"nothing was sent: {problem.reason}", ended=True)
+            raise
+        except Exception as error:  # a fault of ours: what is not known is said, never left "sending"
+            phase = Phase.FAILED if self._number is None else Phase.UNCERTAIN
+            self._tell(phase=phase, words=f"{type(error).__name__}: {safe(error, 200)}", ended=True)
+            raise
+        finally:
+            if not self.sent:
+                await self.release()
+        return self.progress
+
+    def stop(self, who: str) -> None:
+        """End what runs, as far as it can be ended; the outcome says what is known of it then."""
+        if self.progress.stoppable:
+            self._append(records.note(f"{who} asked to stop it", self._tools.operator, self._number))
+            self._stopping = True
+            self._work.stop()
+            self._tell(words="stopping: it and all that it started is being ended", stoppable=False)
+
+    async def release(self) -> None:
+        """Give our hold on the lease back, if this one took it."""
+        if not self._plan.harmless:
+            await self._tools.lease.release()
+
+    async def _acquire(self, doing: str) -> str:
+        """The lease says who changes the world: a look at it needs none."""
+        return "" if self._plan.harmless else await self._tools.lease.acquire(doing)
+
+    def _hear(
+        self, words: str | None = None, *, rollout: Rollout | None = None, output: tuple[str, ...] | None = None,
+        dropped: str | None = None, proof: Proof | None = None,
+    ) -> None:  # fmt: skip
+        """What the work says of itself while it goes on."""
+        if proof is not None:
+            self._checked = proof
+        told = words if words is not None else rollout.words if rollout is not None else None
+        if self._stopping and told is not None and told.startswith("running"):
+            told = f"stopping{told.removeprefix('running')}"
+        self._tell(
+            rollout=rollout, words=self._with_notes(told) if told is not None else None, output=output, dropped=dropped
+        )  # fmt: skip
+
+    async def _announce(self) -> None:
+        tools = self._tools
+        if self._plan.target.kind not in GROUPS:
+            return  # no object of the cluster: there is nothing to hang an Event on
+        assert self._number is not None
+        why = await announce(tools.client, self._plan, tools.operator, self._number, tools.planner.now())
+        if why:
+            self._notes.append(f"no Event: {why}")
+            self._append(records.note(self._notes[-1], tools.operator, self._number))
+
+    def _lease_taken(self, refused: str) -> Outcome | None:
+        """Someone who took the lease since the plan was made was not shown: plan again. What was shown was overridden."""
+        if not refused:
+            return None
+        shown = {g.guard for g in self._plan.overrides}
+        if "lease" not in shown and refused.startswith("someone else"):
+            return Outcome("stale", refused)
+        self._notes.append(refused)
+        return None
+
+    def _journal_intent(self, effect: Effect) -> None:
+        """Write-ahead: once for the mitigation; a repeat after a 409 changes only the precondition."""
+        self._tell(phase=Phase.SENDING, words="looking" if self._plan.harmless else "sending")
+        if self._number is not None:
+            version = version_of(effect)
+            self._append(records.note(f"sent again after a conflict, at resourceVersion {version}", self._tools.operator, self._number))  # fmt: skip
+            return
+        self._number = self._tools.journal.append(
+            masked(
+                records.intent(self._prepared, effect, self._confirmation, self._tools.operator, self._baseline.values),
+                self._prepared.draft.hidden,
+            )
+        )
+        self._tell(words="looking" if self._plan.harmless else "sending", stoppable=self._work.stoppable)
+
+    def _after_send(self, outcome: Outcome) -> None:
+        took_s = self._tools.clock.mono() - self.progress.started_mono
+        if self._number is not None:
+            self._append(records.outcome(self._number, outcome, took_s))
+            inherited = self._tools.lease.inherited
+            told = (f"took over the lease that a dead cockpit of this host left: {inherited}",) if inherited else ()
+            for note in (*told, *self._notes):
+                self._append(records.note(note, self._tools.operator, self._number))
+        phase = {"sent": Phase.SENT, "stale": Phase.STALE, "uncertain": Phase.UNCERTAIN}.get(
+            outcome.result, Phase.FAILED
+        )
+        plan_request = self._plan.request
+        words = {
+            "sent": outcome.words, "stale": f"nothing was changed: {outcome.words}; plan again",
+            "rejected": f"{'rejected by the server' if isinstance(plan_request, Request) else 'failed'}: {outcome.words}",
+            "not sent": f"not done: {outcome.words}",
+            "uncertain": f"not known whether it was applied: {outcome.words}",
+        }[outcome.result]  # fmt: skip
+        self._tell(
+            phase=phase, words=self._with_notes(words), answered_s=took_s, ended=not self.sent, stoppable=False
+        )  # fmt: skip
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        """What is recorded after the fact: a full disk then is said, and the next start judges by the cluster."""
+        try:
+            self._tools.journal.append(masked(record, self._prepared.draft.hidden))
+        except JournalProblem as problem:
+            lost = f"NOT JOURNALLED: {problem.reason}"
+            if lost not in self._notes:
+                self._notes.append(lost)
+
+    # ------------------------------------------------------------------------------------------------------ watching
+
+    async def watch(self, cut_off: Callable[[], bool] = lambda: False) -> None:
+        """Rollout, then proof. Cancelling it only stops the watching. `cut_off`: whether the line dropped, so that nobody chose
+        to; then it stays open in the journal, for the next start."""
+        renewing, announcing = asyncio.create_task(self._renew()), asyncio.create_task(self._announce())
+        try:
+            rollout = await self._watch_rollout()
+            if rollout.failed:
+                self._end(Phase.FAILED, Proof.FAIL, f"rollout failed: {rollout.words}{self._way_back()}")
+            else:
+                await self._verify(rollout)
+        except asyncio.CancelledError:
+            if not cut_off():
+                self._stopped()
+            raise
+        finally:
+            renewing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await renewing
+            await announcing
+
+    async def _renew(self) -> None:
+        """While the rollout and the proof last; what goes wrong with the lease never stops them."""
+        said = self._tools.lease.trouble
+        while True:
+            await asyncio.sleep(RENEW_EVERY_S)
+            lost = await self._tools.lease.renew()
+            if lost != said and said in self._notes:
+                self._notes.remove(said)
+            if lost and lost not in self._notes:
+                self._notes.append(lost)
+            said = lost
+
+    async def _watch_rollout(self) -> Rollout:
+        outcome = self._outcome
+        assert outcome is not None and self._number is not None
+        started = self._tools.clock.mono()
+        self._tell(phase=Phase.ROLLING_OUT, words=self._with_notes(outcome.words))
+        rollout = await self._work.watch(outcome, self._hear)
+        self._append(records.rollout(self._number, rollout, self._tools.clock.mono() - started))
+        return rollout
+
+    async def _verify(self, rollout: Rollout) -> None:
+        tools, plan = self._tools, self._plan
+        lines = self._validation()
+        if plan.harmless:
+            self._end(Phase.DONE, self._checked, rollout.words)
+            return
+        quiet, said = self._chain_quiet(rollout)
+        if self._continues and quiet is None:
+            assert plan.part is not None
+            told = f"{said}; part {plan.part.index + 1} of {plan.part.of}: the signals prove the last one"
+            self._end(Phase.DONE, Proof.PASS, told)
+            return
+        if plan.undoes is not None and quiet is None:
+            self._end(Phase.DONE, Proof.PASS, f"{said}; the fields are back as they were")
+            return
+        if not lines and quiet is None and self._checked is not Proof.PENDING:
+            self._end(Phase.DONE, self._checked, said)
+            return
+        if not lines and quiet is None:
+            self._end(Phase.DONE, Proof.UNKNOWN, f"{said}; the runbook has no validation line to prove it by")
+            return
+        if quiet is not None:  # the metrics of what was stopped say nothing any more: the chain and the cluster do
+            metrics = {name for name, signal in tools.runbooks.signals.items() if signal.promql is not None}
+            lines = tuple(line for line in lines if line.signal not in metrics)
+        verification = Verification(lines, tools.runbooks, self._baseline, tools.clock.mono(), quiet)
+        while True:
+            verification.update(tools.situation(), tools.clock.mono())
+            proof = verification.proof
+            passed = sum(g.proof is Proof.PASS for g in verification.gauges)
+            words = f"{said}; proof: {passed} of {len(verification.gauges)} hold"
+            if proof is not Proof.PENDING:
+                break
+            self._tell(phase=Phase.VERIFYING, gauges=verification.gauges, words=self._with_notes(words))
+            await tools.sleep(VERIFY_EVERY_S)
+        self._tell(gauges=verification.gauges)
+        bad = [g for g in verification.gauges if g.proof is proof]
+        if proof is not Proof.PASS:
+            verb = "failed" if proof is Proof.FAIL else "is unknown"
+            words = f"the proof {verb}: " + "; ".join(f"{g.text}: {g.reason}" for g in bad) + self._way_back()
+        self._end(Phase.DONE, proof, words)
+
+    def _chain_quiet(self, rollout: Rollout) -> tuple[ChainQuiet | None, str]:
+        """For a step that stops publishing: what proves it on the chain, or in words that the chain was not asked."""
+        tools, draft = self._tools, self._prepared.draft
+        if not stops_publishing(draft):
+            return None, rollout.words
+        unasked = ChainQuiet.not_asked(tools.situation())
+        if unasked:
+            return None, f"{rollout.words}; the chain was not asked: {unasked}"
+        return ChainQuiet(self._plan, draft, tools.runbooks, tools.clock.mono()), rollout.words
+
+    @property
+    def _continues(self) -> bool:
+        """A part of a sequence that others follow: the runbook's signals cannot hold before the last of them."""
+        part = self._plan.part
+        return part is not None and part.index + 1 < part.of
+
+    def _validation(self) -> tuple[Validation, ...]:
+        plan = self._plan
+        if not plan.runbook or plan.undoes is not None or plan.harmless or self._continues:
+            return ()
+        with contextlib.suppress(KeyError):
+            return self._tools.runbooks.runbook(plan.runbook).validation
+        return ()
+
+    def _way_back(self) -> str:
+        inverse = self._plan.inverse
+        if inverse is None:
+            return ""
+        return f"; to take it back: {inverse.words} (u, or `m0-cockpit journal undo {self._number}`)"
+
+    def _end(self, phase: Phase, proof: Proof, words: str) -> None:
+        assert self._number is not None
+        self._append(records.proof(self._number, proof, self.progress.gauges, words))
+        self._tell(phase=phase, proof=proof, words=self._with_notes(words), ended=True)
+
+    def _stopped(self) -> None:
+        """Watching was stopped: what was sent stays sent, and nothing is proven."""
+        words = "sent; no longer watched, so nothing is proven"
+        if self._number is not None:
+            self._append(records.proof(self._number, Proof.UNKNOWN, self.progress.gauges, words))
+        self._tell(phase=Phase.DONE, proof=Proof.UNKNOWN, words=words, ended=True)
+
+    def _with_notes(self, words: str) -> str:
+        return "; ".join((words, *self._notes))
+
+    def _tell(
+        self, *, phase: Phase | None = None, words: str | None = None, rollout: Rollout | None = None,
+        gauges: tuple[Any, ...] | None = None, proof: Proof | None = None, answered_s: float | None = None,
+        ended: bool = False, output: tuple[str, ...] | None = None, dropped: str | None = None,
+        stoppable: bool | None = None,
+    ) -> None:  # fmt: skip
+        now, hidden = self.progress, self._prepared.draft.hidden
+        words = masked(words, hidden)
+        if rollout is not None:
+            rollout = replace(rollout, words=masked(rollout.words, hidden), blocking=masked(rollout.blocking, hidden))
+        self.progress = replace(
+            now, journal=self._number, phase=phase or now.phase, words=words if words is not None else now.words,
+            rollout=rollout or now.rollout, gauges=gauges if gauges is not None else now.gauges, proof=proof or now.proof,
+            answered_s=answered_s if answered_s is not None else now.answered_s,
+            ended_mono=self._tools.clock.mono() if ended else now.ended_mono,
+            output=masked(output, hidden) if output is not None else now.output,
+            dropped=dropped if dropped is not None else now.dropped,
+            stoppable=stoppable if stoppable is not None else now.stoppable and not ended,
+        )  # fmt: skip
+        self._tools.told(self.progress)

@@ -1,0 +1,37 @@
+"""The server's own answer to the very request, with dryRun=All: what would differ, or why it would be refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from cockpit.kubeapi.client import KubeClient
+from cockpit.kubeapi.errors import Conflict, Denied, Gone, Invalid, KubeError, NotFound
+from cockpit.mitigation.cluster.differences import _MOST, differences
+from cockpit.mitigation.cluster.objects import replicas
+from cockpit.model.plan import DryRun, DryRunState, Request
+from cockpit.text import clean
+
+
+async def ask(client: KubeClient, request: Request, before: Mapping[str, Any]) -> tuple[DryRun, Any]:
+    """The verdict, and the object as it would be (None without one). Raises Conflict: read the object again, ask again."""
+    try:
+        answer = await client.send(
+            request.method, request.path, params={**request.params, "dryRun": "All"}, body=request.body,
+            content_type=request.content_type,
+        )  # fmt: skip
+        after = answer.json()
+    except Conflict:
+        raise
+    except (Invalid, NotFound, Gone, Denied) as error:
+        if error.status == 400 and re.search(r"(?i)dry.?run", error.reason):
+            return DryRun(DryRunState.REFUSED, error.reason), None
+        return DryRun(DryRunState.FAILED, error.reason), None
+    except KubeError as error:
+        return DryRun(DryRunState.UNKNOWN, error.reason), None
+    if after.get("kind") == "Scale":
+        wanted = int((after.get("spec") or {}).get("replicas") or 0)  # a scale of 0 answers `spec: {}`
+        return DryRun(DryRunState.OK, "", ("spec.replicas",) if wanted != replicas(before) else ()), None
+    changed = tuple(clean(path, 300) for path in differences(before, after))
+    return DryRun(DryRunState.OK, "", changed[:_MOST]), after

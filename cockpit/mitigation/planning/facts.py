@@ -1,0 +1,102 @@
+"""What the guards judge by, asked of the cluster at once: rights, autoscalers, the lease, the pods that are left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from cockpit.kubeapi.client import KubeClient
+from cockpit.kubeapi.errors import KubeError
+from cockpit.mitigation.cluster import lease
+from cockpit.mitigation.cluster.objects import GROUPS, RESOURCES, WORKLOADS, Subject, selector
+from cockpit.mitigation.cluster.rights import Review, review
+from cockpit.model.cluster import Autoscaler
+from cockpit.model.reading import SourceState
+from cockpit.model.situation import Situation
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    review: Review
+    autoscalers: Sequence[Autoscaler] | None  # that target the subject; None: not known
+    autoscalers_reason: str
+    lease: lease.Held
+    identity: str
+    pods_left: int | None  # of the subject, terminating ones included; None: not asked or not known
+    pods_reason: str
+
+
+async def gather(
+    client: KubeClient, subject: Subject, subresource: str, *, situation: Situation | None, identity: str,
+    now: Callable[[], float], count_pods: bool,
+) -> Facts:  # fmt: skip
+    resource = RESOURCES[subject.kind] + (f"/{subresource}" if subresource else "")
+    asked = review(client, subject.namespace, "patch", GROUPS[subject.kind], resource, subject.name)
+    verdict, (scalers, scalers_reason), held, (pods, pods_reason) = await asyncio.gather(
+        asked,
+        _autoscalers(client, subject, situation) if subject.kind in WORKLOADS else _no_autoscalers(),
+        lease.read(client, subject.namespace, now),
+        _pods_left(client, subject) if count_pods else _nothing(),
+    )
+    return Facts(verdict, scalers, scalers_reason, held, identity, pods, pods_reason)
+
+
+async def facts_of_act(client: KubeClient, namespace: str, identity: str, now: Callable[[], float]) -> Facts:
+    """For what is not an object of the cluster: who else is acting. Its rights are its own kind's to ask."""
+    return Facts(
+        Review(True, "", ""), (), "", await lease.read(client, namespace, now), identity, None, "not asked"
+    )  # fmt: skip
+
+
+async def _no_autoscalers() -> tuple[Sequence[Autoscaler] | None, str]:
+    return (), ""
+
+
+async def _nothing() -> tuple[int | None, str]:
+    return None, ""
+
+
+async def _autoscalers(
+    client: KubeClient, subject: Subject, situation: Situation | None
+) -> tuple[Sequence[Autoscaler] | None, str]:
+    namespace = quote(subject.namespace, safe="")
+    try:
+        listed = await client.get(f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers")
+    except KubeError as error:
+        reading = (
+            situation.kinds.get(f"horizontalpodautoscalers/{subject.namespace}") if situation is not None else None
+        )
+        if situation is None or reading is None or reading.state(situation.mono) is not SourceState.LIVE:
+            return None, error.reason
+        known = situation.cluster.autoscalers.values()
+        return [
+            a for a in known if (a.namespace, a.target_kind, a.target_name) == (subject.namespace, subject.kind, subject.name)
+        ], ""  # fmt: skip
+    return [_autoscaler(subject, hpa) for hpa in listed.get("items") or [] if _targets(hpa, subject)], ""
+
+
+def _targets(hpa: Mapping[str, Any], subject: Subject) -> bool:
+    target = (hpa.get("spec") or {}).get("scaleTargetRef") or {}
+    return (target.get("kind"), target.get("name")) == (subject.kind, subject.name)
+
+
+def _autoscaler(subject: Subject, hpa: Mapping[str, Any]) -> Autoscaler:
+    spec, status = hpa["spec"], hpa.get("status") or {}
+    return Autoscaler(
+        subject.namespace, hpa["metadata"]["name"], subject.kind, subject.name, int(spec.get("minReplicas") or 1),
+        int(spec.get("maxReplicas") or 0), int(status.get("desiredReplicas") or 0),
+    )  # fmt: skip
+
+
+async def _pods_left(client: KubeClient, subject: Subject) -> tuple[int | None, str]:
+    try:
+        listed = await client.get(
+            f"/api/v1/namespaces/{quote(subject.namespace, safe='')}/pods", {"labelSelector": selector(subject.obj)}
+        )
+    except KubeError as error:
+        return None, error.reason
+    ended = ("Succeeded", "Failed")
+    return sum((pod.get("status") or {}).get("phase") not in ended for pod in listed.get("items") or []), ""

@@ -1,0 +1,80 @@
+"""A step that stops publishing is proven by the chain: one more gauge beside the runbook's own validation lines.
+
+Without the chain the step is what it was, and the words say that the chain was not asked.
+"""
+
+from __future__ import annotations
+
+from cockpit.assessment.stopped import SLOT_S, Stop, Stopped, chain_asked, chain_slot, stopped
+from cockpit.mitigation.steps.kind import Draft
+from cockpit.model.plan import Gauge, Plan, Proof
+from cockpit.model.runbook import Runbooks
+from cockpit.model.situation import Situation
+
+STOPS = "stops publishing"  # how the kinds of steps begin that danger
+WITHIN_S = 180.0
+_SIGNAL = "solana.program"
+
+
+def stops_publishing(draft: Draft) -> bool:
+    return any(danger.startswith(STOPS) for danger in draft.dangers)
+
+
+class ChainQuiet:
+    """Feed it situations with `update`. Only those made after the last pod was gone count: `started_mono`."""
+
+    def __init__(self, plan: Plan, draft: Draft, runbooks: Runbooks, started_mono: float) -> None:
+        self._namespace = plan.target.namespace
+        self._with_pods = draft.replicas_after == 0
+        publishing = tuple(name for name, service in runbooks.services.items() if service.publishes)
+        self._services = tuple(dict.fromkeys((plan.target.name, *publishing)))
+        self._started = started_mono
+        self._since_slot: int | None = None
+        self._seen_after = False
+        self.gauge = self._made(Proof.PENDING, None, "waiting for a look at the chain")
+
+    @staticmethod
+    def not_asked(situation: Situation | None) -> str:
+        """Why there is nothing to ask; "" when there is."""
+        return "nothing is known" if situation is None else chain_asked(situation)
+
+    def update(self, situation: Situation | None, mono: float) -> None:
+        """Judge by the newest situation, until it is decided."""
+        if self.gauge.proof is not Proof.PENDING:
+            return
+        found: Stopped | None = None
+        if situation is not None and situation.mono >= self._started:
+            if self._since_slot is None:
+                self._since_slot = chain_slot(situation)
+            found = stopped(
+                situation, self._namespace, self._services, since_slot=self._since_slot, with_pods=self._with_pods
+            )
+            self._seen_after |= found.seen_after is not None
+        if found is not None and found.verdict is Stop.PROVEN and self._since_slot is not None:
+            self.gauge = self._made(Proof.PASS, found, found.words)
+        elif mono - self._started < WITHIN_S:
+            self.gauge = self._made(Proof.PENDING, found, found.words if found is not None else "nothing new is known")
+        else:
+            # Too few slots without a single commit is a chain that stands still: that proves nothing either way.
+            still = found is not None and found.verdict is Stop.NOT and (self._seen_after or found.quiet is None)
+            words = found.words if found is not None else "nothing new is known"
+            self.gauge = self._made(Proof.FAIL if still else Proof.UNKNOWN, found, words)
+
+    def _made(self, proof: Proof, found: Stopped | None, why: str) -> Gauge:
+        needed = found.needed if found is not None else 0
+        quiet = found.quiet if found is not None else None
+        text = (
+            f"no commit or reveal on the chain for {needed:,} slots" if needed else "no commit or reveal on the chain"
+        )
+        held_s = min(quiet or 0, needed) * SLOT_S
+        return Gauge(
+            text,
+            _SIGNAL,
+            proof,
+            float(quiet) if quiet is not None else None,
+            "slots",
+            None,
+            held_s,
+            needed * SLOT_S,
+            why,
+        )

@@ -1,0 +1,161 @@
+"""Taking a step back: the captured inverse, refused when others changed the same fields since.
+
+Values that were hidden are not in the journal. The process that sent the step remembers them; later they are found in the
+ReplicaSets of the deployment, which keep older templates: the one that held the value is known by its fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from cockpit.journal.entries import Entry, changes_of, entries_of, target_of
+from cockpit.journal.journal import Journal
+from cockpit.kubeapi.client import KubeClient
+from cockpit.kubeapi.errors import KubeError
+from cockpit.mitigation.cluster.objects import Subject, env_entries, fetch, find_container, selector
+from cockpit.mitigation.planning.planner import REVISION
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.sending.send import compare, named
+from cockpit.mitigation.steps import ACTS, KINDS
+from cockpit.mitigation.steps.kind import Wish, touched
+from cockpit.secrets import env_value, fingerprint
+
+
+def undoable(journal: Journal, number: int, context: str, namespace: str) -> Entry:
+    """The journal's entry, if it can be undone from here. Raises PlanProblem with the reason."""
+    entry = entries_of(journal.records()).get(number)
+    if entry is None:
+        raise PlanProblem(f"the journal has no step {number}", "see `m0-cockpit journal show`")
+    target = target_of(entry.intent)
+    if entry.applied is None:
+        raise PlanProblem(
+            f"it is not known whether step {number} was applied ({entry.words})",
+            "look at it by hand; nothing was taken back",
+        )
+    if entry.applied is False:
+        raise PlanProblem(f"step {number} was not applied ({entry.words})", "there is nothing to take back")
+    if entry.undone_by is not None:
+        raise PlanProblem(f"step {number} is undone already, by step {entry.undone_by}", "")
+    if not entry.intent.get("inverse"):
+        raise PlanProblem(f"step {number} ({entry.intent['title']}) has no inverse", "what it did cannot be taken back")
+    if (target.context, target.namespace) != (context, namespace):
+        raise PlanProblem(
+            f"step {number} was done in {target.context} / {target.namespace}, not here",
+            f"start with --context {target.context} -n {target.namespace}",
+        )
+    return entry
+
+
+def _origin(journal: Journal, entry: Entry) -> tuple[Mapping[str, Any], bool]:
+    """The step that undos of undos go back to, and whether taking back this entry does it again."""
+    entries = entries_of(journal.records())
+    again = False
+    while (before := entries.get(int(entry.intent.get("undoes") or 0))) is not None and before.number < entry.number:
+        entry, again = before, not again
+    return entry.intent, again
+
+
+async def wish_to_undo(client: KubeClient, journal: Journal, entry: Entry, raw: Mapping[str, Any] | None) -> Wish:
+    """`raw` are the inverse's arguments as this process remembers them. Raises PlanProblem, KubeError.
+
+    As dangerous as the way it goes. Of a toggle and of a number of replicas the change itself tells that; of anything else the way
+    back from a dangerous step is taken for dangerous too (an older model, another signer set), unless the step relaxed something:
+    then it goes back to what is safer.
+    """
+    intent, problems = entry.intent, tuple(journal.verify())
+    first, again = _origin(journal, entry)
+    dangerous, relaxed = bool(first.get("dangerous")), bool(first.get("relaxes"))
+    danger = (
+        ""
+        if not dangerous
+        else "does a dangerous step again"
+        if again
+        else ""
+        if relaxed
+        else "takes back a dangerous step"
+    )
+    relaxes = relaxed and again
+    target = target_of(intent)
+    title = f"Undo {entry.number}: {intent['title']}"
+    if intent["step_kind"] in ACTS:  # it looks by itself whether its effect is still there
+        kept = raw if raw is not None else intent["inverse"]
+        return Wish(
+            "", str(intent["step_kind"]), title, None, None, {}, kept, entry.number, None, problems, danger=danger, relaxes=relaxes,
+        )  # fmt: skip
+    if intent["step_kind"] not in KINDS:
+        raise PlanProblem(f"this version knows no step of kind {intent['step_kind']}", "")
+    kind = KINDS[str(intent["step_kind"])]
+    arguments = raw
+    if arguments is None:
+        arguments = await recover(client, intent)
+    fields_of_step = touched(intent["relevant"], intent["expected"])
+
+    def check(subject: Subject) -> None:
+        fields = kind.relevant(subject.obj, intent["scope"], str(intent["salt"]))
+        judged = compare(subject.obj, fields, target.uid, intent["relevant"], intent["expected"], fields_of_step)
+        if judged.state == "applied":
+            return
+        now = "as before it" if judged.state == "not applied" else "something else"
+        why = judged.words if judged.state in ("gone", "changed") else f"{named(fields_of_step)} is {now} already"
+        raise PlanProblem(
+            f"{target.name} is no longer as step {entry.number} left it: {why}",
+            "someone changed it since: look at it, then plan what is right now",
+        )
+
+    return Wish(
+        target.name, kind.kind, title, None, None, {}, arguments, entry.number, check, problems, danger=danger, relaxes=relaxes,
+    )  # fmt: skip
+
+
+async def recover(client: KubeClient, intent: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse's arguments from the journal, hidden values looked up in older ReplicaSets. Raises PlanProblem."""
+    kept = dict(intent["inverse"])
+    if isinstance(kept.get("value"), Mapping):  # of a ConfigMap's key: nothing keeps the older ones
+        raise PlanProblem(
+            f"the value of {kept.get('key')} before the step is hidden in the journal, and nothing else holds it",
+            "set it by hand",
+        )
+    env = kept.get("env")
+    hidden = {n: v["hidden"] for n, v in (env or {}).items() if isinstance(v, Mapping) and "hidden" in v}
+    if not hidden:
+        return kept
+    found: dict[str, Any] = {}
+    _, obj = await fetch(client, str(intent["target"]["namespace"]), str(intent["target"]["name"]))
+    for replicaset in await _replicasets(client, intent, obj):
+        container = find_container(replicaset, str(kept["container"]))
+        for entry in env_entries(container[1]) if container is not None else []:
+            name, value = str(entry["name"]), env_value(entry)
+            if name in hidden and fingerprint(str(intent["salt"]), value) == hidden[name]:
+                found[name] = value
+    missing = [name for name in hidden if name not in found]
+    if missing:
+        told = {c.field: c.before for c in changes_of(intent)}
+        raise PlanProblem(
+            f"the value of {', '.join(missing)} before the step is hidden in the journal, and no ReplicaSet holds it any more",
+            f"set it by hand; it was {', '.join(str(told.get(n)) for n in missing)} (revision {intent.get('revision') or '?'})",
+        )
+    return {**kept, "env": {name: found.get(name, value) for name, value in (env or {}).items()}}
+
+
+async def _replicasets(
+    client: KubeClient, intent: Mapping[str, Any], obj: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """The deployment's own ReplicaSets, that of the revision before the step first. Raises PlanProblem."""
+    target = intent["target"]
+    namespace = quote(str(target["namespace"]), safe="")
+    try:
+        listed = await client.get(f"/apis/apps/v1/namespaces/{namespace}/replicasets", {"labelSelector": selector(obj)})
+    except KubeError as error:
+        raise PlanProblem(
+            f"the value before the step is hidden in the journal, and ReplicaSets cannot be read: {error.reason}",
+            "undo needs the right to list replicasets",
+        ) from error
+    own = [
+        rs
+        for rs in listed.get("items") or []
+        if any(o.get("uid") == target["uid"] for o in rs["metadata"].get("ownerReferences") or [])
+    ]
+    wanted = str(intent.get("revision") or "")
+    return sorted(own, key=lambda rs: (rs["metadata"].get("annotations") or {}).get(REVISION) != wanted)

@@ -1,0 +1,83 @@
+"""After a crash or hang-up: each intent without an outcome is compared with the cluster, and what is found is journalled.
+
+A command or a statement that cannot be read back is "unknown: it may have run": looking again would tell no more, so that is
+journalled too, once. What only could not be read now stays open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cockpit.journal.entries import changes_of, entries_of, target_of
+from cockpit.journal.journal import Journal, JournalProblem
+from cockpit.kubeapi.errors import KubeError, NotFound
+from cockpit.mitigation.cluster.objects import object_path
+from cockpit.mitigation.context import Office
+from cockpit.mitigation.outcome import Judgement
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.sending import records
+from cockpit.mitigation.sending.send import compare
+from cockpit.mitigation.steps import ACTS, KINDS
+from cockpit.mitigation.steps.kind import touched
+from cockpit.model.plan import Unfinished
+
+_TOLD = {"applied": "applied", "not applied": "not applied", "changed": "changed since", "gone": "changed since"}
+
+
+async def judge_all(office: Office, journal: Journal) -> tuple[Unfinished, ...]:
+    """Those of this context and namespace; others stay for a cockpit that looks there. What cannot be read stays too."""
+    found = []
+    context, namespace = office.place
+    for intent in journal.unfinished():
+        target = target_of(intent)
+        if (target.context, target.namespace) != (context, namespace):
+            continue
+        judged = await judge(office, intent)
+        told = _TOLD.get(judged.state, "unknown")
+        if told != "unknown" or judged.final:
+            try:
+                journal.append(records.judged(int(intent["number"]), told, judged.words))
+            except JournalProblem as problem:
+                judged = Judgement(judged.state, f"{judged.words} (not journalled: {problem.reason})")
+        found.append(
+            Unfinished(
+                int(intent["number"]), str(intent["title"]), target.words, told, judged.words, changes_of(intent)
+            )
+        )
+    return tuple(found)
+
+
+async def judge_uncertain(office: Office, journal: Journal, number: int) -> None:
+    """Look again at one whose outcome nobody knew, because it shall be taken back. Only "applied" is journalled: what is not there so
+    far may still come. Raises PlanProblem."""
+    entry = entries_of(journal.records()).get(number)
+    if entry is None or entry.judged is not None or entry.outcome is None or entry.outcome["result"] != "uncertain":
+        return
+    judged = await judge(office, entry.intent)
+    if judged.state == "applied":
+        journal.append(records.judged(number, "applied", judged.words))
+    elif judged.state != "unknown":
+        raise PlanProblem(f"step {number} is not there to be taken back: {judged.words}", "look again in a moment")
+
+
+async def judge(office: Office, intent: Mapping[str, Any]) -> Judgement:
+    target = target_of(intent)
+    act = ACTS.get(str(intent["step_kind"]))
+    if act is not None:
+        try:
+            return await act.judge(intent, office)
+        except (KubeError, PlanProblem) as error:
+            return Judgement("unknown", f"it may have run; it cannot be read back: {error.reason}")
+    kind = KINDS.get(str(intent["step_kind"]))
+    if kind is None:
+        return Judgement("unknown", f"this version knows no step of kind {intent['step_kind']}")
+    try:
+        obj = await office.client.get(object_path(target.kind, target.namespace, target.name))
+    except NotFound:
+        return Judgement("gone", f"{target.name} is gone")
+    except KubeError as error:
+        return Judgement("unknown", f"the target cannot be read: {error.reason}")
+    before, after = intent["relevant"], intent["expected"]
+    fields = kind.relevant(obj, intent["scope"], str(intent["salt"]))
+    return compare(obj, fields, target.uid, before, after, touched(before, after))

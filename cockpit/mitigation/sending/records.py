@@ -1,0 +1,105 @@
+"""What the executor writes into the journal (`cockpit/journal/entries.py` reads it). Redacted: no value that is hidden on
+the screen, no request body, only its sha256."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from cockpit.journal.entries import this_process
+from cockpit.journal.hash_chain import canonical
+from cockpit.journal.operator import Operator
+from cockpit.mitigation.outcome import Outcome
+from cockpit.mitigation.sending.request import spelled, version_of
+from cockpit.mitigation.steps.kind import Prepared
+from cockpit.model.plan import Confirmation, Effect, Gauge, Part, Proof, Request, Rollout
+from cockpit.text import safe
+
+
+def intent(
+    prepared: Prepared, effect: Effect, confirmation: Confirmation, operator: Operator, baseline: Mapping[str, Any],
+    incident: str = "",
+) -> dict[str, Any]:  # fmt: skip
+    plan, draft = prepared.plan, prepared.draft
+    target = plan.target
+    return {
+        "kind": "intent", "plan": plan.id, "digest": plan.digest, "title": safe(plan.title, 200), "runbook": plan.runbook,
+        "runbook_number": plan.runbook_number, "step": plan.step, "item": plan.item, "step_kind": plan.kind,
+        "target": {
+            "context": target.context, "namespace": target.namespace, "kind": target.kind, "name": target.name,
+            "uid": target.uid, "container": target.container,
+        },
+        "resource_version": version_of(effect), "generation": plan.generation, "scope": dict(draft.scope),
+        "salt": prepared.salt, "relevant": dict(draft.relevant), "expected": dict(draft.expected),
+        "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in plan.changes],
+        "kubectl": plan.kubectl, "effect": type(effect).__name__, "request_sha256": _digest(effect),
+        "inverse": dict(plan.inverse.arguments) if plan.inverse is not None else None,
+        "inverse_words": plan.inverse.words if plan.inverse is not None else None, "revision": prepared.revision,
+        "baseline": dict(baseline), "operator": operator.record(), "confirmed_by": safe(confirmation.operator, 120),
+        "incident": incident, "overrides": [{"guard": g.guard, "reason": g.reason} for g in plan.overrides],
+        "dangerous": plan.dangerous, "relaxes": plan.relaxes, "undoes": plan.undoes, "process": this_process(),
+        "part": part(plan.part) if plan.part is not None else None,
+    }  # fmt: skip
+
+
+def part(of: Part) -> dict[str, Any]:
+    return {
+        "run": of.run, "runbook": of.runbook, "sequence": of.sequence, "index": of.index, "of": of.of,
+    }  # fmt: skip
+
+
+def _digest(effect: Effect) -> str:
+    text = effect.body if isinstance(effect, Request) else canonical(spelled(effect))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def outcome(number: int, result: Outcome, took_s: float) -> dict[str, Any]:
+    return {
+        "kind": "outcome", "of": number, "result": result.result, "words": safe(result.words, 500),
+        "generation": result.generation, "resource_version": result.resource_version, "took_s": round(took_s, 4),
+        **({"output": list(result.output)} if result.output else {}),
+    }  # fmt: skip
+
+
+def rollout(number: int, state: Rollout, took_s: float) -> dict[str, Any]:
+    words = f"{state.words} in {took_s:.0f} s" if state.done else state.words
+    return {
+        "kind": "rollout", "of": number, "done": state.done, "words": safe(words, 500), "blocking": list(state.blocking),
+        "took_s": round(took_s, 1),
+    }  # fmt: skip
+
+
+def proof(number: int, verdict: Proof, gauges: tuple[Gauge, ...], words: str) -> dict[str, Any]:
+    told = [
+        {
+            "text": safe(g.text, 200), "signal": g.signal, "proof": g.proof.value, "value": _number(g.value),
+            "baseline": _number(g.baseline), "reason": safe(g.reason, 200),
+        }
+        for g in gauges
+    ]  # fmt: skip
+    return {"kind": "proof", "of": number, "proof": verdict.value, "gauges": told, "words": safe(words, 500)}
+
+
+def judged(number: int, judgement: str, words: str) -> dict[str, Any]:
+    return {"kind": "judged", "of": number, "judgement": judgement, "words": safe(words, 500)}
+
+
+def note(words: str, operator: Operator, of: int | None = None) -> dict[str, Any]:
+    record: dict[str, Any] = {"kind": "note", "words": safe(words, 500), "operator": operator.record()}
+    return record if of is None else {**record, "of": of}
+
+
+def answer(
+    words: str, operator: Operator, *, runbook: str, step: str, item: str | None, choice: str, of: Part | None
+) -> dict[str, Any]:  # fmt: skip
+    """The operator's answer to a manual step. `choice`: "yes", "no" or "" (text alone)."""
+    return {
+        **note(words, operator), "answer": choice, "runbook": runbook, "step": step, "item": item,
+        "part": part(of) if of is not None else None,
+    }  # fmt: skip
+
+
+def _number(value: float | None) -> float | str | None:
+    """JSON has no NaN."""
+    return value if value is None or (value == value and abs(value) != float("inf")) else str(value)

@@ -1,0 +1,206 @@
+"""`set-env`: strategic-merge patch of one container's env.
+
+Arguments: {"container": name, "env": {NAME: {"value": …} | {"valueFrom": …} | None to remove}}. The order of containers and
+variables is kept by `$setElementOrder`, new names last: without it the template, and so the pods, would differ from what
+kubectl makes. A variable named twice cannot be told apart by a strategic merge and is refused.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from cockpit.journal.hash_chain import canonical
+from cockpit.mitigation.cluster.objects import (
+    RESOURCES,
+    SHORT,
+    Subject,
+    container_names,
+    env_entries,
+    find_container,
+    own_container,
+)
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.steps.kind import Draft, OfWorkload, Setting, Undoing, kubectl_prefix
+from cockpit.mitigation.steps.parameters import filled
+from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing
+from cockpit.mitigation.steps.workload import template
+from cockpit.model.plan import Change
+from cockpit.model.runbook import Runbooks, Step
+from cockpit.secrets import env_value, fingerprint, keepable, shown_env, toggle_of
+
+Values = Mapping[str, Mapping[str, Any] | None]
+
+
+class SetEnv(OfWorkload):
+    kind = "set-env"
+
+    def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:
+        if not step.env:
+            raise PlanProblem(f"step {step.id} names no variable", "correct runbooks.toml: env")
+        container = own_container(subject.obj, step.container, subject.name)
+        env = {n: {"value": filled(v, values, f"step {step.id}: env.{n}")} for n, v in step.env.items()}
+        return {"container": container, "env": env}
+
+    def relevant(self, obj: Mapping[str, Any], scope: Mapping[str, Any], salt: str) -> dict[str, Any]:
+        found = find_container(obj, str(scope["container"]))
+        fields = template.context_fields(obj, scope)
+        fields["containers"] = container_names(obj)
+        env = list(env_entries(found[1])) if found is not None else []
+        fields["env order"] = [str(e["name"]) for e in env] if found is not None else None
+        for entry in env:
+            fields[f"env {entry['name']}"] = fingerprint(salt, env_value(entry))
+        return fields
+
+    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: Setting) -> Draft:
+        container = str(arguments["container"])
+        env: Values = arguments["env"]
+        found = find_container(subject.obj, container)
+        if found is None:
+            names = ", ".join(container_names(subject.obj))
+            raise PlanProblem(f"{subject.name} has no container {container}", f"it has: {names}")
+        where, spec = found
+        entries = env_entries(spec)
+        order = [str(e["name"]) for e in entries]
+        for name in order:
+            if order.count(name) > 1:
+                raise PlanProblem(
+                    f"container {container} names {name} twice; a patch cannot tell them apart",
+                    "remove one by hand first",
+                )
+        now: dict[str, dict[str, Any] | None] = {str(e["name"]): env_value(e) for e in entries}
+        _check(setting.runbooks, env)
+        wanted = {name: value for name, value in env.items() if now.get(name) != value}
+        scope = {"container": container, "singleton": subject.service.singleton}
+        relevant = self.relevant(subject.obj, scope, setting.salt)
+        after_order = [n for n in order if n not in env or env[n] is not None]
+        after_order += [n for n, value in env.items() if value is not None and n not in order]
+        expected = {k: v for k, v in relevant.items() if not (k.startswith("env ") and k[4:] in wanted)}
+        expected["env order"] = after_order
+        expected |= {f"env {n}": fingerprint(setting.salt, dict(v)) for n, v in wanted.items() if v is not None}
+        before = {name: now.get(name) for name in wanted}
+        return Draft(
+            scope=scope, relevant=relevant, expected=expected, changes=_changes(setting, wanted, before, spec),
+            body=template.body(_patch(subject, where, container, after_order, wanted, before), _cause(subject, wanted)),
+            kubectl=_line(subject, container, wanted, setting), blast=template.blast(subject, container),
+            undoing=_undoing(subject, container, before, setting), container=container,
+            dangers=dangers_of(setting.runbooks, wanted, before), relaxing=relaxing(setting.runbooks, wanted, before),
+            owes=owes(setting.runbooks, wanted, before),
+            hidden=_hidden(setting, wanted, before),
+        )  # fmt: skip
+
+
+def _hidden(setting: Setting, wanted: Values, before: Values) -> tuple[str, ...]:
+    """The raw values, of before and after, that are not shown whole."""
+    pairs = [(n, v) for values in (wanted, before) for n, v in values.items() if v is not None]
+    return tuple(
+        str(v["value"])
+        for n, v in pairs
+        if not keepable(setting.runbooks, n, v, secret=n in setting.secrets) and v.get("value")
+    )
+
+
+def _check(runbooks: Runbooks, env: Values) -> None:
+    for name, value in env.items():
+        found = toggle_of(runbooks, name)
+        if found is None or value is None or not found[1].values or "value" not in value:
+            continue
+        if value["value"] not in found[1].values:
+            raise PlanProblem(
+                f"{name}={value['value']}: not a value of {found[0]}", "one of " + ", ".join(found[1].values)
+            )
+
+
+def _patch(
+    subject: Subject, where: str, container: str, order: list[str], wanted: Values, before: Values
+) -> dict[str, Any]:
+    entries: list[dict[str, Any]] = []
+    # The API server wants the entries in the order that $setElementOrder gives, and refuses the patch otherwise.
+    place = {name: at for at, name in enumerate(order)}
+    for name, value in sorted(wanted.items(), key=lambda item: place.get(item[0], len(order))):
+        old = before[name]
+        if value is None:
+            entries.append({"name": name, "$patch": "delete"})
+        elif "valueFrom" in value:
+            literal = {"value": None} if old is not None and "value" in old else {}
+            entries.append({"name": name, **literal, "valueFrom": value["valueFrom"]})
+        else:
+            reference = {"valueFrom": None} if old is not None and "valueFrom" in old else {}
+            entries.append({"name": name, "value": value["value"], **reference})
+    changed = {"name": container, "$setElementOrder/env": [{"name": n} for n in order], "env": entries}
+    names = container_names(subject.obj, where)
+    return {"spec": {f"$setElementOrder/{where}": [{"name": n} for n in names], where: [changed]}}
+
+
+def _cause(subject: Subject, wanted: Values) -> str | None:
+    """Names only: the annotation is copied to every ReplicaSet and read by many."""
+    return f"m0-cockpit set-env {subject.name}: {', '.join(wanted)}" if wanted else None
+
+
+def _changes(setting: Setting, wanted: Values, before: Values, spec: Mapping[str, Any]) -> tuple[Change, ...]:
+    changes = []
+    for name, value in wanted.items():
+        secret = name in setting.secrets
+        note = ""
+        known = setting.known.get(name)
+        gone = _left_out(before[name], value) if known else []
+        if gone:
+            note = f"{', '.join(gone)} not in it any more"
+        elif known and value is not None and not set(_listed(value)) <= {*known, *_listed(before[name])}:
+            note = "not among those known now"
+        elif before[name] is None and spec.get("envFrom"):
+            note = "new here; it may have come from envFrom so far"
+        elif before[name] is not None and "valueFrom" in (before[name] or {}):
+            note = "a literal replaces the reference"
+        told = [shown_env(setting.runbooks, name, v, secret=secret) for v in (before[name], value)]
+        if told[0] == told[1]:
+            note = (note + "; " if note else "") + "another value behind the same shown part"
+        changes.append(Change(name, told[0], told[1], note))
+    return tuple(changes)
+
+
+def _listed(value: Mapping[str, Any] | None) -> list[str]:
+    """The words of a value that is a list, parted by commas; one word is a list of one."""
+    return [word.strip() for word in str((value or {}).get("value", "")).split(",") if word.strip()]
+
+
+def _left_out(before: Mapping[str, Any] | None, value: Mapping[str, Any] | None) -> list[str]:
+    """What a list held, and holds no more: a connector that is polled again because another was named."""
+    kept = _listed(value)
+    return [word for word in _listed(before) if word not in kept] if kept else []
+
+
+def _line(subject: Subject, container: str, wanted: Values, setting: Setting) -> str:
+    """The kubectl line, secrets hidden. A reference needs a patch: `set env` has no spelling for one."""
+    name = shlex.quote(f"{SHORT[subject.kind]}/{subject.name}")
+    if any(value is not None and "valueFrom" in value for value in wanted.values()):
+        env = [{"name": n, **(v or {"$patch": "delete"})} for n, v in wanted.items()]
+        patch = canonical({"spec": {"template": {"spec": {"containers": [{"name": container, "env": env}]}}}})
+        return f"{kubectl_prefix(subject)} patch {RESOURCES[subject.kind]} {shlex.quote(subject.name)} -p {shlex.quote(patch)}"
+    words = [
+        f"{n}-"
+        if v is None
+        else f"{n}={shown_env(setting.runbooks, n, v, secret=n in setting.secrets)}"
+        for n, v in wanted.items()
+    ]  # fmt: skip
+    return f"{kubectl_prefix(subject)} set env {name} -c {shlex.quote(container)} " + " ".join(map(shlex.quote, words))
+
+
+def _undoing(subject: Subject, container: str, before: Values, setting: Setting) -> Undoing | None:
+    if not before:
+        return None
+    kept: dict[str, Any] = {}
+    words = []
+    for name, value in before.items():
+        secret = name in setting.secrets
+        told = shown_env(setting.runbooks, name, value, secret=secret)
+        if keepable(setting.runbooks, name, value, secret=secret):
+            kept[name] = value
+        else:
+            kept[name] = {"hidden": fingerprint(setting.salt, value)}
+        words.append(f"remove {name}" if value is None else f"set {name} back to {told or 'empty'}")
+    return Undoing(
+        {"container": container, "env": dict(before)}, {"container": container, "env": kept}, "; ".join(words),
+        _line(subject, container, before, setting),
+    )  # fmt: skip
