@@ -21,20 +21,20 @@ from textual.widgets import Input
 from cockpit import terminal
 from panels import keys
 from panels import messages as wish
-from panels.coached import CoachedApp
-from panels.curtain import Curtain
-from panels.later import Later, load
-from panels.theme import Look
+from panels.app.coach import CoachedApp
+from panels.app.curtain import Curtain
+from panels.kit.lazy_module import Later, load
+from panels.kit.theme import Look
 
 if TYPE_CHECKING:
     from textual.widget import Widget
 
     from cockpit.model.situation import Situation
     from cockpit.session import Session
-    from panels import overlays
-    from panels.dashboard import Dashboard
+    from panels.app import overlays
+    from panels.dashboard.dashboard import Dashboard
 else:
-    overlays = Later("panels.overlays")
+    overlays = Later("panels.app.overlays")
 
 
 FIRST_POLL_S = 0.04  # until the first pods are there
@@ -95,8 +95,8 @@ class CockpitApp(CoachedApp):
     async def _start(self) -> None:
         """After the first paint: importing the clients and the panels takes longer than painting."""
         self.session.start(self._told(asyncio.get_running_loop()))
-        from panels.dashboard import Dashboard
-        from panels.keybar import KeyBar
+        from panels.app.keybar import KeyBar
+        from panels.dashboard.dashboard import Dashboard
 
         self._dashboard = Dashboard(self.look)
         await self.mount(self._dashboard, KeyBar(self.look))
@@ -171,7 +171,7 @@ class CockpitApp(CoachedApp):
             gc.set_threshold(*GC_THRESHOLD)
             gc.enable()
         self._polling = self.set_interval(POLL_S, self.in_turn(self._poll))
-        self.set_timer(PRELOAD_AFTER_S, lambda: self.run_worker(load("panels.overlays"), exit_on_error=False))
+        self.set_timer(PRELOAD_AFTER_S, lambda: self.run_worker(load("panels.app.overlays"), exit_on_error=False))
 
     def _views(self) -> list[Any]:
         if not self.layers():

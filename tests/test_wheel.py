@@ -28,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_the_runbooks_are_inside(wheel: zipfile.ZipFile) -> None:
     assert wheel.read("cockpit/runbooks.toml") == (ROOT / "runbooks.toml").read_bytes()
     names = wheel.namelist()
-    assert "panels/dashboard.py" in names
+    assert "panels/dashboard/dashboard.py" in names
     assert "cockpit/drill/server.py" in names
     assert not [name for name in names if name.startswith(("tests/", "bench/"))]
 

@@ -16,12 +16,12 @@ from textual.widgets import Input, Static
 
 from cockpit.model.plan import PLAN_EXPIRES_S, DryRunState, Plan, Progress, Request
 from panels.dialogs.confirm_words import plan_lines, progress_lines, title_of
-from panels.dialogs.layer import CancelButton, Layer
-from panels.dialogs.marks import ink, sign
-from panels.dialogs.overlay import PlainInput
-from panels.dialogs.prose import Para, para
+from panels.kit.layer import CancelButton, Layer
+from panels.kit.marks import ink, sign
+from panels.kit.overlay import PlainInput
+from panels.kit.prose import Para, para
+from panels.kit.theme import Look
 from panels.messages import AskStop, Cancelled, CloseLayer, Confirmed, CopyText, InStages, OpenSequence, PlanAgain, Undo
-from panels.theme import Look
 
 ROOM_TO_TYPE = 20  # cells beside the name that is asked for
 

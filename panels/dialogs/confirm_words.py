@@ -15,9 +15,9 @@ from cockpit.model.plan import (
     SqlRun,
     Verdict,
 )
-from panels.dialogs.marks import PROOFS, VERDICTS, countdown, sign
-from panels.dialogs.prose import Para, Span, labelled, para
-from panels.words import value
+from panels.kit.marks import PROOFS, VERDICTS, countdown, sign
+from panels.kit.prose import Para, Span, labelled, para
+from panels.kit.words import value
 
 LABEL = 16
 

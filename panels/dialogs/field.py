@@ -13,13 +13,13 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from cockpit.model.runbook import Param
-from panels.dialogs.layer import Layer
-from panels.dialogs.lines import LinesView
-from panels.dialogs.marks import SIGN, ink
-from panels.dialogs.overlay import PlainInput
-from panels.dialogs.prose import Para, para
 from panels.dialogs.values import Choice, bounds, problem
-from panels.theme import Look
+from panels.kit.layer import Layer
+from panels.kit.lines_view import LinesView
+from panels.kit.marks import SIGN, ink
+from panels.kit.overlay import PlainInput
+from panels.kit.prose import Para, para
+from panels.kit.theme import Look
 
 _SHOWN_CHOICES = 6  # and rows beside, for notes that wrap
 _MORE_ROWS = 4

@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
-from panels.dialogs.marks import ink
-from panels.dialogs.overlay import Overlay, PlainInput
+from panels.kit.marks import ink
+from panels.kit.overlay import Overlay, PlainInput
+from panels.kit.theme import Look
 from panels.messages import FilterChanged
-from panels.theme import Look
 
 
 class FilterInput(PlainInput):

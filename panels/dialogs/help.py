@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from panels.dialogs.layer import Layer
-from panels.dialogs.prose import Para, labelled, para
-from panels.theme import Look
+from panels.kit.layer import Layer
+from panels.kit.prose import Para, labelled, para
+from panels.kit.theme import Look
 
 Keys = Sequence[tuple[str, str]]  # (key as shown, what it does)
 

@@ -15,13 +15,13 @@ from cockpit.model.incident import ROLES, SEVERITIES, IncidentNow
 from cockpit.model.runbook import Param, Step
 from cockpit.model.situation import Situation
 from panels.dialogs.field import Field
-from panels.dialogs.layer import CancelButton
-from panels.dialogs.marks import SIGN, ink
 from panels.dialogs.parameters import ParametersDialog
-from panels.dialogs.prose import Para, para
 from panels.dialogs.values import offer
+from panels.kit.layer import CancelButton
+from panels.kit.marks import SIGN, ink
+from panels.kit.prose import Para, para
+from panels.kit.theme import Look
 from panels.messages import IncidentAct
-from panels.theme import Look
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from textual.widgets import Input, Static
 
 from cockpit.model.runbook import Step
 from panels.dialogs.field import ParamInput
-from panels.dialogs.layer import CancelButton, Layer
-from panels.dialogs.marks import ink
-from panels.dialogs.prose import Para, para
+from panels.kit.layer import CancelButton, Layer
+from panels.kit.marks import ink
+from panels.kit.prose import Para, para
+from panels.kit.theme import Look
 from panels.messages import Answer, Cancelled, PlanPart
-from panels.theme import Look
 
 
 class ManualDialog(Layer):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from panels.dialogs.layer import Layer
-from panels.dialogs.prose import Para, para
-from panels.theme import Look
+from panels.kit.layer import Layer
+from panels.kit.prose import Para, para
+from panels.kit.theme import Look
 
 
 class NoticeDialog(Layer):

@@ -15,13 +15,13 @@ from textual.widgets import Input, Static
 
 from cockpit.model.runbook import Step
 from panels.dialogs.field import ChoiceList, Field
-from panels.dialogs.layer import CancelButton, Layer
-from panels.dialogs.lines import LinesView
-from panels.dialogs.marks import ink
-from panels.dialogs.prose import Para, para
 from panels.dialogs.values import offer
+from panels.kit.layer import CancelButton, Layer
+from panels.kit.lines_view import LinesView
+from panels.kit.marks import ink
+from panels.kit.prose import Para, para
+from panels.kit.theme import Look
 from panels.messages import Cancelled, PlanStep
-from panels.theme import Look
 
 
 class ParametersDialog(Layer):

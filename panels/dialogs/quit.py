@@ -8,11 +8,11 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from cockpit.model.plan import Phase, Progress
-from panels.dialogs.marks import SIGN
-from panels.dialogs.prose import Para, para
 from panels.dialogs.running import RunningDialog
+from panels.kit.marks import SIGN
+from panels.kit.prose import Para, para
+from panels.kit.theme import Look
 from panels.messages import AskStop, QuitAnswer
-from panels.theme import Look
 
 
 class QuitDialog(RunningDialog):

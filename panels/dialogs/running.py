@@ -11,9 +11,9 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from cockpit.model.plan import Progress
-from panels.dialogs.layer import CancelButton, Layer
-from panels.dialogs.marks import ink
-from panels.theme import Look
+from panels.kit.layer import CancelButton, Layer
+from panels.kit.marks import ink
+from panels.kit.theme import Look
 
 
 class RunningDialog(Layer):

@@ -12,11 +12,11 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from cockpit.model.plan import SequenceState
-from panels.dialogs.layer import CancelButton, Layer
-from panels.dialogs.marks import ink, sign
-from panels.dialogs.prose import Para, para
+from panels.kit.layer import CancelButton, Layer
+from panels.kit.marks import ink, sign
+from panels.kit.prose import Para, para
+from panels.kit.theme import Look
 from panels.messages import PlanPart
-from panels.theme import Look
 
 _MARKS = {
     "done": ("ok", "ok", "DONE"),

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from cockpit.model.plan import Unfinished
 from panels.dialogs.confirm_words import change_lines
-from panels.dialogs.layer import Layer
-from panels.dialogs.prose import Para, para
-from panels.theme import Look
+from panels.kit.layer import Layer
+from panels.kit.prose import Para, para
+from panels.kit.theme import Look
 
 _ROLES = {"applied": "ok", "not applied": "accent", "changed since": "warn"}
 

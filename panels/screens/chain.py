@@ -12,16 +12,16 @@ from textual.app import ComposeResult
 from cockpit.model.chain import EndpointStatus, ProgramActivity, ProtocolState, SignerSetState
 from cockpit.model.probe import SignerReport
 from cockpit.model.situation import Situation
-from panels.chainfacts import Told, disagreements, program, quiet, spoken, told
-from panels.chainfacts import endpoints as heard_of
-from panels.pieces import BLANK, Column, Line, Piece, table
-from panels.publish import waiting
-from panels.rpc import measured, said_of
+from panels.dashboard.facts.chain import Told, disagreements, program, quiet, spoken, told
+from panels.dashboard.facts.chain import endpoints as heard_of
+from panels.dashboard.publish import waiting
+from panels.dashboard.rpc import measured, said_of
+from panels.dashboard.signers import set_lines
+from panels.kit.pieces import BLANK, Column, Line, Piece, table
+from panels.kit.theme import Look
+from panels.kit.words import UNKNOWN, age, count, value
 from panels.screens.pages import KEYS, PageLines, PagesView
 from panels.screens.view import Bar
-from panels.signers import set_lines
-from panels.theme import Look
-from panels.words import UNKNOWN, age, count, value
 
 
 def signer_set(situation: Situation, width: int) -> list[Line]:

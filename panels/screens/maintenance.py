@@ -9,14 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from cockpit.model.maintenance import Finding, Question, Round, RoundLine
-from panels.dialogs.lines import LinesView
-from panels.dialogs.marks import SIGN
-from panels.dialogs.prose import Para, para
+from panels.kit.lines_view import LinesView
+from panels.kit.marks import SIGN
+from panels.kit.prose import Para, para
+from panels.kit.theme import Look
+from panels.kit.words import age
 from panels.messages import KeepRound, LookAround, PlanStep
 from panels.screens.pages import PagesView
 from panels.screens.view import Bar
-from panels.theme import Look
-from panels.words import age
 
 #: What `show` may be → title. The names are what runbooks.toml says.
 PAGES: Mapping[str, str] = {"weekly": "Weekly", "monthly": "Monthly", "deploy": "Deploy", "incident": "Incident"}

@@ -12,12 +12,12 @@ from cockpit.model.metrics import Exposed
 from cockpit.model.reading import SourceState
 from cockpit.model.situation import Situation
 from panels.dialogs.filter import FilterBar
+from panels.kit.pieces import Line, cut_middle, width_of
+from panels.kit.theme import Look
+from panels.kit.words import age
 from panels.messages import FilterChanged
-from panels.pieces import Line, cut_middle, width_of
 from panels.screens.pages import ScrolledPage
 from panels.screens.view import Bar, View
-from panels.theme import Look
-from panels.words import age
 
 _KEYS = (("/", "filter"), ("↑↓ pgup pgdn", "scroll"), ("esc", "back"))
 

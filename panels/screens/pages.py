@@ -8,10 +8,10 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from cockpit.model.situation import Situation
-from panels.lines import ScrolledLines
-from panels.pieces import BLANK, Line
+from panels.kit.line_widget import ScrolledLines
+from panels.kit.pieces import BLANK, Line
+from panels.kit.theme import Look
 from panels.screens.view import Bar, View
-from panels.theme import Look
 
 #: What works in a view of pages, as its last row tells it.
 KEYS = (("←→", "page"), ("↑↓ pgup pgdn", "scroll"), ("esc", "back"))

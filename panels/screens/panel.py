@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual.app import ComposeResult
 
 from cockpit.model.situation import Situation
-from panels.lines import LinesPanel
+from panels.dashboard.panel import LinesPanel
+from panels.kit.theme import Look
 from panels.screens.view import Bar, View
-from panels.theme import Look
 
 
 class PanelView(View):

@@ -8,10 +8,10 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from panels.dialogs.marks import ink
-from panels.dialogs.overlay import Overlay
+from panels.kit.marks import ink
+from panels.kit.overlay import Overlay
+from panels.kit.theme import Look
 from panels.messages import CloseLayer
-from panels.theme import Look
 
 
 class Bar(Static):

@@ -12,7 +12,7 @@ from cockpit.model.plan import Proof
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
 from cockpit.runbooks.schema import load
-from panels.screens.next_step import next_step
+from panels.screens.runbook.next_step import next_step
 
 INCIDENTS = [name for name, scenario in SCENARIOS.items() if scenario.runbook is not None]
 QUIET = [name for name, scenario in SCENARIOS.items() if scenario.runbook is None]

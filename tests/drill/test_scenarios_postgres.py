@@ -20,7 +20,7 @@ from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level
 from cockpit.runbooks.schema import load
 from cockpit.session import Session
-from panels.postgres import PostgresPanel
+from panels.dashboard.postgres import PostgresPanel
 
 pytestmark = pytest.mark.real
 

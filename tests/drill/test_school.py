@@ -27,8 +27,8 @@ from cockpit.journal.journal import Journal
 from cockpit.model.runbook import Runbooks
 from cockpit.model.scene import Saying, Scene
 from cockpit.runbooks.schema import load
-from panels.lesson import picture
-from panels.pieces import plain
+from panels.app.lesson import picture
+from panels.kit.pieces import plain
 
 
 @pytest.fixture(scope="module")

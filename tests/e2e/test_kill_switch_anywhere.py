@@ -11,7 +11,7 @@ from screen import Screen, screen
 
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
-from panels import overlays
+from panels.app import overlays
 from panels.dialogs.confirm import ConfirmDialog, Stage
 
 #: Where, the keys that lead there, and what is on the screen then. The last key may stand in the middle of a word.

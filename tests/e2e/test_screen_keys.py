@@ -19,8 +19,8 @@ from cockpit.text import url_hint
 from panels.dialogs.confirm import ConfirmDialog
 from panels.dialogs.help import HelpDialog
 from panels.dialogs.parameters import ParametersDialog
-from panels.screens.next_step import next_step
-from panels.screens.runbook import RunbookView
+from panels.screens.runbook.next_step import next_step
+from panels.screens.runbook.view import RunbookView
 
 
 @pytest.fixture(scope="module")

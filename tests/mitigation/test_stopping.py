@@ -14,7 +14,7 @@ from cockpit.model.plan import Phase, Progress, Proof, Verdict
 from cockpit.model.reading import Reading
 from cockpit.model.situation import Situation
 from panels.dialogs.confirm_words import plan_lines
-from panels.dialogs.prose import plain
+from panels.kit.prose import plain
 
 STOP = step("scale", "m0-submitter", replicas=0)
 OFF = step("set-env", "m0-submitter", env={"M0_PUBLISH_ENABLED": "false"})

@@ -47,8 +47,8 @@ from cockpit.model.runbook import (
 )
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import ServiceStatus, Situation, ToggleStatus
+from panels.kit.theme import THEME
 from panels.messages import Wish
-from panels.theme import THEME
 
 HOSTILE = "a[/b]c [INFO] [red]not red[/red]"
 CLOCK = ManualClock()

@@ -8,8 +8,8 @@ from textual.app import App, ComposeResult
 from textual.strip import Strip
 
 from cockpit.model.situation import Situation
-from panels.dashboard import Dashboard
-from panels.theme import BACKGROUND, THEME, Look
+from panels.dashboard.dashboard import Dashboard
+from panels.kit.theme import BACKGROUND, THEME, Look
 
 
 class DashboardApp(App[None]):

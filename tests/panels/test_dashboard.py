@@ -10,8 +10,8 @@ from textual.geometry import Region, Size
 from textual.widget import Widget
 
 from cockpit.model.signal import Level
-from panels.dashboard import PANELS, arrange
-from panels.theme import MARK, Look
+from panels.dashboard.dashboard import PANELS, arrange
+from panels.kit.theme import MARK, Look
 
 WIDE, NARROW = (160, 48), (80, 24)
 

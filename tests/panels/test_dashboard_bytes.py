@@ -1,4 +1,4 @@
-"""What reaches the terminal: only cells that changed. Covers the hook into Textual's partial update (`panels/repaint.py`)."""
+"""What reaches the terminal: only cells that changed. Covers the hook into Textual's partial update (`panels/kit/repaint.py`)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rich.console import Console
 from textual._compositor import ChopsUpdate
 from textual.geometry import Region
 
-from panels import repaint
 from panels.dialogs.help import HelpDialog
-from panels.pieces import to_strip
-from panels.theme import Look
+from panels.kit import repaint
+from panels.kit.pieces import to_strip
+from panels.kit.theme import Look
 
 
 async def test_a_second_that_changes_only_the_clock_sends_a_clock() -> None:

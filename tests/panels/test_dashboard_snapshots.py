@@ -8,7 +8,7 @@ import pytest
 import situations
 from harness import DashboardApp
 
-from panels.theme import Look
+from panels.kit.theme import Look
 
 pytest.importorskip("pytest_textual_snapshot")
 

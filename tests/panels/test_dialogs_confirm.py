@@ -14,10 +14,10 @@ from textual.widgets import Input, Static
 from cockpit.clock import ManualClock
 from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Phase, Plan, Proof, Verdict
 from panels.dialogs.confirm import ConfirmDialog, NameInput, Stage
-from panels.dialogs.layer import CancelButton
 from panels.dialogs.notice import NoticeDialog
+from panels.kit.layer import CancelButton
+from panels.kit.theme import Look
 from panels.messages import Cancelled, Confirmed, CopyText, PlanAgain, Undo
-from panels.theme import Look
 
 SIZES = [(80, 24), (160, 48)]
 

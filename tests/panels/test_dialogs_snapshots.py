@@ -13,9 +13,9 @@ from panels.dialogs.confirm import ConfirmDialog
 from panels.dialogs.parameters import ParametersDialog
 from panels.dialogs.quit import QuitDialog
 from panels.screens.explain import ExplainView
-from panels.screens.log_page import Said
-from panels.screens.logs import LogView
-from panels.screens.runbook import RunbookView
+from panels.screens.logs.page import Said
+from panels.screens.logs.view import LogView
+from panels.screens.runbook.view import RunbookView
 
 SIZES = [(80, 24), (160, 48)]
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from panels.driver import MAX_WAITING, DroppingWriter
+from panels.kit.driver import MAX_WAITING, DroppingWriter
 
 
 class Stalled(io.StringIO):

@@ -12,14 +12,14 @@ from situations import WALL, calm, match, rpc_outage
 
 from cockpit.model.incident import Reminder
 from cockpit.model.situation import Situation
+from panels.dashboard.strips.incident_strip import incident_line
+from panels.dashboard.strips.topstrip import NARROW
 from panels.dialogs.incident import FORMS, IncidentForm, best_match
-from panels.dialogs.layer import CancelButton
-from panels.incident_strip import incident_line
+from panels.kit.layer import CancelButton
+from panels.kit.pieces import line_width, plain
 from panels.messages import AskIncident, Cancelled, CloseLayer, IncidentAct
-from panels.pieces import line_width, plain
-from panels.screens.incident import IncidentView
-from panels.screens.incident_page import page
-from panels.topstrip import NARROW
+from panels.screens.incident.page import page
+from panels.screens.incident.view import IncidentView
 
 SIZES = [(80, 24), (160, 48)]
 

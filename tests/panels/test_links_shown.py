@@ -17,10 +17,10 @@ from cockpit.model.links import Links
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks
 from cockpit.sources.kubernetes.log_lines import LogLine
-from panels.commands import commands
+from panels.app.palette import commands
+from panels.kit.theme import Look
 from panels.messages import CopyText
-from panels.screens.logs import LogView
-from panels.theme import Look
+from panels.screens.logs.view import LogView
 
 LINKS = Links(
     trace="https://traces.example.com/t/{trace}", signal="https://grafana.example.com/d?s={signal}",

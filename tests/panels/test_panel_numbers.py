@@ -14,19 +14,19 @@ from cockpit.model.metrics import QueryResult, Sample
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.reading import Fault, SourceState
 from cockpit.model.signal import Level
-from panels import words
-from panels.api import ApiPanel
-from panels.facts import judge
-from panels.guardrails import GuardrailsPanel
-from panels.journal import JournalPanel
-from panels.lines import fault_lines
-from panels.pieces import Column, changed, cut, cut_middle, fit, fit_columns, line_width, plain, table, to_strip
-from panels.publish import PublishPanel
-from panels.signers import SignersPanel
-from panels.sparks import points, spark
-from panels.theme import Look
-from panels.toggles import TogglesPanel
-from panels.watermark import WatermarkPanel
+from panels.dashboard.api import ApiPanel
+from panels.dashboard.facts.metrics import judge
+from panels.dashboard.guardrails import GuardrailsPanel
+from panels.dashboard.journal import JournalPanel
+from panels.dashboard.panel import fault_lines
+from panels.dashboard.publish import PublishPanel
+from panels.dashboard.signers import SignersPanel
+from panels.dashboard.toggles import TogglesPanel
+from panels.dashboard.watermark import WatermarkPanel
+from panels.kit import words
+from panels.kit.pieces import Column, changed, cut, cut_middle, fit, fit_columns, line_width, plain, table, to_strip
+from panels.kit.sparks import points, spark
+from panels.kit.theme import Look
 
 
 def said(panel: object, situation: object, width: int = 60) -> str:

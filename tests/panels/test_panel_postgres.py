@@ -16,14 +16,14 @@ from cockpit.model import postgres as pg
 from cockpit.model.reading import Fault, SourceState
 from cockpit.model.signal import Level
 from cockpit.runbooks.references import POSTGRES_PAGES, Names, check_view
-from panels.commands import commands
-from panels.lines import fault_lines
+from panels.app.palette import commands
+from panels.dashboard.panel import fault_lines
+from panels.dashboard.postgres import PostgresPanel
+from panels.kit.pieces import line_width, plain, to_strip
+from panels.kit.theme import Look
 from panels.messages import OpenView
-from panels.pieces import line_width, plain, to_strip
-from panels.postgres import PostgresPanel
-from panels.screens.postgres import PostgresView
-from panels.screens.postgres_pages import PAGES, page
-from panels.theme import Look
+from panels.screens.postgres.pages import PAGES, page
+from panels.screens.postgres.view import PostgresView
 
 DENIED = Fault(SourceState.DENIED, "insufficient privilege: 3 of 5 sessions are hidden", "GRANT pg_monitor TO cockpit")
 

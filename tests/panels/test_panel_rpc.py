@@ -12,13 +12,13 @@ from cockpit.model.probe import Certificate, ProbeStatus
 from cockpit.model.reading import Fault, SourceState
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, SourceLight
-from panels.api import ApiPanel
-from panels.lines import LinesPanel
-from panels.pieces import line_width, plain
-from panels.publish import PublishPanel
-from panels.rpc import RpcPanel
-from panels.signers import SignersPanel
-from panels.topstrip import source_lights
+from panels.dashboard.api import ApiPanel
+from panels.dashboard.panel import LinesPanel
+from panels.dashboard.publish import PublishPanel
+from panels.dashboard.rpc import RpcPanel
+from panels.dashboard.signers import SignersPanel
+from panels.dashboard.strips.topstrip import source_lights
+from panels.kit.pieces import line_width, plain
 
 NARROW, WIDE = 36, 76
 

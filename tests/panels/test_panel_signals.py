@@ -12,10 +12,10 @@ from cockpit.model.reading import SourceState
 from cockpit.model.runbook import Match, Runbook, Toggle
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, SourceLight, ToggleStatus
-from panels.matchline import match_line
-from panels.pieces import plain
-from panels.signals import SignalsPanel
-from panels.toggles import TogglesPanel
+from panels.dashboard.signals import SignalsPanel
+from panels.dashboard.strips.matchline import match_line
+from panels.dashboard.toggles import TogglesPanel
+from panels.kit.pieces import plain
 
 
 def rows(situation: Situation, text: str = "") -> list[list[str]]:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from cockpit.model.chain import Disagreement, ProtocolState
 from cockpit.model.probe import SignerReport
 from cockpit.model.situation import Situation
-from panels.pieces import Line, line_width, plain
+from panels.kit.pieces import Line, line_width, plain
 from panels.screens.chain import PAGES, ChainView, endpoints, signer_set, transactions
 
 

@@ -10,7 +10,7 @@ from msgspec import structs
 from cockpit.model.metrics import Exposed
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.situation import Situation
-from panels.commands import commands
+from panels.app.palette import commands
 from panels.messages import OpenView
 from panels.screens.metrics import MetricsView, series
 

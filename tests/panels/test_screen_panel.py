@@ -8,9 +8,9 @@ from dialog_samples import Harness
 
 from cockpit.model.metrics import QueryResult, Sample
 from cockpit.model.situation import Situation
+from panels.dashboard.watermark import WatermarkPanel
 from panels.messages import CloseLayer
 from panels.screens.panel import PanelView
-from panels.watermark import WatermarkPanel
 
 
 def lagging() -> Situation:

@@ -13,8 +13,8 @@ from textual import events
 from cockpit.model.reading import Fault, SourceState
 from panels.messages import CloseLayer, CopyText, LogSource
 from panels.screens.explain import ExplainView
-from panels.screens.log_page import LogPage, Said
-from panels.screens.logs import LogView
+from panels.screens.logs.page import LogPage, Said
+from panels.screens.logs.view import LogView
 
 
 def lines(numbers: Iterable[int], text: str = "line", pods: int = 1, error_every: int = 0) -> list[Said]:

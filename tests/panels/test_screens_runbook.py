@@ -12,11 +12,11 @@ from cockpit.model.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar,
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.runbook import Param, Step, Validation
 from cockpit.model.signal import Level
-from panels.dialogs.prose import plain
+from panels.kit.prose import plain
 from panels.messages import AskParameters, CloseLayer, OpenView, PlanStep, Undo
-from panels.screens.next_step import hindered, next_step, preview
-from panels.screens.runbook import RunbookView
-from panels.screens.runbook_page import holds_now, page
+from panels.screens.runbook.next_step import hindered, next_step, preview
+from panels.screens.runbook.page import holds_now, page
+from panels.screens.runbook.view import RunbookView
 
 SIZES = [(80, 24), (160, 48)]
 RELAX = STOPS.mitigations[3]

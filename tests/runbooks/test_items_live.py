@@ -16,9 +16,9 @@ from cockpit.model.runbook import Runbooks, Step
 from cockpit.runbooks.own_commands import with_commands
 from cockpit.runbooks.schema import load, packaged_text
 from cockpit.settings import FailoverSettings, RestoreSettings, Settings
-from panels.dashboard import PANELS
+from panels.app.overlays import CHAIN_PAGES
+from panels.dashboard.dashboard import PANELS
 from panels.dialogs.manual import ManualDialog
-from panels.overlays import CHAIN_PAGES
 
 #: Every step that asks a person, with what it says of the reason.
 MANUAL = {

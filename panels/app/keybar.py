@@ -1,0 +1,36 @@
+"""The footer: the keys that work here, one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from panels.keys import FOOTER
+from panels.kit.line_widget import LineWidget
+from panels.kit.pieces import Line, Piece
+from panels.kit.theme import Look
+
+
+class KeyBar(LineWidget):
+    """Shows pairs of key and word; `say` changes them when the focus moves to another kind of thing."""
+
+    DEFAULT_CSS = "KeyBar { height: 1; width: 100%; dock: bottom; }"
+
+    def __init__(self, look: Look, pairs: Sequence[tuple[str, str]] = FOOTER) -> None:
+        super().__init__(look, id="keybar")
+        self._pairs = tuple(pairs)
+
+    def say(self, pairs: Sequence[tuple[str, str]]) -> None:
+        if tuple(pairs) != self._pairs:
+            self._pairs = tuple(pairs)
+            self.sync()
+
+    def picture(self, width: int, height: int) -> list[Line]:
+        line: list[Piece] = [(" ", "text")]
+        used = 1
+        for key, word in self._pairs:
+            cells = len(key) + len(word) + 3
+            if used + cells > width:
+                break
+            line += [(key, "key"), (f" {word}  ", "dim")]
+            used += cells
+        return [tuple(line)]

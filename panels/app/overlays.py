@@ -1,0 +1,33 @@
+"""Everything that opens over the dashboard, in one place: loaded after the first paint, which need not wait for it."""
+
+from __future__ import annotations
+
+from panels.app.palette import commands
+from panels.dialogs.confirm import ConfirmDialog
+from panels.dialogs.filter import FilterBar
+from panels.dialogs.help import HelpDialog
+from panels.dialogs.incident import FORMS as INCIDENT_FORMS
+from panels.dialogs.incident import IncidentForm, best_match
+from panels.dialogs.manual import ManualDialog
+from panels.dialogs.notice import NoticeDialog
+from panels.dialogs.palette import Command, provider
+from panels.dialogs.parameters import ParametersDialog
+from panels.dialogs.quit import QuitDialog
+from panels.dialogs.sequence import SequenceDialog
+from panels.dialogs.stop import StopDialog
+from panels.dialogs.unfinished import UnfinishedDialog
+from panels.kit.overlay import Overlay, topmost
+from panels.screens.chain import PAGES as CHAIN_PAGES
+from panels.screens.chain import ChainView
+from panels.screens.explain import ExplainView
+from panels.screens.incident.view import IncidentView
+from panels.screens.logs.view import LogView
+from panels.screens.maintenance import MaintenanceView
+from panels.screens.metrics import MetricsView
+from panels.screens.panel import PanelView
+from panels.screens.postgres.view import PostgresView
+from panels.screens.runbook.view import RunbookView
+
+__all__ = [
+    "CHAIN_PAGES", "INCIDENT_FORMS", "ChainView", "Command", "ConfirmDialog", "ExplainView", "FilterBar", "HelpDialog", "IncidentForm", "IncidentView", "LogView", "MaintenanceView", "ManualDialog", "MetricsView", "NoticeDialog", "Overlay", "PanelView", "ParametersDialog", "PostgresView", "QuitDialog", "RunbookView", "SequenceDialog", "StopDialog", "UnfinishedDialog", "best_match", "commands", "provider", "topmost",
+]  # fmt: skip

@@ -1,0 +1,153 @@
+"""What panels look up of the chain and of the probes: the data of a topic, and how far it can be believed just now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import Any, Generic, TypeVar
+
+from cockpit.model.chain import Disagreement, EndpointStatus, ProgramActivity
+from cockpit.model.crosscheck import SignerSetCheck
+from cockpit.model.probe import CERTIFICATE_CRIT_DAYS, CERTIFICATE_WARN_DAYS, Certificate, MarketOutput, ProbeStatus
+from cockpit.model.reading import Reading, SourceState
+from cockpit.model.signal import Level
+from cockpit.model.situation import Situation
+from cockpit.text import clean
+from panels.kit.pieces import Line, Piece
+from panels.kit.theme import MARK
+from panels.kit.words import age
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Generic[T]):
+    """The data of one topic. `live`: it can be believed now; else `why`, in a few words."""
+
+    data: T | None
+    live: bool
+    why: str = ""
+
+
+def told(reading: Reading[Any] | None, kind: type[T], mono: float) -> Told[T]:
+    if reading is None:
+        return Told(None, False, "nothing read yet")
+    data = reading.data if isinstance(reading.data, kind) else None
+    state = reading.state(mono)
+    if state is SourceState.LIVE and data is not None:
+        return Told(data, True)
+    seconds = reading.age_s(mono)
+    shown = f" (shown: {age(seconds)} old)" if data is not None and seconds is not None else ""
+    return Told(data, False, f"{state.value}: {reading.reason(mono)}{shown}" if reading.reason(mono) else state.value)
+
+
+def program(situation: Situation) -> Told[ProgramActivity]:
+    """What the oracle program did. Counts with a gap are shown, and not believed."""
+    if "solana" not in situation.configured:
+        return Told(None, False, "not configured")
+    if "program" not in situation.solana and any(t.startswith("endpoint/") for t in situation.solana):
+        return Told(None, False, "no program id configured")
+    reading = situation.solana.get("program")
+    if reading is not None and reading.state(situation.mono) is SourceState.OFF:
+        return Told(None, False, "no program id configured")
+    found = told(situation.solana.get("program"), ProgramActivity, situation.mono)
+    if found.live and found.data is not None and not found.data.complete:
+        return Told(found.data, False, f"gap: {found.data.gap or 'being filled'}")
+    return found
+
+
+def quiet(found: Told[Any]) -> bool:
+    """Not configured is a state, not an error."""
+    return found.data is None and found.why in ("not configured", "no program id configured")
+
+
+def endpoints(situation: Situation) -> dict[str, Told[EndpointStatus]]:
+    """By name."""
+    head = "endpoint/"
+    return {
+        topic.removeprefix(head): told(reading, EndpointStatus, situation.mono)
+        for topic, reading in sorted(situation.solana.items())
+        if topic.startswith(head)
+    }
+
+
+def disagreements(situation: Situation) -> list[Disagreement]:
+    """Whatever topic carries them."""
+    found: list[Disagreement] = []
+    for reading in situation.solana.values():
+        data = reading.data
+        if isinstance(data, tuple | list) and reading.state(situation.mono) is SourceState.LIVE:
+            found += [one for one in data if isinstance(one, Disagreement)]
+    return found
+
+
+def outputs(situation: Situation) -> dict[str, Told[MarketOutput]]:
+    head = "output/"
+    return {
+        topic.removeprefix(head): told(reading, MarketOutput, situation.mono)
+        for topic, reading in situation.probes.items()
+        if topic.startswith(head)
+    }
+
+
+def failing(situation: Situation, width: int) -> list[Line]:
+    """One line for each service that says it is not well, or that cannot be asked."""
+    lines: list[Line] = []
+    for topic, reading in situation.probes.items():
+        whole = topic in ("signers", "certificates", "source") or topic.startswith("output/")
+        if whole or reading.state(situation.mono) is SourceState.OFF:
+            continue
+        found = told(reading, ProbeStatus, situation.mono)
+        if found.live and found.data is not None and found.data.ok:
+            continue
+        bad = found.live and found.data is not None
+        role = "crit" if bad else "unknown"
+        words = found.data.words if bad and found.data is not None else found.why
+        mark = MARK[Level.CRIT if bad else Level.UNKNOWN]
+        lines += spoken(mark, role, f"{topic.replace('/', ' ')}: {words}", width)
+    return lines
+
+
+def certificate_level(one: Certificate) -> Level:
+    if one.days_left < CERTIFICATE_CRIT_DAYS:
+        return Level.CRIT
+    return Level.WARN if one.days_left < CERTIFICATE_WARN_DAYS else Level.OK
+
+
+def ending_certificates(situation: Situation, width: int) -> list[Line]:
+    """The certificates near their end, named, the first to end first; and why some are not known."""
+    reading = situation.probes.get("certificates")
+    if reading is None or reading.state(situation.mono) is SourceState.OFF:
+        return []
+    known: Mapping[str, Certificate] = reading.data or {}
+    lines: list[Line] = []
+    for one in sorted(known.values(), key=lambda c: c.days_left):
+        level = certificate_level(one)
+        if level is Level.OK:
+            continue
+        left = f"{one.days_left:,.0f} d left" if one.days_left >= 0 else f"expired {-one.days_left:,.0f} d ago"
+        lines += spoken(MARK[level], level.value, f"certificate {one.host}: {left}", width)
+    if reading.fault is not None:
+        lines += spoken("?", "unknown", reading.fault.reason, width)
+    return lines
+
+
+def spoken(mark: str, role: str, text: str, width: int, most: int = 3) -> list[Line]:
+    """A sentence behind a mark, on as many lines as it needs, `most` at most; the marks line up."""
+    parts = wrap(clean(text), max(10, width - 2), max_lines=most, placeholder=" …")
+    return [((f"{mark} " if i == 0 else "  ", role), (part, role)) for i, part in enumerate(parts)]
+
+
+def set_state(check: SignerSetCheck) -> Piece:
+    """ "chain ✓", or that it differs, or that it cannot be told."""
+    agrees = check.agrees
+    if agrees:
+        return "chain ✓", "ok"
+    if agrees is False:
+        return "✗ differs", "crit"
+    return ("chain ?", "unknown") if check.unknown else ("chain –", "dim")
+
+
+def worst_level(levels: Iterable[Level]) -> Level:
+    return max(levels, key=lambda level: level.rank, default=Level.OK)

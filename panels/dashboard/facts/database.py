@@ -1,0 +1,99 @@
+"""What the Postgres panel and its pages look up: the topics of the database, and why any of them cannot be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from cockpit.model.reading import SourceState
+from cockpit.model.signal import Level, SignalStatus
+from cockpit.model.situation import Situation
+from panels.dashboard.facts.metrics import Trouble
+from panels.kit.words import age, count, duration
+
+TOPICS = ("connections", "queries", "indexes", "vacuum", "replication", "activity", "archiver")
+
+
+def data(situation: Situation, topic: str) -> Any:
+    """The last data of this topic, stale or not; None when nothing was ever read."""
+    reading = situation.postgres.get(topic)
+    return None if reading is None else reading.data
+
+
+def live(situation: Situation, topic: str) -> bool:
+    """Whether the topic's data can be believed now."""
+    reading = situation.postgres.get(topic)
+    return reading is not None and reading.state(situation.mono) is SourceState.LIVE
+
+
+def since(situation: Situation, topic: str) -> float:
+    """Seconds since the data was true: to be added to every age in it."""
+    reading = situation.postgres.get(topic)
+    seconds = reading.age_s(situation.mono) if reading is not None else None
+    return seconds or 0.0
+
+
+def oldest(situation: Situation, topics: Iterable[str] = TOPICS) -> float | None:
+    ages = [r.age_s(situation.mono) for name in topics if (r := situation.postgres.get(name)) is not None]
+    return max((a for a in ages if a is not None), default=None)
+
+
+def level_of(situation: Situation, topic: str, names: Iterable[str], calm: Level = Level.OK) -> Level:
+    """The worst of these signals; `calm` where the runbooks define none of them; unknown unless the topic is live."""
+    if not live(situation, topic):
+        return Level.UNKNOWN
+    own: list[SignalStatus] = [situation.signals[name] for name in names if name in situation.signals]
+    return max((signal.level for signal in own), key=lambda level: level.rank, default=calm)
+
+
+def trouble(situation: Situation, topics: Iterable[str] = TOPICS) -> list[Trouble]:
+    """Faults of these topics; the same fault of several is told once. Not configured is a state."""
+    if "postgres" not in situation.configured:
+        return [Trouble("Postgres", "not configured", "", "give [postgres] url in the configuration", hard=False)]
+    wanted = list(topics)
+    broken = situation.postgres.get("source")
+    if broken is not None and broken.fault is not None:
+        return [Trouble("Postgres", broken.fault.state.value, broken.fault.reason, broken.fault.remedy)]
+    if not situation.postgres:
+        return [Trouble("Postgres", SourceState.STARTING.value, "nothing read yet", hard=False)]
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for name in wanted:
+        reading = situation.postgres.get(name)
+        if reading is None:
+            continue  # the first look has not come to it
+        state = reading.state(situation.mono)
+        if state is SourceState.LIVE:
+            continue
+        reason, remedy = reading.reason(situation.mono), reading.fault.remedy if reading.fault else ""
+        found.setdefault((state.value, reason, remedy), []).append(name)
+    out = []
+    for (word, reason, remedy), places in found.items():
+        seconds = oldest(situation, places)
+        shown = f" (shown: {age(seconds)} old)" if seconds is not None and seconds > 1.5 else ""
+        what = "Postgres" if len(places) >= min(3, len(wanted)) else " and ".join(places)
+        out.append(Trouble(what, word, reason + shown, remedy, word not in ("starting", "stale")))
+    if len(out) <= 2:
+        return out
+    return [*out[:2], Trouble("and", f"{len(out) - 2} more", "", "the Postgres view tells each", hard=False)]
+
+
+def table_name(name: str) -> str:
+    """Without `public.`, as people say it."""
+    return name.removeprefix("public.")
+
+
+def milliseconds(ms: float) -> str:
+    """ "0.09ms", "395ms", "1.2s": most statements take less than one."""
+    return f"{ms:.2f}ms" if ms < 1 else duration(ms / 1000)
+
+
+def size(number: int | float | None) -> str:
+    """ "1.2 GiB"."""
+    if number is None:
+        return "?"
+    value = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024:
+            return f"{count(value)} {unit}"
+        value /= 1024
+    return f"{count(value)} TiB"

@@ -1,0 +1,124 @@
+"""What the guardrails decide and why: decisions per minute, reasons, divergence by source, drift and calibration by model."""
+
+from __future__ import annotations
+
+from cockpit.model.signal import Level
+from cockpit.model.situation import Situation
+from panels.dashboard.facts.metrics import by_label, judge, live, query, sum_by, unit_of
+from panels.dashboard.panel import LinesPanel
+from panels.kit.pieces import BLANK, Column, Line, Piece, table
+from panels.kit.theme import MARK
+from panels.kit.words import count, value
+
+_WIDE = 60  # from here on there is room for a row of each source
+_ROLES = {"ALLOW": "ok", "DEGRADE": "warn", "BLOCK": "crit"}
+
+
+class GuardrailsPanel(LinesPanel):
+    number = 6
+    key = "guardrails"
+    title_text = "Guardrails"
+    short = "Grd"
+    queries = ("guardrail-decisions", "guardrail-reasons", "divergence-by-source", "drift-by-model", "ece-by-model")
+    signals = ("guardrail-blocks", "guardrail-restrictions")
+
+    def aside(self, situation: Situation) -> Line:
+        policy = next((t for t in situation.toggles if t.name == "M0_GUARDRAIL_POLICY_LEVEL"), None)
+        if policy is None or policy.value is None:
+            return ()
+        return ((policy.value, "dim" if policy.level in ("usual", "safest") else "warn"),)
+
+    def content(self, situation: Situation, width: int) -> list[Line]:
+        lines = [self._decisions(situation), self._reasons(situation), BLANK, *self._models(situation, width)]
+        divergence = query(situation, "divergence-by-source")
+        by_source = sum_by(divergence.samples, "source") if divergence is not None else {}
+        pieces: list[Piece] = [("divergence  ", "heading")]
+        if divergence is None or not live(situation, "divergence-by-source"):
+            pieces.append(("no data", "unknown"))
+        elif not any(rate > 0 for rate in by_source.values()):
+            pieces.append(("none", "text"))
+        unit = unit_of(situation, "divergence-by-source", "/min")
+        for source, rate in sorted(by_source.items(), key=lambda item: -item[1]):
+            if rate > 0:
+                pieces += [(f"{source} ", "dim"), (f"{value(rate, unit)}  ", "warn")]
+        return [*lines, BLANK, tuple(pieces), *_sources(situation, width)]
+
+    def _decisions(self, situation: Situation) -> Line:
+        result = query(situation, "guardrail-decisions")
+        decisions = sum_by(result.samples, "decision") if result is not None else {}
+        if not decisions:
+            return (("decisions/min  ", "heading"), ("no data", "unknown"))
+        known = live(situation, "guardrail-decisions")
+        pieces: list[Piece] = []
+        for name in (*_ROLES, *sorted(decisions.keys() - _ROLES.keys())):
+            rate = decisions.get(name)
+            bad = rate is not None and rate > 0 and name != "ALLOW"
+            role = "unknown" if not known else _ROLES.get(name, "text") if rate else "dim"
+            pieces += [
+                (f"{name} ", role),
+                (
+                    f"{count(rate) if rate is not None else '–'}  ",
+                    role if bad or not known else "bold" if rate else "dim",
+                ),
+            ]
+        return (*pieces, ("/min", "dim"))
+
+    def _reasons(self, situation: Situation) -> Line:
+        result = query(situation, "guardrail-reasons")
+        reasons = {k: v for k, v in sum_by(result.samples, "reason").items() if v > 0} if result is not None else {}
+        pieces: list[Piece] = [("reasons  ", "heading")]
+        if not reasons:
+            return (
+                *pieces,
+                ("none", "text")
+                if result is not None and live(situation, "guardrail-reasons")
+                else ("no data", "unknown"),
+            )
+        for reason, rate in sorted(reasons.items(), key=lambda item: -item[1]):
+            pieces += [(f"{reason} ", "dim"), (f"{count(rate)}  ", "warn")]
+        return tuple(pieces)
+
+    def _models(self, situation: Situation, width: int) -> list[Line]:
+        drift = by_label(situation, "drift-by-model", "model")
+        ece = by_label(situation, "ece-by-model", "model")
+        names = sorted(drift.keys() | ece.keys(), key=lambda n: (-drift.get(n, 0.0), n))
+        if not names:
+            return [(("models  ", "heading"), ("no data", "unknown"))]
+        rows: list[list[Piece]] = [
+            [
+                (name, "text"),
+                _score(situation, "drift-by-model", drift.get(name), "drift"),
+                _score(situation, "ece-by-model", ece.get(name), "calibration"),
+            ]
+            for name in names
+        ]
+        return table(
+            (Column("model", 10, grow=1, middle=True), Column("drift", 7, ">"), Column("ECE", 7, ">")), rows, width
+        )
+
+
+def _score(situation: Situation, name: str, score: float | None, signal_name: str) -> Piece:
+    """Against the thresholds of its signal: a sign and colour when it is past them."""
+    if score is None:
+        return "–", "dim"
+    level = judge(situation, name, score, unit_of(situation, name), signal_name)
+    mark = f"{MARK[level]} " if level in (Level.WARN, Level.CRIT) else ""
+    return f"{mark}{score:.3f}", "text" if level is Level.OK else level.value
+
+
+def _sources(situation: Situation, width: int) -> list[Line]:
+    """Where there is room: every source beside the others, the one that diverges most first, by level."""
+    result = query(situation, "divergence-by-source")
+    if result is None or not result.samples or width < _WIDE:
+        return []
+    unit = unit_of(situation, "divergence-by-source", "/min")
+    total = sum_by(result.samples, "source")
+    levels = sorted({s.labels["level"] for s in result.samples if "level" in s.labels}, key=lambda n: (n != "warn", n))
+    rows: list[list[Piece]] = []
+    for source in sorted(total, key=lambda n: (-total[n], n)):
+        level = judge(situation, "divergence-by-source", total[source], unit, "divergence")
+        own = sum_by([s for s in result.samples if s.labels.get("source") == source], "level")
+        cells: list[Piece] = [(value(own.get(name), unit), level.value if own.get(name) else "text") for name in levels]
+        rows.append([(MARK[level], level.value), (source, "text" if level is Level.OK else "bold"), *cells])
+    columns = (Column("", 1), Column("source", 9, grow=1, middle=True), *(Column(name, 9, ">") for name in levels))
+    return [BLANK, *table(columns, rows, width)]

@@ -1,0 +1,176 @@
+"""What was done: mitigations under way with their rollout and proof, debts, unfinished intents, and the last journal lines."""
+
+from __future__ import annotations
+
+from cockpit.model.plan import Gauge, JournalLine, Phase, Progress, Proof
+from cockpit.model.signal import Level
+from cockpit.model.situation import Situation
+from panels.dashboard.facts.metrics import Trouble
+from panels.dashboard.panel import LinesPanel
+from panels.kit.pieces import Line, Piece
+from panels.kit.prose import Para, wrap
+from panels.kit.words import age, clock, count, value
+
+RECENT_S = 600.0  # an ended mitigation stays open on the panel for this long
+_PROOF = {
+    Proof.PASS: ("● PASS", "ok"),
+    Proof.FAIL: ("▲ FAIL", "crit"),
+    Proof.UNKNOWN: ("? UNKNOWN", "unknown"),
+    Proof.PENDING: ("· proving", "accent"),
+}
+_PHASE = {Phase.FAILED: "crit", Phase.STALE: "warn", Phase.UNCERTAIN: "unknown", Phase.DONE: "text"}
+_BAR = 10
+
+
+class JournalPanel(LinesPanel):
+    number = 9
+    key = "journal"
+    title_text = "Journal"
+    short = "Jrn"
+
+    def level(self, situation: Situation) -> Level:
+        recent = [p for p in situation.progress if _recent(p, situation)]
+        if any(p.proof is Proof.FAIL or p.phase is Phase.FAILED for p in recent):
+            return Level.CRIT
+        if situation.debts or any(p.running for p in recent):
+            return Level.WARN
+        if situation.unfinished or any(p.phase is Phase.UNCERTAIN or p.proof is Proof.UNKNOWN for p in recent):
+            return Level.UNKNOWN
+        return Level.OK
+
+    def trouble(self, situation: Situation) -> list[Trouble]:
+        return []
+
+    def age_s(self, situation: Situation) -> float | None:
+        return None
+
+    def aside(self, situation: Situation) -> Line:
+        running = sum(p.running for p in situation.progress)
+        pieces: list[Piece] = []
+        if running:
+            pieces.append((f"{running} under way", "accent"))
+        if situation.debts:
+            pieces.append((f"{'  ' if pieces else ''}debt {len(situation.debts)}", "warn"))
+        return tuple(pieces)
+
+    def content(self, situation: Situation, width: int) -> list[Line]:
+        lines: list[Line] = []
+        for progress in situation.progress:
+            if _recent(progress, situation):
+                lines += _progress_lines(progress, situation, width)
+        for item in situation.unfinished:
+            lines.append(
+                (
+                    (f"? UNFINISHED #{item.number} {item.judgement}  ", "unknown"),
+                    (f"{item.title}  ", "bold"),
+                    (item.target, "dim"),
+                    (f"  {item.explanation}", "text"),
+                )
+            )
+        for debt in situation.debts:
+            since = age(situation.wall - debt.since_wall)
+            lines.append(((f"◐ DEBT #{debt.number} ", "warn"), (debt.words, "text"), (f"  for {since}", "dim")))
+        for entry in situation.journal:
+            lines += _journal_lines(entry, width)
+        return lines or [(("nothing was done yet: mitigations and notes appear here", "dim"),)]
+
+
+def _recent(progress: Progress, situation: Situation) -> bool:
+    return progress.running or (progress.ended_mono is not None and situation.mono - progress.ended_mono < RECENT_S)
+
+
+def _progress_lines(progress: Progress, situation: Situation, width: int) -> list[Line]:
+    plan, running = progress.plan, progress.running
+    name = f"#{progress.journal} " if progress.journal is not None else ""
+    role = _PHASE.get(progress.phase, "accent")
+    head: list[Piece] = [
+        ("▶ " if running else "  ", "accent"),
+        (name, "key"),
+        (plan.title, "bold"),
+    ]
+    if progress.phase is Phase.DONE and progress.proof is not Proof.PENDING:
+        head += [("  ", "text"), _PROOF[progress.proof]]
+    else:
+        head.append((f"  {progress.phase.value}", role))
+    if width >= 60:
+        head.append((f"  {plan.target.name}", "dim"))
+    head.append((f"  {age((progress.ended_mono or situation.mono) - progress.started_mono)}", "dim"))
+    lines: list[Line] = [tuple(head)]
+    if progress.phase in (Phase.FAILED, Phase.STALE, Phase.UNCERTAIN) and progress.words:
+        lines.append((("    ", "text"), (progress.words, role)))
+    if progress.phase is Phase.SENDING and progress.output:  # a program: what it says, and how to end it
+        lines.append((("    ", "text"), (progress.words, "dim")))
+    if progress.stoppable:
+        lines.append((("    ctrl+x", "key"), (" stops it", "text")))
+    rollout = progress.rollout
+    if rollout is not None:
+        word, role = (
+            ("failed", "crit")
+            if rollout.failed
+            else ("rolled out", "ok")
+            if rollout.done
+            else ("rolling out", "accent")
+        )
+        line: list[Piece] = [("    ", "text"), (f"{word} ", role), (f"{rollout.updated}/{rollout.desired}", "bold")]
+        if progress.answered_s is not None:
+            line.append((f"  sent in {progress.answered_s:.2f}s", "dim"))
+        if rollout.terminating:
+            line.append((f"  {rollout.terminating} terminating", "warn"))
+        if rollout.words and not rollout.done:
+            line.append((f"  {rollout.words}", "dim"))
+        lines.append(tuple(line))
+        lines += [(("      ◐ ", "warn"), (text, "text")) for text in rollout.blocking]
+    lines += [_gauge_line(gauge, width) for gauge in progress.gauges]
+    if progress.proof is Proof.FAIL and plan.inverse is not None:
+        lines.append((("    u", "key"), (f" takes it back: {plan.inverse.words}", "text")))
+    return lines
+
+
+def _gauge_line(gauge: Gauge, width: int) -> Line:
+    word, role = _PROOF[gauge.proof]
+    wide, roomy = width >= 72, width >= 96  # the value at the end is what matters: a bar only where there is room
+    done = _BAR if gauge.hold_s <= 0 else max(0, min(_BAR, int(gauge.held_s / gauge.hold_s * _BAR)))
+    bar: list[Piece] = [
+        ("▰" * done, "ok" if gauge.proof is not Proof.FAIL else "crit"),
+        ("▱" * (_BAR - done) + " ", "faint"),
+    ]
+    held = f"{gauge.held_s:.0f} of {gauge.hold_s:.0f} s "
+    line: list[Piece] = [
+        ("    " if wide else "  ", "text"),
+        (f"{word:<10}", role),
+        *(bar if roomy else []),
+        (f"proof {held} " if roomy else held, "dim"),
+        (f"{gauge.text if wide else gauge.signal} ", "text"),
+    ]
+    if gauge.baseline is not None:
+        before = count(gauge.baseline) if gauge.unit == "/min" else value(gauge.baseline, gauge.unit)
+        line.append((f"{before} → ", "dim"))
+    line.append((value(gauge.value, gauge.unit), "bold" if gauge.value is not None else "unknown"))
+    if gauge.reason:
+        line.append((f"  {gauge.reason}", "dim"))
+    return tuple(line)
+
+
+def _journal_lines(entry: JournalLine, width: int) -> list[Line]:
+    """Wrapped under its number: an outcome that is cut off is no record."""
+    outcome = entry.outcome
+    role = (
+        "crit"
+        if outcome.startswith(("rejected", "failed"))
+        else "unknown"
+        if outcome.startswith("unfinished")
+        else "text"
+    )
+    number = (f"#{entry.number} " if entry.number else "", "key" if entry.undoable else "faint")
+    pieces: list[Piece] = [(f"{entry.operator} ", "accent"), (entry.title, "text")]
+    if outcome:
+        pieces.append((f"  {outcome}", role))
+    changes = ", ".join(f"{c.field} {c.before or '–'} → {c.after or '–'}" for c in entry.changes[:2])
+    if changes:
+        pieces.append((f"  {changes}", "bold"))
+    if entry.target:
+        pieces.append((f"  {entry.target}", "dim"))
+    if entry.debt:
+        pieces.append(("  debt", "warn"))
+    label = ((f"{clock(entry.wall)} ", "dim"), number)
+    return [row.spans for row in wrap((Para(tuple(pieces), label),), width)]

@@ -1,0 +1,200 @@
+"""A framed panel of lines: number, title, state mark and age in the frame, faults first, then content that can be filtered.
+
+Panels are pure: `content(situation, width)` in, lines out; they hold nothing but a scroll position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from cockpit.model.signal import Level, worst
+from cockpit.model.situation import Situation
+from cockpit.text import clean
+from panels.dashboard.facts.metrics import Trouble, query_age, query_trouble
+from panels.kit.line_widget import ScrolledLines
+from panels.kit.pieces import BLANK, Line, Piece, fit, line_width, plain, width_of
+from panels.kit.theme import ALERT, Look
+from panels.kit.words import age
+
+
+class LinesPanel(ScrolledLines):
+    """A framed panel. Subclasses name their number, title, queries and signals, and write `content`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "down", show=False, id="panel.down"),
+        Binding("up,k", "move(-1)", "up", show=False, id="panel.up"),
+        Binding("pagedown,ctrl+f", "page(1)", "page down", show=False, id="panel.page-down"),
+        Binding("pageup,ctrl+b", "page(-1)", "page up", show=False, id="panel.page-up"),
+        Binding("home,g", "first", "first", show=False, id="panel.first"),
+        Binding("end,G", "last", "last", show=False, id="panel.last"),
+    ]
+
+    FRAME_ROWS = 2
+    WHEEL = 2
+    number: ClassVar[int] = 0  # its key: 1 to 9, then 0 and -
+    key: ClassVar[str] = ""
+    title_text: ClassVar[str] = ""
+    short: ClassVar[str] = ""  # for the tab line at 80 columns
+    queries: ClassVar[tuple[str, ...]] = ()
+    signals: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def hotkey(self) -> str:
+        """The key that brings it up, as it is shown."""
+        return {10: "0", 11: "-"}.get(self.number, str(self.number))
+
+    def __init__(self, look: Look | None = None) -> None:
+        super().__init__(look, id=f"panel-{self.key}")
+        self.filter = ""
+        self._shown_stamp: tuple[object, ...] | None = None
+
+    def show(self, situation: Situation) -> None:
+        """As `LineWidget.show`, but a panel of queries is drawn again only when an answer, a state or the second changed."""
+        self.situation = situation
+        stamp = self._stamp(situation) if self.queries else None
+        if stamp is None or stamp != self._shown_stamp:
+            self._shown_stamp = stamp
+            self.sync()
+
+    def _stamp(self, situation: Situation) -> tuple[object, ...]:
+        readings = [situation.queries.get(name) for name in self.queries]
+        return (
+            int(situation.mono),
+            [None if r is None else (r.observed_at, r.fault) for r in readings],
+            [None if (s := situation.signals.get(name)) is None else (s.level, s.value) for name in self.signals],
+            situation.toggles,
+        )
+
+    # --- what a panel says -------------------------------------------------------------------------------------------
+
+    def content(self, situation: Situation, width: int) -> list[Line]:
+        raise NotImplementedError
+
+    def level(self, situation: Situation) -> Level:
+        """What the mark in the title and on the tab says: the worst of the panel's signals; unknown while it has faults."""
+        levels = [situation.signals[name].level for name in self.signals if name in situation.signals]
+        if self.trouble(situation):
+            levels.append(Level.UNKNOWN)
+        return worst(levels or [Level.OK])
+
+    def trouble(self, situation: Situation) -> list[Trouble]:
+        """Why what the panel shows may not be true now; empty when all of it is live."""
+        return query_trouble(situation, self.queries)
+
+    def age_s(self, situation: Situation) -> float | None:
+        """The age of the panel's oldest data; None when it has none."""
+        return query_age(situation, self.queries)
+
+    def aside(self, situation: Situation) -> Line:
+        """Words at the right end of the title line, before the age."""
+        return ()
+
+    def note(self) -> str:
+        """Words in the bottom line of the frame."""
+        shown = max(1, self.size.height - 2)
+        parts = [f"/{self.filter}"] if self.filter else []
+        if self.total > shown:
+            parts.append(f"{self.top + 1}–{min(self.total, self.top + shown)} of {self.total:,}")
+        return "  ".join(parts)
+
+    # --- picture -----------------------------------------------------------------------------------------------------
+
+    def picture(self, width: int, height: int) -> list[Line]:
+        frame = "focus" if self.has_focus else "frame"
+        inner = max(0, width - 4)
+        body = self.body(inner, max(0, height - 2))
+        lines = [self._title(width, frame)]
+        for line in body[: height - 2] + [BLANK] * (height - 2 - len(body)):
+            gap = inner - line_width(line)
+            if gap < 0:
+                line = fit(line, inner)
+                gap = inner - line_width(line)
+            lines.append((("│ ", frame), *line, (" " * gap, line[-1][1] if line else "text"), (" │", frame)))
+        lines.append(self._bottom(width, frame))
+        return lines
+
+    def body(self, width: int, height: int) -> list[Line]:
+        """The visible part of the content, faults first."""
+        if self.situation is None:
+            self.total = 0
+            return [(("waiting for the first reading", "dim"),)]
+        faults = fault_lines(self.trouble(self.situation), width)
+        lines = self.content(self.situation, width)
+        if self.filter:
+            lines = [line for line in lines if self.filter.lower() in plain(line).lower()] or [
+                (("nothing matches", "dim"),)
+            ]
+        lines = faults + lines
+        return lines[self.window(len(lines), height)]
+
+    def _title(self, width: int, frame: str) -> Line:
+        left: list[Piece] = [("╭─ ", frame), (self.hotkey, "key"), (f" {self.title_text} ", "title")]
+        right: list[Piece] = []
+        if self.situation is not None:
+            level = self.level(self.situation)
+            if ALERT[level]:
+                left.append((f"{ALERT[level]} ", level.value))
+            aside = self.aside(self.situation)
+            seconds = self.age_s(self.situation)
+            if aside:
+                right += [(" ", frame), *aside, (" ", frame)]
+            if seconds is not None:
+                late = bool(self.trouble(self.situation))
+                right += [(f"{'' if right else ' '}{age(seconds)}", "unknown" if late else "faint"), (" ", frame)]
+        right.append(("─╮", frame))
+        if line_width(tuple(left)) + line_width(tuple(right)) > width:
+            right = [("╮", frame)]
+        left_line = fit(tuple(left), width - line_width(tuple(right)))
+        dashes = width - line_width(left_line) - line_width(tuple(right))
+        return (*left_line, ("─" * dashes, frame), *right)
+
+    def _bottom(self, width: int, frame: str) -> Line:
+        note = self.note()
+        if not note or width_of(note) + 6 > width:
+            return (("╰" + "─" * (width - 2) + "╯", frame),)
+        dashes = width - width_of(note) - 5
+        return (("╰" + "─" * dashes + " ", frame), (note, "key" if self.filter else "dim"), (" ─╯", frame))
+
+    # --- what the operator does ----------------------------------------------------------------------------------------
+
+    def set_filter(self, text: str) -> None:
+        """Show only what contains `text`; empty shows all."""
+        self.filter = text
+        self.sync()
+
+    def on_focus(self) -> None:
+        self.sync()
+
+    def on_blur(self) -> None:
+        self.sync()
+
+
+def fault_lines(troubles: Sequence[Trouble], width: int) -> list[Line]:
+    """A fault and its remedy, on one line where they fit, else the reason wrapped below: it is what the operator needs."""
+    lines: list[Line] = []
+    for trouble in troubles:
+        role = "crit" if trouble.hard else "unknown"
+        head: Line = (("? ", "unknown"), (f"{trouble.what}: ", "text"), (trouble.state, role))
+        reason: Line = ((f": {trouble.reason}", "text"),) if trouble.reason else ()
+        tail: Line = ((f"→ {trouble.remedy}", "accent"),) if trouble.remedy else ()
+        if line_width((*head, *reason, *tail)) + 2 <= width:
+            lines.append((*head, *reason, *((("  ", "text"), *tail) if tail else ())))
+            continue
+        if line_width((*head, *reason)) <= width:
+            lines.append((*head, *reason))
+        else:
+            lines.append(head)
+            lines += [(("  ", "text"), (part, "text")) for part in _wrapped(trouble.reason, width - 2)]
+        lines += [
+            (("  ", "text"), (part, "accent"))
+            for part in _wrapped(f"→ {trouble.remedy}" if trouble.remedy else "", width - 2)
+        ]
+    return lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return wrap(clean(text), max(10, width), max_lines=2, placeholder=" …")

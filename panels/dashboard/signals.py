@@ -1,0 +1,200 @@
+"""Every signal, what wants a look first: crit, warn, unknown with their reasons; then Prometheus' own alerts, firing before
+pending; then what is well."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from cockpit.model.metrics import Alert
+from cockpit.model.reading import SourceState
+from cockpit.model.signal import Level, SignalStatus, worst
+from cockpit.model.situation import Situation
+from panels.dashboard.facts.metrics import Trouble, state
+from panels.dashboard.table import TablePanel
+from panels.kit.pieces import Column, Line, Piece, line_width
+from panels.kit.theme import MARK, WORD
+from panels.kit.words import age, bare
+from panels.messages import CopyText
+
+FIRING, PENDING = "firing", "pending"
+_SAID = ("alertname", "severity")  # labels that the row tells otherwise
+
+
+class SignalsPanel(TablePanel):
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("o", "copy_link", "Copy link", show=False, id="signals.link")]
+    number = 10
+    key = "signals"
+    title_text = "Signals"
+    short = "Sig"
+    empty = "no signals are defined"
+    columns = (
+        Column("state", 9),
+        Column("signal", 17, grow=2, most=22),
+        Column("value", 7, ">", grow=1, most=13),
+        Column("why", 13, grow=4, drop=1),
+        Column("for", 4, ">", drop=2),
+    )
+    wide_columns = (columns[0], Column("signal", 20, grow=2, most=42), *columns[2:])
+
+    def keys(self, situation: Situation) -> Sequence[Hashable]:
+        wanted = self.filter.lower()
+        names = [
+            s for s in situation.signals.values() if wanted in f"{s.name} {s.title} {s.reason} {WORD[s.level]}".lower()
+        ]
+        names.sort(key=lambda s: (-s.level.rank, s.pending is None))
+        bad = [s.name for s in names if s.level is not Level.OK and not s.off]
+        well = [s.name for s in names if s.level is Level.OK] + [s.name for s in names if s.off]
+        alerts = [a for a in situation.alerts if wanted in f"{a.name} {a.state} {_labels(a)} {a.summary}".lower()]
+        alerts.sort(key=lambda a: (a.state != FIRING, _severity(a) is not Level.CRIT, a.name, _labels(a)))
+        return [*bad, *dict.fromkeys(_key(a) for a in alerts), *well]
+
+    def cells(self, key: Hashable, situation: Situation) -> Sequence[Piece]:
+        if isinstance(key, tuple):
+            return self._alert(key, situation)
+        signal = situation.signals.get(str(key))
+        if signal is None:
+            return ("", "dim"), (str(key), "dim"), ("", "dim"), ("no longer defined", "dim"), ("", "dim")
+        if signal.off:
+            return ("○ off", "faint"), (signal.name, "faint"), ("", "faint"), (signal.reason, "faint"), ("", "faint")
+        calm = signal.level is Level.OK
+        role = signal.level.value
+        since = age(situation.mono - signal.since) if signal.since is not None and not calm else ""
+        number = "?" if signal.level is Level.UNKNOWN and signal.value is None else bare(signal.value, signal.unit)
+        return (
+            state(signal.level),
+            (signal.title if self._roomy and signal.title else signal.name, "text" if calm else "bold"),
+            (number, "text" if calm else role),
+            (_why(signal), "warn" if signal.pending else "dim" if calm else "text"),
+            (since, "dim"),
+        )
+
+    def _alert(self, key: Hashable, situation: Situation) -> Sequence[Piece]:
+        """An alert's row. One that could not be read again is told as what it was, never as what it is."""
+        alert = next((a for a in situation.alerts if _key(a) == key), None)
+        name = key[0] if isinstance(key, tuple) else key
+        if alert is None:
+            return ("● over", "dim"), (str(name), "dim"), ("", "dim"), ("no longer active", "dim"), ("", "dim")
+        why = ": ".join(part for part in (_labels(alert), alert.summary) if part)
+        if _unread(situation) is not None:
+            return (
+                (f"? {alert.state}", "unknown"),
+                (alert.name, "bold"),
+                ("alert", "dim"),
+                (f"was: {why}", "unknown"),
+                ("", "dim"),
+            )
+        level = _severity(alert)
+        sign = MARK[level] if alert.state == FIRING else MARK[Level.WARN]
+        role = level.value if alert.state == FIRING else "warn"
+        return (
+            (f"{sign} {alert.state.upper()}", role),
+            (alert.name, "bold"),
+            ("alert", "dim"),
+            (why, "text"),
+            ("", "dim"),
+        )
+
+    def action_copy_link(self) -> None:
+        """The address of the signal under the cursor; of an alert's, where a label names it. Nothing without `[links] signal`."""
+        key = self.selected_key
+        name = dict(key[1]).get("signal", "") if isinstance(key, tuple) else str(key or "")
+        url = self.look.links.of_signal(name) if name else None
+        if url is not None:
+            self.post_message(CopyText(url, f"link to {name}"))
+
+    @property
+    def _roomy(self) -> bool:
+        return self.size.width >= 76
+
+    def columns_for(self, width: int) -> tuple[Column, ...]:
+        return self.wide_columns if self._roomy else self.columns
+
+    def level(self, situation: Situation) -> Level:
+        levels = [s.level for s in situation.signals.values() if not s.off] or [Level.UNKNOWN]
+        unread = _unread(situation)
+        if unread is None:
+            levels += [_severity(a) for a in situation.alerts if a.state == FIRING]
+        elif situation.alerts or self.trouble(situation):
+            levels.append(Level.UNKNOWN)
+        return worst(levels)
+
+    def trouble(self, situation: Situation) -> list[Trouble]:
+        """Each signal tells its own. Alerts have nowhere else to say that they alone could not be read."""
+        unread = _unread(situation)
+        if unread is None or not any(r.state(situation.mono) is SourceState.LIVE for r in situation.queries.values()):
+            return []
+        return [Trouble("alerts", unread[0].value, unread[1])]
+
+    def age_s(self, situation: Situation) -> float | None:
+        return max((s.age_s for s in situation.signals.values() if s.age_s is not None), default=None)
+
+    def aside(self, situation: Situation) -> Line:
+        """Counts, as many as the title line has room for: what is well gives way first, then words become signs."""
+        bad, well = self._counts(situation), self._counts(situation, Level.OK)
+        signs = [(text.replace(WORD[level], MARK[level]), role) for level, (text, role) in bad]
+        alerts = _alert_counts(situation)
+        words = [piece for _, piece in bad]
+        room = self.size.width - len(self.title_text) - 18 if self.size.width else 200
+        for counts in (
+            [*words, *alerts, *(piece for _, piece in well)], [*words, *alerts], [*words, *alerts[:1]], [*signs, *alerts[:1]],
+        ):  # fmt: skip
+            line = tuple((f"{' ' if place else ''}{text}", role) for place, (text, role) in enumerate(counts))
+            if line_width(line) <= room:
+                break
+        return line
+
+    def _counts(self, situation: Situation, *levels: Level) -> list[tuple[Level, Piece]]:
+        counted = []
+        for level in levels or (Level.CRIT, Level.WARN, Level.UNKNOWN):
+            number = sum(s.level is level and not s.off for s in situation.signals.values())
+            if number:
+                counted.append((level, (f"{number} {WORD[level]}", "dim" if level is Level.OK else level.value)))
+        return counted
+
+
+def _alert_counts(situation: Situation) -> list[Piece]:
+    known = _unread(situation) is None
+    counts: list[Piece] = []
+    for state_, role in ((FIRING, "crit"), (PENDING, "warn")):
+        number = sum(a.state == state_ for a in situation.alerts)
+        if number:
+            counts.append((f"{number} {state_}{'' if known else '?'}", role if known else "unknown"))
+    return counts
+
+
+def _key(alert: Alert) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return alert.name, tuple(sorted(alert.labels.items()))
+
+
+def _labels(alert: Alert) -> str:
+    return " ".join(f"{k}={v}" for k, v in sorted(alert.labels.items()) if k not in _SAID)
+
+
+def _severity(alert: Alert) -> Level:
+    """Only what calls itself less than critical is a warning."""
+    return Level.WARN if alert.labels.get("severity", "critical").lower() in _MILD else Level.CRIT
+
+
+_MILD = ("warning", "warn", "info", "none", "minor", "low", "notice", "debug", "ticket")
+
+
+def _unread(situation: Situation) -> tuple[SourceState, str] | None:
+    """State and reason when the list of alerts is not live; None when it is (or was never asked for)."""
+    for light in situation.sources:
+        for topic, state_, reason in light.parts:
+            if topic == "alerts" and state_ is not SourceState.STARTING:
+                return state_, reason
+    return None
+
+
+def _why(signal: SignalStatus) -> str:
+    where = ""
+    if signal.worst_labels and signal.level is not Level.OK:
+        where = " ".join(str(v) for v in signal.worst_labels.values())
+        where = f"{where}: " if where and where not in signal.reason else ""
+    if signal.pending is not None:
+        return f"{where}{WORD[signal.pending]} pending {signal.reason}".rstrip()
+    return f"{where}{signal.reason}" if signal.level is not Level.OK else ""

@@ -1,0 +1,57 @@
+"""The tab line, where not all panels fit at once: every panel with its number and the mark that says it wants a look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+
+from cockpit.model.signal import Level
+from panels.dashboard.panel import LinesPanel
+from panels.kit.line_widget import LineWidget
+from panels.kit.pieces import Line, Piece, line_width
+from panels.kit.theme import ALERT, Look
+
+
+class TabLine(LineWidget):
+    def __init__(self, tabs: Sequence[LinesPanel], look: Look | None = None) -> None:
+        super().__init__(look, id="tabs")
+        self.tabs = tabs
+        self.current = tabs[0].key
+        self._spans: list[tuple[int, int]] = []
+
+    def picture(self, width: int, height: int) -> list[Line]:
+        """Full titles, short ones, short ones close to their keys, or keys and marks alone: whatever fits."""
+        full, short = [p.title_text for p in self.tabs], [p.short or p.title_text for p in self.tabs]
+        for titles, gap, near in (
+            (full, " ", " "), (full, "", " "), (short, "", " "), (short, "", ""), ([""] * len(self.tabs), "", ""),
+        ):  # fmt: skip
+            line = self._line(titles, gap, near)
+            if line_width(line) <= width:
+                break
+        return [line]
+
+    def _line(self, titles: Sequence[str], gap: str, near: str) -> Line:
+        pieces: list[Piece] = []
+        self._spans = []
+        at = 0
+        for panel, title in zip(self.tabs, titles, strict=True):
+            chosen = panel.key == self.current
+            level = Level.OK if self.situation is None else panel.level(self.situation)
+            look = "+cursor" if chosen else ""
+            start = at
+            for part in (
+                (f" {panel.hotkey}", f"key{look}"),
+                (f"{near}{title}" if title else "", ("title" if chosen else "dim") + look),
+                (f"{gap}{ALERT[level]}" if ALERT[level] else "", level.value + look),
+                (" " if chosen else gap, f"text{look}"),
+            ):
+                pieces.append(part)
+                at += len(part[0])
+            self._spans.append((start, at))
+        return tuple(pieces)
+
+    def on_click(self, event: events.Click) -> None:
+        for panel, (start, end) in zip(self.tabs, self._spans, strict=True):
+            if start <= event.x < end:
+                panel.focus(scroll_visible=False)

@@ -1,0 +1,96 @@
+"""The top strip: which cluster, may it be changed, how far the sources can be believed, and the time."""
+
+from __future__ import annotations
+
+from cockpit.model.reading import SourceState
+from cockpit.model.signal import Level
+from cockpit.model.situation import Situation, SourceLight
+from panels.dashboard.strips.incident_strip import incident_line, reminder_line
+from panels.kit.line_widget import LineWidget
+from panels.kit.pieces import BLANK, Line, Piece, cut, line_width, spread
+from panels.kit.theme import MARK, SOURCE_LEVEL, STOP
+from panels.kit.words import age, clock
+
+ROOMY = 150
+NARROW = 120  # below this many columns the strip takes two lines
+
+
+class TopStrip(LineWidget):
+    @staticmethod
+    def height_for(width: int) -> int:
+        return 1 if width >= NARROW else 2
+
+    def picture(self, width: int, height: int) -> list[Line]:
+        situation = self.situation
+        if situation is None:
+            return [((" M0CLUB ", "brand"), ("  connecting …", "dim"))]
+        time: Line = ((clock(situation.wall), "bold"), ("Z ", "dim"))
+        spare = situation.incident is not None  # the programme's own name is what can be spared then
+        if height == 1:
+            identity = (*self._identity(situation, 60)[2 if spare and width < ROOMY else 0 :], ("   ", "text"))
+            wanted = line_width(incident_line(situation, width)) if situation.incident is not None else 12
+            room = width - line_width(identity) - line_width(time) - 4
+            lights = source_lights(situation, room - min(wanted, room // 2))
+            incident = incident_line(situation, room - line_width(lights))
+            return [spread((*identity, *incident), (*lights, ("   ", "text"), *time), width)]
+        stop: Line = BLANK
+        stage = next((s for s in situation.stages if s.stops_here), None)
+        if stage is not None:
+            words = "? unknown from " if stage.level is Level.UNKNOWN else "◀ it stops at "
+            stop = ((words, "bold"), (f" {stage.name} ", STOP[stage.level]), (" ", "text"))
+        due = reminder_line(situation)
+        stop = due or stop  # the strip below marks the stage too; that others must be told stands nowhere else
+        room = width - line_width(stop)
+        identity = self._identity(situation, width - 42)
+        if spare:
+            identity = (*identity[2:], ("  ", "text"))
+            identity = (*identity, *incident_line(situation, width - line_width(identity) - line_width(time) - 1))
+        return [
+            spread(identity, time, width),
+            spread((("  ", "text"), *source_lights(situation, room)), stop, width),
+        ]
+
+    def _identity(self, situation: Situation, room: int) -> Line:
+        place = f"{situation.context}/{','.join(situation.namespaces)}"
+        pieces: list[Piece] = [
+            (" M0CLUB ", "brand"),
+            ("  ", "text"),
+            (cut(place, max(8, room)), "bold"),
+            ("  ", "text"),
+        ]
+        if situation.production:
+            pieces += [(" PRODUCTION ", "alarm"), (" ", "text")]
+        pieces.append((" READ-ONLY ", "calm") if situation.read_only else (" READ-WRITE ", "bold"))
+        return tuple(pieces)
+
+
+def source_lights(situation: Situation, room: int = 200) -> Line:
+    """ "k8s ● LIVE 0s": name, sign, state in words when it is not live, age. When the room is short, words of what lives give
+    way first, then the wide gaps, then sources that are not configured, then the ages of what lives."""
+    lines: list[Line] = []
+    for words, gap, idle, ages in (
+        (True, 3, True, True), (False, 3, True, True), (False, 2, True, True), (False, 3, False, True), (False, 2, False, True),
+        (False, 1, False, False),
+    ):  # fmt: skip
+        pieces: list[Piece] = []
+        for light in situation.sources:
+            if light.state is SourceState.OFF and not idle:
+                continue
+            if pieces:
+                pieces.append((" " * gap, "text"))
+            pieces += _light(light, words, ages)
+        lines.append(tuple(pieces))
+        if line_width(lines[-1]) <= room - 4:
+            break
+    return lines[-1]
+
+
+def _light(light: SourceLight, words: bool, ages: bool) -> list[Piece]:
+    level = SOURCE_LEVEL[light.state]
+    live = light.state is SourceState.LIVE
+    mark, role = ("○", "dim") if light.state is SourceState.OFF else (MARK[level], level.value)
+    text = f"{mark} {light.state.value.upper()}" if words or not live else mark
+    pieces: list[Piece] = [(f"{light.name} ", "dim"), (text, role)]
+    if light.age_s is not None and light.state is not SourceState.OFF and (ages or not live):
+        pieces.append((f" {age(light.age_s)}", "dim" if live else role))
+    return pieces

@@ -1,0 +1,94 @@
+"""The control toggles as the deployments carry them now, and where they differ from the usual or the safest value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cockpit.model.signal import Level
+from cockpit.model.situation import Situation, ToggleStatus
+from panels.dashboard.facts.metrics import Trouble, kind_age, kind_trouble
+from panels.dashboard.panel import LinesPanel
+from panels.kit.pieces import Column, Line, Piece, table
+
+KINDS = ("deployments", "statefulsets", "configmaps")
+_ORDER = {"differs": 0, "unknown": 1}
+
+
+class TogglesPanel(LinesPanel):
+    number = 8
+    key = "toggles"
+    title_text = "Toggles"
+    short = "Tog"
+
+    def level(self, situation: Situation) -> Level:
+        if any(t.level == "differs" for t in situation.toggles):
+            return Level.WARN
+        unknown = any(t.level == "unknown" for t in situation.toggles) or self.trouble(situation)
+        return Level.UNKNOWN if unknown else Level.OK
+
+    def trouble(self, situation: Situation) -> list[Trouble]:
+        return kind_trouble(situation, KINDS)
+
+    def age_s(self, situation: Situation) -> float | None:
+        return kind_age(situation, KINDS)
+
+    def content(self, situation: Situation, width: int) -> list[Line]:
+        if not situation.toggles:
+            return [(("no toggle of runbooks.toml was found on a deployment", "dim"),)]
+        known = not self.trouble(situation)
+        rows = [_row(t, known) for t in sorted(_collapsed(situation.toggles), key=lambda t: _ORDER.get(t.level, 2))]
+        narrow = width < 46
+        if narrow:  # the prefix tells them apart from nothing
+            rows = [[cells[0], (cells[1][0].removeprefix("M0_"), cells[1][1]), *cells[2:]] for cells in rows]
+        columns = (
+            Column("", 1),
+            Column("toggle", 22 if narrow else 25, grow=1, most=32),
+            Column("value", 6 if narrow else 9, grow=2, most=60),
+            Column("state", 7),
+            Column("usual", 8, grow=1, most=40, drop=2),
+            Column("on", 9, grow=1, most=20, drop=1),
+        )
+        return table(columns, rows, width)
+
+
+def _collapsed(toggles: Sequence[ToggleStatus]) -> list[ToggleStatus]:
+    """One row for a toggle that is set on none of the deployments that may carry it."""
+    rows: dict[tuple[str, str], ToggleStatus] = {}
+    for status in toggles:
+        key = (status.name, "" if status.level == "unset" else status.deployment)
+        before = rows.get(key)
+        if before is None:
+            rows[key] = status
+        elif before.deployment != status.deployment:
+            on = f"{before.deployment}, {status.deployment.removeprefix('m0-')}"
+            rows[key] = ToggleStatus(before.name, before.toggle, on, before.value, before.level, before.reason)
+    return list(rows.values())
+
+
+def _row(status: ToggleStatus, known: bool) -> list[Piece]:
+    usual_value = status.toggle.usual if status.toggle.usual is not None else status.toggle.safest
+    usual: Piece = ("–" if usual_value is None else usual_value or "(empty)", "dim")
+    on: Piece = (status.deployment.removeprefix("m0-"), "faint")
+    # The host tells one endpoint from another, the scheme does not.
+    shown = status.value or ""
+    if status.toggle.url:
+        shown = shown.partition("://")[2] or shown
+    if status.level == "unknown":
+        return [
+            ("?", "unknown"),
+            (status.name, "text"),
+            ("?", "unknown"),
+            ("UNKNOWN", "unknown"),
+            (status.reason, "unknown"),
+            on,
+        ]
+    if status.level == "differs":
+        return [("◐", "warn"), (status.name, "bold"), (shown or "(empty)", "warn"), ("DIFFERS", "warn"), usual, on]
+    mark: Piece = ("·", "dim") if known else ("?", "unknown")
+    name: Piece = (status.name, "text")
+    if status.level == "unset" or status.value is None:
+        return [mark, name, ("–", "dim"), ("not set", "dim"), usual, on]
+    if not status.value:
+        return [mark, name, ("(empty)", "dim"), (status.level, "dim"), usual, on]
+    safe = status.toggle.safest is not None and status.value == status.toggle.safest and known
+    return [mark, name, (shown, "bold"), ("safest" if safe else status.level, "ok" if safe else "dim"), usual, on]

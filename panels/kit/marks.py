@@ -1,0 +1,81 @@
+"""Signs and roles of verdicts, proofs and levels: a state is told by word, sign and colour (`panels.kit.theme` owns the colours)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from rich.style import Style
+
+from cockpit.model.plan import Proof, Verdict
+from cockpit.model.signal import Level
+from panels.kit.theme import BACKGROUND, WORD, Look
+
+SIGN: Final = {
+    "ok": "✓",
+    "warn": "!",
+    "crit": "✗",
+    "unknown": "?",
+    "next": "▶",
+    "arrow": "→",
+    "dot": "·",
+    "cursor": "▸",
+    "dash": "–",
+    "likely": "◀",
+    "full": "█",
+    "empty": "·",
+}
+
+VERDICTS: Final[dict[Verdict, tuple[str, str]]] = {  # sign, role
+    Verdict.PASS: (SIGN["ok"], "ok"),
+    Verdict.NOTE: (SIGN["dot"], "accent"),
+    Verdict.CONFIRM: (SIGN["warn"], "warn"),
+    Verdict.UNKNOWN: (SIGN["unknown"], "unknown"),
+    Verdict.BLOCK: (SIGN["crit"], "crit"),
+}
+
+PROOFS: Final[dict[Proof, tuple[str, str]]] = {
+    Proof.PASS: (SIGN["ok"], "ok"),
+    Proof.FAIL: (SIGN["crit"], "crit"),
+    Proof.UNKNOWN: (SIGN["unknown"], "unknown"),
+    Proof.PENDING: (SIGN["dot"], "accent"),
+}
+
+
+@cache
+def _without_ground(style: Style) -> Style:
+    return Style(
+        color=style.color,
+        bold=style.bold,
+        italic=style.italic,
+        underline=style.underline,
+        reverse=style.reverse,
+        dim=style.dim,
+    )
+
+
+def ink(look: Look, role: str) -> Style:
+    """The role's style without the dashboard's own background: dialogs and cursors bring another."""
+    style = look.style(role)
+    return _without_ground(style) if style.bgcolor is not None and style.bgcolor.name == BACKGROUND else style
+
+
+def sign(name: str) -> str:
+    return SIGN[name]
+
+
+def level_words(level: Level) -> str:
+    """ "✗ CRIT", "? UNKNOWN"."""
+    return f"{SIGN[level.value]} {WORD[level]}"
+
+
+def countdown(seconds: float) -> str:
+    """ "1:58"; never negative."""
+    whole = max(0, int(seconds + 0.999))
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
+def meter(share: float, width: int) -> str:
+    """A bar of `width` cells, for what is held of what must hold."""
+    full = max(0, min(width, round(share * width)))
+    return SIGN["full"] * full + SIGN["empty"] * (width - full)

@@ -1,0 +1,206 @@
+"""What a full-screen program owes its terminal, whatever it shows: it ends when the terminal does, leaves it as it was, goes
+easy on one that cannot keep up, and never lets a key that was typed ahead do something else than it was typed for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from textual import events
+from textual._callback import invoke
+from textual.app import App
+from textual.command import CommandPalette
+from textual.message_pump import MessagePump
+from textual.screen import Screen
+from textual.theme import BUILTIN_THEMES
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input
+
+from cockpit.text import safe
+from panels.kit.driver import CockpitDriver
+from panels.kit.theme import THEME, Look
+
+#: Keys typed ahead wait for what the key before them opened; no longer than this, should a widget vanish meanwhile.
+SETTLE_AT_MOST_S = 0.3
+LAID_OUT_AT_MOST_S = 2.0  # a slow machine takes its time for the first layer; keys typed ahead wait for it
+ROUNDS = 4
+LOOK_AT_TERMINAL_S = 1.0
+
+
+class TerminalApp(App[int]):
+    """`end(code)` ends it; `last_words` are printed after the terminal is restored."""
+
+    def __init__(self, look: Look, *, debug_errors: bool = False) -> None:
+        few = look.colours in ("none", "standard")
+        super().__init__(driver_class=CockpitDriver, ansi_color=few)
+        self.look = look
+        self.last_words: list[str] = []
+        self._debug_errors = debug_errors
+        self._typed: deque[events.Key] = deque()
+        self._settling: Timer | None = None
+        self._turn = 0
+        self._held = False
+        self._opening = 0  # layers that are being mounted and laid out
+        self.register_theme(THEME)
+        # with few colours textual's own parts take the terminal's: a theme in RGB would emit greys, even under NO_COLOR
+        self.theme = BUILTIN_THEMES["ansi-dark"].name if few else THEME.name
+
+    @property
+    def base(self) -> Screen[object]:
+        """The screen with the panels and their layers, also while the palette lies over it."""
+        return self.screen_stack[0]
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def listen(self) -> None:
+        """By default SIGHUP and SIGTERM would end the process without restoring the terminal or closing anything."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, partial(self.end, 128 + number))
+        self.set_interval(LOOK_AT_TERMINAL_S, self.in_turn(self._watch_terminal))
+        self.app_resume_signal.subscribe(self, self._back)  # ctrl+z, fg: the terminal has forgotten the picture
+
+    def _back(self, _: object) -> None:
+        self.screen.refresh(layout=True)
+
+    def end(self, code: int) -> None:
+        self.exit(code, return_code=code)
+
+    def _watch_terminal(self) -> None:
+        driver = self._driver
+        if isinstance(driver, CockpitDriver):
+            if driver.hung_up():
+                self.end(128 + signal.SIGHUP)
+            elif driver.recovered():
+                self.screen.refresh(layout=True)
+
+    def _fatal_error(self) -> None:
+        """As textual's, without locals: a traceback must not show secrets (rule 4)."""
+        error = self._exception
+        words = f"{type(error).__name__}: {safe(error)}" if error is not None else "unknown error"
+        self.last_words.append(
+            f"m0-cockpit: a bug stopped the screen: {words} (run again with --debug for the traceback)"
+        )
+        if self._debug_errors and error is not None:
+            import traceback
+
+            self.last_words += [safe(line) for line in "".join(traceback.format_exception(error)).splitlines()]
+        self._close_messages_no_wait()
+
+    # --- keys typed ahead ----------------------------------------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        """One key at a time. On a slow link `r`, `n`, Enter come in one piece: each waits until all that the one before
+        brought about (messages from widget to widget, a dialog that opens) has happened."""
+        if not isinstance(event, events.Key) or event.is_forwarded:
+            await super().on_event(event)
+            return
+        first, *rest = self._apart(event)
+        if self._settling is not None or self._held:
+            self._typed += (first, *rest)
+        else:
+            self._typed += rest
+            await self._press(first)
+
+    def _apart(self, event: events.Key) -> tuple[events.Key, ...]:
+        """Escape and a key that come in one piece look like alt and that key, which mean nothing here: on a slow link both
+        would be lost. Not in a line that is typed at, whose habits (alt+b) must not close it."""
+        meta, plus, key = event.key.partition("+")
+        if meta != "alt" or not plus or not key or isinstance(self.screen.focused, Input):
+            return (event,)
+        char = event.character
+        return (events.Key("escape", "\x1b"), events.Key(char if char and char.isalnum() else key, char))
+
+    def hold_keys(self) -> None:
+        """Until `release_keys`: what they are meant for is not there yet."""
+        self._held = True
+
+    def release_keys(self) -> None:
+        self._held = False
+        if self._typed and self._settling is None:
+            self.call_later(self._press, self._typed.popleft())
+
+    async def _press(self, event: events.Key) -> None:
+        self._turn += 1
+        self._give_time(self._turn)
+        await super().on_event(event)
+        self._settle(self._turn, ROUNDS, deque())
+
+    def _give_time(self, turn: int) -> None:
+        self._settling = self.set_timer(SETTLE_AT_MOST_S, self.in_turn(partial(self._overdue, turn)))
+
+    async def _overdue(self, turn: int) -> None:
+        if turn == self._turn and self._settling is not None and self._opening:
+            self._give_time(turn)
+        else:
+            await self._settled(turn)
+
+    def _settle(self, turn: int, rounds: int, path: deque[MessagePump]) -> None:
+        """Through the queues of the focused widget and all that it lies in, behind the messages that the key caused. A
+        message causes others (chosen → plan this → open a dialog), hence several rounds."""
+        while path:
+            if path.popleft().call_later(self._settle, turn, rounds, path):
+                return
+        if rounds:
+            start = self.screen.focused or self.screen
+            path.extend(node for node in start.ancestors_with_self if node is not self)
+            self.call_later(self._settle, turn, rounds - 1, path)
+        else:
+            self.call_later(self._settled, turn)
+
+    async def _settled(self, turn: int) -> None:
+        if turn != self._turn or self._settling is None:
+            return
+        self._settling.stop()
+        self._settling = None
+        if self._typed and not self._held:
+            await self._press(self._typed.popleft())
+
+    async def laid_out(self, widget: Widget) -> None:
+        """Until the widget has its size; not for ever, should the terminal have stalled or the widget gone."""
+        ready = asyncio.Event()
+        widget.call_after_refresh(ready.set)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAID_OUT_AT_MOST_S):
+                await ready.wait()
+
+    # --- timers --------------------------------------------------------------------------------------------------------
+
+    def in_turn(self, do: Callable[[], object]) -> Callable[[], None]:
+        """For `set_interval`: textual runs timers beside the queue of messages, where they meet widgets half opened or half
+        removed. In turn, never two waiting."""
+        waiting = False
+
+        async def run() -> None:
+            nonlocal waiting
+            waiting = False
+            await invoke(do)
+
+        def tick() -> None:
+            nonlocal waiting
+            if not waiting:
+                waiting = self.call_later(run)
+
+        return tick
+
+    # --- small things --------------------------------------------------------------------------------------------------
+
+    @property
+    def in_palette(self) -> bool:
+        return isinstance(self.screen, CommandPalette)
+
+    def notify_line(self, words: str, severity: str = "warning") -> None:
+        """A passing line. Never markup: the words may come from outside."""
+        self.notify(safe(words), markup=False, severity="error" if severity == "error" else "warning", timeout=6)
+
+    def copy_line(self, text: str, what: str) -> None:
+        self.copy_to_clipboard(text)
+        self.notify(f"{safe(what)} copied (if the terminal allows OSC 52)", markup=False, timeout=3)
+
+
+__all__ = ["TerminalApp"]

@@ -1,0 +1,284 @@
+"""One runbook as one page, top to bottom as an operator reads, with what is known now in every line. Pure."""
+
+from __future__ import annotations
+
+from cockpit.model.plan import Gauge, Proof
+from cockpit.model.runbook import Match, Runbook, Step, SymptomStatus, Validation
+from cockpit.model.signal import Level, SignalStatus
+from cockpit.model.situation import Situation
+from panels.kit.marks import PROOFS, SIGN, level_words, meter
+from panels.kit.prose import Para, Span, labelled, para
+from panels.kit.words import age, value
+from panels.screens.runbook.next_step import bad, hindered, likeliest, next_step, preview
+
+STATE = 11  # width of the state's column
+
+
+def ranked(situation: Situation) -> list[Match]:
+    """The matches, best first, then the runbooks that nobody matched."""
+    seen = {match.runbook.id for match in situation.matches}
+    rest = [
+        Match(book, (), 0, 0, len(book.symptoms), 0.0) for book in situation.runbooks.runbooks if book.id not in seen
+    ]
+    return [*situation.matches, *rest]
+
+
+def list_lines(situation: Situation) -> list[Para]:
+    """The ranked list: symptoms held of all, number, title."""
+    lines = []
+    for match in ranked(situation):
+        role = "crit" if match.score and match.held == match.total else "warn" if match.score else "dim"
+        held = f"{match.held}/{match.total}{'?' if match.unknown else ''}" if match.total else SIGN["dash"]
+        title: Span = (match.runbook.title, "bold" if match.score else "text")
+        lines.append(
+            Para((title,), ((f"{held:<5}", role), (f"{match.runbook.number:>2} ", "key")), key=match.runbook.id)
+        )
+    return lines
+
+
+def page(match: Match, situation: Situation) -> list[Para]:
+    """The page's lines. Keys: `triage:ITEM`, `step:ID`, `debt:NUMBER`."""
+    book = match.runbook
+    lines = [
+        para((f"{book.number} ", "key"), (book.title, "title"), ("   ", "text"), (f" {book.severity} ", _severity(book)),
+             (f"   {match.words}" if match.total else "   no symptoms: a procedure", "dim")),
+    ]  # fmt: skip
+    if book.summary:
+        lines.append(para((book.summary, "dim")))
+    lines += _symptoms(match, situation)
+    lines += _triage(book, situation)
+    lines += _causes(book, situation)
+    lines += _mitigations(match, situation)
+    lines += _validation(book, situation)
+    if situation.debts:
+        lines += [para(), para(("DEBT", "warn"), ("   relaxed or reduced, to be put back", "dim"))]
+        lines += [
+            para((debt.words, "warn"), (f"   since {age(situation.wall - debt.since_wall)}, journal {debt.number}", "dim"), label="  ", key=f"debt:{debt.number}")
+            for debt in situation.debts
+        ]  # fmt: skip
+    return lines
+
+
+def first_key(match: Match, situation: Situation) -> str | None:
+    """Where the cursor begins: the next sensible step."""
+    step = next_step(match, situation)
+    return f"step:{step.id}" if step else None
+
+
+def _severity(book: Runbook) -> str:
+    return "alarm" if book.severity in ("SEV0", "SEV1") else "halt"
+
+
+def _heading(text: str, aside: str = "") -> list[Para]:
+    return [para(), para((text, "heading+bold"), (f"   {aside}" if aside else "", "dim"))]
+
+
+def number(signal: SignalStatus) -> str:
+    return value(signal.value, signal.unit)
+
+
+def _where(signal: SignalStatus) -> str:
+    return " on " + ", ".join(signal.worst_labels.values()) if signal.worst_labels else ""
+
+
+def _answer(signal: SignalStatus) -> list[Span | str]:
+    """ "✗ RPC error rate 38 % on rpc-a"."""
+    role = signal.level.value
+    if signal.level is Level.UNKNOWN:
+        return [
+            (f"{SIGN['unknown']} {signal.title} unknown", role),
+            (f": {signal.reason}" if signal.reason else "", "dim"),
+        ]
+    return [(f"{SIGN[signal.level.value]} {signal.title} {number(signal)}{_where(signal)}", role)]
+
+
+def _age(signal: SignalStatus | None) -> Span:
+    return (f"   ({age(signal.age_s)})", "dim") if signal is not None and signal.age_s is not None else ("", "dim")
+
+
+def _symptoms(match: Match, situation: Situation) -> list[Para]:
+    known = match.symptoms or tuple(SymptomStatus(symptom, None, "") for symptom in match.runbook.symptoms)
+    if not known:
+        return []
+    lines = _heading("SYMPTOMS")
+    for status in known:
+        signal = situation.signals.get(status.symptom.signal)
+        level = signal.level if signal is not None else Level.UNKNOWN
+        if status.held is None or signal is None:
+            state, role = f"{SIGN['unknown']} UNKNOWN", "unknown"
+        elif status.held:
+            state, role = level_words(level), level.value if level is not Level.OK else "warn"
+        else:
+            state, role = f"{SIGN['dash']} no", "ok"
+        reason = signal.reason if signal is not None else f"no signal {status.symptom.signal}"
+        spans: list[Span | str] = [status.symptom.text, ("   ", "text")]
+        if reason and status.held is not False:  # "124 s: crit from 60 s": the words hold the value
+            spans.append((reason, role))
+        elif signal is not None and signal.value is not None:
+            spans += [(number(signal), role if status.held else "text"), (_where(signal), "dim")]
+        spans.append(_age(signal))
+        lines.append(labelled(f"  {state}", STATE + 2, *spans, role=role))
+    return lines
+
+
+def _triage(book: Runbook, situation: Situation) -> list[Para]:
+    if not book.triage:
+        return []
+    lines = _heading("TRIAGE", "enter opens the view")
+    for index, item in enumerate(book.triage, 1):
+        spans: list[Span | str] = [item.text]
+        for name in item.signals:
+            signal = situation.signals.get(name)
+            spans.append(("   ", "text"))
+            spans += (
+                _answer(signal) if signal is not None else [(f"{SIGN['unknown']} {name}: no such signal", "unknown")]
+            )
+        lines.append(para(*spans, label=(f"{index} ", "key"), key=f"triage:{item.item}"))
+    return lines
+
+
+def _causes(book: Runbook, situation: Situation) -> list[Para]:
+    if not book.causes:
+        return []
+    lines = _heading("CAUSES")
+    likely = likeliest(book, situation)
+    for index, cause in enumerate(book.causes):
+        worse = bad(cause.signals, situation)
+        unknown = [
+            n for n in cause.signals if n not in situation.signals or situation.signals[n].level is Level.UNKNOWN
+        ]
+        mark, role = (f"{SIGN['next']} likeliest", "warn") if index == likely else (f"{SIGN['warn']} possible", "warn") if worse else (
+            (f"{SIGN['unknown']} unknown", "unknown") if unknown else (f"{SIGN['dash']}", "dim")
+        )  # fmt: skip
+        why = ", ".join(f"{s.title} {number(s)}{_where(s)}" for s in worse)
+        lines.append(
+            labelled(
+                f"  {mark}",
+                STATE + 4,
+                (cause.text, "bold" if index == likely else "text"),
+                (f"   {why}" if why else "", "dim"),
+                role=role,
+            )
+        )
+    return lines
+
+
+#: What the runbook's own parts are called, by the middle of an item's id ("2.immediate.1").
+_PARTS = {
+    "immediate": "AT ONCE", "mitigation": "MITIGATION", "step": "STEPS", "validation": "VALIDATE, THEN OPEN AGAIN",
+    "restore": "RESTORE", "verify": "VERIFY",
+    "weekly": "WEEKLY", "monthly": "MONTHLY", "deploy": "DEPLOY", "incident": "INCIDENT",
+}  # fmt: skip
+
+
+def letter(step: Step) -> str:
+    """ "A", "C1": the end of the item id; a step that the runbook's text does not number has a dot."""
+    return step.item.split(".")[-1] if step.item and "." in step.item else SIGN["dot"]
+
+
+def part(step: Step) -> str:
+    """The part of the runbook that the step is listed under; "" when it is not numbered: it belongs to the one before it."""
+    return step.item.split(".")[1] if step.item and step.item.count(".") > 1 else ""
+
+
+def _mitigations(match: Match, situation: Situation) -> list[Para]:
+    book = match.runbook
+    if not book.mitigations:
+        return []
+    following = next_step(match, situation)
+    lines: list[Para] = []
+    under = None
+    for step in book.mitigations:
+        own = part(step) or under or "mitigation"
+        if own != under:
+            aside = "" if lines else "enter plans it; nothing is sent before you confirm   d details"
+            lines += _heading(_PARTS.get(own, own.upper()), aside)
+            under = own
+        lines.append(_mitigation(step, situation, step is following))
+    return lines
+
+
+def _mitigation(step: Step, situation: Situation, following: bool) -> Para:
+    spans: list[Span | str] = [(step.title, "bold" if following else "text")]
+    if step.when:
+        spans.append((f"  {step.when}", "dim"))
+    if step.dangerous:
+        spans.append((f"  {SIGN['warn']} dangerous", "warn"))
+    hindrance = hindered(step, situation)
+    if hindrance:
+        spans.append((f"  {SIGN['dash']} {hindrance}", "unknown"))
+    change = preview(step, situation)
+    if change:
+        spans.append((f"   {change}", "accent" if following else "dim"))
+    mark = SIGN["next"] if following else " "
+    return Para(
+        tuple((s, "text") if isinstance(s, str) else s for s in spans),
+        ((f"{mark} ", "calm" if following else "text"), (f"{letter(step):<3}", "key")),
+        key=f"step:{step.id}",
+    )
+
+
+def _validation(book: Runbook, situation: Situation) -> list[Para]:
+    if not book.validation:
+        return []
+    mine = next((p for p in situation.progress if p.plan.runbook == book.id and p.gauges), None)
+    aside = (
+        f"{mine.plan.title}: {mine.phase.value}, journal {mine.journal}"
+        if mine
+        else "now; a step is proved against the baseline before it"
+    )
+    lines = _heading("VALIDATION", aside)
+    if mine is not None:
+        return [*lines, *(_gauge(gauge) for gauge in mine.gauges)]
+    return [*lines, *(_expectation(item, situation.signals.get(item.signal)) for item in book.validation)]
+
+
+def _gauge(gauge: Gauge) -> Para:
+    name, role = PROOFS[gauge.proof]
+    share = gauge.held_s / gauge.hold_s if gauge.hold_s else 1.0
+    return labelled(
+        f"  {name} {gauge.proof.value.upper()}", STATE + 2,
+        (meter(share, 10), role), f"  {gauge.text}  ", (value(gauge.value, gauge.unit), "bold"),
+        (f"   was {value(gauge.baseline, gauge.unit)}   held {gauge.held_s:.0f} of {gauge.hold_s:.0f} s", "dim"),
+        (f"   {gauge.reason}" if gauge.reason else "", "dim"), role=role,
+    )  # fmt: skip
+
+
+def holds_now(item: Validation, signal: SignalStatus | None) -> Proof:
+    """Would this validation hold now? "rises" and "falls" need the baseline of a step: pending until one is taken."""
+    if signal is None or signal.level is Level.UNKNOWN or signal.value is None:
+        return Proof.UNKNOWN
+    if item.expect in ("rises", "falls"):
+        return Proof.PENDING
+    if item.expect == "near-baseline" and signal.baseline:
+        return (
+            Proof.PASS if abs(signal.value - signal.baseline) <= item.tolerance * abs(signal.baseline) else Proof.FAIL
+        )
+    return Proof.PASS if signal.level is Level.OK else Proof.FAIL
+
+
+def _expectation(item: Validation, signal: SignalStatus | None) -> Para:
+    proof = holds_now(item, signal)
+    name, role = PROOFS[proof]
+    state = {
+        Proof.PASS: f"{name} holds",
+        Proof.FAIL: f"{name} not yet",
+        Proof.UNKNOWN: f"{name} UNKNOWN",
+        Proof.PENDING: f"{name} {item.expect}",
+    }[proof]
+    spans: list[Span | str] = [f"{item.text}  "]
+    if signal is not None:
+        spans.append((number(signal), "bold"))
+        if signal.baseline is not None:
+            spans.append((f"   usually {value(signal.baseline, signal.unit)}", "dim"))
+        elif item.expect == "ok" and signal.warn is not None:
+            spans.append(
+                (
+                    f"   ok {'above' if signal.direction == 'below' else 'below'} {value(signal.warn, signal.unit)}",
+                    "dim",
+                )
+            )
+        spans.append(_age(signal))
+    else:
+        spans.append((f"no signal {item.signal}", "unknown"))
+    return labelled(f"  {state}", STATE + 2, *spans, role=role)

@@ -1,0 +1,207 @@
+"""The runbook screen: ranked list at the left, one runbook's page at the right; in a narrow terminal one line for the list."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+
+from cockpit.model.runbook import Match, Step
+from cockpit.model.situation import Situation
+from panels.dialogs.notice import NoticeDialog
+from panels.kit.lines_view import LinesView
+from panels.kit.marks import SIGN
+from panels.kit.theme import Look
+from panels.messages import AskParameters, OpenView, PlanStep, Undo
+from panels.screens.runbook.next_step import next_step, preview
+from panels.screens.runbook.page import first_key, list_lines, page, ranked
+from panels.screens.view import Bar, View
+
+WIDE = 110  # columns from which the list stands beside the page
+_KEYS = (
+    ("↑↓", "move"),
+    ("enter", "open or plan"),
+    ("d", "details"),
+    ("←→", "runbook"),
+    ("tab", "list"),
+    ("u", "undo"),
+    ("esc", "back"),
+)
+
+
+class RunbookView(View):
+    """`show(situation)` redraws what changed. Posts AskParameters, PlanStep, OpenView, Undo."""
+
+    DEFAULT_CSS = """
+    RunbookView > Horizontal { height: 1fr; }
+    RunbookView #ranked { width: 44; margin: 0 1 0 0; background: $surface; }
+    RunbookView #page { background: $background; }
+    RunbookView.narrow #ranked { display: none; }
+    RunbookView #position { display: none; }
+    RunbookView.narrow #position { display: block; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("d", "details", "Details"),
+        Binding("left,left_square_bracket", "turn(-1)", "Better match", show=False),
+        Binding("right,right_square_bracket", "turn(1)", "Next match", show=False),
+        Binding("n", "to_next_step", "To the next sensible step", show=False),
+    ]
+
+    def __init__(self, situation: Situation, chosen: str | None = None, *, look: Look | None = None) -> None:
+        super().__init__(look)
+        self.situation = situation
+        self.chosen = self._find(chosen) or (ranked(situation)[0].runbook.id if ranked(situation) else None)
+        self.list = LinesView(self.look, cursor=True, id="ranked")
+        self.page = LinesView(self.look, cursor=True, id="page")
+
+    def _find(self, name: str | None) -> str | None:
+        return next(
+            (m.runbook.id for m in ranked(self.situation) if name in (m.runbook.id, str(m.runbook.number))), None
+        )
+
+    def compose(self) -> ComposeResult:
+        yield Bar(self.look, id="top")
+        yield Bar(self.look, id="position")
+        with Horizontal():
+            yield self.list
+            yield self.page
+        yield Bar(self.look, id="keys")
+
+    def opened(self) -> None:
+        super().opened()
+        self._narrow(self.screen.size.width)  # now, not when laid out: the page would be wrapped twice under the keys
+        self.query_one("#keys", Bar).keys(*_KEYS)
+        self._draw()
+        if self.chosen is not None:
+            self.list.move_to(self.chosen)
+        self.call_after_refresh(self._point)
+
+    def take_focus(self) -> None:
+        self.seize(self.page)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._narrow(event.size.width)
+
+    def _narrow(self, width: int) -> None:
+        self.set_class(width < WIDE, "narrow")
+
+    # -- what is shown
+
+    def show(self, situation: Situation) -> None:
+        """The newest situation; only rows that differ are painted, the cursor stays on its line."""
+        self.situation = situation
+        if self.is_attached:
+            self._draw()
+
+    def open(self, name: str) -> None:
+        """Turn to a runbook by id or number."""
+        found = self._find(name)
+        if found is not None and found != self.chosen:
+            self.chosen = found
+            self._draw()
+            self.list.move_to(found)
+            self.page.scroll_to(y=0, animate=False)
+            self.call_after_refresh(self._point)
+
+    @property
+    def match(self) -> Match | None:
+        return next((m for m in ranked(self.situation) if m.runbook.id == self.chosen), None)
+
+    def _draw(self) -> None:
+        situation, match = self.situation, self.match
+        self.list.show_lines(list_lines(situation))
+        self.page.show_lines(page(match, situation) if match is not None else ())
+        place = f"  {situation.context}/{','.join(situation.namespaces)}  "
+        self.query_one("#top", Bar).say(
+            (" RUNBOOKS ", "brand"), (place, "bold"), *(((" PRODUCTION ", "alarm"), ("  ", "text")) if situation.production else ()),
+            ("READ-ONLY" if situation.read_only else "READ-WRITE", "bold"),
+        )  # fmt: skip
+        if match is not None:
+            books = ranked(situation)
+            at = next(i for i, m in enumerate(books) if m.runbook.id == match.runbook.id)
+            following = next_step(match, situation)
+            self.query_one("#position", Bar).say(
+                (f" {at + 1} of {len(books)}  ", "key"),
+                *(((f"{SIGN['next']} next ", "ok"), (following.title, "bold"), ("   n goes there", "dim")) if following else (("no step to take now", "dim"),)),
+            )  # fmt: skip
+
+    # -- keys
+
+    def on_lines_view_moved(self, event: LinesView.Moved) -> None:
+        event.stop()
+        if event.view is self.list:
+            self.open(event.key)
+
+    def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
+        event.stop()
+        if event.view is self.list:
+            self.seize(self.page)
+        elif self.match is not None:
+            self._choose(self.match, event.key)
+
+    def _choose(self, match: Match, key: str) -> None:
+        kind, _, name = key.partition(":")
+        book = match.runbook
+        if kind == "triage":
+            item = next(t for t in book.triage if t.item == name)
+            if item.view is not None:
+                self.post_message(OpenView(item.view, item.args))
+        elif kind == "debt":
+            self.post_message(Undo(int(name)))
+        elif kind == "step":
+            self._take(book.id, next(s for s in book.mitigations if s.id == name))
+
+    def _take(self, book_id: str, step: Step) -> None:
+        if step.kind == "view" and step.view is not None:
+            self.post_message(OpenView(step.view, step.args))
+        elif step.params:
+            self.post_message(AskParameters(book_id, step))
+        else:
+            self.post_message(PlanStep(book_id, step.id, {}))
+
+    def action_turn(self, by: int) -> None:
+        ids = [m.runbook.id for m in ranked(self.situation)]
+        if self.chosen in ids:
+            self.open(ids[max(0, min(len(ids) - 1, ids.index(self.chosen) + by))])
+
+    def _point(self) -> None:
+        """The cursor begins on the next sensible step if that is in view; else `n` goes there (the bar says so)."""
+        key = first_key(self.match, self.situation) if self.match is not None else None
+        if key is not None and self.page.sees(key):
+            self.page.move_to(key)
+
+    def action_to_next_step(self) -> None:
+        if self.match is not None:
+            key = first_key(self.match, self.situation)
+            if key is not None:
+                self.page.move_to(key)
+
+    async def action_details(self) -> None:
+        match, key = self.match, self.page.key or ""
+        step = next((s for s in match.runbook.mitigations if f"step:{s.id}" == key), None) if match else None
+        if step is not None:
+            await self.screen.mount(NoticeDialog(step.title, details(step, self.situation), look=self.look))
+
+
+def details(step: Step, situation: Situation) -> list[str]:
+    """All that the runbook says of a step."""
+    lines = [
+        f"{step.kind}  {step.item or step.id}" + (f"  for: {step.when}" if step.when else ""),
+        f"now: {preview(step, situation)}",
+    ]
+    lines += [
+        f"parameter {p.name}: {p.type}" + (f", default {p.default}" if p.default is not None else "")
+        for p in step.params
+    ]
+    if step.signals:
+        lines.append("justified by: " + ", ".join(step.signals))
+    if step.dangerous:
+        lines.append("dangerous: the target's name must be typed")
+    if step.relaxes:
+        lines.append("relaxes protection: stays listed as debt until it is put back")
+    if step.note:
+        lines.append(step.note)
+    return lines
