@@ -42,8 +42,8 @@ from cockpit.drill.physics.releases import BATCH, USUAL_BATCH, Releases
 from cockpit.drill.physics.rpc import Network, stream_url
 from cockpit.drill.physics.serve import Serve
 from cockpit.drill.physics.sign import Sign
+from cockpit.drill.prometheus.series import Registry, Store
 from cockpit.drill.scenarios import Scenario, find
-from cockpit.drill.series import Registry, Store
 from cockpit.drill.solana.keys import Keys
 from cockpit.drill.solana.oracle import Oracle
 

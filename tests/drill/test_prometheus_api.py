@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from cockpit.drill.prometheus import PrometheusServer
+from cockpit.drill.prometheus.server import PrometheusServer
 from cockpit.drill.world import World
 
 START = 1_790_000_000.0

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from cockpit.drill.promql import Matrix, QueryProblem, Scalar, evaluate
-from cockpit.drill.series import STALE, Store, labels_of
+from cockpit.drill.prometheus.promql import Matrix, QueryProblem, Scalar, evaluate
+from cockpit.drill.prometheus.series import STALE, Store, labels_of
 
 START = 1_000_000.0
 

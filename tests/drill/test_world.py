@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cockpit.drill.exposition import exposition
 from cockpit.drill.names import SERVICES
-from cockpit.drill.promql import evaluate
-from cockpit.drill.series import Store
+from cockpit.drill.prometheus.exposition import exposition
+from cockpit.drill.prometheus.promql import evaluate
+from cockpit.drill.prometheus.series import Store
 from cockpit.drill.server import Drill, DrillThread
 from cockpit.drill.world import World
 

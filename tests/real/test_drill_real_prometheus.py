@@ -22,8 +22,8 @@ import pytest
 from aiohttp import web
 
 from cockpit.drill.names import METRICS
-from cockpit.drill.promql import Scalar, evaluate
-from cockpit.drill.series import Series, Store, labels_of
+from cockpit.drill.prometheus.promql import Scalar, evaluate
+from cockpit.drill.prometheus.series import Series, Store, labels_of
 
 pytestmark = pytest.mark.real
 
@@ -274,7 +274,7 @@ def test_ranges_agree_with_prometheus(real: tuple[Store, str]) -> None:
 
 async def test_a_real_prometheus_scrapes_the_drill(tmp_path: Path) -> None:
     need_prometheus()
-    from cockpit.drill.prometheus import PrometheusServer
+    from cockpit.drill.prometheus.server import PrometheusServer
     from cockpit.drill.world import World
 
     world = World(seed=7, clock=World.past_clock(START), history_s=60.0)

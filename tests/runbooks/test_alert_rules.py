@@ -15,7 +15,7 @@ import yaml
 
 from cockpit import cli
 from cockpit.assessment.baseline import judge
-from cockpit.drill.promql import evaluate
+from cockpit.drill.prometheus.promql import evaluate
 from cockpit.drill.world import World
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level

@@ -11,7 +11,7 @@ from cockpit.assessment.assessor import Assessor
 from cockpit.assessment.board import Board
 from cockpit.drill.kubernetes import resources
 from cockpit.drill.kubernetes.resources import Resource
-from cockpit.drill.promql import evaluate
+from cockpit.drill.prometheus.promql import evaluate
 from cockpit.drill.world import World
 from cockpit.model.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Reading

@@ -10,7 +10,7 @@ import promql_parser
 from aiohttp import web
 
 from cockpit.drill.clock import parse_rfc3339
-from cockpit.drill.promql import QueryProblem, matcher, parse
+from cockpit.drill.prometheus.promql import QueryProblem, matcher, parse
 
 
 class ApiProblem(Exception):

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from cockpit.drill.names import METRICS, NAMESPACE
-from cockpit.drill.series import Histogram, Registry, Value, bound_text
+from cockpit.drill.prometheus.series import Histogram, Registry, Value, bound_text
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 

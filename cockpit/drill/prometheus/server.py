@@ -15,13 +15,13 @@ from typing import Any
 from aiohttp import web
 
 from cockpit.drill.clock import http_date, rfc3339
-from cockpit.drill.exposition import CONTENT_TYPE, exposition
 from cockpit.drill.names import METRICS, SERVICES
-from cockpit.drill.prometheus_params import ApiProblem, duration, moment, one, parameters, selector
-from cockpit.drill.promql import Matrix, QueryProblem, Scalar, Vector, evaluate, parse
-from cockpit.drill.promql_aggregate import format_value
-from cockpit.drill.rules import RULES, Rule, active
-from cockpit.drill.series import Series
+from cockpit.drill.prometheus.aggregate import format_value
+from cockpit.drill.prometheus.exposition import CONTENT_TYPE, exposition
+from cockpit.drill.prometheus.params import ApiProblem, duration, moment, one, parameters, selector
+from cockpit.drill.prometheus.promql import Matrix, QueryProblem, Scalar, Vector, evaluate, parse
+from cockpit.drill.prometheus.rules import RULES, Rule, active
+from cockpit.drill.prometheus.series import Series
 from cockpit.drill.world import World
 
 MAX_POINTS = 11_000

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from cockpit.drill.series import Labels
+from cockpit.drill.prometheus.series import Labels
 
 Column = list[float | None]
 Vector = list[tuple[Labels, Column]]

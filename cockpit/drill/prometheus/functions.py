@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cockpit.drill.promql_aggregate import extreme, quantile, variance, with_label
-from cockpit.drill.series import Labels
+from cockpit.drill.prometheus.aggregate import extreme, quantile, variance, with_label
+from cockpit.drill.prometheus.series import Labels
 
 Column = list[float | None]
 Vector = list[tuple[Labels, Column]]

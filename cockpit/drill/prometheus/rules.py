@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cockpit.drill.clock import rfc3339_micro
-from cockpit.drill.promql import evaluate
-from cockpit.drill.promql_aggregate import format_value
-from cockpit.drill.series import Store
+from cockpit.drill.prometheus.aggregate import format_value
+from cockpit.drill.prometheus.promql import evaluate
+from cockpit.drill.prometheus.series import Store
 
 STEP_S = 15.0
 LOOK_BACK = 40  # steps

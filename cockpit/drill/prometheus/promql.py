@@ -16,10 +16,10 @@ from typing import Any
 
 import promql_parser
 
-from cockpit.drill.promql_aggregate import AGGREGATIONS, aggregate
-from cockpit.drill.promql_binary import binary
-from cockpit.drill.promql_functions import MATRIX_FUNCTIONS, NUMBER_FUNCTIONS, call_special
-from cockpit.drill.series import Labels, Series, Store, is_stale
+from cockpit.drill.prometheus.aggregate import AGGREGATIONS, aggregate
+from cockpit.drill.prometheus.binary import binary
+from cockpit.drill.prometheus.functions import MATRIX_FUNCTIONS, NUMBER_FUNCTIONS, call_special
+from cockpit.drill.prometheus.series import Labels, Series, Store, is_stale
 
 LOOKBACK_S = 300.0
 DEFAULT_SUBQUERY_STEP_S = 60.0

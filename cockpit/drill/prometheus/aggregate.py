@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from cockpit.drill.series import Labels
+from cockpit.drill.prometheus.series import Labels
 
 Column = list[float | None]
 Vector = list[tuple[Labels, Column]]
