@@ -28,7 +28,7 @@ def memory_mb() -> float:
 async def serve(rate: float, seconds: float) -> None:
     from cockpit.drill.solana import ledger
     from cockpit.drill.solana.load import load
-    from cockpit.drill.solana.servers import SolanaServers
+    from cockpit.drill.solana.node.servers import SolanaServers
 
     ledger.ENCODED = (
         round(rate * seconds) + 1000

@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 
 from cockpit.drill.clock import rfc3339
-from cockpit.drill.kubernetes import defaults, resources, strategic
-from cockpit.drill.kubernetes.resources import DEPLOYMENTS, STATEFULSETS, Obj
+from cockpit.drill.kubernetes.objects import defaults, resources, strategic
+from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS, STATEFULSETS, Obj
 from cockpit.drill.kubernetes.world import KubernetesWorld
 
 REVISION = "deployment.kubernetes.io/revision"

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiohttp import web
 
 from cockpit.drill import admin
-from cockpit.drill.kubernetes.serving import Served
-from cockpit.drill.kubernetes.serving import serve as serve_kubernetes
+from cockpit.drill.kubernetes.api.serving import Served
+from cockpit.drill.kubernetes.api.serving import serve as serve_kubernetes
 from cockpit.drill.names import API, CONTEXT, NAMESPACE, RPC_URLS, SERVICES
 from cockpit.drill.physics.rpc import stream_url
 from cockpit.drill.probes import Probes, configuration
 from cockpit.drill.prometheus.server import PrometheusServer
-from cockpit.drill.solana.servers import SolanaServers, bind_pairs, urls_of
+from cockpit.drill.solana.node.servers import SolanaServers, bind_pairs, urls_of
 from cockpit.drill.world import HISTORY_S, World
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from cockpit.drill.harm import Harm, Meter
 from cockpit.drill.kubernetes import KubernetesWorld
 from cockpit.drill.kubernetes.behaviour import Behaviour
 from cockpit.drill.kubernetes.controllers.job import ended
-from cockpit.drill.kubernetes.resources import JOBS as JOB_OBJECTS
+from cockpit.drill.kubernetes.objects.resources import JOBS as JOB_OBJECTS
 from cockpit.drill.names import (
     CONFIG,
     FIRST_SEQUENCE,
@@ -44,8 +44,8 @@ from cockpit.drill.physics.serve import Serve
 from cockpit.drill.physics.sign import Sign
 from cockpit.drill.prometheus.series import Registry, Store
 from cockpit.drill.scenarios import Scenario, find
-from cockpit.drill.solana.keys import Keys
-from cockpit.drill.solana.oracle import Oracle
+from cockpit.drill.solana.program.keys import Keys
+from cockpit.drill.solana.program.oracle import Oracle
 
 SAMPLE_S = 5.0
 STEP_S = 0.5  # the physics' step while someone watches

@@ -15,7 +15,7 @@ from cockpit import cli
 from cockpit.doctor.finding import State
 from cockpit.doctor.prometheus import metric_names
 from cockpit.drill.kubernetes import Rule, User, write_kubeconfig
-from cockpit.drill.kubernetes.serving import Served
+from cockpit.drill.kubernetes.api.serving import Served
 from cockpit.drill.server import DrillThread
 from cockpit.settings import OutputProbe, ProbesSettings, PrometheusSettings, RpcEndpoint
 
@@ -248,7 +248,7 @@ def test_one_failed_request_is_no_dead_endpoint_nor_a_sound_one(drill: DrillThre
 
 
 def test_an_endpoint_of_another_cluster_is_told(drill: DrillThread) -> None:
-    from cockpit.drill.solana.chaos import DEVNET
+    from cockpit.drill.solana.node.chaos import DEVNET
 
     with changed(drill.drill.solana.nodes["rpc-c"].chaos, genesis=DEVNET):
         cluster = look(settings_of(drill), "solana")["solana", "cluster"]

@@ -10,7 +10,7 @@ import pytest
 from drill_chain_rig import Hand, Rig
 
 from cockpit.drill.names import MARKETS
-from cockpit.drill.solana.servers import SolanaServers
+from cockpit.drill.solana.node.servers import SolanaServers
 
 
 @pytest.fixture

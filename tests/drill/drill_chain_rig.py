@@ -12,10 +12,10 @@ import aiohttp
 import httpx
 
 from cockpit.drill.names import MARKETS
-from cockpit.drill.solana.keys import Keys
 from cockpit.drill.solana.ledger import SLOT_S
-from cockpit.drill.solana.oracle import Oracle
-from cockpit.drill.solana.servers import SolanaServers
+from cockpit.drill.solana.node.servers import SolanaServers
+from cockpit.drill.solana.program.keys import Keys
+from cockpit.drill.solana.program.oracle import Oracle
 
 START = 1_790_000_000.0
 FIRST = 48_211_000

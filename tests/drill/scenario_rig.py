@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from cockpit.drill import changes
-from cockpit.drill.kubernetes.resources import DEPLOYMENTS
+from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS
 from cockpit.drill.names import RPC_URLS
 from cockpit.drill.physics.authority import SignerSet
 from cockpit.drill.scenarios import Scenario, find

@@ -9,8 +9,8 @@ import pytest
 from cockpit.drill.clock import SimClock
 from cockpit.drill.kubernetes import Behaviour, KubernetesWorld
 from cockpit.drill.kubernetes.controllers.deployment import bounds
-from cockpit.drill.kubernetes.printers import pod_status
-from cockpit.drill.kubernetes.resources import AUTOSCALERS, DEPLOYMENTS, EVENTS, PODS, REPLICASETS
+from cockpit.drill.kubernetes.objects.resources import AUTOSCALERS, DEPLOYMENTS, EVENTS, PODS, REPLICASETS
+from cockpit.drill.kubernetes.tables.printers import pod_status
 
 
 class Sick:

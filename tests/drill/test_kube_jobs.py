@@ -13,7 +13,7 @@ import pytest
 from cockpit.drill.clock import SimClock
 from cockpit.drill.kubernetes import Behaviour, KubernetesWorld
 from cockpit.drill.kubernetes.controllers import job as controller
-from cockpit.drill.kubernetes.resources import JOBS, PODS
+from cockpit.drill.kubernetes.objects.resources import JOBS, PODS
 from cockpit.drill.server import DrillThread
 
 
@@ -28,8 +28,8 @@ def world(**behaviours: Behaviour) -> KubernetesWorld:
 
 
 def start(made: KubernetesWorld, name: str = "reconcile-1", **spec: object) -> None:
-    from cockpit.drill.kubernetes import defaults
-    from cockpit.drill.kubernetes.resources import CRONJOBS
+    from cockpit.drill.kubernetes.objects import defaults
+    from cockpit.drill.kubernetes.objects.resources import CRONJOBS
 
     stored = made.store.get(CRONJOBS, made.namespace, "reconcile")
     assert stored is not None

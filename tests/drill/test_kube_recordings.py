@@ -13,7 +13,7 @@ import pytest
 
 from cockpit.drill.clock import SimClock
 from cockpit.drill.kubernetes import Behaviour, KubernetesWorld, User, serve
-from cockpit.drill.kubernetes.resources import DEPLOYMENTS
+from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "kube-apiserver"
 SERVICES = ("aggregator", "api-gateway", "ingestor", "quant", "realtime", "reconciler", "signer-agent", "submitter")

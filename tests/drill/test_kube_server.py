@@ -13,8 +13,8 @@ import pytest
 
 from cockpit.drill.clock import SimClock, http_date
 from cockpit.drill.kubernetes import KubernetesWorld, Rule, Served, User, serve
-from cockpit.drill.kubernetes.resources import CONFIGMAPS, DEPLOYMENTS
-from cockpit.drill.kubernetes.selectors import match_labels, parse_labels
+from cockpit.drill.kubernetes.objects.resources import CONFIGMAPS, DEPLOYMENTS
+from cockpit.drill.kubernetes.objects.selectors import match_labels, parse_labels
 
 PODS = "/api/v1/namespaces/m0-prod/pods"
 MAPS = "/api/v1/namespaces/m0-prod/configmaps"

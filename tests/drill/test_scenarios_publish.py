@@ -9,13 +9,13 @@ from scenario_rig import START, Operator, lived
 from test_scenarios_harm import harm_of, logs
 
 from cockpit.drill import changes
-from cockpit.drill.kubernetes import resources
+from cockpit.drill.kubernetes.objects import resources
 from cockpit.drill.names import CONFIG, MARKETS, QUANT, RPC_URLS, SERVICES, SIGNER, SUBMITTER, THRESHOLD
 from cockpit.drill.physics.authority import Refused, SignerSet
 from cockpit.drill.physics.releases import BATCH, USUAL_BATCH, Traits, image_of
 from cockpit.drill.prometheus.exposition import exposition
 from cockpit.drill.scenarios import SCENARIOS
-from cockpit.drill.solana.layouts import CODES
+from cockpit.drill.solana.program.layouts import CODES
 from cockpit.drill.world import World
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level

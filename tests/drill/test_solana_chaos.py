@@ -8,7 +8,7 @@ import httpx
 import pytest
 from drill_chain_rig import Rig
 
-from cockpit.drill.solana.chaos import DEVNET, Chaos
+from cockpit.drill.solana.node.chaos import DEVNET, Chaos
 
 SLOT = {"jsonrpc": "2.0", "id": 1, "method": "getSlot"}
 

@@ -15,11 +15,12 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from cockpit.drill.names import MARKETS
-from cockpit.drill.solana import base58, bundle, instructions
-from cockpit.drill.solana.keys import ED25519
+from cockpit.drill.solana import base58
 from cockpit.drill.solana.ledger import Encoded, Ledger, produced, skipped
-from cockpit.drill.solana.oracle import Oracle
-from cockpit.drill.solana.runtime import PACKET
+from cockpit.drill.solana.program import bundle, instructions
+from cockpit.drill.solana.program.keys import ED25519
+from cockpit.drill.solana.program.oracle import Oracle
+from cockpit.drill.solana.program.runtime import PACKET
 from cockpit.model.bundle import Answer
 from cockpit.model.chain import SignerSetState
 from cockpit.oracle.bundle import verify_bundle

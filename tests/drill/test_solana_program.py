@@ -13,9 +13,10 @@ from solders.instruction import AccountMeta, Instruction
 from solders.message import Message, MessageV0
 from solders.transaction import VersionedTransaction
 
-from cockpit.drill.solana import base58, bundle, instructions, keys
-from cockpit.drill.solana.bundle import Bundle
-from cockpit.drill.solana.keys import Party
+from cockpit.drill.solana import base58
+from cockpit.drill.solana.program import bundle, instructions, keys
+from cockpit.drill.solana.program.bundle import Bundle
+from cockpit.drill.solana.program.keys import Party
 
 FRESH = {"encoding": "base64", "preflightCommitment": "processed"}
 

@@ -12,8 +12,8 @@ from solana.rpc.jsonrpc import JsonRpcRequest
 from solders.transaction import VersionedTransaction
 
 from cockpit.drill.solana import base58
-from cockpit.drill.solana.layouts import Market
 from cockpit.drill.solana.ledger import skipped
+from cockpit.drill.solana.program.layouts import Market
 from cockpit.oracle.layouts import account_of, market_state, protocol_state, signer_set_state
 
 

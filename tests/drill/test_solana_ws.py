@@ -12,7 +12,7 @@ import pytest
 from drill_chain_rig import MARKET, Rig, Socket, until
 
 from cockpit.drill.solana.load import load
-from cockpit.drill.solana.servers import SolanaServers
+from cockpit.drill.solana.node.servers import SolanaServers
 
 
 def mentions(rig: Rig) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ import pytest
 from kube_rig import Rig, carry, ended, guard, plan, runbooks, status, yes
 from msgspec.structs import replace
 
-from cockpit.drill.kubernetes.serving import write_kubeconfig
+from cockpit.drill.kubernetes.api.serving import write_kubeconfig
 from cockpit.journal.entries import entries_of
 from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.mitigation.context import Means, NetworkCli

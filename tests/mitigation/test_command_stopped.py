@@ -15,7 +15,7 @@ from test_command_each import MARKETS, network_of
 from test_command_each import PAUSE as PAUSE_EACH
 from test_command_step import BLIND, BOOK, PAUSE, books, calls, paused
 
-from cockpit.drill.kubernetes.serving import write_kubeconfig
+from cockpit.drill.kubernetes.api.serving import write_kubeconfig
 from cockpit.journal.entries import entries_of
 from cockpit.mitigation.context import Means, NetworkCli
 from cockpit.mitigation.executor import Executor

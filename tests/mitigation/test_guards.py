@@ -11,7 +11,7 @@ from kube_rig import DIGEST, OTHER_URL, Rig, carry, guard, plan, runbooks, situa
 
 from cockpit.clock import ManualClock
 from cockpit.drill.kubernetes import Behaviour
-from cockpit.drill.kubernetes.resources import DEPLOYMENTS
+from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS
 from cockpit.mitigation.cluster.lease import Held
 from cockpit.mitigation.cluster.objects import Subject
 from cockpit.mitigation.cluster.rights import Review

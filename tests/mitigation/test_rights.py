@@ -13,7 +13,8 @@ import yaml
 from kube_rig import DIGEST, NAMESPACE, Rig, carry, ended, guard, plan, step, wait_for, yes
 
 from cockpit.clock import SystemClock
-from cockpit.drill.kubernetes import Behaviour, Rule, User, authz, write_kubeconfig
+from cockpit.drill.kubernetes import Behaviour, Rule, User, write_kubeconfig
+from cockpit.drill.kubernetes.api import authz
 from cockpit.kubeapi.access import load_access
 from cockpit.kubeapi.client import KubeClient
 from cockpit.model.plan import Phase, Progress, Verdict

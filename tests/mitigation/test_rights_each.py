@@ -16,7 +16,7 @@ from test_rights import JOB, QUICK, STEPS, act, become, rules
 from cockpit.clock import SystemClock
 from cockpit.drill import changes
 from cockpit.drill.kubernetes import Behaviour, Rule, User, write_kubeconfig
-from cockpit.drill.kubernetes.resources import PODS
+from cockpit.drill.kubernetes.objects.resources import PODS
 from cockpit.kubeapi.access import Access, load_access
 from cockpit.kubeapi.client import KubeClient
 from cockpit.model.plan import Phase, Verdict

@@ -8,7 +8,7 @@ import pytest
 from kube_rig import NAMESPACE, Rig, carry, ended, guard, plan, wait_for
 
 from cockpit.drill.kubernetes import Behaviour
-from cockpit.drill.kubernetes.resources import CRONJOBS
+from cockpit.drill.kubernetes.objects.resources import CRONJOBS
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import DryRunState, Phase, Proof, Verdict
 from cockpit.model.runbook import Param, Step

@@ -24,7 +24,7 @@ from kube_rig import (
 
 from cockpit.clock import ManualClock
 from cockpit.drill.kubernetes import Behaviour
-from cockpit.drill.kubernetes.resources import LEASES
+from cockpit.drill.kubernetes.objects.resources import LEASES
 from cockpit.journal.entries import entries_of
 from cockpit.journal.operator import Operator
 from cockpit.mitigation.problem import PlanProblem

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kube_rig import NAMESPACE, Rig, carry, ended, guard, plan, yes
 
-from cockpit.drill.kubernetes.resources import CONFIGMAPS, DEPLOYMENTS
+from cockpit.drill.kubernetes.objects.resources import CONFIGMAPS, DEPLOYMENTS
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import Phase, Verdict
 from cockpit.model.runbook import Step

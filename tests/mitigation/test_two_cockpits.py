@@ -14,7 +14,7 @@ import pytest
 from kube_rig import Rig, wait_for
 from kube_rig import rig as make_rig
 
-from cockpit.drill.kubernetes.serving import write_kubeconfig
+from cockpit.drill.kubernetes.api.serving import write_kubeconfig
 from cockpit.journal.entries import entries_of
 from cockpit.journal.journal import Journal
 

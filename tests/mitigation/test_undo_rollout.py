@@ -22,7 +22,7 @@ def image(rig: Rig) -> str:
 
 
 def revisions(rig: Rig) -> list[tuple[str, str]]:
-    from cockpit.drill.kubernetes.resources import REPLICASETS
+    from cockpit.drill.kubernetes.objects.resources import REPLICASETS
 
     def look() -> list[tuple[str, str]]:
         found = rig.world.store.select(REPLICASETS, NAMESPACE)

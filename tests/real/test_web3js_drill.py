@@ -16,10 +16,10 @@ import platformdirs
 import pytest
 from solders.instruction import Instruction
 
-from cockpit.drill.solana import instructions
-from cockpit.drill.solana.layouts import Market, discriminator
 from cockpit.drill.solana.load import load
-from cockpit.drill.solana.servers import SolanaServers
+from cockpit.drill.solana.node.servers import SolanaServers
+from cockpit.drill.solana.program import instructions
+from cockpit.drill.solana.program.layouts import Market, discriminator
 
 pytestmark = pytest.mark.real
 

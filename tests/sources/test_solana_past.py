@@ -10,7 +10,7 @@ import pytest
 from cockpit.clock import SystemClock
 from cockpit.drill.names import MARKETS
 from cockpit.drill.solana.ledger import SLOT_S
-from cockpit.drill.solana.servers import SolanaServers
+from cockpit.drill.solana.node.servers import SolanaServers
 from cockpit.model.chain import EndpointStatus
 from cockpit.settings import RpcEndpoint
 from cockpit.sources.solana import rpc, search

@@ -1,9 +1,9 @@
 """An embedded Kubernetes API with its controllers, for the drill: good enough that an unmodified kubectl works."""
 
-from cockpit.drill.kubernetes.authz import Rule, User
+from cockpit.drill.kubernetes.api.authz import Rule, User
+from cockpit.drill.kubernetes.api.chaos import Chaos
+from cockpit.drill.kubernetes.api.serving import Served, serve, ticking, write_kubeconfig
 from cockpit.drill.kubernetes.behaviour import Behaviour, BehaviourOf, RunningPod
-from cockpit.drill.kubernetes.chaos import Chaos
-from cockpit.drill.kubernetes.serving import Served, serve, ticking, write_kubeconfig
 from cockpit.drill.kubernetes.world import KubernetesWorld
 
 __all__ = [

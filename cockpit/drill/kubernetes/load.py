@@ -6,10 +6,10 @@ from hashlib import sha256
 from uuid import UUID
 
 from cockpit.drill.clock import rfc3339
-from cockpit.drill.kubernetes import defaults
 from cockpit.drill.kubernetes.controllers.pods import Kubelet
-from cockpit.drill.kubernetes.resources import PODS, Obj
-from cockpit.drill.kubernetes.store import Key, Store
+from cockpit.drill.kubernetes.objects import defaults
+from cockpit.drill.kubernetes.objects.resources import PODS, Obj
+from cockpit.drill.kubernetes.objects.store import Key, Store
 
 _PER_SERVICE = 100
 

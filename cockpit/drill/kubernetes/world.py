@@ -11,19 +11,20 @@ from random import Random
 from aiohttp import web
 
 from cockpit.drill.clock import SimClock, rfc3339
-from cockpit.drill.kubernetes import authz, defaults, managed, resources
+from cockpit.drill.kubernetes.api import authz
+from cockpit.drill.kubernetes.api.chaos import Chaos
+from cockpit.drill.kubernetes.api.routes import ApiServer
 from cockpit.drill.kubernetes.behaviour import Behaviour, BehaviourOf, RunningPod
-from cockpit.drill.kubernetes.chaos import Chaos
 from cockpit.drill.kubernetes.controllers import deployment, job, replicaset, rollout, statefulset
 from cockpit.drill.kubernetes.controllers.autoscaler import Autoscalers
 from cockpit.drill.kubernetes.controllers.context import CRONJOB, Context, is_ready, mark_deleted
 from cockpit.drill.kubernetes.controllers.pods import Kubelet
-from cockpit.drill.kubernetes.events import Recorder
 from cockpit.drill.kubernetes.load import Load
 from cockpit.drill.kubernetes.logs import Logs
-from cockpit.drill.kubernetes.resources import DEPLOYMENTS, PODS, STATEFULSETS, Obj, Resource
-from cockpit.drill.kubernetes.routes import ApiServer
-from cockpit.drill.kubernetes.store import Change, Key, Store, Stored
+from cockpit.drill.kubernetes.objects import defaults, managed, resources
+from cockpit.drill.kubernetes.objects.events import Recorder
+from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS, PODS, STATEFULSETS, Obj, Resource
+from cockpit.drill.kubernetes.objects.store import Change, Key, Store, Stored
 
 NODES = ("drill-node-1", "drill-node-2", "drill-node-3")
 

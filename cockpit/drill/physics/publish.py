@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from cockpit.drill.names import CONFIG, FIRST_SEQUENCE, MARKETS, SIGNER_SET_ID, SUBMITTER
 from cockpit.drill.physics.fleet import PodView, number
 from cockpit.drill.physics.rpc import CALLS_PER_TX, Endpoint
-from cockpit.drill.solana.layouts import CODES
-from cockpit.drill.solana.oracle import FIRST_EPOCH, PRICE, Landed
-from cockpit.drill.solana.runtime import PACKET
+from cockpit.drill.solana.program.layouts import CODES
+from cockpit.drill.solana.program.oracle import FIRST_EPOCH, PRICE, Landed
+from cockpit.drill.solana.program.runtime import PACKET
 
 if TYPE_CHECKING:
     from cockpit.drill.world import World

@@ -12,7 +12,7 @@ from random import Random
 from urllib.parse import urlsplit
 
 from cockpit.drill.names import RPC_URLS
-from cockpit.drill.solana.chaos import Chaos
+from cockpit.drill.solana.node.chaos import Chaos
 
 CALLS_PER_TX = 4  # latest blockhash, send, two looks at the signature's status
 UNREACHABLE = "unreachable"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cockpit.drill.names import SIGNER, SIGNERS, SUBMITTER, THRESHOLD
 from cockpit.drill.physics.fleet import PodView, number
 from cockpit.drill.physics.releases import HASHING
-from cockpit.drill.solana.encoder import STRAY
+from cockpit.drill.solana.program.encoder import STRAY
 
 if TYPE_CHECKING:
     from cockpit.drill.world import World

@@ -9,8 +9,8 @@ from typing import Any
 
 from cockpit.assessment.assessor import Assessor
 from cockpit.assessment.board import Board
-from cockpit.drill.kubernetes import resources
-from cockpit.drill.kubernetes.resources import Resource
+from cockpit.drill.kubernetes.objects import resources
+from cockpit.drill.kubernetes.objects.resources import Resource
 from cockpit.drill.prometheus.promql import evaluate
 from cockpit.drill.world import World
 from cockpit.model.metrics import History, QueryResult, Sample

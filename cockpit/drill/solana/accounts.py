@@ -10,8 +10,8 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
-from cockpit.drill.solana.keys import Keys
-from cockpit.drill.solana.layouts import CommitRecord, Epoch, Market, ProgramAccount, ProtocolConfig, SignerSet
+from cockpit.drill.solana.program.keys import Keys
+from cockpit.drill.solana.program.layouts import CommitRecord, Epoch, Market, ProgramAccount, ProtocolConfig, SignerSet
 
 REMEMBER_SLOTS = 1500  # ten minutes
 MOST_EPOCHS = 2048

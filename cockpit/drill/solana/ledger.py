@@ -13,7 +13,7 @@ from typing import Any
 
 from solders.hash import Hash
 
-from cockpit.drill.solana.keys import Keys
+from cockpit.drill.solana.program.keys import Keys
 
 SLOT_S = 0.4
 ZERO_AT = 1_600_000_000  # unix seconds of slot 0

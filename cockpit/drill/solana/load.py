@@ -7,9 +7,9 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from cockpit.drill.solana.encoder import DELAY_SLOTS
 from cockpit.drill.solana.ledger import SLOT_S
-from cockpit.drill.solana.oracle import Landed, Oracle
+from cockpit.drill.solana.program.encoder import DELAY_SLOTS
+from cockpit.drill.solana.program.oracle import Landed, Oracle
 
 BEAT_S = 0.02
 FAIL_EVERY = 50  # one reveal in so many fails with a replayed sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cockpit.drill.clock import rfc3339
 from cockpit.drill.kubernetes.controllers.context import Context
-from cockpit.drill.kubernetes.resources import AUTOSCALERS, DEPLOYMENTS, STATEFULSETS, Obj
+from cockpit.drill.kubernetes.objects.resources import AUTOSCALERS, DEPLOYMENTS, STATEFULSETS, Obj
 
 _COMPONENT = "horizontal-pod-autoscaler"
 _SYNC_S = 15.0

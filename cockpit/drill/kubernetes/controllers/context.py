@@ -7,10 +7,10 @@ from random import Random
 
 from cockpit.drill.clock import SimClock, rfc3339
 from cockpit.drill.kubernetes.behaviour import BehaviourOf
-from cockpit.drill.kubernetes.events import Recorder
 from cockpit.drill.kubernetes.logs import Logs
-from cockpit.drill.kubernetes.resources import Obj, Resource
-from cockpit.drill.kubernetes.store import Store, Stored
+from cockpit.drill.kubernetes.objects.events import Recorder
+from cockpit.drill.kubernetes.objects.resources import Obj, Resource
+from cockpit.drill.kubernetes.objects.store import Store, Stored
 
 #: Label of a Job's pods: the CronJob it was made from. (Not `app`: a deployment may bear the same name.)
 CRONJOB = "m0club/cronjob"

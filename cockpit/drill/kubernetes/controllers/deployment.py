@@ -11,8 +11,8 @@ from typing import Any
 from cockpit.drill.clock import parse_rfc3339
 from cockpit.drill.kubernetes.controllers import rollout
 from cockpit.drill.kubernetes.controllers.context import ALPHABET, Context, owner
-from cockpit.drill.kubernetes.resources import DEPLOYMENTS, PODS, REPLICASETS, Obj
-from cockpit.drill.kubernetes.store import Stored, encode
+from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS, PODS, REPLICASETS, Obj
+from cockpit.drill.kubernetes.objects.store import Stored, encode
 
 REVISION = "deployment.kubernetes.io/revision"
 DESIRED = "deployment.kubernetes.io/desired-replicas"

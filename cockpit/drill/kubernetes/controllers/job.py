@@ -8,8 +8,8 @@ from __future__ import annotations
 from cockpit.drill.clock import parse_rfc3339
 from cockpit.drill.kubernetes.controllers.context import Context, is_active, is_ready, owner
 from cockpit.drill.kubernetes.controllers.replicaset import new_pod
-from cockpit.drill.kubernetes.resources import JOBS, PODS, Obj
-from cockpit.drill.kubernetes.store import Stored
+from cockpit.drill.kubernetes.objects.resources import JOBS, PODS, Obj
+from cockpit.drill.kubernetes.objects.store import Stored
 
 _COMPONENT = "job-controller"
 _ENDS = ("Complete", "Failed")

@@ -12,8 +12,8 @@ from cockpit.drill.clock import rfc3339
 from cockpit.drill.kubernetes.behaviour import Behaviour, RunningPod
 from cockpit.drill.kubernetes.controllers import podstatus
 from cockpit.drill.kubernetes.controllers.context import Context, is_ready, service_of
-from cockpit.drill.kubernetes.resources import PODS, Obj, Resource
-from cockpit.drill.kubernetes.store import Change, Key, Stored
+from cockpit.drill.kubernetes.objects.resources import PODS, Obj, Resource
+from cockpit.drill.kubernetes.objects.store import Change, Key, Stored
 
 #: A Job's pod does its work in this time, unless the world says otherwise.
 JOB_S = 5.0

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Literal, Protocol
 
 from cockpit.drill.clock import rfc3339
-from cockpit.drill.kubernetes.resources import Obj
+from cockpit.drill.kubernetes.objects.resources import Obj
 
 Phase = Literal["pending", "creating", "pull-error", "pull-backoff", "running", "backoff", "done"]
 

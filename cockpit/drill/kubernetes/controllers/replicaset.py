@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cockpit.drill.clock import parse_rfc3339
-from cockpit.drill.kubernetes import defaults
 from cockpit.drill.kubernetes.controllers.context import Context, is_active, is_ready, owner
-from cockpit.drill.kubernetes.resources import PODS, REPLICASETS, Obj
-from cockpit.drill.kubernetes.store import Stored
+from cockpit.drill.kubernetes.objects import defaults
+from cockpit.drill.kubernetes.objects.resources import PODS, REPLICASETS, Obj
+from cockpit.drill.kubernetes.objects.store import Stored
 
 _COMPONENT = "replicaset-controller"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cockpit.drill.clock import parse_rfc3339
 from cockpit.drill.kubernetes.controllers.context import Context
-from cockpit.drill.kubernetes.resources import PODS, Obj
-from cockpit.drill.kubernetes.store import Stored
+from cockpit.drill.kubernetes.objects.resources import PODS, Obj
+from cockpit.drill.kubernetes.objects.store import Stored
 
 
 def available(rs: Stored) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from cockpit.drill.kubernetes.controllers.context import Context, is_active, is_ready, owner
 from cockpit.drill.kubernetes.controllers.deployment import template_hash
 from cockpit.drill.kubernetes.controllers.replicaset import new_pod
-from cockpit.drill.kubernetes.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS, Obj
-from cockpit.drill.kubernetes.store import Stored
+from cockpit.drill.kubernetes.objects.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS, Obj
+from cockpit.drill.kubernetes.objects.store import Stored
 
 _COMPONENT = "statefulset-controller"
 _HASH = "controller-revision-hash"

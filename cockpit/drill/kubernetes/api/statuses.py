@@ -1,0 +1,199 @@
+"""Errors as a kube-apiserver words them: one exception that carries the Status object (recordings 10–64)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cockpit.drill.kubernetes.objects.resources import Obj, Resource
+
+
+class ApiError(Exception):
+    """An answer with `code` and a Status body. `headers` are added to the answer (Retry-After)."""
+
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        message: str,
+        details: Obj | None = None,
+        headers: dict[str, str] | None = None,
+        metadata: Obj | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.headers = headers or {}
+        self.status: Obj = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": metadata or {},
+            "status": "Failure",
+            "message": message,
+            "reason": reason,
+        }
+        if details is not None:
+            self.status["details"] = details
+        self.status["code"] = code
+
+
+def _named(res: Resource, name: str) -> Obj:
+    details: Obj = {"name": name} if name else {}
+    if res.group:
+        details["group"] = res.group
+    details["kind"] = res.plural
+    return details
+
+
+def success(res: Resource, name: str, uid: str) -> Obj:
+    """The answer to a deletion that was final at once."""
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {**_named(res, name), "uid": uid},
+    }
+
+
+def not_found(res: Resource, name: str) -> ApiError:
+    return ApiError(404, "NotFound", f'{res.qualified} "{name}" not found', _named(res, name))
+
+
+def no_such_path() -> ApiError:
+    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def already_exists(res: Resource, name: str) -> ApiError:
+    return ApiError(409, "AlreadyExists", f'{res.qualified} "{name}" already exists', _named(res, name))
+
+
+def conflict(res: Resource, name: str, why: str = "") -> ApiError:
+    why = why or "the object has been modified; please apply your changes to the latest version and try again"
+    message = f'Operation cannot be fulfilled on {res.qualified} "{name}": {why}'
+    return ApiError(409, "Conflict", message, _named(res, name))
+
+
+def unauthorised() -> ApiError:
+    return ApiError(401, "Unauthorized", "Unauthorized")
+
+
+def forbidden(user: str, verb: str, res: Resource, sub: str, namespace: str, name: str) -> ApiError:
+    what = f"{res.plural}/{sub}" if sub else res.plural
+    where = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
+    subject = f'{res.qualified} "{name}"' if name else res.qualified
+    message = f'{subject} is forbidden: User "{user}" cannot {verb} resource "{what}" in API group "{res.group}"{where}'
+    return ApiError(403, "Forbidden", message, _named(res, name))
+
+
+def forbidden_path(user: str, verb: str, path: str) -> ApiError:
+    return ApiError(403, "Forbidden", f'forbidden: User "{user}" cannot {verb} path "{path}"', {})
+
+
+def bad_request(message: str) -> ApiError:
+    return ApiError(400, "BadRequest", message)
+
+
+def method_not_allowed() -> ApiError:
+    message = "the server does not allow this method on the requested resource"
+    return ApiError(405, "MethodNotAllowed", message, {})
+
+
+def unsupported_media_type() -> ApiError:
+    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+
+
+def too_many_requests(retry_after_s: int) -> ApiError:
+    message = "too many requests, please try again later"
+    details = {"retryAfterSeconds": retry_after_s}
+    return ApiError(429, "TooManyRequests", message, details, {"Retry-After": str(retry_after_s)})
+
+
+def internal(message: str) -> ApiError:
+    text = f"Internal error occurred: {message}"
+    return ApiError(500, "InternalError", text, {"causes": [{"message": message}]})
+
+
+class Cause:
+    """One field error: reason as in metav1 (`FieldValueInvalid`…), text as `field.Error` prints it."""
+
+    __slots__ = ("field", "message", "reason")
+
+    def __init__(self, field: str, reason: str, message: str) -> None:
+        self.field = field
+        self.reason = reason
+        self.message = message
+
+
+def required(field: str, detail: str = "") -> Cause:
+    return Cause(field, "FieldValueRequired", "Required value" + (f": {detail}" if detail else ""))
+
+
+def invalid_value(field: str, value: object, detail: str) -> Cause:
+    shown = f'"{value}"' if isinstance(value, str) else str(value)
+    return Cause(field, "FieldValueInvalid", f"Invalid value: {shown}: {detail}")
+
+
+def duplicate(field: str, value: str) -> Cause:
+    return Cause(field, "FieldValueDuplicate", f'Duplicate value: "{value}"')
+
+
+def not_supported(field: str, value: str, allowed: Sequence[str]) -> Cause:
+    shown = ", ".join(f'"{a}"' for a in allowed)
+    return Cause(field, "FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {shown}')
+
+
+def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiError:
+    """422 Invalid. Several causes are listed in brackets, as `field.ErrorList` aggregates them."""
+    texts = [f"{c.field}: {c.message}" for c in causes]
+    listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    who = f"{kind}.{group}" if group else kind
+    details: Obj = {"name": name} if name else {}
+    if group:
+        details["group"] = group
+    if kind:
+        details["kind"] = kind
+    details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes]
+    return ApiError(422, "Invalid", f'{who} "{name}" is invalid: {listed}', details)
+
+
+def unmergeable(text: str, problem: str) -> ApiError:
+    """422 for a patch whose result does not decode (recording 33): nameless, the whole document quoted."""
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return invalid("", "", "", [Cause("patch", "FieldValueInvalid", f'Invalid value: "{quoted}": {problem}')])
+
+
+def patch_rejected() -> ApiError:
+    """422 for a JSON patch whose `test` failed or whose path is absent (recording 42)."""
+    return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {})
+
+
+def watch_expired(asked: int, oldest: int) -> ApiError:
+    return ApiError(410, "Expired", f"too old resource version: {asked} ({oldest})")
+
+
+def list_expired() -> ApiError:
+    return ApiError(410, "Expired", "The resourceVersion for the provided list is too old.")
+
+
+def continue_expired(token: str) -> ApiError:
+    message = (
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+        "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+        "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+        "deleted between the time the first chunk was returned and now may show up in the list."
+    )
+    return ApiError(410, "Expired", message, metadata={"continue": token})
+
+
+def version_too_large(asked: int, current: int) -> ApiError:
+    message = f"Too large resource version: {asked}, current: {current}"
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    details = {"causes": [cause], "retryAfterSeconds": 1}
+    return ApiError(504, "Timeout", message, details, {"Retry-After": "1"})
+
+
+def watch_list_unsupported() -> ApiError:
+    """What a server whose etcd is too old for streamed lists sends as an ERROR event (recording 61)."""
+    message = (
+        "a watch stream was requested by the client but the required storage feature RequestWatchProgress is disabled"
+    )
+    return ApiError(500, "InternalError", message)

@@ -1,0 +1,10 @@
+"""The JSON-RPC methods that the drill's nodes answer, by subject."""
+
+from __future__ import annotations
+
+from cockpit.drill.solana.node.methods import accounts, cluster, history, sending
+from cockpit.drill.solana.node.node import Registry
+
+METHODS: Registry = {**cluster.METHODS, **accounts.METHODS, **history.METHODS, **sending.METHODS}
+
+__all__ = ["METHODS"]
