@@ -4,43 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cockpit.drill.scenarios import (
-    archiver_failing,
+from cockpit.drill.scenarios import calm, hostile_logs
+from cockpit.drill.scenarios.ingest import (
     autoscaler_storm,
-    bad_config_release,
-    bad_hash_release,
-    bad_model_release,
-    bad_release,
-    blockhash_expiry,
-    bundle_too_large,
-    calm,
     connector_down,
     connector_rate_limited,
+    ingest_backlog,
+    provider_schema_change,
+    source_diverges,
+)
+from cockpit.drill.scenarios.publish import (
+    blockhash_expiry,
+    bundle_too_large,
+    guardrail_blocks,
+    key_compromise,
+    market_manipulated,
+    rpc_outage,
+    state_out_of_sync,
+    two_submitters,
+)
+from cockpit.drill.scenarios.quant import bad_config_release, bad_model_release, bad_release, model_drift
+from cockpit.drill.scenarios.scenario import Scenario, together
+from cockpit.drill.scenarios.serving import (
+    archiver_failing,
     database_down,
     database_writes,
     gateway_leak,
     gateway_overload,
-    guardrail_blocks,
-    hostile_logs,
-    ingest_backlog,
-    key_compromise,
-    kms_denied,
-    market_manipulated,
     missing_index,
-    model_drift,
+    slow_query,
+    vacuum_debt,
+)
+from cockpit.drill.scenarios.signing import (
+    bad_hash_release,
+    kms_denied,
     network_policy,
-    provider_schema_change,
-    rpc_outage,
     signers_slow,
     signers_stuck,
-    slow_query,
-    source_diverges,
-    state_out_of_sync,
-    two_submitters,
-    vacuum_debt,
     wrong_signer_set,
 )
-from cockpit.drill.scenarios.scenario import Scenario, together
 
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.name: scenario
