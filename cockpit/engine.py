@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cockpit.assessment.assessor import Assessor
     from cockpit.kubeapi.access import Access
     from cockpit.kubeapi.client import KubeClient
-    from cockpit.model.metrics import History
+    from cockpit.model.observed.metrics import History
 
 #: Seconds between two situations while there is news (see `_put`): what the screen can show, no more.
 ASSESS_EVERY_S = 0.25

@@ -11,8 +11,8 @@ from cockpit.assessment.board import Board
 from cockpit.assessment.match import held, match
 from cockpit.assessment.signals import Evaluator
 from cockpit.clock import ManualClock
-from cockpit.model.cluster import Cluster, Pod, Workload
-from cockpit.model.metrics import History, QueryResult, Sample
+from cockpit.model.observed.cluster import Cluster, Pod, Workload
+from cockpit.model.observed.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbook, Runbooks, SignalDef, Symptom
 from cockpit.model.signal import Level, SignalStatus

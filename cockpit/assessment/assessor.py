@@ -15,8 +15,8 @@ from cockpit.assessment.signals import Evaluator
 from cockpit.assessment.signerset import check as check_signer_set
 from cockpit.assessment.toggles import toggles
 from cockpit.clock import Clock
-from cockpit.model.cluster import Cluster
 from cockpit.model.incident import IncidentNow
+from cockpit.model.observed.cluster import Cluster
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks

@@ -7,7 +7,7 @@ import operator
 import statistics
 from collections.abc import Sequence
 
-from cockpit.model.metrics import History
+from cockpit.model.observed.metrics import History
 from cockpit.model.signal import Level
 
 Points = list[tuple[float, float]]

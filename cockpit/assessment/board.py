@@ -11,7 +11,7 @@ from cockpit.model.reading import Reading
 class Board:
     """One reading a topic. Readings are immutable and replaced whole, so readers need no lock; `version` tells of change.
 
-    Topics: `kubernetes/<plural>/<namespace>` → Mapping of `cockpit.model.cluster` values · `prometheus/<query>` →
+    Topics: `kubernetes/<plural>/<namespace>` → Mapping of `cockpit.model.observed.cluster` values · `prometheus/<query>` →
     `QueryResult` · `prometheus/alerts` → tuple[Alert, ...] · `metrics/<service>` → tuple[Exposed, ...] · `solana/…`, `postgres/…`, `probes/…` → `cockpit.model.{chain,postgres,probe}`.
     """
 

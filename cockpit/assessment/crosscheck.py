@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.model.chain import ProgramActivity
-from cockpit.model.crosscheck import RateMismatch
-from cockpit.model.metrics import QueryResult
+from cockpit.model.observed.chain import ProgramActivity
+from cockpit.model.observed.crosscheck import RateMismatch
+from cockpit.model.observed.metrics import QueryResult
 from cockpit.model.reading import Reading, SourceState
 
 #: They disagree when they differ by more than both of these ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cockpit.model.cluster import Cluster, ReplicaSet
+from cockpit.model.observed.cluster import Cluster, ReplicaSet
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.text import clean
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cockpit.model.cluster import Cluster, Pod
+from cockpit.model.observed.cluster import Cluster, Pod
 
 ServiceKey = tuple[str, str]  # namespace, service
 

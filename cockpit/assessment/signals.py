@@ -14,8 +14,8 @@ from cockpit.assessment.inventory import Inventory
 from cockpit.assessment.values import FAMILIES, Look
 from cockpit.assessment.values.family import Values
 from cockpit.clock import Clock
-from cockpit.model.cluster import Cluster
-from cockpit.model.metrics import QueryResult, Sample
+from cockpit.model.observed.cluster import Cluster
+from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.model.chain import SignerSetState
-from cockpit.model.crosscheck import SetDifference, SignerSetCheck
-from cockpit.model.probe import SignerReport
+from cockpit.model.observed.chain import SignerSetState
+from cockpit.model.observed.crosscheck import SetDifference, SignerSetCheck
+from cockpit.model.observed.probe import SignerReport
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.situation import ToggleStatus
 

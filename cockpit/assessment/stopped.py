@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cockpit.model.chain import ProgramActivity, ProtocolState
+from cockpit.model.observed.chain import ProgramActivity, ProtocolState
 from cockpit.model.reading import SourceState
 from cockpit.model.situation import Situation
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.model.cluster import Cluster, EnvVar, Workload
+from cockpit.model.observed.cluster import Cluster, EnvVar, Workload
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Runbooks, Toggle
 from cockpit.model.situation import ToggleStatus

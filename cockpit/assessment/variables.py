@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cockpit.model.cluster import Cluster, Workload
+from cockpit.model.observed.cluster import Cluster, Workload
 
 SUBMITTER = "m0-submitter"
 

@@ -67,7 +67,7 @@ def _settled(situation: Situation, session: Any) -> bool:
 
 def _reads_back(situation: Situation) -> bool:
     """Whether the program's last minutes are still being listed: until then its rates are not known."""
-    from cockpit.model.chain import ProgramActivity
+    from cockpit.model.observed.chain import ProgramActivity
 
     reading = situation.solana.get("program")
     if reading is None or reading.state(situation.mono) is not SourceState.LIVE:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from cockpit.model.bundle import BundleVerdict
-    from cockpit.model.chain import SignerSetState
+    from cockpit.model.observed.bundle import BundleVerdict
+    from cockpit.model.observed.chain import SignerSetState
     from cockpit.oracle.bundle import Expected
     from cockpit.oracle.bundle_file import Bundle
     from cockpit.settings import Settings

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from cockpit.doctor.finding import Case, Finding, State, bounded, found
-from cockpit.model.probe import CERTIFICATE_WARN_DAYS, MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.observed.probe import CERTIFICATE_WARN_DAYS, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading
 from cockpit.sources.probes.source import ProbesSource
 

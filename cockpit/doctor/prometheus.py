@@ -15,7 +15,7 @@ from typing import Any
 
 from cockpit.config import ConfigProblem
 from cockpit.doctor.finding import Case, Finding, State, bounded, found, listed, skew, together
-from cockpit.model.metrics import QueryResult
+from cockpit.model.observed.metrics import QueryResult
 from cockpit.model.reading import Reading
 from cockpit.runbooks.queries import query_specs
 from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec, address_of

@@ -1,4 +1,4 @@
-"""From the wire to `cockpit.model.cluster`: the place where every text of the cluster is cleaned and redacted."""
+"""From the wire to `cockpit.model.observed.cluster`: the place where every text of the cluster is cleaned and redacted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 from cockpit.kubeapi import wire
 from cockpit.kubeapi.podstatus import columns, ended
-from cockpit.model import cluster as model
+from cockpit.model.observed import cluster as model
 from cockpit.text import safe
 
 _NO_META, _NO_STATE = wire.Meta(), wire.State()

@@ -12,7 +12,7 @@ from cockpit.model.reading import SourceState
 from cockpit.text import clean
 
 if TYPE_CHECKING:
-    from cockpit.model.chain import ProtocolState, SignerSetState
+    from cockpit.model.observed.chain import ProtocolState, SignerSetState
     from cockpit.model.situation import Situation
 
 SLOT_S = 0.4  # what a slot is meant to take; an age in slots is told as about so long

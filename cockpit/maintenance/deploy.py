@@ -13,8 +13,8 @@ from typing import Any
 from cockpit.assessment.imagehistory import Ran, runs
 from cockpit.maintenance.answers import question
 from cockpit.maintenance.words import span
-from cockpit.model.cluster import Pod
 from cockpit.model.maintenance import Finding, Question, RoundLine
+from cockpit.model.observed.cluster import Pod
 from cockpit.model.reading import SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation

@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cockpit.model.metrics import History
+from cockpit.model.observed.metrics import History
 from cockpit.model.runbook import SignalDef
 
 #: (PromQL, from, to, distance between points in seconds) → every series. Raises any Exception with a message.

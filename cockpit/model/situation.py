@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from cockpit.model.cluster import Cluster
-from cockpit.model.crosscheck import RateMismatch, SignerSetCheck
 from cockpit.model.incident import IncidentNow
-from cockpit.model.metrics import Alert, Exposed, QueryResult
+from cockpit.model.observed.cluster import Cluster
+from cockpit.model.observed.crosscheck import RateMismatch, SignerSetCheck
+from cockpit.model.observed.metrics import Alert, Exposed, QueryResult
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Match, Runbooks, Toggle

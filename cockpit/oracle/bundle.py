@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
 
-from cockpit.model.bundle import Answer, BundleVerdict, Finding
-from cockpit.model.chain import MarketState, SignerSetState
+from cockpit.model.observed.bundle import Answer, BundleVerdict, Finding
+from cockpit.model.observed.chain import MarketState, SignerSetState
 from cockpit.oracle.bundle_file import Bundle
 from cockpit.text import safe
 

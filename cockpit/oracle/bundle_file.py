@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from cockpit.model.chain import SignerSetState
+from cockpit.model.observed.chain import SignerSetState
 from cockpit.text import safe
 
 MOST_BYTES = 1024 * 1024

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
 
-from cockpit.model.chain import MarketState, ProtocolState, SignerSetState
+from cockpit.model.observed.chain import MarketState, ProtocolState, SignerSetState
 from cockpit.oracle.base58 import encode
 from cockpit.text import safe
 

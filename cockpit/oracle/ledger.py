@@ -12,7 +12,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from cockpit.model.chain import FailedTransaction, FailureClass, ProgramActivity, Reveal
+from cockpit.model.observed.chain import FailedTransaction, FailureClass, ProgramActivity, Reveal
 from cockpit.oracle.base58 import encode
 from cockpit.oracle.errors import TransactionFailure, failure_of
 from cockpit.oracle.layouts import (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import nsmallest
 
-from cockpit.model.chain import PendingCommit
+from cockpit.model.observed.chain import PendingCommit
 from cockpit.oracle.base58 import encode
 
 Key = tuple[bytes, bytes]  # market, epoch

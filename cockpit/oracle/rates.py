@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from cockpit.model.chain import Rate
+from cockpit.model.observed.chain import Rate
 
 WINDOW_S = 60
 HISTORY_S = 900

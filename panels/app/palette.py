@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from cockpit.model.chain import ProgramActivity
 from cockpit.model.links import Links
+from cockpit.model.observed.chain import ProgramActivity
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from panels import messages as wish

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from cockpit.model.probe import MarketOutput
+from cockpit.model.observed.probe import MarketOutput
 from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.chain import Told, ending_certificates, failing, outputs

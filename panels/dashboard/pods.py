@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
 
-from cockpit.model.cluster import Pod
+from cockpit.model.observed.cluster import Pod
 from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level
 from cockpit.model.situation import ServiceStatus, Situation

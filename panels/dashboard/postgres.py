@@ -16,7 +16,15 @@ from panels.kit.theme import MARK
 from panels.kit.words import age, count, duration, percent
 
 if TYPE_CHECKING:  # a start without a database need not define them
-    from cockpit.model.postgres import Activity, Archiver, Connections, Indexes, Replication, TopQueries, Vacuum
+    from cockpit.model.observed.postgres import (
+        Activity,
+        Archiver,
+        Connections,
+        Indexes,
+        Replication,
+        TopQueries,
+        Vacuum,
+    )
 
 Told = tuple[list[Piece], Level]  # what a line says, and its level where no signal judges it
 

@@ -3,7 +3,7 @@ failures by class with the runbook they belong to; and in words where the two di
 
 from __future__ import annotations
 
-from cockpit.model.chain import ProgramActivity, ProtocolState, Rate
+from cockpit.model.observed.chain import ProgramActivity, ProtocolState, Rate
 from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.chain import Told, program, quiet, spoken, told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cockpit.model.chain import EndpointStatus
+from cockpit.model.observed.chain import EndpointStatus
 from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.chain import Told, disagreements, endpoints, spoken

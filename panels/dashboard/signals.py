@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from cockpit.model.metrics import Alert
+from cockpit.model.observed.metrics import Alert
 from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level, SignalStatus, worst
 from cockpit.model.situation import Situation

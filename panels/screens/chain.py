@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
-from cockpit.model.chain import EndpointStatus, ProgramActivity, ProtocolState, SignerSetState
-from cockpit.model.probe import SignerReport
+from cockpit.model.observed.chain import EndpointStatus, ProgramActivity, ProtocolState, SignerSetState
+from cockpit.model.observed.probe import SignerReport
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.chain import Told, disagreements, program, quiet, spoken, told
 from panels.dashboard.facts.chain import endpoints as heard_of

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from cockpit.model.metrics import Exposed
+from cockpit.model.observed.metrics import Exposed
 from cockpit.model.reading import SourceState
 from cockpit.model.situation import Situation
 from panels.dialogs.filter import FilterBar

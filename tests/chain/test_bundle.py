@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from solders.keypair import Keypair
 
-from cockpit.model.bundle import Answer, BundleVerdict
-from cockpit.model.chain import MarketState, SignerSetState
+from cockpit.model.observed.bundle import Answer, BundleVerdict
+from cockpit.model.observed.chain import MarketState, SignerSetState
 from cockpit.oracle.bundle import Expected, signature_holds, verify_bundle
 from cockpit.oracle.bundle_file import MOST_BYTES, BundleProblem, canonical, read_bundle, read_signer_set
 

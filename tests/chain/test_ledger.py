@@ -6,7 +6,7 @@ from chain_encoder import PROGRAM_ID, b58, call, commit_logs, failed_logs, key, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cockpit.model.chain import ProgramActivity
+from cockpit.model.observed.chain import ProgramActivity
 from cockpit.oracle.ledger import Ledger
 from cockpit.oracle.rates import SlotClock
 

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from cockpit.clock import ManualClock
 from cockpit.mitigation.choices.live import choices
-from cockpit.model.chain import EndpointStatus, MarketState, SignerSetState
-from cockpit.model.cluster import Cluster, ContainerTemplate, EnvVar, ReplicaSet
-from cockpit.model.metrics import QueryResult, Sample
-from cockpit.model.postgres import Activity, LongTransaction
-from cockpit.model.probe import SignerReport
+from cockpit.model.observed.chain import EndpointStatus, MarketState, SignerSetState
+from cockpit.model.observed.cluster import Cluster, ContainerTemplate, EnvVar, ReplicaSet
+from cockpit.model.observed.metrics import QueryResult, Sample
+from cockpit.model.observed.postgres import Activity, LongTransaction
+from cockpit.model.observed.probe import SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Param, Query, Runbooks, Toggle
 from cockpit.model.situation import Situation, ToggleStatus

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cockpit.commands.status import first_look
-from cockpit.model.chain import ProgramActivity
+from cockpit.model.observed.chain import ProgramActivity
 from cockpit.model.reading import Reading
 
 

@@ -11,7 +11,7 @@ from cockpit.clock import SystemClock
 from cockpit.config import load_settings
 from cockpit.drill.names import API, MARKETS, SERVICES, SIGNERS
 from cockpit.drill.server import Drill
-from cockpit.model.probe import MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.observed.probe import MarketOutput, ProbeStatus, SignerReport
 from cockpit.sources.probes.source import ProbesSource
 from cockpit.sources.timing import Pace
 

@@ -21,8 +21,8 @@ from cockpit.drill.solana.program import bundle, instructions
 from cockpit.drill.solana.program.keys import ED25519
 from cockpit.drill.solana.program.oracle import Oracle
 from cockpit.drill.solana.program.runtime import PACKET
-from cockpit.model.bundle import Answer
-from cockpit.model.chain import SignerSetState
+from cockpit.model.observed.bundle import Answer
+from cockpit.model.observed.chain import SignerSetState
 from cockpit.oracle.bundle import verify_bundle
 from cockpit.oracle.bundle_file import read_bundle
 from cockpit.oracle.layouts import PredictionCommitted, PredictionRevealed, decode_event

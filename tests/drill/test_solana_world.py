@@ -14,8 +14,8 @@ from cockpit.drill.names import MARKETS, RPC_URLS, SUBMITTER
 from cockpit.drill.physics.rpc import Network, stream_url
 from cockpit.drill.server import Drill
 from cockpit.drill.world import World
-from cockpit.model.bundle import Answer
-from cockpit.model.chain import SignerSetState
+from cockpit.model.observed.bundle import Answer
+from cockpit.model.observed.chain import SignerSetState
 from cockpit.oracle.bundle import verify_bundle
 from cockpit.oracle.bundle_file import read_bundle
 

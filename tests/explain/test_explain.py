@@ -11,7 +11,16 @@ import pytest
 
 from cockpit.assessment.explain.workload import explain_pod, explain_workload
 from cockpit.kubeapi import convert, wire
-from cockpit.model.cluster import Autoscaler, Cluster, Condition, Container, KubeEvent, Pod, ReplicaSet, Workload
+from cockpit.model.observed.cluster import (
+    Autoscaler,
+    Cluster,
+    Condition,
+    Container,
+    KubeEvent,
+    Pod,
+    ReplicaSet,
+    Workload,
+)
 
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "kube-apiserver"
 NOW = 1_795_000_000.0

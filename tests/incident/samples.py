@@ -13,7 +13,7 @@ from cockpit.incident.service import Desk
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
 from cockpit.journal.processes import this_process
-from cockpit.model.cluster import Cluster, Container, ContainerTemplate, EnvVar, Pod, Workload
+from cockpit.model.observed.cluster import Cluster, Container, ContainerTemplate, EnvVar, Pod, Workload
 from cockpit.model.plan import DryRun, DryRunState, Plan, Request, Target
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks

@@ -24,7 +24,7 @@ from cockpit.incident.evidence.bundle import MANIFEST, Missing, capture, tarred,
 from cockpit.incident.evidence.collectors import collectors
 from cockpit.incident.evidence.redaction import redacted
 from cockpit.journal.hash_chain import canonical
-from cockpit.model.chain import FailureClass, ProgramActivity, ProtocolState, Reveal, SignerSetState
+from cockpit.model.observed.chain import FailureClass, ProgramActivity, ProtocolState, Reveal, SignerSetState
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.secrets import shown_value
 from cockpit.sources.kubernetes.log_lines import LogLine, parse

@@ -20,8 +20,8 @@ from cockpit.incident.reminders import reminder
 from cockpit.journal.entries import lines_from
 from cockpit.journal.incidents import incidents_of, open_incident
 from cockpit.journal.journal import Journal, JournalProblem
-from cockpit.model.cluster import Cluster
 from cockpit.model.incident import Incident
+from cockpit.model.observed.cluster import Cluster
 from cockpit.model.reading import Reading
 from cockpit.model.signal import Level
 

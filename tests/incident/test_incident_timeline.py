@@ -14,8 +14,8 @@ from cockpit.incident.flight_recorder import Flight, Recorder, append, read
 from cockpit.incident.report.impact import impacts
 from cockpit.incident.report.timeline import timeline
 from cockpit.journal.incidents import open_incident
-from cockpit.model.cluster import Cluster, KubeEvent
 from cockpit.model.incident import Incident
+from cockpit.model.observed.cluster import Cluster, KubeEvent
 from cockpit.model.reading import SourceState
 from cockpit.model.runbook import Match
 from cockpit.model.signal import Level, SignalStatus

@@ -18,7 +18,7 @@ from cockpit.drill.names import MARKETS
 from cockpit.drill.server import Drill
 from cockpit.incident.evidence.bundle import Captured
 from cockpit.incident.evidence.onchain import LookBack, look_back
-from cockpit.model.chain import ProgramActivity
+from cockpit.model.observed.chain import ProgramActivity
 from cockpit.model.reading import Reading
 from cockpit.model.situation import Situation
 from cockpit.settings import RpcEndpoint, SolanaSettings

@@ -22,10 +22,10 @@ from cockpit.maintenance.deploy import Deploying, deploy_lines
 from cockpit.maintenance.findings import over_time
 from cockpit.maintenance.measure import Span, measured, summary, widened
 from cockpit.maintenance.service import Rounds
-from cockpit.model.chain import MarketState, ProtocolState, SignerSetState
-from cockpit.model.cluster import Cluster, ConfigMap, ContainerTemplate, Pod, ReplicaSet, Workload
 from cockpit.model.maintenance import Finding, Question, Round, RoundLine
-from cockpit.model.metrics import History
+from cockpit.model.observed.chain import MarketState, ProtocolState, SignerSetState
+from cockpit.model.observed.cluster import Cluster, ConfigMap, ContainerTemplate, Pod, ReplicaSet, Workload
+from cockpit.model.observed.metrics import History
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level, SignalStatus

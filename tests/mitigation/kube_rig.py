@@ -26,7 +26,7 @@ from cockpit.journal.operator import Operator
 from cockpit.kubeapi.access import load_access
 from cockpit.mitigation.context import Means
 from cockpit.mitigation.executor import Executor
-from cockpit.model.cluster import Cluster
+from cockpit.model.observed.cluster import Cluster
 from cockpit.model.plan import Confirmation, Phase, Plan, Progress
 from cockpit.model.runbook import Runbook, Runbooks, Service, SignalDef, Step, Toggle, Validation
 from cockpit.model.signal import Level, SignalStatus

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from test_command_step import CLI, WORDS, calls, carried, market, paused, use
 
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.model.chain import MarketState
+from cockpit.model.observed.chain import MarketState
 from cockpit.model.plan import CommandRun, Phase, Proof, Verdict
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Param, Runbook, Step

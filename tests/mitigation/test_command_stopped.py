@@ -20,7 +20,7 @@ from cockpit.journal.entries import entries_of
 from cockpit.mitigation.context import Means, NetworkCli
 from cockpit.mitigation.executor import Executor
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.model.chain import MarketState
+from cockpit.model.observed.chain import MarketState
 from cockpit.model.plan import Phase, Plan, Progress, Proof
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbook

@@ -20,7 +20,7 @@ from cockpit.mitigation.planning.facts import Facts
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps import KINDS
 from cockpit.mitigation.steps.kind import Setting
-from cockpit.model.cluster import Autoscaler
+from cockpit.model.observed.cluster import Autoscaler
 from cockpit.model.plan import DryRun, DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Service
 from cockpit.model.signal import Level

@@ -19,7 +19,7 @@ from cockpit.journal.incidents import open_incident
 from cockpit.journal.journal import Journal
 from cockpit.mitigation.context import Means
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.model.chain import MarketState, SignerSetState
+from cockpit.model.observed.chain import MarketState, SignerSetState
 from cockpit.model.plan import LocalCheck, Phase, Plan, Progress, Proof
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Step

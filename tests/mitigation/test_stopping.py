@@ -9,7 +9,7 @@ from kube_rig import NAMESPACE, Rig, carry, ended, plan, rig, situation, step
 from msgspec.structs import replace
 
 from cockpit.mitigation.proof.chain_silence import WITHIN_S, ChainQuiet
-from cockpit.model.chain import ProgramActivity, Rate
+from cockpit.model.observed.chain import ProgramActivity, Rate
 from cockpit.model.plan import Phase, Progress, Proof, Verdict
 from cockpit.model.reading import Reading
 from cockpit.model.situation import Situation

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from cockpit.clock import ManualClock
-from cockpit.model.cluster import Cluster
+from cockpit.model.observed.cluster import Cluster
 from cockpit.model.plan import (
     Change,
     Debt,

@@ -8,7 +8,7 @@ from typing import Any
 import situations
 from msgspec import structs
 
-from cockpit.model import postgres as pg
+from cockpit.model.observed import postgres as pg
 from cockpit.model.reading import Fault, Reading
 from cockpit.model.situation import Situation
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cockpit.model.chain import (
+from cockpit.model.observed.chain import (
     Disagreement,
     EndpointStatus,
     FailureClass,
@@ -19,9 +19,10 @@ from cockpit.model.chain import (
     Reveal,
     SignerSetState,
 )
-from cockpit.model.cluster import Cluster, Container, ContainerTemplate, Pod, Workload
-from cockpit.model.crosscheck import RateMismatch, SetDifference, SignerSetCheck
-from cockpit.model.metrics import Alert, History, QueryResult, Sample
+from cockpit.model.observed.cluster import Cluster, Container, ContainerTemplate, Pod, Workload
+from cockpit.model.observed.crosscheck import RateMismatch, SetDifference, SignerSetCheck
+from cockpit.model.observed.metrics import Alert, History, QueryResult, Sample
+from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.plan import (
     Change,
     Debt,
@@ -39,7 +40,6 @@ from cockpit.model.plan import (
     Target,
     Unfinished,
 )
-from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Match, Query, Runbook, Runbooks, Symptom, SymptomStatus, Toggle
 from cockpit.model.signal import Level, SignalStatus, StageStatus

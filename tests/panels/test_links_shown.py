@@ -12,8 +12,8 @@ from harness import DashboardApp
 from rich.console import Console
 from textual.strip import Strip
 
-from cockpit.model.chain import FailureClass, ProgramActivity
 from cockpit.model.links import Links
+from cockpit.model.observed.chain import FailureClass, ProgramActivity
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks
 from cockpit.sources.kubernetes.log_lines import LogLine

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from cockpit.model.metrics import QueryResult, Sample
+from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.reading import Fault, SourceState
 from cockpit.model.signal import Level

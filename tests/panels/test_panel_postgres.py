@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from postgres_samples import HOT, calm, query, told, troubled
 
-from cockpit.model import postgres as pg
+from cockpit.model.observed import postgres as pg
 from cockpit.model.reading import Fault, SourceState
 from cockpit.model.signal import Level
 from cockpit.runbooks.references import POSTGRES_PAGES, Names, check_view

@@ -6,9 +6,9 @@ import pytest
 import situations
 from msgspec.structs import replace
 
-from cockpit.model.chain import ProtocolState
-from cockpit.model.crosscheck import SetDifference, SignerSetCheck
-from cockpit.model.probe import Certificate, ProbeStatus
+from cockpit.model.observed.chain import ProtocolState
+from cockpit.model.observed.crosscheck import SetDifference, SignerSetCheck
+from cockpit.model.observed.probe import Certificate, ProbeStatus
 from cockpit.model.reading import Fault, SourceState
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, SourceLight

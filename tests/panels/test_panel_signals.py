@@ -7,7 +7,7 @@ import situations
 from harness import DashboardApp
 from msgspec import structs
 
-from cockpit.model.metrics import Alert
+from cockpit.model.observed.metrics import Alert
 from cockpit.model.reading import SourceState
 from cockpit.model.runbook import Match, Runbook, Toggle
 from cockpit.model.signal import Level

@@ -7,8 +7,8 @@ import situations
 from harness import DashboardApp
 from msgspec.structs import replace
 
-from cockpit.model.chain import Disagreement, ProtocolState
-from cockpit.model.probe import SignerReport
+from cockpit.model.observed.chain import Disagreement, ProtocolState
+from cockpit.model.observed.probe import SignerReport
 from cockpit.model.situation import Situation
 from panels.kit.pieces import Line, line_width, plain
 from panels.screens.chain import PAGES, ChainView, endpoints, signer_set, transactions

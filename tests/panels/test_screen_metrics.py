@@ -7,7 +7,7 @@ import situations
 from dialog_samples import Harness
 from msgspec import structs
 
-from cockpit.model.metrics import Exposed
+from cockpit.model.observed.metrics import Exposed
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.situation import Situation
 from panels.app.palette import commands

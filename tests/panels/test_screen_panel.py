@@ -6,7 +6,7 @@ import pytest
 import situations
 from dialog_samples import Harness
 
-from cockpit.model.metrics import QueryResult, Sample
+from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.situation import Situation
 from panels.dashboard.watermark import WatermarkPanel
 from panels.messages import CloseLayer

@@ -8,7 +8,7 @@ import situations
 from dialog_samples import BACKLOG, HOSTILE, SIGNALS, STOPS, SWITCH, Harness, match, plan, progress, signal, situation
 from msgspec.structs import replace
 
-from cockpit.model.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar, Workload
+from cockpit.model.observed.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar, Workload
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.runbook import Param, Step, Validation
 from cockpit.model.signal import Level

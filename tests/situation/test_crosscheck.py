@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from cockpit.assessment.crosscheck import FOR_S, CrossCheck
 from cockpit.assessment.signerset import check, compare
-from cockpit.model.chain import Disagreement, ProgramActivity, Rate, SignerSetState
-from cockpit.model.metrics import QueryResult, Sample
-from cockpit.model.probe import SignerReport
+from cockpit.model.observed.chain import Disagreement, ProgramActivity, Rate, SignerSetState
+from cockpit.model.observed.metrics import QueryResult, Sample
+from cockpit.model.observed.probe import SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Toggle
 from cockpit.model.situation import ToggleStatus

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from cockpit.assessment.imagehistory import Past, explained, runs
-from cockpit.model.cluster import Cluster, ContainerTemplate, EnvVar, ReplicaSet, Workload
+from cockpit.model.observed.cluster import Cluster, ContainerTemplate, EnvVar, ReplicaSet, Workload
 from cockpit.model.runbook import Runbooks, SignalDef
 
 NOW = 1_800_000_000.0

@@ -9,8 +9,8 @@ import pytest
 from cockpit.assessment.assessor import Assessor
 from cockpit.assessment.board import Board
 from cockpit.clock import ManualClock
-from cockpit.model.cluster import Condition, ConfigMap, Container, ContainerTemplate, EnvVar, Pod, Workload
-from cockpit.model.metrics import QueryResult, Sample
+from cockpit.model.observed.cluster import Condition, ConfigMap, Container, ContainerTemplate, EnvVar, Pod, Workload
+from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level

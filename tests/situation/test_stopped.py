@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cockpit.assessment.stopped import Stop, needed_slots, stopped
-from cockpit.model.chain import ProgramActivity, ProtocolState, Rate
-from cockpit.model.cluster import Cluster, Pod
+from cockpit.model.observed.chain import ProgramActivity, ProtocolState, Rate
+from cockpit.model.observed.cluster import Cluster, Pod
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation

@@ -12,7 +12,7 @@ from chain_encoder import PROGRAM_ID
 from solana_double import Chain, Node
 
 from cockpit.clock import SystemClock
-from cockpit.model.chain import EndpointStatus, ProgramActivity
+from cockpit.model.observed.chain import EndpointStatus, ProgramActivity
 from cockpit.model.reading import Reading
 from cockpit.settings import SolanaSettings
 from cockpit.sources.solana.source import SolanaSource

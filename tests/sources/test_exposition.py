@@ -14,7 +14,7 @@ from cockpit.assessment.board import Board
 from cockpit.clock import SystemClock
 from cockpit.drill.server import Drill
 from cockpit.engine import Engine
-from cockpit.model.metrics import Exposed
+from cockpit.model.observed.metrics import Exposed
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.settings import PrometheusSettings, Settings

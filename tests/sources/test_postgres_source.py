@@ -17,7 +17,7 @@ from cockpit.assessment.board import Board
 from cockpit.drill.postgres import DrillPostgres, schema
 from cockpit.drill.postgres.workload import READ
 from cockpit.mitigation.sql.session import run_statement
-from cockpit.model.postgres import Activity, Archiver, Connections, Indexes, TopQueries, Vacuum
+from cockpit.model.observed.postgres import Activity, Archiver, Connections, Indexes, TopQueries, Vacuum
 from cockpit.model.reading import SourceState
 from cockpit.settings import PostgresSettings
 from cockpit.sources.postgres import session as postgres_session

@@ -17,8 +17,8 @@ from cockpit.assessment.board import Board
 from cockpit.assessment.inventory import Inventory
 from cockpit.assessment.values import FAMILIES
 from cockpit.assessment.values.family import Look, Value
-from cockpit.model import postgres as pg
-from cockpit.model.cluster import Cluster
+from cockpit.model.observed import postgres as pg
+from cockpit.model.observed.cluster import Cluster
 from cockpit.model.reading import Fault, Reading, SourceState
 
 POSTGRES = FAMILIES["postgres"]

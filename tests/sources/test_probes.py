@@ -20,7 +20,7 @@ from aiohttp import web
 from cockpit.assessment.board import Board
 from cockpit.clock import SystemClock
 from cockpit.config import load_settings
-from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading, SourceState
 from cockpit.settings import OutputProbe, ProbesSettings
 from cockpit.sources.probes.answers import moment, pointed, whole

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cockpit.clock import SystemClock
-from cockpit.model.metrics import History, QueryResult, Sample
+from cockpit.model.observed.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Reading, SourceState
 from cockpit.sources.prometheus import wire
 from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSource, QuerySpec

@@ -11,7 +11,7 @@ from cockpit.clock import SystemClock
 from cockpit.drill.names import MARKETS
 from cockpit.drill.solana.ledger import SLOT_S
 from cockpit.drill.solana.node.servers import SolanaServers
-from cockpit.model.chain import EndpointStatus
+from cockpit.model.observed.chain import EndpointStatus
 from cockpit.settings import RpcEndpoint
 from cockpit.sources.solana import rpc, search
 from cockpit.sources.solana.last_reveal import last_reveal

@@ -13,7 +13,7 @@ from cockpit.assessment.lights import lights
 from cockpit.assessment.values.family import Look, Value
 from cockpit.assessment.values.solana import SOLANA, SolanaValues
 from cockpit.assessment.variables import variable
-from cockpit.model.chain import (
+from cockpit.model.observed.chain import (
     Disagreement,
     EndpointStatus,
     FailureClass,
@@ -24,8 +24,8 @@ from cockpit.model.chain import (
     SignerSetState,
     signer_differences,
 )
-from cockpit.model.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar, Workload
-from cockpit.model.probe import SignerReport
+from cockpit.model.observed.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar, Workload
+from cockpit.model.observed.probe import SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 
 MONO = 1000.0

@@ -7,9 +7,9 @@ from typing import Any
 from cockpit.assessment.board import Board
 from cockpit.assessment.inventory import Inventory
 from cockpit.assessment.values import FAMILIES, Look, Value
-from cockpit.model.chain import SignerSetState
-from cockpit.model.cluster import Cluster, ContainerTemplate, EnvVar, Workload
-from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.observed.chain import SignerSetState
+from cockpit.model.observed.cluster import Cluster, ContainerTemplate, EnvVar, Workload
+from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 
 MONO = 1000.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cockpit.model.cluster import Container, Pod
+from cockpit.model.observed.cluster import Container, Pod
 
 #: Waiting reasons of images that cannot be had.
 _IMAGE = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")

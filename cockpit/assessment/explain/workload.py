@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 from cockpit.assessment.explain.pod import ago, container_lines, next_step, pod_summary, span
-from cockpit.model.cluster import Cluster, Condition, KubeEvent, Pod, ReplicaSet, Workload
+from cockpit.model.observed.cluster import Cluster, Condition, KubeEvent, Pod, ReplicaSet, Workload
 
 #: Events older than this explain nothing any more.
 _EVENTS_S = 3600.0

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from cockpit.assessment.board import Board
 from cockpit.assessment.inventory import Inventory
-from cockpit.model.cluster import Cluster
+from cockpit.model.observed.cluster import Cluster
 from cockpit.model.reading import Reading, SourceState
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cockpit.assessment.values.family import Family, Look, Value
-from cockpit.model.cluster import Workload
+from cockpit.model.observed.cluster import Workload
 from cockpit.model.reading import Reading, SourceState
 
 #: Restarts this long ago still count as recent.

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from cockpit.assessment.values.family import Family, Look, Value, doubt
 
 if TYPE_CHECKING:  # a start without a database need not define them
-    from cockpit.model.postgres import Activity, Archiver, Connections, Indexes, Replication, TopQueries, Vacuum
+    from cockpit.model.observed.postgres import (
+        Activity,
+        Archiver,
+        Connections,
+        Indexes,
+        Replication,
+        TopQueries,
+        Vacuum,
+    )
 
 PREFIX = "postgres/"
 #: While all statements together keep fewer sessions busy than this, no statement weighs on the database.

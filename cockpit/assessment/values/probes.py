@@ -10,8 +10,8 @@ from typing import Any
 
 from cockpit.assessment.signerset import TOGGLE, compare
 from cockpit.assessment.values.family import Family, Look, Value, doubt
-from cockpit.model.chain import SignerSetState
-from cockpit.model.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.observed.chain import SignerSetState
+from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading, SourceState
 
 PREFIX = "probes/"

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from cockpit.assessment.values.family import Family, Look, Value, doubt
 from cockpit.assessment.variables import variable
-from cockpit.model.chain import Disagreement, EndpointStatus, ProgramActivity, Rate, signer_differences
-from cockpit.model.probe import SignerReport
+from cockpit.model.observed.chain import Disagreement, EndpointStatus, ProgramActivity, Rate, signer_differences
+from cockpit.model.observed.probe import SignerReport
 from cockpit.model.reading import Reading, SourceState
 from cockpit.oracle.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
 

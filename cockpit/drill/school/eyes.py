@@ -13,7 +13,7 @@ from cockpit.drill.kubernetes.objects import resources
 from cockpit.drill.kubernetes.objects.resources import Resource
 from cockpit.drill.prometheus.promql import evaluate
 from cockpit.drill.world import World
-from cockpit.model.metrics import History, QueryResult, Sample
+from cockpit.model.observed.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation

@@ -18,7 +18,7 @@ from cockpit.incident.evidence.onchain import LookBack, chain_parts, fault_words
 from cockpit.incident.flight_recorder import Flight
 from cockpit.journal.hash_chain import canonical
 from cockpit.journal.incidents import Record
-from cockpit.model.cluster import EnvVar, Workload
+from cockpit.model.observed.cluster import EnvVar, Workload
 from cockpit.model.reading import Fault
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cockpit.clock import Clock
 from cockpit.incident.evidence.bundle import Collect, Missing
-from cockpit.model.chain import MarketState, ProgramActivity, Reveal
+from cockpit.model.observed.chain import MarketState, ProgramActivity, Reveal
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.situation import Situation
 from cockpit.settings import RpcEndpoint

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cockpit.model.reading import SourceState
 
 if TYPE_CHECKING:
-    from cockpit.model.postgres import Activity, Indexes, TableUpkeep, Vacuum
+    from cockpit.model.observed.postgres import Activity, Indexes, TableUpkeep, Vacuum
     from cockpit.model.situation import Situation
 
 Choices = list[tuple[str, str]]

@@ -16,7 +16,7 @@ from cockpit.assessment.values.solana import unfit
 from cockpit.text import clean, url_hint
 
 if TYPE_CHECKING:
-    from cockpit.model.chain import EndpointStatus, MarketState
+    from cockpit.model.observed.chain import EndpointStatus, MarketState
     from cockpit.model.runbook import Param, Runbooks
     from cockpit.model.situation import Situation
     from cockpit.settings import RpcEndpoint

@@ -13,7 +13,7 @@ from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.cluster import lease
 from cockpit.mitigation.cluster.objects import GROUPS, RESOURCES, WORKLOADS, Subject, selector
 from cockpit.mitigation.cluster.rights import Review, review
-from cockpit.model.cluster import Autoscaler
+from cockpit.model.observed.cluster import Autoscaler
 from cockpit.model.reading import SourceState
 from cockpit.model.situation import Situation
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cockpit.mitigation.context import Office, Told
     from cockpit.mitigation.steps.kind import Prepared, Wish
-    from cockpit.model.chain import MarketState, SignerSetState
+    from cockpit.model.observed.chain import MarketState, SignerSetState
     from cockpit.oracle.bundle_file import Bundle
 
 _NEXT_LOOK_S, _LOOK_EVERY_S = 30.0, 0.25  # markets are read every ten seconds

@@ -21,7 +21,7 @@ _MISSING = 'namespace "{}" does not exist'
 
 
 class KubernetesSource:
-    """Topics `kubernetes/<plural>/<namespace>`: dicts of `cockpit.model.cluster` values, as the board describes them.
+    """Topics `kubernetes/<plural>/<namespace>`: dicts of `cockpit.model.observed.cluster` values, as the board describes them.
 
     `access` is called in a thread and may raise AccessProblem: that is shown on every topic and tried again. `configmaps` names
     those to watch; it too is called in a thread, after the first pods, which go before everything else.

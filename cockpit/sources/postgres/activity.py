@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.model.postgres import Activity, Blocked, LongTransaction
+from cockpit.model.observed.postgres import Activity, Blocked, LongTransaction
 from cockpit.sources.postgres.health import Ask, Seen, Server, hidden_from
 from cockpit.sources.postgres.sql_text import MARK, relation, shown
 from cockpit.text import safe

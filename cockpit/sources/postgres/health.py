@@ -1,4 +1,4 @@
-"""What is asked about connections, upkeep, replication and the archiver, and how rows become values of `cockpit.model.postgres`.
+"""What is asked about connections, upkeep, replication and the archiver, and how rows become values of `cockpit.model.observed.postgres`.
 
 Written for PostgreSQL 13 and newer. No statement takes a lock on a user's table (sizes come from pg_class, not from
 pg_relation_size), so that a table under an exclusive lock never holds a look up.
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cockpit.model.postgres import (
+from cockpit.model.observed.postgres import (
     Archiver,
     Connections,
     Group,

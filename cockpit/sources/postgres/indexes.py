@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from cockpit.model.postgres import Indexes, IndexTrouble, MissingIndex
+from cockpit.model.observed.postgres import Indexes, IndexTrouble, MissingIndex
 from cockpit.sources.postgres.health import Ask, Seen, Server
 from cockpit.sources.postgres.index_advice import create_statement, filtered, reads, served
 from cockpit.sources.postgres.sql_text import MARK, relation

@@ -37,7 +37,7 @@ Heard = Reading[Any] | None  # None: a sign of life
 
 
 class PostgresSource:
-    """Topics `postgres/NAME` for each of TOPICS, with a value of `cockpit.model.postgres` each and faults of their own."""
+    """Topics `postgres/NAME` for each of TOPICS, with a value of `cockpit.model.observed.postgres` each and faults of their own."""
 
     def __init__(
         self, settings: PostgresSettings, clock: Clock, *, pace: Pace | None = None, rng: random.Random | None = None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from cockpit.model.postgres import TopQueries, TopQuery
+from cockpit.model.observed.postgres import TopQueries, TopQuery
 from cockpit.model.reading import Fault, SourceState
 from cockpit.sources.postgres.health import Ask, Seen, Server, hidden_from
 from cockpit.sources.postgres.session import PgProblem

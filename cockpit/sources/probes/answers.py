@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cockpit.model.probe import MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.observed.probe import MarketOutput, ProbeStatus, SignerReport
 from cockpit.settings import OutputProbe, ProbesSettings
 from cockpit.sources.probes.http import HttpAnswer, ProbeProblem
 from cockpit.text import safe

@@ -24,7 +24,7 @@ import aiohttp
 
 from cockpit.kubeapi.network import causes, words
 from cockpit.kubeapi.sockets import keepalive_socket
-from cockpit.model.probe import Certificate
+from cockpit.model.observed.probe import Certificate
 from cockpit.model.reading import Fault, SourceState
 from cockpit.text import safe, url_hint
 

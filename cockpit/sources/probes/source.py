@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cockpit.clock import Clock
-from cockpit.model.probe import Certificate, MarketOutput, SignerReport
+from cockpit.model.observed.probe import Certificate, MarketOutput, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.settings import ProbesSettings
 from cockpit.sources.probes import answers

@@ -12,7 +12,7 @@ import httpx
 
 from cockpit.clock import Clock
 from cockpit.kubeapi.network import words
-from cockpit.model.metrics import Exposed
+from cockpit.model.observed.metrics import Exposed
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.text import safe, url_hint
 

@@ -20,7 +20,7 @@ import aiohttp
 from cockpit.clock import Clock
 from cockpit.config import secret_of
 from cockpit.kubeapi.sockets import keepalive_socket
-from cockpit.model.metrics import History, QueryResult
+from cockpit.model.observed.metrics import History, QueryResult
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.settings import PrometheusSettings
 from cockpit.sources.prometheus import wire

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from cockpit.kubeapi.network import causes, words
-from cockpit.model.metrics import Alert, History, Sample
+from cockpit.model.observed.metrics import Alert, History, Sample
 from cockpit.model.reading import Fault, SourceState
 from cockpit.text import safe
 

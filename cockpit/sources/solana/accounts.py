@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from cockpit.clock import Clock
-from cockpit.model.chain import Disagreement, MarketState, ProtocolState, SignerSetState
+from cockpit.model.observed.chain import Disagreement, MarketState, ProtocolState, SignerSetState
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.oracle import base58
 from cockpit.oracle.layouts import (

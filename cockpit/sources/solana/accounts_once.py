@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cockpit.kubeapi.network import words
-from cockpit.model.chain import MarketState, SignerSetState
+from cockpit.model.observed.chain import MarketState, SignerSetState
 from cockpit.oracle import layouts
 from cockpit.settings import RpcEndpoint
 from cockpit.text import safe, url_hint, url_secrets, without

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from cockpit.clock import Clock
-from cockpit.model.chain import EndpointStatus
+from cockpit.model.observed.chain import EndpointStatus
 from cockpit.model.reading import Fault, SourceState
 from cockpit.sources.solana.rpc import NODE_UNHEALTHY, Amount, Rpc, RpcProblem, Slot
 from cockpit.sources.timing import SolanaPace

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from cockpit.model.chain import Disagreement, EndpointStatus
+from cockpit.model.observed.chain import Disagreement, EndpointStatus
 from cockpit.sources.solana.endpoint import EndpointWatch
 
 #: Slots apart from which it is said; a look at each takes a moment, and confirmation travels.

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from cockpit.clock import Clock
-from cockpit.model.chain import EndpointStatus, Reveal
+from cockpit.model.observed.chain import EndpointStatus, Reveal
 from cockpit.oracle import base58
 from cockpit.settings import RpcEndpoint
 from cockpit.sources.solana.backfill import Entry, transactions

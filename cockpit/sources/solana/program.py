@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Mapping
 
 from cockpit.clock import Clock
-from cockpit.model.chain import Disagreement, ProgramActivity
+from cockpit.model.observed.chain import Disagreement, ProgramActivity
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.oracle.ledger import Ledger
 from cockpit.settings import RpcEndpoint

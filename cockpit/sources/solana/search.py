@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from cockpit.model.chain import Reveal
+from cockpit.model.observed.chain import Reveal
 from cockpit.model.reading import SourceState
 from cockpit.oracle import base58
 from cockpit.oracle.layouts import PredictionRevealed, Undecodable, decode_event

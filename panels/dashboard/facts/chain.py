@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any, Generic, TypeVar
 
-from cockpit.model.chain import Disagreement, EndpointStatus, ProgramActivity
-from cockpit.model.crosscheck import SignerSetCheck
-from cockpit.model.probe import CERTIFICATE_CRIT_DAYS, CERTIFICATE_WARN_DAYS, Certificate, MarketOutput, ProbeStatus
+from cockpit.model.observed.chain import Disagreement, EndpointStatus, ProgramActivity
+from cockpit.model.observed.crosscheck import SignerSetCheck
+from cockpit.model.observed.probe import (
+    CERTIFICATE_CRIT_DAYS,
+    CERTIFICATE_WARN_DAYS,
+    Certificate,
+    MarketOutput,
+    ProbeStatus,
+)
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation

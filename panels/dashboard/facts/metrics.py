@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cockpit.model.metrics import QueryResult, Sample
+from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation

@@ -12,7 +12,7 @@ from panels.kit.pieces import BLANK, Column, Line, Piece, table
 from panels.kit.words import age, count, duration, percent
 
 if TYPE_CHECKING:  # a start without a database need not define them
-    from cockpit.model.postgres import (
+    from cockpit.model.observed.postgres import (
         Activity,
         Archiver,
         Connections,

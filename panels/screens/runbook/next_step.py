@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cockpit.model.cluster import Workload
+from cockpit.model.observed.cluster import Workload
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.runbook import Match, Runbook, Step
 from cockpit.model.signal import Level, SignalStatus

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from cockpit.model.probe import SignerReport
+from cockpit.model.observed.probe import SignerReport
 
 
 class EndpointStatus(msgspec.Struct, frozen=True):
