@@ -16,8 +16,8 @@ from cockpit.drill.scenarios import find
 from cockpit.runbooks import schema
 from cockpit.runbooks.step_rules import KNOWS, NEEDS
 from panels import keys
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "deploy").glob("*.md"))]
 
 

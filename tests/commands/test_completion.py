@@ -17,8 +17,8 @@ from cockpit.cli import COMMANDS
 from cockpit.commands.completion import script, words
 from cockpit.drill.scenarios import SCENARIOS
 from cockpit.runbooks import schema
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 Need = Callable[[str], str]
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doctor_rig import by_check, look, worse
 
 from cockpit import cli
 from cockpit.commands.doctor import as_text, examine
@@ -25,8 +24,8 @@ from cockpit.journal.journal import Journal
 from cockpit.runbooks import schema
 from cockpit.session import journal_path
 from cockpit.settings import Settings
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.doctor_rig import by_check, look, worse
+from tests.support.paths import ROOT
 
 
 def case(tmp_path: Path, text: str = "", mode: int = 0o600, **options: Any) -> Case:

@@ -6,11 +6,11 @@ import socket
 from pathlib import Path
 
 import pytest
-from doctor_rig import look
 
 from cockpit.doctor.finding import State
 from cockpit.drill.postgres import DrillPostgres, schema
 from cockpit.settings import PostgresSettings, Settings
+from tests.support.doctor_rig import look
 
 pytestmark = pytest.mark.real
 

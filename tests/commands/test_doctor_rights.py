@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,8 +9,9 @@ import yaml
 from cockpit.doctor.rights import Right, acting, looking
 from cockpit.drill.kubernetes import Rule
 from cockpit.runbooks import schema
+from tests.support.paths import ROOT
 
-RBAC = Path(__file__).parents[2] / "deploy" / "rbac.yaml"
+RBAC = ROOT / "deploy" / "rbac.yaml"
 
 
 def granted(role: str) -> list[Rule]:

@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from doctor_rig import changed, look, replace, settings_of, worse
-from test_doctor_rights import granted
 
 from cockpit import cli
 from cockpit.doctor.finding import State
@@ -18,6 +16,8 @@ from cockpit.drill.kubernetes import Rule, User, write_kubeconfig
 from cockpit.drill.kubernetes.api.serving import Served
 from cockpit.drill.server import DrillThread
 from cockpit.settings import OutputProbe, ProbesSettings, PrometheusSettings, RpcEndpoint
+from tests.commands.test_doctor_rights import granted
+from tests.support.doctor_rig import changed, look, replace, settings_of, worse
 
 PROGRAM = "FCDEU1osskGRAxMaVfM9MZ2CewFy1FepWMyYSAQ5kCok"
 

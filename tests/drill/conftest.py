@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import aiohttp
 import httpx
 import pytest
-from drill_chain_rig import Hand, Rig
 
 from cockpit.drill.names import MARKETS
 from cockpit.drill.solana.node.servers import SolanaServers
+from tests.support.drill_chain_rig import Hand, Rig
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from scenario_rig import Operator
 
 from cockpit.commands.drill import chosen
 from cockpit.config import ConfigProblem
@@ -29,6 +28,7 @@ from cockpit.model.scene import Saying, Scene
 from cockpit.runbooks.schema import load
 from panels.app.lesson import picture
 from panels.kit.pieces import plain
+from tests.support.scenario_rig import Operator
 
 
 @pytest.fixture(scope="module")

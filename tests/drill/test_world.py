@@ -16,9 +16,10 @@ from cockpit.drill.prometheus.promql import evaluate
 from cockpit.drill.prometheus.series import Store
 from cockpit.drill.server import Drill, DrillThread
 from cockpit.drill.world import World
+from tests.support.paths import ROOT
 
 START = 1_790_000_000.0
-RUNBOOKS = tomllib.loads((Path(__file__).resolve().parents[2] / "runbooks.toml").read_text())
+RUNBOOKS = tomllib.loads((ROOT / "runbooks.toml").read_text())
 
 
 def build(scenario: str = "calm", seed: int = 7, history_s: float = 600.0) -> World:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tmux_terminal import Terminal
+
+from tests.support.terminals.tmux_terminal import Terminal
 
 
 @pytest.fixture

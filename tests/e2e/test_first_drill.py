@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from screen import screen
 
 from cockpit.config import load_settings
 from cockpit.drill.school.coach import DrillCoach
@@ -16,6 +15,7 @@ from cockpit.drill.school.lessons import SCENARIO, Course
 from cockpit.drill.school.line import Line
 from cockpit.drill.server import DrillThread
 from cockpit.settings import Settings
+from tests.support.terminals.screen import screen
 
 
 @pytest.fixture

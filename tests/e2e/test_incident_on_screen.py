@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from screen import Screen, screen
 
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
@@ -21,6 +20,7 @@ from cockpit.model.plan import Phase
 from cockpit.runbooks.schema import load
 from cockpit.session import Session
 from cockpit.settings import Settings, WebhookSettings
+from tests.support.terminals.screen import Screen, screen
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,8 @@ import re
 import urllib.request
 from pathlib import Path
 
-from by_keys import Hands, at_work, incident, intents
-
 from cockpit.drill.names import MARKETS, QUANT, SERVICES, SIGNER, SUBMITTER
+from tests.support.terminals.by_keys import Hands, at_work, incident, intents
 
 CANARIES = ("FED_RATE_JAN", "ETH_10K_Q2")
 

@@ -8,10 +8,9 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from by_keys import Hands, at_work, incident, intents
-from test_incidents_publish import proven
-
 from cockpit.drill.names import API, CONFIG, INGESTOR, MARKETS, MODEL_VERSION, QUANT, SUBMITTER
+from tests.e2e.test_incidents_publish import proven
+from tests.support.terminals.by_keys import Hands, at_work, incident, intents
 
 AGO_S = 600.0
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from screen import Screen, screen
 
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from panels.app import overlays
 from panels.dialogs.confirm import ConfirmDialog, Stage
+from tests.support.terminals.screen import Screen, screen
 
 #: Where, the keys that lead there, and what is on the screen then. The last key may stand in the middle of a word.
 PLACES = {

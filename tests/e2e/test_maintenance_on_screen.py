@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from screen import Screen, screen
 
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.settings import Settings
+from tests.support.terminals.screen import Screen, screen
 
 
 @pytest.fixture(scope="module")

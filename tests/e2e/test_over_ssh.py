@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from by_keys import quick
-from pty_terminal import until
-from ssh_rig import Remote, Sshd, cockpit
 
 from cockpit.drill.names import INGESTOR, SIGNER
 from cockpit.drill.server import DrillThread
 from cockpit.journal.journal import Journal
 from cockpit.journal.processes import alive
+from tests.support.terminals.by_keys import quick
+from tests.support.terminals.pty_terminal import until
+from tests.support.terminals.ssh_rig import Remote, Sshd, cockpit
 
 pytestmark = pytest.mark.real
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import trustme
-from screen import screen
 
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.settings import Settings
+from tests.support.terminals.screen import screen
 
 
 @pytest.fixture(scope="module")

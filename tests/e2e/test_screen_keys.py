@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from screen import Screen, screen
 from textual.events import Key
 from textual.widgets import Input
 
@@ -21,6 +20,7 @@ from panels.dialogs.help import HelpDialog
 from panels.dialogs.parameters import ParametersDialog
 from panels.screens.runbook.next_step import next_step
 from panels.screens.runbook.view import RunbookView
+from tests.support.terminals.screen import Screen, screen
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pty_terminal import PtyTerminal, alive, until
 
 from cockpit.drill.server import DrillThread
 from cockpit.journal.journal import Journal
+from tests.support.terminals.pty_terminal import PtyTerminal, alive, until
 
 ENDS_WITHIN_S = 2.0
 SLOW = 3  # CI machines may be this much slower

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 KEY = "s3cretPathOfTheHook99"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import OPS1, RUNBOOKS, SECRET, START, desk, down, journal, plan, situation
 
 from cockpit.clock import ManualClock
 from cockpit.incident import actions
@@ -28,6 +27,7 @@ from cockpit.model.observed.chain import FailureClass, ProgramActivity, Protocol
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.secrets import shown_value
 from cockpit.sources.kubernetes.log_lines import LogLine, parse
+from tests.support.samples.records import OPS1, RUNBOOKS, SECRET, START, desk, down, journal, plan, situation
 
 SIGNATURE = "5VERv8NMvzbJMEkV8xnrLkEaWRtSz9CosKDYjCJjBRnbJLgp8uirBgmQpjKhoR4tjF3ZpRzrFmBV6UjKdiSZkQUW"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -10,7 +10,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from samples import OPS1, OPS2, RUNBOOKS, START, done, intent, journal, pod, signal, situation
 
 from cockpit.clock import ManualClock
 from cockpit.incident import actions
@@ -24,6 +23,7 @@ from cockpit.model.incident import Incident
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.reading import Reading
 from cockpit.model.signal import Level
+from tests.support.samples.records import OPS1, OPS2, RUNBOOKS, START, done, intent, journal, pod, signal, situation
 
 
 @pytest.fixture

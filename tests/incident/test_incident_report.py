@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from samples import OPS1, OPS2, RUNBOOKS, START, done, intent, journal, signal, situation
 
 from cockpit.clock import ManualClock
 from cockpit.incident import actions
@@ -18,6 +17,7 @@ from cockpit.incident.report.writing import chosen
 from cockpit.journal.incidents import incidents_of, open_incident
 from cockpit.journal.journal import Journal
 from cockpit.model.signal import Level
+from tests.support.samples.records import OPS1, OPS2, RUNBOOKS, START, done, intent, journal, signal, situation
 
 GOLDEN = Path(__file__).parent / "golden.md"
 HOSTILE = (

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from samples import OPS1, RUNBOOKS, START, done, intent, journal, service, signal, situation
 
 from cockpit.clock import ManualClock
 from cockpit.incident import actions
@@ -20,6 +19,7 @@ from cockpit.model.reading import SourceState
 from cockpit.model.runbook import Match
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation, SourceLight
+from tests.support.samples.records import OPS1, RUNBOOKS, START, done, intent, journal, service, signal, situation
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from samples import START, desk, situation
 
 from cockpit.clock import ManualClock
 from cockpit.config import ConfigProblem, load_settings
 from cockpit.incident import webhook
 from cockpit.incident.webhook import TRIES, Message, Webhook, address
 from cockpit.settings import WebhookSettings
+from tests.support.samples.records import START, desk, situation
 
 KEY = "T0KENB0OK/s3cretPathOfTheHook99"
 MESSAGE = Message(

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import desk, situation
 
 from cockpit.clock import SystemClock
 from cockpit.drill.names import MARKETS
@@ -24,6 +23,7 @@ from cockpit.model.situation import Situation
 from cockpit.settings import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana.source import SolanaSource
 from cockpit.sources.timing import SolanaPace
+from tests.support.samples.records import desk, situation
 
 PACE = replace(SolanaPace(), markets_s=0.2, accounts_s=0.2, publish_s=0.05)
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from api_double import ApiDouble, kubeconfig, serving
 
 from cockpit.kubeapi.access import Access, load_access
+from tests.support.api_double import ApiDouble, kubeconfig, serving
 
 
 @pytest.fixture

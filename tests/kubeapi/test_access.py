@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import trustme
-from api_double import kubeconfig
 
 from cockpit.kubeapi.access import AccessProblem, load_access
+from tests.support.api_double import kubeconfig
 
 
 @pytest.fixture(autouse=True)

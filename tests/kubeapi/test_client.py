@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import trustme
 from aiohttp import web
-from api_double import FIXTURES, ApiDouble, kubeconfig, recording, serving, status
 
 from cockpit.kubeapi import errors
 from cockpit.kubeapi.access import Access, load_access
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.lines import LineSplitter
 from cockpit.model.reading import SourceState
+from tests.support.api_double import FIXTURES, ApiDouble, kubeconfig, recording, serving, status
 
 EXPECTED = {400: errors.Invalid, 401: errors.Unauthorised, 403: errors.Denied, 404: errors.NotFound, 409: errors.Conflict,
             410: errors.Gone, 415: errors.Invalid, 422: errors.Invalid}  # fmt: skip

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from api_double import a_list, pod, recording
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cockpit.kubeapi import convert, wire
 from cockpit.sources.kubernetes.kinds import CONFIGMAPS, KINDS, Kind
+from tests.support.api_double import a_list, pod, recording
 
 BY_NAME = {kind.plural: kind for kind in (*KINDS, CONFIGMAPS)}
 

@@ -2,8 +2,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kube_rig import Rig
-from kube_rig import rig as make_rig
+
+from tests.support.kube_rig import Rig
+from tests.support.kube_rig import rig as make_rig
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conformance import IMAGE, PINNED, VARIABLE, TestCluster, drill, live, until
 
 from cockpit.clock import SystemClock
 from cockpit.journal.journal import Journal
@@ -33,6 +32,7 @@ from cockpit.sources.kubernetes.log_lines import LogLine
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
 from cockpit.sources.timing import Pace
+from tests.support.conformance import IMAGE, PINNED, VARIABLE, TestCluster, drill, live, until
 
 MERGE, STRATEGIC, JSON_PATCH = (f"application/{kind}-patch+json" for kind in ("merge", "strategic-merge", "json"))
 QUICK = Pace(publish_s=0.05, refresh_s=0.2, watch_s=5, silence_s=8, probe_s=0.5, backoff_s=0.1, backoff_cap_s=0.5)

@@ -24,10 +24,10 @@ from aiohttp import web
 from cockpit.drill.names import METRICS
 from cockpit.drill.prometheus.promql import Scalar, evaluate
 from cockpit.drill.prometheus.series import Series, Store, labels_of
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.real
 
-ROOT = Path(__file__).resolve().parents[2]
 START = 1_790_000_000.0
 NOW = START + 1800.0
 

@@ -21,8 +21,8 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
 from cockpit.runbooks import schema
 from cockpit.runbooks.alerts import expression, rules
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 Need = Callable[[str], str]
 
 

@@ -8,7 +8,6 @@ import tomllib
 from typing import Any
 
 import pytest
-from test_packaged_runbooks import LETTERED, PARTS
 
 from cockpit.incident import checklist as incident_lines
 from cockpit.maintenance import deploy as deploy_lines
@@ -19,6 +18,7 @@ from cockpit.settings import FailoverSettings, RestoreSettings, Settings
 from panels.app.overlays import CHAIN_PAGES
 from panels.dashboard.dashboard import PANELS
 from panels.dialogs.manual import ManualDialog
+from tests.runbooks.test_packaged_runbooks import LETTERED, PARTS
 
 #: Every step that asks a person, with what it says of the reason.
 MANUAL = {

@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "kubeapi"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "chain"))
-
-from api_double import ApiDouble, kubeconfig, serving
-
 from cockpit.kubeapi.access import Access, load_access
+from tests.support.api_double import ApiDouble, kubeconfig, serving
 
 
 @pytest.fixture

@@ -1,0 +1,56 @@
+"""Every step of the packaged runbooks 1 and 6 that changes something can be planned, carried out and taken back."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cockpit.mitigation.steps import KINDS
+from cockpit.mitigation.steps.workload import set_env
+from cockpit.model.plan import DryRunState, Phase
+from cockpit.runbooks.schema import load
+from tests.support.kube_rig import Rig, carry, ended, plan, status
+
+PACKAGED = load()
+STEPS = [(book, s) for book in PACKAGED.runbooks for s in book.mitigations if book.number in (1, 6) and s.kind in KINDS]
+GIVEN = {"url": "https://rpc-b.drill.m0club.example/v2/KEYLIKE123456789abc", "connector": "sports"}
+
+
+@pytest.mark.parametrize(("book", "step"), STEPS, ids=[f"{b.number}.{s.id}" for b, s in STEPS])
+def test_step(rig: Rig, book: object, step: object) -> None:
+    rig.runbooks = PACKAGED
+    rig.signals = {name: status(name) for name in PACKAGED.signals}
+    given = {p.name: GIVEN[p.name] for p in step.params if p.default is None}  # type: ignore[attr-defined]
+    made = plan(rig.executor(), step, book, **given)  # type: ignore[arg-type]
+    assert made.dry_run.state is DryRunState.OK
+    assert not made.blocked, made.blocked
+    assert not made.overrides, made.overrides
+    assert made.changes
+    answered = carry(rig.executors[0], made)
+    assert answered.phase not in (Phase.FAILED, Phase.STALE, Phase.UNCERTAIN), answered.words
+    rig.executors[0].stop_watching(made.id)
+    ended(rig.executors[0], made)
+    rig.settle()
+    if made.inverse is not None:
+        undo = rig.executors[0].plan_undo(1).result(20)
+        assert [(c.field, c.after) for c in undo.changes] == [(c.field, c.before) for c in made.changes]
+
+
+def test_a_change_of_a_list_says_what_comes_out_of_it_and_what_is_not_known() -> None:
+    known = {"M0_CONNECTORS_DISABLED": ("sports", "macro")}
+    setting: Any = SimpleNamespace(runbooks=PACKAGED, secrets=frozenset(), known=known)
+
+    def note(before: str, after: str) -> str:
+        name = "M0_CONNECTORS_DISABLED"
+        (change,) = set_env._changes(setting, {name: {"value": after}}, {name: {"value": before}}, {})
+        return change.note
+
+    assert note("", "sports") == note("politics", "politics,sports") == ""
+    assert note("politics", "sports") == "politics not in it any more"
+    assert note("", "spots") == "not among those known now"
+
+
+def test_there_are_such_steps() -> None:
+    assert {s.kind for _, s in STEPS} == {"set-env", "restart", "scale"}

@@ -1,0 +1,147 @@
+"""Three answers, never two: pass, fail, unknown."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from cockpit.clock import ManualClock
+from cockpit.mitigation.proof.verify import Baseline, Verification, holds
+from cockpit.model.plan import Phase, Proof
+from cockpit.model.runbook import Validation
+from cockpit.model.signal import Level, SignalStatus
+from tests.support.kube_rig import OTHER_URL, Rig, carry, ended, plan, runbooks, situation, status
+
+
+def line(expect: str = "ok", **more: float) -> Validation:
+    return Validation(text="commits", signal="commit-rate", expect=expect, **{"hold": 30.0, "within": 300.0, **more})  # type: ignore[arg-type]
+
+
+def commits(level: Level = Level.OK, value: float | None = 100.0, **more: object) -> SignalStatus:
+    return status("commit-rate", level, value, **more)
+
+
+@pytest.mark.parametrize(
+    ("made", "seen", "before", "held"),
+    [
+        (line("ok"), commits(), None, True),
+        (line("ok"), commits(Level.WARN), None, False),
+        (line("ok"), commits(Level.UNKNOWN, None), None, None),
+        (line("ok"), None, None, None),
+        (line("rises"), commits(value=118), 20.0, True),
+        (line("rises"), commits(value=20.5), 20.0, False),
+        (line("rises"), commits(value=118), None, None),
+        (line("rises"), commits(Level.UNKNOWN, None), 20.0, None),
+        (line("rises"), commits(value=float("nan")), 20.0, None),
+        (line("rises"), commits(value=1), 0.0, True),
+        (line("falls"), commits(value=5), 20.0, True),
+        (line("near-baseline"), commits(value=110, baseline=118.0), None, True),
+        (line("near-baseline"), commits(value=50, baseline=118.0), None, False),
+        (line("near-baseline"), commits(Level.WARN, value=50), None, False),
+    ],
+)
+def test_what_holds(made: Validation, seen: SignalStatus | None, before: float | None, held: bool | None) -> None:
+    assert holds(made, seen, before)[0] is held
+
+
+def watch(made: Validation, *moments: tuple[float, SignalStatus | None], before: float | None = 20.0) -> Verification:
+    clock = ManualClock()
+    verification = Verification([made], runbooks(), Baseline({"commit-rate": before}), clock.mono())
+    for seconds, seen in moments:
+        clock.advance(seconds)
+        verification.update(situation(clock, *([seen] if seen else [])), clock.mono())
+    return verification
+
+
+def test_a_line_passes_when_it_held_long_enough() -> None:
+    verification = watch(line(), (0, commits()), (15, commits()))
+    assert verification.proof is Proof.PENDING
+    assert verification.gauges[0].held_s == 15
+    assert watch(line(), (0, commits()), (15, commits()), (15, commits())).proof is Proof.PASS
+
+
+def test_a_hold_starts_anew_after_a_break() -> None:
+    bad, unknown = commits(Level.CRIT), commits(Level.UNKNOWN, None)
+    for broken in (bad, unknown, None):
+        assert (
+            watch(line(), (0, commits()), (20, commits()), (1, broken), (1, commits()), (20, commits())).proof
+            is Proof.PENDING
+        )
+
+
+def test_a_line_fails_when_its_time_is_over() -> None:
+    verification = watch(line(), (0, commits(Level.CRIT)), (300, commits(Level.CRIT, reason="3 /min")))
+    assert verification.proof is Proof.FAIL
+    assert verification.gauges[0].reason == "3 /min"
+
+
+def test_a_line_is_unknown_when_its_signal_is() -> None:
+    dark = commits(Level.UNKNOWN, None, reason="Prometheus is down")
+    verification = watch(line(), (0, commits(Level.CRIT)), (300, dark))
+    assert verification.proof is Proof.UNKNOWN
+    assert verification.gauges[0].reason == "Prometheus is down"
+
+
+def test_rises_without_a_value_before_is_unknown() -> None:
+    assert watch(line("rises"), (0, commits()), (300, commits()), before=None).proof is Proof.UNKNOWN
+
+
+def test_an_old_situation_tells_nothing() -> None:
+    clock = ManualClock()
+    verification = Verification([line(hold=5.0)], runbooks(), Baseline({}), clock.mono())
+    old = situation(clock, commits())
+    for _ in range(10):
+        clock.advance(30)
+        verification.update(old, clock.mono())
+    assert verification.proof is Proof.UNKNOWN
+    assert verification.gauges[0].reason == "nothing new is known"
+
+
+def test_one_failure_decides_and_no_line_proves_nothing() -> None:
+    clock = ManualClock()
+    both = [line(hold=0.0), replace_line(line(within=0.0), "rpc-errors")]
+    verification = Verification(both, runbooks(), Baseline({}), clock.mono())
+    verification.update(situation(clock, commits(), status("rpc-errors", Level.CRIT)), clock.mono())
+    assert verification.proof is Proof.FAIL
+    assert Verification([], runbooks(), Baseline({}), 0.0).proof is Proof.UNKNOWN
+
+
+def replace_line(made: Validation, signal: str) -> Validation:
+    return Validation(text=made.text, signal=signal, expect=made.expect, hold=made.hold, within=made.within)
+
+
+def test_the_baseline_is_taken_before_the_step() -> None:
+    clock = ManualClock()
+    seen = situation(clock, commits(value=12.0))
+    assert Baseline.of(seen, [line()], clock.mono()).values == {"commit-rate": 12.0}
+    assert Baseline.of(seen, [line()], clock.mono() + 60).values == {}
+    assert Baseline.of(replace(seen, signals={}), [line()], clock.mono()).values == {}
+    assert Baseline.of(None, [line()], clock.mono()).values == {}
+
+
+def test_a_failed_proof_offers_the_way_back(rig: Rig) -> None:
+
+    book = rig.runbooks.runbooks[0]
+    validation = Validation(text="commits rise", signal="commit-rate", expect="rises", hold=0.0, within=0.0)
+    rig.runbooks = replace(rig.runbooks, runbooks=(replace(book, validation=(validation,)),))
+    book = rig.runbooks.runbooks[0]
+    made = plan(rig.executor(), book.mitigations[0], book)
+    carry(rig.executors[0], made)
+    final = ended(rig.executors[0], made)
+    assert (final.phase, final.proof) == (Phase.DONE, Proof.FAIL)
+    assert "to take it back: set SOLANA_RPC_URL back to https://rpc-a.example/***" in final.words
+    assert "journal undo 1" in final.words
+    assert OTHER_URL not in final.words
+    (proof,) = [r for r in rig.journal.records() if r["kind"] == "proof"]
+    assert proof["proof"] == "fail"
+
+
+def test_a_proof_in_the_dark_is_unknown(rig: Rig) -> None:
+
+    rig.signals["commit-rate"] = commits(Level.UNKNOWN, None, reason="Prometheus is down")
+    book = rig.runbooks.runbooks[0]
+    rig.runbooks = replace(rig.runbooks, runbooks=(replace(book, validation=(line(hold=0.0, within=0.0),)),))
+    book = rig.runbooks.runbooks[0]
+    made = plan(rig.executor(), book.mitigations[0], book)
+    carry(rig.executors[0], made)
+    assert ended(rig.executors[0], made).proof is Proof.UNKNOWN

@@ -1,0 +1,42 @@
+"""Pictures of the dashboard in fixed situations and sizes. After a wanted change: pytest tests/panels --snapshot-update, and look."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from panels.kit.theme import Look
+from tests.support.harness import DashboardApp
+from tests.support.samples import situations
+
+pytest.importorskip("pytest_textual_snapshot")
+
+
+@pytest.fixture(autouse=True)
+def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [n for n in os.environ if n == "NO_COLOR" or (n.startswith("TEXTUAL_") and "SNAPSHOT" not in n)]:
+        monkeypatch.delenv(name)
+
+
+CASES = [
+    ("calm", (160, 48), 1, Look()),
+    ("rpc_outage", (160, 48), 1, Look()),
+    ("stale", (160, 48), 1, Look()),
+    ("denied", (160, 48), 1, Look()),
+    ("rpc_outage", (80, 24), 1, Look()),
+    ("rpc_outage", (80, 24), 2, Look()),
+    ("rpc_outage", (80, 24), 9, Look()),
+    ("stale", (80, 24), 4, Look()),
+    ("rpc_outage", (120, 30), 1, Look()),
+    ("rpc_outage", (80, 24), 8, Look(ascii=True, colours="none")),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "panel", "look"),
+    CASES,
+    ids=[f"{n}-{s[0]}x{s[1]}-{p}{'-ascii' if k.ascii else ''}" for n, s, p, k in CASES],
+)
+def test_dashboard_looks_as_it_did(name: str, size: tuple[int, int], panel: int, look: Look, snap_compare) -> None:  # type: ignore[no-untyped-def]
+    assert snap_compare(DashboardApp(getattr(situations, name)(), look, panel), terminal_size=size)
