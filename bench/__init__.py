@@ -1,1 +1,3 @@
-"""The budgets of the design, measured: every row is a ratio (or a bound) within one run on one machine."""
+"""The budgets of the design, measured: every row is a ratio (or a bound) within one run on one
+machine.
+"""

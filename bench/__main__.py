@@ -1,4 +1,6 @@
-"""`make bench`: the design's budgets (section 13), each measured against its yardstick in this one run."""
+"""`make bench`: the design's budgets (section 13), each measured against its yardstick in this one
+run.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,9 @@ def first_pods(where: dict[str, Any]) -> None:
 
 
 def raw_pages(where: dict[str, Any]) -> float:
-    """Seconds for every page of 500 by curl, decoding nothing: only the continue token is picked out."""
+    """Seconds for every page of 500 by curl, decoding nothing: only the continue token is picked
+    out.
+    """
     import yaml
 
     config = yaml.safe_load(Path(where["kubeconfig"]).read_text())

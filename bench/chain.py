@@ -1,8 +1,9 @@
-"""A thousand program transactions a second against the Solana source: counted exactly? at what cost?
+"""A thousand program transactions a second against the Solana source: counted exactly? at what
+cost?
 
-`python -m bench.chain serve RATE SECONDS` is the drill's Solana servers with that load (on a line on standard input it starts, and
-says at the end what it did); `watch RATE SECONDS` runs the source alone against it, in a process of its own, and prints what it
-counted and what that took.
+`python -m bench.chain serve RATE SECONDS` is the drill's Solana servers with that load (on a line
+on standard input it starts, and says at the end what it did); `watch RATE SECONDS` runs the source
+alone against it, in a process of its own, and prints what it counted and what that took.
 """
 
 from __future__ import annotations
@@ -89,11 +90,18 @@ async def watch(rate: float, seconds: float) -> dict[str, Any]:
                 exact = bool(told) and all(counts[name] == told[name] for name in counts)
                 if told and (exact or now - ended_at > SETTLE_S):
                     return {
-                        "sent": {name: told[name] for name in counts}, "counted": counts, "exact": exact,
-                        "cpu": spent / took, "per_second": sum(counts.values()) / told["seconds"], "early_mb": early,
-                        "peak_mb": peak, "doubles": seen.doubles_dropped, "filled": seen.filled, "reconnects": seen.reconnects,
+                        "sent": {name: told[name] for name in counts},
+                        "counted": counts,
+                        "exact": exact,
+                        "cpu": spent / took,
+                        "per_second": sum(counts.values()) / told["seconds"],
+                        "early_mb": early,
+                        "peak_mb": peak,
+                        "doubles": seen.doubles_dropped,
+                        "filled": seen.filled,
+                        "reconnects": seen.reconnects,
                         "kept": source.program.ledger.kept if source.program is not None else 0,
-                    }  # fmt: skip
+                    }
         raise RuntimeError("the source ended")
     finally:
         server.terminate()

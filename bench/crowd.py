@@ -1,4 +1,6 @@
-"""A drill with a crowd: `python -m bench.crowd PODS EVENTS_PER_SECOND` prints where it is, then runs until SIGTERM."""
+"""A drill with a crowd: `python -m bench.crowd PODS EVENTS_PER_SECOND` prints where it is, then
+runs until SIGTERM.
+"""
 
 from __future__ import annotations
 

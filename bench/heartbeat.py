@@ -1,4 +1,6 @@
-"""The cockpit with a pulse: `python -m bench.heartbeat CONFIG OUT` writes to OUT, at its end, how long its loop was ever held."""
+"""The cockpit with a pulse: `python -m bench.heartbeat CONFIG OUT` writes to OUT, at its end, how
+long its loop was ever held.
+"""
 
 from __future__ import annotations
 

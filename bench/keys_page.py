@@ -1,4 +1,7 @@
-"""docs/keys.md from the keys that `?` shows: `python -m bench.keys_page docs/keys.md`. A test holds the two together."""
+"""docs/keys.md from the keys that `?` shows: `python -m bench.keys_page docs/keys.md`.
+
+A test holds the two together.
+"""
 
 from __future__ import annotations
 

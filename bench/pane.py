@@ -18,7 +18,10 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Pane:
-    """Starts at construction. A thread reads all that is written, with the time of each chunk."""
+    """Starts at construction.
+
+    A thread reads all that is written, with the time of each chunk.
+    """
 
     def __init__(
         self, argv: Sequence[str], *, width: int = 160, height: int = 48, env: dict[str, str] | None = None

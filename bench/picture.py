@@ -1,4 +1,6 @@
-"""README's pictures, from the running program (`make pictures`): `python -m bench.picture docs/cockpit.svg [SCENARIO] [WIDTHxHEIGHT] [KEYS]`."""
+"""README's pictures, from the running program (`make pictures`): `python -m bench.picture
+docs/cockpit.svg [SCENARIO] [WIDTHxHEIGHT] [KEYS]`.
+"""
 
 from __future__ import annotations
 

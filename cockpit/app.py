@@ -1,4 +1,5 @@
-"""The Textual App: composes the dashboard, binds keys, routes what the operator wants to the session.
+"""The Textual App: composes the dashboard, binds keys, routes what the operator wants to the
+session.
 
 It decides nothing about the world: it asks the session and hands the answers to the panels.
 """
@@ -43,7 +44,8 @@ CHOOSE_FIRST = "choose a pod or a service in the Pods panel (1) first"
 #: Actions that make no sense over a layer.
 OFF_OVER_LAYERS = ("filter", "panel", "explain", "logs", "command_palette")
 PRELOAD_AFTER_S = 0.5
-#: What readings are made of has no cycles: looking for them at python's own pace took a twentieth of the CPU and held keys up.
+#: What readings are made of has no cycles: looking for them at python's own pace took a twentieth
+#: of the CPU and held keys up.
 GC_THRESHOLD = (20_000, 20, 50)
 LOG_BACKLOG_PER_POLL = 2000  # lines handed to the log view at once: a burst never holds a key press up
 
@@ -54,7 +56,9 @@ def _looked(situation: Situation) -> bool:
 
 
 class CockpitApp(CoachedApp):
-    """The cockpit's screen over a `Session`, which it starts after the first paint and closes at the end."""
+    """The cockpit's screen over a `Session`, which it starts after the first paint and closes at
+    the end.
+    """
 
     TITLE = "m0-cockpit"
     CSS = "Screen { layers: default dialog lesson; overflow: hidden; }"
@@ -106,8 +110,9 @@ class CockpitApp(CoachedApp):
         self.release_keys()
 
     def _told(self, loop: asyncio.AbstractEventLoop) -> Callable[[bool], None]:
-        """What the sources' thread calls when something new is known: it need not wait for the next poll, but no more
-        frames are drawn for it than polls would."""
+        """What the sources' thread calls when something new is known: it need not wait for the next
+        poll, but no more frames are drawn for it than polls would.
+        """
         tick = self.in_turn(self._poll)
 
         def look(urgent: bool) -> None:
@@ -127,7 +132,8 @@ class CockpitApp(CoachedApp):
         return self._dashboard
 
     async def on_unmount(self) -> None:
-        # a hang-up, a signal or a bug, not the operator, ended what was being watched: the next start takes it up
+        # a hang-up, a signal or a bug, not the operator, ended what was being watched: the next
+        # start takes it up
         settled = await asyncio.to_thread(self.session.close, cut_off=bool(self.return_code))
         if not settled:
             self.last_words.append(
@@ -137,7 +143,10 @@ class CockpitApp(CoachedApp):
     # --- the situation, down to the panels --------------------------------------------------------------------------------
 
     async def _poll(self) -> None:
-        """Hand the newest situation to what is on screen. While the palette is open, painting behind it is paused."""
+        """Hand the newest situation to what is on screen.
+
+        While the palette is open, painting behind it is paused.
+        """
         situation = self.session.situation
         if situation is None or self._dashboard is None or self.in_palette:
             return
@@ -163,7 +172,9 @@ class CockpitApp(CoachedApp):
         await self.coached()
 
     def _settle_down(self) -> None:
-        """The first pods are there: look less often, and load what may be opened before anybody asks for it."""
+        """The first pods are there: look less often, and load what may be opened before anybody
+        asks for it.
+        """
         self._settled_down = True
         if self._polling is not None:
             self._polling.stop()
@@ -249,12 +260,16 @@ class CockpitApp(CoachedApp):
         await self.undo(wish.Undo())
 
     async def action_filter(self) -> None:
-        """Mounted before the next key is read: on a slow link `/quant` comes in one piece, and `q` must not quit."""
+        """Mounted before the next key is read: on a slow link `/quant` comes in one piece, and `q`
+        must not quit.
+        """
         panel = self.dashboard.focused_panel
         await self.open_layer(overlays.FilterBar(panel.filter, look=self.look))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What makes no sense over an overlay is off there: the panels behind have neither filter nor focus to give."""
+        """What makes no sense over an overlay is off there: the panels behind have neither filter
+        nor focus to give.
+        """
         if action in OFF_OVER_LAYERS and self.screen_stack and self.layers():
             return False
         return super().check_action(action, parameters)
@@ -323,8 +338,11 @@ class CockpitApp(CoachedApp):
 
     @on(wish.OpenView)
     async def open_view(self, event: wish.OpenView) -> None:
-        """A view that a runbook names. A panel opens in full over the runbook, else it is gone to; pods are gone to always: `x`
-        and `l` mean the dashboard's own choice."""
+        """A view that a runbook names.
+
+        A panel opens in full over the runbook, else it is gone to; pods are gone to always: `x` and
+        `l` mean the dashboard's own choice.
+        """
         if event.name == "logs":
             namespace = self.session.place.namespace if self.session.place else "default"
             args = event.args

@@ -1,4 +1,7 @@
-"""The command line. Errors are one line that says what to do; `--debug` adds the rest. Exit codes: docs/commands.md."""
+"""The command line.
+
+Errors are one line that says what to do; `--debug` adds the rest. Exit codes: docs/commands.md.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from typing import Any
 from cockpit import __version__
 from cockpit.text import safe
 
-#: name → what the help says. The module of the same name in `cockpit.commands` is imported only when called.
+#: name → what the help says. The module of the same name in `cockpit.commands` is imported only
+#: when called.
 COMMANDS = {
     "live": "the cockpit on a cluster (what `m0-cockpit` alone does)",
     "drill": "the cockpit on an embedded world with an incident in it",
@@ -75,7 +79,10 @@ def shared_flags(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The whole grammar. With `only`, the other subcommands are declared by name alone (start-up stays lean)."""
+    """The whole grammar.
+
+    With `only`, the other subcommands are declared by name alone (start-up stays lean).
+    """
     parser = _Parser(
         prog="m0-cockpit",
         description="Incident cockpit for M0Club: what is wrong, which runbook it is, and its steps, guarded and proven.",
@@ -97,7 +104,10 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point. Returns the exit code; never lets a traceback out unless --debug."""
+    """Entry point.
+
+    Returns the exit code; never lets a traceback out unless --debug.
+    """
     arguments = sys.argv[1:] if argv is None else argv
     named = next((word for word in arguments if word in COMMANDS), None)
     args = build_parser(named or "live").parse_args(arguments)

@@ -1,4 +1,7 @@
-"""Settings: a TOML file, then the environment, then flags; the later wins. Nothing here touches the network."""
+"""Settings: a TOML file, then the environment, then flags; the later wins.
+
+Nothing here touches the network.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,10 @@ def load_settings(
     read_only: bool | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Settings:
-    """File, environment, flags, in that order. Raises ConfigProblem."""
+    """File, environment, flags, in that order.
+
+    Raises ConfigProblem.
+    """
     env = os.environ if env is None else env
     path = config or env.get(ENV_PREFIX + "CONFIG")
     if path is not None:
@@ -140,7 +146,10 @@ def _flag(flag: bool | None, text: str | None, otherwise: bool) -> bool:
 
 
 def secret_of(value: str | None, file: str | None, name: str) -> str | None:
-    """A secret given in place or in a file. Raises ConfigProblem."""
+    """A secret given in place or in a file.
+
+    Raises ConfigProblem.
+    """
     if value is not None or file is None:
         return value
     try:
@@ -150,7 +159,10 @@ def secret_of(value: str | None, file: str | None, name: str) -> str | None:
 
 
 def is_production(settings: Settings, context: str, namespace: str) -> bool:
-    """Unmistakable on screen. When in doubt it is production: only names that say otherwise are not."""
+    """Unmistakable on screen.
+
+    When in doubt it is production: only names that say otherwise are not.
+    """
     if settings.production is not None:
         return settings.production
     words = f"{context} {namespace}".lower()

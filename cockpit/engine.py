@@ -1,7 +1,8 @@
-"""The sources' thread: every source's readings onto the board, the board into the newest `Situation`.
+"""The sources' thread: every source's readings onto the board, the board into the newest
+`Situation`.
 
-A thread and event loop of its own, so that a slow or stalled screen never delays what is known. The screen polls
-`situation`; nothing is called across threads but that one attribute.
+A thread and event loop of its own, so that a slow or stalled screen never delays what is known. The
+screen polls `situation`; nothing is called across threads but that one attribute.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from cockpit.kubeapi.client import KubeClient
     from cockpit.model.observed.metrics import History
 
-#: Seconds between two situations while there is news (see `_put`): what the screen can show, no more.
+#: Seconds between two situations while there is news (see `_put`): what the screen can show, no
+#: more.
 ASSESS_EVERY_S = 0.25
 #: The same with more than `MANY` pods, of which something always changes.
 ASSESS_MANY_EVERY_S = 0.5
@@ -40,7 +42,8 @@ FIRST_ASSESS_EVERY_S = 0.02
 ASSESS_AT_LEAST_S = 1.0
 #: How long everything else waits for the first pods at start.
 PODS_FIRST_S = 2.0
-#: A picture of all that is not known yet would only hold up the first pods, unless they take longer than this.
+#: A picture of all that is not known yet would only hold up the first pods, unless they take longer
+#: than this.
 EMPTY_AFTER_S = 0.25
 FIRST_PAINT_S = 0.1  # what the screen needs to paint them
 
@@ -78,7 +81,10 @@ async def _until(event: asyncio.Event, at_most_s: float) -> None:
 
 
 class Engine:
-    """Starts the sources and keeps `situation` new. `mitigations` gives what the executor knows, to be drawn with it."""
+    """Starts the sources and keeps `situation` new.
+
+    `mitigations` gives what the executor knows, to be drawn with it.
+    """
 
     def __init__(
         self,
@@ -112,7 +118,10 @@ class Engine:
         self._thread.start()
 
     def close(self, timeout_s: float = 1.5) -> None:
-        """Stop every source. Readings are worth nothing after the end, so this never waits long."""
+        """Stop every source.
+
+        Readings are worth nothing after the end, so this never waits long.
+        """
         loop, stop = self._loop, self._stop
         if loop is not None and stop is not None:
             with contextlib.suppress(RuntimeError):
@@ -121,7 +130,10 @@ class Engine:
             self._thread.join(timeout_s)
 
     def access(self) -> Access:
-        """The cluster's address and credentials, read once. Blocking; raises AccessProblem."""
+        """The cluster's address and credentials, read once.
+
+        Blocking; raises AccessProblem.
+        """
         from cockpit.kubeapi.access import load_access
 
         with self._access_lock:
@@ -202,7 +214,10 @@ class Engine:
             watching.cancel()
 
     def _relocate(self, watching: asyncio.Task[None]) -> asyncio.Task[None]:
-        """The kubeconfig could be read after all: the place is what it says. Topics of namespaces that were guessed go."""
+        """The kubeconfig could be read after all: the place is what it says.
+
+        Topics of namespaces that were guessed go.
+        """
         guessed = self.place
         self.place = place_of(self.settings, self._access)
         self.identified.set()
@@ -225,7 +240,10 @@ class Engine:
         return {t.configmap for t in self._runbooks().toggles.values() if t.configmap}
 
     async def past(self, promql: str, start: float, end: float) -> tuple[tuple[float, float], ...]:
-        """What Prometheus keeps of a time gone by, in unix seconds. On any loop. Raises LookupError without one, PromFault."""
+        """What Prometheus keeps of a time gone by, in unix seconds.
+
+        On any loop. Raises LookupError without one, PromFault.
+        """
         from cockpit.sources.prometheus.source import PrometheusSource
 
         if self.settings.prometheus.url is None:
@@ -287,7 +305,10 @@ class Engine:
         return bool(states - {SourceState.STARTING}) and SourceState.LIVE not in states
 
     async def _feed(self, name: str, make: Callable[[], Source]) -> None:
-        """Readings onto the board, for ever. A source that breaks is a fault on the board, and is started again."""
+        """Readings onto the board, for ever.
+
+        A source that breaks is a fault on the board, and is started again.
+        """
         while True:
             try:
                 source = make()
@@ -302,8 +323,9 @@ class Engine:
             self.board.drop(f"{name}/source")
 
     def _put(self, reading: Reading[Any]) -> None:
-        """News is what changed in the cluster, what is there for the first time, and what failed or came back: numbers that
-        are only newer, and ages, wait for the next second."""
+        """News is what changed in the cluster, what is there for the first time, and what failed or
+        came back: numbers that are only newer, and ages, wait for the next second.
+        """
         before = self.board.get(reading.topic)
         if (
             before is None
@@ -321,7 +343,9 @@ class Engine:
                 self._urgent.set()
 
     async def _keep_assessing(self) -> None:
-        """Whatever goes wrong in one look (two threads importing one module at the start, a bug), the next one is made."""
+        """Whatever goes wrong in one look (two threads importing one module at the start, a bug),
+        the next one is made.
+        """
         while True:
             try:
                 await self._assess_forever()

@@ -1,4 +1,6 @@
-"""The templates of `[links]`: checked once, at load, so that no address made of them can surprise a terminal or a browser."""
+"""The templates of `[links]`: checked once, at load, so that no address made of them can surprise a
+terminal or a browser.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,20 @@ from urllib.parse import urlsplit
 from cockpit.text import safe
 
 LONGEST_TEMPLATE = 2000
-#: What each template may name; all but a dashboard's must be named, else every link would lead to the same place.
+#: What each template may name; all but a dashboard's must be named, else every link would lead to
+#: the same place.
 PLACES: Mapping[str, tuple[str, ...]] = {
-    "trace": ("trace",), "signal": ("signal",), "transaction": ("signature",), "dashboard": ("context", "namespace"),
-}  # fmt: skip
+    "trace": ("trace",),
+    "signal": ("signal",),
+    "transaction": ("signature",),
+    "dashboard": ("context", "namespace"),
+}
 
 
 def problem_of(name: str, template: str) -> str:
-    """Why this cannot be the template `name`, in words that say what to write instead; "" when it can."""
+    """Why this cannot be the template `name`, in words that say what to write instead; "" when it
+    can.
+    """
     places = PLACES[name]
     said = " and ".join(f"{{{place}}}" for place in places)
     if not template.startswith(("http://", "https://")):

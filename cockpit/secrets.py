@@ -1,7 +1,7 @@
 """What may be shown or kept of a value, and how values are compared without keeping them.
 
-A value that is shown whole may be kept raw; of one that is not, only a salted fingerprint is kept, by which the same value
-is recognised later (in the cluster, or in an older ReplicaSet).
+A value that is shown whole may be kept raw; of one that is not, only a salted fingerprint is kept,
+by which the same value is recognised later (in the cluster, or in an older ReplicaSet).
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from cockpit.journal.hash_chain import canonical
 from cockpit.model.runbook import Runbooks, Toggle
 from cockpit.text import HIDDEN, clean, redact, url_hint
 
-_SECRET_NAME = re.compile(r"(?i)(?:^|_)(?:key|token|secret|passw(?:or)?d|passphrase|pwd|dsn|credentials?|auth|private|mnemonic|seed)(?:_|$)|apikey|keypair")  # fmt: skip
+_SECRET_NAME = re.compile(
+    r"(?i)(?:^|_)(?:key|token|secret|passw(?:or)?d|passphrase|pwd|dsn|credentials?|auth|private|mnemonic|seed)(?:_|$)|apikey|keypair"
+)
 _PUBLIC_NAME = re.compile(r"(?i)public|pubkey")
 _URL = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*://")
 
@@ -30,7 +32,10 @@ def toggle_of(runbooks: Runbooks, name: str) -> tuple[str, Toggle] | None:
 
 
 def shown_value(runbooks: Runbooks, name: str, value: str, *, secret: bool = False) -> str:
-    """A variable's value as it may reach a screen, the journal or a kubectl line. URLs keep scheme and host only."""
+    """A variable's value as it may reach a screen, the journal or a kubectl line.
+
+    URLs keep scheme and host only.
+    """
     found = toggle_of(runbooks, name)
     toggle = found[1] if found else None
     if value == "":
@@ -49,7 +54,8 @@ def shown_value(runbooks: Runbooks, name: str, value: str, *, secret: bool = Fal
 
 
 def env_value(entry: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """An entry of a container's `env` without its name, in one spelling: {"value": …} or {"valueFrom": …}; None: absent.
+    """An entry of a container's `env` without its name, in one spelling: {"value": …} or
+    {"valueFrom": …}; None: absent.
 
     The API server leaves `value` out when it is empty.
     """
@@ -88,7 +94,8 @@ def fingerprint(salt: str, value: Any) -> str:
 
 
 def masked(value: Any, hidden: Collection[str]) -> Any:
-    """Any JSON value with the hidden texts taken out of its strings: servers and pods repeat what they were given.
+    """Any JSON value with the hidden texts taken out of its strings: servers and pods repeat what
+    they were given.
 
     Very short ones are left: they would be found everywhere.
     """

@@ -1,4 +1,5 @@
-"""One run of the cockpit, screen or no screen: the engine, the journal, the executor, and what they know together.
+"""One run of the cockpit, screen or no screen: the engine, the journal, the executor, and what they
+know together.
 
 The app, `status` and `run` all stand on this; it knows nothing of Textual.
 """
@@ -40,7 +41,10 @@ class NotReady(Exception):
 
 
 class Session:
-    """Start it, read `situation`, plan and carry out; close it. Every method may be called from any thread."""
+    """Start it, read `situation`, plan and carry out; close it.
+
+    Every method may be called from any thread.
+    """
 
     engine: Engine
 
@@ -65,7 +69,9 @@ class Session:
         self._closing = threading.Event()
 
     def start(self, on_situation: Callable[[bool], None] | None = None) -> None:
-        """`on_situation` is called in the sources' thread whenever `situation` is a new one; with True, it is worth a frame out of turn."""
+        """`on_situation` is called in the sources' thread whenever `situation` is a new one; with
+        True, it is worth a frame out of turn.
+        """
         from cockpit.engine import Engine
 
         self.engine = Engine(self.settings, lambda: self.runbooks, self.clock, self._mitigations)
@@ -76,7 +82,10 @@ class Session:
         threading.Thread(target=self._open, name="opening", daemon=True).start()
 
     def close(self, timeout_s: float = 1.5, *, cut_off: bool = False) -> bool:
-        """Finish what is journalled, then stop. True when every mitigation under way is settled. `cut_off`: see `Executor.close`."""
+        """Finish what is journalled, then stop.
+
+        True when every mitigation under way is settled. `cut_off`: see `Executor.close`.
+        """
         self._closing.set()
         settled = self.executor.close(timeout_s, cut_off=cut_off) if self.executor is not None else True
         if self.desk is not None:
@@ -118,7 +127,9 @@ class Session:
         return self.executor.progress if self.executor is not None else ()
 
     def _open(self) -> None:
-        """The journal and the executor, once the cluster is located; then what the last run left unfinished."""
+        """The journal and the executor, once the cluster is located; then what the last run left
+        unfinished.
+        """
         self.engine.located.wait()
         self.engine.first_look.wait(3.0)  # its imports must not hold the first pods up
         self._try(self._open_desk, self._open_executor)
@@ -131,7 +142,9 @@ class Session:
         self._try(*(() if self.desk is not None else (self._open_desk,)), self._open_executor)
 
     def _try(self, *opening: Callable[[], None]) -> None:
-        """The monitor goes on without: `trouble` is said on screen, and whenever a plan is asked for."""
+        """The monitor goes on without: `trouble` is said on screen, and whenever a plan is asked
+        for.
+        """
         try:
             for open_one in opening:
                 open_one()
@@ -209,7 +222,10 @@ class Session:
             self.unfinished = executor.judge_unfinished().result(timeout=30)
 
     def _mitigations(self) -> Mapping[str, Any]:
-        """What the executor knows, for the situation. Lock-free snapshots."""
+        """What the executor knows, for the situation.
+
+        Lock-free snapshots.
+        """
         executor, desk, journal = self.executor, self.desk, self.journal
         problems = self._given.problems if self._given is not None else ()
         notices = (
@@ -233,7 +249,10 @@ class Session:
         }
 
     def acting(self) -> Executor:
-        """The executor. Raises NotReady with the reason."""
+        """The executor.
+
+        Raises NotReady with the reason.
+        """
         if self.executor is None:
             raise self.trouble or NotReady("still reading the kubeconfig", "try again in a moment")
         return self.executor
@@ -242,7 +261,10 @@ class Session:
         return self.acting().plan(runbook, step, parameters)
 
     def sequence(self, runbook: Runbook, step: Step, run: str = "") -> SequenceState:
-        """How far a sequence, or a step in stages, has come. Raises NotReady, PlanProblem."""
+        """How far a sequence, or a step in stages, has come.
+
+        Raises NotReady, PlanProblem.
+        """
         return self.acting().sequence(runbook, step, run)
 
     def plan_part(
@@ -251,7 +273,10 @@ class Session:
         return self.acting().plan_part(runbook, step, index, parameters, run)
 
     def plan_undo(self, number: int | None) -> Future[Plan]:
-        """Undo by journal number; None: the newest that can be. Raises NotReady."""
+        """Undo by journal number; None: the newest that can be.
+
+        Raises NotReady.
+        """
         executor = self.acting()
         if number is None:
             newest = next((line.number for line in executor.journal_lines if line.undoable), None)
@@ -270,15 +295,24 @@ class Session:
         return executor.carry_out(plan, confirmation)
 
     def stop_watching(self, plan_id: str) -> None:
-        """Leave a rollout and its proof to themselves. Raises NotReady."""
+        """Leave a rollout and its proof to themselves.
+
+        Raises NotReady.
+        """
         self.acting().stop_watching(plan_id)
 
     def stop_running(self, plan_id: str) -> None:
-        """End the program or statement that runs (`Executor.stop_running`). Raises NotReady."""
+        """End the program or statement that runs (`Executor.stop_running`).
+
+        Raises NotReady.
+        """
         self.acting().stop_running(plan_id)
 
     def part_of(self, runbook: Runbook, step: Step, index: int) -> Step:
-        """The step that is a part of a sequence, or a stage. Raises PlanProblem."""
+        """The step that is a part of a sequence, or a stage.
+
+        Raises PlanProblem.
+        """
         from cockpit.mitigation.planning.sequence import parts_of
 
         return parts_of(runbook, step)[index]
@@ -286,8 +320,11 @@ class Session:
     def note(
         self, runbook: str, step: str, text: str, choice: str = "", sequence: tuple[str, int, str] | None = None
     ) -> None:
-        """The operator's answer to a manual step, into the journal; `sequence`: its id, which part this is, which run ("": begin
-        one). Raises NotReady, PlanProblem, JournalProblem."""
+        """The operator's answer to a manual step, into the journal; `sequence`: its id, which part
+        this is, which run ("": begin one).
+
+        Raises NotReady, PlanProblem, JournalProblem.
+        """
         executor = self.acting()
         part: Part | None = None
         if sequence is not None:
@@ -298,8 +335,10 @@ class Session:
         executor.note(runbook, step, text, choice=choice, part=part)
 
     def incident(self, action: str, values: Mapping[str, str]) -> str:
-        """What the operator does to the incident (`Desk.do`); what happened, in words. Blocking for the journal's writes; raises
-        NotReady, IncidentProblem, JournalProblem."""
+        """What the operator does to the incident (`Desk.do`); what happened, in words.
+
+        Blocking for the journal's writes; raises NotReady, IncidentProblem, JournalProblem.
+        """
         if self.desk is None:
             raise self.trouble or NotReady("the journal is not open yet", "try again in a moment")
         return self.desk.do(action, values)
@@ -312,17 +351,28 @@ class Session:
 
         executor = self.executor
         return Rounds(
-            lambda: self.runbooks, lambda: self.situation, self.clock,
-            lambda: executor.operator if executor is not None else Operator.current(), self.settings.state_dir,
-            self.settings.maintenance, self.engine.ranges if "prometheus" in self.settings.configured else None, self.journal,
-        )  # fmt: skip
+            runbooks=lambda: self.runbooks,
+            situation=lambda: self.situation,
+            clock=self.clock,
+            operator=lambda: executor.operator if executor is not None else Operator.current(),
+            state_dir=self.settings.state_dir,
+            settings=self.settings.maintenance,
+            ranges=self.engine.ranges if "prometheus" in self.settings.configured else None,
+            journal=self.journal,
+        )
 
     def round(self, name: str) -> Future[Round]:
-        """Make "weekly", "monthly", "deploy" or "incident". Raises RoundProblem by the future."""
+        """Make "weekly", "monthly", "deploy" or "incident".
+
+        Raises RoundProblem by the future.
+        """
         return self.rounds.begin(name)
 
     def keep_round(self, made: Round, out: Path | None = None) -> str:
-        """Write it as a report; the file's path. Blocking; raises RoundProblem, JournalProblem."""
+        """Write it as a report; the file's path.
+
+        Blocking; raises RoundProblem, JournalProblem.
+        """
         return str(self.rounds.keep(made, out))
 
     def explain(self, kind: str, namespace: str, name: str, uid: str = "") -> tuple[str, ...]:
@@ -350,7 +400,10 @@ class Session:
     # --- logs ------------------------------------------------------------------------------------------------------------
 
     def open_logs(self, namespace: str, pods: tuple[str, ...], service: str | None, *, tail: int = 200) -> str:
-        """Begin to follow; the lines wait in `logs`. Returns a title. Raises LookupError when there is no such pod."""
+        """Begin to follow; the lines wait in `logs`.
+
+        Returns a title. Raises LookupError when there is no such pod.
+        """
         from cockpit.sources.kubernetes.log_tail import LogTail
         from cockpit.sources.kubernetes.logs import LogRequest
 
@@ -406,8 +459,11 @@ class Session:
         return choices(param, self.runbooks, self.settings.rpc_endpoints, self.situation)
 
     def explain_choices(self, step: Step) -> Future[Mapping[str, list[tuple[str, str]]]] | None:
-        """More of the images and revisions on offer, by parameter: what the signals did while they ran. Prometheus is asked, so
-        it takes a moment; None when the step offers none."""
+        """More of the images and revisions on offer, by parameter: what the signals did while they
+        ran.
+
+        Prometheus is asked, so it takes a moment; None when the step offers none.
+        """
         if not any((p.choices_from or "").startswith(("images:", "revisions:")) for p in step.params):
             return None
         return self.acting().explain_choices(step)

@@ -1,4 +1,6 @@
-"""What can be set: the sections of the configuration file, checked as they are decoded, and the settings that a run has."""
+"""What can be set: the sections of the configuration file, checked as they are decoded, and the
+settings that a run has.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class PrometheusSettings(_Section, frozen=True, kw_only=True):
-    """`[prometheus]`. Secrets may be kept in files of their own (`password-file`, `bearer-file`)."""
+    """`[prometheus]`.
+
+    Secrets may be kept in files of their own (`password-file`, `bearer-file`).
+    """
 
     url: str | None = None
     interval: float = 3.0  # seconds between two rounds of all queries, as every interval: twice that while all is well
@@ -42,10 +47,12 @@ class PrometheusSettings(_Section, frozen=True, kw_only=True):
 
 
 class RpcEndpoint(_Section, frozen=True, kw_only=True):
-    """`[[rpc-endpoints]]`: watched, and a candidate for 1.mitigation.A. URLs may carry a key: shown by name and host only.
+    """`[[rpc-endpoints]]`: watched, and a candidate for 1.mitigation.A.
 
-    `ws_url` None: as Solana's own validators and clients have it, the same host with the port one higher where a port is
-    given, else the same address with ws(s).
+    URLs may carry a key: shown by name and host only.
+
+    `ws_url` None: as Solana's own validators and clients have it, the same host with the port one
+    higher where a port is given, else the same address with ws(s).
     """
 
     name: str
@@ -54,7 +61,10 @@ class RpcEndpoint(_Section, frozen=True, kw_only=True):
 
 
 class SolanaSettings(_Section, frozen=True, kw_only=True):
-    """`[solana]`. Without a program id the endpoints are watched, and the program's activity is not configured."""
+    """`[solana]`.
+
+    Without a program id the endpoints are watched, and the program's activity is not configured.
+    """
 
     program_id: str | None = None
     interval: float = 2.0  # seconds between two looks at every endpoint; twice that while all is well
@@ -62,9 +72,12 @@ class SolanaSettings(_Section, frozen=True, kw_only=True):
 
 
 class PostgresSettings(_Section, frozen=True, kw_only=True):
-    """`[postgres]`: a role with pg_monitor and no writes. URLs are secrets: never shown; better kept in files.
+    """`[postgres]`: a role with pg_monitor and no writes.
 
-    `admin_url`: a role that owns the tables, for reviewed statements only (kind `sql`: an index); nothing is read with it.
+    URLs are secrets: never shown; better kept in files.
+
+    `admin_url`: a role that owns the tables, for reviewed statements only (kind `sql`: an index);
+    nothing is read with it.
     """
 
     url: str | None = None
@@ -75,8 +88,11 @@ class PostgresSettings(_Section, frozen=True, kw_only=True):
 
 
 class OutputProbe(_Section, frozen=True, kw_only=True):
-    """`[probes.output]`: the newest output of each market, as the API gateway serves it. `epoch`, `tick` and `as-of` are JSON
-    pointers (RFC 6901) into the answer; as-of may be RFC 3339 text, unix seconds or milliseconds."""
+    """`[probes.output]`: the newest output of each market, as the API gateway serves it.
+
+    `epoch`, `tick` and `as-of` are JSON pointers (RFC 6901) into the answer; as-of may be RFC 3339
+    text, unix seconds or milliseconds.
+    """
 
     url: str | None = None  # with {market} in it
     markets: tuple[str, ...] = ()
@@ -105,8 +121,11 @@ class ProbesSettings(_Section, frozen=True, kw_only=True):
 
 
 class WebhookSettings(_Section, frozen=True, kw_only=True):
-    """`[webhook]`: where updates of an incident are posted. The URL is a secret, as its path usually holds a key: never shown;
-    better kept in a file. The headers' values are secrets too."""
+    """`[webhook]`: where updates of an incident are posted.
+
+    The URL is a secret, as its path usually holds a key: never shown; better kept in a file. The
+    headers' values are secrets too.
+    """
 
     url: str | None = None
     url_file: str | None = None
@@ -119,7 +138,9 @@ class WebhookSettings(_Section, frozen=True, kw_only=True):
 
 
 class NetworkCliSettings(_Section, frozen=True, kw_only=True):
-    """`[network-cli]`: the network's own command line, which steps of kind `command` call `m0-cli`. Never run through a shell.
+    """`[network-cli]`: the network's own command line, which steps of kind `command` call `m0-cli`.
+
+    Never run through a shell.
 
     `env` is added to a minimal environment; its values are secrets: never shown.
     """
@@ -131,8 +152,11 @@ class NetworkCliSettings(_Section, frozen=True, kw_only=True):
 
 
 class RestoreSettings(_Section, frozen=True, kw_only=True):
-    """`[restore]`: the operator's own restore command (14.restore.2), with `{time}` in it where it takes a point in time. Never run
-    through a shell; without it the step asks."""
+    """`[restore]`: the operator's own restore command (14.restore.2), with `{time}` in it where it
+    takes a point in time.
+
+    Never run through a shell; without it the step asks.
+    """
 
     argv: tuple[str, ...] = ()
     timeout: float = 3600.0  # seconds; then its whole process group is ended
@@ -148,7 +172,10 @@ class RestoreSettings(_Section, frozen=True, kw_only=True):
 
 
 class FailoverSettings(_Section, frozen=True, kw_only=True):
-    """`[failover]`: the database's own failover command (9.mitigation.4). Never run through a shell; without it the step asks."""
+    """`[failover]`: the database's own failover command (9.mitigation.4).
+
+    Never run through a shell; without it the step asks.
+    """
 
     argv: tuple[str, ...] = ()
     timeout: float = 300.0  # seconds; then its whole process group is ended
@@ -176,8 +203,11 @@ class MaintenanceSettings(_Section, frozen=True, kw_only=True):
 
 
 class LinksSettings(_Section, frozen=True, kw_only=True):
-    """`[links]`: URL templates, checked here; their placeholders are filled in percent-encoded. `hyperlinks`: whether the terminal is sent
-    OSC 8 hyperlinks; "auto" sends them to any that is not known to have none."""
+    """`[links]`: URL templates, checked here; their placeholders are filled in percent-encoded.
+
+    `hyperlinks`: whether the terminal is sent OSC 8 hyperlinks; "auto" sends them to any that is
+    not known to have none.
+    """
 
     trace: str | None = None  # with {trace} in it
     signal: str | None = None  # {signal}
@@ -226,7 +256,10 @@ class FileSettings(_Section, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the cockpit runs with. `namespace` is the one that mitigations act in; all of `namespaces` are watched."""
+    """What the cockpit runs with.
+
+    `namespace` is the one that mitigations act in; all of `namespaces` are watched.
+    """
 
     kubeconfig: str | None = None
     context: str | None = None

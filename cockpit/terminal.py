@@ -1,4 +1,6 @@
-"""What the terminal can do, decided before textual is imported (it reads its environment at import)."""
+"""What the terminal can do, decided before textual is imported (it reads its environment at
+import).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,10 @@ from pathlib import Path
 
 
 def problem() -> str | None:
-    """Why the screen cannot start here, in one line; None when it can. A small terminal is no problem: it says so itself."""
+    """Why the screen cannot start here, in one line; None when it can.
+
+    A small terminal is no problem: it says so itself.
+    """
     for stream, name in ((sys.stdin, "standard input"), (sys.stdout, "standard output")):
         if stream is None or not stream.isatty():
             return f"{name} is not a terminal: run it in one (ssh -t), or use `m0-cockpit status` and `m0-cockpit run`"
@@ -19,7 +24,10 @@ def problem() -> str | None:
 
 
 def utf8(env: Mapping[str, str] | None = None) -> bool:
-    """Whether the locale can show more than ASCII; M0_COCKPIT_ASCII=1 says no. `env`: as the process was started."""
+    """Whether the locale can show more than ASCII; M0_COCKPIT_ASCII=1 says no.
+
+    `env`: as the process was started.
+    """
     env = _started_with() if env is None else env
     if env.get("M0_COCKPIT_ASCII", "").lower() in ("1", "true", "yes"):
         return False
@@ -30,8 +38,9 @@ def utf8(env: Mapping[str, str] | None = None) -> bool:
 
 
 def _started_with() -> Mapping[str, str]:
-    """The environment before Python's own start: in the C locale it sets LC_CTYPE=C.UTF-8 (PEP 538), which tells nothing
-    of the terminal."""
+    """The environment before Python's own start: in the C locale it sets LC_CTYPE=C.UTF-8 (PEP
+    538), which tells nothing of the terminal.
+    """
     if os.environ.get("LC_CTYPE") != "C.UTF-8" or os.environ.get("LC_ALL"):
         return os.environ
     try:
@@ -53,7 +62,8 @@ def colours(env: Mapping[str, str] | None = None) -> str:
     return "256" if "256color" in term or "direct" in term or "kitty" in term else "standard"
 
 
-#: Terminals that print an OSC 8 sequence, or lose text after it: the Linux console, real ones, GNU screen, and what says so of itself.
+#: Terminals that print an OSC 8 sequence, or lose text after it: the Linux console, real ones, GNU
+#: screen, and what says so of itself.
 _NO_HYPERLINKS = ("linux", "vt", "ansi", "dumb", "cons25", "sun", "screen")
 _VTE_WITH_HYPERLINKS = 5000  # VTE_VERSION of 0.50, the first that takes the sequence's end
 
@@ -61,8 +71,9 @@ _VTE_WITH_HYPERLINKS = 5000  # VTE_VERSION of 0.50, the first that takes the seq
 def hyperlinks(wanted: str = "auto", env: Mapping[str, str] | None = None) -> bool:
     """Whether OSC 8 hyperlinks are sent: `wanted` is "auto", "always" or "never".
 
-    Nothing can be asked, and over SSH only TERM comes along; a terminal that follows ECMA-48 drops what it does not know. So all get
-    them but those known not to drop it. tmux passes them on from 3.4, and drops them before.
+    Nothing can be asked, and over SSH only TERM comes along; a terminal that follows ECMA-48 drops
+    what it does not know. So all get them but those known not to drop it. tmux passes them on from
+    3.4, and drops them before.
     """
     env = os.environ if env is None else env
     if wanted != "auto":
@@ -77,7 +88,9 @@ def hyperlinks(wanted: str = "auto", env: Mapping[str, str] | None = None) -> bo
 
 
 def prepare() -> None:
-    """Set what textual reads at import: no animations (347 kB a page-down against 20), the colour system."""
+    """Set what textual reads at import: no animations (347 kB a page-down against 20), the colour
+    system.
+    """
     depth = colours()
     os.environ["TEXTUAL_ANIMATIONS"] = "none"
     os.environ["TEXTUAL_COLOR_SYSTEM"] = "standard" if depth == "none" else depth

@@ -1,15 +1,17 @@
-"""Text from outside is hostile (rule 4): one `clean` where it comes in, one `redact` before it is shown or kept.
+"""Text from outside is hostile (rule 4): one `clean` where it comes in, one `redact` before it is
+shown or kept.
 
-`clean` makes control, format and bidirectional characters visible as ASCII escapes, so that nothing a pod prints can
-drive the terminal. `redact` hides what looks like a secret. Both are idempotent.
+`clean` makes control, format and bidirectional characters visible as ASCII escapes, so that nothing
+a pod prints can drive the terminal. `redact` hides what looks like a secret. Both are idempotent.
 """
 
 from __future__ import annotations
 
 import re
 
-#: C0 and C1 controls, DEL, soft hyphen, zero-width, bidi and other format characters, line and paragraph separators,
-#: surrogates, tags and noncharacters: all that can move the cursor, reorder or hide what the operator reads.
+#: C0 and C1 controls, DEL, soft hyphen, zero-width, bidi and other format characters, line and
+#: paragraph separators, surrogates, tags and noncharacters: all that can move the cursor, reorder
+#: or hide what the operator reads.
 _HOSTILE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e0fff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a]"
@@ -31,7 +33,9 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def clean(text: str, limit: int = 4096) -> str:
-    """One line that is safe to print: escapes shown, never sent; longer texts end in an ellipsis at `limit` characters."""
+    """One line that is safe to print: escapes shown, never sent; longer texts end in an ellipsis at
+    `limit` characters.
+    """
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     return text if text.isascii() and text.isprintable() else _HOSTILE.sub(_escape, text)
@@ -39,7 +43,8 @@ def clean(text: str, limit: int = 4096) -> str:
 
 _URL = re.compile(r"""(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{1,20})://(?P<rest>[^\s"'<>`{}|\\^]+)""")
 _USERINFO = re.compile(r"^[^/@?#\s]*@")
-#: Names whose value is a secret. Not "key" or "signature" alone: public keys and transaction signatures are evidence.
+#: Names whose value is a secret. Not "key" or "signature" alone: public keys and transaction
+#: signatures are evidence.
 _SECRET_WORD = r"(?:pass(?:word|wd|phrase)|pwd|secret(?:[-_]?key)?|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?|authorization|cookie)"
 _QUERY_VALUE = re.compile(rf"(?i)([?&;][^=&\s]*(?:{_SECRET_WORD}|key|sig|auth|pass)[^=&\s]*=)[^&#\s]+")
 _KEY_SEGMENT = re.compile(r"(?<=/)(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{16,}(?=[/?#]|$)")
@@ -73,7 +78,9 @@ def _redact_url(match: re.Match[str]) -> str:
 
 
 def redact(text: str) -> str:
-    """Hide credentials: user info, keys in URLs, assignments to secret names, bearer tokens, JWTs, PEM and Solana keys."""
+    """Hide credentials: user info, keys in URLs, assignments to secret names, bearer tokens, JWTs,
+    PEM and Solana keys.
+    """
     if not _SUSPECT.search(text):
         return text
     text = _PEM.sub(f"[private key {HIDDEN}]", text)
@@ -86,7 +93,9 @@ def redact(text: str) -> str:
 
 
 def safe(text: object, limit: int = 4096) -> str:
-    """`clean` of `redact`: what every text from outside passes before it reaches a screen, the journal or an error."""
+    """`clean` of `redact`: what every text from outside passes before it reaches a screen, the
+    journal or an error.
+    """
     raw = text if isinstance(text, str) else str(text)
     return clean(redact(raw[: limit * 4]), limit)
 
@@ -95,8 +104,9 @@ _LEAST_SECRET = 8  # shorter pieces of a URL are words of ordinary language
 
 
 def url_secrets(url: str) -> tuple[str, ...]:
-    """What of a URL no answer may repeat (a node names the key that it refuses): user info, values of the query, and pieces of the
-    path that are long or have a digit in them; longest first."""
+    """What of a URL no answer may repeat (a node names the key that it refuses): user info, values
+    of the query, and pieces of the path that are long or have a digit in them; longest first.
+    """
     match = _URL.match(url.strip())
     if match is None:
         return ()
@@ -117,7 +127,9 @@ def without(text: str, secrets: tuple[str, ...]) -> str:
 
 
 def url_hint(url: str) -> str:
-    """A URL an operator can recognise and nobody can use: scheme and host, `/***` in place of a path or query."""
+    """A URL an operator can recognise and nobody can use: scheme and host, `/***` in place of a
+    path or query.
+    """
     match = _URL.match(url.strip())
     if match is None:
         return HIDDEN if url else ""

@@ -1,1 +1,4 @@
-"""Everything that draws: Textual widgets over `cockpit.model` values. No client, no query, no history of its own."""
+"""Everything that draws: Textual widgets over `cockpit.model` values.
+
+No client, no query, no history of its own.
+"""

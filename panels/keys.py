@@ -1,6 +1,9 @@
-"""Every key: what the app binds, what `?` explains, what the footer shows. One place, so that they agree.
+"""Every key: what the app binds, what `?` explains, what the footer shows.
 
-Nothing harmful lies on a key that tmux, screen or vim users press by habit: every key here only looks, or opens a dialog.
+One place, so that they agree.
+
+Nothing harmful lies on a key that tmux, screen or vim users press by habit: every key here only
+looks, or opens a dialog.
 """
 
 from __future__ import annotations
@@ -89,6 +92,16 @@ HELP: Final = {
 
 #: The footer, most wanted first: what does not fit the width is left to `?`.
 FOOTER: Final = (
-    ("r", "runbooks"), ("x", "explain"), ("l", "logs"), ("/", "filter"), (":", "palette"), ("u", "undo"), ("i", "incident"), ("?", "help"), ("q", "quit"),
-    ("1-9 0 -", "panels"), ("space", "open"), ("tab", "next panel"),
-)  # fmt: skip
+    ("r", "runbooks"),
+    ("x", "explain"),
+    ("l", "logs"),
+    ("/", "filter"),
+    (":", "palette"),
+    ("u", "undo"),
+    ("i", "incident"),
+    ("?", "help"),
+    ("q", "quit"),
+    ("1-9 0 -", "panels"),
+    ("space", "open"),
+    ("tab", "next panel"),
+)

@@ -1,6 +1,9 @@
-"""What the operator wants, as messages. Panels, dialogs and screens post them; the app alone acts on them.
+"""What the operator wants, as messages.
 
-Values in a message come from `cockpit.model` or are plain words; nothing here carries a client or a callback.
+Panels, dialogs and screens post them; the app alone acts on them.
+
+Values in a message come from `cockpit.model` or are plain words; nothing here carries a client or a
+callback.
 """
 
 from __future__ import annotations
@@ -19,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The object under a cursor. `kind` as Kubernetes writes it ("Pod", "Deployment", "StatefulSet")."""
+    """The object under a cursor.
+
+    `kind` as Kubernetes writes it ("Pod", "Deployment", "StatefulSet").
+    """
 
     kind: str
     namespace: str
@@ -33,7 +39,10 @@ class Wish(Message):
 
 @dataclass
 class PlanStep(Wish):
-    """Plan a mitigation; harmless by itself. The parameters are complete and checked against `Step.params`."""
+    """Plan a mitigation; harmless by itself.
+
+    The parameters are complete and checked against `Step.params`.
+    """
 
     runbook_id: str
     step_id: str
@@ -42,7 +51,9 @@ class PlanStep(Wish):
 
 @dataclass
 class LookAround(Wish):
-    """Make a round of maintenance ("weekly", "monthly"), or go through a checklist ("deploy", "incident")."""
+    """Make a round of maintenance ("weekly", "monthly"), or go through a checklist ("deploy",
+    "incident").
+    """
 
     name: str
 
@@ -71,7 +82,10 @@ class PlanAgain(Wish):
 
 @dataclass
 class OpenSequence(Wish):
-    """Show how far a sequence (or a step in stages) has come. `run`: which going-through of it; "": the newest."""
+    """Show how far a sequence (or a step in stages) has come.
+
+    `run`: which going-through of it; "": the newest.
+    """
 
     runbook_id: str
     step_id: str
@@ -90,14 +104,19 @@ class PlanPart(Wish):
 
 @dataclass
 class InStages(Wish):
-    """Do the plan's step in stages instead (stop, wait until gone, change, start), each confirmed on its own."""
+    """Do the plan's step in stages instead (stop, wait until gone, change, start), each confirmed
+    on its own.
+    """
 
     plan: Plan
 
 
 @dataclass
 class Confirmed(Wish):
-    """The operator accepted exactly this plan. `typed` is the target's name where it had to be typed, else None."""
+    """The operator accepted exactly this plan.
+
+    `typed` is the target's name where it had to be typed, else None.
+    """
 
     plan: Plan
     typed: str | None
@@ -105,14 +124,20 @@ class Confirmed(Wish):
 
 @dataclass
 class Cancelled(Wish):
-    """A dialog was closed without accepting. `plan` is the plan it showed, if it had one."""
+    """A dialog was closed without accepting.
+
+    `plan` is the plan it showed, if it had one.
+    """
 
     plan: Plan | None = None
 
 
 @dataclass
 class Undo(Wish):
-    """Plan the inverse of a journalled step. `number` is its number in the journal; None: the newest undoable one."""
+    """Plan the inverse of a journalled step.
+
+    `number` is its number in the journal; None: the newest undoable one.
+    """
 
     number: int | None = None
 
@@ -130,7 +155,10 @@ class OpenRunbooks(Wish):
 
 @dataclass
 class OpenView(Wish):
-    """Open a live view that a triage line or a `view` step names, e.g. ("logs", {"service": "m0-quant"})."""
+    """Open a live view that a triage line or a `view` step names, e.g.
+
+    ("logs", {"service": "m0-quant"}).
+    """
 
     name: str
     args: Mapping[str, str] = field(default_factory=dict)
@@ -138,14 +166,19 @@ class OpenView(Wish):
 
 @dataclass
 class Explain(Wish):
-    """Say in words why the object is not healthy. None: whatever the app finds selected."""
+    """Say in words why the object is not healthy.
+
+    None: whatever the app finds selected.
+    """
 
     selection: Selection | None = None
 
 
 @dataclass
 class OpenLogs(Wish):
-    """Show logs of the pods (names), or of all pods of a service; `query` is a filter regex to begin with."""
+    """Show logs of the pods (names), or of all pods of a service; `query` is a filter regex to
+    begin with.
+    """
 
     namespace: str  # type: ignore[misc]  # shadows a class variable of Message that is used at class creation only
     pods: tuple[str, ...] = ()
@@ -155,7 +188,9 @@ class OpenLogs(Wish):
 
 @dataclass
 class LogSource(Wish):
-    """The log view wants another stream: previous container, or another `since_s` (seconds; None: from the tail)."""
+    """The log view wants another stream: previous container, or another `since_s` (seconds; None:
+    from the tail).
+    """
 
     previous: bool
     since_s: int | None
@@ -163,7 +198,9 @@ class LogSource(Wish):
 
 @dataclass
 class FilterChanged(Wish):
-    """Live text of the one-line filter; `done` when Enter closed it, `cancelled` when Escape took it back."""
+    """Live text of the one-line filter; `done` when Enter closed it, `cancelled` when Escape took
+    it back.
+    """
 
     text: str
     done: bool = False
@@ -183,7 +220,9 @@ class Answer(Wish):
 
 @dataclass
 class CopyText(Wish):
-    """Copy to the operator's clipboard (OSC 52); `what` names it in the notice ("kubectl command", "trace id")."""
+    """Copy to the operator's clipboard (OSC 52); `what` names it in the notice ("kubectl command",
+    "trace id").
+    """
 
     text: str
     what: str = "text"
@@ -199,7 +238,9 @@ class OpenHelp(Wish):
 
 @dataclass
 class QuitAnswer(Wish):
-    """The answer to "a mitigation is under way": leave (it is finished and journalled first) or stay."""
+    """The answer to "a mitigation is under way": leave (it is finished and journalled first) or
+    stay.
+    """
 
     leave: bool
 
@@ -213,7 +254,10 @@ class StopWatching(Wish):
 
 @dataclass
 class AskStop(Wish):
-    """The operator would like to end what runs: a program or a statement. None: whatever runs that can be ended."""
+    """The operator would like to end what runs: a program or a statement.
+
+    None: whatever runs that can be ended.
+    """
 
     plan_id: str | None = None
 
@@ -231,7 +275,9 @@ class OpenIncident(Wish):
 
 @dataclass
 class AskIncident(Wish):
-    """Open the form of an action (an id of `panels.dialogs.incident.FORMS`); `values` are given with what is typed."""
+    """Open the form of an action (an id of `panels.dialogs.incident.FORMS`); `values` are given
+    with what is typed.
+    """
 
     action: str
     values: Mapping[str, str] = field(default_factory=dict)
@@ -239,7 +285,10 @@ class AskIncident(Wish):
 
 @dataclass
 class IncidentAct(Wish):
-    """Do it to the incident: the journal records it. `values` by name, all of them texts."""
+    """Do it to the incident: the journal records it.
+
+    `values` by name, all of them texts.
+    """
 
     action: str
     values: Mapping[str, str] = field(default_factory=dict)

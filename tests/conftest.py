@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from cockpit.drill.postgres import DrillPostgres
 
 
-#: Worlds are large, live long and are many: to look through them for cycles as often as by default takes a sixth of the time.
+#: Worlds are large, live long and are many: to look through them for cycles as often as by default
+#: takes a sixth of the time.
 gc.set_threshold(5_000, 10, 20)
 
 #: Hundreds of interpreters start in the tests: what one has compiled the next one takes.

@@ -1,4 +1,6 @@
-"""File, environment, flags: the later wins, errors are one line that names the place, the safest word wins."""
+"""File, environment, flags: the later wins, errors are one line that names the place, the safest
+word wins.
+"""
 
 from __future__ import annotations
 

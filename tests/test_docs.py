@@ -1,4 +1,6 @@
-"""What the documents show is true: their links lead somewhere, their examples load, every command and key is named."""
+"""What the documents show is true: their links lead somewhere, their examples load, every command
+and key is named.
+"""
 
 from __future__ import annotations
 

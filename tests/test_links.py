@@ -1,4 +1,6 @@
-"""`[links]`: templates that could surprise are refused at load; what is filled in can change nothing but its own place."""
+"""`[links]`: templates that could surprise are refused at load; what is filled in can change
+nothing but its own place.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,7 @@ def test_nothing_is_linked_without_a_template() -> None:
         ("transaction", "https://x/{transaction}", "there is {signature}"),
         ("dashboard", "https://x/{market}", "there is {context} and {namespace}"),
     ],
-)  # fmt: skip
+)
 def test_a_template_that_cannot_be_is_a_configuration_error(
     tmp_path: Path, name: str, template: str, words: str
 ) -> None:

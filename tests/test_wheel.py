@@ -1,4 +1,6 @@
-"""What is installed is whole: the wheel carries both packages and the runbooks, and nothing that names a machine."""
+"""What is installed is whole: the wheel carries both packages and the runbooks, and nothing that
+names a machine.
+"""
 
 from __future__ import annotations
 

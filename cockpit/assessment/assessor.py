@@ -1,4 +1,6 @@
-"""The board, judged: everything that the panels draw in one value, several times a second and cheaply."""
+"""The board, judged: everything that the panels draw in one value, several times a second and
+cheaply.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +30,29 @@ SERVICES_EVERY_S = 1.0
 
 #: Field of `Cluster` → the plurals that feed it.
 _FEEDS: Mapping[str, tuple[str, ...]] = {
-    "pods": ("pods",), "workloads": ("deployments", "statefulsets"), "replicasets": ("replicasets",),
-    "events": ("events",), "autoscalers": ("horizontalpodautoscalers",), "configmaps": ("configmaps",),
-}  # fmt: skip
+    "pods": ("pods",),
+    "workloads": ("deployments", "statefulsets"),
+    "replicasets": ("replicasets",),
+    "events": ("events",),
+    "autoscalers": ("horizontalpodautoscalers",),
+    "configmaps": ("configmaps",),
+}
 
 
 class Assessor:
     """Keeps what must be remembered between situations: held levels, baselines, counted pods."""
 
     def __init__(
-        self, runbooks: Runbooks, clock: Clock, *, context: str, namespaces: tuple[str, ...], production: bool,
-        read_only: bool, configured: frozenset[str],
-    ) -> None:  # fmt: skip
+        self,
+        runbooks: Runbooks,
+        clock: Clock,
+        *,
+        context: str,
+        namespaces: tuple[str, ...],
+        production: bool,
+        read_only: bool,
+        configured: frozenset[str],
+    ) -> None:
         self.context = context
         self.namespaces = namespaces
         self._runbooks = runbooks
@@ -58,11 +71,19 @@ class Assessor:
         self._toggles_of: tuple[Any, ...] = ()
 
     def assess(
-        self, board: Board, progress: tuple[Progress, ...] = (), journal: tuple[JournalLine, ...] = (),
-        debts: tuple[Debt, ...] = (), unfinished: tuple[Unfinished, ...] = (), notices: tuple[str, ...] = (),
+        self,
+        board: Board,
+        progress: tuple[Progress, ...] = (),
+        journal: tuple[JournalLine, ...] = (),
+        debts: tuple[Debt, ...] = (),
+        unfinished: tuple[Unfinished, ...] = (),
+        notices: tuple[str, ...] = (),
         incident: IncidentNow | None = None,
-    ) -> Situation:  # fmt: skip
-        """The situation now. Never raises for what is on the board."""
+    ) -> Situation:
+        """The situation now.
+
+        Never raises for what is on the board.
+        """
         wall, mono = self._clock.wall(), self._clock.mono()
         kinds = _below(board, "kubernetes/")
         queries = _below(board, "prometheus/queries/")
@@ -73,20 +94,38 @@ class Assessor:
         solana, probes = _below(board, "solana/"), _below(board, "probes/")
         toggles_now = self._toggle_statuses(cluster, kinds, mono)
         return Situation(
-            wall=wall, mono=mono, context=self.context, namespaces=self.namespaces, production=self._production,
-            read_only=self._read_only, cluster=cluster, cluster_now=now,
-            services=self._service_statuses(cluster, now, mono), kinds=kinds, queries=queries,
+            wall=wall,
+            mono=mono,
+            context=self.context,
+            namespaces=self.namespaces,
+            production=self._production,
+            read_only=self._read_only,
+            cluster=cluster,
+            cluster_now=now,
+            services=self._service_statuses(cluster, now, mono),
+            kinds=kinds,
+            queries=queries,
             alerts=tuple(alerts.data) if alerts is not None and alerts.data else (),
-            sources=lights(board, mono, self._configured), signals=signals, stages=stages(self._runbooks, signals),
-            matches=match(self._runbooks, signals), toggles=toggles_now,
-            runbooks=self._runbooks, progress=tuple(progress), journal=tuple(journal), debts=tuple(debts),
+            sources=lights(board, mono, self._configured),
+            signals=signals,
+            stages=stages(self._runbooks, signals),
+            matches=match(self._runbooks, signals),
+            toggles=toggles_now,
+            runbooks=self._runbooks,
+            progress=tuple(progress),
+            journal=tuple(journal),
+            debts=tuple(debts),
             unfinished=tuple(unfinished),
-            metrics=_below(board, "metrics/"), solana=solana, postgres=_below(board, "postgres/"),
-            probes=probes, configured=self._configured,
+            metrics=_below(board, "metrics/"),
+            solana=solana,
+            postgres=_below(board, "postgres/"),
+            probes=probes,
+            configured=self._configured,
             mismatches=self._crosscheck.update(queries, solana.get("program"), wall, mono),
             signer_set=check_signer_set(solana, probes, toggles_now, self._configured, mono),
-            incident=incident, notices=tuple(dict.fromkeys((*self._runbooks.problems, *notices))),
-        )  # fmt: skip
+            incident=incident,
+            notices=tuple(dict.fromkeys((*self._runbooks.problems, *notices))),
+        )
 
     def _cluster(self, kinds: Mapping[str, Reading[Any]]) -> Cluster:
         parts: dict[str, list[Any]] = {name: [] for name in _FEEDS}
@@ -143,7 +182,9 @@ def _below(board: Board, prefix: str) -> Mapping[str, Reading[Any]]:
 
 
 def _cluster_now(kinds: Mapping[str, Reading[Any]], wall: float, mono: float) -> float:
-    """The API server's clock, from the reading that is newest, advanced by its age; the local clock without any."""
+    """The API server's clock, from the reading that is newest, advanced by its age; the local clock
+    without any.
+    """
     told = [r for r in kinds.values() if r.server_time is not None and r.observed_at is not None]
     if not told:
         return wall
@@ -152,7 +193,10 @@ def _cluster_now(kinds: Mapping[str, Reading[Any]], wall: float, mono: float) ->
 
 
 def stages(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[StageStatus, ...]:
-    """The pipeline strip. It stops at the first stage that is WARN or CRIT; if none is, at the first UNKNOWN."""
+    """The pipeline strip.
+
+    It stops at the first stage that is WARN or CRIT; if none is, at the first UNKNOWN.
+    """
     made: list[StageStatus] = []
     for stage in runbooks.stages:
         names = dict.fromkeys((stage.headline, *stage.signals))

@@ -1,4 +1,6 @@
-"""History of a signal: the line of its sparkline, and the median that its thresholds may be multiples of."""
+"""History of a signal: the line of its sparkline, and the median that its thresholds may be
+multiples of.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ SPARK_CELLS = 60
 
 
 def merged(history: Sequence[History], direction: str) -> Points:
-    """One line from the series of all labels: at each moment the worst. NaN and infinities are left out."""
+    """One line from the series of all labels: at each moment the worst.
+
+    NaN and infinities are left out.
+    """
     finite = math.isfinite
     if len(history) == 1:
         return [point for point in history[0].points if finite(point[1])]
@@ -32,7 +37,9 @@ def merged(history: Sequence[History], direction: str) -> Points:
 
 
 def spark(points: Points, now: float | None, span_s: float) -> tuple[float | None, ...]:
-    """The last `span_s` seconds in at most `SPARK_CELLS` cells, oldest first; None where nothing was read."""
+    """The last `span_s` seconds in at most `SPARK_CELLS` cells, oldest first; None where nothing
+    was read.
+    """
     if not points:
         return ()
     end = now if now is not None else points[-1][0]
@@ -64,7 +71,10 @@ def _filled(cells: list[float | None], width: float, points: Points) -> list[flo
 
 
 def median(points: Points, now: float | None, window_s: float) -> tuple[float | None, str]:
-    """The baseline over `window_s` seconds, or None and why. The newest five minutes count only if there is little else."""
+    """The baseline over `window_s` seconds, or None and why.
+
+    The newest five minutes count only if there is little else.
+    """
     if not points:
         return None, "no history for the baseline"
     end = now if now is not None else points[-1][0]
@@ -78,7 +88,10 @@ def median(points: Points, now: float | None, window_s: float) -> tuple[float | 
 
 
 def judge(value: float, direction: str, warn: float | None, crit: float | None) -> Level:
-    """The level of a finite value. Above: value >= threshold; below: value <= threshold."""
+    """The level of a finite value.
+
+    Above: value >= threshold; below: value <= threshold.
+    """
     for threshold, level in ((crit, Level.CRIT), (warn, Level.WARN)):
         if threshold is not None and (value >= threshold if direction == "above" else value <= threshold):
             return level

@@ -1,4 +1,7 @@
-"""The board: the newest reading of every topic. Written by the sources' thread, read by anyone at any time."""
+"""The board: the newest reading of every topic.
+
+Written by the sources' thread, read by anyone at any time.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,14 @@ from cockpit.model.reading import Reading
 
 
 class Board:
-    """One reading a topic. Readings are immutable and replaced whole, so readers need no lock; `version` tells of change.
+    """One reading a topic.
 
-    Topics: `kubernetes/<plural>/<namespace>` → Mapping of `cockpit.model.observed.cluster` values · `prometheus/<query>` →
-    `QueryResult` · `prometheus/alerts` → tuple[Alert, ...] · `metrics/<service>` → tuple[Exposed, ...] · `solana/…`, `postgres/…`, `probes/…` → `cockpit.model.{chain,postgres,probe}`.
+    Readings are immutable and replaced whole, so readers need no lock; `version` tells of change.
+
+    Topics: `kubernetes/<plural>/<namespace>` → Mapping of `cockpit.model.observed.cluster` values ·
+    `prometheus/<query>` → `QueryResult` · `prometheus/alerts` → tuple[Alert, ...] ·
+    `metrics/<service>` → tuple[Exposed, ...] · `solana/…`, `postgres/…`, `probes/…` →
+    `cockpit.model.{chain,postgres,probe}`.
     """
 
     def __init__(self) -> None:
@@ -21,15 +28,24 @@ class Board:
         self.version = 0
 
     def put(self, reading: Reading[Any]) -> None:
-        """Replace the topic's reading. One that failed keeps the last good data, its time and its age."""
+        """Replace the topic's reading.
+
+        One that failed keeps the last good data, its time and its age.
+        """
         with self._lock:
             family = self._families.setdefault(_family(reading.topic), {})
             before = family.get(reading.topic)
             if reading.fault is not None and reading.data is None and before is not None:
                 reading = Reading(
-                    reading.topic, before.data, before.observed_at, reading.took_s, reading.fault, reading.max_age_s,
-                    reading.server_time or before.server_time, before.partial,
-                )  # fmt: skip
+                    topic=reading.topic,
+                    data=before.data,
+                    observed_at=before.observed_at,
+                    took_s=reading.took_s,
+                    fault=reading.fault,
+                    max_age_s=reading.max_age_s,
+                    server_time=reading.server_time or before.server_time,
+                    partial=before.partial,
+                )
             family[reading.topic] = reading
             self.version += 1
 
@@ -43,7 +59,9 @@ class Board:
         return self._families.get(_family(topic), {}).get(topic)
 
     def under(self, prefix: str) -> dict[str, Reading[Any]]:
-        """The readings whose topic starts with `prefix` (of one family: "kubernetes/", "solana/endpoint/"; or all: ""), by topic."""
+        """The readings whose topic starts with `prefix` (of one family: "kubernetes/",
+        "solana/endpoint/"; or all: ""), by topic.
+        """
         with self._lock:
             families = [self._families.get(_family(prefix), {})] if prefix else list(self._families.values())
             return {topic: one for family in families for topic, one in family.items() if topic.startswith(prefix)}

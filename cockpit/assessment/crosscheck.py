@@ -1,6 +1,8 @@
-"""Metrics against the chain: the submitter's own count and what was confirmed must agree, or one of them is wrong.
+"""Metrics against the chain: the submitter's own count and what was confirmed must agree, or one of
+them is wrong.
 
-Both are rates over about a minute, and their windows end at different moments; so a disagreement counts once it has lasted.
+Both are rates over about a minute, and their windows end at different moments; so a disagreement
+counts once it has lasted.
 """
 
 from __future__ import annotations
@@ -23,13 +25,17 @@ FOR_S = 15.0
 QUERIES: Mapping[str, str] = {"commits": "commits-ok", "reveals": "reveals-ok"}
 
 
-#: A minute of the metrics is one of their server's clock: in a drill that runs fast, a shorter one than ours. Told apart from 1 over so
-#: many seconds, and by so much: an HTTP Date has whole seconds.
+#: A minute of the metrics is one of their server's clock: in a drill that runs fast, a shorter one
+#: than ours. Told apart from 1 over so many seconds, and by so much: an HTTP Date has whole
+#: seconds.
 PACE_S, OFF_PACE = 12.0, 0.25
 
 
 class CrossCheck:
-    """Remembers since when each pair has disagreed. What is not known on either side disagrees with nothing."""
+    """Remembers since when each pair has disagreed.
+
+    What is not known on either side disagrees with nothing.
+    """
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
@@ -55,7 +61,9 @@ class CrossCheck:
         return tuple(found)
 
     def _pace(self, queries: Mapping[str, Reading[QueryResult]]) -> float:
-        """Seconds of the metrics' server in one of ours; 1.0 as long as it is not known to be anything else."""
+        """Seconds of the metrics' server in one of ours; 1.0 as long as it is not known to be
+        anything else.
+        """
         reading = next((queries[name] for name in QUERIES.values() if name in queries), None)
         told = reading.data.evaluated_at if reading is not None and reading.data is not None else None
         at = reading.observed_at if reading is not None else None

@@ -1,7 +1,9 @@
-"""Which images a deployment ran, when, and what the signals did then: so that "last known good" has a reason.
+"""Which images a deployment ran, when, and what the signals did then: so that "last known good" has
+a reason.
 
-When comes from the ReplicaSets that the cluster keeps (a revision began when its ReplicaSet was made, and ended when the next one
-was). What the signals did comes from Prometheus' history; where it has none, that is said and nothing is called good.
+When comes from the ReplicaSets that the cluster keeps (a revision began when its ReplicaSet was
+made, and ended when the next one was). What the signals did comes from Prometheus' history; where
+it has none, that is said and nothing is called good.
 """
 
 from __future__ import annotations
@@ -13,20 +15,25 @@ from cockpit.model.observed.cluster import Cluster, ReplicaSet
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.text import clean
 
-#: What of the time a signal must have been within its bounds for an image to be called good, and how long it must have run.
+#: What of the time a signal must have been within its bounds for an image to be called good, and
+#: how long it must have run.
 GOOD_SHARE = 0.99
 LONG_ENOUGH_S = 900.0
 _MOST = 6  # images that Prometheus is asked about
 _LOOK_S = 7200.0  # of its time: the last of it, finely enough, rather than days at a few points
 _BEGIN_S = 120.0  # after its start a rollout is still going on: not counted
 
-#: (PromQL, from, to) → (unix seconds, value) of every series in that time. Raises any Exception when it cannot be asked.
+#: (PromQL, from, to) → (unix seconds, value) of every series in that time. Raises any Exception
+#: when it cannot be asked.
 Past = Callable[[str, float, float], Awaitable[tuple[tuple[float, float], ...]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A revision of a deployment. Times are unix seconds on the cluster's clock; `ended` None: it runs now, or nobody knows."""
+    """A revision of a deployment.
+
+    Times are unix seconds on the cluster's clock; `ended` None: it runs now, or nobody knows.
+    """
 
     revision: int
     image: str
@@ -80,10 +87,15 @@ def runs(cluster: Cluster, namespace: str, service: str) -> tuple[Ran, ...]:
         current = index == 0
         found.append(
             Ran(
-                rs.revision, image, rs.created_at, None if current or not later else later[0], current,
-                sum(restarts) if current and restarts else None, _literals(rs, own),
+                revision=rs.revision,
+                image=image,
+                began=rs.created_at,
+                ended=None if current or not later else later[0],
+                current=current,
+                restarts=sum(restarts) if current and restarts else None,
+                env=_literals(rs, own),
             )
-        )  # fmt: skip
+        )
     return tuple(ran for ran in found if ran.image)
 
 
@@ -95,7 +107,9 @@ def _literals(kept: ReplicaSet, own: int) -> Mapping[str, str]:
 async def explained(
     found: Sequence[Ran], signals: Sequence[str], runbooks: Runbooks, past: Past | None, now: float
 ) -> Mapping[str, str]:
-    """Image → what the signals did while it ran; the newest good one of the older is marked, with its reason."""
+    """Image → what the signals did while it ran; the newest good one of the older is marked, with
+    its reason.
+    """
     told: dict[str, str] = {}
     good = ""
     longest: Ran | None = None

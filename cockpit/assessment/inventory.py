@@ -1,7 +1,8 @@
-"""Pods by service, kept from one snapshot to the next: only services whose pods changed are counted again.
+"""Pods by service, kept from one snapshot to the next: only services whose pods changed are counted
+again.
 
-A snapshot of 10,000 pods is compared with the one before by identity (about a millisecond), so that neither signals nor the
-Pods panel pay for what did not change.
+A snapshot of 10,000 pods is compared with the one before by identity (about a millisecond), so that
+neither signals nor the Pods panel pay for what did not change.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ _ENDED = ("Succeeded", "Failed")
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """One service's pods, counted. `pods` problem first."""
+    """One service's pods, counted.
+
+    `pods` problem first.
+    """
 
     pods: tuple[Pod, ...]
     uids: tuple[str, ...]
@@ -37,7 +41,10 @@ class Tally:
 
 
 class Inventory:
-    """`update()` with each cluster; then read `tallies`. `revision` grows with every change."""
+    """`update()` with each cluster; then read `tallies`.
+
+    `revision` grows with every change.
+    """
 
     def __init__(self) -> None:
         self.tallies: dict[ServiceKey, Tally] = {}
@@ -48,7 +55,9 @@ class Inventory:
         self._by_service: dict[ServiceKey, dict[str, Pod]] = {}
 
     def update(self, cluster: Cluster, mono: float) -> None:
-        """Take the pods of `cluster` over; of more than `MANY` pods at most once a second (`mono`: monotonic seconds)."""
+        """Take the pods of `cluster` over; of more than `MANY` pods at most once a second (`mono`:
+        monotonic seconds).
+        """
         pods = cluster.pods
         before = self._pods
         if pods is before:
@@ -121,9 +130,18 @@ def tally(group: Iterable[Pod]) -> Tally:
         else:
             unready += 1
     return Tally(
-        tuple(pods), tuple([pod.uid for pod in pods]), ready, running, unready, restarts, tuple(ends), youngest,
-        terminating, expected, reasons,
-    )  # fmt: skip
+        pods=tuple(pods),
+        uids=tuple([pod.uid for pod in pods]),
+        ready=ready,
+        running=running,
+        unready=unready,
+        restarts=restarts,
+        last_ends=tuple(ends),
+        youngest_at=youngest,
+        terminating=terminating,
+        expected=expected,
+        reasons=reasons,
+    )
 
 
 def pod_reason(pod: Pod) -> str:

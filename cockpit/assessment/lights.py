@@ -23,7 +23,10 @@ _LIGHTS = {
 
 
 def lights(board: Board, mono: float, configured: frozenset[str]) -> tuple[SourceLight, ...]:
-    """`k8s`, `prom`, `rpc`, `pg`, `probes`. Not configured is a state, not an error."""
+    """`k8s`, `prom`, `rpc`, `pg`, `probes`.
+
+    Not configured is a state, not an error.
+    """
     out: list[SourceLight] = []
     for name, (source, remedy, partly) in _LIGHTS.items():
         if source not in configured:
@@ -34,8 +37,11 @@ def lights(board: Board, mono: float, configured: frozenset[str]) -> tuple[Sourc
 
 
 def _light(name: str, readings: Mapping[str, Reading[Any]], mono: float, *, partly: bool) -> SourceLight:
-    """The worst topic. With `partly`, single failures among live topics make a source stale, not down: one query that is
-    rejected says nothing of the server."""
+    """The worst topic.
+
+    With `partly`, single failures among live topics make a source stale, not down: one query that
+    is rejected says nothing of the server.
+    """
     asked = {topic: reading for topic, reading in readings.items() if reading.state(mono) is not SourceState.OFF}
     readings = asked or readings  # what is not configured says nothing of the rest
     if not readings:
@@ -59,4 +65,4 @@ def _light(name: str, readings: Mapping[str, Reading[Any]], mono: float, *, part
         state, reason = SourceState.STALE, f"{len(parts)} of {len(readings)} failed: {reason}"
     elif len(parts) < len(readings):
         reason = f"{parts[[p[0] for p in parts].index(worst.partition('/')[2])][0]}: {reason}"
-    return SourceLight(name, state, age, reason, remedy, parts)
+    return SourceLight(name=name, state=state, age_s=age, reason=reason, remedy=remedy, parts=parts)

@@ -1,4 +1,7 @@
-"""Symptoms → ranked runbooks. Unknown is counted apart: it speaks neither for a runbook nor against it."""
+"""Symptoms → ranked runbooks.
+
+Unknown is counted apart: it speaks neither for a runbook nor against it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from cockpit.model.signal import Level, SignalStatus
 
 
 def match(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[Match, ...]:
-    """Every runbook, best first: by the share of weight that holds, then by symptoms that hold, then by number."""
+    """Every runbook, best first: by the share of weight that holds, then by symptoms that hold,
+    then by number.
+    """
     matches = [_match(book, signals) for book in runbooks.runbooks]
     return tuple(sorted(matches, key=_rank))
 

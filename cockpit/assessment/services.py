@@ -1,4 +1,6 @@
-"""Services as the Pods panel groups them: each workload with its pods counted, and in a few words why it is not well."""
+"""Services as the Pods panel groups them: each workload with its pods counted, and in a few words
+why it is not well.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,28 @@ from cockpit.model.situation import ServiceStatus
 RECENT_S = 600.0
 #: On the way up: no reason to worry while enough others are ready.
 _STARTING = ("ContainerCreating", "PodInitializing", "Pending", "not ready")
-_NO_PODS = Tally((), (), 0, 0, 0, 0, (), None, 0, 0, {})
+_NO_PODS = Tally(
+    pods=(),
+    uids=(),
+    ready=0,
+    running=0,
+    unready=0,
+    restarts=0,
+    last_ends=(),
+    youngest_at=None,
+    terminating=0,
+    expected=0,
+    reasons={},
+)
 
 
 def services(
     cluster: Cluster, inventory: Inventory, known: Mapping[str, Service], now: float
 ) -> tuple[ServiceStatus, ...]:
-    """Every workload and every group of pods without one, worst first. `now`: unix seconds on the cluster's clock."""
+    """Every workload and every group of pods without one, worst first.
+
+    `now`: unix seconds on the cluster's clock.
+    """
     found: list[ServiceStatus] = []
     for (namespace, name), workload in cluster.workloads.items():
         tally = inventory.tallies.get((namespace, name), _NO_PODS)
@@ -67,9 +84,17 @@ def _of_workload(workload: Workload, tally: Tally, service: Service | None, now:
         why = f"{why}, paused" if why else "paused"
     age = _age(tally.youngest_at if tally.youngest_at is not None else workload.created_at, now)
     return ServiceStatus(
-        name=workload.name, namespace=workload.namespace, kind=workload.kind, ready=tally.ready, desired=desired,
-        restarts=tally.restarts, age_s=age, why=why, level=level.value, pods=tally.uids,
-    )  # fmt: skip
+        name=workload.name,
+        namespace=workload.namespace,
+        kind=workload.kind,
+        ready=tally.ready,
+        desired=desired,
+        restarts=tally.restarts,
+        age_s=age,
+        why=why,
+        level=level.value,
+        pods=tally.uids,
+    )
 
 
 def _without_workload(namespace: str, name: str, tally: Tally, now: float) -> ServiceStatus:
@@ -80,9 +105,17 @@ def _without_workload(namespace: str, name: str, tally: Tally, now: float) -> Se
         level = Level.CRIT
     kind = tally.pods[0].owner_kind or "Pod"
     return ServiceStatus(
-        name=name, namespace=namespace, kind=kind, ready=tally.ready, desired=expected, restarts=tally.restarts,
-        age_s=_age(tally.youngest_at, now), why=_most(reasons), level=level.value, pods=tally.uids,
-    )  # fmt: skip
+        name=name,
+        namespace=namespace,
+        kind=kind,
+        ready=tally.ready,
+        desired=expected,
+        restarts=tally.restarts,
+        age_s=_age(tally.youngest_at, now),
+        why=_most(reasons),
+        level=level.value,
+        pods=tally.uids,
+    )
 
 
 def _most(reasons: Mapping[str, int]) -> str:

@@ -1,4 +1,7 @@
-"""Board → signals: ok, warn, crit or unknown, and always why. Nothing but a fresh, finite, complete value is ever OK."""
+"""Board → signals: ok, warn, crit or unknown, and always why.
+
+Nothing but a fresh, finite, complete value is ever OK.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,10 @@ class Evaluator:
         self._memory = {name: _Memory() for name in runbooks.signals}
 
     def evaluate(self, board: Board, cluster: Cluster, cluster_now: float) -> dict[str, SignalStatus]:
-        """Every signal of the runbooks, in their order. `cluster_now`: unix seconds on the cluster's clock."""
+        """Every signal of the runbooks, in their order.
+
+        `cluster_now`: unix seconds on the cluster's clock.
+        """
         mono = self._clock.mono()
         self._inventory.update(cluster, mono)
         look = Look(board, cluster, self._inventory, cluster_now, mono)
@@ -104,7 +110,9 @@ class Evaluator:
 
 
 def _steady(reading: Reading[QueryResult] | None, memory: _Memory, mono: float) -> SignalStatus | None:
-    """The status of a moment ago, a little older: while no newer answer has come, what was OK stays so as long as it is fresh."""
+    """The status of a moment ago, a little older: while no newer answer has come, what was OK stays
+    so as long as it is fresh.
+    """
     before = memory.status
     if reading is None or reading is not memory.reading or before is None or before.level is not Level.OK:
         return None
@@ -120,7 +128,7 @@ def _of_value(signal: SignalDef, values: Values) -> _Raw:
     if value.number is None or not math.isfinite(value.number):
         return _Raw(Level.UNKNOWN, None, value.reason or "no value", value.age_s, warn=warn, crit=crit, off=value.off)
     level = judge(value.number, signal.direction, warn, crit)
-    words = _words(signal, level, value.number, warn, crit, value.labels)
+    words = _words(signal=signal, level=level, value=value.number, warn=warn, crit=crit, labels=value.labels)
     return _Raw(level, value.number, words, value.age_s, value.labels, warn=warn, crit=crit)
 
 
@@ -158,17 +166,31 @@ def _judge(signal: SignalDef, result: QueryResult, memory: _Memory, age: float |
         return _Raw(Level.UNKNOWN, None, _nothing(result), age, baseline=base, warn=warn, crit=crit)
     sample = _worst(signal, finite)
     level = judge(sample.value, signal.direction, warn, crit)
-    reason = _words(signal, level, sample.value, warn, crit, sample.labels, base)
+    reason = _words(
+        signal=signal, level=level, value=sample.value, warn=warn, crit=crit, labels=sample.labels, base=base
+    )
     doubt = _doubt(result, finite)
     if doubt:
         reason = f"{reason}; {doubt}" if level is not Level.OK else doubt
         level = Level.UNKNOWN if level is Level.OK else level
-    return _Raw(level, sample.value, reason, age, sample.labels or None, base, warn, crit)
+    return _Raw(
+        level=level,
+        value=sample.value,
+        reason=reason,
+        age_s=age,
+        labels=sample.labels or None,
+        baseline=base,
+        warn=warn,
+        crit=crit,
+    )
 
 
 def _baseline(signal: SignalDef, result: QueryResult, memory: _Memory) -> tuple[float | None, str]:
-    """The median of the window, unless that median is itself bad against the one before: then an incident fills the window,
-    and must not become what is normal. (What stays changed for good is taken up at the next start.)"""
+    """The median of the window, unless that median is itself bad against the one before: then an
+    incident fills the window, and must not become what is normal.
+
+    (What stays changed for good is taken up at the next start.)
+    """
     assert signal.baseline is not None
     base, why = median(memory.points, result.evaluated_at, signal.baseline)
     if base is None:
@@ -217,9 +239,14 @@ def _last_value(signal: SignalDef, result: QueryResult | None) -> float | None:
 
 
 def _words(
-    signal: SignalDef, level: Level, value: float, warn: float | None, crit: float | None,
-    labels: Mapping[str, str] | None = None, base: float | None = None,
-) -> str:  # fmt: skip
+    signal: SignalDef,
+    level: Level,
+    value: float,
+    warn: float | None,
+    crit: float | None,
+    labels: Mapping[str, str] | None = None,
+    base: float | None = None,
+) -> str:
     """Which threshold was passed, or an empty string when all is well."""
     if level is Level.OK:
         return ""
@@ -243,8 +270,11 @@ def amount(value: float) -> str:
 
 
 def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: float) -> SignalStatus:
-    """A worse level counts only after `for` seconds; unknown and better ones at once. What was bad at the first look, or
-    after a time of unknown, may have held for long: it counts at once too."""
+    """A worse level counts only after `for` seconds; unknown and better ones at once.
+
+    What was bad at the first look, or after a time of unknown, may have held for long: it counts at
+    once too.
+    """
     first = memory.level in (None, Level.UNKNOWN)
     start = mono - signal.hold if first else mono
     bad = raw.level in (Level.WARN, Level.CRIT)
@@ -267,7 +297,20 @@ def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: floa
         held = mono - began if began is not None else 0.0
         reason = f"{raw.reason}; for {held:.0f} of {signal.hold:g} s"
     return SignalStatus(
-        name=name, title=signal.title, level=level, value=raw.value, unit=signal.unit, reason=reason, age_s=raw.age_s,
-        since=memory.since, pending=pending, spark=memory.spark, worst_labels=raw.labels, baseline=raw.baseline,
-        warn=raw.warn, crit=raw.crit, direction=signal.direction, off=raw.off,
-    )  # fmt: skip
+        name=name,
+        title=signal.title,
+        level=level,
+        value=raw.value,
+        unit=signal.unit,
+        reason=reason,
+        age_s=raw.age_s,
+        since=memory.since,
+        pending=pending,
+        spark=memory.spark,
+        worst_labels=raw.labels,
+        baseline=raw.baseline,
+        warn=raw.warn,
+        crit=raw.crit,
+        direction=signal.direction,
+        off=raw.off,
+    )

@@ -1,6 +1,8 @@
-"""The active signer set, three ways: the account on the chain, what agents report, what the deployments are configured with.
+"""The active signer set, three ways: the account on the chain, what agents report, what the
+deployments are configured with.
 
-Runbook 2 begins with "is the active set the one that signs?": every difference is named, and what could not be compared is too.
+Runbook 2 begins with "is the active set the one that signs?": every difference is named, and what
+could not be compared is too.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ TOGGLE = "M0_ACTIVE_SIGNER_SET_ID"
 def compare(
     chain: SignerSetState | None, reports: Mapping[str, SignerReport] | None, configured: Mapping[str, str]
 ) -> tuple[SetDifference, ...]:
-    """`configured`: deployment → set id in its environment. None: that side is not known, and nothing is said of it."""
+    """`configured`: deployment → set id in its environment.
+
+    None: that side is not known, and nothing is said of it.
+    """
     found: list[SetDifference] = []
     ids = set(configured.values())
     if len(ids) > 1:
@@ -70,10 +75,15 @@ def _agents(chain: SignerSetState | None, reports: Mapping[str, SignerReport], i
 
 
 def check(
-    solana: Mapping[str, Reading[Any]], probes: Mapping[str, Reading[Any]], toggles: tuple[ToggleStatus, ...],
-    configured: frozenset[str], mono: float,
-) -> SignerSetCheck:  # fmt: skip
-    """The comparison as far as the readings are live; what is configured but not known is said in `unknown`."""
+    solana: Mapping[str, Reading[Any]],
+    probes: Mapping[str, Reading[Any]],
+    toggles: tuple[ToggleStatus, ...],
+    configured: frozenset[str],
+    mono: float,
+) -> SignerSetCheck:
+    """The comparison as far as the readings are live; what is configured but not known is said in
+    `unknown`.
+    """
     unknown: list[str] = []
     account = _live(solana.get("signer-set"), mono, "the set on the chain", "solana" in configured, unknown)
     chain = account if isinstance(account, SignerSetState) else None
@@ -101,17 +111,19 @@ def check(
     )
     own = next(iter(known.values()), None)
     return SignerSetCheck(
-        own if own is not None else str(chain.signer_set_id) if chain is not None else None,
-        chain.threshold if chain is not None else None,
-        len(chain.pubkeys) if chain is not None else None,
-        sides,
-        compare(chain, reports, known),
-        tuple(unknown),
+        signer_set_id=own if own is not None else str(chain.signer_set_id) if chain is not None else None,
+        threshold=chain.threshold if chain is not None else None,
+        keys=len(chain.pubkeys) if chain is not None else None,
+        sides=sides,
+        differences=compare(chain, reports, known),
+        unknown=tuple(unknown),
     )
 
 
 def quarrel_over_set(solana: Mapping[str, Reading[Any]], mono: float) -> str:
-    """What endpoints say of the set's account that cannot all be true, in words; "" when nothing is said."""
+    """What endpoints say of the set's account that cannot all be true, in words; "" when nothing is
+    said.
+    """
     reading = solana.get("disagreements")
     if reading is None or reading.state(mono) is not SourceState.LIVE:
         return ""

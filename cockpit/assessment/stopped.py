@@ -1,6 +1,9 @@
-"""Is publishing stopped? Proven only by both: no pod is left, terminating ones included, and the chain has been quiet since.
+"""Is publishing stopped?
 
-A scaled-down deployment proves nothing: a terminating pod publishes on, and so does a second submitter that nobody knows of.
+Proven only by both: no pod is left, terminating ones included, and the chain has been quiet since.
+
+A scaled-down deployment proves nothing: a terminating pod publishes on, and so does a second
+submitter that nobody knows of.
 """
 
 from __future__ import annotations
@@ -26,8 +29,10 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """`quiet`: slots without commit or reveal so far, of the `needed`. `seen_after`: the slot of one that came after the last
-    pod was gone."""
+    """`quiet`: slots without commit or reveal so far, of the `needed`.
+
+    `seen_after`: the slot of one that came after the last pod was gone.
+    """
 
     verdict: Stop
     words: str
@@ -58,11 +63,20 @@ def chain_slot(situation: Situation) -> int | None:
 
 
 def stopped(
-    situation: Situation, namespace: str, services: tuple[str, ...], *, since_slot: int | None = None,
-    slots: int | None = None, with_pods: bool = True,
-) -> Stopped:  # fmt: skip
-    """`services` publish. `since_slot`: from where on the chain must be quiet (the slot when the last pod was gone); None: from
-    the last commit or reveal on. `with_pods` False: the pods stay, publishing is switched off in them."""
+    situation: Situation,
+    namespace: str,
+    services: tuple[str, ...],
+    *,
+    since_slot: int | None = None,
+    slots: int | None = None,
+    with_pods: bool = True,
+) -> Stopped:
+    """`services` publish.
+
+    `since_slot`: from where on the chain must be quiet (the slot when the last pod was gone); None:
+    from the last commit or reveal on. `with_pods` False: the pods stay, publishing is switched off
+    in them.
+    """
     needed = slots if slots is not None else needed_slots(situation)
     if with_pods:
         left = _pods(situation, namespace, services, needed)

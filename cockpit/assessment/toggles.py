@@ -1,4 +1,6 @@
-"""Control toggles as they are set now: read from the workloads, secrets never, URLs as scheme and host."""
+"""Control toggles as they are set now: read from the workloads, secrets never, URLs as scheme and
+host.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from cockpit.text import HIDDEN, safe, url_hint
 def toggles(
     runbooks: Runbooks, cluster: Cluster, kinds: Mapping[str, Reading[Any]], mono: float
 ) -> tuple[ToggleStatus, ...]:
-    """One status for each toggle and deployment that carries it (for `NAME_*`: for each variable found)."""
+    """One status for each toggle and deployment that carries it (for `NAME_*`: for each variable
+    found).
+    """
     by_name: dict[str, list[Workload]] = {}
     for workload in cluster.workloads.values():
         by_name.setdefault(workload.name, []).append(workload)
@@ -26,7 +30,11 @@ def toggles(
             workloads = by_name.get(deployment, [])
             if not workloads or blind:
                 reason = blind or f"there is no {deployment} in the watched namespaces"
-                found.append(ToggleStatus(name, toggle, deployment, None, "unknown", reason))
+                found.append(
+                    ToggleStatus(
+                        name=name, toggle=toggle, deployment=deployment, value=None, level="unknown", reason=reason
+                    )
+                )
             for workload in workloads if not blind else ():
                 found += _of(name, toggle, workload, cluster)
     return tuple(found)
@@ -69,12 +77,30 @@ def _status(name: str, toggle: Toggle, workload: Workload, variable: EnvVar | No
         value = _referred(variable.source, workload.namespace, cluster)
         if value is None:
             shown = HIDDEN if toggle.secret else None
-            return ToggleStatus(name, toggle, workload.name, shown, "usual" if toggle.secret else "unknown", reason)
+            return ToggleStatus(
+                name=name,
+                toggle=toggle,
+                deployment=workload.name,
+                value=shown,
+                level="usual" if toggle.secret else "unknown",
+                reason=reason,
+            )
     if value is None or (value == "" and toggle.usual != ""):
         if value is None and toggle.usual == "":
-            return ToggleStatus(name, toggle, workload.name, "", "usual", reason)
-        return ToggleStatus(name, toggle, workload.name, None, "unset", reason)
-    return ToggleStatus(name, toggle, workload.name, _shown(toggle, value), _level(toggle, value), reason)
+            return ToggleStatus(
+                name=name, toggle=toggle, deployment=workload.name, value="", level="usual", reason=reason
+            )
+        return ToggleStatus(
+            name=name, toggle=toggle, deployment=workload.name, value=None, level="unset", reason=reason
+        )
+    return ToggleStatus(
+        name=name,
+        toggle=toggle,
+        deployment=workload.name,
+        value=_shown(toggle, value),
+        level=_level(toggle, value),
+        reason=reason,
+    )
 
 
 def _referred(source: str, namespace: str, cluster: Cluster) -> str | None:

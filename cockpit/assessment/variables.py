@@ -8,7 +8,9 @@ SUBMITTER = "m0-submitter"
 
 
 def variable(cluster: Cluster, name: str, service: str = SUBMITTER) -> str | None:
-    """Its value at `service`, else at whichever workload has one; None when it is not set, or its value not to be seen."""
+    """Its value at `service`, else at whichever workload has one; None when it is not set, or its
+    value not to be seen.
+    """
     workloads = sorted(cluster.workloads.values(), key=lambda w: (w.name != service, w.namespace, w.name))
     for workload in workloads:
         value = _value(cluster, workload, name)

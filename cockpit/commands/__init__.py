@@ -1,1 +1,3 @@
-"""The subcommands, one file each: `add(parser)` declares, `run(args)` does and returns the exit code."""
+"""The subcommands, one file each: `add(parser)` declares, `run(args)` does and returns the exit
+code.
+"""

@@ -1,8 +1,9 @@
-"""`m0-cockpit completion bash|zsh`: a script that completes subcommands, flags, and what only the installation knows: runbooks and
-their steps, scenarios, contexts.
+"""`m0-cockpit completion bash|zsh`: a script that completes subcommands, flags, and what only the
+installation knows: runbooks and their steps, scenarios, contexts.
 
-The grammar is turned into a script by shtab, from the parser itself. Names come from `m0-cockpit completion --words KIND LINE…` when
-they are asked for, so that a runbooks file of the operator's own counts too.
+The grammar is turned into a script by shtab, from the parser itself. Names come from `m0-cockpit
+completion --words KIND LINE…` when they are asked for, so that a runbooks file of the operator's
+own counts too.
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ from pathlib import Path
 from typing import Any
 
 SHELLS = ("bash", "zsh")
-#: The shell expands what it is offered (`compgen -W`): a name that it could take for more than a word is not offered.
+#: The shell expands what it is offered (`compgen -W`): a name that it could take for more than a
+#: word is not offered.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/+-]*")
 _FILES = ("config", "kubeconfig", "runbooks_file", "bundle", "signer_set", "file", "out")  # by `dest`
 #: (command, dest) or dest alone → the kind of word.
 _WORDS = {
-    "context": "contexts", ("run", "runbook"): "runbooks", ("run", "step"): "steps", ("show", "name"): "runbooks",
-    ("drill", "scenario"): "scenarios", ("drill", "scenario_flag"): "scenarios",
+    "context": "contexts",
+    ("run", "runbook"): "runbooks",
+    ("run", "step"): "steps",
+    ("show", "name"): "runbooks",
+    ("drill", "scenario"): "scenarios",
+    ("drill", "scenario_flag"): "scenarios",
     ("doctor", "areas"): "areas",
-}  # fmt: skip
+}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -89,11 +95,17 @@ def _mark(parser: argparse.ArgumentParser, command: str, file: Any) -> None:
 
 
 def words(kind: str, line: Sequence[str]) -> list[str]:
-    """What can stand at the end of the line; nothing for whatever cannot be read. `line` is without the program's name."""
+    """What can stand at the end of the line; nothing for whatever cannot be read.
+
+    `line` is without the program's name.
+    """
     kinds: dict[str, Callable[[Sequence[str]], Iterable[str]]] = {
-        "runbooks": _runbooks, "steps": _steps, "scenarios": _scenarios, "contexts": _contexts,
+        "runbooks": _runbooks,
+        "steps": _steps,
+        "scenarios": _scenarios,
+        "contexts": _contexts,
         "areas": _areas,
-    }  # fmt: skip
+    }
     try:
         return [word for word in kinds[kind](line) if _PLAIN.fullmatch(word)]
     except Exception:  # a shell that completes must not print errors over the line
@@ -101,7 +113,9 @@ def words(kind: str, line: Sequence[str]) -> list[str]:
 
 
 def _flag(line: Sequence[str], name: str) -> str | None:
-    """The value of a flag on the line: `--name VALUE` or `--name=VALUE`, which bash takes apart at the `=`."""
+    """The value of a flag on the line: `--name VALUE` or `--name=VALUE`, which bash takes apart at
+    the `=`.
+    """
     given = None
     for place, word in enumerate(line):
         if word == name:

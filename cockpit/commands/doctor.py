@@ -1,4 +1,7 @@
-"""`m0-cockpit doctor`: every source, right, clock and file looked at once, with what to do. Exit code 0 ok, 1 warn, 2 fail, 3 unknown."""
+"""`m0-cockpit doctor`: every source, right, clock and file looked at once, with what to do.
+
+Exit code 0 ok, 1 warn, 2 fail, 3 unknown.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def case_of(args: argparse.Namespace) -> Case:
-    """A configuration that cannot be read is a finding like any other; the rest is examined with defaults and flags."""
+    """A configuration that cannot be read is a finding like any other; the rest is examined with
+    defaults and flags.
+    """
     from cockpit.commands.settings import runbooks_of, settings_of
     from cockpit.config import ConfigProblem
     from cockpit.doctor.finding import Case
@@ -59,9 +64,12 @@ def case_of(args: argparse.Namespace) -> Case:
     except ConfigProblem as broken:
         problem = (broken.reason, broken.remedy)
         settings = Settings(
-            kubeconfig=args.kubeconfig, context=args.context, namespace=(args.namespace or [None])[0],
-            namespaces=tuple(args.namespace or ()), read_only=bool(args.read_only),
-        )  # fmt: skip
+            kubeconfig=args.kubeconfig,
+            context=args.context,
+            namespace=(args.namespace or [None])[0],
+            namespaces=tuple(args.namespace or ()),
+            read_only=bool(args.read_only),
+        )
     return Case(settings, runbooks_of(settings), tty=_tty(), problem=problem)
 
 
@@ -76,7 +84,9 @@ def _tty() -> int | None:
 
 
 def examine(case: Case, areas: Sequence[str] = AREAS) -> tuple[list[Finding], bool]:
-    """All findings, and whether a thread was left behind: every area runs in one loop, which is not waited for without end."""
+    """All findings, and whether a thread was left behind: every area runs in one loop, which is not
+    waited for without end.
+    """
     from cockpit.doctor.finding import State, found
 
     done: dict[str, list[Finding]] = {}

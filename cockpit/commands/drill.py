@@ -1,4 +1,6 @@
-"""`m0-cockpit drill`: the same cockpit on an embedded world, which runs in a process of its own, and a score at the end."""
+"""`m0-cockpit drill`: the same cockpit on an embedded world, which runs in a process of its own,
+and a score at the end.
+"""
 
 from __future__ import annotations
 
@@ -51,9 +53,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, metavar="N", help=f"same seed, same world (default {DEFAULT_SEED}; --surprise: any)"
     )
     parser.add_argument(
-        "--postgres", action=argparse.BooleanOptionalAction, default=True,
+        "--postgres",
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help="with a real PostgreSQL, where the extra m0-cockpit[drill] is installed (default)",
-    )  # fmt: skip
+    )
     running = parser.add_argument_group("the drill that runs, from another terminal")
     running.add_argument("--pause", action="store_true", help="its world stands still")
     running.add_argument("--resume", action="store_true", help="its world moves again")
@@ -93,7 +97,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def chosen(args: argparse.Namespace) -> tuple[str, int]:
-    """(scenario, seed). Raises ConfigProblem."""
+    """(scenario, seed).
+
+    Raises ConfigProblem.
+    """
     import secrets
 
     from cockpit.drill.scenarios import SCENARIOS, find
@@ -118,7 +125,9 @@ def chosen(args: argparse.Namespace) -> tuple[str, int]:
 
 
 def state_dir() -> Path:
-    """Where scores and the addresses of running drills lie; a drill's own journal goes when it ends."""
+    """Where scores and the addresses of running drills lie; a drill's own journal goes when it
+    ends.
+    """
     given = os.environ.get(ENV_PREFIX + "STATE_DIR")
     return Path(given).expanduser() if given else default_state_dir()
 
@@ -141,7 +150,10 @@ def _school(settings: Settings, where: dict[str, Any], args: argparse.Namespace)
 
 
 def _scored(line: Line, *, surprise: bool, guided: bool) -> list[str]:
-    """The score in words, kept in the history. A drill in which nothing was looked at or done is not kept."""
+    """The score in words, kept in the history.
+
+    A drill in which nothing was looked at or done is not kept.
+    """
     from cockpit.drill.school import history
     from cockpit.drill.school.line import NoDrill
     from cockpit.drill.score import Score, report
@@ -187,7 +199,10 @@ def _history() -> int:
 
 
 def _steer(args: argparse.Namespace) -> int:
-    """A running drill, from another terminal. Raises NoDrill."""
+    """A running drill, from another terminal.
+
+    Raises NoDrill.
+    """
     from cockpit.drill.school.line import CONTROLS, Line
 
     line = Line.newest(state_dir() / CONTROLS)
@@ -208,7 +223,10 @@ def _steer(args: argparse.Namespace) -> int:
 def start_world(
     name: str, *, seed: int, speed: float, postgres: bool = False
 ) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
-    """Start `drill --serve` as a child and wait for its JSON line. Raises ConfigProblem when it does not come up."""
+    """Start `drill --serve` as a child and wait for its JSON line.
+
+    Raises ConfigProblem when it does not come up.
+    """
     command = [
         sys.executable,
         "-m",
@@ -224,7 +242,8 @@ def start_world(
     ]
     command += ["--parent", str(os.getpid()), "--postgres" if postgres else "--no-postgres"]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(_root()), os.environ.get("PYTHONPATH", "")]))}
-    # a session of its own: ctrl+c and a hang-up are for the cockpit, which ends the world in its own time
+    # a session of its own: ctrl+c and a hang-up are for the cockpit, which ends the world in its
+    # own time
     world = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

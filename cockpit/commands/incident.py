@@ -1,6 +1,7 @@
 """`m0-cockpit incident …`: the incident record without a screen, in the same journal.
 
-Exit codes: 0 done · 1 refused (none open, one open already, debts without a reason), not delivered, or the bundle does not verify.
+Exit codes: 0 done · 1 refused (none open, one open already, debts without a reason), not delivered,
+or the bundle does not verify.
 """
 
 from __future__ import annotations
@@ -78,8 +79,12 @@ def run(args: argparse.Namespace) -> int:
 
     settings = settings_of(args)
     actions: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
-        "list": _list, "show": _show, "report": _report, "update": _update, "evidence": _evidence,
-    }  # fmt: skip
+        "list": _list,
+        "show": _show,
+        "report": _report,
+        "update": _update,
+        "evidence": _evidence,
+    }
     try:
         return actions.get(args.action, _do)(settings, args)
     except (IncidentProblem, JournalProblem) as problem:
@@ -98,9 +103,16 @@ def _desk(settings: Settings, **more: Any) -> Iterator[Desk]:
 
     journal = Journal.open(journal_path(settings))
     desk = Desk(
-        journal, lambda: runbooks_of(settings), SystemClock(), operator=Operator.current, state_dir=settings.state_dir,
-        webhook=settings.webhook, read_only=settings.read_only, record=False, **{"situation": lambda: None, **more},
-    )  # fmt: skip
+        journal,
+        lambda: runbooks_of(settings),
+        SystemClock(),
+        operator=Operator.current,
+        state_dir=settings.state_dir,
+        webhook=settings.webhook,
+        read_only=settings.read_only,
+        record=False,
+        **{"situation": lambda: None, **more},
+    )
     try:
         yield desk
     finally:
@@ -109,7 +121,11 @@ def _desk(settings: Settings, **more: Any) -> Iterator[Desk]:
 
 
 def _do(settings: Settings, args: argparse.Namespace) -> int:
-    values = {k: str(v) for k, v in vars(args).items() if k in ("title", "severity", "commander", "runbook", "reason", "words", "role", "name", "item")}  # fmt: skip
+    values = {
+        k: str(v)
+        for k, v in vars(args).items()
+        if k in ("title", "severity", "commander", "runbook", "reason", "words", "role", "name", "item")
+    }
     action = "uncheck" if args.action == "check" and args.undo else args.action
     with _desk(settings) as desk:
         print(desk.do(action, values))

@@ -13,7 +13,8 @@ from cockpit.settings import Settings
 if TYPE_CHECKING:
     from cockpit.model.scene import Coach
 
-#: How long the sources' thread may keep the screen's waiting: a key passes through several turns of the screen's loop.
+#: How long the sources' thread may keep the screen's waiting: a key passes through several turns of
+#: the screen's loop.
 SWITCH_S = 0.001
 NO_TERMINAL = 69  # EX_UNAVAILABLE
 
@@ -33,7 +34,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def show(settings: Settings, *, debug: bool = False, coach: Coach | None = None) -> int:
-    """Run the screen until the operator leaves; the exit code of the app. `coach`: who watches over a drill."""
+    """Run the screen until the operator leaves; the exit code of the app.
+
+    `coach`: who watches over a drill.
+    """
     gc.disable()  # nothing of what start-up makes is garbage: collecting would cost a tenth of it; see `CockpitApp._settle_down`
     sys.setswitchinterval(SWITCH_S)
     terminal.prepare()

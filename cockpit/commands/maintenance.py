@@ -1,6 +1,8 @@
-"""`m0-cockpit maintenance weekly|monthly|deploy|incident`: one round without a screen; the report on standard output and as a file.
+"""`m0-cockpit maintenance weekly|monthly|deploy|incident`: one round without a screen; the report
+on standard output and as a file.
 
-Exit codes: 0 all in order · 1 something wants attention · 3 something is not known, or was not answered.
+Exit codes: 0 all in order · 1 something wants attention · 3 something is not known, or was not
+answered.
 """
 
 from __future__ import annotations
@@ -73,7 +75,10 @@ def _answers(pairs: list[str]) -> dict[str, str]:
 
 
 def _note(session: Session, asked: dict[str, Question], answers: dict[str, str]) -> None:
-    """Nothing is noted when one of them answers no question. Raises ConfigProblem, NotReady, JournalProblem."""
+    """Nothing is noted when one of them answers no question.
+
+    Raises ConfigProblem, NotReady, JournalProblem.
+    """
     for name in answers:
         if name not in asked:
             raise ConfigProblem(f"this round asks no {safe(name, 60)}", f"it asks: {', '.join(asked) or 'nothing'}")

@@ -1,9 +1,12 @@
-"""`m0-cockpit run RUNBOOK STEP`: one step without a screen; the same executor, guards, journal and proof. A sequence, and a step in
-stages, is gone through part by part, each confirmed on its own, from where it stopped.
+"""`m0-cockpit run RUNBOOK STEP`: one step without a screen; the same executor, guards, journal and
+proof.
 
-Exit codes: 0 done (proof passed, or --dry-run would go) · 1 failed, or the proof failed · 2 refused by a guard, or not
-confirmed · 3 sent, but the proof is unknown · 4 the target changed meanwhile: nothing was sent. ctrl+c ends a program or statement
-that runs, and says what is known of it.
+A sequence, and a step in stages, is gone through part by part, each confirmed on its own, from
+where it stopped.
+
+Exit codes: 0 done (proof passed, or --dry-run would go) · 1 failed, or the proof failed · 2 refused
+by a guard, or not confirmed · 3 sent, but the proof is unknown · 4 the target changed meanwhile:
+nothing was sent. ctrl+c ends a program or statement that runs, and says what is known of it.
 """
 
 from __future__ import annotations
@@ -87,7 +90,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def carry(session: Any, args: argparse.Namespace, book: Runbook, step: Step, parameters: dict[str, str]) -> int:
-    """A step at once, or part by part. One that was begun in stages and stopped half-way goes on: the service may be down."""
+    """A step at once, or part by part.
+
+    One that was begun in stages and stopped half-way goes on: the service may be down.
+    """
     if step.kind == "sequence" or (args.in_stages and session.sequence(book, step).run):
         return _sequence(session, args, book, step, parameters)
     plan = session.plan(book, step, parameters).result(60)
@@ -111,7 +117,10 @@ def _answer(session: Any, book: Runbook, step: Step, text: str | None) -> int:
 
 
 def _sequence(session: Any, args: argparse.Namespace, book: Runbook, step: Step, parameters: dict[str, str]) -> int:
-    """Part by part; stops at the first that is not done. A question, or something to look at, is for the screen."""
+    """Part by part; stops at the first that is not done.
+
+    A question, or something to look at, is for the screen.
+    """
     state = session.sequence(book, step)
     while state.next is not None:
         index, one = state.next, session.part_of(book, step, state.next)
@@ -169,9 +178,12 @@ class Carrier:
         return self._end(plan, progress, outcome(progress), progress.words)
 
     def _answered(self, plan: Plan, typed: str | None) -> Progress:
-        """ctrl+c ends the program or statement that runs, and says what is known of it then; a request is not cut."""
+        """ctrl+c ends the program or statement that runs, and says what is known of it then; a
+        request is not cut.
+        """
         asked = threading.Event()
-        # No KeyboardInterrupt: wherever it fell, from the sending on, it could leave the program running and unheard.
+        # No KeyboardInterrupt: wherever it fell, from the sending on, it could leave the program
+        # running and unheard.
         usual = signal.signal(signal.SIGINT, lambda *_: asked.set())
         try:
             sent: Future[Progress] = self.session.carry_out(plan, typed)

@@ -23,7 +23,9 @@ def settings_of(args: argparse.Namespace) -> Settings:
 
 
 def runbooks_of(settings: Settings) -> Runbooks:
-    """Never raises for a broken file: the packaged runbooks, with `problems` saying what is wrong with the operator's."""
+    """Never raises for a broken file: the packaged runbooks, with `problems` saying what is wrong
+    with the operator's.
+    """
     from cockpit.runbooks.own_commands import with_commands
     from cockpit.runbooks.schema import load
 

@@ -1,4 +1,7 @@
-"""`m0-cockpit status`: one look without a screen. Exit code 0 ok, 1 warn, 2 crit, 3 unknown."""
+"""`m0-cockpit status`: one look without a screen.
+
+Exit code 0 ok, 1 warn, 2 crit, 3 unknown.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +48,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def first_look(session: Any, patience_s: float = PATIENCE_S, *, read_back: bool = False) -> Situation:
-    """The first situation in which every source has answered, in good or bad; else the newest there is. `read_back`: the chain's
-    last minutes are to be read too, which nobody waits for who has something to do."""
+    """The first situation in which every source has answered, in good or bad; else the newest there
+    is.
+
+    `read_back`: the chain's last minutes are to be read too, which nobody waits for who has
+    something to do.
+    """
     deadline = time.monotonic() + patience_s
     while True:
         situation: Situation | None = session.situation
@@ -66,7 +73,9 @@ def _settled(situation: Situation, session: Any) -> bool:
 
 
 def _reads_back(situation: Situation) -> bool:
-    """Whether the program's last minutes are still being listed: until then its rates are not known."""
+    """Whether the program's last minutes are still being listed: until then its rates are not
+    known.
+    """
     from cockpit.model.observed.chain import ProgramActivity
 
     reading = situation.solana.get("program")
@@ -90,7 +99,10 @@ def _number(value: float | None) -> float | None:
 
 
 def as_json(situation: Situation) -> dict[str, Any]:
-    """The object of design section 11. Numbers that JSON cannot say (NaN, infinity) are null, and unknown by state."""
+    """The object of design section 11.
+
+    Numbers that JSON cannot say (NaN, infinity) are null, and unknown by state.
+    """
     return {
         "sources": {s.name: {"state": s.state.value, "age_s": s.age_s, "reason": s.reason} for s in situation.sources},
         "signals": {

@@ -1,4 +1,7 @@
-"""`m0-cockpit verify BUNDLE`: is it what the signers of the active set signed? Exit code 0 valid, 2 invalid, 3 unknown."""
+"""`m0-cockpit verify BUNDLE`: is it what the signers of the active set signed?
+
+Exit code 0 valid, 2 invalid, 3 unknown.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _from_chain(bundle: Bundle, expected: Expected, settings: Settings) -> tuple[SignerSetState | None, Expected, str]:
-    """The set that should have signed (else the one that the bundle names) and its market, by the configured endpoints."""
+    """The set that should have signed (else the one that the bundle names) and its market, by the
+    configured endpoints.
+    """
     from dataclasses import replace
 
     if settings.solana.program_id is None or not settings.rpc_endpoints:
@@ -89,11 +94,16 @@ def as_json(verdict: BundleVerdict) -> dict[str, object]:
     """`verdict` is "valid", "invalid" or "unknown"."""
     return {
         "verdict": {True: "valid", False: "invalid", None: "unknown"}[verdict.valid],
-        "content_hash": verdict.content_hash, "message": verdict.message, "signer_set_id": verdict.signer_set_id,
-        "publish_epoch_id": verdict.publish_epoch_id, "sequence": verdict.sequence, "market": verdict.market,
-        "authorised": verdict.authorised, "threshold": verdict.threshold,
+        "content_hash": verdict.content_hash,
+        "message": verdict.message,
+        "signer_set_id": verdict.signer_set_id,
+        "publish_epoch_id": verdict.publish_epoch_id,
+        "sequence": verdict.sequence,
+        "market": verdict.market,
+        "authorised": verdict.authorised,
+        "threshold": verdict.threshold,
         "findings": [{"check": f.check, "answer": f.answer.value, "words": f.words} for f in verdict.findings],
-    }  # fmt: skip
+    }
 
 
 def _say_no_bundle(reason: str, *, as_json: bool) -> int:
@@ -106,7 +116,10 @@ def _say_no_bundle(reason: str, *, as_json: bool) -> int:
 
 
 def _bytes_of(name: str) -> bytes:
-    """At most one byte more than a bundle may have: the reader then says that it is too large. Raises ConfigProblem."""
+    """At most one byte more than a bundle may have: the reader then says that it is too large.
+
+    Raises ConfigProblem.
+    """
     from cockpit.config import ConfigProblem
     from cockpit.oracle.bundle_file import MOST_BYTES
     from cockpit.text import safe

@@ -1,4 +1,7 @@
-"""A finding: one thing looked at, how it is, and what to do about it. Each check has its own few seconds and never raises."""
+"""A finding: one thing looked at, how it is, and what to do about it.
+
+Each check has its own few seconds and never raises.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Case:
-    """What is examined. `limit_s` bounds each check; `env` and `tty` are the terminal's, None for none."""
+    """What is examined.
+
+    `limit_s` bounds each check; `env` and `tty` are the terminal's, None for none.
+    """
 
     settings: Settings
     runbooks: Runbooks
@@ -59,7 +65,10 @@ def found(area: str, check: str, state: State, words: object, remedy: object = "
 
 
 async def bounded(case: Case, area: str, check: str, ask: Check) -> list[Finding]:
-    """The findings of `ask` within the case's limit. Out of time, or a bug: unknown, in words."""
+    """The findings of `ask` within the case's limit.
+
+    Out of time, or a bug: unknown, in words.
+    """
     try:
         async with asyncio.timeout(case.limit_s):
             return list(await ask())
@@ -84,13 +93,19 @@ async def together(checks: Iterable[Awaitable[list[Finding]]]) -> list[Finding]:
 
 
 def verdict(findings: Iterable[Finding]) -> State:
-    """As `status` has it: fail, then warn, then unknown, else ok. What is off is no fault."""
+    """As `status` has it: fail, then warn, then unknown, else ok.
+
+    What is off is no fault.
+    """
     states = {finding.state for finding in findings}
     return next((state for state in (State.FAIL, State.WARN, State.UNKNOWN) if state in states), State.OK)
 
 
 def skew(area: str, seconds: float, whose: str, grain_s: float) -> Finding:
-    """`seconds`: their clock minus this machine's, known to `grain_s`. The network bears 15 s (its own target)."""
+    """`seconds`: their clock minus this machine's, known to `grain_s`.
+
+    The network bears 15 s (its own target).
+    """
     words = f"{whose} clock is {abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} this machine's"
     if abs(seconds) <= 2.0 + grain_s:
         return found(area, "clock", State.OK, f"{whose} clock and this machine's agree within {2.0 + grain_s:g} s")

@@ -1,4 +1,6 @@
-"""The cluster: kubeconfig, API server, credentials, clock, namespaces, services, and every right by an access review of its own."""
+"""The cluster: kubeconfig, API server, credentials, clock, namespaces, services, and every right by
+an access review of its own.
+"""
 
 from __future__ import annotations
 
@@ -91,15 +93,22 @@ async def _credentials(client: KubeClient) -> Sequence[Finding]:
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     try:
         answer = await client.send(
-            "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=json.dumps(body),
-            content_type="application/json", timeout_s=10.0,
-        )  # fmt: skip
+            "POST",
+            "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+            body=json.dumps(body),
+            content_type="application/json",
+            timeout_s=10.0,
+        )
         told = answer.json()
         info = ((told.get("status") or {}).get("userInfo") or {}) if isinstance(told, dict) else {}
         groups = [str(g) for g in info.get("groups") or [] if not str(g).startswith("system:authenticated")]
         words = f"accepted as {info.get('username') or '?'}" + (f", groups {listed(groups, 6)}" if groups else "")
         if str(info.get("username")) == "system:anonymous":
-            return [found(AREA, "credentials", State.FAIL, "the server takes us for anonymous", "log in; is the token sent?")]  # fmt: skip
+            return [
+                found(
+                    AREA, "credentials", State.FAIL, "the server takes us for anonymous", "log in; is the token sent?"
+                )
+            ]
         return [found(AREA, "credentials", State.OK, words)]
     except Unauthorised as error:
         return [found(AREA, "credentials", State.FAIL, error.reason, error.remedy)]
@@ -127,7 +136,11 @@ async def _namespace(client: KubeClient, name: str) -> Sequence[Finding]:
     try:
         got = await client.get(f"/api/v1/namespaces/{quote(name, safe='')}")
     except NotFound:
-        return [found(AREA, check, State.FAIL, "there is no such namespace", "check -n, or `namespaces` in the configuration")]  # fmt: skip
+        return [
+            found(
+                AREA, check, State.FAIL, "there is no such namespace", "check -n, or `namespaces` in the configuration"
+            )
+        ]
     except KubeError as error:
         return [found(AREA, check, State.UNKNOWN, error.reason, error.remedy)]
     phase = str((got.get("status") or {}).get("phase") or "") if isinstance(got, dict) else ""
@@ -139,7 +152,9 @@ async def _namespace(client: KubeClient, name: str) -> Sequence[Finding]:
 async def _services(
     case: Case, client: KubeClient, namespaces: Sequence[str], kinds: dict[str, str]
 ) -> Sequence[Finding]:
-    """Which workloads are there: `kinds` is filled with those of the namespace that steps act in first."""
+    """Which workloads are there: `kinds` is filled with those of the namespace that steps act in
+    first.
+    """
     unread: list[str] = []
 
     async def listing(namespace: str, kind: str, plural: str) -> None:
@@ -157,7 +172,9 @@ async def _services(
     missing = [name for name in wanted if name not in kinds]
     where = ", ".join(namespaces)
     if unread:
-        return [found(AREA, "services", State.UNKNOWN, f"not known which are there: {unread[0]}", "see the rights below")]  # fmt: skip
+        return [
+            found(AREA, "services", State.UNKNOWN, f"not known which are there: {unread[0]}", "see the rights below")
+        ]
     if not missing:
         return [found(AREA, "services", State.OK, f"all {len(wanted)} of the runbooks are in {where}")]
     remedy = "name them as they are in [services] of a runbooks file of your own, or watch their namespace with -n"
@@ -170,9 +187,17 @@ async def _rights(case: Case, client: KubeClient, namespaces: Sequence[str], kin
 
     async def ask(namespace: str, right: Right) -> Review:
         async with gate:
-            # the server takes a request for a namespace as one in it: a RoleBinding there may allow it
+            # the server takes a request for a namespace as one in it: a RoleBinding there may allow
+            # it
             name = namespace if right.resource == "namespaces" else right.name
-            return await review(client, namespace, right.verb, right.group, right.resource, name)
+            return await review(
+                client=client,
+                namespace=namespace,
+                verb=right.verb,
+                group=right.group,
+                resource=right.resource,
+                name=name,
+            )
 
     async def judge(namespace: str, check: str, rights: Sequence[Right], role: str, denied: State) -> Sequence[Finding]:
         answers = await asyncio.gather(*(ask(namespace, right) for right in rights))
@@ -206,10 +231,12 @@ async def _rights(case: Case, client: KubeClient, namespaces: Sequence[str], kin
         check = f"rights: {purpose} in {namespaces[0]}"
         checks.append(
             bounded(
-                case, AREA, check,
+                case,
+                AREA,
+                check,
                 lambda c=check, r=rights: judge(namespaces[0], c, r, "m0-cockpit-act", State.WARN),  # type: ignore[misc]
             )
-        )  # fmt: skip
+        )
     return await together(checks)
 
 

@@ -1,4 +1,6 @@
-"""What lies on this machine: the configuration and its secrets, the runbooks, the state directory, the journal, programs."""
+"""What lies on this machine: the configuration and its secrets, the runbooks, the state directory,
+the journal, programs.
+"""
 
 from __future__ import annotations
 
@@ -56,15 +58,20 @@ def inline_secrets(settings: Settings) -> Iterator[str]:
     """The keys whose values are secrets and stand in the configuration itself."""
     prometheus, postgres, webhook = settings.prometheus, settings.postgres, settings.webhook
     for name, value in (
-        ("prometheus.password", prometheus.password), ("prometheus.bearer", prometheus.bearer),
-        ("postgres.url", postgres.url), ("postgres.admin-url", postgres.admin_url), ("webhook.url", webhook.url),
-    ):  # fmt: skip
+        ("prometheus.password", prometheus.password),
+        ("prometheus.bearer", prometheus.bearer),
+        ("postgres.url", postgres.url),
+        ("postgres.admin-url", postgres.admin_url),
+        ("webhook.url", webhook.url),
+    ):
         if value is not None:
             yield name
     for name, values in (
-        ("prometheus.headers", prometheus.headers), ("webhook.headers", webhook.headers),
-        ("probes.output.headers", settings.probes.output.headers), ("network-cli.env", settings.network_cli.env),
-    ):  # fmt: skip
+        ("prometheus.headers", prometheus.headers),
+        ("webhook.headers", webhook.headers),
+        ("probes.output.headers", settings.probes.output.headers),
+        ("network-cli.env", settings.network_cli.env),
+    ):
         if values:
             yield name
     if any(url_hint(e.url).rstrip("/") != e.url.rstrip("/") for e in settings.rpc_endpoints):
@@ -74,9 +81,11 @@ def inline_secrets(settings: Settings) -> Iterator[str]:
 def secret_files(settings: Settings) -> Iterator[tuple[str, str]]:
     for name, file in (
         ("prometheus.password-file", settings.prometheus.password_file),
-        ("prometheus.bearer-file", settings.prometheus.bearer_file), ("postgres.url-file", settings.postgres.url_file),
-        ("postgres.admin-url-file", settings.postgres.admin_url_file), ("webhook.url-file", settings.webhook.url_file),
-    ):  # fmt: skip
+        ("prometheus.bearer-file", settings.prometheus.bearer_file),
+        ("postgres.url-file", settings.postgres.url_file),
+        ("postgres.admin-url-file", settings.postgres.admin_url_file),
+        ("webhook.url-file", settings.webhook.url_file),
+    ):
         if file is not None:
             yield name, file
 
@@ -103,7 +112,9 @@ def _others_read(path: Path) -> bool:
 def runbooks(case: Case) -> Sequence[Finding]:
     books = case.runbooks
     if books.problems:
-        return [found(AREA, "runbooks", State.FAIL, books.problems[0], books.problems[1] if len(books.problems) > 1 else "")]  # fmt: skip
+        return [
+            found(AREA, "runbooks", State.FAIL, books.problems[0], books.problems[1] if len(books.problems) > 1 else "")
+        ]
     words = f"{books.origin}: {len(books.runbooks)} runbooks, {len(books.signals)} signals"
     return [found(AREA, "runbooks", State.OK, words)]
 
@@ -114,18 +125,44 @@ def state(case: Case) -> Sequence[Finding]:
     while not there.exists() and there != there.parent:
         there = there.parent
     if not there.is_dir():
-        return [found(AREA, check, State.FAIL, f"{there} is no directory", "set state-dir; without a journal nothing can be changed")]  # fmt: skip
+        return [
+            found(
+                AREA,
+                check,
+                State.FAIL,
+                f"{there} is no directory",
+                "set state-dir; without a journal nothing can be changed",
+            )
+        ]
     if not os.access(there, os.W_OK | os.X_OK):
-        return [found(AREA, check, State.FAIL, f"{there} cannot be written", "mend its owner and mode, or set state-dir; without a journal nothing can be changed")]  # fmt: skip
+        return [
+            found(
+                AREA,
+                check,
+                State.FAIL,
+                f"{there} cannot be written",
+                "mend its owner and mode, or set state-dir; without a journal nothing can be changed",
+            )
+        ]
     room = os.statvfs(there)
     free = room.f_bavail * room.f_frsize
     if free < _ROOM:
-        return [found(AREA, check, State.WARN, f"{free / 1e6:.0f} MB are left for {path}", "make room: without a journal nothing can be changed")]  # fmt: skip
+        return [
+            found(
+                AREA,
+                check,
+                State.WARN,
+                f"{free / 1e6:.0f} MB are left for {path}",
+                "make room: without a journal nothing can be changed",
+            )
+        ]
     if there != path:
         return [found(AREA, check, State.OK, f"{path} will be made")]
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
-        return [found(AREA, check, State.WARN, f"{path} has mode {mode:04o}: others may look into it", f"chmod 700 {path}")]  # fmt: skip
+        return [
+            found(AREA, check, State.WARN, f"{path} has mode {mode:04o}: others may look into it", f"chmod 700 {path}")
+        ]
     return [found(AREA, check, State.OK, f"{path}, mode {mode:04o}")]
 
 
@@ -149,7 +186,15 @@ def journal(case: Case) -> Sequence[Finding]:
     count, _ = one.end()
     unfinished = len(one.unfinished())
     if unfinished:
-        return [found(AREA, "journal", State.WARN, f"intact, {count} records; {unfinished} without an outcome", "the next start compares them with the cluster")]  # fmt: skip
+        return [
+            found(
+                AREA,
+                "journal",
+                State.WARN,
+                f"intact, {count} records; {unfinished} without an outcome",
+                "the next start compares them with the cluster",
+            )
+        ]
     return [found(AREA, "journal", State.OK, f"intact, {count} records")]
 
 

@@ -1,4 +1,6 @@
-"""Postgres: the session that the source will have, its role, what the role may see and must not be able to do."""
+"""Postgres: the session that the source will have, its role, what the role may see and must not be
+able to do.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,15 @@ WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_s
 
 async def examine(case: Case) -> list[Finding]:
     if "postgres" not in case.settings.configured:
-        return [found(AREA, "server", State.OFF, "not configured", "url-file in [postgres]; deploy/postgres-role.sql makes the role")]  # fmt: skip
+        return [
+            found(
+                AREA,
+                "server",
+                State.OFF,
+                "not configured",
+                "url-file in [postgres]; deploy/postgres-role.sql makes the role",
+            )
+        ]
     return await bounded(case, AREA, "server", lambda: _look(case))
 
 
@@ -82,9 +92,21 @@ def _transport(tls: bool, local: bool) -> Finding:
 
 def _role(role: str, *, super_user: bool, monitor: bool) -> Finding:
     if super_user:
-        return found(AREA, "role", State.WARN, f"{role} is a superuser: only the role's grants keep a reader from writing", "use a role of its own: deploy/postgres-role.sql")  # fmt: skip
+        return found(
+            AREA,
+            "role",
+            State.WARN,
+            f"{role} is a superuser: only the role's grants keep a reader from writing",
+            "use a role of its own: deploy/postgres-role.sql",
+        )
     if not monitor:
-        return found(AREA, "role", State.FAIL, f"{role} has no pg_monitor: what others do is hidden from it", f"GRANT pg_monitor TO {role}")  # fmt: skip
+        return found(
+            AREA,
+            "role",
+            State.FAIL,
+            f"{role} has no pg_monitor: what others do is hidden from it",
+            f"GRANT pg_monitor TO {role}",
+        )
     return found(AREA, "role", State.OK, f"{role}, with pg_monitor")
 
 

@@ -52,7 +52,15 @@ def _judge(topic: str, reading: Reading[Any]) -> list[Finding]:
     if reading.fault is not None and data is None:
         return [found(AREA, check, State.FAIL, reading.fault.reason, reading.fault.remedy)]
     if isinstance(data, ProbeStatus):
-        findings = [found(AREA, check, State.OK if data.ok else State.FAIL, data.words or f"HTTP {data.status}", "" if data.ok else "see the service's logs")]  # fmt: skip
+        findings = [
+            found(
+                AREA,
+                check,
+                State.OK if data.ok else State.FAIL,
+                data.words or f"HTTP {data.status}",
+                "" if data.ok else "see the service's logs",
+            )
+        ]
         certificate = data.certificate
         if certificate is not None and certificate.days_left < CERTIFICATE_WARN_DAYS:
             words = f"the certificate of {certificate.host} has {certificate.days_left:.0f} days left"
@@ -60,12 +68,22 @@ def _judge(topic: str, reading: Reading[Any]) -> list[Finding]:
         return findings
     if isinstance(data, MarketOutput):
         words = f"epoch {data.epoch}, tick {data.tick}" + (f": {data.words}" if data.words else "")
-        return [found(AREA, check, State.WARN if data.words else State.OK, words, "set the pointers of [probes.output]" if data.words else "")]  # fmt: skip
+        return [
+            found(
+                AREA,
+                check,
+                State.WARN if data.words else State.OK,
+                words,
+                "set the pointers of [probes.output]" if data.words else "",
+            )
+        ]
     findings = []
     for agent, report in data.items() if isinstance(data, Mapping) else ():
         if isinstance(report, SignerReport):
             state = State.OK if report.ok else State.FAIL
-            findings.append(found(AREA, f"signer {agent}", state, report.words or f"reports its key and set {report.signer_set_id}"))  # fmt: skip
+            findings.append(
+                found(AREA, f"signer {agent}", state, report.words or f"reports its key and set {report.signer_set_id}")
+            )
     if reading.fault is not None:
         findings.append(found(AREA, check, State.FAIL, reading.fault.reason, reading.fault.remedy))
     return findings

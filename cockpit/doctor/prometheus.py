@@ -1,8 +1,10 @@
-"""Prometheus: reached and let in, its clock, every query of runbooks.toml, and which of the metrics they need are not there.
+"""Prometheus: reached and let in, its clock, every query of runbooks.toml, and which of the metrics
+they need are not there.
 
-By the source itself (aiohttp) rather than prometheus-api-client, which the findings forbid here three times over: its retries turn a
-503 into six seconds and lose the words, `.netrc` replaces a bearer header unasked, and it drops the warnings of partial answers. One
-query that counts by name tells which metrics exist, whatever the size of the server; a list of all names may be megabytes.
+By the source itself (aiohttp) rather than prometheus-api-client, which the findings forbid here
+three times over: its retries turn a 503 into six seconds and lose the words, `.netrc` replaces a
+bearer header unasked, and it drops the warnings of partial answers. One query that counts by name
+tells which metrics exist, whatever the size of the server; a list of all names may be megabytes.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from cockpit.config import ConfigProblem
@@ -26,7 +29,9 @@ _NOW, _NAMES = "doctor/now", "doctor/names"
 
 async def examine(case: Case) -> list[Finding]:
     own = case.settings.prometheus
-    direct = [bounded(case, AREA, f"direct {name}", lambda n=name, u=url: _direct(case, n, u)) for name, url in own.direct.items()]  # type: ignore[misc]  # fmt: skip
+    direct = [
+        bounded(case, AREA, f"direct {name}", partial(_direct, case, name, url)) for name, url in own.direct.items()
+    ]
     if own.url is None:
         remedy = "give --prometheus URL, or url in [prometheus]; without it most signals are unknown"
         return [found(AREA, "server", State.OFF, "not configured", remedy), *await together(direct)]
@@ -108,9 +113,21 @@ def _queries(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> 
     if refused:
         name, fault = refused[0]
         more = f"; likewise {listed([n for n, _ in refused[1:]])}" if len(refused) > 1 else ""
-        return found(AREA, "queries", State.FAIL, f"{name}: {fault.reason}{more}", fault.remedy or "correct them in a runbooks file of your own")  # fmt: skip
+        return found(
+            AREA,
+            "queries",
+            State.FAIL,
+            f"{name}: {fault.reason}{more}",
+            fault.remedy or "correct them in a runbooks file of your own",
+        )
     if silent:
-        return found(AREA, "queries", State.UNKNOWN, f"{len(silent)} of {len(specs)} not answered in time: {listed(silent)}", "is Prometheus overloaded?")  # fmt: skip
+        return found(
+            AREA,
+            "queries",
+            State.UNKNOWN,
+            f"{len(silent)} of {len(specs)} not answered in time: {listed(silent)}",
+            "is Prometheus overloaded?",
+        )
     warned = {n: data.warnings[0] for n in specs if (data := answered[n].data) is not None and data.warnings}
     if warned:
         words = f"all {len(specs)} accepted; {listed(list(warned))}: {next(iter(warned.values()))}"
@@ -121,7 +138,9 @@ def _queries(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> 
 
 
 def _metrics(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> Finding:
-    """A counter that was never raised is absent, and no fault: what counts is whether the queries that need it say something."""
+    """A counter that was never raised is absent, and no fault: what counts is whether the queries
+    that need it say something.
+    """
     needed: dict[str, list[str]] = {}
     for name, (promql, _, _) in specs.items():
         for metric in metric_names(promql):
@@ -152,7 +171,10 @@ def _metrics(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> 
 
 
 def metric_names(promql: str) -> frozenset[str]:
-    """The metrics that a query reads. Empty for one that cannot be parsed: Prometheus will say so."""
+    """The metrics that a query reads.
+
+    Empty for one that cannot be parsed: Prometheus will say so.
+    """
     import promql_parser
 
     try:
@@ -181,5 +203,13 @@ async def _direct(case: Case, name: str, url: str) -> Sequence[Finding]:
     async with aclosing(endless) as readings:
         reading = await anext(readings)
     if reading.fault is not None:
-        return [found(AREA, check, State.WARN, reading.fault.reason, reading.fault.remedy or "it is read only while Prometheus is down")]  # fmt: skip
+        return [
+            found(
+                AREA,
+                check,
+                State.WARN,
+                reading.fault.reason,
+                reading.fault.remedy or "it is read only while Prometheus is down",
+            )
+        ]
     return [found(AREA, check, State.OK, f"{len(reading.data or ())} samples")]

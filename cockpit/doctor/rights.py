@@ -1,4 +1,5 @@
-"""Which rights the cockpit needs on a cluster, and for what: the screen's, and each kind of step's on exactly its target.
+"""Which rights the cockpit needs on a cluster, and for what: the screen's, and each kind of step's
+on exactly its target.
 
 `deploy/rbac.yaml` grants these; tests/commands/test_doctor_rights.py holds the two together.
 """
@@ -15,11 +16,16 @@ ANY_STEP = "any step"
 LEASE = "m0-cockpit"
 _PLURAL = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 _TEMPLATE_KINDS = ("set-env", "set-image", "restart", "undo-rollout")
-#: Each resource that is listed and watched, by API group; configmaps are watched one by one, by name.
+#: Each resource that is listed and watched, by API group; configmaps are watched one by one, by
+#: name.
 _WATCHED = (
-    ("", "pods"), ("", "events"), ("apps", "deployments"), ("apps", "statefulsets"), ("apps", "replicasets"),
+    ("", "pods"),
+    ("", "events"),
+    ("apps", "deployments"),
+    ("apps", "statefulsets"),
+    ("apps", "replicasets"),
     ("autoscaling", "horizontalpodautoscalers"),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,11 @@ def looking(runbooks: Runbooks) -> list[Right]:
 
 
 def acting(runbooks: Runbooks, kinds: Mapping[str, str]) -> list[Right]:
-    """In the namespace that steps act in. `kinds`: name of each workload that is there → "Deployment" or "StatefulSet"; a step whose
-    target is not there counts as a Deployment's."""
+    """In the namespace that steps act in.
+
+    `kinds`: name of each workload that is there → "Deployment" or "StatefulSet"; a step whose
+    target is not there counts as a Deployment's.
+    """
     rights = [
         Right(ANY_STEP, "create", "coordination.k8s.io", "leases"),
         Right(ANY_STEP, "get", "coordination.k8s.io", "leases", LEASE),

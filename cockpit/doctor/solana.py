@@ -1,7 +1,8 @@
-"""The Solana endpoints: each one's health, version and cluster, whether they are of one cluster, and whether the program is there.
+"""The Solana endpoints: each one's health, version and cluster, whether they are of one cluster,
+and whether the program is there.
 
-Over the source's own raw request path; the WebSocket is opened once, as the stream of logs will be. URLs may hold keys: only names
-and hosts are ever said.
+Over the source's own raw request path; the WebSocket is opened once, as the stream of logs will be.
+URLs may hold keys: only names and hosts are ever said.
 """
 
 from __future__ import annotations
@@ -46,7 +47,15 @@ class _Seen:
 async def examine(case: Case) -> list[Finding]:
     endpoints, program_id = case.settings.rpc_endpoints, case.settings.solana.program_id
     if not endpoints:
-        return [found(AREA, "endpoints", State.OFF, "not configured", "name them in [[rpc-endpoints]]: two at least, so that one can be told wrong")]  # fmt: skip
+        return [
+            found(
+                AREA,
+                "endpoints",
+                State.OFF,
+                "not configured",
+                "name them in [[rpc-endpoints]]: two at least, so that one can be told wrong",
+            )
+        ]
     seen = _Seen({})
     findings = await together(
         bounded(case, AREA, f"endpoint {safe(one.name, 40)}", lambda one=one: _endpoint(case, one, seen))  # type: ignore[misc]
@@ -95,14 +104,21 @@ async def _endpoint(case: Case, endpoint: RpcEndpoint, seen: _Seen) -> Sequence[
             return [found(AREA, check, State.OK, words)]
         return [found(AREA, check, State.WARN, f"{words}; its health: {health}", "use another until it has caught up")]
     except RpcProblem as problem:
-        remedy = problem.remedy or ("ask for a higher limit, or use another" if problem.throttled else "check its url in [[rpc-endpoints]], and the network")  # fmt: skip
+        remedy = problem.remedy or (
+            "ask for a higher limit, or use another"
+            if problem.throttled
+            else "check its url in [[rpc-endpoints]], and the network"
+        )
         return [found(AREA, check, State.WARN if problem.throttled else State.FAIL, problem.reason, remedy)]
     finally:
         await rpc.close()
 
 
 async def _genesis(rpc: Rpc) -> tuple[str, str]:
-    """The hash, and why the first request had no answer, if so. Raises RpcProblem when the second has none either."""
+    """The hash, and why the first request had no answer, if so.
+
+    Raises RpcProblem when the second has none either.
+    """
     try:
         return await rpc.call("getGenesisHash", [], str), ""
     except RpcProblem as problem:
@@ -131,9 +147,25 @@ def _one_cluster(seen: _Seen, configured: int) -> list[Finding]:
         hashes.setdefault(genesis, []).append(name)
     if len(hashes) > 1:
         words = "; ".join(f"{', '.join(names)} of {cluster_of(genesis)}" for genesis, names in hashes.items())
-        return [found(AREA, "cluster", State.FAIL, f"not of one cluster: {words}", "correct [[rpc-endpoints]]: a switch would publish elsewhere")]  # fmt: skip
+        return [
+            found(
+                AREA,
+                "cluster",
+                State.FAIL,
+                f"not of one cluster: {words}",
+                "correct [[rpc-endpoints]]: a switch would publish elsewhere",
+            )
+        ]
     if configured < 2:
-        return [found(AREA, "cluster", State.WARN, "only one endpoint: nothing tells when it is wrong or behind", "add a second to [[rpc-endpoints]]")]  # fmt: skip
+        return [
+            found(
+                AREA,
+                "cluster",
+                State.WARN,
+                "only one endpoint: nothing tells when it is wrong or behind",
+                "add a second to [[rpc-endpoints]]",
+            )
+        ]
     if len(seen.genesis) < 2:
         return [found(AREA, "cluster", State.UNKNOWN, "too few endpoints answer to compare them")]
     return [found(AREA, "cluster", State.OK, f"{len(seen.genesis)} of {configured} endpoints are of the same cluster")]
@@ -151,7 +183,15 @@ async def _program(case: Case, endpoint: RpcEndpoint, program_id: str) -> Sequen
     finally:
         await rpc.close()
     if account is None:
-        return [found(AREA, check, State.FAIL, f"{program_id} does not exist there", "is program-id in [solana] of this cluster?")]  # fmt: skip
+        return [
+            found(
+                AREA,
+                check,
+                State.FAIL,
+                f"{program_id} does not exist there",
+                "is program-id in [solana] of this cluster?",
+            )
+        ]
     if not account.executable:
         words = f"{program_id} is an account of {safe(account.owner, 50)}, no program"
         return [found(AREA, check, State.FAIL, words, "correct program-id in [solana]")]

@@ -1,4 +1,6 @@
-"""The drill's side of the network's command line: a small HTTP API on loopback, one bearer token, acting on the world."""
+"""The drill's side of the network's command line: a small HTTP API on loopback, one bearer token,
+acting on the world.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,14 @@ _LIMIT = 64 * 1024
 
 
 def application(
-    authority: Authority, token: str, restore: Callable[[float], None] | None = None, failover: Callable[[], None] | None = None
-) -> web.Application:  # fmt: skip
-    """POST /market, /signer-set and /database with JSON; 403 without the token, 409 for what the program would reject."""
+    authority: Authority,
+    token: str,
+    restore: Callable[[float], None] | None = None,
+    failover: Callable[[], None] | None = None,
+) -> web.Application:
+    """POST /market, /signer-set and /database with JSON; 403 without the token, 409 for what the
+    program would reject.
+    """
 
     async def market(request: web.Request) -> web.Response:
         asked = await _asked(request, token)

@@ -1,6 +1,8 @@
-"""Changes to the drill's cluster without the network: what a release pipeline did before the operator came, and what tests do.
+"""Changes to the drill's cluster without the network: what a release pipeline did before the
+operator came, and what tests do.
 
-They write what the API server would store for kubectl's commands; controllers and physics then see them like any other.
+They write what the API server would store for kubectl's commands; controllers and physics then see
+them like any other.
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ REVISION = "deployment.kubernetes.io/revision"
 
 
 def patch(kube: KubernetesWorld, service: str, body: Mapping[str, object]) -> None:
-    """A strategic merge patch of the Deployment or StatefulSet. Raises LookupError when there is none."""
+    """A strategic merge patch of the Deployment or StatefulSet.
+
+    Raises LookupError when there is none.
+    """
     for res in (DEPLOYMENTS, STATEFULSETS):
         stored = kube.store.get(res, kube.namespace, service)
         if stored is None:
@@ -53,8 +58,11 @@ def restart(kube: KubernetesWorld, service: str) -> None:
 
 
 def undo_rollout(kube: KubernetesWorld, service: str) -> None:
-    """As a blind `kubectl rollout undo`: to the newest revision that is not the current one, whatever it was. Raises LookupError
-    when there is none."""
+    """As a blind `kubectl rollout undo`: to the newest revision that is not the current one,
+    whatever it was.
+
+    Raises LookupError when there is none.
+    """
     stored = kube.store.get(DEPLOYMENTS, kube.namespace, service)
     if stored is None:
         raise LookupError(f"there is no deployment {service}")
@@ -81,15 +89,21 @@ def set_config(kube: KubernetesWorld, configmap: str, key: str, value: str) -> N
 
 
 def run_job(kube: KubernetesWorld, cronjob: str, name: str) -> None:
-    """As `kubectl create job NAME --from=cronjob/CRONJOB`. Raises LookupError when there is no such CronJob."""
+    """As `kubectl create job NAME --from=cronjob/CRONJOB`.
+
+    Raises LookupError when there is no such CronJob.
+    """
     template = kube.store.get(resources.CRONJOBS, kube.namespace, cronjob)
     if template is None:
         raise LookupError(f"there is no cronjob {cronjob}")
     body = template.copy()["spec"]["jobTemplate"]
     owner = {
-        "apiVersion": resources.CRONJOBS.api_version, "kind": "CronJob", "name": cronjob,
-        "uid": template.obj["metadata"]["uid"], "controller": True,
-    }  # fmt: skip
+        "apiVersion": resources.CRONJOBS.api_version,
+        "kind": "CronJob",
+        "name": cronjob,
+        "uid": template.obj["metadata"]["uid"],
+        "controller": True,
+    }
     meta: Obj = {**(body.get("metadata") or {}), "name": name, "namespace": kube.namespace, "generation": 1}
     meta["ownerReferences"] = [owner]
     kube.store.create(

@@ -1,8 +1,12 @@
-"""A stand-in for the network's command line (facts: "Command line of the network"): the same words, acting on a drill's world.
+"""A stand-in for the network's command line (facts: "Command line of the network"): the same words,
+acting on a drill's world.
 
-`python -m cockpit.drill.cli market pause|unpause|get --market-id ID --cluster C`, `… signer-set create --signer-set-id N
---threshold T --pubkey P… --activate-epoch E|now`, `… signer-set get --signer-set-id N`; and, for an operator's own commands to restore
-the database and to fail it over, `… database restore --to TIME` and `… database failover`. Where the drill is comes in the environment (`cockpit.drill.admin`). One JSON object on standard output; exit 0 done, 1 rejected or unreachable, 2 usage.
+`python -m cockpit.drill.cli market pause|unpause|get --market-id ID --cluster C`, `… signer-set
+create --signer-set-id N --threshold T --pubkey P… --activate-epoch E|now`, `… signer-set get
+--signer-set-id N`; and, for an operator's own commands to restore the database and to fail it over,
+`… database restore --to TIME` and `… database failover`. Where the drill is comes in the
+environment (`cockpit.drill.admin`). One JSON object on standard output; exit 0 done, 1 rejected or
+unreachable, 2 usage.
 """
 
 from __future__ import annotations

@@ -8,9 +8,12 @@ from functools import lru_cache
 
 
 class SimClock:
-    """Simulated time. `speed` is simulated seconds per real second: whoever drives the world multiplies by it.
+    """Simulated time.
 
-    It also answers as `cockpit.clock.Clock` (`wall` and `mono`), so that the cockpit's parts can run on it in tests.
+    `speed` is simulated seconds per real second: whoever drives the world multiplies by it.
+
+    It also answers as `cockpit.clock.Clock` (`wall` and `mono`), so that the cockpit's parts can
+    run on it in tests.
     """
 
     __slots__ = ("_now", "_start", "speed")
@@ -25,7 +28,10 @@ class SimClock:
         return self._now
 
     def advance(self, dt_sim: float) -> None:
-        """Move on by `dt_sim` simulated seconds. Raises ValueError for a step back: the world never relives a moment."""
+        """Move on by `dt_sim` simulated seconds.
+
+        Raises ValueError for a step back: the world never relives a moment.
+        """
         if dt_sim < 0:
             raise ValueError(f"the drill's clock does not go back: {dt_sim}")
         self._now += dt_sim
@@ -63,7 +69,10 @@ def http_date(seconds: float) -> str:
 
 
 def parse_rfc3339(text: str) -> float:
-    """Unix seconds of an RFC 3339 time; fractions beyond microseconds are cut. Raises ValueError."""
+    """Unix seconds of an RFC 3339 time; fractions beyond microseconds are cut.
+
+    Raises ValueError.
+    """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"no time zone: {text!r}")

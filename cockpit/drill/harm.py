@@ -1,4 +1,7 @@
-"""What an incident, and the operator's steps, have cost since the drill started. Counted from the physics, never from metrics."""
+"""What an incident, and the operator's steps, have cost since the drill started.
+
+Counted from the physics, never from metrics.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The drill's topology and its metrics' names: who exists, what each service is started with, what each one exports.
+"""The drill's topology and its metrics' names: who exists, what each service is started with, what
+each one exports.
 
 Metric names, labels and label values are those that the network's documents give (prefix `m0_`).
 """
@@ -15,7 +16,8 @@ INGESTOR, AGGREGATOR, QUANT = "m0-ingestor", "m0-aggregator", "m0-quant"
 SIGNER, SUBMITTER, RECONCILER = "m0-signer-agent", "m0-submitter", "m0-reconciler"
 API, REALTIME = "m0-api-gateway", "m0-realtime"
 
-#: Connector → events per second on a calm day. No one carries so much that disabling it alone absorbs a burst.
+#: Connector → events per second on a calm day. No one carries so much that disabling it alone
+#: absorbs a burst.
 CONNECTORS: Mapping[str, float] = {"sports": 150.0, "politics": 110.0, "macro": 100.0, "crypto": 140.0}
 #: Market → domain (also the connector that feeds it).
 MARKETS: Mapping[str, str] = {
@@ -106,7 +108,10 @@ SERVICES: Mapping[str, ServiceSpec] = {
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """A CronJob of the pipeline: what an operator may run by hand. `takes_s`: simulated seconds that its pod works."""
+    """A CronJob of the pipeline: what an operator may run by hand.
+
+    `takes_s`: simulated seconds that its pod works.
+    """
 
     service: str  # whose image it runs
     schedule: str
@@ -156,7 +161,10 @@ JOBS: Mapping[str, JobSpec] = {
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """`kind` as in the exposition's TYPE line. For histograms the name is without `_bucket`."""
+    """`kind` as in the exposition's TYPE line.
+
+    For histograms the name is without `_bucket`.
+    """
 
     kind: str  # "counter" | "gauge" | "histogram"
     help: str

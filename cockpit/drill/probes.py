@@ -1,6 +1,8 @@
-"""What the drill's services answer when they are asked over HTTP: health, the newest outputs, what signer agents report.
+"""What the drill's services answer when they are asked over HTTP: health, the newest outputs, what
+signer agents report.
 
-All of it follows from the world: a service without a working pod answers as a load balancer does for it, 503.
+All of it follows from the world: a service without a working pod answers as a load balancer does
+for it, 503.
 """
 
 from __future__ import annotations
@@ -19,8 +21,11 @@ _READS_DATABASE = (API, REALTIME, RECONCILER)
 
 
 class Probes:
-    """Routes below /NAME of each service. `bundle`: market → its newest revealed bundle, as the network publishes it; None before
-    the first."""
+    """Routes below /NAME of each service.
+
+    `bundle`: market → its newest revealed bundle, as the network publishes it; None before the
+    first.
+    """
 
     def __init__(
         self,

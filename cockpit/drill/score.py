@@ -1,9 +1,12 @@
-"""A drill's score: only what was measured. Times are simulated seconds from the operator's arrival; None: it never happened.
+"""A drill's score: only what was measured.
 
-`detected`: the operator opened the right runbook, or sent a step of it. `first_safe`: the first step sent that cures the
-incident or holds its harm. `recovered`: from then on, until the end, no symptom of its runbook held, its validation was met, and
-no output was stale or misleading, no client failed (of several incidents: as soon as all seem over). A step is what the cockpit's journal says was sent, or the drill's own
-tools did; what was done past both is not seen.
+Times are simulated seconds from the operator's arrival; None: it never happened.
+
+`detected`: the operator opened the right runbook, or sent a step of it. `first_safe`: the first
+step sent that cures the incident or holds its harm. `recovered`: from then on, until the end, no
+symptom of its runbook held, its validation was met, and no output was stale or misleading, no
+client failed (of several incidents: as soon as all seem over). A step is what the cockpit's journal
+says was sent, or the drill's own tools did; what was done past both is not seen.
 """
 
 from __future__ import annotations
@@ -21,10 +24,14 @@ WIDTH = 100
 #: Seconds before a step that must have been seen, to compare with.
 SEEN_S = 10.0
 _NAMES = {
-    "publishing_gap_s": "seconds without publishing", "stale_s": "seconds of stale outputs", "misleading_outputs": "misleading outputs",
-    "failed_requests": "failed API requests", "replay_violations": "replay violations", "threshold_misses": "threshold misses",
+    "publishing_gap_s": "seconds without publishing",
+    "stale_s": "seconds of stale outputs",
+    "misleading_outputs": "misleading outputs",
+    "failed_requests": "failed API requests",
+    "replay_violations": "replay violations",
+    "threshold_misses": "threshold misses",
     "rate_limited": "refused polls (429)",
-}  # fmt: skip
+}
 #: Below so many a minute more, a change is noise.
 _NOISE = {"publishing_gap_s": 6.0, "stale_s": 6.0, "threshold_misses": 1.0, "replay_violations": 0.5}
 
@@ -40,8 +47,12 @@ class IncidentScore:
 
 @dataclass(slots=True)
 class StepScore:
-    """One step sent. `harm`: what was added from it until the next step or the end, `over_s` seconds later. `worse`: kinds of harm
-    that came faster than in the time before it, in words; None when that time was too short to compare."""
+    """One step sent.
+
+    `harm`: what was added from it until the next step or the end, `over_s` seconds later. `worse`:
+    kinds of harm that came faster than in the time before it, in words; None when that time was too
+    short to compare.
+    """
 
     at_s: float
     number: int  # in the journal; 0: by the drill's own tools
@@ -78,7 +89,10 @@ class Score:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Score:
-        """From JSON, unknown keys left out. Raises TypeError, KeyError or ValueError for what is not a score."""
+        """From JSON, unknown keys left out.
+
+        Raises TypeError, KeyError or ValueError for what is not a score.
+        """
         given = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         given["incidents"] = [IncidentScore(**incident) for incident in given["incidents"]]
         given["steps"] = [StepScore(**step) for step in given["steps"]]
@@ -103,7 +117,9 @@ def clock(seconds: float | None) -> str:
 
 
 def report(score: Score, title: str, story: str, before: Sequence[Score] = ()) -> list[str]:
-    """What is printed at the end: the cause, the times, the steps, the harm, and how it compares with earlier drills."""
+    """What is printed at the end: the cause, the times, the steps, the harm, and how it compares
+    with earlier drills.
+    """
     lines = [f"DRILL  {title}", *wrap(story, WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
     for incident in score.incidents:
         head = f"  runbook {incident.runbook}" if incident.runbook is not None else f"  {incident.name}"

@@ -1,4 +1,6 @@
-"""A drill: the world, driven in real time, behind servers on loopback that speak the real protocols."""
+"""A drill: the world, driven in real time, behind servers on loopback that speak the real
+protocols.
+"""
 
 from __future__ import annotations
 
@@ -46,12 +48,16 @@ T = TypeVar("T")
 
 
 class Drill:
-    """An async context manager: `async with Drill("rpc-outage") as drill`. Everything runs in the caller's loop.
+    """An async context manager: `async with Drill("rpc-outage") as drill`.
 
-    `start_at`: unix seconds at which the simulation stands when it starts (default: now). `aged_s`: how old the incident
-    is then (default: the scenario's own). `history_s`: seconds of samples that exist before the incident. `speed`: simulated seconds a second; 0 leaves the world to the caller's
-    `drill.world.advance`. `postgres`: a real PostgreSQL too, where the extra is installed; it comes up in the background, some two
-    seconds later. `school`: a referee measures, and a control of its own answers. Raises KeyError for an unknown scenario.
+    Everything runs in the caller's loop.
+
+    `start_at`: unix seconds at which the simulation stands when it starts (default: now). `aged_s`:
+    how old the incident is then (default: the scenario's own). `history_s`: seconds of samples that
+    exist before the incident. `speed`: simulated seconds a second; 0 leaves the world to the
+    caller's `drill.world.advance`. `postgres`: a real PostgreSQL too, where the extra is installed;
+    it comes up in the background, some two seconds later. `school`: a referee measures, and a
+    control of its own answers. Raises KeyError for an unknown scenario.
     """
 
     def __init__(
@@ -161,7 +167,10 @@ class Drill:
             await asyncio.to_thread(shutil.rmtree, self.directory, True)
 
     def where(self) -> dict[str, str | None]:
-        """What `drill --serve` prints. Absent servers are None."""
+        """What `drill --serve` prints.
+
+        Absent servers are None.
+        """
         return {
             "kubeconfig": self.kubeconfig,
             "context": self.context,
@@ -211,7 +220,10 @@ class Drill:
             await asyncio.sleep(0.05)
 
     async def _switch(self, database: DrillPostgres, wanted: frozenset[str]) -> None:
-        """In threads: a switch may wait for a lock, and the world never waits for it. What fails is tried again."""
+        """In threads: a switch may wait for a lock, and the world never waits for it.
+
+        What fails is tried again.
+        """
         try:
             for name in sorted(wanted ^ self._troubles, key=lambda name: (name != DOWN, name)):
                 await asyncio.to_thread(getattr(database, name), name in wanted)
@@ -222,7 +234,9 @@ class Drill:
             self._switching = None
 
     def follow_database(self) -> None:
-        """Throw the switches that the scenario asks for, and let the world feel how slow the database really is."""
+        """Throw the switches that the scenario asks for, and let the world feel how slow the
+        database really is.
+        """
         serve, database = self.world.serve, self.database
         if database is None or not database.ready.is_set():
             return
@@ -270,7 +284,10 @@ class Drill:
         _write(Path(self.config), "\n".join(lines) + "\n")
 
     async def _drive(self) -> None:
-        """Move the world on with real time. Falling behind slows the drill down; it never skips."""
+        """Move the world on with real time.
+
+        Falling behind slows the drill down; it never skips.
+        """
         last = time.monotonic()
         owed = 0.0
         while True:
@@ -289,8 +306,11 @@ class Drill:
 
 
 class DrillThread:
-    """A drill in a thread and loop of its own: `with DrillThread("rpc-outage") as drill`, so that it cannot slow the
-    caller's loop down. The attributes of Drill are readable; use `call` to touch the world."""
+    """A drill in a thread and loop of its own: `with DrillThread("rpc-outage") as drill`, so that
+    it cannot slow the caller's loop down.
+
+    The attributes of Drill are readable; use `call` to touch the world.
+    """
 
     def __init__(self, scenario: str | None = None, **options: Any) -> None:
         self._drill = Drill(scenario, **options)
@@ -367,11 +387,19 @@ class DrillThread:
 
 
 async def serve(
-    scenario: str | None = None, *, seed: int = 7, speed: float = 1.0, parent: int | None = None, postgres: bool = False,
+    scenario: str | None = None,
+    *,
+    seed: int = 7,
+    speed: float = 1.0,
+    parent: int | None = None,
+    postgres: bool = False,
     control: Path | None = None,
-) -> None:  # fmt: skip
-    """Print where everything is (one JSON line) once every server answers; run until SIGTERM or SIGINT, or until the
-    process `parent` has ended. `control`: with a school, whose address is written there."""
+) -> None:
+    """Print where everything is (one JSON line) once every server answers; run until SIGTERM or
+    SIGINT, or until the process `parent` has ended.
+
+    `control`: with a school, whose address is written there.
+    """
     from cockpit.drill.school.control import publish
 
     stop = asyncio.Event()
@@ -400,9 +428,14 @@ async def serve(
 
 
 def serve_forever(
-    scenario: str | None = None, *, seed: int = 7, speed: float = 1.0, parent: int | None = None, postgres: bool = False,
+    scenario: str | None = None,
+    *,
+    seed: int = 7,
+    speed: float = 1.0,
+    parent: int | None = None,
+    postgres: bool = False,
     control: Path | None = None,
-) -> int:  # fmt: skip
+) -> int:
     """`serve`, blocking; returns the exit code."""
     asyncio.run(serve(scenario, seed=seed, speed=speed, parent=parent, postgres=postgres, control=control))
     return 0
@@ -424,7 +457,10 @@ def _write(path: Path, text: str) -> None:
 
 
 def _kubeconfig(served: Served) -> str:
-    """Contexts `drill` (may do all) and `drill-viewer` (may read). JSON, which is YAML too."""
+    """Contexts `drill` (may do all) and `drill-viewer` (may read).
+
+    JSON, which is YAML too.
+    """
     cluster = {"server": served.url}
     if served.authority:
         cluster["certificate-authority-data"] = base64.b64encode(served.authority.encode()).decode()

@@ -1,6 +1,8 @@
-"""The world: one deterministic, seeded simulation of the pipeline, over the pods that the embedded cluster runs.
+"""The world: one deterministic, seeded simulation of the pipeline, over the pods that the embedded
+cluster runs.
 
-Scenarios change causes only (an endpoint's failures, a provider's quota); metrics follow. `advance` moves the clock.
+Scenarios change causes only (an endpoint's failures, a provider's quota); metrics follow. `advance`
+moves the clock.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ STEP_S = 0.5  # the physics' step while someone watches
 COARSE_S = 5.0  # and for the past
 HISTORY_S = 3600.0
 UPTIME_S = 4 * 86400.0  # how long the pods have been running when a drill starts
-#: What a service under attack may print: escapes that clear, retitle, write the clipboard, reorder text, or break markup.
+#: What a service under attack may print: escapes that clear, retitle, write the clipboard, reorder
+#: text, or break markup.
 HOSTILE = (
     "WARN odd payload \x1b[2J\x1b[H\x1b]0;pwned\x07 end",
     "WARN odd payload \x1b]52;c;cm0gLXJmIC8=\x07 \x1bc \x9b31m end",
@@ -66,12 +69,15 @@ LOG_PAST_S = 180.0  # pods have this much of log when a drill starts
 
 
 class World:
-    """Everything that exists in a drill. `scenario` is a name of SCENARIOS, or several joined by + (None: calm), already `aged`
-    seconds old. `step_s`: the physics' step; tests take larger ones.
-    `rpc_urls`: endpoint → address, where Solana servers are listening (else hosts that exist in the story alone).
+    """Everything that exists in a drill.
 
-    Construction lives through the past (pods days old, an hour of samples) and so moves the clock on by `UPTIME_S`: make it
-    with `past_clock(start_at)`. Raises KeyError when there is no such scenario.
+    `scenario` is a name of SCENARIOS, or several joined by + (None: calm), already `aged` seconds
+    old. `step_s`: the physics' step; tests take larger ones. `rpc_urls`: endpoint → address, where
+    Solana servers are listening (else hosts that exist in the story alone).
+
+    Construction lives through the past (pods days old, an hour of samples) and so moves the clock
+    on by `UPTIME_S`: make it with `past_clock(start_at)`. Raises KeyError when there is no such
+    scenario.
     """
 
     def __init__(
@@ -184,7 +190,10 @@ class World:
         self._remember(age, cluster=True)
 
     def _remember(self, seconds: float, *, until_start: float = 0.0, cluster: bool = False) -> None:
-        """Live through `seconds` quickly, `until_start` before the drill starts. Unless `cluster` nothing changes there."""
+        """Live through `seconds` quickly, `until_start` before the drill starts.
+
+        Unless `cluster` nothing changes there.
+        """
         end = self.clock.now() + seconds
         while self.clock.now() < end - 1e-6:
             left = end - self.clock.now()
@@ -199,7 +208,9 @@ class World:
         self.fleet.refresh()
 
     def advance(self, seconds: float) -> None:
-        """Move the world on by simulated seconds: the cluster at every call, the physics in steps of half a second."""
+        """Move the world on by simulated seconds: the cluster at every call, the physics in steps
+        of half a second.
+        """
         end = self.clock.now() + seconds
         while (left := end - self.clock.now()) > 1e-9:
             dt = min(self.step_s - self._owed, left)
@@ -255,7 +266,9 @@ class World:
                 self.job_done(str(owners[0].get("name") or job.key[1]))
 
     def job_done(self, name: str) -> None:
-        """What a completed job of that CronJob (or name) does to the pipeline; nothing for one that it does not know."""
+        """What a completed job of that CronJob (or name) does to the pipeline; nothing for one that
+        it does not know.
+        """
         effects = {
             "m0-recalibration": (self.quant.models.recalibrate,),
             "m0-reconciler": (self.serve.align, self.publish.align),
@@ -266,7 +279,9 @@ class World:
             effect()
 
     def agent(self, signer: str) -> tuple[str, str] | None:
-        """What the agent in that place reports of itself: its pod, and its public key; None while no pod has the place."""
+        """What the agent in that place reports of itself: its pod, and its public key; None while
+        no pod has the place.
+        """
         seated = {name: uid for uid, name in self.sign.places.items()}
         pod = next((pod for pod in self.fleet.ready(SIGNER) if pod.uid == seated.get(signer)), None)
         if pod is None:
@@ -276,7 +291,9 @@ class World:
         return pod.name, str(party.key)
 
     def agent_set(self, key: str) -> str:
-        """The signer set that an agent with this key signs for: the newest active one that it is in, else the first."""
+        """The signer set that an agent with this key signs for: the newest active one that it is
+        in, else the first.
+        """
         for made in sorted(self.authority.signer_sets.values(), key=lambda made: -made.number):
             found = self.chain.accounts.signer_set(made.number)
             if found is not None and found.active and key in map(str, found.pubkeys):

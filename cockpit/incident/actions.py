@@ -1,7 +1,8 @@
-"""What an operator does to an incident: each is one record in the journal, or a refusal that says what to do.
+"""What an operator does to an incident: each is one record in the journal, or a refusal that says
+what to do.
 
-The checks run under the journal's lock, on what stands then: two cockpits cannot open two incidents, and no debt slips in between
-the check and the closing.
+The checks run under the journal's lock, on what stands then: two cockpits cannot open two
+incidents, and no debt slips in between the check and the closing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ HOW_TO_OPEN = "open one: `m0-cockpit incident open --title … --severity SEV1`,
 
 
 class IncidentProblem(Exception):
-    """What was asked cannot be done: nothing was written. One safe line, and what to do."""
+    """What was asked cannot be done: nothing was written.
+
+    One safe line, and what to do.
+    """
 
     def __init__(self, reason: str, remedy: str = "") -> None:
         super().__init__(reason)
@@ -37,10 +41,20 @@ class IncidentProblem(Exception):
 
 
 def open_(
-    journal: Journal, operator: Operator, *, title: str, severity: str, runbook: str = "", runbook_number: int | None = None,
-    commander: str = "", place: str = "",
-) -> int:  # fmt: skip
-    """Open an incident; its number. Raises IncidentProblem (one is open already), JournalProblem."""
+    journal: Journal,
+    operator: Operator,
+    *,
+    title: str,
+    severity: str,
+    runbook: str = "",
+    runbook_number: int | None = None,
+    commander: str = "",
+    place: str = "",
+) -> int:
+    """Open an incident; its number.
+
+    Raises IncidentProblem (one is open already), JournalProblem.
+    """
     title, severity = _text(title, "the title", TITLE_LIMIT), checked_severity(severity)
     name = _text(commander, "the name", NAME_LIMIT) if commander.strip() else ""
     number = 0
@@ -54,9 +68,14 @@ def open_(
         return {"incident": number}
 
     record = {
-        "kind": "incident-opened", "title": title, "severity": severity, "runbook": safe(runbook, 80),
-        "runbook_number": runbook_number, "place": safe(place, 200), "operator": operator.record(),
-    }  # fmt: skip
+        "kind": "incident-opened",
+        "title": title,
+        "severity": severity,
+        "runbook": safe(runbook, 80),
+        "runbook_number": runbook_number,
+        "place": safe(place, 200),
+        "operator": operator.record(),
+    }
     journal.append(record, given)
     if name:
         assign(journal, operator, "commander", name)
@@ -78,7 +97,10 @@ def set_severity(journal: Journal, operator: Operator, severity: str, reason: st
 
 
 def assign(journal: Journal, operator: Operator, role: str, name: str) -> int:
-    """Give a role of `ROLES` (id or full name) to somebody. Raises IncidentProblem, JournalProblem."""
+    """Give a role of `ROLES` (id or full name) to somebody.
+
+    Raises IncidentProblem, JournalProblem.
+    """
     wanted = role.strip().lower()
     found = next((key for key, words in ROLES.items() if wanted in (key, words)), None)
     if found is None:
@@ -94,12 +116,19 @@ def note(journal: Journal, operator: Operator, words: str) -> int:
 
 
 def update(journal: Journal, operator: Operator, words: str, *, sending: bool, why_not: str = "") -> str:
-    """What others are told; its id. `sending`: a webhook will carry it, and `sent` records how that ended."""
+    """What others are told; its id.
+
+    `sending`: a webhook will carry it, and `sent` records how that ended.
+    """
     made = secrets.token_hex(4)
     record: dict[str, Any] = {
-        "kind": "note", "note_kind": "update", "update_id": made, "words": _text(words, "the update", WORDS_LIMIT),
-        "delivery": "sending" if sending else "not sent", "detail": safe(why_not, 200),
-    }  # fmt: skip
+        "kind": "note",
+        "note_kind": "update",
+        "update_id": made,
+        "words": _text(words, "the update", WORDS_LIMIT),
+        "delivery": "sending" if sending else "not sent",
+        "detail": safe(why_not, 200),
+    }
     if sending:
         record["process"] = this_process()
     _write(journal, operator, record)
@@ -107,26 +136,45 @@ def update(journal: Journal, operator: Operator, words: str, *, sending: bool, w
 
 
 def sent(journal: Journal, operator: Operator, number: int, update_id: str, problem: str, tries: int) -> None:
-    """How the delivery of an update ended; `problem` empty: it was delivered. Raises JournalProblem."""
+    """How the delivery of an update ended; `problem` empty: it was delivered.
+
+    Raises JournalProblem.
+    """
     journal.append(
         {
-            "kind": "update-sent", "incident": number, "update_id": update_id, "result": "failed" if problem else "delivered",
-            "words": safe(problem, 300), "tries": tries, "operator": operator.record(),
+            "kind": "update-sent",
+            "incident": number,
+            "update_id": update_id,
+            "result": "failed" if problem else "delivered",
+            "words": safe(problem, 300),
+            "tries": tries,
+            "operator": operator.record(),
         }
-    )  # fmt: skip
+    )
 
 
 def check(journal: Journal, operator: Operator, item: str, text: str, *, done: bool = True, words: str = "") -> int:
-    """Tick a line of the checklist by hand, or take the tick back. Raises IncidentProblem, JournalProblem."""
+    """Tick a line of the checklist by hand, or take the tick back.
+
+    Raises IncidentProblem, JournalProblem.
+    """
     record = {
-        "kind": "checklist", "item": safe(item, 40), "text": safe(text, 200), "done": done, "words": safe(words, 300),
-    }  # fmt: skip
+        "kind": "checklist",
+        "item": safe(item, 40),
+        "text": safe(text, 200),
+        "done": done,
+        "words": safe(words, 300),
+    }
     return _write(journal, operator, record)
 
 
 def close(journal: Journal, operator: Operator, reason: str = "", lines: Sequence[CheckLine] = ()) -> int:
-    """Close the open incident; its number. `lines`: the checklist as a live cockpit sees it, kept for the report. Refused while a mitigation is under way; with debts or intents without an outcome only
-    with a reason. Raises IncidentProblem, JournalProblem."""
+    """Close the open incident; its number.
+
+    `lines`: the checklist as a live cockpit sees it, kept for the report. Refused while a
+    mitigation is under way; with debts or intents without an outcome only with a reason. Raises
+    IncidentProblem, JournalProblem.
+    """
     reason = safe(reason.strip(), WORDS_LIMIT)
 
     def given(records: Sequence[Record]) -> Mapping[str, Any]:
@@ -161,7 +209,9 @@ def under_way(records: Sequence[Record]) -> str:
 
 
 def close_wants(records: Sequence[Record]) -> tuple[str, ...]:
-    """What stands against closing without a reason: debts, and intents of which nobody knows how they ended."""
+    """What stands against closing without a reason: debts, and intents of which nobody knows how
+    they ended.
+    """
     debts = [f"debt {debt.number}: {debt.words}" for debt in debts_from(records)]
     lost = [
         f"mitigation {i['number']} has no known outcome: {safe(i.get('title', ''), 120)}"
@@ -171,7 +221,10 @@ def close_wants(records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def checked_severity(text: str) -> str:
-    """ "sev1", "1" or "SEV1" → "SEV1". Raises IncidentProblem."""
+    """ "sev1", "1" or "SEV1" → "SEV1".
+
+    Raises IncidentProblem.
+    """
     wanted = text.strip().upper()
     wanted = f"SEV{wanted}" if wanted in ("0", "1", "2", "3") else wanted
     if wanted not in SEVERITIES:

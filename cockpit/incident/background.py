@@ -1,4 +1,7 @@
-"""A thread and event loop for what takes its time: posting updates, collecting evidence. Begun at the first use."""
+"""A thread and event loop for what takes its time: posting updates, collecting evidence.
+
+Begun at the first use.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,10 @@
-"""Checklist 16.2, the incident checklist: each line answered by the machine where it can know, else ticked by hand. Pure.
+"""Checklist 16.2, the incident checklist: each line answered by the machine where it can know, else
+ticked by hand.
 
-What the machine sees wins over a tick: a line that was ticked while the machine sees otherwise says so.
+Pure.
+
+What the machine sees wins over a tick: a line that was ticked while the machine sees otherwise says
+so.
 """
 
 from __future__ import annotations
@@ -20,7 +24,10 @@ PREFIX = "16.incident."
 
 
 class Seen(NamedTuple):
-    """The machine's answer: True, False, or None (unknown). `contradicts`: a tick by hand does not make this False true."""
+    """The machine's answer: True, False, or None (unknown).
+
+    `contradicts`: a tick by hand does not make this False true.
+    """
 
     done: bool | None
     words: str
@@ -36,7 +43,9 @@ def lines_of_checklist(runbooks: Runbooks) -> tuple[ChecklistLine, ...]:
 def checklist(
     incident: Incident, records: Sequence[Record], situation: Situation | None, runbooks: Runbooks
 ) -> tuple[CheckLine, ...]:
-    """Without a situation (a report made from the record alone), what only a live look can tell is unknown."""
+    """Without a situation (a report made from the record alone), what only a live look can tell is
+    unknown.
+    """
     out = []
     for line in lines_of_checklist(runbooks):
         look = _SEEN.get(line.item.removeprefix(PREFIX))
@@ -46,15 +55,30 @@ def checklist(
             seen = Seen(state == "done", words, incident.closed, state == "contradicted")
         tick = incident.ticks.get(line.item)
         if seen.done:
-            out.append(CheckLine(line.item, line.text, "done", "machine", seen.words, seen.wall))
+            out.append(
+                CheckLine(item=line.item, text=line.text, state="done", by="machine", words=seen.words, wall=seen.wall)
+            )
         elif tick is not None and seen.contradicts:
             words = f"ticked, but: {seen.words}"
-            out.append(CheckLine(line.item, line.text, "contradicted", tick.who, words, tick.wall))
+            out.append(
+                CheckLine(
+                    item=line.item, text=line.text, state="contradicted", by=tick.who, words=words, wall=tick.wall
+                )
+            )
         elif tick is not None:
-            out.append(CheckLine(line.item, line.text, "done", tick.who, tick.words or "ticked by hand", tick.wall))
+            out.append(
+                CheckLine(
+                    item=line.item,
+                    text=line.text,
+                    state="done",
+                    by=tick.who,
+                    words=tick.words or "ticked by hand",
+                    wall=tick.wall,
+                )
+            )
         else:
             state = "unknown" if seen.done is None and look is not None else "open"
-            out.append(CheckLine(line.item, line.text, state, "", seen.words, seen.wall))
+            out.append(CheckLine(item=line.item, text=line.text, state=state, by="", words=seen.words, wall=seen.wall))
     return tuple(out)
 
 
@@ -64,7 +88,9 @@ def _severity(incident: Incident, records: Sequence[Record], situation: Situatio
 
 
 def _safety(incident: Incident, records: Sequence[Record], situation: Situation | None, line: ChecklistLine) -> Seen:
-    """Publishing is stopped (no pod left, terminating ones included), or nothing says that what is published is bad."""
+    """Publishing is stopped (no pod left, terminating ones included), or nothing says that what is
+    published is bad.
+    """
     if situation is None:
         return Seen(None, "only a live look can tell")
     stopped = _stopped(situation)
@@ -84,7 +110,9 @@ def _safety(incident: Incident, records: Sequence[Record], situation: Situation 
 
 
 def _stopped(situation: Situation) -> str:
-    """Words when nothing that publishes has a pod left; "" when something has, or that is not known."""
+    """Words when nothing that publishes has a pod left; "" when something has, or that is not
+    known.
+    """
     publishing = {name for name, service in situation.runbooks.services.items() if service.publishes}
     pods = {t: r.state(situation.mono) for t, r in situation.kinds.items() if t.partition("/")[0] == "pods"}
     if not publishing or not pods or any(state is not SourceState.LIVE for state in pods.values()):
@@ -143,5 +171,9 @@ def _mitigation(
 
 
 _SEEN: Mapping[str, Callable[[Incident, Sequence[Record], Situation | None, ChecklistLine], Seen]] = {
-    "1": _severity, "2": _safety, "3": _evidence, "4": _communication, "5": _mitigation,
-}  # fmt: skip
+    "1": _severity,
+    "2": _safety,
+    "3": _evidence,
+    "4": _communication,
+    "5": _mitigation,
+}

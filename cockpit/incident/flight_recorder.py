@@ -1,7 +1,9 @@
-"""The flight recorder: what changed in the situation, one JSON line each, in a bounded file beside the journal.
+"""The flight recorder: what changed in the situation, one JSON line each, in a bounded file beside
+the journal.
 
-It is no evidence by itself (not chained, rewritten when full): it lets the timeline and the report tell how long what was bad, and
-how bad. `look` runs on the sources' thread and only compares; writing is done by a thread of its own.
+It is no evidence by itself (not chained, rewritten when full): it lets the timeline and the report
+tell how long what was bad, and how bad. `look` runs on the sources' thread and only compares;
+writing is done by a thread of its own.
 """
 
 from __future__ import annotations
@@ -31,9 +33,14 @@ _EVENTS_KNOWN = 2000
 
 
 class Flight(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One change. `kind`: "signal", "source", "service", "runbook", "event", "start", "stop", or "worst" (still bad, and worse).
+    """One change.
 
-    `was` None: first seen by this cockpit. `worst`: the worst value while the level was `was` (for "worst": so far)."""
+    `kind`: "signal", "source", "service", "runbook", "event", "start", "stop", or "worst" (still
+    bad, and worse).
+
+    `was` None: first seen by this cockpit. `worst`: the worst value while the level was `was` (for
+    "worst": so far).
+    """
 
     at: float  # wall unix seconds
     kind: str
@@ -49,7 +56,10 @@ class Flight(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Recorder:
-    """Give it every situation (`look`); read `flights`. `problem` says why nothing can be written, "" when it can."""
+    """Give it every situation (`look`); read `flights`.
+
+    `problem` says why nothing can be written, "" when it can.
+    """
 
     def __init__(self, path: Path, clock: Clock, *, limit: int = FILE_LIMIT) -> None:
         self.path = path
@@ -76,7 +86,10 @@ class Recorder:
         return tuple(self._flights)
 
     def look(self, situation: Situation) -> None:
-        """Note what differs from the last look. Never raises for what is in it, never waits."""
+        """Note what differs from the last look.
+
+        Never raises for what is in it, never waits.
+        """
         found: list[Flight] = []
         for signal in situation.signals.values():
             found += self._signal(signal, situation.wall)
@@ -89,7 +102,14 @@ class Recorder:
             if was is not light.state and not (usual and was is None):
                 told = was.value if was is not None else None
                 found.append(
-                    Flight(situation.wall, "source", light.name, told, light.state.value, safe(light.reason, 200))
+                    Flight(
+                        at=situation.wall,
+                        kind="source",
+                        name=light.name,
+                        was=told,
+                        now=light.state.value,
+                        words=safe(light.reason, 200),
+                    )
                 )
         found += self._service_changes(situation)
         found += self._matched(situation)
@@ -121,14 +141,33 @@ class Recorder:
                 self._unread.discard(name)
                 was = None
             yield Flight(
-                wall, "signal", name, was.value if was is not None else None, level.value, safe(signal.reason, 200), value,
-                worst[0] if worst is not None else None, signal.unit, signal.title,
-            )  # fmt: skip
+                at=wall,
+                kind="signal",
+                name=name,
+                was=was.value if was is not None else None,
+                now=level.value,
+                words=safe(signal.reason, 200),
+                value=value,
+                worst=worst[0] if worst is not None else None,
+                unit=signal.unit,
+                title=signal.title,
+            )
         elif value is not None and worst is not None and _worse(value, worst[0], signal.direction):
             due = wall - worst[1] >= _WORST_EVERY_S
             self._worst[name] = (value, wall if due else worst[1])
             if due:
-                yield Flight(wall, "worst", name, None, level.value, "", value, value, signal.unit, signal.title)
+                yield Flight(
+                    at=wall,
+                    kind="worst",
+                    name=name,
+                    was=None,
+                    now=level.value,
+                    words="",
+                    value=value,
+                    worst=value,
+                    unit=signal.unit,
+                    title=signal.title,
+                )
 
     def _service_changes(self, situation: Situation) -> Iterable[Flight]:
         seen: dict[tuple[str, str], tuple[str, int]] = {}
@@ -142,7 +181,14 @@ class Recorder:
             if was is not None and was[1] != service.desired:
                 words = f"scaled {was[1]} → {service.desired}; {words}"
             told = was[0] if was is not None else None
-            yield Flight(situation.wall, "service", service.name, told, service.level, safe(words, 200))
+            yield Flight(
+                at=situation.wall,
+                kind="service",
+                name=service.name,
+                was=told,
+                now=service.level,
+                words=safe(words, 200),
+            )
         self._services = seen
 
     def _matched(self, situation: Situation) -> Iterable[Flight]:
@@ -155,10 +201,12 @@ class Recorder:
                 if best is not None
                 else "no runbook matches"
             )
-            yield Flight(situation.wall, "runbook", name, was, name, safe(title, 200))
+            yield Flight(at=situation.wall, kind="runbook", name=name, was=was, now=name, words=safe(title, 200))
 
     def _new_events(self, situation: Situation) -> Iterable[Flight]:
-        """Warnings of the cluster: once an object and reason, again when it happened ten times as often."""
+        """Warnings of the cluster: once an object and reason, again when it happened ten times as
+        often.
+        """
         first = not self._events
         for event in situation.cluster.events.values():
             if event.type != "Warning":
@@ -172,7 +220,9 @@ class Recorder:
                 continue  # old news when the cockpit started
             about = f"{event.object_kind.lower()} {event.object_name}"
             words = f"{event.reason}: {event.message}" + (f" ({event.count} times)" if event.count > 1 else "")
-            yield Flight(situation.wall, "event", about, None, event.reason, safe(words, 240))
+            yield Flight(
+                at=situation.wall, kind="event", name=about, was=None, now=event.reason, words=safe(words, 240)
+            )
         if len(self._events) > _EVENTS_KNOWN:
             self._events = dict(list(self._events.items())[-_EVENTS_KNOWN // 2 :])
 
@@ -204,7 +254,10 @@ class Recorder:
 
 
 def append(path: Path, lines: bytes, limit: int) -> None:
-    """Whole lines, under the file's lock, for several cockpits may share it. Raises OSError."""
+    """Whole lines, under the file's lock, for several cockpits may share it.
+
+    Raises OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     fd = os.open(path, flags, 0o600)
@@ -221,7 +274,10 @@ def append(path: Path, lines: bytes, limit: int) -> None:
 
 
 def read(path: Path, since: float = 0.0) -> list[Flight]:
-    """What was recorded from `since` on, oldest first; the older file too. Lines that cannot be read are passed over."""
+    """What was recorded from `since` on, oldest first; the older file too.
+
+    Lines that cannot be read are passed over.
+    """
     found: list[Flight] = []
     for file in (path.with_name(path.name + ".1"), path):
         with contextlib.suppress(OSError):

@@ -1,4 +1,6 @@
-"""Updates: recorded first, then posted to the webhook in the background; how that ended is recorded too."""
+"""Updates: recorded first, then posted to the webhook in the background; how that ended is recorded
+too.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,16 @@ class Poster:
     """`problem` tells of the newest delivery that failed, until one gets through."""
 
     def __init__(
-        self, journal: Journal, clock: Clock, operator: Callable[[], Operator], place: Callable[[], str], background: Background,
-        webhook: WebhookSettings | None, *, read_only: bool,
-    ) -> None:  # fmt: skip
+        self,
+        journal: Journal,
+        clock: Clock,
+        operator: Callable[[], Operator],
+        place: Callable[[], str],
+        background: Background,
+        webhook: WebhookSettings | None,
+        *,
+        read_only: bool,
+    ) -> None:
         self.problem = ""
         self._journal = journal
         self._clock = clock
@@ -41,12 +50,20 @@ class Poster:
         return self._webhook is not None and not self._read_only
 
     def update(self, words: str, *, send: bool = True) -> tuple[str, Future[str] | None]:
-        """Record what others are told, and post it. What happens, in words; and, when it is posted, a future of why it could not
-        be delivered ("" when it was). Raises IncidentProblem, JournalProblem."""
+        """Record what others are told, and post it.
+
+        What happens, in words; and, when it is posted, a future of why it could not be delivered
+        ("" when it was). Raises IncidentProblem, JournalProblem.
+        """
         why_not = (
-            "read-only: nothing is sent" if self._read_only else "no webhook is configured" if self._webhook is None else
-            "" if send else "asked not to be sent"
-        )  # fmt: skip
+            "read-only: nothing is sent"
+            if self._read_only
+            else "no webhook is configured"
+            if self._webhook is None
+            else ""
+            if send
+            else "asked not to be sent"
+        )
         made = actions.update(self._journal, self._operator(), words, sending=not why_not, why_not=why_not)
         incident = open_incident(self._journal.records())
         if why_not or incident is None:
@@ -61,9 +78,16 @@ class Poster:
 
         assert self._webhook is not None
         message = Message(
-            incident.number, incident.title, incident.severity, words, self._operator().name, incident.holder("commander"),
-            self._place(), self._clock.wall(), self._journal.end(),
-        )  # fmt: skip
+            incident=incident.number,
+            title=incident.title,
+            severity=incident.severity,
+            words=words,
+            who=self._operator().name,
+            commander=incident.holder("commander"),
+            place=self._place(),
+            at=self._clock.wall(),
+            journal=self._journal.end(),
+        )
         problem, tries = await Webhook(self._webhook).deliver(message)
         await asyncio.to_thread(self._settle, made, problem, tries)
         return problem
@@ -76,7 +100,14 @@ class Poster:
             return
         self.problem = f"an update of incident #{number} was NOT delivered: {problem}" if problem else ""
         try:
-            actions.sent(self._journal, self._operator(), number, made, problem, tries)
+            actions.sent(
+                journal=self._journal,
+                operator=self._operator(),
+                number=number,
+                update_id=made,
+                problem=problem,
+                tries=tries,
+            )
         except JournalProblem as lost:
             self.problem = f"how an update was delivered is not journalled: {lost.reason}"
 

@@ -1,4 +1,8 @@
-"""When others are to be told again: SEV0 and SEV1 every 15 to 30 minutes, SEV2 hourly, SEV3 by nobody's rule. Pure."""
+"""When others are to be told again: SEV0 and SEV1 every 15 to 30 minutes, SEV2 hourly, SEV3 by
+nobody's rule.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ _TOLD = ("delivered", "not sent", "sending")
 
 
 def reminder(incident: Incident, wall: float) -> Reminder:
-    """Counted from the newest update, the opening, or the newest rise of the severity, whichever is later."""
+    """Counted from the newest update, the opening, or the newest rise of the severity, whichever is
+    later.
+    """
     if not incident.open:
         return Reminder("none", None, "closed")
     last = incident.updates[-1] if incident.updates else None

@@ -1,6 +1,8 @@
-"""The incident desk of one cockpit: the open incident for the screen, what the operator does to it, updates to the webhook, evidence.
+"""The incident desk of one cockpit: the open incident for the screen, what the operator does to it,
+updates to the webhook, evidence.
 
-Slow things (the webhook, collecting) run on a thread and loop of their own; nothing here ever waits for them but `close`, briefly.
+Slow things (the webhook, collecting) run on a thread and loop of their own; nothing here ever waits
+for them but `close`, briefly.
 """
 
 from __future__ import annotations
@@ -41,15 +43,28 @@ _LEAST_S = 1.0  # however much the flight recorder notes, the timeline is made a
 
 
 class Desk:
-    """Every method may be called from any thread. `situation` gives the newest; `access` reads the cluster's address (blocking);
-    `look_back` finds the last reveal for evidence (`cockpit.incident.evidence.onchain`)."""
+    """Every method may be called from any thread.
+
+    `situation` gives the newest; `access` reads the cluster's address (blocking); `look_back` finds
+    the last reveal for evidence (`cockpit.incident.evidence.onchain`).
+    """
 
     def __init__(
-        self, journal: Journal, runbooks: Callable[[], Runbooks], clock: Clock, *, operator: Callable[[], Operator],
-        state_dir: Path, situation: Callable[[], Situation | None], access: Callable[[], Access] | None = None,
-        webhook: WebhookSettings | None = None, read_only: bool = False, record: bool = True, budget_s: float = BUDGET_S,
+        self,
+        journal: Journal,
+        runbooks: Callable[[], Runbooks],
+        clock: Clock,
+        *,
+        operator: Callable[[], Operator],
+        state_dir: Path,
+        situation: Callable[[], Situation | None],
+        access: Callable[[], Access] | None = None,
+        webhook: WebhookSettings | None = None,
+        read_only: bool = False,
+        record: bool = True,
+        budget_s: float = BUDGET_S,
         look_back: LookBack | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.journal = journal
         self.recorder = Recorder(state_dir / "flight.jsonl", clock) if record else None
         self._state_dir = state_dir
@@ -58,11 +73,28 @@ class Desk:
         self._operator = operator
         self._situation = situation
         self._background = Background("incident")
-        self._poster = Poster(journal, clock, operator, self._place, self._background, webhook, read_only=read_only)
+        self._poster = Poster(
+            journal=journal,
+            clock=clock,
+            operator=operator,
+            place=self._place,
+            background=self._background,
+            webhook=webhook,
+            read_only=read_only,
+        )
         self.capturer = Capturer(
-            journal, runbooks, clock, operator, state_dir / "evidence", situation, access, self.recorder, self._background,
-            budget_s=budget_s, look_back=look_back,
-        )  # fmt: skip
+            journal=journal,
+            runbooks=runbooks,
+            clock=clock,
+            operator=operator,
+            directory=state_dir / "evidence",
+            situation=situation,
+            access=access,
+            recorder=self.recorder,
+            background=self._background,
+            budget_s=budget_s,
+            look_back=look_back,
+        )
         self._seen: tuple[int, int] = (-1, -1)
         self._folded_at = float("-inf")
         self._known: _Known | None = None
@@ -70,7 +102,11 @@ class Desk:
     # --- what is shown ---------------------------------------------------------------------------------------------------
 
     def look(self, situation: Situation) -> IncidentNow | None:
-        """For the next situation: the open incident as of this one, which goes into the flight recorder. Never waits."""
+        """For the next situation: the open incident as of this one, which goes into the flight
+        recorder.
+
+        Never waits.
+        """
         if self.recorder is not None:
             self.recorder.look(situation)
         records = self.journal.records(wait=False)
@@ -83,10 +119,15 @@ class Desk:
         if known is None:
             return None
         return IncidentNow(
-            known.incident, reminder(known.incident, situation.wall),
-            checklist(known.incident, known.records, situation, situation.runbooks), known.timeline, known.busy, known.wants,
-            self._poster.posts, self.capturer.under_way,
-        )  # fmt: skip
+            incident=known.incident,
+            reminder=reminder(known.incident, situation.wall),
+            checklist=checklist(known.incident, known.records, situation, situation.runbooks),
+            timeline=known.timeline,
+            close_blocked=known.busy,
+            close_wants=known.wants,
+            webhook=self._poster.posts,
+            capturing=self.capturer.under_way,
+        )
 
     def _fold(self, records: Sequence[Record]) -> _Known | None:
         incident = open_incident(records)
@@ -95,21 +136,29 @@ class Desk:
         flights = self.recorder.flights if self.recorder is not None else ()
         own = [r for r in records if float(r.get("at") or 0.0) >= incident.opened - 3600.0]
         return _Known(
-            incident, own, timeline(incident, own, flights, limit=TIMELINE_SHOWN), actions.under_way(own),
+            incident,
+            own,
+            timeline(incident, own, flights, limit=TIMELINE_SHOWN),
+            actions.under_way(own),
             actions.close_wants(records),
-        )  # fmt: skip
+        )
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Faults that the operator must know of: an update that was not delivered, a recorder that cannot write."""
+        """Faults that the operator must know of: an update that was not delivered, a recorder that
+        cannot write.
+        """
         recorder = self.recorder.problem if self.recorder is not None else ""
         return tuple(filter(None, (recorder, self._poster.problem, self.capturer.problem)))
 
     # --- what the operator does --------------------------------------------------------------------------------------------
 
     def do(self, action: str, values: Mapping[str, str]) -> str:
-        """One of open, close, severity, role, note, update, check, uncheck, evidence, report; what happened, in words. Blocking for the
-        journal's writes only. Raises IncidentProblem, JournalProblem."""
+        """One of open, close, severity, role, note, update, check, uncheck, evidence, report; what
+        happened, in words.
+
+        Blocking for the journal's writes only. Raises IncidentProblem, JournalProblem.
+        """
         own = getattr(self, f"_do_{action}", None)
         if own is None:
             raise IncidentProblem(f"there is no action {safe(action, 40)!r}")
@@ -127,9 +176,15 @@ class Desk:
                     f"there is no runbook {safe(name, 60)!r}", "see `m0-cockpit runbooks list`"
                 ) from None
         made = actions.open_(
-            self.journal, self._operator(), title=values.get("title", ""), severity=values.get("severity", ""), runbook=name,
-            runbook_number=number, commander=values.get("commander", ""), place=self._place(),
-        )  # fmt: skip
+            self.journal,
+            self._operator(),
+            title=values.get("title", ""),
+            severity=values.get("severity", ""),
+            runbook=name,
+            runbook_number=number,
+            commander=values.get("commander", ""),
+            place=self._place(),
+        )
         return f"incident #{made} is open"
 
     def _do_close(self, values: Mapping[str, str]) -> str:
@@ -200,8 +255,12 @@ class Desk:
     # --- evidence ----------------------------------------------------------------------------------------------------------
 
     def before_change(self, plan: Plan) -> None:
-        """A confirmed plan is about to be sent. In a SEV0 incident, and for runbooks 2 and 13, evidence is taken along before the
-        first change: it is begun here and runs beside the sending, which it never delays. Never raises, never waits."""
+        """A confirmed plan is about to be sent.
+
+        In a SEV0 incident, and for runbooks 2 and 13, evidence is taken along before the first
+        change: it is begun here and runs beside the sending, which it never delays. Never raises,
+        never waits.
+        """
         self.capturer.before_change(plan)
 
     def capture(self, reason: str) -> Future[Captured]:
@@ -209,11 +268,17 @@ class Desk:
         return self.capturer.begin(reason)
 
     async def evidence(self, reason: str) -> Captured:
-        """For a step of a runbook, on whatever loop it runs (`cockpit.mitigation.context.Evidence`). Raises OSError, JournalProblem."""
+        """For a step of a runbook, on whatever loop it runs
+        (`cockpit.mitigation.context.Evidence`).
+
+        Raises OSError, JournalProblem.
+        """
         return await self.capturer.capture(reason)
 
     def close(self, timeout_s: float = 0.8) -> None:
-        """Give what is under way a moment; an update that is still not delivered is journalled as failed."""
+        """Give what is under way a moment; an update that is still not delivered is journalled as
+        failed.
+        """
         self._background.wait(timeout_s)
         self._poster.close()
         self._background.close()

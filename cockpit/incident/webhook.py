@@ -1,7 +1,8 @@
 """Updates to a webhook: retried with backoff, bounded, its failures told in our own words.
 
-The address is a secret, as a key in its path usually is one. No text of an HTTP library, of the server or of the address itself gets
-into an error; redirects are not followed (they would carry the message, and a credential, elsewhere).
+The address is a secret, as a key in its path usually is one. No text of an HTTP library, of the
+server or of the address itself gets into an error; redirects are not followed (they would carry the
+message, and a credential, elsewhere).
 """
 
 from __future__ import annotations
@@ -47,10 +48,16 @@ class Message:
             commander = f", incident commander {_slack(self.commander)}" if self.commander else ""
             return {"text": f"{head}\n{_slack(self.words)}\n_{_slack(self.who)}{commander}_"}
         return {
-            "incident": self.incident, "title": self.title, "severity": self.severity, "update": self.words, "by": self.who,
-            "commander": self.commander, "place": self.place, "at": self.at,
+            "incident": self.incident,
+            "title": self.title,
+            "severity": self.severity,
+            "update": self.words,
+            "by": self.who,
+            "commander": self.commander,
+            "place": self.place,
+            "at": self.at,
             "journal": {"records": self.journal[0], "hash": self.journal[1]},
-        }  # fmt: skip
+        }
 
 
 def _slack(text: str) -> str:
@@ -62,9 +69,12 @@ class Webhook:
     """`deliver` never raises (but for being cancelled) and never waits for ever."""
 
     def __init__(
-        self, settings: WebhookSettings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        self,
+        settings: WebhookSettings,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._settings = settings
         self._sleep = sleep
         self._rng = rng or random.Random()
@@ -118,7 +128,10 @@ class Webhook:
 
 
 def address(settings: WebhookSettings) -> str:
-    """The URL, from the configuration or its file. Raises ConfigProblem, without showing any of it."""
+    """The URL, from the configuration or its file.
+
+    Raises ConfigProblem, without showing any of it.
+    """
     url = (secret_of(settings.url, settings.url_file, "the webhook's address") or "").strip()
     try:
         parts = urlsplit(url)

@@ -1,11 +1,12 @@
-"""What the journal's records mean: mitigations with their outcomes, debts, intents that were left unfinished.
+"""What the journal's records mean: mitigations with their outcomes, debts, intents that were left
+unfinished.
 
-Kinds of record. `intent`: number, plan, digest, title, runbook, step, item, step_kind, target, resource_version, generation,
-scope, salt, relevant, expected, changes, kubectl, request_sha256, inverse, revision, operator, incident, overrides,
-dangerous, relaxes, undoes, process. Then, each with `of` = the intent's number: `outcome` (result, words),
-`rollout` (done, words), `proof` (proof, gauges, words), `judged` (judgement, words). And `note` (words). Records of an incident
-are described in `fold.py`.
-`result`: "sent", "rejected", "not sent", "stale", "uncertain".
+Kinds of record. `intent`: number, plan, digest, title, runbook, step, item, step_kind, target,
+resource_version, generation, scope, salt, relevant, expected, changes, kubectl, request_sha256,
+inverse, revision, operator, incident, overrides, dangerous, relaxes, undoes, process. Then, each
+with `of` = the intent's number: `outcome` (result, words), `rollout` (done, words), `proof` (proof,
+gauges, words), `judged` (judgement, words). And `note` (words). Records of an incident are
+described in `fold.py`. `result`: "sent", "rejected", "not sent", "stale", "uncertain".
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ _LOOKS = {"check": "looked", "evidence": "captured", "verify-signatures": "verif
 
 @dataclass(slots=True)
 class Entry:
-    """An intent with all that was recorded of it since. `undone_by` is the number of the undo that was applied."""
+    """An intent with all that was recorded of it since.
+
+    `undone_by` is the number of the undo that was applied.
+    """
 
     intent: Record
     outcome: Record | None = None
@@ -94,7 +98,10 @@ class Entry:
 
 
 def entries_of(records: Iterable[Record]) -> dict[int, Entry]:
-    """By number, oldest first. Records whose intent is missing (a cut journal) are left out."""
+    """By number, oldest first.
+
+    Records whose intent is missing (a cut journal) are left out.
+    """
     entries: dict[int, Entry] = {}
     for record in records:
         kind = record.get("kind")
@@ -118,7 +125,12 @@ def entries_of(records: Iterable[Record]) -> dict[int, Entry]:
 def target_of(intent: Record) -> Target:
     fields = intent["target"]
     return Target(
-        fields["context"], fields["namespace"], fields["kind"], fields["name"], fields["uid"], fields.get("container")
+        context=fields["context"],
+        namespace=fields["namespace"],
+        kind=fields["kind"],
+        name=fields["name"],
+        uid=fields["uid"],
+        container=fields.get("container"),
     )
 
 
@@ -135,27 +147,49 @@ def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
         if record.get("kind") == "note" and not record.get("of"):
             operator = str((record.get("operator") or {}).get("name", ""))
             kind = "update" if record.get("note_kind") == "update" else "note"
-            lines.append(JournalLine(0, float(record["at"]), operator, str(record.get("words", "")), "", kind))
+            lines.append(
+                JournalLine(
+                    number=0,
+                    wall=float(record["at"]),
+                    operator=operator,
+                    title=str(record.get("words", "")),
+                    target="",
+                    outcome=kind,
+                )
+            )
         told = words_of(record)
         if told is not None:
             operator = str((record.get("operator") or {}).get("name", ""))
-            lines.append(JournalLine(0, float(record["at"]), operator, told[0], "", told[1]))
+            lines.append(
+                JournalLine(
+                    number=0, wall=float(record["at"]), operator=operator, title=told[0], target="", outcome=told[1]
+                )
+            )
         if record.get("kind") != "intent":
             continue
         entry = entries[int(record["number"])]
         undoable = entry.applied is True and entry.undone_by is None and bool(record.get("inverse"))
         lines.append(
             JournalLine(
-                entry.number, float(record["at"]), str((record.get("operator") or {}).get("name", "")),
-                str(record["title"]), target_of(record).words, entry.words, changes_of(record), undoable,
-                entry.number in owed, entry.undone_by is not None,
+                number=entry.number,
+                wall=float(record["at"]),
+                operator=str((record.get("operator") or {}).get("name", "")),
+                title=str(record["title"]),
+                target=target_of(record).words,
+                outcome=entry.words,
+                changes=changes_of(record),
+                undoable=undoable,
+                debt=entry.number in owed,
+                undone=entry.undone_by is not None,
             )
-        )  # fmt: skip
+        )
     return tuple(reversed(lines))
 
 
 def debts_from(records: Sequence[Record]) -> tuple[Debt, ...]:
-    """What was relaxed or reduced and is not put back: by an undo, or by any later step that restored the same fields."""
+    """What was relaxed or reduced and is not put back: by an undo, or by any later step that
+    restored the same fields.
+    """
     entries = entries_of(records)
     debts: list[Debt] = []
     for entry in entries.values():
@@ -166,7 +200,11 @@ def debts_from(records: Sequence[Record]) -> tuple[Debt, ...]:
         where = (intent["target"]["context"], intent["target"]["namespace"], intent["target"]["name"])
         for later in entries.values():
             place = later.intent["target"]
-            if later.number > entry.number and later.applied and where == (place["context"], place["namespace"], place["name"]):  # fmt: skip
+            if (
+                later.number > entry.number
+                and later.applied
+                and where == (place["context"], place["namespace"], place["name"])
+            ):
                 owed = {
                     name: before
                     for name, before in owed.items()
@@ -183,8 +221,10 @@ def debts_from(records: Sequence[Record]) -> tuple[Debt, ...]:
 
 
 def unfinished_of(records: Sequence[Record]) -> tuple[dict[str, Any], ...]:
-    """Not judged yet, and their process is not at work any more: intents without an outcome (or an uncertain one), and what
-    was sent but cut off in its rollout, before the record that ends every watch."""
+    """Not judged yet, and their process is not at work any more: intents without an outcome (or an
+    uncertain one), and what was sent but cut off in its rollout, before the record that ends every
+    watch.
+    """
     return tuple(
         dict(entry.intent)
         for entry in entries_of(records).values()

@@ -1,10 +1,12 @@
 """The hash chain of the journal: how a record becomes a line, and how a file of lines is checked.
 
-A line is the canonical JSON of its record and nothing else, so that any changed byte shows. `hash` is
-sha256(previous line's hash + canonical JSON of the record without `hash`). `seq` counts records from 1.
+A line is the canonical JSON of its record and nothing else, so that any changed byte shows. `hash`
+is sha256(previous line's hash + canonical JSON of the record without `hash`). `seq` counts records
+from 1.
 
-A line that a crash cut off stays in the file: the record after it names its sha256 in `torn`, and the chain goes from the
-record before it to the one after. `gap` in a record says that its writer found the end of the journal missing.
+A line that a crash cut off stays in the file: the record after it names its sha256 in `torn`, and
+the chain goes from the record before it to the one after. `gap` in a record says that its writer
+found the end of the journal missing.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ def canonical(value: Any) -> str:
 
 
 def sealed(record: Mapping[str, Any], previous: str) -> tuple[bytes, str]:
-    """The line (newline included) and its hash. `record` must not hold `hash`."""
+    """The line (newline included) and its hash.
+
+    `record` must not hold `hash`.
+    """
     digest = hashlib.sha256((previous + canonical(record)).encode()).hexdigest()
     return (canonical({**record, "hash": digest}) + "\n").encode(), digest
 
@@ -32,7 +37,8 @@ def sealed(record: Mapping[str, Any], previous: str) -> tuple[bytes, str]:
 def opened(line: bytes, previous: str | None) -> tuple[dict[str, Any] | None, str]:
     """The record of a line (without newline), and what is wrong with it ("" when nothing).
 
-    `previous` None: the line before is not to be trusted, so only the line's own spelling can be checked.
+    `previous` None: the line before is not to be trusted, so only the line's own spelling can be
+    checked.
     """
     try:
         record = json.loads(line)
@@ -55,7 +61,9 @@ def opened(line: bytes, previous: str | None) -> tuple[dict[str, Any] | None, st
 
 @dataclass(slots=True)
 class Reading:
-    """What a file holds: its good records, the end of the chain, and every problem with its line number."""
+    """What a file holds: its good records, the end of the chain, and every problem with its line
+    number.
+    """
 
     records: list[dict[str, Any]] = field(default_factory=list)
     seq: int = 0
@@ -67,7 +75,10 @@ class Reading:
 
 
 def read(data: bytes) -> Reading:
-    """Check a whole journal. Never raises."""
+    """Check a whole journal.
+
+    Never raises.
+    """
     result = Reading()
     *lines, result.torn = data.split(b"\n")
     pending: tuple[int, bytes, str] | None = None  # a bad line that the next record may own up to as torn

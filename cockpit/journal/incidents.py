@@ -1,10 +1,14 @@
-"""Incidents, folded from the journal's records. Pure: two cockpits, or one before and after a crash, see the same.
+"""Incidents, folded from the journal's records.
 
-Kinds of record, each with `incident` = its number and `operator`: `incident-opened` (title, severity, runbook, runbook_number, place),
-`severity-changed` (severity, was, reason), `role-assigned` (role, name), `note` (words; for an update note_kind "update",
-update_id, delivery "sending" or "not sent", detail, process), `update-sent` (update_id, result "delivered" or "failed", words,
-tries), `checklist` (item, text, done, words), `evidence` (file, sha256, size, parts, missing, reason), `incident-closed` (reason,
-debts, checklist). Evidence may bear no number. Intents and notes written while one is open bear its number: the journal stamps them (`stamped`).
+Pure: two cockpits, or one before and after a crash, see the same.
+
+Kinds of record, each with `incident` = its number and `operator`: `incident-opened` (title,
+severity, runbook, runbook_number, place), `severity-changed` (severity, was, reason),
+`role-assigned` (role, name), `note` (words; for an update note_kind "update", update_id, delivery
+"sending" or "not sent", detail, process), `update-sent` (update_id, result "delivered" or "failed",
+words, tries), `checklist` (item, text, done, words), `evidence` (file, sha256, size, parts,
+missing, reason), `incident-closed` (reason, debts, checklist). Evidence may bear no number. Intents
+and notes written while one is open bear its number: the journal stamps them (`stamped`).
 """
 
 from __future__ import annotations
@@ -25,7 +29,10 @@ _ADOPTED = ("intent", "evidence")
 
 
 def incidents_of(records: Iterable[Record]) -> dict[int, Incident]:
-    """By number, oldest first. Records that do not fit (a cut journal) are left out; never raises."""
+    """By number, oldest first.
+
+    Records that do not fit (a cut journal) are left out; never raises.
+    """
     found: dict[int, Incident] = {}
     before: list[
         Record
@@ -76,7 +83,10 @@ def stamped(record: Record, records: Sequence[Record]) -> dict[str, Any]:
 
 
 def words_of(record: Record) -> tuple[str, str] | None:
-    """A record of an incident as a line of the journal: what happened, and what came of it. None for other kinds."""
+    """A record of an incident as a line of the journal: what happened, and what came of it.
+
+    None for other kinds.
+    """
     match record.get("kind"):
         case "incident-opened":
             return (
@@ -113,9 +123,16 @@ def _opened(number: int, record: Record) -> Incident:
     severity = str(record["severity"])
     told = record.get("runbook_number")
     return Incident(
-        number, _text(record, "title"), severity, at, who, _text(record, "runbook"), told if isinstance(told, int) else None,
-        place=_text(record, "place"), severities=(SeverityChange(at, who, severity, ""),),
-    )  # fmt: skip
+        number=number,
+        title=_text(record, "title"),
+        severity=severity,
+        opened=at,
+        opened_by=who,
+        runbook=_text(record, "runbook"),
+        runbook_number=told if isinstance(told, int) else None,
+        place=_text(record, "place"),
+        severities=(SeverityChange(at, who, severity, ""),),
+    )
 
 
 def _adopting(incident: Incident, before: Sequence[Record]) -> Incident:
@@ -150,7 +167,7 @@ def _note(incident: Incident, record: Record) -> Incident:
     delivery, detail = _text(record, "delivery"), _text(record, "detail")
     if delivery == "sending" and not alive(record):
         delivery, detail = "unknown", "the cockpit that sent it ended before it knew"
-    update = Update(_text(record, "update_id"), at, who, words, delivery, detail)
+    update = Update(id=_text(record, "update_id"), wall=at, who=who, words=words, delivery=delivery, detail=detail)
     return replace(incident, updates=(*incident.updates, update))
 
 
@@ -176,10 +193,15 @@ def _checked(incident: Incident, record: Record) -> Incident:
 
 def _evidence(incident: Incident, record: Record) -> Incident:
     file = EvidenceFile(
-        float(record["at"]), _who(record), str(record["file"]), str(record["sha256"]), int(record["size"]),
-        tuple(str(p) for p in record.get("parts") or ()), tuple(str(m) for m in record.get("missing") or ()),
-        _text(record, "reason"),
-    )  # fmt: skip
+        wall=float(record["at"]),
+        who=_who(record),
+        name=str(record["file"]),
+        sha256=str(record["sha256"]),
+        size=int(record["size"]),
+        parts=tuple(str(p) for p in record.get("parts") or ()),
+        missing=tuple(str(m) for m in record.get("missing") or ()),
+        reason=_text(record, "reason"),
+    )
     return replace(incident, evidence=(*incident.evidence, file))
 
 
@@ -199,9 +221,15 @@ def _mitigated(incident: Incident, record: Record) -> Incident:
 
 
 _FOLDS: Mapping[str, Callable[[Incident, Record], Incident]] = {
-    "severity-changed": _severity, "role-assigned": _role, "note": _note, "update-sent": _sent, "checklist": _checked,
-    "evidence": _evidence, "incident-closed": _closed, "intent": _mitigated,
-}  # fmt: skip
+    "severity-changed": _severity,
+    "role-assigned": _role,
+    "note": _note,
+    "update-sent": _sent,
+    "checklist": _checked,
+    "evidence": _evidence,
+    "incident-closed": _closed,
+    "intent": _mitigated,
+}
 
 
 def _number(record: Record) -> int | None:

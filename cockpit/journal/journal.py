@@ -1,8 +1,11 @@
-"""The journal: append-only JSON lines, 0600, fsynced, chained by hash. What is not in it was not done.
+"""The journal: append-only JSON lines, 0600, fsynced, chained by hash.
 
-Several cockpits may append to one journal: each append takes the file's lock, reads what others added, chains on to it.
-Beside it lies `NAME.head` with the count and hash of the newest line, so that a cut at the end is found too. Records
-hold redacted text only; their shapes are in `entries.py`.
+What is not in it was not done.
+
+Several cockpits may append to one journal: each append takes the file's lock, reads what others
+added, chains on to it. Beside it lies `NAME.head` with the count and hash of the newest line, so
+that a cut at the end is found too. Records hold redacted text only; their shapes are in
+`entries.py`.
 """
 
 from __future__ import annotations
@@ -34,7 +37,10 @@ Given = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any]]
 
 
 class JournalProblem(Exception):
-    """The journal cannot be written, so nothing may be sent. One safe line in `reason`, what to do in `remedy`."""
+    """The journal cannot be written, so nothing may be sent.
+
+    One safe line in `reason`, what to do in `remedy`.
+    """
 
     def __init__(self, reason: str, remedy: str = "") -> None:
         super().__init__(reason)
@@ -46,15 +52,21 @@ class JournalProblem(Exception):
 
 
 class Journal:
-    """Open one with `Journal.open`. Every method may be called from any thread.
+    """Open one with `Journal.open`.
+
+    Every method may be called from any thread.
 
     `write` and `sync` are os.write and os.fsync; tests give others to play a full or failing disk.
     """
 
     def __init__(
-        self, path: Path, *, wall: Callable[[], float] = time.time, write: Callable[[int, bytes], int] = os.write,
+        self,
+        path: Path,
+        *,
+        wall: Callable[[], float] = time.time,
+        write: Callable[[int, bytes], int] = os.write,
         sync: Callable[[int], None] = os.fsync,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.path = path
         self.read_only_reason = ""  # why it can only be read; empty when it can be written
         self.notices: list[str] = []  # what opening found, for the operator: one line each
@@ -71,10 +83,18 @@ class Journal:
 
     @classmethod
     def open(
-        cls, path: Path, *, wall: Callable[[], float] = time.time, write: Callable[[int, bytes], int] = os.write,
+        cls,
+        path: Path,
+        *,
+        wall: Callable[[], float] = time.time,
+        write: Callable[[int, bytes], int] = os.write,
         sync: Callable[[int], None] = os.fsync,
-    ) -> Journal:  # fmt: skip
-        """Open or create. One that cannot be written is opened for reading, with `read_only_reason`; never raises for it."""
+    ) -> Journal:
+        """Open or create.
+
+        One that cannot be written is opened for reading, with `read_only_reason`; never raises for
+        it.
+        """
         journal = cls(path, wall=wall, write=write, sync=sync)
         try:
             journal._open_files()
@@ -98,7 +118,10 @@ class Journal:
         return journal
 
     def close(self) -> None:
-        """Let go of the files. A late append (an outcome that came while the process ends) opens them again."""
+        """Let go of the files.
+
+        A late append (an outcome that came while the process ends) opens them again.
+        """
         with self._mutex:
             self._close_files()
 
@@ -107,7 +130,8 @@ class Journal:
     def records(self, *, wait: bool = True) -> tuple[dict[str, Any], ...]:
         """Every good record, oldest first; those that others appended too.
 
-        Without `wait` the last known ones while someone is writing: a slow disk must not hold up a screen.
+        Without `wait` the last known ones while someone is writing: a slow disk must not hold up a
+        screen.
         """
         if self._mutex.acquire(blocking=wait):
             try:
@@ -119,7 +143,10 @@ class Journal:
         return self._records
 
     def verify(self) -> list[str]:
-        """Every edit, cut, reorder or broken line, with its line number; empty when intact. Reads the files anew."""
+        """Every edit, cut, reorder or broken line, with its line number; empty when intact.
+
+        Reads the files anew.
+        """
         with self._mutex:
             try:
                 reading, head = self._read_both()
@@ -129,7 +156,9 @@ class Journal:
             return reading.problems + ([f"end of the journal: {lost}"] if lost else [])
 
     def _read_both(self) -> tuple[hash_chain.Reading, tuple[int, str] | None]:
-        """The journal and its head as they belong together: another cockpit may append while they are read."""
+        """The journal and its head as they belong together: another cockpit may append while they
+        are read.
+        """
         head = self._read_head()
         for _ in range(_READS):
             before = head
@@ -140,7 +169,9 @@ class Journal:
         return hash_chain.read(data), head
 
     def end(self) -> tuple[int, str]:
-        """Count and hash of the newest line: kept elsewhere, they prove later that nothing before it was changed."""
+        """Count and hash of the newest line: kept elsewhere, they prove later that nothing before
+        it was changed.
+        """
         self.records()
         return self._reading.seq, self._reading.hash
 
@@ -151,11 +182,14 @@ class Journal:
     # ------------------------------------------------------------------------------------------------------- writing
 
     def append(self, record: Mapping[str, Any], given: Given | None = None) -> int:
-        """Write one record durably. Returns the number of the newest intent (for an intent: its own).
+        """Write one record durably.
 
-        `seq`, `at` (unix seconds), `number` (of an intent), the open incident (of an intent or note) and the hash are added
-        here. `given` is called under the lock with every record that stands: it may raise, and what it returns is added, so
-        that two cockpits cannot both open incident 14. Raises JournalProblem, and then leaves the file as it was.
+        Returns the number of the newest intent (for an intent: its own).
+
+        `seq`, `at` (unix seconds), `number` (of an intent), the open incident (of an intent or
+        note) and the hash are added here. `given` is called under the lock with every record that
+        stands: it may raise, and what it returns is added, so that two cockpits cannot both open
+        incident 14. Raises JournalProblem, and then leaves the file as it was.
         """
         with self._mutex:
             if self.read_only_reason:
@@ -310,7 +344,9 @@ class Journal:
 
     @staticmethod
     def _lost(reading: hash_chain.Reading, head: tuple[int, str] | None) -> str:
-        """What the head knows and the journal does not have any more; "" when they agree (one line behind is a crash)."""
+        """What the head knows and the journal does not have any more; "" when they agree (one line
+        behind is a crash).
+        """
         if head is None:
             return "" if not reading.records else "its .head file was missing or unreadable"
         count, digest = head

@@ -13,7 +13,10 @@ from cockpit.text import clean
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """`name` is what others are told; the rest is where it comes from. Empty where nothing is known."""
+    """`name` is what others are told; the rest is where it comes from.
+
+    Empty where nothing is known.
+    """
 
     name: str
     os_user: str
@@ -24,7 +27,10 @@ class Operator:
 
     @staticmethod
     def current(kube_user: str = "", environment: Mapping[str, str] | None = None) -> Operator:
-        """From the process and its environment (SUDO_USER, SSH_CONNECTION). Never raises."""
+        """From the process and its environment (SUDO_USER, SSH_CONNECTION).
+
+        Never raises.
+        """
         env = os.environ if environment is None else environment
         try:
             os_user = getpass.getuser()
@@ -44,7 +50,11 @@ class Operator:
     def record(self) -> dict[str, str]:
         """For the journal: only what is known."""
         fields = {
-            "name": self.name, "os": self.os_user, "ssh": self.ssh_user, "from": self.ssh_from, "kube": self.kube_user,
+            "name": self.name,
+            "os": self.os_user,
+            "ssh": self.ssh_user,
+            "from": self.ssh_from,
+            "kube": self.kube_user,
             "host": self.host,
-        }  # fmt: skip
+        }
         return {key: value for key, value in fields.items() if value}

@@ -17,8 +17,11 @@ def this_process() -> dict[str, Any]:
 
 
 def ended(process: Mapping[str, Any]) -> bool:
-    """True only when that process is known to be gone: it ran under this very kernel, among the pids that are seen here. What another
-    host or container wrote, or a kernel that does not say which it is, tells nothing."""
+    """True only when that process is known to be gone: it ran under this very kernel, among the
+    pids that are seen here.
+
+    What another host or container wrote, or a kernel that does not say which it is, tells nothing.
+    """
     kernel, pid, started = _kernel(), process.get("pid"), process.get("started")
     if not kernel or (process.get("kernel"), process.get("host")) != (kernel, socket.gethostname()):
         return False
@@ -53,7 +56,10 @@ def _there(pid: int) -> bool:
 
 
 def _kernel() -> str:
-    """The boot and the pid namespace: a pid names the same process only within both. "" where it cannot be told."""
+    """The boot and the pid namespace: a pid names the same process only within both.
+
+    "" where it cannot be told.
+    """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -71,7 +77,9 @@ def _started(pid: int) -> str:
 
 
 def _fields(pid: int) -> list[str]:
-    """Those of /proc/PID/stat after the name (proc(5)): the state first, the start time as the twentieth; empty elsewhere."""
+    """Those of /proc/PID/stat after the name (proc(5)): the state first, the start time as the
+    twentieth; empty elsewhere.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,7 +1,10 @@
-"""How to reach a cluster: kubeconfig or in-cluster, credentials, TLS. Blocking: call it in a thread.
+"""How to reach a cluster: kubeconfig or in-cluster, credentials, TLS.
 
-Kubeconfigs of the usual kinds are read here (see `plain.py`); for auth providers, proxies and in-cluster the `kubernetes`
-package is used, imported only then, because its import costs a third of a second.
+Blocking: call it in a thread.
+
+Kubeconfigs of the usual kinds are read here (see `plain.py`); for auth providers, proxies and
+in-cluster the `kubernetes` package is used, imported only then, because its import costs a third of
+a second.
 """
 
 from __future__ import annotations
@@ -22,13 +25,17 @@ from cockpit.text import safe
 __all__ = ["Access", "AccessProblem", "load_access"]
 
 _IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-#: The package keeps certificates from kubeconfigs in temporary files behind one module-wide table: one load at a time.
+#: The package keeps certificates from kubeconfigs in temporary files behind one module-wide table:
+#: one load at a time.
 _LOADING = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Access:
-    """One context, ready to use. `server` is a base URL without a trailing slash; `namespace` the context's default."""
+    """One context, ready to use.
+
+    `server` is a base URL without a trailing slash; `namespace` the context's default.
+    """
 
     context: str
     server: str
@@ -47,10 +54,12 @@ class Access:
         return urlsplit(self.server).netloc
 
     def reload(self) -> Access:
-        """The same context read from disk again (after a 401). Blocking.
+        """The same context read from disk again (after a 401).
 
-        Raises AccessProblem also when the context now leads to another server: nothing may move a running cockpit, and
-        the plans made in it, to another cluster.
+        Blocking.
+
+        Raises AccessProblem also when the context now leads to another server: nothing may move a
+        running cockpit, and the plans made in it, to another cluster.
         """
         fresh = load_access(self.kubeconfig, None if self.context == "in-cluster" else self.context)
         if fresh.server != self.server:
@@ -62,7 +71,8 @@ class Access:
 
 
 def load_access(kubeconfig: str | None = None, context: str | None = None) -> Access:
-    """Read the kubeconfig (argument, else KUBECONFIG's list, else ~/.kube/config), else the pod's service account.
+    """Read the kubeconfig (argument, else KUBECONFIG's list, else ~/.kube/config), else the pod's
+    service account.
 
     Raises AccessProblem, one line with a remedy, for whatever is missing or broken.
     """
@@ -84,7 +94,9 @@ def load_access(kubeconfig: str | None = None, context: str | None = None) -> Ac
                 f"cannot read {error.filename or listed}: {error.strerror}", "check the file"
             ) from error
         except Exception as error:  # the package raises anything, from KeyError to its own
-            raise AccessProblem(f"kubeconfig: {safe(str(error) or type(error).__name__, 300)}", "check it with kubectl config view") from error  # fmt: skip
+            raise AccessProblem(
+                f"kubeconfig: {safe(str(error) or type(error).__name__, 300)}", "check it with kubectl config view"
+            ) from error
     where = ", ".join(str(p) for p in paths) or "~/.kube/config"
     raise AccessProblem(
         f"no kubeconfig at {where}", "set KUBECONFIG or give --kubeconfig; `m0-cockpit drill` needs none"
@@ -146,7 +158,9 @@ def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -
         raise AccessProblem(f'no context "{name}" in {where}', f"there is: {listed}")
     chosen = _entry(merged, "contexts", name, "context", f'no context "{name}"').values
     cluster_name, user_name = chosen.get("cluster"), chosen.get("user")
-    cluster = _entry(merged, "clusters", cluster_name, "cluster", f'context "{name}" names an unknown cluster "{cluster_name}"')  # fmt: skip
+    cluster = _entry(
+        merged, "clusters", cluster_name, "cluster", f'context "{name}" names an unknown cluster "{cluster_name}"'
+    )
     user = Entry({}, paths[0].parent)
     if user_name:
         user = _entry(merged, "users", user_name, "user", f'context "{name}" names an unknown user "{user_name}"')
@@ -164,19 +178,30 @@ def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -
     if is_plain(cluster.values, user.values):
         credentials, tls = authenticate(server, cluster, user, extra)
     else:
-        credentials, tls, proxy = _by_package(merged, name, server, cluster, user, extra)
+        credentials, tls, proxy = _by_package(
+            merged=merged, name=name, server=server, cluster=cluster, user=user, extra=extra
+        )
     namespace = chosen.get("namespace")
     return Access(
-        context=str(name), server=server, namespace=str(namespace) if namespace else None, user=str(user_name or ""),
-        cluster=str(cluster_name), credentials=credentials, tls=tls, proxy=proxy,
-        server_name=str(server_name) if server_name else None, kubeconfig=kubeconfig,
-    )  # fmt: skip
+        context=str(name),
+        server=server,
+        namespace=str(namespace) if namespace else None,
+        user=str(user_name or ""),
+        cluster=str(cluster_name),
+        credentials=credentials,
+        tls=tls,
+        proxy=proxy,
+        server_name=str(server_name) if server_name else None,
+        kubeconfig=kubeconfig,
+    )
 
 
 def _by_package(
     merged: Mapping[str, Any], name: Any, server: str, cluster: Entry, user: Entry, extra: Mapping[str, str]
 ) -> tuple[Credentials, ssl.SSLContext | None, str | None]:
-    """Credentials, TLS and proxy by the `kubernetes` package, with our token files and exec plugins."""
+    """Credentials, TLS and proxy by the `kubernetes` package, with our token files and exec
+    plugins.
+    """
     from kubernetes.client.configuration import Configuration
     from kubernetes.config import kube_config
     from kubernetes.config.config_exception import ConfigException
@@ -195,7 +220,9 @@ def _by_package(
     except ConfigException as error:
         missing = str(error).partition("File does not exist: ")[2]
         if missing:
-            raise AccessProblem(f"certificate file {missing} does not exist", f'check context "{name}" in the kubeconfig') from error  # fmt: skip
+            raise AccessProblem(
+                f"certificate file {missing} does not exist", f'check context "{name}" in the kubeconfig'
+            ) from error
         raise AccessProblem(f"kubeconfig: {error}", "check it with kubectl config view") from error
     finally:
         package._cleanup_temp_files()  # keys from the kubeconfig are in the TLS context now; leave none on disk
@@ -222,19 +249,29 @@ def _in_cluster() -> Access:
     namespace = namespace_file.read_text().strip() if namespace_file.exists() else None
     server = configuration.host.rstrip("/")
     return Access(
-        context="in-cluster", server=server, namespace=namespace, user="service account", cluster="in-cluster",
-        credentials=Credentials(_bearer_of(configuration), _IN_CLUSTER / "token", None, {}), tls=_tls(configuration),
+        context="in-cluster",
+        server=server,
+        namespace=namespace,
+        user="service account",
+        cluster="in-cluster",
+        credentials=Credentials(_bearer_of(configuration), _IN_CLUSTER / "token", None, {}),
+        tls=_tls(configuration),
         proxy=_proxy(configuration, server),
-    )  # fmt: skip
+    )
 
 
 def _impersonation(user: Mapping[str, Any]) -> dict[str, str]:
-    """`as`, as kubectl sends it. Groups and extra fields would need repeated headers; `as` alone is what people use."""
+    """`as`, as kubectl sends it.
+
+    Groups and extra fields would need repeated headers; `as` alone is what people use.
+    """
     return {"impersonate-user": str(user["as"])} if user.get("as") else {}
 
 
 def _proxy(configuration: Any, server: str) -> str | None:
-    """The cluster's `proxy-url`, else HTTPS_PROXY and friends unless NO_PROXY (names and CIDRs) or loopback exempts it."""
+    """The cluster's `proxy-url`, else HTTPS_PROXY and friends unless NO_PROXY (names and CIDRs) or
+    loopback exempts it.
+    """
     from kubernetes.client.rest import should_bypass_proxies
 
     proxy: str | None = configuration.proxy or None
@@ -254,11 +291,15 @@ def _tls(configuration: Any) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca or None)
     except (ssl.SSLError, OSError) as error:
-        raise AccessProblem(f"bad CA certificate in the kubeconfig: {error.strerror or error}", "replace certificate-authority") from error  # fmt: skip
+        raise AccessProblem(
+            f"bad CA certificate in the kubeconfig: {error.strerror or error}", "replace certificate-authority"
+        ) from error
     relax(context, insecure=not configuration.verify_ssl)
     if cert:
         try:
             context.load_cert_chain(cert, key or None)
         except (ssl.SSLError, OSError) as error:
-            raise AccessProblem(f"bad client certificate or key in the kubeconfig: {error.strerror or error}", "renew it") from error  # fmt: skip
+            raise AccessProblem(
+                f"bad client certificate or key in the kubeconfig: {error.strerror or error}", "renew it"
+            ) from error
     return context

@@ -1,5 +1,6 @@
-"""Every call to the API server: one `httpx.AsyncClient`, HTTP/1.1 keep-alive, errors as `KubeError`, never a blind resend; what
-has no end (watches, followed logs) by `Streams`."""
+"""Every call to the API server: one `httpx.AsyncClient`, HTTP/1.1 keep-alive, errors as
+`KubeError`, never a blind resend; what has no end (watches, followed logs) by `Streams`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +34,10 @@ _MAX_LINE = 16 * 1024 * 1024  # etcd holds objects under 2 MB; more is not a wat
 
 @dataclass(frozen=True)
 class Answer:
-    """A 2xx answer. `server_time` is the Date header in unix seconds (whole seconds)."""
+    """A 2xx answer.
+
+    `server_time` is the Date header in unix seconds (whole seconds).
+    """
 
     status: int
     body: bytes
@@ -46,13 +50,17 @@ class Answer:
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ServerFault(
-                f"the answer is not JSON: {self.body[:60].decode('utf-8', 'replace')}", status=self.status,
+                f"the answer is not JSON: {self.body[:60].decode('utf-8', 'replace')}",
+                status=self.status,
                 remedy="is the server address really an API server?",
-            ) from error  # fmt: skip
+            ) from error
 
 
 class KubeClient:
-    """Sends requests for one context. Not bound to a loop until first used; use it from one loop only."""
+    """Sends requests for one context.
+
+    Not bound to a loop until first used; use it from one loop only.
+    """
 
     def __init__(self, access: Access, *, connect_s: float = 5.0, clock: Clock | None = None):
         self._access = access
@@ -74,7 +82,9 @@ class KubeClient:
     async def __aenter__(self) -> KubeClient:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:  # fmt: skip
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -83,20 +93,35 @@ class KubeClient:
                 await each.aclose()
 
     def server_time(self) -> float | None:
-        """The server's clock now, in unix seconds: its last Date header and the time since; None before any answer."""
+        """The server's clock now, in unix seconds: its last Date header and the time since; None
+        before any answer.
+        """
         return None if self._told is None else self._told[0] + self._clock.mono() - self._told[1]
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
-        """GET and decode. Raises KubeError."""
+        """GET and decode.
+
+        Raises KubeError.
+        """
         return (await self.send("GET", path, params=params)).json()
 
     async def send(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: str | bytes | None = None,
-        content_type: str | None = None, timeout_s: float = 10.0, accept: str = "application/json",
-    ) -> Answer:  # fmt: skip
-        """One request, answered whole within `timeout_s`. Raises KubeError for a status of 300 or more, or no answer.
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: str | bytes | None = None,
+        content_type: str | None = None,
+        timeout_s: float = 10.0,
+        accept: str = "application/json",
+    ) -> Answer:
+        """One request, answered whole within `timeout_s`.
 
-        A 401 was not carried out: credentials are read again and the request is sent once more. Nothing else is resent.
+        Raises KubeError for a status of 300 or more, or no answer.
+
+        A 401 was not carried out: credentials are read again and the request is sent once more.
+        Nothing else is resent.
         """
         headers = {"accept": accept}
         if body is not None:
@@ -120,9 +145,12 @@ class KubeClient:
             if response.status_code < 300:
                 return Answer(response.status_code, response.content, server_time, took_s)
             refused = from_answer(
-                response.status_code, response.content, method=method, path=path,
+                response.status_code,
+                response.content,
+                method=method,
+                path=path,
                 retry_after=response.headers.get("retry-after"),
-            )  # fmt: skip
+            )
             if last or not isinstance(refused, Unauthorised):
                 raise refused
             await self._renew(generation, refused)
@@ -132,9 +160,12 @@ class KubeClient:
     async def stream(
         self, path: str, params: Mapping[str, str] | None = None, *, read_timeout_s: float, max_line: int = _MAX_LINE
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Lines of an endless answer (watch, followed log), its status checked first. Raises KubeError.
+        """Lines of an endless answer (watch, followed log), its status checked first.
 
-        `read_timeout_s` is the longest silence. Lines come without their newline, cut at `max_line` bytes.
+        Raises KubeError.
+
+        `read_timeout_s` is the longest silence. Lines come without their newline, cut at `max_line`
+        bytes.
         """
         async with self.batches(path, params, read_timeout_s=read_timeout_s, max_line=max_line) as batches:
             yield (line async for batch in batches for line in batch)
@@ -143,7 +174,10 @@ class KubeClient:
     async def batches(
         self, path: str, params: Mapping[str, str] | None = None, *, read_timeout_s: float, max_line: int = _MAX_LINE
     ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
-        """As `stream`, but all lines that arrived together at once: cheaper for a lively watch. Lists may be empty."""
+        """As `stream`, but all lines that arrived together at once: cheaper for a lively watch.
+
+        Lists may be empty.
+        """
         watch = bool(params and params.get("watch"))
         for last in (False, True):
             generation = self._generation
@@ -159,9 +193,13 @@ class KubeClient:
                     return
                 raw = await streams.rest(response, self._connect_s)
             refused = from_answer(
-                response.status, raw, method="GET", path=path, watch=watch,
+                response.status,
+                raw,
+                method="GET",
+                path=path,
+                watch=watch,
                 retry_after=response.headers.get("retry-after"),
-            )  # fmt: skip
+            )
             if last or not isinstance(refused, Unauthorised):
                 raise refused
             await self._renew(generation, refused)
@@ -182,27 +220,37 @@ class KubeClient:
         transport = httpx.AsyncHTTPTransport(
             verify=access.tls if access.tls is not None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=30.0),
-            proxy=access.proxy, socket_options=KEEPALIVE, trust_env=False,
-        )  # fmt: skip
+            proxy=access.proxy,
+            socket_options=KEEPALIVE,
+            trust_env=False,
+        )
         headers = {"user-agent": "m0-cockpit", "accept-encoding": "identity"}
         return httpx.AsyncClient(transport=transport, base_url=access.server, headers=headers, trust_env=False)
 
     async def _request(
-        self, method: str, path: str, params: Mapping[str, str] | None, body: str | bytes | None,
-        headers: dict[str, str], limits: httpx.Timeout,
-    ) -> tuple[httpx.AsyncClient, httpx.Request]:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: str | bytes | None,
+        headers: dict[str, str],
+        limits: httpx.Timeout,
+    ) -> tuple[httpx.AsyncClient, httpx.Request]:
         mine = await self._credentials()
         extensions = {"sni_hostname": self._access.server_name} if self._access.server_name else {}
         try:
             request = self._http.build_request(
                 method, path, params=params, content=body, headers=headers | mine, timeout=limits, extensions=extensions
-            )  # fmt: skip
+            )
         except (httpx.InvalidURL, ValueError, TypeError) as error:
             raise Unreachable(f"cannot form the request: {error}", maybe_sent=False) from error
         return self._http, request
 
     async def _credentials(self) -> dict[str, str]:
-        """Their headers, read again when they have expired. Raises Unauthorised."""
+        """Their headers, read again when they have expired.
+
+        Raises Unauthorised.
+        """
         credentials = self._access.credentials
         if credentials.expired():
             await self._renew(self._generation, None)
@@ -216,7 +264,10 @@ class KubeClient:
         return mine
 
     async def _renew(self, seen: int, refused: Unauthorised | None) -> None:
-        """Read the kubeconfig again, unless someone has since `seen`. Raises `refused` when that cannot help."""
+        """Read the kubeconfig again, unless someone has since `seen`.
+
+        Raises `refused` when that cannot help.
+        """
         async with self._renewing:
             if self._generation != seen:
                 return
@@ -253,8 +304,15 @@ class KubeClient:
 
     def _network(self, error: Exception, timeout_s: float) -> KubeError:
         """An httpx error in an operator's words; `maybe_sent` by where it happened."""
-        before = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol,
-                  httpx.LocalProtocolError, httpx.InvalidURL)  # fmt: skip
+        before = (
+            httpx.ConnectError,
+            httpx.ConnectTimeout,
+            httpx.PoolTimeout,
+            httpx.ProxyError,
+            httpx.UnsupportedProtocol,
+            httpx.LocalProtocolError,
+            httpx.InvalidURL,
+        )
         sent = not isinstance(error, before)
         waited_s = None
         if isinstance(error, httpx.TimeoutException):

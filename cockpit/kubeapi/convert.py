@@ -1,4 +1,6 @@
-"""From the wire to `cockpit.model.observed.cluster`: the place where every text of the cluster is cleaned and redacted."""
+"""From the wire to `cockpit.model.observed.cluster`: the place where every text of the cluster is
+cleaned and redacted.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ _SHORT = 128  # characters of a message that may well come again; longer ones ar
 
 @lru_cache(maxsize=32768)
 def text(value: str | None) -> str:
-    """Safe text for what repeats (names, labels, images, reasons): cleaned once, then looked up and shared."""
+    """Safe text for what repeats (names, labels, images, reasons): cleaned once, then looked up and
+    shared.
+    """
     return safe(value, 512) if value else ""
 
 
@@ -35,7 +39,9 @@ def prose(value: str | None) -> str:
 
 @lru_cache(maxsize=32768)
 def unix(stamp: str | None) -> float | None:
-    """RFC 3339 (seconds, micro- or nanoseconds, any offset) to unix seconds; None for absent or odd ones."""
+    """RFC 3339 (seconds, micro- or nanoseconds, any offset) to unix seconds; None for absent or odd
+    ones.
+    """
     if not stamp:
         return None
     try:
@@ -55,17 +61,22 @@ def _texts(values: Mapping[str, str | None] | None) -> dict[str, str]:
 def _condition(
     kind: str | None, status: str | None, reason: str | None, message: str | None, since: str | None
 ) -> model.Condition:
-    """Shared by all that are alike: pods that came up in the same second, and a pod's own from one event to the next."""
+    """Shared by all that are alike: pods that came up in the same second, and a pod's own from one
+    event to the next.
+    """
     return model.Condition(text(kind), text(status), text(reason), prose(message), unix(since))
 
 
 def _conditions(values: list[wire.ConditionW | None] | None) -> tuple[model.Condition, ...]:
-    return tuple([
-        (_condition if len(c.message or "") <= _SHORT else _condition.__wrapped__)(
-            c.type, c.status, c.reason, c.message, c.last_transition_time
-        )
-        for c in values or () if c is not None
-    ])  # fmt: skip
+    return tuple(
+        [
+            (_condition if len(c.message or "") <= _SHORT else _condition.__wrapped__)(
+                c.type, c.status, c.reason, c.message, c.last_transition_time
+            )
+            for c in values or ()
+            if c is not None
+        ]
+    )
 
 
 def _owner(meta: wire.Meta) -> tuple[str, str]:
@@ -85,9 +96,7 @@ def _service(kind: str, owner: str, labels: Mapping[str, str], name: str) -> str
     return owner or name
 
 
-def _container(
-    spec: wire.PodContainer | None, status: wire.ContainerStatus | None, init: bool
-) -> model.Container:  # fmt: skip
+def _container(spec: wire.PodContainer | None, status: wire.ContainerStatus | None, init: bool) -> model.Container:
     name = text((spec.name if spec else None) or (status.name if status else None))
     image = text((spec.image if spec else None) or (status.image if status else None))
     if status is None:
@@ -105,10 +114,23 @@ def _container(
     elif state.waiting is not None:
         phase, reason, message = "waiting", text(state.waiting.reason), prose(state.waiting.message)
     return model.Container(
-        name, image, text(status.image_id), init, bool(status.ready), status.restart_count or 0, phase, reason, message,
-        exit_code, started, finished, text(ended(last)) if last else "", prose(last.message) if last else "",
-        last.exit_code if last else None, unix(last.finished_at) if last else None,
-    )  # fmt: skip
+        name=name,
+        image=image,
+        image_id=text(status.image_id),
+        init=init,
+        ready=bool(status.ready),
+        restarts=status.restart_count or 0,
+        phase=phase,
+        reason=reason,
+        message=message,
+        exit_code=exit_code,
+        started_at=started,
+        finished_at=finished,
+        last_reason=text(ended(last)) if last else "",
+        last_message=prose(last.message) if last else "",
+        last_exit_code=last.exit_code if last else None,
+        last_finished_at=unix(last.finished_at) if last else None,
+    )
 
 
 def _containers(
@@ -131,11 +153,26 @@ def pod(value: wire.PodW) -> model.Pod:
     if spec.init_containers or status.init_container_statuses:
         containers = _containers(spec.init_containers, status.init_container_statuses, True) + containers
     return model.Pod(
-        text(meta.uid), text(meta.namespace), name, meta.resource_version or "", unix(meta.creation_timestamp),
-        unix(meta.deletion_timestamp), labels, kind, owner, _service(kind, owner, labels, name), text(status.phase),
-        text(reason), prose(status.message), ready, total, restarts, text(spec.node_name), tuple(containers),
-        _conditions(status.conditions),
-    )  # fmt: skip
+        uid=text(meta.uid),
+        namespace=text(meta.namespace),
+        name=name,
+        resource_version=meta.resource_version or "",
+        created_at=unix(meta.creation_timestamp),
+        deleted_at=unix(meta.deletion_timestamp),
+        labels=labels,
+        owner_kind=kind,
+        owner_name=owner,
+        service=_service(kind, owner, labels, name),
+        phase=text(status.phase),
+        reason=text(reason),
+        message=prose(status.message),
+        ready=ready,
+        total=total,
+        restarts=restarts,
+        node=text(spec.node_name),
+        containers=tuple(containers),
+        conditions=_conditions(status.conditions),
+    )
 
 
 def _source(value: wire.ValueFrom | None) -> str:
@@ -169,7 +206,10 @@ def _env_value(name: str, value: str) -> str:
 
 
 def workload(kind: Literal["Deployment", "StatefulSet"], value: wire.WorkloadW) -> model.Workload:
-    """A Deployment or StatefulSet. `spec.replicas` absent means 1, as the API's default."""
+    """A Deployment or StatefulSet.
+
+    `spec.replicas` absent means 1, as the API's default.
+    """
     meta, spec = value.metadata or _NO_META, value.spec or wire.WorkloadSpec()
     status = value.status or wire.WorkloadStatus()
     strategy = (spec.strategy if kind == "Deployment" else spec.update_strategy) or wire.Strategy()
@@ -179,18 +219,30 @@ def workload(kind: Literal["Deployment", "StatefulSet"], value: wire.WorkloadW) 
     available = status.available_replicas or 0
     unavailable = status.unavailable_replicas
     return model.Workload(
-        kind=kind, uid=text(meta.uid), namespace=text(meta.namespace), name=text(meta.name),
-        resource_version=meta.resource_version or "", generation=meta.generation or 0,
-        observed_generation=status.observed_generation or 0, created_at=unix(meta.creation_timestamp),
-        labels=_texts(meta.labels), annotations=_annotations(meta),
-        selector=_texts(spec.selector.match_labels if spec.selector else None), desired=desired,
-        replicas=status.replicas or 0, ready=status.ready_replicas or 0, updated=status.updated_replicas or 0,
-        available=available, unavailable=max(0, desired - available) if unavailable is None else unavailable,
-        paused=bool(spec.paused), strategy=text(strategy.type) or "RollingUpdate",
+        kind=kind,
+        uid=text(meta.uid),
+        namespace=text(meta.namespace),
+        name=text(meta.name),
+        resource_version=meta.resource_version or "",
+        generation=meta.generation or 0,
+        observed_generation=status.observed_generation or 0,
+        created_at=unix(meta.creation_timestamp),
+        labels=_texts(meta.labels),
+        annotations=_annotations(meta),
+        selector=_texts(spec.selector.match_labels if spec.selector else None),
+        desired=desired,
+        replicas=status.replicas or 0,
+        ready=status.ready_replicas or 0,
+        updated=status.updated_replicas or 0,
+        available=available,
+        unavailable=max(0, desired - available) if unavailable is None else unavailable,
+        paused=bool(spec.paused),
+        strategy=text(strategy.type) or "RollingUpdate",
         max_surge="" if rolling.max_surge is None else text(str(rolling.max_surge)),
         max_unavailable="" if rolling.max_unavailable is None else text(str(rolling.max_unavailable)),
-        containers=_templates(template), conditions=_conditions(status.conditions),
-    )  # fmt: skip
+        containers=_templates(template),
+        conditions=_conditions(status.conditions),
+    )
 
 
 def _templates(template: wire.TemplateSpec) -> tuple[model.ContainerTemplate, ...]:
@@ -218,12 +270,18 @@ def replicaset(value: wire.WorkloadW) -> model.ReplicaSet:
     template = (spec.template or wire.Template()).spec or wire.TemplateSpec()
     revision = (meta.annotations or {}).get("deployment.kubernetes.io/revision") or "0"
     return model.ReplicaSet(
-        uid=text(meta.uid), namespace=text(meta.namespace), name=text(meta.name), owner_name=_owner(meta)[1],
+        uid=text(meta.uid),
+        namespace=text(meta.namespace),
+        name=text(meta.name),
+        owner_name=_owner(meta)[1],
         revision=int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 18 else 0,
-        created_at=unix(meta.creation_timestamp), desired=1 if spec.replicas is None else spec.replicas,
-        ready=status.ready_replicas or 0, images=tuple([text(c.image) for c in template.containers or () if c]),
-        conditions=_conditions(status.conditions), containers=_templates(template),
-    )  # fmt: skip
+        created_at=unix(meta.creation_timestamp),
+        desired=1 if spec.replicas is None else spec.replicas,
+        ready=status.ready_replicas or 0,
+        images=tuple([text(c.image) for c in template.containers or () if c]),
+        conditions=_conditions(status.conditions),
+        containers=_templates(template),
+    )
 
 
 def event(value: wire.EventW) -> model.KubeEvent:
@@ -231,14 +289,24 @@ def event(value: wire.EventW) -> model.KubeEvent:
     meta, about = value.metadata or _NO_META, value.involved_object or value.regarding or wire.ObjectReference()
     series = value.series or wire.Series()
     seen = (
-        series.last_observed_time or value.last_timestamp or value.deprecated_last_timestamp or value.event_time
-        or value.first_timestamp or meta.creation_timestamp
-    )  # fmt: skip
+        series.last_observed_time
+        or value.last_timestamp
+        or value.deprecated_last_timestamp
+        or value.event_time
+        or value.first_timestamp
+        or meta.creation_timestamp
+    )
     return model.KubeEvent(
-        uid=text(meta.uid), namespace=text(meta.namespace), type=text(value.type), reason=text(value.reason),
-        message=safe(value.message or value.note or "", 1024), object_kind=text(about.kind), object_name=text(about.name),
-        count=series.count or value.count or value.deprecated_count or 1, last_seen=unix(seen),
-    )  # fmt: skip
+        uid=text(meta.uid),
+        namespace=text(meta.namespace),
+        type=text(value.type),
+        reason=text(value.reason),
+        message=safe(value.message or value.note or "", 1024),
+        object_kind=text(about.kind),
+        object_name=text(about.name),
+        count=series.count or value.count or value.deprecated_count or 1,
+        last_seen=unix(seen),
+    )
 
 
 def autoscaler(value: wire.AutoscalerW) -> model.Autoscaler:
@@ -246,10 +314,14 @@ def autoscaler(value: wire.AutoscalerW) -> model.Autoscaler:
     meta, spec = value.metadata or _NO_META, value.spec or wire.ScalerSpec()
     target = spec.scale_target_ref or wire.ObjectReference()
     return model.Autoscaler(
-        namespace=text(meta.namespace), name=text(meta.name), target_kind=text(target.kind), target_name=text(target.name),
-        min_replicas=1 if spec.min_replicas is None else spec.min_replicas, max_replicas=spec.max_replicas or 0,
+        namespace=text(meta.namespace),
+        name=text(meta.name),
+        target_kind=text(target.kind),
+        target_name=text(target.name),
+        min_replicas=1 if spec.min_replicas is None else spec.min_replicas,
+        max_replicas=spec.max_replicas or 0,
         desired=(value.status or wire.ScalerStatus()).desired_replicas or 0,
-    )  # fmt: skip
+    )
 
 
 def configmap(value: wire.ConfigMapW) -> model.ConfigMap:

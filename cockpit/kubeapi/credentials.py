@@ -1,8 +1,11 @@
-"""Who we are to the API server: bearer tokens, token files, exec plugins. Blocking: call it in a thread.
+"""Who we are to the API server: bearer tokens, token files, exec plugins.
 
-Differences from the `kubernetes` package, on purpose: a token file is read again (the package never does) and stripped;
-an exec plugin never gets our terminal, has a time limit, and its failure is an error rather than a line on the screen.
-Reference: "client-go credential plugins" in the Kubernetes documentation.
+Blocking: call it in a thread.
+
+Differences from the `kubernetes` package, on purpose: a token file is read again (the package never
+does) and stripped; an exec plugin never gets our terminal, has a time limit, and its failure is an
+error rather than a line on the screen. Reference: "client-go credential plugins" in the Kubernetes
+documentation.
 """
 
 from __future__ import annotations
@@ -36,7 +39,10 @@ class AccessProblem(Exception):
 
 
 class Credentials:
-    """Headers that authenticate a request. `ready` costs nothing; `headers` may read a file or run a plugin."""
+    """Headers that authenticate a request.
+
+    `ready` costs nothing; `headers` may read a file or run a plugin.
+    """
 
     def __init__(
         self,
@@ -63,7 +69,10 @@ class Credentials:
         return self._expires_at is not None and time.time() > self._expires_at - _EXPIRY_MARGIN_S
 
     def headers(self) -> dict[str, str]:
-        """Read what authenticates us now. Raises AccessProblem."""
+        """Read what authenticates us now.
+
+        Raises AccessProblem.
+        """
         headers = dict(self._extra)
         if self._token_file is not None:
             headers["authorization"] = f"Bearer {read_token(self._token_file)}"
@@ -79,23 +88,32 @@ class Credentials:
 
 
 def read_token(path: Path) -> str:
-    """The bearer token in `path`, stripped. Raises AccessProblem when it is missing or empty."""
+    """The bearer token in `path`, stripped.
+
+    Raises AccessProblem when it is missing or empty.
+    """
     try:
         token = path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError as error:
-        raise AccessProblem(f"cannot read token file {path}: {error.strerror}", "log in again or correct the kubeconfig") from error  # fmt: skip
+        raise AccessProblem(
+            f"cannot read token file {path}: {error.strerror}", "log in again or correct the kubeconfig"
+        ) from error
     if not token:
         raise AccessProblem(f"token file {path} is empty", "log in again")
     return token
 
 
 def run_plugin(spec: Mapping[str, Any], base: Path, cluster: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a kubeconfig's `exec` plugin and return the `status` of its ExecCredential. Raises AccessProblem."""
+    """Run a kubeconfig's `exec` plugin and return the `status` of its ExecCredential.
+
+    Raises AccessProblem.
+    """
     command = str(spec.get("command") or "")
     version = str(spec.get("apiVersion") or "")
     if not command or not version:
         raise AccessProblem("exec plugin in the kubeconfig lacks command or apiVersion", "correct the kubeconfig")
-    # client-go: a command with a slash is relative to the kubeconfig, a bare one is looked up in PATH
+    # client-go: a command with a slash is relative to the kubeconfig, a bare one is looked up in
+    # PATH
     program = str(base / command) if "/" in command and not command.startswith("/") else command
     request: dict[str, Any] = {"interactive": False}
     if spec.get("provideClusterInfo"):
@@ -107,25 +125,40 @@ def run_plugin(spec: Mapping[str, Any], base: Path, cluster: Mapping[str, Any]) 
     arguments = [str(a) for a in spec.get("args") or []]
     try:
         done = subprocess.run(  # the operator's own kubeconfig names it, as for kubectl
-            [program, *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=_EXEC_TIMEOUT_S, check=False,
-        )  # fmt: skip
+            [program, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_EXEC_TIMEOUT_S,
+            check=False,
+        )
     except FileNotFoundError as error:
-        raise AccessProblem(f'credential plugin "{command}" not found', hint or f"install {command} or put it in PATH") from error  # fmt: skip
+        raise AccessProblem(
+            f'credential plugin "{command}" not found', hint or f"install {command} or put it in PATH"
+        ) from error
     except PermissionError as error:
         raise AccessProblem(f'credential plugin "{command}" is not executable', "check its mode") from error
     except subprocess.TimeoutExpired as error:
-        raise AccessProblem(f'credential plugin "{command}" gave no answer in {_EXEC_TIMEOUT_S:.0f} s', "run it by hand; it may wait for a login") from error  # fmt: skip
+        raise AccessProblem(
+            f'credential plugin "{command}" gave no answer in {_EXEC_TIMEOUT_S:.0f} s',
+            "run it by hand; it may wait for a login",
+        ) from error
     if done.returncode != 0:
         said = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [""])[-1]
-        raise AccessProblem(f'credential plugin "{command}" failed ({done.returncode}): {safe(said, 200)}', "log in with it first, then try again")  # fmt: skip
+        raise AccessProblem(
+            f'credential plugin "{command}" failed ({done.returncode}): {safe(said, 200)}',
+            "log in with it first, then try again",
+        )
     try:
         answer = json.loads(done.stdout)
         status = answer["status"]
     except (ValueError, KeyError, TypeError) as error:
         raise AccessProblem(f'credential plugin "{command}" printed no ExecCredential', "check its version") from error
     if answer.get("apiVersion") != version or not isinstance(status, dict):
-        raise AccessProblem(f'credential plugin "{command}" speaks {answer.get("apiVersion")}, the kubeconfig asks for {version}', "align the two")  # fmt: skip
+        raise AccessProblem(
+            f'credential plugin "{command}" speaks {answer.get("apiVersion")}, the kubeconfig asks for {version}',
+            "align the two",
+        )
     return status
 
 
@@ -140,7 +173,8 @@ def expires_at(status: Mapping[str, Any]) -> float | None:
 def our_loader(config: Any, context: Any, base: Path, user: Mapping[str, Any], cluster: Mapping[str, Any]) -> Any:
     """The package's KubeConfigLoader with our token files and exec plugins.
 
-    After `load_and_set`: `token_file` (to be read again and again) and `expires_at` (unix seconds or None).
+    After `load_and_set`: `token_file` (to be read again and again) and `expires_at` (unix seconds
+    or None).
     """
     import kubernetes.config.kube_config as package
 

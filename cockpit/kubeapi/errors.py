@@ -1,6 +1,8 @@
-"""What can go wrong between the cockpit and an API server: a small tree, each with one line and what to do about it.
+"""What can go wrong between the cockpit and an API server: a small tree, each with one line and
+what to do about it.
 
-Statuses and `reason` words follow the Kubernetes API conventions ("Error handling", `metav1.Status`).
+Statuses and `reason` words follow the Kubernetes API conventions ("Error handling",
+`metav1.Status`).
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import msgspec
 from cockpit.model.reading import Fault, SourceState
 from cockpit.text import safe
 
-#: How Go's HTTP client names a call of its own: to a kubelet for logs, to an admission webhook. The address is long and hides why.
+#: How Go's HTTP client names a call of its own: to a kubelet for logs, to an admission webhook. The
+#: address is long and hides why.
 _CALL = re.compile(r'\b(?:Get|Head|Post) "?https?://([^/"\s]+)[^"\s]*"?: ')
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _PATH = re.compile(
@@ -26,8 +29,9 @@ _PATH = re.compile(
 class KubeError(Exception):
     """The API server refused, failed or could not be reached.
 
-    `reason` and `remedy` are one safe line each; `status` is the HTTP status (None when there was no answer); `body` is the
-    decoded `Status` object, or empty when the answer was none (a proxy's HTML).
+    `reason` and `remedy` are one safe line each; `status` is the HTTP status (None when there was
+    no answer); `body` is the decoded `Status` object, or empty when the answer was none (a proxy's
+    HTML).
     """
 
     state = SourceState.DOWN
@@ -64,7 +68,9 @@ class NotFound(KubeError):
 
 
 class NotServed(NotFound):
-    """404: this server has no such kind in this version of the API, so that nothing is said of the object."""
+    """404: this server has no such kind in this version of the API, so that nothing is said of the
+    object.
+    """
 
 
 class Conflict(KubeError):
@@ -92,7 +98,9 @@ class ServerFault(KubeError):
 
 
 class Unreachable(KubeError):
-    """No answer. `maybe_sent` is True when the server may have carried out the request all the same.
+    """No answer.
+
+    `maybe_sent` is True when the server may have carried out the request all the same.
 
     `timed_out`: the connection was made, then the server was silent for too long.
     """
@@ -104,7 +112,9 @@ class Unreachable(KubeError):
 
 
 def describe(method: str, path: str, watch: bool = False) -> str:
-    """A request in words, as RBAC names it: "list pods in m0-prod", "patch deployments/scale m0-quant in m0-prod"."""
+    """A request in words, as RBAC names it: "list pods in m0-prod", "patch deployments/scale
+    m0-quant in m0-prod".
+    """
     match = _PATH.search(urlsplit(path).path)
     if match is None:
         return f"{method.upper()} {path}"
@@ -117,7 +127,9 @@ def describe(method: str, path: str, watch: bool = False) -> str:
 
 
 def _not_served(method: str, path: str, message: str) -> str:
-    """Which kind the server lacks, when a 404 is for the kind itself and not for an object; else ""."""
+    """Which kind the server lacks, when a 404 is for the kind itself and not for an object; else
+    "".
+    """
     match = _PATH.search(urlsplit(path).path)
     if match is None or not re.search(r"could not find the requested resource|404 page not found", message):
         return ""
@@ -155,15 +167,20 @@ def _retry_after(header: str | None, body: dict[str, Any]) -> float:
 def from_answer(
     status: int, raw: bytes, *, method: str, path: str, watch: bool = False, retry_after: str | None = None
 ) -> KubeError:
-    """The error for an answer with a status of 300 or more. `raw` may be anything: JSON, a proxy's HTML, nothing."""
+    """The error for an answer with a status of 300 or more.
+
+    `raw` may be anything: JSON, a proxy's HTML, nothing.
+    """
     body = decode_status(raw)
     what = describe(method, path, watch)
     message = _message(status, body, raw)
     if status == 401:
         return Unauthorised(
-            f"credentials not accepted (401) for {what}", status=status, body=body,
+            f"credentials not accepted (401) for {what}",
+            status=status,
+            body=body,
             remedy="log in again or renew the kubeconfig's token; it is read again by itself",
-        )  # fmt: skip
+        )
     if status == 403:
         reason = message if what.split(" ")[0] in message else f"not allowed to {what}: {message}"
         return Denied(reason, status=status, body=body, remedy=f"ask for a role that allows: {what}")
@@ -178,16 +195,20 @@ def from_answer(
         return Gone(message, status=status, body=body)
     if status == 429:
         return Throttled(
-            f"the API server asks to wait ({what})", status=status, body=body,
+            f"the API server asks to wait ({what})",
+            status=status,
+            body=body,
             retry_after_s=_retry_after(retry_after, body),
-        )  # fmt: skip
+        )
     if status in (400, 405, 406, 413, 415, 422):
         return Invalid(message, status=status, body=body)
     if 300 <= status < 400:
         return ServerFault(
-            f"redirected ({status}) for {what}", status=status, body=body,
+            f"redirected ({status}) for {what}",
+            status=status,
+            body=body,
             remedy="the server address leads to something else, perhaps a login page",
-        )  # fmt: skip
+        )
     called = _CALL.search(message)
     if called is not None:
         message = _CALL.sub(r"the API server could not call \1: ", message)

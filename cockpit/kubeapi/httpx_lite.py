@@ -1,5 +1,7 @@
-"""httpx without what it imports where that is installed and what the cockpit never uses: its command line (click, pygments, progress
-bars) and HTTP/2 take longer than all the rest of it, between the operator and the first pods."""
+"""httpx without what it imports where that is installed and what the cockpit never uses: its
+command line (click, pygments, progress bars) and HTTP/2 take longer than all the rest of it,
+between the operator and the first pods.
+"""
 
 from __future__ import annotations
 

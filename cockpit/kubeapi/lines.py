@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 class LineSplitter:
-    """Splits chunks at newlines. A line over `limit` bytes is cut there: its first part is given once, the rest dropped.
+    """Splits chunks at newlines.
+
+    A line over `limit` bytes is cut there: its first part is given once, the rest dropped.
 
     `cut` counts the lines that were cut.
     """

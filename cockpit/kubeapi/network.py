@@ -28,36 +28,44 @@ def tls_trouble(error: BaseException, host: str, *, maybe_sent: bool) -> Unreach
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Unreachable(
-                f"certificate of {host} not trusted: {cause.verify_message or cause.reason}", maybe_sent=False,
+                f"certificate of {host} not trusted: {cause.verify_message or cause.reason}",
+                maybe_sent=False,
                 remedy="check the cluster's certificate-authority and server in the kubeconfig",
-            )  # fmt: skip
+            )
         if isinstance(cause, ssl.SSLError):
             return Unreachable(
-                f"TLS with {host} failed: {cause.reason or cause}", maybe_sent=maybe_sent,
+                f"TLS with {host} failed: {cause.reason or cause}",
+                maybe_sent=maybe_sent,
                 remedy="check http or https in the server address, and the client certificate",
-            )  # fmt: skip
+            )
     return None
 
 
-def unreachable(
-    error: BaseException, host: str, *, maybe_sent: bool, waited_s: float | None
-) -> Unreachable:  # fmt: skip
-    """A failed connection in an operator's words. `waited_s`: for how long, when it is silence that failed it."""
+def unreachable(error: BaseException, host: str, *, maybe_sent: bool, waited_s: float | None) -> Unreachable:
+    """A failed connection in an operator's words.
+
+    `waited_s`: for how long, when it is silence that failed it.
+    """
     trouble = tls_trouble(error, host, maybe_sent=maybe_sent)
     if trouble is not None:
         return trouble
     if waited_s is not None:
         what = "answer" if maybe_sent else "connection"
         before = "from" if maybe_sent else "to"
-        return Unreachable(f"no {what} {before} {host} in {waited_s:g} s", maybe_sent=maybe_sent, timed_out=maybe_sent, remedy=NETWORK)  # fmt: skip
+        return Unreachable(
+            f"no {what} {before} {host} in {waited_s:g} s", maybe_sent=maybe_sent, timed_out=maybe_sent, remedy=NETWORK
+        )
     what = "lost the connection to" if maybe_sent else "cannot reach"
     return Unreachable(f"{what} {host}: {words(error)}", maybe_sent=maybe_sent, remedy=NETWORK)
 
 
 def words(error: BaseException) -> str:
-    """The system's own words for it ("Connection refused", "Name or service not known"), else the error's."""
+    """The system's own words for it ("Connection refused", "Name or service not known"), else the
+    error's.
+    """
     for cause in causes(error):
         if isinstance(cause, OSError) and cause.errno is not None:
-            # asyncio puts the address into strerror; name lookups have (negative) numbers and words of their own
+            # asyncio puts the address into strerror; name lookups have (negative) numbers and words
+            # of their own
             return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
     return str(error) or type(error).__name__

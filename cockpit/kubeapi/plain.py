@@ -1,8 +1,10 @@
-"""The kubeconfigs that need no library: certificates, tokens, token files, exec plugins, and nothing else.
+"""The kubeconfigs that need no library: certificates, tokens, token files, exec plugins, and
+nothing else.
 
-The `kubernetes` package costs a quarter of a second of start-up, most of what an operator waits for the first pods; it is
-loaded for whatever is not listed here (auth providers, basic auth, proxies of the environment). Both ways are held to the
-same tests. Reference: client-go's clientcmd API, "kubeconfig (v1)".
+The `kubernetes` package costs a quarter of a second of start-up, most of what an operator waits for
+the first pods; it is loaded for whatever is not listed here (auth providers, basic auth, proxies of
+the environment). Both ways are held to the same tests. Reference: client-go's clientcmd API,
+"kubeconfig (v1)".
 """
 
 from __future__ import annotations
@@ -20,11 +22,23 @@ from typing import Any
 from cockpit.kubeapi.credentials import AccessProblem, Credentials, expires_at, read_token, run_plugin
 
 _USER = {
-    "token", "tokenFile", "client-certificate", "client-certificate-data", "client-key", "client-key-data", "exec", "as",
-}  # fmt: skip
+    "token",
+    "tokenFile",
+    "client-certificate",
+    "client-certificate-data",
+    "client-key",
+    "client-key-data",
+    "exec",
+    "as",
+}
 _CLUSTER = {
-    "server", "certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name", "extensions",
-}  # fmt: skip
+    "server",
+    "certificate-authority",
+    "certificate-authority-data",
+    "insecure-skip-tls-verify",
+    "tls-server-name",
+    "extensions",
+}
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
@@ -36,7 +50,10 @@ class Entry:
     base: Path
 
     def file(self, key: str) -> Path | None:
-        """The file that `key` names. Raises AccessProblem when it is missing."""
+        """The file that `key` names.
+
+        Raises AccessProblem when it is missing.
+        """
         name = self.values.get(key)
         if not name:
             return None
@@ -46,7 +63,10 @@ class Entry:
         return path
 
     def data(self, key: str) -> bytes | None:
-        """The decoded base64 of `key`-data. Raises AccessProblem."""
+        """The decoded base64 of `key`-data.
+
+        Raises AccessProblem.
+        """
         text = self.values.get(f"{key}-data")
         if not text:
             return None
@@ -64,7 +84,10 @@ def is_plain(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> bool:
 def authenticate(
     server: str, cluster: Entry, user: Entry, extra: Mapping[str, str]
 ) -> tuple[Credentials, ssl.SSLContext | None]:
-    """Credentials, and the TLS context for an https server. Blocking; may run an exec plugin. Raises AccessProblem."""
+    """Credentials, and the TLS context for an https server.
+
+    Blocking; may run an exec plugin. Raises AccessProblem.
+    """
     token, token_file, expiry, pem = "", None, None, None
     if user.values.get("exec") and not (user.values.get("token") or user.values.get("tokenFile")):
         status = run_plugin(user.values["exec"], user.base, cluster.values)
@@ -106,7 +129,8 @@ def _tls(cluster: Entry, user: Entry, pem: tuple[bytes, bytes] | None) -> ssl.SS
 
 
 def relax(context: ssl.SSLContext, *, insecure: bool) -> None:
-    # kubectl does not insist on RFC 5280 either, and clusters' own CAs often lack the key identifiers that 3.13 demands
+    # kubectl does not insist on RFC 5280 either, and clusters' own CAs often lack the key
+    # identifiers that 3.13 demands
     context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
     if insecure:
         context.check_hostname = False

@@ -1,4 +1,5 @@
-"""What kubectl's STATUS, READY and RESTARTS columns say of a pod: the same algorithm, so that nobody sees two truths.
+"""What kubectl's STATUS, READY and RESTARTS columns say of a pod: the same algorithm, so that
+nobody sees two truths.
 
 Follows `printPod` in kubernetes/pkg/printers/internalversion/printers.go (1.32).
 """
@@ -83,7 +84,9 @@ def _init(
 
 
 def _main(statuses: Sequence[ContainerStatus | None]) -> tuple[str, int, int, bool]:
-    """(reason or "", ready, restarts, one still runs): the first container in order has the last word."""
+    """(reason or "", ready, restarts, one still runs): the first container in order has the last
+    word.
+    """
     reason, ready, restarts, running = "", 0, 0, False
     for one in reversed(statuses):
         if one is None:

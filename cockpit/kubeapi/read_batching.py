@@ -9,10 +9,12 @@ _LIVELY = 50  # lines within half a second
 
 
 class Breath:
-    """When a reader should let a lively stream pile up in its socket for a moment, so that one read brings many lines.
+    """When a reader should let a lively stream pile up in its socket for a moment, so that one read
+    brings many lines.
 
-    A read costs several times what a line does. Once what had piled up is drained (the next read had to wait) and more than a
-    hundred lines a second come, the reader rests for `REST_S`; a quiet stream is never delayed.
+    A read costs several times what a line does. Once what had piled up is drained (the next read
+    had to wait) and more than a hundred lines a second come, the reader rests for `REST_S`; a quiet
+    stream is never delayed.
     """
 
     def __init__(self) -> None:
@@ -30,7 +32,10 @@ class Breath:
             self._since, self._count = now, 0
 
     async def taken(self, transport: asyncio.Transport | None) -> None:
-        """What arrived has been dealt with. Meanwhile nothing is read from `transport`."""
+        """What arrived has been dealt with.
+
+        Meanwhile nothing is read from `transport`.
+        """
         if self._lively and self._drained and transport is not None:
             transport.pause_reading()
             try:

@@ -1,4 +1,6 @@
-"""Socket options by which the kernel notices a dead peer: 5 s idle, then two probes 3 s apart (Linux; fewer elsewhere)."""
+"""Socket options by which the kernel notices a dead peer: 5 s idle, then two probes 3 s apart
+(Linux; fewer elsewhere).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
-"""The API server's endless answers (watches, followed logs), on aiohttp: a server writes each event as an HTTP chunk of its own,
-which costs 140 µs a chunk with httpx, whose parser is Python, and 27 µs with aiohttp's. Its import takes twice httpx's, so that
-whoever lists first has painted first."""
+"""The API server's endless answers (watches, followed logs), on aiohttp: a server writes each event
+as an HTTP chunk of its own, which costs 140 µs a chunk with httpx, whose parser is Python, and 27
+µs with aiohttp's.
+
+Its import takes twice httpx's, so that whoever lists first has painted first.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ _GULP = 256 * 1024  # bytes that may wait in a stream before its socket is read 
 
 
 class Streams:
-    """Opens streams to one server; bound to the loop of the first. Nothing is ever sent twice by it."""
+    """Opens streams to one server; bound to the loop of the first.
+
+    Nothing is ever sent twice by it.
+    """
 
     def __init__(self, access: Access, connect_s: float) -> None:
         self._access = access
@@ -29,22 +35,38 @@ class Streams:
 
     @asynccontextmanager
     async def open(
-        self, path: str, params: Mapping[str, str] | None, headers: Mapping[str, str], *, header_s: float, read_timeout_s: float
-    ) -> AsyncIterator[aiohttp.ClientResponse]:  # fmt: skip
-        """A GET whose headers have come. Raises Unreachable when they do not within `header_s`; its body is for `chunks`."""
+        self,
+        path: str,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        *,
+        header_s: float,
+        read_timeout_s: float,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A GET whose headers have come.
+
+        Raises Unreachable when they do not within `header_s`; its body is for `chunks`.
+        """
         access = self._access
         limits = aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s, sock_read=read_timeout_s)
         request = self._ready().get(
-            access.server + path, params=params, headers=headers, timeout=limits, allow_redirects=False,
-            proxy=access.proxy, server_hostname=access.server_name,
-        )  # fmt: skip
+            access.server + path,
+            params=params,
+            headers=headers,
+            timeout=limits,
+            allow_redirects=False,
+            proxy=access.proxy,
+            server_hostname=access.server_name,
+        )
         try:
             async with asyncio.timeout(header_s):
                 response = await request
         except aiohttp.ClientError as error:
             raise self._network(error, read_timeout_s) from error
         except TimeoutError as error:
-            raise Unreachable(f"no answer from {access.host} in {header_s:g} s", maybe_sent=True, timed_out=True) from error  # fmt: skip
+            raise Unreachable(
+                f"no answer from {access.host} in {header_s:g} s", maybe_sent=True, timed_out=True
+            ) from error
         except (OSError, ValueError) as error:
             raise self._network(error, read_timeout_s) from error
         try:
@@ -53,7 +75,10 @@ class Streams:
             response.close()
 
     async def chunks(self, response: aiohttp.ClientResponse, read_timeout_s: float) -> AsyncIterator[bytes]:
-        """All bytes that have come, each time. Raises Unreachable after `read_timeout_s` of silence, or when it breaks off."""
+        """All bytes that have come, each time.
+
+        Raises Unreachable after `read_timeout_s` of silence, or when it breaks off.
+        """
         breath = Breath()
         try:
             async for chunk in response.content.iter_any():
@@ -78,12 +103,16 @@ class Streams:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=0, ssl=self._access.tls if self._access.tls is not None else True, keepalive_timeout=30,
+                    limit=0,
+                    ssl=self._access.tls if self._access.tls is not None else True,
+                    keepalive_timeout=30,
                     socket_factory=keepalive_socket,
                 ),
-                headers={"user-agent": "m0-cockpit", "accept-encoding": "identity"}, trust_env=False,
-                cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=_GULP,
-            )  # fmt: skip
+                headers={"user-agent": "m0-cockpit", "accept-encoding": "identity"},
+                trust_env=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                read_bufsize=_GULP,
+            )
         return self._session
 
     def _network(self, error: Exception, timeout_s: float) -> KubeError:

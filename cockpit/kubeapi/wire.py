@@ -1,7 +1,9 @@
-"""The few fields of Kubernetes objects that the cockpit reads, as they come over the wire: all may be absent or null.
+"""The few fields of Kubernetes objects that the cockpit reads, as they come over the wire: all may
+be absent or null.
 
-Decoding skips everything else, which is what makes a watch event cost microseconds. Reference: Kubernetes API v1, apps/v1,
-autoscaling/v2. An object that even so does not fit (a number where text belongs) is left out and counted, never fatal.
+Decoding skips everything else, which is what makes a watch event cost microseconds. Reference:
+Kubernetes API v1, apps/v1, autoscaling/v2. An object that even so does not fit (a number where text
+belongs) is left out and counted, never fatal.
 """
 
 from __future__ import annotations
@@ -196,7 +198,9 @@ class Series(msgspec.Struct, rename="camel", gc=False):
 
 
 class EventW(msgspec.Struct, rename="camel", gc=False):
-    """core/v1 (`involvedObject`, `message`, `count`) and events.k8s.io/v1 (`regarding`, `note`, `series`) in one."""
+    """core/v1 (`involvedObject`, `message`, `count`) and events.k8s.io/v1 (`regarding`, `note`,
+    `series`) in one.
+    """
 
     metadata: Meta | None = None
     involved_object: ObjectReference | None = None
@@ -260,7 +264,9 @@ class WatchEvent(msgspec.Struct, gc=False):
 
 
 class Change(msgspec.Struct, Generic[T], gc=False):
-    """A line of a watch that is ADDED, MODIFIED, DELETED or a BOOKMARK: its object has the watched kind's shape."""
+    """A line of a watch that is ADDED, MODIFIED, DELETED or a BOOKMARK: its object has the watched
+    kind's shape.
+    """
 
     type: str | None = None
     object: T | None = None
@@ -284,8 +290,11 @@ STATUS = msgspec.json.Decoder(Status)
 
 
 def early_continue(body: bytes) -> str:
-    """The continue token of a page whose metadata come before its items, as Kubernetes writes them, without reading these: a
-    guess, to be checked. "" when there is none to be found."""
+    """The continue token of a page whose metadata come before its items, as Kubernetes writes them,
+    without reading these: a guess, to be checked.
+
+    "" when there is none to be found.
+    """
     found = _HEAD.match(body)
     if found is None:
         return ""
@@ -298,7 +307,10 @@ def early_continue(body: bytes) -> str:
 def decode_list(
     body: bytes, whole: msgspec.json.Decoder[Items[Any]], item: msgspec.json.Decoder[Any]
 ) -> tuple[list[Any], int, ListMeta]:
-    """A page's items that fit, how many did not, and its metadata. Raises what `NONSENSE` names when it is no list."""
+    """A page's items that fit, how many did not, and its metadata.
+
+    Raises what `NONSENSE` names when it is no list.
+    """
     try:
         found = whole.decode(body)
         return found.items or [], 0, found.metadata or ListMeta()

@@ -1,4 +1,6 @@
-"""What people have answered to manual steps, from the journal: the newest answer counts, and its age is told."""
+"""What people have answered to manual steps, from the journal: the newest answer counts, and its
+age is told.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ Record = Mapping[str, Any]
 def question(
     records: Sequence[Record], runbooks: Runbooks, runbook: str, step: str, *, now: float, fresh_s: float
 ) -> Question | None:
-    """Of a manual step, with its newest answer; None when the runbooks have no such step (an operator's own file may not)."""
+    """Of a manual step, with its newest answer; None when the runbooks have no such step (an
+    operator's own file may not).
+    """
     try:
         book, asked = runbooks.step(runbook, step)
     except KeyError:
@@ -32,5 +36,5 @@ def question(
         who = str(operator.get("name", "")) if isinstance(operator, Mapping) else ""
         words = str(record.get("words", "")).removeprefix(head)
         fresh = now - at <= fresh_s and record.get("answer") != "no"
-        return Question(book.id, asked.id, text, words, who, at, fresh)
+        return Question(runbook=book.id, step=asked.id, text=text, answer=words, who=who, answered=at, fresh=fresh)
     return Question(book.id, asked.id, text)

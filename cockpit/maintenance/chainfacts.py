@@ -1,4 +1,6 @@
-"""What the chain tells a monthly round: the active signer set and who of it answers; who holds the program's authority."""
+"""What the chain tells a monthly round: the active signer set and who of it answers; who holds the
+program's authority.
+"""
 
 from __future__ import annotations
 

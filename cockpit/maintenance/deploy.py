@@ -1,6 +1,9 @@
-"""The deploy checklist (16.deploy.*), each line looked at by the machine where it can. Pure.
+"""The deploy checklist (16.deploy.*), each line looked at by the machine where it can.
 
-What cannot be seen here (a canary that nobody named, a migration whose job is gone) is asked, and says why.
+Pure.
+
+What cannot be seen here (a canary that nobody named, a migration whose job is gone) is asked, and
+says why.
 """
 
 from __future__ import annotations
@@ -31,7 +34,10 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Deploying:
-    """What the checklist is judged by. `canaries`: the markets that get a release first; `migration_jobs`: a regular expression."""
+    """What the checklist is judged by.
+
+    `canaries`: the markets that get a release first; `migration_jobs`: a regular expression.
+    """
 
     situation: Situation
     runbooks: Runbooks
@@ -59,7 +65,9 @@ def deploy_lines(at: Deploying) -> tuple[RoundLine, ...]:
 
 
 def _migrations(at: Deploying) -> Line:
-    """The newest pod of a migration job that is there still: finished jobs are cleaned away after a while."""
+    """The newest pod of a migration job that is there still: finished jobs are cleaned away after a
+    while.
+    """
     blind = _blind(at.situation, "pods")
     if blind:
         return [Finding("unknown", f"migration jobs: {blind}")], None
@@ -77,7 +85,9 @@ def _migrates(pod: Pod, pattern: str) -> bool:
 
 
 def _configs(at: Deploying) -> Line:
-    """The runbooks in force have no problem; toggles have values that are allowed; the ConfigMaps hold no key that nobody knows."""
+    """The runbooks in force have no problem; toggles have values that are allowed; the ConfigMaps
+    hold no key that nobody knows.
+    """
     situation, runbooks = at.situation, at.runbooks
     found = [Finding("attention", clean(problem, 200)) for problem in runbooks.problems[:_SHOWN]]
     if not found:
@@ -173,7 +183,9 @@ def _dashboards(at: Deploying) -> Line:
 
 
 def _rollback(at: Deploying) -> Line:
-    """Every deployment has an older revision whose image is pinned by digest: what "last known good" can be set to."""
+    """Every deployment has an older revision whose image is pinned by digest: what "last known
+    good" can be set to.
+    """
     blind = _blind(at.situation, "replicasets") or _blind(at.situation, "deployments")
     if blind:
         return [Finding("unknown", f"revisions: {blind}")], None
@@ -218,5 +230,9 @@ def _blind(situation: Situation, plural: str) -> str:
 
 
 _LINES: Mapping[str, Callable[[Deploying], Line]] = {
-    "1": _migrations, "2": _configs, "3": _canary, "4": _dashboards, "5": _rollback,
-}  # fmt: skip
+    "1": _migrations,
+    "2": _configs,
+    "3": _canary,
+    "4": _dashboards,
+    "5": _rollback,
+}

@@ -1,4 +1,6 @@
-"""Single findings of a round: a signal over its time, a table by label, how many of something there were, and what is so now."""
+"""Single findings of a round: a signal over its time, a table by label, how many of something there
+were, and what is so now.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ async def by_label(
     at: Span,
     bound: SignalDef | None = None,
 ) -> list[Finding]:
-    """A query of runbooks.toml, one finding a value of `label`, the worst first: "drift of bayes-sports-v4: median …"."""
+    """A query of runbooks.toml, one finding a value of `label`, the worst first: "drift of
+    bayes-sports-v4: median …".
+    """
     query = runbooks.queries.get(name)
     if query is None:
         return [Finding("unknown", f"{name}: there is no such query in runbooks.toml")]
@@ -67,7 +71,10 @@ async def by_label(
 async def counted(
     name: str, what: str, runbooks: Runbooks, ranges: Ranges | None, at: Span, label: str = "", *, bad: bool = False
 ) -> list[Finding]:
-    """How many there were: of a query that is a rate per minute. With `bad`, any of them wants attention."""
+    """How many there were: of a query that is a rate per minute.
+
+    With `bad`, any of them wants attention.
+    """
     query = runbooks.queries.get(name)
     if query is None:
         return [Finding("unknown", f"{name}: there is no such query in runbooks.toml")]

@@ -1,7 +1,7 @@
 """Days of Prometheus history, in a few numbers: the runbooks' own queries over a round's time.
 
-A rate over two minutes, looked at every forty, misses most of what happened: windows are widened to the distance between two points, so
-that every event is in exactly one of them.
+A rate over two minutes, looked at every forty, misses most of what happened: windows are widened to
+the distance between two points, so that every event is in exactly one of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from cockpit.model.observed.metrics import History
 from cockpit.model.runbook import SignalDef
 
-#: (PromQL, from, to, distance between points in seconds) → every series. Raises any Exception with a message.
+#: (PromQL, from, to, distance between points in seconds) → every series. Raises any Exception with
+#: a message.
 Ranges = Callable[[str, float, float, float], Awaitable[Sequence[History]]]
 
 POINTS = 336  # of each series: of a week, one in half an hour
@@ -34,18 +35,26 @@ class Span:
 
     @property
     def step(self) -> float:
-        """Whole seconds: with a fraction, however it is written, the last point may come to lie after the end, and is lost."""
+        """Whole seconds: with a fraction, however it is written, the last point may come to lie
+        after the end, and is lost.
+        """
         return max(LEAST_STEP_S, (self.end - self.start) // POINTS)
 
     @property
     def first(self) -> float:
-        """So that the last point is the end itself: it may be the only one of which anything is kept."""
+        """So that the last point is the end itself: it may be the only one of which anything is
+        kept.
+        """
         return self.end - ((self.end - self.start) // self.step - 1) * self.step
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Of one series. `covered`: 0..1 of the time has points. `over`: 0..1 of the points out of bounds; None without bounds."""
+    """Of one series.
+
+    `covered`: 0..1 of the time has points. `over`: 0..1 of the points out of bounds; None without
+    bounds.
+    """
 
     labels: Mapping[str, str]
     median: float
@@ -71,7 +80,10 @@ def widened(promql: str, step_s: float) -> str:
 
 
 async def measured(ranges: Ranges, promql: str, span: Span, signal: SignalDef | None = None) -> tuple[Stats, ...]:
-    """Of every series that has a point, the worst first by `signal`'s direction. Raises what `ranges` raises."""
+    """Of every series that has a point, the worst first by `signal`'s direction.
+
+    Raises what `ranges` raises.
+    """
     step = span.step
     found = await ranges(widened(promql, step), span.first, span.end, step)
     below = signal is not None and signal.direction == "below"
@@ -80,7 +92,10 @@ async def measured(ranges: Ranges, promql: str, span: Span, signal: SignalDef | 
 
 
 def summary(history: History, span: Span, signal: SignalDef | None = None) -> Stats | None:
-    """None when no point is a number. Where low is bad, `most` and `p95` are the lowest and the 5th percentile."""
+    """None when no point is a number.
+
+    Where low is bad, `most` and `p95` are the lowest and the 5th percentile.
+    """
     points = [(at, value) for at, value in history.points if value == value and abs(value) != float("inf")]
     if not points:
         return None
@@ -98,9 +113,18 @@ def summary(history: History, span: Span, signal: SignalDef | None = None) -> St
     values = [value for _, value in points]
     slope, level = _trend(points) if len(points) >= _TREND_POINTS and covered >= _TREND_SHARE else (None, None)
     return Stats(
-        history.labels, _rank(ordered, 0.5), _rank(ordered, 0.95), ordered[-1], sum(values) / len(values), values[-1], covered, over,
-        slope, level, sum(values) * step / 60.0,
-    )  # fmt: skip
+        labels=history.labels,
+        median=_rank(ordered, 0.5),
+        p95=_rank(ordered, 0.95),
+        most=ordered[-1],
+        mean=sum(values) / len(values),
+        newest=values[-1],
+        covered=covered,
+        over=over,
+        trend=slope,
+        level=level,
+        total=sum(values) * step / 60.0,
+    )
 
 
 def _rank(ordered: Sequence[float], share: float) -> float:

@@ -1,4 +1,6 @@
-"""A round as a dated Markdown report: what was measured, what was answered and by whom, what is not known and why."""
+"""A round as a dated Markdown report: what was measured, what was answered and by whom, what is not
+known and why.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,11 @@ def markdown(made: Round) -> str:
     if made.since is not None:
         head.append(f"Measured from {_stamp(made.since)} to {_stamp(made.at)}, by the cluster's clock.")
     counts = [
-        (made.count("attention"), "want attention"), (made.count("unknown"), "not known"), (made.count("ask"), "not answered"),
+        (made.count("attention"), "want attention"),
+        (made.count("unknown"), "not known"),
+        (made.count("ask"), "not answered"),
         (made.count("ok", "answered"), "in order"),
-    ]  # fmt: skip
+    ]
     head += [
         "",
         f"{len(made.lines)} lines: " + ", ".join(f"{count} {words}" for count, words in counts if count) + ".",
@@ -72,7 +76,10 @@ def file_name(made: Round) -> str:
 
 
 def write(directory: Path, made: Round) -> Path:
-    """0600. Raises OSError."""
+    """0600.
+
+    Raises OSError.
+    """
     from cockpit.incident.report.writing import write as write_private
 
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)

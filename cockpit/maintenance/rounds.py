@@ -1,6 +1,7 @@
 """The weekly and the monthly round (15.weekly.*, 15.monthly.*): what each line looks at.
 
-Names of queries and signals are those of runbooks.toml, whose PromQL is the operator's; a line's signals are those of its own step there.
+Names of queries and signals are those of runbooks.toml, whose PromQL is the operator's; a line's
+signals are those of its own step there.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ ROUTINE = "routine-maintenance"
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Everything that a round looks at. `records`: the journal's; `wall`: the clock that they are stamped with."""
+    """Everything that a round looks at.
+
+    `records`: the journal's; `wall`: the clock that they are stamped with.
+    """
 
     name: str
     runbooks: Runbooks
@@ -50,10 +54,14 @@ class Looked:
     async def rows(self, query: str, what: str, label: str, signal: str = "") -> list[Finding]:
         """A table by label; `signal` lends it its bounds."""
         bound = self.runbooks.signals.get(signal)
-        return await by_label(query, what, label, self.runbooks, self.ranges, self.span, bound)
+        return await by_label(
+            name=query, what=what, label=label, runbooks=self.runbooks, ranges=self.ranges, at=self.span, bound=bound
+        )
 
     async def count(self, query: str, what: str, label: str = "", *, bad: bool = False) -> list[Finding]:
-        return await counted(query, what, self.runbooks, self.ranges, self.span, label, bad=bad)
+        return await counted(
+            name=query, what=what, runbooks=self.runbooks, ranges=self.ranges, at=self.span, label=label, bad=bad
+        )
 
 
 async def lines(looked: Looked) -> tuple[RoundLine, ...]:
@@ -116,11 +124,17 @@ async def _capacity(at: Looked) -> Line:
 
 
 _LINES: tuple[tuple[str, Callable[[Looked], Awaitable[Line]]], ...] = (
-    ("15.weekly.1", _signers), ("15.weekly.2", _models), ("15.weekly.3", _backups), ("15.weekly.4", _rpc), ("15.weekly.5", _keys),
-)  # fmt: skip
+    ("15.weekly.1", _signers),
+    ("15.weekly.2", _models),
+    ("15.weekly.3", _backups),
+    ("15.weekly.4", _rpc),
+    ("15.weekly.5", _keys),
+)
 _MONTHLY: tuple[tuple[str, Callable[[Looked], Awaitable[Line]]], ...] = (
-    ("15.monthly.1", _rotation), ("15.monthly.2", _authority), ("15.monthly.3", _capacity),
-)  # fmt: skip
+    ("15.monthly.1", _rotation),
+    ("15.monthly.2", _authority),
+    ("15.monthly.3", _capacity),
+)
 
 
 def _book(runbooks: Runbooks) -> Runbook | None:

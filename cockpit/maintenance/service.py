@@ -1,4 +1,6 @@
-"""Rounds for one cockpit: made in the background from what the session knows, kept as a report, and noted in the journal."""
+"""Rounds for one cockpit: made in the background from what the session knows, kept as a report, and
+noted in the journal.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +27,20 @@ if TYPE_CHECKING:
     from cockpit.settings import MaintenanceSettings
 
 TITLES = {
-    "weekly": "Weekly round of routine maintenance", "monthly": "Monthly round of routine maintenance",
-    "deploy": "Deploy checklist", "incident": "Incident checklist",
-}  # fmt: skip
+    "weekly": "Weekly round of routine maintenance",
+    "monthly": "Monthly round of routine maintenance",
+    "deploy": "Deploy checklist",
+    "incident": "Incident checklist",
+}
 _STATE = {"done": "ok", "open": "attention", "contradicted": "attention", "unknown": "unknown"}
 NO_INCIDENT = "no incident is open: `i` opens one, and its page has this list"
 
 
 class RoundProblem(Exception):
-    """It cannot be made, or not be kept. One line."""
+    """It cannot be made, or not be kept.
+
+    One line.
+    """
 
     def __init__(self, reason: str, remedy: str = "") -> None:
         super().__init__(reason)
@@ -43,7 +50,10 @@ class RoundProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """`ranges` None: no Prometheus is configured. `journal` None: nothing was answered, and nothing is noted."""
+    """`ranges` None: no Prometheus is configured.
+
+    `journal` None: nothing was answered, and nothing is noted.
+    """
 
     runbooks: Callable[[], Runbooks]
     situation: Callable[[], Situation | None]
@@ -55,7 +65,10 @@ class Rounds:
     journal: Journal | None
 
     def begin(self, name: str) -> Future[Round]:
-        """Make it on a thread and loop of its own: a month of history takes a while. Raises RoundProblem by the future."""
+        """Make it on a thread and loop of its own: a month of history takes a while.
+
+        Raises RoundProblem by the future.
+        """
         pool = ThreadPoolExecutor(1, thread_name_prefix="round")
         future = pool.submit(lambda: asyncio.run(self.make(name)))
         pool.shutdown(wait=False)
@@ -75,25 +88,48 @@ class Rounds:
             span = Span(situation.cluster_now - rounds.WINDOWS[name], situation.cluster_now)
             since = span.start
             lines = await rounds.lines(
-                rounds.Looked(name, self.runbooks(), situation, records, self.clock.wall(), span, self.ranges)
+                rounds.Looked(
+                    name=name,
+                    runbooks=self.runbooks(),
+                    situation=situation,
+                    records=records,
+                    wall=self.clock.wall(),
+                    span=span,
+                    ranges=self.ranges,
+                )
             )
         elif name == "deploy":
             own = self.settings
             lines = deploy_lines(
                 Deploying(
-                    situation, self.runbooks(), records, self.clock.wall(), own.canary_markets, own.migration_jobs
+                    situation=situation,
+                    runbooks=self.runbooks(),
+                    records=records,
+                    wall=self.clock.wall(),
+                    canaries=own.canary_markets,
+                    migration_jobs=own.migration_jobs,
                 )
             )
         else:
             lines = _incident(situation)
         place = f"{situation.context}/{','.join(situation.namespaces)}"
         return Round(
-            name, TITLES[name], place, self.operator().name, self.clock.wall(), situation.cluster_now, since, tuple(lines),
-            () if self.journal is not None else ("No journal is open: what people answered is not known.",),
-        )  # fmt: skip
+            name=name,
+            title=TITLES[name],
+            place=place,
+            operator=self.operator().name,
+            wall=self.clock.wall(),
+            at=situation.cluster_now,
+            since=since,
+            lines=tuple(lines),
+            notes=() if self.journal is not None else ("No journal is open: what people answered is not known.",),
+        )
 
     def keep(self, made: Round, out: Path | None = None) -> Path:
-        """Write the report and note it in the journal, with its digest. Raises RoundProblem, JournalProblem."""
+        """Write the report and note it in the journal, with its digest.
+
+        Raises RoundProblem, JournalProblem.
+        """
         try:
             if out is None:
                 path = report.write(self.state_dir, made)
@@ -106,13 +142,19 @@ class Rounds:
             raise RoundProblem(f"the report cannot be written: {error.strerror or error}", "see state-dir") from None
         if self.journal is not None and not self.journal.read_only_reason:
             situation = self.situation()
-            self.journal.append({
-                "kind": "maintenance", "round": made.name, "file": path.name,
-                "sha256": hashlib.sha256(report.markdown(made).encode()).hexdigest(),
-                "attention": made.count("attention"), "unknown": made.count("unknown"), "asked": made.count("ask"),
-                "authority": authority_now(situation) if situation is not None else "",
-                "operator": self.operator().record(),
-            })  # fmt: skip
+            self.journal.append(
+                {
+                    "kind": "maintenance",
+                    "round": made.name,
+                    "file": path.name,
+                    "sha256": hashlib.sha256(report.markdown(made).encode()).hexdigest(),
+                    "attention": made.count("attention"),
+                    "unknown": made.count("unknown"),
+                    "asked": made.count("ask"),
+                    "authority": authority_now(situation) if situation is not None else "",
+                    "operator": self.operator().record(),
+                }
+            )
         return path
 
 
@@ -128,6 +170,10 @@ def _incident(situation: Situation) -> tuple[RoundLine, ...]:
         ]
         return tuple(RoundLine(line.item, line.text, (Finding("unknown", NO_INCIDENT),)) for line in lines)
     return tuple(
-        RoundLine(line.item, line.text, (Finding(_STATE.get(line.state, "unknown"), line.words + (f" ({line.by})" if line.by else "")),))
+        RoundLine(
+            line.item,
+            line.text,
+            (Finding(_STATE.get(line.state, "unknown"), line.words + (f" ({line.by})" if line.by else "")),),
+        )
         for line in running.checklist
-    )  # fmt: skip
+    )

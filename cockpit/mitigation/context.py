@@ -1,5 +1,7 @@
-"""What a step kind may use while it plans, acts and watches: the cluster's client, the clock, the runbooks, and the optional
-services that the configuration names (network CLI, admin database, evidence, history)."""
+"""What a step kind may use while it plans, acts and watches: the cluster's client, the clock, the
+runbooks, and the optional services that the configuration names (network CLI, admin database,
+evidence, history).
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,17 @@ from cockpit.model.plan import Proof, Rollout
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 
-#: The word that stands for the network's own command line in runbooks.toml, as its documents name it.
+#: The word that stands for the network's own command line in runbooks.toml, as its documents name
+#: it.
 NETWORK_CLI = "m0-cli"
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkCli:
-    """`[network-cli]`: `argv` takes the place of the word `m0-cli`; `{cluster}` is `cluster`. `env` may hold secrets."""
+    """`[network-cli]`: `argv` takes the place of the word `m0-cli`; `{cluster}` is `cluster`.
+
+    `env` may hold secrets.
+    """
 
     argv: tuple[str, ...] = (NETWORK_CLI,)
     cluster: str = "mainnet"
@@ -31,7 +37,10 @@ class NetworkCli:
 
 
 class Captured(Protocol):
-    """An evidence bundle that was written. `missing` pairs a part with the reason that it is not in it."""
+    """An evidence bundle that was written.
+
+    `missing` pairs a part with the reason that it is not in it.
+    """
 
     @property
     def path(self) -> Path: ...
@@ -55,10 +64,16 @@ class Means:
     past: Past | None = None
 
 
+NOTHING_CONFIGURED = Means()
+
+
 @dataclass(frozen=True, slots=True)
 class Office:
-    """`place` is context and namespace; `sleep` paces looks; `now` is unix seconds on the cluster's clock. `stopping` is set when
-    the operator asks that what runs be ended; each mitigation has its own."""
+    """`place` is context and namespace; `sleep` paces looks; `now` is unix seconds on the cluster's
+    clock.
+
+    `stopping` is set when the operator asks that what runs be ended; each mitigation has its own.
+    """
 
     client: KubeClient
     runbooks: Runbooks
@@ -72,9 +87,17 @@ class Office:
 
 
 class Told(Protocol):
-    """Hears how it goes; only what is given changes. `output`: the last lines, cleaned. `proof`: of a local check."""
+    """Hears how it goes; only what is given changes.
+
+    `output`: the last lines, cleaned. `proof`: of a local check.
+    """
 
     def __call__(
-        self, words: str | None = None, *, rollout: Rollout | None = None, output: tuple[str, ...] | None = None,
-        dropped: str | None = None, proof: Proof | None = None,
-    ) -> None: ...  # fmt: skip
+        self,
+        words: str | None = None,
+        *,
+        rollout: Rollout | None = None,
+        output: tuple[str, ...] | None = None,
+        dropped: str | None = None,
+        proof: Proof | None = None,
+    ) -> None: ...

@@ -1,8 +1,10 @@
-"""The executor: a thread and event loop of its own, so that no stalled screen delays or cuts a mitigation.
+"""The executor: a thread and event loop of its own, so that no stalled screen delays or cuts a
+mitigation.
 
-Plans and outcomes come back as concurrent futures. `progress`, `journal_lines` and `debts` are snapshots that any thread may
-read without a lock. Once an intent is journalled, sending and recording the outcome finish before the process ends: a
-non-daemon thread keeps the interpreter alive that long, whatever the screen does.
+Plans and outcomes come back as concurrent futures. `progress`, `journal_lines` and `debts` are
+snapshots that any thread may read without a lock. Once an intent is journalled, sending and
+recording the outcome finish before the process ends: a non-daemon thread keeps the interpreter
+alive that long, whatever the screen does.
 """
 
 from __future__ import annotations
@@ -47,16 +49,27 @@ _KEPT_PROGRESS = 50
 
 
 class Executor:
-    """Plans, carries out, watches, undoes. Start it, close it; every method may be called from any thread.
+    """Plans, carries out, watches, undoes.
+
+    Start it, close it; every method may be called from any thread.
 
     `sleep` paces the looks at a rollout and at the signals; tests give a shorter one.
     """
 
     def __init__(
-        self, access: Callable[[], Access], runbooks: Runbooks, journal: Journal,
-        situation: Callable[[], Situation | None], clock: Clock, *, namespace: str, read_only: bool, operator: Operator,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, means: Means = Means(),  # noqa: B008
-    ) -> None:  # fmt: skip
+        self,
+        access: Callable[[], Access],
+        runbooks: Runbooks,
+        journal: Journal,
+        situation: Callable[[], Situation | None],
+        clock: Clock,
+        *,
+        namespace: str,
+        read_only: bool,
+        operator: Operator,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        means: Means = Means(),  # noqa: B008
+    ) -> None:
         self.operator = operator
         self._means = means
         self.progress: tuple[Progress, ...] = ()  # newest first
@@ -90,8 +103,10 @@ class Executor:
         self._thread.start()
 
     def close(self, timeout_s: float, *, cut_off: bool = False) -> bool:
-        """Stop planning and watching; finish what is journalled. True when every mitigation under way is settled. `cut_off`: by a
-        hang-up or a signal, not by the operator's will: the next start takes up what was not watched to its end.
+        """Stop planning and watching; finish what is journalled.
+
+        True when every mitigation under way is settled. `cut_off`: by a hang-up or a signal, not by
+        the operator's will: the next start takes up what was not watched to its end.
 
         What is not settled in time goes on in the background, and the interpreter waits for it.
         """
@@ -112,18 +127,26 @@ class Executor:
     # ----------------------------------------------------------------------------------------------------- operations
 
     def plan(self, runbook: Runbook | None, step: Step, parameters: Mapping[str, str]) -> Future[Plan]:
-        """Read the target, ask for a dry run, judge. The future raises PlanProblem."""
+        """Read the target, ask for a dry run, judge.
+
+        The future raises PlanProblem.
+        """
         return self._submit(self._plan(runbook, step, dict(parameters)))
 
     def sequence(self, book: Runbook, step: Step, run: str = "") -> SequenceState:
-        """How far a sequence has come (or a step that is done in stages). `run`: which going-through; "": the newest that is not
-        done. Raises PlanProblem."""
+        """How far a sequence has come (or a step that is done in stages).
+
+        `run`: which going-through; "": the newest that is not done. Raises PlanProblem.
+        """
         return state_of(self._journal.records(), book, step, run)
 
     def plan_part(
         self, book: Runbook, step: Step, index: int, parameters: Mapping[str, str], run: str = ""
     ) -> Future[Plan]:
-        """One part of a sequence, the next one; `run` "" begins anew where none is under way. The future raises PlanProblem."""
+        """One part of a sequence, the next one; `run` "" begins anew where none is under way.
+
+        The future raises PlanProblem.
+        """
         return self._submit(self._plan_part(book, step, index, dict(parameters), run))
 
     def explain_choices(self, step: Step) -> Future[Mapping[str, list[tuple[str, str]]]]:
@@ -131,14 +154,20 @@ class Executor:
         return self._submit(self._explain_choices(step))
 
     def plan_undo(self, number: int) -> Future[Plan]:
-        """The inverse of a journalled step as a plan like any other. The future raises PlanProblem."""
+        """The inverse of a journalled step as a plan like any other.
+
+        The future raises PlanProblem.
+        """
         return self._submit(self._plan_undo(number))
 
     def carry_out(self, plan: Plan, confirmation: Confirmation) -> Future[Progress]:
-        """Send a confirmed plan. Resolves when the server's answer is journalled; watching goes on in `progress`.
+        """Send a confirmed plan.
 
-        The future cannot be cancelled. It raises PlanProblem (the confirmation does not hold) or JournalProblem (the intent
-        cannot be written); nothing was sent then. STALE, FAILED and UNCERTAIN are phases of the result.
+        Resolves when the server's answer is journalled; watching goes on in `progress`.
+
+        The future cannot be cancelled. It raises PlanProblem (the confirmation does not hold) or
+        JournalProblem (the intent cannot be written); nothing was sent then. STALE, FAILED and
+        UNCERTAIN are phases of the result.
         """
         future: Future[Progress] = Future()
         future.set_running_or_notify_cancel()  # from here on nobody can cancel it
@@ -160,14 +189,19 @@ class Executor:
         return future
 
     def judge_unfinished(self) -> Future[tuple[Unfinished, ...]]:
-        """Compare intents without an outcome with the cluster, journal what is found. Raises PlanProblem."""
+        """Compare intents without an outcome with the cluster, journal what is found.
+
+        Raises PlanProblem.
+        """
         return self._submit(self._judge_unfinished())
 
     def note(
         self, runbook: str, step: str, text: str, *, choice: str = "", item: str | None = None, part: Part | None = None
     ) -> None:
-        """The operator's answer to a manual step, into the journal. `choice`: "yes", "no" or "" (text alone). Blocking for one
-        write. Raises JournalProblem."""
+        """The operator's answer to a manual step, into the journal.
+
+        `choice`: "yes", "no" or "" (text alone). Blocking for one write. Raises JournalProblem.
+        """
         told = ": ".join(word for word in (choice, text) if word)
         words = f"runbook {runbook}, {step}: {told}"
         self._journal.append(
@@ -175,7 +209,10 @@ class Executor:
         )
 
     def stop_watching(self, plan_id: str) -> None:
-        """Stop following a rollout and its proof; what was sent stays sent. Unknown ids are ignored."""
+        """Stop following a rollout and its proof; what was sent stays sent.
+
+        Unknown ids are ignored.
+        """
 
         def stop() -> None:
             task = self._watching.get(plan_id)
@@ -186,8 +223,11 @@ class Executor:
             self._loop.call_soon_threadsafe(stop)
 
     def stop_running(self, plan_id: str) -> None:
-        """End the program or statement that a plan runs, with all that it started. What it did so far stays done, and the outcome
-        says what is known of that. Unknown ids, and what has ended meanwhile, are ignored."""
+        """End the program or statement that a plan runs, with all that it started.
+
+        What it did so far stays done, and the outcome says what is known of that. Unknown ids, and
+        what has ended meanwhile, are ignored.
+        """
 
         def stop() -> None:
             carrying = self._sending.get(plan_id)
@@ -224,7 +264,10 @@ class Executor:
         return refused
 
     async def _open(self) -> Tools:
-        """The client, at the first use: credentials may need a plugin. Raises PlanProblem."""
+        """The client, at the first use: credentials may need a plugin.
+
+        Raises PlanProblem.
+        """
         if self._opening is None:
             self._opening = asyncio.Lock()
         async with self._opening:
@@ -235,16 +278,31 @@ class Executor:
                     raise PlanProblem(problem.reason, problem.remedy) from problem
                 client = KubeClient(access)
                 planner = Planner(
-                    client, self._runbooks, self._clock, context=access.context, namespace=self._namespace,
-                    read_only=self._read_only, identity=self._identity, means=self._means, situation=self._situation,
+                    client,
+                    self._runbooks,
+                    self._clock,
+                    context=access.context,
+                    namespace=self._namespace,
+                    read_only=self._read_only,
+                    identity=self._identity,
+                    means=self._means,
+                    situation=self._situation,
                     sleep=self._sleep,
-                )  # fmt: skip
+                )
                 lease = Lease(client, self._namespace, self._identity, planner.now)
                 self._context = access.context
                 self._tools = Tools(
-                    client, self._journal, planner, lease, self._clock, self._runbooks, self.operator, self._situation,
-                    self._told, self._sleep,
-                )  # fmt: skip
+                    client=client,
+                    journal=self._journal,
+                    planner=planner,
+                    lease=lease,
+                    clock=self._clock,
+                    runbooks=self._runbooks,
+                    operator=self.operator,
+                    situation=self._situation,
+                    told=self._told,
+                    sleep=self._sleep,
+                )
         return self._tools
 
     async def _plan(self, runbook: Runbook | None, step: Step, parameters: Mapping[str, str]) -> Plan:

@@ -1,6 +1,9 @@
-"""One mitigation from the operator's yes to the proof. The order is the guarantee, whatever is sent:
+"""One mitigation from the operator's yes to the proof.
 
-confirmation holds → target unchanged → lease → intent journalled → sent → outcome journalled → watched → verified.
+The order is the guarantee, whatever is sent:
+
+confirmation holds → target unchanged → lease → intent journalled → sent → outcome journalled →
+watched → verified.
 """
 
 from __future__ import annotations
@@ -40,7 +43,10 @@ VERIFY_EVERY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every mitigation of one executor shares. `lease` is one per process."""
+    """What every mitigation of one executor shares.
+
+    `lease` is one per process.
+    """
 
     client: KubeClient
     journal: Journal
@@ -55,7 +61,9 @@ class Tools:
 
 
 def check_confirmation(plan: Plan, confirmation: Confirmation, mono: float, read_only: bool) -> None:
-    """Raises PlanProblem unless the operator said yes to this very plan, in time, and typed what was asked."""
+    """Raises PlanProblem unless the operator said yes to this very plan, in time, and typed what
+    was asked.
+    """
     if read_only and not plan.harmless:
         raise PlanProblem("the cockpit is read-only", "start it without --read-only")
     if confirmation.plan_id != plan.id or confirmation.digest != plan.digest:
@@ -71,7 +79,10 @@ def check_confirmation(plan: Plan, confirmation: Confirmation, mono: float, read
 
 
 class Carrying:
-    """The life of one confirmed plan. `send` until the answer is journalled (never cancelled), then `watch`."""
+    """The life of one confirmed plan.
+
+    `send` until the answer is journalled (never cancelled), then `watch`.
+    """
 
     def __init__(self, tools: Tools, prepared: Prepared, confirmation: Confirmation) -> None:
         self._tools = tools
@@ -144,9 +155,14 @@ class Carrying:
         return "" if self._plan.harmless else await self._tools.lease.acquire(doing)
 
     def _hear(
-        self, words: str | None = None, *, rollout: Rollout | None = None, output: tuple[str, ...] | None = None,
-        dropped: str | None = None, proof: Proof | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        words: str | None = None,
+        *,
+        rollout: Rollout | None = None,
+        output: tuple[str, ...] | None = None,
+        dropped: str | None = None,
+        proof: Proof | None = None,
+    ) -> None:
         """What the work says of itself while it goes on."""
         if proof is not None:
             self._checked = proof
@@ -155,7 +171,7 @@ class Carrying:
             told = f"stopping{told.removeprefix('running')}"
         self._tell(
             rollout=rollout, words=self._with_notes(told) if told is not None else None, output=output, dropped=dropped
-        )  # fmt: skip
+        )
 
     async def _announce(self) -> None:
         tools = self._tools
@@ -168,7 +184,10 @@ class Carrying:
             self._append(records.note(self._notes[-1], tools.operator, self._number))
 
     def _lease_taken(self, refused: str) -> Outcome | None:
-        """Someone who took the lease since the plan was made was not shown: plan again. What was shown was overridden."""
+        """Someone who took the lease since the plan was made was not shown: plan again.
+
+        What was shown was overridden.
+        """
         if not refused:
             return None
         shown = {g.guard for g in self._plan.overrides}
@@ -182,7 +201,11 @@ class Carrying:
         self._tell(phase=Phase.SENDING, words="looking" if self._plan.harmless else "sending")
         if self._number is not None:
             version = version_of(effect)
-            self._append(records.note(f"sent again after a conflict, at resourceVersion {version}", self._tools.operator, self._number))  # fmt: skip
+            self._append(
+                records.note(
+                    f"sent again after a conflict, at resourceVersion {version}", self._tools.operator, self._number
+                )
+            )
             return
         self._number = self._tools.journal.append(
             masked(
@@ -205,17 +228,18 @@ class Carrying:
         )
         plan_request = self._plan.request
         words = {
-            "sent": outcome.words, "stale": f"nothing was changed: {outcome.words}; plan again",
+            "sent": outcome.words,
+            "stale": f"nothing was changed: {outcome.words}; plan again",
             "rejected": f"{'rejected by the server' if isinstance(plan_request, Request) else 'failed'}: {outcome.words}",
             "not sent": f"not done: {outcome.words}",
             "uncertain": f"not known whether it was applied: {outcome.words}",
-        }[outcome.result]  # fmt: skip
-        self._tell(
-            phase=phase, words=self._with_notes(words), answered_s=took_s, ended=not self.sent, stoppable=False
-        )  # fmt: skip
+        }[outcome.result]
+        self._tell(phase=phase, words=self._with_notes(words), answered_s=took_s, ended=not self.sent, stoppable=False)
 
     def _append(self, record: Mapping[str, Any]) -> None:
-        """What is recorded after the fact: a full disk then is said, and the next start judges by the cluster."""
+        """What is recorded after the fact: a full disk then is said, and the next start judges by
+        the cluster.
+        """
         try:
             self._tools.journal.append(masked(record, self._prepared.draft.hidden))
         except JournalProblem as problem:
@@ -226,8 +250,11 @@ class Carrying:
     # ------------------------------------------------------------------------------------------------------ watching
 
     async def watch(self, cut_off: Callable[[], bool] = lambda: False) -> None:
-        """Rollout, then proof. Cancelling it only stops the watching. `cut_off`: whether the line dropped, so that nobody chose
-        to; then it stays open in the journal, for the next start."""
+        """Rollout, then proof.
+
+        Cancelling it only stops the watching. `cut_off`: whether the line dropped, so that nobody
+        chose to; then it stays open in the journal, for the next start.
+        """
         renewing, announcing = asyncio.create_task(self._renew()), asyncio.create_task(self._announce())
         try:
             rollout = await self._watch_rollout()
@@ -308,7 +335,9 @@ class Carrying:
         self._end(Phase.DONE, proof, words)
 
     def _chain_quiet(self, rollout: Rollout) -> tuple[ChainQuiet | None, str]:
-        """For a step that stops publishing: what proves it on the chain, or in words that the chain was not asked."""
+        """For a step that stops publishing: what proves it on the chain, or in words that the chain
+        was not asked.
+        """
         tools, draft = self._tools, self._prepared.draft
         if not stops_publishing(draft):
             return None, rollout.words
@@ -319,7 +348,9 @@ class Carrying:
 
     @property
     def _continues(self) -> bool:
-        """A part of a sequence that others follow: the runbook's signals cannot hold before the last of them."""
+        """A part of a sequence that others follow: the runbook's signals cannot hold before the
+        last of them.
+        """
         part = self._plan.part
         return part is not None and part.index + 1 < part.of
 
@@ -353,22 +384,35 @@ class Carrying:
         return "; ".join((words, *self._notes))
 
     def _tell(
-        self, *, phase: Phase | None = None, words: str | None = None, rollout: Rollout | None = None,
-        gauges: tuple[Any, ...] | None = None, proof: Proof | None = None, answered_s: float | None = None,
-        ended: bool = False, output: tuple[str, ...] | None = None, dropped: str | None = None,
+        self,
+        *,
+        phase: Phase | None = None,
+        words: str | None = None,
+        rollout: Rollout | None = None,
+        gauges: tuple[Any, ...] | None = None,
+        proof: Proof | None = None,
+        answered_s: float | None = None,
+        ended: bool = False,
+        output: tuple[str, ...] | None = None,
+        dropped: str | None = None,
         stoppable: bool | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         now, hidden = self.progress, self._prepared.draft.hidden
         words = masked(words, hidden)
         if rollout is not None:
             rollout = replace(rollout, words=masked(rollout.words, hidden), blocking=masked(rollout.blocking, hidden))
         self.progress = replace(
-            now, journal=self._number, phase=phase or now.phase, words=words if words is not None else now.words,
-            rollout=rollout or now.rollout, gauges=gauges if gauges is not None else now.gauges, proof=proof or now.proof,
+            now,
+            journal=self._number,
+            phase=phase or now.phase,
+            words=words if words is not None else now.words,
+            rollout=rollout or now.rollout,
+            gauges=gauges if gauges is not None else now.gauges,
+            proof=proof or now.proof,
             answered_s=answered_s if answered_s is not None else now.answered_s,
             ended_mono=self._tools.clock.mono() if ended else now.ended_mono,
             output=masked(output, hidden) if output is not None else now.output,
             dropped=dropped if dropped is not None else now.dropped,
             stoppable=stoppable if stoppable is not None else now.stoppable and not ended,
-        )  # fmt: skip
+        )
         self._tools.told(self.progress)

@@ -9,7 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of it. `result`: "sent", "rejected", "not sent", "stale" or "uncertain", as the journal keeps it.
+    """What became of it.
+
+    `result`: "sent", "rejected", "not sent", "stale" or "uncertain", as the journal keeps it.
 
     `output`: the last lines of what it said, cleaned and redacted.
     """
@@ -23,7 +25,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Something compared with a plan. `state`: "applied", "not applied", "changed", "gone" or "unknown".
+    """Something compared with a plan.
+
+    `state`: "applied", "not applied", "changed", "gone" or "unknown".
 
     `final`: looking again can tell no more than this, although it is "unknown".
     """

@@ -6,7 +6,10 @@ from cockpit.text import safe
 
 
 class PlanProblem(Exception):
-    """One safe line in `reason`, what the operator can do in `remedy`. Nothing was sent."""
+    """One safe line in `reason`, what the operator can do in `remedy`.
+
+    Nothing was sent.
+    """
 
     def __init__(self, reason: str, remedy: str = "") -> None:
         super().__init__(reason)

@@ -1,8 +1,10 @@
-"""A program run from an argument list, never through a shell: its output streamed and bounded, its whole process group ended.
+"""A program run from an argument list, never through a shell: its output streamed and bounded, its
+whole process group ended.
 
-It gets a session (so a process group) of its own, no standard input, and only the environment that it is given. What is in its
-group when it ends, or when its time is up, gets SIGTERM and, five seconds later, SIGKILL. (A grandchild that makes a session of
-its own leaves the group: that cannot be seen from here. Its hold on the output is cut.)
+It gets a session (so a process group) of its own, no standard input, and only the environment that
+it is given. What is in its group when it ends, or when its time is up, gets SIGTERM and, five
+seconds later, SIGKILL. (A grandchild that makes a session of its own leaves the group: that cannot
+be seen from here. Its hold on the output is cut.)
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ GRACE_S = 5.0  # from SIGTERM to SIGKILL
 _DRAIN_S = 1.0  # for the last output of a program that has ended
 _TOLD_EVERY_S = 0.25
 _CHUNK = 65_536
-#: Passed on from our own environment, where it is there: what programs need to find themselves and print text.
+#: Passed on from our own environment, where it is there: what programs need to find themselves and
+#: print text.
 PASSED = (
     "PATH",
     "HOME",
@@ -42,17 +45,19 @@ PASSED = (
 )
 
 
-#: Sequences that colour text or move the cursor (ECMA-48 CSI, and OSC): programs write them out of habit, and one that stands
-#: before a word would hide it from the redaction. What else is there is made visible.
+#: Sequences that colour text or move the cursor (ECMA-48 CSI, and OSC): programs write them out of
+#: habit, and one that stands before a word would hide it from the redaction. What else is there is
+#: made visible.
 _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """`status`: the exit status, negative when a signal ended it; None when it never started (`problem` says why).
+    """`status`: the exit status, negative when a signal ended it; None when it never started
+    (`problem` says why).
 
-    `timed_out`: its time was up, and its group was ended; `stopped`: the operator asked for that. `output`: the last lines,
-    cleaned and redacted.
+    `timed_out`: its time was up, and its group was ended; `stopped`: the operator asked for that.
+    `output`: the last lines, cleaned and redacted.
     """
 
     status: int | None
@@ -87,7 +92,9 @@ def executable(program: str, env: Mapping[str, str]) -> str | None:
 
 
 class Tail:
-    """The last lines of a stream of bytes, whatever its length; cleaned only when they are looked at."""
+    """The last lines of a stream of bytes, whatever its length; cleaned only when they are looked
+    at.
+    """
 
     def __init__(self, kept: int = KEPT_LINES, limit: int = LINE_LIMIT) -> None:
         self._lines: deque[bytes] = deque(maxlen=kept)
@@ -146,12 +153,19 @@ def _size(count: int) -> str:
 
 
 async def run(
-    argv: Sequence[str], env: Mapping[str, str], timeout_s: float, clock: Clock, *,
-    told: Callable[[tuple[str, ...], str], None] = lambda _lines, _dropped: None, grace_s: float = GRACE_S,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, stop: asyncio.Event | None = None,
-) -> Ended:  # fmt: skip
-    """Run it to its end, until `timeout_s`, or until `stop` is set. Never raises for what the program does; cancelling it ends
-    the group too.
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    timeout_s: float,
+    clock: Clock,
+    *,
+    told: Callable[[tuple[str, ...], str], None] = lambda _lines, _dropped: None,
+    grace_s: float = GRACE_S,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    stop: asyncio.Event | None = None,
+) -> Ended:
+    """Run it to its end, until `timeout_s`, or until `stop` is set.
+
+    Never raises for what the program does; cancelling it ends the group too.
 
     `told` hears the last lines and what was dropped, a few times a second at most.
     """
@@ -161,7 +175,7 @@ async def run(
     try:
         process = await asyncio.create_subprocess_exec(
             *argv, stdin=asyncio.subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=dict(env), start_new_session=True
-        )  # fmt: skip
+        )
     except (OSError, ValueError) as error:
         os.close(ours)
         words = getattr(error, "strerror", None) or safe(error, 120)
@@ -171,7 +185,7 @@ async def run(
     reader = asyncio.StreamReader(limit=_CHUNK)
     pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", 0)
-    )  # fmt: skip
+    )
     reading = asyncio.create_task(_read(reader, tail, clock, told))
     timed_out = stopped = False
     try:
@@ -227,8 +241,11 @@ async def _drain(reading: asyncio.Task[None]) -> None:
 async def _end_group(
     process: asyncio.subprocess.Process, grace_s: float, sleep: Callable[[float], Awaitable[None]]
 ) -> None:
-    """SIGTERM to everyone in the group, SIGKILL to who is left. The group's number is the program's own pid, and cannot be
-    given to another while anyone of it lives."""
+    """SIGTERM to everyone in the group, SIGKILL to who is left.
+
+    The group's number is the program's own pid, and cannot be given to another while anyone of it
+    lives.
+    """
     if not _signal_group(process.pid, signal.SIGTERM):
         await process.wait()
         return
@@ -243,7 +260,10 @@ async def _end_group(
 
 
 def _signal_group(group: int, number: signal.Signals | None) -> bool:
-    """False when nobody is left in it. None only asks."""
+    """False when nobody is left in it.
+
+    None only asks.
+    """
     try:
         os.killpg(group, number or 0)
     except ProcessLookupError:

@@ -1,7 +1,9 @@
-"""An incident as the journal tells it, and what the screen shows of it. Times are wall unix seconds.
+"""An incident as the journal tells it, and what the screen shows of it.
 
-Severities, roles and how often to tell others: M0Club's incident process ("Severities" of its facts), checklist 16.2 of the
-operational runbooks.
+Times are wall unix seconds.
+
+Severities, roles and how often to tell others: M0Club's incident process ("Severities" of its
+facts), checklist 16.2 of the operational runbooks.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ MEANING: Final = {
     "SEV2": "partial impact, one connector out, drift without bad output",
     "SEV3": "near miss",
 }
-#: Id on the command line and in the journal → the role's name. Only `expert` may be held by several.
+#: Id on the command line and in the journal → the role's name. Only `expert` may be held by
+#: several.
 ROLES: Final = {
     "commander": "incident commander",
     "on-call": "on-call engineer",
@@ -55,8 +58,11 @@ class Note(msgspec.Struct, frozen=True):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """What others were told. `delivery`: "sending", "delivered", "failed", "not sent" (no webhook, or read-only), or "unknown"
-    (the process that sent it ended before it knew); `detail` says why, in words."""
+    """What others were told.
+
+    `delivery`: "sending", "delivered", "failed", "not sent" (no webhook, or read-only), or
+    "unknown" (the process that sent it ended before it knew); `detail` says why, in words.
+    """
 
     id: str
     wall: float
@@ -83,7 +89,9 @@ class SeverityChange(msgspec.Struct, frozen=True):
 
 
 class EvidenceFile(msgspec.Struct, frozen=True):
-    """A bundle that was captured: `name` in the evidence directory, and the tar's sha256 as the journal holds it."""
+    """A bundle that was captured: `name` in the evidence directory, and the tar's sha256 as the
+    journal holds it.
+    """
 
     wall: float
     who: str
@@ -128,9 +136,11 @@ class Incident(msgspec.Struct, frozen=True):
 
 
 class Reminder(msgspec.Struct, frozen=True):
-    """`level`: "none" (no rule), "quiet", "due" (remind), "overdue", "failed" (the last update did not get out).
+    """`level`: "none" (no rule), "quiet", "due" (remind), "overdue", "failed" (the last update did
+    not get out).
 
-    `seconds` until it is overdue; negative: overdue for so long."""
+    `seconds` until it is overdue; negative: overdue for so long.
+    """
 
     level: str
     seconds: float | None
@@ -138,9 +148,12 @@ class Reminder(msgspec.Struct, frozen=True):
 
 
 class CheckLine(msgspec.Struct, frozen=True):
-    """One line of checklist 16.2. `state`: "done", "open", "unknown", or "contradicted" (ticked, but the machine sees otherwise).
+    """One line of checklist 16.2.
 
-    `by` is "machine", the operator's name, or "" while nobody knows."""
+    `state`: "done", "open", "unknown", or "contradicted" (ticked, but the machine sees otherwise).
+
+    `by` is "machine", the operator's name, or "" while nobody knows.
+    """
 
     item: str
     text: str
@@ -151,8 +164,11 @@ class CheckLine(msgspec.Struct, frozen=True):
 
 
 class TimelineEntry(msgspec.Struct, frozen=True):
-    """`kind`: "incident", "mitigation", "note", "update", "evidence", "check", "signal", "source", "service", "runbook", "event",
-    "cockpit". `level` is a signal level for its colour, or ""."""
+    """`kind`: "incident", "mitigation", "note", "update", "evidence", "check", "signal", "source",
+    "service", "runbook", "event", "cockpit".
+
+    `level` is a signal level for its colour, or "".
+    """
 
     wall: float
     kind: str
@@ -176,7 +192,10 @@ class IncidentNow(msgspec.Struct, frozen=True):
 
 
 class EvidenceCollector(Protocol):
-    """What the executor may know of evidence. Called with a confirmed plan, before it is sent: `carrying.send`, or wherever a
-    confirmed plan comes by. Starts a capture when the rules ask for one; returns at once and never raises."""
+    """What the executor may know of evidence.
+
+    Called with a confirmed plan, before it is sent: `carrying.send`, or wherever a confirmed plan
+    comes by. Starts a capture when the rules ask for one; returns at once and never raises.
+    """
 
     def before_change(self, plan: Any) -> None: ...

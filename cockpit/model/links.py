@@ -1,7 +1,9 @@
-"""Addresses outside of the cockpit: a trace in its viewer, a signal in Grafana, a transaction in an explorer, a dashboard.
+"""Addresses outside of the cockpit: a trace in its viewer, a signal in Grafana, a transaction in an
+explorer, a dashboard.
 
-The templates come from `[links]` in the configuration and are checked there (`cockpit/links.py`); the values come from logs, metrics
-and the chain, and are hostile: each is percent-encoded whole, so that nothing but the place meant for it can change.
+The templates come from `[links]` in the configuration and are checked there (`cockpit/links.py`);
+the values come from logs, metrics and the chain, and are hostile: each is percent-encoded whole, so
+that nothing but the place meant for it can change.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ LONGEST_VALUE = 256
 
 
 class Links(msgspec.Struct, frozen=True):
-    """Templates as `https://traces.example.com/trace/{trace}`; None: not configured, and nothing is ever linked."""
+    """Templates as `https://traces.example.com/trace/{trace}`; None: not configured, and nothing is
+    ever linked.
+    """
 
     trace: str | None = None
     signal: str | None = None
@@ -36,8 +40,10 @@ class Links(msgspec.Struct, frozen=True):
 
 
 def filled(template: str | None, **values: str) -> str | None:
-    """The address, printable ASCII throughout; None without a template, or for a value that is used and cannot be a name: an empty or
-    endless one, or dots alone, which a browser would take for a step up the path."""
+    """The address, printable ASCII throughout; None without a template, or for a value that is used
+    and cannot be a name: an empty or endless one, or dots alone, which a browser would take for a
+    step up the path.
+    """
     if template is None:
         return None
     for name, value in values.items():

@@ -1,7 +1,8 @@
-"""A round of routine maintenance (runbook 15), or a checklist, as it was looked at: what was measured, what is asked, what is not known.
+"""A round of routine maintenance (runbook 15), or a checklist, as it was looked at: what was
+measured, what is asked, what is not known.
 
-`state` is "ok", "attention" (something was out of bounds, or is not done), "unknown" (with the reason), "ask" (only people know, and nobody
-has answered within the round's time) or "answered".
+`state` is "ok", "attention" (something was out of bounds, or is not done), "unknown" (with the
+reason), "ask" (only people know, and nobody has answered within the round's time) or "answered".
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What no machine can know. `runbook` and `step`: the manual step that it is answered by. `answered` is unix seconds."""
+    """What no machine can know.
+
+    `runbook` and `step`: the manual step that it is answered by. `answered` is unix seconds.
+    """
 
     runbook: str
     step: str
@@ -46,7 +50,10 @@ class RoundLine(msgspec.Struct, frozen=True):
 
 
 class Round(msgspec.Struct, frozen=True):
-    """`at` and `since` are unix seconds on the cluster's clock: what was measured lies between. `wall`: when the round was made."""
+    """`at` and `since` are unix seconds on the cluster's clock: what was measured lies between.
+
+    `wall`: when the round was made.
+    """
 
     name: str  # "weekly", "monthly", "deploy", "incident"
     title: str

@@ -1,4 +1,7 @@
-"""A mitigation's values, from plan to proof. Immutable: what was shown is what is sent."""
+"""A mitigation's values, from plan to proof.
+
+Immutable: what was shown is what is sent.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ import msgspec
 
 
 class Target(msgspec.Struct, frozen=True):
-    """The one object a plan changes. `uid` pins it: a re-created namesake is another object."""
+    """The one object a plan changes.
+
+    `uid` pins it: a re-created namesake is another object.
+    """
 
     context: str
     namespace: str
@@ -26,7 +32,10 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One field, before → after, as shown (redacted where secret). None means absent."""
+    """One field, before → after, as shown (redacted where secret).
+
+    None means absent.
+    """
 
     field: str  # "replicas", "SOLANA_RPC_URL", "image", ...
     before: str | None
@@ -35,7 +44,10 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """Exactly what is sent. `body` is the JSON text; it may hold secrets and never reaches a screen or the journal raw."""
+    """Exactly what is sent.
+
+    `body` is the JSON text; it may hold secrets and never reaches a screen or the journal raw.
+    """
 
     method: str
     path: str
@@ -45,8 +57,12 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class CommandRun(msgspec.Struct, frozen=True):
-    """A program and its words, never a shell. `environment` names the variables that it is given; their values stay with
-    the executor. A word may hold a secret parameter: like a request's body, `argv` never reaches a screen or the journal raw."""
+    """A program and its words, never a shell.
+
+    `environment` names the variables that it is given; their values stay with the executor. A word
+    may hold a secret parameter: like a request's body, `argv` never reaches a screen or the journal
+    raw.
+    """
 
     argv: tuple[str, ...]
     timeout_s: float
@@ -55,7 +71,10 @@ class CommandRun(msgspec.Struct, frozen=True):
 
 
 class SqlRun(msgspec.Struct, frozen=True):
-    """One statement of an allowed shape, on its own connection. `server` is host and database, without credentials."""
+    """One statement of an allowed shape, on its own connection.
+
+    `server` is host and database, without credentials.
+    """
 
     server: str
     statement: str
@@ -64,7 +83,9 @@ class SqlRun(msgspec.Struct, frozen=True):
 
 
 class LocalCheck(msgspec.Struct, frozen=True):
-    """Something worked out here that changes nothing in the world: it needs no confirmation, and is journalled."""
+    """Something worked out here that changes nothing in the world: it needs no confirmation, and is
+    journalled.
+    """
 
     what: str
     inputs: Mapping[str, str]  # what it was worked out from, as it may be shown
@@ -75,7 +96,10 @@ Effect = Request | CommandRun | SqlRun | LocalCheck
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A plan's place in a sequence. `run` names one going-through of it in the journal."""
+    """A plan's place in a sequence.
+
+    `run` names one going-through of it in the journal.
+    """
 
     run: str
     runbook: str
@@ -85,7 +109,10 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Verdict(StrEnum):
-    """A guard's answer. BLOCK cannot be overridden; CONFIRM wants a typed override; UNKNOWN is shown and wants one too."""
+    """A guard's answer.
+
+    BLOCK cannot be overridden; CONFIRM wants a typed override; UNKNOWN is shown and wants one too.
+    """
 
     PASS = "pass"
     NOTE = "note"  # worth knowing, stops nothing
@@ -108,7 +135,10 @@ class DryRunState(StrEnum):
 
 
 class DryRun(msgspec.Struct, frozen=True):
-    """The server's own answer to the same request with dryRun=All. `changed` are JSON paths that would differ."""
+    """The server's own answer to the same request with dryRun=All.
+
+    `changed` are JSON paths that would differ.
+    """
 
     state: DryRunState
     reason: str = ""
@@ -116,8 +146,9 @@ class DryRun(msgspec.Struct, frozen=True):
 
 
 class Inverse(msgspec.Struct, frozen=True):
-    """How to undo, captured before sending: a step of the same kind with its parameters, against the fields as they will
-    then be (`expects`); refused when others changed those fields since."""
+    """How to undo, captured before sending: a step of the same kind with its parameters, against
+    the fields as they will then be (`expects`); refused when others changed those fields since.
+    """
 
     kind: str
     arguments: Mapping[str, Any]
@@ -167,7 +198,9 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def typed(self) -> str | None:
-        """What must be typed to go on: the target's name when dangerous or overriding a guard; None: `y` is enough."""
+        """What must be typed to go on: the target's name when dangerous or overriding a guard;
+        None: `y` is enough.
+        """
         return self.target.name if (self.dangerous or self.overrides) and not self.harmless else None
 
     @property
@@ -184,7 +217,10 @@ PLAN_EXPIRES_S = 120.0
 
 
 class Confirmation(msgspec.Struct, frozen=True):
-    """What the operator said yes to. The executor sends nothing whose digest is another."""
+    """What the operator said yes to.
+
+    The executor sends nothing whose digest is another.
+    """
 
     plan_id: str
     digest: str
@@ -227,7 +263,10 @@ class Gauge(msgspec.Struct, frozen=True):
 
 
 class Rollout(msgspec.Struct, frozen=True):
-    """kubectl's own conditions in its own order, plus terminating pods. `blocking` explains the pods in the way."""
+    """kubectl's own conditions in its own order, plus terminating pods.
+
+    `blocking` explains the pods in the way.
+    """
 
     done: bool
     failed: bool
@@ -239,7 +278,10 @@ class Rollout(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """A mitigation under way, newest state. `journal` is its number in the journal (`journal undo N`)."""
+    """A mitigation under way, newest state.
+
+    `journal` is its number in the journal (`journal undo N`).
+    """
 
     plan: Plan
     phase: Phase
@@ -294,7 +336,10 @@ class SequenceItem(msgspec.Struct, frozen=True):
 
 
 class SequenceState(msgspec.Struct, frozen=True):
-    """How far a sequence has come, as the journal tells. `next` None: it is done."""
+    """How far a sequence has come, as the journal tells.
+
+    `next` None: it is done.
+    """
 
     run: str
     runbook: str
@@ -309,7 +354,9 @@ class SequenceState(msgspec.Struct, frozen=True):
 
 
 class Unfinished(msgspec.Struct, frozen=True):
-    """An intent without an outcome, compared with the cluster at start: applied, not applied, or changed since."""
+    """An intent without an outcome, compared with the cluster at start: applied, not applied, or
+    changed since.
+    """
 
     number: int
     title: str

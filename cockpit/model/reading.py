@@ -11,7 +11,10 @@ T = TypeVar("T")
 
 
 class SourceState(StrEnum):
-    """How far a source can be believed, best first. Only `LIVE` counts as known (rule 2: unknown is never OK)."""
+    """How far a source can be believed, best first.
+
+    Only `LIVE` counts as known (rule 2: unknown is never OK).
+    """
 
     LIVE = "live"
     STARTING = "starting"  # nothing read yet, nothing failed yet
@@ -23,7 +26,10 @@ class SourceState(StrEnum):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """Why the last attempt failed. `reason` and `remedy` are cleaned, redacted, one line each."""
+    """Why the last attempt failed.
+
+    `reason` and `remedy` are cleaned, redacted, one line each.
+    """
 
     state: SourceState
     reason: str
@@ -31,10 +37,13 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, Generic[T], frozen=True):
-    """One immutable observation. A failed reading keeps the last good `data` and its `observed_at`.
+    """One immutable observation.
 
-    `observed_at` is in monotonic seconds: when `data` was last known to be true (for a watch: the last event, bookmark or
-    probe, not the last change). `server_time` is the source's own clock then, in unix seconds, where it tells (HTTP Date).
+    A failed reading keeps the last good `data` and its `observed_at`.
+
+    `observed_at` is in monotonic seconds: when `data` was last known to be true (for a watch: the
+    last event, bookmark or probe, not the last change). `server_time` is the source's own clock
+    then, in unix seconds, where it tells (HTTP Date).
     """
 
     topic: str

@@ -1,4 +1,6 @@
-"""What runbooks.toml says, once loaded and checked. Section and key names are those of the file.
+"""What runbooks.toml says, once loaded and checked.
+
+Section and key names are those of the file.
 
 Everywhere a list of alternatives is closed it is a Literal; times are seconds.
 """
@@ -12,9 +14,23 @@ import msgspec
 Severity = Literal["SEV0", "SEV1", "SEV2", "SEV3"]
 Direction = Literal["above", "below"]  # which side of the thresholds is bad
 StepKind = Literal[
-    "scale", "set-env", "set-image", "restart", "undo-rollout", "set-config", "run-job", "command", "command-each", "sql", "view", "check",
-    "verify-signatures", "evidence", "manual", "sequence",
-]  # fmt: skip
+    "scale",
+    "set-env",
+    "set-image",
+    "restart",
+    "undo-rollout",
+    "set-config",
+    "run-job",
+    "command",
+    "command-each",
+    "sql",
+    "view",
+    "check",
+    "verify-signatures",
+    "evidence",
+    "manual",
+    "sequence",
+]
 ParamType = Literal["int", "string", "choice", "url", "image"]
 
 
@@ -23,7 +39,10 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Query(_Entry, frozen=True, kw_only=True):
-    """`[queries.NAME]`: PromQL that a panel shows (a table by label, a sparkline). Signals carry their own query."""
+    """`[queries.NAME]`: PromQL that a panel shows (a table by label, a sparkline).
+
+    Signals carry their own query.
+    """
 
     promql: str
     unit: str = ""
@@ -32,13 +51,16 @@ class Query(_Entry, frozen=True, kw_only=True):
 
 
 class SignalDef(_Entry, frozen=True, kw_only=True):
-    """`[signals.NAME]`: where a value comes from and when it is bad. Exactly one of `promql` and `value`.
+    """`[signals.NAME]`: where a value comes from and when it is bad.
 
-    `value` names a value of another source: `kubernetes.ready.SERVICE`, `kubernetes.unready.SERVICE` (desired − ready),
-    `kubernetes.restarts.SERVICE` (restarts within the last 10 min), `kubernetes.pods.SERVICE` (terminating included), ...
-    With `baseline` the thresholds are multiples of the median over that window. With `change` likewise for ratios that
-    should not move. `absent = 0` says that an empty vector really means that number (counters born at the first event).
-    Several samples: the worst decides, and its labels are named.
+    Exactly one of `promql` and `value`.
+
+    `value` names a value of another source: `kubernetes.ready.SERVICE`,
+    `kubernetes.unready.SERVICE` (desired − ready), `kubernetes.restarts.SERVICE` (restarts within
+    the last 10 min), `kubernetes.pods.SERVICE` (terminating included), ... With `baseline` the
+    thresholds are multiples of the median over that window. With `change` likewise for ratios that
+    should not move. `absent = 0` says that an empty vector really means that number (counters born
+    at the first event). Several samples: the worst decides, and its labels are named.
     """
 
     title: str
@@ -89,10 +111,15 @@ class Toggle(_Entry, frozen=True, kw_only=True):
 
 
 class Param(_Entry, frozen=True, kw_only=True):
-    """A typed parameter of a step. `choices` are fixed; `choices-from` names a live list (`rpc-endpoints`, `toggle:NAME`,
-    `label:QUERY:LABEL` = the values of LABEL in that query's samples, `joined:TOGGLE:QUERY:LABEL` = each of them added to the list
-    that TOGGLE holds now, `markets`, `connectors`, `signers`, `signer-keys`, `images:SERVICE`,
-    `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE` = what the kept revisions ran with, and of the database `pg-missing-indexes:FIELD`, `pg-tables:UPKEEP`, `pg-sessions`)."""
+    """A typed parameter of a step.
+
+    `choices` are fixed; `choices-from` names a live list (`rpc-endpoints`, `toggle:NAME`,
+    `label:QUERY:LABEL` = the values of LABEL in that query's samples, `joined:TOGGLE:QUERY:LABEL` =
+    each of them added to the list that TOGGLE holds now, `markets`, `connectors`, `signers`,
+    `signer-keys`, `images:SERVICE`, `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE` = what the
+    kept revisions ran with, and of the database `pg-missing-indexes:FIELD`, `pg-tables:UPKEEP`,
+    `pg-sessions`).
+    """
 
     name: str
     type: ParamType = "string"
@@ -108,7 +135,10 @@ class Param(_Entry, frozen=True, kw_only=True):
 
 
 class Step(_Entry, frozen=True, kw_only=True):
-    """A mitigation, immediate action or runbook step. Which keys a kind needs: `cockpit/mitigation/steps/`."""
+    """A mitigation, immediate action or runbook step.
+
+    Which keys a kind needs: `cockpit/mitigation/steps/`.
+    """
 
     id: str
     item: str | None = None
@@ -134,8 +164,11 @@ class Step(_Entry, frozen=True, kw_only=True):
 
 
 class Symptom(_Entry, frozen=True, kw_only=True):
-    """Holds when `signal` is at least `at`; `at` = "ok" makes a symptom of a signal that must be well (4.symptom.1). Without `item`: one
-    of our own, beside the document's."""
+    """Holds when `signal` is at least `at`; `at` = "ok" makes a symptom of a signal that must be
+    well (4.symptom.1).
+
+    Without `item`: one of our own, beside the document's.
+    """
 
     item: str | None = None
     text: str
@@ -165,8 +198,9 @@ class Cause(_Entry, frozen=True, kw_only=True):
 class Validation(_Entry, frozen=True, kw_only=True):
     """Must hold for `hold` seconds in a row, within `within` seconds of the step's end.
 
-    `expect`: "ok" = the signal's level is ok; "rises" = its value is above the baseline taken before the step; "falls";
-    "near-baseline" = within `tolerance` (a ratio) of the value of normal days (the signal's own baseline), or ok without one.
+    `expect`: "ok" = the signal's level is ok; "rises" = its value is above the baseline taken
+    before the step; "falls"; "near-baseline" = within `tolerance` (a ratio) of the value of normal
+    days (the signal's own baseline), or ok without one.
     """
 
     item: str | None = None
@@ -200,7 +234,10 @@ class Runbook(_Entry, frozen=True, kw_only=True):
 
 
 class Runbooks(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole file. `origin` is where it came from, for the operator ("packaged", or a path)."""
+    """The whole file.
+
+    `origin` is where it came from, for the operator ("packaged", or a path).
+    """
 
     queries: dict[str, Query]
     signals: dict[str, SignalDef]
@@ -212,14 +249,20 @@ class Runbooks(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()  # why an operator's file was not used, one line each: file:line: key: expectation
 
     def runbook(self, name: str) -> Runbook:
-        """By number or id. Raises KeyError."""
+        """By number or id.
+
+        Raises KeyError.
+        """
         for book in self.runbooks:
             if name in (book.id, str(book.number)):
                 return book
         raise KeyError(name)
 
     def step(self, runbook: str, name: str) -> tuple[Runbook, Step]:
-        """By runbook and step id or item id. Raises KeyError."""
+        """By runbook and step id or item id.
+
+        Raises KeyError.
+        """
         book = self.runbook(runbook)
         for step in book.mitigations:
             if name in (step.id, step.item):
@@ -237,7 +280,10 @@ class SymptomStatus(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True):
-    """A runbook against the signals now. `score` orders: weight that holds over weight in all, unknown counting for none."""
+    """A runbook against the signals now.
+
+    `score` orders: weight that holds over weight in all, unknown counting for none.
+    """
 
     runbook: Runbook
     symptoms: tuple[SymptomStatus, ...]

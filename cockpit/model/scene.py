@@ -1,4 +1,6 @@
-"""What the operator has on screen, for who watches over a drill: what was opened is told by what is open."""
+"""What the operator has on screen, for who watches over a drill: what was opened is told by what is
+open.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """What stands in the strip. `alarm`: in a colour that cannot be overlooked."""
+    """What stands in the strip.
+
+    `alarm`: in a colour that cannot be overlooked.
+    """
 
     head: str
     text: str
@@ -22,8 +27,11 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """`layers`, lowest first: "runbook", "log", "explain", "parameters", "confirm", "incident", "help", … `runbook`: the id of the
-    one that is open. `plan`: what the topmost confirmation shows."""
+    """`layers`, lowest first: "runbook", "log", "explain", "parameters", "confirm", "incident",
+    "help", … `runbook`: the id of the one that is open.
+
+    `plan`: what the topmost confirmation shows.
+    """
 
     situation: Situation | None
     panel: str
@@ -33,10 +41,16 @@ class Scene:
 
 
 class Coach(Protocol):
-    """Watches the screen and may say something in a strip at the bottom. `look` returns at once; `act` may block."""
+    """Watches the screen and may say something in a strip at the bottom.
+
+    `look` returns at once; `act` may block.
+    """
 
     def look(self, scene: Scene) -> Saying | None:
-        """Called when something opens, and several times a second. None: no strip."""
+        """Called when something opens, and several times a second.
+
+        None: no strip.
+        """
         ...
 
     def commands(self) -> Sequence[tuple[str, str, str]]:
@@ -44,5 +58,8 @@ class Coach(Protocol):
         ...
 
     def act(self, action: str) -> str:
-        """Do it; what happened, in words. Raises an exception with `reason` when it could not."""
+        """Do it; what happened, in words.
+
+        Raises an exception with `reason` when it could not.
+        """
         ...

@@ -1,4 +1,7 @@
-"""Signals: a number with a verdict. Unknown is a verdict of its own and never passes for OK (rule 2)."""
+"""Signals: a number with a verdict.
+
+Unknown is a verdict of its own and never passes for OK (rule 2).
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,12 @@ def worst(levels: list[Level]) -> Level:
 
 
 class SignalStatus(msgspec.Struct, frozen=True):
-    """One signal now. `since` is monotonic seconds of the last change of `level`; `pending` is a worse level that holds
-    but not yet for the signal's `for`. `spark` is oldest first, None where the source gave nothing or NaN."""
+    """One signal now.
+
+    `since` is monotonic seconds of the last change of `level`; `pending` is a worse level that
+    holds but not yet for the signal's `for`. `spark` is oldest first, None where the source gave
+    nothing or NaN.
+    """
 
     name: str
     title: str
@@ -51,7 +58,10 @@ class SignalStatus(msgspec.Struct, frozen=True):
 
 
 class StageStatus(msgspec.Struct, frozen=True):
-    """One stage of the pipeline strip. `stops_here` marks the first stage in pipeline order that is not OK."""
+    """One stage of the pipeline strip.
+
+    `stops_here` marks the first stage in pipeline order that is not OK.
+    """
 
     name: str
     level: Level

@@ -1,4 +1,7 @@
-"""The situation: everything the panels draw, in one immutable value. Made in the sources' thread, drawn in the screen's."""
+"""The situation: everything the panels draw, in one immutable value.
+
+Made in the sources' thread, drawn in the screen's.
+"""
 
 from __future__ import annotations
 
@@ -93,8 +96,12 @@ class Situation(msgspec.Struct, frozen=True):
 
     @property
     def calm(self) -> bool:
-        """Nothing asks for attention: no signal is bad or about to be, no incident is open, nothing is carried out. (What is
-        unknown is not well, but asking it oftener does not make it known: its source has its own pace.)"""
+        """Nothing asks for attention: no signal is bad or about to be, no incident is open, nothing
+        is carried out.
+
+        (What is unknown is not well, but asking it oftener does not make it known: its source has
+        its own pace.)
+        """
         bad = (Level.WARN, Level.CRIT)
         return not (
             self.incident is not None

@@ -1,5 +1,8 @@
-"""Base58 as Solana writes keys, hashes and signatures. In Python, for the hot path and for text that a native package would
-not survive; leading zero bytes are leading 1s."""
+"""Base58 as Solana writes keys, hashes and signatures.
+
+In Python, for the hot path and for text that a native package would not survive; leading zero bytes
+are leading 1s.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
-"""Is this bundle what the signers signed? Recomputed hashes, every ed25519 signature, the threshold; in words what is wrong.
+"""Is this bundle what the signers signed?
 
-Formulas: m0club-facts, "Chain". Nothing here reads a file or a network: `bundle_file` reads, the caller brings the signer set.
+Recomputed hashes, every ed25519 signature, the threshold; in words what is wrong.
+
+Formulas: m0club-facts, "Chain". Nothing here reads a file or a network: `bundle_file` reads, the
+caller brings the signer set.
 """
 
 from __future__ import annotations
@@ -21,8 +24,11 @@ CONTENT_TAG, MESSAGE_TAG, COMMIT_TAG = b"M0_BUNDLE_CONTENT_V1", b"M0_SIGMSG_V1",
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the bundle should say, where it is known: told by the operator, or the market's account. `market_why`: why that was
-    looked for and is not known; `no_set`, `no_market`: the chain has none that the bundle names."""
+    """What the bundle should say, where it is known: told by the operator, or the market's account.
+
+    `market_why`: why that was looked for and is not known; `no_set`, `no_market`: the chain has
+    none that the bundle names.
+    """
 
     signer_set_id: int | None = None
     publish_epoch_id: int | None = None
@@ -38,7 +44,9 @@ def content_hash(payload: bytes) -> bytes:
 
 
 def signed_message(bundle_hash: bytes, signer_set_id: int, publish_epoch_id: int, sequence: int) -> bytes:
-    """sha256 over tag, hash and the three numbers as u64, little-endian: 32 bytes that each signer signs."""
+    """sha256 over tag, hash and the three numbers as u64, little-endian: 32 bytes that each signer
+    signs.
+    """
     numbers = b"".join(number.to_bytes(8, "little") for number in (signer_set_id, publish_epoch_id, sequence))
     return sha256(MESSAGE_TAG + bundle_hash + numbers).digest()
 
@@ -50,7 +58,9 @@ def commit_hash(bundle_hash: bytes, salt: bytes) -> bytes:
 def verify_bundle(
     bundle: Bundle, signer_set: SignerSetState | None, expected: Expected | None = None, why_unknown: str = ""
 ) -> BundleVerdict:
-    """`signer_set` None: it could not be read (`why_unknown`), and what depends on it is unknown, never valid."""
+    """`signer_set` None: it could not be read (`why_unknown`), and what depends on it is unknown,
+    never valid.
+    """
     expected = expected or Expected()
     actual = content_hash(bundle.payload)
     message = signed_message(bundle.content_hash, bundle.signer_set_id, bundle.publish_epoch_id, bundle.sequence)
@@ -63,9 +73,16 @@ def verify_bundle(
     if bundle.commit_hash is not None or bundle.salt is not None:
         findings.append(_commit(bundle))
     return BundleVerdict(
-        actual.hex(), message.hex(), bundle.signer_set_id, bundle.publish_epoch_id, bundle.sequence, safe(bundle.market, 128),
-        len(good), signer_set.threshold if signer_set is not None else None, tuple(findings),
-    )  # fmt: skip
+        content_hash=actual.hex(),
+        message=message.hex(),
+        signer_set_id=bundle.signer_set_id,
+        publish_epoch_id=bundle.publish_epoch_id,
+        sequence=bundle.sequence,
+        market=safe(bundle.market, 128),
+        authorised=len(good),
+        threshold=signer_set.threshold if signer_set is not None else None,
+        findings=tuple(findings),
+    )
 
 
 def _content(bundle: Bundle, actual: bytes) -> Finding:
@@ -117,8 +134,10 @@ def _header(bundle: Bundle, signer_set: SignerSetState | None, expected: Expecte
 
 
 def _against_market(bundle: Bundle, expected: Expected, market: MarketState) -> list[Finding]:
-    """What was published before is past, not wrong; wrong is what the program would refuse: a used sequence in the current
-    epoch (ReplayViolation, 6013), a new sequence in a past one, an epoch that is not open yet."""
+    """What was published before is past, not wrong; wrong is what the program would refuse: a used
+    sequence in the current epoch (ReplayViolation, 6013), a new sequence in a past one, an epoch
+    that is not open yet.
+    """
     found: list[Finding] = []
     name = safe(market.market_id, 80)
     if bundle.market and bundle.market != market.market_id:
@@ -208,7 +227,9 @@ def _commit(bundle: Bundle) -> Finding:
 def _signed_instead(
     bundle: Bundle, signer_set: SignerSetState | None, expected: Expected, actual: bytes
 ) -> list[Finding]:
-    """When no signature of the set holds: what they are signatures of, if it is something near at hand."""
+    """When no signature of the set holds: what they are signatures of, if it is something near at
+    hand.
+    """
     market = expected.market
     sets = _values(bundle.signer_set_id, expected.signer_set_id, signer_set.signer_set_id if signer_set else None)
     epochs = _values(
@@ -228,11 +249,12 @@ def _signed_instead(
         told = [
             f"{name} {signed}, not {said}"
             for name, signed, said in (
-                ("signer set", set_id, bundle.signer_set_id), ("epoch", epoch, bundle.publish_epoch_id),
+                ("signer set", set_id, bundle.signer_set_id),
+                ("epoch", epoch, bundle.publish_epoch_id),
                 ("sequence", sequence, bundle.sequence),
             )
             if signed != said
-        ]  # fmt: skip
+        ]
         if bundle_hash != bundle.content_hash:
             told.append("the payload that is here, not the content hash that is claimed")
         if told:
@@ -250,7 +272,9 @@ def _values(*numbers: int | None) -> tuple[int, ...]:
 
 
 def signature_holds(pubkey: str, signature: str, message: bytes) -> tuple[bool | None, str]:
-    """Strict ed25519, as the chain's own program checks it. None: it could not be checked here; and why not.
+    """Strict ed25519, as the chain's own program checks it.
+
+    None: it could not be checked here; and why not.
 
     solders is Rust: what it does not expect is a panic, which is no `Exception`.
     """

@@ -1,9 +1,11 @@
-"""A bundle as it lies in a file: JSON from outside, bounded in size and depth, every error with its key.
+"""A bundle as it lies in a file: JSON from outside, bounded in size and depth, every error with its
+key.
 
-`{"payload": {…} | "payload_b64": "…", "bundle_content_hash": hex, "signer_set_id": n, "publish_epoch_id": n, "sequence": n,
-"market": id, "salt": hex, "commit_hash": hex, "signatures": [{"pubkey": base58, "signature": base58}, …]}`; market, salt and
-commit_hash may be absent. The canonical payload is JSON with sorted keys, no whitespace, UTF-8; numbers stay as they are
-written, for 0.10 and 0.1 are different bytes to whoever signed them.
+`{"payload": {…} | "payload_b64": "…", "bundle_content_hash": hex, "signer_set_id": n,
+"publish_epoch_id": n, "sequence": n, "market": id, "salt": hex, "commit_hash": hex, "signatures":
+[{"pubkey": base58, "signature": base58}, …]}`; market, salt and commit_hash may be absent. The
+canonical payload is JSON with sorted keys, no whitespace, UTF-8; numbers stay as they are written,
+for 0.10 and 0.1 are different bytes to whoever signed them.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ U64 = 2**64 - 1
 
 
 class BundleProblem(Exception):
-    """The file is no bundle (or no signer set): one line that names the key and what was expected there."""
+    """The file is no bundle (or no signer set): one line that names the key and what was expected
+    there.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -88,7 +92,9 @@ def read_bundle(raw: bytes) -> Bundle:
 
 
 def _claimed(table: dict[str, Any]) -> str:
-    """The key of the hash that the bundle claims: `bundle_content_hash`, or `content_hash` as the network publishes it."""
+    """The key of the hash that the bundle claims: `bundle_content_hash`, or `content_hash` as the
+    network publishes it.
+    """
     if (
         "content_hash" in table
         and "bundle_content_hash" in table
@@ -99,7 +105,10 @@ def _claimed(table: dict[str, Any]) -> str:
 
 
 def read_signer_set(raw: bytes) -> SignerSetState:
-    """`{"signer_set_id": n, "threshold": n, "pubkeys": [base58, …], "active": true}`. Raises BundleProblem."""
+    """`{"signer_set_id": n, "threshold": n, "pubkeys": [base58, …], "active": true}`.
+
+    Raises BundleProblem.
+    """
     table = _object(_parse(raw), "the file")
     keys = _need(table, "pubkeys")
     if not isinstance(keys, list) or len(keys) > MOST_SIGNATURES:
@@ -113,11 +122,22 @@ def read_signer_set(raw: bytes) -> SignerSetState:
     threshold = _u64(table, "threshold")
     if not 1 <= threshold <= len(set(keys)):
         raise BundleProblem(f"threshold: expected 1 to {len(set(keys))} (the number of distinct keys), got {threshold}")
-    return SignerSetState("", _u64(table, "signer_set_id"), threshold, tuple(keys), active, 0, 0)
+    return SignerSetState(
+        address="",
+        signer_set_id=_u64(table, "signer_set_id"),
+        threshold=threshold,
+        pubkeys=tuple(keys),
+        active=active,
+        created_at_slot=0,
+        slot=0,
+    )
 
 
 def canonical(value: Any) -> bytes:
-    """Sorted keys (by code point), no whitespace, UTF-8. Raises BundleProblem for text that is no Unicode."""
+    """Sorted keys (by code point), no whitespace, UTF-8.
+
+    Raises BundleProblem for text that is no Unicode.
+    """
     try:
         return _canonical(value).encode("utf-8")
     except UnicodeEncodeError:

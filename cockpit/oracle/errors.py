@@ -1,7 +1,8 @@
-"""Why a transaction failed, and whose runbook that is: Anchor's custom codes from 6000 on, and Solana's own TransactionErrors.
+"""Why a transaction failed, and whose runbook that is: Anchor's custom codes from 6000 on, and
+Solana's own TransactionErrors.
 
-Order and runbooks: m0club-facts, "Chain". Shapes: what RPC nodes answer in `err` (`"BlockhashNotFound"`,
-`{"InstructionError": [1, {"Custom": 6018}]}`).
+Order and runbooks: m0club-facts, "Chain". Shapes: what RPC nodes answer in `err`
+(`"BlockhashNotFound"`, `{"InstructionError": [1, {"Custom": 6018}]}`).
 """
 
 from __future__ import annotations
@@ -13,24 +14,47 @@ from cockpit.text import safe
 
 FIRST_CODE = 6000
 PROGRAM_ERRORS = (
-    "Unauthorized", "AlreadyInitialized", "MarketAlreadyExists", "MarketNotActive", "EpochNotOpen", "EpochAlreadyOpen",
-    "InvalidMarketId", "InvalidOutcomeId", "InvalidProbabilityScale", "CommitNotFound", "CommitAlreadyRevealed",
-    "RevealMismatch", "RevealTooEarly", "ReplayViolation", "SignerSetNotActive", "InvalidThreshold", "BundleHashMismatch",
-    "InvalidInstructionsSysvar", "SignatureVerificationFailed", "Paused", "InvalidParameter",
-)  # fmt: skip
+    "Unauthorized",
+    "AlreadyInitialized",
+    "MarketAlreadyExists",
+    "MarketNotActive",
+    "EpochNotOpen",
+    "EpochAlreadyOpen",
+    "InvalidMarketId",
+    "InvalidOutcomeId",
+    "InvalidProbabilityScale",
+    "CommitNotFound",
+    "CommitAlreadyRevealed",
+    "RevealMismatch",
+    "RevealTooEarly",
+    "ReplayViolation",
+    "SignerSetNotActive",
+    "InvalidThreshold",
+    "BundleHashMismatch",
+    "InvalidInstructionsSysvar",
+    "SignatureVerificationFailed",
+    "Paused",
+    "InvalidParameter",
+)
 
 INVALID_SIGNATURES, REVEAL_FAILS, REPLAY_PROTECTION = 2, 4, 5
 RUNBOOKS: Mapping[str, int] = {
-    "SignatureVerificationFailed": INVALID_SIGNATURES, "BundleHashMismatch": INVALID_SIGNATURES,
-    "RevealMismatch": REVEAL_FAILS, "RevealTooEarly": REVEAL_FAILS, "BlockhashNotFound": REVEAL_FAILS,
+    "SignatureVerificationFailed": INVALID_SIGNATURES,
+    "BundleHashMismatch": INVALID_SIGNATURES,
+    "RevealMismatch": REVEAL_FAILS,
+    "RevealTooEarly": REVEAL_FAILS,
+    "BlockhashNotFound": REVEAL_FAILS,
     "ReplayViolation": REPLAY_PROTECTION,
-}  # fmt: skip
+}
 _LONGEST = 60
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionFailure:
-    """`name` is cleaned. `instruction_index`: of the top-level instruction, where the error names one."""
+    """`name` is cleaned.
+
+    `instruction_index`: of the top-level instruction, where the error names one.
+    """
 
     name: str
     code: int | None = None
@@ -39,8 +63,11 @@ class TransactionFailure:
 
 
 def failure_of(err: object, *, foreign: bool = False) -> TransactionFailure | None:
-    """What `err` of a transaction says; None when it did not fail. `foreign`: another program gave the error, so that a
-    custom code is that program's, not ours. Never raises, whatever the shape."""
+    """What `err` of a transaction says; None when it did not fail.
+
+    `foreign`: another program gave the error, so that a custom code is that program's, not ours.
+    Never raises, whatever the shape.
+    """
     if err is None:
         return None
     if isinstance(err, str):

@@ -1,7 +1,10 @@
-"""Events and accounts of the oracle program as they lie in bytes: Anchor's discriminator, then borsh. Every length is bounded.
+"""Events and accounts of the oracle program as they lie in bytes: Anchor's discriminator, then
+borsh.
 
-Layouts: m0club-facts, "Chain: the oracle program (Anchor)". Whatever cannot be read is `Undecodable`, in words; nothing else is
-raised, whatever the bytes.
+Every length is bounded.
+
+Layouts: m0club-facts, "Chain: the oracle program (Anchor)". Whatever cannot be read is
+`Undecodable`, in words; nothing else is raised, whatever the bytes.
 """
 
 from __future__ import annotations
@@ -90,7 +93,10 @@ Event = PredictionCommitted | PredictionRevealed | EpochFinalized | SignerSetRot
 
 
 class _Reader:
-    """Borsh, from the front. Raises Undecodable."""
+    """Borsh, from the front.
+
+    Raises Undecodable.
+    """
 
     def __init__(self, raw: bytes, at: int, what: str) -> None:
         self._raw, self._at, self._what = raw, at, what
@@ -186,7 +192,10 @@ _EVENTS: Mapping[bytes, Callable[[bytes], Event]] = {
 
 
 def decode_event(data: str) -> Event:
-    """One event from the base64 of a `Program data:` line. Raises Undecodable."""
+    """One event from the base64 of a `Program data:` line.
+
+    Raises Undecodable.
+    """
     if len(data) > MOST_EVENT_BYTES * 4 // 3 + 4:
         raise Undecodable(f"an event of {len(data):,} characters")
     try:
@@ -210,8 +219,11 @@ class Account:
 
 
 def account_of(address: str, value: object, slot: int) -> Account | None:
-    """From JSON (`value` of getAccountInfo, an element of getMultipleAccounts); None when there is no such account.
-    Raises Undecodable."""
+    """From JSON (`value` of getAccountInfo, an element of getMultipleAccounts); None when there is
+    no such account.
+
+    Raises Undecodable.
+    """
     if value is None:
         return None
     data = value.get("data") if isinstance(value, dict) else None
@@ -237,7 +249,10 @@ def _opened(account: Account, owner: str, name: str) -> _Reader:
 
 
 def protocol_state(account: Account, program_id: str) -> ProtocolState:
-    """ProtocolConfig. Raises Undecodable."""
+    """ProtocolConfig.
+
+    Raises Undecodable.
+    """
     reader = _opened(account, program_id, "ProtocolConfig")
     if not reader.flag():
         raise Undecodable(f"ProtocolConfig account {account.address} is not initialised")
@@ -246,22 +261,43 @@ def protocol_state(account: Account, program_id: str) -> ProtocolState:
     next_set, delay = reader.number(8), reader.number(8)
     reader.number(1)  # bump
     reader.end(padded=True)
-    return ProtocolState(account.address, paused, authority, next_set, delay, account.slot)
+    return ProtocolState(
+        address=account.address,
+        paused=paused,
+        authority=authority,
+        next_signer_set_id=next_set,
+        default_reveal_delay_slots=delay,
+        slot=account.slot,
+    )
 
 
 def signer_set_state(account: Account, program_id: str) -> SignerSetState:
-    """SignerSet. Raises Undecodable."""
+    """SignerSet.
+
+    Raises Undecodable.
+    """
     reader = _opened(account, program_id, "SignerSet")
     number, threshold = reader.number(8), reader.number(2)
     keys = tuple([encode(reader.take(32)) for _ in range(reader.length(MOST_KEYS, "pubkeys"))])
     active, created = reader.flag(), reader.number(8)
     reader.number(1)  # bump
     reader.end(padded=True)
-    return SignerSetState(account.address, number, threshold, keys, active, created, account.slot)
+    return SignerSetState(
+        address=account.address,
+        signer_set_id=number,
+        threshold=threshold,
+        pubkeys=keys,
+        active=active,
+        created_at_slot=created,
+        slot=account.slot,
+    )
 
 
 def market_state(account: Account, program_id: str) -> MarketState:
-    """Market. Raises Undecodable."""
+    """Market.
+
+    Raises Undecodable.
+    """
     reader = _opened(account, program_id, "Market")
     market_id, domain, active = reader.text(), reader.number(1), reader.flag()
     if domain >= len(DOMAINS):
@@ -271,4 +307,11 @@ def market_state(account: Account, program_id: str) -> MarketState:
     epoch, sequence = reader.number(8), reader.number(8)
     reader.number(1)  # bump
     reader.end(padded=True)
-    return MarketState(account.address, market_id, DOMAINS[domain], active, epoch, sequence)
+    return MarketState(
+        address=account.address,
+        market_id=market_id,
+        domain=DOMAINS[domain],
+        active=active,
+        current_epoch_id=epoch,
+        last_sequence=sequence,
+    )

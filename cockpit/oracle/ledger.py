@@ -1,8 +1,10 @@
-"""The ledger: every confirmed transaction of the program counted once, whoever told of it and however often.
+"""The ledger: every confirmed transaction of the program counted once, whoever told of it and
+however often.
 
-Exactness: a transaction is known by its signature. Signatures are kept down to `floor`, the slot up to which a listing has proved
-that nothing is missing; what is older is never counted again, so that forgetting them cannot double anything. What a transaction
-means is decided by its slot alone (`since_slot`), never by when or from where it was heard.
+Exactness: a transaction is known by its signature. Signatures are kept down to `floor`, the slot up
+to which a listing has proved that nothing is missing; what is older is never counted again, so that
+forgetting them cannot double anything. What a transaction means is decided by its slot alone
+(`since_slot`), never by when or from where it was heard.
 """
 
 from __future__ import annotations
@@ -29,15 +31,22 @@ from cockpit.oracle.pending import Commit, PendingCommits
 from cockpit.oracle.rates import WINDOW_S, SlotClock, Tally
 from cockpit.text import safe
 
-#: Instructions that are counted even when their event cannot be read: the program ran them, whatever it printed.
+#: Instructions that are counted even when their event cannot be read: the program ran them,
+#: whatever it printed.
 _KINDS = {
-    "CommitPrediction": "commits", "RevealPrediction": "reveals", "FinalizeEpoch": "finalisations",
-    "RotateSignerSet": "rotations", "SetPaused": "pauses",
-}  # fmt: skip
+    "CommitPrediction": "commits",
+    "RevealPrediction": "reveals",
+    "FinalizeEpoch": "finalisations",
+    "RotateSignerSet": "rotations",
+    "SetPaused": "pauses",
+}
 _EVENT_KINDS: Mapping[type, str] = {
-    PredictionCommitted: "commits", PredictionRevealed: "reveals", EpochFinalized: "finalisations",
-    SignerSetRotated: "rotations", PausedChanged: "pauses",
-}  # fmt: skip
+    PredictionCommitted: "commits",
+    PredictionRevealed: "reveals",
+    EpochFinalized: "finalisations",
+    SignerSetRotated: "rotations",
+    PausedChanged: "pauses",
+}
 MOST_CLASSES = 64
 MOST_MARKETS = 1024
 MOST_RECENT = 100  # failed transactions that evidence names one by one
@@ -54,7 +63,10 @@ class _Class:
 
 
 class Ledger:
-    """`take` each transaction as it is heard of; `activity` says where things stand. One program, one cluster, one thread."""
+    """`take` each transaction as it is heard of; `activity` says where things stand.
+
+    One program, one cluster, one thread.
+    """
 
     def __init__(self, program_id: str, since_wall: float) -> None:
         self.program_id = program_id
@@ -106,8 +118,11 @@ class Ledger:
     def take(
         self, signature: str, slot: int, err: object, logs: Sequence[str] | None, now: float, *, filled: bool = False
     ) -> bool:
-        """One confirmed transaction; False when it was known, or is older than all that is still open. `logs` None: they
-        cannot be had. `now`: wall time."""
+        """One confirmed transaction; False when it was known, or is older than all that is still
+        open.
+
+        `logs` None: they cannot be had. `now`: wall time.
+        """
         key = signature_key(signature)
         if key in self._seen or slot <= self.floor:
             self.doubles_dropped += 1
@@ -160,7 +175,14 @@ class Ledger:
                 kinds.append(kind)
             if isinstance(event, PredictionCommitted):
                 self.pending.commit(
-                    Commit(event.market, event.epoch, event.commit_hash, signature, slot, event.reveal_after_slot)
+                    Commit(
+                        market=event.market,
+                        epoch=event.epoch,
+                        commit_hash=event.commit_hash,
+                        signature=signature,
+                        slot=slot,
+                        reveal_after_slot=event.reveal_after_slot,
+                    )
                 )
             elif isinstance(event, PredictionRevealed):
                 self.pending.reveal(event.market, event.epoch, slot)
@@ -172,7 +194,12 @@ class Ledger:
         if before is not None and (before.slot, before.sequence) > (slot, event.sequence):
             return
         reveal = Reveal(
-            encode(event.market), encode(event.epoch), event.bundle_hash.hex(), event.sequence, slot, signature
+            market=encode(event.market),
+            epoch=encode(event.epoch),
+            bundle_hash=event.bundle_hash.hex(),
+            sequence=event.sequence,
+            slot=slot,
+            signature=signature,
         )
         if before is None and len(self._reveals) >= MOST_MARKETS:
             self._reveals.pop(min(self._reveals, key=lambda market: self._reveals[market].slot))
@@ -201,7 +228,9 @@ class Ledger:
         self._recent_failed.append(FailedTransaction(safe(signature, 100), slot, failure.name, instruction))
 
     def settle(self, slot: int) -> None:
-        """A listing has shown that nothing up to `slot` is missing: forget those signatures, for they cannot come again."""
+        """A listing has shown that nothing up to `slot` is missing: forget those signatures, for
+        they cannot come again.
+        """
         if slot <= self.floor:
             return
         self.floor = slot
@@ -216,48 +245,93 @@ class Ledger:
             self.unconfirmed_dropped += 1
 
     def unlisted(self, listed: Container[bytes], above: int, upto: int) -> int:
-        """How many known transactions of the slots (above, upto] a listing lacks; `listed` are keys."""
+        """How many known transactions of the slots (above, upto] a listing lacks; `listed` are
+        keys.
+        """
         ours = (key for slot, kept in self._by_slot.items() if above < slot <= upto for key in kept)
         return sum(1 for key in ours if key not in listed)
 
     def activity(
-        self, now: float, endpoint: str, names: Mapping[str, str], *, complete: bool, gap: str,
-        doubtful_until: float | None, reconnects: int, no_stream: str = "",
-    ) -> ProgramActivity:  # fmt: skip
-        """Where things stand at wall time `now`. `names`: market's pubkey → market id."""
+        self,
+        now: float,
+        endpoint: str,
+        names: Mapping[str, str],
+        *,
+        complete: bool,
+        gap: str,
+        doubtful_until: float | None,
+        reconnects: int,
+        no_stream: str = "",
+    ) -> ProgramActivity:
+        """Where things stand at wall time `now`.
+
+        `names`: market's pubkey → market id.
+        """
         if self.highest is not None:
             self.pending.expire(self.highest)
         shown, overdue = self.pending.shown(self.highest, names)
         rates = {kind: tally.rate(now, self.covered_since) for kind, tally in self._tallies.items()}
         reveals = [(names.get(r.market, r.market), r) for r in self._reveals.values()]
         return ProgramActivity(
-            self.program_id, endpoint, self.since_wall, complete, gap, doubtful_until,
-            doubtful_until is not None and now - doubtful_until <= WINDOW_S, self.covered_slot, self.highest, **rates,
-            failures=self._failures(now), pending=shown, pending_total=self.pending.total, overdue_total=overdue,
+            program_id=self.program_id,
+            endpoint=endpoint,
+            counting_since=self.since_wall,
+            complete=complete,
+            gap=gap,
+            doubtful_until=doubtful_until,
+            doubtful=doubtful_until is not None and now - doubtful_until <= WINDOW_S,
+            covered_slot=self.covered_slot,
+            slot=self.highest,
+            **rates,
+            failures=self._failures(now),
+            pending=shown,
+            pending_total=self.pending.total,
+            overdue_total=overdue,
             lost_commits=self.pending.lost,
             reveals_by_market={name: _called(reveal, name) for name, reveal in reveals},
             last_reveal=_called(self._last_reveal, names.get(self._last_reveal.market, self._last_reveal.market))
-            if self._last_reveal is not None else None,
-            doubles_dropped=self.doubles_dropped, undecodable=self.undecodable,
-            unconfirmed_dropped=self.unconfirmed_dropped, filled=self.filled, reconnects=reconnects, no_stream=no_stream,
+            if self._last_reveal is not None
+            else None,
+            doubles_dropped=self.doubles_dropped,
+            undecodable=self.undecodable,
+            unconfirmed_dropped=self.unconfirmed_dropped,
+            filled=self.filled,
+            reconnects=reconnects,
+            no_stream=no_stream,
             recent_failed=tuple(self._recent_failed),
-        )  # fmt: skip
+        )
 
     def _failures(self, now: float) -> tuple[FailureClass, ...]:
         made = [
             FailureClass(
-                kind.failure.name, kind.failure.code, kind.instruction, kind.tally.count, float(kind.tally.per_minute(now)),
-                kind.failure.runbook, kind.last_signature, kind.tally.last_slot or 0,
+                name=kind.failure.name,
+                code=kind.failure.code,
+                instruction=kind.instruction,
+                count=kind.tally.count,
+                per_minute=float(kind.tally.per_minute(now)),
+                runbook=kind.failure.runbook,
+                last_signature=kind.last_signature,
+                last_slot=kind.tally.last_slot or 0,
             )
             for kind in self._classes.values()
-        ]  # fmt: skip
+        ]
         return tuple(sorted(made, key=lambda each: (-each.per_minute, -each.count, each.name)))
 
 
 def signature_key(signature: str) -> bytes:
-    """Twelve bytes in place of 88 characters: a thousand signatures a second are kept for a minute. No two are alike."""
+    """Twelve bytes in place of 88 characters: a thousand signatures a second are kept for a minute.
+
+    No two are alike.
+    """
     return blake2b(signature.encode("utf-8", "surrogatepass"), digest_size=12).digest()
 
 
 def _called(reveal: Reveal, name: str) -> Reveal:
-    return Reveal(name, reveal.epoch, reveal.bundle_hash, reveal.sequence, reveal.slot, reveal.signature)
+    return Reveal(
+        market=name,
+        epoch=reveal.epoch,
+        bundle_hash=reveal.bundle_hash,
+        sequence=reveal.sequence,
+        slot=reveal.slot,
+        signature=reveal.signature,
+    )

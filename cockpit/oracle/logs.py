@@ -1,8 +1,9 @@
-"""A transaction's log lines, read frame by frame: what belongs to the program itself, and what only looks like it.
+"""A transaction's log lines, read frame by frame: what belongs to the program itself, and what only
+looks like it.
 
-The runtime writes `Program ID invoke [depth]` … `Program ID success` | `failed: …` around every call; what programs print
-themselves always begins with `Program log: ` or `Program data: `, so neither can open or close a frame. Reference: Solana's
-program logging (stable_log).
+The runtime writes `Program ID invoke [depth]` … `Program ID success` | `failed: …` around every
+call; what programs print themselves always begins with `Program log: ` or `Program data: `, so
+neither can open or close a frame. Reference: Solana's program logging (stable_log).
 """
 
 from __future__ import annotations
@@ -10,10 +11,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-INSTRUCTIONS = frozenset({
-    "InitProtocol", "CreateMarket", "UpdateMarket", "OpenEpoch", "CommitPrediction", "RevealPrediction", "FinalizeEpoch",
-    "RotateSignerSet", "SetPaused", "UpgradeAdmin",
-})  # fmt: skip
+INSTRUCTIONS = frozenset(
+    {
+        "InitProtocol",
+        "CreateMarket",
+        "UpdateMarket",
+        "OpenEpoch",
+        "CommitPrediction",
+        "RevealPrediction",
+        "FinalizeEpoch",
+        "RotateSignerSet",
+        "SetPaused",
+        "UpgradeAdmin",
+    }
+)
 _LOG, _DATA, _PROGRAM = "Program log: ", "Program data: ", "Program "
 _INSTRUCTION = "Program log: Instruction: "
 _TRUNCATED = "Log truncated"
@@ -22,7 +33,10 @@ MOST_LINES = 10_000
 
 @dataclass(slots=True)
 class Frame:
-    """One call of the program. `instruction` is "" when its first line does not name one; `data` are base64, as printed."""
+    """One call of the program.
+
+    `instruction` is "" when its first line does not name one; `data` are base64, as printed.
+    """
 
     depth: int
     instruction: str = ""
@@ -34,7 +48,9 @@ class Frame:
 
 @dataclass(slots=True)
 class ProgramLogs:
-    """`failed_program`: the program whose frame failed first, where the error comes from ("" when none is seen)."""
+    """`failed_program`: the program whose frame failed first, where the error comes from ("" when
+    none is seen).
+    """
 
     frames: list[Frame] = field(default_factory=list)
     truncated: bool = False
@@ -43,7 +59,10 @@ class ProgramLogs:
 
 
 def read_logs(lines: Iterable[str], program_id: str) -> ProgramLogs:
-    """The program's own frames, in the order of their calls. Never raises, whatever the lines."""
+    """The program's own frames, in the order of their calls.
+
+    Never raises, whatever the lines.
+    """
     found = ProgramLogs()
     stack: list[tuple[str, Frame | None]] = []
     own: Frame | None = None  # the innermost frame, when it is the program's

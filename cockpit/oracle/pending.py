@@ -1,4 +1,6 @@
-"""Commits that wait for their reveal, matched by market and epoch, oldest first, in whatever order they are heard of."""
+"""Commits that wait for their reveal, matched by market and epoch, oldest first, in whatever order
+they are heard of.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ Key = tuple[bytes, bytes]  # market, epoch
 MOST_PENDING = 20_000
 MOST_EARLY = 20_000
 SHOWN = 50
-#: A commit so long overdue (an hour) is lost: its submitter has given up. Until then it is a reveal that is missing.
+#: A commit so long overdue (an hour) is lost: its submitter has given up. Until then it is a reveal
+#: that is missing.
 LOST_SLOTS = 9000
 #: A reveal waits so long for its commit to be heard of.
 EARLY_SLOTS = 1500
@@ -59,7 +62,9 @@ class PendingCommits:
             self._forget(next(iter(self._waiting)))
 
     def reveal(self, market: bytes, epoch: bytes, slot: int) -> None:
-        """The oldest commit of the epoch that is not newer is revealed; else the reveal waits for its commit to be heard of."""
+        """The oldest commit of the epoch that is not newer is revealed; else the reveal waits for
+        its commit to be heard of.
+        """
         key = (market, epoch)
         waiting = self._waiting.get(key, [])
         if waiting and waiting[0].slot <= slot:
@@ -111,7 +116,10 @@ class PendingCommits:
         return self._total
 
     def shown(self, slot: int | None, names: Mapping[str, str]) -> tuple[tuple[PendingCommit, ...], int]:
-        """(the oldest `SHOWN`, how many of all are overdue). `names`: market's pubkey → market id."""
+        """(the oldest `SHOWN`, how many of all are overdue).
+
+        `names`: market's pubkey → market id.
+        """
         whole = [commit for each in self._waiting.values() for commit in each]
         if slot is None:
             return (), 0
@@ -121,8 +129,13 @@ class PendingCommits:
             market = encode(commit.market)
             made.append(
                 PendingCommit(
-                    names.get(market, market), encode(commit.epoch), commit.commit_hash.hex(), commit.signature,
-                    commit.slot, commit.reveal_after_slot, slot - commit.reveal_after_slot,
+                    market=names.get(market, market),
+                    epoch=encode(commit.epoch),
+                    commit_hash=commit.commit_hash.hex(),
+                    signature=commit.signature,
+                    slot=commit.slot,
+                    reveal_after_slot=commit.reveal_after_slot,
+                    overdue_slots=slot - commit.reveal_after_slot,
                 )
-            )  # fmt: skip
+            )
         return tuple(made), overdue

@@ -1,4 +1,6 @@
-"""How often something happens, and when a slot was: counters by the second, and slots against the clock of this machine."""
+"""How often something happens, and when a slot was: counters by the second, and slots against the
+clock of this machine.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ class Tally:
         self._late = 0  # grows with each event older than the newest step: the history is made again
 
     def add(self, at: float, slot: int, *, counted: bool) -> None:
-        """One event at wall time `at`. Not `counted`: from before the counting began, for rates only."""
+        """One event at wall time `at`.
+
+        Not `counted`: from before the counting began, for rates only.
+        """
         if counted:
             self.count += 1
         if self.last_slot is None or slot > self.last_slot:
@@ -42,7 +47,9 @@ class Tally:
         return sum(get(second, 0) for second in range(last - WINDOW_S, last))
 
     def rate(self, now: float, since: float) -> Rate:
-        """`since`: wall time from which every event is known; no rate before a minute has passed since then."""
+        """`since`: wall time from which every event is known; no rate before a minute has passed
+        since then.
+        """
         known = now - since >= WINDOW_S
         return Rate(self.count, float(self.per_minute(now)) if known else None, self.last_slot, self._steps(now, since))
 
@@ -64,13 +71,19 @@ class Tally:
 
 
 class SlotClock:
-    """When slots were, by this machine's clock: no node's clock need be right. Slots not seen are reckoned from those that were."""
+    """When slots were, by this machine's clock: no node's clock need be right.
+
+    Slots not seen are reckoned from those that were.
+    """
 
     def __init__(self) -> None:
         self._samples: deque[tuple[int, float]] = deque(maxlen=HISTORY_S)
 
     def see(self, slot: int, wall: float) -> None:
-        """`slot` is the newest now. At most one sample a second is kept; a slot that goes back starts anew."""
+        """`slot` is the newest now.
+
+        At most one sample a second is kept; a slot that goes back starts anew.
+        """
         if self._samples:
             last, at = self._samples[-1]
             if slot < last - 1000 or wall < at:

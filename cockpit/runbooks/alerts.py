@@ -1,7 +1,9 @@
-"""Prometheus alert rules made of the signals of runbooks.toml, so that what pages and what the cockpit shows are one thing.
+"""Prometheus alert rules made of the signals of runbooks.toml, so that what pages and what the
+cockpit shows are one thing.
 
-A rule holds when the signal's level would: the same query, thresholds, direction and `for`. Where Prometheus cannot judge as the
-cockpit does, that is said in the file, beside the rule or in place of it. The text is the same for the same runbooks.
+A rule holds when the signal's level would: the same query, thresholds, direction and `for`. Where
+Prometheus cannot judge as the cockpit does, that is said in the file, beside the rule or in place
+of it. The text is the same for the same runbooks.
 """
 
 from __future__ import annotations
@@ -53,26 +55,33 @@ def _of_signal(books: Runbooks, name: str, signal: SignalDef) -> Iterator[str]:
         if threshold is None:
             continue
         yield from _rule(
-            _alert(name), expression(signal, threshold), signal.hold,
+            _alert(name),
+            expression(signal, threshold),
+            signal.hold,
             {"severity": severity, "level": level, "signal": name, **_book_label(books, name, level)},
             {
                 "summary": f"{_literal(signal.title)}: {{{{ $value | humanize }}}}{_unit(signal)}, {level} {_limit(signal, threshold)}",
                 **_book_notes(books, name, level),
             },
-        )  # fmt: skip
+        )
     if signal.absent is None:
         yield from _rule(
-            f"{_alert(name)}Unknown", f"absent({_filtered(signal)})", max(UNKNOWN_FOR_S, signal.max_age),
+            f"{_alert(name)}Unknown",
+            f"absent({_filtered(signal)})",
+            max(UNKNOWN_FOR_S, signal.max_age),
             {"severity": "warning", "level": "unknown", "signal": name, **_book_label(books, name, "warn")},
             {
                 "summary": f"{_literal(signal.title)}: no data, so it is not known",
                 "description": "The metric is not there, or NaN: unknown is never OK. m0-cockpit doctor says which metrics are missing.",
             },
-        )  # fmt: skip
+        )
 
 
 def expression(signal: SignalDef, threshold: float) -> str:
-    """PromQL that has samples exactly while a value passes the threshold. NaN passes none."""
+    """PromQL that has samples exactly while a value passes the threshold.
+
+    NaN passes none.
+    """
     assert signal.promql is not None
     compare = ">=" if signal.direction == "above" else "<="
     query = f"({signal.promql.strip()})"
@@ -150,7 +159,9 @@ def _rule(alert: str, expr: str, hold_s: float, labels: dict[str, str], notes: d
 
 
 def _scalar(text: str) -> str:
-    """A YAML scalar on one line: a JSON string is one (YAML 1.2, chapter 1.3); plain words stay plain."""
+    """A YAML scalar on one line: a JSON string is one (YAML 1.2, chapter 1.3); plain words stay
+    plain.
+    """
     import json
 
     if text.replace("-", "").isalnum() and text.isascii() and not text[0].isdigit() and text.lower() not in _RESERVED:

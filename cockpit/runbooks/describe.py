@@ -7,7 +7,9 @@ from cockpit.text import clean
 
 
 def describe(runbook: Runbook) -> str:
-    """Title, symptoms, triage, causes, mitigations with their parameters, validation, checklist: one item a line."""
+    """Title, symptoms, triage, causes, mitigations with their parameters, validation, checklist:
+    one item a line.
+    """
     lines = [f"{runbook.number} {runbook.title}   {runbook.severity}   ({runbook.id})"]
     if runbook.summary:
         lines.append(f"  {runbook.summary}")
@@ -16,9 +18,10 @@ def describe(runbook: Runbook) -> str:
     _section(lines, "LIKELY CAUSES", [_line(c.text, c.signals, None) for c in runbook.causes])
     _section(lines, "STEPS", [line for step in runbook.mitigations for line in _step(step)])
     _section(
-        lines, "VALIDATION",
+        lines,
+        "VALIDATION",
         [f"{v.text}   [{v.signal} {v.expect}, {v.hold:g} s within {v.within:g} s]" for v in runbook.validation],
-    )  # fmt: skip
+    )
     _section(lines, "CHECKLIST", [_line(c.text, (c.signal,) if c.signal else (), None) for c in runbook.checklist])
     return "\n".join(clean(line) for line in lines)
 

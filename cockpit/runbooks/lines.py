@@ -1,4 +1,7 @@
-"""Which line of a TOML file a key stands on: `tomllib` forgets, so errors ask the syntax tree. Built only when asked."""
+"""Which line of a TOML file a key stands on: `tomllib` forgets, so errors ask the syntax tree.
+
+Built only when asked.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,18 @@ Path = tuple[str | int, ...]
 
 
 class Lines:
-    """Lines of one text, 1-based. The text must be TOML that `tomllib` accepts."""
+    """Lines of one text, 1-based.
+
+    The text must be TOML that `tomllib` accepts.
+    """
 
     def __init__(self, text: str) -> None:
         self._text = text
 
     def of(self, path: Path) -> int:
-        """The line of `path`, or of the nearest enclosing table or array that the text has; 1 when it has none."""
+        """The line of `path`, or of the nearest enclosing table or array that the text has; 1 when
+        it has none.
+        """
         for length in range(len(path), 0, -1):
             line = self._lines.get(path[:length])
             if line is not None:

@@ -1,8 +1,11 @@
-"""The operator's own commands, put into the runbooks: `[restore] argv` into 14.restore.2, `[failover] argv` into 9.mitigation.4. Without
-them, those steps ask.
+"""The operator's own commands, put into the runbooks: `[restore] argv` into 14.restore.2,
+`[failover] argv` into 9.mitigation.4.
 
-Only the operator's own tools know where the backups lie and which replica may be promoted, so their words are configuration; the step
-around them (confirmed, journalled, ended after its timeout, never a shell) is the cockpit's.
+Without them, those steps ask.
+
+Only the operator's own tools know where the backups lie and which replica may be promoted, so their
+words are configuration; the step around them (confirmed, journalled, ended after its timeout, never
+a shell) is the cockpit's.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ _SECTIONS = {"14.restore.2": "restore", "9.mitigation.4": "failover"}
 
 
 def with_commands(runbooks: Runbooks, settings: Settings) -> Runbooks:
-    """The same runbooks when nothing is configured, or an operator's own file has made something else of the step."""
+    """The same runbooks when nothing is configured, or an operator's own file has made something
+    else of the step.
+    """
 
     def made(step: Step) -> Step:
         name = _SECTIONS.get(step.item or "") if step.kind == "manual" else None
@@ -32,10 +37,14 @@ def with_commands(runbooks: Runbooks, settings: Settings) -> Runbooks:
         if name is None or section is None or not section.argv:
             return step
         return replace(
-            step, kind="command", argv=section.argv, params=(_TIME,) if any("{time}" in word for word in section.argv) else (),
-            question="", note=f"runs [{name}] argv of the configuration",
+            step,
+            kind="command",
+            argv=section.argv,
+            params=(_TIME,) if any("{time}" in word for word in section.argv) else (),
+            question="",
+            note=f"runs [{name}] argv of the configuration",
             args={"timeout": f"{section.timeout:g}", "target": "database", "kind": name},
-        )  # fmt: skip
+        )
 
     books = tuple(replace(book, mitigations=tuple(map(made, book.mitigations))) for book in runbooks.runbooks)
     return replace(runbooks, runbooks=books) if books != runbooks.runbooks else runbooks

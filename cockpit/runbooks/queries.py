@@ -9,7 +9,10 @@ Spec = tuple[str, float | None, float]
 
 
 def query_specs(runbooks: Runbooks) -> dict[str, Spec]:
-    """`signals/NAME` and `queries/NAME` → spec. A signal keeps as much history as its sparkline and baseline need."""
+    """`signals/NAME` and `queries/NAME` → spec.
+
+    A signal keeps as much history as its sparkline and baseline need.
+    """
     specs: dict[str, Spec] = {}
     for name, signal in runbooks.signals.items():
         if signal.promql is not None:

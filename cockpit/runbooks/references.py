@@ -1,4 +1,6 @@
-"""Names in runbooks.toml that stand for something defined elsewhere in it, and how a wrong one is reported."""
+"""Names in runbooks.toml that stand for something defined elsewhere in it, and how a wrong one is
+reported.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,35 @@ from cockpit.runbooks.shape import Report, nearest
 
 #: Views that a step or a triage line can open.
 VIEWS = (
-    "pods", "publish", "signers", "watermark", "rpc", "guardrails", "api", "postgres", "toggles", "signals", "journal",
-    "logs", "explain", "alerts", "signer-set", "transactions", "endpoints", "maintenance",
-)  # fmt: skip
+    "pods",
+    "publish",
+    "signers",
+    "watermark",
+    "rpc",
+    "guardrails",
+    "api",
+    "postgres",
+    "toggles",
+    "signals",
+    "journal",
+    "logs",
+    "explain",
+    "alerts",
+    "signer-set",
+    "transactions",
+    "endpoints",
+    "maintenance",
+)
 #: What `show` of the view "postgres" may be.
 POSTGRES_PAGES = (
-    "top-queries", "missing-indexes", "vacuum", "activity", "connections", "replication", "archiver",
-)  # fmt: skip
+    "top-queries",
+    "missing-indexes",
+    "vacuum",
+    "activity",
+    "connections",
+    "replication",
+    "archiver",
+)
 #: What `show` of the view "maintenance" may be.
 ROUNDS = ("weekly", "monthly", "deploy", "incident")
 #: A "{param}" in a text of a step.
@@ -25,7 +49,9 @@ BRACES = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
 class Names:
-    """Every name that the file defines, right or wrong in itself: a broken signal is no unknown one."""
+    """Every name that the file defines, right or wrong in itself: a broken signal is no unknown
+    one.
+    """
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         def of(key: str) -> list[str]:
@@ -33,8 +59,11 @@ class Names:
             return list(table) if isinstance(table, dict) else []
 
         self.queries, self.signals, self.services, self.toggles = (
-            of("queries"), of("signals"), of("services"), of("toggles"),
-        )  # fmt: skip
+            of("queries"),
+            of("signals"),
+            of("services"),
+            of("toggles"),
+        )
 
 
 def check_names(

@@ -1,4 +1,6 @@
-"""The rules of runbooks.toml beyond shape: thresholds that make sense, names that exist, items that are there once."""
+"""The rules of runbooks.toml beyond shape: thresholds that make sense, names that exist, items that
+are there once.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from cockpit.model.runbook import (
     Toggle,
     Triage,
     Validation,
-)  # fmt: skip
+)
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.references import Names, check_names, check_view
 from cockpit.runbooks.shape import Report, nearest
@@ -170,7 +172,9 @@ def _reaches(start: str, goal: str, own: Mapping[str, tuple[Path, Step]]) -> boo
 
 
 def _items(raw: Any, report: Report) -> None:
-    """`item` and `severity-item` name each entry of the operational runbooks at most once, over the whole file."""
+    """`item` and `severity-item` name each entry of the operational runbooks at most once, over the
+    whole file.
+    """
     seen: set[str] = set()
     todo: list[tuple[Path, Any]] = [((), raw)]
     while todo:

@@ -1,4 +1,7 @@
-"""Load and check runbooks.toml. A broken file of the operator's never stops the monitor: the packaged one is used, and said."""
+"""Load and check runbooks.toml.
+
+A broken file of the operator's never stops the monitor: the packaged one is used, and said.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ __all__ = ["Problem", "check", "describe", "load", "packaged_text"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One error of a file. `str()` is the line an operator reads: file:line: key: what was expected."""
+    """One error of a file.
+
+    `str()` is the line an operator reads: file:line: key: what was expected.
+    """
 
     file: str
     line: int
@@ -63,7 +69,10 @@ def _packaged() -> Runbooks:
 
 
 def load(path: FilePath | str | None = None) -> Runbooks:
-    """The packaged runbooks, extended and overridden by the operator's file. Never raises for that file's sake."""
+    """The packaged runbooks, extended and overridden by the operator's file.
+
+    Never raises for that file's sake.
+    """
     if path is None:
         return _packaged()
     origin = str(path)
@@ -85,7 +94,9 @@ def _instead(problems: tuple[str, ...], origin: str) -> Runbooks:
 
 
 def check(text: str, origin: str) -> tuple[Runbooks | None, list[Problem]]:
-    """Everything that is wrong with `text`, in the order of its lines; the runbooks (merged) only when nothing is."""
+    """Everything that is wrong with `text`, in the order of its lines; the runbooks (merged) only
+    when nothing is.
+    """
     file = safe(origin)
     try:
         own = tomllib.loads(text)
@@ -115,9 +126,14 @@ def _runbooks(raw: Mapping[str, Any], origin: str) -> Runbooks:
     file = msgspec.convert(raw, _File)
     books = tuple(sorted(file.runbook, key=lambda book: book.number))
     return Runbooks(
-        queries=file.queries, signals=file.signals, stages=file.stages, services=file.services, toggles=file.toggles,
-        runbooks=books, origin=origin,
-    )  # fmt: skip
+        queries=file.queries,
+        signals=file.signals,
+        stages=file.stages,
+        services=file.services,
+        toggles=file.toggles,
+        runbooks=books,
+        origin=origin,
+    )
 
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -134,9 +150,11 @@ def _syntax(file: str, text: str, message: str) -> Problem:
 
 
 def _merge(base: dict[str, Any], own: dict[str, Any]) -> tuple[dict[str, Any], dict[int, int | None]]:
-    """The packaged tables with the operator's over them, and for each merged runbook its index in the operator's file.
+    """The packaged tables with the operator's over them, and for each merged runbook its index in
+    the operator's file.
 
-    Tables merge by name, key by key; a signal that brings its own source drops the packaged one. Runbooks merge by id.
+    Tables merge by name, key by key; a signal that brings its own source drops the packaged one.
+    Runbooks merge by id.
     """
     merged = dict(base)
     origins: dict[int, int | None] = {}

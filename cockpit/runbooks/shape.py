@@ -1,4 +1,6 @@
-"""The shape of runbooks.toml: keys and types, entry by entry, so that one error never hides another."""
+"""The shape of runbooks.toml: keys and types, entry by entry, so that one error never hides
+another.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,25 @@ from cockpit.runbooks.lines import Path
 Report = Callable[[Path, str], None]
 
 TABLES: Mapping[str, type[msgspec.Struct]] = {
-    "queries": Query, "signals": SignalDef, "services": Service, "toggles": Toggle,
-}  # fmt: skip
+    "queries": Query,
+    "signals": SignalDef,
+    "services": Service,
+    "toggles": Toggle,
+}
 ARRAYS: Mapping[str, type[msgspec.Struct]] = {"stages": Stage, "runbook": Runbook}
 
 _WORDS = {
-    "str": "a string", "float": "a number", "int": "a whole number", "bool": "true or false", "null": "nothing",
-    "array": "a list", "object": "a table", "datetime": "a date", "date": "a date", "time": "a time",
-}  # fmt: skip
+    "str": "a string",
+    "float": "a number",
+    "int": "a whole number",
+    "bool": "true or false",
+    "null": "nothing",
+    "array": "a list",
+    "object": "a table",
+    "datetime": "a date",
+    "date": "a date",
+    "time": "a time",
+}
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -34,9 +47,11 @@ def nearest(name: str, known: list[str]) -> str:
 
 
 def walk(raw: Mapping[str, Any], report: Report) -> dict[Path, msgspec.Struct]:
-    """Report every unknown or missing key and wrong type; return what could be read, entry by entry, by path.
+    """Report every unknown or missing key and wrong type; return what could be read, entry by
+    entry, by path.
 
-    A list element that cannot be read is left out of its parent, its siblings and its parent's own keys are not.
+    A list element that cannot be read is left out of its parent, its siblings and its parent's own
+    keys are not.
     """
     found: dict[Path, msgspec.Struct] = {}
     known = [*TABLES, *ARRAYS]
@@ -63,7 +78,9 @@ def walk(raw: Mapping[str, Any], report: Report) -> dict[Path, msgspec.Struct]:
 def _entry(
     raw: Any, kind: type[msgspec.Struct], path: Path, found: dict[Path, msgspec.Struct], report: Report
 ) -> dict[str, Any] | None:
-    """What of it can be read, its elements' wrong parts left out at every depth; None when that is not enough."""
+    """What of it can be read, its elements' wrong parts left out at every depth; None when that is
+    not enough.
+    """
     if not isinstance(raw, dict):
         report(path, f"expected a table, got {_kind(raw)}")
         return None

@@ -1,4 +1,6 @@
-"""The rules of one step: what its kind needs and knows, and parameters that are declared, bounded and used."""
+"""The rules of one step: what its kind needs and knows, and parameters that are declared, bounded
+and used.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +15,33 @@ from cockpit.runbooks.shape import Report, nearest
 
 #: Which keys a kind of step needs.
 NEEDS: Mapping[str, tuple[str, ...]] = {
-    "scale": ("service", "replicas"), "set-env": ("service", "env"), "set-image": ("service", "image"),
-    "restart": ("service",), "undo-rollout": ("service",), "view": ("view",), "check": ("signals",),
-    "manual": ("question",), "sequence": ("steps",), "command": ("argv",), "command-each": ("argv", "args.each", "args.reads"), "sql": ("args.statement",),
-    "set-config": ("args.configmap", "args.key", "args.value"), "verify-signatures": ("args.bundle",),
-}  # fmt: skip
+    "scale": ("service", "replicas"),
+    "set-env": ("service", "env"),
+    "set-image": ("service", "image"),
+    "restart": ("service",),
+    "undo-rollout": ("service",),
+    "view": ("view",),
+    "check": ("signals",),
+    "manual": ("question",),
+    "sequence": ("steps",),
+    "command": ("argv",),
+    "command-each": ("argv", "args.each", "args.reads"),
+    "sql": ("args.statement",),
+    "set-config": ("args.configmap", "args.key", "args.value"),
+    "verify-signatures": ("args.bundle",),
+}
 #: Which keys of `args` a kind of step knows; a kind that is not here takes any.
 KNOWS: Mapping[str, tuple[str, ...]] = {
     "command": ("timeout", "target", "kind", "reads", "expect", "becomes", "undo", "enables"),
     "command-each": ("each", "but", "timeout", "target", "reads", "expect", "becomes", "undo", "enables"),
-    "sql": ("statement", "timeout", "lock-timeout"), "run-job": ("cronjob", "template", "name"),
-    "set-config": ("configmap", "key", "value"), "undo-rollout": ("revision",),
-    "verify-signatures": ("bundle", "signer-set"), "manual": ("answer",),
+    "sql": ("statement", "timeout", "lock-timeout"),
+    "run-job": ("cronjob", "template", "name"),
+    "set-config": ("configmap", "key", "value"),
+    "undo-rollout": ("revision",),
+    "verify-signatures": ("bundle", "signer-set"),
+    "manual": ("answer",),
     **dict.fromkeys(("scale", "set-env", "set-image", "restart", "check", "evidence", "sequence"), ()),
-}  # fmt: skip
+}
 #: Parameters that need no declaration, by kind of step.
 GIVEN: Mapping[str, tuple[str, ...]] = {"command": ("cluster",), "command-each": ("cluster",)}
 ANSWERS = ("text", "yes-no")

@@ -1,8 +1,8 @@
 """When a source asks, waits and publishes: the timings, backoff, the common beat and Retry-After.
 
-Operators never see these numbers; tests shorten them. What is asked in one burst costs a third of the same questions spread over
-the interval (each would wake a cold process), so rests end on a common grid of the monotonic clock instead of wherever the last
-answer came.
+Operators never see these numbers; tests shorten them. What is asked in one burst costs a third of
+the same questions spread over the interval (each would wake a cold process), so rests end on a
+common grid of the monotonic clock instead of wherever the last answer came.
 """
 
 from __future__ import annotations
@@ -74,8 +74,12 @@ class SolanaPace(Backoff):
 
 
 class Tempo:
-    """One for all sources of a loop. `calm` is set by whoever judges the situation; at the start nothing is known to be well.
-    `phase_s` shifts the beats, at random by default: in an incident several cockpits look from one bastion."""
+    """One for all sources of a loop.
+
+    `calm` is set by whoever judges the situation; at the start nothing is known to be well.
+    `phase_s` shifts the beats, at random by default: in an incident several cockpits look from one
+    bastion.
+    """
 
     def __init__(self, phase_s: float | None = None) -> None:
         self._phase_s = random.random() if phase_s is None else phase_s
@@ -88,14 +92,19 @@ class Tempo:
 
     @calm.setter
     def calm(self, calm: bool) -> None:
-        """From the sources' loop. When it ends, who rests is woken as soon as its quicker interval is over."""
+        """From the sources' loop.
+
+        When it ends, who rests is woken as soon as its quicker interval is over.
+        """
         if calm is not self._calm:
             self._calm = calm
             turned, self._turned = self._turned, asyncio.Event()
             turned.set()
 
     async def rest(self, clock: Clock, since: float, interval_s: float) -> None:
-        """Until the next beat after `since` (monotonic seconds); `interval_s` is meant for when something is not well."""
+        """Until the next beat after `since` (monotonic seconds); `interval_s` is meant for when
+        something is not well.
+        """
         while True:
             every = interval_s * (CALM if self._calm else 1.0)
             left = ((since - self._phase_s) // every + 1.0) * every + self._phase_s - clock.mono()
@@ -107,7 +116,9 @@ class Tempo:
 
 
 def retry_after_s(value: str | None, now: float) -> float | None:
-    """Seconds from `now` (unix) on, as Retry-After asks (RFC 9110, 10.2.3): seconds, or a date; nonsense is none."""
+    """Seconds from `now` (unix) on, as Retry-After asks (RFC 9110, 10.2.3): seconds, or a date;
+    nonsense is none.
+    """
     if value is None:
         return None
     try:

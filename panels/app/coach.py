@@ -1,4 +1,6 @@
-"""A screen that is watched over: in a drill, a coach sees what is open, offers commands of its own, and may speak in a strip."""
+"""A screen that is watched over: in a drill, a coach sees what is open, offers commands of its own,
+and may speak in a strip.
+"""
 
 from __future__ import annotations
 
@@ -64,9 +66,12 @@ class CoachedApp(RoundsApp):
         plans = [w.plan for w in layers if isinstance(w, overlays.ConfirmDialog)] if layers else []
         panel = next((str(getattr(w, "current", "")) for w in self.base.query("Dashboard")), "")
         return Scene(
-            self._acts.situation, panel, tuple(_name(w) for w in layers), books[-1] if books else None,
+            self._acts.situation,
+            panel,
+            tuple(_name(w) for w in layers),
+            books[-1] if books else None,
             plans[-1] if plans else None,
-        )  # fmt: skip
+        )
 
     def coach_commands(self) -> list[overlays.Command]:
         """What the coach adds to the palette."""

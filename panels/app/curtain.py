@@ -1,4 +1,7 @@
-"""The first frame: what the screen shows while the panels' code is still being loaded. It claims nothing."""
+"""The first frame: what the screen shows while the panels' code is still being loaded.
+
+It claims nothing.
+"""
 
 from __future__ import annotations
 

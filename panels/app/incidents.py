@@ -1,4 +1,7 @@
-"""The incident on the screen: the form that opens one, its page, and what the operator does there. The session does it."""
+"""The incident on the screen: the form that opens one, its page, and what the operator does there.
+
+The session does it.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,10 @@ class IncidentApp(ActingApp):
         self.run_worker(self._carry_incident(event), exit_on_error=False, group="incident")
 
     async def _carry_incident(self, event: wish.IncidentAct) -> None:
-        """In a thread: the journal syncs to the disk. The form stays until it is written."""
+        """In a thread: the journal syncs to the disk.
+
+        The form stays until it is written.
+        """
         try:
             words = await asyncio.to_thread(self._acts.incident, event.action, event.values)
         except Exception as error:

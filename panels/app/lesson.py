@@ -1,4 +1,6 @@
-"""The strip of a lesson, at the very bottom, below whatever is open: what to try next, and how far one is."""
+"""The strip of a lesson, at the very bottom, below whatever is open: what to try next, and how far
+one is.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ HEIGHT = 2
 
 
 class LessonLine(LineWidget):
-    """`say` changes it. What lies over the panels leaves it free: see the CSS of `coached.CoachedApp`."""
+    """`say` changes it.
+
+    What lies over the panels leaves it free: see the CSS of `coached.CoachedApp`.
+    """
 
     DEFAULT_CSS = "LessonLine { layer: lesson; dock: bottom; height: 2; width: 100%; }"
 
@@ -31,7 +36,10 @@ class LessonLine(LineWidget):
 
 
 def picture(said: Saying, width: int) -> list[Line]:
-    """Two lines: the head, then the words, which go on below. What does not fit ends in an ellipsis."""
+    """Two lines: the head, then the words, which go on below.
+
+    What does not fit ends in an ellipsis.
+    """
     head = f" {said.head} "
     room = max(20, width - 2)
     lines = wrap(said.text, room, initial_indent=" " * width_of(head)) or [""]

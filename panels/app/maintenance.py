@@ -1,4 +1,6 @@
-"""Rounds of maintenance on the screen: the view asks, the session makes them beside everything else, the answer comes back."""
+"""Rounds of maintenance on the screen: the view asks, the session makes them beside everything
+else, the answer comes back.
+"""
 
 from __future__ import annotations
 

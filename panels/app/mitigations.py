@@ -1,5 +1,8 @@
-"""Acting from the screen: a step becomes parameters, a plan, a confirmation, a mitigation that is followed. The session
-does it; this only asks, shows and hands on."""
+"""Acting from the screen: a step becomes parameters, a plan, a confirmation, a mitigation that is
+followed.
+
+The session does it; this only asks, shows and hands on.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ else:
 
 
 class Acts(Protocol):
-    """What is asked of the session here. Futures and calls raise errors with `reason` and `remedy`."""
+    """What is asked of the session here.
+
+    Futures and calls raise errors with `reason` and `remedy`.
+    """
 
     clock: Clock
 
@@ -67,7 +73,8 @@ class ActingApp(TerminalApp):
         super().__init__(look, debug_errors=debug_errors)
         self._acts = session
         self._asked: wish.PlanPart | None = None  # the part of a sequence whose parameters are being asked for
-        #: The values that were asked about, so that a new one is too, and none again and again. Forgotten with the form.
+        #: The values that were asked about, so that a new one is too, and none again and again.
+        #: Forgotten with the form.
         self._explained_of: WeakKeyDictionary[Widget, frozenset[str]] = WeakKeyDictionary()
         self._given: dict[tuple[str, str], dict[str, str]] = {}  # parameters of a step that is done in stages
 
@@ -80,7 +87,9 @@ class ActingApp(TerminalApp):
         return [w for w in self.base.children if isinstance(w, overlays.Overlay)]
 
     async def open_layer(self, layer: Widget) -> None:
-        """Mounted, laid out and with the focus before the next key is read: what is typed ahead is meant for it."""
+        """Mounted, laid out and with the focus before the next key is read: what is typed ahead is
+        meant for it.
+        """
         self._opening += 1
         try:
             await self.base.mount(layer)
@@ -132,7 +141,9 @@ class ActingApp(TerminalApp):
         self.run_worker(self._explain_choices(dialog, step), exit_on_error=False, group="choices")
 
     def refresh_choices(self) -> None:
-        """In an open form, what is on offer now: what was not known when it opened comes in, and measurements move on."""
+        """In an open form, what is on offer now: what was not known when it opened comes in, and
+        measurements move on.
+        """
         for dialog in self.base.query(overlays.ParametersDialog):
             for param in dialog.step.params:
                 if param.choices_from:
@@ -143,7 +154,9 @@ class ActingApp(TerminalApp):
                 self.run_worker(self._explain_choices(dialog, dialog.step), exit_on_error=False, group="choices")
 
     async def _explain_choices(self, dialog: overlays.ParametersDialog, step: Step) -> None:
-        """What takes a moment to know is written beside the choices when it is known; without it they stand as they are."""
+        """What takes a moment to know is written beside the choices when it is known; without it
+        they stand as they are.
+        """
         try:
             asked = self._acts.explain_choices(step)
             more = await asyncio.wrap_future(asked) if asked is not None else {}
@@ -174,7 +187,9 @@ class ActingApp(TerminalApp):
             await self._confirm(step.title, partial(self._acts.plan, book, step, event.parameters))
 
     async def action_kill_switch(self) -> None:
-        """From anywhere, over whatever is open: the plan that stops publishing, to be confirmed like any other (13.step.1)."""
+        """From anywhere, over whatever is open: the plan that stops publishing, to be confirmed
+        like any other (13.step.1).
+        """
         book, step = self._acts.runbooks.step("13", "13.step.1")
         if self.in_palette:
             self.pop_screen()

@@ -1,4 +1,6 @@
-"""Everything that opens over the dashboard, in one place: loaded after the first paint, which need not wait for it."""
+"""Everything that opens over the dashboard, in one place: loaded after the first paint, which need
+not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -29,5 +31,32 @@ from panels.screens.postgres.view import PostgresView
 from panels.screens.runbook.view import RunbookView
 
 __all__ = [
-    "CHAIN_PAGES", "INCIDENT_FORMS", "ChainView", "Command", "ConfirmDialog", "ExplainView", "FilterBar", "HelpDialog", "IncidentForm", "IncidentView", "LogView", "MaintenanceView", "ManualDialog", "MetricsView", "NoticeDialog", "Overlay", "PanelView", "ParametersDialog", "PostgresView", "QuitDialog", "RunbookView", "SequenceDialog", "StopDialog", "UnfinishedDialog", "best_match", "commands", "provider", "topmost",
-]  # fmt: skip
+    "CHAIN_PAGES",
+    "INCIDENT_FORMS",
+    "ChainView",
+    "Command",
+    "ConfirmDialog",
+    "ExplainView",
+    "FilterBar",
+    "HelpDialog",
+    "IncidentForm",
+    "IncidentView",
+    "LogView",
+    "MaintenanceView",
+    "ManualDialog",
+    "MetricsView",
+    "NoticeDialog",
+    "Overlay",
+    "PanelView",
+    "ParametersDialog",
+    "PostgresView",
+    "QuitDialog",
+    "RunbookView",
+    "SequenceDialog",
+    "StopDialog",
+    "UnfinishedDialog",
+    "best_match",
+    "commands",
+    "provider",
+    "topmost",
+]

@@ -1,4 +1,6 @@
-"""What the palette offers now: the steps of the best match first, then every runbook, panel and service."""
+"""What the palette offers now: the steps of the best match first, then every runbook, panel and
+service.
+"""
 
 from __future__ import annotations
 
@@ -61,8 +63,12 @@ def _incident(situation: Situation | None) -> list[Command]:
         return [Command("Open an incident", "title and severity from the best match", wish.OpenIncident)]
     name = f"incident #{situation.incident.incident.number}"
     asked = {
-        "note": "Note", "update": "Update for others", "severity": "Change the severity", "role": "Give a role", "close": "Close the incident",
-    }  # fmt: skip
+        "note": "Note",
+        "update": "Update for others",
+        "severity": "Change the severity",
+        "role": "Give a role",
+        "close": "Close the incident",
+    }
     return [
         Command("Incident", f"{name}: its page", wish.OpenIncident),
         *(Command(words, name, partial(wish.AskIncident, action)) for action, words in asked.items()),
@@ -72,7 +78,9 @@ def _incident(situation: Situation | None) -> list[Command]:
 
 
 def _links(situation: Situation | None, links: Links | None) -> list[Command]:
-    """Addresses to copy: the dashboard, and the newest failed transaction of each class in the explorer."""
+    """Addresses to copy: the dashboard, and the newest failed transaction of each class in the
+    explorer.
+    """
     if situation is None or links is None:
         return []
     found: list[tuple[str, str, str | None]] = []

@@ -1,5 +1,7 @@
-"""What users get: error ratio and latency of the API, and each market's newest output, oldest first: as the metrics have it,
-and as it is seen from outside; which service is not well, and which certificate ends soon."""
+"""What users get: error ratio and latency of the API, and each market's newest output, oldest
+first: as the metrics have it, and as it is seen from outside; which service is not well, and which
+certificate ends soon.
+"""
 
 from __future__ import annotations
 
@@ -102,8 +104,11 @@ class ApiPanel(LinesPanel):
         if seen:
             epoch_wide, tick_wide = (max([5, *(len(cells[at][0]) for cells in rows)]) for at in (4, 5))
             columns += (
-                Column("age", 5, ">"), Column("outside", 7, ">"), Column("epoch", epoch_wide, ">"), Column("tick", tick_wide, ">", drop=1),
-            )  # fmt: skip
+                Column("age", 5, ">"),
+                Column("outside", 7, ">"),
+                Column("epoch", epoch_wide, ">"),
+                Column("tick", tick_wide, ">", drop=1),
+            )
         else:
             columns += (Column("output age", 10, ">"), Column("epoch", 8, ">"))
         return table(columns, rows, width)
@@ -145,7 +150,9 @@ def _age_outside(situation: Situation, name: str, told: Told[MarketOutput] | Non
 
 
 def _epoch_outside(told: Told[MarketOutput] | None, epoch: float | None) -> Piece:
-    """The epoch as served; the metrics' own stands in while it is not known, and then is not believed."""
+    """The epoch as served; the metrics' own stands in while it is not known, and then is not
+    believed.
+    """
     if told is not None and told.data is not None and told.data.epoch is not None:
         behind = epoch is not None and not math.isnan(epoch) and told.data.epoch < epoch - 1
         return count(told.data.epoch), "unknown" if not told.live else "warn" if behind else "text"

@@ -1,6 +1,9 @@
-"""The dashboard: strips above, panels below. All at once where they fit, else one at a time under a line of tabs.
+"""The dashboard: strips above, panels below.
 
-The arrangement is a pure function of the size (`arrange`), so that a storm of resizes ends where it would have begun.
+All at once where they fit, else one at a time under a line of tabs.
+
+The arrangement is a pure function of the size (`arrange`), so that a storm of resizes ends where it
+would have begun.
 """
 
 from __future__ import annotations
@@ -41,9 +44,18 @@ from panels.messages import Selection
 
 #: A new panel is one file and one line here, in the order of its number.
 PANELS: Final[tuple[type[LinesPanel], ...]] = (
-    PodsPanel, PublishPanel, SignersPanel, WatermarkPanel, RpcPanel, GuardrailsPanel, ApiPanel, TogglesPanel, JournalPanel, SignalsPanel,
+    PodsPanel,
+    PublishPanel,
+    SignersPanel,
+    WatermarkPanel,
+    RpcPanel,
+    GuardrailsPanel,
+    ApiPanel,
+    TogglesPanel,
+    JournalPanel,
+    SignalsPanel,
     PostgresPanel,
-)  # fmt: skip
+)
 
 MIN_WIDTH, MIN_HEIGHT = 80, 24  # of the terminal
 STATUS_LINES = 2  # of which tmux or screen may keep so many for themselves
@@ -56,9 +68,14 @@ GRID: Final = (
 )
 #: Which panel tells more about a stage of the pipeline.
 STAGES: Final = {
-    "ingest": "watermark", "aggregate": "watermark", "quant": "guardrails", "sign": "signers", "commit": "publish", "reveal": "publish",
+    "ingest": "watermark",
+    "aggregate": "watermark",
+    "quant": "guardrails",
+    "sign": "signers",
+    "commit": "publish",
+    "reveal": "publish",
     "serve": "api",
-}  # fmt: skip
+}
 
 
 class TooSmall(LineWidget):
@@ -68,7 +85,10 @@ class TooSmall(LineWidget):
 
 
 def arrange(size: Size, terminal: Size, notices: int, current: str) -> dict[str, Region]:
-    """Which part goes where. Parts that are absent are not on screen; their state, focus and cursor are kept."""
+    """Which part goes where.
+
+    Parts that are absent are not on screen; their state, focus and cursor are kept.
+    """
     width, height = size
     if terminal.width < MIN_WIDTH or terminal.height < MIN_HEIGHT - STATUS_LINES:
         return {"small": Region(0, 0, width, height)}
@@ -117,7 +137,10 @@ def _shares(shares: Iterable[int], total: int) -> list[int]:
 
 
 class DashboardLayout(Layout):
-    """Textual's view of `arrange`. Children without a region are off screen, but stay focusable: focus brings them up."""
+    """Textual's view of `arrange`.
+
+    Children without a region are off screen, but stay focusable: focus brings them up.
+    """
 
     name = "dashboard"
 
@@ -132,7 +155,10 @@ class DashboardLayout(Layout):
 
 
 class Dashboard(Widget):
-    """`show` hands the situation to every part. Keys 1–9, 0 and - are the app's: `focus_panel(n)`."""
+    """`show` hands the situation to every part.
+
+    Keys 1–9, 0 and - are the app's: `focus_panel(n)`.
+    """
 
     DEFAULT_CSS = """
     Dashboard { width: 1fr; height: 1fr; overflow: hidden hidden; }
@@ -154,9 +180,13 @@ class Dashboard(Widget):
         self._notices = 0
         self._was_small = False
         self._parts: dict[LineWidget, str] = {
-            self.top: "top", self.pipeline: "pipeline", self.match: "match", self.tabs: "tabs", self.small: "small",
+            self.top: "top",
+            self.pipeline: "pipeline",
+            self.match: "match",
+            self.tabs: "tabs",
+            self.small: "small",
             **{panel: name for name, panel in self.panels.items()},
-        }  # fmt: skip
+        }
         self._arrangement = DashboardLayout()
 
     def compose(self) -> ComposeResult:
@@ -183,7 +213,9 @@ class Dashboard(Widget):
             part.show(situation)
 
     async def follow(self, situation: Situation) -> None:
-        """As `show`, several times a second: in one frame, and with a turn for keys after each part."""
+        """As `show`, several times a second: in one frame, and with a turn for keys after each
+        part.
+        """
         parts = self._following(situation)
         for part in parts:
             part.hold()
@@ -237,7 +269,9 @@ class Dashboard(Widget):
         return True
 
     def jump(self, name: str) -> bool:
-        """Go to a panel ("publish"), the panel of a stage ("reveal"), or a service in Pods ("m0-submitter"); False if none."""
+        """Go to a panel ("publish"), the panel of a stage ("reveal"), or a service in Pods
+        ("m0-submitter"); False if none.
+        """
         key = name.lower()
         if key in self.panels or key in STAGES:
             self._bring(STAGES.get(key, key))

@@ -1,4 +1,6 @@
-"""What the guardrails decide and why: decisions per minute, reasons, divergence by source, drift and calibration by model."""
+"""What the guardrails decide and why: decisions per minute, reasons, divergence by source, drift
+and calibration by model.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +109,9 @@ def _score(situation: Situation, name: str, score: float | None, signal_name: st
 
 
 def _sources(situation: Situation, width: int) -> list[Line]:
-    """Where there is room: every source beside the others, the one that diverges most first, by level."""
+    """Where there is room: every source beside the others, the one that diverges most first, by
+    level.
+    """
     result = query(situation, "divergence-by-source")
     if result is None or not result.samples or width < _WIDE:
         return []

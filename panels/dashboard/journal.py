@@ -1,4 +1,6 @@
-"""What was done: mitigations under way with their rollout and proof, debts, unfinished intents, and the last journal lines."""
+"""What was done: mitigations under way with their rollout and proof, debts, unfinished intents, and
+the last journal lines.
+"""
 
 from __future__ import annotations
 

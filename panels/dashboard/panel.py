@@ -1,4 +1,5 @@
-"""A framed panel of lines: number, title, state mark and age in the frame, faults first, then content that can be filtered.
+"""A framed panel of lines: number, title, state mark and age in the frame, faults first, then
+content that can be filtered.
 
 Panels are pure: `content(situation, width)` in, lines out; they hold nothing but a scroll position.
 """
@@ -22,7 +23,10 @@ from panels.kit.words import age
 
 
 class LinesPanel(ScrolledLines):
-    """A framed panel. Subclasses name their number, title, queries and signals, and write `content`."""
+    """A framed panel.
+
+    Subclasses name their number, title, queries and signals, and write `content`.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "down", show=False, id="panel.down"),
@@ -53,7 +57,9 @@ class LinesPanel(ScrolledLines):
         self._shown_stamp: tuple[object, ...] | None = None
 
     def show(self, situation: Situation) -> None:
-        """As `LineWidget.show`, but a panel of queries is drawn again only when an answer, a state or the second changed."""
+        """As `LineWidget.show`, but a panel of queries is drawn again only when an answer, a state
+        or the second changed.
+        """
         self.situation = situation
         stamp = self._stamp(situation) if self.queries else None
         if stamp is None or stamp != self._shown_stamp:
@@ -75,7 +81,9 @@ class LinesPanel(ScrolledLines):
         raise NotImplementedError
 
     def level(self, situation: Situation) -> Level:
-        """What the mark in the title and on the tab says: the worst of the panel's signals; unknown while it has faults."""
+        """What the mark in the title and on the tab says: the worst of the panel's signals; unknown
+        while it has faults.
+        """
         levels = [situation.signals[name].level for name in self.signals if name in situation.signals]
         if self.trouble(situation):
             levels.append(Level.UNKNOWN)
@@ -174,7 +182,9 @@ class LinesPanel(ScrolledLines):
 
 
 def fault_lines(troubles: Sequence[Trouble], width: int) -> list[Line]:
-    """A fault and its remedy, on one line where they fit, else the reason wrapped below: it is what the operator needs."""
+    """A fault and its remedy, on one line where they fit, else the reason wrapped below: it is what
+    the operator needs.
+    """
     lines: list[Line] = []
     for trouble in troubles:
         role = "crit" if trouble.hard else "unknown"

@@ -1,4 +1,7 @@
-"""Pods, grouped by deployment, problem first. Unhealthy groups show their problem pods; space or enter opens a group."""
+"""Pods, grouped by deployment, problem first.
+
+Unhealthy groups show their problem pods; space or enter opens a group.
+"""
 
 from __future__ import annotations
 
@@ -162,7 +165,8 @@ class PodsPanel(TablePanel):
             " " if not service.pods else "▾" if opened or (opened is None and service.level != Level.OK.value) else "▸"
         )
         calm = "text" if level is Level.OK else level.value
-        # A service at 0 on purpose is not an error, but it must not look like the healthy ones either.
+        # A service at 0 on purpose is not an error, but it must not look like the healthy ones
+        # either.
         return (
             (MARK[level], level.value),
             (f"{sign} {service.name}", "text" if level is Level.OK else "bold"),
@@ -250,7 +254,8 @@ class PodsPanel(TablePanel):
             group = None
         if group is None or self.filter:
             return
-        # problem pods → all → none → problem pods; a healthy group has no problem pods, so it just opens and closes.
+        # problem pods → all → none → problem pods; a healthy group has no problem pods, so it just
+        # opens and closes.
         now, healthy = self._open.get(group), self._groups[group].level == Level.OK.value
         if now is None:
             self._open[group] = True
@@ -277,7 +282,9 @@ class PodsPanel(TablePanel):
 
 
 def pod_state(pod: Pod) -> tuple[Level, str]:
-    """How a pod looks and why, in words: kubectl's STATUS, with the message or the last exit where that says more."""
+    """How a pod looks and why, in words: kubectl's STATUS, with the message or the last exit where
+    that says more.
+    """
     if pod.terminating:
         return Level.WARN, "Terminating"
     if pod.healthy:
@@ -308,9 +315,16 @@ def _with_strays(situation: Situation) -> list[ServiceStatus]:
         members.sort(key=lambda p: (p.healthy, p.name))
         services.append(
             ServiceStatus(
-                name, namespace, members[0].owner_kind or "Pod", sum(p.healthy for p in members), len(members),
-                sum(p.restarts for p in members), situation.cluster_now - min(born) if born else None,
-                "" if level is Level.OK else pod_state(members[0])[1], level.value, tuple(p.uid for p in members),
+                name=name,
+                namespace=namespace,
+                kind=members[0].owner_kind or "Pod",
+                ready=sum(p.healthy for p in members),
+                desired=len(members),
+                restarts=sum(p.restarts for p in members),
+                age_s=situation.cluster_now - min(born) if born else None,
+                why="" if level is Level.OK else pod_state(members[0])[1],
+                level=level.value,
+                pods=tuple(p.uid for p in members),
             )
-        )  # fmt: skip
+        )
     return sorted(services, key=lambda s: -Level(s.level).rank)

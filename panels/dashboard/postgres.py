@@ -1,4 +1,6 @@
-"""The database in seven lines: connections, top query, missing index, vacuum, transactions and locks, replicas, archive."""
+"""The database in seven lines: connections, top query, missing index, vacuum, transactions and
+locks, replicas, archive.
+"""
 
 from __future__ import annotations
 
@@ -188,8 +190,10 @@ def _replication(seen: Replication, since_s: float) -> Told:
 def _archiver(seen: Archiver, since_s: float) -> Told:
     last = "never" if seen.last_archived_age_s is None else f"{age(seen.last_archived_age_s + since_s)} ago"
     word, calm = {
-        True: ("works", Level.OK), False: ("off" if seen.mode == "off" else "FAILING", Level.WARN), None: ("unknown", Level.UNKNOWN),
-    }[seen.works]  # fmt: skip
+        True: ("works", Level.OK),
+        False: ("off" if seen.mode == "off" else "FAILING", Level.WARN),
+        None: ("unknown", Level.UNKNOWN),
+    }[seen.works]
     role = "bold" if seen.works else "warn" if seen.works is False else "unknown"
     pieces: list[Piece] = [(word, role), (f", last {last}", "text")]
     if seen.waiting:

@@ -1,5 +1,7 @@
-"""Publishing as metrics and chain tell it, side by side: commits and reveals per minute, success, what waits for its reveal,
-failures by class with the runbook they belong to; and in words where the two disagree."""
+"""Publishing as metrics and chain tell it, side by side: commits and reveals per minute, success,
+what waits for its reveal, failures by class with the runbook they belong to; and in words where the
+two disagree.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,18 @@ class PublishPanel(LinesPanel):
     short = "Pub"
     queries = ("commits-ok", "commits-failed", "reveals-ok", "reveals-failed", "reveal-failures", "publish-success")
     signals = (
-        "publish-success", "commit-rate", "reveal-rate", "invalid-signatures", "invalid-bundles", "replay-violations",
-        "sequence-rejects", "reveal-failures", "submitter-ready", "submitter-pods", "chain-paused",
-    )  # fmt: skip
+        "publish-success",
+        "commit-rate",
+        "reveal-rate",
+        "invalid-signatures",
+        "invalid-bundles",
+        "replay-violations",
+        "sequence-rejects",
+        "reveal-failures",
+        "submitter-ready",
+        "submitter-pods",
+        "chain-paused",
+    )
 
     def level(self, situation: Situation) -> Level:
         levels = [super().level(situation)]
@@ -72,9 +83,15 @@ class PublishPanel(LinesPanel):
         return lines
 
     def _rate(
-        self, situation: Situation, width: int, label: str, name: str, signal_name: str, unit: str,
+        self,
+        situation: Situation,
+        width: int,
+        label: str,
+        name: str,
+        signal_name: str,
+        unit: str,
         chain: Told[ProgramActivity],
-    ) -> Line:  # fmt: skip
+    ) -> Line:
         signal = situation.signals.get(signal_name)
         here = single(situation, name)
         if here is None and signal is not None:

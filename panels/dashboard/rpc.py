@@ -1,4 +1,6 @@
-"""The RPC endpoints side by side: what this cockpit measures of each, what the submitter's metrics say, where they disagree."""
+"""The RPC endpoints side by side: what this cockpit measures of each, what the submitter's metrics
+say, where they disagree.
+"""
 
 from __future__ import annotations
 
@@ -102,9 +104,16 @@ class RpcPanel(LinesPanel):
             mark: list[Piece] = [(MARK[level], level.value), (name, "text" if level is Level.OK else "bold")]
             rows.append([*mark, *measured, failing, slow])
         columns = [
-            Column("", 1), Column("endpoint", 8, grow=1), Column("behind", 6, ">"), Column("p95", 5, ">"), Column("err", 5, ">"),
-            Column("429", 4, ">", drop=2), Column("logs", 4, drop=3), Column("used err", 8, ">"), Column("confirm", 7, ">"),
-        ]  # fmt: skip
+            Column("", 1),
+            Column("endpoint", 8, grow=1),
+            Column("behind", 6, ">"),
+            Column("p95", 5, ">"),
+            Column("err", 5, ">"),
+            Column("429", 4, ">", drop=2),
+            Column("logs", 4, drop=3),
+            Column("used err", 8, ">"),
+            Column("confirm", 7, ">"),
+        ]
         if not own:
             columns = [
                 columns[0],
@@ -123,9 +132,14 @@ def _measured(own: dict[str, Told[EndpointStatus]], width: int) -> list[Line]:
         mark: list[Piece] = [(MARK[level], level.value), (name, "text" if level is Level.OK else "bold")]
         rows.append([*mark, *_cells(found)])
     columns = (
-        Column("", 1), Column("node", 6, grow=1), Column("behind", 6, ">"), Column("p95", 5, ">"), Column("err", 5, ">"),
-        Column("429", 3, ">"), Column("logs", 4, drop=1),
-    )  # fmt: skip
+        Column("", 1),
+        Column("node", 6, grow=1),
+        Column("behind", 6, ">"),
+        Column("p95", 5, ">"),
+        Column("err", 5, ">"),
+        Column("429", 3, ">"),
+        Column("logs", 4, drop=1),
+    )
     return table(columns, rows, width)
 
 
@@ -183,7 +197,9 @@ def endpoint_level(found: Told[EndpointStatus]) -> Level:
 
 
 def _words(name: str, found: Told[EndpointStatus]) -> tuple[Level, str]:
-    """What a row has no column for: another cluster, its own complaint, or why it is not known; "" when there is nothing."""
+    """What a row has no column for: another cluster, its own complaint, or why it is not known; ""
+    when there is nothing.
+    """
     one = found.data
     if not found.live:
         return Level.UNKNOWN, f"{name}: {found.why}"

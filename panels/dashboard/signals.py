@@ -1,5 +1,6 @@
-"""Every signal, what wants a look first: crit, warn, unknown with their reasons; then Prometheus' own alerts, firing before
-pending; then what is well."""
+"""Every signal, what wants a look first: crit, warn, unknown with their reasons; then Prometheus'
+own alerts, firing before pending; then what is well.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +73,10 @@ class SignalsPanel(TablePanel):
         )
 
     def _alert(self, key: Hashable, situation: Situation) -> Sequence[Piece]:
-        """An alert's row. One that could not be read again is told as what it was, never as what it is."""
+        """An alert's row.
+
+        One that could not be read again is told as what it was, never as what it is.
+        """
         alert = next((a for a in situation.alerts if _key(a) == key), None)
         name = key[0] if isinstance(key, tuple) else key
         if alert is None:
@@ -98,7 +102,10 @@ class SignalsPanel(TablePanel):
         )
 
     def action_copy_link(self) -> None:
-        """The address of the signal under the cursor; of an alert's, where a label names it. Nothing without `[links] signal`."""
+        """The address of the signal under the cursor; of an alert's, where a label names it.
+
+        Nothing without `[links] signal`.
+        """
         key = self.selected_key
         name = dict(key[1]).get("signal", "") if isinstance(key, tuple) else str(key or "")
         url = self.look.links.of_signal(name) if name else None
@@ -122,7 +129,10 @@ class SignalsPanel(TablePanel):
         return worst(levels)
 
     def trouble(self, situation: Situation) -> list[Trouble]:
-        """Each signal tells its own. Alerts have nowhere else to say that they alone could not be read."""
+        """Each signal tells its own.
+
+        Alerts have nowhere else to say that they alone could not be read.
+        """
         unread = _unread(situation)
         if unread is None or not any(r.state(situation.mono) is SourceState.LIVE for r in situation.queries.values()):
             return []
@@ -132,15 +142,20 @@ class SignalsPanel(TablePanel):
         return max((s.age_s for s in situation.signals.values() if s.age_s is not None), default=None)
 
     def aside(self, situation: Situation) -> Line:
-        """Counts, as many as the title line has room for: what is well gives way first, then words become signs."""
+        """Counts, as many as the title line has room for: what is well gives way first, then words
+        become signs.
+        """
         bad, well = self._counts(situation), self._counts(situation, Level.OK)
         signs = [(text.replace(WORD[level], MARK[level]), role) for level, (text, role) in bad]
         alerts = _alert_counts(situation)
         words = [piece for _, piece in bad]
         room = self.size.width - len(self.title_text) - 18 if self.size.width else 200
         for counts in (
-            [*words, *alerts, *(piece for _, piece in well)], [*words, *alerts], [*words, *alerts[:1]], [*signs, *alerts[:1]],
-        ):  # fmt: skip
+            [*words, *alerts, *(piece for _, piece in well)],
+            [*words, *alerts],
+            [*words, *alerts[:1]],
+            [*signs, *alerts[:1]],
+        ):
             line = tuple((f"{' ' if place else ''}{text}", role) for place, (text, role) in enumerate(counts))
             if line_width(line) <= room:
                 break
@@ -182,7 +197,9 @@ _MILD = ("warning", "warn", "info", "none", "minor", "low", "notice", "debug", "
 
 
 def _unread(situation: Situation) -> tuple[SourceState, str] | None:
-    """State and reason when the list of alerts is not live; None when it is (or was never asked for)."""
+    """State and reason when the list of alerts is not live; None when it is (or was never asked
+    for).
+    """
     for light in situation.sources:
         for topic, state_, reason in light.parts:
             if topic == "alerts" and state_ is not SourceState.STARTING:

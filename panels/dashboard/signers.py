@@ -1,4 +1,6 @@
-"""Signer agents side by side: latency and errors each, threshold misses and the active set above them."""
+"""Signer agents side by side: latency and errors each, threshold misses and the active set above
+them.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,8 @@ class SignersPanel(LinesPanel):
         for name in names:
             level = judge(situation, "signer-p95", slow.get(name), unit_of(situation, "signer-p95", "ms"), "signer-p95")
             failing = errors.get(name)
-            # A counter that was never raised has no series: no errors known, but not measured either.
+            # A counter that was never raised has no series: no errors known, but not measured
+            # either.
             role = "unknown" if not live(situation, "signer-errors") else "warn" if failing else "text"
             shown: Piece = ("–", "dim") if failing is None else (value(failing, ""), role)
             rows.append(
@@ -80,7 +83,9 @@ class SignersPanel(LinesPanel):
 
 
 def set_lines(situation: Situation, width: int, most: int) -> list[Line]:
-    """ "set 100  threshold 5 of 7  chain ✓", and below what does not agree or could not be compared."""
+    """ "set 100  threshold 5 of 7  chain ✓", and below what does not agree or could not be
+    compared.
+    """
     check = situation.signer_set
     active = check.signer_set_id or next(
         (t.value for t in situation.toggles if t.name == "M0_ACTIVE_SIGNER_SET_ID"), None

@@ -1,7 +1,10 @@
-"""A panel with a cursor that follows its object. Rows are keys; a row is rendered only while it is on screen.
+"""A panel with a cursor that follows its object.
 
-The cursor belongs to the key, not to the row: sorting and refreshing never move it to another object. When its object is
-gone, the cursor stays where it was but selects nothing until the operator moves it: no key press ever hits a neighbour.
+Rows are keys; a row is rendered only while it is on screen.
+
+The cursor belongs to the key, not to the row: sorting and refreshing never move it to another
+object. When its object is gone, the cursor stays where it was but selects nothing until the
+operator moves it: no key press ever hits a neighbour.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ SORT_EVERY_S = 1.0
 
 
 class TablePanel(LinesPanel):
-    """Subclasses give `columns`, `keys(situation)` (all of them, in order) and `cells(key, situation)` (one row's pieces)."""
+    """Subclasses give `columns`, `keys(situation)` (all of them, in order) and `cells(key,
+    situation)` (one row's pieces).
+    """
 
     columns: ClassVar[tuple[Column, ...]] = ()
     empty: ClassVar[str] = "nothing to show"
@@ -50,7 +55,9 @@ class TablePanel(LinesPanel):
         return []
 
     def due(self, situation: Situation, last: float) -> bool:
-        """Whether to order the rows anew, `last` being the monotonic time when that was done; once a second is enough."""
+        """Whether to order the rows anew, `last` being the monotonic time when that was done; once
+        a second is enough.
+        """
         return situation.mono - last >= SORT_EVERY_S or situation.mono < last
 
     def show(self, situation: Situation) -> None:

@@ -1,4 +1,6 @@
-"""The control toggles as the deployments carry them now, and where they differ from the usual or the safest value."""
+"""The control toggles as the deployments carry them now, and where they differ from the usual or
+the safest value.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,14 @@ def _collapsed(toggles: Sequence[ToggleStatus]) -> list[ToggleStatus]:
             rows[key] = status
         elif before.deployment != status.deployment:
             on = f"{before.deployment}, {status.deployment.removeprefix('m0-')}"
-            rows[key] = ToggleStatus(before.name, before.toggle, on, before.value, before.level, before.reason)
+            rows[key] = ToggleStatus(
+                name=before.name,
+                toggle=before.toggle,
+                deployment=on,
+                value=before.value,
+                level=before.level,
+                reason=before.reason,
+            )
     return list(rows.values())
 
 

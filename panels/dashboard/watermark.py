@@ -1,4 +1,6 @@
-"""Ingestion: which connector lags and why (poll latency, rate, errors by reason); coverage by domain; backlog by topic; workers."""
+"""Ingestion: which connector lags and why (poll latency, rate, errors by reason); coverage by
+domain; backlog by topic; workers.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,24 @@ class WatermarkPanel(LinesPanel):
     title_text = "Watermark"
     short = "Wat"
     queries = (
-        "lag-by-connector", "coverage-by-domain", "connector-errors", "connector-errors-by-reason", "poll-latency", "eventlog-backlog",
+        "lag-by-connector",
+        "coverage-by-domain",
+        "connector-errors",
+        "connector-errors-by-reason",
+        "poll-latency",
+        "eventlog-backlog",
         "ingest-rate",
-    )  # fmt: skip
+    )
     signals = (
-        "watermark-lag", "coverage", "eventlog-backlog", "connector-errors", "rate-limited", "ingest-saturation", "ingestor-ready",
+        "watermark-lag",
+        "coverage",
+        "eventlog-backlog",
+        "connector-errors",
+        "rate-limited",
+        "ingest-saturation",
+        "ingestor-ready",
         "schema-errors",
-    )  # fmt: skip
+    )
 
     def content(self, situation: Situation, width: int) -> list[Line]:
         lines = self._connectors(situation, width)
@@ -119,7 +132,10 @@ class WatermarkPanel(LinesPanel):
 
 
 def _reasons(situation: Situation) -> dict[str, str]:
-    """Connector → "rate_limited 812/min, timeout 0.5/min", the most first. Empty for those that have no error."""
+    """Connector → "rate_limited 812/min, timeout 0.5/min", the most first.
+
+    Empty for those that have no error.
+    """
     result = query(situation, "connector-errors-by-reason")
     found: dict[str, dict[str, float]] = {}
     for sample in result.samples if result is not None else ():

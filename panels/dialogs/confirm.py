@@ -1,4 +1,7 @@
-"""The confirmation: what would be sent, and the one key that sends it. Cancel has the focus; Enter never accepts."""
+"""The confirmation: what would be sent, and the one key that sends it.
+
+Cancel has the focus; Enter never accepts.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ class Stage(StrEnum):
 
 
 class NameInput(PlainInput):
-    """The target's name, typed. Enter does nothing here: only ctrl+y accepts, once the name is right."""
+    """The target's name, typed.
+
+    Enter does nothing here: only ctrl+y accepts, once the name is right.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "nothing", "", show=False)]
     DEFAULT_CSS = "NameInput { height: 1; border: none; padding: 0 1; background: $panel; width: 1fr; }"
@@ -47,10 +53,12 @@ class NameInput(PlainInput):
 
 
 class ConfirmDialog(Layer):
-    """Opens at once ("reading the target …"); the app calls `show_plan` or `show_problem` when the executor answered.
+    """Opens at once ("reading the target …"); the app calls `show_plan` or `show_problem` when the
+    executor answered.
 
-    Ordinary plans: `y`. Dangerous plans and overrides: type the target's name, then ctrl+y. Posts Confirmed, Cancelled
-    (with the plan), PlanAgain, CopyText; after the answer `show_progress` follows the mitigation until closed.
+    Ordinary plans: `y`. Dangerous plans and overrides: type the target's name, then ctrl+y. Posts
+    Confirmed, Cancelled (with the plan), PlanAgain, CopyText; after the answer `show_progress`
+    follows the mitigation until closed.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -136,7 +144,9 @@ class ConfirmDialog(Layer):
 
     @property
     def _ask_rows(self) -> int:
-        """Rows of their own above the line to type at, for a name that would leave no room beside it; else 0."""
+        """Rows of their own above the line to type at, for a name that would leave no room beside
+        it; else 0.
+        """
         if not self.is_attached or self.plan is None or self.plan.typed is None:
             return 0
         width = min(self.WIDTH, self.screen.size.width - 2) - 4
@@ -353,7 +363,9 @@ class ConfirmDialog(Layer):
 
     @property
     def _stageable(self) -> bool:
-        """Blocked because its rolling update would run two of a singleton: it can be done in stages instead."""
+        """Blocked because its rolling update would run two of a singleton: it can be done in stages
+        instead.
+        """
         return self.stage is Stage.ASKING and self.plan is not None and bool(self.plan.staged and self.plan.blocked)
 
     @property

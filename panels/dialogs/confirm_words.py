@@ -1,4 +1,6 @@
-"""The words of a confirmation: all that an operator must know before saying yes, from a plan alone (rule 5)."""
+"""The words of a confirmation: all that an operator must know before saying yes, from a plan alone
+(rule 5).
+"""
 
 from __future__ import annotations
 
@@ -45,9 +47,13 @@ def title_of(plan: Plan) -> str:
 def _target(plan: Plan, production: bool) -> Para:
     target = plan.target
     spans: list[Span] = [
-        (target.context, "bold"), (" / ", "dim"), (target.namespace, "bold"), (" / ", "dim"),
-        (f"{target.kind.lower()} ", "text"), (target.name, "bold"),
-    ]  # fmt: skip
+        (target.context, "bold"),
+        (" / ", "dim"),
+        (target.namespace, "bold"),
+        (" / ", "dim"),
+        (f"{target.kind.lower()} ", "text"),
+        (target.name, "bold"),
+    ]
     if target.container:
         spans += [(" / container ", "dim"), (target.container, "text")]
     if production:
@@ -88,8 +94,10 @@ def _dry_run(plan: Plan) -> list[Para]:
 
 
 def _guard_lines(plan: Plan) -> list[Para]:
-    """Those that pass share a line; the others each have their own with the reason, worst first. What blocks, and what typing
-    the name overrides, stands on top."""
+    """Those that pass share a line; the others each have their own with the reason, worst first.
+
+    What blocks, and what typing the name overrides, stands on top.
+    """
     order = (Verdict.CONFIRM, Verdict.UNKNOWN, Verdict.NOTE)
     above = (*order[:2], Verdict.PASS) if _overriding(plan) else (Verdict.PASS, Verdict.BLOCK)
     rest = sorted((g for g in plan.guards if g.verdict not in above), key=lambda g: order.index(g.verdict))
@@ -133,7 +141,10 @@ def _guard(guard: GuardResult, label: str) -> Para:
 
 
 def plan_lines(plan: Plan, *, production: bool, left_s: float, wide: bool) -> list[Para]:
-    """Everything of the plan, in the order it is read. Reasons that block, or that nothing would change, come first."""
+    """Everything of the plan, in the order it is read.
+
+    Reasons that block, or that nothing would change, come first.
+    """
     gap = [para()] if wide else []
     lines: list[Para] = []
     if plan.blocked:
@@ -179,11 +190,18 @@ def plan_lines(plan: Plan, *, production: bool, left_s: float, wide: bool) -> li
     if not (plan.blocked or plan.nothing_to_do or plan.harmless):
         lines.append(
             labelled(
-                "checked", LABEL,
-                (_CHECKED if plan.generation == 0 else f"against generation {plan.generation}; if the object changes, this says so and sends nothing", "text"),
-                ("   expires ", "dim"), (countdown(left_s), "warn" if left_s < 20 else "bold"),
+                "checked",
+                LABEL,
+                (
+                    _CHECKED
+                    if plan.generation == 0
+                    else f"against generation {plan.generation}; if the object changes, this says so and sends nothing",
+                    "text",
+                ),
+                ("   expires ", "dim"),
+                (countdown(left_s), "warn" if left_s < 20 else "bold"),
             )
-        )  # fmt: skip
+        )
     return [*lines, *gap]
 
 
@@ -216,12 +234,13 @@ def progress_lines(progress: Progress) -> list[Para]:
         role = PROOFS[progress.proof][1]
     lines = [
         para(
-            (progress.phase.value.upper(), role), f"  {progress.words}",
+            (progress.phase.value.upper(), role),
+            f"  {progress.words}",
             (f"   journal {progress.journal}" if progress.journal is not None else "", "dim"),
             (f"   answered in {progress.answered_s:.2f} s" if progress.answered_s is not None else "", "dim"),
         ),
         *change_lines(progress.plan.changes),
-    ]  # fmt: skip
+    ]
     rollout = progress.rollout
     if rollout is not None and rollout.words and not progress.plan.harmless:
         state = "crit" if rollout.failed else "ok" if rollout.done else "accent"
@@ -237,13 +256,15 @@ def progress_lines(progress: Progress) -> list[Para]:
         was = f", was {value(gauge.baseline, gauge.unit)}" if gauge.baseline is not None else ""
         lines.append(
             labelled(
-                "proof" if index == 0 else "", LABEL,
-                (f"{name} {gauge.proof.value.upper()} ", gauge_role), gauge.text,
+                "proof" if index == 0 else "",
+                LABEL,
+                (f"{name} {gauge.proof.value.upper()} ", gauge_role),
+                gauge.text,
                 (f"  {value(gauge.value, gauge.unit)}{was}", "dim"),
                 (f"  held {gauge.held_s:.0f} of {gauge.hold_s:.0f} s", "dim"),
                 (f"  {gauge.reason}" if gauge.reason and gauge.reason != gauge.text else "", "dim"),
             )
-        )  # fmt: skip
+        )
     if not progress.running:
         name, proof_role = PROOFS[progress.proof]
         if progress.phase is Phase.DONE:

@@ -1,4 +1,6 @@
-"""One field of the form for a step's parameters: a list of choices, a line to type in, or both; and what is wrong with it."""
+"""One field of the form for a step's parameters: a list of choices, a line to type in, or both; and
+what is wrong with it.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,12 @@ class ChoiceList(LinesView):
             dialog.refresh_words()
 
     def retell(self, choices: Sequence[Choice]) -> bool:
-        """What is known of each now. Every value keeps its place, so that no key press meets another than the one that was read:
-        new ones come last, and one that is gone stays, and says so. True when anything is shown differently."""
+        """What is known of each now.
+
+        Every value keeps its place, so that no key press meets another than the one that was read:
+        new ones come last, and one that is gone stays, and says so. True when anything is shown
+        differently.
+        """
         now = {choice.value: choice for choice in choices}
         known = {choice.value for choice in self.choices}
         kept = [now.get(choice.value) or replace(choice, note=GONE) for choice in self.choices]
@@ -95,7 +101,9 @@ class ParamInput(PlainInput):
 
 
 class Field(Vertical):
-    """Title, what is allowed, the list of choices or the input or both, and what is wrong with the value."""
+    """Title, what is allowed, the list of choices or the input or both, and what is wrong with the
+    value.
+    """
 
     DEFAULT_CSS = """
     Field { height: auto; margin: 0 0 1 0; }
@@ -163,8 +171,11 @@ class Field(Vertical):
         return [choice.value for choice in self.choices if choice.value not in self._notes]
 
     def refill(self, choices: Sequence[Choice]) -> bool:
-        """What is on offer now. The cursor stays on its value and typed text stays; a list that was empty appears above the line that
-        is typed in. True when anything is shown differently."""
+        """What is on offer now.
+
+        The cursor stays on its value and typed text stays; a list that was empty appears above the
+        line that is typed in. True when anything is shown differently.
+        """
         told = [replace(c, note=self._notes[c.value]) if c.value in self._notes else c for c in choices]
         if not told:
             return False  # nothing is known just now: what was listed stands

@@ -20,7 +20,10 @@ class FilterInput(PlainInput):
 
 
 class FilterBar(Overlay):
-    """Docked in the layer of dialogs, over the footer. Posts FilterChanged at each key; `tell` shows what is wrong."""
+    """Docked in the layer of dialogs, over the footer.
+
+    Posts FilterChanged at each key; `tell` shows what is wrong.
+    """
 
     DEFAULT_CSS = """
     FilterBar { dock: bottom; height: 1; width: 1fr; layout: horizontal; background: $panel; }

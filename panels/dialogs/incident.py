@@ -1,5 +1,8 @@
-"""The forms of an incident: open, close, note, update, severity, role, tick. Cancel has the focus where something begins or ends,
-and Enter never accepts there; what was typed stays when the journal refuses it."""
+"""The forms of an incident: open, close, note, update, severity, role, tick.
+
+Cancel has the focus where something begins or ends, and Enter never accepts there; what was typed
+stays when the journal refuses it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ from panels.messages import IncidentAct
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a form asks. `enter`: Enter on the last field is enough, as nothing begins or ends by it."""
+    """What a form asks.
+
+    `enter`: Enter on the last field is enough, as nothing begins or ends by it.
+    """
 
     action: str
     title: str
@@ -43,20 +49,49 @@ _REASON = Param(name="reason", title="Why")
 FORMS: Final = {
     form.action: form
     for form in (
-        Form("open", "Open an incident", "opens the incident",
-             (Param(name="title", title="What is wrong, in a line"), _SEVERITY, Param(name="commander", title="Incident commander (may stay empty)")),
-             False, ("commander",)),
+        Form(
+            action="open",
+            title="Open an incident",
+            verb="opens the incident",
+            params=(
+                Param(name="title", title="What is wrong, in a line"),
+                _SEVERITY,
+                Param(name="commander", title="Incident commander (may stay empty)"),
+            ),
+            enter=False,
+            optional=("commander",),
+        ),
         Form("close", "Close the incident", "closes the incident", (_REASON,), False),
-        Form("severity", "Change the severity", "changes it", (_SEVERITY, Param(name="reason", title="Why (may stay empty)")), True, ("reason",)),
+        Form(
+            action="severity",
+            title="Change the severity",
+            verb="changes it",
+            params=(_SEVERITY, Param(name="reason", title="Why (may stay empty)")),
+            enter=True,
+            optional=("reason",),
+        ),
         Form("role", "Give a role", "records it", (_ROLE, _NAME)),
-        Form("note", "Note", "writes it into the journal", (Param(name="words", title="What happened, what was decided"),)),
+        Form(
+            "note",
+            "Note",
+            "writes it into the journal",
+            (Param(name="words", title="What happened, what was decided"),),
+        ),
         Form("update", "Update for others", "records it", (Param(name="words", title="What others are to know"),)),
-        Form("check", "Tick a line of the checklist", "ticks it", (Param(name="words", title="How you know (may stay empty)"),), True, ("words",)),
+        Form(
+            action="check",
+            title="Tick a line of the checklist",
+            verb="ticks it",
+            params=(Param(name="words", title="How you know (may stay empty)"),),
+            enter=True,
+            optional=("words",),
+        ),
     )
-}  # fmt: skip
+}
 
 
-#: The severities in so few words that each stands on one row of the narrowest screen; `cockpit.model.incident.MEANING` has them whole.
+#: The severities in so few words that each stands on one row of the narrowest screen;
+#: `cockpit.model.incident.MEANING` has them whole.
 _IN_SHORT: Final = {
     "SEV0": "unsafe output, key compromise, bad signatures, or all halted",
     "SEV1": "many markets degraded, commits or reveals fail, database out",
@@ -74,7 +109,9 @@ class OptionalField(Field):
 
 
 class IncidentForm(ParametersDialog):
-    """Posts IncidentAct with the values; the app closes it once they are in the journal, or tells what was wrong (`refused`)."""
+    """Posts IncidentAct with the values; the app closes it once they are in the journal, or tells
+    what was wrong (`refused`).
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+y", "accept", "Do it", show=False),
@@ -94,9 +131,11 @@ class IncidentForm(ParametersDialog):
         now, known = {**prefilled(form.action, situation), **self.fixed}, notes(form.action)
         optional = set(form.optional) | ({"reason"} if form.action == "close" and not _wants(situation) else set())
         self.fields = [
-            (OptionalField if p.name in optional else Field)(p, offer(p, [(c, known.get(c, "")) for c in p.choices]), now.get(p.name), self.look)
+            (OptionalField if p.name in optional else Field)(
+                p, offer(p, [(c, known.get(c, "")) for c in p.choices]), now.get(p.name), self.look
+            )
             for p in form.params
-        ]  # fmt: skip
+        ]
 
     def words(self) -> Sequence[Para]:
         problem = [para((f"{SIGN['crit']} {self._problem}", "crit"), label="  "), para()] if self._problem else []
@@ -175,7 +214,9 @@ def prefilled(action: str, situation: Situation) -> dict[str, str]:
 
 
 def best_match(situation: Situation) -> tuple[str, str, str]:
-    """Title, severity and runbook id of what matches best; the stage where it stops when no runbook does."""
+    """Title, severity and runbook id of what matches best; the stage where it stops when no runbook
+    does.
+    """
     match = next((m for m in situation.matches if m.held), None)
     if match is not None:
         return match.runbook.title, match.runbook.severity, match.runbook.id

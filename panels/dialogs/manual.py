@@ -1,4 +1,7 @@
-"""A question only a person can answer; the answer goes to the journal. With `args.answer = "yes-no"` it begins with yes or no."""
+"""A question only a person can answer; the answer goes to the journal.
+
+With `args.answer = "yes-no"` it begins with yes or no.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ from panels.messages import Answer, Cancelled, PlanPart
 
 
 class ManualDialog(Layer):
-    """Shows `step.question`; Enter records what was typed as Answer (it sends nothing to the cluster)."""
+    """Shows `step.question`; Enter records what was typed as Answer (it sends nothing to the
+    cluster).
+    """
 
     WIDTH = 84
     CLOSE = "Cancel"

@@ -1,7 +1,9 @@
-"""The command palette over what the app offers: steps, views, runbooks. Textual's own palette, fed with plain words.
+"""The command palette over what the app offers: steps, views, runbooks.
 
-It is a modal screen, so while it is open the app pauses painting behind it (`app.screen` is a `CommandPalette`): data still
-come in, and the panels are shown the newest situation when it closes.
+Textual's own palette, fed with plain words.
+
+It is a modal screen, so while it is open the app pauses painting behind it (`app.screen` is a
+`CommandPalette`): data still come in, and the panels are shown the newest situation when it closes.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ class Command:
 
 
 def provider(commands: Callable[[], Sequence[Command]]) -> type[Provider]:
-    """A provider over commands that are asked for anew whenever the palette opens (they depend on the state)."""
+    """A provider over commands that are asked for anew whenever the palette opens (they depend on
+    the state).
+    """
 
     class Commands(Provider):
         def __init__(self, screen: Screen[Any], match_style: Style | None = None) -> None:

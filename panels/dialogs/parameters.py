@@ -1,4 +1,7 @@
-"""The form for a step's parameters. Enter on the last field goes on to planning, which is harmless; Escape leaves."""
+"""The form for a step's parameters.
+
+Enter on the last field goes on to planning, which is harmless; Escape leaves.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ from panels.messages import Cancelled, PlanStep
 
 
 class ParametersDialog(Layer):
-    """Asks for `step.params`; posts PlanStep with all of them, or Cancelled. `live` holds (value, note) pairs by parameter."""
+    """Asks for `step.params`; posts PlanStep with all of them, or Cancelled.
+
+    `live` holds (value, note) pairs by parameter.
+    """
 
     DEFAULT_CSS = """
     ParametersDialog > LinesView { height: auto; }
@@ -66,14 +72,18 @@ class ParametersDialog(Layer):
             yield self.hint()
 
     def retell(self, name: str, pairs: Sequence[tuple[str, str]]) -> None:
-        """More is known of a parameter's values than when it was asked for: it stays beside them from now on."""
+        """More is known of a parameter's values than when it was asked for: it stays beside them
+        from now on.
+        """
         for field in self.fields:
             if field.param.name == name:
                 field.explain(dict(pairs))
         self.refill(name, pairs)
 
     def refill(self, name: str, pairs: Sequence[tuple[str, str]]) -> None:
-        """What is on offer for a parameter now; nothing is taken from under the cursor, nor from what was typed."""
+        """What is on offer for a parameter now; nothing is taken from under the cursor, nor from
+        what was typed.
+        """
         for field in self.fields:
             if field.param.name == name and field.refill(offer(field.param, pairs) if pairs else []):
                 self.refresh_words()

@@ -16,7 +16,10 @@ from panels.messages import AskStop, QuitAnswer
 
 
 class QuitDialog(RunningDialog):
-    """`y` leaves; Enter and Escape stay. Posts QuitAnswer."""
+    """`y` leaves; Enter and Escape stay.
+
+    Posts QuitAnswer.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "leave", "Leave", show=False),
@@ -35,10 +38,13 @@ class QuitDialog(RunningDialog):
         for progress in self.running:
             lines.append(
                 para(
-                    (progress.plan.title, "bold"), f" on {progress.plan.target.name}  ",
-                    (progress.phase.value, "accent"), f"  {progress.words}", label="  ",
+                    (progress.plan.title, "bold"),
+                    f" on {progress.plan.target.name}  ",
+                    (progress.phase.value, "accent"),
+                    f"  {progress.words}",
+                    label="  ",
                 )
-            )  # fmt: skip
+            )
         sending = any(progress.phase is Phase.SENDING for progress in self.running)
         first = (
             "What is being sent is finished and journalled before the process ends. "

@@ -1,4 +1,6 @@
-"""What the dialogs about mitigations under way share: they are shown, a letter does it, Cancel has the focus."""
+"""What the dialogs about mitigations under way share: they are shown, a letter does it, Cancel has
+the focus.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ from panels.kit.theme import Look
 
 
 class RunningDialog(Layer):
-    """`running` is what it is about; `HINT` says what `y` does. Subclasses bind the keys and give the words."""
+    """`running` is what it is about; `HINT` says what `y` does.
+
+    Subclasses bind the keys and give the words.
+    """
 
     HINT: ClassVar[str]
 

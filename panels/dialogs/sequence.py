@@ -1,4 +1,7 @@
-"""A sequence: its steps, how far it has come, and the one key that opens the next. Nothing is sent from here."""
+"""A sequence: its steps, how far it has come, and the one key that opens the next.
+
+Nothing is sent from here.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ _MARKS = {
 
 
 class SequenceDialog(Layer):
-    """Shows a `SequenceState`; `n` posts PlanPart for the part that comes next. Each is confirmed on its own."""
+    """Shows a `SequenceState`; `n` posts PlanPart for the part that comes next.
+
+    Each is confirmed on its own.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "next", "Next", show=False)]
     WIDTH = 92

@@ -1,4 +1,6 @@
-"""Ending a program or statement that runs: asked for lightly, because it may have had its effect already, in part or whole."""
+"""Ending a program or statement that runs: asked for lightly, because it may have had its effect
+already, in part or whole.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from panels.messages import StopRunning
 
 
 class StopDialog(RunningDialog):
-    """`y` ends it; Enter and Escape let it run. Posts StopRunning for each that is shown, or CloseLayer."""
+    """`y` ends it; Enter and Escape let it run.
+
+    Posts StopRunning for each that is shown, or CloseLayer.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "stop", "Stop it", show=False)]
     WIDTH = 92
@@ -44,9 +49,11 @@ class StopDialog(RunningDialog):
             *lines,
             para(),
             para(how),
-            para((f"{SIGN['warn']} It may have had its effect already, in part or whole.", "warn"),
-                 " What is known of that afterwards is said here and journalled: stopped by the operator."),
-        ]  # fmt: skip
+            para(
+                (f"{SIGN['warn']} It may have had its effect already, in part or whole.", "warn"),
+                " What is known of that afterwards is said here and journalled: stopped by the operator.",
+            ),
+        ]
 
     def action_stop(self) -> None:
         for progress in self.running:

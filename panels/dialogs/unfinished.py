@@ -1,4 +1,6 @@
-"""At the start: intents that the last session journalled without an outcome, each compared with the cluster."""
+"""At the start: intents that the last session journalled without an outcome, each compared with the
+cluster.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ _ROLES = {"applied": "ok", "not applied": "accent", "changed since": "warn"}
 
 
 class UnfinishedDialog(Layer):
-    """Lists `Unfinished` with the judgement of each: applied, not applied, changed since, or not known yet."""
+    """Lists `Unfinished` with the judgement of each: applied, not applied, changed since, or not
+    known yet.
+    """
 
     WIDTH = 92
 

@@ -1,4 +1,7 @@
-"""Are the operator's words a value for this parameter? The form says so at once; the planner checks again on its own."""
+"""Are the operator's words a value for this parameter?
+
+The form says so at once; the planner checks again on its own.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ _DIGEST = re.compile(r"^[a-z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}$")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A value on offer, with what is known of it now. `shown` hides what may be secret in `value`."""
+    """A value on offer, with what is known of it now.
+
+    `shown` hides what may be secret in `value`.
+    """
 
     value: str
     note: str = ""
@@ -38,7 +44,10 @@ def shown(param: Param, value: str) -> str:
 
 
 def problem(param: Param, text: str, choices: Sequence[Choice] = ()) -> str | None:
-    """What is wrong with `text`, in words; None when it is a value. An empty text is none: use the default first."""
+    """What is wrong with `text`, in words; None when it is a value.
+
+    An empty text is none: use the default first.
+    """
     if not text:
         return "needs a value"
     if param.type == "int":

@@ -1,8 +1,9 @@
 """The terminal's end of the screen: a stalled or vanished link drops frames, never data or actions.
 
-Textual's writer blocks its event loop once 30 writes are queued (findings: one heartbeat in 10 s on a hung link). This
-writer never blocks: while too much is waiting it drops frames, and `recovered` says when to repaint whole. The private
-hook (`_writer_thread`) is why textual is pinned exactly; tests/panels/test_driver.py covers it.
+Textual's writer blocks its event loop once 30 writes are queued (findings: one heartbeat in 10 s on
+a hung link). This writer never blocks: while too much is waiting it drops frames, and `recovered`
+says when to repaint whole. The private hook (`_writer_thread`) is why textual is pinned exactly;
+tests/panels/test_driver.py covers it.
 """
 
 from __future__ import annotations
@@ -18,29 +19,72 @@ from rich.cells import cell_len
 from textual.drivers import linux_driver
 from textual.drivers._writer_thread import WriterThread
 
-#: A full repaint of a large screen is some 60 kB; several of those waiting means that the link does not keep up.
+#: A full repaint of a large screen is some 60 kB; several of those waiting means that the link does
+#: not keep up.
 MAX_WAITING = 256_000
 #: Ends a synchronised update whose end may have been dropped.
 END_SYNC = "\x1b[?2026l"
 
 
-#: Signs of textual's own widgets (borders, scroll bars, the palette); the panels' own come as ASCII already.
-_PLAIN = str.maketrans({
-    "─": "-", "━": "=", "│": "|", "┃": "|", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "┌": "+", "┐": "+", "└": "+", "┘": "+",
-    "▔": "-", "▁": "_", "▏": "|", "▕": "|", "▎": "|", "▊": "|", "▌": "|", "▐": "|", "█": "#", "▀": "-", "▄": "_", "▇": "#", "▆": "#",
-    "▅": "#", "▃": "#", "▂": "_", "▉": "#", "▋": "|", "▍": "|", "•": "*", "…": "~", "–": "-", "—": "-", "▶": ">", "▼": "v", "🔎": "> ",
-})  # fmt: skip
+#: Signs of textual's own widgets (borders, scroll bars, the palette); the panels' own come as ASCII
+#: already.
+_PLAIN = str.maketrans(
+    {
+        "─": "-",
+        "━": "=",
+        "│": "|",
+        "┃": "|",
+        "╭": "+",
+        "╮": "+",
+        "╰": "+",
+        "╯": "+",
+        "┌": "+",
+        "┐": "+",
+        "└": "+",
+        "┘": "+",
+        "▔": "-",
+        "▁": "_",
+        "▏": "|",
+        "▕": "|",
+        "▎": "|",
+        "▊": "|",
+        "▌": "|",
+        "▐": "|",
+        "█": "#",
+        "▀": "-",
+        "▄": "_",
+        "▇": "#",
+        "▆": "#",
+        "▅": "#",
+        "▃": "#",
+        "▂": "_",
+        "▉": "#",
+        "▋": "|",
+        "▍": "|",
+        "•": "*",
+        "…": "~",
+        "–": "-",
+        "—": "-",
+        "▶": ">",
+        "▼": "v",
+        "🔎": "> ",
+    }
+)
 
 
 def ascii_only(text: str) -> str:
-    """The same in as many cells, for a terminal whose locale has no UTF-8: its bytes would be shown as rubbish."""
+    """The same in as many cells, for a terminal whose locale has no UTF-8: its bytes would be shown
+    as rubbish.
+    """
     if text.isascii():
         return text
     return "".join(c if c.isascii() else "?" * cell_len(c) for c in text.translate(_PLAIN))
 
 
 class DroppingWriter(WriterThread):
-    """Writes in a thread of its own; drops what comes while more than `MAX_WAITING` characters wait."""
+    """Writes in a thread of its own; drops what comes while more than `MAX_WAITING` characters
+    wait.
+    """
 
     ascii = False
 
@@ -102,7 +146,8 @@ class DroppingWriter(WriterThread):
 class CockpitDriver(linux_driver.LinuxDriver):
     """Textual's driver with the writer above, and a test for a terminal that has hung up.
 
-    It draws on standard output: textual's own takes standard error, and `2>log` would leave an empty screen.
+    It draws on standard output: textual's own takes standard error, and `2>log` would leave an
+    empty screen.
     """
 
     _repaint_owed = 0
@@ -125,7 +170,9 @@ class CockpitDriver(linux_driver.LinuxDriver):
             names["WriterThread"] = stock
 
     def _get_terminal_size(self) -> tuple[int, int]:
-        """The terminal's own word comes first: an exported COLUMNS (readline does that) would outlive every resize."""
+        """The terminal's own word comes first: an exported COLUMNS (readline does that) would
+        outlive every resize.
+        """
         try:
             size = os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
         except (ValueError, OSError):
@@ -133,7 +180,9 @@ class CockpitDriver(linux_driver.LinuxDriver):
         return (size.columns, size.lines) if size.columns and size.lines else super()._get_terminal_size()
 
     def recovered(self) -> bool:
-        """True once after frames were dropped and the terminal has caught up: repaint the whole screen."""
+        """True once after frames were dropped and the terminal has caught up: repaint the whole
+        screen.
+        """
         writer = self._writer_thread
         if not isinstance(writer, DroppingWriter) or writer.dropped == self._repaint_owed or writer.behind:
             return False
@@ -142,7 +191,9 @@ class CockpitDriver(linux_driver.LinuxDriver):
         return True
 
     def hung_up(self) -> bool:
-        """Whether the terminal is gone (stdin at EOF or hung up): textual would spin on it for ever."""
+        """Whether the terminal is gone (stdin at EOF or hung up): textual would spin on it for
+        ever.
+        """
         if isinstance(self._writer_thread, DroppingWriter) and self._writer_thread.broken:
             return True
         poll = select.poll()

@@ -1,7 +1,8 @@
 """Layer: a box of words over the panels, with a foot that is always visible.
 
-It traps focus and keys while it is open: only its own keys work, the app's do not. The app mounts one into the current
-screen and removes it on `CloseLayer` or `Cancelled`; layers only post messages.
+It traps focus and keys while it is open: only its own keys work, the app's do not. The app mounts
+one into the current screen and removes it on `CloseLayer` or `Cancelled`; layers only post
+messages.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ from panels.messages import CloseLayer
 
 
 class CancelButton(Widget, can_focus=True):
-    """One row high. Enter or a click closes the layer: the only thing that Enter does in a dialog by default."""
+    """One row high.
+
+    Enter or a click closes the layer: the only thing that Enter does in a dialog by default.
+    """
 
     DEFAULT_CSS = "CancelButton { height: 1; width: auto; background: $surface; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "press", "Close", show=False)]
@@ -59,7 +63,10 @@ class CancelButton(Widget, can_focus=True):
 
 
 class Layer(Overlay):
-    """Title, scrolling words, and a foot that is always visible. Subclasses give `words()` and may add widgets to the foot."""
+    """Title, scrolling words, and a foot that is always visible.
+
+    Subclasses give `words()` and may add widgets to the foot.
+    """
 
     DEFAULT_CSS = """
     Layer { background: $surface; border: round $primary; padding: 0 1; layout: vertical; }
@@ -90,7 +97,9 @@ class Layer(Overlay):
 
     @property
     def is_modal(self) -> bool:
-        """Cuts the chain of bindings here: no key of the app or of the panels behind works while this is open."""
+        """Cuts the chain of bindings here: no key of the app or of the panels behind works while
+        this is open.
+        """
         return True
 
     def compose(self) -> ComposeResult:
@@ -131,7 +140,9 @@ class Layer(Overlay):
             self._fit()
 
     def _fit(self) -> None:
-        """Centre in the screen, as high as the words need, never over the first row (context) or the last (keys)."""
+        """Centre in the screen, as high as the words need, never over the first row (context) or
+        the last (keys).
+        """
         if not self.is_attached:
             return
         room = self.screen.size

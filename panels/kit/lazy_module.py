@@ -9,7 +9,10 @@ from typing import Any
 
 
 class Later:
-    """Stands for the module `name`; its names are its attributes. `loaded` tells without loading it."""
+    """Stands for the module `name`; its names are its attributes.
+
+    `loaded` tells without loading it.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name

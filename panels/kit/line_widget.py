@@ -1,4 +1,5 @@
-"""Widgets made of lines: a picture is a list of `Line`, and only the cells that differ from the last picture are repainted.
+"""Widgets made of lines: a picture is a list of `Line`, and only the cells that differ from the
+last picture are repainted.
 
 `LineWidget` is the bare mechanism (strips of the head); `ScrolledLines` adds scrolling.
 """
@@ -21,7 +22,10 @@ from panels.kit.theme import Look
 
 
 class LineWidget(Widget):
-    """Draws `picture(width, height)`. `sync()` compares it with what is on screen and refreshes the differing cells only."""
+    """Draws `picture(width, height)`.
+
+    `sync()` compares it with what is on screen and refreshes the differing cells only.
+    """
 
     def __init__(self, look: Look | None = None, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -35,11 +39,17 @@ class LineWidget(Widget):
         self._owed: list[Region] | None = None  # while held back: what is to be refreshed
 
     def picture(self, width: int, height: int) -> Sequence[Line]:
-        """At most `height` lines of at most `width` cells (what is wider is cut off). Pure, but for what the operator scrolled or typed."""
+        """At most `height` lines of at most `width` cells (what is wider is cut off).
+
+        Pure, but for what the operator scrolled or typed.
+        """
         raise NotImplementedError
 
     def show(self, situation: Situation) -> None:
-        """Draw this situation. Cheap when nothing that is visible changed."""
+        """Draw this situation.
+
+        Cheap when nothing that is visible changed.
+        """
         self.situation = situation
         self.sync()
 
@@ -89,8 +99,9 @@ class LineWidget(Widget):
         return lines + [BLANK] * (size.height - len(lines))
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Strips as they are kept: borders, padding, tints and the like, which textual's own way looks for in every line of every
-        repaint (half of its cost), are none of ours."""
+        """Strips as they are kept: borders, padding, tints and the like, which textual's own way
+        looks for in every line of every repaint (half of its cost), are none of ours.
+        """
         size = self.size
         if size != self._drawn_size:
             self._draw(size)
@@ -119,7 +130,10 @@ class LineWidget(Widget):
 
 
 class ScrolledLines(LineWidget, can_focus=True):
-    """More lines than fit: `window` cuts out those on screen, the actions move them. Subclasses bind the keys."""
+    """More lines than fit: `window` cuts out those on screen, the actions move them.
+
+    Subclasses bind the keys.
+    """
 
     FRAME_ROWS: ClassVar[int] = 0  # of its height, what holds no lines
     WHEEL: ClassVar[int] = 3  # lines a notch
@@ -130,7 +144,10 @@ class ScrolledLines(LineWidget, can_focus=True):
         self.total = 0  # lines in all
 
     def window(self, total: int, height: int) -> slice:
-        """Which of `total` lines are on screen, `height` at most. The top stays where it is as long as the end is not passed."""
+        """Which of `total` lines are on screen, `height` at most.
+
+        The top stays where it is as long as the end is not passed.
+        """
         self.total = total
         self.top = max(0, min(self.top, total - height))
         return slice(self.top, self.top + height)

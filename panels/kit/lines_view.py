@@ -1,5 +1,8 @@
-"""LinesView: words in a line-API widget. It repaints only the visible rows that differ, keeps its place, and can carry a
-cursor over the rows that can be acted on."""
+"""LinesView: words in a line-API widget.
+
+It repaints only the visible rows that differ, keeps its place, and can carry a cursor over the rows
+that can be acted on.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ from panels.kit.theme import Look
 
 
 class LinesView(ScrollView, can_focus=True):
-    """Shows `Para`s. With `cursor=True`, up and down move over lines that have a key and Enter posts `Chosen`."""
+    """Shows `Para`s.
+
+    With `cursor=True`, up and down move over lines that have a key and Enter posts `Chosen`.
+    """
 
     DEFAULT_CSS = """
     LinesView { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; background: $surface; }
@@ -71,7 +77,9 @@ class LinesView(ScrollView, can_focus=True):
     # -- what is shown
 
     def show_lines(self, lines: Sequence[Para]) -> None:
-        """Replace the words; rows that stay the same are not painted again, and the cursor stays on its key."""
+        """Replace the words; rows that stay the same are not painted again, and the cursor stays on
+        its key.
+        """
         if tuple(lines) != self._lines:
             self._lines = tuple(lines)
             self._reflow()
@@ -187,7 +195,8 @@ class LinesView(ScrollView, can_focus=True):
         spots = self._spots(key)
         if spots:
             top, bottom, height = spots[0], spots[-1], self.size.height
-            # by force: before the next layout textual does not know yet that there is anything to scroll
+            # by force: before the next layout textual does not know yet that there is anything to
+            # scroll
             if top < self.scroll_offset.y:
                 self.scroll_to(y=0 if key == self.keys[0] else top, animate=False, force=True)
             elif bottom >= self.scroll_offset.y + height:

@@ -1,4 +1,6 @@
-"""Signs and roles of verdicts, proofs and levels: a state is told by word, sign and colour (`panels.kit.theme` owns the colours)."""
+"""Signs and roles of verdicts, proofs and levels: a state is told by word, sign and colour
+(`panels.kit.theme` owns the colours).
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,10 @@ def sign(name: str) -> str:
 
 
 def level_words(level: Level) -> str:
-    """ "✗ CRIT", "? UNKNOWN"."""
+    """ "✗ CRIT", "?
+
+    UNKNOWN".
+    """
     return f"{SIGN[level.value]} {WORD[level]}"
 
 

@@ -1,5 +1,8 @@
-"""Overlay: anything that lies over the panels in the same screen. Not a ModalScreen: behind one, every change repaints
-everything (2 → 19 kB/s measured), while a layer lets the panels go on at no extra cost."""
+"""Overlay: anything that lies over the panels in the same screen.
+
+Not a ModalScreen: behind one, every change repaints everything (2 → 19 kB/s measured), while a
+layer lets the panels go on at no extra cost.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ LAYER = "dialog"
 
 
 class Overlay(Widget):
-    """Keeps the focus inside while it is the topmost overlay, and gives it back to where it was when it goes."""
+    """Keeps the focus inside while it is the topmost overlay, and gives it back to where it was
+    when it goes.
+    """
 
     DEFAULT_CSS = "Overlay { layer: dialog; position: absolute; }"
 
@@ -21,11 +26,16 @@ class Overlay(Widget):
     _leaving = False
 
     def on_mount(self) -> None:
-        """Textual calls every class's own `on_mount`; what subclasses do at the start belongs into `opened`."""
+        """Textual calls every class's own `on_mount`; what subclasses do at the start belongs into
+        `opened`.
+        """
         self.opened()
 
     def opened(self) -> None:
-        """Once, when mounted. Subclasses extend it."""
+        """Once, when mounted.
+
+        Subclasses extend it.
+        """
         parent = self.parent
         if isinstance(parent, Widget):
             layers = parent.styles.layers or ("default",)
@@ -37,7 +47,9 @@ class Overlay(Widget):
         self.take_focus()
 
     def remove(self) -> AwaitRemove:
-        """From here on it neither takes the focus back nor counts as the topmost: a dying widget would swallow the keys."""
+        """From here on it neither takes the focus back nor counts as the topmost: a dying widget
+        would swallow the keys.
+        """
         self._leaving = True
         return super().remove()
 
@@ -57,7 +69,9 @@ class Overlay(Widget):
         raise NotImplementedError
 
     def seize(self, widget: Widget) -> None:
-        """Focus now: `Widget.focus` waits its turn in the app's queue, and keys typed ahead would get in before it."""
+        """Focus now: `Widget.focus` waits its turn in the app's queue, and keys typed ahead would
+        get in before it.
+        """
         self.screen.set_focus(widget, scroll_visible=False)
 
     def _keep_focus(self, focused: Widget | None) -> None:
@@ -82,7 +96,9 @@ class Overlay(Widget):
 
 
 class PlainInput(Input):
-    """An input that takes printable characters only: textual would send a pasted escape sequence to the terminal as it is."""
+    """An input that takes printable characters only: textual would send a pasted escape sequence to
+    the terminal as it is.
+    """
 
     def _on_paste(self, event: events.Paste) -> None:
         """Runs before textual's own, which inserts the first line."""

@@ -1,6 +1,9 @@
-"""A line as data: pieces of text with a role each. Made by panels, compared to find what changed, then turned into a Strip.
+"""A line as data: pieces of text with a role each.
 
-`to_strip` is the one place where text becomes something a terminal sees: whatever is not printable is made visible there.
+Made by panels, compared to find what changed, then turned into a Strip.
+
+`to_strip` is the one place where text becomes something a terminal sees: whatever is not printable
+is made visible there.
 """
 
 from __future__ import annotations
@@ -62,7 +65,9 @@ def pad(text: str, width: int, align: str = "<", middle: bool = False) -> str:
 
 
 def fit(line: Line, width: int) -> Line:
-    """The line within `width` cells: the piece that crosses the edge ends in an ellipsis, later ones are dropped."""
+    """The line within `width` cells: the piece that crosses the edge ends in an ellipsis, later
+    ones are dropped.
+    """
     if line_width(line) <= width:
         return line
     out: list[Piece] = []
@@ -111,7 +116,10 @@ def changed(old: Line, new: Line) -> tuple[int, int] | None:
 
 
 def to_strip(line: Line, width: int, look: Look) -> Strip:
-    """Exactly `width` cells. No control, format or bidirectional character gets through, whatever a panel wrote."""
+    """Exactly `width` cells.
+
+    No control, format or bidirectional character gets through, whatever a panel wrote.
+    """
     segments: list[Segment] = []
     texts: list[str] = []
     style: Style | None = None
@@ -120,7 +128,8 @@ def to_strip(line: Line, width: int, look: Look) -> Strip:
         if not text:
             continue
         new = look.style(role)
-        # Blanks take the style before them where that shows no difference: each change of style costs some 40 bytes.
+        # Blanks take the style before them where that shows no difference: each change of style
+        # costs some 40 bytes.
         if style is not None and (
             new is style or (text.isspace() and look.blank(role) == look.blank(last) is not None)
         ):
@@ -131,15 +140,18 @@ def to_strip(line: Line, width: int, look: Look) -> Strip:
         texts, style, last = [look.glyphs(clean(text))], new, role
     if texts:
         segments.append(Segment("".join(texts), style))
-    # The rest of the line is painted too: an unstyled cell shows the terminal's own background instead of ours.
+    # The rest of the line is painted too: an unstyled cell shows the terminal's own background
+    # instead of ours.
     same = style is not None and look.blank(last) == look.blank("text") is not None
     return Strip(segments).adjust_cell_length(width, style if same else look.style("text"))
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`width` is the least; what is left over goes to columns with `grow`, up to `most`. The highest `drop` goes first
-    when the room is short; 0 stays."""
+    """`width` is the least; what is left over goes to columns with `grow`, up to `most`.
+
+    The highest `drop` goes first when the room is short; 0 stays.
+    """
 
     title: str
     width: int
@@ -193,10 +205,20 @@ def heading(columns: Sequence[Column], widths: Sequence[tuple[int, int]]) -> Lin
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Piece]], width: int) -> list[Line]:
-    """A small table, heading first; growing columns are as wide as what they hold, so that numbers stay near names."""
+    """A small table, heading first; growing columns are as wide as what they hold, so that numbers
+    stay near names.
+    """
     shaped = [
-        Column(c.title, c.width, c.align, c.grow, min(c.most, max([c.width, *(width_of(r[i][0]) for r in rows)])), c.drop, c.middle)
+        Column(
+            title=c.title,
+            width=c.width,
+            align=c.align,
+            grow=c.grow,
+            most=min(c.most, max([c.width, *(width_of(r[i][0]) for r in rows)])),
+            drop=c.drop,
+            middle=c.middle,
+        )
         for i, c in enumerate(columns)
-    ]  # fmt: skip
+    ]
     widths = fit_columns(shaped, width)
     return [heading(shaped, widths), *(row(cells, shaped, widths) for cells in rows)]

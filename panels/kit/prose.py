@@ -1,4 +1,6 @@
-"""Lines of words for dialogs and full-size views: spans with a role each, wrapped under their label, never markup."""
+"""Lines of words for dialogs and full-size views: spans with a role each, wrapped under their
+label, never markup.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ Span = tuple[str, str]  # text, role (a name of `look.ROLES`)
 
 @dataclass(frozen=True, slots=True)
 class Para:
-    """One logical line. `label` stays at the left; `spans` wrap beside it. `key` names what the cursor can act on."""
+    """One logical line.
+
+    `label` stays at the left; `spans` wrap beside it. `key` names what the cursor can act on.
+    """
 
     spans: tuple[Span, ...] = ()
     label: tuple[Span, ...] = ()
@@ -57,8 +62,11 @@ def _tokens(spans: Iterable[Span]) -> Iterable[Span]:
 
 
 def _at_joint(head: str) -> str:
-    """The row's share of a name that is longer than a row: up to a joint ("public.outputs_market_id_"), unless that leaves
-    half of the row empty. Two names that differ at their ends are told apart by whole parts."""
+    """The row's share of a name that is longer than a row: up to a joint
+    ("public.outputs_market_id_"), unless that leaves half of the row empty.
+
+    Two names that differ at their ends are told apart by whole parts.
+    """
     at = max(head.rfind(joint) for joint in "_./-:,=@") + 1
     return head[:at] if at > len(head) // 2 else head
 
@@ -97,7 +105,10 @@ def _pieces(tokens: Iterable[Span], width: int, fold: bool) -> list[list[Span]]:
 
 
 def wrap(lines: Sequence[Para], width: int) -> list[Row]:
-    """Rows of at most `width` cells. Continuations stand under the first word after the label."""
+    """Rows of at most `width` cells.
+
+    Continuations stand under the first word after the label.
+    """
     rows: list[Row] = []
     for number, item in enumerate(lines):
         indent = sum(cell_len(text) for text, _ in item.label)

@@ -1,8 +1,11 @@
-"""Make and send only the cells that changed. Textual 8.2.8 crops a partial update on the right only: a clock at the right edge would
-repaint its whole line each second (2.5 KB/s for nine ages in titles; 0.5 KB/s with this). And it asks every widget for every line of
-which any cell changed, those that lie wholly behind others too: a third of what a second of the dashboard costs. Textual is pinned
-exactly; tests/panels/test_dashboard_bytes.py covers the hooks. Spans of our widgets begin and end at whole pieces, so that no wide
-character is ever cut.
+"""Make and send only the cells that changed.
+
+Textual 8.2.8 crops a partial update on the right only: a clock at the right edge would repaint its
+whole line each second (2.5 KB/s for nine ages in titles; 0.5 KB/s with this). And it asks every
+widget for every line of which any cell changed, those that lie wholly behind others too: a third of
+what a second of the dashboard costs. Textual is pinned exactly;
+tests/panels/test_dashboard_bytes.py covers the hooks. Spans of our widgets begin and end at whole
+pieces, so that no wide character is ever cut.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Sparklines as text: eight heights, a blank where nothing was known. Cheap to draw, cheap to send, easy to compare."""
+"""Sparklines as text: eight heights, a blank where nothing was known.
+
+Cheap to draw, cheap to send, easy to compare.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,11 @@ LEVELS = "▁▂▃▄▅▆▇█"
 
 
 def spark(values: Sequence[float | None], width: int, top: float | None = None) -> str:
-    """The values, oldest first, in `width` characters (right-aligned when fewer). The scale starts at 0 (or the lowest
-    negative value) and ends at the highest, or at `top` when that is higher. Gaps and NaN stay blank: they are not zero."""
+    """The values, oldest first, in `width` characters (right-aligned when fewer).
+
+    The scale starts at 0 (or the lowest negative value) and ends at the highest, or at `top` when
+    that is higher. Gaps and NaN stay blank: they are not zero.
+    """
     if width <= 0:
         return ""
     buckets = _buckets(values, width)
@@ -41,7 +47,9 @@ def _buckets(values: Sequence[float | None], width: int) -> list[float | None]:
 
 
 def points(series: Sequence[tuple[float, float]], width: int, top: float | None = None) -> str:
-    """The same for (unix seconds, value): buckets keep their borders as time goes on, so that most characters stay put."""
+    """The same for (unix seconds, value): buckets keep their borders as time goes on, so that most
+    characters stay put.
+    """
     if width <= 0 or not series:
         return " " * max(0, width)
     end = series[-1][0]
@@ -58,5 +66,7 @@ def points(series: Sequence[tuple[float, float]], width: int, top: float | None 
 
 
 def of_signal(signal: SignalStatus, width: int) -> str:
-    """A signal's history; where high is bad, the scale reaches to its warning threshold, so that a calm signal looks low."""
+    """A signal's history; where high is bad, the scale reaches to its warning threshold, so that a
+    calm signal looks low.
+    """
     return spark(signal.spark, width, signal.warn if signal.direction == "above" else None)

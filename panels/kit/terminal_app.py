@@ -1,5 +1,7 @@
-"""What a full-screen program owes its terminal, whatever it shows: it ends when the terminal does, leaves it as it was, goes
-easy on one that cannot keep up, and never lets a key that was typed ahead do something else than it was typed for."""
+"""What a full-screen program owes its terminal, whatever it shows: it ends when the terminal does,
+leaves it as it was, goes easy on one that cannot keep up, and never lets a key that was typed ahead
+do something else than it was typed for.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ from cockpit.text import safe
 from panels.kit.driver import CockpitDriver
 from panels.kit.theme import THEME, Look
 
-#: Keys typed ahead wait for what the key before them opened; no longer than this, should a widget vanish meanwhile.
+#: Keys typed ahead wait for what the key before them opened; no longer than this, should a widget
+#: vanish meanwhile.
 SETTLE_AT_MOST_S = 0.3
 LAID_OUT_AT_MOST_S = 2.0  # a slow machine takes its time for the first layer; keys typed ahead wait for it
 ROUNDS = 4
@@ -47,7 +50,8 @@ class TerminalApp(App[int]):
         self._held = False
         self._opening = 0  # layers that are being mounted and laid out
         self.register_theme(THEME)
-        # with few colours textual's own parts take the terminal's: a theme in RGB would emit greys, even under NO_COLOR
+        # with few colours textual's own parts take the terminal's: a theme in RGB would emit greys,
+        # even under NO_COLOR
         self.theme = BUILTIN_THEMES["ansi-dark"].name if few else THEME.name
 
     @property
@@ -58,7 +62,9 @@ class TerminalApp(App[int]):
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def listen(self) -> None:
-        """By default SIGHUP and SIGTERM would end the process without restoring the terminal or closing anything."""
+        """By default SIGHUP and SIGTERM would end the process without restoring the terminal or
+        closing anything.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, partial(self.end, 128 + number))
@@ -95,8 +101,11 @@ class TerminalApp(App[int]):
     # --- keys typed ahead ----------------------------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
-        """One key at a time. On a slow link `r`, `n`, Enter come in one piece: each waits until all that the one before
-        brought about (messages from widget to widget, a dialog that opens) has happened."""
+        """One key at a time.
+
+        On a slow link `r`, `n`, Enter come in one piece: each waits until all that the one before
+        brought about (messages from widget to widget, a dialog that opens) has happened.
+        """
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
             return
@@ -108,8 +117,11 @@ class TerminalApp(App[int]):
             await self._press(first)
 
     def _apart(self, event: events.Key) -> tuple[events.Key, ...]:
-        """Escape and a key that come in one piece look like alt and that key, which mean nothing here: on a slow link both
-        would be lost. Not in a line that is typed at, whose habits (alt+b) must not close it."""
+        """Escape and a key that come in one piece look like alt and that key, which mean nothing
+        here: on a slow link both would be lost.
+
+        Not in a line that is typed at, whose habits (alt+b) must not close it.
+        """
         meta, plus, key = event.key.partition("+")
         if meta != "alt" or not plus or not key or isinstance(self.screen.focused, Input):
             return (event,)
@@ -141,8 +153,11 @@ class TerminalApp(App[int]):
             await self._settled(turn)
 
     def _settle(self, turn: int, rounds: int, path: deque[MessagePump]) -> None:
-        """Through the queues of the focused widget and all that it lies in, behind the messages that the key caused. A
-        message causes others (chosen → plan this → open a dialog), hence several rounds."""
+        """Through the queues of the focused widget and all that it lies in, behind the messages
+        that the key caused.
+
+        A message causes others (chosen → plan this → open a dialog), hence several rounds.
+        """
         while path:
             if path.popleft().call_later(self._settle, turn, rounds, path):
                 return
@@ -162,7 +177,9 @@ class TerminalApp(App[int]):
             await self._press(self._typed.popleft())
 
     async def laid_out(self, widget: Widget) -> None:
-        """Until the widget has its size; not for ever, should the terminal have stalled or the widget gone."""
+        """Until the widget has its size; not for ever, should the terminal have stalled or the
+        widget gone.
+        """
         ready = asyncio.Event()
         widget.call_after_refresh(ready.set)
         with contextlib.suppress(TimeoutError):
@@ -172,8 +189,11 @@ class TerminalApp(App[int]):
     # --- timers --------------------------------------------------------------------------------------------------------
 
     def in_turn(self, do: Callable[[], object]) -> Callable[[], None]:
-        """For `set_interval`: textual runs timers beside the queue of messages, where they meet widgets half opened or half
-        removed. In turn, never two waiting."""
+        """For `set_interval`: textual runs timers beside the queue of messages, where they meet
+        widgets half opened or half removed.
+
+        In turn, never two waiting.
+        """
         waiting = False
 
         async def run() -> None:
@@ -195,7 +215,10 @@ class TerminalApp(App[int]):
         return isinstance(self.screen, CommandPalette)
 
     def notify_line(self, words: str, severity: str = "warning") -> None:
-        """A passing line. Never markup: the words may come from outside."""
+        """A passing line.
+
+        Never markup: the words may come from outside.
+        """
         self.notify(safe(words), markup=False, severity="error" if severity == "error" else "warning", timeout=6)
 
     def copy_line(self, text: str, what: str) -> None:

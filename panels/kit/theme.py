@@ -1,6 +1,8 @@
-"""How the cockpit looks: what a role ("warn", "title", "dim") means in colour, and which signs the terminal can show.
+"""How the cockpit looks: what a role ("warn", "title", "dim") means in colour, and which signs the
+terminal can show.
 
-Panels write roles and UTF-8 signs; only `Look` knows about colours and ASCII, so that no panel needs to.
+Panels write roles and UTF-8 signs; only `Look` knows about colours and ASCII, so that no panel
+needs to.
 """
 
 from __future__ import annotations
@@ -38,12 +40,50 @@ SOURCE_LEVEL: Final = {
 #: One ASCII character for each sign that panels use, so that widths never change.
 _ASCII: Final = str.maketrans(
     {
-        "●": "o", "◐": "!", "▲": "X", "○": "o", "◌": "-", "▸": ">", "▾": "v", "◀": "<", "▶": ">", "·": "-", "…": "~", "–": "-", "—": "-",
-        "→": ">", "←": "<", "↑": "^", "↓": "v", "×": "x", "▰": "#", "▱": ".", "✓": "+", "✗": "x", "≥": ">", "≤": "<", "µ": "u",
-        "╭": "+", "╮": "+", "╰": "+", "╯": "+", "─": "-", "│": "|", "┤": "+", "├": "+", "┊": "|",
-        "▁": "_", "▂": ".", "▃": "-", "▄": "=", "▅": "+", "▆": "*", "▇": "#", "█": "#",
+        "●": "o",
+        "◐": "!",
+        "▲": "X",
+        "○": "o",
+        "◌": "-",
+        "▸": ">",
+        "▾": "v",
+        "◀": "<",
+        "▶": ">",
+        "·": "-",
+        "…": "~",
+        "–": "-",
+        "—": "-",
+        "→": ">",
+        "←": "<",
+        "↑": "^",
+        "↓": "v",
+        "×": "x",
+        "▰": "#",
+        "▱": ".",
+        "✓": "+",
+        "✗": "x",
+        "≥": ">",
+        "≤": "<",
+        "µ": "u",
+        "╭": "+",
+        "╮": "+",
+        "╰": "+",
+        "╯": "+",
+        "─": "-",
+        "│": "|",
+        "┤": "+",
+        "├": "+",
+        "┊": "|",
+        "▁": "_",
+        "▂": ".",
+        "▃": "-",
+        "▄": "=",
+        "▅": "+",
+        "▆": "*",
+        "▇": "#",
+        "█": "#",
     }
-)  # fmt: skip
+)
 
 BACKGROUND: Final = "#0e1318"
 
@@ -131,7 +171,8 @@ _NONE: Final = {
     "idle": "underline",
 }
 
-#: The app registers and uses this theme, so that Textual's own parts (palette, inputs, footer) match the panels.
+#: The app registers and uses this theme, so that Textual's own parts (palette, inputs, footer)
+#: match the panels.
 THEME: Final = Theme(
     name="cockpit",
     primary="#7fb4ca",
@@ -150,9 +191,12 @@ THEME: Final = Theme(
 
 @dataclass(frozen=True)
 class Look:
-    """A terminal's abilities. `colours` as `cockpit.terminal.colours()` names them: "none", "standard", "256", "truecolor".
+    """A terminal's abilities.
 
-    `links`: where things can be looked up outside; `hyperlinks`: the terminal is sent them (OSC 8), so that a click opens one.
+    `colours` as `cockpit.terminal.colours()` names them: "none", "standard", "256", "truecolor".
+
+    `links`: where things can be looked up outside; `hyperlinks`: the terminal is sent them (OSC 8),
+    so that a click opens one.
     """
 
     ascii: bool = False
@@ -163,7 +207,10 @@ class Look:
     _blanks: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
 
     def style(self, role: str) -> Style:
-        """The style of a role; roles combine with "+", the later wins ("warn+cursor"). An unknown role is plain text."""
+        """The style of a role; roles combine with "+", the later wins ("warn+cursor").
+
+        An unknown role is plain text.
+        """
         found = self._cache.get(role)
         if found is None:
             roles = {"none": _NONE, "standard": _SIXTEEN}.get(self.colours, _COLOURS)
@@ -174,11 +221,15 @@ class Look:
         return found
 
     def hyperlink(self, url: str | None) -> Style:
-        """To be added to a style; nothing where there is no address, or the terminal has no hyperlinks."""
+        """To be added to a style; nothing where there is no address, or the terminal has no
+        hyperlinks.
+        """
         return _hyperlink(url) if url is not None and self.hyperlinks else _NO_LINK
 
     def blank(self, role: str) -> str | None:
-        """What a space in this role looks like: its background; None when it shows more than that (underlined, reversed)."""
+        """What a space in this role looks like: its background; None when it shows more than that
+        (underlined, reversed).
+        """
         if role not in self._blanks:
             style = self.style(role)
             self._blanks[role] = None if style.underline or style.reverse or style.strike else str(style.bgcolor)
@@ -201,5 +252,7 @@ _NO_LINK: Final = Style()
 
 @lru_cache(maxsize=1024)
 def _hyperlink(url: str) -> Style:
-    """Kept, as each style with a link has a random id of its own, by which a terminal tells one link's cells from another's."""
+    """Kept, as each style with a link has a random id of its own, by which a terminal tells one
+    link's cells from another's.
+    """
     return Style(link=url)

@@ -1,4 +1,7 @@
-"""Numbers as an operator reads them: ages, durations, rates and ratios with their unit. Unknown is "?", never 0."""
+"""Numbers as an operator reads them: ages, durations, rates and ratios with their unit.
+
+Unknown is "?", never 0.
+"""
 
 from __future__ import annotations
 
@@ -86,12 +89,16 @@ def value(number: float | None, unit: str) -> str:
 
 
 def bare(number: float | None, unit: str) -> str:
-    """The same without a noun ("310", not "310 events"), where the name beside it tells what is counted."""
+    """The same without a noun ("310", not "310 events"), where the name beside it tells what is
+    counted.
+    """
     return value(number, "" if unit.isalpha() and not any(unit in known for known in (_TIME, _RATIO, _BYTES)) else unit)
 
 
 def in_base(number: float, unit: str) -> float:
-    """In seconds, a ratio or per minute, so that a query's number compares with a signal's threshold of another unit."""
+    """In seconds, a ratio or per minute, so that a query's number compares with a signal's
+    threshold of another unit.
+    """
     for table in (_TIME, _RATIO, _PER_MINUTE):
         if unit in table:
             return number * table[unit]

@@ -1,5 +1,6 @@
-"""The chain in full, three pages: the signer set three ways; what the program did, its failed transactions and commits that wait; the
-RPC endpoints side by side."""
+"""The chain in full, three pages: the signer set three ways; what the program did, its failed
+transactions and commits that wait; the RPC endpoints side by side.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ from panels.screens.view import Bar
 
 
 def signer_set(situation: Situation, width: int) -> list[Line]:
-    """Every key of the set on the chain with the agent that reports it, then agents whose key is not in the set."""
+    """Every key of the set on the chain with the agent that reports it, then agents whose key is
+    not in the set.
+    """
     lines = set_lines(situation, width, 40)
     account = told(situation.solana.get("signer-set"), SignerSetState, situation.mono)
     reading = situation.probes.get("signers")
@@ -39,7 +42,16 @@ def signer_set(situation: Situation, width: int) -> list[Line]:
     for key in keys:
         report = holders.get(key)
         role = "text" if account.live else "unknown"
-        rows.append([("✓" if report else "✗", "ok" if report and account.live and live else "unknown" if not live else "crit"), (key, role), *_agent(report, live)])  # fmt: skip
+        rows.append(
+            [
+                (
+                    "✓" if report else "✗",
+                    "ok" if report and account.live and live else "unknown" if not live else "crit",
+                ),
+                (key, role),
+                *_agent(report, live),
+            ]
+        )
     for report in heard.values():
         if report.pubkey not in keys:
             mark: Piece = ("✗", "crit") if report.pubkey and account.live else ("?", "unknown")
@@ -53,9 +65,12 @@ def signer_set(situation: Situation, width: int) -> list[Line]:
     if not rows:
         return [*lines, BLANK, (("no key is known: neither the chain nor an agent tells one", "unknown"),)]
     columns = (
-        Column("", 1), Column("key", 12, grow=1, most=44, middle=True), Column("agent", 10, grow=1, most=20),
-        Column("its set", 8), Column("says", 4, grow=1, most=60, drop=1),
-    )  # fmt: skip
+        Column("", 1),
+        Column("key", 12, grow=1, most=44, middle=True),
+        Column("agent", 10, grow=1, most=20),
+        Column("its set", 8),
+        Column("says", 4, grow=1, most=60, drop=1),
+    )
     made = table(columns, rows, width)
     if account.data is not None:
         where: Line = (
@@ -75,8 +90,9 @@ def _agent(report: SignerReport | None, live: bool) -> list[Piece]:
 
 
 def transactions(situation: Situation, width: int) -> list[Line]:
-    """What was counted, the newest reveal, failures by class with the newest signature of each, then the commits that wait for their
-    reveal, oldest first."""
+    """What was counted, the newest reveal, failures by class with the newest signature of each,
+    then the commits that wait for their reveal, oldest first.
+    """
     chain = program(situation)
     if chain.data is None:
         return [(("chain  ", "dim"), (chain.why, "faint" if quiet(chain) else "unknown"))]
@@ -84,14 +100,22 @@ def transactions(situation: Situation, width: int) -> list[Line]:
     lines: list[Line] = [] if chain.live else spoken("?", "unknown", chain.why, width)
     lines.append(
         (
-            ("program  ", "dim"), (activity.program_id, role), ("  by ", "dim"), (activity.endpoint or "listing", role), ("  counted for ", "dim"),
+            ("program  ", "dim"),
+            (activity.program_id, role),
+            ("  by ", "dim"),
+            (activity.endpoint or "listing", role),
+            ("  counted for ", "dim"),
             (age(situation.wall - activity.counting_since), role),
         )
-    )  # fmt: skip
+    )
     counts = (
-        ("commits", activity.commits), ("reveals", activity.reveals), ("finalised", activity.finalisations),
-        ("rotations", activity.rotations), ("pauses", activity.pauses), ("failed", activity.failed),
-    )  # fmt: skip
+        ("commits", activity.commits),
+        ("reveals", activity.reveals),
+        ("finalised", activity.finalisations),
+        ("rotations", activity.rotations),
+        ("pauses", activity.pauses),
+        ("failed", activity.failed),
+    )
     lines.append(
         tuple(piece for name, rate in counts for piece in ((f"{name} ", "dim"), (f"{count(rate.count)}  ", role)))
     )
@@ -109,16 +133,25 @@ def transactions(situation: Situation, width: int) -> list[Line]:
     lines += _newest(activity, role, width)
     rows: list[list[Piece]] = [
         [
-            (one.name, role), ("" if one.code is None else str(one.code), role), (one.instruction, role), (count(one.count), role),
+            (one.name, role),
+            ("" if one.code is None else str(one.code), role),
+            (one.instruction, role),
+            (count(one.count), role),
             (f"{one.per_minute:.0f}/min", "warn" if one.per_minute > 0 and chain.live else role),
-            ("" if one.runbook is None else f"runbook {one.runbook}", "accent"), (one.last_signature, role),
+            ("" if one.runbook is None else f"runbook {one.runbook}", "accent"),
+            (one.last_signature, role),
         ]
         for one in activity.failures
-    ]  # fmt: skip
+    ]
     columns = (
-        Column("failed transactions", 19, grow=1, most=30), Column("code", 5, drop=2), Column("instruction", 11, grow=1, most=18, drop=3),
-        Column("all", 5, ">"), Column("now", 7, ">"), Column("", 10), Column("newest", 12, grow=1, most=90, drop=1, middle=True),
-    )  # fmt: skip
+        Column("failed transactions", 19, grow=1, most=30),
+        Column("code", 5, drop=2),
+        Column("instruction", 11, grow=1, most=18, drop=3),
+        Column("all", 5, ">"),
+        Column("now", 7, ">"),
+        Column("", 10),
+        Column("newest", 12, grow=1, most=90, drop=1, middle=True),
+    )
     lines += [BLANK, *table(columns, rows, width)] if rows else [BLANK, (("no failed transaction", role),)]
     lines += [BLANK, waiting(activity, chain.live), *_waiting(chain, width)]
     return lines
@@ -154,18 +187,31 @@ WITH_CLUSTER = 110
 
 
 def endpoints(situation: Situation, width: int) -> list[Line]:
-    """Every endpoint with all that is measured of it, then what it says itself and what they do not agree on."""
+    """Every endpoint with all that is measured of it, then what it says itself and what they do not
+    agree on.
+    """
     own = heard_of(situation)
     if not own:
         known = "nothing read yet" if "solana" in situation.configured else "not configured"
         return [(("rpc endpoints  ", "dim"), (known, "unknown" if "solana" in situation.configured else "faint"))]
     columns = (
-        Column("", 1), Column("endpoint", 8, grow=1, most=24), Column("health", 6, grow=1, most=24), Column("slot", 11, ">"),
-        Column("behind", 6, ">"), Column("p50", 5, ">"), Column("p95", 5, ">"), Column("err", 5, ">"), Column("429", 3, ">"),
-        Column("rest", 4, ">", drop=3), Column("blockhash", 9, ">"), Column("cluster", 7, grow=1, most=22, drop=2),
-        Column("genesis", 9, grow=1, most=44, drop=6, middle=True), Column("fee", 6, ">", drop=4), Column("version", 7, drop=5),
+        Column("", 1),
+        Column("endpoint", 8, grow=1, most=24),
+        Column("health", 6, grow=1, most=24),
+        Column("slot", 11, ">"),
+        Column("behind", 6, ">"),
+        Column("p50", 5, ">"),
+        Column("p95", 5, ">"),
+        Column("err", 5, ">"),
+        Column("429", 3, ">"),
+        Column("rest", 4, ">", drop=3),
+        Column("blockhash", 9, ">"),
+        Column("cluster", 7, grow=1, most=22, drop=2),
+        Column("genesis", 9, grow=1, most=44, drop=6, middle=True),
+        Column("fee", 6, ">", drop=4),
+        Column("version", 7, drop=5),
         Column("logs", 4, drop=1),
-    )  # fmt: skip
+    )
     lines = [*table(columns, [_endpoint(name, found) for name, found in own.items()], width), BLANK]
     if width < WITH_CLUSTER:
         named = ((name, found.data) for name, found in own.items())
@@ -173,8 +219,9 @@ def endpoints(situation: Situation, width: int) -> list[Line]:
         lines += _dim(f"cluster: {', '.join(told_of)}", width)
     lines += _dim(
         "blockhash: slots since its newest was made (one lives 150); rest: how long it asks to be left alone; fee: median priority fee, "
-        "micro-lamports a unit; p50, p95, err and 429: of what this cockpit asked in two minutes", width,
-    )  # fmt: skip
+        "micro-lamports a unit; p50, p95, err and 429: of what this cockpit asked in two minutes",
+        width,
+    )
     for one in disagreements(situation):
         lines += spoken("≠", "warn", f"{one.what}: {one.words}", width)
     for name, found in own.items():
@@ -233,9 +280,12 @@ def _waiting(chain: Told[ProgramActivity], width: int) -> list[Line]:
     if not rows:
         return []
     columns = (
-        Column("market", 10, grow=1, most=24, middle=True), Column("may be revealed", 20), Column("slot", 11, ">"),
-        Column("commit hash", 12, grow=1, most=64, drop=1, middle=True), Column("signature", 12, grow=1, most=88, drop=2, middle=True),
-    )  # fmt: skip
+        Column("market", 10, grow=1, most=24, middle=True),
+        Column("may be revealed", 20),
+        Column("slot", 11, ">"),
+        Column("commit hash", 12, grow=1, most=64, drop=1, middle=True),
+        Column("signature", 12, grow=1, most=88, drop=2, middle=True),
+    )
     made = table(columns, rows, width)
     more = activity.pending_total - len(rows)
     return [*made, ((f"and {more:,} more", "dim"),)] if more > 0 else made
@@ -254,7 +304,10 @@ def _page(situation: Situation, page: str, width: int) -> list[Line]:
 
 
 class ChainView(PagesView):
-    """The app hands it each new situation: `show(situation)`. `name`: a key of PAGES; another shows the first."""
+    """The app hands it each new situation: `show(situation)`.
+
+    `name`: a key of PAGES; another shows the first.
+    """
 
     TITLES: ClassVar[Mapping[str, str]] = {name: title for name, (title, _) in PAGES.items()}
 

@@ -10,7 +10,10 @@ from panels.kit.theme import Look
 
 
 class ExplainView(Layer):
-    """Lines of words; those that begin with blanks stand under the line before. Scrolls by keys."""
+    """Lines of words; those that begin with blanks stand under the line before.
+
+    Scrolls by keys.
+    """
 
     WIDTH = 120
 

@@ -1,4 +1,6 @@
-"""Rounds of routine maintenance and checklists: what was measured, what is asked, what is not known; ← and → turn the pages."""
+"""Rounds of routine maintenance and checklists: what was measured, what is asked, what is not
+known; ← and → turn the pages.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,26 @@ from panels.screens.view import Bar
 PAGES: Mapping[str, str] = {"weekly": "Weekly", "monthly": "Monthly", "deploy": "Deploy", "incident": "Incident"}
 _KEYS = (("←→", "page"), ("enter", "answer"), ("r", "look again"), ("w", "write the report"), ("esc", "back"))
 _STATE: Mapping[str, tuple[str, str]] = {
-    "ok": (SIGN["ok"], "ok"), "attention": (SIGN["warn"], "warn"), "unknown": (SIGN["unknown"], "unknown"), "ask": (SIGN["dot"], "accent"),
+    "ok": (SIGN["ok"], "ok"),
+    "attention": (SIGN["warn"], "warn"),
+    "unknown": (SIGN["unknown"], "unknown"),
+    "ask": (SIGN["dot"], "accent"),
     "answered": (SIGN["ok"], "ok"),
-}  # fmt: skip
+}
 _WORD: Mapping[str, str] = {
-    "ok": "ok", "attention": "ATTENTION", "unknown": "UNKNOWN", "ask": "asked", "answered": "answered",
-}  # fmt: skip
+    "ok": "ok",
+    "attention": "ATTENTION",
+    "unknown": "UNKNOWN",
+    "ask": "asked",
+    "answered": "answered",
+}
 
 
 class MaintenanceView(PagesView):
-    """Posts LookAround when it wants a round, KeepRound, and PlanStep for a question. The app hands it the round: `tell`."""
+    """Posts LookAround when it wants a round, KeepRound, and PlanStep for a question.
+
+    The app hands it the round: `tell`.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "again", "Look again", show=False),
@@ -89,9 +101,11 @@ class MaintenanceView(PagesView):
             self.rows.show_lines(())
             return
         counts = [
-            (made.count("attention"), "want attention", "warn"), (made.count("unknown"), "not known", "unknown"),
-            (made.count("ask"), "asked", "accent"), (made.count("ok", "answered"), "in order", "ok"),
-        ]  # fmt: skip
+            (made.count("attention"), "want attention", "warn"),
+            (made.count("unknown"), "not known", "unknown"),
+            (made.count("ask"), "asked", "accent"),
+            (made.count("ok", "answered"), "in order", "ok"),
+        ]
         told = [(f" {count} {words} ", role) for count, words, role in counts if count]
         state.say(*told, (f"  {made.place}", "dim"), *((("   looking again", "accent"),) if again else ()))
         self.rows.show_lines(page(made))
@@ -118,7 +132,10 @@ class MaintenanceView(PagesView):
 
 
 def page(made: Round) -> list[Para]:
-    """The page's lines, in the round's order. Keys: `line:ITEM`, `ask:RUNBOOK:STEP`."""
+    """The page's lines, in the round's order.
+
+    Keys: `line:ITEM`, `ask:RUNBOOK:STEP`.
+    """
     lines = [para((made.title, "title"))]
     lines += [para((note, "unknown")) for note in made.notes]
     for line in made.lines:

@@ -1,4 +1,6 @@
-"""The metrics of one service as it tells them itself, while Prometheus cannot be asked: names, labels, values, filterable."""
+"""The metrics of one service as it tells them itself, while Prometheus cannot be asked: names,
+labels, values, filterable.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ _KEYS = (("/", "filter"), ("↑↓ pgup pgdn", "scroll"), ("esc", "back"))
 
 
 class MetricRows(ScrolledPage):
-    """Name and labels at the left, the value at the right. Only what is on screen is made into text."""
+    """Name and labels at the left, the value at the right.
+
+    Only what is on screen is made into text.
+    """
 
     def __init__(self, look: Look) -> None:
         super().__init__(look)
@@ -77,7 +82,10 @@ def series(one: Exposed) -> str:
 
 
 class MetricsView(View):
-    """The app hands it each new situation: `show(situation)`. Posts CloseLayer."""
+    """The app hands it each new situation: `show(situation)`.
+
+    Posts CloseLayer.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         # Priority, as in the log view: "/word" may come in one read.

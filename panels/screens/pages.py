@@ -18,7 +18,10 @@ KEYS = (("←→", "page"), ("↑↓ pgup pgdn", "scroll"), ("esc", "back"))
 
 
 class ScrolledPage(ScrolledLines):
-    """Lines as high as the view, with the keys that scroll them. Only what is on screen is drawn."""
+    """Lines as high as the view, with the keys that scroll them.
+
+    Only what is on screen is drawn.
+    """
 
     DEFAULT_CSS = "ScrolledPage { height: 1fr; width: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -32,7 +35,9 @@ class ScrolledPage(ScrolledLines):
 
 
 class PageLines(ScrolledPage):
-    """One of several pages: `draw(situation, page, width)` gives its lines, none while there is nothing to tell."""
+    """One of several pages: `draw(situation, page, width)` gives its lines, none while there is
+    nothing to tell.
+    """
 
     def __init__(self, look: Look, page: str, draw: Callable[[Situation, str, int], Sequence[Line]]) -> None:
         super().__init__(look)
@@ -49,7 +54,10 @@ class PageLines(ScrolledPage):
 
 
 class PagesView(View):
-    """`page` is the name of the page. Subclasses give `TITLES`, in the order in which they are turned, and draw in `turned`."""
+    """`page` is the name of the page.
+
+    Subclasses give `TITLES`, in the order in which they are turned, and draw in `turned`.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,l", "turn(1)", "Next page", show=False),

@@ -1,4 +1,6 @@
-"""One panel of the dashboard in full, over the runbook that asked: all its columns and lines, and esc goes back to where one was."""
+"""One panel of the dashboard in full, over the runbook that asked: all its columns and lines, and
+esc goes back to where one was.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from panels.screens.view import Bar, View
 
 
 class PanelView(View):
-    """The app hands it each new situation: `show(situation)`. The panel is the view's own: the dashboard keeps its scrolling."""
+    """The app hands it each new situation: `show(situation)`.
+
+    The panel is the view's own: the dashboard keeps its scrolling.
+    """
 
     DEFAULT_CSS = "PanelView > LinesPanel { width: 100%; height: 1fr; }"
 

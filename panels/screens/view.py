@@ -1,4 +1,7 @@
-"""View: a full-size overlay. The app's keys work in it; it covers everything, so the app need not show the panels behind."""
+"""View: a full-size overlay.
+
+The app's keys work in it; it covers everything, so the app need not show the panels behind.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Metrics against the chain, and the signer set three ways: differences are named, what is not known contradicts nobody."""
+"""Metrics against the chain, and the signer set three ways: differences are named, what is not
+known contradicts nobody.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,28 @@ WALL = 1_790_000_000.0
 def metrics(mono: float, commits: float | None = 118.0, reveals: float | None = 118.0, **more: Any) -> dict[str, Any]:
     def reading(value: float | None) -> Reading[QueryResult]:
         samples = (Sample({}, value),) if value is not None else ()
-        return Reading("q", QueryResult(samples, evaluated_at=more.get("told")), mono, 0.0, more.get("fault"), 30.0)
+        return Reading(
+            topic="q",
+            data=QueryResult(samples, evaluated_at=more.get("told")),
+            observed_at=mono,
+            took_s=0.0,
+            fault=more.get("fault"),
+            max_age_s=30.0,
+        )
 
     return {"commits-ok": reading(commits), "reveals-ok": reading(reveals)}
 
 
 def chain(mono: float, commits: float | None = 118.0, reveals: float | None = 118.0, **more: Any) -> Reading[Any]:
     made = {"complete": True, "commits": Rate(1, commits, 1), "reveals": Rate(1, reveals, 1), **more}
-    return Reading("solana/program", ProgramActivity("P", "rpc-a", 0.0, **made), mono, 0.0, None, 15.0)
+    return Reading(
+        topic="solana/program",
+        data=ProgramActivity("P", "rpc-a", 0.0, **made),
+        observed_at=mono,
+        took_s=0.0,
+        fault=None,
+        max_age_s=15.0,
+    )
 
 
 def test_a_disagreement_counts_once_it_has_lasted() -> None:
@@ -47,7 +63,9 @@ def test_a_disagreement_counts_once_it_has_lasted() -> None:
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 3.0])
 def test_minutes_of_a_clock_that_runs_faster_are_shorter(speed: float) -> None:
-    """As in a drill that runs at three times the speed: there the metrics' minute is a third of ours."""
+    """As in a drill that runs at three times the speed: there the metrics' minute is a third of
+    ours.
+    """
     cross, away = CrossCheck(), CrossCheck()
     for t in range(0, 60, 4):
         told = WALL + speed * t
@@ -77,7 +95,7 @@ def test_what_is_close_or_not_known_contradicts_nobody(ours: Any, theirs: Any) -
 
 
 KEYS = tuple(f"{c}Key{c * 40}" for c in "ABCDEFG")
-SET = SignerSetState("A", 100, 5, KEYS, True, 1, 2)
+SET = SignerSetState(address="A", signer_set_id=100, threshold=5, pubkeys=KEYS, active=True, created_at_slot=1, slot=2)
 REPORTS = {f"s{n}": SignerReport(f"s{n}", key, "100", True) for n, key in enumerate(KEYS)}
 ENV = {"m0-submitter": "100"}
 
@@ -86,16 +104,31 @@ ENV = {"m0-submitter": "100"}
     ("chain_", "reports", "env", "words"),
     [
         (SET, REPORTS, {"m0-submitter": "101"}, "m0-submitter is configured with set 101, the chain has 100"),
-        (SET, REPORTS, {"m0-submitter": "100", "m0-quant": "99"}, "the deployments differ: m0-submitter has 100, m0-quant has 99"),
+        (
+            SET,
+            REPORTS,
+            {"m0-submitter": "100", "m0-quant": "99"},
+            "the deployments differ: m0-submitter has 100, m0-quant has 99",
+        ),
         (replace(SET, active=False), REPORTS, ENV, "signer set 100 is not active on the chain"),
         (SET, {**REPORTS, "s1": SignerReport("s1", KEYS[1], "99", True)}, ENV, "s1 reports set 99, active is 100"),
-        (SET, {**REPORTS, "s1": SignerReport("s1", "Zzzz" + "9" * 40, "100", True)}, ENV, "s1 signs with Zzzz…9999, which is not in set 100"),
-        (SET, {**REPORTS, "s1": SignerReport("s1", KEYS[0], "100", True)}, ENV, "s0 and s1 report the same key AKey…AAAA: together they count once"),
+        (
+            SET,
+            {**REPORTS, "s1": SignerReport("s1", "Zzzz" + "9" * 40, "100", True)},
+            ENV,
+            "s1 signs with Zzzz…9999, which is not in set 100",
+        ),
+        (
+            SET,
+            {**REPORTS, "s1": SignerReport("s1", KEYS[0], "100", True)},
+            ENV,
+            "s0 and s1 report the same key AKey…AAAA: together they count once",
+        ),
         (SET, {k: r for k, r in REPORTS.items() if k != "s6"}, ENV, "key GKey…GGGG of set 100 is reported by no agent"),
         (SET, {"s0": REPORTS["s0"]}, ENV, "only 1 of 7 keys are reported by agents, the threshold is 5"),
         (None, {"s0": SignerReport("s0", KEYS[0], "99", True)}, ENV, "s0 reports set 99, active is 100"),
     ],
-)  # fmt: skip
+)
 def test_every_difference_is_named(chain_: Any, reports: Any, env: Any, words: str) -> None:
     assert words in [one.words for one in compare(chain_, reports, env)]
 
@@ -107,7 +140,12 @@ def test_what_is_alike_has_no_difference_and_silence_says_nothing() -> None:
 
 def toggle(value: str | None = "100", level: str = "usual", reason: str = "") -> ToggleStatus:
     return ToggleStatus(
-        "M0_ACTIVE_SIGNER_SET_ID", Toggle(deployments=("m0-submitter",)), "m0-submitter", value, level, reason
+        name="M0_ACTIVE_SIGNER_SET_ID",
+        toggle=Toggle(deployments=("m0-submitter",)),
+        deployment="m0-submitter",
+        value=value,
+        level=level,
+        reason=reason,
     )
 
 
@@ -115,7 +153,7 @@ BOTH = frozenset({"solana", "probes"})
 
 
 def reading(topic: str, data: Any, age_s: float = 1.0, fault: Fault | None = None) -> Reading[Any]:
-    return Reading(topic, data, 100.0 - age_s, 0.0, fault, 15.0)
+    return Reading(topic=topic, data=data, observed_at=100.0 - age_s, took_s=0.0, fault=fault, max_age_s=15.0)
 
 
 def test_it_agrees_only_when_everything_configured_was_compared() -> None:

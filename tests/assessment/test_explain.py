@@ -1,4 +1,6 @@
-"""Explain: why a pod or deployment is not well, in words; from what a real API server recorded, and from hand-made cases."""
+"""Explain: why a pod or deployment is not well, in words; from what a real API server recorded, and
+from hand-made cases.
+"""
 
 from __future__ import annotations
 
@@ -79,19 +81,55 @@ def test_a_recorded_pod_that_is_well(stuck: tuple[Cluster, Workload]) -> None:
 def pod(container: Container | None = None, **more: Any) -> Pod:
     ready = container is not None and container.ready
     fields: dict[str, Any] = dict(  # noqa: C408
-        uid="u", namespace="n", name="m0-a-1", resource_version="1", created_at=NOW - 720, deleted_at=None, labels={},
-        owner_kind="ReplicaSet", owner_name="m0-a-new", service="m0-a", phase="Running", reason="Running", message="",
-        ready=1 if ready else 0, total=1, restarts=0, node="", containers=(container,) if container else (), conditions=(),
-    )  # fmt: skip
+        uid="u",
+        namespace="n",
+        name="m0-a-1",
+        resource_version="1",
+        created_at=NOW - 720,
+        deleted_at=None,
+        labels={},
+        owner_kind="ReplicaSet",
+        owner_name="m0-a-new",
+        service="m0-a",
+        phase="Running",
+        reason="Running",
+        message="",
+        ready=1 if ready else 0,
+        total=1,
+        restarts=0,
+        node="",
+        containers=(container,) if container else (),
+        conditions=(),
+    )
     return Pod(**{**fields, **more})
 
 
 def deployment(**more: Any) -> Workload:
     fields: dict[str, Any] = dict(  # noqa: C408
-        kind="Deployment", uid="d", namespace="n", name="m0-a", resource_version="1", generation=1, observed_generation=1,
-        created_at=0.0, labels={}, annotations={}, selector={}, desired=2, replicas=2, ready=2, updated=2, available=2,
-        unavailable=0, paused=False, strategy="RollingUpdate", max_surge="", max_unavailable="", containers=(), conditions=(),
-    )  # fmt: skip
+        kind="Deployment",
+        uid="d",
+        namespace="n",
+        name="m0-a",
+        resource_version="1",
+        generation=1,
+        observed_generation=1,
+        created_at=0.0,
+        labels={},
+        annotations={},
+        selector={},
+        desired=2,
+        replicas=2,
+        ready=2,
+        updated=2,
+        available=2,
+        unavailable=0,
+        paused=False,
+        strategy="RollingUpdate",
+        max_surge="",
+        max_unavailable="",
+        containers=(),
+        conditions=(),
+    )
     return Workload(**{**fields, **more})
 
 
@@ -102,52 +140,90 @@ C = Container
     ("case", "begins", "holds"),
     [
         (
-            pod(C("m0-a", phase="waiting", reason="CrashLoopBackOff", restarts=4, last_exit_code=1, last_reason="Error",
-                  last_finished_at=NOW - 90)),
-            "CrashLoopBackOff: container m0-a restarted 4×, last exit 1 90 s ago", "previous container's log",
+            pod(
+                C(
+                    "m0-a",
+                    phase="waiting",
+                    reason="CrashLoopBackOff",
+                    restarts=4,
+                    last_exit_code=1,
+                    last_reason="Error",
+                    last_finished_at=NOW - 90,
+                )
+            ),
+            "CrashLoopBackOff: container m0-a restarted 4×, last exit 1 90 s ago",
+            "previous container's log",
         ),
         (
-            pod(C("m0-a", phase="waiting", reason="CrashLoopBackOff", restarts=4, last_exit_code=137, last_reason="OOMKilled",
-                  last_finished_at=NOW - 600)),
-            "CrashLoopBackOff", "OOMKilled: out of memory, last exit 137 killed (SIGKILL) 10 min ago",
+            pod(
+                C(
+                    "m0-a",
+                    phase="waiting",
+                    reason="CrashLoopBackOff",
+                    restarts=4,
+                    last_exit_code=137,
+                    last_reason="OOMKilled",
+                    last_finished_at=NOW - 600,
+                )
+            ),
+            "CrashLoopBackOff",
+            "OOMKilled: out of memory, last exit 137 killed (SIGKILL) 10 min ago",
         ),
         (
-            pod(phase="Pending", reason="Pending", total=1,
-                conditions=(Condition("PodScheduled", "False", "Unschedulable", "0/3 nodes are available: insufficient cpu"),)),
-            "Pending for 12 min, no node takes it: 0/3 nodes are available", "add capacity",
+            pod(
+                phase="Pending",
+                reason="Pending",
+                total=1,
+                conditions=(
+                    Condition("PodScheduled", "False", "Unschedulable", "0/3 nodes are available: insufficient cpu"),
+                ),
+            ),
+            "Pending for 12 min, no node takes it: 0/3 nodes are available",
+            "add capacity",
         ),
         (
             pod(C("m0-a", phase="running", started_at=NOW - 300)),
-            "Not ready: container m0-a runs for 5 min, but its readiness probe fails", "readiness endpoint",
+            "Not ready: container m0-a runs for 5 min, but its readiness probe fails",
+            "readiness endpoint",
         ),
         (
             pod(C("m0-a", phase="running", ready=True), deleted_at=NOW - 1560),
-            "Terminating: its grace period ended 26 min ago: longer than it was given", "finalizers",
+            "Terminating: its grace period ended 26 min ago: longer than it was given",
+            "finalizers",
         ),
         (
             pod(C("m0-a", phase="running", ready=True), deleted_at=NOW + 20),
-            "Terminating: 20 s of its grace period are left", "grace period",
+            "Terminating: 20 s of its grace period are left",
+            "grace period",
         ),
         (
             pod(C("m0-a", phase="waiting", reason="CreateContainerConfigError", message='secret "x" not found')),
-            'CreateContainerConfigError: container m0-a cannot be made: secret "x" not found', "ConfigMaps and Secrets",
+            'CreateContainerConfigError: container m0-a cannot be made: secret "x" not found',
+            "ConfigMaps and Secrets",
         ),
         (
-            pod(C("m0-a", phase="terminated", exit_code=143, reason="Error", finished_at=NOW - 5), phase="Failed", reason="Evicted",
-                message="low on memory"),
-            "Failed: Evicted: low on memory", "SIGTERM",
+            pod(
+                C("m0-a", phase="terminated", exit_code=143, reason="Error", finished_at=NOW - 5),
+                phase="Failed",
+                reason="Evicted",
+                message="low on memory",
+            ),
+            "Failed: Evicted: low on memory",
+            "SIGTERM",
         ),
         (
             pod(C("init", init=True, phase="waiting", reason="PodInitializing"), phase="Pending", reason="Init:0/1"),
-            "PodInitializing: init container init has not started", "",
+            "PodInitializing: init container init has not started",
+            "",
         ),
         (
             pod(C("m0-a", phase="running", ready=True, restarts=2, last_exit_code=1, last_finished_at=NOW - 60)),
-            "Restarted: container m0-a 2×, last exit 1 60 s ago", "",
+            "Restarted: container m0-a 2×, last exit 1 60 s ago",
+            "",
         ),
         (pod(phase="Pending", reason="Pending"), "Pending, 12 min old", ""),
     ],
-)  # fmt: skip
+)
 def test_a_pod_is_explained(case: Pod, begins: str, holds: str) -> None:
     lines = explain_pod(Cluster(pods={"u": case}), case, NOW)
     assert lines[0].startswith(begins)
@@ -156,20 +232,53 @@ def test_a_pod_is_explained(case: Pod, begins: str, holds: str) -> None:
 
 def test_warnings_of_the_last_hour_are_told_once() -> None:
     def event(uid: str, at: float, kind: str = "Warning", name: str = "m0-a-1") -> KubeEvent:
-        return KubeEvent(uid, "n", kind, "BackOff", "Back-off restarting", "Pod", name, 9, at)
+        return KubeEvent(
+            uid=uid,
+            namespace="n",
+            type=kind,
+            reason="BackOff",
+            message="Back-off restarting",
+            object_kind="Pod",
+            object_name=name,
+            count=9,
+            last_seen=at,
+        )
 
     events = {
-        "1": event("1", NOW - 30), "2": event("2", NOW - 60), "3": event("3", NOW - 9000), "4": event("4", NOW, "Normal"),
+        "1": event("1", NOW - 30),
+        "2": event("2", NOW - 60),
+        "3": event("3", NOW - 9000),
+        "4": event("4", NOW, "Normal"),
         "5": event("5", NOW, name="other"),
-    }  # fmt: skip
+    }
     lines = explain_pod(Cluster(events=events), pod(), NOW)
     assert [line for line in lines if line.startswith("event")] == ["event BackOff ×9 30 s ago: Back-off restarting"]
 
 
 def test_a_stuck_rollout_names_the_new_and_the_old_revision() -> None:
     sets = {
-        ("n", "m0-a-old"): ReplicaSet("1", "n", "m0-a-old", "m0-a", 4, NOW - 90000, 2, 2, ("m0-a@sha256:aaa",)),
-        ("n", "m0-a-new"): ReplicaSet("2", "n", "m0-a-new", "m0-a", 5, NOW - 700, 1, 0, ("m0-a@sha256:bbb",)),
+        ("n", "m0-a-old"): ReplicaSet(
+            uid="1",
+            namespace="n",
+            name="m0-a-old",
+            owner_name="m0-a",
+            revision=4,
+            created_at=NOW - 90000,
+            desired=2,
+            ready=2,
+            images=("m0-a@sha256:aaa",),
+        ),
+        ("n", "m0-a-new"): ReplicaSet(
+            uid="2",
+            namespace="n",
+            name="m0-a-new",
+            owner_name="m0-a",
+            revision=5,
+            created_at=NOW - 700,
+            desired=1,
+            ready=0,
+            images=("m0-a@sha256:bbb",),
+        ),
     }
     late = Condition("Progressing", "False", "ProgressDeadlineExceeded", "has timed out progressing", NOW - 100)
     broken = pod(C("m0-a", phase="waiting", reason="ImagePullBackOff"), reason="ImagePullBackOff")
@@ -182,11 +291,22 @@ def test_a_stuck_rollout_names_the_new_and_the_old_revision() -> None:
 
 
 def test_an_autoscaler_is_mentioned() -> None:
-    scaler = {("n", "h"): Autoscaler("n", "h", "Deployment", "m0-a", 2, 9, 4)}
+    scaler = {
+        ("n", "h"): Autoscaler(
+            namespace="n",
+            name="h",
+            target_kind="Deployment",
+            target_name="m0-a",
+            min_replicas=2,
+            max_replicas=9,
+            desired=4,
+        )
+    }
     lines = explain_workload(Cluster(autoscalers=scaler), deployment(), NOW)
     assert lines == (
-        "All well: 2 of 2 ready, 2 up to date", "Autoscaler h keeps it at 2 to 9, now 4: it undoes a manual scale",
-    )  # fmt: skip
+        "All well: 2 of 2 ready, 2 up to date",
+        "Autoscaler h keeps it at 2 to 9, now 4: it undoes a manual scale",
+    )
 
 
 def test_pods_that_are_left_at_zero_are_counted() -> None:

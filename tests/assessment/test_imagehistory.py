@@ -14,13 +14,19 @@ from cockpit.model.runbook import Runbooks, SignalDef
 NOW = 1_800_000_000.0
 HOUR = 3600.0
 BOOKS = Runbooks(
-    queries={}, stages=(), services={}, toggles={}, runbooks=(),
+    queries={},
+    stages=(),
+    services={},
+    toggles={},
+    runbooks=(),
     signals={
-        "publish-success": SignalDef(title="Publish success", promql="success", unit="ratio", direction="below", warn=0.99),
+        "publish-success": SignalDef(
+            title="Publish success", promql="success", unit="ratio", direction="below", warn=0.99
+        ),
         "invalid-signatures": SignalDef(title="Invalid signatures", promql="invalid", unit="/min", warn=0.1),
         "measured-elsewhere": SignalDef(title="x", value="kubernetes.ready.x"),
     },
-)  # fmt: skip
+)
 SIGNALS = tuple(BOOKS.signals)
 
 
@@ -28,15 +34,15 @@ def cluster(*made: tuple[int, str, float]) -> Cluster:
     """ReplicaSets as (revision, image, hours since they were made)."""
     sets = [
         ReplicaSet(
-            f"u{r}",
-            "m0-prod",
-            f"m0-quant-{r}",
-            "m0-quant",
-            r,
-            NOW - hours * HOUR,
-            2,
-            2,
-            (f"m0/quant@sha256:{image * 64}",),
+            uid=f"u{r}",
+            namespace="m0-prod",
+            name=f"m0-quant-{r}",
+            owner_name="m0-quant",
+            revision=r,
+            created_at=NOW - hours * HOUR,
+            desired=2,
+            ready=2,
+            images=(f"m0/quant@sha256:{image * 64}",),
         )
         for r, image, hours in made
     ]
@@ -65,16 +71,27 @@ KEPT = cluster((1, "a", 100), (2, "b", 96), (3, "c", 2))
 def test_when_each_ran_comes_from_the_replicasets() -> None:
     words = [ran.words(NOW) for ran in runs(KEPT, "m0-prod", "m0-quant")]
     assert words == [
-        "revision 3, runs now, made 2 h ago", "revision 2, ran 4 d until 2 h ago", "revision 1, ran 4 h until 4 d ago",
-    ]  # fmt: skip
+        "revision 3, runs now, made 2 h ago",
+        "revision 2, ran 4 d until 2 h ago",
+        "revision 1, ran 4 h until 4 d ago",
+    ]
     assert runs(KEPT, "m0-prod", "m0-nothing") == ()
 
 
 def test_the_newest_older_one_whose_signals_held_is_the_last_known_good() -> None:
-    words = told(KEPT, past({
-        ("success", 0): [0.5, 0.6], ("invalid", 0): [3.0], ("success", 2): [0.998] * 200, ("invalid", 2): [0.0] * 200,
-        ("success", 96): [0.999], ("invalid", 96): [0.0],
-    }))  # fmt: skip
+    words = told(
+        KEPT,
+        past(
+            {
+                ("success", 0): [0.5, 0.6],
+                ("invalid", 0): [3.0],
+                ("success", 2): [0.998] * 200,
+                ("invalid", 2): [0.0] * 200,
+                ("success", 96): [0.999],
+                ("invalid", 96): [0.0],
+            }
+        ),
+    )
     assert words["b"] == "LAST KNOWN GOOD: then: Publish success 99.8 %, Invalid signatures 0 /min"
     assert "LAST KNOWN GOOD" not in words["a"]
     assert (
@@ -131,9 +148,30 @@ def test_a_revision_tells_what_its_own_container_ran_with() -> None:
     )
     kept = replace(KEPT.replicasets["m0-prod", "m0-quant-3"], images=("p", "q"), containers=(sidecar, own))
     workload = Workload(
-        "Deployment", "u", "m0-prod", "m0-quant", "1", 1, 1, None, {}, {}, {}, 2, 2, 2, 2, 2, 0, False, "RollingUpdate", "", "",
-        (sidecar, own), (),
-    )  # fmt: skip
+        kind="Deployment",
+        uid="u",
+        namespace="m0-prod",
+        name="m0-quant",
+        resource_version="1",
+        generation=1,
+        observed_generation=1,
+        created_at=None,
+        labels={},
+        annotations={},
+        selector={},
+        desired=2,
+        replicas=2,
+        ready=2,
+        updated=2,
+        available=2,
+        unavailable=0,
+        paused=False,
+        strategy="RollingUpdate",
+        max_surge="",
+        max_unavailable="",
+        containers=(sidecar, own),
+        conditions=(),
+    )
     found = Cluster(workloads={("m0-prod", "m0-quant"): workload}, replicasets={("m0-prod", kept.name): kept})
     (ran,) = runs(found, "m0-prod", "m0-quant")
     assert dict(ran.env) == {"V": "2"}

@@ -1,4 +1,6 @@
-"""What signals take from the probes: known to be bad counts at once, well only when all of it is known."""
+"""What signals take from the probes: known to be bad counts at once, well only when all of it is
+known.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,20 @@ def board(*readings: Reading[Any]) -> Board:
 
 
 def at(topic: str, data: Any, age_s: float = 1.0, fault: Fault | None = None) -> Reading[Any]:
-    return Reading(topic, data, MONO - age_s if data is not None else None, 0.0, fault, 15.0)
+    return Reading(
+        topic=topic,
+        data=data,
+        observed_at=MONO - age_s if data is not None else None,
+        took_s=0.0,
+        fault=fault,
+        max_age_s=15.0,
+    )
 
 
 def check(service: str, ok: bool = True, **more: Any) -> Reading[Any]:
-    status = ProbeStatus(service, "readyz", ok, 200 if ok else 503, 5.0, "ok" if ok else "HTTP 503")
+    status = ProbeStatus(
+        service=service, check="readyz", ok=ok, status=200 if ok else 503, took_ms=5.0, words="ok" if ok else "HTTP 503"
+    )
     return at(f"probes/{service}/readyz", status, **more)
 
 
@@ -37,7 +48,15 @@ def output(
     market: str, age_s: float | None = 4.0, took_ms: float = 30.0, advanced: float = 10.0, **more: Any
 ) -> Reading[Any]:
     made = MarketOutput(
-        market, 7, 1, None, age_s, 200, took_ms, MONO - advanced, "" if age_s is not None else "no time at /as_of"
+        market=market,
+        epoch=7,
+        tick=1,
+        as_of=None,
+        age_s=age_s,
+        status=200,
+        took_ms=took_ms,
+        advanced_at=MONO - advanced,
+        words="" if age_s is not None else "no time at /as_of",
     )
     return at(f"probes/output/{market}", made, **more)
 
@@ -45,8 +64,30 @@ def output(
 def value(name: str, *readings: Reading[Any], env: str = "100", cluster: bool = True) -> Value:
     container = ContainerTemplate("m0-submitter", "x", (EnvVar("M0_ACTIVE_SIGNER_SET_ID", env),))
     workload = Workload(
-        "Deployment", "u", "m0-prod", "m0-submitter", "1", 1, 1, None, {}, {}, {}, 1, 1, 1, 1, 1, 0, False, "Recreate", "", "", (container,), (),
-    )  # fmt: skip
+        kind="Deployment",
+        uid="u",
+        namespace="m0-prod",
+        name="m0-submitter",
+        resource_version="1",
+        generation=1,
+        observed_generation=1,
+        created_at=None,
+        labels={},
+        annotations={},
+        selector={},
+        desired=1,
+        replicas=1,
+        ready=1,
+        updated=1,
+        available=1,
+        unavailable=0,
+        paused=False,
+        strategy="Recreate",
+        max_surge="",
+        max_unavailable="",
+        containers=(container,),
+        conditions=(),
+    )
     found = Cluster(workloads={("m0-prod", "m0-submitter"): workload})
     more = [at("kubernetes/deployments/m0-prod", {})] if cluster else []
     look = Look(board(*readings, *more), found, Inventory(), 0.0, MONO)
@@ -107,7 +148,13 @@ def signers(**changed: SignerReport) -> Reading[Any]:
 
 
 def account(active: bool = True, **more: Any) -> Reading[Any]:
-    return at("solana/signer-set", SignerSetState("A", 100, 5, KEYS, active, 1, 2), **more)
+    return at(
+        "solana/signer-set",
+        SignerSetState(
+            address="A", signer_set_id=100, threshold=5, pubkeys=KEYS, active=active, created_at_slot=1, slot=2
+        ),
+        **more,
+    )
 
 
 def test_signers_that_are_down_are_named() -> None:

@@ -1,4 +1,6 @@
-"""Signals: a fresh, finite, complete value is ok, warn or crit; anything else is unknown, with the reason in words."""
+"""Signals: a fresh, finite, complete value is ok, warn or crit; anything else is unknown, with the
+reason in words.
+"""
 
 from __future__ import annotations
 
@@ -207,19 +209,54 @@ def test_the_spark_keeps_gaps_and_survives_nan() -> None:
 
 def pod(name: str, *, ready: bool = True, deleted: bool = False, phase: str = "Running", service: str = "m0-a") -> Pod:
     return Pod(
-        uid=name, namespace="n", name=name, resource_version="1", created_at=0.0, deleted_at=1.0 if deleted else None,
-        labels={}, owner_kind="ReplicaSet", owner_name="rs", service=service, phase=phase, reason=phase, message="",
-        ready=1 if ready else 0, total=1, restarts=0, node="", containers=(), conditions=(),
-    )  # fmt: skip
+        uid=name,
+        namespace="n",
+        name=name,
+        resource_version="1",
+        created_at=0.0,
+        deleted_at=1.0 if deleted else None,
+        labels={},
+        owner_kind="ReplicaSet",
+        owner_name="rs",
+        service=service,
+        phase=phase,
+        reason=phase,
+        message="",
+        ready=1 if ready else 0,
+        total=1,
+        restarts=0,
+        node="",
+        containers=(),
+        conditions=(),
+    )
 
 
 def workload(desired: int, name: str = "m0-a") -> Workload:
     return Workload(
-        kind="Deployment", uid=name, namespace="n", name=name, resource_version="1", generation=1, observed_generation=1,
-        created_at=0.0, labels={}, annotations={}, selector={}, desired=desired, replicas=desired, ready=desired,
-        updated=desired, available=desired, unavailable=0, paused=False, strategy="Recreate", max_surge="",
-        max_unavailable="", containers=(), conditions=(),
-    )  # fmt: skip
+        kind="Deployment",
+        uid=name,
+        namespace="n",
+        name=name,
+        resource_version="1",
+        generation=1,
+        observed_generation=1,
+        created_at=0.0,
+        labels={},
+        annotations={},
+        selector={},
+        desired=desired,
+        replicas=desired,
+        ready=desired,
+        updated=desired,
+        available=desired,
+        unavailable=0,
+        paused=False,
+        strategy="Recreate",
+        max_surge="",
+        max_unavailable="",
+        containers=(),
+        conditions=(),
+    )
 
 
 def kube(value: str, pods: list[Pod], desired: int | None, faults: Mapping[str, Fault] | None = None) -> SignalStatus:
@@ -276,11 +313,20 @@ def test_a_forbidden_kind_that_is_not_needed_blinds_nothing() -> None:
 @pytest.mark.parametrize(
     ("at", "level", "expected"),
     [
-        ("warn", OK, False), ("warn", WARN, True), ("warn", CRIT, True), ("warn", UNKNOWN, None),
-        ("crit", OK, False), ("crit", WARN, False), ("crit", CRIT, True), ("crit", UNKNOWN, None),
-        ("ok", OK, True), ("ok", WARN, False), ("ok", CRIT, False), ("ok", UNKNOWN, None),
+        ("warn", OK, False),
+        ("warn", WARN, True),
+        ("warn", CRIT, True),
+        ("warn", UNKNOWN, None),
+        ("crit", OK, False),
+        ("crit", WARN, False),
+        ("crit", CRIT, True),
+        ("crit", UNKNOWN, None),
+        ("ok", OK, True),
+        ("ok", WARN, False),
+        ("ok", CRIT, False),
+        ("ok", UNKNOWN, None),
     ],
-)  # fmt: skip
+)
 def test_a_symptom_has_three_values(at: str, level: Level, expected: bool | None) -> None:
     symptom = Symptom(item="1.symptom.1", text="t", signal="x", at=at)  # type: ignore[arg-type]
     assert held(symptom, SignalStatus("x", "X", level, None, "")).held is expected
@@ -293,9 +339,13 @@ def _book(number: int, *signals: str) -> Runbook:
 
 def test_runbooks_are_ranked_by_what_holds_and_unknown_is_counted_apart() -> None:
     runbooks = Runbooks(
-        queries={}, signals={}, stages=(), services={}, toggles={},
+        queries={},
+        signals={},
+        stages=(),
+        services={},
+        toggles={},
         runbooks=(_book(1, "good", "bad"), _book(2, "bad", "bad2"), _book(3, "bad"), _book(4), _book(5, "dark", "bad")),
-    )  # fmt: skip
+    )
     levels = {"good": OK, "bad": CRIT, "bad2": WARN, "dark": UNKNOWN}
     signals = {name: SignalStatus(name, name, level, None, "") for name, level in levels.items()}
     matches = match(runbooks, signals)

@@ -1,4 +1,6 @@
-"""The situation: services, stages, lights, toggles and the cluster's clock, from what is on the board."""
+"""The situation: services, stages, lights, toggles and the cluster's clock, from what is on the
+board.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,14 @@ class Room:
         self.board = Board()
         self.namespaces = namespaces
         self.assessor = Assessor(
-            runbooks or load(), self.clock, context="c", namespaces=namespaces, production=True, read_only=False,
+            runbooks or load(),
+            self.clock,
+            context="c",
+            namespaces=namespaces,
+            production=True,
+            read_only=False,
             configured=frozenset({"kubernetes", *(["prometheus"] if prometheus else [])}),
-        )  # fmt: skip
+        )
 
     def put(self, kind: str, data: dict[Any, Any], namespace: str = "n", **more: Any) -> None:
         self.board.put(Reading(f"kubernetes/{kind}/{namespace}", data, self.clock.mono(), **more))
@@ -51,20 +58,55 @@ class Room:
 
 def pod(name: str, service: str = "m0-quant", *, reason: str = "Running", ready: bool = True, **more: Any) -> Pod:
     fields: dict[str, Any] = dict(  # noqa: C408
-        uid=name, namespace="n", name=name, resource_version="1", created_at=1_789_999_000.0, deleted_at=None, labels={},
-        owner_kind="ReplicaSet", owner_name="rs", service=service, phase="Running", reason=reason, message="",
-        ready=int(ready), total=1, restarts=0, node="", containers=(), conditions=(),
-    )  # fmt: skip
+        uid=name,
+        namespace="n",
+        name=name,
+        resource_version="1",
+        created_at=1_789_999_000.0,
+        deleted_at=None,
+        labels={},
+        owner_kind="ReplicaSet",
+        owner_name="rs",
+        service=service,
+        phase="Running",
+        reason=reason,
+        message="",
+        ready=int(ready),
+        total=1,
+        restarts=0,
+        node="",
+        containers=(),
+        conditions=(),
+    )
     return Pod(**{**fields, **more})
 
 
 def workload(name: str = "m0-quant", desired: int = 2, env: tuple[EnvVar, ...] = (), **more: Any) -> Workload:
     fields: dict[str, Any] = dict(  # noqa: C408
-        kind="Deployment", uid=name, namespace="n", name=name, resource_version="1", generation=1, observed_generation=1,
-        created_at=1_789_000_000.0, labels={}, annotations={}, selector={}, desired=desired, replicas=desired, ready=desired,
-        updated=desired, available=desired, unavailable=0, paused=False, strategy="Recreate", max_surge="",
-        max_unavailable="", containers=(ContainerTemplate(name, "i", env),), conditions=(),
-    )  # fmt: skip
+        kind="Deployment",
+        uid=name,
+        namespace="n",
+        name=name,
+        resource_version="1",
+        generation=1,
+        observed_generation=1,
+        created_at=1_789_000_000.0,
+        labels={},
+        annotations={},
+        selector={},
+        desired=desired,
+        replicas=desired,
+        ready=desired,
+        updated=desired,
+        available=desired,
+        unavailable=0,
+        paused=False,
+        strategy="Recreate",
+        max_surge="",
+        max_unavailable="",
+        containers=(ContainerTemplate(name, "i", env),),
+        conditions=(),
+    )
     return Workload(**{**fields, **more})
 
 
@@ -98,31 +140,43 @@ STUCK = Condition("Progressing", "False", "ProgressDeadlineExceeded", "late")
         ([pod("a"), pod("b")], workload(), ("ok", "", 2, 2)),
         ([pod("a"), pod("b", reason="CrashLoopBackOff", ready=False)], workload(), ("warn", "CrashLoopBackOff", 1, 2)),
         (
-            [pod(n, reason="CrashLoopBackOff", ready=False) for n in "ab"], workload(),
+            [pod(n, reason="CrashLoopBackOff", ready=False) for n in "ab"],
+            workload(),
             ("crit", "CrashLoopBackOff ×2", 0, 2),
         ),
         ([pod("a"), pod("b", ready=False)], workload(), ("warn", "not ready", 1, 2)),
         ([pod("a")], workload(), ("warn", "1 of 2 missing", 1, 2)),
         ([], workload(), ("crit", "2 of 2 missing", 0, 2)),
         ([], workload(desired=0), ("ok", "scaled to 0", 0, 0)),
-        ([pod("a", "m0-submitter", deleted_at=1.0)], workload("m0-submitter", 0), ("warn", "scaled to 0, 1 terminating", 0, 0)),
         (
-            [pod("a", "m0-submitter"), pod("b", "m0-submitter", deleted_at=1.0)], workload("m0-submitter", 1),
+            [pod("a", "m0-submitter", deleted_at=1.0)],
+            workload("m0-submitter", 0),
+            ("warn", "scaled to 0, 1 terminating", 0, 0),
+        ),
+        (
+            [pod("a", "m0-submitter"), pod("b", "m0-submitter", deleted_at=1.0)],
+            workload("m0-submitter", 1),
             ("crit", "2 pods of a singleton", 1, 1),
         ),
-        ([pod("a"), pod("b"), pod("c", reason="ContainerCreating", ready=False)], workload(), ("ok", "ContainerCreating", 2, 2)),
         (
-            [pod("a"), pod("b"), pod("c", reason="ImagePullBackOff", ready=False)], workload(conditions=(STUCK,)),
+            [pod("a"), pod("b"), pod("c", reason="ContainerCreating", ready=False)],
+            workload(),
+            ("ok", "ContainerCreating", 2, 2),
+        ),
+        (
+            [pod("a"), pod("b"), pod("c", reason="ImagePullBackOff", ready=False)],
+            workload(conditions=(STUCK,)),
             ("warn", "rollout stuck: ImagePullBackOff", 2, 2),
         ),
         (
-            [pod("a"), pod("b", restarts=3, containers=(ENDED,))], workload(),
+            [pod("a"), pod("b", restarts=3, containers=(ENDED,))],
+            workload(),
             ("warn", "restarted 2 min ago: Error (exit 1)", 2, 2),
         ),
         ([pod("a"), pod("b"), pod("c", deleted_at=1.0)], workload(), ("ok", "1 terminating", 2, 2)),
         ([pod("a"), pod("b")], workload(paused=True), ("ok", "paused", 2, 2)),
     ],
-)  # fmt: skip
+)
 def test_a_service_says_why(pods: list[Pod], own: Workload, expected: tuple[str, str, int, int]) -> None:
     assert service(pods, own) == expected
 
@@ -275,10 +329,13 @@ def test_toggles_show_what_differs_and_no_secret() -> None:
     room.cluster(
         [],
         [
-            workload("m0-submitter", 1, ENV), workload("m0-quant", 2, (EnvVar("M0_GUARDRAIL_POLICY_LEVEL", "FAST"),)),
-            workload("m0-realtime", 2, (postgres,)), workload("m0-reconciler", 1, (referred,)), workload("m0-ingestor", 4),
+            workload("m0-submitter", 1, ENV),
+            workload("m0-quant", 2, (EnvVar("M0_GUARDRAIL_POLICY_LEVEL", "FAST"),)),
+            workload("m0-realtime", 2, (postgres,)),
+            workload("m0-reconciler", 1, (referred,)),
+            workload("m0-ingestor", 4),
         ],
-    )  # fmt: skip
+    )
     seen = shown(room)
     assert seen["M0_PUBLISH_ENABLED", "m0-submitter"].level == "safest"
     assert seen["SOLANA_RPC_URL", "m0-submitter"].value == "https://rpc-a.example/***"
@@ -288,8 +345,9 @@ def test_toggles_show_what_differs_and_no_secret() -> None:
     assert seen["M0_GUARDRAIL_POLICY_LEVEL", "m0-quant"].level == "differs"
     assert seen["M0_POSTGRES_URL", "m0-realtime"].value == "***"
     assert (seen["M0_POSTGRES_URL", "m0-reconciler"].value, seen["M0_POSTGRES_URL", "m0-reconciler"].reason) == (
-        "***", "from secret pg/url",
-    )  # fmt: skip
+        "***",
+        "from secret pg/url",
+    )
     assert seen["M0_CONNECTORS_DISABLED", "m0-ingestor"].level == "usual"
     assert seen["M0_POLL_INTERVAL_MS", "m0-ingestor"].level == "unset"
     assert seen["M0_POSTGRES_URL", "m0-aggregator"].level == "unknown"

@@ -1,4 +1,6 @@
-"""Publishing is stopped when no pod is left and the chain has been quiet since; whatever is not known proves nothing."""
+"""Publishing is stopped when no pod is left and the chain has been quiet since; whatever is not
+known proves nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,25 +20,25 @@ MONO = 500.0
 
 def pod(name: str, *, deleted: float | None = None, phase: str = "Running", service: str = "m0-submitter") -> Pod:
     return Pod(
-        name,
-        "m0-prod",
-        name,
-        "1",
-        None,
-        deleted,
-        {},
-        "ReplicaSet",
-        "x",
-        service,
-        phase,
-        phase,
-        "",
-        1,
-        1,
-        0,
-        "n",
-        (),
-        (),
+        uid=name,
+        namespace="m0-prod",
+        name=name,
+        resource_version="1",
+        created_at=None,
+        deleted_at=deleted,
+        labels={},
+        owner_kind="ReplicaSet",
+        owner_name="x",
+        service=service,
+        phase=phase,
+        reason=phase,
+        message="",
+        ready=1,
+        total=1,
+        restarts=0,
+        node="n",
+        containers=(),
+        conditions=(),
     )
 
 
@@ -46,20 +48,55 @@ def program(slot: int | None, commit: int | None, reveal: int | None, **more: An
 
 
 def situation(
-    pods: tuple[Pod, ...] = (), activity: ProgramActivity | None = None, *, configured: bool = True, age_s: float = 1.0,
-    pods_fault: Fault | None = None, delay: int | None = None,
-) -> Situation:  # fmt: skip
+    pods: tuple[Pod, ...] = (),
+    activity: ProgramActivity | None = None,
+    *,
+    configured: bool = True,
+    age_s: float = 1.0,
+    pods_fault: Fault | None = None,
+    delay: int | None = None,
+) -> Situation:
     solana: dict[str, Reading[Any]] = {}
     if activity is not None:
-        solana["program"] = Reading("solana/program", activity, MONO - age_s, 0.0, None, 15.0)
+        solana["program"] = Reading(
+            topic="solana/program", data=activity, observed_at=MONO - age_s, took_s=0.0, fault=None, max_age_s=15.0
+        )
     if delay is not None:
-        solana["protocol"] = Reading("p", ProtocolState("A", False, "B", 1, delay, 1), MONO, 0.0, None, 15.0)
-    kinds: dict[str, Reading[Any]] = {"pods/m0-prod": Reading("x", {}, MONO - 1, 0.0, pods_fault, 15.0)}
+        solana["protocol"] = Reading(
+            topic="p",
+            data=ProtocolState(
+                address="A", paused=False, authority="B", next_signer_set_id=1, default_reveal_delay_slots=delay, slot=1
+            ),
+            observed_at=MONO,
+            took_s=0.0,
+            fault=None,
+            max_age_s=15.0,
+        )
+    kinds: dict[str, Reading[Any]] = {
+        "pods/m0-prod": Reading(topic="x", data={}, observed_at=MONO - 1, took_s=0.0, fault=pods_fault, max_age_s=15.0)
+    }
     return Situation(
-        0.0, MONO, "c", ("m0-prod",), True, False, Cluster(pods={p.uid: p for p in pods}), 0.0, (), kinds, {}, (), (), {}, (), (), (),
-        Runbooks(queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=()), solana=solana,
+        wall=0.0,
+        mono=MONO,
+        context="c",
+        namespaces=("m0-prod",),
+        production=True,
+        read_only=False,
+        cluster=Cluster(pods={p.uid: p for p in pods}),
+        cluster_now=0.0,
+        services=(),
+        kinds=kinds,
+        queries={},
+        alerts=(),
+        sources=(),
+        signals={},
+        stages=(),
+        matches=(),
+        toggles=(),
+        runbooks=Runbooks(queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=()),
+        solana=solana,
         configured=frozenset({"kubernetes", "solana"} if configured else {"kubernetes"}),
-    )  # fmt: skip
+    )
 
 
 def judge(one: Situation, since: int | None = 1000, **more: Any) -> tuple[Stop, str]:
@@ -102,11 +139,17 @@ def test_too_few_slots_and_what_is_published_after_the_stop_do_not() -> None:
         (situation(configured=False), "no pod is left; the chain was not asked: no RPC endpoint is configured"),
         (situation(), "no pod is left; the chain was not asked: no program id is configured"),
         (situation(activity=program(1025, 1, 1), age_s=60.0), "the chain: last read 60 s ago"),
-        (situation(activity=program(1025, 1, 1, complete=False, gap="paging")), "the chain: its count has a gap: paging"),
+        (
+            situation(activity=program(1025, 1, 1, complete=False, gap="paging")),
+            "the chain: its count has a gap: paging",
+        ),
         (situation(activity=program(None, None, None)), "the chain: no slot is known"),
-        (situation(activity=program(9999, 1, 1), pods_fault=Fault(SourceState.DENIED, "cannot list pods")), "whether a pod is left is not known: cannot list pods"),
+        (
+            situation(activity=program(9999, 1, 1), pods_fault=Fault(SourceState.DENIED, "cannot list pods")),
+            "whether a pod is left is not known: cannot list pods",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_known_proves_nothing(one: Situation, words: str) -> None:
     verdict, said = judge(one)
     assert verdict is Stop.UNKNOWN and said.startswith(words)

@@ -1,4 +1,6 @@
-"""Completion in real shells: the script is loaded, a line is completed, and what is offered is what the parser and the runbooks have."""
+"""Completion in real shells: the script is loaded, a line is completed, and what is offered is what
+the parser and the runbooks have.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,13 @@ def home(tmp_path: Path) -> Path:
 
 def environment(home: Path) -> dict[str, str]:
     return {
-        "PATH": f"{home / 'bin'}:{os.environ['PATH']}", "HOME": str(home), "KUBECONFIG": str(home / "kubeconfig"),
-        "XDG_CONFIG_HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm",
-    }  # fmt: skip
+        "PATH": f"{home / 'bin'}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "KUBECONFIG": str(home / "kubeconfig"),
+        "XDG_CONFIG_HOME": str(home),
+        "LANG": "C.UTF-8",
+        "TERM": "xterm",
+    }
 
 
 def in_bash(home: Path, line: str) -> list[str]:

@@ -1,4 +1,6 @@
-"""The doctor on this machine: configuration, secrets in files, state directory, journal, terminal; and checks that hang or break."""
+"""The doctor on this machine: configuration, secrets in files, state directory, journal, terminal;
+and checks that hang or break.
+"""
 
 from __future__ import annotations
 
@@ -78,9 +80,11 @@ def test_secret_files_are_read_and_their_modes_told(tmp_path: Path) -> None:
         )
     )
     assert states(found_) == {
-        "configuration": State.OK, "prometheus.password-file": State.WARN, "prometheus.bearer-file": State.FAIL,
+        "configuration": State.OK,
+        "prometheus.password-file": State.WARN,
+        "prometheus.bearer-file": State.FAIL,
         "postgres.url-file": State.FAIL,
-    }  # fmt: skip
+    }
 
 
 def test_a_broken_configuration_is_a_finding_and_the_rest_is_examined(
@@ -190,8 +194,12 @@ def on_terminal(tmp_path: Path, env: dict[str, str], size: tuple[int, int] = (16
 def test_a_good_terminal_and_a_poor_one(tmp_path: Path) -> None:
     good = on_terminal(tmp_path, {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"})
     assert good == {
-        "TERM": State.OK, "colours": State.OK, "UTF-8": State.OK, "size": State.OK, "clipboard": State.OFF,
-    }  # fmt: skip
+        "TERM": State.OK,
+        "colours": State.OK,
+        "UTF-8": State.OK,
+        "size": State.OK,
+        "clipboard": State.OFF,
+    }
     poor = on_terminal(tmp_path, {"TERM": "xterm", "LANG": "C"}, (79, 24))
     assert poor["UTF-8"] is State.WARN and poor["size"] is State.WARN
     assert on_terminal(tmp_path, {"TERM": "dumb"})["TERM"] is State.FAIL
@@ -286,7 +294,10 @@ def test_the_verdict_is_the_worst_and_off_is_no_fault() -> None:
     assert of(State.WARN, State.FAIL, State.UNKNOWN) is State.FAIL
 
 
-@pytest.mark.parametrize(("seconds", "state"), [(1.0, State.OK), (-3.0, State.OK), (-4.0, State.WARN), (14.0, State.WARN), (-16.0, State.FAIL)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("seconds", "state"),
+    [(1.0, State.OK), (-3.0, State.OK), (-4.0, State.WARN), (14.0, State.WARN), (-16.0, State.FAIL)],
+)
 def test_skew_has_three_degrees(seconds: float, state: State) -> None:
     assert skew("a", seconds, "their", 1.0).state is state
 

@@ -1,4 +1,6 @@
-"""The doctor against a real PostgreSQL: a good role, a superuser's, one that may write, one without pg_monitor, a wrong password."""
+"""The doctor against a real PostgreSQL: a good role, a superuser's, one that may write, one without
+pg_monitor, a wrong password.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,13 @@ def states(url: str, tmp_path: Path) -> dict[str, State]:
 
 def test_the_watching_role_is_sound(database: DrillPostgres, tmp_path: Path) -> None:
     assert states(database.url, tmp_path) == {
-        "server": State.OK, "transport": State.OK, "clock": State.OK, "role": State.OK, "grants": State.OK,
+        "server": State.OK,
+        "transport": State.OK,
+        "clock": State.OK,
+        "role": State.OK,
+        "grants": State.OK,
         "pg_stat_statements": State.OK,
-    }  # fmt: skip
+    }
 
 
 def test_roles_that_may_too_much_or_too_little(database: DrillPostgres, tmp_path: Path) -> None:

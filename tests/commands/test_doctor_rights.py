@@ -33,9 +33,10 @@ def asked() -> list[Right]:
 def test_every_right_that_is_asked_for_is_granted() -> None:
     rules = [*granted("m0-cockpit-view"), *granted("m0-cockpit-act")]
     missing = [
-        right.words for right in dict.fromkeys(asked())
+        right.words
+        for right in dict.fromkeys(asked())
         if not any(rule.allows(right.verb, right.group, right.resource, "m0-prod", right.name) for rule in rules)
-    ]  # fmt: skip
+    ]
     assert missing == []
 
 

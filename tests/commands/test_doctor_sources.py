@@ -1,4 +1,6 @@
-"""The doctor against a whole drill, and against each of its servers misbehaving: the words, the remedy, and never more than is known."""
+"""The doctor against a whole drill, and against each of its servers misbehaving: the words, the
+remedy, and never more than is known.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,14 @@ def test_all_is_well_in_a_calm_drill(drill: DrillThread, capsys: pytest.CaptureF
     assert told["verdict"] == "ok" and code == 0, [f for f in told["findings"] if f["state"] not in ("ok", "off")]
     states = {(f["area"], f["check"]): f for f in told["findings"]}
     assert {area for area, _ in states} == {
-        "local", "terminal", "kubernetes", "prometheus", "solana", "postgres", "probes",
-    }  # fmt: skip
+        "local",
+        "terminal",
+        "kubernetes",
+        "prometheus",
+        "solana",
+        "postgres",
+        "probes",
+    }
     assert states["kubernetes", "credentials"]["words"].startswith("accepted as admin")
     assert states["kubernetes", "rights: screen in m0-prod"]["state"] == "ok"
     assert states["prometheus", "queries"]["words"].startswith("all ")
@@ -98,12 +106,14 @@ def test_a_right_narrowed_to_a_name_is_asked_by_that_name(drill: DrillThread, tm
 def test_the_roles_of_deploy_bound_in_the_namespace_are_enough(drill: DrillThread, tmp_path: Path) -> None:
     rules = tuple(
         Rule(rule.verbs, rule.groups, rule.resources, rule.names, ("m0-prod",))
-        for role in ("m0-cockpit-view", "m0-cockpit-act") for rule in granted(role)
-    )  # fmt: skip
+        for role in ("m0-cockpit-view", "m0-cockpit-act")
+        for rule in granted(role)
+    )
     drill.call(lambda d: d.world.kube.users.__setitem__("ops", User("ops", rules)))
     settings = settings_of(drill, kubeconfig=kubeconfig(drill, tmp_path, "ops"))
     assert not [key for key in worse(look(settings, "kubernetes")) if key[0] == "kubernetes"]
-    # a server before 1.28 judges the right to what it does not serve before it says that it does not
+    # a server before 1.28 judges the right to what it does not serve before it says that it does
+    # not
     with changed(drill.drill.world.kube.chaos, forbidden={"selfsubjectreviews"}):
         told = look(settings, "kubernetes")["kubernetes", "credentials"]
     assert told.state is State.OK and "does not say as whom" in told.words
@@ -191,7 +201,9 @@ def test_absent_metrics_are_named_with_what_they_blind(drill: DrillThread, tmp_p
     assert metrics.state is State.OK and "mine_total: not counted yet" in metrics.words
 
 
-@pytest.mark.parametrize(("chaos", "words"), [({"html": True}, "no Prometheus answers there"), ({"unavailable": True}, "drill: unavailable")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("chaos", "words"), [({"html": True}, "no Prometheus answers there"), ({"unavailable": True}, "drill: unavailable")]
+)
 def test_what_answers_is_no_prometheus_or_has_no_answer(drill: DrillThread, chaos: dict[str, bool], words: str) -> None:
     with changed(drill.drill.prometheus_server.chaos, **chaos):
         findings = look(settings_of(drill), "prometheus")
@@ -213,7 +225,10 @@ def test_prometheus_elsewhere_and_secrets_that_cannot_be_read(drill: DrillThread
     own = PrometheusSettings(url=drill.drill.prometheus, bearer_file=str(tmp_path / "none"))
     server = look(settings_of(drill, prometheus=own), "prometheus")["prometheus", "server"]
     assert server.state is State.FAIL and "cannot read the Prometheus token" in server.words
-    findings = look(settings_of(drill, prometheus=PrometheusSettings(direct={"m0-x": f"http://127.0.0.1:{closed_port()}/metrics"})), "prometheus")  # fmt: skip
+    findings = look(
+        settings_of(drill, prometheus=PrometheusSettings(direct={"m0-x": f"http://127.0.0.1:{closed_port()}/metrics"})),
+        "prometheus",
+    )
     assert findings["prometheus", "server"].state is State.OFF
     assert findings["prometheus", "direct m0-x"].state is State.WARN
 
@@ -221,7 +236,11 @@ def test_prometheus_elsewhere_and_secrets_that_cannot_be_read(drill: DrillThread
 def test_the_metrics_of_a_query_are_found_in_its_tree() -> None:
     query = 'sum(rate(a_total{b="c_total"}[5m] offset 1m)) / on (x) group_left max_over_time({__name__="d"}[1h:1m]) > bool 3'
     assert metric_names(query) == {"a_total", "d"}
-    assert metric_names("histogram_quantile(0.9, sum by (le) (e_bucket)) or -f unless topk(3, g)") == {"e_bucket", "f", "g"}  # fmt: skip
+    assert metric_names("histogram_quantile(0.9, sum by (le) (e_bucket)) or -f unless topk(3, g)") == {
+        "e_bucket",
+        "f",
+        "g",
+    }
     assert metric_names("not promql (") == frozenset()
 
 
@@ -280,7 +299,13 @@ def test_one_endpoint_alone_is_a_warning(drill: DrillThread) -> None:
     settings = settings_of(drill)
     alone = look(settings_of(drill, rpc_endpoints=settings.rpc_endpoints[:1]), "solana")
     assert alone["solana", "cluster"].state is State.WARN
-    none = look(settings_of(drill, rpc_endpoints=(RpcEndpoint(name="x", url=f"http://127.0.0.1:{closed_port()}/v2/SECRETKEY1234567890"),)), "solana")  # fmt: skip
+    none = look(
+        settings_of(
+            drill,
+            rpc_endpoints=(RpcEndpoint(name="x", url=f"http://127.0.0.1:{closed_port()}/v2/SECRETKEY1234567890"),),
+        ),
+        "solana",
+    )
     assert none["solana", "endpoint x"].state is State.FAIL and "SECRETKEY" not in none["solana", "endpoint x"].words
 
 

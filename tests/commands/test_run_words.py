@@ -16,9 +16,18 @@ def test_a_change_is_told_with_what_is_empty_or_absent_and_with_its_note() -> No
         Change("NEW", None, "1"),
     )
     plan: Any = SimpleNamespace(
-        title="t", target=SimpleNamespace(words="x"), changes=changes, request=None, harmless=True, blast=(), staged="", guards=(),
-        danger_reasons=(), inverse=None, kubectl="",
-    )  # fmt: skip
+        title="t",
+        target=SimpleNamespace(words="x"),
+        changes=changes,
+        request=None,
+        harmless=True,
+        blast=(),
+        staged="",
+        guards=(),
+        danger_reasons=(),
+        inverse=None,
+        kubectl="",
+    )
     assert describe(plan).splitlines()[2:] == [
         "  change   OFF: politics -> sports   (politics not in it any more)",
         "  change   TTL: (empty) -> 5000",

@@ -1,4 +1,6 @@
-"""`status` without --json: its columns stay apart whatever the titles, and a whole number is read without an exponent."""
+"""`status` without --json: its columns stay apart whatever the titles, and a whole number is read
+without an exponent.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,14 @@ def test_titles_values_and_reasons_stay_apart_and_numbers_are_read_as_people_wri
 
     long = "Event log backlog, the worst of all its topics"
     told: Any = SimpleNamespace(
-        context="c", namespaces=("n",), sources=(), stages=(), services=(), matches=(),
+        context="c",
+        namespaces=("n",),
+        sources=(),
+        stages=(),
+        services=(),
+        matches=(),
         signals={"a": signal(long, 108_635.0, "events", Level.CRIT), "b": signal("Coverage", 0.68821, "", Level.WARN)},
-    )  # fmt: skip
+    )
     _, _, crit, warn = as_text(told).splitlines()
     assert crit == f"  CRIT    {long}  108,635 events  why crit"
     assert warn.index("0.6882") == crit.index("108,635 events") and warn.index("why") == crit.index("why")

@@ -1,4 +1,6 @@
-"""The stand-in for the network's command line: the documents' words, acting on the drill's world, called by the cockpit."""
+"""The stand-in for the network's command line: the documents' words, acting on the drill's world,
+called by the cockpit.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The drill's PostgreSQL: it comes up beside the drill, its troubles are real, their cures too, and nothing of it is left behind."""
+"""The drill's PostgreSQL: it comes up beside the drill, its troubles are real, their cures too, and
+nothing of it is left behind.
+"""
 
 from __future__ import annotations
 
@@ -63,9 +65,12 @@ def test_a_dropped_index_slows_the_services_and_building_it_cures_them(busy: Dri
     until(lambda: busy.slowdown > 10)
     done = asyncio.run(
         run_statement(
-            busy.admin_url, f"CREATE INDEX CONCURRENTLY {schema.HOT_INDEX} ON public.outputs (market_id, epoch)", timeout_s=20, lock_timeout_s=5
+            busy.admin_url,
+            f"CREATE INDEX CONCURRENTLY {schema.HOT_INDEX} ON public.outputs (market_id, epoch)",
+            timeout_s=20,
+            lock_timeout_s=5,
         )
-    )  # fmt: skip
+    )
     assert "is valid" in done
     until(lambda: busy.slowdown == 1.0)
 

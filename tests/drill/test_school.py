@@ -1,4 +1,6 @@
-"""The school: what the referee measures is what happened, the control does what it says, lessons end by what was really done."""
+"""The school: what the referee measures is what happened, the control does what it says, lessons
+end by what was really done.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def runbooks() -> Runbooks:
 
 
 class Pupil(Operator):
-    """An operator whose steps stand in a journal, as the cockpit's executor writes them, under a referee's eyes."""
+    """An operator whose steps stand in a journal, as the cockpit's executor writes them, under a
+    referee's eyes.
+    """
 
     def __init__(self, scenario: str, runbooks: Runbooks, path: Path) -> None:
         super().__init__(scenario, runbooks)
@@ -55,10 +59,16 @@ class Pupil(Operator):
     def send(self, named: str, after: str = "", result: str = "sent", undoes: int | None = None) -> None:
         book, step = self.scenario.qualified(named)
         found, chosen_step = self.runbooks.step(book, step)
-        number = self.journal.append({
-            "kind": "intent", "title": chosen_step.title, "runbook": found.id, "step": step, "undoes": undoes,
-            "changes": [{"field": "x", "before": None, "after": after}],
-        })  # fmt: skip
+        number = self.journal.append(
+            {
+                "kind": "intent",
+                "title": chosen_step.title,
+                "runbook": found.id,
+                "step": step,
+                "undoes": undoes,
+                "changes": [{"field": "x", "before": None, "after": after}],
+            }
+        )
         if result == "sent" and undoes is None:
             self.act(named)
         self.journal.append({"kind": "outcome", "of": number, "result": result})
@@ -183,7 +193,16 @@ def test_of_two_incidents_each_is_scored_and_the_drill_is_over_when_both_are(pup
 
 def a_score(recovered: float | None = 200.0, **more: object) -> Score:
     incident = IncidentScore("rpc-outage", 1, 10.0, 30.0, recovered)
-    step = StepScore(30.0, 1, "Switch RPC endpoint", "publishing-stops/switch-rpc", "right", "none", 200.0, [])
+    step = StepScore(
+        at_s=30.0,
+        number=1,
+        title="Switch RPC endpoint",
+        step="publishing-stops/switch-rpc",
+        verdict="right",
+        harm="none",
+        over_s=200.0,
+        worse=[],
+    )
     given = {"at": 0.0, "scenario": "rpc-outage", "seed": 7, "lasted_s": 300.0, "harm": asdict(Harm())}
     return Score(**{**given, "incidents": [incident], "steps": [step], **more})  # type: ignore[arg-type]
 

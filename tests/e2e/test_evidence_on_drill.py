@@ -1,4 +1,6 @@
-"""Evidence before the first change of a SEV0, taken by itself from a whole drill: what runbook 2 asks for is in it."""
+"""Evidence before the first change of a SEV0, taken by itself from a whole drill: what runbook 2
+asks for is in it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The guided first drill on the real screen, by keys alone: every lesson ends by what really happened. And a pause."""
+"""The guided first drill on the real screen, by keys alone: every lesson ends by what really
+happened.
+
+And a pause.
+"""
 
 from __future__ import annotations
 

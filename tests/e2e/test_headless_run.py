@@ -13,7 +13,9 @@ pytestmark = pytest.mark.real
 
 
 def test_headless_run_is_the_same_mitigation(need: Callable[[str], str], tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """`m0-cockpit run` plans, refuses without consent, dry-runs, carries out and is undone, on the drill."""
+    """`m0-cockpit run` plans, refuses without consent, dry-runs, carries out and is undone, on the
+    drill.
+    """
     world = subprocess.Popen(
         [sys.executable, "-m", "cockpit.cli", "drill", "--serve", "--scenario", "calm"],
         stdout=subprocess.PIPE,

@@ -1,4 +1,6 @@
-"""The incident on the running cockpit, over the drill: from the key to the report; and evidence that never delays the kill switch."""
+"""The incident on the running cockpit, over the drill: from the key to the report; and evidence
+that never delays the kill switch.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,9 @@ async def test_a_refused_record_keeps_the_words(settings: Settings, monkeypatch:
 
 
 def test_evidence_that_hangs_does_not_delay_the_kill_switch(drill: DrillThread, settings: Settings) -> None:
-    """The collector of logs never answers and the webhook is dead, yet the submitter is scaled to zero at once."""
+    """The collector of logs never answers and the webhook is dead, yet the submitter is scaled to
+    zero at once.
+    """
     session = Session(replace(settings, webhook=WebhookSettings(url="http://127.0.0.1:9/x")), load(None))
     session.start()
     held, asked = threading.Event(), threading.Event()

@@ -1,5 +1,6 @@
-"""Incidents of publishing by keys alone, on the running cockpit over a drill: symptoms, the runbook that ranks first, a wrong step
-that does not help, the right one that does, its proof, and the way back.
+"""Incidents of publishing by keys alone, on the running cockpit over a drill: symptoms, the runbook
+that ranks first, a wrong step that does not help, the right one that does, its proof, and the way
+back.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Incidents of ingestion, models, serving and backups by keys alone, on the running cockpit over a drill: symptoms, the views that answer
-the runbook's questions, a wrong step that does not help and is taken back, the right one, its proof, and the way back.
+"""Incidents of ingestion, models, serving and backups by keys alone, on the running cockpit over a
+drill: symptoms, the views that answer the runbook's questions, a wrong step that does not help and
+is taken back, the right one, its proof, and the way back.
 """
 
 from __future__ import annotations
@@ -219,8 +220,13 @@ async def test_runbook_14_the_restore_stops_what_writes_and_brings_it_back_one_b
             await hands.choose("14 The restore", "14  The restore, guided")
             to = datetime.fromtimestamp(world.clock.now() - AGO_S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             parts = (
-                (SUBMITTER, ""), (QUANT, ""), ("database", to), ("", " "), (SUBMITTER, ""), ("", ""),
-            )  # fmt: skip
+                (SUBMITTER, ""),
+                (QUANT, ""),
+                ("database", to),
+                ("", " "),
+                (SUBMITTER, ""),
+                ("", ""),
+            )
             for number, (typed, field) in enumerate(parts, 1):
                 await hands.wait(rf"(begins|goes on) with part {number} of 6")
                 hands.cockpit.burst("n")

@@ -1,4 +1,6 @@
-"""The kill switch is one key away wherever the operator is: panels, views, dialogs, forms, and while a line is being typed."""
+"""The kill switch is one key away wherever the operator is: panels, views, dialogs, forms, and
+while a line is being typed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from panels.app import overlays
 from panels.dialogs.confirm import ConfirmDialog, Stage
 from tests.support.terminals.screen import Screen, screen
 
-#: Where, the keys that lead there, and what is on the screen then. The last key may stand in the middle of a word.
+#: Where, the keys that lead there, and what is on the screen then. The last key may stand in the
+#: middle of a word.
 PLACES = {
     "the dashboard": ((), r"MATCH"),
     "a filter that is typed": (("/", "qua"), r"/qua"),

@@ -1,4 +1,6 @@
-"""Steps that are no patch, by keys alone in a real terminal: a command that is typed for, and a sequence part by part."""
+"""Steps that are no patch, by keys alone in a real terminal: a command that is typed for, and a
+sequence part by part.
+"""
 
 from __future__ import annotations
 

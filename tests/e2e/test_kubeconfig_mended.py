@@ -1,5 +1,7 @@
-"""A kubeconfig that cannot be read at the start (an expired login left an empty token file) and is mended meanwhile: the same
-session then names the cluster, watches the namespace that the kubeconfig names, and can act."""
+"""A kubeconfig that cannot be read at the start (an expired login left an empty token file) and is
+mended meanwhile: the same session then names the cluster, watches the namespace that the kubeconfig
+names, and can act.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,13 @@ def test_what_a_mended_kubeconfig_says_is_taken_up(tmp_path: Path, namespaces: t
         own = tmp_path / "kubeconfig"
         own.write_text(json.dumps(config))
         settings = replace(
-            load_settings(config=drill.config, env={}), kubeconfig=str(own), context=None, state_dir=tmp_path / "state",
-            namespaces=namespaces, namespace=namespaces[0] if namespaces else None,
-        )  # fmt: skip
+            load_settings(config=drill.config, env={}),
+            kubeconfig=str(own),
+            context=None,
+            state_dir=tmp_path / "state",
+            namespaces=namespaces,
+            namespace=namespaces[0] if namespaces else None,
+        )
         session = Session(settings)
         session.start()
         try:

@@ -1,4 +1,6 @@
-"""Rounds of maintenance on the running cockpit, over the drill: looked at, answered, written; and the same without a screen."""
+"""Rounds of maintenance on the running cockpit, over the drill: looked at, answered, written; and
+the same without a screen.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The cockpit where operators use it: on another machine, through a real sshd, by keys alone, over lines that drop."""
+"""The cockpit where operators use it: on another machine, through a real sshd, by keys alone, over
+lines that drop.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def sshd(need: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def remote(need: Callable[[str], str], sshd: Sshd) -> Iterator[Callable[[int, int], Remote]]:
-    """`remote(width, height)` → a terminal on the operator's machine; all are closed at the end of the test."""
+    """`remote(width, height)` → a terminal on the operator's machine; all are closed at the end of
+    the test.
+    """
     tmux = need("tmux")
     opened: list[Remote] = []
 
@@ -100,7 +104,11 @@ def site(scenario: str, directory: Path, number: int, speed: float = SPEED) -> I
 
 
 def test_runbook_1_the_rpc_endpoint_fails(remote: Callable[[int, int], Remote], tmp_path: Path) -> None:
-    """160×48, tmux. Symptoms → runbook 1 ranks first → switch to the healthy endpoint → proof passes → the change is undone."""
+    """160×48, tmux.
+
+    Symptoms → runbook 1 ranks first → switch to the healthy endpoint → proof passes → the change is
+    undone.
+    """
     with site("rpc-outage", tmp_path, 1) as world:
         pane = remote(160, 48)
         pane.tmux("--config", world.config)
@@ -142,7 +150,10 @@ def test_runbook_1_the_rpc_endpoint_fails(remote: Callable[[int, int], Remote], 
 
 
 def test_runbook_3_the_kms_refuses_agents(remote: Callable[[int, int], Remote], tmp_path: Path) -> None:
-    """80×24, without tmux, no colours. Symptoms → runbook 3 ranks first → typed ahead in one piece to the question → new pods."""
+    """80×24, without tmux, no colours.
+
+    Symptoms → runbook 3 ranks first → typed ahead in one piece to the question → new pods.
+    """
     with site("kms-denied", tmp_path, 3) as world:
         pane = remote(80, 24)
         pane.log_in(shlex.join(["exec", "env", "NO_COLOR=1", *cockpit("--config", world.config)]))
@@ -171,7 +182,11 @@ def test_runbook_3_the_kms_refuses_agents(remote: Callable[[int, int], Remote], 
 def test_runbook_6_the_line_drops_and_tmux_keeps_the_cockpit(
     remote: Callable[[int, int], Remote], tmp_path: Path
 ) -> None:
-    """80×24, tmux. Symptoms → runbook 6 ranks first → scale the ingestors; the line drops in the rollout; the proof passes meanwhile."""
+    """80×24, tmux.
+
+    Symptoms → runbook 6 ranks first → scale the ingestors; the line drops in the rollout; the proof
+    passes meanwhile.
+    """
     with site("ingest-backlog", tmp_path, 6) as world:
         pane = remote(80, 24)
         pane.tmux("--config", world.config)
@@ -208,7 +223,10 @@ def test_runbook_6_the_line_drops_and_tmux_keeps_the_cockpit(
 def test_the_line_drops_in_the_middle_of_a_mitigation(
     remote: Callable[[int, int], Remote], tmp_path: Path, moment: str
 ) -> None:
-    """Without tmux the cockpit ends with the line. The next one says how it ended, sends nothing again, and can take it back."""
+    """Without tmux the cockpit ends with the line.
+
+    The next one says how it ended, sends nothing again, and can take it back.
+    """
     with site("calm", tmp_path, 6, speed=1.0) as world:
         pane = remote(80, 24)
         there = shlex.join(["exec", *cockpit("--config", world.config)])

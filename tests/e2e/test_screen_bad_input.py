@@ -1,4 +1,6 @@
-"""Whatever is missing, wrong or forbidden: the screen says so in a line with a way on, and the rest keeps working."""
+"""Whatever is missing, wrong or forbidden: the screen says so in a line with a way on, and the rest
+keeps working.
+"""
 
 from __future__ import annotations
 

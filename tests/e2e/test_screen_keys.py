@@ -57,7 +57,9 @@ async def test_a_filter_typed_in_one_piece_is_a_filter(settings: Settings) -> No
 async def test_a_whole_way_typed_ahead_ends_at_the_question_and_y_does_not_answer_it(
     settings: Settings, drill: DrillThread
 ) -> None:
-    """r, n, Enter, Enter, y in one piece: the plan asked for is the one for rpc-b, and the `y` came before it was shown."""
+    """r, n, Enter, Enter, y in one piece: the plan asked for is the one for rpc-b, and the `y` came
+    before it was shown.
+    """
     async with screen(settings) as cockpit:
         await ready(cockpit)
         await cockpit.until(lambda: next_item(cockpit) == "1.mitigation.A")
@@ -74,7 +76,9 @@ async def test_a_whole_way_typed_ahead_ends_at_the_question_and_y_does_not_answe
 
 
 async def test_the_next_step_is_planned_though_it_was_out_of_view(settings: Settings) -> None:
-    """r, n, Enter in one piece at 80×24, before the page has been laid out once: the step lies below what is in view."""
+    """r, n, Enter in one piece at 80×24, before the page has been laid out once: the step lies
+    below what is in view.
+    """
     async with screen(settings, (80, 24)) as cockpit:
         await ready_small(cockpit)
         await cockpit.wait(r"MATCH +1 Publishing stops.* 3 of 3")
@@ -161,7 +165,9 @@ async def test_undo_with_nothing_to_undo_and_help_over_help(settings: Settings) 
 
 
 async def test_a_view_opened_twice_gives_the_keys_back(settings: Settings) -> None:
-    """`r` in the runbooks opens them anew; after escape the panels have the keys, not what was removed."""
+    """`r` in the runbooks opens them anew; after escape the panels have the keys, not what was
+    removed.
+    """
     async with screen(settings, (80, 24)) as cockpit:
         await ready_small(cockpit)
         cockpit.burst("r", "r", "escape")
@@ -208,7 +214,9 @@ async def test_a_manual_answer_is_recorded(settings: Settings) -> None:
 async def test_choices_that_are_known_later_come_into_the_open_form(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The form opens before anything is known of the endpoints; what is typed stays, and the list comes in above it."""
+    """The form opens before anything is known of the endpoints; what is typed stays, and the list
+    comes in above it.
+    """
     async with screen(settings) as cockpit:
         await ready(cockpit)
         session = cockpit.app.session

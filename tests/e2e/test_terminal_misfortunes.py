@@ -1,4 +1,7 @@
-"""What happens to terminals: they close, hang, suspend, shrink, and know no colours. Raw bytes on a real pty."""
+"""What happens to terminals: they close, hang, suspend, shrink, and know no colours.
+
+Raw bytes on a real pty.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,9 @@ def test_a_signal_ends_it_and_restores_the_terminal(
 def test_a_closed_terminal_ends_it_and_its_world(
     start: Callable[..., PtyTerminal], ignored: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also when SIGHUP is ignored (nohup): textual alone would spin for ever on a terminal at its end."""
+    """Also when SIGHUP is ignored (nohup): textual alone would spin for ever on a terminal at its
+    end.
+    """
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
     try:
         pane = start("drill", "calm")
@@ -98,7 +103,9 @@ def test_a_killed_cockpit_leaves_no_world_behind(start: Callable[..., PtyTermina
 
 
 def test_a_stalled_terminal_holds_nothing_up(start: Callable[..., PtyTerminal], drill: DrillThread) -> None:
-    """The link hangs just before `y`: the step is sent, rolled out and journalled; afterwards the screen is right."""
+    """The link hangs just before `y`: the step is sent, rolled out and journalled; afterwards the
+    screen is right.
+    """
     pane = start("--config", drill.config, width=160, height=48)
     asked_to_scale(pane)
     pane.stall()
@@ -198,7 +205,9 @@ def test_sixteen_colours_are_the_terminals_own(start: Callable[..., PtyTerminal]
 
 
 def test_hostile_logs_and_secrets_never_reach_the_terminal(start: Callable[..., PtyTerminal]) -> None:
-    """Pods print escape sequences, markup and keys: the bytes on the pty hold only what textual itself sends."""
+    """Pods print escape sequences, markup and keys: the bytes on the pty hold only what textual
+    itself sends.
+    """
     with DrillThread("hostile-logs", history_s=300.0, speed=5.0) as hostile:
         pane = start("--config", hostile.config, width=160, height=48)
         for service in ("ingestor", "submitter"):
@@ -234,7 +243,9 @@ def test_exported_columns_do_not_outvote_the_terminal(start: Callable[..., PtyTe
 
 @pytest.mark.parametrize("when", ["before the request is carried out", "after it", "during the rollout"])
 def test_killed_in_the_middle_of_a_mitigation(start: Callable[..., PtyTerminal], when: str) -> None:
-    """kill -9 at three moments after `y`: the next start says how it ended, rightly, and sends nothing."""
+    """kill -9 at three moments after `y`: the next start says how it ended, rightly, and sends
+    nothing.
+    """
     with DrillThread("calm", history_s=300.0) as world:
         chaos = world.drill.world.kube.chaos
         pane = start("--config", world.config, width=160, height=48)

@@ -1,4 +1,6 @@
-"""`m0-cockpit incident …` as operators and scripts call it: a process of its own, one journal, exit codes."""
+"""`m0-cockpit incident …` as operators and scripts call it: a process of its own, one journal, exit
+codes.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,14 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def run(tmp_path: Path) -> Run:
     def call(*arguments: str, command: str = "incident") -> subprocess.CompletedProcess[str]:
         env = {
-            "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "M0_COCKPIT_STATE_DIR": str(tmp_path / "state"), "PYTHONPATH": str(ROOT),
-            "XDG_CONFIG_HOME": str(tmp_path / "config"), "SUDO_USER": "ops1", "LANG": "C.UTF-8",
-        }  # fmt: skip
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "M0_COCKPIT_STATE_DIR": str(tmp_path / "state"),
+            "PYTHONPATH": str(ROOT),
+            "XDG_CONFIG_HOME": str(tmp_path / "config"),
+            "SUDO_USER": "ops1",
+            "LANG": "C.UTF-8",
+        }
         return subprocess.run(
             [sys.executable, "-m", "cockpit.cli", command, *arguments],
             capture_output=True,

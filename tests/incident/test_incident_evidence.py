@@ -1,4 +1,6 @@
-"""Evidence: redacted, complete or saying why not, in bounded time; and a bundle that was touched is found out."""
+"""Evidence: redacted, complete or saying why not, in bounded time; and a bundle that was touched is
+found out.
+"""
 
 from __future__ import annotations
 
@@ -91,9 +93,11 @@ async def test_what_could_not_be_collected_is_said_and_holds_nothing_up(tmp_path
         hanging.set()
     assert captured.parts == ("good",)
     assert dict(captured.missing) == {
-        "absent": "not configured", "broken": "RuntimeError: token=*** \\e[2J", "hangs": "not collected within 0.3 s",
+        "absent": "not configured",
+        "broken": "RuntimeError: token=*** \\e[2J",
+        "hangs": "not collected within 0.3 s",
         "stubborn": "not collected within 0.3 s",
-    }  # fmt: skip
+    }
     manifest = json.loads(unpacked(captured.path)[MANIFEST])
     assert [m["part"] for m in manifest["missing"]] == ["absent", "broken", "hangs", "stubborn"]
 
@@ -155,10 +159,15 @@ async def test_a_hostile_bundle_is_read_without_being_unpacked(tmp_path: Path) -
 def test_redaction_reaches_every_depth() -> None:
     kept = redacted(
         {
-            "env": [{"API_TOKEN": SECRET}], f"Bearer {SECRET}": 1, "url": f"postgres://u:{SECRET}@db/x", "nan": float("nan"), "n": 3,
-            "key": list(range(64)), "esc": "\x1b]52;c;x\x07",
+            "env": [{"API_TOKEN": SECRET}],
+            f"Bearer {SECRET}": 1,
+            "url": f"postgres://u:{SECRET}@db/x",
+            "nan": float("nan"),
+            "n": 3,
+            "key": list(range(64)),
+            "esc": "\x1b]52;c;x\x07",
         }
-    )  # fmt: skip
+    )
     assert SECRET not in json.dumps(kept)
     assert kept["key"] == "[key pair ***]"
     assert (kept["nan"], kept["n"]) == ("nan", 3)
@@ -170,16 +179,45 @@ def test_redaction_reaches_every_depth() -> None:
 
 
 def chain(mono: float) -> dict[str, Reading[Any]]:
-    reveal = Reveal("NBA", "epoch", "ab" * 32, 7, 900, SIGNATURE)
-    failure = FailureClass("SignatureVerificationFailed", 6018, "RevealPrediction", 12, 3.0, 2, SIGNATURE, 901)
+    reveal = Reveal(market="NBA", epoch="epoch", bundle_hash="ab" * 32, sequence=7, slot=900, signature=SIGNATURE)
+    failure = FailureClass(
+        name="SignatureVerificationFailed",
+        code=6018,
+        instruction="RevealPrediction",
+        count=12,
+        per_minute=3.0,
+        runbook=2,
+        last_signature=SIGNATURE,
+        last_slot=901,
+    )
     program = ProgramActivity(
         "prog", "rpc-a", START, True, last_reveal=reveal, failures=(failure,), reveals_by_market={"NBA": reveal}
     )
-    signers = SignerSetState("addr", 100, 5, ("KeyA", "KeyB"), True, 1, 900)
+    signers = SignerSetState(
+        address="addr",
+        signer_set_id=100,
+        threshold=5,
+        pubkeys=("KeyA", "KeyB"),
+        active=True,
+        created_at_slot=1,
+        slot=900,
+    )
     return {
-        "program": Reading("solana/program", program, mono), "signer-set": Reading("solana/signer-set", signers, mono - 99),
-        "protocol": Reading("solana/protocol", ProtocolState("p", False, "auth", 101, 10, 900), mono),
-    }  # fmt: skip
+        "program": Reading("solana/program", program, mono),
+        "signer-set": Reading("solana/signer-set", signers, mono - 99),
+        "protocol": Reading(
+            "solana/protocol",
+            ProtocolState(
+                address="p",
+                paused=False,
+                authority="auth",
+                next_signer_set_id=101,
+                default_reveal_delay_slots=10,
+                slot=900,
+            ),
+            mono,
+        ),
+    }
 
 
 async def logs(namespace: str, pods: Sequence[tuple[str, str | None]], tail: int) -> list[LogLine | Fault]:
@@ -197,7 +235,12 @@ async def collected(tmp_path: Path, **changes: Any) -> tuple[dict[str, bytes], d
     if not record.records():
         actions.open_(record, OPS1, title="t", severity="SEV0")
     parts = collectors(
-        seen, record.records(), (), RUNBOOKS, logs, lambda name, value: shown_value(RUNBOOKS, name, value)
+        situation=seen,
+        records=record.records(),
+        flights=(),
+        runbooks=RUNBOOKS,
+        read_logs=logs,
+        shown=lambda name, value: shown_value(RUNBOOKS, name, value),
     )
     captured = await capture(tmp_path, "b", parts, {}, wall=START)
     return unpacked(captured.path), dict(captured.missing)
@@ -277,7 +320,10 @@ def _wait_for_record(record: Any) -> Any:
     raise AssertionError("no evidence was journalled")
 
 
-@pytest.mark.parametrize(("severity", "runbook", "taken"), [("SEV1", 1, False), ("SEV1", 13, True), ("", 2, True), ("", 4, False), ("SEV0", None, True)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("severity", "runbook", "taken"),
+    [("SEV1", 1, False), ("SEV1", 13, True), ("", 2, True), ("", 4, False), ("SEV0", None, True)],
+)
 def test_when_it_is_taken(
     tmp_path: Path, severity: str, runbook: int | None, taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

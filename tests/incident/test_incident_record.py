@@ -1,4 +1,6 @@
-"""The incident record: what operators do is one record each, and what it means is folded from the journal alone."""
+"""The incident record: what operators do is one record each, and what it means is folded from the
+journal alone.
+"""
 
 from __future__ import annotations
 
@@ -61,8 +63,11 @@ def test_a_life(record: Journal, clock: ManualClock, tmp_path: Path) -> None:
     assert seen == now(record)
     assert (seen.number, seen.severity, seen.opened, seen.place) == (1, "SEV0", START, "prod-eu/m0-prod")
     assert (seen.holder("commander"), seen.holder("scribe"), seen.holder("expert"), seen.holder("on-call")) == (
-        "alice", "bob", "eve, mallory", "",
-    )  # fmt: skip
+        "alice",
+        "bob",
+        "eve, mallory",
+        "",
+    )
     assert [(c.was, c.severity) for c in seen.severities] == [("", "SEV1"), ("SEV1", "SEV0")]
     assert seen.notes[0].words == "we saw [/b] it \\e[2J"
     assert actions.close(again, OPS2, "") == 1
@@ -220,9 +225,12 @@ def test_verify_names_the_line_of_an_edited_incident(record: Journal, tmp_path: 
 def test_records_that_do_not_fit_are_passed_over(record: Journal) -> None:
     opened(record)
     for odd in (
-        {"kind": "severity-changed", "incident": 1}, {"kind": "incident-opened", "incident": "two"}, {"kind": "note", "incident": 99},
-        {"kind": "evidence", "incident": 1}, {"kind": "role-assigned", "incident": 1, "role": 5, "operator": "x"},
-    ):  # fmt: skip
+        {"kind": "severity-changed", "incident": 1},
+        {"kind": "incident-opened", "incident": "two"},
+        {"kind": "note", "incident": 99},
+        {"kind": "evidence", "incident": 1},
+        {"kind": "role-assigned", "incident": 1, "role": 5, "operator": "x"},
+    ):
         record.append(odd)
     assert now(record).severity == "SEV1"
     assert set(incidents_of(record.records())) == {1}
@@ -231,12 +239,15 @@ def test_records_that_do_not_fit_are_passed_over(record: Journal) -> None:
 def test_the_journal_panel_tells_it(record: Journal) -> None:
     opened(record)
     actions.update(record, OPS1, "we look into it", sending=True)
-    actions.sent(record, OPS1, 1, now(record).updates[0].id, "answered 503", 5)
+    actions.sent(
+        journal=record, operator=OPS1, number=1, update_id=now(record).updates[0].id, problem="answered 503", tries=5
+    )
     told = [(line.title, line.outcome) for line in lines_from(record.records())]
     assert told == [
-        ("update NOT delivered after 5 tries", "failed: answered 503"), ("we look into it", "update"),
+        ("update NOT delivered after 5 tries", "failed: answered 503"),
+        ("we look into it", "update"),
         ("incident #1 opened SEV1: Publishing stops", ""),
-    ]  # fmt: skip
+    ]
 
 
 # --- reminders -------------------------------------------------------------------------------------------------------------
@@ -281,7 +292,7 @@ def test_an_update_that_did_not_get_out_told_nobody(record: Journal, clock: Manu
     opened(record)
     made = actions.update(record, OPS1, "words", sending=True)
     assert now(record).updates[0].delivery == "sending"
-    actions.sent(record, OPS1, 1, made, "answered 500", 5)
+    actions.sent(journal=record, operator=OPS1, number=1, update_id=made, problem="answered 500", tries=5)
     found = reminder(now(record), clock.wall())
     assert (found.level, found.words) == ("failed", "update NOT delivered")
     actions.update(record, OPS1, "again", sending=False)
@@ -292,7 +303,13 @@ def test_an_update_whose_sender_died_is_unknown(record: Journal, clock: ManualCl
     opened(record)
     actions.update(record, OPS1, "words", sending=True)
     last = dict(record.records()[-1])
-    record.append({**{k: v for k, v in last.items() if k not in ("hash", "seq", "at")}, "process": {"host": "x", "pid": 1, "started": ""}, "update_id": "b"})  # fmt: skip
+    record.append(
+        {
+            **{k: v for k, v in last.items() if k not in ("hash", "seq", "at")},
+            "process": {"host": "x", "pid": 1, "started": ""},
+            "update_id": "b",
+        }
+    )
     assert now(record).updates[1].delivery == "unknown"
     assert reminder(now(record), clock.wall()).words == "update delivery UNKNOWN"
 
@@ -308,8 +325,12 @@ def states(record: Journal, seen: object) -> dict[str, tuple[str, str]]:
 def test_the_machine_answers_what_it_can(record: Journal, clock: ManualClock) -> None:
     opened(record)
     assert states(record, situation(clock)) == {
-        "1": ("done", "machine"), "2": ("done", "machine"), "3": ("open", ""), "4": ("open", ""), "5": ("open", ""),
-    }  # fmt: skip
+        "1": ("done", "machine"),
+        "2": ("done", "machine"),
+        "3": ("open", ""),
+        "4": ("open", ""),
+        "5": ("open", ""),
+    }
     record.append(intent())
     assert states(record, None)["5"] == ("unknown", "")
     for each in done(1):
@@ -325,7 +346,14 @@ def test_the_machine_answers_what_it_can(record: Journal, clock: ManualClock) ->
             "missing": [],
         }
     )
-    actions.sent(record, OPS1, 1, actions.update(record, OPS1, "w", sending=True), "", 1)
+    actions.sent(
+        journal=record,
+        operator=OPS1,
+        number=1,
+        update_id=actions.update(record, OPS1, "w", sending=True),
+        problem="",
+        tries=1,
+    )
     assert {state for state, _ in states(record, situation(clock)).values()} == {"done"}
 
 

@@ -1,4 +1,7 @@
-"""The report: everything known filled in, nothing hostile left standing as markup. `golden.md` is what an incident looks like."""
+"""The report: everything known filled in, nothing hostile left standing as markup.
+
+`golden.md` is what an incident looks like.
+"""
 
 from __future__ import annotations
 
@@ -29,45 +32,119 @@ def story(tmp_path: Path, clock: ManualClock) -> tuple[Journal, list[Flight]]:
     record = journal(tmp_path, clock)
     flights = [
         Flight(START - 300, "start", words="the cockpit begins to watch", by="bastion:1"),
-        Flight(START - 300, "signal", "commit-rate", None, "ok", "", 118.0, None, "/min", "Commits confirmed", "bastion:1"),
-        Flight(START - 90, "signal", "commit-rate", "ok", "crit", "31/min: crit down to 35/min", 31.0, None, "/min", "Commits confirmed", "bastion:1"),
-        Flight(START - 60, "runbook", "publishing-stops", "", "publishing-stops", "1 Publishing stops, 3 of 3 symptoms", by="bastion:1"),
-    ]  # fmt: skip
-    actions.open_(record, OPS1, title="Publishing stops", severity="SEV1", runbook="publishing-stops", runbook_number=1,
-               commander="ops1", place="prod-eu/m0-prod")  # fmt: skip
-    clock.advance(30)
-    actions.sent(
-        record, OPS1, 1, actions.update(record, OPS1, "We are looking into stalled publishing.", sending=True), "", 1
+        Flight(
+            at=START - 300,
+            kind="signal",
+            name="commit-rate",
+            was=None,
+            now="ok",
+            words="",
+            value=118.0,
+            worst=None,
+            unit="/min",
+            title="Commits confirmed",
+            by="bastion:1",
+        ),
+        Flight(
+            at=START - 90,
+            kind="signal",
+            name="commit-rate",
+            was="ok",
+            now="crit",
+            words="31/min: crit down to 35/min",
+            value=31.0,
+            worst=None,
+            unit="/min",
+            title="Commits confirmed",
+            by="bastion:1",
+        ),
+        Flight(
+            at=START - 60,
+            kind="runbook",
+            name="publishing-stops",
+            was="",
+            now="publishing-stops",
+            words="1 Publishing stops, 3 of 3 symptoms",
+            by="bastion:1",
+        ),
+    ]
+    actions.open_(
+        record,
+        OPS1,
+        title="Publishing stops",
+        severity="SEV1",
+        runbook="publishing-stops",
+        runbook_number=1,
+        commander="ops1",
+        place="prod-eu/m0-prod",
     )
     clock.advance(30)
-    record.append({"kind": "evidence", "incident": 1, "file": "incident-1.tar", "sha256": "ab" * 32, "size": 1234, "parts": ["pods.json"],
-                   "missing": ["bundle.json: no reveal was seen"], "reason": "on demand", "operator": OPS1.record()})  # fmt: skip
+    actions.sent(
+        journal=record,
+        operator=OPS1,
+        number=1,
+        update_id=actions.update(record, OPS1, "We are looking into stalled publishing.", sending=True),
+        problem="",
+        tries=1,
+    )
+    clock.advance(30)
+    record.append(
+        {
+            "kind": "evidence",
+            "incident": 1,
+            "file": "incident-1.tar",
+            "sha256": "ab" * 32,
+            "size": 1234,
+            "parts": ["pods.json"],
+            "missing": ["bundle.json: no reveal was seen"],
+            "reason": "on demand",
+            "operator": OPS1.record(),
+        }
+    )
     record.append(intent(overrides=[{"guard": "fresh", "reason": "rpc-errors is 40 s old"}]))
     for each in done(1, "fail"):
         clock.advance(10)
         record.append(each)
     flights.append(
-        Flight(clock.wall(), "signal", "api-5xx", "ok", "warn", "2 %", 2.0, None, "%", "API answers 5xx", "bastion:1")
+        Flight(
+            at=clock.wall(),
+            kind="signal",
+            name="api-5xx",
+            was="ok",
+            now="warn",
+            words="2 %",
+            value=2.0,
+            worst=None,
+            unit="%",
+            title="API answers 5xx",
+            by="bastion:1",
+        )
     )
     clock.advance(10)
-    record.append(intent("Relax the guardrail", relaxes=True, changes=[{"field": "LEVEL", "before": "STRICT", "after": "NORMAL"}],
-                         operator=OPS2.record()))  # fmt: skip
+    record.append(
+        intent(
+            "Relax the guardrail",
+            relaxes=True,
+            changes=[{"field": "LEVEL", "before": "STRICT", "after": "NORMAL"}],
+            operator=OPS2.record(),
+        )
+    )
     for each in done(2):
         clock.advance(10)
         record.append(each)
     flights.append(
         Flight(
-            clock.wall(),
-            "signal",
-            "commit-rate",
-            "crit",
-            "ok",
-            "",
-            117.0,
-            3.0,
-            "/min",
-            "Commits confirmed",
-            "bastion:1",
+            at=clock.wall(),
+            kind="signal",
+            name="commit-rate",
+            was="crit",
+            now="ok",
+            words="",
+            value=117.0,
+            worst=3.0,
+            unit="/min",
+            title="Commits confirmed",
+            by="bastion:1",
         )
     )
     actions.note(record, OPS2, "reveals are back")
@@ -110,7 +187,21 @@ def test_hostile_words_stay_words(tmp_path: Path) -> None:
     actions.check(record, OPS1, "16.incident.4", HOSTILE, words=HOSTILE)
     record.append(intent(HOSTILE, changes=[{"field": HOSTILE, "before": None, "after": HOSTILE}]))
     record.append({"kind": "outcome", "of": 1, "result": "rejected", "words": HOSTILE})
-    flights = [Flight(START + 1, "signal", "x", "ok", "crit", HOSTILE, 1.0, None, HOSTILE, HOSTILE), Flight(START + 2, "event", HOSTILE, None, "x", HOSTILE)]  # fmt: skip
+    flights = [
+        Flight(
+            at=START + 1,
+            kind="signal",
+            name="x",
+            was="ok",
+            now="crit",
+            words=HOSTILE,
+            value=1.0,
+            worst=None,
+            unit=HOSTILE,
+            title=HOSTILE,
+        ),
+        Flight(at=START + 2, kind="event", name=HOSTILE, was=None, now="x", words=HOSTILE),
+    ]
     text = written(record, flights, clock)
     assert "\x1b" not in text and "<script" not in text.replace("\\<script", "")
     for line in text.splitlines():
@@ -122,7 +213,10 @@ def test_hostile_words_stay_words(tmp_path: Path) -> None:
     assert [line for line in text.splitlines() if line.startswith("# ")] == [text.splitlines()[0]]
 
 
-@pytest.mark.parametrize(("raw", "told"), [("- x", "\\- x"), ("1. x", "1\\. x"), ("+ x", "\\+ x"), ("=====", "\\====="), ("a_b", "a\\_b"), ("", "")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [("- x", "\\- x"), ("1. x", "1\\. x"), ("+ x", "\\+ x"), ("=====", "\\====="), ("a_b", "a\\_b"), ("", "")],
+)
 def test_no_word_starts_a_block(raw: str, told: str) -> None:
     assert md(raw) == told
 

@@ -70,28 +70,44 @@ def test_a_first_value_is_no_change_and_a_source_that_comes_up_is_none(tmp_path:
     recorder.look(seen(clock, lag(Level.UNKNOWN, None), sources=gone))
     recorder.look(seen(clock, lag(Level.UNKNOWN, None), sources=live))
     assert kinds(recorder)[1:] == [
-        ("signal", "lag", "crit", "unknown"), ("source", "prom", "live", "down"), ("source", "prom", "down", "live"),
-    ]  # fmt: skip
+        ("signal", "lag", "crit", "unknown"),
+        ("source", "prom", "live", "down"),
+        ("source", "prom", "down", "live"),
+    ]
     assert "abcdef" not in repr(recorder.flights)
 
 
 def test_services_runbooks_and_warnings_of_the_cluster(tmp_path: Path, clock: ManualClock) -> None:
     recorder = Recorder(tmp_path / "flight.jsonl", clock)
     book = RUNBOOKS.runbook("1")
-    event = KubeEvent("e", "m0-prod", "Warning", "BackOff", "restarting \x1b[2J", "Pod", "m0-quant-1", 1, clock.wall())
+    event = KubeEvent(
+        uid="e",
+        namespace="m0-prod",
+        type="Warning",
+        reason="BackOff",
+        message="restarting \x1b[2J",
+        object_kind="Pod",
+        object_name="m0-quant-1",
+        count=1,
+        last_seen=clock.wall(),
+    )
     recorder.look(seen(clock, services=(service("m0-submitter", 1, 1),)))
     for count in (1, 2, 9, 10):
         recorder.look(
             seen(
-                clock, services=(service("m0-submitter", 0, 0, "scaled to 0", "warn"),), matches=(Match(book, (), 2, 0, 3, 0.6),),
+                clock,
+                services=(service("m0-submitter", 0, 0, "scaled to 0", "warn"),),
+                matches=(Match(runbook=book, symptoms=(), held=2, unknown=0, total=3, score=0.6),),
                 cluster=Cluster(events={"e": replace(event, count=count)}),
             )
-        )  # fmt: skip
+        )
     found = [(f.kind, f.words) for f in recorder.flights if f.kind in ("service", "runbook", "event")]
     assert found == [
-        ("service", "scaled 1 → 0; 0/0 ready: scaled to 0"), ("runbook", "1 Publishing stops, 2 of 3 symptoms"),
-        ("event", "BackOff: restarting \\e[2J"), ("event", "BackOff: restarting \\e[2J (10 times)"),
-    ]  # fmt: skip
+        ("service", "scaled 1 → 0; 0/0 ready: scaled to 0"),
+        ("runbook", "1 Publishing stops, 2 of 3 symptoms"),
+        ("event", "BackOff: restarting \\e[2J"),
+        ("event", "BackOff: restarting \\e[2J (10 times)"),
+    ]
 
 
 def test_the_file_is_bounded_and_broken_lines_are_passed_over(tmp_path: Path) -> None:
@@ -130,24 +146,32 @@ def incident(tmp_path: Path, clock: ManualClock) -> tuple[Incident, tuple[dict[s
 def test_all_in_the_order_of_time(tmp_path: Path, clock: ManualClock) -> None:
     found, records = incident(tmp_path, clock)
     flights = [
-        Flight(START - 2000, "signal", "old", "ok", "crit"), Flight(START - 60, "signal", "lag", "ok", "crit", "70: crit from 60", 70.0),
-        Flight(START + 12, "source", "prom", "live", "down", "refused"), Flight(START + 12.5, "source", "prom", "live", "down", "refused", by="b"),
-        Flight(START + 13, "worst", "lag", None, "crit", "", 80.0), Flight(START + 20, "signal", "lag", "crit", "ok"),
+        Flight(START - 2000, "signal", "old", "ok", "crit"),
+        Flight(at=START - 60, kind="signal", name="lag", was="ok", now="crit", words="70: crit from 60", value=70.0),
+        Flight(at=START + 12, kind="source", name="prom", was="live", now="down", words="refused"),
+        Flight(at=START + 12.5, kind="source", name="prom", was="live", now="down", words="refused", by="b"),
+        Flight(at=START + 13, kind="worst", name="lag", was=None, now="crit", words="", value=80.0),
+        Flight(START + 20, "signal", "lag", "crit", "ok"),
         Flight(START, "signal", "fine", None, "ok"),
-    ]  # fmt: skip
+    ]
     told = timeline(found, records, flights)
     assert [e.wall for e in told] == sorted(e.wall for e in told)
     assert [(e.kind, e.words, e.who, e.level) for e in told] == [
         ("signal", "lag OK → CRIT: 70: crit from 60", "", "crit"),
         ("incident", "incident #1 opened SEV1: t", "ops1", ""),
-        ("mitigation", "Switch RPC endpoint on m0-submitter: SOLANA_RPC_URL https://rpc-a/*** → https://rpc-b/***", "ops1", ""),
+        (
+            "mitigation",
+            "Switch RPC endpoint on m0-submitter: SOLANA_RPC_URL https://rpc-a/*** → https://rpc-b/***",
+            "ops1",
+            "",
+        ),
         ("source", "source prom DOWN: refused", "", "unknown"),
         ("mitigation", "Switch RPC endpoint: sent", "", ""),
         ("mitigation", "Switch RPC endpoint: rolled out in 14 s", "", ""),
         ("signal", "lag CRIT → OK", "", "ok"),
         ("mitigation", "Switch RPC endpoint: proof PASS: 1 of 1 hold", "", "ok"),
         ("note", "a note", "ops1", ""),
-    ]  # fmt: skip
+    ]
     assert timeline(found, records, flights, limit=2) == told[-2:]
 
 
@@ -162,15 +186,45 @@ def test_impact_counts_watched_time_once() -> None:
     def flight(
         at: float, was: str | None, now: str, value: float | None = None, worst: float | None = None, by: str = "a"
     ) -> Flight:
-        return Flight(at, "signal", "lag", was, now, "", value, worst, "s", "Lag", by)
+        return Flight(
+            at=at,
+            kind="signal",
+            name="lag",
+            was=was,
+            now=now,
+            words="",
+            value=value,
+            worst=worst,
+            unit="s",
+            title="Lag",
+            by=by,
+        )
 
     flights = [
-        Flight(0, "start", by="a"), flight(0, None, "ok", 1.0), flight(100, "ok", "warn", 20.0), flight(110, "warn", "crit", 61.0, 40.0),
-        Flight(130, "worst", "lag", None, "crit", "", 88.0, 88.0, "s", "Lag", "a"),
-        Flight(140, "start", by="b"), flight(141, None, "crit", 90.0, None, "b"),
-        Flight(160, "stop", by="a"), flight(170, "crit", "ok", 3.0, 95.0, "b"),
-        Flight(200, "start", by="c"), flight(201, None, "crit", 70.0, None, "c"),
-    ]  # fmt: skip
+        Flight(0, "start", by="a"),
+        flight(0, None, "ok", 1.0),
+        flight(100, "ok", "warn", 20.0),
+        flight(110, "warn", "crit", 61.0, 40.0),
+        Flight(
+            at=130,
+            kind="worst",
+            name="lag",
+            was=None,
+            now="crit",
+            words="",
+            value=88.0,
+            worst=88.0,
+            unit="s",
+            title="Lag",
+            by="a",
+        ),
+        Flight(140, "start", by="b"),
+        flight(141, None, "crit", 90.0, None, "b"),
+        Flight(160, "stop", by="a"),
+        flight(170, "crit", "ok", 3.0, 95.0, "b"),
+        Flight(200, "start", by="c"),
+        flight(201, None, "crit", 70.0, None, "c"),
+    ]
     (found,) = impacts(flights, 50.0, 260.0)
     assert (found.warn_s, found.crit_s, found.unknown_s) == (10.0, 60.0 + 59.0, 0.0)
     assert (found.worst, found.first, found.last, found.still, found.title) == (95.0, 100.0, 260.0, "crit", "Lag")
@@ -179,7 +233,9 @@ def test_impact_counts_watched_time_once() -> None:
 
 def test_the_worst_of_what_must_not_fall_is_the_lowest() -> None:
     flights = [
-        Flight(0, "signal", "rate", None, "ok", "", 118.0), Flight(10, "signal", "rate", "ok", "crit", "", 31.0),
-        Flight(50, "worst", "rate", None, "crit", "", 3.0), Flight(60, "signal", "rate", "crit", "ok", "", 110.0, 2.0),
-    ]  # fmt: skip
+        Flight(at=0, kind="signal", name="rate", was=None, now="ok", words="", value=118.0),
+        Flight(at=10, kind="signal", name="rate", was="ok", now="crit", words="", value=31.0),
+        Flight(at=50, kind="worst", name="rate", was=None, now="crit", words="", value=3.0),
+        Flight(at=60, kind="signal", name="rate", was="crit", now="ok", words="", value=110.0, worst=2.0),
+    ]
     assert impacts(flights, 0.0, 100.0)[0].worst == 2.0

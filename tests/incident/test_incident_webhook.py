@@ -23,7 +23,15 @@ from tests.support.samples.records import START, desk, situation
 
 KEY = "T0KENB0OK/s3cretPathOfTheHook99"
 MESSAGE = Message(
-    14, "Publishing <!channel> stops", "SEV1", "we *look* & wait", "ops1", "alice", "prod-eu/m0-prod", START, (3, "ab")
+    incident=14,
+    title="Publishing <!channel> stops",
+    severity="SEV1",
+    words="we *look* & wait",
+    who="ops1",
+    commander="alice",
+    place="prod-eu/m0-prod",
+    at=START,
+    journal=(3, "ab"),
 )
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -86,9 +94,16 @@ async def test_slack_and_json(hook: Hook) -> None:
     assert await deliver(hook, format="json", headers={"X-Key": "k"}) == ("", 1)
     assert hook.headers[1]["X-Key"] == "k"
     assert hook.bodies[1] == {
-        "incident": 14, "title": "Publishing <!channel> stops", "severity": "SEV1", "update": "we *look* & wait", "by": "ops1",
-        "commander": "alice", "place": "prod-eu/m0-prod", "at": START, "journal": {"records": 3, "hash": "ab"},
-    }  # fmt: skip
+        "incident": 14,
+        "title": "Publishing <!channel> stops",
+        "severity": "SEV1",
+        "update": "we *look* & wait",
+        "by": "ops1",
+        "commander": "alice",
+        "place": "prod-eu/m0-prod",
+        "at": START,
+        "journal": {"records": 3, "hash": "ab"},
+    }
 
 
 async def test_it_is_tried_again_and_no_more_than_that(hook: Hook) -> None:
@@ -158,7 +173,17 @@ async def test_credentials_in_the_address_are_used_and_not_told(hook: Hook) -> N
     await deliver(hook, url=url)
 
 
-@pytest.mark.parametrize("url", [f"ftp://x/{KEY}", f"http://[{KEY}", f"http:///{KEY}", f"http://x:99999/{KEY}", f"http://x/{KEY} y", f"htt\nps://{KEY}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"ftp://x/{KEY}",
+        f"http://[{KEY}",
+        f"http:///{KEY}",
+        f"http://x:99999/{KEY}",
+        f"http://x/{KEY} y",
+        f"htt\nps://{KEY}",
+    ],
+)
 async def test_an_address_that_is_none_is_not_shown(hook: Hook, url: str) -> None:
     problem, tries = await deliver(hook, url=url)
     assert (problem, tries) == ("the webhook's address is not an http(s) URL", 0)
@@ -222,8 +247,9 @@ async def test_the_journal_tells_how_it_ended_and_nothing_waits(
     later = own.look(situation(clock))
     assert later is not None
     assert [(u.words, u.delivery, u.detail) for u in later.incident.updates] == [
-        ("first", "delivered", ""), ("second", "failed", "answered 500"),
-    ]  # fmt: skip
+        ("first", "delivered", ""),
+        ("second", "failed", "answered 500"),
+    ]
     assert later.reminder.words == "update NOT delivered"
     assert own.notices == ("an update of incident #1 was NOT delivered: answered 500",)
     own.close()

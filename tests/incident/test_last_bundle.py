@@ -1,4 +1,6 @@
-"""Runbook 2's evidence where reveals had stopped before the cockpit began to watch: the last bundle's hash is found on the chain."""
+"""Runbook 2's evidence where reveals had stopped before the cockpit began to watch: the last
+bundle's hash is found on the chain.
+"""
 
 from __future__ import annotations
 

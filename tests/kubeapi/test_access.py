@@ -27,7 +27,9 @@ def no_cluster_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True, params=["plain", "package"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every expectation holds for both readers: ours for the usual kubeconfigs, the package's for the rest."""
+    """Every expectation holds for both readers: ours for the usual kubeconfigs, the package's for
+    the rest.
+    """
     if request.param == "package":
         monkeypatch.setattr("cockpit.kubeapi.access.is_plain", lambda cluster, user: False)
 
@@ -42,8 +44,12 @@ def problem(path: Path | str | None, context: str | None = None) -> AccessProble
 def test_a_plain_kubeconfig_gives_server_context_and_token(tmp_path: Path) -> None:
     access = load_access(str(kubeconfig(tmp_path / "c", "https://api.example:6443/")))
     assert (access.context, access.server, access.namespace, access.user, access.cluster) == (
-        "c", "https://api.example:6443", "m0-prod", "u", "k",
-    )  # fmt: skip
+        "c",
+        "https://api.example:6443",
+        "m0-prod",
+        "u",
+        "k",
+    )
     assert access.credentials.headers() == {"authorization": "Bearer good"}
     assert "good" not in repr(access)
 

@@ -1,4 +1,6 @@
-"""The client over real HTTP: what the server says, what the network does, and what the operator is told."""
+"""The client over real HTTP: what the server says, what the network does, and what the operator is
+told.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,16 @@ from cockpit.kubeapi.lines import LineSplitter
 from cockpit.model.reading import SourceState
 from tests.support.api_double import FIXTURES, ApiDouble, kubeconfig, recording, serving, status
 
-EXPECTED = {400: errors.Invalid, 401: errors.Unauthorised, 403: errors.Denied, 404: errors.NotFound, 409: errors.Conflict,
-            410: errors.Gone, 415: errors.Invalid, 422: errors.Invalid}  # fmt: skip
+EXPECTED = {
+    400: errors.Invalid,
+    401: errors.Unauthorised,
+    403: errors.Denied,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    410: errors.Gone,
+    415: errors.Invalid,
+    422: errors.Invalid,
+}
 NAMES = sorted(p.name.partition("-")[0] for p in FIXTURES.glob("*.json"))
 
 
@@ -226,14 +236,28 @@ async def test_throttling_carries_its_wait_and_odd_answers_are_server_faults(api
 @pytest.mark.parametrize(
     ("path", "raw", "kind", "words"),
     [
-        ("/apis/batch/v1/namespaces/m0-prod/cronjobs/m0-x", b'{"kind": "Status", "reason": "NotFound", "details": {}, "message": '
-         b'"the server could not find the requested resource"}', errors.NotServed, "this server has no cronjobs in batch/v1"),
-        ("/apis/batch/v9/namespaces/m0-prod/cronjobs", b"404 page not found\n", errors.NotServed, "no cronjobs in batch/v9"),
-        ("/apis/batch/v1/namespaces/m0-prod/cronjobs/m0-x", b'{"kind": "Status", "reason": "NotFound", "message": '
-         b'"cronjobs.batch \\"m0-x\\" not found"}', errors.NotFound, 'cronjobs.batch "m0-x" not found'),
+        (
+            "/apis/batch/v1/namespaces/m0-prod/cronjobs/m0-x",
+            b'{"kind": "Status", "reason": "NotFound", "details": {}, "message": '
+            b'"the server could not find the requested resource"}',
+            errors.NotServed,
+            "this server has no cronjobs in batch/v1",
+        ),
+        (
+            "/apis/batch/v9/namespaces/m0-prod/cronjobs",
+            b"404 page not found\n",
+            errors.NotServed,
+            "no cronjobs in batch/v9",
+        ),
+        (
+            "/apis/batch/v1/namespaces/m0-prod/cronjobs/m0-x",
+            b'{"kind": "Status", "reason": "NotFound", "message": "cronjobs.batch \\"m0-x\\" not found"}',
+            errors.NotFound,
+            'cronjobs.batch "m0-x" not found',
+        ),
         ("/api/v1/namespaces/m0-prod", b"", errors.NotFound, "not found: get namespaces m0-prod"),
     ],
-)  # fmt: skip
+)
 def test_a_kind_that_is_not_served_is_no_missing_object(
     path: str, raw: bytes, kind: type[Exception], words: str
 ) -> None:
@@ -302,6 +326,9 @@ def test_a_line_without_end_is_cut_once() -> None:
 
 
 def test_the_first_pods_wait_for_no_command_line_and_no_http2() -> None:
-    """What httpx imports where it is installed: twice its own import. Whoever wants it later still gets it."""
+    """What httpx imports where it is installed: twice its own import.
+
+    Whoever wants it later still gets it.
+    """
     code = "import sys, cockpit.kubeapi.client; assert not {'click', 'h2', 'hpack', 'pygments'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -69,14 +69,35 @@ def test_pods_that_crash_or_cannot_pull_say_so() -> None:
     [
         ({"phase": "Pending"}, ("Pending", 0, 1, 0)),
         ({"phase": "Failed", "reason": "Evicted"}, ("Evicted", 0, 1, 0)),
-        ({"phase": "Pending", "conditions": [{"type": "PodScheduled", "reason": "SchedulingGated"}]}, ("SchedulingGated", 0, 1, 0)),
-        ({"phase": "Running", "containerStatuses": [{"name": "main", "ready": True, "state": {"running": {}}, "restartCount": 3}]}, ("Running", 1, 1, 3)),
-        ({"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"exitCode": 7}}}]}, ("ExitCode:7", 0, 1, 0)),
-        ({"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"exitCode": 137, "signal": 9}}}]}, ("Signal:9", 0, 1, 0)),
-        ({"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"exitCode": 1, "reason": "Error"}}}]}, ("Error", 0, 1, 0)),
-        ({"phase": "Succeeded", "containerStatuses": [{"state": {"terminated": {"reason": "Completed"}}}]}, ("Completed", 0, 1, 0)),
+        (
+            {"phase": "Pending", "conditions": [{"type": "PodScheduled", "reason": "SchedulingGated"}]},
+            ("SchedulingGated", 0, 1, 0),
+        ),
+        (
+            {
+                "phase": "Running",
+                "containerStatuses": [{"name": "main", "ready": True, "state": {"running": {}}, "restartCount": 3}],
+            },
+            ("Running", 1, 1, 3),
+        ),
+        (
+            {"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"exitCode": 7}}}]},
+            ("ExitCode:7", 0, 1, 0),
+        ),
+        (
+            {"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"exitCode": 137, "signal": 9}}}]},
+            ("Signal:9", 0, 1, 0),
+        ),
+        (
+            {"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"exitCode": 1, "reason": "Error"}}}]},
+            ("Error", 0, 1, 0),
+        ),
+        (
+            {"phase": "Succeeded", "containerStatuses": [{"state": {"terminated": {"reason": "Completed"}}}]},
+            ("Completed", 0, 1, 0),
+        ),
     ],
-)  # fmt: skip
+)
 def test_status_as_kubectl_computes_it(status: Any, expected: tuple[str, int, int, int]) -> None:
     one = status_of(**status)
     assert (one.reason, one.ready, one.total, one.restarts) == expected
@@ -173,9 +194,15 @@ SAMPLES = {
     "statefulsets": [recording("17")["response"]["body"]],
     "replicasets": recording("41")["response"]["body"]["items"],
     "events": recording("54")["response"]["body"]["items"],
-    "horizontalpodautoscalers": [{"metadata": {"name": "h"}, "spec": {"scaleTargetRef": {"kind": "D", "name": "n"}, "maxReplicas": 3}, "status": {"desiredReplicas": 2}}],
+    "horizontalpodautoscalers": [
+        {
+            "metadata": {"name": "h"},
+            "spec": {"scaleTargetRef": {"kind": "D", "name": "n"}, "maxReplicas": 3},
+            "status": {"desiredReplicas": 2},
+        }
+    ],
     "configmaps": [recording("47")["response"]["body"]],
-}  # fmt: skip
+}
 
 
 def spoil(value: Any, draw: Any) -> Any:

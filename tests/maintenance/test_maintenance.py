@@ -1,4 +1,6 @@
-"""Rounds of maintenance and the deploy checklist: what was measured is told with its bounds, what is not known is never filled in."""
+"""Rounds of maintenance and the deploy checklist: what was measured is told with its bounds, what
+is not known is never filled in.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +49,25 @@ def ready(topic: str, data: Any = ()) -> Reading[Any]:
 def situation(**more: Any) -> Situation:
     kinds = {f"{plural}/m0-prod": ready(plural) for plural in ("pods", "deployments", "replicasets", "configmaps")}
     base: dict[str, Any] = {
-        "wall": NOW, "mono": 1000.0, "context": "prod-eu", "namespaces": ("m0-prod",), "production": True, "read_only": False,
-        "cluster": Cluster(), "cluster_now": NOW, "services": (), "kinds": kinds, "queries": {}, "alerts": (), "sources": (), "signals": {},
-        "stages": (), "matches": (), "toggles": (), "runbooks": BOOKS,
-    }  # fmt: skip
+        "wall": NOW,
+        "mono": 1000.0,
+        "context": "prod-eu",
+        "namespaces": ("m0-prod",),
+        "production": True,
+        "read_only": False,
+        "cluster": Cluster(),
+        "cluster_now": NOW,
+        "services": (),
+        "kinds": kinds,
+        "queries": {},
+        "alerts": (),
+        "sources": (),
+        "signals": {},
+        "stages": (),
+        "matches": (),
+        "toggles": (),
+        "runbooks": BOOKS,
+    }
     return Situation(**{**base, **more})
 
 
@@ -153,7 +170,13 @@ def test_a_trend_says_when_the_bound_is_reached() -> None:
 
 def test_a_value_that_has_no_history_is_told_as_it_is_now() -> None:
     def now(level: Level, reason: str = "") -> Situation:
-        return situation(signals={"pg-pitr": SignalStatus("pg-pitr", "PITR works", level, 1.0, "", reason)})
+        return situation(
+            signals={
+                "pg-pitr": SignalStatus(
+                    name="pg-pitr", title="PITR works", level=level, value=1.0, unit="", reason=reason
+                )
+            }
+        )
 
     assert finding("pg-pitr", None, now(Level.OK)).state == "ok"
     assert finding("pg-pitr", None, now(Level.CRIT, "0: crit")).state == "attention"
@@ -174,8 +197,15 @@ def rounds(
     journal: Journal | None, now: Situation, ranges: Any = None, tmp_path: Path | None = None, **settings: Any
 ) -> Rounds:
     return Rounds(
-        lambda: BOOKS, lambda: now, ManualClock(NOW), Operator.current, tmp_path or Path(), MaintenanceSettings(**settings), ranges, journal
-    )  # fmt: skip
+        runbooks=lambda: BOOKS,
+        situation=lambda: now,
+        clock=ManualClock(NOW),
+        operator=Operator.current,
+        state_dir=tmp_path or Path(),
+        settings=MaintenanceSettings(**settings),
+        ranges=ranges,
+        journal=journal,
+    )
 
 
 def answered(journal: Journal, book: str, step: str, text: str) -> None:
@@ -188,9 +218,10 @@ def answered(journal: Journal, book: str, step: str, text: str) -> None:
 def test_the_weekly_round_has_every_line_of_the_document_and_asks_what_only_people_know(journal: Journal) -> None:
     answered(journal, "routine-maintenance", "weekly-keys", "rotated the news feed's")
     prometheus = Prometheus(
-        m0_signer_threshold=[series([2.0] * 336)], m0_signer_latency=[series([180.0] * 336, signer="signer-0")],
+        m0_signer_threshold=[series([2.0] * 336)],
+        m0_signer_latency=[series([180.0] * 336, signer="signer-0")],
         result=[series([0.001] * 336, endpoint="rpc-a")],
-    )  # fmt: skip
+    )
     made = asyncio.run(rounds(journal, situation(), prometheus).make("weekly"))
     assert [line.item for line in made.lines] == [f"15.weekly.{n}" for n in range(1, 6)]
     lines = {line.item: line for line in made.lines}
@@ -223,8 +254,29 @@ def test_the_monthly_round_goes_through_the_weekly_lines_too() -> None:
 
 def chain(**more: Any) -> Situation:
     held = {
-        "protocol": ready("p", ProtocolState("P", False, "AuthorityKey", 101, 10, 5)),
-        "signer-set": ready("s", SignerSetState("S", 100, 5, tuple("abcdefg"), True, 1000, 1000 + 216_000 * 30)),
+        "protocol": ready(
+            "p",
+            ProtocolState(
+                address="P",
+                paused=False,
+                authority="AuthorityKey",
+                next_signer_set_id=101,
+                default_reveal_delay_slots=10,
+                slot=5,
+            ),
+        ),
+        "signer-set": ready(
+            "s",
+            SignerSetState(
+                address="S",
+                signer_set_id=100,
+                threshold=5,
+                pubkeys=tuple("abcdefg"),
+                active=True,
+                created_at_slot=1000,
+                slot=1000 + 216_000 * 30,
+            ),
+        ),
     }
     return situation(solana={**held, **more}, configured=frozenset({"solana"}))
 
@@ -238,7 +290,22 @@ def test_the_authority_on_the_chain_is_compared_with_the_last_round(tmp_path: Pa
     assert last_authority(journal.records()) == "AuthorityKey" and journal.verify() == []
     again = authority(chain(), journal.records())
     assert again[0] == Finding("ok", "Program authority AuthorityKey, as at the last round")
-    other = authority(chain(protocol=ready("p", ProtocolState("P", True, "Thief", 101, 10, 5))), journal.records())
+    other = authority(
+        chain(
+            protocol=ready(
+                "p",
+                ProtocolState(
+                    address="P",
+                    paused=True,
+                    authority="Thief",
+                    next_signer_set_id=101,
+                    default_reveal_delay_slots=10,
+                    slot=5,
+                ),
+            )
+        ),
+        journal.records(),
+    )
     assert [f.state for f in other[:2]] == ["attention", "attention"]
 
 
@@ -265,10 +332,26 @@ def test_the_report_is_dated_private_and_says_what_is_not_known(tmp_path: Path) 
             "15.weekly.5",
             "keys",
             (),
-            Question("routine-maintenance", "weekly-keys", "Which keys?", "`rm` [x](y)\x1b[2J", "ann", NOW),
+            Question(
+                runbook="routine-maintenance",
+                step="weekly-keys",
+                text="Which keys?",
+                answer="`rm` [x](y)\x1b[2J",
+                who="ann",
+                answered=NOW,
+            ),
         ),
     )
-    made = Round("weekly", "Weekly round", "prod-eu/m0-prod", "ann", NOW, NOW, NOW - 7 * 86400.0, lines)
+    made = Round(
+        name="weekly",
+        title="Weekly round",
+        place="prod-eu/m0-prod",
+        operator="ann",
+        wall=NOW,
+        at=NOW,
+        since=NOW - 7 * 86400.0,
+        lines=lines,
+    )
     path = report.write(tmp_path / "state", made)
     assert path.name == "maintenance-weekly-2026-09-21.md" and path.stat().st_mode & 0o777 == 0o600
     text = path.read_text()
@@ -296,30 +379,82 @@ def deploy(now: Situation, runbooks: Runbooks = BOOKS, **more: Any) -> dict[str,
 
 def pod(owner: str, phase: str, kind: str = "Job", age_s: float = 600.0) -> Pod:
     return Pod(
-        owner + phase, "m0-prod", owner + "-x1", "1", NOW - age_s, None, {}, kind, owner, owner, phase, phase, "", 0, 1, 0, "", (), ()
-    )  # fmt: skip
+        uid=owner + phase,
+        namespace="m0-prod",
+        name=owner + "-x1",
+        resource_version="1",
+        created_at=NOW - age_s,
+        deleted_at=None,
+        labels={},
+        owner_kind=kind,
+        owner_name=owner,
+        service=owner,
+        phase=phase,
+        reason=phase,
+        message="",
+        ready=0,
+        total=1,
+        restarts=0,
+        node="",
+        containers=(),
+        conditions=(),
+    )
 
 
 def workload(name: str) -> Workload:
     return Workload(
-        "Deployment", name, "m0-prod", name, "1", 1, 1, NOW, {}, {}, {}, 1, 1, 1, 1, 1, 0, False, "RollingUpdate", "", "",
-        (ContainerTemplate(name, "img" + DIGEST),), (),
-    )  # fmt: skip
+        kind="Deployment",
+        uid=name,
+        namespace="m0-prod",
+        name=name,
+        resource_version="1",
+        generation=1,
+        observed_generation=1,
+        created_at=NOW,
+        labels={},
+        annotations={},
+        selector={},
+        desired=1,
+        replicas=1,
+        ready=1,
+        updated=1,
+        available=1,
+        unavailable=0,
+        paused=False,
+        strategy="RollingUpdate",
+        max_surge="",
+        max_unavailable="",
+        containers=(ContainerTemplate(name, "img" + DIGEST),),
+        conditions=(),
+    )
 
 
 def replicaset(name: str, revision: int, image: str) -> ReplicaSet:
     made = situation().cluster_now - 86400.0 * (9 - revision)
-    return ReplicaSet(f"{name}-{revision}", "m0-prod", f"{name}-{revision}", name, revision, made, 1, 1, (image,))
+    return ReplicaSet(
+        uid=f"{name}-{revision}",
+        namespace="m0-prod",
+        name=f"{name}-{revision}",
+        owner_name=name,
+        revision=revision,
+        created_at=made,
+        desired=1,
+        ready=1,
+        images=(image,),
+    )
 
 
 @pytest.mark.parametrize(
     ("pods", "state"),
     [
-        ([], "ask"), ([pod("m0-migrate-7", "Succeeded")], "ok"), ([pod("m0-migrate-7", "Failed")], "attention"),
-        ([pod("m0-migrate-7", "Running")], "unknown"), ([pod("m0-migrate-8", "Failed", age_s=60.0), pod("m0-migrate-7", "Succeeded")], "attention"),
+        ([], "ask"),
+        ([pod("m0-migrate-7", "Succeeded")], "ok"),
+        ([pod("m0-migrate-7", "Failed")], "attention"),
+        ([pod("m0-migrate-7", "Running")], "unknown"),
+        ([pod("m0-migrate-8", "Failed", age_s=60.0), pod("m0-migrate-7", "Succeeded")], "attention"),
         ([pod("m0-migrator", "Running", "ReplicaSet")], "ask"),
     ],
-)  # fmt: skip
+)
 def test_migrations_are_told_by_the_newest_job(pods: list[Pod], state: str) -> None:
     now = situation(cluster=Cluster(pods={p.uid: p for p in pods}))
     assert deploy(now)["16.deploy.1"].state == state
@@ -349,17 +484,22 @@ def test_configs_are_valid_when_the_runbooks_are_and_every_key_is_known() -> Non
 
 
 def markets(**active: bool) -> Situation:
-    held = {name: MarketState(name, name, "Sports", on, 1, 1) for name, on in active.items()}
+    held = {
+        name: MarketState(address=name, market_id=name, domain="Sports", active=on, current_epoch_id=1, last_sequence=1)
+        for name, on in active.items()
+    }
     return situation(solana={"markets": ready("m", held)}, configured=frozenset({"solana"}))
 
 
 @pytest.mark.parametrize(
     ("active", "state"),
     [
-        ({"A": True, "B": False}, "ok"), ({"A": True, "B": True}, "attention"), ({"A": False, "B": False}, "attention"),
+        ({"A": True, "B": False}, "ok"),
+        ({"A": True, "B": True}, "attention"),
+        ({"A": False, "B": False}, "attention"),
         ({"B": False}, "attention"),
     ],
-)  # fmt: skip
+)
 def test_the_canary_publishes_and_nothing_else_does(active: dict[str, bool], state: str) -> None:
     assert deploy(markets(**active), canaries=("A",))["16.deploy.3"].state == state
 
@@ -410,10 +550,12 @@ def test_a_configured_restore_command_takes_the_questions_place(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[restore]\nargv = ["x", "{where}"]', "only {time}"), ("[restore]\ntimeout = 0", "timeout"),
-        ('[maintenance]\nmigration-jobs = "("', "regular expression"), ("[maintenance]\ncanaries = []", "canaries"),
+        ('[restore]\nargv = ["x", "{where}"]', "only {time}"),
+        ("[restore]\ntimeout = 0", "timeout"),
+        ('[maintenance]\nmigration-jobs = "("', "regular expression"),
+        ("[maintenance]\ncanaries = []", "canaries"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_setting_is_said(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(ConfigProblem) as problem:
         settings(tmp_path, text)

@@ -1,4 +1,6 @@
-"""Runbook 14's restore, guided: it is refused while writers run; part by part, each confirmed; then chain and database are aligned."""
+"""Runbook 14's restore, guided: it is refused while writers run; part by part, each confirmed; then
+chain and database are aligned.
+"""
 
 from __future__ import annotations
 
@@ -52,8 +54,13 @@ def test_the_restore_goes_through_its_parts_and_stops_what_writes_first(drill: D
         whole = session.runbooks.step("14", "restore")[1]
         state = session.sequence(book, whole)
         assert [item.step for item in state.items] == [
-            "stop-submitter", "stop-quant", "restore-db", "start-quant", "start-submitter", "align",
-        ]  # fmt: skip
+            "stop-submitter",
+            "stop-quant",
+            "restore-db",
+            "start-quant",
+            "start-submitter",
+            "align",
+        ]
         given = {"restore-db": {"time": to}, "start-quant": {"replicas": "2"}}
         while state.next is not None:
             index = state.next

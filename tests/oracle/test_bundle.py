@@ -19,7 +19,15 @@ from cockpit.oracle.bundle_file import MOST_BYTES, BundleProblem, canonical, rea
 
 KEYS = [Keypair.from_seed(bytes([n] * 32)) for n in range(1, 8)]
 STRANGER = Keypair.from_seed(bytes([99] * 32))
-SET = SignerSetState("Set1", 100, 5, tuple(str(k.pubkey()) for k in KEYS), True, 1, 2)
+SET = SignerSetState(
+    address="Set1",
+    signer_set_id=100,
+    threshold=5,
+    pubkeys=tuple(str(k.pubkey()) for k in KEYS),
+    active=True,
+    created_at_slot=1,
+    slot=2,
+)
 PAYLOAD = {"market": "NBA_LAL_BOS", "b": [1, 2.50, True, None], "a": {"ü": "x", "p": 0.1}}
 CANONICAL = '{"a":{"p":0.1,"ü":"x"},"b":[1,2.5,true,null],"market":"NBA_LAL_BOS"}'.encode()
 
@@ -30,10 +38,16 @@ def bundle(keys: list[Keypair] = KEYS[:5], *, at: tuple[int, int, int] = (100, 8
     message = sha256(b"M0_SIGMSG_V1" + content + b"".join(n.to_bytes(8, "little") for n in at)).digest()
     salt = bytes(range(32))
     made = {
-        "payload": PAYLOAD, "bundle_content_hash": content.hex(), "signer_set_id": 100, "publish_epoch_id": 88_000, "sequence": 42,
-        "market": "NBA_LAL_BOS", "salt": salt.hex(), "commit_hash": sha256(b"M0_COMMIT_V1" + content + salt).hexdigest(),
+        "payload": PAYLOAD,
+        "bundle_content_hash": content.hex(),
+        "signer_set_id": 100,
+        "publish_epoch_id": 88_000,
+        "sequence": 42,
+        "market": "NBA_LAL_BOS",
+        "salt": salt.hex(),
+        "commit_hash": sha256(b"M0_COMMIT_V1" + content + salt).hexdigest(),
         "signatures": [{"pubkey": str(k.pubkey()), "signature": str(k.sign_message(message))} for k in keys],
-    }  # fmt: skip
+    }
     return json.dumps({k: v for k, v in {**made, **changes}.items() if v is not ...}).encode()
 
 
@@ -77,7 +91,7 @@ def test_numbers_stay_as_they_were_written() -> None:
         (bundle(signatures=[{"pubkey": "0OIl", "signature": "x"}]), "the pubkey is not 32 bytes in base58"),
         (bundle(signatures=[{"pubkey": SET.pubkeys[0], "signature": "1" * 128}]), "not 64 bytes in base58"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said(raw: bytes, words: str) -> None:
     verdict = judge(raw)
     assert verdict.valid is False
@@ -102,18 +116,57 @@ def test_a_bad_signature_does_not_use_its_key_up() -> None:
         (Expected(publish_epoch_id=1), "wrong epoch: the bundle says 88000, expected 1"),
         (Expected(signer_set_id=7), "wrong signer set: the bundle says 100, expected 7"),
         (
-            Expected(market=MarketState("m", "NBA_LAL_BOS", "sports", True, 88_000, 50)),
+            Expected(
+                market=MarketState(
+                    address="m",
+                    market_id="NBA_LAL_BOS",
+                    domain="sports",
+                    active=True,
+                    current_epoch_id=88_000,
+                    last_sequence=50,
+                )
+            ),
             "wrong sequence: 42 is below 50",
         ),
         (
-            Expected(market=MarketState("m", "NBA_LAL_BOS", "sports", True, 87_999, 42)),
+            Expected(
+                market=MarketState(
+                    address="m",
+                    market_id="NBA_LAL_BOS",
+                    domain="sports",
+                    active=True,
+                    current_epoch_id=87_999,
+                    last_sequence=42,
+                )
+            ),
             "market NBA_LAL_BOS is in 87999",
         ),
         (
-            Expected(market=MarketState("m", "NBA_LAL_BOS", "sports", True, 88_001, 40)),
+            Expected(
+                market=MarketState(
+                    address="m",
+                    market_id="NBA_LAL_BOS",
+                    domain="sports",
+                    active=True,
+                    current_epoch_id=88_001,
+                    last_sequence=40,
+                )
+            ),
             "42 is above 40, the newest of market NBA_LAL_BOS, but its epoch is past",
         ),
-        (Expected(market=MarketState("m", "OTHER", "sports", True, 88_000, 42)), "wrong market"),
+        (
+            Expected(
+                market=MarketState(
+                    address="m",
+                    market_id="OTHER",
+                    domain="sports",
+                    active=True,
+                    current_epoch_id=88_000,
+                    last_sequence=42,
+                )
+            ),
+            "wrong market",
+        ),
     ],
 )
 def test_it_is_compared_with_what_is_expected(expected: Expected, words: str) -> None:
@@ -131,7 +184,21 @@ def test_it_is_compared_with_what_is_expected(expected: Expected, words: str) ->
 )
 def test_it_agrees_with_the_market(epoch: int, last: int, words: str) -> None:
     verdict = judge(
-        bundle(), SET, Expected(100, None, None, MarketState("m", "NBA_LAL_BOS", "sports", True, epoch, last))
+        bundle(),
+        SET,
+        Expected(
+            100,
+            None,
+            None,
+            MarketState(
+                address="m",
+                market_id="NBA_LAL_BOS",
+                domain="sports",
+                active=True,
+                current_epoch_id=epoch,
+                last_sequence=last,
+            ),
+        ),
     )
     assert verdict.valid is True, verdict.words
     assert words in [finding.words for finding in verdict.findings]
@@ -146,10 +213,12 @@ def test_without_a_signer_set_it_is_unknown_never_valid() -> None:
 
 
 def test_a_set_that_is_not_active_authorises_nothing() -> None:
-    idle = SignerSetState("", 100, 5, SET.pubkeys, False, 0, 0)
+    idle = SignerSetState(
+        address="", signer_set_id=100, threshold=5, pubkeys=SET.pubkeys, active=False, created_at_slot=0, slot=0
+    )
     assert "signer set 100 is not active" in failed(judge(bundle(), idle))
     zero = SignerSetState(
-        "", 100, 0, SET.pubkeys, True, 0, 0
+        address="", signer_set_id=100, threshold=0, pubkeys=SET.pubkeys, active=True, created_at_slot=0, slot=0
     )  # an account that never should be: no threshold is met by nobody
     assert judge(bundle(signatures=[]), zero).valid is False
 
@@ -182,7 +251,7 @@ def test_a_set_that_is_not_active_authorises_nothing() -> None:
         (bundle(signatures=[{"pubkey": "x"}]), "signatures[0].signature: missing"),
         (bundle(signatures=[{"pubkey": "x", "signature": "y"}] * 300), "expected 256 at most, got 300"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_is_no_bundle_says_where(raw: bytes, words: str) -> None:
     with pytest.raises(BundleProblem) as problem:
         read_bundle(raw)
@@ -218,9 +287,11 @@ def test_a_signer_set_is_read_from_a_file() -> None:
     raw = json.dumps({"signer_set_id": 100, "threshold": 5, "pubkeys": list(SET.pubkeys)}).encode()
     assert judge(bundle(), read_signer_set(raw)).valid is True
     for changed, words in (
-        ({"threshold": 8}, "threshold: expected 1 to 7"), ({"threshold": 0}, "threshold: expected 1 to 7"),
-        ({"pubkeys": [1]}, "pubkeys[0]"), ({"active": "yes"}, "active: expected true or false"),
-    ):  # fmt: skip
+        ({"threshold": 8}, "threshold: expected 1 to 7"),
+        ({"threshold": 0}, "threshold: expected 1 to 7"),
+        ({"pubkeys": [1]}, "pubkeys[0]"),
+        ({"active": "yes"}, "active: expected true or false"),
+    ):
         with pytest.raises(BundleProblem) as problem:
             read_signer_set(json.dumps({**json.loads(raw), **changed}).encode())
         assert words in problem.value.reason

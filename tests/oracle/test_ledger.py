@@ -27,7 +27,9 @@ def look(made: Ledger) -> ProgramActivity:
 
 
 def story(length: int) -> list[Told]:
-    """Commits, each revealed three slots later but every fifth, and a failure now and then; some from before slot 100."""
+    """Commits, each revealed three slots later but every fifth, and a failure now and then; some
+    from before slot 100.
+    """
     told: list[Told] = []
     for n in range(length):
         slot = 90 + n
@@ -74,7 +76,13 @@ def test_failures_are_classed_with_instruction_and_runbook() -> None:
     for n in range(3):
         made.take(signature(n), 200 + n, ERR, failed_logs(6018), NOW)
     made.take(signature("b"), 205, "BlockhashNotFound", None, NOW)
-    made.take(signature("x"), 206, {"InstructionError": [0, {"Custom": 6018}]}, call("Swap", program="Strangr1", end="failed: x"), NOW)  # fmt: skip
+    made.take(
+        signature("x"),
+        206,
+        {"InstructionError": [0, {"Custom": 6018}]},
+        call("Swap", program="Strangr1", end="failed: x"),
+        NOW,
+    )
     told = look(made)
     assert told.failed.count == 5 and told.undecodable == 0
     assert [(f.name, f.instruction, f.count, f.runbook) for f in told.failures] == [
@@ -91,7 +99,9 @@ def test_commits_wait_oldest_first_and_say_how_long_they_are_overdue() -> None:
     made.take(signature(1), 940, None, commit_logs("m", "e1", 1010), NOW)
     told = look(made)
     assert [(p.epoch, p.overdue_slots, p.overdue) for p in told.pending] == [
-        (b58(key("e1")), -10, False), (b58(key("e2")), 40, True)]  # fmt: skip
+        (b58(key("e1")), -10, False),
+        (b58(key("e2")), 40, True),
+    ]
     assert (told.pending_total, told.overdue_total) == (2, 1)
     made.tip(1100, NOW + 30)
     assert [p.overdue_slots for p in look(made).pending] == [90, 140]

@@ -35,9 +35,12 @@ def test_what_another_program_prints_does_not_count() -> None:
 def test_calls_within_calls_keep_to_their_frames() -> None:
     inner = [*call("Transfer", "AAAA", program=STRANGER, depth=2)]
     lines = [
-        f"Program {PROGRAM_ID} invoke [1]", "Program log: Instruction: RevealPrediction", *inner, f"Program data: {EVENT}",
+        f"Program {PROGRAM_ID} invoke [1]",
+        "Program log: Instruction: RevealPrediction",
+        *inner,
+        f"Program data: {EVENT}",
         f"Program {PROGRAM_ID} success",
-    ]  # fmt: skip
+    ]
     (frame,) = read_logs(lines, PROGRAM_ID).frames
     assert (frame.instruction, frame.data) == ("RevealPrediction", [EVENT])
     outer = [f"Program {STRANGER} invoke [1]", *call("CommitPrediction", EVENT, depth=2), f"Program {STRANGER} success"]
@@ -46,7 +49,12 @@ def test_calls_within_calls_keep_to_their_frames() -> None:
 
 
 def test_a_later_line_cannot_name_the_instruction() -> None:
-    lines = [f"Program {PROGRAM_ID} invoke [1]", "Program log: hello", "Program log: Instruction: SetPaused", f"Program {PROGRAM_ID} success"]  # fmt: skip
+    lines = [
+        f"Program {PROGRAM_ID} invoke [1]",
+        "Program log: hello",
+        "Program log: Instruction: SetPaused",
+        f"Program {PROGRAM_ID} success",
+    ]
     assert read_logs(lines, PROGRAM_ID).frames[0].instruction == ""
 
 
@@ -61,22 +69,38 @@ def test_truncation_and_broken_nesting_are_noticed() -> None:
 def test_the_program_that_failed_first_gave_the_error() -> None:
     assert read_logs(failed_logs(6018), PROGRAM_ID).failed_program == PROGRAM_ID
     nested = [
-        f"Program {PROGRAM_ID} invoke [1]", "Program log: Instruction: RevealPrediction", f"Program {STRANGER} invoke [2]",
-        f"Program {STRANGER} failed: custom program error: 0x1782", f"Program {PROGRAM_ID} failed: custom program error: 0x1782",
-    ]  # fmt: skip
+        f"Program {PROGRAM_ID} invoke [1]",
+        "Program log: Instruction: RevealPrediction",
+        f"Program {STRANGER} invoke [2]",
+        f"Program {STRANGER} failed: custom program error: 0x1782",
+        f"Program {PROGRAM_ID} failed: custom program error: 0x1782",
+    ]
     read = read_logs(nested, PROGRAM_ID)
     assert read.failed_program == STRANGER and read.frames[0].failed
 
 
 LINES = st.one_of(
     st.text(max_size=60),
-    st.sampled_from([
-        f"Program {PROGRAM_ID} invoke [1]", f"Program {PROGRAM_ID} invoke [2]", f"Program {OTHER} invoke [1]",
-        f"Program {OTHER} invoke [2]", f"Program {PROGRAM_ID} success", f"Program {OTHER} success",
-        f"Program {PROGRAM_ID} failed: x", "Program log: Instruction: CommitPrediction", f"Program data: {EVENT}",
-        "Program log: ", "Program ", "Program", "Program data: ", "Log truncated", f"Program {PROGRAM_ID} consumed 1 of 2",
-    ]),
-)  # fmt: skip
+    st.sampled_from(
+        [
+            f"Program {PROGRAM_ID} invoke [1]",
+            f"Program {PROGRAM_ID} invoke [2]",
+            f"Program {OTHER} invoke [1]",
+            f"Program {OTHER} invoke [2]",
+            f"Program {PROGRAM_ID} success",
+            f"Program {OTHER} success",
+            f"Program {PROGRAM_ID} failed: x",
+            "Program log: Instruction: CommitPrediction",
+            f"Program data: {EVENT}",
+            "Program log: ",
+            "Program ",
+            "Program",
+            "Program data: ",
+            "Log truncated",
+            f"Program {PROGRAM_ID} consumed 1 of 2",
+        ]
+    ),
+)
 
 
 @given(st.lists(LINES, max_size=40))
@@ -121,9 +145,12 @@ def test_the_documented_order_of_the_errors() -> None:
 
 SHAPES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["InstructionError", "Custom", "x"]), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["InstructionError", "Custom", "x"]), inner, max_size=2)
+    ),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 @given(SHAPES, st.booleans())

@@ -1,4 +1,6 @@
-"""`m0-cockpit verify`: three answers, three exit codes; the chain is asked, and endpoints must agree."""
+"""`m0-cockpit verify`: three answers, three exit codes; the chain is asked, and endpoints must
+agree.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,10 @@ def market(epoch: int = 88_000, sequence: int = 42) -> dict[str, Any]:
 
 @contextmanager
 def chain(*nodes: Callable[[Any], Any] | dict[str, Any]) -> Iterator[list[str]]:
-    """RPC nodes that know these accounts, by address; a callable answers as it likes. In a loop of its own: the command has one."""
+    """RPC nodes that know these accounts, by address; a callable answers as it likes.
+
+    In a loop of its own: the command has one.
+    """
     loop, ready, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
     urls: list[str] = []
 
@@ -94,8 +99,10 @@ def accounts(
     program = Pubkey.from_string(PROGRAM)
     config = account("ProtocolConfig", b"\x01" + bytes(100)) if protocol else None
     places: tuple[tuple[list[bytes], dict[str, Any] | None], ...] = (
-        ([b"signer_set", (100).to_bytes(8, "little")], set_), ([b"market", b"NBA_LAL_BOS"], market_), ([b"protocol"], config),
-    )  # fmt: skip
+        ([b"signer_set", (100).to_bytes(8, "little")], set_),
+        ([b"market", b"NBA_LAL_BOS"], market_),
+        ([b"protocol"], config),
+    )
     return {str(Pubkey.find_program_address(seeds, program)[0]): value for seeds, value in places if value is not None}
 
 
@@ -174,7 +181,7 @@ def test_a_market_that_cannot_be_asked_leaves_the_verdict_open(
         ((lambda _: web.json_response({"result": {"value": [{"owner": 5}, None]}}),), 3, "no owner and base64 data"),
         ((lambda _: web.Response(body=b"x" * 600_000),), 3, "more than 512 KiB"),
     ],
-)  # fmt: skip
+)
 def test_what_endpoints_say_otherwise(
     nodes: Any, code: int, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

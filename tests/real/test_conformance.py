@@ -1,7 +1,8 @@
-"""Our own requests against an API server: the drill's always, a real one when COCKPIT_TEST_KUBECONFIG names it.
+"""Our own requests against an API server: the drill's always, a real one when
+COCKPIT_TEST_KUBECONFIG names it.
 
-What is asserted holds for an unmodified kube-apiserver; where it matters whether controllers or kubelets run, the test
-looks at what the cluster has.
+What is asserted holds for an unmodified kube-apiserver; where it matters whether controllers or
+kubelets run, the test looks at what the cluster has.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ from tests.support.conformance import IMAGE, PINNED, VARIABLE, TestCluster, dril
 
 MERGE, STRATEGIC, JSON_PATCH = (f"application/{kind}-patch+json" for kind in ("merge", "strategic-merge", "json"))
 QUICK = Pace(publish_s=0.05, refresh_s=0.2, watch_s=5, silence_s=8, probe_s=0.5, backoff_s=0.1, backoff_cap_s=0.5)
-OPERATOR = Operator("ops1", "ops1", "ops1", "10.0.0.9", "conformance", "bastion")
+OPERATOR = Operator(
+    name="ops1", os_user="ops1", ssh_user="ops1", ssh_from="10.0.0.9", kube_user="conformance", host="bastion"
+)
 
 
 @pytest.fixture(
@@ -120,13 +123,18 @@ async def test_a_continue_token_that_is_none_is_refused(cluster: TestCluster) ->
 
 
 async def test_bookmarks_come_when_asked_for(cluster: TestCluster) -> None:
-    """A real server marks only versions newer than where the watch began: something that the watch does not show must happen."""
+    """A real server marks only versions newer than where the watch began: something that the watch
+    does not show must happen.
+    """
     async with KubeClient(cluster.access()) as client:
         listed = await client.get(cluster.core("configmaps"))
         params = {
-            "watch": "1", "resourceVersion": listed["metadata"]["resourceVersion"], "allowWatchBookmarks": "true",
-            "timeoutSeconds": "5", "fieldSelector": "metadata.name=no-such-thing",
-        }  # fmt: skip
+            "watch": "1",
+            "resourceVersion": listed["metadata"]["resourceVersion"],
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": "5",
+            "fieldSelector": "metadata.name=no-such-thing",
+        }
         async with client.stream(cluster.core("configmaps"), params, read_timeout_s=20) as lines:
             await asyncio.to_thread(cluster.make, "ConfigMap", {"metadata": {"name": "elsewhere"}})
             events = [json.loads(line) async for line in lines if line.strip()]
@@ -256,13 +264,24 @@ class Cockpit:
         self.cluster = cluster
         self.journal = Journal.open(directory / "journal.jsonl")
         self.runbooks = Runbooks(
-            queries={}, signals={}, stages=(), toggles={}, runbooks=(),
+            queries={},
+            signals={},
+            stages=(),
+            toggles={},
+            runbooks=(),
             services={name.replace("_", "-"): service for name, service in services.items()},
-        )  # fmt: skip
+        )
         self.executor = Executor(
-            cluster.access, self.runbooks, self.journal, lambda: None, SystemClock(), namespace=cluster.namespace,
-            read_only=False, operator=OPERATOR, sleep=_short if cluster.name == "drill" else asyncio.sleep,
-        )  # fmt: skip
+            cluster.access,
+            self.runbooks,
+            self.journal,
+            lambda: None,
+            SystemClock(),
+            namespace=cluster.namespace,
+            read_only=False,
+            operator=OPERATOR,
+            sleep=_short if cluster.name == "drill" else asyncio.sleep,
+        )
         self.executor.start()
 
     def plan(self, kind: str, service: str, **more: Any) -> Plan:
@@ -285,7 +304,9 @@ class Cockpit:
         sent = self.send(plan)
         if not self.cluster.kubelet:
             self.executor.stop_watching(plan.id)
-        done = self.wait(lambda: next((p for p in self.executor.progress if p.plan.id == plan.id and not p.running), None))  # fmt: skip
+        done = self.wait(
+            lambda: next((p for p in self.executor.progress if p.plan.id == plan.id and not p.running), None)
+        )
         assert done.phase is Phase.DONE, done.words
         return done if done.journal is not None else sent
 
@@ -356,9 +377,17 @@ def test_set_env_keeps_the_order_adds_at_the_end_and_replaces_a_reference(
     cluster.deployment(
         "tuned",
         {"name": "sidecar", "image": IMAGE, "env": [{"name": "B", "value": "not ours"}]},
-        {"name": "tuned", "image": IMAGE, "env": [
-            {"name": "A", "value": "1"}, {"name": "REF", "valueFrom": field}, {"name": "B", "value": "2"}, {"name": "E"}]},
-    )  # fmt: skip
+        {
+            "name": "tuned",
+            "image": IMAGE,
+            "env": [
+                {"name": "A", "value": "1"},
+                {"name": "REF", "valueFrom": field},
+                {"name": "B", "value": "2"},
+                {"name": "E"},
+            ],
+        },
+    )
     before = cluster.get(cluster.apps("tuned"))
     # the step's own order is another than the container's: the server wants the container's
     plan = cockpit.plan("set-env", "tuned", env={"NEW": "n", "E": "x", "REF": "literal", "A": "one", "LAST": ""})
@@ -368,7 +397,13 @@ def test_set_env_keeps_the_order_adds_at_the_end_and_replaces_a_reference(
     progress = cockpit.carry(plan)
     after = cluster.get(cluster.apps("tuned"))
     assert pairs(containers(after)["tuned"]) == [
-        ("A", "one"), ("REF", "literal"), ("B", "2"), ("E", "x"), ("NEW", "n"), ("LAST", "")]  # fmt: skip
+        ("A", "one"),
+        ("REF", "literal"),
+        ("B", "2"),
+        ("E", "x"),
+        ("NEW", "n"),
+        ("LAST", ""),
+    ]
     assert [c["name"] for c in after["spec"]["template"]["spec"]["containers"]] == ["sidecar", "tuned"]
     assert containers(after)["sidecar"] == containers(before)["sidecar"]
     assert "m0-cockpit" in after["metadata"]["annotations"]["kubernetes.io/change-cause"]
@@ -403,9 +438,11 @@ def test_the_template_may_say_which_container_is_the_services_own(cluster: TestC
 
 def test_set_image_by_digest_and_back(cluster: TestCluster, cockpit: Cockpit) -> None:
     cluster.deployment(
-        "imaged", {"name": "sidecar", "image": IMAGE}, {"name": "imaged", "image": IMAGE},
+        "imaged",
+        {"name": "sidecar", "image": IMAGE},
+        {"name": "imaged", "image": IMAGE},
         initContainers=[{"name": "init", "image": IMAGE}] if not cluster.kubelet else [],
-    )  # fmt: skip
+    )
     before = cluster.get(cluster.apps("imaged"))
     assert guard(cockpit.plan("set-image", "imaged", image="nginx:latest"), "digest").verdict is Verdict.BLOCK
     plan = cockpit.plan("set-image", "imaged", image=PINNED)

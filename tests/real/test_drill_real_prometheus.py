@@ -109,7 +109,9 @@ QUERIES = [
 
 
 def build() -> Store:
-    """Half an hour of counters (one that resets), gauges, a histogram and a series that ends, 5 s apart."""
+    """Half an hour of counters (one that resets), gauges, a histogram and a series that ends, 5 s
+    apart.
+    """
     rng = random.Random(3)
     store = Store()
     counters = {(who, kind): 0.0 for who in "abc" for kind in "xy"}

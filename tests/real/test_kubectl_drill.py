@@ -1,4 +1,6 @@
-"""An unmodified kubectl works against the drill's API server: every verb that an operator uses, one server for the module."""
+"""An unmodified kubectl works against the drill's API server: every verb that an operator uses, one
+server for the module.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The npm package @solana/web3.js, unmodified, against the drill's Solana: one run of node, many questions."""
+"""The npm package @solana/web3.js, unmodified, against the drill's Solana: one run of node, many
+questions.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Alert rules hold when the signals do: against the drill's series, and against Prometheus itself (promtool)."""
+"""Alert rules hold when the signals do: against the drill's series, and against Prometheus itself
+(promtool).
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ def test_each_signal_of_prometheus_has_its_rules_and_each_other_is_named_as_left
             severity = {"warn": "warning", "crit": "critical", "unknown": "warning"}[rule["labels"]["level"]]
             assert rule["labels"]["severity"] == severity
             if rule["labels"]["level"] != "unknown":
-                assert rule.get("for") == (f"{signal.hold:g}s" if signal.hold and signal.hold != 60 else "1m" if signal.hold else None)  # fmt: skip
+                assert rule.get("for") == (
+                    f"{signal.hold:g}s" if signal.hold and signal.hold != 60 else "1m" if signal.hold else None
+                )
     assert {rule["labels"].get("runbook") for rule in listed(books)} - {None} <= {book.id for book in books.runbooks}
     (lag,) = [r for r in by_signal["watermark-lag"] if r["labels"]["level"] == "crit"]
     assert lag["labels"]["runbook"] == "watermark-lag" and "6 " in lag["annotations"]["runbooks"]
@@ -85,7 +89,11 @@ def test_in_a_drill_the_rules_hold_where_the_signals_do(scenario: str) -> None:
         for level, threshold in ((Level.WARN, signal.warn), (Level.CRIT, signal.crit)):
             if threshold is None:
                 continue
-            told = judge(worst, signal.direction, signal.warn, signal.crit).rank >= level.rank if worst is not None else False  # fmt: skip
+            told = (
+                judge(worst, signal.direction, signal.warn, signal.crit).rank >= level.rank
+                if worst is not None
+                else False
+            )
             fires = bool(_values(evaluate(world.store, expression(signal, threshold), [now])))
             assert fires == told, (signal.title, level, worst, threshold)
             checked += 1
@@ -133,8 +141,10 @@ def test_out_is_written_whole_and_a_broken_file_makes_no_rules(
 def test_promtool_accepts_the_deployed_file(need: Need) -> None:
     done = subprocess.run(
         [need("promtool"), "check", "rules", "--lint-fatal", str(ROOT / "deploy" / "alerts.yaml")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -172,7 +182,9 @@ crit = 2
 
 
 def alerts(at: str, name: str, *expected: dict[str, str]) -> dict[str, Any]:
-    """As promtool's unit tests want them; labels only, as each annotation is compared too when given."""
+    """As promtool's unit tests want them; labels only, as each annotation is compared too when
+    given.
+    """
     return {"eval_time": at, "alertname": name, "exp_alerts": [{"exp_labels": labels} for labels in expected]}
 
 
@@ -234,7 +246,7 @@ def test_prometheus_judges_as_the_cockpit_does(tmp_path: Path, need: Need) -> No
                 ],
             },
         ],
-    }  # fmt: skip
+    }
     (tmp_path / "test.yaml").write_text(json.dumps(test))
     done = subprocess.run(
         [need("promtool"), "test", "rules", "test.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False

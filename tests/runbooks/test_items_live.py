@@ -1,5 +1,8 @@
-"""Every item of the operational runbooks is live: a signal, a view, a step, a service or toggle that is watched. What only a person can
-answer is a short list, each with its reason, and the operator reads that reason where the question is asked.
+"""Every item of the operational runbooks is live: a signal, a view, a step, a service or toggle
+that is watched.
+
+What only a person can answer is a short list, each with its reason, and the operator reads that
+reason where the question is asked.
 """
 
 from __future__ import annotations
@@ -35,8 +38,18 @@ MANUAL = {
     ("checklists", "migrations-applied"): "only while no pod of a migration job is there",
     ("checklists", "canary-enabled"): "only while [maintenance] canary-markets names none",
 }
-#: Of these, the items whose step is manual; each of the other 175 is answered or carried out by the machine.
-ITEMS = {"9.mitigation.4", "10.mitigation.1", "13.step.3", "14.verify.3", "14.restore.2", "15.weekly.5", "15.monthly.1", "15.monthly.2"}  # fmt: skip
+#: Of these, the items whose step is manual; each of the other 175 is answered or carried out by the
+#: machine.
+ITEMS = {
+    "9.mitigation.4",
+    "10.mitigation.1",
+    "13.step.3",
+    "14.verify.3",
+    "14.restore.2",
+    "15.weekly.5",
+    "15.monthly.1",
+    "15.monthly.2",
+}
 #: Views that are no panel: what `open_view` of the app opens by itself.
 VIEWS = {"logs", "metrics", "maintenance", "explain", *CHAIN_PAGES, *(panel.key for panel in PANELS)}
 

@@ -110,8 +110,10 @@ def test_every_signal_that_panels_rely_on_is_defined_and_asked_for(books: Runboo
     specs = query_specs(books)
     assert specs["signals/commit-rate"][1] == 3600.0
     assert specs["queries/lag-by-connector"] == (
-        "max by (connector) (m0_watermark_lag_ms) / 1000", 900.0, 30.0,
-    )  # fmt: skip
+        "max by (connector) (m0_watermark_lag_ms) / 1000",
+        900.0,
+        30.0,
+    )
     assert "signals/submitter-ready" not in specs
 
 

@@ -1,4 +1,6 @@
-"""An operator's runbooks.toml: what is wrong is said with line and key, all at once; a broken one stops nothing."""
+"""An operator's runbooks.toml: what is wrong is said with line and key, all at once; a broken one
+stops nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,88 +23,147 @@ title = "A"
 """
 
 CASES = {
-    "a number is expected": ('[signals.rpc-errors]\nwarn = "much"', 2, "signals.rpc-errors.warn", "a number, got a string"),
+    "a number is expected": (
+        '[signals.rpc-errors]\nwarn = "much"',
+        2,
+        "signals.rpc-errors.warn",
+        "a number, got a string",
+    ),
     "a misspelt key": ("[signals.rpc-errors]\nwran = 3", 2, "signals.rpc-errors.wran", "did you mean 'warn'?"),
     "a missing key": ('[signals.new]\npromql = "up"\ncrit = 1', 1, "signals.new.title", "missing"),
     "an unknown table": ("[signal.x]\ncrit = 1", 1, "signal", "did you mean 'signals'?"),
     "thresholds the wrong way round, above": (
-        "[signals.rpc-errors]\nwarn = 50", 2, "signals.rpc-errors.warn", "at most `crit`",
+        "[signals.rpc-errors]\nwarn = 50",
+        2,
+        "signals.rpc-errors.warn",
+        "at most `crit`",
     ),
     "thresholds the wrong way round, below": ("[signals.coverage]\nwarn = 0.1", 2, "signals.coverage.warn", "at least"),
     "neither promql nor value": ('[signals.x]\ntitle = "x"\ncrit = 1', 1, "signals.x.promql", "got neither"),
     "both promql and value": (
-        '[signals.x]\ntitle = "x"\ncrit = 1\npromql = "up"\nvalue = "kubernetes.unready"', 5, "signals.x.value", "got both",
+        '[signals.x]\ntitle = "x"\ncrit = 1\npromql = "up"\nvalue = "kubernetes.unready"',
+        5,
+        "signals.x.value",
+        "got both",
     ),
     "no threshold at all": ('[signals.x]\ntitle = "x"\npromql = "up"', 1, "signals.x.warn", "at least one of"),
     "an infinite threshold": ("[signals.rpc-errors]\ncrit = inf", 2, "signals.rpc-errors.crit", "finite"),
     "a negative time": ("[signals.rpc-errors]\nfor = -1", 2, "signals.rpc-errors.for", "0 or more"),
     "a max-age of nothing": ("[queries.api-p95]\nmax-age = 0", 2, "queries.api-p95.max-age", "above 0"),
     "an unknown value": (
-        '[signals.x]\ntitle = "x"\ncrit = 1\nvalue = "kubernetes.happy"', 4, "signals.x.value", "kubernetes.ready.SERVICE",
+        '[signals.x]\ntitle = "x"\ncrit = 1\nvalue = "kubernetes.happy"',
+        4,
+        "signals.x.value",
+        "kubernetes.ready.SERVICE",
     ),
     "a value of an unknown service": (
-        '[signals.x]\ntitle = "x"\ncrit = 1\nvalue = "kubernetes.ready.m0-submiter"', 4, "signals.x.value",
+        '[signals.x]\ntitle = "x"\ncrit = 1\nvalue = "kubernetes.ready.m0-submiter"',
+        4,
+        "signals.x.value",
         "did you mean 'm0-submitter'?",
     ),
     "PromQL that does not parse": ('[queries.q]\npromql = "sum(rate(x[2m)"', 2, "queries.q.promql", "PromQL"),
     "an unknown signal in a stage": (
-        '[[stages]]\nname = "a"\nheadline = "output-aeg"', 3, "stages[a].headline", "did you mean 'output-age'?",
+        '[[stages]]\nname = "a"\nheadline = "output-aeg"',
+        3,
+        "stages[a].headline",
+        "did you mean 'output-age'?",
     ),
     "an unknown signal in a symptom": (
-        '[[runbook]]\nid = "watermark-lag"\nsymptoms = [\n { item = "6.symptom.1", text = "a", signal = "lag" },\n]', 4,
-        "runbook[watermark-lag].symptoms[0].signal", "there is no 'lag'",
+        '[[runbook]]\nid = "watermark-lag"\nsymptoms = [\n { item = "6.symptom.1", text = "a", signal = "lag" },\n]',
+        4,
+        "runbook[watermark-lag].symptoms[0].signal",
+        "there is no 'lag'",
     ),
     "an unknown query in choices-from": (
         STEP + 'kind = "scale"\nservice = "m0-quant"\nreplicas = "{n}"\n'
-        'params = [\n { name = "n", type = "int", choices-from = "label:nope:x" },\n]', 13,
-        "runbook[mine].mitigations[0].params[0].choices-from", "the name of a query",
+        'params = [\n { name = "n", type = "int", choices-from = "label:nope:x" },\n]',
+        13,
+        "runbook[mine].mitigations[0].params[0].choices-from",
+        "the name of a query",
     ),
     "a choices-from that is none": (
-        STEP + 'kind = "scale"\nservice = "m0-quant"\nreplicas = "{n}"\nparams = [{ name = "n", choices-from = "moon" }]',
-        12, "runbook[mine].mitigations[0].params[0].choices-from", "rpc-endpoints, toggle:NAME",
+        STEP
+        + 'kind = "scale"\nservice = "m0-quant"\nreplicas = "{n}"\nparams = [{ name = "n", choices-from = "moon" }]',
+        12,
+        "runbook[mine].mitigations[0].params[0].choices-from",
+        "rpc-endpoints, toggle:NAME",
     ),
     "an unknown service": (
-        STEP + 'kind = "restart"\nservice = "m0-qaunt"', 10, "runbook[mine].mitigations[0].service", "'m0-quant'?",
+        STEP + 'kind = "restart"\nservice = "m0-qaunt"',
+        10,
+        "runbook[mine].mitigations[0].service",
+        "'m0-quant'?",
     ),
     "an unknown view": (STEP + 'kind = "view"\nview = "podz"', 10, "runbook[mine].mitigations[0].view", "'pods'?"),
     "an unknown kind": (STEP + 'kind = "scal"', 9, "runbook[mine].mitigations[0].kind", "did you mean 'scale'?"),
-    "a key that the kind needs": (STEP + 'kind = "scale"\nservice = "m0-quant"', 6, "runbook[mine].mitigations[0].replicas", "needs it"),
+    "a key that the kind needs": (
+        STEP + 'kind = "scale"\nservice = "m0-quant"',
+        6,
+        "runbook[mine].mitigations[0].replicas",
+        "needs it",
+    ),
     "a parameter that is not declared": (
-        STEP + 'kind = "set-env"\nservice = "m0-quant"\nenv = { A = "{level}" }', 11, "runbook[mine].mitigations[0].env.A",
+        STEP + 'kind = "set-env"\nservice = "m0-quant"\nenv = { A = "{level}" }',
+        11,
+        "runbook[mine].mitigations[0].env.A",
         "{level} is not declared",
     ),
     "a default out of bounds": (
         STEP + 'kind = "scale"\nservice = "m0-quant"\nreplicas = "{n}"\n'
-        'params = [{ name = "n", type = "int", default = 99, maximum = 9 }]', 12,
-        "runbook[mine].mitigations[0].params[0].default", "to 9, got 99",
+        'params = [{ name = "n", type = "int", default = 99, maximum = 9 }]',
+        12,
+        "runbook[mine].mitigations[0].params[0].default",
+        "to 9, got 99",
     ),
     "a negative number of replicas": (
-        STEP + 'kind = "scale"\nservice = "m0-quant"\nreplicas = -1', 11, "runbook[mine].mitigations[0].replicas", "0 or more",
+        STEP + 'kind = "scale"\nservice = "m0-quant"\nreplicas = -1',
+        11,
+        "runbook[mine].mitigations[0].replicas",
+        "0 or more",
     ),
     "a filter that is no regular expression": (
-        STEP + 'kind = "view"\nview = "logs"\nargs = { filter = "(" }', 11, "runbook[mine].mitigations[0].args.filter",
+        STEP + 'kind = "view"\nview = "logs"\nargs = { filter = "(" }',
+        11,
+        "runbook[mine].mitigations[0].args.filter",
         "regular expression",
     ),
     "an item that is there twice": (
-        '[services.mine]\nitem = "q.service.1"', 2, "services.mine.item", "'q.service.1' is there twice",
+        '[services.mine]\nitem = "q.service.1"',
+        2,
+        "services.mine.item",
+        "'q.service.1' is there twice",
     ),
     "a step id that is there twice": (
-        STEP + 'kind = "restart"\nservice = "m0-quant"\n[[runbook.mitigations]]\nid = "a"\ntitle = "B"\nkind = "manual"\n'
-        'question = "?"', 12, "runbook[mine].mitigations[1].id", "'a' is there twice",
+        STEP
+        + 'kind = "restart"\nservice = "m0-quant"\n[[runbook.mitigations]]\nid = "a"\ntitle = "B"\nkind = "manual"\n'
+        'question = "?"',
+        12,
+        "runbook[mine].mitigations[1].id",
+        "'a' is there twice",
     ),
     "a sequence that goes in a circle": (
         STEP + 'kind = "sequence"\nsteps = ["b"]\n[[runbook.mitigations]]\nid = "b"\ntitle = "B"\nkind = "sequence"\n'
-        'steps = ["a"]', 10, "runbook[mine].mitigations[0].steps[0]", "circle",
+        'steps = ["a"]',
+        10,
+        "runbook[mine].mitigations[0].steps[0]",
+        "circle",
     ),
     "a number that is there twice": (
-        '[[runbook]]\nid = "mine"\nnumber = 6\ntitle = "x"', 3, "runbook[mine].number", "6 is there twice",
+        '[[runbook]]\nid = "mine"\nnumber = 6\ntitle = "x"',
+        3,
+        "runbook[mine].number",
+        "6 is there twice",
     ),
     "a toggle that is not of its values": (
-        "[toggles.M0_PUBLISH_ENABLED]\nusual = 'yes'", 2, "toggles.M0_PUBLISH_ENABLED.usual", "true, false",
+        "[toggles.M0_PUBLISH_ENABLED]\nusual = 'yes'",
+        2,
+        "toggles.M0_PUBLISH_ENABLED.usual",
+        "true, false",
     ),
     "not TOML": ("[signals.x]\ncrit = = 1", 2, "", "not TOML"),
     "a table that is a number": ("signals = 3", 1, "signals", "expected tables"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("text", "line", "key", "expected"), CASES.values(), ids=CASES.keys())
@@ -120,9 +181,12 @@ def test_all_errors_are_told_at_once_in_the_order_of_lines() -> None:
     text += '\n[queries.x]\npromql = "("\nhistory = "long"\n[toggles.y]\ndeployments = ["m0-moon"]'
     _, problems = check(text, "mine.toml")
     assert [(p.line, p.key) for p in problems] == [
-        (2, "signals.rpc-errors.wran"), (4, "signals.coverage.warn"), (6, "queries.x.promql"), (7, "queries.x.history"),
+        (2, "signals.rpc-errors.wran"),
+        (4, "signals.coverage.warn"),
+        (6, "queries.x.promql"),
+        (7, "queries.x.history"),
         (9, "toggles.y.deployments[0]"),
-    ]  # fmt: skip
+    ]
 
 
 def test_an_unknown_key_deep_within_hides_no_other_error() -> None:
@@ -206,12 +270,29 @@ def test_no_mutation_of_the_file_ever_raises(data: st.DataObject) -> None:
 
 TOML_VALUES = st.recursive(
     st.one_of(st.integers(-5, 5), st.booleans(), st.sampled_from(["ok", "m0-quant", "{x}", "(", "label:x:y", ""])),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["item", "name", "id"]), inner, max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["item", "name", "id"]), inner, max_size=3)
+    ),
     max_leaves=6,
-)  # fmt: skip
+)
 KEYS = st.sampled_from(
-    ["title", "promql", "value", "warn", "crit", "for", "id", "number", "symptoms", "mitigations", "params", "env", "steps", "args"]
-)  # fmt: skip
+    [
+        "title",
+        "promql",
+        "value",
+        "warn",
+        "crit",
+        "for",
+        "id",
+        "number",
+        "symptoms",
+        "mitigations",
+        "params",
+        "env",
+        "steps",
+        "args",
+    ]
+)
 
 
 def _toml(value: object) -> str:
@@ -226,9 +307,19 @@ def _toml(value: object) -> str:
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    header=st.sampled_from(["[signals.x]", "[queries.x]", "[[runbook]]", "[[stages]]", "[toggles.x]", "[services.x]", "[[runbook.mitigations]]"]),
+    header=st.sampled_from(
+        [
+            "[signals.x]",
+            "[queries.x]",
+            "[[runbook]]",
+            "[[stages]]",
+            "[toggles.x]",
+            "[services.x]",
+            "[[runbook.mitigations]]",
+        ]
+    ),
     table=st.dictionaries(KEYS, TOML_VALUES, max_size=6),
-)  # fmt: skip
+)
 def test_no_shape_of_a_table_ever_raises(header: str, table: dict[str, object]) -> None:
     lead = '[[runbook]]\nid = "a"\n' if header.startswith("[[runbook.") else ""
     check(lead + header + "\n" + "\n".join(f"{key} = {_toml(value)}" for key, value in table.items()), "mine.toml")

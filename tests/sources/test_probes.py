@@ -1,4 +1,6 @@
-"""The probes over real HTTP and TLS: what services say, what they do not, and that nothing doubtful passes for well."""
+"""The probes over real HTTP and TLS: what services say, what they do not, and that nothing doubtful
+passes for well.
+"""
 
 from __future__ import annotations
 
@@ -107,8 +109,10 @@ async def off(settings: ProbesSettings) -> dict[str, str]:
 async def test_what_is_not_configured_is_off_and_not_unknown() -> None:
     async with served(answering(b"ok")) as base:
         assert await off(services(base)) == {
-            "outputs": "no market's output is asked for", "signers": "no signer agent is asked", "certificates": "no https address is probed",
-        }  # fmt: skip
+            "outputs": "no market's output is asked for",
+            "signers": "no signer agent is asked",
+            "certificates": "no https address is probed",
+        }
         agents = {"signer-0": base.replace("http:", "https:")}
         assert set(await off(ProbesSettings(signers=agents, timeout=0.5))) == {"services", "outputs"}
 
@@ -134,12 +138,15 @@ async def test_health_is_asked_at_both_addresses_and_told_with_its_words() -> No
 @pytest.mark.parametrize(
     ("handler", "words"),
     [
-        (answering(b"", 302, headers={"Location": "https://login.example/x?token=abcdef"}), "redirects to https://login.example/*** (not followed)"),
+        (
+            answering(b"", 302, headers={"Location": "https://login.example/x?token=abcdef"}),
+            "redirects to https://login.example/*** (not followed)",
+        ),
         (answering(b"<!DOCTYPE html><p>Sign in", content_type="text/plain"), "HTML instead of a health answer"),
         (answering(b"down \x1b[2J\x07 password=hunter2secret", 500), "HTTP 500: down \\e[2J\\x07 password=***"),
         (answering(b"", 404), "HTTP 404"),
     ],
-)  # fmt: skip
+)
 async def test_what_is_no_health_answer_is_not_well(handler: Handler, words: str) -> None:
     async with served(handler) as base:
         found = await one(services(base), "probes/m0-api-gateway/healthz")
@@ -165,7 +172,12 @@ async def test_what_cannot_be_asked_is_a_fault_in_words() -> None:
         assert found.fault is not None and words in found.fault.reason and found.fault.state is SourceState.DOWN
     async with served(huge) as gone:
         pass
-    for base, words in ((gone, "Connection refused"), ("ftp://x", "no http(s) URL"), ("http://[", "cannot ask"), ("http://a..b", "cannot ask")):  # fmt: skip
+    for base, words in (
+        (gone, "Connection refused"),
+        ("ftp://x", "no http(s) URL"),
+        ("http://[", "cannot ask"),
+        ("http://a..b", "cannot ask"),
+    ):
         found = await one(services(base), "probes/m0-api-gateway/healthz")
         assert found.fault is not None and words in found.fault.reason
 
@@ -267,11 +279,22 @@ async def test_progress_is_remembered_and_an_output_of_the_future_has_no_age() -
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (1_790_000_000, 1.79e9), (1_790_000_000_000, 1.79e9), ("1790000000.5", None), ("1790000000", 1.79e9),
-        (1_790_000_000_000_000_000, 1.79e9), ("2026-09-21T14:13:20Z", 1_790_000_000.0), ("2026-09-21T16:13:20+02:00", 1_790_000_000.0),
-        ("yesterday", None), (5, None), (True, None), (None, None), (float("nan"), None), (float("inf"), None), ([], None),
+        (1_790_000_000, 1.79e9),
+        (1_790_000_000_000, 1.79e9),
+        ("1790000000.5", None),
+        ("1790000000", 1.79e9),
+        (1_790_000_000_000_000_000, 1.79e9),
+        ("2026-09-21T14:13:20Z", 1_790_000_000.0),
+        ("2026-09-21T16:13:20+02:00", 1_790_000_000.0),
+        ("yesterday", None),
+        (5, None),
+        (True, None),
+        (None, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        ([], None),
     ],
-)  # fmt: skip
+)
 def test_times_in_whatever_form(value: Any, expected: float | None) -> None:
     assert moment(value) == expected
 
@@ -311,7 +334,9 @@ async def test_what_signer_agents_report_comes_together() -> None:
         urls = {f"signer-{n}": f"{base}/{n}" for n in range(4)}
         found = await one(ProbesSettings(signers=urls), "probes/signers")
     reports: dict[str, SignerReport] = found.data
-    assert reports["signer-0"] == SignerReport("signer-0", "Key0", "100", True, "", {"version": "1.4\\e"})
+    assert reports["signer-0"] == SignerReport(
+        agent="signer-0", pubkey="Key0", signer_set_id="100", ok=True, words="", extra={"version": "1.4\\e"}
+    )
     assert not reports["signer-2"].ok and reports["signer-2"].words == "HTTP 500: kms: access denied"
     assert not reports["signer-3"].ok and "no pubkey at /pubkey" in reports["signer-3"].words
     assert json.loads(json.dumps(list(reports))) == sorted(urls)

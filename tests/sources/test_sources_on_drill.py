@@ -53,7 +53,12 @@ async def place(world: KubernetesWorld, tmp_path: Path) -> AsyncIterator[Access]
 async def follow(place: Access, *steps: tuple[str, Callable[[Reading[Any]], Any], Callable[[], Any]]) -> None:
     """Wait for each step's condition on its topic, then do what it says."""
     todo = list(steps)
-    async with asyncio.timeout(20), aclosing(KubernetesSource(lambda: place, ["m0-prod"], lambda: ["m0"], SystemClock(), pace=QUICK).readings()) as readings:  # fmt: skip
+    async with (
+        asyncio.timeout(20),
+        aclosing(
+            KubernetesSource(lambda: place, ["m0-prod"], lambda: ["m0"], SystemClock(), pace=QUICK).readings()
+        ) as readings,
+    ):
         async for reading in readings:
             if reading.topic == todo[0][0] and todo[0][1](reading):
                 todo.pop(0)[2]()
@@ -79,11 +84,21 @@ async def test_pods_and_workloads_stream_in_and_changes_follow(world: Kubernetes
 
     await follow(
         place,
-        (PODS, lambda r: live(r) and len(r.data) == 3 and all(p.service == "m0-ingestor" and p.healthy for p in r.data.values()), nothing),
-        (DEPLOYMENTS, lambda r: live(r) and r.data[("m0-prod", "m0-ingestor")].env("M0_CACHE_TTL_MS").value == "500", grow),
+        (
+            PODS,
+            lambda r: (
+                live(r) and len(r.data) == 3 and all(p.service == "m0-ingestor" and p.healthy for p in r.data.values())
+            ),
+            nothing,
+        ),
+        (
+            DEPLOYMENTS,
+            lambda r: live(r) and r.data[("m0-prod", "m0-ingestor")].env("M0_CACHE_TTL_MS").value == "500",
+            grow,
+        ),
         (PODS, lambda r: len([p for p in r.data.values() if p.service == "m0-quant" and p.healthy]) == 2, nothing),
         (DEPLOYMENTS, lambda r: r.data[("m0-prod", "m0-quant")].ready == 2, nothing),
-    )  # fmt: skip
+    )
 
 
 async def test_expiry_freezing_401_and_403_are_survived(world: KubernetesWorld, place: Access) -> None:

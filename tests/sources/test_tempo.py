@@ -1,4 +1,6 @@
-"""When a source asks again: on the beat of its interval, half as often while all is well, at once when that ends."""
+"""When a source asks again: on the beat of its interval, half as often while all is well, at once
+when that ends.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A scripted HTTP server on loopback: the client under test talks real HTTP to it, and the test decides every answer."""
+"""A scripted HTTP server on loopback: the client under test talks real HTTP to it, and the test
+decides every answer.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +47,13 @@ def pod(name: str, version: int = 1, namespace: str = "m0-prod", **fields: Any) 
         "state": {"running": {"startedAt": "2026-11-23T12:41:26Z"}},
     }
     return {
-        "kind": "Pod", "apiVersion": "v1", "metadata": meta, "spec": {"containers": [{"name": "main", "image": "img"}]},
-        "status": {"phase": "Running", "containerStatuses": [container]}, **fields,
-    }  # fmt: skip
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": meta,
+        "spec": {"containers": [{"name": "main", "image": "img"}]},
+        "status": {"phase": "Running", "containerStatuses": [container]},
+        **fields,
+    }
 
 
 def a_list(*items: dict[str, Any], version: int | str = 10, more: str = "") -> dict[str, Any]:
@@ -64,7 +70,10 @@ def bookmark(version: int) -> bytes:
 
 
 class ApiDouble:
-    """`on(suffix, handler)` answers GETs whose path ends so. Unset lists are empty; unset watches stay quiet."""
+    """`on(suffix, handler)` answers GETs whose path ends so.
+
+    Unset lists are empty; unset watches stay quiet.
+    """
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
@@ -136,10 +145,12 @@ def kubeconfig(
 ) -> Path:
     """A kubeconfig with one context "c" (namespace m0-prod)."""
     config = {
-        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
         "clusters": [{"name": "k", "cluster": {"server": server, **(cluster or {})}}],
         "users": [{"name": "u", "user": user if user is not None else {"token": "good"}}],
         "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u", "namespace": "m0-prod"}}],
-    }  # fmt: skip
+    }
     path.write_text(json.dumps(config))
     return path

@@ -1,4 +1,6 @@
-"""The test side's encoder of events, accounts and logs: written from the layouts in words, not from the decoder."""
+"""The test side's encoder of events, accounts and logs: written from the layouts in words, not from
+the decoder.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def signature(seed: object) -> str:
 
 
 def event(name: str, *parts: object) -> str:
-    """Borsh of bytes as they are, bool as one byte, str with its length, (size, number) little-endian."""
+    """Borsh of bytes as they are, bool as one byte, str with its length, (size, number)
+    little-endian.
+    """
     return base64.b64encode(sha256(f"event:{name}".encode()).digest()[:8] + borsh(*parts)).decode()
 
 

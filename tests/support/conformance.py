@@ -1,7 +1,9 @@
-"""The cluster that conformance is judged on: the drill's API in a thread, or whatever COCKPIT_TEST_KUBECONFIG leads to.
+"""The cluster that conformance is judged on: the drill's API in a thread, or whatever
+COCKPIT_TEST_KUBECONFIG leads to.
 
-Objects are made and removed by plain requests of our own client. On a real server everything happens in a namespace made
-for the run; whether controllers and kubelets are at work there is found out, not assumed.
+Objects are made and removed by plain requests of our own client. On a real server everything
+happens in a namespace made for the run; whether controllers and kubelets are at work there is found
+out, not assumed.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ PINNED = f"{PAUSE}@sha256:ee6521f290b2168b6e0935a181d4cff9be1ac3f505666ef0e3c98f
 
 @dataclass
 class TestCluster:
-    """`controllers`: deployments are observed and get pods; `kubelet`: those pods become ready; `autoscaling`: v2 of it is served."""
+    """`controllers`: deployments are observed and get pods; `kubelet`: those pods become ready;
+    `autoscaling`: v2 of it is served.
+    """
 
     __test__ = False
     name: str  # "drill" or "live"
@@ -92,9 +96,10 @@ class TestCluster:
         """Create it anew; one of the same name is removed first."""
         name = body["metadata"]["name"]
         base, plural = {
-            "Deployment": ("/apis/apps/v1", "deployments"), "StatefulSet": ("/apis/apps/v1", "statefulsets"),
+            "Deployment": ("/apis/apps/v1", "deployments"),
+            "StatefulSet": ("/apis/apps/v1", "statefulsets"),
             "ConfigMap": ("/api/v1", "configmaps"),
-        }[kind]  # fmt: skip
+        }[kind]
         path = f"{base}/namespaces/{self.namespace}/{plural}"
 
         async def work(client: KubeClient) -> dict[str, Any]:
@@ -123,9 +128,11 @@ def _workload(name: str, containers: tuple[dict[str, Any], ...], replicas: int, 
     return {
         "metadata": {"name": name, "labels": labels},
         "spec": {
-            "replicas": replicas, "selector": {"matchLabels": labels}, "template": {"metadata": metadata, "spec": spec},
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": metadata, "spec": spec},
         },
-    }  # fmt: skip
+    }
 
 
 async def until(client: KubeClient, path: str, found: Callable[[Any], Any], timeout_s: float = 60.0) -> Any:
@@ -138,7 +145,10 @@ async def until(client: KubeClient, path: str, found: Callable[[Any], Any], time
 
 
 async def remove(client: KubeClient, path: str) -> None:
-    """Gone when it returns. Deletion may be blocked for a while by finalisers."""
+    """Gone when it returns.
+
+    Deletion may be blocked for a while by finalisers.
+    """
     try:
         await client.send("DELETE", path, params={"propagationPolicy": "Background"})
         async with asyncio.timeout(60):
@@ -188,7 +198,9 @@ def drill(home: Path) -> Iterator[TestCluster]:
 
 @contextmanager
 def live(home: Path) -> Iterator[TestCluster]:
-    """A namespace of our own behind COCKPIT_TEST_KUBECONFIG (its current context), deleted afterwards."""
+    """A namespace of our own behind COCKPIT_TEST_KUBECONFIG (its current context), deleted
+    afterwards.
+    """
     source = Path(os.environ[VARIABLE]).expanduser()
     cluster = TestCluster("live", source, f"m0-conformance-{secrets.token_hex(3)}")
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": cluster.namespace}}

@@ -1,4 +1,6 @@
-"""What the doctor's tests share: a calm drill in a thread of its own, and the findings of one look at it."""
+"""What the doctor's tests share: a calm drill in a thread of its own, and the findings of one look
+at it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ def settings_of(drill: DrillThread, **changes: Any) -> Settings:
 
 
 def look(settings: Settings, *areas: str, limit_s: float = 5.0, **options: Any) -> Findings:
-    """By (area, check). Nothing may be left behind."""
+    """By (area, check).
+
+    Nothing may be left behind.
+    """
     findings, left = examine(Case(settings, schema.load(settings.runbooks), limit_s, **options), areas or AREAS)
     assert not left
     return by_check(findings)

@@ -1,4 +1,6 @@
-"""A rig for mitigations: the drill's cluster on loopback in a thread of its own, a journal, an executor, signals by hand."""
+"""A rig for mitigations: the drill's cluster on loopback in a thread of its own, a journal, an
+executor, signals by hand.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ NAMESPACE = "m0-prod"
 SECRET_URL = "https://rpc-a.example/v2/KEYLIKE123456789abc"
 OTHER_URL = "https://rpc-b.example/v2/OTHERKEY987654321xyz"
 DIGEST = "ghcr.io/m0club/m0-quant@sha256:" + "ab" * 32
-OPERATOR = Operator("ops1", "ops1", "ops1", "10.0.0.9", "drill-admin", "bastion")
+OPERATOR = Operator(
+    name="ops1", os_user="ops1", ssh_user="ops1", ssh_from="10.0.0.9", kube_user="drill-admin", host="bastion"
+)
 
 
 def step(kind: str, service: str, **more: Any) -> Step:
@@ -46,10 +50,16 @@ def step(kind: str, service: str, **more: Any) -> Step:
 def runbooks() -> Runbooks:
     """One runbook with one validation line that holds at once."""
     book = Runbook(
-        id="publishing-stops", number=1, title="Publishing stops",
-        mitigations=(step("set-env", "m0-submitter", id="switch-rpc", env={"SOLANA_RPC_URL": OTHER_URL}, signals=("rpc-errors",)),),
+        id="publishing-stops",
+        number=1,
+        title="Publishing stops",
+        mitigations=(
+            step(
+                "set-env", "m0-submitter", id="switch-rpc", env={"SOLANA_RPC_URL": OTHER_URL}, signals=("rpc-errors",)
+            ),
+        ),
         validation=(Validation(text="commits rise", signal="commit-rate", expect="ok", hold=0.0, within=60.0),),
-    )  # fmt: skip
+    )
     return Runbooks(
         queries={},
         signals={
@@ -59,28 +69,57 @@ def runbooks() -> Runbooks:
         },
         stages=(),
         services={
-            "m0-submitter": Service(singleton=True, publishes=True), "m0-quant": Service(), "m0-ingestor": Service(),
+            "m0-submitter": Service(singleton=True, publishes=True),
+            "m0-quant": Service(),
+            "m0-ingestor": Service(),
             "m0-signer-agent": Service(),
         },
         toggles={
             "SOLANA_RPC_URL": Toggle(deployments=("m0-submitter",), url=True),
             "M0_PUBLISH_ENABLED": Toggle(deployments=("m0-submitter",), values=("true", "false"), safest="false"),
-            "M0_GUARDRAIL_POLICY_LEVEL": Toggle(deployments=("m0-quant",), values=("STRICT", "NORMAL", "FAST"), safest="STRICT", usual="STRICT"),
+            "M0_GUARDRAIL_POLICY_LEVEL": Toggle(
+                deployments=("m0-quant",), values=("STRICT", "NORMAL", "FAST"), safest="STRICT", usual="STRICT"
+            ),
             "M0_MARKET_PAUSE_*": Toggle(deployments=("m0-quant",), values=("true", "false"), safest="true"),
         },
         runbooks=(book,),
-    )  # fmt: skip
+    )
 
 
 def status(name: str, level: Level = Level.OK, value: float | None = 1.0, **more: Any) -> SignalStatus:
-    return SignalStatus(name, name, level, value, "", more.pop("reason", ""), more.pop("age_s", 2.0), **more)
+    return SignalStatus(
+        name=name,
+        title=name,
+        level=level,
+        value=value,
+        unit="",
+        reason=more.pop("reason", ""),
+        age_s=more.pop("age_s", 2.0),
+        **more,
+    )
 
 
 def situation(clock: Clock, *signals: SignalStatus) -> Situation:
     return Situation(
-        clock.wall(), clock.mono(), "drill", (NAMESPACE,), False, False, Cluster(), clock.wall(), (), {}, {}, (), (),
-        {s.name: s for s in signals}, (), (), (), runbooks(),
-    )  # fmt: skip
+        wall=clock.wall(),
+        mono=clock.mono(),
+        context="drill",
+        namespaces=(NAMESPACE,),
+        production=False,
+        read_only=False,
+        cluster=Cluster(),
+        cluster_now=clock.wall(),
+        services=(),
+        kinds={},
+        queries={},
+        alerts=(),
+        sources=(),
+        signals={s.name: s for s in signals},
+        stages=(),
+        matches=(),
+        toggles=(),
+        runbooks=runbooks(),
+    )
 
 
 @dataclass
@@ -132,9 +171,17 @@ class Rig:
         kubeconfig = write_kubeconfig(self.directory / f"kubeconfig-{self.token}", self.served, token=self.token)
         own = journal or Journal.open(self.journal_path)
         made = Executor(
-            lambda: load_access(str(kubeconfig)), self.runbooks, own, self.situation, clock or self.clock, namespace=NAMESPACE,
-            read_only=self.read_only, operator=operator, sleep=_short, means=self.means,
-        )  # fmt: skip
+            lambda: load_access(str(kubeconfig)),
+            self.runbooks,
+            own,
+            self.situation,
+            clock or self.clock,
+            namespace=NAMESPACE,
+            read_only=self.read_only,
+            operator=operator,
+            sleep=_short,
+            means=self.means,
+        )
         made.start()
         self.executors.append(made)
         self.journals.append(own)
@@ -161,9 +208,15 @@ class Rig:
 
         path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{name}{sub}"
         request = urllib.request.Request(
-            self.served.url + path, json.dumps(body).encode(), method=method,
-            headers={"Authorization": "Bearer admin", "Content-Type": f"application/{kind}+json", "User-Agent": "kubectl/v1"},
-        )  # fmt: skip
+            self.served.url + path,
+            json.dumps(body).encode(),
+            method=method,
+            headers={
+                "Authorization": "Bearer admin",
+                "Content-Type": f"application/{kind}+json",
+                "User-Agent": "kubectl/v1",
+            },
+        )
         with urllib.request.urlopen(request, timeout=10) as answer:
             answer.read()
 
@@ -183,7 +236,9 @@ class Rig:
         self.world.chaos.before = hook
 
     def touch(self, name: str, change: Callable[[dict[str, Any]], None] | None = None) -> None:
-        """Change the stored object at once: by default an annotation, which bumps the resourceVersion only."""
+        """Change the stored object at once: by default an annotation, which bumps the
+        resourceVersion only.
+        """
         stored = self.world.store.get(DEPLOYMENTS, NAMESPACE, name)
         assert stored is not None
         obj = json.loads(json.dumps(stored.obj))
@@ -258,8 +313,13 @@ def rig(directory: Path, speed: float = 20.0, **behaviours: Behaviour) -> Iterat
     world = KubernetesWorld(
         SimClock(time.time()), 7, NAMESPACE, lambda service, _i, _e: behaviours.get(service, Behaviour(startup_s=1.0))
     )
-    world.deploy("m0-submitter", image="m0/submitter@sha256:" + "1" * 64, replicas=1, strategy="Recreate", env={
-        "M0_PUBLISH_ENABLED": "true", "SOLANA_RPC_URL": SECRET_URL, "M0_PUBLISH_CONCURRENCY": "4"})  # fmt: skip
+    world.deploy(
+        "m0-submitter",
+        image="m0/submitter@sha256:" + "1" * 64,
+        replicas=1,
+        strategy="Recreate",
+        env={"M0_PUBLISH_ENABLED": "true", "SOLANA_RPC_URL": SECRET_URL, "M0_PUBLISH_CONCURRENCY": "4"},
+    )
     world.deploy(
         "m0-quant",
         image="ghcr.io/m0club/m0-quant:v1",

@@ -39,7 +39,10 @@ class Listener:
                 self._news.set()
 
     async def until(self, is_so: Callable[[Board], Any], within_s: float = 20.0) -> Any:
-        """What `is_so` returned when it was first true of the board. Raises TimeoutError."""
+        """What `is_so` returned when it was first true of the board.
+
+        Raises TimeoutError.
+        """
         async with asyncio.timeout(within_s):
             while not (found := is_so(self.board)):
                 self._news.clear()

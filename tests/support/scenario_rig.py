@@ -1,4 +1,6 @@
-"""An operator without a network: looks at a drill's world with the cockpit's own rules, and acts on its cluster."""
+"""An operator without a network: looks at a drill's world with the cockpit's own rules, and acts on
+its cluster.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,18 @@ def _past(scenario: str, seed: int) -> bytes:
 
 
 def lived(scenario: str, seed: int = 7) -> World:
-    """A world of one's own with its past behind it: it is lived through once in a process, and copied."""
+    """A world of one's own with its past behind it: it is lived through once in a process, and
+    copied.
+    """
     made: World = pickle.loads(_past(scenario, seed))
     return made
 
 
 class Operator:
-    """`wait` and `look` move the world on. `act` carries a step of runbooks.toml out as kubectl, or the operator's own tool, would."""
+    """`wait` and `look` move the world on.
+
+    `act` carries a step of runbooks.toml out as kubectl, or the operator's own tool, would.
+    """
 
     def __init__(self, scenario: str, runbooks: Runbooks, seed: int = 7) -> None:
         self.scenario: Scenario = find(scenario)
@@ -64,7 +71,9 @@ class Operator:
         return eyes.look()
 
     def _eyes(self, signals: Iterable[str]) -> Eyes:
-        """Eyes for these signals alone, as the referee of a drill has them: the others cost as much and decide nothing."""
+        """Eyes for these signals alone, as the referee of a drill has them: the others cost as much
+        and decide nothing.
+        """
         wanted = frozenset(signals)
         if wanted not in self._narrow:
             self._narrow[wanted] = Eyes(self.world, self.runbooks, wanted)
@@ -74,8 +83,9 @@ class Operator:
         return self.look().matches
 
     def symptoms(self, number: int) -> dict[str, Level]:
-        """Signals of the runbook's symptoms that should not be: those that hold when all is well, and those of sources that nobody
-        has configured, are left out."""
+        """Signals of the runbook's symptoms that should not be: those that hold when all is well,
+        and those of sources that nobody has configured, are left out.
+        """
         signals = self._look_at(number).signals
         wanted = [s for s in self.runbooks.runbook(str(number)).symptoms if s.at != "ok"]
         return {s.signal: signals[s.signal].level for s in wanted if not signals[s.signal].off}
@@ -151,7 +161,9 @@ class Operator:
         kube.store.replace(DEPLOYMENTS, stored, {**stored.obj, "metadata": meta, "spec": dict(spec)})
 
     def prove(self, number: int, seconds: float, every_s: float = 10.0) -> Proof:
-        """The runbook's validation from now on, as the cockpit judges it; at most so many simulated seconds."""
+        """The runbook's validation from now on, as the cockpit judges it; at most so many simulated
+        seconds.
+        """
         book = self.runbooks.runbook(str(number))
         clock, eyes = self.world.clock, self._eyes(line.signal for line in book.validation)
         proof = Verification(book.validation, self.runbooks, self.before(number), clock.mono())

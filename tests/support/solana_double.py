@@ -1,4 +1,6 @@
-"""A scripted chain and the nodes that tell of it, over real HTTP and WebSocket: each node may lag, lose, refuse and misbehave."""
+"""A scripted chain and the nodes that tell of it, over real HTTP and WebSocket: each node may lag,
+lose, refuse and misbehave.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,10 @@ def key_of(text: str) -> bytes:
 
 @dataclass(eq=False)
 class Node:
-    """One RPC node. Change its fields to make it misbehave."""
+    """One RPC node.
+
+    Change its fields to make it misbehave.
+    """
 
     name: str
     chain: Chain
@@ -121,7 +126,8 @@ class Node:
         url = f"http://127.0.0.1:{self.port}/v2/SECRETKEY0123456789"
         return RpcEndpoint(name=self.name, url=url, ws_url=url.replace("http", "ws"))
 
-    # -- HTTP --------------------------------------------------------------------------------------------------------------
+    # -- HTTP
+    # --------------------------------------------------------------------------------------------------------------
 
     async def http(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -224,7 +230,8 @@ class Node:
             "value": [{"pubkey": each, "account": self.held(each)} for each in found],
         }
 
-    # -- WebSocket ---------------------------------------------------------------------------------------------------------
+    # -- WebSocket
+    # ---------------------------------------------------------------------------------------------------------
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
         self.handshakes += 1

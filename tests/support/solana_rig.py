@@ -18,10 +18,24 @@ from tests.support.chain_encoder import PROGRAM_ID
 from tests.support.solana_double import Chain, Node
 
 QUICK = SolanaPace(
-    request_timeout_s=1.0, rarely_s=0.3, fees_s=0.2, publish_s=0.03, silence_s=1.5, ping_s=0.5, connect_s=1.0, audit_s=0.3,
-    audit_busy_s=0.3, paging_s=0.2, retry_s=0.02, settle_slots=20, accounts_s=0.15, markets_s=0.2, recheck_s=0.05,
-    backoff_s=0.02, backoff_cap_s=0.1,
-)  # fmt: skip
+    request_timeout_s=1.0,
+    rarely_s=0.3,
+    fees_s=0.2,
+    publish_s=0.03,
+    silence_s=1.5,
+    ping_s=0.5,
+    connect_s=1.0,
+    audit_s=0.3,
+    audit_busy_s=0.3,
+    paging_s=0.2,
+    retry_s=0.02,
+    settle_slots=20,
+    accounts_s=0.15,
+    markets_s=0.2,
+    recheck_s=0.05,
+    backoff_s=0.02,
+    backoff_cap_s=0.1,
+)
 
 
 class Rig:

@@ -1,7 +1,8 @@
-"""Why a pod or a workload is not well, in words: from conditions, container states, events and ReplicaSets.
+"""Why a pod or a workload is not well, in words: from conditions, container states, events and
+ReplicaSets.
 
-Lines of plain text, worst first, each beginning with its most telling fact; the last says what to do next.
-Reference: Kubernetes pod lifecycle, deployment status conditions.
+Lines of plain text, worst first, each beginning with its most telling fact; the last says what to
+do next. Reference: Kubernetes pod lifecycle, deployment status conditions.
 """
 
 from __future__ import annotations
@@ -119,9 +120,10 @@ def _generations(cluster: Cluster, workload: Workload, pods: list[Pod], now: flo
 
 def _replicasets(cluster: Cluster, workload: Workload) -> list[ReplicaSet]:
     return [
-        rs for rs in cluster.replicasets.values()
+        rs
+        for rs in cluster.replicasets.values()
         if rs.namespace == workload.namespace and rs.owner_name == workload.name
-    ]  # fmt: skip
+    ]
 
 
 def _scaler(cluster: Cluster, workload: Workload) -> list[str]:
@@ -172,10 +174,13 @@ def _gates(pod: Pod) -> list[str]:
 def _events(cluster: Cluster, namespace: str, names: set[str], now: float) -> list[str]:
     """The newest warnings about these objects, each reason and message once."""
     found = [
-        event for event in cluster.events.values()
-        if event.type == "Warning" and event.namespace == namespace and event.object_name in names
+        event
+        for event in cluster.events.values()
+        if event.type == "Warning"
+        and event.namespace == namespace
+        and event.object_name in names
         and (event.last_seen is None or event.last_seen >= now - _EVENTS_S)
-    ]  # fmt: skip
+    ]
     found.sort(key=lambda event: event.last_seen or 0.0, reverse=True)
     distinct: dict[tuple[str, str], KubeEvent] = {}
     for event in found:

@@ -1,6 +1,8 @@
-"""Values that signals take from sources other than Prometheus, by name: `kubernetes.ready.m0-submitter`, `solana.behind`.
+"""Values that signals take from sources other than Prometheus, by name:
+`kubernetes.ready.m0-submitter`, `solana.behind`.
 
-One file a source. `FAMILIES` is what runbooks.toml may name; `Look` is one look at the board, made for each evaluation.
+One file a source. `FAMILIES` is what runbooks.toml may name; `Look` is one look at the board, made
+for each evaluation.
 """
 
 from __future__ import annotations

@@ -14,8 +14,11 @@ from cockpit.model.reading import Reading, SourceState
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """`number` is None when unknown; `reason` then says why. `age_s` is the oldest topic's that it stands on. `labels`
-    name the one of several that decided (the endpoint, the table, the host). `off`: its part of the source is not configured."""
+    """`number` is None when unknown; `reason` then says why.
+
+    `age_s` is the oldest topic's that it stands on. `labels` name the one of several that decided
+    (the endpoint, the table, the host). `off`: its part of the source is not configured.
+    """
 
     number: float | None
     reason: str = ""
@@ -26,13 +29,18 @@ class Value:
 
 class Values(Protocol):
     def get(self, name: str) -> Value:
-        """The value called `name` (whole, with the family's prefix); the schema has checked that there is such a one."""
+        """The value called `name` (whole, with the family's prefix); the schema has checked that
+        there is such a one.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The board at one moment. `cluster_now`: unix seconds on the cluster's clock; `mono`: monotonic seconds."""
+    """The board at one moment.
+
+    `cluster_now`: unix seconds on the cluster's clock; `mono`: monotonic seconds.
+    """
 
     board: Board
     cluster: Cluster
@@ -43,7 +51,9 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`plain` are full names; `of_service` are heads that take a service of runbooks.toml after them."""
+    """`plain` are full names; `of_service` are heads that take a service of runbooks.toml after
+    them.
+    """
 
     name: str
     title: str  # subject of "... not configured": "Solana is"

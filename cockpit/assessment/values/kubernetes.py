@@ -1,4 +1,6 @@
-"""Values that signals take from Kubernetes by name (`kubernetes.ready.m0-submitter`), or in words why they are unknown."""
+"""Values that signals take from Kubernetes by name (`kubernetes.ready.m0-submitter`), or in words
+why they are unknown.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,8 @@ class KubernetesValues:
             releases = {"suspect-releases": self._suspect_releases, "recent-releases": self._recent_releases}
             return Value(releases.get(what, self._unready)(), "", trust.age_s)
         found = [w for w in self._cluster.workloads.values() if w.name == service]
-        # The kinds it is not are allowed to be unknown: a role that may not list statefulsets blinds nothing here.
+        # The kinds it is not are allowed to be unknown: a role that may not list statefulsets
+        # blinds nothing here.
         owners = self._trusted(tuple(sorted({_PLURAL[w.kind] for w in found})) or _BOTH[1:])
         if owners.reason:
             return owners
@@ -99,7 +102,9 @@ class KubernetesValues:
         return float(sum(t.unready for t in self._inventory.tallies.values()))
 
     def _suspect_releases(self) -> float:
-        """Deployments whose newest ReplicaSet brought another image within 30 minutes and that are not well since."""
+        """Deployments whose newest ReplicaSet brought another image within 30 minutes and that are
+        not well since.
+        """
         if self._suspects is None:
             self._suspects = float(sum(1 for w in self._cluster.workloads.values() if self._suspect(w)))
         return self._suspects

@@ -1,4 +1,6 @@
-"""Values that signals take from the database by name (`postgres.top-query-share`), or in words why they are unknown."""
+"""Values that signals take from the database by name (`postgres.top-query-share`), or in words why
+they are unknown.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,13 @@ if TYPE_CHECKING:  # a start without a database need not define them
     )
 
 PREFIX = "postgres/"
-#: While all statements together keep fewer sessions busy than this, no statement weighs on the database.
+#: While all statements together keep fewer sessions busy than this, no statement weighs on the
+#: database.
 IDLE_LOAD = 0.05
 #: From here on, the lag of one replica is told although another tells none.
 LAG_S = 1.0
-#: Dead rows below this number are no debt, whatever their share: small queues are emptied all the time.
+#: Dead rows below this number are no debt, whatever their share: small queues are emptied all the
+#: time.
 FEW_DEAD = 1000
 _HOUR = 3600.0
 _WRITES = ("insert", "update", "delete", "merge", "copy")
@@ -92,7 +96,9 @@ def _slowest(seen: TopQueries, age: float) -> Read:
 
 
 def _missing_indexes(seen: Indexes, age: float) -> Read:
-    """A table whose column cannot be told leaves the number unknown, unless another is known to lack one."""
+    """A table whose column cannot be told leaves the number unknown, unless another is known to
+    lack one.
+    """
     del age
     missing = [entry for entry in seen.missing if entry.cause == "missing"]
     if missing:

@@ -1,6 +1,8 @@
-"""Values that signals take from the probes by name (`probes.output-age`), or in words why they are unknown.
+"""Values that signals take from the probes by name (`probes.output-age`), or in words why they are
+unknown.
 
-What is known to be bad counts though the rest is unknown; what looks well counts only when all of it is known.
+What is known to be bad counts though the rest is unknown; what looks well counts only when all of
+it is known.
 """
 
 from __future__ import annotations
@@ -16,8 +18,14 @@ from cockpit.model.reading import Reading, SourceState
 
 PREFIX = "probes/"
 _NAMES = (
-    "unhealthy", "output-age", "epoch-stalled", "api-latency", "certificate-days", "signers-down", "signer-set-mismatch",
-)  # fmt: skip
+    "unhealthy",
+    "output-age",
+    "epoch-stalled",
+    "api-latency",
+    "certificate-days",
+    "signers-down",
+    "signer-set-mismatch",
+)
 
 
 class ProbeValues:
@@ -38,10 +46,14 @@ class ProbeValues:
     def get(self, name: str) -> Value:
         """The value called `name`; the schema has checked that there is such a one."""
         found: Mapping[str, Callable[[], Value]] = {
-            "unhealthy": self._unhealthy, "output-age": self._output_age, "epoch-stalled": self._stalled,
-            "api-latency": self._latency, "certificate-days": self._certificate_days, "signers-down": self._signers_down,
+            "unhealthy": self._unhealthy,
+            "output-age": self._output_age,
+            "epoch-stalled": self._stalled,
+            "api-latency": self._latency,
+            "certificate-days": self._certificate_days,
+            "signers-down": self._signers_down,
             "signer-set-mismatch": self._mismatch,
-        }  # fmt: skip
+        }
         return found[name.partition(".")[2]]()
 
     def _unhealthy(self) -> Value:
@@ -61,7 +73,10 @@ class ProbeValues:
         )
 
     def _output_age(self) -> Value:
-        """The worst market's. An output whose age is not known is a doubt, not an age."""
+        """The worst market's.
+
+        An output whose age is not known is a doubt, not an age.
+        """
 
         def age_of(output: MarketOutput, reading: Reading[Any]) -> float | None:
             since = reading.age_s(self._mono)
@@ -105,7 +120,10 @@ class ProbeValues:
         return {market: (r.data, r) for market, r in self._outputs.items() if isinstance(r.data, MarketOutput)}
 
     def _certificate_days(self) -> Value:
-        """The least of all hosts. One that could not be verified is unknown, unless another's is known to be bad already."""
+        """The least of all hosts.
+
+        One that could not be verified is unknown, unless another's is known to be bad already.
+        """
         reading = self._certificates
         if reading is None or reading.state(self._mono) is SourceState.OFF:
             return self._nothing("certificates", "no https host has presented a certificate")
@@ -127,7 +145,9 @@ class ProbeValues:
         return Value(float(len(down)), "", age, labels)
 
     def _mismatch(self) -> Value:
-        """How many differences between chain, agents and cluster; unknown without chain, or without anything beside it."""
+        """How many differences between chain, agents and cluster; unknown without chain, or without
+        anything beside it.
+        """
         reading = self._look.board.get("solana/signer-set")
         doubts = doubt(reading, "the signer set on the chain", self._mono)
         if doubts is not None or reading is None or not isinstance(reading.data, SignerSetState):
@@ -173,7 +193,9 @@ class ProbeValues:
         return Value(None, found[0].reason + more, found[0].age_s)
 
     def _nothing(self, kind: str, words: str) -> Value:
-        """Nothing was read of a kind: the source says that it is off, or is broken, or has only just begun."""
+        """Nothing was read of a kind: the source says that it is off, or is broken, or has only
+        just begun.
+        """
         said = self._readings.get(kind)
         if said is not None and said.state(self._mono) is SourceState.OFF:
             return Value(None, said.reason(self._mono), off=True)

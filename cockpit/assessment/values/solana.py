@@ -1,4 +1,6 @@
-"""Values that signals take from the chain by name (`solana.behind`), or in words why they are unknown."""
+"""Values that signals take from the chain by name (`solana.behind`), or in words why they are
+unknown.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +42,13 @@ class SolanaValues:
             return Value(None, f"solana: {self._source.reason(self._mono) if self._source else 'nothing read yet'}")
         return _VALUES[name.partition(".")[2]](self)
 
-    # -- endpoints ---------------------------------------------------------------------------------------------------------
+    # -- endpoints
+    # ---------------------------------------------------------------------------------------------------------
 
     def _used(self) -> str | None:
-        """The endpoint that the submitter's SOLANA_RPC_URL points to, when it is one of the configured."""
+        """The endpoint that the submitter's SOLANA_RPC_URL points to, when it is one of the
+        configured.
+        """
         url = variable(self._look.cluster, "SOLANA_RPC_URL")
         if url is None:
             return None
@@ -128,7 +133,8 @@ class SolanaValues:
             return Value(None, "fewer than two endpoints answer: nobody could disagree", reading.age_s(self._mono))
         return Value(0.0, "", reading.age_s(self._mono))
 
-    # -- the program -------------------------------------------------------------------------------------------------------
+    # -- the program
+    # -------------------------------------------------------------------------------------------------------
 
     def _program(
         self,
@@ -136,7 +142,9 @@ class SolanaValues:
         *,
         floor: bool = False,
     ) -> Value:
-        """`floor`: what is known already is bad enough, whatever is missing; zero is not known then."""
+        """`floor`: what is known already is bad enough, whatever is missing; zero is not known
+        then.
+        """
         reading: Reading[ProgramActivity] | None = self._readings.get(f"{PREFIX}program")
         unknown = doubt(reading, "solana program", self._mono)
         if unknown is not None:
@@ -189,7 +197,8 @@ class SolanaValues:
 
         return self._program(read)
 
-    # -- accounts ----------------------------------------------------------------------------------------------------------
+    # -- accounts
+    # ----------------------------------------------------------------------------------------------------------
 
     def _agreed(self, *what: str) -> str:
         reading: Reading[tuple[Disagreement, ...]] | None = self._readings.get(f"{PREFIX}disagreements")
@@ -206,7 +215,9 @@ class SolanaValues:
         return Value(None if quarrel else float(reading.data.paused), quarrel, reading.age_s(self._mono))
 
     def signer_set_mismatch(self) -> Value:
-        """Differences between the configured set's account and what the agents report; unknown, not zero, without reports."""
+        """Differences between the configured set's account and what the agents report; unknown, not
+        zero, without reports.
+        """
         reading = self._readings.get(f"{PREFIX}signer-set")
         unknown = doubt(reading, "solana signer-set", self._mono)
         if unknown is not None:

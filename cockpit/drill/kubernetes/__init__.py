@@ -1,4 +1,6 @@
-"""An embedded Kubernetes API with its controllers, for the drill: good enough that an unmodified kubectl works."""
+"""An embedded Kubernetes API with its controllers, for the drill: good enough that an unmodified
+kubectl works.
+"""
 
 from cockpit.drill.kubernetes.api.authz import Rule, User
 from cockpit.drill.kubernetes.api.chaos import Chaos

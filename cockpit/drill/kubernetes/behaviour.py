@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How the containers of a service behave: asked at each start of a pod and at every step while it runs.
+    """How the containers of a service behave: asked at each start of a pod and at every step while
+    it runs.
 
-    `startup_s`: from the container's start to readiness. `crash_after_s`: it exits that long after its start, with
-    `exit_code`. `pull_error`: the image cannot be pulled, with this message. `stop_s`: from deletion to gone.
-    `log`: lines written at each start.
+    `startup_s`: from the container's start to readiness. `crash_after_s`: it exits that long after
+    its start, with `exit_code`. `pull_error`: the image cannot be pulled, with this message.
+    `stop_s`: from deletion to gone. `log`: lines written at each start.
     """
 
     startup_s: float = 3.0
@@ -30,7 +31,10 @@ BehaviourOf = Callable[[str, str, Mapping[str, str]], Behaviour]
 
 @dataclass(frozen=True)
 class RunningPod:
-    """A pod whose main container runs. `started_at` is the container's start in simulated unix seconds."""
+    """A pod whose main container runs.
+
+    `started_at` is the container's start in simulated unix seconds.
+    """
 
     name: str
     uid: str

@@ -15,7 +15,9 @@ _PER_SERVICE = 100
 
 
 class Load:
-    """Pods of made-up services `load-000`, `load-001`, … that no controller touches (deleting one works as usual)."""
+    """Pods of made-up services `load-000`, `load-001`, … that no controller touches (deleting one
+    works as usual).
+    """
 
     def __init__(self, store: Store, kubelet: Kubelet, namespace: str, nodes: tuple[str, ...]) -> None:
         self._store = store
@@ -35,7 +37,8 @@ class Load:
             self._kubelet.ignoring = False
 
     def churn(self, changes: int) -> int:
-        """Change the status of the next `changes` pods, one watch event each (a restart more, readiness turning).
+        """Change the status of the next `changes` pods, one watch event each (a restart more,
+        readiness turning).
 
         Returns how many were changed: fewer when pods were deleted.
         """

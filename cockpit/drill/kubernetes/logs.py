@@ -14,7 +14,10 @@ Line = tuple[float, str]  # simulated unix seconds, text without newline
 
 
 class ContainerLog:
-    """One instance of a container. `total` counts the lines ever written, so that followers know where they are."""
+    """One instance of a container.
+
+    `total` counts the lines ever written, so that followers know where they are.
+    """
 
     __slots__ = ("ended", "lines", "total", "wakers")
 
@@ -59,7 +62,9 @@ class Logs:
         self._previous: dict[tuple[str, str], ContainerLog] = {}
 
     def start(self, uid: str, container: str) -> ContainerLog:
-        """A new instance starts: the one before becomes the previous, the one before that is gone (as on a kubelet)."""
+        """A new instance starts: the one before becomes the previous, the one before that is gone
+        (as on a kubelet).
+        """
         old = self._current.get((uid, container))
         if old is not None:
             old.end()

@@ -30,7 +30,9 @@ NODES = ("drill-node-1", "drill-node-2", "drill-node-3")
 
 
 class KubernetesWorld:
-    """`behaviour(service, image, env)` says how a service's containers behave; without it all are well."""
+    """`behaviour(service, image, env)` says how a service's containers behave; without it all are
+    well.
+    """
 
     def __init__(
         self,
@@ -47,12 +49,12 @@ class KubernetesWorld:
         self.logs = Logs()
         self.recorder = Recorder(self.store, clock)
         self.context = Context(
-            self.store,
-            clock,
-            self.recorder,
-            Random(f"{seed}/names"),
-            self.logs,
-            self._behaves,
+            store=self.store,
+            clock=clock,
+            recorder=self.recorder,
+            random=Random(f"{seed}/names"),
+            logs=self.logs,
+            behaviour=self._behaves,
         )
         self.kubelet = Kubelet(self.context, NODES)
         self.autoscalers = Autoscalers(self.context)
@@ -94,7 +96,9 @@ class KubernetesWorld:
         kind: str = "Deployment",
         annotations: Mapping[str, str] | None = None,
     ) -> None:
-        """Create a Deployment or StatefulSet whose one container bears its name. `secret_env`: variable → (secret, key).
+        """Create a Deployment or StatefulSet whose one container bears its name.
+
+        `secret_env`: variable → (secret, key).
 
         Raises ApiError 409 when it exists.
         """
@@ -145,7 +149,10 @@ class KubernetesWorld:
         env: Mapping[str, str] | None = None,
         backoff_limit: int = 2,
     ) -> None:
-        """Create a CronJob. It is a template to make Jobs from: nothing is scheduled."""
+        """Create a CronJob.
+
+        It is a template to make Jobs from: nothing is scheduled.
+        """
         container: Obj = {"name": name, "image": image}
         if command:
             container["command"] = list(command)
@@ -172,7 +179,9 @@ class KubernetesWorld:
         self.hpa_desired(name, desired)
 
     def hpa_desired(self, name: str, desired: int | None) -> None:
-        """What the autoscaler wants: enforced on its target every 15 simulated seconds; None leaves the target alone."""
+        """What the autoscaler wants: enforced on its target every 15 simulated seconds; None leaves
+        the target alone.
+        """
         if desired is None:
             self.autoscalers.desired.pop((self.namespace, name), None)
         else:
@@ -181,7 +190,9 @@ class KubernetesWorld:
     # going on
 
     def step(self) -> None:
-        """Controllers, kubelet and garbage collection up to clock.now(), until nothing moves any more."""
+        """Controllers, kubelet and garbage collection up to clock.now(), until nothing moves any
+        more.
+        """
         self.autoscalers.run()
         for _ in range(200):
             before = self.store.rv
@@ -198,13 +209,17 @@ class KubernetesWorld:
         self._rest = self.store.rv if self._waits_for_nothing() else -1
 
     def _waits_for_nothing(self) -> bool:
-        """Whether no controller has a deadline that may pass: the controllers then follow from the objects alone."""
+        """Whether no controller has a deadline that may pass: the controllers then follow from the
+        objects alone.
+        """
         return all(rollout.complete(d.obj) for d in self.store.select(DEPLOYMENTS)) and all(
             job.ended(one.obj) for one in self.store.select(resources.JOBS)
         )
 
     def settle(self, limit_s: float = 120.0, dt: float = 0.5) -> None:
-        """Advance the clock until every rollout is complete and nothing terminates, or `limit_s` simulated seconds pass."""
+        """Advance the clock until every rollout is complete and nothing terminates, or `limit_s`
+        simulated seconds pass.
+        """
         end = self.clock.now() + limit_s
         self.step()
         while not self.settled() and self.clock.now() < end:
@@ -268,7 +283,9 @@ class KubernetesWorld:
         return int(found["spec"].get("replicas", 1)) if found is not None else 0
 
     def env(self, service: str) -> Mapping[str, str]:
-        """Literal environment of the workload's own container, as its template says now (pods may still run an older one)."""
+        """Literal environment of the workload's own container, as its template says now (pods may
+        still run an older one).
+        """
         found = self.workload(service)
         if found is None:
             return {}
@@ -291,7 +308,9 @@ class KubernetesWorld:
         return sum(1 for p in self.pods(service) if is_ready(p) and "deletionTimestamp" not in p["metadata"])
 
     def log(self, pod: str, line: str, container: str | None = None) -> None:
-        """Append a line to the pod's (main) container log, stamped clock.now(); nothing when the pod does not run."""
+        """Append a line to the pod's (main) container log, stamped clock.now(); nothing when the
+        pod does not run.
+        """
         stored = self.store.get(PODS, self.namespace, pod)
         if stored is None:
             return

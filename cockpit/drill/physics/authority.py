@@ -1,4 +1,6 @@
-"""What the network's authority decides and its command line changes: which markets are paused, which signer sets there are."""
+"""What the network's authority decides and its command line changes: which markets are paused,
+which signer sets there are.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class SignerSet:
 
 
 class Authority:
-    """`listeners` hear ("market", market id) or ("signer-set", number) after each change: the chain, where one is attached."""
+    """`listeners` hear ("market", market id) or ("signer-set", number) after each change: the
+    chain, where one is attached.
+    """
 
     def __init__(self) -> None:
         self.paused: set[str] = set()
@@ -39,7 +43,10 @@ class Authority:
         self._tell("market", market)
 
     def market(self, market: str) -> bool:
-        """Whether it is paused. Raises Refused."""
+        """Whether it is paused.
+
+        Raises Refused.
+        """
         if market not in MARKETS:
             raise Refused(f"InvalidMarketId (6006): no market {market}")
         return market in self.paused

@@ -1,4 +1,7 @@
-"""What the physics sees of the cluster: which pods of a service run, and with what environment. Refreshed once a step."""
+"""What the physics sees of the cluster: which pods of a service run, and with what environment.
+
+Refreshed once a step.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,11 @@ class PodView(Protocol):
 
 
 class Fleet:
-    """A snapshot of all services' running pods. A terminating pod still works until it is gone (so two submitters can
-    overlap), but gets no new requests where a Service would route."""
+    """A snapshot of all services' running pods.
+
+    A terminating pod still works until it is gone (so two submitters can overlap), but gets no new
+    requests where a Service would route.
+    """
 
     def __init__(self, running: Callable[[str], Sequence[PodView]]) -> None:
         self._running = running
@@ -42,7 +48,9 @@ class Fleet:
         self._working = {name: tuple(pod for pod in pods if pod.ready) for name, pods in self.pods.items()}
 
     def working(self, service: str) -> tuple[PodView, ...]:
-        """Pods that do the service's work: their container has become ready, terminating ones included."""
+        """Pods that do the service's work: their container has become ready, terminating ones
+        included.
+        """
         return self._working[service]
 
     def ready(self, service: str) -> tuple[PodView, ...]:
@@ -51,7 +59,9 @@ class Fleet:
 
 
 def number(env: Mapping[str, str], name: str, default: float) -> float:
-    """A numeric variable; what does not parse counts as the default, as the services do (they log it)."""
+    """A numeric variable; what does not parse counts as the default, as the services do (they log
+    it).
+    """
     try:
         return float(env.get(name, ""))
     except ValueError:

@@ -1,11 +1,12 @@
 """Connectors → ingestor workers → event log → aggregator: where lag and coverage come from.
 
-Each ready ingestor polls every connector on its own, no more often than its poll interval and its cache's life allow, so
-more pods mean more calls against the provider's quota. Calls above the quota are answered 429, and the further above,
-the fewer succeed. Fetched events pass the workers at a rate per pod; what they cannot take waits in the event log.
+Each ready ingestor polls every connector on its own, no more often than its poll interval and its
+cache's life allow, so more pods mean more calls against the provider's quota. Calls above the quota
+are answered 429, and the further above, the fewer succeed. Fetched events pass the workers at a
+rate per pod; what they cannot take waits in the event log.
 
-Coverage is the share of the expected sources' features that are fresh: a disabled connector is one source less, until
-`M0_EXPECTED_SOURCES` expects fewer.
+Coverage is the share of the expected sources' features that are fresh: a disabled connector is one
+source less, until `M0_EXPECTED_SOURCES` expects fewer.
 """
 
 from __future__ import annotations
@@ -34,8 +35,11 @@ RETENTION_S = 1800.0
 
 @dataclass(slots=True)
 class Connector:
-    """An external API. `quota` calls a second; `failing` is the share of calls that fail otherwise, with the reason `fault`;
-    `garbled` the share of answers that do not parse; `skew` times the truth is what its odds imply. Scenarios change these.
+    """An external API.
+
+    `quota` calls a second; `failing` is the share of calls that fail otherwise, with the reason
+    `fault`; `garbled` the share of answers that do not parse; `skew` times the truth is what its
+    odds imply. Scenarios change these.
     """
 
     name: str
@@ -53,15 +57,19 @@ class Connector:
 
 
 class Queue:
-    """First in, first out: how long the event that is worked off now has waited. More workers shorten that as they come along,
-    not at once."""
+    """First in, first out: how long the event that is worked off now has waited.
+
+    More workers shorten that as they come along, not at once.
+    """
 
     def __init__(self, now: float) -> None:
         self._marks: deque[tuple[float, float]] = deque([(now, 0.0)])  # (time, events arrived until then)
         self._arrived = self._worked = 0.0
 
     def moved(self, now: float, arrived: float, worked: float) -> float:
-        """Seconds that the head of the queue has waited, after so many more have arrived and been worked off."""
+        """Seconds that the head of the queue has waited, after so many more have arrived and been
+        worked off.
+        """
         self._arrived += arrived
         self._worked += worked
         self._marks.append((now, self._arrived))

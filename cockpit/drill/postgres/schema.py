@@ -1,7 +1,7 @@
 """The network's tables, in the drill: who may do what in them, and some hundred thousand rows.
 
-Roles: `m0_owner` owns the schema and may end sessions (what `[postgres] admin-url` is), `m0_app` reads and writes (the services), `cockpit` watches: the
-least that deploy/postgres-role.sql grants.
+Roles: `m0_owner` owns the schema and may end sessions (what `[postgres] admin-url` is), `m0_app`
+reads and writes (the services), `cockpit` watches: the least that deploy/postgres-role.sql grants.
 """
 
 from __future__ import annotations

@@ -17,18 +17,22 @@ READ = """SELECT o.id, o.tick, o.payload FROM outputs o WHERE o.market_id = %s A
 WRITE = "UPDATE publish_state SET status = %s, attempts = attempts + 1, updated_at = now() WHERE id = %s"
 APPEND = "INSERT INTO features (market_id, name, at, value) VALUES (%s, %s, now(), %s)"
 RECENT = "SELECT name, avg(value) FROM features WHERE market_id = %s AND at > now() - interval '1 hour' GROUP BY name"
-#: How much is queued, and for how long: the table is small while what was taken from it is vacuumed away.
+#: How much is queued, and for how long: the table is small while what was taken from it is vacuumed
+#: away.
 QUEUE = "SELECT count(*), min(queued_at) FROM publish_queue"
-#: A publisher's whole state, at every tick: the rows that the reconciler wants too, and many new ones.
+#: A publisher's whole state, at every tick: the rows that the reconciler wants too, and many new
+#: ones.
 CHECKPOINT = (
     "UPDATE publish_state SET attempts = attempts + 1, updated_at = now() WHERE id <= 1000",
     "INSERT INTO features (market_id, name, at, value) SELECT 'market-' || i % 40, 'checkpoint', now() - interval '1 day', i FROM generate_series(1, 4000) i",
     "UPDATE publish_state SET status = 'checkpoint' WHERE id <= 1000",
 )
-#: Behind the statements of one message: how long they took in the server since the message came. What the client's own threads wait
-#: for, in a process or on a machine that is busy otherwise, is not in it.
+#: Behind the statements of one message: how long they took in the server since the message came.
+#: What the client's own threads wait for, in a process or on a machine that is busy otherwise, is
+#: not in it.
 TOOK = "SELECT extract(epoch FROM clock_timestamp() - statement_timestamp())::float8"
-#: A report that somebody runs on the primary: every output joined with every feature of its market, hashed.
+#: A report that somebody runs on the primary: every output joined with every feature of its market,
+#: hashed.
 HEAVY = """
 SELECT m.domain, count(*), avg(f.value), max(md5(o.payload || f.name)) FROM outputs o JOIN markets m ON m.id = o.market_id
 JOIN features f ON f.market_id = o.market_id AND f.at >= o.created_at - interval '40 s' AND f.at < o.created_at GROUP BY m.domain
@@ -44,8 +48,11 @@ Work = Callable[["psycopg.Connection[Any]", random.Random], float]
 
 
 class Gauge:
-    """How long one kind of work takes just now, against what it took when all was well. Of the last few the second fastest counts:
-    a machine that was busy for a moment is no slow database."""
+    """How long one kind of work takes just now, against what it took when all was well.
+
+    Of the last few the second fastest counts: a machine that was busy for a moment is no slow
+    database.
+    """
 
     def __init__(self, last: int = 5) -> None:
         self._lock = threading.Lock()
@@ -54,7 +61,9 @@ class Gauge:
         self._begun: float | None = None
 
     def learn(self, work: Callable[[], float], times: int = 25) -> None:
-        """Do it a few times and keep the second fastest, as `slowdown` does: made before there is any trouble."""
+        """Do it a few times and keep the second fastest, as `slowdown` does: made before there is
+        any trouble.
+        """
         took = sorted(work() for _ in range(times))
         with self._lock:
             self._usual = max(took[1], LEAST_S)
@@ -83,13 +92,21 @@ class Gauge:
 
 
 class Client:
-    """A session that works until `stop`, and connects again when it was cut off; unless `by_hand`: then somebody sits at it, whom
-    the end of the session stops."""
+    """A session that works until `stop`, and connects again when it was cut off; unless `by_hand`:
+    then somebody sits at it, whom the end of the session stops.
+    """
 
     def __init__(
-        self, url: str, application: str, work: Work, every_s: float,
-        gauge: Gauge | None = None, seed: int = 0, *, by_hand: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        url: str,
+        application: str,
+        work: Work,
+        every_s: float,
+        gauge: Gauge | None = None,
+        seed: int = 0,
+        *,
+        by_hand: bool = False,
+    ) -> None:
         self._by_hand = by_hand
         self._url = url
         self._application = application
@@ -126,8 +143,9 @@ class Client:
             except psycopg.errors.QueryCanceled:
                 pass  # it took too long, or `stop` ended it
             except (psycopg.Error, OSError):
-                # The session was ended, or the server is away. pg_terminate_backend between two statements is no AdminShutdown but
-                # a mere loss of the connection, so any loss counts.
+                # The session was ended, or the server is away. pg_terminate_backend between two
+                # statements is no AdminShutdown but a mere loss of the connection, so any loss
+                # counts.
                 if self._by_hand and self._connection is not None:
                     self._stop.set()
             self._connection = None
@@ -154,7 +172,10 @@ class Client:
 
 
 def _timed(connection: psycopg.Connection[Any], statements: str, values: tuple[object, ...] = ()) -> float:
-    """Run them as one message; the seconds that they took, as the server tells. Raises psycopg.Error."""
+    """Run them as one message; the seconds that they took, as the server tells.
+
+    Raises psycopg.Error.
+    """
     import psycopg
 
     cursor = psycopg.ClientCursor(

@@ -1,4 +1,6 @@
-"""PromQL's binary operators: arithmetic, comparison filters, `bool`, set operators, and vector matching."""
+"""PromQL's binary operators: arithmetic, comparison filters, `bool`, set operators, and vector
+matching.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,10 @@ COMPARISON: dict[str, Callable[[float, float], bool]] = {
 
 
 def binary(operator: str, modifier: Any, left: Any, right: Any, steps: int, scalar: Any) -> Any:
-    """Both operands are Scalars or vectors of the same steps. Raises ValueError for ambiguous matches."""
+    """Both operands are Scalars or vectors of the same steps.
+
+    Raises ValueError for ambiguous matches.
+    """
     wants_bool = bool(modifier is not None and modifier.return_bool)
     if isinstance(left, scalar) and isinstance(right, scalar):
         pairs = zip(left.values, right.values, strict=True)
@@ -65,7 +70,9 @@ def binary(operator: str, modifier: Any, left: Any, right: Any, steps: int, scal
     key = _signature(modifier)
     if operator in ("and", "or", "unless"):
         return _sets(operator, left, right, key, steps)
-    return _matched(operator, wants_bool, modifier, left, right, key, steps)
+    return _matched(
+        operator=operator, wants_bool=wants_bool, modifier=modifier, left=left, right=right, key=key, steps=steps
+    )
 
 
 def _with_scalar(operator: str, wants_bool: bool, vector: Vector, numbers: list[float], scalar_left: bool) -> Vector:

@@ -49,7 +49,10 @@ def _add(families: dict[str, Metric], name: str, child: Value | Histogram, label
 
 
 def exposition(registry: Registry, jobs: Iterable[str]) -> bytes:
-    """The text (version 0.0.4) of all metrics of the given jobs. Each carries `service` and `namespace`."""
+    """The text (version 0.0.4) of all metrics of the given jobs.
+
+    Each carries `service` and `namespace`.
+    """
     collectors = CollectorRegistry(auto_describe=False)
     collectors.register(_Collector(registry, jobs))
     return generate_latest(collectors)

@@ -1,4 +1,6 @@
-"""PromQL's functions, by Prometheus 2.42's own rules (extrapolation, bucket interpolation, NaN order)."""
+"""PromQL's functions, by Prometheus 2.42's own rules (extrapolation, bucket interpolation, NaN
+order).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ NAN = math.nan
 def _extrapolated(
     t: Times, v: Times, adj: Times, low: int, high: int, start: float, end: float, counter: bool
 ) -> float | None:
-    """Increase over [start, end], extrapolated to its edges (promql/functions.go, extrapolatedRate)."""
+    """Increase over [start, end], extrapolated to its edges (promql/functions.go,
+    extrapolatedRate).
+    """
     count = high - low
     if count < 2:
         return None
@@ -42,16 +46,16 @@ def _extrapolated(
 
 
 def _increase(t: Times, v: Times, adj: Times, low: int, high: int, start: float, end: float) -> float | None:
-    return _extrapolated(t, v, adj, low, high, start, end, True)
+    return _extrapolated(t=t, v=v, adj=adj, low=low, high=high, start=start, end=end, counter=True)
 
 
 def _rate(t: Times, v: Times, adj: Times, low: int, high: int, start: float, end: float) -> float | None:
-    value = _extrapolated(t, v, adj, low, high, start, end, True)
+    value = _extrapolated(t=t, v=v, adj=adj, low=low, high=high, start=start, end=end, counter=True)
     return None if value is None else value / (end - start)
 
 
 def _delta(t: Times, v: Times, adj: Times, low: int, high: int, start: float, end: float) -> float | None:
-    return _extrapolated(t, v, adj, low, high, start, end, False)
+    return _extrapolated(t=t, v=v, adj=adj, low=low, high=high, start=start, end=end, counter=False)
 
 
 def _irate(t: Times, v: Times, adj: Times, low: int, high: int, start: float, end: float) -> float | None:
@@ -178,7 +182,10 @@ NUMBER_FUNCTIONS: dict[str, Callable[..., float]] = {
 
 
 def call_special(name: str, arguments: list[Any], steps: Sequence[float], scalar: Callable[[list[float]], Any]) -> Any:
-    """Functions whose shape is their own. None for an unknown one."""
+    """Functions whose shape is their own.
+
+    None for an unknown one.
+    """
     if name == "time":
         return scalar(list(steps))
     if name == "pi":

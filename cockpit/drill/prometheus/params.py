@@ -14,7 +14,10 @@ from cockpit.drill.prometheus.promql import QueryProblem, matcher, parse
 
 
 class ApiProblem(Exception):
-    """An answer with `status: error`. `kind` is Prometheus' errorType."""
+    """An answer with `status: error`.
+
+    `kind` is Prometheus' errorType.
+    """
 
     def __init__(self, status: int, kind: str, text: str) -> None:
         super().__init__(text)

@@ -1,7 +1,9 @@
-"""PromQL over the drill's series, by walking promql-parser's tree. Semantics are those of Prometheus 2.42.
+"""PromQL over the drill's series, by walking promql-parser's tree.
 
-Every expression is evaluated for all steps of a range at once: a vector is a list of (labels, one value a step), None
-where a series has no sample. An instant query is a range of one step.
+Semantics are those of Prometheus 2.42.
+
+Every expression is evaluated for all steps of a range at once: a vector is a list of (labels, one
+value a step), None where a series has no sample. An instant query is a range of one step.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ Samples = tuple[Sequence[float], Sequence[float], Sequence[float]]
 
 
 class QueryProblem(Exception):
-    """A query that cannot be answered. `kind` is Prometheus' errorType: "bad_data" or "execution"."""
+    """A query that cannot be answered.
+
+    `kind` is Prometheus' errorType: "bad_data" or "execution".
+    """
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -57,7 +62,10 @@ Result = Scalar | Vector | Matrix | str
 
 @lru_cache(maxsize=512)
 def parse(query: str) -> Any:
-    """The syntax tree. Raises QueryProblem("bad_data")."""
+    """The syntax tree.
+
+    Raises QueryProblem("bad_data").
+    """
     try:
         return promql_parser.parse(query)
     except ValueError as error:
@@ -65,7 +73,10 @@ def parse(query: str) -> Any:
 
 
 def evaluate(store: Store, query: str, steps: Sequence[float]) -> Result:
-    """The value of `query` at each of `steps` (unix seconds, ascending). Raises QueryProblem."""
+    """The value of `query` at each of `steps` (unix seconds, ascending).
+
+    Raises QueryProblem.
+    """
     return _Evaluation(store, steps).value(parse(query))
 
 
@@ -253,7 +264,14 @@ class _Evaluation:
     def operation(self, node: Any) -> Result:
         left, right = self.value(node.lhs), self.value(node.rhs)
         try:
-            return binary(str(node.op), node.modifier, left, right, len(self.steps), Scalar)  # type: ignore[no-any-return]
+            return binary(  # type: ignore[no-any-return]
+                operator=str(node.op),
+                modifier=node.modifier,
+                left=left,
+                right=right,
+                steps=len(self.steps),
+                scalar=Scalar,
+            )
         except ValueError as error:
             raise QueryProblem("execution", str(error)) from error
 
@@ -300,7 +318,10 @@ def _but(labels: Labels, names: frozenset[str]) -> Labels:
 
 
 def matcher(operator: str, value: str) -> Callable[[str], bool]:
-    """A label matcher's test; regular expressions are anchored. Raises QueryProblem for a bad one."""
+    """A label matcher's test; regular expressions are anchored.
+
+    Raises QueryProblem for a bad one.
+    """
     if operator in ("=", "Equal"):
         return lambda text: text == value
     if operator in ("!=", "NotEqual"):

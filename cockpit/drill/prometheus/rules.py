@@ -1,4 +1,7 @@
-"""The drill's alerting rules, as a network like this one would have them. State is computed from the series, not kept."""
+"""The drill's alerting rules, as a network like this one would have them.
+
+State is computed from the series, not kept.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ LOOK_BACK = 40  # steps
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`expr` has samples while the alert is active; it fires once it has been so for `for_s` seconds."""
+    """`expr` has samples while the alert is active; it fires once it has been so for `for_s`
+    seconds.
+    """
 
     name: str
     expr: str

@@ -1,7 +1,8 @@
 """What the world's services export now (`Registry`), and what Prometheus remembers of it (`Store`).
 
-A `Series` keeps beside each raw value the value corrected for counter resets, so that an increase over any window is
-one subtraction. Times are unix seconds, rounded to milliseconds as Prometheus keeps them.
+A `Series` keeps beside each raw value the value corrected for counter resets, so that an increase
+over any window is one subtraction. Times are unix seconds, rounded to milliseconds as Prometheus
+keeps them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ def is_stale(value: float) -> bool:
 
 
 class Series:
-    """Samples of one set of labels, oldest first. `adj` never falls: raw values plus what resets took away."""
+    """Samples of one set of labels, oldest first.
+
+    `adj` never falls: raw values plus what resets took away.
+    """
 
     __slots__ = ("_clean", "_offset", "adj", "gaps", "label", "labels", "name", "t", "v")
 
@@ -44,7 +48,10 @@ class Series:
         self._clean: tuple[Sequence[float], Sequence[float], Sequence[float]] | None = None
 
     def append(self, at: float, value: float) -> None:
-        """Add a sample later than the last. A value below the last counts as a counter reset in `adj`."""
+        """Add a sample later than the last.
+
+        A value below the last counts as a counter reset in `adj`.
+        """
         if self.v:
             last = self.v[-1]
             if value >= last:  # as nearly always: neither a reset nor a marker
@@ -158,7 +165,10 @@ def bound_text(bound: float) -> str:
 
 
 class Registry:
-    """The current values of every service ("job"). A restarted process begins with a clean slate: `reset`."""
+    """The current values of every service ("job").
+
+    A restarted process begins with a clean slate: `reset`.
+    """
 
     def __init__(self) -> None:
         self._values: dict[tuple[str, str, Labels], Value] = {}
@@ -210,7 +220,9 @@ class Registry:
                 yield name, children, job
 
     def sample(self, store: Store, at: float, up: set[str]) -> None:
-        """Scrape every job that is up into the store; what is gone, or whose job is down, is marked stale."""
+        """Scrape every job that is up into the store; what is gone, or whose job is down, is marked
+        stale.
+        """
         at = round(at, 3)
         for job, name, labels in self._gone:
             store.series(_target_labels(job, name, labels)).append(at - 0.001, STALE)

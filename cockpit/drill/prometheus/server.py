@@ -1,6 +1,8 @@
-"""Prometheus' HTTP API (v1) over the world's series, and `/metrics` for a real Prometheus to scrape.
+"""Prometheus' HTTP API (v1) over the world's series, and `/metrics` for a real Prometheus to
+scrape.
 
-Answers, errors included, have the shape of Prometheus 2.42. The `Date` header is the simulated clock.
+Answers, errors included, have the shape of Prometheus 2.42. The `Date` header is the simulated
+clock.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ VERSION = "2.42.0"
 
 @dataclass(slots=True)
 class Chaos:
-    """What a test makes this server do wrong. Collections hold substrings of queries; "" is in every query."""
+    """What a test makes this server do wrong.
+
+    Collections hold substrings of queries; "" is in every query.
+    """
 
     reject: set[str] = field(default_factory=set)  # 400 bad_data
     nan: set[str] = field(default_factory=set)
@@ -42,7 +47,10 @@ class Chaos:
 
 
 class PrometheusServer:
-    """`application()` serves one world. All handlers run in the world's own loop."""
+    """`application()` serves one world.
+
+    All handlers run in the world's own loop.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -74,7 +82,9 @@ class PrometheusServer:
         return app
 
     def services(self) -> web.Application:
-        """The services' own `/metrics`, each at /NAME/metrics: what a scrape reads, whatever ails Prometheus."""
+        """The services' own `/metrics`, each at /NAME/metrics: what a scrape reads, whatever ails
+        Prometheus.
+        """
         app = web.Application()
         app.router.add_get("/{job}/metrics", self._own_metrics)
         return app

@@ -89,7 +89,10 @@ MOST = 3
 
 
 def find(name: str) -> Scenario:
-    """The scenario of that name; `A+B` is both at once. Raises KeyError with the name that there is not."""
+    """The scenario of that name; `A+B` is both at once.
+
+    Raises KeyError with the name that there is not.
+    """
     names = [part.strip() for part in name.split("+")]
     for part in names:
         if part not in SCENARIOS:

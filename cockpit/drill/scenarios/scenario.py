@@ -1,4 +1,6 @@
-"""What a scenario is: a cause that is put into the world, and what an operator should, and should not, do about it."""
+"""What a scenario is: a cause that is put into the world, and what an operator should, and should
+not, do about it.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,15 @@ Act = Callable[["World"], None]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`inject` changes causes, never metrics. `aged_s`: how old the incident is when a drill starts (simulated seconds).
+    """`inject` changes causes, never metrics.
 
-    Steps are ids of the scenario's runbook, or `RUNBOOK/ID` of another one. `right_steps` each cure it; `wrong_steps` do not;
-    `holding_steps` stop its harm and do not cure it. `arguments`: parameter → value for them, where a step's default does not fit.
-    `by_hand`: what the operator's own tools do where a step only asks whether it was done: step → effect.
-    `relent`: ends the cause from outside, once a lesson is learnt. `parts`: incidents that go on at once.
+    `aged_s`: how old the incident is when a drill starts (simulated seconds).
+
+    Steps are ids of the scenario's runbook, or `RUNBOOK/ID` of another one. `right_steps` each cure
+    it; `wrong_steps` do not; `holding_steps` stop its harm and do not cure it. `arguments`:
+    parameter → value for them, where a step's default does not fit. `by_hand`: what the operator's
+    own tools do where a step only asks whether it was done: step → effect. `relent`: ends the cause
+    from outside, once a lesson is learnt. `parts`: incidents that go on at once.
     """
 
     name: str

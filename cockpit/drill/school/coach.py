@@ -1,4 +1,6 @@
-"""The coach, in the cockpit's process: tells the referee what is looked at, speaks the lessons, offers the drill's own commands."""
+"""The coach, in the cockpit's process: tells the referee what is looked at, speaks the lessons,
+offers the drill's own commands.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ ASK_S = 2.0
 
 
 class DrillCoach:
-    """Implements `cockpit.model.scene.Coach`. `course`: the lessons of a guided drill."""
+    """Implements `cockpit.model.scene.Coach`.
+
+    `course`: the lessons of a guided drill.
+    """
 
     def __init__(self, line: Line, tools: Sequence[str] = (), course: Course | None = None) -> None:
         self._line = line
@@ -36,7 +41,10 @@ class DrillCoach:
         self._teller.join(timeout=2.0)
 
     def _tell(self) -> None:
-        """Until `close`. In between it asks whether someone has paused the drill from elsewhere."""
+        """Until `close`.
+
+        In between it asks whether someone has paused the drill from elsewhere.
+        """
         while True:
             try:
                 one = self._told.get(timeout=ASK_S)
@@ -68,9 +76,15 @@ class DrillCoach:
         return self._course.saying
 
     def commands(self) -> Sequence[tuple[str, str, str]]:
-        pause = ("Drill: go on", "the world moves again", "resume") if self._paused else (
-            "Drill: pause", "the world stands still", "pause",
-        )  # fmt: skip
+        pause = (
+            ("Drill: go on", "the world moves again", "resume")
+            if self._paused
+            else (
+                "Drill: pause",
+                "the world stands still",
+                "pause",
+            )
+        )
         speeds = [(f"Drill: speed {n}×", "simulated seconds a second", f"speed {n}") for n in _SPEEDS]
         tools = [(f"Drill: {name}", "what the operator's other tools would do", f"do {name}") for name in self._tools]
         return [pause, *speeds, *tools]

@@ -1,7 +1,11 @@
-"""A running drill's own control: pause, speed, what the operator's other tools would do, and the score. HTTP on loopback, one token.
+"""A running drill's own control: pause, speed, what the operator's other tools would do, and the
+score.
 
-Where it is lies in a file of the state directory while the drill runs (`line.CONTROLS`), so that `m0-cockpit drill --pause` finds
-it from another terminal. It moves the clock and the cause; the cluster is changed through the Kubernetes API alone.
+HTTP on loopback, one token.
+
+Where it is lies in a file of the state directory while the drill runs (`line.CONTROLS`), so that
+`m0-cockpit drill --pause` finds it from another terminal. It moves the clock and the cause; the
+cluster is changed through the Kubernetes API alone.
 """
 
 from __future__ import annotations
@@ -23,7 +27,10 @@ _LIMIT = 64 * 1024
 
 
 class Conductor:
-    """Time and tools of one drill. `paused` stops the world; `speed` is simulated seconds a second."""
+    """Time and tools of one drill.
+
+    `paused` stops the world; `speed` is simulated seconds a second.
+    """
 
     def __init__(self, world: World, referee: Referee) -> None:
         self.world = world
@@ -33,7 +40,10 @@ class Conductor:
         self._paused_s = 0.0
 
     def goes_on(self) -> bool:
-        """Before every move of the world: the referee looks at what the last one brought. False while it is paused."""
+        """Before every move of the world: the referee looks at what the last one brought.
+
+        False while it is paused.
+        """
         self.referee.follow()
         return not self.paused
 
@@ -91,8 +101,11 @@ class Conductor:
 
 
 def application(conductor: Conductor, token: str, seed: int) -> web.Application:
-    """GET /status; POST /pause, /resume, /speed {"speed"}, /do {"tool"}, /relent, /look {"runbook"}, /watch {"journal"},
-    /score {"surprise", "guided"}. 403 without the token, 400 with what is wrong."""
+    """GET /status; POST /pause, /resume, /speed {"speed"}, /do {"tool"}, /relent, /look
+    {"runbook"}, /watch {"journal"}, /score {"surprise", "guided"}.
+
+    403 without the token, 400 with what is wrong.
+    """
 
     async def status(_request: web.Request) -> web.Response:
         return web.json_response(conductor.status())
@@ -114,9 +127,12 @@ def application(conductor: Conductor, token: str, seed: int) -> web.Application:
         if name == "score":
             conductor.referee.follow()
             score = conductor.referee.score(
-                at=time.time(), seed=seed, surprise=bool(asked.get("surprise")), guided=bool(asked.get("guided")),
+                at=time.time(),
+                seed=seed,
+                surprise=bool(asked.get("surprise")),
+                guided=bool(asked.get("guided")),
                 paused_s=conductor.paused_s,
-            )  # fmt: skip
+            )
             scenario = conductor.world.scenario
             return web.json_response({"score": score.as_json(), "title": scenario.title, "story": scenario.story})
         if name not in acts:

@@ -1,5 +1,7 @@
-"""What the cockpit's own rules say of the world, without the network: the same evaluator, matcher and verification, fed from the
-simulation's samples and objects. The referee judges a drill's recovery with it, and the tests the scenarios.
+"""What the cockpit's own rules say of the world, without the network: the same evaluator, matcher
+and verification, fed from the simulation's samples and objects.
+
+The referee judges a drill's recovery with it, and the tests the scenarios.
 """
 
 from __future__ import annotations
@@ -22,25 +24,38 @@ from cockpit.sources.kubernetes.kinds import CONFIGMAPS, KINDS
 HISTORY_STEP_S = 30.0
 _KINDS = {kind.plural: kind for kind in (*KINDS, CONFIGMAPS)}
 _WATCHED = {
-    "pods": resources.PODS, "deployments": resources.DEPLOYMENTS, "statefulsets": resources.STATEFULSETS,
-    "replicasets": resources.REPLICASETS, "configmaps": resources.CONFIGMAPS,
-}  # fmt: skip
+    "pods": resources.PODS,
+    "deployments": resources.DEPLOYMENTS,
+    "statefulsets": resources.STATEFULSETS,
+    "replicasets": resources.REPLICASETS,
+    "configmaps": resources.CONFIGMAPS,
+}
 
 
 class Eyes:
-    """`only`: the signals to read (None: all that Prometheus and Kubernetes can tell); the others stay unknown."""
+    """`only`: the signals to read (None: all that Prometheus and Kubernetes can tell); the others
+    stay unknown.
+    """
 
     def __init__(self, world: World, runbooks: Runbooks, only: Collection[str] | None = None) -> None:
         self.world = world
         self._signals = {name: signal for name, signal in runbooks.signals.items() if only is None or name in only}
         self._seen: dict[str, tuple[str, Any]] = {}  # uid → (resourceVersion, as the cockpit reads it)
         self._assessor = Assessor(
-            runbooks, world.clock, context="drill", namespaces=(world.kube.namespace,), production=True, read_only=True,
+            runbooks,
+            world.clock,
+            context="drill",
+            namespaces=(world.kube.namespace,),
+            production=True,
+            read_only=True,
             configured=frozenset({"kubernetes", "prometheus"}),
-        )  # fmt: skip
+        )
 
     def look(self) -> Situation:
-        """The situation now. Levels that must hold for a while need a look before and a look after."""
+        """The situation now.
+
+        Levels that must hold for a while need a look before and a look after.
+        """
         board = Board()
         now, mono = self.world.clock.now(), self.world.clock.mono()
         for name, signal in self._signals.items():

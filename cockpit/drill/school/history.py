@@ -13,7 +13,10 @@ FILE = "drills.jsonl"
 
 
 def append(path: Path, score: Score) -> None:
-    """One line more, in one write. Raises OSError."""
+    """One line more, in one write.
+
+    Raises OSError.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     line = json.dumps(score.as_json(), separators=(",", ":")) + "\n"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -24,7 +27,10 @@ def append(path: Path, score: Score) -> None:
 
 
 def read(path: Path) -> tuple[list[Score], int]:
-    """(scores, oldest first; lines that are none). A missing file is an empty history."""
+    """(scores, oldest first; lines that are none).
+
+    A missing file is an empty history.
+    """
     try:
         lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:
@@ -39,7 +45,9 @@ def read(path: Path) -> tuple[list[Score], int]:
 
 
 def table(scores: list[Score]) -> list[str]:
-    """Oldest first: when, what, the three times, steps, and whether it was the best of its scenario so far."""
+    """Oldest first: when, what, the three times, steps, and whether it was the best of its scenario
+    so far.
+    """
     rows = [f"{'when':16}  {'scenario':28} {'detect':>7} {'safe':>7} {'recover':>8} {'steps':>5}  harm"]
     best: dict[str, float] = {}
     for score in scores:

@@ -1,5 +1,7 @@
-"""The guided first drill: the whole loop in about five minutes, on the real screen. Each lesson ends when what it asks for has
-really happened: a panel is in front, a runbook is open, the journal says that a step was sent, proven, undone.
+"""The guided first drill: the whole loop in about five minutes, on the real screen.
+
+Each lesson ends when what it asks for has really happened: a panel is in front, a runbook is open,
+the journal says that a step was sent, proven, undone.
 """
 
 from __future__ import annotations
@@ -20,8 +22,11 @@ SERVICE = "m0-ingestor"
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """`done` looks at the scene. A `lasting` lesson stays done whatever is on screen: reaching it skips those before it.
-    `speed`: of the drill's world while it is the lesson."""
+    """`done` looks at the scene.
+
+    A `lasting` lesson stays done whatever is on screen: reaching it skips those before it. `speed`:
+    of the drill's world while it is the lesson.
+    """
 
     text: str
     done: Callable[[Scene], bool]
@@ -107,7 +112,10 @@ RELENT_AT = 9
 
 
 class Course:
-    """How far the operator is. `advance` by what is on screen now."""
+    """How far the operator is.
+
+    `advance` by what is on screen now.
+    """
 
     def __init__(self) -> None:
         self.at = 0

@@ -1,4 +1,7 @@
-"""Speaking to a running drill's control, from the cockpit's process or another terminal. Light: no HTTP client library."""
+"""Speaking to a running drill's control, from the cockpit's process or another terminal.
+
+Light: no HTTP client library.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ class NoDrill(Exception):
 
 
 class Line:
-    """Blocking calls, a few milliseconds each. Raise NoDrill."""
+    """Blocking calls, a few milliseconds each.
+
+    Raise NoDrill.
+    """
 
     def __init__(self, address: str, token: str) -> None:
         self.address = address
@@ -31,7 +37,10 @@ class Line:
 
     @classmethod
     def of(cls, path: Path) -> Line:
-        """As the file of a running drill says. Raises NoDrill."""
+        """As the file of a running drill says.
+
+        Raises NoDrill.
+        """
         try:
             told = json.loads(path.read_text("utf-8"))
             return cls(str(told["address"]), str(told["token"]))
@@ -40,7 +49,10 @@ class Line:
 
     @classmethod
     def newest(cls, directory: Path) -> Line:
-        """To the drill that was started last and answers; what others left behind is cleared away. Raises NoDrill."""
+        """To the drill that was started last and answers; what others left behind is cleared away.
+
+        Raises NoDrill.
+        """
         found = sorted(directory.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in found:
             line = cls.of(path)

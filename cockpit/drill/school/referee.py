@@ -1,7 +1,10 @@
-"""The referee: watches a drill from inside the world and measures. It never acts, and never asks the cockpit what it thinks.
+"""The referee: watches a drill from inside the world and measures.
 
-What was sent comes from the cockpit's journal, what was looked at from the cockpit's own report (`look`), what it cost from the
-physics, and whether it is over from the same signals and rules that the cockpit uses, evaluated here on their own.
+It never acts, and never asks the cockpit what it thinks.
+
+What was sent comes from the cockpit's journal, what was looked at from the cockpit's own report
+(`look`), what it cost from the physics, and whether it is over from the same signals and rules that
+the cockpit uses, evaluated here on their own.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ from cockpit.model.situation import Situation
 EVERY_S = 5.0  # simulated seconds between two looks
 CALM_S = 30.0  # all must be well for so long
 BEFORE_S = 120.0  # of harm before a step, to compare with
-#: Harm that goes on while an incident does. Refused polls and missed thresholds happen on calm days too.
+#: Harm that goes on while an incident does. Refused polls and missed thresholds happen on calm days
+#: too.
 LASTING = ("publishing_gap_s", "stale_s", "misleading_outputs", "failed_requests", "replay_violations")
 
 
@@ -51,7 +55,10 @@ class _Case:
 
 
 class Referee:
-    """`follow` after every move of the world. `journal`: the cockpit's; what it held before the drill does not count."""
+    """`follow` after every move of the world.
+
+    `journal`: the cockpit's; what it held before the drill does not count.
+    """
 
     def __init__(self, world: World, runbooks: Runbooks, journal: Path) -> None:
         self.world = world
@@ -92,7 +99,9 @@ class Referee:
         """The drill's own tools have done it."""
         case = next((c for c in self.cases if step in c.scenario.by_hand), None)
         book = case.book.id if case is not None else ""
-        self._took(_Sent(self.world.clock.now(), 0, step, book, step, False, ()))
+        self._took(
+            _Sent(at=self.world.clock.now(), number=0, title=step, book=book, step=step, undoes=False, values=())
+        )
 
     def follow(self) -> None:
         """Read the journal on; look, when it is time."""
@@ -132,10 +141,16 @@ class Referee:
             values = tuple(str(change.get("after")) for change in intent.get("changes") or ())
             self._took(
                 _Sent(
-                    self.world.clock.now(), int(of), str(intent.get("title", "")), str(intent.get("runbook", "")),
-                    str(intent.get("step", "")), bool(intent.get("undoes")), values, _whole(intent),
+                    at=self.world.clock.now(),
+                    number=int(of),
+                    title=str(intent.get("title", "")),
+                    book=str(intent.get("runbook", "")),
+                    step=str(intent.get("step", "")),
+                    undoes=bool(intent.get("undoes")),
+                    values=values,
+                    whole=_whole(intent),
                 )
-            )  # fmt: skip
+            )
 
     def _took(self, sent: _Sent) -> None:
         self._harm.append((sent.at, self.world.harm.copy()))
@@ -149,7 +164,10 @@ class Referee:
     # judging
 
     def _verdict(self, sent: _Sent, case: _Case) -> str:
-        """What the scenario says of the step. The right step on the wrong connector, or to the wrong version, is not it."""
+        """What the scenario says of the step.
+
+        The right step on the wrong connector, or to the wrong version, is not it.
+        """
         if sent.undoes:
             return "undo"
         for name in (sent.whole, sent.step):  # a part of a right sequence is right, whatever it would be alone
@@ -173,7 +191,10 @@ class Referee:
         return all(any(value in after for after in sent.values) for value in wanted)
 
     def _judge(self, now: float) -> None:
-        """Whether each incident is over, and stays so. Harm tells of no incident in particular: it counts once all seem well."""
+        """Whether each incident is over, and stays so.
+
+        Harm tells of no incident in particular: it counts once all seem well.
+        """
         if not self.cases:
             return
         situation = self._eyes.look()
@@ -213,15 +234,25 @@ class Referee:
     def score(
         self, *, at: float, seed: int, surprise: bool = False, guided: bool = False, paused_s: float = 0.0
     ) -> Score:
-        """Everything measured up to now. `at`: real unix seconds."""
+        """Everything measured up to now.
+
+        `at`: real unix seconds.
+        """
         now = self.world.clock.now()
         ends = [*(sent.at for sent in self.sent[1:]), now]
         steps = [self._step_score(sent, end) for sent, end in zip(self.sent, ends, strict=True)] if self.sent else []
         return Score(
-            at=at, scenario=self.world.scenario.name, seed=seed, lasted_s=round(self._elapsed(), 1),
-            incidents=[case.score for case in self.cases], steps=steps, harm=asdict(self.world.harm), surprise=surprise,
-            guided=guided, paused_s=round(paused_s, 3),
-        )  # fmt: skip
+            at=at,
+            scenario=self.world.scenario.name,
+            seed=seed,
+            lasted_s=round(self._elapsed(), 1),
+            incidents=[case.score for case in self.cases],
+            steps=steps,
+            harm=asdict(self.world.harm),
+            surprise=surprise,
+            guided=guided,
+            paused_s=round(paused_s, 3),
+        )
 
     def _step_score(self, sent: _Sent, end: float) -> StepScore:
         earlier = [other.at for other in self.sent if other.at < sent.at]
@@ -231,9 +262,15 @@ class Referee:
         verdict = next((v for v in ("undo", "right", "holding", "wrong") if v in verdicts), "neither")
         name = f"{sent.book}/{sent.step}" if sent.book else sent.step
         return StepScore(
-            round(sent.at - self.began, 1), sent.number, sent.title, name, verdict, after.words,
-            round(end - sent.at, 1), worse(before, sent.at - since, after, end - sent.at),
-        )  # fmt: skip
+            at_s=round(sent.at - self.began, 1),
+            number=sent.number,
+            title=sent.title,
+            step=name,
+            verdict=verdict,
+            harm=after.words,
+            over_s=round(end - sent.at, 1),
+            worse=worse(before, sent.at - since, after, end - sent.at),
+        )
 
 
 def _whole(intent: Mapping[str, Any]) -> str:

@@ -1,5 +1,7 @@
-"""Accounts with their recent past: what each was as of a slot, so that commitment levels and nodes that lag read the truth of
-their own slot. Epochs and commits are kept for the newest two thousand only.
+"""Accounts with their recent past: what each was as of a slot, so that commitment levels and nodes
+that lag read the truth of their own slot.
+
+Epochs and commits are kept for the newest two thousand only.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ REMEMBER_SLOTS = 1500  # ten minutes
 MOST_EPOCHS = 2048
 CHANGES = 8192
 
-#: ("config",), ("set", id), ("market", market id), ("epoch", market id, epoch id), ("commit", market id, epoch id, committer),
-#: ("wallet", pubkey).
+#: ("config",), ("set", id), ("market", market id), ("epoch", market id, epoch id), ("commit",
+#: market id, epoch id, committer), ("wallet", pubkey).
 Key = tuple[Any, ...]
 Value = ProgramAccount | int  # wallets: lamports
 CONFIG: Key = ("config",)
@@ -139,5 +141,7 @@ class Accounts:
 
 
 def rent_exempt(space: int) -> int:
-    """Lamports that an account of `space` bytes must hold (two years of 3,480 lamports per byte-year, 128 bytes overhead)."""
+    """Lamports that an account of `space` bytes must hold (two years of 3,480 lamports per
+    byte-year, 128 bytes overhead).
+    """
     return (128 + space) * 6960

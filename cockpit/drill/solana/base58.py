@@ -1,4 +1,6 @@
-"""Base58 of byte strings of any length (Bitcoin's alphabet); solders has it for keys and signatures only."""
+"""Base58 of byte strings of any length (Bitcoin's alphabet); solders has it for keys and signatures
+only.
+"""
 
 from __future__ import annotations
 

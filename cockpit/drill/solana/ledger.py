@@ -1,5 +1,7 @@
-"""The chain itself: a slot each 0.4 s of the world's clock, blocks, blockhashes, and transactions that are encoded when somebody
-looks. A transaction is processed in its slot, confirmed two slots later, finalised after thirty-one.
+"""The chain itself: a slot each 0.4 s of the world's clock, blocks, blockhashes, and transactions
+that are encoded when somebody looks.
+
+A transaction is processed in its slot, confirmed two slots later, finalised after thirty-one.
 """
 
 from __future__ import annotations
@@ -34,7 +36,10 @@ _DEPTH = {"processed": 0, "confirmed": CONFIRMED, "finalized": FINALIZED}
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A transaction as nodes show it. `err` is the JSON of a TransactionError. Balances are in the order of `keys`."""
+    """A transaction as nodes show it.
+
+    `err` is the JSON of a TransactionError. Balances are in the order of `keys`.
+    """
 
     signature: str
     wire: bytes
@@ -53,8 +58,11 @@ class Encoded:
 
 @dataclass(slots=True)
 class Entry:
-    """A transaction in its place. `number` counts from the ledger's beginning. A `forked` one is seen at `processed` for a few
-    slots and never confirmed."""
+    """A transaction in its place.
+
+    `number` counts from the ledger's beginning. A `forked` one is seen at `processed` for a few
+    slots and never confirmed.
+    """
 
     number: int
     slot: int
@@ -65,7 +73,10 @@ class Entry:
 
 
 class Ledger:
-    """`now` is the clock in unix seconds. Entries are in order of their slots, oldest first."""
+    """`now` is the clock in unix seconds.
+
+    Entries are in order of their slots, oldest first.
+    """
 
     def __init__(self, own: Keys, now: Callable[[], float], keep: int = KEEP) -> None:
         self.keys = own
@@ -89,7 +100,9 @@ class Ledger:
         return produced(raw)
 
     def slot_for(self, at: float) -> int:
-        """Where a transaction that arrives at `at` lands: never before another one, never in a skipped slot."""
+        """Where a transaction that arrives at `at` lands: never before another one, never in a
+        skipped slot.
+        """
         slot = self.slot(at)
         return max(slot, self.entries[-1].slot) if self.entries else slot
 
@@ -111,7 +124,9 @@ class Ledger:
         return Hash(self.keys.digest("block", str(slot), fork))
 
     def slot_of_blockhash(self, blockhash: str, head: int) -> int | None:
-        """Its slot, if it is one of the last 150 blocks (or 350 slots, for lagging nodes' answers) as of `head`."""
+        """Its slot, if it is one of the last 150 blocks (or 350 slots, for lagging nodes' answers)
+        as of `head`.
+        """
         start = max(self._hashed_to, head - 400)
         for slot in range(start, head + 1):
             self._blockhashes[str(self.blockhash(slot))] = slot

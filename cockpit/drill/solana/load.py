@@ -1,4 +1,6 @@
-"""Load for benchmarks: commits and reveals of the program at a steady rate in real time, with the exact number known."""
+"""Load for benchmarks: commits and reveals of the program at a steady rate in real time, with the
+exact number known.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,11 @@ class Load:
 
 
 async def load(oracle: Oracle, per_second: float, seconds: float) -> Load:
-    """`per_second × seconds` transactions, half of them commits, each with its reveal after the delay. Needs a clock that
-    moves (the last reveals wait for it)."""
+    """`per_second × seconds` transactions, half of them commits, each with its reveal after the
+    delay.
+
+    Needs a clock that moves (the last reveals wait for it).
+    """
     done = Load()
     wanted = round(per_second * seconds) // 2
     ledger, markets = oracle.ledger, [key[1] for key in oracle.accounts.program_keys() if key[0] == "market"]

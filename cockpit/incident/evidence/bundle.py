@@ -1,7 +1,10 @@
-"""Evidence: a tar of what was known, with a manifest of digests. Deterministic (same content, same bytes), 0600, bounded in size and time.
+"""Evidence: a tar of what was known, with a manifest of digests.
 
-Parts are collected in parallel, each within its budget; what could not be collected is named in the manifest with the reason. Every
-text passes `cockpit.text.safe` before it is written. `cockpit/incident/evidence/collectors.py` says what the parts are.
+Deterministic (same content, same bytes), 0600, bounded in size and time.
+
+Parts are collected in parallel, each within its budget; what could not be collected is named in the
+manifest with the reason. Every text passes `cockpit.text.safe` before it is written.
+`cockpit/incident/evidence/collectors.py` says what the parts are.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ TOTAL_LIMIT = 16_000_000
 _VERIFY_LIMIT = 64_000_000
 MANIFEST = "manifest.json"
 
-#: Gives a part: JSON values, or lines of text. Raises `Missing` with the reason, or anything else, which is a reason too.
+#: Gives a part: JSON values, or lines of text. Raises `Missing` with the reason, or anything else,
+#: which is a reason too.
 Collect = Callable[[], Awaitable[Any]]
 
 
@@ -52,10 +56,19 @@ class Captured:
 
 
 async def capture(
-    directory: Path, name: str, collectors: Mapping[str, Collect], about: Mapping[str, Any], *, wall: float, budget_s: float = BUDGET_S,
-) -> Captured:  # fmt: skip
-    """Collect, redact, write `directory/NAME.tar`. A collector that hangs costs its budget, never more. Raises OSError when the
-    bundle cannot be written."""
+    directory: Path,
+    name: str,
+    collectors: Mapping[str, Collect],
+    about: Mapping[str, Any],
+    *,
+    wall: float,
+    budget_s: float = BUDGET_S,
+) -> Captured:
+    """Collect, redact, write `directory/NAME.tar`.
+
+    A collector that hangs costs its budget, never more. Raises OSError when the bundle cannot be
+    written.
+    """
     tasks = {part: asyncio.create_task(_call(collect)) for part, collect in collectors.items()}
     if tasks:
         _, late = await asyncio.wait(tasks.values(), timeout=budget_s)
@@ -117,9 +130,11 @@ def _write(
         "format": "m0-cockpit evidence 1",
         "captured": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall)),
         "about": redacted(about),
-        "parts": {p: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for p, data in sorted(parts.items())},
+        "parts": {
+            p: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for p, data in sorted(parts.items())
+        },
         "missing": [{"part": part, "reason": reason} for part, reason in sorted(missing)],
-    }  # fmt: skip
+    }
     members = {
         MANIFEST: (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode(),
         **dict(sorted(parts.items())),
@@ -142,7 +157,9 @@ def tarred(members: Mapping[str, bytes], mtime: int) -> bytes:
 
 
 def _place(directory: Path, name: str, data: bytes) -> Path:
-    """Written beside, synced, then given its name: a bundle is there whole or not at all, and none is ever overwritten."""
+    """Written beside, synced, then given its name: a bundle is there whole or not at all, and none
+    is ever overwritten.
+    """
     temporary = directory / f".{name}.{os.getpid()}.part"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
@@ -163,8 +180,11 @@ def _place(directory: Path, name: str, data: bytes) -> Path:
 
 
 def verify(path: Path) -> tuple[list[str], dict[str, Any]]:
-    """Every way in which the bundle differs from its manifest (empty: none), and the manifest. Nothing is unpacked; never raises
-    for what is in the file. Raises OSError when it cannot be read."""
+    """Every way in which the bundle differs from its manifest (empty: none), and the manifest.
+
+    Nothing is unpacked; never raises for what is in the file. Raises OSError when it cannot be
+    read.
+    """
     if path.stat().st_size > _VERIFY_LIMIT:
         return [f"larger than a bundle can be ({_VERIFY_LIMIT} bytes)"], {}
     data = path.read_bytes()

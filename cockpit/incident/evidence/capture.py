@@ -1,4 +1,6 @@
-"""Evidence, on demand and before the first change of a SEV0: collected beside everything else, and journalled with its digest."""
+"""Evidence, on demand and before the first change of a SEV0: collected beside everything else, and
+journalled with its digest.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +36,25 @@ _TAKEN_S = 3600.0  # outside an incident, evidence before a change is taken once
 
 
 class Capturer:
-    """`under_way` tells what is being collected; `problem` what went wrong last, until it goes well again."""
+    """`under_way` tells what is being collected; `problem` what went wrong last, until it goes well
+    again.
+    """
 
     def __init__(
-        self, journal: Journal, runbooks: Callable[[], Runbooks], clock: Clock, operator: Callable[[], Operator], directory: Path,
-        situation: Callable[[], Situation | None], access: Callable[[], Access] | None, recorder: Recorder | None,
-        background: Background, *, budget_s: float = BUDGET_S, look_back: LookBack | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        journal: Journal,
+        runbooks: Callable[[], Runbooks],
+        clock: Clock,
+        operator: Callable[[], Operator],
+        directory: Path,
+        situation: Callable[[], Situation | None],
+        access: Callable[[], Access] | None,
+        recorder: Recorder | None,
+        background: Background,
+        *,
+        budget_s: float = BUDGET_S,
+        look_back: LookBack | None = None,
+    ) -> None:
         self.problem = ""
         self._journal = journal
         self._runbooks = runbooks
@@ -61,8 +75,10 @@ class Capturer:
         return "; ".join(list(self._running.values()))
 
     def before_change(self, plan: Plan) -> None:
-        """A confirmed plan is about to be sent: begin to collect, if the rules ask for it. Never raises, never waits. A look is no
-        change."""
+        """A confirmed plan is about to be sent: begin to collect, if the rules ask for it.
+
+        Never raises, never waits. A look is no change.
+        """
         if plan.harmless:
             return
         with contextlib.suppress(Exception):
@@ -78,11 +94,16 @@ class Capturer:
             self.begin(f"before the first change: {plan.title}")
 
     def begin(self, reason: str) -> Future[Captured]:
-        """The future raises OSError, JournalProblem (then the bundle exists, but is not journalled)."""
+        """The future raises OSError, JournalProblem (then the bundle exists, but is not
+        journalled).
+        """
         return self._background.submit(self.capture(reason))
 
     async def capture(self, reason: str) -> Captured:
-        """On whatever loop it runs. Raises OSError, JournalProblem."""
+        """On whatever loop it runs.
+
+        Raises OSError, JournalProblem.
+        """
         situation, key = self._situation(), id(asyncio.current_task())
         self._running[key] = f"collecting evidence ({safe(reason, 80)})"
         try:
@@ -110,20 +131,36 @@ class Capturer:
         wall, runbooks, who = self._clock.wall(), self._runbooks(), self._operator().record()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall))
         about = manifest_about(
-            situation, incident=number, severity=incident.severity if incident is not None else "", reason=safe(reason, 200),
-            who=who, version=__version__, journal_end=self._journal.end(),
-        )  # fmt: skip
+            situation,
+            incident=number,
+            severity=incident.severity if incident is not None else "",
+            reason=safe(reason, 200),
+            who=who,
+            version=__version__,
+            journal_end=self._journal.end(),
+        )
         parts = collectors(
-            situation, records, self._recorder.flights if self._recorder is not None else (), runbooks, self.read_logs,
-            lambda variable, value: shown_value(runbooks, variable, value), self._look_back,
-        )  # fmt: skip
+            situation=situation,
+            records=records,
+            flights=self._recorder.flights if self._recorder is not None else (),
+            runbooks=runbooks,
+            read_logs=self.read_logs,
+            shown=lambda variable, value: shown_value(runbooks, variable, value),
+            look=self._look_back,
+        )
         name = f"incident-{number}-{stamp}" if number is not None else f"evidence-{stamp}"
         captured = await capture(self._directory, name, parts, about, wall=wall, budget_s=self._budget_s)
         return captured, {
-            "kind": "evidence", "incident": number, "file": captured.path.name, "sha256": captured.sha256, "size": captured.size,
-            "parts": list(captured.parts), "missing": [f"{part}: {why}" for part, why in captured.missing],
-            "reason": safe(reason, 200), "operator": who,
-        }  # fmt: skip
+            "kind": "evidence",
+            "incident": number,
+            "file": captured.path.name,
+            "sha256": captured.sha256,
+            "size": captured.size,
+            "parts": list(captured.parts),
+            "missing": [f"{part}: {why}" for part, why in captured.missing],
+            "reason": safe(reason, 200),
+            "operator": who,
+        }
 
 
 def _reader(access: Callable[[], Access]) -> ReadLogs:

@@ -1,8 +1,10 @@
-"""What an evidence bundle holds: runbook 2's list (2.immediate.2) and what is needed to read it later.
+"""What an evidence bundle holds: runbook 2's list (2.immediate.2) and what is needed to read it
+later.
 
-Last bundle content hash, signer set id and pubkeys, failing transaction signatures, logs with trace ids of submitter and signer
-agents, deployment images and config, signal values, the journal, the flight recorder, the runbooks' digest. A part whose source is
-not live is kept with its age and fault; one that was never read is missing, with the reason.
+Last bundle content hash, signer set id and pubkeys, failing transaction signatures, logs with trace
+ids of submitter and signer agents, deployment images and config, signal values, the journal, the
+flight recorder, the runbooks' digest. A part whose source is not live is kept with its age and
+fault; one that was never read is missing, with the reason.
 """
 
 from __future__ import annotations
@@ -28,21 +30,31 @@ LOG_SERVICES = ("m0-submitter", "m0-signer-agent")
 LOG_LINES = 1000  # of each pod, the newest
 JOURNAL_RECORDS = 500
 FLIGHTS = 3000
-#: Services whose pods are read at most so many at a time: a set of signers, not a fleet of thousands.
+#: Services whose pods are read at most so many at a time: a set of signers, not a fleet of
+#: thousands.
 _PODS = 24
 #: A transaction signature: 64 bytes in base58.
 _SIGNATURE = re.compile(r"(?<![1-9A-HJ-NP-Za-km-z])[1-9A-HJ-NP-Za-km-z]{86,88}(?![1-9A-HJ-NP-Za-km-z])")
 
-#: (namespace, ((pod, container), ...), lines a pod) → log lines and faults, oldest first (`cockpit.sources.kubernetes.logs`).
+#: (namespace, ((pod, container), ...), lines a pod) → log lines and faults, oldest first
+#: (`cockpit.sources.kubernetes.logs`).
 ReadLogs = Callable[[str, tuple[tuple[str, str | None], ...], int], Awaitable[Sequence[Any]]]
 
 
 def collectors(
-    situation: Situation | None, records: Sequence[Record], flights: Sequence[Flight], runbooks: Runbooks,
-    read_logs: ReadLogs | None, shown: Callable[[str, str], str], look: LookBack | None = None,
-) -> dict[str, Collect]:  # fmt: skip
-    """Part → collector. `shown(name, value)` gives a variable's value as it may be kept; `look` finds
-    the last reveal on the chain when none was seen."""
+    situation: Situation | None,
+    records: Sequence[Record],
+    flights: Sequence[Flight],
+    runbooks: Runbooks,
+    read_logs: ReadLogs | None,
+    shown: Callable[[str, str], str],
+    look: LookBack | None = None,
+) -> dict[str, Collect]:
+    """Part → collector.
+
+    `shown(name, value)` gives a variable's value as it may be kept; `look` finds the last reveal on
+    the chain when none was seen.
+    """
     parts: dict[str, Callable[[], Any]] = {
         "journal.jsonl": lambda: (
             [canonical(dict(r)) for r in records[-JOURNAL_RECORDS:]] or _missing("the journal is empty")
@@ -51,9 +63,13 @@ def collectors(
         "runbooks.json": lambda: runbooks_digest(runbooks),
     }
     live = {
-        **chain_parts(), "signals.json": _signals,
-        "sources.json": _sources, "pods.json": _pods, "events.json": _events, "toggles.json": _toggles,
-    }  # fmt: skip
+        **chain_parts(),
+        "signals.json": _signals,
+        "sources.json": _sources,
+        "pods.json": _pods,
+        "events.json": _events,
+        "toggles.json": _toggles,
+    }
     for name, collect in live.items():
         parts[name] = _of(situation, collect)
     parts["deployments.json"] = _of(situation, lambda known: _deployments(known, shown))
@@ -100,9 +116,18 @@ def _signals(situation: Situation) -> Any:
     def told(name: str) -> dict[str, Any]:
         s = situation.signals[name]
         return {
-            "title": s.title, "level": s.level.value, "value": s.value, "unit": s.unit, "reason": s.reason, "age_s": s.age_s,
-            "warn": s.warn, "crit": s.crit, "direction": s.direction, "baseline": s.baseline, "labels": s.worst_labels,
-        }  # fmt: skip
+            "title": s.title,
+            "level": s.level.value,
+            "value": s.value,
+            "unit": s.unit,
+            "reason": s.reason,
+            "age_s": s.age_s,
+            "warn": s.warn,
+            "crit": s.crit,
+            "direction": s.direction,
+            "baseline": s.baseline,
+            "labels": s.worst_labels,
+        }
 
     return {name: told(name) for name in situation.signals} or _missing("no signals are defined")
 
@@ -115,7 +140,10 @@ def _sources(situation: Situation) -> Any:
 
 
 def _kinds(situation: Situation, plural: str) -> dict[str, Any]:
-    """How far the readings of a kind can be believed, by namespace. Raises Missing when there is none."""
+    """How far the readings of a kind can be believed, by namespace.
+
+    Raises Missing when there is none.
+    """
     found = {t: standing(r, situation.mono) for t, r in situation.kinds.items() if t.partition("/")[0] == plural}
     read = [r for t, r in situation.kinds.items() if t.partition("/")[0] == plural and r.data is not None]
     if not read:
@@ -129,10 +157,11 @@ def _deployments(situation: Situation, shown: Callable[[str, str], str]) -> Any:
     workloads = sorted(situation.cluster.workloads.values(), key=lambda w: (w.namespace, w.name))
     configmaps = {
         f"{c.namespace}/{c.name}": {
-            "resource_version": c.resource_version, "data": {k: shown(k, v) for k, v in sorted(c.data.items())}
+            "resource_version": c.resource_version,
+            "data": {k: shown(k, v) for k, v in sorted(c.data.items())},
         }
         for c in situation.cluster.configmaps.values()
-    }  # fmt: skip
+    }
     return {"workloads": [_workload(w, shown) for w in workloads], "configmaps": configmaps, "readings": readings}
 
 
@@ -141,13 +170,19 @@ def _workload(workload: Workload, shown: Callable[[str, str], str]) -> dict[str,
         return f"from {entry.source}" if entry.value is None else shown(entry.name, entry.value)
 
     return {
-        "kind": workload.kind, "namespace": workload.namespace, "name": workload.name, "uid": workload.uid,
-        "generation": workload.generation, "resource_version": workload.resource_version, "desired": workload.desired,
-        "ready": workload.ready, "strategy": workload.strategy,
+        "kind": workload.kind,
+        "namespace": workload.namespace,
+        "name": workload.name,
+        "uid": workload.uid,
+        "generation": workload.generation,
+        "resource_version": workload.resource_version,
+        "desired": workload.desired,
+        "ready": workload.ready,
+        "strategy": workload.strategy,
         "containers": {
             c.name: {"image": c.image, "env": {v.name: variable(v) for v in c.env}} for c in workload.containers
         },
-    }  # fmt: skip
+    }
 
 
 def _pods(situation: Situation) -> Any:
@@ -156,14 +191,22 @@ def _pods(situation: Situation) -> Any:
     return {
         "pods": [
             {
-                "namespace": p.namespace, "name": p.name, "uid": p.uid, "service": p.service, "phase": p.phase, "reason": p.reason,
-                "message": p.message, "node": p.node, "terminating": p.terminating, "restarts": p.restarts,
+                "namespace": p.namespace,
+                "name": p.name,
+                "uid": p.uid,
+                "service": p.service,
+                "phase": p.phase,
+                "reason": p.reason,
+                "message": p.message,
+                "node": p.node,
+                "terminating": p.terminating,
+                "restarts": p.restarts,
                 "containers": list(p.containers),
             }
             for p in pods
         ],
         "readings": readings,
-    }  # fmt: skip
+    }
 
 
 def _events(situation: Situation) -> Any:
@@ -230,12 +273,24 @@ def _listed(what: str, found: Sequence[str]) -> Iterable[str]:
 
 
 def manifest_about(
-    situation: Situation | None, *, incident: int | None, severity: str, reason: str, who: Mapping[str, str], version: str,
+    situation: Situation | None,
+    *,
+    incident: int | None,
+    severity: str,
+    reason: str,
+    who: Mapping[str, str],
+    version: str,
     journal_end: tuple[int, str],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """What the manifest says of the bundle as a whole."""
     place = {"context": situation.context, "namespaces": list(situation.namespaces)} if situation is not None else None
     return {
-        "incident": incident, "severity": severity or None, "reason": reason, "operator": dict(who), "cockpit": version,
-        "place": place, "journal": {"records": journal_end[0], "hash": journal_end[1]}, "hidden": HIDDEN,
-    }  # fmt: skip
+        "incident": incident,
+        "severity": severity or None,
+        "reason": reason,
+        "operator": dict(who),
+        "cockpit": version,
+        "place": place,
+        "journal": {"records": journal_end[0], "hash": journal_end[1]},
+        "hidden": HIDDEN,
+    }

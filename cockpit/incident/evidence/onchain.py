@@ -1,7 +1,9 @@
-"""The parts of evidence that come from the chain: the last bundle, waiting commits, signer set, failed transactions, accounts.
+"""The parts of evidence that come from the chain: the last bundle, waiting commits, signer set,
+failed transactions, accounts.
 
-The last bundle's content hash is in the program's event of its reveal, nowhere else: where the cockpit began to watch after reveals
-had stopped, it is looked for on the chain (`cockpit.sources.solana.last_reveal`), beside everything else.
+The last bundle's content hash is in the program's event of its reveal, nowhere else: where the
+cockpit began to watch after reveals had stopped, it is looked for on the chain
+(`cockpit.sources.solana.last_reveal`), beside everything else.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ LookBack = Callable[[Situation], Awaitable["LookedBack"]]
 
 
 def look_back(endpoints: Sequence[RpcEndpoint], program_id: str | None, clock: Clock) -> LookBack | None:
-    """By requests of its own, for the loop that collects; None where nothing is configured to be asked."""
+    """By requests of its own, for the loop that collects; None where nothing is configured to be
+    asked.
+    """
     if not endpoints or not program_id:
         return None
 
@@ -44,7 +48,9 @@ def look_back(endpoints: Sequence[RpcEndpoint], program_id: str | None, clock: C
 
 
 def _known(situation: Situation) -> tuple[int, int] | None:
-    """The slots (after, up to) whose transactions the cockpit has all counted and could read, without a reveal among them."""
+    """The slots (after, up to) whose transactions the cockpit has all counted and could read,
+    without a reveal among them.
+    """
     reading = situation.solana.get("program")
     program: ProgramActivity | None = reading.data if reading is not None else None
     if reading is None or program is None or reading.state(situation.mono) is not SourceState.LIVE:
@@ -62,15 +68,22 @@ def _known(situation: Situation) -> tuple[int, int] | None:
 
 
 def chain_parts() -> dict[str, Callable[[Situation], Any]]:
-    """Part → what it holds, of a situation. Raises Missing."""
+    """Part → what it holds, of a situation.
+
+    Raises Missing.
+    """
     return {
-        "commits.json": _commits, "signer-set.json": _signer_set, "failed-transactions.json": _failures,
+        "commits.json": _commits,
+        "signer-set.json": _signer_set,
+        "failed-transactions.json": _failures,
         "chain-accounts.json": _accounts,
-    }  # fmt: skip
+    }
 
 
 def last_bundle(situation: Situation | None, look: LookBack | None) -> Collect:
-    """The part `bundle.json`: of the newest reveal that was seen, else of the newest that is found on the chain."""
+    """The part `bundle.json`: of the newest reveal that was seen, else of the newest that is found
+    on the chain.
+    """
 
     async def collect() -> Any:
         if situation is None:
@@ -100,10 +113,18 @@ def last_bundle(situation: Situation | None, look: LookBack | None) -> Collect:
 
 
 def _bundle(program: ProgramActivity | None, newest: Reveal, believed: dict[str, Any] | None) -> dict[str, Any]:
-    counted = {
-        "by_market": dict(program.reveals_by_market), "program_id": program.program_id, "counting_since": program.counting_since,
-        "complete": program.complete, "gap": program.gap, "reading": believed,
-    } if program is not None else {}  # fmt: skip
+    counted = (
+        {
+            "by_market": dict(program.reveals_by_market),
+            "program_id": program.program_id,
+            "counting_since": program.counting_since,
+            "complete": program.complete,
+            "gap": program.gap,
+            "reading": believed,
+        }
+        if program is not None
+        else {}
+    )
     return {"bundle_content_hash": newest.bundle_hash, "last_reveal": newest, **counted}
 
 
@@ -122,7 +143,9 @@ def _rest(reveal: Reveal) -> tuple[str, str, int, int, str]:
 
 
 def _by_account(situation: Situation, reveal: Reveal) -> str:
-    """Whether the market's own account knows of a later reveal: it keeps the last sequence that was accepted."""
+    """Whether the market's own account knows of a later reveal: it keeps the last sequence that was
+    accepted.
+    """
     market = _market(situation, reveal.market)
     if market is None:
         return "not read"
@@ -137,7 +160,10 @@ def _by_account(situation: Situation, reveal: Reveal) -> str:
 
 
 def _chain(situation: Situation, topic: str) -> tuple[Any, dict[str, Any]]:
-    """The data of a topic below `solana/`, and how far it can be believed. Raises Missing."""
+    """The data of a topic below `solana/`, and how far it can be believed.
+
+    Raises Missing.
+    """
     if "solana" not in situation.configured:
         raise Missing("no Solana endpoints are configured ([[rpc-endpoints]])")
     reading = situation.solana.get(topic)
@@ -148,12 +174,18 @@ def _chain(situation: Situation, topic: str) -> tuple[Any, dict[str, Any]]:
 
 
 def _commits(situation: Situation) -> Any:
-    """The commits that wait: where no reveal gets through, their hashes are all that the chain holds of the bundles."""
+    """The commits that wait: where no reveal gets through, their hashes are all that the chain
+    holds of the bundles.
+    """
     program, believed = _chain(situation, "program")
     return {
-        "waiting_for_reveal": list(program.pending), "waiting": program.pending_total, "overdue": program.overdue_total,
-        "program_id": program.program_id, "counting_since": program.counting_since, "reading": believed,
-    }  # fmt: skip
+        "waiting_for_reveal": list(program.pending),
+        "waiting": program.pending_total,
+        "overdue": program.overdue_total,
+        "program_id": program.program_id,
+        "counting_since": program.counting_since,
+        "reading": believed,
+    }
 
 
 def _signer_set(situation: Situation) -> Any:
@@ -161,25 +193,36 @@ def _signer_set(situation: Situation) -> Any:
     protocol = situation.solana.get("protocol")
     told = protocol.data if protocol is not None and protocol.data is not None else "never read"
     return {
-        "signer_set_id": signers.signer_set_id, "pubkeys": list(signers.pubkeys), "account": signers, "protocol": told,
+        "signer_set_id": signers.signer_set_id,
+        "pubkeys": list(signers.pubkeys),
+        "account": signers,
+        "protocol": told,
         "reading": believed,
-    }  # fmt: skip
+    }
 
 
 def _failures(situation: Situation) -> Any:
     program, believed = _chain(situation, "program")
     return {
-        "failed": program.failed, "by_class": list(program.failures), "complete": program.complete, "gap": program.gap,
-        "signatures": list(dict.fromkeys(
-            [f.last_signature for f in program.failures] + [f.signature for f in reversed(program.recent_failed)]
-        )),
-        "recent": list(reversed(program.recent_failed)), "reading": believed,
+        "failed": program.failed,
+        "by_class": list(program.failures),
+        "complete": program.complete,
+        "gap": program.gap,
+        "signatures": list(
+            dict.fromkeys(
+                [f.last_signature for f in program.failures] + [f.signature for f in reversed(program.recent_failed)]
+            )
+        ),
+        "recent": list(reversed(program.recent_failed)),
+        "reading": believed,
         "note": "the newest signature of every class, then the newest transactions; logs/ may name more",
-    }  # fmt: skip
+    }
 
 
 def _accounts(situation: Situation) -> Any:
-    """The program's own accounts and what each endpoint says of itself, as last read; the signer set has a part of its own."""
+    """The program's own accounts and what each endpoint says of itself, as last read; the signer
+    set has a part of its own.
+    """
     if "solana" not in situation.configured:
         raise Missing("no Solana endpoints are configured ([[rpc-endpoints]])")
     topics = ("protocol", "markets", *sorted(t for t in situation.solana if t.startswith("endpoint/")))

@@ -1,4 +1,6 @@
-"""Values of any shape, made safe to keep: every text cleaned and redacted, and what stands under a secret's name hidden."""
+"""Values of any shape, made safe to keep: every text cleaned and redacted, and what stands under a
+secret's name hidden.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ _TEXT = 8192
 
 
 def redacted(value: Any, depth: int = _DEPTH) -> Any:
-    """JSON values of structs, mappings and sequences; numbers that JSON cannot say become words. Never raises."""
+    """JSON values of structs, mappings and sequences; numbers that JSON cannot say become words.
+
+    Never raises.
+    """
     if depth <= 0:
         return "…"
     if isinstance(value, msgspec.Struct):

@@ -1,4 +1,7 @@
-"""How bad it was and for how long, from the flight recorder. Pure. Time in which no cockpit watched counts for nothing."""
+"""How bad it was and for how long, from the flight recorder.
+
+Pure. Time in which no cockpit watched counts for nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """One signal that was bad. Seconds are of watched time; `worst` None when no value was known."""
+    """One signal that was bad.
+
+    Seconds are of watched time; `worst` None when no value was known.
+    """
 
     name: str
     title: str
@@ -28,8 +34,10 @@ class Impact:
 
 
 def impacts(flights: Iterable[Flight], start: float, end: float) -> list[Impact]:
-    """Signals that were WARN or CRIT between two wall times, longest CRIT first. Several cockpits that watched at the same time
-    count once."""
+    """Signals that were WARN or CRIT between two wall times, longest CRIT first.
+
+    Several cockpits that watched at the same time count once.
+    """
     own: dict[str, list[Flight]] = {}
     watches: dict[str, list[float]] = {}  # cockpit → when it began or ended to watch
     for flight in sorted(flights, key=lambda f: f.at):
@@ -58,9 +66,17 @@ def _impact(flights: Sequence[Flight], watches: dict[str, list[float]], start: f
     last = flights[-1]
     unit = next((f.unit for f in flights if f.unit), "")
     return Impact(
-        last.name, last.title or last.name, unit, _length(spans["warn"]), _length(spans["crit"]), _length(spans["unknown"]),
-        _worst(flights, start), min(begin for begin, _ in bad), max(finish for _, finish in bad), last.now,
-    )  # fmt: skip
+        name=last.name,
+        title=last.title or last.name,
+        unit=unit,
+        warn_s=_length(spans["warn"]),
+        crit_s=_length(spans["crit"]),
+        unknown_s=_length(spans["unknown"]),
+        worst=_worst(flights, start),
+        first=min(begin for begin, _ in bad),
+        last=max(finish for _, finish in bad),
+        still=last.now,
+    )
 
 
 def _length(spans: Sequence[Span]) -> float:
@@ -73,7 +89,9 @@ def _length(spans: Sequence[Span]) -> float:
 
 
 def _worst(flights: Sequence[Flight], start: float) -> float | None:
-    """The value farthest from that of its good days (without one, from its first bad value), at the worst level it had."""
+    """The value farthest from that of its good days (without one, from its first bad value), at the
+    worst level it had.
+    """
     values: list[tuple[str, float]] = []
     for flight in flights:
         if flight.at < start:

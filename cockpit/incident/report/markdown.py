@@ -1,6 +1,9 @@
-"""A post-mortem skeleton in Markdown, with everything known filled in. Pure: incident, records and flights in, text out.
+"""A post-mortem skeleton in Markdown, with everything known filled in.
 
-Words of operators, logs and servers are hostile to Markdown too: `md` makes them plain text, for table cells as for lists.
+Pure: incident, records and flights in, text out.
+
+Words of operators, logs and servers are hostile to Markdown too: `md` makes them plain text, for
+table cells as for lists.
 """
 
 from __future__ import annotations
@@ -23,15 +26,23 @@ from cockpit.text import safe
 _TO_FILL = "_(to be filled in)_"
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|!~&])")
 _LINE_START = re.compile(r"^(\s*)([-+=]|\d+[.)])")
-#: A change is told with what turned bad within this time after it: near in time, not therefore its doing.
+#: A change is told with what turned bad within this time after it: near in time, not therefore its
+#: doing.
 _AFTER_S = 180.0
 _MARKS = {"done": "x", "open": " ", "unknown": " ", "contradicted": " "}
 
 
 def report(
-    incident: Incident, records: Sequence[Record], flights: Sequence[Flight], runbooks: Runbooks, lines: Sequence[CheckLine], *,
-    now: float, journal_end: tuple[int, str] = (0, ""), journal_problems: Sequence[str] = (),
-) -> str:  # fmt: skip
+    incident: Incident,
+    records: Sequence[Record],
+    flights: Sequence[Flight],
+    runbooks: Runbooks,
+    lines: Sequence[CheckLine],
+    *,
+    now: float,
+    journal_end: tuple[int, str] = (0, ""),
+    journal_problems: Sequence[str] = (),
+) -> str:
     """`lines` is the checklist as it stands; `now` counts as the end while the incident is open."""
     end = incident.closed if incident.closed is not None else now
     own = [e for e in entries_of(records).values() if e.number in incident.mitigations]
@@ -47,10 +58,14 @@ def report(
         _updates(incident),
         _evidence(incident),
         _checklist(lines),
-        ["## Timeline", "", *_table(("time (UTC)", "what", "who"), ((_clock(e.wall), f"{md(e.words)}", md(e.who)) for e in entries))],
+        [
+            "## Timeline",
+            "",
+            *_table(("time (UTC)", "what", "who"), ((_clock(e.wall), f"{md(e.words)}", md(e.who)) for e in entries)),
+        ],
         _questions(incident, own, lines, hurt),
         _record(incident, journal_end, journal_problems),
-    ]  # fmt: skip
+    ]
     return "\n".join("\n".join(part) + "\n" for part in parts if part)
 
 
@@ -65,13 +80,15 @@ def _head(incident: Incident, end: float, runbooks: Runbooks) -> list[str]:
     book = next((b for b in runbooks.runbooks if b.id == incident.runbook), None)
     until = _when(incident.closed) if incident.closed is not None else "still open"
     return [
-        f"# Incident {incident.number}: {md(incident.title)}", "",
+        f"# Incident {incident.number}: {md(incident.title)}",
+        "",
         f"- Severity: **{incident.severity}** ({MEANING.get(incident.severity, '?')})",
-        f"- Opened: {_when(incident.opened)} by {md(incident.opened_by or '?')}" + (f", on {md(incident.place)}" if incident.place else ""),
+        f"- Opened: {_when(incident.opened)} by {md(incident.opened_by or '?')}"
+        + (f", on {md(incident.place)}" if incident.place else ""),
         f"- Closed: {until}" + (f" by {md(incident.closed_by)}" if incident.closed is not None else ""),
         f"- Duration: {_length(end - incident.opened)}",
         f"- Runbook: {f'{book.number} {md(book.title)}' if book is not None else 'none matched'}",
-    ]  # fmt: skip
+    ]
 
 
 def _summary(incident: Incident, own: Sequence[Entry], hurt: Sequence[Impact], watched: bool) -> list[str]:
@@ -80,12 +97,14 @@ def _summary(incident: Incident, own: Sequence[Entry], hurt: Sequence[Impact], w
     none = "no signal was seen bad" if watched else "not known: no cockpit watched"
     steps = ", ".join(md(e.intent.get("title", "")) for e in done)
     return [
-        "## Summary", "",
+        "## Summary",
+        "",
         f"What went bad: {worst or none}.",
         f"What was done: {steps or 'nothing was changed'}.",
         *([f"Closed with: {md(incident.close_reason)}"] if incident.close_reason else []),
-        "", f"In one paragraph, for those who were not there: {_TO_FILL}",
-    ]  # fmt: skip
+        "",
+        f"In one paragraph, for those who were not there: {_TO_FILL}",
+    ]
 
 
 def _watched(flights: Sequence[Flight], incident: Incident, end: float) -> bool:
@@ -98,16 +117,26 @@ def _impact(hurt: Sequence[Impact], flights: Sequence[Flight], incident: Inciden
         why = "No signal was WARN or CRIT while a cockpit watched." if seen else "No cockpit watched: nothing is known."
         return ["## Impact", "", why, "", f"Users and consumers affected: {_TO_FILL}"]
     rows = (
-        (md(i.title), _value(i.worst, i.unit), _length(i.crit_s), _length(i.warn_s), _length(i.unknown_s),
-         f"{_clock(i.first)} – {_clock(i.last)}", "" if i.still == "ok" else i.still.upper())
+        (
+            md(i.title),
+            _value(i.worst, i.unit),
+            _length(i.crit_s),
+            _length(i.warn_s),
+            _length(i.unknown_s),
+            f"{_clock(i.first)} – {_clock(i.last)}",
+            "" if i.still == "ok" else i.still.upper(),
+        )
         for i in hurt
-    )  # fmt: skip
+    )
     head = ("signal", "worst", "CRIT for", "WARN for", "unknown for", "bad from – to", "at the end")
     return [
-        "## Impact", "", *_table(head, rows), "",
+        "## Impact",
+        "",
+        *_table(head, rows),
+        "",
         f"Times are of what a cockpit watched, from {LEAD_S / 60:.0f} min before the opening on.",
         f"Users and consumers affected: {_TO_FILL}",
-    ]  # fmt: skip
+    ]
 
 
 def _roles(incident: Incident) -> list[str]:
@@ -125,9 +154,10 @@ def _mitigations(own: Sequence[Entry], flights: Sequence[Flight]) -> list[str]:
         where = "/".join(str(target.get(key, "?")) for key in ("context", "namespace", "kind", "name"))
         who = (intent.get("operator") or {}).get("name", "?")
         out += [
-            f"### {entry.number}. {md(intent.get('title', ''))}", "",
+            f"### {entry.number}. {md(intent.get('title', ''))}",
+            "",
             f"- {_when(float(intent['at']))} by {md(who)}, on {md(where)}",
-        ]  # fmt: skip
+        ]
         out += [
             f"- {md(c.field)}: {md('absent' if c.before is None else c.before)} → {md('absent' if c.after is None else c.after)}"
             for c in changes_of(intent)
@@ -157,7 +187,9 @@ def _proofs(entry: Entry) -> Iterable[str]:
 
 
 def _harm(entry: Entry, flights: Sequence[Flight]) -> list[str]:
-    """What is known against a change: guards overridden, a failed proof or rollout, and what turned bad soon after."""
+    """What is known against a change: guards overridden, a failed proof or rollout, and what turned
+    bad soon after.
+    """
     intent, at = entry.intent, float(entry.intent["at"])
     found = [f"overrode the guard {o.get('guard')}: {o.get('reason')}" for o in intent.get("overrides") or ()]
     if entry.outcome is not None and entry.outcome.get("result") not in ("sent", "not sent"):
@@ -169,9 +201,14 @@ def _harm(entry: Entry, flights: Sequence[Flight]) -> list[str]:
     if entry.applied:
         rank = {"ok": 0, "warn": 1, "crit": 2}
         worse = [
-            f.title or f.name for f in flights
-            if f.kind == "signal" and at < f.at <= at + _AFTER_S and f.was in rank and f.now in rank and rank[f.now] > rank[f.was]
-        ]  # fmt: skip
+            f.title or f.name
+            for f in flights
+            if f.kind == "signal"
+            and at < f.at <= at + _AFTER_S
+            and f.was in rank
+            and f.now in rank
+            and rank[f.now] > rank[f.was]
+        ]
         if worse:
             found.append(
                 f"turned worse within {_AFTER_S / 60:.0f} min after it (not proven to be its doing): {', '.join(dict.fromkeys(worse))}"
@@ -247,8 +284,11 @@ def _questions(
     if nobody:
         asked.append(f"Who was {', '.join(nobody)}?")
     asked += [f"Checklist: {line.text} was {line.state}. Why?" for line in lines if line.state != "done"]
-    asked += [f"Mitigation {e.number} ({e.intent.get('title', '')}) ended as: {e.words}. What became of it?" for e in own
-              if not e.looked and (e.proof is None or e.proof.get("proof") != "pass")]  # fmt: skip
+    asked += [
+        f"Mitigation {e.number} ({e.intent.get('title', '')}) ended as: {e.words}. What became of it?"
+        for e in own
+        if not e.looked and (e.proof is None or e.proof.get("proof") != "pass")
+    ]
     asked += [f"{i.title} was still {i.still.upper()} at the end. Is it well now?" for i in hurt if i.still != "ok"]
     return ["## Open questions", "", *(f"- {md(question)} {_TO_FILL}" for question in asked)]
 

@@ -1,4 +1,7 @@
-"""The timeline: the journal and the flight recorder merged in time order. Pure."""
+"""The timeline: the journal and the flight recorder merged in time order.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,14 @@ _NAMED = 8  # so many by name
 _BEGAN = " when the cockpit began to watch"
 _SAME_S = 5.0  # two cockpits that watched the same: one line
 _KINDS = {
-    "incident-opened": "incident", "severity-changed": "incident", "role-assigned": "incident", "incident-closed": "incident",
-    "update-sent": "update", "checklist": "check", "evidence": "evidence",
-}  # fmt: skip
+    "incident-opened": "incident",
+    "severity-changed": "incident",
+    "role-assigned": "incident",
+    "incident-closed": "incident",
+    "update-sent": "update",
+    "checklist": "check",
+    "evidence": "evidence",
+}
 
 
 def timeline(
@@ -28,7 +36,10 @@ def timeline(
     lead_s: float = LEAD_S,
     limit: int = 2000,
 ) -> tuple[TimelineEntry, ...]:
-    """Oldest first; the newest `limit`. From `lead_s` before the opening to the closing."""
+    """Oldest first; the newest `limit`.
+
+    From `lead_s` before the opening to the closing.
+    """
     start, end = incident.opened - lead_s, incident.closed if incident.closed is not None else float("inf")
     found = list(_journalled(incident, records, start, end))
     found += _flown(sorted((f for f in flights if start <= f.at <= end), key=lambda f: f.at))
@@ -55,7 +66,9 @@ def _journalled(incident: Incident, records: Sequence[Record], start: float, end
                 at, "update" if told_others else "note", f"update: {words}" if told_others else words, who
             )
         elif kind == "intent" and start <= at <= end:
-            yield TimelineEntry(at, "mitigation", _intent(record), who, "", _int(record.get("number")))
+            yield TimelineEntry(
+                wall=at, kind="mitigation", words=_intent(record), who=who, level="", number=_int(record.get("number"))
+            )
         elif of is not None and start <= at <= end:
             yield from _followed(record, of, at)
 
@@ -78,22 +91,37 @@ def _followed(record: Record, of: Entry, at: float) -> Iterable[TimelineEntry]:
         result = str(record.get("result"))
         words = f": {record['words']}" if record.get("words") and result != "sent" else ""
         level = {"sent": "", "uncertain": "unknown"}.get(result, "crit")
-        yield TimelineEntry(at, "mitigation", f"{title}: {result}{words}", "", level, of.number)
+        yield TimelineEntry(
+            wall=at, kind="mitigation", words=f"{title}: {result}{words}", who="", level=level, number=of.number
+        )
     elif kind == "rollout":
         level = "" if record.get("done") else "crit"
-        yield TimelineEntry(at, "mitigation", f"{title}: {record.get('words', '')}", "", level, of.number)
+        yield TimelineEntry(
+            wall=at,
+            kind="mitigation",
+            words=f"{title}: {record.get('words', '')}",
+            who="",
+            level=level,
+            number=of.number,
+        )
     elif kind == "proof":
         proof = str(record.get("proof"))
         level = {"pass": "ok", "fail": "crit"}.get(proof, "unknown")
         yield TimelineEntry(
-            at, "mitigation", f"{title}: {'answer' if of.looked else 'proof'} {proof.upper()}: {record.get('words', '')}", "", level,
-            of.number,
-        )  # fmt: skip
+            wall=at,
+            kind="mitigation",
+            words=f"{title}: {'answer' if of.looked else 'proof'} {proof.upper()}: {record.get('words', '')}",
+            who="",
+            level=level,
+            number=of.number,
+        )
     elif kind == "judged":
         words = f"{title}: found {record.get('judgement')} after a restart: {record.get('words', '')}"
-        yield TimelineEntry(at, "mitigation", words, "", "unknown", of.number)
+        yield TimelineEntry(wall=at, kind="mitigation", words=words, who="", level="unknown", number=of.number)
     elif kind == "note":
-        yield TimelineEntry(at, "mitigation", f"{title}: {record.get('words', '')}", "", "", of.number)
+        yield TimelineEntry(
+            wall=at, kind="mitigation", words=f"{title}: {record.get('words', '')}", who="", level="", number=of.number
+        )
 
 
 def _flown(flights: Sequence[Flight]) -> list[TimelineEntry]:

@@ -1,4 +1,6 @@
-"""The report of one incident, put together from the journal and the flight recorder, and written to a file."""
+"""The report of one incident, put together from the journal and the flight recorder, and written to
+a file.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ from cockpit.model.situation import Situation
 
 
 def chosen(incidents: dict[int, Incident], number: int | None) -> Incident:
-    """The one of that number; without one the open incident, else the last. Raises IncidentProblem."""
+    """The one of that number; without one the open incident, else the last.
+
+    Raises IncidentProblem.
+    """
     if not incidents:
         raise IncidentProblem("there is no incident yet", HOW_TO_OPEN)
     running = [i.number for i in incidents.values() if i.open]
@@ -36,19 +41,32 @@ def report_of(
     now: float,
     situation: Situation | None = None,
 ) -> tuple[int, str]:
-    """Number and Markdown. With a situation, an open incident's checklist is as the machine sees it now. Raises IncidentProblem."""
+    """Number and Markdown.
+
+    With a situation, an open incident's checklist is as the machine sees it now. Raises
+    IncidentProblem.
+    """
     records = journal.records()
     incident = chosen(incidents_of(records), number)
     lines = checklist(incident, records, situation if incident.open else None, runbooks)
     text = report(
-        incident, records, read(flights, incident.opened - 3600), runbooks, lines, now=now, journal_end=journal.end(),
+        incident,
+        records,
+        read(flights, incident.opened - 3600),
+        runbooks,
+        lines,
+        now=now,
+        journal_end=journal.end(),
         journal_problems=journal.verify(),
-    )  # fmt: skip
+    )
     return incident.number, text
 
 
 def write(path: Path, text: str) -> None:
-    """0600. Raises OSError."""
+    """0600.
+
+    Raises OSError.
+    """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(text)

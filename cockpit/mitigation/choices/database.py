@@ -1,6 +1,10 @@
-"""What a statement may be about, as the database tells it: the index that is advised, tables in debt, sessions. Pure.
+"""What a statement may be about, as the database tells it: the index that is advised, tables in
+debt, sessions.
 
-What the database has not said lately is not offered: a process id of a minute ago may be another's now.
+Pure.
+
+What the database has not said lately is not offered: a process id of a minute ago may be another's
+now.
 """
 
 from __future__ import annotations
@@ -73,8 +77,10 @@ def _vacuum_words(table: TableUpkeep) -> str:
 
 
 def _sessions(seen: Activity | None) -> Choices:
-    """Those that others wait for, then the oldest transactions; young ones too where a statement runs just now: whoever sends one
-    short statement after the other is never old, and may still take a core."""
+    """Those that others wait for, then the oldest transactions; young ones too where a statement
+    runs just now: whoever sends one short statement after the other is never old, and may still
+    take a core.
+    """
     if seen is None:
         return []
     listed = [

@@ -1,8 +1,12 @@
-"""The values on offer for a parameter, each with what is known of it now. Pure: from the situation and the settings.
+"""The values on offer for a parameter, each with what is known of it now.
 
-`choices-from` in runbooks.toml: `rpc-endpoints`, `toggle:NAME`, `label:QUERY:LABEL`, `joined:TOGGLE:QUERY:LABEL`, `markets`, `connectors`,
-`signers`, `signer-keys`, `images:SERVICE`, `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE`, and of the database (`database.py`) `pg-missing-indexes:table`, `:columns`, `:index`,
-`pg-tables:vacuum`, `:analyze`, `pg-sessions`. What a choice is known by is measured or absent, never guessed.
+Pure: from the situation and the settings.
+
+`choices-from` in runbooks.toml: `rpc-endpoints`, `toggle:NAME`, `label:QUERY:LABEL`,
+`joined:TOGGLE:QUERY:LABEL`, `markets`, `connectors`, `signers`, `signer-keys`, `images:SERVICE`,
+`revisions:SERVICE`, `ran-with:SERVICE:VARIABLE`, and of the database (`database.py`)
+`pg-missing-indexes:table`, `:columns`, `:index`, `pg-tables:vacuum`, `:analyze`, `pg-sessions`.
+What a choice is known by is measured or absent, never guessed.
 """
 
 from __future__ import annotations
@@ -24,10 +28,10 @@ if TYPE_CHECKING:
 Choices = list[tuple[str, str]]
 
 
-def choices(
-    param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], situation: Situation | None
-) -> Choices:  # fmt: skip
-    """(value, what is known of it), the most sensible first where there is an order; empty when nothing is known."""
+def choices(param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], situation: Situation | None) -> Choices:
+    """(value, what is known of it), the most sensible first where there is an order; empty when
+    nothing is known.
+    """
     if param.choices:
         return [(choice, "") for choice in param.choices]
     kind, _, rest = (param.choices_from or "").partition(":")
@@ -67,7 +71,9 @@ def choices(
 
 
 def _ran_with(found: Sequence[Ran], variable: str, now: float) -> Choices:
-    """What the variable held in each kept revision, the newest before the present one first; what it holds now comes last."""
+    """What the variable held in each kept revision, the newest before the present one first; what
+    it holds now comes last.
+    """
     told: dict[str, str] = {}
     for ran in sorted(found, key=lambda ran: ran.current):
         if variable in ran.env:
@@ -80,7 +86,10 @@ def _ran_with(found: Sequence[Ran], variable: str, now: float) -> Choices:
 
 
 def offered(kind: str, found: Sequence[Ran], now: float, more: Mapping[str, str] | None = None) -> Choices:
-    """Of `images` or `revisions`. `more`: what else is known, by image."""
+    """Of `images` or `revisions`.
+
+    `more`: what else is known, by image.
+    """
     told = more or {}
     found = sorted(found, key=lambda ran: ran.current)  # what runs now is the last that one would go back to
     if kind == "revisions":
@@ -96,7 +105,10 @@ def _joined(*words: str) -> str:
 
 
 def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) -> Choices:
-    """Values of a label, the worst first; what has no number comes last. Samples that differ in another label are added up."""
+    """Values of a label, the worst first; what has no number comes last.
+
+    Samples that differ in another label are added up.
+    """
     reading = situation.queries.get(query)
     unit = runbooks.queries[query].unit if query in runbooks.queries else ""
     known: dict[str, float] = {}
@@ -108,7 +120,9 @@ def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) ->
 
 
 def _joined_to(toggle: str, told: Choices, situation: Situation) -> Choices:
-    """Each value added to what the toggle lists now: to choose one must not take back what was chosen before."""
+    """Each value added to what the toggle lists now: to choose one must not take back what was
+    chosen before.
+    """
     now = next((t.value for t in situation.toggles if t.name == toggle and t.level != "unset" and t.value), None)
     listed = [word.strip() for word in now.split(",") if word.strip()] if now else []
     kept = f"with {', '.join(listed)}, as now" if listed else ""
@@ -116,7 +130,9 @@ def _joined_to(toggle: str, told: Choices, situation: Situation) -> Choices:
 
 
 def markets(situation: Situation) -> list[str]:
-    """Every market that is known: by what is served, the oldest output first, then by the chain's accounts."""
+    """Every market that is known: by what is served, the oldest output first, then by the chain's
+    accounts.
+    """
     reading = situation.queries.get("output-age")
     ages = reading.data.by("market") if reading is not None and reading.data is not None else {}
     served = sorted(ages, key=lambda market: -ages[market])
@@ -130,7 +146,9 @@ def _accounts(situation: Situation) -> dict[str, MarketState]:
 
 
 def _signer_keys(situation: Situation) -> Choices:
-    """The public keys that the agents report now, and those of the set on the chain, as one value each."""
+    """The public keys that the agents report now, and those of the set on the chain, as one value
+    each.
+    """
     told = []
     reports = situation.probes.get("signers")
     held = [r.pubkey for r in (reports.data or {}).values() if r.pubkey] if reports is not None else []
@@ -143,7 +161,9 @@ def _signer_keys(situation: Situation) -> Choices:
 
 
 def _markets(runbooks: Runbooks, situation: Situation) -> Choices:
-    """As the chain has them, with the age of what is served; by the served outputs alone where the chain is not read."""
+    """As the chain has them, with the age of what is served; by the served outputs alone where the
+    chain is not read.
+    """
     ages = dict(_labels(runbooks, situation, "output-age", "market"))
     on_chain = _accounts(situation)
     told = []
@@ -156,8 +176,11 @@ def _markets(runbooks: Runbooks, situation: Situation) -> Choices:
 
 
 def _fit_first(endpoints: Sequence[RpcEndpoint], situation: Situation | None) -> list[RpcEndpoint]:
-    """One to change to: those that are fit for use, then those of which that is not known or not so, last what is in use. Else as
-    configured: an order that followed every measurement would move under the cursor."""
+    """One to change to: those that are fit for use, then those of which that is not known or not
+    so, last what is in use.
+
+    Else as configured: an order that followed every measurement would move under the cursor.
+    """
 
     def place(endpoint: RpcEndpoint) -> tuple[bool, bool]:
         reading = situation.solana.get(f"endpoint/{endpoint.name}") if situation is not None else None
@@ -174,7 +197,10 @@ def _in_use(endpoint: RpcEndpoint, situation: Situation | None) -> bool:
 
 
 def endpoint_words(endpoint: RpcEndpoint, situation: Situation | None) -> str:
-    """What is known of an endpoint: asked directly, and from the submitter's metrics. One never asked says so."""
+    """What is known of an endpoint: asked directly, and from the submitter's metrics.
+
+    One never asked says so.
+    """
     used = "in use now, " if _in_use(endpoint, situation) else ""
     measured = _asked(endpoint.name, situation) + _metered(endpoint.name, situation)
     return f"{endpoint.name}: {used}{', '.join(measured) or 'no measurements'}"

@@ -1,4 +1,6 @@
-"""A Kubernetes Event on the target after the change (core/v1): best effort, so that `kubectl describe` tells who did what."""
+"""A Kubernetes Event on the target after the change (core/v1): best effort, so that `kubectl
+describe` tells who did what.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +24,33 @@ async def announce(client: KubeClient, plan: Plan, operator: Operator, number: i
     )
     at = rfc3339(now)
     body = {
-        "apiVersion": "v1", "kind": "Event",
+        "apiVersion": "v1",
+        "kind": "Event",
         "metadata": {"name": f"{target.name}.m0-{secrets.token_hex(6)}", "namespace": target.namespace},
         "involvedObject": {
-            "apiVersion": api_version(target.kind), "kind": target.kind, "namespace": target.namespace, "name": target.name,
-            "uid": target.uid, "resourceVersion": plan.resource_version,
+            "apiVersion": api_version(target.kind),
+            "kind": target.kind,
+            "namespace": target.namespace,
+            "name": target.name,
+            "uid": target.uid,
+            "resourceVersion": plan.resource_version,
         },
         "reason": "Undo" if plan.undoes is not None else "Mitigation",
         "message": safe(f"{plan.title}: {changes} (by {operator.name}, journal {number})", 900),
-        "type": "Normal", "source": {"component": "m0-cockpit", "host": operator.host},
-        "firstTimestamp": at, "lastTimestamp": at, "count": 1,
-    }  # fmt: skip
+        "type": "Normal",
+        "source": {"component": "m0-cockpit", "host": operator.host},
+        "firstTimestamp": at,
+        "lastTimestamp": at,
+        "count": 1,
+    }
     try:
         await client.send(
-            "POST", f"/api/v1/namespaces/{target.namespace}/events", body=canonical(body),
-            content_type="application/json", timeout_s=5.0,
-        )  # fmt: skip
+            "POST",
+            f"/api/v1/namespaces/{target.namespace}/events",
+            body=canonical(body),
+            content_type="application/json",
+            timeout_s=5.0,
+        )
     except KubeError as error:
         return error.reason
     return ""

@@ -13,7 +13,10 @@ from cockpit.mitigation.cluster.objects import WORKLOADS, collection_path, pod_s
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """`restart`: its pods see the new value only after a restart. `how`: "as environment (envFrom)", "as a file", ..."""
+    """`restart`: its pods see the new value only after a restart.
+
+    `how`: "as environment (envFrom)", "as a file", ...
+    """
 
     kind: str
     name: str
@@ -32,11 +35,14 @@ Workloads = tuple[tuple[str, Mapping[str, Any]], ...]
 
 
 async def workloads(client: KubeClient, namespace: str) -> Workloads:
-    """(kind, object) of every Deployment and StatefulSet. Raises KubeError."""
+    """(kind, object) of every Deployment and StatefulSet.
+
+    Raises KubeError.
+    """
     listed = await asyncio.gather(*(client.get(collection_path(kind, namespace)) for kind in WORKLOADS))
     return tuple(
         (kind, obj) for kind, answer in zip(WORKLOADS, listed, strict=True) for obj in answer.get("items") or []
-    )  # fmt: skip
+    )
 
 
 def consumers(found: Workloads, configmap: str, key: str) -> tuple[Consumer, ...]:
@@ -60,7 +66,8 @@ def _takes(spec: Mapping[str, Any], configmap: str, key: str) -> Iterator[tuple[
                 yield f"as environment ({variable.get('name')})", True
         for mount in container.get("volumeMounts") or []:
             if mount.get("name") in mounted:
-                # a subPath mount is a copy made when the container started (Kubernetes docs, "ConfigMaps")
+                # a subPath mount is a copy made when the container started (Kubernetes docs,
+                # "ConfigMaps")
                 whole = not (mount.get("subPath") or mount.get("subPathExpr"))
                 yield ("as a file", False) if whole else ("as a file by subPath", True)
 

@@ -12,7 +12,9 @@ _MOST = 40
 
 
 def differences(before: Any, after: Any) -> list[str]:
-    """Paths that differ, like `spec.template.spec.containers[m0-quant].env[X].value`; versions and status left out."""
+    """Paths that differ, like `spec.template.spec.containers[m0-quant].env[X].value`; versions and
+    status left out.
+    """
     return [".".join(path) for path, _, _ in differing(before, after)]
 
 

@@ -1,4 +1,7 @@
-"""A Job while it runs: how far it is, what its pods say, whether it completed. Reference: Kubernetes API, batch/v1 Job."""
+"""A Job while it runs: how far it is, what its pods say, whether it completed.
+
+Reference: Kubernetes API, batch/v1 Job.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ def timeout_of(spec: Mapping[str, Any]) -> float:
 
 
 def look(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> Rollout:
-    """One look. `updated` counts pods that succeeded, `desired` those that must, `terminating` those that run."""
+    """One look.
+
+    `updated` counts pods that succeeded, `desired` those that must, `terminating` those that run.
+    """
     status, spec = job.get("status") or {}, job.get("spec") or {}
     succeeded, failed, active = (int(status.get(key) or 0) for key in ("succeeded", "failed", "active"))
     wanted = int(spec.get("completions") or 1)
@@ -49,11 +55,33 @@ def look(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> Rollout:
             if (reason := reason_of(pod)) and _waits(pod)
         )
         words = f"running: {active} active, {succeeded} of {wanted} completed{tries}"
-        return Rollout(False, False, words, succeeded, wanted, active, why[:3])
+        return Rollout(
+            done=False,
+            failed=False,
+            words=words,
+            updated=succeeded,
+            desired=wanted,
+            terminating=active,
+            blocking=why[:3],
+        )
     if condition["type"] == "Failed":
         told = ": ".join(safe(condition[key], 200) for key in ("reason", "message") if condition.get(key))
-        return Rollout(False, True, f"the job failed{tries}: {told or 'no reason given'}", succeeded, wanted, active)
-    return Rollout(True, False, f"the job is complete: {succeeded} of {wanted}{tries}", succeeded, wanted, active)
+        return Rollout(
+            done=False,
+            failed=True,
+            words=f"the job failed{tries}: {told or 'no reason given'}",
+            updated=succeeded,
+            desired=wanted,
+            terminating=active,
+        )
+    return Rollout(
+        done=True,
+        failed=False,
+        words=f"the job is complete: {succeeded} of {wanted}{tries}",
+        updated=succeeded,
+        desired=wanted,
+        terminating=active,
+    )
 
 
 def _waits(pod: Mapping[str, Any]) -> bool:
@@ -61,14 +89,20 @@ def _waits(pod: Mapping[str, Any]) -> bool:
 
 
 async def pods_of(client: KubeClient, namespace: str, name: str) -> list[dict[str, Any]]:
-    """Newest first. Raises KubeError."""
+    """Newest first.
+
+    Raises KubeError.
+    """
     listed = await client.get(_pods(namespace), {"labelSelector": f"job-name={name}"})
     items: list[dict[str, Any]] = list(listed.get("items") or [])
     return sorted(items, key=lambda p: str(p["metadata"].get("creationTimestamp") or ""), reverse=True)
 
 
 async def last_lines(client: KubeClient, namespace: str, pods: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Of the newest pod that has a log; cleaned. Empty when there is none, or it cannot be read."""
+    """Of the newest pod that has a log; cleaned.
+
+    Empty when there is none, or it cannot be read.
+    """
     for pod in pods[:2]:
         container = pod["spec"]["containers"][0]["name"]
         params = {"container": container, "tailLines": str(LOG_LINES), "limitBytes": "20000"}
@@ -88,10 +122,13 @@ def _pods(namespace: str) -> str:
 
 
 async def follow(office: Office, name: str, told: Told) -> Rollout:
-    """Until it is complete, failed, gone or out of time. Errors of reading are said and outlived."""
+    """Until it is complete, failed, gone or out of time.
+
+    Errors of reading are said and outlived.
+    """
     started, limit = office.clock.mono(), LONGEST_S
     namespace = office.place[1]
-    now = Rollout(False, False, "the job is made", 0, 1, 0)
+    now = Rollout(done=False, failed=False, words="the job is made", updated=0, desired=1, terminating=0)
     while True:
         lines: tuple[str, ...] = ()
         try:
@@ -100,15 +137,41 @@ async def follow(office: Office, name: str, told: Told) -> Rollout:
             pods = await pods_of(office.client, namespace, name)
             now, lines = look(job, pods), await last_lines(office.client, namespace, pods)
         except NotFound:
-            now = Rollout(False, True, f"job {name} is gone", now.updated, now.desired, 0)
+            now = Rollout(
+                done=False,
+                failed=True,
+                words=f"job {name} is gone",
+                updated=now.updated,
+                desired=now.desired,
+                terminating=0,
+            )
         except KubeError as error:
             now = Rollout(
-                False, False, f"cannot read the job: {error.reason}", now.updated, now.desired, now.terminating
+                done=False,
+                failed=False,
+                words=f"cannot read the job: {error.reason}",
+                updated=now.updated,
+                desired=now.desired,
+                terminating=now.terminating,
             )
         if now.failed and lines:
-            now = Rollout(False, True, f"{now.words} | log: {' / '.join(lines[-3:])}", now.updated, now.desired, 0)
+            now = Rollout(
+                done=False,
+                failed=True,
+                words=f"{now.words} | log: {' / '.join(lines[-3:])}",
+                updated=now.updated,
+                desired=now.desired,
+                terminating=0,
+            )
         if not (now.done or now.failed) and office.clock.mono() - started >= limit:
-            now = Rollout(False, True, f"not complete within {limit:.0f} s: {now.words}", now.updated, now.desired, 0)
+            now = Rollout(
+                done=False,
+                failed=True,
+                words=f"not complete within {limit:.0f} s: {now.words}",
+                updated=now.updated,
+                desired=now.desired,
+                terminating=0,
+            )
         told(rollout=now, output=lines or None, proof=Proof.PASS if now.done else None)
         if now.done or now.failed:
             return now
@@ -127,10 +190,24 @@ async def follow_to_gone(office: Office, name: str, told: Told) -> Rollout:
             await office.client.get(object_path("Job", namespace, name))
         except NotFound:
             if left == 0:
-                return Rollout(True, False, "the job is deleted, no pod of it is left", 0, 0, 0)
+                return Rollout(
+                    done=True,
+                    failed=False,
+                    words="the job is deleted, no pod of it is left",
+                    updated=0,
+                    desired=0,
+                    terminating=0,
+                )
         except KubeError as error:
             words = f"cannot read what is left: {error.reason}"
-        now = Rollout(False, office.clock.mono() - started >= 600.0, words, 0, 0, left)
+        now = Rollout(
+            done=False,
+            failed=office.clock.mono() - started >= 600.0,
+            words=words,
+            updated=0,
+            desired=0,
+            terminating=left,
+        )
         told(rollout=now)
         if now.failed:
             return now

@@ -1,8 +1,10 @@
-"""The Lease `m0-cockpit` in the namespace: it tells other operators that someone acts, who, and on what.
+"""The Lease `m0-cockpit` in the namespace: it tells other operators that someone acts, who, and on
+what.
 
-It is a courtesy, not a fence (the fence is the resourceVersion in every request): a lease that cannot be had is said, and
-the operator decides. coordination.k8s.io/v1; every write carries the resourceVersion that was read, so a race has one winner.
-What a cockpit of this host left when it was killed is nobody's: nobody acts, so it is taken over, and that is said.
+It is a courtesy, not a fence (the fence is the resourceVersion in every request): a lease that
+cannot be had is said, and the operator decides. coordination.k8s.io/v1; every write carries the
+resourceVersion that was read, so a race has one winner. What a cockpit of this host left when it
+was killed is nobody's: nobody acts, so it is taken over, and that is said.
 """
 
 from __future__ import annotations
@@ -30,8 +32,11 @@ RENEW_EVERY_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Who holds the lease, as read. `holder` is "" when it is free; `problem` says why it could not be read. `orphaned`: the process
-    that took it is known to be gone."""
+    """Who holds the lease, as read.
+
+    `holder` is "" when it is free; `problem` says why it could not be read. `orphaned`: the process
+    that took it is known to be gone.
+    """
 
     holder: str = ""
     doing: str = ""
@@ -60,7 +65,10 @@ def path(namespace: str, name: str = "") -> str:
 
 
 async def read(client: KubeClient, namespace: str, now: Callable[[], float]) -> Held:
-    """The lease as it is. Never raises KubeError: what went wrong is in `problem`."""
+    """The lease as it is.
+
+    Never raises KubeError: what went wrong is in `problem`.
+    """
     try:
         raw = await client.get(path(namespace, NAME))
     except NotFound:
@@ -90,7 +98,10 @@ def _orphaned(notes: Mapping[str, Any], holder: Any) -> bool:
 
 
 class Lease:
-    """Our hold on one namespace's lease. `trouble` says why there is none; shared by all mitigations of this process."""
+    """Our hold on one namespace's lease.
+
+    `trouble` says why there is none; shared by all mitigations of this process.
+    """
 
     def __init__(self, client: KubeClient, namespace: str, identity: str, now: Callable[[], float]) -> None:
         self._client = client
@@ -109,7 +120,10 @@ class Lease:
         return self._raw is not None
 
     async def acquire(self, doing: str) -> str:
-        """Take it, or join our own. Returns "" or why not (someone else holds it, or it cannot be written)."""
+        """Take it, or join our own.
+
+        Returns "" or why not (someone else holds it, or it cannot be written).
+        """
         self._users += 1
         async with self._turn:
             if self._raw is None:
@@ -132,8 +146,11 @@ class Lease:
         return self.trouble
 
     async def renew(self) -> str:
-        """Say that we are still at it. Returns "" or why we do not hold it; what was lost (the server was away for a while) or
-        was somebody else's is asked for again."""
+        """Say that we are still at it.
+
+        Returns "" or why we do not hold it; what was lost (the server was away for a while) or was
+        somebody else's is asked for again.
+        """
         async with self._turn:
             if self._raw is None:
                 return await self._acquire(self._doing) if self._users else self.trouble
@@ -153,8 +170,11 @@ class Lease:
     async def _write(self, raw: Any, identity: str, doing: str | None) -> str:
         now = micro(self._now())
         fresh: dict[str, Any] = {
-            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": NAME}, "spec": {},
-        }  # fmt: skip
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": NAME},
+            "spec": {},
+        }
         lease = (
             fresh if raw is None else {**raw, "spec": dict(raw.get("spec") or {}), "metadata": dict(raw["metadata"])}
         )

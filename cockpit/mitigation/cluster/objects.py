@@ -1,4 +1,6 @@
-"""Reading Deployments, StatefulSets and what is beside them as the API server gives them: plain dictionaries, absent means the default."""
+"""Reading Deployments, StatefulSets and what is beside them as the API server gives them: plain
+dictionaries, absent means the default.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,12 @@ from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.runbook import Service
 
 RESOURCES = {
-    "Deployment": "deployments", "StatefulSet": "statefulsets", "ConfigMap": "configmaps", "CronJob": "cronjobs",
+    "Deployment": "deployments",
+    "StatefulSet": "statefulsets",
+    "ConfigMap": "configmaps",
+    "CronJob": "cronjobs",
     "Job": "jobs",
-}  # fmt: skip
+}
 #: Kind → API group; the core group is "".
 GROUPS = {"Deployment": "apps", "StatefulSet": "apps", "ConfigMap": "", "CronJob": "batch", "Job": "batch"}
 SHORT = {
@@ -73,7 +78,10 @@ def api_version(kind: str) -> str:
 
 
 async def fetch(client: KubeClient, namespace: str, name: str) -> tuple[str, dict[str, Any]]:
-    """(kind, object) of the Deployment or, failing that, the StatefulSet of that name. Raises PlanProblem, KubeError."""
+    """(kind, object) of the Deployment or, failing that, the StatefulSet of that name.
+
+    Raises PlanProblem, KubeError.
+    """
     try:
         return "Deployment", await client.get(object_path("Deployment", namespace, name))
     except NotFound as missing:
@@ -157,8 +165,11 @@ def find_container(obj: Mapping[str, Any], name: str) -> tuple[str, Mapping[str,
 
 
 def own_container(obj: Mapping[str, Any], wanted: str | None, service: str) -> str:
-    """The container a step changes: the one it names, else the service's own, else the one that the template says is the
-    default (as kubectl logs and exec take it), else the only one. Raises PlanProblem."""
+    """The container a step changes: the one it names, else the service's own, else the one that the
+    template says is the default (as kubectl logs and exec take it), else the only one.
+
+    Raises PlanProblem.
+    """
     names = container_names(obj)
     if wanted is not None:
         if find_container(obj, wanted) is None:
@@ -180,7 +191,9 @@ def env_entries(container: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Surge:
-    """How a RollingUpdate replaces pods at the present scale: `surge` more at most, `unavailable` fewer at most."""
+    """How a RollingUpdate replaces pods at the present scale: `surge` more at most, `unavailable`
+    fewer at most.
+    """
 
     surge: int
     unavailable: int
@@ -188,7 +201,9 @@ class Surge:
 
 
 def surge_of(obj: Mapping[str, Any], count: int) -> Surge:
-    """Percentages of `count`: surge rounds up, unavailable down; both 0 means unavailable 1 (apps/v1 ResolveFenceposts)."""
+    """Percentages of `count`: surge rounds up, unavailable down; both 0 means unavailable 1
+    (apps/v1 ResolveFenceposts).
+    """
     if "updateStrategy" in obj["spec"] or strategy(obj).get("type") == "Recreate":
         return Surge(0, count, "")
     rolling = strategy(obj).get("rollingUpdate") or {}
@@ -210,7 +225,9 @@ def _resolve(value: Any, count: int, rounding: Any) -> int:
 
 
 def last_writer(obj: Mapping[str, Any]) -> str:
-    """Who changed the object's spec last, as managedFields tells: "kubectl-scale at 2026-…"; "" when it does not."""
+    """Who changed the object's spec last, as managedFields tells: "kubectl-scale at 2026-…"; ""
+    when it does not.
+    """
     entries = [
         e
         for e in obj["metadata"].get("managedFields") or []

@@ -1,4 +1,6 @@
-"""The revisions that the cluster keeps of a workload: ReplicaSets of a Deployment, ControllerRevisions of a StatefulSet."""
+"""The revisions that the cluster keeps of a workload: ReplicaSets of a Deployment,
+ControllerRevisions of a StatefulSet.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,11 @@ _HASH = "pod-template-hash"
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """`name` and `uid` are of the ReplicaSet (or ControllerRevision) that keeps it: the number of a Deployment's revision
-    moves on when it is gone back to, they do not. `template` is as the workload's own would be."""
+    """`name` and `uid` are of the ReplicaSet (or ControllerRevision) that keeps it: the number of a
+    Deployment's revision moves on when it is gone back to, they do not.
+
+    `template` is as the workload's own would be.
+    """
 
     number: int
     name: str
@@ -48,7 +53,10 @@ def short(image: str) -> str:
 
 
 async def revisions(client: KubeClient, subject: Subject) -> tuple[Revision, ...]:
-    """Newest first. Raises KubeError."""
+    """Newest first.
+
+    Raises KubeError.
+    """
     kind = "replicasets" if subject.kind == "Deployment" else "controllerrevisions"
     path = f"/apis/apps/v1/namespaces/{quote(subject.namespace, safe='')}/{kind}"
     listed = await client.get(path, {"labelSelector": selector(subject.obj)})
@@ -82,8 +90,14 @@ def _revision(
 ) -> Revision:
     metadata = obj["metadata"]
     return Revision(
-        number, str(metadata["name"]), str(metadata["uid"]), unix(metadata.get("creationTimestamp")), template, current, before,
-    )  # fmt: skip
+        number=number,
+        name=str(metadata["name"]),
+        uid=str(metadata["uid"]),
+        created_at=unix(metadata.get("creationTimestamp")),
+        template=template,
+        current=current,
+        before=before,
+    )
 
 
 def template_of(subject: Subject) -> Mapping[str, Any]:

@@ -12,7 +12,10 @@ from cockpit.model.plan import GuardResult, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """An access review. `allowed` None: the server could not say, and `reason` is why."""
+    """An access review.
+
+    `allowed` None: the server could not say, and `reason` is why.
+    """
 
     allowed: bool | None
     reason: str
@@ -32,21 +35,26 @@ def permitted(review: Review, name: str) -> GuardResult:
 
 
 async def review(client: KubeClient, namespace: str, verb: str, group: str, resource: str, name: str = "") -> Review:
-    """SelfSubjectAccessReview on the exact verb, group, resource (`deployments/scale`: with its subresource) and name."""
+    """SelfSubjectAccessReview on the exact verb, group, resource (`deployments/scale`: with its
+    subresource) and name.
+    """
     words = f"{verb} {resource}"
     plain, _, subresource = resource.partition("/")
     attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": plain}
     attributes |= {"name": name} if name else {}
     attributes |= {"subresource": subresource} if subresource else {}
     body = {
-        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": attributes},
-    }  # fmt: skip
+    }
     try:
         answer = await client.send(
-            "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=canonical(body),
+            "POST",
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+            body=canonical(body),
             content_type="application/json",
-        )  # fmt: skip
+        )
         status = answer.json().get("status") or {}
     except KubeError as error:
         return Review(None, error.reason, words)

@@ -1,7 +1,8 @@
-"""Is it rolled out? kubectl's own conditions in kubectl's own order, then: no pod still terminating.
+"""Is it rolled out? kubectl's own conditions in kubectl's own order, then: no pod still
+terminating.
 
-Reference: kubectl's DeploymentStatusViewer and StatefulSetStatusViewer. `look` is a pure function; `Watcher` polls for it and
-explains the pods in the way: reason, message, last log lines.
+Reference: kubectl's DeploymentStatusViewer and StatefulSetStatusViewer. `look` is a pure function;
+`Watcher` polls for it and explains the pods in the way: reason, message, last log lines.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def look(
     *,
     scaled: bool = False,
 ) -> Rollout:
-    """One look. `pods` are those of the selector, None when they cannot be listed (`pods_reason`).
+    """One look.
+
+    `pods` are those of the selector, None when they cannot be listed (`pods_reason`).
 
     `scaled`: a change of replicas goes on even while the deployment is paused.
     """
@@ -51,7 +54,7 @@ def look(
     updated = int(status.get("updatedReplicas") or 0)
 
     def state(words: str, *, done: bool = False, failed: bool = False) -> Rollout:
-        return Rollout(done, failed, words, updated, desired, ending)
+        return Rollout(done=done, failed=failed, words=words, updated=updated, desired=desired, terminating=ending)
 
     if paused(obj) and not scaled:
         return state("paused: it does not roll out until it is resumed", failed=True)
@@ -110,14 +113,21 @@ def _statefulset(obj: Mapping[str, Any], status: Mapping[str, Any], desired: int
     partition = int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
     updated = int(status.get("updatedReplicas") or 0)
     if partition > 0:
-        return (f"{updated} of {desired - partition} pods of the partition updated", False) if updated < desired - partition else None  # fmt: skip
+        return (
+            (f"{updated} of {desired - partition} pods of the partition updated", False)
+            if updated < desired - partition
+            else None
+        )
     if desired and status.get("updateRevision") != status.get("currentRevision"):
         return f"{updated} of {desired} pods updated", False
     return None
 
 
 def reason_of(pod: Mapping[str, Any]) -> str:
-    """Why a pod is not ready, worst container first; "" when it is. Texts are cleaned."""
+    """Why a pod is not ready, worst container first; "" when it is.
+
+    Texts are cleaned.
+    """
     status = pod.get("status") or {}
     for field in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(field) or []:
@@ -148,7 +158,9 @@ def reason_of(pod: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What a watch is about: the object, the generation that must be observed, what the step left in its fields."""
+    """What a watch is about: the object, the generation that must be observed, what the step left
+    in its fields.
+    """
 
     kind: str
     namespace: str
@@ -160,12 +172,19 @@ class Watched:
 
 
 class Watcher:
-    """Polls until done, failed or out of time. Errors of reading are said and outlived."""
+    """Polls until done, failed or out of time.
+
+    Errors of reading are said and outlived.
+    """
 
     def __init__(
-        self, client: KubeClient, clock: Clock, *, poll_s: float = POLL_S,
+        self,
+        client: KubeClient,
+        clock: Clock,
+        *,
+        poll_s: float = POLL_S,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._client = client
         self._clock = clock
         self._poll_s = poll_s
@@ -175,10 +194,12 @@ class Watcher:
     async def follow(
         self, watched: Watched, told: Callable[[Rollout], None], overtaken: Callable[[Mapping[str, Any]], str]
     ) -> Rollout:
-        """`told` hears every look; `overtaken` says why an object is no longer as the step left it ("" when it is)."""
+        """`told` hears every look; `overtaken` says why an object is no longer as the step left it
+        ("" when it is).
+        """
         started = self._clock.mono()
         generation = watched.generation
-        last = Rollout(False, False, "reading the object", 0, 0, 0)
+        last = Rollout(done=False, failed=False, words="reading the object", updated=0, desired=0, terminating=0)
         while True:
             try:
                 obj = await self._client.get(object_path(watched.kind, watched.namespace, watched.name))
@@ -186,13 +207,36 @@ class Watcher:
                     generation = int(obj["metadata"].get("generation") or 0)
                 last = await self._look(watched, obj, generation, overtaken)
             except NotFound:
-                last = Rollout(False, True, f"{watched.name} is gone", last.updated, last.desired, last.terminating)
+                last = Rollout(
+                    done=False,
+                    failed=True,
+                    words=f"{watched.name} is gone",
+                    updated=last.updated,
+                    desired=last.desired,
+                    terminating=last.terminating,
+                )
             except KubeError as error:
                 words = f"cannot read the rollout: {error.reason}"
-                last = Rollout(False, False, words, last.updated, last.desired, last.terminating, last.blocking)
+                last = Rollout(
+                    done=False,
+                    failed=False,
+                    words=words,
+                    updated=last.updated,
+                    desired=last.desired,
+                    terminating=last.terminating,
+                    blocking=last.blocking,
+                )
             if not (last.done or last.failed) and self._clock.mono() - started >= watched.timeout_s:
                 words = f"not rolled out within {watched.timeout_s:.0f} s: {last.words}"
-                last = Rollout(False, True, words, last.updated, last.desired, last.terminating, last.blocking)
+                last = Rollout(
+                    done=False,
+                    failed=True,
+                    words=words,
+                    updated=last.updated,
+                    desired=last.desired,
+                    terminating=last.terminating,
+                    blocking=last.blocking,
+                )
             told(last)
             if last.done or last.failed:
                 return last
@@ -207,11 +251,26 @@ class Watcher:
             f"{watched.name} was deleted and made anew" if obj["metadata"]["uid"] != watched.uid else overtaken(obj)
         )
         if changed:
-            return Rollout(False, True, changed, now.updated, now.desired, now.terminating)
+            return Rollout(
+                done=False,
+                failed=True,
+                words=changed,
+                updated=now.updated,
+                desired=now.desired,
+                terminating=now.terminating,
+            )
         if now.done:
             return now
         blocking = await self._blocking(watched.namespace, obj, pods or [])
-        return Rollout(now.done, now.failed, now.words, now.updated, now.desired, now.terminating, blocking)
+        return Rollout(
+            done=now.done,
+            failed=now.failed,
+            words=now.words,
+            updated=now.updated,
+            desired=now.desired,
+            terminating=now.terminating,
+            blocking=blocking,
+        )
 
     async def _pods(self, namespace: str, obj: Mapping[str, Any]) -> tuple[list[dict[str, Any]] | None, str]:
         try:
@@ -238,7 +297,9 @@ class Watcher:
         return tuple(lines)
 
     async def _last_lines(self, namespace: str, pod: Mapping[str, Any]) -> str:
-        """The last three log lines of a container that ended or restarted; asked for at most every few seconds."""
+        """The last three log lines of a container that ended or restarted; asked for at most every
+        few seconds.
+        """
         failing = [
             c
             for c in (pod.get("status") or {}).get("containerStatuses") or []
@@ -253,9 +314,12 @@ class Watcher:
         path = f"{_pods_path(namespace)}/{quote(pod['metadata']['name'], safe='')}/log"
         try:
             answer = await self._client.send(
-                "GET", path, params={"container": failing[0]["name"], "tailLines": "3", "limitBytes": "4000"},
-                accept="*/*", timeout_s=5.0,
-            )  # fmt: skip
+                "GET",
+                path,
+                params={"container": failing[0]["name"], "tailLines": "3", "limitBytes": "4000"},
+                accept="*/*",
+                timeout_s=5.0,
+            )
             text = " / ".join(
                 safe(line, 160) for line in answer.body.decode("utf-8", "replace").splitlines()[-3:] if line
             )

@@ -1,4 +1,6 @@
-"""Times as the Kubernetes API spells them, the timeout of a write, and when to read the object back after no answer."""
+"""Times as the Kubernetes API spells them, the timeout of a write, and when to read the object back
+after no answer.
+"""
 
 from __future__ import annotations
 

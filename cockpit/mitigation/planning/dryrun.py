@@ -1,4 +1,6 @@
-"""The server's own answer to the very request, with dryRun=All: what would differ, or why it would be refused."""
+"""The server's own answer to the very request, with dryRun=All: what would differ, or why it would
+be refused.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,18 @@ from cockpit.text import clean
 
 
 async def ask(client: KubeClient, request: Request, before: Mapping[str, Any]) -> tuple[DryRun, Any]:
-    """The verdict, and the object as it would be (None without one). Raises Conflict: read the object again, ask again."""
+    """The verdict, and the object as it would be (None without one).
+
+    Raises Conflict: read the object again, ask again.
+    """
     try:
         answer = await client.send(
-            request.method, request.path, params={**request.params, "dryRun": "All"}, body=request.body,
+            request.method,
+            request.path,
+            params={**request.params, "dryRun": "All"},
+            body=request.body,
             content_type=request.content_type,
-        )  # fmt: skip
+        )
         after = answer.json()
     except Conflict:
         raise

@@ -1,4 +1,6 @@
-"""What the guards judge by, asked of the cluster at once: rights, autoscalers, the lease, the pods that are left."""
+"""What the guards judge by, asked of the cluster at once: rights, autoscalers, the lease, the pods
+that are left.
+"""
 
 from __future__ import annotations
 
@@ -30,25 +32,55 @@ class Facts:
 
 
 async def gather(
-    client: KubeClient, subject: Subject, subresource: str, *, situation: Situation | None, identity: str,
-    now: Callable[[], float], count_pods: bool,
-) -> Facts:  # fmt: skip
+    client: KubeClient,
+    subject: Subject,
+    subresource: str,
+    *,
+    situation: Situation | None,
+    identity: str,
+    now: Callable[[], float],
+    count_pods: bool,
+) -> Facts:
     resource = RESOURCES[subject.kind] + (f"/{subresource}" if subresource else "")
-    asked = review(client, subject.namespace, "patch", GROUPS[subject.kind], resource, subject.name)
+    asked = review(
+        client=client,
+        namespace=subject.namespace,
+        verb="patch",
+        group=GROUPS[subject.kind],
+        resource=resource,
+        name=subject.name,
+    )
     verdict, (scalers, scalers_reason), held, (pods, pods_reason) = await asyncio.gather(
         asked,
         _autoscalers(client, subject, situation) if subject.kind in WORKLOADS else _no_autoscalers(),
         lease.read(client, subject.namespace, now),
         _pods_left(client, subject) if count_pods else _nothing(),
     )
-    return Facts(verdict, scalers, scalers_reason, held, identity, pods, pods_reason)
+    return Facts(
+        review=verdict,
+        autoscalers=scalers,
+        autoscalers_reason=scalers_reason,
+        lease=held,
+        identity=identity,
+        pods_left=pods,
+        pods_reason=pods_reason,
+    )
 
 
 async def facts_of_act(client: KubeClient, namespace: str, identity: str, now: Callable[[], float]) -> Facts:
-    """For what is not an object of the cluster: who else is acting. Its rights are its own kind's to ask."""
+    """For what is not an object of the cluster: who else is acting.
+
+    Its rights are its own kind's to ask.
+    """
     return Facts(
-        Review(True, "", ""), (), "", await lease.read(client, namespace, now), identity, None, "not asked"
-    )  # fmt: skip
+        review=Review(True, "", ""),
+        autoscalers=(),
+        autoscalers_reason="",
+        lease=await lease.read(client, namespace, now),
+        identity=identity,
+        pods_left=None,
+        pods_reason="not asked",
+    )
 
 
 async def _no_autoscalers() -> tuple[Sequence[Autoscaler] | None, str]:
@@ -73,8 +105,10 @@ async def _autoscalers(
             return None, error.reason
         known = situation.cluster.autoscalers.values()
         return [
-            a for a in known if (a.namespace, a.target_kind, a.target_name) == (subject.namespace, subject.kind, subject.name)
-        ], ""  # fmt: skip
+            a
+            for a in known
+            if (a.namespace, a.target_kind, a.target_name) == (subject.namespace, subject.kind, subject.name)
+        ], ""
     return [_autoscaler(subject, hpa) for hpa in listed.get("items") or [] if _targets(hpa, subject)], ""
 
 
@@ -86,9 +120,14 @@ def _targets(hpa: Mapping[str, Any], subject: Subject) -> bool:
 def _autoscaler(subject: Subject, hpa: Mapping[str, Any]) -> Autoscaler:
     spec, status = hpa["spec"], hpa.get("status") or {}
     return Autoscaler(
-        subject.namespace, hpa["metadata"]["name"], subject.kind, subject.name, int(spec.get("minReplicas") or 1),
-        int(spec.get("maxReplicas") or 0), int(status.get("desiredReplicas") or 0),
-    )  # fmt: skip
+        namespace=subject.namespace,
+        name=hpa["metadata"]["name"],
+        target_kind=subject.kind,
+        target_name=subject.name,
+        min_replicas=int(spec.get("minReplicas") or 1),
+        max_replicas=int(spec.get("maxReplicas") or 0),
+        desired=int(status.get("desiredReplicas") or 0),
+    )
 
 
 async def _pods_left(client: KubeClient, subject: Subject) -> tuple[int | None, str]:

@@ -1,7 +1,9 @@
-"""The guards: each a small function that says what it thinks of a draft, and why. None of them sends anything.
+"""The guards: each a small function that says what it thinks of a draft, and why.
 
-A guard that does not apply answers None. Reasons are one line for the operator; BLOCK cannot be overridden, CONFIRM and
-UNKNOWN want the target's name typed, and the override is journalled.
+None of them sends anything.
+
+A guard that does not apply answers None. Reasons are one line for the operator; BLOCK cannot be
+overridden, CONFIRM and UNKNOWN want the target's name typed, and the override is journalled.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ OLD_SITUATION_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that a guard may look at. `signals` justify the step; `undo` steps are justified by the journal.
+    """All that a guard may look at.
+
+    `signals` justify the step; `undo` steps are justified by the journal.
 
     `subject` None: an act, that patches no object; only `ACT_GUARDS` look at it.
     """
@@ -63,7 +67,10 @@ def permission(case: Case) -> GuardResult:
 
 
 def dry_run(case: Case) -> GuardResult | None:
-    """What the server refuses is not sent. Where it does no dry runs, the dialog says so by itself."""
+    """What the server refuses is not sent.
+
+    Where it does no dry runs, the dialog says so by itself.
+    """
     if case.dry_run.state is DryRunState.FAILED:
         return _result("dry-run", Verdict.BLOCK, f"the server would reject it: {case.dry_run.reason}")
     if case.dry_run.state is DryRunState.UNKNOWN:
@@ -75,8 +82,10 @@ def dry_run(case: Case) -> GuardResult | None:
 
 
 def fresh(case: Case) -> GuardResult | None:
-    """The signals that justify the step must be known now. Those of a source that nobody has configured count for nothing, unless
-    there are no others."""
+    """The signals that justify the step must be known now.
+
+    Those of a source that nobody has configured count for nothing, unless there are no others.
+    """
     if case.undo:
         return _result("fresh", Verdict.PASS, "an undo is justified by the journal")
     if not case.signals:
@@ -98,7 +107,9 @@ def fresh(case: Case) -> GuardResult | None:
 
 
 def singleton(case: Case) -> GuardResult | None:
-    """One leader at most: never a second replica, never a rolling update that surges, never while an old pod is left."""
+    """One leader at most: never a second replica, never a rolling update that surges, never while
+    an old pod is left.
+    """
     if not case.object.service.singleton:
         return None
     name, draft = case.object.name, case.draft
@@ -111,10 +122,11 @@ def singleton(case: Case) -> GuardResult | None:
         surge = surge_of(case.object.obj, count)
         if surge.surge > 0:
             return _result(
-                "singleton", Verdict.BLOCK,
+                "singleton",
+                Verdict.BLOCK,
                 f"its rolling update ({surge.words}) would run {count + surge.surge} {name} at once: set strategy Recreate, "
                 "or scale to 0, wait until no pod is left, change it, scale to 1",
-            )  # fmt: skip
+            )
     if not draft.template and count == 0 and after == 1:
         left = case.facts.pods_left
         if left is None:
@@ -129,7 +141,10 @@ def singleton(case: Case) -> GuardResult | None:
 
 
 def digest(case: Case) -> GuardResult | None:
-    """Images by digest only: a tag may be another image tomorrow. An undo may go back to the tag that ran before."""
+    """Images by digest only: a tag may be another image tomorrow.
+
+    An undo may go back to the tag that ran before.
+    """
     loose = [image for image in case.draft.images if not DIGEST.fullmatch(image)]
     if not loose:
         return _result("digest", Verdict.PASS, "by digest") if case.draft.images else None
@@ -139,7 +154,9 @@ def digest(case: Case) -> GuardResult | None:
 
 
 def direction(case: Case) -> GuardResult | None:
-    """Relaxing a guardrail or enabling publishing asks that no dangerous signal holds or is unknown."""
+    """Relaxing a guardrail or enabling publishing asks that no dangerous signal holds or is
+    unknown.
+    """
     if not case.draft.relaxing:
         return None
     why = "; ".join(case.draft.relaxing)
@@ -183,7 +200,10 @@ def autoscaler(case: Case) -> GuardResult | None:
 
 
 def gitops(case: Case) -> GuardResult | None:
-    """Argo CD, Flux: what is changed by hand is put back. Helm and the like change it at their next release."""
+    """Argo CD, Flux: what is changed by hand is put back.
+
+    Helm and the like change it at their next release.
+    """
     metadata = case.object.obj["metadata"]
     marks = {**(metadata.get("labels") or {}), **annotations_of(case.object.obj)}
     for key in sorted(marks):
@@ -228,16 +248,31 @@ def journal(case: Case) -> GuardResult | None:
 
 
 GUARDS: tuple[Guard, ...] = (
-    read_only, permission, dry_run, fresh, singleton, digest, direction, pausing, autoscaler, gitops, lease, journal,
-)  # fmt: skip
+    read_only,
+    permission,
+    dry_run,
+    fresh,
+    singleton,
+    digest,
+    direction,
+    pausing,
+    autoscaler,
+    gitops,
+    lease,
+    journal,
+)
 
 
-#: For what patches no object of the cluster. Its kind adds what it alone can judge (`Draft.guards`).
+#: For what patches no object of the cluster. Its kind adds what it alone can judge
+#: (`Draft.guards`).
 ACT_GUARDS: tuple[Guard, ...] = (read_only, dry_run, fresh, direction, lease, journal)
 
 
 def already_stopped(case: Case) -> GuardResult | None:
-    """Scaled to nothing already: whether publishing has stopped by that is for the chain to say. Somebody else may publish."""
+    """Scaled to nothing already: whether publishing has stopped by that is for the chain to say.
+
+    Somebody else may publish.
+    """
     if case.draft.replicas_after != 0 or not case.object.service.publishes:
         return None
     situation = case.situation

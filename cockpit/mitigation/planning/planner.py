@@ -1,8 +1,10 @@
-"""From a step and its parameters to an immutable plan: nothing is changed here, and nothing is sent but questions.
+"""From a step and its parameters to an immutable plan: nothing is changed here, and nothing is sent
+but questions.
 
-The digest that a confirmation is bound to covers target, relevant fields before and after, changes, and the request but for
-`metadata.resourceVersion`: that is a precondition, and follows the object when only irrelevant fields (status) changed. Of a
-command it covers every word and the names of its variables, of a statement its text and its server.
+The digest that a confirmation is bound to covers target, relevant fields before and after, changes,
+and the request but for `metadata.resourceVersion`: that is a precondition, and follows the object
+when only irrelevant fields (status) changed. Of a command it covers every word and the names of its
+variables, of a statement its text and its server.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict
 from cockpit.mitigation.cluster.objects import Subject, annotations_of
 from cockpit.mitigation.cluster.times import rfc3339
-from cockpit.mitigation.context import Means, Office
+from cockpit.mitigation.context import NOTHING_CONFIGURED, Means, Office
 from cockpit.mitigation.planning import dryrun, guards
 from cockpit.mitigation.planning.facts import Facts, facts_of_act, gather
 from cockpit.mitigation.planning.stages import stages_of
@@ -52,7 +54,14 @@ REVISION = "deployment.kubernetes.io/revision"
 def wish_of(runbook: Runbook | None, step: Step, given: Mapping[str, str], runbooks: Runbooks) -> Wish:
     """Raises PlanProblem for a kind that is not planned, a missing object, or wrong parameters."""
     if step.kind in ACTS:
-        return Wish("", step.kind, step.title, runbook, step, resolve(step, given, runbooks))
+        return Wish(
+            service="",
+            kind=step.kind,
+            title=step.title,
+            runbook=runbook,
+            step=step,
+            values=resolve(step, given, runbooks),
+        )
     if step.kind not in KINDS:
         told = "its steps are planned one by one" if step.kind == "sequence" else "it opens or asks something"
         raise PlanProblem(f"a step of kind {step.kind} is not carried out here", told)
@@ -60,17 +69,26 @@ def wish_of(runbook: Runbook | None, step: Step, given: Mapping[str, str], runbo
     name = KINDS[step.kind].about(step, values)
     if not name:
         raise PlanProblem(f"step {step.id} names no service", "correct runbooks.toml: service")
-    return Wish(name, step.kind, step.title, runbook, step, values)
+    return Wish(service=name, kind=step.kind, title=step.title, runbook=runbook, step=step, values=values)
 
 
 class Planner:
     """Makes plans for one context and namespace."""
 
     def __init__(
-        self, client: KubeClient, runbooks: Runbooks, clock: Clock, *, context: str, namespace: str, read_only: bool,
-        identity: str, means: Means = Means(), situation: Callable[[], Situation | None] = lambda: None,  # noqa: B008
+        self,
+        client: KubeClient,
+        runbooks: Runbooks,
+        clock: Clock,
+        *,
+        context: str,
+        namespace: str,
+        read_only: bool,
+        identity: str,
+        means: Means = NOTHING_CONFIGURED,
+        situation: Callable[[], Situation | None] = lambda: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._client = client
         self._runbooks = runbooks
         self._clock = clock
@@ -79,15 +97,25 @@ class Planner:
         self._read_only = read_only
         self._identity = identity
         self.office = Office(
-            client, runbooks, clock, (context, namespace), means, situation, sleep, self.now
-        )  # fmt: skip
+            client=client,
+            runbooks=runbooks,
+            clock=clock,
+            place=(context, namespace),
+            means=means,
+            situation=situation,
+            sleep=sleep,
+            now=self.now,
+        )
 
     def now(self) -> float:
         """Unix seconds on the cluster's clock, ours before its first answer."""
         return self._client.server_time() or self._clock.wall()
 
     async def prepare(self, wish: Wish, situation: Situation | None) -> Prepared:
-        """Read, draft, ask for a dry run, judge. Raises PlanProblem, KubeError."""
+        """Read, draft, ask for a dry run, judge.
+
+        Raises PlanProblem, KubeError.
+        """
         if wish.kind in ACTS:
             return await self._prepare_act(ACTS[wish.kind], wish, situation)
         salt = secrets.token_hex(16)
@@ -108,13 +136,25 @@ class Planner:
                 ) from conflict
             break
         facts = await gather(
-            self._client, subject, draft.subresource, situation=situation, identity=self._identity, now=self.now,
+            self._client,
+            subject,
+            draft.subresource,
+            situation=situation,
+            identity=self._identity,
+            now=self.now,
             count_pods=subject.service.singleton,
-        )  # fmt: skip
+        )
         case = self._case(wish, draft, subject, facts, dry_run, situation)
         verdicts = guards.judge(case) if draft.changes else guards.judge_idle(case)
         plan = self._plan(wish, draft, request, dry_run, verdicts, subject)
-        return Prepared(plan, draft, subject, kind, salt, str(annotations_of(subject.obj).get(REVISION) or ""))
+        return Prepared(
+            plan=plan,
+            draft=draft,
+            subject=subject,
+            kind=kind,
+            salt=salt,
+            revision=str(annotations_of(subject.obj).get(REVISION) or ""),
+        )
 
     async def _prepare_act(self, kind: ActKind, wish: Wish, situation: Situation | None) -> Prepared:
         draft = await kind.draft(wish, self.office)
@@ -125,16 +165,30 @@ class Planner:
             facts = await facts_of_act(self._client, self._namespace, self._identity, self.now)
             verdicts = guards.judge_act(self._case(wish, draft, None, facts, dry_run, situation))
         plan = self._plan(wish, draft, draft.effect, dry_run, verdicts, None)
-        return Prepared(plan, draft, None, kind, secrets.token_hex(16), "")
+        return Prepared(plan=plan, draft=draft, subject=None, kind=kind, salt=secrets.token_hex(16), revision="")
 
     def _case(
-        self, wish: Wish, draft: Draft, subject: Subject | None, facts: Facts, dry_run: DryRun,
+        self,
+        wish: Wish,
+        draft: Draft,
+        subject: Subject | None,
+        facts: Facts,
+        dry_run: DryRun,
         situation: Situation | None,
-    ) -> guards.Case:  # fmt: skip
+    ) -> guards.Case:
         return guards.Case(
-            draft, subject, facts, dry_run, situation, self._runbooks, _signals(wish), self._read_only,
-            wish.undoes is not None, self._clock.mono(), wish.journal_problems,
-        )  # fmt: skip
+            draft=draft,
+            subject=subject,
+            facts=facts,
+            dry_run=dry_run,
+            situation=situation,
+            runbooks=self._runbooks,
+            signals=_signals(wish),
+            read_only=self._read_only,
+            undo=wish.undoes is not None,
+            mono=self._clock.mono(),
+            journal_problems=wish.journal_problems,
+        )
 
     def _draft(self, wish: Wish, subject: Subject, salt: str, situation: Situation | None, seen: Any) -> Draft:
         kind = KINDS[wish.kind]
@@ -144,9 +198,13 @@ class Planner:
             assert step is not None
             arguments = kind.arguments(step, wish.values, subject)
         setting = Setting(
-            self._runbooks, salt, rfc3339(self.now()), _known(step, situation),
-            frozenset(n for n, v in (step.env if step else {}).items() if placed(v) & _secrets(step)), seen,
-        )  # fmt: skip
+            runbooks=self._runbooks,
+            salt=salt,
+            restarted_at=rfc3339(self.now()),
+            known=_known(step, situation),
+            secrets=frozenset(n for n, v in (step.env if step else {}).items() if placed(v) & _secrets(step)),
+            seen=seen,
+        )
         return kind.draft(subject, arguments, setting)
 
     async def _dry_run(self, subject: Subject, draft: Draft, request: Request, salt: str, kind: str) -> DryRun:
@@ -163,9 +221,14 @@ class Planner:
         return verdict
 
     def _plan(
-        self, wish: Wish, draft: Draft, effect: Effect, dry_run: DryRun, verdicts: tuple[GuardResult, ...],
+        self,
+        wish: Wish,
+        draft: Draft,
+        effect: Effect,
+        dry_run: DryRun,
+        verdicts: tuple[GuardResult, ...],
         subject: Subject | None,
-    ) -> Plan:  # fmt: skip
+    ) -> Plan:
         step, runbook, undoing = wish.step, wish.runbook, draft.undoing
         dangers = list(draft.dangers)
         if step is not None and step.dangerous and not dangers:
@@ -176,23 +239,44 @@ class Planner:
         if target is None:
             assert subject is not None
             target = Target(
-                subject.context, subject.namespace, subject.kind, subject.name, subject.uid, draft.container
+                context=subject.context,
+                namespace=subject.namespace,
+                kind=subject.kind,
+                name=subject.name,
+                uid=subject.uid,
+                container=draft.container,
             )
         acts = not draft.idle and (subject is None or bool(draft.changes))
         plan = Plan(
-            id=secrets.token_hex(4), runbook=runbook.id if runbook else "", runbook_number=runbook.number if runbook else None,
-            step=step.id if step else "undo" if wish.undoes is not None else wish.kind, item=step.item if step else None,
-            title=wish.title, kind=wish.kind, target=target,
+            id=secrets.token_hex(4),
+            runbook=runbook.id if runbook else "",
+            runbook_number=runbook.number if runbook else None,
+            step=step.id if step else "undo" if wish.undoes is not None else wish.kind,
+            item=step.item if step else None,
+            title=wish.title,
+            kind=wish.kind,
+            target=target,
             resource_version=subject.resource_version if subject else "",
-            generation=subject.generation if subject else 0, relevant=draft.relevant, changes=draft.changes, request=effect,
+            generation=subject.generation if subject else 0,
+            relevant=draft.relevant,
+            changes=draft.changes,
+            request=effect,
             kubectl=draft.kubectl,
             inverse=Inverse(wish.kind, undoing.kept, undoing.words, undoing.kubectl) if undoing and acts else None,
-            blast=draft.blast, dangerous=bool(dangers), danger_reasons=tuple(dangers),
-            relaxes=draft.owes or (acts and (step.relaxes if step is not None else wish.relaxes)), dry_run=dry_run, guards=verdicts,
-            parameters=dict(wish.values), created_wall=self._clock.wall(), created_mono=self._clock.mono(),
-            undoes=wish.undoes, idle=draft.idle, part=wish.part,
+            blast=draft.blast,
+            dangerous=bool(dangers),
+            danger_reasons=tuple(dangers),
+            relaxes=draft.owes or (acts and (step.relaxes if step is not None else wish.relaxes)),
+            dry_run=dry_run,
+            guards=verdicts,
+            parameters=dict(wish.values),
+            created_wall=self._clock.wall(),
+            created_mono=self._clock.mono(),
+            undoes=wish.undoes,
+            idle=draft.idle,
+            part=wish.part,
             staged=stages_of(draft, subject, wish.kind) if subject is not None and step is not None else "",
-        )  # fmt: skip
+        )
         return replace(plan, digest=digest_of(plan, draft.expected))
 
 
@@ -201,10 +285,11 @@ def digest_of(plan: Plan, expected: Mapping[str, Any]) -> str:
     covered = {
         "id": plan.id,
         "target": [plan.target.context, plan.target.namespace, plan.target.kind, plan.target.name, plan.target.uid],
-        "relevant": plan.relevant, "expected": expected,
+        "relevant": plan.relevant,
+        "expected": expected,
         "changes": [[c.field, c.before, c.after] for c in plan.changes],
         "request": spelled(plan.request),
-    }  # fmt: skip
+    }
     return hashlib.sha256(canonical(covered).encode()).hexdigest()
 
 
@@ -219,7 +304,9 @@ def _secrets(step: Step | None) -> frozenset[str]:
 
 
 def _known(step: Step | None, situation: Situation | None) -> dict[str, tuple[str, ...]]:
-    """Variable → the values that a live list (`label:…`, or `joined:…`) holds now, to say when a value is not among them."""
+    """Variable → the values that a live list (`label:…`, or `joined:…`) holds now, to say when a
+    value is not among them.
+    """
     known: dict[str, tuple[str, ...]] = {}
     for param in step.params if step is not None and situation is not None else ():
         kind, *rest = (param.choices_from or "").split(":")

@@ -1,8 +1,9 @@
-"""Sequences: several steps of one runbook, each confirmed on its own, stopping at the first that fails or is not proven.
+"""Sequences: several steps of one runbook, each confirmed on its own, stopping at the first that
+fails or is not proven.
 
-How far one has come is told by the journal alone: every intent and every answer of a part bears the run that it belongs to. So
-what stopped, for whatever reason, is gone on with from there, by any cockpit. A step that must be done in stages (`stages`) is
-a sequence too.
+How far one has come is told by the journal alone: every intent and every answer of a part bears the
+run that it belongs to. So what stopped, for whatever reason, is gone on with from there, by any
+cockpit. A step that must be done in stages (`stages`) is a sequence too.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ Record = Mapping[str, Any]
 
 
 def parts_of(book: Runbook, step: Step, _within: tuple[str, ...] = ()) -> tuple[Step, ...]:
-    """The steps in their order; a sequence within a sequence is laid out flat. Raises PlanProblem."""
+    """The steps in their order; a sequence within a sequence is laid out flat.
+
+    Raises PlanProblem.
+    """
     if step.kind != "sequence":
         return staged(step) if not _within else (step,)
     if step.id in _within:
@@ -39,7 +43,11 @@ def parts_of(book: Runbook, step: Step, _within: tuple[str, ...] = ()) -> tuple[
 
 
 def state_of(records: Sequence[Record], book: Runbook, step: Step, run: str = "") -> SequenceState:
-    """Of the run that is asked for; else of the newest that is not done; else one that has not begun. Raises PlanProblem."""
+    """Of the run that is asked for; else of the newest that is not done; else one that has not
+    begun.
+
+    Raises PlanProblem.
+    """
     steps = parts_of(book, step)
     found = _run(records, book, step, steps, run or _newest(records, book.id, step.id))
     if not run and found.next is None:
@@ -80,7 +88,7 @@ def _run(records: Sequence[Record], book: Runbook, step: Step, steps: tuple[Step
             state = "stopped" if state == "stopped" else "next"
         items.append(SequenceItem(one.id, one.title, state, words, number))
     title = step.title if step.kind == "sequence" else f"{step.title}, in stages"
-    return SequenceState(run, book.id, step.id, title, tuple(items), following)
+    return SequenceState(run=run, runbook=book.id, sequence=step.id, title=title, items=tuple(items), next=following)
 
 
 def _told(record: Record, entries: Mapping[int, Entry]) -> tuple[str, str, int | None]:

@@ -1,4 +1,5 @@
-"""A singleton whose rolling update would run two at once, changed in stages: stop, wait until gone, change, start.
+"""A singleton whose rolling update would run two at once, changed in stages: stop, wait until gone,
+change, start.
 
 Facts: "Roles and who may run more than one". Each stage is a step of its own, confirmed on its own.
 """
@@ -22,7 +23,10 @@ def stages_of(draft: Draft, subject: Subject, kind: str) -> str:
 
 
 def staged(step: Step) -> tuple[Step, ...]:
-    """The stages as steps. A restart needs no change between: the new pod is one."""
+    """The stages as steps.
+
+    A restart needs no change between: the new pod is one.
+    """
     common = {"service": step.service, "kind": "scale", "signals": step.signals}
     stop = Step(id=f"{step.id}.{STOP}", title=f"Stop {step.service}, for: {step.title}", replicas=0, **common)  # type: ignore[arg-type]
     start = Step(id=f"{step.id}.{START}", title=f"Start {step.service} again", replicas=1, **common)  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
-"""A step that stops publishing is proven by the chain: one more gauge beside the runbook's own validation lines.
+"""A step that stops publishing is proven by the chain: one more gauge beside the runbook's own
+validation lines.
 
 Without the chain the step is what it was, and the words say that the chain was not asked.
 """
@@ -21,7 +22,10 @@ def stops_publishing(draft: Draft) -> bool:
 
 
 class ChainQuiet:
-    """Feed it situations with `update`. Only those made after the last pod was gone count: `started_mono`."""
+    """Feed it situations with `update`.
+
+    Only those made after the last pod was gone count: `started_mono`.
+    """
 
     def __init__(self, plan: Plan, draft: Draft, runbooks: Runbooks, started_mono: float) -> None:
         self._namespace = plan.target.namespace
@@ -55,7 +59,8 @@ class ChainQuiet:
         elif mono - self._started < WITHIN_S:
             self.gauge = self._made(Proof.PENDING, found, found.words if found is not None else "nothing new is known")
         else:
-            # Too few slots without a single commit is a chain that stands still: that proves nothing either way.
+            # Too few slots without a single commit is a chain that stands still: that proves
+            # nothing either way.
             still = found is not None and found.verdict is Stop.NOT and (self._seen_after or found.quiet is None)
             words = found.words if found is not None else "nothing new is known"
             self.gauge = self._made(Proof.FAIL if still else Proof.UNKNOWN, found, words)
@@ -68,13 +73,13 @@ class ChainQuiet:
         )
         held_s = min(quiet or 0, needed) * SLOT_S
         return Gauge(
-            text,
-            _SIGNAL,
-            proof,
-            float(quiet) if quiet is not None else None,
-            "slots",
-            None,
-            held_s,
-            needed * SLOT_S,
-            why,
+            text=text,
+            signal=_SIGNAL,
+            proof=proof,
+            value=float(quiet) if quiet is not None else None,
+            unit="slots",
+            baseline=None,
+            held_s=held_s,
+            hold_s=needed * SLOT_S,
+            reason=why,
         )

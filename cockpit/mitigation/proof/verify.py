@@ -1,7 +1,10 @@
-"""Did it help? A runbook's validation lines against the signals, with three answers: pass, fail, unknown.
+"""Did it help?
 
-A line passes once it has held for `hold` seconds in a row; when `within` has passed it fails if its signal is known, and is
-unknown if it is not. A signal that is unknown breaks a hold: what is not known is not held.
+A runbook's validation lines against the signals, with three answers: pass, fail, unknown.
+
+A line passes once it has held for `hold` seconds in a row; when `within` has passed it fails if its
+signal is known, and is unknown if it is not. A signal that is unknown breaks a hold: what is not
+known is not held.
 """
 
 from __future__ import annotations
@@ -33,11 +36,13 @@ class Baseline:
         if situation is None or mono - situation.mono > OLD_SITUATION_S:
             return Baseline({})
         known = situation.signals
-        return Baseline({
-            line.signal: known[line.signal].value
-            for line in lines
-            if line.signal in known and known[line.signal].level is not Level.UNKNOWN
-        })  # fmt: skip
+        return Baseline(
+            {
+                line.signal: known[line.signal].value
+                for line in lines
+                if line.signal in known and known[line.signal].level is not Level.UNKNOWN
+            }
+        )
 
 
 def holds(line: Validation, status: SignalStatus | None, before: float | None) -> tuple[bool | None, str]:
@@ -64,12 +69,19 @@ def holds(line: Validation, status: SignalStatus | None, before: float | None) -
 
 
 class Verification:
-    """The gauges of one mitigation. Feed it situations with `update`; `proof` is PENDING until every line is decided."""
+    """The gauges of one mitigation.
+
+    Feed it situations with `update`; `proof` is PENDING until every line is decided.
+    """
 
     def __init__(
-        self, lines: Sequence[Validation], runbooks: Runbooks, baseline: Baseline, started_mono: float,
+        self,
+        lines: Sequence[Validation],
+        runbooks: Runbooks,
+        baseline: Baseline,
+        started_mono: float,
         quiet: ChainQuiet | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`quiet`: for a step that stops publishing, one more gauge, before the others."""
         self._lines = tuple(lines)
         self._baseline = baseline
@@ -78,12 +90,17 @@ class Verification:
         self._quiet = quiet
         self._own: tuple[Gauge, ...] = tuple(
             Gauge(
-                line.text, line.signal, Proof.PENDING, None,
-                runbooks.signals[line.signal].unit if line.signal in runbooks.signals else "",
-                baseline.values.get(line.signal), 0.0, line.hold,
+                text=line.text,
+                signal=line.signal,
+                proof=Proof.PENDING,
+                value=None,
+                unit=runbooks.signals[line.signal].unit if line.signal in runbooks.signals else "",
+                baseline=baseline.values.get(line.signal),
+                held_s=0.0,
+                hold_s=line.hold,
             )
             for line in self._lines
-        )  # fmt: skip
+        )
 
     @property
     def gauges(self) -> tuple[Gauge, ...]:

@@ -1,7 +1,8 @@
 """Taking a step back: the captured inverse, refused when others changed the same fields since.
 
-Values that were hidden are not in the journal. The process that sent the step remembers them; later they are found in the
-ReplicaSets of the deployment, which keep older templates: the one that held the value is known by its fingerprint.
+Values that were hidden are not in the journal. The process that sent the step remembers them; later
+they are found in the ReplicaSets of the deployment, which keep older templates: the one that held
+the value is known by its fingerprint.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from cockpit.secrets import env_value, fingerprint
 
 
 def undoable(journal: Journal, number: int, context: str, namespace: str) -> Entry:
-    """The journal's entry, if it can be undone from here. Raises PlanProblem with the reason."""
+    """The journal's entry, if it can be undone from here.
+
+    Raises PlanProblem with the reason.
+    """
     entry = entries_of(journal.records()).get(number)
     if entry is None:
         raise PlanProblem(f"the journal has no step {number}", "see `m0-cockpit journal show`")
@@ -58,11 +62,14 @@ def _origin(journal: Journal, entry: Entry) -> tuple[Mapping[str, Any], bool]:
 
 
 async def wish_to_undo(client: KubeClient, journal: Journal, entry: Entry, raw: Mapping[str, Any] | None) -> Wish:
-    """`raw` are the inverse's arguments as this process remembers them. Raises PlanProblem, KubeError.
+    """`raw` are the inverse's arguments as this process remembers them.
 
-    As dangerous as the way it goes. Of a toggle and of a number of replicas the change itself tells that; of anything else the way
-    back from a dangerous step is taken for dangerous too (an older model, another signer set), unless the step relaxed something:
-    then it goes back to what is safer.
+    Raises PlanProblem, KubeError.
+
+    As dangerous as the way it goes. Of a toggle and of a number of replicas the change itself tells
+    that; of anything else the way back from a dangerous step is taken for dangerous too (an older
+    model, another signer set), unless the step relaxed something: then it goes back to what is
+    safer.
     """
     intent, problems = entry.intent, tuple(journal.verify())
     first, again = _origin(journal, entry)
@@ -82,8 +89,19 @@ async def wish_to_undo(client: KubeClient, journal: Journal, entry: Entry, raw: 
     if intent["step_kind"] in ACTS:  # it looks by itself whether its effect is still there
         kept = raw if raw is not None else intent["inverse"]
         return Wish(
-            "", str(intent["step_kind"]), title, None, None, {}, kept, entry.number, None, problems, danger=danger, relaxes=relaxes,
-        )  # fmt: skip
+            service="",
+            kind=str(intent["step_kind"]),
+            title=title,
+            runbook=None,
+            step=None,
+            values={},
+            arguments=kept,
+            undoes=entry.number,
+            check=None,
+            journal_problems=problems,
+            danger=danger,
+            relaxes=relaxes,
+        )
     if intent["step_kind"] not in KINDS:
         raise PlanProblem(f"this version knows no step of kind {intent['step_kind']}", "")
     kind = KINDS[str(intent["step_kind"])]
@@ -94,7 +112,14 @@ async def wish_to_undo(client: KubeClient, journal: Journal, entry: Entry, raw: 
 
     def check(subject: Subject) -> None:
         fields = kind.relevant(subject.obj, intent["scope"], str(intent["salt"]))
-        judged = compare(subject.obj, fields, target.uid, intent["relevant"], intent["expected"], fields_of_step)
+        judged = compare(
+            obj=subject.obj,
+            fields=fields,
+            uid=target.uid,
+            before=intent["relevant"],
+            after=intent["expected"],
+            touched=fields_of_step,
+        )
         if judged.state == "applied":
             return
         now = "as before it" if judged.state == "not applied" else "something else"
@@ -105,12 +130,26 @@ async def wish_to_undo(client: KubeClient, journal: Journal, entry: Entry, raw: 
         )
 
     return Wish(
-        target.name, kind.kind, title, None, None, {}, arguments, entry.number, check, problems, danger=danger, relaxes=relaxes,
-    )  # fmt: skip
+        service=target.name,
+        kind=kind.kind,
+        title=title,
+        runbook=None,
+        step=None,
+        values={},
+        arguments=arguments,
+        undoes=entry.number,
+        check=check,
+        journal_problems=problems,
+        danger=danger,
+        relaxes=relaxes,
+    )
 
 
 async def recover(client: KubeClient, intent: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse's arguments from the journal, hidden values looked up in older ReplicaSets. Raises PlanProblem."""
+    """The inverse's arguments from the journal, hidden values looked up in older ReplicaSets.
+
+    Raises PlanProblem.
+    """
     kept = dict(intent["inverse"])
     if isinstance(kept.get("value"), Mapping):  # of a ConfigMap's key: nothing keeps the older ones
         raise PlanProblem(
@@ -142,7 +181,10 @@ async def recover(client: KubeClient, intent: Mapping[str, Any]) -> dict[str, An
 async def _replicasets(
     client: KubeClient, intent: Mapping[str, Any], obj: Mapping[str, Any]
 ) -> list[Mapping[str, Any]]:
-    """The deployment's own ReplicaSets, that of the revision before the step first. Raises PlanProblem."""
+    """The deployment's own ReplicaSets, that of the revision before the step first.
+
+    Raises PlanProblem.
+    """
     target = intent["target"]
     namespace = quote(str(target["namespace"]), safe="")
     try:

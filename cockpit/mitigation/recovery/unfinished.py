@@ -1,7 +1,8 @@
-"""After a crash or hang-up: each intent without an outcome is compared with the cluster, and what is found is journalled.
+"""After a crash or hang-up: each intent without an outcome is compared with the cluster, and what
+is found is journalled.
 
-A command or a statement that cannot be read back is "unknown: it may have run": looking again would tell no more, so that is
-journalled too, once. What only could not be read now stays open.
+A command or a statement that cannot be read back is "unknown: it may have run": looking again would
+tell no more, so that is journalled too, once. What only could not be read now stays open.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ _TOLD = {"applied": "applied", "not applied": "not applied", "changed": "changed
 
 
 async def judge_all(office: Office, journal: Journal) -> tuple[Unfinished, ...]:
-    """Those of this context and namespace; others stay for a cockpit that looks there. What cannot be read stays too."""
+    """Those of this context and namespace; others stay for a cockpit that looks there.
+
+    What cannot be read stays too.
+    """
     found = []
     context, namespace = office.place
     for intent in journal.unfinished():
@@ -42,15 +46,22 @@ async def judge_all(office: Office, journal: Journal) -> tuple[Unfinished, ...]:
                 judged = Judgement(judged.state, f"{judged.words} (not journalled: {problem.reason})")
         found.append(
             Unfinished(
-                int(intent["number"]), str(intent["title"]), target.words, told, judged.words, changes_of(intent)
+                number=int(intent["number"]),
+                title=str(intent["title"]),
+                target=target.words,
+                judgement=told,
+                explanation=judged.words,
+                changes=changes_of(intent),
             )
         )
     return tuple(found)
 
 
 async def judge_uncertain(office: Office, journal: Journal, number: int) -> None:
-    """Look again at one whose outcome nobody knew, because it shall be taken back. Only "applied" is journalled: what is not there so
-    far may still come. Raises PlanProblem."""
+    """Look again at one whose outcome nobody knew, because it shall be taken back.
+
+    Only "applied" is journalled: what is not there so far may still come. Raises PlanProblem.
+    """
     entry = entries_of(journal.records()).get(number)
     if entry is None or entry.judged is not None or entry.outcome is None or entry.outcome["result"] != "uncertain":
         return
@@ -80,4 +91,4 @@ async def judge(office: Office, intent: Mapping[str, Any]) -> Judgement:
         return Judgement("unknown", f"the target cannot be read: {error.reason}")
     before, after = intent["relevant"], intent["expected"]
     fields = kind.relevant(obj, intent["scope"], str(intent["salt"]))
-    return compare(obj, fields, target.uid, before, after, touched(before, after))
+    return compare(obj=obj, fields=fields, uid=target.uid, before=before, after=after, touched=touched(before, after))

@@ -1,5 +1,7 @@
-"""What the executor writes into the journal (`cockpit/journal/entries.py` reads it). Redacted: no value that is hidden on
-the screen, no request body, only its sha256."""
+"""What the executor writes into the journal (`cockpit/journal/entries.py` reads it).
+
+Redacted: no value that is hidden on the screen, no request body, only its sha256.
+"""
 
 from __future__ import annotations
 
@@ -18,35 +20,67 @@ from cockpit.text import safe
 
 
 def intent(
-    prepared: Prepared, effect: Effect, confirmation: Confirmation, operator: Operator, baseline: Mapping[str, Any],
+    prepared: Prepared,
+    effect: Effect,
+    confirmation: Confirmation,
+    operator: Operator,
+    baseline: Mapping[str, Any],
     incident: str = "",
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     plan, draft = prepared.plan, prepared.draft
     target = plan.target
     return {
-        "kind": "intent", "plan": plan.id, "digest": plan.digest, "title": safe(plan.title, 200), "runbook": plan.runbook,
-        "runbook_number": plan.runbook_number, "step": plan.step, "item": plan.item, "step_kind": plan.kind,
+        "kind": "intent",
+        "plan": plan.id,
+        "digest": plan.digest,
+        "title": safe(plan.title, 200),
+        "runbook": plan.runbook,
+        "runbook_number": plan.runbook_number,
+        "step": plan.step,
+        "item": plan.item,
+        "step_kind": plan.kind,
         "target": {
-            "context": target.context, "namespace": target.namespace, "kind": target.kind, "name": target.name,
-            "uid": target.uid, "container": target.container,
+            "context": target.context,
+            "namespace": target.namespace,
+            "kind": target.kind,
+            "name": target.name,
+            "uid": target.uid,
+            "container": target.container,
         },
-        "resource_version": version_of(effect), "generation": plan.generation, "scope": dict(draft.scope),
-        "salt": prepared.salt, "relevant": dict(draft.relevant), "expected": dict(draft.expected),
+        "resource_version": version_of(effect),
+        "generation": plan.generation,
+        "scope": dict(draft.scope),
+        "salt": prepared.salt,
+        "relevant": dict(draft.relevant),
+        "expected": dict(draft.expected),
         "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in plan.changes],
-        "kubectl": plan.kubectl, "effect": type(effect).__name__, "request_sha256": _digest(effect),
+        "kubectl": plan.kubectl,
+        "effect": type(effect).__name__,
+        "request_sha256": _digest(effect),
         "inverse": dict(plan.inverse.arguments) if plan.inverse is not None else None,
-        "inverse_words": plan.inverse.words if plan.inverse is not None else None, "revision": prepared.revision,
-        "baseline": dict(baseline), "operator": operator.record(), "confirmed_by": safe(confirmation.operator, 120),
-        "incident": incident, "overrides": [{"guard": g.guard, "reason": g.reason} for g in plan.overrides],
-        "dangerous": plan.dangerous, "relaxes": plan.relaxes, "undoes": plan.undoes, "process": this_process(),
+        "inverse_words": plan.inverse.words if plan.inverse is not None else None,
+        "revision": prepared.revision,
+        "baseline": dict(baseline),
+        "operator": operator.record(),
+        "confirmed_by": safe(confirmation.operator, 120),
+        "incident": incident,
+        "overrides": [{"guard": g.guard, "reason": g.reason} for g in plan.overrides],
+        "dangerous": plan.dangerous,
+        "relaxes": plan.relaxes,
+        "undoes": plan.undoes,
+        "process": this_process(),
         "part": part(plan.part) if plan.part is not None else None,
-    }  # fmt: skip
+    }
 
 
 def part(of: Part) -> dict[str, Any]:
     return {
-        "run": of.run, "runbook": of.runbook, "sequence": of.sequence, "index": of.index, "of": of.of,
-    }  # fmt: skip
+        "run": of.run,
+        "runbook": of.runbook,
+        "sequence": of.sequence,
+        "index": of.index,
+        "of": of.of,
+    }
 
 
 def _digest(effect: Effect) -> str:
@@ -56,28 +90,41 @@ def _digest(effect: Effect) -> str:
 
 def outcome(number: int, result: Outcome, took_s: float) -> dict[str, Any]:
     return {
-        "kind": "outcome", "of": number, "result": result.result, "words": safe(result.words, 500),
-        "generation": result.generation, "resource_version": result.resource_version, "took_s": round(took_s, 4),
+        "kind": "outcome",
+        "of": number,
+        "result": result.result,
+        "words": safe(result.words, 500),
+        "generation": result.generation,
+        "resource_version": result.resource_version,
+        "took_s": round(took_s, 4),
         **({"output": list(result.output)} if result.output else {}),
-    }  # fmt: skip
+    }
 
 
 def rollout(number: int, state: Rollout, took_s: float) -> dict[str, Any]:
     words = f"{state.words} in {took_s:.0f} s" if state.done else state.words
     return {
-        "kind": "rollout", "of": number, "done": state.done, "words": safe(words, 500), "blocking": list(state.blocking),
+        "kind": "rollout",
+        "of": number,
+        "done": state.done,
+        "words": safe(words, 500),
+        "blocking": list(state.blocking),
         "took_s": round(took_s, 1),
-    }  # fmt: skip
+    }
 
 
 def proof(number: int, verdict: Proof, gauges: tuple[Gauge, ...], words: str) -> dict[str, Any]:
     told = [
         {
-            "text": safe(g.text, 200), "signal": g.signal, "proof": g.proof.value, "value": _number(g.value),
-            "baseline": _number(g.baseline), "reason": safe(g.reason, 200),
+            "text": safe(g.text, 200),
+            "signal": g.signal,
+            "proof": g.proof.value,
+            "value": _number(g.value),
+            "baseline": _number(g.baseline),
+            "reason": safe(g.reason, 200),
         }
         for g in gauges
-    ]  # fmt: skip
+    ]
     return {"kind": "proof", "of": number, "proof": verdict.value, "gauges": told, "words": safe(words, 500)}
 
 
@@ -92,12 +139,19 @@ def note(words: str, operator: Operator, of: int | None = None) -> dict[str, Any
 
 def answer(
     words: str, operator: Operator, *, runbook: str, step: str, item: str | None, choice: str, of: Part | None
-) -> dict[str, Any]:  # fmt: skip
-    """The operator's answer to a manual step. `choice`: "yes", "no" or "" (text alone)."""
+) -> dict[str, Any]:
+    """The operator's answer to a manual step.
+
+    `choice`: "yes", "no" or "" (text alone).
+    """
     return {
-        **note(words, operator), "answer": choice, "runbook": runbook, "step": step, "item": item,
+        **note(words, operator),
+        "answer": choice,
+        "runbook": runbook,
+        "step": step,
+        "item": item,
         "part": part(of) if of is not None else None,
-    }  # fmt: skip
+    }
 
 
 def _number(value: float | None) -> float | str | None:

@@ -16,8 +16,9 @@ from cockpit.model.plan import (
 
 
 def request_of(subject: Subject, draft: Draft, resource_version: str) -> Request:
-    """The request with its precondition: metadata.resourceVersion inside the body gives 409 when the object moved on; a
-    JSON patch tests it first, and gives 422."""
+    """The request with its precondition: metadata.resourceVersion inside the body gives 409 when
+    the object moved on; a JSON patch tests it first, and gives 422.
+    """
     path = subject.path + (f"/{draft.subresource}" if draft.subresource else "")
     body: Any
     if isinstance(draft.body, list):
@@ -42,7 +43,10 @@ def version_of(effect: Effect) -> str:
 
 
 def spelled(effect: Effect) -> list[Any]:
-    """All of what is sent but its precondition, as plain JSON: what a digest covers. It may hold secrets."""
+    """All of what is sent but its precondition, as plain JSON: what a digest covers.
+
+    It may hold secrets.
+    """
     if not isinstance(effect, Request):
         return [type(effect).__name__, msgspec.to_builtins(effect)]
     body = json.loads(effect.body) if effect.body else None

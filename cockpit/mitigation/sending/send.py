@@ -1,6 +1,8 @@
-"""Sending a confirmed plan: the precondition, one repeat after a conflict, and never a blind resend.
+"""Sending a confirmed plan: the precondition, one repeat after a conflict, and never a blind
+resend.
 
-After an answer that does not tell (none, or a 5xx), the object is read and judged: applied, not applied, or not to be told.
+After an answer that does not tell (none, or a 5xx), the object is read and judged: applied, not
+applied, or not to be told.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ class Sender:
         self._sleep = sleep
 
     async def fresh(self, prepared: Prepared) -> Outcome | Mapping[str, Any]:
-        """The object again, if it is still what the plan was made from; else why nothing may be sent."""
+        """The object again, if it is still what the plan was made from; else why nothing may be
+        sent.
+        """
         try:
             obj = await self._client.get(prepared.object.path)
         except NotFound:
@@ -37,16 +41,23 @@ class Sender:
         return Outcome("stale", changed) if changed else obj
 
     async def send(self, prepared: Prepared, obj: Mapping[str, Any], sending: Callable[[Request], None]) -> Outcome:
-        """PATCH, with the resourceVersion of `obj`. `sending` is told of each request just before it leaves."""
+        """PATCH, with the resourceVersion of `obj`.
+
+        `sending` is told of each request just before it leaves.
+        """
         for last in (False, True):
             subject = prepared.object
             request = request_of(subject, prepared.draft, str(obj["metadata"]["resourceVersion"]))
             sending(request)
             try:
                 answer = await self._client.send(
-                    request.method, request.path, params=request.params, body=request.body,
-                    content_type=request.content_type, timeout_s=SEND_TIMEOUT_S,
-                )  # fmt: skip
+                    request.method,
+                    request.path,
+                    params=request.params,
+                    body=request.body,
+                    content_type=request.content_type,
+                    timeout_s=SEND_TIMEOUT_S,
+                )
             except Conflict as conflict:
                 again = await self._after_conflict(prepared, obj, conflict, last)
                 if isinstance(again, Outcome):
@@ -90,7 +101,9 @@ class Sender:
     async def _after_failed_test(
         self, prepared: Prepared, obj: Mapping[str, Any], refused: Invalid, last: bool
     ) -> Outcome | Mapping[str, Any]:
-        """422 to a JSON patch: a `test` that failed is told like any other fault of the request, so the object decides."""
+        """422 to a JSON patch: a `test` that failed is told like any other fault of the request, so
+        the object decides.
+        """
         if prepared.draft.content_type == JSON_PATCH and refused.status == 422:
             again = await self.fresh(prepared)
             if isinstance(again, Outcome):
@@ -100,7 +113,10 @@ class Sender:
         return Outcome("rejected", refused.reason)
 
     async def _after_silence(self, prepared: Prepared, error: KubeError) -> Outcome:
-        """Read what happened. Not applied is said only after several looks: the request may have been slow."""
+        """Read what happened.
+
+        Not applied is said only after several looks: the request may have been slow.
+        """
         judged = Judgement("unknown", error.reason)
         for pause_s in SETTLE_S:
             await self._sleep(pause_s)
@@ -124,15 +140,26 @@ class Sender:
             return Judgement("unknown", f"the object cannot be read: {error.reason}")
         fields = prepared.step_kind.relevant(obj, prepared.draft.scope, prepared.salt)
         return compare(
-            obj, fields, prepared.object.uid, prepared.draft.relevant, prepared.draft.expected, prepared.draft.touched
+            obj=obj,
+            fields=fields,
+            uid=prepared.object.uid,
+            before=prepared.draft.relevant,
+            after=prepared.draft.expected,
+            touched=prepared.draft.touched,
         )
 
 
 def compare(
-    obj: Mapping[str, Any], fields: Mapping[str, Any], uid: str, before: Mapping[str, Any], after: Mapping[str, Any],
+    obj: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    uid: str,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
     touched: Sequence[str],
-) -> Judgement:  # fmt: skip
-    """`fields` (as they are) against the fields before and after a change, in what the change touches."""
+) -> Judgement:
+    """`fields` (as they are) against the fields before and after a change, in what the change
+    touches.
+    """
     if obj["metadata"]["uid"] != uid:
         return Judgement("gone", "the object was deleted and made anew", obj)
     if all(fields.get(key) == after.get(key) for key in touched):
@@ -165,7 +192,9 @@ def _by(obj: Mapping[str, Any]) -> str:
 
 
 def _accepted(body: bytes) -> Outcome | None:
-    """A 2xx answer that is the changed object; None when it is something else (a login page of a proxy)."""
+    """A 2xx answer that is the changed object; None when it is something else (a login page of a
+    proxy).
+    """
     try:
         metadata = json.loads(body)["metadata"]
         # a Scale tells no generation: the rollout watch takes it from the object

@@ -1,4 +1,6 @@
-"""How a confirmed plan is done: one small thing with three moments (looked at again, sent, watched), whatever is sent."""
+"""How a confirmed plan is done: one small thing with three moments (looked at again, sent,
+watched), whatever is sent.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from cockpit.mitigation.sending.send import Sender, compare
 from cockpit.mitigation.steps.kind import Prepared
 from cockpit.model.plan import CommandRun, Effect, Rollout, SqlRun
 
-#: Called with what leaves, just before it leaves; raises JournalProblem when that cannot be journalled.
+#: Called with what leaves, just before it leaves; raises JournalProblem when that cannot be
+#: journalled.
 Intent = Callable[[Effect], None]
 
 
@@ -24,13 +27,19 @@ class Work(Protocol):
     stoppable: bool  # what runs can be ended half-way by `stop`
 
     def stop(self) -> None:
-        """The operator wants what runs to end. What it has done so far stays done; the outcome says what is known of that."""
+        """The operator wants what runs to end.
+
+        What it has done so far stays done; the outcome says what is known of that.
+        """
 
     async def fresh(self) -> Outcome | None:
         """Why nothing may be sent any more; None: it may."""
 
     async def send(self, intent: Intent, told: Told) -> Outcome:
-        """Once, after `intent`. Only after `fresh` said None."""
+        """Once, after `intent`.
+
+        Only after `fresh` said None.
+        """
 
     async def watch(self, outcome: Outcome, told: Told) -> Rollout: ...
 
@@ -67,12 +76,24 @@ class PatchWork:
     async def watch(self, outcome: Outcome, told: Told) -> Rollout:
         prepared, target = self._prepared, self._prepared.plan.target
         if not prepared.step_kind.rolls:
-            return Rollout(True, False, f"{target.kind.lower()} {target.name} is set", 0, 0, 0)
+            return Rollout(
+                done=True,
+                failed=False,
+                words=f"{target.kind.lower()} {target.name} is set",
+                updated=0,
+                desired=0,
+                terminating=0,
+            )
         scaled = prepared.draft.subresource == "scale"
         watched = Watched(
-            target.kind, target.namespace, target.name, target.uid, None if scaled else outcome.generation,
-            timeout_of(prepared.object.obj), scaled,
-        )  # fmt: skip
+            kind=target.kind,
+            namespace=target.namespace,
+            name=target.name,
+            uid=target.uid,
+            generation=None if scaled else outcome.generation,
+            timeout_s=timeout_of(prepared.object.obj),
+            scaled=scaled,
+        )
 
         def hear(rollout: Rollout) -> None:
             told(rollout=rollout)
@@ -84,7 +105,12 @@ class PatchWork:
         prepared = self._prepared
         fields = prepared.step_kind.relevant(obj, prepared.draft.scope, prepared.salt)
         judged = compare(
-            obj, fields, prepared.object.uid, prepared.draft.relevant, prepared.draft.expected, prepared.draft.touched
+            obj=obj,
+            fields=fields,
+            uid=prepared.object.uid,
+            before=prepared.draft.relevant,
+            after=prepared.draft.expected,
+            touched=prepared.draft.touched,
         )
         if judged.state == "applied":
             return ""

@@ -1,7 +1,9 @@
-"""One reviewed statement, run once, on a writer's session of its own; and what became of the index that it made.
+"""One reviewed statement, run once, on a writer's session of its own; and what became of the index
+that it made.
 
-CREATE INDEX CONCURRENTLY runs in no transaction block, waits for older transactions, and leaves an *invalid* index behind when it
-fails: so success is read back from the catalog, never assumed. Nothing is sent a second time.
+CREATE INDEX CONCURRENTLY runs in no transaction block, waits for older transactions, and leaves an
+*invalid* index behind when it fails: so success is read back from the catalog, never assumed.
+Nothing is sent a second time.
 """
 
 from __future__ import annotations
@@ -20,8 +22,11 @@ APPLICATION = "m0-cockpit-step"
 
 
 class SqlProblem(Exception):
-    """One safe line. `sent`: the statement may have had its effect, or part of it; read what happened before trying again.
-    `answered`: the server itself said that it failed."""
+    """One safe line.
+
+    `sent`: the statement may have had its effect, or part of it; read what happened before trying
+    again. `answered`: the server itself said that it failed.
+    """
 
     def __init__(self, reason: str, remedy: str = "", *, sent: bool = False, answered: bool = False) -> None:
         super().__init__(reason)
@@ -35,15 +40,21 @@ class SqlProblem(Exception):
 
 
 async def run_statement(
-    url: str, statement: str, *, timeout_s: float, lock_timeout_s: float, started: Callable[[int], None] | None = None,
+    url: str,
+    statement: str,
+    *,
+    timeout_s: float,
+    lock_timeout_s: float,
+    started: Callable[[int], None] | None = None,
     stop: asyncio.Event | None = None,
-) -> str:  # fmt: skip
+) -> str:
     """Run one statement outside any transaction and say what became of it, in one line.
 
-    `timeout_s` bounds the statement on the server; `lock_timeout_s` each wait for a lock, so that nobody queues behind us.
-    `started(pid)` is called with the backend's pid just before the statement is sent (`pg_cancel_backend` ends it). When `stop` is
-    set the server is asked to cancel it; what it answers then decides.
-    Raises SqlProblem; its `sent` tells whether the statement had been sent.
+    `timeout_s` bounds the statement on the server; `lock_timeout_s` each wait for a lock, so that
+    nobody queues behind us. `started(pid)` is called with the backend's pid just before the
+    statement is sent (`pg_cancel_backend` ends it). When `stop` is set the server is asked to
+    cancel it; what it answers then decides. Raises SqlProblem; its `sent` tells whether the
+    statement had been sent.
     """
     words = single(statement)
     psycopg = await _driver()
@@ -117,7 +128,10 @@ async def _driver() -> Any:
 
 
 def single(statement: str) -> list[Token]:
-    """The tokens of exactly one statement. Raises SqlProblem for none or several."""
+    """The tokens of exactly one statement.
+
+    Raises SqlProblem for none or several.
+    """
     found = tokens(statement)
     while found and found[-1][1] == ";":
         found.pop()
@@ -157,7 +171,9 @@ FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WH
 
 
 async def _outcome(session: Session, words: list[Token], status: str) -> str:
-    """Raises SqlProblem when an index is not there, or not valid, though the server reported success."""
+    """Raises SqlProblem when an index is not there, or not valid, though the server reported
+    success.
+    """
     made = created_index(words)
     if made is None:
         return safe(status, 200)

@@ -1,7 +1,9 @@
-"""The shapes of statement that a `sql` step may have. What fits none is refused: this is an allow-list, not a filter.
+"""The shapes of statement that a `sql` step may have.
 
-Every statement is taken apart into names and put together anew, quoted, so that nothing of its text but names and numbers
-reaches the server. Reference: PostgreSQL's SQL commands.
+What fits none is refused: this is an allow-list, not a filter.
+
+Every statement is taken apart into names and put together anew, quoted, so that nothing of its text
+but names and numbers reaches the server. Reference: PostgreSQL's SQL commands.
 """
 
 from __future__ import annotations
@@ -13,18 +15,25 @@ from cockpit.mitigation.problem import PlanProblem
 from cockpit.sources.postgres.sql_text import Token, quoted, tokens, unquoted
 
 ALLOWED = (
-    "CREATE INDEX CONCURRENTLY NAME ON TABLE (COLUMN, …)", "DROP INDEX CONCURRENTLY NAME", "ANALYZE TABLE",
-    "VACUUM (ANALYZE) TABLE", "SELECT pg_terminate_backend(PID)", "SELECT pg_cancel_backend(PID)",
-)  # fmt: skip
+    "CREATE INDEX CONCURRENTLY NAME ON TABLE (COLUMN, …)",
+    "DROP INDEX CONCURRENTLY NAME",
+    "ANALYZE TABLE",
+    "VACUUM (ANALYZE) TABLE",
+    "SELECT pg_terminate_backend(PID)",
+    "SELECT pg_cancel_backend(PID)",
+)
 _METHODS = ("btree", "hash", "gin", "gist", "brin", "spgist")
 _NAME_BYTES = 63  # NAMEDATALEN - 1: a longer name would be cut, and be another
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`sql` is what is sent. `kind`: "Index", "Table" or "Backend"; `name` is what it is about, as SQL spells it.
+    """`sql` is what is sent.
 
-    `verb`: "create", "drop", "analyze", "vacuum", "terminate" or "cancel". `table`: of a new index, as SQL.
+    `kind`: "Index", "Table" or "Backend"; `name` is what it is about, as SQL spells it.
+
+    `verb`: "create", "drop", "analyze", "vacuum", "terminate" or "cancel". `table`: of a new index,
+    as SQL.
     """
 
     sql: str
@@ -149,7 +158,7 @@ def _create(reader: _Reader) -> Statement:
         f"{f' USING {method}' if method else ''} ({', '.join(columns)})"
     )
     inverse = f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
-    return Statement(sql, "create", "Index", name, table, index, inverse)
+    return Statement(sql=sql, verb="create", kind="Index", name=name, table=table, index=index, inverse=inverse)
 
 
 def _column(reader: _Reader) -> str:

@@ -15,7 +15,8 @@ from cockpit.sources.postgres.sql_text import shown
 from cockpit.text import clean, safe
 
 _CONNECT_S = 8.0
-#: The writer's own search path is kept: an unqualified name must mean the same here and where the statement runs.
+#: The writer's own search path is kept: an unqualified name must mean the same here and where the
+#: statement runs.
 _SESSION = {"statement_timeout": "5s", "lock_timeout": "1s", "default_transaction_read_only": "on"}
 _INDEX = "SELECT i.indisvalid FROM pg_catalog.pg_index i WHERE i.indexrelid = to_regclass(%s)"
 #: From the catalog's own figures: the functions that measure wait for whoever holds the table.
@@ -27,7 +28,9 @@ FROM pg_catalog.pg_stat_activity WHERE pid = %s"""
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`mark` is what the plan depends on: it is compared again just before. `words`: as it is now.
+    """`mark` is what the plan depends on: it is compared again just before.
+
+    `words`: as it is now.
 
     `done`: what the statement is for is so already. `problem`: why it cannot be run as things are.
     """
@@ -95,10 +98,11 @@ async def state_of(session: Session, statement: Statement) -> State:
     table = await _table(session, statement.table)
     if valid is False:
         return State(
-            "invalid", "an invalid index of that name is there",
+            "invalid",
+            "an invalid index of that name is there",
             problem=f"an invalid index {statement.name} is left over from a build that failed",
             remedy=f"first: {statement.inverse.replace(' IF EXISTS', '')}",
-        )  # fmt: skip
+        )
     return State(
         str(valid),
         table.words if valid is None else "valid",

@@ -1,4 +1,6 @@
-"""The kinds of step: one file a kind, one line here. `KINDS` patch one object of the cluster, `ACTS` do something else.
+"""The kinds of step: one file a kind, one line here.
+
+`KINDS` patch one object of the cluster, `ACTS` do something else.
 
 `view`, `manual` and `sequence` are not planned: they open, ask, or stand for steps that are.
 """

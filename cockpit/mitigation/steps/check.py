@@ -1,4 +1,6 @@
-"""`check`: the signals that a step names, judged now, and the answer journalled. It changes nothing.
+"""`check`: the signals that a step names, judged now, and the answer journalled.
+
+It changes nothing.
 
 Keys: `signals`.
 """
@@ -32,7 +34,12 @@ class Check(Local):
             raise PlanProblem("the step names no signal", "correct runbooks.toml: signals")
         effect = LocalCheck("evaluates signals now", {"signals": ", ".join(step.signals)})
         return local_draft(
-            office, "Signals", step.id, effect, ("reads what is known; changes nothing",), "m0-cockpit status"
+            office=office,
+            kind="Signals",
+            name=step.id,
+            effect=effect,
+            blast=("reads what is known; changes nothing",),
+            line="m0-cockpit status",
         )
 
     async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
@@ -53,7 +60,9 @@ class Check(Local):
 def evaluate(
     signals: Step | list[str], situation: Situation | None
 ) -> tuple[Proof, tuple[tuple[str, Level, str], ...]]:
-    """PASS when every signal is OK, FAIL when one is bad, else UNKNOWN; and (signal, level, words) of each."""
+    """PASS when every signal is OK, FAIL when one is bad, else UNKNOWN; and (signal, level, words)
+    of each.
+    """
     lines: list[tuple[str, Level, str]] = []
     for name in signals.signals if isinstance(signals, Step) else signals:
         status = situation.signals.get(name) if situation is not None else None

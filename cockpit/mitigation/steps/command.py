@@ -1,14 +1,18 @@
-"""`command`: a program from an argument list. Never a shell; each word of `argv` is one word, whatever a parameter holds.
+"""`command`: a program from an argument list.
 
-Keys: `argv`: the word `m0-cli` at its start stands for `[network-cli] argv` of the configuration, "{cluster}" for its cluster, and
-"{param*}" for as many words as the parameter holds.
-Optional, in `args`: `timeout` (seconds), `target` (what it acts on, as shown and typed; else the first parameter), `kind` (what
-that is: "market"), `reads` (the id of a step of the same runbook, a command that only reads) with `expect` (a regular expression
-that its output matches once this one was carried out) and `becomes` (what it is then: "paused"), `undo` (the id of a step of the same runbook that takes it back),
-`enables` (why it is dangerous while dangerous signals hold: "lets a paused market publish").
+Never a shell; each word of `argv` is one word, whatever a parameter holds.
 
-The exit status is the outcome. With `reads` it is known before whether there is anything to do, and after a crash what became of
-it; without, a command that was cut off is "unknown: it may have run".
+Keys: `argv`: the word `m0-cli` at its start stands for `[network-cli] argv` of the configuration,
+"{cluster}" for its cluster, and "{param*}" for as many words as the parameter holds. Optional, in
+`args`: `timeout` (seconds), `target` (what it acts on, as shown and typed; else the first
+parameter), `kind` (what that is: "market"), `reads` (the id of a step of the same runbook, a
+command that only reads) with `expect` (a regular expression that its output matches once this one
+was carried out) and `becomes` (what it is then: "paused"), `undo` (the id of a step of the same
+runbook that takes it back), `enables` (why it is dangerous while dangerous signals hold: "lets a
+paused market publish").
+
+The exit status is the outcome. With `reads` it is known before whether there is anything to do, and
+after a crash what became of it; without, a command that was cut off is "unknown: it may have run".
 """
 
 from __future__ import annotations
@@ -49,7 +53,11 @@ class Command:
         argv, shown = words_of(step, values, cli)
         env = process.environment(cli.env)
         if process.executable(argv[0], env) is None:
-            where = "set [network-cli] argv in the configuration" if step.argv[0] == NETWORK_CLI else "install it, or correct runbooks.toml: argv"  # fmt: skip
+            where = (
+                "set [network-cli] argv in the configuration"
+                if step.argv[0] == NETWORK_CLI
+                else "install it, or correct runbooks.toml: argv"
+            )
             raise PlanProblem(f"there is no program {argv[0]} here", where)
         effect = CommandRun(argv, time_limit(step, cli), tuple(sorted(env)))
         context, namespace = office.place
@@ -59,14 +67,24 @@ class Command:
         before, guards = await _before(reading, step, values, office)
         enables = step.args.get("enables", "")
         return Draft(
-            scope=_scope(runbook, step, values), relevant={} if before is None else {"done": before},
-            expected={} if before is None else {"done": True}, body={}, changes=_changes(step, name, before),
-            kubectl=shlex.join(shown), blast=_blast(effect, reading), undoing=_undoing(runbook, step, values, cli),
-            template=False, effect=effect, target=target, guards=guards, idle=before is True,
+            scope=_scope(runbook, step, values),
+            relevant={} if before is None else {"done": before},
+            expected={} if before is None else {"done": True},
+            body={},
+            changes=_changes(step, name, before),
+            kubectl=shlex.join(shown),
+            blast=_blast(effect, reading),
+            undoing=_undoing(runbook, step, values, cli),
+            template=False,
+            effect=effect,
+            target=target,
+            guards=guards,
+            idle=before is True,
             dangers=(enables,) if enables else ("marked dangerous in the runbook",) if step.dangerous else (),
             relaxing=(f"it {enables} ({name})",) if enables else (),
-            hidden=tuple(values[p.name] for p in step.params if p.secret and values.get(p.name)) + tuple(cli.env.values()),
-        )  # fmt: skip
+            hidden=tuple(values[p.name] for p in step.params if p.secret and values.get(p.name))
+            + tuple(cli.env.values()),
+        )
 
     async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
         scope = prepared.draft.scope
@@ -91,9 +109,7 @@ class Command:
             told(f"running: {lines[-1]}" if lines else "running", output=lines, dropped=dropped)
 
         env = process.environment(office.means.network_cli.env)
-        ended = await process.run(
-            effect.argv, env, effect.timeout_s, office.clock, told=hear, stop=office.stopping
-        )  # fmt: skip
+        ended = await process.run(effect.argv, env, effect.timeout_s, office.clock, told=hear, stop=office.stopping)
         lines = " | ".join(ended.output[-_LAST:])
         words = ended.words + (f": {lines}" if lines else "") + (f" ({ended.dropped})" if ended.dropped else "")
         if ended.status is None:
@@ -118,7 +134,9 @@ class Command:
         return Outcome("rejected", f"{outcome.words}; read back: not done", output=outcome.output)
 
     async def _after_stop(self, prepared: Prepared, office: Office, outcome: Outcome) -> Outcome:
-        """What it had sent before it was ended may still take effect: "not done so far" is no "not done"."""
+        """What it had sent before it was ended may still take effect: "not done so far" is no "not
+        done".
+        """
         try:
             done = await read_back(prepared.draft.scope, office)
         except PlanProblem:
@@ -136,19 +154,40 @@ class Command:
         """Where it can be read back, that is the proof that it was done."""
         scope = prepared.draft.scope
         if not scope.get("reads"):
-            return Rollout(True, False, outcome.words, 0, 0, 0)
+            return Rollout(done=True, failed=False, words=outcome.words, updated=0, desired=0, terminating=0)
         for attempt in range(5):
             if attempt:
                 await office.sleep(1.0)
             try:
                 done = await read_back(scope, office)
             except PlanProblem as problem:
-                return Rollout(True, False, f"{outcome.words}; cannot be read back: {problem.reason}", 0, 0, 0)
+                return Rollout(
+                    done=True,
+                    failed=False,
+                    words=f"{outcome.words}; cannot be read back: {problem.reason}",
+                    updated=0,
+                    desired=0,
+                    terminating=0,
+                )
             if done:
                 told(proof=Proof.PASS)
-                return Rollout(True, False, f"{outcome.words}; read back: done", 0, 0, 0)
+                return Rollout(
+                    done=True,
+                    failed=False,
+                    words=f"{outcome.words}; read back: done",
+                    updated=0,
+                    desired=0,
+                    terminating=0,
+                )
         words = "its state cannot be read back" if done is None else "read back: it is not done"
-        return Rollout(done is None, done is False, f"{outcome.words}; {words}", 0, 0, 0)
+        return Rollout(
+            done=done is None,
+            failed=done is False,
+            words=f"{outcome.words}; {words}",
+            updated=0,
+            desired=0,
+            terminating=0,
+        )
 
     async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
         scope = intent["scope"]
@@ -181,7 +220,10 @@ def named_step(office: Office, named: Mapping[str, Any]) -> tuple[Runbook, Step]
 
 
 def words_of(step: Step, values: Mapping[str, str], cli: NetworkCli) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The argument list, and the same as it may be shown. Raises PlanProblem for a word that would be taken for an option."""
+    """The argument list, and the same as it may be shown.
+
+    Raises PlanProblem for a word that would be taken for an option.
+    """
     if not step.argv:
         raise PlanProblem(f"step {step.id} gives no argv", "correct runbooks.toml: argv")
     allowed = {param.name for param in step.params if param.leading_dash or param.type == "int"}
@@ -237,7 +279,9 @@ def _target(step: Step, values: Mapping[str, str], argv: tuple[str, ...]) -> str
 
 
 def _scope(runbook: Runbook | None, step: Step, values: Mapping[str, str]) -> dict[str, Any]:
-    """What reading back needs: names and parameters, never an argument list that a file could have changed."""
+    """What reading back needs: names and parameters, never an argument list that a file could have
+    changed.
+    """
     scope: dict[str, Any] = {"runbook": runbook.id if runbook is not None else "", "step": step.id}
     if runbook is not None and step.args.get("reads"):
         scope |= {"reads": step.args["reads"], "values": {p.name: values[p.name] for p in step.params if not p.secret}}
@@ -245,7 +289,10 @@ def _scope(runbook: Runbook | None, step: Step, values: Mapping[str, str]) -> di
 
 
 def _reading(runbook: Runbook | None, step: Step) -> Step | None:
-    """The step that reads back. Raises PlanProblem."""
+    """The step that reads back.
+
+    Raises PlanProblem.
+    """
     wanted = step.args.get("reads")
     if not wanted:
         return None
@@ -259,7 +306,10 @@ def _reading(runbook: Runbook | None, step: Step) -> Step | None:
 
 
 async def read_back(scope: Mapping[str, Any], office: Office) -> bool | None:
-    """Whether it is done; None: it cannot be told. Raises PlanProblem when the runbooks do not know it any more."""
+    """Whether it is done; None: it cannot be told.
+
+    Raises PlanProblem when the runbooks do not know it any more.
+    """
     if not scope.get("reads"):
         return None
     runbook, step = named_step(office, scope)

@@ -1,9 +1,12 @@
-"""`command-each`: one program, run once for each market but some; one confirmation, which lists them, and one undo for them all.
+"""`command-each`: one program, run once for each market but some; one confirmation, which lists
+them, and one undo for them all.
 
-Keys: as of `command`, with `args.each` (the placeholder in `argv` that takes one market after the other), `args.but` (optional:
-names that are left out, separated by spaces or commas, usually "{param}"; one that is no market is an error), and `args.reads`
-with `args.expect`, which are needed here: what is so already is left alone, so that the undo takes back what was done and no more.
-The markets are those of the situation: the chain's accounts, and what is served. `args.undo` names another `command-each`.
+Keys: as of `command`, with `args.each` (the placeholder in `argv` that takes one market after the
+other), `args.but` (optional: names that are left out, separated by spaces or commas, usually
+"{param}"; one that is no market is an error), and `args.reads` with `args.expect`, which are needed
+here: what is so already is left alone, so that the undo takes back what was done and no more. The
+markets are those of the situation: the chain's accounts, and what is served. `args.undo` names
+another `command-each`.
 """
 
 from __future__ import annotations
@@ -51,26 +54,34 @@ class CommandEach:
                 f"there is no program {argvs[0][0][0]} here", "set [network-cli] argv in the configuration"
             )
         effect = CommandRun(
-            argvs[0][0] if argvs else (), time_limit(step, cli) * max(1, len(argvs)), tuple(sorted(env)),
+            argvs[0][0] if argvs else (),
+            time_limit(step, cli) * max(1, len(argvs)),
+            tuple(sorted(env)),
             more=tuple(argv for argv, _ in argvs[1:]),
-        )  # fmt: skip
+        )
         scope["each"] = list(todo)
         unread = [one for one in todo if states[one] is None]
         context, namespace = office.place
         enables = step.args.get("enables", "")
         becomes = step.args.get("becomes") or "done"
         return Draft(
-            scope=scope, relevant={"done": [one for one in wanted if states[one] is True], "todo": list(todo)},
-            expected={"done": list(wanted), "todo": []}, body={},
+            scope=scope,
+            relevant={"done": [one for one in wanted if states[one] is True], "todo": list(todo)},
+            expected={"done": list(wanted), "todo": []},
+            body={},
             changes=tuple(Change(one, f"not {becomes}" if states[one] is False else None, becomes) for one in todo),
-            kubectl=" && ".join(shlex.join(shown) for _, shown in argvs), blast=_blast(wanted, todo, becomes),
-            undoing=_undoing(runbook, step, values, todo, office), template=False, effect=effect,
-            target=Target(context, namespace, "Markets", _target(step, values), ""), idle=not todo,
+            kubectl=" && ".join(shlex.join(shown) for _, shown in argvs),
+            blast=_blast(wanted, todo, becomes),
+            undoing=_undoing(runbook, step, values, todo, office),
+            template=False,
+            effect=effect,
+            target=Target(context, namespace, "Markets", _target(step, values), ""),
+            idle=not todo,
             dangers=(enables,) if enables else ("marked dangerous in the runbook",) if step.dangerous else (),
             relaxing=(f"it {enables} ({_names(todo)})",) if enables and todo else (),
             guards=(GuardResult("state", Verdict.UNKNOWN, f"cannot be read: {_names(unread)}"),) if unread else (),
             hidden=tuple(cli.env.values()),
-        )  # fmt: skip
+        )
 
     async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
         scope = prepared.draft.scope
@@ -121,14 +132,35 @@ class CommandEach:
             try:
                 states = await _states(scope, undone, office)
             except PlanProblem as problem:
-                return Rollout(False, True, f"{outcome.words}; cannot be read back: {problem.reason}", 0, total, 0)
+                return Rollout(
+                    done=False,
+                    failed=True,
+                    words=f"{outcome.words}; cannot be read back: {problem.reason}",
+                    updated=0,
+                    desired=total,
+                    terminating=0,
+                )
             undone = [one for one, state in states.items() if state is not True]
             if not undone:
                 told(proof=Proof.PASS)
-                return Rollout(True, False, f"{outcome.words}; read back: all {total}", total, total, 0)
+                return Rollout(
+                    done=True,
+                    failed=False,
+                    words=f"{outcome.words}; read back: all {total}",
+                    updated=total,
+                    desired=total,
+                    terminating=0,
+                )
         told(proof=Proof.FAIL)
         so_far = total - len(undone)
-        return Rollout(False, True, f"{outcome.words}; read back, not done: {_names(undone)}", so_far, total, 0)
+        return Rollout(
+            done=False,
+            failed=True,
+            words=f"{outcome.words}; read back, not done: {_names(undone)}",
+            updated=so_far,
+            desired=total,
+            terminating=0,
+        )
 
     async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
         scope = intent["scope"]
@@ -144,7 +176,10 @@ class CommandEach:
 
 
 def _asked(wish: Wish, office: Office) -> tuple[Runbook, Step, Mapping[str, str], tuple[str, ...]]:
-    """Of a step, or of the step that takes another back. Raises PlanProblem."""
+    """Of a step, or of the step that takes another back.
+
+    Raises PlanProblem.
+    """
     if wish.arguments is not None:
         runbook, step = named_step(office, wish.arguments)
         own = {param.name for param in step.params}
@@ -171,7 +206,10 @@ def _wanted(step: Step, values: Mapping[str, str], office: Office) -> tuple[str,
 
 
 async def _states(scope: Mapping[str, Any], each: Sequence[str], office: Office) -> dict[str, bool | None]:
-    """Market → whether it is done; None where it cannot be told. Raises PlanProblem when the runbooks do not know it any more."""
+    """Market → whether it is done; None where it cannot be told.
+
+    Raises PlanProblem when the runbooks do not know it any more.
+    """
     runbook, step = named_step(office, scope)
     reading = next((s for s in runbook.mitigations if s.id == step.args.get("reads")), None)
     if reading is None or len(reading.params) != 1:

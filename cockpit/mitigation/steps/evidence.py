@@ -1,4 +1,6 @@
-"""`evidence`: a redacted bundle of what is known now, in a file of its own. It changes nothing in the world.
+"""`evidence`: a redacted bundle of what is known now, in a file of its own.
+
+It changes nothing in the world.
 
 Keys: none. What is collected is for `Means.evidence` to say.
 """
@@ -27,7 +29,14 @@ class EvidenceBundle(Local):
             raise PlanProblem("nothing here can capture evidence", "use `m0-cockpit incident evidence`")
         effect = LocalCheck("captures evidence", {"for": safe(wish.title, 200)})
         blast = ("reads pods, logs, signals, the chain and the configuration; writes one redacted file here",)
-        return local_draft(office, "Evidence", wish.step.id if wish.step else "evidence", effect, blast, "m0-cockpit incident evidence")  # fmt: skip
+        return local_draft(
+            office=office,
+            kind="Evidence",
+            name=wish.step.id if wish.step else "evidence",
+            effect=effect,
+            blast=blast,
+            line="m0-cockpit incident evidence",
+        )
 
     async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
         collect = office.means.evidence

@@ -1,7 +1,10 @@
-"""What a kind of step works out: the change, what is sent, the inverse. And what a kind must offer.
+"""What a kind of step works out: the change, what is sent, the inverse.
 
-Two families. A `StepKind` patches one object of the cluster. An `ActKind` does anything else (a command, a statement, a Job, a
-local check). Both are planned, guarded, confirmed, journalled and judged after a crash alike.
+And what a kind must offer.
+
+Two families. A `StepKind` patches one object of the cluster. An `ActKind` does anything else (a
+command, a statement, a Job, a local check). Both are planned, guarded, confirmed, journalled and
+judged after a crash alike.
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ CHANGE_CAUSE = "kubernetes.io/change-cause"
 
 @dataclass(frozen=True, slots=True)
 class Undoing:
-    """An inverse before it is worded: arguments for the same kind of step, raw (they may hold secrets).
+    """An inverse before it is worded: arguments for the same kind of step, raw (they may hold
+    secrets).
 
     `kept` is the same as the journal may keep it: hidden values as {"hidden": fingerprint}.
     """
@@ -42,11 +46,14 @@ class Undoing:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One change to one object. `relevant` → `expected`: the fields it depends on, before and as it will leave them.
+    """One change to one object.
 
-    Both hold what may be kept in the journal: values of variables as fingerprints. `scope` is what `relevant` needs, beside
-    the object, to be computed again. `body` lacks the resourceVersion: a patch, or the operations of a JSON patch. Of an
-    `ActKind` the `effect` is what is done, and `target` what it is done to; it has no body.
+    `relevant` → `expected`: the fields it depends on, before and as it will leave them.
+
+    Both hold what may be kept in the journal: values of variables as fingerprints. `scope` is what
+    `relevant` needs, beside the object, to be computed again. `body` lacks the resourceVersion: a
+    patch, or the operations of a JSON patch. Of an `ActKind` the `effect` is what is done, and
+    `target` what it is done to; it has no body.
     """
 
     scope: Mapping[str, Any]
@@ -82,7 +89,10 @@ class Draft:
 
 
 def touched(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """The fields that a change changes. The order of variables follows from which there are, so others may add to it."""
+    """The fields that a change changes.
+
+    The order of variables follows from which there are, so others may add to it.
+    """
     return tuple(sorted(k for k in {*before, *after} if before.get(k) != after.get(k) and k != "env order"))
 
 
@@ -129,7 +139,10 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is wanted, whoever wants it. `arguments` is for the kind; None: made from `step` and `values`."""
+    """What is wanted, whoever wants it.
+
+    `arguments` is for the kind; None: made from `step` and `values`.
+    """
 
     service: str  # the object's name; "" for an act
     kind: str
@@ -147,28 +160,46 @@ class Wish:
 
 
 class StepKind(Protocol):
-    """A kind of step that patches one object of the cluster. `arguments` are plain JSON; their shape is the kind's own."""
+    """A kind of step that patches one object of the cluster.
+
+    `arguments` are plain JSON; their shape is the kind's own.
+    """
 
     kind: str
     rolls: bool  # the pods are replaced or counted anew: there is a rollout to watch
 
     def about(self, step: Step, values: Mapping[str, str]) -> str:
-        """The name of its object. Raises PlanProblem when the step names none."""
+        """The name of its object.
+
+        Raises PlanProblem when the step names none.
+        """
 
     async def subject(self, client: KubeClient, place: tuple[str, str], name: str, runbooks: Runbooks) -> Subject:
-        """The object, as it is now. `place` is context and namespace. Raises PlanProblem, KubeError."""
+        """The object, as it is now.
+
+        `place` is context and namespace. Raises PlanProblem, KubeError.
+        """
 
     async def look(self, client: KubeClient, subject: Subject) -> Any:
-        """What it must know beside its object, for `Setting.seen`. Raises PlanProblem, KubeError."""
+        """What it must know beside its object, for `Setting.seen`.
+
+        Raises PlanProblem, KubeError.
+        """
 
     def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:
-        """From runbooks.toml and resolved parameters. Raises PlanProblem."""
+        """From runbooks.toml and resolved parameters.
+
+        Raises PlanProblem.
+        """
 
     def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: Setting) -> Draft:
         """Raises PlanProblem, before anything is sent."""
 
     def relevant(self, obj: Mapping[str, Any], scope: Mapping[str, Any], salt: str) -> dict[str, Any]:
-        """The fields again, from a later reading. Never raises for a changed object: what is gone is None."""
+        """The fields again, from a later reading.
+
+        Never raises for a changed object: what is gone is None.
+        """
 
 
 class OfWorkload:
@@ -182,7 +213,14 @@ class OfWorkload:
     async def subject(self, client: KubeClient, place: tuple[str, str], name: str, runbooks: Runbooks) -> Subject:
         context, namespace = place
         kind, obj = await fetch(client, namespace, name)
-        return Subject(context, namespace, kind, name, obj, runbooks.services.get(name) or Service())
+        return Subject(
+            context=context,
+            namespace=namespace,
+            kind=kind,
+            name=name,
+            obj=obj,
+            service=runbooks.services.get(name) or Service(),
+        )
 
     async def look(self, client: KubeClient, subject: Subject) -> Any:
         return None
@@ -194,23 +232,36 @@ class ActKind(Protocol):
     kind: str
 
     async def draft(self, wish: Wish, office: Office) -> Draft:
-        """Everything that can be known and said before; changes nothing. Raises PlanProblem, KubeError."""
+        """Everything that can be known and said before; changes nothing.
+
+        Raises PlanProblem, KubeError.
+        """
 
     async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
-        """Looked at again just before: why it may not be done any more ("stale" or "not sent"), or None."""
+        """Looked at again just before: why it may not be done any more ("stale" or "not sent"), or
+        None.
+        """
 
     async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
-        """Do it, once. Called when the intent is on disk; never raises for what the other side does."""
+        """Do it, once.
+
+        Called when the intent is on disk; never raises for what the other side does.
+        """
 
     async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
         """Until its effect is complete or has failed; at once where there is nothing to wait for."""
 
     async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
-        """After a crash, or before an undo: what became of a journalled intent. "unknown" when it cannot be read back."""
+        """After a crash, or before an undo: what became of a journalled intent.
+
+        "unknown" when it cannot be read back.
+        """
 
 
 def kubectl_at(place: tuple[str, str]) -> str:
-    """`kubectl --context C -n N`: the context too, so that the line does the same wherever it is pasted."""
+    """`kubectl --context C -n N`: the context too, so that the line does the same wherever it is
+    pasted.
+    """
     import shlex
 
     context, namespace = place

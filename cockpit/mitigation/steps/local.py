@@ -1,4 +1,6 @@
-"""What the kinds share that only look: nothing to check again, nothing to wait for, nothing to take back."""
+"""What the kinds share that only look: nothing to check again, nothing to wait for, nothing to take
+back.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ class Local:
         return None
 
     async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
-        return Rollout(True, False, outcome.words, 0, 0, 0)
+        return Rollout(done=True, failed=False, words=outcome.words, updated=0, desired=0, terminating=0)
 
     async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
         return Judgement("not applied", "it was cut off; it only looked, and changed nothing")
@@ -28,6 +30,15 @@ class Local:
 def local_draft(office: Office, kind: str, name: str, effect: LocalCheck, blast: tuple[str, ...], line: str) -> Draft:
     context, namespace = office.place
     return Draft(
-        scope={}, relevant={}, expected={}, changes=(), body={}, kubectl=line, blast=blast, undoing=None, template=False,
-        effect=effect, target=Target(context, namespace, kind, name, ""),
-    )  # fmt: skip
+        scope={},
+        relevant={},
+        expected={},
+        changes=(),
+        body={},
+        kubectl=line,
+        blast=blast,
+        undoing=None,
+        template=False,
+        effect=effect,
+        target=Target(context, namespace, kind, name, ""),
+    )

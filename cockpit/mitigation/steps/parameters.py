@@ -16,7 +16,10 @@ _SCHEMES = ("http", "https", "ws", "wss", "nats", "kafka", "postgres", "postgres
 
 
 def resolve(step: Step, given: Mapping[str, str], runbooks: Runbooks) -> dict[str, str]:
-    """Every parameter's value as text. Raises PlanProblem naming the parameter and what was expected."""
+    """Every parameter's value as text.
+
+    Raises PlanProblem naming the parameter and what was expected.
+    """
     known = {param.name for param in step.params}
     for name in given:
         if name not in known:
@@ -69,7 +72,10 @@ def _check_url(value: str, wrong: Callable[[str], PlanProblem]) -> None:
 
 
 def _choices(param: Param, runbooks: Runbooks) -> tuple[str, ...]:
-    """Choices that bind. Live ones (endpoints, labels) are suggestions: what is new is not wrong."""
+    """Choices that bind.
+
+    Live ones (endpoints, labels) are suggestions: what is new is not wrong.
+    """
     if param.choices:
         return param.choices
     kind, _, name = (param.choices_from or "").partition(":")
@@ -78,7 +84,10 @@ def _choices(param: Param, runbooks: Runbooks) -> tuple[str, ...]:
 
 
 def filled(template: str, values: Mapping[str, str], where: str) -> str:
-    """`template` with every "{name}" replaced. Raises PlanProblem for a name that is no parameter."""
+    """`template` with every "{name}" replaced.
+
+    Raises PlanProblem for a name that is no parameter.
+    """
 
     def put(match: re.Match[str]) -> str:
         if match[1] not in values:

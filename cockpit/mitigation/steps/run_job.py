@@ -1,8 +1,9 @@
-"""`run-job`: a Job made from a CronJob, as `kubectl create job NAME --from=cronjob/NAME` makes it, or from a template.
+"""`run-job`: a Job made from a CronJob, as `kubectl create job NAME --from=cronjob/NAME` makes it,
+or from a template.
 
-Keys: `args.cronjob` (a name), or `args.template` (the `spec` of a Job as JSON; texts in it may hold "{param}") with `args.name`.
-The name is made when it is planned, so that what was made can be found again: nothing is ever made twice. Its inverse deletes
-it while it runs; what it did stays done.
+Keys: `args.cronjob` (a name), or `args.template` (the `spec` of a Job as JSON; texts in it may hold
+"{param}") with `args.name`. The name is made when it is planned, so that what was made can be found
+again: nothing is ever made twice. Its inverse deletes it while it runs; what it did stays done.
 """
 
 from __future__ import annotations
@@ -64,31 +65,43 @@ class RunJob:
 
     async def _making(
         self, office: Office, name: str, body: dict[str, Any], relevant: dict[str, Any], guards: tuple[GuardResult, ...]
-    ) -> Draft:  # fmt: skip
+    ) -> Draft:
         context, namespace = office.place
         annotations = {**((body.get("metadata") or {}).get("annotations") or {}), BY: FIELD_MANAGER}
         metadata = {**(body.get("metadata") or {}), "name": name, "namespace": namespace, "annotations": annotations}
         full = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": body["spec"]}
         request = Request(
-            "POST", collection_path("Job", namespace), {"fieldManager": FIELD_MANAGER}, JSON,
+            "POST",
+            collection_path("Job", namespace),
+            {"fieldManager": FIELD_MANAGER},
+            JSON,
             json.dumps(full, ensure_ascii=False),
-        )  # fmt: skip
+        )
         allowed = await review(office.client, namespace, "create", "batch", "jobs")
         source = str(relevant.get("source") or "")
         line = (
             f"create job {name} --from=cronjob/{source}" if source else f"create -f - <<< {shlex.quote(_shown(full))}"
         )
         return Draft(
-            scope={"make": name, "source": source}, relevant=relevant, expected={**relevant, "made": True},
-            changes=(Change("job", None, name, f"from cronjob {source}" if source else "from a template"),), body={},
-            kubectl=f"{kubectl_at(office.place)} {line}", blast=_blast(body["spec"]),
+            scope={"make": name, "source": source},
+            relevant=relevant,
+            expected={**relevant, "made": True},
+            changes=(Change("job", None, name, f"from cronjob {source}" if source else "from a template"),),
+            body={},
+            kubectl=f"{kubectl_at(office.place)} {line}",
+            blast=_blast(body["spec"]),
             undoing=Undoing(
-                {"delete": name}, {"delete": name}, "delete the job while it runs; what it did stays done",
+                {"delete": name},
+                {"delete": name},
+                "delete the job while it runs; what it did stays done",
                 f"{kubectl_at(office.place)} delete job {name}",
             ),
-            template=False, effect=request, target=Target(context, namespace, "Job", name, ""),
-            guards=(permitted(allowed, "in " + namespace), *guards), dry_run=await _dry_run(office, request),
-        )  # fmt: skip
+            template=False,
+            effect=request,
+            target=Target(context, namespace, "Job", name, ""),
+            guards=(permitted(allowed, "in " + namespace), *guards),
+            dry_run=await _dry_run(office, request),
+        )
 
     async def _deleting(self, name: str, office: Office) -> Draft:
         context, namespace = office.place
@@ -101,18 +114,31 @@ class RunJob:
             raise PlanProblem(f"job {name} has ended ({over['type']})", "what it did stays done")
         uid = str(job["metadata"]["uid"])
         options = {
-            "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}, "propagationPolicy": "Background",
-        }  # fmt: skip
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": uid},
+            "propagationPolicy": "Background",
+        }
         request = Request("DELETE", object_path("Job", namespace, name), {}, JSON, json.dumps(options))
-        allowed = await review(office.client, namespace, "delete", "batch", "jobs", name)
+        allowed = await review(
+            client=office.client, namespace=namespace, verb="delete", group="batch", resource="jobs", name=name
+        )
         active = int((job.get("status") or {}).get("active") or 0)
         return Draft(
-            scope={"delete": name}, relevant={"running": uid}, expected={"running": None},
-            changes=(Change("job", name, None, "stopped; what it did so far stays done"),), body={},
-            kubectl=f"{kubectl_at(office.place)} delete job {name}", blast=(f"{active} pod{'s' if active != 1 else ''} end",),
-            undoing=None, template=False, effect=request, target=Target(context, namespace, "Job", name, uid),
-            guards=(permitted(allowed, name),), dry_run=await _dry_run(office, request),
-        )  # fmt: skip
+            scope={"delete": name},
+            relevant={"running": uid},
+            expected={"running": None},
+            changes=(Change("job", name, None, "stopped; what it did so far stays done"),),
+            body={},
+            kubectl=f"{kubectl_at(office.place)} delete job {name}",
+            blast=(f"{active} pod{'s' if active != 1 else ''} end",),
+            undoing=None,
+            template=False,
+            effect=request,
+            target=Target(context, namespace, "Job", name, uid),
+            guards=(permitted(allowed, name),),
+            dry_run=await _dry_run(office, request),
+        )
 
     async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
         scope = prepared.draft.scope
@@ -136,9 +162,13 @@ class RunJob:
         assert isinstance(request, Request)
         try:
             await office.client.send(
-                request.method, request.path, params=request.params, body=request.body,
-                content_type=request.content_type, timeout_s=SEND_TIMEOUT_S,
-            )  # fmt: skip
+                request.method,
+                request.path,
+                params=request.params,
+                body=request.body,
+                content_type=request.content_type,
+                timeout_s=SEND_TIMEOUT_S,
+            )
         except Unreachable as error:
             if not error.maybe_sent:
                 return Outcome("not sent", f"the server was not reached: {error.reason}")
@@ -195,7 +225,10 @@ class RunJob:
 async def _from_cronjob(
     source: str, office: Office
 ) -> tuple[str, dict[str, Any], dict[str, Any], tuple[GuardResult, ...]]:
-    """Name, body, relevant fields and what is worth knowing. Raises PlanProblem, KubeError."""
+    """Name, body, relevant fields and what is worth knowing.
+
+    Raises PlanProblem, KubeError.
+    """
     namespace = office.place[1]
     try:
         cronjob = await office.client.get(object_path("CronJob", namespace, source))
@@ -236,7 +269,10 @@ def _relevant(cronjob: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_template(text: str, values: Mapping[str, str], step: str) -> dict[str, Any]:
-    """Parsed first, then filled: a parameter is text in it and nothing else. Raises PlanProblem."""
+    """Parsed first, then filled: a parameter is text in it and nothing else.
+
+    Raises PlanProblem.
+    """
     try:
         spec = json.loads(text)
         spec["template"]["spec"]["containers"][0]["image"]
@@ -287,9 +323,12 @@ def _blast(spec: Mapping[str, Any]) -> tuple[str, ...]:
 async def _dry_run(office: Office, request: Request) -> DryRun:
     try:
         await office.client.send(
-            request.method, request.path, params={**request.params, "dryRun": "All"}, body=request.body,
+            request.method,
+            request.path,
+            params={**request.params, "dryRun": "All"},
+            body=request.body,
             content_type=request.content_type,
-        )  # fmt: skip
+        )
     except (Invalid, NotFound, Gone, Denied, Conflict) as error:
         if error.status == 400 and re.search(r"(?i)dry.?run", error.reason):
             return DryRun(DryRunState.REFUSED, error.reason)

@@ -1,8 +1,8 @@
 """`set-config`: one key of a ConfigMap, by merge patch with its resourceVersion.
 
-Keys: `args.configmap`, `args.key`, `args.value` (they may hold "{param}"). Arguments: {"key": name, "value": text, or None to
-remove the key}. What takes the key is said, and whether it needs a restart to see the change. A value of several lines is
-shown as a diff.
+Keys: `args.configmap`, `args.key`, `args.value` (they may hold "{param}"). Arguments: {"key": name,
+"value": text, or None to remove the key}. What takes the key is said, and whether it needs a
+restart to see the change. A value of several lines is shown as a diff.
 """
 
 from __future__ import annotations
@@ -46,8 +46,13 @@ class SetConfig:
     async def subject(self, client: KubeClient, place: tuple[str, str], name: str, runbooks: Runbooks) -> Subject:
         context, namespace = place
         return Subject(
-            context, namespace, "ConfigMap", name, await fetch_configmap(client, namespace, name), Service()
-        )  # fmt: skip
+            context=context,
+            namespace=namespace,
+            kind="ConfigMap",
+            name=name,
+            obj=await fetch_configmap(client, namespace, name),
+            service=Service(),
+        )
 
     async def look(self, client: KubeClient, subject: Subject) -> Workloads | str:
         """The workloads of the namespace, or why they are not known."""
@@ -77,18 +82,22 @@ class SetConfig:
         changed = before != value
         diff = _diff(setting.runbooks, key, before, value)
         return Draft(
-            scope=scope, relevant=relevant,
+            scope=scope,
+            relevant=relevant,
             expected={f"data {key}": None if value is None else fingerprint(setting.salt, value)},
             changes=(_change(setting.runbooks, key, before, value, bool(diff)),) if changed else (),
-            body={"data": {key: value}}, content_type=MERGE, params={"fieldManager": FIELD_MANAGER},
-            kubectl=_line(subject, setting.runbooks, key, value), blast=(*diff, *_told(setting.seen, subject, key)),
-            undoing=_undoing(subject, setting, key, before), template=False,
+            body={"data": {key: value}},
+            content_type=MERGE,
+            params={"fieldManager": FIELD_MANAGER},
+            kubectl=_line(subject, setting.runbooks, key, value),
+            blast=(*diff, *_told(setting.seen, subject, key)),
+            undoing=_undoing(subject, setting, key, before),
+            template=False,
             dangers=dangers_of(setting.runbooks, new, old) if changed else (),
-            relaxing=relaxing(setting.runbooks, new, old) if changed else (), owes=owes(setting.runbooks, new, old),
-            hidden=tuple(
-                text for text in (before, value) if text and not _keepable(setting.runbooks, key, text)
-            ),
-        )  # fmt: skip
+            relaxing=relaxing(setting.runbooks, new, old) if changed else (),
+            owes=owes(setting.runbooks, new, old),
+            hidden=tuple(text for text in (before, value) if text and not _keepable(setting.runbooks, key, text)),
+        )
 
 
 def _check(subject: Subject, key: str, value: str | None, runbooks: Runbooks) -> None:
@@ -134,7 +143,9 @@ def _open(runbooks: Runbooks, key: str) -> bool:
 
 
 def _diff(runbooks: Runbooks, key: str, before: str | None, after: str | None) -> tuple[str, ...]:
-    """Changed lines of a value of several lines, redacted one by one; empty for a value of one line, or a hidden one."""
+    """Changed lines of a value of several lines, redacted one by one; empty for a value of one
+    line, or a hidden one.
+    """
     old, new = (before or "").splitlines(), (after or "").splitlines()
     if max(len(old), len(new)) < 2 or not _open(runbooks, key):
         return ()
@@ -169,7 +180,7 @@ def _undoing(subject: Subject, setting: Setting, key: str, before: str | None) -
     words = f"remove {key}" if before is None else f"set {key} back to {'what it was' if several else shown or 'empty'}"
     return Undoing(
         {"key": key, "value": before}, {"key": key, "value": kept}, words, _line(subject, setting.runbooks, key, before)
-    )  # fmt: skip
+    )
 
 
 def _line(subject: Subject, runbooks: Runbooks, key: str, value: str | None) -> str:

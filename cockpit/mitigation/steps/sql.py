@@ -1,8 +1,10 @@
-"""`sql`: one reviewed statement of an allowed shape (`sql_shapes`), on a session of its own, as the role of `admin-url`.
+"""`sql`: one reviewed statement of an allowed shape (`sql_shapes`), on a session of its own, as the
+role of `admin-url`.
 
-Keys: `args.statement` (names in it may be "{param}"); optional `args.timeout` and `args.lock-timeout` in seconds. Always
-dangerous: the name of the index, table or backend is typed. A new index is read back from the catalog; an invalid leftover is
-named, and dropping it is the inverse.
+Keys: `args.statement` (names in it may be "{param}"); optional `args.timeout` and
+`args.lock-timeout` in seconds. Always dangerous: the name of the index, table or backend is typed.
+A new index is read back from the catalog; an invalid leftover is named, and dropping it is the
+inverse.
 """
 
 from __future__ import annotations
@@ -28,9 +30,13 @@ _TIMEOUT_S = {"create": 3600.0, "drop": 600.0, "analyze": 900.0, "vacuum": 3600.
 _LOCK_TIMEOUT_S = 5.0
 _LONGEST_S = 6 * 3600.0
 _AFTER = {
-    "create": "valid", "drop": "gone", "analyze": "analysed now", "vacuum": "vacuumed now", "terminate": "terminated",
+    "create": "valid",
+    "drop": "gone",
+    "analyze": "analysed now",
+    "vacuum": "vacuumed now",
+    "terminate": "terminated",
     "cancel": "its query cancelled",
-}  # fmt: skip
+}
 
 
 class Sql:
@@ -51,9 +57,11 @@ class Sql:
         if state.problem:
             raise PlanProblem(state.problem, state.remedy)
         effect = SqlRun(
-            server_of(url), statement.sql, _seconds(args, "timeout", _TIMEOUT_S[statement.verb]),
+            server_of(url),
+            statement.sql,
+            _seconds(args, "timeout", _TIMEOUT_S[statement.verb]),
             _seconds(args, "lock-timeout", _LOCK_TIMEOUT_S),
-        )  # fmt: skip
+        )
         context, namespace = office.place
         after = _AFTER[statement.verb]
         undoing = None
@@ -63,13 +71,22 @@ class Sql:
                 arguments, arguments, f"drop the index {statement.name}, concurrently", _line(statement.inverse)
             )
         return Draft(
-            scope={"statement": statement.sql}, relevant={"state": state.mark}, expected={"state": after},
-            changes=(Change(f"{statement.kind.lower()} {statement.name}", _before(statement, state), after),), body={},
-            kubectl=_line(statement.sql), blast=_blast(statement, effect, state), undoing=undoing, template=False, effect=effect,
-            target=Target(context, namespace, statement.kind, statement.name, ""), idle=state.done,
+            scope={"statement": statement.sql},
+            relevant={"state": state.mark},
+            expected={"state": after},
+            changes=(Change(f"{statement.kind.lower()} {statement.name}", _before(statement, state), after),),
+            body={},
+            kubectl=_line(statement.sql),
+            blast=_blast(statement, effect, state),
+            undoing=undoing,
+            template=False,
+            effect=effect,
+            target=Target(context, namespace, statement.kind, statement.name, ""),
+            idle=state.done,
             dangers=(f"changes the database {effect.server}",),
-            guards=(GuardResult("database", Verdict.PASS, "read just now"),), hidden=(url,),
-        )  # fmt: skip
+            guards=(GuardResult("database", Verdict.PASS, "read just now"),),
+            hidden=(url,),
+        )
 
     async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
         from cockpit.mitigation.sql.shapes import parse
@@ -93,9 +110,13 @@ class Sql:
 
         try:
             words = await run_statement(
-                _url(office), effect.statement, timeout_s=effect.timeout_s, lock_timeout_s=effect.lock_timeout_s,
-                started=started, stop=office.stopping,
-            )  # fmt: skip
+                _url(office),
+                effect.statement,
+                timeout_s=effect.timeout_s,
+                lock_timeout_s=effect.lock_timeout_s,
+                started=started,
+                stop=office.stopping,
+            )
         except SqlProblem as problem:
             if not problem.sent:
                 return Outcome("not sent", problem.reason)
@@ -111,7 +132,7 @@ class Sql:
     async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
         if str(prepared.draft.scope["statement"]).startswith("CREATE"):
             told(proof=Proof.PASS)  # `run_statement` has read it back from the catalog
-        return Rollout(True, False, outcome.words, 0, 0, 0)
+        return Rollout(done=True, failed=False, words=outcome.words, updated=0, desired=0, terminating=0)
 
     async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
         return await self._judge(str(intent["scope"]["statement"]), office)

@@ -1,6 +1,8 @@
-"""What a change of a control toggle means for safety: what is dangerous, what relaxes, what is owed afterwards.
+"""What a change of a control toggle means for safety: what is dangerous, what relaxes, what is owed
+afterwards.
 
-The order of M0_GUARDRAIL_POLICY_LEVEL is that of its `values` from `safest` on (STRICT, NORMAL, FAST).
+The order of M0_GUARDRAIL_POLICY_LEVEL is that of its `values` from `safest` on (STRICT, NORMAL,
+FAST).
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ def _true(value: str | None) -> bool:
 
 
 def _relaxes(name: str, toggle: Toggle | None, old: str | None, new: str | None) -> bool:
-    """Away from the safest value: later in the toggle's list, or unset. What it was before is unknown: it counts too."""
+    """Away from the safest value: later in the toggle's list, or unset.
+
+    What it was before is unknown: it counts too.
+    """
     if name == PUBLISH:
         return not _true(old) and new is not None and _true(new)
     if name.startswith(PAUSE):
@@ -53,12 +58,20 @@ def _relaxes(name: str, toggle: Toggle | None, old: str | None, new: str | None)
 
 
 def relaxing(runbooks: Runbooks, wanted: Values, before: Values) -> tuple[str, ...]:
-    """Why the change relaxes a guardrail or enables publishing, one line each; empty when it does not."""
+    """Why the change relaxes a guardrail or enables publishing, one line each; empty when it does
+    not.
+    """
     reasons = []
     for name, toggle, old, new in _pairs(runbooks, wanted, before):
         if not _relaxes(name, toggle, old, new):
             continue
-        verb = "enables publishing" if name == PUBLISH else "lets paused markets publish" if name.startswith(PAUSE) else "relaxes a guardrail"  # fmt: skip
+        verb = (
+            "enables publishing"
+            if name == PUBLISH
+            else "lets paused markets publish"
+            if name.startswith(PAUSE)
+            else "relaxes a guardrail"
+        )
         reasons.append(f"it {verb} ({name} {old or 'not set'} → {new or 'not set'})")
     return tuple(reasons)
 

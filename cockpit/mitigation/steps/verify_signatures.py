@@ -1,6 +1,9 @@
-"""`verify-signatures`: is this bundle what the signers signed? Worked out here; it changes nothing.
+"""`verify-signatures`: is this bundle what the signers signed?
 
-Keys: `args.bundle` (a file, usually "{file}"); optional `args.signer-set` (a file; else the set as the chain has it now).
+Worked out here; it changes nothing.
+
+Keys: `args.bundle` (a file, usually "{file}"); optional `args.signer-set` (a file; else the set as
+the chain has it now).
 """
 
 from __future__ import annotations
@@ -45,7 +48,14 @@ class VerifySignatures(Local):
         inputs = {"bundle": path, "sha256": hashlib.sha256(raw).hexdigest(), "signer set": keys or ON_CHAIN}
         blast = (f"reads {safe(path, 200)} ({len(raw):,} bytes); changes nothing",)
         name = safe(Path(path).name, 80)
-        return local_draft(office, "Bundle", name, LocalCheck("verifies signatures", inputs), blast, "m0-cockpit verify")  # fmt: skip
+        return local_draft(
+            office=office,
+            kind="Bundle",
+            name=name,
+            effect=LocalCheck("verifies signatures", inputs),
+            blast=blast,
+            line="m0-cockpit verify",
+        )
 
     async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
         from cockpit.oracle.bundle import Expected, verify_bundle
@@ -79,7 +89,10 @@ class VerifySignatures(Local):
 
 
 async def _read(path: str) -> bytes:
-    """Bounded. Raises PlanProblem."""
+    """Bounded.
+
+    Raises PlanProblem.
+    """
 
     def read() -> bytes:
         with Path(path).expanduser().open("rb") as file:
@@ -109,8 +122,11 @@ def _on_chain(office: Office) -> tuple[SignerSetState | None, str]:
 
 
 async def _market(office: Office, bundle: Bundle, told: Told) -> tuple[MarketState | None, str]:
-    """The market's account, and why it is not known; neither when the bundle names none. A bundle of an epoch that the account was
-    not in yet may be newer than the look at it: then the next look counts."""
+    """The market's account, and why it is not known; neither when the bundle names none.
+
+    A bundle of an epoch that the account was not in yet may be newer than the look at it: then the
+    next look counts.
+    """
     began, said = office.clock.mono(), False
     while True:
         situation = office.situation()

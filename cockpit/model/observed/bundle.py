@@ -14,7 +14,10 @@ class Answer(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One check of a bundle. `check`: "content hash", "signer set", "epoch", "sequence", "signature 3", "threshold", ..."""
+    """One check of a bundle.
+
+    `check`: "content hash", "signer set", "epoch", "sequence", "signature 3", "threshold", ...
+    """
 
     check: str
     answer: Answer
@@ -22,8 +25,11 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class BundleVerdict(msgspec.Struct, frozen=True):
-    """`findings` in the order in which they were made. What one check cannot tell makes the whole unknown, what fails makes
-    it invalid: unknown is never valid."""
+    """`findings` in the order in which they were made.
+
+    What one check cannot tell makes the whole unknown, what fails makes it invalid: unknown is
+    never valid.
+    """
 
     content_hash: str  # recomputed from the payload, hex
     message: str  # what had to be signed, hex

@@ -1,7 +1,8 @@
 """What the Solana endpoints and the oracle program say: plain values that panels and signals read.
 
-Slots are Solana slots; ages in seconds are monotonic unless they are called `wall`. Pubkeys, signatures and hashes are text as an
-explorer shows them (base58; bundle and commit hashes hex). Layouts: `m0club-facts`, "Chain: the oracle program (Anchor)".
+Slots are Solana slots; ages in seconds are monotonic unless they are called `wall`. Pubkeys,
+signatures and hashes are text as an explorer shows them (base58; bundle and commit hashes hex).
+Layouts: `m0club-facts`, "Chain: the oracle program (Anchor)".
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from cockpit.model.observed.probe import SignerReport
 
 
 class EndpointStatus(msgspec.Struct, frozen=True):
-    """One RPC endpoint, on the board as `solana/endpoint/NAME`. None: not known (yet, or no longer)."""
+    """One RPC endpoint, on the board as `solana/endpoint/NAME`.
+
+    None: not known (yet, or no longer).
+    """
 
     name: str
     host: str  # never the path: it may be a key
@@ -44,7 +48,10 @@ class Disagreement(msgspec.Struct, frozen=True):
 
 
 class PendingCommit(msgspec.Struct, frozen=True):
-    """A confirmed commit whose reveal has not been seen. It may be revealed from `reveal_after_slot` on."""
+    """A confirmed commit whose reveal has not been seen.
+
+    It may be revealed from `reveal_after_slot` on.
+    """
 
     market: str  # market id where its account is known, else the pubkey
     epoch: str  # the epoch account's pubkey
@@ -60,7 +67,10 @@ class PendingCommit(msgspec.Struct, frozen=True):
 
 
 class FailureClass(msgspec.Struct, frozen=True):
-    """Failed transactions of one kind. `runbook` is the number that the facts link it to."""
+    """Failed transactions of one kind.
+
+    `runbook` is the number that the facts link it to.
+    """
 
     name: str  # "SignatureVerificationFailed", "BlockhashNotFound", "custom 7001", ...
     code: int | None
@@ -93,7 +103,9 @@ class Reveal(msgspec.Struct, frozen=True):
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """One kind of event: exact count since `counting_since`, events in the last full minute, and a history for a sparkline."""
+    """One kind of event: exact count since `counting_since`, events in the last full minute, and a
+    history for a sparkline.
+    """
 
     count: int
     per_minute: float | None  # None while less than a minute was watched
@@ -102,8 +114,10 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class ProgramActivity(msgspec.Struct, frozen=True):
-    """The oracle program's transactions, on the board as `solana/program`. Counted once each at commitment `confirmed`, by
-    signature, across reconnects and endpoints."""
+    """The oracle program's transactions, on the board as `solana/program`.
+
+    Counted once each at commitment `confirmed`, by signature, across reconnects and endpoints.
+    """
 
     program_id: str
     endpoint: str  # whose subscription feeds it; "" while none does, and transactions are found by listing them
@@ -154,7 +168,9 @@ class ProtocolState(msgspec.Struct, frozen=True):
 
 
 class SignerSetState(msgspec.Struct, frozen=True):
-    """The SignerSet account of the id that the submitter is configured with, on the board as `solana/signer-set`."""
+    """The SignerSet account of the id that the submitter is configured with, on the board as
+    `solana/signer-set`.
+    """
 
     address: str
     signer_set_id: int
@@ -166,7 +182,9 @@ class SignerSetState(msgspec.Struct, frozen=True):
 
 
 def signer_differences(held: SignerSetState, reports: Mapping[str, SignerReport]) -> tuple[str, ...]:
-    """Where the signer set's account and what signer agents report of themselves differ, one line each."""
+    """Where the signer set's account and what signer agents report of themselves differ, one line
+    each.
+    """
     found: list[str] = []
     if not held.active:
         found.append(f"signer set {held.signer_set_id} is not active on chain")

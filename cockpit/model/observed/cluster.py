@@ -1,4 +1,5 @@
-"""What the cockpit knows of Kubernetes objects: few fields, every text already cleaned and redacted.
+"""What the cockpit knows of Kubernetes objects: few fields, every text already cleaned and
+redacted.
 
 Times are unix seconds (None when absent). Names follow the Kubernetes API reference.
 """
@@ -22,7 +23,10 @@ class Condition(msgspec.Struct, frozen=True, gc=False):
 
 
 class EnvVar(msgspec.Struct, frozen=True, gc=False):
-    """One variable of a container. `value` is None when it comes from a reference, named in `source` ("secret x/key")."""
+    """One variable of a container.
+
+    `value` is None when it comes from a reference, named in `source` ("secret x/key").
+    """
 
     name: str
     value: str | None = None
@@ -30,7 +34,10 @@ class EnvVar(msgspec.Struct, frozen=True, gc=False):
 
 
 class Container(msgspec.Struct, frozen=True, gc=False):
-    """A container's spec and status in one. `phase` is "unknown" when the status does not list it yet."""
+    """A container's spec and status in one.
+
+    `phase` is "unknown" when the status does not list it yet.
+    """
 
     name: str
     image: str = ""
@@ -115,7 +122,9 @@ class Workload(msgspec.Struct, frozen=True, gc=False):
     conditions: tuple[Condition, ...]
 
     def env(self, name: str) -> EnvVar | None:
-        """The variable in the service's own container (the one that bears the workload's name), else in any."""
+        """The variable in the service's own container (the one that bears the workload's name),
+        else in any.
+        """
         own = [c for c in self.containers if c.name == self.name] or list(self.containers)
         return next((v for c in own for v in c.env if v.name == name), None)
 
@@ -164,7 +173,10 @@ class ConfigMap(msgspec.Struct, frozen=True, gc=False):
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """Everything read from Kubernetes, merged over the watched namespaces. Keys: uid for pods, (namespace, name) else."""
+    """Everything read from Kubernetes, merged over the watched namespaces.
+
+    Keys: uid for pods, (namespace, name) else.
+    """
 
     pods: Mapping[str, Pod] = msgspec.field(default_factory=dict)
     workloads: Mapping[tuple[str, str], Workload] = msgspec.field(default_factory=dict)

@@ -1,4 +1,6 @@
-"""What two sources say of the same thing, compared: metrics and chain on rates; chain, agents and cluster on the signer set."""
+"""What two sources say of the same thing, compared: metrics and chain on rates; chain, agents and
+cluster on the signer set.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,10 @@ import msgspec
 
 
 class RateMismatch(msgspec.Struct, frozen=True):
-    """Metrics and chain disagree on a rate, for longer than their windows explain. Rates are per minute."""
+    """Metrics and chain disagree on a rate, for longer than their windows explain.
+
+    Rates are per minute.
+    """
 
     what: str  # "commits", "reveals"
     metrics: float
@@ -16,7 +21,10 @@ class RateMismatch(msgspec.Struct, frozen=True):
 
 
 class SetDifference(msgspec.Struct, frozen=True):
-    """One thing on which chain, agents and cluster do not agree. `who`: an agent, a deployment, or a key, shortened."""
+    """One thing on which chain, agents and cluster do not agree.
+
+    `who`: an agent, a deployment, or a key, shortened.
+    """
 
     kind: str  # "id", "inactive", "unknown key", "missing key", "duplicate key", "agent set", "too few"
     who: str
@@ -24,8 +32,11 @@ class SetDifference(msgspec.Struct, frozen=True):
 
 
 class SignerSetCheck(msgspec.Struct, frozen=True):
-    """The signer set as chain, agents and cluster have it. `unknown` says what could not be compared, and why; without both
-    chain and another side there is nothing to agree."""
+    """The signer set as chain, agents and cluster have it.
+
+    `unknown` says what could not be compared, and why; without both chain and another side there is
+    nothing to agree.
+    """
 
     signer_set_id: str | None = None  # as the cluster is configured, else as the chain has it
     threshold: int | None = None
@@ -36,7 +47,10 @@ class SignerSetCheck(msgspec.Struct, frozen=True):
 
     @property
     def agrees(self) -> bool | None:
-        """None: it cannot be told. True only when chain, agents and cluster were all compared, as far as they are configured."""
+        """None: it cannot be told.
+
+        True only when chain, agents and cluster were all compared, as far as they are configured.
+        """
         if self.differences:
             return False
         return True if "chain" in self.sides and len(self.sides) > 1 and not self.unknown else None

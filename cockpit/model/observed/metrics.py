@@ -8,7 +8,10 @@ import msgspec
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One element of an instant vector. `value` may be NaN or infinite: the reader decides, never passes it for OK."""
+    """One element of an instant vector.
+
+    `value` may be NaN or infinite: the reader decides, never passes it for OK.
+    """
 
     labels: Mapping[str, str]
     value: float
@@ -22,7 +25,10 @@ class History(msgspec.Struct, frozen=True):
 
 
 class QueryResult(msgspec.Struct, frozen=True):
-    """The answer to one query of runbooks.toml. An empty vector has no samples; that is not zero."""
+    """The answer to one query of runbooks.toml.
+
+    An empty vector has no samples; that is not zero.
+    """
 
     samples: tuple[Sample, ...] = ()
     warnings: tuple[str, ...] = ()  # Prometheus' own, partial results among them

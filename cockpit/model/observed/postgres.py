@@ -1,7 +1,8 @@
 """What the database says of itself: plain values that panels and signals read.
 
-Ages and durations are in seconds by the server's own clock at the moment of the look. Texts are cleaned, redacted and without
-literals where they come in. Relations are `schema.name`, quoted as SQL needs them.
+Ages and durations are in seconds by the server's own clock at the moment of the look. Texts are
+cleaned, redacted and without literals where they come in. Relations are `schema.name`, quoted as
+SQL needs them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import msgspec
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Sessions that have something in common: a state ("active", "idle in transaction") or an application."""
+    """Sessions that have something in common: a state ("active", "idle in transaction") or an
+    application.
+    """
 
     name: str
     count: int
@@ -34,7 +37,10 @@ class Connections(msgspec.Struct, frozen=True):
 
 
 class TopQuery(msgspec.Struct, frozen=True):
-    """One normalised statement. Rates are over `TopQueries.window_s`; None before the second look."""
+    """One normalised statement.
+
+    Rates are over `TopQueries.window_s`; None before the second look.
+    """
 
     key: str
     text: str
@@ -62,8 +68,11 @@ class TopQueries(msgspec.Struct, frozen=True):
 
 
 class MissingIndex(msgspec.Struct, frozen=True):
-    """A table that is read whole, often, while it is large. `cause`: "missing" (an index would serve: `statement` adds it),
-    "building" (one is under way), "whole" (no ordinary index would serve), "untold" (which column cannot be told)."""
+    """A table that is read whole, often, while it is large.
+
+    `cause`: "missing" (an index would serve: `statement` adds it), "building" (one is under way),
+    "whole" (no ordinary index would serve), "untold" (which column cannot be told).
+    """
 
     table: str
     rows: int
@@ -90,7 +99,10 @@ class IndexTrouble(msgspec.Struct, frozen=True):
 
 
 class Indexes(msgspec.Struct, frozen=True):
-    """`postgres/indexes` of the connected database. `window_s`: what scan rates were measured over."""
+    """`postgres/indexes` of the connected database.
+
+    `window_s`: what scan rates were measured over.
+    """
 
     window_s: float
     missing: tuple[MissingIndex, ...]  # most rows read in vain first
@@ -99,7 +111,10 @@ class Indexes(msgspec.Struct, frozen=True):
 
 
 class TableUpkeep(msgspec.Struct, frozen=True):
-    """Vacuum and analyse of one table. Ages None: never."""
+    """Vacuum and analyse of one table.
+
+    Ages None: never.
+    """
 
     table: str
     live: int
@@ -157,7 +172,10 @@ class Slot(msgspec.Struct, frozen=True):
 
 
 class Replication(msgspec.Struct, frozen=True):
-    """`postgres/replication`. `replay_lag_s`: of this server, when it is a standby."""
+    """`postgres/replication`.
+
+    `replay_lag_s`: of this server, when it is a standby.
+    """
 
     in_recovery: bool
     replicas: tuple[Replica, ...] = ()
@@ -177,7 +195,10 @@ class LongTransaction(msgspec.Struct, frozen=True):
 
 
 class Blocked(msgspec.Struct, frozen=True):
-    """A session that waits for a lock. `root`: the session at the chain's end that waits for no lock itself."""
+    """A session that waits for a lock.
+
+    `root`: the session at the chain's end that waits for no lock itself.
+    """
 
     pid: int
     application: str
@@ -199,7 +220,10 @@ class Activity(msgspec.Struct, frozen=True):
 
 
 class Archiver(msgspec.Struct, frozen=True):
-    """`postgres/archiver`. `works`: True, False, or None when it cannot be told; `verdict` says it in words."""
+    """`postgres/archiver`.
+
+    `works`: True, False, or None when it cannot be told; `verdict` says it in words.
+    """
 
     mode: str  # "on", "off", "always"
     commanded: bool  # an archive_command or archive_library is set

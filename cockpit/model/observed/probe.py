@@ -11,7 +11,10 @@ CERTIFICATE_WARN_DAYS, CERTIFICATE_CRIT_DAYS = 21.0, 7.0
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """The TLS certificate that a probed host presented. Times in unix seconds."""
+    """The TLS certificate that a probed host presented.
+
+    Times in unix seconds.
+    """
 
     host: str
     subject: str
@@ -21,8 +24,11 @@ class Certificate(msgspec.Struct, frozen=True):
 
 
 class ProbeStatus(msgspec.Struct, frozen=True):
-    """One URL of one service, on the board as `probes/SERVICE/CHECK` (check: healthz, readyz, ...). `ok` is the verdict
-    of the last answer; a probe that could not be asked is a fault of its reading instead."""
+    """One URL of one service, on the board as `probes/SERVICE/CHECK` (check: healthz, readyz, ...).
+
+    `ok` is the verdict of the last answer; a probe that could not be asked is a fault of its
+    reading instead.
+    """
 
     service: str
     check: str
@@ -34,7 +40,9 @@ class ProbeStatus(msgspec.Struct, frozen=True):
 
 
 class MarketOutput(msgspec.Struct, frozen=True):
-    """The newest output of one market as the API gateway serves it, on the board as `probes/output/MARKET`."""
+    """The newest output of one market as the API gateway serves it, on the board as
+    `probes/output/MARKET`.
+    """
 
     market: str
     epoch: int | None
@@ -50,7 +58,9 @@ class MarketOutput(msgspec.Struct, frozen=True):
 
 
 class SignerReport(msgspec.Struct, frozen=True):
-    """What signer agents report of themselves; `probes/signers` holds a mapping agent → SignerReport."""
+    """What signer agents report of themselves; `probes/signers` holds a mapping agent →
+    SignerReport.
+    """
 
     agent: str
     pubkey: str | None

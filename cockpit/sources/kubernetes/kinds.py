@@ -1,4 +1,6 @@
-"""Which kinds the cockpit watches, where their API lives, and how one object becomes an entry of the topic's data."""
+"""Which kinds the cockpit watches, where their API lives, and how one object becomes an entry of
+the topic's data.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,11 @@ def _by_name(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of object. `base` is the API's path; `shape` what is read of one; `key` and `convert` shape the topic's data;
-    `optional` APIs may be absent."""
+    """One kind of object.
+
+    `base` is the API's path; `shape` what is read of one; `key` and `convert` shape the topic's
+    data; `optional` APIs may be absent.
+    """
 
     plural: str
     base: str
@@ -61,7 +66,10 @@ KINDS = (
     Kind("replicasets", "/apis/apps/v1", wire.WorkloadW, convert.replicaset),
     Kind("events", "/api/v1", wire.EventW, convert.event, _by_uid, bound=5000),
     Kind(
-        "horizontalpodautoscalers", "/apis/autoscaling/v2", wire.AutoscalerW, convert.autoscaler,
+        "horizontalpodautoscalers",
+        "/apis/autoscaling/v2",
+        wire.AutoscalerW,
+        convert.autoscaler,
         optional=True,
     ),
-)  # fmt: skip
+)

@@ -1,4 +1,6 @@
-"""One line of a container's log: its time, its text made safe, the trace id and whether it tells of an error."""
+"""One line of a container's log: its time, its text made safe, the trace id and whether it tells of
+an error.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ _NO_TRACE = re.compile(r"^0+$")
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """`at` in unix seconds (None when the line bears no time); `text` is safe to show; `trace` the id picked out of it."""
+    """`at` in unix seconds (None when the line bears no time); `text` is safe to show; `trace` the
+    id picked out of it.
+    """
 
     at: float | None
     pod: str
@@ -41,7 +45,9 @@ class LogLine:
 
 
 def trace_id(text: str) -> str | None:
-    """The first trace id: a traceparent, a trace_id= or "traceId": field, or 32 hex digits standing alone."""
+    """The first trace id: a traceparent, a trace_id= or "traceId": field, or 32 hex digits standing
+    alone.
+    """
     match = _TRACE.search(text)
     if match is None:
         return None
@@ -52,12 +58,16 @@ def trace_id(text: str) -> str | None:
 
 
 def parse(raw: bytes, pod: str, container: str) -> tuple[LogLine, str]:
-    """A raw line (with or without the server's RFC 3339 stamp) and the stamp as written, "" without one. Never raises."""
+    """A raw line (with or without the server's RFC 3339 stamp) and the stamp as written, "" without
+    one.
+
+    Never raises.
+    """
     match = _STAMP.match(raw)
     stamp = match[1].decode("ascii") if match else ""
     body = raw[match.end() :] if match else raw
     text = safe(body.rstrip(b"\r").decode("utf-8", "replace"), _TEXT_LIMIT)
     at = unix(stamp)
     return LogLine(
-        at, pod, container, text, trace_id(text), _ERROR.search(text) is not None
+        at=at, pod=pod, container=container, text=text, trace=trace_id(text), error=_ERROR.search(text) is not None
     ), stamp if at is not None else ""

@@ -1,4 +1,5 @@
-"""One log view's stream: lines wait here, between the sources' loop that reads them and the screen that shows them.
+"""One log view's stream: lines wait here, between the sources' loop that reads them and the screen
+that shows them.
 
 A service is followed through rollouts: pods that come later are read too.
 """

@@ -1,6 +1,8 @@
-"""Container logs: several pods merged in time order, followed across interruptions without doubling a line.
+"""Container logs: several pods merged in time order, followed across interruptions without doubling
+a line.
 
-Reference: GET /api/v1/namespaces/NS/pods/NAME/log (tailLines, sinceSeconds, sinceTime, previous, follow, timestamps).
+Reference: GET /api/v1/namespaces/NS/pods/NAME/log (tailLines, sinceSeconds, sinceTime, previous,
+follow, timestamps).
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ _QUEUE = 10_000
 
 @dataclass(frozen=True)
 class LogRequest:
-    """What to read. `pods`: (name, container or None for the only or default one)."""
+    """What to read.
+
+    `pods`: (name, container or None for the only or default one).
+    """
 
     namespace: str
     pods: tuple[tuple[str, str | None], ...]
@@ -47,16 +52,29 @@ class _Ended:
 async def read_logs(
     client: KubeClient, request: LogRequest, *, pace: Pace | None = None, rng: random.Random | None = None
 ) -> AsyncIterator[LogLine | Fault]:
-    """Lines oldest first. A pod that fails gives a Fault in the stream and the others go on.
+    """Lines oldest first.
 
-    Without `follow` the end of all logs ends it and the order is exact; with it, lines of several pods are held for a
-    fraction of a second to be put in order, and an interrupted log resumes where it was.
+    A pod that fails gives a Fault in the stream and the others go on.
+
+    Without `follow` the end of all logs ends it and the order is exact; with it, lines of several
+    pods are held for a fraction of a second to be put in order, and an interrupted log resumes
+    where it was.
     """
     queue: asyncio.Queue[tuple[int, LogLine] | Fault | _Ended] = asyncio.Queue(_QUEUE)
     tail = max(1, request.tail)
     tasks = [
         asyncio.create_task(
-            _Tail(client, request, pod, container, tail, index, queue, pace or Pace(), rng or random.Random()).run()
+            _Tail(
+                client=client,
+                request=request,
+                pod=pod,
+                container=container,
+                tail=tail,
+                index=index,
+                queue=queue,
+                pace=pace or Pace(),
+                rng=rng or random.Random(),
+            ).run()
         )
         for index, (pod, container) in enumerate(request.pods)
     ]
@@ -85,8 +103,9 @@ async def read_logs(
 class _Merge:
     """Puts lines of several pods in time order.
 
-    Each pod's own lines come in order, so a line may go as soon as every other pod that is still running has shown a later
-    one; when following, it goes anyway once nothing has arrived for a moment.
+    Each pod's own lines come in order, so a line may go as soon as every other pod that is still
+    running has shown a later one; when following, it goes anyway once nothing has arrived for a
+    moment.
     """
 
     def __init__(self, pods: int, window: bool):
@@ -133,9 +152,17 @@ class _Tail:
     """One container's log, put into the queue line by line."""
 
     def __init__(
-        self, client: KubeClient, request: LogRequest, pod: str, container: str | None, tail: int, index: int,
-        queue: asyncio.Queue[tuple[int, LogLine] | Fault | _Ended], pace: Pace, rng: random.Random,
-    ):  # fmt: skip
+        self,
+        client: KubeClient,
+        request: LogRequest,
+        pod: str,
+        container: str | None,
+        tail: int,
+        index: int,
+        queue: asyncio.Queue[tuple[int, LogLine] | Fault | _Ended],
+        pace: Pace,
+        rng: random.Random,
+    ):
         self._client = client
         self._request = request
         self._pod = pod
@@ -165,7 +192,9 @@ class _Tail:
                     return
                 except Invalid as error:  # "is waiting to start", or no such container
                     await self._say(error)
-                    waiting = any(word in error.reason for word in ("waiting to start", "ContainerCreating", "PodInitializing"))  # fmt: skip
+                    waiting = any(
+                        word in error.reason for word in ("waiting to start", "ContainerCreating", "PodInitializing")
+                    )
                     if not waiting or not self._request.follow or self._request.previous:
                         return
                     attempt = min(attempt + 1, 3)

@@ -1,4 +1,6 @@
-"""The Kubernetes source: every kind in every namespace, listed and watched over one client, published as readings."""
+"""The Kubernetes source: every kind in every namespace, listed and watched over one client,
+published as readings.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +23,24 @@ _MISSING = 'namespace "{}" does not exist'
 
 
 class KubernetesSource:
-    """Topics `kubernetes/<plural>/<namespace>`: dicts of `cockpit.model.observed.cluster` values, as the board describes them.
+    """Topics `kubernetes/<plural>/<namespace>`: dicts of `cockpit.model.observed.cluster` values,
+    as the board describes them.
 
-    `access` is called in a thread and may raise AccessProblem: that is shown on every topic and tried again. `configmaps` names
-    those to watch; it too is called in a thread, after the first pods, which go before everything else.
+    `access` is called in a thread and may raise AccessProblem: that is shown on every topic and
+    tried again. `configmaps` names those to watch; it too is called in a thread, after the first
+    pods, which go before everything else.
     """
 
     def __init__(
-        self, access: Callable[[], Access], namespaces: Sequence[str], configmaps: Callable[[], Collection[str]], clock: Clock, *,
-        pace: Pace | None = None, rng: random.Random | None = None,
-    ):  # fmt: skip
+        self,
+        access: Callable[[], Access],
+        namespaces: Sequence[str],
+        configmaps: Callable[[], Collection[str]],
+        clock: Clock,
+        *,
+        pace: Pace | None = None,
+        rng: random.Random | None = None,
+    ):
         self._access = access
         self._clock = clock
         self._pace = pace or Pace()
@@ -45,7 +55,15 @@ class KubernetesSource:
         self.topics = [self._topic(kind, namespace) for namespace in self._namespaces for kind in KINDS]
 
     def _topic(self, kind: Kind, namespace: str, names: Collection[str] | None = None) -> Topic:
-        return Topic(kind, namespace, self._clock, self._pace, self._rng, self._wake.set, names)
+        return Topic(
+            kind=kind,
+            namespace=namespace,
+            clock=self._clock,
+            pace=self._pace,
+            rng=self._rng,
+            changed=self._wake.set,
+            names=names,
+        )
 
     @property
     def garbage(self) -> int:
@@ -53,7 +71,10 @@ class KubernetesSource:
         return sum(topic.garbage for topic in self.topics)
 
     async def readings(self) -> AsyncIterator[Reading[object]]:
-        """Endless. A slow reader gets fewer, newer readings: nothing queues up."""
+        """Endless.
+
+        A slow reader gets fewer, newer readings: nothing queues up.
+        """
         work = asyncio.create_task(self._run(), name="kubernetes source")
         try:
             while True:
@@ -126,7 +147,9 @@ class KubernetesSource:
                 group.create_task(self._probe(client))
 
     async def _first(self, pods: Sequence[Topic]) -> None:
-        """Until the server has given all the pods, but not long: everything else waits for them, the watches' import too."""
+        """Until the server has given all the pods, but not long: everything else waits for them,
+        the watches' import too.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PODS_FIRST_S):
                 for topic in pods:
@@ -168,7 +191,8 @@ class KubernetesSource:
             await asyncio.sleep(self._pace.namespace_s * (1.0 if fault else 4.0))
 
     async def _probe(self, client: KubeClient) -> None:
-        """Ask the server something cheap beside the watches: its silence is theirs, its answer confirms them.
+        """Ask the server something cheap beside the watches: its silence is theirs, its answer
+        confirms them.
 
         Any answer counts, a refusal too; only no answer at all is a failure.
         """

@@ -1,9 +1,9 @@
 """One kind in one namespace: list it, watch it, and go on from wherever that was interrupted.
 
-Reference: "Efficient detection of changes" in the Kubernetes API concepts. What goes wrong, and what then: 410 (as a status
-or an ERROR event, also in mid-list) lists again without blanking · 403 is asked again soon, then seldom · 404 means no such
-API · 401 was retried by the client with fresh credentials · silence, nonsense and lost connections resume from the last
-resourceVersion.
+Reference: "Efficient detection of changes" in the Kubernetes API concepts. What goes wrong, and
+what then: 410 (as a status or an ERROR event, also in mid-list) lists again without blanking · 403
+is asked again soon, then seldom · 404 means no such API · 401 was retried by the client with fresh
+credentials · silence, nonsense and lost connections resume from the last resourceVersion.
 """
 
 from __future__ import annotations
@@ -31,12 +31,21 @@ MAX_AGE_S = 15.0
 
 
 class Topic:
-    """The life of one topic. `run` never returns; the rest is read by the source that publishes."""
+    """The life of one topic.
+
+    `run` never returns; the rest is read by the source that publishes.
+    """
 
     def __init__(
-        self, kind: Kind, namespace: str, clock: Clock, pace: Pace, rng: random.Random, changed: Callable[[], None],
+        self,
+        kind: Kind,
+        namespace: str,
+        clock: Clock,
+        pace: Pace,
+        rng: random.Random,
+        changed: Callable[[], None],
         names: Collection[str] | None = None,
-    ):  # fmt: skip
+    ):
         self.kind = kind
         self.namespace = namespace
         self.name = f"kubernetes/{kind.plural}/{namespace}"
@@ -71,7 +80,16 @@ class Topic:
             self._snapshot = dict(self.items)
         data = self._snapshot
         fault = override or self.fault
-        return Reading(self.name, data, self.observed_at, self.took_s, fault, MAX_AGE_S, server_time, not self.synced)
+        return Reading(
+            topic=self.name,
+            data=data,
+            observed_at=self.observed_at,
+            took_s=self.took_s,
+            fault=fault,
+            max_age_s=MAX_AGE_S,
+            server_time=server_time,
+            partial=not self.synced,
+        )
 
     def confirm(self) -> None:
         """The data are known to be true now."""
@@ -90,7 +108,9 @@ class Topic:
         self._give_up()
 
     def hurry(self) -> None:
-        """The server answers again: wait neither for the backoff nor for what it was asked while it did not."""
+        """The server answers again: wait neither for the backoff nor for what it was asked while it
+        did not.
+        """
         self._hurry.set()
         self._give_up()
 
@@ -130,7 +150,8 @@ class Topic:
                 wait = error.retry_after_s * (1.0 + 0.2 * self._rng.random())
             except Denied as error:
                 self.fail(error.fault())
-                # a server that has just started refuses everybody until it has read its roles: ask again soon at first
+                # a server that has just started refuses everybody until it has read its roles: ask
+                # again soon at first
                 wait = self._pace.denied_s
                 if self._denials < _SOON:
                     wait = min(wait, self._pace.backoff(self._denials, self._rng))
@@ -151,7 +172,8 @@ class Topic:
             finally:
                 self._scope = None
                 self.connected = False
-            # only what the server ended counts: after an outage, its many failures say nothing of the first watch that is had
+            # only what the server ended counts: after an outage, its many failures say nothing of
+            # the first watch that is had
             self._brief = self._brief + 1 if ended and loop.time() - began < 1.0 else 0
             if self._brief > 2:
                 wait = max(wait, self._pace.backoff(self._brief - 3, self._rng))
@@ -186,7 +208,10 @@ class Topic:
             self._touch()
 
     async def _list(self, client: KubeClient) -> None:
-        """Read every page. The first list shows as it comes; later ones replace the old at their end only."""
+        """Read every page.
+
+        The first list shows as it comes; later ones replace the old at their end only.
+        """
         started = self._clock.mono()
         fresh: dict[Any, Any] = {}
         params = {"limit": str(_PAGE)} | self._selector()
@@ -202,7 +227,11 @@ class Topic:
                     values, skipped, metadata = wire.decode_list(answer.body, self.kind.lists, self.kind.decoder)
                 except wire.NONSENSE as error:
                     self.garbage += 1
-                    raise ServerFault(f"the list of {self.kind.plural} is no JSON list", status=answer.status, remedy="is the server address really an API server?") from error  # fmt: skip
+                    raise ServerFault(
+                        f"the list of {self.kind.plural} is no JSON list",
+                        status=answer.status,
+                        remedy="is the server address really an API server?",
+                    ) from error
                 self.garbage += skipped
                 more = metadata.continue_ or ""
                 if more != early:
@@ -248,7 +277,10 @@ class Topic:
         return {}
 
     async def _watch(self, client: KubeClient) -> None:
-        """Follow changes until the server ends the watch. Raises KubeError, Gone among them."""
+        """Follow changes until the server ends the watch.
+
+        Raises KubeError, Gone among them.
+        """
         params = {
             "watch": "1",
             "resourceVersion": self._version,
@@ -310,7 +342,8 @@ class Topic:
         status = wire.STATUS.decode(raw)
         code = status.code or (410 if status.reason in ("Expired", "Gone") else 500)
         self._doubt = code != 410
-        # 504 is "Too large resource version": wait for the server to catch up; if it does not, or for others, start afresh
+        # 504 is "Too large resource version": wait for the server to catch up; if it does not, or
+        # for others, start afresh
         if code >= 500 and (code != 504 or self._attempt >= 2):
             self._version = ""
         return from_answer(code, raw, method="GET", path=self.kind.path(self.namespace), watch=True)

@@ -58,7 +58,9 @@ async def activity(ask: Ask, server: Server) -> Seen:
 
 
 def root_of(pid: int, by: Mapping[int, tuple[int, ...]]) -> int | None:
-    """The session at the end of the chain, which waits for no lock; None in a ring (a deadlock not broken yet)."""
+    """The session at the end of the chain, which waits for no lock; None in a ring (a deadlock not
+    broken yet).
+    """
     seen: set[int] = set()
     while by.get(pid):
         if pid in seen:
@@ -98,22 +100,33 @@ def _transaction(row: tuple[Any, ...], blocks: int) -> LongTransaction:
     pid, application, user, state, age, wait, event, text = row
     waits = f"{safe(wait, 30)}: {safe(event or '', 40)}" if wait and wait != "Client" else ""
     return LongTransaction(
-        pid,
-        safe(application or "(no name)", 40),
-        safe(user or "?", 63),
-        safe(state or "?", 40),
-        age,
-        waits,
-        shown(text or ""),
-        blocks,
+        pid=pid,
+        application=safe(application or "(no name)", 40),
+        user=safe(user or "?", 63),
+        state=safe(state or "?", 40),
+        age_s=age,
+        waits=waits,
+        text=shown(text or ""),
+        blocks=blocks,
     )
 
 
 def _blocked(row: tuple[Any, ...], by: tuple[int, ...], root: int | None, who: Mapping[int, str]) -> Blocked:
     pid, application, waits_s, mode, kind, schema, name, number, _, text, _ = row
     what = relation(schema, name) if name is not None else f"{kind or 'lock'} {number or ''}".strip()
-    words = "in a ring: a deadlock" if root is None and by else who.get(root or 0, "a prepared transaction" if root == 0 else "it has ended meanwhile")  # fmt: skip
+    words = (
+        "in a ring: a deadlock"
+        if root is None and by
+        else who.get(root or 0, "a prepared transaction" if root == 0 else "it has ended meanwhile")
+    )
     lock = f"{mode or 'lock'} on {what}"
     return Blocked(
-        pid, safe(application or "(no name)", 40), waits_s, safe(lock, 160), by, root, words, shown(text or "")
+        pid=pid,
+        application=safe(application or "(no name)", 40),
+        waits_s=waits_s,
+        lock=safe(lock, 160),
+        by=by,
+        root=root,
+        root_words=words,
+        text=shown(text or ""),
     )

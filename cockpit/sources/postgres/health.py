@@ -1,7 +1,8 @@
-"""What is asked about connections, upkeep, replication and the archiver, and how rows become values of `cockpit.model.observed.postgres`.
+"""What is asked about connections, upkeep, replication and the archiver, and how rows become values
+of `cockpit.model.observed.postgres`.
 
-Written for PostgreSQL 13 and newer. No statement takes a lock on a user's table (sizes come from pg_class, not from
-pg_relation_size), so that a table under an exclusive lock never holds a look up.
+Written for PostgreSQL 13 and newer. No statement takes a lock on a user's table (sizes come from
+pg_class, not from pg_relation_size), so that a table under an exclusive lock never holds a look up.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ Ask = Callable[[str, Sequence[Any] | None], Awaitable[list[Row]]]
 Seen = tuple[Any, Fault | None]
 
 OLDEST_VERSION = 130_000
-#: A segment that waits longer than this for the archiver is late, whatever the archiver says of itself.
+#: A segment that waits longer than this for the archiver is late, whatever the archiver says of
+#: itself.
 ARCHIVE_LATE_S = 300.0
 _SYSTEM = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
@@ -71,7 +73,15 @@ async def server(ask: Ask) -> Server:
             SourceState.DOWN, f"PostgreSQL {safe(version, 20)} is too old", "PostgreSQL 13 or newer is needed"
         )
         raise PgProblem(fault, lost=False)
-    return Server(role, database, number, safe(str(version).split(" ")[0], 20), bool(sees_all), schema, up_s)
+    return Server(
+        role=role,
+        database=database,
+        version_num=number,
+        version=safe(str(version).split(" ")[0], 20),
+        sees_all=bool(sees_all),
+        statements_schema=schema,
+        up_s=up_s,
+    )
 
 
 _CONNECTIONS = f"""
@@ -98,13 +108,13 @@ async def connections(ask: Ask, server: Server) -> Seen:
         applications[name] = applications.get(name, 0) + count
     total, hidden = sum(row[2] for row in rows), sum(row[3] for row in rows)
     seen = Connections(
-        total,
-        limit,
-        _groups(states),
-        _groups(applications)[:20],
-        safe(server.database, 63),
-        server.version,
-        server.up_s,
+        total=total,
+        limit=limit,
+        by_state=_groups(states),
+        by_application=_groups(applications)[:20],
+        database=safe(server.database, 63),
+        version=server.version,
+        up_s=server.up_s,
     )
     return seen, hidden_from(server, f"{hidden} of {total} sessions are") if hidden else None
 
@@ -113,7 +123,8 @@ def _groups(counts: dict[str, int]) -> tuple[Group, ...]:
     return tuple(Group(name, count) for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-#: Thresholds as autovacuum computes them: https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
+#: Thresholds as autovacuum computes them:
+#: https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
 _UPKEEP = f"""
 WITH own AS (
   SELECT s.relid, n.nspname, s.relname, s.n_live_tup, s.n_dead_tup, greatest(c.relpages, 0)::bigint * current_setting('block_size')::int AS size,
@@ -153,16 +164,16 @@ async def vacuum(ask: Ask, server: Server) -> Seen:
     ((wraparound, enabled, since_s),) = await ask(_UPKEEP_WHOLE, None)
     tables = tuple(
         TableUpkeep(
-            safe(relation(schema, name), 130),
-            live,
-            dead,
-            size,
-            vacuumed,
-            analyzed,
-            changed,
-            bool(v_due),
-            bool(a_due),
-            bool(auto),
+            table=safe(relation(schema, name), 130),
+            live=live,
+            dead=dead,
+            size_bytes=size,
+            vacuum_age_s=vacuumed,
+            analyze_age_s=analyzed,
+            changed=changed,
+            vacuum_overdue=bool(v_due),
+            analyze_overdue=bool(a_due),
+            autovacuum=bool(auto),
         )
         for schema, name, live, dead, size, vacuumed, analyzed, changed, v_due, a_due, auto in await ask(_UPKEEP, None)
     )
@@ -175,9 +186,14 @@ async def vacuum(ask: Ask, server: Server) -> Seen:
         return max((since_s if age is None else age for age in ages), default=0.0)
 
     seen = Vacuum(
-        tables, running, wraparound or 0.0, bool(enabled), since_s,
-        oldest([t.vacuum_age_s for t in tables if t.vacuum_overdue]), oldest([t.analyze_age_s for t in tables if t.analyze_overdue]),
-    )  # fmt: skip
+        tables=tables,
+        running=running,
+        wraparound=wraparound or 0.0,
+        autovacuum=bool(enabled),
+        since_s=since_s,
+        oldest_vacuum_s=oldest([t.vacuum_age_s for t in tables if t.vacuum_overdue]),
+        oldest_analyze_s=oldest([t.analyze_age_s for t in tables if t.analyze_overdue]),
+    )
     return seen, None
 
 
@@ -239,10 +255,21 @@ async def archiver(ask: Ask, server: Server) -> Seen:
     failing = bool(failed) and bad_s is not None and (last_s is None or bad_s < last_s)
     on = mode in ("on", "always")
     seen = Archiver(
-        mode=safe(mode, 10), commanded=bool(commanded), archived=archived, failed=failed, last_archived=safe(last or "", 60),
-        last_archived_age_s=last_s, last_failed=safe(bad or "", 60), last_failed_age_s=bad_s, waiting=waiting,
-        waiting_age_s=waiting_s, in_recovery=bool(recovering), works=None, failing=on and failing, verdict="",
-    )  # fmt: skip
+        mode=safe(mode, 10),
+        commanded=bool(commanded),
+        archived=archived,
+        failed=failed,
+        last_archived=safe(last or "", 60),
+        last_archived_age_s=last_s,
+        last_failed=safe(bad or "", 60),
+        last_failed_age_s=bad_s,
+        waiting=waiting,
+        waiting_age_s=waiting_s,
+        in_recovery=bool(recovering),
+        works=None,
+        failing=on and failing,
+        verdict="",
+    )
     works, verdict = _verdict(seen)
     if waiting is None and on:
         verdict += f"; segments that wait cannot be counted: GRANT pg_monitor TO {safe(server.role, 63)}"
@@ -252,7 +279,10 @@ async def archiver(ask: Ask, server: Server) -> Seen:
 
 
 def _verdict(seen: Archiver) -> tuple[bool | None, str]:
-    """Whether point-in-time recovery is being kept possible, in words. A base backup cannot be seen from here."""
+    """Whether point-in-time recovery is being kept possible, in words.
+
+    A base backup cannot be seen from here.
+    """
     if seen.mode not in ("on", "always"):
         return False, "archive_mode is off: there is no point-in-time recovery"
     if seen.in_recovery and seen.mode == "on":

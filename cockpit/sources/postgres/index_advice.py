@@ -1,8 +1,10 @@
 """Which index a statement lacks: the columns it filters a table by, read from its text.
 
-Only what an ordinary B-tree serves is told: a bare column of the table compared with a constant (parameter, literal, now() and the
-like) by =, IN, <, >, BETWEEN; and the column of a join, where something else in the statement is compared with a constant. A column
-inside a function or cast, LIKE, JSON and array operators need an index that a person must design: nothing is proposed for them.
+Only what an ordinary B-tree serves is told: a bare column of the table compared with a constant
+(parameter, literal, now() and the like) by =, IN, <, >, BETWEEN; and the column of a join, where
+something else in the statement is compared with a constant. A column inside a function or cast,
+LIKE, JSON and array operators need an index that a person must design: nothing is proposed for
+them.
 """
 
 from __future__ import annotations
@@ -22,9 +24,22 @@ _CLAUSES = """where on using set join left right inner outer full cross natural 
 returning for as tablesample window fetch select default lateral only"""
 _NOT_ALIAS = frozenset(_CLAUSES.split())
 _CONSTANTS = frozenset(
-    ("now", "current_timestamp", "current_date", "clock_timestamp", "statement_timestamp", "interval", "timestamp", "timestamptz", "date",
-     "true", "false", "array", "localtimestamp")
-)  # fmt: skip
+    (
+        "now",
+        "current_timestamp",
+        "current_date",
+        "clock_timestamp",
+        "statement_timestamp",
+        "interval",
+        "timestamp",
+        "timestamptz",
+        "date",
+        "true",
+        "false",
+        "array",
+        "localtimestamp",
+    )
+)
 _AFTER_OPERAND = frozenset({"::", "(", "[", ".", "->", "->>", "#>", "#>>", "+", "-", "*", "/", "||", "%"})
 _BEFORE_OPERAND = frozenset({"::", "+", "-", "*", "/", "||", "%", "->", "->>", "#>", "#>>", "."})
 
@@ -40,7 +55,9 @@ class Filter:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """As an index wants them: equal ones first, then one that is ranged over; the joined ones when there is neither."""
+        """As an index wants them: equal ones first, then one that is ranged over; the joined ones
+        when there is neither.
+        """
         if not self.equal and not self.ranged:
             return self.joined[:MOST_COLUMNS] if self.narrowed else ()
         ranged = [name for name in self.ranged if name not in self.equal][:1]
@@ -60,7 +77,10 @@ def reads(tokens: Sequence[Token], schema: str, name: str) -> bool:
 
 
 def filtered(tokens: Sequence[Token], schema: str, name: str, columns: Iterable[str]) -> Filter:
-    """The bare columns of the table by which the statement filters or joins. `columns`: all that the table has."""
+    """The bare columns of the table by which the statement filters or joins.
+
+    `columns`: all that the table has.
+    """
     known = set(columns)
     tables = _tables(tokens)
     mine = {t.alias for t in tables if t.name == name and t.schema in (None, schema)}
@@ -77,7 +97,7 @@ def filtered(tokens: Sequence[Token], schema: str, name: str, columns: Iterable[
         if kept is None or (operator == "=" and _assigns(tokens, index)):
             continue
         start = _start_of_left(tokens, index)
-        left = _column(tokens, start, index, mine, others, known)
+        left = _column(tokens=tokens, start=start, end=index, mine=mine, others=others, known=known)
         if _constant(tokens, index + 1):
             narrowed = True
             if left is not None:
@@ -85,7 +105,14 @@ def filtered(tokens: Sequence[Token], schema: str, name: str, columns: Iterable[
             continue
         right = None
         if operator not in ("in", "between"):
-            right = _column(tokens, index + 1, _end_of_right(tokens, index + 1), mine, others, known)
+            right = _column(
+                tokens=tokens,
+                start=index + 1,
+                end=_end_of_right(tokens, index + 1),
+                mine=mine,
+                others=others,
+                known=known,
+            )
         if right is not None and _constant(tokens, start, index):
             narrowed = True
             kept[right] = None
@@ -95,7 +122,9 @@ def filtered(tokens: Sequence[Token], schema: str, name: str, columns: Iterable[
 
 
 def _constant(tokens: Sequence[Token], start: int, end: int | None = None) -> bool:
-    """Whether the operand that begins at `start` is the same for all rows, as far as its first words tell."""
+    """Whether the operand that begins at `start` is the same for all rows, as far as its first
+    words tell.
+    """
     while start < len(tokens) and tokens[start][1] in ("(", "-", "+"):
         start += 1
     if start < 0 or start >= len(tokens) or (end is not None and start >= end):
@@ -147,7 +176,10 @@ def _word(tokens: Sequence[Token], index: int) -> str:
 
 
 def _assigns(tokens: Sequence[Token], index: int) -> bool:
-    """Whether this `=` belongs to UPDATE ... SET rather than to a condition."""
+    """Whether this `=` belongs to UPDATE ...
+
+    SET rather than to a condition.
+    """
     for at in range(index - 1, -1, -1):
         word = _word(tokens, at)
         if word == "set":
@@ -176,7 +208,9 @@ def _end_of_right(tokens: Sequence[Token], start: int) -> int:
 def _column(
     tokens: Sequence[Token], start: int, end: int, mine: set[str], others: set[str], known: set[str]
 ) -> str | None:
-    """The column of ours that tokens[start:end] is: `col`, `alias.col` or `schema.table.col`; None when it is anything else."""
+    """The column of ours that tokens[start:end] is: `col`, `alias.col` or `schema.table.col`; None
+    when it is anything else.
+    """
     part = tokens[max(0, start) : end]
     if start < 0 or not part or len(part) % 2 == 0:
         return None
@@ -215,7 +249,9 @@ def create_statement(schema: str, table: str, columns: Sequence[str], taken: Ite
 
 
 def served(columns: Sequence[str], indexes: Mapping[str, Sequence[str]]) -> str | None:
-    """The name of a valid index whose first column is one that an index for `columns` would begin with, if there is one."""
+    """The name of a valid index whose first column is one that an index for `columns` would begin
+    with, if there is one.
+    """
     for name, own in indexes.items():
         if own and columns and own[0] in columns:
             return name

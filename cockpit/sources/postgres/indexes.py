@@ -1,6 +1,8 @@
-"""Tables that are read whole, often, while they are large; and why: which statement does it, and which index would serve it.
+"""Tables that are read whole, often, while they are large; and why: which statement does it, and
+which index would serve it.
 
-Scans are counted over a window that begins anew when a table's indexes change, so that a cure shows at once.
+Scans are counted over a window that begins anew when a table's indexes change, so that a cure shows
+at once.
 """
 
 from __future__ import annotations
@@ -123,8 +125,10 @@ class Scans:
 
 
 def _base(past: deque[tuple[float, dict[int, _Table]]], oid: int, table: _Table) -> tuple[float, _Table] | None:
-    """The oldest counters of this table with the same indexes, neither reset nor remade since. None while there are none that
-    may be compared with."""
+    """The oldest counters of this table with the same indexes, neither reset nor remade since.
+
+    None while there are none that may be compared with.
+    """
     same: list[tuple[float, _Table]] = []
     remade = False
     for at, tables in reversed(past):
@@ -158,30 +162,39 @@ async def _explained(
         taken[oid].add(name)
     return [
         _missing(
-            s,
-            statements,
-            server,
-            columns[s.table.oid],
-            indexes[s.table.oid],
-            taken[s.table.oid],
-            s.table.oid in building,
+            scanned=s,
+            statements=statements,
+            server=server,
+            columns=columns[s.table.oid],
+            indexes=indexes[s.table.oid],
+            taken=taken[s.table.oid],
+            building=s.table.oid in building,
         )
         for s in scanned
     ]
 
 
 def _missing(
-    scanned: _Scanned, statements: Statements, server: Server, columns: set[str], indexes: dict[str, tuple[str, ...]],
-    taken: set[str], building: bool,
-) -> MissingIndex:  # fmt: skip
+    scanned: _Scanned,
+    statements: Statements,
+    server: Server,
+    columns: set[str],
+    indexes: dict[str, tuple[str, ...]],
+    taken: set[str],
+    building: bool,
+) -> MissingIndex:
     table = scanned.table
     how = (
         f"scanned whole {_rate(scanned.scans_per_s)}, {scanned.scans_per_s * scanned.rows_per_scan:,.0f} rows a second"
     )
     told: dict[str, Any] = {
-        "table": table.shown, "rows": table.rows, "size_bytes": table.size, "scans_per_s": scanned.scans_per_s,
-        "rows_per_scan": scanned.rows_per_scan, "columns": (),
-    }  # fmt: skip
+        "table": table.shown,
+        "rows": table.rows,
+        "size_bytes": table.size,
+        "scans_per_s": scanned.scans_per_s,
+        "rows_per_scan": scanned.rows_per_scan,
+        "columns": (),
+    }
     if building:
         return MissingIndex(**told, cause="building", reason=f"{how}; an index of it is being built")
     suspects = _suspects(table, statements, server)
@@ -194,9 +207,10 @@ def _missing(
         own = served(wanted, indexes)
         if not wanted or own is not None:
             in_vain = in_vain or (
-                f"index {safe(own, 63)} begins with a column it filters by, and is not used: is the table analysed?" if own
+                f"index {safe(own, 63)} begins with a column it filters by, and is not used: is the table analysed?"
+                if own
                 else "its statement compares no plain column with a constant: no ordinary index would serve it"
-            )  # fmt: skip
+            )
             continue
         index, statement = create_statement(table.schema, table.name, wanted, taken)
         named = tuple(safe(column, 63) for column in wanted)
@@ -214,7 +228,9 @@ def _missing(
 
 
 def _suspects(table: _Table, statements: Statements, server: Server) -> list[tuple[Ran, Text]]:
-    """Statements of this database that name the table and touched a good part of its pages at each call, most time first."""
+    """Statements of this database that name the table and touched a good part of its pages at each
+    call, most time first.
+    """
     found: list[tuple[Ran, Text]] = []
     for ran in statements.ran:
         text = statements.texts.get(ran.key)
@@ -239,7 +255,14 @@ def _invalid(row: tuple[Any, ...]) -> IndexTrouble:
     if phase:
         return IndexTrouble(index, of, "building", size, f"being built: {safe(phase, 60)}")
     reason = "a concurrent build failed: it serves no query and still costs every write"
-    return IndexTrouble(index, of, "invalid", size, reason, f"DROP INDEX CONCURRENTLY {index}")
+    return IndexTrouble(
+        index=index,
+        table=of,
+        kind="invalid",
+        size_bytes=size,
+        reason=reason,
+        statement=f"DROP INDEX CONCURRENTLY {index}",
+    )
 
 
 def _unused(row: tuple[Any, ...]) -> IndexTrouble:

@@ -1,7 +1,8 @@
 """One read-only session with the database, and its errors in words.
 
-psycopg is imported here at the first use, in a thread: it takes 0.2 s and is an optional extra. What protects the operator's own
-loop from a frozen server is `break_off`: shutting the socket down ends whatever waits on it, where a cancel would wait for seconds.
+psycopg is imported here at the first use, in a thread: it takes 0.2 s and is an optional extra.
+What protects the operator's own loop from a frozen server is `break_off`: shutting the socket down
+ends whatever waits on it, where a cancel would wait for seconds.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ CONNECT_S = 4
 STATEMENT_S = 4.0
 Row = tuple[Any, ...]
 
-#: libpq's own limits (https://www.postgresql.org/docs/current/libpq-connect.html). An operator's URL may tighten them.
+#: libpq's own limits (https://www.postgresql.org/docs/current/libpq-connect.html). An operator's
+#: URL may tighten them.
 _LIMITS: Mapping[str, str] = {
     "connect_timeout": str(CONNECT_S),
     "tcp_user_timeout": "8000",  # ms that sent data may stay unacknowledged
@@ -37,7 +39,8 @@ _LIMITS: Mapping[str, str] = {
     "keepalives_interval": "3",
     "keepalives_count": "2",
 }
-#: Of the session. `search_path`: nothing that somebody put into a schema is ever called by a statement of ours.
+#: Of the session. `search_path`: nothing that somebody put into a schema is ever called by a
+#: statement of ours.
 _SESSION: Mapping[str, str] = {
     "statement_timeout": f"{STATEMENT_S:g}s",
     "lock_timeout": "1s",
@@ -48,7 +51,10 @@ _SESSION: Mapping[str, str] = {
 
 
 class PgProblem(Exception):
-    """Why there is no answer, as a fault. `lost`: the connection is of no more use."""
+    """Why there is no answer, as a fault.
+
+    `lost`: the connection is of no more use.
+    """
 
     def __init__(self, fault: Fault, *, lost: bool) -> None:
         super().__init__(fault.reason)
@@ -70,19 +76,29 @@ def _driver() -> Any:
 
 
 async def driver() -> Any:
-    """The module psycopg. Raises PgProblem without the extra."""
+    """The module psycopg.
+
+    Raises PgProblem without the extra.
+    """
     return await asyncio.to_thread(_driver)
 
 
 def conninfo(url: str, limits: Mapping[str, str] = _LIMITS, session: Mapping[str, str] = _SESSION) -> str:
-    """The operator's URL with our limits. Raises PgProblem, without a word of the URL, when it is none."""
+    """The operator's URL with our limits.
+
+    Raises PgProblem, without a word of the URL, when it is none.
+    """
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
     try:
         given = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
     except (ProgrammingError, UnicodeError):
-        fault = Fault(SourceState.DOWN, "[postgres] url is no PostgreSQL address", "give postgresql://ROLE@HOST:5432/DATABASE, % signs as %25")  # fmt: skip
+        fault = Fault(
+            SourceState.DOWN,
+            "[postgres] url is no PostgreSQL address",
+            "give postgresql://ROLE@HOST:5432/DATABASE, % signs as %25",
+        )
         raise PgProblem(fault, lost=True) from None
     options = " ".join(f"-c {name}={value}" for name, value in session.items())
     own = {**limits, "application_name": APPLICATION}
@@ -121,7 +137,9 @@ def hide(text: str, secrets: Sequence[str]) -> str:
     return text
 
 
-_NOT_LET_IN = re.compile(r"(?i)authentication failed|no pg_hba\.conf entry|no password supplied|password authentication|role .* does not exist|certificate")  # fmt: skip
+_NOT_LET_IN = re.compile(
+    r"(?i)authentication failed|no pg_hba\.conf entry|no password supplied|password authentication|role .* does not exist|certificate"
+)
 _FULL = re.compile(r"too many clients|too many connections|remaining connection slots")
 _UNSUPPORTED = re.compile(r"(?i)unsupported startup parameter")
 
@@ -132,7 +150,9 @@ _AT = re.compile(
 
 
 def first_line(error: BaseException, secrets: Sequence[str], limit: int = 240) -> str:
-    """What the server or libpq said, in one line without secrets: of several addresses tried, the last."""
+    """What the server or libpq said, in one line without secrets: of several addresses tried, the
+    last.
+    """
     lines = [line.strip() for line in hide(str(error), secrets).splitlines() if line.strip()]
     text = next((line for line in reversed(lines) if _AT.match(line)), (lines or [""])[0])
     at = _AT.match(text)
@@ -142,7 +162,10 @@ def first_line(error: BaseException, secrets: Sequence[str], limit: int = 240) -
 
 
 def fault_of(error: BaseException, secrets: Sequence[str], role: str = "") -> Fault:
-    """What an error of psycopg means to the operator. SQLSTATEs: PostgreSQL's appendix A."""
+    """What an error of psycopg means to the operator.
+
+    SQLSTATEs: PostgreSQL's appendix A.
+    """
     state = getattr(error, "sqlstate", None) or ""
     words = first_line(error, secrets)
     name = safe(role, 63) or "the role"
@@ -157,18 +180,29 @@ def fault_of(error: BaseException, secrets: Sequence[str], role: str = "") -> Fa
     if state == "55P03":
         return Fault(SourceState.DOWN, "a lock on a system table is held by someone else", "see transactions and locks")
     if state == "53300" or _FULL.search(words):
-        return Fault(SourceState.DOWN, f"the database is full: {words}", f"GRANT pg_use_reserved_connections TO {name}, and reserved_connections = 2")  # fmt: skip
+        return Fault(
+            SourceState.DOWN,
+            f"the database is full: {words}",
+            f"GRANT pg_use_reserved_connections TO {name}, and reserved_connections = 2",
+        )
     if _UNSUPPORTED.search(words):
         return Fault(SourceState.DOWN, words, "connect to the server itself, not through a pooler")
     if state in ("28P01", "28000") or _NOT_LET_IN.search(words):
-        return Fault(SourceState.UNAUTHORISED, words, "check role, password and pg_hba.conf; deploy/postgres-role.sql makes the role")  # fmt: skip
+        return Fault(
+            SourceState.UNAUTHORISED,
+            words,
+            "check role, password and pg_hba.conf; deploy/postgres-role.sql makes the role",
+        )
     if state in ("57P01", "57P02", "57P03"):
         return Fault(SourceState.DOWN, words, "it is starting or stopping; the cockpit tries again")
     return Fault(SourceState.DOWN, words, "check the address in [postgres] and the server")
 
 
 class Session:
-    """One autocommit connection. Not for use by two tasks at once; `break_off` may be called from any."""
+    """One autocommit connection.
+
+    Not for use by two tasks at once; `break_off` may be called from any.
+    """
 
     def __init__(self, connection: psycopg.AsyncConnection[Row], secrets: Sequence[str]) -> None:
         self._connection = connection
@@ -184,14 +218,21 @@ class Session:
             async with asyncio.timeout(2 * CONNECT_S):
                 connection = await psycopg.AsyncConnection.connect(info, autocommit=True, prepare_threshold=None)
         except TimeoutError:
-            fault = Fault(SourceState.DOWN, f"no connection within {2 * CONNECT_S} s", "is the server overloaded, or the network filtered?")  # fmt: skip
+            fault = Fault(
+                SourceState.DOWN,
+                f"no connection within {2 * CONNECT_S} s",
+                "is the server overloaded, or the network filtered?",
+            )
             raise PgProblem(fault, lost=True) from None
         except (psycopg.Error, OSError, UnicodeError, ValueError) as error:
             raise PgProblem(fault_of(error, secrets), lost=True) from None
         return cls(connection, secrets)
 
     async def ask(self, statement: str, parameters: Sequence[Any] | None = None) -> list[Row]:
-        """All rows. Raises PgProblem."""
+        """All rows.
+
+        Raises PgProblem.
+        """
         import psycopg
 
         try:
@@ -203,7 +244,10 @@ class Session:
             raise PgProblem(fault_of(error, self._secrets, self.role), lost=lost) from None
 
     def break_off(self) -> None:
-        """End whatever waits on the socket, now. Only the socket is touched: the task that waits cleans up by itself."""
+        """End whatever waits on the socket, now.
+
+        Only the socket is touched: the task that waits cleans up by itself.
+        """
         with contextlib.suppress(Exception):
             duplicate = socket.socket(fileno=os.dup(self._connection.fileno()))
             with duplicate:

@@ -1,7 +1,9 @@
-"""The Postgres source: what the database says of itself, over one read-only session that lives in a task of its own.
+"""The Postgres source: what the database says of itself, over one read-only session that lives in a
+task of its own.
 
-A frozen backend answers nothing and refuses nothing: the session's task then hangs, the source's own does not. It hears nothing
-for `SILENCE_S`, says so on every topic, shuts the socket and connects anew.
+A frozen backend answers nothing and refuses nothing: the session's task then hangs, the source's
+own does not. It hears nothing for `SILENCE_S`, says so on every topic, shuts the socket and
+connects anew.
 """
 
 from __future__ import annotations
@@ -37,12 +39,20 @@ Heard = Reading[Any] | None  # None: a sign of life
 
 
 class PostgresSource:
-    """Topics `postgres/NAME` for each of TOPICS, with a value of `cockpit.model.observed.postgres` each and faults of their own."""
+    """Topics `postgres/NAME` for each of TOPICS, with a value of `cockpit.model.observed.postgres`
+    each and faults of their own.
+    """
 
     def __init__(
-        self, settings: PostgresSettings, clock: Clock, *, pace: Pace | None = None, rng: random.Random | None = None,
-        silence_s: float = SILENCE_S, ping_s: float = PING_S,
-    ) -> None:  # fmt: skip
+        self,
+        settings: PostgresSettings,
+        clock: Clock,
+        *,
+        pace: Pace | None = None,
+        rng: random.Random | None = None,
+        silence_s: float = SILENCE_S,
+        ping_s: float = PING_S,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._pace = pace or Pace()
@@ -56,7 +66,10 @@ class PostgresSource:
         self._leaving: set[asyncio.Task[None]] = set()  # sessions that were given up and have not ended yet
 
     async def readings(self) -> AsyncIterator[Reading[Any]]:
-        """Endless. Not configured is for the caller to know: this connects, or says why it cannot."""
+        """Endless.
+
+        Not configured is for the caller to know: this connects, or says why it cannot.
+        """
         attempt = 0
         while True:
             heard: asyncio.Queue[Heard] = asyncio.Queue()
@@ -85,12 +98,16 @@ class PostgresSource:
     def _silent(self) -> Fault:
         words = "answered nothing" if self._session is not None else "accepted no session"
         return Fault(
-            SourceState.DOWN, f"the database {words} for {self._silence_s:g} s: it is frozen, or the network is gone",
+            SourceState.DOWN,
+            f"the database {words} for {self._silence_s:g} s: it is frozen, or the network is gone",
             "the cockpit connects anew by itself; is the server's host alive?",
-        )  # fmt: skip
+        )
 
     async def _give_up(self, task: asyncio.Task[None]) -> None:
-        """End the session's task without waiting for a frozen backend. The statement in flight ends with its socket."""
+        """End the session's task without waiting for a frozen backend.
+
+        The statement in flight ends with its socket.
+        """
         session, self._session = self._session, None
         if task.done():
             return
@@ -142,7 +159,10 @@ class PostgresSource:
             await session.close()
 
     def _url(self) -> str:
-        """Blocking. Read anew for each connection: a file may have been rotated. Raises PgProblem."""
+        """Blocking.
+
+        Read anew for each connection: a file may have been rotated. Raises PgProblem.
+        """
         own = self._settings
         try:
             url = secret_of(own.url, own.url_file, "the Postgres address")
@@ -155,7 +175,10 @@ class PostgresSource:
         return url
 
     async def _look(self, ask: Ask, known: Server, heard: asyncio.Queue[Heard]) -> None:
-        """One look at every topic. One that fails leaves the rest standing; only a lost connection raises."""
+        """One look at every topic.
+
+        One that fails leaves the rest standing; only a lost connection raises.
+        """
         now = self._clock.mono()
         looks: dict[str, Callable[[], Awaitable[Seen | None]]] = {
             "connections": lambda: connections(ask, known),
@@ -187,11 +210,21 @@ class PostgresSource:
 
     def _reading(self, name: str, data: Any, fault: Fault | None, took_s: float) -> Reading[Any]:
         at = self._clock.mono() if data is not None else None
-        return Reading(f"postgres/{name}", data, at, took_s, fault, max(15.0, 3 * self._interval_s))
+        return Reading(
+            topic=f"postgres/{name}",
+            data=data,
+            observed_at=at,
+            took_s=took_s,
+            fault=fault,
+            max_age_s=max(15.0, 3 * self._interval_s),
+        )
 
 
 async def _next(heard: asyncio.Queue[Heard], task: asyncio.Task[None]) -> Heard:
-    """What the session's task says next. Raises what ended it, when all it had said was heard."""
+    """What the session's task says next.
+
+    Raises what ended it, when all it had said was heard.
+    """
     if not heard.empty():
         return heard.get_nowait()
     getting = asyncio.ensure_future(heard.get())

@@ -1,7 +1,8 @@
 """Statements as the cockpit may show them, and names as SQL needs them.
 
-A statement in pg_stat_activity holds users' data, one in pg_stat_statements may hold the password of an ALTER ROLE, and
-comments hold whatever a client wrote: literals and comments go, the rest is cleaned and put on one line.
+A statement in pg_stat_activity holds users' data, one in pg_stat_statements may hold the password
+of an ALTER ROLE, and comments hold whatever a client wrote: literals and comments go, the rest is
+cleaned and put on one line.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from cockpit.text import safe
 MARK = "/* m0-cockpit */"
 TEXT_LIMIT = 600
 
-#: What may stand in a statement. Each alternative consumes at least one character and none backtracks into another, so that a
-#: hostile text costs time in proportion to its length. An unterminated literal or comment (a text cut short) goes to the end.
+#: What may stand in a statement. Each alternative consumes at least one character and none
+#: backtracks into another, so that a hostile text costs time in proportion to its length. An
+#: unterminated literal or comment (a text cut short) goes to the end.
 _LEXEME = re.compile(
     r"""
     (?P<line>--[^\n]*)
@@ -37,7 +39,9 @@ Token = tuple[str, str]  # kind ("word", "name", "param", "number", "literal", "
 
 
 def tokens(statement: str) -> list[Token]:
-    """The statement without comments and blanks; a literal is told by its kind only, its text is `'…'`."""
+    """The statement without comments and blanks; a literal is told by its kind only, its text is
+    `'…'`.
+    """
     found: list[Token] = []
     at, end = 0, len(statement)
     while at < end:
@@ -70,7 +74,28 @@ def _after_comment(statement: str, at: int) -> int:
 _TIGHT_BEFORE = frozenset({",", ")", ".", ";", "::", "]", "("})
 _TIGHT_AFTER = frozenset({"(", ".", "::", "["})
 #: Words after which a parenthesis stands apart, as people write it.
-_APART = frozenset({"in", "and", "or", "not", "where", "values", "on", "as", "from", "join", "any", "all", "select", "exists", "using", "over", "by", "with"})  # fmt: skip
+_APART = frozenset(
+    {
+        "in",
+        "and",
+        "or",
+        "not",
+        "where",
+        "values",
+        "on",
+        "as",
+        "from",
+        "join",
+        "any",
+        "all",
+        "select",
+        "exists",
+        "using",
+        "over",
+        "by",
+        "with",
+    }
+)
 
 
 def shown(statement: str, limit: int = TEXT_LIMIT) -> str:
@@ -93,7 +118,8 @@ def _ends_name(text: str) -> bool:
 
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
-#: Keywords that cannot stand bare as a table, column or index name (reserved in PostgreSQL's appendix C).
+#: Keywords that cannot stand bare as a table, column or index name (reserved in PostgreSQL's
+#: appendix C).
 _RESERVED_WORDS = """all analyse analyze and any array as asc asymmetric authorization between binary both case cast check collate collation column
 concurrently constraint create cross current_catalog current_date current_role current_schema current_time current_timestamp
 current_user default deferrable desc distinct do else end except false fetch for foreign freeze from full grant group having ilike

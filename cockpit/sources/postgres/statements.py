@@ -1,6 +1,8 @@
-"""Which statements take the database's time, from pg_stat_statements: counters of now against those of a minute ago.
+"""Which statements take the database's time, from pg_stat_statements: counters of now against those
+of a minute ago.
 
-The extension counts a statement when it has ended; what runs for long is seen in `postgres/activity`.
+The extension counts a statement when it has ended; what runs for long is seen in
+`postgres/activity`.
 """
 
 from __future__ import annotations
@@ -41,7 +43,10 @@ class _Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One statement as it was read. `tokens` is what advice is drawn from."""
+    """One statement as it was read.
+
+    `tokens` is what advice is drawn from.
+    """
 
     shown: str
     tokens: list[Token]
@@ -69,16 +74,20 @@ class Statements:
     _past: deque[_Snapshot] = field(default_factory=deque)
 
     async def look(self, ask: Ask, server: Server, now: float) -> Seen:
-        """`TopQueries`. Raises PgProblem where the extension is absent, with the remedy."""
+        """`TopQueries`.
+
+        Raises PgProblem where the extension is absent, with the remedy.
+        """
         self.ran, self.blind = (), "pg_stat_statements cannot be read"
         if server.statements_schema is None:
             raise PgProblem(
                 Fault(
-                    SourceState.DOWN, f"the extension pg_stat_statements is missing in database {safe(server.database, 63)}",
+                    SourceState.DOWN,
+                    f"the extension pg_stat_statements is missing in database {safe(server.database, 63)}",
                     "shared_preload_libraries = 'pg_stat_statements', then CREATE EXTENSION pg_stat_statements",
                 ),
                 lost=False,
-            )  # fmt: skip
+            )
         function = f"{quoted(server.statements_schema)}.pg_stat_statements"
         ((count, hidden, total),) = await ask(
             f"SELECT {MARK} count(*)::int, count(*) FILTER (WHERE queryid IS NULL)::int, coalesce(sum(total_exec_time), 0)::float8 FROM {function}(false)",
@@ -151,31 +160,51 @@ class Statements:
                 None, tuple(self._query(key, current, None, 0.0, 0.0) for key in keys), None, count, evicted
             )
         window = max(current.at - before.at, 1e-3)
-        # Own and forgotten statements count into the whole, but a counter that fell cannot make it negative.
+        # Own and forgotten statements count into the whole, but a counter that fell cannot make it
+        # negative.
         whole = max(current.total_ms - before.total_ms, sum(r.ms for r in self.ran), 0.0)
         queries = tuple(self._query(r.key, current, r, window, whole) for r in self.ran)
         slowest = max(queries, key=lambda q: q.ms_per_call or 0.0, default=None)
-        return TopQueries(window, queries[:_SHOWN], slowest, count, evicted, whole / 1000.0 / window)
+        return TopQueries(
+            window_s=window,
+            queries=queries[:_SHOWN],
+            slowest=slowest,
+            tracked=count,
+            evicted=evicted,
+            load=whole / 1000.0 / window,
+        )
 
     def _query(self, key: Key, current: _Snapshot, ran: Ran | None, window: float, whole: float) -> TopQuery:
         text, counters = self.texts[key], current.rows[key]
         assert text is not None
         made = TopQuery(
-            key=f"{key[1]}/{key[0]}/{key[2]}", text=text.shown, database=text.database, user=text.user, calls=counters.calls,
-            total_ms=counters.total_ms, mean_ms=counters.total_ms / counters.calls if counters.calls else 0.0,
-        )  # fmt: skip
+            key=f"{key[1]}/{key[0]}/{key[2]}",
+            text=text.shown,
+            database=text.database,
+            user=text.user,
+            calls=counters.calls,
+            total_ms=counters.total_ms,
+            mean_ms=counters.total_ms / counters.calls if counters.calls else 0.0,
+        )
         if ran is None:
             return made
         import msgspec
 
         return msgspec.structs.replace(
-            made, calls_per_s=ran.calls / window, ms_per_call=ran.ms / ran.calls, share=ran.ms / whole if whole > 0 else 0.0,
-            load=ran.ms / 1000.0 / window, blocks_per_call=ran.blocks / ran.calls,
-        )  # fmt: skip
+            made,
+            calls_per_s=ran.calls / window,
+            ms_per_call=ran.ms / ran.calls,
+            share=ran.ms / whole if whole > 0 else 0.0,
+            load=ran.ms / 1000.0 / window,
+            blocks_per_call=ran.blocks / ran.calls,
+        )
 
 
 def _since(before: _Snapshot, current: _Snapshot) -> list[Ran]:
-    """What was called since, most time first. A statement that was not followed before began at zero only if all were."""
+    """What was called since, most time first.
+
+    A statement that was not followed before began at zero only if all were.
+    """
     found: list[Ran] = []
     for key, now in current.rows.items():
         was = before.rows.get(key) or (_Counters(0, 0.0, 0) if before.whole else None)

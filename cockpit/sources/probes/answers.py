@@ -1,4 +1,6 @@
-"""What an answer says: JSON pointers into foreign JSON, numbers and times in whatever form they come, bounded and cleaned."""
+"""What an answer says: JSON pointers into foreign JSON, numbers and times in whatever form they
+come, bounded and cleaned.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def whole(value: Any) -> int | None:
 
 
 def moment(value: Any) -> float | None:
-    """Unix seconds of RFC 3339 text, seconds, milliseconds, micro- or nanoseconds (by size: none is before 2001)."""
+    """Unix seconds of RFC 3339 text, seconds, milliseconds, micro- or nanoseconds (by size: none is
+    before 2001).
+    """
     if isinstance(value, str):
         text = value.strip()
         if text.isascii() and text.isdigit() and len(text) <= 20:
@@ -79,7 +83,15 @@ def health(service: str, check: str, answer: HttpAnswer) -> ProbeStatus:
         ok, words = False, f"HTTP {answer.status} with HTML instead of a health answer: a proxy's page?"
     elif not ok:
         words = f"HTTP {answer.status}" + (f": {answer.line}" if answer.line else "")
-    return ProbeStatus(service, check, ok, answer.status, answer.took_s * 1000.0, words, answer.certificate)
+    return ProbeStatus(
+        service=service,
+        check=check,
+        ok=ok,
+        status=answer.status,
+        took_ms=answer.took_s * 1000.0,
+        words=words,
+        certificate=answer.certificate,
+    )
 
 
 def output(
@@ -101,7 +113,15 @@ def output(
     told = [*([f"no {missing[0]} in the answer"] if missing else []), *([words] if words else [])]
     advanced_at = _advanced(epoch, tick, age_s, mono, before)
     return MarketOutput(
-        market, epoch, tick, as_of, age_s, answer.status, answer.took_s * 1000.0, advanced_at, "; ".join(told)
+        market=market,
+        epoch=epoch,
+        tick=tick,
+        as_of=as_of,
+        age_s=age_s,
+        status=answer.status,
+        took_ms=answer.took_s * 1000.0,
+        advanced_at=advanced_at,
+        words="; ".join(told),
     )
 
 
@@ -116,7 +136,10 @@ def _age(as_of: float | None, now: float, spec: OutputProbe) -> tuple[float | No
 def _advanced(
     epoch: int | None, tick: int | None, age_s: float | None, mono: float, before: MarketOutput | None
 ) -> float:
-    """When progress was last seen. The first look knows only the output's own age."""
+    """When progress was last seen.
+
+    The first look knows only the output's own age.
+    """
     if before is None or before.advanced_at is None:
         return mono - (age_s or 0.0)
     grew = _above(epoch, before.epoch) or (not _above(before.epoch, epoch) and _above(tick, before.tick))
@@ -128,7 +151,10 @@ def _above(now: int | None, then: int | None) -> bool:
 
 
 def report(agent: str, answer: HttpAnswer, settings: ProbesSettings) -> SignerReport:
-    """What an agent says of itself; not well when it cannot be read or names no key. Never raises."""
+    """What an agent says of itself; not well when it cannot be read or names no key.
+
+    Never raises.
+    """
     try:
         document = answer.json()
     except ProbeProblem as problem:
@@ -146,7 +172,7 @@ def report(agent: str, answer: HttpAnswer, settings: ProbesSettings) -> SignerRe
         text = _plain(value)
         if text is not None and len(extra) < _EXTRA and text not in (pubkey, set_id):
             extra[safe(str(key), 40)] = text
-    return SignerReport(agent, pubkey, set_id, True, "", extra)
+    return SignerReport(agent=agent, pubkey=pubkey, signer_set_id=set_id, ok=True, words="", extra=extra)
 
 
 def _plain(value: Any) -> str | None:

@@ -1,7 +1,9 @@
-"""One question over HTTP as the probes ask it: no redirects, a bounded body, one limit for all of it, TLS always verified.
+"""One question over HTTP as the probes ask it: no redirects, a bounded body, one limit for all of
+it, TLS always verified.
 
-A certificate is read in a handshake of its own, in which all but the date is verified and nothing is sent: so an expired one
-says since when. What is asked goes over connections that verify the date too.
+A certificate is read in a handshake of its own, in which all but the date is verified and nothing
+is sent: so an expired one says since when. What is asked goes over connections that verify the date
+too.
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ _EXPIRED = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 
 
 class ProbeProblem(Exception):
-    """No answer to use. `certificate`: what the host presented, when that is the reason and it could be read."""
+    """No answer to use.
+
+    `certificate`: what the host presented, when that is the reason and it could be read.
+    """
 
     def __init__(self, reason: str, remedy: str = "", certificate: Certificate | None = None) -> None:
         super().__init__(reason)
@@ -47,8 +52,9 @@ class ProbeProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """`now`: unix seconds on the server's clock when it answered, where it tells; a cache's Age is added, so that what was
-    stored is not taken for fresh."""
+    """`now`: unix seconds on the server's clock when it answered, where it tells; a cache's Age is
+    added, so that what was stored is not taken for fresh.
+    """
 
     status: int
     body: bytes = field(repr=False)
@@ -91,7 +97,9 @@ class HttpAnswer:
 
 
 class Prober:
-    """One pooled session. `ask` raises ProbeProblem, nothing else.
+    """One pooled session.
+
+    `ask` raises ProbeProblem, nothing else.
 
     aiohttp rather than httpx: a third of the CPU for each of some ten requests a second.
     """
@@ -104,10 +112,19 @@ class Prober:
         ] = {}  # host → its certificate, and when it was looked at
         self._since: dict[str, float] = {}  # host → wall: when its certificate was first refused
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=32, keepalive_timeout=30, ssl=context, socket_factory=keepalive_socket),
-            timeout=aiohttp.ClientTimeout(total=timeout_s), trust_env=False, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"user-agent": "m0-cockpit", "accept": "application/json, text/plain;q=0.9, */*;q=0.1", "accept-encoding": "identity"},
-        )  # fmt: skip
+            connector=aiohttp.TCPConnector(
+                limit=32, keepalive_timeout=30, ssl=context, socket_factory=keepalive_socket
+            ),
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
+            trust_env=False,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={
+                "user-agent": "m0-cockpit",
+                "accept": "application/json, text/plain;q=0.9, */*;q=0.1",
+                "accept-encoding": "identity",
+            },
+        )
 
     async def aclose(self) -> None:
         with contextlib.suppress(Exception):
@@ -147,10 +164,14 @@ class Prober:
         certificate = await self._certificate(url, wall) if url.startswith("https://") else None
         kind = response.headers.get("content-type", "").lower()
         return HttpAnswer(
-            response.status, body, took_s, _server_now(response.headers),
-            "text/html" in kind or body.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")),
-            safe(url_hint(response.headers.get("location", "")) or "", 120), certificate,
-        )  # fmt: skip
+            status=response.status,
+            body=body,
+            took_s=took_s,
+            now=_server_now(response.headers),
+            html="text/html" in kind or body.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")),
+            location=safe(url_hint(response.headers.get("location", "")) or "", 120),
+            certificate=certificate,
+        )
 
     async def _certificate(self, url: str, wall: float) -> Certificate | None:
         """What the host presents, looked at every minute; the last one while that fails."""
@@ -185,7 +206,10 @@ class Prober:
 
 
 def open_context(ca_file: str | None) -> ssl.SSLContext:
-    """Blocking: reads certificates. Raises ProbeProblem."""
+    """Blocking: reads certificates.
+
+    Raises ProbeProblem.
+    """
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
@@ -195,7 +219,11 @@ def open_context(ca_file: str | None) -> ssl.SSLContext:
 
 
 def dated_certificate(url: str, ca_file: str | None, timeout_s: float, wall: float) -> Certificate | None:
-    """Blocking. What a host presents when everything but the date is verified. Raises OSError (ssl.SSLError among them)."""
+    """Blocking.
+
+    What a host presents when everything but the date is verified. Raises OSError (ssl.SSLError
+    among them).
+    """
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
     context = ssl.create_default_context(cafile=ca_file)

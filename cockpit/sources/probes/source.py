@@ -1,9 +1,11 @@
-"""The probes source: what the services say from outside, over HTTP. Each URL is asked by a task of its own, so that one that
-hangs holds up no other.
+"""The probes source: what the services say from outside, over HTTP.
 
-Topics: `probes/SERVICE/healthz` and `/readyz` (ProbeStatus), `probes/output/MARKET` (MarketOutput), `probes/signers` (mapping agent
-→ SignerReport), `probes/certificates` (mapping host → Certificate) once a host has presented one. What is not configured is off:
-`probes/signers`, `probes/certificates`, and `probes/services`, `probes/outputs` for all of their kind.
+Each URL is asked by a task of its own, so that one that hangs holds up no other.
+
+Topics: `probes/SERVICE/healthz` and `/readyz` (ProbeStatus), `probes/output/MARKET` (MarketOutput),
+`probes/signers` (mapping agent → SignerReport), `probes/certificates` (mapping host → Certificate)
+once a host has presented one. What is not configured is off: `probes/signers`,
+`probes/certificates`, and `probes/services`, `probes/outputs` for all of their kind.
 """
 
 from __future__ import annotations
@@ -35,12 +37,19 @@ Judge = Callable[[HttpAnswer], Any]
 
 
 class ProbesSource:
-    """Asks everything at once, then each URL at the tempo's beat; one that fails, with backoff up to 15 s."""
+    """Asks everything at once, then each URL at the tempo's beat; one that fails, with backoff up
+    to 15 s.
+    """
 
     def __init__(
-        self, settings: ProbesSettings, clock: Clock, *, tempo: Tempo | None = None, pace: Pace | None = None,
+        self,
+        settings: ProbesSettings,
+        clock: Clock,
+        *,
+        tempo: Tempo | None = None,
+        pace: Pace | None = None,
         rng: random.Random | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._tempo = tempo or Tempo()
@@ -55,7 +64,10 @@ class ProbesSource:
         self._refused: dict[str, Fault] = {}  # topic → why its host's certificate is not believed
 
     async def readings(self) -> AsyncIterator[Reading[Any]]:
-        """Endless. A CA file that cannot be read is a fault of every topic, and is tried again."""
+        """Endless.
+
+        A CA file that cannot be read is a fault of every topic, and is tried again.
+        """
         for reading in self._not_asked():
             yield reading
         while True:
@@ -148,12 +160,22 @@ class ProbesSource:
         if agent:
             self._reports[agent] = (data, now)
             return self._signers(now - started, answer.now)
-        reading: Reading[Any] = Reading(topic, data, now, now - started, None, self._max_age_s, answer.now)
+        reading: Reading[Any] = Reading(
+            topic=topic,
+            data=data,
+            observed_at=now,
+            took_s=now - started,
+            fault=None,
+            max_age_s=self._max_age_s,
+            server_time=answer.now,
+        )
         self._last[topic] = reading
         return reading
 
     def _bad(self, topic: str, agent: str, fault: Fault, started: float) -> Reading[Any]:
-        """The last good data with the fault; an agent that cannot be asked is one that reports nothing."""
+        """The last good data with the fault; an agent that cannot be asked is one that reports
+        nothing.
+        """
         now = self._clock.mono()
         if agent:
             self._reports[agent] = (SignerReport(agent, None, None, False, fault.reason), now)
@@ -161,7 +183,15 @@ class ProbesSource:
         kept = self._last.get(topic)
         if kept is None:
             return Reading(topic, took_s=now - started, fault=fault, max_age_s=self._max_age_s)
-        return Reading(topic, kept.data, kept.observed_at, now - started, fault, self._max_age_s, kept.server_time)
+        return Reading(
+            topic=topic,
+            data=kept.data,
+            observed_at=kept.observed_at,
+            took_s=now - started,
+            fault=fault,
+            max_age_s=self._max_age_s,
+            server_time=kept.server_time,
+        )
 
     def _signers(self, took_s: float, server_time: float | None) -> Reading[Any]:
         """All agents in one: as old as the oldest report, and not there before each was asked once."""
@@ -169,12 +199,23 @@ class ProbesSource:
         if len(known) < len(self._settings.signers):
             return Reading(SIGNERS, max_age_s=self._max_age_s)
         data = {agent: found for agent, (found, _) in known.items()}
-        return Reading(SIGNERS, data, min(at for _, at in known.values()), took_s, None, self._max_age_s, server_time)
+        return Reading(
+            topic=SIGNERS,
+            data=data,
+            observed_at=min(at for _, at in known.values()),
+            took_s=took_s,
+            fault=None,
+            max_age_s=self._max_age_s,
+            server_time=server_time,
+        )
 
     def _told(
         self, url: str, topic: str, agent: str, certificate: Certificate | None, refused: Fault | None
     ) -> Reading[Any] | None:
-        """The certificates, when this answer says something of one. A refused one that could not be read is the fault."""
+        """The certificates, when this answer says something of one.
+
+        A refused one that could not be read is the fault.
+        """
         if not url.startswith("https://"):
             return None
         place = f"{topic}/{agent}"
@@ -188,7 +229,14 @@ class ProbesSource:
             return None
         fault = next(iter(self._refused.values()), None)
         now = self._clock.mono()
-        return Reading(CERTIFICATES, dict(self._certificates), now, 0.0, fault, self._max_age_s)
+        return Reading(
+            topic=CERTIFICATES,
+            data=dict(self._certificates),
+            observed_at=now,
+            took_s=0.0,
+            fault=fault,
+            max_age_s=self._max_age_s,
+        )
 
     # --- what makes data of an answer ------------------------------------------------------------------------------------
 
@@ -200,7 +248,12 @@ class ProbesSource:
             kept = self._last.get(f"{PREFIX}output/{market}")
             before = kept.data if kept is not None else None
             return answers.output(
-                safe(market, 80), answer, self._settings.output, self._clock.wall(), self._clock.mono(), before
+                market=safe(market, 80),
+                answer=answer,
+                spec=self._settings.output,
+                wall=self._clock.wall(),
+                mono=self._clock.mono(),
+                before=before,
             )
 
         return judge

@@ -1,6 +1,8 @@
-"""A service's own `/metrics`, read directly while Prometheus cannot be asked: numbers to look at, judged by nobody.
+"""A service's own `/metrics`, read directly while Prometheus cannot be asked: numbers to look at,
+judged by nobody.
 
-Reference: Prometheus text exposition format 0.0.4. What comes in is bounded and cleaned: it is as foreign as a log line.
+Reference: Prometheus text exposition format 0.0.4. What comes in is bounded and cleaned: it is as
+foreign as a log line.
 """
 
 from __future__ import annotations
@@ -28,12 +30,20 @@ IDLE = Fault(SourceState.OFF, "not read while Prometheus answers")
 
 
 class ExpositionSource:
-    """Topics `metrics/<service>` with a tuple of `Exposed`, in the order of the page. `needed` is asked before each round."""
+    """Topics `metrics/<service>` with a tuple of `Exposed`, in the order of the page.
+
+    `needed` is asked before each round.
+    """
 
     def __init__(
-        self, addresses: Mapping[str, str], interval_s: float, clock: Clock, needed: Callable[[], bool], *,
+        self,
+        addresses: Mapping[str, str],
+        interval_s: float,
+        clock: Clock,
+        needed: Callable[[], bool],
+        *,
         look_s: float = _LOOK_S,
-    ):  # fmt: skip
+    ):
         self._addresses = dict(addresses)
         self._interval_s = interval_s
         self._clock = clock
@@ -41,7 +51,9 @@ class ExpositionSource:
         self._look_s = look_s
 
     async def readings(self) -> AsyncIterator[Reading[tuple[Exposed, ...]]]:
-        """Endless: a round of all services every `interval_s` while needed, else one reading each that says OFF."""
+        """Endless: a round of all services every `interval_s` while needed, else one reading each
+        that says OFF.
+        """
         idle = False
         timeout = httpx.Timeout(_TIMEOUT_S)
         headers = {"user-agent": "m0-cockpit", "accept": "text/plain;version=0.0.4", "accept-encoding": "identity"}
@@ -97,7 +109,10 @@ def _down(reason: str, remedy: str = "") -> Fault:
 
 
 async def _fetch(client: httpx.AsyncClient, url: str) -> str:
-    """The body, MOST_BYTES at most. Raises ExpositionProblem, httpx errors."""
+    """The body, MOST_BYTES at most.
+
+    Raises ExpositionProblem, httpx errors.
+    """
     async with client.stream("GET", url) as response:
         if response.status_code != 200:
             raise ExpositionProblem(f"HTTP {response.status_code}")
@@ -112,7 +127,10 @@ async def _fetch(client: httpx.AsyncClient, url: str) -> str:
 
 
 def parse(body: str) -> tuple[Exposed, ...]:
-    """Samples in the page's order, buckets left out, names and labels cleaned. Raises ExpositionProblem."""
+    """Samples in the page's order, buckets left out, names and labels cleaned.
+
+    Raises ExpositionProblem.
+    """
     from prometheus_client.parser import text_string_to_metric_families
 
     found: list[Exposed] = []

@@ -1,7 +1,8 @@
-"""The Prometheus source: every query at once over one pooled client, values now and the history behind sparklines.
+"""The Prometheus source: every query at once over one pooled client, values now and the history
+behind sparklines.
 
-Reference: Prometheus HTTP API (/api/v1/query, /query_range, /alerts). NaN, infinities, empty vectors and warnings are carried
-as they are: what they mean is for the signals to say.
+Reference: Prometheus HTTP API (/api/v1/query, /query_range, /alerts). NaN, infinities, empty
+vectors and warnings are carried as they are: what they mean is for the signals to say.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ _FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 @dataclass(frozen=True)
 class PrometheusAddress:
-    """Where Prometheus is and how to be let in. `url` may carry a path prefix."""
+    """Where Prometheus is and how to be let in.
+
+    `url` may carry a path prefix.
+    """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -49,7 +53,10 @@ class PrometheusAddress:
 
 
 def address_of(settings: PrometheusSettings) -> PrometheusAddress:
-    """From the configuration, its secrets read from their files. Raises ConfigProblem. `url` must be set."""
+    """From the configuration, its secrets read from their files.
+
+    Raises ConfigProblem. `url` must be set.
+    """
     assert settings.url is not None
     password = secret_of(settings.password, settings.password_file, "the Prometheus password")
     return PrometheusAddress(
@@ -64,7 +71,10 @@ def address_of(settings: PrometheusSettings) -> PrometheusAddress:
 
 @dataclass(frozen=True)
 class QuerySpec:
-    """One query. `history_s`: how much of the past its sparkline shows, None for none."""
+    """One query.
+
+    `history_s`: how much of the past its sparkline shows, None for none.
+    """
 
     promql: str
     history_s: float | None
@@ -87,12 +97,21 @@ def _longest(spans: Iterable[float | None]) -> float | None:
 
 
 class PrometheusSource:
-    """Topics `prometheus/<name>` with a `QueryResult` each, and `prometheus/alerts` with a tuple of `Alert`."""
+    """Topics `prometheus/<name>` with a `QueryResult` each, and `prometheus/alerts` with a tuple of
+    `Alert`.
+    """
 
     def __init__(
-        self, address: PrometheusAddress, queries: Mapping[str, QuerySpec], interval_s: float, clock: Clock, *,
-        tempo: Tempo | None = None, pace: Pace | None = None, rng: random.Random | None = None,
-    ):  # fmt: skip
+        self,
+        address: PrometheusAddress,
+        queries: Mapping[str, QuerySpec],
+        interval_s: float,
+        clock: Clock,
+        *,
+        tempo: Tempo | None = None,
+        pace: Pace | None = None,
+        rng: random.Random | None = None,
+    ):
         self._address = address
         self._queries = dict(queries)
         self._names: dict[str, list[str]] = {}  # by PromQL: panels and signals often ask the same
@@ -112,7 +131,9 @@ class PrometheusSource:
         self._server_at: float | None = None  # the server's clock at the start of this round
 
     async def readings(self) -> AsyncIterator[Reading[Any]]:
-        """Endless: one round of all queries at the tempo's beat, slower while Prometheus cannot be reached."""
+        """Endless: one round of all queries at the tempo's beat, slower while Prometheus cannot be
+        reached.
+        """
         attempt = 0
         while True:
             try:
@@ -152,13 +173,18 @@ class PrometheusSource:
                 await self._tempo.rest(self._clock, started, self._interval_s)
 
     async def past(self, promql: str, start: float, end: float, points: int = 240) -> tuple[tuple[float, float], ...]:
-        """(unix seconds, value) of that time, of all series, `points` of each at most. As `ranges`."""
+        """(unix seconds, value) of that time, of all series, `points` of each at most.
+
+        As `ranges`.
+        """
         found = await self.ranges(promql, start, end, max(15.0, (end - start) / points))
         return tuple(point for history in found for point in history.points)
 
     async def ranges(self, promql: str, start: float, end: float, step: float) -> tuple[History, ...]:
-        """Every series of that time, a point each `step` seconds. For the caller's own loop: a session is opened for it. Raises
-        PromFault."""
+        """Every series of that time, a point each `step` seconds.
+
+        For the caller's own loop: a session is opened for it. Raises PromFault.
+        """
         try:
             client = self._session(*await asyncio.to_thread(self._open))
         except _BadAddress as problem:
@@ -170,7 +196,10 @@ class PrometheusSource:
         return wire.histories(answer)
 
     def _open(self) -> tuple[dict[str, str], ssl.SSLContext | bool]:
-        """What the session is made of; blocking, for it reads certificates. Raises _BadAddress."""
+        """What the session is made of; blocking, for it reads certificates.
+
+        Raises _BadAddress.
+        """
         address = self._address
         context: ssl.SSLContext | bool = False
         if self._base.startswith("https://"):
@@ -185,7 +214,10 @@ class PrometheusSource:
                 made.verify_mode = ssl.CERT_NONE
             context = made
         elif not self._base.startswith("http://"):
-            raise _BadAddress(f'Prometheus address "{url_hint(self._base) or safe(self._base)}" is no http(s) URL', "give --prometheus http://HOST:9090")  # fmt: skip
+            raise _BadAddress(
+                f'Prometheus address "{url_hint(self._base) or safe(self._base)}" is no http(s) URL',
+                "give --prometheus http://HOST:9090",
+            )
         headers = {"user-agent": "m0-cockpit", "accept": "application/json"} | dict(address.headers)
         if address.bearer:
             headers["authorization"] = f"Bearer {address.bearer.strip()}"
@@ -198,18 +230,27 @@ class PrometheusSource:
         return headers, context
 
     def _session(self, headers: dict[str, str], context: ssl.SSLContext | bool) -> aiohttp.ClientSession:
-        """One pooled session. aiohttp rather than httpx: 0.15 ms of CPU a request against 1.4, at some forty requests a second."""
+        """One pooled session. aiohttp rather than httpx: 0.15 ms of CPU a request against 1.4, at
+        some forty requests a second.
+        """
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=_AT_ONCE + 2, keepalive_timeout=60, ssl=context if isinstance(context, ssl.SSLContext) else True,
+                limit=_AT_ONCE + 2,
+                keepalive_timeout=60,
+                ssl=context if isinstance(context, ssl.SSLContext) else True,
                 socket_factory=keepalive_socket,
             ),
-            headers=headers, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(),
+            headers=headers,
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),  # each request has its own limit
-        )  # fmt: skip
+        )
 
     async def _reach(self, client: aiohttp.ClientSession) -> None:
-        """One cheap request before the many. Raises PromFault when nobody is there or we are not let in."""
+        """One cheap request before the many.
+
+        Raises PromFault when nobody is there or we are not let in.
+        """
         self._lost = None
         answer = await self._ask(client, "query", _body(query="1"), _CONNECT_S)
         self._server_at = wire.samples(answer)[1]
@@ -217,7 +258,10 @@ class PrometheusSource:
     async def _ask(
         self, client: aiohttp.ClientSession, endpoint: str, form: bytes | None, limit_s: float
     ) -> wire.Answer:
-        """POST (GET without a form) and decode. Raises PromFault."""
+        """POST (GET without a form) and decode.
+
+        Raises PromFault.
+        """
         if self._lost is not None:
             raise self._lost
         url = f"{self._base}/api/v1/{endpoint}"
@@ -248,7 +292,15 @@ class PrometheusSource:
         self._results[promql], self._observed[promql] = result, ended
         took = ended - started
         return [
-            Reading(f"prometheus/{name}", result, ended, took, None, self._queries[name].max_age_s, at)
+            Reading(
+                topic=f"prometheus/{name}",
+                data=result,
+                observed_at=ended,
+                took_s=took,
+                fault=None,
+                max_age_s=self._queries[name].max_age_s,
+                server_time=at,
+            )
             for name in names
         ]
 
@@ -277,7 +329,10 @@ class PrometheusSource:
     async def _range(
         self, client: aiohttp.ClientSession, promql: str, start: float, end: float, step: float
     ) -> tuple[Any, tuple[str, ...]]:
-        """The past, by the server's own clock. A failed range is a warning: the value of now still stands."""
+        """The past, by the server's own clock.
+
+        A failed range is a warning: the value of now still stands.
+        """
         times = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
         body = _body(query=promql, **times, timeout=f"{_QUERY_TIMEOUT_S:g}s")
         try:
@@ -295,7 +350,16 @@ class PrometheusSource:
         except PromFault as problem:
             return [self._failed(None, problem.fault, self._clock.mono() - started)]
         ended = self._clock.mono()
-        return [Reading(ALERTS, alerts, ended, ended - started, None, self._alerts_age)]
+        return [
+            Reading(
+                topic=ALERTS,
+                data=alerts,
+                observed_at=ended,
+                took_s=ended - started,
+                fault=None,
+                max_age_s=self._alerts_age,
+            )
+        ]
 
     @property
     def _alerts_age(self) -> float:
@@ -304,12 +368,19 @@ class PrometheusSource:
     def _failed(self, name: str | None, fault: Fault, took_s: float) -> Reading[Any]:
         """The last good data with the fault; None stands for the alerts."""
         if name is None:
-            return Reading(ALERTS, None, None, took_s, fault, self._alerts_age)
+            return Reading(
+                topic=ALERTS, data=None, observed_at=None, took_s=took_s, fault=fault, max_age_s=self._alerts_age
+            )
         spec = self._queries[name]
         return Reading(
-            f"prometheus/{name}", self._results.get(spec.promql), self._observed.get(spec.promql), took_s, fault,
-            spec.max_age_s, self._answered.get(spec.promql),
-        )  # fmt: skip
+            topic=f"prometheus/{name}",
+            data=self._results.get(spec.promql),
+            observed_at=self._observed.get(spec.promql),
+            took_s=took_s,
+            fault=fault,
+            max_age_s=spec.max_age_s,
+            server_time=self._answered.get(spec.promql),
+        )
 
 
 class _BadAddress(Exception):

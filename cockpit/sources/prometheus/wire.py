@@ -1,4 +1,6 @@
-"""What Prometheus' HTTP API answers, decoded: values as strings, warnings, errors in a 200, HTML from a proxy."""
+"""What Prometheus' HTTP API answers, decoded: values as strings, warnings, errors in a 200, HTML
+from a proxy.
+"""
 
 from __future__ import annotations
 
@@ -70,16 +72,28 @@ _NONSENSE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode(status: int, body: bytes) -> Answer:
-    """A good answer, else PromFault in Prometheus' own words; a rejected query (bad_data) says where it is wrong."""
+    """A good answer, else PromFault in Prometheus' own words; a rejected query (bad_data) says
+    where it is wrong.
+    """
     if status == 401:
-        raise PromFault(SourceState.UNAUTHORISED, "Prometheus does not accept the credentials (401)", "check its user, password or bearer token in the configuration")  # fmt: skip
+        raise PromFault(
+            SourceState.UNAUTHORISED,
+            "Prometheus does not accept the credentials (401)",
+            "check its user, password or bearer token in the configuration",
+        )
     if status == 403:
-        raise PromFault(SourceState.DENIED, "Prometheus refuses queries (403)", "ask for the right to GET and POST /api/v1/query")  # fmt: skip
+        raise PromFault(
+            SourceState.DENIED, "Prometheus refuses queries (403)", "ask for the right to GET and POST /api/v1/query"
+        )
     try:
         envelope = _ENVELOPE.decode(body)
     except _NONSENSE as error:
         said = " ".join(re.sub(r"<[^>]*>", " ", body[:2000].decode("utf-8", "replace")).split())[:80]
-        raise PromFault(SourceState.DOWN, f"no Prometheus answers there: HTTP {status}: {said}", "check the address and its path prefix") from error  # fmt: skip
+        raise PromFault(
+            SourceState.DOWN,
+            f"no Prometheus answers there: HTTP {status}: {said}",
+            "check the address and its path prefix",
+        ) from error
     if envelope.status == "error" or status >= 400:
         kind = envelope.error_type or f"HTTP {status}"
         said = envelope.error or "no reason given"
@@ -87,7 +101,9 @@ def decode(status: int, body: bytes) -> Answer:
             raise PromFault(SourceState.DOWN, f"query rejected: {said}", "correct the query in runbooks.toml")
         raise PromFault(SourceState.DOWN, f"Prometheus: {kind}: {said}")
     if envelope.status != "success" or envelope.data is None:
-        raise PromFault(SourceState.DOWN, f"HTTP {status} without a Prometheus answer", "check the address and its path prefix")  # fmt: skip
+        raise PromFault(
+            SourceState.DOWN, f"HTTP {status} without a Prometheus answer", "check the address and its path prefix"
+        )
     return Answer(envelope.data, tuple([safe(w, 200) for w in envelope.warnings or ()]))
 
 
@@ -96,7 +112,11 @@ def unreachable(error: Exception, base: str) -> PromFault:
     host = urlsplit(base).netloc.rpartition("@")[2]
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
-            return PromFault(SourceState.DOWN, f"certificate of {host} not trusted: {cause.verify_message}", "set the CA file for Prometheus")  # fmt: skip
+            return PromFault(
+                SourceState.DOWN,
+                f"certificate of {host} not trusted: {cause.verify_message}",
+                "set the CA file for Prometheus",
+            )
         if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None):
             return PromFault(SourceState.DOWN, f"TLS with {host} failed: {cause.reason}", "http or https?")
     if isinstance(error, TimeoutError):
@@ -124,7 +144,8 @@ def _labels(metric: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def samples(answer: Answer) -> tuple[tuple[Sample, ...], float | None]:
-    """The instant values and the server's evaluation time (None when there is nothing to tell it by).
+    """The instant values and the server's evaluation time (None when there is nothing to tell it
+    by).
 
     A vector and a scalar are read; native histograms have no single value and count as NaN.
     """
@@ -164,7 +185,8 @@ def append(
 ) -> tuple[History, ...]:
     """The histories with one more point each, those before `since` dropped.
 
-    Within `step` of the point before the last, the last point is replaced: as many points as a range query would give.
+    Within `step` of the point before the last, the last point is replaced: as many points as a
+    range query would give.
     """
     now = {_same(v.labels): v for v in values}
     grown: list[History] = []

@@ -1,4 +1,7 @@
-"""The program's accounts, read from two endpoints at a time: protocol, signer set, markets. Where the two differ, it is said."""
+"""The program's accounts, read from two endpoints at a time: protocol, signer set, markets.
+
+Where the two differ, it is said.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +58,11 @@ class _Program(msgspec.Struct):
 
 
 class Look(msgspec.Struct):
-    """What one endpoint says: each a state, or why it cannot be told. `answered`: a fault is what it says of the account then (none, of
-    another owner, not readable), else nobody knows."""
+    """What one endpoint says: each a state, or why it cannot be told.
+
+    `answered`: a fault is what it says of the account then (none, of another owner, not readable),
+    else nobody knows.
+    """
 
     name: str
     protocol: ProtocolState | Fault
@@ -65,12 +71,21 @@ class Look(msgspec.Struct):
 
 
 class AccountsWatch:
-    """`run()` for ever, with every reading put through `put`. `signer_set_id`: what the submitter is configured with."""
+    """`run()` for ever, with every reading put through `put`.
+
+    `signer_set_id`: what the submitter is configured with.
+    """
 
     def __init__(
-        self, program_id: str, fleet: Fleet, clock: Clock, pace: SolanaPace, signer_set_id: Callable[[], str | None],
-        put: Callable[[Reading[Any]], None], named: Callable[[dict[str, str]], None],
-    ) -> None:  # fmt: skip
+        self,
+        program_id: str,
+        fleet: Fleet,
+        clock: Clock,
+        pace: SolanaPace,
+        signer_set_id: Callable[[], str | None],
+        put: Callable[[Reading[Any]], None],
+        named: Callable[[dict[str, str]], None],
+    ) -> None:
         self._program_id = program_id
         self._key = base58.pubkey(program_id) or b""
         self._protocol = protocol_address(self._key)
@@ -112,7 +127,11 @@ class AccountsWatch:
         age = max(15.0, 3.5 * self._pace.accounts_s)
         if known:
             newest = max(known, key=lambda state: state.slot)
-            self._put(Reading(topic, newest, self._clock.mono(), took, None, age))
+            self._put(
+                Reading(
+                    topic=topic, data=newest, observed_at=self._clock.mono(), took_s=took, fault=None, max_age_s=age
+                )
+            )
         else:
             self._put(Reading(topic, fault=states[0], took_s=took, max_age_s=age))
 
@@ -161,8 +180,10 @@ class AccountsWatch:
         number = int(told) if told.strip().isascii() and told.strip().isdigit() and len(told) <= 24 else -1
         address = signer_set_address(self._key, number) if 0 <= number <= U64 else None
         return address or Fault(
-            SourceState.DOWN, f'M0_ACTIVE_SIGNER_SET_ID "{safe(told, 40)}" is no signer set id', "correct it on the submitter"
-        )  # fmt: skip
+            SourceState.DOWN,
+            f'M0_ACTIVE_SIGNER_SET_ID "{safe(told, 40)}" is no signer set id',
+            "correct it on the submitter",
+        )
 
     def _differences(self, looks: list[Look]) -> tuple[Disagreement, ...]:
         """Between two that both say something: a request that failed differs from nothing."""
@@ -175,9 +196,10 @@ class AccountsWatch:
             found.append(Disagreement("paused", f"{one.name} {_paused(here)}, {other.name} {_paused(there)}"))
         if isinstance(one.signer_set, SignerSetState) and isinstance(other.signer_set, SignerSetState):
             parts = [
-                name.replace("_", " ") for name in ("threshold", "pubkeys", "active", "created_at_slot")
+                name.replace("_", " ")
+                for name in ("threshold", "pubkeys", "active", "created_at_slot")
                 if getattr(one.signer_set, name) != getattr(other.signer_set, name)
-            ]  # fmt: skip
+            ]
             if parts:
                 found.append(
                     Disagreement("signer set", f"{one.name} and {other.name} differ in its {' and '.join(parts)}")
@@ -210,7 +232,7 @@ class AccountsWatch:
             fault = Fault(SourceState.DOWN, more or f"more than {MOST_MARKETS:,} markets: the rest is not read")
         self._named({address: market.market_id for address, market in markets.items()})
         now = self._clock.mono()
-        self._put(Reading(MARKETS, markets, now, now - began, fault, age))
+        self._put(Reading(topic=MARKETS, data=markets, observed_at=now, took_s=now - began, fault=fault, max_age_s=age))
 
 
 def _one_lacks(what: str, one: Look, other: Look) -> list[Disagreement]:

@@ -1,6 +1,8 @@
-"""The signer set and a market, read once from every RPC endpoint: what a command needs that keeps no stream open.
+"""The signer set and a market, read once from every RPC endpoint: what a command needs that keeps
+no stream open.
 
-The endpoints must agree: one alone could say anything. JSON-RPC `getMultipleAccounts`, encoding base64, commitment confirmed.
+The endpoints must agree: one alone could say anything. JSON-RPC `getMultipleAccounts`, encoding
+base64, commitment confirmed.
 """
 
 from __future__ import annotations
@@ -24,8 +26,12 @@ _SEED_BYTES = 32  # of one seed of a program address
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """`why`: what is not known of the signer set, in words; "" when it is known; `market_why` the same of the market. `told`: who
-    answered. `no_set`, `no_market`: every endpoint knows the program's own account, and none such."""
+    """`why`: what is not known of the signer set, in words; "" when it is known; `market_why` the
+    same of the market.
+
+    `told`: who answered. `no_set`, `no_market`: every endpoint knows the program's own account, and
+    none such.
+    """
 
     signer_set: SignerSetState | None
     market: MarketState | None
@@ -38,7 +44,9 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """`whole`: it knows the program's ProtocolConfig, so that what it does not know beside it is not there."""
+    """`whole`: it knows the program's ProtocolConfig, so that what it does not know beside it is
+    not there.
+    """
 
     endpoint: str
     signer_set: SignerSetState | None = None
@@ -48,7 +56,10 @@ class _Answer:
 
 
 def program_address(program_id: str, *seeds: bytes) -> str:
-    """The program-derived address. Raises ValueError for a program id or seed that cannot be."""
+    """The program-derived address.
+
+    Raises ValueError for a program id or seed that cannot be.
+    """
     from solders.pubkey import Pubkey
 
     if any(len(seed) > _SEED_BYTES for seed in seeds):
@@ -70,7 +81,10 @@ def _seed(market_id: str) -> bytes | None:
 async def read_accounts(
     endpoints: Sequence[RpcEndpoint], program_id: str, signer_set_id: int, market_id: str = ""
 ) -> Accounts:
-    """The SignerSet account of this id, and the market's when it is named. Never raises for what endpoints say."""
+    """The SignerSet account of this id, and the market's when it is named.
+
+    Never raises for what endpoints say.
+    """
     try:
         addresses = [program_address(program_id, b"signer_set", signer_set_id.to_bytes(8, "little"))]
         named = _seed(market_id)
@@ -112,11 +126,16 @@ class _Refused(Exception):
 
 
 async def _accounts(client: Any, url: str, addresses: list[str]) -> list[layouts.Account | None]:
-    """As they lie there; None: there is none. Raises _Refused, Undecodable, ValueError and what httpx raises."""
+    """As they lie there; None: there is none.
+
+    Raises _Refused, Undecodable, ValueError and what httpx raises.
+    """
     body = {
-        "jsonrpc": "2.0", "id": 1, "method": "getMultipleAccounts",
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "getMultipleAccounts",
         "params": [addresses, {"encoding": "base64", "commitment": "confirmed"}],
-    }  # fmt: skip
+    }
     async with client.stream("POST", url, json=body) as response:
         raw = b""
         async for part in response.aiter_raw():

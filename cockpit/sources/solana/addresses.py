@@ -1,6 +1,8 @@
-"""Addresses that the program derives (PDAs), by solders, whose Rust may panic: a panic is no Exception and prints on its own.
+"""Addresses that the program derives (PDAs), by solders, whose Rust may panic: a panic is no
+Exception and prints on its own.
 
-It is called with seeds of fixed, short lengths only, with which nothing in it panics; and what it may raise ends here.
+It is called with seeds of fixed, short lengths only, with which nothing in it panics; and what it
+may raise ends here.
 """
 
 from __future__ import annotations
@@ -9,7 +11,10 @@ import asyncio
 
 
 def derived(program_id: bytes, *seeds: bytes) -> str | None:
-    """The address (base58), or None when none can be derived. Seeds of 32 bytes at most, 15 of them."""
+    """The address (base58), or None when none can be derived.
+
+    Seeds of 32 bytes at most, 15 of them.
+    """
     if len(program_id) != 32 or len(seeds) > 15 or any(len(seed) > 32 for seed in seeds):
         return None
     try:

@@ -1,7 +1,9 @@
-"""What a stream may have missed: the program's signatures listed page by page, and those not yet counted fetched and counted.
+"""What a stream may have missed: the program's signatures listed page by page, and those not yet
+counted fetched and counted.
 
-A listing proves something only as far back as it is known to reach: it must end at the `anchor`, a transaction that was listed
-before, or else the node no longer keeps what lies between. Reference: getSignaturesForAddress, getTransaction.
+A listing proves something only as far back as it is known to reach: it must end at the `anchor`, a
+transaction that was listed before, or else the node no longer keeps what lies between. Reference:
+getSignaturesForAddress, getTransaction.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ BUSY = 5_000  # signatures kept from which listings come oftener, and settle at 
 MOST_PAGES = 400
 MOST_PAST = 2000  # transactions fetched from before the start
 TRIES = 4  # for a transaction that is listed and cannot be read
-#: JSON-RPC codes that say of one transaction that it will never be given: cleaned up, skipped, no history, unknown version.
+#: JSON-RPC codes that say of one transaction that it will never be given: cleaned up, skipped, no
+#: history, unknown version.
 GONE = (-32001, -32007, -32009, -32011, -32015)
 AT_ONCE = 8  # single requests side by side
 _CONFIRMED = {"commitment": "confirmed"}
@@ -61,7 +64,10 @@ class Transaction(msgspec.Struct):
 
 @dataclass(slots=True)
 class _Listing:
-    """What a node lists above slot `above`. `missing`: oldest first; `proof`: the newest two at or below `floor`, newest first."""
+    """What a node lists above slot `above`.
+
+    `missing`: oldest first; `proof`: the newest two at or below `floor`, newest first.
+    """
 
     above: int
     floor: int
@@ -73,7 +79,9 @@ class _Listing:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """`found`: transactions that nobody had told of; `lacking`: known ones that this node does not list, of `known`."""
+    """`found`: transactions that nobody had told of; `lacking`: known ones that this node does not
+    list, of `known`.
+    """
 
     found: int
     lacking: int
@@ -81,7 +89,10 @@ class Filled:
 
 
 class Filler:
-    """`fill(rpc)` until it succeeds, with one endpoint or another. `doing`: how far it has come, in words."""
+    """`fill(rpc)` until it succeeds, with one endpoint or another.
+
+    `doing`: how far it has come, in words.
+    """
 
     def __init__(
         self, ledger: Ledger, clock: Clock, pace: SolanaPace, plausible: Callable[[int], bool] = lambda slot: True
@@ -99,9 +110,12 @@ class Filler:
         self._certain = 0  # the slot up to which the last listing was certain
 
     async def fill(self, rpc: Rpc, *, reach: int, last: bool) -> Filled:
-        """List, fetch, count; then the ledger is whole up to `settle_slots` behind the node. `reach`: the slot that
-        it must have confirmed, or its listing says nothing of the gap. `last`: there is no other node to ask, so that what this
-        one cannot give is counted by its listing alone. Raises RpcProblem, GapStays."""
+        """List, fetch, count; then the ledger is whole up to `settle_slots` behind the node.
+
+        `reach`: the slot that it must have confirmed, or its listing says nothing of the gap.
+        `last`: there is no other node to ask, so that what this one cannot give is counted by its
+        listing alone. Raises RpcProblem, GapStays.
+        """
         self.doing = f"listing the program's transactions at {rpc.name}"
         head = await rpc.call("getSlot", [_CONFIRMED], Slot)
         if head < reach:
@@ -113,13 +127,15 @@ class Filler:
             self._ledger.start(head)
             self._ledger.floor = max(0, (self._ledger.since_slot or head) - self._pace.past_slots)
         upto = head - self._pace.settle_slots
-        # each transaction is looked for twice, and by two nodes where there are two; when memory matters, once must do
+        # each transaction is looked for twice, and by two nodes where there are two; when memory
+        # matters, once must do
         floor = upto if self._ledger.kept > BUSY else self._certain
         listing = await self._list(rpc, head, floor, past=past)
         found = await self._fetch(rpc, listing.missing, last=last)
         if past:
             self._started, self.from_slot = True, listing.above
-        # Never above what is listed: a node that is wrong about its slot must not make later transactions old ones.
+        # Never above what is listed: a node that is wrong about its slot must not make later
+        # transactions old ones.
         self._certain = min(upto, listing.newest)
         listing.floor = min(listing.floor, listing.newest)
         self._ledger.never_confirmed(upto)
@@ -182,7 +198,10 @@ class Filler:
         return fresh
 
     async def _fetch(self, rpc: Rpc, missing: Sequence[Entry], *, last: bool) -> int:
-        """Count what is not known, oldest first; how many that were. Raises RpcProblem."""
+        """Count what is not known, oldest first; how many that were.
+
+        Raises RpcProblem.
+        """
         todo = deque(entry for entry in missing if entry.signature not in self._ledger)
         tries: dict[str, int] = {}
         late: list[Entry] = []  # given by this node neither now nor a moment later
@@ -239,8 +258,11 @@ class Filler:
 
 
 async def transactions(rpc: Rpc, part: Sequence[Entry]) -> list[Transaction | RpcProblem | None]:
-    """In the order of `part`; None: the node does not have it (yet). One batch, or singly side by side where the endpoint
-    takes no batches (`batch_size` 1). Raises RpcProblem when a batch is refused."""
+    """In the order of `part`; None: the node does not have it (yet).
+
+    One batch, or singly side by side where the endpoint takes no batches (`batch_size` 1). Raises
+    RpcProblem when a batch is refused.
+    """
     kind: Any = Transaction | None
     params = [[entry.signature, _TRANSACTION] for entry in part]
     if rpc.batch_size > 1:

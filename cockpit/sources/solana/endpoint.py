@@ -1,4 +1,6 @@
-"""One RPC endpoint, looked at again and again: health, slot, blockhash, genesis, version, fees, and how it answers at all."""
+"""One RPC endpoint, looked at again and again: health, slot, blockhash, genesis, version, fees, and
+how it answers at all.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,10 @@ T = TypeVar("T")
 
 #: The first characters of the genesis hashes, as CAIP-2 has them.
 CLUSTERS = {
-    "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp": "mainnet-beta", "EtWTRABZaYq6iMfeYKouRu166VU2xqa1": "devnet",
+    "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp": "mainnet-beta",
+    "EtWTRABZaYq6iMfeYKouRu166VU2xqa1": "devnet",
     "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z": "testnet",
-}  # fmt: skip
+}
 _CONFIRMED = {"commitment": "confirmed"}
 _MOST_EXTRAPOLATED_S = 10.0
 MISSES = 2  # looks in a row without an answer, after which an endpoint is down
@@ -58,7 +61,10 @@ def cluster_of(genesis: str | None) -> str:
 
 
 class EndpointWatch:
-    """`look()` once a round; then `status` and `fault` are what is known. `behind` and `foreign` are set by the fleet."""
+    """`look()` once a round; then `status` and `fault` are what is known.
+
+    `behind` and `foreign` are set by the fleet.
+    """
 
     def __init__(self, rpc: Rpc, clock: Clock, pace: SolanaPace, fee_accounts: Sequence[str]) -> None:
         self.rpc = rpc
@@ -80,19 +86,24 @@ class EndpointWatch:
         """Reachable, of this cluster, and not asking to be left alone."""
         return (
             self.fault is None and self.status.slot is not None and not self.status.foreign and self.rpc.blocked_s == 0
-        )  # fmt: skip
+        )
 
     @property
     def good(self) -> bool:
         """Fit to give the program's transactions: in health, and not behind."""
         known = self.status
         return (
-            self.answers and known.health in ("ok", "") and (known.behind or 0) < self._pace.bad_slots
+            self.answers
+            and known.health in ("ok", "")
+            and (known.behind or 0) < self._pace.bad_slots
             and (known.error_ratio or 0.0) < BAD_ERROR_RATIO
-        )  # fmt: skip
+        )
 
     async def look(self) -> None:
-        """One round, every question at once. Never raises for what an endpoint does."""
+        """One round, every question at once.
+
+        Never raises for what an endpoint does.
+        """
         try:
             if not self._opened:
                 await self.rpc.open()
@@ -100,9 +111,13 @@ class EndpointWatch:
             if self.rpc.blocked_s > 0:
                 raise RpcProblem(self.rpc.asked_off(), throttled=True)
             health, slot, latest, _, _, _ = await asyncio.gather(
-                self._health(), self._slot(), self._ask("getLatestBlockhash", [_CONFIRMED], _LatestBlockhash),
-                self._genesis(), self._version(), self._fees(),
-            )  # fmt: skip
+                self._health(),
+                self._slot(),
+                self._ask("getLatestBlockhash", [_CONFIRMED], _LatestBlockhash),
+                self._genesis(),
+                self._version(),
+                self._fees(),
+            )
         except RpcProblem as problem:
             self.fault = problem.fault()
             self._count()
@@ -127,10 +142,14 @@ class EndpointWatch:
     def _count(self) -> None:
         stats = self.rpc.stats
         self.status = msgspec.structs.replace(
-            self.status, latency_p50_ms=stats.latency_ms(0.5), latency_p95_ms=stats.latency_ms(0.95),
-            requests=stats.requests, error_ratio=stats.error_ratio, throttled=stats.throttled,
+            self.status,
+            latency_p50_ms=stats.latency_ms(0.5),
+            latency_p95_ms=stats.latency_ms(0.95),
+            requests=stats.requests,
+            error_ratio=stats.error_ratio,
+            throttled=stats.throttled,
             retry_after_s=self.rpc.blocked_s or None,
-        )  # fmt: skip
+        )
 
     async def _ask(self, method: str, params: Sequence[object], kind: type[T]) -> T | RpcProblem:
         try:
@@ -177,7 +196,9 @@ class EndpointWatch:
         return True
 
     def _blockhash_age(self, slot: int, latest: _LatestBlockhash | RpcProblem) -> int | None:
-        """Slots since the newest blockhash was made: also when the same one is given again and again."""
+        """Slots since the newest blockhash was made: also when the same one is given again and
+        again.
+        """
         if isinstance(latest, RpcProblem):
             return None
         if self._hash is None or self._hash[0] != latest.value.blockhash:
@@ -185,7 +206,9 @@ class EndpointWatch:
         return max(0, max(slot, latest.context.slot) - self._hash[1])
 
     def slot_at(self, mono: float) -> float | None:
-        """Its slot at about that moment, by its own last pace: looks at different endpoints are not simultaneous."""
+        """Its slot at about that moment, by its own last pace: looks at different endpoints are not
+        simultaneous.
+        """
         slot, at = self.status.slot, self.seen_at
         if slot is None or at is None or self.fault is not None:
             return None

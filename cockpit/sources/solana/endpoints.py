@@ -15,7 +15,10 @@ APART_SLOTS = 30
 
 
 class Fleet:
-    """The watches in their configured order. `streaming`: the name of the one that gives the program's logs, or ""."""
+    """The watches in their configured order.
+
+    `streaming`: the name of the one that gives the program's logs, or "".
+    """
 
     def __init__(self, watches: Sequence[EndpointWatch]) -> None:
         self.watches = tuple(watches)
@@ -58,8 +61,12 @@ class Fleet:
         return max(0, round(max(known) - own.slot)) if known else None
 
     def best(self, avoid: Mapping[str, float], now: float) -> list[EndpointWatch]:
-        """Those fit to give the program's transactions, best first; when none is, those that answer at all. One that does not tell its
-        cluster is used when no other is. `avoid`: name → monotonic time until which not."""
+        """Those fit to give the program's transactions, best first; when none is, those that answer
+        at all.
+
+        One that does not tell its cluster is used when no other is. `avoid`: name → monotonic time
+        until which not.
+        """
         free = [watch for watch in self.watches if avoid.get(watch.name, 0.0) <= now and watch.answers]
         fit = [watch for watch in free if watch.good] or free
         told = [watch for watch in fit if watch.status.genesis is not None]
@@ -81,9 +88,10 @@ class Fleet:
             )
             found.append(
                 Disagreement(
-                    "slot", f"{leader.name} is at slot {leader.slot:,}, {status.name} at {status.slot:,} ({status.behind:,} behind)"
+                    "slot",
+                    f"{leader.name} is at slot {leader.slot:,}, {status.name} at {status.slot:,} ({status.behind:,} behind)",
                 )
-            )  # fmt: skip
+            )
         for said in self.said.values():
             found += said
         return tuple(found)

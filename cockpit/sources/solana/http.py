@@ -1,7 +1,9 @@
-"""JSON-RPC over HTTP to a Solana node, bounded: no retries, no redirects, no more than so many bytes, the status in words.
+"""JSON-RPC over HTTP to a Solana node, bounded: no retries, no redirects, no more than so many
+bytes, the status in words.
 
-On aiohttp, as Prometheus is: three endpoints every other second cost 0.4 % of a core this way and 1.7 % by the `solana` package's
-own path (which brings a second HTTP client, pydantic and 25 MB along, and whose typed calls panic on answers that nodes give).
+On aiohttp, as Prometheus is: three endpoints every other second cost 0.4 % of a core this way and
+1.7 % by the `solana` package's own path (which brings a second HTTP client, pydantic and 25 MB
+along, and whose typed calls panic on answers that nodes give).
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ class Oversize(Exception):
 
 
 class Status(Exception):
-    """An HTTP status other than 200. `retry_after_s`: what Retry-After asks for, None when it does not."""
+    """An HTTP status other than 200.
+
+    `retry_after_s`: what Retry-After asks for, None when it does not.
+    """
 
     def __init__(self, code: int, retry_after_s: float | None, body: bytes) -> None:
         super().__init__(f"HTTP {code}")
@@ -42,8 +47,11 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Node:
-    """`post` gives the body of a 200; raises Status, Oversize, aiohttp.ClientError, OSError. `wall`: unix seconds, for a Retry-After
-    that is a date. Bound to the loop that first posts. The URL may hold a key: it is in no text of ours."""
+    """`post` gives the body of a 200; raises Status, Oversize, aiohttp.ClientError, OSError.
+
+    `wall`: unix seconds, for a Retry-After that is a date. Bound to the loop that first posts. The
+    URL may hold a key: it is in no text of ours.
+    """
 
     def __init__(self, url: str, timeout_s: float, wall: Callable[[], float]) -> None:
         self._url = url
@@ -57,11 +65,13 @@ class Node:
                 connector=aiohttp.TCPConnector(limit=8, keepalive_timeout=60),
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 headers={
-                    "user-agent": "m0-cockpit", "accept": "application/json", "content-type": "application/json",
+                    "user-agent": "m0-cockpit",
+                    "accept": "application/json",
+                    "content-type": "application/json",
                     "accept-encoding": "identity",
                 },
                 cookie_jar=aiohttp.DummyCookieJar(),
-            )  # fmt: skip
+            )
         async with self._session.post(self._url, data=msgspec.json.encode(call), allow_redirects=False) as response:
             parts: list[bytes] = []
             size = 0

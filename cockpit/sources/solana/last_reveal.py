@@ -1,7 +1,8 @@
-"""The newest reveal, looked for on the chain once: for a cockpit that began to watch after reveals had stopped.
+"""The newest reveal, looked for on the chain once: for a cockpit that began to watch after reveals
+had stopped.
 
-One endpoint after the other is asked (`cockpit.sources.solana.search`), those that ask for rest last or not at all; of what one
-tells, the others are asked too.
+One endpoint after the other is asked (`cockpit.sources.solana.search`), those that ask for rest
+last or not at all; of what one tells, the others are asked too.
 """
 
 from __future__ import annotations
@@ -25,11 +26,20 @@ _REQUEST_S = 4.0
 
 
 async def last_reveal(
-    endpoints: Sequence[RpcEndpoint], program_id: str, clock: Clock, *, statuses: Mapping[str, EndpointStatus] | None = None,
-    known: tuple[int, int] | None = None, limit_s: float = LIMIT_S,
-) -> LookedBack:  # fmt: skip
-    """One endpoint after the other, in the order given, until one tells. `statuses`: what is known of them, by name. `known`: the slots (after,
-    up to) whose transactions are known to hold no reveal. Never raises for what endpoints say; takes `limit_s` + AGREE_S at most."""
+    endpoints: Sequence[RpcEndpoint],
+    program_id: str,
+    clock: Clock,
+    *,
+    statuses: Mapping[str, EndpointStatus] | None = None,
+    known: tuple[int, int] | None = None,
+    limit_s: float = LIMIT_S,
+) -> LookedBack:
+    """One endpoint after the other, in the order given, until one tells.
+
+    `statuses`: what is known of them, by name. `known`: the slots (after, up to) whose transactions
+    are known to hold no reveal. Never raises for what endpoints say; takes `limit_s` + AGREE_S at
+    most.
+    """
     if base58.pubkey(program_id) is None:
         return LookedBack(None, f'"{safe(program_id, 60)}" is no program id')
     fit, trouble = await _order([Rpc(each, clock, _REQUEST_S) for each in endpoints], statuses or {})
@@ -68,7 +78,9 @@ async def last_reveal(
 async def _order(
     rpcs: Sequence[Rpc], statuses: Mapping[str, EndpointStatus]
 ) -> tuple[list[tuple[Rpc, float]], list[str]]:
-    """(endpoint, how long to wait for it) in the order in which to ask them, open; and why others are not asked."""
+    """(endpoint, how long to wait for it) in the order in which to ask them, open; and why others
+    are not asked.
+    """
     fit: list[tuple[float, bool, int, Rpc]] = []
     trouble: list[str] = []
     for number, rpc in enumerate(rpcs):

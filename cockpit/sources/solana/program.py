@@ -1,7 +1,9 @@
-"""The program's activity: one stream on the best endpoint, gaps filled by listings, everything into one ledger.
+"""The program's activity: one stream on the best endpoint, gaps filled by listings, everything into
+one ledger.
 
-After every connect, switch and start, and every minute besides, a listing is compared with what was counted. Until that is done,
-and whenever something stays missing, `complete` is False and `gap` says why.
+After every connect, switch and start, and every minute besides, a listing is compared with what was
+counted. Until that is done, and whenever something stays missing, `complete` is False and `gap`
+says why.
 """
 
 from __future__ import annotations
@@ -33,9 +35,15 @@ class ProgramWatch:
     """`run()` for ever; `reading()` is where things stand."""
 
     def __init__(
-        self, program_id: str, endpoints: Mapping[str, RpcEndpoint], fleet: Fleet, clock: Clock, pace: SolanaPace,
-        rng: random.Random, publish: Callable[[], None],
-    ) -> None:  # fmt: skip
+        self,
+        program_id: str,
+        endpoints: Mapping[str, RpcEndpoint],
+        fleet: Fleet,
+        clock: Clock,
+        pace: SolanaPace,
+        rng: random.Random,
+        publish: Callable[[], None],
+    ) -> None:
         self.ledger = Ledger(program_id, clock.wall())
         self.names: Mapping[str, str] = {}  # market's pubkey → market id
         self._endpoints = endpoints
@@ -60,7 +68,8 @@ class ProgramWatch:
         self._audits = 0
         self._tip_at: tuple[int, float] | None = None
 
-    # -- the stream's receiver -------------------------------------------------------------------------------------------
+    # -- the stream's receiver
+    # -------------------------------------------------------------------------------------------
 
     def confirmed(self, signature: str, slot: int, err: object, logs: list[str]) -> None:
         if self._plausible(slot):
@@ -84,7 +93,8 @@ class ProgramWatch:
         highest, at = self._tip_at
         return slot <= highest + _LEAD_SLOTS + _SLOTS_A_SECOND * (self._clock.mono() - at)
 
-    # -- its life --------------------------------------------------------------------------------------------------------
+    # -- its life
+    # --------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Endless: the stream, and the listings beside it."""
@@ -155,25 +165,34 @@ class ProgramWatch:
                 await reader
 
     def _leave_if_worse(self, watch: EndpointWatch, now: float) -> None:
-        """Raises StreamBroken when the endpoint went bad and another one is fit; throttled requests alone are no reason."""
+        """Raises StreamBroken when the endpoint went bad and another one is fit; throttled requests
+        alone are no reason.
+        """
         status = watch.status
         bad = (
-            watch.fault is not None or status.foreign or status.health not in ("ok", "")
+            watch.fault is not None
+            or status.foreign
+            or status.health not in ("ok", "")
             or (status.behind or 0) >= self._pace.bad_slots
-        )  # fmt: skip
+        )
         if (
             bad
             and watch.rpc.blocked_s == 0
             and any(each is not watch and each.good for each in self._fleet.best(self._avoid, now))
         ):
             why = (
-                watch.fault.reason if watch.fault is not None
-                else "is of another cluster" if status.foreign
-                else status.health if status.health not in ("ok", "") else f"is {status.behind:,} slots behind"
-            )  # fmt: skip
+                watch.fault.reason
+                if watch.fault is not None
+                else "is of another cluster"
+                if status.foreign
+                else status.health
+                if status.health not in ("ok", "")
+                else f"is {status.behind:,} slots behind"
+            )
             raise StreamBroken(f"left {watch.name}: {why}")
 
-    # -- listings --------------------------------------------------------------------------------------------------------
+    # -- listings
+    # --------------------------------------------------------------------------------------------------------
 
     def _missing(self, why: str) -> None:
         self._open_gap = why
@@ -254,13 +273,16 @@ class ProgramWatch:
         self._fleet.said[f"listing of {name}"] = (
             (
                 Disagreement(
-                    "commits", f"{name} does not list {lacking:,} of the program's transactions that others have told of"
+                    "commits",
+                    f"{name} does not list {lacking:,} of the program's transactions that others have told of",
                 ),
             )
-            if lacking else ()
-        )  # fmt: skip
+            if lacking
+            else ()
+        )
 
-    # -- what is said ----------------------------------------------------------------------------------------------------
+    # -- what is said
+    # ----------------------------------------------------------------------------------------------------
 
     def reading(self) -> Reading[ProgramActivity]:
         """Whole at any time; a fault only when neither a stream nor a listing works."""
@@ -273,14 +295,19 @@ class ProgramWatch:
         gap = "; ".join([*lost, *([self._filler.doing or self._open_gap] if self._open_gap else [])])
         stream = self._stream
         activity = self.ledger.activity(
-            wall, stream.name if stream is not None else "", self.names, complete=not gap, gap=gap,
-            doubtful_until=wall if self._open_gap else self._lost_until, reconnects=max(0, self._connects - 1),
+            wall,
+            stream.name if stream is not None else "",
+            self.names,
+            complete=not gap,
+            gap=gap,
+            doubtful_until=wall if self._open_gap else self._lost_until,
+            reconnects=max(0, self._connects - 1),
             no_stream=self._trouble if stream is None else "",
-        )  # fmt: skip
+        )
         age = now - self._observed_at if self._observed_at is not None else None
         fault = None
         patience = 3 * self._pace.paging_s
         if stream is None and (age if age is not None else now - self._started_at) > patience:
             fault = Fault(SourceState.DOWN, self._trouble, "see the endpoints")
         known = activity if self._observed_at is not None else None
-        return Reading(TOPIC, known, self._observed_at, 0.0, fault, 15.0)
+        return Reading(topic=TOPIC, data=known, observed_at=self._observed_at, took_s=0.0, fault=fault, max_age_s=15.0)

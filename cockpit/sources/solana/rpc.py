@@ -1,6 +1,8 @@
-"""One RPC endpoint as this source asks it: typed answers or a problem in words, its own pace, its own record.
+"""One RPC endpoint as this source asks it: typed answers or a problem in words, its own pace, its
+own record.
 
-Reference: Solana JSON-RPC over HTTP. The URL may hold a key, so that only name and host ever appear in a text.
+Reference: Solana JSON-RPC over HTTP. The URL may hold a key, so that only name and host ever appear
+in a text.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from cockpit.sources.solana.http import Node
 
 T = TypeVar("T")
-#: No cluster comes to more in a hundred years: what is larger is no slot, and would put every honest one behind.
+#: No cluster comes to more in a hundred years: what is larger is no slot, and would put every
+#: honest one behind.
 Slot = Annotated[int, msgspec.Meta(ge=0, le=10_000_000_000)]
 Amount = Annotated[int, msgspec.Meta(ge=0)]
 NODE_UNHEALTHY, METHOD_NOT_FOUND = -32005, -32601
@@ -32,13 +35,22 @@ _PATIENCE_S = 2.0  # after a 429 that does not say how long, doubled each time
 
 
 class RpcProblem(Exception):
-    """No usable answer. `code`: the JSON-RPC error's, None when there was none; `answered`: the node said no,
-    or more than could be read: it may do better when asked otherwise."""
+    """No usable answer.
+
+    `code`: the JSON-RPC error's, None when there was none; `answered`: the node said no, or more
+    than could be read: it may do better when asked otherwise.
+    """
 
     def __init__(
-        self, reason: str, *, code: int | None = None, state: SourceState = SourceState.DOWN, remedy: str = "",
-        throttled: bool = False, answered: bool = False,
-    ):  # fmt: skip
+        self,
+        reason: str,
+        *,
+        code: int | None = None,
+        state: SourceState = SourceState.DOWN,
+        remedy: str = "",
+        throttled: bool = False,
+        answered: bool = False,
+    ):
         super().__init__(reason)
         self.reason = safe(reason, 300)
         self.code = code
@@ -78,7 +90,10 @@ def host_of(url: str) -> str:
 
 
 class Rpc:
-    """`await open()` first. Requests while the endpoint wants to be left alone raise at once, and send nothing."""
+    """`await open()` first.
+
+    Requests while the endpoint wants to be left alone raise at once, and send nothing.
+    """
 
     def __init__(self, endpoint: RpcEndpoint, clock: Clock, timeout_s: float) -> None:
         self.name = safe(endpoint.name, 60)
@@ -99,7 +114,10 @@ class Rpc:
         return max(0.0, self._blocked_until - self._clock.mono())
 
     async def open(self) -> None:
-        """Imports the client in a thread: it takes a while. Raises RpcProblem when the URL is none."""
+        """Imports the client in a thread: it takes a while.
+
+        Raises RpcProblem when the URL is none.
+        """
         if not self._url.startswith(("http://", "https://")) or self.host.startswith("?"):
             raise RpcProblem(f"the url of {self.name} is no http(s) URL", remedy="correct [[rpc-endpoints]]")
         try:
@@ -117,7 +135,10 @@ class Rpc:
             await self._node.close()
 
     async def call(self, method: str, params: Sequence[Any], kind: type[T], *, timed: bool = True) -> T:
-        """The result, decoded as `kind`. Raises RpcProblem. `timed`: its latency counts."""
+        """The result, decoded as `kind`.
+
+        Raises RpcProblem. `timed`: its latency counts.
+        """
         from cockpit.sources.solana.http import Call
 
         body = await self._send(Call(method, params), timed=timed)
@@ -137,7 +158,10 @@ class Rpc:
             raise
 
     async def batch(self, method: str, each: Sequence[Sequence[Any]], kind: type[T]) -> list[T | RpcProblem]:
-        """One result or problem for each of the parameters, in their order. Raises RpcProblem when batches are refused."""
+        """One result or problem for each of the parameters, in their order.
+
+        Raises RpcProblem when batches are refused.
+        """
         from cockpit.sources.solana.http import Call
 
         requests = [Call(method, params, n) for n, params in enumerate(each)]
@@ -182,9 +206,11 @@ class Rpc:
         if envelope.error is not None:
             code, said = envelope.error.code, self.told(envelope.error.message, 160) or "no reason given"
             raise RpcProblem(
-                f"{self.name} answers {method} with error {code}: {said}", code=code, answered=True,
+                f"{self.name} answers {method} with error {code}: {said}",
+                code=code,
+                answered=True,
                 throttled=code in _THROTTLE_CODES,
-            )  # fmt: skip
+            )
         if envelope.result is msgspec.UNSET:
             raise RpcProblem(f"{self.name} answers {method} with neither result nor error", answered=True)
         try:
@@ -199,7 +225,10 @@ class Rpc:
         return safe(without(text, self._secrets), limit)
 
     async def _send(self, request: Any, *, timed: bool) -> bytes:
-        """The body of a 200. Raises RpcProblem."""
+        """The body of a 200.
+
+        Raises RpcProblem.
+        """
         from cockpit.sources.solana.http import Oversize, Status
 
         if self._node is None:
@@ -243,8 +272,10 @@ class Rpc:
         if code in (401, 403):
             state = SourceState.UNAUTHORISED if code == 401 else SourceState.DENIED
             return RpcProblem(
-                f"{self.name} ({self.host}) refuses: HTTP {code}", state=state, remedy=f"check the key in the url of {self.name}"
-            )  # fmt: skip
+                f"{self.name} ({self.host}) refuses: HTTP {code}",
+                state=state,
+                remedy=f"check the key in the url of {self.name}",
+            )
         if status.retry_after_s is not None and code == 503:
             self._blocked_until = self._clock.mono() + status.retry_after_s
         try:

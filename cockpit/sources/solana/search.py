@@ -1,8 +1,9 @@
 """A search for the newest reveal at one endpoint: its listing, and as few transactions read as do.
 
-A listing says of a transaction whether it failed, not what it did: that must be read, and each reading is a request. So the newest
-are read one by one; where commits go on while no reveal gets through, the stop is found by halving, a few transactions at each
-place, and what was left unread is said. Reference: getSignaturesForAddress, getTransaction.
+A listing says of a transaction whether it failed, not what it did: that must be read, and each
+reading is a request. So the newest are read one by one; where commits go on while no reveal gets
+through, the stop is found by halving, a few transactions at each place, and what was left unread is
+said. Reference: getSignaturesForAddress, getTransaction.
 """
 
 from __future__ import annotations
@@ -35,9 +36,12 @@ _WAITS = 2
 
 
 class LookedBack(msgspec.Struct, frozen=True):
-    """`reveal` None: none was found, and `why` says how far was looked. Counts are those of `endpoint`, which was asked last:
-    `failed` and `known` of the listed ones needed no reading (the cockpit's own count holds the latter), `newer_unread` are
-    those after the reveal that were not read."""
+    """`reveal` None: none was found, and `why` says how far was looked.
+
+    Counts are those of `endpoint`, which was asked last: `failed` and `known` of the listed ones
+    needed no reading (the cockpit's own count holds the latter), `newer_unread` are those after the
+    reveal that were not read.
+    """
 
     reveal: Reveal | None
     why: str = ""
@@ -64,7 +68,10 @@ class _Enough(Exception):
 
 
 class Search:
-    """The search at one endpoint. `entries` are its listing, newest first; `whole`: as far back as was to be looked."""
+    """The search at one endpoint.
+
+    `entries` are its listing, newest first; `whole`: as far back as was to be looked.
+    """
 
     def __init__(self, rpc: Rpc, program_id: str, known: tuple[int, int] | None) -> None:
         self.rpc = rpc
@@ -91,7 +98,9 @@ class Search:
         return self._read[self._first] if self._first is not None else None
 
     async def run(self) -> None:
-        """Until there is a `reveal`, or `problem` tells how the endpoint failed, or all was looked at that was to be."""
+        """Until there is a `reveal`, or `problem` tells how the endpoint failed, or all was looked
+        at that was to be.
+        """
         try:
             await self._search()
             self.whole = not self._ended and not self._ungiven
@@ -127,10 +136,14 @@ class Search:
             found, low = (hit, low) if hit is not None else (found, middle + WINDOW)
         await self._look(low, found - low)
 
-    # -- listing ---------------------------------------------------------------------------------------------------------
+    # -- listing
+    # ---------------------------------------------------------------------------------------------------------
 
     async def _until(self, count: int) -> int:
-        """List until there are so many to read, or no more; how many there are. Raises RpcProblem."""
+        """List until there are so many to read, or no more; how many there are.
+
+        Raises RpcProblem.
+        """
         while len(self._todo) < count and not self._ended and len(self.entries) < MOST_LISTED:
             params: dict[str, Any] = {"commitment": "confirmed", "limit": min(PAGE, MOST_LISTED - len(self.entries))}
             if self.entries:
@@ -158,10 +171,14 @@ class Search:
         else:
             self._todo.append(entry)
 
-    # -- reading ---------------------------------------------------------------------------------------------------------
+    # -- reading
+    # ---------------------------------------------------------------------------------------------------------
 
     async def _look(self, at: int, count: int) -> int | None:
-        """Read so many from that place on, newest first; the place of the first reveal. Raises RpcProblem, _Enough."""
+        """Read so many from that place on, newest first; the place of the first reveal.
+
+        Raises RpcProblem, _Enough.
+        """
         end = min(at + count, len(self._todo))
         while at < end:
             part = [place for place in range(at, min(at + AT_ONCE, end)) if place not in self._read]
@@ -179,7 +196,10 @@ class Search:
         return None
 
     async def _transactions(self, part: Sequence[int]) -> list[Transaction | None]:
-        """None: this node does not give it. Raises RpcProblem."""
+        """None: this node does not give it.
+
+        Raises RpcProblem.
+        """
         entries = [self._todo[place] for place in part]
         try:
             answers = await transactions(self.rpc, entries)
@@ -208,7 +228,9 @@ class Search:
         return reveal
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Far into a listing, an endpoint that asks for a short rest gets it; else the next one does better."""
+        """Far into a listing, an endpoint that asks for a short rest gets it; else the next one
+        does better.
+        """
         while True:
             try:
                 return await ask()
@@ -219,20 +241,29 @@ class Search:
                 self._waits += 1
                 await asyncio.sleep(rest + 0.05)
 
-    # -- what is said ----------------------------------------------------------------------------------------------------
+    # -- what is said
+    # ----------------------------------------------------------------------------------------------------
 
     def told(self, agreed: tuple[str, ...], trouble: tuple[str, ...]) -> LookedBack:
         oldest = self.entries[-1] if self.entries else None
         place = self._first if self._first is not None else len(self._todo)
         read = len(self._read) - self._ungiven
         return LookedBack(
-            self.reveal, "" if self.reveal is not None else self._why(read, trouble), self.rpc.name, agreed,
-            len(self.entries), self._failed, self._known, read,
-            sum(1 for at in range(place) if at not in self._read), tuple(self.unreadable)[:20],
-            self.entries[0].slot if self.entries else None, oldest.slot if oldest is not None else None,
-            _when(oldest.block_time) if oldest is not None else "",
-            (*trouble, *([self.problem] if self.problem and self.reveal is not None else [])),
-        )  # fmt: skip
+            reveal=self.reveal,
+            why="" if self.reveal is not None else self._why(read, trouble),
+            endpoint=self.rpc.name,
+            agreed=agreed,
+            listed=len(self.entries),
+            failed=self._failed,
+            known=self._known,
+            read=read,
+            newer_unread=sum(1 for at in range(place) if at not in self._read),
+            unreadable=tuple(self.unreadable)[:20],
+            newest_slot=self.entries[0].slot if self.entries else None,
+            back_to_slot=oldest.slot if oldest is not None else None,
+            back_to=_when(oldest.block_time) if oldest is not None else "",
+            trouble=(*trouble, *([self.problem] if self.problem and self.reveal is not None else [])),
+        )
 
     def _why(self, read: int, trouble: tuple[str, ...]) -> str:
         others = "".join(f"; {each}" for each in trouble)
@@ -242,8 +273,9 @@ class Search:
         when = _when(oldest.block_time)
         told = (
             f"{self.rpc.name}: no reveal among the last {len(self.entries):,} transactions ({self._failed:,} failed, {self._known:,} "
-            f"known, {read:,} of {len(self._todo):,} others read), back to slot {oldest.slot:,}" + (f" ({when})" if when else "")
-        )  # fmt: skip
+            f"known, {read:,} of {len(self._todo):,} others read), back to slot {oldest.slot:,}"
+            + (f" ({when})" if when else "")
+        )
         reasons = [
             self.problem,
             f"{self._ungiven:,} listed but not given" if self._ungiven else "",
@@ -254,7 +286,9 @@ class Search:
 
 
 def reveal_of(signature: str, transaction: Transaction, program_id: str) -> tuple[Reveal | None, bool]:
-    """The last reveal in a transaction that succeeded, and whether one is in it whose event cannot be read."""
+    """The last reveal in a transaction that succeeded, and whether one is in it whose event cannot
+    be read.
+    """
     meta = transaction.meta
     if meta is None or meta.err is not None:
         return None, False
@@ -267,9 +301,13 @@ def reveal_of(signature: str, transaction: Transaction, program_id: str) -> tupl
                 event = decode_event(data)
                 if isinstance(event, PredictionRevealed) and not frame.failed:
                     found = Reveal(
-                        base58.encode(event.market), base58.encode(event.epoch), event.bundle_hash.hex(), event.sequence,
-                        transaction.slot, safe(signature, 100),
-                    )  # fmt: skip
+                        market=base58.encode(event.market),
+                        epoch=base58.encode(event.epoch),
+                        bundle_hash=event.bundle_hash.hex(),
+                        sequence=event.sequence,
+                        slot=transaction.slot,
+                        signature=safe(signature, 100),
+                    )
     return found, named and found is None
 
 

@@ -1,7 +1,9 @@
-"""The Solana source: RPC endpoints side by side, the oracle program's activity, its accounts, and what endpoints disagree on.
+"""The Solana source: RPC endpoints side by side, the oracle program's activity, its accounts, and
+what endpoints disagree on.
 
-Topics: `solana/endpoint/NAME` (EndpointStatus), `solana/program` (ProgramActivity), `solana/protocol` (ProtocolState),
-`solana/signer-set` (SignerSetState), `solana/markets` (mapping address → MarketState), `solana/disagreements` (tuple of Disagreement).
+Topics: `solana/endpoint/NAME` (EndpointStatus), `solana/program` (ProgramActivity),
+`solana/protocol` (ProtocolState), `solana/signer-set` (SignerSetState), `solana/markets` (mapping
+address → MarketState), `solana/disagreements` (tuple of Disagreement).
 """
 
 from __future__ import annotations
@@ -32,10 +34,16 @@ class SolanaSource:
     """Every endpoint is looked at at its own pace; one that fails or hangs holds up no other."""
 
     def __init__(
-        self, settings: SolanaSettings, endpoints: Sequence[RpcEndpoint], clock: Clock,
-        signer_set_id: Callable[[], str | None], *, tempo: Tempo | None = None, pace: SolanaPace | None = None,
+        self,
+        settings: SolanaSettings,
+        endpoints: Sequence[RpcEndpoint],
+        clock: Clock,
+        signer_set_id: Callable[[], str | None],
+        *,
+        tempo: Tempo | None = None,
+        pace: SolanaPace | None = None,
         rng: random.Random | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._settings = settings
         self._endpoints = {safe(endpoint.name, 60): endpoint for endpoint in endpoints}
         self._clock = clock
@@ -49,7 +57,10 @@ class SolanaSource:
         self.program: ProgramWatch | None = None
 
     async def readings(self) -> AsyncIterator[Reading[Any]]:
-        """Endless; of a topic that changes faster than it is taken, the newest reading. Breaks only by a bug of its own."""
+        """Endless; of a topic that changes faster than it is taken, the newest reading.
+
+        Breaks only by a bug of its own.
+        """
         program_id = self._settings.program_id
         valid = program_id is not None and base58.pubkey(program_id) is not None
         rpcs = [Rpc(endpoint, self._clock, self._pace.request_timeout_s) for endpoint in self._endpoints.values()]
@@ -58,7 +69,13 @@ class SolanaSource:
         works = [self._watch(fleet, watch) for watch in fleet.watches]
         if valid and program_id is not None:
             self.program = program = ProgramWatch(
-                program_id, self._endpoints, fleet, self._clock, self._pace, self._rng, self._program_changed
+                program_id=program_id,
+                endpoints=self._endpoints,
+                fleet=fleet,
+                clock=self._clock,
+                pace=self._pace,
+                rng=self._rng,
+                publish=self._program_changed,
             )
             works += [program.run(), self._program_forever(), self._accounts(program_id, fleet, program).run()]
         else:
@@ -97,8 +114,26 @@ class SolanaSource:
             status = fleet.judge(watch)
             took = self._clock.mono() - began
             age = max(15.0, 3 * self._interval_s)
-            self._put(Reading(ENDPOINT + watch.name, status, watch.seen_at, took, watch.fault, age))
-            self._put(Reading(DISAGREEMENTS, fleet.disagreements(), self._clock.mono(), 0.0, None, age))
+            self._put(
+                Reading(
+                    topic=ENDPOINT + watch.name,
+                    data=status,
+                    observed_at=watch.seen_at,
+                    took_s=took,
+                    fault=watch.fault,
+                    max_age_s=age,
+                )
+            )
+            self._put(
+                Reading(
+                    topic=DISAGREEMENTS,
+                    data=fleet.disagreements(),
+                    observed_at=self._clock.mono(),
+                    took_s=0.0,
+                    fault=None,
+                    max_age_s=age,
+                )
+            )
             attempt = attempt + 1 if watch.fault is not None else 0
             if not attempt:
                 await self._tempo.rest(self._clock, began, self._interval_s)
@@ -121,12 +156,22 @@ class SolanaSource:
         def named(names: dict[str, str]) -> None:
             program.names = names
 
-        return AccountsWatch(program_id, fleet, self._clock, self._pace, self._signer_set_id, self._put, named)
+        return AccountsWatch(
+            program_id=program_id,
+            fleet=fleet,
+            clock=self._clock,
+            pace=self._pace,
+            signer_set_id=self._signer_set_id,
+            put=self._put,
+            named=named,
+        )
 
 
 def _no_program(program_id: str | None) -> Fault:
     if program_id is None or not program_id.strip():
         return Fault(SourceState.OFF, "no program id is configured", "give [solana] program-id")
     return Fault(
-        SourceState.DOWN, f'"{safe(program_id, 60)}" is no program id: 32 bytes in base58 are expected', "correct [solana] program-id"
-    )  # fmt: skip
+        SourceState.DOWN,
+        f'"{safe(program_id, 60)}" is no program id: 32 bytes in base58 are expected',
+        "correct [solana] program-id",
+    )

@@ -27,7 +27,10 @@ class RequestStats:
         self._requests: deque[_Request] = deque(maxlen=_MOST)
 
     def add(self, took_ms: float | None, *, timed: bool = True, throttled: bool = False) -> None:
-        """One request that ended now; `took_ms` None: it failed. Not `timed`: a heavy one, whose latency says nothing."""
+        """One request that ended now; `took_ms` None: it failed.
+
+        Not `timed`: a heavy one, whose latency says nothing.
+        """
         self._requests.append(_Request(self._clock.mono(), took_ms, timed, throttled))
 
     def failed(self, *, throttled: bool = False) -> None:

@@ -1,8 +1,9 @@
-"""The program's logs as they are confirmed, over one WebSocket; slots beside them, so that silence is told from quiet.
+"""The program's logs as they are confirmed, over one WebSocket; slots beside them, so that silence
+is told from quiet.
 
-The `websockets` package itself rather than `SolanaWsClient` on top of it: that one decodes every frame twice (once in a native
-package that may panic) and closes all subscriptions at the first frame it does not expect. Here such a frame is counted and
-passed over.
+The `websockets` package itself rather than `SolanaWsClient` on top of it: that one decodes every
+frame twice (once in a native package that may panic) and closes all subscriptions at the first
+frame it does not expect. Here such a frame is counted and passed over.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ _log.propagate = False  # what is wrong is said in readings; a logger without ha
 
 
 class StreamBroken(Exception):
-    """The stream ended, in words. `retry_after_s`: how long the node asks to be left alone, None when it does not say."""
+    """The stream ended, in words.
+
+    `retry_after_s`: how long the node asks to be left alone, None when it does not say.
+    """
 
     def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
@@ -44,7 +48,10 @@ class StreamBroken(Exception):
 
 
 class Receiver(Protocol):
-    """Who is told. All are called on the loop, and must be quick."""
+    """Who is told.
+
+    All are called on the loop, and must be quick.
+    """
 
     def confirmed(self, signature: str, slot: int, err: object, logs: list[str]) -> None: ...
     def processed(self, signature: str, slot: int) -> None: ...
@@ -98,7 +105,9 @@ _BRIEF_RESULT = msgspec.json.Decoder(_BriefResult)
 
 
 def ws_url(endpoint: RpcEndpoint) -> str:
-    """As Solana's own clients have it: the port one higher where one is given, else the same address with ws(s)."""
+    """As Solana's own clients have it: the port one higher where one is given, else the same
+    address with ws(s).
+    """
     if endpoint.ws_url is not None:
         return endpoint.ws_url
     parts = urlsplit(endpoint.url)
@@ -109,12 +118,21 @@ def ws_url(endpoint: RpcEndpoint) -> str:
 
 
 class LogStream:
-    """`await open()`, then `await run()` until it raises StreamBroken; `await close()` at the end. Used once."""
+    """`await open()`, then `await run()` until it raises StreamBroken; `await close()` at the end.
+
+    Used once.
+    """
 
     def __init__(
-        self, endpoint: RpcEndpoint, program_id: str, receiver: Receiver, clock: Clock, pace: SolanaPace,
-        *, with_processed: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        endpoint: RpcEndpoint,
+        program_id: str,
+        receiver: Receiver,
+        clock: Clock,
+        pace: SolanaPace,
+        *,
+        with_processed: bool = True,
+    ) -> None:
         self.name = safe(endpoint.name, 60)
         self.alive_at = clock.mono()  # the last frame of any use
         self.odd = 0  # frames that were passed over
@@ -131,15 +149,27 @@ class LogStream:
         self._secrets = url_secrets(endpoint.url) + url_secrets(endpoint.ws_url or "")
 
     async def open(self) -> None:
-        """Connect and subscribe; returns once the node has confirmed the subscription. Raises StreamBroken."""
+        """Connect and subscribe; returns once the node has confirmed the subscription.
+
+        Raises StreamBroken.
+        """
         try:
             connect, context = await asyncio.to_thread(self._prepare)
             async with asyncio.timeout(self._pace.connect_s):
                 self._socket = await connect(
-                    self._url, ssl=context, compression=None, proxy=None, logger=_log, user_agent_header="m0-cockpit",
-                    open_timeout=None, ping_interval=self._pace.ping_s, ping_timeout=self._pace.silence_s,
-                    close_timeout=1.0, max_size=MOST_FRAME_BYTES, max_queue=256,
-                )  # fmt: skip
+                    self._url,
+                    ssl=context,
+                    compression=None,
+                    proxy=None,
+                    logger=_log,
+                    user_agent_header="m0-cockpit",
+                    open_timeout=None,
+                    ping_interval=self._pace.ping_s,
+                    ping_timeout=self._pace.silence_s,
+                    close_timeout=1.0,
+                    max_size=MOST_FRAME_BYTES,
+                    max_queue=256,
+                )
                 await self._subscribe()
                 while _LOGS not in self._ids.values():
                     if _LOGS in self._refused:
@@ -171,7 +201,10 @@ class LogStream:
             await self._socket.send(msgspec.json.encode(body).decode())
 
     async def run(self) -> None:
-        """Endless. Raises StreamBroken."""
+        """Endless.
+
+        Raises StreamBroken.
+        """
         breath = Breath()
         taken = 0
         try:
@@ -187,7 +220,11 @@ class LogStream:
             raise self._broken(error) from None
 
     def _frame(self, raw: bytes) -> None:
-        """One frame. What is no JSON, or none of ours, is passed over; raises StreamBroken when nothing else comes."""
+        """One frame.
+
+        What is no JSON, or none of ours, is passed over; raises StreamBroken when nothing else
+        comes.
+        """
         try:
             frame = _FRAME.decode(raw)
             used = self._notified(frame.params) if frame.params is not None else self._answered(frame)

@@ -1,4 +1,6 @@
-"""What panels look up of the chain and of the probes: the data of a topic, and how far it can be believed just now."""
+"""What panels look up of the chain and of the probes: the data of a topic, and how far it can be
+believed just now.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Told(Generic[T]):
-    """The data of one topic. `live`: it can be believed now; else `why`, in a few words."""
+    """The data of one topic.
+
+    `live`: it can be believed now; else `why`, in a few words.
+    """
 
     data: T | None
     live: bool
@@ -49,7 +54,10 @@ def told(reading: Reading[Any] | None, kind: type[T], mono: float) -> Told[T]:
 
 
 def program(situation: Situation) -> Told[ProgramActivity]:
-    """What the oracle program did. Counts with a gap are shown, and not believed."""
+    """What the oracle program did.
+
+    Counts with a gap are shown, and not believed.
+    """
     if "solana" not in situation.configured:
         return Told(None, False, "not configured")
     if "program" not in situation.solana and any(t.startswith("endpoint/") for t in situation.solana):

@@ -1,4 +1,6 @@
-"""What the Postgres panel and its pages look up: the topics of the database, and why any of them cannot be believed."""
+"""What the Postgres panel and its pages look up: the topics of the database, and why any of them
+cannot be believed.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def oldest(situation: Situation, topics: Iterable[str] = TOPICS) -> float | None
 
 
 def level_of(situation: Situation, topic: str, names: Iterable[str], calm: Level = Level.OK) -> Level:
-    """The worst of these signals; `calm` where the runbooks define none of them; unknown unless the topic is live."""
+    """The worst of these signals; `calm` where the runbooks define none of them; unknown unless the
+    topic is live.
+    """
     if not live(situation, topic):
         return Level.UNKNOWN
     own: list[SignalStatus] = [situation.signals[name] for name in names if name in situation.signals]
@@ -47,7 +51,10 @@ def level_of(situation: Situation, topic: str, names: Iterable[str], calm: Level
 
 
 def trouble(situation: Situation, topics: Iterable[str] = TOPICS) -> list[Trouble]:
-    """Faults of these topics; the same fault of several is told once. Not configured is a state."""
+    """Faults of these topics; the same fault of several is told once.
+
+    Not configured is a state.
+    """
     if "postgres" not in situation.configured:
         return [Trouble("Postgres", "not configured", "", "give [postgres] url in the configuration", hard=False)]
     wanted = list(topics)

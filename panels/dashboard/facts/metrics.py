@@ -1,4 +1,6 @@
-"""What panels look up in a situation: samples, histories, thresholds, and why any of it cannot be believed."""
+"""What panels look up in a situation: samples, histories, thresholds, and why any of it cannot be
+believed.
+"""
 
 from __future__ import annotations
 
@@ -69,14 +71,19 @@ def sum_by(samples: Iterable[Sample], label: str) -> dict[str, float]:
 
 
 def live(situation: Situation, name: str) -> bool:
-    """Whether the query's answer can be believed now. What is stale or faulty is shown, but never as OK."""
+    """Whether the query's answer can be believed now.
+
+    What is stale or faulty is shown, but never as OK.
+    """
     reading = situation.queries.get(name)
     return reading is not None and reading.state(situation.mono) is SourceState.LIVE
 
 
 def judge(situation: Situation, name: str, number: float | None, unit: str, signal_name: str = "") -> Level:
-    """One number of query `name` against the thresholds in force of a signal. UNKNOWN without a number or a live answer; a
-    number that has no thresholds is OK."""
+    """One number of query `name` against the thresholds in force of a signal.
+
+    UNKNOWN without a number or a live answer; a number that has no thresholds is OK.
+    """
     if number is None or math.isnan(number) or not live(situation, name):
         return Level.UNKNOWN
     signal = situation.signals.get(signal_name)
@@ -115,7 +122,10 @@ def query_age(situation: Situation, names: Iterable[str]) -> float | None:
 
 
 def query_trouble(situation: Situation, names: Iterable[str]) -> list[Trouble]:
-    """Faults of these queries. The same fault of all of them is told once, as the source's."""
+    """Faults of these queries.
+
+    The same fault of all of them is told once, as the source's.
+    """
     wanted = list(names)
     light = next((s for s in situation.sources if s.name.startswith("prom")), None)
     if not wanted:
@@ -162,7 +172,9 @@ def _merged(troubles: list[Trouble]) -> list[Trouble]:
 
 
 def kind_trouble(situation: Situation, kinds: Iterable[str]) -> list[Trouble]:
-    """Faults of what is read from Kubernetes, per kind and namespace: "pods in m0-prod: denied: cannot list pods"."""
+    """Faults of what is read from Kubernetes, per kind and namespace: "pods in m0-prod: denied:
+    cannot list pods".
+    """
     wanted = set(kinds)
     found: dict[tuple[str, str, str], list[str]] = {}
     for key, reading in situation.kinds.items():

@@ -1,4 +1,8 @@
-"""The incident in the top strip: number, severity, clock, commander, and whether others must be told. Pure."""
+"""The incident in the top strip: number, severity, clock, commander, and whether others must be
+told.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,9 @@ def incident_line(situation: Situation, room: int) -> Line:
 
 
 def reminder_line(situation: Situation) -> Line:
-    """That others must be told, for a strip whose first row has no room for it; empty while there is no need."""
+    """That others must be told, for a strip whose first row has no room for it; empty while there
+    is no need.
+    """
     now = situation.incident
     if now is None or now.reminder.level not in _WANTS_A_LOOK:
         return ()

@@ -1,4 +1,6 @@
-"""The pipeline strip: seven stages in the order data flows, each with its state, its number and its recent past."""
+"""The pipeline strip: seven stages in the order data flows, each with its state, its number and its
+recent past.
+"""
 
 from __future__ import annotations
 

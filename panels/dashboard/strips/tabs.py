@@ -1,4 +1,6 @@
-"""The tab line, where not all panels fit at once: every panel with its number and the mark that says it wants a look."""
+"""The tab line, where not all panels fit at once: every panel with its number and the mark that
+says it wants a look.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,17 @@ class TabLine(LineWidget):
         self._spans: list[tuple[int, int]] = []
 
     def picture(self, width: int, height: int) -> list[Line]:
-        """Full titles, short ones, short ones close to their keys, or keys and marks alone: whatever fits."""
+        """Full titles, short ones, short ones close to their keys, or keys and marks alone:
+        whatever fits.
+        """
         full, short = [p.title_text for p in self.tabs], [p.short or p.title_text for p in self.tabs]
         for titles, gap, near in (
-            (full, " ", " "), (full, "", " "), (short, "", " "), (short, "", ""), ([""] * len(self.tabs), "", ""),
-        ):  # fmt: skip
+            (full, " ", " "),
+            (full, "", " "),
+            (short, "", " "),
+            (short, "", ""),
+            ([""] * len(self.tabs), "", ""),
+        ):
             line = self._line(titles, gap, near)
             if line_width(line) <= width:
                 break

@@ -1,4 +1,6 @@
-"""The top strip: which cluster, may it be changed, how far the sources can be believed, and the time."""
+"""The top strip: which cluster, may it be changed, how far the sources can be believed, and the
+time.
+"""
 
 from __future__ import annotations
 
@@ -65,13 +67,20 @@ class TopStrip(LineWidget):
 
 
 def source_lights(situation: Situation, room: int = 200) -> Line:
-    """ "k8s ● LIVE 0s": name, sign, state in words when it is not live, age. When the room is short, words of what lives give
-    way first, then the wide gaps, then sources that are not configured, then the ages of what lives."""
+    """ "k8s ● LIVE 0s": name, sign, state in words when it is not live, age.
+
+    When the room is short, words of what lives give way first, then the wide gaps, then sources
+    that are not configured, then the ages of what lives.
+    """
     lines: list[Line] = []
     for words, gap, idle, ages in (
-        (True, 3, True, True), (False, 3, True, True), (False, 2, True, True), (False, 3, False, True), (False, 2, False, True),
+        (True, 3, True, True),
+        (False, 3, True, True),
+        (False, 2, True, True),
+        (False, 3, False, True),
+        (False, 2, False, True),
         (False, 1, False, False),
-    ):  # fmt: skip
+    ):
         pieces: list[Piece] = []
         for light in situation.sources:
             if light.state is SourceState.OFF and not idle:

@@ -1,4 +1,7 @@
-"""The open incident as words: what it is, who does what, what is done and owed; and its timeline. Pure."""
+"""The open incident as words: what it is, who does what, what is done and owed; and its timeline.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +36,14 @@ def page(now: IncidentNow, situation: Situation) -> list[Para]:
     incident = now.incident
     lines = [
         para(
-            (f" {incident.severity} ", severity_role(incident.severity)), (f"  #{incident.number} ", "key"), (incident.title, "title"),
+            (f" {incident.severity} ", severity_role(incident.severity)),
+            (f"  #{incident.number} ", "key"),
+            (incident.title, "title"),
             (f"   {elapsed(situation.wall - incident.opened)}", "bold"),
             (f"   since {clock(incident.opened)}Z by {incident.opened_by}", "dim"),
         ),
         para((now.reminder.words, REMINDER_ROLE.get(now.reminder.level, "text")), ("   t tells others", "dim")),
-    ]  # fmt: skip
+    ]
     if incident.runbook_number is not None:
         lines.append(para((f"runbook {incident.runbook_number} {incident.runbook}", "dim"), ("   r opens", "dim")))
     lines += [para(), para(("ROLES", "heading+bold"), ("   enter or a gives one", "dim"))]

@@ -1,4 +1,6 @@
-"""The incident screen: the open incident at the left, its timeline at the right; in a narrow terminal one below the other."""
+"""The incident screen: the open incident at the left, its timeline at the right; in a narrow
+terminal one below the other.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,23 @@ from panels.screens.view import Bar, View
 
 WIDE = 120  # columns from which the timeline stands beside the page
 _KEYS = (
-    ("n", "note"), ("t", "tell"), ("s", "severity"), ("a", "role"), ("enter", "tick"), ("e", "evidence"), ("p", "report"), ("c", "close"),
+    ("n", "note"),
+    ("t", "tell"),
+    ("s", "severity"),
+    ("a", "role"),
+    ("enter", "tick"),
+    ("e", "evidence"),
+    ("p", "report"),
+    ("c", "close"),
     ("esc", "back"),
-)  # fmt: skip
+)
 
 
 class IncidentView(View):
-    """`show(situation)` redraws what changed. Posts AskIncident (a form is wanted) and IncidentAct."""
+    """`show(situation)` redraws what changed.
+
+    Posts AskIncident (a form is wanted) and IncidentAct.
+    """
 
     DEFAULT_CSS = """
     IncidentView > Horizontal { height: 1fr; }
@@ -78,8 +90,10 @@ class IncidentView(View):
         situation, now = self.situation, self.situation.incident
         place = f"  {situation.context}/{','.join(situation.namespaces)}  "
         self.query_one("#top", Bar).say(
-            (" INCIDENT ", "brand"), (place, "bold"), *(((" PRODUCTION ", "alarm"), ("  ", "text")) if situation.production else ()),
-        )  # fmt: skip
+            (" INCIDENT ", "brand"),
+            (place, "bold"),
+            *(((" PRODUCTION ", "alarm"), ("  ", "text")) if situation.production else ()),
+        )
         if now is None or now.incident.number != self.number:
             self.page.show_lines(closed_lines(self.number))
             self.timeline.show_lines(())

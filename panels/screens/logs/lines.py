@@ -1,4 +1,7 @@
-"""LogLines: the line-API widget under the log view. Cost follows what is visible; appending repaints only when following."""
+"""LogLines: the line-API widget under the log view.
+
+Cost follows what is visible; appending repaints only when following.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,9 @@ _POD_COLOURS = (
 
 
 class LogLines(ScrollView, can_focus=True):
-    """Follows the newest line until the operator moves up or pauses; then it stands still, whatever arrives."""
+    """Follows the newest line until the operator moves up or pauses; then it stands still, whatever
+    arrives.
+    """
 
     DEFAULT_CSS = "LogLines { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; background: $background; }"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -1,4 +1,7 @@
-"""LogPage: the lines a log view can show: bounded, filtered, and honest about what it dropped. No drawing, no widget."""
+"""LogPage: the lines a log view can show: bounded, filtered, and honest about what it dropped.
+
+No drawing, no widget.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ CAPACITY = 20_000
 
 
 class LogLineLike(Protocol):
-    """What a line must have; the text is already safe. `at` is unix seconds."""
+    """What a line must have; the text is already safe.
+
+    `at` is unix seconds.
+    """
 
     @property
     def at(self) -> float | None: ...
@@ -44,9 +50,11 @@ class Said:
 
 
 class LogPage:
-    """Lines by sequence number (they keep it for life); `shown` are those that pass the filter, oldest first.
+    """Lines by sequence number (they keep it for life); `shown` are those that pass the filter,
+    oldest first.
 
-    `capacity` lines are kept; while the operator holds the page still (`held`), twice as many, before the oldest go.
+    `capacity` lines are kept; while the operator holds the page still (`held`), twice as many,
+    before the oldest go.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -64,7 +72,9 @@ class LogPage:
         self._pattern: re.Pattern[str] | None = None
 
     def append(self, items: Iterable[LogLineLike | Fault]) -> tuple[int, int]:
-        """Add lines; returns (how many of them are shown, how many shown ones were dropped from the front)."""
+        """Add lines; returns (how many of them are shown, how many shown ones were dropped from the
+        front).
+        """
         added = 0
         for item in items:
             entry: LogLineLike = (
@@ -109,7 +119,10 @@ class LogPage:
         return bool(self._pattern.search(entry.text) or self._pattern.search(entry.pod)) is not self.inverse
 
     def set_filter(self, query: str, inverse: bool = False) -> str:
-        """Show only what matches (or does not). A bad pattern changes nothing; the words returned say what is wrong."""
+        """Show only what matches (or does not).
+
+        A bad pattern changes nothing; the words returned say what is wrong.
+        """
         try:
             pattern = re.compile(query, 0 if any(c.isupper() for c in query) else re.IGNORECASE) if query else None
         except (re.error, RecursionError, OverflowError) as error:

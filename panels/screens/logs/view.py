@@ -1,4 +1,6 @@
-"""The log view: several pods in one stream, followed, paused without loss, filtered by a pattern or its inverse."""
+"""The log view: several pods in one stream, followed, paused without loss, filtered by a pattern or
+its inverse.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +21,28 @@ from panels.screens.view import Bar, View
 
 SINCE_S: tuple[int | None, ...] = (None, 60, 300, 900, 3600)  # `s` goes round; None: the last lines only
 _KEYS = (
-    ("space", "pause"), ("/!", "filter"), ("eE", "error"), ("p", "prev"), ("s", "since"), ("w", "wrap"), ("ty", "copy"), ("esc", "back"),
-)  # fmt: skip
+    ("space", "pause"),
+    ("/!", "filter"),
+    ("eE", "error"),
+    ("p", "prev"),
+    ("s", "since"),
+    ("w", "wrap"),
+    ("ty", "copy"),
+    ("esc", "back"),
+)
 
 
 class LogView(View):
-    """The app feeds it: `append(lines)`, `tell(state, dropped)`, `clear()` when another stream begins.
+    """The app feeds it: `append(lines)`, `tell(state, dropped)`, `clear()` when another stream
+    begins.
 
     Posts LogSource (another container or time), CopyText (line or trace id) and CloseLayer.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "pause", "Pause", show=False),
-        # Priority: a laggy link delivers "/word" in one read; without it the letters would reach this view's keys first.
+        # Priority: a laggy link delivers "/word" in one read; without it the letters would reach
+        # this view's keys first.
         Binding("slash", "filter(False)", "Filter", show=False, priority=True),
         Binding("exclamation_mark", "filter(True)", "Inverse filter", show=False, priority=True),
         Binding("e,n", "error(1)", "Next error", show=False),
@@ -79,7 +90,9 @@ class LogView(View):
         self.lines.append(lines)
 
     def tell(self, state: str, dropped: int = 0) -> None:
-        """The stream's state in words ("following 3 pods", "reconnecting: …") and how many lines its source dropped."""
+        """The stream's state in words ("following 3 pods", "reconnecting: …") and how many lines
+        its source dropped.
+        """
         if (state, dropped) != (self._state, self._lost):
             self._state, self._lost = str(state), dropped
             self._say()
@@ -142,7 +155,9 @@ class LogView(View):
         )
 
     async def on_filter_changed(self, event: FilterChanged) -> None:
-        """The filter bar lies inside this view: its words are for these lines, not for a panel behind."""
+        """The filter bar lies inside this view: its words are for these lines, not for a panel
+        behind.
+        """
         event.stop()
         bar = self.query_one(FilterBar)
         query, inverse = self._before_filter if event.cancelled else (event.text, self._asked_inverse)
@@ -181,7 +196,9 @@ class LogView(View):
             self._say()
 
     def action_copy_link(self) -> None:
-        """Copied rather than opened: the browser is on the operator's machine, this may run on a bastion."""
+        """Copied rather than opened: the browser is on the operator's machine, this may run on a
+        bastion.
+        """
         line, links = self.lines.current, self.look.links
         url = links.of_trace(line.trace) if line is not None and line.trace else None
         if url is not None:

@@ -1,4 +1,6 @@
-"""The pages of the Postgres view, as lines: everything that one topic tells, with reasons and statements in full."""
+"""The pages of the Postgres view, as lines: everything that one topic tells, with reasons and
+statements in full.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,10 @@ PAGES: Mapping[str, tuple[str, str]] = {
 
 
 def page(situation: Situation, show: str, width: int) -> list[Line]:
-    """The lines of one page. What is stale or partly hidden is shown; the bar above says so."""
+    """The lines of one page.
+
+    What is stale or partly hidden is shown; the bar above says so.
+    """
     _, topic = PAGES[show]
     seen = data(situation, topic)
     if seen is None:
@@ -66,18 +71,29 @@ def _queries(seen: TopQueries, width: int, since_s: float) -> list[Line]:
     if not seen.queries:
         return [tuple(head), BLANK, (("no statement ended in this time", "text"),)]
     columns = (
-        Column("share", 6, ">"), Column("ms/call", 8, ">"), Column("calls/s", 8, ">"), Column("busy", 5, ">"), Column("user", 6, grow=1, most=14, drop=1),
+        Column("share", 6, ">"),
+        Column("ms/call", 8, ">"),
+        Column("calls/s", 8, ">"),
+        Column("busy", 5, ">"),
+        Column("user", 6, grow=1, most=14, drop=1),
         Column("statement", 24, grow=8),
-    )  # fmt: skip
+    )
     rows: list[list[Piece]] = []
     for query in seen.queries:
         now = query.ms_per_call is not None
-        rows.append([
-            ("?" if query.share is None else percent(query.share), "bold"),
-            (count(query.ms_per_call if query.ms_per_call is not None else query.mean_ms), "text" if now else "dim"),
-            ("?" if query.calls_per_s is None else count(query.calls_per_s), "text"),
-            ("?" if query.load is None else f"{query.load:.2f}", "text"), (query.user, "dim"), (query.text, "text"),
-        ])  # fmt: skip
+        rows.append(
+            [
+                ("?" if query.share is None else percent(query.share), "bold"),
+                (
+                    count(query.ms_per_call if query.ms_per_call is not None else query.mean_ms),
+                    "text" if now else "dim",
+                ),
+                ("?" if query.calls_per_s is None else count(query.calls_per_s), "text"),
+                ("?" if query.load is None else f"{query.load:.2f}", "text"),
+                (query.user, "dim"),
+                (query.text, "text"),
+            ]
+        )
     lines = [tuple(head), BLANK, *table(columns, rows, width), BLANK, (("in full", "heading"),)]
     for query in seen.queries[:5]:
         lines += _wrapped(query.text, width, "text")
@@ -99,9 +115,11 @@ def _indexes(seen: Indexes, width: int, since_s: float) -> list[Line]:
         BLANK,
     ]
     heads = (
-        ("missing", "lacks an index", "warn"), ("untold", "scanned whole, column unknown", "unknown"), ("building", "an index is being built", "text"),
+        ("missing", "lacks an index", "warn"),
+        ("untold", "scanned whole, column unknown", "unknown"),
+        ("building", "an index is being built", "text"),
         ("whole", "scanned whole, and no index would help", "dim"),
-    )  # fmt: skip
+    )
     for cause, words, role in heads:
         for entry in (entry for entry in seen.missing if entry.cause == cause):
             lines += _missing(entry, words, role, width)
@@ -141,17 +159,28 @@ def _missing(entry: MissingIndex, words: str, role: str, width: int) -> list[Lin
 def _vacuum(seen: Vacuum, width: int, since_s: float) -> list[Line]:
     lines: list[Line] = [
         (
-            ("autovacuum ", "dim"), ("on" if seen.autovacuum else "OFF", "text" if seen.autovacuum else "warn"),
-            ("   transaction ids used ", "dim"), (percent(seen.wraparound), "text"), ("   statistics reach back ", "dim"), (age(seen.since_s + since_s), "text"),
+            ("autovacuum ", "dim"),
+            ("on" if seen.autovacuum else "OFF", "text" if seen.autovacuum else "warn"),
+            ("   transaction ids used ", "dim"),
+            (percent(seen.wraparound), "text"),
+            ("   statistics reach back ", "dim"),
+            (age(seen.since_s + since_s), "text"),
         )
-    ]  # fmt: skip
+    ]
     for run in seen.running:
         done = "" if run.done is None else f" {percent(run.done)}"
         lines.append((("running    ", "dim"), (f"{table_name(run.table)}  {run.phase}{done}  pid {run.pid}", "text")))
     columns = (
-        Column("", 7), Column("table", 12, grow=1, middle=True), Column("dead", 6, ">"), Column("rows dead", 9, ">", drop=2), Column("vacuumed", 9, ">"),
-        Column("analysed", 9, ">"), Column("changed", 8, ">", drop=3), Column("size", 9, ">", drop=4), Column("autovacuum", 10, drop=1),
-    )  # fmt: skip
+        Column("", 7),
+        Column("table", 12, grow=1, middle=True),
+        Column("dead", 6, ">"),
+        Column("rows dead", 9, ">", drop=2),
+        Column("vacuumed", 9, ">"),
+        Column("analysed", 9, ">"),
+        Column("changed", 8, ">", drop=3),
+        Column("size", 9, ">", drop=4),
+        Column("autovacuum", 10, drop=1),
+    )
 
     def ago(seconds: float | None) -> str:
         return "never" if seconds is None else age(seconds + since_s)
@@ -159,11 +188,19 @@ def _vacuum(seen: Vacuum, width: int, since_s: float) -> list[Line]:
     rows: list[list[Piece]] = []
     for entry in seen.tables:
         due = "OVERDUE" if entry.vacuum_overdue else "analyse" if entry.analyze_overdue else ""
-        rows.append([
-            (due, "warn"), (table_name(entry.table), "bold" if due else "text"), (percent(entry.dead_ratio), "text"), (f"{entry.dead:,}", "text"),
-            (ago(entry.vacuum_age_s), "text"), (ago(entry.analyze_age_s), "text"), (count(float(entry.changed)), "text"), (size(entry.size_bytes), "dim"),
-            ("on" if entry.autovacuum else "OFF", "dim" if entry.autovacuum else "warn"),
-        ])  # fmt: skip
+        rows.append(
+            [
+                (due, "warn"),
+                (table_name(entry.table), "bold" if due else "text"),
+                (percent(entry.dead_ratio), "text"),
+                (f"{entry.dead:,}", "text"),
+                (ago(entry.vacuum_age_s), "text"),
+                (ago(entry.analyze_age_s), "text"),
+                (count(float(entry.changed)), "text"),
+                (size(entry.size_bytes), "dim"),
+                ("on" if entry.autovacuum else "OFF", "dim" if entry.autovacuum else "warn"),
+            ]
+        )
     return [*lines, BLANK, *table(columns, rows, width)] if rows else [*lines, BLANK, (("no tables", "text"),)]
 
 
@@ -180,9 +217,15 @@ def _activity(seen: Activity, width: int, since_s: float) -> list[Line]:
     for entry in seen.blocked:
         waits = "?" if entry.waits_s is None else age(entry.waits_s + since_s)
         by = ", ".join(str(pid) if pid else "a prepared transaction" for pid in entry.by) or "?"
-        lines.append((
-            (f"{entry.pid}", "bold"), (f" {entry.application}  waits {waits} for ", "text"), (entry.lock, "text"), ("  held by ", "dim"), (by, "bold"),
-        ))  # fmt: skip
+        lines.append(
+            (
+                (f"{entry.pid}", "bold"),
+                (f" {entry.application}  waits {waits} for ", "text"),
+                (entry.lock, "text"),
+                ("  held by ", "dim"),
+                (by, "bold"),
+            )
+        )
         lines.append(
             (
                 ("  at the end of the chain: ", "dim"),
@@ -195,25 +238,41 @@ def _activity(seen: Activity, width: int, since_s: float) -> list[Line]:
     if not seen.transactions:
         return [*lines, (("no transaction is open", "text"),)]
     columns = (
-        Column("pid", 7, ">"), Column("open for", 8, ">"), Column("blocks", 6, ">"), Column("state", 8, grow=1, most=22), Column("application", 8, grow=1, most=20),
-        Column("user", 6, grow=1, most=14, drop=1), Column("waits for", 9, grow=1, most=26, drop=2), Column("statement", 16, grow=4),
-    )  # fmt: skip
+        Column("pid", 7, ">"),
+        Column("open for", 8, ">"),
+        Column("blocks", 6, ">"),
+        Column("state", 8, grow=1, most=22),
+        Column("application", 8, grow=1, most=20),
+        Column("user", 6, grow=1, most=14, drop=1),
+        Column("waits for", 9, grow=1, most=26, drop=2),
+        Column("statement", 16, grow=4),
+    )
     rows: list[list[Piece]] = [
         [
-            (str(t.pid) if t.pid else "–", "text"), (age(t.age_s + since_s), "bold"), (str(t.blocks) if t.blocks else "", "warn"), (t.state, "text"),
-            (t.application, "text"), (t.user, "dim"), (t.waits, "text"), (t.text, "dim"),
+            (str(t.pid) if t.pid else "–", "text"),
+            (age(t.age_s + since_s), "bold"),
+            (str(t.blocks) if t.blocks else "", "warn"),
+            (t.state, "text"),
+            (t.application, "text"),
+            (t.user, "dim"),
+            (t.waits, "text"),
+            (t.text, "dim"),
         ]
         for t in seen.transactions
-    ]  # fmt: skip
+    ]
     return [*lines, *table(columns, rows, width)]
 
 
 def _connections(seen: Connections, width: int, since_s: float) -> list[Line]:
     up = "?" if seen.up_s is None else age(seen.up_s + since_s)
     lines: list[Line] = [
-        ((f"{seen.total} of {seen.limit}", "bold"), (f"  {percent(seen.share)} of what ordinary roles may open", "text")),
-        ((f"database {seen.database}, PostgreSQL {seen.version}, up {up}", "dim"),), BLANK,
-    ]  # fmt: skip
+        (
+            (f"{seen.total} of {seen.limit}", "bold"),
+            (f"  {percent(seen.share)} of what ordinary roles may open", "text"),
+        ),
+        ((f"database {seen.database}, PostgreSQL {seen.version}, up {up}", "dim"),),
+        BLANK,
+    ]
     for title, groups in (("state", seen.by_state), ("application", seen.by_application)):
         rows: list[list[Piece]] = [[(group.name, "text"), (str(group.count), "bold")] for group in groups]
         lines += [*table((Column(title, 12, grow=1, most=40), Column("sessions", 8, ">")), rows, width), BLANK]
@@ -235,18 +294,29 @@ def _replication(seen: Replication, width: int, since_s: float) -> list[Line]:
             Column("bytes", 10, ">"),
         )
         rows: list[list[Piece]] = [
-            [(r.name, "bold"), (r.state, "text"), (r.sync, "dim"), ("?" if r.lag_s is None else duration(r.lag_s), "text"), (size(r.lag_bytes), "text")]
+            [
+                (r.name, "bold"),
+                (r.state, "text"),
+                (r.sync, "dim"),
+                ("?" if r.lag_s is None else duration(r.lag_s), "text"),
+                (size(r.lag_bytes), "text"),
+            ]
             for r in seen.replicas
-        ]  # fmt: skip
+        ]
         lines += [*table(columns, rows, width), BLANK]
     else:
         lines += [(("no replica streams from this server", "text"),), BLANK]
     if seen.slots:
         heads = (Column("slot", 12, grow=1), Column("active", 7), Column("keeps", 10, ">"), Column("status", 10))
         slots: list[list[Piece]] = [
-            [(s.name, "text"), ("yes" if s.active else "NO", "text" if s.active else "warn"), (size(s.retained_bytes), "text"), (s.status, "dim")]
+            [
+                (s.name, "text"),
+                ("yes" if s.active else "NO", "text" if s.active else "warn"),
+                (size(s.retained_bytes), "text"),
+                (s.status, "dim"),
+            ]
             for s in seen.slots
-        ]  # fmt: skip
+        ]
         lines += table(heads, slots, width)
     return lines
 
@@ -275,6 +345,11 @@ def _archiver(seen: Archiver, width: int, since_s: float) -> list[Line]:
 
 
 _MAKE: Mapping[str, Callable[[Any, int, float], list[Line]]] = {
-    "queries": _queries, "indexes": _indexes, "vacuum": _vacuum, "activity": _activity, "connections": _connections,
-    "replication": _replication, "archiver": _archiver,
-}  # fmt: skip
+    "queries": _queries,
+    "indexes": _indexes,
+    "vacuum": _vacuum,
+    "activity": _activity,
+    "connections": _connections,
+    "replication": _replication,
+    "archiver": _archiver,
+}

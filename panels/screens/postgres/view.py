@@ -22,7 +22,10 @@ def _page(situation: Situation, name: str, width: int) -> list[Line]:
 
 
 class PostgresView(PagesView):
-    """The app hands it each new situation: `show(situation)`. `name`: a key of PAGES; an unknown one shows the first."""
+    """The app hands it each new situation: `show(situation)`.
+
+    `name`: a key of PAGES; an unknown one shows the first.
+    """
 
     TITLES: ClassVar[Mapping[str, str]] = {name: title for name, (title, _) in PAGES.items()}
     BRAND = "POSTGRES"

@@ -1,4 +1,7 @@
-"""What to do next in a runbook, and what each step would change now. Pure: a match and a situation in, words out."""
+"""What to do next in a runbook, and what each step would change now.
+
+Pure: a match and a situation in, words out.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from cockpit.model.runbook import Match, Runbook, Step
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import ServiceStatus, Situation
 
-#: Kinds that only look or ask: possible when read-only, never "the" mitigation while a real one fits.
+#: Kinds that only look or ask: possible when read-only, never "the" mitigation while a real one
+#: fits.
 LOOKING = ("view", "check", "manual", "verify-signatures", "evidence")
 
 
@@ -19,7 +23,9 @@ def bad(names: tuple[str, ...], situation: Situation) -> list[SignalStatus]:
 
 
 def likeliest(book: Runbook, situation: Situation) -> int | None:
-    """Index of the cause whose signals are worst: most crit, then most warn; None when no cause has a bad signal."""
+    """Index of the cause whose signals are worst: most crit, then most warn; None when no cause has
+    a bad signal.
+    """
     scores = [sum(s.level.rank for s in bad(cause.signals, situation)) for cause in book.causes]
     best = max(scores, default=0)
     return scores.index(best) if best else None
@@ -30,8 +36,10 @@ def service(situation: Situation, name: str | None) -> ServiceStatus | None:
 
 
 def _value_now(situation: Situation, step: Step, variable: str) -> str | None:
-    """As it may be shown: from the toggles, else from the deployment itself. "(unset)" when it is not set; None: unknown; what is
-    set to nothing is the empty text."""
+    """As it may be shown: from the toggles, else from the deployment itself.
+
+    "(unset)" when it is not set; None: unknown; what is set to nothing is the empty text.
+    """
     for toggle in situation.toggles:
         if toggle.name == variable and toggle.deployment == step.service:
             return "(unset)" if toggle.level == "unset" else toggle.value
@@ -64,7 +72,10 @@ def already_so(step: Step, situation: Situation) -> bool:
 
 
 def hindered(step: Step, situation: Situation) -> str:
-    """Why the step is not to be taken now; empty when nothing is known against it. The guards decide in the end."""
+    """Why the step is not to be taken now; empty when nothing is known against it.
+
+    The guards decide in the end.
+    """
     if situation.read_only and step.kind not in LOOKING:
         return "read-only"
     if already_so(step, situation):
@@ -100,7 +111,9 @@ def immediate(step: Step) -> bool:
 
 
 def _done(step: Step, situation: Situation) -> bool:
-    """It was carried out in this session, as far as it can be: what only looks has its answer, whatever it is."""
+    """It was carried out in this session, as far as it can be: what only looks has its answer,
+    whatever it is.
+    """
     return any(
         p.plan.step == step.id and p.phase is Phase.DONE and (p.proof is Proof.PASS or step.kind in LOOKING)
         for p in situation.progress
@@ -113,16 +126,20 @@ def _looks(step: Step, book: Runbook) -> bool:
 
 
 def _justified(step: Step, book: Runbook, situation: Situation) -> bool:
-    """Its signals are bad; a step that names none may always be taken, but one that only looks then answers nothing that holds. A
-    check tells what the validation shows anyway."""
+    """Its signals are bad; a step that names none may always be taken, but one that only looks then
+    answers nothing that holds.
+
+    A check tells what the validation shows anyway.
+    """
     if step.kind == "check":
         return False
     return bool(bad(step.signals, situation)) if step.signals else not _looks(step, book)
 
 
 def _mere_part(step: Step, book: Runbook, situation: Situation) -> bool:
-    """Harmless, and alone not the mitigation that a dangerous sequence is in which it comes after something else: a backup into an
-    archive that nobody has made room in."""
+    """Harmless, and alone not the mitigation that a dangerous sequence is in which it comes after
+    something else: a backup into an archive that nobody has made room in.
+    """
     within = {s.id: s.steps for s in book.mitigations}
     return not step.dangerous and any(
         other.dangerous
@@ -133,9 +150,12 @@ def _mere_part(step: Step, book: Runbook, situation: Situation) -> bool:
 
 
 def next_step(match: Match, situation: Situation) -> Step | None:
-    """The next sensible step: what is to be done at once, in its order; then for the likeliest cause, not hindered, the least
-    dangerous first. None when no symptom holds, when a step of this runbook is under way, or when one of it has just proved
-    itself."""
+    """The next sensible step: what is to be done at once, in its order; then for the likeliest
+    cause, not hindered, the least dangerous first.
+
+    None when no symptom holds, when a step of this runbook is under way, or when one of it has just
+    proved itself.
+    """
     book = match.runbook
     mine = [p for p in situation.progress if p.plan.runbook == book.id]
     if not match.score or any(p.running for p in mine):
@@ -164,9 +184,10 @@ def next_step(match: Match, situation: Situation) -> Step | None:
         if not immediate(s) and not hindered(s, situation) and not _mere_part(s, book, situation)
     ]
     fitting = [
-        step for step in open_steps
+        step
+        for step in open_steps
         if (step.cause and causes.get(step.cause)) or (not step.cause and _justified(step, book, situation))
-    ]  # fmt: skip
+    ]
     chosen = fitting or [step for step in open_steps if step.kind in LOOKING]
     return min(chosen, key=order) if chosen else None
 
@@ -209,7 +230,10 @@ def preview(step: Step, situation: Situation) -> str:
 
 
 def _configured(situation: Situation, name: str, key: str) -> str | None:
-    """What the ConfigMap's key holds now. "(unset)" when it has no such key; None: the ConfigMap is not known."""
+    """What the ConfigMap's key holds now.
+
+    "(unset)" when it has no such key; None: the ConfigMap is not known.
+    """
     found = (m for (space, n), m in situation.cluster.configmaps.items() if n == name and space in situation.namespaces)
     held = next(found, None)
     return None if held is None else held.data.get(key, "(unset)")
@@ -231,6 +255,9 @@ def _plainly(step: Step) -> str:
     if step.kind == "check":
         return f"judges {', '.join(step.signals)} now"
     return {
-        "evidence": "writes a redacted file here", "verify-signatures": "works it out here", "sql": "one reviewed statement",
-        "run-job": f"starts a job of {step.args['cronjob']}" if "cronjob" in step.args else "starts a job", "set-config": f"one key of {step.args.get('configmap', 'a ConfigMap')}",
-    }.get(step.kind, step.kind)  # fmt: skip
+        "evidence": "writes a redacted file here",
+        "verify-signatures": "works it out here",
+        "sql": "one reviewed statement",
+        "run-job": f"starts a job of {step.args['cronjob']}" if "cronjob" in step.args else "starts a job",
+        "set-config": f"one key of {step.args.get('configmap', 'a ConfigMap')}",
+    }.get(step.kind, step.kind)

@@ -1,4 +1,8 @@
-"""One runbook as one page, top to bottom as an operator reads, with what is known now in every line. Pure."""
+"""One runbook as one page, top to bottom as an operator reads, with what is known now in every
+line.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,9 @@ def ranked(situation: Situation) -> list[Match]:
     """The matches, best first, then the runbooks that nobody matched."""
     seen = {match.runbook.id for match in situation.matches}
     rest = [
-        Match(book, (), 0, 0, len(book.symptoms), 0.0) for book in situation.runbooks.runbooks if book.id not in seen
+        Match(runbook=book, symptoms=(), held=0, unknown=0, total=len(book.symptoms), score=0.0)
+        for book in situation.runbooks.runbooks
+        if book.id not in seen
     ]
     return [*situation.matches, *rest]
 
@@ -37,12 +43,20 @@ def list_lines(situation: Situation) -> list[Para]:
 
 
 def page(match: Match, situation: Situation) -> list[Para]:
-    """The page's lines. Keys: `triage:ITEM`, `step:ID`, `debt:NUMBER`."""
+    """The page's lines.
+
+    Keys: `triage:ITEM`, `step:ID`, `debt:NUMBER`.
+    """
     book = match.runbook
     lines = [
-        para((f"{book.number} ", "key"), (book.title, "title"), ("   ", "text"), (f" {book.severity} ", _severity(book)),
-             (f"   {match.words}" if match.total else "   no symptoms: a procedure", "dim")),
-    ]  # fmt: skip
+        para(
+            (f"{book.number} ", "key"),
+            (book.title, "title"),
+            ("   ", "text"),
+            (f" {book.severity} ", _severity(book)),
+            (f"   {match.words}" if match.total else "   no symptoms: a procedure", "dim"),
+        ),
+    ]
     if book.summary:
         lines.append(para((book.summary, "dim")))
     lines += _symptoms(match, situation)
@@ -53,9 +67,14 @@ def page(match: Match, situation: Situation) -> list[Para]:
     if situation.debts:
         lines += [para(), para(("DEBT", "warn"), ("   relaxed or reduced, to be put back", "dim"))]
         lines += [
-            para((debt.words, "warn"), (f"   since {age(situation.wall - debt.since_wall)}, journal {debt.number}", "dim"), label="  ", key=f"debt:{debt.number}")
+            para(
+                (debt.words, "warn"),
+                (f"   since {age(situation.wall - debt.since_wall)}, journal {debt.number}", "dim"),
+                label="  ",
+                key=f"debt:{debt.number}",
+            )
             for debt in situation.debts
-        ]  # fmt: skip
+        ]
     return lines
 
 
@@ -147,9 +166,13 @@ def _causes(book: Runbook, situation: Situation) -> list[Para]:
         unknown = [
             n for n in cause.signals if n not in situation.signals or situation.signals[n].level is Level.UNKNOWN
         ]
-        mark, role = (f"{SIGN['next']} likeliest", "warn") if index == likely else (f"{SIGN['warn']} possible", "warn") if worse else (
-            (f"{SIGN['unknown']} unknown", "unknown") if unknown else (f"{SIGN['dash']}", "dim")
-        )  # fmt: skip
+        mark, role = (
+            (f"{SIGN['next']} likeliest", "warn")
+            if index == likely
+            else (f"{SIGN['warn']} possible", "warn")
+            if worse
+            else ((f"{SIGN['unknown']} unknown", "unknown") if unknown else (f"{SIGN['dash']}", "dim"))
+        )
         why = ", ".join(f"{s.title} {number(s)}{_where(s)}" for s in worse)
         lines.append(
             labelled(
@@ -165,10 +188,17 @@ def _causes(book: Runbook, situation: Situation) -> list[Para]:
 
 #: What the runbook's own parts are called, by the middle of an item's id ("2.immediate.1").
 _PARTS = {
-    "immediate": "AT ONCE", "mitigation": "MITIGATION", "step": "STEPS", "validation": "VALIDATE, THEN OPEN AGAIN",
-    "restore": "RESTORE", "verify": "VERIFY",
-    "weekly": "WEEKLY", "monthly": "MONTHLY", "deploy": "DEPLOY", "incident": "INCIDENT",
-}  # fmt: skip
+    "immediate": "AT ONCE",
+    "mitigation": "MITIGATION",
+    "step": "STEPS",
+    "validation": "VALIDATE, THEN OPEN AGAIN",
+    "restore": "RESTORE",
+    "verify": "VERIFY",
+    "weekly": "WEEKLY",
+    "monthly": "MONTHLY",
+    "deploy": "DEPLOY",
+    "incident": "INCIDENT",
+}
 
 
 def letter(step: Step) -> str:
@@ -177,7 +207,9 @@ def letter(step: Step) -> str:
 
 
 def part(step: Step) -> str:
-    """The part of the runbook that the step is listed under; "" when it is not numbered: it belongs to the one before it."""
+    """The part of the runbook that the step is listed under; "" when it is not numbered: it belongs
+    to the one before it.
+    """
     return step.item.split(".")[1] if step.item and step.item.count(".") > 1 else ""
 
 
@@ -237,15 +269,22 @@ def _gauge(gauge: Gauge) -> Para:
     name, role = PROOFS[gauge.proof]
     share = gauge.held_s / gauge.hold_s if gauge.hold_s else 1.0
     return labelled(
-        f"  {name} {gauge.proof.value.upper()}", STATE + 2,
-        (meter(share, 10), role), f"  {gauge.text}  ", (value(gauge.value, gauge.unit), "bold"),
+        f"  {name} {gauge.proof.value.upper()}",
+        STATE + 2,
+        (meter(share, 10), role),
+        f"  {gauge.text}  ",
+        (value(gauge.value, gauge.unit), "bold"),
         (f"   was {value(gauge.baseline, gauge.unit)}   held {gauge.held_s:.0f} of {gauge.hold_s:.0f} s", "dim"),
-        (f"   {gauge.reason}" if gauge.reason else "", "dim"), role=role,
-    )  # fmt: skip
+        (f"   {gauge.reason}" if gauge.reason else "", "dim"),
+        role=role,
+    )
 
 
 def holds_now(item: Validation, signal: SignalStatus | None) -> Proof:
-    """Would this validation hold now? "rises" and "falls" need the baseline of a step: pending until one is taken."""
+    """Would this validation hold now?
+
+    "rises" and "falls" need the baseline of a step: pending until one is taken.
+    """
     if signal is None or signal.level is Level.UNKNOWN or signal.value is None:
         return Proof.UNKNOWN
     if item.expect in ("rises", "falls"):

@@ -1,4 +1,6 @@
-"""The runbook screen: ranked list at the left, one runbook's page at the right; in a narrow terminal one line for the list."""
+"""The runbook screen: ranked list at the left, one runbook's page at the right; in a narrow
+terminal one line for the list.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ _KEYS = (
 
 
 class RunbookView(View):
-    """`show(situation)` redraws what changed. Posts AskParameters, PlanStep, OpenView, Undo."""
+    """`show(situation)` redraws what changed.
+
+    Posts AskParameters, PlanStep, OpenView, Undo.
+    """
 
     DEFAULT_CSS = """
     RunbookView > Horizontal { height: 1fr; }
@@ -116,17 +121,23 @@ class RunbookView(View):
         self.page.show_lines(page(match, situation) if match is not None else ())
         place = f"  {situation.context}/{','.join(situation.namespaces)}  "
         self.query_one("#top", Bar).say(
-            (" RUNBOOKS ", "brand"), (place, "bold"), *(((" PRODUCTION ", "alarm"), ("  ", "text")) if situation.production else ()),
+            (" RUNBOOKS ", "brand"),
+            (place, "bold"),
+            *(((" PRODUCTION ", "alarm"), ("  ", "text")) if situation.production else ()),
             ("READ-ONLY" if situation.read_only else "READ-WRITE", "bold"),
-        )  # fmt: skip
+        )
         if match is not None:
             books = ranked(situation)
             at = next(i for i, m in enumerate(books) if m.runbook.id == match.runbook.id)
             following = next_step(match, situation)
             self.query_one("#position", Bar).say(
                 (f" {at + 1} of {len(books)}  ", "key"),
-                *(((f"{SIGN['next']} next ", "ok"), (following.title, "bold"), ("   n goes there", "dim")) if following else (("no step to take now", "dim"),)),
-            )  # fmt: skip
+                *(
+                    ((f"{SIGN['next']} next ", "ok"), (following.title, "bold"), ("   n goes there", "dim"))
+                    if following
+                    else (("no step to take now", "dim"),)
+                ),
+            )
 
     # -- keys
 
@@ -168,7 +179,9 @@ class RunbookView(View):
             self.open(ids[max(0, min(len(ids) - 1, ids.index(self.chosen) + by))])
 
     def _point(self) -> None:
-        """The cursor begins on the next sensible step if that is in view; else `n` goes there (the bar says so)."""
+        """The cursor begins on the next sensible step if that is in view; else `n` goes there (the
+        bar says so).
+        """
         key = first_key(self.match, self.situation) if self.match is not None else None
         if key is not None and self.page.sees(key):
             self.page.move_to(key)

@@ -1,4 +1,6 @@
-"""The controllers and the kubelet, on the simulated clock: what an operator sees during a rollout, good or bad."""
+"""The controllers and the kubelet, on the simulated clock: what an operator sees during a rollout,
+good or bad.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Jobs of the embedded cluster: made from a CronJob, run to their end, collected with their pods; kubectl is the judge."""
+"""Jobs of the embedded cluster: made from a CronJob, run to their end, collected with their pods;
+kubectl is the judge.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The drill's API answers the recorded requests as the real server did: status, reason, kind and the shape of the body."""
+"""The drill's API answers the recorded requests as the real server did: status, reason, kind and
+the shape of the body.
+"""
 
 from __future__ import annotations
 
@@ -163,7 +165,9 @@ def plain(text: str) -> str:
 
 
 def inside(ours: Any, theirs: Any, where: str = "") -> None:
-    """Everything that ours says is said by the real server too, wherever both list the same named thing."""
+    """Everything that ours says is said by the real server too, wherever both list the same named
+    thing.
+    """
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key, value in ours.items():
             assert key in theirs, f"{where}.{key}"

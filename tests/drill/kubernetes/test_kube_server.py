@@ -1,4 +1,6 @@
-"""The API server's harder promises: pages, watches that resume or expire, races, access, chaos, logs that follow."""
+"""The API server's harder promises: pages, watches that resume or expire, races, access, chaos,
+logs that follow.
+"""
 
 from __future__ import annotations
 

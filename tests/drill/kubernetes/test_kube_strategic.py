@@ -1,4 +1,6 @@
-"""Strategic merge patch: what kubectl's directives do to lists, and that the order asked for is the order kept."""
+"""Strategic merge patch: what kubectl's directives do to lists, and that the order asked for is the
+order kept.
+"""
 
 from __future__ import annotations
 

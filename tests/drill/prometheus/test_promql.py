@@ -1,4 +1,6 @@
-"""PromQL by hand-worked numbers; agreement with a real Prometheus is in tests/real/test_drill_real_prometheus.py."""
+"""PromQL by hand-worked numbers; agreement with a real Prometheus is in
+tests/real/test_drill_real_prometheus.py.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ START = 1_000_000.0
 
 @pytest.fixture
 def store() -> Store:
-    """Three counters a minute apart by label, a gauge with a gap, and a histogram; samples every 5 s for 10 minutes."""
+    """Three counters a minute apart by label, a gauge with a gap, and a histogram; samples every 5
+    s for 10 minutes.
+    """
     made = Store()
     for i in range(121):
         at = START + 5 * i

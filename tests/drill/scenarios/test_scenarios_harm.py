@@ -1,4 +1,6 @@
-"""What an operator recognises: the harm that wrong steps really do, the logs that tell the cause, restarts, surges, autoscalers."""
+"""What an operator recognises: the harm that wrong steps really do, the logs that tell the cause,
+restarts, surges, autoscalers.
+"""
 
 from __future__ import annotations
 

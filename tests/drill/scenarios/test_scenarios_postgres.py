@@ -1,5 +1,7 @@
-"""Runbooks 10 and 14 on a real PostgreSQL, through the whole cockpit without a screen: symptoms appear, the runbook ranks first, a wrong
-step does not help, the right one (its values from the live choices) does, validation passes, undo works."""
+"""Runbooks 10 and 14 on a real PostgreSQL, through the whole cockpit without a screen: symptoms
+appear, the runbook ranks first, a wrong step does not help, the right one (its values from the live
+choices) does, validation passes, undo works.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ from panels.dashboard.postgres import PostgresPanel
 
 pytestmark = pytest.mark.real
 
-#: The same runbooks with less patience: what a minute proves, a second proves at forty times the speed.
+#: The same runbooks with less patience: what a minute proves, a second proves at forty times the
+#: speed.
 QUICK = """
 [signals.db-cpu]
 for = 1.0
@@ -85,7 +88,9 @@ class Cockpit:
         return now is not None and not any(m.score for m in now.matches if m.runbook.number in (9, 10, 14))
 
     def recovers(self, within_s: float = 8.0) -> bool:
-        """Whether the symptoms go away: more than two simulated minutes, what their queries look back."""
+        """Whether the symptoms go away: more than two simulated minutes, what their queries look
+        back.
+        """
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             if self.calm():
@@ -183,7 +188,7 @@ def test_a_missing_index_is_advised_built_and_dropped_again(cockpit: Cockpit) ->
     assert not cockpit.recovers()
     cockpit.session.stop_watching(wrong.id)
 
-    offered = cockpit.mitigation.choices("add-index")
+    offered = cockpit.choices("add-index")
     assert offered["table"][0][0] == "public.outputs"
     assert offered["columns"][0][0] == "market_id, epoch"
     assert "scanned whole" in offered["table"][0][1]
@@ -208,11 +213,7 @@ def test_ending_both_sessions_ends_a_heavy_report(cockpit: Cockpit) -> None:
     cockpit.until(lambda: cockpit.matches(10))
 
     def reports() -> dict[str, str]:
-        return {
-            pid: words
-            for pid, words in cockpit.mitigation.choices("end-session")["pid"]
-            if words.startswith("m0-report")
-        }
+        return {pid: words for pid, words in cockpit.choices("end-session")["pid"] if words.startswith("m0-report")}
 
     # One look may find one of the two between two statements: wait for each.
     ended: list[str] = []
@@ -232,7 +233,7 @@ def test_a_vacuum_pays_the_queues_debt(cockpit: Cockpit) -> None:
     cockpit.inject("vacuum-debt")
     cockpit.until(lambda: cockpit.matches(10))
     cockpit.until(lambda: cockpit.level("pg-vacuum-debt") is Level.CRIT)
-    (table, words), *_ = cockpit.mitigation.choices("vacuum-table")["table"]
+    (table, words), *_ = cockpit.choices("vacuum-table")["table"]
     assert table == "public.publish_queue" and "600,000 dead rows" in words and "autovacuum is OFF" in words
     plan = cockpit.plan("vacuum-table")
     cockpit.carry(plan)
@@ -258,14 +259,12 @@ def test_fewer_publishers_write_less(cockpit: Cockpit) -> None:
 def test_a_session_that_holds_a_lock_is_offered_first_and_ending_it_frees_the_rest(cockpit: Cockpit) -> None:
     cockpit.until(cockpit.calm)
     cockpit.drill.call(lambda drill: drill.world.serve.database_troubles.add("hold_lock"))
-    offered = cockpit.until(
-        lambda: [c for c in cockpit.mitigation.choices("end-session")["pid"] if "wait for it" in c[1]]
-    )
+    offered = cockpit.until(lambda: [c for c in cockpit.choices("end-session")["pid"] if "wait for it" in c[1]])
     assert offered[0][1].startswith("psql as m0_app, idle in transaction")
     plan = cockpit.plan("end-session")
     cockpit.carry(plan)
     cockpit.session.stop_watching(plan.id)
-    cockpit.until(lambda: not [c for c in cockpit.mitigation.choices("end-session")["pid"] if "wait for it" in c[1]])
+    cockpit.until(lambda: not [c for c in cockpit.choices("end-session")["pid"] if "wait for it" in c[1]])
     cockpit.drill.call(lambda drill: drill.world.serve.database_troubles.discard("hold_lock"))
 
 

@@ -1,5 +1,6 @@
-"""What the incidents of runbooks 1 to 5 and 11 to 13 are made of, beyond the table: releases with a history, keys, rotation, replay,
-blockhashes, sizes, forged outputs; and that the chain counts the same as the metrics do.
+"""What the incidents of runbooks 1 to 5 and 11 to 13 are made of, beyond the table: releases with a
+history, keys, rotation, replay, blockhashes, sizes, forged outputs; and that the chain counts the
+same as the metrics do.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def level(on_call: Operator, signal: str) -> Level:
 
 
 def failures(on_call: Operator, seconds: float = 60.0) -> dict[str, int]:
-    """Error → how many transactions of the program failed with it on the chain, in the next `seconds`."""
+    """Error → how many transactions of the program failed with it on the chain, in the next
+    `seconds`.
+    """
     before = dict(on_call.world.chain.counts)
     on_call.wait(seconds)
     after = on_call.world.chain.counts
@@ -81,7 +84,9 @@ def test_a_release_leaves_what_an_operator_looks_for(runbooks: Runbooks) -> None
 
 
 def test_half_of_a_bad_release_taken_back_is_half_a_cure(runbooks: Runbooks) -> None:
-    """The image alone leaves the lag and the invalid bundles; the configuration alone leaves the restarts."""
+    """The image alone leaves the lag and the invalid bundles; the configuration alone leaves the
+    restarts.
+    """
     image, config = Operator("bad-config-release", runbooks), Operator("bad-config-release", runbooks)
     image.act("set-good-image")
     changes.set_config(config.world.kube, CONFIG, BATCH, USUAL_BATCH)
@@ -128,7 +133,9 @@ def test_a_hash_that_differs_fails_with_its_own_code(runbooks: Runbooks) -> None
 
 
 def test_a_rotation_counts_once_the_submitter_publishes_for_the_new_set(runbooks: Runbooks) -> None:
-    """The set of the healthy four, created through the authority, is used only when the submitter's variable names it."""
+    """The set of the healthy four, created through the authority, is used only when the submitter's
+    variable names it.
+    """
     on_call = Operator("kms-denied", runbooks)
     world = on_call.world
     on_call.act("rotate-signer-set")

@@ -1,4 +1,6 @@
-"""What goes wrong between a client and a provider, switched on for one endpoint while its neighbours stay well."""
+"""What goes wrong between a client and a provider, switched on for one endpoint while its
+neighbours stay well.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The drill's chain: the same for the same seed, with real signatures, and counted as the world counts."""
+"""The drill's chain: the same for the same seed, with real signatures, and counted as the world
+counts.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +104,15 @@ def test_the_newest_bundle_of_a_market_verifies() -> None:
     found = chain.bundle(MARKET)
     assert found is not None
     members = tuple(str(party.key) for party in chain.keys.signers)
-    known = SignerSetState(str(chain.keys.signer_set(100)), 100, 5, members, True, 1, 1)
+    known = SignerSetState(
+        address=str(chain.keys.signer_set(100)),
+        signer_set_id=100,
+        threshold=5,
+        pubkeys=members,
+        active=True,
+        created_at_slot=1,
+        slot=1,
+    )
     verdict = verify_bundle(read_bundle(json.dumps(found).encode()), known)
     assert {finding.answer for finding in verdict.findings} == {Answer.PASS}
     market = chain.accounts.market(MARKET)

@@ -1,4 +1,6 @@
-"""Transactions that a client sends to the drill's Solana: executed by the program's rules, refused with a node's words."""
+"""Transactions that a client sends to the drill's Solana: executed by the program's rules, refused
+with a node's words.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The world publishes on its chain: what the metrics count, the ledger has; what scenarios do, the servers show."""
+"""The world publishes on its chain: what the metrics count, the ledger has; what scenarios do, the
+servers show.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ def test_the_same_seed_makes_the_same_chain_whoever_looks() -> None:
 def test_signatures_come_from_the_agents_that_were_fastest() -> None:
     world = build()
     members = tuple(str(party.key) for party in world.chain.keys.signers)
-    known = SignerSetState("", 100, 5, members, True, 1, 1)
+    known = SignerSetState(
+        address="", signer_set_id=100, threshold=5, pubkeys=members, active=True, created_at_slot=1, slot=1
+    )
     chosen = set()
     for market in MARKETS:
         bundle = world.chain.bundle(market)

@@ -1,4 +1,6 @@
-"""Subscriptions of the drill's Solana: what came, once each, in order, at the commitment that was asked for."""
+"""Subscriptions of the drill's Solana: what came, once each, in order, at the commitment that was
+asked for.
+"""
 
 from __future__ import annotations
 

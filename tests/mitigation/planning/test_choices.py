@@ -21,10 +21,20 @@ from cockpit.settings import RpcEndpoint
 
 CLOCK = ManualClock()
 BOOKS = Runbooks(
-    queries={"lag-by-connector": Query(promql="x", unit="s"), "output-age": Query(promql="x", unit="s"), "signer-p95": Query(promql="x", unit="ms")},
-    signals={}, stages=(), services={}, runbooks=(),
-    toggles={"LEVEL": Toggle(deployments=("q",), values=("STRICT", "FAST"), safest="STRICT"), "SOLANA_RPC_URL": Toggle(deployments=("s",), url=True)},
-)  # fmt: skip
+    queries={
+        "lag-by-connector": Query(promql="x", unit="s"),
+        "output-age": Query(promql="x", unit="s"),
+        "signer-p95": Query(promql="x", unit="ms"),
+    },
+    signals={},
+    stages=(),
+    services={},
+    runbooks=(),
+    toggles={
+        "LEVEL": Toggle(deployments=("q",), values=("STRICT", "FAST"), safest="STRICT"),
+        "SOLANA_RPC_URL": Toggle(deployments=("s",), url=True),
+    },
+)
 ENDPOINTS = (
     RpcEndpoint(name="rpc-a", url="https://rpc-a.example/v2/KEY1"),
     RpcEndpoint(name="rpc-b", url="https://rpc-b.example/v2/KEY2"),
@@ -43,8 +53,25 @@ def by(label: str, **values: float) -> Reading[QueryResult]:
 
 def situation(**more: Any) -> Situation:
     made = Situation(
-        CLOCK.wall(), CLOCK.mono(), "drill", ("m0-prod",), False, False, Cluster(), CLOCK.wall(), (), {}, {}, (), (), {}, (), (), (), BOOKS
-    )  # fmt: skip
+        wall=CLOCK.wall(),
+        mono=CLOCK.mono(),
+        context="drill",
+        namespaces=("m0-prod",),
+        production=False,
+        read_only=False,
+        cluster=Cluster(),
+        cluster_now=CLOCK.wall(),
+        services=(),
+        kinds={},
+        queries={},
+        alerts=(),
+        sources=(),
+        signals={},
+        stages=(),
+        matches=(),
+        toggles=(),
+        runbooks=BOOKS,
+    )
     return replace(made, **more)
 
 
@@ -57,11 +84,28 @@ def test_rpc_endpoints_have_their_health_beside_them() -> None:
     now = situation(
         toggles=(toggle,),
         solana={
-            "endpoint/rpc-a": reading("x", EndpointStatus("rpc-a", "h", health="behind by 214 slots", slot=5, behind=214, latency_p95_ms=4100.0, error_ratio=0.38, throttled=3)),
-            "endpoint/rpc-b": reading("x", EndpointStatus("rpc-b", "h", health="ok", slot=219, behind=0, latency_p95_ms=91.0, error_ratio=0.0)),
+            "endpoint/rpc-a": reading(
+                "x",
+                EndpointStatus(
+                    "rpc-a",
+                    "h",
+                    health="behind by 214 slots",
+                    slot=5,
+                    behind=214,
+                    latency_p95_ms=4100.0,
+                    error_ratio=0.38,
+                    throttled=3,
+                ),
+            ),
+            "endpoint/rpc-b": reading(
+                "x", EndpointStatus("rpc-b", "h", health="ok", slot=219, behind=0, latency_p95_ms=91.0, error_ratio=0.0)
+            ),
         },
-        queries={"rpc-error-ratio": by("endpoint", **{"rpc-a": 0.4}), "rpc-confirm-p95": by("endpoint", **{"rpc-a": 4200.0})},
-    )  # fmt: skip
+        queries={
+            "rpc-error-ratio": by("endpoint", **{"rpc-a": 0.4}),
+            "rpc-confirm-p95": by("endpoint", **{"rpc-a": 4200.0}),
+        },
+    )
     told = dict(offered("rpc-endpoints", now))
     assert told[ENDPOINTS[0].url] == (
         "rpc-a: in use now, behind by 214 slots, 214 slots behind, p95 4100 ms, 38 % errors here, 3 × 429, "
@@ -104,7 +148,11 @@ def test_an_endpoint_that_is_down_or_of_another_cluster_says_so() -> None:
 
 
 def test_markets_are_those_of_the_chain_and_of_the_outputs() -> None:
-    accounts = {"addr": MarketState("addr", "NBA", "Sports", False, 7, 42)}
+    accounts = {
+        "addr": MarketState(
+            address="addr", market_id="NBA", domain="Sports", active=False, current_epoch_id=7, last_sequence=42
+        )
+    }
     now = situation(
         solana={"markets": reading("x", accounts)}, queries={"output-age": by("market", NBA=12.0, CPI=80.0)}
     )
@@ -128,11 +176,14 @@ def test_keys_of_a_signer_set_are_offered_as_the_agents_report_them_and_as_the_c
         "signer-0": SignerReport("signer-0", "AAA", "100", True),
         "signer-1": SignerReport("signer-1", None, None, False),
     }
-    account = SignerSetState("", 100, 1, ("AAA", "BBB"), True, 1, 1)
+    account = SignerSetState(
+        address="", signer_set_id=100, threshold=1, pubkeys=("AAA", "BBB"), active=True, created_at_slot=1, slot=1
+    )
     now = situation(probes={"signers": reading("x", reports)}, solana={"signer-set": reading("x", account)})
     assert offered("signer-keys", now) == [
-        ("AAA", "1 keys, as agents report them now"), ("AAA BBB", "2 keys of the set on the chain"),
-    ]  # fmt: skip
+        ("AAA", "1 keys, as agents report them now"),
+        ("AAA BBB", "2 keys of the set on the chain"),
+    ]
     assert offered("signer-keys", situation()) == []
 
 
@@ -163,15 +214,15 @@ def test_what_a_variable_held_in_the_kept_revisions_is_offered_and_the_present_v
         own = ContainerTemplate("m0-quant", f"q{revision}", (EnvVar("VERSION", version),))
         made = CLOCK.wall() - hours * 3600
         return ReplicaSet(
-            f"u{revision}",
-            "m0-prod",
-            f"q-{revision}",
-            "m0-quant",
-            revision,
-            made,
-            1,
-            1,
-            (own.image,),
+            uid=f"u{revision}",
+            namespace="m0-prod",
+            name=f"q-{revision}",
+            owner_name="m0-quant",
+            revision=revision,
+            created_at=made,
+            desired=1,
+            ready=1,
+            images=(own.image,),
             containers=(own,),
         )
 
@@ -195,10 +246,21 @@ def test_a_toggles_values_with_the_safest() -> None:
 
 
 def test_a_session_that_sends_one_short_statement_after_the_other_is_offered_last() -> None:
-    """It is never old, and may take a core all the same; a young one that does nothing just now is not offered."""
+    """It is never old, and may take a core all the same; a young one that does nothing just now is
+    not offered.
+    """
 
     def session(pid: int, application: str, state: str, age_s: float, blocks: int = 0) -> LongTransaction:
-        return LongTransaction(pid, application, "m0_app", state, age_s, "", "SELECT 1", blocks)
+        return LongTransaction(
+            pid=pid,
+            application=application,
+            user="m0_app",
+            state=state,
+            age_s=age_s,
+            waits="",
+            text="SELECT 1",
+            blocks=blocks,
+        )
 
     seen = Activity(
         (

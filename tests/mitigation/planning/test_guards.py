@@ -26,7 +26,15 @@ from cockpit.model.signal import Level
 from tests.support.kube_rig import DIGEST, OTHER_URL, Rig, carry, guard, plan, runbooks, situation, status, step, yes
 
 CLOCK = ManualClock()
-FACTS = Facts(Review(True, "", "patch deployments"), [], "", Held(), "ops1@bastion", 0, "")
+FACTS = Facts(
+    review=Review(True, "", "patch deployments"),
+    autoscalers=[],
+    autoscalers_reason="",
+    lease=Held(),
+    identity="ops1@bastion",
+    pods_left=0,
+    pods_reason="",
+)
 
 
 def deployment(*, count: int = 1, strategy: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
@@ -34,13 +42,26 @@ def deployment(*, count: int = 1, strategy: dict[str, Any] | None = None, **meta
         "kind": "Deployment",
         "metadata": {"name": "m0-submitter", "uid": "u1", "resourceVersion": "7", "generation": 3, **metadata},
         "spec": {
-            "replicas": count, "strategy": strategy or {"type": "Recreate"}, "selector": {"matchLabels": {"app": "x"}},
-            "template": {"metadata": {}, "spec": {"containers": [
-                {"name": "m0-submitter", "image": "a:v1", "env": [
-                    {"name": "M0_PUBLISH_ENABLED", "value": "false"}, {"name": "M0_GUARDRAIL_POLICY_LEVEL", "value": "STRICT"}]}
-            ]}},
+            "replicas": count,
+            "strategy": strategy or {"type": "Recreate"},
+            "selector": {"matchLabels": {"app": "x"}},
+            "template": {
+                "metadata": {},
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "m0-submitter",
+                            "image": "a:v1",
+                            "env": [
+                                {"name": "M0_PUBLISH_ENABLED", "value": "false"},
+                                {"name": "M0_GUARDRAIL_POLICY_LEVEL", "value": "STRICT"},
+                            ],
+                        }
+                    ]
+                },
+            },
         },
-    }  # fmt: skip
+    }
 
 
 def case(
@@ -48,12 +69,28 @@ def case(
 ) -> guards.Case:
     books = runbooks()
     service = more.pop("service", Service(singleton=True, publishes=True))
-    subject = Subject("drill", "m0-prod", "Deployment", "m0-submitter", obj or deployment(), service)
+    subject = Subject(
+        context="drill",
+        namespace="m0-prod",
+        kind="Deployment",
+        name="m0-submitter",
+        obj=obj or deployment(),
+        service=service,
+    )
     draft = KINDS[kind].draft(subject, arguments or {"replicas": 0}, Setting(books, "salt", "2026-11-23T12:00:00Z"))
     signals = (status("rpc-errors"), status("invalid-signatures"))
     made = guards.Case(
-        draft, subject, FACTS, DryRun(DryRunState.OK), situation(CLOCK, *signals), books, ("rpc-errors",), False, False, CLOCK.mono()
-    )  # fmt: skip
+        draft=draft,
+        subject=subject,
+        facts=FACTS,
+        dry_run=DryRun(DryRunState.OK),
+        situation=situation(CLOCK, *signals),
+        runbooks=books,
+        signals=("rpc-errors",),
+        read_only=False,
+        undo=False,
+        mono=CLOCK.mono(),
+    )
     return replace(made, **more)
 
 
@@ -114,16 +151,34 @@ SURGING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUna
         (case("scale", {"replicas": 2}), Verdict.BLOCK, "never have more than one"),
         (case("scale", {"replicas": 0}), Verdict.PASS, "0 replicas"),
         (case("scale", {"replicas": 1}, deployment(count=0)), Verdict.PASS, "1 replica"),
-        (case("scale", {"replicas": 1}, deployment(count=0), facts=replace(FACTS, pods_left=1)), Verdict.BLOCK, "still there, terminating"),
-        (case("scale", {"replicas": 1}, deployment(count=0), facts=replace(FACTS, pods_left=None, pods_reason="403")), Verdict.UNKNOWN, "403"),
+        (
+            case("scale", {"replicas": 1}, deployment(count=0), facts=replace(FACTS, pods_left=1)),
+            Verdict.BLOCK,
+            "still there, terminating",
+        ),
+        (
+            case(
+                "scale", {"replicas": 1}, deployment(count=0), facts=replace(FACTS, pods_left=None, pods_reason="403")
+            ),
+            Verdict.UNKNOWN,
+            "403",
+        ),
         (case("set-env", env(A="1")), Verdict.PASS, "Recreate"),
         (case("set-env", env(A="1"), deployment(strategy=SURGING)), Verdict.BLOCK, "would run 2 m0-submitter at once"),
         (case("restart", {}, deployment(strategy=SURGING)), Verdict.BLOCK, "set strategy Recreate"),
         (case("set-env", env(A="1"), deployment(count=0, strategy=SURGING)), Verdict.PASS, ""),
-        (case("set-env", env(A="1"), deployment(strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}})), Verdict.PASS, ""),
+        (
+            case(
+                "set-env",
+                env(A="1"),
+                deployment(strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}),
+            ),
+            Verdict.PASS,
+            "",
+        ),
         (case("set-env", env(A="1"), deployment(count=2)), Verdict.BLOCK, "stays at 2"),
     ],
-)  # fmt: skip
+)
 def test_the_singleton_stays_single(made: guards.Case, verdict: Verdict, words: str) -> None:
     got, reason = told(guards.singleton(made))
     assert got is verdict, reason
@@ -179,7 +234,15 @@ def test_tightening_is_not_questioned() -> None:
 
 
 def test_an_autoscaler_undoes_a_scale() -> None:
-    scaler = Autoscaler("m0-prod", "ingest", "Deployment", "m0-submitter", 2, 10, 4)
+    scaler = Autoscaler(
+        namespace="m0-prod",
+        name="ingest",
+        target_kind="Deployment",
+        target_name="m0-submitter",
+        min_replicas=2,
+        max_replicas=10,
+        desired=4,
+    )
     facts = replace(FACTS, autoscalers=[scaler])
     verdict, reason = told(guards.autoscaler(case("scale", {"replicas": 1}, facts=facts)))
     assert verdict is Verdict.CONFIRM
@@ -256,8 +319,13 @@ def test_the_review_names_the_exact_right(rig: Rig) -> None:
     plan(rig.executor(), step("scale", "m0-ingestor", replicas=6))
     (review,) = [s.body["spec"]["resourceAttributes"] for s in rig.seen if s.path.endswith("selfsubjectaccessreviews")]
     assert review == {
-        "namespace": "m0-prod", "verb": "patch", "group": "apps", "resource": "deployments", "subresource": "scale", "name": "m0-ingestor",
-    }  # fmt: skip
+        "namespace": "m0-prod",
+        "verb": "patch",
+        "group": "apps",
+        "resource": "deployments",
+        "subresource": "scale",
+        "name": "m0-ingestor",
+    }
 
 
 def test_read_only_sends_no_write_at_all(rig: Rig) -> None:

@@ -1,4 +1,6 @@
-"""Every step of the packaged runbooks 1 and 6 that changes something can be planned, carried out and taken back."""
+"""Every step of the packaged runbooks 1 and 6 that changes something can be planned, carried out
+and taken back.
+"""
 
 from __future__ import annotations
 

@@ -48,10 +48,17 @@ def rules(*roles: str) -> tuple[Rule, ...]:
     bound = [d["roleRef"]["name"] for d in documents if d["kind"] == "RoleBinding"]
     assert set(bound) == {d["metadata"]["name"] for d in documents if d["kind"] == "ClusterRole"}
     return tuple(
-        Rule(tuple(r["verbs"]), tuple(r["apiGroups"]), tuple(r["resources"]), tuple(r.get("resourceNames") or ()), (NAMESPACE,))
-        for d in documents if d["kind"] == "ClusterRole" and d["metadata"]["name"] in roles
+        Rule(
+            tuple(r["verbs"]),
+            tuple(r["apiGroups"]),
+            tuple(r["resources"]),
+            tuple(r.get("resourceNames") or ()),
+            (NAMESPACE,),
+        )
+        for d in documents
+        if d["kind"] == "ClusterRole" and d["metadata"]["name"] in roles
         for r in d["rules"]
-    )  # fmt: skip
+    )
 
 
 def without(all_rules: tuple[Rule, ...], *resources: str) -> tuple[Rule, ...]:

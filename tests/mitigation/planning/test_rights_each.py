@@ -1,4 +1,6 @@
-"""Each right of deploy/rbac.yaml taken away on its own: something that the cockpit shows or does then fails, and says so."""
+"""Each right of deploy/rbac.yaml taken away on its own: something that the cockpit shows or does
+then fails, and says so.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,17 @@ Right = tuple[str, str, str]
 LOOK, ACT = "m0-cockpit-view", "m0-cockpit-act"
 #: Resource → a step that cannot be carried out and taken back as usual without each of its rights.
 TOUCHING = {
-    "deployments": STEPS[1], "statefulsets": STEPS[5], "controllerrevisions": STEPS[7], "configmaps": STEPS[8], "cronjobs": JOB,
-    "jobs": JOB, "deployments/scale": STEPS[0], "statefulsets/scale": STEPS[4], "leases": STEPS[1], "events": STEPS[1],
-}  # fmt: skip
+    "deployments": STEPS[1],
+    "statefulsets": STEPS[5],
+    "controllerrevisions": STEPS[7],
+    "configmaps": STEPS[8],
+    "cronjobs": JOB,
+    "jobs": JOB,
+    "deployments/scale": STEPS[0],
+    "statefulsets/scale": STEPS[4],
+    "leases": STEPS[1],
+    "events": STEPS[1],
+}
 STOPPED = (Phase.FAILED, Phase.UNCERTAIN, Phase.STALE)
 
 
@@ -134,8 +144,11 @@ def access_of(rig: Rig, name: str, granted: tuple[Rule, ...]) -> Access:
 async def unseen(
     rig: Rig, name: str, granted: tuple[Rule, ...], namespace: str = NAMESPACE, *, lacking: bool = False
 ) -> str:
-    """What a look with these rights at all that the cockpit shows does not see; "" when it sees everything. `lacking`: one thing is
-    enough, however long a busy machine takes to find it."""
+    """What a look with these rights at all that the cockpit shows does not see; "" when it sees
+    everything.
+
+    `lacking`: one thing is enough, however long a busy machine takes to find it.
+    """
     access = access_of(rig, name, granted)
     source = KubernetesSource(lambda: access, [namespace], lambda: {"m0-engine-config"}, SystemClock(), pace=QUICK)
     faults: dict[str, str] = {}
@@ -166,7 +179,9 @@ async def unread(rig: Rig, name: str, granted: tuple[Rule, ...], pod: str) -> st
 
 
 def test_without_any_one_right_to_look_something_is_not_seen(rig: Rig) -> None:
-    """All at once, each as somebody who lacks one right; whether a namespace exists is asked where nothing is in it."""
+    """All at once, each as somebody who lacks one right; whether a namespace exists is asked where
+    nothing is in it.
+    """
     granted, rights, elsewhere = rules(LOOK), each_right(LOOK), "m0-nowhere"
     rig.do(lambda: rig.world.configmap("m0-engine-config", {"A": "1"}))
     rig.world.behaviour = lambda service, _i, _e: Behaviour(

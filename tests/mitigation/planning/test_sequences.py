@@ -1,4 +1,6 @@
-"""Several steps in a row: each confirmed on its own, stopping at the first that fails, gone on with by whoever comes next."""
+"""Several steps in a row: each confirmed on its own, stopping at the first that fails, gone on with
+by whoever comes next.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,23 @@ from tests.support.kube_rig import Rig, carry, ended, guard, plan, runbooks, sta
 
 STOP = step("scale", "m0-quant", id="stop-quant", title="Stop the engine", replicas=0)
 ASK = Step(id="restored", title="Restored?", kind="manual", question="Is it restored?", args={"answer": "yes-no"})
-START = step("scale", "m0-quant", id="start-quant", title="Start the engine", replicas="{n}", params=(Param(name="n", type="int", default=2),))  # fmt: skip
+START = step(
+    "scale",
+    "m0-quant",
+    id="start-quant",
+    title="Start the engine",
+    replicas="{n}",
+    params=(Param(name="n", type="int", default=2),),
+)
 LOOK = Step(id="look", title="Look", kind="check", signals=("commit-rate",))
 WHOLE = Step(id="restore", title="Restore", kind="sequence", steps=("stop-quant", "restored", "start-quant", "look"))
 BOOK = Runbook(
-    id="backup-restore", number=14, title="Restore", mitigations=(STOP, ASK, START, LOOK, WHOLE),
+    id="backup-restore",
+    number=14,
+    title="Restore",
+    mitigations=(STOP, ASK, START, LOOK, WHOLE),
     validation=runbooks().runbooks[0].validation,
-)  # fmt: skip
+)
 
 
 @pytest.fixture(autouse=True)
@@ -170,7 +182,14 @@ def test_circles_and_missing_steps_are_refused() -> None:
 
 # ---------------------------------------------------------------------------------- a singleton that would surge to two
 
-CHANGE = step("set-env", "m0-submitter", id="set", title="Change it", env={"M0_PUBLISH_CONCURRENCY": "{n}"}, params=(Param(name="n", type="int"),))  # fmt: skip
+CHANGE = step(
+    "set-env",
+    "m0-submitter",
+    id="set",
+    title="Change it",
+    env={"M0_PUBLISH_CONCURRENCY": "{n}"},
+    params=(Param(name="n", type="int"),),
+)
 AGAIN = step("restart", "m0-submitter", id="again", title="Restart it")
 SUBMITTER = Runbook(id="submitter", number=20, title="Submitter", mitigations=(CHANGE, AGAIN))
 

@@ -53,7 +53,7 @@ def test_good_values(made: Step, given: str | None, value: str) -> None:
         (asking(), {"n": "a\nb"}, "control characters"),
         (asking(), {"n": "x", "m": "y"}, "no parameter m"),
     ],
-)  # fmt: skip
+)
 def test_wrong_values_are_named(made: Step, given: dict[str, str], words: str) -> None:
     with pytest.raises(PlanProblem, match=words):
         resolve(made, given, runbooks())

@@ -32,9 +32,11 @@ def deployment(desired: int = 2, generation: int = 5, *, paused: bool = False, *
         "availableReplicas": desired,
     }
     return {
-        "kind": "Deployment", "metadata": {"name": "x", "generation": generation},
-        "spec": {"replicas": desired, "paused": paused}, "status": {**good, **status},
-    }  # fmt: skip
+        "kind": "Deployment",
+        "metadata": {"name": "x", "generation": generation},
+        "spec": {"replicas": desired, "paused": paused},
+        "status": {**good, **status},
+    }
 
 
 def pod(name: str = "p", *, terminating: bool = False, phase: str = "Running") -> dict[str, Any]:
@@ -100,9 +102,11 @@ def statefulset(**status: Any) -> dict[str, Any]:
         "updateRevision": "r2",
     }
     return {
-        "kind": "StatefulSet", "metadata": {"name": "x", "generation": 5},
-        "spec": {"replicas": 2, "updateStrategy": {"type": "RollingUpdate"}}, "status": {**good, **status},
-    }  # fmt: skip
+        "kind": "StatefulSet",
+        "metadata": {"name": "x", "generation": 5},
+        "spec": {"replicas": 2, "updateStrategy": {"type": "RollingUpdate"}},
+        "status": {**good, **status},
+    }
 
 
 def test_statefulsets_too() -> None:

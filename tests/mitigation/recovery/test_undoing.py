@@ -186,16 +186,34 @@ def undo_of(rig: Rig, number: int) -> Plan:
     [
         (MODEL, {}, "m0-quant"),
         (FEWER, {}, None),
-        (step("set-env", "m0-quant", env={"M0_GUARDRAIL_POLICY_LEVEL": "NORMAL"}, dangerous=True, relaxes=True), {}, None),
-        (step("set-env", "m0-quant", env={"M0_GUARDRAIL_POLICY_LEVEL": "STRICT"}), {"M0_GUARDRAIL_POLICY_LEVEL": "FAST"}, "m0-quant"),
+        (
+            step("set-env", "m0-quant", env={"M0_GUARDRAIL_POLICY_LEVEL": "NORMAL"}, dangerous=True, relaxes=True),
+            {},
+            None,
+        ),
+        (
+            step("set-env", "m0-quant", env={"M0_GUARDRAIL_POLICY_LEVEL": "STRICT"}),
+            {"M0_GUARDRAIL_POLICY_LEVEL": "FAST"},
+            "m0-quant",
+        ),
         (step("set-env", "m0-quant", env={"M0_MARKET_PAUSE_NBA": "true"}, dangerous=True), {}, "m0-quant"),
         (step("set-env", "m0-submitter", env={"M0_PUBLISH_ENABLED": "false"}), {}, "m0-submitter"),
         (step("set-env", "m0-ingestor", env={"M0_POLL_INTERVAL_MS": "3000"}), {}, None),
         (step("scale", "m0-submitter", replicas=0), {}, "m0-submitter"),
         (step("scale", "m0-ingestor", replicas=6), {}, None),
     ],
-    ids=["an older model", "fewer sources", "relaxed", "strict", "paused", "not published", "slower", "stopped", "more"],
-)  # fmt: skip
+    ids=[
+        "an older model",
+        "fewer sources",
+        "relaxed",
+        "strict",
+        "paused",
+        "not published",
+        "slower",
+        "stopped",
+        "more",
+    ],
+)
 def test_an_undo_is_as_dangerous_as_the_way_it_goes(
     rig: Rig, done: Step, before: dict[str, str], typed: str | None
 ) -> None:

@@ -1,4 +1,6 @@
-"""The journal comes first: what cannot be written is not sent, and what a crash left open is judged by the cluster."""
+"""The journal comes first: what cannot be written is not sent, and what a crash left open is judged
+by the cluster.
+"""
 
 from __future__ import annotations
 
@@ -60,13 +62,18 @@ CRASHING = """
 
 
 def crash(rig: Rig, when: str, kind: str = "outcome") -> None:
-    """A cockpit that dies by kill -9: before the request leaves, or where it would write a record of that kind."""
+    """A cockpit that dies by kill -9: before the request leaves, or where it would write a record
+    of that kind.
+    """
     kubeconfig = write_kubeconfig(rig.directory / "crash", rig.served)
     script = textwrap.dedent(CRASHING)
     done = subprocess.run(
         [sys.executable, "-c", script, str(kubeconfig), str(rig.journal_path), str(ROOT), kind, when],
-        timeout=60, check=False, capture_output=True, text=True,
-    )  # fmt: skip
+        timeout=60,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
@@ -89,7 +96,9 @@ def test_a_kill_between_intent_and_outcome_is_judged_by_the_cluster(rig: Rig, wh
     [("intent", 0, None), ("outcome", 1, "applied"), ("rollout", 1, "applied"), ("proof", 1, "applied")],
 )
 def test_a_kill_where_any_record_would_be_written(rig: Rig, kind: str, sent: int, judgement: str | None) -> None:
-    """From the yes to the proof: what was journalled is judged, what was not was not sent, and nothing is sent again."""
+    """From the yes to the proof: what was journalled is judged, what was not was not sent, and
+    nothing is sent again.
+    """
     crash(rig, "after", kind)
     executor = rig.executor()
     found = executor.judge_unfinished().result(20)

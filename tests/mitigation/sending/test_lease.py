@@ -1,4 +1,6 @@
-"""The lease through an outage: lost for a while, asked for again, and the operator hears of it only as long as it is so."""
+"""The lease through an outage: lost for a while, asked for again, and the operator hears of it only
+as long as it is so.
+"""
 
 from __future__ import annotations
 
@@ -108,11 +110,14 @@ def test_what_a_killed_cockpit_of_this_host_left_is_taken_over_and_that_is_said(
 @pytest.mark.parametrize(
     "otherwise",
     [
-        {"kernel": "another boot or container"}, {"host": "another"}, {"holder": "someone who took it since"}, {"started": ""},
+        {"kernel": "another boot or container"},
+        {"host": "another"},
+        {"holder": "someone who took it since"},
+        {"started": ""},
         {"pid": "7"},
     ],
     ids=lambda told: next(iter(told)),
-)  # fmt: skip
+)
 def test_what_is_not_known_to_be_dead_is_somebody_who_acts(
     rig: Rig, dead: dict[str, Any], otherwise: dict[str, Any]
 ) -> None:

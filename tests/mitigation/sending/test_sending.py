@@ -52,7 +52,20 @@ def test_a_target_that_changed_since_is_not_touched(rig: Rig) -> None:
 
 def test_a_changed_variable_is_named_without_its_value(rig: Rig) -> None:
     made = plan(rig.executor(), SWITCH)
-    body = {"spec": {"template": {"spec": {"containers": [{"name": "m0-submitter", "env": [{"name": "SOLANA_RPC_URL", "value": "https://x.example/SECRETSECRET12345"}]}]}}}}  # fmt: skip
+    body = {
+        "spec": {
+            "template": {
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "m0-submitter",
+                            "env": [{"name": "SOLANA_RPC_URL", "value": "https://x.example/SECRETSECRET12345"}],
+                        }
+                    ]
+                }
+            }
+        }
+    }
     rig.kubectl("PATCH", "m0-submitter", body, kind="strategic-merge-patch")
     progress = carry(rig.executors[0], made)
     assert progress.phase is Phase.STALE
@@ -255,7 +268,10 @@ def test_what_a_hang_up_cuts_off_is_left_for_the_next_start(rig: Rig, cut_off: b
 
 
 def test_the_lease_tells_others_who_acts_and_is_given_back(rig: Rig) -> None:
-    first, other = rig.executor(), rig.executor(Operator("ops2", "ops2", "", "", "", "bastion"))
+    first, other = (
+        rig.executor(),
+        rig.executor(Operator(name="ops2", os_user="ops2", ssh_user="", ssh_from="", kube_user="", host="bastion")),
+    )
     rig.do(
         lambda: setattr(
             rig.world,
@@ -277,9 +293,18 @@ def test_the_lease_tells_others_who_acts_and_is_given_back(rig: Rig) -> None:
 def test_a_lease_taken_after_the_plan_stops_the_sending(rig: Rig) -> None:
     made = plan(rig.executor(), SCALE)
     lease = {
-        "metadata": {"name": "m0-cockpit", "namespace": NAMESPACE, "annotations": {"m0-cockpit/doing": "scale on deployment m0-quant"}},
-        "spec": {"holderIdentity": "ops2@bastion#1", "leaseDurationSeconds": 600, "acquireTime": "2099-01-01T00:00:00.000000Z", "renewTime": "2099-01-01T00:00:00.000000Z"},
-    }  # fmt: skip
+        "metadata": {
+            "name": "m0-cockpit",
+            "namespace": NAMESPACE,
+            "annotations": {"m0-cockpit/doing": "scale on deployment m0-quant"},
+        },
+        "spec": {
+            "holderIdentity": "ops2@bastion#1",
+            "leaseDurationSeconds": 600,
+            "acquireTime": "2099-01-01T00:00:00.000000Z",
+            "renewTime": "2099-01-01T00:00:00.000000Z",
+        },
+    }
     rig.do(lambda: rig.world.store.create(LEASES, lease))
     progress = carry(rig.executors[0], made)
     assert progress.phase is Phase.STALE

@@ -1,4 +1,6 @@
-"""Stopping publishing is proven by the chain where the chain is read; where it is not, the words say so."""
+"""Stopping publishing is proven by the chain where the chain is read; where it is not, the words
+say so.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ OFF = step("set-env", "m0-submitter", env={"M0_PUBLISH_ENABLED": "false"})
 
 
 class Chain:
-    """A chain whose slot advances by ten at each look; `last` is the slot of the newest commit, None: ten slots ago."""
+    """A chain whose slot advances by ten at each look; `last` is the slot of the newest commit,
+    None: ten slots ago.
+    """
 
     def __init__(self, made: Rig, *, last: int | None = 900, advances: int = 10) -> None:
         self.rig, self.last, self.slot, self.advances = made, last, 1000, advances
@@ -36,8 +40,16 @@ class Chain:
         now = clock.mono()
         return replace(
             situation(clock, *self.rig.signals.values()),
-            kinds={f"pods/{NAMESPACE}": Reading("pods", {}, now, 0.0, None, 15.0)},
-            solana={"program": Reading("solana/program", activity, now, 0.0, None, 15.0)},
+            kinds={
+                f"pods/{NAMESPACE}": Reading(
+                    topic="pods", data={}, observed_at=now, took_s=0.0, fault=None, max_age_s=15.0
+                )
+            },
+            solana={
+                "program": Reading(
+                    topic="solana/program", data=activity, observed_at=now, took_s=0.0, fault=None, max_age_s=15.0
+                )
+            },
             configured=frozenset({"kubernetes", "solana"}),
         )
 

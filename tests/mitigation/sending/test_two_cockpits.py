@@ -1,4 +1,6 @@
-"""Two cockpits at once, as real processes on one cluster: who acts is told to the other, and no journal is torn."""
+"""Two cockpits at once, as real processes on one cluster: who acts is told to the other, and no
+journal is torn.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What reaches the API server is what kubectl's recordings show, but for the precondition and the change-cause."""
+"""What reaches the API server is what kubectl's recordings show, but for the precondition and the
+change-cause.
+"""
 
 from __future__ import annotations
 

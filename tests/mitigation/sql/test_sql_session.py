@@ -1,4 +1,6 @@
-"""One reviewed statement against a real server: what became of it is read back, and what failed leaves a word on how to clean up."""
+"""One reviewed statement against a real server: what became of it is read back, and what failed
+leaves a word on how to clean up.
+"""
 
 from __future__ import annotations
 

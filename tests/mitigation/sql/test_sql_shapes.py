@@ -67,7 +67,9 @@ def test_everything_else_is_refused(text: str) -> None:
 
 @given(st.text(max_size=60))
 def test_a_name_can_never_become_more_than_a_name(name: str) -> None:
-    """Whatever stands in for a parameter: either it is refused, or the statement is still one index on one column."""
+    """Whatever stands in for a parameter: either it is refused, or the statement is still one index
+    on one column.
+    """
     try:
         made = parse(f"CREATE INDEX CONCURRENTLY {name} ON features (name)")
     except PlanProblem:

@@ -1,4 +1,6 @@
-"""An SQL step against a real server: planned from what is there, typed, run once, read back, taken back."""
+"""An SQL step against a real server: planned from what is there, typed, run once, read back, taken
+back.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,16 @@ from tests.support.kube_rig import Rig, carry, ended, plan, yes
 
 NAMES = tuple(Param(name=name, pattern="[a-z_][a-z0-9_., ]*") for name in ("index", "table", "columns"))
 ADD = Step(
-    id="add-index", title="Add an index", kind="sql", params=NAMES,
-    args={"statement": "CREATE INDEX CONCURRENTLY IF NOT EXISTS {index} ON {table} ({columns})", "timeout": "20", "lock-timeout": "1"},
-)  # fmt: skip
+    id="add-index",
+    title="Add an index",
+    kind="sql",
+    params=NAMES,
+    args={
+        "statement": "CREATE INDEX CONCURRENTLY IF NOT EXISTS {index} ON {table} ({columns})",
+        "timeout": "20",
+        "lock-timeout": "1",
+    },
+)
 WANTED = {"index": "features_step_idx", "table": "public.features", "columns": "name, at"}
 
 

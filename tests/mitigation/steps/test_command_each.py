@@ -1,4 +1,6 @@
-"""One command for each market but some: what is listed, what is left alone, what one failure does, what the undo takes back."""
+"""One command for each market but some: what is listed, what is left alone, what one failure does,
+what the undo takes back.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,12 @@ BOOK = Runbook(id="canaries", number=2, title="Canaries", mitigations=(PAUSE, UN
 def network(rig: Rig, tmp_path: Path) -> Path:
     world = tmp_path / "world.json"
     network_of(rig, world)
-    accounts = {name: MarketState(name, name, "Sports", True, 7, 42) for name in MARKETS}
+    accounts = {
+        name: MarketState(
+            address=name, market_id=name, domain="Sports", active=True, current_epoch_id=7, last_sequence=42
+        )
+        for name in MARKETS
+    }
     rig.solana = {"markets": Reading("solana/markets", accounts, rig.clock.mono())}
     return world
 
@@ -54,8 +61,9 @@ def test_all_but_the_canaries_are_paused_and_only_those_are_unpaused_again(rig: 
     assert isinstance(made.request, CommandRun)
     assert [argv[6] for argv in (made.request.argv, *made.request.more)] == ["A1", "C3"]
     assert [(c.field, c.before, c.after) for c in made.changes] == [
-        ("A1", "not paused", "paused"), ("C3", "not paused", "paused"),
-    ]  # fmt: skip
+        ("A1", "not paused", "paused"),
+        ("C3", "not paused", "paused"),
+    ]
     assert made.typed == "B2"
     assert "1 are paused already" in " ".join(made.blast)
     assert made.kubectl.count("market pause") == 2
@@ -98,8 +106,9 @@ def test_one_that_fails_does_not_keep_the_others_from_it_and_fails_the_step(
     rig: Rig, network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = CLI.replace(
-        'if verb == "pause" and market not in', 'if verb == "pause" and market == "A1":\n    raise SystemExit("no")\nif verb == "pause" and market not in'
-    )  # fmt: skip
+        'if verb == "pause" and market not in',
+        'if verb == "pause" and market == "A1":\n    raise SystemExit("no")\nif verb == "pause" and market not in',
+    )
     monkeypatch.setattr("test_command_step.CLI", broken)
     network_of(rig, network)
     final = carried(rig, plan(rig.executor(), PAUSE, BOOK, canaries="B2"))
@@ -119,8 +128,12 @@ def test_unpausing_while_signatures_are_invalid_is_said(rig: Rig, network: Path)
 def test_a_word_for_several_becomes_as_many_words(rig: Rig, network: Path) -> None:
     keys = Param(name="keys")
     create = Step(
-        id="create", title="create", kind="command", argv=("m0-cli", "signer-set", "create", "--pubkey", "{keys*}", "--x"), params=(keys,)
-    )  # fmt: skip
+        id="create",
+        title="create",
+        kind="command",
+        argv=("m0-cli", "signer-set", "create", "--pubkey", "{keys*}", "--x"),
+        params=(keys,),
+    )
     made = plan(rig.executor(), create, BOOK, keys="aa, bb  cc")
     assert isinstance(made.request, CommandRun)
     assert made.request.argv[3:] == ("signer-set", "create", "--pubkey", "aa", "bb", "cc", "--x")

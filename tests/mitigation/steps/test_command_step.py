@@ -24,7 +24,8 @@ from cockpit.model.signal import Level
 from tests.support.kube_rig import Rig, carry, ended, guard, plan, runbooks, status, yes
 from tests.support.paths import ROOT
 
-#: A network of one file: `market pause|unpause|get --market-id ID --cluster C` on the file that M0_WORLD names.
+#: A network of one file: `market pause|unpause|get --market-id ID --cluster C` on the file that
+#: M0_WORLD names.
 CLI = """
 import json, os, sys, time
 world = os.environ["M0_WORLD"]
@@ -52,9 +53,14 @@ LOOSE = (Param(name="market"),)
 
 def market(verb: str, *, params: tuple[Param, ...] = MARKET, **args: str) -> Step:
     return Step(
-        id=verb, title=f"{verb} a market", kind="command", argv=("m0-cli", "market", verb, *WORDS), params=params, args=args,
+        id=verb,
+        title=f"{verb} a market",
+        kind="command",
+        argv=("m0-cli", "market", verb, *WORDS),
+        params=params,
+        args=args,
         dangerous=verb == "pause",
-    )  # fmt: skip
+    )
 
 
 PAUSE = market("pause", kind="market", reads="get", expect='"paused": *true', becomes="paused", undo="unpause")
@@ -296,11 +302,22 @@ def test_a_kill_between_intent_and_outcome(
     kubeconfig = write_kubeconfig(rig.directory / "crash", rig.served)
     done = subprocess.run(
         [
-            sys.executable, "-c", textwrap.dedent(CRASHING), str(kubeconfig), str(rig.journal_path), str(ROOT),
-            str(network), when, which,
+            sys.executable,
+            "-c",
+            textwrap.dedent(CRASHING),
+            str(kubeconfig),
+            str(rig.journal_path),
+            str(ROOT),
+            str(network),
+            when,
+            which,
         ],
-        timeout=60, check=False, capture_output=True, text=True, env={**os.environ},
-    )  # fmt: skip
+        timeout=60,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ},
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     ran = [call for call in calls(network) if call[1] == "pause"]
     assert len(ran) == (1 if when == "after" else 0)
@@ -317,11 +334,20 @@ def test_what_cannot_be_read_back_now_stays_open(rig: Rig, network: Path) -> Non
     kubeconfig = write_kubeconfig(rig.directory / "crash", rig.served)
     subprocess.run(
         [
-            sys.executable, "-c", textwrap.dedent(CRASHING), str(kubeconfig), str(rig.journal_path), str(ROOT),
-            str(network), "after", "reads",
+            sys.executable,
+            "-c",
+            textwrap.dedent(CRASHING),
+            str(kubeconfig),
+            str(rig.journal_path),
+            str(ROOT),
+            str(network),
+            "after",
+            "reads",
         ],
-        timeout=60, check=False, capture_output=True,
-    )  # fmt: skip
+        timeout=60,
+        check=False,
+        capture_output=True,
+    )
     rig.means = Means(network_cli=NetworkCli((sys.executable, "-c", "raise SystemExit(7)")))
     (found,) = rig.executor().judge_unfinished().result(20)
     assert (found.judgement, "cannot be read back now" in found.explanation) == ("unknown", True)

@@ -1,4 +1,6 @@
-"""A program that runs can be ended by the operator, with all that it started; and nothing is claimed of what it did so far."""
+"""A program that runs can be ended by the operator, with all that it started; and nothing is
+claimed of what it did so far.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ from tests.mitigation.steps.test_command_each import PAUSE as PAUSE_EACH
 from tests.mitigation.steps.test_command_step import BLIND, BOOK, PAUSE, books, calls, paused
 from tests.support.kube_rig import OTHER_URL, Rig, ended, plan, step, wait_for, yes
 
-#: Pauses at once where M0_WHEN is "done", then hangs with a child of its own, deaf to SIGTERM where M0_DEAF is set.
+#: Pauses at once where M0_WHEN is "done", then hangs with a child of its own, deaf to SIGTERM where
+#: M0_DEAF is set.
 HANGING = """
 import json, os, signal, subprocess, sys, time
 world, verb = os.environ["M0_WORLD"], sys.argv[2]
@@ -61,7 +64,10 @@ def alive(pid: int) -> bool:
 
 
 def stopped(rig: Rig, made: Plan, world: Path) -> Progress:
-    """Carried out, and stopped while it hangs. What it left behind is looked for."""
+    """Carried out, and stopped while it hangs.
+
+    What it left behind is looked for.
+    """
     executor = rig.executors[-1]
     future = executor.carry_out(made, yes(made))
     wait_for(lambda: (p := of(executor, made)) is not None and p.stoppable and "sending UpdateMarket" in p.output)
@@ -137,7 +143,12 @@ def test_its_undo_looks_again_and_claims_nothing(rig: Rig, tmp_path: Path) -> No
 def test_of_several_those_that_were_not_begun_are_named(rig: Rig, tmp_path: Path) -> None:
     world = tmp_path / "world.json"
     network_of(rig, world, M0_HANG="1")
-    accounts = {name: MarketState(name, name, "Sports", True, 7, 42) for name in MARKETS}
+    accounts = {
+        name: MarketState(
+            address=name, market_id=name, domain="Sports", active=True, current_epoch_id=7, last_sequence=42
+        )
+        for name in MARKETS
+    }
     rig.solana = {"markets": Reading("solana/markets", accounts, rig.clock.mono())}
     executor = rig.executor()
     made = plan(executor, PAUSE_EACH, rig.runbooks.runbook("canaries"), canaries="A1")
@@ -184,9 +195,12 @@ def test_ctrl_c_without_a_screen_ends_it_and_says_what_is_known(rig: Rig, tmp_pa
         "market=X1",
     ]
     process = subprocess.Popen(
-        [*command, "--confirm", "X1"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [*command, "--confirm", "X1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         env={**os.environ, "M0_COCKPIT_STATE_DIR": str(tmp_path / "state"), "HOME": str(tmp_path)},
-    )  # fmt: skip
+    )
     try:
         wait_for(lambda: Path(f"{world}.pids").exists() and len(Path(f"{world}.pids").read_text().split()) == 2, 40)
         process.send_signal(signal.SIGINT)

@@ -36,10 +36,14 @@ def bundle(path: Path, signers: int = 2, **changes: object) -> Path:
     digest = content_hash(payload)
     message = signed_message(digest, 100, 7, 42)
     table = {
-        "payload": {"m": "NBA", "p": 0.5}, "bundle_content_hash": digest.hex(), "signer_set_id": 100, "publish_epoch_id": 7,
-        "sequence": 42, "market": "NBA",
+        "payload": {"m": "NBA", "p": 0.5},
+        "bundle_content_hash": digest.hex(),
+        "signer_set_id": 100,
+        "publish_epoch_id": 7,
+        "sequence": 42,
+        "market": "NBA",
         "signatures": [{"pubkey": str(k.pubkey()), "signature": str(k.sign_message(message))} for k in KEYS[:signers]],
-    }  # fmt: skip
+    }
     path.write_text(json.dumps({**table, **changes}))
     return path
 
@@ -49,8 +53,20 @@ def verify(path: Path, **args: str) -> Step:
 
 
 def on_chain(rig: Rig, sequence: int = 42, market: str = "NBA", epoch: int = 7, **fault: Fault) -> None:
-    state = SignerSetState("addr", 100, 2, tuple(str(k.pubkey()) for k in KEYS), True, 1, 2)
-    markets = {"m": MarketState("m", market, "Sports", True, epoch, sequence)}
+    state = SignerSetState(
+        address="addr",
+        signer_set_id=100,
+        threshold=2,
+        pubkeys=tuple(str(k.pubkey()) for k in KEYS),
+        active=True,
+        created_at_slot=1,
+        slot=2,
+    )
+    markets = {
+        "m": MarketState(
+            address="m", market_id=market, domain="Sports", active=True, current_epoch_id=epoch, last_sequence=sequence
+        )
+    }
     rig.solana = {
         "signer-set": Reading("solana/signer-set", state, rig.clock.mono(), max_age_s=600.0, **fault),
         "markets": Reading("solana/markets", markets, rig.clock.mono(), max_age_s=600.0),

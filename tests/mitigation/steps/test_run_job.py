@@ -1,4 +1,6 @@
-"""A Job from a CronJob or a template: made once, watched with its log, deleted by its inverse while it runs."""
+"""A Job from a CronJob or a template: made once, watched with its log, deleted by its inverse while
+it runs.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,12 @@ from cockpit.model.runbook import Param, Step
 from tests.support.kube_rig import NAMESPACE, Rig, carry, ended, guard, plan, wait_for
 
 RECONCILE = Step(id="reconcile", title="Reconcile", kind="run-job", args={"cronjob": "m0-reconciler"})
-SPEC = {"backoffLimit": 0, "template": {"spec": {"containers": [{"name": "job", "image": "m0/x@sha256:" + "9" * 64, "args": ["--market={market}"]}]}}}  # fmt: skip
+SPEC = {
+    "backoffLimit": 0,
+    "template": {
+        "spec": {"containers": [{"name": "job", "image": "m0/x@sha256:" + "9" * 64, "args": ["--market={market}"]}]}
+    },
+}
 
 
 def behave(rig: Rig, name: str, behaviour: Behaviour) -> None:
@@ -136,9 +143,15 @@ def test_a_template_is_filled_after_it_is_parsed(rig: Rig) -> None:
     hostile = '"}], "hostNetwork": true, "x": [{"'
     made = plan(
         rig.executor(),
-        Step(id="fit", title="Fit", kind="run-job", args={"template": json.dumps(SPEC), "name": "fit"}, params=(Param(name="market"),)),
+        Step(
+            id="fit",
+            title="Fit",
+            kind="run-job",
+            args={"template": json.dumps(SPEC), "name": "fit"},
+            params=(Param(name="market"),),
+        ),
         market=hostile,
-    )  # fmt: skip
+    )
     body = json.loads(made.request.body)  # type: ignore[union-attr]
     (container,) = body["spec"]["template"]["spec"]["containers"]
     assert container["args"] == [f"--market={hostile}"]

@@ -1,4 +1,6 @@
-"""One key of a ConfigMap: shown, sent with its version, taken back, and who must be restarted to see it."""
+"""One key of a ConfigMap: shown, sent with its version, taken back, and who must be restarted to
+see it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The dashboard as an operator uses it: all at once or as tabs, through resizes, with nothing that is unknown passing for OK."""
+"""The dashboard as an operator uses it: all at once or as tabs, through resizes, with nothing that
+is unknown passing for OK.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ WIDE, NARROW = (160, 48), (80, 24)
 
 
 def record(app: DashboardApp) -> list[tuple[str, tuple[Region, ...]]]:
-    """From now on, what each part of the dashboard repaints: (its id, the regions; none means all of it)."""
+    """From now on, what each part of the dashboard repaints: (its id, the regions; none means all
+    of it).
+    """
     painted: list[tuple[str, tuple[Region, ...]]] = []
     for part in app.dashboard._parts:
 
@@ -217,11 +221,16 @@ async def test_nothing_hostile_reaches_the_terminal() -> None:
     base = situations.rpc_outage()
     signals = {n: replace(s, reason=evil, title=evil, worst_labels={"x": evil}) for n, s in base.signals.items()}
     situation = replace(
-        base, cluster=situations.cluster(pods), services=situations.services(pods), signals=signals, context=evil, notices=(evil,),
+        base,
+        cluster=situations.cluster(pods),
+        services=situations.services(pods),
+        signals=signals,
+        context=evil,
+        notices=(evil,),
         toggles=tuple(replace(t, value=evil) for t in base.toggles),
         journal=tuple(replace(j, title=evil, operator=evil, outcome=evil) for j in base.journal),
         queries=situations.readings(situations.queries(rpc_error_ratio=situations.result({evil: 0.4}, "endpoint"))),
-    )  # fmt: skip
+    )
     app = DashboardApp(situation)
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()

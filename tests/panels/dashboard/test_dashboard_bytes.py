@@ -1,4 +1,7 @@
-"""What reaches the terminal: only cells that changed. Covers the hook into Textual's partial update (`panels/kit/repaint.py`)."""
+"""What reaches the terminal: only cells that changed.
+
+Covers the hook into Textual's partial update (`panels/kit/repaint.py`).
+"""
 
 from __future__ import annotations
 

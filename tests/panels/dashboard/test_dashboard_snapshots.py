@@ -1,4 +1,7 @@
-"""Pictures of the dashboard in fixed situations and sizes. After a wanted change: pytest tests/panels --snapshot-update, and look."""
+"""Pictures of the dashboard in fixed situations and sizes.
+
+After a wanted change: pytest tests/panels --snapshot-update, and look.
+"""
 
 from __future__ import annotations
 

@@ -79,8 +79,9 @@ def test_guardrails_mark_scores_past_their_thresholds_and_set_every_source_besid
     assert next(line.split() for line in told if line.startswith("sports-elo"))[1:3] == ["◐", "0.350"]
     assert next(line.split() for line in told if line.startswith("macro-nowcast"))[1] == "0.070"
     assert [line.split() for line in told if "/min" in line and line[0] in "▲●"] == [
-        ["▲", "sports", "3/min", "30/min"], ["●", "macro", "0/min", "0/min"],
-    ]  # fmt: skip
+        ["▲", "sports", "3/min", "30/min"],
+        ["●", "macro", "0/min", "0/min"],
+    ]
     assert not [line for line in said(GuardrailsPanel(), calm, 37).splitlines() if line.startswith("▲ sports")]
 
 
@@ -128,11 +129,23 @@ def test_one_failing_query_is_told_by_its_name_and_all_by_the_source() -> None:
 @pytest.mark.parametrize(
     ("number", "unit", "expected"),
     [
-        (0.184, "s", "184ms"), (1200.0, "ms", "1.2s"), (74.0, "s", "74s"), (900.0, "s", "15m"), (0.025, "ratio", "2.5 %"),
-        (38.0, "%", "38 %"), (99.8, "%", "99.8 %"), (118.0, "/min", "118/min"), (1900.0, "/s", "1,900/s"), (120_000.0, "events", "120k events"),
-        (1536.0, "bytes", "1.5 KiB"), (None, "s", "?"), (math.nan, "s", "NaN"), (math.inf, "", "+Inf"), (0.97, "", "0.97"),
+        (0.184, "s", "184ms"),
+        (1200.0, "ms", "1.2s"),
+        (74.0, "s", "74s"),
+        (900.0, "s", "15m"),
+        (0.025, "ratio", "2.5 %"),
+        (38.0, "%", "38 %"),
+        (99.8, "%", "99.8 %"),
+        (118.0, "/min", "118/min"),
+        (1900.0, "/s", "1,900/s"),
+        (120_000.0, "events", "120k events"),
+        (1536.0, "bytes", "1.5 KiB"),
+        (None, "s", "?"),
+        (math.nan, "s", "NaN"),
+        (math.inf, "", "+Inf"),
+        (0.97, "", "0.97"),
     ],
-)  # fmt: skip
+)
 def test_numbers_read_as_people_write_them(number: float | None, unit: str, expected: str) -> None:
     assert words.value(number, unit) == expected
 

@@ -1,4 +1,6 @@
-"""The Pods panel: problem first, groups that open, and a cursor that stays on its object whatever moves around it."""
+"""The Pods panel: problem first, groups that open, and a cursor that stays on its object whatever
+moves around it.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,12 @@ SIZE = (160, 48)
 def after(situation: Situation, pods: list, seconds: float = 2.0) -> Situation:
     """The same place a little later, with these pods."""
     return replace(
-        situation, cluster=situations.cluster(pods), services=situations.services(pods), mono=situation.mono + seconds,
+        situation,
+        cluster=situations.cluster(pods),
+        services=situations.services(pods),
+        mono=situation.mono + seconds,
         wall=situation.wall + seconds,
-    )  # fmt: skip
+    )
 
 
 async def test_unhealthy_groups_come_first_and_show_their_problem_pods() -> None:

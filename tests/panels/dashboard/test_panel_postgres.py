@@ -1,4 +1,6 @@
-"""What the Postgres panel and its pages say: in words, with ages, and never as OK what is not known."""
+"""What the Postgres panel and its pages say: in words, with ages, and never as OK what is not
+known.
+"""
 
 from __future__ import annotations
 
@@ -137,7 +139,16 @@ def test_other_pages_tell_the_rest() -> None:
 
 @given(st.text(max_size=60))
 def test_hostile_text_controls_nothing(text: str) -> None:
-    data = calm() | {"queries": pg.TopQueries(60.0, (query(text, 0.5, 1.0),), query(text, 0.5, 1.0), 1, 0, 1.0)}
+    data = calm() | {
+        "queries": pg.TopQueries(
+            window_s=60.0,
+            queries=(query(text, 0.5, 1.0),),
+            slowest=query(text, 0.5, 1.0),
+            tracked=1,
+            evicted=0,
+            load=1.0,
+        )
+    }
     for line in (*PostgresPanel().content(told(data), 80), *page(told(data), "top-queries", 80)):
         assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in to_strip(line, 80, Look()).text)
 

@@ -1,4 +1,6 @@
-"""RPC, Publish, Signers and API with chain and probes: both views side by side, disagreements in words, unknown never OK."""
+"""RPC, Publish, Signers and API with chain and probes: both views side by side, disagreements in
+words, unknown never OK.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +107,9 @@ def test_metrics_and_chain_stand_side_by_side() -> None:
 
 def test_what_could_not_be_read_is_said_and_a_paused_program_stands_out() -> None:
     counted = situations.program(undecodable=3)
-    held = ProtocolState("P", True, "A", 101, 10, 88_214)
+    held = ProtocolState(
+        address="P", paused=True, authority="A", next_signer_set_id=101, default_reveal_delay_slots=10, slot=88_214
+    )
     text = said(PublishPanel(), situations.calm(solana=situations.solana(program=counted, protocol=held)))
     assert "? 3 events of the program not readable" in text and "the program is PAUSED" in text
     calm = said(PublishPanel(), situations.calm())
@@ -157,7 +161,14 @@ def test_the_active_set_stands_above_the_agents() -> None:
 
 
 def test_what_could_not_be_compared_is_not_agreed() -> None:
-    lost = SignerSetCheck("100", None, None, ("cluster",), (), ("the set on the chain: connection refused",))
+    lost = SignerSetCheck(
+        signer_set_id="100",
+        threshold=None,
+        keys=None,
+        sides=("cluster",),
+        differences=(),
+        unknown=("the set on the chain: connection refused",),
+    )
     situation = situations.calm(signer_set=lost)
     text = said(SignersPanel(), situation)
     assert "chain ?" in text and "? the set on the chain: connection refused" in text
@@ -197,7 +208,10 @@ def test_an_output_or_service_that_cannot_be_asked_is_unknown() -> None:
 
 def test_an_expired_certificate_and_one_that_is_refused() -> None:
     expired = {"a.example": Certificate("a.example", "a", "CA", 0.0, -3.2)}
-    found = {**situations.probes(), **situations.on_board("probes", 1.0, down("the certificate of b.example is not trusted"), certificates=expired)}  # fmt: skip
+    found = {
+        **situations.probes(),
+        **situations.on_board("probes", 1.0, down("the certificate of b.example is not trusted"), certificates=expired),
+    }
     text = said(ApiPanel(), situations.calm(probes=found))
     assert "certificate a.example: expired 3 d ago" in text and "? the certificate of b.example is not trusted" in text
 

@@ -1,4 +1,6 @@
-"""The Signals panel with Prometheus' own alerts; and that every cell is painted in the theme's background."""
+"""The Signals panel with Prometheus' own alerts; and that every cell is painted in the theme's
+background.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,10 @@ def test_alerts_stand_between_what_is_bad_and_what_is_well_firing_before_pending
     assert [s for i, s in enumerate(states) if i == 0 or s != states[i - 1]] == order
     alerts = [row for row in found if "FIRING" in row[0] or "PENDING" in row[0]]
     assert [row[:2] for row in alerts] == [
-        ["▲ FIRING", "M0PublishSuccessLow"], ["◐ FIRING", "M0WatermarkLag"], ["◐ PENDING", "M0OutputsStale"]]  # fmt: skip
+        ["▲ FIRING", "M0PublishSuccessLow"],
+        ["◐ FIRING", "M0WatermarkLag"],
+        ["◐ PENDING", "M0OutputsStale"],
+    ]
     assert alerts[0][3] == "Fewer than 95 % of ticks are published"
     assert alerts[1][3] == "connector=sports: Behind by more than 60 s"
 
@@ -108,7 +113,7 @@ async def test_every_cell_is_painted(name: str, size: tuple[int, int]) -> None:
 
 def test_the_match_line_cuts_the_title_before_it_cuts_how_many_symptoms_hold() -> None:
     book = Runbook(id="watermark-lag", number=6, title="Data ingestion lag / watermark lag", severity="SEV2")
-    lags = Match(book, (), 3, 0, 3, 3.0)
+    lags = Match(runbook=book, symptoms=(), held=3, unknown=0, total=3, score=3.0)
     narrow, wide = (plain(match_line(situations.calm(matches=(lags,)), width)) for width in (80, 120))
     assert "3 of 3  " in narrow and "6 Data ingestion lag / watermark" in narrow and narrow.endswith("K kill switch ")
     assert "Data ingestion lag / watermark lag  3 of 3 symptoms" in wide

@@ -35,9 +35,25 @@ async def test_cancel_has_the_focus_and_everything_needed_is_in_view(size: tuple
         assert isinstance(app.focused, CancelButton)
         words = app.words()
         for needed in (
-            "PRODUCTION", "prod-eu", "m0-prod", "m0-submitter", "SOLANA_RPC_URL", "rpc-a", "→", "rpc-b: 0 behind", "kubectl", "server dry run  ok",
-            "Recreate", "set it back", "permission ✓", "singleton ✓", "generation 14", "1:50", "[ Cancel ]", "y do it",
-        ):  # fmt: skip
+            "PRODUCTION",
+            "prod-eu",
+            "m0-prod",
+            "m0-submitter",
+            "SOLANA_RPC_URL",
+            "rpc-a",
+            "→",
+            "rpc-b: 0 behind",
+            "kubectl",
+            "server dry run  ok",
+            "Recreate",
+            "set it back",
+            "permission ✓",
+            "singleton ✓",
+            "generation 14",
+            "1:50",
+            "[ Cancel ]",
+            "y do it",
+        ):
             assert needed in words, needed
 
 
@@ -347,7 +363,9 @@ LONG = "public.market_observations_archive_market_id_epoch_observed_idx"
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_long_name_leaves_room_to_type_it(size: tuple[int, int]) -> None:
-    """An index's name may have 63 letters: it is shown whole, apart from its value, and what is typed stands below."""
+    """An index's name may have 63 letters: it is shown whole, apart from its value, and what is
+    typed stands below.
+    """
     target = replace(plan().target, kind="index", name=LONG)
     made = replace(dangerous(), target=target, changes=(Change(f"index {LONG}", None, "valid"),))
     app = Harness(dialog(made))

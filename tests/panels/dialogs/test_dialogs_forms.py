@@ -141,7 +141,14 @@ async def test_leaving_is_asked_for_and_enter_stays() -> None:
 
 async def test_unfinished_intents_are_listed_with_their_judgement() -> None:
     items = [
-        Unfinished(31, "Switch RPC", "m0-submitter", "applied", "the new value is there", plan().changes),
+        Unfinished(
+            number=31,
+            title="Switch RPC",
+            target="m0-submitter",
+            judgement="applied",
+            explanation="the new value is there",
+            changes=plan().changes,
+        ),
         Unfinished(32, HOSTILE, "x", "odd", ""),
     ]
     app = Harness(lambda: UnfinishedDialog(items))

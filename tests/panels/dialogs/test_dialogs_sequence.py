@@ -45,20 +45,30 @@ from tests.support.samples.dialogs import HOSTILE, Harness, plan, progress
 
 CLOCK = ManualClock(since=1010.0)
 STATE = SequenceState(
-    "r1", "backup-restore", "disable-writers", "Disable writers",
-    (
+    run="r1",
+    runbook="backup-restore",
+    sequence="disable-writers",
+    title="Disable writers",
+    items=(
         SequenceItem("stop-submitter", "Stop the submitter", "done", "sent; stopped: no pod is left; proof pass", 7),
         SequenceItem("stop-quant", "Stop the engine", "stopped", "rejected: forbidden", 8),
         SequenceItem("check", "Look", "waiting"),
     ),
-    1,
-)  # fmt: skip
+    next=1,
+)
 MARKET = Target("prod-eu", "m0-prod", "Market", "NBA_LAL_BOS", "")
 PAUSE = plan(
-    title="Pause a market", kind="command", target=MARKET, generation=0, dangerous=True, danger_reasons=("marked dangerous in the runbook",),
+    title="Pause a market",
+    kind="command",
+    target=MARKET,
+    generation=0,
+    dangerous=True,
+    danger_reasons=("marked dangerous in the runbook",),
     request=CommandRun(("/opt/m0/bin/m0-cli", "market", "pause", "--market-id", "NBA_LAL_BOS"), 60.0, ("HOME", "PATH")),
-    kubectl="/opt/m0/bin/m0-cli market pause --market-id NBA_LAL_BOS", dry_run=DryRun(DryRunState.OK), changes=(),
-)  # fmt: skip
+    kubectl="/opt/m0/bin/m0-cli market pause --market-id NBA_LAL_BOS",
+    dry_run=DryRun(DryRunState.OK),
+    changes=(),
+)
 
 
 def confirm(made: Plan) -> ConfirmDialog:
@@ -71,7 +81,17 @@ async def test_a_sequence_shows_how_far_it_came_and_n_plans_the_next_part(size: 
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         words = app.words()
-        for needed in ("It stopped before part 2", "1 Stop the submitter", "DONE", "journal 7", "2 Stop the engine", "STOPPED", "forbidden", "3 Look", "goes on with part 2 of 3"):  # fmt: skip
+        for needed in (
+            "It stopped before part 2",
+            "1 Stop the submitter",
+            "DONE",
+            "journal 7",
+            "2 Stop the engine",
+            "STOPPED",
+            "forbidden",
+            "3 Look",
+            "goes on with part 2 of 3",
+        ):
             assert needed in words, needed
         await pilot.press("enter")
         assert app.wished(PlanPart) == []  # Enter only closes
@@ -151,10 +171,14 @@ async def test_output_streams_while_it_runs_and_what_was_dropped_is_said() -> No
     async with app.run_test(size=(160, 48)) as pilot:
         app.subject.show_progress(
             progress(
-                PAUSE, phase=Phase.SENDING, rollout=None, gauges=(), output=("sending UpdateMarket", HOSTILE),
+                PAUSE,
+                phase=Phase.SENDING,
+                rollout=None,
+                gauges=(),
+                output=("sending UpdateMarket", HOSTILE),
                 dropped="dropped: 99,800 earlier lines (99.8 MB)",
             )
-        )  # fmt: skip
+        )
         await pilot.pause()
         words = app.words()
         for needed in ("SENDING", "sending UpdateMarket", HOSTILE, "99,800 earlier lines"):

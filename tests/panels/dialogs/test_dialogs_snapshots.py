@@ -1,4 +1,6 @@
-"""Pictures of dialogs and views at both sizes; `pytest --snapshot-update` after looking at the new ones."""
+"""Pictures of dialogs and views at both sizes; `pytest --snapshot-update` after looking at the new
+ones.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,18 @@ def mono() -> float:
 def feed(app: Any) -> None:
     app.subject.append(
         [
-            Said(f"published sequence {n} trace_id=4bf92f35{n:04d}" + (" ERROR blockhash not found" if n % 7 == 0 else ""), 1_790_000_000.0 + n,
-                 f"m0-submitter-6f7d9c-ab{n % 3}cd", "m0-submitter", f"4bf92f35{n:04d}", n % 7 == 0)
+            Said(
+                text=f"published sequence {n} trace_id=4bf92f35{n:04d}"
+                + (" ERROR blockhash not found" if n % 7 == 0 else ""),
+                at=1_790_000_000.0 + n,
+                pod=f"m0-submitter-6f7d9c-ab{n % 3}cd",
+                container="m0-submitter",
+                trace=f"4bf92f35{n:04d}",
+                error=n % 7 == 0,
+            )
             for n in range(80)
         ]
-    )  # fmt: skip
+    )
     app.subject.tell("live, 3 pods")
 
 

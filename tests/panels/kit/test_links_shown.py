@@ -1,4 +1,6 @@
-"""Links on the screen: copied by `o`, and as OSC 8 hyperlinks on trace ids; not a byte of them without `[links]`."""
+"""Links on the screen: copied by `o`, and as OSC 8 hyperlinks on trace ids; not a byte of them
+without `[links]`.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +25,24 @@ from tests.support.samples import situations
 from tests.support.samples.dialogs import Harness
 
 LINKS = Links(
-    trace="https://traces.example.com/t/{trace}", signal="https://grafana.example.com/d?s={signal}",
-    transaction="https://explorer.example.com/tx/{signature}", dashboard="https://grafana.example.com/d?ns={namespace}",
-)  # fmt: skip
+    trace="https://traces.example.com/t/{trace}",
+    signal="https://grafana.example.com/d?s={signal}",
+    transaction="https://explorer.example.com/tx/{signature}",
+    dashboard="https://grafana.example.com/d?ns={namespace}",
+)
 LINKED = Look(links=LINKS, hyperlinks=True)
 BREAK_OUT = "\x1b\\\x1b]52;c;aGk=\x07"  # ends the hyperlink, then sets the clipboard
 
 
 def line(trace: str | None) -> LogLine:
-    return LogLine(1_790_000_000.0, "m0-submitter-0", "m0-submitter", f"sent trace_id={trace} ok", trace, False)
+    return LogLine(
+        at=1_790_000_000.0,
+        pod="m0-submitter-0",
+        container="m0-submitter",
+        text=f"sent trace_id={trace} ok",
+        trace=trace,
+        error=False,
+    )
 
 
 def sent(strips: list[Strip]) -> str:
@@ -117,7 +128,16 @@ async def test_a_signals_link_is_copied_from_its_row() -> None:
 
 
 def test_the_palette_copies_the_dashboard_and_failed_transactions() -> None:
-    failure = FailureClass("ReplayViolation", 6013, "RevealPrediction", 3, 1.0, 5, "5Signature", 1000)
+    failure = FailureClass(
+        name="ReplayViolation",
+        code=6013,
+        instruction="RevealPrediction",
+        count=3,
+        per_minute=1.0,
+        runbook=5,
+        last_signature="5Signature",
+        last_slot=1000,
+    )
     activity = ProgramActivity("prog", "rpc-a", 0.0, True, failures=(failure,))
     situation = situations.calm(solana={"program": Reading("solana/program", activity, 0.0)})
     empty = Runbooks(queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=())

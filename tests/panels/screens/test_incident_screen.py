@@ -70,8 +70,9 @@ async def test_y_opens_it_with_what_matches_best() -> None:
         await pilot.press("y", "y")
         (act,) = app.wished(IncidentAct)
         assert (act.action, act.values) == (
-            "open", {"runbook": "book-1", "title": "Publishing stops", "severity": "SEV1", "commander": ""},
-        )  # fmt: skip
+            "open",
+            {"runbook": "book-1", "title": "Publishing stops", "severity": "SEV1", "commander": ""},
+        )
 
 
 async def test_the_fields_can_be_filled_in_and_ctrl_y_does_it_from_there() -> None:

@@ -1,4 +1,6 @@
-"""The views of the chain: every key with its agent, failed transactions, commits that wait; nothing unknown passes for well."""
+"""The views of the chain: every key with its agent, failed transactions, commits that wait; nothing
+unknown passes for well.
+"""
 
 from __future__ import annotations
 
@@ -72,9 +74,16 @@ def test_without_the_program_it_says_so() -> None:
 
 def test_endpoints_stand_side_by_side_with_all_that_is_measured() -> None:
     full = situations.endpoint(
-        "rpc-b", latency_p50_ms=44.0, blockhash_age_slots=3, genesis="Gen" + "x" * 40, cluster="mainnet-beta", version="2.2.14",
-        priority_fee_p50=1200, throttled=2, retry_after_s=7.0,
-    )  # fmt: skip
+        "rpc-b",
+        latency_p50_ms=44.0,
+        blockhash_age_slots=3,
+        genesis="Gen" + "x" * 40,
+        cluster="mainnet-beta",
+        version="2.2.14",
+        priority_fee_p50=1200,
+        throttled=2,
+        retry_after_s=7.0,
+    )
     situation = situations.calm(solana=situations.solana(endpoint__rpc_b=full))
     row = next(line for line in said(endpoints(situation, 158)).splitlines() if "rpc-b" in line)
     for told in ("ok", "88,214", "44ms", "91ms", "0 %", "7.0s", "mainnet-beta", "1,200", "2.2.14"):
@@ -93,7 +102,12 @@ def test_what_was_counted_the_last_bundle_and_the_programs_own_switch_are_told()
     text = said(transactions(situations.calm(solana=situations.solana(program=counted)), 158))
     assert "rotations 7" in text and "pauses 14" in text and "not readable 3" in text
     assert "ab" * 32 in text and "sequence 42" in text and "epoch Epoch9" in text and "not paused" in text
-    paused = situations.on_board("solana", protocol=ProtocolState("P", True, "A", 101, 10, 9))
+    paused = situations.on_board(
+        "solana",
+        protocol=ProtocolState(
+            address="P", paused=True, authority="A", next_signer_set_id=101, default_reveal_delay_slots=10, slot=9
+        ),
+    )
     assert "PAUSED" in said(transactions(situations.calm(solana={**situations.solana(), **paused}), 80))
     quarrel = (Disagreement("paused", "rpc-a says paused, rpc-b says not paused"),)
     doubted = situations.calm(solana={**situations.solana(disagreements=quarrel), **paused})

@@ -1,4 +1,6 @@
-"""The view of a service's own metrics: what is listed, filtered, and how it says that they are not live."""
+"""The view of a service's own metrics: what is listed, filtered, and how it says that they are not
+live.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A panel in full, over the runbook that asked for it: every column and line at both sizes, and esc asks to go back."""
+"""A panel in full, over the runbook that asked for it: every column and line at both sizes, and esc
+asks to go back.
+"""
 
 from __future__ import annotations
 

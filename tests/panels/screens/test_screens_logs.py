@@ -19,9 +19,16 @@ from tests.support.samples.dialogs import HOSTILE, Harness
 
 def lines(numbers: Iterable[int], text: str = "line", pods: int = 1, error_every: int = 0) -> list[Said]:
     return [
-        Said(f"{text} {n}.", 1_790_000_000.0 + n, f"m0-submitter-6f-{n % pods}", "m0-submitter", f"trace{n}" if n % 2 else None, bool(error_every and n % error_every == 0))
+        Said(
+            text=f"{text} {n}.",
+            at=1_790_000_000.0 + n,
+            pod=f"m0-submitter-6f-{n % pods}",
+            container="m0-submitter",
+            trace=f"trace{n}" if n % 2 else None,
+            error=bool(error_every and n % error_every == 0),
+        )
         for n in numbers
-    ]  # fmt: skip
+    ]
 
 
 def test_the_page_is_bounded_and_counts_what_it_dropped() -> None:

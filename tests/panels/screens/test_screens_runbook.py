@@ -1,4 +1,6 @@
-"""The runbook screen: live answers in every line, and a cursor that begins on the next sensible step."""
+"""The runbook screen: live answers in every line, and a cursor that begins on the next sensible
+step.
+"""
 
 from __future__ import annotations
 
@@ -129,10 +131,30 @@ def test_a_variable_that_is_no_toggle_is_read_from_the_deployment() -> None:
     )
     container = ContainerTemplate("m0-ingestor", "i", (EnvVar("M0_POLL_INTERVAL_MS", "1000"),))
     workload = Workload(
-        kind="Deployment", uid="u", namespace="m0-prod", name="m0-ingestor", resource_version="1", generation=1, observed_generation=1, created_at=None,
-        labels={}, annotations={}, selector={}, desired=4, replicas=4, ready=4, updated=4, available=4, unavailable=0, paused=False,
-        strategy="RollingUpdate", max_surge="", max_unavailable="", containers=(container,), conditions=(),
-    )  # fmt: skip
+        kind="Deployment",
+        uid="u",
+        namespace="m0-prod",
+        name="m0-ingestor",
+        resource_version="1",
+        generation=1,
+        observed_generation=1,
+        created_at=None,
+        labels={},
+        annotations={},
+        selector={},
+        desired=4,
+        replicas=4,
+        ready=4,
+        updated=4,
+        available=4,
+        unavailable=0,
+        paused=False,
+        strategy="RollingUpdate",
+        max_surge="",
+        max_unavailable="",
+        containers=(container,),
+        conditions=(),
+    )
     now = situation(cluster=Cluster(workloads={("m0-prod", "m0-ingestor"): workload}))
     assert preview(step, now) == "M0_POLL_INTERVAL_MS 1000 → 3000, NEW (unset) → 1 on m0-ingestor"
     assert "? → 3000" in preview(step, situation())
@@ -164,9 +186,16 @@ def test_an_absent_signal_is_unknown_everywhere_never_ok() -> None:
 def test_the_page_tells_symptoms_triage_causes_validation_and_debt() -> None:
     words = plain(page(match(STOPS, 2, 1), situation()))
     for needed in (
-        "2 of 3 symptoms, 1 unknown", "✗ CRIT", "API shows stale outputs", "? UNKNOWN", "RPC error rate 38 % on rpc-a", "likeliest",
-        "▶ A", "not yet", "guardrail relaxed to NORMAL",
-    ):  # fmt: skip
+        "2 of 3 symptoms, 1 unknown",
+        "✗ CRIT",
+        "API shows stale outputs",
+        "? UNKNOWN",
+        "RPC error rate 38 % on rpc-a",
+        "likeliest",
+        "▶ A",
+        "not yet",
+        "guardrail relaxed to NORMAL",
+    ):
         assert needed in words, needed
 
 
@@ -294,7 +323,9 @@ def test_a_question_is_not_pointed_at_while_a_step_that_acts_fits_whatever_holds
     act = Step(id="act", title="End the report", kind="sql", signals=("worse",), dangerous=True)
     mine = replace(STOPS, mitigations=(ask, act))
     levels = {"bad": Level.CRIT, "worse": Level.WARN}
-    held = {n: signal(n, n, level, 1.0, "", "because") for n, level in levels.items()}
+    held = {
+        n: signal(name=n, title=n, level=level, value=1.0, unit="", reason="because") for n, level in levels.items()
+    }
     found = next_step(match(mine, 3), situation(signals=held))
     assert found is not None and found.id == "act"
 
@@ -303,7 +334,7 @@ def test_a_harmless_part_is_not_pointed_at_where_the_sequence_does_something_bef
     room = Step(id="room", title="Make room", kind="run-job", dangerous=True, signals=("age",))
     part = Step(id="backup", title="Take a backup", kind="run-job", signals=("age",))
     whole = Step(id="both", title="Both", kind="sequence", steps=("room", "backup"), dangerous=True, signals=("age",))
-    held = {"age": signal("age", "age", Level.CRIT, 1.0, "", "because")}
+    held = {"age": signal(name="age", title="age", level=Level.CRIT, value=1.0, unit="", reason="because")}
     found = next_step(match(replace(STOPS, mitigations=(whole, part, room)), 3), situation(signals=held))
     assert found is not None and found.id == "both"
 

@@ -1,4 +1,6 @@
-"""The Kubernetes source against a scripted API server: every way in which a watch goes on, or says why it cannot."""
+"""The Kubernetes source against a scripted API server: every way in which a watch goes on, or says
+why it cannot.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,18 @@ from tests.support.api_double import ApiDouble, a_list, bookmark, kubeconfig, li
 PODS = "kubernetes/pods/m0-prod"
 QUICK = Pace(
     pages_s=0.0,
-    publish_s=0.01, refresh_s=0.1, watch_s=10, silence_s=5.0, probe_s=0.05, probe_timeout_s=1.0, denied_s=0.05, absent_s=0.05,
-    namespace_s=0.05, backoff_s=0.01, backoff_cap_s=0.05,
-)  # fmt: skip
+    publish_s=0.01,
+    refresh_s=0.1,
+    watch_s=10,
+    silence_s=5.0,
+    probe_s=0.05,
+    probe_timeout_s=1.0,
+    denied_s=0.05,
+    absent_s=0.05,
+    namespace_s=0.05,
+    backoff_s=0.01,
+    backoff_cap_s=0.05,
+)
 
 
 class Seen:
@@ -73,7 +84,9 @@ def live(reading: Reading[Any]) -> bool:
 
 
 class Pods:
-    """Answers for /pods: lists in turn (the last one again and again), watches in turn (then quiet ones)."""
+    """Answers for /pods: lists in turn (the last one again and again), watches in turn (then quiet
+    ones).
+    """
 
     def __init__(self, api: ApiDouble, lists: list[Any], watches: list[Any]):
         self.api, self.lists, self.watches = api, lists, watches
@@ -166,7 +179,9 @@ async def test_a_too_large_version_waits_then_goes_on(api: ApiDouble, access: Ac
 async def test_every_page_is_read_wherever_the_server_writes_the_token(
     api: ApiDouble, access: Access, first: str
 ) -> None:
-    """Kubernetes writes it before the items, so that the next page can be asked for early; a proxy may write it anew."""
+    """Kubernetes writes it before the items, so that the next page can be asked for early; a proxy
+    may write it anew.
+    """
     pages = [a_list(pod(name), version=10, more=more) for name, more in (("a", "t1"), ("b", "t2"), ("c", ""))]
     pages = [{first: page[first], **page} for page in pages]
     if first == "metadata":  # an object with such a token in it comes before the list's own
@@ -244,7 +259,9 @@ async def test_403_is_shown_per_kind_and_tried_again(api: ApiDouble, access: Acc
 
 
 async def test_a_server_that_has_just_started_refuses_everybody_at_first(api: ApiDouble, access: Access) -> None:
-    """Until its roles are read: a real one answered 403 to a watch a second after its restart, and the right was there."""
+    """Until its roles are read: a real one answered 403 to a watch a second after its restart, and
+    the right was there.
+    """
     refusals: list[str] = []
 
     async def starting(request: web.Request) -> web.StreamResponse:
@@ -263,7 +280,9 @@ async def test_a_server_that_has_just_started_refuses_everybody_at_first(api: Ap
 async def test_after_an_outage_a_refusal_and_an_expired_version_are_got_over_at_once(
     api: ApiDouble, access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a real server does when it is back: 403 until its roles are read, then 410, since its history begins anew."""
+    """What a real server does when it is back: 403 until its roles are read, then 410, since its
+    history begins anew.
+    """
     answers = [500] * 6 + [403, 200, 410, 200]
     waits: list[float] = []
 
@@ -290,7 +309,9 @@ async def test_after_an_outage_a_refusal_and_an_expired_version_are_got_over_at_
 
 
 async def test_a_quiet_kind_that_expires_at_each_compaction_is_no_fault(api: ApiDouble, access: Access) -> None:
-    """Events are served from etcd without bookmarks: where none happen, every compaction (each 5 min) expires the version."""
+    """Events are served from etcd without bookmarks: where none happen, every compaction (each 5
+    min) expires the version.
+    """
     lists: list[int] = []
 
     async def events(request: web.Request) -> web.StreamResponse:
@@ -312,7 +333,9 @@ async def test_a_quiet_kind_that_expires_at_each_compaction_is_no_fault(api: Api
 
 @pytest.mark.parametrize("worded", [True, False])
 async def test_an_api_that_the_cluster_lacks_is_off_not_an_error(api: ApiDouble, access: Access, worded: bool) -> None:
-    """A server answers a Status when it knows the group but not this version, a plain page when it knows neither."""
+    """A server answers a Status when it knows the group but not this version, a plain page when it
+    knows neither.
+    """
 
     async def absent(request: web.Request) -> web.Response:
         if worded:

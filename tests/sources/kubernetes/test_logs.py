@@ -48,12 +48,18 @@ def text(*lines: str) -> web.Response:
 
 
 async def test_a_node_that_the_server_cannot_call_is_named_before_its_address(api: ApiDouble, access: Access) -> None:
-    """As a real API server answers (no `reason`): the URL in the middle would push the cause off the screen."""
+    """As a real API server answers (no `reason`): the URL in the middle would push the cause off
+    the screen.
+    """
     why = "dial tcp: lookup node-2 on 10.0.0.53:53: no such host"
     body = {
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 500,
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "code": 500,
         "message": f'Get "https://node-2:10250/containerLogs/m0-prod/p/p?tailLines=200&timestamps=true": {why}',
-    }  # fmt: skip
+    }
 
     async def answer(request: web.Request) -> web.Response:
         return web.json_response(body, status=500)

@@ -66,9 +66,12 @@ def test_a_name_is_quoted_where_sql_needs_it_and_never_taken() -> None:
         ("SELECT 1 -- secret\n/* a /* nested */ secret */ FROM  t", "SELECT 1 FROM t"),
         ("SELECT 'cut off in the midd", "SELECT '…'"),
         ("SELECT 1 /* cut off", "SELECT 1"),
-        ("SELECT a->>$1, count(*) FROM \"W e\" WHERE x IN ($2,$3)", 'SELECT a ->> $1, count(*) FROM "W e" WHERE x IN ($2, $3)'),
+        (
+            'SELECT a->>$1, count(*) FROM "W e" WHERE x IN ($2,$3)',
+            'SELECT a ->> $1, count(*) FROM "W e" WHERE x IN ($2, $3)',
+        ),
     ],
-)  # fmt: skip
+)
 def test_literals_and_comments_are_not_shown(statement: str, expected: str) -> None:
     assert shown(statement) == expected
 

@@ -1,4 +1,6 @@
-"""The Postgres source against a real server: what it sees, what hides from it, and what happens when the server does not answer."""
+"""The Postgres source against a real server: what it sees, what hides from it, and what happens
+when the server does not answer.
+"""
 
 from __future__ import annotations
 
@@ -267,14 +269,18 @@ async def test_a_database_without_the_extension_says_so(database: DrillPostgres)
 @pytest.mark.parametrize(
     ("change", "state", "words"),
     [
-        (lambda url, d: url.replace(d.cluster.password, "wrong-pw-123"), SourceState.UNAUTHORISED, "password authentication failed"),
+        (
+            lambda url, d: url.replace(d.cluster.password, "wrong-pw-123"),
+            SourceState.UNAUTHORISED,
+            "password authentication failed",
+        ),
         (lambda url, d: url.replace("/m0", "/nowhere"), SourceState.DOWN, '"nowhere" does not exist'),
         (lambda url, d: url.replace(str(d.cluster.port), "1"), SourceState.DOWN, "Connection refused"),
         (lambda url, d: "postgresql://u:wrong-pw-123%zz@h/x", SourceState.DOWN, "is no PostgreSQL address"),
         (lambda url, d: "wrong-pw-123", SourceState.DOWN, "is no PostgreSQL address"),
         (lambda url, d: f"{url}?options=-c%20nonsense%3D1", SourceState.DOWN, "nonsense"),
     ],
-)  # fmt: skip
+)
 async def test_an_address_that_does_not_work_says_why_and_keeps_the_secret(
     database: DrillPostgres, change: Any, state: SourceState, words: str
 ) -> None:
@@ -335,9 +341,15 @@ def test_the_role_of_deploy_may_watch_and_nothing_else(database: DrillPostgres) 
             with psycopg.connect(database.cluster.url("m0_cockpit", password, "m0"), autocommit=True) as role:
                 role.execute("SET default_transaction_read_only = off")
                 for statement in (
-                    "SELECT * FROM outputs", "DELETE FROM outputs", "CREATE TABLE t (a int)", "CREATE SCHEMA s", "CREATE ROLE r",
-                    "ALTER SYSTEM SET work_mem = '1MB'", "SELECT pg_read_file('PG_VERSION')", "SELECT pg_switch_wal()",
-                ):  # fmt: skip
+                    "SELECT * FROM outputs",
+                    "DELETE FROM outputs",
+                    "CREATE TABLE t (a int)",
+                    "CREATE SCHEMA s",
+                    "CREATE ROLE r",
+                    "ALTER SYSTEM SET work_mem = '1MB'",
+                    "SELECT pg_read_file('PG_VERSION')",
+                    "SELECT pg_switch_wal()",
+                ):
                     with pytest.raises(psycopg.errors.InsufficientPrivilege):
                         role.execute(statement.encode())
                 hidden = role.execute(

@@ -1,4 +1,6 @@
-"""Values of the database by name: numbers with the object that decided, and unknown with the reason."""
+"""Values of the database by name: numbers with the object that decided, and unknown with the
+reason.
+"""
 
 from __future__ import annotations
 
@@ -22,21 +24,35 @@ POSTGRES = FAMILIES["postgres"]
 def value(name: str, data: dict[str, Any], fault: Fault | None = None, age_s: float = 5.0) -> Value:
     board = Board()
     for topic, one in data.items():
-        board.put(Reading(f"postgres/{topic}", one, 100.0 - age_s, 0.0, fault, 30.0))
+        board.put(
+            Reading(
+                topic=f"postgres/{topic}", data=one, observed_at=100.0 - age_s, took_s=0.0, fault=fault, max_age_s=30.0
+            )
+        )
     return POSTGRES.look(Look(board, Cluster(), Inventory(), 0.0, 100.0)).get(f"postgres.{name}")
 
 
 @pytest.mark.parametrize(
     ("name", "well", "bad", "label"),
     [
-        ("connections-share", 100 * 12 / 37, 100 * 12 / 37, "m0-api-gateway"), ("top-query-share", 41.0, 93.0, "outputs o"),
-        ("slowest-query-ms", 0.2, 395.0, "outputs o"), ("missing-indexes", 0.0, 1.0, "market_id, epoch"), ("vacuum-debt", 0.0, 75.0, "publish_state"),
-        ("vacuum-age-hours", 0.0, 90_005 / 3600, None), ("analyze-age-hours", 0.0, 0.0, None), ("wraparound", 1.0, 20.0, None),
-        ("replication-lag", 0.012, None, None), ("slot-retained", 0.0, float(9 << 30), "gone"), ("long-transaction", 0.0, 705.0, "psql"),
-        ("blocked", 0.0, 2.0, "psql as ops"), ("archive-failing", 0.0, 1.0, None), ("archive-age", 17.0, 905.0, None),
-        ("archive-waiting", 0.0, 40.0, None), ("pitr", 1.0, 0.0, None),
+        ("connections-share", 100 * 12 / 37, 100 * 12 / 37, "m0-api-gateway"),
+        ("top-query-share", 41.0, 93.0, "outputs o"),
+        ("slowest-query-ms", 0.2, 395.0, "outputs o"),
+        ("missing-indexes", 0.0, 1.0, "market_id, epoch"),
+        ("vacuum-debt", 0.0, 75.0, "publish_state"),
+        ("vacuum-age-hours", 0.0, 90_005 / 3600, None),
+        ("analyze-age-hours", 0.0, 0.0, None),
+        ("wraparound", 1.0, 20.0, None),
+        ("replication-lag", 0.012, None, None),
+        ("slot-retained", 0.0, float(9 << 30), "gone"),
+        ("long-transaction", 0.0, 705.0, "psql"),
+        ("blocked", 0.0, 2.0, "psql as ops"),
+        ("archive-failing", 0.0, 1.0, None),
+        ("archive-age", 17.0, 905.0, None),
+        ("archive-waiting", 0.0, 40.0, None),
+        ("pitr", 1.0, 0.0, None),
     ],
-)  # fmt: skip
+)
 def test_each_value_well_and_in_trouble(name: str, well: float, bad: float | None, label: str | None) -> None:
     assert value(name, calm()).number == pytest.approx(well)
     found = value(name, troubled())

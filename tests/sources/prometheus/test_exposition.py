@@ -1,4 +1,6 @@
-"""A service's own /metrics over real HTTP: read only while needed, bounded, cleaned, and never passed for fresh."""
+"""A service's own /metrics over real HTTP: read only while needed, bounded, cleaned, and never
+passed for fresh.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,12 @@ async def test_the_page_is_read_cleaned_and_without_buckets() -> None:
     assert reading.topic == "metrics/m0-quant" and reading.state(SystemClock().mono()) is SourceState.LIVE
     data = reading.data or ()
     assert [e.name for e in data] == [
-        "m0_output_age_ms", "m0_output_age_ms", "m0_reveals_total", "m0_latency_seconds_sum", "m0_latency_seconds_count"]  # fmt: skip
+        "m0_output_age_ms",
+        "m0_output_age_ms",
+        "m0_reveals_total",
+        "m0_latency_seconds_sum",
+        "m0_latency_seconds_count",
+    ]
     assert data[0].labels == {"market": "a"} and data[0].value == 4200 and math.isnan(data[1].value)
     assert not set(data[1].labels["market"]) & {"\x1b", "\u202e"}
 

@@ -56,10 +56,13 @@ async def prometheus(need: Callable[[str], str], tmp_path: Path) -> AsyncIterato
 
 async def test_a_real_server_is_read_as_it_answers(prometheus: str) -> None:
     queries = {
-        "vector": QuerySpec("vector(2)", 600.0, 30.0), "scalar": QuerySpec("scalar(vector(3))", None, 30.0),
-        "nan": QuerySpec("vector(0) / vector(0)", None, 30.0), "empty": QuerySpec("nothing_of_the_kind", None, 30.0),
-        "broken": QuerySpec("sum(", None, 30.0), "matrix": QuerySpec("up[5m]", None, 30.0),
-    }  # fmt: skip
+        "vector": QuerySpec("vector(2)", 600.0, 30.0),
+        "scalar": QuerySpec("scalar(vector(3))", None, 30.0),
+        "nan": QuerySpec("vector(0) / vector(0)", None, 30.0),
+        "empty": QuerySpec("nothing_of_the_kind", None, 30.0),
+        "broken": QuerySpec("sum(", None, 30.0),
+        "matrix": QuerySpec("up[5m]", None, 30.0),
+    }
     newest: dict[str, Reading[Any]] = {}
     source = PrometheusSource(PrometheusAddress(prometheus), queries, 0.1, SystemClock())
     async with asyncio.timeout(30), aclosing(source.readings()) as readings:

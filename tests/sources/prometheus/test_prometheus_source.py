@@ -1,4 +1,6 @@
-"""The Prometheus source against a scripted server: what it answers is carried as it is, what fails says why."""
+"""The Prometheus source against a scripted server: what it answers is carried as it is, what fails
+says why.
+"""
 
 from __future__ import annotations
 
@@ -295,11 +297,20 @@ async def test_tls_is_checked_against_the_given_authority(tmp_path: Path) -> Non
 
 
 async def test_alerts_are_read_firing_first(api: ApiDouble, prom: Prom) -> None:
-    prom.alerts = {"status": "success", "data": {"alerts": [
-        {"labels": {"alertname": "Later"}, "state": "pending"},
-        {"labels": {"alertname": "Now", "severity": "page"}, "annotations": {"summary": "it \x07 burns"}, "state": "firing"},
-        {"labels": None, "annotations": None, "state": None},
-    ]}}  # fmt: skip
+    prom.alerts = {
+        "status": "success",
+        "data": {
+            "alerts": [
+                {"labels": {"alertname": "Later"}, "state": "pending"},
+                {
+                    "labels": {"alertname": "Now", "severity": "page"},
+                    "annotations": {"summary": "it \x07 burns"},
+                    "state": "firing",
+                },
+                {"labels": None, "annotations": None, "state": None},
+            ]
+        },
+    }
     (reading,) = await first(source(api.url), "alerts")
     assert [a.name for a in reading.data] == ["Now", "?", "Later"]
     assert reading.data[0].summary == "it \\x07 burns"

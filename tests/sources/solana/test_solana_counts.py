@@ -258,11 +258,20 @@ async def test_frames_that_are_none_are_passed_over() -> None:
         await it.streaming()
         wrong = '{"jsonrpc":"2.0","method":"logsNotification","params":{"result":%s,"subscription":1001}}'
         for frame in (
-            "", "nonsense", "[]", "null", "[" * 5000, '{"id":1}', '{"method":5}', wrong % "null", wrong % '{"context":{"slot":-1}}',
-            wrong % '{"context":{"slot":"x"},"value":{"signature":7}}', b"\xff\xfe\x00",
+            "",
+            "nonsense",
+            "[]",
+            "null",
+            "[" * 5000,
+            '{"id":1}',
+            '{"method":5}',
+            wrong % "null",
+            wrong % '{"context":{"slot":-1}}',
+            wrong % '{"context":{"slot":"x"},"value":{"signature":7}}',
+            b"\xff\xfe\x00",
             wrong % '{"context":{"slot":10001},"value":{"signature":"x","err":null,"logs":[5]}}',
             '{"jsonrpc":"2.0","error":{"code":-32005,"message":"x"},"id":null}',
-        ):  # fmt: skip
+        ):
             await node.raw(frame)
         await chain.commit(1)
         await it.counted(1)

@@ -1,4 +1,6 @@
-"""Endpoints side by side: what each says of itself, what each does when it misbehaves, and that no key is ever shown."""
+"""Endpoints side by side: what each says of itself, what each does when it misbehaves, and that no
+key is ever shown.
+"""
 
 from __future__ import annotations
 
@@ -91,10 +93,18 @@ def body(text: str | bytes, status: int = 200) -> Any:
         (body("", 503), "HTTP 503", SourceState.DOWN),
         (body("no", 401), "HTTP 401", SourceState.UNAUTHORISED),
         (body("no", 403), "HTTP 403", SourceState.DENIED),
-        (lambda method: web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"}), "HTTP 302", SourceState.DOWN),
-        (body('{"error":{"code":1,"message":"\x1b[2J api-key=hunter2hunter2"},"id":1}'.replace("\x1b", "\\u001b")), "error 1", SourceState.DOWN),
+        (
+            lambda method: web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"}),
+            "HTTP 302",
+            SourceState.DOWN,
+        ),
+        (
+            body('{"error":{"code":1,"message":"\x1b[2J api-key=hunter2hunter2"},"id":1}'.replace("\x1b", "\\u001b")),
+            "error 1",
+            SourceState.DOWN,
+        ),
     ],
-)  # fmt: skip
+)
 async def test_nonsense_is_said_counted_and_survived(
     answer: Any, said: str, state: SourceState, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -207,7 +217,9 @@ async def test_endpoints_that_disagree_on_accounts_are_both_named() -> None:
 
 
 async def test_an_account_that_only_one_of_two_has_is_said() -> None:
-    """A request that failed differs from nothing; an answer that there is none differs from an account."""
+    """A request that failed differs from nothing; an answer that there is none differs from an
+    account.
+    """
     chain = Chain()
     lacking = Node("rpc-b", chain)
     lacking.accounts[str(protocol_address(_program()))] = b"another layout"

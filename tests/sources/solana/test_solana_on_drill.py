@@ -34,9 +34,11 @@ def on_chain(drill: Drill, above: int, upto: int) -> Counter[str]:
 def counted(it: Rig) -> Counter[str]:
     told = it.program
     return Counter(
-        CommitPrediction=told.commits.count, RevealPrediction=told.reveals.count, FinalizeEpoch=told.finalisations.count,
+        CommitPrediction=told.commits.count,
+        RevealPrediction=told.reveals.count,
+        FinalizeEpoch=told.finalisations.count,
         failed=told.failed.count,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("scenario", ["calm", "rpc-outage"])

@@ -1,4 +1,6 @@
-"""The newest reveal looked for on the drill's chain, over real HTTP: what is found is the chain's own truth, else how far was looked."""
+"""The newest reveal looked for on the drill's chain, over real HTTP: what is found is the chain's
+own truth, else how far was looked.
+"""
 
 from __future__ import annotations
 
@@ -182,9 +184,10 @@ async def test_the_search_ends_in_time_and_says_so(chain: Chain) -> None:
 async def test_foreign_and_resting_endpoints_are_not_asked(chain: Chain) -> None:
     chain.publish(3)
     statuses = {
-        "rpc-a": EndpointStatus("rpc-a", "a", foreign=True), "rpc-b": EndpointStatus("rpc-b", "b", retry_after_s=20.0),
+        "rpc-a": EndpointStatus("rpc-a", "a", foreign=True),
+        "rpc-b": EndpointStatus("rpc-b", "b", retry_after_s=20.0),
         "rpc-c": EndpointStatus("rpc-c", "c"),
-    }  # fmt: skip
+    }
     told = await chain.look(statuses=statuses)
     assert found(told) == chain.truth() and told.endpoint == "rpc-c"
     assert told.trouble == ("rpc-a is of another cluster", "rpc-b asks to be left alone for 20 s (429)")

@@ -1,4 +1,6 @@
-"""Values of the chain: numbers where they are known, words where they are not, and never zero for unknown."""
+"""Values of the chain: numbers where they are known, words where they are not, and never zero for
+unknown.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +32,77 @@ from cockpit.model.reading import Fault, Reading, SourceState
 
 MONO = 1000.0
 KEYS = ("KeyA1111", "KeyB2222", "KeyC3333")
-HELD = SignerSetState("addr", 100, 2, KEYS, True, 1, 5000)
+HELD = SignerSetState(
+    address="addr", signer_set_id=100, threshold=2, pubkeys=KEYS, active=True, created_at_slot=1, slot=5000
+)
 ACTIVITY = ProgramActivity(
-    "prog", "rpc-a", 0.0, True, slot=5000, covered_slot=4000, commits=Rate(9, 118.0, 4990), reveals=Rate(8, 117.0, 4985),
-    failed=Rate(3, 3.0, 4000), overdue_total=2,
+    "prog",
+    "rpc-a",
+    0.0,
+    True,
+    slot=5000,
+    covered_slot=4000,
+    commits=Rate(9, 118.0, 4990),
+    reveals=Rate(8, 117.0, 4985),
+    failed=Rate(3, 3.0, 4000),
+    overdue_total=2,
     failures=(
-        FailureClass("SignatureVerificationFailed", 6018, "RevealPrediction", 2, 2.0, 2, "sig", 4000),
-        FailureClass("ReplayViolation", 6013, "RevealPrediction", 1, 1.0, 5, "sig", 4000),
+        FailureClass(
+            name="SignatureVerificationFailed",
+            code=6018,
+            instruction="RevealPrediction",
+            count=2,
+            per_minute=2.0,
+            runbook=2,
+            last_signature="sig",
+            last_slot=4000,
+        ),
+        FailureClass(
+            name="ReplayViolation",
+            code=6013,
+            instruction="RevealPrediction",
+            count=1,
+            per_minute=1.0,
+            runbook=5,
+            last_signature="sig",
+            last_slot=4000,
+        ),
     ),
-    pending=(PendingCommit("NBA", "epoch", "h", "s", 4800, 4810, 190), PendingCommit("NBA", "later", "h", "s", 4995, 5005, -5)),
-)  # fmt: skip
+    pending=(
+        PendingCommit(
+            market="NBA",
+            epoch="epoch",
+            commit_hash="h",
+            signature="s",
+            slot=4800,
+            reveal_after_slot=4810,
+            overdue_slots=190,
+        ),
+        PendingCommit(
+            market="NBA",
+            epoch="later",
+            commit_hash="h",
+            signature="s",
+            slot=4995,
+            reveal_after_slot=5005,
+            overdue_slots=-5,
+        ),
+    ),
+)
 
 
 def endpoint(name: str, *, fault: Fault | None = None, **changes: Any) -> Reading[EndpointStatus]:
-    status = EndpointStatus(name, f"{name}.example", "ok", 5000, 0, 30.0, 80.0, 60, 0.01)
+    status = EndpointStatus(
+        name=name,
+        host=f"{name}.example",
+        health="ok",
+        slot=5000,
+        behind=0,
+        latency_p50_ms=30.0,
+        latency_p95_ms=80.0,
+        requests=60,
+        error_ratio=0.01,
+    )
     return Reading(f"solana/endpoint/{name}", msgspec.structs.replace(status, **changes), MONO - 1, fault=fault)
 
 
@@ -63,9 +122,30 @@ def value(name: str, *readings: Reading[Any], rpc: str | None = None) -> Value:
     if rpc is not None:
         template = ContainerTemplate("m0-submitter", "img", (EnvVar("SOLANA_RPC_URL", rpc),))
         made = Workload(
-            "Deployment", "u", "m0", "m0-submitter", "1", 1, 1, None, {}, {}, {}, 1, 1, 1, 1, 1, 0, False, "Recreate", "", "",
-            (template,), (),
-        )  # fmt: skip
+            kind="Deployment",
+            uid="u",
+            namespace="m0",
+            name="m0-submitter",
+            resource_version="1",
+            generation=1,
+            observed_generation=1,
+            created_at=None,
+            labels={},
+            annotations={},
+            selector={},
+            desired=1,
+            replicas=1,
+            ready=1,
+            updated=1,
+            available=1,
+            unavailable=0,
+            paused=False,
+            strategy="Recreate",
+            max_surge="",
+            max_unavailable="",
+            containers=(template,),
+            conditions=(),
+        )
         cluster = Cluster(workloads={("m0", "m0-submitter"): made})
     found = SolanaValues(Look(board, cluster, Inventory(), 0.0, MONO)).get(f"solana.{name}")
     assert found.number is not None or found.reason
@@ -139,7 +219,9 @@ def test_a_gap_makes_rates_unknown_but_not_known_failures() -> None:
 
 
 def test_paused_and_disagreements() -> None:
-    state = ProtocolState("a", True, "auth", 101, 10, 5000)
+    state = ProtocolState(
+        address="a", paused=True, authority="auth", next_signer_set_id=101, default_reveal_delay_slots=10, slot=5000
+    )
     quiet = live("solana/disagreements", ())
     quarrel = live("solana/disagreements", (Disagreement("paused", "rpc-a says paused, rpc-b says not paused"),))
     assert value("paused", live("solana/protocol", state), quiet).number == 1
@@ -176,9 +258,30 @@ def test_a_variable_is_found_in_place_or_in_its_configmap() -> None:
     def workload(name: str, held: EnvVar) -> Workload:
         template = ContainerTemplate(name, "img", (held,))
         return Workload(
-            "Deployment", name, "m0", name, "1", 1, 1, None, {}, {}, {}, 1, 1, 1, 1, 1, 0, False, "Recreate", "", "",
-            (template,), (),
-        )  # fmt: skip
+            kind="Deployment",
+            uid=name,
+            namespace="m0",
+            name=name,
+            resource_version="1",
+            generation=1,
+            observed_generation=1,
+            created_at=None,
+            labels={},
+            annotations={},
+            selector={},
+            desired=1,
+            replicas=1,
+            ready=1,
+            updated=1,
+            available=1,
+            unavailable=0,
+            paused=False,
+            strategy="Recreate",
+            max_surge="",
+            max_unavailable="",
+            containers=(template,),
+            conditions=(),
+        )
 
     here = workload("m0-submitter", EnvVar("M0_ACTIVE_SIGNER_SET_ID", None, "configmap m0-engine-config/set"))
     other = workload("a-service", EnvVar("M0_ACTIVE_SIGNER_SET_ID", "7"))

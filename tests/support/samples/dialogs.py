@@ -1,4 +1,6 @@
-"""Plans, runbooks and situations for the tests of dialogs and views: the RPC cause of runbook 1, and hostile texts."""
+"""Plans, runbooks and situations for the tests of dialogs and views: the RPC cause of runbook 1,
+and hostile texts.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,14 @@ def plan(**changes: Any) -> Plan:
         item="1.mitigation.A",
         title="Switch RPC endpoint",
         kind="set-env",
-        target=Target("prod-eu", "m0-prod", "Deployment", "m0-submitter", "uid-1", "m0-submitter"),
+        target=Target(
+            context="prod-eu",
+            namespace="m0-prod",
+            kind="Deployment",
+            name="m0-submitter",
+            uid="uid-1",
+            container="m0-submitter",
+        ),
         resource_version="881",
         generation=14,
         relevant={},
@@ -126,11 +135,35 @@ def progress(made: Plan, **changes: Any) -> Progress:
         1000.0,
         answered_s=0.05,
         rollout=Rollout(
-            False, False, "1 of 1 updated, waiting for it to be ready", 1, 1, 1, ("m0-submitter-6f: ContainerCreating",)
+            done=False,
+            failed=False,
+            words="1 of 1 updated, waiting for it to be ready",
+            updated=1,
+            desired=1,
+            terminating=1,
+            blocking=("m0-submitter-6f: ContainerCreating",),
         ),
         gauges=(
-            Gauge("publish success returns to baseline", "publish-success", Proof.PENDING, 0.62, "ratio", 0.31, 12, 30),
-            Gauge("commits rise", "commit-rate", Proof.PASS, 71.0, "/min", 12.0, 30, 30),
+            Gauge(
+                text="publish success returns to baseline",
+                signal="publish-success",
+                proof=Proof.PENDING,
+                value=0.62,
+                unit="ratio",
+                baseline=0.31,
+                held_s=12,
+                hold_s=30,
+            ),
+            Gauge(
+                text="commits rise",
+                signal="commit-rate",
+                proof=Proof.PASS,
+                value=71.0,
+                unit="/min",
+                baseline=12.0,
+                held_s=30,
+                hold_s=30,
+            ),
         ),
     )
     return replace(now, **changes)
@@ -139,56 +172,75 @@ def progress(made: Plan, **changes: Any) -> Progress:
 def signal(
     name: str, title: str, level: Level, value: float | None, unit: str, reason: str = "", **more: Any
 ) -> SignalStatus:
-    return SignalStatus(name, title, level, value, unit, reason, more.pop("age_s", 2.0), **more)
+    return SignalStatus(
+        name=name, title=title, level=level, value=value, unit=unit, reason=reason, age_s=more.pop("age_s", 2.0), **more
+    )
 
 
 SIGNALS = {
     s.name: s
     for s in (
-        signal("output-age", "Output age", Level.CRIT, 124.0, "s", "124 s: crit from 60 s", warn=30.0, crit=60.0),
         signal(
-            "publish-success",
-            "Publish success",
-            Level.CRIT,
-            0.31,
-            "ratio",
-            "0.31 ratio: crit down to 0.95 ratio, baseline 0.998 ratio",
+            name="output-age",
+            title="Output age",
+            level=Level.CRIT,
+            value=124.0,
+            unit="s",
+            reason="124 s: crit from 60 s",
+            warn=30.0,
+            crit=60.0,
+        ),
+        signal(
+            name="publish-success",
+            title="Publish success",
+            level=Level.CRIT,
+            value=0.31,
+            unit="ratio",
+            reason="0.31 ratio: crit down to 0.95 ratio, baseline 0.998 ratio",
             direction="below",
             crit=0.95,
             baseline=0.998,
         ),
         signal(
-            "commit-rate",
-            "Commits per minute",
-            Level.WARN,
-            41.0,
-            "/min",
-            "41/min: warn down to 59/min, baseline 118/min",
+            name="commit-rate",
+            title="Commits per minute",
+            level=Level.WARN,
+            value=41.0,
+            unit="/min",
+            reason="41/min: warn down to 59/min, baseline 118/min",
             direction="below",
             warn=59.0,
             baseline=118.0,
         ),
-        signal("reveal-rate", "Reveals per minute", Level.UNKNOWN, None, "/min", "no samples", age_s=None),
+        signal(
+            name="reveal-rate",
+            title="Reveals per minute",
+            level=Level.UNKNOWN,
+            value=None,
+            unit="/min",
+            reason="no samples",
+            age_s=None,
+        ),
         signal("signer-misses", "Threshold misses", Level.OK, 0.0, "/min"),
         signal("signer-p95", "Signer p95", Level.OK, 184.0, "ms"),
         signal(
-            "rpc-errors",
-            "RPC error rate",
-            Level.CRIT,
-            0.38,
-            "ratio",
-            "0.38 ratio: crit from 0.1 ratio (endpoint=rpc-a)",
+            name="rpc-errors",
+            title="RPC error rate",
+            level=Level.CRIT,
+            value=0.38,
+            unit="ratio",
+            reason="0.38 ratio: crit from 0.1 ratio (endpoint=rpc-a)",
             worst_labels={"endpoint": "rpc-a"},
             warn=0.02,
             crit=0.1,
         ),
         signal(
-            "rpc-confirm",
-            "RPC confirm p95",
-            Level.CRIT,
-            4100.0,
-            "ms",
-            "4,100 ms: crit from 4,000 ms (endpoint=rpc-a)",
+            name="rpc-confirm",
+            title="RPC confirm p95",
+            level=Level.CRIT,
+            value=4100.0,
+            unit="ms",
+            reason="4,100 ms: crit from 4,000 ms (endpoint=rpc-a)",
             warn=2000.0,
             crit=4000.0,
         ),
@@ -199,22 +251,54 @@ SIGNALS = {
 }
 
 SWITCH = Step(
-    id="switch-rpc", item="1.mitigation.A", title="Switch RPC endpoint", kind="set-env", when="RPC issue", cause="1.cause.rpc", service="m0-submitter",
-    env={"SOLANA_RPC_URL": "{url}"}, signals=("rpc-errors", "rpc-confirm"),
+    id="switch-rpc",
+    item="1.mitigation.A",
+    title="Switch RPC endpoint",
+    kind="set-env",
+    when="RPC issue",
+    cause="1.cause.rpc",
+    service="m0-submitter",
+    env={"SOLANA_RPC_URL": "{url}"},
+    signals=("rpc-errors", "rpc-confirm"),
     params=(Param(name="url", type="url", title="RPC endpoint", choices_from="rpc-endpoints"),),
-)  # fmt: skip
+)
 STOPS = Runbook(
-    id="publishing-stops", number=1, title="Publishing stops (no new on-chain updates)", severity="SEV1", summary="Nothing new reaches the chain.",
+    id="publishing-stops",
+    number=1,
+    title="Publishing stops (no new on-chain updates)",
+    severity="SEV1",
+    summary="Nothing new reaches the chain.",
     symptoms=(
         Symptom(item="1.symptom.1", text="API shows stale outputs", signal="output-age"),
         Symptom(item="1.symptom.2", text="publish success rate drops", signal="publish-success"),
         Symptom(item="1.symptom.3", text="commit/reveal tx count flatlines", signal="reveal-rate"),
     ),
     triage=(
-        Triage(item="1.triage.1", text="Check submitter pods", signals=("submitter-ready",), view="pods", args={"service": "m0-submitter"}),
-        Triage(item="1.triage.2", text="Check signer threshold: misses, latency", signals=("signer-misses", "signer-p95"), view="signers"),
-        Triage(item="1.triage.3", text="Check RPC health: error rate, confirmation latency", signals=("rpc-errors", "rpc-confirm"), view="rpc"),
-        Triage(item="1.triage.4", text="Check guardrail blocks: BLOCK rate spike", signals=("guardrail-blocks",), view="guardrails"),
+        Triage(
+            item="1.triage.1",
+            text="Check submitter pods",
+            signals=("submitter-ready",),
+            view="pods",
+            args={"service": "m0-submitter"},
+        ),
+        Triage(
+            item="1.triage.2",
+            text="Check signer threshold: misses, latency",
+            signals=("signer-misses", "signer-p95"),
+            view="signers",
+        ),
+        Triage(
+            item="1.triage.3",
+            text="Check RPC health: error rate, confirmation latency",
+            signals=("rpc-errors", "rpc-confirm"),
+            view="rpc",
+        ),
+        Triage(
+            item="1.triage.4",
+            text="Check guardrail blocks: BLOCK rate spike",
+            signals=("guardrail-blocks",),
+            view="guardrails",
+        ),
     ),
     causes=(
         Cause(item="1.cause.rpc", text="RPC endpoint fails or is behind", signals=("rpc-errors", "rpc-confirm")),
@@ -222,27 +306,68 @@ STOPS = Runbook(
         Cause(item="1.cause.guardrail", text="Guardrails block", signals=("guardrail-blocks",)),
     ),
     mitigations=(
-        Step(id="restart-signers", item="1.mitigation.B", title="Restart the signer agents", kind="restart", when="signer issue", cause="1.cause.signer",
-             service="m0-signer-agent", signals=("signer-misses",)),
+        Step(
+            id="restart-signers",
+            item="1.mitigation.B",
+            title="Restart the signer agents",
+            kind="restart",
+            when="signer issue",
+            cause="1.cause.signer",
+            service="m0-signer-agent",
+            signals=("signer-misses",),
+        ),
         SWITCH,
-        Step(id="blocked-why", item="1.mitigation.C1", title="Find what blocks", kind="view", when="guardrails", cause="1.cause.guardrail", view="logs",
-             args={"service": "m0-quant", "query": "BLOCK"}),
-        Step(id="relax-guardrail", item="1.mitigation.C2", title="Relax the guardrail", kind="set-env", when="guardrails", cause="1.cause.guardrail",
-             service="m0-quant", env={"M0_GUARDRAIL_POLICY_LEVEL": "NORMAL"}, dangerous=True, relaxes=True),
+        Step(
+            id="blocked-why",
+            item="1.mitigation.C1",
+            title="Find what blocks",
+            kind="view",
+            when="guardrails",
+            cause="1.cause.guardrail",
+            view="logs",
+            args={"service": "m0-quant", "query": "BLOCK"},
+        ),
+        Step(
+            id="relax-guardrail",
+            item="1.mitigation.C2",
+            title="Relax the guardrail",
+            kind="set-env",
+            when="guardrails",
+            cause="1.cause.guardrail",
+            service="m0-quant",
+            env={"M0_GUARDRAIL_POLICY_LEVEL": "NORMAL"},
+            dangerous=True,
+            relaxes=True,
+        ),
     ),
     validation=(
         Validation(item="1.validation.1", text="new epoch/tick shows", signal="output-age"),
-        Validation(item="1.validation.2", text="publish success returns to baseline", signal="publish-success", expect="near-baseline"),
+        Validation(
+            item="1.validation.2",
+            text="publish success returns to baseline",
+            signal="publish-success",
+            expect="near-baseline",
+        ),
     ),
-)  # fmt: skip
+)
 BACKLOG = Runbook(
-    id="watermark-lag", number=6, title="Watermark lag and ingest backlog", severity="SEV2",
+    id="watermark-lag",
+    number=6,
+    title="Watermark lag and ingest backlog",
+    severity="SEV2",
     symptoms=(Symptom(item="6.symptom.1", text="watermark lag grows", signal="signer-p95"),),
     mitigations=(
-        Step(id="scale-ingestors", item="6.mitigation.1", title="Scale the ingestors", kind="scale", service="m0-ingestor", replicas="{replicas}",
-             params=(Param(name="replicas", type="int", title="Replicas", default=8, minimum=1, maximum=32),)),
+        Step(
+            id="scale-ingestors",
+            item="6.mitigation.1",
+            title="Scale the ingestors",
+            kind="scale",
+            service="m0-ingestor",
+            replicas="{replicas}",
+            params=(Param(name="replicas", type="int", title="Replicas", default=8, minimum=1, maximum=32),),
+        ),
     ),
-)  # fmt: skip
+)
 RUNBOOKS = Runbooks(
     queries={},
     signals={"invalid-signatures": SignalDef(title="Invalid signatures", promql="x", dangerous=True)},
@@ -259,7 +384,14 @@ RUNBOOKS = Runbooks(
 def match(book: Runbook, held: int, unknown: int = 0) -> Match:
     states = [True] * held + [None] * unknown + [False] * len(book.symptoms)
     symptoms = tuple(SymptomStatus(s, state, "because") for s, state in zip(book.symptoms, states, strict=False))
-    return Match(book, symptoms, held, unknown, len(book.symptoms), held / max(1, len(book.symptoms)))
+    return Match(
+        runbook=book,
+        symptoms=symptoms,
+        held=held,
+        unknown=unknown,
+        total=len(book.symptoms),
+        score=held / max(1, len(book.symptoms)),
+    )
 
 
 def situation(**changes: Any) -> Situation:
@@ -273,9 +405,39 @@ def situation(**changes: Any) -> Situation:
         cluster=Cluster(),
         cluster_now=CLOCK.wall(),
         services=(
-            ServiceStatus("m0-submitter", "m0-prod", "Deployment", 1, 1, 0, 900.0, "", "ok"),
-            ServiceStatus("m0-signer-agent", "m0-prod", "Deployment", 7, 7, 0, 900.0, "", "ok"),
-            ServiceStatus("m0-ingestor", "m0-prod", "Deployment", 4, 4, 0, 900.0, "", "ok"),
+            ServiceStatus(
+                name="m0-submitter",
+                namespace="m0-prod",
+                kind="Deployment",
+                ready=1,
+                desired=1,
+                restarts=0,
+                age_s=900.0,
+                why="",
+                level="ok",
+            ),
+            ServiceStatus(
+                name="m0-signer-agent",
+                namespace="m0-prod",
+                kind="Deployment",
+                ready=7,
+                desired=7,
+                restarts=0,
+                age_s=900.0,
+                why="",
+                level="ok",
+            ),
+            ServiceStatus(
+                name="m0-ingestor",
+                namespace="m0-prod",
+                kind="Deployment",
+                ready=4,
+                desired=4,
+                restarts=0,
+                age_s=900.0,
+                why="",
+                level="ok",
+            ),
         ),
         kinds={},
         queries={},
@@ -307,7 +469,9 @@ def situation(**changes: Any) -> Situation:
 
 
 class Harness(App[None]):
-    """Panels of words behind, a layer over them or a view pushed; keeps every wish that reaches the app."""
+    """Panels of words behind, a layer over them or a view pushed; keeps every wish that reaches the
+    app.
+    """
 
     CSS = "Screen { layers: default dialog; } #behind { height: 1fr; } Screen { overflow: hidden; }"
     ENABLE_COMMAND_PALETTE = False

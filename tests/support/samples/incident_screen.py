@@ -25,34 +25,98 @@ HOSTILE = "a[/b]c [red]x[/red]"
 def incident(**changes: Any) -> Incident:
     opened = WALL - 452
     made = Incident(
-        14, "Publishing stops", "SEV1", opened, "ops1", "publishing-stops", 1, roles=(RoleHolder("commander", "ops1", opened), RoleHolder("scribe", "bob", opened)),
+        number=14,
+        title="Publishing stops",
+        severity="SEV1",
+        opened=opened,
+        opened_by="ops1",
+        runbook="publishing-stops",
+        runbook_number=1,
+        roles=(RoleHolder("commander", "ops1", opened), RoleHolder("scribe", "bob", opened)),
         severities=(SeverityChange(opened, "ops1", "SEV1", ""),),
-        updates=(Update("u1", opened + 30, "ops1", "We are looking into stalled publishing.", "delivered"),
-                 Update("u2", opened + 400, "ops1", HOSTILE, "failed", "answered 503")),
-        evidence=(EvidenceFile(opened + 40, "ops1", "incident-14-20260921T141400Z.tar", "ab" * 32, 99, ("pods.json", "signals.json"),
-                               ("bundle.json: no reveal was seen",), "before the first change: Kill switch"),),
+        updates=(
+            Update("u1", opened + 30, "ops1", "We are looking into stalled publishing.", "delivered"),
+            Update(id="u2", wall=opened + 400, who="ops1", words=HOSTILE, delivery="failed", detail="answered 503"),
+        ),
+        evidence=(
+            EvidenceFile(
+                wall=opened + 40,
+                who="ops1",
+                name="incident-14-20260921T141400Z.tar",
+                sha256="ab" * 32,
+                size=99,
+                parts=("pods.json", "signals.json"),
+                missing=("bundle.json: no reveal was seen",),
+                reason="before the first change: Kill switch",
+            ),
+        ),
         mitigations=(31,),
-    )  # fmt: skip
+    )
     return replace(made, **changes)
 
 
 def now(**changes: Any) -> IncidentNow:
     made = IncidentNow(
-        incident(), Reminder("due", 180.0, "update due in 3 min"),
-        (
-            CheckLine("16.incident.1", "severity assigned", "done", "machine", "SEV1, by ops1", WALL - 452),
-            CheckLine("16.incident.2", "publish safety ensured", "contradicted", "bob", "ticked, but: still publishing: invalid signatures: 3", WALL - 60),
-            CheckLine("16.incident.3", "evidence captured", "done", "machine", "incident-14-20260921T141400Z.tar", WALL - 400),
-            CheckLine("16.incident.4", "communication started", "done", "ops1", "told the channel", WALL - 390),
-            CheckLine("16.incident.5", "mitigation executed", "unknown", "", "31 Switch RPC endpoint: under way", None),
+        incident=incident(),
+        reminder=Reminder("due", 180.0, "update due in 3 min"),
+        checklist=(
+            CheckLine(
+                item="16.incident.1",
+                text="severity assigned",
+                state="done",
+                by="machine",
+                words="SEV1, by ops1",
+                wall=WALL - 452,
+            ),
+            CheckLine(
+                item="16.incident.2",
+                text="publish safety ensured",
+                state="contradicted",
+                by="bob",
+                words="ticked, but: still publishing: invalid signatures: 3",
+                wall=WALL - 60,
+            ),
+            CheckLine(
+                item="16.incident.3",
+                text="evidence captured",
+                state="done",
+                by="machine",
+                words="incident-14-20260921T141400Z.tar",
+                wall=WALL - 400,
+            ),
+            CheckLine(
+                item="16.incident.4",
+                text="communication started",
+                state="done",
+                by="ops1",
+                words="told the channel",
+                wall=WALL - 390,
+            ),
+            CheckLine(
+                item="16.incident.5",
+                text="mitigation executed",
+                state="unknown",
+                by="",
+                words="31 Switch RPC endpoint: under way",
+                wall=None,
+            ),
         ),
-        (
+        timeline=(
             TimelineEntry(WALL - 500, "signal", "Commits confirmed OK → CRIT: 31/min: crit down to 35/min", "", "crit"),
             TimelineEntry(WALL - 452, "incident", "incident #14 opened SEV1: Publishing stops", "ops1"),
             TimelineEntry(WALL - 422, "update", "update: We are looking into stalled publishing.", "ops1"),
-            TimelineEntry(WALL - 48, "mitigation", "Switch RPC endpoint on m0-submitter: SOLANA_RPC_URL https://rpc-a/*** → https://rpc-b/***", "ops1", "", 31),
+            TimelineEntry(
+                wall=WALL - 48,
+                kind="mitigation",
+                words="Switch RPC endpoint on m0-submitter: SOLANA_RPC_URL https://rpc-a/*** → https://rpc-b/***",
+                who="ops1",
+                level="",
+                number=31,
+            ),
             TimelineEntry(WALL - 20, "source", f"source prom DOWN: {HOSTILE}", "", "unknown"),
         ),
-        "mitigation 31 is under way: Switch RPC endpoint", ("debt 28: m0-quant: M0_GUARDRAIL_POLICY_LEVEL STRICT → NORMAL",), True,
-    )  # fmt: skip
+        close_blocked="mitigation 31 is under way: Switch RPC endpoint",
+        close_wants=("debt 28: m0-quant: M0_GUARDRAIL_POLICY_LEVEL STRICT → NORMAL",),
+        webhook=True,
+    )
     return replace(made, **changes)

@@ -22,8 +22,8 @@ from cockpit.model.situation import ServiceStatus, Situation, SourceLight
 from cockpit.runbooks.schema import load
 
 START = 1_790_000_000.0
-OPS1 = Operator("ops1", "ops1", "ops1", "10.0.0.9", "kube-ops", "bastion")
-OPS2 = Operator("ops2", "ops2", "", "", "", "bastion")
+OPS1 = Operator(name="ops1", os_user="ops1", ssh_user="ops1", ssh_from="10.0.0.9", kube_user="kube-ops", host="bastion")
+OPS2 = Operator(name="ops2", os_user="ops2", ssh_user="", ssh_from="", kube_user="", host="bastion")
 RUNBOOKS: Runbooks = load(None)
 SECRET = "hunter2-0123456789abcdef"
 
@@ -34,19 +34,41 @@ def journal(directory: Path, clock: ManualClock, **how: Any) -> Journal:
 
 def desk(directory: Path, clock: ManualClock, situation: Situation | None = None, **more: Any) -> Desk:
     return Desk(
-        more.pop("journal", None) or journal(directory, clock), lambda: RUNBOOKS, clock, operator=lambda: OPS1,
-        state_dir=directory, situation=lambda: situation, **more,
-    )  # fmt: skip
+        more.pop("journal", None) or journal(directory, clock),
+        lambda: RUNBOOKS,
+        clock,
+        operator=lambda: OPS1,
+        state_dir=directory,
+        situation=lambda: situation,
+        **more,
+    )
 
 
 def intent(title: str = "Switch RPC endpoint", **more: Any) -> dict[str, Any]:
     made = {
-        "kind": "intent", "plan": "p1", "digest": "d", "title": title, "runbook": "publishing-stops", "runbook_number": 1,
-        "target": {"context": "prod-eu", "namespace": "m0-prod", "kind": "Deployment", "name": "m0-submitter", "uid": "u"},
+        "kind": "intent",
+        "plan": "p1",
+        "digest": "d",
+        "title": title,
+        "runbook": "publishing-stops",
+        "runbook_number": 1,
+        "target": {
+            "context": "prod-eu",
+            "namespace": "m0-prod",
+            "kind": "Deployment",
+            "name": "m0-submitter",
+            "uid": "u",
+        },
         "changes": [{"field": "SOLANA_RPC_URL", "before": "https://rpc-a/***", "after": "https://rpc-b/***"}],
-        "inverse": {"x": 1}, "inverse_words": "set it back", "operator": OPS1.record(), "incident": "", "overrides": [],
-        "relaxes": False, "undoes": None, "process": this_process(),
-    }  # fmt: skip
+        "inverse": {"x": 1},
+        "inverse_words": "set it back",
+        "operator": OPS1.record(),
+        "incident": "",
+        "overrides": [],
+        "relaxes": False,
+        "undoes": None,
+        "process": this_process(),
+    }
     return {**made, **more}
 
 
@@ -68,30 +90,75 @@ def done(number: int, proof: str = "pass") -> list[dict[str, Any]]:
 
 
 def signal(name: str, level: Level, value: float | None = 1.0, reason: str = "", **more: Any) -> SignalStatus:
-    return SignalStatus(name, more.pop("title", name), level, value, more.pop("unit", ""), reason, **more)
+    return SignalStatus(
+        name=name,
+        title=more.pop("title", name),
+        level=level,
+        value=value,
+        unit=more.pop("unit", ""),
+        reason=reason,
+        **more,
+    )
 
 
 def pod(service: str, name: str, **more: Any) -> Pod:
     base = Pod(
-        uid=name, namespace="m0-prod", name=name, resource_version="1", created_at=START, deleted_at=None, labels={},
-        owner_kind="ReplicaSet", owner_name="x", service=service, phase="Running", reason="Running", message="", ready=1, total=1,
-        restarts=0, node="n1", containers=(Container(service, "m0/x@sha256:aa", ready=True),), conditions=(),
-    )  # fmt: skip
+        uid=name,
+        namespace="m0-prod",
+        name=name,
+        resource_version="1",
+        created_at=START,
+        deleted_at=None,
+        labels={},
+        owner_kind="ReplicaSet",
+        owner_name="x",
+        service=service,
+        phase="Running",
+        reason="Running",
+        message="",
+        ready=1,
+        total=1,
+        restarts=0,
+        node="n1",
+        containers=(Container(service, "m0/x@sha256:aa", ready=True),),
+        conditions=(),
+    )
     return replace(base, **more)
 
 
 def workload(name: str, env: Mapping[str, str] | None = None) -> Workload:
     variables = tuple(EnvVar(k, v) for k, v in (env or {}).items())
     return Workload(
-        kind="Deployment", uid=f"uid-{name}", namespace="m0-prod", name=name, resource_version="1", generation=1,
-        observed_generation=1, created_at=START, labels={}, annotations={}, selector={}, desired=1, replicas=1, ready=1, updated=1,
-        available=1, unavailable=0, paused=False, strategy="Recreate", max_surge="", max_unavailable="",
-        containers=(ContainerTemplate(name, f"ghcr.io/{name}@sha256:bb", variables),), conditions=(),
-    )  # fmt: skip
+        kind="Deployment",
+        uid=f"uid-{name}",
+        namespace="m0-prod",
+        name=name,
+        resource_version="1",
+        generation=1,
+        observed_generation=1,
+        created_at=START,
+        labels={},
+        annotations={},
+        selector={},
+        desired=1,
+        replicas=1,
+        ready=1,
+        updated=1,
+        available=1,
+        unavailable=0,
+        paused=False,
+        strategy="Recreate",
+        max_surge="",
+        max_unavailable="",
+        containers=(ContainerTemplate(name, f"ghcr.io/{name}@sha256:bb", variables),),
+        conditions=(),
+    )
 
 
 def situation(clock: ManualClock, *signals: SignalStatus, **changes: Any) -> Situation:
-    """One submitter, two signers, live readings of Kubernetes; a stranger's words in a pod's message."""
+    """One submitter, two signers, live readings of Kubernetes; a stranger's words in a pod's
+    message.
+    """
     pods = [pod("m0-submitter", "m0-submitter-1"), pod("m0-signer-agent", "m0-signer-agent-0")]
     now = clock.mono()
     kinds = {
@@ -102,30 +169,78 @@ def situation(clock: ManualClock, *signals: SignalStatus, **changes: Any) -> Sit
         for s in (signal("invalid-signatures", Level.OK, 0.0), signal("invalid-bundles", Level.OK, 0.0), *signals)
     }
     made = Situation(
-        wall=clock.wall(), mono=now, context="prod-eu", namespaces=("m0-prod",), production=True, read_only=False,
+        wall=clock.wall(),
+        mono=now,
+        context="prod-eu",
+        namespaces=("m0-prod",),
+        production=True,
+        read_only=False,
         cluster=Cluster(
             pods={p.uid: p for p in pods},
-            workloads={("m0-prod", n): workload(n, env) for n, env in (
-                ("m0-submitter", {"SOLANA_RPC_URL": f"https://rpc-a.example/v2/{SECRET}", "API_TOKEN": SECRET}), ("m0-signer-agent", {}))},
+            workloads={
+                ("m0-prod", n): workload(n, env)
+                for n, env in (
+                    ("m0-submitter", {"SOLANA_RPC_URL": f"https://rpc-a.example/v2/{SECRET}", "API_TOKEN": SECRET}),
+                    ("m0-signer-agent", {}),
+                )
+            },
         ),
-        cluster_now=clock.wall(), services=(), kinds=kinds, queries={}, alerts=(),
-        sources=(SourceLight("k8s", SourceState.LIVE, 1.0),), signals=by_name, stages=(), matches=(), toggles=(), runbooks=RUNBOOKS,
-    )  # fmt: skip
+        cluster_now=clock.wall(),
+        services=(),
+        kinds=kinds,
+        queries={},
+        alerts=(),
+        sources=(SourceLight("k8s", SourceState.LIVE, 1.0),),
+        signals=by_name,
+        stages=(),
+        matches=(),
+        toggles=(),
+        runbooks=RUNBOOKS,
+    )
     return replace(made, **changes)
 
 
 def service(name: str, ready: int, desired: int, why: str = "", level: str = "ok") -> ServiceStatus:
-    return ServiceStatus(name, "m0-prod", "Deployment", ready, desired, 0, 10.0, why, level)
+    return ServiceStatus(
+        name=name,
+        namespace="m0-prod",
+        kind="Deployment",
+        ready=ready,
+        desired=desired,
+        restarts=0,
+        age_s=10.0,
+        why=why,
+        level=level,
+    )
 
 
 def plan(runbook_number: int | None = 1, title: str = "Kill switch") -> Plan:
     return Plan(
-        id="p1", runbook="x", runbook_number=runbook_number, step="s", item=None, title=title, kind="scale",
-        target=Target("prod-eu", "m0-prod", "Deployment", "m0-submitter", "u"), resource_version="1", generation=1, relevant={},
-        changes=(), request=Request("PATCH", "/", {}, "application/json", "{}"), kubectl="kubectl", inverse=None, blast=(),
-        dangerous=True, danger_reasons=(), relaxes=False, dry_run=DryRun(DryRunState.OK), guards=(), parameters={}, created_wall=START,
+        id="p1",
+        runbook="x",
+        runbook_number=runbook_number,
+        step="s",
+        item=None,
+        title=title,
+        kind="scale",
+        target=Target("prod-eu", "m0-prod", "Deployment", "m0-submitter", "u"),
+        resource_version="1",
+        generation=1,
+        relevant={},
+        changes=(),
+        request=Request("PATCH", "/", {}, "application/json", "{}"),
+        kubectl="kubectl",
+        inverse=None,
+        blast=(),
+        dangerous=True,
+        danger_reasons=(),
+        relaxes=False,
+        dry_run=DryRun(DryRunState.OK),
+        guards=(),
+        parameters={},
+        created_wall=START,
         created_mono=0.0,
-    )  # fmt: skip
+    )
 
 
 def down(reason: str) -> Fault:

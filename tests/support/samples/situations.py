@@ -1,4 +1,8 @@
-"""Situations as an operator meets them: calm, an RPC outage, stale sources, denied rights, ten thousand pods. All values fixed."""
+"""Situations as an operator meets them: calm, an RPC outage, stale sources, denied rights, ten
+thousand pods.
+
+All values fixed.
+"""
 
 from __future__ import annotations
 
@@ -51,18 +55,46 @@ NAMESPACE = "m0-prod"
 DAY = 86_400.0
 
 UNITS = {
-    "signer-p50": "ms", "signer-p95": "ms", "signer-errors": "/min", "signer-misses": "/min", "lag-by-connector": "s",
-    "coverage-by-domain": "", "connector-errors": "/min", "connector-errors-by-reason": "/min", "poll-latency": "ms",
-    "eventlog-backlog": "events", "ingest-rate": "/s", "commits-ok": "/min", "commits-failed": "/min", "reveals-ok": "/min",
-    "reveals-failed": "/min", "reveal-failures": "/min", "publish-success": "ratio", "rpc-error-ratio": "ratio",
-    "rpc-confirm-p95": "ms", "guardrail-decisions": "/min", "guardrail-reasons": "/min", "divergence-by-source": "/min",
-    "drift-by-model": "", "ece-by-model": "", "api-5xx-ratio": "ratio", "api-p95": "ms", "output-age": "s", "output-epoch": "",
-}  # fmt: skip
+    "signer-p50": "ms",
+    "signer-p95": "ms",
+    "signer-errors": "/min",
+    "signer-misses": "/min",
+    "lag-by-connector": "s",
+    "coverage-by-domain": "",
+    "connector-errors": "/min",
+    "connector-errors-by-reason": "/min",
+    "poll-latency": "ms",
+    "eventlog-backlog": "events",
+    "ingest-rate": "/s",
+    "commits-ok": "/min",
+    "commits-failed": "/min",
+    "reveals-ok": "/min",
+    "reveals-failed": "/min",
+    "reveal-failures": "/min",
+    "publish-success": "ratio",
+    "rpc-error-ratio": "ratio",
+    "rpc-confirm-p95": "ms",
+    "guardrail-decisions": "/min",
+    "guardrail-reasons": "/min",
+    "divergence-by-source": "/min",
+    "drift-by-model": "",
+    "ece-by-model": "",
+    "api-5xx-ratio": "ratio",
+    "api-p95": "ms",
+    "output-age": "s",
+    "output-epoch": "",
+}
 
 SIZES = {
-    "m0-ingestor": 4, "m0-aggregator": 2, "m0-quant": 2, "m0-signer-agent": 7, "m0-submitter": 1, "m0-reconciler": 1,
-    "m0-api-gateway": 3, "m0-realtime": 2,
-}  # fmt: skip
+    "m0-ingestor": 4,
+    "m0-aggregator": 2,
+    "m0-quant": 2,
+    "m0-signer-agent": 7,
+    "m0-submitter": 1,
+    "m0-reconciler": 1,
+    "m0-api-gateway": 3,
+    "m0-realtime": 2,
+}
 
 
 # --- Kubernetes ----------------------------------------------------------------------------------------------------------
@@ -71,10 +103,26 @@ SIZES = {
 def pod(service: str, number: int = 0, *, uid: str = "", name: str = "", age_s: float = 4 * DAY, **changes: Any) -> Pod:
     name = name or f"{service}-7c9d8f6b5-{_suffix(number)}"
     base = Pod(
-        uid=uid or name, namespace=NAMESPACE, name=name, resource_version="1", created_at=WALL - age_s, deleted_at=None, labels={},
-        owner_kind="ReplicaSet", owner_name=f"{service}-7c9d8f6b5", service=service, phase="Running", reason="Running", message="",
-        ready=1, total=1, restarts=0, node="node-1", containers=(Container(service, ready=True, phase="running"),), conditions=(),
-    )  # fmt: skip
+        uid=uid or name,
+        namespace=NAMESPACE,
+        name=name,
+        resource_version="1",
+        created_at=WALL - age_s,
+        deleted_at=None,
+        labels={},
+        owner_kind="ReplicaSet",
+        owner_name=f"{service}-7c9d8f6b5",
+        service=service,
+        phase="Running",
+        reason="Running",
+        message="",
+        ready=1,
+        total=1,
+        restarts=0,
+        node="node-1",
+        containers=(Container(service, ready=True, phase="running"),),
+        conditions=(),
+    )
     return _struct(base, **changes)
 
 
@@ -100,10 +148,18 @@ def services(pods: Sequence[Pod]) -> tuple[ServiceStatus, ...]:
         members.sort(key=lambda p: (p.healthy, p.name))
         out.append(
             ServiceStatus(
-                name, NAMESPACE, "Deployment", len(members) - len(bad), len(members), sum(p.restarts for p in members), 4 * DAY, why, level,
-                tuple(p.uid for p in members),
+                name=name,
+                namespace=NAMESPACE,
+                kind="Deployment",
+                ready=len(members) - len(bad),
+                desired=len(members),
+                restarts=sum(p.restarts for p in members),
+                age_s=4 * DAY,
+                why=why,
+                level=level,
+                pods=tuple(p.uid for p in members),
             )
-        )  # fmt: skip
+        )
     return tuple(sorted(out, key=lambda s: (-Level(s.level).rank, s.name)))
 
 
@@ -115,11 +171,30 @@ def fleet(*broken: Pod) -> list[Pod]:
 
 def _workload(name: str, replicas: int) -> Workload:
     return Workload(
-        kind="Deployment", uid=f"uid-{name}", namespace=NAMESPACE, name=name, resource_version="1", generation=1, observed_generation=1,
-        created_at=WALL - 4 * DAY, labels={}, annotations={}, selector={}, desired=replicas, replicas=replicas, ready=replicas,
-        updated=replicas, available=replicas, unavailable=0, paused=False, strategy="RollingUpdate", max_surge="25%",
-        max_unavailable="25%", containers=(ContainerTemplate(name, "m0/x"),), conditions=(),
-    )  # fmt: skip
+        kind="Deployment",
+        uid=f"uid-{name}",
+        namespace=NAMESPACE,
+        name=name,
+        resource_version="1",
+        generation=1,
+        observed_generation=1,
+        created_at=WALL - 4 * DAY,
+        labels={},
+        annotations={},
+        selector={},
+        desired=replicas,
+        replicas=replicas,
+        ready=replicas,
+        updated=replicas,
+        available=replicas,
+        unavailable=0,
+        paused=False,
+        strategy="RollingUpdate",
+        max_surge="25%",
+        max_unavailable="25%",
+        containers=(ContainerTemplate(name, "m0/x"),),
+        conditions=(),
+    )
 
 
 def _suffix(number: int) -> str:
@@ -194,7 +269,14 @@ def readings(
     results: Mapping[str, QueryResult], age_s: float = 3.0, fault: Fault | None = None
 ) -> dict[str, Reading[QueryResult]]:
     return {
-        name: Reading(f"prometheus/queries/{name}", data, MONO - age_s, 0.02, fault, 30.0)
+        name: Reading(
+            topic=f"prometheus/queries/{name}",
+            data=data,
+            observed_at=MONO - age_s,
+            took_s=0.02,
+            fault=fault,
+            max_age_s=30.0,
+        )
         for name, data in results.items()
     }
 
@@ -239,10 +321,14 @@ def signals(*changes: SignalStatus) -> dict[str, SignalStatus]:
 
 def stages(by_name: Mapping[str, SignalStatus]) -> tuple[StageStatus, ...]:
     plan = {
-        "ingest": ("watermark-lag", "eventlog-backlog"), "aggregate": ("coverage",), "quant": ("guardrail-blocks",),
-        "sign": ("signer-p95", "signer-misses"), "commit": ("commit-rate", "rpc-errors", "rpc-confirm"),
-        "reveal": ("reveal-rate", "reveal-failures", "publish-success"), "serve": ("output-age", "api-5xx"),
-    }  # fmt: skip
+        "ingest": ("watermark-lag", "eventlog-backlog"),
+        "aggregate": ("coverage",),
+        "quant": ("guardrail-blocks",),
+        "sign": ("signer-p95", "signer-misses"),
+        "commit": ("commit-rate", "rpc-errors", "rpc-confirm"),
+        "reveal": ("reveal-rate", "reveal-failures", "publish-success"),
+        "serve": ("output-age", "api-5xx"),
+    }
     out: list[StageStatus] = []
     stopped = False
     for name, wanted in plan.items():
@@ -259,8 +345,12 @@ def stages(by_name: Mapping[str, SignalStatus]) -> tuple[StageStatus, ...]:
 def runbooks() -> Runbooks:
     return Runbooks(
         queries={name: Query(promql="x", unit=unit) for name, unit in UNITS.items()},
-        signals={}, stages=(), services={}, toggles={}, runbooks=(),
-    )  # fmt: skip
+        signals={},
+        stages=(),
+        services={},
+        toggles={},
+        runbooks=(),
+    )
 
 
 def match(number: int, title: str, *held: bool | None, severity: str = "SEV1") -> Match:
@@ -270,9 +360,13 @@ def match(number: int, title: str, *held: bool | None, severity: str = "SEV1") -
     )
     count = sum(h is True for h in held)
     return Match(
-        Runbook(id=f"book-{number}", number=number, title=title, severity=severity), symptoms, count, sum(h is None for h in held),
-        len(held), count / len(held),
-    )  # fmt: skip
+        runbook=Runbook(id=f"book-{number}", number=number, title=title, severity=severity),
+        symptoms=symptoms,
+        held=count,
+        unknown=sum(h is None for h in held),
+        total=len(held),
+        score=count / len(held),
+    )
 
 
 def toggles(rpc: str = "https://rpc-a.drill.m0club.example/***", level: str = "STRICT") -> tuple[ToggleStatus, ...]:
@@ -303,7 +397,12 @@ def kinds(age_s: float = 1.0, **faults: Fault) -> dict[str, Reading[Any]]:
     names = ("pods", "deployments", "statefulsets", "replicasets", "events", "horizontalpodautoscalers", "configmaps")
     return {
         f"{n}/{NAMESPACE}": Reading(
-            f"kubernetes/{n}/{NAMESPACE}", None if n in faults else {}, MONO - age_s, 0.0, faults.get(n), 15.0
+            topic=f"kubernetes/{n}/{NAMESPACE}",
+            data=None if n in faults else {},
+            observed_at=MONO - age_s,
+            took_s=0.0,
+            fault=faults.get(n),
+            max_age_s=15.0,
         )
         for n in names
     }
@@ -311,63 +410,127 @@ def kinds(age_s: float = 1.0, **faults: Fault) -> dict[str, Reading[Any]]:
 
 def lights(k8s: SourceState = SourceState.LIVE, prom: SourceState = SourceState.LIVE) -> tuple[SourceLight, ...]:
     return (
-        SourceLight("k8s", k8s, 1.0), SourceLight("prom", prom, 3.0), SourceLight("rpc", SourceState.LIVE, 1.0),
-        SourceLight("pg", SourceState.OFF, None, "not configured"), SourceLight("probes", SourceState.LIVE, 2.0),
-    )  # fmt: skip
+        SourceLight("k8s", k8s, 1.0),
+        SourceLight("prom", prom, 3.0),
+        SourceLight("rpc", SourceState.LIVE, 1.0),
+        SourceLight("pg", SourceState.OFF, None, "not configured"),
+        SourceLight("probes", SourceState.LIVE, 2.0),
+    )
 
 
 def plan(title: str = "Switch RPC endpoint", target: str = "m0-submitter") -> Plan:
     return Plan(
-        id="p31", runbook="publishing-stops", runbook_number=1, step="switch-rpc", item="1.mitigation.A", title=title, kind="set-env",
-        target=Target("prod-eu", NAMESPACE, "Deployment", target, f"uid-{target}", target), resource_version="7", generation=3,
-        relevant={}, changes=(Change("SOLANA_RPC_URL", "https://rpc-a…/***", "https://rpc-b…/***"),),
-        request=Request("PATCH", "/apis", {}, "application/json", "{}"), kubectl="kubectl …",
-        inverse=Inverse("set-env", {}, "set SOLANA_RPC_URL back", "kubectl …"), blast=(), dangerous=False, danger_reasons=(),
-        relaxes=False, dry_run=DryRun(DryRunState.OK), guards=(), parameters={}, created_wall=WALL - 60, created_mono=MONO - 60,
-    )  # fmt: skip
+        id="p31",
+        runbook="publishing-stops",
+        runbook_number=1,
+        step="switch-rpc",
+        item="1.mitigation.A",
+        title=title,
+        kind="set-env",
+        target=Target(
+            context="prod-eu",
+            namespace=NAMESPACE,
+            kind="Deployment",
+            name=target,
+            uid=f"uid-{target}",
+            container=target,
+        ),
+        resource_version="7",
+        generation=3,
+        relevant={},
+        changes=(Change("SOLANA_RPC_URL", "https://rpc-a…/***", "https://rpc-b…/***"),),
+        request=Request("PATCH", "/apis", {}, "application/json", "{}"),
+        kubectl="kubectl …",
+        inverse=Inverse("set-env", {}, "set SOLANA_RPC_URL back", "kubectl …"),
+        blast=(),
+        dangerous=False,
+        danger_reasons=(),
+        relaxes=False,
+        dry_run=DryRun(DryRunState.OK),
+        guards=(),
+        parameters={},
+        created_wall=WALL - 60,
+        created_mono=MONO - 60,
+    )
 
 
 def proving(proof: Proof = Proof.PENDING, phase: Phase = Phase.VERIFYING) -> Progress:
     gauges = (
-        Gauge("commit success rate rises", "commit-rate", Proof.PENDING, 64.0, "/min", 31.0, 12.0, 30.0),
-        Gauge("reveal success rate rises", "reveal-rate", Proof.PASS, 61.0, "/min", 3.0, 30.0, 30.0),
-        Gauge("new epochs are served", "epoch-progress", Proof.UNKNOWN, None, "", 0.0, 0.0, 30.0, "no answer for 40 s"),
+        Gauge(
+            text="commit success rate rises",
+            signal="commit-rate",
+            proof=Proof.PENDING,
+            value=64.0,
+            unit="/min",
+            baseline=31.0,
+            held_s=12.0,
+            hold_s=30.0,
+        ),
+        Gauge(
+            text="reveal success rate rises",
+            signal="reveal-rate",
+            proof=Proof.PASS,
+            value=61.0,
+            unit="/min",
+            baseline=3.0,
+            held_s=30.0,
+            hold_s=30.0,
+        ),
+        Gauge(
+            text="new epochs are served",
+            signal="epoch-progress",
+            proof=Proof.UNKNOWN,
+            value=None,
+            unit="",
+            baseline=0.0,
+            held_s=0.0,
+            hold_s=30.0,
+            reason="no answer for 40 s",
+        ),
     )
     ended = MONO - 5 if phase is Phase.DONE else None
     return Progress(
-        plan(),
-        phase,
-        31,
-        "",
-        MONO - 48,
-        0.05,
-        Rollout(True, False, "successfully rolled out", 1, 1, 0),
-        gauges,
-        proof,
-        ended,
+        plan=plan(),
+        phase=phase,
+        journal=31,
+        words="",
+        started_mono=MONO - 48,
+        answered_s=0.05,
+        rollout=Rollout(done=True, failed=False, words="successfully rolled out", updated=1, desired=1, terminating=0),
+        gauges=gauges,
+        proof=proof,
+        ended_mono=ended,
     )
 
 
 def journal() -> tuple[JournalLine, ...]:
     return (
-        JournalLine(31, WALL - 48, "ops1", "Switch RPC endpoint", "deployment m0-submitter", "sent", undoable=True),
         JournalLine(
-            30,
-            WALL - 900,
-            "ops1",
-            "Scale ingestors",
-            "deployment m0-ingestor",
-            "verified: pass",
-            (Change("replicas", "4", "8"),),
-            True,
+            number=31,
+            wall=WALL - 48,
+            operator="ops1",
+            title="Switch RPC endpoint",
+            target="deployment m0-submitter",
+            outcome="sent",
+            undoable=True,
         ),
         JournalLine(
-            29,
-            WALL - 1500,
-            "ops2",
-            "Restart signers",
-            "deployment m0-signer-agent",
-            "rejected: deployments is forbidden",
+            number=30,
+            wall=WALL - 900,
+            operator="ops1",
+            title="Scale ingestors",
+            target="deployment m0-ingestor",
+            outcome="verified: pass",
+            changes=(Change("replicas", "4", "8"),),
+            undoable=True,
+        ),
+        JournalLine(
+            number=29,
+            wall=WALL - 1500,
+            operator="ops2",
+            title="Restart signers",
+            target="deployment m0-signer-agent",
+            outcome="rejected: deployments is forbidden",
         ),
     )
 
@@ -379,7 +542,15 @@ CONFIGURED = frozenset({"kubernetes", "prometheus", "solana", "probes"})
 
 
 def endpoint(name: str, **more: Any) -> EndpointStatus:
-    base = {"health": "ok", "slot": 88_214, "behind": 0, "latency_p50_ms": 40.0, "latency_p95_ms": 91.0, "requests": 240, "error_ratio": 0.0}  # fmt: skip
+    base = {
+        "health": "ok",
+        "slot": 88_214,
+        "behind": 0,
+        "latency_p50_ms": 40.0,
+        "latency_p95_ms": 91.0,
+        "requests": 240,
+        "error_ratio": 0.0,
+    }
     return EndpointStatus(name, f"{name}.example", **{**base, **more})
 
 
@@ -391,35 +562,77 @@ def rate(per_minute: float, **more: Any) -> Rate:
 
 def pending(n: int, overdue: int) -> PendingCommit:
     return PendingCommit(
-        f"market-{n}", f"Epoch{n}", f"{n:02x}" * 32, f"5Sig{n}" + "x" * 60, 80_000 + n, 80_010 + n, overdue
+        market=f"market-{n}",
+        epoch=f"Epoch{n}",
+        commit_hash=f"{n:02x}" * 32,
+        signature=f"5Sig{n}" + "x" * 60,
+        slot=80_000 + n,
+        reveal_after_slot=80_010 + n,
+        overdue_slots=overdue,
     )
 
 
 def program(commits: float = 118.0, reveals: float = 118.0, **more: Any) -> ProgramActivity:
     base = {
-        "slot": 88_214, "commits": rate(commits), "reveals": rate(reveals), "pending": (pending(1, -4),), "pending_total": 2,
-        "last_reveal": Reveal("nba-finals", "Epoch9", "ab" * 32, 42, 88_210, "3Sig" + "y" * 60),
-    }  # fmt: skip
+        "slot": 88_214,
+        "commits": rate(commits),
+        "reveals": rate(reveals),
+        "pending": (pending(1, -4),),
+        "pending_total": 2,
+        "last_reveal": Reveal(
+            market="nba-finals",
+            epoch="Epoch9",
+            bundle_hash="ab" * 32,
+            sequence=42,
+            slot=88_210,
+            signature="3Sig" + "y" * 60,
+        ),
+    }
     return ProgramActivity("M0Prog1111", "rpc-b", WALL - 420, **{"complete": True, **base, **more})
 
 
 def on_board(prefix: str, age_s: float = 1.0, fault: Fault | None = None, **data: Any) -> dict[str, Reading[Any]]:
     """`endpoint__rpc_a=…` → topic "endpoint/rpc-a"."""
     named = {name.replace("__", "/").replace("_", "-"): value for name, value in data.items()}
-    return {t: Reading(f"{prefix}/{t}", value, MONO - age_s, 0.02, fault, 15.0) for t, value in named.items()}
+    return {
+        t: Reading(
+            topic=f"{prefix}/{t}", data=value, observed_at=MONO - age_s, took_s=0.02, fault=fault, max_age_s=15.0
+        )
+        for t, value in named.items()
+    }
 
 
 def solana(**changes: Any) -> dict[str, Reading[Any]]:
     base = {
-        "endpoint__rpc_a": endpoint("rpc-a", streaming=True), "endpoint__rpc_b": endpoint("rpc-b", behind=2),
-        "program": program(), "protocol": ProtocolState("Proto1", False, "Auth1", 101, 10, 88_214),
-        "signer_set": SignerSetState("Set1", 100, 5, KEYS, True, 1, 88_214),
-    }  # fmt: skip
+        "endpoint__rpc_a": endpoint("rpc-a", streaming=True),
+        "endpoint__rpc_b": endpoint("rpc-b", behind=2),
+        "program": program(),
+        "protocol": ProtocolState(
+            address="Proto1",
+            paused=False,
+            authority="Auth1",
+            next_signer_set_id=101,
+            default_reveal_delay_slots=10,
+            slot=88_214,
+        ),
+        "signer_set": SignerSetState(
+            address="Set1", signer_set_id=100, threshold=5, pubkeys=KEYS, active=True, created_at_slot=1, slot=88_214
+        ),
+    }
     return on_board("solana", **{**base, **changes})
 
 
 def output(market: str, age_s: float, epoch: int = 88_121) -> MarketOutput:
-    return MarketOutput(market, epoch, 42, WALL - age_s, age_s, 200, 31.0, MONO - age_s)
+    return MarketOutput(
+        market=market,
+        epoch=epoch,
+        tick=42,
+        as_of=WALL - age_s,
+        age_s=age_s,
+        status=200,
+        took_ms=31.0,
+        advanced_at=MONO - age_s,
+    )
 
 
 def probes(**changes: Any) -> dict[str, Reading[Any]]:
@@ -427,7 +640,9 @@ def probes(**changes: Any) -> dict[str, Reading[Any]]:
     base = {f"output__{name}": output(name, age_s) for name, age_s in ages.items()}
     for service in ("m0-api-gateway", "m0-realtime"):
         for check in ("healthz", "readyz"):
-            base[f"{service}__{check}"] = ProbeStatus(service, check, True, 200, 12.0, "ok")
+            base[f"{service}__{check}"] = ProbeStatus(
+                service=service, check=check, ok=True, status=200, took_ms=12.0, words="ok"
+            )
     base["signers"] = {f"signer-{n}": SignerReport(f"signer-{n}", key, "100", True) for n, key in enumerate(KEYS)}
     base["certificates"] = {"api.m0club.example": Certificate("api.m0club.example", "api", "CA", WALL + 60 * DAY, 60.0)}
     return on_board("probes", **{**base, **changes})
@@ -444,12 +659,29 @@ def calm(**changes: Any) -> Situation:
     pods = fleet()
     by_name = signals()
     base = Situation(
-        wall=WALL, mono=MONO, context="prod-eu", namespaces=(NAMESPACE,), production=True, read_only=False, cluster=cluster(pods),
-        cluster_now=WALL, services=services(pods), kinds=kinds(), queries=readings(queries()), alerts=(), sources=lights(),
-        signals=by_name, stages=stages(by_name),
+        wall=WALL,
+        mono=MONO,
+        context="prod-eu",
+        namespaces=(NAMESPACE,),
+        production=True,
+        read_only=False,
+        cluster=cluster(pods),
+        cluster_now=WALL,
+        services=services(pods),
+        kinds=kinds(),
+        queries=readings(queries()),
+        alerts=(),
+        sources=lights(),
+        signals=by_name,
+        stages=stages(by_name),
         matches=(match(1, "Publishing stops", False, False, False), match(6, "Watermark lag", False, False)),
-        toggles=toggles(), runbooks=runbooks(), solana=solana(), probes=probes(), configured=CONFIGURED, signer_set=agreed(),
-    )  # fmt: skip
+        toggles=toggles(),
+        runbooks=runbooks(),
+        solana=solana(),
+        probes=probes(),
+        configured=CONFIGURED,
+        signer_set=agreed(),
+    )
     return replace(base, **changes)
 
 
@@ -458,17 +690,81 @@ def rpc_outage(**changes: Any) -> Situation:
     fall = [118.0] * 50 + [118 - 2.2 * i for i in range(40)]
     rate = {"direction": "below", "baseline": 118.0, "warn": 82.6, "crit": 35.4}
     by_name = signals(
-        signal("commit-rate", "Commits confirmed", 31.0, "/min", Level.CRIT, reason="31 at or below 35 (0.3 × usual)", spark=fall, **rate),
-        signal("reveal-rate", "Reveals confirmed", 3.0, "/min", Level.CRIT, reason="3 at or below 35 (0.3 × usual)",
-               spark=[118.0] * 40 + [max(3.0, 118 - 5 * i) for i in range(50)], **rate),
+        signal(
+            "commit-rate",
+            "Commits confirmed",
+            31.0,
+            "/min",
+            Level.CRIT,
+            reason="31 at or below 35 (0.3 × usual)",
+            spark=fall,
+            **rate,
+        ),
+        signal(
+            "reveal-rate",
+            "Reveals confirmed",
+            3.0,
+            "/min",
+            Level.CRIT,
+            reason="3 at or below 35 (0.3 × usual)",
+            spark=[118.0] * 40 + [max(3.0, 118 - 5 * i) for i in range(50)],
+            **rate,
+        ),
         signal("rpc-errors", "RPC errors", 38.0, "%", Level.CRIT, reason="38 at or above 20", warn=5.0, crit=20.0),
-        signal("rpc-confirm", "RPC confirmation p95", 4100.0, "ms", Level.CRIT, reason="4.1s at or above 4s", warn=2000.0, crit=4000.0),
-        signal("output-age", "Age of the oldest output served", 51.0, "s", Level.WARN, reason="51 at or above 30", warn=30.0, crit=60.0,
-               worst_labels={"market": "nba-finals"}, spark=[4.0] * 50 + [4 + 1.2 * i for i in range(40)]),
-        signal("publish-success", "Publish success", 21.0, "%", Level.CRIT, direction="below", warn=99.0, crit=95.0, reason="21 at or below 95"),
-        signal("api-latency", "API latency p95", 88.0, "ms", warn=500.0, crit=2000.0, pending=Level.WARN, reason="for 9 of 15 s"),
-        signal("ingest-saturation", "Ingest workers busy", None, "%", Level.UNKNOWN, reason="the query has no samples", warn=85.0, crit=95.0),
-    )  # fmt: skip
+        signal(
+            "rpc-confirm",
+            "RPC confirmation p95",
+            4100.0,
+            "ms",
+            Level.CRIT,
+            reason="4.1s at or above 4s",
+            warn=2000.0,
+            crit=4000.0,
+        ),
+        signal(
+            "output-age",
+            "Age of the oldest output served",
+            51.0,
+            "s",
+            Level.WARN,
+            reason="51 at or above 30",
+            warn=30.0,
+            crit=60.0,
+            worst_labels={"market": "nba-finals"},
+            spark=[4.0] * 50 + [4 + 1.2 * i for i in range(40)],
+        ),
+        signal(
+            "publish-success",
+            "Publish success",
+            21.0,
+            "%",
+            Level.CRIT,
+            direction="below",
+            warn=99.0,
+            crit=95.0,
+            reason="21 at or below 95",
+        ),
+        signal(
+            "api-latency",
+            "API latency p95",
+            88.0,
+            "ms",
+            warn=500.0,
+            crit=2000.0,
+            pending=Level.WARN,
+            reason="for 9 of 15 s",
+        ),
+        signal(
+            "ingest-saturation",
+            "Ingest workers busy",
+            None,
+            "%",
+            Level.UNKNOWN,
+            reason="the query has no samples",
+            warn=85.0,
+            crit=95.0,
+        ),
+    )
     pods = fleet(crashing("m0-submitter"), crashing("m0-quant", 1, message="model registry: connection refused"))
     changed = queries(
         commits_ok=result(31.0, past=fall),
@@ -485,44 +781,108 @@ def rpc_outage(**changes: Any) -> Situation:
         divergence_by_source=result({("exchange-b", "warn"): 4.0}, ("source", "level")),
     )
     base = calm(
-        cluster=cluster(pods), services=services(pods), queries=readings(changed), signals=by_name, stages=stages(by_name),
-        matches=(match(1, "Publishing stops", True, True, True), match(4, "Commit succeeds, reveal fails", True, False),
-                 match(6, "Watermark lag grows or coverage drops", False, None)),
+        cluster=cluster(pods),
+        services=services(pods),
+        queries=readings(changed),
+        signals=by_name,
+        stages=stages(by_name),
+        matches=(
+            match(1, "Publishing stops", True, True, True),
+            match(4, "Commit succeeds, reveal fails", True, False),
+            match(6, "Watermark lag grows or coverage drops", False, None),
+        ),
         solana=solana(
-            endpoint__rpc_a=endpoint("rpc-a", health="behind by 214 slots", behind=214, latency_p95_ms=4100.0, error_ratio=0.38, throttled=12),
-            endpoint__rpc_b=endpoint("rpc-b", streaming=True), endpoint__rpc_c=endpoint("rpc-c", foreign=True, cluster="devnet", behind=None),
+            endpoint__rpc_a=endpoint(
+                "rpc-a", health="behind by 214 slots", behind=214, latency_p95_ms=4100.0, error_ratio=0.38, throttled=12
+            ),
+            endpoint__rpc_b=endpoint("rpc-b", streaming=True),
+            endpoint__rpc_c=endpoint("rpc-c", foreign=True, cluster="devnet", behind=None),
             program=program(
-                31.0, 64.0, pending=tuple(pending(n, 1904 - 40 * n) for n in range(12)), pending_total=231, overdue_total=220,
+                31.0,
+                64.0,
+                pending=tuple(pending(n, 1904 - 40 * n) for n in range(12)),
+                pending_total=231,
+                overdue_total=220,
                 failures=(
-                    FailureClass("BlockhashNotFound", None, "RevealPrediction", 763, 109.0, 4, "4Fail" + "z" * 60, 88_200),
-                    FailureClass("SignatureVerificationFailed", 6018, "RevealPrediction", 2, 0.0, 2, "4Gone" + "z" * 60, 88_000),
+                    FailureClass(
+                        name="BlockhashNotFound",
+                        code=None,
+                        instruction="RevealPrediction",
+                        count=763,
+                        per_minute=109.0,
+                        runbook=4,
+                        last_signature="4Fail" + "z" * 60,
+                        last_slot=88_200,
+                    ),
+                    FailureClass(
+                        name="SignatureVerificationFailed",
+                        code=6018,
+                        instruction="RevealPrediction",
+                        count=2,
+                        per_minute=0.0,
+                        runbook=2,
+                        last_signature="4Gone" + "z" * 60,
+                        last_slot=88_000,
+                    ),
                 ),
             ),
             disagreements=(Disagreement("commits", "rpc-a says 8 in the last minute, rpc-b 31"),),
         ),
         probes=probes(
-            output__nba_finals=output("nba-finals", 49.0), output__btc_weekly=output("btc-weekly", 33.0),
-            m0_api_gateway__readyz=ProbeStatus("m0-api-gateway", "readyz", False, 503, 8.0, "HTTP 503: outputs are stale"),
+            output__nba_finals=output("nba-finals", 49.0),
+            output__btc_weekly=output("btc-weekly", 33.0),
+            m0_api_gateway__readyz=ProbeStatus(
+                service="m0-api-gateway",
+                check="readyz",
+                ok=False,
+                status=503,
+                took_ms=8.0,
+                words="HTTP 503: outputs are stale",
+            ),
             certificates={"api.m0club.example": Certificate("api.m0club.example", "api", "CA", WALL + 5 * DAY, 5.0)},
         ),
-        mismatches=(RateMismatch("reveals", 3.0, 64.0, MONO - 22, "reveals: the chain has 61/min more than metrics (3 and 64)"),),
-        signer_set=replace(agreed(), differences=(
-            SetDifference("agent set", "signer-2", "signer-2 reports set 99, active is 100"),
-            SetDifference("unknown key", "signer-2", "signer-2 signs with Zzzz…9999, which is not in set 100"),
-        )),
-        toggles=toggles(level="NORMAL"), progress=(proving(),), journal=journal(),
+        mismatches=(
+            RateMismatch("reveals", 3.0, 64.0, MONO - 22, "reveals: the chain has 61/min more than metrics (3 and 64)"),
+        ),
+        signer_set=replace(
+            agreed(),
+            differences=(
+                SetDifference("agent set", "signer-2", "signer-2 reports set 99, active is 100"),
+                SetDifference("unknown key", "signer-2", "signer-2 signs with Zzzz…9999, which is not in set 100"),
+            ),
+        ),
+        toggles=toggles(level="NORMAL"),
+        progress=(proving(),),
+        journal=journal(),
         debts=(Debt(28, "M0_GUARDRAIL_POLICY_LEVEL STRICT → NORMAL", WALL - 1900),),
         alerts=(
-            Alert("M0OutputsStale", "pending", {"alertname": "M0OutputsStale", "severity": "critical"}, "Outputs served are older than 60 s"),
-            Alert("M0PublishSuccessLow", "firing", {"alertname": "M0PublishSuccessLow", "severity": "critical"}, "Fewer than 95 % of ticks are published"),
-            Alert("M0WatermarkLag", "firing", {"alertname": "M0WatermarkLag", "severity": "warning", "connector": "sports"}, "Behind by more than 60 s"),
+            Alert(
+                "M0OutputsStale",
+                "pending",
+                {"alertname": "M0OutputsStale", "severity": "critical"},
+                "Outputs served are older than 60 s",
+            ),
+            Alert(
+                "M0PublishSuccessLow",
+                "firing",
+                {"alertname": "M0PublishSuccessLow", "severity": "critical"},
+                "Fewer than 95 % of ticks are published",
+            ),
+            Alert(
+                "M0WatermarkLag",
+                "firing",
+                {"alertname": "M0WatermarkLag", "severity": "warning", "connector": "sports"},
+                "Behind by more than 60 s",
+            ),
         ),
-    )  # fmt: skip
+    )
     return replace(base, **changes)
 
 
 def stale(**changes: Any) -> Situation:
-    """Prometheus stopped answering and the watch is silent: everything is shown with its age, and nothing is OK."""
+    """Prometheus stopped answering and the watch is silent: everything is shown with its age, and
+    nothing is OK.
+    """
     fault = Fault(
         SourceState.DOWN, "connection refused: prometheus.m0-prod:9090", "check --prometheus or the port-forward"
     )
@@ -538,42 +898,73 @@ def stale(**changes: Any) -> Situation:
         for n, s in signals().items()
     }
     base = calm(
-        kinds=kinds(age_s=44.0), queries=readings(queries(), 127.0, fault), signals=by_name, stages=stages(by_name),
+        kinds=kinds(age_s=44.0),
+        queries=readings(queries(), 127.0, fault),
+        signals=by_name,
+        stages=stages(by_name),
         sources=(
             SourceLight("k8s", SourceState.STALE, 44.0, "silent for 44 s"),
             SourceLight("prom", SourceState.DOWN, 127.0, fault.reason, fault.remedy),
             SourceLight("rpc", SourceState.STALE, 61.0, "program: last read 61 s ago"),
-            SourceLight("pg", SourceState.OFF, None, "not configured"), SourceLight("probes", SourceState.STALE, 61.0, "last read 61 s ago"),
+            SourceLight("pg", SourceState.OFF, None, "not configured"),
+            SourceLight("probes", SourceState.STALE, 61.0, "last read 61 s ago"),
         ),
         solana={t: replace(r, observed_at=MONO - 61) for t, r in solana().items()},
         probes={t: replace(r, observed_at=MONO - 61) for t, r in probes().items()},
-        signer_set=SignerSetCheck("100", None, None, ("cluster",), (), ("the set on the chain: last read 61 s ago",)),
+        signer_set=SignerSetCheck(
+            signer_set_id="100",
+            threshold=None,
+            keys=None,
+            sides=("cluster",),
+            differences=(),
+            unknown=("the set on the chain: last read 61 s ago",),
+        ),
         matches=(match(1, "Publishing stops", None, None, None), match(6, "Watermark lag", None, None)),
-    )  # fmt: skip
+    )
     return replace(base, **changes)
 
 
 def denied(**changes: Any) -> Situation:
-    """No right to list pods, no Prometheus configured, a broken runbooks.toml, and an intent of last night unfinished."""
+    """No right to list pods, no Prometheus configured, a broken runbooks.toml, and an intent of
+    last night unfinished.
+    """
     fault = Fault(SourceState.DENIED, "cannot list pods", "grant it with deploy/rbac.yaml, or choose -n")
     by_name = {
         n: replace(s, level=Level.UNKNOWN, reason="Prometheus is not configured", value=None, spark=())
         for n, s in signals().items()
     }
     base = calm(
-        cluster=Cluster(), services=(), kinds=kinds(pods=fault), queries={}, signals=by_name, stages=stages(by_name), read_only=True,
+        cluster=Cluster(),
+        services=(),
+        kinds=kinds(pods=fault),
+        queries={},
+        signals=by_name,
+        stages=stages(by_name),
+        read_only=True,
         sources=(
             SourceLight("k8s", SourceState.DENIED, 1.0, "pods: cannot list pods"),
             SourceLight("prom", SourceState.OFF, None, "no address given", "start with --prometheus URL"),
-            SourceLight("rpc", SourceState.OFF, None, "not configured"), SourceLight("pg", SourceState.OFF, None, "not configured"),
+            SourceLight("rpc", SourceState.OFF, None, "not configured"),
+            SourceLight("pg", SourceState.OFF, None, "not configured"),
             SourceLight("probes", SourceState.OFF, None, "not configured"),
         ),
-        solana={}, probes={}, configured=frozenset({"kubernetes"}), signer_set=SignerSetCheck(),
+        solana={},
+        probes={},
+        configured=frozenset({"kubernetes"}),
+        signer_set=SignerSetCheck(),
         matches=(match(1, "Publishing stops", None, None, None),),
         toggles=tuple(replace(t, value=None, level="unknown", reason="cannot get configmaps") for t in toggles()[:3]),
         notices=("runbooks.toml:12: signals.output-age.warn: expected a number; the packaged runbooks are used",),
-        unfinished=(Unfinished(27, "Switch RPC endpoint", "deployment m0-submitter", "applied", "the value is as planned; no outcome was recorded"),),
-    )  # fmt: skip
+        unfinished=(
+            Unfinished(
+                27,
+                "Switch RPC endpoint",
+                "deployment m0-submitter",
+                "applied",
+                "the value is as planned; no outcome was recorded",
+            ),
+        ),
+    )
     return replace(base, **changes)
 
 

@@ -1,4 +1,7 @@
-"""An operator at the running cockpit over a drill, who only types. Simulated time passes when the test says so."""
+"""An operator at the running cockpit over a drill, who only types.
+
+Simulated time passes when the test says so.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,17 @@ from cockpit.runbooks.schema import load
 from cockpit.settings import Settings
 from tests.support.terminals.screen import Screen, screen
 
-#: Real seconds that a validation line must hold here: what it looks at moves on by the drill's own clock.
+#: Real seconds that a validation line must hold here: what it looks at moves on by the drill's own
+#: clock.
 HOLD_S, WITHIN_S = 1.0, 30.0
 SPEED = 2.0
 
 
 @contextmanager
 def incident(name: str, path: Path, number: int) -> Iterator[tuple[DrillThread, Settings]]:
-    """A drill, and settings for a cockpit that looks often and whose runbook `number` validates quickly."""
+    """A drill, and settings for a cockpit that looks often and whose runbook `number` validates
+    quickly.
+    """
     with DrillThread(name, speed=SPEED, history_s=1500.0) as drill:
         drill.call(lambda running: setattr(running.world, "step_s", 2.0))
         found = load_settings(config=drill.config, env={})

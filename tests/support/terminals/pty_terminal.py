@@ -1,4 +1,6 @@
-"""A raw pseudo-terminal around the cockpit: every byte that it sends is kept, reading can stall, the line can drop."""
+"""A raw pseudo-terminal around the cockpit: every byte that it sends is kept, reading can stall,
+the line can drop.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,10 @@ def words_of(raw: bytes) -> str:
 
 
 def until(true: Callable[[], object], timeout_s: float, words: str | Callable[[], str]) -> None:
-    """Wait for a condition. Fails with `words`, asked for at the end."""
+    """Wait for a condition.
+
+    Fails with `words`, asked for at the end.
+    """
     deadline = time.monotonic() + timeout_s
     while not true():
         if time.monotonic() >= deadline:
@@ -65,11 +70,18 @@ class PtyTerminal:
         self.resize(width, height)
         self.before = termios.tcgetattr(slave)
         variables = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("TEXTUAL", "LC_", "NO_COLOR", "COLORTERM", "KUBECONFIG"))},
-            "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"),
-            "LANG": "C.UTF-8", "TERM": "xterm-256color", "PYTHONPATH": str(ROOT),
+            **{
+                k: v
+                for k, v in os.environ.items()
+                if not k.startswith(("TEXTUAL", "LC_", "NO_COLOR", "COLORTERM", "KUBECONFIG"))
+            },
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "PYTHONPATH": str(ROOT),
             **(env or {}),
-        }  # fmt: skip
+        }
 
         def own_terminal() -> None:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -78,8 +90,13 @@ class PtyTerminal:
         with self.stderr.open("wb") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "cockpit.cli", *arguments],
-                stdin=slave, stdout=slave, stderr=errors, env=variables, start_new_session=True, preexec_fn=own_terminal,
-            )  # fmt: skip
+                stdin=slave,
+                stdout=slave,
+                stderr=errors,
+                env=variables,
+                start_new_session=True,
+                preexec_fn=own_terminal,
+            )
         self.slave = slave  # kept: the terminal's settings can be read after the end
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -136,7 +153,10 @@ class PtyTerminal:
 
     @property
     def text(self) -> str:
-        """All that was ever drawn, without escape sequences. Order in time, not on the screen."""
+        """All that was ever drawn, without escape sequences.
+
+        Order in time, not on the screen.
+        """
         return words_of(bytes(self.raw))
 
     @property
@@ -145,7 +165,9 @@ class PtyTerminal:
         return "\n".join(self._picture.display)
 
     def wait(self, pattern: str, timeout_s: float = 40.0, since: int = 0) -> None:
-        """Until `pattern` was drawn, from byte `since` on; from the beginning also until it is on screen, however it got there."""
+        """Until `pattern` was drawn, from byte `since` on; from the beginning also until it is on
+        screen, however it got there.
+        """
 
         def seen() -> bool:
             if since == 0 and re.search(pattern, self.screen) is not None:
@@ -166,8 +188,11 @@ class PtyTerminal:
         return self.process.wait(timeout_s)
 
     def restored(self, within_s: float = 5.0) -> bool:
-        """Whether the terminal is as it was: line discipline, main screen, cursor, mouse and paste modes. The last bytes may be on
-        their way still."""
+        """Whether the terminal is as it was: line discipline, main screen, cursor, mouse and paste
+        modes.
+
+        The last bytes may be on their way still.
+        """
         deadline = time.monotonic() + within_s
         while not (good := self._as_before()) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -178,10 +203,14 @@ class PtyTerminal:
         modes = all(
             sent.rfind(off) >= sent.rfind(on)
             for on, off in (
-                (b"\x1b[?1049h", b"\x1b[?1049l"), (b"\x1b[?25l", b"\x1b[?25h"), (b"\x1b[?1000h", b"\x1b[?1000l"),
-                (b"\x1b[?2004h", b"\x1b[?2004l"), (b"\x1b[?1004h", b"\x1b[?1004l"), (b"\x1b[>1u", b"\x1b[<u"),
+                (b"\x1b[?1049h", b"\x1b[?1049l"),
+                (b"\x1b[?25l", b"\x1b[?25h"),
+                (b"\x1b[?1000h", b"\x1b[?1000l"),
+                (b"\x1b[?2004h", b"\x1b[?2004l"),
+                (b"\x1b[?1004h", b"\x1b[?1004l"),
+                (b"\x1b[>1u", b"\x1b[<u"),
             )
-        )  # fmt: skip
+        )
         return modes and termios.tcgetattr(self.slave)[:4] == self.before[:4]
 
     def kill(self) -> None:

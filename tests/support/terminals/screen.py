@@ -1,4 +1,6 @@
-"""The whole cockpit in this process, on a screen that textual keeps in memory: the session, the clients, the drill are real."""
+"""The whole cockpit in this process, on a screen that textual keeps in memory: the session, the
+clients, the drill are real.
+"""
 
 from __future__ import annotations
 

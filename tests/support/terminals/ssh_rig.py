@@ -1,7 +1,9 @@
-"""A real sshd on loopback, with keys of its own, that can be walked through and cut: nothing of the machine's own SSH is used.
+"""A real sshd on loopback, with keys of its own, that can be walked through and cut: nothing of the
+machine's own SSH is used.
 
-Clients connect from a tmux pane or a pty as operators do. `cut` ends the server's side of every connection at once, as a
-dropped line does: what ran there without tmux gets its hang-up, what ran under tmux goes on.
+Clients connect from a tmux pane or a pty as operators do. `cut` ends the server's side of every
+connection at once, as a dropped line does: what ran there without tmux gets its hang-up, what ran
+under tmux goes on.
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ _PRIVSEP = Path("/run/sshd")
 
 
 class Sshd:
-    """An SSH server as a child, for the user who runs the tests, by key only. `home` is the home of what runs there."""
+    """An SSH server as a child, for the user who runs the tests, by key only.
+
+    `home` is the home of what runs there.
+    """
 
     def __init__(self, need: Callable[[str], str], directory: Path) -> None:
         self.home = directory / "home"
@@ -37,20 +42,43 @@ class Sshd:
         (directory / "known").write_text(f"[127.0.0.1]:{self.port} {host.with_suffix('.pub').read_text()}")
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         config = {
-            "ListenAddress": "127.0.0.1", "Port": self.port, "HostKey": host, "PidFile": "none",
-            "AuthorizedKeysFile": key.with_suffix(".pub"), "AuthenticationMethods": "publickey", "PermitRootLogin": "prohibit-password",
-            "UsePAM": "no", "StrictModes": "no", "PrintMotd": "no", "PrintLastLog": "no", "PermitUserRC": "no",
+            "ListenAddress": "127.0.0.1",
+            "Port": self.port,
+            "HostKey": host,
+            "PidFile": "none",
+            "AuthorizedKeysFile": key.with_suffix(".pub"),
+            "AuthenticationMethods": "publickey",
+            "PermitRootLogin": "prohibit-password",
+            "UsePAM": "no",
+            "StrictModes": "no",
+            "PrintMotd": "no",
+            "PrintLastLog": "no",
+            "PermitUserRC": "no",
             "AcceptEnv": "LANG LC_* NO_COLOR",
             "SetEnv": f"HOME={self.home} PYTHONPATH={paths} PATH={os.environ['PATH']}",  # no start-up file of the real home
-        }  # fmt: skip
+        }
         (directory / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in config.items()))
         self._client = [
-            "-F", "none", "-i", str(key), "-p", str(self.port),
-            *(part for option in (
-                f"UserKnownHostsFile={directory / 'known'}", "GlobalKnownHostsFile=none", "StrictHostKeyChecking=yes", "IdentitiesOnly=yes",
-                "IdentityAgent=none", "BatchMode=yes", "SendEnv=LANG NO_COLOR",
-            ) for part in ("-o", option)),
-        ]  # fmt: skip
+            "-F",
+            "none",
+            "-i",
+            str(key),
+            "-p",
+            str(self.port),
+            *(
+                part
+                for option in (
+                    f"UserKnownHostsFile={directory / 'known'}",
+                    "GlobalKnownHostsFile=none",
+                    "StrictHostKeyChecking=yes",
+                    "IdentitiesOnly=yes",
+                    "IdentityAgent=none",
+                    "BatchMode=yes",
+                    "SendEnv=LANG NO_COLOR",
+                )
+                for part in ("-o", option)
+            ),
+        ]
         if os.geteuid() == 0:
             _PRIVSEP.mkdir(mode=0o755, exist_ok=True)
         self.log = directory / "sshd.log"
@@ -70,7 +98,9 @@ class Sshd:
         return [self._ssh, "-tt", *self._client, f"{getpass.getuser()}@127.0.0.1", command]
 
     def sessions(self) -> list[int]:
-        """Processes of the server that hold a connection: its children, and theirs that are sshd's too (the half without rights)."""
+        """Processes of the server that hold a connection: its children, and theirs that are sshd's
+        too (the half without rights).
+        """
         found = _children(self.process.pid)
         return found + [child for pid in found for child in _children(pid) if _name(child) == "sshd"]
 
@@ -111,14 +141,19 @@ class Remote(Terminal):
         self._do("set-option", "-g", "history-limit", "0")
 
     def tmux(self, *arguments: str) -> None:
-        """Log in and open the cockpit in a tmux there; a second time, it is found again as it was left."""
+        """Log in and open the cockpit in a tmux there; a second time, it is found again as it was
+        left.
+        """
         inside = shlex.join(cockpit(*arguments))
         self.log_in(
             shlex.join([self._program, "-L", self._far, "-f", "/dev/null", "new-session", "-A", "-s", "m0", inside])
         )
 
     def type_ahead(self, keys: str) -> None:
-        """All in one piece, as a slow line delivers them. Characters; \\r is Enter."""
+        """All in one piece, as a slow line delivers them.
+
+        Characters; \\r is Enter.
+        """
         self._do("set-buffer", keys)
         self._do("paste-buffer", "-r")
 

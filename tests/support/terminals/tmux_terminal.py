@@ -70,7 +70,10 @@ class Terminal:
         return int(children[0])
 
     def wait(self, pattern: str, timeout_s: float = 30.0, absent: bool = False) -> str:
-        """Until the screen matches (or no longer does); the screen then. Fails with the last screen."""
+        """Until the screen matches (or no longer does); the screen then.
+
+        Fails with the last screen.
+        """
         deadline = time.monotonic() + timeout_s
         shown = ""
         while time.monotonic() < deadline:

@@ -1,4 +1,6 @@
-"""Who asks, and what they may: bearer tokens, RBAC-like rules, and the self reviews (recordings 20–27)."""
+"""Who asks, and what they may: bearer tokens, RBAC-like rules, and the self reviews (recordings
+20–27).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from cockpit.drill.kubernetes.objects.resources import ACCESS_REVIEWS, RULES_REV
 
 @dataclass(frozen=True)
 class Rule:
-    """As in a Role: `*` matches all; a subresource is named `deployments/scale`; empty `namespaces` means every one."""
+    """As in a Role: `*` matches all; a subresource is named `deployments/scale`; empty `namespaces`
+    means every one.
+    """
 
     verbs: tuple[str, ...]
     groups: tuple[str, ...]
@@ -117,7 +121,7 @@ def _answer(user: User, spec: Obj) -> bool:
     if attributes.get("subresource"):
         resource += f"/{attributes['subresource']}"
     parts = [str(attributes.get(field) or "") for field in ("verb", "group", "namespace", "name")]
-    return allowed(user, parts[0], parts[1], resource, parts[2], parts[3])
+    return allowed(user=user, verb=parts[0], group=parts[1], resource=resource, namespace=parts[2], name=parts[3])
 
 
 def _rules(user: User, namespace: str) -> Obj:

@@ -1,7 +1,8 @@
 """A throw-away self-signed certificate for loopback, with the standard library only.
 
-kubectl sends no token over plain HTTP, so the drill speaks TLS. The key is made at start, lives in a file of mode 0600 for
-as long as OpenSSL needs to read it, and protects nothing: it serves a made-up cluster on 127.0.0.1. P-256, ECDSA, X.509 v3.
+kubectl sends no token over plain HTTP, so the drill speaks TLS. The key is made at start, lives in
+a file of mode 0600 for as long as OpenSSL needs to read it, and protects nothing: it serves a
+made-up cluster on 127.0.0.1. P-256, ECDSA, X.509 v3.
 """
 
 from __future__ import annotations
@@ -102,7 +103,10 @@ def _pem(label: str, der: bytes) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """`certificate`: PEM, its own authority. `context`: for the server."""
+    """`certificate`: PEM, its own authority.
+
+    `context`: for the server.
+    """
 
     certificate: str
     context: ssl.SSLContext

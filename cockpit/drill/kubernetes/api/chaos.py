@@ -38,11 +38,13 @@ class Chaos:
     http_410: bool = False
     #: The next N watches get ERROR 504 "Too large resource version".
     too_large: int = 0
-    #: Streamed initial lists (`sendInitialEvents`); off: as a server whose etcd is too old (recording 61).
+    #: Streamed initial lists (`sendInitialEvents`); off: as a server whose etcd is too old
+    #: (recording 61).
     watch_list: bool = True
     #: dryRun=All is refused, as by an admission webhook with side effects.
     no_dry_run: bool = False
-    #: Called with (method, path) before a request is handled: change the world under a client's feet.
+    #: Called with (method, path) before a request is handled: change the world under a client's
+    #: feet.
     before: Callable[[str, str], None] | None = None
 
     def __post_init__(self) -> None:

@@ -1,6 +1,8 @@
-"""What the server says of itself: version, groups, resources, aggregated discovery, a minimal OpenAPI v3 (recordings 1–6).
+"""What the server says of itself: version, groups, resources, aggregated discovery, a minimal
+OpenAPI v3 (recordings 1–6).
 
-kubectl asks OpenAPI v3 only whether a kind's PATCH knows `fieldValidation` and `dryRun`; the documents say so and no more.
+kubectl asks OpenAPI v3 only whether a kind's PATCH knows `fieldValidation` and `dryRun`; the
+documents say so and no more.
 """
 
 from __future__ import annotations

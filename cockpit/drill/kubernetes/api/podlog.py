@@ -1,4 +1,6 @@
-"""GET …/pods/NAME/log: tail, since, timestamps, previous, follow, and its 400s (recordings 56 and 57)."""
+"""GET …/pods/NAME/log: tail, since, timestamps, previous, follow, and its 400s (recordings 56 and
+57).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""The protobuf messages that kubectl insists on sending: self reviews, and what `kubectl create KIND` makes.
+"""The protobuf messages that kubectl insists on sending: self reviews, and what `kubectl create
+KIND` makes.
 
-A body is the magic `k8s\\0` and a runtime.Unknown: TypeMeta (1) and the raw message (2). The field numbers are those of
-the `generated.proto` files of k8s.io/api; fields that are not listed here are ignored. Answers are JSON: kubectl reads both.
+A body is the magic `k8s\\0` and a runtime.Unknown: TypeMeta (1) and the raw message (2). The field
+numbers are those of the `generated.proto` files of k8s.io/api; fields that are not listed here are
+ignored. Answers are JSON: kubectl reads both.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from cockpit.drill.kubernetes.objects.resources import Obj
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"
 
-#: number → (name, kind); kind: "str", "int", "bool", "map" (string to string), a message, or [kind] when repeated.
+#: number → (name, kind); kind: "str", "int", "bool", "map" (string to string), a message, or [kind]
+#: when repeated.
 Fields = dict[int, tuple[str, Any]]
 
 
@@ -88,7 +91,10 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _fields(data: bytes) -> list[tuple[int, bytes | int]]:
-    """(number, bytes or integer) of every field; fixed-width ones are skipped. Raises IndexError when cut short."""
+    """(number, bytes or integer) of every field; fixed-width ones are skipped.
+
+    Raises IndexError when cut short.
+    """
     found: list[tuple[int, bytes | int]] = []
     at = 0
     while at < len(data):
@@ -131,7 +137,10 @@ def _message(data: bytes, fields: Fields) -> Obj:
 
 
 def decode(body: bytes) -> Obj:
-    """The object with kind and apiVersion. Raises ApiError 400 for kinds that are not listed above."""
+    """The object with kind and apiVersion.
+
+    Raises ApiError 400 for kinds that are not listed above.
+    """
     try:
         if not body.startswith(MAGIC):
             raise ValueError("no magic")

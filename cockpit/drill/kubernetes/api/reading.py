@@ -1,4 +1,6 @@
-"""get and list: pages, old versions, tables and partial objects, joined from bytes that were encoded once."""
+"""get and list: pages, old versions, tables and partial objects, joined from bytes that were
+encoded once.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,10 @@ def make_continue(rv: int, after: str) -> str:
 
 
 def read_continue(token: str) -> tuple[int, str]:
-    """(version, last key). Raises ApiError 400 (recording 10)."""
+    """(version, last key).
+
+    Raises ApiError 400 (recording 10).
+    """
     try:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
     except (binascii.Error, ValueError) as error:
@@ -95,7 +100,10 @@ def _snapshot(store: Store, asked: Asked) -> tuple[list[Stored], int, str]:
 
 
 def listing(store: Store, asked: Asked, now: float) -> bytes:
-    """A list in the shape that the client wants. Raises ApiError 400, 410, 504."""
+    """A list in the shape that the client wants.
+
+    Raises ApiError 400, 410, 504.
+    """
     res = asked.target.res
     test = selectors.predicate(res, asked.param("labelSelector"), asked.param("fieldSelector"))
     items, version, after = _snapshot(store, asked)

@@ -1,4 +1,6 @@
-"""A request taken apart: which resource, which verb, who asks, and the shape of answer that is wanted."""
+"""A request taken apart: which resource, which verb, who asks, and the shape of answer that is
+wanted.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Asked:
-    """`user`: who. `shape`: from Accept. `dry_run`: dryRun=All."""
+    """`user`: who.
+
+    `shape`: from Accept. `dry_run`: dryRun=All.
+    """
 
     http: web.Request
     target: Target
@@ -84,7 +89,10 @@ def parse_path(path: str) -> Target | None:
 
 
 def verb_of(method: str, target: Target, watching: bool) -> str:
-    """The verb that RBAC knows. Raises ApiError 405."""
+    """The verb that RBAC knows.
+
+    Raises ApiError 405.
+    """
     if method in ("GET", "HEAD"):
         if target.name:
             return "get"
@@ -114,7 +122,10 @@ def shape_of(accept: str) -> Shape:
 
 
 def who(request: web.Request, users: dict[str, authz.User]) -> authz.User:
-    """The user of the bearer token. Raises ApiError 401 for an unknown one; none at all is the anonymous user."""
+    """The user of the bearer token.
+
+    Raises ApiError 401 for an unknown one; none at all is the anonymous user.
+    """
     header = request.headers.get("Authorization", "")
     if not header:
         return authz.ANONYMOUS

@@ -38,7 +38,10 @@ class Recorded:
 
 
 class ApiServer:
-    """State of the server. `bookmark_s`: real seconds between bookmarks. `requests`: the newest 2,000."""
+    """State of the server.
+
+    `bookmark_s`: real seconds between bookmarks. `requests`: the newest 2,000.
+    """
 
     def __init__(self, store: Store, clock: SimClock, logs: Logs, users: dict[str, authz.User]) -> None:
         self.store = store
@@ -118,7 +121,14 @@ class ApiServer:
         watching = request.query.get("watch", "").lower() in ("1", "true", "t")
         verb = verb_of(request.method, target, watching)
         dry_run = "All" in request.query.getall("dryRun", [])
-        asked = Asked(request, target, user, verb, shape_of(request.headers.get("Accept", "")), dry_run)
+        asked = Asked(
+            http=request,
+            target=target,
+            user=user,
+            verb=verb,
+            shape=shape_of(request.headers.get("Accept", "")),
+            dry_run=dry_run,
+        )
         self._authorise(asked)
         if target.res in _REVIEWS:
             return self._review(asked, body)
@@ -145,9 +155,18 @@ class ApiServer:
             namespace = target.name  # as the real server: a Role in a namespace may allow to get that namespace
         elif not name and asked.verb in ("list", "watch", "deletecollection"):
             name = selectors.only_name(asked.param("fieldSelector"))  # so that resourceNames may narrow a list
-        good = authz.allowed(user, asked.verb, target.res.group, resource, namespace, name)
+        good = authz.allowed(
+            user=user, verb=asked.verb, group=target.res.group, resource=resource, namespace=namespace, name=name
+        )
         if not good or self.chaos.denies(asked.verb, target.res, target.sub):
-            raise statuses.forbidden(user.name, asked.verb, target.res, target.sub, target.namespace, target.name)
+            raise statuses.forbidden(
+                user=user.name,
+                verb=asked.verb,
+                res=target.res,
+                sub=target.sub,
+                namespace=target.namespace,
+                name=target.name,
+            )
 
     def _plain(self, asked: Asked, body: bytes) -> web.Response:
         """get, list and every write: one answer each."""
@@ -176,7 +195,9 @@ class ApiServer:
         if body and asked.http.content_type in ("application/json", "application/yaml"):
             options = decode(body)
         if "All" in (options.get("dryRun") or ()):
-            asked = Asked(asked.http, asked.target, asked.user, asked.verb, asked.shape, True)
+            asked = Asked(
+                http=asked.http, target=asked.target, user=asked.user, verb=asked.verb, shape=asked.shape, dry_run=True
+            )
         if asked.verb == "delete":
             stored = reading.find(self.store, asked.target)
             status, last = self.writer.delete(asked, stored, options)

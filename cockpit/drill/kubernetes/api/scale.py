@@ -28,7 +28,10 @@ def of(stored: Stored) -> Obj:
 
 
 def write(store: Store, asked: Asked, body: bytes) -> Obj:
-    """PUT or PATCH. Raises ApiError 400, 404, 409, 415, 422."""
+    """PUT or PATCH.
+
+    Raises ApiError 400, 404, 409, 415, 422.
+    """
     stored = find(store, asked.target)
     if asked.verb == "update":
         try:

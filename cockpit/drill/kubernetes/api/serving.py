@@ -18,7 +18,10 @@ from cockpit.drill.kubernetes.world import KubernetesWorld
 
 @dataclass(frozen=True)
 class Served:
-    """`url`: https://127.0.0.1:PORT (http without TLS). `authority`: the certificate to trust, PEM; empty without TLS."""
+    """`url`: https://127.0.0.1:PORT (http without TLS).
+
+    `authority`: the certificate to trust, PEM; empty without TLS.
+    """
 
     url: str
     port: int
@@ -29,7 +32,10 @@ class Served:
 async def serve(
     world: KubernetesWorld, *, port: int = 0, host: str = "127.0.0.1", tls: bool = True
 ) -> AsyncIterator[Served]:
-    """The API server on loopback; open streams are ended on leaving. Without TLS kubectl sends no token."""
+    """The API server on loopback; open streams are ended on leaving.
+
+    Without TLS kubectl sends no token.
+    """
     identity = make_identity() if tls else None
     runner = web.AppRunner(world.application(), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
@@ -69,7 +75,10 @@ async def ticking(world: KubernetesWorld, *, per_second: float = 20.0, speed: fl
 def write_kubeconfig(
     path: Path, served: Served, *, token: str = "admin", namespace: str = "m0-prod", name: str = "drill"
 ) -> Path:
-    """A kubeconfig (mode 0600) with one context `name`; JSON, which is YAML too. Returns the path."""
+    """A kubeconfig (mode 0600) with one context `name`; JSON, which is YAML too.
+
+    Returns the path.
+    """
     user = f"{name}-{token}"
     cluster = {"server": served.url}
     if served.authority:

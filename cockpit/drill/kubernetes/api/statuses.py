@@ -1,4 +1,6 @@
-"""Errors as a kube-apiserver words them: one exception that carries the Status object (recordings 10–64)."""
+"""Errors as a kube-apiserver words them: one exception that carries the Status object (recordings
+10–64).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,10 @@ from cockpit.drill.kubernetes.objects.resources import Obj, Resource
 
 
 class ApiError(Exception):
-    """An answer with `code` and a Status body. `headers` are added to the answer (Retry-After)."""
+    """An answer with `code` and a Status body.
+
+    `headers` are added to the answer (Retry-After).
+    """
 
     def __init__(
         self,
@@ -142,7 +147,10 @@ def not_supported(field: str, value: str, allowed: Sequence[str]) -> Cause:
 
 
 def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiError:
-    """422 Invalid. Several causes are listed in brackets, as `field.ErrorList` aggregates them."""
+    """422 Invalid.
+
+    Several causes are listed in brackets, as `field.ErrorList` aggregates them.
+    """
     texts = [f"{c.field}: {c.message}" for c in causes]
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     who = f"{kind}.{group}" if group else kind
@@ -156,7 +164,9 @@ def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiErr
 
 
 def unmergeable(text: str, problem: str) -> ApiError:
-    """422 for a patch whose result does not decode (recording 33): nameless, the whole document quoted."""
+    """422 for a patch whose result does not decode (recording 33): nameless, the whole document
+    quoted.
+    """
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     return invalid("", "", "", [Cause("patch", "FieldValueInvalid", f'Invalid value: "{quoted}": {problem}')])
 
@@ -192,7 +202,9 @@ def version_too_large(asked: int, current: int) -> ApiError:
 
 
 def watch_list_unsupported() -> ApiError:
-    """What a server whose etcd is too old for streamed lists sends as an ERROR event (recording 61)."""
+    """What a server whose etcd is too old for streamed lists sends as an ERROR event (recording
+    61).
+    """
     message = (
         "a watch stream was requested by the client but the required storage feature RequestWatchProgress is disabled"
     )

@@ -1,4 +1,6 @@
-"""watch: history from a version on, then changes as they come, with bookmarks and both ways of being too old."""
+"""watch: history from a version on, then changes as they come, with bookmarks and both ways of
+being too old.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,11 @@ _ZERO: dict[str, Obj] = {
 
 
 class Watch:
-    """One watch. Its position in the history is a version: nothing is queued, a slow client that falls behind gets 410."""
+    """One watch.
+
+    Its position in the history is a version: nothing is queued, a slow client that falls behind
+    gets 410.
+    """
 
     def __init__(self, store: Store, chaos: Chaos, asked: Asked, bookmark_s: float) -> None:
         self.store = store
@@ -48,7 +54,9 @@ class Watch:
         self._columns = True
 
     async def run(self) -> web.StreamResponse:
-        """Raises ApiError 400 or 410 before the stream begins; ends at timeoutSeconds, on error, or when the client leaves."""
+        """Raises ApiError 400 or 410 before the stream begins; ends at timeoutSeconds, on error, or
+        when the client leaves.
+        """
         first, failure = self._begin()
         response = web.StreamResponse(
             headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}

@@ -50,7 +50,10 @@ _WITH_STATUS = {*_COUNTED, "namespaces", "services", "nodes", "horizontalpodauto
 
 
 def parse_body(asked: Asked, body: bytes) -> Obj:
-    """JSON, YAML or protobuf. Raises ApiError 400 and 415."""
+    """JSON, YAML or protobuf.
+
+    Raises ApiError 400 and 415.
+    """
     kind = asked.http.content_type
     if kind not in ("application/json", "application/yaml", "application/octet-stream", protobuf.CONTENT_TYPE):
         raise statuses.unsupported_media_type()
@@ -164,7 +167,10 @@ class Writer:
         return self._finish(asked, old, _stored_form(res, body))
 
     def patch(self, asked: Asked, body: bytes) -> Stored:
-        """Merge, strategic merge, JSON patch; apply of what exists or not. Raises ApiError 400, 404, 409, 415, 422."""
+        """Merge, strategic merge, JSON patch; apply of what exists or not.
+
+        Raises ApiError 400, 404, 409, 415, 422.
+        """
         res, kind = asked.target.res, asked.http.content_type
         if kind == patch.APPLY_PATCH:
             return self._apply(asked, body)
@@ -183,7 +189,9 @@ class Writer:
         return self._finish(asked, old, _stored_form(res, result))
 
     def _finish(self, asked: Asked, old: Stored, obj: Obj) -> Stored:
-        """Check the preconditions, keep what clients may not change, default, validate, store (or not: dry run)."""
+        """Check the preconditions, keep what clients may not change, default, validate, store (or
+        not: dry run).
+        """
         res, name = asked.target.res, asked.target.name
         had, meta = old.obj["metadata"], obj["metadata"]
         if meta.get("uid", had["uid"]) != had["uid"]:
@@ -216,7 +224,9 @@ class Writer:
         return self.store.replace(asked.target.res, old, obj)
 
     def _apply(self, asked: Asked, body: bytes) -> Stored:
-        """Server-side apply: with owners and conflicts for ConfigMaps; a merge by keys for the other kinds."""
+        """Server-side apply: with owners and conflicts for ConfigMaps; a merge by keys for the
+        other kinds.
+        """
         res, target = asked.target.res, asked.target
         manager = asked.param("fieldManager")
         if not manager:
@@ -248,7 +258,11 @@ class Writer:
     # delete
 
     def delete(self, asked: Asked, stored: Stored, options: Obj) -> tuple[Obj | None, Stored]:
-        """(Status, last state) when it is gone at once, (None, object) when it terminates gracefully. Raises ApiError 409."""
+        """(Status, last state) when it is gone at once, (None, object) when it terminates
+        gracefully.
+
+        Raises ApiError 409.
+        """
         res = asked.target.res
         meta = stored.obj["metadata"]
         wanted = options.get("preconditions") or {}

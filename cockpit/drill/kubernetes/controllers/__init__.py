@@ -1,1 +1,3 @@
-"""The controllers and the kubelet: what makes the stored objects move, driven by the simulated clock."""
+"""The controllers and the kubelet: what makes the stored objects move, driven by the simulated
+clock.
+"""

@@ -1,4 +1,6 @@
-"""HPAs: what they want is set by the world; they enforce it on their target, and so may undo a manual scale."""
+"""HPAs: what they want is set by the world; they enforce it on their target, and so may undo a
+manual scale.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ _SYNC_S = 15.0
 
 
 class Autoscalers:
-    """`desired` by (namespace, HPA name); an HPA without an entry leaves its target within min and max."""
+    """`desired` by (namespace, HPA name); an HPA without an entry leaves its target within min and
+    max.
+    """
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx

@@ -12,7 +12,8 @@ from cockpit.drill.kubernetes.objects.events import Recorder
 from cockpit.drill.kubernetes.objects.resources import Obj, Resource
 from cockpit.drill.kubernetes.objects.store import Store, Stored
 
-#: Label of a Job's pods: the CronJob it was made from. (Not `app`: a deployment may bear the same name.)
+#: Label of a Job's pods: the CronJob it was made from. (Not `app`: a deployment may bear the same
+#: name.)
 CRONJOB = "m0club/cronjob"
 #: The characters of generated names (apimachinery `rand`): no vowels, no 0 1 3.
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -69,7 +70,10 @@ class Context:
 
 
 def mark_deleted(store: Store, res: Resource, pod: Stored, grace_s: int | None) -> Stored:
-    """Set deletionTimestamp and its grace period on a pod (recording 60). An earlier deletion is kept unless shortened."""
+    """Set deletionTimestamp and its grace period on a pod (recording 60).
+
+    An earlier deletion is kept unless shortened.
+    """
     meta = pod.obj["metadata"]
     grace = pod.obj["spec"].get("terminationGracePeriodSeconds", 30) if grace_s is None else grace_s
     if "deletionTimestamp" in meta and meta.get("deletionGracePeriodSeconds", 0) <= grace:
@@ -105,8 +109,9 @@ def is_active(pod: Obj) -> bool:
 
 
 def service_of(pod: Obj) -> str:
-    """The workload a pod belongs to: its ReplicaSet's name without the template hash, its StatefulSet, `job/NAME` (NAME of
-    the CronJob, else of the Job), else itself."""
+    """The workload a pod belongs to: its ReplicaSet's name without the template hash, its
+    StatefulSet, `job/NAME` (NAME of the CronJob, else of the Job), else itself.
+    """
     meta = pod["metadata"]
     for ref in meta.get("ownerReferences") or ():
         name = str(ref["name"])

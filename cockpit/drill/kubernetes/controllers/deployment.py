@@ -1,4 +1,5 @@
-"""The deployment controller: revisions, rolling update and recreate, scaling, pause, as k8s.io/kubernetes has them.
+"""The deployment controller: revisions, rolling update and recreate, scaling, pause, as
+k8s.io/kubernetes has them.
 
 Conditions and status are in `rollout.py`.
 """
@@ -37,7 +38,9 @@ def run(ctx: Context) -> None:
 
 
 def template_hash(template: Obj) -> str:
-    """FNV-1a over the template, its digits in the safe alphabet (`rand.SafeEncodeString`): stable for the same template."""
+    """FNV-1a over the template, its digits in the safe alphabet (`rand.SafeEncodeString`): stable
+    for the same template.
+    """
     value = 0x811C9DC5
     for byte in encode(template):
         value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
@@ -45,7 +48,9 @@ def template_hash(template: Obj) -> str:
 
 
 def bounds(spec: Obj) -> tuple[int, int]:
-    """(maxSurge, maxUnavailable) in pods: percentages round up and down; both zero means one unavailable."""
+    """(maxSurge, maxUnavailable) in pods: percentages round up and down; both zero means one
+    unavailable.
+    """
     if spec["strategy"]["type"] != "RollingUpdate":
         return 0, 0
     rolling, replicas = spec["strategy"].get("rollingUpdate") or {}, spec.get("replicas", 1)
@@ -85,7 +90,10 @@ def _replicas(stored: Stored) -> int:
 
 
 class _Sync:
-    """One reconciliation of one deployment. ReplicaSets are re-read after each write: versions never go stale."""
+    """One reconciliation of one deployment.
+
+    ReplicaSets are re-read after each write: versions never go stale.
+    """
 
     def __init__(self, ctx: Context, deployment: Stored) -> None:
         self.ctx = ctx
@@ -123,7 +131,9 @@ class _Sync:
         current = self.ctx.current(DEPLOYMENTS, self.d)
         if current is None:
             return
-        status = rollout.status(self.ctx, current, self.new, self.old, self.unavailable, self.created)
+        status = rollout.status(
+            ctx=self.ctx, d=current, new=self.new, old=self.old, unavailable=self.unavailable, created=self.created
+        )
         current = self.ctx.set_status(DEPLOYMENTS, current, status)
         if rollout.complete(current.obj):
             self._clean_up()
@@ -143,7 +153,9 @@ class _Sync:
         return {**copied, DESIRED: str(self.wanted), _MAX: str(self.wanted + self.surge), REVISION: str(revision)}
 
     def _revise(self) -> None:
-        """The new ReplicaSet bears the highest revision, the deployment's annotations (change-cause), and so the deployment."""
+        """The new ReplicaSet bears the highest revision, the deployment's annotations
+        (change-cause), and so the deployment.
+        """
         assert self.new is not None
         revision = max([0, *(_revision(rs) for rs in self.old)]) + 1
         have = _revision(self.new)
@@ -204,7 +216,9 @@ class _Sync:
         return rs
 
     def _scale_all(self) -> None:
-        """A change of `replicas` alone: the only active ReplicaSet follows; several share in proportion."""
+        """A change of `replicas` alone: the only active ReplicaSet follows; several share in
+        proportion.
+        """
         active = [rs for rs in self.all if _replicas(rs) > 0]
         if len(active) <= 1:
             target = active[0] if active else self.new or (self.old[-1] if self.old else None)
@@ -241,7 +255,9 @@ class _Sync:
         return changed
 
     def _shrink_old(self) -> None:
-        """Take from the old ReplicaSets what availability allows: unhealthy pods first, then the oldest set."""
+        """Take from the old ReplicaSets what availability allows: unhealthy pods first, then the
+        oldest set.
+        """
         assert self.new is not None
         total = sum(_replicas(rs) for rs in self.all)
         least = self.wanted - self.unavailable

@@ -1,4 +1,6 @@
-"""Jobs: pods until enough have succeeded, or too many have failed. Reference: batch/v1, the job controller.
+"""Jobs: pods until enough have succeeded, or too many have failed.
+
+Reference: batch/v1, the job controller.
 
 CronJobs are only templates here: nothing is scheduled, and `kubectl create job --from` works.
 """

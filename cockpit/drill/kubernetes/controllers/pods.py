@@ -1,6 +1,8 @@
-"""Scheduler and kubelet: a pod's life from Pending to gone, as its `Behaviour` says, on the simulated clock.
+"""Scheduler and kubelet: a pod's life from Pending to gone, as its `Behaviour` says, on the
+simulated clock.
 
-A pod's containers live and die together: the drill's services have one each. What status looks like is in `podstatus.py`.
+A pod's containers live and die together: the drill's services have one each. What status looks like
+is in `podstatus.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ _REPEAT_S = 12.0  # how often the kubelet repeats a BackOff or Unhealthy event
 
 @dataclass
 class Life:
-    """What the kubelet remembers of a pod. Times are simulated unix seconds."""
+    """What the kubelet remembers of a pod.
+
+    Times are simulated unix seconds.
+    """
 
     key: Key
     uid: str
@@ -55,7 +60,10 @@ class Life:
 
 
 class Kubelet:
-    """All nodes in one. Pods written by `flood` are ignored until someone deletes them."""
+    """All nodes in one.
+
+    Pods written by `flood` are ignored until someone deletes them.
+    """
 
     def __init__(self, ctx: Context, nodes: tuple[str, ...]) -> None:
         self.ctx = ctx
@@ -88,7 +96,10 @@ class Kubelet:
                 self._live(life, pod)
 
     def running(self, service: str) -> Sequence[RunningPod]:
-        """By name. What changes it changes a status too, so the store's version tells whether it still holds."""
+        """By name.
+
+        What changes it changes a status too, so the store's version tells whether it still holds.
+        """
         version, found = self._ran.get(service, (-1, ()))
         if version != self.ctx.store.rv:
             found = self._running(service)
@@ -105,7 +116,17 @@ class Kubelet:
                 continue
             leaving = "deletionTimestamp" in pod.obj["metadata"]
             image, env = main(pod.obj)
-            found.append(RunningPod(life.key[1], life.uid, image, env, life.started_at, is_ready(pod.obj), leaving))
+            found.append(
+                RunningPod(
+                    name=life.key[1],
+                    uid=life.uid,
+                    image=image,
+                    env=env,
+                    started_at=life.started_at,
+                    ready=is_ready(pod.obj),
+                    terminating=leaving,
+                )
+            )
         return sorted(found, key=lambda p: p.name)
 
     # one pod

@@ -1,4 +1,6 @@
-"""A pod's status as the kubelet reports it, from what it remembers of the pod (recordings 7, 58, 60)."""
+"""A pod's status as the kubelet reports it, from what it remembers of the pod (recordings 7, 58,
+60).
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ def image_id(image: str) -> str:
 
 
 def render(life: LifeLike, pod: Obj, now: float) -> Obj:
-    """The whole status. Conditions keep the time of their last change in `life.changed`."""
+    """The whole status.
+
+    Conditions keep the time of their last change in `life.changed`.
+    """
     names = [c["name"] for c in pod["spec"]["containers"]]
     conditions = [
         _condition(life, now, "Initialized", True),
@@ -133,7 +138,9 @@ def _container(container: Obj, life: LifeLike, pod: Obj) -> Obj:
 
 
 def _past(life: LifeLike) -> bool:
-    """A container that just ended shows it as its state; once it waits or runs again, as its last state."""
+    """A container that just ended shows it as its state; once it waits or runs again, as its last
+    state.
+    """
     return not (life.phase == "backoff" and not life.delay_s)
 
 

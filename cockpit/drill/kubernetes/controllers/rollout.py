@@ -1,4 +1,6 @@
-"""A deployment's status and conditions, and when a rollout is complete or stuck (recordings 17, 36, 59)."""
+"""A deployment's status and conditions, and when a rollout is complete or stuck (recordings 17, 36,
+59).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ def available(rs: Stored) -> int:
 
 
 def complete(deployment: Obj) -> bool:
-    """Every replica is of the newest template, available, and no other is left (`DeploymentComplete`)."""
+    """Every replica is of the newest template, available, and no other is left
+    (`DeploymentComplete`).
+    """
     wanted, status = deployment["spec"].get("replicas", 1), deployment["status"]
     return bool(
         status.get("updatedReplicas", 0) == wanted
@@ -24,7 +28,10 @@ def complete(deployment: Obj) -> bool:
 
 
 def status(ctx: Context, d: Stored, new: Stored | None, old: list[Stored], unavailable: int, created: str) -> Obj:
-    """The status as it should be now. `created`: the ReplicaSet that this pass created, or empty."""
+    """The status as it should be now.
+
+    `created`: the ReplicaSet that this pass created, or empty.
+    """
     everything = [*old, *([new] if new else [])]
     total = sum(rs.obj["status"].get("replicas", 0) for rs in everything)
     up = sum(available(rs) for rs in everything)
@@ -51,7 +58,7 @@ def status(ctx: Context, d: Stored, new: Stored | None, old: list[Stored], unava
         text = "Deployment does not have minimum availability."
         conditions.put("Available", "False", "MinimumReplicasUnavailable", text)
     result["conditions"] = conditions.items
-    _progress(ctx, d, new, result, conditions, created)
+    _progress(ctx=ctx, d=d, new=new, now=result, conditions=conditions, created=created)
     failure = next((c for rs in everything for c in rs.obj["status"].get("conditions") or ()), None)
     if failure is not None:
         conditions.put("ReplicaFailure", "True", failure["reason"], failure["message"])

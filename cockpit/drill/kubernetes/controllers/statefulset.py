@@ -34,7 +34,9 @@ def _sync(ctx: Context, sts: Stored) -> None:
 
 
 def _remember(ctx: Context, sts: Stored, name: str) -> None:
-    """The ControllerRevision of the present template; one that is gone back to becomes the newest again."""
+    """The ControllerRevision of the present template; one that is gone back to becomes the newest
+    again.
+    """
     meta = sts.obj["metadata"]
     kept = ctx.store.owned(CONTROLLERREVISIONS, meta["uid"])
     newest = max((r.obj["revision"] for r in kept), default=0)

@@ -1,4 +1,6 @@
-"""What the API server fills in, and the order in which it writes fields, so that answers look like the real ones."""
+"""What the API server fills in, and the order in which it writes fields, so that answers look like
+the real ones.
+"""
 
 from __future__ import annotations
 
@@ -235,7 +237,9 @@ def _job_spec(spec: Obj) -> Obj:
 
 
 def _job(obj: Obj) -> Obj:
-    """Labels and selector by the Job's uid are the store's to know: its controller puts them on the pods it makes."""
+    """Labels and selector by the Job's uid are the store's to know: its controller puts them on the
+    pods it makes.
+    """
     return {**obj, "spec": _job_spec(obj.get("spec") or {}), "status": obj.get("status") or {}}
 
 
@@ -269,6 +273,9 @@ _BY_STORAGE = {
 
 
 def complete(storage: str, obj: Obj) -> Obj:
-    """The object with its kind's defaults. Fields of the wrong type are left for validation."""
+    """The object with its kind's defaults.
+
+    Fields of the wrong type are left for validation.
+    """
     fill = _BY_STORAGE.get(storage)
     return fill(obj) if fill is not None else obj

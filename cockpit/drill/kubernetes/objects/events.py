@@ -1,4 +1,6 @@
-"""Events: one store, two views (core/v1 and events.k8s.io/v1), and the recorder that counts repetitions."""
+"""Events: one store, two views (core/v1 and events.k8s.io/v1), and the recorder that counts
+repetitions.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def as_old(event: Obj) -> Obj:
 
 
 class Recorder:
-    """Writes events as the controllers' recorders do: the same event again raises `count` and `lastTimestamp`."""
+    """Writes events as the controllers' recorders do: the same event again raises `count` and
+    `lastTimestamp`.
+    """
 
     def __init__(self, store: Store, clock: SimClock) -> None:
         self._store = store

@@ -25,7 +25,10 @@ def parse_json(body: bytes) -> Any:
 
 
 def merge(target: Any, patch: Any) -> Any:
-    """RFC 7386: maps merge, null deletes, anything else replaces. Returns a new value; the arguments stay as they are."""
+    """RFC 7386: maps merge, null deletes, anything else replaces.
+
+    Returns a new value; the arguments stay as they are.
+    """
     if not isinstance(patch, dict):
         return patch
     result = dict(target) if isinstance(target, dict) else {}
@@ -38,7 +41,10 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def json_patch(target: Obj, operations: Any) -> Obj:
-    """RFC 6902. A failed test or an absent path is 422, a malformed patch 400 (recording 42)."""
+    """RFC 6902.
+
+    A failed test or an absent path is 422, a malformed patch 400 (recording 42).
+    """
     if not isinstance(operations, list):
         raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     try:
@@ -55,7 +61,10 @@ def json_patch(target: Obj, operations: Any) -> Obj:
 
 
 def apply(content_type: str, target: Obj, body: bytes) -> Obj:
-    """The patched object, not yet validated. `target` must be a copy that may be consumed. Raises ApiError 400, 415, 422."""
+    """The patched object, not yet validated.
+
+    `target` must be a copy that may be consumed. Raises ApiError 400, 415, 422.
+    """
     if content_type == JSON_PATCH:
         return json_patch(target, parse_json(body))
     if content_type not in (MERGE_PATCH, STRATEGIC_PATCH):

@@ -1,11 +1,14 @@
-"""The kinds that the embedded API serves: one table from which routes, discovery and access rules are read."""
+"""The kinds that the embedded API serves: one table from which routes, discovery and access rules
+are read.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-#: A Kubernetes object as decoded JSON, stored without `kind` and `apiVersion` (lists carry them once, at the top).
+#: A Kubernetes object as decoded JSON, stored without `kind` and `apiVersion` (lists carry them
+#: once, at the top).
 Obj = dict[str, Any]
 
 _ALL = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -23,7 +26,10 @@ class Subresource:
 
 @dataclass(frozen=True)
 class Resource:
-    """One served resource. `storage`: the key of its objects in the store; two views may share one (events)."""
+    """One served resource.
+
+    `storage`: the key of its objects in the store; two views may share one (events).
+    """
 
     group: str
     version: str

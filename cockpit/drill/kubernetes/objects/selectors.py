@@ -55,7 +55,10 @@ class _Tokens:
 
 
 def parse_labels(text: str) -> tuple[Requirement, ...]:
-    """`a=b,c!=d,e in (f,g),h notin (i),j,!k,l>3`. Raises ApiError 400."""
+    """`a=b,c!=d,e in (f,g),h notin (i),j,!k,l>3`.
+
+    Raises ApiError 400.
+    """
     tokens = _Tokens(text)
     found: list[Requirement] = []
     while tokens.peek():
@@ -168,7 +171,10 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 
 
 def parse_fields(text: str, res: Resource) -> Predicate:
-    """`a=b,c!=d` over the few fields that the kind supports. Raises ApiError 400."""
+    """`a=b,c!=d` over the few fields that the kind supports.
+
+    Raises ApiError 400.
+    """
     allowed = ("metadata.name", "metadata.namespace", *_FIELDS.get(res.storage, ()))
     tests: list[tuple[str, str, bool]] = []
     for part in filter(None, text.split(",")):
@@ -182,7 +188,9 @@ def parse_fields(text: str, res: Resource) -> Predicate:
 
 
 def only_name(text: str) -> str:
-    """NAME of a field selector `metadata.name=NAME`, by which a list may be authorised; "" otherwise."""
+    """NAME of a field selector `metadata.name=NAME`, by which a list may be authorised; ""
+    otherwise.
+    """
     found = re.findall(r"(?:^|,)metadata\.name==?([^,=!]+)", text)
     return found[0] if len(found) == 1 else ""
 
@@ -197,7 +205,10 @@ def _field(obj: Obj, path: str) -> str:
 
 
 def predicate(res: Resource, labels: str, fields: str) -> Predicate | None:
-    """Both selectors as one test over stored objects; None when everything matches. Raises ApiError 400."""
+    """Both selectors as one test over stored objects; None when everything matches.
+
+    Raises ApiError 400.
+    """
     wanted = parse_labels(labels) if labels else ()
     by_field = parse_fields(fields, res) if fields else None
     if not wanted:

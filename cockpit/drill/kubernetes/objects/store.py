@@ -1,7 +1,9 @@
-"""The objects, one resourceVersion counter, and the history from which watches and old lists are served.
+"""The objects, one resourceVersion counter, and the history from which watches and old lists are
+served.
 
-Objects are never changed in place: a write stores a new dict (parts may be shared with the old one). Each version is
-encoded once, whatever the number of readers. Not thread-safe: one event loop owns a store.
+Objects are never changed in place: a write stores a new dict (parts may be shared with the old
+one). Each version is encoded once, whatever the number of readers. Not thread-safe: one event loop
+owns a store.
 """
 
 from __future__ import annotations
@@ -55,7 +57,10 @@ class Stored:
 
 
 class Change:
-    """One entry of the history. `old` is None for ADDED; for DELETED `new` is the last state with the deletion's version."""
+    """One entry of the history.
+
+    `old` is None for ADDED; for DELETED `new` is the last state with the deletion's version.
+    """
 
     __slots__ = ("_line", "new", "old", "rv", "type")
 
@@ -162,7 +167,10 @@ class Store:
         return self._shelf(res.storage).compacted
 
     def changes(self, res: Resource, after: int) -> list[Change]:
-        """Changes with a version above `after`. Raises ApiError 410 when some of them are forgotten."""
+        """Changes with a version above `after`.
+
+        Raises ApiError 410 when some of them are forgotten.
+        """
         shelf = self._shelf(res.storage)
         if after < shelf.compacted:
             raise statuses.watch_expired(after, shelf.compacted)
@@ -178,7 +186,10 @@ class Store:
         self._shelf(res.storage).wakers.discard(waker)
 
     def forget(self) -> None:
-        """Compact everything: whoever comes back with an older version gets 410. (Other writes moved the counter on.)"""
+        """Compact everything: whoever comes back with an older version gets 410.
+
+        (Other writes moved the counter on.)
+        """
         self.rv += 1
         self._snapshots.clear()
         for shelf in self._shelves.values():
@@ -219,7 +230,10 @@ class Store:
                     del self._owned[ref["uid"]]
 
     def create(self, res: Resource, obj: Obj) -> Stored:
-        """Store a new object: uid, creationTimestamp and resourceVersion are filled in. Raises ApiError 409."""
+        """Store a new object: uid, creationTimestamp and resourceVersion are filled in.
+
+        Raises ApiError 409.
+        """
         meta: dict[str, Any] = obj["metadata"]
         key = (meta.get("namespace", "") if res.namespaced else "", meta["name"])
         shelf = self._shelf(res.storage)
@@ -253,7 +267,9 @@ class Store:
         return {"metadata": {**head, **rest}, **{k: v for k, v in obj.items() if k != "metadata"}}
 
     def replace(self, res: Resource, old: Stored, obj: Obj) -> Stored:
-        """Store a new version in place of `old` (which must be current); an equal object is no write at all."""
+        """Store a new version in place of `old` (which must be current); an equal object is no
+        write at all.
+        """
         if obj == old.obj:
             return old
         self.rv += 1

@@ -1,8 +1,9 @@
 """Strategic merge patch: lists of maps merge by key, with the directives that kubectl sends.
 
-Follows k8s.io/apimachinery/pkg/util/strategicpatch: `$patch` (delete, replace, merge), `$setElementOrder/LIST`,
-`$deleteFromPrimitiveList/LIST`, `$retainKeys`. The merge keys are those of the Go types' `patchMergeKey` tags for the
-kinds that the drill serves; a list without one is atomic.
+Follows k8s.io/apimachinery/pkg/util/strategicpatch: `$patch` (delete, replace, merge),
+`$setElementOrder/LIST`, `$deleteFromPrimitiveList/LIST`, `$retainKeys`. The merge keys are those of
+the Go types' `patchMergeKey` tags for the kinds that the drill serves; a list without one is
+atomic.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 from cockpit.drill.kubernetes.api.statuses import bad_request
 from cockpit.drill.kubernetes.objects.resources import Obj
 
-#: list field → merge key. `ports` is a container's; a Service's ports merge by `port`, chosen by what the items hold.
+#: list field → merge key. `ports` is a container's; a Service's ports merge by `port`, chosen by
+#: what the items hold.
 MERGE_KEYS = {
     "containers": "name",
     "initContainers": "name",
@@ -42,7 +44,10 @@ _DELETE = "$deleteFromPrimitiveList/"
 
 
 def apply(original: Obj, patch: Obj) -> Obj:
-    """The merged object; `original` may be consumed, `patch` is left as it is. Raises ApiError 400 for bad directives."""
+    """The merged object; `original` may be consumed, `patch` is left as it is.
+
+    Raises ApiError 400 for bad directives.
+    """
     return _map(original, patch)
 
 
@@ -141,7 +146,9 @@ def _name(entry: Any, key: str | None) -> Any:
 
 
 def _ordered(merged: list[Any], order: list[Any], server: list[Any], key: str | None) -> list[Any]:
-    """`normalizeElementOrder`: items of `order` in that order, the others in the server's, woven by the server's order."""
+    """`normalizeElementOrder`: items of `order` in that order, the others in the server's, woven by
+    the server's order.
+    """
     wanted = [_name(entry, key) for entry in order]
     known = [_name(entry, key) for entry in server]
     left = sorted((i for i in merged if _name(i, key) in wanted), key=lambda i: wanted.index(_name(i, key)))

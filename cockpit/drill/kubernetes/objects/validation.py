@@ -1,4 +1,6 @@
-"""What the API server refuses: decoding errors (400) and field errors (422), for the fields an operator may get wrong."""
+"""What the API server refuses: decoding errors (400) and field errors (422), for the fields an
+operator may get wrong.
+"""
 
 from __future__ import annotations
 

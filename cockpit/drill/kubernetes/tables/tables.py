@@ -179,7 +179,10 @@ def partial(obj: Obj) -> Obj:
 def table(
     res: Resource, objects: Sequence[Obj], meta: Obj, now: float, *, include: str = "", columns: bool = True
 ) -> Obj:
-    """A meta.k8s.io/v1 Table. `include`: `Metadata` (default), `Object` or `None`, as in `includeObject`."""
+    """A meta.k8s.io/v1 Table.
+
+    `include`: `Metadata` (default), `Object` or `None`, as in `includeObject`.
+    """
     shape, cells = _TABLES.get(res.storage, _PLAIN)
     rows: list[Obj] = []
     for obj in objects:

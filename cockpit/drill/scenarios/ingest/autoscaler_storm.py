@@ -1,4 +1,6 @@
-"""Runbook 6: an autoscaler multiplies the polls beyond a provider's quota, and undoes what is scaled by hand."""
+"""Runbook 6: an autoscaler multiplies the polls beyond a provider's quota, and undoes what is
+scaled by hand.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """A new HPA wants twelve ingestors; sports allows four calls a second, which were always enough for four."""
+    """A new HPA wants twelve ingestors; sports allows four calls a second, which were always enough
+    for four.
+    """
     world.ingest.connectors["sports"].quota = 4.0
     world.kube.autoscaler(INGESTOR, target=INGESTOR, minimum=4, maximum=12, desired=12)
 

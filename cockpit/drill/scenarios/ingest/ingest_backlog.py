@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Election night, a cup final and a central bank at once: 2.6 times the events, from every connector."""
+    """Election night, a cup final and a central bank at once: 2.6 times the events, from every
+    connector.
+    """
     world.ingest.burst = 2.6
 
 

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """A third of the politics provider's answers do not parse; the rest, read by the old schema, imply too little."""
+    """A third of the politics provider's answers do not parse; the rest, read by the old schema,
+    imply too little.
+    """
     connector = world.ingest.connectors["politics"]
     connector.garbled = 0.35
     connector.skew = 0.6

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The reveal delay was raised tenfold, and large transactions wait for their block at rpc-a: together it is too long."""
+    """The reveal delay was raised tenfold, and large transactions wait for their block at rpc-a:
+    together it is too long.
+    """
     from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
 
     world.network.endpoints["rpc-a"].crowded = 3.7

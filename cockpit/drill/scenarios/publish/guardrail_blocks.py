@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Seven more feeds a domain are expected than deliver: registered for next week. Nothing is wrong with the data."""
+    """Seven more feeds a domain are expected than deliver: registered for next week.
+
+    Nothing is wrong with the data.
+    """
     from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
 
     changes.set_config(world.kube, CONFIG, "M0_EXPECTED_SOURCES", "11")

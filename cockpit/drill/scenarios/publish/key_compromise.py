@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Whoever it is has the submitter's credentials: forged bundles go out past guardrails and checks, signed on request."""
+    """Whoever it is has the submitter's credentials: forged bundles go out past guardrails and
+    checks, signed on request.
+    """
     world.publish.forging = 1.0
 
 

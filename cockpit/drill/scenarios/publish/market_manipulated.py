@@ -13,7 +13,10 @@ MARKET = "NBA_LAL_BOS"
 
 
 def inject(world: World) -> None:
-    """The odds of one sports market, at the source, are 1.45 times what is true. The other one of its domain is clean."""
+    """The odds of one sports market, at the source, are 1.45 times what is true.
+
+    The other one of its domain is clean.
+    """
     world.quant.manipulated[MARKET] = 1.45
 
 

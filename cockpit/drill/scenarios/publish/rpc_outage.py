@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """rpc-a: 38 % of requests fail, what gets through takes five seconds to confirm, and the nodes that are left follow late."""
+    """rpc-a: 38 % of requests fail, what gets through takes five seconds to confirm, and the nodes
+    that are left follow late.
+    """
     endpoint = world.network.endpoints["rpc-a"]
     endpoint.failing = 0.38
     endpoint.confirm_ms = 4600.0

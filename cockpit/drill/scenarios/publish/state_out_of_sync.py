@@ -14,7 +14,9 @@ BEHIND = 50_000
 
 
 def inject(world: World) -> None:
-    """The submitter was stopped, the publish state restored from last night's snapshot, the submitter started again."""
+    """The submitter was stopped, the publish state restored from last night's snapshot, the
+    submitter started again.
+    """
     from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
 
     world.publish.lost = BEHIND

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The new image needs more memory than it gets; and the batch was raised with it, which no image bears."""
+    """The new image needs more memory than it gets; and the batch was raised with it, which no
+    image bears.
+    """
     from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
 
     world.releases.roll_out(world, QUANT, "2026.11.5", Traits(leaks_after_s=420.0))

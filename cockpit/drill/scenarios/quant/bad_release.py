@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The engine's new image keeps its features too long, rounds outcomes one by one, and never frees a model."""
+    """The engine's new image keeps its features too long, rounds outcomes one by one, and never
+    frees a model.
+    """
     traits = Traits(delay_s=12.0, malformed=0.08, leaks_after_s=420.0)
     world.releases.roll_out(world, QUANT, "2026.11.4", traits)
 

@@ -1,7 +1,9 @@
-"""Runbook 14: the archive's disk is full, so there is neither a new backup nor point-in-time recovery.
+"""Runbook 14: the archive's disk is full, so there is neither a new backup nor point-in-time
+recovery.
 
-The document's runbook only verifies (14.verify) and restores; what mends the archive are two steps beside its items: the job that
-expires old backups, and the backup's own, run now. Either alone leaves the newest backup as old as it is.
+The document's runbook only verifies (14.verify) and restores; what mends the archive are two steps
+beside its items: the job that expires old backups, and the backup's own, run now. Either alone
+leaves the newest backup as old as it is.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ _SINCE_S = 55 * 3600.0
 
 
 def inject(world: World) -> None:
-    """Old backups were not expired, and nothing fits on the archive's disk any more: WAL segments pile up, and the last two nights'
-    backups failed."""
+    """Old backups were not expired, and nothing fits on the archive's disk any more: WAL segments
+    pile up, and the last two nights' backups failed.
+    """
     world.serve.database_troubles.add("fail_archiver")
     world.serve.backup_at = world.clock.now() - _SINCE_S
 

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """A setting makes each concurrent publisher write its whole state at every tick, all of them the same rows."""
+    """A setting makes each concurrent publisher write its whole state at every tick, all of them
+    the same rows.
+    """
     world.serve.checkpointing = True
 
 

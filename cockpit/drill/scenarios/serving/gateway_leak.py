@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """A connection leaks now and then; after three days the pool is empty. These gateways have run for four."""
+    """A connection leaks now and then; after three days the pool is empty.
+
+    These gateways have run for four.
+    """
     world.serve.leaks_after_s = 3 * 86400.0
 
 

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Autovacuum was switched off for the publish queue; all that ever went through it is still there, dead."""
+    """Autovacuum was switched off for the publish queue; all that ever went through it is still
+    there, dead.
+    """
     world.serve.database_troubles.add("vacuum_debt")
 
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The release of both: the new submitter's canonical form has another order of fields. The agents' has not."""
+    """The release of both: the new submitter's canonical form has another order of fields.
+
+    The agents' has not.
+    """
     world.releases.roll_out(world, SIGNER, "2026.11.3")
     world.releases.roll_out(world, SUBMITTER, "2026.11.3", Traits(hashing="v2"))
 

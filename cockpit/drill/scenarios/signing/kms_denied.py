@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The sessions of three agents: refused now and then, and slow where they are not. A new pod opens a new one."""
+    """The sessions of three agents: refused now and then, and slow where they are not.
+
+    A new pod opens a new one.
+    """
     from cockpit.drill.physics.sign import (
         Session,
     )  # brings the chain's code, which a mere list of scenarios does without

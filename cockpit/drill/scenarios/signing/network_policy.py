@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """One agent cannot be reached at all, two only through a proxy that takes one request after the other."""
+    """One agent cannot be reached at all, two only through a proxy that takes one request after the
+    other.
+    """
     world.sign.unreachable = {"signer-6"}
     world.sign.contention |= {"signer-4": 1.65, "signer-5": 1.65}
 

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Four of the seven agents, four days old, take requests and answer none. New pods would be well."""
+    """Four of the seven agents, four days old, take requests and answer none.
+
+    New pods would be well.
+    """
     world.sign.hang(4)
 
 

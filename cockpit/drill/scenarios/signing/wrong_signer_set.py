@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The release of both: the new agents open the key ring of staging. The submitter's new image is as good as the old one."""
+    """The release of both: the new agents open the key ring of staging.
+
+    The submitter's new image is as good as the old one.
+    """
     world.releases.roll_out(world, SIGNER, "2026.11.2", Traits(stray_keys=True))
     world.releases.roll_out(world, SUBMITTER, "2026.11.2")
 

@@ -1,4 +1,5 @@
-"""What goes wrong between a client and a real RPC provider, on demand: one set of switches an endpoint.
+"""What goes wrong between a client and a real RPC provider, on demand: one set of switches an
+endpoint.
 
 Counters are used up by one request each; flags and shares hold until they are put back.
 """
@@ -27,12 +28,14 @@ class Chaos:
     slow_s: float = 0.0
     #: Slots that this node is behind, on top of what the world says of it.
     lag: int = 0
-    #: getHealth: None as the lag says; "behind N" as −32005 with numSlotsBehind; "unknown" without a number; "bare" as −32005
-    #: without any data (some providers; strict clients break on it).
+    #: getHealth: None as the lag says; "behind N" as −32005 with numSlotsBehind; "unknown" without
+    #: a number; "bare" as −32005 without any data (some providers; strict clients break on it).
     health: str | None = None
-    #: Methods that answer with an error of their own: method → (code, message, data); data None leaves it out.
+    #: Methods that answer with an error of their own: method → (code, message, data); data None
+    #: leaves it out.
     errors: dict[str, tuple[int, str, Any]] = field(default_factory=dict)
-    #: The next N answers: 200 and a proxy's HTML · cut in the middle · `gigantic_bytes` long · of a type nobody expects.
+    #: The next N answers: 200 and a proxy's HTML · cut in the middle · `gigantic_bytes` long · of a
+    #: type nobody expects.
     malformed: int = 0
     truncated: int = 0
     gigantic: int = 0
@@ -42,16 +45,18 @@ class Chaos:
     lost_answers: int = 0
     #: The next N sendTransaction answer with the signature, but the transaction goes nowhere.
     lost_sends: int = 0
-    #: Batches: refused with an error object (403 and no JSON when `batch_refused_plainly`), or limited to so many calls.
+    #: Batches: refused with an error object (403 and no JSON when `batch_refused_plainly`), or
+    #: limited to so many calls.
     batch_refused: bool = False
     batch_refused_plainly: bool = False
     batch_limit: int | None = None
     #: getGenesisHash of another cluster.
     genesis: str | None = None
-    #: Confirmed and finalised slots stand still where they were when this was set: the node follows a fork that loses.
+    #: Confirmed and finalised slots stand still where they were when this was set: the node follows
+    #: a fork that loses.
     forked: bool = False
-    #: WebSockets: accepted but mute from then on (and for ever: what was mute stays so) · upgrades refused with 503 ·
-    #: every notification sent twice · this share of notifications never sent.
+    #: WebSockets: accepted but mute from then on (and for ever: what was mute stays so) · upgrades
+    #: refused with 503 · every notification sent twice · this share of notifications never sent.
     half_open: bool = False
     ws_refused: bool = False
     doubled: bool = False
@@ -71,7 +76,9 @@ class Chaos:
         self._flowing.set()
 
     def mute(self) -> None:
-        """Half-open: every WebSocket that is open now, and each new one until `unmute`, never says a word again."""
+        """Half-open: every WebSocket that is open now, and each new one until `unmute`, never says
+        a word again.
+        """
         self.half_open = True
         for socket in self._sockets:
             socket.mute = True

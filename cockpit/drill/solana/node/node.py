@@ -1,4 +1,6 @@
-"""One RPC node: its view of the ledger (it may lag, or follow a fork) and the errors and parameters of its methods."""
+"""One RPC node: its view of the ledger (it may lag, or follow a fork) and the errors and parameters
+of its methods.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ VERSION_UNSUPPORTED, CONTEXT_SLOT = -32015, -32016
 
 
 class RpcError(Exception):
-    """A JSON-RPC error object. `data` is left out when it is `...`."""
+    """A JSON-RPC error object.
+
+    `data` is left out when it is `...`.
+    """
 
     def __init__(self, code: int, message: str, data: Any = ...) -> None:
         super().__init__(message)
@@ -108,7 +113,10 @@ class Node:
 
 
 class Params:
-    """Positional parameters, checked as they are taken. Every method raises RpcError −32602 with a node's words."""
+    """Positional parameters, checked as they are taken.
+
+    Every method raises RpcError −32602 with a node's words.
+    """
 
     def __init__(self, node: Node, params: Any) -> None:
         if isinstance(params, dict):
@@ -183,7 +191,10 @@ def commitment_of(config: dict[str, Any], default: str = "finalized") -> str:
     }
     name = old.get(found, found) if isinstance(found, str) else found
     if name not in COMMITMENTS:
-        raise RpcError(INVALID_PARAMS, f"Invalid params: unknown variant `{found}`, expected one of `processed`, `confirmed`, `finalized`.")  # fmt: skip
+        raise RpcError(
+            INVALID_PARAMS,
+            f"Invalid params: unknown variant `{found}`, expected one of `processed`, `confirmed`, `finalized`.",
+        )
     return str(name)
 
 
@@ -222,7 +233,10 @@ Registry = dict[str, Method]
 
 
 def chosen(value: Any, allowed: Sequence[str], default: str) -> str:
-    """One of the allowed words of an option. Raises RpcError."""
+    """One of the allowed words of an option.
+
+    Raises RpcError.
+    """
     if value is None:
         return default
     if value not in allowed:

@@ -1,4 +1,5 @@
-"""The Solana servers of a drill, one HTTP port and the port after it (WebSocket) for each endpoint, over one ledger.
+"""The Solana servers of a drill, one HTTP port and the port after it (WebSocket) for each endpoint,
+over one ledger.
 
 Alone, without a world:
 
@@ -78,8 +79,11 @@ def _path(name: str) -> str:
 
 
 class SolanaServers:
-    """An async context manager. `endpoints` are the world's; `pairs` the ports that were bound for them (they are closed at
-    the end, also when it never started)."""
+    """An async context manager.
+
+    `endpoints` are the world's; `pairs` the ports that were bound for them (they are closed at the
+    end, also when it never started).
+    """
 
     def __init__(self, oracle: Oracle, endpoints: Mapping[str, Endpoint], pairs: Mapping[str, PortPair]) -> None:
         self.oracle = oracle

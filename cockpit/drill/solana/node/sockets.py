@@ -21,7 +21,10 @@ _encoder = msgspec.json.Encoder()
 
 
 class Socket:
-    """One connection. Once `mute` it stays so: as if the other side's packets went nowhere."""
+    """One connection.
+
+    Once `mute` it stays so: as if the other side's packets went nowhere.
+    """
 
     def __init__(self, node: Node, request: web.BaseRequest) -> None:
         self.node = node

@@ -20,7 +20,9 @@ MOST_SLOTS = 100  # slot notifications at once; a node that jumped further says 
 
 @dataclass(slots=True)
 class Subscription:
-    """`cursor`: what comes next, in entries, slots or changes; `poll` gives the results since, and moves it."""
+    """`cursor`: what comes next, in entries, slots or changes; `poll` gives the results since, and
+    moves it.
+    """
 
     number: int
     method: str  # of its notifications

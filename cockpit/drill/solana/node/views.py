@@ -116,7 +116,10 @@ def _inner(encoded: Encoded, made: dict[str, Any], detailed: bool) -> dict[str, 
 
 
 def transaction(node: Node, entry: Entry, encoding: str, most_version: int | None) -> dict[str, Any]:
-    """{"transaction", "meta", "version"} of one. Raises RpcError for a version that the client does not take."""
+    """{"transaction", "meta", "version"} of one.
+
+    Raises RpcError for a version that the client does not take.
+    """
     encoded = node.ledger.encoded(entry)
     parsed = VersionedTransaction.from_bytes(encoded.wire)
     version: str | int = 0 if isinstance(parsed.message, MessageV0) else "legacy"

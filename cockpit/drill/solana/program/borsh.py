@@ -1,4 +1,6 @@
-"""Borsh, the byte order of Anchor's accounts, events and arguments: little-endian, u32 lengths, one byte an option."""
+"""Borsh, the byte order of Anchor's accounts, events and arguments: little-endian, u32 lengths, one
+byte an option.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,10 @@ def option(item: bytes | None) -> bytes:
 
 
 class Reader:
-    """Takes values off the front. Every method raises Malformed when there are too few bytes."""
+    """Takes values off the front.
+
+    Every method raises Malformed when there are too few bytes.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -1,8 +1,9 @@
 """A bundle: one market's output as it is committed, signed by the threshold, and revealed.
 
-Canonical payload: JSON with sorted keys, no white space, UTF-8. Content hash: sha256("M0_BUNDLE_CONTENT_V1" ‖ payload).
-Commit hash: sha256("M0_COMMIT_V1" ‖ content hash ‖ salt). Signature message: sha256("M0_SIGMSG_V1" ‖ content hash ‖
-signer set id ‖ publish epoch id ‖ sequence), numbers u64 little-endian, signed with ed25519.
+Canonical payload: JSON with sorted keys, no white space, UTF-8. Content hash:
+sha256("M0_BUNDLE_CONTENT_V1" ‖ payload). Commit hash: sha256("M0_COMMIT_V1" ‖ content hash ‖ salt).
+Signature message: sha256("M0_SIGMSG_V1" ‖ content hash ‖ signer set id ‖ publish epoch id ‖
+sequence), numbers u64 little-endian, signed with ed25519.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ OUTCOMES = ("NO", "YES")
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """`signers`: places in the signer set whose signatures were collected first, at least the threshold's number."""
+    """`signers`: places in the signer set whose signatures were collected first, at least the
+    threshold's number.
+    """
 
     market: str
     epoch: int
@@ -71,7 +74,8 @@ def make(
     """A bundle whose probabilities and salt follow from the seed, the market and the sequence."""
     salt = keys.digest("salt", market, str(epoch), str(sequence))
     yes = int.from_bytes(salt[:4], "little") * SCALE // 2**32
-    # by hand, because thousands of them are made when a drill starts; `canonical` of the same object, as a test proves
+    # by hand, because thousands of them are made when a drill starts; `canonical` of the same
+    # object, as a test proves
     payload = (
         f'{{"created_at_ms":{created_at_ms},"epoch":{epoch},"market":"{market}",'
         f'"outcomes":{{"NO":{SCALE - yes},"YES":{yes}}},"sequence":{sequence}}}'
@@ -96,7 +100,9 @@ def sign(bundle: Bundle, parties: Iterable[Party]) -> list[tuple[Pubkey, Signatu
 
 
 def published(bundle: Bundle, signatures: Sequence[tuple[Pubkey, Signature]], reveal: str, slot: int) -> dict[str, Any]:
-    """The bundle as the network publishes it: JSON-able; hashes and salt hex, keys and signatures base58."""
+    """The bundle as the network publishes it: JSON-able; hashes and salt hex, keys and signatures
+    base58.
+    """
     return {
         "market": bundle.market,
         "payload": json.loads(bundle.payload),

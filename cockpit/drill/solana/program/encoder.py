@@ -1,4 +1,5 @@
-"""The world's own transactions, encoded when somebody looks: signed, with logs, fees and balances as a node shows them.
+"""The world's own transactions, encoded when somebody looks: signed, with logs, fees and balances
+as a node shows them.
 
 Everything follows from the arguments, so that an encoding may be dropped and made again.
 """
@@ -22,7 +23,10 @@ DELAY_SLOTS = 2  # until a reveal: the submitter asks for less than the protocol
 
 
 class Encoder:
-    """`parties`: whose key pairs the agents hold, by public key. `before`: what the payer had."""
+    """`parties`: whose key pairs the agents hold, by public key.
+
+    `before`: what the payer had.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -30,7 +34,9 @@ class Encoder:
         self.parties: dict[Pubkey, Party] = {party.key: party for party in self.keys.signers}
 
     def signers(self, bundle: Bundle, signer_set: SignerSet) -> list[Party]:
-        """An agent signs with its own key; with the one of its place in the set where the set does not know it, if it has that."""
+        """An agent signs with its own key; with the one of its place in the set where the set does
+        not know it, if it has that.
+        """
         seats, own = dict(enumerate(signer_set.pubkeys)), self.keys.signers
         found = []
         for place in bundle.signers:
@@ -65,7 +71,11 @@ class Encoder:
             money=money,
             err=sealing.custom(1, layouts.CODES[error]) if error else None,
             made={record: rent_exempt(CommitRecord.SPACE)},
-            inner=lambda keys: [sealing.creation(1, keys, payer, record, CommitRecord.SPACE, own.program)],
+            inner=lambda keys: [
+                sealing.creation(
+                    index=1, message_keys=keys, payer=payer, made=record, space=CommitRecord.SPACE, own=own.program
+                )
+            ],
         )
 
     def reveal(self, bundle: Bundle, slot: int, error: str, before: int, signer_set: SignerSet) -> Encoded:
@@ -115,7 +125,9 @@ class Encoder:
         )
 
     def decoy(self, slot: int, number: int, before: int) -> Encoded:
-        """Somebody else's program, with ours among its accounts and lines in its frame that look like ours."""
+        """Somebody else's program, with ours among its accounts and lines in its frame that look
+        like ours.
+        """
         own, payer = self.keys, self.keys.faucet.key
         stranger = str(own.stranger)
         event = layouts.prediction_revealed(own.program, own.stranger, payer, bytes(32), number)

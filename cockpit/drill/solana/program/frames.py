@@ -32,7 +32,10 @@ def anchor_error(name: str) -> str:
 
 
 def program(program_id: str, instruction: str, body: Sequence[str], units: int, failure: str = "") -> list[str]:
-    """One instruction of an Anchor program. `failure`: the name of its error; `body` is what it logged until then."""
+    """One instruction of an Anchor program.
+
+    `failure`: the name of its error; `body` is what it logged until then.
+    """
     lines = [f"Program {program_id} invoke [1]"]
     if instruction:
         lines.append(f"Program log: Instruction: {instruction}")

@@ -1,7 +1,9 @@
-"""The oracle program's instructions as bytes and accounts, and the ed25519 verify instruction that goes before a reveal.
+"""The oracle program's instructions as bytes and accounts, and the ed25519 verify instruction that
+goes before a reveal.
 
-The network's own reveal carries its bundle twice over, which no longer fits a packet (1,232 bytes) beside five signatures:
-the drill's has the payload once, with the three numbers that the signatures cover.
+The network's own reveal carries its bundle twice over, which no longer fits a packet (1,232 bytes)
+beside five signatures: the drill's has the payload once, with the three numbers that the signatures
+cover.
 """
 
 from __future__ import annotations
@@ -173,7 +175,8 @@ def rotate_args(data: bytes) -> RotateArgs:
     return RotateArgs(threshold, tuple(Pubkey(key) for key in raw), reader.boolean())
 
 
-# the ed25519 native program: u8 count, u8 padding, then per signature seven u16 (offsets and instruction indices)
+# the ed25519 native program: u8 count, u8 padding, then per signature seven u16 (offsets and
+# instruction indices)
 
 _THIS = 0xFFFF  # "in this instruction's own data"
 _HEAD, _ENTRY = 2, 14
@@ -192,7 +195,10 @@ def ed25519(message: bytes, signatures: Sequence[tuple[Pubkey, Signature]]) -> I
 
 
 def ed25519_claims(data: bytes) -> list[tuple[Pubkey, bytes, Signature]]:
-    """(pubkey, message, signature) of each entry. Raises borsh.Malformed; entries that point elsewhere are not understood."""
+    """(pubkey, message, signature) of each entry.
+
+    Raises borsh.Malformed; entries that point elsewhere are not understood.
+    """
     if len(data) < _HEAD:
         raise borsh.Malformed("no header")
     claims = []

@@ -1,7 +1,9 @@
-"""Who signs in the drill's Solana, and where its accounts live: real ed25519 key pairs, the same for the same seed.
+"""Who signs in the drill's Solana, and where its accounts live: real ed25519 key pairs, the same
+for the same seed.
 
-Program addresses are derived by the program's own seeds: ["protocol"], ["signer_set", id], ["market", market id],
-["epoch", market, epoch id], ["commit", epoch, committer] (integers u64 little-endian).
+Program addresses are derived by the program's own seeds: ["protocol"], ["signer_set", id],
+["market", market id], ["epoch", market, epoch id], ["commit", epoch, committer] (integers u64
+little-endian).
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ class Keys:
         return Party.of(Keypair.from_seed(self.digest("key", name)))
 
     def member(self, words: str) -> Pubkey:
-        """A signer by its agent's name or its base58 key; whatever else is written is a key of nobody's."""
+        """A signer by its agent's name or its base58 key; whatever else is written is a key of
+        nobody's.
+        """
         if words in self._agents:
             return self._agents[words]
         try:

@@ -1,6 +1,8 @@
-"""What the oracle program writes: accounts, events and errors as Anchor lays them out (an 8-byte discriminator, then borsh).
+"""What the oracle program writes: accounts, events and errors as Anchor lays them out (an 8-byte
+discriminator, then borsh).
 
-The layouts are restated from the network's program; this is the encoder's side only, so that whoever decodes is checked by it.
+The layouts are restated from the network's program; this is the encoder's side only, so that
+whoever decodes is checked by it.
 """
 
 from __future__ import annotations
@@ -54,7 +56,10 @@ DOMAINS = ("sports", "politics", "macro", "crypto", "custom")  # enum Domain, in
 
 
 def error(name: str) -> tuple[int, str]:
-    """(code, message) of one of the program's errors or Anchor's. Raises KeyError."""
+    """(code, message) of one of the program's errors or Anchor's.
+
+    Raises KeyError.
+    """
     if name in ANCHOR:
         return ANCHOR[name]
     code = CODES[name]
@@ -63,7 +68,9 @@ def error(name: str) -> tuple[int, str]:
 
 @lru_cache(64)
 def discriminator(space: str, name: str) -> bytes:
-    """First 8 bytes of sha256("SPACE:NAME"); spaces are `account`, `event` and `global` (instructions)."""
+    """First 8 bytes of sha256("SPACE:NAME"); spaces are `account`, `event` and `global`
+    (instructions).
+    """
     return sha256(f"{space}:{name}".encode()).digest()[:8]
 
 
@@ -133,7 +140,9 @@ class Market(msgspec.Struct, frozen=True):
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """`market` is the market's id; its address is derived when the account is encoded, for most never are."""
+    """`market` is the market's id; its address is derived when the account is encoded, for most
+    never are.
+    """
 
     market: str
     epoch_id: int

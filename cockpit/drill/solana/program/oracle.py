@@ -1,7 +1,9 @@
-"""The oracle program's life on the ledger: what the world's submitter commits and reveals, and what its authority decides.
+"""The oracle program's life on the ledger: what the world's submitter commits and reveals, and what
+its authority decides.
 
-The world decides whether a transaction of its own succeeds; everything else (`send`) is executed by the program's rules.
-`counts` is exact: what the metrics count on the submitter's side, this counts on the chain.
+The world decides whether a transaction of its own succeeds; everything else (`send`) is executed by
+the program's rules. `counts` is exact: what the metrics count on the submitter's side, this counts
+on the chain.
 """
 
 from __future__ import annotations
@@ -48,8 +50,11 @@ class Landed(msgspec.Struct, frozen=True):
 
 
 class Oracle:
-    """`now`: the clock, unix seconds. `markets`: market id → domain. `keep`: transactions that history goes back to.
-    `details_from`: unix seconds before which transactions are counted, but not kept (a drill's deep past)."""
+    """`now`: the clock, unix seconds.
+
+    `markets`: market id → domain. `keep`: transactions that history goes back to. `details_from`:
+    unix seconds before which transactions are counted, but not kept (a drill's deep past).
+    """
 
     def __init__(
         self,
@@ -75,11 +80,33 @@ class Oracle:
     def _begin(self, markets: Mapping[str, str], first_sequence: int) -> None:
         slot, put = self.ledger.begin, self.accounts.put
         authority = self.keys.authority.key
-        put(CONFIG, ProtocolConfig(True, authority, False, len(markets), FIRST_SET + 1, DEFAULT_DELAY_SLOTS), slot)
+        put(
+            CONFIG,
+            ProtocolConfig(
+                initialized=True,
+                authority=authority,
+                paused=False,
+                next_market_nonce=len(markets),
+                next_signer_set_id=FIRST_SET + 1,
+                default_reveal_delay_slots=DEFAULT_DELAY_SLOTS,
+            ),
+            slot,
+        )
         members = tuple(party.key for party in self.keys.signers)
         put(("set", FIRST_SET), SignerSet(FIRST_SET, THRESHOLD, members, True, slot), slot)
         for market, domain in markets.items():
-            put(("market", market), Market(market, domain, True, bundles.OUTCOMES, FIRST_EPOCH, first_sequence), slot)
+            put(
+                ("market", market),
+                Market(
+                    market_id=market,
+                    domain=domain,
+                    active=True,
+                    outcomes=bundles.OUTCOMES,
+                    current_epoch_id=FIRST_EPOCH,
+                    last_sequence=first_sequence,
+                ),
+                slot,
+            )
         put(("wallet", self.keys.committer.key), COMMITTER_LAMPORTS, slot)
         put(("wallet", authority), AUTHORITY_LAMPORTS, slot)
         put(("wallet", self.keys.faucet.key), FAUCET_LAMPORTS, slot)
@@ -110,14 +137,18 @@ class Oracle:
         raise LookupError("no signer set is active")
 
     def accepts(self, signer_set: str) -> bool:
-        """Whether bundles pass that our agents sign for the set of this id: it is active, and enough of its keys are theirs."""
+        """Whether bundles pass that our agents sign for the set of this id: it is active, and
+        enough of its keys are theirs.
+        """
         found = self.accounts.signer_set(_set_number(signer_set))
         if found is None or not found.active:
             return False
         return sum(key in self._encoder.parties for key in found.pubkeys) >= found.threshold
 
     def verdict(self, landed: Landed) -> str:
-        """The program's error for the reveal, by the signatures that its agents really made; "" when they are enough."""
+        """The program's error for the reveal, by the signatures that its agents really made; ""
+        when they are enough.
+        """
         found = self.accounts.signer_set(landed.bundle.signer_set_id)
         if found is None or not found.active:
             return "SignatureVerificationFailed"
@@ -125,7 +156,9 @@ class Oracle:
         return "" if len(members) >= found.threshold else "SignatureVerificationFailed"
 
     def bundle(self, market: str) -> dict[str, Any] | None:
-        """The newest revealed bundle, as the network publishes it (JSON-able); None before the first."""
+        """The newest revealed bundle, as the network publishes it (JSON-able); None before the
+        first.
+        """
         found = self._revealed.get(market)
         if found is None:
             return None
@@ -147,7 +180,9 @@ class Oracle:
         signer_set: str = str(FIRST_SET),
         signers: Sequence[int] = tuple(range(THRESHOLD)),
     ) -> Landed:
-        """A commit that reached the chain at `at` (unix seconds): in the next epoch of its market, or refused by the program."""
+        """A commit that reached the chain at `at` (unix seconds): in the next epoch of its market,
+        or refused by the program.
+        """
         there = self.accounts.market(market)
         assert there is not None
         number = _set_number(signer_set)
@@ -178,7 +213,11 @@ class Oracle:
         return Landed(bundle, slot, error)
 
     def reveal(self, committed: Landed, at: float, error: str = "") -> str:
-        """The reveal of a commit, as the world says it ended; the program's own refusal comes first. Returns the error or ""."""
+        """The reveal of a commit, as the world says it ended; the program's own refusal comes
+        first.
+
+        Returns the error or "".
+        """
         bundle = committed.bundle
         if at < self.details_from:
             self._reveal_in_the_past(bundle, error)
@@ -263,8 +302,11 @@ class Oracle:
         number: int | None = None,
         active: bool = True,
     ) -> str:
-        """A new signer set, with the next id unless another is wanted; without `members`, the same seven. Agents sign for
-        the members that are given with their key pair."""
+        """A new signer set, with the next id unless another is wanted; without `members`, the same
+        seven.
+
+        Agents sign for the members that are given with their key pair.
+        """
         config = self.accounts.config()
         if number is not None and number != config.next_signer_set_id:
             config = msgspec.structs.replace(config, next_signer_set_id=number)
@@ -277,7 +319,8 @@ class Oracle:
         return self._govern("RotateSignerSet", instructions.rotate(self.keys, number, args))
 
     def _govern(self, name: str, instruction: Instruction) -> str:
-        # the price differs each time: else the same decision twice within a slot would be the same transaction
+        # the price differs each time: else the same decision twice within a slot would be the same
+        # transaction
         price = instructions.compute_unit_price(1000 + self.ledger.count % 1000)
         _, signature = self.send(self.transaction([price, instruction], self.keys.authority))
         return signature
@@ -289,7 +332,10 @@ class Oracle:
         return VersionedTransaction(message, [signer.pair])
 
     def send(self, transaction: VersionedTransaction) -> tuple[Outcome, str]:
-        """Into the next block, executed by the program's rules. (how it ended, signature)"""
+        """Into the next block, executed by the program's rules.
+
+        (how it ended, signature)
+        """
         slot = self.ledger.slot_for(self.ledger.now())
         outcome, signature = self.runtime.land(transaction, slot)
         if outcome.included:
@@ -300,7 +346,10 @@ class Oracle:
         return outcome, signature
 
     def ghost(self, market: str, sequence: int = 1) -> str:
-        """A commit on a fork that loses: seen at `processed` for a few slots, never confirmed. Returns its signature."""
+        """A commit on a fork that loses: seen at `processed` for a few slots, never confirmed.
+
+        Returns its signature.
+        """
         there = self.accounts.market(market)
         assert there is not None
         bundle = bundles.make(
@@ -318,7 +367,9 @@ class Oracle:
         return self.ledger.signature(entry)
 
     def decoy(self) -> str:
-        """A transaction of somebody else's program that names ours among its accounts and logs lines that look like ours."""
+        """A transaction of somebody else's program that names ours among its accounts and logs
+        lines that look like ours.
+        """
         slot = self.ledger.slot_for(self.ledger.now())
         entry = self.ledger.add(
             slot, partial(self._encoder.decoy, slot, self.ledger.count, self.accounts.lamports(self.keys.faucet.key))

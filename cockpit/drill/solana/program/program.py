@@ -14,7 +14,9 @@ from cockpit.drill.solana.program.layouts import CommitRecord, Epoch, Market, Pr
 
 
 class Failed(Exception):
-    """`name` of the program's or Anchor's error; or `code` 0 with the lines of the system program that refused."""
+    """`name` of the program's or Anchor's error; or `code` 0 with the lines of the system program
+    that refused.
+    """
 
     def __init__(self, name: str = "", code: int | None = None, lines: Sequence[str] = ()) -> None:
         super().__init__(name or f"custom {code}")
@@ -56,7 +58,10 @@ class Bank:
 
 
 class Call:
-    """One instruction under way. `siblings`: (program, data) of all instructions, as the instructions sysvar shows them."""
+    """One instruction under way.
+
+    `siblings`: (program, data) of all instructions, as the instructions sysvar shows them.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,6 @@
-"""What a validator does with a transaction: decode, check signatures and blockhash, charge the fee, run its instructions."""
+"""What a validator does with a transaction: decode, check signatures and blockhash, charge the fee,
+run its instructions.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,10 @@ class BadTransaction(Exception):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """`err` None: it would succeed. `fee` is charged unless the transaction cannot be included at all (`included` False)."""
+    """`err` None: it would succeed.
+
+    `fee` is charged unless the transaction cannot be included at all (`included` False).
+    """
 
     err: Any
     logs: tuple[str, ...] = ()
@@ -108,7 +113,10 @@ class Runtime:
     def execute(
         self, transaction: VersionedTransaction, slot: int, *, head: int | None = None, any_blockhash: bool = False
     ) -> tuple[Outcome, Bank]:
-        """As of `slot`; `head` is the newest slot that the asked node knows. Nothing is changed: settle the bank for that."""
+        """As of `slot`; `head` is the newest slot that the asked node knows.
+
+        Nothing is changed: settle the bank for that.
+        """
         bank = Bank(self.accounts, slot)
         why = self._refusal(transaction, slot if head is None else head, any_blockhash)
         if why:
@@ -157,7 +165,16 @@ class Runtime:
                     )
                 logs += frames.program(self.own.program_id, name, call.lines, took)
                 for made, space in call.created:
-                    inner.append(creation(index, accounts, payer, made, space, self.own.program))
+                    inner.append(
+                        creation(
+                            index=index,
+                            message_keys=accounts,
+                            payer=payer,
+                            made=made,
+                            space=space,
+                            own=self.own.program,
+                        )
+                    )
             elif target == keys.SYSTEM:
                 used += 150
                 problem = _system(bank, metas, data)
@@ -171,10 +188,13 @@ class Runtime:
             elif target == keys.COMPUTE_BUDGET:
                 used += 150
                 logs += frames.native(str(target))
-        return Outcome(None, tuple(logs), used, fee, True, tuple(inner)), bank
+        return Outcome(err=None, logs=tuple(logs), units=used, fee=fee, included=True, inner=tuple(inner)), bank
 
     def land(self, transaction: VersionedTransaction, slot: int) -> tuple[Outcome, str]:
-        """Put it into the block of `slot` as it turns out there, failed or not. Without effect when it cannot be included."""
+        """Put it into the block of `slot` as it turns out there, failed or not.
+
+        Without effect when it cannot be included.
+        """
         outcome, bank = self.execute(transaction, slot)
         signature = str(transaction.signatures[0])
         if not outcome.included:
@@ -260,7 +280,10 @@ def _signatures_good(data: bytes) -> bool:
 
 
 def _system(bank: Bank, metas: Sequence[Meta], data: bytes) -> str | int | None:
-    """Transfers are carried out; of the rest nothing is understood. The error, if any."""
+    """Transfers are carried out; of the rest nothing is understood.
+
+    The error, if any.
+    """
     if len(data) != 12 or data[:4] != b"\x02\0\0\0":
         return "InvalidInstructionData"
     if len(metas) < 2:

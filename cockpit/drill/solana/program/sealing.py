@@ -59,7 +59,9 @@ def seal(
     made: Mapping[Pubkey, int] | None = None,
     inner: Callable[[Sequence[Pubkey]], Sequence[dict[str, Any]]] | None = None,
 ) -> Encoded:
-    """One signer, who pays; `made`: accounts that came into being and what they hold, from the payer's pocket."""
+    """One signer, who pays; `made`: accounts that came into being and what they hold, from the
+    payer's pocket.
+    """
     payer = signer.key
     message = Message.new_with_blockhash(list(instructions), payer, ledger.blockhash(produced(slot - 3)))
     raw = bytes(message)

@@ -1,6 +1,8 @@
-"""`restart`: the pod template's annotation kubectl.kubernetes.io/restartedAt, as `kubectl rollout restart` sets it.
+"""`restart`: the pod template's annotation kubectl.kubernetes.io/restartedAt, as `kubectl rollout
+restart` sets it.
 
-Arguments: {}. Refused while the deployment is paused. It cannot be undone: the pods of before are gone.
+Arguments: {}. Refused while the deployment is paused. It cannot be undone: the pods of before are
+gone.
 """
 
 from __future__ import annotations
@@ -45,8 +47,12 @@ class Restart(OfWorkload):
             at = (datetime.fromisoformat(at) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         name = shlex.quote(f"{SHORT[subject.kind]}/{subject.name}")
         return Draft(
-            scope=scope, relevant=relevant, expected={**relevant, "restartedAt": at},
+            scope=scope,
+            relevant=relevant,
+            expected={**relevant, "restartedAt": at},
             changes=(Change("restartedAt", None if before is None else clean(str(before), 60), at),),
             body=template.body({"metadata": {"annotations": {RESTARTED_AT: at}}}, f"m0-cockpit restart {subject.name}"),
-            kubectl=f"{kubectl_prefix(subject)} rollout restart {name}", blast=template.blast(subject, None), undoing=None,
-        )  # fmt: skip
+            kubectl=f"{kubectl_prefix(subject)} rollout restart {name}",
+            blast=template.blast(subject, None),
+            undoing=None,
+        )

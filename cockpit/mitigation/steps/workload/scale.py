@@ -1,4 +1,7 @@
-"""`scale`: PATCH …/scale, merge-patch `{"spec":{"replicas":N}}`. Arguments: {"replicas": int}."""
+"""`scale`: PATCH …/scale, merge-patch `{"spec":{"replicas":N}}`.
+
+Arguments: {"replicas": int}.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +41,26 @@ class Scale(OfWorkload):
         stops = subject.service.publishes and after == 0 and before > 0
         starts = subject.service.publishes and before == 0 and after > 0
         return Draft(
-            scope={}, relevant=relevant, expected={**relevant, "spec.replicas": after},
+            scope={},
+            relevant=relevant,
+            expected={**relevant, "spec.replicas": after},
             changes=(Change("replicas", str(before), str(after)),) if before != after else (),
-            body={"spec": {"replicas": after}}, subresource="scale", content_type=MERGE, params={},
-            kubectl=_line(subject, after), blast=_blast(subject, before, after), undoing=undoing, template=False,
-            dangers=("stops publishing: no pod of it will be left",) if stops else ("enables publishing",) if starts else (),
+            body={"spec": {"replicas": after}},
+            subresource="scale",
+            content_type=MERGE,
+            params={},
+            kubectl=_line(subject, after),
+            blast=_blast(subject, before, after),
+            undoing=undoing,
+            template=False,
+            dangers=("stops publishing: no pod of it will be left",)
+            if stops
+            else ("enables publishing",)
+            if starts
+            else (),
             relaxing=(f"it enables publishing ({subject.name} {before} → {after})",) if starts else (),
             replicas_after=after,
-        )  # fmt: skip
+        )
 
 
 def _line(subject: Subject, count: int) -> str:

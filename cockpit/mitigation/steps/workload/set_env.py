@@ -1,8 +1,9 @@
 """`set-env`: strategic-merge patch of one container's env.
 
-Arguments: {"container": name, "env": {NAME: {"value": …} | {"valueFrom": …} | None to remove}}. The order of containers and
-variables is kept by `$setElementOrder`, new names last: without it the template, and so the pods, would differ from what
-kubectl makes. A variable named twice cannot be told apart by a strategic merge and is refused.
+Arguments: {"container": name, "env": {NAME: {"value": …} | {"valueFrom": …} | None to remove}}. The
+order of containers and variables is kept by `$setElementOrder`, new names last: without it the
+template, and so the pods, would differ from what kubectl makes. A variable named twice cannot be
+told apart by a strategic merge and is refused.
 """
 
 from __future__ import annotations
@@ -81,14 +82,25 @@ class SetEnv(OfWorkload):
         expected |= {f"env {n}": fingerprint(setting.salt, dict(v)) for n, v in wanted.items() if v is not None}
         before = {name: now.get(name) for name in wanted}
         return Draft(
-            scope=scope, relevant=relevant, expected=expected, changes=_changes(setting, wanted, before, spec),
-            body=template.body(_patch(subject, where, container, after_order, wanted, before), _cause(subject, wanted)),
-            kubectl=_line(subject, container, wanted, setting), blast=template.blast(subject, container),
-            undoing=_undoing(subject, container, before, setting), container=container,
-            dangers=dangers_of(setting.runbooks, wanted, before), relaxing=relaxing(setting.runbooks, wanted, before),
+            scope=scope,
+            relevant=relevant,
+            expected=expected,
+            changes=_changes(setting, wanted, before, spec),
+            body=template.body(
+                _patch(
+                    subject=subject, where=where, container=container, order=after_order, wanted=wanted, before=before
+                ),
+                _cause(subject, wanted),
+            ),
+            kubectl=_line(subject, container, wanted, setting),
+            blast=template.blast(subject, container),
+            undoing=_undoing(subject, container, before, setting),
+            container=container,
+            dangers=dangers_of(setting.runbooks, wanted, before),
+            relaxing=relaxing(setting.runbooks, wanted, before),
             owes=owes(setting.runbooks, wanted, before),
             hidden=_hidden(setting, wanted, before),
-        )  # fmt: skip
+        )
 
 
 def _hidden(setting: Setting, wanted: Values, before: Values) -> tuple[str, ...]:
@@ -116,7 +128,8 @@ def _patch(
     subject: Subject, where: str, container: str, order: list[str], wanted: Values, before: Values
 ) -> dict[str, Any]:
     entries: list[dict[str, Any]] = []
-    # The API server wants the entries in the order that $setElementOrder gives, and refuses the patch otherwise.
+    # The API server wants the entries in the order that $setElementOrder gives, and refuses the
+    # patch otherwise.
     place = {name: at for at, name in enumerate(order)}
     for name, value in sorted(wanted.items(), key=lambda item: place.get(item[0], len(order))):
         old = before[name]
@@ -166,24 +179,27 @@ def _listed(value: Mapping[str, Any] | None) -> list[str]:
 
 
 def _left_out(before: Mapping[str, Any] | None, value: Mapping[str, Any] | None) -> list[str]:
-    """What a list held, and holds no more: a connector that is polled again because another was named."""
+    """What a list held, and holds no more: a connector that is polled again because another was
+    named.
+    """
     kept = _listed(value)
     return [word for word in _listed(before) if word not in kept] if kept else []
 
 
 def _line(subject: Subject, container: str, wanted: Values, setting: Setting) -> str:
-    """The kubectl line, secrets hidden. A reference needs a patch: `set env` has no spelling for one."""
+    """The kubectl line, secrets hidden.
+
+    A reference needs a patch: `set env` has no spelling for one.
+    """
     name = shlex.quote(f"{SHORT[subject.kind]}/{subject.name}")
     if any(value is not None and "valueFrom" in value for value in wanted.values()):
         env = [{"name": n, **(v or {"$patch": "delete"})} for n, v in wanted.items()]
         patch = canonical({"spec": {"template": {"spec": {"containers": [{"name": container, "env": env}]}}}})
         return f"{kubectl_prefix(subject)} patch {RESOURCES[subject.kind]} {shlex.quote(subject.name)} -p {shlex.quote(patch)}"
     words = [
-        f"{n}-"
-        if v is None
-        else f"{n}={shown_env(setting.runbooks, n, v, secret=n in setting.secrets)}"
+        f"{n}-" if v is None else f"{n}={shown_env(setting.runbooks, n, v, secret=n in setting.secrets)}"
         for n, v in wanted.items()
-    ]  # fmt: skip
+    ]
     return f"{kubectl_prefix(subject)} set env {name} -c {shlex.quote(container)} " + " ".join(map(shlex.quote, words))
 
 
@@ -201,6 +217,8 @@ def _undoing(subject: Subject, container: str, before: Values, setting: Setting)
             kept[name] = {"hidden": fingerprint(setting.salt, value)}
         words.append(f"remove {name}" if value is None else f"set {name} back to {told or 'empty'}")
     return Undoing(
-        {"container": container, "env": dict(before)}, {"container": container, "env": kept}, "; ".join(words),
+        {"container": container, "env": dict(before)},
+        {"container": container, "env": kept},
+        "; ".join(words),
         _line(subject, container, before, setting),
-    )  # fmt: skip
+    )

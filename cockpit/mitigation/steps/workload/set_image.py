@@ -1,6 +1,9 @@
-"""`set-image`: strategic-merge patch of one container's image. Arguments: {"container": name, "image": reference}.
+"""`set-image`: strategic-merge patch of one container's image.
 
-Only references with a digest (the guard `digest` blocks others). Init containers are touched only when named.
+Arguments: {"container": name, "image": reference}.
+
+Only references with a digest (the guard `digest` blocks others). Init containers are touched only
+when named.
 """
 
 from __future__ import annotations
@@ -55,13 +58,18 @@ class SetImage(OfWorkload):
         back = {"container": container, "image": before}
         changed = before != image
         return Draft(
-            scope=scope, relevant=relevant, expected={**relevant, "image": image},
+            scope=scope,
+            relevant=relevant,
+            expected={**relevant, "image": image},
             changes=(Change("image", clean(before), clean(image)),) if changed else (),
             body=template.body(patch, f"m0-cockpit set-image {subject.name}: {container}={clean(image)}"),
-            kubectl=_line(subject, container, image), blast=template.blast(subject, container),
+            kubectl=_line(subject, container, image),
+            blast=template.blast(subject, container),
             undoing=Undoing(back, back, f"set the image back to {clean(before)}", _line(subject, container, before)),
-            container=container, dangers=("replaces the image that runs",) if changed else (), images=(image,),
-        )  # fmt: skip
+            container=container,
+            dangers=("replaces the image that runs",) if changed else (),
+            images=(image,),
+        )
 
 
 def _line(subject: Subject, container: str, image: str) -> str:

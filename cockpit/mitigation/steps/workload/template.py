@@ -1,4 +1,6 @@
-"""What the kinds that change the pod template share: the body's frame, the blast radius, the fields that decide a surge."""
+"""What the kinds that change the pod template share: the body's frame, the blast radius, the fields
+that decide a surge.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,10 @@ from cockpit.mitigation.steps.kind import CHANGE_CAUSE
 
 
 def body(template: Mapping[str, Any], cause: str | None) -> dict[str, Any]:
-    """A strategic-merge patch of the template. `cause` goes into the same request, so that it is not a second change."""
+    """A strategic-merge patch of the template.
+
+    `cause` goes into the same request, so that it is not a second change.
+    """
     frame: dict[str, Any] = {"spec": {"template": template}}
     return {"metadata": {"annotations": {CHANGE_CAUSE: cause}}, **frame} if cause else frame
 

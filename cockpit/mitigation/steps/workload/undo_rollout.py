@@ -1,8 +1,11 @@
-"""`undo-rollout`: the pod template of a pinned older revision, by JSON patch whose first operation tests the resourceVersion.
+"""`undo-rollout`: the pod template of a pinned older revision, by JSON patch whose first operation
+tests the resourceVersion.
 
-Keys: `service`; optional `args.revision` (a number, usually "{revision}" with `choices-from = "revisions:SERVICE"`), else the
-one before the current, and a second time that may be the bad one again, which is said. Arguments: {"name", "uid", "revision"} of the ReplicaSet that keeps it, so that undoing the undo goes to
-the revision that was current, wherever its number went. The deployment's own annotations stay (kubectl drops them).
+Keys: `service`; optional `args.revision` (a number, usually "{revision}" with `choices-from =
+"revisions:SERVICE"`), else the one before the current, and a second time that may be the bad one
+again, which is said. Arguments: {"name", "uid", "revision"} of the ReplicaSet that keeps it, so
+that undoing the undo goes to the revision that was current, wherever its number went. The
+deployment's own annotations stay (kubectl drops them).
 """
 
 from __future__ import annotations
@@ -73,19 +76,33 @@ class UndoRollout(OfWorkload):
         line = _line(subject, wanted.number)
         cause = f"m0-cockpit undo-rollout {subject.name}: back to revision {wanted.number}"
         return Draft(
-            scope=scope, relevant=relevant, expected={**relevant, "template": fingerprint(setting.salt, after)},
-            changes=changes, body=_operations(subject, after, cause), content_type=JSON_PATCH, kubectl=line,
+            scope=scope,
+            relevant=relevant,
+            expected={**relevant, "template": fingerprint(setting.salt, after)},
+            changes=changes,
+            body=_operations(subject, after, cause),
+            content_type=JSON_PATCH,
+            kubectl=line,
             blast=(f"back to {wanted.words}{_age(wanted, setting)}", *template.blast(subject, None)),
-            undoing=_undoing(subject, now), dangers=(
-                *(("replaces the image that runs",) if images else ()), *dangers_of(setting.runbooks, names, was),
+            undoing=_undoing(subject, now),
+            dangers=(
+                *(("replaces the image that runs",) if images else ()),
+                *dangers_of(setting.runbooks, names, was),
             ),
-            relaxing=relaxing(setting.runbooks, names, was), owes=owes(setting.runbooks, names, was), images=images,
-            ran_before=True, guards=_noted(wanted, now, arguments), hidden=_hidden(setting, old_env, new_env),
-        )  # fmt: skip
+            relaxing=relaxing(setting.runbooks, names, was),
+            owes=owes(setting.runbooks, names, was),
+            images=images,
+            ran_before=True,
+            guards=_noted(wanted, now, arguments),
+            hidden=_hidden(setting, old_env, new_env),
+        )
 
 
 def _chosen(subject: Subject, kept: tuple[Revision, ...], arguments: Mapping[str, Any]) -> Revision:
-    """The pinned one by its uid; a number from the runbook; else the newest that is not current. Raises PlanProblem."""
+    """The pinned one by its uid; a number from the runbook; else the newest that is not current.
+
+    Raises PlanProblem.
+    """
     uid, number = arguments.get("uid"), arguments.get("revision")
     there = ", ".join(f"{r.number}{' (current)' if r.current else ''}" for r in kept) or "none"
     if uid is not None or number is not None:
@@ -102,7 +119,9 @@ def _chosen(subject: Subject, kept: tuple[Revision, ...], arguments: Mapping[str
 
 
 def _noted(wanted: Revision, now: Revision | None, arguments: Mapping[str, Any]) -> tuple[GuardResult, ...]:
-    """The one before the current, which nobody named, ran later than the current one did at first: it was gone back from."""
+    """The one before the current, which nobody named, ran later than the current one did at first:
+    it was gone back from.
+    """
     if arguments or now is None or not 0 < now.before < wanted.number:
         return ()
     told = f"{wanted.words} was left behind when it was gone back to {now.words}: see that it is the one you want"
