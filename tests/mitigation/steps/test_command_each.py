@@ -109,7 +109,7 @@ def test_one_that_fails_does_not_keep_the_others_from_it_and_fails_the_step(
         'if verb == "pause" and market not in',
         'if verb == "pause" and market == "A1":\n    raise SystemExit("no")\nif verb == "pause" and market not in',
     )
-    monkeypatch.setattr("test_command_step.CLI", broken)
+    monkeypatch.setattr("tests.mitigation.steps.test_command_step.CLI", broken)
     network_of(rig, network)
     final = carried(rig, plan(rig.executor(), PAUSE, BOOK, canaries="B2"))
     assert (final.phase, final.proof) == (Phase.FAILED, Proof.FAIL)
