@@ -24,7 +24,7 @@ async def examine(case: Case) -> list[Finding]:
     asked += ["probes/signers"] if own.signers else []
 
     async def read() -> Sequence[Finding]:
-        endless: Any = ProbesSource(own, case.clock).readings()
+        endless = ProbesSource(own, case.clock).readings()
         async with aclosing(endless) as readings:
             async for reading in readings:
                 answered[reading.topic] = reading

@@ -57,7 +57,7 @@ async def _read(case: Case, answered: dict[str, Reading[Any]]) -> Sequence[Findi
         specs[_NAMES] = QuerySpec(
             f'count by (__name__) ({{__name__=~"{"|".join(map(re.escape, names))}"}})', None, 60.0
         )
-    endless: Any = PrometheusSource(address, specs, 60.0, case.clock).readings()
+    endless = PrometheusSource(address, specs, 60.0, case.clock).readings()
     try:
         async with asyncio.timeout(case.limit_s * 0.9), aclosing(endless) as readings:
             async for reading in readings:
@@ -199,7 +199,7 @@ async def _direct(case: Case, name: str, url: str) -> Sequence[Finding]:
     from cockpit.sources.prometheus.exposition import ExpositionSource
 
     check = f"direct {name}"
-    endless: Any = ExpositionSource({name: url}, 60.0, case.clock, lambda: True).readings()
+    endless = ExpositionSource({name: url}, 60.0, case.clock, lambda: True).readings()
     async with aclosing(endless) as readings:
         reading = await anext(readings)
     if reading.fault is not None:

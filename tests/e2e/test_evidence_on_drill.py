@@ -17,6 +17,7 @@ import msgspec
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.session import Session
+from tests.support.readings import data_of
 
 
 def until(what: Callable[[], Any], timeout_s: float = 40.0) -> Any:
@@ -38,7 +39,7 @@ def test_the_chains_parts_are_in_it_and_the_kill_switch_did_not_wait(tmp_path: P
             assert session.trouble is None
             wanted = {"program", "markets", "protocol", "signer-set"}
             until(lambda: (s := session.situation) and wanted <= {t for t, r in s.solana.items() if r.data is not None})
-            until(lambda: (s := session.situation) and s.solana["program"].data.recent_failed)
+            until(lambda: (s := session.situation) and data_of(s.solana["program"]).recent_failed)
             session.incident("open", {"title": "bad signatures", "severity": "SEV0"})
             book, step = session.runbooks.step("13", "13.step.1")
             plan = session.plan(book, step, {}).result(20)

@@ -34,6 +34,7 @@ from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
 from cockpit.sources.timing import Pace
 from tests.support.conformance import IMAGE, PINNED, VARIABLE, TestCluster, drill, live, until
+from tests.support.readings import data_of
 
 MERGE, STRATEGIC, JSON_PATCH = (f"application/{kind}-patch+json" for kind in ("merge", "strategic-merge", "json"))
 QUICK = Pace(publish_s=0.05, refresh_s=0.2, watch_s=5, silence_s=8, probe_s=0.5, backoff_s=0.1, backoff_cap_s=0.5)
@@ -202,12 +203,12 @@ async def test_the_source_lists_in_pages_watches_and_outlives_its_watches(
     await follow(
         cluster,
         ("configmaps", lambda r: r.data and r.data[(cluster.namespace, "c3")].data["M0"] == "3", make_late),
-        ("configmaps", lambda r: key in r.data, change_late),
-        ("configmaps", lambda r: r.data[key].data["M0"] == "y", lambda: None),
+        ("configmaps", lambda r: key in data_of(r), change_late),
+        ("configmaps", lambda r: data_of(r)[key].data["M0"] == "y", lambda: None),
         ("configmaps", later, delete_late),
-        ("configmaps", lambda r: key not in r.data and r.fault is None, lambda: None),
+        ("configmaps", lambda r: key not in data_of(r) and r.fault is None, lambda: None),
         ("deployments", lambda r: r.data and name in r.data and r.data[name].env("A").value == "1", scale),
-        ("deployments", lambda r: r.data[name].desired == 2, lambda: None),
+        ("deployments", lambda r: data_of(r)[name].desired == 2, lambda: None),
         ("events", lambda r: r.fault is None and r.data is not None, lambda: None),
         ("statefulsets", lambda r: r.fault is None and r.data is not None, lambda: None),
         ("horizontalpodautoscalers", autoscalers, lambda: None),

@@ -29,6 +29,7 @@ from cockpit.sources.probes.answers import moment, pointed, whole
 from cockpit.sources.probes.http import MOST_BYTES
 from cockpit.sources.probes.source import ProbesSource
 from cockpit.sources.timing import Pace
+from tests.support.readings import data_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FAST = Pace(backoff_s=0.01, backoff_cap_s=0.05)
@@ -232,7 +233,7 @@ async def test_what_a_cache_stored_is_not_fresh() -> None:
     headers = {"Date": format_datetime(datetime.fromtimestamp(1_900_000_000, UTC), usegmt=True), "Age": "300"}
     async with served(answering({"epoch": 1, "as_of": 1_900_000_000}, headers=headers)) as base:
         found = await one(outputs(base), "probes/output/NBA")
-    assert found.data.age_s == 300.0 and found.data.words == "no tick in the answer"
+    assert data_of(found).age_s == 300.0 and data_of(found).words == "no tick in the answer"
 
 
 @pytest.mark.parametrize(
@@ -333,7 +334,7 @@ async def test_what_signer_agents_report_comes_together() -> None:
     async with served(handler) as base:
         urls = {f"signer-{n}": f"{base}/{n}" for n in range(4)}
         found = await one(ProbesSettings(signers=urls), "probes/signers")
-    reports: dict[str, SignerReport] = found.data
+    reports: dict[str, SignerReport] = data_of(found)
     assert reports["signer-0"] == SignerReport(
         agent="signer-0", pubkey="Key0", signer_set_id="100", ok=True, words="", extra={"version": "1.4\\e"}
     )
@@ -370,11 +371,11 @@ async def test_a_certificate_tells_its_days(authority: trustme.CA, ca_file: str)
         board = await until(services(base, ca_file=ca_file), lambda b: b.get("probes/certificates") is not None)
     told = board.get("probes/certificates")
     assert told is not None and told.fault is None
-    (certificate,) = told.data.values()
+    (certificate,) = data_of(told).values()
     assert isinstance(certificate, Certificate) and int(certificate.days_left) == 12
     assert certificate.subject == "api.m0club.example" and certificate.host.startswith("localhost:")
     healthy = next(r for t, r in board.under("probes/").items() if t.endswith("z"))
-    assert healthy.data.certificate == certificate
+    assert data_of(healthy).certificate == certificate
 
 
 async def test_an_expired_certificate_says_which_and_since_when(authority: trustme.CA, ca_file: str) -> None:
@@ -390,7 +391,7 @@ async def test_an_expired_certificate_says_which_and_since_when(authority: trust
     assert f"the certificate of {base.removeprefix('https://')} expired on" in found.fault.reason
     assert "3 d ago" in found.fault.reason and "renew" in found.fault.remedy
     told = board.get("probes/certificates")
-    assert told is not None and next(iter(told.data.values())).days_left < -3
+    assert told is not None and next(iter(data_of(told).values())).days_left < -3
 
 
 @pytest.mark.parametrize("wrong", ["authority", "name"])

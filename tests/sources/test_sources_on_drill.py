@@ -20,6 +20,7 @@ from cockpit.sources.kubernetes.log_lines import LogLine
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
 from cockpit.sources.timing import Pace
+from tests.support.readings import data_of, fault_of
 
 PODS, DEPLOYMENTS = "kubernetes/pods/m0-prod", "kubernetes/deployments/m0-prod"
 QUICK = Pace(
@@ -87,17 +88,19 @@ async def test_pods_and_workloads_stream_in_and_changes_follow(world: Kubernetes
         (
             PODS,
             lambda r: (
-                live(r) and len(r.data) == 3 and all(p.service == "m0-ingestor" and p.healthy for p in r.data.values())
+                live(r)
+                and len(data_of(r)) == 3
+                and all(p.service == "m0-ingestor" and p.healthy for p in data_of(r).values())
             ),
             nothing,
         ),
         (
             DEPLOYMENTS,
-            lambda r: live(r) and r.data[("m0-prod", "m0-ingestor")].env("M0_CACHE_TTL_MS").value == "500",
+            lambda r: live(r) and data_of(r)[("m0-prod", "m0-ingestor")].env("M0_CACHE_TTL_MS").value == "500",
             grow,
         ),
-        (PODS, lambda r: len([p for p in r.data.values() if p.service == "m0-quant" and p.healthy]) == 2, nothing),
-        (DEPLOYMENTS, lambda r: r.data[("m0-prod", "m0-quant")].ready == 2, nothing),
+        (PODS, lambda r: len([p for p in data_of(r).values() if p.service == "m0-quant" and p.healthy]) == 2, nothing),
+        (DEPLOYMENTS, lambda r: data_of(r)[("m0-prod", "m0-quant")].ready == 2, nothing),
     )
 
 
@@ -120,10 +123,10 @@ async def test_expiry_freezing_401_and_403_are_survived(world: KubernetesWorld, 
         place,
         (PODS, live, chaos.expire),
         (PODS, live, chaos.freeze),
-        (PODS, lambda r: faulty(r) and r.fault.state is SourceState.DOWN and len(r.data) == 3, chaos.thaw),
+        (PODS, lambda r: faulty(r) and fault_of(r).state is SourceState.DOWN and len(data_of(r)) == 3, chaos.thaw),
         (PODS, live, deny),
-        (PODS, lambda r: faulty(r) and r.fault.state is SourceState.DENIED, lock_out),
-        (PODS, lambda r: faulty(r) and r.fault.state is SourceState.UNAUTHORISED, let_in),
+        (PODS, lambda r: faulty(r) and fault_of(r).state is SourceState.DENIED, lock_out),
+        (PODS, lambda r: faulty(r) and fault_of(r).state is SourceState.UNAUTHORISED, let_in),
         (PODS, live, nothing),
     )
 

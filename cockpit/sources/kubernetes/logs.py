@@ -11,7 +11,7 @@ import asyncio
 import heapq
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from cockpit.kubeapi.client import KubeClient
@@ -51,7 +51,7 @@ class _Ended:
 
 async def read_logs(
     client: KubeClient, request: LogRequest, *, pace: Pace | None = None, rng: random.Random | None = None
-) -> AsyncIterator[LogLine | Fault]:
+) -> AsyncGenerator[LogLine | Fault, None]:
     """Lines oldest first.
 
     A pod that fails gives a Fault in the stream and the others go on.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
 from cockpit.clock import Clock
 from cockpit.kubeapi.access import Access, AccessProblem
@@ -70,7 +70,7 @@ class KubernetesSource:
         """Lines and objects that made no sense, over all topics."""
         return sum(topic.garbage for topic in self.topics)
 
-    async def readings(self) -> AsyncIterator[Reading[object]]:
+    async def readings(self) -> AsyncGenerator[Reading[object], None]:
         """Endless.
 
         A slow reader gets fewer, newer readings: nothing queues up.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 from cockpit.clock import Clock
@@ -65,7 +65,7 @@ class PostgresSource:
         self._session: Session | None = None
         self._leaving: set[asyncio.Task[None]] = set()  # sessions that were given up and have not ended yet
 
-    async def readings(self) -> AsyncIterator[Reading[Any]]:
+    async def readings(self) -> AsyncGenerator[Reading[Any], None]:
         """Endless.
 
         Not configured is for the caller to know: this connects, or says why it cannot.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -63,7 +63,7 @@ class ProbesSource:
         self._certificates: dict[str, Certificate] = {}
         self._refused: dict[str, Fault] = {}  # topic → why its host's certificate is not believed
 
-    async def readings(self) -> AsyncIterator[Reading[Any]]:
+    async def readings(self) -> AsyncGenerator[Reading[Any], None]:
         """Endless.
 
         A CA file that cannot be read is a fault of every topic, and is tried again.

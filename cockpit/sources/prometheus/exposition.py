@@ -8,7 +8,7 @@ foreign as a log line.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 import httpx
 
@@ -50,7 +50,7 @@ class ExpositionSource:
         self._needed = needed
         self._look_s = look_s
 
-    async def readings(self) -> AsyncIterator[Reading[tuple[Exposed, ...]]]:
+    async def readings(self) -> AsyncGenerator[Reading[tuple[Exposed, ...]], None]:
         """Endless: a round of all services every `interval_s` while needed, else one reading each
         that says OFF.
         """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -130,7 +130,7 @@ class PrometheusSource:
         self._lost: PromFault | None = None  # the connection failed in this round: the rest need not try
         self._server_at: float | None = None  # the server's clock at the start of this round
 
-    async def readings(self) -> AsyncIterator[Reading[Any]]:
+    async def readings(self) -> AsyncGenerator[Reading[Any], None]:
         """Endless: one round of all queries at the tempo's beat, slower while Prometheus cannot be
         reached.
         """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 from cockpit.clock import Clock
@@ -56,7 +56,7 @@ class SolanaSource:
         self._ready = asyncio.Event()
         self.program: ProgramWatch | None = None
 
-    async def readings(self) -> AsyncIterator[Reading[Any]]:
+    async def readings(self) -> AsyncGenerator[Reading[Any], None]:
         """Endless; of a topic that changes faster than it is taken, the newest reading.
 
         Breaks only by a bug of its own.

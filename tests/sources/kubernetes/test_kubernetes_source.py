@@ -22,6 +22,7 @@ from cockpit.sources.kubernetes.source import KubernetesSource
 from cockpit.sources.kubernetes.topic import Topic
 from cockpit.sources.timing import Pace
 from tests.support.api_double import ApiDouble, a_list, bookmark, kubeconfig, line, pod, recording, status
+from tests.support.readings import data_of, fault_of
 
 PODS = "kubernetes/pods/m0-prod"
 QUICK = Pace(
@@ -120,7 +121,7 @@ async def test_a_list_then_a_watch_show_pods_come_change_and_go(api: ApiDouble, 
     )
     async with watching(lambda: access) as seen:
         reading = await seen.until(lambda r: names(r) == {"a", "c"})
-        assert {p.name: p.phase for p in reading.data.values()} == {"a": "Failed", "c": "Running"}
+        assert {p.name: p.phase for p in data_of(reading).values()} == {"a": "Failed", "c": "Running"}
         assert reading.state(SystemClock().mono()) is SourceState.LIVE
         assert reading.server_time is not None
     query = api.asked("/pods", watch=True)[0].query
@@ -251,8 +252,8 @@ async def test_403_is_shown_per_kind_and_tried_again(api: ApiDouble, access: Acc
     api.on("/events", forbid)
     async with watching(lambda: access) as seen:
         denied = await seen.until(lambda r: r.fault is not None, "kubernetes/events/m0-prod")
-        assert denied.fault.state is SourceState.DENIED
-        assert "cannot list resource" in denied.fault.reason and "list events in m0-prod" in denied.fault.remedy
+        assert fault_of(denied).state is SourceState.DENIED
+        assert "cannot list resource" in fault_of(denied).reason and "list events in m0-prod" in fault_of(denied).remedy
         await seen.until(live)
         del api.handlers["/events"]
         await seen.until(live, "kubernetes/events/m0-prod")
@@ -345,8 +346,8 @@ async def test_an_api_that_the_cluster_lacks_is_off_not_an_error(api: ApiDouble,
     api.on("/horizontalpodautoscalers", absent)
     async with watching(lambda: access) as seen:
         reading = await seen.until(lambda r: r.fault is not None, "kubernetes/horizontalpodautoscalers/m0-prod")
-    assert reading.fault.state is SourceState.OFF
-    assert reading.fault.reason.startswith("this server has no horizontalpodautoscalers in autoscaling/v2")
+    assert fault_of(reading).state is SourceState.OFF
+    assert fault_of(reading).reason.startswith("this server has no horizontalpodautoscalers in autoscaling/v2")
 
 
 async def test_an_unknown_namespace_is_said_and_its_appearance_noticed(api: ApiDouble, access: Access) -> None:
@@ -356,7 +357,7 @@ async def test_an_unknown_namespace_is_said_and_its_appearance_noticed(api: ApiD
     api.on("/namespaces/m0-prod", missing)
     async with watching(lambda: access) as seen:
         reading = await seen.until(lambda r: r.fault is not None)
-        assert reading.fault.reason == 'namespace "m0-prod" does not exist' and "-n" in reading.fault.remedy
+        assert fault_of(reading).reason == 'namespace "m0-prod" does not exist' and "-n" in fault_of(reading).remedy
         del api.handlers["/namespaces/m0-prod"]
         await seen.until(live)
 
@@ -374,7 +375,7 @@ async def test_an_empty_namespace_that_may_not_be_checked_is_not_called_fine(api
     Pods(api, [a_list()], [fill])
     async with watching(lambda: access) as seen:
         reading = await seen.until(lambda r: r.fault is not None)
-        assert "cannot be told" in reading.fault.reason
+        assert "cannot be told" in fault_of(reading).reason
         filled.set()
         await seen.until(lambda r: live(r) and names(r) == {"a"})
 
@@ -384,7 +385,7 @@ async def test_an_expired_token_is_read_again_from_disk(api: ApiDouble, access: 
     api.tokens = {"new"}
     async with watching(lambda: access) as seen:
         reading = await seen.until(lambda r: r.fault is not None)
-        assert reading.fault.state is SourceState.UNAUTHORISED and reading.fault.remedy
+        assert fault_of(reading).state is SourceState.UNAUTHORISED and fault_of(reading).remedy
     kubeconfig(tmp_path / "config", api.url, user={"token": "new"})
     async with watching(lambda: access) as seen:
         await seen.until(lambda r: live(r) and names(r) == {"a"})
@@ -398,7 +399,7 @@ async def test_a_frozen_server_is_noticed_and_then_recovered_from(api: ApiDouble
         api.on("", api.frozen)
         api.handlers = {"": api.frozen}
         reading = await seen.until(lambda r: r.fault is not None)
-        assert reading.fault.state is SourceState.DOWN and "no answer" in reading.fault.reason
+        assert fault_of(reading).state is SourceState.DOWN and "no answer" in fault_of(reading).reason
         assert names(reading) == {"a"}, "a failed reading keeps what was known"
         age = reading.observed_at
         later = await seen.until(lambda r: r is not reading)
@@ -454,7 +455,7 @@ async def test_an_unreachable_server_is_one_line_and_comes_back(api: ApiDouble, 
     api.on("", drop)
     async with watching(lambda: access) as seen:
         reading = await seen.until(lambda r: r.fault is not None)
-        assert reading.fault.state is SourceState.DOWN and reading.data is None
+        assert fault_of(reading).state is SourceState.DOWN and reading.data is None
         api.handlers.clear()
         await seen.until(live)
 
@@ -468,7 +469,7 @@ async def test_only_named_configmaps_are_kept(api: ApiDouble, access: Access) ->
     api.on("/configmaps", answer)
     async with watching(lambda: access, ("one", "two")) as seen:
         reading = await seen.until(live, "kubernetes/configmaps/m0-prod")
-        assert set(reading.data) == {("m0-prod", "one"), ("m0-prod", "two")}
+        assert set(data_of(reading)) == {("m0-prod", "one"), ("m0-prod", "two")}
     async with watching(lambda: access, ("one",)) as seen:
         await seen.until(live, "kubernetes/configmaps/m0-prod")
     assert api.asked("/configmaps")[-1].query["fieldSelector"] == "metadata.name=one"

@@ -25,6 +25,7 @@ from cockpit.sources.postgres import session as postgres_session
 from cockpit.sources.postgres.source import TOPICS
 from tests.support.paths import ROOT
 from tests.support.postgres_rig import frozen, listening, session
+from tests.support.readings import data_of
 
 pytestmark = pytest.mark.real
 
@@ -392,7 +393,7 @@ async def test_the_engine_draws_it_beside_everything_else(database: DrillPostgre
                 await asyncio.sleep(0.05)
     finally:
         await asyncio.to_thread(engine.close)
-    assert "postgres" in situation.configured and situation.postgres["archiver"].data.mode == "on"
+    assert "postgres" in situation.configured and data_of(situation.postgres["archiver"]).mode == "on"
     (light,) = (light for light in situation.sources if light.name == "pg")
     assert light.state is SourceState.LIVE
 

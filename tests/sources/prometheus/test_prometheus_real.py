@@ -16,6 +16,7 @@ import pytest
 from cockpit.clock import SystemClock
 from cockpit.model.reading import Reading
 from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSource, QuerySpec
+from tests.support.readings import data_of
 
 pytestmark = pytest.mark.real
 
@@ -70,11 +71,11 @@ async def test_a_real_server_is_read_as_it_answers(prometheus: str) -> None:
             newest[reading.topic.removeprefix("prometheus/")] = reading
             if len(newest) == 7 and newest["alerts"].data:
                 break
-    assert newest["vector"].data.samples[0].value == 2.0 and len(newest["vector"].data.history[0].points) > 100
-    assert abs(newest["vector"].data.evaluated_at - time.time()) < 60
-    assert newest["scalar"].data.samples[0].value == 3.0
-    assert newest["nan"].data.samples[0].value != newest["nan"].data.samples[0].value
-    assert newest["empty"].data.samples == () and newest["empty"].fault is None
+    assert data_of(newest["vector"]).samples[0].value == 2.0 and len(data_of(newest["vector"]).history[0].points) > 100
+    assert abs(data_of(newest["vector"]).evaluated_at - time.time()) < 60
+    assert data_of(newest["scalar"]).samples[0].value == 3.0
+    assert data_of(newest["nan"]).samples[0].value != data_of(newest["nan"]).samples[0].value
+    assert data_of(newest["empty"]).samples == () and newest["empty"].fault is None
     assert newest["broken"].fault is not None and "parse error" in newest["broken"].fault.reason
     assert newest["matrix"].fault is not None
-    assert newest["alerts"].data[0].name == "Always" and newest["alerts"].data[0].summary == "on purpose"
+    assert data_of(newest["alerts"])[0].name == "Always" and data_of(newest["alerts"])[0].summary == "on purpose"

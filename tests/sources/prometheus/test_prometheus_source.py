@@ -28,6 +28,7 @@ from cockpit.sources.prometheus import wire
 from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSource, QuerySpec
 from cockpit.sources.timing import Pace
 from tests.support.api_double import ApiDouble, serving
+from tests.support.readings import data_of
 
 NOW = 1_795_443_342.5
 QUICK = Pace(backoff_s=0.01, backoff_cap_s=0.02)
@@ -100,7 +101,7 @@ async def test_values_keep_their_labels_and_oddities(api: ApiDouble, prom: Prom)
     )
     prom.answers["q"] = answer | {"warnings": ["partial\x1b result"]}
     (reading,) = await first(source(api.url, q="q"), "q")
-    result: QueryResult = reading.data
+    result: QueryResult = data_of(reading)
     assert (
         result.by("signer")["a"] == 1.5
         and math.isnan(result.by("signer")["b"])
@@ -116,8 +117,8 @@ async def test_values_keep_their_labels_and_oddities(api: ApiDouble, prom: Prom)
 async def test_an_empty_vector_is_empty_and_a_scalar_is_read(api: ApiDouble, prom: Prom) -> None:
     prom.answers["s"] = {"status": "success", "data": {"resultType": "scalar", "result": [NOW, "7"]}}
     empty, scalar = await first(source(api.url, e="e", s="s"), "e", "s")
-    assert empty.fault is None and empty.data.samples == () and empty.data.evaluated_at == NOW
-    assert scalar.data.samples == (Sample({}, 7.0),)
+    assert empty.fault is None and data_of(empty).samples == () and data_of(empty).evaluated_at == NOW
+    assert data_of(scalar).samples == (Sample({}, 7.0),)
 
 
 async def test_a_rejected_query_is_its_own_fault_only(api: ApiDouble, prom: Prom) -> None:
@@ -173,7 +174,7 @@ async def test_what_several_names_ask_is_asked_once_with_the_longest_history(api
     asking = source(api.url, interval_s=10, signal=QuerySpec("q", 900.0, 30.0), panel=QuerySpec("q", None, 60.0))
     signal, panel = await first(asking, "signal", "panel")
     assert [(e, f["query"]) for e, f in prom.asked if f.get("query") == "q"] == [("query", "q"), ("query_range", "q")]
-    assert signal.data is panel.data and signal.data.history[0].points[0] == (NOW - 60, 3.0)
+    assert signal.data is data_of(panel) and data_of(signal).history[0].points[0] == (NOW - 60, 3.0)
     assert (signal.max_age_s, panel.max_age_s) == (30.0, 60.0)
 
 
@@ -223,13 +224,15 @@ async def test_history_is_one_range_then_grows_by_the_instants(api: ApiDouble, p
 
     prom.answers["query q"] = next_value
     spec = QuerySpec("q", 60.0, 30.0)
-    (reading,) = await first(source(api.url, q=spec), "q", when=lambda r: r.data.history[0].points[-1][0] >= NOW + 20)
+    (reading,) = await first(
+        source(api.url, q=spec), "q", when=lambda r: data_of(r).history[0].points[-1][0] >= NOW + 20
+    )
     ranges = [form for endpoint, form in prom.asked if endpoint == "query_range"]
     assert len(ranges) == 1
     assert float(ranges[0]["end"]) - float(ranges[0]["start"]) == 60.0 and float(ranges[0]["end"]) == pytest.approx(
         NOW + 10
     )
-    (history,) = reading.data.history
+    (history,) = data_of(reading).history
     times = [t for t, _ in history.points]
     assert times == sorted(times) and times[0] >= prom.now - 60 - 10 and history.points[-1][1] == 99.0
 
@@ -242,11 +245,11 @@ async def test_a_gap_is_filled_by_a_new_range_and_its_failure_is_a_warning(api: 
     prom.answers["query q"] = leap
     prom.answers["query_range q"] = {"status": "error", "errorType": "execution", "error": "too many points"}
     (reading,) = await first(
-        source(api.url, q=QuerySpec("q", 60.0, 30.0)), "q", when=lambda r: r.data.evaluated_at > NOW + 1500
+        source(api.url, q=QuerySpec("q", 60.0, 30.0)), "q", when=lambda r: data_of(r).evaluated_at > NOW + 1500
     )
     assert sum(endpoint == "query_range" for endpoint, _ in prom.asked) >= 2
-    assert reading.fault is None and any("too many points" in w for w in reading.data.warnings)
-    assert reading.data.history[0].points[-1] == (reading.data.evaluated_at, 1.0)
+    assert reading.fault is None and any("too many points" in w for w in data_of(reading).warnings)
+    assert data_of(reading).history[0].points[-1] == (data_of(reading).evaluated_at, 1.0)
 
 
 async def test_queries_run_at_once_but_never_more_than_eight(api: ApiDouble, prom: Prom) -> None:
@@ -312,8 +315,8 @@ async def test_alerts_are_read_firing_first(api: ApiDouble, prom: Prom) -> None:
         },
     }
     (reading,) = await first(source(api.url), "alerts")
-    assert [a.name for a in reading.data] == ["Now", "?", "Later"]
-    assert reading.data[0].summary == "it \\x07 burns"
+    assert [a.name for a in data_of(reading)] == ["Now", "?", "Later"]
+    assert data_of(reading)[0].summary == "it \\x07 burns"
 
 
 @given(

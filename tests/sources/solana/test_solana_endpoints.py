@@ -19,6 +19,7 @@ from cockpit.sources.solana.addresses import derived, protocol_address, signer_s
 from cockpit.sources.solana.stats import RequestStats
 from cockpit.sources.solana.stream import ws_url
 from tests.support.chain_encoder import PROGRAM_ID, b58, key, protocol, signer_set
+from tests.support.readings import data_of
 from tests.support.solana_double import Chain, Node
 from tests.support.solana_rig import rig
 
@@ -40,7 +41,7 @@ async def test_each_endpoint_is_told_with_its_lag_cluster_and_pace() -> None:
         assert a.health == "ok" and a.version == "2.1.0" and a.priority_fee_p50 == 300 and a.error_ratio == 0.0
         assert a.latency_p50_ms is not None and a.latency_p95_ms is not None and a.host == f"127.0.0.1:{nodes[0].port}"
         assert a.blockhash_age_slots is not None and a.blockhash_age_slots < 20
-        said = {d.what: d.words for d in it.topic("disagreements").data}
+        said = {d.what: d.words for d in data_of(it.topic("disagreements"))}
         assert "rpc-c is on unknown" in said["cluster"] and "rpc-b at" in said["slot"]
 
 
@@ -117,7 +118,7 @@ async def test_nonsense_is_said_counted_and_survived(
         reading = it.topic("endpoint/rpc-a")
         assert reading.fault is not None and said in reading.fault.reason and reading.fault.state is state
         assert "\x1b" not in reading.fault.reason and "hunter2" not in reading.fault.reason
-        assert reading.data.slot is not None and (reading.data.error_ratio or 0) > 0
+        assert data_of(reading).slot is not None and (data_of(reading).error_ratio or 0) > 0
         node.answer = lambda method: None
         await chain.commit(1)
         await it.until(lambda: it.topic("endpoint/rpc-a").fault is None)
@@ -197,11 +198,11 @@ async def test_accounts_are_read_and_decoded() -> None:
     node = Node("rpc-a", Chain())
     async with rig(node) as it:
         await it.until(lambda: it.topic("protocol").data and it.topic("signer-set").data and it.topic("markets").data)
-        assert it.topic("protocol").data.paused is False and it.topic("signer-set").data.threshold == 5
-        (market,) = it.topic("markets").data.values()
+        assert data_of(it.topic("protocol")).paused is False and data_of(it.topic("signer-set")).threshold == 5
+        (market,) = data_of(it.topic("markets")).values()
         assert market.market_id == "NBA_LAL_BOS" and market.active
         node.chain.accounts[str(protocol_address(_program()))] = protocol(paused=True)
-        await it.until(lambda: it.topic("protocol").data.paused)
+        await it.until(lambda: data_of(it.topic("protocol")).paused)
 
 
 async def test_endpoints_that_disagree_on_accounts_are_both_named() -> None:
@@ -211,7 +212,7 @@ async def test_endpoints_that_disagree_on_accounts_are_both_named() -> None:
     liar.accounts[str(signer_set_address(_program(), 100))] = signer_set(100, [key("thief")], 1)
     async with rig(Node("rpc-a", chain), liar) as it:
         await it.until(lambda: {"paused", "signer set"} <= {d.what for d in it.topic("disagreements").data or ()})
-        said = {d.what: d.words for d in it.topic("disagreements").data}
+        said = {d.what: d.words for d in data_of(it.topic("disagreements"))}
         assert "rpc-a" in said["paused"] and "rpc-b says paused" in said["paused"]
         assert "threshold and pubkeys" in said["signer set"]
 
@@ -226,7 +227,7 @@ async def test_an_account_that_only_one_of_two_has_is_said() -> None:
     lacking.accounts[str(signer_set_address(_program(), 100))] = b""
     async with rig(Node("rpc-a", chain), lacking) as it:
         await it.until(lambda: {"protocol", "signer set"} <= {d.what for d in it.topic("disagreements").data or ()})
-        said = {d.what: d.words for d in it.topic("disagreements").data}
+        said = {d.what: d.words for d in data_of(it.topic("disagreements"))}
         assert "rpc-a has its account; rpc-b: ProtocolConfig account" in said["protocol"]
         lacking.error["getMultipleAccounts"] = {"code": -32603, "message": "internal"}
         await it.until(lambda: not it.topic("disagreements").data)

@@ -13,6 +13,7 @@ from cockpit.clock import SystemClock
 from cockpit.drill.server import Drill
 from cockpit.settings import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana.source import SolanaSource
+from tests.support.readings import data_of
 from tests.support.solana_rig import QUICK, Rig
 
 SPEED = 12.0
@@ -72,7 +73,7 @@ async def test_the_counts_are_those_of_the_worlds_chain(scenario: str) -> None:
                 lambda: it.topic("protocol").data and it.topic("signer-set").data and it.topic("markets").data
             )
             assert it.program.commits.count > 6 and it.program.undecodable == 0
-            assert it.topic("signer-set").data.threshold == 5 and len(it.topic("markets").data) == 8
+            assert data_of(it.topic("signer-set")).threshold == 5 and len(data_of(it.topic("markets"))) == 8
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
