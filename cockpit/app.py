@@ -20,12 +20,11 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from cockpit import terminal
-from panels import keys
-from panels import messages as wish
+from panels import keys, messages
 from panels.app.coach import CoachedApp
-from panels.app.curtain import Curtain
-from panels.kit.lazy_module import Later, load
-from panels.kit.theme import Look
+from panels.app.splash_screen import SplashScreen
+from panels.kit.lazy_module import LazyModule, load
+from panels.kit.theme import Appearance
 
 if TYPE_CHECKING:
     from textual.widget import Widget
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from panels.app import overlays
     from panels.dashboard.dashboard import Dashboard
 else:
-    overlays = Later("panels.app.overlays")
+    overlays = LazyModule("panels.app.overlays")
 
 
 FIRST_POLL_S = 0.04  # until the first pods are there
@@ -71,7 +70,7 @@ class CockpitApp(CoachedApp):
         self, session: Session, *, ascii_only: bool = False, colours: str = "truecolor", debug_errors: bool = False
     ) -> None:
         links = session.settings.links
-        look = Look(
+        look = Appearance(
             ascii=ascii_only, colours=colours, links=links.templates, hyperlinks=terminal.hyperlinks(links.hyperlinks)
         )
         super().__init__(session, look, debug_errors=debug_errors)
@@ -89,7 +88,7 @@ class CockpitApp(CoachedApp):
 
     def compose(self) -> ComposeResult:
         settings = self.session.settings
-        yield Curtain("/".join(filter(None, (settings.context, *settings.namespaces))), self.look)
+        yield SplashScreen("/".join(filter(None, (settings.context, *settings.namespaces))), self.look)
 
     def on_mount(self) -> None:
         self.listen()
@@ -104,7 +103,7 @@ class CockpitApp(CoachedApp):
 
         self._dashboard = Dashboard(self.look)
         await self.mount(self._dashboard, KeyBar(self.look))
-        await self.query_one(Curtain).remove()
+        await self.query_one(SplashScreen).remove()
         self._polling = self.set_interval(FIRST_POLL_S, self.in_turn(self._poll))
         await self._poll()
         self.release_keys()
@@ -217,9 +216,9 @@ class CockpitApp(CoachedApp):
             self._polling.resume()
         await super().open_layer(layer)
 
-    @on(wish.CloseLayer)
-    @on(wish.Cancelled)
-    async def close_top(self, _: wish.Wish | None = None) -> None:
+    @on(messages.CloseLayer)
+    @on(messages.Cancelled)
+    async def close_top(self, _: messages.UserRequest | None = None) -> None:
         layers = self.layers()
         if layers:
             top = layers[-1]
@@ -240,24 +239,24 @@ class CockpitApp(CoachedApp):
     def action_panel(self, number: int) -> None:
         self.dashboard.focus_panel(number)
 
-    @on(wish.OpenRunbooks)
+    @on(messages.OpenRunbooks)
     async def action_runbooks(self) -> None:
         await self._open_runbook(None)
 
     async def action_explain(self) -> None:
-        await self._explain(wish.Explain(self.dashboard.selection))
+        await self._explain(messages.Explain(self.dashboard.selection))
 
     async def action_logs(self) -> None:
         chosen = self.dashboard.selection
         if chosen is None:
             self.notify_line(CHOOSE_FIRST)
         elif chosen.kind == "Pod":
-            await self._open_logs(wish.OpenLogs(chosen.namespace, pods=(chosen.name,)))
+            await self._open_logs(messages.OpenLogs(chosen.namespace, pods=(chosen.name,)))
         else:
-            await self._open_logs(wish.OpenLogs(chosen.namespace, service=chosen.name))
+            await self._open_logs(messages.OpenLogs(chosen.namespace, service=chosen.name))
 
     async def action_undo(self) -> None:
-        await self.undo(wish.Undo())
+        await self.undo(messages.Undo())
 
     async def action_filter(self) -> None:
         """Mounted before the next key is read: on a slow link `/quant` comes in one piece, and `q`
@@ -274,7 +273,7 @@ class CockpitApp(CoachedApp):
             return False
         return super().check_action(action, parameters)
 
-    @on(wish.OpenHelp)
+    @on(messages.OpenHelp)
     async def action_help(self) -> None:
         if not self.base.query(overlays.HelpDialog):
             await self.open_layer(overlays.HelpDialog(keys.HELP, look=self.look))
@@ -296,27 +295,27 @@ class CockpitApp(CoachedApp):
         else:
             super().action_suspend_process()
 
-    @on(wish.QuitAnswer)
-    async def _quit_answer(self, event: wish.QuitAnswer) -> None:
+    @on(messages.QuitAnswer)
+    async def _quit_answer(self, event: messages.QuitAnswer) -> None:
         if event.leave:
             self.end(0)
         else:
             await self.close_top()
 
-    @on(wish.FilterChanged)
-    async def _filter_changed(self, event: wish.FilterChanged) -> None:
+    @on(messages.FilterChanged)
+    async def _filter_changed(self, event: messages.FilterChanged) -> None:
         self.dashboard.set_filter(event.text)
         if event.done or event.cancelled:
             await self.close_top()
 
-    @on(wish.CopyText)
-    def _copy(self, event: wish.CopyText) -> None:
+    @on(messages.CopyText)
+    def _copy(self, event: messages.CopyText) -> None:
         self.copy_line(event.text, event.what)
 
     # --- looking ---------------------------------------------------------------------------------------------------------
 
-    @on(wish.OpenRunbook)
-    async def _open_one_runbook(self, event: wish.OpenRunbook) -> None:
+    @on(messages.OpenRunbook)
+    async def _open_one_runbook(self, event: messages.OpenRunbook) -> None:
         await self._open_runbook(event.name)
 
     async def _open_runbook(self, name: str | None) -> None:
@@ -327,8 +326,8 @@ class CockpitApp(CoachedApp):
         await self.close_layers(overlays.RunbookView)
         await self.open_layer(overlays.RunbookView(situation, name, look=self.look))
 
-    @on(wish.Explain)
-    async def _explain(self, event: wish.Explain) -> None:
+    @on(messages.Explain)
+    async def _explain(self, event: messages.Explain) -> None:
         chosen = event.selection or self.dashboard.selection
         if chosen is None:
             self.notify_line(CHOOSE_FIRST)
@@ -336,8 +335,8 @@ class CockpitApp(CoachedApp):
         lines = self.session.explain(chosen.kind, chosen.namespace, chosen.name, chosen.uid)
         await self.open_layer(overlays.ExplainView(f"Why: {chosen.name}", lines, look=self.look))
 
-    @on(wish.OpenView)
-    async def open_view(self, event: wish.OpenView) -> None:
+    @on(messages.OpenView)
+    async def open_view(self, event: messages.OpenView) -> None:
         """A view that a runbook names.
 
         A panel opens in full over the runbook, else it is gone to; pods are gone to always: `x` and
@@ -346,7 +345,9 @@ class CockpitApp(CoachedApp):
         if event.name == "logs":
             namespace = self.session.place.namespace if self.session.place else "default"
             args = event.args
-            await self._open_logs(wish.OpenLogs(namespace, service=args.get("service"), query=args.get("filter", "")))
+            await self._open_logs(
+                messages.OpenLogs(namespace, service=args.get("service"), query=args.get("filter", ""))
+            )
             return
         if event.name == "metrics":
             await self.open_layer(
@@ -371,8 +372,8 @@ class CockpitApp(CoachedApp):
         if not dashboard.jump(event.args.get("service", name)) and not dashboard.jump(name):
             self.notify_line(f"the view {event.name} is not available in this version")
 
-    @on(wish.OpenLogs)
-    async def _open_logs(self, event: wish.OpenLogs) -> None:
+    @on(messages.OpenLogs)
+    async def _open_logs(self, event: messages.OpenLogs) -> None:
         try:
             title = self.session.open_logs(event.namespace, event.pods, event.service)
         except LookupError as error:
@@ -381,8 +382,8 @@ class CockpitApp(CoachedApp):
         await self.close_layers(overlays.LogView)
         await self.open_layer(overlays.LogView(title, query=event.query, look=self.look))
 
-    @on(wish.LogSource)
-    def _log_source(self, event: wish.LogSource) -> None:
+    @on(messages.LogSource)
+    def _log_source(self, event: messages.LogSource) -> None:
         self.session.reopen_logs(previous=event.previous, since_s=event.since_s)
         for view in self.base.query(overlays.LogView):
             view.clear()

@@ -33,12 +33,12 @@ class Selection:
     uid: str = ""
 
 
-class Wish(Message):
+class UserRequest(Message):
     """Base of all that an operator can ask for; bubbles from any widget to the app."""
 
 
 @dataclass
-class PlanStep(Wish):
+class PlanStep(UserRequest):
     """Plan a mitigation; harmless by itself.
 
     The parameters are complete and checked against `Step.params`.
@@ -50,7 +50,7 @@ class PlanStep(Wish):
 
 
 @dataclass
-class LookAround(Wish):
+class MakeRound(UserRequest):
     """Make a round of maintenance ("weekly", "monthly"), or go through a checklist ("deploy",
     "incident").
     """
@@ -59,14 +59,14 @@ class LookAround(Wish):
 
 
 @dataclass
-class KeepRound(Wish):
+class KeepRound(UserRequest):
     """Write the round as a report, and note it in the journal."""
 
     made: Round
 
 
 @dataclass
-class AskParameters(Wish):
+class AskParameters(UserRequest):
     """The step has parameters: open its form (the app adds live choices), which posts PlanStep."""
 
     runbook_id: str
@@ -74,14 +74,14 @@ class AskParameters(Wish):
 
 
 @dataclass
-class PlanAgain(Wish):
+class PlanAgain(UserRequest):
     """The plan expired, failed or its target changed: make it anew with the same parameters."""
 
     plan: Plan
 
 
 @dataclass
-class OpenSequence(Wish):
+class OpenSequence(UserRequest):
     """Show how far a sequence (or a step in stages) has come.
 
     `run`: which going-through of it; "": the newest.
@@ -93,7 +93,7 @@ class OpenSequence(Wish):
 
 
 @dataclass
-class PlanPart(Wish):
+class PlanPart(UserRequest):
     """Plan the next part of a sequence."""
 
     runbook_id: str
@@ -103,7 +103,7 @@ class PlanPart(Wish):
 
 
 @dataclass
-class InStages(Wish):
+class InStages(UserRequest):
     """Do the plan's step in stages instead (stop, wait until gone, change, start), each confirmed
     on its own.
     """
@@ -112,7 +112,7 @@ class InStages(Wish):
 
 
 @dataclass
-class Confirmed(Wish):
+class Confirmed(UserRequest):
     """The operator accepted exactly this plan.
 
     `typed` is the target's name where it had to be typed, else None.
@@ -123,7 +123,7 @@ class Confirmed(Wish):
 
 
 @dataclass
-class Cancelled(Wish):
+class Cancelled(UserRequest):
     """A dialog was closed without accepting.
 
     `plan` is the plan it showed, if it had one.
@@ -133,7 +133,7 @@ class Cancelled(Wish):
 
 
 @dataclass
-class Undo(Wish):
+class Undo(UserRequest):
     """Plan the inverse of a journalled step.
 
     `number` is its number in the journal; None: the newest undoable one.
@@ -143,18 +143,18 @@ class Undo(Wish):
 
 
 @dataclass
-class OpenRunbook(Wish):
+class OpenRunbook(UserRequest):
     """Show one runbook, by id or number."""
 
     name: str
 
 
-class OpenRunbooks(Wish):
+class OpenRunbooks(UserRequest):
     """Show the ranked list of runbooks, best match first."""
 
 
 @dataclass
-class OpenView(Wish):
+class OpenView(UserRequest):
     """Open a live view that a triage line or a `view` step names, e.g.
 
     ("logs", {"service": "m0-quant"}).
@@ -165,7 +165,7 @@ class OpenView(Wish):
 
 
 @dataclass
-class Explain(Wish):
+class Explain(UserRequest):
     """Say in words why the object is not healthy.
 
     None: whatever the app finds selected.
@@ -175,7 +175,7 @@ class Explain(Wish):
 
 
 @dataclass
-class OpenLogs(Wish):
+class OpenLogs(UserRequest):
     """Show logs of the pods (names), or of all pods of a service; `query` is a filter regex to
     begin with.
     """
@@ -187,7 +187,7 @@ class OpenLogs(Wish):
 
 
 @dataclass
-class LogSource(Wish):
+class LogSource(UserRequest):
     """The log view wants another stream: previous container, or another `since_s` (seconds; None:
     from the tail).
     """
@@ -197,7 +197,7 @@ class LogSource(Wish):
 
 
 @dataclass
-class FilterChanged(Wish):
+class FilterChanged(UserRequest):
     """Live text of the one-line filter; `done` when Enter closed it, `cancelled` when Escape took
     it back.
     """
@@ -208,7 +208,7 @@ class FilterChanged(Wish):
 
 
 @dataclass
-class Answer(Wish):
+class ManualAnswer(UserRequest):
     """The operator's answer to a manual step; recorded in the journal."""
 
     runbook_id: str
@@ -219,7 +219,7 @@ class Answer(Wish):
 
 
 @dataclass
-class CopyText(Wish):
+class CopyText(UserRequest):
     """Copy to the operator's clipboard (OSC 52); `what` names it in the notice ("kubectl command",
     "trace id").
     """
@@ -228,16 +228,16 @@ class CopyText(Wish):
     what: str = "text"
 
 
-class CloseLayer(Wish):
+class CloseLayer(UserRequest):
     """Close the topmost layer (or full-size view)."""
 
 
-class OpenHelp(Wish):
+class OpenHelp(UserRequest):
     """Show every key that works here."""
 
 
 @dataclass
-class QuitAnswer(Wish):
+class QuitAnswer(UserRequest):
     """The answer to "a mitigation is under way": leave (it is finished and journalled first) or
     stay.
     """
@@ -246,14 +246,14 @@ class QuitAnswer(Wish):
 
 
 @dataclass
-class StopWatching(Wish):
+class StopWatching(UserRequest):
     """Stop following a mitigation's rollout and proof; what was sent stays sent."""
 
     plan_id: str
 
 
 @dataclass
-class AskStop(Wish):
+class AskStop(UserRequest):
     """The operator would like to end what runs: a program or a statement.
 
     None: whatever runs that can be ended.
@@ -263,18 +263,18 @@ class AskStop(Wish):
 
 
 @dataclass
-class StopRunning(Wish):
+class StopRunning(UserRequest):
     """End it, and all that it started."""
 
     plan_id: str
 
 
-class OpenIncident(Wish):
+class OpenIncident(UserRequest):
     """Show the open incident; when none is open, the form that opens one."""
 
 
 @dataclass
-class AskIncident(Wish):
+class AskIncident(UserRequest):
     """Open the form of an action (an id of `panels.dialogs.incident.FORMS`); `values` are given
     with what is typed.
     """
@@ -284,7 +284,7 @@ class AskIncident(Wish):
 
 
 @dataclass
-class IncidentAct(Wish):
+class IncidentAct(UserRequest):
     """Do it to the incident: the journal records it.
 
     `values` by name, all of them texts.
@@ -295,7 +295,7 @@ class IncidentAct(Wish):
 
 
 @dataclass
-class CoachAct(Wish):
+class CoachAct(UserRequest):
     """In a drill: what the operator asks of the coach (an action that it offered)."""
 
     action: str

@@ -12,15 +12,15 @@ from textual import on
 from textual.widget import Widget
 
 from cockpit.text import safe
-from panels import messages as wish
+from panels import messages
 from panels.app.maintenance import RoundsApp
-from panels.kit.lazy_module import Later, loaded
+from panels.kit.lazy_module import LazyModule, loaded
 
 if TYPE_CHECKING:
     from cockpit.model.scene import Coach
     from panels.app import lesson, overlays
 else:
-    overlays, lesson = Later("panels.app.overlays"), Later("panels.app.lesson")
+    overlays, lesson = LazyModule("panels.app.overlays"), LazyModule("panels.app.lesson")
 
 #: What scenes leave out of a layer's class name.
 _ENDINGS = ("View", "Dialog")
@@ -78,10 +78,10 @@ class CoachedApp(RoundsApp):
         if self.coach is None:
             return []
         offered = self.coach.commands()
-        return [overlays.Command(title, words, partial(wish.CoachAct, act)) for title, words, act in offered]
+        return [overlays.Command(title, words, partial(messages.CoachAct, act)) for title, words, act in offered]
 
-    @on(wish.CoachAct)
-    def _coach_act(self, event: wish.CoachAct) -> None:
+    @on(messages.CoachAct)
+    def _coach_act(self, event: messages.CoachAct) -> None:
         self.run_worker(self._let_coach_act(event.action), exit_on_error=False, group="coach")
 
     async def _let_coach_act(self, action: str) -> None:

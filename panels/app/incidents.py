@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from textual import on
 
 from cockpit.text import safe
-from panels import messages as wish
+from panels import messages
 from panels.app.mitigations import ActingApp
-from panels.kit.lazy_module import Later
+from panels.kit.lazy_module import LazyModule
 
 if TYPE_CHECKING:
     from panels.app import overlays
 else:
-    overlays = Later("panels.app.overlays")
+    overlays = LazyModule("panels.app.overlays")
 
 HOLD_AT_MOST_S = 1.0
 NOT_YET = "nothing is known yet: one moment"
@@ -27,19 +27,19 @@ NOT_YET = "nothing is known yet: one moment"
 class IncidentApp(ActingApp):
     """Key `i` and all that follows from it."""
 
-    @on(wish.OpenIncident)
+    @on(messages.OpenIncident)
     async def action_incident(self) -> None:
         """The open incident's page; when none is open, the form."""
         situation = self._acts.situation
         if situation is None:
             self.notify_line(NOT_YET)
         elif situation.incident is None:
-            await self._ask_incident(wish.AskIncident("open", {}))
+            await self._ask_incident(messages.AskIncident("open", {}))
         elif not self.base.query(overlays.IncidentView):
             await self.open_layer(overlays.IncidentView(situation, look=self.look))
 
-    @on(wish.AskIncident)
-    async def _ask_incident(self, event: wish.AskIncident) -> None:
+    @on(messages.AskIncident)
+    async def _ask_incident(self, event: messages.AskIncident) -> None:
         situation = self._acts.situation
         if situation is None:
             self.notify_line(NOT_YET)
@@ -52,14 +52,14 @@ class IncidentApp(ActingApp):
             form = overlays.INCIDENT_FORMS[event.action]
             await self.open_layer(overlays.IncidentForm(form, situation, fixed=fixed, look=self.look))
 
-    @on(wish.IncidentAct)
-    def _act_on_incident(self, event: wish.IncidentAct) -> None:
+    @on(messages.IncidentAct)
+    def _act_on_incident(self, event: messages.IncidentAct) -> None:
         if self.base.query(overlays.IncidentForm):
             self.hold_keys()  # what is typed ahead is meant for what lies below the form
             self.set_timer(HOLD_AT_MOST_S, self.release_keys)  # a disk that hangs holds no keys up
         self.run_worker(self._carry_incident(event), exit_on_error=False, group="incident")
 
-    async def _carry_incident(self, event: wish.IncidentAct) -> None:
+    async def _carry_incident(self, event: messages.IncidentAct) -> None:
         """In a thread: the journal syncs to the disk.
 
         The form stays until it is written.

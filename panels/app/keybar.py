@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from panels.keys import FOOTER
 from panels.kit.line_widget import LineWidget
-from panels.kit.pieces import Line, Piece
-from panels.kit.theme import Look
+from panels.kit.spans import Line, Span
+from panels.kit.theme import Appearance
 
 
 class KeyBar(LineWidget):
@@ -17,7 +17,7 @@ class KeyBar(LineWidget):
 
     DEFAULT_CSS = "KeyBar { height: 1; width: 100%; dock: bottom; }"
 
-    def __init__(self, look: Look, pairs: Sequence[tuple[str, str]] = FOOTER) -> None:
+    def __init__(self, look: Appearance, pairs: Sequence[tuple[str, str]] = FOOTER) -> None:
         super().__init__(look, id="keybar")
         self._pairs = tuple(pairs)
 
@@ -27,7 +27,7 @@ class KeyBar(LineWidget):
             self.sync()
 
     def picture(self, width: int, height: int) -> list[Line]:
-        line: list[Piece] = [(" ", "text")]
+        line: list[Span] = [(" ", "text")]
         used = 1
         for key, word in self._pairs:
             cells = len(key) + len(word) + 3

@@ -8,8 +8,8 @@ from textwrap import wrap
 
 from cockpit.model.scene import Saying
 from panels.kit.line_widget import LineWidget
-from panels.kit.pieces import Line, cut, width_of
-from panels.kit.theme import Look
+from panels.kit.spans import Line, cut, width_of
+from panels.kit.theme import Appearance
 
 HEIGHT = 2
 
@@ -22,7 +22,7 @@ class LessonLine(LineWidget):
 
     DEFAULT_CSS = "LessonLine { layer: lesson; dock: bottom; height: 2; width: 100%; }"
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Appearance) -> None:
         super().__init__(look, id="lesson")
         self._said: Saying | None = None
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Protocol, cast
 from textual import on
 
 from cockpit.text import safe
-from panels import messages as wish
+from panels import messages
 from panels.app.incidents import IncidentApp
-from panels.kit.lazy_module import Later
+from panels.kit.lazy_module import LazyModule
 
 if TYPE_CHECKING:
     from cockpit.model.maintenance import Round
     from panels.app import overlays
 else:
-    overlays = Later("panels.app.overlays")
+    overlays = LazyModule("panels.app.overlays")
 
 
 class MakesRounds(Protocol):
@@ -40,8 +40,8 @@ class RoundsApp(IncidentApp):
     def _rounds(self) -> MakesRounds:
         return cast(MakesRounds, self._acts)
 
-    @on(wish.LookAround)
-    def _look_around(self, event: wish.LookAround) -> None:
+    @on(messages.MakeRound)
+    def _look_around(self, event: messages.MakeRound) -> None:
         self.run_worker(self._made(event.name), exit_on_error=False, group="round", exclusive=True)
 
     async def _made(self, name: str) -> None:
@@ -53,8 +53,8 @@ class RoundsApp(IncidentApp):
         for view in self.base.query(overlays.MaintenanceView):
             view.tell(name, made, problem)
 
-    @on(wish.KeepRound)
-    def _keep_round(self, event: wish.KeepRound) -> None:
+    @on(messages.KeepRound)
+    def _keep_round(self, event: messages.KeepRound) -> None:
         self.run_worker(self._kept(event.made), exit_on_error=False, group="keep-round")
 
     async def _kept(self, made: Round) -> None:
@@ -66,7 +66,7 @@ class RoundsApp(IncidentApp):
         else:
             self.notify(safe(f"report written: {path}"), markup=False, timeout=6)
 
-    async def _note(self, event: wish.Answer) -> None:
+    async def _note(self, event: messages.ManualAnswer) -> None:
         await super()._note(event)
         for view in self.base.query(overlays.MaintenanceView):
             view.action_again()

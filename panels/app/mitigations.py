@@ -17,10 +17,10 @@ from textual import on
 from textual.widget import Widget
 
 from cockpit.text import safe
-from panels import messages as wish
-from panels.kit.lazy_module import Later, loaded
+from panels import messages
+from panels.kit.lazy_module import LazyModule, loaded
 from panels.kit.terminal_app import TerminalApp
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 
 if TYPE_CHECKING:
     from cockpit.clock import Clock
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cockpit.model.situation import Situation
     from panels.app import overlays
 else:
-    overlays = Later("panels.app.overlays")
+    overlays = LazyModule("panels.app.overlays")
 
 
 class Acts(Protocol):
@@ -69,10 +69,10 @@ class Acts(Protocol):
 class ActingApp(TerminalApp):
     """Layers over the panels, and the way of a step through them."""
 
-    def __init__(self, session: Acts, look: Look, *, debug_errors: bool = False) -> None:
+    def __init__(self, session: Acts, look: Appearance, *, debug_errors: bool = False) -> None:
         super().__init__(look, debug_errors=debug_errors)
         self._acts = session
-        self._asked: wish.PlanPart | None = None  # the part of a sequence whose parameters are being asked for
+        self._asked: messages.PlanPart | None = None  # the part of a sequence whose parameters are being asked for
         #: The values that were asked about, so that a new one is too, and none again and again.
         #: Forgotten with the form.
         self._explained_of: WeakKeyDictionary[Widget, frozenset[str]] = WeakKeyDictionary()
@@ -105,7 +105,7 @@ class ActingApp(TerminalApp):
         """Close the uppermost layer, if there is one."""
         raise NotImplementedError
 
-    async def open_view(self, event: wish.OpenView) -> None:
+    async def open_view(self, event: messages.OpenView) -> None:
         """Open what a `view` step names."""
         raise NotImplementedError
 
@@ -131,8 +131,8 @@ class ActingApp(TerminalApp):
                     self.close_layers, overlays.StopDialog
                 )  # it has ended by itself: there is nothing to ask
 
-    @on(wish.AskParameters)
-    async def _ask(self, event: wish.AskParameters) -> None:
+    @on(messages.AskParameters)
+    async def _ask(self, event: messages.AskParameters) -> None:
         step = event.step
         live = {param.name: self._acts.choices(param) for param in step.params}
         dialog = overlays.ParametersDialog(event.runbook_id, step, live, look=self.look)
@@ -166,8 +166,8 @@ class ActingApp(TerminalApp):
             for name, pairs in more.items():
                 self.call_later(dialog.retell, name, pairs)
 
-    @on(wish.PlanStep)
-    async def _plan_step(self, event: wish.PlanStep) -> None:
+    @on(messages.PlanStep)
+    async def _plan_step(self, event: messages.PlanStep) -> None:
         part = self._asked
         if part is not None:
             self._asked = None
@@ -175,11 +175,11 @@ class ActingApp(TerminalApp):
                 return
         book, step = self._acts.runbooks.step(event.runbook_id, event.step_id)
         if step.params and not event.parameters:
-            await self._ask(wish.AskParameters(book.id, step))
+            await self._ask(messages.AskParameters(book.id, step))
         elif step.kind == "view":
-            await self.open_view(wish.OpenView(step.view or "", step.args))
+            await self.open_view(messages.OpenView(step.view or "", step.args))
         elif step.kind == "sequence":
-            await self._open_sequence(wish.OpenSequence(book.id, step.id))
+            await self._open_sequence(messages.OpenSequence(book.id, step.id))
         elif step.kind == "manual":
             await self.open_layer(overlays.ManualDialog(book.id, step, look=self.look))
         else:
@@ -201,16 +201,16 @@ class ActingApp(TerminalApp):
         await self.close_layers(overlays.ConfirmDialog)
         await self._confirm(step.title, partial(self._acts.plan, book, step, {}))
 
-    @on(wish.Undo)
-    async def undo(self, event: wish.Undo) -> None:
+    @on(messages.Undo)
+    async def undo(self, event: messages.Undo) -> None:
         await self.close_layers(overlays.ConfirmDialog)
         await self._confirm("Undo", partial(self._acts.plan_undo, event.number))
 
-    @on(wish.PlanAgain)
-    async def _plan_again(self, event: wish.PlanAgain) -> None:
+    @on(messages.PlanAgain)
+    async def _plan_again(self, event: messages.PlanAgain) -> None:
         plan = event.plan
         if plan.undoes is not None:
-            await self.undo(wish.Undo(plan.undoes))
+            await self.undo(messages.Undo(plan.undoes))
             return
         await self.close_layers(overlays.ConfirmDialog)
         if plan.part is not None:
@@ -244,8 +244,8 @@ class ActingApp(TerminalApp):
             if plan.harmless and not plan.blocked:
                 dialog.action_accept()  # it only looks: there is nothing to say yes to
 
-    @on(wish.Confirmed)
-    def _confirmed(self, event: wish.Confirmed) -> None:
+    @on(messages.Confirmed)
+    def _confirmed(self, event: messages.Confirmed) -> None:
         try:
             future = self._acts.carry_out(event.plan, event.typed)
         except Exception as error:
@@ -270,32 +270,32 @@ class ActingApp(TerminalApp):
         if not dialogs:
             self.notify_line(reason)
 
-    @on(wish.StopWatching)
-    def _stop_watching(self, event: wish.StopWatching) -> None:
+    @on(messages.StopWatching)
+    def _stop_watching(self, event: messages.StopWatching) -> None:
         self._acts.stop_watching(event.plan_id)
 
     async def action_stop_running(self) -> None:
         """What a step runs, a program or a statement, can be ended half-way (ctrl+x)."""
-        await self._ask_stop(wish.AskStop())
+        await self._ask_stop(messages.AskStop())
 
-    @on(wish.AskStop)
-    async def _ask_stop(self, event: wish.AskStop) -> None:
+    @on(messages.AskStop)
+    async def _ask_stop(self, event: messages.AskStop) -> None:
         running = [p for p in self._acts.progress if p.stoppable and event.plan_id in (None, p.plan.id)]
         if not running:
             self.notify_line("no program and no statement runs that could be stopped")
         elif not self.base.query(overlays.StopDialog):
             await self.open_layer(overlays.StopDialog(running, look=self.look))
 
-    @on(wish.StopRunning)
-    def _stop_running(self, event: wish.StopRunning) -> None:
+    @on(messages.StopRunning)
+    def _stop_running(self, event: messages.StopRunning) -> None:
         self._acts.stop_running(event.plan_id)
 
-    @on(wish.Answer)
-    async def _answer(self, event: wish.Answer) -> None:
+    @on(messages.ManualAnswer)
+    async def _answer(self, event: messages.ManualAnswer) -> None:
         await self.close_top()
         self.run_worker(self._note(event), exit_on_error=False, group="note")
 
-    async def _note(self, event: wish.Answer) -> None:
+    async def _note(self, event: messages.ManualAnswer) -> None:
         part = event.part
         place = (part.sequence_id, part.index, part.run) if part is not None else None
         try:
@@ -304,18 +304,18 @@ class ActingApp(TerminalApp):
             self.notify_line(f"not recorded: {getattr(error, 'reason', None) or safe(error)}", severity="error")
         else:
             if part is not None:
-                self.call_later(self._open_sequence, wish.OpenSequence(part.runbook_id, part.sequence_id, part.run))
+                self.call_later(self._open_sequence, messages.OpenSequence(part.runbook_id, part.sequence_id, part.run))
 
     # --- sequences -----------------------------------------------------------------------------------------------------
 
-    @on(wish.InStages)
-    async def _in_stages(self, event: wish.InStages) -> None:
+    @on(messages.InStages)
+    async def _in_stages(self, event: messages.InStages) -> None:
         plan = event.plan
         self._given[(plan.runbook, plan.step)] = dict(plan.parameters)
-        await self._open_sequence(wish.OpenSequence(plan.runbook, plan.step))
+        await self._open_sequence(messages.OpenSequence(plan.runbook, plan.step))
 
-    @on(wish.OpenSequence)
-    async def _open_sequence(self, event: wish.OpenSequence) -> None:
+    @on(messages.OpenSequence)
+    async def _open_sequence(self, event: messages.OpenSequence) -> None:
         """How far it has come, as the journal tells."""
         book, step = self._acts.runbooks.step(event.runbook_id, event.step_id)
         try:
@@ -327,8 +327,8 @@ class ActingApp(TerminalApp):
             await self.close_layers(kind)
         await self.open_layer(overlays.SequenceDialog(state, look=self.look))
 
-    @on(wish.PlanPart)
-    async def _plan_part(self, event: wish.PlanPart) -> None:
+    @on(messages.PlanPart)
+    async def _plan_part(self, event: messages.PlanPart) -> None:
         """The next part: looked at, asked, or planned and confirmed like any step."""
         book, whole = self._acts.runbooks.step(event.runbook_id, event.sequence_id)
         step = self._acts.part_of(book, whole, event.index)
@@ -337,16 +337,16 @@ class ActingApp(TerminalApp):
         if step.kind == "view":
             place = (event.sequence_id, event.index, event.run)
             await asyncio.to_thread(self._acts.note, book.id, step.id, f"looked at {step.view}", "", place)
-            await self.open_view(wish.OpenView(step.view or "", step.args))
+            await self.open_view(messages.OpenView(step.view or "", step.args))
         elif step.kind == "manual":
             await self.open_layer(overlays.ManualDialog(book.id, step, part=event, look=self.look))
         elif step.params and not given:
             self._asked = event
-            await self._ask(wish.AskParameters(book.id, step))
+            await self._ask(messages.AskParameters(book.id, step))
         else:
             await self._confirm(step.title, partial(self._acts.plan_part, book, whole, event.index, given, event.run))
 
-    async def _planned_part(self, part: wish.PlanPart, event: wish.PlanStep) -> bool:
+    async def _planned_part(self, part: messages.PlanPart, event: messages.PlanStep) -> bool:
         """True when the parameters were asked for by this part of a sequence."""
         book, whole = self._acts.runbooks.step(part.runbook_id, part.sequence_id)
         step = self._acts.part_of(book, whole, part.index)

@@ -13,7 +13,7 @@ from cockpit.model.situation import Situation
 from panels.dashboard.facts.chain import Told, ending_certificates, failing, outputs
 from panels.dashboard.facts.metrics import by_label, judge, live, number, query, signal_value, single, state, unit_of
 from panels.dashboard.panel import LinesPanel
-from panels.kit.pieces import BLANK, Column, Line, Piece, line_width, table
+from panels.kit.spans import BLANK, Column, Line, Span, line_width, table
 from panels.kit.sparks import of_signal
 from panels.kit.theme import MARK
 from panels.kit.words import UNKNOWN, count, duration, in_base, value
@@ -56,7 +56,7 @@ class ApiPanel(LinesPanel):
             here, unit = signal.value, signal.unit
         level = signal.level if signal is not None else judge(situation, name, here, unit)
         text, role = number(here, unit, level, "bold")
-        line: list[Piece] = [(f"{label:<8}", "dim"), (f"{text:>7}  ", role), (f"{state(level)[0]:<11}", level.value)]
+        line: list[Span] = [(f"{label:<8}", "dim"), (f"{text:>7}  ", role), (f"{state(level)[0]:<11}", level.value)]
         if signal is not None and width >= 42:
             line.append((of_signal(signal, min(20, width - 28)), f"spark-{level.value}"))
         return tuple(line)
@@ -75,13 +75,13 @@ class ApiPanel(LinesPanel):
             age = in_base(ages[name], unit) if name in ages else _age_outside(situation, name, seen.get(name))
             return (-math.inf if age is None or math.isnan(age) else -age, name)
 
-        rows: list[list[Piece]] = []
+        rows: list[list[Span]] = []
         for name in sorted(names, key=oldest_first):
             level = judge(situation, "output-age", ages.get(name), unit, "output-age")
             epoch = epochs.get(name)
             known = epoch is not None and not math.isnan(epoch)
             believed = known and live(situation, "output-epoch")
-            cells: list[Piece] = [
+            cells: list[Span] = [
                 number(ages.get(name), unit, level),
                 (count(epoch) if epoch is not None and known else UNKNOWN, "text" if believed else "unknown"),
             ]
@@ -124,14 +124,14 @@ def _errors_by(situation: Situation, width: int, label: str) -> list[Line]:
     signal = situation.signals.get("api-5xx")
     role = "unknown" if not known else "text" if signal is None or signal.level is Level.OK else signal.level.value
     unit = unit_of(situation, name, "/min")
-    pieces: list[Piece] = [(f"by {label:<5}", "dim")]
+    spans: list[Span] = [(f"by {label:<5}", "dim")]
     if not rates:
-        return [(*pieces, ("none", "text") if known else ("no data", "unknown"))]
+        return [(*spans, ("none", "text") if known else ("no data", "unknown"))]
     for key, rate in sorted(rates.items(), key=lambda item: -item[1]):
         one: Line = ((f"{key.removeprefix('m0-api-gateway-')} ", "dim"), (f"{value(rate, unit)}  ", role))
-        if line_width((*pieces, *one)) - 2 <= width:
-            pieces += one
-    return [tuple(pieces)]
+        if line_width((*spans, *one)) - 2 <= width:
+            spans += one
+    return [tuple(spans)]
 
 
 def _pods(situation: Situation, width: int) -> list[Line]:
@@ -149,7 +149,7 @@ def _age_outside(situation: Situation, name: str, told: Told[MarketOutput] | Non
     return None if since is None else told.data.age_s + since
 
 
-def _epoch_outside(told: Told[MarketOutput] | None, epoch: float | None) -> Piece:
+def _epoch_outside(told: Told[MarketOutput] | None, epoch: float | None) -> Span:
     """The epoch as served; the metrics' own stands in while it is not known, and then is not
     believed.
     """
@@ -159,7 +159,7 @@ def _epoch_outside(told: Told[MarketOutput] | None, epoch: float | None) -> Piec
     return (count(epoch) if epoch is not None and not math.isnan(epoch) else UNKNOWN), "unknown"
 
 
-def _tick_outside(told: Told[MarketOutput] | None) -> Piece:
+def _tick_outside(told: Told[MarketOutput] | None) -> Span:
     """In full: that it moves on is what there is to see."""
     if told is None or told.data is None or told.data.tick is None:
         return UNKNOWN, "unknown"

@@ -38,8 +38,8 @@ from panels.dashboard.toggles import TogglesPanel
 from panels.dashboard.watermark import WatermarkPanel
 from panels.kit import repaint
 from panels.kit.line_widget import LineWidget
-from panels.kit.pieces import Line
-from panels.kit.theme import Look
+from panels.kit.spans import Line
+from panels.kit.theme import Appearance
 from panels.messages import Selection
 
 #: A new panel is one file and one line here, in the order of its number.
@@ -165,10 +165,10 @@ class Dashboard(Widget):
     Dashboard > * { width: 100%; height: 100%; }
     """
 
-    def __init__(self, look: Look | None = None, *, id: str | None = "dashboard") -> None:  # noqa: A002
+    def __init__(self, look: Appearance | None = None, *, id: str | None = "dashboard") -> None:  # noqa: A002
         repaint.install()
         super().__init__(id=id)
-        self.look = look or Look()
+        self.look = look or Appearance()
         self.panels: dict[str, LinesPanel] = {kind.key: kind(self.look) for kind in PANELS}
         self.top = TopStrip(self.look, id="top")
         self.pipeline = PipelineStrip(self.look, id="pipeline")

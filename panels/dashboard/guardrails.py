@@ -8,7 +8,7 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import by_label, judge, live, query, sum_by, unit_of
 from panels.dashboard.panel import LinesPanel
-from panels.kit.pieces import BLANK, Column, Line, Piece, table
+from panels.kit.spans import BLANK, Column, Line, Span, table
 from panels.kit.theme import MARK
 from panels.kit.words import count, value
 
@@ -34,16 +34,16 @@ class GuardrailsPanel(LinesPanel):
         lines = [self._decisions(situation), self._reasons(situation), BLANK, *self._models(situation, width)]
         divergence = query(situation, "divergence-by-source")
         by_source = sum_by(divergence.samples, "source") if divergence is not None else {}
-        pieces: list[Piece] = [("divergence  ", "heading")]
+        spans: list[Span] = [("divergence  ", "heading")]
         if divergence is None or not live(situation, "divergence-by-source"):
-            pieces.append(("no data", "unknown"))
+            spans.append(("no data", "unknown"))
         elif not any(rate > 0 for rate in by_source.values()):
-            pieces.append(("none", "text"))
+            spans.append(("none", "text"))
         unit = unit_of(situation, "divergence-by-source", "/min")
         for source, rate in sorted(by_source.items(), key=lambda item: -item[1]):
             if rate > 0:
-                pieces += [(f"{source} ", "dim"), (f"{value(rate, unit)}  ", "warn")]
-        return [*lines, BLANK, tuple(pieces), *_sources(situation, width)]
+                spans += [(f"{source} ", "dim"), (f"{value(rate, unit)}  ", "warn")]
+        return [*lines, BLANK, tuple(spans), *_sources(situation, width)]
 
     def _decisions(self, situation: Situation) -> Line:
         result = query(situation, "guardrail-decisions")
@@ -51,34 +51,34 @@ class GuardrailsPanel(LinesPanel):
         if not decisions:
             return (("decisions/min  ", "heading"), ("no data", "unknown"))
         known = live(situation, "guardrail-decisions")
-        pieces: list[Piece] = []
+        spans: list[Span] = []
         for name in (*_ROLES, *sorted(decisions.keys() - _ROLES.keys())):
             rate = decisions.get(name)
             bad = rate is not None and rate > 0 and name != "ALLOW"
             role = "unknown" if not known else _ROLES.get(name, "text") if rate else "dim"
-            pieces += [
+            spans += [
                 (f"{name} ", role),
                 (
                     f"{count(rate) if rate is not None else '–'}  ",
                     role if bad or not known else "bold" if rate else "dim",
                 ),
             ]
-        return (*pieces, ("/min", "dim"))
+        return (*spans, ("/min", "dim"))
 
     def _reasons(self, situation: Situation) -> Line:
         result = query(situation, "guardrail-reasons")
         reasons = {k: v for k, v in sum_by(result.samples, "reason").items() if v > 0} if result is not None else {}
-        pieces: list[Piece] = [("reasons  ", "heading")]
+        spans: list[Span] = [("reasons  ", "heading")]
         if not reasons:
             return (
-                *pieces,
+                *spans,
                 ("none", "text")
                 if result is not None and live(situation, "guardrail-reasons")
                 else ("no data", "unknown"),
             )
         for reason, rate in sorted(reasons.items(), key=lambda item: -item[1]):
-            pieces += [(f"{reason} ", "dim"), (f"{count(rate)}  ", "warn")]
-        return tuple(pieces)
+            spans += [(f"{reason} ", "dim"), (f"{count(rate)}  ", "warn")]
+        return tuple(spans)
 
     def _models(self, situation: Situation, width: int) -> list[Line]:
         drift = by_label(situation, "drift-by-model", "model")
@@ -86,7 +86,7 @@ class GuardrailsPanel(LinesPanel):
         names = sorted(drift.keys() | ece.keys(), key=lambda n: (-drift.get(n, 0.0), n))
         if not names:
             return [(("models  ", "heading"), ("no data", "unknown"))]
-        rows: list[list[Piece]] = [
+        rows: list[list[Span]] = [
             [
                 (name, "text"),
                 _score(situation, "drift-by-model", drift.get(name), "drift"),
@@ -99,7 +99,7 @@ class GuardrailsPanel(LinesPanel):
         )
 
 
-def _score(situation: Situation, name: str, score: float | None, signal_name: str) -> Piece:
+def _score(situation: Situation, name: str, score: float | None, signal_name: str) -> Span:
     """Against the thresholds of its signal: a sign and colour when it is past them."""
     if score is None:
         return "–", "dim"
@@ -118,11 +118,11 @@ def _sources(situation: Situation, width: int) -> list[Line]:
     unit = unit_of(situation, "divergence-by-source", "/min")
     total = sum_by(result.samples, "source")
     levels = sorted({s.labels["level"] for s in result.samples if "level" in s.labels}, key=lambda n: (n != "warn", n))
-    rows: list[list[Piece]] = []
+    rows: list[list[Span]] = []
     for source in sorted(total, key=lambda n: (-total[n], n)):
         level = judge(situation, "divergence-by-source", total[source], unit, "divergence")
         own = sum_by([s for s in result.samples if s.labels.get("source") == source], "level")
-        cells: list[Piece] = [(value(own.get(name), unit), level.value if own.get(name) else "text") for name in levels]
+        cells: list[Span] = [(value(own.get(name), unit), level.value if own.get(name) else "text") for name in levels]
         rows.append([(MARK[level], level.value), (source, "text" if level is Level.OK else "bold"), *cells])
     columns = (Column("", 1), Column("source", 9, grow=1, middle=True), *(Column(name, 9, ">") for name in levels))
     return [BLANK, *table(columns, rows, width)]

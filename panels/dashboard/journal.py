@@ -9,8 +9,8 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble
 from panels.dashboard.panel import LinesPanel
-from panels.kit.pieces import Line, Piece
 from panels.kit.prose import Para, wrap
+from panels.kit.spans import Line, Span
 from panels.kit.words import age, clock, count, value
 
 RECENT_S = 600.0  # an ended mitigation stays open on the panel for this long
@@ -48,12 +48,12 @@ class JournalPanel(LinesPanel):
 
     def aside(self, situation: Situation) -> Line:
         running = sum(p.running for p in situation.progress)
-        pieces: list[Piece] = []
+        spans: list[Span] = []
         if running:
-            pieces.append((f"{running} under way", "accent"))
+            spans.append((f"{running} under way", "accent"))
         if situation.debts:
-            pieces.append((f"{'  ' if pieces else ''}debt {len(situation.debts)}", "warn"))
-        return tuple(pieces)
+            spans.append((f"{'  ' if spans else ''}debt {len(situation.debts)}", "warn"))
+        return tuple(spans)
 
     def content(self, situation: Situation, width: int) -> list[Line]:
         lines: list[Line] = []
@@ -85,7 +85,7 @@ def _progress_lines(progress: Progress, situation: Situation, width: int) -> lis
     plan, running = progress.plan, progress.running
     name = f"#{progress.journal} " if progress.journal is not None else ""
     role = _PHASE.get(progress.phase, "accent")
-    head: list[Piece] = [
+    head: list[Span] = [
         ("▶ " if running else "  ", "accent"),
         (name, "key"),
         (plan.title, "bold"),
@@ -113,7 +113,7 @@ def _progress_lines(progress: Progress, situation: Situation, width: int) -> lis
             if rollout.done
             else ("rolling out", "accent")
         )
-        line: list[Piece] = [("    ", "text"), (f"{word} ", role), (f"{rollout.updated}/{rollout.desired}", "bold")]
+        line: list[Span] = [("    ", "text"), (f"{word} ", role), (f"{rollout.updated}/{rollout.desired}", "bold")]
         if progress.answered_s is not None:
             line.append((f"  sent in {progress.answered_s:.2f}s", "dim"))
         if rollout.terminating:
@@ -132,12 +132,12 @@ def _gauge_line(gauge: Gauge, width: int) -> Line:
     word, role = _PROOF[gauge.proof]
     wide, roomy = width >= 72, width >= 96  # the value at the end is what matters: a bar only where there is room
     done = _BAR if gauge.hold_s <= 0 else max(0, min(_BAR, int(gauge.held_s / gauge.hold_s * _BAR)))
-    bar: list[Piece] = [
+    bar: list[Span] = [
         ("▰" * done, "ok" if gauge.proof is not Proof.FAIL else "crit"),
         ("▱" * (_BAR - done) + " ", "faint"),
     ]
     held = f"{gauge.held_s:.0f} of {gauge.hold_s:.0f} s "
-    line: list[Piece] = [
+    line: list[Span] = [
         ("    " if wide else "  ", "text"),
         (f"{word:<10}", role),
         *(bar if roomy else []),
@@ -164,15 +164,15 @@ def _journal_lines(entry: JournalLine, width: int) -> list[Line]:
         else "text"
     )
     number = (f"#{entry.number} " if entry.number else "", "key" if entry.undoable else "faint")
-    pieces: list[Piece] = [(f"{entry.operator} ", "accent"), (entry.title, "text")]
+    spans: list[Span] = [(f"{entry.operator} ", "accent"), (entry.title, "text")]
     if outcome:
-        pieces.append((f"  {outcome}", role))
+        spans.append((f"  {outcome}", role))
     changes = ", ".join(f"{c.field} {c.before or '–'} → {c.after or '–'}" for c in entry.changes[:2])
     if changes:
-        pieces.append((f"  {changes}", "bold"))
+        spans.append((f"  {changes}", "bold"))
     if entry.target:
-        pieces.append((f"  {entry.target}", "dim"))
+        spans.append((f"  {entry.target}", "dim"))
     if entry.debt:
-        pieces.append(("  debt", "warn"))
+        spans.append(("  debt", "warn"))
     label = ((f"{clock(entry.wall)} ", "dim"), number)
-    return [row.spans for row in wrap((Para(tuple(pieces), label),), width)]
+    return [row.spans for row in wrap((Para(tuple(spans), label),), width)]

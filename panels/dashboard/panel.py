@@ -17,8 +17,8 @@ from cockpit.model.situation import Situation
 from cockpit.text import clean
 from panels.dashboard.facts.metrics import Trouble, query_age, query_trouble
 from panels.kit.line_widget import ScrolledLines
-from panels.kit.pieces import BLANK, Line, Piece, fit, line_width, plain, width_of
-from panels.kit.theme import ALERT, Look
+from panels.kit.spans import BLANK, Line, Span, fit, line_width, plain, width_of
+from panels.kit.theme import ALERT, Appearance
 from panels.kit.words import age
 
 
@@ -51,7 +51,7 @@ class LinesPanel(ScrolledLines):
         """The key that brings it up, as it is shown."""
         return {10: "0", 11: "-"}.get(self.number, str(self.number))
 
-    def __init__(self, look: Look | None = None) -> None:
+    def __init__(self, look: Appearance | None = None) -> None:
         super().__init__(look, id=f"panel-{self.key}")
         self.filter = ""
         self._shown_stamp: tuple[object, ...] | None = None
@@ -140,8 +140,8 @@ class LinesPanel(ScrolledLines):
         return lines[self.window(len(lines), height)]
 
     def _title(self, width: int, frame: str) -> Line:
-        left: list[Piece] = [("╭─ ", frame), (self.hotkey, "key"), (f" {self.title_text} ", "title")]
-        right: list[Piece] = []
+        left: list[Span] = [("╭─ ", frame), (self.hotkey, "key"), (f" {self.title_text} ", "title")]
+        right: list[Span] = []
         if self.situation is not None:
             level = self.level(self.situation)
             if ALERT[level]:

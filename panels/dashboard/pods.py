@@ -17,8 +17,8 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import ServiceStatus, Situation
 from panels.dashboard.facts.metrics import Trouble, kind_age, kind_trouble
 from panels.dashboard.table import TablePanel
-from panels.kit.pieces import Column, Line, Piece
-from panels.kit.theme import MARK, Look
+from panels.kit.spans import Column, Line, Span
+from panels.kit.theme import MARK, Appearance
 from panels.kit.words import age
 from panels.messages import Selection
 
@@ -72,7 +72,7 @@ class PodsPanel(TablePanel):
         Binding("a", "all", "all pods", show=False, id="pods.all"),
     ]
 
-    def __init__(self, look: Look | None = None) -> None:
+    def __init__(self, look: Appearance | None = None) -> None:
         super().__init__(look)
         self._open: dict[GroupKey, bool] = {}  # absent: problem pods only
         self._all = False
@@ -150,7 +150,7 @@ class PodsPanel(TablePanel):
         wide = max((len(f"{s.ready}/{s.desired}") for s in self._groups.values()), default=5)
         return tuple(replace(c, width=max(c.width, wide)) if c.title == "ready" else c for c in self.columns)
 
-    def cells(self, key: Hashable, situation: Situation) -> Sequence[Piece]:
+    def cells(self, key: Hashable, situation: Situation) -> Sequence[Span]:
         if isinstance(key, PodKey):
             return self._pod_cells(key, situation)
         if isinstance(key, MoreKey):
@@ -187,7 +187,7 @@ class PodsPanel(TablePanel):
             if kind.startswith("pods/")
         )
 
-    def _pod_cells(self, key: PodKey, situation: Situation) -> Sequence[Piece]:
+    def _pod_cells(self, key: PodKey, situation: Situation) -> Sequence[Span]:
         pod = situation.cluster.pods.get(key.uid)
         if pod is None:
             return ("", "dim"), ("    (gone)", "dim"), *[("", "dim")] * 4

@@ -13,7 +13,7 @@ from panels.dashboard.facts import database
 from panels.dashboard.facts.database import data, live, milliseconds, since, table_name
 from panels.dashboard.facts.metrics import Trouble, state
 from panels.dashboard.panel import LinesPanel
-from panels.kit.pieces import Line, Piece
+from panels.kit.spans import Line, Span
 from panels.kit.theme import MARK
 from panels.kit.words import age, count, duration, percent
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # a start without a database need not define them
         Vacuum,
     )
 
-Told = tuple[list[Piece], Level]  # what a line says, and its level where no signal judges it
+Told = tuple[list[Span], Level]  # what a line says, and its level where no signal judges it
 
 #: Signals by the line that they judge. What the runbooks do not define is not judged.
 JUDGED: dict[str, tuple[str, ...]] = {
@@ -77,10 +77,10 @@ def _line(situation: Situation, width: int, label: str, topic: str, words: Calla
     """Mark, label and what there is to say: in words, so that the colour is not needed."""
     seen = data(situation, topic)
     unread: Told = ([("nothing read", "unknown")], Level.UNKNOWN)
-    pieces, calm = unread if seen is None else words(seen, since(situation, topic))
+    spans, calm = unread if seen is None else words(seen, since(situation, topic))
     level = database.level_of(situation, topic, JUDGED[topic], calm)
     role = "unknown" if not live(situation, topic) else None
-    shown = [(text, role if role and kind in ("text", "bold") else kind) for text, kind in pieces]
+    shown = [(text, role if role and kind in ("text", "bold") else kind) for text, kind in spans]
     word = state(level)[0] if width >= 44 else MARK[level]
     return ((f"{word:<10}" if width >= 44 else f"{word} ", level.value), (f"{label:<10}", "dim"), *shown)
 
@@ -88,11 +88,11 @@ def _line(situation: Situation, width: int, label: str, topic: str, words: Calla
 def _connections(seen: Connections, since_s: float) -> Told:
     del since_s
     states = {group.name: group.count for group in seen.by_state}
-    pieces: list[Piece] = [(f"{seen.total} of {seen.limit}", "bold"), (f"  {percent(seen.share)}", "text")]
+    spans: list[Span] = [(f"{seen.total} of {seen.limit}", "bold"), (f"  {percent(seen.share)}", "text")]
     for name, role in (("active", "text"), ("idle in transaction", "text"), ("idle in transaction (aborted)", "warn")):
         if states.get(name):
-            pieces.append((f"  {states[name]} {name}", role))
-    return pieces, Level.OK
+            spans.append((f"  {states[name]} {name}", role))
+    return spans, Level.OK
 
 
 def _queries(seen: TopQueries, since_s: float) -> Told:
@@ -102,12 +102,12 @@ def _queries(seen: TopQueries, since_s: float) -> Told:
     if not seen.queries:
         return [("none ended in the last minute", "text")], Level.OK
     top = seen.queries[0]
-    pieces: list[Piece] = [
+    spans: list[Span] = [
         (percent(top.share or 0.0), "bold"),
         (f"  {milliseconds(top.ms_per_call or 0.0)} × {count(top.calls_per_s or 0.0)}/s  ", "text"),
         (top.text, "dim"),
     ]
-    return pieces, Level.OK
+    return spans, Level.OK
 
 
 def _indexes(seen: Indexes, since_s: float) -> Told:
@@ -138,24 +138,24 @@ def _vacuum(seen: Vacuum, since_s: float) -> Told:
         return [("nothing overdue", "text"), (running, "dim")], Level.OK
     worst = max(overdue, key=lambda table: table.dead)
     last = "never" if worst.vacuum_age_s is None else f"{age(worst.vacuum_age_s + since_s)} ago"
-    pieces: list[Piece] = [
+    spans: list[Span] = [
         (table_name(worst.table), "bold"),
         (f" {percent(worst.dead_ratio)} dead, vacuumed {last}", "text"),
     ]
     if not worst.autovacuum:
-        pieces.append((", autovacuum off", "warn"))
-    return pieces, Level.OK
+        spans.append((", autovacuum off", "warn"))
+    return spans, Level.OK
 
 
 def _activity(seen: Activity, since_s: float) -> Told:
-    pieces: list[Piece] = []
+    spans: list[Span] = []
     if seen.blocked:
         first = seen.blocked[0]
-        pieces += [
+        spans += [
             (f"{seen.blocked_total} blocked", "bold"),
             (f" by {first.root if first.root else '?'} {first.root_words}", "text"),
         ]
-        return pieces, Level.WARN
+        return spans, Level.WARN
     if seen.transactions:
         oldest = seen.transactions[0]
         return [
@@ -195,7 +195,7 @@ def _archiver(seen: Archiver, since_s: float) -> Told:
         None: ("unknown", Level.UNKNOWN),
     }[seen.works]
     role = "bold" if seen.works else "warn" if seen.works is False else "unknown"
-    pieces: list[Piece] = [(word, role), (f", last {last}", "text")]
+    spans: list[Span] = [(word, role), (f", last {last}", "text")]
     if seen.waiting:
-        pieces.append((f", {seen.waiting:,} waiting", "text"))
-    return pieces, calm
+        spans.append((f", {seen.waiting:,} waiting", "text"))
+    return spans, calm

@@ -11,7 +11,7 @@ from cockpit.model.situation import Situation
 from panels.dashboard.facts.chain import Told, program, quiet, spoken, told
 from panels.dashboard.facts.metrics import history, judge, live, number, query, single, state, sum_by, unit_of
 from panels.dashboard.panel import LinesPanel
-from panels.kit.pieces import Column, Line, Piece, line_width, pad, table
+from panels.kit.spans import Column, Line, Span, line_width, pad, table
 from panels.kit.sparks import points
 from panels.kit.words import UNKNOWN, age, count, value
 
@@ -105,28 +105,28 @@ class PublishPanel(LinesPanel):
             label, unit = f"{label}/m", ""
         text, role = number(here, unit, level, "bold")
         rate = _rate_of(chain, label)
-        pieces: list[Piece] = [(f"{label:<10}", "dim"), (pad(text, 8, ">") + "  ", role)]
+        spans: list[Span] = [(f"{label:<10}", "dim"), (pad(text, 8, ">") + "  ", role)]
         if both:
-            pieces.append(_chain_cell(chain, rate, label))
+            spans.append(_chain_cell(chain, rate, label))
         word = state(level)[0]
-        pieces.append((pad(word, max(7, len(word) + 1) if width < 56 else 11), level.value))
-        usual: Piece = (f"  usual {value(base, signal.unit)}" if base is not None and signal is not None else "", "dim")
-        room = width - line_width(tuple(pieces))
+        spans.append((pad(word, max(7, len(word) + 1) if width < 56 else 11), level.value))
+        usual: Span = (f"  usual {value(base, signal.unit)}" if base is not None and signal is not None else "", "dim")
+        room = width - line_width(tuple(spans))
         series = history(situation, name) or (rate.history if rate is not None else ())
         if series and room >= 5:
             long = min(28, room)
-            pieces.append((points(series, long, base), f"spark-{level.value}"))
+            spans.append((points(series, long, base), f"spark-{level.value}"))
             room -= long
         if len(usual[0]) <= room:
-            pieces.append(usual)
-        return tuple(pieces)
+            spans.append(usual)
+        return tuple(spans)
 
     def _failures(self, situation: Situation) -> list[Line]:
-        pieces: list[Piece] = [("failures ", "dim")]
+        spans: list[Span] = [("failures ", "dim")]
         for name, label in (("commits-failed", "commit"), ("reveals-failed", "reveal")):
             failed = single(situation, name)
             text = UNKNOWN if failed is None else value(failed, unit_of(situation, name, "/min"))
-            pieces += [
+            spans += [
                 (f"{label} ", "dim"),
                 (
                     f"{text}  ",
@@ -135,10 +135,10 @@ class PublishPanel(LinesPanel):
             ]
         result = query(situation, "reveal-failures")
         reasons = sum_by(result.samples, "reason") if result is not None else {}
-        lines: list[Line] = [tuple(pieces)]
+        lines: list[Line] = [tuple(spans)]
         shown = [(reason, rate) for reason, rate in sorted(reasons.items(), key=lambda item: -item[1]) if rate > 0][:3]
         if shown:
-            why: list[Piece] = [("         ", "text")]
+            why: list[Span] = [("         ", "text")]
             for reason, rate in shown:
                 why += [(f"{reason} ", "text"), (f"{value(rate, '')}  ", "warn")]
             lines.append(tuple(why))
@@ -151,7 +151,7 @@ def _rate_of(chain: Told[ProgramActivity], label: str) -> Rate | None:
     return chain.data.commits if label == "commits/m" else chain.data.reveals
 
 
-def _chain_cell(chain: Told[ProgramActivity], rate: Rate | None, label: str) -> Piece:
+def _chain_cell(chain: Told[ProgramActivity], rate: Rate | None, label: str) -> Span:
     """The chain's number beside the metrics'; success is theirs alone."""
     if label == "success":
         return " " * 9, "text"
@@ -198,10 +198,10 @@ def failures_table(activity: ProgramActivity, width: int, most: int, believed: b
     """Failed transactions by class, most frequent first, each with its runbook."""
     if not activity.failures:
         return []
-    rows: list[list[Piece]] = []
+    rows: list[list[Span]] = []
     for one in activity.failures[:most]:
         role = "unknown" if not believed else "warn" if one.per_minute > 0 else "text"
-        books: Piece = (f"→ runbook {one.runbook}", "accent") if one.runbook is not None else ("", "text")
+        books: Span = (f"→ runbook {one.runbook}", "accent") if one.runbook is not None else ("", "text")
         rows.append([(one.name, role), (count(one.count), role), (f"{one.per_minute:.0f}/min", role), books])
     columns = (Column("on the chain", 20, grow=1), Column("all", 5, ">"), Column("now", 7, ">"), Column("", 12))
     return table(columns, rows, width)

@@ -10,7 +10,7 @@ from cockpit.model.situation import Situation
 from panels.dashboard.facts.chain import Told, disagreements, endpoints, spoken
 from panels.dashboard.facts.metrics import by_label, judge, number, unit_of
 from panels.dashboard.panel import LinesPanel
-from panels.kit.pieces import BLANK, Column, Line, Piece, table
+from panels.kit.spans import BLANK, Column, Line, Span, table
 from panels.kit.theme import MARK
 from panels.kit.words import UNKNOWN, count, value
 
@@ -73,7 +73,7 @@ class RpcPanel(LinesPanel):
         )
         return table(columns, rows, width)
 
-    def _used(self, situation: Situation, name: str) -> tuple[Piece, Piece, Level]:
+    def _used(self, situation: Situation, name: str) -> tuple[Span, Span, Level]:
         """(errors, confirmation p95, the worse level) of one endpoint as the submitter counts them."""
         errors = by_label(situation, "rpc-error-ratio", "endpoint").get(name)
         confirm = by_label(situation, "rpc-confirm-p95", "endpoint").get(name)
@@ -101,7 +101,7 @@ class RpcPanel(LinesPanel):
                 measured, level = _cells(own[name]), worst([endpoint_level(own[name]), used])
             else:
                 measured, level = [("", "dim")] * 5, used
-            mark: list[Piece] = [(MARK[level], level.value), (name, "text" if level is Level.OK else "bold")]
+            mark: list[Span] = [(MARK[level], level.value), (name, "text" if level is Level.OK else "bold")]
             rows.append([*mark, *measured, failing, slow])
         columns = [
             Column("", 1),
@@ -126,10 +126,10 @@ class RpcPanel(LinesPanel):
 
 
 def _measured(own: dict[str, Told[EndpointStatus]], width: int) -> list[Line]:
-    rows: list[list[Piece]] = []
+    rows: list[list[Span]] = []
     for name, found in own.items():
         level = endpoint_level(found)
-        mark: list[Piece] = [(MARK[level], level.value), (name, "text" if level is Level.OK else "bold")]
+        mark: list[Span] = [(MARK[level], level.value), (name, "text" if level is Level.OK else "bold")]
         rows.append([*mark, *_cells(found)])
     columns = (
         Column("", 1),
@@ -143,7 +143,7 @@ def _measured(own: dict[str, Told[EndpointStatus]], width: int) -> list[Line]:
     return table(columns, rows, width)
 
 
-def measured(found: Told[EndpointStatus]) -> list[Piece]:
+def measured(found: Told[EndpointStatus]) -> list[Span]:
     """The mark of its level, then the cells that every table of endpoints has."""
     level = endpoint_level(found)
     return [(MARK[level], level.value), *_cells(found)]
@@ -155,13 +155,13 @@ def said_of(name: str, found: Told[EndpointStatus], width: int) -> list[Line]:
     return spoken(MARK[level], level.value, words, width) if words else []
 
 
-def _cells(found: Told[EndpointStatus]) -> list[Piece]:
+def _cells(found: Told[EndpointStatus]) -> list[Span]:
     """Slots behind, p95, error ratio, 429s, and whether the program's logs stream from it."""
     one = found.data
     if one is None:
         return [(UNKNOWN, "unknown")] * 4 + [("", "dim")]
 
-    def shown(text: str, level: Level) -> Piece:
+    def shown(text: str, level: Level) -> Span:
         return text, "unknown" if not found.live else "text" if level is Level.OK else level.value
 
     behind = (UNKNOWN, "unknown") if one.behind is None else shown(count(one.behind), _behind(one))

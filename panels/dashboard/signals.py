@@ -15,7 +15,7 @@ from cockpit.model.signal import Level, SignalStatus, worst
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble, state
 from panels.dashboard.table import TablePanel
-from panels.kit.pieces import Column, Line, Piece, line_width
+from panels.kit.spans import Column, Line, Span, line_width
 from panels.kit.theme import MARK, WORD
 from panels.kit.words import age, bare
 from panels.messages import CopyText
@@ -52,7 +52,7 @@ class SignalsPanel(TablePanel):
         alerts.sort(key=lambda a: (a.state != FIRING, _severity(a) is not Level.CRIT, a.name, _labels(a)))
         return [*bad, *dict.fromkeys(_key(a) for a in alerts), *well]
 
-    def cells(self, key: Hashable, situation: Situation) -> Sequence[Piece]:
+    def cells(self, key: Hashable, situation: Situation) -> Sequence[Span]:
         if isinstance(key, tuple):
             return self._alert(key, situation)
         signal = situation.signals.get(str(key))
@@ -72,7 +72,7 @@ class SignalsPanel(TablePanel):
             (since, "dim"),
         )
 
-    def _alert(self, key: Hashable, situation: Situation) -> Sequence[Piece]:
+    def _alert(self, key: Hashable, situation: Situation) -> Sequence[Span]:
         """An alert's row.
 
         One that could not be read again is told as what it was, never as what it is.
@@ -161,7 +161,7 @@ class SignalsPanel(TablePanel):
                 break
         return line
 
-    def _counts(self, situation: Situation, *levels: Level) -> list[tuple[Level, Piece]]:
+    def _counts(self, situation: Situation, *levels: Level) -> list[tuple[Level, Span]]:
         counted = []
         for level in levels or (Level.CRIT, Level.WARN, Level.UNKNOWN):
             number = sum(s.level is level and not s.off for s in situation.signals.values())
@@ -170,9 +170,9 @@ class SignalsPanel(TablePanel):
         return counted
 
 
-def _alert_counts(situation: Situation) -> list[Piece]:
+def _alert_counts(situation: Situation) -> list[Span]:
     known = _unread(situation) is None
-    counts: list[Piece] = []
+    counts: list[Span] = []
     for state_, role in ((FIRING, "crit"), (PENDING, "warn")):
         number = sum(a.state == state_ for a in situation.alerts)
         if number:

@@ -9,7 +9,7 @@ from cockpit.model.situation import Situation
 from panels.dashboard.facts.chain import set_state, spoken
 from panels.dashboard.facts.metrics import by_label, judge, live, number, query, signal_value, single, sum_by, unit_of
 from panels.dashboard.panel import LinesPanel
-from panels.kit.pieces import BLANK, Column, Line, Piece, table
+from panels.kit.spans import BLANK, Column, Line, Span, table
 from panels.kit.theme import MARK
 from panels.kit.words import UNKNOWN, value
 
@@ -51,14 +51,14 @@ class SignersPanel(LinesPanel):
         names = sorted(fast.keys() | slow.keys() | errors.keys(), key=lambda n: (len(n), n))
         if not names:
             return [(("no signer reports latency", "unknown"),)]
-        rows: list[list[Piece]] = []
+        rows: list[list[Span]] = []
         for name in names:
             level = judge(situation, "signer-p95", slow.get(name), unit_of(situation, "signer-p95", "ms"), "signer-p95")
             failing = errors.get(name)
             # A counter that was never raised has no series: no errors known, but not measured
             # either.
             role = "unknown" if not live(situation, "signer-errors") else "warn" if failing else "text"
-            shown: Piece = ("–", "dim") if failing is None else (value(failing, ""), role)
+            shown: Span = ("–", "dim") if failing is None else (value(failing, ""), role)
             rows.append(
                 [
                     (MARK[level], level.value),
@@ -90,7 +90,7 @@ def set_lines(situation: Situation, width: int, most: int) -> list[Line]:
     active = check.signer_set_id or next(
         (t.value for t in situation.toggles if t.name == "M0_ACTIVE_SIGNER_SET_ID"), None
     )
-    head: list[Piece] = [("set ", "dim"), (active or UNKNOWN, "bold" if active else "unknown")]
+    head: list[Span] = [("set ", "dim"), (active or UNKNOWN, "bold" if active else "unknown")]
     if check.threshold is not None:
         head += [("  threshold ", "dim"), (f"{check.threshold} of {check.keys}", "bold")]
     head += [("  ", "text"), set_state(check)]

@@ -16,21 +16,21 @@ from textual import events
 
 from cockpit.model.situation import Situation
 from panels.dashboard.panel import LinesPanel, fault_lines
-from panels.kit.pieces import Column, Line, Piece, fit_columns, heading, row
-from panels.kit.theme import Look
+from panels.kit.spans import Column, Line, Span, fit_columns, heading, row
+from panels.kit.theme import Appearance
 
 SORT_EVERY_S = 1.0
 
 
 class TablePanel(LinesPanel):
     """Subclasses give `columns`, `keys(situation)` (all of them, in order) and `cells(key,
-    situation)` (one row's pieces).
+    situation)` (one row's spans).
     """
 
     columns: ClassVar[tuple[Column, ...]] = ()
     empty: ClassVar[str] = "nothing to show"
 
-    def __init__(self, look: Look | None = None) -> None:
+    def __init__(self, look: Appearance | None = None) -> None:
         super().__init__(look)
         self.keys_shown: Sequence[Hashable] = ()
         self.cursor: Hashable | None = None
@@ -44,7 +44,7 @@ class TablePanel(LinesPanel):
     def keys(self, situation: Situation) -> Sequence[Hashable]:
         raise NotImplementedError
 
-    def cells(self, key: Hashable, situation: Situation) -> Sequence[Piece]:
+    def cells(self, key: Hashable, situation: Situation) -> Sequence[Span]:
         raise NotImplementedError
 
     def columns_for(self, width: int) -> tuple[Column, ...]:

@@ -10,7 +10,7 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, ToggleStatus
 from panels.dashboard.facts.metrics import Trouble, kind_age, kind_trouble
 from panels.dashboard.panel import LinesPanel
-from panels.kit.pieces import Column, Line, Piece, table
+from panels.kit.spans import Column, Line, Span, table
 
 KINDS = ("deployments", "statefulsets", "configmaps")
 _ORDER = {"differs": 0, "unknown": 1}
@@ -74,10 +74,10 @@ def _collapsed(toggles: Sequence[ToggleStatus]) -> list[ToggleStatus]:
     return list(rows.values())
 
 
-def _row(status: ToggleStatus, known: bool) -> list[Piece]:
+def _row(status: ToggleStatus, known: bool) -> list[Span]:
     usual_value = status.toggle.usual if status.toggle.usual is not None else status.toggle.safest
-    usual: Piece = ("–" if usual_value is None else usual_value or "(empty)", "dim")
-    on: Piece = (status.deployment.removeprefix("m0-"), "faint")
+    usual: Span = ("–" if usual_value is None else usual_value or "(empty)", "dim")
+    on: Span = (status.deployment.removeprefix("m0-"), "faint")
     # The host tells one endpoint from another, the scheme does not.
     shown = status.value or ""
     if status.toggle.url:
@@ -93,8 +93,8 @@ def _row(status: ToggleStatus, known: bool) -> list[Piece]:
         ]
     if status.level == "differs":
         return [("◐", "warn"), (status.name, "bold"), (shown or "(empty)", "warn"), ("DIFFERS", "warn"), usual, on]
-    mark: Piece = ("·", "dim") if known else ("?", "unknown")
-    name: Piece = (status.name, "text")
+    mark: Span = ("·", "dim") if known else ("?", "unknown")
+    name: Span = (status.name, "text")
     if status.level == "unset" or status.value is None:
         return [mark, name, ("–", "dim"), ("not set", "dim"), usual, on]
     if not status.value:

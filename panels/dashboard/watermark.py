@@ -10,7 +10,7 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import by_label, judge, live, number, query, sum_by, unit_of
 from panels.dashboard.panel import LinesPanel
-from panels.kit.pieces import BLANK, Column, Line, Piece, line_width, table
+from panels.kit.spans import BLANK, Column, Line, Span, line_width, table
 from panels.kit.theme import MARK
 from panels.kit.words import UNKNOWN, value
 
@@ -59,10 +59,10 @@ class WatermarkPanel(LinesPanel):
         result = query(situation, "connector-errors-by-reason")
         reasons = {k: v for k, v in sum_by(result.samples, "reason").items() if v > 0} if result is not None else {}
         if reasons:
-            pieces: list[Piece] = [("errors    ", "heading")]
+            spans: list[Span] = [("errors    ", "heading")]
             for reason, rate in sorted(reasons.items(), key=lambda item: -item[1]):
-                pieces += [(f"{reason} ", "dim"), (f"{value(rate, '/min')}  ", "warn")]
-            lines.append(tuple(pieces))
+                spans += [(f"{reason} ", "dim"), (f"{value(rate, '/min')}  ", "warn")]
+            lines.append(tuple(spans))
         return lines
 
     def _connectors(self, situation: Situation, width: int) -> list[Line]:
@@ -76,7 +76,7 @@ class WatermarkPanel(LinesPanel):
         if not names:
             return [(("no connector reports its lag", "unknown"),)]
         lag_unit = unit_of(situation, "lag-by-connector", "ms")
-        rows: list[list[Piece]] = []
+        rows: list[list[Span]] = []
         for name in sorted(names, key=lambda n: (-_rank(lags.get(n)), n)):
             level = judge(situation, "lag-by-connector", lags.get(name), lag_unit, "watermark-lag")
             wrong = errors.get(name)
@@ -111,9 +111,9 @@ class WatermarkPanel(LinesPanel):
     ) -> list[Line]:
         """ "coverage  sports 0.97  macro 0.99", worst first, on as many lines as it needs."""
         values = by_label(situation, name, label)
-        pieces: list[Piece] = [(f"{title:<10}", "heading")]
+        spans: list[Span] = [(f"{title:<10}", "heading")]
         if not values:
-            return [(*pieces, ("no data", "unknown"))]
+            return [(*spans, ("no data", "unknown"))]
         unit = unit_of(situation, name, unit)
         judged = [(judge(situation, name, number_, unit, signal_name), key, number_) for key, number_ in values.items()]
         lines: list[Line] = []
@@ -124,11 +124,11 @@ class WatermarkPanel(LinesPanel):
                 (f"{key} ", "dim"),
                 (f"{text}  ", role),
             )
-            if len(pieces) > 1 and line_width((*pieces, *one)) - 2 > width:
-                lines.append(tuple(pieces))
-                pieces = [(" " * 10, "heading")]
-            pieces += one
-        return [*lines, tuple(pieces)]
+            if len(spans) > 1 and line_width((*spans, *one)) - 2 > width:
+                lines.append(tuple(spans))
+                spans = [(" " * 10, "heading")]
+            spans += one
+        return [*lines, tuple(spans)]
 
 
 def _reasons(situation: Situation) -> dict[str, str]:
@@ -149,7 +149,7 @@ def _reasons(situation: Situation) -> dict[str, str]:
     }
 
 
-def _cell(situation: Situation, name: str, number_: float | None, unit: str) -> Piece:
+def _cell(situation: Situation, name: str, number_: float | None, unit: str) -> Span:
     unit = unit_of(situation, name, unit)
     return number(number_, unit, judge(situation, name, number_, unit))
 

@@ -23,7 +23,7 @@ from panels.kit.layer import CancelButton, Layer
 from panels.kit.marks import ink, sign
 from panels.kit.overlay import PlainInput
 from panels.kit.prose import Para, para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.messages import AskStop, Cancelled, CloseLayer, Confirmed, CopyText, InStages, OpenSequence, PlanAgain, Undo
 
 ROOM_TO_TYPE = 20  # cells beside the name that is asked for
@@ -88,7 +88,7 @@ class ConfirmDialog(Layer):
         *,
         title: str = "Plan",
         production: bool = False,
-        look: Look | None = None,
+        look: Appearance | None = None,
     ) -> None:
         super().__init__(title if plan is None else title_of(plan), look)
         self._mono = mono

@@ -18,7 +18,8 @@ from cockpit.model.plan import (
     Verdict,
 )
 from panels.kit.marks import PROOFS, VERDICTS, countdown, sign
-from panels.kit.prose import Para, Span, labelled, para
+from panels.kit.prose import Para, labelled, para
+from panels.kit.spans import Span
 from panels.kit.words import value
 
 LABEL = 16

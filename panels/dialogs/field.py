@@ -21,7 +21,7 @@ from panels.kit.lines_view import LinesView
 from panels.kit.marks import SIGN, ink
 from panels.kit.overlay import PlainInput
 from panels.kit.prose import Para, para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 
 _SHOWN_CHOICES = 6  # and rows beside, for notes that wrap
 _MORE_ROWS = 4
@@ -33,7 +33,7 @@ class ChoiceList(LinesView):
 
     DEFAULT_CSS = "ChoiceList { height: auto; background: $panel; }"
 
-    def __init__(self, choices: Sequence[Choice], look: Look) -> None:
+    def __init__(self, choices: Sequence[Choice], look: Appearance) -> None:
         super().__init__(look, cursor=True)
         self.choices = list(choices)
         self.styles.height = min(len(self.choices), _SHOWN_CHOICES)
@@ -110,7 +110,7 @@ class Field(Vertical):
     Field Static { height: auto; width: 1fr; }
     """
 
-    def __init__(self, param: Param, choices: Sequence[Choice], current: str | None, look: Look) -> None:
+    def __init__(self, param: Param, choices: Sequence[Choice], current: str | None, look: Appearance) -> None:
         super().__init__()
         self.param = param
         self.choices = list(choices)

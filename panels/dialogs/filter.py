@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 from panels.kit.marks import ink
 from panels.kit.overlay import Overlay, PlainInput
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.messages import FilterChanged
 
 
@@ -31,9 +31,9 @@ class FilterBar(Overlay):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", show=False)]
 
-    def __init__(self, text: str = "", *, prompt: str = "/", look: Look | None = None) -> None:
+    def __init__(self, text: str = "", *, prompt: str = "/", look: Appearance | None = None) -> None:
         super().__init__()
-        self.look = look or Look()
+        self.look = look or Appearance()
         self.prompt = prompt
         self.before = text
 

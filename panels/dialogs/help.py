@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from panels.kit.layer import Layer
 from panels.kit.prose import Para, labelled, para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 
 Keys = Sequence[tuple[str, str]]  # (key as shown, what it does)
 
@@ -20,7 +20,7 @@ class HelpDialog(Layer):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark", "close", "Close", show=False)]
     WIDTH = 92
 
-    def __init__(self, groups: Mapping[str, Keys], *, look: Look | None = None) -> None:
+    def __init__(self, groups: Mapping[str, Keys], *, look: Appearance | None = None) -> None:
         super().__init__("Keys", look)
         self.groups = {heading: tuple(pairs) for heading, pairs in groups.items() if pairs}
 

@@ -23,7 +23,7 @@ from panels.dialogs.values import offer
 from panels.kit.layer import CancelButton
 from panels.kit.marks import SIGN, ink
 from panels.kit.prose import Para, para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.messages import IncidentAct
 
 
@@ -120,7 +120,12 @@ class IncidentForm(ParametersDialog):
     WIDTH = 96
 
     def __init__(
-        self, form: Form, situation: Situation, *, fixed: Mapping[str, str] | None = None, look: Look | None = None
+        self,
+        form: Form,
+        situation: Situation,
+        *,
+        fixed: Mapping[str, str] | None = None,
+        look: Appearance | None = None,
     ) -> None:
         super().__init__("", Step(id=form.action, title=form.title, kind="manual", params=form.params), look=look)
         self.form = form

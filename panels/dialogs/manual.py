@@ -17,19 +17,21 @@ from panels.dialogs.field import ParamInput
 from panels.kit.layer import CancelButton, Layer
 from panels.kit.marks import ink
 from panels.kit.prose import Para, para
-from panels.kit.theme import Look
-from panels.messages import Answer, Cancelled, PlanPart
+from panels.kit.theme import Appearance
+from panels.messages import Cancelled, ManualAnswer, PlanPart
 
 
 class ManualDialog(Layer):
-    """Shows `step.question`; Enter records what was typed as Answer (it sends nothing to the
+    """Shows `step.question`; Enter records what was typed as ManualAnswer (it sends nothing to the
     cluster).
     """
 
     WIDTH = 84
     CLOSE = "Cancel"
 
-    def __init__(self, runbook_id: str, step: Step, *, part: PlanPart | None = None, look: Look | None = None) -> None:
+    def __init__(
+        self, runbook_id: str, step: Step, *, part: PlanPart | None = None, look: Appearance | None = None
+    ) -> None:
         super().__init__(step.title, look)
         self.runbook_id = runbook_id
         self.step = step
@@ -77,7 +79,7 @@ class ManualDialog(Layer):
             if not choice:
                 return
         if text.strip() or choice:
-            self.post_message(Answer(self.runbook_id, self.step.id, text.strip(), choice, self.part))
+            self.post_message(ManualAnswer(self.runbook_id, self.step.id, text.strip(), choice, self.part))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from panels.kit.layer import Layer
 from panels.kit.prose import Para, para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 
 
 class NoticeDialog(Layer):
@@ -14,7 +14,7 @@ class NoticeDialog(Layer):
 
     WIDTH = 92
 
-    def __init__(self, title: str, lines: Sequence[str], *, role: str = "text", look: Look | None = None) -> None:
+    def __init__(self, title: str, lines: Sequence[str], *, role: str = "text", look: Appearance | None = None) -> None:
         super().__init__(title, look)
         self.lines = tuple(lines)
         self.role = role

@@ -23,11 +23,11 @@ from textual.style import Style
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a line of the palette says, and the wish it posts to the app."""
+    """What a line of the palette says, and the request it posts to the app."""
 
     title: str
     help: str
-    wish: Callable[[], Message]
+    request: Callable[[], Message]
 
 
 def provider(commands: Callable[[], Sequence[Command]]) -> type[Provider]:
@@ -44,7 +44,7 @@ def provider(commands: Callable[[], Sequence[Command]]) -> type[Provider]:
             self.commands = tuple(commands())
 
         def _run(self, command: Command) -> Callable[[], object]:
-            return partial(self.app.post_message, command.wish())
+            return partial(self.app.post_message, command.request())
 
         def _highlight(self, matcher: Matcher, title: str) -> Content:
             """As `Matcher.highlight`, which would read the title as markup."""

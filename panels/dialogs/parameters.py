@@ -23,7 +23,7 @@ from panels.kit.layer import CancelButton, Layer
 from panels.kit.lines_view import LinesView
 from panels.kit.marks import ink
 from panels.kit.prose import Para, para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.messages import Cancelled, PlanStep
 
 
@@ -52,7 +52,7 @@ class ParametersDialog(Layer):
         live: Mapping[str, Sequence[tuple[str, str]]] | None = None,
         current: Mapping[str, str] | None = None,
         *,
-        look: Look | None = None,
+        look: Appearance | None = None,
     ) -> None:
         super().__init__(step.title, look)
         self.runbook_id = runbook_id

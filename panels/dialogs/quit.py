@@ -11,7 +11,7 @@ from cockpit.model.plan import Phase, Progress
 from panels.dialogs.running import RunningDialog
 from panels.kit.marks import SIGN
 from panels.kit.prose import Para, para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.messages import AskStop, QuitAnswer
 
 
@@ -29,7 +29,7 @@ class QuitDialog(RunningDialog):
     CLOSE = "Stay"
     HINT = "leave"
 
-    def __init__(self, running: Sequence[Progress], *, look: Look | None = None) -> None:
+    def __init__(self, running: Sequence[Progress], *, look: Appearance | None = None) -> None:
         super().__init__("Leave?", running, look)
 
     def words(self) -> Sequence[Para]:

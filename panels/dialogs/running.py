@@ -15,7 +15,7 @@ from textual.widgets import Static
 from cockpit.model.plan import Progress
 from panels.kit.layer import CancelButton, Layer
 from panels.kit.marks import ink
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 
 
 class RunningDialog(Layer):
@@ -26,7 +26,7 @@ class RunningDialog(Layer):
 
     HINT: ClassVar[str]
 
-    def __init__(self, title: str, running: Sequence[Progress], look: Look | None) -> None:
+    def __init__(self, title: str, running: Sequence[Progress], look: Appearance | None) -> None:
         super().__init__(title, look)
         self.running = tuple(running)
 

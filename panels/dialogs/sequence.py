@@ -18,7 +18,7 @@ from cockpit.model.plan import SequenceState
 from panels.kit.layer import CancelButton, Layer
 from panels.kit.marks import ink, sign
 from panels.kit.prose import Para, para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.messages import PlanPart
 
 _MARKS = {
@@ -38,7 +38,7 @@ class SequenceDialog(Layer):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "next", "Next", show=False)]
     WIDTH = 92
 
-    def __init__(self, state: SequenceState, *, look: Look | None = None) -> None:
+    def __init__(self, state: SequenceState, *, look: Appearance | None = None) -> None:
         super().__init__(state.title, look)
         self.state = state
 

@@ -13,7 +13,7 @@ from cockpit.model.plan import Progress, SqlRun
 from panels.dialogs.running import RunningDialog
 from panels.kit.marks import SIGN
 from panels.kit.prose import Para, para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.messages import StopRunning
 
 
@@ -28,7 +28,7 @@ class StopDialog(RunningDialog):
     CLOSE = "Let it run"
     HINT = "stop it"
 
-    def __init__(self, running: Sequence[Progress], *, look: Look | None = None) -> None:
+    def __init__(self, running: Sequence[Progress], *, look: Appearance | None = None) -> None:
         super().__init__("Stop it?", running, look)
 
     def words(self) -> Sequence[Para]:

@@ -10,7 +10,7 @@ from cockpit.model.plan import Unfinished
 from panels.dialogs.confirm_words import change_lines
 from panels.kit.layer import Layer
 from panels.kit.prose import Para, para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 
 _ROLES = {"applied": "ok", "not applied": "accent", "changed since": "warn"}
 
@@ -22,7 +22,7 @@ class UnfinishedDialog(Layer):
 
     WIDTH = 92
 
-    def __init__(self, unfinished: Sequence[Unfinished], *, look: Look | None = None) -> None:
+    def __init__(self, unfinished: Sequence[Unfinished], *, look: Appearance | None = None) -> None:
         super().__init__("The last session ended in the middle of something", look)
         self.unfinished = tuple(unfinished)
 

@@ -25,7 +25,7 @@ from panels.kit.lines_view import LinesView
 from panels.kit.marks import ink
 from panels.kit.overlay import Overlay
 from panels.kit.prose import Para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.messages import CloseLayer
 
 
@@ -41,7 +41,7 @@ class CancelButton(Widget, can_focus=True):
     class Pressed(Message):
         """Enter or a click on it."""
 
-    def __init__(self, words: str, look: Look) -> None:
+    def __init__(self, words: str, look: Appearance) -> None:
         super().__init__()
         self.words = words
         self.look = look
@@ -88,9 +88,9 @@ class Layer(Overlay):
     TALL: ClassVar[bool] = False  # as high as the screen allows, whatever the words need
     CLOSE: ClassVar[str] = "Close"
 
-    def __init__(self, title: str, look: Look | None = None, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, title: str, look: Appearance | None = None, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self.look = look or Look()
+        self.look = look or Appearance()
         self._title = title
         self.body = LinesView(self.look, can_focus=False)
         self._fitted: tuple[int, int, int] | None = None

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 
-class Later:
+class LazyModule:
     """Stands for the module `name`; its names are its attributes.
 
     `loaded` tells without loading it.

@@ -17,8 +17,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from cockpit.model.situation import Situation
-from panels.kit.pieces import BLANK, Line, changed, to_strip
-from panels.kit.theme import Look
+from panels.kit.spans import BLANK, Line, changed, to_strip
+from panels.kit.theme import Appearance
 
 
 class LineWidget(Widget):
@@ -27,9 +27,9 @@ class LineWidget(Widget):
     `sync()` compares it with what is on screen and refreshes the differing cells only.
     """
 
-    def __init__(self, look: Look | None = None, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, look: Appearance | None = None, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self.look = look or Look()
+        self.look = look or Appearance()
         self.situation: Situation | None = None
         self._drawn: list[Line] = []
         self._strips: list[Strip | None] = []
@@ -138,7 +138,7 @@ class ScrolledLines(LineWidget, can_focus=True):
     FRAME_ROWS: ClassVar[int] = 0  # of its height, what holds no lines
     WHEEL: ClassVar[int] = 3  # lines a notch
 
-    def __init__(self, look: Look | None = None, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, look: Appearance | None = None, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(look, id=id)
         self.top = 0  # first line on screen
         self.total = 0  # lines in all

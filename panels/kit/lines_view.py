@@ -19,7 +19,7 @@ from textual.strip import Strip
 
 from panels.kit.marks import SIGN, ink
 from panels.kit.prose import Para, Row, row_strip, wrap
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 
 
 class LinesView(ScrollView, can_focus=True):
@@ -58,14 +58,14 @@ class LinesView(ScrollView, can_focus=True):
 
     def __init__(
         self,
-        look: Look | None = None,
+        look: Appearance | None = None,
         *,
         cursor: bool = False,
         id: str | None = None,  # noqa: A002
         can_focus: bool = True,
     ) -> None:
         super().__init__(id=id)
-        self.look = look or Look()
+        self.look = look or Appearance()
         self._cursor = cursor
         self.can_focus = can_focus
         self._lines: tuple[Para, ...] = ()

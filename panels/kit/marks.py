@@ -11,7 +11,7 @@ from rich.style import Style
 
 from cockpit.model.plan import Proof, Verdict
 from cockpit.model.signal import Level
-from panels.kit.theme import BACKGROUND, WORD, Look
+from panels.kit.theme import BACKGROUND, WORD, Appearance
 
 SIGN: Final = {
     "ok": "✓",
@@ -56,7 +56,7 @@ def _without_ground(style: Style) -> Style:
     )
 
 
-def ink(look: Look, role: str) -> Style:
+def ink(look: Appearance, role: str) -> Style:
     """The role's style without the dashboard's own background: dialogs and cursors bring another."""
     style = look.style(role)
     return _without_ground(style) if style.bgcolor is not None and style.bgcolor.name == BACKGROUND else style

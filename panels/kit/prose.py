@@ -13,9 +13,8 @@ from rich.style import Style
 from textual.strip import Strip
 
 from panels.kit.marks import ink
-from panels.kit.theme import Look
-
-Span = tuple[str, str]  # text, role (a name of `look.ROLES`)
+from panels.kit.spans import Span
+from panels.kit.theme import Appearance
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def wrap(lines: Sequence[Para], width: int) -> list[Row]:
     return rows
 
 
-def row_strip(row: Row, width: int, base: Style, look: Look) -> Strip:
+def row_strip(row: Row, width: int, base: Style, look: Appearance) -> Strip:
     """The row as a strip of exactly `width` cells over the base style."""
     segments = [Segment(look.glyphs(text), base + ink(look, role)) for text, role in row.spans]
     return Strip(segments).adjust_cell_length(width, base)

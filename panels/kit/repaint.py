@@ -5,7 +5,7 @@ whole line each second (2.5 KB/s for nine ages in titles; 0.5 KB/s with this). A
 widget for every line of which any cell changed, those that lie wholly behind others too: a third of
 what a second of the dashboard costs. Textual is pinned exactly;
 tests/panels/test_dashboard_bytes.py covers the hooks. Spans of our widgets begin and end at whole
-pieces, so that no wide character is ever cut.
+spans, so that no wide character is ever cut.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def render_partial_update(self: Compositor) -> ChopsUpdate | None:
     spans = list(self._regions_to_spans(regions))
     cuts = self.cuts
     chops: list[dict[int, Strip | None]] = [dict.fromkeys(line[:-1]) for line in cuts]
-    missing: dict[int, set[int]] = {}  # line → where the pieces begin that nobody has drawn yet
+    missing: dict[int, set[int]] = {}  # line → where the spans begin that nobody has drawn yet
     for y, x1, x2 in spans:
         line = cuts[y]
         missing.setdefault(y, set()).update(x for x, end in pairwise(line) if x < x2 and end > x1)

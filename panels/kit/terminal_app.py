@@ -25,7 +25,7 @@ from textual.widgets import Input
 
 from cockpit.text import safe
 from panels.kit.driver import CockpitDriver
-from panels.kit.theme import THEME, Look
+from panels.kit.theme import THEME, Appearance
 
 #: Keys typed ahead wait for what the key before them opened; no longer than this, should a widget
 #: vanish meanwhile.
@@ -38,7 +38,7 @@ LOOK_AT_TERMINAL_S = 1.0
 class TerminalApp(App[int]):
     """`end(code)` ends it; `last_words` are printed after the terminal is restored."""
 
-    def __init__(self, look: Look, *, debug_errors: bool = False) -> None:
+    def __init__(self, look: Appearance, *, debug_errors: bool = False) -> None:
         few = look.colours in ("none", "standard")
         super().__init__(driver_class=CockpitDriver, ansi_color=few)
         self.look = look

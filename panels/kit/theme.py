@@ -1,7 +1,7 @@
 """How the cockpit looks: what a role ("warn", "title", "dim") means in colour, and which signs the
 terminal can show.
 
-Panels write roles and UTF-8 signs; only `Look` knows about colours and ASCII, so that no panel
+Panels write roles and UTF-8 signs; only `Appearance` knows about colours and ASCII, so that no panel
 needs to.
 """
 
@@ -190,7 +190,7 @@ THEME: Final = Theme(
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """A terminal's abilities.
 
     `colours` as `cockpit.terminal.colours()` names them: "none", "standard", "256", "truecolor".

@@ -18,8 +18,8 @@ from panels.dashboard.facts.chain import endpoints as heard_of
 from panels.dashboard.publish import waiting
 from panels.dashboard.rpc import measured, said_of
 from panels.dashboard.signers import set_lines
-from panels.kit.pieces import BLANK, Column, Line, Piece, table
-from panels.kit.theme import Look
+from panels.kit.spans import BLANK, Column, Line, Span, table
+from panels.kit.theme import Appearance
 from panels.kit.words import UNKNOWN, age, count, value
 from panels.screens.pages import KEYS, PageLines, PagesView
 from panels.screens.view import Bar
@@ -37,7 +37,7 @@ def signer_set(situation: Situation, width: int) -> list[Line]:
     )
     live = told(reading, dict, situation.mono).live
     holders = {report.pubkey: report for report in heard.values() if report.pubkey is not None}
-    rows: list[list[Piece]] = []
+    rows: list[list[Span]] = []
     keys = account.data.pubkeys if account.data is not None else ()
     for key in keys:
         report = holders.get(key)
@@ -54,7 +54,7 @@ def signer_set(situation: Situation, width: int) -> list[Line]:
         )
     for report in heard.values():
         if report.pubkey not in keys:
-            mark: Piece = ("✗", "crit") if report.pubkey and account.live else ("?", "unknown")
+            mark: Span = ("✗", "crit") if report.pubkey and account.live else ("?", "unknown")
             rows.append(
                 [
                     mark,
@@ -82,7 +82,7 @@ def signer_set(situation: Situation, width: int) -> list[Line]:
     return [*lines, BLANK, *made]
 
 
-def _agent(report: SignerReport | None, live: bool) -> list[Piece]:
+def _agent(report: SignerReport | None, live: bool) -> list[Span]:
     if report is None:
         return [("–", "dim"), ("", "text"), ("no agent reports it", "crit" if live else "unknown")]
     role = "unknown" if not live else "text" if report.ok else "warn"
@@ -131,7 +131,7 @@ def transactions(situation: Situation, width: int) -> list[Line]:
         )
     lines.append(_paused(situation))
     lines += _newest(activity, role, width)
-    rows: list[list[Piece]] = [
+    rows: list[list[Span]] = [
         [
             (one.name, role),
             ("" if one.code is None else str(one.code), role),
@@ -161,10 +161,10 @@ def _paused(situation: Situation) -> Line:
     """The program's own switch; what endpoints do not agree on is not known."""
     account = told(situation.solana.get("protocol"), ProtocolState, situation.mono)
     quarrel = next((one.words for one in disagreements(situation) if one.what in ("protocol", "paused")), "")
-    head: Piece = ("the program is  ", "dim")
+    head: Span = ("the program is  ", "dim")
     if account.data is None or not account.live or quarrel:
         return (head, (UNKNOWN, "unknown"), (f"  {quarrel or account.why}", "unknown"))
-    word: Piece = ("PAUSED", "crit") if account.data.paused else ("not paused", "text")
+    word: Span = ("PAUSED", "crit") if account.data.paused else ("not paused", "text")
     return (
         head,
         word,
@@ -233,10 +233,10 @@ def _dim(words: str, width: int) -> list[Line]:
     return [((part, "dim"),) for part in wrap(words, width)]
 
 
-def _endpoint(name: str, found: Told[EndpointStatus]) -> list[Piece]:
+def _endpoint(name: str, found: Told[EndpointStatus]) -> list[Span]:
     mark, behind, slow, errors, refused, logs = measured(found)
     one, role = found.data, "text" if found.live else "unknown"
-    nothing: Piece = (UNKNOWN, "unknown")
+    nothing: Span = (UNKNOWN, "unknown")
     if one is None:
         return [mark, (name, "bold"), *[nothing] * 8, *[nothing] * 5, logs]
     ill = bool(one.health) and one.health != "ok"
@@ -264,7 +264,7 @@ def _endpoint(name: str, found: Told[EndpointStatus]) -> list[Piece]:
 def _waiting(chain: Told[ProgramActivity], width: int) -> list[Line]:
     activity = chain.data
     assert activity is not None
-    rows: list[list[Piece]] = []
+    rows: list[list[Span]] = []
     for one in activity.pending:
         role = "unknown" if not chain.live else "warn" if one.overdue else "text"
         words = f"{one.overdue_slots:,} slots overdue" if one.overdue else f"from {one.reveal_after_slot:,} on"
@@ -311,7 +311,7 @@ class ChainView(PagesView):
 
     TITLES: ClassVar[Mapping[str, str]] = {name: title for name, (title, _) in PAGES.items()}
 
-    def __init__(self, name: str, situation: Situation | None = None, *, look: Look | None = None) -> None:
+    def __init__(self, name: str, situation: Situation | None = None, *, look: Appearance | None = None) -> None:
         super().__init__(look)
         self.page = self.first_of(name)
         self.rows = PageLines(self.look, self.page, _page)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from panels.kit.layer import Layer
 from panels.kit.prose import Para, para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 
 
 class ExplainView(Layer):
@@ -17,7 +17,7 @@ class ExplainView(Layer):
 
     WIDTH = 120
 
-    def __init__(self, title: str, lines: Sequence[str], *, look: Look | None = None) -> None:
+    def __init__(self, title: str, lines: Sequence[str], *, look: Appearance | None = None) -> None:
         super().__init__(title, look)
         self.lines = tuple(lines)
 

@@ -14,9 +14,9 @@ from cockpit.model.maintenance import Finding, Question, Round, RoundLine
 from panels.kit.lines_view import LinesView
 from panels.kit.marks import SIGN
 from panels.kit.prose import Para, para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.kit.words import age
-from panels.messages import KeepRound, LookAround, PlanStep
+from panels.messages import KeepRound, MakeRound, PlanStep
 from panels.screens.pages import PagesView
 from panels.screens.view import Bar
 
@@ -40,7 +40,7 @@ _WORD: Mapping[str, str] = {
 
 
 class MaintenanceView(PagesView):
-    """Posts LookAround when it wants a round, KeepRound, and PlanStep for a question.
+    """Posts MakeRound when it wants a round, KeepRound, and PlanStep for a question.
 
     The app hands it the round: `tell`.
     """
@@ -52,7 +52,7 @@ class MaintenanceView(PagesView):
     TITLES = PAGES
     BRAND = "MAINTENANCE"
 
-    def __init__(self, name: str = "", *, look: Look | None = None) -> None:
+    def __init__(self, name: str = "", *, look: Appearance | None = None) -> None:
         super().__init__(look)
         self.page = self.first_of(name)
         self.round: Round | None = None
@@ -68,26 +68,26 @@ class MaintenanceView(PagesView):
     def opened(self) -> None:
         super().opened()
         self.query_one("#keys", Bar).keys(*_KEYS)
-        self._wish()
+        self._ask()
 
     def take_focus(self) -> None:
         self.seize(self.rows)
 
     def tell(self, name: str, made: Round | None, problem: str = "") -> None:
-        """The round that was wished for, or why there is none; one of another page comes too late."""
+        """The round that was asked for, or why there is none; one of another page comes too late."""
         if name != self.page:
             return
         self.round, self.problem = made, problem  # a failed look says why, rather than pass for fresh
         if self.is_attached:
             self._draw()
 
-    def _wish(self) -> None:
+    def _ask(self) -> None:
         """What is shown stays until the new round is there, unless it is of another page."""
         self.problem = ""
         if self.round is not None and self.round.name != self.page:
             self.round = None
         self._draw(again=True)
-        self.post_message(LookAround(self.page))
+        self.post_message(MakeRound(self.page))
 
     def _draw(self, *, again: bool = False) -> None:
         self.tell_title()
@@ -121,10 +121,10 @@ class MaintenanceView(PagesView):
         event.stop()
 
     def turned(self) -> None:
-        self._wish()
+        self._ask()
 
     def action_again(self) -> None:
-        self._wish()
+        self._ask()
 
     def action_keep(self) -> None:
         if self.round is not None:

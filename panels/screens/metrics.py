@@ -14,8 +14,8 @@ from cockpit.model.observed.metrics import Exposed
 from cockpit.model.reading import SourceState
 from cockpit.model.situation import Situation
 from panels.dialogs.filter import FilterBar
-from panels.kit.pieces import Line, cut_middle, width_of
-from panels.kit.theme import Look
+from panels.kit.spans import Line, cut_middle, width_of
+from panels.kit.theme import Appearance
 from panels.kit.words import age
 from panels.messages import FilterChanged
 from panels.screens.pages import ScrolledPage
@@ -30,7 +30,7 @@ class MetricRows(ScrolledPage):
     Only what is on screen is made into text.
     """
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Appearance) -> None:
         super().__init__(look)
         self.known = False  # what is shown was read just now
         self.empty = ""
@@ -92,7 +92,7 @@ class MetricsView(View):
         Binding("slash", "filter", "Filter", show=False, priority=True),
     ]
 
-    def __init__(self, service: str, situation: Situation | None = None, *, look: Look | None = None) -> None:
+    def __init__(self, service: str, situation: Situation | None = None, *, look: Appearance | None = None) -> None:
         super().__init__(look)
         self.service = service
         self.rows = MetricRows(self.look)

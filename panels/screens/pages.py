@@ -9,8 +9,8 @@ from textual.binding import Binding, BindingType
 
 from cockpit.model.situation import Situation
 from panels.kit.line_widget import ScrolledLines
-from panels.kit.pieces import BLANK, Line
-from panels.kit.theme import Look
+from panels.kit.spans import BLANK, Line
+from panels.kit.theme import Appearance
 from panels.screens.view import Bar, View
 
 #: What works in a view of pages, as its last row tells it.
@@ -39,7 +39,7 @@ class PageLines(ScrolledPage):
     nothing to tell.
     """
 
-    def __init__(self, look: Look, page: str, draw: Callable[[Situation, str, int], Sequence[Line]]) -> None:
+    def __init__(self, look: Appearance, page: str, draw: Callable[[Situation, str, int], Sequence[Line]]) -> None:
         super().__init__(look)
         self._page = page
         self._lines_of = draw

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 
 from cockpit.model.situation import Situation
 from panels.dashboard.panel import LinesPanel
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.screens.view import Bar, View
 
 
@@ -20,7 +20,9 @@ class PanelView(View):
 
     DEFAULT_CSS = "PanelView > LinesPanel { width: 100%; height: 1fr; }"
 
-    def __init__(self, kind: type[LinesPanel], situation: Situation | None = None, *, look: Look | None = None) -> None:
+    def __init__(
+        self, kind: type[LinesPanel], situation: Situation | None = None, *, look: Appearance | None = None
+    ) -> None:
         super().__init__(look)
         self.panel = kind(self.look)
         self._situation = situation

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from panels.kit.marks import ink
 from panels.kit.overlay import Overlay
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.messages import CloseLayer
 
 
@@ -22,7 +22,7 @@ class Bar(Static):
 
     DEFAULT_CSS = "Bar { height: 1; width: 1fr; background: $panel; }"
 
-    def __init__(self, look: Look, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, look: Appearance, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__("", id=id, markup=False)
         self.look = look
         self._said: list[tuple[str, str]] = []
@@ -47,9 +47,9 @@ class View(Overlay):
     DEFAULT_CSS = "View { layout: vertical; width: 100%; height: 100%; background: $background; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back", show=False)]
 
-    def __init__(self, look: Look | None = None) -> None:
+    def __init__(self, look: Appearance | None = None) -> None:
         super().__init__()
-        self.look = look or Look()
+        self.look = look or Appearance()
 
     def action_close(self) -> None:
         self.post_message(CloseLayer())

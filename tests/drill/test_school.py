@@ -29,7 +29,7 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.scene import Saying, Scene
 from cockpit.runbooks.schema import load
 from panels.app.lesson import picture
-from panels.kit.pieces import plain
+from panels.kit.spans import plain
 from tests.support.scenario_rig import Operator
 
 

@@ -9,7 +9,7 @@ from textual.strip import Strip
 
 from cockpit.model.situation import Situation
 from panels.dashboard.dashboard import Dashboard
-from panels.kit.theme import BACKGROUND, THEME, Look
+from panels.kit.theme import BACKGROUND, THEME, Appearance
 
 
 class DashboardApp(App[None]):
@@ -17,7 +17,7 @@ class DashboardApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar = []
 
-    def __init__(self, situation: Situation | None = None, look: Look | None = None, panel: int = 1) -> None:
+    def __init__(self, situation: Situation | None = None, look: Appearance | None = None, panel: int = 1) -> None:
         super().__init__()
         self.start, self.panel = situation, panel
         self.dashboard = Dashboard(look)

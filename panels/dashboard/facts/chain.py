@@ -22,7 +22,7 @@ from cockpit.model.reading import Reading, SourceState
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from cockpit.text import clean
-from panels.kit.pieces import Line, Piece
+from panels.kit.spans import Line, Span
 from panels.kit.theme import MARK
 from panels.kit.words import age
 
@@ -153,7 +153,7 @@ def spoken(mark: str, role: str, text: str, width: int, most: int = 3) -> list[L
     return [((f"{mark} " if i == 0 else "  ", role), (part, role)) for i, part in enumerate(parts)]
 
 
-def set_state(check: SignerSetCheck) -> Piece:
+def set_state(check: SignerSetCheck) -> Span:
     """ "chain ✓", or that it differs, or that it cannot be told."""
     agrees = check.agrees
     if agrees:

@@ -12,7 +12,7 @@ from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
-from panels.kit.pieces import Piece
+from panels.kit.spans import Span
 from panels.kit.theme import MARK, WORD
 from panels.kit.words import UNKNOWN, age, in_base, value
 
@@ -98,19 +98,19 @@ def judge(situation: Situation, name: str, number: float | None, unit: str, sign
     return Level.OK
 
 
-def number(number_: float | None, unit: str, level: Level = Level.OK, calm: str = "text") -> Piece:
+def number(number_: float | None, unit: str, level: Level = Level.OK, calm: str = "text") -> Span:
     """A cell: the number in its unit, coloured when it is not OK."""
     if number_ is None or math.isnan(number_):
         level = Level.UNKNOWN
     return value(number_, unit), calm if level is Level.OK else level.value
 
 
-def state(level: Level) -> Piece:
+def state(level: Level) -> Span:
     """ "▲ CRIT": sign, word and colour."""
     return f"{MARK[level]} {WORD[level]}", level.value
 
 
-def signal_value(signal: SignalStatus | None) -> Piece:
+def signal_value(signal: SignalStatus | None) -> Span:
     if signal is None:
         return UNKNOWN, "dim"
     return number(signal.value, signal.unit, signal.level)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cockpit.model.situation import Situation
-from panels.kit.pieces import Line, Piece, cut, line_width
 from panels.kit.severity import REMINDER_ROLE, elapsed, severity_role
+from panels.kit.spans import Line, Span, cut, line_width
 
 _WANTS_A_LOOK = ("due", "overdue", "failed")
-GAP: Piece = ("  ", "text")
+GAP: Span = ("  ", "text")
 
 
 def incident_line(situation: Situation, room: int) -> Line:

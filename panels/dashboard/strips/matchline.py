@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cockpit.model.situation import Situation
 from panels.kit.line_widget import LineWidget
-from panels.kit.pieces import Line, Piece, cut, fit, line_width, spread, width_of
+from panels.kit.spans import Line, Span, cut, fit, line_width, spread, width_of
 
 
 class MatchLine(LineWidget):
@@ -34,7 +34,7 @@ def match_line(situation: Situation, width: int) -> Line:
             )
         return ((" no runbook matches", "dim"),)
     best = held[0]
-    left: list[Piece] = [
+    left: list[Span] = [
         (" MATCH ", "alarm" if best.runbook.severity in ("SEV0", "SEV1") else "halt"),
         (f" {best.runbook.number} ", "key"),
         (f"{best.runbook.title}  ", "bold"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 from cockpit.model.signal import Level, StageStatus
 from cockpit.model.situation import Situation
 from panels.kit.line_widget import LineWidget
-from panels.kit.pieces import Line, Piece, pad, width_of
+from panels.kit.spans import Line, Span, pad, width_of
 from panels.kit.sparks import of_signal
 from panels.kit.theme import MARK, STOP, WORD
 from panels.kit.words import value
@@ -30,9 +30,9 @@ class PipelineStrip(LineWidget):
     def _wide(self, situation: Situation, width: int) -> list[Line]:
         stages = situation.stages
         cell = max(12, (width - (VERDICT if width >= 150 else 22)) // len(stages))
-        names: list[Piece] = [(" ", "text")]
-        numbers: list[Piece] = [(" ", "text")]
-        sparks: list[Piece] = [(" ", "text")]
+        names: list[Span] = [(" ", "text")]
+        numbers: list[Span] = [(" ", "text")]
+        sparks: list[Span] = [(" ", "text")]
         for place, stage in enumerate(stages):
             name, role = _name(stage)
             names.append((name, role))
@@ -53,8 +53,8 @@ class PipelineStrip(LineWidget):
     def _narrow(self, situation: Situation, width: int) -> list[Line]:
         stages = situation.stages
         cell = max(6, width // len(stages))
-        names: list[Piece] = []
-        numbers: list[Piece] = []
+        names: list[Span] = []
+        numbers: list[Span] = []
         for stage in stages:
             role = STOP[stage.level] if stage.stops_here else "bold"
             mark = f"{MARK[stage.level]}"
@@ -69,7 +69,7 @@ class PipelineStrip(LineWidget):
         return [tuple(names), tuple(numbers)]
 
 
-def _name(stage: StageStatus) -> Piece:
+def _name(stage: StageStatus) -> Span:
     if stage.stops_here:
         return f" {stage.name} ", STOP[stage.level]
     return stage.name, "bold"
@@ -85,7 +85,7 @@ def _role(stage: StageStatus, calm: str = "text") -> str:
     return calm if own is Level.OK else own.value
 
 
-def _past(stage: StageStatus, cell: int) -> list[Piece]:
+def _past(stage: StageStatus, cell: int) -> list[Span]:
     """The headline's sparkline; where another signal decides the stage, that signal instead."""
     room = cell - 3
     headline = stage.headline
@@ -104,7 +104,7 @@ def _past(stage: StageStatus, cell: int) -> list[Piece]:
     ]
 
 
-def _verdict(situation: Situation, words: str) -> list[Piece]:
+def _verdict(situation: Situation, words: str) -> list[Span]:
     stage = next((s for s in situation.stages if s.stops_here), None)
     if stage is not None and stage.level is Level.UNKNOWN:
         return [("? unknown: ", "unknown"), (stage.name, "unknown")]

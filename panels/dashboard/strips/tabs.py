@@ -11,12 +11,12 @@ from textual import events
 from cockpit.model.signal import Level
 from panels.dashboard.panel import LinesPanel
 from panels.kit.line_widget import LineWidget
-from panels.kit.pieces import Line, Piece, line_width
-from panels.kit.theme import ALERT, Look
+from panels.kit.spans import Line, Span, line_width
+from panels.kit.theme import ALERT, Appearance
 
 
 class TabLine(LineWidget):
-    def __init__(self, tabs: Sequence[LinesPanel], look: Look | None = None) -> None:
+    def __init__(self, tabs: Sequence[LinesPanel], look: Appearance | None = None) -> None:
         super().__init__(look, id="tabs")
         self.tabs = tabs
         self.current = tabs[0].key
@@ -40,7 +40,7 @@ class TabLine(LineWidget):
         return [line]
 
     def _line(self, titles: Sequence[str], gap: str, near: str) -> Line:
-        pieces: list[Piece] = []
+        spans: list[Span] = []
         self._spans = []
         at = 0
         for panel, title in zip(self.tabs, titles, strict=True):
@@ -54,10 +54,10 @@ class TabLine(LineWidget):
                 (f"{gap}{ALERT[level]}" if ALERT[level] else "", level.value + look),
                 (" " if chosen else gap, f"text{look}"),
             ):
-                pieces.append(part)
+                spans.append(part)
                 at += len(part[0])
             self._spans.append((start, at))
-        return tuple(pieces)
+        return tuple(spans)
 
     def on_click(self, event: events.Click) -> None:
         for panel, (start, end) in zip(self.tabs, self._spans, strict=True):

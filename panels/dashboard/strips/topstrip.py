@@ -9,7 +9,7 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, SourceLight
 from panels.dashboard.strips.incident_strip import incident_line, reminder_line
 from panels.kit.line_widget import LineWidget
-from panels.kit.pieces import BLANK, Line, Piece, cut, line_width, spread
+from panels.kit.spans import BLANK, Line, Span, cut, line_width, spread
 from panels.kit.theme import MARK, SOURCE_LEVEL, STOP
 from panels.kit.words import age, clock
 
@@ -54,16 +54,16 @@ class TopStrip(LineWidget):
 
     def _identity(self, situation: Situation, room: int) -> Line:
         place = f"{situation.context}/{','.join(situation.namespaces)}"
-        pieces: list[Piece] = [
+        spans: list[Span] = [
             (" M0CLUB ", "brand"),
             ("  ", "text"),
             (cut(place, max(8, room)), "bold"),
             ("  ", "text"),
         ]
         if situation.production:
-            pieces += [(" PRODUCTION ", "alarm"), (" ", "text")]
-        pieces.append((" READ-ONLY ", "calm") if situation.read_only else (" READ-WRITE ", "bold"))
-        return tuple(pieces)
+            spans += [(" PRODUCTION ", "alarm"), (" ", "text")]
+        spans.append((" READ-ONLY ", "calm") if situation.read_only else (" READ-WRITE ", "bold"))
+        return tuple(spans)
 
 
 def source_lights(situation: Situation, room: int = 200) -> Line:
@@ -81,25 +81,25 @@ def source_lights(situation: Situation, room: int = 200) -> Line:
         (False, 2, False, True),
         (False, 1, False, False),
     ):
-        pieces: list[Piece] = []
+        spans: list[Span] = []
         for light in situation.sources:
             if light.state is SourceState.OFF and not idle:
                 continue
-            if pieces:
-                pieces.append((" " * gap, "text"))
-            pieces += _light(light, words, ages)
-        lines.append(tuple(pieces))
+            if spans:
+                spans.append((" " * gap, "text"))
+            spans += _light(light, words, ages)
+        lines.append(tuple(spans))
         if line_width(lines[-1]) <= room - 4:
             break
     return lines[-1]
 
 
-def _light(light: SourceLight, words: bool, ages: bool) -> list[Piece]:
+def _light(light: SourceLight, words: bool, ages: bool) -> list[Span]:
     level = SOURCE_LEVEL[light.state]
     live = light.state is SourceState.LIVE
     mark, role = ("○", "dim") if light.state is SourceState.OFF else (MARK[level], level.value)
     text = f"{mark} {light.state.value.upper()}" if words or not live else mark
-    pieces: list[Piece] = [(f"{light.name} ", "dim"), (text, role)]
+    spans: list[Span] = [(f"{light.name} ", "dim"), (text, role)]
     if light.age_s is not None and light.state is not SourceState.OFF and (ages or not live):
-        pieces.append((f" {age(light.age_s)}", "dim" if live else role))
-    return pieces
+        spans.append((f" {age(light.age_s)}", "dim" if live else role))
+    return spans

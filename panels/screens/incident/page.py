@@ -8,8 +8,9 @@ from __future__ import annotations
 from cockpit.model.incident import ROLES, IncidentNow, TimelineEntry
 from cockpit.model.situation import Situation
 from panels.kit.marks import SIGN
-from panels.kit.prose import Para, Span, labelled, para
+from panels.kit.prose import Para, labelled, para
 from panels.kit.severity import REMINDER_ROLE, elapsed, severity_role
+from panels.kit.spans import Span
 from panels.kit.words import age, clock
 
 LABEL = 20

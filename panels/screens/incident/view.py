@@ -14,7 +14,7 @@ from textual.containers import Horizontal
 from cockpit.model.situation import Situation
 from panels.kit.lines_view import LinesView
 from panels.kit.prose import para
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.messages import AskIncident, IncidentAct
 from panels.screens.incident.page import closed_lines, page, timeline_lines
 from panels.screens.view import Bar, View
@@ -55,7 +55,7 @@ class IncidentView(View):
         Binding("p", "act('report')", "Report", show=False),
     ]
 
-    def __init__(self, situation: Situation, *, look: Look | None = None) -> None:
+    def __init__(self, situation: Situation, *, look: Appearance | None = None) -> None:
         super().__init__(look)
         self.situation = situation
         self.number = situation.incident.incident.number if situation.incident is not None else None

@@ -21,7 +21,7 @@ from textual.strip import Strip
 
 from cockpit.model.reading import Fault
 from panels.kit.marks import SIGN, ink
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.kit.words import clock
 from panels.screens.logs.page import LogLineLike, LogPage, Said, rows_of
 
@@ -59,7 +59,7 @@ class LogLines(ScrollView, can_focus=True):
     class Changed(Message):
         """Something that the bars show is different."""
 
-    def __init__(self, look: Look, page: LogPage | None = None) -> None:
+    def __init__(self, look: Appearance, page: LogPage | None = None) -> None:
         super().__init__()
         self.look = look
         self.model = page or LogPage()
@@ -219,8 +219,8 @@ class LogLines(ScrollView, can_focus=True):
         part = row - self._starts[at]
         lead = self._lead_segments(entry, base) if part == 0 else [Segment(" " * self._lead, base)]
         if self._folds(entry):
-            pieces = chop_cells(entry.text, self._text_width) or [""]
-            text = pieces[part] if part < len(pieces) else ""
+            parts = chop_cells(entry.text, self._text_width) or [""]
+            text = parts[part] if part < len(parts) else ""
         else:
             text = entry.text[self._shift :]
         segments = [*lead, *self._text_segments(entry, text, base)]

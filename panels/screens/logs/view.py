@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 
 from cockpit.model.reading import Fault
 from panels.dialogs.filter import FilterBar
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.kit.words import age
 from panels.messages import CopyText, FilterChanged, LogSource
 from panels.screens.logs.lines import LogLines
@@ -55,7 +55,9 @@ class LogView(View):
         Binding("o", "copy_link", "Copy the trace's link", show=False),
     ]
 
-    def __init__(self, title: str, *, query: str = "", look: Look | None = None, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self, title: str, *, query: str = "", look: Appearance | None = None, capacity: int = CAPACITY
+    ) -> None:
         super().__init__(look)
         self.title = title
         self.lines = LogLines(self.look, LogPage(capacity))

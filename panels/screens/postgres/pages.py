@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.database import data, live, since, size, table_name
-from panels.kit.pieces import BLANK, Column, Line, Piece, table
+from panels.kit.spans import BLANK, Column, Line, Span, table
 from panels.kit.words import age, count, duration, percent
 
 if TYPE_CHECKING:  # a start without a database need not define them
@@ -61,7 +61,7 @@ def _queries(seen: TopQueries, width: int, since_s: float) -> list[Line]:
     del since_s
     load = "?" if seen.load is None else f"{seen.load:.2f}"
     over = "since statistics began" if seen.window_s is None else f"over the last {seen.window_s:.0f} s"
-    head: list[Piece] = [
+    head: list[Span] = [
         ("busy sessions ", "dim"),
         (load, "bold"),
         (f"   {over}   {seen.tracked:,} statements tracked", "dim"),
@@ -78,7 +78,7 @@ def _queries(seen: TopQueries, width: int, since_s: float) -> list[Line]:
         Column("user", 6, grow=1, most=14, drop=1),
         Column("statement", 24, grow=8),
     )
-    rows: list[list[Piece]] = []
+    rows: list[list[Span]] = []
     for query in seen.queries:
         now = query.ms_per_call is not None
         rows.append(
@@ -185,7 +185,7 @@ def _vacuum(seen: Vacuum, width: int, since_s: float) -> list[Line]:
     def ago(seconds: float | None) -> str:
         return "never" if seconds is None else age(seconds + since_s)
 
-    rows: list[list[Piece]] = []
+    rows: list[list[Span]] = []
     for entry in seen.tables:
         due = "OVERDUE" if entry.vacuum_overdue else "analyse" if entry.analyze_overdue else ""
         rows.append(
@@ -247,7 +247,7 @@ def _activity(seen: Activity, width: int, since_s: float) -> list[Line]:
         Column("waits for", 9, grow=1, most=26, drop=2),
         Column("statement", 16, grow=4),
     )
-    rows: list[list[Piece]] = [
+    rows: list[list[Span]] = [
         [
             (str(t.pid) if t.pid else "–", "text"),
             (age(t.age_s + since_s), "bold"),
@@ -274,7 +274,7 @@ def _connections(seen: Connections, width: int, since_s: float) -> list[Line]:
         BLANK,
     ]
     for title, groups in (("state", seen.by_state), ("application", seen.by_application)):
-        rows: list[list[Piece]] = [[(group.name, "text"), (str(group.count), "bold")] for group in groups]
+        rows: list[list[Span]] = [[(group.name, "text"), (str(group.count), "bold")] for group in groups]
         lines += [*table((Column(title, 12, grow=1, most=40), Column("sessions", 8, ">")), rows, width), BLANK]
     return lines
 
@@ -293,7 +293,7 @@ def _replication(seen: Replication, width: int, since_s: float) -> list[Line]:
             Column("lag", 8, ">"),
             Column("bytes", 10, ">"),
         )
-        rows: list[list[Piece]] = [
+        rows: list[list[Span]] = [
             [
                 (r.name, "bold"),
                 (r.state, "text"),
@@ -308,7 +308,7 @@ def _replication(seen: Replication, width: int, since_s: float) -> list[Line]:
         lines += [(("no replica streams from this server", "text"),), BLANK]
     if seen.slots:
         heads = (Column("slot", 12, grow=1), Column("active", 7), Column("keeps", 10, ">"), Column("status", 10))
-        slots: list[list[Piece]] = [
+        slots: list[list[Span]] = [
             [
                 (s.name, "text"),
                 ("yes" if s.active else "NO", "text" if s.active else "warn"),

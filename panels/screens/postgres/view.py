@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.database import oldest, trouble
-from panels.kit.pieces import Line
-from panels.kit.theme import Look
+from panels.kit.spans import Line
+from panels.kit.theme import Appearance
 from panels.kit.words import age
 from panels.screens.pages import KEYS, PageLines, PagesView
 from panels.screens.postgres.pages import PAGES, page
@@ -30,7 +30,7 @@ class PostgresView(PagesView):
     TITLES: ClassVar[Mapping[str, str]] = {name: title for name, (title, _) in PAGES.items()}
     BRAND = "POSTGRES"
 
-    def __init__(self, name: str = "", situation: Situation | None = None, *, look: Look | None = None) -> None:
+    def __init__(self, name: str = "", situation: Situation | None = None, *, look: Appearance | None = None) -> None:
         super().__init__(look)
         self.page = self.first_of(name)
         self.rows = PageLines(self.look, self.page, _page)

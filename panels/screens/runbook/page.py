@@ -11,7 +11,8 @@ from cockpit.model.runbook import Match, Runbook, Step, SymptomStatus, Validatio
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
 from panels.kit.marks import PROOFS, SIGN, level_words, meter
-from panels.kit.prose import Para, Span, labelled, para
+from panels.kit.prose import Para, labelled, para
+from panels.kit.spans import Span
 from panels.kit.words import age, value
 from panels.screens.runbook.next_step import bad, hindered, likeliest, next_step, preview
 

@@ -16,7 +16,7 @@ from cockpit.model.situation import Situation
 from panels.dialogs.notice import NoticeDialog
 from panels.kit.lines_view import LinesView
 from panels.kit.marks import SIGN
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.messages import AskParameters, OpenView, PlanStep, Undo
 from panels.screens.runbook.next_step import next_step, preview
 from panels.screens.runbook.page import first_key, list_lines, page, ranked
@@ -55,7 +55,7 @@ class RunbookView(View):
         Binding("n", "to_next_step", "To the next sensible step", show=False),
     ]
 
-    def __init__(self, situation: Situation, chosen: str | None = None, *, look: Look | None = None) -> None:
+    def __init__(self, situation: Situation, chosen: str | None = None, *, look: Appearance | None = None) -> None:
         super().__init__(look)
         self.situation = situation
         self.chosen = self._find(chosen) or (ranked(situation)[0].runbook.id if ranked(situation) else None)

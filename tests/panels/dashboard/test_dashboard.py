@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from cockpit.model.signal import Level
 from panels.dashboard.dashboard import PANELS, arrange
-from panels.kit.theme import MARK, Look
+from panels.kit.theme import MARK, Appearance
 from tests.support.harness import DashboardApp
 from tests.support.samples import situations
 
@@ -209,7 +209,7 @@ async def test_jump_goes_to_panels_stages_and_services() -> None:
 
 
 async def test_ascii_terminals_get_ascii_alone() -> None:
-    app = DashboardApp(situations.rpc_outage(), Look(ascii=True, colours="standard"))
+    app = DashboardApp(situations.rpc_outage(), Appearance(ascii=True, colours="standard"))
     async with app.run_test(size=WIDE):
         assert app.text().isascii()
         assert "X CRIT" in app.text() and "! WARN" in app.text() and "? UNKNOWN" in app.text()

@@ -15,8 +15,8 @@ from textual.geometry import Region
 
 from panels.dialogs.help import HelpDialog
 from panels.kit import repaint
-from panels.kit.pieces import to_strip
-from panels.kit.theme import Look
+from panels.kit.spans import to_strip
+from panels.kit.theme import Appearance
 from tests.support.harness import DashboardApp
 from tests.support.samples import situations
 
@@ -46,7 +46,7 @@ async def test_what_changed_is_made_as_textual_makes_it(size: tuple[int, int]) -
     app = DashboardApp(situations.rpc_outage())
     random = Random(5)
     async with app.run_test(size=size) as pilot:
-        await app.mount(HelpDialog({"moving": (("j", "down"),)}, look=Look()))
+        await app.mount(HelpDialog({"moving": (("j", "down"),)}, look=Appearance()))
         await pilot.pause()
         compositor = app.screen._compositor
         for _ in range(50):
@@ -65,7 +65,7 @@ async def test_what_changed_is_made_as_textual_makes_it(size: tuple[int, int]) -
 
 
 def test_a_partial_update_is_cropped_on_both_sides() -> None:
-    line = to_strip((("abcdef", "text"), ("ghijkl", "crit")), 12, Look())
+    line = to_strip((("abcdef", "text"), ("ghijkl", "crit")), 12, Appearance())
     update = ChopsUpdate([{0: line}], [(0, 2, 8)], [[12]])
     console = Console(force_terminal=True, color_system="truecolor")
     sent = repaint.render_segments(update, console)
@@ -74,7 +74,7 @@ def test_a_partial_update_is_cropped_on_both_sides() -> None:
 
 
 def test_blanks_do_not_change_the_style_for_nothing() -> None:
-    look = Look()
+    look = Appearance()
     segments = list(
         to_strip((("a", "ok"), ("  ", "text"), ("b", "crit"), (" ", "cursor"), ("c", "crit+cursor")), 8, look)
     )

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from tests.support.harness import DashboardApp
 from tests.support.samples import situations
 
@@ -23,16 +23,16 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 CASES = [
-    ("calm", (160, 48), 1, Look()),
-    ("rpc_outage", (160, 48), 1, Look()),
-    ("stale", (160, 48), 1, Look()),
-    ("denied", (160, 48), 1, Look()),
-    ("rpc_outage", (80, 24), 1, Look()),
-    ("rpc_outage", (80, 24), 2, Look()),
-    ("rpc_outage", (80, 24), 9, Look()),
-    ("stale", (80, 24), 4, Look()),
-    ("rpc_outage", (120, 30), 1, Look()),
-    ("rpc_outage", (80, 24), 8, Look(ascii=True, colours="none")),
+    ("calm", (160, 48), 1, Appearance()),
+    ("rpc_outage", (160, 48), 1, Appearance()),
+    ("stale", (160, 48), 1, Appearance()),
+    ("denied", (160, 48), 1, Appearance()),
+    ("rpc_outage", (80, 24), 1, Appearance()),
+    ("rpc_outage", (80, 24), 2, Appearance()),
+    ("rpc_outage", (80, 24), 9, Appearance()),
+    ("stale", (80, 24), 4, Appearance()),
+    ("rpc_outage", (120, 30), 1, Appearance()),
+    ("rpc_outage", (80, 24), 8, Appearance(ascii=True, colours="none")),
 ]
 
 
@@ -41,5 +41,7 @@ CASES = [
     CASES,
     ids=[f"{n}-{s[0]}x{s[1]}-{p}{'-ascii' if k.ascii else ''}" for n, s, p, k in CASES],
 )
-def test_dashboard_looks_as_it_did(name: str, size: tuple[int, int], panel: int, look: Look, snap_compare) -> None:  # type: ignore[no-untyped-def]
+def test_dashboard_looks_as_it_did(
+    name: str, size: tuple[int, int], panel: int, look: Appearance, snap_compare
+) -> None:  # type: ignore[no-untyped-def]
     assert snap_compare(DashboardApp(getattr(situations, name)(), look, panel), terminal_size=size)

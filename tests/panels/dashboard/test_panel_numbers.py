@@ -23,9 +23,9 @@ from panels.dashboard.signers import SignersPanel
 from panels.dashboard.toggles import TogglesPanel
 from panels.dashboard.watermark import WatermarkPanel
 from panels.kit import words
-from panels.kit.pieces import Column, changed, cut, cut_middle, fit, fit_columns, line_width, plain, table, to_strip
+from panels.kit.spans import Column, changed, cut, cut_middle, fit, fit_columns, line_width, plain, table, to_strip
 from panels.kit.sparks import points, spark
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from tests.support.samples import situations
 
 
@@ -177,14 +177,14 @@ def test_no_text_is_wider_than_its_place_and_none_controls_the_terminal(text: st
     for shown in (cut(text, width), cut_middle(text, width)):
         assert line_width(((shown, "text"),)) <= width
         assert shown.isprintable() or all(c.isprintable() or not c.isascii() for c in shown)
-    strip = to_strip(((text, "text"), (text, "crit")), width, Look())
+    strip = to_strip(((text, "text"), (text, "crit")), width, Appearance())
     assert strip.cell_length == width
     assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in strip.text)
 
 
 @given(st.lists(st.tuples(st.text("abc", max_size=4), st.sampled_from(["ok", "crit"])), max_size=6), st.integers(1, 12))
-def test_what_changed_covers_every_differing_cell(pieces: list[tuple[str, str]], width: int) -> None:
-    old, new = fit(tuple(pieces), width), fit(tuple(reversed(pieces)), width)
+def test_what_changed_covers_every_differing_cell(spans: list[tuple[str, str]], width: int) -> None:
+    old, new = fit(tuple(spans), width), fit(tuple(reversed(spans)), width)
     span = changed(old, new)
 
     def cells(line: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:

@@ -17,8 +17,8 @@ from cockpit.runbooks.references import POSTGRES_PAGES, Names, check_view
 from panels.app.palette import commands
 from panels.dashboard.panel import fault_lines
 from panels.dashboard.postgres import PostgresPanel
-from panels.kit.pieces import line_width, plain, to_strip
-from panels.kit.theme import Look
+from panels.kit.spans import line_width, plain, to_strip
+from panels.kit.theme import Appearance
 from panels.messages import OpenView
 from panels.screens.postgres.pages import PAGES, page
 from panels.screens.postgres.view import PostgresView
@@ -150,7 +150,7 @@ def test_hostile_text_controls_nothing(text: str) -> None:
         )
     }
     for line in (*PostgresPanel().content(told(data), 80), *page(told(data), "top-queries", 80)):
-        assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in to_strip(line, 80, Look()).text)
+        assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in to_strip(line, 80, Appearance()).text)
 
 
 def screen(view: PostgresView) -> str:
@@ -177,7 +177,7 @@ async def test_the_view_turns_its_pages_and_follows_the_situation(size: tuple[in
         view.show(situations.calm())
         assert "○ NOT CONFIGURED" in bar(view, "#state") and not screen(view).strip()
         await pilot.press("escape")
-        assert [type(wish).__name__ for wish in app.wishes] == ["CloseLayer"]
+        assert [type(request).__name__ for request in app.requests] == ["CloseLayer"]
 
 
 async def test_a_page_that_no_runbook_should_name_shows_the_first() -> None:
@@ -190,7 +190,7 @@ async def test_a_page_that_no_runbook_should_name_shows_the_first() -> None:
 
 def test_the_palette_offers_each_page_of_a_configured_database() -> None:
     found = {c.title: c for c in commands(told(calm()), situations.runbooks(), ())}
-    opened = found["Postgres: vacuum"].wish()
+    opened = found["Postgres: vacuum"].request()
     assert isinstance(opened, OpenView) and (opened.name, dict(opened.args)) == ("postgres", {"show": "vacuum"})
     assert not [c for c in commands(situations.calm(), situations.runbooks(), ()) if c.title.startswith("Postgres")]
 

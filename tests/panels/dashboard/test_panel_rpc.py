@@ -19,7 +19,7 @@ from panels.dashboard.publish import PublishPanel
 from panels.dashboard.rpc import RpcPanel
 from panels.dashboard.signers import SignersPanel
 from panels.dashboard.strips.topstrip import source_lights
-from panels.kit.pieces import line_width, plain
+from panels.kit.spans import line_width, plain
 from tests.support.samples import situations
 
 NARROW, WIDE = 36, 76

@@ -15,7 +15,7 @@ from cockpit.model.situation import Situation, SourceLight, ToggleStatus
 from panels.dashboard.signals import SignalsPanel
 from panels.dashboard.strips.matchline import match_line
 from panels.dashboard.toggles import TogglesPanel
-from panels.kit.pieces import plain
+from panels.kit.spans import plain
 from tests.support.harness import DashboardApp
 from tests.support.samples import situations
 

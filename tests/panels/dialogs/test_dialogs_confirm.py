@@ -15,7 +15,7 @@ from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Phase, 
 from panels.dialogs.confirm import ConfirmDialog, NameInput, Stage
 from panels.dialogs.notice import NoticeDialog
 from panels.kit.layer import CancelButton
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.messages import Cancelled, Confirmed, CopyText, PlanAgain, Undo
 from tests.support.samples.dialogs import HOSTILE, Harness, blocked, dangerous, plan, progress
 
@@ -62,8 +62,8 @@ async def test_enter_never_accepts(made: Plan) -> None:
     app = Harness(dialog(made))
     async with app.run_test() as pilot:
         await pilot.press("tab", "enter", "tab", "enter", "enter")
-        assert app.wished(Confirmed) == []
-        assert app.wished(Cancelled)
+        assert app.requested(Confirmed) == []
+        assert app.requested(Cancelled)
 
 
 async def test_y_accepts_an_ordinary_plan_once() -> None:
@@ -71,7 +71,7 @@ async def test_y_accepts_an_ordinary_plan_once() -> None:
     async with app.run_test() as pilot:
         await pilot.press("y", "y")
         await pilot.pause()
-        assert [(c.plan.digest, c.typed) for c in app.wished(Confirmed)] == [("d" * 64, None)]
+        assert [(c.plan.digest, c.typed) for c in app.requested(Confirmed)] == [("d" * 64, None)]
         assert "sending" in app.words()
 
 
@@ -79,17 +79,17 @@ async def test_a_dangerous_plan_wants_the_name_and_then_ctrl_y() -> None:
     app = Harness(dialog(dangerous()))
     async with app.run_test() as pilot:
         await pilot.press("y", "ctrl+y")
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
         await pilot.press("backspace", *"m0", "minus", *"submitte", "ctrl+y", "enter")
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
         await pilot.press("r")
         await pilot.pause()
         assert "ctrl+y" in app.words()
         await pilot.press("enter")
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
         await pilot.press("ctrl+y")
         await pilot.pause()
-        assert [c.typed for c in app.wished(Confirmed)] == ["m0-submitter"]
+        assert [c.typed for c in app.requested(Confirmed)] == ["m0-submitter"]
 
 
 async def test_a_wrong_name_is_told_what_was_expected() -> None:
@@ -98,7 +98,7 @@ async def test_a_wrong_name_is_told_what_was_expected() -> None:
         await pilot.press(*"wrong", "ctrl+y")
         await pilot.pause()
         assert "expected m0-submitter" in app.words()
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
 
 
 async def test_an_unknown_guard_wants_typing_too() -> None:
@@ -107,7 +107,7 @@ async def test_an_unknown_guard_wants_typing_too() -> None:
     async with app.run_test() as pilot:
         await pilot.press("y")
         await pilot.pause()
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
         assert "UNKNOWN" in app.words()
         assert "the access review failed" in app.words()
 
@@ -131,7 +131,7 @@ async def test_a_blocked_plan_says_why_first_and_offers_no_way() -> None:
         await pilot.press("y", "ctrl+y")
         await pilot.pause()
         words = app.words()
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
         assert words.index("BLOCKED") < words.index("SOLANA_RPC_URL")
         assert "--read-only" in words
         assert "do it" not in words
@@ -150,7 +150,7 @@ async def test_what_cannot_help_cannot_be_sent(made: Plan, said: str) -> None:
         await pilot.press("y")
         await pilot.pause()
         assert said in app.words()
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
 
 
 async def test_a_refused_dry_run_is_said() -> None:
@@ -175,10 +175,10 @@ async def test_it_expires_and_can_be_planned_again() -> None:
         await pilot.pause()
         assert "EXPIRED" in app.words()
         await pilot.press("y")
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
         await pilot.press("r")
         await pilot.pause()
-        assert [a.plan.id for a in app.wished(PlanAgain)] == ["p1"]
+        assert [a.plan.id for a in app.requested(PlanAgain)] == ["p1"]
         assert "reading the target" in app.words()
 
 
@@ -189,7 +189,7 @@ async def test_y_after_the_end_between_two_ticks_sends_nothing() -> None:
         await pilot.pause()
         clock.advance(120.5)
         await pilot.press("y")
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
         assert app.subject.stage is Stage.EXPIRED
 
 
@@ -199,7 +199,7 @@ async def test_a_changed_target_takes_the_yes_away() -> None:
         app.subject.changed("SOLANA_RPC_URL is now https://rpc-c.example/***")
         await pilot.press("y")
         await pilot.pause()
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
         assert "THE TARGET CHANGED" in app.words()
         assert "rpc-c" in app.words()
         assert "r plan again" in app.words()
@@ -211,7 +211,7 @@ async def test_it_opens_before_the_plan_and_y_waits_for_it() -> None:
         await pilot.press("y")
         await pilot.pause()
         assert "reading the target" in app.words()
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
         app.subject.show_plan(plan())
         await pilot.pause()
         assert "y do it" in app.words()
@@ -219,7 +219,7 @@ async def test_it_opens_before_the_plan_and_y_waits_for_it() -> None:
         await pilot.press("y")
         await pilot.pause()
         assert "check the namespace" in app.words()
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
 
 
 async def test_after_the_answer_it_shows_rollout_and_proof_and_offers_undo() -> None:
@@ -236,7 +236,7 @@ async def test_after_the_answer_it_shows_rollout_and_proof_and_offers_undo() -> 
         await pilot.press("u")
         await pilot.pause()
         assert "✗ FAIL" in app.words()
-        assert [u.number for u in app.wished(Undo)] == [31]
+        assert [u.number for u in app.requested(Undo)] == [31]
 
 
 async def test_no_key_of_the_app_works_behind_it_and_escape_cancels() -> None:
@@ -246,7 +246,7 @@ async def test_no_key_of_the_app_works_behind_it_and_escape_cancels() -> None:
         assert app.leaks == 0
         await pilot.press("escape")
         await pilot.pause()
-        assert [c.plan.id for c in app.wished(Cancelled)] == ["p1"]
+        assert [c.plan.id for c in app.requested(Cancelled)] == ["p1"]
 
 
 async def test_a_click_behind_it_does_not_take_the_keys_away() -> None:
@@ -261,7 +261,7 @@ async def test_the_kubectl_line_is_copied_whole() -> None:
     app = Harness(dialog(plan()))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("c")
-        assert [c.text for c in app.wished(CopyText)] == [plan().kubectl]
+        assert [c.text for c in app.requested(CopyText)] == [plan().kubectl]
 
 
 async def test_hostile_words_are_shown_as_they_are() -> None:
@@ -300,7 +300,7 @@ async def test_it_keeps_its_place_when_the_terminal_is_resized() -> None:
 
 
 async def test_ascii_terminals_get_ascii() -> None:
-    app = Harness(dialog(plan(), look=Look(ascii=True, colours="none")))
+    app = Harness(dialog(plan(), look=Appearance(ascii=True, colours="none")))
     app.behind = "behind"
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
@@ -327,7 +327,7 @@ async def test_a_pasted_escape_sequence_never_reaches_the_input_and_paste_accept
         box.post_message(events.Paste("m0-\x1b]52;c;eA==\x07submitter\ny\n"))
         await pilot.pause()
         assert box.value == "m0-]52;c;eA==submitter"
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
 
 
 async def test_the_focus_goes_back_to_where_it_was() -> None:
@@ -351,11 +351,11 @@ async def test_a_notice_over_the_dialog_has_the_keys_until_it_closes() -> None:
         notice = NoticeDialog("Notice", ["something"])
         await app.screen.mount(notice)
         await pilot.press("y")
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
         await notice.remove()
         await pilot.pause()
         await pilot.press("y")
-        assert len(app.wished(Confirmed)) == 1
+        assert len(app.requested(Confirmed)) == 1
 
 
 LONG = "public.market_observations_archive_market_id_epoch_observed_idx"

@@ -19,7 +19,7 @@ from panels.dialogs.parameters import ParametersDialog
 from panels.dialogs.quit import QuitDialog
 from panels.dialogs.unfinished import UnfinishedDialog
 from panels.dialogs.values import Choice, problem
-from panels.messages import Answer, Cancelled, CloseLayer, FilterChanged, OpenHelp, PlanStep, QuitAnswer
+from panels.messages import Cancelled, CloseLayer, FilterChanged, ManualAnswer, OpenHelp, PlanStep, QuitAnswer
 from tests.support.samples.dialogs import BACKLOG, HOSTILE, SWITCH, Harness, plan, progress
 
 LIVE = {
@@ -69,7 +69,7 @@ async def test_an_endpoint_is_chosen_by_arrows_and_its_key_is_never_shown() -> N
         assert "SECRETKEY" not in words
         await pilot.press("down", "enter")
         await pilot.pause()
-        assert [(w.runbook_id, w.step_id, w.parameters) for w in app.wished(PlanStep)] == [
+        assert [(w.runbook_id, w.step_id, w.parameters) for w in app.requested(PlanStep)] == [
             ("publishing-stops", "switch-rpc", {"url": "https://rpc-b.example/v2/SECRETKEY2"})
         ]
 
@@ -79,12 +79,12 @@ async def test_another_address_can_be_typed_below_the_list() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("down", "down", *"nonsense", "enter")
         await pilot.pause()
-        assert app.wished(PlanStep) == []
+        assert app.requested(PlanStep) == []
         assert "an address" in app.words()
         for _ in "nonsense":
             await pilot.press("backspace")
         await pilot.press(*"https", "colon", "slash", "slash", "c", "full_stop", "d", "enter")
-        assert [w.parameters for w in app.wished(PlanStep)] == [{"url": "https://c.d"}]
+        assert [w.parameters for w in app.requested(PlanStep)] == [{"url": "https://c.d"}]
 
 
 async def test_a_number_has_its_default_and_its_bounds() -> None:
@@ -94,10 +94,10 @@ async def test_a_number_has_its_default_and_its_bounds() -> None:
         assert "1 to 32" in app.words()
         await pilot.press("9", "9", "enter")  # typing replaces the default
         await pilot.pause()
-        assert app.wished(PlanStep) == []
+        assert app.requested(PlanStep) == []
         assert "at most 32" in app.words()
         await pilot.press("backspace", "enter")
-        assert [w.parameters for w in app.wished(PlanStep)] == [{"replicas": "9"}]
+        assert [w.parameters for w in app.requested(PlanStep)] == [{"replicas": "9"}]
 
 
 async def test_without_a_live_list_it_says_so_and_takes_words() -> None:
@@ -106,7 +106,7 @@ async def test_without_a_live_list_it_says_so_and_takes_words() -> None:
         await pilot.pause()
         assert "no live list of rpc endpoints" in app.words()
         await pilot.press("escape")
-        assert app.wished(Cancelled)
+        assert app.requested(Cancelled)
 
 
 async def test_hostile_choices_are_shown_as_they_are() -> None:
@@ -124,9 +124,9 @@ async def test_a_question_is_answered_once_there_are_words() -> None:
     app = Harness(lambda: ManualDialog("b", step))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("enter")
-        assert app.wished(Answer) == []
+        assert app.requested(ManualAnswer) == []
         await pilot.press(*"yes", "enter")
-        assert [(a.step_id, a.text) for a in app.wished(Answer)] == [("ask", "yes")]
+        assert [(a.step_id, a.text) for a in app.requested(ManualAnswer)] == [("ask", "yes")]
 
 
 async def test_leaving_is_asked_for_and_enter_stays() -> None:
@@ -136,7 +136,7 @@ async def test_leaving_is_asked_for_and_enter_stays() -> None:
         assert "Switch RPC endpoint on m0-submitter" in app.words()
         await pilot.press("enter")
         await pilot.press("y")
-        assert [a.leave for a in app.wished(QuitAnswer)] == [False, True]
+        assert [a.leave for a in app.requested(QuitAnswer)] == [False, True]
 
 
 async def test_unfinished_intents_are_listed_with_their_judgement() -> None:
@@ -158,7 +158,7 @@ async def test_unfinished_intents_are_listed_with_their_judgement() -> None:
         assert "APPLIED  the new value is there" in words
         assert HOSTILE in words
         await pilot.press("enter")
-        assert app.wished(CloseLayer)
+        assert app.requested(CloseLayer)
 
 
 async def test_help_and_notices_scroll_and_close() -> None:
@@ -168,7 +168,7 @@ async def test_help_and_notices_scroll_and_close() -> None:
         await pilot.pause()
         assert "does 39" in app.words()
         await pilot.press("question_mark")
-        assert app.wished(CloseLayer)
+        assert app.requested(CloseLayer)
     app = Harness(lambda: NoticeDialog("Bad [/b] news", [HOSTILE], role="crit"))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
@@ -181,17 +181,17 @@ async def test_the_filter_is_live_and_letters_are_only_text() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("z", "r")
         assert app.leaks == 0
-        assert [w.text for w in app.wished(FilterChanged)][-1] == "azr"
+        assert [w.text for w in app.requested(FilterChanged)][-1] == "azr"
         app.subject.tell("3 rows")
         await pilot.pause()
         assert "3 rows" in app.words().splitlines()[-1]
         await pilot.press("enter")
-        assert app.wished(FilterChanged)[-1].done
+        assert app.requested(FilterChanged)[-1].done
         await pilot.press("escape")
-        assert (app.wished(FilterChanged)[-1].text, app.wished(FilterChanged)[-1].cancelled) == ("a", True)
+        assert (app.requested(FilterChanged)[-1].text, app.requested(FilterChanged)[-1].cancelled) == ("a", True)
 
 
-async def test_the_palette_reads_no_markup_and_posts_the_wish() -> None:
+async def test_the_palette_reads_no_markup_and_posts_the_request() -> None:
     class Palette(App[None]):
         COMMANDS: ClassVar[set[Any]] = {
             provider(lambda: [Command(HOSTILE, HOSTILE, OpenHelp), Command("other", "", OpenHelp)])

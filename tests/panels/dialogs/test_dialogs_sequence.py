@@ -31,11 +31,11 @@ from panels.dialogs.quit import QuitDialog
 from panels.dialogs.sequence import SequenceDialog
 from panels.dialogs.stop import StopDialog
 from panels.messages import (
-    Answer,
     AskStop,
     CloseLayer,
     Confirmed,
     InStages,
+    ManualAnswer,
     OpenSequence,
     PlanPart,
     PlanStep,
@@ -94,9 +94,9 @@ async def test_a_sequence_shows_how_far_it_came_and_n_plans_the_next_part(size: 
         ):
             assert needed in words, needed
         await pilot.press("enter")
-        assert app.wished(PlanPart) == []  # Enter only closes
+        assert app.requested(PlanPart) == []  # Enter only closes
         await pilot.press("n")
-        (asked,) = app.wished(PlanPart)
+        (asked,) = app.requested(PlanPart)
         assert (asked.runbook_id, asked.sequence_id, asked.index, asked.run) == (
             "backup-restore",
             "disable-writers",
@@ -110,7 +110,7 @@ async def test_one_that_is_done_offers_nothing() -> None:
     async with app.run_test() as pilot:
         await pilot.press("n")
         assert "Every part is done" in app.words()
-        assert app.wished(PlanPart) == []
+        assert app.requested(PlanPart) == []
 
 
 async def test_what_would_run_two_of_a_singleton_is_offered_in_stages() -> None:
@@ -122,8 +122,8 @@ async def test_what_would_run_two_of_a_singleton_is_offered_in_stages() -> None:
         assert "BLOCKED" in app.words()
         assert "s does it in stages, each confirmed on its own: scale m0-submitter to 0" in app.words()
         await pilot.press("y", "s")
-        assert app.wished(Confirmed) == []
-        (asked,) = app.wished(InStages)
+        assert app.requested(Confirmed) == []
+        (asked,) = app.requested(InStages)
         assert asked.plan is made
 
 
@@ -131,7 +131,7 @@ async def test_a_plan_that_is_not_blocked_has_no_stages() -> None:
     app = Harness(lambda: confirm(plan()))
     async with app.run_test() as pilot:
         await pilot.press("s")
-        assert app.wished(InStages) == []
+        assert app.requested(InStages) == []
 
 
 async def test_a_command_is_shown_word_for_word_and_wants_its_target_typed() -> None:
@@ -143,7 +143,7 @@ async def test_a_command_is_shown_word_for_word_and_wants_its_target_typed() -> 
         assert "server dry run" not in words
         assert "it is looked at again just before" in words
         await pilot.press("y", "ctrl+y", "enter")
-        assert app.wished(Confirmed) == []
+        assert app.requested(Confirmed) == []
 
 
 @pytest.mark.parametrize("name", ["NBA_LAL_BOS", "reads_idx", "cpi", "users_idx", "signers", "nba", "yes_market"])
@@ -153,7 +153,7 @@ async def test_a_name_may_begin_with_any_letter_even_one_that_is_a_key(name: str
     async with app.run_test(size=(160, 48)) as pilot:
         await pilot.pause()
         await pilot.press(*(("underscore" if c == "_" else c) for c in name), "ctrl+y")
-        assert [c.typed for c in app.wished(Confirmed)] == [name]
+        assert [c.typed for c in app.requested(Confirmed)] == [name]
 
 
 async def test_a_statement_is_shown_as_it_is_sent() -> None:
@@ -194,7 +194,7 @@ async def test_a_look_needs_no_yes_and_shows_its_answer() -> None:
         assert "undo" not in app.words()
         app.subject.action_accept()
         await pilot.pause()
-        assert len(app.wished(Confirmed)) == 1
+        assert len(app.requested(Confirmed)) == 1
         app.subject.show_progress(
             progress(
                 look, phase=Phase.DONE, proof=Proof.FAIL, rollout=None, gauges=(), output=("FAIL threshold: 1 of 2",)
@@ -212,10 +212,10 @@ async def test_after_a_part_n_goes_back_to_its_sequence() -> None:
         assert "part 1 of 3" in str(app.subject.border_title)
         app.subject.show_progress(progress(made))
         await pilot.press("n")
-        assert app.wished(OpenSequence) == []  # it still runs
+        assert app.requested(OpenSequence) == []  # it still runs
         app.subject.show_progress(progress(made, phase=Phase.DONE, proof=Proof.PASS, ended_mono=1.0))
         await pilot.press("n")
-        (asked,) = app.wished(OpenSequence)
+        (asked,) = app.requested(OpenSequence)
         assert (asked.runbook_id, asked.step_id, asked.run) == ("backup-restore", "disable-writers", "r1")
 
 
@@ -240,7 +240,7 @@ async def test_a_question_that_wants_yes_or_no_takes_nothing_else(
         assert "Begin with yes or no" in app.words()
         app.subject.query_one(Input).value = typed
         await pilot.press("enter")
-        assert [(a.choice, a.text) for a in app.wished(Answer)] == ([] if choice is None else [(choice, text)])
+        assert [(a.choice, a.text) for a in app.requested(ManualAnswer)] == ([] if choice is None else [(choice, text)])
 
 
 async def test_what_is_learnt_later_is_written_beside_the_choices_and_the_cursor_stays() -> None:
@@ -302,7 +302,7 @@ async def test_a_list_that_comes_late_chooses_nothing_before_the_operator_went_t
         assert "needs a value" in app.words()  # Enter that was meant for an empty line takes no endpoint
         await pilot.press("up", "down", "enter", *"4", "enter")
         await pilot.pause()
-        assert [w.parameters for w in app.wished(PlanStep)] == [{"url": "https://b.example", "n": "4"}]
+        assert [w.parameters for w in app.requested(PlanStep)] == [{"url": "https://b.example", "n": "4"}]
 
 
 async def test_measurements_go_on_beside_the_choices_and_the_form_stays_at_80_by_24() -> None:
@@ -313,20 +313,20 @@ async def test_measurements_go_on_beside_the_choices_and_the_form_stays_at_80_by
         await pilot.pause()
         assert "214 behind" in app.words()
         await pilot.press("enter", *"4", "enter")
-        assert [w.parameters for w in app.wished(PlanStep)] == [{"url": "https://b.example", "n": "4"}]
+        assert [w.parameters for w in app.requested(PlanStep)] == [{"url": "https://b.example", "n": "4"}]
 
 
 async def test_what_runs_can_be_stopped_and_only_by_a_second_key() -> None:
     app = Harness(lambda: confirm(PAUSE))
     async with app.run_test(size=(160, 48)) as pilot:
         await pilot.press("ctrl+x")
-        assert app.wished(AskStop) == []  # nothing runs yet
+        assert app.requested(AskStop) == []  # nothing runs yet
         running = progress(PAUSE, phase=Phase.SENDING, rollout=None, gauges=(), output=("sending",), stoppable=True)
         app.subject.show_progress(running)
         await pilot.pause()
         assert "ctrl+x stop it" in app.words()
         await pilot.press("ctrl+x")
-        assert [a.plan_id for a in app.wished(AskStop)] == [PAUSE.id]
+        assert [a.plan_id for a in app.requested(AskStop)] == [PAUSE.id]
         app.subject.show_progress(replace(running, stoppable=False))
         await pilot.pause()
         assert "ctrl+x" not in app.words()
@@ -341,9 +341,9 @@ async def test_the_question_before_stopping_claims_nothing(size: tuple[int, int]
         for needed in ("Let it run", "NBA_LAL_BOS", "It may have had its effect already", "SIGKILL five seconds"):
             assert needed in app.words(), needed
         await pilot.press("enter")
-        assert app.wished(StopRunning) == [] and app.wished(CloseLayer)
+        assert app.requested(StopRunning) == [] and app.requested(CloseLayer)
         await pilot.press("y")
-        assert [a.plan_id for a in app.wished(StopRunning)] == [PAUSE.id]
+        assert [a.plan_id for a in app.requested(StopRunning)] == [PAUSE.id]
 
 
 async def test_leaving_tells_that_a_program_is_waited_for() -> None:
@@ -353,7 +353,7 @@ async def test_leaving_tells_that_a_program_is_waited_for() -> None:
         await pilot.pause()
         assert "waited for: ctrl+x stops it" in app.words()
         await pilot.press("ctrl+x")
-        assert len(app.wished(AskStop)) == 1
+        assert len(app.requested(AskStop)) == 1
         app.subject.show_running((replace(running, stoppable=False),))
         await pilot.press("ctrl+x")
-        assert len(app.wished(AskStop)) == 1 and "ctrl+x" not in app.words()
+        assert len(app.requested(AskStop)) == 1 and "ctrl+x" not in app.words()

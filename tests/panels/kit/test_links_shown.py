@@ -17,7 +17,7 @@ from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks
 from cockpit.sources.kubernetes.log_lines import LogLine
 from panels.app.palette import commands
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 from panels.messages import CopyText
 from panels.screens.logs.view import LogView
 from tests.support.harness import DashboardApp
@@ -30,7 +30,7 @@ LINKS = Links(
     transaction="https://explorer.example.com/tx/{signature}",
     dashboard="https://grafana.example.com/d?ns={namespace}",
 )
-LINKED = Look(links=LINKS, hyperlinks=True)
+LINKED = Appearance(links=LINKS, hyperlinks=True)
 BREAK_OUT = "\x1b\\\x1b]52;c;aGk=\x07"  # ends the hyperlink, then sets the clipboard
 
 
@@ -51,7 +51,7 @@ def sent(strips: list[Strip]) -> str:
     return "\n".join(strip.render(console) for strip in strips)
 
 
-async def log_bytes(look: Look, trace: str) -> str:
+async def log_bytes(look: Appearance, trace: str) -> str:
     app = Harness(partial(LogView, "m0-submitter", look=look))
     async with app.run_test(size=(100, 20)) as pilot:
         app.subject.append([line(trace)])
@@ -66,10 +66,10 @@ async def test_a_trace_id_is_a_hyperlink_where_the_terminal_has_them() -> None:
 
 
 async def test_without_links_or_hyperlinks_there_is_not_a_byte_of_one() -> None:
-    plain = await log_bytes(Look(), "4bf92f3577b34da6")
+    plain = await log_bytes(Appearance(), "4bf92f3577b34da6")
     assert "\x1b]" not in plain
-    assert "\x1b]" not in await log_bytes(Look(links=LINKS), "4bf92f3577b34da6")
-    assert "\x1b]" not in await log_bytes(Look(hyperlinks=True), "4bf92f3577b34da6")
+    assert "\x1b]" not in await log_bytes(Appearance(links=LINKS), "4bf92f3577b34da6")
+    assert "\x1b]" not in await log_bytes(Appearance(hyperlinks=True), "4bf92f3577b34da6")
     assert "\x1b]" not in await log_bytes(replace(LINKED, links=Links(signal=LINKS.signal)), "4bf92f3577b34da6")
 
 
@@ -87,11 +87,11 @@ async def test_o_copies_the_link_and_says_why_not() -> None:
         app.subject.append([line("4bf92f3577b34da6"), line(None)])
         await pilot.press("o")
         await pilot.pause()
-        assert not app.wished(CopyText) and "no trace id in this line" in app.words()
+        assert not app.requested(CopyText) and "no trace id in this line" in app.words()
         assert "o link" in app.words()
         await pilot.press("up", "o")
         await pilot.pause()
-        assert [w.text for w in app.wished(CopyText)] == ["https://traces.example.com/t/4bf92f3577b34da6"]
+        assert [w.text for w in app.requested(CopyText)] == ["https://traces.example.com/t/4bf92f3577b34da6"]
 
 
 async def test_unconfigured_o_says_so_and_is_not_offered() -> None:
@@ -100,12 +100,12 @@ async def test_unconfigured_o_says_so_and_is_not_offered() -> None:
         app.subject.append([line("4bf92f3577b34da6")])
         await pilot.press("o")
         await pilot.pause()
-        assert not app.wished(CopyText) and "[links] trace is not configured" in app.words()
+        assert not app.requested(CopyText) and "[links] trace is not configured" in app.words()
         assert "o link" not in app.words()
 
 
 class Copies(DashboardApp):
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Appearance) -> None:
         super().__init__(situations.rpc_outage(), look, 10)
         self.copied: list[str] = []
 
@@ -120,7 +120,7 @@ async def test_a_signals_link_is_copied_from_its_row() -> None:
         panel = app.dashboard.panels["signals"]
         expected = [LINKS.of_signal(str(key)) for key in panel.keys_shown[:2]]
         assert app.copied == expected
-    app = Copies(Look())
+    app = Copies(Appearance())
     async with app.run_test(size=(160, 48)) as pilot:
         await pilot.press("o")
         await pilot.pause()
@@ -141,8 +141,8 @@ def test_the_palette_copies_the_dashboard_and_failed_transactions() -> None:
     activity = ProgramActivity("prog", "rpc-a", 0.0, True, failures=(failure,))
     situation = situations.calm(solana={"program": Reading("solana/program", activity, 0.0)})
     empty = Runbooks(queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=())
-    offered = {c.title: c.wish() for c in commands(situation, empty, (), LINKS) if "link" in c.title}
-    assert {title: wish.text for title, wish in offered.items()} == {
+    offered = {c.title: c.request() for c in commands(situation, empty, (), LINKS) if "link" in c.title}
+    assert {title: request.text for title, request in offered.items()} == {
         "Copy the dashboard's link": f"https://grafana.example.com/d?ns={situation.namespaces[0]}",
         "Copy the link of the newest ReplayViolation": "https://explorer.example.com/tx/5Signature",
     }

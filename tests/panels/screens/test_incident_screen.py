@@ -12,7 +12,7 @@ from panels.dashboard.strips.incident_strip import incident_line
 from panels.dashboard.strips.topstrip import NARROW
 from panels.dialogs.incident import FORMS, IncidentForm, best_match
 from panels.kit.layer import CancelButton
-from panels.kit.pieces import line_width, plain
+from panels.kit.spans import line_width, plain
 from panels.messages import AskIncident, Cancelled, CloseLayer, IncidentAct
 from panels.screens.incident.page import page
 from panels.screens.incident.view import IncidentView
@@ -58,9 +58,9 @@ async def test_what_opens_begins_with_cancel_and_enter_never_opens_it() -> None:
         await pilot.pause()
         assert isinstance(app.screen.focused, CancelButton)
         await pilot.press("enter")
-        assert app.wished(Cancelled) and not app.wished(IncidentAct)
+        assert app.requested(Cancelled) and not app.requested(IncidentAct)
         await pilot.press("tab", *["enter"] * 6)
-        assert not app.wished(IncidentAct)
+        assert not app.requested(IncidentAct)
 
 
 async def test_y_opens_it_with_what_matches_best() -> None:
@@ -68,7 +68,7 @@ async def test_y_opens_it_with_what_matches_best() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         await pilot.press("y", "y")
-        (act,) = app.wished(IncidentAct)
+        (act,) = app.requested(IncidentAct)
         assert (act.action, act.values) == (
             "open",
             {"runbook": "book-1", "title": "Publishing stops", "severity": "SEV1", "commander": ""},
@@ -79,7 +79,7 @@ async def test_the_fields_can_be_filled_in_and_ctrl_y_does_it_from_there() -> No
     app = Harness(PICTURES["open"])
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("tab", "ctrl+u", *"sky", "enter", "up", "enter", *"eve y", "ctrl+y")
-        (act,) = app.wished(IncidentAct)
+        (act,) = app.requested(IncidentAct)
         assert act.values == {"title": "sky", "severity": "SEV0", "commander": "eve y"}
 
 
@@ -87,12 +87,12 @@ async def test_a_refusal_is_told_and_the_words_stay() -> None:
     app = Harness(PICTURES["update"])
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(*"hello", "enter", "enter")
-        assert len(app.wished(IncidentAct)) == 1  # once, however often Enter is pressed
+        assert len(app.requested(IncidentAct)) == 1  # once, however often Enter is pressed
         app.subject.refused("the journal cannot be written: [/b] No space left on device")
         await pilot.pause()
         assert "No space left on device" in app.words() and "hello" in app.words()
         await pilot.press("enter")
-        assert [act.values for act in app.wished(IncidentAct)] == [{"words": "hello"}] * 2
+        assert [act.values for act in app.requested(IncidentAct)] == [{"words": "hello"}] * 2
 
 
 async def test_a_title_is_wanted() -> None:
@@ -100,7 +100,7 @@ async def test_a_title_is_wanted() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("y")
         await pilot.pause()
-        assert not app.wished(IncidentAct) and "needs a value" in app.words()
+        assert not app.requested(IncidentAct) and "needs a value" in app.words()
 
 
 async def test_closing_with_a_debt_wants_a_word_and_without_one_does_not() -> None:
@@ -108,14 +108,14 @@ async def test_closing_with_a_debt_wants_a_word_and_without_one_does_not() -> No
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("y")
         await pilot.pause()
-        assert not app.wished(IncidentAct)
+        assert not app.requested(IncidentAct)
         assert "debt 28" in app.words() and "cannot be closed now: mitigation 31" in app.words()
         await pilot.press(*"ok", "ctrl+y")
-        assert app.wished(IncidentAct)[0].values == {"reason": "ok"}  # the missing word had the focus
+        assert app.requested(IncidentAct)[0].values == {"reason": "ok"}  # the missing word had the focus
     free = Harness(lambda: IncidentForm(FORMS["close"], during(close_wants=(), close_blocked="")))
     async with free.run_test(size=(80, 24)) as pilot:
         await pilot.press("y")
-        assert free.wished(IncidentAct)[0].values == {"reason": ""}
+        assert free.requested(IncidentAct)[0].values == {"reason": ""}
 
 
 def test_what_matches_best() -> None:
@@ -132,17 +132,17 @@ async def test_keys_of_the_page_ask_for_forms_and_act() -> None:
     app = Harness(PICTURES["page"])
     async with app.run_test(size=(160, 48)) as pilot:
         await pilot.press("n", "t", "s", "a", "c")
-        assert [w.action for w in app.wished(AskIncident)] == ["note", "update", "severity", "role", "close"]
+        assert [w.action for w in app.requested(AskIncident)] == ["note", "update", "severity", "role", "close"]
         await pilot.press("e", "p")
-        assert [w.action for w in app.wished(IncidentAct)] == ["evidence", "report"]
+        assert [w.action for w in app.requested(IncidentAct)] == ["evidence", "report"]
         await pilot.press("down", "enter", *["down"] * 4, "enter")
-        asked = app.wished(AskIncident)[-2:]
+        asked = app.requested(AskIncident)[-2:]
         assert [(w.action, dict(w.values)) for w in asked] == [
             ("role", {"role": "on-call"}),
             ("check", {"item": "16.incident.2"}),
         ]
         await pilot.press("escape")
-        assert app.wished(CloseLayer)
+        assert app.requested(CloseLayer)
 
 
 async def test_all_of_it_can_be_reached_at_80_by_24() -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from cockpit.model.observed.chain import Disagreement, ProtocolState
 from cockpit.model.observed.probe import SignerReport
 from cockpit.model.situation import Situation
-from panels.kit.pieces import Line, line_width, plain
+from panels.kit.spans import Line, line_width, plain
 from panels.screens.chain import PAGES, ChainView, endpoints, signer_set, transactions
 from tests.support.harness import DashboardApp
 from tests.support.samples import situations

@@ -34,4 +34,4 @@ async def test_which_connector_lags_and_why_stands_in_one_row(size: tuple[int, i
         assert any("backlog" in row and "events 310" in row for row in rows)
         assert any("workers" in row and "keep up 41" in row for row in rows)
         await pilot.press("escape")
-        assert len(app.wished(CloseLayer)) == 1
+        assert len(app.requested(CloseLayer)) == 1

@@ -157,7 +157,7 @@ async def test_the_filter_is_typed_live_and_a_bad_one_is_told() -> None:
         assert "line 38." in words
         assert "line 39." not in words
         assert "39 shown" in words
-        assert not app.wished(CloseLayer)
+        assert not app.requested(CloseLayer)
 
 
 async def test_letters_typed_right_behind_the_slash_are_the_filters() -> None:
@@ -170,7 +170,7 @@ async def test_letters_typed_right_behind_the_slash_are_the_filters() -> None:
         await pilot.pause()
         await pilot.pause()
         assert app.subject.lines.model.query == "3ep"
-        assert not app.wished(LogSource)
+        assert not app.requested(LogSource)
 
 
 async def test_a_query_can_come_with_the_view() -> None:
@@ -202,7 +202,7 @@ async def test_source_keys_ask_the_app() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("p", "s", "s")
         await pilot.pause()
-        assert [(w.previous, w.since_s) for w in app.wished(LogSource)] == [(True, None), (True, 60), (True, 300)]
+        assert [(w.previous, w.since_s) for w in app.requested(LogSource)] == [(True, None), (True, 60), (True, 300)]
         assert "PREVIOUS container" in app.words()
 
 
@@ -212,10 +212,10 @@ async def test_copying_a_trace_id_or_the_line() -> None:
         app.subject.append(lines([1, 2]))
         await pilot.press("y", "t")
         await pilot.pause()
-        assert [w.text for w in app.wished(CopyText)] == ["line 2."]
+        assert [w.text for w in app.requested(CopyText)] == ["line 2."]
         assert "no trace id" in app.words()
         await pilot.press("up", "t")
-        assert [w.text for w in app.wished(CopyText)] == ["line 2.", "trace1"]
+        assert [w.text for w in app.requested(CopyText)] == ["line 2.", "trace1"]
 
 
 async def test_several_pods_are_told_apart_and_long_lines_wrap() -> None:
@@ -282,4 +282,4 @@ async def test_explain_shows_words_and_scrolls() -> None:
         await pilot.pause()
         assert "more 39" in app.words()
         await pilot.press("escape")
-        assert app.wished(CloseLayer)
+        assert app.requested(CloseLayer)

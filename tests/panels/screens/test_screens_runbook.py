@@ -211,7 +211,7 @@ async def test_wide_it_begins_on_the_next_step_and_enter_asks_for_its_parameters
     async with app.run_test(size=(160, 48)) as pilot:
         await pilot.pause()
         await pilot.press("enter")
-        assert [(w.runbook_id, w.step.id) for w in app.wished(AskParameters)] == [("publishing-stops", "switch-rpc")]
+        assert [(w.runbook_id, w.step.id) for w in app.requested(AskParameters)] == [("publishing-stops", "switch-rpc")]
 
 
 async def test_narrow_n_goes_to_the_next_step_and_enter_never_acts_on_what_is_out_of_view() -> None:
@@ -226,10 +226,10 @@ async def test_narrow_n_goes_to_the_next_step_and_enter_never_acts_on_what_is_ou
         app.subject.page.scroll_to(y=0, animate=False)
         await pilot.pause()
         await pilot.press("enter")
-        assert app.wished(AskParameters) == []
+        assert app.requested(AskParameters) == []
         await pilot.pause()
         await pilot.press("enter")
-        assert len(app.wished(AskParameters)) == 1
+        assert len(app.requested(AskParameters)) == 1
 
 
 async def test_enter_opens_the_view_of_a_triage_line_and_plans_a_step_without_parameters() -> None:
@@ -237,13 +237,13 @@ async def test_enter_opens_the_view_of_a_triage_line_and_plans_a_step_without_pa
     async with app.run_test(size=(160, 48)) as pilot:
         await pilot.pause()
         await pilot.press("home", "enter")
-        assert [(w.name, dict(w.args)) for w in app.wished(OpenView)] == [("pods", {"service": "m0-submitter"})]
+        assert [(w.name, dict(w.args)) for w in app.requested(OpenView)] == [("pods", {"service": "m0-submitter"})]
         app.subject.page.move_to("step:restart-signers")
         await pilot.press("enter")
-        assert [(w.step_id, w.parameters) for w in app.wished(PlanStep)] == [("restart-signers", {})]
+        assert [(w.step_id, w.parameters) for w in app.requested(PlanStep)] == [("restart-signers", {})]
         app.subject.page.move_to("debt:29")
         await pilot.press("enter")
-        assert [w.number for w in app.wished(Undo)] == [29]
+        assert [w.number for w in app.requested(Undo)] == [29]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -294,7 +294,7 @@ async def test_escape_leaves() -> None:
     app = Harness(lambda: RunbookView(situation(matches=())))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("escape")
-        assert app.wished(CloseLayer)
+        assert app.requested(CloseLayer)
 
 
 def test_a_variable_that_is_set_to_nothing_is_not_unknown() -> None:

@@ -50,7 +50,7 @@ from cockpit.model.runbook import (
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import ServiceStatus, Situation, ToggleStatus
 from panels.kit.theme import THEME
-from panels.messages import Wish
+from panels.messages import UserRequest
 
 HOSTILE = "a[/b]c [INFO] [red]not red[/red]"
 CLOCK = ManualClock()
@@ -469,7 +469,7 @@ def situation(**changes: Any) -> Situation:
 
 
 class Harness(App[None]):
-    """Panels of words behind, a layer over them or a view pushed; keeps every wish that reaches the
+    """Panels of words behind, a layer over them or a view pushed; keeps every request that reaches the
     app.
     """
 
@@ -487,7 +487,7 @@ class Harness(App[None]):
         super().__init__()
         self.make = make
         self.behind = behind
-        self.wishes: list[Wish] = []
+        self.requests: list[UserRequest] = []
         self.leaks = 0
         self.subject: Any = None
 
@@ -504,12 +504,12 @@ class Harness(App[None]):
         self.leaks += 1
 
     def _on_message(self, message: Any) -> Any:
-        if isinstance(message, Wish):
-            self.wishes.append(message)
+        if isinstance(message, UserRequest):
+            self.requests.append(message)
         return super()._on_message(message)
 
-    def wished(self, kind: type[Wish]) -> list[Any]:
-        return [wish for wish in self.wishes if isinstance(wish, kind)]
+    def requested(self, kind: type[UserRequest]) -> list[Any]:
+        return [request for request in self.requests if isinstance(request, kind)]
 
     def words(self) -> str:
         """The screen as text, row by row."""

@@ -1,4 +1,4 @@
-"""A line as data: pieces of text with a role each.
+"""A line as data: spans of text with a role each.
 
 Made by panels, compared to find what changed, then turned into a Strip.
 
@@ -18,10 +18,10 @@ from rich.style import Style
 from textual.strip import Strip
 
 from cockpit.text import clean
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 
-Piece = tuple[str, str]  # text, role
-Line = tuple[Piece, ...]
+Span = tuple[str, str]  # text, role
+Line = tuple[Span, ...]
 
 BLANK: Line = ()
 
@@ -70,7 +70,7 @@ def fit(line: Line, width: int) -> Line:
     """
     if line_width(line) <= width:
         return line
-    out: list[Piece] = []
+    out: list[Span] = []
     left = width
     *before, (last, last_role) = line
     line = (*before, (last.rstrip(), last_role))  # blanks at the end are not worth an ellipsis
@@ -115,7 +115,7 @@ def changed(old: Line, new: Line) -> tuple[int, int] | None:
     return start, max(end, start + 1)
 
 
-def to_strip(line: Line, width: int, look: Look) -> Strip:
+def to_strip(line: Line, width: int, look: Appearance) -> Strip:
     """Exactly `width` cells.
 
     No control, format or bidirectional character gets through, whatever a panel wrote.
@@ -189,8 +189,8 @@ def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
     return [(i, widths[i]) for i in chosen]
 
 
-def row(cells: Sequence[Piece], columns: Sequence[Column], widths: Sequence[tuple[int, int]]) -> Line:
-    out: list[Piece] = []
+def row(cells: Sequence[Span], columns: Sequence[Column], widths: Sequence[tuple[int, int]]) -> Line:
+    out: list[Span] = []
     for place, (index, width) in enumerate(widths):
         text, role = cells[index]
         column = columns[index]
@@ -204,7 +204,7 @@ def heading(columns: Sequence[Column], widths: Sequence[tuple[int, int]]) -> Lin
     return row([(c.title, "heading") for c in columns], columns, widths)
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[Piece]], width: int) -> list[Line]:
+def table(columns: Sequence[Column], rows: Sequence[Sequence[Span]], width: int) -> list[Line]:
     """A small table, heading first; growing columns are as wide as what they hold, so that numbers
     stay near names.
     """

@@ -10,16 +10,16 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from cockpit.text import clean
-from panels.kit.theme import Look
+from panels.kit.theme import Appearance
 
 
-class Curtain(Widget):
+class SplashScreen(Widget):
     """The brand, where the cockpit is asked to look, and that it is on its way."""
 
-    DEFAULT_CSS = "Curtain { width: 1fr; height: 1fr; }"
+    DEFAULT_CSS = "SplashScreen { width: 1fr; height: 1fr; }"
 
-    def __init__(self, where: str, look: Look) -> None:
-        super().__init__(id="curtain")
+    def __init__(self, where: str, look: Appearance) -> None:
+        super().__init__(id="splash-screen")
         self._where = clean(where, 60)
         self.look = look
 
