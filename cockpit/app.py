@@ -20,6 +20,7 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from cockpit import terminal
+from cockpit.errors import CockpitError
 from panels import keys, messages
 from panels.app.coach import CoachedApp
 from panels.app.splash_screen import SplashScreen
@@ -376,8 +377,8 @@ class CockpitApp(CoachedApp):
     async def _open_logs(self, event: messages.OpenLogs) -> None:
         try:
             title = self.session.open_logs(event.namespace, event.pods, event.service)
-        except LookupError as error:
-            self.notify_line(str(error))
+        except CockpitError as error:
+            self.notify_line(error.reason)
             return
         await self.close_layers(overlays.LogView)
         await self.open_layer(overlays.LogView(title, query=event.query, look=self.look))

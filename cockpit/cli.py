@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from cockpit import __version__
+from cockpit.errors import CockpitError
 from cockpit.text import safe
 
 #: name → what the help says. The module of the same name in `cockpit.commands` is imported only
@@ -131,11 +132,10 @@ def report(error: Exception, *, debug: bool) -> int:
         import traceback
 
         print(safe_lines("".join(traceback.format_exception(error))), file=sys.stderr)
-    remedy = getattr(error, "remedy", "")
-    reason = getattr(error, "reason", "") or safe(error) or type(error).__name__
-    if not hasattr(error, "remedy") and not debug:
-        reason, remedy = f"{type(error).__name__}: {reason}", "run again with --debug for the details"
-    print(f"m0-cockpit: {safe(reason)}" + (f" ({safe(remedy)})" if remedy else ""), file=sys.stderr)
+    known = CockpitError.of(error)
+    if known is not error and not debug:
+        known = CockpitError(f"{type(error).__name__}: {known.reason}", "run again with --debug for the details")
+    print(f"m0-cockpit: {known.line()}", file=sys.stderr)
     return 70  # EX_SOFTWARE
 
 

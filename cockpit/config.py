@@ -13,19 +13,15 @@ from typing import Any
 
 import msgspec
 
+from cockpit.errors import CockpitError
 from cockpit.settings import FileSettings, NetworkCliSettings, Settings, default_state_dir
 from cockpit.text import safe
 
 ENV_PREFIX = "M0_COCKPIT_"
 
 
-class ConfigProblem(Exception):
+class ConfigProblem(CockpitError):
     """A setting that cannot be used: one line that names where it stands, and what to do."""
-
-    def __init__(self, reason: str, remedy: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.remedy = remedy
 
 
 def default_config_path() -> Path:

@@ -242,12 +242,13 @@ class Engine:
     async def past(self, promql: str, start: float, end: float) -> tuple[tuple[float, float], ...]:
         """What Prometheus keeps of a time gone by, in unix seconds.
 
-        On any loop. Raises LookupError without one, PromFault.
+        On any loop. Raises PromFault, also without one.
         """
         from cockpit.sources.prometheus.source import PrometheusSource
+        from cockpit.sources.prometheus.wire import PromFault
 
         if self.settings.prometheus.url is None:
-            raise LookupError("no Prometheus is configured")
+            raise PromFault(SourceState.OFF, "no Prometheus is configured")
         source = self._prometheus()
         assert isinstance(source, PrometheusSource)
         return await source.past(promql, start, end)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cockpit.clock import Clock, SystemClock
+from cockpit.errors import CockpitError
 from cockpit.settings import Settings
-from cockpit.text import safe
 
 if TYPE_CHECKING:
     from cockpit.engine import Engine, Place
@@ -31,13 +31,8 @@ if TYPE_CHECKING:
     from cockpit.sources.kubernetes.log_tail import LogTail
 
 
-class NotReady(Exception):
+class NotReady(CockpitError):
     """The cluster is not located yet, or never will be: one line and a remedy."""
-
-    def __init__(self, reason: str, remedy: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.remedy = remedy
 
 
 class Session:
@@ -150,10 +145,9 @@ class Session:
                 open_one()
             self.trouble = None
         except Exception as error:
-            remedy = (
-                str(getattr(error, "remedy", "")) or "the monitor goes on; nothing can be changed until this is mended"
-            )
-            self.trouble = NotReady(safe(error) or type(error).__name__, remedy)
+            known = CockpitError.of(error)
+            remedy = known.remedy or "the monitor goes on; nothing can be changed until this is mended"
+            self.trouble = NotReady(known.reason, remedy)
 
     def _open_desk(self) -> None:
         """Without a cluster too: the worst incident is the one in which it cannot be reached."""
@@ -402,7 +396,7 @@ class Session:
     def open_logs(self, namespace: str, pods: tuple[str, ...], service: str | None, *, tail: int = 200) -> str:
         """Begin to follow; the lines wait in `logs`.
 
-        Returns a title. Raises LookupError when there is no such pod.
+        Returns a title. Raises NotReady when there is no such pod.
         """
         from cockpit.sources.kubernetes.log_tail import LogTail
         from cockpit.sources.kubernetes.logs import LogRequest
@@ -414,7 +408,7 @@ class Session:
 
         chosen = of_service() if service is not None else self._containers(namespace, names=pods)
         if not chosen and service is None:
-            raise LookupError(f"no pod {', '.join(pods)} in {namespace} any more")
+            raise NotReady(f"no pod {', '.join(pods)} in {namespace} any more")
         request = LogRequest(namespace, chosen, follow=True, tail=tail)
         self._begin_logs(LogTail(request, of_service if service is not None else None))
         return service or ", ".join(pods)

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         return actions.get(args.action, _do)(settings, args)
     except (IncidentProblem, JournalProblem) as problem:
-        print(f"m0-cockpit: {problem.reason}" + (f" ({problem.remedy})" if problem.remedy else ""), file=sys.stderr)
+        print(f"m0-cockpit: {problem.line()}", file=sys.stderr)
         return REFUSED
 
 

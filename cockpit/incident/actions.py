@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cockpit.errors import CockpitError
 from cockpit.journal.entries import debts_from, entries_of, unfinished_of
 from cockpit.journal.incidents import Record, incidents_of, open_incident, open_number
 from cockpit.journal.journal import Journal
@@ -25,19 +26,11 @@ NONE_OPEN = "no incident is open"
 HOW_TO_OPEN = "open one: `m0-cockpit incident open --title … --severity SEV1`, or `i` on the screen"
 
 
-class IncidentProblem(Exception):
+class IncidentProblem(CockpitError):
     """What was asked cannot be done: nothing was written.
 
     One safe line, and what to do.
     """
-
-    def __init__(self, reason: str, remedy: str = "") -> None:
-        super().__init__(reason)
-        self.reason = safe(reason, 500)
-        self.remedy = safe(remedy, 300)
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 def open_(

@@ -21,10 +21,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cockpit.errors import CockpitError
 from cockpit.journal import hash_chain
 from cockpit.journal.entries import unfinished_of
 from cockpit.journal.incidents import stamped
-from cockpit.text import safe
 
 __all__ = ["Journal", "JournalProblem"]
 
@@ -36,19 +36,11 @@ _READS = 5
 Given = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any]]
 
 
-class JournalProblem(Exception):
+class JournalProblem(CockpitError):
     """The journal cannot be written, so nothing may be sent.
 
     One safe line in `reason`, what to do in `remedy`.
     """
-
-    def __init__(self, reason: str, remedy: str = "") -> None:
-        super().__init__(reason)
-        self.reason = safe(reason, 400)
-        self.remedy = safe(remedy, 300)
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 class Journal:

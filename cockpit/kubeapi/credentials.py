@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cockpit.errors import CockpitError
 from cockpit.text import safe
 
 _CACHE_S = 50.0  # tokens on disk rotate: never trust one for a minute
@@ -26,16 +27,8 @@ _EXEC_TIMEOUT_S = 30.0
 _EXPIRY_MARGIN_S = 60.0
 
 
-class AccessProblem(Exception):
+class AccessProblem(CockpitError):
     """The cluster cannot even be tried: one safe line in `reason`, what to do in `remedy`."""
-
-    def __init__(self, reason: str, remedy: str = ""):
-        super().__init__(reason)
-        self.reason = safe(reason, 500)
-        self.remedy = safe(remedy, 400)
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 class Credentials:

@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from cockpit.errors import CockpitError
 from cockpit.model.reading import Fault, SourceState
-from cockpit.text import safe
 
 #: How Go's HTTP client names a call of its own: to a kubelet for logs, to an admission webhook. The
 #: address is long and hides why.
@@ -26,7 +26,7 @@ _PATH = re.compile(
 )
 
 
-class KubeError(Exception):
+class KubeError(CockpitError):
     """The API server refused, failed or could not be reached.
 
     `reason` and `remedy` are one safe line each; `status` is the HTTP status (None when there was
@@ -37,18 +37,13 @@ class KubeError(Exception):
     state = SourceState.DOWN
 
     def __init__(self, reason: str, *, status: int | None = None, remedy: str = "", body: dict[str, Any] | None = None):
-        super().__init__(reason)
-        self.reason = safe(reason, 500)
-        self.remedy = safe(remedy, 300)
+        super().__init__(reason, remedy)
         self.status = status
         self.body: dict[str, Any] = body if body is not None else {}
 
     def fault(self) -> Fault:
         """The same as a reading's fault."""
         return Fault(self.state, self.reason, self.remedy)
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 class Unauthorised(KubeError):

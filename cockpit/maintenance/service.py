@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.clock import Clock
+from cockpit.errors import CockpitError
 from cockpit.maintenance import report, rounds
 from cockpit.maintenance.chainfacts import authority_now
 from cockpit.maintenance.deploy import Deploying, deploy_lines
@@ -36,16 +37,11 @@ _STATE = {"done": "ok", "open": "attention", "contradicted": "attention", "unkno
 NO_INCIDENT = "no incident is open: `i` opens one, and its page has this list"
 
 
-class RoundProblem(Exception):
+class RoundProblem(CockpitError):
     """It cannot be made, or not be kept.
 
     One line.
     """
-
-    def __init__(self, reason: str, remedy: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from cockpit.text import safe
+from cockpit.errors import CockpitError
 
 
-class PlanProblem(Exception):
+class PlanProblem(CockpitError):
     """One safe line in `reason`, what the operator can do in `remedy`.
 
     Nothing was sent.
     """
-
-    def __init__(self, reason: str, remedy: str = "") -> None:
-        super().__init__(reason)
-        self.reason = safe(reason, 500)
-        self.remedy = safe(remedy, 300)
-
-    def __str__(self) -> str:
-        return self.reason

@@ -16,6 +16,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from cockpit.errors import CockpitError
 from cockpit.model.observed.chain import SignerSetState
 from cockpit.text import safe
 
@@ -25,14 +26,10 @@ MOST_SIGNATURES = 256
 U64 = 2**64 - 1
 
 
-class BundleProblem(Exception):
+class BundleProblem(CockpitError):
     """The file is no bundle (or no signer set): one line that names the key and what was expected
     there.
     """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

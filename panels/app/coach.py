@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from textual import on
 from textual.widget import Widget
 
+from cockpit.errors import CockpitError
 from cockpit.text import safe
 from panels import messages
 from panels.app.maintenance import RoundsApp
@@ -89,7 +90,7 @@ class CoachedApp(RoundsApp):
         try:
             words = await asyncio.to_thread(self.coach.act, action)
         except Exception as error:
-            self.notify_line(getattr(error, "reason", None) or safe(error) or type(error).__name__, severity="error")
+            self.notify_line(CockpitError.of(error).reason, severity="error")
         else:
             self.notify(safe(words), markup=False, timeout=4)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 
+from cockpit.errors import CockpitError
 from cockpit.text import safe
 from panels import messages
 from panels.app.mitigations import ActingApp
@@ -67,9 +68,7 @@ class IncidentApp(ActingApp):
         try:
             words = await asyncio.to_thread(self._acts.incident, event.action, event.values)
         except Exception as error:
-            reason = getattr(error, "reason", None) or safe(error) or type(error).__name__
-            remedy = getattr(error, "remedy", "")
-            self.call_later(self._incident_refused, event.action, f"{reason} ({remedy})" if remedy else reason)
+            self.call_later(self._incident_refused, event.action, CockpitError.of(error).line())
         else:
             self.call_later(self._incident_done, event.action, words)
 

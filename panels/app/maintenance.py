@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from textual import on
 
+from cockpit.errors import CockpitError
 from cockpit.text import safe
 from panels import messages
 from panels.app.incidents import IncidentApp
@@ -49,7 +50,7 @@ class RoundsApp(IncidentApp):
         try:
             made = await asyncio.wrap_future(self._rounds.round(name))
         except Exception as error:
-            problem = getattr(error, "reason", None) or safe(error) or type(error).__name__
+            problem = CockpitError.of(error).reason
         for view in self.base.query(overlays.MaintenanceView):
             view.tell(name, made, problem)
 
@@ -62,7 +63,7 @@ class RoundsApp(IncidentApp):
         try:
             path = await asyncio.to_thread(self._rounds.keep_round, made)
         except Exception as error:
-            self.notify_line(f"not written: {getattr(error, 'reason', None) or safe(error)}", severity="error")
+            self.notify_line(f"not written: {CockpitError.of(error).reason}", severity="error")
         else:
             self.notify(safe(f"report written: {path}"), markup=False, timeout=6)
 

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from textual import on
 from textual.widget import Widget
 
-from cockpit.text import safe
+from cockpit.errors import CockpitError
 from panels import messages
 from panels.kit.lazy_module import LazyModule, loaded
 from panels.kit.terminal_app import TerminalApp
@@ -161,7 +161,7 @@ class ActingApp(TerminalApp):
             asked = self._acts.explain_choices(step)
             more = await asyncio.wrap_future(asked) if asked is not None else {}
         except Exception as error:
-            self.notify_line(f"no more is known of the choices: {getattr(error, 'reason', None) or safe(error)}")
+            self.notify_line(f"no more is known of the choices: {CockpitError.of(error).reason}")
         else:
             for name, pairs in more.items():
                 self.call_later(dialog.retell, name, pairs)
@@ -263,12 +263,12 @@ class ActingApp(TerminalApp):
 
     def _say_problem(self, error: Exception) -> None:
         """In the dialog that asked; when it was closed meanwhile, as a passing line."""
-        reason = getattr(error, "reason", None) or safe(error) or type(error).__name__
+        known = CockpitError.of(error)
         dialogs = self.base.query(overlays.ConfirmDialog)
         for dialog in dialogs:
-            dialog.show_problem(reason, getattr(error, "remedy", ""))
+            dialog.show_problem(known.reason, known.remedy)
         if not dialogs:
-            self.notify_line(reason)
+            self.notify_line(known.reason)
 
     @on(messages.StopWatching)
     def _stop_watching(self, event: messages.StopWatching) -> None:
@@ -301,7 +301,7 @@ class ActingApp(TerminalApp):
         try:
             await asyncio.to_thread(self._acts.note, event.runbook_id, event.step_id, event.text, event.choice, place)
         except Exception as error:
-            self.notify_line(f"not recorded: {getattr(error, 'reason', None) or safe(error)}", severity="error")
+            self.notify_line(f"not recorded: {CockpitError.of(error).reason}", severity="error")
         else:
             if part is not None:
                 self.call_later(self._open_sequence, messages.OpenSequence(part.runbook_id, part.sequence_id, part.run))

@@ -21,6 +21,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cockpit.errors import CockpitError
+
 NOBODY = 65534
 START_S = 20.0
 SUPERUSER = "postgres"
@@ -53,7 +55,7 @@ _GUARDIAN = """exec 3<&0
 wait $p; test -e "$HOME/orphaned" || kill $w 2>/dev/null"""
 
 
-class ClusterProblem(Exception):
+class ClusterProblem(CockpitError):
     """The server did not come up; one line says why."""
 
 

@@ -11,17 +11,17 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from cockpit.errors import CockpitError
+
 CONTROLS = "running-drills"  # in the state directory: a file for each drill that runs
 TIMEOUT_S = 5.0
 
 
-class NoDrill(Exception):
+class NoDrill(CockpitError):
     """No drill answers; one line, and what to do."""
 
     def __init__(self, reason: str, remedy: str = "start one with `m0-cockpit drill`") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.remedy = remedy
+        super().__init__(reason, remedy)
 
 
 class Line:

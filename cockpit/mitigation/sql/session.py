@@ -14,6 +14,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from cockpit.errors import CockpitError
 from cockpit.sources.postgres.session import PgProblem, Session, conninfo, driver, fault_of, first_line, secrets_of
 from cockpit.sources.postgres.sql_text import Token, quoted, tokens, unquoted
 from cockpit.text import safe
@@ -21,7 +22,7 @@ from cockpit.text import safe
 APPLICATION = "m0-cockpit-step"
 
 
-class SqlProblem(Exception):
+class SqlProblem(CockpitError):
     """One safe line.
 
     `sent`: the statement may have had its effect, or part of it; read what happened before trying
@@ -29,14 +30,9 @@ class SqlProblem(Exception):
     """
 
     def __init__(self, reason: str, remedy: str = "", *, sent: bool = False, answered: bool = False) -> None:
-        super().__init__(reason)
+        super().__init__(reason, remedy)
         self.answered = answered
-        self.reason = safe(reason, 400)
-        self.remedy = safe(remedy, 300)
         self.sent = sent
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 async def run_statement(

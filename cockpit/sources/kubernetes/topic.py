@@ -163,7 +163,7 @@ class Topic:
                     self.fail(error.fault())
                 self._version, wait = "", self._pace.absent_s
             except KubeError as error:
-                if not (isinstance(error, _Garbled) and self._attempt == 0):  # one bad line is reconnected silently
+                if not (isinstance(error, Garbled) and self._attempt == 0):  # one bad line is reconnected silently
                     self.fail(error.fault())
                 wait = self._next()
             except Exception as error:  # a surprise in one topic must not end the others
@@ -336,7 +336,7 @@ class Topic:
             pass
         self.garbage += 1
         self._doubt = True
-        return _Garbled(f"the watch of {self.kind.plural} sent what is no event", remedy="a proxy in between?")
+        return Garbled(f"the watch of {self.kind.plural} sent what is no event", remedy="a proxy in between?")
 
     def _error(self, raw: bytes) -> KubeError:
         status = wire.STATUS.decode(raw)
@@ -369,5 +369,5 @@ class _Silent(Exception):
     """The watch gave no byte for `silence_s`."""
 
 
-class _Garbled(ServerFault):
+class Garbled(ServerFault):
     """A line of the watch made no sense."""

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from cockpit.errors import CockpitError
 from cockpit.model.reading import Fault, SourceState
 from cockpit.text import HIDDEN, safe
 
@@ -50,14 +51,14 @@ _SESSION: Mapping[str, str] = {
 }
 
 
-class PgProblem(Exception):
+class PgProblem(CockpitError):
     """Why there is no answer, as a fault.
 
     `lost`: the connection is of no more use.
     """
 
     def __init__(self, fault: Fault, *, lost: bool) -> None:
-        super().__init__(fault.reason)
+        super().__init__(fault.reason, fault.remedy)
         self.fault = fault
         self.lost = lost
 

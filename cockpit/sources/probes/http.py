@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from cockpit.errors import CockpitError
 from cockpit.kubeapi.network import causes, words
 from cockpit.kubeapi.sockets import keepalive_socket
 from cockpit.model.observed.probe import Certificate
@@ -38,15 +39,15 @@ _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL: Python has no
 _EXPIRED = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 
 
-class ProbeProblem(Exception):
+class ProbeProblem(CockpitError):
     """No answer to use.
 
     `certificate`: what the host presented, when that is the reason and it could be read.
     """
 
     def __init__(self, reason: str, remedy: str = "", certificate: Certificate | None = None) -> None:
-        super().__init__(reason)
-        self.fault = Fault(SourceState.DOWN, safe(reason, 300), remedy)
+        super().__init__(reason, remedy)
+        self.fault = Fault(SourceState.DOWN, self.reason, self.remedy)
         self.certificate = certificate
 
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 import httpx
 
 from cockpit.clock import Clock
+from cockpit.errors import CockpitError
 from cockpit.kubeapi.network import words
 from cockpit.model.observed.metrics import Exposed
 from cockpit.model.reading import Fault, Reading, SourceState
@@ -100,7 +101,7 @@ class ExpositionSource:
         return Reading(PREFIX + service, fault=fault)
 
 
-class ExpositionProblem(Exception):
+class ExpositionProblem(CockpitError):
     """The answer is no page of metrics; one line that says why."""
 
 

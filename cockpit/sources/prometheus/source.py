@@ -139,7 +139,7 @@ class PrometheusSource:
             try:
                 client = self._session(*await asyncio.to_thread(self._open))
                 break
-            except _BadAddress as problem:
+            except PromFault as problem:
                 for name in self._queries:
                     yield self._failed(name, problem.fault, 0.0)
                 await asyncio.sleep(self._pace.backoff_cap_s)
@@ -185,10 +185,7 @@ class PrometheusSource:
 
         For the caller's own loop: a session is opened for it. Raises PromFault.
         """
-        try:
-            client = self._session(*await asyncio.to_thread(self._open))
-        except _BadAddress as problem:
-            raise PromFault(problem.fault.state, problem.fault.reason, problem.fault.remedy) from None
+        client = self._session(*await asyncio.to_thread(self._open))
         body = _body(query=promql, start=f"{start:.3f}", end=f"{end:.3f}", step=f"{step:g}")
         async with client:
             self._lost = None
@@ -198,7 +195,7 @@ class PrometheusSource:
     def _open(self) -> tuple[dict[str, str], ssl.SSLContext | bool]:
         """What the session is made of; blocking, for it reads certificates.
 
-        Raises _BadAddress.
+        Raises PromFault.
         """
         address = self._address
         context: ssl.SSLContext | bool = False
@@ -206,15 +203,16 @@ class PrometheusSource:
             try:
                 made = ssl.create_default_context(cafile=address.ca_file)
             except (OSError, ssl.SSLError) as error:
-                raise _BadAddress(
-                    f"CA file {address.ca_file}: {error.strerror or error}", "correct the CA file"
+                raise PromFault(
+                    SourceState.DOWN, f"CA file {address.ca_file}: {error.strerror or error}", "correct the CA file"
                 ) from error
             if address.insecure:
                 made.check_hostname = False
                 made.verify_mode = ssl.CERT_NONE
             context = made
         elif not self._base.startswith("http://"):
-            raise _BadAddress(
+            raise PromFault(
+                SourceState.DOWN,
                 f'Prometheus address "{url_hint(self._base) or safe(self._base)}" is no http(s) URL',
                 "give --prometheus http://HOST:9090",
             )
@@ -224,8 +222,10 @@ class PrometheusSource:
         if address.basic is not None:
             headers["authorization"] = aiohttp.encode_basic_auth(*address.basic)
         if any(char in value for value in headers.values() for char in "\r\n\0"):
-            raise _BadAddress(
-                "Prometheus headers or credentials: a line break in a header", "correct the configuration"
+            raise PromFault(
+                SourceState.DOWN,
+                "Prometheus headers or credentials: a line break in a header",
+                "correct the configuration",
             )
         return headers, context
 
@@ -381,9 +381,3 @@ class PrometheusSource:
             max_age_s=spec.max_age_s,
             server_time=self._answered.get(spec.promql),
         )
-
-
-class _BadAddress(Exception):
-    def __init__(self, reason: str, remedy: str):
-        super().__init__(reason)
-        self.fault = Fault(SourceState.DOWN, safe(reason, 300), remedy)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from cockpit.errors import CockpitError
 from cockpit.kubeapi.network import causes, words
 from cockpit.model.observed.metrics import Alert, History, Sample
 from cockpit.model.reading import Fault, SourceState
@@ -23,12 +24,12 @@ from cockpit.text import safe
 _LABEL_LIMIT = 200
 
 
-class PromFault(Exception):
+class PromFault(CockpitError):
     """A request that gave no usable answer."""
 
     def __init__(self, state: SourceState, reason: str, remedy: str = ""):
-        super().__init__(reason)
-        self.fault = Fault(state, safe(reason, 300), safe(remedy, 200))
+        super().__init__(reason, remedy)
+        self.fault = Fault(state, self.reason, self.remedy)
 
 
 class _Series(msgspec.Struct):

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from cockpit.clock import Clock
+from cockpit.errors import CockpitError
 from cockpit.oracle.ledger import Ledger, signature_key
 from cockpit.sources.solana.rpc import Rpc, RpcProblem, Slot
 from cockpit.sources.timing import SolanaPace
@@ -34,12 +35,8 @@ _CONFIRMED = {"commitment": "confirmed"}
 _TRANSACTION = {"commitment": "confirmed", "encoding": "base64", "maxSupportedTransactionVersion": 0}
 
 
-class GapStays(Exception):
+class GapStays(CockpitError):
     """The node does not keep what is missing: no use in asking it again."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Entry(msgspec.Struct, gc=False):

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from cockpit.clock import Clock
+from cockpit.errors import CockpitError
 from cockpit.kubeapi.network import causes, words
 from cockpit.model.reading import Fault, SourceState
 from cockpit.settings import RpcEndpoint
@@ -34,7 +35,7 @@ _THROTTLE_CODES = (429, -32429)
 _PATIENCE_S = 2.0  # after a 429 that does not say how long, doubled each time
 
 
-class RpcProblem(Exception):
+class RpcProblem(CockpitError):
     """No usable answer.
 
     `code`: the JSON-RPC error's, None when there was none; `answered`: the node said no, or more
@@ -51,11 +52,9 @@ class RpcProblem(Exception):
         throttled: bool = False,
         answered: bool = False,
     ):
-        super().__init__(reason)
-        self.reason = safe(reason, 300)
+        super().__init__(reason, remedy)
         self.code = code
         self.state = state
-        self.remedy = remedy
         self.throttled = throttled
         self.answered = answered
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from cockpit.clock import Clock
+from cockpit.errors import CockpitError
 from cockpit.kubeapi.network import causes, words
 from cockpit.kubeapi.read_batching import Breath
 from cockpit.settings import RpcEndpoint
@@ -35,7 +36,7 @@ _log.addHandler(logging.NullHandler())
 _log.propagate = False  # what is wrong is said in readings; a logger without handlers would print over the screen
 
 
-class StreamBroken(Exception):
+class StreamBroken(CockpitError):
     """The stream ended, in words.
 
     `retry_after_s`: how long the node asks to be left alone, None when it does not say.
@@ -43,7 +44,6 @@ class StreamBroken(Exception):
 
     def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
-        self.reason = safe(reason, 300)
         self.retry_after_s = retry_after_s
 
 

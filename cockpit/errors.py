@@ -1,0 +1,64 @@
+"""Every error that an operator may see: one tree, each with one safe line and what to do about it.
+
+* CockpitError: something could not be done.
+  + AccessProblem: the cluster cannot even be tried.
+  + BundleProblem: a file is no bundle, or no signer set.
+  + ClusterProblem: the drill's Postgres server did not come up.
+  + ConfigProblem: a setting or an argument cannot be used.
+  + ExpositionProblem: an answer is no page of metrics.
+  + GapStays: a Solana node does not keep the transactions that are missing.
+  + IncidentProblem: the incident's record cannot take what was asked.
+  + JournalProblem: the journal cannot be read or written, so nothing may be sent.
+  + KubeError: the API server refused, failed or could not be reached.
+    - Conflict: 409, somebody else was first.
+    - Denied: 403, the right is missing.
+    - Gone: 410, what was listed has expired.
+    - Invalid: 400 and its kind, the request itself is wrong.
+    - NotFound: 404, no such object.
+      . NotServed: 404, no such kind in this version of the API.
+    - ServerFault: 5xx, a redirect, or an answer that makes no sense.
+      . Garbled: a line of a watch made no sense.
+    - Throttled: 429, the server asks to wait.
+    - Unauthorised: 401, the credentials are not accepted.
+    - Unreachable: there was no answer.
+  + NoDrill: no drill is running, or it does not answer.
+  + NotReady: the cluster, the journal or a pod is not there (yet).
+  + PgProblem: the database gave no answer.
+  + PlanProblem: there is no plan, or a confirmed one was not sent.
+  + ProbeProblem: a service's own address gave no answer to use.
+  + PromFault: Prometheus gave no answer to use.
+  + RoundProblem: a maintenance round cannot be made or kept.
+  + RpcProblem: a Solana node gave no answer to use.
+  + SqlProblem: a statement of a step did not run, or may not have.
+  + StreamBroken: a Solana subscription ended.
+"""
+
+from __future__ import annotations
+
+from cockpit.text import safe
+
+REASON_LIMIT, REMEDY_LIMIT = 500, 1000
+
+
+class CockpitError(Exception):
+    """Something could not be done: `reason` says why, `remedy` what the operator can do.
+
+    Both are one line that is safe to print. `remedy` is empty where nothing can be advised.
+    """
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.reason = safe(reason, REASON_LIMIT)
+        self.remedy = safe(remedy, REMEDY_LIMIT)
+
+    @staticmethod
+    def of(error: BaseException) -> CockpitError:
+        """Return `error` itself when it is of the tree, else one that says the same in one line."""
+        return error if isinstance(error, CockpitError) else CockpitError(safe(error) or type(error).__name__)
+
+    def line(self) -> str:
+        """Return the reason, with the remedy in brackets where there is one."""
+        return f"{self.reason} ({self.remedy})" if self.remedy else self.reason
+
+    def __str__(self) -> str:
+        return self.reason
