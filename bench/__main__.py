@@ -133,8 +133,11 @@ def crowd() -> None:
         time.sleep(6)
         shown.type("1a")
         time.sleep(2)
-        presses = sorted(shown.latency("jk"[n % 2]) for n in range(100) if time.sleep(0.05) is None)
-        p95 = presses[94] * 1000
+        presses = []
+        for n in range(100):
+            time.sleep(0.05)
+            presses.append(shown.latency("jk"[n % 2]))
+        p95 = sorted(presses)[94] * 1000
         cpu = shown.cpu(10) * 100
         memory = shown.memory() / 1e6
         row("key press to repaint, 10,000 pods, 1,000 events/s", f"p95 {p95:.0f} ms", "<= 40 ms", p95 <= 40)

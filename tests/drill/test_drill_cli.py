@@ -33,9 +33,7 @@ def cli(drill: DrillThread, *words: str, **env: str) -> subprocess.CompletedProc
 
 
 def commits(drill: DrillThread) -> float:
-    return drill.call(
-        lambda d: d.world.metrics.value("m0-submitter", "m0_publish_attempts_total").value  # type: ignore[union-attr]
-    )
+    return drill.call(lambda d: d.world.metrics.value("m0-submitter", "m0_publish_attempts_total").value)
 
 
 def test_the_generated_configuration_points_at_it(drill: DrillThread) -> None:

@@ -13,6 +13,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -49,7 +50,7 @@ def busy() -> Iterator[DrillPostgres]:
     assert not made.cluster.directory.exists() and made.cluster.pid is None
 
 
-def asked(database: DrillPostgres, statement: str) -> list[tuple[object, ...]]:
+def asked(database: DrillPostgres, statement: str) -> list[tuple[Any, ...]]:
     return database.run(None, (statement,))
 
 

@@ -26,7 +26,7 @@ async def asked(drill: Drill, enough: Callable[[Board], bool]) -> Board:
             board.put(reading)
             if enough(board):
                 break
-    await readings.aclose()  # type: ignore[attr-defined]
+    await readings.aclose()
     return board
 
 

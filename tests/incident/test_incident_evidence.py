@@ -269,7 +269,7 @@ async def test_runbook_2_s_list_is_in_it(tmp_path: Path) -> None:
 
 
 async def test_what_was_never_read_is_missing_with_its_reason(tmp_path: Path) -> None:
-    faulty = {"program": Reading("solana/program", None, None, fault=down("rpc-a: timed out"))}
+    faulty: dict[str, Reading[Any]] = {"program": Reading("solana/program", None, None, fault=down("rpc-a: timed out"))}
     _, missing = await collected(tmp_path, solana=faulty, kinds={})
     assert missing["bundle.json"] == "down: rpc-a: timed out"
     assert missing["signer-set.json"] == "solana/signer-set was never read"

@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,12 +81,13 @@ def test_a_life(record: Journal, clock: ManualClock, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_done_says_what_to_do(record: Journal) -> None:
-    for refused in (
+    refusals: tuple[Callable[[], object], ...] = (
         lambda: actions.note(record, OPS1, "x"),
         lambda: actions.close(record, OPS1),
         lambda: opened(record, "SEV9"),
         lambda: opened(record, title="  "),
-    ):
+    )
+    for refused in refusals:
         with pytest.raises(IncidentProblem) as told:
             refused()
         assert told.value.remedy
@@ -375,7 +378,7 @@ def test_what_cannot_be_seen_is_unknown_and_never_done(record: Journal, clock: M
     assert states(record, blind)["2"] == ("unknown", "")
     assert states(record, None)["2"] == ("unknown", "")
     empty = Cluster(workloads=blind.cluster.workloads)
-    stale = {"pods/m0-prod": Reading("kubernetes/pods/m0-prod", {}, clock.mono() - 999)}
+    stale: dict[str, Reading[Any]] = {"pods/m0-prod": Reading("kubernetes/pods/m0-prod", {}, clock.mono() - 999)}
     assert states(record, situation(clock, *blind.signals.values(), cluster=empty, kinds=stale))["2"] == ("unknown", "")
     actions.check(record, OPS1, "16.incident.2", "publish safety ensured", words="looked at the explorer")
     assert states(record, blind)["2"] == ("done", "ops1")

@@ -59,7 +59,7 @@ async def watched(drill: Drill) -> dict[str, Reading[Any]]:
             program = seen.get("program")
             if program is not None and program.data is not None and program.data.complete and "markets" in seen:
                 break
-    await readings.aclose()  # type: ignore[attr-defined]
+    await readings.aclose()
     return seen
 
 

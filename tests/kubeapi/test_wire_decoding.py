@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cockpit.kubeapi import convert, wire
+from cockpit.model.observed.cluster import EnvVar
 from cockpit.sources.kubernetes.kinds import CONFIGMAPS, KINDS, Kind
 from tests.support.api_double import a_list, pod, recording
 
@@ -165,7 +166,7 @@ def test_a_deployment_keeps_its_environment_without_secrets() -> None:
     assert one.desired == 0
     assert one.env("M0_PUBLISH_ENABLED").value == "true"
     assert one.env("EMPTY").value == ""
-    assert one.env("M0_POSTGRES_URL") == convert.model.EnvVar("M0_POSTGRES_URL", None, "secret pg/url")
+    assert one.env("M0_POSTGRES_URL") == EnvVar("M0_POSTGRES_URL", None, "secret pg/url")
     assert "KEYLIKE123456789abc" not in repr(one) and "hunter2" not in repr(one)
     assert one.env("SOLANA_RPC_URL").value.startswith("https://rpc-a.example")
 

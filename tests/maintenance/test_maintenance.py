@@ -311,7 +311,7 @@ def test_the_authority_on_the_chain_is_compared_with_the_last_round(tmp_path: Pa
 
 def test_the_signer_sets_age_and_what_is_not_known_of_it() -> None:
     assert rotation(chain())[0].words == "Signer set 100: 5 of 7 keys, made about 30 d ago (slot 1,000)"
-    fault = Reading("s", None, fault=Fault(SourceState.DOWN, "rpc-a refuses"))
+    fault: Reading[Any] = Reading("s", None, fault=Fault(SourceState.DOWN, "rpc-a refuses"))
     assert rotation(chain(**{"signer-set": fault}))[0] == Finding(
         "unknown", "Active signer set: not known: rpc-a refuses"
     )
@@ -461,7 +461,9 @@ def test_migrations_are_told_by_the_newest_job(pods: list[Pod], state: str) -> N
 
 
 def test_pods_that_cannot_be_seen_are_no_answer() -> None:
-    blind = {"pods/m0-prod": Reading("pods", None, fault=Fault(SourceState.DENIED, "may not list pods"))}
+    blind: dict[str, Reading[Any]] = {
+        "pods/m0-prod": Reading("pods", None, fault=Fault(SourceState.DENIED, "may not list pods"))
+    }
     line = deploy(situation(kinds=blind))["16.deploy.1"]
     assert line.state == "unknown" and "may not list pods" in line.findings[0].words
 

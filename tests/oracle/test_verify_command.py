@@ -61,7 +61,8 @@ def chain(*nodes: Callable[[Any], Any] | dict[str, Any]) -> Iterator[list[str]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             asked = await request.json()
             if callable(node):
-                return node(asked)
+                answer: web.StreamResponse = node(asked)
+                return answer
             values = [node.get(address) for address in asked["params"][0]]
             return web.json_response({"jsonrpc": "2.0", "id": 1, "result": {"context": {"slot": 7}, "value": values}})
 

@@ -14,7 +14,7 @@ import pytest
 
 from cockpit.incident import checklist as incident_lines
 from cockpit.maintenance import deploy as deploy_lines
-from cockpit.model.runbook import Runbooks, Step
+from cockpit.model.runbook import Cause, Runbooks, Step, Symptom, Triage, Validation
 from cockpit.runbooks.own_commands import with_commands
 from cockpit.runbooks.schema import load, packaged_text
 from cockpit.settings import FailoverSettings, RestoreSettings, Settings
@@ -72,9 +72,12 @@ def live(books: Runbooks) -> dict[str, str]:
         text: dict[str, Any] = tomllib.loads(packaged_text())[kind]
         found |= {text[name]["item"]: kind for name in entries if "item" in text.get(name, {})}
     for book in books.runbooks:
-        found |= {one.item: "signal" for one in (*book.symptoms, *book.validation) if one.item and signals(one.signal)}
-        found |= {one.item: "signals" for one in (*book.triage, *book.causes) if one.item and signals(*one.signals)}
-        assert all(one.view is None or one.view in VIEWS for one in (*book.triage, *book.mitigations)), book.id
+        judged: list[Symptom | Validation] = [*book.symptoms, *book.validation]
+        found |= {one.item: "signal" for one in judged if one.item and signals(one.signal)}
+        shown: list[Triage | Cause] = [*book.triage, *book.causes]
+        found |= {one.item: "signals" for one in shown if one.item and signals(*one.signals)}
+        opening: list[Triage | Step] = [*book.triage, *book.mitigations]
+        assert all(one.view is None or one.view in VIEWS for one in opening), book.id
         for step in book.mitigations:
             if step.item and step.kind != "manual" and (step.kind != "check" or signals(*step.signals)):
                 found[step.item] = step.kind

@@ -60,7 +60,7 @@ async def until(settings: ProbesSettings, enough: Callable[[Board], bool], clock
             board.put(reading)
             if enough(board):
                 break
-        await readings.aclose()  # type: ignore[attr-defined]
+        await readings.aclose()
     return board
 
 
@@ -103,7 +103,7 @@ async def off(settings: ProbesSettings) -> dict[str, str]:
             if reading.state(0.0) is not SourceState.OFF:
                 break
             found[reading.topic.removeprefix("probes/")] = reading.reason(0.0)
-        await readings.aclose()  # type: ignore[attr-defined]
+        await readings.aclose()
     return found
 
 

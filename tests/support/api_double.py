@@ -21,7 +21,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def recording(name: str) -> dict[str, Any]:
     """The recorded exchange whose file starts with `name` ("22" or "22-forbidden-403-list")."""
-    return json.loads(next(FIXTURES.glob(f"{name}-*.json")).read_text())
+    found: dict[str, Any] = json.loads(next(FIXTURES.glob(f"{name}-*.json")).read_text())
+    return found
 
 
 def status(code: int, reason: str, message: str = "", **more: Any) -> web.Response:

@@ -165,7 +165,8 @@ def behave(service: str, image: str, env: object) -> Behaviour:
 
 @contextmanager
 def drill(home: Path) -> Iterator[TestCluster]:
-    up, box, failed = threading.Event(), {}, []
+    up, failed = threading.Event(), list[BaseException]()
+    box: dict[str, Any] = {}
 
     async def main() -> None:
         world = KubernetesWorld(SimClock(time.time()), 7, behaviour=behave)

@@ -200,7 +200,8 @@ class Rig:
         return asyncio.run_coroutine_threadsafe(call(), self.loop).result(10)
 
     def obj(self, name: str) -> dict[str, Any]:
-        return json.loads(self.do(lambda: json.dumps(self.world.workload(name))))
+        found: dict[str, Any] = json.loads(self.do(lambda: json.dumps(self.world.workload(name))))
+        return found
 
     def kubectl(self, method: str, name: str, body: Any, *, sub: str = "", kind: str = "merge-patch") -> None:
         """Someone else changes the object."""

@@ -150,7 +150,8 @@ class Operator:
         """Of the step's deployment, as it is now."""
         found = self.world.kube.workload(self.step(named).service or "")
         assert found is not None
-        return found["spec"]
+        spec: Mapping[str, Any] = found["spec"]
+        return spec
 
     def put_back(self, named: str, spec: Mapping[str, Any]) -> None:
         """The step's inverse: the spec as it was, as a new generation."""

@@ -111,9 +111,8 @@ def test_scale_to_zero_counts_terminating_pods_until_they_are_gone(world: Kubern
     assert status.get("replicas", 0) == 0 and status["terminatingReplicas"] == 3
     assert len(world.running("m0-signer-agent")) == 3 and all(p.terminating for p in world.running("m0-signer-agent"))
     advance(world, 4)
-    assert (
-        world.pods("m0-signer-agent") == [] and world.workload("m0-signer-agent")["status"]["terminatingReplicas"] == 0
-    )  # type: ignore[index]
+    assert world.pods("m0-signer-agent") == []
+    assert world.workload("m0-signer-agent")["status"]["terminatingReplicas"] == 0  # type: ignore[index]
 
 
 def test_a_crashing_image_backs_off_and_the_rollout_gets_stuck(world: KubernetesWorld) -> None:

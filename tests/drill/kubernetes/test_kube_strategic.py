@@ -77,8 +77,8 @@ def test_replace_retain_keys_and_primitive_lists() -> None:
     patch = {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}
     assert strategic.apply(strategy, patch) == {"strategy": {"type": "Recreate"}}
     finalizers = {"finalizers": ["a", "b"]}
-    patch = {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}
-    assert sorted(strategic.apply(finalizers, patch)["finalizers"]) == ["b", "c"]
+    fewer = {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}
+    assert sorted(strategic.apply(finalizers, fewer)["finalizers"]) == ["b", "c"]
 
 
 def test_tolerations_and_arguments_are_atomic() -> None:

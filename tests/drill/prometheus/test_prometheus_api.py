@@ -52,7 +52,12 @@ async def test_scalars_strings_and_range_vectors(client: Client) -> None:
 
 
 async def test_a_range_query(client: Client) -> None:
-    params = {"query": "sum(rate(m0_commit_tx_total[1m]))", "start": START - 300, "end": START, "step": "15s"}
+    params: dict[str, str | float] = {
+        "query": "sum(rate(m0_commit_tx_total[1m]))",
+        "start": START - 300,
+        "end": START,
+        "step": "15s",
+    }
     answer = await (await client.get("/api/v1/query_range", params=params)).json()
     assert answer["data"]["resultType"] == "matrix"
     assert len(answer["data"]["result"][0]["values"]) == 21

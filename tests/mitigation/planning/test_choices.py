@@ -201,7 +201,7 @@ def test_what_is_off_already_stays_off_when_one_more_is_chosen() -> None:
     param = Param(name="x", choices_from="joined:OFF:lag-by-connector:connector")
 
     def now(value: str | None, level: str = "differs") -> list[tuple[str, str]]:
-        status = ToggleStatus("OFF", off, "i", value, level)  # type: ignore[arg-type]
+        status = ToggleStatus("OFF", off, "i", value, level)
         return choices(param, books, ENDPOINTS, situation(queries=asked, toggles=(status,)))
 
     assert now("", "usual") == [("politics", "330 s"), ("sports", "40 s")]

@@ -103,7 +103,7 @@ def amiss(rig: Rig, made: Step) -> str:
             progress = wait_for(lambda: [p for p in executor.progress if re.search("1 active|cannot", p.words)])[0]
         else:
             progress = act(rig, planned)
-        words = progress.words
+        words: str = progress.words
         if progress.phase in STOPPED or re.search("cannot|no Event", words):
             return words
         if planned.inverse is None:

@@ -276,7 +276,9 @@ def test_without_a_screen_it_is_offered_in_stages_and_goes_on_where_it_was_stopp
     assert {"name": "M0_PUBLISH_CONCURRENCY", "value": "2"} in obj["spec"]["template"]["spec"]["containers"][0]["env"]
 
 
-def test_without_a_screen_no_undo_is_offered_of_what_was_rejected(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_screen_no_undo_is_offered_of_what_was_rejected(
+    rig: Rig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     more = step("scale", "m0-ingestor", id="more", replicas=6)
     book = Runbook(id="more", number=21, title="More", mitigations=(more,))
     rig.runbooks = replace(runbooks(), runbooks=(book,))
@@ -290,11 +292,11 @@ def test_without_a_screen_no_undo_is_offered_of_what_was_rejected(rig: Rig, caps
         rig.do(lambda: rig.world.chaos.forbidden.add("patch deployments/scale"))
         return made
 
-    session.plan = refused_later  # type: ignore[method-assign]
+    monkeypatch.setattr(session, "plan", refused_later)
     carry_headless(session, args, book, more, {})
     assert capsys.readouterr().out.endswith("journal 1\n")
     rig.do(lambda: rig.world.chaos.forbidden.clear())
-    session.plan = planned  # type: ignore[method-assign]
+    monkeypatch.setattr(session, "plan", planned)
     carry_headless(session, args, book, more, {})
     assert capsys.readouterr().out.endswith("journal 2; undo: m0-cockpit journal undo 2\n")
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.model.plan import Phase, Plan, Proof, Verdict
+from cockpit.model.plan import Phase, Plan, Proof, Request, Verdict
 from cockpit.model.runbook import Step
 from tests.support.kube_rig import DIGEST, OTHER_URL, SECRET_URL, Rig, carry, ended, guard, plan, step
 
@@ -52,7 +52,7 @@ def test_a_secret_value_comes_back_after_a_restart_from_the_replicaset(rig: Rig)
     do(rig, plan(rig.executor(), SWITCH))
     rig.executors[0].close(5)
     undo = rig.executor().plan_undo(1).result(20)
-    assert SECRET_URL in undo.request.body
+    assert isinstance(undo.request, Request) and SECRET_URL in undo.request.body
     do(rig, undo)
     assert env(rig)["SOLANA_RPC_URL"] == SECRET_URL
     assert list(env(rig)) == ["M0_PUBLISH_ENABLED", "SOLANA_RPC_URL", "M0_PUBLISH_CONCURRENCY"]
@@ -74,6 +74,7 @@ def test_an_added_variable_is_removed_again(rig: Rig) -> None:
     (change,) = undo.changes
     assert (change.before, change.after) == ("3000", None)
     assert undo.kubectl.endswith("M0_POLL_INTERVAL_MS-")
+    assert isinstance(undo.request, Request)
     (container,) = json.loads(undo.request.body)["spec"]["template"]["spec"]["containers"]
     assert container["env"] == [{"name": "M0_POLL_INTERVAL_MS", "$patch": "delete"}]
     do(rig, undo)
@@ -227,7 +228,7 @@ def test_an_undo_is_as_dangerous_as_the_way_it_goes(
 def test_what_is_done_again_by_undoing_an_undo_is_as_dangerous_and_owed_as_the_first_time(rig: Rig) -> None:
     do(rig, plan(rig.executor(), FEWER))
     do(rig, undo_of(rig, 1))
-    assert rig.executors[0].debts == ()
+    assert not rig.executors[0].debts
     again = undo_of(rig, 2)
     assert again.typed == "m0-quant" and again.danger_reasons == ("does a dangerous step again",)
     do(rig, again)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from cockpit.drill.kubernetes.objects.resources import LEASES
 from cockpit.journal.entries import entries_of
 from cockpit.journal.operator import Operator
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.model.plan import Phase, Verdict
+from cockpit.model.plan import Phase, Progress, Verdict
 from tests.support.kube_rig import (
     NAMESPACE,
     OPERATOR,
@@ -194,7 +195,7 @@ def test_the_servers_refusal_is_journalled(rig: Rig) -> None:
         ({"typed": None}, "was not typed"),
     ],
 )
-def test_a_confirmation_that_does_not_fit_sends_nothing(rig: Rig, change: dict, words: str) -> None:
+def test_a_confirmation_that_does_not_fit_sends_nothing(rig: Rig, change: dict[str, Any], words: str) -> None:
     made = plan(rig.executor(), step("scale", "m0-submitter", replicas=0))
     assert made.typed == "m0-submitter"
     with pytest.raises(PlanProblem, match=words):
@@ -222,7 +223,7 @@ def test_a_plan_is_carried_out_once(rig: Rig) -> None:
 
 def test_the_future_cannot_be_cancelled(rig: Rig) -> None:
     made = plan(rig.executor(), SCALE)
-    future: Future = rig.executors[0].carry_out(made, yes(made))
+    future: Future[Progress] = rig.executors[0].carry_out(made, yes(made))
     assert not future.cancel()
     assert future.result(20).journal == 1
 
@@ -230,7 +231,12 @@ def test_the_future_cannot_be_cancelled(rig: Rig) -> None:
 def test_close_waits_for_what_is_on_its_way(rig: Rig) -> None:
     made = plan(rig.executor(), SCALE)
     reached = threading.Event()
-    rig.before_patch("m0-ingestor", lambda: (rig.world.chaos.freeze(), reached.set()))
+
+    def freeze() -> None:
+        rig.world.chaos.freeze()
+        reached.set()
+
+    rig.before_patch("m0-ingestor", freeze)
     rig.executors[0].carry_out(made, yes(made))
     assert reached.wait(10)
     assert rig.executors[0].close(0.05) is False

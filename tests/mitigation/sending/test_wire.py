@@ -5,12 +5,13 @@ change-cause.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.kind import STRATEGIC
-from cockpit.model.plan import DryRunState, Phase, Proof
+from cockpit.model.plan import DryRunState, Phase, Proof, Request
 from tests.support.kube_rig import DIGEST, NAMESPACE, OTHER_URL, SECRET_URL, Rig, carry, ended, plan, step, yes
 from tests.support.paths import ROOT
 
@@ -18,8 +19,9 @@ RECORDINGS = ROOT / "tests" / "fixtures" / "kube-apiserver"
 APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
 
 
-def recorded(name: str) -> dict:
-    return json.loads(next(RECORDINGS.glob(f"{name}-*.json")).read_text())["request"]
+def recorded(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(next(RECORDINGS.glob(f"{name}-*.json")).read_text())["request"]
+    return found
 
 
 def test_set_env_is_sent_as_recorded(rig: Rig) -> None:
@@ -90,6 +92,7 @@ def test_env_keeps_its_order_and_replaces_a_reference(rig: Rig) -> None:
     made = plan(
         rig.executor(), step("set-env", "m0-quant", env={"M0_POSTGRES_URL": "postgres://u:hunter2@db/x", "NEW": "1"})
     )
+    assert isinstance(made.request, Request)
     (container,) = json.loads(made.request.body)["spec"]["template"]["spec"]["containers"]
     assert [e["name"] for e in container["$setElementOrder/env"]] == [
         "M0_GUARDRAIL_POLICY_LEVEL",

@@ -49,7 +49,7 @@ def indexes(database: DrillPostgres) -> list[str]:
 
 @pytest.mark.real
 def test_an_index_is_made_read_back_and_dropped_by_its_undo(rig: Rig, admin: DrillPostgres) -> None:
-    made = plan(rig.executor(), ADD, **WANTED)
+    made = plan(rig.executor(), ADD, None, **WANTED)
     assert isinstance(made.request, SqlRun)
     assert made.request.statement == "CREATE INDEX CONCURRENTLY features_step_idx ON public.features (name, at)"
     assert made.typed == "public.features_step_idx"
@@ -61,7 +61,7 @@ def test_an_index_is_made_read_back_and_dropped_by_its_undo(rig: Rig, admin: Dri
     final = ended(rig.executors[0], made)
     assert (final.phase, final.proof) == (Phase.DONE, Proof.PASS), final.words
     assert "is valid" in final.words
-    assert plan(rig.executors[0], ADD, **WANTED).nothing_to_do
+    assert plan(rig.executors[0], ADD, None, **WANTED).nothing_to_do
     rig.executors[0].close(5)
     undo = rig.executor().plan_undo(1).result(20)
     assert undo.request.statement == "DROP INDEX CONCURRENTLY IF EXISTS public.features_step_idx"  # type: ignore[union-attr]
@@ -123,7 +123,7 @@ def test_a_lock_that_is_held_is_given_up_and_said(rig: Rig, admin: DrillPostgres
 @pytest.mark.real
 def test_what_a_crash_left_is_read_back_where_it_can_be(rig: Rig, admin: DrillPostgres) -> None:
     executor = rig.executor()
-    made = plan(executor, ADD, **WANTED)
+    made = plan(executor, ADD, None, **WANTED)
     try:
         carry(executor, made)
         ended(executor, made)

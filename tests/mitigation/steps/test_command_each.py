@@ -51,7 +51,7 @@ def network(rig: Rig, tmp_path: Path) -> Path:
 
 
 def network_of(rig: Rig, world: Path, **env: str) -> None:
-    use(rig, world, **env)
+    use(rig, world, 20.0, **env)
     rig.runbooks = replace(runbooks(), runbooks=(*runbooks().runbooks, BOOK))
 
 

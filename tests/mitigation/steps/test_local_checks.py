@@ -52,7 +52,7 @@ def verify(path: Path, **args: str) -> Step:
     return Step(id="verify", title="Verify", kind="verify-signatures", args={"bundle": str(path), **args})
 
 
-def on_chain(rig: Rig, sequence: int = 42, market: str = "NBA", epoch: int = 7, **fault: Fault) -> None:
+def on_chain(rig: Rig, sequence: int = 42, market: str = "NBA", epoch: int = 7, fault: Fault | None = None) -> None:
     state = SignerSetState(
         address="addr",
         signer_set_id=100,
@@ -68,7 +68,7 @@ def on_chain(rig: Rig, sequence: int = 42, market: str = "NBA", epoch: int = 7, 
         )
     }
     rig.solana = {
-        "signer-set": Reading("solana/signer-set", state, rig.clock.mono(), max_age_s=600.0, **fault),
+        "signer-set": Reading("solana/signer-set", state, rig.clock.mono(), max_age_s=600.0, fault=fault),
         "markets": Reading("solana/markets", markets, rig.clock.mono(), max_age_s=600.0),
     }
 

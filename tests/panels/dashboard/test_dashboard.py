@@ -4,6 +4,8 @@ is unknown passing for OK.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 from textual.geometry import Region, Size
@@ -187,7 +189,12 @@ async def test_what_is_followed_comes_in_one_frame() -> None:
         await pilot.pause()
         frames: set[str] = set()
         shown = app._display
-        app._display = lambda screen, update: (frames.add("\n".join(app.picture())), shown(screen, update))[1]  # type: ignore[method-assign]
+
+        def showing(*frame: Any) -> None:
+            frames.add("\n".join(app.picture()))
+            shown(*frame)
+
+        app._display = showing  # type: ignore[method-assign, assignment]
         await app.dashboard.follow(after)
         await pilot.pause()
         final = "\n".join(app.picture())

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from cockpit.model.observed.cluster import Pod
 from cockpit.model.situation import Situation
 from panels.messages import Selection
 from tests.support.harness import DashboardApp
@@ -14,7 +15,7 @@ from tests.support.samples import situations
 SIZE = (160, 48)
 
 
-def after(situation: Situation, pods: list, seconds: float = 2.0) -> Situation:
+def after(situation: Situation, pods: list[Pod], seconds: float = 2.0) -> Situation:
     """The same place a little later, with these pods."""
     return replace(
         situation,

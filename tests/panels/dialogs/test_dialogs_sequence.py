@@ -25,8 +25,9 @@ from cockpit.model.plan import (
 )
 from cockpit.model.runbook import Param, Step
 from panels.dialogs.confirm import ConfirmDialog
+from panels.dialogs.field import ChoiceList
 from panels.dialogs.manual import ManualDialog
-from panels.dialogs.parameters import ChoiceList, ParametersDialog
+from panels.dialogs.parameters import ParametersDialog
 from panels.dialogs.quit import QuitDialog
 from panels.dialogs.sequence import SequenceDialog
 from panels.dialogs.stop import StopDialog

@@ -271,7 +271,12 @@ async def test_a_new_situation_keeps_the_cursor_on_its_line_and_paints_only_what
         await pilot.pause()
         painted: list[int] = []
         refresh_line = view.page.refresh_line
-        view.page.refresh_line = lambda y: (painted.append(y), refresh_line(y))
+
+        def painting(y: int) -> None:
+            painted.append(y)
+            refresh_line(y)
+
+        view.page.refresh_line = painting
         view.show(situation())
         assert painted == []
         view.show(situation(signals={**SIGNALS, "signer-p95": replace(SIGNALS["signer-p95"], value=222.0)}))

@@ -99,7 +99,8 @@ class Pods:
         if isinstance(step, web.StreamResponse):
             return step
         if callable(step):
-            return await step(request)
+            answer: web.StreamResponse = await step(request)
+            return answer
         if isinstance(step, dict):
             return web.json_response(step)
         return await self.api.quiet(request, *step)
@@ -421,7 +422,7 @@ async def test_quiet_topics_stay_fresh_while_the_server_answers(api: ApiDouble, 
     Pods(api, [a_list(pod("a"))], [])
     async with watching(lambda: access) as seen:
         first = await seen.until(live)
-        await seen.until(lambda r: r.observed_at > first.observed_at)
+        await seen.until(lambda r: (r.observed_at or 0.0) > (first.observed_at or 0.0))
         assert seen.newest[PODS].data is first.data and names(seen.newest[PODS]) == {"a"}
 
 

@@ -267,7 +267,7 @@ async def test_queries_run_at_once_but_never_more_than_eight(api: ApiDouble, pro
     names = [f"q{i}" for i in range(20)]
     for name in names:
         prom.answers[name] = wait
-    await first(source(api.url, **{n: n for n in names}), *names)
+    await first(source(api.url, 0.01, **{n: n for n in names}), *names)
     assert prom.most == 8
     assert all("timeout" in form for endpoint, form in prom.asked if form.get("query", "").startswith("q"))
 

@@ -212,9 +212,9 @@ async def test_signatures_that_no_node_keeps_are_a_gap_that_is_said() -> None:
         for epoch in range(3):
             await chain.commit(epoch)
         await it.counted(3)
-        await it.until(
-            lambda: chain.head > (it.program.commits.last_slot or 0) + 40 and it.source.program.ledger.kept == 0
-        )
+        program = it.source.program
+        assert program is not None
+        await it.until(lambda: chain.head > (it.program.commits.last_slot or 0) + 40 and program.ledger.kept == 0)
         node.no_sockets = True
         await node.cut()
         await chain.commit("missed")

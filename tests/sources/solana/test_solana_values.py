@@ -158,7 +158,7 @@ DOWN = Fault(SourceState.DOWN, "cannot reach it")
 @pytest.mark.parametrize("name", ["commits", "pending", "signature-failures", "slots-since-publish", "paused"])
 def test_without_a_program_id_its_values_are_off_not_unknown(name: str) -> None:
     off = Fault(SourceState.OFF, "no program id is configured")
-    topics = [Reading(f"solana/{topic}", fault=off) for topic in ("program", "protocol")]
+    topics: list[Reading[Any]] = [Reading(f"solana/{topic}", fault=off) for topic in ("program", "protocol")]
     assert value(name, endpoint("rpc-a"), *topics).off
     assert not value(name, endpoint("rpc-a")).off
     assert not value(name, endpoint("rpc-a"), Reading("solana/program", fault=DOWN)).off

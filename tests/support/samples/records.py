@@ -161,7 +161,7 @@ def situation(clock: ManualClock, *signals: SignalStatus, **changes: Any) -> Sit
     """
     pods = [pod("m0-submitter", "m0-submitter-1"), pod("m0-signer-agent", "m0-signer-agent-0")]
     now = clock.mono()
-    kinds = {
+    kinds: dict[str, Reading[Any]] = {
         f"{kind}/m0-prod": Reading(f"kubernetes/{kind}/m0-prod", {}, now) for kind in ("pods", "deployments", "events")
     }
     by_name = {

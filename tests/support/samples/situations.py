@@ -45,7 +45,7 @@ from cockpit.model.plan import (
     Unfinished,
 )
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.model.runbook import Match, Query, Runbook, Runbooks, Symptom, SymptomStatus, Toggle
+from cockpit.model.runbook import Match, Query, Runbook, Runbooks, Severity, Symptom, SymptomStatus, Toggle
 from cockpit.model.signal import Level, SignalStatus, StageStatus
 from cockpit.model.situation import ServiceStatus, Situation, SourceLight, ToggleStatus
 
@@ -123,7 +123,8 @@ def pod(service: str, number: int = 0, *, uid: str = "", name: str = "", age_s: 
         containers=(Container(service, ready=True, phase="running"),),
         conditions=(),
     )
-    return _struct(base, **changes)
+    changed: Pod = _struct(base, **changes)
+    return changed
 
 
 def crashing(service: str, number: int = 0, message: str = "exit 1: BlockhashExpired", **changes: Any) -> Pod:
@@ -291,7 +292,7 @@ def signal(
 
 
 def signals(*changes: SignalStatus) -> dict[str, SignalStatus]:
-    rate = {"direction": "below", "baseline": 118.0, "warn": 82.6, "crit": 35.4}
+    rate: dict[str, Any] = {"direction": "below", "baseline": 118.0, "warn": 82.6, "crit": 35.4}
     base = [
         signal("output-age", "Age of the oldest output served", 4.0, "s", warn=30.0, crit=60.0),
         signal("epoch-progress", "New epochs or ticks served, 2 min", 4.0, direction="below", warn=1.0, crit=0.0),
@@ -353,7 +354,7 @@ def runbooks() -> Runbooks:
     )
 
 
-def match(number: int, title: str, *held: bool | None, severity: str = "SEV1") -> Match:
+def match(number: int, title: str, *held: bool | None, severity: Severity = "SEV1") -> Match:
     symptoms = tuple(
         SymptomStatus(Symptom(item=f"{number}.symptom.{i}", text="…", signal="output-age"), state)
         for i, state in enumerate(held, 1)
@@ -637,7 +638,7 @@ def output(market: str, age_s: float, epoch: int = 88_121) -> MarketOutput:
 
 def probes(**changes: Any) -> dict[str, Reading[Any]]:
     ages = {"nba-finals": 4.0, "us-senate": 3.2, "cpi-yoy": 2.9, "btc-weekly": 3.8}
-    base = {f"output__{name}": output(name, age_s) for name, age_s in ages.items()}
+    base: dict[str, Any] = {f"output__{name}": output(name, age_s) for name, age_s in ages.items()}
     for service in ("m0-api-gateway", "m0-realtime"):
         for check in ("healthz", "readyz"):
             base[f"{service}__{check}"] = ProbeStatus(
@@ -688,7 +689,7 @@ def calm(**changes: Any) -> Situation:
 def rpc_outage(**changes: Any) -> Situation:
     """rpc-a answers 38 % errors; a mitigation is proving itself."""
     fall = [118.0] * 50 + [118 - 2.2 * i for i in range(40)]
-    rate = {"direction": "below", "baseline": 118.0, "warn": 82.6, "crit": 35.4}
+    rate: dict[str, Any] = {"direction": "below", "baseline": 118.0, "warn": 82.6, "crit": 35.4}
     by_name = signals(
         signal(
             "commit-rate",

@@ -17,8 +17,9 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.support.paths import ROOT
 from tests.support.terminals.pty_terminal import alive, until
-from tests.support.terminals.tmux_terminal import ROOT, Terminal
+from tests.support.terminals.tmux_terminal import Terminal
 
 #: Where sshd, run by root, puts its unprivileged half; its package's service makes it at boot.
 _PRIVSEP = Path("/run/sshd")
