@@ -6,6 +6,7 @@ After a wanted change: pytest tests/panels --snapshot-update, and look.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 
@@ -42,6 +43,6 @@ CASES = [
     ids=[f"{n}-{s[0]}x{s[1]}-{p}{'-ascii' if k.ascii else ''}" for n, s, p, k in CASES],
 )
 def test_dashboard_looks_as_it_did(
-    name: str, size: tuple[int, int], panel: int, look: Appearance, snap_compare
-) -> None:  # type: ignore[no-untyped-def]
+    name: str, size: tuple[int, int], panel: int, look: Appearance, snap_compare: Callable[..., bool]
+) -> None:
     assert snap_compare(DashboardApp(getattr(situations, name)(), look, panel), terminal_size=size)
