@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cockpit.drill.names import MARKETS
 
 if TYPE_CHECKING:
-    from cockpit.drill.world import World
+    from cockpit.drill.physics.plant import Plant
 
 GAP_AFTER_S = 10.0  # without a reveal
 STALE_S = 60.0  # outputs older than this: the network's own target
@@ -53,32 +53,32 @@ class Harm:
 class Meter:
     """Counts while the world moves; `start` makes now the beginning."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
         self.harm = Harm()
         self.start()
 
     def start(self) -> None:
-        world = self.world
+        plant = self.plant
         self.harm = Harm()
-        self._epochs = dict(world.publish.epochs)
-        self._forged = world.publish.forged
-        self._base = (world.publish.replays, world.sign.misses, world.ingest.rate_limited, world.serve.failed_requests)
+        self._epochs = dict(plant.publish.epochs)
+        self._forged = plant.publish.forged
+        self._base = (plant.publish.replays, plant.sign.misses, plant.ingest.rate_limited, plant.serve.failed_requests)
 
     def count(self, dt: float) -> None:
-        world, harm = self.world, self.harm
-        if world.clock.now() - world.publish.last_reveal > GAP_AFTER_S:
+        plant, harm = self.plant, self.harm
+        if plant.clock.now() - plant.publish.last_reveal > GAP_AFTER_S:
             harm.publishing_gap_s += dt
-        if any(world.serve.age_s(market) > STALE_S for market in MARKETS):
+        if any(plant.serve.age_s(market) > STALE_S for market in MARKETS):
             harm.stale_s += dt
-        for market, epoch in world.publish.epochs.items():
-            if market in world.quant.misleading:
+        for market, epoch in plant.publish.epochs.items():
+            if market in plant.quant.misleading:
                 harm.misleading_outputs += max(0, epoch - self._epochs[market])
             self._epochs[market] = epoch
-        harm.misleading_outputs += world.publish.forged - self._forged
-        self._forged = world.publish.forged
+        harm.misleading_outputs += plant.publish.forged - self._forged
+        self._forged = plant.publish.forged
         replays, misses, refused, failed = self._base
-        harm.replay_violations = world.publish.replays - replays
-        harm.threshold_misses = world.sign.misses - misses
-        harm.rate_limited = world.ingest.rate_limited - refused
-        harm.failed_requests = int(world.serve.failed_requests - failed)
+        harm.replay_violations = plant.publish.replays - replays
+        harm.threshold_misses = plant.sign.misses - misses
+        harm.rate_limited = plant.ingest.rate_limited - refused
+        harm.failed_requests = int(plant.serve.failed_requests - failed)

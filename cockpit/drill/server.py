@@ -30,6 +30,7 @@ from cockpit.drill.names import API, CONTEXT, NAMESPACE, RPC_URLS, SERVICES
 from cockpit.drill.physics.rpc import stream_url
 from cockpit.drill.probes import Probes, configuration
 from cockpit.drill.prometheus.server import PrometheusServer
+from cockpit.drill.scenarios import find
 from cockpit.drill.solana.node.servers import SolanaServers, bind_pairs, urls_of
 from cockpit.drill.world import HISTORY_S, World
 
@@ -72,7 +73,7 @@ class Drill:
         postgres: bool = False,
         school: bool = False,
     ) -> None:
-        self._scenario = scenario
+        self.scenario = find(scenario or "calm")
         self._with_school = school
         self.conductor: Conductor | None = None
         self.control = ""  # the conductor's address
@@ -119,7 +120,7 @@ class Drill:
             self.world = World(
                 seed=self._seed,
                 clock=clock,
-                scenario=self._scenario,
+                scenario=self.scenario,
                 aged_s=self._aged_s,
                 history_s=self._history_s,
                 rpc_urls=self.rpc_urls,
@@ -200,7 +201,9 @@ class Drill:
 
         books = await asyncio.to_thread(load, None)
         self.conductor = control.Conductor(
-            self.world, Referee(self.world, books, self.directory / "state" / "journal.jsonl")
+            self.world,
+            self.scenario,
+            Referee(self.world, self.scenario, books, self.directory / "state" / "journal.jsonl"),
         )
         self.control = await self._serve(control.application(self.conductor, self.control_token, self._seed))
 

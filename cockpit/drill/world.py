@@ -7,9 +7,10 @@ moves the clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
+from typing import Protocol
 
 from cockpit.drill.clock import SimClock
 from cockpit.drill.harm import Harm, Meter
@@ -45,7 +46,6 @@ from cockpit.drill.physics.rpc import Network, stream_url
 from cockpit.drill.physics.serve import Serve
 from cockpit.drill.physics.sign import Sign
 from cockpit.drill.prometheus.series import Registry, Store
-from cockpit.drill.scenarios import Scenario, find
 from cockpit.drill.solana.program.keys import Keys
 from cockpit.drill.solana.program.oracle import Oracle
 
@@ -68,16 +68,36 @@ FILLING_S = 60.0  # from an empty pipeline to one in which everything is under w
 LOG_PAST_S = 180.0  # pods have this much of log when a drill starts
 
 
+class Cause(Protocol):
+    """One incident of a scenario: what it does to the world, so many seconds before the start."""
+
+    @property
+    def aged_s(self) -> float: ...
+    @property
+    def inject(self) -> Callable[[World], None]: ...
+
+
+class Causes(Protocol):
+    """What the world asks of a scenario, so that it need not know scenarios.
+
+    `aged_s` is that of the oldest of its `incidents`.
+    """
+
+    @property
+    def aged_s(self) -> float: ...
+    @property
+    def incidents(self) -> Sequence[Cause]: ...
+
+
 class World:
     """Everything that exists in a drill.
 
-    `scenario` is a name of SCENARIOS, or several joined by + (None: calm), already `aged` seconds
-    old. `step_s`: the physics' step; tests take larger ones. `rpc_urls`: endpoint → address, where
-    Solana servers are listening (else hosts that exist in the story alone).
+    `scenario` (see `scenarios.find`; None: a calm day) is already `aged_s` seconds old; its own age
+    by default. `step_s`: the physics' step; tests take larger ones. `rpc_urls`: endpoint → address,
+    where Solana servers are listening (else hosts that exist in the story alone).
 
     Construction lives through the past (pods days old, an hour of samples) and so moves the clock
-    on by `UPTIME_S`: make it with `past_clock(start_at)`. Raises KeyError when there is no such
-    scenario.
+    on by `UPTIME_S`: make it with `past_clock(start_at)`.
     """
 
     def __init__(
@@ -85,7 +105,7 @@ class World:
         *,
         seed: int,
         clock: SimClock,
-        scenario: str | None = None,
+        scenario: Causes | None = None,
         aged_s: float | None = None,
         history_s: float = HISTORY_S,
         rpc_urls: Mapping[str, str] = RPC_URLS,
@@ -93,7 +113,6 @@ class World:
         self.rng = Random(seed)
         self._talker = Random(seed + 1)
         self.clock = clock
-        self.scenario: Scenario = find(scenario or "calm")
         self.step_s = STEP_S
         self.talking = False  # log lines are written
         self.hostile_logs = False  # some of them try to drive the terminal
@@ -103,7 +122,8 @@ class World:
         self.releases = Releases()
         self.kube = KubernetesWorld(clock, seed, NAMESPACE, self._behaviour)
         self._populate()
-        age = self.scenario.aged_s if aged_s is None else aged_s
+        own_age = scenario.aged_s if scenario is not None else 0.0
+        age = own_age if aged_s is None else aged_s
         wait = UPTIME_S - FILLING_S - history_s - age - (clock.now() - self._created)
         clock.advance(max(0.0, wait))
         self.began = clock.now()
@@ -127,7 +147,7 @@ class World:
         self._remember(FILLING_S, until_start=history_s + age)
         self._sampled = float("-inf")
         self._remember(history_s, until_start=age)
-        self._age(age, aged_s)
+        self._inject(scenario.incidents if scenario is not None else (), age, aged_s)
         self.talking = True
         self.chain.ledger.forget_past()
         self.meter.start()
@@ -180,12 +200,12 @@ class World:
         url = self.rpc_urls["rpc-a"]
         return {**spec.env, "SOLANA_RPC_URL": url, "SOLANA_WS_URL": stream_url(url)}
 
-    def _age(self, age: float, given: float | None) -> None:
-        """Put the causes in, each as long before the start as it is old."""
-        for part in sorted(self.scenario.incidents, key=lambda part: -part.aged_s):
-            old = part.aged_s if given is None else given
+    def _inject(self, causes: Sequence[Cause], age: float, given: float | None) -> None:
+        """Inject each cause as long before the start as it is old."""
+        for cause in sorted(causes, key=lambda cause: -cause.aged_s):
+            old = cause.aged_s if given is None else given
             self._remember(age - old, until_start=old, cluster=True)
-            part.inject(self)
+            cause.inject(self)
             age = old
         self._remember(age, cluster=True)
 

@@ -47,7 +47,7 @@ class Pupil(Operator):
     def __init__(self, scenario: str, runbooks: Runbooks, path: Path) -> None:
         super().__init__(scenario, runbooks)
         self.journal = Journal.open(path)
-        self.referee = Referee(self.world, runbooks, path)
+        self.referee = Referee(self.world, self.scenario, runbooks, path)
 
     def wait(self, seconds: float) -> None:
         """The referee looks as often as it would."""
@@ -141,7 +141,7 @@ def test_what_was_rejected_is_no_step_and_what_was_there_before_does_not_count(
     on_call.send("disable-connector", "politics", result="rejected")
     on_call.send("disable-connector", "politics")
     assert len(on_call.score().steps) == 1
-    later = Referee(on_call.world, runbooks, tmp_path / "journal.jsonl")
+    later = Referee(on_call.world, on_call.scenario, runbooks, tmp_path / "journal.jsonl")
     later.follow()
     assert later.sent == []
 

@@ -14,6 +14,7 @@ from cockpit.drill.names import SERVICES
 from cockpit.drill.prometheus.exposition import exposition
 from cockpit.drill.prometheus.promql import evaluate
 from cockpit.drill.prometheus.series import Store
+from cockpit.drill.scenarios import find
 from cockpit.drill.server import Drill, DrillThread
 from cockpit.drill.world import World
 from tests.support.paths import ROOT
@@ -23,7 +24,7 @@ RUNBOOKS = tomllib.loads((ROOT / "runbooks.toml").read_text())
 
 
 def build(scenario: str = "calm", seed: int = 7, history_s: float = 600.0) -> World:
-    return World(seed=seed, clock=World.past_clock(START), scenario=scenario, history_s=history_s)
+    return World(seed=seed, clock=World.past_clock(START), scenario=find(scenario), history_s=history_s)
 
 
 def value(world: World, query: str) -> float:

@@ -301,7 +301,7 @@ async def test_runbook_12_a_manipulated_market_is_paused(tmp_path: Path) -> None
             await hands.confirm()
             await hands.wait(r'"paused": true')
 
-            drill.call(lambda d: d.world.scenario.relent(d.world) if d.world.scenario.relent else None)
+            drill.call(lambda d: d.scenario.relent(d.world) if d.scenario.relent else None)
             await hands.pass_time(300, 60)
             hands.cockpit.burst("escape", "escape")
             await hands.cockpit.settled()
@@ -341,7 +341,7 @@ async def test_runbook_13_forged_outputs_are_stopped_and_the_chain_is_silent(tmp
             assert world.harm.misleading_outputs == harmed
             assert [intent["step"] for intent in intents(hands)] == ["stop-publishing"]
 
-            drill.call(lambda d: d.world.scenario.by_hand["communicate"](d.world))
+            drill.call(lambda d: d.scenario.by_hand["communicate"](d.world))
             await hands.choose("2 Scale m0-submitter back", "2  Scale m0-submitter back to 1")
             await hands.confirm(SUBMITTER)
             await hands.wait(r"ROLLING OUT|VERIFYING")

@@ -18,6 +18,7 @@ import yaml
 from cockpit import cli
 from cockpit.assessment.baseline import judge
 from cockpit.drill.prometheus.promql import evaluate
+from cockpit.drill.scenarios import find
 from cockpit.drill.world import World
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
@@ -77,7 +78,7 @@ def test_each_signal_of_prometheus_has_its_rules_and_each_other_is_named_as_left
 @pytest.mark.parametrize("scenario", ["calm", "rpc-outage", "ingest-backlog"])
 def test_in_a_drill_the_rules_hold_where_the_signals_do(scenario: str) -> None:
     start = 1_790_000_000.0
-    world = World(seed=7, clock=World.past_clock(start), scenario=scenario, history_s=600.0)
+    world = World(seed=7, clock=World.past_clock(start), scenario=find(scenario), history_s=600.0)
     world.advance(240.0)
     now = world.clock.now()
     checked = bad = 0

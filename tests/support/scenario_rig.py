@@ -28,7 +28,7 @@ ARGUMENTS = {"url": RPC_URLS["rpc-b"], "market": "NBA_LAL_BOS"}
 
 @cache
 def _past(scenario: str, seed: int) -> bytes:
-    return pickle.dumps(World(seed=seed, clock=World.past_clock(START), scenario=scenario, history_s=600), -1)
+    return pickle.dumps(World(seed=seed, clock=World.past_clock(START), scenario=find(scenario), history_s=600), -1)
 
 
 def lived(scenario: str, seed: int = 7) -> World:

@@ -19,7 +19,7 @@ from cockpit.drill.names import AGGREGATOR, CONNECTORS, INGESTOR, MARKETS, SOURC
 from cockpit.drill.physics.fleet import number
 
 if TYPE_CHECKING:
-    from cockpit.drill.world import World
+    from cockpit.drill.physics.plant import Plant
 
 PER_POD = 220.0  # events a second that one ingestor works off
 PAGE = 400.0  # events that one poll can bring
@@ -83,12 +83,12 @@ class Queue:
 
 
 class Ingest:
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
         self.connectors = {name: Connector(name, rate) for name, rate in CONNECTORS.items()}
         self.burst = 1.0  # multiplies every connector's events
         self.backlog = dict.fromkeys(TOPICS, 0.0)
-        self._queue = Queue(world.clock.now())
+        self._queue = Queue(plant.clock.now())
         self.busy = 0.5
         self.coverage = dict.fromkeys(CONNECTORS, FRESH)
         self.rate_limited = 0  # 429s so far (harm)
@@ -97,14 +97,14 @@ class Ingest:
     def start(self) -> None:
         """Every label set exists at zero from the process's start, as good exporters do."""
         for name in self.connectors:
-            self.world.metrics.value(INGESTOR, "m0_events_ingested_total", connector=name)
+            self.plant.metrics.value(INGESTOR, "m0_events_ingested_total", connector=name)
             for reason in ("timeout", "http_5xx", "rate_limited", "schema"):
-                self.world.metrics.value(INGESTOR, "m0_connector_errors_total", connector=name, reason=reason)
-            self.world.metrics.value(AGGREGATOR, "m0_outlier_events_total", source=name)
+                self.plant.metrics.value(INGESTOR, "m0_connector_errors_total", connector=name, reason=reason)
+            self.plant.metrics.value(AGGREGATOR, "m0_outlier_events_total", source=name)
 
     def step(self, dt: float) -> None:
-        world, metrics, rng = self.world, self.world.metrics, self.world.rng
-        pods = world.fleet.working(INGESTOR)
+        plant, metrics, rng = self.plant, self.plant.metrics, self.plant.rng
+        pods = plant.fleet.working(INGESTOR)
         capacity = PER_POD * len(pods)
         arriving: dict[str, float] = {}
         for connector in self.connectors.values():
@@ -116,12 +116,12 @@ class Ingest:
         offered = total / dt
         self.busy = 1.0 if self.backlog["raw-events"] > 1.0 else min(1.0, offered / capacity if capacity else 1.0)
         aggregated = self.backlog["normalized"] + worked
-        out = min(aggregated, AGGREGATE_PER_POD * len(world.fleet.working(AGGREGATOR)) * dt)
+        out = min(aggregated, AGGREGATE_PER_POD * len(plant.fleet.working(AGGREGATOR)) * dt)
         self.backlog["normalized"] = aggregated - out
         rate = max(sum(c.rate for c in self.connectors.values() if not c.disabled) * self.burst, 1.0)
-        queue_s = self._queue.moved(world.clock.now(), total, worked)
+        queue_s = self._queue.moved(plant.clock.now(), total, worked)
         queue_s += self.backlog["normalized"] / max(out / dt, rate)
-        queue_s += world.quant.delay_s  # a watermark is passed on once the engine has taken what is before it
+        queue_s += plant.quant.delay_s  # a watermark is passed on once the engine has taken what is before it
         for connector in self.connectors.values():
             self._freshness(connector, queue_s, dt)
             share = worked * (arriving[connector.name] / total) if total else 0.0
@@ -130,21 +130,21 @@ class Ingest:
             outliers = 0.004 + (
                 0.0 if connector.disabled else OUTLIERS_PER_S * min(1.0, abs(connector.skew - 1.0) / 0.3)
             )
-            moved = [m for m in world.quant.manipulated if MARKETS[m] == connector.name]
+            moved = [m for m in plant.quant.manipulated if MARKETS[m] == connector.name]
             outliers += 0.0 if connector.disabled else OUTLIERS_OF_MARKET_PER_S * len(moved)
             metrics.value(AGGREGATOR, "m0_outlier_events_total", source=connector.name).inc(
                 int(outliers * dt + rng.random())
             )
-        if world.talking and pods and rng.random() < 0.5 * dt:
+        if plant.talking and pods and rng.random() < 0.5 * dt:
             self._talk(pods[rng.randrange(len(pods))].name, capacity)
 
     def _fetch(self, connector: Connector, pods: tuple[object, ...], dt: float) -> float:
         """Events that the pods' polls brought in `dt` seconds."""
-        world, rng = self.world, self.world.rng
-        metrics = world.metrics
+        plant, rng = self.plant, self.plant.rng
+        metrics = plant.metrics
         calls_rate, interval = 0.0, 0.0
         everywhere = bool(pods)
-        for pod in world.fleet.working(INGESTOR):
+        for pod in plant.fleet.working(INGESTOR):
             if connector.name in {n.strip() for n in pod.env.get("M0_CONNECTORS_DISABLED", "").split(",")}:
                 continue
             everywhere = False
@@ -175,9 +175,9 @@ class Ingest:
                 refused
             )
             self.rate_limited += refused
-            if world.talking and rng.random() < dt:
-                pod = world.fleet.working(INGESTOR)[0]
-                world.say(
+            if plant.talking and rng.random() < dt:
+                pod = plant.fleet.working(INGESTOR)[0]
+                plant.say(
                     pod.name,
                     f"WARN connector={connector.name} http 429 Too Many Requests rate limit exceeded quota={connector.quota:g}/s "
                     f"calls={calls_rate:.1f}/s retry_after=30s",
@@ -188,15 +188,15 @@ class Ingest:
             metrics.value(INGESTOR, "m0_connector_errors_total", connector=connector.name, reason=reason).inc(failed)
             if connector.fault and rng.random() < dt:
                 words = "http 502 Bad Gateway" if reason == "http_5xx" else "timed out after 4 s"
-                world.say(
-                    world.fleet.working(INGESTOR)[0].name, f"ERROR connector={connector.name} poll failed: {words}"
+                plant.say(
+                    plant.fleet.working(INGESTOR)[0].name, f"ERROR connector={connector.name} poll failed: {words}"
                 )
         garbled = int((calls - refused) * connector.garbled + rng.random())
         if garbled and connector.garbled:
             metrics.value(INGESTOR, "m0_connector_errors_total", connector=connector.name, reason="schema").inc(garbled)
             if rng.random() < dt:
-                world.say(
-                    world.fleet.working(INGESTOR)[0].name,
+                plant.say(
+                    plant.fleet.working(INGESTOR)[0].name,
                     f'ERROR connector={connector.name} schema: unknown field "price_pct", "odds" is missing: event dropped',
                 )
         self._poll_latency(connector, calls)
@@ -209,16 +209,16 @@ class Ingest:
         if calls <= 0:
             return
         wait = 1.0 if self.busy < 1.0 or self.backlog["raw-events"] < 500 else 18.0
-        histogram = self.world.metrics.histogram(INGESTOR, "m0_connector_poll_latency_ms", connector=connector.name)
+        histogram = self.plant.metrics.histogram(INGESTOR, "m0_connector_poll_latency_ms", connector=connector.name)
         draws = min(calls, 8)
         for i in range(draws):
             times = calls // draws + (i < calls % draws)
-            histogram.observe(self.world.rng.lognormvariate(0.0, 0.35) * connector.latency_ms * wait, times)
+            histogram.observe(self.plant.rng.lognormvariate(0.0, 0.35) * connector.latency_ms * wait, times)
 
     def _freshness(self, connector: Connector, queue_s: float, dt: float) -> None:
-        metrics = self.world.metrics
+        metrics = self.plant.metrics
         domain = connector.name
-        pods = self.world.fleet.working(INGESTOR)
+        pods = self.plant.fleet.working(INGESTOR)
         if connector.disabled:
             metrics.remove(INGESTOR, "m0_watermark_lag_ms", connector=domain)
             connector.lag_s = 0.0
@@ -229,7 +229,7 @@ class Ingest:
             poll = max((number(p.env, "M0_POLL_INTERVAL_MS", 1000.0) for p in pods), default=1000.0)
             ttl = max((number(p.env, "M0_CACHE_TTL_MS", 500.0) for p in pods), default=500.0)
             if pods:
-                base = BASE_LAG_S + 0.05 * max(poll, ttl) / 1000.0 + 0.04 * self.world.rng.random()
+                base = BASE_LAG_S + 0.05 * max(poll, ttl) / 1000.0 + 0.04 * self.plant.rng.random()
                 connector.lag_s = base + source_s + queue_s
             else:
                 connector.lag_s += dt
@@ -237,13 +237,13 @@ class Ingest:
             target = FRESH - (FRESH - CARRIED) * min(1.0, max(0.0, missing))
             metrics.value(INGESTOR, "m0_watermark_lag_ms", connector=domain).value = round(connector.lag_s * 1000.0)
         available = SOURCES - connector.disabled
-        target -= PER_SOURCE * max(0, self.world.quant.expected_sources - available)
+        target -= PER_SOURCE * max(0, self.plant.quant.expected_sources - available)
         smooth = 1.0 - 0.9 ** max(dt, 0.1)
         self.coverage[domain] += (target - self.coverage[domain]) * min(1.0, smooth * 3)
 
     def gauges(self) -> None:
         """Gauges that only need to be right when they are scraped."""
-        metrics, rng = self.world.metrics, self.world.rng
+        metrics, rng = self.plant.metrics, self.plant.rng
         for domain, coverage in self.coverage.items():
             noisy = coverage + rng.uniform(-0.003, 0.003)
             metrics.value(AGGREGATOR, "m0_coverage_ratio", domain=domain).value = round(noisy, 4)
@@ -256,12 +256,12 @@ class Ingest:
     def _talk(self, pod: str, capacity: float) -> None:
         backlog = int(self.backlog["raw-events"])
         if backlog > 1000:
-            self.world.say(
+            self.plant.say(
                 pod, f"WARN worker pool saturated busy={self.busy:.2f} backlog={backlog} capacity={capacity:.0f}/s"
             )
         else:
-            connector = self.world.rng.choice(list(self.connectors.values()))
-            self.world.say(
+            connector = self.plant.rng.choice(list(self.connectors.values()))
+            self.plant.say(
                 pod,
                 f"INFO polled connector={connector.name} events={int(connector.rate)} watermark_lag_ms={connector.lag_s * 1000:.0f}",
             )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cockpit.drill.names import MODEL_VERSION, MODELS, QUANT
 
 if TYPE_CHECKING:
-    from cockpit.drill.world import World
+    from cockpit.drill.physics.plant import Plant
 
 BASE_DRIFT = 0.08
 WINDOW_S = 40.0  # of the live evaluation: scores follow slowly
@@ -41,8 +41,8 @@ class Models:
     the next, which a scenario may have spoiled.
     """
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
         self.shift = 0.0
         self.registry = {name: Version() for name in VERSIONS}
         self.registry["2025.12"].fitted = -0.08
@@ -51,7 +51,7 @@ class Models:
     @property
     def running(self) -> str:
         """The version of the newest working engine; of a calm day's when none works."""
-        pods = sorted(self.world.fleet.working(QUANT), key=lambda pod: pod.started_at)
+        pods = sorted(self.plant.fleet.working(QUANT), key=lambda pod: pod.started_at)
         return pods[-1].env.get(VARIABLE, MODEL_VERSION) if pods else MODEL_VERSION
 
     def step(self, dt: float) -> None:
@@ -60,7 +60,7 @@ class Models:
         share = min(1.0, dt / WINDOW_S)
         for model in self.drift:
             self.drift[model] += (target - self.drift[model]) * share
-        if self.world.talking and self.world.rng.random() < 0.1 * dt:
+        if self.plant.talking and self.plant.rng.random() < 0.1 * dt:
             self._talk()
 
     def recalibrate(self) -> None:
@@ -68,14 +68,14 @@ class Models:
         self.registry[self.running].fitted = self.shift
 
     def _talk(self) -> None:
-        pods = self.world.fleet.working(QUANT)
+        pods = self.plant.fleet.working(QUANT)
         if not pods:
             return
-        rng = self.world.rng
+        rng = self.plant.rng
         model = rng.choice(MODELS)
         drift = self.drift[model]
         level = "WARN" if drift > 0.2 else "INFO"
-        self.world.say(
+        self.plant.say(
             pods[rng.randrange(len(pods))].name,
             f"{level} feature distribution model={model} version={self.running} psi={drift * 1.1:.2f} drift={drift:.2f}",
         )

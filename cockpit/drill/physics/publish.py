@@ -26,7 +26,7 @@ from cockpit.drill.solana.program.oracle import FIRST_EPOCH, PRICE, Landed
 from cockpit.drill.solana.program.runtime import PACKET
 
 if TYPE_CHECKING:
-    from cockpit.drill.world import World
+    from cockpit.drill.physics.plant import Plant
 
 TICK_S = 60.0 / 118.4
 REVEAL_DELAY_MS = 1000.0
@@ -71,10 +71,10 @@ class Publish:
     checks).
     """
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self._next_tick = world.clock.now()
-        self._next_probe = world.clock.now()
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self._next_tick = plant.clock.now()
+        self._next_probe = plant.clock.now()
         self._turn = 0
         self._due: list[tuple[float, int, str, Callable[[], None]]] = []  # (when, order, pod uid, what)
         self._order = 0
@@ -91,14 +91,14 @@ class Publish:
         self.forged = 0  # accepted so far (harm)
         self._to_forge = 0.0
         self.epochs = dict.fromkeys(MARKETS, FIRST_EPOCH)  # market → epoch of its newest reveal
-        self.published = dict.fromkeys(MARKETS, world.clock.now())  # market → as-of time of its newest reveal
-        self.last_reveal = world.clock.now()
+        self.published = dict.fromkeys(MARKETS, plant.clock.now())  # market → as-of time of its newest reveal
+        self.last_reveal = plant.clock.now()
         self.replays = 0
         self._window: list[tuple[float, bool]] = []
         self.start()
 
     def start(self) -> None:
-        metrics = self.world.metrics
+        metrics = self.plant.metrics
         for result in ("ok", "failed"):
             metrics.value(SUBMITTER, "m0_commit_tx_total", result=result)
         metrics.value(SUBMITTER, "m0_reveal_tx_total", result="ok", reason="")
@@ -111,14 +111,14 @@ class Publish:
             "m0_replay_violation_total",
         ):
             metrics.value(SUBMITTER, name)
-        for endpoint in self.world.network.endpoints:
+        for endpoint in self.plant.network.endpoints:
             for result in ("ok", "error"):
                 metrics.value(SUBMITTER, "m0_rpc_requests_total", endpoint=endpoint, result=result)
 
     def step(self, dt: float) -> None:
         """Everything due up to now: ticks of markets, ends of confirmations, probes."""
-        now = self.world.clock.now()
-        pods = self.world.fleet.working(SUBMITTER)
+        now = self.plant.clock.now()
+        pods = self.plant.fleet.working(SUBMITTER)
         self._follow_leader(pods)
         while True:
             tick = self._next_tick
@@ -136,46 +136,46 @@ class Publish:
         while self._next_probe <= now:
             self._next_probe += PROBE_S
             if pods:
-                for endpoint in self.world.network.endpoints.values():
+                for endpoint in self.plant.network.endpoints.values():
                     self._request(endpoint, pods[0], quiet=True)
 
     def _follow_leader(self, pods: tuple[PodView, ...]) -> None:
         if not pods:
             return
         if self._leader and all(pod.uid != self._leader for pod in pods):
-            self.world.metrics.reset(SUBMITTER)
+            self.plant.metrics.reset(SUBMITTER)
             self.start()
-            self.world.sign.start_submitter()
+            self.plant.sign.start_submitter()
             self._slots.clear()
         if all(pod.uid != self._leader for pod in pods):
             self._leader = pods[0].uid
 
     def _tick(self, at: float, pods: tuple[PodView, ...]) -> None:
-        world = self.world
+        plant = self.plant
         market = list(MARKETS)[self._turn % len(MARKETS)]
         self._turn += 1
-        decision = world.quant.decide(market)
+        decision = plant.quant.decide(market)
         if decision is None or not pods:
             return
-        now = world.clock.now()
+        now = plant.clock.now()
         able = [
             pod
             for pod in pods
             if pod.env.get("M0_PUBLISH_ENABLED", "true").lower() == "true"
             and pod.env.get(f"M0_MARKET_PAUSE_{market}", "false").lower() != "true"
-            and market not in world.authority.paused
+            and market not in plant.authority.paused
             and (now - pod.started_at >= RECONCILE_S)
         ]
         if not able:
             return
-        as_of = at - world.ingest.connectors[MARKETS[market]].lag_s
-        world.metrics.value(
+        as_of = at - plant.ingest.connectors[MARKETS[market]].lag_s
+        plant.metrics.value(
             SUBMITTER, "m0_publish_attempts_total"
         ).inc()  # a tick that should be published, BLOCKed or not
         if decision == "BLOCK" or self._malformed(market, able[0]):
             self._missed()
             return
-        signed_ms = world.sign.collect(able[0], able[0].env.get("M0_ACTIVE_SIGNER_SET_ID", SIGNER_SET_ID))
+        signed_ms = plant.sign.collect(able[0], able[0].env.get("M0_ACTIVE_SIGNER_SET_ID", SIGNER_SET_ID))
         if signed_ms is None:
             self._missed()
             return
@@ -188,18 +188,18 @@ class Publish:
 
     def _malformed(self, market: str, pod: PodView) -> bool:
         """The submitter's own check of what the engine hands it."""
-        share = self.world.quant.malformed
-        if not share or self.world.rng.random() >= share:
+        share = self.plant.quant.malformed
+        if not share or self.plant.rng.random() >= share:
             return False
-        self.world.metrics.value(SUBMITTER, "m0_invalid_bundle_total").inc()
-        self.world.say(
+        self.plant.metrics.value(SUBMITTER, "m0_invalid_bundle_total").inc()
+        self.plant.say(
             pod.name,
             f"ERROR bundle rejected market={market} the engine's payload does not verify: outcomes sum to 1.07",
         )
         return True
 
     def _commit(self, at: float, as_of: float, market: str, pod: PodView, *, duplicate: bool, rivals: int) -> None:
-        endpoint = self.world.network.at(pod.env.get("SOLANA_RPC_URL", ""))
+        endpoint = self.plant.network.at(pod.env.get("SOLANA_RPC_URL", ""))
         sequence = self.sequence
         start = self._slot("commit", pod, at)
         if start - at > PATIENCE_S:
@@ -208,9 +208,9 @@ class Publish:
         failure, took_s = self._transact(endpoint, pod)
         end = start + took_s
         self._occupy("commit", start, end)
-        trace = self.world.trace()
-        signer_set, signers = pod.env.get("M0_ACTIVE_SIGNER_SET_ID", SIGNER_SET_ID), self.world.sign.signed
-        differs = self.world.releases.of(pod.image).hashing != self.world.sign.hashing
+        trace = self.plant.trace()
+        signer_set, signers = pod.env.get("M0_ACTIVE_SIGNER_SET_ID", SIGNER_SET_ID), self.plant.sign.signed
+        differs = self.plant.releases.of(pod.image).hashing != self.plant.sign.hashing
         clash = True if duplicate else None if rivals else False
         way = _Way(
             pod=pod,
@@ -227,35 +227,35 @@ class Publish:
 
     def _committed(self, way: _Way, signer_set: str, signers: Sequence[int], differs: bool, clash: bool | None) -> None:
         """`clash`: whether another submitter uses the sequence first; None: one of them does."""
-        world, pod = self.world, way.pod
+        plant, pod = self.plant, way.pod
         landed: Landed | None = None
         reason = way.failure
         if reason is None:
-            world.chain.price = int(number(pod.env, "M0_PRIORITY_FEE_MICROLAMPORTS", PRICE))
-            landed = world.chain.commit(
+            plant.chain.price = int(number(pod.env, "M0_PRIORITY_FEE_MICROLAMPORTS", PRICE))
+            landed = plant.chain.commit(
                 way.market, way.sequence, way.as_of, way.end, signer_set=signer_set, signers=signers
             )
             reason = landed.error or None
         result = "ok" if reason is None else "failed"
-        world.metrics.value(SUBMITTER, "m0_commit_tx_total", result=result).inc()
+        plant.metrics.value(SUBMITTER, "m0_commit_tx_total", result=result).inc()
         told = f"market={way.market} sequence={way.sequence}"
         if landed is not None and reason is None:
-            if world.talking and world.rng.random() < 0.1:
+            if plant.talking and plant.rng.random() < 0.1:
                 took_ms = way.took_s * 1000
                 line = f"INFO commit confirmed {told} endpoint {way.endpoint.name} took_ms={took_ms:.0f}"
-                world.say(pod.name, line, way.trace)
+                plant.say(pod.name, line, way.trace)
             if clash is None:
-                clash = world.rng.random() < 0.5
+                clash = plant.rng.random() < 0.5
             known = "ReplayViolation" if clash else "BundleHashMismatch" if differs else ""
             self._reveal(way.end, way.as_of, pod, landed, way.trace, known)
         else:
-            world.say(pod.name, f"ERROR commit failed {told} {self._words(str(reason), way.endpoint)}", way.trace)
+            plant.say(pod.name, f"ERROR commit failed {told} {self._words(str(reason), way.endpoint)}", way.trace)
             self._missed()
 
     def _reveal(self, committed: float, as_of: float, pod: PodView, landed: Landed, trace: str, known: str) -> None:
         """`known`: the program's error, where the commit's circumstances decide it already."""
         market, sequence = landed.bundle.market, landed.bundle.sequence
-        endpoint = self.world.network.at(pod.env.get("SOLANA_RPC_URL", ""))
+        endpoint = self.plant.network.at(pod.env.get("SOLANA_RPC_URL", ""))
         start = self._slot("reveal", pod, committed + self._delay_s(pod))
         chunked = pod.env.get("M0_REVEAL_MODE", "whole") in ("chunked", "merkle")
         size = self._bytes(market, pod)
@@ -283,7 +283,7 @@ class Publish:
         self._later(end, pod, partial(self._landed, way, landed, known, size))
 
     def _landed(self, way: _Way, landed: Landed, known: str, size: int) -> None:
-        chain, metrics, pod = self.world.chain, self.world.metrics, way.pod
+        chain, metrics, pod = self.plant.chain, self.plant.metrics, way.pod
         reason = way.failure
         if reason is None:
             replay = "ReplayViolation" if self._own < way.sequence <= self.accepted else ""
@@ -292,11 +292,11 @@ class Publish:
         if reason is None:
             metrics.value(SUBMITTER, "m0_reveal_tx_total", result="ok", reason="").inc()
             metrics.value(SUBMITTER, "m0_publish_success_total").inc()
-            self._window.append((self.world.clock.now(), True))
+            self._window.append((self.plant.clock.now(), True))
             self._revealed(landed, way.as_of, way.end)
             self._own = max(self._own, way.sequence)
-            if self.world.talking and self.world.rng.random() < 0.1:
-                self.world.say(pod.name, f"INFO reveal confirmed {told} endpoint {way.endpoint.name}", way.trace)
+            if self.plant.talking and self.plant.rng.random() < 0.1:
+                self.plant.say(pod.name, f"INFO reveal confirmed {told} endpoint {way.endpoint.name}", way.trace)
             return
         metrics.value(SUBMITTER, "m0_reveal_tx_total", result="failed", reason=reason).inc()
         if reason == "ReplayViolation":
@@ -309,7 +309,7 @@ class Publish:
             if reason != "TransactionTooLarge"
             else (f"VersionedTransaction too large: {size} bytes (max: {PACKET} bytes)")
         )
-        self.world.say(pod.name, f"ERROR reveal failed {told} {words}", way.trace)
+        self.plant.say(pod.name, f"ERROR reveal failed {told} {words}", way.trace)
         self._missed()
 
     def _revealed(self, landed: Landed, as_of: float, at: float) -> None:
@@ -321,7 +321,7 @@ class Publish:
         self.last_reveal = at
 
     def _delay_s(self, pod: PodView) -> float:
-        config = number(self.world.kube.config(CONFIG), "reveal_delay_ms", REVEAL_DELAY_MS)
+        config = number(self.plant.kube.config(CONFIG), "reveal_delay_ms", REVEAL_DELAY_MS)
         return max(0.0, number(pod.env, "M0_REVEAL_DELAY_MS", config)) / 1000.0
 
     def _bytes(self, market: str, pod: PodView) -> int:
@@ -341,34 +341,34 @@ class Publish:
         """
         if not self.forging or not pods:
             return
-        world, pod = self.world, pods[0]
+        plant, pod = self.plant, pods[0]
         self._to_forge += self.forging * dt
         while self._to_forge >= 1.0:
             self._to_forge -= 1.0
-            market = world.rng.choice(list(MARKETS))
+            market = plant.rng.choice(list(MARKETS))
             self.sequence += 1
-            now = world.clock.now()
-            landed = world.chain.commit(market, self.sequence, now, now, signers=world.sign.signed or range(5))
-            world.metrics.value(SUBMITTER, "m0_commit_tx_total", result="failed" if landed.error else "ok").inc()
+            now = plant.clock.now()
+            landed = plant.chain.commit(market, self.sequence, now, now, signers=plant.sign.signed or range(5))
+            plant.metrics.value(SUBMITTER, "m0_commit_tx_total", result="failed" if landed.error else "ok").inc()
             if not landed.error:
-                wrong = "SignatureVerificationFailed" if world.rng.random() < FORGED_REJECTED else ""
+                wrong = "SignatureVerificationFailed" if plant.rng.random() < FORGED_REJECTED else ""
                 self._later(now + FORGED_AFTER_S, pod, partial(self._forged, landed, now + FORGED_AFTER_S, pod, wrong))
 
     def _forged(self, landed: Landed, at: float, pod: PodView, wrong: str) -> None:
         market, sequence = landed.bundle.market, landed.bundle.sequence
-        reason = self.world.chain.reveal(landed, at, wrong)
+        reason = self.plant.chain.reveal(landed, at, wrong)
         result = "failed" if reason else "ok"
-        self.world.metrics.value(SUBMITTER, "m0_reveal_tx_total", result=result, reason=reason).inc()
+        self.plant.metrics.value(SUBMITTER, "m0_reveal_tx_total", result=result, reason=reason).inc()
         if reason:
             words = f"custom program error: {CODES[reason]:#x} {reason} ({CODES[reason]})"
-            self.world.say(
+            self.plant.say(
                 pod.name, f"ERROR reveal failed market={market} sequence={sequence} not in our queue: {words}"
             )
             return
         self._revealed(landed, at, at)
         self._own = max(self._own, sequence)
         self.forged += 1
-        self.world.say(pod.name, f"WARN reveal confirmed market={market} sequence={sequence} not in our queue")
+        self.plant.say(pod.name, f"WARN reveal confirmed market={market} sequence={sequence} not in our queue")
 
     def _transact(
         self, endpoint: Endpoint, pod: PodView, *, times: float = 1.0, waited_s: float | None = None
@@ -377,7 +377,7 @@ class Publish:
 
         `waited_s`: of a reveal, the age of its blockhash; the retry has the same one.
         """
-        rng, metrics = self.world.rng, self.world.metrics
+        rng, metrics = self.plant.rng, self.plant.metrics
         took = 0.0
         reason: str | None = None
         if waited_s is not None:
@@ -400,11 +400,11 @@ class Publish:
 
         True when it failed.
         """
-        failed = endpoint.request_fails(self.world.rng)
+        failed = endpoint.request_fails(self.plant.rng)
         result = "error" if failed else "ok"
-        self.world.metrics.value(SUBMITTER, "m0_rpc_requests_total", endpoint=endpoint.name, result=result).inc()
-        if failed and not quiet and self.world.talking and self.world.rng.random() < 0.3:
-            self.world.say(pod.name, f"WARN {self._words('RpcError', endpoint)} retrying")
+        self.plant.metrics.value(SUBMITTER, "m0_rpc_requests_total", endpoint=endpoint.name, result=result).inc()
+        if failed and not quiet and self.plant.talking and self.plant.rng.random() < 0.3:
+            self.plant.say(pod.name, f"WARN {self._words('RpcError', endpoint)} retrying")
         return failed
 
     def _words(self, reason: str, endpoint: Endpoint) -> str:
@@ -435,11 +435,11 @@ class Publish:
         heapq.heappush(self._due, (at, self._order, pod.uid, what))
 
     def _missed(self) -> None:
-        self._window.append((self.world.clock.now(), False))
+        self._window.append((self.plant.clock.now(), False))
 
     def gauges(self) -> None:
-        now = self.world.clock.now()
+        now = self.plant.clock.now()
         self._window = [entry for entry in self._window if entry[0] > now - 60.0]
         missed = sum(1 for _, good in self._window if not good)
         rate = missed / len(self._window) if self._window else 0.0
-        self.world.metrics.value(SUBMITTER, "m0_publish_miss_rate").value = round(rate, 4)
+        self.plant.metrics.value(SUBMITTER, "m0_publish_miss_rate").value = round(rate, 4)

@@ -19,7 +19,7 @@ from cockpit.drill.physics.models import BASE_DRIFT, Models
 from cockpit.drill.physics.releases import BATCH_DELAY_S, BATCH_MALFORMED, memory_of
 
 if TYPE_CHECKING:
-    from cockpit.drill.world import World
+    from cockpit.drill.physics.plant import Plant
 
 COVERAGE_WARN, COVERAGE_BLOCK = 0.85, 0.50
 #: Policy level → (drift that degrades, drift that blocks, divergence that degrades, divergence that
@@ -36,9 +36,9 @@ TRUTH = dict(zip(MARKETS, (0.58, 0.46, 0.37, 0.31, 0.52, 0.49, 0.63, 0.27), stri
 
 
 class Quant:
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.models = Models(world)
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self.models = Models(plant)
         self.divergence = dict.fromkeys(CONNECTORS, NOISE)
         self.truth = dict(TRUTH)
         self.manipulated: dict[str, float] = {}  # market → times the truth that somebody has moved its odds to
@@ -47,7 +47,7 @@ class Quant:
         self.start()
 
     def start(self) -> None:
-        metrics = self.world.metrics
+        metrics = self.plant.metrics
         metrics.value(QUANT, "m0_guardrail_decisions_total", decision="ALLOW", reason="none")
         for reason in ("coverage", "divergence", "drift"):
             for decision in ("DEGRADE", "BLOCK"):
@@ -60,9 +60,9 @@ class Quant:
 
     def _setting(self, name: str, default: str) -> str:
         """The running engine's environment, else the ConfigMap, which it follows while it runs."""
-        pods = self.world.fleet.working(QUANT)
+        pods = self.plant.fleet.working(QUANT)
         own = pods[0].env.get(name) if pods else None
-        return own or self.world.kube.config(CONFIG).get(name) or default
+        return own or self.plant.kube.config(CONFIG).get(name) or default
 
     @property
     def policy(self) -> str:
@@ -72,7 +72,7 @@ class Quant:
     @property
     def expected_sources(self) -> int:
         try:
-            return max(1, int(self.world.kube.config(CONFIG).get("M0_EXPECTED_SOURCES", SOURCES)))
+            return max(1, int(self.plant.kube.config(CONFIG).get("M0_EXPECTED_SOURCES", SOURCES)))
         except ValueError:
             return SOURCES
 
@@ -81,21 +81,21 @@ class Quant:
         """How much later than usual the engine takes its features: by its image, by the batch that
         it is told to work on.
         """
-        batch = memory_of(self.world.kube.config(CONFIG))
-        own = max((self.world.releases.of(pod.image).delay_s for pod in self.world.fleet.working(QUANT)), default=0.0)
+        batch = memory_of(self.plant.kube.config(CONFIG))
+        own = max((self.plant.releases.of(pod.image).delay_s for pod in self.plant.fleet.working(QUANT)), default=0.0)
         return own + BATCH_DELAY_S * (batch - 1.0)
 
     @property
     def malformed(self) -> float:
         """The share of its outputs that are no valid payload."""
-        pods = self.world.fleet.working(QUANT)
-        own = sum(self.world.releases.of(pod.image).malformed for pod in pods) / max(1, len(pods))
-        return min(0.9, own + BATCH_MALFORMED * (memory_of(self.world.kube.config(CONFIG)) - 1.0))
+        pods = self.plant.fleet.working(QUANT)
+        own = sum(self.plant.releases.of(pod.image).malformed for pod in pods) / max(1, len(pods))
+        return min(0.9, own + BATCH_MALFORMED * (memory_of(self.plant.kube.config(CONFIG)) - 1.0))
 
     def paused(self, market: str) -> bool:
         """By the network's authority, or by the toggle."""
         return (
-            market in self.world.authority.paused
+            market in self.plant.authority.paused
             or self._setting(f"M0_MARKET_PAUSE_{market}", "false").lower() == "true"
         )
 
@@ -106,14 +106,14 @@ class Quant:
         for market in self.truth:
             pull = (TRUTH[market] - self.truth[market]) * 0.01 * dt
             self.truth[market] += pull + self._walk.gauss(0.0, 0.002) * dt**0.5
-        if not self.world.fleet.working(QUANT):
+        if not self.plant.fleet.working(QUANT):
             return
         self.models.step(dt)
         for domain in CONNECTORS:
             self._compare(domain, [m for m in MARKETS if MARKETS[m] == domain], dt)
 
     def _compare(self, domain: str, markets: list[str], dt: float) -> None:
-        world, rng = self.world, self.world.rng
+        plant, rng = self.plant, self.plant.rng
         gaps = {market: self._gap(market) for market in markets}
         self.divergence[domain] = max(NOISE, sum(gaps.values()) / len(gaps))
         _, _, warn, block = POLICY[self.policy]
@@ -121,13 +121,13 @@ class Quant:
             if gap > warn:
                 level = "block" if gap > block else "warn"
                 count = int(dt / COMPARE_S + rng.random())
-                world.metrics.value(QUANT, "m0_divergence_events_total", level=level, source=domain).inc(count)
-            if world.talking and rng.random() < (0.15 if gap > warn else 0.02) * dt:
+                plant.metrics.value(QUANT, "m0_divergence_events_total", level=level, source=domain).inc(count)
+            if plant.talking and rng.random() < (0.15 if gap > warn else 0.02) * dt:
                 self._tell(market, domain, gap)
 
     def _gap(self, market: str) -> float:
         """How far the connector's implied probability is from the consensus."""
-        connector = self.world.ingest.connectors[MARKETS[market]]
+        connector = self.plant.ingest.connectors[MARKETS[market]]
         if connector.disabled or self.expected_sources == 1:
             return 0.0
         off = abs(self.implied(market) - self.truth[market])
@@ -135,15 +135,15 @@ class Quant:
 
     def implied(self, market: str) -> float:
         """The probability that the connector's odds imply."""
-        skew = self.world.ingest.connectors[MARKETS[market]].skew * self.manipulated.get(market, 1.0)
+        skew = self.plant.ingest.connectors[MARKETS[market]].skew * self.manipulated.get(market, 1.0)
         return min(0.99, max(0.01, self.truth[market] * skew))
 
     def error(self, market: str) -> float:
         """How far the estimate is from the truth."""
-        connector = self.world.ingest.connectors[MARKETS[market]]
+        connector = self.plant.ingest.connectors[MARKETS[market]]
         off = 0.0 if connector.disabled else abs(self.implied(market) - self.truth[market])
         of_sources = off if self.expected_sources == 1 else off / 2.0
-        coverage = self.world.ingest.coverage[MARKETS[market]]
+        coverage = self.plant.ingest.coverage[MARKETS[market]]
         of_gaps = max(0.0, COVERAGE_WARN - coverage) * 0.21
         return max(of_sources, of_gaps, DRIFT_ERROR * (self._drift(MARKETS[market]) - BASE_DRIFT))
 
@@ -151,14 +151,14 @@ class Quant:
         return self.models.drift[MODELS[list(CONNECTORS).index(domain)]]
 
     def _tell(self, market: str, domain: str, gap: float) -> None:
-        pods = self.world.fleet.working(QUANT)
+        pods = self.plant.fleet.working(QUANT)
         level = "WARN" if gap > POLICY[self.policy][2] else "INFO"
-        truth, rng = self.truth[market], self.world.rng
+        truth, rng = self.truth[market], self.plant.rng
         others = " ".join(
             f"{domain}-{name}={truth + rng.uniform(-0.01, 0.01):.3f}"
             for name in ("b", "c", "d")[: self.expected_sources - 1]
         )
-        self.world.say(
+        self.plant.say(
             pods[rng.randrange(len(pods))].name,
             f"{level} implied probabilities market={market} {domain}={self.implied(market):.3f} {others} divergence={gap:.2f}",
         )
@@ -170,15 +170,15 @@ class Quant:
 
         None when there is no output at all: no engine works, or the market is paused.
         """
-        world = self.world
-        pods = world.fleet.working(QUANT)
+        plant = self.plant
+        pods = plant.fleet.working(QUANT)
         if not pods or self.paused(market):
             return None
         level = self.policy
         drift_warn, drift_block, divergence_warn, divergence_block = POLICY[level]
         coverage_warn, coverage_block = COVERAGE[level]
         domain = MARKETS[market]
-        coverage, divergence, drift = world.ingest.coverage[domain], self.divergence[domain], self._drift(domain)
+        coverage, divergence, drift = plant.ingest.coverage[domain], self.divergence[domain], self._drift(domain)
         verdicts = [
             ("coverage", coverage_block - coverage, coverage_warn - coverage, f"coverage={coverage:.2f}"),
             ("divergence", divergence - divergence_block, divergence - divergence_warn, f"divergence={divergence:.2f}"),
@@ -191,16 +191,16 @@ class Quant:
                 break
             if past_warn > 0 and decision == "ALLOW":
                 decision, reason, detail = "DEGRADE", name, words
-        if decision == "ALLOW" and world.rng.random() < 0.004:  # a late feature now and then
+        if decision == "ALLOW" and plant.rng.random() < 0.004:  # a late feature now and then
             decision, reason, detail = "DEGRADE", "coverage", "coverage=0.84"
-        world.metrics.value(QUANT, "m0_guardrail_decisions_total", decision=decision, reason=reason).inc()
+        plant.metrics.value(QUANT, "m0_guardrail_decisions_total", decision=decision, reason=reason).inc()
         widened = 1.0 + max(0.0, number(pods[0].env, "M0_CI_WIDENING_PERCENT", 0.0)) / 100.0
         misleads = decision != "BLOCK" and self.error(market) > ADMITS[decision] * widened
         (self.misleading.add if misleads else self.misleading.discard)(market)
-        if world.talking and (decision != "ALLOW" or world.rng.random() < 0.05):
-            pod = pods[world.rng.randrange(len(pods))]
+        if plant.talking and (decision != "ALLOW" or plant.rng.random() < 0.05):
+            pod = pods[plant.rng.randrange(len(pods))]
             severity = "INFO" if decision == "ALLOW" else "WARN"
-            world.say(
+            plant.say(
                 pod.name,
                 f"{severity} guardrail {decision} market={market} reason={reason} policy={level} {detail}".rstrip(),
             )
@@ -208,14 +208,14 @@ class Quant:
 
     def _miscalibrated(self, domain: str) -> float:
         """Calibration error that comes from odds which somebody has moved, not from the model."""
-        if self.world.ingest.connectors[domain].disabled:
+        if self.plant.ingest.connectors[domain].disabled:
             return 0.0
         return sum(
             min(0.3, 0.6 * abs(self.implied(m) - self.truth[m])) for m in self.manipulated if MARKETS[m] == domain
         )
 
     def gauges(self) -> None:
-        metrics, rng = self.world.metrics, self.world.rng
+        metrics, rng = self.plant.metrics, self.plant.rng
         drifts = self.models.drift
         for index, model in enumerate(MODELS):
             metrics.value(QUANT, "m0_drift_score", model=model).value = round(
@@ -224,9 +224,9 @@ class Quant:
             ece = 0.018 + 0.003 * index + rng.uniform(-0.001, 0.001) + max(0.0, drifts[model] - 0.15) * 0.25
             ece += self._miscalibrated(list(CONNECTORS)[index])
             metrics.value(QUANT, "m0_calibration_ece", model=model).value = round(ece, 4)
-        pods = self.world.fleet.working(QUANT)
+        pods = self.plant.fleet.working(QUANT)
         floor = number(pods[0].env, "M0_RISK_SCORE_FLOOR", 0.0) if pods else 0.0
         for market, domain in MARKETS.items():
-            doubt = (0.97 - self.world.ingest.coverage[domain]) * 0.8 + max(0.0, self._drift(domain) - 0.12) * 2.2
+            doubt = (0.97 - self.plant.ingest.coverage[domain]) * 0.8 + max(0.0, self._drift(domain) - 0.12) * 2.2
             risk = min(1.0, max(floor, 0.2 + doubt)) + rng.uniform(-0.02, 0.02)
             metrics.value(QUANT, "m0_risk_score", market=market).value = round(min(1.0, risk), 4)

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cockpit.drill.world import World
+    from cockpit.drill.kubernetes import KubernetesWorld
 
 #: The canonical form of a payload that is hashed and signed, on a calm day.
 HASHING = "v1"
@@ -47,7 +47,7 @@ class Releases:
     def of(self, image: str) -> Traits:
         return self._known.get(image, USUAL)
 
-    def roll_out(self, world: World, service: str, version: str, traits: Traits = USUAL) -> str:
+    def roll_out(self, kube: KubernetesWorld, service: str, version: str, traits: Traits = USUAL) -> str:
         """As a release pipeline does it: a new image, by digest, over the one that runs.
 
         Returns the image.
@@ -56,7 +56,7 @@ class Releases:
 
         image = image_of(service, version)
         self._known[image] = traits
-        changes.set_image(world.kube, service, image)
+        changes.set_image(kube, service, image)
         return image
 
 

@@ -16,7 +16,7 @@ from cockpit.drill.physics.authority import Refused
 from cockpit.drill.physics.fleet import PodView, number
 
 if TYPE_CHECKING:
-    from cockpit.drill.world import World
+    from cockpit.drill.physics.plant import Plant
 
 REQUESTS = 40.0  # a second
 PER_POD = 45.0
@@ -72,8 +72,8 @@ class Serve:
     connections (None: never).
     """
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
         self.database_slow = 1.0
         self.database_down = False
         self.database_troubles: set[str] = set()
@@ -87,8 +87,8 @@ class Serve:
         self._restored = False  # the database is older than the chain, and nobody has aligned them
         self._counting: set[str] = set()  # gateways whose answers are exported
         self._turn = 0  # whose turn it is to answer the one request that cannot be shared
-        self.served = dict(world.publish.published)
-        self.epochs = dict(world.publish.epochs)
+        self.served = dict(plant.publish.published)
+        self.epochs = dict(plant.publish.epochs)
 
     @property
     def slow(self) -> float:
@@ -107,13 +107,13 @@ class Serve:
         return frozenset(self.database_troubles | own)
 
     def _publishers(self) -> int:
-        pods = self.world.fleet.working(SUBMITTER)
+        pods = self.plant.fleet.working(SUBMITTER)
         return sum(max(1, int(number(pod.env, "M0_PUBLISH_CONCURRENCY", 4.0))) for pod in pods)
 
     @property
     def cached(self) -> bool:
         """Every gateway answers from the cache only."""
-        pods = self.world.fleet.ready(API)
+        pods = self.plant.fleet.ready(API)
         return bool(pods) and all(_cached(pod) for pod in pods)
 
     @property
@@ -127,18 +127,18 @@ class Serve:
         Nothing answers meanwhile, also when the primary was well.
         """
         self.database_down = True
-        self._promoted_at = self.world.clock.now() + FAILOVER_S
+        self._promoted_at = self.plant.clock.now() + FAILOVER_S
 
     def restore(self, to: float) -> None:
         """The operator's restore command: the database is as it was at `to` (unix seconds).
 
         Raises Refused.
         """
-        now = self.world.clock.now()
-        writers = [name for name in (SUBMITTER, QUANT) if self.world.kube.pods(name)]
+        now = self.plant.clock.now()
+        writers = [name for name in (SUBMITTER, QUANT) if self.plant.kube.pods(name)]
         if writers:
             raise Refused(f"sessions of {' and '.join(writers)} write to the database: stop them first")
-        if not self.world.began - 7 * 86400.0 <= to <= now:
+        if not self.plant.began - 7 * 86400.0 <= to <= now:
             raise Refused("no backup reaches back to that time" if to < now else "that time is in the future")
         self._restored = True
         self.served = {market: min(at, to) for market, at in self.served.items()}
@@ -159,7 +159,7 @@ class Serve:
 
     def back_up(self) -> None:
         """The backup's job has completed."""
-        self.backup_at = self.world.clock.now()
+        self.backup_at = self.plant.clock.now()
 
     def expire_backups(self) -> None:
         """The expiry's job has completed: there is room in the archive again."""
@@ -168,23 +168,23 @@ class Serve:
     def reconcile(self) -> None:
         """What consumers see is what the chain says."""
         if not self.database_down and not self._restored:
-            self.served.update(self.world.publish.published)
-            self.epochs.update(self.world.publish.epochs)
+            self.served.update(self.plant.publish.published)
+            self.epochs.update(self.plant.publish.epochs)
 
     def step(self, dt: float) -> None:
-        world, rng = self.world, self.world.rng
-        if self._promoted_at is not None and world.clock.now() >= self._promoted_at:
+        plant, rng = self.plant, self.plant.rng
+        if self._promoted_at is not None and plant.clock.now() >= self._promoted_at:
             self.database_down, self._promoted_at = False, None
-        if world.fleet.working(RECONCILER):
+        if plant.fleet.working(RECONCILER):
             self.reconcile()
-        pods = world.fleet.ready(API)
-        self._exported(world.fleet.working(API))
+        pods = plant.fleet.ready(API)
+        self._exported(plant.fleet.working(API))
         requests = int(self.demand * dt + rng.random())
         if not pods:
             self.failed_requests += requests
             return
         load = self._spread(pods, requests)
-        latency = world.metrics.histogram(API, "m0_api_latency_ms")
+        latency = plant.metrics.histogram(API, "m0_api_latency_ms")
         draws = min(requests, 6)
         slow = 1.0 if self.cached else self.slow
         for i in range(draws):
@@ -192,7 +192,7 @@ class Serve:
             wait = 8.0 if rng.random() < load.leaked / max(1, requests) else 1.0
             crowd = 0.7 / (1.0 - min(0.97, max(0.3, load.busy)))
             latency.observe(rng.lognormvariate(0.0, 0.56) * 35.0 * slow**0.5 * wait * crowd, times)
-        if world.fleet.working(RECONCILER):
+        if plant.fleet.working(RECONCILER):
             self._query(draws, requests)
         missing = int(requests * 0.004 + rng.random())
         hopeless = min(1.0, max(0.0, slow / TIMEOUTS_FROM - 1.0))
@@ -204,14 +204,14 @@ class Serve:
             self._answered(pods, code, count, whose.get(code, {}))
         failed = load.leaked + load.refused + timed_out
         self.failed_requests += max(0.0, failed - TOLERATED * requests)
-        if world.talking and rng.random() < 0.5 * dt:
+        if plant.talking and rng.random() < 0.5 * dt:
             self._talk(pods, load)
 
     def _exported(self, pods: tuple[PodView, ...]) -> None:
         """Each gateway exports every code from its start on; what a gateway that is gone had
         counted goes with it.
         """
-        metrics, now = self.world.metrics, {pod.name for pod in pods}
+        metrics, now = self.plant.metrics, {pod.name for pod in pods}
         for name in now - self._counting:
             for code in CODES:
                 metrics.value(API, "m0_api_requests_total", code=code, pod=name)
@@ -231,16 +231,16 @@ class Serve:
             own = min(left, int(count * share))
             left -= own
             if own:
-                self.world.metrics.value(API, "m0_api_requests_total", code=code, pod=pod.name).inc(own)
+                self.plant.metrics.value(API, "m0_api_requests_total", code=code, pod=pod.name).inc(own)
         candidates = [pod for pod in pods if not total or weights.get(pod.name)]
         for _ in range(left):
             self._turn += 1
             pod = candidates[self._turn % len(candidates)]
-            self.world.metrics.value(API, "m0_api_requests_total", code=code, pod=pod.name).inc()
+            self.plant.metrics.value(API, "m0_api_requests_total", code=code, pod=pod.name).inc()
 
     def _spread(self, pods: tuple[PodView, ...], requests: int) -> Load:
         """Requests go to the ready gateways in equal parts."""
-        rng, now = self.world.rng, self.world.clock.now()
+        rng, now = self.plant.rng, self.plant.clock.now()
         dt_requests = requests / max(self.demand, 1.0)  # the seconds that these requests are from
         room = 0.0
         refused = dict.fromkeys((pod.name for pod in pods), 0.0)
@@ -268,14 +268,14 @@ class Serve:
 
     def _leaked(self, pod: PodView) -> bool:
         after = self.leaks_after_s
-        return after is not None and self.world.clock.now() - pod.started_at >= after and not _cached(pod)
+        return after is not None and self.plant.clock.now() - pod.started_at >= after and not _cached(pod)
 
     def _query(self, draws: int, requests: int) -> None:
         """What queries take: the cache asks none, a dead server answers none until the client gives
         up.
         """
-        queries = self.world.metrics.histogram(RECONCILER, "m0_db_query_latency_ms")
-        rng = self.world.rng
+        queries = self.plant.metrics.histogram(RECONCILER, "m0_db_query_latency_ms")
+        rng = self.plant.rng
         if self.database_down:
             queries.observe(5000.0, draws)
             return
@@ -283,14 +283,14 @@ class Serve:
             queries.observe(rng.lognormvariate(0.0, 0.5) * 3.0 * self.slow, requests // draws + (i < requests % draws))
 
     def _talk(self, pods: tuple[PodView, ...], load: Load) -> None:
-        world, rng = self.world, self.world.rng
+        plant, rng = self.plant, self.plant.rng
         pod = pods[rng.randrange(len(pods))]
         market = rng.choice(list(MARKETS))
         path = f"GET /v1/markets/{market}/latest"
         if self.database_down and not _cached(pod):
             words = f"ERROR {path} 503 postgres: connection refused (primary m0-postgres-0:5432)"
         elif self._leaked(pod) and rng.random() < LEAKED:
-            age_h = (world.clock.now() - pod.started_at) / 3600.0
+            age_h = (plant.clock.now() - pod.started_at) / 3600.0
             words = (
                 f"ERROR {path} 500 postgres: connection pool exhausted in_use=20 idle=0 waiting=37 uptime_h={age_h:.0f}"
             )
@@ -298,24 +298,24 @@ class Serve:
             words = f"WARN {path} 503 too many requests in flight limit=64 cpu=0.99"
         else:
             words = f"INFO {path} 200 age_ms={self.age_s(market) * 1000:.0f} {self._cache(pod)}"
-        world.say(pod.name, words)
+        plant.say(pod.name, words)
 
     def _cache(self, pod: PodView) -> str:
         """What a gateway tells of its cache with an answer."""
         if _cached(pod):
             return "cache=only redis=ok"
-        age_s = self.world.clock.now() - pod.started_at
+        age_s = self.plant.clock.now() - pod.started_at
         if age_s < COLD_S:
             return f"cache=cold redis=ok warm_in={COLD_S - age_s:.0f}s"
-        return "cache=miss redis=ok" if self.world.rng.random() < UNCACHED else "cache=hit redis=ok"
+        return "cache=miss redis=ok" if self.plant.rng.random() < UNCACHED else "cache=hit redis=ok"
 
     def age_s(self, market: str) -> float:
         """Age of the data behind the newest output served."""
         lag = CACHE_LAG_S if self.cached else 0.0
-        return max(0.0, self.world.clock.now() - self.served[market] + RECONCILE_S + lag)
+        return max(0.0, self.plant.clock.now() - self.served[market] + RECONCILE_S + lag)
 
     def gauges(self) -> None:
-        metrics, rng = self.world.metrics, self.world.rng
+        metrics, rng = self.plant.metrics, self.plant.rng
         for market in MARKETS:
             metrics.value(API, "m0_output_age_ms", market=market).value = round(self.age_s(market) * 1000.0)
             metrics.value(API, "m0_output_epoch", market=market).value = float(self.epochs[market])
@@ -325,7 +325,7 @@ class Serve:
             metrics.value(RECONCILER, "m0_db_cpu_ratio").value = round(
                 min(0.995, 0.31 * self.slow**0.3 + rng.uniform(-0.02, 0.02)), 3
             )
-        backup = self.world.began - 3.2 * 3600 if self.backup_at is None else self.backup_at
+        backup = self.plant.began - 3.2 * 3600 if self.backup_at is None else self.backup_at
         metrics.value(RECONCILER, "m0_backup_last_success_timestamp_seconds").value = float(int(backup))
 
 

@@ -18,7 +18,7 @@ from cockpit.drill.physics.releases import HASHING
 from cockpit.drill.solana.program.encoder import STRAY
 
 if TYPE_CHECKING:
-    from cockpit.drill.world import World
+    from cockpit.drill.physics.plant import Plant
 
 MEDIAN_MS, SIGMA = 72.0, 0.54  # p95 near 180 ms
 WARM_UP_S = 20.0  # the KMS session is opened lazily: an agent is slow for so long after its start
@@ -44,8 +44,8 @@ class Sign:
     By pod, gone with it: `sessions`, and the `hung`, which answer nothing. Scenarios move them.
     """
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
         self.places: dict[str, str] = {}  # pod uid → signer
         self.slow = dict.fromkeys(SIGNERS, 1.0)
         self.contention = dict.fromkeys(SIGNERS, 0.0)
@@ -61,18 +61,18 @@ class Sign:
     def start(self) -> None:
         for signer in SIGNERS:
             for reason in REASONS:
-                self.world.metrics.value(SIGNER, "m0_signer_errors_total", signer=signer, reason=reason)
+                self.plant.metrics.value(SIGNER, "m0_signer_errors_total", signer=signer, reason=reason)
         self.start_submitter()
 
     def start_submitter(self) -> None:
-        self.world.metrics.value(SUBMITTER, "m0_signer_threshold_miss_total")
+        self.plant.metrics.value(SUBMITTER, "m0_signer_threshold_miss_total")
 
     def seats(self) -> dict[str, list[PodView]]:
         """Signer → the pods in its place, who has it first.
 
         One more pod than places stands beside another once it is warm.
         """
-        pods = {pod.uid: pod for pod in self.world.fleet.ready(SIGNER)}
+        pods = {pod.uid: pod for pod in self.plant.fleet.ready(SIGNER)}
         for uid in [uid for uid in self.places if uid not in pods]:
             del self.places[uid]
         free = [signer for signer in SIGNERS if signer not in self.places.values()]
@@ -83,7 +83,7 @@ class Sign:
             elif uid not in self.places:
                 waiting.append(pods[uid])
         seated = {signer: [pods[uid]] for uid, signer in self.places.items()}
-        now = self.world.clock.now()
+        now = self.plant.clock.now()
         for turn, pod in enumerate(pod for pod in waiting if now - pod.started_at >= WARM_UP_S):
             signer = SIGNERS[turn % len(SIGNERS)]
             if signer in seated:
@@ -102,16 +102,16 @@ class Sign:
         hashings: list[str] = []
         for signer in [signer for signer in seated if SIGNERS.index(signer) in places]:
             pods = seated[signer]
-            pod = pods[0] if len(pods) == 1 else pods[self.world.rng.randrange(len(pods))]
+            pod = pods[0] if len(pods) == 1 else pods[self.plant.rng.randrange(len(pods))]
             latency = self._ask(signer, pod, at_once / len(pods), submitter)
             if latency is not None and latency <= DEADLINE_MS:
-                traits = self.world.releases.of(pod.image)
+                traits = self.plant.releases.of(pod.image)
                 answers.append((latency, SIGNERS.index(signer) + (STRAY if traits.stray_keys else 0)))
                 hashings.append(traits.hashing)
         if len(answers) < threshold:
             self.misses += 1
-            self.world.metrics.value(SUBMITTER, "m0_signer_threshold_miss_total").inc()
-            self.world.say(
+            self.plant.metrics.value(SUBMITTER, "m0_signer_threshold_miss_total").inc()
+            self.plant.say(
                 submitter.name,
                 f"ERROR signature threshold missed got={len(answers)} want={threshold} of={len(places)} after {DEADLINE_MS:.0f}ms",
             )
@@ -123,8 +123,8 @@ class Sign:
 
     def _ask(self, signer: str, pod: PodView, at_once: float, submitter: PodView) -> float | None:
         """One request; milliseconds, or None when there is no answer."""
-        world = self.world
-        rng = world.rng
+        plant = self.plant
+        rng = plant.rng
         if signer in self.unreachable:
             words = f"WARN {signer} unreachable: dial tcp {pod.name}:7443: i/o timeout, no route admitted"
             self._fault(signer, "unreachable", submitter.name, words)
@@ -138,32 +138,32 @@ class Sign:
             words = f"ERROR kms: AccessDeniedException: the session token is expired signer={signer} reason=kms"
             self._fault(signer, "kms", pod.name, words)
             return None
-        age_s = world.clock.now() - pod.started_at
+        age_s = plant.clock.now() - pod.started_at
         times = self.slow[signer] * (1.0 + self.contention[signer] * max(0.0, at_once - 1.0))
         times *= session.slow if session is not None else 1.0
         latency = rng.lognormvariate(0.0, SIGMA) * (COLD_MS if age_s < WARM_UP_S else MEDIAN_MS) * times
-        world.metrics.histogram(SIGNER, "m0_signer_latency_ms", signer=signer).observe(latency)
-        if world.talking and rng.random() < 0.03:
-            world.say(pod.name, self._told(signer, pod, latency, times))
+        plant.metrics.histogram(SIGNER, "m0_signer_latency_ms", signer=signer).observe(latency)
+        if plant.talking and rng.random() < 0.03:
+            plant.say(pod.name, self._told(signer, pod, latency, times))
         return latency
 
     def _told(self, signer: str, pod: PodView, latency: float, times: float) -> str:
-        key = " key_ring=m0-staging" if self.world.releases.of(pod.image).stray_keys else ""
+        key = " key_ring=m0-staging" if self.plant.releases.of(pod.image).stray_keys else ""
         line = f"INFO signed bundle signer={signer}{key} latency_ms={latency:.0f}"
         if self.contention[signer] and times > 1.5:
             return f"{line} cpu_throttled=true waited_ms={latency * (1 - 1 / times):.0f}"
         return line
 
     def _fault(self, signer: str, reason: str, pod: str, words: str) -> None:
-        self.world.metrics.value(SIGNER, "m0_signer_errors_total", signer=signer, reason=reason).inc()
-        if self.world.talking and self.world.rng.random() < 0.1:
-            self.world.say(pod, words)
+        self.plant.metrics.value(SIGNER, "m0_signer_errors_total", signer=signer, reason=reason).inc()
+        if self.plant.talking and self.plant.rng.random() < 0.1:
+            self.plant.say(pod, words)
 
     def _members(self, set_id: str) -> tuple[tuple[int, ...], int]:
         """(the agents that hold a place of the set, its threshold); all of them, and the usual one,
         for a set that is none.
         """
-        chain = self.world.chain
+        chain = self.plant.chain
         found = chain.accounts.signer_set(int(set_id)) if set_id.isdecimal() and int(set_id) < 2**64 else None
         if found is None:
             return tuple(range(len(SIGNERS))), THRESHOLD

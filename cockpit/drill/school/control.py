@@ -19,6 +19,7 @@ from typing import Any
 
 from aiohttp import web
 
+from cockpit.drill.scenarios import Scenario
 from cockpit.drill.school.referee import Referee
 from cockpit.drill.world import World
 
@@ -32,8 +33,9 @@ class Conductor:
     `paused` stops the world; `speed` is simulated seconds a second.
     """
 
-    def __init__(self, world: World, referee: Referee) -> None:
+    def __init__(self, world: World, scenario: Scenario, referee: Referee) -> None:
         self.world = world
+        self.scenario = scenario
         self.referee = referee
         self.paused = False
         self._paused_at = 0.0
@@ -69,13 +71,13 @@ class Conductor:
     @property
     def tools(self) -> list[str]:
         """What can be done by hand here."""
-        return sorted({"failover-db", *self.world.scenario.by_hand})
+        return sorted({"failover-db", *self.scenario.by_hand})
 
     def do(self, name: str) -> None:
         """Raises ValueError."""
         if name not in self.tools:
             raise ValueError(f"there is no tool {name}: one of {', '.join(self.tools)}")
-        act = self.world.scenario.by_hand.get(name)
+        act = self.scenario.by_hand.get(name)
         self.referee.by_hand(name)
         if act is not None:
             act(self.world)
@@ -84,7 +86,7 @@ class Conductor:
 
     def relent(self) -> None:
         """The cause ends from outside, where the scenario knows how."""
-        for part in self.world.scenario.incidents:
+        for part in self.scenario.incidents:
             if part.relent is not None:
                 part.relent(self.world)
 
@@ -133,7 +135,7 @@ def application(conductor: Conductor, token: str, seed: int) -> web.Application:
                 guided=bool(asked.get("guided")),
                 paused_s=conductor.paused_s,
             )
-            scenario = conductor.world.scenario
+            scenario = conductor.scenario
             return web.json_response({"score": score.as_json(), "title": scenario.title, "story": scenario.story})
         if name not in acts:
             raise web.HTTPNotFound(text="no such act")

@@ -60,14 +60,15 @@ class Referee:
     `journal`: the cockpit's; what it held before the drill does not count.
     """
 
-    def __init__(self, world: World, runbooks: Runbooks, journal: Path) -> None:
+    def __init__(self, world: World, scenario: Scenario, runbooks: Runbooks, journal: Path) -> None:
         self.world = world
+        self.scenario = scenario
         self.runbooks = runbooks
         self.began = world.clock.now()
         self.sent: list[_Sent] = []
         self.cases = [
             _Case(part, IncidentScore(part.name, part.runbook), runbooks.runbook(str(part.runbook)))
-            for part in world.scenario.incidents
+            for part in scenario.incidents
             if part.runbook is not None
         ]
         wanted = {s.signal for case in self.cases for s in case.book.symptoms}
@@ -243,7 +244,7 @@ class Referee:
         steps = [self._step_score(sent, end) for sent, end in zip(self.sent, ends, strict=True)] if self.sent else []
         return Score(
             at=at,
-            scenario=self.world.scenario.name,
+            scenario=self.scenario.name,
             seed=seed,
             lasted_s=round(self._elapsed(), 1),
             incidents=[case.score for case in self.cases],

@@ -10,6 +10,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from cockpit.drill.prometheus.server import PrometheusServer
+from cockpit.drill.scenarios import find
 from cockpit.drill.world import World
 
 START = 1_790_000_000.0
@@ -18,7 +19,7 @@ Client = TestClient[Any, Any]
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return World(seed=7, clock=World.past_clock(START), scenario="rpc-outage", history_s=600.0)
+    return World(seed=7, clock=World.past_clock(START), scenario=find("rpc-outage"), history_s=600.0)
 
 
 @pytest.fixture

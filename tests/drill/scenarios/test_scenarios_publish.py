@@ -13,7 +13,7 @@ from cockpit.drill.names import CONFIG, MARKETS, QUANT, RPC_URLS, SERVICES, SIGN
 from cockpit.drill.physics.authority import Refused, SignerSet
 from cockpit.drill.physics.releases import BATCH, USUAL_BATCH, Traits, image_of
 from cockpit.drill.prometheus.exposition import exposition
-from cockpit.drill.scenarios import SCENARIOS
+from cockpit.drill.scenarios import SCENARIOS, find
 from cockpit.drill.solana.program.layouts import CODES
 from cockpit.drill.world import World
 from cockpit.model.runbook import Runbooks
@@ -335,7 +335,7 @@ def test_the_same_seed_makes_the_same_incident() -> None:
     for scenario in ("wrong-signer-set", "kms-denied", "key-compromise"):
         texts = []
         for _ in range(2):
-            world = World(seed=11, clock=World.past_clock(1_790_000_000.0), scenario=scenario, history_s=120)
+            world = World(seed=11, clock=World.past_clock(1_790_000_000.0), scenario=find(scenario), history_s=120)
             world.advance(30)
             texts.append(exposition(world.metrics, SERVICES))
         assert texts[0] == texts[1]
@@ -344,7 +344,7 @@ def test_the_same_seed_makes_the_same_incident() -> None:
 def test_a_copied_world_goes_on_as_the_one_that_it_was_copied_from() -> None:
     """The table's tests begin with copies."""
     for scenario in ("wrong-signer-set", "key-compromise", "two-submitters"):
-        world = World(seed=7, clock=World.past_clock(START), scenario=scenario, history_s=600)
+        world = World(seed=7, clock=World.past_clock(START), scenario=find(scenario), history_s=600)
         copy = lived(scenario)
         told = []
         for one in (world, copy):

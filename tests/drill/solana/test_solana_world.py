@@ -14,6 +14,7 @@ import pytest
 
 from cockpit.drill.names import MARKETS, RPC_URLS, SUBMITTER
 from cockpit.drill.physics.rpc import Network, stream_url
+from cockpit.drill.scenarios import find
 from cockpit.drill.server import Drill
 from cockpit.drill.world import World
 from cockpit.model.observed.bundle import Answer
@@ -25,7 +26,7 @@ START = 1_790_000_000.0
 
 
 def build(scenario: str = "calm", history_s: float = 300.0, **options: Any) -> World:
-    return World(seed=7, clock=World.past_clock(START), scenario=scenario, history_s=history_s, **options)
+    return World(seed=7, clock=World.past_clock(START), scenario=find(scenario), history_s=history_s, **options)
 
 
 def metric(world: World, name: str, **labels: str) -> int:

@@ -18,7 +18,7 @@ def inject(world: World) -> None:
     """
     from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
 
-    world.releases.roll_out(world, QUANT, "2026.11.5", Traits(leaks_after_s=420.0))
+    world.releases.roll_out(world.kube, QUANT, "2026.11.5", Traits(leaks_after_s=420.0))
     changes.set_config(world.kube, CONFIG, BATCH, "512")
 
 

@@ -17,7 +17,7 @@ def inject(world: World) -> None:
     frees a model.
     """
     traits = Traits(delay_s=12.0, malformed=0.08, leaks_after_s=420.0)
-    world.releases.roll_out(world, QUANT, "2026.11.4", traits)
+    world.releases.roll_out(world.kube, QUANT, "2026.11.4", traits)
 
 
 SCENARIO = Scenario(

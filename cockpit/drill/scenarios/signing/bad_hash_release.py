@@ -17,8 +17,8 @@ def inject(world: World) -> None:
 
     The agents' has not.
     """
-    world.releases.roll_out(world, SIGNER, "2026.11.3")
-    world.releases.roll_out(world, SUBMITTER, "2026.11.3", Traits(hashing="v2"))
+    world.releases.roll_out(world.kube, SIGNER, "2026.11.3")
+    world.releases.roll_out(world.kube, SUBMITTER, "2026.11.3", Traits(hashing="v2"))
 
 
 SCENARIO = Scenario(

@@ -17,8 +17,8 @@ def inject(world: World) -> None:
 
     The submitter's new image is as good as the old one.
     """
-    world.releases.roll_out(world, SIGNER, "2026.11.2", Traits(stray_keys=True))
-    world.releases.roll_out(world, SUBMITTER, "2026.11.2")
+    world.releases.roll_out(world.kube, SIGNER, "2026.11.2", Traits(stray_keys=True))
+    world.releases.roll_out(world.kube, SUBMITTER, "2026.11.2")
 
 
 SCENARIO = Scenario(
