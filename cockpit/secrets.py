@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from cockpit.journal.hash_chain import canonical
+from cockpit.canonical_json import canonical
 from cockpit.model.runbook import Runbooks, Toggle
 from cockpit.text import HIDDEN, clean, redact, url_hint
 
@@ -31,7 +31,7 @@ def toggle_of(runbooks: Runbooks, name: str) -> tuple[str, Toggle] | None:
     return next(((k, t) for k, t in runbooks.toggles.items() if "*" in k and fnmatchcase(name, k)), None)
 
 
-def shown_value(runbooks: Runbooks, name: str, value: str, *, secret: bool = False) -> str:
+def display_value(runbooks: Runbooks, name: str, value: str, *, secret: bool = False) -> str:
     """A variable's value as it may reach a screen, the journal or a kubectl line.
 
     URLs keep scheme and host only.
@@ -65,13 +65,13 @@ def env_value(entry: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {"valueFrom": reference} if reference else {"value": str(entry.get("value") or "")}
 
 
-def shown_env(runbooks: Runbooks, name: str, value: Mapping[str, Any] | None, *, secret: bool = False) -> str | None:
-    """As `shown_value`, for what `env_value` gives; references are named: "secret postgres/url"."""
+def display_env(runbooks: Runbooks, name: str, value: Mapping[str, Any] | None, *, secret: bool = False) -> str | None:
+    """As `display_value`, for what `env_value` gives; references are named: "secret postgres/url"."""
     if value is None:
         return None
     reference = value.get("valueFrom")
     if not reference:
-        return shown_value(runbooks, name, value["value"], secret=secret)
+        return display_value(runbooks, name, value["value"], secret=secret)
     for key, word in (("secretKeyRef", "secret"), ("configMapKeyRef", "configmap")):
         if key in reference:
             return clean(f"{word} {reference[key].get('name', '')}/{reference[key].get('key', '')}")
@@ -81,11 +81,11 @@ def shown_env(runbooks: Runbooks, name: str, value: Mapping[str, Any] | None, *,
     return clean("reference " + ", ".join(reference))
 
 
-def keepable(runbooks: Runbooks, name: str, value: Mapping[str, Any] | None, *, secret: bool = False) -> bool:
+def safe_to_journal(runbooks: Runbooks, name: str, value: Mapping[str, Any] | None, *, secret: bool = False) -> bool:
     """True when the value is shown whole, so that it may be journalled as it is."""
     if value is None or value.get("valueFrom"):
         return True
-    return shown_env(runbooks, name, value, secret=secret) == str(value["value"])
+    return display_env(runbooks, name, value, secret=secret) == str(value["value"])
 
 
 def fingerprint(salt: str, value: Any) -> str:
@@ -93,7 +93,7 @@ def fingerprint(salt: str, value: Any) -> str:
     return "sha256:" + hashlib.sha256(f"{salt}\0{canonical(value)}".encode()).hexdigest()
 
 
-def masked(value: Any, hidden: Collection[str]) -> Any:
+def mask_secrets(value: Any, hidden: Collection[str]) -> Any:
     """Any JSON value with the hidden texts taken out of its strings: servers and pods repeat what
     they were given.
 
@@ -105,7 +105,7 @@ def masked(value: Any, hidden: Collection[str]) -> Any:
                 value = value.replace(secret, HIDDEN)
         return value
     if isinstance(value, Mapping):
-        return {key: masked(item, hidden) for key, item in value.items()}
+        return {key: mask_secrets(item, hidden) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(masked(item, hidden) for item in value)
+        return type(value)(mask_secrets(item, hidden) for item in value)
     return value

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cockpit.incident.service import Desk
     from cockpit.journal.journal import Journal
     from cockpit.maintenance.service import Rounds
-    from cockpit.mitigation.context import Means
+    from cockpit.mitigation.context import Backends
     from cockpit.mitigation.executor import Executor
     from cockpit.model.maintenance import Round
     from cockpit.model.plan import Part, Plan, Progress, SequenceState, Unfinished
@@ -177,13 +177,13 @@ class Session:
             look_back=look_back(self.settings.rpc_endpoints, self.settings.solana.program_id, self.clock),
         )
 
-    def _means(self) -> Means:
+    def _backends(self) -> Backends:
         """What the steps work with beside the cluster."""
         from cockpit.config import secret_of
-        from cockpit.mitigation.context import Means, NetworkCli
+        from cockpit.mitigation.context import Backends, NetworkCli
 
         cli, postgres = self.settings.network_cli, self.settings.postgres
-        return Means(
+        return Backends(
             network_cli=NetworkCli(cli.argv, cli.cluster, cli.timeout, cli.env),
             admin_url=lambda: secret_of(postgres.admin_url, postgres.admin_url_file, "[postgres] admin-url"),
             evidence=self.desk.evidence if self.desk is not None else None,
@@ -208,7 +208,7 @@ class Session:
             namespace=place.namespace,
             read_only=self.settings.read_only,
             operator=Operator.current(kube_user=access.user),
-            means=self._means(),
+            backends=self._backends(),
         )
         executor.start()
         self.executor = executor

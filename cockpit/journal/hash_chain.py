@@ -17,12 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cockpit.canonical_json import canonical
+
 GENESIS = "0" * 64
-
-
-def canonical(value: Any) -> str:
-    """One spelling for one value: sorted keys, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def sealed(record: Mapping[str, Any], previous: str) -> tuple[bytes, str]:

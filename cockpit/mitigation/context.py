@@ -36,7 +36,7 @@ class NetworkCli:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-class Captured(Protocol):
+class CapturedBundle(Protocol):
     """An evidence bundle that was written.
 
     `missing` pairs a part with the reason that it is not in it.
@@ -51,24 +51,24 @@ class Captured(Protocol):
 
 
 #: (why it is captured) → the bundle. Raises any Exception with a message when it cannot be written.
-Evidence = Callable[[str], Awaitable[Captured]]
+CaptureEvidence = Callable[[str], Awaitable[CapturedBundle]]
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Backends:
     """None: not configured, and a step that needs it says so."""
 
     network_cli: NetworkCli = NetworkCli()
     admin_url: Callable[[], str | None] = lambda: None  # of Postgres; a secret, read when it is needed
-    evidence: Evidence | None = None
+    evidence: CaptureEvidence | None = None
     past: Past | None = None
 
 
-NOTHING_CONFIGURED = Means()
+NO_BACKENDS = Backends()
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class StepContext:
     """`place` is context and namespace; `sleep` paces looks; `now` is unix seconds on the cluster's
     clock.
 
@@ -79,14 +79,14 @@ class Office:
     runbooks: Runbooks
     clock: Clock
     place: tuple[str, str]
-    means: Means
+    backends: Backends
     situation: Callable[[], Situation | None]
     sleep: Callable[[float], Awaitable[None]]
     now: Callable[[], float]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Told(Protocol):
+class OnProgress(Protocol):
     """Hears how it goes; only what is given changes.
 
     `output`: the last lines, cleaned. `proof`: of a local check.

@@ -28,15 +28,15 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.choices.live import offered
 from cockpit.mitigation.cluster.lease import Lease
-from cockpit.mitigation.context import Means
-from cockpit.mitigation.lifecycle import Carrying, Tools, check_confirmation
-from cockpit.mitigation.planning.planner import Planner, wish_of
+from cockpit.mitigation.context import Backends
+from cockpit.mitigation.lifecycle import MitigationRun, RunDependencies, check_confirmation
+from cockpit.mitigation.planning.planner import Planner, plan_request
 from cockpit.mitigation.planning.sequence import note_of, part_of, parts_of, state_of
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.recovery.undo import undoable, wish_to_undo
+from cockpit.mitigation.recovery.undo import undo_request, undoable
 from cockpit.mitigation.recovery.unfinished import judge_all, judge_uncertain
 from cockpit.mitigation.sending import records
-from cockpit.mitigation.steps.kind import Prepared, Wish
+from cockpit.mitigation.steps.kind import PlanRequest, Prepared
 from cockpit.model.plan import Confirmation, Debt, JournalLine, Part, Plan, Progress, SequenceState, Unfinished
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.situation import Situation
@@ -68,10 +68,10 @@ class Executor:
         read_only: bool,
         operator: Operator,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        means: Means = Means(),  # noqa: B008
+        backends: Backends = Backends(),  # noqa: B008
     ) -> None:
         self.operator = operator
-        self._means = means
+        self._backends = backends
         self.progress: tuple[Progress, ...] = ()  # newest first
         self.revision = 0  # grows whenever progress changes
         self._access = access
@@ -85,13 +85,13 @@ class Executor:
         self._identity = f"{operator.identity}#{secrets.token_hex(2)}"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="executor", daemon=True)
-        self._tools: Tools | None = None
+        self._tools: RunDependencies | None = None
         self._opening: asyncio.Lock | None = None
         self._prepared: dict[str, Prepared] = {}
         self._raw_inverses: dict[int, Mapping[str, Any]] = {}  # by journal number: may hold secrets, never written
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._sends: set[asyncio.Task[None]] = set()
-        self._sending: dict[str, Carrying] = {}
+        self._sending: dict[str, MitigationRun] = {}
         self._context = ""
         self._closing = False
         self._cut_off = False
@@ -263,7 +263,7 @@ class Executor:
         refused.set_exception(PlanProblem("the executor is not running", "start the cockpit again"))
         return refused
 
-    async def _open(self) -> Tools:
+    async def _open(self) -> RunDependencies:
         """The client, at the first use: credentials may need a plugin.
 
         Raises PlanProblem.
@@ -285,13 +285,13 @@ class Executor:
                     namespace=self._namespace,
                     read_only=self._read_only,
                     identity=self._identity,
-                    means=self._means,
+                    backends=self._backends,
                     situation=self._situation,
                     sleep=self._sleep,
                 )
                 lease = Lease(client, self._namespace, self._identity, planner.now)
                 self._context = access.context
-                self._tools = Tools(
+                self._tools = RunDependencies(
                     client=client,
                     journal=self._journal,
                     planner=planner,
@@ -306,13 +306,13 @@ class Executor:
         return self._tools
 
     async def _plan(self, runbook: Runbook | None, step: Step, parameters: Mapping[str, str]) -> Plan:
-        wish = wish_of(runbook, step, parameters, self._runbooks)
+        wish = plan_request(runbook, step, parameters, self._runbooks)
         return await self._prepare(await self._open(), wish)
 
     async def _plan_part(self, book: Runbook, step: Step, index: int, parameters: Mapping[str, str], run: str) -> Plan:
         part = part_of(self.sequence(book, step, run), index)
         one = parts_of(book, step)[index]
-        wish = wish_of(book, one, parameters, self._runbooks)
+        wish = plan_request(book, one, parameters, self._runbooks)
         made = await self._prepare(await self._open(), replace(wish, part=part))
         if made.nothing_to_do:  # so the sequence can go on: there is nothing to confirm
             words = f"{one.title}: it is so already, nothing was sent"
@@ -335,11 +335,11 @@ class Executor:
             kind, _, service = (param.choices_from or "").partition(":")
             if kind in ("images", "revisions"):
                 ran = runs(situation.cluster, self._namespace, service)
-                told = await explained(ran, signals, self._runbooks, self._means.past, situation.cluster_now)
+                told = await explained(ran, signals, self._runbooks, self._backends.past, situation.cluster_now)
                 found[param.name] = offered(kind, ran, situation.cluster_now, told)
         return found
 
-    async def _prepare(self, tools: Tools, wish: Wish) -> Plan:
+    async def _prepare(self, tools: RunDependencies, wish: PlanRequest) -> Plan:
         prepared = await tools.planner.prepare(wish, self._situation())
         self._prepared[prepared.plan.id] = prepared
         for old in list(self._prepared)[:-_KEPT_PLANS]:
@@ -350,7 +350,7 @@ class Executor:
         tools = await self._open()
         await judge_uncertain(tools.planner.office, self._journal, number)
         entry = undoable(self._journal, number, self._context, self._namespace)
-        wish = await wish_to_undo(tools.client, self._journal, entry, self._raw_inverses.get(number))
+        wish = await undo_request(tools.client, self._journal, entry, self._raw_inverses.get(number))
         return await self._prepare(tools, wish)
 
     async def _carry_out(
@@ -362,7 +362,7 @@ class Executor:
                 raise PlanProblem("this plan is not known any more: nothing was sent", "plan again")
             check_confirmation(prepared.plan, confirmation, self._clock.mono(), self._read_only)
             del self._prepared[plan.id]  # a plan is carried out once
-            carrying = Carrying(await self._open(), prepared, confirmation)
+            carrying = MitigationRun(await self._open(), prepared, confirmation)
             self._sending[plan.id] = carrying
             progress = await carrying.send()
             if carrying.sent and carrying.number is not None:
@@ -380,7 +380,7 @@ class Executor:
             self._sending.pop(plan.id, None)
             settled.set()
 
-    async def _watch(self, plan_id: str, carrying: Carrying) -> None:
+    async def _watch(self, plan_id: str, carrying: MitigationRun) -> None:
         try:
             await carrying.watch(lambda: self._cut_off)
         finally:

@@ -26,7 +26,7 @@ from cockpit.mitigation.cluster.objects import GROUPS
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.planning.planner import Planner
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.proof.chain_silence import ChainQuiet, stops_publishing
+from cockpit.mitigation.proof.chain_silence import ChainSilence, stops_publishing
 from cockpit.mitigation.proof.verify import Baseline, Verification
 from cockpit.mitigation.sending import records
 from cockpit.mitigation.sending.request import version_of
@@ -35,14 +35,14 @@ from cockpit.mitigation.steps.kind import Prepared
 from cockpit.model.plan import PLAN_EXPIRES_S, Confirmation, Effect, Phase, Plan, Progress, Proof, Request, Rollout
 from cockpit.model.runbook import Runbooks, Validation
 from cockpit.model.situation import Situation
-from cockpit.secrets import masked
+from cockpit.secrets import mask_secrets
 from cockpit.text import safe
 
 VERIFY_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class RunDependencies:
     """What every mitigation of one executor shares.
 
     `lease` is one per process.
@@ -78,13 +78,13 @@ def check_confirmation(plan: Plan, confirmation: Confirmation, mono: float, read
         raise PlanProblem(f"{plan.typed} was not typed: nothing was sent", f"type {plan.typed} to go on")
 
 
-class Carrying:
+class MitigationRun:
     """The life of one confirmed plan.
 
     `send` until the answer is journalled (never cancelled), then `watch`.
     """
 
-    def __init__(self, tools: Tools, prepared: Prepared, confirmation: Confirmation) -> None:
+    def __init__(self, tools: RunDependencies, prepared: Prepared, confirmation: Confirmation) -> None:
         self._tools = tools
         self._prepared = prepared
         self._plan = prepared.plan
@@ -208,7 +208,7 @@ class Carrying:
             )
             return
         self._number = self._tools.journal.append(
-            masked(
+            mask_secrets(
                 records.intent(self._prepared, effect, self._confirmation, self._tools.operator, self._baseline.values),
                 self._prepared.draft.hidden,
             )
@@ -241,7 +241,7 @@ class Carrying:
         the cluster.
         """
         try:
-            self._tools.journal.append(masked(record, self._prepared.draft.hidden))
+            self._tools.journal.append(mask_secrets(record, self._prepared.draft.hidden))
         except JournalProblem as problem:
             lost = f"NOT JOURNALLED: {problem.reason}"
             if lost not in self._notes:
@@ -334,17 +334,17 @@ class Carrying:
             words = f"the proof {verb}: " + "; ".join(f"{g.text}: {g.reason}" for g in bad) + self._way_back()
         self._end(Phase.DONE, proof, words)
 
-    def _chain_quiet(self, rollout: Rollout) -> tuple[ChainQuiet | None, str]:
+    def _chain_quiet(self, rollout: Rollout) -> tuple[ChainSilence | None, str]:
         """For a step that stops publishing: what proves it on the chain, or in words that the chain
         was not asked.
         """
         tools, draft = self._tools, self._prepared.draft
         if not stops_publishing(draft):
             return None, rollout.words
-        unasked = ChainQuiet.not_asked(tools.situation())
+        unasked = ChainSilence.why_unavailable(tools.situation())
         if unasked:
             return None, f"{rollout.words}; the chain was not asked: {unasked}"
-        return ChainQuiet(self._plan, draft, tools.runbooks, tools.clock.mono()), rollout.words
+        return ChainSilence(self._plan, draft, tools.runbooks, tools.clock.mono()), rollout.words
 
     @property
     def _continues(self) -> bool:
@@ -398,9 +398,11 @@ class Carrying:
         stoppable: bool | None = None,
     ) -> None:
         now, hidden = self.progress, self._prepared.draft.hidden
-        words = masked(words, hidden)
+        words = mask_secrets(words, hidden)
         if rollout is not None:
-            rollout = replace(rollout, words=masked(rollout.words, hidden), blocking=masked(rollout.blocking, hidden))
+            rollout = replace(
+                rollout, words=mask_secrets(rollout.words, hidden), blocking=mask_secrets(rollout.blocking, hidden)
+            )
         self.progress = replace(
             now,
             journal=self._number,
@@ -411,7 +413,7 @@ class Carrying:
             proof=proof or now.proof,
             answered_s=answered_s if answered_s is not None else now.answered_s,
             ended_mono=self._tools.clock.mono() if ended else now.ended_mono,
-            output=masked(output, hidden) if output is not None else now.output,
+            output=mask_secrets(output, hidden) if output is not None else now.output,
             dropped=dropped if dropped is not None else now.dropped,
             stoppable=stoppable if stoppable is not None else now.stoppable and not ended,
         )

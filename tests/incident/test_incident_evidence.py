@@ -18,16 +18,16 @@ from typing import Any
 
 import pytest
 
+from cockpit.canonical_json import canonical
 from cockpit.clock import ManualClock
 from cockpit.incident import actions
 from cockpit.incident.evidence import bundle
 from cockpit.incident.evidence.bundle import MANIFEST, Missing, capture, tarred, verify
 from cockpit.incident.evidence.collectors import collectors
 from cockpit.incident.evidence.redaction import redacted
-from cockpit.journal.hash_chain import canonical
 from cockpit.model.observed.chain import FailureClass, ProgramActivity, ProtocolState, Reveal, SignerSetState
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.secrets import shown_value
+from cockpit.secrets import display_value
 from cockpit.sources.kubernetes.log_lines import LogLine, parse
 from tests.support.samples.records import OPS1, RUNBOOKS, SECRET, START, desk, down, journal, plan, situation
 
@@ -240,7 +240,7 @@ async def collected(tmp_path: Path, **changes: Any) -> tuple[dict[str, bytes], d
         flights=(),
         runbooks=RUNBOOKS,
         read_logs=logs,
-        shown=lambda name, value: shown_value(RUNBOOKS, name, value),
+        shown=lambda name, value: display_value(RUNBOOKS, name, value),
     )
     captured = await capture(tmp_path, "b", parts, {}, wall=START)
     return unpacked(captured.path), dict(captured.missing)

@@ -26,7 +26,7 @@ from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
 from cockpit.kubeapi.access import load_access
-from cockpit.mitigation.context import Means
+from cockpit.mitigation.context import Backends
 from cockpit.mitigation.executor import Executor
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.plan import Confirmation, Phase, Plan, Progress
@@ -142,7 +142,7 @@ class Rig:
     runbooks: Runbooks = field(default_factory=runbooks)
     read_only: bool = False
     token: str = "admin"
-    means: Means = field(default_factory=Means)
+    backends: Backends = field(default_factory=Backends)
     solana: dict[str, Any] = field(default_factory=dict)
     executors: list[Executor] = field(default_factory=list)
     journals: list[Journal] = field(default_factory=list)
@@ -180,7 +180,7 @@ class Rig:
             read_only=self.read_only,
             operator=operator,
             sleep=_short,
-            means=self.means,
+            backends=self.backends,
         )
         made.start()
         self.executors.append(made)

@@ -123,7 +123,7 @@ class Capturer:
 
     async def _collect(self, situation: Situation | None, reason: str) -> tuple[Captured, dict[str, Any]]:
         from cockpit.incident.evidence.collectors import collectors, manifest_about
-        from cockpit.secrets import shown_value
+        from cockpit.secrets import display_value
 
         records = await asyncio.to_thread(self._journal.records)
         incident = open_incident(records)
@@ -145,7 +145,7 @@ class Capturer:
             flights=self._recorder.flights if self._recorder is not None else (),
             runbooks=runbooks,
             read_logs=self.read_logs,
-            shown=lambda variable, value: shown_value(runbooks, variable, value),
+            shown=lambda variable, value: display_value(runbooks, variable, value),
             look=self._look_back,
         )
         name = f"incident-{number}-{stamp}" if number is not None else f"evidence-{stamp}"

@@ -15,10 +15,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from cockpit.canonical_json import canonical
 from cockpit.incident.evidence.bundle import Collect, Missing
 from cockpit.incident.evidence.onchain import LookBack, chain_parts, fault_words, last_bundle, standing
 from cockpit.incident.flight_recorder import Flight
-from cockpit.journal.hash_chain import canonical
 from cockpit.journal.incidents import Record
 from cockpit.model.observed.cluster import EnvVar, Workload
 from cockpit.model.reading import Fault

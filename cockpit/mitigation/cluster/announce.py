@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import secrets
 
-from cockpit.journal.hash_chain import canonical
+from cockpit.canonical_json import canonical
 from cockpit.journal.operator import Operator
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError

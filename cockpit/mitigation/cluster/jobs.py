@@ -13,7 +13,7 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError, NotFound
 from cockpit.mitigation.cluster.objects import object_path
 from cockpit.mitigation.cluster.rollout import reason_of
-from cockpit.mitigation.context import Office, Told
+from cockpit.mitigation.context import OnProgress, StepContext
 from cockpit.model.plan import Proof, Rollout
 from cockpit.text import safe
 
@@ -121,7 +121,7 @@ def _pods(namespace: str) -> str:
     return f"/api/v1/namespaces/{quote(namespace, safe='')}/pods"
 
 
-async def follow(office: Office, name: str, told: Told) -> Rollout:
+async def follow(office: StepContext, name: str, told: OnProgress) -> Rollout:
     """Until it is complete, failed, gone or out of time.
 
     Errors of reading are said and outlived.
@@ -178,7 +178,7 @@ async def follow(office: Office, name: str, told: Told) -> Rollout:
         await office.sleep(POLL_S)
 
 
-async def follow_to_gone(office: Office, name: str, told: Told) -> Rollout:
+async def follow_to_gone(office: StepContext, name: str, told: OnProgress) -> Rollout:
     """After a delete: until neither the job nor a pod of it is left."""
     namespace = office.place[1]
     started = office.clock.mono()

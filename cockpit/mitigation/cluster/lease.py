@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from cockpit.journal.hash_chain import canonical
+from cockpit.canonical_json import canonical
 from cockpit.journal.processes import ended, this_process
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, KubeError, NotFound

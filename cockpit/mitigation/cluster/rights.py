@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cockpit.journal.hash_chain import canonical
+from cockpit.canonical_json import canonical
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.model.plan import GuardResult, Verdict

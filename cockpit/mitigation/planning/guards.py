@@ -27,7 +27,7 @@ OLD_SITUATION_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class GuardInput:
     """All that a guard may look at.
 
     `signals` justify the step; `undo` steps are justified by the journal.
@@ -53,20 +53,20 @@ class Case:
         return self.subject
 
 
-Guard = Callable[[Case], GuardResult | None]
+Guard = Callable[[GuardInput], GuardResult | None]
 
 
-def read_only(case: Case) -> GuardResult | None:
+def read_only(case: GuardInput) -> GuardResult | None:
     if case.read_only:
         return GuardResult("read-only", Verdict.BLOCK, "the cockpit was started with --read-only")
     return None
 
 
-def permission(case: Case) -> GuardResult:
+def permission(case: GuardInput) -> GuardResult:
     return permitted(case.facts.review, case.object.name)
 
 
-def dry_run(case: Case) -> GuardResult | None:
+def dry_run(case: GuardInput) -> GuardResult | None:
     """What the server refuses is not sent.
 
     Where it does no dry runs, the dialog says so by itself.
@@ -81,7 +81,7 @@ def dry_run(case: Case) -> GuardResult | None:
     return None
 
 
-def fresh(case: Case) -> GuardResult | None:
+def fresh(case: GuardInput) -> GuardResult | None:
     """The signals that justify the step must be known now.
 
     Those of a source that nobody has configured count for nothing, unless there are no others.
@@ -106,7 +106,7 @@ def fresh(case: Case) -> GuardResult | None:
     return _result("fresh", Verdict.PASS, f"{oldest:.0f} s old")
 
 
-def singleton(case: Case) -> GuardResult | None:
+def singleton(case: GuardInput) -> GuardResult | None:
     """One leader at most: never a second replica, never a rolling update that surges, never while
     an old pod is left.
     """
@@ -140,7 +140,7 @@ def singleton(case: Case) -> GuardResult | None:
     return _result("singleton", Verdict.PASS, f"{after} replica{'s' if after != 1 else ''}, {how}")
 
 
-def digest(case: Case) -> GuardResult | None:
+def digest(case: GuardInput) -> GuardResult | None:
     """Images by digest only: a tag may be another image tomorrow.
 
     An undo may go back to the tag that ran before.
@@ -153,7 +153,7 @@ def digest(case: Case) -> GuardResult | None:
     return _result("digest", Verdict.BLOCK, f"{loose[0]} has no digest: give NAME@sha256:… (64 hex digits)")
 
 
-def direction(case: Case) -> GuardResult | None:
+def direction(case: GuardInput) -> GuardResult | None:
     """Relaxing a guardrail or enabling publishing asks that no dangerous signal holds or is
     unknown.
     """
@@ -175,13 +175,13 @@ def direction(case: Case) -> GuardResult | None:
     return _result("direction", Verdict.NOTE, why)
 
 
-def pausing(case: Case) -> GuardResult | None:
+def pausing(case: GuardInput) -> GuardResult | None:
     if case.draft.template and paused(case.object.obj):
         return _result("paused", Verdict.CONFIRM, f"{case.object.name} is paused: no pod changes until it is resumed")
     return None
 
 
-def autoscaler(case: Case) -> GuardResult | None:
+def autoscaler(case: GuardInput) -> GuardResult | None:
     if case.object.kind not in WORKLOADS:
         return None
     scalers = case.facts.autoscalers
@@ -199,7 +199,7 @@ def autoscaler(case: Case) -> GuardResult | None:
     return _result("autoscaler", Verdict.CONFIRM, f"HPA {told} will undo it")
 
 
-def gitops(case: Case) -> GuardResult | None:
+def gitops(case: GuardInput) -> GuardResult | None:
     """Argo CD, Flux: what is changed by hand is put back.
 
     Helm and the like change it at their next release.
@@ -225,7 +225,7 @@ _GITOPS = (
 )
 
 
-def lease(case: Case) -> GuardResult:
+def lease(case: GuardInput) -> GuardResult:
     held = case.facts.lease
     if held.problem:
         return _result("lease", Verdict.UNKNOWN, f"not known whether someone else is acting: {held.problem}")
@@ -240,7 +240,7 @@ def lease(case: Case) -> GuardResult:
     return _result("lease", Verdict.PASS, "free")
 
 
-def journal(case: Case) -> GuardResult | None:
+def journal(case: GuardInput) -> GuardResult | None:
     """An undo trusts the journal: one that was tampered with is said."""
     if case.undo and case.journal_problems:
         return _result("journal", Verdict.CONFIRM, f"the journal is not intact: {case.journal_problems[0]}")
@@ -268,7 +268,7 @@ GUARDS: tuple[Guard, ...] = (
 ACT_GUARDS: tuple[Guard, ...] = (read_only, dry_run, fresh, direction, lease, journal)
 
 
-def already_stopped(case: Case) -> GuardResult | None:
+def already_stopped(case: GuardInput) -> GuardResult | None:
     """Scaled to nothing already: whether publishing has stopped by that is for the chain to say.
 
     Somebody else may publish.
@@ -289,18 +289,18 @@ def already_stopped(case: Case) -> GuardResult | None:
     return _result("stopped", Verdict.NOTE, f"PUBLISHING MAY GO ON all the same: {found.words}")
 
 
-def judge_idle(case: Case) -> tuple[GuardResult, ...]:
+def judge_idle(case: GuardInput) -> tuple[GuardResult, ...]:
     """Of a plan that would change nothing."""
     found = already_stopped(case)
     return (found,) if found is not None else ()
 
 
-def judge(case: Case) -> tuple[GuardResult, ...]:
+def judge(case: GuardInput) -> tuple[GuardResult, ...]:
     found = tuple(result for guard in GUARDS if (result := guard(case)) is not None)
     return (*found, *case.draft.guards)
 
 
-def judge_act(case: Case) -> tuple[GuardResult, ...]:
+def judge_act(case: GuardInput) -> tuple[GuardResult, ...]:
     found = tuple(result for guard in ACT_GUARDS if (result := guard(case)) is not None)
     return (*found, *case.draft.guards)
 

@@ -17,20 +17,20 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from cockpit.canonical_json import canonical
 from cockpit.clock import Clock
-from cockpit.journal.hash_chain import canonical
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict
 from cockpit.mitigation.cluster.objects import Subject, annotations_of
 from cockpit.mitigation.cluster.times import rfc3339
-from cockpit.mitigation.context import NOTHING_CONFIGURED, Means, Office
+from cockpit.mitigation.context import NO_BACKENDS, Backends, StepContext
 from cockpit.mitigation.planning import dryrun, guards
 from cockpit.mitigation.planning.facts import Facts, facts_of_act, gather
 from cockpit.mitigation.planning.stages import stages_of
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sending.request import request_of, spelled
 from cockpit.mitigation.steps import ACTS, KINDS
-from cockpit.mitigation.steps.kind import ActKind, Draft, Prepared, Setting, Wish
+from cockpit.mitigation.steps.kind import ActKind, Draft, PatchContext, PlanRequest, Prepared
 from cockpit.mitigation.steps.parameters import placed, resolve
 from cockpit.model.plan import (
     DryRun,
@@ -45,16 +45,16 @@ from cockpit.model.plan import (
 )
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.situation import Situation
-from cockpit.secrets import masked
+from cockpit.secrets import mask_secrets
 
 _TRIES = 4  # a rollout under way changes the object several times a second
 REVISION = "deployment.kubernetes.io/revision"
 
 
-def wish_of(runbook: Runbook | None, step: Step, given: Mapping[str, str], runbooks: Runbooks) -> Wish:
+def plan_request(runbook: Runbook | None, step: Step, given: Mapping[str, str], runbooks: Runbooks) -> PlanRequest:
     """Raises PlanProblem for a kind that is not planned, a missing object, or wrong parameters."""
     if step.kind in ACTS:
-        return Wish(
+        return PlanRequest(
             service="",
             kind=step.kind,
             title=step.title,
@@ -69,7 +69,7 @@ def wish_of(runbook: Runbook | None, step: Step, given: Mapping[str, str], runbo
     name = KINDS[step.kind].about(step, values)
     if not name:
         raise PlanProblem(f"step {step.id} names no service", "correct runbooks.toml: service")
-    return Wish(service=name, kind=step.kind, title=step.title, runbook=runbook, step=step, values=values)
+    return PlanRequest(service=name, kind=step.kind, title=step.title, runbook=runbook, step=step, values=values)
 
 
 class Planner:
@@ -85,7 +85,7 @@ class Planner:
         namespace: str,
         read_only: bool,
         identity: str,
-        means: Means = NOTHING_CONFIGURED,
+        backends: Backends = NO_BACKENDS,
         situation: Callable[[], Situation | None] = lambda: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -96,12 +96,12 @@ class Planner:
         self._namespace = namespace
         self._read_only = read_only
         self._identity = identity
-        self.office = Office(
+        self.office = StepContext(
             client=client,
             runbooks=runbooks,
             clock=clock,
             place=(context, namespace),
-            means=means,
+            backends=backends,
             situation=situation,
             sleep=sleep,
             now=self.now,
@@ -111,7 +111,7 @@ class Planner:
         """Unix seconds on the cluster's clock, ours before its first answer."""
         return self._client.server_time() or self._clock.wall()
 
-    async def prepare(self, wish: Wish, situation: Situation | None) -> Prepared:
+    async def prepare(self, wish: PlanRequest, situation: Situation | None) -> Prepared:
         """Read, draft, ask for a dry run, judge.
 
         Raises PlanProblem, KubeError.
@@ -156,7 +156,7 @@ class Planner:
             revision=str(annotations_of(subject.obj).get(REVISION) or ""),
         )
 
-    async def _prepare_act(self, kind: ActKind, wish: Wish, situation: Situation | None) -> Prepared:
+    async def _prepare_act(self, kind: ActKind, wish: PlanRequest, situation: Situation | None) -> Prepared:
         draft = await kind.draft(wish, self.office)
         dry_run = draft.dry_run or DryRun(DryRunState.OK)
         assert draft.effect is not None
@@ -169,14 +169,14 @@ class Planner:
 
     def _case(
         self,
-        wish: Wish,
+        wish: PlanRequest,
         draft: Draft,
         subject: Subject | None,
         facts: Facts,
         dry_run: DryRun,
         situation: Situation | None,
-    ) -> guards.Case:
-        return guards.Case(
+    ) -> guards.GuardInput:
+        return guards.GuardInput(
             draft=draft,
             subject=subject,
             facts=facts,
@@ -190,14 +190,14 @@ class Planner:
             journal_problems=wish.journal_problems,
         )
 
-    def _draft(self, wish: Wish, subject: Subject, salt: str, situation: Situation | None, seen: Any) -> Draft:
+    def _draft(self, wish: PlanRequest, subject: Subject, salt: str, situation: Situation | None, seen: Any) -> Draft:
         kind = KINDS[wish.kind]
         step = wish.step
         arguments = wish.arguments
         if arguments is None:
             assert step is not None
             arguments = kind.arguments(step, wish.values, subject)
-        setting = Setting(
+        setting = PatchContext(
             runbooks=self._runbooks,
             salt=salt,
             restarted_at=rfc3339(self.now()),
@@ -213,7 +213,7 @@ class Planner:
         if self._read_only:
             return DryRun(DryRunState.UNKNOWN, "not asked: read-only")
         verdict, after = await dryrun.ask(self._client, request, subject.obj)
-        verdict = replace(verdict, reason=masked(verdict.reason, draft.hidden))
+        verdict = replace(verdict, reason=mask_secrets(verdict.reason, draft.hidden))
         if after is not None and KINDS[kind].relevant(after, draft.scope, salt) != draft.expected:
             return replace(
                 verdict, reason="the server would make something else of it than was asked (an admission webhook?)"
@@ -222,7 +222,7 @@ class Planner:
 
     def _plan(
         self,
-        wish: Wish,
+        wish: PlanRequest,
         draft: Draft,
         effect: Effect,
         dry_run: DryRun,
@@ -293,7 +293,7 @@ def digest_of(plan: Plan, expected: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(covered).encode()).hexdigest()
 
 
-def _signals(wish: Wish) -> tuple[str, ...]:
+def _signals(wish: PlanRequest) -> tuple[str, ...]:
     if wish.step is not None and wish.step.signals:
         return wish.step.signals
     return tuple(dict.fromkeys(s.signal for s in wish.runbook.symptoms)) if wish.runbook is not None else ()

@@ -21,7 +21,7 @@ def stops_publishing(draft: Draft) -> bool:
     return any(danger.startswith(STOPS) for danger in draft.dangers)
 
 
-class ChainQuiet:
+class ChainSilence:
     """Feed it situations with `update`.
 
     Only those made after the last pod was gone count: `started_mono`.
@@ -38,7 +38,7 @@ class ChainQuiet:
         self.gauge = self._made(Proof.PENDING, None, "waiting for a look at the chain")
 
     @staticmethod
-    def not_asked(situation: Situation | None) -> str:
+    def why_unavailable(situation: Situation | None) -> str:
         """Why there is nothing to ask; "" when there is."""
         return "nothing is known" if situation is None else chain_asked(situation)
 

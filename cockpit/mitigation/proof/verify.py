@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from cockpit.mitigation.proof.chain_silence import ChainQuiet
+from cockpit.mitigation.proof.chain_silence import ChainSilence
 from cockpit.model.plan import Gauge, Proof
 from cockpit.model.runbook import Runbooks, Validation
 from cockpit.model.signal import Level, SignalStatus
@@ -80,7 +80,7 @@ class Verification:
         runbooks: Runbooks,
         baseline: Baseline,
         started_mono: float,
-        quiet: ChainQuiet | None = None,
+        quiet: ChainSilence | None = None,
     ) -> None:
         """`quiet`: for a step that stops publishing, one more gauge, before the others."""
         self._lines = tuple(lines)

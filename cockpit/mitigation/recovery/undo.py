@@ -20,7 +20,7 @@ from cockpit.mitigation.planning.planner import REVISION
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sending.send import compare, named
 from cockpit.mitigation.steps import ACTS, KINDS
-from cockpit.mitigation.steps.kind import Wish, touched
+from cockpit.mitigation.steps.kind import PlanRequest, touched
 from cockpit.secrets import env_value, fingerprint
 
 
@@ -61,7 +61,9 @@ def _origin(journal: Journal, entry: Entry) -> tuple[Mapping[str, Any], bool]:
     return entry.intent, again
 
 
-async def wish_to_undo(client: KubeClient, journal: Journal, entry: Entry, raw: Mapping[str, Any] | None) -> Wish:
+async def undo_request(
+    client: KubeClient, journal: Journal, entry: Entry, raw: Mapping[str, Any] | None
+) -> PlanRequest:
     """`raw` are the inverse's arguments as this process remembers them.
 
     Raises PlanProblem, KubeError.
@@ -88,7 +90,7 @@ async def wish_to_undo(client: KubeClient, journal: Journal, entry: Entry, raw: 
     title = f"Undo {entry.number}: {intent['title']}"
     if intent["step_kind"] in ACTS:  # it looks by itself whether its effect is still there
         kept = raw if raw is not None else intent["inverse"]
-        return Wish(
+        return PlanRequest(
             service="",
             kind=str(intent["step_kind"]),
             title=title,
@@ -129,7 +131,7 @@ async def wish_to_undo(client: KubeClient, journal: Journal, entry: Entry, raw: 
             "someone changed it since: look at it, then plan what is right now",
         )
 
-    return Wish(
+    return PlanRequest(
         service=target.name,
         kind=kind.kind,
         title=title,

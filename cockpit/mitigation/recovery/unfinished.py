@@ -14,7 +14,7 @@ from cockpit.journal.entries import changes_of, entries_of, target_of
 from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.kubeapi.errors import KubeError, NotFound
 from cockpit.mitigation.cluster.objects import object_path
-from cockpit.mitigation.context import Office
+from cockpit.mitigation.context import StepContext
 from cockpit.mitigation.outcome import Judgement
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sending import records
@@ -26,7 +26,7 @@ from cockpit.model.plan import Unfinished
 _TOLD = {"applied": "applied", "not applied": "not applied", "changed": "changed since", "gone": "changed since"}
 
 
-async def judge_all(office: Office, journal: Journal) -> tuple[Unfinished, ...]:
+async def judge_all(office: StepContext, journal: Journal) -> tuple[Unfinished, ...]:
     """Those of this context and namespace; others stay for a cockpit that looks there.
 
     What cannot be read stays too.
@@ -57,7 +57,7 @@ async def judge_all(office: Office, journal: Journal) -> tuple[Unfinished, ...]:
     return tuple(found)
 
 
-async def judge_uncertain(office: Office, journal: Journal, number: int) -> None:
+async def judge_uncertain(office: StepContext, journal: Journal, number: int) -> None:
     """Look again at one whose outcome nobody knew, because it shall be taken back.
 
     Only "applied" is journalled: what is not there so far may still come. Raises PlanProblem.
@@ -72,7 +72,7 @@ async def judge_uncertain(office: Office, journal: Journal, number: int) -> None
         raise PlanProblem(f"step {number} is not there to be taken back: {judged.words}", "look again in a moment")
 
 
-async def judge(office: Office, intent: Mapping[str, Any]) -> Judgement:
+async def judge(office: StepContext, intent: Mapping[str, Any]) -> Judgement:
     target = target_of(intent)
     act = ACTS.get(str(intent["step_kind"]))
     if act is not None:

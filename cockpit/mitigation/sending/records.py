@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from cockpit.canonical_json import canonical
 from cockpit.journal.entries import this_process
-from cockpit.journal.hash_chain import canonical
 from cockpit.journal.operator import Operator
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.sending.request import spelled, version_of

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from cockpit.clock import Clock
 from cockpit.kubeapi.client import KubeClient
 from cockpit.mitigation.cluster.rollout import Watched, Watcher, timeout_of
-from cockpit.mitigation.context import Office, Told
+from cockpit.mitigation.context import OnProgress, StepContext
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.sending.send import Sender, compare
 from cockpit.mitigation.steps.kind import Prepared
@@ -35,13 +35,13 @@ class Work(Protocol):
     async def fresh(self) -> Outcome | None:
         """Why nothing may be sent any more; None: it may."""
 
-    async def send(self, intent: Intent, told: Told) -> Outcome:
+    async def send(self, intent: Intent, told: OnProgress) -> Outcome:
         """Once, after `intent`.
 
         Only after `fresh` said None.
         """
 
-    async def watch(self, outcome: Outcome, told: Told) -> Rollout: ...
+    async def watch(self, outcome: Outcome, told: OnProgress) -> Rollout: ...
 
 
 class PatchWork:
@@ -69,11 +69,11 @@ class PatchWork:
         self._obj = found
         return None
 
-    async def send(self, intent: Intent, told: Told) -> Outcome:
+    async def send(self, intent: Intent, told: OnProgress) -> Outcome:
         assert self._obj is not None
         return await self._sender.send(self._prepared, self._obj, intent)
 
-    async def watch(self, outcome: Outcome, told: Told) -> Rollout:
+    async def watch(self, outcome: Outcome, told: OnProgress) -> Rollout:
         prepared, target = self._prepared, self._prepared.plan.target
         if not prepared.step_kind.rolls:
             return Rollout(
@@ -120,7 +120,7 @@ class PatchWork:
 class ActWork:
     """Anything else: the kind does it itself."""
 
-    def __init__(self, prepared: Prepared, office: Office) -> None:
+    def __init__(self, prepared: Prepared, office: StepContext) -> None:
         assert prepared.act is not None
         self._prepared = prepared
         self._act = prepared.act
@@ -133,9 +133,9 @@ class ActWork:
     async def fresh(self) -> Outcome | None:
         return await self._act.fresh(self._prepared, self._office)
 
-    async def send(self, intent: Intent, told: Told) -> Outcome:
+    async def send(self, intent: Intent, told: OnProgress) -> Outcome:
         intent(self._prepared.plan.request)
         return await self._act.perform(self._prepared, self._office, told)
 
-    async def watch(self, outcome: Outcome, told: Told) -> Rollout:
+    async def watch(self, outcome: Outcome, told: OnProgress) -> Rollout:
         return await self._act.watch(self._prepared, outcome, self._office, told)

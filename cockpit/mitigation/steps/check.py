@@ -19,8 +19,8 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.context import Office, Told
-    from cockpit.mitigation.steps.kind import Prepared, Wish
+    from cockpit.mitigation.context import OnProgress, StepContext
+    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
 
 OLD_SITUATION_S = 15.0
 
@@ -28,7 +28,7 @@ OLD_SITUATION_S = 15.0
 class Check(Local):
     kind = "check"
 
-    async def draft(self, wish: Wish, office: Office) -> Draft:
+    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
         step = wish.step
         if step is None or not step.signals:
             raise PlanProblem("the step names no signal", "correct runbooks.toml: signals")
@@ -42,7 +42,7 @@ class Check(Local):
             line="m0-cockpit status",
         )
 
-    async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
+    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
         effect = prepared.plan.request
         assert isinstance(effect, LocalCheck)
         situation = office.situation()

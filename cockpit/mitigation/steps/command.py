@@ -26,15 +26,15 @@ from cockpit.mitigation import process
 from cockpit.mitigation.context import NETWORK_CLI, NetworkCli
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, Undoing
+from cockpit.mitigation.steps.kind import Draft, RawInverse
 from cockpit.mitigation.steps.parameters import filled, placed, resolve
 from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Target, Verdict
 from cockpit.model.runbook import Runbook, Step
 from cockpit.text import HIDDEN, clean, safe
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.context import Office, Told
-    from cockpit.mitigation.steps.kind import Prepared, Wish
+    from cockpit.mitigation.context import OnProgress, StepContext
+    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
 
 #: A word of `argv` that stands for several: the parameter's words, separated by spaces or commas.
 SPREAD = re.compile(r"\{([a-z][a-z0-9_]*)\*\}")
@@ -47,9 +47,9 @@ _LAST = 3  # lines of output in an outcome's words
 class Command:
     kind = "command"
 
-    async def draft(self, wish: Wish, office: Office) -> Draft:
+    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
         runbook, step, values = _asked(wish, office)
-        cli = office.means.network_cli
+        cli = office.backends.network_cli
         argv, shown = words_of(step, values, cli)
         env = process.environment(cli.env)
         if process.executable(argv[0], env) is None:
@@ -86,7 +86,7 @@ class Command:
             + tuple(cli.env.values()),
         )
 
-    async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
+    async def fresh(self, prepared: Prepared, office: StepContext) -> Outcome | None:
         scope = prepared.draft.scope
         if "done" not in prepared.draft.relevant:
             return None
@@ -100,7 +100,7 @@ class Command:
             return Outcome("stale", "it was done since the plan was made" if done else "its state changed since")
         return None
 
-    async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
+    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
         effect = prepared.plan.request
         assert isinstance(effect, CommandRun)
         told("running")
@@ -108,7 +108,7 @@ class Command:
         def hear(lines: tuple[str, ...], dropped: str) -> None:
             told(f"running: {lines[-1]}" if lines else "running", output=lines, dropped=dropped)
 
-        env = process.environment(office.means.network_cli.env)
+        env = process.environment(office.backends.network_cli.env)
         ended = await process.run(effect.argv, env, effect.timeout_s, office.clock, told=hear, stop=office.stopping)
         lines = " | ".join(ended.output[-_LAST:])
         words = ended.words + (f": {lines}" if lines else "") + (f" ({ended.dropped})" if ended.dropped else "")
@@ -121,7 +121,7 @@ class Command:
         result = "uncertain" if ended.timed_out or ended.status < 0 else "rejected"
         return await self._after_failure(prepared, office, Outcome(result, words, output=ended.output[-20:]))
 
-    async def _after_failure(self, prepared: Prepared, office: Office, outcome: Outcome) -> Outcome:
+    async def _after_failure(self, prepared: Prepared, office: StepContext, outcome: Outcome) -> Outcome:
         """What it says of itself may be wrong: where it can be read back, that decides."""
         try:
             done = await read_back(prepared.draft.scope, office)
@@ -133,7 +133,7 @@ class Command:
             return Outcome("sent", f"done all the same ({outcome.words})", output=outcome.output)
         return Outcome("rejected", f"{outcome.words}; read back: not done", output=outcome.output)
 
-    async def _after_stop(self, prepared: Prepared, office: Office, outcome: Outcome) -> Outcome:
+    async def _after_stop(self, prepared: Prepared, office: StepContext, outcome: Outcome) -> Outcome:
         """What it had sent before it was ended may still take effect: "not done so far" is no "not
         done".
         """
@@ -150,7 +150,7 @@ class Command:
         )
         return Outcome("uncertain", f"{outcome.words}; {read}", output=outcome.output)
 
-    async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
+    async def watch(self, prepared: Prepared, outcome: Outcome, office: StepContext, told: OnProgress) -> Rollout:
         """Where it can be read back, that is the proof that it was done."""
         scope = prepared.draft.scope
         if not scope.get("reads"):
@@ -189,7 +189,7 @@ class Command:
             terminating=0,
         )
 
-    async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
+    async def judge(self, intent: Mapping[str, Any], office: StepContext) -> Judgement:
         scope = intent["scope"]
         if not scope.get("reads"):
             return Judgement("unknown", "it may have run: nothing tells whether it did", final=True)
@@ -201,7 +201,7 @@ class Command:
         )
 
 
-def _asked(wish: Wish, office: Office) -> tuple[Runbook | None, Step, Mapping[str, str]]:
+def _asked(wish: PlanRequest, office: StepContext) -> tuple[Runbook | None, Step, Mapping[str, str]]:
     """Of a step, or of the step that takes another back."""
     if wish.arguments is None:
         assert wish.step is not None
@@ -212,7 +212,7 @@ def _asked(wish: Wish, office: Office) -> tuple[Runbook | None, Step, Mapping[st
     return runbook, step, resolve(step, wish.arguments["values"], office.runbooks)
 
 
-def named_step(office: Office, named: Mapping[str, Any]) -> tuple[Runbook, Step]:
+def named_step(office: StepContext, named: Mapping[str, Any]) -> tuple[Runbook, Step]:
     try:
         return office.runbooks.step(str(named["runbook"]), str(named["step"]))
     except KeyError:
@@ -305,7 +305,7 @@ def _reading(runbook: Runbook | None, step: Step) -> Step | None:
     return found
 
 
-async def read_back(scope: Mapping[str, Any], office: Office) -> bool | None:
+async def read_back(scope: Mapping[str, Any], office: StepContext) -> bool | None:
     """Whether it is done; None: it cannot be told.
 
     Raises PlanProblem when the runbooks do not know it any more.
@@ -318,16 +318,16 @@ async def read_back(scope: Mapping[str, Any], office: Office) -> bool | None:
     values = {name: str(value) for name, value in scope["values"].items()}
     own = {p.name for p in reading.params}
     known = resolve(reading, {n: v for n, v in values.items() if n in own}, office.runbooks)
-    argv, _ = words_of(reading, known, office.means.network_cli)
-    env = process.environment(office.means.network_cli.env)
-    ended = await process.run(argv, env, min(_READ_S, time_limit(reading, office.means.network_cli)), office.clock)
+    argv, _ = words_of(reading, known, office.backends.network_cli)
+    env = process.environment(office.backends.network_cli.env)
+    ended = await process.run(argv, env, min(_READ_S, time_limit(reading, office.backends.network_cli)), office.clock)
     if ended.status != 0 or ended.timed_out:
         return None
     return re.search(step.args["expect"], "\n".join(ended.output)) is not None
 
 
 async def _before(
-    reading: Step | None, step: Step, values: Mapping[str, str], office: Office
+    reading: Step | None, step: Step, values: Mapping[str, str], office: StepContext
 ) -> tuple[bool | None, tuple[GuardResult, ...]]:
     """Whether it is done already, and what the guards should know of that."""
     if reading is None:
@@ -360,7 +360,7 @@ def _blast(effect: CommandRun, reading: Step | None) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _undoing(runbook: Runbook | None, step: Step, values: Mapping[str, str], cli: NetworkCli) -> Undoing | None:
+def _undoing(runbook: Runbook | None, step: Step, values: Mapping[str, str], cli: NetworkCli) -> RawInverse | None:
     wanted = step.args.get("undo")
     found = next((s for s in runbook.mitigations if s.id == wanted), None) if runbook is not None and wanted else None
     if found is None or runbook is None:
@@ -370,4 +370,4 @@ def _undoing(runbook: Runbook | None, step: Step, values: Mapping[str, str], cli
     raw = {"runbook": runbook.id, "step": found.id, "values": own}
     kept = {**raw, "values": {n: {"hidden": True} if n in secret else v for n, v in own.items()}}
     _, shown = words_of(found, {p.name: str(p.default or "") for p in found.params} | own, cli)
-    return Undoing(raw, kept, found.title, shlex.join(shown))
+    return RawInverse(raw, kept, found.title, shlex.join(shown))

@@ -22,15 +22,15 @@ from cockpit.mitigation.choices.live import markets
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.command import named_step, read_back, time_limit, words_of
-from cockpit.mitigation.steps.kind import Draft, Undoing
+from cockpit.mitigation.steps.kind import Draft, RawInverse
 from cockpit.mitigation.steps.parameters import filled, resolve
 from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Target, Verdict
 from cockpit.model.runbook import Runbook, Step
 from cockpit.text import clean
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.context import Office, Told
-    from cockpit.mitigation.steps.kind import Prepared, Wish
+    from cockpit.mitigation.context import OnProgress, StepContext
+    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
 
 _AT_ONCE = 4  # programs that read a market each
 _NAMED = 6  # markets in one line of words
@@ -39,11 +39,11 @@ _NAMED = 6  # markets in one line of words
 class CommandEach:
     kind = "command-each"
 
-    async def draft(self, wish: Wish, office: Office) -> Draft:
+    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
         runbook, step, values, wanted = _asked(wish, office)
         if not step.args.get("reads"):
             raise PlanProblem(f"step {step.id} cannot tell what is done already", "correct runbooks.toml: args.reads")
-        cli = office.means.network_cli
+        cli = office.backends.network_cli
         scope = {"runbook": runbook.id, "step": step.id, "values": dict(values), "each": list(wanted)}
         states = await _states(scope, wanted, office)
         todo = tuple(one for one in wanted if states[one] is not True)
@@ -83,7 +83,7 @@ class CommandEach:
             hidden=tuple(cli.env.values()),
         )
 
-    async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
+    async def fresh(self, prepared: Prepared, office: StepContext) -> Outcome | None:
         scope = prepared.draft.scope
         try:
             states = await _states(scope, scope["each"], office)
@@ -92,11 +92,11 @@ class CommandEach:
         done = [one for one, state in states.items() if state is True]
         return Outcome("stale", f"done since the plan was made: {_names(done)}") if done else None
 
-    async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
+    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
         """One after the other; one that fails does not keep the others from it."""
         effect, each = prepared.plan.request, prepared.draft.scope["each"]
         assert isinstance(effect, CommandRun)
-        env = process.environment(office.means.network_cli.env)
+        env = process.environment(office.backends.network_cli.env)
         argvs = (effect.argv, *effect.more)
         limit = effect.timeout_s / len(argvs)
         failed: dict[str, str] = {}
@@ -123,7 +123,7 @@ class CommandEach:
         nothing = len(failed) == len(argvs) and not stopped  # one that was ended half-way may have had its effect
         return Outcome("rejected" if nothing else "sent", words, output=tuple(lines[-20:]))
 
-    async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
+    async def watch(self, prepared: Prepared, outcome: Outcome, office: StepContext, told: OnProgress) -> Rollout:
         scope = prepared.draft.scope
         undone, total = list(scope["each"]), len(scope["each"])
         for attempt in range(5):
@@ -162,7 +162,7 @@ class CommandEach:
             terminating=0,
         )
 
-    async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
+    async def judge(self, intent: Mapping[str, Any], office: StepContext) -> Judgement:
         scope = intent["scope"]
         states = await _states(scope, scope["each"], office)
         done = [one for one, state in states.items() if state]
@@ -175,7 +175,7 @@ class CommandEach:
         return Judgement("applied", f"read back: {len(done)} of {len(states)}, the rest is not done")
 
 
-def _asked(wish: Wish, office: Office) -> tuple[Runbook, Step, Mapping[str, str], tuple[str, ...]]:
+def _asked(wish: PlanRequest, office: StepContext) -> tuple[Runbook, Step, Mapping[str, str], tuple[str, ...]]:
     """Of a step, or of the step that takes another back.
 
     Raises PlanProblem.
@@ -191,7 +191,7 @@ def _asked(wish: Wish, office: Office) -> tuple[Runbook, Step, Mapping[str, str]
     return wish.runbook, wish.step, wish.values, _wanted(wish.step, wish.values, office)
 
 
-def _wanted(step: Step, values: Mapping[str, str], office: Office) -> tuple[str, ...]:
+def _wanted(step: Step, values: Mapping[str, str], office: StepContext) -> tuple[str, ...]:
     situation = office.situation()
     known = tuple(markets(situation)) if situation is not None else ()
     if not known:
@@ -205,7 +205,7 @@ def _wanted(step: Step, values: Mapping[str, str], office: Office) -> tuple[str,
     return tuple(market for market in known if market not in but)
 
 
-async def _states(scope: Mapping[str, Any], each: Sequence[str], office: Office) -> dict[str, bool | None]:
+async def _states(scope: Mapping[str, Any], each: Sequence[str], office: StepContext) -> dict[str, bool | None]:
     """Market → whether it is done; None where it cannot be told.
 
     Raises PlanProblem when the runbooks do not know it any more.
@@ -237,16 +237,16 @@ def _blast(wanted: Sequence[str], todo: Sequence[str], becomes: str) -> tuple[st
 
 
 def _undoing(
-    runbook: Runbook, step: Step, values: Mapping[str, str], todo: Sequence[str], office: Office
-) -> Undoing | None:
+    runbook: Runbook, step: Step, values: Mapping[str, str], todo: Sequence[str], office: StepContext
+) -> RawInverse | None:
     wanted = next((s for s in runbook.mitigations if s.id == step.args.get("undo")), None)
     if wanted is None or not todo:
         return None
     own = {param.name: values[param.name] for param in wanted.params if param.name in values}
     arguments = {"runbook": runbook.id, "step": wanted.id, "values": own, "each": list(todo)}
-    cli = office.means.network_cli
+    cli = office.backends.network_cli
     shown = [words_of(wanted, {**own, wanted.args["each"]: one}, cli)[1] for one in todo]
-    return Undoing(arguments, arguments, f"{wanted.title}: {_names(todo)}", " && ".join(map(shlex.join, shown)))
+    return RawInverse(arguments, arguments, f"{wanted.title}: {_names(todo)}", " && ".join(map(shlex.join, shown)))
 
 
 def _names(markets: Sequence[str], most: int = _NAMED) -> str:

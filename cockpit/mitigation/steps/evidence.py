@@ -2,7 +2,7 @@
 
 It changes nothing in the world.
 
-Keys: none. What is collected is for `Means.evidence` to say.
+Keys: none. What is collected is for `Backends.evidence` to say.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from cockpit.model.plan import LocalCheck, Proof
 from cockpit.text import safe
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.context import Office, Told
-    from cockpit.mitigation.steps.kind import Prepared, Wish
+    from cockpit.mitigation.context import OnProgress, StepContext
+    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
 
 
 class EvidenceBundle(Local):
     kind = "evidence"
 
-    async def draft(self, wish: Wish, office: Office) -> Draft:
-        if office.means.evidence is None:
+    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
+        if office.backends.evidence is None:
             raise PlanProblem("nothing here can capture evidence", "use `m0-cockpit incident evidence`")
         effect = LocalCheck("captures evidence", {"for": safe(wish.title, 200)})
         blast = ("reads pods, logs, signals, the chain and the configuration; writes one redacted file here",)
@@ -38,8 +38,8 @@ class EvidenceBundle(Local):
             line="m0-cockpit incident evidence",
         )
 
-    async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
-        collect = office.means.evidence
+    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
+        collect = office.backends.evidence
         assert collect is not None
         told("collecting")
         try:

@@ -19,7 +19,7 @@ from cockpit.model.plan import Change, DryRun, Effect, GuardResult, Part, Plan, 
 from cockpit.model.runbook import Runbook, Runbooks, Service, Step
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.context import Office, Told
+    from cockpit.mitigation.context import OnProgress, StepContext
     from cockpit.mitigation.outcome import Judgement, Outcome
 
 JSON = "application/json"
@@ -31,7 +31,7 @@ CHANGE_CAUSE = "kubernetes.io/change-cause"
 
 
 @dataclass(frozen=True, slots=True)
-class Undoing:
+class RawInverse:
     """An inverse before it is worded: arguments for the same kind of step, raw (they may hold
     secrets).
 
@@ -63,7 +63,7 @@ class Draft:
     body: Mapping[str, Any] | list[dict[str, Any]]
     kubectl: str
     blast: tuple[str, ...]
-    undoing: Undoing | None
+    undoing: RawInverse | None
     subresource: str = ""
     content_type: str = STRATEGIC
     params: Mapping[str, str] = field(default_factory=lambda: {"fieldManager": FIELD_MANAGER})
@@ -97,7 +97,7 @@ def touched(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, .
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class PatchContext:
     """What a kind may look at beside its object."""
 
     runbooks: Runbooks
@@ -138,7 +138,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PlanRequest:
     """What is wanted, whoever wants it.
 
     `arguments` is for the kind; None: made from `step` and `values`.
@@ -181,7 +181,7 @@ class StepKind(Protocol):
         """
 
     async def look(self, client: KubeClient, subject: Subject) -> Any:
-        """What it must know beside its object, for `Setting.seen`.
+        """What it must know beside its object, for `PatchContext.seen`.
 
         Raises PlanProblem, KubeError.
         """
@@ -192,7 +192,7 @@ class StepKind(Protocol):
         Raises PlanProblem.
         """
 
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: Setting) -> Draft:
+    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
         """Raises PlanProblem, before anything is sent."""
 
     def relevant(self, obj: Mapping[str, Any], scope: Mapping[str, Any], salt: str) -> dict[str, Any]:
@@ -231,27 +231,27 @@ class ActKind(Protocol):
 
     kind: str
 
-    async def draft(self, wish: Wish, office: Office) -> Draft:
+    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
         """Everything that can be known and said before; changes nothing.
 
         Raises PlanProblem, KubeError.
         """
 
-    async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
+    async def fresh(self, prepared: Prepared, office: StepContext) -> Outcome | None:
         """Looked at again just before: why it may not be done any more ("stale" or "not sent"), or
         None.
         """
 
-    async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
+    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
         """Do it, once.
 
         Called when the intent is on disk; never raises for what the other side does.
         """
 
-    async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
+    async def watch(self, prepared: Prepared, outcome: Outcome, office: StepContext, told: OnProgress) -> Rollout:
         """Until its effect is complete or has failed; at once where there is nothing to wait for."""
 
-    async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
+    async def judge(self, intent: Mapping[str, Any], office: StepContext) -> Judgement:
         """After a crash, or before an undo: what became of a journalled intent.
 
         "unknown" when it cannot be read back.

@@ -12,22 +12,24 @@ from cockpit.mitigation.steps.kind import Draft
 from cockpit.model.plan import LocalCheck, Rollout, Target
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.context import Office, Told
+    from cockpit.mitigation.context import OnProgress, StepContext
     from cockpit.mitigation.steps.kind import Prepared
 
 
 class Local:
-    async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
+    async def fresh(self, prepared: Prepared, office: StepContext) -> Outcome | None:
         return None
 
-    async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
+    async def watch(self, prepared: Prepared, outcome: Outcome, office: StepContext, told: OnProgress) -> Rollout:
         return Rollout(done=True, failed=False, words=outcome.words, updated=0, desired=0, terminating=0)
 
-    async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
+    async def judge(self, intent: Mapping[str, Any], office: StepContext) -> Judgement:
         return Judgement("not applied", "it was cut off; it only looked, and changed nothing")
 
 
-def local_draft(office: Office, kind: str, name: str, effect: LocalCheck, blast: tuple[str, ...], line: str) -> Draft:
+def local_draft(
+    office: StepContext, kind: str, name: str, effect: LocalCheck, blast: tuple[str, ...], line: str
+) -> Draft:
     context, namespace = office.place
     return Draft(
         scope={},

@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cockpit.journal.hash_chain import canonical
+from cockpit.canonical_json import canonical
 from cockpit.kubeapi.errors import (
     Conflict,
     Denied,
@@ -34,14 +34,14 @@ from cockpit.mitigation.cluster.rights import permitted, review
 from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import FIELD_MANAGER, JSON, Draft, Undoing, kubectl_at
+from cockpit.mitigation.steps.kind import FIELD_MANAGER, JSON, Draft, RawInverse, kubectl_at
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Request, Rollout, Target, Verdict
 from cockpit.text import clean, safe
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.context import Office, Told
-    from cockpit.mitigation.steps.kind import Prepared, Wish
+    from cockpit.mitigation.context import OnProgress, StepContext
+    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _PREFIX = 40  # characters: a Job's name is a label value of its pods, 63 at most
@@ -51,7 +51,7 @@ BY = "m0-cockpit/by"
 class RunJob:
     kind = "run-job"
 
-    async def draft(self, wish: Wish, office: Office) -> Draft:
+    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
         if wish.arguments is not None:
             return await self._deleting(str(wish.arguments["delete"]), office)
         step = wish.step
@@ -64,7 +64,12 @@ class RunJob:
         return await self._making(office, _name(prefix), {"spec": spec}, {}, ())
 
     async def _making(
-        self, office: Office, name: str, body: dict[str, Any], relevant: dict[str, Any], guards: tuple[GuardResult, ...]
+        self,
+        office: StepContext,
+        name: str,
+        body: dict[str, Any],
+        relevant: dict[str, Any],
+        guards: tuple[GuardResult, ...],
     ) -> Draft:
         context, namespace = office.place
         annotations = {**((body.get("metadata") or {}).get("annotations") or {}), BY: FIELD_MANAGER}
@@ -90,7 +95,7 @@ class RunJob:
             body={},
             kubectl=f"{kubectl_at(office.place)} {line}",
             blast=_blast(body["spec"]),
-            undoing=Undoing(
+            undoing=RawInverse(
                 {"delete": name},
                 {"delete": name},
                 "delete the job while it runs; what it did stays done",
@@ -103,7 +108,7 @@ class RunJob:
             dry_run=await _dry_run(office, request),
         )
 
-    async def _deleting(self, name: str, office: Office) -> Draft:
+    async def _deleting(self, name: str, office: StepContext) -> Draft:
         context, namespace = office.place
         try:
             job = await office.client.get(object_path("Job", namespace, name))
@@ -140,7 +145,7 @@ class RunJob:
             dry_run=await _dry_run(office, request),
         )
 
-    async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
+    async def fresh(self, prepared: Prepared, office: StepContext) -> Outcome | None:
         scope = prepared.draft.scope
         try:
             if "delete" in scope:
@@ -157,7 +162,7 @@ class RunJob:
             return Outcome("not sent", f"it cannot be read again: {error.reason}")
         return None
 
-    async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
+    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
         request = prepared.plan.request
         assert isinstance(request, Request)
         try:
@@ -181,7 +186,7 @@ class RunJob:
             return Outcome("rejected", error.reason)
         return Outcome("sent", "made" if request.method == "POST" else "deleted")
 
-    async def _after_silence(self, prepared: Prepared, office: Office, error: KubeError) -> Outcome:
+    async def _after_silence(self, prepared: Prepared, office: StepContext, error: KubeError) -> Outcome:
         """Read what happened; never again blindly."""
         judged = Judgement("unknown", error.reason)
         for pause_s in SETTLE_S:
@@ -196,16 +201,16 @@ class RunJob:
             return Outcome("not sent", f"not done ({error.reason}; it was read {len(SETTLE_S)} times since)")
         return Outcome("uncertain", f"{error.reason}; {judged.words}")
 
-    async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
+    async def watch(self, prepared: Prepared, outcome: Outcome, office: StepContext, told: OnProgress) -> Rollout:
         scope = prepared.draft.scope
         if "delete" in scope:
             return await jobs.follow_to_gone(office, str(scope["delete"]), told)
         return await jobs.follow(office, str(scope["make"]), told)
 
-    async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
+    async def judge(self, intent: Mapping[str, Any], office: StepContext) -> Judgement:
         return await self._judge(intent["scope"], office)
 
-    async def _judge(self, scope: Mapping[str, Any], office: Office) -> Judgement:
+    async def _judge(self, scope: Mapping[str, Any], office: StepContext) -> Judgement:
         name = str(scope.get("delete") or scope["make"])
         try:
             job = await office.client.get(object_path("Job", office.place[1], name))
@@ -223,7 +228,7 @@ class RunJob:
 
 
 async def _from_cronjob(
-    source: str, office: Office
+    source: str, office: StepContext
 ) -> tuple[str, dict[str, Any], dict[str, Any], tuple[GuardResult, ...]]:
     """Name, body, relevant fields and what is worth knowing.
 
@@ -320,7 +325,7 @@ def _blast(spec: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-async def _dry_run(office: Office, request: Request) -> DryRun:
+async def _dry_run(office: StepContext, request: Request) -> DryRun:
     try:
         await office.client.send(
             request.method,

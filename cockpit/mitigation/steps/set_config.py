@@ -13,18 +13,18 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.journal.hash_chain import canonical
+from cockpit.canonical_json import canonical
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.cluster.configmaps import Workloads, consumers, workloads
 from cockpit.mitigation.cluster.objects import Subject, fetch_configmap
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import FIELD_MANAGER, MERGE, Draft, Setting, Undoing, kubectl_prefix
+from cockpit.mitigation.steps.kind import FIELD_MANAGER, MERGE, Draft, PatchContext, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing
 from cockpit.model.plan import Change
 from cockpit.model.runbook import Runbooks, Service, Step
-from cockpit.secrets import fingerprint, shown_value
+from cockpit.secrets import display_value, fingerprint
 from cockpit.text import clean, redact
 
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")  # Kubernetes API reference, ConfigMap: data
@@ -72,7 +72,7 @@ class SetConfig:
         value = (obj.get("data") or {}).get(key)
         return {f"data {key}": None if value is None else fingerprint(salt, value)}
 
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: Setting) -> Draft:
+    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
         key, value = str(arguments["key"]), arguments["value"]
         _check(subject, key, value, setting.runbooks)
         before = (subject.obj.get("data") or {}).get(key)
@@ -119,7 +119,7 @@ def _as_env(key: str, value: str | None) -> dict[str, dict[str, Any] | None]:
 
 
 def _shown(runbooks: Runbooks, key: str, value: str | None) -> str | None:
-    return None if value is None else shown_value(runbooks, key, value)
+    return None if value is None else display_value(runbooks, key, value)
 
 
 def _change(runbooks: Runbooks, key: str, before: str | None, after: str | None, several: bool) -> Change:
@@ -133,13 +133,13 @@ def _change(runbooks: Runbooks, key: str, before: str | None, after: str | None,
 def _keepable(runbooks: Runbooks, key: str, value: str) -> bool:
     """True when nothing of it is hidden where it is shown, so that the journal may keep it whole."""
     if "\n" not in value and len(value) < 500:
-        return shown_value(runbooks, key, value) == value
+        return display_value(runbooks, key, value) == value
     return _open(runbooks, key) and redact(f"{key}={value}") == f"{key}={value}" and len(value) <= _KEPT
 
 
 def _open(runbooks: Runbooks, key: str) -> bool:
     """The key's name does not say that its value is a secret or an address."""
-    return shown_value(runbooks, key, "x") == "x"
+    return display_value(runbooks, key, "x") == "x"
 
 
 def _diff(runbooks: Runbooks, key: str, before: str | None, after: str | None) -> tuple[str, ...]:
@@ -171,14 +171,14 @@ def _told(seen: Workloads | str | None, subject: Subject, key: str) -> tuple[str
     return tuple(lines) or (f"no workload of {subject.namespace} takes this key from {subject.name}",)
 
 
-def _undoing(subject: Subject, setting: Setting, key: str, before: str | None) -> Undoing:
+def _undoing(subject: Subject, setting: PatchContext, key: str, before: str | None) -> RawInverse:
     shown = _shown(setting.runbooks, key, before)
     kept: Any = before
     if before is not None and not _keepable(setting.runbooks, key, before):
         kept = {"hidden": fingerprint(setting.salt, before)}
     several = "\n" in (before or "")
     words = f"remove {key}" if before is None else f"set {key} back to {'what it was' if several else shown or 'empty'}"
-    return Undoing(
+    return RawInverse(
         {"key": key, "value": before}, {"key": key, "value": kept}, words, _line(subject, setting.runbooks, key, before)
     )
 

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, Undoing
+from cockpit.mitigation.steps.kind import Draft, RawInverse
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import Change, GuardResult, Proof, Rollout, SqlRun, Target, Verdict
 from cockpit.text import clean
 
 if TYPE_CHECKING:
-    from cockpit.mitigation.context import Office, Told
+    from cockpit.mitigation.context import OnProgress, StepContext
     from cockpit.mitigation.sql.shapes import Statement
     from cockpit.mitigation.sql.state import State
-    from cockpit.mitigation.steps.kind import Prepared, Wish
+    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
 
 _TIMEOUT_S = {"create": 3600.0, "drop": 600.0, "analyze": 900.0, "vacuum": 3600.0, "terminate": 10.0, "cancel": 10.0}
 _LOCK_TIMEOUT_S = 5.0
@@ -42,7 +42,7 @@ _AFTER = {
 class Sql:
     kind = "sql"
 
-    async def draft(self, wish: Wish, office: Office) -> Draft:
+    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
         from cockpit.mitigation.sql.shapes import parse
         from cockpit.mitigation.sql.state import server_of
 
@@ -67,7 +67,7 @@ class Sql:
         undoing = None
         if statement.inverse:
             arguments = {"statement": statement.inverse}
-            undoing = Undoing(
+            undoing = RawInverse(
                 arguments, arguments, f"drop the index {statement.name}, concurrently", _line(statement.inverse)
             )
         return Draft(
@@ -88,7 +88,7 @@ class Sql:
             hidden=(url,),
         )
 
-    async def fresh(self, prepared: Prepared, office: Office) -> Outcome | None:
+    async def fresh(self, prepared: Prepared, office: StepContext) -> Outcome | None:
         from cockpit.mitigation.sql.shapes import parse
 
         try:
@@ -99,7 +99,7 @@ class Sql:
             return Outcome("stale", state.problem or f"it is another now: {state.words}")
         return None
 
-    async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
+    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
         from cockpit.mitigation.sql.session import SqlProblem, run_statement
 
         effect = prepared.plan.request
@@ -129,15 +129,15 @@ class Sql:
             return Outcome("uncertain", f"{words}; {judged.words}")
         return Outcome("sent", words)
 
-    async def watch(self, prepared: Prepared, outcome: Outcome, office: Office, told: Told) -> Rollout:
+    async def watch(self, prepared: Prepared, outcome: Outcome, office: StepContext, told: OnProgress) -> Rollout:
         if str(prepared.draft.scope["statement"]).startswith("CREATE"):
             told(proof=Proof.PASS)  # `run_statement` has read it back from the catalog
         return Rollout(done=True, failed=False, words=outcome.words, updated=0, desired=0, terminating=0)
 
-    async def judge(self, intent: Mapping[str, Any], office: Office) -> Judgement:
+    async def judge(self, intent: Mapping[str, Any], office: StepContext) -> Judgement:
         return await self._judge(str(intent["scope"]["statement"]), office)
 
-    async def _judge(self, text: str, office: Office) -> Judgement:
+    async def _judge(self, text: str, office: StepContext) -> Judgement:
         """An index tells by itself; of the rest nothing tells whether it ran."""
         from cockpit.mitigation.sql.shapes import parse
 
@@ -158,8 +158,8 @@ class Sql:
         )
 
 
-def _url(office: Office) -> str:
-    url = office.means.admin_url()
+def _url(office: StepContext) -> str:
+    url = office.backends.admin_url()
     if not url:
         raise PlanProblem(
             "no role that may change the database is configured", "set [postgres] admin-url (or admin-url-file)"

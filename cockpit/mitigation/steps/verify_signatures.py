@@ -25,8 +25,8 @@ from cockpit.text import safe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cockpit.mitigation.context import Office, Told
-    from cockpit.mitigation.steps.kind import Prepared, Wish
+    from cockpit.mitigation.context import OnProgress, StepContext
+    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
     from cockpit.model.observed.chain import MarketState, SignerSetState
     from cockpit.oracle.bundle_file import Bundle
 
@@ -38,7 +38,7 @@ ON_CHAIN = "the chain, now"
 class VerifySignatures(Local):
     kind = "verify-signatures"
 
-    async def draft(self, wish: Wish, office: Office) -> Draft:
+    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
         args = wish.step.args if wish.step is not None else {}
         path = filled(args.get("bundle", ""), wish.values, "args.bundle")
         if not path:
@@ -57,7 +57,7 @@ class VerifySignatures(Local):
             line="m0-cockpit verify",
         )
 
-    async def perform(self, prepared: Prepared, office: Office, told: Told) -> Outcome:
+    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
         from cockpit.oracle.bundle import Expected, verify_bundle
         from cockpit.oracle.bundle_file import BundleProblem, read_bundle, read_signer_set
 
@@ -104,7 +104,7 @@ async def _read(path: str) -> bytes:
         raise PlanProblem(f"{path} cannot be read: {error.strerror or error}", "check the file") from error
 
 
-def _on_chain(office: Office) -> tuple[SignerSetState | None, str]:
+def _on_chain(office: StepContext) -> tuple[SignerSetState | None, str]:
     """The signer set as it was last read, and why there is none."""
     situation = office.situation()
     reading = situation.solana.get("signer-set") if situation is not None else None
@@ -121,7 +121,7 @@ def _on_chain(office: Office) -> tuple[SignerSetState | None, str]:
     return found, ""
 
 
-async def _market(office: Office, bundle: Bundle, told: Told) -> tuple[MarketState | None, str]:
+async def _market(office: StepContext, bundle: Bundle, told: OnProgress) -> tuple[MarketState | None, str]:
     """The market's account, and why it is not known; neither when the bundle names none.
 
     A bundle of an epoch that the account was not in yet may be newer than the look at it: then the

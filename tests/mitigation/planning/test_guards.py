@@ -18,7 +18,7 @@ from cockpit.mitigation.planning import guards
 from cockpit.mitigation.planning.facts import Facts
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps import KINDS
-from cockpit.mitigation.steps.kind import Setting
+from cockpit.mitigation.steps.kind import PatchContext
 from cockpit.model.observed.cluster import Autoscaler
 from cockpit.model.plan import DryRun, DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Service
@@ -66,7 +66,7 @@ def deployment(*, count: int = 1, strategy: dict[str, Any] | None = None, **meta
 
 def case(
     kind: str = "scale", arguments: dict[str, Any] | None = None, obj: dict[str, Any] | None = None, **more: Any
-) -> guards.Case:
+) -> guards.GuardInput:
     books = runbooks()
     service = more.pop("service", Service(singleton=True, publishes=True))
     subject = Subject(
@@ -77,9 +77,11 @@ def case(
         obj=obj or deployment(),
         service=service,
     )
-    draft = KINDS[kind].draft(subject, arguments or {"replicas": 0}, Setting(books, "salt", "2026-11-23T12:00:00Z"))
+    draft = KINDS[kind].draft(
+        subject, arguments or {"replicas": 0}, PatchContext(books, "salt", "2026-11-23T12:00:00Z")
+    )
     signals = (status("rpc-errors"), status("invalid-signatures"))
-    made = guards.Case(
+    made = guards.GuardInput(
         draft=draft,
         subject=subject,
         facts=FACTS,
@@ -179,7 +181,7 @@ SURGING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUna
         (case("set-env", env(A="1"), deployment(count=2)), Verdict.BLOCK, "stays at 2"),
     ],
 )
-def test_the_singleton_stays_single(made: guards.Case, verdict: Verdict, words: str) -> None:
+def test_the_singleton_stays_single(made: guards.GuardInput, verdict: Verdict, words: str) -> None:
     got, reason = told(guards.singleton(made))
     assert got is verdict, reason
     assert words in reason

@@ -9,7 +9,7 @@ from cockpit.mitigation.steps.check import evaluate
 from cockpit.mitigation.steps.parameters import filled, resolve
 from cockpit.model.plan import Proof
 from cockpit.model.runbook import Param, Step
-from cockpit.secrets import shown_value
+from cockpit.secrets import display_value
 from tests.support.kube_rig import DIGEST, runbooks, step
 
 
@@ -86,7 +86,7 @@ def test_templates_take_only_parameters() -> None:
     ],
 )
 def test_what_is_shown_of_a_value(name: str, value: str, shown: str) -> None:
-    assert shown_value(runbooks(), name, value) == shown
+    assert display_value(runbooks(), name, value) == shown
 
 
 def test_a_check_has_three_answers() -> None:

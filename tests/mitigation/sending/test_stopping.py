@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cockpit.mitigation.proof.chain_silence import WITHIN_S, ChainQuiet
+from cockpit.mitigation.proof.chain_silence import WITHIN_S, ChainSilence
 from cockpit.model.observed.chain import ProgramActivity, Rate
 from cockpit.model.plan import Phase, Progress, Proof, Verdict
 from cockpit.model.reading import Reading
@@ -101,14 +101,14 @@ def test_a_chain_that_is_not_quiet_fails_it_and_one_that_stands_still_proves_not
         prepared = executor._prepared
         planned = plan(executor, STOP)
         found = Chain(made, **chain)
-        quiet = ChainQuiet(planned, prepared[planned.id].draft, made.runbooks, made.clock.mono())
+        quiet = ChainSilence(planned, prepared[planned.id].draft, made.runbooks, made.clock.mono())
         for later in (0.0, 1.0, 2.0):
             quiet.update(found.situation(), made.clock.mono() + later)
             assert quiet.gauge.proof is Proof.PENDING
         quiet.update(found.situation(), made.clock.mono() + WITHIN_S + 1)
         assert quiet.gauge.proof is proof and words in quiet.gauge.reason
         old = found.situation()
-        later_on = ChainQuiet(planned, prepared[planned.id].draft, made.runbooks, made.clock.mono() + 5)
+        later_on = ChainSilence(planned, prepared[planned.id].draft, made.runbooks, made.clock.mono() + 5)
         later_on.update(replace(old, mono=old.mono - 1), made.clock.mono())
         assert later_on.gauge.value is None  # a look from before the last pod was gone tells nothing
 

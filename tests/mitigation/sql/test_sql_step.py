@@ -9,7 +9,7 @@ import pytest
 
 from cockpit.drill.postgres import DrillPostgres
 from cockpit.journal.entries import entries_of
-from cockpit.mitigation.context import Means
+from cockpit.mitigation.context import Backends
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import Phase, Proof, SqlRun
 from cockpit.model.runbook import Param, Step
@@ -36,7 +36,7 @@ def statement(text: str, **args: str) -> Step:
 
 @pytest.fixture
 def admin(rig: Rig, database: DrillPostgres) -> DrillPostgres:
-    rig.means = Means(admin_url=lambda: database.admin_url)
+    rig.backends = Backends(admin_url=lambda: database.admin_url)
     return database
 
 
@@ -151,7 +151,7 @@ def test_what_a_crash_left_is_read_back_where_it_can_be(rig: Rig, admin: DrillPo
     ],
 )
 def test_a_shape_that_is_not_allowed_is_refused_before_anything_is_asked(rig: Rig, made: Step, words: str) -> None:
-    rig.means = Means(admin_url=lambda: "postgresql://nobody@127.0.0.1:1/nothing")
+    rig.backends = Backends(admin_url=lambda: "postgresql://nobody@127.0.0.1:1/nothing")
     with pytest.raises(PlanProblem, match=words):
         plan(rig.executor(), made)
 
@@ -159,7 +159,7 @@ def test_a_shape_that_is_not_allowed_is_refused_before_anything_is_asked(rig: Ri
 def test_without_an_admin_url_or_a_server_it_says_so(rig: Rig) -> None:
     with pytest.raises(PlanProblem, match="no role that may change the database is configured"):
         plan(rig.executor(), statement("ANALYZE t"))
-    rig.means = Means(admin_url=lambda: "postgresql://ops:hunter2secret@127.0.0.1:1/m0")
+    rig.backends = Backends(admin_url=lambda: "postgresql://ops:hunter2secret@127.0.0.1:1/m0")
     with pytest.raises(PlanProblem) as problem:
         plan(rig.executor(), statement("ANALYZE t"))
     assert "hunter2secret" not in f"{problem.value.reason}{problem.value.remedy}"

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from cockpit.drill.kubernetes.api.serving import write_kubeconfig
 from cockpit.journal.entries import entries_of
 from cockpit.journal.journal import Journal, JournalProblem
-from cockpit.mitigation.context import Means, NetworkCli
+from cockpit.mitigation.context import Backends, NetworkCli
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import CommandRun, Phase, Plan, Progress, Proof, Verdict
 from cockpit.model.runbook import Param, Runbook, Runbooks, Step
@@ -90,7 +90,7 @@ def network(rig: Rig, tmp_path: Path) -> Path:
 
 def use(rig: Rig, world: Path, timeout_s: float = 20.0, **env: str) -> None:
     argv = (sys.executable, "-c", CLI)
-    rig.means = Means(
+    rig.backends = Backends(
         network_cli=NetworkCli(argv, "devnet", timeout_s, {"M0_WORLD": str(world), "M0_TOKEN": "hunter2secret", **env})
     )
     rig.runbooks = books()
@@ -178,7 +178,7 @@ def test_a_value_that_would_be_an_option_is_refused_unless_allowed(rig: Rig, net
 
 
 def test_a_program_that_is_not_there_is_said_when_it_is_planned(rig: Rig) -> None:
-    rig.means = Means(network_cli=NetworkCli(("m0-cli-nowhere",)))
+    rig.backends = Backends(network_cli=NetworkCli(("m0-cli-nowhere",)))
     with pytest.raises(PlanProblem, match="there is no program m0-cli-nowhere here") as problem:
         plan(rig.executor(), BLIND, market="X")
     assert "[network-cli] argv" in problem.value.remedy
@@ -266,7 +266,7 @@ CRASHING = """
     from cockpit.journal.journal import Journal
     from cockpit.kubeapi.access import load_access
     from cockpit.mitigation.executor import Executor
-    from cockpit.mitigation.context import Means, NetworkCli
+    from cockpit.mitigation.context import Backends, NetworkCli
 
     class Dying(Journal):
         def append(self, record, *rest):
@@ -277,9 +277,9 @@ CRASHING = """
                 os.kill(os.getpid(), signal.SIGKILL)
             return number
 
-    means = Means(network_cli=NetworkCli((sys.executable, "-c", CLI), "devnet", 20.0, {"M0_WORLD": sys.argv[4]}))
+    backends = Backends(network_cli=NetworkCli((sys.executable, "-c", CLI), "devnet", 20.0, {"M0_WORLD": sys.argv[4]}))
     executor = Executor(lambda: load_access(sys.argv[1]), books(), Dying.open(Path(sys.argv[2])), lambda: None, SystemClock(),
-                        namespace=NAMESPACE, read_only=False, operator=OPERATOR, means=means)
+                        namespace=NAMESPACE, read_only=False, operator=OPERATOR, backends=backends)
     executor.start()
     step, book = (PAUSE, BOOK) if sys.argv[6] == "reads" else (BLIND, None)
     made = executor.plan(book, step, {"market": "X1"}).result(30)
@@ -348,7 +348,7 @@ def test_what_cannot_be_read_back_now_stays_open(rig: Rig, network: Path) -> Non
         check=False,
         capture_output=True,
     )
-    rig.means = Means(network_cli=NetworkCli((sys.executable, "-c", "raise SystemExit(7)")))
+    rig.backends = Backends(network_cli=NetworkCli((sys.executable, "-c", "raise SystemExit(7)")))
     (found,) = rig.executor().judge_unfinished().result(20)
     assert (found.judgement, "cannot be read back now" in found.explanation) == ("unknown", True)
     use(rig, network)

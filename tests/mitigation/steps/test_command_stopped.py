@@ -15,7 +15,7 @@ import pytest
 
 from cockpit.drill.kubernetes.api.serving import write_kubeconfig
 from cockpit.journal.entries import entries_of
-from cockpit.mitigation.context import Means, NetworkCli
+from cockpit.mitigation.context import Backends, NetworkCli
 from cockpit.mitigation.executor import Executor
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.observed.chain import MarketState
@@ -47,7 +47,7 @@ time.sleep(600)
 
 def hanging(rig: Rig, world: Path, when: str = "") -> None:
     env = {"M0_WORLD": str(world), "M0_WHEN": when}
-    rig.means = Means(network_cli=NetworkCli((sys.executable, "-c", HANGING), "devnet", 60.0, env))
+    rig.backends = Backends(network_cli=NetworkCli((sys.executable, "-c", HANGING), "devnet", 60.0, env))
     rig.runbooks = books()
 
 

@@ -16,7 +16,7 @@ from cockpit.incident.report.timeline import timeline
 from cockpit.journal.entries import entries_of
 from cockpit.journal.incidents import open_incident
 from cockpit.journal.journal import Journal
-from cockpit.mitigation.context import Means
+from cockpit.mitigation.context import Backends
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.observed.chain import MarketState, SignerSetState
 from cockpit.model.plan import LocalCheck, Phase, Plan, Progress, Proof
@@ -216,7 +216,7 @@ def test_evidence_is_what_the_collector_gives(rig: Rig, tmp_path: Path) -> None:
         asked.append(reason)
         return Captured(tmp_path / "e.tar", (("logs", "denied"),) if len(asked) == 2 else ())
 
-    rig.means = Means(evidence=collect)
+    rig.backends = Backends(evidence=collect)
     _, final = look(rig, step)
     assert (final.proof, final.words) == (Proof.PASS, "evidence-1.tar: 9 parts")
     assert look(rig, step)[1].proof is Proof.UNKNOWN  # a part is missing
@@ -225,7 +225,7 @@ def test_evidence_is_what_the_collector_gives(rig: Rig, tmp_path: Path) -> None:
     async def fail(reason: str) -> Captured:
         raise OSError("No space left on device")
 
-    rig.means = Means(evidence=fail)
+    rig.backends = Backends(evidence=fail)
     made = plan(rig.executor(), step)
     progress = carry(rig.executors[-1], made)
     assert (progress.phase, "No space left" in progress.words) == (Phase.FAILED, True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from cockpit.mitigation.cluster.objects import SHORT, Subject, paused
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, OfWorkload, Setting, kubectl_prefix
+from cockpit.mitigation.steps.kind import Draft, OfWorkload, PatchContext, kubectl_prefix
 from cockpit.mitigation.steps.workload import template
 from cockpit.model.plan import Change
 from cockpit.model.runbook import Step
@@ -33,7 +33,7 @@ class Restart(OfWorkload):
         annotations = (obj["spec"]["template"].get("metadata") or {}).get("annotations") or {}
         return {**template.context_fields(obj, scope), "restartedAt": annotations.get(RESTARTED_AT)}
 
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: Setting) -> Draft:
+    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
         if paused(subject.obj):
             raise PlanProblem(
                 f"{subject.name} is paused: a restart would not begin",

@@ -12,7 +12,7 @@ from typing import Any
 
 from cockpit.mitigation.cluster.objects import SHORT, Subject, grace_s, paused, replicas, strategy
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import MERGE, Draft, OfWorkload, Setting, Undoing, kubectl_prefix
+from cockpit.mitigation.steps.kind import MERGE, Draft, OfWorkload, PatchContext, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import Change
 from cockpit.model.runbook import Step
@@ -34,10 +34,12 @@ class Scale(OfWorkload):
     def relevant(self, obj: Mapping[str, Any], scope: Mapping[str, Any], salt: str) -> dict[str, Any]:
         return {"spec.replicas": replicas(obj), "spec.paused": paused(obj), "spec.strategy": strategy(obj)}
 
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: Setting) -> Draft:
+    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
         before, after = replicas(subject.obj), int(arguments["replicas"])
         relevant = self.relevant(subject.obj, {}, setting.salt)
-        undoing = Undoing({"replicas": before}, {"replicas": before}, f"scale back to {before}", _line(subject, before))
+        undoing = RawInverse(
+            {"replicas": before}, {"replicas": before}, f"scale back to {before}", _line(subject, before)
+        )
         stops = subject.service.publishes and after == 0 and before > 0
         starts = subject.service.publishes and before == 0 and after > 0
         return Draft(

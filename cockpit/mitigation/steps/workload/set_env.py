@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.journal.hash_chain import canonical
+from cockpit.canonical_json import canonical
 from cockpit.mitigation.cluster.objects import (
     RESOURCES,
     SHORT,
@@ -23,13 +23,13 @@ from cockpit.mitigation.cluster.objects import (
     own_container,
 )
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, OfWorkload, Setting, Undoing, kubectl_prefix
+from cockpit.mitigation.steps.kind import Draft, OfWorkload, PatchContext, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing
 from cockpit.mitigation.steps.workload import template
 from cockpit.model.plan import Change
 from cockpit.model.runbook import Runbooks, Step
-from cockpit.secrets import env_value, fingerprint, keepable, shown_env, toggle_of
+from cockpit.secrets import display_env, env_value, fingerprint, safe_to_journal, toggle_of
 
 Values = Mapping[str, Mapping[str, Any] | None]
 
@@ -54,7 +54,7 @@ class SetEnv(OfWorkload):
             fields[f"env {entry['name']}"] = fingerprint(salt, env_value(entry))
         return fields
 
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: Setting) -> Draft:
+    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
         container = str(arguments["container"])
         env: Values = arguments["env"]
         found = find_container(subject.obj, container)
@@ -103,13 +103,13 @@ class SetEnv(OfWorkload):
         )
 
 
-def _hidden(setting: Setting, wanted: Values, before: Values) -> tuple[str, ...]:
+def _hidden(setting: PatchContext, wanted: Values, before: Values) -> tuple[str, ...]:
     """The raw values, of before and after, that are not shown whole."""
     pairs = [(n, v) for values in (wanted, before) for n, v in values.items() if v is not None]
     return tuple(
         str(v["value"])
         for n, v in pairs
-        if not keepable(setting.runbooks, n, v, secret=n in setting.secrets) and v.get("value")
+        if not safe_to_journal(setting.runbooks, n, v, secret=n in setting.secrets) and v.get("value")
     )
 
 
@@ -151,7 +151,7 @@ def _cause(subject: Subject, wanted: Values) -> str | None:
     return f"m0-cockpit set-env {subject.name}: {', '.join(wanted)}" if wanted else None
 
 
-def _changes(setting: Setting, wanted: Values, before: Values, spec: Mapping[str, Any]) -> tuple[Change, ...]:
+def _changes(setting: PatchContext, wanted: Values, before: Values, spec: Mapping[str, Any]) -> tuple[Change, ...]:
     changes = []
     for name, value in wanted.items():
         secret = name in setting.secrets
@@ -166,7 +166,7 @@ def _changes(setting: Setting, wanted: Values, before: Values, spec: Mapping[str
             note = "new here; it may have come from envFrom so far"
         elif before[name] is not None and "valueFrom" in (before[name] or {}):
             note = "a literal replaces the reference"
-        told = [shown_env(setting.runbooks, name, v, secret=secret) for v in (before[name], value)]
+        told = [display_env(setting.runbooks, name, v, secret=secret) for v in (before[name], value)]
         if told[0] == told[1]:
             note = (note + "; " if note else "") + "another value behind the same shown part"
         changes.append(Change(name, told[0], told[1], note))
@@ -186,7 +186,7 @@ def _left_out(before: Mapping[str, Any] | None, value: Mapping[str, Any] | None)
     return [word for word in _listed(before) if word not in kept] if kept else []
 
 
-def _line(subject: Subject, container: str, wanted: Values, setting: Setting) -> str:
+def _line(subject: Subject, container: str, wanted: Values, setting: PatchContext) -> str:
     """The kubectl line, secrets hidden.
 
     A reference needs a patch: `set env` has no spelling for one.
@@ -197,26 +197,26 @@ def _line(subject: Subject, container: str, wanted: Values, setting: Setting) ->
         patch = canonical({"spec": {"template": {"spec": {"containers": [{"name": container, "env": env}]}}}})
         return f"{kubectl_prefix(subject)} patch {RESOURCES[subject.kind]} {shlex.quote(subject.name)} -p {shlex.quote(patch)}"
     words = [
-        f"{n}-" if v is None else f"{n}={shown_env(setting.runbooks, n, v, secret=n in setting.secrets)}"
+        f"{n}-" if v is None else f"{n}={display_env(setting.runbooks, n, v, secret=n in setting.secrets)}"
         for n, v in wanted.items()
     ]
     return f"{kubectl_prefix(subject)} set env {name} -c {shlex.quote(container)} " + " ".join(map(shlex.quote, words))
 
 
-def _undoing(subject: Subject, container: str, before: Values, setting: Setting) -> Undoing | None:
+def _undoing(subject: Subject, container: str, before: Values, setting: PatchContext) -> RawInverse | None:
     if not before:
         return None
     kept: dict[str, Any] = {}
     words = []
     for name, value in before.items():
         secret = name in setting.secrets
-        told = shown_env(setting.runbooks, name, value, secret=secret)
-        if keepable(setting.runbooks, name, value, secret=secret):
+        told = display_env(setting.runbooks, name, value, secret=secret)
+        if safe_to_journal(setting.runbooks, name, value, secret=secret):
             kept[name] = value
         else:
             kept[name] = {"hidden": fingerprint(setting.salt, value)}
         words.append(f"remove {name}" if value is None else f"set {name} back to {told or 'empty'}")
-    return Undoing(
+    return RawInverse(
         {"container": container, "env": dict(before)},
         {"container": container, "env": kept},
         "; ".join(words),

@@ -14,7 +14,7 @@ from typing import Any
 
 from cockpit.mitigation.cluster.objects import SHORT, Subject, container_names, find_container, own_container
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, OfWorkload, Setting, Undoing, kubectl_prefix
+from cockpit.mitigation.steps.kind import Draft, OfWorkload, PatchContext, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.mitigation.steps.workload import template
 from cockpit.model.plan import Change
@@ -38,7 +38,7 @@ class SetImage(OfWorkload):
         fields["image"] = None if found is None else str(found[1].get("image") or "")
         return fields
 
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: Setting) -> Draft:
+    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
         container, image = str(arguments["container"]), str(arguments["image"])
         found = find_container(subject.obj, container)
         if found is None:
@@ -65,7 +65,7 @@ class SetImage(OfWorkload):
             body=template.body(patch, f"m0-cockpit set-image {subject.name}: {container}={clean(image)}"),
             kubectl=_line(subject, container, image),
             blast=template.blast(subject, container),
-            undoing=Undoing(back, back, f"set the image back to {clean(before)}", _line(subject, container, before)),
+            undoing=RawInverse(back, back, f"set the image back to {clean(before)}", _line(subject, container, before)),
             container=container,
             dangers=("replaces the image that runs",) if changed else (),
             images=(image,),

@@ -21,13 +21,21 @@ from cockpit.mitigation.cluster.differences import differing
 from cockpit.mitigation.cluster.objects import SHORT, Subject, env_entries, paused
 from cockpit.mitigation.cluster.revisions import Revision, revisions, template_of
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import CHANGE_CAUSE, JSON_PATCH, Draft, OfWorkload, Setting, Undoing, kubectl_prefix
+from cockpit.mitigation.steps.kind import (
+    CHANGE_CAUSE,
+    JSON_PATCH,
+    Draft,
+    OfWorkload,
+    PatchContext,
+    RawInverse,
+    kubectl_prefix,
+)
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing
 from cockpit.mitigation.steps.workload import template
 from cockpit.model.plan import Change, GuardResult, Verdict
 from cockpit.model.runbook import Step
-from cockpit.secrets import env_value, fingerprint, keepable, shown_env
+from cockpit.secrets import display_env, env_value, fingerprint, safe_to_journal
 from cockpit.text import clean, safe
 
 _SHOWN = 24  # changes: a template that differs in more is told by their number
@@ -55,7 +63,7 @@ class UndoRollout(OfWorkload):
     def relevant(self, obj: Mapping[str, Any], scope: Mapping[str, Any], salt: str) -> dict[str, Any]:
         return {**template.context_fields(obj, scope), "template": fingerprint(salt, obj["spec"]["template"])}
 
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: Setting) -> Draft:
+    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
         if paused(subject.obj):
             raise PlanProblem(
                 f"{subject.name} is paused: going back would not begin",
@@ -128,11 +136,11 @@ def _noted(wanted: Revision, now: Revision | None, arguments: Mapping[str, Any])
     return (GuardResult("revision", Verdict.CONFIRM, told),)
 
 
-def _undoing(subject: Subject, now: Revision | None) -> Undoing | None:
+def _undoing(subject: Subject, now: Revision | None) -> RawInverse | None:
     if now is None:
         return None
     arguments = {"name": now.name, "uid": now.uid, "revision": now.number}
-    return Undoing(arguments, arguments, f"go back to {now.words}, which runs now", _line(subject, now.number))
+    return RawInverse(arguments, arguments, f"go back to {now.words}, which runs now", _line(subject, now.number))
 
 
 def _operations(subject: Subject, wanted: Mapping[str, Any], cause: str) -> list[dict[str, Any]]:
@@ -160,7 +168,7 @@ def _env(wanted: Mapping[str, Any]) -> dict[str, dict[str, Any] | None]:
 
 
 def _changes(
-    before: Mapping[str, Any], after: Mapping[str, Any], old_env: Env, new_env: Env, setting: Setting
+    before: Mapping[str, Any], after: Mapping[str, Any], old_env: Env, new_env: Env, setting: PatchContext
 ) -> tuple[Change, ...]:
     """Images and variables in an operator's words; anything else by its path."""
     found: list[Change] = []
@@ -175,7 +183,7 @@ def _changes(
     for name in sorted({**old_env, **new_env}):
         if old_env.get(name) != new_env.get(name):
             variable = name.partition("/")[2]
-            told = [shown_env(setting.runbooks, variable, values.get(name)) for values in (old_env, new_env)]
+            told = [display_env(setting.runbooks, variable, values.get(name)) for values in (old_env, new_env)]
             note = "another value behind the same shown part" if told[0] == told[1] else ""
             found.append(Change(variable, told[0], told[1], note))
     if not found and before != after:
@@ -192,16 +200,18 @@ def _told(value: Any) -> str | None:
     return safe(value if isinstance(value, str) else json.dumps(value, sort_keys=True), 160)
 
 
-def _hidden(setting: Setting, *envs: Env) -> tuple[str, ...]:
+def _hidden(setting: PatchContext, *envs: Env) -> tuple[str, ...]:
     return tuple(
         str(value["value"])
         for env in envs
         for name, value in env.items()
-        if value is not None and value.get("value") and not keepable(setting.runbooks, name.partition("/")[2], value)
+        if value is not None
+        and value.get("value")
+        and not safe_to_journal(setting.runbooks, name.partition("/")[2], value)
     )
 
 
-def _age(wanted: Revision, setting: Setting) -> str:
+def _age(wanted: Revision, setting: PatchContext) -> str:
     from cockpit.mitigation.cluster.times import unix
 
     now = unix(setting.restarted_at)
