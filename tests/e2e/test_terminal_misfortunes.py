@@ -68,7 +68,7 @@ def test_a_signal_ends_it_and_restores_the_terminal(
     pane = start("--config", drill.config)
     pane.wait("m0-submitter")
     pane.process.send_signal(number)
-    assert pane.end(ENDS_WITHIN_S * SLOW) == 128 + number
+    assert pane.end(ENDS_WITHIN_S * SLOW) == 128 + number, pane.errors()
     assert pane.restored()
     assert pane.errors() == ""
 
@@ -89,7 +89,7 @@ def test_a_closed_terminal_ends_it_and_its_world(
     world = pane.children()
     assert world
     pane.hang_up()
-    assert pane.end(ENDS_WITHIN_S * SLOW) == 129
+    assert pane.end(ENDS_WITHIN_S * SLOW) == 129, pane.errors()
     until(lambda: not any(alive(pid) for pid in world), 20, "the drill's world ended too")
 
 
@@ -124,7 +124,7 @@ def test_a_stalled_terminal_holds_nothing_up(start: Callable[..., PtyTerminal], 
     pane.wait("Anywhere", since=at)
     pane.type("\x1b")
     pane.process.send_signal(signal.SIGTERM)
-    assert pane.end(ENDS_WITHIN_S * SLOW) == 143
+    assert pane.end(ENDS_WITHIN_S * SLOW) == 143, pane.errors()
     assert pane.errors() == "" or "still under way" in pane.errors()
 
 
@@ -138,7 +138,7 @@ def test_a_stalled_terminal_does_not_keep_the_process(start: Callable[..., PtyTe
         pane.type("\x1b")
         time.sleep(0.05)
     pane.process.send_signal(signal.SIGTERM)
-    assert pane.end(ENDS_WITHIN_S * SLOW) == 143
+    assert pane.end(ENDS_WITHIN_S * SLOW) == 143, pane.errors()
 
 
 SGR_COLOUR = re.compile(rb"\x1b\[(?:[0-9;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0-9;]*)?m")

@@ -56,6 +56,11 @@ class Chain:
         self.accounts[str(signer_set_address(program, 100))] = signer_set(100, [key(n) for n in range(7)], 5)
         self.accounts[b58(key("NBA"))] = market("NBA_LAL_BOS")
 
+    @property
+    def next_signature(self) -> str:
+        """The signature of the transaction that `add` makes next."""
+        return signature(("tx", self.made + 1))
+
     async def slots(self, number: int = 1) -> None:
         for _ in range(number):
             self.head += 1
@@ -64,8 +69,8 @@ class Chain:
 
     async def add(self, logs: list[str], err: Any = None, *, slot: int | None = None) -> Tx:
         """One confirmed transaction, told to every node."""
+        tx = Tx(self.next_signature, slot or self.head, err, logs)
         self.made += 1
-        tx = Tx(signature(("tx", self.made)), slot or self.head, err, logs)
         self.transactions.append(tx)
         for node in self.nodes:
             await node.tell(tx)
