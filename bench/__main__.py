@@ -245,31 +245,31 @@ def pulse(where: dict[str, Any]) -> None:
             shown.reading = True
             time.sleep(1)
             shown.close()
-            told = json.loads(out.read_text())
-        longest, oldest = told["longest_s"] * 1000, told["oldest_reading_s"]
+            result = json.loads(out.read_text())
+        longest, oldest = result["longest_s"] * 1000, result["oldest_reading_s"]
         row(
             what,
-            f"{longest:.0f} ms (p99 {told['p99_s'] * 1000:.0f}), oldest reading {oldest:.0f} s",
+            f"{longest:.0f} ms (p99 {result['p99_s'] * 1000:.0f}), oldest reading {oldest:.0f} s",
             "<= 20 ms, sources go on (<= 15 s)",
             longest <= 20 and oldest <= 15,
         )
 
 
 def chain() -> None:
-    told = measured()
-    sent, counted = sum(told["sent"].values()), sum(told["counted"].values())
-    rate, cpu, grown = told["per_second"], told["cpu"] * 100, told["peak_mb"] - told["early_mb"]
+    result = measured()
+    sent, counted = sum(result["sent"].values()), sum(result["counted"].values())
+    rate, cpu, grown = result["per_second"], result["cpu"] * 100, result["peak_mb"] - result["early_mb"]
     row(
         f"program transactions counted, {rate:,.0f} a second for 60 s",
         f"{counted:,} / {sent:,} sent = {counted / sent:.4f}",
         "each exactly once, by kind",
-        told["exact"],
+        result["exact"],
     )
     row("CPU, 1,000 program transactions a second", f"{cpu:.1f} % of a core", "<= 40 %", cpu <= 40)
-    ratio = told["peak_mb"] / told["early_mb"]
+    ratio = result["peak_mb"] / result["early_mb"]
     row(
         "memory at the same, its peak to that after 20 s",
-        f"{told['peak_mb']:.0f} / {told['early_mb']:.0f} MB = {ratio:.2f} (+{grown:.0f} MB)",
+        f"{result['peak_mb']:.0f} / {result['early_mb']:.0f} MB = {ratio:.2f} (+{grown:.0f} MB)",
         "<= 1.15",
         ratio <= 1.15,
     )

@@ -64,7 +64,7 @@ async def watch(rate: float, seconds: float) -> dict[str, Any]:
         where = json.loads(server.stdout.readline())
         endpoints = [RpcEndpoint(name=name, url=url) for name, url in where["urls"].items()]
         source = SolanaSource(SolanaSettings(program_id=where["program"]), endpoints, SystemClock(), lambda: None)
-        told: dict[str, Any] = {}
+        result: dict[str, Any] = {}
         cpu = wall = early = 0.0
         peak = 0.0
         ending: asyncio.Task[str] | None = None
@@ -83,18 +83,18 @@ async def watch(rate: float, seconds: float) -> dict[str, Any]:
                 if now - wall > seconds / 3:
                     early = early or memory_mb()
                     peak = max(peak, memory_mb())
-                if ending.done() and not told:
-                    told = json.loads(ending.result())
+                if ending.done() and not result:
+                    result = json.loads(ending.result())
                     spent, took, ended_at = time.process_time() - cpu, now - wall, now
                 counts = {"commits": seen.commits.count, "reveals": seen.reveals.count, "failed": seen.failed.count}
-                exact = bool(told) and all(counts[name] == told[name] for name in counts)
-                if told and (exact or now - ended_at > SETTLE_S):
+                exact = bool(result) and all(counts[name] == result[name] for name in counts)
+                if result and (exact or now - ended_at > SETTLE_S):
                     return {
-                        "sent": {name: told[name] for name in counts},
+                        "sent": {name: result[name] for name in counts},
                         "counted": counts,
                         "exact": exact,
                         "cpu": spent / took,
-                        "per_second": sum(counts.values()) / told["seconds"],
+                        "per_second": sum(counts.values()) / result["seconds"],
                         "early_mb": early,
                         "peak_mb": peak,
                         "doubles": seen.doubles_dropped,

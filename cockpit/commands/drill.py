@@ -22,7 +22,7 @@ from cockpit.config import ENV_PREFIX, ConfigProblem, load_settings
 from cockpit.settings import default_state_dir
 
 if TYPE_CHECKING:
-    from cockpit.drill.school.line import Line
+    from cockpit.drill.school.control_client import ControlClient
     from cockpit.settings import Settings
 
 START_TIMEOUT_S = 30.0
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     if not 0.1 <= speed <= 100:
         raise ConfigProblem(f"--speed {speed:g} is out of bounds", "give 0.1 to 100")
     if args.serve:
-        from cockpit.drill.school.line import CONTROLS
+        from cockpit.drill.school.control_client import CONTROLS
         from cockpit.drill.server import serve_forever
 
         control = state_dir() / CONTROLS / f"{os.getpid()}.json"
@@ -135,31 +135,31 @@ def state_dir() -> Path:
 def _school(settings: Settings, where: dict[str, Any], args: argparse.Namespace) -> int:
     """The screen, watched over; then the score."""
     from cockpit.drill.school.coach import DrillCoach
+    from cockpit.drill.school.control_client import ControlClient
     from cockpit.drill.school.lessons import Course
-    from cockpit.drill.school.line import Line
 
-    line = Line.of(Path(where["control"]))
-    tools = line.act("watch", journal=str(settings.state_dir / "journal.jsonl"))["tools"]
-    coach = DrillCoach(line, tools, Course() if args.first else None)
+    control = ControlClient.of(Path(where["control"]))
+    tools = control.request("watch", journal=str(settings.state_dir / "journal.jsonl"))["tools"]
+    coach = DrillCoach(control, tools, Course() if args.first else None)
     code = show(settings, debug=bool(args.debug), coach=coach)
     coach.close()
-    for words in _scored(line, surprise=args.surprise, guided=args.first):
+    for words in _scored(control, surprise=args.surprise, guided=args.first):
         if code == 0:
             print(words)
     return code
 
 
-def _scored(line: Line, *, surprise: bool, guided: bool) -> list[str]:
+def _scored(control: ControlClient, *, surprise: bool, guided: bool) -> list[str]:
     """The score in words, kept in the history.
 
     A drill in which nothing was looked at or done is not kept.
     """
     from cockpit.drill.school import history
-    from cockpit.drill.school.line import NoDrill
+    from cockpit.drill.school.control_client import NoDrill
     from cockpit.drill.score import Score, report
 
     try:
-        told = line.act("score", surprise=surprise, guided=guided)
+        told = control.request("score", surprise=surprise, guided=guided)
     except NoDrill as error:
         return [f"no score: {error.reason}"]
     score = Score.of(told["score"])
@@ -203,16 +203,16 @@ def _steer(args: argparse.Namespace) -> int:
 
     Raises NoDrill.
     """
-    from cockpit.drill.school.line import CONTROLS, Line
+    from cockpit.drill.school.control_client import CONTROLS, ControlClient
 
-    line = Line.newest(state_dir() / CONTROLS)
-    status = line.status()
+    control = ControlClient.newest(state_dir() / CONTROLS)
+    status = control.status()
     if args.speed is not None:
-        status = line.act("speed", speed=args.speed)
+        status = control.request("speed", speed=args.speed)
     if args.do:
-        status = line.act("do", tool=args.do)
+        status = control.request("do", tool=args.do)
     if args.pause or args.resume:
-        status = line.act("pause" if args.pause else "resume")
+        status = control.request("pause" if args.pause else "resume")
     print(
         f"{'paused' if status['paused'] else 'running'} at {status['speed']:g}×, {status['elapsed_s']:.0f} s, "
         f"harm: {status['harm']}; tools: {', '.join(status['tools'])}"

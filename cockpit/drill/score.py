@@ -103,12 +103,12 @@ def worse(before: Harm, before_s: float, after: Harm, after_s: float) -> list[st
     """Which kinds of harm came faster after a step than before it, in words."""
     if before_s < SEEN_S or after_s < SEEN_S:
         return None
-    told = []
+    faster = []
     for name, words in _NAMES.items():
         was, became = 60.0 * getattr(before, name) / before_s, 60.0 * getattr(after, name) / after_s
         if became > WORSE * was and became - was > _NOISE.get(name, 5.0):
-            told.append(f"{words} {was:.0f} → {became:.0f} a minute")
-    return told
+            faster.append(f"{words} {was:.0f} → {became:.0f} a minute")
+    return faster
 
 
 def clock(seconds: float | None) -> str:

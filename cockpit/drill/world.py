@@ -45,7 +45,7 @@ from cockpit.drill.physics.releases import BATCH, USUAL_BATCH, Releases
 from cockpit.drill.physics.rpc import Network, stream_url
 from cockpit.drill.physics.serve import Serve
 from cockpit.drill.physics.sign import Sign
-from cockpit.drill.prometheus.series import Registry, Store
+from cockpit.drill.prometheus.series import Registry, SeriesStore
 from cockpit.drill.solana.program.keys import Keys
 from cockpit.drill.solana.program.oracle import Oracle
 
@@ -68,7 +68,7 @@ FILLING_S = 60.0  # from an empty pipeline to one in which everything is under w
 LOG_PAST_S = 180.0  # pods have this much of log when a drill starts
 
 
-class Cause(Protocol):
+class Injection(Protocol):
     """One incident of a scenario: what it does to the world, so many seconds before the start."""
 
     @property
@@ -77,7 +77,7 @@ class Cause(Protocol):
     def inject(self) -> Callable[[World], None]: ...
 
 
-class Causes(Protocol):
+class Injections(Protocol):
     """What the world asks of a scenario, so that it need not know scenarios.
 
     `aged_s` is that of the oldest of its `incidents`.
@@ -86,7 +86,7 @@ class Causes(Protocol):
     @property
     def aged_s(self) -> float: ...
     @property
-    def incidents(self) -> Sequence[Cause]: ...
+    def incidents(self) -> Sequence[Injection]: ...
 
 
 class World:
@@ -105,7 +105,7 @@ class World:
         *,
         seed: int,
         clock: SimClock,
-        scenario: Causes | None = None,
+        scenario: Injections | None = None,
         aged_s: float | None = None,
         history_s: float = HISTORY_S,
         rpc_urls: Mapping[str, str] = RPC_URLS,
@@ -117,7 +117,7 @@ class World:
         self.talking = False  # log lines are written
         self.hostile_logs = False  # some of them try to drive the terminal
         self.metrics = Registry()
-        self.store = Store()
+        self.store = SeriesStore()
         self.rpc_urls = rpc_urls
         self.releases = Releases()
         self.kube = KubernetesWorld(clock, seed, NAMESPACE, self._behaviour)
@@ -200,7 +200,7 @@ class World:
         url = self.rpc_urls["rpc-a"]
         return {**spec.env, "SOLANA_RPC_URL": url, "SOLANA_WS_URL": stream_url(url)}
 
-    def _inject(self, causes: Sequence[Cause], age: float, given: float | None) -> None:
+    def _inject(self, causes: Sequence[Injection], age: float, given: float | None) -> None:
         """Inject each cause as long before the start as it is old."""
         for cause in sorted(causes, key=lambda cause: -cause.aged_s):
             old = cause.aged_s if given is None else given
@@ -347,15 +347,15 @@ def _usual(service: str, env: Mapping[str, str]) -> Behaviour:
     if spec is None:
         job = JOBS.get(service.removeprefix("job/"))
         return Behaviour(startup_s=0.5, crash_after_s=job.takes_s, exit_code=0, log=job.log) if job else Behaviour()
-    told: tuple[str, ...] = (f"INFO {service} starting", "INFO configuration loaded")
+    startup: tuple[str, ...] = (f"INFO {service} starting", "INFO configuration loaded")
     if service == QUANT:
         version = env.get(models.VARIABLE, MODEL_VERSION)
         if version not in models.VERSIONS:
             fatal = f"FATAL model version {version} is not in the registry: {', '.join(models.VERSIONS)}"
-            return Behaviour(startup_s=30.0, crash_after_s=2.0, log=(*told, fatal))
-        told = (*told, f"INFO models loaded version={version}")
+            return Behaviour(startup_s=30.0, crash_after_s=2.0, log=(*startup, fatal))
+        startup = (*startup, f"INFO models loaded version={version}")
     return Behaviour(
         startup_s=spec.startup_s,
         stop_s=spec.stop_s,
-        log=(*told, "INFO listening on :9090 (/healthz /readyz /metrics)"),
+        log=(*startup, "INFO listening on :9090 (/healthz /readyz /metrics)"),
     )

@@ -19,8 +19,8 @@ from cockpit.config import ConfigProblem
 from cockpit.drill.harm import Harm
 from cockpit.drill.school import history
 from cockpit.drill.school.coach import DrillCoach
-from cockpit.drill.school.lessons import BOOK, LESSONS, RELENT_AT, Course, Lesson
-from cockpit.drill.school.line import CONTROLS, Line, NoDrill
+from cockpit.drill.school.control_client import CONTROLS, ControlClient, NoDrill
+from cockpit.drill.school.lessons import LESSONS, RELENT_AT, RUNBOOK, Course, Lesson
 from cockpit.drill.school.referee import Referee
 from cockpit.drill.school.surprise import surprise
 from cockpit.drill.score import IncidentScore, Score, StepScore, clock, progress, report, worse
@@ -87,9 +87,9 @@ def pupil(runbooks: Runbooks, tmp_path: Path) -> Callable[[str], Pupil]:
 def test_times_are_those_of_looking_acting_and_recovering(pupil: Callable[[str], Pupil]) -> None:
     on_call = pupil("connector-down")
     on_call.wait(20)
-    on_call.referee.look("publishing-stops")
+    on_call.referee.viewed("publishing-stops")
     on_call.wait(20)
-    on_call.referee.look(BOOK)
+    on_call.referee.viewed(RUNBOOK)
     on_call.wait(20)
     on_call.send("disable-connector", "politics")
     on_call.wait(240)
@@ -177,7 +177,7 @@ def test_holding_is_not_recovering_and_the_drills_own_tool_is_a_step(pupil: Call
 
 def test_of_two_incidents_each_is_scored_and_the_drill_is_over_when_both_are(pupil: Callable[[str], Pupil]) -> None:
     on_call = pupil("connector-down+gateway-leak")
-    on_call.referee.look("9")
+    on_call.referee.viewed("9")
     on_call.send("9/restart-gateway")
     on_call.wait(240)
     first, second = on_call.score().incidents
@@ -258,25 +258,25 @@ async def test_the_control_pauses_steers_and_scores_and_takes_its_token_only(tmp
         async with httpx.AsyncClient(base_url=drill.control) as stranger:
             assert (await stranger.get("/status")).status_code == 403
             assert (await stranger.post("/pause", headers={"Authorization": "Bearer no"})).status_code == 403
-        line = Line(drill.control, drill.control_token)
-        status = await asyncio.to_thread(line.status)
+        control = ControlClient(drill.control, drill.control_token)
+        status = await asyncio.to_thread(control.status)
         assert set(status) == {"paused", "speed", "elapsed_s", "harm", "tools", "recovered"}
         assert "database" not in json.dumps({k: v for k, v in status.items() if k != "tools"})
 
-        assert (await asyncio.to_thread(line.act, "pause"))["paused"] is True
+        assert (await asyncio.to_thread(control.request, "pause"))["paused"] is True
         assert conductor.goes_on() is False
         stood = drill.world.clock.now()
         for _ in range(3):
-            await asyncio.to_thread(line.status)
+            await asyncio.to_thread(control.status)
         assert drill.world.clock.now() == stood
-        assert (await asyncio.to_thread(line.act, "resume"))["paused"] is False
+        assert (await asyncio.to_thread(control.request, "resume"))["paused"] is False
         for _ in range(2000):
             if drill.world.clock.now() > stood:
                 break
-            await asyncio.to_thread(line.status)
+            await asyncio.to_thread(control.status)
         assert drill.world.clock.now() > stood
 
-        assert (await asyncio.to_thread(line.act, "speed", speed=4))["speed"] == 4.0
+        assert (await asyncio.to_thread(control.request, "speed", speed=4))["speed"] == 4.0
         refused: tuple[tuple[str, dict[str, Any]], ...] = (
             ("speed", {"speed": 1000}),
             ("do", {"tool": "rm"}),
@@ -285,10 +285,10 @@ async def test_the_control_pauses_steers_and_scores_and_takes_its_token_only(tmp
         )
         for act, values in refused:
             with pytest.raises(NoDrill):
-                await asyncio.to_thread(line.act, act, **values)
-        await asyncio.to_thread(line.act, "do", tool="failover-db")
-        await asyncio.to_thread(line.act, "look", runbook="api-errors")
-        told = await asyncio.to_thread(line.act, "score", surprise=True)
+                await asyncio.to_thread(control.request, act, **values)
+        await asyncio.to_thread(control.request, "do", tool="failover-db")
+        await asyncio.to_thread(control.request, "look", runbook="api-errors")
+        told = await asyncio.to_thread(control.request, "score", surprise=True)
         score = Score.of(told["score"])
         assert score.surprise and score.paused_s > 0
         assert score.incidents[0].detected_s is not None
@@ -302,7 +302,7 @@ def test_the_newest_drill_that_answers_is_found_and_the_dead_are_cleared_away(tm
     dead = directory / "1.json"
     dead.write_text('{"address": "http://127.0.0.1:1", "token": "x"}')
     with pytest.raises(NoDrill, match="no drill is running"):
-        Line.newest(directory)
+        ControlClient.newest(directory)
     assert not dead.exists()
 
 
@@ -362,7 +362,7 @@ def test_a_lesson_ends_when_what_it_asks_for_is_on_screen_and_not_before() -> No
     assert course.advance(scene(panel="watermark")) and course.at == 1
     assert not course.advance(scene(panel="watermark"))
     assert not course.advance(scene("runbook", runbook="model-drift"))
-    assert course.advance(scene("runbook", runbook=BOOK)) and course.at == 2
+    assert course.advance(scene("runbook", runbook=RUNBOOK)) and course.at == 2
     assert course.advance(scene()) and course.at == 3
     assert not course.advance(scene("log"))
     assert course.advance(scene("explain")) and course.at == 4
@@ -381,26 +381,26 @@ def test_each_lesson_fits_its_two_lines_at_80_columns(lesson: Lesson) -> None:
     assert 0 < RELENT_AT < len(LESSONS)
 
 
-class Deaf(Line):
+class Deaf(ControlClient):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:1", "")
-        self.acts: list[tuple[str, dict[str, object]]] = []
+        self.requests: list[tuple[str, dict[str, object]]] = []
 
-    def act(self, name: str, **values: object) -> dict[str, object]:
-        self.acts.append((name, values))
+    def request(self, name: str, **values: object) -> dict[str, object]:
+        self.requests.append((name, values))
         return {"paused": name == "pause"}
 
 
 def test_the_coach_tells_each_look_once_and_says_when_the_world_stands() -> None:
-    line = Deaf()
-    coach = DrillCoach(line, ["failover-db"])
+    control = Deaf()
+    coach = DrillCoach(control, ["failover-db"])
     assert coach.look(scene()) is None
     for _ in range(3):
         coach.look(scene("runbook", runbook="api-errors"))
     coach.close()
-    assert line.acts == [("look", {"runbook": "api-errors"})]
+    assert control.requests == [("look", {"runbook": "api-errors"})]
     offered = {action for _, _, action in coach.commands()}
     assert offered == {"pause", "speed 1", "speed 4", "speed 16", "do failover-db"}
     coach.act("pause")
@@ -412,12 +412,12 @@ def test_the_coach_tells_each_look_once_and_says_when_the_world_stands() -> None
 
 
 def test_the_coach_of_a_course_makes_time_run_while_one_waits_and_ends_the_cause_when_it_may() -> None:
-    line = Deaf()
+    control = Deaf()
     course = Course()
-    coach = DrillCoach(line, course=course)
+    coach = DrillCoach(control, course=course)
     course.at = RELENT_AT - 2
     assert coach.look(scene()) == course.saying
     course.at = RELENT_AT
     coach.look(scene())
     coach.close()
-    assert ("relent", {}) in line.acts
+    assert ("relent", {}) in control.requests

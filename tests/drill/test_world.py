@@ -13,7 +13,7 @@ import pytest
 from cockpit.drill.names import SERVICES
 from cockpit.drill.prometheus.exposition import exposition
 from cockpit.drill.prometheus.promql import evaluate
-from cockpit.drill.prometheus.series import Store
+from cockpit.drill.prometheus.series import SeriesStore
 from cockpit.drill.scenarios import find
 from cockpit.drill.server import Drill, DrillThread
 from cockpit.drill.world import World
@@ -36,7 +36,7 @@ def value(world: World, query: str) -> float:
     return found
 
 
-def samples(store: Store) -> dict[object, list[str]]:
+def samples(store: SeriesStore) -> dict[object, list[str]]:
     return {series.labels: [repr(x) for x in series.v] for series in store.all()}
 
 

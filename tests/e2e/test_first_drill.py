@@ -15,8 +15,8 @@ import pytest
 
 from cockpit.config import load_settings
 from cockpit.drill.school.coach import DrillCoach
+from cockpit.drill.school.control_client import ControlClient
 from cockpit.drill.school.lessons import SCENARIO, Course
-from cockpit.drill.school.line import Line
 from cockpit.drill.server import DrillThread
 from cockpit.settings import Settings
 from tests.support.terminals.screen import screen
@@ -37,9 +37,9 @@ def settings(drill: DrillThread, tmp_path: Path) -> Settings:
 async def test_the_lessons_lead_from_the_first_look_to_a_step_that_was_sent(
     size: tuple[int, int], settings: Settings, drill: DrillThread
 ) -> None:
-    line = Line(drill.drill.control, drill.drill.control_token)
-    await asyncio.to_thread(line.act, "watch", journal=str(settings.state_dir / "journal.jsonl"))
-    coach = DrillCoach(line, course=Course())
+    control = ControlClient(drill.drill.control, drill.drill.control_token)
+    await asyncio.to_thread(control.request, "watch", journal=str(settings.state_dir / "journal.jsonl"))
+    coach = DrillCoach(control, course=Course())
     async with screen(settings, size=size) as cockpit:
         cockpit.app.coach = coach
         await cockpit.wait(r"LESSON 1 of", 40)
@@ -65,16 +65,16 @@ async def test_the_lessons_lead_from_the_first_look_to_a_step_that_was_sent(
         cockpit.burst("y")
         await cockpit.wait(r"LESSON 9 of")
     coach.close()
-    told = await asyncio.to_thread(line.act, "score", guided=True)
+    told = await asyncio.to_thread(control.request, "score", guided=True)
     (incident,) = told["score"]["incidents"]
     assert incident["detected_s"] < incident["first_safe_s"]
     assert [step["verdict"] for step in told["score"]["steps"]] == ["right"]
-    speed = await asyncio.to_thread(line.status)
+    speed = await asyncio.to_thread(control.status)
     assert speed["speed"] == 4.0
 
 
 async def test_the_palette_pauses_the_drill_and_the_strip_says_so(settings: Settings, drill: DrillThread) -> None:
-    coach = DrillCoach(Line(drill.drill.control, drill.drill.control_token))
+    coach = DrillCoach(ControlClient(drill.drill.control, drill.drill.control_token))
     async with screen(settings) as cockpit:
         cockpit.app.coach = coach
         await cockpit.wait(r"MATCH +6 ", 40)

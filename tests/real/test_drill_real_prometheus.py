@@ -23,7 +23,7 @@ from aiohttp import web
 
 from cockpit.drill.names import METRICS
 from cockpit.drill.prometheus.promql import Scalar, evaluate
-from cockpit.drill.prometheus.series import Series, Store, labels_of
+from cockpit.drill.prometheus.series import Series, SeriesStore, labels_of
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.real
@@ -108,12 +108,12 @@ QUERIES = [
 ]
 
 
-def build() -> Store:
+def build() -> SeriesStore:
     """Half an hour of counters (one that resets), gauges, a histogram and a series that ends, 5 s
     apart.
     """
     rng = random.Random(3)
-    store = Store()
+    store = SeriesStore()
     counters = {(who, kind): 0.0 for who in "abc" for kind in "xy"}
     buckets = {(who, le): 0 for who in "ab" for le in ("10.0", "50.0", "100.0", "500.0", "+Inf")}
     for i in range(361):
@@ -200,7 +200,7 @@ def need_prometheus() -> None:
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, str]]:
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SeriesStore, str]]:
     """Our store, and a Prometheus that holds the same samples."""
     need_prometheus()
     directory = tmp_path_factory.mktemp("prometheus")
@@ -219,7 +219,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, str]
     process.wait(10)
 
 
-def ours(store: Store, query: str, at: float) -> dict[tuple[tuple[str, str], ...], float]:
+def ours(store: SeriesStore, query: str, at: float) -> dict[tuple[tuple[str, str], ...], float]:
     result = evaluate(store, query, [at])
     if isinstance(result, Scalar):
         return {(): result.values[0]}
@@ -239,7 +239,7 @@ def same(a: float, b: float) -> bool:
     return (math.isnan(a) and math.isnan(b)) or a == b or math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
 
 
-def test_promql_agrees_with_prometheus(real: tuple[Store, str]) -> None:
+def test_promql_agrees_with_prometheus(real: tuple[SeriesStore, str]) -> None:
     store, url = real
     wrong = []
     for query in QUERIES:
@@ -250,7 +250,7 @@ def test_promql_agrees_with_prometheus(real: tuple[Store, str]) -> None:
     assert not wrong, wrong[:3]
 
 
-def test_ranges_agree_with_prometheus(real: tuple[Store, str]) -> None:
+def test_ranges_agree_with_prometheus(real: tuple[SeriesStore, str]) -> None:
     store, url = real
     first, step = START + 600.0, 15.0
     steps = [first + i * step for i in range(61)]

@@ -14,7 +14,7 @@ from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS
 from cockpit.drill.names import RPC_URLS
 from cockpit.drill.physics.authority import SignerSet
 from cockpit.drill.scenarios import Scenario, find
-from cockpit.drill.school.eyes import Eyes
+from cockpit.drill.school.observer import Observer
 from cockpit.drill.world import World
 from cockpit.mitigation.proof.verify import Baseline, Verification
 from cockpit.model.plan import Proof
@@ -50,8 +50,8 @@ class Operator:
         self.runbooks = runbooks
         self.world = lived(scenario, seed)
         self.world.step_s = 2.0
-        self.eyes = Eyes(self.world, runbooks)
-        self._narrow: dict[frozenset[str], Eyes] = {}
+        self.observer = Observer(self.world, runbooks)
+        self._narrow: dict[frozenset[str], Observer] = {}
         self._jobs = 0
 
     def wait(self, seconds: float) -> None:
@@ -59,24 +59,24 @@ class Operator:
 
     def look(self) -> Situation:
         """What has held for twenty seconds."""
-        self.eyes.look()
+        self.observer.snapshot()
         self.wait(20)
-        return self.eyes.look()
+        return self.observer.snapshot()
 
     def _look_at(self, number: int) -> Situation:
         """As `look`, at the runbook's symptoms alone."""
-        eyes = self._eyes(s.signal for s in self.runbooks.runbook(str(number)).symptoms)
-        eyes.look()
+        observer = self._observer(s.signal for s in self.runbooks.runbook(str(number)).symptoms)
+        observer.snapshot()
         self.wait(20)
-        return eyes.look()
+        return observer.snapshot()
 
-    def _eyes(self, signals: Iterable[str]) -> Eyes:
-        """Eyes for these signals alone, as the referee of a drill has them: the others cost as much
+    def _observer(self, signals: Iterable[str]) -> Observer:
+        """Observe these signals alone, as the referee of a drill does: the others cost as much
         and decide nothing.
         """
         wanted = frozenset(signals)
         if wanted not in self._narrow:
-            self._narrow[wanted] = Eyes(self.world, self.runbooks, wanted)
+            self._narrow[wanted] = Observer(self.world, self.runbooks, wanted)
         return self._narrow[wanted]
 
     def matches(self) -> tuple[Match, ...]:
@@ -166,12 +166,12 @@ class Operator:
         seconds.
         """
         book = self.runbooks.runbook(str(number))
-        clock, eyes = self.world.clock, self._eyes(line.signal for line in book.validation)
+        clock, observer = self.world.clock, self._observer(line.signal for line in book.validation)
         proof = Verification(book.validation, self.runbooks, self.before(number), clock.mono())
         end = clock.now() + seconds
         while clock.now() < end and proof.proof is Proof.PENDING:
             self.wait(every_s)
-            proof.update(eyes.look(), clock.mono())
+            proof.update(observer.snapshot(), clock.mono())
         return proof.proof
 
     def before(self, number: int) -> Baseline:
@@ -182,5 +182,5 @@ class Operator:
     def remember(self, number: int) -> None:
         """The signals before a step, for validations that ask whether one rises or falls."""
         book = self.runbooks.runbook(str(number))
-        eyes = self._eyes(line.signal for line in book.validation)
-        self._before = Baseline.of(eyes.look(), book.validation, self.world.clock.mono())
+        observer = self._observer(line.signal for line in book.validation)
+        self._before = Baseline.of(observer.snapshot(), book.validation, self.world.clock.mono())

@@ -3,15 +3,15 @@ kubectl works.
 """
 
 from cockpit.drill.kubernetes.api.authz import Rule, User
-from cockpit.drill.kubernetes.api.chaos import Chaos
+from cockpit.drill.kubernetes.api.chaos import ApiChaos
 from cockpit.drill.kubernetes.api.serving import Served, serve, ticking, write_kubeconfig
 from cockpit.drill.kubernetes.behaviour import Behaviour, BehaviourOf, RunningPod
 from cockpit.drill.kubernetes.world import KubernetesWorld
 
 __all__ = [
+    "ApiChaos",
     "Behaviour",
     "BehaviourOf",
-    "Chaos",
     "KubernetesWorld",
     "Rule",
     "RunningPod",

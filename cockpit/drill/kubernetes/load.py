@@ -14,7 +14,7 @@ from cockpit.drill.kubernetes.objects.store import Key, Store
 _PER_SERVICE = 100
 
 
-class Load:
+class PodLoad:
     """Pods of made-up services `load-000`, `load-001`, … that no controller touches (deleting one
     works as usual).
     """

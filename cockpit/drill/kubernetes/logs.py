@@ -10,7 +10,7 @@ from cockpit.drill.clock import rfc3339_nano
 
 _LINES = 5000
 
-Line = tuple[float, str]  # simulated unix seconds, text without newline
+LogLine = tuple[float, str]  # simulated unix seconds, text without newline
 
 
 class ContainerLog:
@@ -22,7 +22,7 @@ class ContainerLog:
     __slots__ = ("ended", "lines", "total", "wakers")
 
     def __init__(self) -> None:
-        self.lines: deque[Line] = deque(maxlen=_LINES)
+        self.lines: deque[LogLine] = deque(maxlen=_LINES)
         self.total = 0
         self.ended = False
         self.wakers: set[asyncio.Event] = set()
@@ -41,12 +41,12 @@ class ContainerLog:
         self.ended = True
         self.wake()
 
-    def after(self, position: int) -> tuple[list[Line], int]:
+    def after(self, position: int) -> tuple[list[LogLine], int]:
         """Lines from `position` on (as far as they are still held), and the next position."""
         new = min(self.total - position, len(self.lines))
         return list(islice(self.lines, len(self.lines) - new, None)), self.total
 
-    def select(self, tail: int | None, since: float | None) -> tuple[list[Line], int]:
+    def select(self, tail: int | None, since: float | None) -> tuple[list[LogLine], int]:
         """What a request without follow gets: lines since a moment, then the last `tail` of them."""
         lines = [line for line in self.lines if since is None or line[0] >= since]
         if tail is not None:
@@ -92,7 +92,7 @@ class Logs:
                 del logs[key]
 
 
-def render(lines: list[Line], timestamps: bool) -> bytes:
+def render(lines: list[LogLine], timestamps: bool) -> bytes:
     if timestamps:
         return "".join(f"{rfc3339_nano(at)} {text}\n" for at, text in lines).encode("utf-8", "surrogateescape")
     return "".join(f"{text}\n" for _, text in lines).encode("utf-8", "surrogateescape")

@@ -12,17 +12,17 @@ from aiohttp import web
 
 from cockpit.drill.clock import SimClock, rfc3339
 from cockpit.drill.kubernetes.api import authz
-from cockpit.drill.kubernetes.api.chaos import Chaos
+from cockpit.drill.kubernetes.api.chaos import ApiChaos
 from cockpit.drill.kubernetes.api.routes import ApiServer
 from cockpit.drill.kubernetes.behaviour import Behaviour, BehaviourOf, RunningPod
 from cockpit.drill.kubernetes.controllers import deployment, job, replicaset, rollout, statefulset
 from cockpit.drill.kubernetes.controllers.autoscaler import Autoscalers
 from cockpit.drill.kubernetes.controllers.context import CRONJOB, Context, is_ready, mark_deleted
 from cockpit.drill.kubernetes.controllers.pods import Kubelet
-from cockpit.drill.kubernetes.load import Load
+from cockpit.drill.kubernetes.load import PodLoad
 from cockpit.drill.kubernetes.logs import Logs
 from cockpit.drill.kubernetes.objects import defaults, managed, resources
-from cockpit.drill.kubernetes.objects.events import Recorder
+from cockpit.drill.kubernetes.objects.events import EventRecorder
 from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS, PODS, STATEFULSETS, Obj, Resource
 from cockpit.drill.kubernetes.objects.store import Change, Key, Store, Stored
 
@@ -47,7 +47,7 @@ class KubernetesWorld:
         self.users: dict[str, authz.User] = authz.default_users()
         self.store = Store(clock, seed)
         self.logs = Logs()
-        self.recorder = Recorder(self.store, clock)
+        self.recorder = EventRecorder(self.store, clock)
         self.context = Context(
             store=self.store,
             clock=clock,
@@ -59,7 +59,7 @@ class KubernetesWorld:
         self.kubelet = Kubelet(self.context, NODES)
         self.autoscalers = Autoscalers(self.context)
         self.server = ApiServer(self.store, clock, self.logs, self.users)
-        self.load = Load(self.store, self.kubelet, namespace, NODES)
+        self.load = PodLoad(self.store, self.kubelet, namespace, NODES)
         self._ownerless: list[str] = []
         self._rest = -1  # the store's version in which the controllers had nothing left to do, whatever time passes
         self.store.listeners.append(self._notice)
@@ -74,7 +74,7 @@ class KubernetesWorld:
         return self.behaviour(service, image, env)
 
     @property
-    def chaos(self) -> Chaos:
+    def chaos(self) -> ApiChaos:
         return self.server.chaos
 
     def application(self) -> web.Application:

@@ -40,7 +40,7 @@ class Authority:
             self.paused.add(market)
         else:
             self.paused.discard(market)
-        self._tell("market", market)
+        self._notify("market", market)
 
     def market(self, market: str) -> bool:
         """Whether it is paused.
@@ -58,7 +58,7 @@ class Authority:
         if not 1 <= made.threshold <= len(set(made.pubkeys)):
             raise Refused(f"InvalidThreshold (6015): {made.threshold} of {len(set(made.pubkeys))} keys")
         self.signer_sets[made.number] = made
-        self._tell("signer-set", str(made.number))
+        self._notify("signer-set", str(made.number))
 
     def signer_set(self, number: int) -> SignerSet:
         """Raises Refused."""
@@ -66,6 +66,6 @@ class Authority:
             raise Refused(f"SignerSetNotActive (6014): no signer set {number}")
         return self.signer_sets[number]
 
-    def _tell(self, what: str, which: str) -> None:
+    def _notify(self, what: str, which: str) -> None:
         for listener in self.listeners:
             listener(what, which)

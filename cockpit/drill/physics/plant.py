@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cockpit.drill.solana.program.oracle import Oracle
 
 
-class Cluster(Protocol):
+class ClusterState(Protocol):
     """What the physics reads of the cluster beside its running pods."""
 
     def config(self, name: str) -> Mapping[str, str]: ...
@@ -110,7 +110,7 @@ class Plant(Protocol):
     fleet: Fleet
 
     @property
-    def kube(self) -> Cluster: ...
+    def kube(self) -> ClusterState: ...
     @property
     def ingest(self) -> IngestStage: ...
     @property

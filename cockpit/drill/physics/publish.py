@@ -51,7 +51,7 @@ FAILURES = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _InFlight:
     """A transaction on its way: how it ends is known when it is sent, and happens at `end`."""
 
     pod: PodView
@@ -212,7 +212,7 @@ class Publish:
         signer_set, signers = pod.env.get("M0_ACTIVE_SIGNER_SET_ID", SIGNER_SET_ID), self.plant.sign.signed
         differs = self.plant.releases.of(pod.image).hashing != self.plant.sign.hashing
         clash = True if duplicate else None if rivals else False
-        way = _Way(
+        tx = _InFlight(
             pod=pod,
             endpoint=endpoint,
             market=market,
@@ -223,33 +223,35 @@ class Publish:
             failure=failure,
             trace=trace,
         )
-        self._later(end, pod, partial(self._committed, way, signer_set, signers, differs, clash))
+        self._schedule(end, pod, partial(self._committed, tx, signer_set, signers, differs, clash))
 
-    def _committed(self, way: _Way, signer_set: str, signers: Sequence[int], differs: bool, clash: bool | None) -> None:
+    def _committed(
+        self, tx: _InFlight, signer_set: str, signers: Sequence[int], differs: bool, clash: bool | None
+    ) -> None:
         """`clash`: whether another submitter uses the sequence first; None: one of them does."""
-        plant, pod = self.plant, way.pod
+        plant, pod = self.plant, tx.pod
         landed: Landed | None = None
-        reason = way.failure
+        reason = tx.failure
         if reason is None:
             plant.chain.price = int(number(pod.env, "M0_PRIORITY_FEE_MICROLAMPORTS", PRICE))
             landed = plant.chain.commit(
-                way.market, way.sequence, way.as_of, way.end, signer_set=signer_set, signers=signers
+                tx.market, tx.sequence, tx.as_of, tx.end, signer_set=signer_set, signers=signers
             )
             reason = landed.error or None
         result = "ok" if reason is None else "failed"
         plant.metrics.value(SUBMITTER, "m0_commit_tx_total", result=result).inc()
-        told = f"market={way.market} sequence={way.sequence}"
+        subject = f"market={tx.market} sequence={tx.sequence}"
         if landed is not None and reason is None:
             if plant.talking and plant.rng.random() < 0.1:
-                took_ms = way.took_s * 1000
-                line = f"INFO commit confirmed {told} endpoint {way.endpoint.name} took_ms={took_ms:.0f}"
-                plant.say(pod.name, line, way.trace)
+                took_ms = tx.took_s * 1000
+                line = f"INFO commit confirmed {subject} endpoint {tx.endpoint.name} took_ms={took_ms:.0f}"
+                plant.say(pod.name, line, tx.trace)
             if clash is None:
                 clash = plant.rng.random() < 0.5
             known = "ReplayViolation" if clash else "BundleHashMismatch" if differs else ""
-            self._reveal(way.end, way.as_of, pod, landed, way.trace, known)
+            self._reveal(tx.end, tx.as_of, pod, landed, tx.trace, known)
         else:
-            plant.say(pod.name, f"ERROR commit failed {told} {self._words(str(reason), way.endpoint)}", way.trace)
+            plant.say(pod.name, f"ERROR commit failed {subject} {self._words(str(reason), tx.endpoint)}", tx.trace)
             self._missed()
 
     def _reveal(self, committed: float, as_of: float, pod: PodView, landed: Landed, trace: str, known: str) -> None:
@@ -269,7 +271,7 @@ class Publish:
         end = start + took_s
         self._occupy("reveal", start, end)
 
-        way = _Way(
+        tx = _InFlight(
             pod=pod,
             endpoint=endpoint,
             market=market,
@@ -280,23 +282,23 @@ class Publish:
             failure=failure,
             trace=trace,
         )
-        self._later(end, pod, partial(self._landed, way, landed, known, size))
+        self._schedule(end, pod, partial(self._landed, tx, landed, known, size))
 
-    def _landed(self, way: _Way, landed: Landed, known: str, size: int) -> None:
-        chain, metrics, pod = self.plant.chain, self.plant.metrics, way.pod
-        reason = way.failure
+    def _landed(self, tx: _InFlight, landed: Landed, known: str, size: int) -> None:
+        chain, metrics, pod = self.plant.chain, self.plant.metrics, tx.pod
+        reason = tx.failure
         if reason is None:
-            replay = "ReplayViolation" if self._own < way.sequence <= self.accepted else ""
-            reason = chain.reveal(landed, way.end, replay or known or chain.verdict(landed)) or None
-        told = f"market={way.market} sequence={way.sequence}"
+            replay = "ReplayViolation" if self._own < tx.sequence <= self.accepted else ""
+            reason = chain.reveal(landed, tx.end, replay or known or chain.verdict(landed)) or None
+        subject = f"market={tx.market} sequence={tx.sequence}"
         if reason is None:
             metrics.value(SUBMITTER, "m0_reveal_tx_total", result="ok", reason="").inc()
             metrics.value(SUBMITTER, "m0_publish_success_total").inc()
             self._window.append((self.plant.clock.now(), True))
-            self._revealed(landed, way.as_of, way.end)
-            self._own = max(self._own, way.sequence)
+            self._revealed(landed, tx.as_of, tx.end)
+            self._own = max(self._own, tx.sequence)
             if self.plant.talking and self.plant.rng.random() < 0.1:
-                self.plant.say(pod.name, f"INFO reveal confirmed {told} endpoint {way.endpoint.name}", way.trace)
+                self.plant.say(pod.name, f"INFO reveal confirmed {subject} endpoint {tx.endpoint.name}", tx.trace)
             return
         metrics.value(SUBMITTER, "m0_reveal_tx_total", result="failed", reason=reason).inc()
         if reason == "ReplayViolation":
@@ -305,11 +307,11 @@ class Publish:
         if reason in ("SignatureVerificationFailed", "BundleHashMismatch"):
             metrics.value(SUBMITTER, "m0_invalid_bundle_total").inc()
         words = (
-            self._words(reason, way.endpoint)
+            self._words(reason, tx.endpoint)
             if reason != "TransactionTooLarge"
             else (f"VersionedTransaction too large: {size} bytes (max: {PACKET} bytes)")
         )
-        self.plant.say(pod.name, f"ERROR reveal failed {told} {words}", way.trace)
+        self.plant.say(pod.name, f"ERROR reveal failed {subject} {words}", tx.trace)
         self._missed()
 
     def _revealed(self, landed: Landed, as_of: float, at: float) -> None:
@@ -352,7 +354,9 @@ class Publish:
             plant.metrics.value(SUBMITTER, "m0_commit_tx_total", result="failed" if landed.error else "ok").inc()
             if not landed.error:
                 wrong = "SignatureVerificationFailed" if plant.rng.random() < FORGED_REJECTED else ""
-                self._later(now + FORGED_AFTER_S, pod, partial(self._forged, landed, now + FORGED_AFTER_S, pod, wrong))
+                self._schedule(
+                    now + FORGED_AFTER_S, pod, partial(self._forged, landed, now + FORGED_AFTER_S, pod, wrong)
+                )
 
     def _forged(self, landed: Landed, at: float, pod: PodView, wrong: str) -> None:
         market, sequence = landed.bundle.market, landed.bundle.sequence
@@ -430,7 +434,7 @@ class Publish:
     def _occupy(self, phase: str, start: float, end: float) -> None:
         heapq.heapreplace(self._slots[phase], end)
 
-    def _later(self, at: float, pod: PodView, what: Callable[[], None]) -> None:
+    def _schedule(self, at: float, pod: PodView, what: Callable[[], None]) -> None:
         self._order += 1
         heapq.heappush(self._due, (at, self._order, pod.uid, what))
 

@@ -123,7 +123,7 @@ class Quant:
                 count = int(dt / COMPARE_S + rng.random())
                 plant.metrics.value(QUANT, "m0_divergence_events_total", level=level, source=domain).inc(count)
             if plant.talking and rng.random() < (0.15 if gap > warn else 0.02) * dt:
-                self._tell(market, domain, gap)
+                self._log_sources(market, domain, gap)
 
     def _gap(self, market: str) -> float:
         """How far the connector's implied probability is from the consensus."""
@@ -150,7 +150,7 @@ class Quant:
     def _drift(self, domain: str) -> float:
         return self.models.drift[MODELS[list(CONNECTORS).index(domain)]]
 
-    def _tell(self, market: str, domain: str, gap: float) -> None:
+    def _log_sources(self, market: str, domain: str, gap: float) -> None:
         pods = self.plant.fleet.working(QUANT)
         level = "WARN" if gap > POLICY[self.policy][2] else "INFO"
         truth, rng = self.truth[market], self.plant.rng

@@ -14,7 +14,7 @@ from random import Random
 from urllib.parse import urlsplit
 
 from cockpit.drill.names import RPC_URLS
-from cockpit.drill.solana.node.chaos import Chaos
+from cockpit.drill.solana.node.chaos import NodeChaos
 
 CALLS_PER_TX = 4  # latest blockhash, send, two looks at the signature's status
 UNREACHABLE = "unreachable"
@@ -35,7 +35,7 @@ class Endpoint:
     sigma: float = 0.44  # p95 near 900 ms
     behind: int = 0  # slots
     crowded: float = 1.0
-    chaos: Chaos = field(default_factory=Chaos)
+    chaos: NodeChaos = field(default_factory=NodeChaos)
 
     def request_fails(self, rng: Random) -> bool:
         return rng.random() < self.failing

@@ -48,7 +48,7 @@ CODES = ("200", "304", "404", "500", "503", "504")
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Traffic:
     """Of one step's requests.
 
     `busy`: what is asked against what the gateways take.
@@ -183,29 +183,29 @@ class Serve:
         if not pods:
             self.failed_requests += requests
             return
-        load = self._spread(pods, requests)
+        traffic = self._spread(pods, requests)
         latency = plant.metrics.histogram(API, "m0_api_latency_ms")
         draws = min(requests, 6)
         slow = 1.0 if self.cached else self.slow
         for i in range(draws):
             times = requests // draws + (i < requests % draws)
-            wait = 8.0 if rng.random() < load.leaked / max(1, requests) else 1.0
-            crowd = 0.7 / (1.0 - min(0.97, max(0.3, load.busy)))
+            wait = 8.0 if rng.random() < traffic.leaked / max(1, requests) else 1.0
+            crowd = 0.7 / (1.0 - min(0.97, max(0.3, traffic.busy)))
             latency.observe(rng.lognormvariate(0.0, 0.56) * 35.0 * slow**0.5 * wait * crowd, times)
         if plant.fleet.working(RECONCILER):
             self._query(draws, requests)
         missing = int(requests * 0.004 + rng.random())
         hopeless = min(1.0, max(0.0, slow / TIMEOUTS_FROM - 1.0))
         timed_out = int(requests * UNCACHED * hopeless + rng.random()) if hopeless else 0
-        codes = {"500": load.leaked + load.usual, "503": load.refused, "404": missing, "504": timed_out}
+        codes = {"500": traffic.leaked + traffic.usual, "503": traffic.refused, "404": missing, "504": timed_out}
         codes["200"] = max(0, requests - sum(codes.values()))
-        whose = {"503": load.refused_by, "500": load.leaked_by if load.leaked else {}}
+        whose = {"503": traffic.refused_by, "500": traffic.leaked_by if traffic.leaked else {}}
         for code, count in codes.items():
             self._answered(pods, code, count, whose.get(code, {}))
-        failed = load.leaked + load.refused + timed_out
+        failed = traffic.leaked + traffic.refused + timed_out
         self.failed_requests += max(0.0, failed - TOLERATED * requests)
         if plant.talking and rng.random() < 0.5 * dt:
-            self._talk(pods, load)
+            self._talk(pods, traffic)
 
     def _exported(self, pods: tuple[PodView, ...]) -> None:
         """Each gateway exports every code from its start on; what a gateway that is gone had
@@ -238,7 +238,7 @@ class Serve:
             pod = candidates[self._turn % len(candidates)]
             self.plant.metrics.value(API, "m0_api_requests_total", code=code, pod=pod.name).inc()
 
-    def _spread(self, pods: tuple[PodView, ...], requests: int) -> Load:
+    def _spread(self, pods: tuple[PodView, ...], requests: int) -> Traffic:
         """Requests go to the ready gateways in equal parts."""
         rng, now = self.plant.rng, self.plant.clock.now()
         dt_requests = requests / max(self.demand, 1.0)  # the seconds that these requests are from
@@ -257,7 +257,7 @@ class Serve:
             if self._leaked(pod):
                 leaked[pod.name] = min(share, taken) * LEAKED
         usual = int(requests * BASE_FAILING + rng.random())
-        return Load(
+        return Traffic(
             busy=requests / room if room else 1.0,
             refused=int(sum(refused.values()) + rng.random()),
             leaked=int(sum(leaked.values()) + rng.random()),
@@ -282,7 +282,7 @@ class Serve:
         for i in range(draws):
             queries.observe(rng.lognormvariate(0.0, 0.5) * 3.0 * self.slow, requests // draws + (i < requests % draws))
 
-    def _talk(self, pods: tuple[PodView, ...], load: Load) -> None:
+    def _talk(self, pods: tuple[PodView, ...], traffic: Traffic) -> None:
         plant, rng = self.plant, self.plant.rng
         pod = pods[rng.randrange(len(pods))]
         market = rng.choice(list(MARKETS))
@@ -294,7 +294,7 @@ class Serve:
             words = (
                 f"ERROR {path} 500 postgres: connection pool exhausted in_use=20 idle=0 waiting=37 uptime_h={age_h:.0f}"
             )
-        elif load.refused and rng.random() < 0.5:
+        elif traffic.refused and rng.random() < 0.5:
             words = f"WARN {path} 503 too many requests in flight limit=64 cpu=0.99"
         else:
             words = f"INFO {path} 200 age_ms={self.age_s(market) * 1000:.0f} {self._cache(pod)}"

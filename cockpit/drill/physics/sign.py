@@ -28,7 +28,7 @@ REASONS = ("kms", "timeout", "unreachable")
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class KmsSession:
     """An agent's session with the KMS, for the life of its pod: the share of requests refused,
     times the usual latency.
     """
@@ -50,7 +50,7 @@ class Sign:
         self.slow = dict.fromkeys(SIGNERS, 1.0)
         self.contention = dict.fromkeys(SIGNERS, 0.0)
         self.unreachable: set[str] = set()
-        self.sessions: dict[str, Session] = {}  # pod uid →
+        self.sessions: dict[str, KmsSession] = {}  # pod uid →
         self.hung: set[str] = set()  # pod uids
         self.misses = 0
         self.signed: tuple[int, ...] = ()  # the agents of the newest bundle's signatures, fastest first (see encoder)
@@ -144,10 +144,10 @@ class Sign:
         latency = rng.lognormvariate(0.0, SIGMA) * (COLD_MS if age_s < WARM_UP_S else MEDIAN_MS) * times
         plant.metrics.histogram(SIGNER, "m0_signer_latency_ms", signer=signer).observe(latency)
         if plant.talking and rng.random() < 0.03:
-            plant.say(pod.name, self._told(signer, pod, latency, times))
+            plant.say(pod.name, self._signed_line(signer, pod, latency, times))
         return latency
 
-    def _told(self, signer: str, pod: PodView, latency: float, times: float) -> str:
+    def _signed_line(self, signer: str, pod: PodView, latency: float, times: float) -> str:
         key = " key_ring=m0-staging" if self.plant.releases.of(pod.image).stray_keys else ""
         line = f"INFO signed bundle signer={signer}{key} latency_ms={latency:.0f}"
         if self.contention[signer] and times > 1.5:
@@ -179,7 +179,7 @@ class Sign:
         seated = self.seats()
         self.hung |= {seated[signer][0].uid for signer in SIGNERS[:count] if signer in seated}
 
-    def refuse(self, count: int, session: Session) -> None:
+    def refuse(self, count: int, session: KmsSession) -> None:
         """The KMS sessions of the agents of the first places become like this, for the life of
         their pods.
         """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cockpit.drill.postgres import schema
 from cockpit.drill.postgres.cluster import Cluster
-from cockpit.drill.postgres.workload import Client, Gauge, checkpoint, queue, read, report, write
+from cockpit.drill.postgres.workload import Client, WorkTimer, checkpoint, queue, read, report, write
 
 if TYPE_CHECKING:
     import psycopg
@@ -45,7 +45,7 @@ class DrillPostgres:
         self._clients: list[Client] = []
         self._reports: list[Client] = []
         self._publishers: list[Client] = []
-        self._reads, self._writes, self._queue = Gauge(), Gauge(), Gauge()
+        self._reads, self._writes, self._queue = WorkTimer(), WorkTimer(), WorkTimer()
         self._wanted: list[tuple[str, bool]] = []  # switches thrown before the server was up
         self._locker: psycopg.Connection[Any] | None = None
         self._lock = threading.RLock()

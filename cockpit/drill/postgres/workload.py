@@ -47,7 +47,7 @@ LEAST_S = 0.0003  # what takes less is noise
 Work = Callable[["psycopg.Connection[Any]", random.Random], float]
 
 
-class Gauge:
+class WorkTimer:
     """How long one kind of work takes just now, against what it took when all was well.
 
     Of the last few the second fastest counts: a machine that was busy for a moment is no slow
@@ -102,7 +102,7 @@ class Client:
         application: str,
         work: Work,
         every_s: float,
-        gauge: Gauge | None = None,
+        gauge: WorkTimer | None = None,
         seed: int = 0,
         *,
         by_hand: bool = False,

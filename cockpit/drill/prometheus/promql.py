@@ -21,7 +21,7 @@ import promql_parser
 from cockpit.drill.prometheus.aggregate import AGGREGATIONS, aggregate
 from cockpit.drill.prometheus.binary import binary
 from cockpit.drill.prometheus.functions import MATRIX_FUNCTIONS, NUMBER_FUNCTIONS, call_special
-from cockpit.drill.prometheus.series import Labels, Series, Store, is_stale
+from cockpit.drill.prometheus.series import Labels, Series, SeriesStore, is_stale
 
 LOOKBACK_S = 300.0
 DEFAULT_SUBQUERY_STEP_S = 60.0
@@ -72,7 +72,7 @@ def parse(query: str) -> Any:
         raise QueryProblem("bad_data", f'invalid parameter "query": 1:1: parse error: {error}') from error
 
 
-def evaluate(store: Store, query: str, steps: Sequence[float]) -> Result:
+def evaluate(store: SeriesStore, query: str, steps: Sequence[float]) -> Result:
     """The value of `query` at each of `steps` (unix seconds, ascending).
 
     Raises QueryProblem.
@@ -81,7 +81,7 @@ def evaluate(store: Store, query: str, steps: Sequence[float]) -> Result:
 
 
 class _Evaluation:
-    def __init__(self, store: Store, steps: Sequence[float], bounds: tuple[float, float] | None = None) -> None:
+    def __init__(self, store: SeriesStore, steps: Sequence[float], bounds: tuple[float, float] | None = None) -> None:
         self.store = store
         self.steps = steps
         self.bounds = bounds or (steps[0], steps[-1])

@@ -11,14 +11,14 @@ from typing import Any
 from cockpit.drill.clock import rfc3339_micro
 from cockpit.drill.prometheus.aggregate import format_value
 from cockpit.drill.prometheus.promql import evaluate
-from cockpit.drill.prometheus.series import Store
+from cockpit.drill.prometheus.series import SeriesStore
 
 STEP_S = 15.0
 LOOK_BACK = 40  # steps
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AlertRule:
     """`expr` has samples while the alert is active; it fires once it has been so for `for_s`
     seconds.
     """
@@ -31,23 +31,25 @@ class Rule:
 
 
 RULES = (
-    Rule("M0OutputsStale", "max(m0_output_age_ms) > 60000", 30.0, "critical", "Outputs served are older than 60 s"),
-    Rule(
+    AlertRule(
+        "M0OutputsStale", "max(m0_output_age_ms) > 60000", 30.0, "critical", "Outputs served are older than 60 s"
+    ),
+    AlertRule(
         "M0PublishSuccessLow",
         "sum(rate(m0_publish_success_total[2m])) / sum(rate(m0_publish_attempts_total[2m])) < 0.95",
         60.0,
         "critical",
         "Fewer than 95 % of ticks are published",
     ),
-    Rule(
+    AlertRule(
         "M0WatermarkLag",
         "max by (connector) (m0_watermark_lag_ms) > 60000",
         30.0,
         "warning",
         "A connector's watermark is more than 60 s behind",
     ),
-    Rule("M0CoverageLow", "min by (domain) (m0_coverage_ratio) < 0.85", 60.0, "warning", "Coverage is below 85 %"),
-    Rule(
+    AlertRule("M0CoverageLow", "min by (domain) (m0_coverage_ratio) < 0.85", 60.0, "warning", "Coverage is below 85 %"),
+    AlertRule(
         "M0ReplayViolations",
         "sum(increase(m0_replay_violation_total[5m])) > 0",
         0.0,
@@ -57,7 +59,7 @@ RULES = (
 )
 
 
-def active(store: Store, rule: Rule, now: float) -> list[dict[str, Any]]:
+def active(store: SeriesStore, rule: AlertRule, now: float) -> list[dict[str, Any]]:
     """The rule's pending and firing alerts, as /api/v1/alerts lists them."""
     steps = [now - STEP_S * (LOOK_BACK - i) for i in range(LOOK_BACK + 1)]
     result = evaluate(store, rule.expr, steps)

@@ -1,4 +1,4 @@
-"""What the world's services export now (`Registry`), and what Prometheus remembers of it (`Store`).
+"""What the world's services export now (`Registry`), and what Prometheus remembers of it (`SeriesStore`).
 
 A `Series` keeps beside each raw value the value corrected for counter resets, so that an increase
 over any window is one subtraction. Times are unix seconds, rounded to milliseconds as Prometheus
@@ -91,7 +91,7 @@ class Series:
         return self._clean
 
 
-class Store:
+class SeriesStore:
     """All series by metric name."""
 
     def __init__(self) -> None:
@@ -219,7 +219,7 @@ class Registry:
             for name, children in grouped.items():
                 yield name, children, job
 
-    def sample(self, store: Store, at: float, up: set[str]) -> None:
+    def sample(self, store: SeriesStore, at: float, up: set[str]) -> None:
         """Scrape every job that is up into the store; what is gone, or whose job is down, is marked
         stale.
         """

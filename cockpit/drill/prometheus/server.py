@@ -22,7 +22,7 @@ from cockpit.drill.prometheus.aggregate import format_value
 from cockpit.drill.prometheus.exposition import CONTENT_TYPE, exposition
 from cockpit.drill.prometheus.params import ApiProblem, duration, moment, one, parameters, selector
 from cockpit.drill.prometheus.promql import Matrix, QueryProblem, Scalar, Vector, evaluate, parse
-from cockpit.drill.prometheus.rules import RULES, Rule, active
+from cockpit.drill.prometheus.rules import RULES, AlertRule, active
 from cockpit.drill.prometheus.series import Series
 from cockpit.drill.world import World
 
@@ -31,7 +31,7 @@ VERSION = "2.42.0"
 
 
 @dataclass(slots=True)
-class Chaos:
+class PrometheusChaos:
     """What a test makes this server do wrong.
 
     Collections hold substrings of queries; "" is in every query.
@@ -54,7 +54,7 @@ class PrometheusServer:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.chaos = Chaos()
+        self.chaos = PrometheusChaos()
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self._guard])
@@ -221,7 +221,7 @@ class PrometheusServer:
         group = {"name": "m0club", "file": "m0club.rules.yml", "interval": 15, "limit": 0, "rules": rules}
         return self._success({"groups": [{**group, "evaluationTime": 0.001, "lastEvaluation": rfc3339(now)}]})
 
-    def _rule(self, rule: Rule, now: float) -> dict[str, Any]:
+    def _rule(self, rule: AlertRule, now: float) -> dict[str, Any]:
         alerts = active(self.world.store, rule, now)
         state = "inactive"
         if alerts:

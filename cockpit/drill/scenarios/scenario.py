@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cockpit.drill.world import World
 
-Act = Callable[["World"], None]
+Action = Callable[["World"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Scenario:
     runbook: int | None
     title: str
     story: str
-    inject: Act
+    inject: Action
     right_steps: tuple[str, ...] = ()
     wrong_steps: tuple[str, ...] = ()
     holding_steps: tuple[str, ...] = ()
     arguments: Mapping[str, str] = field(default_factory=dict)
-    by_hand: Mapping[str, Act] = field(default_factory=dict)
-    relent: Act | None = None
+    by_hand: Mapping[str, Action] = field(default_factory=dict)
+    relent: Action | None = None
     aged_s: float = 0.0
     parts: tuple[Scenario, ...] = ()
 
@@ -65,7 +65,7 @@ def together(parts: tuple[Scenario, ...]) -> Scenario:
         title=" and ".join(part.title for part in parts),
         story=" ".join(part.story for part in parts),
         inject=partial(_inject, parts),
-        by_hand={step: act for part in parts for step, act in part.by_hand.items()},
+        by_hand={step: action for part in parts for step, action in part.by_hand.items()},
         aged_s=max(part.aged_s for part in parts),
         parts=parts,
     )

@@ -9,8 +9,8 @@ import queue
 import threading
 from collections.abc import Sequence
 
+from cockpit.drill.school.control_client import ControlClient, NoDrill
 from cockpit.drill.school.lessons import RELENT_AT, Course
-from cockpit.drill.school.line import Line, NoDrill
 from cockpit.model.scene import Saying, Scene
 
 PAUSED = Saying("PAUSED", "the drill's world stands still: `:` and “Drill: go on” moves it again", alarm=True)
@@ -24,43 +24,43 @@ class DrillCoach:
     `course`: the lessons of a guided drill.
     """
 
-    def __init__(self, line: Line, tools: Sequence[str] = (), course: Course | None = None) -> None:
-        self._line = line
+    def __init__(self, control: ControlClient, tools: Sequence[str] = (), course: Course | None = None) -> None:
+        self._control = control
         self._tools = tuple(tools)
         self._course = course
         self._paused = False
         self._relented = False
-        self._looked: set[str] = set()
-        self._told: queue.SimpleQueue[tuple[str, dict[str, object]] | None] = queue.SimpleQueue()
-        self._teller = threading.Thread(target=self._tell, name="coach", daemon=True)
-        self._teller.start()
+        self._viewed: set[str] = set()
+        self._outbox: queue.SimpleQueue[tuple[str, dict[str, object]] | None] = queue.SimpleQueue()
+        self._sender = threading.Thread(target=self._send_all, name="coach", daemon=True)
+        self._sender.start()
 
     def close(self) -> None:
         """What was seen is told first."""
-        self._told.put(None)
-        self._teller.join(timeout=2.0)
+        self._outbox.put(None)
+        self._sender.join(timeout=2.0)
 
-    def _tell(self) -> None:
+    def _send_all(self) -> None:
         """Until `close`.
 
         In between it asks whether someone has paused the drill from elsewhere.
         """
         while True:
             try:
-                one = self._told.get(timeout=ASK_S)
+                one = self._outbox.get(timeout=ASK_S)
             except queue.Empty:
                 with contextlib.suppress(NoDrill):
-                    self._paused = bool(self._line.status().get("paused"))
+                    self._paused = bool(self._control.status().get("paused"))
                 continue
             if one is None:
                 return
             with contextlib.suppress(NoDrill):
-                self._line.act(one[0], **one[1])
+                self._control.request(one[0], **one[1])
 
     def look(self, scene: Scene) -> Saying | None:
-        if scene.runbook is not None and scene.runbook not in self._looked:
-            self._looked.add(scene.runbook)
-            self._told.put(("look", {"runbook": scene.runbook}))
+        if scene.runbook is not None and scene.runbook not in self._viewed:
+            self._viewed.add(scene.runbook)
+            self._outbox.put(("look", {"runbook": scene.runbook}))
         if self._paused:
             return PAUSED
         if self._course is None:
@@ -69,10 +69,10 @@ class DrillCoach:
         while self._course.advance(scene):
             pass
         if self._course.lesson.speed != speed:
-            self._told.put(("speed", {"speed": self._course.lesson.speed}))
+            self._outbox.put(("speed", {"speed": self._course.lesson.speed}))
         if self._course.at >= RELENT_AT and not self._relented:
             self._relented = True
-            self._told.put(("relent", {}))
+            self._outbox.put(("relent", {}))
         return self._course.saying
 
     def commands(self) -> Sequence[tuple[str, str, str]]:
@@ -95,7 +95,7 @@ class DrillCoach:
         values: dict[str, object] = (
             {"speed": float(value)} if name == "speed" else {"tool": value} if name == "do" else {}
         )
-        status = self._line.act(name, **values)
+        status = self._control.request(name, **values)
         self._paused = bool(status.get("paused"))
         return {
             "pause": "the drill is paused",

@@ -116,13 +116,13 @@ def application(conductor: Conductor, token: str, seed: int) -> web.Application:
         asked = await request.json() if request.can_read_body else {}
         if not isinstance(asked, dict):
             raise ValueError("expected an object")
-        acts: dict[str, Callable[[], object]] = {
+        actions: dict[str, Callable[[], object]] = {
             "pause": conductor.pause,
             "resume": conductor.resume,
             "speed": lambda: conductor.set_speed(float(asked["speed"])),
             "do": lambda: conductor.do(str(asked["tool"])),
             "relent": conductor.relent,
-            "look": lambda: conductor.referee.look(str(asked["runbook"])),
+            "look": lambda: conductor.referee.viewed(str(asked["runbook"])),
             "watch": lambda: conductor.referee.watch(Path(str(asked["journal"]))),
         }
         name = request.match_info["act"]
@@ -137,9 +137,9 @@ def application(conductor: Conductor, token: str, seed: int) -> web.Application:
             )
             scenario = conductor.scenario
             return web.json_response({"score": score.as_json(), "title": scenario.title, "story": scenario.story})
-        if name not in acts:
+        if name not in actions:
             raise web.HTTPNotFound(text="no such act")
-        acts[name]()
+        actions[name]()
         return web.json_response(conductor.status())
 
     @web.middleware

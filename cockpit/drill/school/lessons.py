@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cockpit.model.plan import JournalLine
 
 SCENARIO = "ingest-backlog"
-BOOK, STEP_TITLE = "watermark-lag", "Scale ingestor workers"
+RUNBOOK, STEP_TITLE = "watermark-lag", "Scale ingestor workers"
 SERVICE = "m0-ingestor"
 
 
@@ -63,7 +63,7 @@ LESSONS = (
     ),
     Lesson(
         "MATCH names the runbook whose symptoms hold, and how many of them do. Press r to open it.",
-        lambda scene: scene.runbook == BOOK,
+        lambda scene: scene.runbook == RUNBOOK,
     ),
     Lesson(
         "Symptoms with their values, triage already answered, the likeliest cause. Look around; esc goes back.",
@@ -83,7 +83,7 @@ LESSONS = (
     ),
     Lesson(
         "The form offers eight workers. Enter makes the plan; nothing is sent before you confirm.",
-        lambda scene: scene.plan is not None and scene.plan.runbook == BOOK and "confirm" in scene.layers,
+        lambda scene: scene.plan is not None and scene.plan.runbook == RUNBOOK and "confirm" in scene.layers,
     ),
     Lesson(
         "Read it: what changes, the kubectl line, the guards, how to undo. Enter and esc cancel. Press y to do it.",

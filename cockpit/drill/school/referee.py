@@ -17,7 +17,7 @@ from typing import Any
 
 from cockpit.drill.harm import Harm
 from cockpit.drill.scenarios import Scenario
-from cockpit.drill.school.eyes import Eyes
+from cockpit.drill.school.observer import Observer
 from cockpit.drill.score import IncidentScore, Score, StepScore, worse
 from cockpit.drill.world import World
 from cockpit.mitigation.proof.verify import holds
@@ -37,7 +37,7 @@ class _Sent:
     at: float
     number: int
     title: str
-    book: str
+    runbook: str
     step: str
     undoes: bool
     values: tuple[str, ...]  # what it set
@@ -50,7 +50,7 @@ class _Case:
 
     scenario: Scenario
     score: IncidentScore
-    book: Runbook
+    runbook: Runbook
     well_since: float | None = None
 
 
@@ -71,9 +71,9 @@ class Referee:
             for part in scenario.incidents
             if part.runbook is not None
         ]
-        wanted = {s.signal for case in self.cases for s in case.book.symptoms}
-        wanted |= {line.signal for case in self.cases for line in case.book.validation}
-        self._eyes = Eyes(world, runbooks, wanted)
+        wanted = {s.signal for case in self.cases for s in case.runbook.symptoms}
+        wanted |= {line.signal for case in self.cases for line in case.runbook.validation}
+        self._observer = Observer(world, runbooks, wanted)
         self._harm: list[tuple[float, Harm]] = [(self.began, world.harm.copy())]
         self._next_look = self.began
         self._intents: dict[int, Mapping[str, Any]] = {}
@@ -86,10 +86,10 @@ class Referee:
 
     # what happens
 
-    def look(self, runbook: str) -> None:
+    def viewed(self, runbook: str) -> None:
         """The operator has this runbook (id or number) open."""
         for case in self.cases:
-            if runbook in (case.book.id, str(case.book.number)):
+            if runbook in (case.runbook.id, str(case.runbook.number)):
                 self._detected(case)
 
     def _detected(self, case: _Case) -> None:
@@ -99,9 +99,9 @@ class Referee:
     def by_hand(self, step: str) -> None:
         """The drill's own tools have done it."""
         case = next((c for c in self.cases if step in c.scenario.by_hand), None)
-        book = case.book.id if case is not None else ""
+        runbook = case.runbook.id if case is not None else ""
         self._took(
-            _Sent(at=self.world.clock.now(), number=0, title=step, book=book, step=step, undoes=False, values=())
+            _Sent(at=self.world.clock.now(), number=0, title=step, runbook=runbook, step=step, undoes=False, values=())
         )
 
     def follow(self) -> None:
@@ -145,7 +145,7 @@ class Referee:
                     at=self.world.clock.now(),
                     number=int(of),
                     title=str(intent.get("title", "")),
-                    book=str(intent.get("runbook", "")),
+                    runbook=str(intent.get("runbook", "")),
                     step=str(intent.get("step", "")),
                     undoes=bool(intent.get("undoes")),
                     values=values,
@@ -157,7 +157,7 @@ class Referee:
         self._harm.append((sent.at, self.world.harm.copy()))
         self.sent.append(sent)
         for case in self.cases:
-            if sent.book == case.book.id and not sent.undoes:
+            if sent.runbook == case.runbook.id and not sent.undoes:
                 self._detected(case)
             if self._verdict(sent, case) in ("right", "holding") and case.score.first_safe_s is None:
                 case.score.first_safe_s = sent.at - self.began
@@ -178,14 +178,14 @@ class Referee:
                 ("wrong", case.scenario.wrong_steps),
             ):
                 for one in named:
-                    book, step = case.scenario.qualified(one)
-                    if (self.runbooks.runbook(book).id, step) == (sent.book, name):
-                        meant = sent.number == 0 or verdict == "wrong" or self._as_meant(sent, case, book, step)
+                    runbook, step = case.scenario.qualified(one)
+                    if (self.runbooks.runbook(runbook).id, step) == (sent.runbook, name):
+                        meant = sent.number == 0 or verdict == "wrong" or self._as_meant(sent, case, runbook, step)
                         return verdict if meant else "neither"
         return "neither"
 
-    def _as_meant(self, sent: _Sent, case: _Case, book: str, step: str) -> bool:
-        params = self.runbooks.step(book, step)[1].params
+    def _as_meant(self, sent: _Sent, case: _Case, runbook: str, step: str) -> bool:
+        params = self.runbooks.step(runbook, step)[1].params
         wanted = [
             case.scenario.arguments[p.name] for p in params if p.type != "int" and p.name in case.scenario.arguments
         ]
@@ -198,7 +198,7 @@ class Referee:
         """
         if not self.cases:
             return
-        situation = self._eyes.look()
+        situation = self._observer.snapshot()
         harmed = self._since(now - CALM_S, now)
         calm = not any(getattr(harmed, name) for name in LASTING)
         well = [self._well(case, situation) for case in self.cases]
@@ -212,10 +212,10 @@ class Referee:
             case.score.recovered_s = since - self.began if over and since is not None else None
 
     def _well(self, case: _Case, situation: Situation) -> bool:
-        match = next(m for m in situation.matches if m.runbook.id == case.book.id)
+        match = next(m for m in situation.matches if m.runbook.id == case.runbook.id)
         if not all(s.held is False or s.symptom.at == "ok" for s in match.symptoms):
             return False
-        lines = [line for line in case.book.validation if line.expect == "ok"]
+        lines = [line for line in case.runbook.validation if line.expect == "ok"]
         return all(holds(line, situation.signals.get(line.signal), None)[0] for line in lines)
 
     def _since(self, then: float, now: float) -> Harm:
@@ -261,7 +261,7 @@ class Referee:
         before, after = self._since(since, sent.at), self._since(sent.at, end)
         verdicts = [self._verdict(sent, case) for case in self.cases]
         verdict = next((v for v in ("undo", "right", "holding", "wrong") if v in verdicts), "neither")
-        name = f"{sent.book}/{sent.step}" if sent.book else sent.step
+        name = f"{sent.runbook}/{sent.step}" if sent.runbook else sent.step
         return StepScore(
             at_s=round(sent.at - self.began, 1),
             number=sent.number,

@@ -57,7 +57,7 @@ class Encoded:
 
 
 @dataclass(slots=True)
-class Entry:
+class LedgerEntry:
     """A transaction in its place.
 
     `number` counts from the ledger's beginning. A `forked` one is seen at `processed` for a few
@@ -82,11 +82,11 @@ class Ledger:
         self.keys = own
         self.now = now
         self.keep = keep
-        self.entries: list[Entry] = []
+        self.entries: list[LedgerEntry] = []
         self.first = 0  # number of the oldest kept entry
         self.count = 0  # how many there ever were
         self.genesis = str(Hash(own.digest("genesis")))
-        self._by_signature: dict[str, Entry] = {}
+        self._by_signature: dict[str, LedgerEntry] = {}
         self._encoded: OrderedDict[int, Encoded] = OrderedDict()
         self._blockhashes: dict[str, int] = {}
         self._hashed_to = 0
@@ -141,9 +141,11 @@ class Ledger:
 
     # transactions
 
-    def add(self, slot: int, encode: Callable[[], Encoded], *, program: bool = True, forked: bool = False) -> Entry:
+    def add(
+        self, slot: int, encode: Callable[[], Encoded], *, program: bool = True, forked: bool = False
+    ) -> LedgerEntry:
         """`slot` as `slot_for` gave it."""
-        entry = Entry(self.count, slot, encode, program, forked)
+        entry = LedgerEntry(self.count, slot, encode, program, forked)
         self.count += 1
         self.entries.append(entry)
         if len(self.entries) > self.keep + self.keep // 4:
@@ -168,7 +170,7 @@ class Ledger:
         if count and self.entries:
             self.begin = self.entries[0].slot
 
-    def encoded(self, entry: Entry) -> Encoded:
+    def encoded(self, entry: LedgerEntry) -> Encoded:
         found = self._encoded.get(entry.number)
         if found is None:
             found = entry.encode()
@@ -180,10 +182,10 @@ class Ledger:
                 self._by_signature[found.signature] = entry
         return found
 
-    def signature(self, entry: Entry) -> str:
+    def signature(self, entry: LedgerEntry) -> str:
         return entry.signature or self.encoded(entry).signature
 
-    def find(self, signature: str) -> Entry | None:
+    def find(self, signature: str) -> LedgerEntry | None:
         """By a signature that was given out before (nobody can know another)."""
         return self._by_signature.get(signature)
 
@@ -191,11 +193,11 @@ class Ledger:
         """Index in `entries` of the first one after `slot`."""
         return bisect_right(self.entries, slot, key=lambda entry: entry.slot)
 
-    def in_slot(self, slot: int) -> list[Entry]:
+    def in_slot(self, slot: int) -> list[LedgerEntry]:
         start = bisect_left(self.entries, slot, key=lambda entry: entry.slot)
         return self.entries[start : self.position(slot)]
 
-    def since(self, number: int, slot: int) -> list[Entry]:
+    def since(self, number: int, slot: int) -> list[LedgerEntry]:
         """Entries from `number` on, up to and with `slot`."""
         start = max(0, number - self.first)
         end = start
@@ -203,7 +205,7 @@ class Ledger:
             end += 1
         return self.entries[start:end]
 
-    def visible(self, entry: Entry, head: int, commitment: str) -> bool:
+    def visible(self, entry: LedgerEntry, head: int, commitment: str) -> bool:
         """Whether a node at `head` shows it at this commitment."""
         if entry.forked:
             return commitment == "processed" and entry.slot <= head <= entry.slot + FORK_SLOTS

@@ -18,7 +18,7 @@ FAIL_EVERY = 50  # one reveal in so many fails with a replayed sequence
 
 
 @dataclass
-class Load:
+class TransactionLoad:
     """What was put on the chain."""
 
     commits: int = 0
@@ -33,13 +33,13 @@ class Load:
         return self.commits + self.reveals + self.failed
 
 
-async def load(oracle: Oracle, per_second: float, seconds: float) -> Load:
+async def load(oracle: Oracle, per_second: float, seconds: float) -> TransactionLoad:
     """`per_second × seconds` transactions, half of them commits, each with its reveal after the
     delay.
 
     Needs a clock that moves (the last reveals wait for it).
     """
-    done = Load()
+    done = TransactionLoad()
     wanted = round(per_second * seconds) // 2
     ledger, markets = oracle.ledger, [key[1] for key in oracle.accounts.program_keys() if key[0] == "market"]
     sequence = max(market.last_sequence for market in map(oracle.accounts.market, markets) if market is not None)

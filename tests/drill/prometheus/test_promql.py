@@ -9,17 +9,17 @@ import math
 import pytest
 
 from cockpit.drill.prometheus.promql import Matrix, QueryProblem, Scalar, evaluate
-from cockpit.drill.prometheus.series import STALE, Store, labels_of
+from cockpit.drill.prometheus.series import STALE, SeriesStore, labels_of
 
 START = 1_000_000.0
 
 
 @pytest.fixture
-def store() -> Store:
+def store() -> SeriesStore:
     """Three counters a minute apart by label, a gauge with a gap, and a histogram; samples every 5
     s for 10 minutes.
     """
-    made = Store()
+    made = SeriesStore()
     for i in range(121):
         at = START + 5 * i
         for name, slope in (("a", 1.0), ("b", 2.0), ("c", 4.0)):
@@ -41,7 +41,7 @@ def store() -> Store:
 NOW = START + 600.0
 
 
-def one(store: Store, query: str, at: float = NOW) -> float | None:
+def one(store: SeriesStore, query: str, at: float = NOW) -> float | None:
     result = evaluate(store, query, [at])
     if isinstance(result, Scalar):
         return result.values[0]
@@ -50,24 +50,24 @@ def one(store: Store, query: str, at: float = NOW) -> float | None:
     return result[0][1][0] if result else None
 
 
-def by(store: Store, query: str, label: str, at: float = NOW) -> dict[str, float | None]:
+def by(store: SeriesStore, query: str, label: str, at: float = NOW) -> dict[str, float | None]:
     result = evaluate(store, query, [at])
     assert isinstance(result, list)
     return {dict(labels).get(label, ""): column[0] for labels, column in result}
 
 
-def test_rate_extrapolates_to_the_window(store: Store) -> None:
+def test_rate_extrapolates_to_the_window(store: SeriesStore) -> None:
     assert one(store, 'rate(hits_total{who="b"}[1m])') == pytest.approx(2.0)
     assert one(store, 'increase(hits_total{who="b"}[1m])') == pytest.approx(120.0)
     assert by(store, "rate(hits_total[1m])", "who") == pytest.approx({"a": 1.0, "b": 2.0, "c": 4.0})
 
 
-def test_a_counter_reset_loses_nothing_but_the_jump(store: Store) -> None:
+def test_a_counter_reset_loses_nothing_but_the_jump(store: SeriesStore) -> None:
     assert one(store, "increase(reset_total[1m])", START + 330.0) == pytest.approx(110.0, rel=0.1)
     assert one(store, "resets(reset_total[10m])") == 2.0
 
 
-def test_a_stale_series_disappears_at_once_but_its_window_remains(store: Store) -> None:
+def test_a_stale_series_disappears_at_once_but_its_window_remains(store: SeriesStore) -> None:
     assert one(store, "gone", START + 300.0) == 7.0
     assert one(store, "gone", START + 306.0) is None
     assert one(store, "count_over_time(gone[1m])", START + 320.0) is not None
@@ -75,12 +75,12 @@ def test_a_stale_series_disappears_at_once_but_its_window_remains(store: Store) 
     assert one(store, "absent(size)") is None
 
 
-def test_lookback_is_five_minutes(store: Store) -> None:
+def test_lookback_is_five_minutes(store: SeriesStore) -> None:
     assert one(store, 'size{who="a"}', NOW + 300.0) == 3.0
     assert one(store, 'size{who="a"}', NOW + 301.0) is None
 
 
-def test_aggregations(store: Store) -> None:
+def test_aggregations(store: SeriesStore) -> None:
     assert one(store, "sum(size)") == 8.0
     assert one(store, "avg(size)") == 4.0
     assert one(store, "count(hits_total)") == 3.0
@@ -91,24 +91,24 @@ def test_aggregations(store: Store) -> None:
     assert list(by(store, "bottomk(1, hits_total)", "who")) == ["a"]
 
 
-def test_histogram_quantile_interpolates_within_the_bucket(store: Store) -> None:
+def test_histogram_quantile_interpolates_within_the_bucket(store: SeriesStore) -> None:
     assert one(store, "histogram_quantile(0.5, rate(took_bucket[1m]))") == pytest.approx(1.5)
     assert one(store, "histogram_quantile(0.9, rate(took_bucket[1m]))") == 2.0  # in +Inf: the highest bound
     assert math.isnan(one(store, "histogram_quantile(0.5, 0 * took_bucket)") or 0.0)
 
 
-def test_division_of_nothing_by_nothing_is_nan(store: Store) -> None:
+def test_division_of_nothing_by_nothing_is_nan(store: SeriesStore) -> None:
     assert math.isnan(one(store, "sum(size * 0) / sum(size * 0)") or 0.0)
     assert one(store, "sum(size) / sum(size * 0)") == math.inf
 
 
-def test_comparisons_filter_unless_bool(store: Store) -> None:
+def test_comparisons_filter_unless_bool(store: SeriesStore) -> None:
     assert by(store, "size > 4", "who") == {"b": 5.0}
     assert by(store, "size > bool 4", "who") == {"a": 0.0, "b": 1.0}
     assert by(store, "4 < size", "who") == {"b": 5.0}
 
 
-def test_sets_and_matching(store: Store) -> None:
+def test_sets_and_matching(store: SeriesStore) -> None:
     assert by(store, 'size and hits_total{who="a"}', "who") == {}
     assert by(store, 'size and on (who) hits_total{who="a"}', "who") == {"a": 3.0}
     assert by(store, 'size unless on (who) hits_total{who="a"}', "who") == {"b": 5.0}
@@ -117,13 +117,13 @@ def test_sets_and_matching(store: Store) -> None:
     assert by(store, "size / on (who) size", "who") == {"a": 1.0, "b": 1.0}
 
 
-def test_ambiguous_matches_are_an_execution_error(store: Store) -> None:
+def test_ambiguous_matches_are_an_execution_error(store: SeriesStore) -> None:
     with pytest.raises(QueryProblem, match="many-to-many") as caught:
         evaluate(store, "sum(size) * on () size", [NOW])
     assert caught.value.kind == "execution"
 
 
-def test_functions_of_labels_and_time(store: Store) -> None:
+def test_functions_of_labels_and_time(store: SeriesStore) -> None:
     assert by(store, 'label_replace(size, "team", "t-$1", "who", "(.*)")', "team") == {"t-a": 3.0, "t-b": 5.0}
     assert one(store, "time()") == NOW
     assert one(store, "scalar(sum(size))") == 8.0
@@ -132,12 +132,12 @@ def test_functions_of_labels_and_time(store: Store) -> None:
     assert one(store, f'hits_total{{who="a"}} @ {START + 60:.0f}') == 60.0
 
 
-def test_subqueries_and_over_time(store: Store) -> None:
+def test_subqueries_and_over_time(store: SeriesStore) -> None:
     assert one(store, 'max_over_time(hits_total{who="a"}[1m])') == 600.0
     assert one(store, 'avg_over_time(rate(hits_total{who="a"}[1m])[5m:30s])') == pytest.approx(1.0)
 
 
-def test_a_range_is_many_instants(store: Store) -> None:
+def test_a_range_is_many_instants(store: SeriesStore) -> None:
     steps = [START + 120.0 + 15 * i for i in range(20)]
     for query in ("sum(rate(hits_total[1m]))", "gone", "histogram_quantile(0.5, took_bucket)", "size > 4"):
         whole = evaluate(store, query, steps)
@@ -150,14 +150,14 @@ def test_a_range_is_many_instants(store: Store) -> None:
             ]
 
 
-def test_a_range_vector_is_returned_raw(store: Store) -> None:
+def test_a_range_vector_is_returned_raw(store: SeriesStore) -> None:
     assert isinstance(evaluate(store, "gone[1m]", [START + 300.0]), Matrix)
 
 
 @pytest.mark.parametrize(
     "query", ["sum(", "rate(hits_total)", "nothing_like_this(size)", "", "size{", 'size{who=~"("}']
 )
-def test_what_cannot_be_parsed_is_bad_data(store: Store, query: str) -> None:
+def test_what_cannot_be_parsed_is_bad_data(store: SeriesStore, query: str) -> None:
     with pytest.raises(QueryProblem) as caught:
         evaluate(store, query, [NOW])
     assert caught.value.kind == "bad_data"

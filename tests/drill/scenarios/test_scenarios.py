@@ -144,7 +144,7 @@ def test_two_incidents_at_once_hold_together_and_each_has_its_own_cure(runbooks:
     assert full == {6, 9}
     for part in on_call.scenario.incidents:
         alone = Operator(part.name, runbooks)
-        alone.world, alone.eyes = on_call.world, on_call.eyes
+        alone.world, alone.observer = on_call.world, on_call.observer
         alone.act(part.right_steps[0])
         on_call.wait(240)
         assert set(on_call.symptoms(part.runbook or 0).values()) == {Level.OK}

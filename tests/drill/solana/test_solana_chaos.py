@@ -9,18 +9,18 @@ import asyncio
 import httpx
 import pytest
 
-from cockpit.drill.solana.node.chaos import DEVNET, Chaos
+from cockpit.drill.solana.node.chaos import DEVNET, NodeChaos
 from tests.support.drill_chain_rig import Rig
 
 SLOT = {"jsonrpc": "2.0", "id": 1, "method": "getSlot"}
 
 
 @pytest.fixture
-def chaos(rig: Rig) -> Chaos:
+def chaos(rig: Rig) -> NodeChaos:
     return rig.servers.nodes["rpc-a"].chaos
 
 
-async def test_throttling_says_when_to_come_back(rig: Rig, chaos: Chaos) -> None:
+async def test_throttling_says_when_to_come_back(rig: Rig, chaos: NodeChaos) -> None:
     chaos.throttled, chaos.retry_after_s = 2, 7
     answers = [await rig.post(SLOT) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [429, 429, 200]
@@ -30,7 +30,7 @@ async def test_throttling_says_when_to_come_back(rig: Rig, chaos: Chaos) -> None
     assert "Retry-After" not in (await rig.post(SLOT)).headers
 
 
-async def test_a_node_that_is_behind_says_so_in_each_way_that_providers_have(rig: Rig, chaos: Chaos) -> None:
+async def test_a_node_that_is_behind_says_so_in_each_way_that_providers_have(rig: Rig, chaos: NodeChaos) -> None:
     chaos.lag = 214
     error = await rig.error("getHealth")
     assert error == {"code": -32005, "message": "Node is behind by 214 slots", "data": {"numSlotsBehind": 214}}
@@ -47,7 +47,7 @@ async def test_a_node_that_is_behind_says_so_in_each_way_that_providers_have(rig
     assert (await rig.error("getHealth"))["data"] == {"numSlotsBehind": 33}
 
 
-async def test_a_lagging_node_knows_neither_the_newest_transactions_nor_blockhashes(rig: Rig, chaos: Chaos) -> None:
+async def test_a_lagging_node_knows_neither_the_newest_transactions_nor_blockhashes(rig: Rig, chaos: NodeChaos) -> None:
     chaos.lag = 50
     rig.publish()
     rig.clock.slots(5)
@@ -58,18 +58,18 @@ async def test_a_lagging_node_knows_neither_the_newest_transactions_nor_blockhas
     assert (await rig.get("isBlockhashValid", newest, {"commitment": "processed"}))["value"] is False
 
 
-async def test_a_stalled_endpoint_accepts_and_never_answers_until_it_flows(rig: Rig, chaos: Chaos) -> None:
-    chaos.stall()
+async def test_a_stalled_endpoint_accepts_and_never_answers_until_it_flows(rig: Rig, chaos: NodeChaos) -> None:
+    chaos.freeze()
     with pytest.raises(httpx.ReadTimeout):
         await rig.client.post(rig.servers.url(), json=SLOT, timeout=0.2)
     waiting = asyncio.create_task(rig.post(SLOT))
     assert (await rig.post(SLOT, "rpc-b")).status_code == 200
     assert not waiting.done()
-    chaos.flow()
+    chaos.thaw()
     assert (await waiting).status_code == 200
 
 
-async def test_answers_are_malformed_cut_huge_or_of_a_wrong_type(rig: Rig, chaos: Chaos) -> None:
+async def test_answers_are_malformed_cut_huge_or_of_a_wrong_type(rig: Rig, chaos: NodeChaos) -> None:
     chaos.malformed = 1
     answer = await rig.post(SLOT)
     assert (answer.status_code, answer.headers["Content-Type"].split(";")[0]) == (200, "text/html")
@@ -87,7 +87,7 @@ async def test_answers_are_malformed_cut_huge_or_of_a_wrong_type(rig: Rig, chaos
     assert (await rig.post(SLOT)).status_code == 200
 
 
-async def test_batches_are_refused_in_three_ways(rig: Rig, chaos: Chaos) -> None:
+async def test_batches_are_refused_in_three_ways(rig: Rig, chaos: NodeChaos) -> None:
     batch = [{**SLOT, "id": n} for n in range(4)]
     chaos.batch_refused = True
     assert (await rig.post(batch)).json()["error"]["code"] == -32600
@@ -98,7 +98,7 @@ async def test_batches_are_refused_in_three_ways(rig: Rig, chaos: Chaos) -> None
     assert len((await rig.post(batch[:3])).json()) == 3
 
 
-async def test_another_cluster_a_revoked_key_and_errors_of_ones_own(rig: Rig, chaos: Chaos) -> None:
+async def test_another_cluster_a_revoked_key_and_errors_of_ones_own(rig: Rig, chaos: NodeChaos) -> None:
     chaos.genesis = DEVNET
     assert await rig.get("getGenesisHash") == DEVNET != await rig.get("getGenesisHash", name="rpc-b")
     chaos.errors["getSlot"] = (-32009, "Slot 5 was skipped, or missing in long-term storage", None)
@@ -109,7 +109,7 @@ async def test_another_cluster_a_revoked_key_and_errors_of_ones_own(rig: Rig, ch
     assert (await rig.post(SLOT)).status_code == 500
 
 
-async def test_a_node_on_a_losing_fork_confirms_nothing_more(rig: Rig, chaos: Chaos) -> None:
+async def test_a_node_on_a_losing_fork_confirms_nothing_more(rig: Rig, chaos: NodeChaos) -> None:
     chaos.forked = True
     confirmed = await rig.get("getSlot", {"commitment": "confirmed"})
     rig.publish()

@@ -176,7 +176,7 @@ async def test_batches_that_are_refused_are_asked_singly(chain: Chain) -> None:
 
 async def test_the_search_ends_in_time_and_says_so(chain: Chain) -> None:
     chain.publish(3)
-    chain.servers.nodes["rpc-a"].chaos.stall()
+    chain.servers.nodes["rpc-a"].chaos.freeze()
     told = await chain.look(limit_s=0.2)
     assert told.reveal is None and told.why == "rpc-a: the search was ended after 0.2 s"
 

@@ -9,27 +9,20 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cockpit.drill.chaos import Chaos
 from cockpit.drill.kubernetes.api import statuses
 from cockpit.drill.kubernetes.objects.resources import Resource
 from cockpit.drill.kubernetes.objects.store import Store
 
 
 @dataclass
-class Chaos:
+class ApiChaos(Chaos):
     store: Store
-    #: 401 for everyone, as after a token's expiry.
-    unauthorised: bool = False
     #: 403 on `pods`, `deployments/scale`, or on one verb: `patch deployments`.
     forbidden: set[str] = field(default_factory=set)
-    #: The next N requests get 500.
-    server_errors: int = 0
-    #: The next N requests get 429 with this Retry-After.
-    throttled: int = 0
     retry_after_s: int = 1
     #: The next N requests get 200 and the HTML of some proxy.
     nonsense: int = 0
-    #: Real seconds before every answer.
-    slow_s: float = 0.0
     #: The next N writes are carried out, but the connection is cut instead of an answer.
     lost_answers: int = 0
     #: The next N writes are cut before anything is carried out.
@@ -48,24 +41,12 @@ class Chaos:
     before: Callable[[str, str], None] | None = None
 
     def __post_init__(self) -> None:
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        super().__post_init__()
         self._streams: dict[object, asyncio.BaseTransport] = {}
 
     def expire(self) -> None:
         """History is compacted: open watches end with ERROR 410, resumes and old lists get 410."""
         self.store.forget()
-
-    def freeze(self) -> None:
-        """Half-open: connections stay, no byte comes, for requests and streams alike."""
-        self._flowing.clear()
-
-    def thaw(self) -> None:
-        self._flowing.set()
-
-    @property
-    def frozen(self) -> bool:
-        return not self._flowing.is_set()
 
     def drop_streams(self) -> int:
         """Cut every open watch and log stream; returns how many."""
@@ -83,17 +64,6 @@ class Chaos:
 
     def closed(self, key: object) -> None:
         self._streams.pop(key, None)
-
-    async def gate(self) -> None:
-        """Wait while the server is frozen."""
-        await self._flowing.wait()
-
-    def take(self, counter: str) -> bool:
-        """Use up one of a counter."""
-        left = getattr(self, counter)
-        if left > 0:
-            setattr(self, counter, left - 1)
-        return bool(left > 0)
 
     def refuse(self) -> None:
         """Raises the ApiError that this request is to get, if any."""

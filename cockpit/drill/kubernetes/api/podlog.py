@@ -11,7 +11,7 @@ from aiohttp import web
 
 from cockpit.drill.clock import SimClock, parse_rfc3339
 from cockpit.drill.kubernetes.api import statuses
-from cockpit.drill.kubernetes.api.chaos import Chaos
+from cockpit.drill.kubernetes.api.chaos import ApiChaos
 from cockpit.drill.kubernetes.api.reading import find
 from cockpit.drill.kubernetes.api.request import Asked
 from cockpit.drill.kubernetes.logs import ContainerLog, Logs, render
@@ -21,7 +21,7 @@ from cockpit.drill.kubernetes.objects.store import Store
 _HEADERS = {"Content-Type": "text/plain", "Cache-Control": "no-cache, private"}
 
 
-async def respond(store: Store, logs: Logs, chaos: Chaos, clock: SimClock, asked: Asked) -> web.StreamResponse:
+async def respond(store: Store, logs: Logs, chaos: ApiChaos, clock: SimClock, asked: Asked) -> web.StreamResponse:
     """Raises ApiError 400 and 404 before the first byte."""
     pod = find(store, asked.target).obj
     container = _container(pod, asked.param("container"))

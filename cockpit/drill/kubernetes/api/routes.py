@@ -13,7 +13,7 @@ from aiohttp import web
 
 from cockpit.drill.clock import SimClock, http_date
 from cockpit.drill.kubernetes.api import authz, discovery, podlog, reading, scale, statuses, writing
-from cockpit.drill.kubernetes.api.chaos import Chaos
+from cockpit.drill.kubernetes.api.chaos import ApiChaos
 from cockpit.drill.kubernetes.api.request import Asked, parse_path, shape_of, verb_of, who
 from cockpit.drill.kubernetes.api.watch import BOOKMARK_S, Watch
 from cockpit.drill.kubernetes.logs import Logs
@@ -48,7 +48,7 @@ class ApiServer:
         self.clock = clock
         self.logs = logs
         self.users = users
-        self.chaos = Chaos(store)
+        self.chaos = ApiChaos(store)
         self.writer = writing.Writer(store)
         self.bookmark_s = BOOKMARK_S
         self.requests: deque[Recorded] = deque(maxlen=2000)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from cockpit.drill.kubernetes.api import statuses
-from cockpit.drill.kubernetes.api.chaos import Chaos
+from cockpit.drill.kubernetes.api.chaos import ApiChaos
 from cockpit.drill.kubernetes.api.reading import single
 from cockpit.drill.kubernetes.api.request import Asked
 from cockpit.drill.kubernetes.objects import selectors
@@ -38,7 +38,7 @@ class Watch:
     gets 410.
     """
 
-    def __init__(self, store: Store, chaos: Chaos, asked: Asked, bookmark_s: float) -> None:
+    def __init__(self, store: Store, chaos: ApiChaos, asked: Asked, bookmark_s: float) -> None:
         self.store = store
         self.chaos = chaos
         self.asked = asked

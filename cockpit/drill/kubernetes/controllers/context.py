@@ -8,7 +8,7 @@ from random import Random
 from cockpit.drill.clock import SimClock, rfc3339
 from cockpit.drill.kubernetes.behaviour import BehaviourOf
 from cockpit.drill.kubernetes.logs import Logs
-from cockpit.drill.kubernetes.objects.events import Recorder
+from cockpit.drill.kubernetes.objects.events import EventRecorder
 from cockpit.drill.kubernetes.objects.resources import Obj, Resource
 from cockpit.drill.kubernetes.objects.store import Store, Stored
 
@@ -23,7 +23,7 @@ ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 class Context:
     store: Store
     clock: SimClock
-    recorder: Recorder
+    recorder: EventRecorder
     random: Random
     logs: Logs
     behaviour: BehaviourOf

@@ -57,7 +57,7 @@ def as_old(event: Obj) -> Obj:
     return {_TO_OLD.get(k, k): v for k, v in event.items()}
 
 
-class Recorder:
+class EventRecorder:
     """Writes events as the controllers' recorders do: the same event again raises `count` and
     `lastTimestamp`.
     """

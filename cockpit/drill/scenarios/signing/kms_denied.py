@@ -16,10 +16,10 @@ def inject(world: World) -> None:
     A new pod opens a new one.
     """
     from cockpit.drill.physics.sign import (
-        Session,
+        KmsSession,
     )  # brings the chain's code, which a mere list of scenarios does without
 
-    world.sign.refuse(3, Session(refused=0.3, slow=6.0))
+    world.sign.refuse(3, KmsSession(refused=0.3, slow=6.0))
 
 
 SCENARIO = Scenario(

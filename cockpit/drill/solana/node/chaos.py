@@ -6,9 +6,10 @@ Counters are used up by one request each; flags and shares hold until they are p
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Any
+
+from cockpit.drill.chaos import Chaos
 
 #: Devnet's: a provider that answers for another cluster.
 DEVNET = "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG"
@@ -16,16 +17,9 @@ HTML = "<html><head><title>502 Bad Gateway</title></head><body>nginx \x1b[31m</b
 
 
 @dataclass
-class Chaos:
-    #: The next N requests get 429, with `retry_after_s` as Retry-After (None: without).
-    throttled: int = 0
+class NodeChaos(Chaos):
+    #: None: a 429 without it.
     retry_after_s: int | None = 2
-    #: The next N requests get 500.
-    server_errors: int = 0
-    #: Every request gets 401, as with a revoked key.
-    unauthorised: bool = False
-    #: Real seconds before every answer.
-    slow_s: float = 0.0
     #: Slots that this node is behind, on top of what the world says of it.
     lag: int = 0
     #: getHealth: None as the lag says; "behind N" as −32005 with numSlotsBehind; "unknown" without
@@ -63,17 +57,9 @@ class Chaos:
     lossy: float = 0.0
 
     def __post_init__(self) -> None:
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        super().__post_init__()
         self._sockets: set[Any] = set()
         self._mistypes = 0
-
-    def stall(self) -> None:
-        """Requests are accepted and never answered."""
-        self._flowing.clear()
-
-    def flow(self) -> None:
-        self._flowing.set()
 
     def mute(self) -> None:
         """Half-open: every WebSocket that is open now, and each new one until `unmute`, never says
@@ -108,16 +94,6 @@ class Chaos:
         return len(self._sockets)
 
     # used by the servers
-
-    async def gate(self) -> None:
-        await self._flowing.wait()
-
-    def take(self, counter: str) -> bool:
-        """Use up one of a counter."""
-        left = getattr(self, counter)
-        if left > 0:
-            setattr(self, counter, left - 1)
-        return bool(left > 0)
 
     def opened(self, socket: Any) -> None:
         self._sockets.add(socket)

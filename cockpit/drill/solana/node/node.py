@@ -13,7 +13,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 
 from cockpit.drill.physics.rpc import Endpoint
-from cockpit.drill.solana.ledger import COMMITMENTS, FINALIZED, FORK_SLOTS, Entry, Ledger, produced
+from cockpit.drill.solana.ledger import COMMITMENTS, FINALIZED, FORK_SLOTS, Ledger, LedgerEntry, produced
 from cockpit.drill.solana.program.oracle import Oracle
 
 VERSION = "2.2.14"
@@ -76,17 +76,17 @@ class Node:
         start = head if self._fork_from is None else self._fork_from
         return self.ledger.at_commitment(min(head, start), commitment)
 
-    def sees(self, entry: Entry, commitment: str) -> bool:
+    def sees(self, entry: LedgerEntry, commitment: str) -> bool:
         slot = self.slot(commitment)
         if entry.forked:
             return commitment == "processed" and entry.slot <= slot <= entry.slot + FORK_SLOTS
         return entry.slot <= slot
 
-    def status(self, entry: Entry) -> str:
+    def status(self, entry: LedgerEntry) -> str:
         """The highest commitment that it has reached here; "" when it is not seen at all."""
         return next((c for c in reversed(COMMITMENTS) if self.sees(entry, c)), "")
 
-    def confirmations(self, entry: Entry) -> int | None:
+    def confirmations(self, entry: LedgerEntry) -> int | None:
         """Blocks on top of it; None once finalised."""
         if self.status(entry) == "finalized":
             return None

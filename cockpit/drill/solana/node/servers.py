@@ -122,7 +122,7 @@ class SolanaServers:
 
     async def __aexit__(self, *_: object) -> None:
         for node in self.nodes.values():
-            node.chaos.flow()
+            node.chaos.thaw()
         await self._stack.aclose()
         for pair in self._pairs.values():
             pair.close()

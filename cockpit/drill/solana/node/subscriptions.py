@@ -10,7 +10,7 @@ from typing import Any
 from solders.pubkey import Pubkey
 
 from cockpit.drill.solana.accounts import Key
-from cockpit.drill.solana.ledger import Entry, parent, produced
+from cockpit.drill.solana.ledger import LedgerEntry, parent, produced
 from cockpit.drill.solana.node.methods.accounts import Filter, filters, matches, one
 from cockpit.drill.solana.node.node import INVALID_PARAMS, VERSION, Node, Params, RpcError, pubkey, signature
 from cockpit.drill.solana.node.views import account, account_data
@@ -94,7 +94,7 @@ def _logs(node: Node, sub: Subscription) -> Iterator[Any]:
         yield _context(entry.slot, value)
 
 
-def _mentioned(node: Node, entry: Entry, target: str) -> bool:
+def _mentioned(node: Node, entry: LedgerEntry, target: str) -> bool:
     if not target:
         return True
     if target == node.oracle.program_id:

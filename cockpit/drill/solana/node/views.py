@@ -11,10 +11,10 @@ from solders.transaction import VersionedTransaction
 
 from cockpit.drill.solana import base58
 from cockpit.drill.solana.accounts import Key, Value, rent_exempt
-from cockpit.drill.solana.ledger import Encoded, Entry
+from cockpit.drill.solana.ledger import Encoded, LedgerEntry
 from cockpit.drill.solana.node.node import INVALID_PARAMS, INVALID_REQUEST, VERSION_UNSUPPORTED, Node, RpcError, chosen
 from cockpit.drill.solana.program import keys
-from cockpit.drill.solana.program.sealing import PROGRAM_LAMPORTS
+from cockpit.drill.solana.program.signing import PROGRAM_LAMPORTS
 
 RENT_EPOCH = 2**64 - 1
 BASE58_MOST = 128  # bytes
@@ -115,7 +115,7 @@ def _inner(encoded: Encoded, made: dict[str, Any], detailed: bool) -> dict[str, 
     return {"index": made["index"], "instructions": named}
 
 
-def transaction(node: Node, entry: Entry, encoding: str, most_version: int | None) -> dict[str, Any]:
+def transaction(node: Node, entry: LedgerEntry, encoding: str, most_version: int | None) -> dict[str, Any]:
     """{"transaction", "meta", "version"} of one.
 
     Raises RpcError for a version that the client does not take.

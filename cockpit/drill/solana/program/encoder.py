@@ -12,11 +12,11 @@ from solders.pubkey import Pubkey
 from cockpit.drill.solana.accounts import rent_exempt
 from cockpit.drill.solana.ledger import Encoded, Ledger
 from cockpit.drill.solana.program import bundle as bundles
-from cockpit.drill.solana.program import frames, instructions, layouts, sealing
+from cockpit.drill.solana.program import frames, instructions, layouts, signing
 from cockpit.drill.solana.program.bundle import Bundle
 from cockpit.drill.solana.program.keys import COMPUTE_BUDGET, SYSTEM, Party
 from cockpit.drill.solana.program.layouts import CommitRecord, Epoch, SignerSet
-from cockpit.drill.solana.program.sealing import Money
+from cockpit.drill.solana.program.signing import Money
 
 STRAY = 1_000  # a signer of a bundle that is so much more than a place: that place's agent, with a key that nobody registered
 DELAY_SLOTS = 2  # until a reveal: the submitter asks for less than the protocol's default, its delay is 1,000 ms
@@ -61,7 +61,7 @@ class Encoder:
         logs += frames.program(own.program_id, "CommitPrediction", body, units, error)
         money = Money.of(own, payer, before).market(own, bundle.market)
         money[epoch] = rent_exempt(Epoch.SPACE)
-        return sealing.seal(
+        return signing.sign(
             self.ledger,
             parts,
             own.committer,
@@ -69,10 +69,10 @@ class Encoder:
             logs=logs,
             units=units + 150,
             money=money,
-            err=sealing.custom(1, layouts.CODES[error]) if error else None,
+            err=signing.custom(1, layouts.CODES[error]) if error else None,
             made={record: rent_exempt(CommitRecord.SPACE)},
             inner=lambda keys: [
-                sealing.creation(
+                signing.creation(
                     index=1, message_keys=keys, payer=payer, made=record, space=CommitRecord.SPACE, own=own.program
                 )
             ],
@@ -94,8 +94,8 @@ class Encoder:
         money = Money.of(own, payer, before).market(own, bundle.market)
         money[epoch] = rent_exempt(Epoch.SPACE)
         money[own.commit(epoch, payer)] = rent_exempt(CommitRecord.SPACE)
-        money[own.signer_set(signer_set.signer_set_id)] = rent_exempt(sealing.set_space(len(signer_set.pubkeys)))
-        return sealing.seal(
+        money[own.signer_set(signer_set.signer_set_id)] = rent_exempt(signing.set_space(len(signer_set.pubkeys)))
+        return signing.sign(
             self.ledger,
             parts,
             own.committer,
@@ -103,7 +103,7 @@ class Encoder:
             logs=frames.program(own.program_id, "RevealPrediction", body, units, error),
             units=units,
             money=money,
-            err=sealing.custom(1, layouts.CODES[error]) if error else None,
+            err=signing.custom(1, layouts.CODES[error]) if error else None,
             verified=len(signatures),
         )
 
@@ -114,7 +114,7 @@ class Encoder:
         event = layouts.epoch_finalized(epoch, own.market(market), number, slot)
         money = Money.of(own, payer, before).market(own, market)
         money[epoch] = rent_exempt(Epoch.SPACE)
-        return sealing.seal(
+        return signing.sign(
             self.ledger,
             [instructions.finalize(own, market, number)],
             own.authority,
@@ -145,4 +145,4 @@ class Encoder:
         accounts = [AccountMeta(own.program, False, False), AccountMeta(own.stranger, False, False)]
         part = Instruction(own.stranger, number.to_bytes(8, "little"), accounts)
         money = Money.of(own, payer, before)
-        return sealing.seal(self.ledger, [part], own.faucet, slot, logs=lines, units=4217, money=money)
+        return signing.sign(self.ledger, [part], own.faucet, slot, logs=lines, units=4217, money=money)

@@ -21,9 +21,9 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from cockpit.drill.solana.accounts import CONFIG, Accounts, rent_exempt
-from cockpit.drill.solana.ledger import Entry, Ledger
+from cockpit.drill.solana.ledger import Ledger, LedgerEntry
 from cockpit.drill.solana.program import bundle as bundles
-from cockpit.drill.solana.program import instructions, layouts, sealing
+from cockpit.drill.solana.program import instructions, layouts, signing
 from cockpit.drill.solana.program.bundle import Bundle
 from cockpit.drill.solana.program.encoder import DELAY_SLOTS, Encoder
 from cockpit.drill.solana.program.keys import Keys, Party
@@ -74,7 +74,7 @@ class Oracle:
         self.price = PRICE
         self.details_from = details_from
         self._encoder = Encoder(self.ledger)
-        self._revealed: dict[str, tuple[Bundle, Entry]] = {}
+        self._revealed: dict[str, tuple[Bundle, LedgerEntry]] = {}
         self._begin(markets, first_sequence)
 
     def _begin(self, markets: Mapping[str, str], first_sequence: int) -> None:
@@ -200,7 +200,7 @@ class Oracle:
             return Landed(bundle, self.ledger.slot(at))
         slot = self.ledger.slot_for(at)
         error = self.refusal(market)
-        before = self._charge(sealing.fee_of(1) + (0 if error else rent_exempt(CommitRecord.SPACE)), slot)
+        before = self._charge(signing.fee_of(1) + (0 if error else rent_exempt(CommitRecord.SPACE)), slot)
         if not error:
             committer = self.keys.committer.key
             put, epoch = self.accounts.put, bundle.epoch
@@ -224,7 +224,7 @@ class Oracle:
             return error
         error = self.refusal(bundle.market) or error
         slot = self.ledger.slot_for(at)
-        before = self._charge(sealing.fee_of(1, len(bundle.signers)), slot)
+        before = self._charge(signing.fee_of(1, len(bundle.signers)), slot)
         claimed = self.accounts.signer_set(bundle.signer_set_id)
         encode = partial(self._encoder.reveal, bundle, slot, error, before, claimed or self.active_set())
         entry = self.ledger.add(slot, encode)
@@ -270,7 +270,7 @@ class Oracle:
     def _finalize(self, market: str, number: int, slot: int) -> None:
         wallet = ("wallet", self.keys.authority.key)
         before = self.accounts.lamports(wallet[1])
-        self.accounts.put(wallet, before - sealing.fee_of(1), slot)
+        self.accounts.put(wallet, before - signing.fee_of(1), slot)
         epoch = self.accounts.epoch(market, number)
         if epoch is not None:
             done = msgspec.structs.replace(epoch, open=False, finalized_at_slot=slot)

@@ -57,7 +57,7 @@ class Bank:
             self.accounts.put(key, value, self.slot)
 
 
-class Call:
+class Invocation:
     """One instruction under way.
 
     `siblings`: (program, data) of all instructions, as the instructions sysvar shows them.
@@ -144,7 +144,7 @@ class Call:
         self.lines.append(frames.event(event))
 
 
-def run(call: Call, name: str) -> None:
+def run(call: Invocation, name: str) -> None:
     """Raises Failed; `call.lines` then holds what was logged before."""
     try:
         HANDLERS[name](call)
@@ -157,7 +157,7 @@ def _must(holds: bool, otherwise: str) -> None:
         raise Failed(otherwise)
 
 
-def _open_epoch(call: Call) -> None:
+def _open_epoch(call: Invocation) -> None:
     config, market = call.governed(call.signer(0)), call.market(2)
     number = market.current_epoch_id + 1
     call.create(3, call.own.epoch(market.market_id, number), Epoch.SPACE)
@@ -173,7 +173,7 @@ def _open_epoch(call: Call) -> None:
     )
 
 
-def _commit(call: Call) -> None:
+def _commit(call: Invocation) -> None:
     args = instructions.commit_args(call.args)
     committer, config, market = call.signer(0), call.config(1), call.market(2)
     epoch = call.epoch(3, market)
@@ -190,7 +190,7 @@ def _commit(call: Call) -> None:
     call.emit(layouts.prediction_committed(market_key, epoch_key, committer, args.commit_hash, after))
 
 
-def _reveal(call: Call) -> None:
+def _reveal(call: Invocation) -> None:
     args = instructions.reveal_args(call.args)
     revealer, config, market = call.signer(0), call.config(1), call.market(2)
     epoch = call.epoch(3, market)
@@ -224,7 +224,7 @@ def _reveal(call: Call) -> None:
     call.emit(layouts.prediction_revealed(market_key, epoch_key, revealer, content, args.sequence))
 
 
-def _finalize(call: Call) -> None:
+def _finalize(call: Invocation) -> None:
     config, market = call.governed(call.signer(0)), call.market(2)
     epoch = call.epoch(3, market)
     _must(not config.paused, "Paused")
@@ -237,7 +237,7 @@ def _finalize(call: Call) -> None:
     call.emit(layouts.epoch_finalized(own.epoch(market.market_id, number), own.market(market.market_id), number, slot))
 
 
-def _rotate(call: Call) -> None:
+def _rotate(call: Invocation) -> None:
     args = instructions.rotate_args(call.args)
     config = call.governed(call.signer(0))
     number = config.next_signer_set_id
@@ -251,14 +251,14 @@ def _rotate(call: Call) -> None:
     call.emit(layouts.signer_set_rotated(address, number, args.threshold, args.active))
 
 
-def _set_paused(call: Call) -> None:
+def _set_paused(call: Invocation) -> None:
     paused = borsh.Reader(call.args).boolean()
     config = call.governed(call.signer(0))
     call.bank.put(CONFIG, msgspec.structs.replace(config, paused=paused))
     call.emit(layouts.paused_changed(paused))
 
 
-def _update_market(call: Call) -> None:
+def _update_market(call: Invocation) -> None:
     reader = borsh.Reader(call.args)
     active = reader.option(reader.boolean)
     config, market = call.governed(call.signer(0)), call.market(2)
@@ -270,7 +270,7 @@ def _update_market(call: Call) -> None:
     call.emit(layouts.market_updated(market_key, market.market_id, market.active, call.bank.slot))
 
 
-HANDLERS: dict[str, Callable[[Call], None]] = {
+HANDLERS: dict[str, Callable[[Invocation], None]] = {
     "OpenEpoch": _open_epoch,
     "CommitPrediction": _commit,
     "RevealPrediction": _reveal,

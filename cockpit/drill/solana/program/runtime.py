@@ -19,8 +19,8 @@ from cockpit.drill.solana.accounts import Accounts, Key, rent_exempt
 from cockpit.drill.solana.ledger import Encoded, Ledger
 from cockpit.drill.solana.program import frames, instructions, keys, program
 from cockpit.drill.solana.program.borsh import Malformed
-from cockpit.drill.solana.program.program import Bank, Call, Failed, Meta
-from cockpit.drill.solana.program.sealing import PROGRAM_LAMPORTS, creation, custom, fee_of
+from cockpit.drill.solana.program.program import Bank, Failed, Invocation, Meta
+from cockpit.drill.solana.program.signing import PROGRAM_LAMPORTS, creation, custom, fee_of
 
 PACKET = 1232  # bytes of the largest transaction
 ENCODED_MOST = {"base58": 1683, "base64": 1644}
@@ -149,7 +149,7 @@ class Runtime:
                 name = instructions.BY_DISCRIMINATOR.get(data[:8], "")
                 took = frames.units(name, bytes(transaction.signatures[0]))
                 used += took
-                call = Call(self.own, bank, metas, data[8:], siblings)
+                call = Invocation(self.own, bank, metas, data[8:], siblings)
                 try:
                     if not name:
                         raise Failed("InstructionFallbackNotFound")

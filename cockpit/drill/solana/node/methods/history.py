@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from cockpit.drill.solana.ledger import Entry, parent, produced
+from cockpit.drill.solana.ledger import LedgerEntry, parent, produced
 from cockpit.drill.solana.node.node import (
     CLEANED_UP,
     INVALID_PARAMS,
@@ -59,7 +59,7 @@ async def _signatures_for_address(node: Node, params: Params) -> Any:
     return found
 
 
-def _listed(node: Node, entry: Entry) -> dict[str, Any]:
+def _listed(node: Node, entry: LedgerEntry) -> dict[str, Any]:
     return {
         "blockTime": node.ledger.time_of(entry.slot),
         "confirmationStatus": node.status(entry),

@@ -32,7 +32,7 @@ _WATCHED = {
 }
 
 
-class Eyes:
+class Observer:
     """`only`: the signals to read (None: all that Prometheus and Kubernetes can tell); the others
     stay unknown.
     """
@@ -51,7 +51,7 @@ class Eyes:
             configured=frozenset({"kubernetes", "prometheus"}),
         )
 
-    def look(self) -> Situation:
+    def snapshot(self) -> Situation:
         """The situation now.
 
         Levels that must hold for a while need a look before and a look after.

@@ -45,7 +45,7 @@ def fee_of(signatures: int, verified: int = 0) -> int:
     return LAMPORTS_PER_SIGNATURE * (signatures + verified)
 
 
-def seal(
+def sign(
     ledger: Ledger,
     instructions: Sequence[Instruction],
     signer: Party,

@@ -24,7 +24,7 @@ class NoDrill(CockpitError):
         super().__init__(reason, remedy)
 
 
-class Line:
+class ControlClient:
     """Blocking calls, a few milliseconds each.
 
     Raise NoDrill.
@@ -36,38 +36,38 @@ class Line:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     @classmethod
-    def of(cls, path: Path) -> Line:
+    def of(cls, path: Path) -> ControlClient:
         """As the file of a running drill says.
 
         Raises NoDrill.
         """
         try:
-            told = json.loads(path.read_text("utf-8"))
-            return cls(str(told["address"]), str(told["token"]))
+            found = json.loads(path.read_text("utf-8"))
+            return cls(str(found["address"]), str(found["token"]))
         except (OSError, ValueError, KeyError, TypeError):
             raise NoDrill("no drill is running") from None
 
     @classmethod
-    def newest(cls, directory: Path) -> Line:
+    def newest(cls, directory: Path) -> ControlClient:
         """To the drill that was started last and answers; what others left behind is cleared away.
 
         Raises NoDrill.
         """
         found = sorted(directory.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in found:
-            line = cls.of(path)
+            control = cls.of(path)
             try:
-                line.status()
+                control.status()
             except NoDrill:
                 path.unlink(missing_ok=True)
             else:
-                return line
+                return control
         raise NoDrill("no drill is running")
 
     def status(self) -> dict[str, Any]:
         return self._ask("status", None)
 
-    def act(self, name: str, **values: object) -> dict[str, Any]:
+    def request(self, name: str, **values: object) -> dict[str, Any]:
         return self._ask(name, values)
 
     def _ask(self, name: str, values: dict[str, object] | None) -> dict[str, Any]:
