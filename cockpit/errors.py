@@ -27,6 +27,7 @@
   + PlanProblem: there is no plan, or a confirmed one was not sent.
   + ProbeProblem: a service's own address gave no answer to use.
   + PromFault: Prometheus gave no answer to use.
+  + RegistryError: a row of a registry of plug-ins lacks a part, or has the name of another.
   + RoundProblem: a maintenance round cannot be made or kept.
   + RpcProblem: a Solana node gave no answer to use.
   + SqlProblem: a statement of a step did not run, or may not have.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cockpit.config import ConfigProblem, secret_of
 from cockpit.doctor.finding import Case, Finding, State, bounded, found, listed, together
+from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.settings import Settings
 from cockpit.text import url_hint
 
@@ -219,7 +220,7 @@ def programs(case: Case) -> Sequence[Finding]:
     users: dict[str, int] = {}
     for book in case.runbooks.runbooks:
         for step in book.mitigations:
-            if step.kind in ("command", "command-each") and step.argv:
+            if STEP_KINDS[step.kind].runs_programs and step.argv:
                 program = own if step.argv[0] == "m0-cli" else step.argv[0]
                 users[program] = users.get(program, 0) + 1
     for program, count in users.items():

@@ -1,7 +1,7 @@
-"""Which rights the cockpit needs on a cluster, and for what: the screen's, and each kind of step's
-on exactly its target.
+"""Says which rights the cockpit needs on a cluster: the screen's, and each step's on its own target.
 
-`deploy/rbac.yaml` grants these; tests/commands/test_doctor_rights.py holds the two together.
+The rights of a kind of step are those of its row in `model/step_kinds.py`. `deploy/rbac.yaml` grants
+all of them; tests/commands/test_doctor_rights.py and tests/runbooks/test_step_kinds.py hold them together.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cockpit.model.runbook import Runbooks, Step
+from cockpit.model.step_kinds import STEP_KINDS, value_at
 
 SCREEN = "screen"
 ANY_STEP = "any step"
 LEASE = "m0-cockpit"
-_PLURAL = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
-_TEMPLATE_KINDS = ("set-env", "set-image", "restart", "undo-rollout")
+#: What stands in the place of "{workloads}" and "{revisions}" of a step's right, by kind of workload.
+_PLACES: Mapping[str, Mapping[str, str]] = {
+    "Deployment": {"workloads": "deployments", "revisions": "replicasets"},
+    "StatefulSet": {"workloads": "statefulsets", "revisions": "controllerrevisions"},
+}
 #: Each resource that is listed and watched, by API group; configmaps are watched one by one, by
 #: name.
 _WATCHED = (
@@ -72,24 +76,9 @@ def acting(runbooks: Runbooks, kinds: Mapping[str, str]) -> list[Right]:
 
 
 def _of_step(step: Step, kinds: Mapping[str, str]) -> Iterator[Right]:
-    kind, name = step.kind, step.service or ""
-    if kind == "scale" or kind in _TEMPLATE_KINDS:
-        if "{" in name:
-            return
-        workload = kinds.get(name, "Deployment")
-        resource = _PLURAL.get(workload, "deployments")
-        yield Right(kind, "get", "apps", resource, name)
-        yield Right(kind, "patch", "apps", f"{resource}/scale" if kind == "scale" else resource, name)
-        if kind == "undo-rollout":
-            yield Right(kind, "list", "apps", "controllerrevisions" if workload == "StatefulSet" else "replicasets")
-    elif kind == "set-config":
-        configmap = step.args.get("configmap", "")
-        configmap = "" if "{" in configmap else configmap
-        yield Right(kind, "get", "", "configmaps", configmap)
-        yield Right(kind, "patch", "", "configmaps", configmap)
-    elif kind == "run-job":
-        cronjob = step.args.get("cronjob", "")
-        if cronjob and "{" not in cronjob:
-            yield Right(kind, "get", "batch", "cronjobs", cronjob)
-        for verb in ("create", "get", "delete"):
-            yield Right(kind, verb, "batch", "jobs")
+    places = _PLACES[kinds.get(step.service or "", "Deployment")]
+    for right in STEP_KINDS[step.kind].rights:
+        name = value_at(step, right.of) if right.of else ""
+        if name is not None:
+            resource = right.resource.format(**places)
+            yield Right(step.kind, right.verb, right.group, resource, "" if "{" in name else name)

@@ -13,24 +13,6 @@ import msgspec
 
 Severity = Literal["SEV0", "SEV1", "SEV2", "SEV3"]
 Direction = Literal["above", "below"]  # which side of the thresholds is bad
-StepKind = Literal[
-    "scale",
-    "set-env",
-    "set-image",
-    "restart",
-    "undo-rollout",
-    "set-config",
-    "run-job",
-    "command",
-    "command-each",
-    "sql",
-    "view",
-    "check",
-    "verify-signatures",
-    "evidence",
-    "manual",
-    "sequence",
-]
 ParamType = Literal["int", "string", "choice", "url", "image"]
 
 
@@ -137,13 +119,13 @@ class Param(_Entry, frozen=True, kw_only=True):
 class Step(_Entry, frozen=True, kw_only=True):
     """A mitigation, immediate action or runbook step.
 
-    Which keys a kind needs: `cockpit/mitigation/steps/`.
+    Which keys a kind needs: `step_kinds.py`.
     """
 
     id: str
     item: str | None = None
     title: str
-    kind: StepKind
+    kind: str  # a row of step_kinds.py
     when: str = ""  # the cause it is for, in words
     cause: str | None = None  # item id of the cause it answers
     service: str | None = None  # the target deployment

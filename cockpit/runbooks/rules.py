@@ -24,6 +24,7 @@ from cockpit.model.runbook import (
     Triage,
     Validation,
 )
+from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.references import Names, check_names, check_view
 from cockpit.runbooks.shape import Report, nearest
@@ -147,7 +148,7 @@ def _runbooks(found: Mapping[Path, msgspec.Struct], report: Report) -> None:
                     )
                 elif _reaches(name, step.id, own):
                     report((*path, "steps", index), f"expected no circle: {name!r} leads back to {step.id!r}")
-            for key in ("reads", "undo") if step.kind in ("command", "command-each") else ():
+            for key in ("reads", "undo") if STEP_KINDS[step.kind].runs_programs else ():
                 other, kind = step.args.get(key), step.kind if key == "undo" else "command"
                 if other is not None and (other not in own or own[other][1].kind != kind):
                     known = [name for name, (_, one) in own.items() if one.kind == kind]

@@ -12,7 +12,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from cockpit.model.runbook import Query, Runbook, Service, SignalDef, Stage, Toggle
+from cockpit.model.runbook import Query, Runbook, Service, SignalDef, Stage, Step, Toggle
+from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.runbooks.lines import Path
 
 #: Called with the path of a wrong value and what was expected.
@@ -25,6 +26,8 @@ TABLES: Mapping[str, type[msgspec.Struct]] = {
     "toggles": Toggle,
 }
 ARRAYS: Mapping[str, type[msgspec.Struct]] = {"stages": Stage, "runbook": Runbook}
+#: What a key may be beside its type, where a registry decides that.
+_NAMES: Mapping[tuple[type[msgspec.Struct], str], list[str]] = {(Step, "kind"): list(STEP_KINDS)}
 
 _WORDS = {
     "str": "a string",
@@ -106,6 +109,11 @@ def _entry(
             where, expected = _explain(str(error), field.type)
             report((*path, key, *where), expected)
             good = False
+            continue
+        names = _NAMES.get((kind, key))
+        if names is not None and raw[key] not in names:
+            report((*path, key), _one_of(names, raw[key]))
+            good = False
     if not good:
         return None
     found[path] = msgspec.convert(kept, kind)
@@ -142,9 +150,12 @@ def _explain(message: str, kind: Any) -> tuple[Path, str]:
     value = re.match(r"Invalid enum value (.+)$", message, re.S)
     if value is not None:
         choices = [str(choice) for choice in get_args(kind)]
-        got = value[1].strip("'")
-        return where, f"expected one of {', '.join(choices)}, got {got!r}{nearest(got, choices)}"
+        return where, _one_of(choices, value[1].strip("'"))
     return where, message[:1].lower() + message[1:]
+
+
+def _one_of(choices: list[str], got: str) -> str:
+    return f"expected one of {', '.join(choices)}, got {got!r}{nearest(got, choices)}"
 
 
 def _kind(value: Any) -> str:

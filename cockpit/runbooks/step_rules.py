@@ -1,49 +1,19 @@
-"""The rules of one step: what its kind needs and knows, and parameters that are declared, bounded
-and used.
-"""
+"""The rules of one step: it has what its kind needs, and its parameters are declared, bounded and used."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from cockpit.model.runbook import Param, Step
+from cockpit.model.step_kinds import STEP_KINDS, StepSpec, value_at
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.references import BRACES, Names, check_names, check_pattern, check_view
 from cockpit.runbooks.shape import Report, nearest
 
-#: Which keys a kind of step needs.
-NEEDS: Mapping[str, tuple[str, ...]] = {
-    "scale": ("service", "replicas"),
-    "set-env": ("service", "env"),
-    "set-image": ("service", "image"),
-    "restart": ("service",),
-    "undo-rollout": ("service",),
-    "view": ("view",),
-    "check": ("signals",),
-    "manual": ("question",),
-    "sequence": ("steps",),
-    "command": ("argv",),
-    "command-each": ("argv", "args.each", "args.reads"),
-    "sql": ("args.statement",),
-    "set-config": ("args.configmap", "args.key", "args.value"),
-    "verify-signatures": ("args.bundle",),
-}
-#: Which keys of `args` a kind of step knows; a kind that is not here takes any.
-KNOWS: Mapping[str, tuple[str, ...]] = {
-    "command": ("timeout", "target", "kind", "reads", "expect", "becomes", "undo", "enables"),
-    "command-each": ("each", "but", "timeout", "target", "reads", "expect", "becomes", "undo", "enables"),
-    "sql": ("statement", "timeout", "lock-timeout"),
-    "run-job": ("cronjob", "template", "name"),
-    "set-config": ("configmap", "key", "value"),
-    "undo-rollout": ("revision",),
-    "verify-signatures": ("bundle", "signer-set"),
-    "manual": ("answer",),
-    **dict.fromkeys(("scale", "set-env", "set-image", "restart", "check", "evidence", "sequence"), ()),
-}
-#: Parameters that need no declaration, by kind of step.
-GIVEN: Mapping[str, tuple[str, ...]] = {"command": ("cluster",), "command-each": ("cluster",)}
+#: What stands for the network's cluster in a program's words, without being declared.
+CLUSTER = "cluster"
 ANSWERS = ("text", "yes-no")
 SPREAD = re.compile(r"\{([a-z][a-z0-9_]*)\*\}")  # a "{param*}" in argv
 _PARAM_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -51,15 +21,8 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 def check_step(step: Step, path: Path, names: Names, report: Report) -> None:
-    for key in NEEDS.get(step.kind, ()):
-        top, _, sub = key.partition(".")
-        value = step.args.get(sub) if sub else getattr(step, top)
-        if value is None or value in ("", (), {}):
-            report((*path, top, *([sub] if sub else [])), f"missing: a step of kind {step.kind} needs it")
-    if step.kind in KNOWS:
-        for key in step.args:
-            if key not in KNOWS[step.kind]:
-                report((*path, "args", key), f"unknown for kind {step.kind}{nearest(key, list(KNOWS[step.kind]))}")
+    spec = STEP_KINDS[step.kind]
+    _check_keys(step, spec, path, report)
     _own_rules(step, path, report)
     if step.service is not None:
         check_names((step.service,), (*path, "service"), names.services, "service", report, single=True)
@@ -72,8 +35,9 @@ def check_step(step: Step, path: Path, names: Names, report: Report) -> None:
     for name in step.env:
         if not _ENV_NAME.fullmatch(name):
             report((*path, "env", name), "expected the name of an environment variable")
-    declared = [*(param.name for param in step.params), *GIVEN.get(step.kind, ())]
-    declared += [step.args["each"]] if step.kind == "command-each" and "each" in step.args else []
+    declared = [param.name for param in step.params]
+    declared += [CLUSTER] if spec.runs_programs else []
+    declared += [step.args["each"]] if "each" in (spec.knows or ()) and "each" in step.args else []
     for at, text in _texts(step):
         for name in [*BRACES.findall(text), *SPREAD.findall(text)]:
             if name not in declared:
@@ -84,25 +48,38 @@ def check_step(step: Step, path: Path, names: Names, report: Report) -> None:
             report((*path, "params", index, "name"), f"expected each name once, {param.name!r} is there twice")
 
 
+def _check_keys(step: Step, spec: StepSpec, path: Path, report: Report) -> None:
+    """Report what the kind needs and the step lacks, and keys of `args` that the kind does not know."""
+    for key in spec.needs:
+        if "|" in key:
+            others = key.split("|")
+            if sum(value_at(step, other) is not None for other in others) != 1:
+                told = " and ".join(f"`{other.removeprefix('args.')}`" for other in others)
+                report((*path, "args"), f"expected exactly one of {told}")
+        elif value_at(step, key) in (None, "", (), {}):
+            report((*path, *key.split(".")), f"missing: a step of kind {step.kind} needs it")
+    if spec.knows is not None:
+        for key in step.args:
+            if key not in spec.knows:
+                report((*path, "args", key), f"unknown for kind {step.kind}{nearest(key, list(spec.knows))}")
+
+
 def _own_rules(step: Step, path: Path, report: Report) -> None:
-    """What only one kind asks for."""
-    args = step.args
+    """Report values of keys of `args` that mean the same in every kind that knows them."""
+    args, knows = step.args, STEP_KINDS[step.kind].knows or ()
     for key in ("timeout", "lock-timeout"):
         if key in args and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", args[key]):
             report((*path, "args", key), "expected seconds")
-    if step.kind == "run-job":
-        if ("cronjob" in args) == ("template" in args):
-            report((*path, "args"), "expected exactly one of `cronjob` and `template`")
-        elif "template" in args:
-            _job_template(args["template"], (*path, "args", "template"), report)
-    if step.kind in ("command", "command-each"):
+    if "template" in knows and "template" in args and "cronjob" not in args:
+        _job_template(args["template"], (*path, "args", "template"), report)
+    if "expect" in knows:
         if ("reads" in args) != ("expect" in args):
             report((*path, "args"), "expected `reads` and `expect` together")
         if "expect" in args:
             check_pattern(args["expect"], (*path, "args", "expect"), report)
-    if step.kind == "sql" and args.get("statement"):
+    if "statement" in knows and args.get("statement"):
         _statement(args["statement"], (*path, "args", "statement"), report)
-    if step.kind == "manual" and args.get("answer", "text") not in ANSWERS:
+    if "answer" in knows and args.get("answer", "text") not in ANSWERS:
         report((*path, "args", "answer"), f"expected one of {', '.join(ANSWERS)}")
 
 

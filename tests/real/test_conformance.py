@@ -286,7 +286,7 @@ class Cockpit:
         self.executor.start()
 
     def plan(self, kind: str, service: str, **more: Any) -> Plan:
-        step = Step(id=kind, title=f"{kind} {service}", kind=kind, service=service, **more)  # type: ignore[arg-type]
+        step = Step(id=kind, title=f"{kind} {service}", kind=kind, service=service, **more)
         return self.executor.plan(None, step, {}).result(30)
 
     def undo(self, number: int | None) -> Plan:

@@ -44,7 +44,7 @@ OPERATOR = Operator(
 
 
 def step(kind: str, service: str, **more: Any) -> Step:
-    return Step(id=more.pop("id", kind), title=more.pop("title", kind), kind=kind, service=service, **more)  # type: ignore[arg-type]
+    return Step(id=more.pop("id", kind), title=more.pop("title", kind), kind=kind, service=service, **more)
 
 
 def runbooks() -> Runbooks:

@@ -5,15 +5,11 @@ Pure: a match and a situation in, words out.
 
 from __future__ import annotations
 
-from cockpit.model.observed.cluster import Workload
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.runbook import Match, Runbook, Step
 from cockpit.model.signal import Level, SignalStatus
-from cockpit.model.situation import ServiceStatus, Situation
-
-#: Kinds that only look or ask: possible when read-only, never "the" mitigation while a real one
-#: fits.
-LOOKING = ("view", "check", "manual", "verify-signatures", "evidence")
+from cockpit.model.situation import Situation
+from cockpit.model.step_kinds import STEP_KINDS
 
 
 def bad(names: tuple[str, ...], situation: Situation) -> list[SignalStatus]:
@@ -31,44 +27,14 @@ def likeliest(book: Runbook, situation: Situation) -> int | None:
     return scores.index(best) if best else None
 
 
-def service(situation: Situation, name: str | None) -> ServiceStatus | None:
-    return next((s for s in situation.services if s.name == name), None) if name else None
-
-
-def _value_now(situation: Situation, step: Step, variable: str) -> str | None:
-    """As it may be shown: from the toggles, else from the deployment itself.
-
-    "(unset)" when it is not set; None: unknown; what is set to nothing is the empty text.
-    """
-    for toggle in situation.toggles:
-        if toggle.name == variable and toggle.deployment == step.service:
-            return "(unset)" if toggle.level == "unset" else toggle.value
-    workload = _workload(situation, step)
-    if workload is None:
-        return None
-    found = workload.env(variable)
-    return "(unset)" if found is None else found.value if found.value is not None else found.source
-
-
-def _workload(situation: Situation, step: Step) -> Workload | None:
-    return next(
-        (
-            w
-            for (space, name), w in situation.cluster.workloads.items()
-            if name == step.service and space in situation.namespaces
-        ),
-        None,
-    )
-
-
 def already_so(step: Step, situation: Situation) -> bool:
-    """The step would change nothing now."""
-    if step.kind == "scale" and isinstance(step.replicas, int):
-        found = service(situation, step.service)
-        return found is not None and found.desired == step.replicas
-    if step.kind == "set-env" and step.env:
-        return all("{" not in value and _value_now(situation, step, name) == value for name, value in step.env.items())
-    return False
+    """Tell whether the step would change nothing now."""
+    return STEP_KINDS[step.kind].holds(step, situation)
+
+
+def _only_looks(step: Step) -> bool:
+    """Tell whether it only looks or asks: possible when read-only, never "the" mitigation while one fits."""
+    return STEP_KINDS[step.kind].looks_only
 
 
 def hindered(step: Step, situation: Situation) -> str:
@@ -76,7 +42,7 @@ def hindered(step: Step, situation: Situation) -> str:
 
     The guards decide in the end.
     """
-    if situation.read_only and step.kind not in LOOKING:
+    if situation.read_only and not _only_looks(step):
         return "read-only"
     if already_so(step, situation):
         return "already so"
@@ -115,14 +81,14 @@ def _done(step: Step, situation: Situation) -> bool:
     whatever it is.
     """
     return any(
-        p.plan.step == step.id and p.phase is Phase.DONE and (p.proof is Proof.PASS or step.kind in LOOKING)
+        p.plan.step == step.id and p.phase is Phase.DONE and (p.proof is Proof.PASS or _only_looks(step))
         for p in situation.progress
     )
 
 
 def _looks(step: Step, book: Runbook) -> bool:
     """It changes nothing: by its kind, or as the command that reads back what another has done."""
-    return step.kind in LOOKING or any(other.args.get("reads") == step.id for other in book.mitigations)
+    return _only_looks(step) or any(other.args.get("reads") == step.id for other in book.mitigations)
 
 
 def _justified(step: Step, book: Runbook, situation: Situation) -> bool:
@@ -131,7 +97,7 @@ def _justified(step: Step, book: Runbook, situation: Situation) -> bool:
 
     A check tells what the validation shows anyway.
     """
-    if step.kind == "check":
+    if STEP_KINDS[step.kind].judges_signals:
         return False
     return bool(bad(step.signals, situation)) if step.signals else not _looks(step, book)
 
@@ -188,76 +154,10 @@ def next_step(match: Match, situation: Situation) -> Step | None:
         for step in open_steps
         if (step.cause and causes.get(step.cause)) or (not step.cause and _justified(step, book, situation))
     ]
-    chosen = fitting or [step for step in open_steps if step.kind in LOOKING]
+    chosen = fitting or [step for step in open_steps if _only_looks(step)]
     return min(chosen, key=order) if chosen else None
 
 
 def preview(step: Step, situation: Situation) -> str:
-    """One line: what the step would change now."""
-    found = service(situation, step.service)
-    defaults = {param.name: param for param in step.params}
-
-    def filled(value: str) -> str:
-        for name, param in defaults.items():
-            value = value.replace(
-                "{" + name + "}", str(param.default) if param.default is not None else f"<{param.title or name}>"
-            )
-        return value
-
-    if step.kind == "scale":
-        now = str(found.desired) if found else "?"
-        return f"{step.service} replicas {now} → {filled(str(step.replicas))}"
-    if step.kind == "set-env":
-        parts = [
-            f"{name} {_shown(_value_now(situation, step, name))} → {filled(value) or '(empty)'}"
-            for name, value in step.env.items()
-        ]
-        return ", ".join(parts) + f" on {step.service}"
-    if step.kind == "set-image":
-        return f"image of {step.service} → {filled(step.image or '?')}"
-    if step.kind == "restart":
-        return f"replaces all {found.desired if found else '?'} pods of {step.service}"
-    if step.kind == "view":
-        return f"opens {step.view}" + "".join(f" {value}" for value in step.args.values())
-    if step.kind == "manual":
-        return step.question
-    if step.kind == "sequence":
-        return "in order: " + ", ".join(step.steps)
-    if step.kind == "set-config" and "{" not in step.args.get("key", "{"):
-        name, key = step.args.get("configmap", ""), step.args["key"]
-        return f"{key} {_shown(_configured(situation, name, key))} → {filled(step.args.get('value', ''))} in {name}"
-    return _plainly(step)
-
-
-def _configured(situation: Situation, name: str, key: str) -> str | None:
-    """What the ConfigMap's key holds now.
-
-    "(unset)" when it has no such key; None: the ConfigMap is not known.
-    """
-    found = (m for (space, n), m in situation.cluster.configmaps.items() if n == name and space in situation.namespaces)
-    held = next(found, None)
-    return None if held is None else held.data.get(key, "(unset)")
-
-
-def _shown(value: str | None) -> str:
-    return "?" if value is None else value or "(empty)"
-
-
-def _plainly(step: Step) -> str:
-    """Kinds whose effect depends on what is asked for first."""
-    words = " ".join(step.argv[:3])
-    if step.kind == "command":
-        return f"runs {words}"
-    if step.kind == "command-each":
-        return f"runs {words} for each of them"
-    if step.kind == "undo-rollout":
-        return f"{step.service} back to a revision that you choose"
-    if step.kind == "check":
-        return f"judges {', '.join(step.signals)} now"
-    return {
-        "evidence": "writes a redacted file here",
-        "verify-signatures": "works it out here",
-        "sql": "one reviewed statement",
-        "run-job": f"starts a job of {step.args['cronjob']}" if "cronjob" in step.args else "starts a job",
-        "set-config": f"one key of {step.args.get('configmap', 'a ConfigMap')}",
-    }.get(step.kind, step.kind)
+    """Say in one line what the step would change now."""
+    return STEP_KINDS[step.kind].preview(step, situation)

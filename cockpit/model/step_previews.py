@@ -1,0 +1,136 @@
+"""What a step would change now, in one line, and whether it is so already.
+
+Pure: a step and a situation in, words out. Each row of `step_kinds.py` names its own function.
+"""
+
+from __future__ import annotations
+
+from cockpit.model.observed.cluster import Workload
+from cockpit.model.runbook import Step
+from cockpit.model.situation import ServiceStatus, Situation
+
+
+def service_of(situation: Situation, name: str | None) -> ServiceStatus | None:
+    return next((s for s in situation.services if s.name == name), None) if name else None
+
+
+def filled(step: Step, text: str) -> str:
+    """Put each parameter's default where the text says "{name}", or its title where it has none."""
+    for param in step.params:
+        default = f"<{param.title or param.name}>" if param.default is None else str(param.default)
+        text = text.replace("{" + param.name + "}", default)
+    return text
+
+
+def scale(step: Step, situation: Situation) -> str:
+    return f"{step.service} replicas {_desired(step, situation)} → {filled(step, str(step.replicas))}"
+
+
+def scaled_already(step: Step, situation: Situation) -> bool:
+    found = service_of(situation, step.service)
+    return isinstance(step.replicas, int) and found is not None and found.desired == step.replicas
+
+
+def set_env(step: Step, situation: Situation) -> str:
+    parts = [
+        f"{name} {_shown(_value_now(situation, step, name))} → {filled(step, value) or '(empty)'}"
+        for name, value in step.env.items()
+    ]
+    return ", ".join(parts) + f" on {step.service}"
+
+
+def set_already(step: Step, situation: Situation) -> bool:
+    """Tell whether each variable has its value; one that is a parameter is not known yet."""
+    return bool(step.env) and all(
+        "{" not in value and _value_now(situation, step, name) == value for name, value in step.env.items()
+    )
+
+
+def set_image(step: Step, situation: Situation) -> str:
+    return f"image of {step.service} → {filled(step, step.image or '?')}"
+
+
+def restart(step: Step, situation: Situation) -> str:
+    return f"replaces all {_desired(step, situation)} pods of {step.service}"
+
+
+def undo_rollout(step: Step, situation: Situation) -> str:
+    return f"{step.service} back to a revision that you choose"
+
+
+def set_config(step: Step, situation: Situation) -> str:
+    name, key = step.args.get("configmap", ""), step.args.get("key", "{")
+    if "{" in key:
+        return f"one key of {step.args.get('configmap', 'a ConfigMap')}"
+    return f"{key} {_shown(_configured(situation, name, key))} → {filled(step, step.args.get('value', ''))} in {name}"
+
+
+def run_job(step: Step, situation: Situation) -> str:
+    return f"starts a job of {step.args['cronjob']}" if "cronjob" in step.args else "starts a job"
+
+
+def command(step: Step, situation: Situation) -> str:
+    return f"runs {' '.join(step.argv[:3])}"
+
+
+def command_each(step: Step, situation: Situation) -> str:
+    return f"{command(step, situation)} for each of them"
+
+
+def view(step: Step, situation: Situation) -> str:
+    return f"opens {step.view}" + "".join(f" {value}" for value in step.args.values())
+
+
+def check(step: Step, situation: Situation) -> str:
+    return f"judges {', '.join(step.signals)} now"
+
+
+def sequence(step: Step, situation: Situation) -> str:
+    return "in order: " + ", ".join(step.steps)
+
+
+def _desired(step: Step, situation: Situation) -> str:
+    found = service_of(situation, step.service)
+    return str(found.desired) if found else "?"
+
+
+def _value_now(situation: Situation, step: Step, variable: str) -> str | None:
+    """Return a variable's value as it may be shown: from the toggles, else from the workload itself.
+
+    "(unset)" when it is not set; None: unknown; what is set to nothing is the empty text.
+    """
+    for toggle in situation.toggles:
+        if toggle.name == variable and toggle.deployment == step.service:
+            return "(unset)" if toggle.level == "unset" else toggle.value
+    workload = _workload(situation, step)
+    if workload is None:
+        return None
+    found = workload.env(variable)
+    if found is None:
+        return "(unset)"
+    return found.source if found.value is None else found.value
+
+
+def _workload(situation: Situation, step: Step) -> Workload | None:
+    return next(
+        (
+            workload
+            for (namespace, name), workload in situation.cluster.workloads.items()
+            if name == step.service and namespace in situation.namespaces
+        ),
+        None,
+    )
+
+
+def _configured(situation: Situation, name: str, key: str) -> str | None:
+    """Return what the ConfigMap's key holds now.
+
+    "(unset)" when it has no such key; None: the ConfigMap is not known.
+    """
+    found = (m for (space, n), m in situation.cluster.configmaps.items() if n == name and space in situation.namespaces)
+    held = next(found, None)
+    return None if held is None else held.data.get(key, "(unset)")
+
+
+def _shown(value: str | None) -> str:
+    return "?" if value is None else value or "(empty)"

@@ -1,0 +1,104 @@
+"""The registry of step kinds: each row has all its parts, and both halves of a kind find each other."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from cockpit.clock import SystemClock
+from cockpit.model.registry import RegistryError
+from cockpit.model.runbook import Step
+from cockpit.model.step_kinds import STEP_KINDS, StepRight, StepSpec, step_kinds
+from tests.commands.test_doctor_rights import granted
+from tests.support.kube_rig import situation
+
+ROWS = tuple(STEP_KINDS.values())
+PLACES = (
+    {"workloads": "deployments", "revisions": "replicasets"},
+    {"workloads": "statefulsets", "revisions": "controllerrevisions"},
+)
+
+
+def a_step(kind: str) -> Step:
+    return Step(
+        id="a",
+        title="A step",
+        kind=kind,
+        service="m0-quant",
+        replicas=2,
+        env={"NAME": "value"},
+        image="m0/quant",
+        argv=("m0-cli", "market", "pause"),
+        view="pods",
+        args={"key": "name", "value": "text", "cronjob": "m0-reconciler", "configmap": "m0-engine-config"},
+        signals=("rpc-errors",),
+        question="Is it so?",
+        steps=("b",),
+    )
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.kind)
+def test_a_row_previews_its_step_in_one_line(row: StepSpec) -> None:
+    now = situation(SystemClock())
+    words = row.preview(a_step(row.kind), now)
+    assert words and "\n" not in words
+    assert row.holds(a_step(row.kind), now) is False
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.kind)
+def test_the_example_roles_grant_every_right_of_a_row(row: StepSpec) -> None:
+    rules = [*granted("m0-cockpit-view"), *granted("m0-cockpit-act")]
+    asked = {(r.verb, r.group, r.resource.format(**place)) for r in row.rights for place in PLACES}
+    refused = [
+        right
+        for right in asked
+        if not any(right[0] in r.verbs and right[1] in r.groups and right[2] in r.resources for r in rules)
+    ]
+    assert refused == []
+
+
+def test_every_right_to_act_on_a_target_is_some_rows() -> None:
+    """The lease and the Event belong to any step; all else must be asked for by a row."""
+    asked = {(r.verb, r.group, r.resource.format(**p)) for row in ROWS for r in row.rights for p in PLACES}
+    idle = [
+        (verb, rule.groups[0], resource)
+        for rule in granted("m0-cockpit-act")
+        for verb in rule.verbs
+        for resource in rule.resources
+        if resource not in ("leases", "events") and (verb, rule.groups[0], resource) not in asked
+    ]
+    assert idle == []
+
+
+PARTS_OF_A_ROW = [field.name for field in dataclasses.fields(StepSpec)]
+
+
+@pytest.mark.parametrize("part", PARTS_OF_A_ROW)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.kind)
+def test_a_row_that_lacks_any_part_is_refused_by_name(row: StepSpec, part: str) -> None:
+    left_out = StepSpec(**{name: getattr(row, name) for name in PARTS_OF_A_ROW if name != part})
+    expected = "row 1 has no name" if part == "kind" else f"row '{row.kind}' lacks {part}"
+    with pytest.raises(RegistryError, match=expected):
+        step_kinds((left_out,))
+
+
+def test_two_rows_of_one_name_are_refused() -> None:
+    with pytest.raises(RegistryError, match=r"two rows are named 'scale'"):
+        step_kinds((*ROWS, STEP_KINDS["scale"]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"title": ""}, "its title is empty"),
+        ({"needs": ("servise",)}, "needs 'servise', which is no key of a step"),
+        ({"rights": ()}, "asks for no right to patch"),
+        ({"rights": (StepRight("patch", "apps", "deployments", "args.name"),)}, "a right is of 'args.name'"),
+        ({"looks_only": True}, "it only looks, but patches"),
+        ({"unplanned": "it asks"}, "it is not planned, but"),
+    ],
+)
+def test_a_row_that_contradicts_itself_is_refused(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(RegistryError, match=f"row 'scale': .*{words}"):
+        step_kinds((dataclasses.replace(STEP_KINDS["scale"], **changes),))  # type: ignore[arg-type]
