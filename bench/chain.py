@@ -71,9 +71,9 @@ async def watch(rate: float, seconds: float) -> dict[str, Any]:
         ended_at = 0.0
         async with aclosing(source.readings()) as readings:
             async for reading in readings:
-                if reading.topic != "solana/program" or reading.data is None:
+                seen, now = reading.believed(0.0).last, time.perf_counter()
+                if reading.topic != "solana/program" or seen is None:
                     continue
-                seen, now = reading.data, time.perf_counter()
                 if ending is None:
                     if seen.complete and seen.endpoint:
                         print("go", file=server.stdin, flush=True)

@@ -52,7 +52,7 @@ LOG_BACKLOG_PER_POLL = 2000  # lines handed to the log view at once: a burst nev
 
 def _looked(situation: Situation) -> bool:
     """Whether the cluster has answered whole, or said why not."""
-    return all(light.state.value != "starting" for light in situation.sources if light.name == "k8s")
+    return all(not light.state.starting for light in situation.sources if light.name == "k8s")
 
 
 class CockpitApp(CoachedApp):

@@ -302,8 +302,9 @@ class Engine:
         """Prometheus is not configured, or it was asked and nothing of it is live."""
         if self.settings.prometheus.url is None:
             return True
-        states = {reading.state(self._clock.mono()) for reading in self.board.under("prometheus/").values()}
-        return bool(states - {SourceState.STARTING}) and SourceState.LIVE not in states
+        mono = self._clock.mono()
+        states = {reading.believed(mono).state for reading in self.board.under("prometheus/").values()}
+        return not all(state.starting for state in states) and not any(state.live for state in states)
 
     async def _feed(self, name: str, make: Callable[[], Source]) -> None:
         """Readings onto the board, for ever.
@@ -331,7 +332,7 @@ class Engine:
         if (
             before is None
             or before.fault != reading.fault
-            or (reading.topic.startswith("kubernetes/") and before.data is not reading.data)
+            or (reading.topic.startswith("kubernetes/") and not before.same_data(reading))
         ):
             self._changed.set()
         self.board.put(reading)

@@ -20,7 +20,7 @@ from cockpit.clock import Clock
 from cockpit.model.incident import IncidentNow
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
-from cockpit.model.reading import Reading
+from cockpit.model.reading import Reading, believed
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level, SignalStatus, StageStatus, worst
 from cockpit.model.situation import ServiceStatus, Situation, ToggleStatus
@@ -87,10 +87,10 @@ class Assessor:
         wall, mono = self._clock.wall(), self._clock.mono()
         kinds = _below(board, "kubernetes/")
         queries = _below(board, "prometheus/queries/")
-        cluster = self._cluster(kinds)
+        cluster = self._cluster(kinds, mono)
         now = _cluster_now(kinds, wall, mono)
         signals = self._evaluator.evaluate(board, cluster, now)
-        alerts = board.get("prometheus/alerts")
+        alerts = believed(board.get("prometheus/alerts"), mono).last
         solana, probes = _below(board, "solana/"), _below(board, "probes/")
         toggles_now = self._toggle_statuses(cluster, kinds, mono)
         return Situation(
@@ -105,7 +105,7 @@ class Assessor:
             services=self._service_statuses(cluster, now, mono),
             kinds=kinds,
             queries=queries,
-            alerts=tuple(alerts.data) if alerts is not None and alerts.data else (),
+            alerts=tuple(alerts or ()),
             sources=lights(board, mono, self._configured),
             signals=signals,
             stages=stages(self._runbooks, signals),
@@ -127,13 +127,14 @@ class Assessor:
             notices=tuple(dict.fromkeys((*self._runbooks.problems, *notices))),
         )
 
-    def _cluster(self, kinds: Mapping[str, Reading[Any]]) -> Cluster:
+    def _cluster(self, kinds: Mapping[str, Reading[Any]], mono: float) -> Cluster:
         parts: dict[str, list[Any]] = {name: [] for name in _FEEDS}
         by_plural = {plural: name for name, plurals in _FEEDS.items() for plural in plurals}
         for topic, reading in kinds.items():
             name = by_plural.get(topic.partition("/")[0])
-            if name is not None and isinstance(reading.data, Mapping):
-                parts[name].append(reading.data)
+            objects = reading.believed(mono).last if name is not None else None
+            if name is not None and isinstance(objects, Mapping):
+                parts[name].append(objects)
         return Cluster(**{name: self._merge(name, tuple(each)) for name, each in parts.items()})
 
     def _merge(self, name: str, parts: tuple[Any, ...]) -> Mapping[Any, Any]:
@@ -164,7 +165,8 @@ class Assessor:
     def _toggle_statuses(
         self, cluster: Cluster, kinds: Mapping[str, Reading[Any]], mono: float
     ) -> tuple[ToggleStatus, ...]:
-        states = tuple((t, r.state(mono), r.reason(mono)) for t, r in kinds.items() if t.startswith("deployments/"))
+        believed_ = [(t, r.believed(mono)) for t, r in kinds.items() if t.startswith("deployments/")]
+        states = tuple((topic, found.state, found.reason) for topic, found in believed_)
         before = self._toggles_of
         if (
             not before

@@ -34,19 +34,7 @@ class Board:
         """
         with self._lock:
             family = self._families.setdefault(_family(reading.topic), {})
-            before = family.get(reading.topic)
-            if reading.fault is not None and reading.data is None and before is not None:
-                reading = Reading(
-                    topic=reading.topic,
-                    data=before.data,
-                    observed_at=before.observed_at,
-                    took_s=reading.took_s,
-                    fault=reading.fault,
-                    max_age_s=reading.max_age_s,
-                    server_time=reading.server_time or before.server_time,
-                    partial=before.partial,
-                )
-            family[reading.topic] = reading
+            family[reading.topic] = reading.after(family.get(reading.topic))
             self.version += 1
 
     def drop(self, topic: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from cockpit.model.observed.chain import ProgramActivity
 from cockpit.model.observed.crosscheck import RateMismatch
 from cockpit.model.observed.metrics import QueryResult
-from cockpit.model.reading import Reading, SourceState
+from cockpit.model.reading import Known, Reading, Unknown, believed
 
 #: They disagree when they differ by more than both of these ...
 SHARE, PER_MINUTE = 0.10, 3.0
@@ -47,7 +47,7 @@ class CrossCheck:
         """`wall`: unix seconds; `mono`: monotonic seconds."""
         found: list[RateMismatch] = []
         activity = _activity(program, mono)
-        pace = self._pace(queries)
+        pace = self._pace(queries, mono)
         for what, query in QUERIES.items():
             metrics = _metric(queries.get(query), mono)
             chain = getattr(activity, what).per_minute if activity is not None else None
@@ -60,12 +60,13 @@ class CrossCheck:
                 found.append(RateMismatch(what, metrics, chain, since, _words(what, metrics, chain)))
         return tuple(found)
 
-    def _pace(self, queries: Mapping[str, Reading[QueryResult]]) -> float:
+    def _pace(self, queries: Mapping[str, Reading[QueryResult]], mono: float) -> float:
         """Seconds of the metrics' server in one of ours; 1.0 as long as it is not known to be
         anything else.
         """
         reading = next((queries[name] for name in QUERIES.values() if name in queries), None)
-        told = reading.data.evaluated_at if reading is not None and reading.data is not None else None
+        result = believed(reading, mono).last
+        told = result.evaluated_at if result is not None else None
         at = reading.observed_at if reading is not None else None
         if told is not None and at is not None and (not self._clock or at > self._clock[-1][1]):
             self._clock.append((told, at))
@@ -91,13 +92,13 @@ def _words(what: str, metrics: float, chain: float) -> str:
 
 def _activity(reading: Reading[Any] | None, mono: float) -> ProgramActivity | None:
     """Only what is live and complete, for all of the last minute, can contradict anybody."""
-    if reading is None or reading.state(mono) is not SourceState.LIVE or not isinstance(reading.data, ProgramActivity):
-        return None
-    return None if reading.data.doubtful else reading.data
+    found = believed(reading, mono, ProgramActivity)
+    return found.data if isinstance(found, Known) and not found.data.doubtful else None
 
 
 def _metric(reading: Reading[QueryResult] | None, mono: float) -> float | None:
-    if reading is None or reading.state(mono) is not SourceState.LIVE or reading.data is None:
+    found = believed(reading, mono)
+    if isinstance(found, Unknown):
         return None
-    values = [sample.value for sample in reading.data.samples]
+    values = [sample.value for sample in found.data.samples]
     return values[0] if len(values) == 1 and values[0] == values[0] else None

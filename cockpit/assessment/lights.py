@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.assessment.board import Board
-from cockpit.model.reading import Reading, SourceState
+from cockpit.model.reading import NOTHING_READ, Reading, SourceState
 from cockpit.model.situation import SourceLight
 
 _ORDER = {state: rank for rank, state in enumerate(SourceState)}
@@ -42,27 +42,19 @@ def _light(name: str, readings: Mapping[str, Reading[Any]], mono: float, *, part
     With `partly`, single failures among live topics make a source stale, not down: one query that
     is rejected says nothing of the server.
     """
-    asked = {topic: reading for topic, reading in readings.items() if reading.state(mono) is not SourceState.OFF}
-    readings = asked or readings  # what is not configured says nothing of the rest
-    if not readings:
-        return SourceLight(name, SourceState.STARTING, None, "nothing read yet")
-    states = {topic: reading.state(mono) for topic, reading in readings.items()}
-    parts = tuple(
-        (topic.partition("/")[2], state, readings[topic].reason(mono))
-        for topic, state in states.items()
-        if state is not SourceState.LIVE
-    )
-    known = (reading.age_s(mono) for reading in readings.values())
-    age = max((age for age in known if age is not None), default=None)
+    every = {topic: reading.believed(mono) for topic, reading in readings.items()}
+    asked = {topic: found for topic, found in every.items() if not found.state.off}
+    found = asked or every  # what is not configured says nothing of the rest
+    if not found:
+        return SourceLight(name, SourceState.STARTING, None, NOTHING_READ)
+    parts = tuple((t.partition("/")[2], one.state, one.reason) for t, one in found.items() if not one.state.live)
+    age = max((one.age_s for one in found.values() if one.age_s is not None), default=None)
     if not parts:
         return SourceLight(name, SourceState.LIVE, age)
-    worst = max(states, key=lambda topic: _ORDER[states[topic]])
-    fault = readings[worst].fault
-    reason, remedy = readings[worst].reason(mono), fault.remedy if fault is not None else ""
-    live = len(readings) - len(parts)
-    state = states[worst]
-    if partly and live and state is not SourceState.STARTING:
-        state, reason = SourceState.STALE, f"{len(parts)} of {len(readings)} failed: {reason}"
-    elif len(parts) < len(readings):
-        reason = f"{parts[[p[0] for p in parts].index(worst.partition('/')[2])][0]}: {reason}"
-    return SourceLight(name=name, state=state, age_s=age, reason=reason, remedy=remedy, parts=parts)
+    topic, worst = max(found.items(), key=lambda pair: _ORDER[pair[1].state])
+    state, reason = worst.state, worst.reason
+    if partly and len(parts) < len(found) and not state.starting:
+        state, reason = SourceState.STALE, f"{len(parts)} of {len(found)} failed: {reason}"
+    elif len(parts) < len(found):
+        reason = f"{topic.partition('/')[2]}: {reason}"
+    return SourceLight(name=name, state=state, age_s=age, reason=reason, remedy=worst.remedy, parts=parts)

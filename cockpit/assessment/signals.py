@@ -19,7 +19,7 @@ from cockpit.assessment.values.family import Values
 from cockpit.clock import Clock
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.metrics import QueryResult, Sample
-from cockpit.model.reading import Reading, SourceState
+from cockpit.model.reading import Reading, Unknown, believed
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus
 
@@ -116,7 +116,7 @@ def _steady(reading: Reading[QueryResult] | None, memory: _Memory, mono: float) 
     before = memory.status
     if reading is None or reading is not memory.reading or before is None or before.level is not Level.OK:
         return None
-    if before.pending is not None or reading.state(mono) is not SourceState.LIVE:
+    if before.pending is not None or isinstance(reading.believed(mono), Unknown):
         return None
     return msgspec.structs.replace(before, age_s=reading.age_s(mono))
 
@@ -134,20 +134,17 @@ def _of_value(signal: SignalDef, values: Values) -> _Raw:
 
 def _of_prometheus(signal: SignalDef, reading: Reading[QueryResult] | None, memory: _Memory, mono: float) -> _Raw:
     warn, crit = (None, None) if signal.baseline is not None else (signal.warn, signal.crit)
-    if reading is None:
-        return _Raw(Level.UNKNOWN, None, "Prometheus: nothing read yet", warn=warn, crit=crit)
-    age = reading.age_s(mono)
-    result = reading.data
+    found = believed(reading, mono)
+    result = found.last
     if result is not None and result is not memory.result:
         memory.result = result
         memory.points = merged(result.history, signal.direction)
         memory.spark = spark(memory.points, result.evaluated_at, min(signal.history, 900.0))
-    state = reading.state(mono)
-    if state is not SourceState.LIVE or result is None:
-        reason = reading.reason(mono) or state.value
+    if isinstance(found, Unknown):
+        reason = found.reason
         shown = reason if reason.startswith(("Prometheus", "last read")) else f"Prometheus: {reason}"
-        return _Raw(Level.UNKNOWN, _last_value(signal, result), shown, age, warn=warn, crit=crit)
-    return _judge(signal, result, memory, age)
+        return _Raw(Level.UNKNOWN, _last_value(signal, result), shown, found.age_s, warn=warn, crit=crit)
+    return _judge(signal, found.data, memory, found.age_s)
 
 
 def _judge(signal: SignalDef, result: QueryResult, memory: _Memory, age: float | None) -> _Raw:

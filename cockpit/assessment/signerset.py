@@ -13,7 +13,7 @@ from typing import Any
 from cockpit.model.observed.chain import SignerSetState
 from cockpit.model.observed.crosscheck import SetDifference, SignerSetCheck
 from cockpit.model.observed.probe import SignerReport
-from cockpit.model.reading import Reading, SourceState
+from cockpit.model.reading import Known, Reading, Unknown, believed
 from cockpit.model.situation import ToggleStatus
 
 TOGGLE = "M0_ACTIVE_SIGNER_SET_ID"
@@ -85,15 +85,18 @@ def check(
     `unknown`.
     """
     unknown: list[str] = []
-    account = _live(solana.get("signer-set"), mono, "the set on the chain", "solana" in configured, unknown)
-    chain = account if isinstance(account, SignerSetState) else None
+    account = believed(solana.get("signer-set"), mono, SignerSetState)
+    if isinstance(account, Unknown) and not account.state.off and "solana" in configured:
+        unknown.append(f"the set on the chain: {account.reason}")
+    chain = account.data if isinstance(account, Known) else None
     quarrel = quarrel_over_set(solana, mono)
     if quarrel and chain is not None:
         unknown.append(f"the set on the chain: endpoints disagree: {quarrel}")
         chain = None
-    asked = "probes" in configured and "signers" in probes
-    said = _live(probes.get("signers"), mono, "what agents report", asked, unknown)
-    reports = said if isinstance(said, Mapping) else None
+    said = believed(probes.get("signers"), mono)
+    if isinstance(said, Unknown) and not said.state.off and "probes" in configured and "signers" in probes:
+        unknown.append(f"what agents report: {said.reason}")
+    reports: Mapping[str, SignerReport] | None = said.data if isinstance(said, Known) else None
     silent = [agent for agent, report in (reports or {}).items() if report.pubkey is None]
     if silent:
         unknown.append(f"{', '.join(silent[:3])}{' …' if len(silent) > 3 else ''}: no key reported")
@@ -124,21 +127,10 @@ def quarrel_over_set(solana: Mapping[str, Reading[Any]], mono: float) -> str:
     """What endpoints say of the set's account that cannot all be true, in words; "" when nothing is
     said.
     """
-    reading = solana.get("disagreements")
-    if reading is None or reading.state(mono) is not SourceState.LIVE:
+    found = believed(solana.get("disagreements"), mono)
+    if isinstance(found, Unknown):
         return ""
-    return next((one.words for one in reading.data or () if one.what == "signer set"), "")
-
-
-def _live(reading: Reading[Any] | None, mono: float, what: str, configured: bool, unknown: list[str]) -> Any:
-    """The data when it can be believed now; else None, and in `unknown` why."""
-    if reading is not None and reading.state(mono) is SourceState.LIVE and reading.data is not None:
-        return reading.data
-    if reading is not None and reading.state(mono) is SourceState.OFF:
-        return None
-    if configured:
-        unknown.append(f"{what}: {reading.reason(mono) if reading is not None else 'nothing read yet'}")
-    return None
+    return next((one.words for one in found.data if one.what == "signer set"), "")
 
 
 def short(key: str) -> str:

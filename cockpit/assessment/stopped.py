@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cockpit.model.observed.chain import ProgramActivity, ProtocolState
-from cockpit.model.reading import SourceState
+from cockpit.model.reading import Unknown, believed
 from cockpit.model.situation import Situation
 
 #: The chain must be quiet for twice the reveal delay, and at least for so many slots (10 s).
@@ -43,9 +43,8 @@ class Stopped:
 
 def needed_slots(situation: Situation) -> int:
     """By the protocol account's reveal delay where it is known."""
-    reading = situation.solana.get("protocol")
-    account = reading.data if reading is not None else None
-    delay = account.default_reveal_delay_slots if isinstance(account, ProtocolState) else USUAL_REVEAL_DELAY_SLOTS
+    account = believed(situation.solana.get("protocol"), situation.mono, ProtocolState).last
+    delay = account.default_reveal_delay_slots if account is not None else USUAL_REVEAL_DELAY_SLOTS
     return max(LEAST_SLOTS, 2 * min(delay, 10_000))
 
 
@@ -94,11 +93,9 @@ def stopped(
 
 def _pods(situation: Situation, namespace: str, services: tuple[str, ...], needed: int) -> Stopped | None:
     """Why the pods are in the way; None when there is none, and that is known."""
-    reading = situation.kinds.get(f"pods/{namespace}")
-    state = reading.state(situation.mono) if reading is not None else None
-    if reading is None or state is not SourceState.LIVE:
-        why = reading.reason(situation.mono) if reading is not None else "nothing read yet"
-        return Stopped(Stop.UNKNOWN, f"whether a pod is left is not known: {why}", needed)
+    pods = believed(situation.kinds.get(f"pods/{namespace}"), situation.mono)
+    if isinstance(pods, Unknown):
+        return Stopped(Stop.UNKNOWN, f"whether a pod is left is not known: {pods.reason}", needed)
     left = [
         pod
         for service in services
@@ -114,14 +111,12 @@ def _pods(situation: Situation, namespace: str, services: tuple[str, ...], neede
 
 def _activity(situation: Situation) -> ProgramActivity | str:
     """The program's activity, or why it cannot be believed."""
-    reading = situation.solana.get("program")
-    if reading is None:
-        return "nothing read yet"
-    if reading.state(situation.mono) is not SourceState.LIVE or not isinstance(reading.data, ProgramActivity):
-        return reading.reason(situation.mono) or "no data"
-    if not reading.data.complete:
-        return f"its count has a gap: {reading.data.gap or 'it is being filled'}"
-    return reading.data
+    found = believed(situation.solana.get("program"), situation.mono, ProgramActivity)
+    if isinstance(found, Unknown):
+        return found.reason
+    if not found.data.complete:
+        return f"its count has a gap: {found.data.gap or 'it is being filled'}"
+    return found.data
 
 
 def _quiet(activity: ProgramActivity, since_slot: int | None, needed: int) -> Stopped:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.model.observed.cluster import Cluster, EnvVar, Workload
-from cockpit.model.reading import Reading, SourceState
+from cockpit.model.reading import NOTHING_READ, Reading, kind_unknown
 from cockpit.model.runbook import Runbooks, Toggle
 from cockpit.model.situation import ToggleStatus
 from cockpit.text import HIDDEN, safe, url_hint
@@ -23,7 +23,7 @@ def toggles(
     by_name: dict[str, list[Workload]] = {}
     for workload in cluster.workloads.values():
         by_name.setdefault(workload.name, []).append(workload)
-    blind = _blind(kinds, mono)
+    blind = kind_unknown(kinds, "deployments", mono, f"deployments: {NOTHING_READ}")
     found: list[ToggleStatus] = []
     for name, toggle in runbooks.toggles.items():
         for deployment in toggle.deployments:
@@ -38,17 +38,6 @@ def toggles(
             for workload in workloads if not blind else ():
                 found += _of(name, toggle, workload, cluster)
     return tuple(found)
-
-
-def _blind(kinds: Mapping[str, Reading[Any]], mono: float) -> str:
-    """Why deployments cannot be believed just now, or an empty string."""
-    readings = {topic: reading for topic, reading in kinds.items() if topic.startswith("deployments/")}
-    if not readings:
-        return "deployments: nothing read yet"
-    for topic, reading in readings.items():
-        if reading.state(mono) is not SourceState.LIVE:
-            return f"{topic.replace('/', ' in ')}: {reading.reason(mono)}"
-    return ""
 
 
 def _of(name: str, toggle: Toggle, workload: Workload, cluster: Cluster) -> list[ToggleStatus]:

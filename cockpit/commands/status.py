@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Any
 
-from cockpit.model.reading import SourceState
+from cockpit.model.reading import NOTHING_READ, Known, believed
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 
@@ -65,10 +65,10 @@ def first_look(session: Any, patience_s: float = PATIENCE_S, *, read_back: bool 
 
 
 def _settled(situation: Situation, session: Any) -> bool:
-    if not session.engine.located.is_set() or any(s.state is SourceState.STARTING for s in situation.sources):
+    if not session.engine.located.is_set() or any(s.state.starting for s in situation.sources):
         return False
     expected = len(session.runbooks.signals)
-    fed = [s for s in situation.signals.values() if s.level is not Level.UNKNOWN or "nothing read yet" not in s.reason]
+    fed = [s for s in situation.signals.values() if s.level is not Level.UNKNOWN or NOTHING_READ not in s.reason]
     return len(fed) >= expected
 
 
@@ -78,10 +78,8 @@ def _reads_back(situation: Situation) -> bool:
     """
     from cockpit.model.observed.chain import ProgramActivity
 
-    reading = situation.solana.get("program")
-    if reading is None or reading.state(situation.mono) is not SourceState.LIVE:
-        return False
-    return isinstance(reading.data, ProgramActivity) and reading.data.covered_slot is None
+    found = believed(situation.solana.get("program"), situation.mono, ProgramActivity)
+    return isinstance(found, Known) and found.data.covered_slot is None
 
 
 def verdict(situation: Situation) -> Level:
@@ -90,7 +88,7 @@ def verdict(situation: Situation) -> Level:
     for level in (Level.CRIT, Level.WARN):
         if level in levels:
             return level
-    live = all(s.state in (SourceState.LIVE, SourceState.OFF) for s in situation.sources)
+    live = all(s.state.live or s.state.off for s in situation.sources)
     return Level.OK if live and levels and Level.UNKNOWN not in levels else Level.UNKNOWN
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from cockpit.doctor.finding import Case, Finding, State, bounded, found
 from cockpit.model.observed.probe import CERTIFICATE_WARN_DAYS, MarketOutput, ProbeStatus, SignerReport
-from cockpit.model.reading import Reading
+from cockpit.model.reading import Reading, believed
 from cockpit.sources.probes.source import ProbesSource
 
 AREA = "probes"
@@ -44,11 +44,11 @@ def _whole(topic: str, reading: Reading[Any] | None, signers: Mapping[str, str])
     """The agents' reports come one by one into one topic."""
     if reading is None:
         return False
-    return topic != "probes/signers" or reading.data is None or set(reading.data) >= set(signers)
+    return topic != "probes/signers" or (data := believed(reading, 0.0).last) is None or set(data) >= set(signers)
 
 
 def _judge(topic: str, reading: Reading[Any]) -> list[Finding]:
-    check, data = topic.removeprefix("probes/"), reading.data
+    check, data = topic.removeprefix("probes/"), reading.believed(0.0).last
     if reading.fault is not None and data is None:
         return [found(AREA, check, State.FAIL, reading.fault.reason, reading.fault.remedy)]
     if isinstance(data, ProbeStatus):

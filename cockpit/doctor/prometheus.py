@@ -19,7 +19,7 @@ from typing import Any
 from cockpit.config import ConfigProblem
 from cockpit.doctor.finding import Case, Finding, State, bounded, found, listed, skew, together
 from cockpit.model.observed.metrics import QueryResult
-from cockpit.model.reading import Reading
+from cockpit.model.reading import Reading, believed
 from cockpit.runbooks.queries import query_specs
 from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec, address_of
 
@@ -91,7 +91,7 @@ def _judge(case: Case, answered: Mapping[str, Reading[Any]]) -> list[Finding]:
         words = f"cannot be read: {alerts.fault.reason}"
         findings.append(found(AREA, "alerts", State.WARN, words, alerts.fault.remedy or "ask for GET /api/v1/alerts"))
     else:
-        findings.append(found(AREA, "alerts", State.OK, f"{len(alerts.data or ())} active"))
+        findings.append(found(AREA, "alerts", State.OK, f"{len(believed(alerts, 0.0).last or ())} active"))
     return findings
 
 
@@ -128,7 +128,9 @@ def _queries(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> 
             f"{len(silent)} of {len(specs)} not answered in time: {listed(silent)}",
             "is Prometheus overloaded?",
         )
-    warned = {n: data.warnings[0] for n in specs if (data := answered[n].data) is not None and data.warnings}
+    warned = {
+        n: data.warnings[0] for n in specs if (data := believed(answered[n], 0.0).last) is not None and data.warnings
+    }
     if warned:
         words = f"all {len(specs)} accepted; {listed(list(warned))}: {next(iter(warned.values()))}"
         return found(
@@ -148,15 +150,16 @@ def _metrics(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> 
     asked = answered.get(_NAMES)
     if not needed:
         return found(AREA, "metrics", State.OFF, "no query names a metric")
-    if asked is None or asked.data is None:
+    known = believed(asked, 0.0).last
+    if known is None:
         why = asked.fault.reason if asked is not None and asked.fault is not None else "not answered in time"
         return found(AREA, "metrics", State.UNKNOWN, f"not known which exist: {why}")
-    there = {sample.labels.get("__name__", "") for sample in asked.data.samples}
+    there = {sample.labels.get("__name__", "") for sample in known.samples}
     absent = [metric for metric in sorted(needed) if metric not in there]
     empty = {
         n
         for n in specs
-        if (r := answered.get(n)) is not None and isinstance(r.data, QueryResult) and not r.data.samples
+        if isinstance(result := believed(answered.get(n), 0.0).last, QueryResult) and not result.samples
     }
     blind = sorted({n.partition("/")[2] for metric in absent for n in needed[metric] if n in empty})
     counts = f"{len(needed) - len(absent)} of {len(needed)} are there"
@@ -212,4 +215,4 @@ async def _direct(case: Case, name: str, url: str) -> Sequence[Finding]:
                 reading.fault.remedy or "it is read only while Prometheus is down",
             )
         ]
-    return [found(AREA, check, State.OK, f"{len(reading.data or ())} samples")]
+    return [found(AREA, check, State.OK, f"{len(reading.believed(0.0).last or ())} samples")]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from cockpit.journal.entries import entries_of
 from cockpit.journal.incidents import Record
 from cockpit.model.incident import CheckLine, Incident
-from cockpit.model.reading import SourceState
+from cockpit.model.reading import kind_unknown
 from cockpit.model.runbook import ChecklistLine, Runbooks
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
@@ -114,8 +114,7 @@ def _stopped(situation: Situation) -> str:
     known.
     """
     publishing = {name for name, service in situation.runbooks.services.items() if service.publishes}
-    pods = {t: r.state(situation.mono) for t, r in situation.kinds.items() if t.partition("/")[0] == "pods"}
-    if not publishing or not pods or any(state is not SourceState.LIVE for state in pods.values()):
+    if not publishing or kind_unknown(situation.kinds, "pods", situation.mono):
         return ""
     found = {w.name for w in situation.cluster.workloads.values()}
     left = [

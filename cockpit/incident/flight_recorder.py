@@ -95,10 +95,10 @@ class Recorder:
             found += self._signal(signal, situation.wall)
         for light in situation.sources:
             was = self._sources.get(light.name)
-            if light.state is SourceState.STARTING:
+            if light.state.starting:
                 continue  # nothing read yet: nothing changed
             self._sources[light.name] = light.state
-            usual = light.state in (SourceState.LIVE, SourceState.OFF)
+            usual = light.state.live or light.state.off
             if was is not light.state and not (usual and was is None):
                 told = was.value if was is not None else None
                 found.append(

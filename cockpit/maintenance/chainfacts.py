@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cockpit.maintenance.findings import now
 from cockpit.maintenance.words import span
 from cockpit.model.maintenance import Finding
-from cockpit.model.reading import SourceState
+from cockpit.model.reading import Unknown, believed
 from cockpit.text import clean
 
 if TYPE_CHECKING:
@@ -84,12 +84,9 @@ def authority_now(situation: Situation) -> str:
 
 
 def _data(situation: Situation, topic: str) -> tuple[Any, str]:
-    reading = situation.solana.get(topic)
     if "solana" not in situation.configured:
         return None, NOT_CONFIGURED
-    if reading is None:
-        return None, "not known: nothing read yet"
-    state = reading.state(situation.mono)
-    if state is not SourceState.LIVE or reading.data is None:
-        return None, f"not known: {clean(reading.reason(situation.mono) or state.value, 200)}"
-    return reading.data, ""
+    found = believed(situation.solana.get(topic), situation.mono)
+    if isinstance(found, Unknown):
+        return None, f"not known: {clean(found.reason, 200)}"
+    return found.data, ""

@@ -18,7 +18,7 @@ from cockpit.maintenance.answers import question
 from cockpit.maintenance.words import span
 from cockpit.model.maintenance import Finding, Question, RoundLine
 from cockpit.model.observed.cluster import Pod
-from cockpit.model.reading import SourceState
+from cockpit.model.reading import Unknown, kind_unknown
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.text import clean
@@ -68,7 +68,7 @@ def _migrations(at: Deploying) -> Line:
     """The newest pod of a migration job that is there still: finished jobs are cleaned away after a
     while.
     """
-    blind = _blind(at.situation, "pods")
+    blind = kind_unknown(at.situation.kinds, "pods", at.situation.mono)
     if blind:
         return [Finding("unknown", f"migration jobs: {blind}")], None
     pods = [pod for pod in at.situation.cluster.pods.values() if _migrates(pod, at.migration_jobs)]
@@ -115,7 +115,7 @@ def _keys(at: Deploying) -> list[Finding]:
     found: list[Finding] = []
     for name in sorted(wanted):
         held = [config for (_, own), config in at.situation.cluster.configmaps.items() if own == name]
-        blind = _blind(at.situation, "configmaps")
+        blind = kind_unknown(at.situation.kinds, "configmaps", at.situation.mono)
         if blind or not held:
             found.append(Finding("unknown", f"configmap {name}: {blind or 'there is none in the watched namespaces'}"))
             continue
@@ -151,28 +151,29 @@ def _paused(situation: Situation) -> tuple[dict[str, bool] | None, str]:
     reading = situation.solana.get("markets")
     if reading is None:
         return None, "the chain is not read ([solana] program-id)"
-    if reading.state(situation.mono) is not SourceState.LIVE or reading.data is None:
-        return None, clean(reading.reason(situation.mono) or "not read yet", 200)
+    found = reading.believed(situation.mono)
+    if isinstance(found, Unknown):
+        return None, clean(found.reason, 200)
     head = "M0_MARKET_PAUSE_"
     by_toggle = {
         t.name.removeprefix(head)
         for t in situation.toggles
         if t.name.startswith(head) and (t.value or "").lower() == "true"
     }
-    return {m.market_id: not m.active or m.market_id in by_toggle for m in reading.data.values()}, ""
+    return {m.market_id: not m.active or m.market_id in by_toggle for m in found.data.values()}, ""
 
 
 def _dashboards(at: Deploying) -> Line:
     """Somebody looks, and everything that is configured to be looked at answers."""
-    lights = [light for light in at.situation.sources if light.state is not SourceState.OFF]
+    lights = [light for light in at.situation.sources if not light.state.off]
     found = [
         Finding(
             "unknown", f"{light.name}: {light.state.value}" + (f", {clean(light.reason, 160)}" if light.reason else "")
         )
         for light in lights
-        if light.state is not SourceState.LIVE
+        if not light.state.live
     ]
-    live = [light.name for light in lights if light.state is SourceState.LIVE]
+    live = [light.name for light in lights if light.state.live]
     if not live:
         return found or [Finding("unknown", "no source answers")], None
     firing = [alert for alert in at.situation.alerts if alert.state == "firing"]
@@ -186,7 +187,8 @@ def _rollback(at: Deploying) -> Line:
     """Every deployment has an older revision whose image is pinned by digest: what "last known
     good" can be set to.
     """
-    blind = _blind(at.situation, "replicasets") or _blind(at.situation, "deployments")
+    kinds, mono = at.situation.kinds, at.situation.mono
+    blind = kind_unknown(kinds, "replicasets", mono) or kind_unknown(kinds, "deployments", mono)
     if blind:
         return [Finding("unknown", f"revisions: {blind}")], None
     situation = at.situation
@@ -215,17 +217,6 @@ def _lacks(found: Sequence[Ran]) -> str:
         return "no older revision is kept to go back to"
     if not any(_DIGEST.search(ran.image) for ran in older):
         return "no older revision has an image with a digest: a tag may be another image by now"
-    return ""
-
-
-def _blind(situation: Situation, plural: str) -> str:
-    """Why objects of this kind cannot be believed just now, or ""."""
-    readings = {topic: r for topic, r in situation.kinds.items() if topic.partition("/")[0] == plural}
-    if not readings:
-        return "nothing read yet"
-    for topic, reading in readings.items():
-        if reading.state(situation.mono) is not SourceState.LIVE:
-            return f"{topic.replace('/', ' in ')}: {clean(reading.reason(situation.mono), 200)}"
     return ""
 
 

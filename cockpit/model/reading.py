@@ -1,20 +1,24 @@
-"""A reading: what a source last knew, how old that is, and what went wrong since."""
+"""A reading is what a source last knew; `believed` is the one gate to its data.
+
+What is stale, faulty or missing is never OK (rule 2 of docs/architecture.md). So nobody reads a
+reading's data or state directly: `believed` gives either `Known` data, or `Unknown` with the reason
+and the last value, which may be shown dimmed and is never judged.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 class SourceState(StrEnum):
-    """How far a source can be believed, best first.
-
-    Only `LIVE` counts as known (rule 2: unknown is never OK).
-    """
+    """How far a source can be believed, best first; only `LIVE` counts as known."""
 
     LIVE = "live"
     STARTING = "starting"  # nothing read yet, nothing failed yet
@@ -23,6 +27,30 @@ class SourceState(StrEnum):
     DENIED = "denied"  # 403: the reason names verb and resource
     UNAUTHORISED = "unauthorised"  # 401: the remedy says what to do
     DOWN = "down"  # unreachable, or it answers with nonsense
+
+    @property
+    def live(self) -> bool:
+        return self is SourceState.LIVE
+
+    @property
+    def off(self) -> bool:
+        return self is SourceState.OFF
+
+    @property
+    def starting(self) -> bool:
+        return self is SourceState.STARTING
+
+    @property
+    def stale(self) -> bool:
+        return self is SourceState.STALE
+
+    @property
+    def down(self) -> bool:
+        return self is SourceState.DOWN
+
+    @property
+    def denied(self) -> bool:
+        return self is SourceState.DENIED
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -36,45 +64,115 @@ class Fault(msgspec.Struct, frozen=True):
     remedy: str = ""
 
 
+class Known(msgspec.Struct, Generic[T], frozen=True):
+    """Data that can be believed now: read without a fault, whole, and young enough."""
+
+    data: T
+    age_s: float
+
+    state = SourceState.LIVE
+    reason = ""
+    remedy = ""
+
+    @property
+    def last(self) -> T:
+        return self.data
+
+
+class Unknown(msgspec.Struct, Generic[T], frozen=True):
+    """Why nothing can be said now.
+
+    `last` is the newest value, to be shown dimmed and never judged; `age_s` its age in seconds.
+    """
+
+    reason: str
+    state: SourceState = SourceState.STARTING
+    age_s: float | None = None
+    last: T | None = None
+    remedy: str = ""
+
+
 class Reading(msgspec.Struct, Generic[T], frozen=True):
-    """One immutable observation.
+    """One immutable observation of a topic.
 
-    A failed reading keeps the last good `data` and its `observed_at`.
+    A failed reading keeps the last good data and its `observed_at`.
 
-    `observed_at` is in monotonic seconds: when `data` was last known to be true (for a watch: the
-    last event, bookmark or probe, not the last change). `server_time` is the source's own clock
+    `observed_at` is in monotonic seconds: when `last_data` was last known to be true (for a watch:
+    the last event, bookmark or probe, not the last change). `server_time` is the source's own clock
     then, in unix seconds, where it tells (HTTP Date).
     """
 
     topic: str
-    data: T | None = None
+    last_data: T | None = None
     observed_at: float | None = None
     took_s: float = 0.0
     fault: Fault | None = None
     max_age_s: float = 15.0
     server_time: float | None = None
-    partial: bool = False  # the first list is still arriving: what is not in `data` may exist all the same
+    partial: bool = False  # the first list is still arriving: what is not in `last_data` may exist all the same
 
     def age_s(self, mono: float) -> float | None:
-        """Seconds since `data` was last known to be true; None when nothing was ever read."""
+        """Seconds since the data was last known to be true; None when nothing was ever read."""
         return None if self.observed_at is None else max(0.0, mono - self.observed_at)
 
-    def state(self, mono: float) -> SourceState:
-        """LIVE only with data, no fault, and an age within `max_age_s`."""
-        if self.fault is not None:
-            return self.fault.state
+    def believed(self, mono: float) -> Known[T] | Unknown[T]:
+        """The data when it can be believed at `mono`, else why not."""
         age = self.age_s(mono)
-        if age is None or self.partial:
-            return SourceState.STARTING
-        return SourceState.STALE if age > self.max_age_s else SourceState.LIVE
-
-    def reason(self, mono: float) -> str:
-        """One line for the operator when the state is not LIVE, else an empty string."""
         if self.fault is not None:
-            return self.fault.reason
-        age = self.age_s(mono)
+            fault = self.fault
+            return Unknown(fault.reason or fault.state.value, fault.state, age, self.last_data, fault.remedy)
         if age is None:
-            return "nothing read yet"
+            return Unknown(NOTHING_READ, last=self.last_data)
         if self.partial:
-            return "the first list is still arriving"
-        return f"last read {age:.0f} s ago" if age > self.max_age_s else ""
+            return Unknown("the first list is still arriving", SourceState.STARTING, age, self.last_data)
+        if age > self.max_age_s:
+            return Unknown(f"last read {age:.0f} s ago", SourceState.STALE, age, self.last_data)
+        return Unknown("no data", age_s=age) if self.last_data is None else Known(self.last_data, age)
+
+    def same_data(self, other: Reading[T]) -> bool:
+        """Whether both hold the very same object: nothing was replaced in between."""
+        return self.last_data is other.last_data
+
+    def after(self, before: Reading[T] | None) -> Reading[T]:
+        """This reading with the last good data of `before`, when it failed without any of its own."""
+        if before is None or self.fault is None or self.last_data is not None:
+            return self
+        return msgspec.structs.replace(
+            self,
+            last_data=before.last_data,
+            observed_at=before.observed_at,
+            server_time=self.server_time or before.server_time,
+            partial=before.partial,
+        )
+
+
+NOTHING_READ = "nothing read yet"
+
+
+@overload
+def believed(reading: Reading[T] | None, mono: float) -> Known[T] | Unknown[T]: ...
+@overload
+def believed(reading: Reading[Any] | None, mono: float, kind: type[K]) -> Known[K] | Unknown[K]: ...
+
+
+def believed(reading: Reading[Any] | None, mono: float, kind: type[Any] = object) -> Known[Any] | Unknown[Any]:
+    """`reading.believed`, also for a reading that is not there, and for data of one `kind` only."""
+    if reading is None:
+        return Unknown(NOTHING_READ)
+    found = reading.believed(mono)
+    if found.last is None or isinstance(found.last, kind):
+        return found
+    return Unknown(found.reason or "no data", found.state if found.reason else SourceState.STARTING, found.age_s)
+
+
+def kind_unknown(kinds: Mapping[str, Reading[Any]], kind: str, mono: float, missing: str = NOTHING_READ) -> str:
+    """Why objects of this kind ("pods") cannot all be believed, in words; "" when they can.
+
+    `kinds`: readings by "KIND/NAMESPACE".
+    """
+    own = {topic: reading for topic, reading in kinds.items() if topic.partition("/")[0] == kind}
+    for topic, reading in own.items():
+        found = reading.believed(mono)
+        if isinstance(found, Unknown):
+            return f"{topic.replace('/', ' in ')}: {found.reason}"
+    return "" if own else missing

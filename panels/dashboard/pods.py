@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple
 from textual.binding import Binding, BindingType
 
 from cockpit.model.observed.cluster import Pod
-from cockpit.model.reading import SourceState
+from cockpit.model.reading import Known
 from cockpit.model.signal import Level
 from cockpit.model.situation import ServiceStatus, Situation
 from panels.dashboard.facts.metrics import Trouble, kind_age, kind_trouble
@@ -182,7 +182,7 @@ class PodsPanel(TablePanel):
 
     def _live(self, situation: Situation) -> bool:
         return all(
-            reading.state(situation.mono) is SourceState.LIVE
+            isinstance(reading.believed(situation.mono), Known)
             for kind, reading in situation.kinds.items()
             if kind.startswith("pods/")
         )

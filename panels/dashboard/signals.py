@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from cockpit.model.observed.metrics import Alert
-from cockpit.model.reading import SourceState
+from cockpit.model.reading import Known, SourceState
 from cockpit.model.signal import Level, SignalStatus, worst
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble, state
@@ -134,7 +134,7 @@ class SignalsPanel(TablePanel):
         Alerts have nowhere else to say that they alone could not be read.
         """
         unread = _unread(situation)
-        if unread is None or not any(r.state(situation.mono) is SourceState.LIVE for r in situation.queries.values()):
+        if unread is None or not any(isinstance(r.believed(situation.mono), Known) for r in situation.queries.values()):
             return []
         return [Trouble("alerts", unread[0].value, unread[1])]
 
@@ -202,7 +202,7 @@ def _unread(situation: Situation) -> tuple[SourceState, str] | None:
     """
     for light in situation.sources:
         for topic, state_, reason in light.parts:
-            if topic == "alerts" and state_ is not SourceState.STARTING:
+            if topic == "alerts" and not state_.starting:
                 return state_, reason
     return None
 

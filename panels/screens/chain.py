@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 
 from cockpit.model.observed.chain import EndpointStatus, ProgramActivity, ProtocolState, SignerSetState
 from cockpit.model.observed.probe import SignerReport
+from cockpit.model.reading import NOTHING_READ
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.chain import Told, disagreements, program, quiet, spoken, told
 from panels.dashboard.facts.chain import endpoints as heard_of
@@ -32,10 +33,9 @@ def signer_set(situation: Situation, width: int) -> list[Line]:
     lines = set_lines(situation, width, 40)
     account = told(situation.solana.get("signer-set"), SignerSetState, situation.mono)
     reading = situation.probes.get("signers")
-    heard: Mapping[str, SignerReport] = (
-        reading.data if reading is not None and isinstance(reading.data, Mapping) else {}
-    )
-    live = told(reading, dict, situation.mono).live
+    reports = told(reading, dict, situation.mono)
+    heard: Mapping[str, SignerReport] = reports.data or {}
+    live = reports.live
     holders = {report.pubkey: report for report in heard.values() if report.pubkey is not None}
     rows: list[list[Span]] = []
     keys = account.data.pubkeys if account.data is not None else ()
@@ -192,7 +192,7 @@ def endpoints(situation: Situation, width: int) -> list[Line]:
     """
     own = heard_of(situation)
     if not own:
-        known = "nothing read yet" if "solana" in situation.configured else "not configured"
+        known = NOTHING_READ if "solana" in situation.configured else "not configured"
         return [(("rpc endpoints  ", "dim"), (known, "unknown" if "solana" in situation.configured else "faint"))]
     columns = (
         Column("", 1),

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from cockpit.model.observed.metrics import Exposed
-from cockpit.model.reading import SourceState
+from cockpit.model.reading import NOTHING_READ, Known
 from cockpit.model.situation import Situation
 from panels.dialogs.filter import FilterBar
 from panels.kit.spans import Line, cut_middle, width_of
@@ -126,16 +126,12 @@ class MetricsView(View):
             self.rows.tell((), False, f"no address for {self.service} in [prometheus.direct] of the configuration")
             self._say("? UNKNOWN", "unknown", "")
             return
-        state, seconds = reading.state(situation.mono), reading.age_s(situation.mono)
-        live = state is SourceState.LIVE
-        samples: Sequence[Exposed] = reading.data or ()
-        self.rows.tell(samples, live, "nothing read yet" if reading.data is None else "the page is empty")
-        told = "" if seconds is None else f" {age(seconds)}"
-        reason = reading.reason(situation.mono)
-        role = "ok" if live else "dim" if state is SourceState.OFF else "unknown"
-        self._say(
-            f"{'●' if live else '○' if state is SourceState.OFF else '?'} {state.value.upper()}{told}", role, reason
-        )
+        found = reading.believed(situation.mono)
+        live = isinstance(found, Known)
+        self.rows.tell(found.last or (), live, NOTHING_READ if found.last is None else "the page is empty")
+        told = "" if found.age_s is None else f" {age(found.age_s)}"
+        mark, role = ("●", "ok") if live else ("○", "dim") if found.state.off else ("?", "unknown")
+        self._say(f"{mark} {found.state.value.upper()}{told}", role, found.reason)
 
     def _say(self, state: str, role: str, reason: str) -> None:
         if not self.is_attached:

@@ -8,31 +8,31 @@ from cockpit.model.reading import Fault, Reading, SourceState
 
 def test_a_failed_reading_keeps_the_last_data_and_its_age() -> None:
     board = Board()
-    board.put(Reading("k", data={"a": 1}, observed_at=10.0))
+    board.put(Reading("k", last_data={"a": 1}, observed_at=10.0))
     board.put(Reading("k", fault=Fault(SourceState.DOWN, "connection refused")))
     reading = board.get("k")
     assert reading is not None
-    assert reading.data == {"a": 1}
+    assert reading.last_data == {"a": 1}
     assert reading.age_s(25.0) == 15.0
-    assert reading.state(25.0) is SourceState.DOWN
-    assert reading.reason(25.0) == "connection refused"
+    assert reading.believed(25.0).state is SourceState.DOWN
+    assert reading.believed(25.0).reason == "connection refused"
 
 
 def test_old_data_is_stale_not_live() -> None:
-    reading = Reading("k", data=1, observed_at=0.0, max_age_s=15.0)
-    assert reading.state(15.0) is SourceState.LIVE
-    assert reading.state(15.1) is SourceState.STALE
+    reading = Reading("k", last_data=1, observed_at=0.0, max_age_s=15.0)
+    assert reading.believed(15.0).state is SourceState.LIVE
+    assert reading.believed(15.1).state is SourceState.STALE
 
 
 def test_never_read_is_not_live() -> None:
-    assert Reading("k").state(0.0) is SourceState.STARTING
+    assert Reading("k").believed(0.0).state is SourceState.STARTING
 
 
 def test_every_change_is_announced_by_the_version() -> None:
     board = Board()
-    board.put(Reading("a/1", data=1, observed_at=0.0))
+    board.put(Reading("a/1", last_data=1, observed_at=0.0))
     version = board.version
-    board.put(Reading("a/2", data=2, observed_at=0.0))
+    board.put(Reading("a/2", last_data=2, observed_at=0.0))
     assert board.version > version
     assert sorted(board.under("a/")) == ["a/1", "a/2"]
     board.drop("a/2")

@@ -29,7 +29,7 @@ def board(*readings: Reading[Any]) -> Board:
 def at(topic: str, data: Any, age_s: float = 1.0, fault: Fault | None = None) -> Reading[Any]:
     return Reading(
         topic=topic,
-        data=data,
+        last_data=data,
         observed_at=MONO - age_s if data is not None else None,
         took_s=0.0,
         fault=fault,

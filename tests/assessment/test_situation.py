@@ -226,7 +226,7 @@ def test_several_namespaces_are_merged() -> None:
     room.cluster([pod("x", namespace="o")], [workload(namespace="o", desired=1)], "o")
     seen = room.look()
     assert {(s.namespace, s.ready) for s in seen.services} == {("n", 2), ("o", 1)}
-    assert seen.kinds["pods/o"].data is not None
+    assert seen.kinds["pods/o"].last_data is not None
     assert room.look().cluster.pods is seen.cluster.pods
 
 

@@ -33,7 +33,7 @@ def situation(covered: int | None) -> Any:
 
 
 def covered(found: Any) -> int | None:
-    activity: ProgramActivity = found.solana["program"].data
+    activity: ProgramActivity = found.solana["program"].last_data
     return activity.covered_slot
 
 

@@ -35,7 +35,7 @@ def everything(board: Board) -> bool:
     there = (
         len(board.under("probes/")) == 2 * len(SERVICES) + len(MARKETS) + 2
     )  # agents, and certificates, of which there are none
-    return there and signers is not None and signers.data is not None
+    return there and signers is not None and signers.last_data is not None
 
 
 async def test_a_calm_drill_is_well_from_outside_too() -> None:
@@ -44,16 +44,18 @@ async def test_a_calm_drill_is_well_from_outside_too() -> None:
         drill.world.advance(2.0)
         board = await asked(drill, everything)
         epochs = dict(drill.world.serve.epochs)
-    checks = [r.data for t, r in board.under("probes/").items() if t.endswith("z")]
+    checks = [r.last_data for t, r in board.under("probes/").items() if t.endswith("z")]
     assert len(checks) == 16 and all(isinstance(c, ProbeStatus) and c.ok for c in checks)
     for market in MARKETS:
         found = board.get(f"probes/output/{market}")
-        assert found is not None and isinstance(found.data, MarketOutput), found
-        assert found.data.epoch == epochs[market]
-        assert found.data.age_s is not None and found.data.age_s < 15.0  # by the simulated clock, years from ours
+        assert found is not None and isinstance(found.last_data, MarketOutput), found
+        assert found.last_data.epoch == epochs[market]
+        assert (
+            found.last_data.age_s is not None and found.last_data.age_s < 15.0
+        )  # by the simulated clock, years from ours
     signers = board.get("probes/signers")
-    assert signers is not None and signers.data is not None
-    reports: dict[str, SignerReport] = signers.data
+    assert signers is not None and signers.last_data is not None
+    reports: dict[str, SignerReport] = signers.last_data
     assert set(reports) == set(SIGNERS) and all(r.ok and r.signer_set_id == "100" for r in reports.values())
     assert len({r.pubkey for r in reports.values()}) == 7
 
@@ -65,11 +67,11 @@ async def test_what_breaks_in_the_world_is_seen_from_outside() -> None:
         del world.sign.places[next(uid for uid, name in world.sign.places.items() if name == "signer-3")]
         board = await asked(drill, everything)
     ready, healthy = board.get(f"probes/{API}/readyz"), board.get(f"probes/{API}/healthz")
-    assert ready is not None and ready.data is not None and not ready.data.ok
-    assert ready.data.words == "HTTP 503: database: connection refused"
-    assert healthy is not None and healthy.data is not None and healthy.data.ok
+    assert ready is not None and ready.last_data is not None and not ready.last_data.ok
+    assert ready.last_data.words == "HTTP 503: database: connection refused"
+    assert healthy is not None and healthy.last_data is not None and healthy.last_data.ok
     output = board.get(f"probes/output/{next(iter(MARKETS))}")
     assert output is not None and output.fault is not None and "HTTP 503" in output.fault.reason
     signers = board.get("probes/signers")
-    assert signers is not None and signers.data is not None
-    assert [name for name, report in signers.data.items() if not report.ok] == ["signer-3"]
+    assert signers is not None and signers.last_data is not None
+    assert [name for name, report in signers.last_data.items() if not report.ok] == ["signer-3"]

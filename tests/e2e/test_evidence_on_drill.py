@@ -38,7 +38,11 @@ def test_the_chains_parts_are_in_it_and_the_kill_switch_did_not_wait(tmp_path: P
             until(session.ready.is_set)
             assert session.trouble is None
             wanted = {"program", "markets", "protocol", "signer-set"}
-            until(lambda: (s := session.situation) and wanted <= {t for t, r in s.solana.items() if r.data is not None})
+            until(
+                lambda: (
+                    (s := session.situation) and wanted <= {t for t, r in s.solana.items() if r.last_data is not None}
+                )
+            )
             until(lambda: (s := session.situation) and data_of(s.solana["program"]).recent_failed)
             session.incident("open", {"title": "bad signatures", "severity": "SEV0"})
             book, step = session.runbooks.step("13", "13.step.1")

@@ -57,7 +57,12 @@ async def watched(drill: Drill) -> dict[str, Reading[Any]]:
         async for reading in readings:
             seen[reading.topic.partition("/")[2]] = reading
             program = seen.get("program")
-            if program is not None and program.data is not None and program.data.complete and "markets" in seen:
+            if (
+                program is not None
+                and program.last_data is not None
+                and program.last_data.complete
+                and "markets" in seen
+            ):
                 break
     await readings.aclose()
     return seen
@@ -81,7 +86,7 @@ def now(drill: Drill, solana: dict[str, Reading[Any]]) -> Situation:
 
 async def test_the_hash_of_the_last_bundle_is_found_where_none_was_seen(drill: Drill, tmp_path: Path) -> None:
     solana = await watched(drill)
-    program = solana["program"].data
+    program = solana["program"].last_data
     assert isinstance(program, ProgramActivity)
     assert program.last_reveal is None and program.failed.last_slot is not None  # reveals fail, none was seen
     look = look_back(endpoints(drill), drill.world.chain.program_id, SystemClock())

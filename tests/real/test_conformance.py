@@ -197,27 +197,35 @@ async def test_the_source_lists_in_pages_watches_and_outlives_its_watches(
     def autoscalers(reading: Reading[Any]) -> bool:
         """Listed, or said to be absent where the server is too old for autoscaling/v2."""
         if cluster.autoscaling:
-            return reading.fault is None and reading.data is not None
+            return reading.fault is None and reading.last_data is not None
         return reading.fault is not None and reading.fault.state is SourceState.OFF
 
     await follow(
         cluster,
-        ("configmaps", lambda r: r.data and r.data[(cluster.namespace, "c3")].data["M0"] == "3", make_late),
+        ("configmaps", lambda r: r.last_data and r.last_data[(cluster.namespace, "c3")].data["M0"] == "3", make_late),
         ("configmaps", lambda r: key in data_of(r), change_late),
         ("configmaps", lambda r: data_of(r)[key].data["M0"] == "y", lambda: None),
         ("configmaps", later, delete_late),
         ("configmaps", lambda r: key not in data_of(r) and r.fault is None, lambda: None),
-        ("deployments", lambda r: r.data and name in r.data and r.data[name].env("A").value == "1", scale),
+        (
+            "deployments",
+            lambda r: r.last_data and name in r.last_data and r.last_data[name].env("A").value == "1",
+            scale,
+        ),
         ("deployments", lambda r: data_of(r)[name].desired == 2, lambda: None),
-        ("events", lambda r: r.fault is None and r.data is not None, lambda: None),
-        ("statefulsets", lambda r: r.fault is None and r.data is not None, lambda: None),
+        ("events", lambda r: r.fault is None and r.last_data is not None, lambda: None),
+        ("statefulsets", lambda r: r.fault is None and r.last_data is not None, lambda: None),
         ("horizontalpodautoscalers", autoscalers, lambda: None),
     )
     if cluster.controllers:
         await follow(
             cluster,
-            ("replicasets", lambda r: any(v.owner_name == "watched" for v in (r.data or {}).values()), lambda: None),
-            ("pods", lambda r: sum(p.service == "watched" for p in (r.data or {}).values()) == 2, lambda: None),
+            (
+                "replicasets",
+                lambda r: any(v.owner_name == "watched" for v in (r.last_data or {}).values()),
+                lambda: None,
+            ),
+            ("pods", lambda r: sum(p.service == "watched" for p in (r.last_data or {}).values()) == 2, lambda: None),
         )
 
 

@@ -55,7 +55,7 @@ async def until(settings: ProbesSettings, enough: Callable[[Board], bool], clock
     async with asyncio.timeout(15):
         readings = source.readings()
         async for reading in readings:
-            if reading.state(0.0) is SourceState.OFF:
+            if reading.believed(0.0).state is SourceState.OFF:
                 continue
             board.put(reading)
             if enough(board):
@@ -69,7 +69,7 @@ async def one(settings: ProbesSettings, topic: str, clock: Any = None) -> Readin
 
     def there(board: Board) -> bool:
         reading = board.get(topic)
-        return reading is not None and (reading.fault is not None or reading.data is not None)
+        return reading is not None and (reading.fault is not None or reading.last_data is not None)
 
     found = (await until(settings, there, clock)).get(topic)
     assert found is not None
@@ -100,9 +100,9 @@ async def off(settings: ProbesSettings) -> dict[str, str]:
     found: dict[str, str] = {}
     async with asyncio.timeout(15):
         async for reading in readings:
-            if reading.state(0.0) is not SourceState.OFF:
+            if reading.believed(0.0).state is not SourceState.OFF:
                 break
-            found[reading.topic.removeprefix("probes/")] = reading.reason(0.0)
+            found[reading.topic.removeprefix("probes/")] = reading.believed(0.0).reason
         await readings.aclose()
     return found
 
@@ -130,10 +130,10 @@ async def test_health_is_asked_at_both_addresses_and_told_with_its_words() -> No
         board = await until(services(base + "/"), lambda b: len(b.under("probes/")) == 2)
     healthy, ready = board.get("probes/m0-api-gateway/healthz"), board.get("probes/m0-api-gateway/readyz")
     assert healthy is not None and ready is not None
-    assert isinstance(healthy.data, ProbeStatus) and healthy.data.ok and healthy.data.words == "ok"
-    assert isinstance(ready.data, ProbeStatus) and not ready.data.ok
-    assert ready.data.words == "HTTP 503: database: no connection"
-    assert ready.state(SystemClock().mono()) is SourceState.LIVE  # it was asked, and it said no
+    assert isinstance(healthy.last_data, ProbeStatus) and healthy.last_data.ok and healthy.last_data.words == "ok"
+    assert isinstance(ready.last_data, ProbeStatus) and not ready.last_data.ok
+    assert ready.last_data.words == "HTTP 503: database: no connection"
+    assert ready.believed(SystemClock().mono()).state is SourceState.LIVE  # it was asked, and it said no
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,9 @@ async def test_health_is_asked_at_both_addresses_and_told_with_its_words() -> No
 async def test_what_is_no_health_answer_is_not_well(handler: Handler, words: str) -> None:
     async with served(handler) as base:
         found = await one(services(base), "probes/m0-api-gateway/healthz")
-    assert isinstance(found.data, ProbeStatus) and not found.data.ok
-    assert words in found.data.words
-    assert found.data.words.isprintable()
+    assert isinstance(found.last_data, ProbeStatus) and not found.last_data.ok
+    assert words in found.last_data.words
+    assert found.last_data.words.isprintable()
 
 
 async def test_what_cannot_be_asked_is_a_fault_in_words() -> None:
@@ -209,7 +209,7 @@ async def test_it_recovers_and_keeps_the_last_good_data_meanwhile() -> None:
     async with served(handler) as base:
         await until(outputs(base), lambda b: bool(seen.append(b.get("probes/output/NBA")) or len(seen) == 3))  # type: ignore[func-returns-value, arg-type]
     assert [r.fault is not None for r in seen] == [False, True, False]
-    assert seen[1].data == seen[0].data and seen[1].observed_at == seen[0].observed_at
+    assert seen[1].last_data == seen[0].last_data and seen[1].observed_at == seen[0].observed_at
     assert seen[1].fault is not None and seen[1].fault.reason == "HTTP 502"
 
 
@@ -224,8 +224,8 @@ async def test_age_is_measured_against_the_servers_own_clock() -> None:
         found = await one(
             outputs(base, epoch="/data/epoch_id", tick="/data/seq", as_of="/data/ts"), "probes/output/NBA"
         )
-    assert isinstance(found.data, MarketOutput)
-    assert (found.data.epoch, found.data.tick, found.data.age_s) == (88121, 42, 3.5)
+    assert isinstance(found.last_data, MarketOutput)
+    assert (found.last_data.epoch, found.last_data.tick, found.last_data.age_s) == (88121, 42, 3.5)
     assert found.server_time == there.timestamp()
 
 
@@ -253,7 +253,7 @@ async def test_what_a_cache_stored_is_not_fresh() -> None:
 async def test_an_output_that_is_none_is_a_fault(handler: Handler, words: str) -> None:
     async with served(handler) as base:
         found = await one(outputs(base), "probes/output/NBA")
-    assert found.data is None and found.fault is not None and words in found.fault.reason
+    assert found.last_data is None and found.fault is not None and words in found.fault.reason
 
 
 async def test_progress_is_remembered_and_an_output_of_the_future_has_no_age() -> None:
@@ -266,9 +266,9 @@ async def test_progress_is_remembered_and_an_output_of_the_future_has_no_age() -
 
     def enough(board: Board) -> bool:
         found = board.get("probes/output/NBA")
-        if found is not None and found.data is not None:
-            held.append(found.data.advanced_at)
-            assert found.data.age_s is None and "in the future" in found.data.words
+        if found is not None and found.last_data is not None:
+            held.append(found.last_data.advanced_at)
+            assert found.last_data.age_s is None and "in the future" in found.last_data.words
         return len(held) == 4
 
     async with served(handler) as base:
@@ -387,7 +387,7 @@ async def test_an_expired_certificate_says_which_and_since_when(authority: trust
         settings = services(base, ca_file=ca_file)
         board = await until(settings, lambda b: len(b.under("probes/")) == 3)
     found = board.get("probes/m0-api-gateway/healthz")
-    assert found is not None and found.data is None and found.fault is not None
+    assert found is not None and found.last_data is None and found.fault is not None
     assert f"the certificate of {base.removeprefix('https://')} expired on" in found.fault.reason
     assert "3 d ago" in found.fault.reason and "renew" in found.fault.remedy
     told = board.get("probes/certificates")
@@ -410,7 +410,7 @@ async def test_a_certificate_that_is_not_trusted_is_a_fault(wrong: str, authorit
     assert found is not None and found.fault is not None and "is not trusted: " in found.fault.reason
     assert "so since" in found.fault.reason
     told = board.get("probes/certificates")
-    assert told is not None and told.fault is not None and not told.data
+    assert told is not None and told.fault is not None and not told.last_data
     assert asked == 0  # nothing was sent to whom is not trusted
 
 

@@ -72,7 +72,7 @@ def nothing() -> None:
 
 
 def live(reading: Reading[Any]) -> bool:
-    return reading.fault is None and bool(reading.data)
+    return reading.fault is None and bool(reading.last_data)
 
 
 def faulty(reading: Reading[Any]) -> bool:

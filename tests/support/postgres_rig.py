@@ -54,8 +54,8 @@ class Listener:
 
         def look(board: Board) -> Any:
             reading = board.get(f"postgres/{topic}")
-            live = reading is not None and reading.fault is None and reading.data is not None
-            return reading.data if live and reading is not None and is_so(reading.data) else None
+            live = reading is not None and reading.fault is None and reading.last_data is not None
+            return reading.last_data if live and reading is not None and is_so(reading.last_data) else None
 
         return await self.until(look)
 

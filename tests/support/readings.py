@@ -11,8 +11,8 @@ T = TypeVar("T")
 
 def data_of(reading: Reading[T] | None) -> T:
     """Return the data of a reading that must have some."""
-    assert reading is not None and reading.data is not None, reading
-    return reading.data
+    assert reading is not None and reading.last_data is not None, reading
+    return reading.last_data
 
 
 def fault_of(reading: Reading[T] | None) -> Fault:

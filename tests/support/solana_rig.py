@@ -66,12 +66,12 @@ class Rig:
         return self.seen.get(f"solana/{name}", Reading(f"solana/{name}"))
 
     def endpoint(self, name: str) -> EndpointStatus:
-        data: EndpointStatus = self.topic(f"endpoint/{name}").data or EndpointStatus(name, "")
+        data: EndpointStatus = self.topic(f"endpoint/{name}").last_data or EndpointStatus(name, "")
         return data
 
     @property
     def program(self) -> ProgramActivity:
-        data: ProgramActivity = self.topic("program").data or ProgramActivity("", "", 0.0, False)
+        data: ProgramActivity = self.topic("program").last_data or ProgramActivity("", "", 0.0, False)
         return data
 
     @property

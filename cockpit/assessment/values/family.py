@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from cockpit.assessment.board import Board
 from cockpit.assessment.inventory import Inventory
 from cockpit.model.observed.cluster import Cluster
-from cockpit.model.reading import Reading, SourceState
+from cockpit.model.reading import Reading, Unknown, believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,11 @@ class Family:
 
 
 def doubt(reading: Reading[Any] | None, what: str, mono: float) -> Value | None:
-    """Why nothing can be said from this reading, or None when it is live."""
-    if reading is None:
-        return Value(None, f"{what}: nothing read yet")
-    state = reading.state(mono)
-    if state is SourceState.LIVE and reading.data is not None:
-        return None
-    reason = f"{what}: {reading.reason(mono) or state.value}"
-    return Value(None, reason, reading.age_s(mono), off=state is SourceState.OFF)
+    """A value that says why nothing follows from this reading, or None when it can be believed."""
+    found = believed(reading, mono)
+    return unknown(found, what) if isinstance(found, Unknown) else None
+
+
+def unknown(found: Unknown[Any], what: str) -> Value:
+    """The value that nothing is known of, with the reason."""
+    return Value(None, f"{what}: {found.reason}", found.age_s, off=found.state.off)

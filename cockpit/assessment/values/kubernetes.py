@@ -9,7 +9,7 @@ from typing import Any
 
 from cockpit.assessment.values.family import Family, Look, Value
 from cockpit.model.observed.cluster import Workload
-from cockpit.model.reading import Reading, SourceState
+from cockpit.model.reading import Reading, Unknown, believed
 
 #: Restarts this long ago still count as recent.
 RECENT_RESTARTS_S = 600.0
@@ -87,15 +87,12 @@ class KubernetesValues:
             readings = self._topics.get(kind, [])
             if not readings:
                 whole = next((r for r in self._topics.get("source", []) if r.fault is not None), None)
-                return Value(None, f"kubernetes: {whole.reason(self._mono) if whole else 'nothing read yet'}")
+                return Value(None, f"kubernetes: {believed(whole, self._mono).reason}")
             for reading in readings:
-                state = reading.state(self._mono)
-                age = reading.age_s(self._mono)
-                if state is not SourceState.LIVE:
-                    where = " in ".join(reading.topic.split("/")[1:])
-                    return Value(None, f"{where}: {reading.reason(self._mono) or state.value}", age)
-                if age is not None:
-                    ages.append(age)
+                found = reading.believed(self._mono)
+                if isinstance(found, Unknown):
+                    return Value(None, f"{' in '.join(reading.topic.split('/')[1:])}: {found.reason}", found.age_s)
+                ages.append(found.age_s)
         return Value(None, "", max(ages, default=None))
 
     def _unready(self) -> float:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from cockpit.assessment.values.family import Family, Look, Value, doubt
+from cockpit.assessment.values.family import Family, Look, Value, unknown
+from cockpit.model.reading import Unknown, believed
 
 if TYPE_CHECKING:  # a start without a database need not define them
     from cockpit.model.observed.postgres import (
@@ -45,14 +46,12 @@ class PostgresValues:
         topic, read = _VALUES[name.partition(".")[2]]
         reading = self._look.board.get(PREFIX + topic)
         if reading is None and self._source is not None:
-            return Value(None, f"postgres: {self._source.reason(self._look.mono)}")
-        unknown = doubt(reading, f"postgres {topic}", self._look.mono)
-        if unknown is not None:
-            return unknown
-        assert reading is not None
-        age = reading.age_s(self._look.mono)
-        number, reason, labels = read(reading.data, age or 0.0)
-        return Value(number, reason, age, labels)
+            return Value(None, f"postgres: {believed(self._source, self._look.mono).reason}")
+        found = believed(reading, self._look.mono)
+        if isinstance(found, Unknown):
+            return unknown(found, f"postgres {topic}")
+        number, reason, labels = read(found.data, found.age_s)
+        return Value(number, reason, found.age_s, labels)
 
 
 Read = tuple[float | None, str, Mapping[str, str] | None]

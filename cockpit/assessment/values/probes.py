@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cockpit.assessment.signerset import TOGGLE, compare
-from cockpit.assessment.values.family import Family, Look, Value, doubt
+from cockpit.assessment.values.family import Family, Look, Value, doubt, unknown
 from cockpit.model.observed.chain import SignerSetState
 from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
-from cockpit.model.reading import Reading, SourceState
+from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed
 
 PREFIX = "probes/"
 _NAMES = (
@@ -60,8 +60,9 @@ class ProbeValues:
         failing: list[ProbeStatus] = []
         doubts = self._doubts(self._checks.items(), "services", "no service is probed")
         for reading in self._checks.values():
-            if doubt(reading, "", self._mono) is None and isinstance(reading.data, ProbeStatus) and not reading.data.ok:
-                failing.append(reading.data)
+            found = believed(reading, self._mono, ProbeStatus)
+            if isinstance(found, Known) and not found.data.ok:
+                failing.append(found.data)
         if not failing and doubts is not None:
             return doubts
         age = self._oldest(self._checks.values())
@@ -78,9 +79,8 @@ class ProbeValues:
         An output whose age is not known is a doubt, not an age.
         """
 
-        def age_of(output: MarketOutput, reading: Reading[Any]) -> float | None:
-            since = reading.age_s(self._mono)
-            return None if output.age_s is None or since is None else output.age_s + since
+        def age_of(output: Known[MarketOutput]) -> float | None:
+            return None if output.data.age_s is None else output.data.age_s + output.age_s
 
         return self._worst_output(age_of, "age")
 
@@ -89,51 +89,51 @@ class ProbeValues:
         known = self._known_outputs()
         if isinstance(known, Value):
             return known
-        since = {m: self._mono - o.advanced_at for m, (o, _) in known.items() if o.advanced_at is not None}
+        since = {m: self._mono - at for m, o in known.items() if (at := o.data.advanced_at) is not None}
         if not since:
             return Value(None, "no market's epoch or tick is known", self._oldest(self._outputs.values()))
         best = min(since, key=lambda market: since[market])
         return Value(max(0.0, since[best]), "", self._oldest(self._outputs.values()), {"market": best})
 
     def _latency(self) -> Value:
-        return self._worst_output(lambda output, _: output.took_ms, "latency")
+        return self._worst_output(lambda output: output.data.took_ms, "latency")
 
-    def _worst_output(self, of: Callable[[MarketOutput, Reading[Any]], float | None], what: str) -> Value:
+    def _worst_output(self, of: Callable[[Known[MarketOutput]], float | None], what: str) -> Value:
         known = self._known_outputs()
         if isinstance(known, Value):
             return known
-        numbers = {market: of(output, reading) for market, (output, reading) in known.items()}
+        numbers = {market: of(output) for market, output in known.items()}
         there = {market: number for market, number in numbers.items() if number is not None}
         age = self._oldest(self._outputs.values())
         missing = next((market for market, number in numbers.items() if number is None), None)
         if missing is not None or not there:
-            why = known[missing][0].words if missing is not None else ""
+            why = known[missing].data.words if missing is not None else ""
             return Value(None, f"{missing}: no {what} known" + (f": {why}" if why else ""), age)
         worst = max(there, key=lambda market: there[market])
         return Value(there[worst], "", age, {"market": worst})
 
-    def _known_outputs(self) -> dict[str, tuple[MarketOutput, Reading[Any]]] | Value:
+    def _known_outputs(self) -> dict[str, Known[MarketOutput]] | Value:
         """Every market's, or why not: one that is not known may be the worst."""
         doubts = self._doubts(self._outputs.items(), "outputs", "no market's output is asked for")
         if doubts is not None:
             return doubts
-        return {market: (r.data, r) for market, r in self._outputs.items() if isinstance(r.data, MarketOutput)}
+        found = {market: believed(r, self._mono, MarketOutput) for market, r in self._outputs.items()}
+        return {market: output for market, output in found.items() if isinstance(output, Known)}
 
     def _certificate_days(self) -> Value:
         """The least of all hosts.
 
         One that could not be verified is unknown, unless another's is known to be bad already.
         """
-        reading = self._certificates
-        if reading is None or reading.state(self._mono) is SourceState.OFF:
+        found = believed(self._certificates, self._mono)
+        if self._certificates is None or found.state.off:
             return self._nothing("certificates", "no https host has presented a certificate")
-        known: Mapping[str, Certificate] = reading.data or {}
+        known: Mapping[str, Certificate] = found.last or {}
         worst = min(known.values(), key=lambda one: one.days_left, default=None)
-        doubts = doubt(reading, "certificates", self._mono)
-        if doubts is not None and (worst is None or worst.days_left > 0):
-            return doubts
+        if isinstance(found, Unknown) and (worst is None or worst.days_left > 0):
+            return unknown(found, "certificates")
         assert worst is not None
-        return Value(worst.days_left, "", reading.age_s(self._mono), {"host": worst.host})
+        return Value(worst.days_left, "", found.age_s, {"host": worst.host})
 
     def _signers_down(self) -> Value:
         reports = self._reports()
@@ -149,20 +149,20 @@ class ProbeValues:
         anything beside it.
         """
         reading = self._look.board.get("solana/signer-set")
-        doubts = doubt(reading, "the signer set on the chain", self._mono)
-        if doubts is not None or reading is None or not isinstance(reading.data, SignerSetState):
-            return doubts or Value(None, "the signer set on the chain: nothing read yet")
+        chain = believed(reading, self._mono, SignerSetState)
+        if isinstance(chain, Unknown):
+            return unknown(chain, "the signer set on the chain")
         reports = self._reports()
         if isinstance(reports, Value):
             return reports
         variables = {w.name: w.env(TOGGLE) for w in self._look.cluster.workloads.values()}
         configured = {name: found.value for name, found in variables.items() if found is not None and found.value}
-        differences = compare(reading.data, reports, configured)
-        age = self._oldest([reading, *([self._signers] if self._signers else [])])
+        differences = compare(chain.data, reports, configured)
+        age = self._oldest([each for each in (reading, self._signers) if each is not None])
         if differences:
             return Value(float(len(differences)), "", age, {"first": differences[0].words})
         deployments = self._look.board.under("kubernetes/deployments/").items()
-        blind = self._doubts(deployments, "", "deployments: nothing read yet")
+        blind = self._doubts(deployments, "", f"deployments: {NOTHING_READ}")
         if blind is not None:
             return blind
         silent = next((report for report in reports.values() if report.pubkey is None), None)
@@ -171,13 +171,10 @@ class ProbeValues:
         return Value(0.0, "", age)
 
     def _reports(self) -> Mapping[str, SignerReport] | Value:
-        if self._signers is None or self._signers.state(self._mono) is SourceState.OFF:
+        found: Known[Mapping[str, SignerReport]] | Unknown[Any] = believed(self._signers, self._mono)
+        if self._signers is None or found.state.off:
             return self._nothing("signers", "no signer agent is asked")
-        doubts = doubt(self._signers, "signer agents", self._mono)
-        if doubts is not None:
-            return doubts
-        reports: Mapping[str, SignerReport] = self._signers.data or {}
-        return reports
+        return unknown(found, "signer agents") if isinstance(found, Unknown) else found.data
 
     # --- what all have in common -------------------------------------------------------------------------------------------
 
@@ -196,11 +193,11 @@ class ProbeValues:
         """Nothing was read of a kind: the source says that it is off, or is broken, or has only
         just begun.
         """
-        said = self._readings.get(kind)
-        if said is not None and said.state(self._mono) is SourceState.OFF:
-            return Value(None, said.reason(self._mono), off=True)
+        said = believed(self._readings.get(kind), self._mono)
+        if said.state.off:
+            return Value(None, said.reason, off=True)
         if self._broken is not None and self._broken.fault is not None:
-            return Value(None, self._broken.reason(self._mono))
+            return Value(None, self._broken.fault.reason)
         return Value(None, words)
 
     def _oldest(self, readings: Iterable[Reading[Any]]) -> float | None:

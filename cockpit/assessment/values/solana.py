@@ -7,11 +7,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from cockpit.assessment.values.family import Family, Look, Value, doubt
+from cockpit.assessment.values.family import Family, Look, Value, unknown
 from cockpit.assessment.variables import variable
-from cockpit.model.observed.chain import Disagreement, EndpointStatus, ProgramActivity, Rate, signer_differences
-from cockpit.model.observed.probe import SignerReport
-from cockpit.model.reading import Reading, SourceState
+from cockpit.model.observed.chain import (
+    Disagreement,
+    EndpointStatus,
+    ProgramActivity,
+    ProtocolState,
+    Rate,
+    SignerSetState,
+    signer_differences,
+)
+from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed
 from cockpit.oracle.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
 
 PREFIX, ENDPOINT = "solana/", "solana/endpoint/"
@@ -39,7 +46,7 @@ class SolanaValues:
     def get(self, name: str) -> Value:
         """The value called `name`; the schema has checked that there is such a one."""
         if not self._readings or (self._source is not None and len(self._readings) == 1):
-            return Value(None, f"solana: {self._source.reason(self._mono) if self._source else 'nothing read yet'}")
+            return Value(None, f"solana: {believed(self._source, self._mono).reason}")
         return _VALUES[name.partition(".")[2]](self)
 
     # -- endpoints
@@ -57,8 +64,12 @@ class SolanaValues:
             place = f"{parts.hostname}:{parts.port}" if parts.port is not None else parts.hostname
         except ValueError:
             return None
-        hosts = {name: reading.data.host for name, reading in self._endpoints.items() if reading.data is not None}
-        return next((name for name, host in hosts.items() if host == place), None)
+        return next((name for name, seen in self._last_seen().items() if seen.host == place), None)
+
+    def _last_seen(self) -> dict[str, EndpointStatus]:
+        """What was last measured of each endpoint, whether it answers now or not."""
+        found = {name: reading.believed(self._mono).last for name, reading in self._endpoints.items()}
+        return {name: seen for name, seen in found.items() if seen is not None}
 
     def _of_endpoint(self, number: Callable[[EndpointStatus], float | None], missing: str) -> Value:
         """The used endpoint's, else the worst of all that tell."""
@@ -72,15 +83,11 @@ class SolanaValues:
         return told[0] if told else Value(None, "solana: no endpoint was looked at yet")
 
     def _one(self, name: str, number: Callable[[EndpointStatus], float | None], missing: str) -> Value:
-        reading = self._endpoints[name]
-        unknown = doubt(reading, name, self._mono)
-        if unknown is not None:
-            return unknown
-        assert reading.data is not None
-        value = number(reading.data)
-        return Value(
-            value, "" if value is not None else f"{name}: {missing}", reading.age_s(self._mono), {"endpoint": name}
-        )
+        found = self._endpoints[name].believed(self._mono)
+        if isinstance(found, Unknown):
+            return unknown(found, name)
+        value = number(found.data)
+        return Value(value, "" if value is not None else f"{name}: {missing}", found.age_s, {"endpoint": name})
 
     def behind(self) -> Value:
         return self._of_endpoint(_behind, "no other endpoint of its cluster to compare it with")
@@ -91,11 +98,11 @@ class SolanaValues:
     def errors(self) -> Value:
         """Known of an endpoint that is down as well: all its requests fail."""
         used = self._used()
-        asked = {name: r for name, r in self._endpoints.items() if used in (None, name)}
+        asked = {name: r.believed(self._mono) for name, r in self._endpoints.items() if used in (None, name)}
         known = [
-            Value(100.0 * r.data.error_ratio, "", r.age_s(self._mono), {"endpoint": name})
-            for name, r in asked.items()
-            if r.data is not None and r.data.error_ratio is not None and r.state(self._mono) is not SourceState.STALE
+            Value(100.0 * found.last.error_ratio, "", found.age_s, {"endpoint": name})
+            for name, found in asked.items()
+            if found.last is not None and found.last.error_ratio is not None and not found.state.stale
         ]
         return (
             max(known, key=lambda value: value.number or 0.0)
@@ -104,7 +111,7 @@ class SolanaValues:
         )
 
     def throttled(self) -> Value:
-        known = {name: r.data.throttled for name, r in self._endpoints.items() if r.data is not None}
+        known = {name: seen.throttled for name, seen in self._last_seen().items()}
         if not known:
             return Value(None, "solana: no request was made yet")
         worst = max(known, key=lambda name: known[name])
@@ -114,24 +121,25 @@ class SolanaValues:
         bad = {name: why for name, reading in self._endpoints.items() if (why := unfit(reading, self._mono))}
         if bad:
             return Value(float(len(bad)), "", None, bad)
-        starting = [n for n, r in self._endpoints.items() if r.state(self._mono) is SourceState.STARTING]
+        starting = [n for n, r in self._endpoints.items() if r.believed(self._mono).state.starting]
         if starting or not self._endpoints:
-            return Value(None, f"{', '.join(starting) or 'solana'}: nothing read yet")
+            return Value(None, f"{', '.join(starting) or 'solana'}: {NOTHING_READ}")
         return Value(0.0, "", max(r.age_s(self._mono) or 0.0 for r in self._endpoints.values()))
 
     def disagreements(self) -> Value:
-        reading: Reading[tuple[Disagreement, ...]] | None = self._readings.get(f"{PREFIX}disagreements")
-        unknown = doubt(reading, "solana disagreements", self._mono)
-        if unknown is not None:
-            return unknown
-        assert reading is not None and reading.data is not None
-        if reading.data:
-            first = reading.data[0]
-            return Value(float(len(reading.data)), "", reading.age_s(self._mono), {first.what: first.words})
-        live = [r for r in self._endpoints.values() if r.state(self._mono) is SourceState.LIVE]
+        found = self._disagreements()
+        if isinstance(found, Unknown):
+            return unknown(found, "solana disagreements")
+        if found.data:
+            first = found.data[0]
+            return Value(float(len(found.data)), "", found.age_s, {first.what: first.words})
+        live = [r for r in self._endpoints.values() if isinstance(r.believed(self._mono), Known)]
         if len(live) < 2:
-            return Value(None, "fewer than two endpoints answer: nobody could disagree", reading.age_s(self._mono))
-        return Value(0.0, "", reading.age_s(self._mono))
+            return Value(None, "fewer than two endpoints answer: nobody could disagree", found.age_s)
+        return Value(0.0, "", found.age_s)
+
+    def _disagreements(self) -> Known[tuple[Disagreement, ...]] | Unknown[tuple[Disagreement, ...]]:
+        return believed(self._readings.get(f"{PREFIX}disagreements"), self._mono)
 
     # -- the program
     # -------------------------------------------------------------------------------------------------------
@@ -145,12 +153,10 @@ class SolanaValues:
         """`floor`: what is known already is bad enough, whatever is missing; zero is not known
         then.
         """
-        reading: Reading[ProgramActivity] | None = self._readings.get(f"{PREFIX}program")
-        unknown = doubt(reading, "solana program", self._mono)
-        if unknown is not None:
-            return unknown
-        assert reading is not None and reading.data is not None
-        age, seen = reading.age_s(self._mono), reading.data
+        found = believed(self._readings.get(f"{PREFIX}program"), self._mono, ProgramActivity)
+        if isinstance(found, Unknown):
+            return unknown(found, "solana program")
+        age, seen = found.age_s, found.data
         number, reason, labels = read(seen)
         if seen.doubtful and not (floor and number):
             return Value(None, f"solana program: {seen.gap or 'transactions may be missing'}", age)
@@ -201,40 +207,33 @@ class SolanaValues:
     # ----------------------------------------------------------------------------------------------------------
 
     def _agreed(self, *what: str) -> str:
-        reading: Reading[tuple[Disagreement, ...]] | None = self._readings.get(f"{PREFIX}disagreements")
-        said = [each.words for each in (reading.data or () if reading is not None else ()) if each.what in what]
+        said = [each.words for each in self._disagreements().last or () if each.what in what]
         return f"endpoints disagree: {said[0]}" if said else ""
 
     def paused(self) -> Value:
-        reading = self._readings.get(f"{PREFIX}protocol")
-        unknown = doubt(reading, "solana protocol", self._mono)
-        if unknown is not None:
-            return unknown
-        assert reading is not None and reading.data is not None
+        found = believed(self._readings.get(f"{PREFIX}protocol"), self._mono, ProtocolState)
+        if isinstance(found, Unknown):
+            return unknown(found, "solana protocol")
         quarrel = self._agreed("protocol", "paused")
-        return Value(None if quarrel else float(reading.data.paused), quarrel, reading.age_s(self._mono))
+        return Value(None if quarrel else float(found.data.paused), quarrel, found.age_s)
 
     def signer_set_mismatch(self) -> Value:
         """Differences between the configured set's account and what the agents report; unknown, not
         zero, without reports.
         """
-        reading = self._readings.get(f"{PREFIX}signer-set")
-        unknown = doubt(reading, "solana signer-set", self._mono)
-        if unknown is not None:
-            return unknown
-        assert reading is not None and reading.data is not None
-        age = reading.age_s(self._mono)
-        reports: Reading[Mapping[str, SignerReport]] | None = self._look.board.get("probes/signers")
-        unreported = doubt(reports, "what signer agents report", self._mono)
-        told = reports.data or {} if reports is not None else {}
-        found = signer_differences(reading.data, told)
-        if found:
-            return Value(float(len(found)), "", age, {"first": found[0]})
+        found = believed(self._readings.get(f"{PREFIX}signer-set"), self._mono, SignerSetState)
+        if isinstance(found, Unknown):
+            return unknown(found, "solana signer-set")
+        reports = believed(self._look.board.get("probes/signers"), self._mono)
+        differences = signer_differences(found.data, reports.last or {})
+        if differences:
+            return Value(float(len(differences)), "", found.age_s, {"first": differences[0]})
         quarrel = self._agreed("signer set")
-        if quarrel or unreported is not None:
-            reason = quarrel or (unreported.reason if unreported is not None else "")
-            return Value(None, reason, age, off=not quarrel and unreported is not None and unreported.off)
-        return Value(0.0, "", age)
+        if quarrel:
+            return Value(None, quarrel, found.age_s)
+        if isinstance(reports, Unknown):
+            return Value(None, f"what signer agents report: {reports.reason}", found.age_s, off=reports.state.off)
+        return Value(0.0, "", found.age_s)
 
 
 def _behind(status: EndpointStatus) -> float | None:
@@ -243,11 +242,10 @@ def _behind(status: EndpointStatus) -> float | None:
 
 def unfit(reading: Reading[EndpointStatus], mono: float) -> str:
     """Why the endpoint is not fit for use, or an empty string."""
-    state, status = reading.state(mono), reading.data
-    if state is SourceState.STARTING or status is None:
-        return reading.reason(mono) if reading.fault is not None else ""
-    if state is not SourceState.LIVE:
-        return reading.reason(mono) or state.value
+    found = reading.believed(mono)
+    if isinstance(found, Unknown):
+        return "" if found.state.starting or (found.last is None and reading.fault is None) else found.reason
+    status = found.data
     if status.foreign:
         return f"is on {status.cluster}"
     if status.health not in ("ok", ""):

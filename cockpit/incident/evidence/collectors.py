@@ -145,8 +145,8 @@ def _kinds(situation: Situation, plural: str) -> dict[str, Any]:
     Raises Missing when there is none.
     """
     found = {t: standing(r, situation.mono) for t, r in situation.kinds.items() if t.partition("/")[0] == plural}
-    read = [r for t, r in situation.kinds.items() if t.partition("/")[0] == plural and r.data is not None]
-    if not read:
+    own = [r for t, r in situation.kinds.items() if t.partition("/")[0] == plural]
+    if all(reading.believed(situation.mono).last is None for reading in own):
         why = next((each["fault"] for each in found.values() if each["fault"]), "")
         raise Missing(f"{plural} were never read" + (f": {why}" if why else ""))
     return found

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cockpit.clock import Clock
 from cockpit.incident.evidence.bundle import Collect, Missing
 from cockpit.model.observed.chain import MarketState, ProgramActivity, Reveal
-from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.model.reading import Fault, Reading, Unknown, believed
 from cockpit.model.situation import Situation
 from cockpit.settings import RpcEndpoint
 from cockpit.text import safe
@@ -40,7 +40,8 @@ def look_back(endpoints: Sequence[RpcEndpoint], program_id: str | None, clock: C
 
         looks = {t.partition("/")[2]: r for t, r in situation.solana.items() if t.startswith("endpoint/")}
         faulty = {name for name, look in looks.items() if look.fault is not None}
-        statuses = {name: look.data for name, look in looks.items() if look.data is not None}
+        known = {name: look.believed(situation.mono).last for name, look in looks.items()}
+        statuses = {name: status for name, status in known.items() if status is not None}
         order = sorted(endpoints, key=lambda each: safe(each.name, 60) in faulty)
         return await last_reveal(order, program_id, clock, statuses=statuses, known=_known(situation))
 
@@ -51,10 +52,10 @@ def _known(situation: Situation) -> tuple[int, int] | None:
     """The slots (after, up to) whose transactions the cockpit has all counted and could read,
     without a reveal among them.
     """
-    reading = situation.solana.get("program")
-    program: ProgramActivity | None = reading.data if reading is not None else None
-    if reading is None or program is None or reading.state(situation.mono) is not SourceState.LIVE:
+    found = believed(situation.solana.get("program"), situation.mono, ProgramActivity)
+    if isinstance(found, Unknown):
         return None
+    program = found.data
     if (
         not program.complete
         or program.doubtful_until is not None
@@ -89,21 +90,21 @@ def last_bundle(situation: Situation | None, look: LookBack | None) -> Collect:
         if situation is None:
             raise Missing("no live look at the cluster")
         try:
-            program, believed = _chain(situation, "program")
+            program, read = _chain(situation, "program")
         except Missing as missing:
             if look is None or "solana" not in situation.configured:
                 raise
-            program, believed, unseen = None, None, str(missing)
+            program, read, unseen = None, None, str(missing)
         else:
             if program.last_reveal is not None:
-                return _bundle(program, program.last_reveal, believed)
+                return _bundle(program, program.last_reveal, read)
             unseen = _UNSEEN
             if look is None:
                 raise Missing(unseen)
         found = await look(situation)
         if found.reveal is None:
             raise Missing(f"{unseen}; {found.why}")
-        return _bundle(program, _named(situation, found.reveal), believed) | {
+        return _bundle(program, _named(situation, found.reveal), read) | {
             "found": f"on the chain at {found.endpoint}: {unseen}",
             "looked_back": {f: getattr(found, f) for f in found.__struct_fields__ if f not in ("reveal", "why")},
             "market_account": _by_account(situation, found.reveal),
@@ -112,7 +113,7 @@ def last_bundle(situation: Situation | None, look: LookBack | None) -> Collect:
     return collect
 
 
-def _bundle(program: ProgramActivity | None, newest: Reveal, believed: dict[str, Any] | None) -> dict[str, Any]:
+def _bundle(program: ProgramActivity | None, newest: Reveal, read: dict[str, Any] | None) -> dict[str, Any]:
     counted = (
         {
             "by_market": dict(program.reveals_by_market),
@@ -120,7 +121,7 @@ def _bundle(program: ProgramActivity | None, newest: Reveal, believed: dict[str,
             "counting_since": program.counting_since,
             "complete": program.complete,
             "gap": program.gap,
-            "reading": believed,
+            "reading": read,
         }
         if program is not None
         else {}
@@ -129,8 +130,9 @@ def _bundle(program: ProgramActivity | None, newest: Reveal, believed: dict[str,
 
 
 def _market(situation: Situation, address: str) -> MarketState | None:
-    reading = situation.solana.get("markets")
-    return reading.data.get(address) if reading is not None and reading.data is not None else None
+    accounts = believed(situation.solana.get("markets"), situation.mono).last or {}
+    market: MarketState | None = accounts.get(address)
+    return market
 
 
 def _named(situation: Situation, reveal: Reveal) -> Reveal:
@@ -167,42 +169,42 @@ def _chain(situation: Situation, topic: str) -> tuple[Any, dict[str, Any]]:
     if "solana" not in situation.configured:
         raise Missing("no Solana endpoints are configured ([[rpc-endpoints]])")
     reading = situation.solana.get(topic)
-    if reading is None or reading.data is None:
+    data = believed(reading, situation.mono).last
+    if reading is None or data is None:
         fault = reading.fault if reading is not None else None
         raise Missing(fault_words(fault) or f"solana/{topic} was never read")
-    return reading.data, standing(reading, situation.mono)
+    return data, standing(reading, situation.mono)
 
 
 def _commits(situation: Situation) -> Any:
     """The commits that wait: where no reveal gets through, their hashes are all that the chain
     holds of the bundles.
     """
-    program, believed = _chain(situation, "program")
+    program, read = _chain(situation, "program")
     return {
         "waiting_for_reveal": list(program.pending),
         "waiting": program.pending_total,
         "overdue": program.overdue_total,
         "program_id": program.program_id,
         "counting_since": program.counting_since,
-        "reading": believed,
+        "reading": read,
     }
 
 
 def _signer_set(situation: Situation) -> Any:
-    signers, believed = _chain(situation, "signer-set")
-    protocol = situation.solana.get("protocol")
-    told = protocol.data if protocol is not None and protocol.data is not None else "never read"
+    signers, read = _chain(situation, "signer-set")
+    protocol = believed(situation.solana.get("protocol"), situation.mono).last
     return {
         "signer_set_id": signers.signer_set_id,
         "pubkeys": list(signers.pubkeys),
         "account": signers,
-        "protocol": told,
-        "reading": believed,
+        "protocol": protocol if protocol is not None else "never read",
+        "reading": read,
     }
 
 
 def _failures(situation: Situation) -> Any:
-    program, believed = _chain(situation, "program")
+    program, read = _chain(situation, "program")
     return {
         "failed": program.failed,
         "by_class": list(program.failures),
@@ -214,7 +216,7 @@ def _failures(situation: Situation) -> Any:
             )
         ),
         "recent": list(reversed(program.recent_failed)),
-        "reading": believed,
+        "reading": read,
         "note": "the newest signature of every class, then the newest transactions; logs/ may name more",
     }
 
@@ -226,15 +228,24 @@ def _accounts(situation: Situation) -> Any:
     if "solana" not in situation.configured:
         raise Missing("no Solana endpoints are configured ([[rpc-endpoints]])")
     topics = ("protocol", "markets", *sorted(t for t in situation.solana if t.startswith("endpoint/")))
-    read = {t: r for t in topics if (r := situation.solana.get(t)) is not None and r.data is not None}
-    if not read:
+    found: dict[str, Any] = {}
+    for topic in topics:
+        reading = situation.solana.get(topic)
+        data = believed(reading, situation.mono).last
+        if reading is not None and data is not None:
+            found[topic] = {"data": data, "reading": standing(reading, situation.mono)}
+    if not found:
         raise Missing("no account was read yet")
-    return {t: {"data": r.data, "reading": standing(r, situation.mono)} for t, r in read.items()}
+    return found
 
 
 def standing(reading: Reading[Any], mono: float) -> dict[str, Any]:
     """How far a reading can be believed."""
-    return {"state": reading.state(mono).value, "age_s": reading.age_s(mono), "fault": fault_words(reading.fault)}
+    return {
+        "state": reading.believed(mono).state.value,
+        "age_s": reading.age_s(mono),
+        "fault": fault_words(reading.fault),
+    }
 
 
 def fault_words(fault: Fault | None) -> str:

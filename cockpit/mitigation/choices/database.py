@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cockpit.model.reading import SourceState
+from cockpit.model.reading import Known, believed
 
 if TYPE_CHECKING:
     from cockpit.model.observed.postgres import Activity, Indexes, TableUpkeep, Vacuum
@@ -37,10 +37,8 @@ def choices(kind: str, rest: str, situation: Situation) -> Choices:
 
 
 def _data(situation: Situation, topic: str) -> Any:
-    reading = situation.postgres.get(topic)
-    if reading is None or reading.state(situation.mono) is not SourceState.LIVE:
-        return None
-    return reading.data
+    found = believed(situation.postgres.get(topic), situation.mono)
+    return found.data if isinstance(found, Known) else None
 
 
 def _indexes(seen: Indexes | None, field: str) -> Choices:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from cockpit.assessment.imagehistory import Ran, runs
 from cockpit.assessment.signals import amount
 from cockpit.assessment.values.solana import unfit
+from cockpit.model.reading import Unknown, believed
 from cockpit.text import clean, url_hint
 
 if TYPE_CHECKING:
@@ -109,10 +110,10 @@ def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) ->
 
     Samples that differ in another label are added up.
     """
-    reading = situation.queries.get(query)
+    result = believed(situation.queries.get(query), situation.mono).last
     unit = runbooks.queries[query].unit if query in runbooks.queries else ""
     known: dict[str, float] = {}
-    for sample in reading.data.samples if reading is not None and reading.data is not None else ():
+    for sample in result.samples if result is not None else ():
         if label in sample.labels:
             known[sample.labels[label]] = known.get(sample.labels[label], 0.0) + sample.value
     worst = sorted(known.items(), key=lambda pair: -pair[1] if pair[1] == pair[1] else float("inf"))
@@ -133,15 +134,14 @@ def markets(situation: Situation) -> list[str]:
     """Every market that is known: by what is served, the oldest output first, then by the chain's
     accounts.
     """
-    reading = situation.queries.get("output-age")
-    ages = reading.data.by("market") if reading is not None and reading.data is not None else {}
+    result = believed(situation.queries.get("output-age"), situation.mono).last
+    ages = result.by("market") if result is not None else {}
     served = sorted(ages, key=lambda market: -ages[market])
     return [*served, *(market for market in sorted(_accounts(situation)) if market not in ages)]
 
 
 def _accounts(situation: Situation) -> dict[str, MarketState]:
-    reading = situation.solana.get("markets")
-    accounts: Mapping[str, MarketState] = reading.data if reading is not None and reading.data is not None else {}
+    accounts: Mapping[str, MarketState] = believed(situation.solana.get("markets"), situation.mono).last or {}
     return {m.market_id: m for m in accounts.values()}
 
 
@@ -150,13 +150,13 @@ def _signer_keys(situation: Situation) -> Choices:
     each.
     """
     told = []
-    reports = situation.probes.get("signers")
-    held = [r.pubkey for r in (reports.data or {}).values() if r.pubkey] if reports is not None else []
+    reports = believed(situation.probes.get("signers"), situation.mono).last
+    held = [report.pubkey for report in (reports or {}).values() if report.pubkey]
     if held:
         told.append((" ".join(held), f"{len(held)} keys, as agents report them now"))
-    account = situation.solana.get("signer-set")
-    if account is not None and account.data is not None:
-        told.append((" ".join(account.data.pubkeys), f"{len(account.data.pubkeys)} keys of the set on the chain"))
+    account = believed(situation.solana.get("signer-set"), situation.mono).last
+    if account is not None:
+        told.append((" ".join(account.pubkeys), f"{len(account.pubkeys)} keys of the set on the chain"))
     return told
 
 
@@ -184,7 +184,7 @@ def _fit_first(endpoints: Sequence[RpcEndpoint], situation: Situation | None) ->
 
     def place(endpoint: RpcEndpoint) -> tuple[bool, bool]:
         reading = situation.solana.get(f"endpoint/{endpoint.name}") if situation is not None else None
-        if situation is None or reading is None or reading.data is None:
+        if situation is None or reading is None or reading.believed(situation.mono).last is None:
             return _in_use(endpoint, situation), True
         return _in_use(endpoint, situation), bool(unfit(reading, situation.mono))
 
@@ -210,10 +210,10 @@ def _asked(name: str, situation: Situation | None) -> list[str]:
     reading = situation.solana.get(f"endpoint/{name}") if situation is not None else None
     if situation is None or reading is None:
         return []
-    state = reading.state(situation.mono)
-    if reading.data is None or state.value != "live":
-        return [f"{state.value.upper()}: {clean(reading.reason(situation.mono), 120)}"]
-    status: EndpointStatus = reading.data
+    found = reading.believed(situation.mono)
+    if isinstance(found, Unknown):
+        return [f"{found.state.value.upper()}: {clean(found.reason, 120)}"]
+    status: EndpointStatus = found.data
     words = []
     if status.foreign:
         words.append(f"ANOTHER CLUSTER ({clean(status.cluster, 40)})")
@@ -235,9 +235,8 @@ def _metered(name: str, situation: Situation | None) -> list[str]:
         ("rpc-error-ratio", "{:.3g} % errors of the submitter"),
         ("rpc-confirm-p95", "confirms in {:.1f} s"),
     ):
-        reading = situation.queries.get(query) if situation is not None else None
-        values = reading.data.by("endpoint") if reading is not None and reading.data is not None else {}
-        value = values.get(name)
+        result = believed(situation.queries.get(query), situation.mono).last if situation is not None else None
+        value = result.by("endpoint").get(name) if result is not None else None
         if value is not None and value == value:
             measured.append(words.format(value * 100 if "error" in query else value / 1000))
     return measured

@@ -16,7 +16,7 @@ from cockpit.mitigation.cluster import lease
 from cockpit.mitigation.cluster.objects import GROUPS, RESOURCES, WORKLOADS, Subject, selector
 from cockpit.mitigation.cluster.rights import Review, review
 from cockpit.model.observed.cluster import Autoscaler
-from cockpit.model.reading import SourceState
+from cockpit.model.reading import Unknown, believed
 from cockpit.model.situation import Situation
 
 
@@ -98,10 +98,10 @@ async def _autoscalers(
     try:
         listed = await client.get(f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers")
     except KubeError as error:
-        reading = (
-            situation.kinds.get(f"horizontalpodautoscalers/{subject.namespace}") if situation is not None else None
-        )
-        if situation is None or reading is None or reading.state(situation.mono) is not SourceState.LIVE:
+        if situation is None:
+            return None, error.reason
+        watched = situation.kinds.get(f"horizontalpodautoscalers/{subject.namespace}")
+        if isinstance(believed(watched, situation.mono), Unknown):
             return None, error.reason
         known = situation.cluster.autoscalers.values()
         return [

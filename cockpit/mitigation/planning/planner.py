@@ -43,6 +43,7 @@ from cockpit.model.plan import (
     Request,
     Target,
 )
+from cockpit.model.reading import believed
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.situation import Situation
 from cockpit.secrets import mask_secrets
@@ -313,10 +314,10 @@ def _known(step: Step | None, situation: Situation | None) -> dict[str, tuple[st
         if kind not in ("label", "joined"):
             continue
         *_, query, label = rest
-        reading = situation.queries.get(query) if situation is not None else None
-        if reading is None or reading.data is None or step is None:
+        if situation is None or step is None:
             continue
-        values = tuple(reading.data.by(label))
+        result = believed(situation.queries.get(query), situation.mono).last
+        values = tuple(result.by(label)) if result is not None else ()
         for name, template in step.env.items():
             if template == f"{{{param.name}}}" and values:
                 known[name] = values

@@ -20,6 +20,7 @@ from cockpit.mitigation.steps.kind import Draft
 from cockpit.mitigation.steps.local import Local, local_draft
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import LocalCheck, Proof
+from cockpit.model.reading import Unknown, believed
 from cockpit.text import safe
 
 if TYPE_CHECKING:
@@ -110,15 +111,14 @@ def _on_chain(office: StepContext) -> tuple[SignerSetState | None, str]:
     reading = situation.solana.get("signer-set") if situation is not None else None
     if situation is None or reading is None:
         return None, "the chain is not read here"
-    state = reading.state(situation.mono)
-    if reading.data is None or state.value != "live":
-        told = reading.fault.reason if reading.fault is not None else f"the account was last read {state.value}"
+    account = believed(reading, situation.mono, SignerSetState)
+    if isinstance(account, Unknown):
+        told = reading.fault.reason if reading.fault is not None else f"the account was last read {account.state.value}"
         return None, told
     quarrel = quarrel_over_set(situation.solana, situation.mono)
     if quarrel:
         return None, f"endpoints disagree: {quarrel}"
-    found: SignerSetState = reading.data
-    return found, ""
+    return account.data, ""
 
 
 async def _market(office: StepContext, bundle: Bundle, told: OnProgress) -> tuple[MarketState | None, str]:
@@ -133,11 +133,10 @@ async def _market(office: StepContext, bundle: Bundle, told: OnProgress) -> tupl
         if not bundle.market or situation is None:
             return None, ""
         reading = situation.solana.get("markets")
-        if reading is None:
-            return None, "nothing read yet"
-        if reading.state(situation.mono).value != "live":
-            return None, reading.reason(situation.mono) or "not read lately"
-        known: Mapping[str, MarketState] = reading.data or {}
+        markets = believed(reading, situation.mono)
+        if reading is None or isinstance(markets, Unknown):
+            return None, markets.reason
+        known: Mapping[str, MarketState] = markets.data
         found = next((market for market in known.values() if market.market_id == bundle.market), None)
         if found is None:
             return None, "it is none of those on the chain"

@@ -250,7 +250,7 @@ async def archiver(ask: Ask, server: Server) -> Seen:
     try:
         ((waiting, waiting_s),) = await ask(_WAITING, None)
     except PgProblem as problem:  # the counters above are open to everyone; this list is not
-        if problem.lost or problem.fault.state is not SourceState.DENIED:
+        if problem.lost or not problem.fault.state.denied:
             raise
     failing = bool(failed) and bad_s is not None and (last_s is None or bad_s < last_s)
     on = mode in ("on", "always")

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from cockpit.clock import Clock
 from cockpit.model.observed.probe import Certificate, MarketOutput, SignerReport
-from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.model.reading import Fault, Reading, SourceState, believed
 from cockpit.settings import ProbesSettings
 from cockpit.sources.probes import answers
 from cockpit.sources.probes.http import HttpAnswer, ProbeProblem, Prober, open_context
@@ -162,7 +162,7 @@ class ProbesSource:
             return self._signers(now - started, answer.now)
         reading: Reading[Any] = Reading(
             topic=topic,
-            data=data,
+            last_data=data,
             observed_at=now,
             took_s=now - started,
             fault=None,
@@ -180,18 +180,8 @@ class ProbesSource:
         if agent:
             self._reports[agent] = (SignerReport(agent, None, None, False, fault.reason), now)
             return self._signers(now - started, None)
-        kept = self._last.get(topic)
-        if kept is None:
-            return Reading(topic, took_s=now - started, fault=fault, max_age_s=self._max_age_s)
-        return Reading(
-            topic=topic,
-            data=kept.data,
-            observed_at=kept.observed_at,
-            took_s=now - started,
-            fault=fault,
-            max_age_s=self._max_age_s,
-            server_time=kept.server_time,
-        )
+        failed: Reading[Any] = Reading(topic, took_s=now - started, fault=fault, max_age_s=self._max_age_s)
+        return failed.after(self._last.get(topic))
 
     def _signers(self, took_s: float, server_time: float | None) -> Reading[Any]:
         """All agents in one: as old as the oldest report, and not there before each was asked once."""
@@ -201,7 +191,7 @@ class ProbesSource:
         data = {agent: found for agent, (found, _) in known.items()}
         return Reading(
             topic=SIGNERS,
-            data=data,
+            last_data=data,
             observed_at=min(at for _, at in known.values()),
             took_s=took_s,
             fault=None,
@@ -231,7 +221,7 @@ class ProbesSource:
         now = self._clock.mono()
         return Reading(
             topic=CERTIFICATES,
-            data=dict(self._certificates),
+            last_data=dict(self._certificates),
             observed_at=now,
             took_s=0.0,
             fault=fault,
@@ -245,8 +235,7 @@ class ProbesSource:
 
     def _output(self, market: str) -> Judge:
         def judge(answer: HttpAnswer) -> MarketOutput:
-            kept = self._last.get(f"{PREFIX}output/{market}")
-            before = kept.data if kept is not None else None
+            before = believed(self._last.get(f"{PREFIX}output/{market}"), self._clock.mono()).last
             return answers.output(
                 market=safe(market, 80),
                 answer=answer,

@@ -294,7 +294,7 @@ class PrometheusSource:
         return [
             Reading(
                 topic=f"prometheus/{name}",
-                data=result,
+                last_data=result,
                 observed_at=ended,
                 took_s=took,
                 fault=None,
@@ -353,7 +353,7 @@ class PrometheusSource:
         return [
             Reading(
                 topic=ALERTS,
-                data=alerts,
+                last_data=alerts,
                 observed_at=ended,
                 took_s=ended - started,
                 fault=None,
@@ -369,12 +369,12 @@ class PrometheusSource:
         """The last good data with the fault; None stands for the alerts."""
         if name is None:
             return Reading(
-                topic=ALERTS, data=None, observed_at=None, took_s=took_s, fault=fault, max_age_s=self._alerts_age
+                topic=ALERTS, last_data=None, observed_at=None, took_s=took_s, fault=fault, max_age_s=self._alerts_age
             )
         spec = self._queries[name]
         return Reading(
             topic=f"prometheus/{name}",
-            data=self._results.get(spec.promql),
+            last_data=self._results.get(spec.promql),
             observed_at=self._observed.get(spec.promql),
             took_s=took_s,
             fault=fault,

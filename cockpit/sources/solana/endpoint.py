@@ -13,7 +13,7 @@ import msgspec
 
 from cockpit.clock import Clock
 from cockpit.model.observed.chain import EndpointStatus
-from cockpit.model.reading import Fault, SourceState
+from cockpit.model.reading import Fault
 from cockpit.sources.solana.rpc import NODE_UNHEALTHY, Amount, Rpc, RpcProblem, Slot
 from cockpit.sources.timing import SolanaPace
 from cockpit.text import safe
@@ -128,7 +128,7 @@ class EndpointWatch:
             )  # one request of several that failed is a share of errors, not an endpoint that is down
         if isinstance(slot, RpcProblem):
             self._misses += 1
-            if self._misses >= MISSES or self.seen_at is None or slot.throttled or slot.state is not SourceState.DOWN:
+            if self._misses >= MISSES or self.seen_at is None or slot.throttled or not slot.state.down:
                 self.fault = slot.fault()
         else:
             if self.seen_at is not None and self.status.slot is not None:

@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from cockpit.model.observed.chain import Reveal
-from cockpit.model.reading import SourceState
 from cockpit.oracle import base58
 from cockpit.oracle.layouts import PredictionRevealed, Undecodable, decode_event
 from cockpit.oracle.logs import read_logs
@@ -204,7 +203,7 @@ class Search:
         try:
             answers = await transactions(self.rpc, entries)
         except RpcProblem as problem:
-            refused = problem.answered or problem.state is SourceState.DENIED  # it has listed: it refuses the batch
+            refused = problem.answered or problem.state.denied  # it has listed: it refuses the batch
             if self.rpc.batch_size == 1 or problem.throttled or not refused:
                 raise
             self.rpc.batch_size = 1

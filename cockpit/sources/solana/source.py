@@ -117,7 +117,7 @@ class SolanaSource:
             self._put(
                 Reading(
                     topic=ENDPOINT + watch.name,
-                    data=status,
+                    last_data=status,
                     observed_at=watch.seen_at,
                     took_s=took,
                     fault=watch.fault,
@@ -127,7 +127,7 @@ class SolanaSource:
             self._put(
                 Reading(
                     topic=DISAGREEMENTS,
-                    data=fleet.disagreements(),
+                    last_data=fleet.disagreements(),
                     observed_at=self._clock.mono(),
                     took_s=0.0,
                     fault=None,

@@ -18,7 +18,7 @@ from cockpit.model.observed.probe import (
     MarketOutput,
     ProbeStatus,
 )
-from cockpit.model.reading import Reading, SourceState
+from cockpit.model.reading import Known, Reading, believed
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from cockpit.text import clean
@@ -42,15 +42,12 @@ class Told(Generic[T]):
 
 
 def told(reading: Reading[Any] | None, kind: type[T], mono: float) -> Told[T]:
-    if reading is None:
-        return Told(None, False, "nothing read yet")
-    data = reading.data if isinstance(reading.data, kind) else None
-    state = reading.state(mono)
-    if state is SourceState.LIVE and data is not None:
-        return Told(data, True)
-    seconds = reading.age_s(mono)
-    shown = f" (shown: {age(seconds)} old)" if data is not None and seconds is not None else ""
-    return Told(data, False, f"{state.value}: {reading.reason(mono)}{shown}" if reading.reason(mono) else state.value)
+    found = believed(reading, mono, kind)
+    if reading is None or isinstance(found, Known):
+        return Told(found.last, isinstance(found, Known), found.reason)
+    shown = f" (shown: {age(found.age_s)} old)" if found.last is not None and found.age_s is not None else ""
+    state = found.state.value
+    return Told(found.last, False, state if found.reason == state else f"{state}: {found.reason}{shown}")
 
 
 def program(situation: Situation) -> Told[ProgramActivity]:
@@ -62,8 +59,7 @@ def program(situation: Situation) -> Told[ProgramActivity]:
         return Told(None, False, "not configured")
     if "program" not in situation.solana and any(t.startswith("endpoint/") for t in situation.solana):
         return Told(None, False, "no program id configured")
-    reading = situation.solana.get("program")
-    if reading is not None and reading.state(situation.mono) is SourceState.OFF:
+    if believed(situation.solana.get("program"), situation.mono).state.off:
         return Told(None, False, "no program id configured")
     found = told(situation.solana.get("program"), ProgramActivity, situation.mono)
     if found.live and found.data is not None and not found.data.complete:
@@ -90,9 +86,9 @@ def disagreements(situation: Situation) -> list[Disagreement]:
     """Whatever topic carries them."""
     found: list[Disagreement] = []
     for reading in situation.solana.values():
-        data = reading.data
-        if isinstance(data, tuple | list) and reading.state(situation.mono) is SourceState.LIVE:
-            found += [one for one in data if isinstance(one, Disagreement)]
+        seen = reading.believed(situation.mono)
+        if isinstance(seen, Known) and isinstance(seen.data, tuple | list):
+            found += [one for one in seen.data if isinstance(one, Disagreement)]
     return found
 
 
@@ -110,7 +106,7 @@ def failing(situation: Situation, width: int) -> list[Line]:
     lines: list[Line] = []
     for topic, reading in situation.probes.items():
         whole = topic in ("signers", "certificates", "source") or topic.startswith("output/")
-        if whole or reading.state(situation.mono) is SourceState.OFF:
+        if whole or reading.believed(situation.mono).state.off:
             continue
         found = told(reading, ProbeStatus, situation.mono)
         if found.live and found.data is not None and found.data.ok:
@@ -132,9 +128,10 @@ def certificate_level(one: Certificate) -> Level:
 def ending_certificates(situation: Situation, width: int) -> list[Line]:
     """The certificates near their end, named, the first to end first; and why some are not known."""
     reading = situation.probes.get("certificates")
-    if reading is None or reading.state(situation.mono) is SourceState.OFF:
+    found = believed(reading, situation.mono)
+    if reading is None or found.state.off:
         return []
-    known: Mapping[str, Certificate] = reading.data or {}
+    known: Mapping[str, Certificate] = found.last or {}
     lines: list[Line] = []
     for one in sorted(known.values(), key=lambda c: c.days_left):
         level = certificate_level(one)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cockpit.model.reading import SourceState
+from cockpit.model.reading import NOTHING_READ, Known, SourceState, Unknown, believed
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble
@@ -18,21 +18,17 @@ TOPICS = ("connections", "queries", "indexes", "vacuum", "replication", "activit
 
 def data(situation: Situation, topic: str) -> Any:
     """The last data of this topic, stale or not; None when nothing was ever read."""
-    reading = situation.postgres.get(topic)
-    return None if reading is None else reading.data
+    return believed(situation.postgres.get(topic), situation.mono).last
 
 
 def live(situation: Situation, topic: str) -> bool:
     """Whether the topic's data can be believed now."""
-    reading = situation.postgres.get(topic)
-    return reading is not None and reading.state(situation.mono) is SourceState.LIVE
+    return isinstance(believed(situation.postgres.get(topic), situation.mono), Known)
 
 
 def since(situation: Situation, topic: str) -> float:
     """Seconds since the data was true: to be added to every age in it."""
-    reading = situation.postgres.get(topic)
-    seconds = reading.age_s(situation.mono) if reading is not None else None
-    return seconds or 0.0
+    return believed(situation.postgres.get(topic), situation.mono).age_s or 0.0
 
 
 def oldest(situation: Situation, topics: Iterable[str] = TOPICS) -> float | None:
@@ -62,23 +58,21 @@ def trouble(situation: Situation, topics: Iterable[str] = TOPICS) -> list[Troubl
     if broken is not None and broken.fault is not None:
         return [Trouble("Postgres", broken.fault.state.value, broken.fault.reason, broken.fault.remedy)]
     if not situation.postgres:
-        return [Trouble("Postgres", SourceState.STARTING.value, "nothing read yet", hard=False)]
-    found: dict[tuple[str, str, str], list[str]] = {}
+        return [Trouble("Postgres", SourceState.STARTING.value, NOTHING_READ, hard=False)]
+    faults: dict[tuple[SourceState, str, str], list[str]] = {}
     for name in wanted:
         reading = situation.postgres.get(name)
         if reading is None:
             continue  # the first look has not come to it
-        state = reading.state(situation.mono)
-        if state is SourceState.LIVE:
-            continue
-        reason, remedy = reading.reason(situation.mono), reading.fault.remedy if reading.fault else ""
-        found.setdefault((state.value, reason, remedy), []).append(name)
+        found = reading.believed(situation.mono)
+        if isinstance(found, Unknown):
+            faults.setdefault((found.state, found.reason, found.remedy), []).append(name)
     out = []
-    for (word, reason, remedy), places in found.items():
+    for (state, reason, remedy), places in faults.items():
         seconds = oldest(situation, places)
         shown = f" (shown: {age(seconds)} old)" if seconds is not None and seconds > 1.5 else ""
         what = "Postgres" if len(places) >= min(3, len(wanted)) else " and ".join(places)
-        out.append(Trouble(what, word, reason + shown, remedy, word not in ("starting", "stale")))
+        out.append(Trouble(what, state.value, reason + shown, remedy, hard=not (state.starting or state.stale)))
     if len(out) <= 2:
         return out
     return [*out[:2], Trouble("and", f"{len(out) - 2} more", "", "the Postgres view tells each", hard=False)]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cockpit.model.observed.metrics import QueryResult, Sample
-from cockpit.model.reading import SourceState
+from cockpit.model.reading import Known, SourceState, believed
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
 from panels.kit.spans import Span
@@ -29,8 +29,8 @@ class Trouble:
 
 
 def query(situation: Situation, name: str) -> QueryResult | None:
-    reading = situation.queries.get(name)
-    return None if reading is None else reading.data
+    """The last answer, to be shown; whether it can be believed says `live`."""
+    return believed(situation.queries.get(name), situation.mono).last
 
 
 def unit_of(situation: Situation, name: str, default: str = "") -> str:
@@ -75,8 +75,7 @@ def live(situation: Situation, name: str) -> bool:
 
     What is stale or faulty is shown, but never as OK.
     """
-    reading = situation.queries.get(name)
-    return reading is not None and reading.state(situation.mono) is SourceState.LIVE
+    return isinstance(believed(situation.queries.get(name), situation.mono), Known)
 
 
 def judge(situation: Situation, name: str, number: float | None, unit: str, signal_name: str = "") -> Level:
@@ -130,21 +129,21 @@ def query_trouble(situation: Situation, names: Iterable[str]) -> list[Trouble]:
     light = next((s for s in situation.sources if s.name.startswith("prom")), None)
     if not wanted:
         return []
-    if light is not None and light.state is SourceState.OFF:
+    if light is not None and light.state.off:
         return [
             Trouble(
                 "Prometheus", "not configured", light.reason, light.remedy or "start with --prometheus URL", hard=False
             )
         ]
-    found: dict[tuple[str, str, str], list[str]] = {}
+    faults: dict[tuple[SourceState, str, str], list[str]] = {}
     for name in wanted:
         reading = situation.queries.get(name)
         if reading is None:
             continue  # not asked for (an operator's runbooks.toml without it): the panel shows "?" there
-        now = reading.state(situation.mono)
-        if now is SourceState.LIVE:
+        found = reading.believed(situation.mono)
+        if isinstance(found, Known):
             continue
-        age_s = reading.age_s(situation.mono)
+        age_s = found.age_s
         reason = (
             reading.fault.reason
             if reading.fault
@@ -154,12 +153,11 @@ def query_trouble(situation: Situation, names: Iterable[str]) -> list[Trouble]:
         )
         if reading.fault and age_s is not None:
             reason += f" (shown: {age(age_s)} old)"
-        found.setdefault((now.value, reason, reading.fault.remedy if reading.fault else ""), []).append(name)
+        faults.setdefault((found.state, reason, found.remedy), []).append(name)
     troubles = []
-    for (word, reason, remedy), places in found.items():
+    for (state, reason, remedy), places in faults.items():
         what = "Prometheus" if len(places) > 2 or len(places) == len(wanted) else " and ".join(places)
-        hard = word not in (SourceState.STARTING.value, SourceState.STALE.value)
-        troubles.append(Trouble(what, word, reason, remedy, hard))
+        troubles.append(Trouble(what, state.value, reason, remedy, hard=not (state.starting or state.stale)))
     return _merged(troubles)
 
 
@@ -176,13 +174,13 @@ def kind_trouble(situation: Situation, kinds: Iterable[str]) -> list[Trouble]:
     cannot list pods".
     """
     wanted = set(kinds)
-    found: dict[tuple[str, str, str], list[str]] = {}
+    faults: dict[tuple[SourceState, str, str], list[str]] = {}
     for key, reading in situation.kinds.items():
         kind, _, namespace = key.partition("/")
-        now = reading.state(situation.mono)
-        if kind not in wanted or now is SourceState.LIVE:
+        found = reading.believed(situation.mono)
+        if kind not in wanted or isinstance(found, Known):
             continue
-        age_s = reading.age_s(situation.mono)
+        age_s = found.age_s
         reason = (
             reading.fault.reason
             if reading.fault
@@ -190,15 +188,11 @@ def kind_trouble(situation: Situation, kinds: Iterable[str]) -> list[Trouble]:
             if age_s is not None
             else "listing"
         )
-        found.setdefault((now.value, reason, reading.fault.remedy if reading.fault else ""), []).append(
-            f"{kind} in {namespace}"
-        )
+        faults.setdefault((found.state, reason, found.remedy), []).append(f"{kind} in {namespace}")
     troubles = []
-    for (word, reason, remedy), places in found.items():
+    for (state, reason, remedy), places in faults.items():
         what = places[0] if len(places) == 1 else f"{places[0]} and {len(places) - 1} more"
-        troubles.append(
-            Trouble(what, word, reason, remedy, word not in (SourceState.STARTING.value, SourceState.STALE.value))
-        )
+        troubles.append(Trouble(what, state.value, reason, remedy, hard=not (state.starting or state.stale)))
     return _merged(troubles)
 
 

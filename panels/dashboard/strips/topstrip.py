@@ -4,7 +4,6 @@ time.
 
 from __future__ import annotations
 
-from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, SourceLight
 from panels.dashboard.strips.incident_strip import incident_line, reminder_line
@@ -83,7 +82,7 @@ def source_lights(situation: Situation, room: int = 200) -> Line:
     ):
         spans: list[Span] = []
         for light in situation.sources:
-            if light.state is SourceState.OFF and not idle:
+            if light.state.off and not idle:
                 continue
             if spans:
                 spans.append((" " * gap, "text"))
@@ -96,10 +95,10 @@ def source_lights(situation: Situation, room: int = 200) -> Line:
 
 def _light(light: SourceLight, words: bool, ages: bool) -> list[Span]:
     level = SOURCE_LEVEL[light.state]
-    live = light.state is SourceState.LIVE
-    mark, role = ("○", "dim") if light.state is SourceState.OFF else (MARK[level], level.value)
+    live = light.state.live
+    mark, role = ("○", "dim") if light.state.off else (MARK[level], level.value)
     text = f"{mark} {light.state.value.upper()}" if words or not live else mark
     spans: list[Span] = [(f"{light.name} ", "dim"), (text, role)]
-    if light.age_s is not None and light.state is not SourceState.OFF and (ages or not live):
+    if light.age_s is not None and not light.state.off and (ages or not live):
         spans.append((f" {age(light.age_s)}", "dim" if live else role))
     return spans

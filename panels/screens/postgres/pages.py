@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from cockpit.model.reading import NOTHING_READ
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.database import data, live, since, size, table_name
 from panels.kit.spans import BLANK, Column, Line, Span, table
@@ -45,7 +46,7 @@ def page(situation: Situation, show: str, width: int) -> list[Line]:
     _, topic = PAGES[show]
     seen = data(situation, topic)
     if seen is None:
-        return [(("nothing read yet", "unknown"),)]
+        return [((NOTHING_READ, "unknown"),)]
     lines = _MAKE[topic](seen, width, since(situation, topic))
     if live(situation, topic):
         return lines

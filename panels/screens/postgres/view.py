@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
+from cockpit.model.reading import NOTHING_READ
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.database import oldest, trouble
 from panels.kit.spans import Line
@@ -64,7 +65,7 @@ class PostgresView(PagesView):
         bar = self.query_one("#state", Bar)
         if not troubles:
             known = topic in situation.postgres
-            bar.say((f" ● LIVE{told}" if known else " ? nothing read yet", "ok" if known else "unknown"))
+            bar.say((f" ● LIVE{told}" if known else f" ? {NOTHING_READ}", "ok" if known else "unknown"))
             return
         first = troubles[0]
         off = first.state == "not configured"

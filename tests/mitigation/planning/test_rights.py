@@ -127,7 +127,7 @@ def test_the_example_roles_are_enough_and_not_more(rig: Rig, used: Used) -> None
     rig.settle()
     seen = asyncio.run(look(rig))
     assert not [r for r in seen.values() if r.fault is not None]
-    assert all(r.data is not None for r in seen.values())
+    assert all(r.last_data is not None for r in seen.values())
 
     executor = rig.executor()
     for made in STEPS:

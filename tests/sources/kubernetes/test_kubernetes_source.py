@@ -77,11 +77,11 @@ async def watching(
 
 
 def names(reading: Reading[Any]) -> set[str]:
-    return {p.name for p in reading.data.values()} if reading.data is not None else set()
+    return {p.name for p in reading.last_data.values()} if reading.last_data is not None else set()
 
 
 def live(reading: Reading[Any]) -> bool:
-    return reading.fault is None and reading.data is not None
+    return reading.fault is None and reading.last_data is not None
 
 
 class Pods:
@@ -123,7 +123,7 @@ async def test_a_list_then_a_watch_show_pods_come_change_and_go(api: ApiDouble, 
     async with watching(lambda: access) as seen:
         reading = await seen.until(lambda r: names(r) == {"a", "c"})
         assert {p.name: p.phase for p in data_of(reading).values()} == {"a": "Failed", "c": "Running"}
-        assert reading.state(SystemClock().mono()) is SourceState.LIVE
+        assert reading.believed(SystemClock().mono()).state is SourceState.LIVE
         assert reading.server_time is not None
     query = api.asked("/pods", watch=True)[0].query
     assert (
@@ -423,7 +423,7 @@ async def test_quiet_topics_stay_fresh_while_the_server_answers(api: ApiDouble, 
     async with watching(lambda: access) as seen:
         first = await seen.until(live)
         await seen.until(lambda r: (r.observed_at or 0.0) > (first.observed_at or 0.0))
-        assert seen.newest[PODS].data is first.data and names(seen.newest[PODS]) == {"a"}
+        assert seen.newest[PODS].last_data is first.last_data and names(seen.newest[PODS]) == {"a"}
 
 
 async def test_too_many_requests_waits_as_told(api: ApiDouble, access: Access) -> None:
@@ -456,7 +456,7 @@ async def test_an_unreachable_server_is_one_line_and_comes_back(api: ApiDouble, 
     api.on("", drop)
     async with watching(lambda: access) as seen:
         reading = await seen.until(lambda r: r.fault is not None)
-        assert fault_of(reading).state is SourceState.DOWN and reading.data is None
+        assert fault_of(reading).state is SourceState.DOWN and reading.last_data is None
         api.handlers.clear()
         await seen.until(live)
 

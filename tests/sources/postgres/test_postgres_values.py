@@ -26,7 +26,12 @@ def value(name: str, data: dict[str, Any], fault: Fault | None = None, age_s: fl
     for topic, one in data.items():
         board.put(
             Reading(
-                topic=f"postgres/{topic}", data=one, observed_at=100.0 - age_s, took_s=0.0, fault=fault, max_age_s=30.0
+                topic=f"postgres/{topic}",
+                last_data=one,
+                observed_at=100.0 - age_s,
+                took_s=0.0,
+                fault=fault,
+                max_age_s=30.0,
             )
         )
     return POSTGRES.look(Look(board, Cluster(), Inventory(), 0.0, 100.0)).get(f"postgres.{name}")

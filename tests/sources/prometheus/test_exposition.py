@@ -72,8 +72,8 @@ async def one(answer: Callable[[], web.Response]) -> Reading[tuple[Exposed, ...]
 
 async def test_the_page_is_read_cleaned_and_without_buckets() -> None:
     reading = await one(lambda: web.Response(text=PAGE))
-    assert reading.topic == "metrics/m0-quant" and reading.state(SystemClock().mono()) is SourceState.LIVE
-    data = reading.data or ()
+    assert reading.topic == "metrics/m0-quant" and reading.believed(SystemClock().mono()).state is SourceState.LIVE
+    data = reading.last_data or ()
     assert [e.name for e in data] == [
         "m0_output_age_ms",
         "m0_output_age_ms",
@@ -97,7 +97,7 @@ async def test_the_page_is_read_cleaned_and_without_buckets() -> None:
 )
 async def test_what_is_no_page_is_a_fault(response: Callable[[], web.Response], said: str) -> None:
     reading = await one(response)
-    assert reading.data is None and reading.fault is not None
+    assert reading.last_data is None and reading.fault is not None
     assert reading.fault.state is SourceState.DOWN and said in reading.fault.reason, reading.fault
 
 
@@ -111,7 +111,7 @@ async def test_a_service_that_cannot_be_reached_does_not_hold_up_the_others() ->
     async with page(lambda: web.Response(text="up 1\n")) as url:
         addresses = {"gone": "http://127.0.0.1:1/metrics", "wrong": "ftp://x/metrics", "m0-quant": url}
         found = {r.topic: r for r in await take(ExpositionSource(addresses, 1.0, SystemClock(), lambda: True), 3)}
-    assert found["metrics/m0-quant"].data == (Exposed("up", {}, 1.0),)
+    assert found["metrics/m0-quant"].last_data == (Exposed("up", {}, 1.0),)
     gone, wrong = found["metrics/gone"].fault, found["metrics/wrong"].fault
     assert gone is not None and "127.0.0.1" in gone.reason and gone.remedy
     assert wrong is not None and "no http(s) URL" in wrong.reason
@@ -135,7 +135,7 @@ async def test_while_prometheus_answers_nothing_is_asked_and_the_last_page_is_of
             for _ in range(2):
                 board.put(await anext(readings))
     last = board.get("metrics/m0-quant")
-    assert last is not None and last.state(SystemClock().mono()) is SourceState.OFF
+    assert last is not None and last.believed(SystemClock().mono()).state is SourceState.OFF
     assert last.data == (Exposed("up", {}, 1.0),) and len(asked) == 1
 
 
@@ -154,10 +154,10 @@ async def test_the_engine_reads_the_drills_services_when_prometheus_is_absent_or
                 while True:
                     situation = engine.situation
                     found = situation.metrics if situation is not None else {}
-                    if situation is not None and len(found) == 2 and all(r.data for r in found.values()):
+                    if situation is not None and len(found) == 2 and all(r.last_data for r in found.values()):
                         break
                     await asyncio.sleep(0.05)
         finally:
             await asyncio.to_thread(engine.close)
-        samples = found["m0-submitter"].data or ()
+        samples = found["m0-submitter"].last_data or ()
         assert any(e.name == "m0_publish_success_total" and e.value > 0 for e in samples)

@@ -69,7 +69,7 @@ async def test_a_real_server_is_read_as_it_answers(prometheus: str) -> None:
     async with asyncio.timeout(30), aclosing(source.readings()) as readings:
         async for reading in readings:
             newest[reading.topic.removeprefix("prometheus/")] = reading
-            if len(newest) == 7 and newest["alerts"].data:
+            if len(newest) == 7 and newest["alerts"].last_data:
                 break
     assert data_of(newest["vector"]).samples[0].value == 2.0 and len(data_of(newest["vector"]).history[0].points) > 100
     assert abs(data_of(newest["vector"]).evaluated_at - time.time()) < 60

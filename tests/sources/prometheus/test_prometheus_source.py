@@ -174,7 +174,7 @@ async def test_what_several_names_ask_is_asked_once_with_the_longest_history(api
     asking = source(api.url, interval_s=10, signal=QuerySpec("q", 900.0, 30.0), panel=QuerySpec("q", None, 60.0))
     signal, panel = await first(asking, "signal", "panel")
     assert [(e, f["query"]) for e, f in prom.asked if f.get("query") == "q"] == [("query", "q"), ("query_range", "q")]
-    assert signal.data is data_of(panel) and data_of(signal).history[0].points[0] == (NOW - 60, 3.0)
+    assert signal.last_data is data_of(panel) and data_of(signal).history[0].points[0] == (NOW - 60, 3.0)
     assert (signal.max_age_s, panel.max_age_s) == (30.0, 60.0)
 
 
@@ -183,7 +183,7 @@ async def test_nobody_there_is_one_cheap_failure_that_names_the_host() -> None:
         taken.bind(("127.0.0.1", 0))
         (reading,) = await first(source(f"http://user:secretpw@127.0.0.1:{taken.getsockname()[1]}", a="a"), "a")
     assert reading.fault and "refused" in reading.fault.reason and "secretpw" not in reading.fault.reason
-    assert reading.data is None
+    assert reading.last_data is None
 
 
 async def test_a_wrong_address_is_one_line(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ async def test_a_failure_keeps_the_last_values_and_their_age(api: ApiDouble, pro
                 prom.answers["q"] = web.Response(status=500, text="boom")
             if reading.fault is not None:
                 break
-    assert seen[-1].data == seen[0].data and seen[-1].observed_at == seen[0].observed_at
+    assert seen[-1].last_data == seen[0].last_data and seen[-1].observed_at == seen[0].observed_at
 
 
 async def test_history_is_one_range_then_grows_by_the_instants(api: ApiDouble, prom: Prom) -> None:

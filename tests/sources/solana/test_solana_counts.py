@@ -199,7 +199,7 @@ async def test_what_only_one_endpoint_lists_is_counted_and_said() -> None:
         await chain.commit(1)
         await chain.commit(2)
         await it.until(
-            lambda: any(d.what == "commits" and "rpc-b" in d.words for d in it.topic("disagreements").data or ())
+            lambda: any(d.what == "commits" and "rpc-b" in d.words for d in it.topic("disagreements").last_data or ())
         )
         await it.counted(2)
 

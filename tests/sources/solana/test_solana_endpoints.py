@@ -135,7 +135,7 @@ async def test_a_node_that_repeats_the_key_does_not_show_it() -> None:
             "code": -32052,
             "message": "SECRETKEY0123456789: no",
         }
-        await it.until(lambda: "***: no" in it.topic("endpoint/rpc-a").reason(0.0))
+        await it.until(lambda: "***: no" in it.topic("endpoint/rpc-a").believed(0.0).reason)
 
 
 async def test_an_endpoint_that_hangs_holds_up_no_other() -> None:
@@ -168,7 +168,7 @@ async def test_nobody_there_is_said_in_the_systems_words() -> None:
             name="rpc-b", url=f"http://127.0.0.1:{free}/key/SECRETKEY0123456789"
         )
         await it.until(lambda: it.topic("endpoint/rpc-b").fault)
-        assert "Connection refused" in it.topic("endpoint/rpc-b").reason(0.0)
+        assert "Connection refused" in it.topic("endpoint/rpc-b").believed(0.0).reason
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,11 @@ async def test_without_a_program_id_the_endpoints_are_watched(
 async def test_accounts_are_read_and_decoded() -> None:
     node = Node("rpc-a", Chain())
     async with rig(node) as it:
-        await it.until(lambda: it.topic("protocol").data and it.topic("signer-set").data and it.topic("markets").data)
+        await it.until(
+            lambda: (
+                it.topic("protocol").last_data and it.topic("signer-set").last_data and it.topic("markets").last_data
+            )
+        )
         assert data_of(it.topic("protocol")).paused is False and data_of(it.topic("signer-set")).threshold == 5
         (market,) = data_of(it.topic("markets")).values()
         assert market.market_id == "NBA_LAL_BOS" and market.active
@@ -211,7 +215,7 @@ async def test_endpoints_that_disagree_on_accounts_are_both_named() -> None:
     liar.accounts[str(protocol_address(_program()))] = protocol(paused=True)
     liar.accounts[str(signer_set_address(_program(), 100))] = signer_set(100, [key("thief")], 1)
     async with rig(Node("rpc-a", chain), liar) as it:
-        await it.until(lambda: {"paused", "signer set"} <= {d.what for d in it.topic("disagreements").data or ()})
+        await it.until(lambda: {"paused", "signer set"} <= {d.what for d in it.topic("disagreements").last_data or ()})
         said = {d.what: d.words for d in data_of(it.topic("disagreements"))}
         assert "rpc-a" in said["paused"] and "rpc-b says paused" in said["paused"]
         assert "threshold and pubkeys" in said["signer set"]
@@ -226,11 +230,13 @@ async def test_an_account_that_only_one_of_two_has_is_said() -> None:
     lacking.accounts[str(protocol_address(_program()))] = b"another layout"
     lacking.accounts[str(signer_set_address(_program(), 100))] = b""
     async with rig(Node("rpc-a", chain), lacking) as it:
-        await it.until(lambda: {"protocol", "signer set"} <= {d.what for d in it.topic("disagreements").data or ()})
+        await it.until(
+            lambda: {"protocol", "signer set"} <= {d.what for d in it.topic("disagreements").last_data or ()}
+        )
         said = {d.what: d.words for d in data_of(it.topic("disagreements"))}
         assert "rpc-a has its account; rpc-b: ProtocolConfig account" in said["protocol"]
         lacking.error["getMultipleAccounts"] = {"code": -32603, "message": "internal"}
-        await it.until(lambda: not it.topic("disagreements").data)
+        await it.until(lambda: not it.topic("disagreements").last_data)
 
 
 @pytest.mark.parametrize(
@@ -245,8 +251,8 @@ async def test_accounts_that_are_none_are_faults(account: bytes | None, said: st
     else:
         chain.accounts[address] = account
     async with rig(Node("rpc-a", chain)) as it:
-        await it.until(lambda: it.topic("protocol").fault and it.topic("signer-set").data)
-        assert said in it.topic("protocol").reason(0.0)
+        await it.until(lambda: it.topic("protocol").fault and it.topic("signer-set").last_data)
+        assert said in it.topic("protocol").believed(0.0).reason
 
 
 @pytest.mark.parametrize(
@@ -254,8 +260,8 @@ async def test_accounts_that_are_none_are_faults(account: bytes | None, said: st
 )
 async def test_a_signer_set_id_that_is_none_is_said(told: str | None, said: str) -> None:
     async with rig(Node("rpc-a", Chain()), signer_set_id=told) as it:
-        await it.until(lambda: it.topic("signer-set").fault and it.topic("protocol").data)
-        assert said in it.topic("signer-set").reason(0.0)
+        await it.until(lambda: it.topic("signer-set").fault and it.topic("protocol").last_data)
+        assert said in it.topic("signer-set").believed(0.0).reason
 
 
 async def test_a_provider_without_program_accounts_is_named() -> None:
@@ -263,8 +269,8 @@ async def test_a_provider_without_program_accounts_is_named() -> None:
         "rpc-a", Chain(), error={"getProgramAccounts": {"code": -32010, "message": "excluded from secondary indexes"}}
     )
     async with rig(node) as it:
-        await it.until(lambda: it.topic("markets").fault and it.topic("protocol").data)
-        assert "excluded" in it.topic("markets").reason(0.0)
+        await it.until(lambda: it.topic("markets").fault and it.topic("protocol").last_data)
+        assert "excluded" in it.topic("markets").believed(0.0).reason
 
 
 def test_the_websocket_address_is_the_one_that_solanas_clients_take() -> None:

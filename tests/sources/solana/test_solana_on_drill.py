@@ -70,7 +70,11 @@ async def test_the_counts_are_those_of_the_worlds_chain(scenario: str) -> None:
 
             await it.until(same, "the same counts")
             await it.until(
-                lambda: it.topic("protocol").data and it.topic("signer-set").data and it.topic("markets").data
+                lambda: (
+                    it.topic("protocol").last_data
+                    and it.topic("signer-set").last_data
+                    and it.topic("markets").last_data
+                )
             )
             assert it.program.commits.count > 6 and it.program.undecodable == 0
             assert data_of(it.topic("signer-set")).threshold == 5 and len(data_of(it.topic("markets"))) == 8

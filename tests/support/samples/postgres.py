@@ -208,7 +208,7 @@ def told(
     readings = {
         name: Reading(
             topic=f"postgres/{name}",
-            data=value,
+            last_data=value,
             observed_at=None if value is None else situations.MONO - age_s,
             took_s=0.01,
             fault=(faults or {}).get(name),

@@ -272,7 +272,7 @@ def readings(
     return {
         name: Reading(
             topic=f"prometheus/queries/{name}",
-            data=data,
+            last_data=data,
             observed_at=MONO - age_s,
             took_s=0.02,
             fault=fault,
@@ -399,7 +399,7 @@ def kinds(age_s: float = 1.0, **faults: Fault) -> dict[str, Reading[Any]]:
     return {
         f"{n}/{NAMESPACE}": Reading(
             topic=f"kubernetes/{n}/{NAMESPACE}",
-            data=None if n in faults else {},
+            last_data=None if n in faults else {},
             observed_at=MONO - age_s,
             took_s=0.0,
             fault=faults.get(n),
@@ -597,7 +597,7 @@ def on_board(prefix: str, age_s: float = 1.0, fault: Fault | None = None, **data
     named = {name.replace("__", "/").replace("_", "-"): value for name, value in data.items()}
     return {
         t: Reading(
-            topic=f"{prefix}/{t}", data=value, observed_at=MONO - age_s, took_s=0.02, fault=fault, max_age_s=15.0
+            topic=f"{prefix}/{t}", last_data=value, observed_at=MONO - age_s, took_s=0.02, fault=fault, max_age_s=15.0
         )
         for t, value in named.items()
     }
