@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_data_are_known_only_while_they_are_whole_fresh_and_without_a_fault() ->
     partial = Reading("k", {"a": 1}, observed_at=10.0, partial=True)
     assert partial.believed(11.0) == Unknown("the first list is still arriving", SourceState.STARTING, 1.0, {"a": 1})
     fault = Fault(SourceState.DENIED, "may not list pods", "ask for it")
-    failed = Reading("k", fault=fault).after(whole)
+    failed = Reading[dict[str, int]]("k", fault=fault).after(whole)
     assert failed.believed(12.0) == Unknown("may not list pods", SourceState.DENIED, 2.0, {"a": 1}, "ask for it")
 
 
@@ -106,8 +107,8 @@ def test_data_of_another_kind_are_no_data() -> None:
 
 
 def test_a_kind_is_known_when_every_namespace_is() -> None:
-    live = Reading("pods/a", {}, observed_at=1.0)
-    down = Reading("pods/b", fault=Fault(SourceState.DOWN, "refused"))
+    live: Reading[Any] = Reading("pods/a", {}, observed_at=1.0)
+    down: Reading[Any] = Reading("pods/b", fault=Fault(SourceState.DOWN, "refused"))
     assert kind_unknown({"pods/a": live}, "pods", 2.0) == ""
     assert kind_unknown({"pods/a": live, "pods/b": down}, "pods", 2.0) == "pods in b: refused"
     assert kind_unknown({"pods/a": live}, "jobs", 2.0) == NOTHING_READ

@@ -205,7 +205,7 @@ async def test_a_frozen_backend_is_noticed_and_blocks_nothing(database: DrillPos
                 fault = await source.fault("connections", SourceState.DOWN)
                 assert "answered nothing for 1.2 s" in fault.reason and beats > 20
                 held = source.board.get("postgres/connections")
-                assert held is not None and held.data is not None, "the last good data are kept"
+                assert held is not None and held.last_data is not None, "the last good data are kept"
                 # A new session works, for only that backend is frozen.
                 fresh = await source.data("connections")
                 assert fresh.total >= 2

@@ -136,7 +136,7 @@ async def test_while_prometheus_answers_nothing_is_asked_and_the_last_page_is_of
                 board.put(await anext(readings))
     last = board.get("metrics/m0-quant")
     assert last is not None and last.believed(SystemClock().mono()).state is SourceState.OFF
-    assert last.data == (Exposed("up", {}, 1.0),) and len(asked) == 1
+    assert last.last_data == (Exposed("up", {}, 1.0),) and len(asked) == 1
 
 
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:1"])
