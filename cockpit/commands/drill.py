@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigProblem(f"--speed {speed:g} is out of bounds", "give 0.1 to 100")
     if args.serve:
         from cockpit.drill.school.control_client import CONTROLS
-        from cockpit.drill.server import serve_forever
+        from cockpit.drill.serving import serve_forever
 
         control = state_dir() / CONTROLS / f"{os.getpid()}.json"
         return serve_forever(name, seed=seed, speed=speed, parent=args.parent, postgres=args.postgres, control=control)

@@ -5,14 +5,9 @@ protocols.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import json
-import os
 import secrets
 import shutil
-import signal
-import sys
 import tempfile
 import threading
 import time
@@ -23,12 +18,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
-from cockpit.drill import admin
-from cockpit.drill.kubernetes.api.serving import Served
+from cockpit.drill import admin, files
 from cockpit.drill.kubernetes.api.serving import serve as serve_kubernetes
-from cockpit.drill.names import API, CONTEXT, NAMESPACE, RPC_URLS, SERVICES
+from cockpit.drill.names import API, CONTEXT, NAMESPACE, RPC_URLS
 from cockpit.drill.physics.rpc import stream_url
-from cockpit.drill.probes import Probes, configuration
+from cockpit.drill.probes import Probes
 from cockpit.drill.prometheus.server import PrometheusServer
 from cockpit.drill.scenarios import find
 from cockpit.drill.solana.node.servers import SolanaServers, bind_pairs, urls_of
@@ -42,7 +36,6 @@ TICK_S = 0.2  # real seconds between two moves of the world
 MOST_S = 30.0  # simulated seconds that one move may catch up; a machine that is slower than that runs late
 WELL = "rpc-b"  # the endpoint that `where` names: no scenario breaks it
 DOWN = "down"  # the switch of the database's server itself, beside those of its troubles
-DATABASE_S = 30.0  # how long a script waits for the database to come up
 CHUNK_S = 2.0  # simulated seconds between two chances for the servers to answer
 
 T = TypeVar("T")
@@ -104,12 +97,12 @@ class Drill:
 
     @property
     def kubeconfig(self) -> str:
-        return str(self.directory / "kubeconfig")
+        return str(self.directory / files.KUBECONFIG)
 
     @property
     def config(self) -> str:
         """A cockpit configuration file that points at this drill."""
-        return str(self.directory / "cockpit.toml")
+        return str(self.directory / files.CONFIGURATION)
 
     async def __aenter__(self) -> Drill:
         start_at = time.time() if self._start_at is None else self._start_at
@@ -147,7 +140,17 @@ class Drill:
             self.directory = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="m0-drill-"))  # mode 0700
             if self._with_postgres:
                 await self._attach_postgres()
-            await asyncio.to_thread(self._write_files, served)
+            await asyncio.to_thread(
+                files.write,
+                self.directory,
+                served,
+                prometheus=self.prometheus,
+                services=self.services,
+                admin=(self.admin, self._admin_token),
+                database=self.database,
+                program_id=self.world.chain.program_id,
+                rpc_urls=self.rpc_urls,
+            )
             if self._with_school:
                 await self._open_school()
         except BaseException:
@@ -247,44 +250,6 @@ class Drill:
         wanted = serve.troubles | ({DOWN} if serve.database_down else frozenset())
         if self._switching is None and wanted != self._troubles:
             self._switching = asyncio.create_task(self._switch(database, wanted))
-
-    def _write_files(self, served: Served) -> None:
-        state = self.directory / "state"
-        state.mkdir(mode=0o700)
-        _write(Path(self.kubeconfig), _kubeconfig(served))
-        lines = [
-            f"kubeconfig = {json.dumps(self.kubeconfig)}",
-            f"context = {json.dumps(CONTEXT)}",
-            f"namespace = {json.dumps(NAMESPACE)}",
-            "production = true",
-            f"state-dir = {json.dumps(str(state))}",
-            "",
-            "[prometheus]",
-            f"url = {json.dumps(self.prometheus)}",
-            "",
-            "[prometheus.direct]",
-            *(f"{name} = {json.dumps(f'{self.services}/{name}/metrics')}" for name in SERVICES),
-        ]
-        if self.database is not None:
-            lines += ["", "[postgres]", "interval = 3.0", f"url = {json.dumps(self.database.url)}"]
-            lines += [f"admin-url = {json.dumps(self.database.admin_url)}"]
-        lines += [
-            "",
-            "[network-cli]",
-            f"argv = {json.dumps([sys.executable, '-m', 'cockpit.drill.cli'])}",
-            'cluster = "drill"',
-        ]
-        restore = [sys.executable, "-m", "cockpit.drill.cli", "database", "restore", "--to", "{time}"]
-        lines += [
-            f"env = {{ {admin.ADDRESS} = {json.dumps(self.admin)}, {admin.TOKEN} = {json.dumps(self._admin_token)} }}"
-        ]
-        lines += ["", "[restore]", f"argv = {json.dumps(restore)}"]
-        lines += ["", "[failover]", f"argv = {json.dumps([*restore[:4], 'failover'])}"]
-        lines += configuration(self.services)
-        lines += ["", "[solana]", f"program-id = {json.dumps(self.world.chain.program_id)}"]
-        for name, url in self.rpc_urls.items():
-            lines += ["", "[[rpc-endpoints]]", f"name = {json.dumps(name)}", f"url = {json.dumps(url)}"]
-        _write(Path(self.config), "\n".join(lines) + "\n")
 
     async def _drive(self) -> None:
         """Move the world on with real time.
@@ -387,97 +352,3 @@ class DrillThread:
         async with self._drill:
             self._ready.set_result(None)
             await self._stop.wait()
-
-
-async def serve(
-    scenario: str | None = None,
-    *,
-    seed: int = 7,
-    speed: float = 1.0,
-    parent: int | None = None,
-    postgres: bool = False,
-    control: Path | None = None,
-) -> None:
-    """Print where everything is (one JSON line) once every server answers; run until SIGTERM or
-    SIGINT, or until the process `parent` has ended.
-
-    `control`: with a school, whose address is written there.
-    """
-    from cockpit.drill.school.control import publish
-
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
-    async with Drill(scenario, seed=seed, speed=speed, postgres=postgres, school=control is not None) as drill:
-        where = drill.where()
-        if control is not None:
-            where["control"] = str(control)
-            await asyncio.to_thread(publish, control, drill.control, drill.control_token)
-        if parent is None:  # scripts connect at once; a cockpit shows the rest meanwhile
-            coming, stopped = asyncio.create_task(drill.database_up()), asyncio.create_task(stop.wait())
-            await asyncio.wait({coming, stopped}, timeout=DATABASE_S, return_when=asyncio.FIRST_COMPLETED)
-            coming.cancel()
-            stopped.cancel()
-        sys.stdout.write(json.dumps(where) + "\n")
-        sys.stdout.flush()
-        while not stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), 1.0)
-            if parent is not None and not _alive(parent):
-                break
-        if control is not None:
-            await asyncio.to_thread(control.unlink, True)
-
-
-def serve_forever(
-    scenario: str | None = None,
-    *,
-    seed: int = 7,
-    speed: float = 1.0,
-    parent: int | None = None,
-    postgres: bool = False,
-    control: Path | None = None,
-) -> int:
-    """`serve`, blocking; returns the exit code."""
-    asyncio.run(serve(scenario, seed=seed, speed=speed, parent=parent, postgres=postgres, control=control))
-    return 0
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _write(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-
-
-def _kubeconfig(served: Served) -> str:
-    """Contexts `drill` (may do all) and `drill-viewer` (may read).
-
-    JSON, which is YAML too.
-    """
-    cluster = {"server": served.url}
-    if served.authority:
-        cluster["certificate-authority-data"] = base64.b64encode(served.authority.encode()).decode()
-    contexts, users = [], []
-    for name, token in ((CONTEXT, "admin"), (f"{CONTEXT}-viewer", "viewer")):
-        user = f"drill-{token}"
-        users.append({"name": user, "user": {"token": token}})
-        contexts.append({"name": name, "context": {"cluster": "drill", "user": user, "namespace": NAMESPACE}})
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "drill", "cluster": cluster}],
-        "users": users,
-        "contexts": contexts,
-        "current-context": CONTEXT,
-    }
-    return json.dumps(config, indent=1) + "\n"

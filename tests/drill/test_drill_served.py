@@ -10,8 +10,8 @@ from functools import partial
 
 import pytest
 
-from cockpit.drill import server
-from cockpit.drill.server import Drill, serve
+from cockpit.drill import serving
+from cockpit.drill.server import Drill
 
 
 async def served(parent: int | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -24,8 +24,8 @@ async def served(parent: int | None, monkeypatch: pytest.MonkeyPatch, capsys: py
         await up.wait()
 
     monkeypatch.setattr(Drill, "database_up", database_up)
-    monkeypatch.setattr(server, "Drill", partial(Drill, history_s=5.0))
-    serving = asyncio.create_task(serve("calm", speed=0, parent=parent))
+    monkeypatch.setattr(serving, "Drill", partial(Drill, history_s=5.0))
+    running = asyncio.create_task(serving.serve("calm", speed=0, parent=parent))
     async with asyncio.timeout(30):
         if parent is None:
             await asked.wait()
@@ -36,7 +36,7 @@ async def served(parent: int | None, monkeypatch: pytest.MonkeyPatch, capsys: py
             await asyncio.sleep(0.01)
             told = capsys.readouterr().out
         os.kill(os.getpid(), signal.SIGTERM)  # the drill ends itself by it
-        await serving
+        await running
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().remove_signal_handler(number)
     assert asked.is_set() is (parent is None)

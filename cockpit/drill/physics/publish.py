@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from cockpit.drill.names import CONFIG, FIRST_SEQUENCE, MARKETS, SIGNER_SET_ID, SUBMITTER
 from cockpit.drill.physics.fleet import PodView, number
-from cockpit.drill.physics.rpc import CALLS_PER_TX, Endpoint
+from cockpit.drill.physics.rpc import Endpoint
+from cockpit.drill.physics.transactions import Slots, Transactions, failure_words
 from cockpit.drill.solana.program.layouts import CODES
 from cockpit.drill.solana.program.oracle import FIRST_EPOCH, PRICE, Landed
 from cockpit.drill.solana.program.runtime import PACKET
@@ -31,10 +32,8 @@ if TYPE_CHECKING:
 TICK_S = 60.0 / 118.4
 REVEAL_DELAY_MS = 1000.0
 PATIENCE_S = 2.0  # a tick that waits longer for a slot is superseded by the next one of its market
-ATTEMPTS = 2
 PROBE_S = 5.0  # each configured endpoint is asked for its health this often
 RECONCILE_S = 10.0  # from its start: a fresh submitter reads the publish state before it publishes
-BLOCKHASH_LIFE_S = 12.0  # a confirmation that takes longer is lost: the blockhash expired
 OUTCOMES_PER_BUNDLE = 24  # of a market and its submarkets, on a calm day; `M0_MAX_MARKETS_PER_BUNDLE` allows so many
 OVERHEAD_BYTES, OUTCOME_BYTES = 420, 28  # of a reveal: signatures and accounts; each outcome
 CHUNKS = 1.6  # times longer that a reveal in parts takes
@@ -78,7 +77,8 @@ class Publish:
         self._turn = 0
         self._due: list[tuple[float, int, str, Callable[[], None]]] = []  # (when, order, pod uid, what)
         self._order = 0
-        self._slots: dict[str, list[float]] = {}  # phase → when each slot is free
+        self._slots = Slots()
+        self._transactions = Transactions(plant)
         self._leader = ""
         self.sequence = FIRST_SEQUENCE
         self.stored = FIRST_SEQUENCE  # in the store: that of the newest reveal
@@ -137,7 +137,7 @@ class Publish:
             self._next_probe += PROBE_S
             if pods:
                 for endpoint in self.plant.network.endpoints.values():
-                    self._request(endpoint, pods[0], quiet=True)
+                    self._transactions.request(endpoint, pods[0], quiet=True)
 
     def _follow_leader(self, pods: tuple[PodView, ...]) -> None:
         if not pods:
@@ -201,13 +201,13 @@ class Publish:
     def _commit(self, at: float, as_of: float, market: str, pod: PodView, *, duplicate: bool, rivals: int) -> None:
         endpoint = self.plant.network.at(pod.env.get("SOLANA_RPC_URL", ""))
         sequence = self.sequence
-        start = self._slot("commit", pod, at)
+        start = self._slots.free_at("commit", pod, at)
         if start - at > PATIENCE_S:
             self._missed()
             return
-        failure, took_s = self._transact(endpoint, pod)
+        failure, took_s = self._transactions.run(endpoint, pod)
         end = start + took_s
-        self._occupy("commit", start, end)
+        self._slots.occupy("commit", end)
         trace = self.plant.trace()
         signer_set, signers = pod.env.get("M0_ACTIVE_SIGNER_SET_ID", SIGNER_SET_ID), self.plant.sign.signed
         differs = self.plant.releases.of(pod.image).hashing != self.plant.sign.hashing
@@ -251,25 +251,25 @@ class Publish:
             known = "ReplayViolation" if clash else "BundleHashMismatch" if differs else ""
             self._reveal(tx.end, tx.as_of, pod, landed, tx.trace, known)
         else:
-            plant.say(pod.name, f"ERROR commit failed {subject} {self._words(str(reason), tx.endpoint)}", tx.trace)
+            plant.say(pod.name, f"ERROR commit failed {subject} {failure_words(str(reason), tx.endpoint)}", tx.trace)
             self._missed()
 
     def _reveal(self, committed: float, as_of: float, pod: PodView, landed: Landed, trace: str, known: str) -> None:
         """`known`: the program's error, where the commit's circumstances decide it already."""
         market, sequence = landed.bundle.market, landed.bundle.sequence
         endpoint = self.plant.network.at(pod.env.get("SOLANA_RPC_URL", ""))
-        start = self._slot("reveal", pod, committed + self._delay_s(pod))
+        start = self._slots.free_at("reveal", pod, committed + self._delay_s(pod))
         chunked = pod.env.get("M0_REVEAL_MODE", "whole") in ("chunked", "merkle")
         size = self._bytes(market, pod)
         failure: str | None
         if size > PACKET and not chunked:
             failure, took_s = "TransactionTooLarge", 0.02
         else:
-            failure, took_s = self._transact(
+            failure, took_s = self._transactions.run(
                 endpoint, pod, times=CHUNKS if chunked else 1.0, waited_s=start - committed
             )
         end = start + took_s
-        self._occupy("reveal", start, end)
+        self._slots.occupy("reveal", end)
 
         tx = _InFlight(
             pod=pod,
@@ -307,7 +307,7 @@ class Publish:
         if reason in ("SignatureVerificationFailed", "BundleHashMismatch"):
             metrics.value(SUBMITTER, "m0_invalid_bundle_total").inc()
         words = (
-            self._words(reason, tx.endpoint)
+            failure_words(reason, tx.endpoint)
             if reason != "TransactionTooLarge"
             else (f"VersionedTransaction too large: {size} bytes (max: {PACKET} bytes)")
         )
@@ -373,66 +373,6 @@ class Publish:
         self._own = max(self._own, sequence)
         self.forged += 1
         self.plant.say(pod.name, f"WARN reveal confirmed market={market} sequence={sequence} not in our queue")
-
-    def _transact(
-        self, endpoint: Endpoint, pod: PodView, *, times: float = 1.0, waited_s: float | None = None
-    ) -> tuple[str | None, float]:
-        """(reason of failure or None, seconds it took) of one transaction with its retry.
-
-        `waited_s`: of a reveal, the age of its blockhash; the retry has the same one.
-        """
-        rng, metrics = self.plant.rng, self.plant.metrics
-        took = 0.0
-        reason: str | None = None
-        if waited_s is not None:
-            times *= endpoint.crowding(number(pod.env, "M0_PRIORITY_FEE_MICROLAMPORTS", 0.0))
-        for _ in range(ATTEMPTS):
-            age_s = 0.0 if waited_s is None else waited_s + took
-            if age_s > BLOCKHASH_LIFE_S:
-                return "BlockhashNotFound", took
-            failed = sum(self._request(endpoint, pod) for _ in range(CALLS_PER_TX)) > 0
-            confirm_ms = endpoint.confirmation_ms(rng) * times
-            took += confirm_ms / 1000.0
-            metrics.histogram(SUBMITTER, "m0_rpc_confirm_latency_ms", endpoint=endpoint.name).observe(confirm_ms)
-            if not failed and age_s + confirm_ms / 1000.0 <= BLOCKHASH_LIFE_S:
-                return None, took
-            reason = "RpcError" if failed and rng.random() < 0.6 else "BlockhashNotFound"
-        return reason, took
-
-    def _request(self, endpoint: Endpoint, pod: PodView, *, quiet: bool = False) -> bool:
-        """One RPC request, counted.
-
-        True when it failed.
-        """
-        failed = endpoint.request_fails(self.plant.rng)
-        result = "error" if failed else "ok"
-        self.plant.metrics.value(SUBMITTER, "m0_rpc_requests_total", endpoint=endpoint.name, result=result).inc()
-        if failed and not quiet and self.plant.talking and self.plant.rng.random() < 0.3:
-            self.plant.say(pod.name, f"WARN {self._words('RpcError', endpoint)} retrying")
-        return failed
-
-    def _words(self, reason: str, endpoint: Endpoint) -> str:
-        if reason == "RpcError":
-            return f"rpc error: 503 Service Unavailable endpoint {endpoint.name} url={endpoint.url}"
-        if reason == "BlockhashNotFound":
-            return f"Transaction simulation failed: BlockhashNotFound endpoint {endpoint.name}"
-        if reason == "ReplayViolation":
-            return "custom program error: 0x177d ReplayViolation (6013): sequence already used"
-        return f"custom program error: {CODES[reason]:#x} {reason} ({CODES[reason]})"
-
-    def _slot(self, phase: str, pod: PodView, at: float) -> float:
-        """When a slot of the phase is free, not before `at`."""
-        wanted = max(1, int(number(pod.env, "M0_PUBLISH_CONCURRENCY", 4.0)))
-        slots = self._slots.setdefault(phase, [])
-        while len(slots) < wanted:
-            heapq.heappush(slots, 0.0)
-        while len(slots) > wanted:
-            slots.remove(max(slots))
-            heapq.heapify(slots)
-        return max(at, slots[0])
-
-    def _occupy(self, phase: str, start: float, end: float) -> None:
-        heapq.heapreplace(self._slots[phase], end)
 
     def _schedule(self, at: float, pod: PodView, what: Callable[[], None]) -> None:
         self._order += 1
