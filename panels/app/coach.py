@@ -44,7 +44,7 @@ class CoachedApp(RoundsApp):
 
     async def coached(self) -> None:
         """Show the coach what is on screen; show what it says."""
-        if self.coach is None:
+        if self.coach is None or self.ending:
             return
         said = self.coach.look(self._scene())
         strip = self._strip

@@ -77,6 +77,11 @@ class TerminalApp(App[int]):
     def end(self, code: int) -> None:
         self.exit(code, return_code=code)
 
+    @property
+    def ending(self) -> bool:
+        """True once the end was asked for: its screens are about to close, and take nothing more."""
+        return self._exit
+
     def _watch_terminal(self) -> None:
         driver = self._driver
         if isinstance(driver, CockpitDriver):
@@ -138,6 +143,8 @@ class TerminalApp(App[int]):
             self.call_later(self._press, self._typed.popleft())
 
     async def _press(self, event: events.Key) -> None:
+        if self.ending:
+            return
         self._turn += 1
         self._give_time(self._turn)
         await super().on_event(event)

@@ -256,3 +256,14 @@ async def test_a_panel_that_triage_names_opens_over_the_runbook_and_esc_goes_bac
         cockpit.burst("escape")
         await cockpit.wait(r"enter open or plan")
         assert cockpit.app.layers() == [book] and book.page.key == "triage:1.triage.3"
+
+
+async def test_once_the_end_was_asked_for_nothing_opens_and_the_exit_code_stands(settings: Settings) -> None:
+    """A key that was still on its way opened a layer on a screen that had closed: exit code 1."""
+    async with screen(settings) as cockpit:
+        await cockpit.wait(r"m0-ingestor")
+        cockpit.app.end(143)
+        await cockpit.app.open_layer(HelpDialog({}, look=cockpit.app.look))
+        assert not cockpit.app.layers()
+        cockpit.burst("r", "question_mark")
+    assert cockpit.app.return_code == 143 and not cockpit.app.last_words
