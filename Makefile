@@ -58,10 +58,11 @@ pictures: $(VENV)/.dev ## the README's pictures, from the running program
 	$(PY) -m bench.picture docs/runbook.svg rpc-outage 160x48 r
 	$(PY) -m bench.picture docs/confirmation.svg rpc-outage 160x48 r n enter enter
 
-generated: $(VENV)/.dev ## deploy/alerts.yaml, docs/keys.md and a table of docs/runbooks.md, from their rows (tests say when)
+generated: $(VENV)/.dev ## deploy/alerts.yaml, docs/keys.md and the tables of docs/, from their rows (tests say when)
 	$(BIN)/m0-cockpit runbooks alerts --out deploy/alerts.yaml
 	$(PY) -m bench.keys_page docs/keys.md
 	$(PY) -m bench.kinds_table docs/runbooks.md
+	$(PY) -m bench.commands_page docs/commands.md
 
 pins: $(VENV)/.dev ## make the pinned requirements anew
 	$(PY) -m pip install --quiet pip-tools

@@ -8,27 +8,14 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 from cockpit import __version__
+from cockpit.commands import COMMANDS
 from cockpit.errors import CockpitError
+from cockpit.model.registry import registry
 from cockpit.text import safe
-
-#: name → what the help says. The module of the same name in `cockpit.commands` is imported only
-#: when called.
-COMMANDS = {
-    "live": "the cockpit on a cluster (what `m0-cockpit` alone does)",
-    "drill": "the cockpit on an embedded world with an incident in it",
-    "status": "one look without a screen: sources, signals, stages, runbooks",
-    "run": "carry out one step of a runbook: same plan, guards, journal and proof",
-    "runbooks": "check, list or show the runbooks; alert rules made of them",
-    "verify": "a bundle's signatures, hashes and threshold, against the active signer set",
-    "doctor": "each source: reachable, credentials, rights, clocks; and this terminal and machine: what to mend",
-    "journal": "show, verify or undo what was done",
-    "maintenance": "the weekly or monthly round, or a checklist: measured, asked, and left as a dated report",
-    "incident": "the incident record: open, close, roles, notes, updates, checklist, evidence, report",
-    "completion": "the completion script of bash or zsh",
-}
 
 USAGE_ERROR = 64  # EX_USAGE: never mistaken for a state (0–3) or an outcome
 
@@ -92,8 +79,9 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"m0-cockpit {__version__}")
     shared_flags(parser, suppress=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    for name, words in COMMANDS.items():
-        child = commands.add_parser(name, help=words, description=words)
+    rows = registry(COMMANDS, where="cockpit/commands/__init__.py", name=attrgetter("name"))
+    for name, row in rows.items():
+        child = commands.add_parser(name, help=row.help, description=row.help)
         shared_flags(child, suppress=True)
         if only is None or only == name:
             import_module(f"cockpit.commands.{name}").add(child)
@@ -105,25 +93,27 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point.
+    """Run the command that `argv` names and return its exit code.
 
-    Returns the exit code; never lets a traceback out unless --debug.
+    Never lets a traceback out unless --debug.
     """
     arguments = sys.argv[1:] if argv is None else argv
-    named = next((word for word in arguments if word in COMMANDS), None)
-    args = build_parser(named or "live").parse_args(arguments)
-    command = args.command or "live"
-    if args.command is None:
-        build_parser("live").parse_args(["live"], namespace=args)
+    names = [row.name for row in COMMANDS]
+    command = next((word for word in arguments if word in names), "live")
+    debug = "--debug" in arguments
     try:
-        return int(import_module(f"cockpit.commands.{command}").run(args))
+        args = build_parser(command).parse_args(arguments)
+        debug = bool(args.debug)
+        if args.command is None:
+            build_parser("live").parse_args(["live"], namespace=args)
+        return int(import_module(f"cockpit.commands.{args.command or 'live'}").run(args))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         sys.stderr.close()
         return 141
     except Exception as error:
-        return report(error, debug=bool(args.debug))
+        return report(error, debug=debug)
 
 
 def report(error: Exception, *, debug: bool) -> int:

@@ -1,3 +1,36 @@
-"""The subcommands, one file each: `add(parser)` declares, `run(args)` does and returns the exit
-code.
+"""The subcommands, one file and one row each: `add(parser)` declares, `run(args)` does and returns
+the exit code.
+
+The parser, the completion scripts and the table of docs/commands.md are derived from the rows.
 """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """One subcommand: its `name` is that of its file, which is imported only when it is called."""
+
+    name: str
+    help: str  # a line without a full stop, for `--help` and docs/commands.md
+
+
+COMMANDS = (
+    CommandSpec("live", "the cockpit on a cluster (what `m0-cockpit` alone does)"),
+    CommandSpec("drill", "the cockpit on an embedded world with an incident in it"),
+    CommandSpec("status", "one look without a screen: sources, signals, stages, runbooks"),
+    CommandSpec("run", "carry out one step of a runbook: same plan, guards, journal and proof"),
+    CommandSpec("runbooks", "check, list or show the runbooks; alert rules made of them"),
+    CommandSpec("verify", "a bundle's signatures, hashes and threshold, against the active signer set"),
+    CommandSpec(
+        "doctor", "each source: reachable, credentials, rights, clocks; and this terminal and machine: what to mend"
+    ),
+    CommandSpec("journal", "show, verify or undo what was done"),
+    CommandSpec(
+        "maintenance", "the weekly or monthly round, or a checklist: measured, asked, and left as a dated report"
+    ),
+    CommandSpec("incident", "the incident record: open, close, roles, notes, updates, checklist, evidence, report"),
+    CommandSpec("completion", "the completion script of bash or zsh"),
+)

@@ -19,16 +19,15 @@ SHELLS = ("bash", "zsh")
 #: The shell expands what it is offered (`compgen -W`): a name that it could take for more than a
 #: word is not offered.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/+-]*")
-_FILES = ("config", "kubeconfig", "runbooks_file", "bundle", "signer_set", "file", "out")  # by `dest`
-#: (command, dest) or dest alone → the kind of word.
+_FILES = ("FILE", "BUNDLE")  # metavars of what names a file
+#: An argument of this name, of whatever command, → the kind of word that completes it.
 _WORDS = {
     "context": "contexts",
-    ("run", "runbook"): "runbooks",
-    ("run", "step"): "steps",
-    ("show", "name"): "runbooks",
-    ("drill", "scenario"): "scenarios",
-    ("drill", "scenario_flag"): "scenarios",
-    ("doctor", "areas"): "areas",
+    "runbook": "runbooks",
+    "step": "steps",
+    "scenario": "scenarios",
+    "scenario_flag": "scenarios",
+    "areas": "areas",
 }
 
 
@@ -58,7 +57,7 @@ def script(shell: str) -> str:
     from cockpit.cli import build_parser
 
     parser = build_parser()
-    _mark(parser, "", shtab.FILE)
+    _mark(parser, shtab.FILE)
     preamble: Any = {"bash": _preamble(_BASH), "zsh": _preamble(_ZSH)}  # by shell, which its annotation does not say
     return str(shtab.complete(parser, shell, preamble=preamble))
 
@@ -79,19 +78,17 @@ def _preamble(template: str) -> str:
     return "\n".join(template.format(kind=kind) for kind in dict.fromkeys(_WORDS.values()))
 
 
-def _mark(parser: argparse.ArgumentParser, command: str, file: Any) -> None:
+def _mark(parser: argparse.ArgumentParser, file: Any) -> None:
     """Give each argument its completer, by shtab's attribute `complete`."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for name, child in action.choices.items():
-                _mark(child, name, file)
-            continue
-        kind = _WORDS.get((command, action.dest)) or _WORDS.get(action.dest)
-        chosen: Any = dict.fromkeys(SHELLS, f"_m0_cockpit_{kind}") if kind else None
-        if chosen is None and action.dest in _FILES:
-            chosen = file
-        if chosen is not None:
-            action.complete = chosen  # type: ignore[attr-defined]
+            for child in action.choices.values():
+                _mark(child, file)
+        elif action.dest in _WORDS:
+            completer = dict.fromkeys(SHELLS, f"_m0_cockpit_{_WORDS[action.dest]}")
+            action.complete = completer  # type: ignore[attr-defined]
+        elif action.metavar in _FILES:
+            action.complete = file  # type: ignore[attr-defined]
 
 
 def words(kind: str, line: Sequence[str]) -> list[str]:

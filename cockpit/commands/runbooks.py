@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     check = actions.add_parser("check", help="every error of a runbooks.toml, with line and key")
-    check.add_argument("file", nargs="?", help="the file (default: the packaged one)")
+    check.add_argument("file", nargs="?", metavar="FILE", help="the file (default: the packaged one)")
     actions.add_parser("list", help="the runbooks, one a line")
     show = actions.add_parser("show", help="one runbook, whole")
-    show.add_argument("name", help="number or id")
+    show.add_argument("runbook", metavar="RUNBOOK", help="number or id")
     alerts = actions.add_parser("alerts", help="Prometheus alert rules made of the signals, as YAML")
     alerts.add_argument("--out", metavar="FILE", help="write them there instead of printing them")
 
@@ -41,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
             print(f"{book.number:>2}  {book.id:<22} {book.severity}  {book.title}")
         return 0
     try:
-        print(schema.describe(books.runbook(args.name)))
+        print(schema.describe(books.runbook(args.runbook)))
     except KeyError:
-        raise ConfigProblem(f"there is no runbook {args.name!r}", "see `m0-cockpit runbooks list`") from None
+        raise ConfigProblem(f"there is no runbook {args.runbook!r}", "see `m0-cockpit runbooks list`") from None
     return 0
 
 

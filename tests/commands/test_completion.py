@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cockpit import cli
-from cockpit.cli import COMMANDS
+from cockpit.commands import COMMANDS
 from cockpit.commands.completion import script, words
 from cockpit.drill.scenarios import SCENARIOS
 from cockpit.runbooks import schema
@@ -94,7 +94,7 @@ def in_zsh(home: Path, line: str) -> str:
 
 
 CASES = [
-    ("m0-cockpit ", {*COMMANDS}),
+    ("m0-cockpit ", {row.name for row in COMMANDS}),
     ("m0-cockpit do", {"doctor"}),
     ("m0-cockpit runbooks ", {"check", "list", "show", "alerts"}),
     ("m0-cockpit journal ", {"show", "verify", "undo"}),

@@ -1,0 +1,61 @@
+"""The registry of commands: each row has all that the house asks of one, and no file is without a row."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from bench import commands_page
+from cockpit import cli, commands
+from cockpit.commands import COMMANDS, CommandSpec
+from cockpit.commands.completion import script
+from tests.support.paths import ROOT
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.name)
+def test_each_row_has_all_its_parts(row: CommandSpec) -> None:
+    module = import_module(f"cockpit.commands.{row.name}")
+    assert callable(module.add) and callable(module.run)
+    assert (module.__doc__ or "").startswith("`m0-cockpit"), "its file says first how it is called"
+    assert row.help and not row.help.endswith(".") and "\n" not in row.help
+    assert f"`m0-cockpit {row.name}" in (ROOT / "docs" / "commands.md").read_text("utf-8")
+    for shell in ("bash", "zsh"):
+        assert f"_{row.name}_" in script(shell)
+
+
+def test_each_argument_is_explained() -> None:
+    for parser, words in commands_page.commands(cli.build_parser(), ""):
+        silent = [action.dest for action in parser._actions if action.help is None]
+        assert words and not silent, parser.prog
+
+
+def test_no_command_is_without_a_row() -> None:
+    folder = Path(commands.__file__).parent
+    callable_ = {path.stem for path in folder.glob("*.py") if "\ndef add(" in path.read_text("utf-8")}
+    assert callable_ == {row.name for row in COMMANDS}
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (CommandSpec("", "something"), "row 12 has no name"),
+        (CommandSpec("status", "something"), "two rows are named 'status'"),
+    ],
+)
+def test_a_bad_row_is_one_clear_error_at_the_start(
+    row: CommandSpec, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "COMMANDS", (*COMMANDS, row))
+    assert cli.main(["status"]) == 70
+    out = capsys.readouterr()
+    assert out.err == f"m0-cockpit: cockpit/commands/__init__.py: {words}\n" and out.out == ""
+
+
+def test_a_command_is_declared_only_when_it_is_called() -> None:
+    parser = cli.build_parser("status")
+    (action,) = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    assert parser.parse_args(["status", "--json"]).json
+    assert not any("--dry-run" in a.option_strings for a in action.choices["run"]._actions)
