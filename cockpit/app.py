@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -187,19 +187,9 @@ class CockpitApp(CoachedApp):
     def _views(self) -> list[Any]:
         if not self.layers():
             return [self.dashboard]
-        if self.base.query(overlays.LogView):
-            return []
-        for kind in (
-            overlays.IncidentView,
-            overlays.ChainView,
-            overlays.MetricsView,
-            overlays.PostgresView,
-            overlays.PanelView,
-            overlays.RunbookView,
-        ):
-            views: list[Any] = [*self.base.query(kind)]
-            if views:
-                return views
+        for view in reversed(self.layers()):
+            if isinstance(view, overlays.View):
+                return [view]
         return [self.dashboard]
 
     async def _say_once(self) -> None:
@@ -237,8 +227,8 @@ class CockpitApp(CoachedApp):
 
     # --- keys ------------------------------------------------------------------------------------------------------------
 
-    def action_panel(self, number: int) -> None:
-        self.dashboard.focus_panel(number)
+    def action_panel(self, name: str) -> None:
+        self.dashboard.focus_panel(name)
 
     @on(messages.OpenRunbooks)
     async def action_runbooks(self) -> None:
@@ -338,40 +328,39 @@ class CockpitApp(CoachedApp):
 
     @on(messages.OpenView)
     async def open_view(self, event: messages.OpenView) -> None:
-        """A view that a runbook names.
+        """A view that a runbook or the palette names.
 
-        A panel opens in full over the runbook, else it is gone to; pods are gone to always: `x` and
-        `l` mean the dashboard's own choice.
+        From a runbook a panel opens full-size; otherwise, and always for Pods, the dashboard jumps
+        to it, because `x` and `l` act on its selection.
         """
-        if event.name == "logs":
-            namespace = self.session.place.namespace if self.session.place else "default"
-            args = event.args
-            await self._open_logs(
-                messages.OpenLogs(namespace, service=args.get("service"), query=args.get("filter", ""))
-            )
-            return
-        if event.name == "metrics":
-            await self.open_layer(
-                overlays.MetricsView(event.args.get("service", ""), self.session.situation, look=self.look)
-            )
-            return
-        if event.name == "postgres" and "show" in event.args:
-            await self.open_layer(overlays.PostgresView(event.args["show"], self.session.situation, look=self.look))
-            return
-        if event.name == "maintenance":
-            await self.open_rounds(event.args.get("show", ""))
-            return
-        if event.name in overlays.CHAIN_PAGES:
-            await self.open_layer(overlays.ChainView(event.name, self.session.situation, look=self.look))
-            return
-        panel = self.dashboard.panels.get(event.name)
-        if panel is not None and panel is not self.dashboard.pods and self.base.query(overlays.RunbookView):
+        name, args, situation = event.name, event.args, self.session.situation
+        service = args.get("service", "")
+        if name == "logs":
+            wanted = messages.OpenLogs(self._namespace(args), service=service or None, query=args.get("filter", ""))
+            await self._open_logs(wanted)
+        elif name == "explain":
+            found = next((s for s in situation.services if s.name == service), None) if situation is not None else None
+            kind = found.kind if found is not None else "Deployment"
+            await self._explain(messages.Explain(messages.Selection(kind, self._namespace(args), service)))
+        elif name in overlays.WIDGETS and (name not in self.dashboard.panels or "show" in args):
+            view = overlays.WIDGETS[name](overlays.Asked(name=name, args=args, situation=situation, look=self.look))
+            await self.close_layers(type(view))
+            await self.open_layer(view)
+        else:
+            await self._open_panel(name, service)
+
+    async def _open_panel(self, name: str, service: str) -> None:
+        dashboard = self.dashboard
+        panel = dashboard.panels.get(name)
+        if panel is not None and panel is not dashboard.pods and self.base.query(overlays.RunbookView):
             await self.open_layer(overlays.PanelView(type(panel), self.session.situation, look=self.look))
             return
         await self.close_layers(overlays.RunbookView)
-        dashboard, name = self.dashboard, event.name
-        if not dashboard.jump(event.args.get("service", name)) and not dashboard.jump(name):
-            self.notify_line(f"the view {event.name} is not available in this version")
+        if not (service and dashboard.jump(service)) and not dashboard.jump(name):
+            self.notify_line(f"the view {name} is not available in this version")
+
+    def _namespace(self, args: Mapping[str, str]) -> str:
+        return args.get("namespace") or (self.session.place.namespace if self.session.place else "default")
 
     @on(messages.OpenLogs)
     async def _open_logs(self, event: messages.OpenLogs) -> None:
@@ -411,6 +400,5 @@ class CockpitApp(CoachedApp):
         await self._poll()
 
     def _commands(self) -> list[overlays.Command]:
-        panels = self.dashboard.panels.values()
-        told = overlays.commands(self.session.situation, self.session.runbooks, panels, self.look.links)
+        told = overlays.commands(self.session.situation, self.session.runbooks, self.look.links)
         return [*told, *self.coach_commands()]

@@ -12,11 +12,15 @@ from typing import Final
 
 from textual.binding import Binding
 
+from cockpit.model.views import PANELS, key_ranges
+
+_PANEL_KEYS: Final = tuple(panel.key for panel in PANELS)
 #: The app's own keys; the ids are what `[keys]` in the configuration remaps.
 APP: Final = (
-    *(Binding(str(n), f"panel({n})", f"Panel {n}", show=False, id=f"panel-{n}") for n in range(1, 10)),
-    Binding("0", "panel(10)", "Panel 0", show=False, id="panel-10"),
-    Binding("minus", "panel(11)", "Panel -", show=False, id="panel-11"),
+    *(
+        Binding(panel.key, f"panel({panel.name!r})", f"Panel {panel.key}", show=False, id=f"panel-{number}")
+        for number, panel in enumerate(PANELS, 1)
+    ),
     Binding("r", "runbooks", "Runbooks", id="runbooks"),
     Binding("colon,ctrl+p", "command_palette", "Palette", id="palette"),
     Binding("slash", "filter", "Filter", id="filter", priority=True),
@@ -37,7 +41,7 @@ APP: Final = (
 
 HELP: Final = {
     "Anywhere": (
-        ("1 … 9 0 -", "go to a panel"),
+        (key_ranges(_PANEL_KEYS, " … "), "go to a panel"),
         ("tab, shift+tab", "next, previous panel"),
         ("r", "runbooks, best match first"),
         (": or ctrl+p", "palette: every step, runbook and panel, by a few letters of its name"),
@@ -101,7 +105,7 @@ FOOTER: Final = (
     ("i", "incident"),
     ("?", "help"),
     ("q", "quit"),
-    ("1-9 0 -", "panels"),
+    (key_ranges(_PANEL_KEYS, "-"), "panels"),
     ("space", "open"),
     ("tab", "next panel"),
 )

@@ -106,6 +106,7 @@ class Assessor:
             kinds=kinds,
             queries=queries,
             alerts=tuple(alerts or ()),
+            alerts_read=alerts is not None,
             sources=lights(board, mono, self._configured),
             signals=signals,
             stages=stages(self._runbooks, signals),

@@ -89,6 +89,7 @@ class Situation(msgspec.Struct, frozen=True):
     configured: frozenset[str] = (
         frozenset()
     )  # which sources are: "kubernetes", "prometheus", "solana", "postgres", "probes"
+    alerts_read: bool = True  # whether the list of alerts was ever read
     mismatches: tuple[RateMismatch, ...] = ()  # where metrics and chain disagree for longer than their windows explain
     signer_set: SignerSetCheck = SignerSetCheck()
     incident: IncidentNow | None = None  # the open one

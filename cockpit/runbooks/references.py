@@ -8,42 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from cockpit.model.views import BY_NAME
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.shape import Report, nearest
 
-#: Views that a step or a triage line can open.
-VIEWS = (
-    "pods",
-    "publish",
-    "signers",
-    "watermark",
-    "rpc",
-    "guardrails",
-    "api",
-    "postgres",
-    "toggles",
-    "signals",
-    "journal",
-    "logs",
-    "explain",
-    "alerts",
-    "signer-set",
-    "transactions",
-    "endpoints",
-    "maintenance",
-)
-#: What `show` of the view "postgres" may be.
-POSTGRES_PAGES = (
-    "top-queries",
-    "missing-indexes",
-    "vacuum",
-    "activity",
-    "connections",
-    "replication",
-    "archiver",
-)
-#: What `show` of the view "maintenance" may be.
-ROUNDS = ("weekly", "monthly", "deploy", "incident")
 #: A "{param}" in a text of a step.
 BRACES = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
@@ -76,15 +44,21 @@ def check_names(
 
 
 def check_view(view: str | None, args: Mapping[str, str], path: Path, names: Names, report: Report) -> None:
-    if view is not None and view not in VIEWS:
-        report((*path, "view"), f"expected one of {', '.join(VIEWS)}, got {view!r}{nearest(view, list(VIEWS))}")
-    if view is not None and "service" in args and not BRACES.search(args["service"]):
+    """A view that the screen opens, with a page that it has and the service that it needs."""
+    if view is None:
+        return
+    known = BY_NAME.get(view)
+    if known is None:
+        report((*path, "view"), f"expected one of {', '.join(BY_NAME)}, got {view!r}{nearest(view, list(BY_NAME))}")
+        return
+    if "service" in args and not BRACES.search(args["service"]):
         check_names((args["service"],), (*path, "args", "service"), names.services, "service", report, single=True)
-    pages = {"postgres": POSTGRES_PAGES, "maintenance": ROUNDS}.get(view or "", ())
-    if pages and args.get("show", pages[0]) not in pages:
-        shown = args["show"]
-        near = nearest(shown, list(pages))
-        report((*path, "args", "show"), f"expected one of {', '.join(pages)}, got {shown!r}{near}")
+    elif known.of_service and "service" not in args:
+        report((*path, "args"), f"expected the service that {view!r} shows, as args.service")
+    shown = args.get("show")
+    if known.pages and shown is not None and shown not in known.pages:
+        near = nearest(shown, list(known.pages))
+        report((*path, "args", "show"), f"expected one of {', '.join(known.pages)}, got {shown!r}{near}")
     if view == "logs" and "filter" in args:
         check_pattern(args["filter"], (*path, "args", "filter"), report)
 

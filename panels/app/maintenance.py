@@ -33,10 +33,6 @@ class MakesRounds(Protocol):
 class RoundsApp(IncidentApp):
     """The view "maintenance" and what follows from it."""
 
-    async def open_rounds(self, name: str) -> None:
-        await self.close_layers(overlays.MaintenanceView)
-        await self.open_layer(overlays.MaintenanceView(name, look=self.look))
-
     @property
     def _rounds(self) -> MakesRounds:
         return cast(MakesRounds, self._acts)

@@ -82,7 +82,7 @@ class ActingApp(TerminalApp):
 
     def layers(self) -> list[Widget]:
         """Lowest first."""
-        if not loaded("panels.app.overlays"):
+        if not self.screen_stack or not loaded("panels.app.overlays"):
             return []
         return [w for w in self.base.children if isinstance(w, overlays.Overlay)]
 

@@ -5,6 +5,7 @@ not wait for it.
 from __future__ import annotations
 
 from panels.app.palette import commands
+from panels.app.views import WIDGETS, Asked
 from panels.dialogs.confirm import ConfirmDialog
 from panels.dialogs.filter import FilterBar
 from panels.dialogs.help import HelpDialog
@@ -19,21 +20,18 @@ from panels.dialogs.sequence import SequenceDialog
 from panels.dialogs.stop import StopDialog
 from panels.dialogs.unfinished import UnfinishedDialog
 from panels.kit.overlay import Overlay, topmost
-from panels.screens.chain import PAGES as CHAIN_PAGES
-from panels.screens.chain import ChainView
 from panels.screens.explain import ExplainView
 from panels.screens.incident.view import IncidentView
 from panels.screens.logs.view import LogView
 from panels.screens.maintenance import MaintenanceView
-from panels.screens.metrics import MetricsView
 from panels.screens.panel import PanelView
-from panels.screens.postgres.view import PostgresView
 from panels.screens.runbook.view import RunbookView
+from panels.screens.view import View
 
 __all__ = [
-    "CHAIN_PAGES",
     "INCIDENT_FORMS",
-    "ChainView",
+    "WIDGETS",
+    "Asked",
     "Command",
     "ConfirmDialog",
     "ExplainView",
@@ -44,17 +42,16 @@ __all__ = [
     "LogView",
     "MaintenanceView",
     "ManualDialog",
-    "MetricsView",
     "NoticeDialog",
     "Overlay",
     "PanelView",
     "ParametersDialog",
-    "PostgresView",
     "QuitDialog",
     "RunbookView",
     "SequenceDialog",
     "StopDialog",
     "UnfinishedDialog",
+    "View",
     "best_match",
     "commands",
     "provider",

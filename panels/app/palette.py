@@ -4,7 +4,6 @@ service.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 
 from cockpit.model.links import Links
@@ -12,15 +11,12 @@ from cockpit.model.observed.chain import ProgramActivity
 from cockpit.model.reading import believed
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
+from cockpit.model.views import BY_NAME, PANELS, VIEWS, ViewSpec
 from panels import messages
-from panels.dashboard.panel import LinesPanel
 from panels.dialogs.palette import Command
-from panels.screens.postgres.pages import PAGES
 
 
-def commands(
-    situation: Situation | None, runbooks: Runbooks, panels: Iterable[LinesPanel], links: Links | None = None
-) -> list[Command]:
+def commands(situation: Situation | None, runbooks: Runbooks, links: Links | None = None) -> list[Command]:
     """Each posts a request to the app; a step is planned, never sent, by choosing it here."""
     matches = situation.matches if situation is not None else ()
     books = [match.runbook for match in matches] or list(runbooks.runbooks)
@@ -30,40 +26,39 @@ def commands(
             where = f"runbook {book.number} · {step.kind}" + (f" · {step.service}" if step.service else "")
             found.append(Command(f"{book.number}  {step.title}", where, partial(messages.PlanStep, book.id, step.id)))
     found += [Command(f"Runbook {b.number}  {b.title}", b.severity, partial(messages.OpenRunbook, b.id)) for b in books]
-    found += [
-        Command(f"Panel {p.hotkey}  {p.title_text}", "go there", partial(messages.OpenView, p.key)) for p in panels
-    ]
-    for service in situation.services if situation is not None else ():
-        logs = partial(messages.OpenLogs, service.namespace, service=service.name)
-        found.append(Command(f"Logs  {service.name}", "follow all its pods", logs))
-        chosen = messages.Selection(service.kind, service.namespace, service.name)
-        found.append(Command(f"Explain  {service.name}", "why it is not healthy", partial(messages.Explain, chosen)))
-    for name in situation.metrics if situation is not None else ():
-        opened = partial(messages.OpenView, "metrics", {"service": name})
-        found.append(Command(f"Metrics {name} (direct)", "its own /metrics, while Prometheus is down", opened))
-    if situation is not None and "postgres" in situation.configured:
-        for show, (title, _) in PAGES.items():
-            opened = partial(messages.OpenView, "postgres", {"show": show})
-            found.append(Command(f"Postgres: {title.lower()}", "the database in full", opened))
-    found.append(
-        Command("View signer set", "chain, agents and cluster compared", partial(messages.OpenView, "signer-set"))
-    )
-    found.append(
-        Command(
-            "View transactions", "failed ones by class, commits that wait", partial(messages.OpenView, "transactions")
-        )
-    )
-    found.append(
-        Command(
-            "View RPC endpoints", "side by side, with all that is measured", partial(messages.OpenView, "endpoints")
-        )
-    )
+    found += [Command(f"Panel {p.key}  {p.title}", "go there", partial(messages.OpenView, p.name)) for p in PANELS]
+    found += _services(situation) if situation is not None else []
+    found += [command for view in VIEWS for command in _views(view, situation)]
     return [
         *found,
         *_incident(situation),
         *_links(situation, links),
         Command("Undo the newest step", "a plan like any other", messages.Undo),
         Command("Help", "all keys", messages.OpenHelp),
+    ]
+
+
+def _services(situation: Situation) -> list[Command]:
+    """The views of one service, for each of which they have something to show."""
+    own = [view for view in VIEWS if view.of_service and view.name != "metrics"]
+    offered = [(view, {"service": one.name, "namespace": one.namespace}) for one in situation.services for view in own]
+    offered += [(BY_NAME["metrics"], {"service": name}) for name in situation.metrics]
+    return [
+        Command(view.offer.format(**args), view.words, partial(messages.OpenView, view.name, args))
+        for view, args in offered
+    ]
+
+
+def _views(view: ViewSpec, situation: Situation | None) -> list[Command]:
+    """The view itself, or each of its pages; none while its source is not configured."""
+    if not view.offer or view.of_service:
+        return []
+    if view.source and (situation is None or view.source not in situation.configured):
+        return []
+    pages = [(title, {"show": page}) for page, title in view.pages.items()] or [("", {})]
+    return [
+        Command(view.offer.format(page=title.lower()), view.words, partial(messages.OpenView, view.name, args))
+        for title, args in pages
     ]
 
 

@@ -12,7 +12,7 @@ from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.chain import Told, ending_certificates, failing, outputs
 from panels.dashboard.facts.metrics import by_label, judge, live, number, query, signal_value, single, state, unit_of
-from panels.dashboard.panel import LinesPanel
+from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import BLANK, Column, Line, Span, line_width, table
 from panels.kit.sparks import of_signal
 from panels.kit.theme import MARK
@@ -20,9 +20,6 @@ from panels.kit.words import UNKNOWN, count, duration, in_base, value
 
 
 class ApiPanel(LinesPanel):
-    number = 7
-    key = "api"
-    title_text = "API"
     queries = ("api-5xx-ratio", "api-errors-by-code", "api-errors-by-pod", "api-p95", "output-age", "output-epoch")
     signals = ("api-5xx", "api-latency", "output-age", "epoch-progress", "outputs-degraded")
 

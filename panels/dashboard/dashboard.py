@@ -1,16 +1,13 @@
 """The dashboard: strips above, panels below.
 
 All at once where they fit, else one at a time under a line of tabs.
-
-The arrangement is a pure function of the size (`arrange`), so that a storm of resizes ends where it
-would have begun.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Sequence
+from importlib import import_module
 
 from textual import events
 from textual.app import ComposeResult
@@ -18,122 +15,47 @@ from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
 
+from cockpit.model.registry import RegistryError
 from cockpit.model.situation import Situation
-from panels.dashboard.api import ApiPanel
-from panels.dashboard.guardrails import GuardrailsPanel
-from panels.dashboard.journal import JournalPanel
-from panels.dashboard.panel import LinesPanel
+from cockpit.model.views import PANELS, STAGES, PanelSpec
+from panels.dashboard.arrangement import MIN_HEIGHT, MIN_WIDTH, arrange
+from panels.dashboard.frame.panel import LinesPanel
 from panels.dashboard.pods import PodsPanel
-from panels.dashboard.postgres import PostgresPanel
-from panels.dashboard.publish import PublishPanel
-from panels.dashboard.rpc import RpcPanel
-from panels.dashboard.signals import SignalsPanel
-from panels.dashboard.signers import SignersPanel
 from panels.dashboard.strips.matchline import MatchLine
 from panels.dashboard.strips.pipeline import PipelineStrip
 from panels.dashboard.strips.tabs import TabLine
 from panels.dashboard.strips.topstrip import TopStrip
-from panels.dashboard.table import TablePanel
-from panels.dashboard.toggles import TogglesPanel
-from panels.dashboard.watermark import WatermarkPanel
 from panels.kit import repaint
 from panels.kit.line_widget import LineWidget
 from panels.kit.spans import Line
 from panels.kit.theme import Appearance
 from panels.messages import Selection
 
-#: A new panel is one file and one line here, in the order of its number.
-PANELS: Final[tuple[type[LinesPanel], ...]] = (
-    PodsPanel,
-    PublishPanel,
-    SignersPanel,
-    WatermarkPanel,
-    RpcPanel,
-    GuardrailsPanel,
-    ApiPanel,
-    TogglesPanel,
-    JournalPanel,
-    SignalsPanel,
-    PostgresPanel,
-)
 
-MIN_WIDTH, MIN_HEIGHT = 80, 24  # of the terminal
-STATUS_LINES = 2  # of which tmux or screen may keep so many for themselves
-ALL_WIDTH, ALL_HEIGHT = 150, 38  # of the dashboard: from here on all panels at once
-#: Rows of the grid: (share of the height, ((panel, share of the width), ...)).
-GRID: Final = (
-    (15, (("pods", 72), ("publish", 48), ("signers", 40))),
-    (13, (("watermark", 39), ("rpc", 40), ("guardrails", 39), ("api", 42))),
-    (13, (("toggles", 46), ("journal", 36), ("signals", 44), ("postgres", 34))),
-)
-#: Which panel tells more about a stage of the pipeline.
-STAGES: Final = {
-    "ingest": "watermark",
-    "aggregate": "watermark",
-    "quant": "guardrails",
-    "sign": "signers",
-    "commit": "publish",
-    "reveal": "publish",
-    "serve": "api",
-}
+def kinds(rows: Sequence[PanelSpec] = PANELS) -> dict[str, type[LinesPanel]]:
+    """Name → class: `panels/dashboard/signers.py` holds `SignersPanel`.
+
+    Raises RegistryError, naming the row, where there is none.
+    """
+    found: dict[str, type[LinesPanel]] = {}
+    for row in rows:
+        module, name = f"panels.dashboard.{row.name.replace('-', '_')}", f"{row.name.title().replace('-', '')}Panel"
+        try:
+            kind = getattr(import_module(module), name, None)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            kind = None
+        if not (isinstance(kind, type) and issubclass(kind, LinesPanel)):
+            raise RegistryError(f"VIEWS, {row.name}: expected a panel {name} in {module.replace('.', '/')}.py")
+        found[row.name] = kind
+    return found
 
 
 class TooSmall(LineWidget):
     def picture(self, width: int, height: int) -> list[Line]:
         size = self.app.size
         return [((f"needs {MIN_WIDTH}×{MIN_HEIGHT}, this is {size.width}×{size.height}", "bold"),)]
-
-
-def arrange(size: Size, terminal: Size, notices: int, current: str) -> dict[str, Region]:
-    """Which part goes where.
-
-    Parts that are absent are not on screen; their state, focus and cursor are kept.
-    """
-    width, height = size
-    if terminal.width < MIN_WIDTH or terminal.height < MIN_HEIGHT - STATUS_LINES:
-        return {"small": Region(0, 0, width, height)}
-    out: dict[str, Region] = {}
-    y = 0
-    for name, lines in (
-        ("top", TopStrip.height_for(width)),
-        ("pipeline", PipelineStrip.height_for(width)),
-        ("match", 1 + min(2, notices)),
-    ):
-        out[name] = Region(0, y, width, lines)
-        y += lines
-    if width >= ALL_WIDTH and height >= ALL_HEIGHT:
-        heights = _shares([share for share, _ in GRID], height - y)
-        for (_, columns), row_height in zip(GRID, heights, strict=True):
-            x = 0
-            for (name, _), column_width in zip(columns, _shares([share for _, share in columns], width), strict=True):
-                out[name] = Region(x, y, column_width, row_height)
-                x += column_width
-            y += row_height
-        return out
-    out["tabs"] = Region(0, y, width, 1)
-    y += 1
-    rest = Region(0, y, width, max(0, height - y))
-    # With room to spare, the signals stay in sight beside (or below) the chosen panel.
-    mate = "signals" if current != "signals" else "pods"
-    if width >= 120:
-        left = width * 55 // 100
-        out[current] = Region(0, y, left, rest.height)
-        out[mate] = Region(left, y, width - left, rest.height)
-    elif rest.height >= 30:
-        upper = rest.height * 60 // 100
-        out[current] = Region(0, y, width, upper)
-        out[mate] = Region(0, y + upper, width, rest.height - upper)
-    else:
-        out[current] = rest
-    return out
-
-
-def _shares(shares: Iterable[int], total: int) -> list[int]:
-    shares = list(shares)
-    out = [total * share // sum(shares) for share in shares]
-    for i in range(total - sum(out)):
-        out[i % len(out)] += 1
-    return out
 
 
 class DashboardLayout(Layout):
@@ -155,10 +77,7 @@ class DashboardLayout(Layout):
 
 
 class Dashboard(Widget):
-    """`show` hands the situation to every part.
-
-    Keys 1–9, 0 and - are the app's: `focus_panel(n)`.
-    """
+    """Every panel of VIEWS with the strips above them; `show` hands the situation to every part."""
 
     DEFAULT_CSS = """
     Dashboard { width: 1fr; height: 1fr; overflow: hidden hidden; }
@@ -169,14 +88,14 @@ class Dashboard(Widget):
         repaint.install()
         super().__init__(id=id)
         self.look = look or Appearance()
-        self.panels: dict[str, LinesPanel] = {kind.key: kind(self.look) for kind in PANELS}
+        self.panels: dict[str, LinesPanel] = {name: kind(self.look) for name, kind in kinds().items()}
         self.top = TopStrip(self.look, id="top")
         self.pipeline = PipelineStrip(self.look, id="pipeline")
         self.match = MatchLine(self.look, id="match")
         self.tabs = TabLine(tuple(self.panels.values()), self.look)
         self.small = TooSmall(self.look, id="small")
         self.situation: Situation | None = None
-        self.current = PANELS[0].key  # the panel that has, or had last, the focus
+        self.current = PANELS[0].name  # the panel that has, or had last, the focus
         self._notices = 0
         self._was_small = False
         self._parts: dict[LineWidget, str] = {
@@ -260,13 +179,10 @@ class Dashboard(Widget):
         """The pod or workload under the Pods panel's cursor."""
         return self.pods.selection
 
-    def focus_panel(self, number: int) -> bool:
-        """Bring panel `number` up and give it the focus; False when there is none."""
-        panel = next((p for p in self.panels.values() if p.number == number), None)
-        if panel is None:
-            return False
-        self._bring(panel.key)
-        return True
+    def focus_panel(self, name: str) -> None:
+        """Bring a panel up and give it the focus."""
+        self._choose(name)
+        self.panels[name].focus(scroll_visible=False)
 
     def jump(self, name: str) -> bool:
         """Go to a panel ("publish"), the panel of a stage ("reveal"), or a service in Pods
@@ -274,21 +190,17 @@ class Dashboard(Widget):
         """
         key = name.lower()
         if key in self.panels or key in STAGES:
-            self._bring(STAGES.get(key, key))
+            self.focus_panel(STAGES.get(key, key))
             return True
         for service in self.situation.services if self.situation else ():
             if service.name == name and self.pods.find(service.namespace, service.name):
-                self._bring("pods")
+                self.focus_panel("pods")
                 return True
         return False
 
     def set_filter(self, text: str) -> None:
         """Filter the focused panel; the others keep theirs."""
         self.focused_panel.set_filter(text)
-
-    def _bring(self, key: str) -> None:
-        self._choose(key)
-        self.panels[key].focus(scroll_visible=False)
 
     def _choose(self, key: str) -> None:
         if key != self.current:
@@ -322,6 +234,3 @@ class Dashboard(Widget):
         # A panel that left the screen lost the focus; a dialog that has it keeps it.
         if self.screen.focused is None:
             self.panels[self.current].focus(scroll_visible=False)
-
-
-__all__ = ["PANELS", "Dashboard", "TablePanel", "arrange"]

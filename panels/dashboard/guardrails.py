@@ -7,7 +7,7 @@ from __future__ import annotations
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import by_label, judge, live, query, sum_by, unit_of
-from panels.dashboard.panel import LinesPanel
+from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import BLANK, Column, Line, Span, table
 from panels.kit.theme import MARK
 from panels.kit.words import count, value
@@ -17,10 +17,6 @@ _ROLES = {"ALLOW": "ok", "DEGRADE": "warn", "BLOCK": "crit"}
 
 
 class GuardrailsPanel(LinesPanel):
-    number = 6
-    key = "guardrails"
-    title_text = "Guardrails"
-    short = "Grd"
     queries = ("guardrail-decisions", "guardrail-reasons", "divergence-by-source", "drift-by-model", "ece-by-model")
     signals = ("guardrail-blocks", "guardrail-restrictions")
 

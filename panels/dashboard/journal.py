@@ -8,7 +8,7 @@ from cockpit.model.plan import Gauge, JournalLine, Phase, Progress, Proof
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble
-from panels.dashboard.panel import LinesPanel
+from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.prose import Para, wrap
 from panels.kit.spans import Line, Span
 from panels.kit.words import age, clock, count, value
@@ -25,11 +25,6 @@ _BAR = 10
 
 
 class JournalPanel(LinesPanel):
-    number = 9
-    key = "journal"
-    title_text = "Journal"
-    short = "Jrn"
-
     def level(self, situation: Situation) -> Level:
         recent = [p for p in situation.progress if _recent(p, situation)]
         if any(p.proof is Proof.FAIL or p.phase is Phase.FAILED for p in recent):

@@ -16,7 +16,7 @@ from cockpit.model.reading import Known
 from cockpit.model.signal import Level
 from cockpit.model.situation import ServiceStatus, Situation
 from panels.dashboard.facts.metrics import Trouble, kind_age, kind_trouble
-from panels.dashboard.table import TablePanel
+from panels.dashboard.frame.table import TablePanel
 from panels.kit.spans import Column, Line, Span
 from panels.kit.theme import MARK, Appearance
 from panels.kit.words import age
@@ -54,10 +54,6 @@ class MoreKey(NamedTuple):
 
 
 class PodsPanel(TablePanel):
-    number = 1
-    key = "pods"
-    title_text = "Pods"
-    short = "Pod"
     empty = "no pods in the watched namespaces"
     columns = (
         Column("", 1),

@@ -12,7 +12,7 @@ from cockpit.model.situation import Situation
 from panels.dashboard.facts import database
 from panels.dashboard.facts.database import data, live, milliseconds, since, table_name
 from panels.dashboard.facts.metrics import Trouble, state
-from panels.dashboard.panel import LinesPanel
+from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import Line, Span
 from panels.kit.theme import MARK
 from panels.kit.words import age, count, duration, percent
@@ -43,10 +43,6 @@ JUDGED: dict[str, tuple[str, ...]] = {
 
 
 class PostgresPanel(LinesPanel):
-    number = 11
-    key = "postgres"
-    title_text = "Postgres"
-    short = "PG"
     signals = tuple(name for names in JUDGED.values() for name in names)
 
     def trouble(self, situation: Situation) -> list[Trouble]:

@@ -10,7 +10,7 @@ from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.chain import Told, program, quiet, spoken, told
 from panels.dashboard.facts.metrics import history, judge, live, number, query, single, state, sum_by, unit_of
-from panels.dashboard.panel import LinesPanel
+from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import Column, Line, Span, line_width, pad, table
 from panels.kit.sparks import points
 from panels.kit.words import UNKNOWN, age, count, value
@@ -20,10 +20,6 @@ LATE_SLOTS = 25
 
 
 class PublishPanel(LinesPanel):
-    number = 2
-    key = "publish"
-    title_text = "Publish"
-    short = "Pub"
     queries = ("commits-ok", "commits-failed", "reveals-ok", "reveals-failed", "reveal-failures", "publish-success")
     signals = (
         "publish-success",

@@ -9,7 +9,7 @@ from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.chain import Told, disagreements, endpoints, spoken
 from panels.dashboard.facts.metrics import by_label, judge, number, unit_of
-from panels.dashboard.panel import LinesPanel
+from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import BLANK, Column, Line, Span, table
 from panels.kit.theme import MARK
 from panels.kit.words import UNKNOWN, count, value
@@ -21,9 +21,6 @@ MERGED = 64  # from this width on one table holds both views
 
 
 class RpcPanel(LinesPanel):
-    number = 5
-    key = "rpc"
-    title_text = "RPC"
     queries = ("rpc-error-ratio", "rpc-confirm-p95")
     signals = ("rpc-errors", "rpc-confirm")
 

@@ -14,7 +14,7 @@ from cockpit.model.reading import Known, SourceState
 from cockpit.model.signal import Level, SignalStatus, worst
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble, state
-from panels.dashboard.table import TablePanel
+from panels.dashboard.frame.table import TablePanel
 from panels.kit.spans import Column, Line, Span, line_width
 from panels.kit.theme import MARK, WORD
 from panels.kit.words import age, bare
@@ -26,10 +26,6 @@ _SAID = ("alertname", "severity")  # labels that the row tells otherwise
 
 class SignalsPanel(TablePanel):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("o", "copy_link", "Copy link", show=False, id="signals.link")]
-    number = 10
-    key = "signals"
-    title_text = "Signals"
-    short = "Sig"
     empty = "no signals are defined"
     columns = (
         Column("state", 9),
@@ -48,9 +44,7 @@ class SignalsPanel(TablePanel):
         names.sort(key=lambda s: (-s.level.rank, s.pending is None))
         bad = [s.name for s in names if s.level is not Level.OK and not s.off]
         well = [s.name for s in names if s.level is Level.OK] + [s.name for s in names if s.off]
-        alerts = [a for a in situation.alerts if wanted in f"{a.name} {a.state} {_labels(a)} {a.summary}".lower()]
-        alerts.sort(key=lambda a: (a.state != FIRING, _severity(a) is not Level.CRIT, a.name, _labels(a)))
-        return [*bad, *dict.fromkeys(_key(a) for a in alerts), *well]
+        return [*bad, *alert_keys(situation, wanted), *well]
 
     def cells(self, key: Hashable, situation: Situation) -> Sequence[Span]:
         if isinstance(key, tuple):
@@ -82,7 +76,7 @@ class SignalsPanel(TablePanel):
         if alert is None:
             return ("● over", "dim"), (str(name), "dim"), ("", "dim"), ("no longer active", "dim"), ("", "dim")
         why = ": ".join(part for part in (_labels(alert), alert.summary) if part)
-        if _unread(situation) is not None:
+        if unread(situation) is not None:
             return (
                 (f"? {alert.state}", "unknown"),
                 (alert.name, "bold"),
@@ -90,7 +84,7 @@ class SignalsPanel(TablePanel):
                 (f"was: {why}", "unknown"),
                 ("", "dim"),
             )
-        level = _severity(alert)
+        level = severity(alert)
         sign = MARK[level] if alert.state == FIRING else MARK[Level.WARN]
         role = level.value if alert.state == FIRING else "warn"
         return (
@@ -121,9 +115,9 @@ class SignalsPanel(TablePanel):
 
     def level(self, situation: Situation) -> Level:
         levels = [s.level for s in situation.signals.values() if not s.off] or [Level.UNKNOWN]
-        unread = _unread(situation)
-        if unread is None:
-            levels += [_severity(a) for a in situation.alerts if a.state == FIRING]
+        why = unread(situation)
+        if why is None:
+            levels += [severity(a) for a in situation.alerts if a.state == FIRING]
         elif situation.alerts or self.trouble(situation):
             levels.append(Level.UNKNOWN)
         return worst(levels)
@@ -133,10 +127,10 @@ class SignalsPanel(TablePanel):
 
         Alerts have nowhere else to say that they alone could not be read.
         """
-        unread = _unread(situation)
-        if unread is None or not any(isinstance(r.believed(situation.mono), Known) for r in situation.queries.values()):
+        why = unread(situation)
+        if why is None or not any(isinstance(r.believed(situation.mono), Known) for r in situation.queries.values()):
             return []
-        return [Trouble("alerts", unread[0].value, unread[1])]
+        return [Trouble("alerts", why[0].value, why[1])]
 
     def age_s(self, situation: Situation) -> float | None:
         return max((s.age_s for s in situation.signals.values() if s.age_s is not None), default=None)
@@ -147,9 +141,9 @@ class SignalsPanel(TablePanel):
         """
         bad, well = self._counts(situation), self._counts(situation, Level.OK)
         signs = [(text.replace(WORD[level], MARK[level]), role) for level, (text, role) in bad]
-        alerts = _alert_counts(situation)
+        alerts = alert_counts(situation)
         words = [piece for _, piece in bad]
-        room = self.size.width - len(self.title_text) - 18 if self.size.width else 200
+        room = self.size.width - len(self.spec.title) - 18 if self.size.width else 200
         for counts in (
             [*words, *alerts, *(piece for _, piece in well)],
             [*words, *alerts],
@@ -170,14 +164,21 @@ class SignalsPanel(TablePanel):
         return counted
 
 
-def _alert_counts(situation: Situation) -> list[Span]:
-    known = _unread(situation) is None
+def alert_counts(situation: Situation) -> list[Span]:
+    known = unread(situation) is None
     counts: list[Span] = []
     for state_, role in ((FIRING, "crit"), (PENDING, "warn")):
         number = sum(a.state == state_ for a in situation.alerts)
         if number:
             counts.append((f"{number} {state_}{'' if known else '?'}", role if known else "unknown"))
     return counts
+
+
+def alert_keys(situation: Situation, wanted: str) -> list[Hashable]:
+    """Rows of the alerts that contain `wanted`, firing before pending, worst first."""
+    alerts = [a for a in situation.alerts if wanted in f"{a.name} {a.state} {_labels(a)} {a.summary}".lower()]
+    alerts.sort(key=lambda a: (a.state != FIRING, severity(a) is not Level.CRIT, a.name, _labels(a)))
+    return list(dict.fromkeys(_key(a) for a in alerts))
 
 
 def _key(alert: Alert) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -188,7 +189,7 @@ def _labels(alert: Alert) -> str:
     return " ".join(f"{k}={v}" for k, v in sorted(alert.labels.items()) if k not in _SAID)
 
 
-def _severity(alert: Alert) -> Level:
+def severity(alert: Alert) -> Level:
     """Only what calls itself less than critical is a warning."""
     return Level.WARN if alert.labels.get("severity", "critical").lower() in _MILD else Level.CRIT
 
@@ -196,7 +197,7 @@ def _severity(alert: Alert) -> Level:
 _MILD = ("warning", "warn", "info", "none", "minor", "low", "notice", "debug", "ticket")
 
 
-def _unread(situation: Situation) -> tuple[SourceState, str] | None:
+def unread(situation: Situation) -> tuple[SourceState, str] | None:
     """State and reason when the list of alerts is not live; None when it is (or was never asked
     for).
     """

@@ -8,17 +8,13 @@ from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.chain import set_state, spoken
 from panels.dashboard.facts.metrics import by_label, judge, live, number, query, signal_value, single, sum_by, unit_of
-from panels.dashboard.panel import LinesPanel
+from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import BLANK, Column, Line, Span, table
 from panels.kit.theme import MARK
 from panels.kit.words import UNKNOWN, value
 
 
 class SignersPanel(LinesPanel):
-    number = 3
-    key = "signers"
-    title_text = "Signers"
-    short = "Sgn"
     queries = ("signer-p50", "signer-p95", "signer-errors", "signer-misses")
     signals = ("signer-p95", "signer-misses", "signer-errors", "kms-errors", "signer-unreachable", "signer-ready")
 

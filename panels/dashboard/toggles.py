@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, ToggleStatus
 from panels.dashboard.facts.metrics import Trouble, kind_age, kind_trouble
-from panels.dashboard.panel import LinesPanel
+from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import Column, Line, Span, table
 
 KINDS = ("deployments", "statefulsets", "configmaps")
@@ -17,11 +17,6 @@ _ORDER = {"differs": 0, "unknown": 1}
 
 
 class TogglesPanel(LinesPanel):
-    number = 8
-    key = "toggles"
-    title_text = "Toggles"
-    short = "Tog"
-
     def level(self, situation: Situation) -> Level:
         if any(t.level == "differs" for t in situation.toggles):
             return Level.WARN

@@ -9,7 +9,7 @@ import math
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import by_label, judge, live, number, query, sum_by, unit_of
-from panels.dashboard.panel import LinesPanel
+from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import BLANK, Column, Line, Span, line_width, table
 from panels.kit.theme import MARK
 from panels.kit.words import UNKNOWN, value
@@ -18,10 +18,6 @@ _WORKERS = {Level.OK: "keep up ", Level.WARN: "saturated ", Level.CRIT: "saturat
 
 
 class WatermarkPanel(LinesPanel):
-    number = 4
-    key = "watermark"
-    title_text = "Watermark"
-    short = "Wat"
     queries = (
         "lag-by-connector",
         "coverage-by-domain",

@@ -8,22 +8,19 @@ from collections.abc import Callable, Mapping
 from textwrap import wrap
 from typing import ClassVar, Final
 
-from textual.app import ComposeResult
-
 from cockpit.model.observed.chain import EndpointStatus, ProgramActivity, ProtocolState, SignerSetState
 from cockpit.model.observed.probe import SignerReport
 from cockpit.model.reading import NOTHING_READ
 from cockpit.model.situation import Situation
+from cockpit.model.views import VIEWS
 from panels.dashboard.facts.chain import Told, disagreements, program, quiet, spoken, told
 from panels.dashboard.facts.chain import endpoints as heard_of
 from panels.dashboard.publish import waiting
 from panels.dashboard.rpc import measured, said_of
 from panels.dashboard.signers import set_lines
 from panels.kit.spans import BLANK, Column, Line, Span, table
-from panels.kit.theme import Appearance
 from panels.kit.words import UNKNOWN, age, count, value
-from panels.screens.pages import KEYS, PageLines, PagesView
-from panels.screens.view import Bar
+from panels.screens.pages import SituationPages
 
 
 def signer_set(situation: Situation, width: int) -> list[Line]:
@@ -291,51 +288,20 @@ def _waiting(chain: Told[ProgramActivity], width: int) -> list[Line]:
     return [*made, ((f"and {more:,} more", "dim"),)] if more > 0 else made
 
 
-#: Name of the view → (title, what it shows).
-PAGES: Final[Mapping[str, tuple[str, Callable[[Situation, int], list[Line]]]]] = {
-    "signer-set": ("SIGNER SET", signer_set),
-    "transactions": ("TRANSACTIONS", transactions),
-    "endpoints": ("RPC ENDPOINTS", endpoints),
+#: Name of the view → what it shows.
+PAGES: Final[Mapping[str, Callable[[Situation, int], list[Line]]]] = {
+    "signer-set": signer_set,
+    "transactions": transactions,
+    "endpoints": endpoints,
 }
 
 
-def _page(situation: Situation, page: str, width: int) -> list[Line]:
-    return PAGES[page][1](situation, width)
+class ChainView(SituationPages):
+    """The views of the group "chain", each a page."""
 
+    TITLES: ClassVar[Mapping[str, str]] = {view.name: view.title.upper() for view in VIEWS if view.group == "chain"}
+    STATE = False
 
-class ChainView(PagesView):
-    """The app hands it each new situation: `show(situation)`.
-
-    `name`: a key of PAGES; another shows the first.
-    """
-
-    TITLES: ClassVar[Mapping[str, str]] = {name: title for name, (title, _) in PAGES.items()}
-
-    def __init__(self, name: str, situation: Situation | None = None, *, look: Appearance | None = None) -> None:
-        super().__init__(look)
-        self.page = self.first_of(name)
-        self.rows = PageLines(self.look, self.page, _page)
-        self._situation = situation
-
-    def compose(self) -> ComposeResult:
-        yield Bar(self.look, id="top")
-        yield self.rows
-        yield Bar(self.look, id="keys")
-
-    def opened(self) -> None:
-        super().opened()
-        self.query_one("#keys", Bar).keys(*KEYS)
-        self.tell_title()
-        if self._situation is not None:
-            self.show(self._situation)
-
-    def take_focus(self) -> None:
-        self.seize(self.rows)
-
-    def show(self, situation: Situation) -> None:
-        self._situation = situation
-        self.rows.show(situation)
-
-    def turned(self) -> None:
-        self.rows.turn(self.page)
-        self.tell_title()
+    @staticmethod
+    def lines(situation: Situation, page: str, width: int) -> list[Line]:
+        return PAGES[page](situation, width)

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from cockpit.model.maintenance import Finding, Question, Round, RoundLine
+from cockpit.model.views import BY_NAME
 from panels.kit.lines_view import LinesView
 from panels.kit.marks import SIGN
 from panels.kit.prose import Para, para
@@ -20,9 +20,6 @@ from panels.messages import KeepRound, MakeRound, PlanStep
 from panels.screens.pages import PagesView
 from panels.screens.view import Bar
 
-#: What `show` may be → title. The names are what runbooks.toml says.
-PAGES: Mapping[str, str] = {"weekly": "Weekly", "monthly": "Monthly", "deploy": "Deploy", "incident": "Incident"}
-_KEYS = (("←→", "page"), ("enter", "answer"), ("r", "look again"), ("w", "write the report"), ("esc", "back"))
 _STATE: Mapping[str, tuple[str, str]] = {
     "ok": (SIGN["ok"], "ok"),
     "attention": (SIGN["warn"], "warn"),
@@ -49,29 +46,20 @@ class MaintenanceView(PagesView):
         Binding("r", "again", "Look again", show=False),
         Binding("w", "keep", "Write the report", show=False),
     ]
-    TITLES = PAGES
+    TITLES = BY_NAME["maintenance"].pages
     BRAND = "MAINTENANCE"
+    KEYS = (("←→", "page"), ("enter", "answer"), ("r", "look again"), ("w", "write the report"), ("esc", "back"))
 
     def __init__(self, name: str = "", *, look: Appearance | None = None) -> None:
-        super().__init__(look)
-        self.page = self.first_of(name)
+        look = look or Appearance()
+        self.rows = LinesView(look, cursor=True, id="page")
+        super().__init__(name, self.rows, look)
         self.round: Round | None = None
         self.problem = ""
-        self.rows = LinesView(self.look, cursor=True, id="page")
-
-    def compose(self) -> ComposeResult:
-        yield Bar(self.look, id="top")
-        yield Bar(self.look, id="state")
-        yield self.rows
-        yield Bar(self.look, id="keys")
 
     def opened(self) -> None:
         super().opened()
-        self.query_one("#keys", Bar).keys(*_KEYS)
         self._ask()
-
-    def take_focus(self) -> None:
-        self.seize(self.rows)
 
     def tell(self, name: str, made: Round | None, problem: str = "") -> None:
         """The round that was asked for, or why there is none; one of another page comes too late."""

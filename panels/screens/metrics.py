@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from cockpit.model.observed.metrics import Exposed
@@ -19,9 +18,7 @@ from panels.kit.theme import Appearance
 from panels.kit.words import age
 from panels.messages import FilterChanged
 from panels.screens.pages import ScrolledPage
-from panels.screens.view import Bar, View
-
-_KEYS = (("/", "filter"), ("↑↓ pgup pgdn", "scroll"), ("esc", "back"))
+from panels.screens.view import Bar, RowsView
 
 
 class MetricRows(ScrolledPage):
@@ -81,29 +78,25 @@ def series(one: Exposed) -> str:
     return f"{one.name}{{{labels}}}" if labels else one.name
 
 
-class MetricsView(View):
+class MetricsView(RowsView):
     """The app hands it each new situation: `show(situation)`.
 
     Posts CloseLayer.
     """
 
+    KEYS = (("/", "filter"), *RowsView.KEYS)
     BINDINGS: ClassVar[list[BindingType]] = [
         # Priority, as in the log view: "/word" may come in one read.
         Binding("slash", "filter", "Filter", show=False, priority=True),
     ]
 
     def __init__(self, service: str, situation: Situation | None = None, *, look: Appearance | None = None) -> None:
-        super().__init__(look)
+        look = look or Appearance()
+        self.rows = MetricRows(look)
+        super().__init__(self.rows, look)
         self.service = service
-        self.rows = MetricRows(self.look)
         self._situation = situation
         self._filter = self._before = ""
-
-    def compose(self) -> ComposeResult:
-        yield Bar(self.look, id="top")
-        yield Bar(self.look, id="state")
-        yield self.rows
-        yield Bar(self.look, id="keys")
 
     def opened(self) -> None:
         super().opened()
@@ -112,12 +105,8 @@ class MetricsView(View):
             (f"  {self.service}", "bold"),
             ("   read directly: no signal is judged by these", "dim"),
         )
-        self.query_one("#keys", Bar).keys(*_KEYS)
         if self._situation is not None:
             self.show(self._situation)
-
-    def take_focus(self) -> None:
-        self.seize(self.rows)
 
     def show(self, situation: Situation) -> None:
         self._situation = situation

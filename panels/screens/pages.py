@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.widget import Widget
 
 from cockpit.model.situation import Situation
 from panels.kit.line_widget import ScrolledLines
 from panels.kit.spans import BLANK, Line
 from panels.kit.theme import Appearance
-from panels.screens.view import Bar, View
-
-#: What works in a view of pages, as its last row tells it.
-KEYS = (("←→", "page"), ("↑↓ pgup pgdn", "scroll"), ("esc", "back"))
+from panels.screens.view import Bar, RowsView
 
 
 class ScrolledPage(ScrolledLines):
@@ -35,13 +33,11 @@ class ScrolledPage(ScrolledLines):
 
 
 class PageLines(ScrolledPage):
-    """One of several pages: `draw(situation, page, width)` gives its lines, none while there is
-    nothing to tell.
-    """
+    """One of several pages: `draw(situation, page, width)` gives its lines."""
 
-    def __init__(self, look: Appearance, page: str, draw: Callable[[Situation, str, int], Sequence[Line]]) -> None:
+    def __init__(self, look: Appearance, draw: Callable[[Situation, str, int], Sequence[Line]]) -> None:
         super().__init__(look)
-        self._page = page
+        self._page = ""
         self._lines_of = draw
 
     def picture(self, width: int, height: int) -> list[Line]:
@@ -53,8 +49,8 @@ class PageLines(ScrolledPage):
         self.sync()
 
 
-class PagesView(View):
-    """`page` is the name of the page.
+class PagesView(RowsView):
+    """`page` is the name of the page; ← and → turn it.
 
     Subclasses give `TITLES`, in the order in which they are turned, and draw in `turned`.
     """
@@ -63,14 +59,13 @@ class PagesView(View):
         Binding("right,l", "turn(1)", "Next page", show=False),
         Binding("left,h", "turn(-1)", "Page before", show=False),
     ]
+    KEYS = (("←→", "page"), *RowsView.KEYS)
     TITLES: ClassVar[Mapping[str, str]]  # name → title
     BRAND: ClassVar[str] = ""  # before the titles; without one the title that is shown stands out itself
-    page: str
 
-    @classmethod
-    def first_of(cls, name: str) -> str:
-        """The page of that name; an unknown one is the first."""
-        return name if name in cls.TITLES else next(iter(cls.TITLES))
+    def __init__(self, page: str, rows: Widget, look: Appearance) -> None:
+        super().__init__(rows, look)
+        self.page = page if page in self.TITLES else next(iter(self.TITLES))
 
     def turned(self) -> None:
         """Draw the page that is `page` now."""
@@ -88,3 +83,35 @@ class PagesView(View):
         else:
             spans = [(f" {title} ", "brand" if name == self.page else "dim") for name, title in self.TITLES.items()]
         self.query_one("#top", Bar).say(*spans)
+
+
+class SituationPages(PagesView):
+    """Pages drawn from the situation by `lines(situation, page, width)`.
+
+    An unknown `page` shows the first.
+    """
+
+    def __init__(self, page: str = "", situation: Situation | None = None, *, look: Appearance | None = None) -> None:
+        look = look or Appearance()
+        self.rows = PageLines(look, self.lines)
+        super().__init__(page, self.rows, look)
+        self._situation = situation
+
+    @staticmethod
+    def lines(situation: Situation, page: str, width: int) -> Sequence[Line]:
+        """The lines of one page; none while there is nothing to tell."""
+        raise NotImplementedError
+
+    def opened(self) -> None:
+        super().opened()
+        self.turned()
+
+    def show(self, situation: Situation) -> None:
+        self._situation = situation
+        self.rows.show(situation)
+
+    def turned(self) -> None:
+        self.rows.turn(self.page)
+        self.tell_title()
+        if self._situation is not None:
+            self.show(self._situation)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 
 from cockpit.model.situation import Situation
-from panels.dashboard.panel import LinesPanel
+from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.theme import Appearance
 from panels.screens.view import Bar, View
 

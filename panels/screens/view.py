@@ -8,9 +8,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.text import Text
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.widget import Widget
 from textual.widgets import Static
 
+from cockpit.model.situation import Situation
 from panels.kit.marks import ink
 from panels.kit.overlay import Overlay
 from panels.kit.theme import Appearance
@@ -42,7 +45,10 @@ class Bar(Static):
 
 
 class View(Overlay):
-    """Escape posts CloseLayer; the app removes the topmost overlay."""
+    """Escape posts CloseLayer; the app removes the topmost overlay.
+
+    The app hands the topmost view each new situation: `show(situation)`.
+    """
 
     DEFAULT_CSS = "View { layout: vertical; width: 100%; height: 100%; background: $background; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back", show=False)]
@@ -51,5 +57,36 @@ class View(Overlay):
         super().__init__()
         self.look = look or Appearance()
 
+    def show(self, situation: Situation) -> None:
+        """Draw this situation; a view that shows nothing of it need not."""
+
     def action_close(self) -> None:
         self.post_message(CloseLayer())
+
+
+class RowsView(View):
+    """Rows between bars: what it is above them, the keys below; the rows have the focus.
+
+    `STATE`: with a second bar above the rows, for the state of what they show.
+    """
+
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("↑↓ pgup pgdn", "scroll"), ("esc", "back"))
+    STATE: ClassVar[bool] = True
+
+    def __init__(self, rows: Widget, look: Appearance) -> None:
+        super().__init__(look)
+        self.body = rows
+
+    def compose(self) -> ComposeResult:
+        yield Bar(self.look, id="top")
+        if self.STATE:
+            yield Bar(self.look, id="state")
+        yield self.body
+        yield Bar(self.look, id="keys")
+
+    def opened(self) -> None:
+        super().opened()
+        self.query_one("#keys", Bar).keys(*self.KEYS)
+
+    def take_focus(self) -> None:
+        self.seize(self.body)

@@ -15,11 +15,10 @@ import pytest
 from cockpit.incident import checklist as incident_lines
 from cockpit.maintenance import deploy as deploy_lines
 from cockpit.model.runbook import Cause, Runbooks, Step, Symptom, Triage, Validation
+from cockpit.model.views import BY_NAME
 from cockpit.runbooks.own_commands import with_commands
 from cockpit.runbooks.schema import load, packaged_text
 from cockpit.settings import FailoverSettings, RestoreSettings, Settings
-from panels.app.overlays import CHAIN_PAGES
-from panels.dashboard.dashboard import PANELS
 from panels.dialogs.manual import ManualDialog
 from tests.runbooks.test_packaged_runbooks import LETTERED, PARTS
 
@@ -50,8 +49,6 @@ ITEMS = {
     "15.monthly.1",
     "15.monthly.2",
 }
-#: Views that are no panel: what `open_view` of the app opens by itself.
-VIEWS = {"logs", "metrics", "maintenance", "explain", *CHAIN_PAGES, *(panel.key for panel in PANELS)}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +74,7 @@ def live(books: Runbooks) -> dict[str, str]:
         shown: list[Triage | Cause] = [*book.triage, *book.causes]
         found |= {one.item: "signals" for one in shown if one.item and signals(*one.signals)}
         opening: list[Triage | Step] = [*book.triage, *book.mitigations]
-        assert all(one.view is None or one.view in VIEWS for one in opening), book.id
+        assert all(one.view is None or one.view in BY_NAME for one in opening), book.id
         for step in book.mitigations:
             if step.item and step.kind != "manual" and (step.kind != "check" or signals(*step.signals)):
                 found[step.item] = step.kind

@@ -8,6 +8,7 @@ from textual.app import App, ComposeResult
 from textual.strip import Strip
 
 from cockpit.model.situation import Situation
+from cockpit.model.views import PANELS
 from panels.dashboard.dashboard import Dashboard
 from panels.kit.theme import BACKGROUND, THEME, Appearance
 
@@ -28,7 +29,7 @@ class DashboardApp(App[None]):
     def on_mount(self) -> None:
         self.register_theme(THEME)
         self.theme = THEME.name
-        self.dashboard.focus_panel(self.panel)
+        self.dashboard.focus_panel(PANELS[self.panel - 1].name)
         if self.start is not None:
             self.dashboard.show(self.start)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from textual import events
 
 from cockpit.model.signal import Level
-from panels.dashboard.panel import LinesPanel
+from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.line_widget import LineWidget
 from panels.kit.spans import Line, Span, line_width
 from panels.kit.theme import ALERT, Appearance
@@ -19,14 +19,15 @@ class TabLine(LineWidget):
     def __init__(self, tabs: Sequence[LinesPanel], look: Appearance | None = None) -> None:
         super().__init__(look, id="tabs")
         self.tabs = tabs
-        self.current = tabs[0].key
-        self._spans: list[tuple[int, int]] = []
+        self.current = tabs[0].spec.name
+        self._places: list[tuple[int, int]] = []
 
     def picture(self, width: int, height: int) -> list[Line]:
         """Full titles, short ones, short ones close to their keys, or keys and marks alone:
         whatever fits.
         """
-        full, short = [p.title_text for p in self.tabs], [p.short or p.title_text for p in self.tabs]
+        full = [panel.spec.title for panel in self.tabs]
+        short = [panel.spec.short or panel.spec.title for panel in self.tabs]
         for titles, gap, near in (
             (full, " ", " "),
             (full, "", " "),
@@ -41,10 +42,10 @@ class TabLine(LineWidget):
 
     def _line(self, titles: Sequence[str], gap: str, near: str) -> Line:
         spans: list[Span] = []
-        self._spans = []
+        self._places = []
         at = 0
         for panel, title in zip(self.tabs, titles, strict=True):
-            chosen = panel.key == self.current
+            chosen = panel.spec.name == self.current
             level = Level.OK if self.situation is None else panel.level(self.situation)
             look = "+cursor" if chosen else ""
             start = at
@@ -56,10 +57,10 @@ class TabLine(LineWidget):
             ):
                 spans.append(part)
                 at += len(part[0])
-            self._spans.append((start, at))
+            self._places.append((start, at))
         return tuple(spans)
 
     def on_click(self, event: events.Click) -> None:
-        for panel, (start, end) in zip(self.tabs, self._spans, strict=True):
+        for panel, (start, end) in zip(self.tabs, self._places, strict=True):
             if start <= event.x < end:
                 panel.focus(scroll_visible=False)

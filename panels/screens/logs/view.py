@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from cockpit.model.reading import Fault
@@ -17,7 +16,7 @@ from panels.kit.words import age
 from panels.messages import CopyText, FilterChanged, LogSource
 from panels.screens.logs.lines import LogLines
 from panels.screens.logs.page import CAPACITY, LogLineLike, LogPage
-from panels.screens.view import Bar, View
+from panels.screens.view import Bar, RowsView
 
 SINCE_S: tuple[int | None, ...] = (None, 60, 300, 900, 3600)  # `s` goes round; None: the last lines only
 _KEYS = (
@@ -32,7 +31,7 @@ _KEYS = (
 )
 
 
-class LogView(View):
+class LogView(RowsView):
     """The app feeds it: `append(lines)`, `tell(state, dropped)`, `clear()` when another stream
     begins.
 
@@ -58,9 +57,10 @@ class LogView(View):
     def __init__(
         self, title: str, *, query: str = "", look: Appearance | None = None, capacity: int = CAPACITY
     ) -> None:
-        super().__init__(look)
+        look = look or Appearance()
+        self.lines = LogLines(look, LogPage(capacity))
+        super().__init__(self.lines, look)
         self.title = title
-        self.lines = LogLines(self.look, LogPage(capacity))
         self.previous = False
         self.since_s: int | None = None
         self._state = ""
@@ -71,20 +71,11 @@ class LogView(View):
         if query:
             self._note = self.lines.model.set_filter(query)
 
-    def compose(self) -> ComposeResult:
-        yield Bar(self.look, id="top")
-        yield Bar(self.look, id="state")
-        yield self.lines
-        yield Bar(self.look, id="keys")
-
     def opened(self) -> None:
         super().opened()
         linked = self.look.links.trace is not None
         self.query_one("#keys", Bar).keys(*_KEYS[:-1], *((("o", "link"),) if linked else ()), _KEYS[-1])
         self._say()
-
-    def take_focus(self) -> None:
-        self.seize(self.lines)
 
     # -- what the app tells
 

@@ -26,15 +26,15 @@ if TYPE_CHECKING:  # a start without a database need not define them
         Vacuum,
     )
 
-#: What `show` may be → (title, topic). The names are what runbooks.toml says.
-PAGES: Mapping[str, tuple[str, str]] = {
-    "top-queries": ("Top queries", "queries"),
-    "missing-indexes": ("Indexes", "indexes"),
-    "vacuum": ("Vacuum", "vacuum"),
-    "activity": ("Locks", "activity"),
-    "connections": ("Sessions", "connections"),
-    "replication": ("Replicas", "replication"),
-    "archiver": ("Archive", "archiver"),
+#: Page (what `show` may be in runbooks.toml) → topic of the source.
+TOPICS: Mapping[str, str] = {
+    "top-queries": "queries",
+    "missing-indexes": "indexes",
+    "vacuum": "vacuum",
+    "activity": "activity",
+    "connections": "connections",
+    "replication": "replication",
+    "archiver": "archiver",
 }
 
 
@@ -43,7 +43,7 @@ def page(situation: Situation, show: str, width: int) -> list[Line]:
 
     What is stale or partly hidden is shown; the bar above says so.
     """
-    _, topic = PAGES[show]
+    topic = TOPICS[show]
     seen = data(situation, topic)
     if seen is None:
         return [((NOTHING_READ, "unknown"),)]

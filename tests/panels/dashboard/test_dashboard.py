@@ -12,7 +12,8 @@ from textual.geometry import Region, Size
 from textual.widget import Widget
 
 from cockpit.model.signal import Level
-from panels.dashboard.dashboard import PANELS, arrange
+from cockpit.model.views import PANELS
+from panels.dashboard.arrangement import arrange
 from panels.kit.theme import MARK, Appearance
 from tests.support.harness import DashboardApp
 from tests.support.samples import situations
@@ -39,7 +40,7 @@ async def test_all_panels_are_on_screen_at_160_by_48() -> None:
     app = DashboardApp(situations.rpc_outage())
     async with app.run_test(size=WIDE):
         for panel in app.dashboard.panels.values():
-            assert panel.size.area > 0, panel.key
+            assert panel.size.area > 0, panel.spec.name
         text = app.text()
         assert "it stops at: commit" in text
         assert "MATCH  1 Publishing stops  3 of 3 symptoms" in text
@@ -49,14 +50,13 @@ async def test_all_panels_are_on_screen_at_160_by_48() -> None:
 async def test_at_80_by_24_keys_bring_up_one_panel_after_the_other() -> None:
     app = DashboardApp(situations.rpc_outage())
     async with app.run_test(size=NARROW) as pilot:
-        for kind in PANELS:
-            assert app.dashboard.focus_panel(kind.number)
+        for row in PANELS:
+            app.dashboard.focus_panel(row.name)
             await pilot.pause()
             await pilot.pause()
-            assert app.focused is app.dashboard.panels[kind.key]
-            assert f"{app.dashboard.panels[kind.key].hotkey} {kind.title_text}" in app.text()
-            assert app.dashboard.panels[kind.key].size.width == 80
-        assert not app.dashboard.focus_panel(12)
+            assert app.focused is app.dashboard.panels[row.name]
+            assert f"{app.dashboard.panels[row.name].hotkey} {row.title}" in app.text()
+            assert app.dashboard.panels[row.name].size.width == 80
 
 
 async def test_the_tab_line_marks_what_wants_a_look() -> None:
@@ -78,7 +78,7 @@ async def test_tab_key_walks_through_panels_that_are_off_screen() -> None:
     async with app.run_test(size=NARROW) as pilot:
         await pilot.press("tab")
         await pilot.pause()
-        assert app.dashboard.focused_panel.key == "publish"
+        assert app.dashboard.focused_panel.spec.name == "publish"
         assert app.dashboard.panels["publish"].size.width == 80
 
 
@@ -110,9 +110,9 @@ async def test_a_terminal_that_is_too_small_says_so_in_one_line_and_comes_back()
 @pytest.mark.parametrize("width", [80, 81, 100, 119, 120, 149, 150, 160, 240])
 @pytest.mark.parametrize("height", [22, 24, 30, 37, 38, 47, 80])
 def test_parts_fill_the_dashboard_and_never_overlap(width: int, height: int) -> None:
-    for kind in PANELS:
-        regions = arrange(Size(width, height), Size(width, max(24, height)), 1, kind.key)
-        assert kind.key in regions
+    for row in PANELS:
+        regions = arrange(Size(width, height), Size(width, max(24, height)), 1, row.name)
+        assert row.name in regions
         parts = list(regions.values())
         assert sum(r.area for r in parts) == width * height
         assert all(Region(0, 0, width, height).contains_region(r) for r in parts)
@@ -123,8 +123,8 @@ def test_parts_fill_the_dashboard_and_never_overlap(width: int, height: int) -> 
 async def test_what_is_stale_never_looks_ok(size: tuple[int, int]) -> None:
     app = DashboardApp(situations.stale())
     async with app.run_test(size=size) as pilot:
-        for kind in PANELS:
-            app.dashboard.focus_panel(kind.number)
+        for row in PANELS:
+            app.dashboard.focus_panel(row.name)
             await pilot.pause()
             text = app.text()
             assert MARK[Level.OK] not in text
@@ -208,7 +208,7 @@ async def test_jump_goes_to_panels_stages_and_services() -> None:
     async with app.run_test(size=NARROW) as pilot:
         assert app.dashboard.jump("reveal")
         await pilot.pause()
-        assert app.dashboard.focused_panel.key == "publish"
+        assert app.dashboard.focused_panel.spec.name == "publish"
         assert app.dashboard.jump("m0-ingestor")
         await pilot.pause()
         assert app.dashboard.selection is not None and app.dashboard.selection.name == "m0-ingestor"
@@ -257,11 +257,11 @@ async def test_the_dashboard_waits_calmly_for_the_first_situation() -> None:
 async def test_a_panel_that_was_off_screen_shows_the_newest_when_it_comes_up() -> None:
     app = DashboardApp(situations.calm())
     async with app.run_test(size=NARROW) as pilot:
-        app.dashboard.focus_panel(2)
+        app.dashboard.focus_panel("publish")
         await pilot.pause()
-        app.dashboard.focus_panel(1)
+        app.dashboard.focus_panel("pods")
         await pilot.pause()
         app.dashboard.show(situations.rpc_outage())
-        app.dashboard.focus_panel(2)
+        app.dashboard.focus_panel("publish")
         await pilot.pause()
         assert "BlockhashNotFound" in app.text()

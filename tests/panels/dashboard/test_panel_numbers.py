@@ -15,9 +15,9 @@ from cockpit.model.reading import Fault, SourceState
 from cockpit.model.signal import Level
 from panels.dashboard.api import ApiPanel
 from panels.dashboard.facts.metrics import judge
+from panels.dashboard.frame.panel import fault_lines
 from panels.dashboard.guardrails import GuardrailsPanel
 from panels.dashboard.journal import JournalPanel
-from panels.dashboard.panel import fault_lines
 from panels.dashboard.publish import PublishPanel
 from panels.dashboard.signers import SignersPanel
 from panels.dashboard.toggles import TogglesPanel

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from cockpit.model.observed import postgres as pg
 from cockpit.model.reading import Fault, SourceState
 from cockpit.model.signal import Level
-from cockpit.runbooks.references import POSTGRES_PAGES, Names, check_view
+from cockpit.model.views import BY_NAME
+from cockpit.runbooks.references import Names, check_view
 from panels.app.palette import commands
-from panels.dashboard.panel import fault_lines
+from panels.dashboard.frame.panel import fault_lines
 from panels.dashboard.postgres import PostgresPanel
 from panels.kit.spans import line_width, plain, to_strip
 from panels.kit.theme import Appearance
 from panels.messages import OpenView
-from panels.screens.postgres.pages import PAGES, page
+from panels.screens.postgres.pages import TOPICS, page
 from panels.screens.postgres.view import PostgresView
 from tests.support.paths import ROOT
 from tests.support.samples import situations
@@ -103,13 +104,13 @@ def test_what_is_hidden_from_the_role_is_unknown_and_the_rest_stands() -> None:
 
 
 def test_the_pages_are_those_that_runbooks_may_name() -> None:
-    assert tuple(PAGES) == POSTGRES_PAGES
+    assert tuple(TOPICS) == tuple(BY_NAME["postgres"].pages)
     named = {args["show"] for args in packaged_views() if "show" in args}
-    assert named and named <= set(PAGES)
+    assert named and named <= set(TOPICS)
 
 
 @pytest.mark.parametrize("width", [78, 158])
-@pytest.mark.parametrize("show", list(PAGES))
+@pytest.mark.parametrize("show", list(TOPICS))
 def test_every_page_fits_and_says_all_of_it(show: str, width: int) -> None:
     for data in (calm(), troubled()):
         lines = page(told(data), show, width)
@@ -189,10 +190,10 @@ async def test_a_page_that_no_runbook_should_name_shows_the_first() -> None:
 
 
 def test_the_palette_offers_each_page_of_a_configured_database() -> None:
-    found = {c.title: c for c in commands(told(calm()), situations.runbooks(), ())}
+    found = {c.title: c for c in commands(told(calm()), situations.runbooks())}
     opened = found["Postgres: vacuum"].request()
     assert isinstance(opened, OpenView) and (opened.name, dict(opened.args)) == ("postgres", {"show": "vacuum"})
-    assert not [c for c in commands(situations.calm(), situations.runbooks(), ()) if c.title.startswith("Postgres")]
+    assert not [c for c in commands(situations.calm(), situations.runbooks()) if c.title.startswith("Postgres")]
 
 
 def test_a_page_of_another_name_is_an_error_of_the_runbooks() -> None:

@@ -14,7 +14,7 @@ from cockpit.model.reading import Fault, SourceState
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, SourceLight
 from panels.dashboard.api import ApiPanel
-from panels.dashboard.panel import LinesPanel
+from panels.dashboard.frame.panel import LinesPanel
 from panels.dashboard.publish import PublishPanel
 from panels.dashboard.rpc import RpcPanel
 from panels.dashboard.signers import SignersPanel

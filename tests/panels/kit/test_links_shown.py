@@ -143,9 +143,9 @@ def test_the_palette_copies_the_dashboard_and_failed_transactions() -> None:
     activity = ProgramActivity("prog", "rpc-a", 0.0, True, failures=(failure,))
     situation = situations.calm(solana={"program": Reading("solana/program", activity, 0.0)})
     empty = Runbooks(queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=())
-    offered = {c.title: c.request() for c in commands(situation, empty, (), LINKS) if "link" in c.title}
+    offered = {c.title: c.request() for c in commands(situation, empty, LINKS) if "link" in c.title}
     assert {title: request.text for title, request in offered.items() if isinstance(request, CopyText)} == {
         "Copy the dashboard's link": f"https://grafana.example.com/d?ns={situation.namespaces[0]}",
         "Copy the link of the newest ReplayViolation": "https://explorer.example.com/tx/5Signature",
     }
-    assert not [c for c in commands(situation, empty, ()) if "link" in c.title]
+    assert not [c for c in commands(situation, empty) if "link" in c.title]

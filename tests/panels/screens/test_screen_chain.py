@@ -119,7 +119,7 @@ def test_what_was_counted_the_last_bundle_and_the_programs_own_switch_are_told()
     "situation", [situations.calm(), situations.rpc_outage(), situations.stale(), situations.denied()]
 )
 def test_tables_fit(situation: Situation, width: int) -> None:
-    for _, make in PAGES.values():
+    for make in PAGES.values():
         for line in make(situation, width):
             assert line_width(line) <= width or plain(line).startswith(
                 (

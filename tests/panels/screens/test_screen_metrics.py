@@ -84,7 +84,7 @@ async def test_what_is_not_live_says_so() -> None:
 
 
 def test_the_palette_offers_each_service_that_has_an_address() -> None:
-    found = {c.title: c for c in commands(told(), situations.runbooks(), ())}
+    found = {c.title: c for c in commands(told(), situations.runbooks())}
     opened = found["Metrics m0-quant (direct)"].request()
     assert isinstance(opened, OpenView) and (opened.name, dict(opened.args)) == ("metrics", {"service": "m0-quant"})
     assert series(SAMPLES[2]) == "m0_reveals_total"

@@ -15,7 +15,7 @@ from typing import ClassVar
 from textual import events
 
 from cockpit.model.situation import Situation
-from panels.dashboard.panel import LinesPanel, fault_lines
+from panels.dashboard.frame.panel import LinesPanel, fault_lines
 from panels.kit.spans import Column, Line, Span, fit_columns, heading, row
 from panels.kit.theme import Appearance
 

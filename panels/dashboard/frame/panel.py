@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from cockpit.model import views
 from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
 from cockpit.text import clean
@@ -25,7 +26,8 @@ from panels.kit.words import age
 class LinesPanel(ScrolledLines):
     """A framed panel.
 
-    Subclasses name their number, title, queries and signals, and write `content`.
+    Subclasses name their queries and signals, and write `content`. Name, title and key are those
+    of the row of VIEWS that bears the name of the subclass's module.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,22 +41,19 @@ class LinesPanel(ScrolledLines):
 
     FRAME_ROWS = 2
     WHEEL = 2
-    number: ClassVar[int] = 0  # its key: 1 to 9, then 0 and -
-    key: ClassVar[str] = ""
-    title_text: ClassVar[str] = ""
-    short: ClassVar[str] = ""  # for the tab line at 80 columns
     queries: ClassVar[tuple[str, ...]] = ()
     signals: ClassVar[tuple[str, ...]] = ()
 
-    @property
-    def hotkey(self) -> str:
-        """The key that brings it up, as it is shown."""
-        return {10: "0", 11: "-"}.get(self.number, str(self.number))
-
     def __init__(self, look: Appearance | None = None) -> None:
-        super().__init__(look, id=f"panel-{self.key}")
+        self.spec = views.BY_NAME[type(self).__module__.rpartition(".")[2].replace("_", "-")]
+        super().__init__(look, id=f"panel-{self.spec.name}")
         self.filter = ""
         self._shown_stamp: tuple[object, ...] | None = None
+
+    @property
+    def hotkey(self) -> str:
+        """The key that brings it up; "" where it is no panel of the dashboard."""
+        return self.spec.key if isinstance(self.spec, views.PanelSpec) else ""
 
     def show(self, situation: Situation) -> None:
         """As `LineWidget.show`, but a panel of queries is drawn again only when an answer, a state
@@ -140,7 +139,7 @@ class LinesPanel(ScrolledLines):
         return lines[self.window(len(lines), height)]
 
     def _title(self, width: int, frame: str) -> Line:
-        left: list[Span] = [("╭─ ", frame), (self.hotkey, "key"), (f" {self.title_text} ", "title")]
+        left: list[Span] = [("╭─ ", frame), (self.hotkey, "key"), (f" {self.spec.title} ", "title")]
         right: list[Span] = []
         if self.situation is not None:
             level = self.level(self.situation)

@@ -1,0 +1,193 @@
+"""Every view that the screen can open, one row each: name, title, pages, and a panel's place.
+
+The checker of runbooks, the app, the keys, the grid, the tabs, the help, the footer, the palette
+and docs/keys.md are derived from these rows. A panel is drawn by `panels/dashboard/NAME.py`;
+`panels/app/views.py` has what shows any other view.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from cockpit.model.registry import RegistryError
+
+#: Shares of the dashboard's height, one for each row of its grid.
+GRID_HEIGHTS: Final = (15, 13, 13)
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewSpec:
+    """What is to be known of a view before it is opened.
+
+    `short` is its title where the room is short; "": the title itself. `offer` names it in the
+    palette ("{page}" and "{service}" stand for which one), `words` tell there what it shows.
+    `pages` maps what `show` may be to the page's title. `group`: views of one group are turned
+    into each other by ← and →. `of_service`: it shows one service, named by `service`. `source`:
+    the source without which it has nothing to show.
+    """
+
+    name: str = ""
+    title: str = ""
+    short: str = ""
+    offer: str = ""
+    words: str = ""
+    pages: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
+    of_service: bool = False
+    source: str = ""
+
+    def faults(self) -> Iterator[str]:
+        """What is wrong with this row by itself."""
+        if not _NAME.fullmatch(self.name):
+            yield f"name: expected lower-case words joined by -, got {self.name!r}"
+        if not self.title:
+            yield "title: missing"
+        if not all(_NAME.fullmatch(page) and title for page, title in self.pages.items()):
+            yield "pages: each needs a name and a title"
+        if (self.pages or not isinstance(self, PanelSpec)) and not (self.offer and self.words):
+            yield "offer, words: missing; the palette could not offer it"
+        elif (self.pages and "{page}" not in self.offer) or (self.of_service and "{service}" not in self.offer):
+            yield f"offer: it does not say which page or service, got {self.offer!r}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelSpec(ViewSpec):
+    """A view that has a place on the dashboard.
+
+    `key` brings it up. `slot`: its row of the grid, counted from 1, and its share of that row's
+    width. `stages`: the stages of the pipeline of which it tells more.
+    """
+
+    key: str = ""
+    slot: tuple[int, int] = (0, 0)
+    stages: tuple[str, ...] = ()
+
+    def faults(self) -> Iterator[str]:
+        yield from ViewSpec.faults(self)
+        row, share = self.slot
+        if len(self.key) != 1 or self.key.isalpha() or self.key.isspace():
+            yield f"key: expected one digit or sign, got {self.key!r}"
+        if not 1 <= row <= len(GRID_HEIGHTS) or share < 1:
+            yield f"slot: expected a row from 1 to {len(GRID_HEIGHTS)} and a share above 0, got {self.slot}"
+
+
+VIEWS: Final[tuple[ViewSpec, ...]] = (
+    PanelSpec(name="pods", title="Pods", key="1", slot=(1, 72), short="Pod"),
+    PanelSpec(name="publish", title="Publish", key="2", slot=(1, 48), short="Pub", stages=("commit", "reveal")),
+    PanelSpec(name="signers", title="Signers", key="3", slot=(1, 40), short="Sgn", stages=("sign",)),
+    PanelSpec(name="watermark", title="Watermark", key="4", slot=(2, 39), short="Wat", stages=("ingest", "aggregate")),
+    PanelSpec(name="rpc", title="RPC", key="5", slot=(2, 40)),
+    PanelSpec(name="guardrails", title="Guardrails", key="6", slot=(2, 39), short="Grd", stages=("quant",)),
+    PanelSpec(name="api", title="API", key="7", slot=(2, 42), stages=("serve",)),
+    PanelSpec(name="toggles", title="Toggles", key="8", slot=(3, 46), short="Tog"),
+    PanelSpec(name="journal", title="Journal", key="9", slot=(3, 36), short="Jrn"),
+    PanelSpec(name="signals", title="Signals", key="0", slot=(3, 44), short="Sig"),
+    PanelSpec(
+        name="postgres",
+        title="Postgres",
+        key="-",
+        slot=(3, 34),
+        short="PG",
+        offer="Postgres: {page}",
+        words="the database in full",
+        source="postgres",
+        pages={
+            "top-queries": "Top queries",
+            "missing-indexes": "Indexes",
+            "vacuum": "Vacuum",
+            "activity": "Locks",
+            "connections": "Sessions",
+            "replication": "Replicas",
+            "archiver": "Archive",
+        },
+    ),
+    ViewSpec(name="logs", title="Logs", offer="Logs  {service}", words="follow all its pods", of_service=True),
+    ViewSpec(
+        name="explain", title="Explain", offer="Explain  {service}", words="why it is not healthy", of_service=True
+    ),
+    ViewSpec(
+        name="metrics",
+        title="Metrics",
+        offer="Metrics {service} (direct)",
+        words="its own /metrics, while Prometheus is down",
+        of_service=True,
+    ),
+    ViewSpec(name="alerts", title="Alerts", offer="View alerts", words="what Prometheus says is firing or pending"),
+    ViewSpec(
+        name="signer-set",
+        title="Signer set",
+        offer="View signer set",
+        words="chain, agents and cluster compared",
+        group="chain",
+    ),
+    ViewSpec(
+        name="transactions",
+        title="Transactions",
+        offer="View transactions",
+        words="failed ones by class, commits that wait",
+        group="chain",
+    ),
+    ViewSpec(
+        name="endpoints",
+        title="RPC endpoints",
+        offer="View RPC endpoints",
+        words="side by side, with all that is measured",
+        group="chain",
+    ),
+    ViewSpec(
+        name="maintenance",
+        title="Maintenance",
+        offer="Maintenance: {page}",
+        words="a round of routine work, or a checklist",
+        pages={"weekly": "Weekly", "monthly": "Monthly", "deploy": "Deploy", "incident": "Incident"},
+    ),
+)
+
+
+def check(rows: Sequence[ViewSpec]) -> None:
+    """Raise RegistryError for the first row that lacks a part or repeats another's."""
+    seen: dict[tuple[str, str], int] = {}
+    for number, row in enumerate(rows, 1):
+        where = f"VIEWS, row {number} ({row.name or row.title or 'without a name'})"
+        for fault in row.faults():
+            raise RegistryError(f"{where}: {fault}")
+        parts = [("name", row.name)]
+        if isinstance(row, PanelSpec):
+            parts += [("key", row.key), *(("stages", stage) for stage in row.stages)]
+        for part in parts:
+            if part in seen:
+                raise RegistryError(f"{where}: {part[0]} {part[1]!r} is that of row {seen[part]} already")
+            seen[part] = number
+
+
+def grid(panels: Sequence[PanelSpec]) -> tuple[tuple[int, tuple[tuple[str, int], ...]], ...]:
+    """Rows of the grid: (share of the height, ((panel, share of the width), ...))."""
+    columns = [
+        tuple((panel.name, panel.slot[1]) for panel in panels if panel.slot[0] == number)
+        for number in range(1, len(GRID_HEIGHTS) + 1)
+    ]
+    return tuple((height, row) for height, row in zip(GRID_HEIGHTS, columns, strict=True) if row)
+
+
+def key_ranges(keys: Sequence[str], joint: str) -> str:
+    """The keys as `1 … 9 0 -`: three or more that follow each other become a range."""
+    runs: list[list[str]] = []
+    for key in keys:
+        if runs and ord(key) == ord(runs[-1][-1]) + 1:
+            runs[-1].append(key)
+        else:
+            runs.append([key])
+    return " ".join(joint.join((run[0], run[-1])) if len(run) > 2 else " ".join(run) for run in runs)
+
+
+check(VIEWS)
+#: The panels of the dashboard, in the order of their numbers.
+PANELS: Final = tuple(row for row in VIEWS if isinstance(row, PanelSpec))
+BY_NAME: Final[Mapping[str, ViewSpec]] = {row.name: row for row in VIEWS}
+#: Which panel tells more about a stage of the pipeline.
+STAGES: Final[Mapping[str, str]] = {stage: panel.name for panel in PANELS for stage in panel.stages}

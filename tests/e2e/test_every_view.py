@@ -1,0 +1,129 @@
+"""Every view of the registry opens in the running program, and so does each that a runbook names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cockpit.config import load_settings
+from cockpit.drill.server import DrillThread
+from cockpit.model.runbook import Step, Triage
+from cockpit.model.views import VIEWS, PanelSpec
+from cockpit.settings import Settings
+from panels.messages import OpenRunbook, OpenView, PlanStep
+from tests.support.terminals.screen import Screen, screen
+
+
+@pytest.fixture(scope="module")
+def drill() -> Iterator[DrillThread]:
+    with DrillThread("bad-release", history_s=1500.0) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(drill: DrillThread, tmp_path: Path) -> Settings:
+    return replace(load_settings(config=drill.config, env={}), state_dir=tmp_path / "state")
+
+
+async def ready(cockpit: Screen) -> None:
+    await cockpit.wait(r"m0-quant +")
+    await cockpit.until(cockpit.app.session.ready.is_set)
+
+
+def layer(cockpit: Screen) -> str:
+    """The uppermost layer; "" when there is none."""
+    layers = cockpit.app.layers()
+    return type(layers[-1]).__name__ if layers else ""
+
+
+async def closed(cockpit: Screen) -> None:
+    while cockpit.app.layers():
+        before = len(cockpit.app.layers())
+        cockpit.burst("escape")
+        await cockpit.until(lambda: len(cockpit.app.layers()) < before)  # noqa: B023
+    await cockpit.settled()
+
+
+#: What lies over the dashboard once the view is open; "": nothing, the dashboard went to a panel.
+SHOWN = {
+    "logs": "LogView",
+    "explain": "ExplainView",
+    "metrics": "MetricsView",
+    "alerts": "PanelView",
+    "signer-set": "ChainView",
+    "transactions": "ChainView",
+    "endpoints": "ChainView",
+    "maintenance": "MaintenanceView",
+    "postgres": "PostgresView",
+}
+
+
+async def test_every_view_opens_with_each_of_its_pages(settings: Settings) -> None:
+    async with screen(settings) as cockpit:
+        await ready(cockpit)
+        for view in VIEWS:
+            args = {"service": "m0-quant"} if view.of_service else {}
+            for page in [*view.pages, None] if isinstance(view, PanelSpec) or not view.pages else [*view.pages]:
+                shown = {"show": page} if page is not None else {}
+                cockpit.app.post_message(OpenView(view.name, {**args, **shown}))
+                if isinstance(view, PanelSpec) and page is None:
+                    await cockpit.until(lambda: cockpit.app.dashboard.current == view.name)  # noqa: B023
+                    assert not cockpit.app.layers(), view.name
+                    continue
+                await cockpit.until(lambda: layer(cockpit) == SHOWN[view.name])  # noqa: B023
+                top = cockpit.app.layers()[-1]
+                assert page is None or getattr(top, "page", None) == page
+                assert view.group == "" or getattr(top, "page", None) == view.name
+                await closed(cockpit)
+
+
+async def test_over_a_runbook_a_panel_opens_in_full_and_the_signals_panel_is_not_taken_for_alerts(
+    settings: Settings,
+) -> None:
+    async with screen(settings, (80, 24)) as cockpit:
+        await ready(cockpit)
+        cockpit.app.post_message(OpenRunbook("11"))
+        await cockpit.until(lambda: layer(cockpit) == "RunbookView")
+        cockpit.app.post_message(OpenView("alerts", {}))
+        await cockpit.wait(r"─ +Alerts")
+        cockpit.burst("escape")
+        await cockpit.until(lambda: layer(cockpit) == "RunbookView")
+        cockpit.app.post_message(OpenView("signals", {}))
+        await cockpit.wait(r"0 Signals")
+        assert layer(cockpit) == "PanelView"
+
+
+async def test_each_view_that_a_packaged_runbook_names_opens(settings: Settings) -> None:
+    async with screen(settings) as cockpit:
+        await ready(cockpit)
+        for book in cockpit.app.session.runbooks.runbooks:
+            opening: list[Triage | Step] = [*book.triage, *book.mitigations]
+            for step in opening:
+                if step.view is None:
+                    continue
+                cockpit.app.post_message(OpenRunbook(book.id))
+                await cockpit.until(lambda: layer(cockpit) == "RunbookView")
+                await cockpit.settled()
+                cockpit.app.post_message(OpenView(step.view, step.args))
+                await cockpit.until(lambda: layer(cockpit) != "RunbookView")
+                opened = layer(cockpit) or cockpit.app.dashboard.current
+                assert opened in (SHOWN.get(step.view), "PanelView", step.view), (book.id, step)
+                await closed(cockpit)
+
+
+async def test_step_1_of_runbook_11_explains_its_service(settings: Settings) -> None:
+    async with screen(settings) as cockpit:
+        await ready(cockpit)
+        cockpit.app.post_message(PlanStep("11", "last-good-image"))
+        await cockpit.wait(r"Why: m0-quant")
+        assert layer(cockpit) == "ExplainView"
+
+
+async def test_a_view_that_is_not_there_is_said(settings: Settings) -> None:
+    async with screen(settings) as cockpit:
+        await ready(cockpit)
+        cockpit.app.post_message(OpenView("nowhere", {}))
+        await cockpit.wait(r"the view nowhere is not available in this version")
