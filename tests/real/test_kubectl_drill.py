@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,12 @@ class Cluster:
         done = self.run(*words, stdin=stdin, viewer=viewer)
         assert done.returncode != 0, done.stdout
         return done.stderr + done.stdout
+
+    def shows(self, wanted: str, *words: str, within_s: float = 20) -> None:
+        """Ask again until the answer has `wanted`: a controller acts after a write was answered."""
+        deadline = time.monotonic() + within_s
+        while wanted not in (shown := self(*words)):
+            assert time.monotonic() < deadline, f"never {wanted}: {shown}"
 
     def rolled_out(self, what: str) -> None:
         self("rollout", "status", what, "--timeout=15s")
@@ -200,11 +207,12 @@ def test_set_env_rolls_out_and_keeps_the_order(kubectl: Cluster) -> None:
 def test_rollout_history_undo_restart_pause_resume(kubectl: Cluster) -> None:
     target = "deploy/m0-realtime"
     kubectl("annotate", target, "kubernetes.io/change-cause=first")
+    kubectl.shows("first", "rollout", "history", target)
     kubectl("set", "image", target, f"m0-realtime=ghcr.io/m0club/m0-realtime@sha256:{'ab' * 32}")
     kubectl("annotate", target, "kubernetes.io/change-cause=second", "--overwrite")
     kubectl.rolled_out(target)
-    history = kubectl("rollout", "history", target)
-    assert "first" in history and "second" in history
+    kubectl.shows("second", "rollout", "history", target)
+    assert "first" in kubectl("rollout", "history", target)
     assert "sha256:abab" in kubectl("rollout", "history", target, "--revision=2")
     kubectl("rollout", "undo", target)
     kubectl.rolled_out(target)
