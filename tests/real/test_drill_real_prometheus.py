@@ -8,7 +8,6 @@ import math
 import os
 import random
 import shutil
-import socket
 import subprocess
 import time
 import tomllib
@@ -22,6 +21,7 @@ import pytest
 from aiohttp import web
 
 from cockpit.drill.names import METRICS
+from cockpit.drill.ports import free_port
 from cockpit.drill.prometheus.promql import Scalar, evaluate
 from cockpit.drill.prometheus.series import Series, SeriesStore, labels_of
 from tests.support.paths import ROOT
@@ -145,12 +145,6 @@ def openmetrics(series: list[Series]) -> str:
         text = ",".join(f"{key}={json.dumps(value)}" for key, value in labels.items())
         lines += [f"{name}{{{text}}} {value!r} {at:.3f}" for at, value in zip(one.t, one.v, strict=True)]
     return "\n".join([*lines, "# EOF", ""])
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def get(url: str, **params: str) -> dict[str, object]:

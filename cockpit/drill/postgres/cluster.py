@@ -12,7 +12,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -21,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cockpit.drill.ports import free_port
 from cockpit.errors import CockpitError
 
 NOBODY = 65534
@@ -85,7 +85,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="m0-drill-pg-"))
-        self.port = _free_port()
+        self.port = free_port()
         self.password = secrets.token_urlsafe(12)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -244,12 +244,6 @@ class Cluster:
 def _open_to_all(program: Path) -> bool:
     """Whether any user may run it: every folder on the way lets others through."""
     return all(path.stat().st_mode & 0o001 for path in (program, *program.resolve().parents))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _last(log: bytes) -> str:

@@ -72,7 +72,9 @@ class Cockpit:
             for n, s in now.signals.items()
             if s.level is not Level.OK and not s.off
         }
-        return f"{[(m.runbook.number, m.words) for m in now.matches[:3]]} {bad} {self.session.progress[:1]}"
+        database = self.drill.drill.database
+        problem = database.problem if database is not None else "there is no database"
+        return f"{[(m.runbook.number, m.words) for m in now.matches[:3]]} {bad} {self.session.progress[:1]} {problem}"
 
     def level(self, signal: str) -> Level:
         now = self.session.situation

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cockpit.drill.ports import free_port
 from tests.support.paths import ROOT
 from tests.support.terminals.pty_terminal import alive, until
 from tests.support.terminals.tmux_terminal import Terminal
@@ -39,7 +40,7 @@ class Sshd:
         host, key = directory / "host", directory / "key"
         for path in (host, key):
             subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
-        self.port = _free_port()
+        self.port = free_port()
         (directory / "known").write_text(f"[127.0.0.1]:{self.port} {host.with_suffix('.pub').read_text()}")
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         config = {
@@ -169,13 +170,6 @@ class Remote(Terminal):
 
 def cockpit(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "cockpit.cli", *arguments]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _answers(port: int) -> bool:
