@@ -19,9 +19,9 @@ from cockpit.settings import Settings
 
 if TYPE_CHECKING:
     from cockpit.engine import Engine, Place
-    from cockpit.incident.service import Desk
+    from cockpit.incident.service import IncidentService
     from cockpit.journal.journal import Journal
-    from cockpit.maintenance.service import Rounds
+    from cockpit.maintenance.service import MaintenanceService
     from cockpit.mitigation.context import Backends
     from cockpit.mitigation.executor import Executor
     from cockpit.model.maintenance import Round
@@ -53,7 +53,7 @@ class Session:
         self.clock = clock or SystemClock()
         self.executor: Executor | None = None
         self.journal: Journal | None = None
-        self.desk: Desk | None = None  # the incident's record, there as soon as the journal is
+        self.desk: IncidentService | None = None  # the incident's record, there as soon as the journal is
         self.unfinished: tuple[Unfinished, ...] = ()
         self.ready = threading.Event()  # the executor can be asked, or `trouble` says why not
         self.trouble: NotReady | None = None
@@ -154,7 +154,7 @@ class Session:
         if not self._act:
             return
         from cockpit.incident.evidence.onchain import look_back
-        from cockpit.incident.service import Desk
+        from cockpit.incident.service import IncidentService
         from cockpit.journal.journal import Journal
         from cockpit.journal.operator import Operator
 
@@ -164,7 +164,7 @@ class Session:
             executor = self.executor
             return executor.operator if executor is not None else Operator.current()
 
-        self.desk = Desk(
+        self.desk = IncidentService(
             self.journal,
             lambda: self.runbooks,
             self.clock,
@@ -228,7 +228,7 @@ class Session:
             *(desk.notices if desk is not None else ()),
         )
         before = self.engine.situation
-        incident = desk.look(before) if desk is not None and before is not None else None
+        incident = desk.snapshot(before) if desk is not None and before is not None else None
         if executor is None or desk is None:
             return {"notices": notices, "incident": incident}
         lines = executor.journal_lines
@@ -329,7 +329,7 @@ class Session:
         executor.note(runbook, step, text, choice=choice, part=part)
 
     def incident(self, action: str, values: Mapping[str, str]) -> str:
-        """What the operator does to the incident (`Desk.do`); what happened, in words.
+        """What the operator does to the incident (`IncidentService.do`); what happened, in words.
 
         Blocking for the journal's writes; raises NotReady, IncidentProblem, JournalProblem.
         """
@@ -338,13 +338,13 @@ class Session:
         return self.desk.do(action, values)
 
     @property
-    def rounds(self) -> Rounds:
+    def rounds(self) -> MaintenanceService:
         """Rounds of maintenance and checklists, from what is known now."""
         from cockpit.journal.operator import Operator
-        from cockpit.maintenance.service import Rounds
+        from cockpit.maintenance.service import MaintenanceService
 
         executor = self.executor
-        return Rounds(
+        return MaintenanceService(
             runbooks=lambda: self.runbooks,
             situation=lambda: self.situation,
             clock=self.clock,

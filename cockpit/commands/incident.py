@@ -22,7 +22,7 @@ from cockpit.text import safe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cockpit.incident.service import Desk
+    from cockpit.incident.service import IncidentService
     from cockpit.journal.journal import Journal
     from cockpit.model.incident import Incident
 
@@ -93,16 +93,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _desk(settings: Settings, **more: Any) -> Iterator[Desk]:
+def _desk(settings: Settings, **more: Any) -> Iterator[IncidentService]:
     from cockpit.clock import SystemClock
     from cockpit.commands.settings import runbooks_of
-    from cockpit.incident.service import Desk
+    from cockpit.incident.service import IncidentService
     from cockpit.journal.journal import Journal
     from cockpit.journal.operator import Operator
     from cockpit.session import journal_path
 
     journal = Journal.open(journal_path(settings))
-    desk = Desk(
+    desk = IncidentService(
         journal,
         lambda: runbooks_of(settings),
         SystemClock(),
@@ -290,8 +290,8 @@ def _report(settings: Settings, args: argparse.Namespace) -> int:
     with _records(settings) as (journal, _):
         if journal is None:
             raise IncidentProblem("there is no incident yet", HOW_TO_OPEN)
-        flights = settings.state_dir / "flight.jsonl"
-        _, text = report_of(journal, args.number, runbooks_of(settings), flights, now=time.time())
+        recording = settings.state_dir / "flight.jsonl"
+        _, text = report_of(journal, args.number, runbooks_of(settings), recording, now=time.time())
     if args.out is None:
         print(text, end="")
         return 0

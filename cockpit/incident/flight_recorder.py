@@ -2,7 +2,7 @@
 the journal.
 
 It is no evidence by itself (not chained, rewritten when full): it lets the timeline and the report
-tell how long what was bad, and how bad. `look` runs on the sources' thread and only compares;
+tell how long what was bad, and how bad. `observe` runs on the sources' thread and only compares;
 writing is done by a thread of its own.
 """
 
@@ -27,12 +27,12 @@ from cockpit.text import safe
 
 #: A file grows to this; then it becomes `NAME.1`, whose predecessor goes.
 FILE_LIMIT = 2_000_000
-KEPT = 8000  # flights in memory
+KEPT = 8000  # changes in memory
 _WORST_EVERY_S = 30.0  # while a signal stays bad, its worst value is written at most this often
 _EVENTS_KNOWN = 2000
 
 
-class Flight(msgspec.Struct, frozen=True, omit_defaults=True):
+class RecordedChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """One change.
 
     `kind`: "signal", "source", "service", "runbook", "event", "start", "stop", or "worst" (still
@@ -56,7 +56,7 @@ class Flight(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Recorder:
-    """Give it every situation (`look`); read `flights`.
+    """Give it every situation (`observe`); read `changes`.
 
     `problem` says why nothing can be written, "" when it can.
     """
@@ -68,7 +68,7 @@ class Recorder:
         self._clock = clock
         self._limit = limit
         self._by = f"{os.uname().nodename}:{os.getpid()}"
-        self._flights: deque[Flight] = deque(read(path), maxlen=KEPT)
+        self._changes: deque[RecordedChange] = deque(read(path), maxlen=KEPT)
         self._signals: dict[str, Level] = {}
         self._unread: set[str] = set()  # signals that were never known since this cockpit began to watch
         self._worst: dict[str, tuple[float, float]] = {}  # signal → worst value so far, when it was last written
@@ -76,21 +76,21 @@ class Recorder:
         self._services: dict[tuple[str, str], tuple[str, int]] = {}
         self._runbook: str | None = None
         self._events: dict[tuple[str, str, str], int] = {}
-        self._waiting: queue.SimpleQueue[Flight | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[RecordedChange | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._put([Flight(clock.wall(), "start", words="the cockpit begins to watch")])
+        self._put([RecordedChange(clock.wall(), "start", words="the cockpit begins to watch")])
 
     @property
-    def flights(self) -> tuple[Flight, ...]:
+    def changes(self) -> tuple[RecordedChange, ...]:
         """Oldest first; those of earlier runs too."""
-        return tuple(self._flights)
+        return tuple(self._changes)
 
-    def look(self, situation: Situation) -> None:
+    def observe(self, situation: Situation) -> None:
         """Note what differs from the last look.
 
         Never raises for what is in it, never waits.
         """
-        found: list[Flight] = []
+        found: list[RecordedChange] = []
         for signal in situation.signals.values():
             found += self._signal(signal, situation.wall)
         for light in situation.sources:
@@ -102,7 +102,7 @@ class Recorder:
             if was is not light.state and not (usual and was is None):
                 told = was.value if was is not None else None
                 found.append(
-                    Flight(
+                    RecordedChange(
                         at=situation.wall,
                         kind="source",
                         name=light.name,
@@ -118,13 +118,13 @@ class Recorder:
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Write what waits, and that this cockpit watches no more."""
-        self._put([Flight(self._clock.wall(), "stop", words="the cockpit watches no more")])
+        self._put([RecordedChange(self._clock.wall(), "stop", words="the cockpit watches no more")])
         thread = self._thread
         if thread is not None:
             self._waiting.put(None)
             thread.join(timeout_s)
 
-    def _signal(self, signal: SignalStatus, wall: float) -> Iterable[Flight]:
+    def _signal(self, signal: SignalStatus, wall: float) -> Iterable[RecordedChange]:
         name, level = signal.name, signal.level
         was = self._signals.get(name)
         worst = self._worst.get(name)
@@ -140,7 +140,7 @@ class Recorder:
             if name in self._unread:
                 self._unread.discard(name)
                 was = None
-            yield Flight(
+            yield RecordedChange(
                 at=wall,
                 kind="signal",
                 name=name,
@@ -156,7 +156,7 @@ class Recorder:
             due = wall - worst[1] >= _WORST_EVERY_S
             self._worst[name] = (value, wall if due else worst[1])
             if due:
-                yield Flight(
+                yield RecordedChange(
                     at=wall,
                     kind="worst",
                     name=name,
@@ -169,7 +169,7 @@ class Recorder:
                     title=signal.title,
                 )
 
-    def _service_changes(self, situation: Situation) -> Iterable[Flight]:
+    def _service_changes(self, situation: Situation) -> Iterable[RecordedChange]:
         seen: dict[tuple[str, str], tuple[str, int]] = {}
         for service in situation.services:
             key = (service.namespace, service.name)
@@ -181,7 +181,7 @@ class Recorder:
             if was is not None and was[1] != service.desired:
                 words = f"scaled {was[1]} → {service.desired}; {words}"
             told = was[0] if was is not None else None
-            yield Flight(
+            yield RecordedChange(
                 at=situation.wall,
                 kind="service",
                 name=service.name,
@@ -191,7 +191,7 @@ class Recorder:
             )
         self._services = seen
 
-    def _matched(self, situation: Situation) -> Iterable[Flight]:
+    def _matched(self, situation: Situation) -> Iterable[RecordedChange]:
         best = situation.matches[0] if situation.matches and situation.matches[0].held else None
         name = best.runbook.id if best is not None else ""
         if name != (self._runbook or ""):
@@ -201,9 +201,11 @@ class Recorder:
                 if best is not None
                 else "no runbook matches"
             )
-            yield Flight(at=situation.wall, kind="runbook", name=name, was=was, now=name, words=safe(title, 200))
+            yield RecordedChange(
+                at=situation.wall, kind="runbook", name=name, was=was, now=name, words=safe(title, 200)
+            )
 
-    def _new_events(self, situation: Situation) -> Iterable[Flight]:
+    def _new_events(self, situation: Situation) -> Iterable[RecordedChange]:
         """Warnings of the cluster: once an object and reason, again when it happened ten times as
         often.
         """
@@ -220,17 +222,17 @@ class Recorder:
                 continue  # old news when the cockpit started
             about = f"{event.object_kind.lower()} {event.object_name}"
             words = f"{event.reason}: {event.message}" + (f" ({event.count} times)" if event.count > 1 else "")
-            yield Flight(
+            yield RecordedChange(
                 at=situation.wall, kind="event", name=about, was=None, now=event.reason, words=safe(words, 240)
             )
         if len(self._events) > _EVENTS_KNOWN:
             self._events = dict(list(self._events.items())[-_EVENTS_KNOWN // 2 :])
 
-    def _put(self, found: Iterable[Flight]) -> None:
+    def _put(self, found: Iterable[RecordedChange]) -> None:
         for each in found:
-            flight = msgspec.structs.replace(each, by=self._by)
-            self._flights.append(flight)
-            self._waiting.put(flight)
+            change = msgspec.structs.replace(each, by=self._by)
+            self._changes.append(change)
+            self._waiting.put(change)
             self.revision += 1
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write_forever, name="flight-recorder", daemon=True)
@@ -243,7 +245,7 @@ class Recorder:
             while not self._waiting.empty():
                 batch.append(self._waiting.get())
             ended = None in batch
-            lines = b"".join(msgspec.json.encode(flight) + b"\n" for flight in batch if flight is not None)
+            lines = b"".join(msgspec.json.encode(change) + b"\n" for change in batch if change is not None)
             try:
                 append(self.path, lines, self._limit)
                 self.problem = ""
@@ -273,23 +275,23 @@ def append(path: Path, lines: bytes, limit: int) -> None:
         os.close(fd)
 
 
-def read(path: Path, since: float = 0.0) -> list[Flight]:
+def read(path: Path, since: float = 0.0) -> list[RecordedChange]:
     """What was recorded from `since` on, oldest first; the older file too.
 
     Lines that cannot be read are passed over.
     """
-    found: list[Flight] = []
+    found: list[RecordedChange] = []
     for file in (path.with_name(path.name + ".1"), path):
         with contextlib.suppress(OSError):
             for line in file.read_bytes().split(b"\n"):
                 with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                    flight = _DECODER.decode(line) if line else None
-                    if flight is not None and flight.at >= since:
-                        found.append(flight)
-    return sorted(found, key=lambda flight: flight.at)
+                    change = _DECODER.decode(line) if line else None
+                    if change is not None and change.at >= since:
+                        found.append(change)
+    return sorted(found, key=lambda change: change.at)
 
 
-_DECODER = msgspec.json.Decoder(Flight)
+_DECODER = msgspec.json.Decoder(RecordedChange)
 
 
 def _worse(value: float, than: float, direction: str) -> bool:

@@ -42,7 +42,7 @@ _AGAIN_S = 2.0  # what depends on which processes live is looked at again this o
 _LEAST_S = 1.0  # however much the flight recorder notes, the timeline is made anew no oftener
 
 
-class Desk:
+class IncidentService:
     """Every method may be called from any thread.
 
     `situation` gives the newest; `access` reads the cluster's address (blocking); `look_back` finds
@@ -96,25 +96,25 @@ class Desk:
             look_back=look_back,
         )
         self._seen: tuple[int, int] = (-1, -1)
-        self._folded_at = float("-inf")
-        self._known: _Known | None = None
+        self._projected_at = float("-inf")
+        self._known: _Projection | None = None
 
     # --- what is shown ---------------------------------------------------------------------------------------------------
 
-    def look(self, situation: Situation) -> IncidentNow | None:
-        """For the next situation: the open incident as of this one, which goes into the flight
+    def snapshot(self, situation: Situation) -> IncidentNow | None:
+        """For the next situation: the open incident as of this one, which goes into the change
         recorder.
 
         Never waits.
         """
         if self.recorder is not None:
-            self.recorder.look(situation)
+            self.recorder.observe(situation)
         records = self.journal.records(wait=False)
         flown = self.recorder.revision if self.recorder is not None else 0
-        seen, since = (self.journal.revision, flown), situation.mono - self._folded_at
+        seen, since = (self.journal.revision, flown), situation.mono - self._projected_at
         if seen[0] != self._seen[0] or (seen != self._seen and since >= _LEAST_S) or since >= _AGAIN_S:
-            self._known = self._fold(records)
-            self._seen, self._folded_at = seen, situation.mono
+            self._known = self._projected(records)
+            self._seen, self._projected_at = seen, situation.mono
         known = self._known
         if known is None:
             return None
@@ -129,16 +129,16 @@ class Desk:
             capturing=self.capturer.under_way,
         )
 
-    def _fold(self, records: Sequence[Record]) -> _Known | None:
+    def _projected(self, records: Sequence[Record]) -> _Projection | None:
         incident = open_incident(records)
         if incident is None:
             return None
-        flights = self.recorder.flights if self.recorder is not None else ()
+        changes = self.recorder.changes if self.recorder is not None else ()
         own = [r for r in records if float(r.get("at") or 0.0) >= incident.opened - 3600.0]
-        return _Known(
+        return _Projection(
             incident,
             own,
-            timeline(incident, own, flights, limit=TIMELINE_SHOWN),
+            timeline(incident, own, changes, limit=TIMELINE_SHOWN),
             actions.under_way(own),
             actions.close_wants(records),
         )
@@ -235,8 +235,8 @@ class Desk:
     def _do_report(self, values: Mapping[str, str]) -> str:
         from cockpit.incident.report.writing import report_of, write
 
-        flights, now = self._state_dir / "flight.jsonl", self._clock.wall()
-        number, text = report_of(self.journal, None, self._runbooks(), flights, now=now, situation=self._situation())
+        recording, now = self._state_dir / "flight.jsonl", self._clock.wall()
+        number, text = report_of(self.journal, None, self._runbooks(), recording, now=now, situation=self._situation())
         path = self._state_dir / f"incident-{number}.md"
         try:
             write(path, text)
@@ -286,7 +286,7 @@ class Desk:
             self.recorder.close()
 
 
-class _Known:
+class _Projection:
     """What a look at the journal gave, until it changes."""
 
     __slots__ = ("busy", "incident", "records", "timeline", "wants")

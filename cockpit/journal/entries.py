@@ -20,7 +20,7 @@ from cockpit.journal.processes import alive, this_process
 from cockpit.model.plan import Change, Debt, JournalLine, Target
 
 __all__ = [
-    "Entry",
+    "JournalEntry",
     "alive",
     "changes_of",
     "debts_from",
@@ -37,7 +37,7 @@ _LOOKS = {"check": "looked", "evidence": "captured", "verify-signatures": "verif
 
 
 @dataclass(slots=True)
-class Entry:
+class JournalEntry:
     """An intent with all that was recorded of it since.
 
     `undone_by` is the number of the undo that was applied.
@@ -97,16 +97,16 @@ class Entry:
         return "; ".join(words)
 
 
-def entries_of(records: Iterable[Record]) -> dict[int, Entry]:
+def entries_of(records: Iterable[Record]) -> dict[int, JournalEntry]:
     """By number, oldest first.
 
     Records whose intent is missing (a cut journal) are left out.
     """
-    entries: dict[int, Entry] = {}
+    entries: dict[int, JournalEntry] = {}
     for record in records:
         kind = record.get("kind")
         if kind == "intent":
-            entries[int(record["number"])] = Entry(record)
+            entries[int(record["number"])] = JournalEntry(record)
             continue
         entry = entries.get(int(record.get("of") or 0))
         if entry is None:
@@ -232,7 +232,7 @@ def unfinished_of(records: Sequence[Record]) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _cut_off(entry: Entry) -> bool:
+def _cut_off(entry: JournalEntry) -> bool:
     if entry.outcome is None or entry.outcome["result"] == "uncertain":
         return True
     return entry.outcome["result"] == "sent" and entry.proof is None

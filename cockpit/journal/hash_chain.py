@@ -22,7 +22,7 @@ from cockpit.canonical_json import canonical
 GENESIS = "0" * 64
 
 
-def sealed(record: Mapping[str, Any], previous: str) -> tuple[bytes, str]:
+def hashed_line(record: Mapping[str, Any], previous: str) -> tuple[bytes, str]:
     """The line (newline included) and its hash.
 
     `record` must not hold `hash`.
@@ -31,7 +31,7 @@ def sealed(record: Mapping[str, Any], previous: str) -> tuple[bytes, str]:
     return (canonical({**record, "hash": digest}) + "\n").encode(), digest
 
 
-def opened(line: bytes, previous: str | None) -> tuple[dict[str, Any] | None, str]:
+def checked_line(line: bytes, previous: str | None) -> tuple[dict[str, Any] | None, str]:
     """The record of a line (without newline), and what is wrong with it ("" when nothing).
 
     `previous` None: the line before is not to be trusted, so only the line's own spelling can be
@@ -57,7 +57,7 @@ def opened(line: bytes, previous: str | None) -> tuple[dict[str, Any] | None, st
 
 
 @dataclass(slots=True)
-class Reading:
+class CheckedJournal:
     """What a file holds: its good records, the end of the chain, and every problem with its line
     number.
     """
@@ -71,17 +71,17 @@ class Reading:
     hashes: dict[int, str] = field(default_factory=dict)  # by seq
 
 
-def read(data: bytes) -> Reading:
+def read(data: bytes) -> CheckedJournal:
     """Check a whole journal.
 
     Never raises.
     """
-    result = Reading()
+    result = CheckedJournal()
     *lines, result.torn = data.split(b"\n")
     pending: tuple[int, bytes, str] | None = None  # a bad line that the next record may own up to as torn
     trusted = True
     for number, line in enumerate(lines, start=1):
-        record, wrong = opened(line, result.hash if trusted else None)
+        record, wrong = checked_line(line, result.hash if trusted else None)
         if record is None:
             if pending is not None:
                 result.problems.append(f"line {pending[0]}: {pending[2]}")
@@ -111,7 +111,7 @@ def read(data: bytes) -> Reading:
     if pending is not None:
         result.problems.append(f"line {pending[0]}: {pending[2]}")
     if result.torn and pending is None and trusted:
-        record, wrong = opened(result.torn, result.hash)
+        record, wrong = checked_line(result.torn, result.hash)
         if record is not None and not wrong and record["seq"] == result.seq + 1 and "torn" not in record:
             result.records.append(record)
             result.seq, result.hash, result.torn, result.unended = record["seq"], record["hash"], b"", True

@@ -47,9 +47,9 @@ def incidents_of(records: Iterable[Record]) -> dict[int, Incident]:
                 if number not in found:
                     found[number] = _adopting(_opened(number, record), before)
             elif number in found:
-                fold = _FOLDS.get(str(record.get("kind")))
-                if fold is not None:
-                    found[number] = fold(found[number], record)
+                apply = _APPLIED.get(str(record.get("kind")))
+                if apply is not None:
+                    found[number] = apply(found[number], record)
         except (KeyError, TypeError, ValueError):
             continue
     return found
@@ -139,7 +139,7 @@ def _adopting(incident: Incident, before: Sequence[Record]) -> Incident:
     """With what was done in the minutes that led to it."""
     for record in before:
         if float(record["at"]) >= incident.opened - LEAD_S:
-            incident = _FOLDS[str(record["kind"])](incident, record)
+            incident = _APPLIED[str(record["kind"])](incident, record)
     return incident
 
 
@@ -220,7 +220,7 @@ def _mitigated(incident: Incident, record: Record) -> Incident:
     return replace(incident, mitigations=(*incident.mitigations, int(record["number"])))
 
 
-_FOLDS: Mapping[str, Callable[[Incident, Record], Incident]] = {
+_APPLIED: Mapping[str, Callable[[Incident, Record], Incident]] = {
     "severity-changed": _severity,
     "role-assigned": _role,
     "note": _note,

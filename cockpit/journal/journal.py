@@ -69,7 +69,7 @@ class Journal:
         self._fd: int | None = None
         self._head: int | None = None
         self._size = -1  # of the file when it was last read whole
-        self._reading = hash_chain.Reading()
+        self._reading = hash_chain.CheckedJournal()
         self._records: tuple[dict[str, Any], ...] = ()
         self.revision = 0
 
@@ -147,7 +147,7 @@ class Journal:
             lost = self._lost(reading, head)
             return reading.problems + ([f"end of the journal: {lost}"] if lost else [])
 
-    def _read_both(self) -> tuple[hash_chain.Reading, tuple[int, str] | None]:
+    def _read_both(self) -> tuple[hash_chain.CheckedJournal, tuple[int, str] | None]:
         """The journal and its head as they belong together: another cockpit may append while they
         are read.
         """
@@ -213,7 +213,7 @@ class Journal:
         lost = self._lost(reading, self._read_head())
         if lost:
             record["gap"] = lost
-        line, digest = hash_chain.sealed(record, reading.hash)
+        line, digest = hash_chain.hashed_line(record, reading.hash)
         before = os.fstat(fd).st_size
         try:
             data = start + line
@@ -335,7 +335,7 @@ class Journal:
             return None
 
     @staticmethod
-    def _lost(reading: hash_chain.Reading, head: tuple[int, str] | None) -> str:
+    def _lost(reading: hash_chain.CheckedJournal, head: tuple[int, str] | None) -> str:
         """What the head knows and the journal does not have any more; "" when they agree (one line
         behind is a crash).
         """

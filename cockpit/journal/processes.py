@@ -16,7 +16,7 @@ def this_process() -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid()), "kernel": _kernel()}
 
 
-def ended(process: Mapping[str, Any]) -> bool:
+def known_gone(process: Mapping[str, Any]) -> bool:
     """True only when that process is known to be gone: it ran under this very kernel, among the
     pids that are seen here.
 

@@ -1,4 +1,4 @@
-"""Rounds for one cockpit: made in the background from what the session knows, kept as a report, and
+"""MaintenanceService for one cockpit: made in the background from what the session knows, kept as a report, and
 noted in the journal.
 """
 
@@ -45,7 +45,7 @@ class RoundProblem(CockpitError):
 
 
 @dataclass(frozen=True, slots=True)
-class Rounds:
+class MaintenanceService:
     """`ranges` None: no Prometheus is configured.
 
     `journal` None: nothing was answered, and nothing is noted.

@@ -237,7 +237,7 @@ async def collected(tmp_path: Path, **changes: Any) -> tuple[dict[str, bytes], d
     parts = collectors(
         situation=seen,
         records=record.records(),
-        flights=(),
+        changes=(),
         runbooks=RUNBOOKS,
         read_logs=logs,
         shown=lambda name, value: display_value(RUNBOOKS, name, value),
@@ -293,7 +293,7 @@ def test_it_is_taken_by_itself_once_and_delays_nothing(tmp_path: Path) -> None:
 
     own = desk(tmp_path, clock, situation(clock), access=access, budget_s=0.2, record=False)
     own.do("open", {"title": "t", "severity": "SEV0"})
-    own.look(situation(clock))
+    own.snapshot(situation(clock))
     try:
         began = time.monotonic()
         own.before_change(plan(5))
@@ -333,7 +333,7 @@ def test_when_it_is_taken(
     monkeypatch.setattr(own.capturer, "begin", begun.append)
     if severity:
         own.do("open", {"title": "t", "severity": severity})
-    own.look(situation(clock))
+    own.snapshot(situation(clock))
     own.before_change(plan(runbook))
     assert bool(begun) is taken
 

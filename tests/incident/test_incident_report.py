@@ -14,7 +14,7 @@ import pytest
 from cockpit.clock import ManualClock
 from cockpit.incident import actions
 from cockpit.incident.checklist import checklist
-from cockpit.incident.flight_recorder import Flight
+from cockpit.incident.flight_recorder import RecordedChange
 from cockpit.incident.report.markdown import md, report
 from cockpit.incident.report.writing import chosen
 from cockpit.journal.incidents import incidents_of, open_incident
@@ -28,11 +28,11 @@ HOSTILE = (
 )
 
 
-def story(tmp_path: Path, clock: ManualClock) -> tuple[Journal, list[Flight]]:
+def story(tmp_path: Path, clock: ManualClock) -> tuple[Journal, list[RecordedChange]]:
     record = journal(tmp_path, clock)
-    flights = [
-        Flight(START - 300, "start", words="the cockpit begins to watch", by="bastion:1"),
-        Flight(
+    changes = [
+        RecordedChange(START - 300, "start", words="the cockpit begins to watch", by="bastion:1"),
+        RecordedChange(
             at=START - 300,
             kind="signal",
             name="commit-rate",
@@ -45,7 +45,7 @@ def story(tmp_path: Path, clock: ManualClock) -> tuple[Journal, list[Flight]]:
             title="Commits confirmed",
             by="bastion:1",
         ),
-        Flight(
+        RecordedChange(
             at=START - 90,
             kind="signal",
             name="commit-rate",
@@ -58,7 +58,7 @@ def story(tmp_path: Path, clock: ManualClock) -> tuple[Journal, list[Flight]]:
             title="Commits confirmed",
             by="bastion:1",
         ),
-        Flight(
+        RecordedChange(
             at=START - 60,
             kind="runbook",
             name="publishing-stops",
@@ -105,8 +105,8 @@ def story(tmp_path: Path, clock: ManualClock) -> tuple[Journal, list[Flight]]:
     for each in done(1, "fail"):
         clock.advance(10)
         record.append(each)
-    flights.append(
-        Flight(
+    changes.append(
+        RecordedChange(
             at=clock.wall(),
             kind="signal",
             name="api-5xx",
@@ -132,8 +132,8 @@ def story(tmp_path: Path, clock: ManualClock) -> tuple[Journal, list[Flight]]:
     for each in done(2):
         clock.advance(10)
         record.append(each)
-    flights.append(
-        Flight(
+    changes.append(
+        RecordedChange(
             at=clock.wall(),
             kind="signal",
             name="commit-rate",
@@ -153,16 +153,16 @@ def story(tmp_path: Path, clock: ManualClock) -> tuple[Journal, list[Flight]]:
     lines = checklist(incident, record.records(), situation(clock, signal("invalid-signatures", Level.OK)), RUNBOOKS)
     clock.advance(60)
     actions.close(record, OPS1, "guardrail stays NORMAL until the release of Monday", lines)
-    return record, flights
+    return record, changes
 
 
-def written(record: Journal, flights: list[Flight], clock: ManualClock) -> str:
+def written(record: Journal, changes: list[RecordedChange], clock: ManualClock) -> str:
     incident = incidents_of(record.records())[1]
     lines = checklist(incident, record.records(), None, RUNBOOKS)
     return report(
         incident,
         record.records(),
-        flights,
+        changes,
         RUNBOOKS,
         lines,
         now=clock.wall(),
@@ -187,8 +187,8 @@ def test_hostile_words_stay_words(tmp_path: Path) -> None:
     actions.check(record, OPS1, "16.incident.4", HOSTILE, words=HOSTILE)
     record.append(intent(HOSTILE, changes=[{"field": HOSTILE, "before": None, "after": HOSTILE}]))
     record.append({"kind": "outcome", "of": 1, "result": "rejected", "words": HOSTILE})
-    flights = [
-        Flight(
+    changes = [
+        RecordedChange(
             at=START + 1,
             kind="signal",
             name="x",
@@ -200,9 +200,9 @@ def test_hostile_words_stay_words(tmp_path: Path) -> None:
             unit=HOSTILE,
             title=HOSTILE,
         ),
-        Flight(at=START + 2, kind="event", name=HOSTILE, was=None, now="x", words=HOSTILE),
+        RecordedChange(at=START + 2, kind="event", name=HOSTILE, was=None, now="x", words=HOSTILE),
     ]
-    text = written(record, flights, clock)
+    text = written(record, changes, clock)
     assert "\x1b" not in text and "<script" not in text.replace("\\<script", "")
     for line in text.splitlines():
         bare = re.sub(r"\\[\\`*_{}\[\]<>#|!~&:]", "", line)

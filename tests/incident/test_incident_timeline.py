@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from cockpit.clock import ManualClock
 from cockpit.incident import actions
-from cockpit.incident.flight_recorder import Flight, Recorder, append, read
+from cockpit.incident.flight_recorder import RecordedChange, Recorder, append, read
 from cockpit.incident.report.impact import impacts
 from cockpit.incident.report.timeline import timeline
 from cockpit.journal.incidents import open_incident
@@ -32,7 +32,7 @@ def lag(level: Level, value: float | None, reason: str = "") -> SignalStatus:
 
 
 def kinds(recorder: Recorder) -> list[tuple[str, str, str | None, str]]:
-    return [(f.kind, f.name, f.was, f.now) for f in recorder.flights if f.kind not in ("start", "stop")]
+    return [(f.kind, f.name, f.was, f.now) for f in recorder.changes if f.kind not in ("start", "stop")]
 
 
 def seen(clock: ManualClock, *signals: SignalStatus, **changes: object) -> Situation:
@@ -42,19 +42,19 @@ def seen(clock: ManualClock, *signals: SignalStatus, **changes: object) -> Situa
 def test_only_changes_are_recorded_and_another_cockpit_reads_them(tmp_path: Path, clock: ManualClock) -> None:
     recorder = Recorder(tmp_path / "flight.jsonl", clock)
     for level, value in ((Level.OK, 1.0), (Level.OK, 2.0), (Level.CRIT, 70.0), (Level.CRIT, 90.0), (Level.OK, 1.0)):
-        recorder.look(seen(clock, lag(level, value)))
+        recorder.observe(seen(clock, lag(level, value)))
         clock.advance(1)
     assert kinds(recorder) == [
         ("signal", "lag", None, "ok"),
         ("signal", "lag", "ok", "crit"),
         ("signal", "lag", "crit", "ok"),
     ]
-    assert recorder.flights[-1].worst == 90.0
+    assert recorder.changes[-1].worst == 90.0
     recorder.close()
     there = read(tmp_path / "flight.jsonl")
     assert [f.kind for f in there] == ["start", "signal", "signal", "signal", "stop"]
     assert (tmp_path / "flight.jsonl").stat().st_mode & 0o777 == 0o600
-    assert Recorder(tmp_path / "flight.jsonl", clock).flights[:5] == tuple(there)
+    assert Recorder(tmp_path / "flight.jsonl", clock).changes[:5] == tuple(there)
 
 
 def test_a_first_value_is_no_change_and_a_source_that_comes_up_is_none(tmp_path: Path, clock: ManualClock) -> None:
@@ -64,17 +64,17 @@ def test_a_first_value_is_no_change_and_a_source_that_comes_up_is_none(tmp_path:
         (SourceLight("prom", SourceState.LIVE, 0.0),),
         (SourceLight("prom", SourceState.DOWN, 9.0, "refused token=abcdef"),),
     )
-    recorder.look(seen(clock, lag(Level.UNKNOWN, None), sources=starting))
-    recorder.look(seen(clock, lag(Level.CRIT, 70.0), sources=live))
+    recorder.observe(seen(clock, lag(Level.UNKNOWN, None), sources=starting))
+    recorder.observe(seen(clock, lag(Level.CRIT, 70.0), sources=live))
     assert kinds(recorder) == [("signal", "lag", None, "crit")]
-    recorder.look(seen(clock, lag(Level.UNKNOWN, None), sources=gone))
-    recorder.look(seen(clock, lag(Level.UNKNOWN, None), sources=live))
+    recorder.observe(seen(clock, lag(Level.UNKNOWN, None), sources=gone))
+    recorder.observe(seen(clock, lag(Level.UNKNOWN, None), sources=live))
     assert kinds(recorder)[1:] == [
         ("signal", "lag", "crit", "unknown"),
         ("source", "prom", "live", "down"),
         ("source", "prom", "down", "live"),
     ]
-    assert "abcdef" not in repr(recorder.flights)
+    assert "abcdef" not in repr(recorder.changes)
 
 
 def test_services_runbooks_and_warnings_of_the_cluster(tmp_path: Path, clock: ManualClock) -> None:
@@ -91,9 +91,9 @@ def test_services_runbooks_and_warnings_of_the_cluster(tmp_path: Path, clock: Ma
         count=1,
         last_seen=clock.wall(),
     )
-    recorder.look(seen(clock, services=(service("m0-submitter", 1, 1),)))
+    recorder.observe(seen(clock, services=(service("m0-submitter", 1, 1),)))
     for count in (1, 2, 9, 10):
-        recorder.look(
+        recorder.observe(
             seen(
                 clock,
                 services=(service("m0-submitter", 0, 0, "scaled to 0", "warn"),),
@@ -101,7 +101,7 @@ def test_services_runbooks_and_warnings_of_the_cluster(tmp_path: Path, clock: Ma
                 cluster=Cluster(events={"e": replace(event, count=count)}),
             )
         )
-    found = [(f.kind, f.words) for f in recorder.flights if f.kind in ("service", "runbook", "event")]
+    found = [(f.kind, f.words) for f in recorder.changes if f.kind in ("service", "runbook", "event")]
     assert found == [
         ("service", "scaled 1 → 0; 0/0 ready: scaled to 0"),
         ("runbook", "1 Publishing stops, 2 of 3 symptoms"),
@@ -145,16 +145,18 @@ def incident(tmp_path: Path, clock: ManualClock) -> tuple[Incident, tuple[dict[s
 
 def test_all_in_the_order_of_time(tmp_path: Path, clock: ManualClock) -> None:
     found, records = incident(tmp_path, clock)
-    flights = [
-        Flight(START - 2000, "signal", "old", "ok", "crit"),
-        Flight(at=START - 60, kind="signal", name="lag", was="ok", now="crit", words="70: crit from 60", value=70.0),
-        Flight(at=START + 12, kind="source", name="prom", was="live", now="down", words="refused"),
-        Flight(at=START + 12.5, kind="source", name="prom", was="live", now="down", words="refused", by="b"),
-        Flight(at=START + 13, kind="worst", name="lag", was=None, now="crit", words="", value=80.0),
-        Flight(START + 20, "signal", "lag", "crit", "ok"),
-        Flight(START, "signal", "fine", None, "ok"),
+    changes = [
+        RecordedChange(START - 2000, "signal", "old", "ok", "crit"),
+        RecordedChange(
+            at=START - 60, kind="signal", name="lag", was="ok", now="crit", words="70: crit from 60", value=70.0
+        ),
+        RecordedChange(at=START + 12, kind="source", name="prom", was="live", now="down", words="refused"),
+        RecordedChange(at=START + 12.5, kind="source", name="prom", was="live", now="down", words="refused", by="b"),
+        RecordedChange(at=START + 13, kind="worst", name="lag", was=None, now="crit", words="", value=80.0),
+        RecordedChange(START + 20, "signal", "lag", "crit", "ok"),
+        RecordedChange(START, "signal", "fine", None, "ok"),
     ]
-    told = timeline(found, records, flights)
+    told = timeline(found, records, changes)
     assert [e.wall for e in told] == sorted(e.wall for e in told)
     assert [(e.kind, e.words, e.who, e.level) for e in told] == [
         ("signal", "lag OK → CRIT: 70: crit from 60", "", "crit"),
@@ -172,21 +174,21 @@ def test_all_in_the_order_of_time(tmp_path: Path, clock: ManualClock) -> None:
         ("mitigation", "Switch RPC endpoint: proof PASS: 1 of 1 hold", "", "ok"),
         ("note", "a note", "ops1", ""),
     ]
-    assert timeline(found, records, flights, limit=2) == told[-2:]
+    assert timeline(found, records, changes, limit=2) == told[-2:]
 
 
 def test_many_that_change_alike_are_one_line(tmp_path: Path, clock: ManualClock) -> None:
     found, records = incident(tmp_path, clock)
-    flights = [Flight(START + 40.1, "signal", f"s{n}", "ok", "unknown", title=f"S{n}") for n in range(12)]
-    (line,) = [e for e in timeline(found, records, flights) if e.kind == "signal"]
+    changes = [RecordedChange(START + 40.1, "signal", f"s{n}", "ok", "unknown", title=f"S{n}") for n in range(12)]
+    (line,) = [e for e in timeline(found, records, changes) if e.kind == "signal"]
     assert line.words == "12 signals UNKNOWN: S0, S1, S2, S3, S4, S5, S6, S7 and 4 more"
 
 
 def test_impact_counts_watched_time_once() -> None:
-    def flight(
+    def change(
         at: float, was: str | None, now: str, value: float | None = None, worst: float | None = None, by: str = "a"
-    ) -> Flight:
-        return Flight(
+    ) -> RecordedChange:
+        return RecordedChange(
             at=at,
             kind="signal",
             name="lag",
@@ -200,12 +202,12 @@ def test_impact_counts_watched_time_once() -> None:
             by=by,
         )
 
-    flights = [
-        Flight(0, "start", by="a"),
-        flight(0, None, "ok", 1.0),
-        flight(100, "ok", "warn", 20.0),
-        flight(110, "warn", "crit", 61.0, 40.0),
-        Flight(
+    changes = [
+        RecordedChange(0, "start", by="a"),
+        change(0, None, "ok", 1.0),
+        change(100, "ok", "warn", 20.0),
+        change(110, "warn", "crit", 61.0, 40.0),
+        RecordedChange(
             at=130,
             kind="worst",
             name="lag",
@@ -218,24 +220,24 @@ def test_impact_counts_watched_time_once() -> None:
             title="Lag",
             by="a",
         ),
-        Flight(140, "start", by="b"),
-        flight(141, None, "crit", 90.0, None, "b"),
-        Flight(160, "stop", by="a"),
-        flight(170, "crit", "ok", 3.0, 95.0, "b"),
-        Flight(200, "start", by="c"),
-        flight(201, None, "crit", 70.0, None, "c"),
+        RecordedChange(140, "start", by="b"),
+        change(141, None, "crit", 90.0, None, "b"),
+        RecordedChange(160, "stop", by="a"),
+        change(170, "crit", "ok", 3.0, 95.0, "b"),
+        RecordedChange(200, "start", by="c"),
+        change(201, None, "crit", 70.0, None, "c"),
     ]
-    (found,) = impacts(flights, 50.0, 260.0)
+    (found,) = impacts(changes, 50.0, 260.0)
     assert (found.warn_s, found.crit_s, found.unknown_s) == (10.0, 60.0 + 59.0, 0.0)
     assert (found.worst, found.first, found.last, found.still, found.title) == (95.0, 100.0, 260.0, "crit", "Lag")
-    assert impacts(flights, 50.0, 90.0) == []
+    assert impacts(changes, 50.0, 90.0) == []
 
 
 def test_the_worst_of_what_must_not_fall_is_the_lowest() -> None:
-    flights = [
-        Flight(at=0, kind="signal", name="rate", was=None, now="ok", words="", value=118.0),
-        Flight(at=10, kind="signal", name="rate", was="ok", now="crit", words="", value=31.0),
-        Flight(at=50, kind="worst", name="rate", was=None, now="crit", words="", value=3.0),
-        Flight(at=60, kind="signal", name="rate", was="crit", now="ok", words="", value=110.0, worst=2.0),
+    changes = [
+        RecordedChange(at=0, kind="signal", name="rate", was=None, now="ok", words="", value=118.0),
+        RecordedChange(at=10, kind="signal", name="rate", was="ok", now="crit", words="", value=31.0),
+        RecordedChange(at=50, kind="worst", name="rate", was=None, now="crit", words="", value=3.0),
+        RecordedChange(at=60, kind="signal", name="rate", was="crit", now="ok", words="", value=110.0, worst=2.0),
     ]
-    assert impacts(flights, 0.0, 100.0)[0].worst == 2.0
+    assert impacts(changes, 0.0, 100.0)[0].worst == 2.0

@@ -237,14 +237,14 @@ async def test_the_journal_tells_how_it_ended_and_nothing_waits(
 
     hook.answers = [slow, 500]
     assert own.do("update", {"words": "first"}) == "update recorded; being sent"
-    now = own.look(situation(clock))
+    now = own.snapshot(situation(clock))
     assert now is not None and now.webhook and now.incident.updates[0].delivery == "sending"
     release.set()
     await until(lambda: own.journal.records()[-1]["kind"] == "update-sent")
     assert hook.bodies[0]["commander"] == "alice"
     own.do("update", {"words": "second"})
     await until(lambda: own.journal.records()[-1].get("result") == "failed")
-    later = own.look(situation(clock))
+    later = own.snapshot(situation(clock))
     assert later is not None
     assert [(u.words, u.delivery, u.detail) for u in later.incident.updates] == [
         ("first", "delivered", ""),

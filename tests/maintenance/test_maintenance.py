@@ -23,7 +23,7 @@ from cockpit.maintenance.chainfacts import authority, last_authority, rotation
 from cockpit.maintenance.deploy import Deploying, deploy_lines
 from cockpit.maintenance.findings import over_time
 from cockpit.maintenance.measure import Span, measured, summary, widened
-from cockpit.maintenance.service import Rounds
+from cockpit.maintenance.service import MaintenanceService
 from cockpit.model.maintenance import Finding, Question, Round, RoundLine
 from cockpit.model.observed.chain import MarketState, ProtocolState, SignerSetState
 from cockpit.model.observed.cluster import Cluster, ConfigMap, ContainerTemplate, Pod, ReplicaSet, Workload
@@ -195,8 +195,8 @@ def journal(tmp_path: Path) -> Journal:
 
 def rounds(
     journal: Journal | None, now: Situation, ranges: Any = None, tmp_path: Path | None = None, **settings: Any
-) -> Rounds:
-    return Rounds(
+) -> MaintenanceService:
+    return MaintenanceService(
         runbooks=lambda: BOOKS,
         situation=lambda: now,
         clock=ManualClock(NOW),

@@ -142,7 +142,7 @@ class Capturer:
         parts = collectors(
             situation=situation,
             records=records,
-            flights=self._recorder.flights if self._recorder is not None else (),
+            changes=self._recorder.changes if self._recorder is not None else (),
             runbooks=runbooks,
             read_logs=self.read_logs,
             shown=lambda variable, value: display_value(runbooks, variable, value),

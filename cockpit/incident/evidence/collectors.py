@@ -18,7 +18,7 @@ from typing import Any
 from cockpit.canonical_json import canonical
 from cockpit.incident.evidence.bundle import Collect, Missing
 from cockpit.incident.evidence.onchain import LookBack, chain_parts, fault_words, last_bundle, standing
-from cockpit.incident.flight_recorder import Flight
+from cockpit.incident.flight_recorder import RecordedChange
 from cockpit.journal.incidents import Record
 from cockpit.model.observed.cluster import EnvVar, Workload
 from cockpit.model.reading import Fault
@@ -29,7 +29,7 @@ from cockpit.text import HIDDEN
 LOG_SERVICES = ("m0-submitter", "m0-signer-agent")
 LOG_LINES = 1000  # of each pod, the newest
 JOURNAL_RECORDS = 500
-FLIGHTS = 3000
+CHANGES = 3000
 #: Services whose pods are read at most so many at a time: a set of signers, not a fleet of
 #: thousands.
 _PODS = 24
@@ -44,7 +44,7 @@ ReadLogs = Callable[[str, tuple[tuple[str, str | None], ...], int], Awaitable[Se
 def collectors(
     situation: Situation | None,
     records: Sequence[Record],
-    flights: Sequence[Flight],
+    changes: Sequence[RecordedChange],
     runbooks: Runbooks,
     read_logs: ReadLogs | None,
     shown: Callable[[str, str], str],
@@ -59,7 +59,7 @@ def collectors(
         "journal.jsonl": lambda: (
             [canonical(dict(r)) for r in records[-JOURNAL_RECORDS:]] or _missing("the journal is empty")
         ),
-        "flight-recorder.json": lambda: list(flights[-FLIGHTS:]) or _missing("nothing was recorded"),
+        "flight-recorder.json": lambda: list(changes[-CHANGES:]) or _missing("nothing was recorded"),
         "runbooks.json": lambda: runbooks_digest(runbooks),
     }
     live = {

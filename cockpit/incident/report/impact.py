@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cockpit.incident.flight_recorder import Flight
+from cockpit.incident.flight_recorder import RecordedChange
 
 _BAD = ("warn", "crit")
 Span = tuple[float, float]
@@ -33,38 +33,40 @@ class Impact:
     still: str  # the level last seen
 
 
-def impacts(flights: Iterable[Flight], start: float, end: float) -> list[Impact]:
+def impacts(changes: Iterable[RecordedChange], start: float, end: float) -> list[Impact]:
     """Signals that were WARN or CRIT between two wall times, longest CRIT first.
 
     Several cockpits that watched at the same time count once.
     """
-    own: dict[str, list[Flight]] = {}
+    own: dict[str, list[RecordedChange]] = {}
     watches: dict[str, list[float]] = {}  # cockpit → when it began or ended to watch
-    for flight in sorted(flights, key=lambda f: f.at):
-        if flight.at > end:
+    for change in sorted(changes, key=lambda f: f.at):
+        if change.at > end:
             break
-        if flight.kind in ("signal", "worst"):
-            own.setdefault(flight.name, []).append(flight)
-        elif flight.kind in ("start", "stop"):
-            watches.setdefault(flight.by, []).append(flight.at)
+        if change.kind in ("signal", "worst"):
+            own.setdefault(change.name, []).append(change)
+        elif change.kind in ("start", "stop"):
+            watches.setdefault(change.by, []).append(change.at)
     found = [impact for each in own.values() if (impact := _impact(each, watches, start, end)) is not None]
     return sorted(found, key=lambda impact: (-impact.crit_s, -impact.warn_s, impact.name))
 
 
-def _impact(flights: Sequence[Flight], watches: dict[str, list[float]], start: float, end: float) -> Impact | None:
+def _impact(
+    changes: Sequence[RecordedChange], watches: dict[str, list[float]], start: float, end: float
+) -> Impact | None:
     spans: dict[str, list[Span]] = {"warn": [], "crit": [], "unknown": []}
-    for by in dict.fromkeys(flight.by for flight in flights):
-        changes = [flight for flight in flights if flight.by == by and flight.kind == "signal"]
-        for flight, following in zip(changes, [*(f.at for f in changes[1:]), end], strict=True):
-            cut = min((at for at in watches.get(by, ()) if flight.at < at <= following), default=following)
-            begin, finish = max(flight.at, start), min(cut, end)
-            if flight.now in spans and finish > begin:
-                spans[flight.now].append((begin, finish))
+    for by in dict.fromkeys(change.by for change in changes):
+        turns = [change for change in changes if change.by == by and change.kind == "signal"]
+        for change, following in zip(turns, [*(f.at for f in turns[1:]), end], strict=True):
+            cut = min((at for at in watches.get(by, ()) if change.at < at <= following), default=following)
+            begin, finish = max(change.at, start), min(cut, end)
+            if change.now in spans and finish > begin:
+                spans[change.now].append((begin, finish))
     bad = [span for level in _BAD for span in spans[level]]
     if not bad:
         return None
-    last = flights[-1]
-    unit = next((f.unit for f in flights if f.unit), "")
+    last = changes[-1]
+    unit = next((f.unit for f in changes if f.unit), "")
     return Impact(
         name=last.name,
         title=last.title or last.name,
@@ -72,7 +74,7 @@ def _impact(flights: Sequence[Flight], watches: dict[str, list[float]], start: f
         warn_s=_length(spans["warn"]),
         crit_s=_length(spans["crit"]),
         unknown_s=_length(spans["unknown"]),
-        worst=_worst(flights, start),
+        worst=_worst(changes, start),
         first=min(begin for begin, _ in bad),
         last=max(finish for _, finish in bad),
         still=last.now,
@@ -88,20 +90,20 @@ def _length(spans: Sequence[Span]) -> float:
     return total
 
 
-def _worst(flights: Sequence[Flight], start: float) -> float | None:
+def _worst(changes: Sequence[RecordedChange], start: float) -> float | None:
     """The value farthest from that of its good days (without one, from its first bad value), at the
     worst level it had.
     """
     values: list[tuple[str, float]] = []
-    for flight in flights:
-        if flight.at < start:
+    for change in changes:
+        if change.at < start:
             continue
-        if flight.was in _BAD and flight.worst is not None:
-            values.append((flight.was or "", flight.worst))
-        if flight.now in _BAD and flight.value is not None:
-            values.append((flight.now, flight.value))
+        if change.was in _BAD and change.worst is not None:
+            values.append((change.was or "", change.worst))
+        if change.now in _BAD and change.value is not None:
+            values.append((change.now, change.value))
     wanted = [v for level, v in values if level == "crit"] or [v for _, v in values]
     if not wanted:
         return None
-    usual = next((f.value for f in flights if f.now == "ok" and f.value is not None), wanted[0])
+    usual = next((f.value for f in changes if f.now == "ok" and f.value is not None), wanted[0])
     return max(wanted, key=lambda v: abs(v - usual))

@@ -1,6 +1,6 @@
 """A post-mortem skeleton in Markdown, with everything known filled in.
 
-Pure: incident, records and flights in, text out.
+Pure: incident, records and changes in, text out.
 
 Words of operators, logs and servers are hostile to Markdown too: `md` makes them plain text, for
 table cells as for lists.
@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from cockpit.incident.actions import close_wants
-from cockpit.incident.flight_recorder import Flight
+from cockpit.incident.flight_recorder import RecordedChange
 from cockpit.incident.report.impact import Impact, impacts
 from cockpit.incident.report.timeline import timeline
-from cockpit.journal.entries import Entry, changes_of, debts_from, entries_of
+from cockpit.journal.entries import JournalEntry, changes_of, debts_from, entries_of
 from cockpit.journal.incidents import LEAD_S, Record
 from cockpit.model.incident import CADENCE, MEANING, ROLES, CheckLine, Incident
 from cockpit.model.runbook import Runbooks
@@ -35,7 +35,7 @@ _MARKS = {"done": "x", "open": " ", "unknown": " ", "contradicted": " "}
 def report(
     incident: Incident,
     records: Sequence[Record],
-    flights: Sequence[Flight],
+    changes: Sequence[RecordedChange],
     runbooks: Runbooks,
     lines: Sequence[CheckLine],
     *,
@@ -46,14 +46,14 @@ def report(
     """`lines` is the checklist as it stands; `now` counts as the end while the incident is open."""
     end = incident.closed if incident.closed is not None else now
     own = [e for e in entries_of(records).values() if e.number in incident.mitigations]
-    hurt = impacts(flights, incident.opened - LEAD_S, end)
-    entries = timeline(incident, records, flights)
+    hurt = impacts(changes, incident.opened - LEAD_S, end)
+    entries = timeline(incident, records, changes)
     parts = [
         _head(incident, end, runbooks),
-        _summary(incident, own, hurt, _watched(flights, incident, end)),
-        _impact(hurt, flights, incident, end),
+        _summary(incident, own, hurt, _watched(changes, incident, end)),
+        _impact(hurt, changes, incident, end),
         _roles(incident),
-        _mitigations(own, flights),
+        _mitigations(own, changes),
         _debts(incident, records),
         _updates(incident),
         _evidence(incident),
@@ -91,7 +91,7 @@ def _head(incident: Incident, end: float, runbooks: Runbooks) -> list[str]:
     ]
 
 
-def _summary(incident: Incident, own: Sequence[Entry], hurt: Sequence[Impact], watched: bool) -> list[str]:
+def _summary(incident: Incident, own: Sequence[JournalEntry], hurt: Sequence[Impact], watched: bool) -> list[str]:
     worst = ", ".join(f"{md(i.title)} ({_length(i.crit_s or i.warn_s)})" for i in hurt[:3])
     done = [e for e in own if e.applied]
     none = "no signal was seen bad" if watched else "not known: no cockpit watched"
@@ -107,13 +107,13 @@ def _summary(incident: Incident, own: Sequence[Entry], hurt: Sequence[Impact], w
     ]
 
 
-def _watched(flights: Sequence[Flight], incident: Incident, end: float) -> bool:
-    return any(incident.opened - LEAD_S <= f.at <= end for f in flights)
+def _watched(changes: Sequence[RecordedChange], incident: Incident, end: float) -> bool:
+    return any(incident.opened - LEAD_S <= f.at <= end for f in changes)
 
 
-def _impact(hurt: Sequence[Impact], flights: Sequence[Flight], incident: Incident, end: float) -> list[str]:
+def _impact(hurt: Sequence[Impact], changes: Sequence[RecordedChange], incident: Incident, end: float) -> list[str]:
     if not hurt:
-        seen = _watched(flights, incident, end)
+        seen = _watched(changes, incident, end)
         why = "No signal was WARN or CRIT while a cockpit watched." if seen else "No cockpit watched: nothing is known."
         return ["## Impact", "", why, "", f"Users and consumers affected: {_TO_FILL}"]
     rows = (
@@ -144,7 +144,7 @@ def _roles(incident: Incident) -> list[str]:
     return ["## Roles", "", *_table(("role", "who"), rows)]
 
 
-def _mitigations(own: Sequence[Entry], flights: Sequence[Flight]) -> list[str]:
+def _mitigations(own: Sequence[JournalEntry], changes: Sequence[RecordedChange]) -> list[str]:
     if not own:
         return ["## Mitigations", "", "Nothing was changed through the cockpit."]
     out = ["## Mitigations", ""]
@@ -171,12 +171,12 @@ def _mitigations(own: Sequence[Entry], flights: Sequence[Flight]) -> list[str]:
         elif intent.get("inverse_words"):
             out.append(f"- Undo: {md(intent['inverse_words'])} (`m0-cockpit journal undo {entry.number}`)")
         if not entry.looked:
-            out += [f"- Harm: {md(words)}" for words in _harm(entry, flights)] or ["- Harm: none seen"]
+            out += [f"- Harm: {md(words)}" for words in _harm(entry, changes)] or ["- Harm: none seen"]
         out.append("")
     return out[:-1]
 
 
-def _proofs(entry: Entry) -> Iterable[str]:
+def _proofs(entry: JournalEntry) -> Iterable[str]:
     if entry.proof is None:
         return
     yield f"{'Answer' if entry.looked else 'Verification'}: **{str(entry.proof.get('proof', '?')).upper()}**"
@@ -186,7 +186,7 @@ def _proofs(entry: Entry) -> Iterable[str]:
         yield f"Gauge {md(gauge.get('text', ''))}: {md(gauge.get('proof', '?'))}, {values}{why}"
 
 
-def _harm(entry: Entry, flights: Sequence[Flight]) -> list[str]:
+def _harm(entry: JournalEntry, changes: Sequence[RecordedChange]) -> list[str]:
     """What is known against a change: guards overridden, a failed proof or rollout, and what turned
     bad soon after.
     """
@@ -202,7 +202,7 @@ def _harm(entry: Entry, flights: Sequence[Flight]) -> list[str]:
         rank = {"ok": 0, "warn": 1, "crit": 2}
         worse = [
             f.title or f.name
-            for f in flights
+            for f in changes
             if f.kind == "signal"
             and at < f.at <= at + _AFTER_S
             and f.was in rank
@@ -277,7 +277,7 @@ def _checklist(lines: Sequence[CheckLine]) -> list[str]:
 
 
 def _questions(
-    incident: Incident, own: Sequence[Entry], lines: Sequence[CheckLine], hurt: Sequence[Impact]
+    incident: Incident, own: Sequence[JournalEntry], lines: Sequence[CheckLine], hurt: Sequence[Impact]
 ) -> list[str]:
     asked = ["What was the root cause?", "Why was it not caught earlier?", "What will be changed, by whom, until when?"]
     nobody = [name for role, name in ROLES.items() if role != "expert" and not incident.holder(role)]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cockpit.incident.flight_recorder import Flight
-from cockpit.journal.entries import Entry, entries_of
+from cockpit.incident.flight_recorder import RecordedChange
+from cockpit.journal.entries import JournalEntry, entries_of
 from cockpit.journal.incidents import LEAD_S, Record, words_of
 from cockpit.model.incident import Incident, TimelineEntry
 
@@ -31,7 +31,7 @@ _KINDS = {
 def timeline(
     incident: Incident,
     records: Sequence[Record],
-    flights: Iterable[Flight],
+    changes: Iterable[RecordedChange],
     *,
     lead_s: float = LEAD_S,
     limit: int = 2000,
@@ -42,7 +42,7 @@ def timeline(
     """
     start, end = incident.opened - lead_s, incident.closed if incident.closed is not None else float("inf")
     found = list(_journalled(incident, records, start, end))
-    found += _flown(sorted((f for f in flights if start <= f.at <= end), key=lambda f: f.at))
+    found += _recorded(sorted((f for f in changes if start <= f.at <= end), key=lambda f: f.at))
     found.sort(key=lambda entry: entry.wall)
     return tuple(found[-limit:])
 
@@ -83,7 +83,7 @@ def _intent(record: Record) -> str:
     return f"{record.get('title', '')}{undoes} on {target.get('name', '?')}" + (f": {changes}" if changes else "")
 
 
-def _followed(record: Record, of: Entry, at: float) -> Iterable[TimelineEntry]:
+def _followed(record: Record, of: JournalEntry, at: float) -> Iterable[TimelineEntry]:
     kind, title = record.get("kind"), of.intent.get("title", "")
     if of.looked and kind in ("outcome", "rollout") and record.get("result", "sent") == "sent":
         return  # the answer, which follows, says the same
@@ -124,21 +124,21 @@ def _followed(record: Record, of: Entry, at: float) -> Iterable[TimelineEntry]:
         )
 
 
-def _flown(flights: Sequence[Flight]) -> list[TimelineEntry]:
+def _recorded(changes: Sequence[RecordedChange]) -> list[TimelineEntry]:
     out: list[TimelineEntry] = []
     said: dict[tuple[str, str, str], float] = {}
-    groups: dict[tuple[str, bool, int], list[Flight]] = {}
-    for flight in flights:
-        if flight.kind == "worst" or (flight.kind == "signal" and flight.was is None and flight.now == "ok"):
+    groups: dict[tuple[str, bool, int], list[RecordedChange]] = {}
+    for change in changes:
+        if change.kind == "worst" or (change.kind == "signal" and change.was is None and change.now == "ok"):
             continue
-        key = (flight.kind, flight.name, flight.now)
-        if flight.kind not in ("start", "stop") and flight.at - said.get(key, float("-inf")) < _SAME_S:
+        key = (change.kind, change.name, change.now)
+        if change.kind not in ("start", "stop") and change.at - said.get(key, float("-inf")) < _SAME_S:
             continue
-        said[key] = flight.at
-        if flight.kind == "signal":
-            groups.setdefault((flight.now, flight.was is None, int(flight.at // _TOGETHER_S)), []).append(flight)
+        said[key] = change.at
+        if change.kind == "signal":
+            groups.setdefault((change.now, change.was is None, int(change.at // _TOGETHER_S)), []).append(change)
         else:
-            out.append(_entry(flight))
+            out.append(_entry(change))
     for (now, first, _), group in groups.items():
         if len(group) > _TOGETHER:
             names = ", ".join(f.title or f.name for f in group[:_NAMED])
@@ -146,29 +146,29 @@ def _flown(flights: Sequence[Flight]) -> list[TimelineEntry]:
             words = f"{len(group)} signals {now.upper()}{_BEGAN if first else ''}: {names}{rest}"
             out.append(TimelineEntry(group[0].at, "signal", words, "", now))
         else:
-            out += [_entry(flight) for flight in group]
+            out += [_entry(change) for change in group]
     return out
 
 
-def _entry(flight: Flight) -> TimelineEntry:
-    name = flight.title or flight.name
-    match flight.kind:
+def _entry(change: RecordedChange) -> TimelineEntry:
+    name = change.title or change.name
+    match change.kind:
         case "signal":
-            why = f": {flight.words}" if flight.words else ""
-            was = f"{flight.was.upper()} → " if flight.was else ""
-            first = "" if flight.was else _BEGAN
-            return TimelineEntry(flight.at, "signal", f"{name} {was}{flight.now.upper()}{first}{why}", "", flight.now)
+            why = f": {change.words}" if change.words else ""
+            was = f"{change.was.upper()} → " if change.was else ""
+            first = "" if change.was else _BEGAN
+            return TimelineEntry(change.at, "signal", f"{name} {was}{change.now.upper()}{first}{why}", "", change.now)
         case "source":
-            level = "ok" if flight.now == "live" else "unknown"
-            why = f": {flight.words}" if flight.words else ""
-            return TimelineEntry(flight.at, "source", f"source {name} {flight.now.upper()}{why}", "", level)
+            level = "ok" if change.now == "live" else "unknown"
+            why = f": {change.words}" if change.words else ""
+            return TimelineEntry(change.at, "source", f"source {name} {change.now.upper()}{why}", "", level)
         case "service":
-            return TimelineEntry(flight.at, "service", f"{name}: {flight.words}", "", flight.now)
+            return TimelineEntry(change.at, "service", f"{name}: {change.words}", "", change.now)
         case "runbook":
-            return TimelineEntry(flight.at, "runbook", f"matches: {flight.words}" if flight.name else flight.words)
+            return TimelineEntry(change.at, "runbook", f"matches: {change.words}" if change.name else change.words)
         case "event":
-            return TimelineEntry(flight.at, "event", f"{name}: {flight.words}", "", "warn")
-    return TimelineEntry(flight.at, "cockpit", flight.words, flight.by, "")
+            return TimelineEntry(change.at, "event", f"{name}: {change.words}", "", "warn")
+    return TimelineEntry(change.at, "cockpit", change.words, change.by, "")
 
 
 def _who(record: Record) -> str:

@@ -36,7 +36,7 @@ def report_of(
     journal: Journal,
     number: int | None,
     runbooks: Runbooks,
-    flights: Path,
+    recording: Path,
     *,
     now: float,
     situation: Situation | None = None,
@@ -52,7 +52,7 @@ def report_of(
     text = report(
         incident,
         records,
-        read(flights, incident.opened - 3600),
+        read(recording, incident.opened - 3600),
         runbooks,
         lines,
         now=now,

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cockpit.canonical_json import canonical
-from cockpit.journal.processes import ended, this_process
+from cockpit.journal.processes import known_gone, this_process
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, KubeError, NotFound
 from cockpit.mitigation.cluster.times import micro, unix
@@ -94,7 +94,7 @@ def _orphaned(notes: Mapping[str, Any], holder: Any) -> bool:
         process = json.loads(notes.get(PROCESS) or "null")
     except (ValueError, TypeError, RecursionError):
         return False  # written by something else: it tells nothing
-    return isinstance(process, Mapping) and process.get("holder") == holder and ended(process)
+    return isinstance(process, Mapping) and process.get("holder") == holder and known_gone(process)
 
 
 class Lease:

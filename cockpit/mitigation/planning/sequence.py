@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cockpit.journal.entries import Entry, entries_of
+from cockpit.journal.entries import JournalEntry, entries_of
 from cockpit.mitigation.planning.stages import staged
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import Part, SequenceItem, SequenceState
@@ -91,7 +91,7 @@ def _run(records: Sequence[Record], book: Runbook, step: Step, steps: tuple[Step
     return SequenceState(run=run, runbook=book.id, sequence=step.id, title=title, items=tuple(items), next=following)
 
 
-def _told(record: Record, entries: Mapping[int, Entry]) -> tuple[str, str, int | None]:
+def _told(record: Record, entries: Mapping[int, JournalEntry]) -> tuple[str, str, int | None]:
     """("done", "stopped" or "waiting", words, journal number) of a part's newest record."""
     if record.get("kind") != "intent":  # the answer to a manual step, or a view that was looked at
         answered = str(record.get("answer") or "")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from cockpit.journal.entries import Entry, changes_of, entries_of, target_of
+from cockpit.journal.entries import JournalEntry, changes_of, entries_of, target_of
 from cockpit.journal.journal import Journal
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
@@ -24,7 +24,7 @@ from cockpit.mitigation.steps.kind import PlanRequest, touched
 from cockpit.secrets import env_value, fingerprint
 
 
-def undoable(journal: Journal, number: int, context: str, namespace: str) -> Entry:
+def undoable(journal: Journal, number: int, context: str, namespace: str) -> JournalEntry:
     """The journal's entry, if it can be undone from here.
 
     Raises PlanProblem with the reason.
@@ -52,7 +52,7 @@ def undoable(journal: Journal, number: int, context: str, namespace: str) -> Ent
     return entry
 
 
-def _origin(journal: Journal, entry: Entry) -> tuple[Mapping[str, Any], bool]:
+def _origin(journal: Journal, entry: JournalEntry) -> tuple[Mapping[str, Any], bool]:
     """The step that undos of undos go back to, and whether taking back this entry does it again."""
     entries = entries_of(journal.records())
     again = False
@@ -62,7 +62,7 @@ def _origin(journal: Journal, entry: Entry) -> tuple[Mapping[str, Any], bool]:
 
 
 async def undo_request(
-    client: KubeClient, journal: Journal, entry: Entry, raw: Mapping[str, Any] | None
+    client: KubeClient, journal: Journal, entry: JournalEntry, raw: Mapping[str, Any] | None
 ) -> PlanRequest:
     """`raw` are the inverse's arguments as this process remembers them.
 

@@ -132,9 +132,9 @@ def test_what_something_else_wrote_there_tells_nothing(rig: Rig, hostile: str) -
 
 
 def test_a_living_process_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not processes.ended(processes.this_process())
+    assert not processes.known_gone(processes.this_process())
     told = a_dead_process()
-    assert processes.ended(told) and not processes.ended({**told, "pid": 0})
-    assert processes.ended({**processes.this_process(), "started": "7"}), "its pid was given to another"
+    assert processes.known_gone(told) and not processes.known_gone({**told, "pid": 0})
+    assert processes.known_gone({**processes.this_process(), "started": "7"}), "its pid was given to another"
     monkeypatch.setattr(processes, "_kernel", lambda: "")
-    assert not processes.ended(told)
+    assert not processes.known_gone(told)

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from cockpit.clock import ManualClock
-from cockpit.incident.service import Desk
+from cockpit.incident.service import IncidentService
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
 from cockpit.journal.processes import this_process
@@ -32,8 +32,8 @@ def journal(directory: Path, clock: ManualClock, **how: Any) -> Journal:
     return Journal.open(directory / "journal.jsonl", wall=clock.wall, **how)
 
 
-def desk(directory: Path, clock: ManualClock, situation: Situation | None = None, **more: Any) -> Desk:
-    return Desk(
+def desk(directory: Path, clock: ManualClock, situation: Situation | None = None, **more: Any) -> IncidentService:
+    return IncidentService(
         more.pop("journal", None) or journal(directory, clock),
         lambda: RUNBOOKS,
         clock,
