@@ -498,6 +498,8 @@ def test_what_someone_else_changed_meanwhile_is_not_overwritten(cluster: TestClu
 
 def test_the_lease_is_held_while_acting_and_an_event_tells_of_it(cluster: TestCluster, cockpit: Cockpit) -> None:
     made = cluster.deployment("told", replicas=1)
+    # new pods count as available only after a while, so the mitigation is still being watched when the lease is read
+    cluster.send("PATCH", cluster.apps("told"), {"spec": {"minReadySeconds": 10}}, MERGE)
     plan = cockpit.plan("scale", "told", replicas=3)
     cockpit.send(plan)
     held = cluster.get(lease.path(cluster.namespace, lease.NAME))
