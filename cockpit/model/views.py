@@ -106,6 +106,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
             "archiver": "Archive",
         },
     ),
+    # A new panel's row stands here: the order numbers the ids of the panels' keys, which must not move.
     ViewSpec(name="logs", title="Logs", offer="Logs  {service}", words="follow all its pods", of_service=True),
     ViewSpec(
         name="explain", title="Explain", offer="Explain  {service}", words="why it is not healthy", of_service=True
@@ -191,3 +192,10 @@ PANELS: Final = tuple(row for row in VIEWS if isinstance(row, PanelSpec))
 BY_NAME: Final[Mapping[str, ViewSpec]] = {row.name: row for row in VIEWS}
 #: Which panel tells more about a stage of the pipeline.
 STAGES: Final[Mapping[str, str]] = {stage: panel.name for panel in PANELS for stage in panel.stages}
+
+
+def named(name: str) -> ViewSpec:
+    """Return the row of that name; raises RegistryError when there is none."""
+    if name not in BY_NAME:
+        raise RegistryError(f"VIEWS: there is no row named {name!r}")
+    return BY_NAME[name]

@@ -38,30 +38,30 @@ from tests.support.samples import situations
 FETCHED = {"logs", "explain"}
 #: The ids of the panels' keys in 0.1.0, as they may stand in `[keys]`.
 FIRST_IDS = ("pods", "publish", "signers", "watermark", "rpc", "guardrails", "api", "toggles", "journal", "signals")
-EVENTS = PanelSpec(name="events", title="Events", key="=", short="Evt", slot=(3, 34))
-PLAIN = ViewSpec(name="events", title="Events", offer="View events", words="the newest")
+SPARE = PanelSpec(name="spare", title="Spare", key="~", short="Spr", slot=(3, 34))
+PLAIN = ViewSpec(name="spare", title="Spare", offer="View spare", words="the newest")
 
 
 def test_the_rows_are_whole() -> None:
     check(VIEWS)
-    check((*VIEWS, EVENTS))
+    check((*VIEWS, SPARE))
     check((*VIEWS, PLAIN))
 
 
 MUTILATED: list[tuple[ViewSpec, str]] = [
-    (replace(EVENTS, name=""), "name"),
-    (replace(EVENTS, name="Events!"), "name"),
-    (replace(EVENTS, name="pods"), "name 'pods' is that of row 1 already"),
-    (replace(EVENTS, title=""), "title"),
-    (replace(EVENTS, key=""), "key"),
-    (replace(EVENTS, key="e"), "key"),
-    (replace(EVENTS, key="1"), "key '1' is that of row 1 already"),
-    (replace(EVENTS, slot=(0, 34)), "slot"),
-    (replace(EVENTS, slot=(4, 34)), "slot"),
-    (replace(EVENTS, slot=(3, 0)), "slot"),
-    (replace(EVENTS, stages=("reveal",)), "stages 'reveal' is that of row 2 already"),
-    (replace(EVENTS, pages={"all": "All"}), "offer"),
-    (replace(EVENTS, pages={"all": ""}), "pages"),
+    (replace(SPARE, name=""), "name"),
+    (replace(SPARE, name="Spare!"), "name"),
+    (replace(SPARE, name="pods"), "name 'pods' is that of row 1 already"),
+    (replace(SPARE, title=""), "title"),
+    (replace(SPARE, key=""), "key"),
+    (replace(SPARE, key="s"), "key"),
+    (replace(SPARE, key="1"), "key '1' is that of row 1 already"),
+    (replace(SPARE, slot=(0, 34)), "slot"),
+    (replace(SPARE, slot=(4, 34)), "slot"),
+    (replace(SPARE, slot=(3, 0)), "slot"),
+    (replace(SPARE, stages=("reveal",)), "stages 'reveal' is that of row 2 already"),
+    (replace(SPARE, pages={"all": "All"}), "offer"),
+    (replace(SPARE, pages={"all": ""}), "pages"),
     (replace(PLAIN, offer=""), "offer"),
     (replace(PLAIN, words=""), "offer"),
     (replace(PLAIN, of_service=True), "offer"),
@@ -87,10 +87,8 @@ def test_every_panel_has_its_file_and_every_file_its_row() -> None:
 
 
 def test_a_row_without_its_file_is_refused_by_name() -> None:
-    with pytest.raises(
-        RegistryError, match=r"VIEWS, events: expected a panel EventsPanel in panels/dashboard/events.py"
-    ):
-        kinds((*PANELS, EVENTS))
+    with pytest.raises(RegistryError, match=r"VIEWS, spare: expected a panel SparePanel in panels/dashboard/spare.py"):
+        kinds((*PANELS, SPARE))
 
 
 def test_every_other_view_has_its_widget_and_every_page_is_drawn() -> None:
@@ -126,8 +124,8 @@ def test_every_panel_has_its_place_in_the_grid_and_every_stage_its_panel() -> No
 
 def test_a_twelfth_panel_has_a_place_that_overlaps_no_other() -> None:
     size = Size(160, 47)
-    parts = arrange(size, size, 0, "events", (*PANELS, EVENTS))
-    assert parts["events"].width > 20 and sum(region.area for region in parts.values()) == size.area
+    parts = arrange(size, size, 0, "spare", (*PANELS, SPARE))
+    assert parts["spare"].width > 20 and sum(region.area for region in parts.values()) == size.area
     regions = list(parts.values())
     assert not any(a.overlaps(b) for i, a in enumerate(regions) for b in regions[i + 1 :])
 

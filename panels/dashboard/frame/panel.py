@@ -45,7 +45,7 @@ class LinesPanel(ScrolledLines):
     signals: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, look: Appearance | None = None) -> None:
-        self.spec = views.BY_NAME[type(self).__module__.rpartition(".")[2].replace("_", "-")]
+        self.spec = views.named(type(self).__module__.rpartition(".")[2].replace("_", "-"))
         super().__init__(look, id=f"panel-{self.spec.name}")
         self.filter = ""
         self._shown_stamp: tuple[object, ...] | None = None
