@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from cockpit.drill.scenarios import calm, hostile_logs
 from cockpit.drill.scenarios.ingest import (
     autoscaler_storm,
+    backlog,
     connector_down,
     connector_rate_limited,
-    ingest_backlog,
     provider_schema_change,
     source_diverges,
 )
@@ -60,7 +60,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         bundle_too_large.SCENARIO,
         two_submitters.SCENARIO,
         state_out_of_sync.SCENARIO,
-        ingest_backlog.SCENARIO,
+        backlog.SCENARIO,
         connector_rate_limited.SCENARIO,
         connector_down.SCENARIO,
         autoscaler_storm.SCENARIO,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cockpit.drill.names import API, CONFIG, INGESTOR, MARKETS, MODEL_VERSION, QUANT, SUBMITTER
-from tests.e2e.test_incidents_publish import proven
+from tests.e2e.incidents.test_publish import proven
 from tests.support.terminals.by_keys import Hands, at_work, incident, intents
 
 AGO_S = 600.0
