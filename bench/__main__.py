@@ -197,8 +197,8 @@ def answer(where: dict[str, Any]) -> None:
 async def one_refresh(where: dict[str, Any]) -> tuple[float, float]:
     """(seconds for a round of all queries, seconds of the slowest one), after a warm round."""
     from cockpit.clock import SystemClock
-    from cockpit.runbooks.queries import query_specs
     from cockpit.runbooks.schema import load
+    from cockpit.sources.prometheus.queries import query_specs
     from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSource, QuerySpec
 
     specs = {name: QuerySpec(*spec) for name, spec in query_specs(load()).items()}

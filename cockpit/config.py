@@ -5,23 +5,22 @@ Nothing here touches the network.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from cockpit.errors import CockpitError
-from cockpit.settings import FileSettings, NetworkCliSettings, Settings, default_state_dir
+from cockpit.settings import ConfigProblem, Key, NetworkCliSettings, Section, Settings
+from cockpit.sources.prometheus import PROMETHEUS
+from cockpit.sources.registry import sources
 from cockpit.text import safe
 
 ENV_PREFIX = "M0_COCKPIT_"
-
-
-class ConfigProblem(CockpitError):
-    """A setting that cannot be used: one line that names where it stands, and what to do."""
 
 
 def default_config_path() -> Path:
@@ -30,7 +29,7 @@ def default_config_path() -> Path:
     return Path(platformdirs.user_config_dir("m0-cockpit")) / "config.toml"
 
 
-def read_file(path: Path) -> FileSettings:
+def read_file(path: Path) -> msgspec.Struct:
     """Raises ConfigProblem with file, line or key."""
     try:
         raw = path.read_text("utf-8")
@@ -39,26 +38,53 @@ def read_file(path: Path) -> FileSettings:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigProblem(f"cannot read {path}: {safe(error)}", "check its permissions and encoding") from None
     try:
-        return msgspec.convert(_dashed(tomllib.loads(raw)), FileSettings, strict=True)
+        return msgspec.convert(_dashed(tomllib.loads(raw), file_type()), file_type(), strict=True, dec_hook=_path)
     except tomllib.TOMLDecodeError as error:
         raise ConfigProblem(f"{path}: {safe(error)}", "mend the TOML there") from None
     except msgspec.ValidationError as error:
         raise ConfigProblem(f"{path}: {safe(error)}", "docs/configuration.md lists every key") from None
 
 
-def _dashed(table: Any) -> Any:
-    """Accept `rpc_endpoints` for `rpc-endpoints`: both are habits, one meaning."""
-    if not isinstance(table, dict):
+@cache
+def file_type() -> type[msgspec.Struct]:
+    """The whole configuration file as one struct: the settings' own keys, then the sources'.
+
+    Raises RegistryError.
+    """
+    types = get_type_hints(Settings)
+    fields: list[tuple[str, Any, Any]] = []
+    for own in dataclasses.fields(Settings):
+        if own.name not in ("sections", "origin"):
+            made: Any = own.default_factory
+            default = own.default if made is dataclasses.MISSING else msgspec.field(default_factory=made)
+            fields.append((own.name, types[own.name], default))
+    fields += [(_attribute(key), key.type, key.default) for source in sources().values() for key in source.sections]
+    return msgspec.defstruct("FileSettings", fields, bases=(Section,), frozen=True, kw_only=True)
+
+
+def _attribute(key: Key[Any]) -> str:
+    return key.name.replace("-", "_")
+
+
+def _path(kind: type, value: Any) -> Any:
+    """Paths are text in the file; nothing else needs help to be decoded."""
+    if kind is not Path or not isinstance(value, str):
+        raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
+    return Path(value).expanduser()
+
+
+def _dashed(table: Any, kind: Any) -> Any:
+    """Accept `rpc_endpoints` for `rpc-endpoints`: both are habits, one meaning.
+
+    Only the keys of sections: those of a table of names are the operator's own.
+    """
+    if isinstance(table, list):
+        return [_dashed(entry, next(iter(get_args(kind)), None)) for entry in table]
+    if not isinstance(table, dict) or not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
         return table
-    known = {"headers", "keys", "direct", "services", "signers", "env"}
-    out: dict[str, Any] = {}
-    for key, value in table.items():
-        name = key.replace("_", "-")
-        if isinstance(value, list):
-            out[name] = [_dashed(entry) for entry in value]
-        else:
-            out[name] = value if key in known else _dashed(value)
-    return out
+    types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    names = ((key.replace("_", "-"), value) for key, value in table.items())
+    return {name: _dashed(value, types.get(name)) for name, value in names}
 
 
 def load_settings(
@@ -78,44 +104,39 @@ def load_settings(
     """
     env = os.environ if env is None else env
     path = config or env.get(ENV_PREFIX + "CONFIG")
-    if path is not None:
-        origin, file = path, read_file(Path(path).expanduser())
-    elif default_config_path().exists():
-        origin, file = str(default_config_path()), read_file(default_config_path())
-    else:
-        origin, file = "defaults", FileSettings()
-
+    file = _from_file(path)
     watched = namespaces or _listed(env.get(ENV_PREFIX + "NAMESPACE")) or _of_file(file)
-    url = prometheus or env.get(ENV_PREFIX + "PROMETHEUS") or file.prometheus.url
+    served = file.of(PROMETHEUS)
+    url = prometheus or env.get(ENV_PREFIX + "PROMETHEUS") or served.url
     if url is not None and not url.startswith(("http://", "https://")):
         raise ConfigProblem(
             f"the Prometheus address is not an http(s) URL: {safe(url, 80)}", "give it as http://host:9090"
         )
-    books = runbooks or env.get(ENV_PREFIX + "RUNBOOKS") or file.runbooks
-    state = env.get(ENV_PREFIX + "STATE_DIR") or file.state_dir
-    return Settings(
+    books = runbooks or env.get(ENV_PREFIX + "RUNBOOKS")
+    state = env.get(ENV_PREFIX + "STATE_DIR")
+    return dataclasses.replace(
+        file,
         kubeconfig=kubeconfig or file.kubeconfig,
         context=context or env.get(ENV_PREFIX + "CONTEXT") or file.context,
         namespace=watched[0] if watched else None,
         namespaces=watched,
-        production=file.production,
         read_only=_flag(read_only, env.get(ENV_PREFIX + "READ_ONLY"), file.read_only),
-        runbooks=Path(books).expanduser() if books else None,
-        state_dir=Path(state).expanduser() if state else default_state_dir(),
-        prometheus=msgspec.structs.replace(file.prometheus, url=url),
-        rpc_endpoints=file.rpc_endpoints,
-        solana=file.solana,
-        postgres=file.postgres,
-        probes=file.probes,
-        webhook=file.webhook,
+        runbooks=Path(books).expanduser() if books else file.runbooks,
+        state_dir=Path(state).expanduser() if state else file.state_dir,
         network_cli=_checked(file.network_cli),
-        restore=file.restore,
-        failover=file.failover,
-        maintenance=file.maintenance,
-        links=file.links,
-        keys=file.keys,
-        origin=origin,
-    )
+    ).having(PROMETHEUS, msgspec.structs.replace(served, url=url))
+
+
+def _from_file(path: str | None) -> Settings:
+    """As the configuration file has it: the one at `path`, else the usual one, else the defaults."""
+    if path is None and default_config_path().exists():
+        path = str(default_config_path())
+    if path is None:
+        return Settings()
+    held = msgspec.structs.asdict(read_file(Path(path).expanduser()))
+    keys = [key for source in sources().values() for key in source.sections]
+    sections = {key.name: held.pop(_attribute(key)) for key in keys}
+    return Settings(**held, sections=sections, origin=path)
 
 
 def _checked(cli: NetworkCliSettings) -> NetworkCliSettings:
@@ -127,7 +148,7 @@ def _checked(cli: NetworkCliSettings) -> NetworkCliSettings:
     return cli
 
 
-def _of_file(file: FileSettings) -> tuple[str, ...]:
+def _of_file(file: Settings) -> tuple[str, ...]:
     own = (file.namespace,) if file.namespace else ()
     return (*own, *(n for n in file.namespaces if n not in own))
 
@@ -139,19 +160,6 @@ def _listed(text: str | None) -> tuple[str, ...]:
 def _flag(flag: bool | None, text: str | None, otherwise: bool) -> bool:
     """Read-only may be asked for anywhere and is lifted nowhere below: the safest word wins."""
     return bool(flag) or (text or "").lower() in ("1", "true", "yes", "on") or otherwise
-
-
-def secret_of(value: str | None, file: str | None, name: str) -> str | None:
-    """A secret given in place or in a file.
-
-    Raises ConfigProblem.
-    """
-    if value is not None or file is None:
-        return value
-    try:
-        return Path(file).expanduser().read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigProblem(f"cannot read {name} from {file}: {safe(error)}", "check the file") from None
 
 
 def is_production(settings: Settings, context: str, namespace: str) -> bool:

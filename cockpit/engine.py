@@ -10,20 +10,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from cockpit.assessment.board import Board
-from cockpit.assessment.inventory import MANY
-from cockpit.assessment.variables import variable
 from cockpit.clock import Clock
 from cockpit.config import is_production
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.settings import Settings
-from cockpit.sources.timing import Tempo
+from cockpit.sources.kubernetes.inventory import MANY
+from cockpit.sources.prometheus import PROMETHEUS
+from cockpit.sources.registry import configured, sources
+from cockpit.sources.spec import Feed, Source, SourceContext
+from cockpit.sources.timing import PollSchedule
 from cockpit.text import safe
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from cockpit.kubeapi.client import KubeClient
     from cockpit.model.observed.metrics import History
 
-#: Seconds between two situations while there is news (see `_put`): what the screen can show, no
+#: Seconds between two situations while there is news (see `_publish`): what the screen can show, no
 #: more.
 ASSESS_EVERY_S = 0.25
 #: The same with more than `MANY` pods, of which something always changes.
@@ -40,16 +42,14 @@ ASSESS_MANY_EVERY_S = 0.5
 FIRST_ASSESS_EVERY_S = 0.02
 #: Ages grow while nothing changes: a new situation at least this often.
 ASSESS_AT_LEAST_S = 1.0
+#: The source that the engine itself stands on: it is read first, where the kubeconfig says.
+CLUSTER = "kubernetes"
 #: How long everything else waits for the first pods at start.
 PODS_FIRST_S = 2.0
 #: A picture of all that is not known yet would only hold up the first pods, unless they take longer
 #: than this.
 EMPTY_AFTER_S = 0.25
 FIRST_PAINT_S = 0.1  # what the screen needs to paint them
-
-
-class Source(Protocol):
-    def readings(self) -> AsyncIterator[Reading[Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ def place_of(settings: Settings, access: Access | None) -> Place:
     return Place(context, namespace, namespaces, is_production(settings, context, namespace))
 
 
-def _nothing(urgent: bool) -> None:
-    """Nobody waits."""
+def _no_listener(urgent: bool) -> None:
+    """Default for `on_situation`: no screen is attached."""
 
 
 async def _until(event: asyncio.Event, at_most_s: float) -> None:
@@ -95,7 +95,7 @@ class Engine:
     ) -> None:
         self.settings = settings
         self._runbooks = runbooks
-        self.on_situation: Callable[[bool], None] = _nothing  # called in the sources' thread; True: show it at once
+        self.on_situation: Callable[[bool], None] = _no_listener  # called in the sources' thread; True: show it at once
         self.board = Board()
         self.situation: Situation | None = None
         self.place: Place | None = None
@@ -108,7 +108,17 @@ class Engine:
         self._read = asyncio.Event()  # `access` has succeeded
         self._clock = clock
         self._mitigations = mitigations
-        self._tempo = Tempo()
+        self._polls = PollSchedule()
+        self._context = SourceContext(
+            settings=settings,
+            clock=clock,
+            polls=self._polls,
+            board=self.board,
+            runbooks=runbooks,
+            cluster=lambda: self.situation.cluster if self.situation is not None else None,
+            access=self.access,
+            namespaces=self._namespaces,
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="sources", daemon=True)
         self._stop: asyncio.Event | None = None
@@ -171,16 +181,8 @@ class Engine:
         self._answered = asyncio.Event()
         self._urgent = asyncio.Event()
         tasks = [asyncio.create_task(self._locate_and_watch()), asyncio.create_task(self._keep_assessing())]
-        if self.settings.prometheus.url is not None:
-            tasks.append(asyncio.create_task(self._after_pods("prometheus", self._prometheus)))
-        if self.settings.prometheus.direct:
-            tasks.append(asyncio.create_task(self._after_pods("metrics", self._exposition)))
-        if self.settings.probes.asked:
-            tasks.append(asyncio.create_task(self._after_pods("probes", self._probes)))
-        if "postgres" in self.settings.configured:
-            tasks.append(asyncio.create_task(self._after_pods("postgres", self._postgres)))
-        if self.settings.rpc_endpoints:
-            tasks.append(asyncio.create_task(self._after_pods("solana", self._solana)))
+        for feed in self._feeds():
+            tasks.append(asyncio.create_task(self._after_pods(feed.topic, feed.make)))
         await self._stop.wait()
         for task in tasks:
             task.cancel()
@@ -189,7 +191,15 @@ class Engine:
             with contextlib.suppress(Exception):
                 await self._client.aclose()
 
-    async def _after_pods(self, name: str, make: Callable[[], Source]) -> None:
+    def _feeds(self) -> list[Feed]:
+        """What is configured to be read, beside the cluster, which comes first."""
+        feeds = []
+        for name, source in sources().items():
+            main = Feed(name, source.configured, source.make)
+            feeds += [feed for feed in (main, *source.also) if feed.wanted(self.settings)]
+        return [feed for feed in feeds if feed.topic != CLUSTER]
+
+    async def _after_pods(self, name: str, make: Callable[[SourceContext], Source]) -> None:
         """The first pods come first: importing another client beside them would hold them up."""
         await _until(self._looked, PODS_FIRST_S)
         await asyncio.sleep(FIRST_PAINT_S)
@@ -204,7 +214,7 @@ class Engine:
         if access is not None:
             self.identified.set()
         self.located.set()
-        watching = asyncio.create_task(self._feed("kubernetes", self._kubernetes))
+        watching = asyncio.create_task(self._feed(CLUSTER, self._watch_cluster))
         try:
             if access is None:  # the source says why it cannot be read, and tries again: a login, a file that comes
                 await self._read.wait()
@@ -214,10 +224,7 @@ class Engine:
             watching.cancel()
 
     def _relocate(self, watching: asyncio.Task[None]) -> asyncio.Task[None]:
-        """The kubeconfig could be read after all: the place is what it says.
-
-        Topics of namespaces that were guessed go.
-        """
+        """The kubeconfig became readable: adopt its context and namespaces and drop topics of guessed ones."""
         guessed = self.place
         self.place = place_of(self.settings, self._access)
         self.identified.set()
@@ -226,18 +233,15 @@ class Engine:
         watching.cancel()
         for topic in self.board.under("kubernetes/"):
             self.board.drop(topic)
-        return asyncio.create_task(self._feed("kubernetes", self._kubernetes))
+        return asyncio.create_task(self._feed(CLUSTER, self._watch_cluster))
 
-    def _kubernetes(self) -> Source:
-        from cockpit.sources.kubernetes.source import KubernetesSource
-
-        assert self.place is not None
+    def _watch_cluster(self, context: SourceContext) -> Source:
         self._asking.set()
-        return KubernetesSource(self.access, self.place.namespaces, self._configmaps, self._clock)
+        return sources()[CLUSTER].make(context)
 
-    def _configmaps(self) -> set[str]:
-        """Those that toggles live in."""
-        return {t.configmap for t in self._runbooks().toggles.values() if t.configmap}
+    def _namespaces(self) -> tuple[str, ...]:
+        assert self.place is not None
+        return self.place.namespaces
 
     async def past(self, promql: str, start: float, end: float) -> tuple[tuple[float, float], ...]:
         """What Prometheus keeps of a time gone by, in unix seconds.
@@ -247,9 +251,9 @@ class Engine:
         from cockpit.sources.prometheus.source import PrometheusSource
         from cockpit.sources.prometheus.wire import PromFault
 
-        if self.settings.prometheus.url is None:
+        if self.settings.of(PROMETHEUS).url is None:
             raise PromFault(SourceState.OFF, "no Prometheus is configured")
-        source = self._prometheus()
+        source = sources()["prometheus"].make(self._context)
         assert isinstance(source, PrometheusSource)
         return await source.past(promql, start, end)
 
@@ -257,76 +261,33 @@ class Engine:
         """As `past`, every series apart."""
         from cockpit.sources.prometheus.source import PrometheusSource
 
-        source = self._prometheus()
+        source = sources()["prometheus"].make(self._context)
         assert isinstance(source, PrometheusSource)
         return await source.ranges(promql, start, end, step)
 
-    def _prometheus(self) -> Source:
-        from cockpit.runbooks.queries import query_specs
-        from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec, address_of
-
-        own = self.settings.prometheus
-        address = address_of(own)
-        queries = {name: QuerySpec(*spec) for name, spec in query_specs(self._runbooks()).items()}
-        return PrometheusSource(address, queries, own.interval, self._clock, tempo=self._tempo)
-
-    def _solana(self) -> Source:
-        from cockpit.sources.solana.source import SolanaSource
-
-        return SolanaSource(
-            self.settings.solana, self.settings.rpc_endpoints, self._clock, self._signer_set_id, tempo=self._tempo
-        )
-
-    def _signer_set_id(self) -> str | None:
-        """What the submitter runs with, where the cluster tells."""
-        situation = self.situation
-        return variable(situation.cluster, "M0_ACTIVE_SIGNER_SET_ID") if situation is not None else None
-
-    def _exposition(self) -> Source:
-        from cockpit.sources.prometheus.exposition import ExpositionSource
-
-        own = self.settings.prometheus
-        return ExpositionSource(own.direct, max(own.interval, 2.0), self._clock, self._without_prometheus)
-
-    def _probes(self) -> Source:
-        from cockpit.sources.probes.source import ProbesSource
-
-        return ProbesSource(self.settings.probes, self._clock, tempo=self._tempo)
-
-    def _postgres(self) -> Source:
-        from cockpit.sources.postgres.source import PostgresSource
-
-        return PostgresSource(self.settings.postgres, self._clock)
-
-    def _without_prometheus(self) -> bool:
-        """Prometheus is not configured, or it was asked and nothing of it is live."""
-        if self.settings.prometheus.url is None:
-            return True
-        mono = self._clock.mono()
-        states = {reading.believed(mono).state for reading in self.board.under("prometheus/").values()}
-        return not all(state.starting for state in states) and not any(state.live for state in states)
-
-    async def _feed(self, name: str, make: Callable[[], Source]) -> None:
+    async def _feed(self, name: str, make: Callable[[SourceContext], Source]) -> None:
         """Readings onto the board, for ever.
 
         A source that breaks is a fault on the board, and is started again.
         """
         while True:
             try:
-                source = make()
+                source = make(self._context)
                 async for reading in source.readings():
-                    self._put(reading)
+                    self._publish(reading)
                 reason = "the source ended"
             except Exception as error:  # a bug in one source must not blind the others
                 reason = f"{type(error).__name__}: {safe(error, 200)}"
             fault = Fault(SourceState.DOWN, reason, "it is started again; --debug logs more")
-            self._put(Reading(f"{name}/source", fault=fault))
+            self._publish(Reading(f"{name}/source", fault=fault))
             await asyncio.sleep(5)
             self.board.drop(f"{name}/source")
 
-    def _put(self, reading: Reading[Any]) -> None:
-        """News is what changed in the cluster, what is there for the first time, and what failed or
-        came back: numbers that are only newer, and ages, wait for the next second.
+    def _publish(self, reading: Reading[Any]) -> None:
+        """Put a reading on the board and wake the assessor if it is news.
+
+        News is a changed object, a first reading, or a fault that came or went: numbers that are
+        only newer, and ages, wait for the next second.
         """
         before = self.board.get(reading.topic)
         if (
@@ -352,7 +313,7 @@ class Engine:
             try:
                 await self._assess_forever()
             except Exception as error:
-                self._put(
+                self._publish(
                     Reading(
                         "kubernetes/look", fault=Fault(SourceState.DOWN, f"{type(error).__name__}: {safe(error, 200)}")
                     )
@@ -376,7 +337,7 @@ class Engine:
             looked = self._looked.is_set()
             self._changed.clear()
             self.situation = assessor.assess(self.board, **self._mitigations())
-            self._tempo.calm = self.situation.calm
+            self._polls.relaxed = self.situation.calm
             self.on_situation(self._urgent.is_set() or not looked)
             self._urgent.clear()
             if self._answered.is_set() and not looked and not self._arriving:
@@ -397,5 +358,5 @@ class Engine:
             namespaces=place.namespaces,
             production=place.production,
             read_only=self.settings.read_only,
-            configured=self.settings.configured,
+            configured=configured(self.settings),
         )

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 from cockpit.clock import Clock, SystemClock
 from cockpit.errors import CockpitError
 from cockpit.settings import Settings
+from cockpit.sources.postgres import POSTGRES
+from cockpit.sources.registry import configured
+from cockpit.sources.solana import RPC_ENDPOINTS, SOLANA
 
 if TYPE_CHECKING:
     from cockpit.engine import Engine, Place
@@ -174,15 +177,15 @@ class Session:
             access=self.engine.access,
             webhook=self.settings.webhook,
             read_only=self.settings.read_only,
-            look_back=look_back(self.settings.rpc_endpoints, self.settings.solana.program_id, self.clock),
+            look_back=look_back(self.settings.of(RPC_ENDPOINTS), self.settings.of(SOLANA).program_id, self.clock),
         )
 
     def _backends(self) -> Backends:
         """What the steps work with beside the cluster."""
-        from cockpit.config import secret_of
         from cockpit.mitigation.context import Backends, NetworkCli
+        from cockpit.settings import secret_of
 
-        cli, postgres = self.settings.network_cli, self.settings.postgres
+        cli, postgres = self.settings.network_cli, self.settings.of(POSTGRES)
         return Backends(
             network_cli=NetworkCli(cli.argv, cli.cluster, cli.timeout, cli.env),
             admin_url=lambda: secret_of(postgres.admin_url, postgres.admin_url_file, "[postgres] admin-url"),
@@ -351,7 +354,7 @@ class Session:
             operator=lambda: executor.operator if executor is not None else Operator.current(),
             state_dir=self.settings.state_dir,
             settings=self.settings.maintenance,
-            ranges=self.engine.ranges if "prometheus" in self.settings.configured else None,
+            ranges=self.engine.ranges if "prometheus" in configured(self.settings) else None,
             journal=self.journal,
         )
 
@@ -450,7 +453,7 @@ class Session:
         """(value, what is known of it) for a parameter: fixed, or live from `choices-from`."""
         from cockpit.mitigation.choices.live import choices
 
-        return choices(param, self.runbooks, self.settings.rpc_endpoints, self.situation)
+        return choices(param, self.runbooks, self.settings.of(RPC_ENDPOINTS), self.situation)
 
     def explain_choices(self, step: Step) -> Future[Mapping[str, list[tuple[str, str]]]] | None:
         """More of the images and revisions on offer, by parameter: what the signals did while they

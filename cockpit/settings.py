@@ -1,19 +1,25 @@
-"""What can be set: the sections of the configuration file, checked as they are decoded, and the
-settings that a run has.
+"""The settings of a run, and the configuration file's sections, checked as they are decoded.
+
+A source declares its own section in its folder (cockpit/sources/NAME/__init__.py).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from cockpit.errors import CockpitError
 from cockpit.links import problem_of
 from cockpit.model.links import Links
+from cockpit.text import safe
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 def default_state_dir() -> Path:
@@ -23,104 +29,28 @@ def default_state_dir() -> Path:
     return Path(platformdirs.user_state_dir("m0-cockpit"))
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
-    pass
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """A table of the configuration file; keys are spelt with dashes there."""
 
 
-class PrometheusSettings(_Section, frozen=True, kw_only=True):
-    """`[prometheus]`.
+class ConfigProblem(CockpitError):
+    """A setting that cannot be used: one line that names where it stands, and what to do."""
 
-    Secrets may be kept in files of their own (`password-file`, `bearer-file`).
+
+def secret_of(value: str | None, file: str | None, name: str) -> str | None:
+    """A secret given in place or in a file.
+
+    Raises ConfigProblem.
     """
-
-    url: str | None = None
-    interval: float = 3.0  # seconds between two rounds of all queries, as every interval: twice that while all is well
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
-    username: str | None = None
-    password: str | None = None
-    password_file: str | None = None
-    bearer: str | None = None
-    bearer_file: str | None = None
-    ca_file: str | None = None
-    insecure: bool = False
-    direct: dict[str, str] = msgspec.field(default_factory=dict)  # service → URL of its own /metrics
+    if value is not None or file is None:
+        return value
+    try:
+        return Path(file).expanduser().read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigProblem(f"cannot read {name} from {file}: {safe(error)}", "check the file") from None
 
 
-class RpcEndpoint(_Section, frozen=True, kw_only=True):
-    """`[[rpc-endpoints]]`: watched, and a candidate for 1.mitigation.A.
-
-    URLs may carry a key: shown by name and host only.
-
-    `ws_url` None: as Solana's own validators and clients have it, the same host with the port one
-    higher where a port is given, else the same address with ws(s).
-    """
-
-    name: str
-    url: str
-    ws_url: str | None = None
-
-
-class SolanaSettings(_Section, frozen=True, kw_only=True):
-    """`[solana]`.
-
-    Without a program id the endpoints are watched, and the program's activity is not configured.
-    """
-
-    program_id: str | None = None
-    interval: float = 2.0  # seconds between two looks at every endpoint; twice that while all is well
-    reveal_delay_slots: int | None = None  # None: as the protocol account says
-
-
-class PostgresSettings(_Section, frozen=True, kw_only=True):
-    """`[postgres]`: a role with pg_monitor and no writes.
-
-    URLs are secrets: never shown; better kept in files.
-
-    `admin_url`: a role that owns the tables, for reviewed statements only (kind `sql`: an index);
-    nothing is read with it.
-    """
-
-    url: str | None = None
-    url_file: str | None = None
-    interval: float = 10.0  # seconds between two looks
-    admin_url: str | None = None
-    admin_url_file: str | None = None
-
-
-class OutputProbe(_Section, frozen=True, kw_only=True):
-    """`[probes.output]`: the newest output of each market, as the API gateway serves it.
-
-    `epoch`, `tick` and `as-of` are JSON pointers (RFC 6901) into the answer; as-of may be RFC 3339
-    text, unix seconds or milliseconds.
-    """
-
-    url: str | None = None  # with {market} in it
-    markets: tuple[str, ...] = ()
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
-    epoch: str = "/epoch"
-    tick: str = "/sequence"
-    as_of: str = "/as_of"
-
-
-class ProbesSettings(_Section, frozen=True, kw_only=True):
-    """`[probes]`: what is asked from outside, over HTTP."""
-
-    interval: float = 5.0  # seconds between two questions to one address; twice that while all is well
-    timeout: float = 4.0  # seconds for one whole answer
-    ca_file: str | None = None  # else the system's authorities; verification is never off
-    services: dict[str, str] = msgspec.field(default_factory=dict)  # service → base URL of /healthz and /readyz
-    output: OutputProbe = OutputProbe()
-    signers: dict[str, str] = msgspec.field(default_factory=dict)  # signer agent → URL of what it reports, as JSON
-    signer_pubkey: str = "/pubkey"  # JSON pointers into that
-    signer_set_id: str = "/signer_set_id"
-
-    @property
-    def asked(self) -> bool:
-        """Whether there is anything to ask."""
-        return bool(self.services or self.signers or (self.output.url and self.output.markets))
-
-
-class WebhookSettings(_Section, frozen=True, kw_only=True):
+class WebhookSettings(Section, frozen=True, kw_only=True):
     """`[webhook]`: where updates of an incident are posted.
 
     The URL is a secret, as its path usually holds a key: never shown; better kept in a file. The
@@ -137,7 +67,7 @@ class WebhookSettings(_Section, frozen=True, kw_only=True):
         return (self.url or self.url_file) is not None
 
 
-class NetworkCliSettings(_Section, frozen=True, kw_only=True):
+class NetworkCliSettings(Section, frozen=True, kw_only=True):
     """`[network-cli]`: the network's own command line, which steps of kind `command` call `m0-cli`.
 
     Never run through a shell.
@@ -151,7 +81,7 @@ class NetworkCliSettings(_Section, frozen=True, kw_only=True):
     env: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class RestoreSettings(_Section, frozen=True, kw_only=True):
+class RestoreSettings(Section, frozen=True, kw_only=True):
     """`[restore]`: the operator's own restore command (14.restore.2), with `{time}` in it where it
     takes a point in time.
 
@@ -171,7 +101,7 @@ class RestoreSettings(_Section, frozen=True, kw_only=True):
             raise ValueError("expected a program and its words in argv, and a timeout of 1 to 3600 seconds")
 
 
-class FailoverSettings(_Section, frozen=True, kw_only=True):
+class FailoverSettings(Section, frozen=True, kw_only=True):
     """`[failover]`: the database's own failover command (9.mitigation.4).
 
     Never run through a shell; without it the step asks.
@@ -189,7 +119,7 @@ class FailoverSettings(_Section, frozen=True, kw_only=True):
             raise ValueError("expected a program and its words in argv, and a timeout of 1 to 3600 seconds")
 
 
-class MaintenanceSettings(_Section, frozen=True, kw_only=True):
+class MaintenanceSettings(Section, frozen=True, kw_only=True):
     """`[maintenance]`: what the deploy checklist cannot know by itself."""
 
     canary_markets: tuple[str, ...] = ()  # that a release is tried on while the others are paused
@@ -202,7 +132,7 @@ class MaintenanceSettings(_Section, frozen=True, kw_only=True):
             raise ValueError(f"migration-jobs: expected a regular expression: {error}") from None
 
 
-class LinksSettings(_Section, frozen=True, kw_only=True):
+class LinksSettings(Section, frozen=True, kw_only=True):
     """`[links]`: URL templates, checked here; their placeholders are filled in percent-encoded.
 
     `hyperlinks`: whether the terminal is sent OSC 8 hyperlinks; "auto" sends them to any that is
@@ -229,8 +159,22 @@ class LinksSettings(_Section, frozen=True, kw_only=True):
         return Links(self.trace, self.signal, self.transaction, self.dashboard)
 
 
-class FileSettings(_Section, frozen=True, kw_only=True):
-    """The configuration file's keys, as documented in docs/configuration.md."""
+@dataclass(frozen=True)
+class Key(Generic[T_co]):
+    """A key of the configuration file that a source declares, with the type of what stands there."""
+
+    name: str
+    type: Any
+    default: T_co
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the cockpit runs with: the configuration file's keys, as flags and environment changed them.
+
+    `namespace` is the one that mitigations act in; all of `namespaces` are watched. `sections` holds
+    what the sources declare, by key: `settings.of(KEY)` reads one.
+    """
 
     kubeconfig: str | None = None
     context: str | None = None
@@ -238,59 +182,23 @@ class FileSettings(_Section, frozen=True, kw_only=True):
     namespaces: tuple[str, ...] = ()
     production: bool | None = None  # None: told by the name of the namespace or context
     read_only: bool = False
-    runbooks: str | None = None
-    state_dir: str | None = None
-    prometheus: PrometheusSettings = PrometheusSettings()
-    rpc_endpoints: tuple[RpcEndpoint, ...] = ()
-    solana: SolanaSettings = SolanaSettings()
-    postgres: PostgresSettings = PostgresSettings()
-    probes: ProbesSettings = ProbesSettings()
-    webhook: WebhookSettings = WebhookSettings()
-    network_cli: NetworkCliSettings = NetworkCliSettings()
-    restore: RestoreSettings = RestoreSettings()
-    failover: FailoverSettings = FailoverSettings()
-    maintenance: MaintenanceSettings = MaintenanceSettings()
-    links: LinksSettings = LinksSettings()
-    keys: dict[str, str] = msgspec.field(default_factory=dict)  # binding id → keys
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the cockpit runs with.
-
-    `namespace` is the one that mitigations act in; all of `namespaces` are watched.
-    """
-
-    kubeconfig: str | None = None
-    context: str | None = None
-    namespace: str | None = None
-    namespaces: tuple[str, ...] = ()
-    production: bool | None = None
-    read_only: bool = False
     runbooks: Path | None = None
     state_dir: Path = field(default_factory=lambda: default_state_dir())
-    prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
-    rpc_endpoints: tuple[RpcEndpoint, ...] = ()
-    solana: SolanaSettings = field(default_factory=SolanaSettings)
-    postgres: PostgresSettings = field(default_factory=PostgresSettings)
-    probes: ProbesSettings = field(default_factory=ProbesSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     network_cli: NetworkCliSettings = field(default_factory=NetworkCliSettings)
     restore: RestoreSettings = field(default_factory=RestoreSettings)
     failover: FailoverSettings = field(default_factory=FailoverSettings)
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
     links: LinksSettings = field(default_factory=LinksSettings)
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)  # binding id → keys
+    sections: Mapping[str, Any] = field(default_factory=dict)
     origin: str = "defaults"
 
-    @property
-    def configured(self) -> frozenset[str]:
-        """Names of the sources that have an address."""
-        asked = {
-            "kubernetes": True,
-            "prometheus": self.prometheus.url is not None,
-            "solana": bool(self.rpc_endpoints),
-            "postgres": (self.postgres.url or self.postgres.url_file) is not None,
-            "probes": self.probes.asked,
-        }
-        return frozenset(name for name, there in asked.items() if there)
+    def of(self, key: Key[T]) -> T:
+        """What stands at the key, or its default."""
+        found: T = self.sections.get(key.name, key.default)
+        return found
+
+    def having(self, key: Key[T], value: T) -> Settings:
+        """These settings with another value at the key."""
+        return replace(self, sections={**self.sections, key.name: value})

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.config import ConfigProblem, is_production, load_settings, secret_of
-from cockpit.settings import Settings
+from cockpit.config import is_production, load_settings
+from cockpit.settings import ConfigProblem, Settings, secret_of
+from cockpit.sources.prometheus import PROMETHEUS
+from cockpit.sources.solana import RPC_ENDPOINTS
 
 
 def write(tmp_path: Path, text: str) -> str:
@@ -22,7 +24,7 @@ def test_flags_win_over_environment_over_file(tmp_path: Path) -> None:
     config = write(tmp_path, 'context = "file"\nnamespace = "m0-dev"\n[prometheus]\nurl = "http://file:9090"\n')
     env = {"M0_COCKPIT_CONTEXT": "env", "M0_COCKPIT_PROMETHEUS": "http://env:9090"}
     settings = load_settings(config=config, context="flag", env=env)
-    assert (settings.context, settings.namespace, settings.prometheus.url) == ("flag", "m0-dev", "http://env:9090")
+    assert (settings.context, settings.namespace, settings.of(PROMETHEUS).url) == ("flag", "m0-dev", "http://env:9090")
 
 
 def test_steps_act_in_the_first_namespace_and_all_are_watched() -> None:
@@ -67,7 +69,7 @@ def test_underscores_are_dashes(tmp_path: Path) -> None:
     config = write(tmp_path, 'read_only = true\nrpc_endpoints = [{name = "a", url = "https://a.example"}]\n')
     settings = load_settings(config=config, env={})
     assert settings.read_only
-    assert settings.rpc_endpoints[0].name == "a"
+    assert settings.of(RPC_ENDPOINTS)[0].name == "a"
 
 
 @pytest.mark.parametrize(
@@ -93,5 +95,5 @@ def test_a_secret_may_live_in_a_file_of_its_own(tmp_path: Path) -> None:
 
 def test_services_may_be_read_directly_and_keep_their_names(tmp_path: Path) -> None:
     text = '[prometheus.direct]\nm0-quant = "http://q:9090/metrics"\nmy_service = "http://m/metrics"\n'
-    direct = load_settings(config=write(tmp_path, text), env={}).prometheus.direct
+    direct = load_settings(config=write(tmp_path, text), env={}).of(PROMETHEUS).direct
     assert direct == {"m0-quant": "http://q:9090/metrics", "my_service": "http://m/metrics"}

@@ -13,11 +13,12 @@ import pytest
 from bench import kinds_table
 from bench.commands_page import page as commands_page
 from bench.keys_page import page as keys_page
-from cockpit.assessment.values import FAMILIES
 from cockpit.cli import build_parser
 from cockpit.config import load_settings
 from cockpit.drill.scenarios import find
 from cockpit.runbooks import schema
+from cockpit.sources.families import FAMILIES
+from cockpit.sources.registry import configured
 from panels import keys
 from tests.support.paths import ROOT
 
@@ -95,7 +96,7 @@ def test_the_start_shows_a_configuration_that_loads(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(example, "utf-8")
     settings = load_settings(config=str(path), env={})
-    assert settings.configured == {"kubernetes", "prometheus", "solana"} and settings.links.trace is not None
+    assert configured(settings) == {"kubernetes", "prometheus", "solana"} and settings.links.trace is not None
 
 
 def test_the_configuration_example_has_every_link(tmp_path: Path) -> None:

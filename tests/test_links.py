@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cockpit.config import ConfigProblem, load_settings
+from cockpit.config import load_settings
 from cockpit.links import problem_of
 from cockpit.model.links import LONGEST_VALUE, Links
-from cockpit.settings import LinksSettings, Settings
+from cockpit.settings import ConfigProblem, LinksSettings, Settings
 from cockpit.terminal import hyperlinks
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from cockpit.assessment.board import Board
 from cockpit.assessment.crosscheck import CrossCheck
-from cockpit.assessment.inventory import Inventory
 from cockpit.assessment.lights import lights
 from cockpit.assessment.match import match
 from cockpit.assessment.services import services
@@ -24,6 +23,7 @@ from cockpit.model.reading import Reading, believed
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level, SignalStatus, StageStatus, worst
 from cockpit.model.situation import ServiceStatus, Situation, ToggleStatus
+from cockpit.sources.kubernetes.inventory import Inventory
 
 #: Services are made anew at least this often (their ages grow), and with many pods no oftener.
 SERVICES_EVERY_S = 1.0

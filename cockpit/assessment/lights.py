@@ -8,31 +8,22 @@ from typing import Any
 from cockpit.assessment.board import Board
 from cockpit.model.reading import NOTHING_READ, Reading, SourceState
 from cockpit.model.situation import SourceLight
+from cockpit.sources.registry import sources
 
 _ORDER = {state: rank for rank, state in enumerate(SourceState)}
 
 
-#: Light → (topics' prefix, what configures it, whether single failures leave the rest standing).
-_LIGHTS = {
-    "k8s": ("kubernetes", "give a kubeconfig", False),
-    "prom": ("prometheus", "give --prometheus URL", True),
-    "rpc": ("solana", "name [[rpc-endpoints]] in the configuration", True),
-    "pg": ("postgres", "give [postgres] url in the configuration", True),
-    "probes": ("probes", "name [probes] services in the configuration", True),
-}
-
-
 def lights(board: Board, mono: float, configured: frozenset[str]) -> tuple[SourceLight, ...]:
-    """`k8s`, `prom`, `rpc`, `pg`, `probes`.
+    """One light a source, in the order of the sources.
 
     Not configured is a state, not an error.
     """
     out: list[SourceLight] = []
-    for name, (source, remedy, partly) in _LIGHTS.items():
-        if source not in configured:
-            out.append(SourceLight(name, SourceState.OFF, None, "not configured", remedy))
+    for name, source in sources().items():
+        if name not in configured:
+            out.append(SourceLight(source.light, SourceState.OFF, None, "not configured", source.remedy))
         else:
-            out.append(_light(name, board.under(f"{source}/"), mono, partly=partly))
+            out.append(_light(source.light, board.under(f"{name}/"), mono, partly=source.partly))
     return tuple(out)
 
 

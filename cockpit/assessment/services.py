@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cockpit.assessment.inventory import Inventory, Tally
 from cockpit.model.observed.cluster import Cluster, Workload
 from cockpit.model.runbook import Service
 from cockpit.model.signal import Level
 from cockpit.model.situation import ServiceStatus
+from cockpit.sources.kubernetes.inventory import Inventory, Tally
 
 #: A restart this long ago is still worth a word.
 RECENT_S = 600.0

@@ -13,15 +13,16 @@ import msgspec
 
 from cockpit.assessment.baseline import Points, judge, median, merged, spark
 from cockpit.assessment.board import Board
-from cockpit.assessment.inventory import Inventory
-from cockpit.assessment.values import FAMILIES, Look
-from cockpit.assessment.values.family import Values
 from cockpit.clock import Clock
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.reading import Reading, Unknown, believed
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus
+from cockpit.sources.families import FAMILIES
+from cockpit.sources.kubernetes.inventory import Inventory
+from cockpit.sources.registry import sources
+from cockpit.sources.values import Snapshot, Values
 
 #: What a failed range adds to the warnings: the value of now stands, only the past is missing.
 _NO_HISTORY = "no history"
@@ -82,7 +83,7 @@ class Evaluator:
         """
         mono = self._clock.mono()
         self._inventory.update(cluster, mono)
-        look = Look(board, cluster, self._inventory, cluster_now, mono)
+        snapshot = Snapshot(board, cluster, self._inventory, cluster_now, mono)
         families: dict[str, Values] = {}
         statuses: dict[str, SignalStatus] = {}
         for name, signal in self._runbooks.signals.items():
@@ -90,10 +91,10 @@ class Evaluator:
             if signal.value is not None:
                 family = signal.value.partition(".")[0]
                 if family not in self._configured:
-                    raw = _Raw(Level.UNKNOWN, None, f"{FAMILIES[family].title} not configured", off=True)
+                    raw = _Raw(Level.UNKNOWN, None, f"{sources()[family].title} not configured", off=True)
                 else:
                     if family not in families:
-                        families[family] = FAMILIES[family].look(look)
+                        families[family] = FAMILIES[family].values(snapshot)
                     raw = _of_value(signal, families[family])
             elif "prometheus" not in self._configured:
                 raw = _Raw(Level.UNKNOWN, None, "Prometheus is not configured")

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(words(args.words[0], args.words[1:])))
         return 0
     if args.shell is None:
-        from cockpit.config import ConfigProblem
+        from cockpit.settings import ConfigProblem
 
         raise ConfigProblem("whose completion?", 'eval "$(m0-cockpit completion bash)", or zsh')
     print(script(args.shell))
@@ -157,7 +157,7 @@ def _scenarios(line: Sequence[str]) -> Iterable[str]:
 
 
 def _areas(line: Sequence[str]) -> Iterable[str]:
-    from cockpit.commands.doctor import AREAS
+    from cockpit.doctor import AREAS
 
     return AREAS
 

@@ -14,13 +14,14 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from cockpit.doctor import AREAS
+
 if TYPE_CHECKING:
-    from cockpit.doctor.finding import Case, Finding
+    from cockpit.sources.examination import Examination, Finding
 
 EXIT = {"ok": 0, "warn": 1, "fail": 2, "unknown": 3}
 #: No area takes more than some rounds of checks after one another, each within its limit.
 ROUNDS = 5
-AREAS = ("local", "terminal", "kubernetes", "prometheus", "solana", "postgres", "probes")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +38,10 @@ def _area(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    from cockpit.doctor.finding import verdict
+    from cockpit.sources.examination import verdict
 
-    case = case_of(args)
-    findings, left_behind = examine(case, args.areas or AREAS)
+    exam = examination_of(args)
+    findings, left_behind = examine(exam, args.areas or tuple(AREAS))
     print(json.dumps(as_json(findings)) if args.json else as_text(findings), flush=True)
     code = EXIT[verdict(findings).value]
     if left_behind:  # a thread that hangs in a name lookup or a credential plugin would keep the process for minutes
@@ -49,14 +50,13 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def case_of(args: argparse.Namespace) -> Case:
+def examination_of(args: argparse.Namespace) -> Examination:
     """A configuration that cannot be read is a finding like any other; the rest is examined with
     defaults and flags.
     """
     from cockpit.commands.settings import runbooks_of, settings_of
-    from cockpit.config import ConfigProblem
-    from cockpit.doctor.finding import Case
-    from cockpit.settings import Settings
+    from cockpit.settings import ConfigProblem, Settings
+    from cockpit.sources.examination import Examination
 
     problem = None
     try:
@@ -70,7 +70,7 @@ def case_of(args: argparse.Namespace) -> Case:
             namespaces=tuple(args.namespace or ()),
             read_only=bool(args.read_only),
         )
-    return Case(settings, runbooks_of(settings), tty=_tty(), problem=problem)
+    return Examination(settings, runbooks_of(settings), tty=_tty(), problem=problem)
 
 
 def _tty() -> int | None:
@@ -83,26 +83,26 @@ def _tty() -> int | None:
     return None
 
 
-def examine(case: Case, areas: Sequence[str] = AREAS) -> tuple[list[Finding], bool]:
+def examine(exam: Examination, areas: Sequence[str] = tuple(AREAS)) -> tuple[list[Finding], bool]:
     """All findings, and whether a thread was left behind: every area runs in one loop, which is not
     waited for without end.
     """
-    from cockpit.doctor.finding import State, found
+    from cockpit.sources.examination import State, found
 
     done: dict[str, list[Finding]] = {}
     over = threading.Event()
 
     def work() -> None:
         try:
-            asyncio.run(_areas(case, areas, done, over))
+            asyncio.run(_areas(exam, areas, done, over))
         finally:
             over.set()
 
     thread = threading.Thread(target=work, name="doctor", daemon=True)
     thread.start()
-    over.wait(case.limit_s * ROUNDS)
+    over.wait(exam.limit_s * ROUNDS)
     thread.join(0.5)  # the loop waits for threads of its own, which may hang
-    silent = found("", "", State.UNKNOWN, f"nothing in {case.limit_s * ROUNDS:g} s", "something on this machine hangs")
+    silent = found("", "", State.UNKNOWN, f"nothing in {exam.limit_s * ROUNDS:g} s", "something on this machine hangs")
     findings = []
     for area in areas:
         known = done.get(area)
@@ -116,16 +116,18 @@ def _of_area(finding: Finding, area: str) -> Finding:
     return replace(finding, area=area, check=area)
 
 
-async def _areas(case: Case, areas: Sequence[str], done: dict[str, list[Finding]], over: threading.Event) -> None:
+async def _areas(
+    exam: Examination, areas: Sequence[str], done: dict[str, list[Finding]], over: threading.Event
+) -> None:
     """Each area's imports too are within a try: a broken client library is a finding."""
     from importlib import import_module
 
-    from cockpit.doctor.finding import State, found
+    from cockpit.sources.examination import State, found
 
     async def one(area: str) -> None:
         try:
-            module = await asyncio.to_thread(import_module, f"cockpit.doctor.{area}")
-            done[area] = await module.examine(case)
+            module = await asyncio.to_thread(import_module, AREAS[area])
+            done[area] = await module.examine(exam)
         except Exception as error:
             words = f"it could not be examined: {type(error).__name__}: {error}"
             done[area] = [found(area, area, State.UNKNOWN, words, "is the installation whole?")]
@@ -138,13 +140,13 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
     """`{"verdict": STATE, "findings": [{"area", "check", "state", "words", "remedy"}]}`."""
     import msgspec
 
-    from cockpit.doctor.finding import verdict
+    from cockpit.sources.examination import verdict
 
     return {"verdict": verdict(findings).value, "findings": [msgspec.to_builtins(finding) for finding in findings]}
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    from cockpit.doctor.finding import State, verdict
+    from cockpit.sources.examination import State, verdict
 
     lines = []
     area = None

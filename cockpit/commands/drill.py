@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from cockpit import terminal
 from cockpit.commands.live import NO_TERMINAL, show
-from cockpit.config import ENV_PREFIX, ConfigProblem, load_settings
-from cockpit.settings import default_state_dir
+from cockpit.config import ENV_PREFIX, load_settings
+from cockpit.settings import ConfigProblem, default_state_dir
 
 if TYPE_CHECKING:
     from cockpit.drill.school.control_client import ControlClient

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cockpit.config import ConfigProblem
-from cockpit.settings import Settings
+from cockpit.settings import ConfigProblem, Settings
+from cockpit.sources.solana import RPC_ENDPOINTS, SOLANA
 from cockpit.text import safe
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _evidence(settings: Settings, args: argparse.Namespace) -> int:
     session.start()
     try:
         first_look(session)
-        look = look_back(settings.rpc_endpoints, settings.solana.program_id, session.clock)
+        look = look_back(settings.of(RPC_ENDPOINTS), settings.of(SOLANA).program_id, session.clock)
         with _desk(settings, situation=lambda: session.situation, access=session.engine.access, look_back=look) as desk:
             captured = desk.capture("on demand").result(120)
     except OSError as error:

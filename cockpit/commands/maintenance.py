@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cockpit.config import ConfigProblem
+from cockpit.settings import ConfigProblem
 from cockpit.text import safe
 
 if TYPE_CHECKING:

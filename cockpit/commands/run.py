@@ -20,9 +20,9 @@ import time
 from concurrent.futures import Future, wait
 from typing import Any
 
-from cockpit.config import ConfigProblem
 from cockpit.model.plan import CommandRun, DryRunState, Phase, Plan, Progress, Proof, Request, SqlRun, Verdict
 from cockpit.model.runbook import Runbook, Step
+from cockpit.settings import ConfigProblem
 from cockpit.text import safe
 
 FAILED, REFUSED, UNPROVEN, CHANGED = 1, 2, 3, 4

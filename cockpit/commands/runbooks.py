@@ -25,8 +25,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from cockpit.commands.settings import runbooks_of, settings_of
-    from cockpit.config import ConfigProblem
     from cockpit.runbooks import schema
+    from cockpit.settings import ConfigProblem
 
     if args.action == "check":
         return _check(args.file)
@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(file: str | None) -> int:
-    from cockpit.config import ConfigProblem
     from cockpit.runbooks import schema
+    from cockpit.settings import ConfigProblem
 
     if file is None:
         text, origin = schema.packaged_text(), "runbooks.toml"
@@ -71,8 +71,8 @@ def _check(file: str | None) -> int:
 
 
 def _alerts(books: Runbooks, out: str | None) -> int:
-    from cockpit.config import ConfigProblem
     from cockpit.runbooks.alerts import rules
+    from cockpit.settings import ConfigProblem
 
     text = rules(books)
     if out is None:

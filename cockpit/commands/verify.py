@@ -38,9 +38,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from cockpit.commands.settings import settings_of
-    from cockpit.config import ConfigProblem
     from cockpit.oracle.bundle import Expected, verify_bundle
     from cockpit.oracle.bundle_file import BundleProblem, read_bundle, read_signer_set
+    from cockpit.settings import ConfigProblem
 
     expected = Expected(args.signer_set_id, args.epoch, args.sequence)
     try:
@@ -68,13 +68,16 @@ def _from_chain(bundle: Bundle, expected: Expected, settings: Settings) -> tuple
     """
     from dataclasses import replace
 
-    if settings.solana.program_id is None or not settings.rpc_endpoints:
-        missing = "[solana] program-id is" if settings.rpc_endpoints else "[[rpc-endpoints]] are"
+    from cockpit.sources.solana import RPC_ENDPOINTS, SOLANA
+
+    endpoints, program_id = settings.of(RPC_ENDPOINTS), settings.of(SOLANA).program_id
+    if program_id is None or not endpoints:
+        missing = "[solana] program-id is" if endpoints else "[[rpc-endpoints]] are"
         return None, expected, f"{missing} not configured, and no --signer-set was given"
     from cockpit.sources.solana.accounts_once import read_accounts
 
     wanted = expected.signer_set_id if expected.signer_set_id is not None else bundle.signer_set_id
-    found = asyncio.run(read_accounts(settings.rpc_endpoints, settings.solana.program_id, wanted, bundle.market))
+    found = asyncio.run(read_accounts(endpoints, program_id, wanted, bundle.market))
     known = replace(
         expected, market=found.market, market_why=found.market_why, no_set=found.no_set, no_market=found.no_market
     )
@@ -120,8 +123,8 @@ def _bytes_of(name: str) -> bytes:
 
     Raises ConfigProblem.
     """
-    from cockpit.config import ConfigProblem
     from cockpit.oracle.bundle_file import MOST_BYTES
+    from cockpit.settings import ConfigProblem
     from cockpit.text import safe
 
     def read(file: BinaryIO) -> bytes:

@@ -12,19 +12,23 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from cockpit.config import ConfigProblem, secret_of
-from cockpit.doctor.finding import Case, Finding, State, bounded, found, listed, together
 from cockpit.model.step_kinds import STEP_KINDS
-from cockpit.settings import Settings
+from cockpit.settings import ConfigProblem, Settings, secret_of
+from cockpit.sources.examination import Examination, Finding, State, bounded, found, listed, together
+from cockpit.sources.postgres import POSTGRES
+from cockpit.sources.probes import PROBES
+from cockpit.sources.prometheus import PROMETHEUS
+from cockpit.sources.registry import configured
+from cockpit.sources.solana import RPC_ENDPOINTS
 from cockpit.text import url_hint
 
 AREA = "local"
 _ROOM = 64 * 1024 * 1024  # bytes: a journal grows by a kilobyte a step, evidence by some megabytes
 
 
-async def examine(case: Case) -> list[Finding]:
+async def examine(exam: Examination) -> list[Finding]:
     return await together(
-        bounded(case, AREA, check, lambda look=look: asyncio.to_thread(look, case))  # type: ignore[misc]
+        bounded(exam, AREA, check, lambda look=look: asyncio.to_thread(look, exam))  # type: ignore[misc]
         for check, look in (
             ("configuration", configuration),
             ("runbooks", runbooks),
@@ -36,11 +40,11 @@ async def examine(case: Case) -> list[Finding]:
     )
 
 
-def configuration(case: Case) -> Sequence[Finding]:
+def configuration(exam: Examination) -> Sequence[Finding]:
     check = "configuration"
-    if case.problem is not None:
-        return [found(AREA, check, State.FAIL, *case.problem)]
-    settings = case.settings
+    if exam.problem is not None:
+        return [found(AREA, check, State.FAIL, *exam.problem)]
+    settings = exam.settings
     findings = []
     path = None if settings.origin == "defaults" else Path(settings.origin).expanduser()
     held = list(inline_secrets(settings))
@@ -57,7 +61,7 @@ def configuration(case: Case) -> Sequence[Finding]:
 
 def inline_secrets(settings: Settings) -> Iterator[str]:
     """The keys whose values are secrets and stand in the configuration itself."""
-    prometheus, postgres, webhook = settings.prometheus, settings.postgres, settings.webhook
+    prometheus, postgres, webhook = settings.of(PROMETHEUS), settings.of(POSTGRES), settings.webhook
     for name, value in (
         ("prometheus.password", prometheus.password),
         ("prometheus.bearer", prometheus.bearer),
@@ -70,21 +74,21 @@ def inline_secrets(settings: Settings) -> Iterator[str]:
     for name, values in (
         ("prometheus.headers", prometheus.headers),
         ("webhook.headers", webhook.headers),
-        ("probes.output.headers", settings.probes.output.headers),
+        ("probes.output.headers", settings.of(PROBES).output.headers),
         ("network-cli.env", settings.network_cli.env),
     ):
         if values:
             yield name
-    if any(url_hint(e.url).rstrip("/") != e.url.rstrip("/") for e in settings.rpc_endpoints):
+    if any(url_hint(e.url).rstrip("/") != e.url.rstrip("/") for e in settings.of(RPC_ENDPOINTS)):
         yield "rpc-endpoints.url"
 
 
 def secret_files(settings: Settings) -> Iterator[tuple[str, str]]:
     for name, file in (
-        ("prometheus.password-file", settings.prometheus.password_file),
-        ("prometheus.bearer-file", settings.prometheus.bearer_file),
-        ("postgres.url-file", settings.postgres.url_file),
-        ("postgres.admin-url-file", settings.postgres.admin_url_file),
+        ("prometheus.password-file", settings.of(PROMETHEUS).password_file),
+        ("prometheus.bearer-file", settings.of(PROMETHEUS).bearer_file),
+        ("postgres.url-file", settings.of(POSTGRES).url_file),
+        ("postgres.admin-url-file", settings.of(POSTGRES).admin_url_file),
         ("webhook.url-file", settings.webhook.url_file),
     ):
         if file is not None:
@@ -110,8 +114,8 @@ def _others_read(path: Path) -> bool:
         return False
 
 
-def runbooks(case: Case) -> Sequence[Finding]:
-    books = case.runbooks
+def runbooks(exam: Examination) -> Sequence[Finding]:
+    books = exam.runbooks
     if books.problems:
         return [
             found(AREA, "runbooks", State.FAIL, books.problems[0], books.problems[1] if len(books.problems) > 1 else "")
@@ -120,8 +124,8 @@ def runbooks(case: Case) -> Sequence[Finding]:
     return [found(AREA, "runbooks", State.OK, words)]
 
 
-def state(case: Case) -> Sequence[Finding]:
-    check, path = "state directory", case.settings.state_dir
+def state(exam: Examination) -> Sequence[Finding]:
+    check, path = "state directory", exam.settings.state_dir
     there = path
     while not there.exists() and there != there.parent:
         there = there.parent
@@ -167,11 +171,11 @@ def state(case: Case) -> Sequence[Finding]:
     return [found(AREA, check, State.OK, f"{path}, mode {mode:04o}")]
 
 
-def journal(case: Case) -> Sequence[Finding]:
+def journal(exam: Examination) -> Sequence[Finding]:
     from cockpit.journal.journal import Journal
     from cockpit.session import journal_path
 
-    path = journal_path(case.settings)
+    path = journal_path(exam.settings)
     try:
         if not path.exists():
             return [found(AREA, "journal", State.OFF, "none yet: the first step begins it")]
@@ -199,9 +203,9 @@ def journal(case: Case) -> Sequence[Finding]:
     return [found(AREA, "journal", State.OK, f"intact, {count} records")]
 
 
-def webhook(case: Case) -> Sequence[Finding]:
+def webhook(exam: Examination) -> Sequence[Finding]:
     """Nothing is posted: others would read it."""
-    own = case.settings.webhook
+    own = exam.settings.webhook
     if not own.configured:
         return [found(AREA, "webhook", State.OFF, "not configured: updates are not posted")]
     try:
@@ -213,12 +217,12 @@ def webhook(case: Case) -> Sequence[Finding]:
     return [found(AREA, "webhook", State.OK, f"{url_hint(url)}; nothing was posted to it")]
 
 
-def programs(case: Case) -> Sequence[Finding]:
+def programs(exam: Examination) -> Sequence[Finding]:
     """What steps and sources need beside the package."""
     findings = []
-    own = case.settings.network_cli.argv[0]
+    own = exam.settings.network_cli.argv[0]
     users: dict[str, int] = {}
-    for book in case.runbooks.runbooks:
+    for book in exam.runbooks.runbooks:
         for step in book.mitigations:
             if STEP_KINDS[step.kind].runs_programs and step.argv:
                 program = own if step.argv[0] == "m0-cli" else step.argv[0]
@@ -231,6 +235,6 @@ def programs(case: Case) -> Sequence[Finding]:
             findings.append(found(AREA, check, State.WARN, words, "install it, or set argv in [network-cli]"))
         else:
             findings.append(found(AREA, check, State.OK, where))
-    if "postgres" in case.settings.configured and find_spec("psycopg") is None:
+    if "postgres" in configured(exam.settings) and find_spec("psycopg") is None:
         findings.append(found(AREA, "psycopg", State.FAIL, "not installed", "pip install 'm0-cockpit[postgres]'"))
     return findings

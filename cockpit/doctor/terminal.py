@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from cockpit import terminal
-from cockpit.doctor.finding import Case, Finding, State, bounded, found, together
+from cockpit.sources.examination import Examination, Finding, State, bounded, found, together
 
 AREA = "terminal"
 _SLOW_ESCAPE_MS = 100
@@ -20,19 +20,19 @@ _ASKED = "#{version}|#{escape-time}|#{set-clipboard}|#{client_termfeatures}|#{fo
 _HYPERLINKS_SINCE = (3, 4)
 
 
-async def examine(case: Case) -> list[Finding]:
-    if case.tty is None:
+async def examine(exam: Examination) -> list[Finding]:
+    if exam.tty is None:
         return [found(AREA, "terminal", State.OFF, "run through a pipe: there is none to look at")]
     return await together(
         [
-            bounded(case, AREA, "terminal", lambda: _itself(case)),
-            bounded(case, AREA, "tmux", lambda: _multiplexer(case)),
+            bounded(exam, AREA, "terminal", lambda: _itself(exam)),
+            bounded(exam, AREA, "tmux", lambda: _multiplexer(exam)),
         ]
     )
 
 
-async def _itself(case: Case) -> Sequence[Finding]:
-    env = case.env
+async def _itself(exam: Examination) -> Sequence[Finding]:
+    env = exam.env
     term = env.get("TERM", "")
     if term in ("", "dumb"):
         return [found(AREA, "TERM", State.FAIL, f"TERM is {term!r}", "export TERM=xterm-256color")]
@@ -57,8 +57,8 @@ async def _itself(case: Case) -> Sequence[Finding]:
                 "export LANG=C.UTF-8, if the terminal can",
             )
         )
-    assert case.tty is not None
-    columns, rows = os.get_terminal_size(case.tty)
+    assert exam.tty is not None
+    columns, rows = os.get_terminal_size(exam.tty)
     if columns < 80 or rows < 24:
         findings.append(
             found(
@@ -79,8 +79,8 @@ async def _itself(case: Case) -> Sequence[Finding]:
                 f"{columns}×{rows}: {'all panels' if all_of_them else 'one panel at a time, as tabs, where all do not fit'}",
             )
         )
-    links = terminal.hyperlinks(case.settings.links.hyperlinks, env)
-    if case.settings.links.trace is not None:
+    links = terminal.hyperlinks(exam.settings.links.hyperlinks, env)
+    if exam.settings.links.trace is not None:
         findings.append(
             found(
                 AREA,
@@ -92,12 +92,12 @@ async def _itself(case: Case) -> Sequence[Finding]:
     return findings
 
 
-async def _multiplexer(case: Case) -> Sequence[Finding]:
-    env = case.env
+async def _multiplexer(exam: Examination) -> Sequence[Finding]:
+    env = exam.env
     if env.get("TMUX"):
         if shutil.which("tmux", path=env.get("PATH")) is None:
             return [found(AREA, "tmux", State.UNKNOWN, "within tmux, whose program is not in PATH")]
-        return await asyncio.to_thread(_tmux, env, case.limit_s)
+        return await asyncio.to_thread(_tmux, env, exam.limit_s)
     if env.get("STY"):
         words = "GNU screen passes neither the clipboard (OSC 52) nor hyperlinks (OSC 8) on"
         return [found(AREA, "clipboard", State.OFF, words, "copy with the mouse, or use tmux")]

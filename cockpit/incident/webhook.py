@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from cockpit.config import ConfigProblem, secret_of
-from cockpit.settings import WebhookSettings
+from cockpit.settings import ConfigProblem, WebhookSettings, secret_of
 from cockpit.text import safe
 
 if TYPE_CHECKING:

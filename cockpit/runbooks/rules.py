@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from cockpit.assessment.values import FAMILIES
 from cockpit.model.runbook import (
     Cause,
     ChecklistLine,
@@ -29,6 +28,7 @@ from cockpit.runbooks.lines import Path
 from cockpit.runbooks.references import Names, check_names, check_view
 from cockpit.runbooks.shape import Report, nearest
 from cockpit.runbooks.step_rules import check_step
+from cockpit.sources.families import FAMILIES
 
 
 def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Report, raw: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 
 from cockpit.clock import Clock
 
-CALM = 2.0  # times the interval, while all is well
+CALM_FACTOR = 2.0  # times the interval, while all is well
 LONGEST_S = 86_400.0  # of a Retry-After
 
 
@@ -33,7 +33,7 @@ class Backoff:
 
 
 @dataclass(frozen=True)
-class Pace(Backoff):
+class Timings(Backoff):
     """All in seconds."""
 
     publish_s: float = 0.25  # at most so often a topic, when something changed
@@ -51,7 +51,7 @@ class Pace(Backoff):
 
 
 @dataclass(frozen=True)
-class SolanaPace(Backoff):
+class SolanaTimings(Backoff):
     """In seconds, or slots where it says so."""
 
     request_timeout_s: float = 5.0
@@ -73,31 +73,31 @@ class SolanaPace(Backoff):
     bad_slots: int = 50  # an endpoint so far behind is left for a better one
 
 
-class Tempo:
+class PollSchedule:
     """One for all sources of a loop.
 
-    `calm` is set by whoever judges the situation; at the start nothing is known to be well.
+    `relaxed` is set by whoever judges the situation; at the start nothing is known to be well.
     `phase_s` shifts the beats, at random by default: in an incident several cockpits look from one
     bastion.
     """
 
     def __init__(self, phase_s: float | None = None) -> None:
         self._phase_s = random.random() if phase_s is None else phase_s
-        self._calm = False
+        self._relaxed = False
         self._turned = asyncio.Event()
 
     @property
-    def calm(self) -> bool:
-        return self._calm
+    def relaxed(self) -> bool:
+        return self._relaxed
 
-    @calm.setter
-    def calm(self, calm: bool) -> None:
+    @relaxed.setter
+    def relaxed(self, relaxed: bool) -> None:
         """From the sources' loop.
 
         When it ends, who rests is woken as soon as its quicker interval is over.
         """
-        if calm is not self._calm:
-            self._calm = calm
+        if relaxed is not self._relaxed:
+            self._relaxed = relaxed
             turned, self._turned = self._turned, asyncio.Event()
             turned.set()
 
@@ -106,7 +106,7 @@ class Tempo:
         something is not well.
         """
         while True:
-            every = interval_s * (CALM if self._calm else 1.0)
+            every = interval_s * (CALM_FACTOR if self._relaxed else 1.0)
             left = ((since - self._phase_s) // every + 1.0) * every + self._phase_s - clock.mono()
             if left <= 0:
                 return

@@ -10,13 +10,14 @@ import pytest
 from msgspec.structs import replace
 
 from cockpit.assessment.crosscheck import FOR_S, CrossCheck
-from cockpit.assessment.signerset import check, compare
+from cockpit.assessment.signerset import check
 from cockpit.model.observed.chain import Disagreement, ProgramActivity, Rate, SignerSetState
 from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.observed.probe import SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Toggle
 from cockpit.model.situation import ToggleStatus
+from cockpit.sources.probes.signer_set import compare
 
 WALL = 1_790_000_000.0
 

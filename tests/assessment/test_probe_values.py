@@ -7,12 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.assessment.board import Board
-from cockpit.assessment.inventory import Inventory
-from cockpit.assessment.values import FAMILIES, Look, Value
 from cockpit.model.observed.chain import SignerSetState
 from cockpit.model.observed.cluster import Cluster, ContainerTemplate, EnvVar, Workload
 from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.sources.families import FAMILIES
+from cockpit.sources.kubernetes.inventory import Inventory
+from cockpit.sources.values import Snapshot, Value
 
 MONO = 1000.0
 KEYS = tuple(f"Key{n}" for n in range(7))
@@ -90,8 +91,8 @@ def value(name: str, *readings: Reading[Any], env: str = "100", cluster: bool = 
     )
     found = Cluster(workloads={("m0-prod", "m0-submitter"): workload})
     more = [at("kubernetes/deployments/m0-prod", {})] if cluster else []
-    look = Look(board(*readings, *more), found, Inventory(), 0.0, MONO)
-    return FAMILIES["probes"].look(look).get(f"probes.{name}")
+    look = Snapshot(board(*readings, *more), found, Inventory(), 0.0, MONO)
+    return FAMILIES["probes"].values(look).get(f"probes.{name}")
 
 
 def test_every_name_is_known_and_unknown_without_readings() -> None:

@@ -20,22 +20,22 @@ from cockpit import cli
 from cockpit.commands.doctor import as_text, examine
 from cockpit.config import load_settings
 from cockpit.doctor import local
-from cockpit.doctor.finding import Case, Finding, State, bounded, found, skew, verdict
 from cockpit.doctor.terminal import tmux_says
 from cockpit.journal.journal import Journal
 from cockpit.runbooks import schema
 from cockpit.session import journal_path
 from cockpit.settings import Settings
+from cockpit.sources.examination import Examination, Finding, State, bounded, found, skew, verdict
 from tests.support.doctor_rig import by_check, look, worse
 from tests.support.paths import ROOT
 
 
-def case(tmp_path: Path, text: str = "", mode: int = 0o600, **options: Any) -> Case:
+def case(tmp_path: Path, text: str = "", mode: int = 0o600, **options: Any) -> Examination:
     path = tmp_path / "config.toml"
     path.write_text(f'state-dir = "{tmp_path / "state"}"\n{text}', "utf-8")
     path.chmod(mode)
     settings = load_settings(config=str(path), env={})
-    return Case(settings, schema.load(settings.runbooks), **options)
+    return Examination(settings, schema.load(settings.runbooks), **options)
 
 
 def states(findings: Sequence[Finding]) -> dict[str, State]:
@@ -275,7 +275,7 @@ def test_a_credential_plugin_that_hangs_holds_nothing_up(tmp_path: Path) -> None
         )
     )
     settings = Settings(kubeconfig=str(tmp_path / "kubeconfig"), state_dir=tmp_path / "state")
-    findings, left_behind = examine(Case(settings, schema.load(), limit_s=0.3), ("local", "kubernetes"))
+    findings, left_behind = examine(Examination(settings, schema.load(), limit_s=0.3), ("local", "kubernetes"))
     with gate.open("w") as end:
         end.write("{}")
     found_ = by_check(findings)

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.doctor.finding import State
 from cockpit.drill.postgres import DrillPostgres, schema
-from cockpit.settings import PostgresSettings, Settings
+from cockpit.settings import Settings
+from cockpit.sources.examination import State
+from cockpit.sources.postgres import POSTGRES, PostgresSettings
 from tests.support.doctor_rig import look
 
 pytestmark = pytest.mark.real
 
 
 def states(url: str, tmp_path: Path) -> dict[str, State]:
-    found = look(Settings(postgres=PostgresSettings(url=url), state_dir=tmp_path), "postgres")
+    found = look(Settings(state_dir=tmp_path).having(POSTGRES, PostgresSettings(url=url)), "postgres")
     assert url not in str(found)
     return {check: finding.state for (_, check), finding in found.items()}
 
@@ -48,14 +49,14 @@ def test_a_database_without_the_extension(database: DrillPostgres, tmp_path: Pat
 
 def test_who_is_not_let_in_and_what_is_not_there(database: DrillPostgres, tmp_path: Path) -> None:
     wrong = database.url.replace(database.cluster.password, "hunter2hunter2")
-    settings = Settings(postgres=PostgresSettings(url=wrong), state_dir=tmp_path)
+    settings = Settings(state_dir=tmp_path).having(POSTGRES, PostgresSettings(url=wrong))
     server = look(settings, "postgres")["postgres", "server"]
     assert server.state is State.FAIL and "hunter2" not in server.words and "pg_hba" in server.remedy
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"postgresql://a:b@127.0.0.1:{free.getsockname()[1]}/m0"
         assert states(url, tmp_path) == {"server": State.FAIL}
-    settings = Settings(postgres=PostgresSettings(url_file=str(tmp_path / "none")), state_dir=tmp_path)
+    settings = Settings(state_dir=tmp_path).having(POSTGRES, PostgresSettings(url_file=str(tmp_path / "none")))
     assert look(settings, "postgres")["postgres", "server"].state is State.FAIL
 
 
@@ -64,6 +65,6 @@ def test_a_server_that_never_answers_is_unknown(tmp_path: Path) -> None:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
         url = f"postgresql://a:b@127.0.0.1:{mute.getsockname()[1]}/m0"
-        settings = Settings(postgres=PostgresSettings(url=url), state_dir=tmp_path)
+        settings = Settings(state_dir=tmp_path).having(POSTGRES, PostgresSettings(url=url))
         server = look(settings, "postgres", limit_s=0.5)["postgres", "server"]
     assert server.state is State.UNKNOWN and "no answer in 0.5 s" in server.words

@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
-from cockpit.doctor.rights import Right, acting, looking
 from cockpit.drill.kubernetes import Rule
 from cockpit.runbooks import schema
+from cockpit.sources.kubernetes.rights import Right, acting, looking
 from tests.support.paths import ROOT
 
 RBAC = ROOT / "deploy" / "rbac.yaml"

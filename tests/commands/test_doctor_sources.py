@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from cockpit import cli
-from cockpit.doctor.finding import State
-from cockpit.doctor.prometheus import metric_names
 from cockpit.drill.kubernetes import Rule, User, write_kubeconfig
 from cockpit.drill.kubernetes.api.serving import Served
 from cockpit.drill.server import DrillThread
-from cockpit.settings import OutputProbe, ProbesSettings, PrometheusSettings, RpcEndpoint
+from cockpit.sources.examination import State
+from cockpit.sources.probes import OutputProbe, ProbesSettings
+from cockpit.sources.prometheus import PrometheusSettings
+from cockpit.sources.prometheus.doctor import metric_names
+from cockpit.sources.solana import RPC_ENDPOINTS, SOLANA, RpcEndpoint
 from tests.commands.test_doctor_rights import granted
 from tests.support.doctor_rig import changed, look, replace, settings_of, worse
 
@@ -284,7 +286,7 @@ def test_a_program_that_is_none(drill: DrillThread) -> None:
     settings = settings_of(drill)
 
     def with_program(program_id: str | None) -> dict[tuple[str, str], State]:
-        findings = look(settings_of(drill, solana=replace(settings.solana, program_id=program_id)), "solana")
+        findings = look(settings_of(drill, solana=replace(settings.of(SOLANA), program_id=program_id)), "solana")
         return {key: f.state for key, f in findings.items() if key[0] == "solana" and "program" in key[1]}
 
     nowhere = with_program("4Nd1mBQtrMJVYVfKf2PJy9NZUZdTAsp7D4xWLs4gDB4T")
@@ -297,7 +299,7 @@ def test_a_program_that_is_none(drill: DrillThread) -> None:
 
 def test_one_endpoint_alone_is_a_warning(drill: DrillThread) -> None:
     settings = settings_of(drill)
-    alone = look(settings_of(drill, rpc_endpoints=settings.rpc_endpoints[:1]), "solana")
+    alone = look(settings_of(drill, rpc_endpoints=settings.of(RPC_ENDPOINTS)[:1]), "solana")
     assert alone["solana", "cluster"].state is State.WARN
     none = look(
         settings_of(

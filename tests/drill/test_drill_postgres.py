@@ -25,6 +25,7 @@ from cockpit.drill.postgres import DrillPostgres, cluster, installed, schema
 from cockpit.drill.server import Drill
 from cockpit.drill.world import World
 from cockpit.mitigation.sql.session import run_statement
+from cockpit.sources.postgres import POSTGRES
 
 pytestmark = pytest.mark.real
 
@@ -126,7 +127,7 @@ async def test_it_comes_up_beside_the_drill_and_the_world_feels_it(tmp_path: Pat
         database = drill.database
         assert database is not None and drill.world.serve.database_felt is None, "nobody waits for it"
         settings = load_settings(config=drill.config, env={})
-        assert settings.postgres.url == database.url and settings.postgres.admin_url == database.admin_url
+        assert settings.of(POSTGRES).url == database.url and settings.of(POSTGRES).admin_url == database.admin_url
         assert drill.where()["postgres"] == database.url
         drill.world.serve.database_troubles.add("missing_index")
         async with asyncio.timeout(20):

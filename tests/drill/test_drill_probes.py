@@ -12,14 +12,15 @@ from cockpit.config import load_settings
 from cockpit.drill.names import API, MARKETS, SERVICES, SIGNERS
 from cockpit.drill.server import Drill
 from cockpit.model.observed.probe import MarketOutput, ProbeStatus, SignerReport
+from cockpit.sources.probes import PROBES
 from cockpit.sources.probes.source import ProbesSource
-from cockpit.sources.timing import Pace
+from cockpit.sources.timing import Timings
 
 
 async def asked(drill: Drill, enough: Callable[[Board], bool]) -> Board:
     settings = await asyncio.to_thread(load_settings, config=drill.config)
     board = Board()
-    source = ProbesSource(settings.probes, SystemClock(), pace=Pace(backoff_cap_s=0.1), rng=random.Random(1))
+    source = ProbesSource(settings.of(PROBES), SystemClock(), timings=Timings(backoff_cap_s=0.1), rng=random.Random(1))
     readings = source.readings()
     async with asyncio.timeout(20):
         async for reading in readings:

@@ -15,7 +15,6 @@ import httpx
 import pytest
 
 from cockpit.commands.drill import chosen
-from cockpit.config import ConfigProblem
 from cockpit.drill.harm import Harm
 from cockpit.drill.school import history
 from cockpit.drill.school.coach import DrillCoach
@@ -29,6 +28,7 @@ from cockpit.journal.journal import Journal
 from cockpit.model.runbook import Runbooks
 from cockpit.model.scene import Saying, Scene
 from cockpit.runbooks.schema import load
+from cockpit.settings import ConfigProblem
 from panels.app.lesson import picture
 from panels.kit.spans import plain
 from tests.support.scenario_rig import Operator

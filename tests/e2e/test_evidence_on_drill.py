@@ -17,6 +17,7 @@ import msgspec
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.session import Session
+from cockpit.sources.solana import SOLANA
 from tests.support.readings import data_of
 
 
@@ -31,8 +32,8 @@ def until(what: Callable[[], Any], timeout_s: float = 40.0) -> Any:
 def test_the_chains_parts_are_in_it_and_the_kill_switch_did_not_wait(tmp_path: Path) -> None:
     with DrillThread("wrong-signer-set", speed=2.0, history_s=600.0) as drill:
         found = load_settings(config=drill.config, env={})
-        quick = msgspec.structs.replace(found.solana, interval=0.5)
-        session = Session(replace(found, state_dir=tmp_path / "state", solana=quick))
+        quick = msgspec.structs.replace(found.of(SOLANA), interval=0.5)
+        session = Session(replace(found, state_dir=tmp_path / "state").having(SOLANA, quick))
         session.start()
         try:
             until(session.ready.is_set)

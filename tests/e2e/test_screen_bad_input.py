@@ -15,6 +15,7 @@ import trustme
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.settings import Settings
+from cockpit.sources.prometheus import PROMETHEUS
 from tests.support.terminals.screen import screen
 
 
@@ -96,8 +97,8 @@ async def test_a_cluster_that_cannot_be_used(
 async def test_an_unreachable_prometheus(settings: Settings) -> None:
     from msgspec.structs import replace as changed
 
-    gone = changed(settings.prometheus, url="http://127.0.0.1:1")
-    async with screen(replace(settings, prometheus=gone)) as cockpit:
+    gone = changed(settings.of(PROMETHEUS), url="http://127.0.0.1:1")
+    async with screen(settings.having(PROMETHEUS, gone)) as cockpit:
         await cockpit.wait(r"prom ▲ DOWN")
         await cockpit.wait(r"cannot reach Prometheus at 127\.0\.0\.1:1")
         await cockpit.wait(r"m0-submitter +1/1")

@@ -15,10 +15,10 @@ import pytest
 from aiohttp import web
 
 from cockpit.clock import ManualClock
-from cockpit.config import ConfigProblem, load_settings
+from cockpit.config import load_settings
 from cockpit.incident import webhook
 from cockpit.incident.webhook import TRIES, Message, Webhook, address
-from cockpit.settings import WebhookSettings
+from cockpit.settings import ConfigProblem, WebhookSettings
 from tests.support.samples.records import START, desk, situation
 
 KEY = "T0KENB0OK/s3cretPathOfTheHook99"

@@ -22,12 +22,12 @@ from cockpit.incident.evidence.onchain import LookBack, look_back
 from cockpit.model.observed.chain import ProgramActivity
 from cockpit.model.reading import Reading
 from cockpit.model.situation import Situation
-from cockpit.settings import RpcEndpoint, SolanaSettings
+from cockpit.sources.solana import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana.source import SolanaSource
-from cockpit.sources.timing import SolanaPace
+from cockpit.sources.timing import SolanaTimings
 from tests.support.samples.records import desk, situation
 
-PACE = replace(SolanaPace(), markets_s=0.2, accounts_s=0.2, publish_s=0.05)
+PACE = replace(SolanaTimings(), markets_s=0.2, accounts_s=0.2, publish_s=0.05)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def truth(drill: Drill) -> dict[str, Any]:
 async def watched(drill: Drill) -> dict[str, Reading[Any]]:
     """What a cockpit that starts now knows of the chain, once its start is over."""
     settings = SolanaSettings(program_id=drill.world.chain.program_id, interval=0.2)
-    source = SolanaSource(settings, endpoints(drill), SystemClock(), lambda: "100", pace=PACE)
+    source = SolanaSource(settings, endpoints(drill), SystemClock(), lambda: "100", timings=PACE)
     seen: dict[str, Reading[Any]] = {}
     readings = source.readings()
     async with asyncio.timeout(20):

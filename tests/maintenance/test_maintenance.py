@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from cockpit.clock import ManualClock
-from cockpit.config import ConfigProblem, load_settings
+from cockpit.config import load_settings
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
 from cockpit.maintenance import report
@@ -34,7 +34,7 @@ from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation, SourceLight
 from cockpit.runbooks.own_commands import with_commands
 from cockpit.runbooks.schema import load
-from cockpit.settings import MaintenanceSettings
+from cockpit.settings import ConfigProblem, MaintenanceSettings
 
 BOOKS = load()
 NOW = 1_790_000_000.0

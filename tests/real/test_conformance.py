@@ -32,12 +32,12 @@ from cockpit.sources.kubernetes import topic
 from cockpit.sources.kubernetes.log_lines import LogLine
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
-from cockpit.sources.timing import Pace
+from cockpit.sources.timing import Timings
 from tests.support.conformance import IMAGE, PINNED, VARIABLE, TestCluster, drill, live, until
 from tests.support.readings import data_of
 
 MERGE, STRATEGIC, JSON_PATCH = (f"application/{kind}-patch+json" for kind in ("merge", "strategic-merge", "json"))
-QUICK = Pace(publish_s=0.05, refresh_s=0.2, watch_s=5, silence_s=8, probe_s=0.5, backoff_s=0.1, backoff_cap_s=0.5)
+QUICK = Timings(publish_s=0.05, refresh_s=0.2, watch_s=5, silence_s=8, probe_s=0.5, backoff_s=0.1, backoff_cap_s=0.5)
 OPERATOR = Operator(
     name="ops1", os_user="ops1", ssh_user="ops1", ssh_from="10.0.0.9", kube_user="conformance", host="bastion"
 )
@@ -149,7 +149,7 @@ async def test_bookmarks_come_when_asked_for(cluster: TestCluster) -> None:
 async def follow(cluster: TestCluster, *steps: tuple[str, Callable[[Reading[Any]], Any], Callable[[], Any]]) -> None:
     """Wait for each step's condition on its topic (by plural), then do what it says, in a thread."""
     todo = list(steps)
-    source = KubernetesSource(cluster.access, [cluster.namespace], lambda: {"c3", "late"}, SystemClock(), pace=QUICK)
+    source = KubernetesSource(cluster.access, [cluster.namespace], lambda: {"c3", "late"}, SystemClock(), timings=QUICK)
     async with asyncio.timeout(60), aclosing(source.readings()) as readings:
         async for reading in readings:
             if reading.topic != f"kubernetes/{todo[0][0]}/{cluster.namespace}" or not todo[0][1](reading):
@@ -230,7 +230,7 @@ async def test_the_source_lists_in_pages_watches_and_outlives_its_watches(
 
 
 async def test_an_unknown_namespace_is_said(cluster: TestCluster) -> None:
-    source = KubernetesSource(cluster.access, ["no-such-namespace"], tuple, SystemClock(), pace=QUICK)
+    source = KubernetesSource(cluster.access, ["no-such-namespace"], tuple, SystemClock(), timings=QUICK)
     async with asyncio.timeout(30), aclosing(source.readings()) as readings:
         async for reading in readings:
             if reading.fault is not None and reading.fault.state is not SourceState.OFF:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from cockpit.model.runbook import Runbooks
-from cockpit.runbooks.queries import query_specs
 from cockpit.runbooks.schema import check, describe, load, packaged_text
+from cockpit.sources.prometheus.queries import query_specs
 
 #: The entries of the operational runbooks, each part with its last number.
 PARTS = """

@@ -24,15 +24,16 @@ from cockpit.clock import SystemClock
 from cockpit.config import load_settings
 from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading, SourceState
-from cockpit.settings import OutputProbe, ProbesSettings
+from cockpit.sources.probes import PROBES, OutputProbe, ProbesSettings
 from cockpit.sources.probes.answers import moment, pointed, whole
 from cockpit.sources.probes.http import MOST_BYTES
 from cockpit.sources.probes.source import ProbesSource
-from cockpit.sources.timing import Pace
+from cockpit.sources.registry import configured
+from cockpit.sources.timing import Timings
 from tests.support.readings import data_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-FAST = Pace(backoff_s=0.01, backoff_cap_s=0.05)
+FAST = Timings(backoff_s=0.01, backoff_cap_s=0.05)
 
 
 @asynccontextmanager
@@ -51,7 +52,7 @@ async def served(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIt
 async def until(settings: ProbesSettings, enough: Callable[[Board], bool], clock: Any = None) -> Board:
     """The board once `enough` of it is there, without what is not configured."""
     board = Board()
-    source = ProbesSource(settings, clock or SystemClock(), pace=FAST, rng=random.Random(1))
+    source = ProbesSource(settings, clock or SystemClock(), timings=FAST, rng=random.Random(1))
     async with asyncio.timeout(15):
         readings = source.readings()
         async for reading in readings:
@@ -430,14 +431,14 @@ def test_what_is_asked_is_read_from_the_configuration(tmp_path: Path) -> None:
         '[probes]\nca_file = "x"\n[probes.services]\nm0_api = "https://a"\n[probes.output]\nurl = "https://a/{market}"\n'
         'markets = ["A_B"]\nas-of = "/ts"\nheaders = { X_Key = "k" }\n[probes.signers]\nsigner_0 = "https://s"\n'
     )
-    own = load_settings(config=str(file)).probes
+    own = load_settings(config=str(file)).of(PROBES)
     assert own.services == {"m0_api": "https://a"} and own.signers == {
         "signer_0": "https://s"
     }  # names stay as they are
     assert own.output == OutputProbe(url="https://a/{market}", markets=("A_B",), as_of="/ts", headers={"X_Key": "k"})
     assert own.ca_file == "x" and own.asked
-    assert "probes" in load_settings(config=str(file)).configured
+    assert "probes" in configured(load_settings(config=str(file)))
     file.write_text('[probes.output]\nurl = "https://a"\n')  # no market: there is nothing to ask
-    assert (
-        not load_settings(config=str(file)).probes.asked and "probes" not in load_settings(config=str(file)).configured
+    assert not load_settings(config=str(file)).of(PROBES).asked and "probes" not in configured(
+        load_settings(config=str(file))
     )

@@ -19,11 +19,11 @@ from cockpit.model.reading import Reading, SourceState
 from cockpit.sources.kubernetes.log_lines import LogLine
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
-from cockpit.sources.timing import Pace
+from cockpit.sources.timing import Timings
 from tests.support.readings import data_of, fault_of
 
 PODS, DEPLOYMENTS = "kubernetes/pods/m0-prod", "kubernetes/deployments/m0-prod"
-QUICK = Pace(
+QUICK = Timings(
     publish_s=0.02,
     refresh_s=0.1,
     watch_s=3,
@@ -57,7 +57,7 @@ async def follow(place: Access, *steps: tuple[str, Callable[[Reading[Any]], Any]
     async with (
         asyncio.timeout(20),
         aclosing(
-            KubernetesSource(lambda: place, ["m0-prod"], lambda: ["m0"], SystemClock(), pace=QUICK).readings()
+            KubernetesSource(lambda: place, ["m0-prod"], lambda: ["m0"], SystemClock(), timings=QUICK).readings()
         ) as readings,
     ):
         async for reading in readings:
@@ -140,7 +140,7 @@ async def test_logs_are_followed_over_a_cut_connection(world: KubernetesWorld, p
     async with (
         asyncio.timeout(20),
         KubeClient(place) as client,
-        aclosing(read_logs(client, request, pace=QUICK)) as lines,
+        aclosing(read_logs(client, request, timings=QUICK)) as lines,
     ):
         async for line in lines:
             if not isinstance(line, LogLine):

@@ -10,21 +10,27 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cockpit.commands.doctor import AREAS, examine
+from cockpit.commands.doctor import examine
 from cockpit.config import load_settings
-from cockpit.doctor.finding import Case, Finding, State
+from cockpit.doctor import AREAS
 from cockpit.drill.server import DrillThread
 from cockpit.runbooks import schema
 from cockpit.settings import Settings
+from cockpit.sources.examination import Examination, Finding, State
+from cockpit.sources.registry import sources
 
 Findings = dict[tuple[str, str], Finding]
 
 
 def settings_of(drill: DrillThread, **changes: Any) -> Settings:
-    """`changes` by attribute name."""
+    """The drill's; `changes` by attribute name, or by the key of a source's section."""
     from dataclasses import replace as changed
 
-    return changed(load_settings(config=drill.drill.config, env={}), **changes)
+    settings = load_settings(config=drill.drill.config, env={})
+    for key in [key for source in sources().values() for key in source.sections]:
+        if (attribute := key.name.replace("-", "_")) in changes:
+            settings = settings.having(key, changes.pop(attribute))
+    return changed(settings, **changes)
 
 
 def look(settings: Settings, *areas: str, limit_s: float = 5.0, **options: Any) -> Findings:
@@ -32,7 +38,9 @@ def look(settings: Settings, *areas: str, limit_s: float = 5.0, **options: Any) 
 
     Nothing may be left behind.
     """
-    findings, left = examine(Case(settings, schema.load(settings.runbooks), limit_s, **options), areas or AREAS)
+    findings, left = examine(
+        Examination(settings, schema.load(settings.runbooks), limit_s, **options), areas or tuple(AREAS)
+    )
     assert not left
     return by_check(findings)
 

@@ -15,11 +15,11 @@ from cockpit.assessment.board import Board
 from cockpit.clock import SystemClock
 from cockpit.drill.postgres import DrillPostgres
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.settings import PostgresSettings
+from cockpit.sources.postgres import PostgresSettings
 from cockpit.sources.postgres.source import PostgresSource
-from cockpit.sources.timing import Pace
+from cockpit.sources.timing import Timings
 
-QUICK = Pace(backoff_s=0.05, backoff_cap_s=0.2)
+QUICK = Timings(backoff_s=0.05, backoff_cap_s=0.2)
 
 
 class Listener:
@@ -77,7 +77,7 @@ class Listener:
 @asynccontextmanager
 async def listening(url: str, **options: Any) -> AsyncIterator[Listener]:
     settings = options.pop("settings", None) or PostgresSettings(url=url, interval=0.5)
-    source = PostgresSource(settings, SystemClock(), pace=QUICK, **options)
+    source = PostgresSource(settings, SystemClock(), timings=QUICK, **options)
     listener = Listener(source)
     task = asyncio.create_task(listener.run())
     try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from cockpit.settings import RpcEndpoint
+from cockpit.sources.solana import RpcEndpoint
 from cockpit.sources.solana.addresses import protocol_address, signer_set_address
 from tests.support.chain_encoder import (
     PROGRAM_ID,

@@ -11,13 +11,13 @@ from typing import Any
 from cockpit.clock import SystemClock
 from cockpit.model.observed.chain import EndpointStatus, ProgramActivity
 from cockpit.model.reading import Reading
-from cockpit.settings import SolanaSettings
+from cockpit.sources.solana import SolanaSettings
 from cockpit.sources.solana.source import SolanaSource
-from cockpit.sources.timing import SolanaPace
+from cockpit.sources.timing import SolanaTimings
 from tests.support.chain_encoder import PROGRAM_ID
 from tests.support.solana_double import Chain, Node
 
-QUICK = SolanaPace(
+QUICK = SolanaTimings(
     request_timeout_s=1.0,
     rarely_s=0.3,
     fees_s=0.2,
@@ -94,7 +94,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    *nodes: Node, program_id: str | None = PROGRAM_ID, pace: SolanaPace = QUICK, signer_set_id: str | None = "100"
+    *nodes: Node, program_id: str | None = PROGRAM_ID, timings: SolanaTimings = QUICK, signer_set_id: str | None = "100"
 ) -> AsyncIterator[Rig]:
     """The nodes serve, the source reads them, slots go on by themselves."""
     chain = nodes[0].chain
@@ -107,7 +107,7 @@ async def rig(
             [node.endpoint for node in nodes],
             SystemClock(),
             lambda: signer_set_id,
-            pace=pace,
+            timings=timings,
             rng=random.Random(7),
         )
         made = Rig(chain, source)

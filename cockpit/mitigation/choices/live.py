@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 from cockpit.assessment.imagehistory import Ran, runs
 from cockpit.assessment.signals import amount
-from cockpit.assessment.values.solana import unfit
 from cockpit.model.reading import Unknown, believed
+from cockpit.sources.solana.values import unfit
 from cockpit.text import clean, url_hint
 
 if TYPE_CHECKING:
     from cockpit.model.observed.chain import EndpointStatus, MarketState
     from cockpit.model.runbook import Param, Runbooks
     from cockpit.model.situation import Situation
-    from cockpit.settings import RpcEndpoint
+    from cockpit.sources.solana import RpcEndpoint
 
 Choices = list[tuple[str, str]]
 

@@ -1,25 +1,9 @@
-"""Access reviews: what the API server says the operator may do."""
+"""The permission guard: an access review, judged."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from cockpit.canonical_json import canonical
-from cockpit.kubeapi.client import KubeClient
-from cockpit.kubeapi.errors import KubeError
+from cockpit.kubeapi.access_review import Review
 from cockpit.model.plan import GuardResult, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """An access review.
-
-    `allowed` None: the server could not say, and `reason` is why.
-    """
-
-    allowed: bool | None
-    reason: str
-    words: str  # "patch deployments/scale"
 
 
 def permitted(review: Review, name: str) -> GuardResult:
@@ -32,33 +16,3 @@ def permitted(review: Review, name: str) -> GuardResult:
         why = f": {review.reason}" if review.reason else ""
         return GuardResult("permission", Verdict.BLOCK, f"you may not {review.words} {name}{why}")
     return GuardResult("permission", Verdict.PASS, review.words)
-
-
-async def review(client: KubeClient, namespace: str, verb: str, group: str, resource: str, name: str = "") -> Review:
-    """SelfSubjectAccessReview on the exact verb, group, resource (`deployments/scale`: with its
-    subresource) and name.
-    """
-    words = f"{verb} {resource}"
-    plain, _, subresource = resource.partition("/")
-    attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": plain}
-    attributes |= {"name": name} if name else {}
-    attributes |= {"subresource": subresource} if subresource else {}
-    body = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
-    }
-    try:
-        answer = await client.send(
-            "POST",
-            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-            body=canonical(body),
-            content_type="application/json",
-        )
-        status = answer.json().get("status") or {}
-    except KubeError as error:
-        return Review(None, error.reason, words)
-    allowed = status.get("allowed")
-    if allowed is not True and status.get("evaluationError"):
-        return Review(None, str(status["evaluationError"]), words)
-    return Review(allowed if isinstance(allowed, bool) else None, str(status.get("reason") or ""), words)

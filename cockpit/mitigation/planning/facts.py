@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from cockpit.kubeapi.access_review import Review, review
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.cluster import lease
 from cockpit.mitigation.cluster.objects import GROUPS, RESOURCES, WORKLOADS, Subject, selector
-from cockpit.mitigation.cluster.rights import Review, review
 from cockpit.model.observed.cluster import Autoscaler
 from cockpit.model.reading import Unknown, believed
 from cockpit.model.situation import Situation

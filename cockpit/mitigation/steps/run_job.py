@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cockpit.canonical_json import canonical
+from cockpit.kubeapi.access_review import review
 from cockpit.kubeapi.errors import (
     Conflict,
     Denied,
@@ -30,7 +31,7 @@ from cockpit.kubeapi.errors import (
 from cockpit.mitigation.cluster import jobs
 from cockpit.mitigation.cluster.objects import collection_path, object_path
 from cockpit.mitigation.cluster.revisions import short
-from cockpit.mitigation.cluster.rights import permitted, review
+from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem

@@ -18,7 +18,7 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Denied, Invalid, KubeError, NotFound, Unauthorised, Unreachable, describe
 from cockpit.model.reading import Fault
 from cockpit.sources.kubernetes.log_lines import LogLine, parse
-from cockpit.sources.timing import Pace
+from cockpit.sources.timing import Timings
 from cockpit.text import safe
 
 __all__ = ["LogLine", "LogRequest", "read_logs"]
@@ -50,7 +50,7 @@ class _Ended:
 
 
 async def read_logs(
-    client: KubeClient, request: LogRequest, *, pace: Pace | None = None, rng: random.Random | None = None
+    client: KubeClient, request: LogRequest, *, timings: Timings | None = None, rng: random.Random | None = None
 ) -> AsyncGenerator[LogLine | Fault, None]:
     """Lines oldest first.
 
@@ -72,7 +72,7 @@ async def read_logs(
                 tail=tail,
                 index=index,
                 queue=queue,
-                pace=pace or Pace(),
+                timings=timings or Timings(),
                 rng=rng or random.Random(),
             ).run()
         )
@@ -160,7 +160,7 @@ class _Tail:
         tail: int,
         index: int,
         queue: asyncio.Queue[tuple[int, LogLine] | Fault | _Ended],
-        pace: Pace,
+        timings: Timings,
         rng: random.Random,
     ):
         self._client = client
@@ -170,7 +170,7 @@ class _Tail:
         self._tail = tail
         self._index = index
         self._queue = queue
-        self._pace = pace
+        self._timings = timings
         self._rng = rng
         self._path = f"/api/v1/namespaces/{request.namespace}/pods/{pod}/log"
         self._stamp = ""  # of the last line, as the server wrote it
@@ -205,7 +205,7 @@ class _Tail:
                     if not self._request.follow:
                         return
                     attempt += 1
-                await asyncio.sleep(self._pace.backoff(attempt, self._rng))
+                await asyncio.sleep(self._timings.backoff(attempt, self._rng))
         finally:
             await self._queue.put(_Ended(self._index))
 

@@ -16,7 +16,7 @@ from cockpit.kubeapi.errors import Denied, KubeError, NotFound, Unreachable
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.kubernetes.kinds import CONFIGMAPS, KINDS, PODS, Kind
 from cockpit.sources.kubernetes.topic import Topic
-from cockpit.sources.timing import Pace
+from cockpit.sources.timing import Timings
 
 _PODS_FIRST_S = 2.0
 _MISSING = 'namespace "{}" does not exist'
@@ -38,12 +38,12 @@ class KubernetesSource:
         configmaps: Callable[[], Collection[str]],
         clock: Clock,
         *,
-        pace: Pace | None = None,
+        timings: Timings | None = None,
         rng: random.Random | None = None,
     ):
         self._access = access
         self._clock = clock
-        self._pace = pace or Pace()
+        self._timings = timings or Timings()
         self._rng = rng or random.Random()
         self._wake = asyncio.Event()
         self._client: KubeClient | None = None
@@ -59,7 +59,7 @@ class KubernetesSource:
             kind=kind,
             namespace=namespace,
             clock=self._clock,
-            pace=self._pace,
+            timings=self._timings,
             rng=self._rng,
             changed=self._wake.set,
             names=names,
@@ -106,16 +106,16 @@ class KubernetesSource:
             return topic.dirty
         since = self._clock.mono() - topic.published_at
         if topic.dirty:
-            return since >= self._pace.publish_s
-        return since >= self._pace.refresh_s
+            return since >= self._timings.publish_s
+        return since >= self._timings.refresh_s
 
     async def _wait(self) -> None:
         """Until something changed, but not past the next time that a topic is due."""
         now = self._clock.mono()
-        delay = self._pace.refresh_s
+        delay = self._timings.refresh_s
         for topic in self.topics:
             if topic.published_at is not None:
-                apart = self._pace.publish_s if topic.dirty else self._pace.refresh_s
+                apart = self._timings.publish_s if topic.dirty else self._timings.refresh_s
                 delay = min(delay, topic.published_at + apart - now)
         if any(topic.dirty for topic in self.topics):
             await asyncio.sleep(max(0.0, delay))  # already known: nothing to be woken for
@@ -129,7 +129,7 @@ class KubernetesSource:
 
     async def _run(self) -> None:
         access = await self._enter()
-        async with KubeClient(access, connect_s=self._pace.probe_timeout_s, clock=self._clock) as client:
+        async with KubeClient(access, connect_s=self._timings.probe_timeout_s, clock=self._clock) as client:
             self._client = client
             async with asyncio.TaskGroup() as group:
                 pods = [topic for topic in self.topics if topic.kind is PODS]
@@ -164,7 +164,7 @@ class KubernetesSource:
                 for topic in self.topics:
                     topic.fail(Fault(SourceState.DOWN, problem.reason, problem.remedy))
             attempt += 1
-            await asyncio.sleep(min(5.0, self._pace.backoff(attempt, self._rng)))
+            await asyncio.sleep(min(5.0, self._timings.backoff(attempt, self._rng)))
 
     async def _verify(self, client: KubeClient, namespace: str) -> None:
         """An unknown namespace lists as empty: ask for it by name, and say so when it is not there."""
@@ -188,7 +188,7 @@ class KubernetesSource:
                 for topic in self.topics:
                     topic.dirty = topic.dirty or topic.namespace == namespace
                 self._wake.set()
-            await asyncio.sleep(self._pace.namespace_s * (1.0 if fault else 4.0))
+            await asyncio.sleep(self._timings.namespace_s * (1.0 if fault else 4.0))
 
     async def _probe(self, client: KubeClient) -> None:
         """Ask the server something cheap beside the watches: its silence is theirs, its answer
@@ -198,7 +198,7 @@ class KubernetesSource:
         """
         while True:
             try:
-                async with client.batches("/version", read_timeout_s=self._pace.probe_timeout_s) as lines:
+                async with client.batches("/version", read_timeout_s=self._timings.probe_timeout_s) as lines:
                     async for _ in lines:
                         pass
             except Unreachable as error:
@@ -209,7 +209,7 @@ class KubernetesSource:
                 self._confirm()
             else:
                 self._confirm()
-            await asyncio.sleep(self._pace.probe_s)
+            await asyncio.sleep(self._timings.probe_s)
 
     def _confirm(self) -> None:
         for topic in self.topics:

@@ -19,7 +19,7 @@ from cockpit.kubeapi.client import Answer, KubeClient
 from cockpit.kubeapi.errors import Denied, Gone, KubeError, NotFound, ServerFault, Throttled, Unreachable, from_answer
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.kubernetes.kinds import Kind
-from cockpit.sources.timing import Pace
+from cockpit.sources.timing import Timings
 from cockpit.text import safe
 
 _PAGE = 500
@@ -41,7 +41,7 @@ class Topic:
         kind: Kind,
         namespace: str,
         clock: Clock,
-        pace: Pace,
+        timings: Timings,
         rng: random.Random,
         changed: Callable[[], None],
         names: Collection[str] | None = None,
@@ -62,7 +62,7 @@ class Topic:
         self.relists = 0
         self._names = None if names is None else frozenset(names)
         self._clock = clock
-        self._pace = pace
+        self._timings = timings
         self._rng = rng
         self._changed = changed
         self._snapshot: dict[Any, Any] | None = None  # the same object as long as nothing changed
@@ -152,16 +152,16 @@ class Topic:
                 self.fail(error.fault())
                 # a server that has just started refuses everybody until it has read its roles: ask
                 # again soon at first
-                wait = self._pace.denied_s
+                wait = self._timings.denied_s
                 if self._denials < _SOON:
-                    wait = min(wait, self._pace.backoff(self._denials, self._rng))
+                    wait = min(wait, self._timings.backoff(self._denials, self._rng))
                 self._denials += 1
             except NotFound as error:
                 if self.kind.optional:
                     self.fail(Fault(SourceState.OFF, error.reason))
                 else:
                     self.fail(error.fault())
-                self._version, wait = "", self._pace.absent_s
+                self._version, wait = "", self._timings.absent_s
             except KubeError as error:
                 if not (isinstance(error, Garbled) and self._attempt == 0):  # one bad line is reconnected silently
                     self.fail(error.fault())
@@ -176,12 +176,12 @@ class Topic:
             # the first watch that is had
             self._brief = self._brief + 1 if ended and loop.time() - began < 1.0 else 0
             if self._brief > 2:
-                wait = max(wait, self._pace.backoff(self._brief - 3, self._rng))
+                wait = max(wait, self._timings.backoff(self._brief - 3, self._rng))
             await self._pause(wait)
 
     def _next(self) -> float:
         self._attempt += 1
-        return self._pace.backoff(self._attempt - 1, self._rng)
+        return self._timings.backoff(self._attempt - 1, self._rng)
 
     async def _pause(self, seconds: float) -> None:
         if seconds <= 0:
@@ -241,7 +241,7 @@ class Topic:
                     for value in values[start : start + _SLICE]:
                         self._put(fresh, self.kind.convert(value))
                     await asyncio.sleep(0)
-                if not self.synced and self._clock.mono() >= shown + self._pace.pages_s:
+                if not self.synced and self._clock.mono() >= shown + self._timings.pages_s:
                     shown = self._clock.mono()
                     self.items.update(fresh)
                     self.confirm()
@@ -285,11 +285,11 @@ class Topic:
             "watch": "1",
             "resourceVersion": self._version,
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(max(1, self._pace.watch_s - self._rng.randrange(3))),
+            "timeoutSeconds": str(max(1, self._timings.watch_s - self._rng.randrange(3))),
         } | self._selector()
         path = self.kind.path(self.namespace)
         try:
-            async with client.batches(path, params, read_timeout_s=self._pace.silence_s) as batches:
+            async with client.batches(path, params, read_timeout_s=self._timings.silence_s) as batches:
                 self.connected = True
                 if not self._doubt:
                     self._good()

@@ -1,0 +1,45 @@
+"""Postgres: connections, queries, indexes, vacuum, replication, locks and the archiver."""
+
+from __future__ import annotations
+
+from cockpit.settings import Key, Section
+from cockpit.sources.spec import Source, SourceContext, SourceSpec
+
+
+class PostgresSettings(Section, frozen=True, kw_only=True):
+    """`[postgres]`: a role with pg_monitor and no writes.
+
+    URLs are secrets: never shown; better kept in files.
+
+    `admin_url`: a role that owns the tables, for reviewed statements only (kind `sql`: an index);
+    nothing is read with it.
+    """
+
+    url: str | None = None
+    url_file: str | None = None
+    interval: float = 10.0  # seconds between two looks
+    admin_url: str | None = None
+    admin_url_file: str | None = None
+
+
+POSTGRES = Key("postgres", PostgresSettings, PostgresSettings())
+
+
+def _make(context: SourceContext) -> Source:
+    from cockpit.sources.postgres.source import PostgresSource
+
+    return PostgresSource(context.settings.of(POSTGRES), context.clock)
+
+
+SOURCE = SourceSpec(
+    name="postgres",
+    light="pg",
+    title="Postgres is",
+    remedy="give [postgres] url in the configuration",
+    sections=(POSTGRES,),
+    configured=lambda settings: (settings.of(POSTGRES).url or settings.of(POSTGRES).url_file) is not None,
+    make=_make,
+    also=(),
+    partly=True,
+    has_values=True,
+)

@@ -15,16 +15,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 from cockpit.clock import Clock
-from cockpit.config import ConfigProblem, secret_of
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.settings import PostgresSettings
+from cockpit.settings import ConfigProblem, secret_of
+from cockpit.sources.postgres import PostgresSettings
 from cockpit.sources.postgres.activity import activity
 from cockpit.sources.postgres.health import Ask, Seen, Server, archiver, connections, replication, server, vacuum
 from cockpit.sources.postgres.indexes import Scans
 from cockpit.sources.postgres.session import PgProblem, Row, Session
 from cockpit.sources.postgres.sql_text import MARK
 from cockpit.sources.postgres.statements import Statements
-from cockpit.sources.timing import Pace
+from cockpit.sources.timing import Timings
 from cockpit.text import safe
 
 #: Seconds between two signs of life of a healthy session, and how long its silence is borne.
@@ -48,14 +48,14 @@ class PostgresSource:
         settings: PostgresSettings,
         clock: Clock,
         *,
-        pace: Pace | None = None,
+        timings: Timings | None = None,
         rng: random.Random | None = None,
         silence_s: float = SILENCE_S,
         ping_s: float = PING_S,
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._pace = pace or Pace()
+        self._timings = timings or Timings()
         self._rng = rng or random.Random()
         self._silence_s = silence_s
         self._ping_s = min(ping_s, silence_s / 3)
@@ -92,7 +92,7 @@ class PostgresSource:
                 await self._give_up(task)
             for name in TOPICS:
                 yield self._reading(name, None, fault, 0.0)
-            await asyncio.sleep(self._pace.backoff(attempt, self._rng))
+            await asyncio.sleep(self._timings.backoff(attempt, self._rng))
             attempt += 1
 
     def _silent(self) -> Fault:

@@ -20,10 +20,9 @@ from urllib.parse import quote
 from cockpit.clock import Clock
 from cockpit.model.observed.probe import Certificate, MarketOutput, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState, believed
-from cockpit.settings import ProbesSettings
-from cockpit.sources.probes import answers
+from cockpit.sources.probes import ProbesSettings, answers
 from cockpit.sources.probes.http import HttpAnswer, ProbeProblem, Prober, open_context
-from cockpit.sources.timing import Pace, Tempo
+from cockpit.sources.timing import PollSchedule, Timings
 from cockpit.text import safe
 
 PREFIX = "probes/"
@@ -37,7 +36,7 @@ Judge = Callable[[HttpAnswer], Any]
 
 
 class ProbesSource:
-    """Asks everything at once, then each URL at the tempo's beat; one that fails, with backoff up
+    """Asks everything at once, then each URL at the polls's beat; one that fails, with backoff up
     to 15 s.
     """
 
@@ -46,14 +45,14 @@ class ProbesSource:
         settings: ProbesSettings,
         clock: Clock,
         *,
-        tempo: Tempo | None = None,
-        pace: Pace | None = None,
+        polls: PollSchedule | None = None,
+        timings: Timings | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._tempo = tempo or Tempo()
-        self._pace = pace or Pace()
+        self._polls = polls or PollSchedule()
+        self._timings = timings or Timings()
         self._rng = rng or random.Random()
         self._interval_s = max(_LEAST_S, settings.interval)
         self._max_age_s = max(15.0, 3 * self._interval_s)
@@ -77,7 +76,7 @@ class ProbesSource:
             except ProbeProblem as problem:
                 for topic in self._topics():
                     yield Reading(topic, fault=problem.fault)
-                await asyncio.sleep(self._pace.backoff_cap_s)
+                await asyncio.sleep(self._timings.backoff_cap_s)
         prober = Prober(max(_LEAST_S, self._settings.timeout), context, self._settings.ca_file)
         waiting: asyncio.Queue[Reading[Any]] = asyncio.Queue()
         tasks = [asyncio.create_task(self._keep_asking(prober, waiting, *one)) for one in self._questions()]
@@ -151,9 +150,9 @@ class ProbesSource:
             if told is not None:
                 waiting.put_nowait(told)
             if attempt:
-                await asyncio.sleep(max(self._interval_s, self._pace.backoff(attempt, self._rng)))
+                await asyncio.sleep(max(self._interval_s, self._timings.backoff(attempt, self._rng)))
             else:
-                await self._tempo.rest(self._clock, started, self._interval_s)
+                await self._polls.rest(self._clock, started, self._interval_s)
 
     def _good(self, topic: str, agent: str, data: Any, answer: HttpAnswer, started: float) -> Reading[Any]:
         now = self._clock.mono()

@@ -1,0 +1,69 @@
+"""Prometheus: the queries of runbooks.toml; and services' own /metrics while it cannot be asked."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cockpit.settings import Key, Section
+from cockpit.sources.spec import Feed, Source, SourceContext, SourceSpec
+
+
+class PrometheusSettings(Section, frozen=True, kw_only=True):
+    """`[prometheus]`.
+
+    Secrets may be kept in files of their own (`password-file`, `bearer-file`).
+    """
+
+    url: str | None = None
+    interval: float = 3.0  # seconds between two rounds of all queries, as every interval: twice that while all is well
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    username: str | None = None
+    password: str | None = None
+    password_file: str | None = None
+    bearer: str | None = None
+    bearer_file: str | None = None
+    ca_file: str | None = None
+    insecure: bool = False
+    direct: dict[str, str] = msgspec.field(default_factory=dict)  # service → URL of its own /metrics
+
+
+PROMETHEUS = Key("prometheus", PrometheusSettings, PrometheusSettings())
+
+
+def _make(context: SourceContext) -> Source:
+    from cockpit.sources.prometheus.queries import query_specs
+    from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec, address_of
+
+    own = context.settings.of(PROMETHEUS)
+    address = address_of(own)
+    queries = {name: QuerySpec(*spec) for name, spec in query_specs(context.runbooks()).items()}
+    return PrometheusSource(address, queries, own.interval, context.clock, polls=context.polls)
+
+
+def _exposition(context: SourceContext) -> Source:
+    from cockpit.sources.prometheus.exposition import ExpositionSource
+
+    def without_prometheus() -> bool:
+        """Prometheus is not configured, or it was asked and nothing of it is live."""
+        if own.url is None:
+            return True
+        mono = context.clock.mono()
+        states = {reading.believed(mono).state for reading in context.board.under("prometheus/").values()}
+        return not all(state.starting for state in states) and not any(state.live for state in states)
+
+    own = context.settings.of(PROMETHEUS)
+    return ExpositionSource(own.direct, max(own.interval, 2.0), context.clock, without_prometheus)
+
+
+SOURCE = SourceSpec(
+    name="prometheus",
+    light="prom",
+    title="Prometheus is",
+    remedy="give --prometheus URL",
+    sections=(PROMETHEUS,),
+    configured=lambda settings: settings.of(PROMETHEUS).url is not None,
+    make=_make,
+    also=(Feed("metrics", lambda settings: bool(settings.of(PROMETHEUS).direct), _exposition),),
+    partly=True,
+    has_values=False,  # signals ask it in PromQL
+)

@@ -19,14 +19,13 @@ from urllib.parse import urlencode
 import aiohttp
 
 from cockpit.clock import Clock
-from cockpit.config import secret_of
 from cockpit.kubeapi.sockets import keepalive_socket
 from cockpit.model.observed.metrics import History, QueryResult
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.settings import PrometheusSettings
-from cockpit.sources.prometheus import wire
+from cockpit.settings import secret_of
+from cockpit.sources.prometheus import PrometheusSettings, wire
 from cockpit.sources.prometheus.wire import PromFault
-from cockpit.sources.timing import CALM, Pace, Tempo
+from cockpit.sources.timing import CALM_FACTOR, PollSchedule, Timings
 from cockpit.text import safe, url_hint
 
 ALERTS = "prometheus/alerts"
@@ -108,8 +107,8 @@ class PrometheusSource:
         interval_s: float,
         clock: Clock,
         *,
-        tempo: Tempo | None = None,
-        pace: Pace | None = None,
+        polls: PollSchedule | None = None,
+        timings: Timings | None = None,
         rng: random.Random | None = None,
     ):
         self._address = address
@@ -119,8 +118,8 @@ class PrometheusSource:
             self._names.setdefault(spec.promql, []).append(name)
         self._interval_s = interval_s
         self._clock = clock
-        self._tempo = tempo or Tempo()
-        self._pace = pace or Pace()
+        self._polls = polls or PollSchedule()
+        self._timings = timings or Timings()
         self._rng = rng or random.Random()
         self._base = address.url.rstrip("/")
         self._results: dict[str, QueryResult] = {}  # by PromQL, as the next two
@@ -131,7 +130,7 @@ class PrometheusSource:
         self._server_at: float | None = None  # the server's clock at the start of this round
 
     async def readings(self) -> AsyncGenerator[Reading[Any], None]:
-        """Endless: one round of all queries at the tempo's beat, slower while Prometheus cannot be
+        """Endless: one round of all queries at the polls's beat, slower while Prometheus cannot be
         reached.
         """
         attempt = 0
@@ -142,7 +141,7 @@ class PrometheusSource:
             except PromFault as problem:
                 for name in self._queries:
                     yield self._failed(name, problem.fault, 0.0)
-                await asyncio.sleep(self._pace.backoff_cap_s)
+                await asyncio.sleep(self._timings.backoff_cap_s)
         async with client:
             while True:
                 started = self._clock.mono()
@@ -155,7 +154,7 @@ class PrometheusSource:
                     attempt += 1
                     for topic in (*self._queries, None):
                         yield self._failed(topic, down, self._clock.mono() - started)
-                    await asyncio.sleep(max(self._interval_s, self._pace.backoff(attempt, self._rng)))
+                    await asyncio.sleep(max(self._interval_s, self._timings.backoff(attempt, self._rng)))
                     continue
                 attempt = 0
                 tasks = [asyncio.create_task(self._one(client, promql)) for promql in self._names]
@@ -170,7 +169,7 @@ class PrometheusSource:
                 finally:
                     for task in tasks:
                         task.cancel()
-                await self._tempo.rest(self._clock, started, self._interval_s)
+                await self._polls.rest(self._clock, started, self._interval_s)
 
     async def past(self, promql: str, start: float, end: float, points: int = 240) -> tuple[tuple[float, float], ...]:
         """(unix seconds, value) of that time, of all series, `points` of each at most.
@@ -316,7 +315,7 @@ class PrometheusSource:
             step = max(1.0, span / _POINTS)
             last = max((h.points[-1][0] for h in history if h.points), default=None)
             if at is not None and (
-                last is None or at - last > max(3 * step, 4 * CALM * self._interval_s) or at < last - step
+                last is None or at - last > max(3 * step, 4 * CALM_FACTOR * self._interval_s) or at < last - step
             ):
                 ranged, more = await self._range(client, promql, at - span, at, step)
                 history, warnings = ranged if ranged is not None else history, (*warnings, *more)

@@ -27,7 +27,7 @@ from cockpit.sources.solana.addresses import protocol_address, signer_set_addres
 from cockpit.sources.solana.endpoint import EndpointWatch
 from cockpit.sources.solana.endpoints import Fleet
 from cockpit.sources.solana.rpc import RpcProblem, Slot
-from cockpit.sources.timing import SolanaPace
+from cockpit.sources.timing import SolanaTimings
 from cockpit.text import safe
 
 PROTOCOL, SIGNER_SET, MARKETS = "solana/protocol", "solana/signer-set", "solana/markets"
@@ -81,7 +81,7 @@ class AccountsWatch:
         program_id: str,
         fleet: Fleet,
         clock: Clock,
-        pace: SolanaPace,
+        timings: SolanaTimings,
         signer_set_id: Callable[[], str | None],
         put: Callable[[Reading[Any]], None],
         named: Callable[[dict[str, str]], None],
@@ -91,7 +91,7 @@ class AccountsWatch:
         self._protocol = protocol_address(self._key)
         self._fleet = fleet
         self._clock = clock
-        self._pace = pace
+        self._timings = timings
         self._signer_set_id = signer_set_id
         self._put = put
         self._named = named
@@ -101,19 +101,19 @@ class AccountsWatch:
         while True:
             best = self._fleet.best({}, self._clock.mono())[:2]
             if not best:
-                await asyncio.sleep(min(1.0, self._pace.accounts_s))
+                await asyncio.sleep(min(1.0, self._timings.accounts_s))
                 continue
             await self._look(best)
             if self._clock.mono() >= self._markets_due:
                 await self._markets(best[0])
-            await asyncio.sleep(self._pace.accounts_s)
+            await asyncio.sleep(self._timings.accounts_s)
 
     async def _look(self, best: list[EndpointWatch]) -> None:
         began = self._clock.mono()
         looks = await asyncio.gather(*(self._ask(watch) for watch in best))
         said = self._differences(looks)
         if said:  # a change may just be on its way from one to the other
-            await asyncio.sleep(self._pace.recheck_s)
+            await asyncio.sleep(self._timings.recheck_s)
             looks = await asyncio.gather(*(self._ask(watch) for watch in best))
             said = self._differences(looks)
         self._fleet.said["accounts"] = said
@@ -124,7 +124,7 @@ class AccountsWatch:
     def _tell(self, topic: str, states: list[Any], took: float) -> None:
         """The state at the newest slot; the first fault when no endpoint gives one."""
         known = [state for state in states if not isinstance(state, Fault)]
-        age = max(15.0, 3.5 * self._pace.accounts_s)
+        age = max(15.0, 3.5 * self._timings.accounts_s)
         if known:
             newest = max(known, key=lambda state: state.slot)
             self._put(
@@ -213,8 +213,8 @@ class AccountsWatch:
 
     async def _markets(self, watch: EndpointWatch) -> None:
         began = self._clock.mono()
-        self._markets_due = began + self._pace.markets_s
-        age = max(60.0, 3.5 * self._pace.markets_s)
+        self._markets_due = began + self._timings.markets_s
+        age = max(60.0, 3.5 * self._timings.markets_s)
         memcmp = {"offset": 0, "bytes": base58.encode(account_discriminator("Market"))}
         options = {**_READ, "withContext": True, "filters": [{"memcmp": memcmp}]}
         try:

@@ -20,7 +20,7 @@ from cockpit.clock import Clock
 from cockpit.errors import CockpitError
 from cockpit.oracle.ledger import Ledger, signature_key
 from cockpit.sources.solana.rpc import Rpc, RpcProblem, Slot
-from cockpit.sources.timing import SolanaPace
+from cockpit.sources.timing import SolanaTimings
 
 PAGE = 1000
 BUSY = 5_000  # signatures kept from which listings come oftener, and settle at once
@@ -92,14 +92,14 @@ class Filler:
     """
 
     def __init__(
-        self, ledger: Ledger, clock: Clock, pace: SolanaPace, plausible: Callable[[int], bool] = lambda slot: True
+        self, ledger: Ledger, clock: Clock, timings: SolanaTimings, plausible: Callable[[int], bool] = lambda slot: True
     ) -> None:
         self.doing = ""
         self.from_slot = 0  # everything after it was listed at start
         self.unreadable = 0  # listed, and given by no one
         self._ledger = ledger
         self._clock = clock
-        self._pace = pace
+        self._timings = timings
         self._plausible = plausible
         self._anchor: str | None = None
         self._below: str | None = None  # the transaction before the anchor: a listing `until` it ends with the anchor
@@ -122,8 +122,8 @@ class Filler:
         past = not self._started
         if past:
             self._ledger.start(head)
-            self._ledger.floor = max(0, (self._ledger.since_slot or head) - self._pace.past_slots)
-        upto = head - self._pace.settle_slots
+            self._ledger.floor = max(0, (self._ledger.since_slot or head) - self._timings.past_slots)
+        upto = head - self._timings.settle_slots
         # each transaction is looked for twice, and by two nodes where there are two; when memory
         # matters, once must do
         floor = upto if self._ledger.kept > BUSY else self._certain
@@ -146,7 +146,7 @@ class Filler:
         self._anchor = self._below = None
         self._certain = 0
         if self._ledger.highest is not None:
-            self._ledger.settle(self._ledger.highest - self._pace.settle_slots)
+            self._ledger.settle(self._ledger.highest - self._timings.settle_slots)
 
     async def _list(self, rpc: Rpc, head: int, floor: int, *, past: bool) -> _Listing:
         ledger = self._ledger
@@ -232,7 +232,7 @@ class Filler:
                 if isinstance(answer, RpcProblem) and (answer.throttled or not answer.answered):
                     raise answer
             if wait:
-                await asyncio.sleep(self._pace.retry_s)
+                await asyncio.sleep(self._timings.retry_s)
         if late and not last:
             raise RpcProblem(f"{rpc.name} lists {len(late):,} transactions that it does not give")
         for entry in late:

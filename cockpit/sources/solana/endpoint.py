@@ -15,7 +15,7 @@ from cockpit.clock import Clock
 from cockpit.model.observed.chain import EndpointStatus
 from cockpit.model.reading import Fault
 from cockpit.sources.solana.rpc import NODE_UNHEALTHY, Amount, Rpc, RpcProblem, Slot
-from cockpit.sources.timing import SolanaPace
+from cockpit.sources.timing import SolanaTimings
 from cockpit.text import safe
 
 T = TypeVar("T")
@@ -66,14 +66,14 @@ class EndpointWatch:
     `behind` and `foreign` are set by the fleet.
     """
 
-    def __init__(self, rpc: Rpc, clock: Clock, pace: SolanaPace, fee_accounts: Sequence[str]) -> None:
+    def __init__(self, rpc: Rpc, clock: Clock, timings: SolanaTimings, fee_accounts: Sequence[str]) -> None:
         self.rpc = rpc
         self.name = rpc.name
         self.status = EndpointStatus(rpc.name, rpc.host)
         self.fault: Fault | None = None
         self.seen_at: float | None = None  # monotonic: the last good slot
         self._clock = clock
-        self._pace = pace
+        self._timings = timings
         self._fee_accounts = list(fee_accounts)
         self._due: dict[str, float] = {}
         self._hash: tuple[str, int] | None = None  # the newest blockhash, and the slot it was first seen at
@@ -95,7 +95,7 @@ class EndpointWatch:
         return (
             self.answers
             and known.health in ("ok", "")
-            and (known.behind or 0) < self._pace.bad_slots
+            and (known.behind or 0) < self._timings.bad_slots
             and (known.error_ratio or 0.0) < BAD_ERROR_RATIO
         )
 
@@ -168,7 +168,7 @@ class EndpointWatch:
         return self.rpc.told(answer, 80)
 
     async def _genesis(self) -> None:
-        if self._is_due("genesis", self._pace.rarely_s):
+        if self._is_due("genesis", self._timings.rarely_s):
             answer = await self._ask("getGenesisHash", [], str)
             if isinstance(answer, str) and 0 < len(answer) <= 60:
                 genesis = safe(answer, 60)
@@ -177,13 +177,13 @@ class EndpointWatch:
                 self._due.pop("genesis")
 
     async def _version(self) -> None:
-        if self._is_due("version", self._pace.rarely_s):
+        if self._is_due("version", self._timings.rarely_s):
             answer = await self._ask("getVersion", [], _Version)
             if isinstance(answer, _Version):
                 self.status = msgspec.structs.replace(self.status, version=self.rpc.told(answer.core, 40))
 
     async def _fees(self) -> None:
-        if self._is_due("fees", self._pace.fees_s):
+        if self._is_due("fees", self._timings.fees_s):
             answer = await self._ask("getRecentPrioritizationFees", [self._fee_accounts], list[_Fee])
             fees = None if isinstance(answer, RpcProblem) else [each.fee for each in answer]
             self.status = msgspec.structs.replace(self.status, priority_fee_p50=int(median(fees)) if fees else None)
@@ -206,7 +206,7 @@ class EndpointWatch:
         return max(0, max(slot, latest.context.slot) - self._hash[1])
 
     def slot_at(self, mono: float) -> float | None:
-        """Its slot at about that moment, by its own last pace: looks at different endpoints are not
+        """Its slot at about that moment, by its own last timings: looks at different endpoints are not
         simultaneous.
         """
         slot, at = self.status.slot, self.seen_at

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from cockpit.clock import Clock
 from cockpit.model.observed.chain import EndpointStatus, Reveal
 from cockpit.oracle import base58
-from cockpit.settings import RpcEndpoint
+from cockpit.sources.solana import RpcEndpoint
 from cockpit.sources.solana.backfill import Entry, transactions
 from cockpit.sources.solana.rpc import Rpc, RpcProblem
 from cockpit.sources.solana.search import LONGEST_WAIT_S, LookedBack, Search, reveal_of
-from cockpit.sources.timing import SolanaPace
+from cockpit.sources.timing import SolanaTimings
 from cockpit.text import safe
 
 LIMIT_S = 14.0  # for the search; less than evidence gives a part
@@ -96,7 +96,7 @@ async def _order(
             except RpcProblem as problem:
                 trouble.append(problem.reason)
                 continue
-            lags = status is not None and (status.behind or 0) >= SolanaPace.bad_slots
+            lags = status is not None and (status.behind or 0) >= SolanaTimings.bad_slots
             fit.append((rest, lags, number, rpc))
     return [(rpc, rest) for rest, _, _, rpc in sorted(fit, key=lambda each: each[:3])], trouble
 

@@ -17,13 +17,13 @@ from cockpit.clock import Clock
 from cockpit.model.observed.chain import Disagreement, ProgramActivity
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.oracle.ledger import Ledger
-from cockpit.settings import RpcEndpoint
+from cockpit.sources.solana import RpcEndpoint
 from cockpit.sources.solana.backfill import BUSY, Filled, Filler, GapStays
 from cockpit.sources.solana.endpoint import EndpointWatch
 from cockpit.sources.solana.endpoints import Fleet
 from cockpit.sources.solana.rpc import RpcProblem
 from cockpit.sources.solana.stream import LogStream, StreamBroken
-from cockpit.sources.timing import SolanaPace
+from cockpit.sources.timing import SolanaTimings
 
 TOPIC = "solana/program"
 _TICK_S = 0.25
@@ -40,7 +40,7 @@ class ProgramWatch:
         endpoints: Mapping[str, RpcEndpoint],
         fleet: Fleet,
         clock: Clock,
-        pace: SolanaPace,
+        timings: SolanaTimings,
         rng: random.Random,
         publish: Callable[[], None],
     ) -> None:
@@ -49,10 +49,10 @@ class ProgramWatch:
         self._endpoints = endpoints
         self._fleet = fleet
         self._clock = clock
-        self._pace = pace
+        self._timings = timings
         self._rng = rng
         self._publish = publish
-        self._filler = Filler(self.ledger, clock, pace, self._plausible)
+        self._filler = Filler(self.ledger, clock, timings, self._plausible)
         self._stream: LogStream | None = None
         self._avoid: dict[str, float] = {}
         self._losses: dict[str, int] = {}  # how often in a row each endpoint's stream broke
@@ -123,7 +123,7 @@ class ProgramWatch:
             except StreamBroken as broken:
                 self._trouble = broken.reason
                 losses = self._losses[watch.name] = self._losses.get(watch.name, -1) + 1
-                rest = max(self._pace.backoff(losses, self._rng), broken.retry_after_s or 0.0)
+                rest = max(self._timings.backoff(losses, self._rng), broken.retry_after_s or 0.0)
                 self._avoid[watch.name] = self._clock.mono() + rest
             finally:
                 self._missing(self._trouble)
@@ -135,7 +135,7 @@ class ProgramWatch:
 
     async def _stream_from(self, watch: EndpointWatch) -> None:
         """Until the stream breaks (StreamBroken), or another endpoint does better."""
-        stream = LogStream(self._endpoints[watch.name], self.ledger.program_id, self, self._clock, self._pace)
+        stream = LogStream(self._endpoints[watch.name], self.ledger.program_id, self, self._clock, self._timings)
         await stream.open()
         self._stream = stream
         self._fleet.streaming = watch.name
@@ -150,12 +150,12 @@ class ProgramWatch:
                 await asyncio.wait([reader], timeout=_TICK_S)
                 now = self._clock.mono()
                 self._observed_at = stream.alive_at if stream.tells_slots else now  # pings prove the rest
-                if now - since > self._pace.backoff_cap_s:
+                if now - since > self._timings.backoff_cap_s:
                     self._losses.pop(watch.name, None)
                 teller = watch if watch.answers else next(iter(self._fleet.best({}, now)), None)
                 if teller is not None and teller.status.slot is not None:
                     self.tip(teller.status.slot)
-                if stream.tells_slots and now - stream.alive_at > self._pace.silence_s:
+                if stream.tells_slots and now - stream.alive_at > self._timings.silence_s:
                     raise StreamBroken(f"{watch.name} has been silent for {now - stream.alive_at:.0f} s")
                 self._leave_if_worse(watch, now)
             await reader
@@ -173,7 +173,7 @@ class ProgramWatch:
             watch.fault is not None
             or status.foreign
             or status.health not in ("ok", "")
-            or (status.behind or 0) >= self._pace.bad_slots
+            or (status.behind or 0) >= self._timings.bad_slots
         )
         if (
             bad
@@ -214,7 +214,7 @@ class ProgramWatch:
                 if self._stream is None:  # else only the comparison failed: the stream goes on
                     self._open_gap = self._open_gap or self._trouble
                 self._wanted.set()
-                await asyncio.sleep(self._pace.backoff(attempt, self._rng))
+                await asyncio.sleep(self._timings.backoff(attempt, self._rng))
                 attempt += 1
             self._publish()
 
@@ -222,12 +222,12 @@ class ProgramWatch:
         """A gap, or the time for the next audit; without a stream, the time for the next page."""
         since = self._clock.mono()
         while True:
-            pace = self._pace
-            every = pace.paging_s if self._stream is None else min(pace.audit_busy_s, pace.audit_s)
+            timings = self._timings
+            every = timings.paging_s if self._stream is None else min(timings.audit_busy_s, timings.audit_s)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(every):
                     await self._wanted.wait()
-            due = self._stream is None or self.ledger.kept > BUSY or self._clock.mono() - since >= pace.audit_s
+            due = self._stream is None or self.ledger.kept > BUSY or self._clock.mono() - since >= timings.audit_s
             if self.ledger.since_slot is not None and (due or self._wanted.is_set()):
                 return
             if self.ledger.since_slot is None:
@@ -306,7 +306,7 @@ class ProgramWatch:
         )
         age = now - self._observed_at if self._observed_at is not None else None
         fault = None
-        patience = 3 * self._pace.paging_s
+        patience = 3 * self._timings.paging_s
         if stream is None and (age if age is not None else now - self._started_at) > patience:
             fault = Fault(SourceState.DOWN, self._trouble, "see the endpoints")
         known = activity if self._observed_at is not None else None

@@ -1,4 +1,4 @@
-"""One RPC endpoint as this source asks it: typed answers or a problem in words, its own pace, its
+"""One RPC endpoint as this source asks it: typed answers or a problem in words, its own timings, its
 own record.
 
 Reference: Solana JSON-RPC over HTTP. The URL may hold a key, so that only name and host ever appear
@@ -18,7 +18,7 @@ from cockpit.clock import Clock
 from cockpit.errors import CockpitError
 from cockpit.kubeapi.network import causes, words
 from cockpit.model.reading import Fault, SourceState
-from cockpit.settings import RpcEndpoint
+from cockpit.sources.solana import RpcEndpoint
 from cockpit.sources.solana.stats import RequestStats
 from cockpit.text import safe, url_secrets, without
 

@@ -16,14 +16,14 @@ from typing import Any
 from cockpit.clock import Clock
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.oracle import base58
-from cockpit.settings import RpcEndpoint, SolanaSettings
+from cockpit.sources.solana import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana.accounts import MARKETS, PROTOCOL, SIGNER_SET, AccountsWatch
 from cockpit.sources.solana.endpoint import EndpointWatch
 from cockpit.sources.solana.endpoints import Fleet
 from cockpit.sources.solana.program import TOPIC as PROGRAM
 from cockpit.sources.solana.program import ProgramWatch
 from cockpit.sources.solana.rpc import Rpc
-from cockpit.sources.timing import SolanaPace, Tempo
+from cockpit.sources.timing import PollSchedule, SolanaTimings
 from cockpit.text import safe
 
 ENDPOINT, DISAGREEMENTS = "solana/endpoint/", "solana/disagreements"
@@ -40,15 +40,15 @@ class SolanaSource:
         clock: Clock,
         signer_set_id: Callable[[], str | None],
         *,
-        tempo: Tempo | None = None,
-        pace: SolanaPace | None = None,
+        polls: PollSchedule | None = None,
+        timings: SolanaTimings | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._settings = settings
         self._endpoints = {safe(endpoint.name, 60): endpoint for endpoint in endpoints}
         self._clock = clock
-        self._tempo = tempo or Tempo()
-        self._pace = pace or SolanaPace()
+        self._polls = polls or PollSchedule()
+        self._timings = timings or SolanaTimings()
         self._rng = rng or random.Random()
         self._interval_s = max(_LEAST_S, settings.interval)
         self._signer_set_id = signer_set_id
@@ -63,9 +63,9 @@ class SolanaSource:
         """
         program_id = self._settings.program_id
         valid = program_id is not None and base58.pubkey(program_id) is not None
-        rpcs = [Rpc(endpoint, self._clock, self._pace.request_timeout_s) for endpoint in self._endpoints.values()]
+        rpcs = [Rpc(endpoint, self._clock, self._timings.request_timeout_s) for endpoint in self._endpoints.values()]
         fees = [program_id] if valid and program_id is not None else []
-        fleet = Fleet([EndpointWatch(rpc, self._clock, self._pace, fees) for rpc in rpcs])
+        fleet = Fleet([EndpointWatch(rpc, self._clock, self._timings, fees) for rpc in rpcs])
         works = [self._watch(fleet, watch) for watch in fleet.watches]
         if valid and program_id is not None:
             self.program = program = ProgramWatch(
@@ -73,7 +73,7 @@ class SolanaSource:
                 endpoints=self._endpoints,
                 fleet=fleet,
                 clock=self._clock,
-                pace=self._pace,
+                timings=self._timings,
                 rng=self._rng,
                 publish=self._program_changed,
             )
@@ -136,16 +136,16 @@ class SolanaSource:
             )
             attempt = attempt + 1 if watch.fault is not None else 0
             if not attempt:
-                await self._tempo.rest(self._clock, began, self._interval_s)
+                await self._polls.rest(self._clock, began, self._interval_s)
                 continue
-            rest = max(self._interval_s - took, self._pace.backoff(attempt, self._rng))
+            rest = max(self._interval_s - took, self._timings.backoff(attempt, self._rng))
             if watch.rpc.blocked_s:
                 rest = min(watch.rpc.blocked_s + 0.01, self._interval_s)  # what it asks for counts down
             await asyncio.sleep(max(0.05, rest))
 
     async def _program_forever(self) -> None:
         while True:
-            await asyncio.sleep(self._pace.publish_s)
+            await asyncio.sleep(self._timings.publish_s)
             self._program_changed()
 
     def _program_changed(self) -> None:
@@ -160,7 +160,7 @@ class SolanaSource:
             program_id=program_id,
             fleet=fleet,
             clock=self._clock,
-            pace=self._pace,
+            timings=self._timings,
             signer_set_id=self._signer_set_id,
             put=self._put,
             named=named,

@@ -21,9 +21,9 @@ from cockpit.clock import Clock
 from cockpit.errors import CockpitError
 from cockpit.kubeapi.network import causes, words
 from cockpit.kubeapi.read_batching import Breath
-from cockpit.settings import RpcEndpoint
+from cockpit.sources.solana import RpcEndpoint
 from cockpit.sources.solana.rpc import Slot, host_of
-from cockpit.sources.timing import SolanaPace, retry_after_s
+from cockpit.sources.timing import SolanaTimings, retry_after_s
 from cockpit.text import safe, url_secrets, without
 
 MOST_FRAME_BYTES = 4 * 1024 * 1024
@@ -129,7 +129,7 @@ class LogStream:
         program_id: str,
         receiver: Receiver,
         clock: Clock,
-        pace: SolanaPace,
+        timings: SolanaTimings,
         *,
         with_processed: bool = True,
     ) -> None:
@@ -141,7 +141,7 @@ class LogStream:
         self._program_id = program_id
         self._receiver = receiver
         self._clock = clock
-        self._pace = pace
+        self._timings = timings
         self._with_processed = with_processed
         self._socket: Any = None
         self._ids: dict[bytes, int] = {}  # subscription, as its number is written → our request
@@ -155,7 +155,7 @@ class LogStream:
         """
         try:
             connect, context = await asyncio.to_thread(self._prepare)
-            async with asyncio.timeout(self._pace.connect_s):
+            async with asyncio.timeout(self._timings.connect_s):
                 self._socket = await connect(
                     self._url,
                     ssl=context,
@@ -164,8 +164,8 @@ class LogStream:
                     logger=_log,
                     user_agent_header="m0-cockpit",
                     open_timeout=None,
-                    ping_interval=self._pace.ping_s,
-                    ping_timeout=self._pace.silence_s,
+                    ping_interval=self._timings.ping_s,
+                    ping_timeout=self._timings.silence_s,
                     close_timeout=1.0,
                     max_size=MOST_FRAME_BYTES,
                     max_queue=256,
@@ -272,7 +272,7 @@ class LogStream:
             return error
         where = f"{self.name} ({host_of(self._url)})"
         if isinstance(error, TimeoutError):
-            return StreamBroken(f"{where}: no subscription within {self._pace.connect_s:g} s")
+            return StreamBroken(f"{where}: no subscription within {self._timings.connect_s:g} s")
         for cause in causes(error):
             if isinstance(cause, OSError):
                 return StreamBroken(f"cannot stream from {where}: {words(cause)}")

@@ -22,6 +22,8 @@ from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level
 from cockpit.runbooks.schema import load
 from cockpit.session import Session
+from cockpit.sources.postgres import POSTGRES
+from cockpit.sources.prometheus import PROMETHEUS
 from panels.dashboard.postgres import PostgresPanel
 
 pytestmark = pytest.mark.real
@@ -158,9 +160,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cockpit]:
         drill.call(lambda begun: setattr(begun.world, "step_s", 2.0))
         settings = replace(load_settings(config=drill.config, env={}), runbooks=quick, state_dir=place / "state")
         # at this speed a later look would be one after a gap, for which the past is asked for again
-        settings = replace(
-            settings, prometheus=_often(settings.prometheus, 0.7), postgres=_often(settings.postgres, 1.0)
-        )
+        settings = settings.having(PROMETHEUS, _often(settings.of(PROMETHEUS), 0.7))
+        settings = settings.having(POSTGRES, _often(settings.of(POSTGRES), 1.0))
         books = load(quick)
         assert not books.problems
         session = Session(settings, books)

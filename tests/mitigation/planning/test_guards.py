@@ -11,9 +11,9 @@ import pytest
 from cockpit.clock import ManualClock
 from cockpit.drill.kubernetes import Behaviour
 from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS
+from cockpit.kubeapi.access_review import Review
 from cockpit.mitigation.cluster.lease import Held
 from cockpit.mitigation.cluster.objects import Subject
-from cockpit.mitigation.cluster.rights import Review
 from cockpit.mitigation.planning import guards
 from cockpit.mitigation.planning.facts import Facts
 from cockpit.mitigation.problem import PlanProblem

@@ -21,12 +21,12 @@ from cockpit.model.runbook import Step
 from cockpit.sources.kubernetes.log_lines import LogLine
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
-from cockpit.sources.timing import Pace
+from cockpit.sources.timing import Timings
 from tests.support.kube_rig import DIGEST, NAMESPACE, Rig, carry, ended, guard, plan, step, wait_for, yes
 from tests.support.paths import ROOT
 
 RBAC = ROOT / "deploy" / "rbac.yaml"
-QUICK = Pace(publish_s=0.02, refresh_s=0.1, watch_s=2, silence_s=4, probe_s=0.2, denied_s=0.2, backoff_s=0.05)
+QUICK = Timings(publish_s=0.02, refresh_s=0.1, watch_s=2, silence_s=4, probe_s=0.2, denied_s=0.2, backoff_s=0.05)
 STEPS = (
     step("scale", "m0-ingestor", replicas=5),
     step("set-env", "m0-quant", env={"M0_GUARDRAIL_POLICY_LEVEL": "STRICT", "NEW": "1"}),
@@ -100,7 +100,7 @@ def act(rig: Rig, made: Any) -> Progress:
 async def look(rig: Rig) -> dict[str, Reading[Any]]:
     """One good look at every topic, and a pod's log."""
     access = load_access(str(write_kubeconfig(rig.directory / "looking", rig.served, token="ops")))
-    source = KubernetesSource(lambda: access, [NAMESPACE], lambda: {"m0-engine-config"}, SystemClock(), pace=QUICK)
+    source = KubernetesSource(lambda: access, [NAMESPACE], lambda: {"m0-engine-config"}, SystemClock(), timings=QUICK)
     seen: dict[str, Reading[Any]] = {}
     began: float | None = None
     async with asyncio.timeout(20), aclosing(source.readings()) as readings:

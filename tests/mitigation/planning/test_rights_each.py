@@ -150,7 +150,7 @@ async def unseen(
     `lacking`: one thing is enough, however long a busy machine takes to find it.
     """
     access = access_of(rig, name, granted)
-    source = KubernetesSource(lambda: access, [namespace], lambda: {"m0-engine-config"}, SystemClock(), pace=QUICK)
+    source = KubernetesSource(lambda: access, [namespace], lambda: {"m0-engine-config"}, SystemClock(), timings=QUICK)
     faults: dict[str, str] = {}
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(QUICK.watch_s * (20 if lacking else 1.5)), aclosing(source.readings()) as readings:

@@ -20,12 +20,12 @@ from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.model.reading import Reading, SourceState
 from cockpit.sources.kubernetes.source import KubernetesSource
 from cockpit.sources.kubernetes.topic import Topic
-from cockpit.sources.timing import Pace
+from cockpit.sources.timing import Timings
 from tests.support.api_double import ApiDouble, a_list, bookmark, kubeconfig, line, pod, recording, status
 from tests.support.readings import data_of, fault_of
 
 PODS = "kubernetes/pods/m0-prod"
-QUICK = Pace(
+QUICK = Timings(
     pages_s=0.0,
     publish_s=0.01,
     refresh_s=0.1,
@@ -65,9 +65,9 @@ class Seen:
 
 @asynccontextmanager
 async def watching(
-    access: Callable[[], Access], configmaps: tuple[str, ...] = (), pace: Pace = QUICK
+    access: Callable[[], Access], configmaps: tuple[str, ...] = (), timings: Timings = QUICK
 ) -> AsyncIterator[Seen]:
-    seen = Seen(KubernetesSource(access, ["m0-prod"], lambda: configmaps, SystemClock(), pace=pace))
+    seen = Seen(KubernetesSource(access, ["m0-prod"], lambda: configmaps, SystemClock(), timings=timings))
     task = asyncio.create_task(seen.collect())
     try:
         yield seen
@@ -273,7 +273,7 @@ async def test_a_server_that_has_just_started_refuses_everybody_at_first(api: Ap
         return await api.quiet(request) if "watch" in request.query else web.json_response(a_list())
 
     api.on("/pods", starting)
-    async with watching(lambda: access, pace=replace(QUICK, denied_s=600.0)) as seen:
+    async with watching(lambda: access, timings=replace(QUICK, denied_s=600.0)) as seen:
         await seen.until(lambda r: r.fault is not None and r.fault.state is SourceState.DENIED)
         await seen.until(live)
     assert len(refusals) == 4
@@ -304,10 +304,10 @@ async def test_after_an_outage_a_refusal_and_an_expired_version_are_got_over_at_
 
     monkeypatch.setattr(Topic, "_pause", pause)
     api.on("/pods", pods)
-    async with watching(lambda: access, pace=Pace(publish_s=0.01, refresh_s=0.1)) as seen:
+    async with watching(lambda: access, timings=Timings(publish_s=0.01, refresh_s=0.1)) as seen:
         await seen.until(lambda r: not answers and live(r))
     assert len(waits) == 8 and min(waits[:6]) > 0.0
-    assert waits[6] <= Pace().backoff_s and waits[7] == 0.0
+    assert waits[6] <= Timings().backoff_s and waits[7] == 0.0
 
 
 async def test_a_quiet_kind_that_expires_at_each_compaction_is_no_fault(api: ApiDouble, access: Access) -> None:
@@ -394,8 +394,10 @@ async def test_an_expired_token_is_read_again_from_disk(api: ApiDouble, access: 
 
 async def test_a_frozen_server_is_noticed_and_then_recovered_from(api: ApiDouble, access: Access) -> None:
     Pods(api, [a_list(pod("a"))], [])
-    pace = Pace(publish_s=0.01, refresh_s=0.05, probe_s=0.05, probe_timeout_s=0.2, backoff_s=0.01, backoff_cap_s=0.05)
-    async with watching(lambda: access, pace=pace) as seen:
+    timings = Timings(
+        publish_s=0.01, refresh_s=0.05, probe_s=0.05, probe_timeout_s=0.2, backoff_s=0.01, backoff_cap_s=0.05
+    )
+    async with watching(lambda: access, timings=timings) as seen:
         await seen.until(live)
         api.on("", api.frozen)
         api.handlers = {"": api.frozen}
@@ -412,8 +414,8 @@ async def test_a_frozen_server_is_noticed_and_then_recovered_from(api: ApiDouble
 
 async def test_one_silent_watch_is_resumed_on_its_own(api: ApiDouble, access: Access) -> None:
     Pods(api, [a_list(pod("a"), version=10)], [[], [line("ADDED", pod("b", 11))]])
-    pace = Pace(publish_s=0.01, refresh_s=0.05, silence_s=0.2, probe_s=0.05, backoff_s=0.01)
-    async with watching(lambda: access, pace=pace) as seen:
+    timings = Timings(publish_s=0.01, refresh_s=0.05, silence_s=0.2, probe_s=0.05, backoff_s=0.01)
+    async with watching(lambda: access, timings=timings) as seen:
         await seen.until(lambda r: names(r) == {"a", "b"})
         assert all(r.fault is None for r in seen.all)
 
@@ -483,7 +485,7 @@ async def test_a_storm_of_events_is_published_a_few_times_only(api: ApiDouble, a
         )
 
     Pods(api, [a_list(pod("a"))], [storm])
-    async with watching(lambda: access, pace=Pace(publish_s=0.2, probe_s=0.5)) as seen:
+    async with watching(lambda: access, timings=Timings(publish_s=0.2, probe_s=0.5)) as seen:
         await seen.until(lambda r: "z" in names(r))
         assert len([r for r in seen.all if r.topic == PODS]) < 60
 

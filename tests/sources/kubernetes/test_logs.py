@@ -16,10 +16,10 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.model.reading import Fault
 from cockpit.sources.kubernetes.log_lines import LogLine, parse, trace_id
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
-from cockpit.sources.timing import Pace
+from cockpit.sources.timing import Timings
 from tests.support.api_double import ApiDouble, recording, status
 
-QUICK = Pace(backoff_s=0.01, backoff_cap_s=0.02)
+QUICK = Timings(backoff_s=0.01, backoff_cap_s=0.02)
 T = "2026-11-23T14:15:"
 
 
@@ -30,7 +30,7 @@ async def collect(
     async with (
         asyncio.timeout(10),
         KubeClient(access) as client,
-        aclosing(read_logs(client, request, pace=QUICK)) as lines,
+        aclosing(read_logs(client, request, timings=QUICK)) as lines,
     ):
         async for line in lines:
             found.append(line)

@@ -20,7 +20,7 @@ from cockpit.drill.postgres.workload import READ
 from cockpit.mitigation.sql.session import run_statement
 from cockpit.model.observed.postgres import Activity, Archiver, Connections, Indexes, TopQueries, Vacuum
 from cockpit.model.reading import SourceState
-from cockpit.settings import PostgresSettings
+from cockpit.sources.postgres import POSTGRES, PostgresSettings
 from cockpit.sources.postgres import session as postgres_session
 from cockpit.sources.postgres.source import TOPICS
 from tests.support.paths import ROOT
@@ -384,7 +384,9 @@ async def test_the_engine_draws_it_beside_everything_else(database: DrillPostgre
     from cockpit.runbooks.schema import load
     from cockpit.settings import Settings
 
-    settings = Settings(kubeconfig="/nonexistent/kubeconfig", postgres=PostgresSettings(url=database.url, interval=0.5))
+    settings = Settings(kubeconfig="/nonexistent/kubeconfig").having(
+        POSTGRES, PostgresSettings(url=database.url, interval=0.5)
+    )
     engine = Engine(settings, load, SystemClock())
     engine.start()
     try:

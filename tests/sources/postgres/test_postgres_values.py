@@ -10,12 +10,12 @@ import pytest
 from msgspec import structs
 
 from cockpit.assessment.board import Board
-from cockpit.assessment.inventory import Inventory
-from cockpit.assessment.values import FAMILIES
-from cockpit.assessment.values.family import Look, Value
 from cockpit.model.observed import postgres as pg
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.sources.families import FAMILIES
+from cockpit.sources.kubernetes.inventory import Inventory
+from cockpit.sources.values import Snapshot, Value
 from tests.support.samples.postgres import calm, troubled
 
 POSTGRES = FAMILIES["postgres"]
@@ -34,7 +34,7 @@ def value(name: str, data: dict[str, Any], fault: Fault | None = None, age_s: fl
                 max_age_s=30.0,
             )
         )
-    return POSTGRES.look(Look(board, Cluster(), Inventory(), 0.0, 100.0)).get(f"postgres.{name}")
+    return POSTGRES.values(Snapshot(board, Cluster(), Inventory(), 0.0, 100.0)).get(f"postgres.{name}")
 
 
 @pytest.mark.parametrize(

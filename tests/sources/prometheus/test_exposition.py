@@ -19,8 +19,8 @@ from cockpit.engine import Engine
 from cockpit.model.observed.metrics import Exposed
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Runbooks
-from cockpit.settings import PrometheusSettings, Settings
-from cockpit.sources.prometheus import exposition
+from cockpit.settings import Settings
+from cockpit.sources.prometheus import PROMETHEUS, PrometheusSettings, exposition
 from cockpit.sources.prometheus.exposition import ExpositionProblem, ExpositionSource, parse
 
 PAGE = """\
@@ -143,8 +143,8 @@ async def test_while_prometheus_answers_nothing_is_asked_and_the_last_page_is_of
 async def test_the_engine_reads_the_drills_services_when_prometheus_is_absent_or_down(url: str | None) -> None:
     async with Drill("calm", speed=0.0, history_s=30.0) as drill:
         direct = {name: f"{drill.services}/{name}/metrics" for name in ("m0-submitter", "m0-quant")}
-        settings = Settings(
-            kubeconfig=drill.kubeconfig, prometheus=PrometheusSettings(url=url, direct=direct, interval=0.2)
+        settings = Settings(kubeconfig=drill.kubeconfig).having(
+            PROMETHEUS, PrometheusSettings(url=url, direct=direct, interval=0.2)
         )
         books = Runbooks(queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=())
         engine = Engine(settings, lambda: books, SystemClock())

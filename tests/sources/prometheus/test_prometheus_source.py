@@ -26,12 +26,12 @@ from cockpit.model.observed.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Reading, SourceState
 from cockpit.sources.prometheus import wire
 from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSource, QuerySpec
-from cockpit.sources.timing import Pace
+from cockpit.sources.timing import Timings
 from tests.support.api_double import ApiDouble, serving
 from tests.support.readings import data_of
 
 NOW = 1_795_443_342.5
-QUICK = Pace(backoff_s=0.01, backoff_cap_s=0.02)
+QUICK = Timings(backoff_s=0.01, backoff_cap_s=0.02)
 
 
 def vector(*series: tuple[dict[str, str], str], at: float = NOW) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def prom(api: ApiDouble) -> Prom:
 
 def source(url: str, interval_s: float = 0.01, **queries: Any) -> PrometheusSource:
     specs = {n: q if isinstance(q, QuerySpec) else QuerySpec(q, None, 30.0) for n, q in queries.items()}
-    return PrometheusSource(PrometheusAddress(url), specs, interval_s, SystemClock(), pace=QUICK)
+    return PrometheusSource(PrometheusAddress(url), specs, interval_s, SystemClock(), timings=QUICK)
 
 
 async def first(
@@ -191,7 +191,7 @@ async def test_a_wrong_address_is_one_line(tmp_path: Path) -> None:
     assert reading.fault and "http" in reading.fault.remedy
     address = PrometheusAddress("https://x", ca_file=str(tmp_path / "none.pem"))
     (reading,) = await first(
-        PrometheusSource(address, {"a": QuerySpec("a", None, 1)}, 1, SystemClock(), pace=QUICK), "a"
+        PrometheusSource(address, {"a": QuerySpec("a", None, 1)}, 1, SystemClock(), timings=QUICK), "a"
     )
     assert reading.fault and "none.pem" in reading.fault.reason
 

@@ -129,7 +129,7 @@ async def test_long_gaps_are_filled_page_by_page() -> None:
 async def test_a_node_that_is_wrong_about_its_slot_makes_no_transaction_an_old_one(ahead: int) -> None:
     chain = Chain()
     node = Node("rpc-a", chain)
-    async with rig(node, pace=replace(QUICK, audit_s=0.05, audit_busy_s=0.05)) as it:
+    async with rig(node, timings=replace(QUICK, audit_s=0.05, audit_busy_s=0.05)) as it:
         await it.streaming()
         await chain.commit("before")
         await it.counted(1)
@@ -241,7 +241,7 @@ async def test_without_any_stream_the_listing_counts() -> None:
 async def test_a_half_open_connection_is_noticed() -> None:
     chain = Chain()
     node = Node("rpc-a", chain)
-    async with rig(node, pace=replace(QUICK, silence_s=0.5)) as it:
+    async with rig(node, timings=replace(QUICK, silence_s=0.5)) as it:
         await it.streaming()
         node.frozen = True
         await chain.commit(1)

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from cockpit.clock import ManualClock
 from cockpit.model.reading import SourceState
-from cockpit.settings import RpcEndpoint
+from cockpit.sources.solana import RpcEndpoint
 from cockpit.sources.solana.addresses import derived, protocol_address, signer_set_address
 from cockpit.sources.solana.stats import RequestStats
 from cockpit.sources.solana.stream import ws_url

@@ -11,7 +11,7 @@ import pytest
 
 from cockpit.clock import SystemClock
 from cockpit.drill.server import Drill
-from cockpit.settings import RpcEndpoint, SolanaSettings
+from cockpit.sources.solana import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana.source import SolanaSource
 from tests.support.readings import data_of
 from tests.support.solana_rig import QUICK, Rig
@@ -47,7 +47,7 @@ async def test_the_counts_are_those_of_the_worlds_chain(scenario: str) -> None:
     async with Drill(scenario, history_s=60.0, speed=SPEED) as drill:
         endpoints = [RpcEndpoint(name=name, url=url) for name, url in drill.rpc_urls.items()]
         settings = SolanaSettings(program_id=drill.world.chain.program_id, interval=0.3)
-        source = SolanaSource(settings, endpoints, SystemClock(), lambda: "100", pace=PACE, rng=random.Random(7))
+        source = SolanaSource(settings, endpoints, SystemClock(), lambda: "100", timings=PACE, rng=random.Random(7))
         it = Rig(None, source)  # type: ignore[arg-type]
         reading = asyncio.create_task(it.read())
         try:

@@ -14,8 +14,7 @@ from cockpit.drill.names import MARKETS
 from cockpit.drill.solana.ledger import SLOT_S
 from cockpit.drill.solana.node.servers import SolanaServers
 from cockpit.model.observed.chain import EndpointStatus
-from cockpit.settings import RpcEndpoint
-from cockpit.sources.solana import rpc, search
+from cockpit.sources.solana import RpcEndpoint, rpc, search
 from cockpit.sources.solana.last_reveal import last_reveal
 from cockpit.sources.solana.search import MOST_READ, LookedBack
 

@@ -10,11 +10,7 @@ import msgspec
 import pytest
 
 from cockpit.assessment.board import Board
-from cockpit.assessment.inventory import Inventory
 from cockpit.assessment.lights import lights
-from cockpit.assessment.values.family import Look, Value
-from cockpit.assessment.values.solana import SOLANA, SolanaValues
-from cockpit.assessment.variables import variable
 from cockpit.model.observed.chain import (
     Disagreement,
     EndpointStatus,
@@ -28,7 +24,11 @@ from cockpit.model.observed.chain import (
 )
 from cockpit.model.observed.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar, Workload
 from cockpit.model.observed.probe import SignerReport
+from cockpit.model.observed.variables import variable
 from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.sources.kubernetes.inventory import Inventory
+from cockpit.sources.solana.values import FAMILY, SolanaValues
+from cockpit.sources.values import Snapshot, Value
 
 MONO = 1000.0
 KEYS = ("KeyA1111", "KeyB2222", "KeyC3333")
@@ -147,7 +147,7 @@ def value(name: str, *readings: Reading[Any], rpc: str | None = None) -> Value:
             conditions=(),
         )
         cluster = Cluster(workloads={("m0", "m0-submitter"): made})
-    found = SolanaValues(Look(board, cluster, Inventory(), 0.0, MONO)).get(f"solana.{name}")
+    found = SolanaValues(Snapshot(board, cluster, Inventory(), 0.0, MONO)).get(f"solana.{name}")
     assert found.number is not None or found.reason
     return found
 
@@ -165,8 +165,8 @@ def test_without_a_program_id_its_values_are_off_not_unknown(name: str) -> None:
 
 
 def test_every_name_is_known_and_unknown_without_readings() -> None:
-    for name in SOLANA.plain:
-        assert SOLANA.knows(name)
+    for name in FAMILY.plain:
+        assert FAMILY.knows(name)
         found = value(name.removeprefix("solana."))
         assert found.number is None and "nothing read yet" in found.reason
 

@@ -22,6 +22,9 @@ from cockpit.drill.server import DrillThread
 from cockpit.drill.world import World
 from cockpit.runbooks.schema import load
 from cockpit.settings import Settings
+from cockpit.sources.probes import PROBES
+from cockpit.sources.prometheus import PROMETHEUS
+from cockpit.sources.solana import SOLANA
 from tests.support.terminals.screen import Screen, screen
 
 #: Real seconds that a validation line must hold here: what it looks at moves on by the drill's own
@@ -40,17 +43,13 @@ def incident(name: str, path: Path, number: int) -> Iterator[tuple[DrillThread, 
         found = load_settings(config=drill.config, env={})
         own = path / "runbooks.toml"
         own.write_text(quick(number))
-        yield (
-            drill,
-            replace(
-                found,
-                state_dir=path / "state",
-                runbooks=own,
-                prometheus=msgspec.structs.replace(found.prometheus, interval=1.0),
-                solana=msgspec.structs.replace(found.solana, interval=1.0),
-                probes=msgspec.structs.replace(found.probes, interval=1.0),
-            ),
+        settings = (
+            replace(found, state_dir=path / "state", runbooks=own)
+            .having(PROMETHEUS, msgspec.structs.replace(found.of(PROMETHEUS), interval=1.0))
+            .having(SOLANA, msgspec.structs.replace(found.of(SOLANA), interval=1.0))
+            .having(PROBES, msgspec.structs.replace(found.of(PROBES), interval=1.0))
         )
+        yield drill, settings
 
 
 def quick(number: int) -> str:

@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from cockpit.config import ConfigProblem, secret_of
-from cockpit.doctor.finding import Case, Finding, State, bounded, found, skew
+from cockpit.settings import ConfigProblem, secret_of
+from cockpit.sources.examination import Examination, Finding, State, bounded, found, skew
+from cockpit.sources.postgres import POSTGRES
 from cockpit.sources.postgres.session import PgProblem, Session
+from cockpit.sources.registry import configured
 
 AREA = "postgres"
 _OLDEST = 130000  # PostgreSQL 13
@@ -29,8 +31,8 @@ WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_s
 """
 
 
-async def examine(case: Case) -> list[Finding]:
-    if "postgres" not in case.settings.configured:
+async def examine(exam: Examination) -> list[Finding]:
+    if "postgres" not in configured(exam.settings):
         return [
             found(
                 AREA,
@@ -40,11 +42,11 @@ async def examine(case: Case) -> list[Finding]:
                 "url-file in [postgres]; deploy/postgres-role.sql makes the role",
             )
         ]
-    return await bounded(case, AREA, "server", lambda: _look(case))
+    return await bounded(exam, AREA, "server", lambda: _look(exam))
 
 
-async def _look(case: Case) -> Sequence[Finding]:
-    own = case.settings.postgres
+async def _look(exam: Examination) -> Sequence[Finding]:
+    own = exam.settings.of(POSTGRES)
     try:
         url = await asyncio.to_thread(secret_of, own.url, own.url_file, "the Postgres URL")
         session = await Session.open(url or "")
@@ -53,7 +55,7 @@ async def _look(case: Case) -> Sequence[Finding]:
     except PgProblem as problem:
         return [found(AREA, "server", State.FAIL, problem.fault.reason, problem.fault.remedy)]
     try:
-        return await _asked(case, session)
+        return await _asked(exam, session)
     except PgProblem as problem:
         return [found(AREA, "server", State.FAIL, problem.fault.reason, problem.fault.remedy)]
     except asyncio.CancelledError:
@@ -63,10 +65,10 @@ async def _look(case: Case) -> Sequence[Finding]:
         await session.close()
 
 
-async def _asked(case: Case, session: Session) -> list[Finding]:
+async def _asked(exam: Examination, session: Session) -> list[Finding]:
     ((role, super_user, monitor, version, number, tls, local, now),) = await session.ask(_WHO)
     findings = [_server(str(version), int(number)), _transport(bool(tls), bool(local))]
-    findings.append(skew(AREA, float(now) - case.clock.wall(), "the database's", 0.0))
+    findings.append(skew(AREA, float(now) - exam.clock.wall(), "the database's", 0.0))
     findings.append(_role(str(role), super_user=bool(super_user), monitor=bool(monitor)))
     if not super_user:
         findings.append(await _writes(session, str(role)))

@@ -16,50 +16,51 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from cockpit.config import ConfigProblem
-from cockpit.doctor.finding import Case, Finding, State, bounded, found, listed, skew, together
 from cockpit.model.observed.metrics import QueryResult
 from cockpit.model.reading import Reading, believed
-from cockpit.runbooks.queries import query_specs
+from cockpit.settings import ConfigProblem
+from cockpit.sources.examination import Examination, Finding, State, bounded, found, listed, skew, together
+from cockpit.sources.prometheus import PROMETHEUS
+from cockpit.sources.prometheus.queries import query_specs
 from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec, address_of
 
 AREA = "prometheus"
 _NOW, _NAMES = "doctor/now", "doctor/names"
 
 
-async def examine(case: Case) -> list[Finding]:
-    own = case.settings.prometheus
+async def examine(exam: Examination) -> list[Finding]:
+    own = exam.settings.of(PROMETHEUS)
     direct = [
-        bounded(case, AREA, f"direct {name}", partial(_direct, case, name, url)) for name, url in own.direct.items()
+        bounded(exam, AREA, f"direct {name}", partial(_direct, exam, name, url)) for name, url in own.direct.items()
     ]
     if own.url is None:
         remedy = "give --prometheus URL, or url in [prometheus]; without it most signals are unknown"
         return [found(AREA, "server", State.OFF, "not configured", remedy), *await together(direct)]
     answered: dict[str, Reading[Any]] = {}
     looked, found_direct = await asyncio.gather(
-        bounded(case, AREA, "server", lambda: _read(case, answered)), together(direct)
+        bounded(exam, AREA, "server", lambda: _read(exam, answered)), together(direct)
     )
     if looked and not answered:
         return [*looked, *found_direct]
-    return [*_judge(case, answered), *found_direct]
+    return [*_judge(exam, answered), *found_direct]
 
 
-async def _read(case: Case, answered: dict[str, Reading[Any]]) -> Sequence[Finding]:
+async def _read(exam: Examination, answered: dict[str, Reading[Any]]) -> Sequence[Finding]:
     """One answer to each query, as many as come within the limit."""
     try:
-        address = await asyncio.to_thread(address_of, case.settings.prometheus)
+        address = await asyncio.to_thread(address_of, exam.settings.of(PROMETHEUS))
     except ConfigProblem as problem:
         return [found(AREA, "server", State.FAIL, problem.reason, problem.remedy)]
-    specs = {name: QuerySpec(promql, None, 60.0) for name, (promql, _, _) in query_specs(case.runbooks).items()}
+    specs = {name: QuerySpec(promql, None, 60.0) for name, (promql, _, _) in query_specs(exam.runbooks).items()}
     names = sorted({name for spec in specs.values() for name in metric_names(spec.promql)})
     specs[_NOW] = QuerySpec("time()", None, 60.0)
     if names:
         specs[_NAMES] = QuerySpec(
             f'count by (__name__) ({{__name__=~"{"|".join(map(re.escape, names))}"}})', None, 60.0
         )
-    endless = PrometheusSource(address, specs, 60.0, case.clock).readings()
+    endless = PrometheusSource(address, specs, 60.0, exam.clock).readings()
     try:
-        async with asyncio.timeout(case.limit_s * 0.9), aclosing(endless) as readings:
+        async with asyncio.timeout(exam.limit_s * 0.9), aclosing(endless) as readings:
             async for reading in readings:
                 answered[reading.topic.removeprefix("prometheus/")] = reading
                 whole = len(answered) == len(specs) + 1  # with the alerts
@@ -71,14 +72,14 @@ async def _read(case: Case, answered: dict[str, Reading[Any]]) -> Sequence[Findi
     return []
 
 
-def _judge(case: Case, answered: Mapping[str, Reading[Any]]) -> list[Finding]:
-    specs = query_specs(case.runbooks)
+def _judge(exam: Examination, answered: Mapping[str, Reading[Any]]) -> list[Finding]:
+    specs = query_specs(exam.runbooks)
     findings = [_server(answered)]
     if findings[0].state is not State.OK:
         return findings
     now = answered.get(_NOW)
     if now is not None and now.server_time is not None and now.observed_at is not None:
-        ours = case.clock.wall() - (case.clock.mono() - now.observed_at)
+        ours = exam.clock.wall() - (exam.clock.mono() - now.observed_at)
         findings.append(skew(AREA, now.server_time - ours, "Prometheus'", 0.0))
     else:
         findings.append(found(AREA, "clock", State.UNKNOWN, "Prometheus did not tell its time"))
@@ -198,11 +199,11 @@ def _selected(node: Any) -> Iterator[str]:
                 yield from _selected(one)
 
 
-async def _direct(case: Case, name: str, url: str) -> Sequence[Finding]:
+async def _direct(exam: Examination, name: str, url: str) -> Sequence[Finding]:
     from cockpit.sources.prometheus.exposition import ExpositionSource
 
     check = f"direct {name}"
-    endless = ExpositionSource({name: url}, 60.0, case.clock, lambda: True).readings()
+    endless = ExpositionSource({name: url}, 60.0, exam.clock, lambda: True).readings()
     async with aclosing(endless) as readings:
         reading = await anext(readings)
     if reading.fault is not None:

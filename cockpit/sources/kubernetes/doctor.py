@@ -9,28 +9,28 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlsplit
 
-from cockpit.doctor.finding import Case, Finding, State, bounded, found, listed, skew, together
-from cockpit.doctor.rights import ANY_STEP, SCREEN, Right, acting, looking
 from cockpit.kubeapi.access import Access, AccessProblem, load_access
+from cockpit.kubeapi.access_review import Review, review
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Denied, KubeError, NotFound, Unauthorised, Unreachable
-from cockpit.mitigation.cluster.rights import Review, review
+from cockpit.sources.examination import Examination, Finding, State, bounded, found, listed, skew, together
+from cockpit.sources.kubernetes.rights import ANY_STEP, SCREEN, Right, acting, looking
 
 AREA = "kubernetes"
 _AT_ONCE = 8  # access reviews
 _WORKLOADS = (("Deployment", "deployments"), ("StatefulSet", "statefulsets"))
 
 
-async def examine(case: Case) -> list[Finding]:
+async def examine(exam: Examination) -> list[Finding]:
     """What comes first must hold for the rest to be asked: kubeconfig, server, credentials."""
     access: list[Access] = []
-    first = await bounded(case, AREA, "kubeconfig", lambda: _kubeconfig(case, access))
+    first = await bounded(exam, AREA, "kubeconfig", lambda: _kubeconfig(exam, access))
     if not access:
         return first
-    async with KubeClient(access[0], connect_s=min(5.0, case.limit_s * 0.8), clock=case.clock) as client:
+    async with KubeClient(access[0], connect_s=min(5.0, exam.limit_s * 0.8), clock=exam.clock) as client:
         version, who = await asyncio.gather(
-            bounded(case, AREA, "server", lambda: _server(case, client)),
-            bounded(case, AREA, "credentials", lambda: _credentials(client)),
+            bounded(exam, AREA, "server", lambda: _server(exam, client)),
+            bounded(exam, AREA, "credentials", lambda: _credentials(client)),
         )
         first += version
         if version[0].state is not State.OK:  # the same would be said again
@@ -38,18 +38,18 @@ async def examine(case: Case) -> list[Finding]:
         first += who
         if any(f.state is State.FAIL for f in who):
             return first
-        namespaces = case.settings.namespaces or (access[0].namespace or "default",)
+        namespaces = exam.settings.namespaces or (access[0].namespace or "default",)
         kinds: dict[str, str] = {}
         first += await together(
-            bounded(case, AREA, f"namespace {name}", lambda name=name: _namespace(client, name))  # type: ignore[misc]
+            bounded(exam, AREA, f"namespace {name}", lambda name=name: _namespace(client, name))  # type: ignore[misc]
             for name in namespaces
         )
-        first += await bounded(case, AREA, "services", lambda: _services(case, client, namespaces, kinds))
-        return first + await _rights(case, client, namespaces, kinds)
+        first += await bounded(exam, AREA, "services", lambda: _services(exam, client, namespaces, kinds))
+        return first + await _rights(exam, client, namespaces, kinds)
 
 
-async def _kubeconfig(case: Case, access: list[Access]) -> Sequence[Finding]:
-    settings = case.settings
+async def _kubeconfig(exam: Examination, access: list[Access]) -> Sequence[Finding]:
+    settings = exam.settings
     try:
         one = await asyncio.to_thread(load_access, settings.kubeconfig, settings.context)
         await asyncio.to_thread(one.credentials.headers)
@@ -67,9 +67,9 @@ def _loopback(server: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-async def _server(case: Case, client: KubeClient) -> Sequence[Finding]:
+async def _server(exam: Examination, client: KubeClient) -> Sequence[Finding]:
     try:
-        answer = await client.send("GET", "/version", timeout_s=case.limit_s)
+        answer = await client.send("GET", "/version", timeout_s=exam.limit_s)
         told = answer.json()
         version = str(told.get("gitVersion") or "?") if isinstance(told, dict) else "?"
         words = f"Kubernetes {version}, answered in {answer.took_s * 1000:.0f} ms"
@@ -150,7 +150,7 @@ async def _namespace(client: KubeClient, name: str) -> Sequence[Finding]:
 
 
 async def _services(
-    case: Case, client: KubeClient, namespaces: Sequence[str], kinds: dict[str, str]
+    exam: Examination, client: KubeClient, namespaces: Sequence[str], kinds: dict[str, str]
 ) -> Sequence[Finding]:
     """Which workloads are there: `kinds` is filled with those of the namespace that steps act in
     first.
@@ -168,7 +168,7 @@ async def _services(
 
     for namespace in namespaces:
         await asyncio.gather(*(listing(namespace, kind, plural) for kind, plural in _WORKLOADS))
-    wanted = list(case.runbooks.services)
+    wanted = list(exam.runbooks.services)
     missing = [name for name in wanted if name not in kinds]
     where = ", ".join(namespaces)
     if unread:
@@ -182,7 +182,9 @@ async def _services(
     return [found(AREA, "services", state, f"not in {where}: {listed(missing)}", remedy)]
 
 
-async def _rights(case: Case, client: KubeClient, namespaces: Sequence[str], kinds: Mapping[str, str]) -> list[Finding]:
+async def _rights(
+    exam: Examination, client: KubeClient, namespaces: Sequence[str], kinds: Mapping[str, str]
+) -> list[Finding]:
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def ask(namespace: str, right: Right) -> Review:
@@ -215,23 +217,23 @@ async def _rights(case: Case, client: KubeClient, namespaces: Sequence[str], kin
         return findings or [found(AREA, check, State.OK, f"all {len(rights)} granted")]
 
     checks = []
-    screen = looking(case.runbooks)
+    screen = looking(exam.runbooks)
     for namespace in namespaces:
         check = f"rights: {SCREEN} in {namespace}"
         checks.append(
-            bounded(case, AREA, check, lambda n=namespace, c=check: judge(n, c, screen, "m0-cockpit-view", State.FAIL))  # type: ignore[misc]
+            bounded(exam, AREA, check, lambda n=namespace, c=check: judge(n, c, screen, "m0-cockpit-view", State.FAIL))  # type: ignore[misc]
         )
-    if case.settings.read_only:
+    if exam.settings.read_only:
         off = [found(AREA, "rights: steps", State.OFF, "read-only: no step is ever sent")]
         return await together(checks) + off
     by_purpose: dict[str, list[Right]] = {}
-    for right in acting(case.runbooks, kinds):
+    for right in acting(exam.runbooks, kinds):
         by_purpose.setdefault(right.purpose, []).append(right)
     for purpose, rights in by_purpose.items():
         check = f"rights: {purpose} in {namespaces[0]}"
         checks.append(
             bounded(
-                case,
+                exam,
                 AREA,
                 check,
                 lambda c=check, r=rights: judge(namespaces[0], c, r, "m0-cockpit-act", State.WARN),  # type: ignore[misc]

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from cockpit.doctor.finding import Case, Finding, State, bounded, found
 from cockpit.model.observed.probe import CERTIFICATE_WARN_DAYS, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading, believed
+from cockpit.sources.examination import Examination, Finding, State, bounded, found
+from cockpit.sources.probes import PROBES
 from cockpit.sources.probes.source import ProbesSource
 
 AREA = "probes"
 
 
-async def examine(case: Case) -> list[Finding]:
-    own = case.settings.probes
+async def examine(exam: Examination) -> list[Finding]:
+    own = exam.settings.of(PROBES)
     if not own.asked:
         return [found(AREA, "probes", State.OFF, "not configured", "base URLs of the services in [probes.services]")]
     answered: dict[str, Reading[Any]] = {}
@@ -24,7 +25,7 @@ async def examine(case: Case) -> list[Finding]:
     asked += ["probes/signers"] if own.signers else []
 
     async def read() -> Sequence[Finding]:
-        endless = ProbesSource(own, case.clock).readings()
+        endless = ProbesSource(own, exam.clock).readings()
         async with aclosing(endless) as readings:
             async for reading in readings:
                 answered[reading.topic] = reading
@@ -32,7 +33,7 @@ async def examine(case: Case) -> list[Finding]:
                     break
         return []
 
-    late = await bounded(case, AREA, "probes", read)
+    late = await bounded(exam, AREA, "probes", read)
     findings = [finding for topic in asked if (r := answered.get(topic)) is not None for finding in _judge(topic, r)]
     missing = [topic.removeprefix("probes/") for topic in asked if topic not in answered]
     if missing and late:

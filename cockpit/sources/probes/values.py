@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from cockpit.assessment.signerset import TOGGLE, compare
-from cockpit.assessment.values.family import Family, Look, Value, doubt, unknown
 from cockpit.model.observed.chain import SignerSetState
 from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed
+from cockpit.sources.probes.signer_set import TOGGLE, compare
+from cockpit.sources.values import Family, Snapshot, Value, doubt, unknown
 
 PREFIX = "probes/"
 _NAMES = (
@@ -31,10 +31,10 @@ _NAMES = (
 class ProbeValues:
     """One look at what was probed; made for each evaluation, cheap."""
 
-    def __init__(self, look: Look) -> None:
-        self._look = look
-        self._mono = look.mono
-        readings = {topic.removeprefix(PREFIX): r for topic, r in look.board.under(PREFIX).items()}
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._mono = snapshot.mono
+        readings = {topic.removeprefix(PREFIX): r for topic, r in snapshot.board.under(PREFIX).items()}
         self._outputs = {t.removeprefix("output/"): r for t, r in readings.items() if t.startswith("output/")}
         self._signers = readings.get("signers")
         self._certificates = readings.get("certificates")
@@ -148,20 +148,20 @@ class ProbeValues:
         """How many differences between chain, agents and cluster; unknown without chain, or without
         anything beside it.
         """
-        reading = self._look.board.get("solana/signer-set")
+        reading = self._snapshot.board.get("solana/signer-set")
         chain = believed(reading, self._mono, SignerSetState)
         if isinstance(chain, Unknown):
             return unknown(chain, "the signer set on the chain")
         reports = self._reports()
         if isinstance(reports, Value):
             return reports
-        variables = {w.name: w.env(TOGGLE) for w in self._look.cluster.workloads.values()}
+        variables = {w.name: w.env(TOGGLE) for w in self._snapshot.cluster.workloads.values()}
         configured = {name: found.value for name, found in variables.items() if found is not None and found.value}
         differences = compare(chain.data, reports, configured)
         age = self._oldest([each for each in (reading, self._signers) if each is not None])
         if differences:
             return Value(float(len(differences)), "", age, {"first": differences[0].words})
-        deployments = self._look.board.under("kubernetes/deployments/").items()
+        deployments = self._snapshot.board.under("kubernetes/deployments/").items()
         blind = self._doubts(deployments, "", f"deployments: {NOTHING_READ}")
         if blind is not None:
             return blind
@@ -204,4 +204,4 @@ class ProbeValues:
         return max((a for r in readings if (a := r.age_s(self._mono)) is not None), default=None)
 
 
-PROBES = Family("probes", "Probes are", ProbeValues, plain=tuple(f"probes.{name}" for name in _NAMES))
+FAMILY = Family(ProbeValues, plain=tuple(f"probes.{name}" for name in _NAMES))

@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from cockpit.assessment.values.family import Family, Look, Value, unknown
-from cockpit.assessment.variables import variable
 from cockpit.model.observed.chain import (
     Disagreement,
     EndpointStatus,
@@ -18,8 +16,10 @@ from cockpit.model.observed.chain import (
     SignerSetState,
     signer_differences,
 )
+from cockpit.model.observed.variables import variable
 from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed
 from cockpit.oracle.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
+from cockpit.sources.values import Family, Snapshot, Value, unknown
 
 PREFIX, ENDPOINT = "solana/", "solana/endpoint/"
 #: An endpoint so many slots behind is not fit for use: blockhashes it gives are half a minute old.
@@ -33,10 +33,10 @@ Endpoints = Mapping[str, Reading[EndpointStatus]]
 class SolanaValues:
     """One look at what the endpoints and the program said; made for each evaluation, cheap."""
 
-    def __init__(self, look: Look) -> None:
-        self._look = look
-        self._mono = look.mono
-        readings = look.board.under(PREFIX)
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._mono = snapshot.mono
+        readings = snapshot.board.under(PREFIX)
         self._source = readings.get(f"{PREFIX}source")
         self._endpoints: Endpoints = {
             t.removeprefix(ENDPOINT): r for t, r in readings.items() if t.startswith(ENDPOINT)
@@ -56,7 +56,7 @@ class SolanaValues:
         """The endpoint that the submitter's SOLANA_RPC_URL points to, when it is one of the
         configured.
         """
-        url = variable(self._look.cluster, "SOLANA_RPC_URL")
+        url = variable(self._snapshot.cluster, "SOLANA_RPC_URL")
         if url is None:
             return None
         try:
@@ -224,7 +224,7 @@ class SolanaValues:
         found = believed(self._readings.get(f"{PREFIX}signer-set"), self._mono, SignerSetState)
         if isinstance(found, Unknown):
             return unknown(found, "solana signer-set")
-        reports = believed(self._look.board.get("probes/signers"), self._mono)
+        reports = believed(self._snapshot.board.get("probes/signers"), self._mono)
         differences = signer_differences(found.data, reports.last or {})
         if differences:
             return Value(float(len(differences)), "", found.age_s, {"first": differences[0]})
@@ -280,4 +280,4 @@ _VALUES: Mapping[str, Callable[[SolanaValues], Value]] = {
     "disagreements": SolanaValues.disagreements,
 }
 
-SOLANA = Family("solana", "Solana is", SolanaValues, plain=tuple(f"solana.{name}" for name in _VALUES))
+FAMILY = Family(SolanaValues, plain=tuple(f"solana.{name}" for name in _VALUES))

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from cockpit.assessment.values.family import Family, Look, Value, unknown
 from cockpit.model.reading import Unknown, believed
+from cockpit.sources.values import Family, Snapshot, Value, unknown
 
 if TYPE_CHECKING:  # a start without a database need not define them
     from cockpit.model.observed.postgres import (
@@ -37,17 +37,17 @@ _WRITES = ("insert", "update", "delete", "merge", "copy")
 class PostgresValues:
     """One look at what the database said; made for each evaluation, cheap."""
 
-    def __init__(self, look: Look) -> None:
-        self._look = look
-        self._source = look.board.get(f"{PREFIX}source")
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._source = snapshot.board.get(f"{PREFIX}source")
 
     def get(self, name: str) -> Value:
         """The value called `name`; the schema has checked that there is such a one."""
         topic, read = _VALUES[name.partition(".")[2]]
-        reading = self._look.board.get(PREFIX + topic)
+        reading = self._snapshot.board.get(PREFIX + topic)
         if reading is None and self._source is not None:
-            return Value(None, f"postgres: {believed(self._source, self._look.mono).reason}")
-        found = believed(reading, self._look.mono)
+            return Value(None, f"postgres: {believed(self._source, self._snapshot.mono).reason}")
+        found = believed(reading, self._snapshot.mono)
         if isinstance(found, Unknown):
             return unknown(found, f"postgres {topic}")
         number, reason, labels = read(found.data, found.age_s)
@@ -217,4 +217,4 @@ _VALUES: Mapping[str, tuple[str, Callable[[Any, float], Read]]] = {
     "pitr": ("archiver", _pitr),  # 1 while archiving works
 }
 
-POSTGRES = Family("postgres", "Postgres is", PostgresValues, plain=tuple(f"postgres.{name}" for name in _VALUES))
+FAMILY = Family(PostgresValues, plain=tuple(f"postgres.{name}" for name in _VALUES))

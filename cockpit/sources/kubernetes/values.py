@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cockpit.assessment.values.family import Family, Look, Value
 from cockpit.model.observed.cluster import Workload
 from cockpit.model.reading import Reading, Unknown, believed
+from cockpit.sources.values import Family, Snapshot, Value
 
 #: Restarts this long ago still count as recent.
 RECENT_RESTARTS_S = 600.0
@@ -24,13 +24,13 @@ _PLURAL = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 class KubernetesValues:
     """One look at the cluster; made for each evaluation, cheap."""
 
-    def __init__(self, look: Look) -> None:
-        self._cluster = look.cluster
-        self._inventory = look.inventory
-        self._now = look.cluster_now
-        self._mono = look.mono
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._cluster = snapshot.cluster
+        self._inventory = snapshot.inventory
+        self._now = snapshot.cluster_now
+        self._mono = snapshot.mono
         self._topics: dict[str, list[Reading[Any]]] = {}
-        for topic, reading in look.board.under("kubernetes/").items():
+        for topic, reading in snapshot.board.under("kubernetes/").items():
             self._topics.setdefault(topic.split("/")[1], []).append(reading)
         self._trust: dict[tuple[str, ...], Value] = {}
         self._suspects: float | None = None
@@ -128,9 +128,7 @@ class KubernetesValues:
         return own[-1].created_at >= self._now - RECENT_RELEASE_S
 
 
-KUBERNETES = Family(
-    "kubernetes",
-    "Kubernetes is",
+FAMILY = Family(
     KubernetesValues,
     plain=("kubernetes.unready", "kubernetes.suspect-releases", "kubernetes.recent-releases"),
     of_service=tuple(f"kubernetes.{head}" for head in ("ready", "unready", "restarts", "pods", "share")),

@@ -40,7 +40,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Case:
+class Examination:
     """What is examined.
 
     `limit_s` bounds each check; `env` and `tty` are the terminal's, None for none.
@@ -64,13 +64,13 @@ def found(area: str, check: str, state: State, words: object, remedy: object = "
     return Finding(area, check, state, safe(words, 600), safe(remedy, 300))
 
 
-async def bounded(case: Case, area: str, check: str, ask: Check) -> list[Finding]:
+async def bounded(exam: Examination, area: str, check: str, ask: Check) -> list[Finding]:
     """The findings of `ask` within the case's limit.
 
     Out of time, or a bug: unknown, in words.
     """
     try:
-        async with asyncio.timeout(case.limit_s):
+        async with asyncio.timeout(exam.limit_s):
             return list(await ask())
     except TimeoutError:
         return [
@@ -78,7 +78,7 @@ async def bounded(case: Case, area: str, check: str, ask: Check) -> list[Finding
                 area,
                 check,
                 State.UNKNOWN,
-                f"no answer in {case.limit_s:g} s",
+                f"no answer in {exam.limit_s:g} s",
                 "try again; is the network slow or filtered?",
             )
         ]

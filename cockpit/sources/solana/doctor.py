@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cockpit.doctor.finding import Case, Finding, State, bounded, found, together
 from cockpit.oracle import base58
-from cockpit.settings import RpcEndpoint
+from cockpit.sources.examination import Examination, Finding, State, bounded, found, together
+from cockpit.sources.solana import RPC_ENDPOINTS, SOLANA, RpcEndpoint
 from cockpit.sources.solana.endpoint import cluster_of
 from cockpit.sources.solana.rpc import NODE_UNHEALTHY, Rpc, RpcProblem
 from cockpit.text import safe
@@ -44,8 +44,8 @@ class _Seen:
     genesis: dict[str, str]
 
 
-async def examine(case: Case) -> list[Finding]:
-    endpoints, program_id = case.settings.rpc_endpoints, case.settings.solana.program_id
+async def examine(exam: Examination) -> list[Finding]:
+    endpoints, program_id = exam.settings.of(RPC_ENDPOINTS), exam.settings.of(SOLANA).program_id
     if not endpoints:
         return [
             found(
@@ -58,7 +58,7 @@ async def examine(case: Case) -> list[Finding]:
         ]
     seen = _Seen({})
     findings = await together(
-        bounded(case, AREA, f"endpoint {safe(one.name, 40)}", lambda one=one: _endpoint(case, one, seen))  # type: ignore[misc]
+        bounded(exam, AREA, f"endpoint {safe(one.name, 40)}", lambda one=one: _endpoint(exam, one, seen))  # type: ignore[misc]
         for one in endpoints
     )
     findings += _one_cluster(seen, len(endpoints))
@@ -73,20 +73,20 @@ async def examine(case: Case) -> list[Finding]:
         name = safe(one.name, 40)
         if name not in seen.genesis:
             continue  # it did not answer: said above
-        checks.append(bounded(case, AREA, f"program by {name}", lambda one=one: _program(case, one, program_id)))  # type: ignore[misc]
-        checks.append(bounded(case, AREA, f"stream of {name}", lambda one=one: _stream(case, one)))  # type: ignore[misc]
+        checks.append(bounded(exam, AREA, f"program by {name}", lambda one=one: _program(exam, one, program_id)))  # type: ignore[misc]
+        checks.append(bounded(exam, AREA, f"stream of {name}", lambda one=one: _stream(exam, one)))  # type: ignore[misc]
     return findings + await together(checks)
 
 
-async def _endpoint(case: Case, endpoint: RpcEndpoint, seen: _Seen) -> Sequence[Finding]:
+async def _endpoint(exam: Examination, endpoint: RpcEndpoint, seen: _Seen) -> Sequence[Finding]:
     name = safe(endpoint.name, 40)
     check = f"endpoint {name}"
-    rpc = Rpc(endpoint, case.clock, case.limit_s * 0.9)
+    rpc = Rpc(endpoint, exam.clock, exam.limit_s * 0.9)
     try:
         await rpc.open()
-        began = case.clock.mono()
+        began = exam.clock.mono()
         genesis, doubt = await _genesis(rpc)
-        took_ms = (case.clock.mono() - began) * 1000
+        took_ms = (exam.clock.mono() - began) * 1000
         seen.genesis[name] = genesis
         version, health = await asyncio.gather(_version(rpc), _health(rpc))
         words = f"{cluster_of(genesis)} at {rpc.host}, {version}, answered in {took_ms:.0f} ms"
@@ -171,10 +171,10 @@ def _one_cluster(seen: _Seen, configured: int) -> list[Finding]:
     return [found(AREA, "cluster", State.OK, f"{len(seen.genesis)} of {configured} endpoints are of the same cluster")]
 
 
-async def _program(case: Case, endpoint: RpcEndpoint, program_id: str) -> Sequence[Finding]:
+async def _program(exam: Examination, endpoint: RpcEndpoint, program_id: str) -> Sequence[Finding]:
     name = safe(endpoint.name, 40)
     check = f"program by {name}"
-    rpc = Rpc(endpoint, case.clock, case.limit_s * 0.9)
+    rpc = Rpc(endpoint, exam.clock, exam.limit_s * 0.9)
     try:
         await rpc.open()
         account = (await rpc.call("getAccountInfo", [program_id, _HEADER], _AccountInfo)).value
@@ -198,7 +198,7 @@ async def _program(case: Case, endpoint: RpcEndpoint, program_id: str) -> Sequen
     return [found(AREA, check, State.OK, f"{program_id} is there, executable")]
 
 
-async def _stream(case: Case, endpoint: RpcEndpoint) -> Sequence[Finding]:
+async def _stream(exam: Examination, endpoint: RpcEndpoint) -> Sequence[Finding]:
     """The WebSocket takes a connection: what is counted comes over it."""
     import aiohttp
 

@@ -1,4 +1,4 @@
-"""What every family of values has in common."""
+"""What a source's values are: numbers by name, that signals of runbooks.toml may stand on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from cockpit.assessment.board import Board
-from cockpit.assessment.inventory import Inventory
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.reading import Reading, Unknown, believed
+from cockpit.sources.kubernetes.inventory import Inventory
+from cockpit.sources.spec import Readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Values(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     """The board at one moment.
 
     `cluster_now`: unix seconds on the cluster's clock; `mono`: monotonic seconds.
     """
 
-    board: Board
+    board: Readings
     cluster: Cluster
     inventory: Inventory
     cluster_now: float
@@ -51,13 +51,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`plain` are full names; `of_service` are heads that take a service of runbooks.toml after
-    them.
+    """The values of one source: how they are read, and how they are named.
+
+    `plain` are full names; `of_service` are heads that take a service of runbooks.toml after them.
     """
 
-    name: str
-    title: str  # subject of "... not configured": "Solana is"
-    look: Callable[[Look], Values]
+    values: Callable[[Snapshot], Values]
     plain: tuple[str, ...] = ()
     of_service: tuple[str, ...] = ()
 
