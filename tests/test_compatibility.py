@@ -22,6 +22,10 @@ from cockpit.journal.journal import Journal
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import Phase, Plan, Proof, Request
 from cockpit.runbooks import schema
+from cockpit.sources.probes import PROBES
+from cockpit.sources.prometheus import PROMETHEUS
+from cockpit.sources.registry import configured
+from cockpit.sources.solana import RPC_ENDPOINTS
 from panels import keys
 from tests.support.kube_rig import DIGEST, NAMESPACE, OTHER_URL, SECRET_URL, Rig, carry, ended, step
 from tests.support.kube_rig import plan as plan_step
@@ -68,11 +72,11 @@ def test_its_journal_is_gone_on_with(state: Path) -> None:
 def test_its_configuration_loads_whole() -> None:
     raw = tomllib.loads((FIXTURES / "config.toml").read_text("utf-8"))
     settings = load_settings(config=str(FIXTURES / "config.toml"), env={})
-    assert settings.configured == {"kubernetes", "prometheus", "solana", "postgres", "probes"}
-    assert settings.prometheus.direct == raw["prometheus"]["direct"]
-    assert settings.rpc_endpoints[0].ws_url == raw["rpc-endpoints"][0]["ws_url"]
+    assert configured(settings) == {"kubernetes", "prometheus", "solana", "postgres", "probes"}
+    assert settings.of(PROMETHEUS).direct == raw["prometheus"]["direct"]
+    assert settings.of(RPC_ENDPOINTS)[0].ws_url == raw["rpc-endpoints"][0]["ws_url"]
     assert settings.network_cli is not None and settings.network_cli.argv == tuple(raw["network-cli"]["argv"])
-    assert settings.probes.output.as_of == "/as_of" and settings.webhook.format == "slack"
+    assert settings.of(PROBES).output.as_of == "/as_of" and settings.webhook.format == "slack"
     assert settings.maintenance.canary_markets == ("NBA_LAL_BOS",) and settings.links.dashboard is not None
 
 
