@@ -23,7 +23,14 @@ from bench.chain import measured
 from bench.pane import Pane
 
 COCKPIT = [sys.executable, "-m", "cockpit.cli"]
-BARE = "from textual.app import App\nfrom textual.widgets import Static\nclass A(App):\n  def compose(self):\n    yield Static('bare frame')\nA().run()"
+BARE = """
+from textual.app import App
+from textual.widgets import Static
+class A(App):
+  def compose(self):
+    yield Static('bare frame')
+A().run()
+"""
 ROWS: list[tuple[str, str, str, bool]] = []
 
 

@@ -13,8 +13,10 @@ from panels import keys
 HEAD = """\
 # Keys
 
-What `?` shows, on paper (made by `make generated`). Every key only looks, or opens a dialog that asks: nothing harmful lies on a key that
-tmux, screen or vim users press by habit. The app's own keys can be given others in `[keys]` of the [configuration](configuration.md).
+What `?` shows, on paper (made by `make generated`). Every key only looks, or opens a dialog that asks: nothing \
+harmful lies on a key that
+tmux, screen or vim users press by habit. The app's own keys can be given others in `[keys]` of the \
+[configuration](configuration.md).
 """
 
 

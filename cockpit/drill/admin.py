@@ -1,5 +1,6 @@
-"""The drill's side of the network's command line: a small HTTP API on loopback, one bearer token,
-acting on the world.
+"""Serves the drill's side of the network's command line.
+
+A small HTTP API on loopback with one bearer token, acting on the world.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ def application(
     restore: Callable[[float], None] | None = None,
     failover: Callable[[], None] | None = None,
 ) -> web.Application:
-    """POST /market, /signer-set and /database with JSON; 403 without the token, 409 for what the
-    program would reject.
+    """Build the HTTP application: POST /market, /signer-set and /database with JSON.
+
+    It answers 403 without the token, and 409 for what the program would reject.
     """
 
     async def market(request: web.Request) -> web.Response:

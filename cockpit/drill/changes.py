@@ -1,5 +1,4 @@
-"""Changes to the drill's cluster without the network: what a release pipeline did before the
-operator came, and what tests do.
+"""Changes the drill's cluster without the network, as a release pipeline or a test would.
 
 They write what the API server would store for kubectl's commands; controllers and physics then see
 them like any other.
@@ -19,7 +18,7 @@ REVISION = "deployment.kubernetes.io/revision"
 
 
 def patch(kube: KubernetesWorld, service: str, body: Mapping[str, object]) -> None:
-    """A strategic merge patch of the Deployment or StatefulSet.
+    """Apply a strategic merge patch to the Deployment or StatefulSet.
 
     Raises LookupError when there is none.
     """
@@ -44,7 +43,7 @@ def _container(kube: KubernetesWorld, service: str, fields: Obj) -> None:
 
 
 def set_env(kube: KubernetesWorld, service: str, env: Mapping[str, str]) -> None:
-    """In the service's own container."""
+    """Set variables in the service's own container."""
     _container(kube, service, {"env": [{"name": name, "value": value} for name, value in env.items()]})
 
 
@@ -58,8 +57,9 @@ def restart(kube: KubernetesWorld, service: str) -> None:
 
 
 def undo_rollout(kube: KubernetesWorld, service: str) -> None:
-    """As a blind `kubectl rollout undo`: to the newest revision that is not the current one,
-    whatever it was.
+    """Undo a rollout as a blind `kubectl rollout undo` does.
+
+    It goes back to the newest revision that is not the current one, whatever that was.
 
     Raises LookupError when there is none.
     """
@@ -89,7 +89,7 @@ def set_config(kube: KubernetesWorld, configmap: str, key: str, value: str) -> N
 
 
 def run_job(kube: KubernetesWorld, cronjob: str, name: str) -> None:
-    """As `kubectl create job NAME --from=cronjob/CRONJOB`.
+    """Start a Job as `kubectl create job NAME --from=cronjob/CRONJOB` does.
 
     Raises LookupError when there is no such CronJob.
     """

@@ -1,4 +1,4 @@
-"""The switches that every server of the drill has for faults on demand.
+"""Holds the switches for faults on demand that every server of the drill has.
 
 Counters are used up by one request each; flags hold until they are put back.
 """

@@ -1,12 +1,13 @@
-"""A stand-in for the network's command line (facts: "Command line of the network"): the same words,
-acting on a drill's world.
+"""Stands in for the network's command line: the same commands, acting on a drill's world.
 
-`python -m cockpit.drill.cli market pause|unpause|get --market-id ID --cluster C`, `… signer-set
-create --signer-set-id N --threshold T --pubkey P… --activate-epoch E|now`, `… signer-set get
---signer-set-id N`; and, for an operator's own commands to restore the database and to fail it over,
-`… database restore --to TIME` and `… database failover`. Where the drill is comes in the
-environment (`cockpit.drill.admin`). One JSON object on standard output; exit 0 done, 1 rejected or
-unreachable, 2 usage.
+The commands are those that docs/oracle-program.md describes: `python -m cockpit.drill.cli market
+pause|unpause|get --market-id ID --cluster C`, `… signer-set create --signer-set-id N --threshold T
+--pubkey P… --activate-epoch E|now`, `… signer-set get --signer-set-id N`; and, for an operator's
+own commands to restore the database and to fail it over, `… database restore --to TIME` and `…
+database failover`.
+
+The environment says where the drill is (`cockpit.drill.admin`). It prints one JSON object on
+standard output, and exits with 0 when done, 1 when rejected or unreachable, 2 for wrong usage.
 """
 
 from __future__ import annotations

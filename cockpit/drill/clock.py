@@ -1,4 +1,4 @@
-"""The drill's own clock: simulated unix seconds that move only when someone advances them."""
+"""Keeps the drill's own time: simulated unix seconds that move only when someone advances them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 
 class SimClock:
-    """Simulated time.
+    """Holds simulated time.
 
     `speed` is simulated seconds per real second: whoever drives the world multiplies by it.
 
@@ -24,7 +24,7 @@ class SimClock:
         self.speed = speed
 
     def now(self) -> float:
-        """Simulated unix seconds."""
+        """Return simulated unix seconds."""
         return self._now
 
     def advance(self, dt_sim: float) -> None:
@@ -44,7 +44,7 @@ class SimClock:
 
 
 def rfc3339(seconds: float) -> str:
-    """As metav1.Time is written: whole seconds, UTC, `Z`."""
+    """Format a time as metav1.Time is written: whole seconds, UTC, `Z`."""
     return _second(int(seconds))
 
 
@@ -54,22 +54,22 @@ def _second(second: int) -> str:
 
 
 def rfc3339_micro(seconds: float) -> str:
-    """As metav1.MicroTime is written: six digits, UTC, `Z`."""
+    """Format a time as metav1.MicroTime is written: six digits, UTC, `Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def rfc3339_nano(seconds: float) -> str:
-    """As the kubelet stamps log lines: nine digits (the last three zero), UTC, `Z`."""
+    """Format a time as the kubelet stamps log lines: nine digits (the last three zero), UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
 
 
 def http_date(seconds: float) -> str:
-    """The HTTP `Date` header (RFC 9110 section 5.6.7)."""
+    """Format a time as HTTP's `Date` header has it (RFC 9110, 5.6.7)."""
     return format_datetime(datetime.fromtimestamp(int(seconds), UTC), usegmt=True)
 
 
 def parse_rfc3339(text: str) -> float:
-    """Unix seconds of an RFC 3339 time; fractions beyond microseconds are cut.
+    """Return the unix seconds of an RFC 3339 time; fractions beyond microseconds are cut.
 
     Raises ValueError.
     """

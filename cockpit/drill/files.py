@@ -1,4 +1,4 @@
-"""Writes the files by which kubectl and the cockpit find a drill: a kubeconfig and a configuration."""
+"""Writes the files by which kubectl and the cockpit find a drill."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _kubeconfig(served: Served) -> str:
-    """Contexts `drill` (may do all) and `drill-viewer` (may read).
+    """Write contexts `drill` (may do all) and `drill-viewer` (may read).
 
     JSON, which is YAML too.
     """

@@ -1,4 +1,4 @@
-"""What an incident, and the operator's steps, have cost since the drill started.
+"""Measures what an incident and the operator's steps have cost since the drill started.
 
 Counted from the physics, never from metrics.
 """
@@ -29,7 +29,7 @@ class Harm:
 
     @property
     def words(self) -> str:
-        """All of it in one line; "none" when there is none."""
+        """Describe all of it in one line; "none" when there is none."""
         parts = [
             f"publishing gap {self.publishing_gap_s:.0f} s" if self.publishing_gap_s >= 0.5 else "",
             f"stale outputs {self.stale_s:.0f} s" if self.stale_s >= 0.5 else "",
@@ -42,7 +42,7 @@ class Harm:
         return ", ".join(part for part in parts if part) or "none"
 
     def since(self, before: Harm) -> Harm:
-        """What was added since `before`, a copy of an earlier moment."""
+        """Return what was added since `before`, a copy of an earlier moment."""
         then = asdict(before)
         return Harm(**{name: value - then[name] for name, value in asdict(self).items()})
 
@@ -51,7 +51,7 @@ class Harm:
 
 
 class Meter:
-    """Counts while the world moves; `start` makes now the beginning."""
+    """Counts harm while the world moves; `start` makes now the beginning."""
 
     def __init__(self, plant: Plant) -> None:
         self.plant = plant

@@ -1,5 +1,4 @@
-"""The drill's topology and its metrics' names: who exists, what each service is started with, what
-each one exports.
+"""Names the drill's topology and metrics: the services, how each starts, what each exports.
 
 Metric names, labels and label values are those that the network's documents give (prefix `m0_`).
 """
@@ -49,7 +48,7 @@ RPC_URLS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """One deployment of the pipeline as it is on a calm day."""
+    """Describes one deployment of the pipeline as it is on a calm day."""
 
     name: str
     replicas: int
@@ -108,7 +107,7 @@ SERVICES: Mapping[str, ServiceSpec] = {
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """A CronJob of the pipeline: what an operator may run by hand.
+    """Describes a CronJob of the pipeline, which an operator may run by hand.
 
     `takes_s`: simulated seconds that its pod works.
     """
@@ -161,7 +160,7 @@ JOBS: Mapping[str, JobSpec] = {
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """`kind` as in the exposition's TYPE line.
+    """Describes a metric; `kind` is as in the exposition's TYPE line.
 
     For histograms the name is without `_bucket`.
     """

@@ -1,5 +1,4 @@
-"""What the drill's services answer when they are asked over HTTP: health, the newest outputs, what
-signer agents report.
+"""Answers HTTP probes for the drill's services: health, newest outputs, signer agents' reports.
 
 All of it follows from the world: a service without a working pod answers as a load balancer does
 for it, 503.
@@ -21,7 +20,7 @@ _READS_DATABASE = (API, REALTIME, RECONCILER)
 
 
 class Probes:
-    """Routes below /NAME of each service.
+    """Serves routes below /NAME of each service.
 
     `bundle`: market → its newest revealed bundle, as the network publishes it; None before the
     first.
@@ -68,7 +67,7 @@ class Probes:
         return job
 
     def _market(self, request: web.Request) -> str:
-        """The market that is asked for, while the gateway can answer at all."""
+        """Return the market that is asked for, while the gateway can answer at all."""
         if not self.world.fleet.ready(API):
             raise web.HTTPServiceUnavailable(text="no pod is ready\n")
         market = request.match_info["market"]
@@ -98,7 +97,7 @@ class Probes:
         return web.json_response(found)
 
     async def _agent(self, request: web.Request) -> web.Response:
-        """An agent in its place of the set: the key that it holds, and the set that it signs for."""
+        """Report an agent in its place of the set: its key and the set that it signs for."""
         agent = request.match_info["agent"]
         if agent not in SIGNERS:
             raise web.HTTPNotFound(text="no such agent\n")
@@ -111,7 +110,7 @@ class Probes:
 
 
 def configuration(base: str) -> list[str]:
-    """The lines of a cockpit configuration that ask all of this."""
+    """Write the lines of a cockpit configuration that ask all of this."""
     lines = ["", "[probes]", "interval = 3.0", "", "[probes.services]"]
     lines += [f'{name} = "{base}/{name}"' for name in SERVICES]
     lines += ["", "[probes.output]", f'url = "{base}/{API}/v1/markets/{{market}}/latest"']

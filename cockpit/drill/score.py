@@ -1,4 +1,4 @@
-"""A drill's score: only what was measured.
+"""Scores a drill: only what was measured counts.
 
 Times are simulated seconds from the operator's arrival; None: it never happened.
 
@@ -47,7 +47,7 @@ class IncidentScore:
 
 @dataclass(slots=True)
 class StepScore:
-    """One step sent.
+    """Scores one step that was sent.
 
     `harm`: what was added from it until the next step or the end, `over_s` seconds later. `worse`:
     kinds of harm that came faster than in the time before it, in words; None when that time was too
@@ -79,7 +79,7 @@ class Score:
 
     @property
     def recovered_s(self) -> float | None:
-        """When the last of the incidents was over; None while one goes on, or when there was none."""
+        """Return when the last incident was over; None while one goes on, or without any."""
         times = [incident.recovered_s for incident in self.incidents]
         known = [time for time in times if time is not None]
         return max(known) if known and len(known) == len(times) else None
@@ -89,7 +89,7 @@ class Score:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Score:
-        """From JSON, unknown keys left out.
+        """Read a score from JSON; unknown keys are left out.
 
         Raises TypeError, KeyError or ValueError for what is not a score.
         """
@@ -100,7 +100,7 @@ class Score:
 
 
 def worse(before: Harm, before_s: float, after: Harm, after_s: float) -> list[str] | None:
-    """Which kinds of harm came faster after a step than before it, in words."""
+    """Name, in words, the kinds of harm that came faster after a step than before it."""
     if before_s < SEEN_S or after_s < SEEN_S:
         return None
     faster = []
@@ -112,13 +112,14 @@ def worse(before: Harm, before_s: float, after: Harm, after_s: float) -> list[st
 
 
 def clock(seconds: float | None) -> str:
-    """`4:07`; "never" when it never happened."""
+    """Format a duration as `4:07`; "never" when it never happened."""
     return "never" if seconds is None else f"{int(seconds // 60)}:{int(seconds % 60):02d}"
 
 
 def report(score: Score, title: str, story: str, before: Sequence[Score] = ()) -> list[str]:
-    """What is printed at the end: the cause, the times, the steps, the harm, and how it compares
-    with earlier drills.
+    """Write what is printed at the end.
+
+    The cause, the times, the steps, the harm, and how it compares with earlier drills.
     """
     lines = [f"DRILL  {title}", *wrap(story, WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
     for incident in score.incidents:
@@ -142,7 +143,7 @@ def report(score: Score, title: str, story: str, before: Sequence[Score] = ()) -
 
 
 def progress(score: Score, before: Sequence[Score]) -> list[str]:
-    """Against the earlier drills of the same scenario."""
+    """Compare a score with the earlier drills of the same scenario."""
     same = [old for old in before if old.scenario == score.scenario]
     times = [old.recovered_s for old in same if old.recovered_s is not None]
     if not same:

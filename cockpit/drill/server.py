@@ -1,6 +1,4 @@
-"""A drill: the world, driven in real time, behind servers on loopback that speak the real
-protocols.
-"""
+"""Runs a drill: the world, driven in real time, behind loopback servers of the real protocols."""
 
 from __future__ import annotations
 
@@ -42,7 +40,7 @@ T = TypeVar("T")
 
 
 class Drill:
-    """An async context manager: `async with Drill("rpc-outage") as drill`.
+    """Serves one drill as an async context manager: `async with Drill("rpc-outage") as drill`.
 
     Everything runs in the caller's loop.
 
@@ -101,7 +99,7 @@ class Drill:
 
     @property
     def config(self) -> str:
-        """A cockpit configuration file that points at this drill."""
+        """Return the path of a cockpit configuration file that points at this drill."""
         return str(self.directory / files.CONFIGURATION)
 
     async def __aenter__(self) -> Drill:
@@ -171,7 +169,7 @@ class Drill:
             await asyncio.to_thread(shutil.rmtree, self.directory, True)
 
     def where(self) -> dict[str, str | None]:
-        """What `drill --serve` prints.
+        """Return what `drill --serve` prints.
 
         Absent servers are None.
         """
@@ -220,13 +218,15 @@ class Drill:
         self.database.start_soon()
 
     async def database_up(self) -> None:
-        """Returns once the database answers, or has said that it never will; at once without one."""
+        """Wait until the database answers or has failed for good; without one, return at once."""
         database = self.database
         while database is not None and not database.ready.is_set() and database.problem is None:  # noqa: ASYNC110 - a thread sets it
             await asyncio.sleep(0.05)
 
     async def _switch(self, database: DrillPostgres, wanted: frozenset[str]) -> None:
-        """In threads: a switch may wait for a lock, and the world never waits for it.
+        """Throw the database's switches in threads, as a switch may wait for a lock.
+
+        The world never waits for it. What fails is tried again.
 
         What fails is tried again.
         """
@@ -240,9 +240,7 @@ class Drill:
             self._switching = None
 
     def follow_database(self) -> None:
-        """Throw the switches that the scenario asks for, and let the world feel how slow the
-        database really is.
-        """
+        """Throw the switches that the scenario asks for, and report the real database's slowness."""
         serve, database = self.world.serve, self.database
         if database is None or not database.ready.is_set():
             return
@@ -274,8 +272,9 @@ class Drill:
 
 
 class DrillThread:
-    """A drill in a thread and loop of its own: `with DrillThread("rpc-outage") as drill`, so that
-    it cannot slow the caller's loop down.
+    """Runs a drill in a thread and loop of its own: `with DrillThread("rpc-outage") as drill`.
+
+    So it cannot slow the caller's loop down.
 
     The attributes of Drill are readable; use `call` to touch the world.
     """

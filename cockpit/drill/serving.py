@@ -1,4 +1,4 @@
-"""Runs a drill alone, for `m0-cockpit drill --serve` and for the cockpit that starts it as a child."""
+"""Runs a drill alone: for `m0-cockpit drill --serve`, and as the child of a cockpit."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ async def serve(
     postgres: bool = False,
     control: Path | None = None,
 ) -> None:
-    """Print where everything is (one JSON line) once every server answers; run until SIGTERM or
-    SIGINT, or until the process `parent` has ended.
+    """Serve a drill until SIGTERM, SIGINT or SIGHUP, or until the process `parent` has ended.
+
+    One JSON line says where everything is once every server answers.
 
     `control`: with a school, whose address is written there.
     """
@@ -65,7 +66,7 @@ def serve_forever(
     postgres: bool = False,
     control: Path | None = None,
 ) -> int:
-    """`serve`, blocking; returns the exit code."""
+    """Run `serve` to its end and return the exit code."""
     asyncio.run(serve(scenario, seed=seed, speed=speed, parent=parent, postgres=postgres, control=control))
     return 0
 

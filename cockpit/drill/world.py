@@ -1,5 +1,4 @@
-"""The world: one deterministic, seeded simulation of the pipeline, over the pods that the embedded
-cluster runs.
+"""Simulates the pipeline, deterministic and seeded, over the pods that the embedded cluster runs.
 
 Scenarios change causes only (an endpoint's failures, a provider's quota); metrics follow. `advance`
 moves the clock.
@@ -69,7 +68,7 @@ LOG_PAST_S = 180.0  # pods have this much of log when a drill starts
 
 
 class Injection(Protocol):
-    """One incident of a scenario: what it does to the world, so many seconds before the start."""
+    """One incident of a scenario: changes the world, so many seconds before the start."""
 
     @property
     def aged_s(self) -> float: ...
@@ -78,7 +77,7 @@ class Injection(Protocol):
 
 
 class Injections(Protocol):
-    """What the world asks of a scenario, so that it need not know scenarios.
+    """Gives the world what it asks of a scenario, so that it need not know scenarios.
 
     `aged_s` is that of the oldest of its `incidents`.
     """
@@ -90,7 +89,7 @@ class Injections(Protocol):
 
 
 class World:
-    """Everything that exists in a drill.
+    """Holds everything that exists in a drill.
 
     `scenario` (see `scenarios.find`; None: a calm day) is already `aged_s` seconds old; its own age
     by default. `step_s`: the physics' step; tests take larger ones. `rpc_urls`: endpoint → address,
@@ -158,7 +157,7 @@ class World:
 
     @staticmethod
     def past_clock(start_at: float, speed: float = 1.0) -> SimClock:
-        """A clock from which a new World arrives at `start_at` when it is built."""
+        """Return a clock from which a new World arrives at `start_at` when it is built."""
         return SimClock(start_at - UPTIME_S, speed)
 
     def _populate(self) -> None:
@@ -186,7 +185,7 @@ class World:
         self.kube.settle()
 
     def _decided(self, what: str, which: str) -> None:
-        """What the authority decides is a transaction too."""
+        """Put a decision of the authority on the chain as a transaction."""
         if what == "market":
             self.chain.set_market_active(which, which not in self.authority.paused)
             return
@@ -210,7 +209,7 @@ class World:
         self._remember(age, cluster=True)
 
     def _remember(self, seconds: float, *, until_start: float = 0.0, cluster: bool = False) -> None:
-        """Live through `seconds` quickly, `until_start` before the drill starts.
+        """Live through `seconds` quickly, ending `until_start` before the drill starts.
 
         Unless `cluster` nothing changes there.
         """
@@ -228,8 +227,9 @@ class World:
         self.fleet.refresh()
 
     def advance(self, seconds: float) -> None:
-        """Move the world on by simulated seconds: the cluster at every call, the physics in steps
-        of half a second.
+        """Move the world on by simulated seconds.
+
+        The cluster moves at every call, the physics in steps of half a second.
         """
         end = self.clock.now() + seconds
         while (left := end - self.clock.now()) > 1e-9:
@@ -244,11 +244,11 @@ class World:
                 self._live(owed)
 
     def step(self, dt: float) -> None:
-        """One step of `dt` simulated seconds, clock included."""
+        """Move on by one step of `dt` simulated seconds, clock included."""
         self.advance(dt)
 
     def _live(self, dt: float) -> None:
-        """The pipeline's last `dt` seconds, up to the clock."""
+        """Live through the pipeline's last `dt` seconds, up to the clock."""
         self.ingest.step(dt)
         self.quant.step(dt)
         self.sign.seats()
@@ -273,11 +273,11 @@ class World:
             self.store.trim(self.clock.now())
 
     def jobs_up(self) -> set[str]:
-        """Services that answer a scrape."""
+        """Return the services that answer a scrape."""
         return {job for job in SERVICES if self.fleet.working(job)}
 
     def _follow_jobs(self) -> None:
-        """Jobs that have completed take effect, once each."""
+        """Let completed jobs take effect, once each."""
         for job in self.kube.store.select(JOB_OBJECTS):
             uid = job.obj["metadata"]["uid"]
             if uid not in self._jobs_seen and ended(job.obj) == "Complete":
@@ -286,8 +286,9 @@ class World:
                 self.job_done(str(owners[0].get("name") or job.key[1]))
 
     def job_done(self, name: str) -> None:
-        """What a completed job of that CronJob (or name) does to the pipeline; nothing for one that
-        it does not know.
+        """Apply to the pipeline what a completed job of that CronJob (or name) does.
+
+        A job that it does not know has no effect.
         """
         effects = {
             "m0-recalibration": (self.quant.models.recalibrate,),
@@ -299,8 +300,9 @@ class World:
             effect()
 
     def agent(self, signer: str) -> tuple[str, str] | None:
-        """What the agent in that place reports of itself: its pod, and its public key; None while
-        no pod has the place.
+        """Return what the agent in that place reports: its pod and its public key.
+
+        None while no pod has the place.
         """
         seated = {name: uid for uid, name in self.sign.places.items()}
         pod = next((pod for pod in self.fleet.ready(SIGNER) if pod.uid == seated.get(signer)), None)
@@ -311,8 +313,9 @@ class World:
         return pod.name, str(party.key)
 
     def agent_set(self, key: str) -> str:
-        """The signer set that an agent with this key signs for: the newest active one that it is
-        in, else the first.
+        """Return the signer set that an agent with this key signs for.
+
+        That is the newest active one that has the key, else the first.
         """
         for made in sorted(self.authority.signer_sets.values(), key=lambda made: -made.number):
             found = self.chain.accounts.signer_set(made.number)
@@ -334,7 +337,7 @@ class World:
         return f"{self._talker.getrandbits(128):032x}"
 
     def say(self, pod: str, line: str, trace: str | None = None) -> None:
-        """A log line of a pod, with a trace id."""
+        """Write a log line of a pod, with a trace id."""
         if not self.talking:
             return
         self.kube.log(pod, f"{line} trace_id={trace or self.trace()}")

@@ -106,7 +106,10 @@ def test_a_vacuum_debt_is_real_and_is_paid_by_a_vacuum(busy: DrillPostgres) -> N
 
 
 def test_the_archiver_fails_and_recovers(busy: DrillPostgres) -> None:
-    failing = "SELECT last_failed_time > coalesce(last_archived_time, '-infinity') FROM pg_stat_archiver WHERE failed_count > 0"
+    failing = (
+        "SELECT last_failed_time > coalesce(last_archived_time, '-infinity') FROM pg_stat_archiver WHERE "
+        "failed_count > 0"
+    )
     busy.fail_archiver()
     until(lambda: asked(busy, failing) == [(True,)])
     busy.fail_archiver(False)
@@ -179,7 +182,8 @@ def test_without_a_database_its_troubles_are_simulated_alike() -> None:
 
 def test_a_drill_that_is_killed_leaves_no_server_behind(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from cockpit.drill.postgres import DrillPostgres; d = DrillPostgres(workload=False); d.cluster.start();"
+        "import sys, time; from cockpit.drill.postgres import DrillPostgres; d = DrillPostgres(workload=False); "
+        "d.cluster.start();"
         "print(d.cluster.pid, d.cluster.directory, flush=True); time.sleep(60)"
     )
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

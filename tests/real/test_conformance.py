@@ -55,7 +55,7 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield made
 
 
-# ------------------------------------------------------------------------------------------------------ the client alone
+# the client alone
 
 
 async def test_get_404_and_server_time(cluster: TestCluster) -> None:
@@ -143,7 +143,7 @@ async def test_bookmarks_come_when_asked_for(cluster: TestCluster) -> None:
     assert int(events[-1]["object"]["metadata"]["resourceVersion"]) > int(listed["metadata"]["resourceVersion"])
 
 
-# ------------------------------------------------------------------------------------------------------------ the source
+# the source
 
 
 async def follow(cluster: TestCluster, *steps: tuple[str, Callable[[Reading[Any]], Any], Callable[[], Any]]) -> None:
@@ -258,7 +258,7 @@ async def test_logs_of_a_running_pod(cluster: TestCluster) -> None:
         assert [line.text for line in got if isinstance(line, LogLine)] == ["talker starts", "ready"]
 
 
-# ------------------------------------------------------------------------------------------------------ the guarded way
+# the guarded way
 
 
 async def _short(seconds: float) -> None:

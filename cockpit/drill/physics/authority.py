@@ -1,6 +1,4 @@
-"""What the network's authority decides and its command line changes: which markets are paused,
-which signer sets there are.
-"""
+"""Keeps what the network's authority decides: paused markets and signer sets."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from cockpit.drill.names import MARKETS, SIGNER_SET_ID, SIGNERS, THRESHOLD
 
 
 class Refused(Exception):
-    """The program would reject it; the text names its error."""
+    """Reports what the program would reject; the text names its error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +21,10 @@ class SignerSet:
 
 
 class Authority:
-    """`listeners` hear ("market", market id) or ("signer-set", number) after each change: the
-    chain, where one is attached.
+    """Holds the decisions; the command line and the admin API change them.
+
+    `listeners` hear ("market", market id) or ("signer-set", number) after each change: the chain,
+    where one is attached.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,10 @@ class Authority:
         self.listeners: list[Callable[[str, str], None]] = []
 
     def set_market(self, market: str, *, paused: bool) -> None:
-        """Raises Refused."""
+        """Pause or resume a market.
+
+        Raises Refused.
+        """
         self.market(market)
         if paused:
             self.paused.add(market)
@@ -43,7 +46,7 @@ class Authority:
         self._notify("market", market)
 
     def market(self, market: str) -> bool:
-        """Whether it is paused.
+        """Return whether the market is paused.
 
         Raises Refused.
         """
@@ -52,7 +55,10 @@ class Authority:
         return market in self.paused
 
     def create_signer_set(self, made: SignerSet) -> None:
-        """Raises Refused."""
+        """Add a signer set.
+
+        Raises Refused.
+        """
         if made.number in self.signer_sets:
             raise Refused(f"AlreadyInitialized (6001): signer set {made.number} exists")
         if not 1 <= made.threshold <= len(set(made.pubkeys)):
@@ -61,7 +67,10 @@ class Authority:
         self._notify("signer-set", str(made.number))
 
     def signer_set(self, number: int) -> SignerSet:
-        """Raises Refused."""
+        """Return the signer set of that number.
+
+        Raises Refused.
+        """
         if number not in self.signer_sets:
             raise Refused(f"SignerSetNotActive (6014): no signer set {number}")
         return self.signer_sets[number]

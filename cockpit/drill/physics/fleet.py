@@ -1,4 +1,4 @@
-"""What the physics sees of the cluster: which pods of a service run, and with what environment.
+"""Shows the physics the cluster: which pods of a service run, and with what environment.
 
 Refreshed once a step.
 """
@@ -12,7 +12,7 @@ from cockpit.drill.names import SERVICES
 
 
 class PodView(Protocol):
-    """`cockpit.drill.kubernetes.RunningPod`."""
+    """Describes a running pod (`cockpit.drill.kubernetes.RunningPod`)."""
 
     @property
     def name(self) -> str: ...
@@ -31,7 +31,7 @@ class PodView(Protocol):
 
 
 class Fleet:
-    """A snapshot of all services' running pods.
+    """Holds a snapshot of all services' running pods.
 
     A terminating pod still works until it is gone (so two submitters can overlap), but gets no new
     requests where a Service would route.
@@ -48,19 +48,21 @@ class Fleet:
         self._working = {name: tuple(pod for pod in pods if pod.ready) for name, pods in self.pods.items()}
 
     def working(self, service: str) -> tuple[PodView, ...]:
-        """Pods that do the service's work: their container has become ready, terminating ones
-        included.
+        """Return the pods that do the service's work.
+
+        Their container has become ready; terminating ones are included.
         """
         return self._working[service]
 
     def ready(self, service: str) -> tuple[PodView, ...]:
-        """Pods that a Service would route to."""
+        """Return the pods that a Service would route to."""
         return tuple(pod for pod in self._working[service] if not pod.terminating)
 
 
 def number(env: Mapping[str, str], name: str, default: float) -> float:
-    """A numeric variable; what does not parse counts as the default, as the services do (they log
-    it).
+    """Read a numeric variable; what does not parse counts as the default.
+
+    The services do the same (they log it).
     """
     try:
         return float(env.get(name, ""))

@@ -1,4 +1,4 @@
-"""Connectors → ingestor workers → event log → aggregator: where lag and coverage come from.
+"""Simulates connectors, ingestor workers, event log and aggregator: where lag and coverage arise.
 
 Each ready ingestor polls every connector on its own, no more often than its poll interval and its
 cache's life allow, so more pods mean more calls against the provider's quota. Calls above the quota
@@ -35,7 +35,7 @@ RETENTION_S = 1800.0
 
 @dataclass(slots=True)
 class Connector:
-    """An external API.
+    """Describes an external API.
 
     `quota` calls a second; `failing` is the share of calls that fail otherwise, with the reason
     `fault`; `garbled` the share of answers that do not parse; `skew` times the truth is what its
@@ -57,7 +57,7 @@ class Connector:
 
 
 class Queue:
-    """First in, first out: how long the event that is worked off now has waited.
+    """Measures how long the event that is worked off now has waited, first in, first out.
 
     More workers shorten that as they come along, not at once.
     """
@@ -67,9 +67,7 @@ class Queue:
         self._arrived = self._worked = 0.0
 
     def moved(self, now: float, arrived: float, worked: float) -> float:
-        """Seconds that the head of the queue has waited, after so many more have arrived and been
-        worked off.
-        """
+        """Count arrivals and departures, and return how many seconds the queue's head has waited."""
         self._arrived += arrived
         self._worked += worked
         self._marks.append((now, self._arrived))
@@ -95,7 +93,7 @@ class Ingest:
         self.start()
 
     def start(self) -> None:
-        """Every label set exists at zero from the process's start, as good exporters do."""
+        """Export every label set at zero from the process's start, as good exporters do."""
         for name in self.connectors:
             self.plant.metrics.value(INGESTOR, "m0_events_ingested_total", connector=name)
             for reason in ("timeout", "http_5xx", "rate_limited", "schema"):
@@ -139,7 +137,7 @@ class Ingest:
             self._talk(pods[rng.randrange(len(pods))].name, capacity)
 
     def _fetch(self, connector: Connector, pods: tuple[object, ...], dt: float) -> float:
-        """Events that the pods' polls brought in `dt` seconds."""
+        """Return the events that the pods' polls brought in `dt` seconds."""
         plant, rng = self.plant, self.plant.rng
         metrics = plant.metrics
         calls_rate, interval = 0.0, 0.0
@@ -179,7 +177,8 @@ class Ingest:
                 pod = plant.fleet.working(INGESTOR)[0]
                 plant.say(
                     pod.name,
-                    f"WARN connector={connector.name} http 429 Too Many Requests rate limit exceeded quota={connector.quota:g}/s "
+                    f"WARN connector={connector.name} http 429 Too Many Requests rate limit exceeded "
+                    f"quota={connector.quota:g}/s "
                     f"calls={calls_rate:.1f}/s retry_after=30s",
                 )
         failed = int(calls * connector.failing + rng.random())
@@ -197,7 +196,8 @@ class Ingest:
             if rng.random() < dt:
                 plant.say(
                     plant.fleet.working(INGESTOR)[0].name,
-                    f'ERROR connector={connector.name} schema: unknown field "price_pct", "odds" is missing: event dropped',
+                    f'ERROR connector={connector.name} schema: unknown field "price_pct", "odds" is missing: event '
+                    "dropped",
                 )
         self._poll_latency(connector, calls)
         fetched = min(connector.pending, succeeded * PAGE * dt)
@@ -205,7 +205,7 @@ class Ingest:
         return fetched
 
     def _poll_latency(self, connector: Connector, calls: int) -> None:
-        """A poll waits for a free worker: with none free it takes seconds."""
+        """Record the polls' latency: with no worker free, a poll takes seconds."""
         if calls <= 0:
             return
         wait = 1.0 if self.busy < 1.0 or self.backlog["raw-events"] < 500 else 18.0
@@ -242,7 +242,7 @@ class Ingest:
         self.coverage[domain] += (target - self.coverage[domain]) * min(1.0, smooth * 3)
 
     def gauges(self) -> None:
-        """Gauges that only need to be right when they are scraped."""
+        """Set the gauges that only need to be right when they are scraped."""
         metrics, rng = self.plant.metrics, self.plant.rng
         for domain, coverage in self.coverage.items():
             noisy = coverage + rng.uniform(-0.003, 0.003)
@@ -263,5 +263,6 @@ class Ingest:
             connector = self.plant.rng.choice(list(self.connectors.values()))
             self.plant.say(
                 pod,
-                f"INFO polled connector={connector.name} events={int(connector.rate)} watermark_lag_ms={connector.lag_s * 1000:.0f}",
+                f"INFO polled connector={connector.name} events={int(connector.rate)} "
+                f"watermark_lag_ms={connector.lag_s * 1000:.0f}",
             )

@@ -1,9 +1,8 @@
-"""The models: which version the engine runs, how well it fits the world as it is now, what a
-recalibration changes.
+"""Simulates the models: the version that runs, how well it fits, what a recalibration changes.
 
 Drift is the distance between live features and what the running version was fitted to: the world's
 `shift` since then, and what is wrong with the version itself. A recalibration fits the running
-version to the present; it mends no faulty version.
+version to the present; it does not repair a faulty version.
 """
 
 from __future__ import annotations
@@ -24,7 +23,9 @@ VERSIONS = ("2025.12", MODEL_VERSION, "2026.2")  # in the registry: an engine as
 
 @dataclass(slots=True)
 class Version:
-    """`fitted`: the shift of the world that its training has seen.
+    """Describes a version of the models.
+
+    `fitted`: the shift of the world that its training has seen.
 
     `fault`: what is wrong with it whatever the world does.
     """
@@ -34,8 +35,10 @@ class Version:
 
 
 class Models:
-    """`shift` is how far the world has moved from what the models of a calm day know: scenarios
-    move it.
+    """Holds the registry of versions and the drift of each model.
+
+    `shift` is how far the world has moved from what the models of a calm day know: scenarios move
+    it.
 
     The registry holds the version before, which knows an older world, the one of a calm day, and
     the next, which a scenario may have spoiled.
@@ -50,7 +53,7 @@ class Models:
 
     @property
     def running(self) -> str:
-        """The version of the newest working engine; of a calm day's when none works."""
+        """Return the newest working engine's version; that of a calm day when none works."""
         pods = sorted(self.plant.fleet.working(QUANT), key=lambda pod: pod.started_at)
         return pods[-1].env.get(VARIABLE, MODEL_VERSION) if pods else MODEL_VERSION
 
@@ -64,7 +67,7 @@ class Models:
             self._talk()
 
     def recalibrate(self) -> None:
-        """The recalibration job has completed: the running version knows the world as it is now."""
+        """Fit the running version to the present, as the completed recalibration job does."""
         self.registry[self.running].fitted = self.shift
 
     def _talk(self) -> None:
@@ -77,5 +80,6 @@ class Models:
         level = "WARN" if drift > 0.2 else "INFO"
         self.plant.say(
             pods[rng.randrange(len(pods))].name,
-            f"{level} feature distribution model={model} version={self.running} psi={drift * 1.1:.2f} drift={drift:.2f}",
+            f"{level} feature distribution model={model} version={self.running} psi={drift * 1.1:.2f} "
+            f"drift={drift:.2f}",
         )

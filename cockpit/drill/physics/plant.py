@@ -1,4 +1,4 @@
-"""Names what a stage of the pipeline may know of the others: the world as physics and harm see it.
+"""Names what a stage may know of the others: the world as physics and harm see it.
 
 `World` is a `Plant`, and its stages satisfy the protocols below. A stage that needs more of another
 one asks for it here, so that no stage depends on a neighbour's code or on the whole world.
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class ClusterState(Protocol):
-    """What the physics reads of the cluster beside its running pods."""
+    """Offers what the physics reads of the cluster beside its running pods."""
 
     def config(self, name: str) -> Mapping[str, str]: ...
     def pods(self, service: str) -> Sequence[object]: ...
 
 
 class Feed(Protocol):
-    """An external source as it comes in: its lag, and how far its odds are off the truth."""
+    """Shows how an external source comes in: its lag, and how far its odds are off the truth."""
 
     @property
     def lag_s(self) -> float: ...
@@ -93,7 +93,7 @@ class ServeStage(Protocol):
 
 
 class Plant(Protocol):
-    """The world that a stage lives in.
+    """Describes the world that a stage lives in.
 
     `began`: unix seconds at which its pods were old enough; `talking`: log lines are written.
     """

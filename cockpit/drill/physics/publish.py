@@ -1,5 +1,4 @@
-"""The submitter: commit, wait, reveal, on the RPC endpoint that its running pod's environment
-names.
+"""Simulates the submitter: commit, wait and reveal, on the RPC endpoint of its pod's environment.
 
 A tick's commit needs a free slot of `M0_PUBLISH_CONCURRENCY`; it fails when one of its RPC calls
 fails twice over. The reveal follows after the reveal delay (`M0_REVEAL_DELAY_MS`, else the
@@ -51,7 +50,7 @@ FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class _InFlight:
-    """A transaction on its way: how it ends is known when it is sent, and happens at `end`."""
+    """Holds a transaction on its way: its end is known when it is sent, and happens at `end`."""
 
     pod: PodView
     endpoint: Endpoint
@@ -65,7 +64,9 @@ class _InFlight:
 
 
 class Publish:
-    """Scenarios move these: `outcome_bytes` of a market, `lost` (sequences of the publish state),
+    """Moves bundles from the engine's decisions to the chain.
+
+    Scenarios move these: `outcome_bytes` of a market, `lost` (sequences of the publish state),
     `forging` (bundles a second that an intruder in the submitter publishes past guardrails and
     checks).
     """
@@ -116,7 +117,7 @@ class Publish:
                 metrics.value(SUBMITTER, "m0_rpc_requests_total", endpoint=endpoint, result=result)
 
     def step(self, dt: float) -> None:
-        """Everything due up to now: ticks of markets, ends of confirmations, probes."""
+        """Do everything due up to now: ticks of markets, ends of confirmations, probes."""
         now = self.plant.clock.now()
         pods = self.plant.fleet.working(SUBMITTER)
         self._follow_leader(pods)
@@ -187,7 +188,7 @@ class Publish:
             self._commit(at + signed_ms / 1000.0, as_of, market, pod, duplicate=index > 0, rivals=len(able) - 1)
 
     def _malformed(self, market: str, pod: PodView) -> bool:
-        """The submitter's own check of what the engine hands it."""
+        """Check, as the submitter does itself, what the engine hands it."""
         share = self.plant.quant.malformed
         if not share or self.plant.rng.random() >= share:
             return False
@@ -228,7 +229,10 @@ class Publish:
     def _committed(
         self, tx: _InFlight, signer_set: str, signers: Sequence[int], differs: bool, clash: bool | None
     ) -> None:
-        """`clash`: whether another submitter uses the sequence first; None: one of them does."""
+        """Land a commit.
+
+        `clash`: whether another submitter uses the sequence first; None: one of them does.
+        """
         plant, pod = self.plant, tx.pod
         landed: Landed | None = None
         reason = tx.failure
@@ -255,7 +259,10 @@ class Publish:
             self._missed()
 
     def _reveal(self, committed: float, as_of: float, pod: PodView, landed: Landed, trace: str, known: str) -> None:
-        """`known`: the program's error, where the commit's circumstances decide it already."""
+        """Send the reveal of a commit.
+
+        `known`: the program's error, where the commit's circumstances decide it already.
+        """
         market, sequence = landed.bundle.market, landed.bundle.sequence
         endpoint = self.plant.network.at(pod.env.get("SOLANA_RPC_URL", ""))
         start = self._slots.free_at("reveal", pod, committed + self._delay_s(pod))
@@ -331,16 +338,14 @@ class Publish:
         return OVERHEAD_BYTES + int(outcomes * self.outcome_bytes[market])
 
     def align(self) -> None:
-        """The reconciler's job: the publish state is what the chain says.
+        """Set the publish state to what the chain says, as the reconciler's job does.
 
         A running submitter keeps its own until it restarts.
         """
         self.stored = self.accepted
 
     def _forge(self, dt: float, pods: tuple[PodView, ...]) -> None:
-        """What an intruder publishes through the submitter, past everything that decides, counts or
-        checks.
-        """
+        """Publish an intruder's bundles, past everything that decides, counts or checks."""
         if not self.forging or not pods:
             return
         plant, pod = self.plant, pods[0]

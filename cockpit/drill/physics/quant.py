@@ -1,5 +1,6 @@
-"""The engine: what sources say against each other, what is published of it, and guardrails, which
-ALLOW, DEGRADE or BLOCK each tick of a market, by reason.
+"""Simulates the engine: how sources diverge, what is published of it, and what guardrails decide.
+
+Guardrails ALLOW, DEGRADE or BLOCK each tick of a market, by reason.
 
 Each domain has its connector and three secondary feeds. The consensus is the median of as many as
 `M0_EXPECTED_SOURCES` says: with two the connector is half of it, with one there is nothing to
@@ -59,7 +60,10 @@ class Quant:
     # what it is set to
 
     def _setting(self, name: str, default: str) -> str:
-        """The running engine's environment, else the ConfigMap, which it follows while it runs."""
+        """Read a setting from the running engine's environment, else from the ConfigMap.
+
+        It follows the ConfigMap while it runs.
+        """
         pods = self.plant.fleet.working(QUANT)
         own = pods[0].env.get(name) if pods else None
         return own or self.plant.kube.config(CONFIG).get(name) or default
@@ -78,8 +82,9 @@ class Quant:
 
     @property
     def delay_s(self) -> float:
-        """How much later than usual the engine takes its features: by its image, by the batch that
-        it is told to work on.
+        """Return how much later than usual the engine takes its features.
+
+        By its image, and by the batch that its configuration asks for.
         """
         batch = memory_of(self.plant.kube.config(CONFIG))
         own = max((self.plant.releases.of(pod.image).delay_s for pod in self.plant.fleet.working(QUANT)), default=0.0)
@@ -87,13 +92,13 @@ class Quant:
 
     @property
     def malformed(self) -> float:
-        """The share of its outputs that are no valid payload."""
+        """Return the share of its outputs that are no valid payload."""
         pods = self.plant.fleet.working(QUANT)
         own = sum(self.plant.releases.of(pod.image).malformed for pod in pods) / max(1, len(pods))
         return min(0.9, own + BATCH_MALFORMED * (memory_of(self.plant.kube.config(CONFIG)) - 1.0))
 
     def paused(self, market: str) -> bool:
-        """By the network's authority, or by the toggle."""
+        """Return whether the network's authority or the toggle has paused the market."""
         return (
             market in self.plant.authority.paused
             or self._setting(f"M0_MARKET_PAUSE_{market}", "false").lower() == "true"
@@ -126,7 +131,7 @@ class Quant:
                 self._log_sources(market, domain, gap)
 
     def _gap(self, market: str) -> float:
-        """How far the connector's implied probability is from the consensus."""
+        """Return how far the connector's implied probability is from the consensus."""
         connector = self.plant.ingest.connectors[MARKETS[market]]
         if connector.disabled or self.expected_sources == 1:
             return 0.0
@@ -134,12 +139,12 @@ class Quant:
         return off / 2.0 if self.expected_sources == 2 else off
 
     def implied(self, market: str) -> float:
-        """The probability that the connector's odds imply."""
+        """Return the probability that the connector's odds imply."""
         skew = self.plant.ingest.connectors[MARKETS[market]].skew * self.manipulated.get(market, 1.0)
         return min(0.99, max(0.01, self.truth[market] * skew))
 
     def error(self, market: str) -> float:
-        """How far the estimate is from the truth."""
+        """Return how far the estimate is from the truth."""
         connector = self.plant.ingest.connectors[MARKETS[market]]
         off = 0.0 if connector.disabled else abs(self.implied(market) - self.truth[market])
         of_sources = off if self.expected_sources == 1 else off / 2.0
@@ -160,13 +165,14 @@ class Quant:
         )
         self.plant.say(
             pods[rng.randrange(len(pods))].name,
-            f"{level} implied probabilities market={market} {domain}={self.implied(market):.3f} {others} divergence={gap:.2f}",
+            f"{level} implied probabilities market={market} {domain}={self.implied(market):.3f} {others} "
+            f"divergence={gap:.2f}",
         )
 
     # what it lets through
 
     def decide(self, market: str) -> str | None:
-        """The decision for this tick, counted and logged.
+        """Return the decision for this tick, counted and logged.
 
         None when there is no output at all: no engine works, or the market is paused.
         """
@@ -207,7 +213,7 @@ class Quant:
         return decision
 
     def _miscalibrated(self, domain: str) -> float:
-        """Calibration error that comes from odds which somebody has moved, not from the model."""
+        """Return the calibration error that comes from manipulated odds, not from the model."""
         if self.plant.ingest.connectors[domain].disabled:
             return 0.0
         return sum(

@@ -1,6 +1,4 @@
-"""What the images differ in: a release pipeline rolls one out, and its pods do what the image does
-until another image runs.
-"""
+"""Tells images apart by what their pods do, and rolls new ones out as a release pipeline does."""
 
 from __future__ import annotations
 
@@ -18,7 +16,9 @@ HASHING = "v1"
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """`stray_keys`: signer agents open another key ring than the one in the registry.
+    """Describes how an image differs from that of a calm day.
+
+    `stray_keys`: signer agents open another key ring than the one in the registry.
 
     `hashing`: the canonical form that submitter and agents hash; they must agree. `delay_s`: the
     engine hands its outputs on so much later, `malformed`: the share of them that the submitter's
@@ -36,7 +36,7 @@ USUAL = Traits()
 
 
 class Releases:
-    """Image → traits.
+    """Maps images to their traits.
 
     What was never rolled out here is as on a calm day.
     """
@@ -48,7 +48,7 @@ class Releases:
         return self._known.get(image, USUAL)
 
     def roll_out(self, kube: KubernetesWorld, service: str, version: str, traits: Traits = USUAL) -> str:
-        """As a release pipeline does it: a new image, by digest, over the one that runs.
+        """Roll out a new image, by digest, over the one that runs, as a release pipeline does.
 
         Returns the image.
         """
@@ -65,8 +65,9 @@ def image_of(service: str, version: str) -> str:
 
 
 def memory_of(config: Mapping[str, str]) -> float:
-    """Times the usual batch that the engine is told to work on at once (`feature_batch` of its
-    ConfigMap).
+    """Return how many times the usual batch the engine works on at once.
+
+    The ConfigMap's `feature_batch` says so.
     """
     try:
         return max(1.0, float(config.get(BATCH, USUAL_BATCH)) / float(USUAL_BATCH))

@@ -1,5 +1,4 @@
-"""Solana RPC endpoints: how often a request fails, how long a transaction takes to be confirmed,
-how far a node is behind.
+"""Simulates Solana RPC endpoints: failing requests, confirmation times, nodes that are behind.
 
 The drill's Solana servers show the same: that share of requests fails, answers are slow, the slot
 lags.
@@ -23,9 +22,11 @@ FEE_THAT_COUNTS = 5_000.0  # micro-lamports per compute unit: halves what crowdi
 
 @dataclass(slots=True)
 class Endpoint:
-    """`failing` is the probability that one request fails; scenarios move it, the latency, how many
-    slots it is `behind`, and how `crowded` its way into blocks is: times longer that a large
-    transaction (a reveal) waits there without a priority fee.
+    """Describes how one endpoint behaves; scenarios move its fields.
+
+    `failing` is the probability that one request fails, `behind` its slots behind the others.
+    `crowded` is how many times longer a large transaction (a reveal) waits there for its block
+    without a priority fee.
     """
 
     name: str
@@ -44,12 +45,12 @@ class Endpoint:
         return rng.lognormvariate(0.0, self.sigma) * self.confirm_ms
 
     def crowding(self, fee: float) -> float:
-        """Times longer that a reveal takes which offers `fee` micro-lamports per compute unit."""
+        """Return how many times longer a reveal takes that offers `fee` micro-lamports per unit."""
         return 1.0 + (self.crowded - 1.0) / (1.0 + max(0.0, fee) / FEE_THAT_COUNTS)
 
 
 class Network:
-    """The endpoints by name, and whichever the submitter's URL points to.
+    """Holds the endpoints by name, and whichever the submitter's URL points to.
 
     A URL nobody serves fails every request.
     """
@@ -59,7 +60,7 @@ class Network:
         self._strangers: dict[str, Endpoint] = {}
 
     def at(self, url: str) -> Endpoint:
-        """The endpoint that the URL's host and port name (paths are keys: any works)."""
+        """Return the endpoint that the URL's host and port name (paths are keys: any works)."""
         place = _place(url)
         for endpoint in self.endpoints.values():
             if _place(endpoint.url) == place:
@@ -71,7 +72,7 @@ class Network:
 
 @lru_cache(256)
 def _place(url: str) -> str:
-    """Host, with the port where one is given."""
+    """Return the host, with the port where one is given."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -83,8 +84,9 @@ def _place(url: str) -> str:
 
 
 def stream_url(url: str) -> str:
-    """The WebSocket's address, as Solana's validators and clients have it: the port after where one
-    is given, else the same.
+    """Return the WebSocket's address, as Solana's validators and clients have it.
+
+    That is the next port where one is given, else the same.
     """
     parts = urlsplit(url)
     scheme = "wss" if parts.scheme == "https" else "ws"

@@ -1,4 +1,4 @@
-"""Reconciler, API and database: what consumers see of the chain.
+"""Simulates reconciler, API and database: what consumers see of the chain.
 
 Each ready gateway takes so many requests a second, half of that while its cache is cold; what is
 above is answered 503. With `M0_CACHE_ONLY` a gateway needs no database: it answers from what the
@@ -49,7 +49,7 @@ CODES = ("200", "304", "404", "500", "503", "504")
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Of one step's requests.
+    """Counts one step's requests.
 
     `busy`: what is asked against what the gateways take.
     """
@@ -63,8 +63,10 @@ class Traffic:
 
 
 class Serve:
-    """`database_slow` multiplies query times; `database_down` makes the API answer 503;
-    `database_troubles` are names of TROUBLES: scenarios move them.
+    """Answers API requests from the database or the cache.
+
+    Scenarios move these: `database_slow` multiplies query times; `database_down` makes the API
+    answer 503; `database_troubles` are names of TROUBLES.
 
     `database_felt`: the slowdown measured on the attached database; None without one.
     `checkpointing`: each concurrent publisher writes its whole state to the database at every tick.
@@ -92,7 +94,7 @@ class Serve:
 
     @property
     def slow(self) -> float:
-        """Times the usual duration of a query."""
+        """Return how many times its usual duration a query takes."""
         felt = self.database_felt
         if felt is None:
             felt = max((TROUBLES[name] for name in self.troubles), default=1.0)
@@ -100,9 +102,7 @@ class Serve:
 
     @property
     def troubles(self) -> frozenset[str]:
-        """Names of TROUBLES: what scenarios put there, and what the publishers do to the database
-        themselves.
-        """
+        """Return the TROUBLES that scenarios inject or that the publishers cause themselves."""
         own = {"write_volume"} if self.checkpointing and self._publishers() > WRITERS else set()
         return frozenset(self.database_troubles | own)
 
@@ -112,17 +112,17 @@ class Serve:
 
     @property
     def cached(self) -> bool:
-        """Every gateway answers from the cache only."""
+        """Return whether every gateway answers from the cache only."""
         pods = self.plant.fleet.ready(API)
         return bool(pods) and all(_cached(pod) for pod in pods)
 
     @property
     def unavailable(self) -> bool:
-        """The gateways need the database, and it is down."""
+        """Return whether the gateways need the database while it is down."""
         return self.database_down and not self.cached
 
     def failover(self) -> None:
-        """The database's own tool promotes the replica.
+        """Promote the replica, as the database's own tool does.
 
         Nothing answers meanwhile, also when the primary was well.
         """
@@ -130,7 +130,7 @@ class Serve:
         self._promoted_at = self.plant.clock.now() + FAILOVER_S
 
     def restore(self, to: float) -> None:
-        """The operator's restore command: the database is as it was at `to` (unix seconds).
+        """Restore the database to `to` (unix seconds), as the operator's command does.
 
         Raises Refused.
         """
@@ -144,29 +144,28 @@ class Serve:
         self.served = {market: min(at, to) for market, at in self.served.items()}
 
     def align(self) -> None:
-        """The reconciler's job, run once over everything: a restored database catches up with the
-        chain.
-        """
+        """Let a restored database catch up with the chain, as the reconciler's job does."""
         self._restored = False
         self.reconcile()
 
     @property
     def archivable(self) -> bool:
-        """Whether a backup taken now would get through: there is a database, and room in the
-        archive.
+        """Return whether a backup taken now would get through.
+
+        It needs a database, and room in the archive.
         """
         return not self.database_down and ARCHIVER not in self.database_troubles
 
     def back_up(self) -> None:
-        """The backup's job has completed."""
+        """Record a good backup, as the completed job leaves one."""
         self.backup_at = self.plant.clock.now()
 
     def expire_backups(self) -> None:
-        """The expiry's job has completed: there is room in the archive again."""
+        """Free the archive's disk, as the completed expiry job does."""
         self.database_troubles.discard(ARCHIVER)
 
     def reconcile(self) -> None:
-        """What consumers see is what the chain says."""
+        """Show consumers what the chain says."""
         if not self.database_down and not self._restored:
             self.served.update(self.plant.publish.published)
             self.epochs.update(self.plant.publish.epochs)
@@ -208,9 +207,7 @@ class Serve:
             self._talk(pods, traffic)
 
     def _exported(self, pods: tuple[PodView, ...]) -> None:
-        """Each gateway exports every code from its start on; what a gateway that is gone had
-        counted goes with it.
-        """
+        """Export every code of each gateway from its start on, and none once it is gone."""
         metrics, now = self.plant.metrics, {pod.name for pod in pods}
         for name in now - self._counting:
             for code in CODES:
@@ -221,8 +218,9 @@ class Serve:
         self._counting = now
 
     def _answered(self, pods: tuple[PodView, ...], code: str, count: int, weights: Mapping[str, float]) -> None:
-        """Count the answers of one code for the gateways that gave them: by weight, where it is not
-        all the same to whom.
+        """Count the answers of one code for the gateways that gave them.
+
+        By weight, where gateways do not share them equally.
         """
         total = sum(weights.values())
         left = count
@@ -239,7 +237,7 @@ class Serve:
             self.plant.metrics.value(API, "m0_api_requests_total", code=code, pod=pod.name).inc()
 
     def _spread(self, pods: tuple[PodView, ...], requests: int) -> Traffic:
-        """Requests go to the ready gateways in equal parts."""
+        """Spread requests over the ready gateways in equal parts."""
         rng, now = self.plant.rng, self.plant.clock.now()
         dt_requests = requests / max(self.demand, 1.0)  # the seconds that these requests are from
         room = 0.0
@@ -271,8 +269,9 @@ class Serve:
         return after is not None and self.plant.clock.now() - pod.started_at >= after and not _cached(pod)
 
     def _query(self, draws: int, requests: int) -> None:
-        """What queries take: the cache asks none, a dead server answers none until the client gives
-        up.
+        """Record how long queries take.
+
+        The cache asks none; a dead server answers none until the client gives up.
         """
         queries = self.plant.metrics.histogram(RECONCILER, "m0_db_query_latency_ms")
         rng = self.plant.rng
@@ -301,7 +300,7 @@ class Serve:
         plant.say(pod.name, words)
 
     def _cache(self, pod: PodView) -> str:
-        """What a gateway tells of its cache with an answer."""
+        """Word what a gateway says of its cache with an answer."""
         if _cached(pod):
             return "cache=only redis=ok"
         age_s = self.plant.clock.now() - pod.started_at
@@ -310,7 +309,7 @@ class Serve:
         return "cache=miss redis=ok" if self.plant.rng.random() < UNCACHED else "cache=hit redis=ok"
 
     def age_s(self, market: str) -> float:
-        """Age of the data behind the newest output served."""
+        """Return the age of the data behind the newest output served."""
         lag = CACHE_LAG_S if self.cached else 0.0
         return max(0.0, self.plant.clock.now() - self.served[market] + RECONCILE_S + lag)
 

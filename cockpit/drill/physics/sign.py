@@ -1,5 +1,4 @@
-"""Signer agents: each has a place in the signer set, a latency, and a warm-up after its start; the
-set's threshold of its members must answer in time.
+"""Simulates signer agents: their places in the set, latency, warm-up and the threshold in time.
 
 The submitter asks the members of the set that its `M0_ACTIVE_SIGNER_SET_ID` names, and takes the
 first answers: it does not check them. More agents than places stand beside the others and share
@@ -29,8 +28,9 @@ REASONS = ("kms", "timeout", "unreachable")
 
 @dataclass(frozen=True, slots=True)
 class KmsSession:
-    """An agent's session with the KMS, for the life of its pod: the share of requests refused,
-    times the usual latency.
+    """Describes an agent's session with the KMS, for the life of its pod.
+
+    The share of requests refused, and times the usual latency.
     """
 
     refused: float
@@ -38,7 +38,9 @@ class KmsSession:
 
 
 class Sign:
-    """By place: `slow` multiplies latencies, `contention` adds that share of them for each further
+    """Collects signatures from the agents.
+
+    By place: `slow` multiplies latencies, `contention` adds that share of them for each further
     bundle at once, requests to the `unreachable` never arrive.
 
     By pod, gone with it: `sessions`, and the `hung`, which answer nothing. Scenarios move them.
@@ -68,7 +70,7 @@ class Sign:
         self.plant.metrics.value(SUBMITTER, "m0_signer_threshold_miss_total")
 
     def seats(self) -> dict[str, list[PodView]]:
-        """Signer → the pods in its place, who has it first.
+        """Map each signer to the pods in its place, who has it first.
 
         One more pod than places stands beside another once it is warm.
         """
@@ -91,7 +93,7 @@ class Sign:
         return seated
 
     def collect(self, submitter: PodView, set_id: str) -> float | None:
-        """Milliseconds until the threshold's signature was there; None when it was missed.
+        """Return the milliseconds until the threshold's signature was there; None when missed.
 
         `submitter` asks, for this set.
         """
@@ -113,7 +115,8 @@ class Sign:
             self.plant.metrics.value(SUBMITTER, "m0_signer_threshold_miss_total").inc()
             self.plant.say(
                 submitter.name,
-                f"ERROR signature threshold missed got={len(answers)} want={threshold} of={len(places)} after {DEADLINE_MS:.0f}ms",
+                f"ERROR signature threshold missed got={len(answers)} want={threshold} of={len(places)} after "
+                f"{DEADLINE_MS:.0f}ms",
             )
             return None
         answers.sort()
@@ -122,7 +125,7 @@ class Sign:
         return answers[threshold - 1][0]
 
     def _ask(self, signer: str, pod: PodView, at_once: float, submitter: PodView) -> float | None:
-        """One request; milliseconds, or None when there is no answer."""
+        """Ask one agent; return milliseconds, or None without an answer."""
         plant = self.plant
         rng = plant.rng
         if signer in self.unreachable:
@@ -160,8 +163,9 @@ class Sign:
             self.plant.say(pod, words)
 
     def _members(self, set_id: str) -> tuple[tuple[int, ...], int]:
-        """(the agents that hold a place of the set, its threshold); all of them, and the usual one,
-        for a set that is none.
+        """Return the agents that hold a place of the set, and its threshold.
+
+        All agents and the usual threshold, for a set that does not exist.
         """
         chain = self.plant.chain
         found = chain.accounts.signer_set(int(set_id)) if set_id.isdecimal() and int(set_id) < 2**64 else None
@@ -175,13 +179,11 @@ class Sign:
         return self._asked[1], self._asked[2]
 
     def hang(self, count: int) -> None:
-        """The agents of the first places stop answering, for the life of their pods."""
+        """Stop the answers of the first places' agents, for the life of their pods."""
         seated = self.seats()
         self.hung |= {seated[signer][0].uid for signer in SIGNERS[:count] if signer in seated}
 
     def refuse(self, count: int, session: KmsSession) -> None:
-        """The KMS sessions of the agents of the first places become like this, for the life of
-        their pods.
-        """
+        """Give the first places' agents this KMS session, for the life of their pods."""
         seated = self.seats()
         self.sessions |= {seated[signer][0].uid: session for signer in SIGNERS[:count] if signer in seated}

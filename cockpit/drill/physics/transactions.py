@@ -26,7 +26,7 @@ class Transactions:
     def run(
         self, endpoint: Endpoint, pod: PodView, *, times: float = 1.0, waited_s: float | None = None
     ) -> tuple[str | None, float]:
-        """(reason of failure or None, seconds it took) of one transaction with its retry.
+        """Carry out one transaction with its retry; return (failure or None, seconds it took).
 
         `waited_s`: of a reveal, the age of its blockhash; the retry has the same one.
         """
@@ -49,7 +49,9 @@ class Transactions:
         return reason, took
 
     def request(self, endpoint: Endpoint, pod: PodView, *, quiet: bool = False) -> bool:
-        """One RPC request, counted.
+        """Make and count one RPC request.
+
+        Returns True when it failed.
 
         True when it failed.
         """
@@ -71,7 +73,7 @@ class Slots:
         self._free.clear()
 
     def free_at(self, phase: str, pod: PodView, at: float) -> float:
-        """When a slot of the phase is free, not before `at`."""
+        """Return when a slot of the phase is free, not before `at`."""
         wanted = max(1, int(number(pod.env, "M0_PUBLISH_CONCURRENCY", 4.0)))
         slots = self._free.setdefault(phase, [])
         while len(slots) < wanted:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL in the drill, whose troubles are real."""
+"""Runs a real PostgreSQL in the drill, whose troubles are real."""
 
 from __future__ import annotations
 

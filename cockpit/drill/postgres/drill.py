@@ -1,6 +1,4 @@
-"""The drill's database: a real server with the network's tables and a small workload, and switches
-for real troubles.
-"""
+"""Runs the drill's database: real tables, a small workload, and switches for real troubles."""
 
 from __future__ import annotations
 
@@ -30,8 +28,10 @@ PUBLISHERS = 4  # whose checkpoints are too much
 
 
 class DrillPostgres:
-    """`start()` blocks for about 1.5 s, `start_soon()` does it in a thread; `url` and `admin_url`
-    are known at once.
+    """Runs the server and its workload.
+
+    `start()` blocks for about 1.5 s, `start_soon()` does it in a thread; `url` and `admin_url` are
+    known at once.
 
     Every switch takes effect in the server itself and may be thrown before it is up; none of them
     touches a metric.
@@ -53,12 +53,12 @@ class DrillPostgres:
 
     @property
     def url(self) -> str:
-        """The watching role's: pg_monitor, no writes."""
+        """Return the watching role's address: pg_monitor, no writes."""
         return self.cluster.url(schema.WATCHER, self.cluster.password, schema.DATABASE)
 
     @property
     def admin_url(self) -> str:
-        """The tables' owner's: what a reviewed statement runs as."""
+        """Return the address of the tables' owner, as whom a reviewed statement runs."""
         return self.cluster.url(schema.OWNER, self.cluster.password, schema.DATABASE)
 
     @property
@@ -67,20 +67,24 @@ class DrillPostgres:
 
     @property
     def slowdown(self) -> float:
-        """How many times slower the services' queries are than they were, roughly; 1.0 while all is
-        well.
+        """Return roughly how many times slower the services' queries are than usual.
+
+        1.0 while all is well.
         """
         felt = max(gauge.slowdown for gauge in (self._reads, self._writes, self._queue))
         felt = AMPLIFIED * felt if felt > NOISE else 1.0
         return min(MOST_SLOWDOWN, max(felt, 1.0 + REPORT_WEIGHT * sum(client.works for client in self._reports)))
 
-    # --- life ------------------------------------------------------------------------------------------------------------
+    # life
 
     def start_soon(self) -> None:
         threading.Thread(target=self._start_quietly, name="drill-postgres", daemon=True).start()
 
     def start(self) -> None:
-        """Raises ClusterProblem or psycopg.Error."""
+        """Start the server, its tables and its workload.
+
+        Raises ClusterProblem or psycopg.Error.
+        """
         self.cluster.start()
         import psycopg
 
@@ -119,8 +123,9 @@ class DrillPostgres:
             self._clients, self._reports, self._publishers = [], [], []
 
     def down(self, on: bool = True) -> None:
-        """The server dies, and nothing listens at its port; off: it is back there, as a promoted
-        replica is behind the same name.
+        """Kill the server, and let nothing listen at its port; off: bring it back there.
+
+        A promoted replica is behind the same name too.
 
         Raises ClusterProblem.
         """
@@ -135,11 +140,12 @@ class DrillPostgres:
         except Exception as problem:  # the drill goes on without a database, and the cockpit shows it as down
             self.problem = problem
 
-    # --- troubles ----------------------------------------------------------------------------------------------------------
+    # troubles
 
     def slow_query(self, on: bool = True) -> None:
-        """A report that takes a core, over and over, on two sessions; somebody sits at them, and
-        stops when they are ended.
+        """Run a report that takes a core, over and over, on two sessions.
+
+        Somebody sits at them, and stops when they are ended.
         """
         if self._later("slow_query", on):
             return
@@ -163,22 +169,24 @@ class DrillPostgres:
             self.run(schema.OWNER, statements)
 
     def vacuum_debt(self, on: bool = True) -> None:
-        """Autovacuum is off for publish_queue, and what went through it is still there, dead.
+        """Turn autovacuum off for publish_queue, and leave its dead rows there.
 
         VACUUM by anyone cures it.
         """
         if not self._later("vacuum_debt", on):
             debt = (
                 "ALTER TABLE publish_queue SET (autovacuum_enabled = false)",
-                f"INSERT INTO publish_queue (market_id, queued_at) SELECT 'market-1', now() FROM generate_series(1, {schema.QUEUE_DEBT})",
+                "INSERT INTO publish_queue (market_id, queued_at) SELECT 'market-1', now() "
+                f"FROM generate_series(1, {schema.QUEUE_DEBT})",
                 f"DELETE FROM publish_queue WHERE id > {schema.QUEUE_ROWS}",
             )
             cure = ("ALTER TABLE publish_queue RESET (autovacuum_enabled)", "VACUUM (ANALYZE) publish_queue")
             self.run(schema.OWNER, debt if on else cure)
 
     def write_volume(self, on: bool = True) -> None:
-        """Publishers write their whole state at every tick, all of them the same rows; the
-        reconciler waits its turn.
+        """Let publishers write their whole state at every tick, all of them the same rows.
+
+        The reconciler waits its turn.
         """
         if self._later("write_volume", on):
             return
@@ -193,7 +201,7 @@ class DrillPostgres:
                     client.stop()
 
     def fail_archiver(self, on: bool = True) -> None:
-        """The archive's disk is full: archive_command fails from the next segment on."""
+        """Fill the archive's disk: archive_command fails from the next segment on."""
         if self._later("fail_archiver", on):
             return
         full = self.cluster.directory / "archive-full"
@@ -206,9 +214,7 @@ class DrillPostgres:
         self.run(None, ("SELECT pg_logical_emit_message(false, 'drill', 'x')", "SELECT pg_switch_wal()"))
 
     def hold_lock(self, on: bool = True) -> None:
-        """A session updates publish_state in a transaction that it never ends: the reconciler waits
-        for it.
-        """
+        """Update publish_state in a transaction that never ends: the reconciler waits for it."""
         if self._later("hold_lock", on):
             return
         self._let_go()
@@ -220,7 +226,7 @@ class DrillPostgres:
             self._locker = locker
 
     def run(self, role: str | None, statements: Sequence[str]) -> list[tuple[Any, ...]]:
-        """As this role (None: the superuser), each on its own; the rows of the last.
+        """Run statements as this role (None: the superuser), each on its own; return the last rows.
 
         Raises psycopg.Error.
         """
@@ -242,7 +248,7 @@ class DrillPostgres:
         return self.cluster.archive
 
     def _later(self, name: str, on: bool) -> bool:
-        """Whether the server is not up yet: then the switch is thrown when it is."""
+        """Remember a switch until the server is up; return whether that is still to come."""
         with self._lock:
             if not self.ready.is_set():
                 self._wanted.append((name, on))

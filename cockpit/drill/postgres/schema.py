@@ -1,4 +1,4 @@
-"""The network's tables, in the drill: who may do what in them, and some hundred thousand rows.
+"""Creates the network's tables in the drill: who may do what in them, and many rows.
 
 Roles: `m0_owner` owns the schema and may end sessions (what `[postgres] admin-url` is), `m0_app`
 reads and writes (the services), `cockpit` watches: the least that deploy/postgres-role.sql grants.
@@ -27,7 +27,7 @@ EXTENSION: Final = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"
 
 
 def roles(password: str) -> str:
-    """`password` is of letters, digits, - and _ only."""
+    """Create the roles; `password` is of letters, digits, - and _ only."""
     return f"""
 CREATE ROLE {OWNER} LOGIN PASSWORD '{password}';
 CREATE ROLE {APP} LOGIN PASSWORD '{password}';
@@ -47,24 +47,33 @@ TABLES: Final = f"""
 SET ROLE {OWNER};
 CREATE TABLE markets (id text PRIMARY KEY, domain text NOT NULL, active boolean NOT NULL DEFAULT true);
 CREATE TABLE outputs (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, market_id text NOT NULL, epoch bigint NOT NULL, tick integer NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, market_id text NOT NULL, epoch bigint NOT NULL,
+  tick integer NOT NULL,
   bundle_hash text NOT NULL, payload text NOT NULL, created_at timestamptz NOT NULL
 );
-CREATE TABLE features (market_id text NOT NULL, name text NOT NULL, at timestamptz NOT NULL, value double precision NOT NULL);
-CREATE TABLE publish_state (
-  id bigint PRIMARY KEY, market_id text NOT NULL, sequence bigint NOT NULL, status text NOT NULL, attempts integer NOT NULL DEFAULT 0,
-  updated_at timestamptz NOT NULL
+CREATE TABLE features (
+  market_id text NOT NULL, name text NOT NULL, at timestamptz NOT NULL, value double precision NOT NULL
 );
-CREATE TABLE publish_queue (id bigint GENERATED ALWAYS AS IDENTITY, market_id text NOT NULL, queued_at timestamptz NOT NULL);
-INSERT INTO markets SELECT 'market-' || i, (ARRAY['sports', 'politics', 'macro', 'crypto'])[1 + i % 4] FROM generate_series(0, 39) i;
+CREATE TABLE publish_state (
+  id bigint PRIMARY KEY, market_id text NOT NULL, sequence bigint NOT NULL, status text NOT NULL,
+  attempts integer NOT NULL DEFAULT 0, updated_at timestamptz NOT NULL
+);
+CREATE TABLE publish_queue (
+  id bigint GENERATED ALWAYS AS IDENTITY, market_id text NOT NULL, queued_at timestamptz NOT NULL
+);
+INSERT INTO markets SELECT 'market-' || i, (ARRAY['sports', 'politics', 'macro', 'crypto'])[1 + i % 4]
+  FROM generate_series(0, 39) i;
 INSERT INTO outputs (market_id, epoch, tick, bundle_hash, payload, created_at)
-  SELECT 'market-' || i % 40, i / 400, i % 400, md5(i::text), repeat(md5(i::text), 2), now() - interval '1 s' * ({OUTPUT_ROWS} - i)
+  SELECT 'market-' || i % 40, i / 400, i % 400, md5(i::text), repeat(md5(i::text), 2),
+  now() - interval '1 s' * ({OUTPUT_ROWS} - i)
   FROM generate_series(1, {OUTPUT_ROWS}) i;
-INSERT INTO features SELECT 'market-' || i % 40, 'f' || i % 25, now() - interval '1 s' * ({FEATURE_ROWS} - i), i % 997 / 997.0
+INSERT INTO features SELECT 'market-' || i % 40, 'f' || i % 25,
+  now() - interval '1 s' * ({FEATURE_ROWS} - i), i % 997 / 997.0
   FROM generate_series(1, {FEATURE_ROWS}) i;
 INSERT INTO publish_state SELECT i, 'market-' || i % 40, i, 'revealed', 1, now() - interval '1 s' * ({PUBLISH_ROWS} - i)
   FROM generate_series(1, {PUBLISH_ROWS}) i;
-INSERT INTO publish_queue (market_id, queued_at) SELECT 'market-' || i, now() FROM generate_series(0, {QUEUE_ROWS} - 1) i;
+INSERT INTO publish_queue (market_id, queued_at)
+  SELECT 'market-' || i, now() FROM generate_series(0, {QUEUE_ROWS} - 1) i;
 {HOT_INDEX_SQL};
 CREATE INDEX features_market_id_at_idx ON features (market_id, at);
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP};

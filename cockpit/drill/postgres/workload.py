@@ -1,4 +1,4 @@
-"""What the services ask of the drill's database, on sessions of their own, each in a thread."""
+"""Sends what the services ask of the drill's database, on sessions of their own, one thread each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import psycopg
 
-READ = """SELECT o.id, o.tick, o.payload FROM outputs o WHERE o.market_id = %s AND o.epoch = %s ORDER BY o.tick DESC LIMIT 20"""
+READ = (
+    "SELECT o.id, o.tick, o.payload FROM outputs o WHERE o.market_id = %s AND o.epoch = %s "
+    "ORDER BY o.tick DESC LIMIT 20"
+)
 WRITE = "UPDATE publish_state SET status = %s, attempts = attempts + 1, updated_at = now() WHERE id = %s"
 APPEND = "INSERT INTO features (market_id, name, at, value) VALUES (%s, %s, now(), %s)"
 RECENT = "SELECT name, avg(value) FROM features WHERE market_id = %s AND at > now() - interval '1 hour' GROUP BY name"
@@ -24,7 +27,8 @@ QUEUE = "SELECT count(*), min(queued_at) FROM publish_queue"
 #: ones.
 CHECKPOINT = (
     "UPDATE publish_state SET attempts = attempts + 1, updated_at = now() WHERE id <= 1000",
-    "INSERT INTO features (market_id, name, at, value) SELECT 'market-' || i % 40, 'checkpoint', now() - interval '1 day', i FROM generate_series(1, 4000) i",
+    "INSERT INTO features (market_id, name, at, value) SELECT 'market-' || i % 40, 'checkpoint', "
+    "now() - interval '1 day', i FROM generate_series(1, 4000) i",
     "UPDATE publish_state SET status = 'checkpoint' WHERE id <= 1000",
 )
 #: Behind the statements of one message: how long they took in the server since the message came.
@@ -34,8 +38,10 @@ TOOK = "SELECT extract(epoch FROM clock_timestamp() - statement_timestamp())::fl
 #: A report that somebody runs on the primary: every output joined with every feature of its market,
 #: hashed.
 HEAVY = """
-SELECT m.domain, count(*), avg(f.value), max(md5(o.payload || f.name)) FROM outputs o JOIN markets m ON m.id = o.market_id
-JOIN features f ON f.market_id = o.market_id AND f.at >= o.created_at - interval '40 s' AND f.at < o.created_at GROUP BY m.domain
+SELECT m.domain, count(*), avg(f.value), max(md5(o.payload || f.name)) FROM outputs o
+JOIN markets m ON m.id = o.market_id
+JOIN features f ON f.market_id = o.market_id AND f.at >= o.created_at - interval '40 s' AND f.at < o.created_at
+GROUP BY m.domain
 """
 SOON_S = 0.5
 HESITATION_S = 0.08
@@ -48,7 +54,7 @@ Work = Callable[["psycopg.Connection[Any]", random.Random], float]
 
 
 class WorkTimer:
-    """How long one kind of work takes just now, against what it took when all was well.
+    """Measures how long one kind of work takes now, against what it took when all was well.
 
     Of the last few the second fastest counts: a machine that was busy for a moment is no slow
     database.
@@ -61,9 +67,7 @@ class WorkTimer:
         self._begun: float | None = None
 
     def learn(self, work: Callable[[], float], times: int = 25) -> None:
-        """Do it a few times and keep the second fastest, as `slowdown` does: made before there is
-        any trouble.
-        """
+        """Do it a few times and keep the second fastest, before there is any trouble."""
         took = sorted(work() for _ in range(times))
         with self._lock:
             self._usual = max(took[1], LEAST_S)
@@ -74,7 +78,7 @@ class WorkTimer:
             self._begun = time.monotonic()
 
     def end(self, took_s: float | None) -> None:
-        """None: it failed, however long it took."""
+        """Record how long it took; None: it failed, however long it took."""
         with self._lock:
             self._begun = None
             if took_s is not None:
@@ -82,7 +86,7 @@ class WorkTimer:
 
     @property
     def slowdown(self) -> float:
-        """Times the usual duration, the work under way included; 1 while that is not known."""
+        """Return times the usual duration, the work under way included; 1 while unknown."""
         with self._lock:
             if self._usual is None:
                 return 1.0
@@ -92,8 +96,9 @@ class WorkTimer:
 
 
 class Client:
-    """A session that works until `stop`, and connects again when it was cut off; unless `by_hand`:
-    then somebody sits at it, whom the end of the session stops.
+    """Works in a session until `stop`, and connects again when it was cut off.
+
+    Unless `by_hand`: then somebody sits at it, whom the end of the session stops.
     """
 
     def __init__(
@@ -172,7 +177,7 @@ class Client:
 
 
 def _timed(connection: psycopg.Connection[Any], statements: str, values: tuple[object, ...] = ()) -> float:
-    """Run them as one message; the seconds that they took, as the server tells.
+    """Run statements as one message; return the seconds that they took, as the server says.
 
     Raises psycopg.Error.
     """
@@ -188,25 +193,25 @@ def _timed(connection: psycopg.Connection[Any], statements: str, values: tuple[o
 
 
 def read(connection: psycopg.Connection[Any], rng: random.Random) -> float:
-    """The API: the newest outputs of a market."""
+    """Ask, as the API does, for the newest outputs of a market."""
     return _timed(connection, READ, (f"market-{rng.randrange(40)}", rng.randrange(600)))
 
 
 def write(connection: psycopg.Connection[Any], rng: random.Random) -> float:
-    """The reconciler: one publish state, and a feature."""
+    """Write, as the reconciler does, one publish state and a feature."""
     state = ("revealed", 1 + rng.randrange(1000))
     feature = (f"market-{rng.randrange(40)}", f"f{rng.randrange(25)}", rng.random())
     return _timed(connection, f"{WRITE}; {APPEND}; {RECENT}", (*state, *feature, f"market-{rng.randrange(40)}"))
 
 
 def queue(connection: psycopg.Connection[Any], rng: random.Random) -> float:
-    """The submitter: what waits to be published."""
+    """Queue, as the submitter does, what waits to be published."""
     del rng
     return _timed(connection, QUEUE)
 
 
 def checkpoint(connection: psycopg.Connection[Any], rng: random.Random) -> float:
-    """One publisher's tick: one transaction, in which it computes between its statements."""
+    """Write one publisher's tick: one transaction, which computes between its statements."""
     del rng
     with connection.transaction():
         for statement in CHECKPOINT:

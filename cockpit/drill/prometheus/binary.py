@@ -161,8 +161,10 @@ def _matched(
         if any(a is not None and b is not None for r in rivals for a, b in zip(r[1], column, strict=True)):
             side = "left" if swapped else "right"
             raise ValueError(
-                f"found duplicate series for the match group {_text(key(labels))} on the {side} hand-side of the operation: "
-                f"[{_text(labels)}, {_text(rivals[0][0])}];many-to-many matching not allowed: matching labels must be unique on one side"
+                f"found duplicate series for the match group {_text(key(labels))} on the {side} hand-side of the "
+                "operation: "
+                f"[{_text(labels)}, {_text(rivals[0][0])}];many-to-many matching not allowed: matching labels must "
+                "be unique on one side"
             )
         rivals.append((labels, column))
     out: dict[Labels, Column] = {}

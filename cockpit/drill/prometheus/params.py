@@ -71,7 +71,8 @@ def duration(params: Mapping[str, list[str]], name: str) -> float:
         raise ApiProblem(
             400,
             "bad_data",
-            f'invalid parameter "{name}": zero or negative query resolution step widths are not accepted. Try a positive integer',
+            f'invalid parameter "{name}": zero or negative query resolution step widths are not accepted. Try a '
+            "positive integer",
         )
     return value
 

@@ -130,7 +130,8 @@ class PrometheusServer:
             raise ApiProblem(
                 400,
                 "bad_data",
-                "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+                "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution "
+                "(?step=XX)",
             )
         self._check(query)
         steps = [round(start + i * step, 3) for i in range(math.floor((end - start) / step + 1e-9) + 1)]
@@ -140,7 +141,8 @@ class PrometheusServer:
             raise ApiProblem(
                 400,
                 "bad_data",
-                f'invalid parameter "query": invalid expression type "{kind}" for range query, must be Scalar or instant Vector',
+                f'invalid parameter "query": invalid expression type "{kind}" for range query, must be Scalar or '
+                "instant Vector",
             )
         rows: Vector = [((), list(result.values))] if isinstance(result, Scalar) else result
         series = [

@@ -1,4 +1,4 @@
-"""Incidents to rehearse, one file each; the registry is in the order in which they are listed."""
+"""Lists the incidents to rehearse, one file each, in the order in which they are shown."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ MOST = 3
 
 
 def find(name: str) -> Scenario:
-    """The scenario of that name; `A+B` is both at once.
+    """Return the scenario of that name; `A+B` is both at once.
 
     Raises KeyError with the name that there is not.
     """

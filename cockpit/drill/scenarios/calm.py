@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """No cause at all."""
+    """Inject no cause at all."""
 
 
 SCENARIO = Scenario(

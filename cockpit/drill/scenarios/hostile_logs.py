@@ -1,4 +1,4 @@
-"""A calm day on which services print what outsiders sent them."""
+"""Rehearses a calm day on which services print what outsiders sent them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """One log line in five carries escape sequences, bidirectional overrides, markup or a secret."""
+    """Put escape sequences, bidi overrides, markup or a secret into one log line in five."""
     world.hostile_logs = True
 
 

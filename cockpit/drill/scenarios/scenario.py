@@ -1,6 +1,4 @@
-"""What a scenario is: a cause that is put into the world, and what an operator should, and should
-not, do about it.
-"""
+"""Describes a scenario: the cause to inject, and what an operator should and should not do."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ Action = Callable[["World"], None]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`inject` changes causes, never metrics.
+    """Describes one incident; `inject` changes causes, never metrics.
 
     `aged_s`: how old the incident is when a drill starts (simulated seconds).
 
@@ -44,7 +42,7 @@ class Scenario:
 
     @property
     def incidents(self) -> tuple[Scenario, ...]:
-        """The single ones, this one included when it is one."""
+        """Return the single incidents, this one included when it is one."""
         return self.parts or (self,)
 
     @property
@@ -52,13 +50,13 @@ class Scenario:
         return tuple(part.runbook for part in self.incidents if part.runbook is not None)
 
     def qualified(self, step: str) -> tuple[str, str]:
-        """(runbook's number, step id) of one of the steps named here."""
+        """Return (runbook's number, step id) of one of the steps named here."""
         book, _, name = step.rpartition("/")
         return (book or str(self.runbook), name)
 
 
 def together(parts: tuple[Scenario, ...]) -> Scenario:
-    """Incidents at once, each as old as it would be alone."""
+    """Combine incidents into one scenario, each as old as it would be alone."""
     return Scenario(
         name="+".join(part.name for part in parts),
         runbook=None,

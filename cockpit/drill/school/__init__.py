@@ -1,3 +1,1 @@
-"""The drill as a school: a referee who measures, lessons that check what was really done, and the
-history of scores.
-"""
+"""Teaches with the drill: a referee who measures, lessons that check what was done, scores."""

@@ -1,5 +1,7 @@
-"""The coach, in the cockpit's process: tells the referee what is looked at, speaks the lessons,
-offers the drill's own commands.
+"""Coaches the operator, in the cockpit's process.
+
+The coach reports to the referee what is on screen, shows the lessons, and offers the drill's own
+commands.
 """
 
 from __future__ import annotations
@@ -36,12 +38,12 @@ class DrillCoach:
         self._sender.start()
 
     def close(self) -> None:
-        """What was seen is told first."""
+        """Send what is still in the outbox, then end."""
         self._outbox.put(None)
         self._sender.join(timeout=2.0)
 
     def _send_all(self) -> None:
-        """Until `close`.
+        """Send from the outbox until `close`.
 
         In between it asks whether someone has paused the drill from elsewhere.
         """
@@ -90,7 +92,10 @@ class DrillCoach:
         return [pause, *speeds, *tools]
 
     def act(self, action: str) -> str:
-        """Raises NoDrill."""
+        """Carry out a command of the drill and word its result.
+
+        Raises NoDrill.
+        """
         name, _, value = action.partition(" ")
         values: dict[str, object] = (
             {"speed": float(value)} if name == "speed" else {"tool": value} if name == "do" else {}

@@ -1,11 +1,8 @@
-"""A running drill's own control: pause, speed, what the operator's other tools would do, and the
-score.
+"""Controls a running drill: pause, speed, the operator's other tools, and the score.
 
-HTTP on loopback, one token.
-
-Where it is lies in a file of the state directory while the drill runs (`line.CONTROLS`), so that
-`m0-cockpit drill --pause` finds it from another terminal. It moves the clock and the cause; the
-cluster is changed through the Kubernetes API alone.
+HTTP on loopback with one token. A file of the state directory says where, while the drill runs
+(`control_client.CONTROLS`), so that `m0-cockpit drill --pause` finds it from another terminal. It
+moves the clock and the cause; the cluster is changed through the Kubernetes API alone.
 """
 
 from __future__ import annotations
@@ -28,7 +25,7 @@ _LIMIT = 64 * 1024
 
 
 class Conductor:
-    """Time and tools of one drill.
+    """Controls time and tools of one drill.
 
     `paused` stops the world; `speed` is simulated seconds a second.
     """
@@ -42,7 +39,9 @@ class Conductor:
         self._paused_s = 0.0
 
     def goes_on(self) -> bool:
-        """Before every move of the world: the referee looks at what the last one brought.
+        """Let the referee see what the last move brought; return False while paused.
+
+        To be called before every move of the world.
 
         False while it is paused.
         """
@@ -63,18 +62,24 @@ class Conductor:
         return self._paused_s + (time.monotonic() - self._paused_at if self.paused else 0.0)
 
     def set_speed(self, speed: float) -> None:
-        """Raises ValueError."""
+        """Set the simulated seconds a second.
+
+        Raises ValueError.
+        """
         if not SPEEDS[0] <= speed <= SPEEDS[1]:
             raise ValueError(f"speed {speed:g} is out of bounds: give {SPEEDS[0]:g} to {SPEEDS[1]:g}")
         self.world.clock.speed = speed
 
     @property
     def tools(self) -> list[str]:
-        """What can be done by hand here."""
+        """Return the names of what can be done by hand here."""
         return sorted({"failover-db", *self.scenario.by_hand})
 
     def do(self, name: str) -> None:
-        """Raises ValueError."""
+        """Use one of the tools.
+
+        Raises ValueError.
+        """
         if name not in self.tools:
             raise ValueError(f"there is no tool {name}: one of {', '.join(self.tools)}")
         act = self.scenario.by_hand.get(name)
@@ -85,13 +90,13 @@ class Conductor:
             self.world.serve.failover()
 
     def relent(self) -> None:
-        """The cause ends from outside, where the scenario knows how."""
+        """End the cause from outside, where the scenario knows how."""
         for part in self.scenario.incidents:
             if part.relent is not None:
                 part.relent(self.world)
 
     def status(self) -> dict[str, Any]:
-        """Nothing that gives the cause away."""
+        """Report the drill's state, and nothing that gives the cause away."""
         return {
             "paused": self.paused,
             "speed": self.world.clock.speed,
@@ -103,10 +108,11 @@ class Conductor:
 
 
 def application(conductor: Conductor, token: str, seed: int) -> web.Application:
-    """GET /status; POST /pause, /resume, /speed {"speed"}, /do {"tool"}, /relent, /look
-    {"runbook"}, /watch {"journal"}, /score {"surprise", "guided"}.
+    """Build the control's HTTP application.
 
-    403 without the token, 400 with what is wrong.
+    GET /status; POST /pause, /resume, /speed {"speed"}, /do {"tool"}, /relent, /look {"runbook"},
+    /watch {"journal"}, /score {"surprise", "guided"}. 403 without the token, 400 with what is
+    wrong.
     """
 
     async def status(_request: web.Request) -> web.Response:
@@ -160,7 +166,7 @@ def application(conductor: Conductor, token: str, seed: int) -> web.Application:
 
 
 def publish(path: Path, address: str, token: str) -> None:
-    """Say where the control is: readable by its owner only."""
+    """Write where the control is, readable by its owner only."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)

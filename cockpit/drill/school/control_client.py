@@ -1,4 +1,4 @@
-"""Speaking to a running drill's control, from the cockpit's process or another terminal.
+"""Talks to a running drill's control, from the cockpit's process or another terminal.
 
 Light: no HTTP client library.
 """
@@ -18,14 +18,14 @@ TIMEOUT_S = 5.0
 
 
 class NoDrill(CockpitError):
-    """No drill answers; one line, and what to do."""
+    """Reports that no drill answers, in one line, and what to do."""
 
     def __init__(self, reason: str, remedy: str = "start one with `m0-cockpit drill`") -> None:
         super().__init__(reason, remedy)
 
 
 class ControlClient:
-    """Blocking calls, a few milliseconds each.
+    """Calls the control; each call blocks for a few milliseconds.
 
     Raise NoDrill.
     """
@@ -37,7 +37,7 @@ class ControlClient:
 
     @classmethod
     def of(cls, path: Path) -> ControlClient:
-        """As the file of a running drill says.
+        """Connect as the file of a running drill says.
 
         Raises NoDrill.
         """
@@ -49,7 +49,7 @@ class ControlClient:
 
     @classmethod
     def newest(cls, directory: Path) -> ControlClient:
-        """To the drill that was started last and answers; what others left behind is cleared away.
+        """Connect to the newest drill that answers, and remove what others left behind.
 
         Raises NoDrill.
         """

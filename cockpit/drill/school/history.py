@@ -1,4 +1,4 @@
-"""The scores of all drills, a JSON line each, in the state directory: what shows progress."""
+"""Keeps the scores of all drills, a JSON line each, in the state directory, to show progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = "drills.jsonl"
 
 
 def append(path: Path, score: Score) -> None:
-    """One line more, in one write.
+    """Append one line, in one write.
 
     Raises OSError.
     """
@@ -27,7 +27,7 @@ def append(path: Path, score: Score) -> None:
 
 
 def read(path: Path) -> tuple[list[Score], int]:
-    """(scores, oldest first; lines that are none).
+    """Return (scores, oldest first; number of lines that are none).
 
     A missing file is an empty history.
     """
@@ -45,8 +45,9 @@ def read(path: Path) -> tuple[list[Score], int]:
 
 
 def table(scores: list[Score]) -> list[str]:
-    """Oldest first: when, what, the three times, steps, and whether it was the best of its scenario
-    so far.
+    """Write one row a score, oldest first.
+
+    When, what, the three times, steps, and whether it was the best of its scenario so far.
     """
     rows = [f"{'when':16}  {'scenario':28} {'detect':>7} {'safe':>7} {'recover':>8} {'steps':>5}  harm"]
     best: dict[str, float] = {}
@@ -62,13 +63,14 @@ def table(scores: list[Score]) -> list[str]:
             best[score.scenario] = over
         harm = _harm(score)
         rows.append(
-            f"{when:16}  {name:28} {_last(detect):>7} {_last(safe):>7} {clock(over):>8} {len(score.steps):>5}  {harm}{mark}"
+            f"{when:16}  {name:28} {_last(detect):>7} {_last(safe):>7} {clock(over):>8} {len(score.steps):>5}  "
+            f"{harm}{mark}"
         )
     return rows
 
 
 def _last(times: list[float | None]) -> str:
-    """Of several incidents, the one that took longest; never, if one never was."""
+    """Return the time of the incident that took longest; "never" if one never was."""
     known = [time for time in times if time is not None]
     return clock(max(known) if known and len(known) == len(times) else None)
 

@@ -1,4 +1,4 @@
-"""The guided first drill: the whole loop in about five minutes, on the real screen.
+"""Guides a first drill: the whole loop in about five minutes, on the real screen.
 
 Each lesson ends when what it asks for has really happened: a panel is in front, a runbook is open,
 the journal says that a step was sent, proven, undone.
@@ -22,7 +22,7 @@ SERVICE = "m0-ingestor"
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """`done` looks at the scene.
+    """Holds one lesson; `done` checks the scene.
 
     A `lasting` lesson stays done whatever is on screen: reaching it skips those before it. `speed`:
     of the drill's world while it is the lesson.
@@ -35,7 +35,7 @@ class Lesson:
 
 
 def _sent(scene: Scene) -> JournalLine | None:
-    """The newest scaling of the ingestors that went out, undos left aside."""
+    """Return the newest scaling of the ingestors that was sent, undos left aside."""
     lines = scene.situation.journal if scene.situation is not None else ()
     return next(
         (n for n in lines if n.number and STEP_TITLE.lower() in n.title.lower() and n.outcome.startswith("sent")), None
@@ -58,7 +58,8 @@ def _open(name: str) -> Callable[[Scene], bool]:
 
 LESSONS = (
     Lesson(
-        "Something is wrong. The strip at the top says where the pipeline stops: ingest. Press 4: which connectors lag?",
+        "Something is wrong. The strip at the top says where the pipeline stops: ingest. Press 4: which connectors "
+        "lag?",
         lambda scene: scene.panel == "watermark",
     ),
     Lesson(
@@ -91,7 +92,8 @@ LESSONS = (
         lasting=True,
     ),
     Lesson(
-        "Sent is not solved: it rolls out, the backlog drains, the lag must hold. esc, esc, then 9: the Journal tells. Wait for PASS "
+        "Sent is not solved: it rolls out, the backlog drains, the lag must hold. esc, esc, then 9: the Journal "
+        "tells. Wait for PASS "
         "(time runs 4×).",
         _proven,
         lasting=True,
@@ -103,7 +105,8 @@ LESSONS = (
         lasting=True,
     ),
     Lesson(
-        "That is the loop: look, match, plan, confirm, prove, undo. ? shows all keys. q ends the drill with your score.",
+        "That is the loop: look, match, plan, confirm, prove, undo. ? shows all keys. q ends the drill with your "
+        "score.",
         lambda _scene: False,
     ),
 )
@@ -112,7 +115,7 @@ RELENT_AT = 9
 
 
 class Course:
-    """How far the operator is.
+    """Tracks how far the operator is.
 
     `advance` by what is on screen now.
     """
@@ -125,7 +128,7 @@ class Course:
         return LESSONS[self.at]
 
     def advance(self, scene: Scene) -> bool:
-        """True when a lesson was learnt."""
+        """Move on if a lesson was learnt; return whether one was."""
         before = self.at
         for index in range(len(LESSONS) - 1, self.at - 1, -1):
             if LESSONS[index].lasting and LESSONS[index].done(scene):

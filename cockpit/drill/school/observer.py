@@ -1,5 +1,6 @@
-"""What the cockpit's own rules say of the world, without the network: the same evaluator, matcher
-and verification, fed from the simulation's samples and objects.
+"""Applies the cockpit's own rules to the world, without the network.
+
+The same evaluator, matcher and verification, fed from the simulation's samples and objects.
 
 The referee judges a drill's recovery with it, and the tests the scenarios.
 """
@@ -33,8 +34,10 @@ _WATCHED = {
 
 
 class Observer:
-    """`only`: the signals to read (None: all that Prometheus and Kubernetes can tell); the others
-    stay unknown.
+    """Assesses the world as the cockpit would.
+
+    `only`: the signals to read (None: all that Prometheus and Kubernetes can tell); the others stay
+    unknown.
     """
 
     def __init__(self, world: World, runbooks: Runbooks, only: Collection[str] | None = None) -> None:
@@ -52,9 +55,9 @@ class Observer:
         )
 
     def snapshot(self) -> Situation:
-        """The situation now.
+        """Return the situation now.
 
-        Levels that must hold for a while need a look before and a look after.
+        Levels that must hold for a while need one snapshot before and one after.
         """
         board = Board()
         now, mono = self.world.clock.now(), self.world.clock.mono()

@@ -1,10 +1,9 @@
-"""The referee: watches a drill from inside the world and measures.
+"""Watches a drill from inside the world and measures.
 
-It never acts, and never asks the cockpit what it thinks.
-
-What was sent comes from the cockpit's journal, what was looked at from the cockpit's own report
-(`look`), what it cost from the physics, and whether it is over from the same signals and rules that
-the cockpit uses, evaluated here on their own.
+It never acts, and never asks the cockpit what it thinks. What was sent comes from the cockpit's
+journal, what was opened from the cockpit's own report (`viewed`), what it cost from the physics,
+and whether it is over from the same signals and rules that the cockpit uses, evaluated here on
+their own.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class _Sent:
 
 @dataclass(slots=True)
 class _Case:
-    """One incident of the drill, while it goes on."""
+    """Tracks one incident of the drill, while it goes on."""
 
     scenario: Scenario
     score: IncidentScore
@@ -55,7 +54,7 @@ class _Case:
 
 
 class Referee:
-    """`follow` after every move of the world.
+    """Measures one drill; `follow` is called after every move of the world.
 
     `journal`: the cockpit's; what it held before the drill does not count.
     """
@@ -87,7 +86,7 @@ class Referee:
     # what happens
 
     def viewed(self, runbook: str) -> None:
-        """The operator has this runbook (id or number) open."""
+        """Record that the operator has this runbook (id or number) open."""
         for case in self.cases:
             if runbook in (case.runbook.id, str(case.runbook.number)):
                 self._detected(case)
@@ -97,7 +96,7 @@ class Referee:
             case.score.detected_s = self._elapsed()
 
     def by_hand(self, step: str) -> None:
-        """The drill's own tools have done it."""
+        """Record that one of the drill's own tools has done something."""
         case = next((c for c in self.cases if step in c.scenario.by_hand), None)
         runbook = case.runbook.id if case is not None else ""
         self._took(
@@ -105,7 +104,7 @@ class Referee:
         )
 
     def follow(self) -> None:
-        """Read the journal on; look, when it is time."""
+        """Read the journal on, and judge when it is time."""
         now = self.world.clock.now()
         for record in self._new_records():
             self._record(record)
@@ -165,7 +164,7 @@ class Referee:
     # judging
 
     def _verdict(self, sent: _Sent, case: _Case) -> str:
-        """What the scenario says of the step.
+        """Return what the scenario says of the step.
 
         The right step on the wrong connector, or to the wrong version, is not it.
         """
@@ -192,7 +191,9 @@ class Referee:
         return all(any(value in after for after in sent.values) for value in wanted)
 
     def _judge(self, now: float) -> None:
-        """Whether each incident is over, and stays so.
+        """Decide whether each incident is over, and stays so.
+
+        Harm belongs to no incident in particular: it counts once all seem well.
 
         Harm tells of no incident in particular: it counts once all seem well.
         """
@@ -219,7 +220,7 @@ class Referee:
         return all(holds(line, situation.signals.get(line.signal), None)[0] for line in lines)
 
     def _since(self, then: float, now: float) -> Harm:
-        """Harm between two moments, as far as it was seen."""
+        """Return the harm between two moments, as far as it was seen."""
 
         def at(moment: float) -> Harm:
             known = [harm for seen, harm in self._harm if seen <= moment]
@@ -235,7 +236,7 @@ class Referee:
     def score(
         self, *, at: float, seed: int, surprise: bool = False, guided: bool = False, paused_s: float = 0.0
     ) -> Score:
-        """Everything measured up to now.
+        """Return the score of everything measured up to now.
 
         `at`: real unix seconds.
         """

@@ -1,4 +1,4 @@
-"""An incident that nobody has named: chosen by the seed, so that it can be had again."""
+"""Chooses an incident that nobody has named, by the seed, so that it can be repeated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cockpit.drill.scenarios import SCENARIOS
 
 
 def surprise(seed: int) -> str:
-    """One of the scenarios that have a runbook."""
+    """Return one of the scenarios that have a runbook."""
     return Random(f"surprise {seed}").choice(
         [name for name, scenario in SCENARIOS.items() if scenario.runbook is not None]
     )

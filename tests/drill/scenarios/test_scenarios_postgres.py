@@ -39,16 +39,36 @@ for = 1.0
 for = 1.0
 [[runbook]]
 id = "postgres-saturation"
-validation = [
-  { item = "10.validation.1", text = "query latency improves", signal = "db-latency", expect = "falls", hold = 1.0, within = 60.0 },
-  { item = "10.validation.2", text = "service error rates drop", signal = "api-5xx", expect = "ok", hold = 1.0, within = 60.0 },
-]
+[[runbook.validation]]
+item = "10.validation.1"
+text = "query latency improves"
+signal = "db-latency"
+expect = "falls"
+hold = 1.0
+within = 60.0
+[[runbook.validation]]
+item = "10.validation.2"
+text = "service error rates drop"
+signal = "api-5xx"
+expect = "ok"
+hold = 1.0
+within = 60.0
 [[runbook]]
 id = "api-errors"
-validation = [
-  { item = "9.validation.1", text = "5xx returns to baseline", signal = "api-5xx", expect = "ok", hold = 1.0, within = 60.0 },
-  { item = "9.validation.2", text = "latency normal", signal = "api-latency", expect = "ok", hold = 1.0, within = 60.0 },
-]
+[[runbook.validation]]
+item = "9.validation.1"
+text = "5xx returns to baseline"
+signal = "api-5xx"
+expect = "ok"
+hold = 1.0
+within = 60.0
+[[runbook.validation]]
+item = "9.validation.2"
+text = "latency normal"
+signal = "api-latency"
+expect = "ok"
+hold = 1.0
+within = 60.0
 """
 
 

@@ -1,6 +1,4 @@
-"""Runbook 6: an autoscaler multiplies the polls beyond a provider's quota, and undoes what is
-scaled by hand.
-"""
+"""Runbook 6: an autoscaler exceeds a provider's quota and undoes what is scaled by hand."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """A new HPA wants twelve ingestors; sports allows four calls a second, which were always enough
-    for four.
-    """
+    """Let a new HPA want twelve ingestors; sports allows four calls a second, enough for four."""
     world.ingest.connectors["sports"].quota = 4.0
     world.kube.autoscaler(INGESTOR, target=INGESTOR, minimum=4, maximum=12, desired=12)
 
@@ -25,7 +21,8 @@ SCENARIO = Scenario(
     name="autoscaler-storm",
     runbook=6,
     title="Watermark lag: an autoscaler polls a provider into its rate limit",
-    story="Last week's autoscaler on m0-ingestor has made twelve of four. Each polls on its own, and the sports provider answers "
+    story="Last week's autoscaler on m0-ingestor has made twelve of four. Each polls on its own, and the sports "
+    "provider answers "
     "most of it with 429. Whoever scales by hand is overruled within fifteen seconds.",
     inject=inject,
     right_steps=("slow-polling", "raise-cache-ttl", "disable-connector"),

@@ -11,14 +11,12 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Election night, a cup final and a central bank at once: 2.6 times the events, from every
-    connector.
-    """
+    """Multiply every connector's events by 2.6: election night, a cup final and a central bank."""
     world.ingest.burst = 2.6
 
 
 def relent(world: World) -> None:
-    """The nights are over."""
+    """Bring the events back to normal."""
     world.ingest.burst = 1.0
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The politics provider answers every poll with 502."""
+    """Let the politics provider answer every poll with 502."""
     connector = world.ingest.connectors["politics"]
     connector.failing = 1.0
     connector.fault = "http_5xx"
@@ -21,7 +21,8 @@ SCENARIO = Scenario(
     name="connector-down",
     runbook=6,
     title="Watermark lag: the politics provider is down",
-    story="The politics provider has been answering 502 for some minutes, and nothing that we do to our own workers brings its "
+    story="The politics provider has been answering 502 for some minutes, and nothing that we do to our own workers "
+    "brings its "
     "events back. Its markets live on features that grow older; every other connector is well.",
     inject=inject,
     right_steps=("disable-connector",),

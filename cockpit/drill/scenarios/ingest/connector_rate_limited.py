@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The sports provider cuts our quota to two calls a second; four ingestors make four."""
+    """Cut the sports provider's quota to two calls a second; four ingestors make four."""
     world.ingest.connectors["sports"].quota = 2.0
 
 

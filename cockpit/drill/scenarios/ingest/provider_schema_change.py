@@ -11,9 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """A third of the politics provider's answers do not parse; the rest, read by the old schema,
-    imply too little.
-    """
+    """Garble a third of the politics provider's answers; the rest, misread, imply too little."""
     connector = world.ingest.connectors["politics"]
     connector.garbled = 0.35
     connector.skew = 0.6
@@ -23,7 +21,8 @@ SCENARIO = Scenario(
     name="provider-schema-change",
     runbook=7,
     title="Divergence: the politics provider has changed its schema",
-    story="The politics provider has rolled out a new answer format. A third of its events are dropped, the others are read with "
+    story="The politics provider has rolled out a new answer format. A third of its events are dropped, the others "
+    "are read with "
     "the old schema and mean something else: its markets are degraded.",
     inject=inject,
     right_steps=("quarantine-connector",),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The sports provider's odds imply 1.7 times what everybody else's do."""
+    """Let the sports provider's odds imply 1.7 times what everybody else's do."""
     world.ingest.connectors["sports"].skew = 1.7
 
 
@@ -19,7 +19,8 @@ SCENARIO = Scenario(
     name="source-diverges",
     runbook=7,
     title="Divergence: the sports provider's odds are off by a factor",
-    story="Since a while the sports provider's odds imply far more than those of every other source. Guardrails block both sports "
+    story="Since a while the sports provider's odds imply far more than those of every other source. Guardrails "
+    "block both sports "
     "markets; with a relaxed policy, or nothing left to compare with, the wrong numbers would be published.",
     inject=inject,
     right_steps=("quarantine-connector",),

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The reveal delay was raised tenfold, and large transactions wait for their block at rpc-a:
-    together it is too long.
-    """
+    """Raise the reveal delay tenfold and crowd rpc-a: large transactions wait too long together."""
     from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
 
     world.network.endpoints["rpc-a"].crowded = 3.7
@@ -25,8 +23,10 @@ SCENARIO = Scenario(
     name="blockhash-expiry",
     runbook=4,
     title="Reveals fail: blockhashes expire before they land",
-    story="Since this morning's change a reveal waits ten seconds after its commit, and blocks are full: without a priority fee a "
-    "large transaction waits seconds more at rpc-a. Commits are confirmed; every other reveal's blockhash has expired by then.",
+    story="Since this morning's change a reveal waits ten seconds after its commit, and blocks are full: without a "
+    "priority fee a "
+    "large transaction waits seconds more at rpc-a. Commits are confirmed; every other reveal's blockhash has "
+    "expired by then.",
     inject=inject,
     right_steps=("shorten-reveal-delay", "raise-priority-fee", "1/switch-rpc"),
     wrong_steps=("chunked-reveal", "smaller-bundles"),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The outcomes of politics and macro bear names now: 24 of them no longer fit into a packet."""
+    """Enlarge politics' and macro's outcomes by names: 24 of them no longer fit into a packet."""
     for market, domain in MARKETS.items():
         if domain in ("politics", "macro"):
             world.publish.outcome_bytes[market] = 44
@@ -22,7 +22,8 @@ SCENARIO = Scenario(
     name="bundle-too-large",
     runbook=4,
     title="Reveals fail: bundles are larger than a transaction",
-    story="Since today the outcomes of the politics and macro markets bear their names, and a bundle of 24 of them is larger than "
+    story="Since today the outcomes of the politics and macro markets bear their names, and a bundle of 24 of them "
+    "is larger than "
     "the 1,232 bytes of a transaction. Its commit is a hash and is confirmed; its reveal is never taken.",
     inject=inject,
     right_steps=("chunked-reveal", "smaller-bundles"),

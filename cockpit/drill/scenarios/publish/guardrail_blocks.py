@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Seven more feeds a domain are expected than deliver: registered for next week.
+    """Expect seven more feeds a domain than deliver: registered for next week.
 
     Nothing is wrong with the data.
     """
@@ -25,8 +25,10 @@ SCENARIO = Scenario(
     name="guardrail-blocks",
     runbook=1,
     title="Publishing stops: guardrails block for feeds that do not deliver yet",
-    story="Seven feeds a domain have been registered that deliver from next week on. Coverage is counted against them and is just "
-    "below what the STRICT policy lets through: every output is blocked, though no feed has failed and the data are as good as ever.",
+    story="Seven feeds a domain have been registered that deliver from next week on. Coverage is counted against "
+    "them and is just "
+    "below what the STRICT policy lets through: every output is blocked, though no feed has failed and the data are "
+    "as good as ever.",
     inject=inject,
     right_steps=("relax-guardrail", "7/expect-fewer-sources"),
     wrong_steps=("switch-rpc", "restart-signers", "6/scale-ingestors"),

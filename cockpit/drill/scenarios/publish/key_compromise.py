@@ -11,14 +11,12 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Whoever it is has the submitter's credentials: forged bundles go out past guardrails and
-    checks, signed on request.
-    """
+    """Forge bundles with the submitter's credentials, past guardrails and checks."""
     world.publish.forging = 1.0
 
 
 def relent(world: World) -> None:
-    """Those who were told have closed the hole and replaced the credentials."""
+    """Close the hole and replace the credentials."""
     world.publish.forging = 0.0
 
 
@@ -26,8 +24,10 @@ SCENARIO = Scenario(
     name="key-compromise",
     runbook=13,
     title="Emergency: forged outputs are published with our key",
-    story="Somebody has the submitter's credentials and publishes through it: outputs that no guardrail has seen, signed by agents "
-    "that sign what the submitter asks for. Some are rejected for their signatures; most are on the chain, and consumers trade on them.",
+    story="Somebody has the submitter's credentials and publishes through it: outputs that no guardrail has seen, "
+    "signed by agents "
+    "that sign what the submitter asks for. Some are rejected for their signatures; most are on the chain, and "
+    "consumers trade on them.",
     inject=inject,
     wrong_steps=("block-at-guardrail", "5/restart-submitter"),
     holding_steps=("stop-publishing",),

@@ -13,7 +13,7 @@ MARKET = "NBA_LAL_BOS"
 
 
 def inject(world: World) -> None:
-    """The odds of one sports market, at the source, are 1.45 times what is true.
+    """Move the odds of one sports market, at the source, to 1.45 times what is true.
 
     The other one of its domain is clean.
     """
@@ -21,7 +21,7 @@ def inject(world: World) -> None:
 
 
 def relent(world: World) -> None:
-    """The source has voided what was manipulated."""
+    """Void, at the source, what was manipulated."""
     world.quant.manipulated.clear()
 
 
@@ -29,7 +29,8 @@ SCENARIO = Scenario(
     name="market-manipulated",
     runbook=12,
     title="Pause a market: its odds are being manipulated",
-    story="Somebody moves the odds of NBA_LAL_BOS at the source. The guardrails look at the average of a domain, in which one market "
+    story="Somebody moves the odds of NBA_LAL_BOS at the source. The guardrails look at the average of a domain, in "
+    "which one market "
     "is not enough to block: what is published of it is wrong, while all the others are well.",
     inject=inject,
     wrong_steps=("1/relax-guardrail", "6/scale-ingestors"),

@@ -11,9 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """rpc-a: 38 % of requests fail, what gets through takes five seconds to confirm, and the nodes
-    that are left follow late.
-    """
+    """Fail 38 % of rpc-a's requests and slow the rest to five seconds; its nodes fall behind."""
     endpoint = world.network.endpoints["rpc-a"]
     endpoint.failing = 0.38
     endpoint.confirm_ms = 4600.0
@@ -25,7 +23,8 @@ SCENARIO = Scenario(
     name="rpc-outage",
     runbook=1,
     title="Publishing stops: the RPC endpoint fails",
-    story="The provider behind rpc-a has lost half of its nodes: requests fail, confirmations take seconds, and the nodes that are left lag behind. "
+    story="The provider behind rpc-a has lost half of its nodes: requests fail, confirmations take seconds, and the "
+    "nodes that are left lag behind. "
     "Commits and reveals fall to almost nothing and consumers see old outputs.",
     inject=inject,
     right_steps=("switch-rpc",),

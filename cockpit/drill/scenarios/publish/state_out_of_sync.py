@@ -14,9 +14,7 @@ BEHIND = 50_000
 
 
 def inject(world: World) -> None:
-    """The submitter was stopped, the publish state restored from last night's snapshot, the
-    submitter started again.
-    """
+    """Stop the submitter, restore the publish state from last night's snapshot, start it again."""
     from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
 
     world.publish.lost = BEHIND
@@ -27,7 +25,8 @@ SCENARIO = Scenario(
     name="state-out-of-sync",
     runbook=5,
     title="Replay protection: the publish state is behind the chain",
-    story="The publish state in the database was restored from last night's snapshot, and the submitter was restarted after that: "
+    story="The publish state in the database was restored from last night's snapshot, and the submitter was "
+    "restarted after that: "
     "it takes sequences that the chain has seen hours ago. Restarting it again reads the same old state.",
     inject=inject,
     right_steps=("realign",),

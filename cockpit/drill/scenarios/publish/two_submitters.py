@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Somebody has scaled the submitter to two."""
+    """Scale the submitter to two."""
     from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
 
     changes.scale(world.kube, SUBMITTER, 2)
@@ -22,7 +22,8 @@ SCENARIO = Scenario(
     name="two-submitters",
     runbook=5,
     title="Replay protection: two submitters publish at once",
-    story="Somebody has scaled the submitter to two to catch up with a backlog. There is no leader election: both take the same "
+    story="Somebody has scaled the submitter to two to catch up with a backlog. There is no leader election: both "
+    "take the same "
     "sequences, and of every pair of reveals the chain rejects at least one.",
     inject=inject,
     right_steps=("single-submitter",),

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The new image needs more memory than it gets; and the batch was raised with it, which no
-    image bears.
-    """
+    """Roll out an image short of memory, and raise the batch beyond what any image bears."""
     from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
 
     world.releases.roll_out(world.kube, QUANT, "2026.11.5", Traits(leaks_after_s=420.0))
@@ -26,7 +24,8 @@ SCENARIO = Scenario(
     name="bad-config-release",
     runbook=11,
     title="A release made it worse: an image and a configuration key",
-    story="Release 2026.11.5 of the engine went out ten minutes ago, and with it feature_batch went from 16 to 512. The image is "
+    story="Release 2026.11.5 of the engine went out ten minutes ago, and with it feature_batch went from 16 to 512. "
+    "The image is "
     "killed for its memory; the batch makes whichever image runs late, and its outputs invalid now and then.",
     inject=inject,
     right_steps=("roll-back-all",),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Version 2026.2 transforms a feature twice, and the pipeline has rolled it out."""
+    """Roll out version 2026.2, which transforms a feature twice."""
     from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
 
     world.quant.models.registry["2026.2"].fault = 0.28
@@ -24,7 +24,8 @@ SCENARIO = Scenario(
     name="bad-model-release",
     runbook=8,
     title="Model drift: a new model version is faulty",
-    story="Model version 2026.2 went out with the last release. Its features are transformed twice: scores that look like drift, "
+    story="Model version 2026.2 went out with the last release. Its features are transformed twice: scores that look "
+    "like drift, "
     "though neither the data nor the world have changed. No recalibration mends that.",
     inject=inject,
     right_steps=("rollback-model",),

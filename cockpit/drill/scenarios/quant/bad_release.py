@@ -1,4 +1,4 @@
-"""Runbook 11: a new image of the engine is slow, produces invalid outputs, and runs out of memory."""
+"""Runbook 11: a new image of the engine is slow, produces invalid outputs and leaks memory."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The engine's new image keeps its features too long, rounds outcomes one by one, and never
-    frees a model.
-    """
+    """Roll out an image that keeps features too long, rounds outcomes singly and frees no model."""
     traits = Traits(delay_s=12.0, malformed=0.08, leaks_after_s=420.0)
     world.releases.roll_out(world.kube, QUANT, "2026.11.4", traits)
 
@@ -24,7 +22,8 @@ SCENARIO = Scenario(
     name="bad-release",
     runbook=11,
     title="A release made it worse: the engine's new image",
-    story="Release 2026.11.4 of the engine went out ten minutes ago. It holds features back for seconds, its outcomes do not always "
+    story="Release 2026.11.4 of the engine went out ten minutes ago. It holds features back for seconds, its "
+    "outcomes do not always "
     "sum to one, and it is killed for its memory every few minutes. The image before ran well for days.",
     inject=inject,
     right_steps=("set-good-image", "undo-release"),

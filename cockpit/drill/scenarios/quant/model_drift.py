@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """A regime change that all models feel; the data are complete and fresh."""
+    """Shift the regime for all models; the data are complete and fresh."""
     world.quant.models.shift = 0.27
 
 
@@ -19,7 +19,8 @@ SCENARIO = Scenario(
     name="model-drift",
     runbook=8,
     title="Model drift: the world has changed, the models have not",
-    story="Complete and fresh data, and yet every model is further from them by the hour: a regime has changed. The version before "
+    story="Complete and fresh data, and yet every model is further from them by the hour: a regime has changed. The "
+    "version before "
     "knows the new world even less; the guardrails would block all that it says.",
     inject=inject,
     right_steps=("recalibrate",),

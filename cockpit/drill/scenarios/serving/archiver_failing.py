@@ -1,7 +1,6 @@
-"""Runbook 14: the archive's disk is full, so there is neither a new backup nor point-in-time
-recovery.
+"""Runbook 14: the archive's disk is full: no new backup, no point-in-time recovery.
 
-The document's runbook only verifies (14.verify) and restores; what mends the archive are two steps
+The document's runbook only verifies (14.verify) and restores; the archive is repaired by two steps
 beside its items: the job that expires old backups, and the backup's own, run now. Either alone
 leaves the newest backup as old as it is.
 """
@@ -19,15 +18,13 @@ _SINCE_S = 55 * 3600.0
 
 
 def inject(world: World) -> None:
-    """Old backups were not expired, and nothing fits on the archive's disk any more: WAL segments
-    pile up, and the last two nights' backups failed.
-    """
+    """Fill the archive's disk: WAL segments pile up, and the last two nights' backups failed."""
     world.serve.database_troubles.add("fail_archiver")
     world.serve.backup_at = world.clock.now() - _SINCE_S
 
 
 def relent(world: World) -> None:
-    """The disk is larger now, and a backup was taken at once."""
+    """Enlarge the disk and take a backup at once."""
     world.serve.expire_backups()
     world.serve.back_up()
 
@@ -36,8 +33,10 @@ SCENARIO = Scenario(
     name="archiver-failing",
     runbook=14,
     title="Backups: the archive's disk is full",
-    story="Old backups were not expired for weeks, and nothing fits on the disk that backups and WAL are archived to. Everything works, "
-    "and were the database lost now, two days would be lost with it. The expiry's job makes room, and only then can the backup's "
+    story="Old backups were not expired for weeks, and nothing fits on the disk that backups and WAL are archived "
+    "to. Everything works, "
+    "and were the database lost now, two days would be lost with it. The expiry's job makes room, and only then can "
+    "the backup's "
     "job write one (or the archive's own tools: `m0-cockpit drill --do free-archive`).",
     inject=inject,
     right_steps=("back-up-again",),

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The primary's node died; the replica is well and waits to be promoted."""
+    """Kill the primary's node; the replica is well and waits to be promoted."""
     world.serve.database_down = True
 
 
 def failover(world: World) -> None:
-    """The database's own tool."""
+    """Fail over, as the database's own tool does."""
     world.serve.failover()
 
 
@@ -24,8 +24,10 @@ SCENARIO = Scenario(
     name="database-down",
     runbook=9,
     title="API errors: the primary database is down",
-    story="The node of the primary database has died. Publishing goes on, but the reconciler cannot write and every request to the "
-    "API is answered 503. The cache would serve the last outputs, which grow older; the replica waits to be promoted by the "
+    story="The node of the primary database has died. Publishing goes on, but the reconciler cannot write and every "
+    "request to the "
+    "API is answered 503. The cache would serve the last outputs, which grow older; the replica waits to be promoted "
+    "by the "
     "database's own tool ([failover] argv, or `m0-cockpit drill --do failover-db`).",
     inject=inject,
     right_steps=("failover-db",),

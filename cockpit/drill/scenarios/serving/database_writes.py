@@ -11,9 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """A setting makes each concurrent publisher write its whole state at every tick, all of them
-    the same rows.
-    """
+    """Let each concurrent publisher write its whole state at every tick, all the same rows."""
     world.serve.checkpointing = True
 
 
@@ -25,8 +23,10 @@ SCENARIO = Scenario(
     name="database-writes",
     runbook=10,
     title="Postgres saturation: the publishers write too much",
-    story="Each of the submitter's concurrent publishers has begun to write its whole state at every tick, and all of them write the "
-    "same rows: the reconciler waits its turn, and so does the API. No query is slow by itself and no index is missing; fewer "
+    story="Each of the submitter's concurrent publishers has begun to write its whole state at every tick, and all "
+    "of them write the "
+    "same rows: the reconciler waits its turn, and so does the API. No query is slow by itself and no index is "
+    "missing; fewer "
     "concurrent publishers write less, and two are enough for the cadence.",
     inject=inject,
     right_steps=("write-less",),

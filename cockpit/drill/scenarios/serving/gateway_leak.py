@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """A connection leaks now and then; after three days the pool is empty.
+    """Leak a connection now and then; after three days the pool is empty.
 
     These gateways have run for four.
     """
@@ -19,7 +19,7 @@ def inject(world: World) -> None:
 
 
 def failover(world: World) -> None:
-    """The database's own tool."""
+    """Fail over, as the database's own tool does."""
     world.serve.failover()
 
 
@@ -27,7 +27,8 @@ SCENARIO = Scenario(
     name="gateway-leak",
     runbook=9,
     title="API errors: the gateways leak database connections",
-    story="The gateways lose a database connection now and then and have not been restarted for four days: their pools are "
+    story="The gateways lose a database connection now and then and have not been restarted for four days: their "
+    "pools are "
     "exhausted and most requests fail. New gateways would be well, the old ones stay as they are.",
     inject=inject,
     right_steps=("restart-gateway",),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """A consumer's new client asks in a loop: 220 requests a second where three gateways take 135."""
+    """Let a consumer's client ask in a loop: 220 requests a second where gateways take 135."""
     world.serve.demand = 220.0
 
 
@@ -19,7 +19,8 @@ SCENARIO = Scenario(
     name="gateway-overload",
     runbook=9,
     title="API errors: more requests than the gateways take",
-    story="A large consumer has rolled out a client that polls in a loop. Three gateways take 135 requests a second and get 220; "
+    story="A large consumer has rolled out a client that polls in a loop. Three gateways take 135 requests a second "
+    "and get 220; "
     "the rest is answered 503. The database is bored.",
     inject=inject,
     right_steps=("scale-gateway",),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """A migration dropped the index that the API's query stands on."""
+    """Drop the index that the API's query stands on, as a migration did."""
     world.serve.database_troubles.add("missing_index")
 
 
@@ -23,8 +23,10 @@ SCENARIO = Scenario(
     name="missing-index",
     runbook=10,
     title="Postgres saturation: a large table is read whole",
-    story="A migration has dropped the index by which the API finds a market's outputs: each of its queries reads the whole table, "
-    "the database's CPU is used up, and requests that are not in the cache time out. Building the index, concurrently, ends it "
+    story="A migration has dropped the index by which the API finds a market's outputs: each of its queries reads "
+    "the whole table, "
+    "the database's CPU is used up, and requests that are not in the cache time out. Building the index, "
+    "concurrently, ends it "
     "(without a real PostgreSQL: `m0-cockpit drill --do add-index`).",
     inject=inject,
     right_steps=("add-index",),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Two sessions of an analyst's notebook join every output with every feature, over and over."""
+    """Join every output with every feature, over and over, on two sessions of a notebook."""
     world.serve.database_troubles.add("slow_query")
 
 
@@ -23,8 +23,10 @@ SCENARIO = Scenario(
     name="slow-query",
     runbook=10,
     title="Postgres saturation: a heavy report on the primary",
-    story="An analyst's notebook joins every output with every feature of its market, on two sessions of the primary, over and over. "
-    "Ending both sessions ends it, and the report belongs elsewhere (without a real PostgreSQL: `m0-cockpit drill --do end-session`).",
+    story="An analyst's notebook joins every output with every feature of its market, on two sessions of the "
+    "primary, over and over. "
+    "Ending both sessions ends it, and the report belongs elsewhere (without a real PostgreSQL: `m0-cockpit drill "
+    "--do end-session`).",
     inject=inject,
     right_steps=("end-session",),
     wrong_steps=("write-less", "9/restart-gateway", "9/scale-gateway"),

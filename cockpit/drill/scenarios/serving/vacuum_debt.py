@@ -11,9 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Autovacuum was switched off for the publish queue; all that ever went through it is still
-    there, dead.
-    """
+    """Switch autovacuum off for the publish queue; all that went through it is still there, dead."""
     world.serve.database_troubles.add("vacuum_debt")
 
 
@@ -25,8 +23,10 @@ SCENARIO = Scenario(
     name="vacuum-debt",
     runbook=10,
     title="Postgres saturation: a queue is full of dead rows",
-    story="Autovacuum was switched off for the publish queue, for a load, and never switched on again. Forty rows live in it; a look "
-    "at them reads hundreds of thousands of dead ones. No index helps; VACUUM does (without a real PostgreSQL: `m0-cockpit drill "
+    story="Autovacuum was switched off for the publish queue, for a load, and never switched on again. Forty rows "
+    "live in it; a look "
+    "at them reads hundreds of thousands of dead ones. No index helps; VACUUM does (without a real PostgreSQL: "
+    "`m0-cockpit drill "
     "--do vacuum-table`).",
     inject=inject,
     right_steps=("vacuum-table",),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The release of both: the new submitter's canonical form has another order of fields.
+    """Roll out both; the new submitter's canonical form has another order of fields.
 
     The agents' has not.
     """
@@ -25,7 +25,8 @@ SCENARIO = Scenario(
     name="bad-hash-release",
     runbook=2,
     title="Invalid signatures: submitter and agents hash differently",
-    story="Release 2026.11.3 of signer agents and submitter went out some minutes ago. The new submitter hashes another canonical "
+    story="Release 2026.11.3 of signer agents and submitter went out some minutes ago. The new submitter hashes "
+    "another canonical "
     "form than the agents sign: the signatures are good, of another hash than the one that is revealed.",
     inject=inject,
     right_steps=("rollback-submitter", "rollback-submitter-and-signers"),

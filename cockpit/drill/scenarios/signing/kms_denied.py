@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The sessions of three agents: refused now and then, and slow where they are not.
+    """Let the KMS refuse three agents' sessions now and then, and slow the rest of their requests.
 
     A new pod opens a new one.
     """
@@ -26,7 +26,8 @@ SCENARIO = Scenario(
     name="kms-denied",
     runbook=3,
     title="Signer threshold: the KMS refuses three agents",
-    story="The KMS has begun to refuse sessions older than four days: three agents are throttled, and refused now and then. One "
+    story="The KMS has begun to refuse sessions older than four days: three agents are throttled, and refused now "
+    "and then. One "
     "bundle in five gets only four signatures in time. Agents that are started now get a session as always.",
     inject=inject,
     right_steps=("restart-signers", "rotate-to-healthy"),

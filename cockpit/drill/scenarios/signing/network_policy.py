@@ -11,15 +11,13 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """One agent cannot be reached at all, two only through a proxy that takes one request after the
-    other.
-    """
+    """Cut one agent off, and let two be reached through a proxy, one request after the other."""
     world.sign.unreachable = {"signer-6"}
     world.sign.contention |= {"signer-4": 1.65, "signer-5": 1.65}
 
 
 def relent(world: World) -> None:
-    """The policy is taken back."""
+    """Take the policy back."""
     world.sign.unreachable = set()
     world.sign.contention |= {"signer-4": 0.0, "signer-5": 0.0}
 
@@ -28,7 +26,8 @@ SCENARIO = Scenario(
     name="network-policy",
     runbook=3,
     title="Signer threshold: a network policy cuts agents off",
-    story="A network policy that came with last night's change admits the submitter to four of seven agents. Two more are reached "
+    story="A network policy that came with last night's change admits the submitter to four of seven agents. Two "
+    "more are reached "
     "through a proxy that takes one request after the other, the seventh not at all.",
     inject=inject,
     right_steps=("reduce-concurrency", "scale-signers"),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The agents' CPU was cut: each bundle that is signed at the same time makes the others wait."""
+    """Cut the agents' CPU: each bundle that is signed at the same time makes the others wait."""
     for signer in SIGNERS:
         world.sign.contention[signer] = 1.2
 
@@ -21,7 +21,8 @@ SCENARIO = Scenario(
     name="signers-slow",
     runbook=3,
     title="Signer threshold: the agents' CPU is throttled",
-    story="Somebody has halved the CPU of the node pool that the signer agents run on. A bundle alone is signed as quickly as ever; "
+    story="Somebody has halved the CPU of the node pool that the signer agents run on. A bundle alone is signed as "
+    "quickly as ever; "
     "four at once throttle every agent, and one bundle in five misses its threshold.",
     inject=inject,
     right_steps=("reduce-concurrency", "scale-signers"),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Four of the seven agents, four days old, take requests and answer none.
+    """Hang four of the seven agents, four days old: they take requests and answer none.
 
     New pods would be well.
     """
@@ -22,7 +22,8 @@ SCENARIO = Scenario(
     name="signers-stuck",
     runbook=1,
     title="Publishing stops: signer agents hang",
-    story="Four signer agents have run into a deadlock after four days: they take every request and answer none. Their pods are "
+    story="Four signer agents have run into a deadlock after four days: they take every request and answer none. "
+    "Their pods are "
     "Running and ready, the other three are as quick as ever, and no bundle gets its five signatures.",
     inject=inject,
     right_steps=("restart-signers",),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """The release of both: the new agents open the key ring of staging.
+    """Roll out both; the new agents open the key ring of staging.
 
     The submitter's new image is as good as the old one.
     """
@@ -25,7 +25,8 @@ SCENARIO = Scenario(
     name="wrong-signer-set",
     runbook=2,
     title="Invalid signatures: the new agents sign with other keys",
-    story="Release 2026.11.2 of signer agents and submitter went out some minutes ago. The new agents open the key ring of staging: "
+    story="Release 2026.11.2 of signer agents and submitter went out some minutes ago. The new agents open the key "
+    "ring of staging: "
     "their signatures are good, of keys that the registry's signer set does not have. The chain rejects every reveal.",
     inject=inject,
     right_steps=("rollback-signers", "rollback-submitter-and-signers"),

@@ -127,7 +127,8 @@ def transaction(node: Node, entry: LedgerEntry, encoding: str, most_version: int
         raise RpcError(
             VERSION_UNSUPPORTED,
             f"Transaction version ({version}) is not supported by the requesting client. "
-            'Please try the request again with the following configuration parameter: "maxSupportedTransactionVersion": 0',
+            "Please try the request again with the following configuration parameter: "
+            '"maxSupportedTransactionVersion": 0',
         )
     detailed = encoding == "jsonParsed"
     shown: dict[str, Any] = {"meta": meta(encoded, versioned=most_version is not None, detailed=detailed)}

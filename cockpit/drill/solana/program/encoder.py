@@ -18,7 +18,9 @@ from cockpit.drill.solana.program.keys import COMPUTE_BUDGET, SYSTEM, Party
 from cockpit.drill.solana.program.layouts import CommitRecord, Epoch, SignerSet
 from cockpit.drill.solana.program.signing import Money
 
-STRAY = 1_000  # a signer of a bundle that is so much more than a place: that place's agent, with a key that nobody registered
+#: A signer of a bundle that is so much more than a place: that place's agent, with a key that nobody
+#: registered.
+STRAY = 1_000
 DELAY_SLOTS = 2  # until a reveal: the submitter asks for less than the protocol's default, its delay is 1,000 ms
 
 

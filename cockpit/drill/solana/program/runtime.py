@@ -82,7 +82,8 @@ def decode(text: str, encoding: str) -> VersionedTransaction:
         raise BadTransaction(f"invalid {encoding} encoding: {error}") from None
     if len(raw) > PACKET:
         raise BadTransaction(
-            f"decoded solana_transaction::versioned::VersionedTransaction too large: {len(raw)} bytes (max: {PACKET} bytes)"
+            f"decoded solana_transaction::versioned::VersionedTransaction too large: {len(raw)} bytes (max: {PACKET} "
+            "bytes)"
         )
     try:
         transaction = VersionedTransaction.from_bytes(raw)
@@ -91,7 +92,8 @@ def decode(text: str, encoding: str) -> VersionedTransaction:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         raise BadTransaction(
-            "failed to deserialize solana_transaction::versioned::VersionedTransaction: io error: failed to fill whole buffer"
+            "failed to deserialize solana_transaction::versioned::VersionedTransaction: io error: failed to fill "
+            "whole buffer"
         ) from None
     return transaction
 
