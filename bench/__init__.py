@@ -1,3 +1,4 @@
-"""The budgets of the design, measured: every row is a ratio (or a bound) within one run on one
-machine.
+"""Measures the speed budgets of docs/performance.md.
+
+Every row is a ratio (or a bound) within one run on one machine.
 """

@@ -1,5 +1,6 @@
-"""`make bench`: the design's budgets (section 13), each measured against its yardstick in this one
-run.
+"""Measures the budgets of docs/performance.md, each against its yardstick in this one run.
+
+`make bench` runs it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def row(what: str, measured: str, budget: str, holds: bool) -> None:
 
 @contextmanager
 def world(*command: str) -> Iterator[dict[str, Any]]:
-    """A drill in a process of its own; where it is."""
+    """Run a drill in a process of its own; yield where it is."""
     process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -99,8 +100,9 @@ def first_pods(where: dict[str, Any]) -> None:
 
 
 def raw_pages(where: dict[str, Any]) -> float:
-    """Seconds for every page of 500 by curl, decoding nothing: only the continue token is picked
-    out.
+    """Return the seconds for every page of 500 by curl, decoding nothing.
+
+    Only the continue token is picked out.
     """
     import yaml
 
@@ -202,7 +204,10 @@ def answer(where: dict[str, Any]) -> None:
 
 
 async def one_refresh(where: dict[str, Any]) -> tuple[float, float]:
-    """(seconds for a round of all queries, seconds of the slowest one), after a warm round."""
+    """Return (seconds for a round of all queries, those of the slowest one).
+
+    After a warm round.
+    """
     from cockpit.clock import SystemClock
     from cockpit.runbooks.schema import load
     from cockpit.sources.prometheus.queries import query_specs

@@ -1,5 +1,4 @@
-"""A thousand program transactions a second against the Solana source: counted exactly? at what
-cost?
+"""Counts a thousand program transactions a second by the Solana source: exactly, at what cost?
 
 `python -m bench.chain serve RATE SECONDS` is the drill's Solana servers with that load (on a line
 on standard input it starts, and says at the end what it did); `watch RATE SECONDS` runs the source
@@ -109,7 +108,7 @@ async def watch(rate: float, seconds: float) -> dict[str, Any]:
 
 
 def measured(rate: float = RATE, seconds: float = SECONDS) -> dict[str, Any]:
-    """What `watch` found, in a process that does nothing else."""
+    """Run `watch` in a process that does nothing else, and return what it found."""
     command = [sys.executable, "-m", "bench.chain", "watch", str(rate), str(seconds)]
     answer: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return answer

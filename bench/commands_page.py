@@ -1,4 +1,6 @@
-"""The table of docs/commands.md from the parser: `python -m bench.commands_page docs/commands.md`.
+"""Writes the table of docs/commands.md from the parser.
+
+`python -m bench.commands_page docs/commands.md`.
 
 A test holds the two together.
 """
@@ -16,7 +18,7 @@ BEGIN, END = "<!-- made by `make generated` -->\n", "<!-- end -->\n"
 
 
 def table() -> str:
-    """One row a command, or an action of a command, with the flags that only it has."""
+    """Return one row a command, or an action of a command, with the flags that only it has."""
     lines = ["| command | what it does | flags |", "|---|---|---|"]
     for parser, words in commands(build_parser(), ""):
         cells = [cell.replace("|", "\\|") for cell in (usage(parser), words, ", ".join(flags(parser)))]
@@ -25,7 +27,7 @@ def table() -> str:
 
 
 def commands(parser: argparse.ArgumentParser, words: str) -> Iterator[tuple[argparse.ArgumentParser, str]]:
-    """The parsers that take no further subcommand, with their help, in its order."""
+    """Return the parsers that take no further subcommand, with their help, in its order."""
     nested = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     for action in nested:
         helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
@@ -36,7 +38,7 @@ def commands(parser: argparse.ArgumentParser, words: str) -> Iterator[tuple[argp
 
 
 def usage(parser: argparse.ArgumentParser) -> str:
-    """The program's words with the arguments that have no flag: `` `m0-cockpit run RUNBOOK STEP` ``."""
+    """Return the command with its positional arguments: `` `m0-cockpit run RUNBOOK STEP` ``."""
     words = [parser.prog]
     for action in parser._actions:
         if not action.option_strings and action.help != argparse.SUPPRESS:
@@ -46,7 +48,7 @@ def usage(parser: argparse.ArgumentParser) -> str:
 
 
 def flags(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """Without those that every command has."""
+    """Return the flags without those that every command has."""
     every = argparse.ArgumentParser()
     shared_flags(every, suppress=True)
     known = {word for action in every._actions for word in action.option_strings}
@@ -57,7 +59,7 @@ def flags(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def page(text: str) -> str:
-    """The page with its table made anew."""
+    """Return the page with its table made anew."""
     before, _, rest = text.partition(BEGIN)
     return before + BEGIN + table() + END + rest.partition(END)[2]
 

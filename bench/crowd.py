@@ -1,5 +1,6 @@
-"""A drill with a crowd: `python -m bench.crowd PODS EVENTS_PER_SECOND` prints where it is, then
-runs until SIGTERM.
+"""Runs a drill with a crowd: `python -m bench.crowd PODS EVENTS_PER_SECOND`.
+
+It prints where it is, then runs until SIGTERM.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The cockpit with a pulse: `python -m bench.heartbeat CONFIG OUT` writes to OUT, at its end, how
-long its loop was ever held.
+"""Runs the cockpit with a pulse: `python -m bench.heartbeat CONFIG OUT`.
+
+At its end it writes to OUT how long its loop was ever held.
 """
 
 from __future__ import annotations

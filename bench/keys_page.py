@@ -1,4 +1,4 @@
-"""docs/keys.md from the keys that `?` shows: `python -m bench.keys_page docs/keys.md`.
+"""Writes docs/keys.md from the keys that `?` shows: `python -m bench.keys_page docs/keys.md`.
 
 A test holds the two together.
 """

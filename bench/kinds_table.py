@@ -1,4 +1,6 @@
-"""The table of kinds of step in docs/runbooks.md: `python -m bench.kinds_table docs/runbooks.md`.
+"""Writes the table of kinds of step in docs/runbooks.md.
+
+`python -m bench.kinds_table docs/runbooks.md`.
 
 A test holds the page and the rows together.
 """

@@ -1,4 +1,4 @@
-"""A program on a pty, timed: when a text first appears, how many bytes it writes, what it costs."""
+"""Times a program on a pty: when a text first appears, how many bytes it writes, its cost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Pane:
-    """Starts at construction.
+    """Runs the program from construction on.
 
     A thread reads all that is written, with the time of each chunk.
     """
@@ -54,7 +54,7 @@ class Pane:
             self.chunks.append((time.perf_counter(), data))
 
     def when(self, text: str, timeout_s: float = 60.0, since: int = 0) -> float:
-        """Seconds from the start until `text` was written (from chunk `since` on)."""
+        """Return the seconds from the start until `text` was written (from chunk `since` on)."""
         wanted = text.encode()
         deadline = time.perf_counter() + timeout_s
         seen, tail = since, b""
@@ -73,7 +73,7 @@ class Pane:
         os.write(self.fd, keys.encode())
 
     def latency(self, keys: str, quiet_s: float = 0.6) -> float:
-        """Seconds from a key press to the first bytes written after it."""
+        """Return the seconds from a key press to the first bytes written after it."""
         mark = len(self.chunks)
         pressed = time.perf_counter()
         self.type(keys)
@@ -84,13 +84,13 @@ class Pane:
         return self.chunks[mark][0] - pressed
 
     def written(self, seconds: float) -> int:
-        """Bytes within the next `seconds`."""
+        """Return the bytes written within the next `seconds`."""
         mark = len(self.chunks)
         time.sleep(seconds)
         return sum(len(data) for _, data in self.chunks[mark:])
 
     def cpu(self, seconds: float) -> float:
-        """Share of one core over the next `seconds`."""
+        """Return the share of one core over the next `seconds`."""
         before = self._ticks()
         time.sleep(seconds)
         return (self._ticks() - before) / TICKS / seconds
@@ -100,7 +100,7 @@ class Pane:
         return int(fields[11]) + int(fields[12])
 
     def memory(self) -> int:
-        """Resident bytes."""
+        """Return the resident bytes."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024

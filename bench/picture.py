@@ -1,5 +1,6 @@
-"""README's pictures, from the running program (`make pictures`): `python -m bench.picture
-docs/cockpit.svg [SCENARIO] [WIDTHxHEIGHT] [KEYS]`.
+"""Draws README's pictures from the running program (`make pictures`).
+
+`python -m bench.picture docs/cockpit.svg [SCENARIO] [WIDTHxHEIGHT] [KEYS]`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A loopback port for a server that is told its port before it starts."""
+"""Reserves a loopback port for a server that is given its port before it starts."""
 
 from __future__ import annotations
 

@@ -240,7 +240,7 @@ class Drill:
             self._switching = None
 
     def follow_database(self) -> None:
-        """Throw the switches that the scenario asks for, and report the real database's slowness."""
+        """Throw the switches that the scenario asks for; report the real database's slowness."""
         serve, database = self.world.serve, self.database
         if database is None or not database.ready.is_set():
             return

@@ -68,7 +68,7 @@ LOG_PAST_S = 180.0  # pods have this much of log when a drill starts
 
 
 class Injection(Protocol):
-    """One incident of a scenario: changes the world, so many seconds before the start."""
+    """Changes the world by one incident of a scenario, so many seconds before the start."""
 
     @property
     def aged_s(self) -> float: ...

@@ -1,4 +1,4 @@
-"""Fixtures of the drill's Solana."""
+"""Gives the drill's Solana to tests."""
 
 from __future__ import annotations
 

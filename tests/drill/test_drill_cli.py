@@ -1,6 +1,4 @@
-"""The stand-in for the network's command line: the documents' words, acting on the drill's world,
-called by the cockpit.
-"""
+"""Tests the stand-in for the network's command line, as the cockpit calls it."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ def drill() -> Iterator[DrillThread]:
 
 
 def cli(drill: DrillThread, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Called as the generated configuration says."""
+    """Call it as the generated configuration says."""
     own = load_settings(config=drill.config, env={}).network_cli
     return subprocess.run(
         [*own.argv, *words], env={**own.env, **env}, capture_output=True, text=True, timeout=30, check=False

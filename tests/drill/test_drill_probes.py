@@ -1,4 +1,4 @@
-"""The drill's services asked over HTTP by the cockpit's own source, as its own configuration says."""
+"""Tests the drill's probes by the cockpit's own source, as its own configuration says."""
 
 from __future__ import annotations
 

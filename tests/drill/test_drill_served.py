@@ -15,7 +15,7 @@ from cockpit.drill.server import Drill
 
 
 async def served(parent: int | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """What was printed when the database was waited for, and at the end."""
+    """Return what was printed while the database was waited for, and at the end."""
     printed: list[str] = []
     asked, up = asyncio.Event(), asyncio.Event()
 

@@ -1,6 +1,4 @@
-"""The school: what the referee measures is what happened, the control does what it says, lessons
-end by what was really done.
-"""
+"""Tests that the referee measures what happened, the control obeys, and lessons end by deeds."""
 
 from __future__ import annotations
 
@@ -40,9 +38,7 @@ def runbooks() -> Runbooks:
 
 
 class Pupil(Operator):
-    """An operator whose steps stand in a journal, as the cockpit's executor writes them, under a
-    referee's eyes.
-    """
+    """Takes steps that stand in a journal, as the executor writes them, watched by a referee."""
 
     def __init__(self, scenario: str, runbooks: Runbooks, path: Path) -> None:
         super().__init__(scenario, runbooks)
@@ -50,7 +46,7 @@ class Pupil(Operator):
         self.referee = Referee(self.world, self.scenario, runbooks, path)
 
     def wait(self, seconds: float) -> None:
-        """The referee looks as often as it would."""
+        """Wait while the referee follows as often as it would."""
         while seconds > 0:
             self.world.advance(min(5.0, seconds))
             seconds -= 5.0
@@ -382,7 +378,7 @@ def test_each_lesson_fits_its_two_lines_at_80_columns(lesson: Lesson) -> None:
 
 
 class Deaf(ControlClient):
-    """Remembers what it was told."""
+    """Remembers what it was asked."""
 
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:1", "")

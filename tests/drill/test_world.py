@@ -1,4 +1,4 @@
-"""The world: deterministic, with an hour of past, and with the consequences that an operator knows."""
+"""Tests the world: deterministic, with an hour of past, and with real consequences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Our own requests against an API server: the drill's always, a real one when
+"""Sends our own requests to an API server: the drill's always, a real one on request.
+
 COCKPIT_TEST_KUBECONFIG names it.
 
 What is asserted holds for an unmodified kube-apiserver; where it matters whether controllers or
@@ -124,8 +125,9 @@ async def test_a_continue_token_that_is_none_is_refused(cluster: TestCluster) ->
 
 
 async def test_bookmarks_come_when_asked_for(cluster: TestCluster) -> None:
-    """A real server marks only versions newer than where the watch began: something that the watch
-    does not show must happen.
+    """Something that the watch does not show must happen.
+
+    A real server marks only versions newer than where the watch began.
     """
     async with KubeClient(cluster.access()) as client:
         listed = await client.get(cluster.core("configmaps"))
@@ -147,7 +149,7 @@ async def test_bookmarks_come_when_asked_for(cluster: TestCluster) -> None:
 
 
 async def follow(cluster: TestCluster, *steps: tuple[str, Callable[[Reading[Any]], Any], Callable[[], Any]]) -> None:
-    """Wait for each step's condition on its topic (by plural), then do what it says, in a thread."""
+    """Wait for each step's condition on its topic (by plural), then act on it, in a thread."""
     todo = list(steps)
     source = KubernetesSource(cluster.access, [cluster.namespace], lambda: {"c3", "late"}, SystemClock(), timings=QUICK)
     async with asyncio.timeout(60), aclosing(source.readings()) as readings:
@@ -262,12 +264,12 @@ async def test_logs_of_a_running_pod(cluster: TestCluster) -> None:
 
 
 async def _short(seconds: float) -> None:
-    """The drill's time runs fast: look at its rollouts as often."""
+    """Poll rollouts as often as the drill's fast time needs."""
     await asyncio.sleep(min(seconds, 0.05))
 
 
 class Cockpit:
-    """An executor with its journal, and what an operator does with it."""
+    """Runs an executor with its journal, and does what an operator does with it."""
 
     def __init__(self, cluster: TestCluster, directory: Path, **services: Service) -> None:
         self.cluster = cluster
@@ -302,14 +304,17 @@ class Cockpit:
         return self.executor.plan_undo(number).result(30)
 
     def send(self, plan: Plan) -> Progress:
-        """Yes, with what must be typed; until the server answered."""
+        """Confirm, with what must be typed; return once the server answered."""
         told = Confirmation(plan.id, plan.digest, plan.typed, "ops1", SystemClock().mono())
         progress = self.executor.carry_out(plan, told).result(60)
         assert progress.phase is Phase.SENT, progress.words
         return progress
 
     def carry(self, plan: Plan) -> Progress:
-        """And to the end of the rollout, where there are controllers and kubelets to end it."""
+        """Send, and wait for the rollout's end.
+
+        Where there are controllers and kubelets to end it.
+        """
         sent = self.send(plan)
         if not self.cluster.kubelet:
             self.executor.stop_watching(plan.id)
@@ -498,7 +503,8 @@ def test_what_someone_else_changed_meanwhile_is_not_overwritten(cluster: TestClu
 
 def test_the_lease_is_held_while_acting_and_an_event_tells_of_it(cluster: TestCluster, cockpit: Cockpit) -> None:
     made = cluster.deployment("told", replicas=1)
-    # new pods count as available only after a while, so the mitigation is still being watched when the lease is read
+    # new pods count as available only after a while, so the mitigation is still being watched
+    # when the lease is read
     cluster.send("PATCH", cluster.apps("told"), {"spec": {"minReadySeconds": 10}}, MERGE)
     plan = cockpit.plan("scale", "told", replicas=3)
     cockpit.send(plan)

@@ -1,4 +1,4 @@
-"""The drill's PromQL and `/metrics` against a real Prometheus."""
+"""Compares the drill's PromQL and `/metrics` with a real Prometheus."""
 
 from __future__ import annotations
 
@@ -109,8 +109,9 @@ QUERIES = [
 
 
 def build() -> SeriesStore:
-    """Half an hour of counters (one that resets), gauges, a histogram and a series that ends, 5 s
-    apart.
+    """Fill a store with half an hour of samples, 5 s apart.
+
+    Counters (one that resets), gauges, a histogram and a series that ends.
     """
     rng = random.Random(3)
     store = SeriesStore()
@@ -195,7 +196,7 @@ def need_prometheus() -> None:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SeriesStore, str]]:
-    """Our store, and a Prometheus that holds the same samples."""
+    """Start a Prometheus that holds the same samples as our store."""
     need_prometheus()
     directory = tmp_path_factory.mktemp("prometheus")
     store = build()

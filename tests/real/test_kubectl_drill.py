@@ -1,5 +1,6 @@
-"""An unmodified kubectl works against the drill's API server: every verb that an operator uses, one
-server for the module.
+"""Runs an unmodified kubectl against the drill's API server: each verb that an operator uses.
+
+One server for the module.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ QUICK = Behaviour(startup_s=0.4, stop_s=0.4, log=("starting", "\x1b[2Jready trac
 
 @dataclass
 class Cluster:
-    """A world served from a thread of its own; `kubectl` runs in the test's thread."""
+    """Serves a world from a thread of its own; `kubectl` runs in the test's thread."""
 
     admin: Path
     viewer: Path

@@ -1,5 +1,6 @@
-"""The npm package @solana/web3.js, unmodified, against the drill's Solana: one run of node, many
-questions.
+"""Runs the npm package @solana/web3.js, unmodified, against the drill's Solana.
+
+One run of node answers many questions.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ MARKET = "NBA_LAL_BOS"
 
 @pytest.fixture(scope="module")
 def modules() -> Path:
-    """A directory with the package in its node_modules, kept from one run to the next."""
+    """Return a directory with the package in its node_modules, kept from one run to the next."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
@@ -52,7 +53,7 @@ def plain(part: Instruction) -> dict[str, Any]:
 
 
 async def answers(modules: Path) -> tuple[dict[str, Any], SolanaServers]:
-    """What the script printed; a publisher of 30 transactions a second runs meanwhile."""
+    """Return what the script printed; a publisher of 30 transactions a second runs meanwhile."""
     async with SolanaServers.alone() as servers:
         own = servers.oracle.keys
         given = {

@@ -1,5 +1,7 @@
-"""An embedded Kubernetes API with its controllers, for the drill: good enough that an unmodified
-kubectl works.
+"""Embeds a Kubernetes API with its controllers: good enough that an unmodified kubectl works.
+
+"Recording N" in these modules is the real API server's answer to request N, in
+`tests/fixtures/kube-apiserver`.
 """
 
 from cockpit.drill.kubernetes.api.authz import Rule, User

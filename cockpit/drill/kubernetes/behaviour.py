@@ -1,4 +1,4 @@
-"""What the world tells the kubelet about a container, and what it may ask about the pods that run."""
+"""Describes how containers behave, and what the world may ask about the pods that run."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How the containers of a service behave: asked at each start of a pod and at every step while
-    it runs.
+    """Describes how a service's containers behave.
+
+    Asked at each start of a pod and at every step while it runs.
 
     `startup_s`: from the container's start to readiness. `crash_after_s`: it exits that long after
     its start, with `exit_code`. `pull_error`: the image cannot be pulled, with this message.
@@ -31,7 +32,7 @@ BehaviourOf = Callable[[str, str, Mapping[str, str]], Behaviour]
 
 @dataclass(frozen=True)
 class RunningPod:
-    """A pod whose main container runs.
+    """Describes a pod whose main container runs.
 
     `started_at` is the container's start in simulated unix seconds.
     """

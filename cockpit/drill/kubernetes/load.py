@@ -1,4 +1,4 @@
-"""Load for benchmarks: thousands of running pods, and cheap status changes at any rate."""
+"""Loads the cluster for benchmarks: thousands of running pods, status changes at any rate."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _PER_SERVICE = 100
 
 
 class PodLoad:
-    """Pods of made-up services `load-000`, `load-001`, … that no controller touches (deleting one
-    works as usual).
+    """Makes pods of services `load-000`, `load-001`, … that no controller touches.
+
+    Deleting one works as usual.
     """
 
     def __init__(self, store: Store, kubelet: Kubelet, namespace: str, nodes: tuple[str, ...]) -> None:
@@ -37,8 +38,9 @@ class PodLoad:
             self._kubelet.ignoring = False
 
     def churn(self, changes: int) -> int:
-        """Change the status of the next `changes` pods, one watch event each (a restart more,
-        readiness turning).
+        """Change the status of the next `changes` pods, one watch event each.
+
+        One restart more, or readiness turning.
 
         Returns how many were changed: fewer when pods were deleted.
         """

@@ -1,4 +1,4 @@
-"""Container logs: the running instance and the previous one, bounded, with followers."""
+"""Keeps container logs: the running instance and the previous one, bounded, with followers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LogLine = tuple[float, str]  # simulated unix seconds, text without newline
 
 
 class ContainerLog:
-    """One instance of a container.
+    """Holds the log of one instance of a container.
 
     `total` counts the lines ever written, so that followers know where they are.
     """
@@ -42,12 +42,12 @@ class ContainerLog:
         self.wake()
 
     def after(self, position: int) -> tuple[list[LogLine], int]:
-        """Lines from `position` on (as far as they are still held), and the next position."""
+        """Return lines from `position` on, as far as they are held, and the next position."""
         new = min(self.total - position, len(self.lines))
         return list(islice(self.lines, len(self.lines) - new, None)), self.total
 
     def select(self, tail: int | None, since: float | None) -> tuple[list[LogLine], int]:
-        """What a request without follow gets: lines since a moment, then the last `tail` of them."""
+        """Return what a request without follow gets: the last `tail` lines since a moment."""
         lines = [line for line in self.lines if since is None or line[0] >= since]
         if tail is not None:
             lines = lines[len(lines) - tail :] if 0 < tail < len(lines) else lines if tail else []
@@ -55,15 +55,16 @@ class ContainerLog:
 
 
 class Logs:
-    """Logs by (pod uid, container)."""
+    """Holds logs by (pod uid, container)."""
 
     def __init__(self) -> None:
         self._current: dict[tuple[str, str], ContainerLog] = {}
         self._previous: dict[tuple[str, str], ContainerLog] = {}
 
     def start(self, uid: str, container: str) -> ContainerLog:
-        """A new instance starts: the one before becomes the previous, the one before that is gone
-        (as on a kubelet).
+        """Start a new instance's log.
+
+        The one before becomes the previous, the one before that is gone (as on a kubelet).
         """
         old = self._current.get((uid, container))
         if old is not None:
@@ -79,13 +80,13 @@ class Logs:
         return self._previous.get((uid, container))
 
     def end(self, uid: str) -> None:
-        """The pod's containers stopped: followers are released."""
+        """Release the followers: the pod's containers stopped."""
         for (owner, _), log in self._current.items():
             if owner == uid:
                 log.end()
 
     def drop(self, uid: str) -> None:
-        """The pod is gone."""
+        """Forget the pod's logs."""
         self.end(uid)
         for logs in (self._current, self._previous):
             for key in [key for key in logs if key[0] == uid]:

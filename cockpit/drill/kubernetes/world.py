@@ -1,4 +1,4 @@
-"""The embedded cluster: its objects, its controllers and its API server, on one simulated clock.
+"""Runs the embedded cluster: objects, controllers and API server, on one simulated clock.
 
 One event loop owns a world: step it and serve it from the same loop.
 """
@@ -30,7 +30,9 @@ NODES = ("drill-node-1", "drill-node-2", "drill-node-3")
 
 
 class KubernetesWorld:
-    """`behaviour(service, image, env)` says how a service's containers behave; without it all are
+    """Holds the cluster.
+
+    `behaviour(service, image, env)` says how a service's containers behave; without it all are
     well.
     """
 
@@ -70,7 +72,7 @@ class KubernetesWorld:
             self.store.create(resources.NODES, _node(name, rfc3339(clock.now())))
 
     def _behaves(self, service: str, image: str, env: Mapping[str, str]) -> Behaviour:
-        """By `behaviour` as it is when asked."""
+        """Ask `behaviour` as it is when asked."""
         return self.behaviour(service, image, env)
 
     @property
@@ -78,7 +80,7 @@ class KubernetesWorld:
         return self.server.chaos
 
     def application(self) -> web.Application:
-        """The API server; a new application over the same state at each call."""
+        """Build the API server's application; each call makes a new one over the same state."""
         return self.server.application()
 
     # setting up
@@ -166,7 +168,7 @@ class KubernetesWorld:
         self.store.create(resources.CRONJOBS, defaults.complete(resources.CRONJOBS.storage, body))
 
     def job(self, name: str) -> Obj | None:
-        """The Job as stored (do not change it)."""
+        """Return the Job as stored (do not change it)."""
         stored = self.store.get(resources.JOBS, self.namespace, name)
         return stored.obj if stored is not None else None
 
@@ -179,8 +181,9 @@ class KubernetesWorld:
         self.hpa_desired(name, desired)
 
     def hpa_desired(self, name: str, desired: int | None) -> None:
-        """What the autoscaler wants: enforced on its target every 15 simulated seconds; None leaves
-        the target alone.
+        """Set what the autoscaler wants, enforced on its target every 15 simulated seconds.
+
+        None leaves the target alone.
         """
         if desired is None:
             self.autoscalers.desired.pop((self.namespace, name), None)
@@ -190,8 +193,9 @@ class KubernetesWorld:
     # going on
 
     def step(self) -> None:
-        """Controllers, kubelet and garbage collection up to clock.now(), until nothing moves any
-        more.
+        """Run controllers, kubelet and garbage collection up to clock.now().
+
+        Until nothing moves any more.
         """
         self.autoscalers.run()
         for _ in range(200):
@@ -209,16 +213,18 @@ class KubernetesWorld:
         self._rest = self.store.rv if self._waits_for_nothing() else -1
 
     def _waits_for_nothing(self) -> bool:
-        """Whether no controller has a deadline that may pass: the controllers then follow from the
-        objects alone.
+        """Return whether no controller has a deadline that may pass.
+
+        The controllers then follow from the objects alone.
         """
         return all(rollout.complete(d.obj) for d in self.store.select(DEPLOYMENTS)) and all(
             job.ended(one.obj) for one in self.store.select(resources.JOBS)
         )
 
     def settle(self, limit_s: float = 120.0, dt: float = 0.5) -> None:
-        """Advance the clock until every rollout is complete and nothing terminates, or `limit_s`
-        simulated seconds pass.
+        """Advance the clock until every rollout is complete and nothing terminates.
+
+        At most `limit_s` simulated seconds.
         """
         end = self.clock.now() + limit_s
         self.step()
@@ -227,7 +233,7 @@ class KubernetesWorld:
             self.step()
 
     def settled(self) -> bool:
-        """Every deployment rolled out, every StatefulSet ready, no pod terminating."""
+        """Return whether all is rolled out and ready, and no pod terminates."""
         if any("deletionTimestamp" in p.obj["metadata"] for p in self._own_pods()):
             return False
         ready = all(
@@ -245,7 +251,7 @@ class KubernetesWorld:
             self._ownerless.append(change.new.obj["metadata"]["uid"])
 
     def _collect(self) -> None:
-        """Garbage collection: what a deleted owner controlled goes too, unless it was orphaned."""
+        """Collect garbage: what a deleted owner controlled goes too, unless it was orphaned."""
         uids, self._ownerless = self._ownerless, []
         by_storage = {r.storage: r for r in resources.RESOURCES if not r.stored_as}
         for uid in uids:
@@ -266,11 +272,11 @@ class KubernetesWorld:
     # asking
 
     def running(self, service: str) -> Sequence[RunningPod]:
-        """Pods of the service whose container runs, terminating ones included, by name."""
+        """Return the service's pods whose container runs, terminating ones included, by name."""
         return self.kubelet.running(service)
 
     def workload(self, service: str) -> Obj | None:
-        """The Deployment or StatefulSet as stored (do not change it)."""
+        """Return the Deployment or StatefulSet as stored (do not change it)."""
         for res in (DEPLOYMENTS, STATEFULSETS):
             stored = self.store.get(res, self.namespace, service)
             if stored is not None:
@@ -278,13 +284,14 @@ class KubernetesWorld:
         return None
 
     def replicas(self, service: str) -> int:
-        """spec.replicas of the workload; 0 when there is none."""
+        """Return spec.replicas of the workload; 0 when there is none."""
         found = self.workload(service)
         return int(found["spec"].get("replicas", 1)) if found is not None else 0
 
     def env(self, service: str) -> Mapping[str, str]:
-        """Literal environment of the workload's own container, as its template says now (pods may
-        still run an older one).
+        """Return the literal environment of the workload's own container, by its template now.
+
+        Pods may still run an older one.
         """
         found = self.workload(service)
         if found is None:
@@ -293,23 +300,24 @@ class KubernetesWorld:
         return {v["name"]: v.get("value", "") for v in container.get("env") or () if "valueFrom" not in v}
 
     def config(self, name: str) -> Mapping[str, str]:
-        """Data of a ConfigMap; empty when there is none."""
+        """Return a ConfigMap's data; empty when there is none."""
         stored = self.store.get(resources.CONFIGMAPS, self.namespace, name)
         return (stored.obj.get("data") or {}) if stored is not None else {}
 
     def pods(self, service: str) -> Sequence[Obj]:
-        """Pod objects of the service as stored (do not change them), by name."""
+        """Return the service's pod objects as stored (do not change them), by name."""
         keys = sorted(life.key for life in self.kubelet.lives.values() if life.service == service)
         found = (self.store.get(PODS, *key) for key in keys)
         return [pod.obj for pod in found if pod is not None]
 
     def ready(self, service: str) -> int:
-        """Ready pods that are not terminating."""
+        """Return the number of ready pods that are not terminating."""
         return sum(1 for p in self.pods(service) if is_ready(p) and "deletionTimestamp" not in p["metadata"])
 
     def log(self, pod: str, line: str, container: str | None = None) -> None:
-        """Append a line to the pod's (main) container log, stamped clock.now(); nothing when the
-        pod does not run.
+        """Append a line to the pod's (main) container log, stamped clock.now().
+
+        Nothing happens when the pod does not run.
         """
         stored = self.store.get(PODS, self.namespace, pod)
         if stored is None:

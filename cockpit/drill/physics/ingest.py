@@ -67,7 +67,7 @@ class Queue:
         self._arrived = self._worked = 0.0
 
     def moved(self, now: float, arrived: float, worked: float) -> float:
-        """Count arrivals and departures, and return how many seconds the queue's head has waited."""
+        """Count arrivals and departures; return the seconds that the queue's head has waited."""
         self._arrived += arrived
         self._worked += worked
         self._marks.append((now, self._arrived))

@@ -64,7 +64,7 @@ class Transactions:
 
 
 class Slots:
-    """Bundles that may be under way at once (`M0_PUBLISH_CONCURRENCY`), for each phase."""
+    """Limits the bundles under way at once (`M0_PUBLISH_CONCURRENCY`), for each phase."""
 
     def __init__(self) -> None:
         self._free: dict[str, list[float]] = {}  # phase → when each slot is free

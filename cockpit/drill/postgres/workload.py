@@ -1,4 +1,4 @@
-"""Sends what the services ask of the drill's database, on sessions of their own, one thread each."""
+"""Sends what the services ask of the drill's database, each in a session and thread of its own."""
 
 from __future__ import annotations
 

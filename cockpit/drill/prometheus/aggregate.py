@@ -1,4 +1,4 @@
-"""PromQL's aggregations over groups of labels, and how values are written."""
+"""Aggregates over groups of labels as PromQL does, and writes values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAN = math.nan
 
 
 def quantile(q: float, values: Sequence[float]) -> float:
-    """promql/quantile.go, quantile: linear between the two nearest ranks."""
+    """Return the quantile, linear between the two nearest ranks (promql/quantile.go)."""
     if not values or q != q:
         return NAN
     if q < 0:
@@ -65,7 +65,7 @@ def aggregate(
     group: Callable[[Labels], Labels],
     steps: int,
 ) -> Vector:
-    """One of AGGREGATIONS over groups of labels."""
+    """Compute one of AGGREGATIONS over groups of labels."""
     groups: dict[Labels, Vector] = {}
     for row in vector:
         groups.setdefault(group(row[0]), []).append(row)
@@ -89,7 +89,7 @@ def aggregate(
 
 
 def _ranked(members: Vector, k: list[float], top: bool, steps: int) -> Vector:
-    """The k largest (smallest) at each step, with their own labels, best first; NaN last."""
+    """Return the k largest (smallest) at each step, with their labels, best first; NaN last."""
     kept: dict[int, Column] = {}
     for i in range(steps):
         here = [(n, x) for n, (_, column) in enumerate(members) if (x := column[i]) is not None]
@@ -112,7 +112,7 @@ def _count_values(key: Labels, members: Vector, label: str, steps: int) -> Vecto
 
 
 def format_value(value: float) -> str:
-    """A sample's value as Prometheus writes it in JSON."""
+    """Write a sample's value as Prometheus does in JSON."""
     if value != value:
         return "NaN"
     if math.isinf(value):

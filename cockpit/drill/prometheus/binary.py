@@ -1,5 +1,6 @@
-"""PromQL's binary operators: arithmetic, comparison filters, `bool`, set operators, and vector
-matching.
+"""Computes PromQL's binary operators.
+
+Arithmetic, comparison filters, `bool`, set operators, and vector matching.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ COMPARISON: dict[str, Callable[[float, float], bool]] = {
 
 
 def binary(operator: str, modifier: Any, left: Any, right: Any, steps: int, scalar: Any) -> Any:
-    """Both operands are Scalars or vectors of the same steps.
+    """Apply an operator; both operands are Scalars or vectors of the same steps.
 
     Raises ValueError for ambiguous matches.
     """

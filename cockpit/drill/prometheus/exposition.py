@@ -1,4 +1,7 @@
-"""`/metrics`: the Prometheus text format, written by prometheus-client from the world's registry."""
+"""Writes `/metrics` in Prometheus' text format, from the world's registry.
+
+prometheus-client does it.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def _add(families: dict[str, Metric], name: str, child: Value | Histogram, label
 
 
 def exposition(registry: Registry, jobs: Iterable[str]) -> bytes:
-    """The text (version 0.0.4) of all metrics of the given jobs.
+    """Return the text (version 0.0.4) of all metrics of the given jobs.
 
     Each carries `service` and `namespace`.
     """

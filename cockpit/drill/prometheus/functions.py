@@ -1,5 +1,6 @@
-"""PromQL's functions, by Prometheus 2.42's own rules (extrapolation, bucket interpolation, NaN
-order).
+"""Computes PromQL's functions by Prometheus 2.42's own rules.
+
+Extrapolation, bucket interpolation, NaN order.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ Times = Sequence[float]
 NAN = math.nan
 
 
-# ------------------------------------------------------------------------------------------------- over a window
+# over a window
 
 
 def _extrapolated(
     t: Times, v: Times, adj: Times, low: int, high: int, start: float, end: float, counter: bool
 ) -> float | None:
-    """Increase over [start, end], extrapolated to its edges (promql/functions.go,
-    extrapolatedRate).
+    """Return the increase over [start, end], extrapolated to its edges.
+
+    As promql/functions.go, extrapolatedRate.
     """
     count = high - low
     if count < 2:
@@ -70,7 +72,7 @@ def _idelta(t: Times, v: Times, adj: Times, low: int, high: int, start: float, e
 
 
 def _line(t: Times, v: Times, low: int, high: int, origin: float) -> tuple[float, float] | None:
-    """(slope, intercept at `origin`) of a least-squares line."""
+    """Return (slope, intercept at `origin`) of a least-squares line."""
     n = high - low
     if n < 2:
         return None
@@ -140,7 +142,7 @@ MATRIX_FUNCTIONS: dict[str, Window] = {
 }
 
 
-# ------------------------------------------------------------------------------------------------- of one number
+# of one number
 
 
 def _guard(function: Callable[[float], float]) -> Callable[[float], float]:
@@ -178,11 +180,11 @@ NUMBER_FUNCTIONS: dict[str, Callable[..., float]] = {
 }
 
 
-# ------------------------------------------------------------------------------------------------- special ones
+# special ones
 
 
 def call_special(name: str, arguments: list[Any], steps: Sequence[float], scalar: Callable[[list[float]], Any]) -> Any:
-    """Functions whose shape is their own.
+    """Call a function whose shape is its own.
 
     None for an unknown one.
     """
@@ -259,7 +261,10 @@ def _histogram_quantile(q: list[float], vector: Vector, steps: int) -> Vector:
 
 
 def _bucket_quantile(q: float, buckets: list[tuple[float, float]]) -> float:
-    """promql/quantile.go, bucketQuantile: linear within the bucket that holds the rank."""
+    """Return a bucket quantile: linear within the bucket that holds the rank.
+
+    As promql/quantile.go, bucketQuantile.
+    """
     if q != q:
         return NAN
     if q < 0:

@@ -1,4 +1,4 @@
-"""The parameters of Prometheus' HTTP API, and the errors it gives for bad ones (web/api/v1/api.go)."""
+"""Reads the parameters of Prometheus' HTTP API, with its errors (web/api/v1/api.go)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cockpit.drill.prometheus.promql import QueryProblem, matcher, parse
 
 
 class ApiProblem(Exception):
-    """An answer with `status: error`.
+    """Carries an answer with `status: error`.
 
     `kind` is Prometheus' errorType.
     """
@@ -26,7 +26,7 @@ class ApiProblem(Exception):
 
 
 async def parameters(request: web.Request) -> Mapping[str, list[str]]:
-    """Query string and form together, as Prometheus reads them."""
+    """Read query string and form together, as Prometheus does."""
     values: dict[str, list[str]] = {}
     for key, value in request.query.items():
         values.setdefault(key, []).append(value)

@@ -1,4 +1,4 @@
-"""PromQL over the drill's series, by walking promql-parser's tree.
+"""Evaluates PromQL over the drill's series, by walking promql-parser's tree.
 
 Semantics are those of Prometheus 2.42.
 
@@ -32,7 +32,7 @@ Samples = tuple[Sequence[float], Sequence[float], Sequence[float]]
 
 
 class QueryProblem(Exception):
-    """A query that cannot be answered.
+    """Reports a query that cannot be answered.
 
     `kind` is Prometheus' errorType: "bad_data" or "execution".
     """
@@ -44,14 +44,17 @@ class QueryProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One number a step."""
+    """Holds one number a step."""
 
     values: list[float]
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A range vector, for each step its window: samples of each series and the window's edges."""
+    """Holds a range vector.
+
+    For each step its window: samples of each series and the window's edges.
+    """
 
     rows: list[tuple[Labels, Samples]]
     windows: list[tuple[float, float]]  # (start, end), both inclusive as in Prometheus 2
@@ -62,7 +65,7 @@ Result = Scalar | Vector | Matrix | str
 
 @lru_cache(maxsize=512)
 def parse(query: str) -> Any:
-    """The syntax tree.
+    """Return the syntax tree.
 
     Raises QueryProblem("bad_data").
     """
@@ -73,7 +76,7 @@ def parse(query: str) -> Any:
 
 
 def evaluate(store: SeriesStore, query: str, steps: Sequence[float]) -> Result:
-    """The value of `query` at each of `steps` (unix seconds, ascending).
+    """Return the value of `query` at each of `steps` (unix seconds, ascending).
 
     Raises QueryProblem.
     """
@@ -121,7 +124,7 @@ class _Evaluation:
         return [(nameless(labels), [None if x is None else -x for x in column]) for labels, column in inner]
 
     def _times(self, node: Any) -> list[float]:
-        """The moments a selector looks at, one a step: `@` and `offset` applied."""
+        """Return the moments that a selector reads, one a step: `@` and `offset` applied."""
         offset = node.offset.total_seconds() if node.offset is not None else 0.0
         if node.at is None:
             return [step - offset for step in self.steps]
@@ -292,12 +295,12 @@ _HANDLERS: dict[str, Callable[[_Evaluation, Any], Result]] = {
 
 @lru_cache(maxsize=8192)
 def nameless(labels: Labels) -> Labels:
-    """Without `__name__`: what every function and arithmetic does."""
+    """Drop `__name__`, as every function and arithmetic does."""
     return tuple(pair for pair in labels if pair[0] != "__name__")
 
 
 def grouping(modifier: Any) -> Callable[[Labels], Labels]:
-    """by (…) or without (…) as a function of labels."""
+    """Return by (…) or without (…) as a function of labels."""
     if modifier is None:
         return lambda labels: ()
     names = frozenset(modifier.labels)
@@ -318,7 +321,7 @@ def _but(labels: Labels, names: frozenset[str]) -> Labels:
 
 
 def matcher(operator: str, value: str) -> Callable[[str], bool]:
-    """A label matcher's test; regular expressions are anchored.
+    """Return a label matcher's test; regular expressions are anchored.
 
     Raises QueryProblem for a bad one.
     """

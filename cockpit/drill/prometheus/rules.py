@@ -1,4 +1,4 @@
-"""The drill's alerting rules, as a network like this one would have them.
+"""Evaluates the drill's alerting rules, as a network like this one would have them.
 
 State is computed from the series, not kept.
 """
@@ -19,8 +19,9 @@ LOOK_BACK = 40  # steps
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """`expr` has samples while the alert is active; it fires once it has been so for `for_s`
-    seconds.
+    """Describes an alert.
+
+    `expr` has samples while it is active; it fires once it has been so for `for_s` seconds.
     """
 
     name: str
@@ -60,7 +61,7 @@ RULES = (
 
 
 def active(store: SeriesStore, rule: AlertRule, now: float) -> list[dict[str, Any]]:
-    """The rule's pending and firing alerts, as /api/v1/alerts lists them."""
+    """Return the rule's pending and firing alerts, as /api/v1/alerts lists them."""
     steps = [now - STEP_S * (LOOK_BACK - i) for i in range(LOOK_BACK + 1)]
     result = evaluate(store, rule.expr, steps)
     alerts: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""What the world's services export now (`Registry`), and what Prometheus remembers of it (`SeriesStore`).
+"""Holds what services export now (`Registry`), and what Prometheus remembers (`SeriesStore`).
 
 A `Series` keeps beside each raw value the value corrected for counter resets, so that an increase
 over any window is one subtraction. Times are unix seconds, rounded to milliseconds as Prometheus
@@ -24,12 +24,12 @@ RETENTION_S = 7200.0
 
 
 def is_stale(value: float) -> bool:
-    """Whether the value is the staleness marker (an ordinary NaN is not)."""
+    """Return whether the value is the staleness marker (an ordinary NaN is not)."""
     return value != value and struct.unpack("<Q", struct.pack("<d", value))[0] == _STALE_BITS
 
 
 class Series:
-    """Samples of one set of labels, oldest first.
+    """Holds samples of one set of labels, oldest first.
 
     `adj` never falls: raw values plus what resets took away.
     """
@@ -82,7 +82,7 @@ class Series:
             self._clean = None
 
     def samples(self) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
-        """(times, raw values, corrected values) without staleness markers."""
+        """Return (times, raw values, corrected values) without staleness markers."""
         if not self.gaps:
             return self.t, self.v, self.adj
         if self._clean is None:
@@ -92,14 +92,14 @@ class Series:
 
 
 class SeriesStore:
-    """All series by metric name."""
+    """Holds all series by metric name."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, list[Series]] = {}
         self._by_labels: dict[Labels, Series] = {}
 
     def series(self, labels: Labels) -> Series:
-        """The series with exactly these labels, made at first use."""
+        """Return the series with exactly these labels, made at first use."""
         found = self._by_labels.get(labels)
         if found is None:
             found = self._by_labels[labels] = Series(labels)
@@ -119,12 +119,12 @@ class SeriesStore:
 
 
 def labels_of(name: str, labels: Mapping[str, str]) -> Labels:
-    """Sorted labels with `__name__`; empty values are left out, as Prometheus does."""
+    """Sort labels, with `__name__`; empty values are left out, as Prometheus does."""
     return tuple(sorted([("__name__", name), *((k, v) for k, v in labels.items() if v != "")]))
 
 
 class Value:
-    """A counter's or gauge's current value."""
+    """Holds a counter's or gauge's current value."""
 
     __slots__ = ("labels", "name", "rows", "value")
 
@@ -139,7 +139,7 @@ class Value:
 
 
 class Histogram:
-    """Bucket counts (not cumulative; the last is +Inf), sum and count."""
+    """Holds bucket counts (not cumulative; the last is +Inf), sum and count."""
 
     __slots__ = ("bounds", "counts", "labels", "name", "rows", "total")
 
@@ -160,12 +160,12 @@ class Histogram:
 
 
 def bound_text(bound: float) -> str:
-    """As client libraries write `le`: `5.0`."""
+    """Write a bound as client libraries write `le`: `5.0`."""
     return str(bound)
 
 
 class Registry:
-    """The current values of every service ("job").
+    """Holds the current values of every service ("job").
 
     A restarted process begins with a clean slate: `reset`.
     """
@@ -176,7 +176,7 @@ class Registry:
         self._gone: list[tuple[str, str, Mapping[str, str]]] = []
 
     def value(self, job: str, name: str, **labels: str) -> Value:
-        """The counter or gauge, made at zero at first use."""
+        """Return the counter or gauge, made at zero at first use."""
         key = (job, name, _key(labels))
         found = self._values.get(key)
         if found is None:
@@ -191,13 +191,13 @@ class Registry:
         return found
 
     def remove(self, job: str, name: str, **labels: str) -> None:
-        """Export this gauge or counter no more."""
+        """Stop exporting this gauge or counter."""
         gone = self._values.pop((job, name, _key(labels)), None)
         if gone is not None:
             self._gone.append((job, name, labels))
 
     def reset(self, job: str) -> None:
-        """The job's process was replaced: all it had counted is gone."""
+        """Forget all that the job had counted: its process was replaced."""
         for key in [key for key in self._values if key[0] == job]:
             gone = self._values.pop(key)
             self._gone.append((job, gone.name, gone.labels))
@@ -207,7 +207,7 @@ class Registry:
                 self._gone.append((job, name, labels))
 
     def families(self, jobs: Iterable[str]) -> Iterator[tuple[str, list[Value | Histogram], str]]:
-        """(metric name, children, job) of the given jobs, for the exposition."""
+        """Return (metric name, children, job) of the given jobs, for the exposition."""
         for job in jobs:
             grouped: dict[str, list[Value | Histogram]] = {}
             for (owner, name, _), value in self._values.items():
@@ -220,8 +220,9 @@ class Registry:
                 yield name, children, job
 
     def sample(self, store: SeriesStore, at: float, up: set[str]) -> None:
-        """Scrape every job that is up into the store; what is gone, or whose job is down, is marked
-        stale.
+        """Scrape every job that is up into the store.
+
+        What is gone, or whose job is down, is marked stale.
         """
         at = round(at, 3)
         for job, name, labels in self._gone:

@@ -1,5 +1,4 @@
-"""Prometheus' HTTP API (v1) over the world's series, and `/metrics` for a real Prometheus to
-scrape.
+"""Serves Prometheus' HTTP API (v1) over the world's series, and `/metrics` for a real one.
 
 Answers, errors included, have the shape of Prometheus 2.42. The `Date` header is the simulated
 clock.
@@ -32,7 +31,7 @@ VERSION = "2.42.0"
 
 @dataclass(slots=True)
 class PrometheusChaos:
-    """What a test makes this server do wrong.
+    """Holds the switches for what a test makes this server do wrong.
 
     Collections hold substrings of queries; "" is in every query.
     """
@@ -47,7 +46,7 @@ class PrometheusChaos:
 
 
 class PrometheusServer:
-    """`application()` serves one world.
+    """Serves one world; `application()` is its HTTP application.
 
     All handlers run in the world's own loop.
     """
@@ -82,8 +81,9 @@ class PrometheusServer:
         return app
 
     def services(self) -> web.Application:
-        """The services' own `/metrics`, each at /NAME/metrics: what a scrape reads, whatever ails
-        Prometheus.
+        """Serve the services' own `/metrics`, each at /NAME/metrics.
+
+        A scrape reads them, whatever ails Prometheus.
         """
         app = web.Application()
         app.router.add_get("/{job}/metrics", self._own_metrics)
@@ -109,7 +109,7 @@ class PrometheusServer:
             return _answer({"status": "error", "errorType": problem.kind, "error": str(problem)}, status)
         return response
 
-    # ---------------------------------------------------------------------------------------------- queries
+    # queries
 
     async def _query(self, request: web.Request) -> web.Response:
         params = await parameters(request)
@@ -179,7 +179,7 @@ class PrometheusServer:
             body["warnings"] = list(self.chaos.warnings)
         return _answer(body)
 
-    # ---------------------------------------------------------------------------------------------- metadata
+    # metadata
 
     async def _selected(self, request: web.Request, *, required: bool) -> list[Series]:
         params = await parameters(request)

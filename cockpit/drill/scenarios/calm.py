@@ -1,4 +1,4 @@
-"""Nothing happens."""
+"""Rehearses a calm day: nothing happens."""
 
 from __future__ import annotations
 

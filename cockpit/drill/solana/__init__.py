@@ -1,3 +1,4 @@
-"""The drill's Solana: a ledger of the oracle program's transactions, and servers that speak
-JSON-RPC and WebSocket over it.
+"""Simulates Solana: a ledger of the oracle program's transactions, behind real protocols.
+
+Its servers speak JSON-RPC and WebSocket.
 """

@@ -1,5 +1,7 @@
-"""Accounts with their recent past: what each was as of a slot, so that commitment levels and nodes
-that lag read the truth of their own slot.
+"""Keeps accounts with their recent past.
+
+What each was as of a slot, so that commitment levels and nodes that lag read the truth of their own
+slot.
 
 Epochs and commits are kept for the newest two thousand only.
 """
@@ -27,7 +29,10 @@ CONFIG: Key = ("config",)
 
 
 class Accounts:
-    """`put` at rising slots, `at` any slot of the last ten minutes (before that: the oldest known)."""
+    """Holds accounts by slot.
+
+    `put` at rising slots, `at` any slot of the last ten minutes (before that: the oldest known).
+    """
 
     def __init__(self, own: Keys) -> None:
         self.keys = own
@@ -63,7 +68,7 @@ class Accounts:
         return values[-1] if values else None
 
     def at(self, key: Key, slot: int) -> Value | None:
-        """As of the end of `slot`; None when it did not exist."""
+        """Return the account as of the end of `slot`; None when it did not exist."""
         slots = self._slots.get(key)
         if not slots:
             return None
@@ -71,7 +76,7 @@ class Accounts:
         return self._values[key][number - 1] if number else None
 
     def find(self, address: Pubkey) -> Key | None:
-        """Whose address this is."""
+        """Return whose address this is."""
         wallet: Key = ("wallet", address)
         if wallet in self._slots:
             return wallet
@@ -97,7 +102,7 @@ class Accounts:
         return epoch if kind == "epoch" else self.keys.commit(epoch, rest[2])
 
     def program_keys(self) -> list[Key]:
-        """All accounts that the program owns."""
+        """Return the addresses of all accounts that the program owns."""
         return [key for key in self._slots if key[0] != "wallet"]
 
     def _enter(self, key: Key) -> None:
@@ -141,7 +146,8 @@ class Accounts:
 
 
 def rent_exempt(space: int) -> int:
-    """Lamports that an account of `space` bytes must hold (two years of 3,480 lamports per
-    byte-year, 128 bytes overhead).
+    """Return the lamports that an account of `space` bytes must hold.
+
+    Two years of 3,480 lamports per byte-year, 128 bytes overhead.
     """
     return (128 + space) * 6960

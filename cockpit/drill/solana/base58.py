@@ -1,5 +1,7 @@
-"""Base58 of byte strings of any length (Bitcoin's alphabet); solders has it for keys and signatures
-only.
+"""Encodes and decodes base58 of any length (Bitcoin's alphabet); solders does keys only.
+
+It stays apart from `cockpit.oracle.base58` on purpose: what the drill encodes is checked by code
+that shares nothing with it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ def encode(data: bytes) -> str:
 
 
 def decode(text: str) -> bytes:
-    """Raises ValueError for a character that is not of the alphabet."""
+    """Decode base58.
+
+    Raises ValueError for a character that is not of the alphabet.
+    """
     number = 0
     for char in text:
         if char not in _VALUES:

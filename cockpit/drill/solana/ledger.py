@@ -1,5 +1,6 @@
-"""The chain itself: a slot each 0.4 s of the world's clock, blocks, blockhashes, and transactions
-that are encoded when somebody looks.
+"""Keeps the chain: a slot each 0.4 s of the world's clock, blocks, blockhashes, transactions.
+
+Transactions are encoded when somebody asks for them.
 
 A transaction is processed in its slot, confirmed two slots later, finalised after thirty-one.
 """
@@ -36,7 +37,7 @@ _DEPTH = {"processed": 0, "confirmed": CONFIRMED, "finalized": FINALIZED}
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A transaction as nodes show it.
+    """Holds a transaction as nodes show it.
 
     `err` is the JSON of a TransactionError. Balances are in the order of `keys`.
     """
@@ -58,7 +59,7 @@ class Encoded:
 
 @dataclass(slots=True)
 class LedgerEntry:
-    """A transaction in its place.
+    """Holds a transaction in its place.
 
     `number` counts from the ledger's beginning. A `forked` one is seen at `processed` for a few
     slots and never confirmed.
@@ -73,7 +74,9 @@ class LedgerEntry:
 
 
 class Ledger:
-    """`now` is the clock in unix seconds.
+    """Holds all slots and transactions.
+
+    `now` is the clock in unix seconds.
 
     Entries are in order of their slots, oldest first.
     """
@@ -95,20 +98,24 @@ class Ledger:
     # slots and blocks
 
     def slot(self, at: float | None = None) -> int:
-        """The slot being processed at that moment; a skipped one counts as the one before."""
+        """Return the slot being processed at that moment.
+
+        A skipped one counts as the one before.
+        """
         raw = math.floor(((self.now() if at is None else at) - ZERO_AT) / SLOT_S + 1e-6)
         return produced(raw)
 
     def slot_for(self, at: float) -> int:
-        """Where a transaction that arrives at `at` lands: never before another one, never in a
-        skipped slot.
+        """Return where a transaction that arrives at `at` lands.
+
+        Never before another one, never in a skipped slot.
         """
         slot = self.slot(at)
         return max(slot, self.entries[-1].slot) if self.entries else slot
 
     @staticmethod
     def height(slot: int) -> int:
-        """Blocks up to and with `slot`."""
+        """Return the number of blocks up to and with `slot`."""
         return slot - (slot + SKIP_EVERY - SKIP_AT) // SKIP_EVERY
 
     @staticmethod
@@ -120,12 +127,13 @@ class Ledger:
         return produced(head - _DEPTH[commitment])
 
     def blockhash(self, slot: int, fork: str = "") -> Hash:
-        """`fork`: a name when it is a losing fork's."""
+        """Return a slot's blockhash; `fork` is a name when it is a losing fork's."""
         return Hash(self.keys.digest("block", str(slot), fork))
 
     def slot_of_blockhash(self, blockhash: str, head: int) -> int | None:
-        """Its slot, if it is one of the last 150 blocks (or 350 slots, for lagging nodes' answers)
-        as of `head`.
+        """Return the slot of a recent blockhash, as of `head`.
+
+        Recent: one of the last 150 blocks (or 350 slots, for lagging nodes' answers).
         """
         start = max(self._hashed_to, head - 400)
         for slot in range(start, head + 1):
@@ -144,7 +152,7 @@ class Ledger:
     def add(
         self, slot: int, encode: Callable[[], Encoded], *, program: bool = True, forked: bool = False
     ) -> LedgerEntry:
-        """`slot` as `slot_for` gave it."""
+        """Add a transaction; `slot` is as `slot_for` gave it."""
         entry = LedgerEntry(self.count, slot, encode, program, forked)
         self.count += 1
         self.entries.append(entry)
@@ -153,12 +161,12 @@ class Ledger:
         return entry
 
     def pass_over(self) -> None:
-        """One that is counted and not kept; only before any that is."""
+        """Count a transaction without keeping it; only before any that is kept."""
         self.count += 1
         self.first += 1
 
     def forget_past(self, keep: int = PAST_KEEP) -> None:
-        """Of what was before now, keep the newest `keep` transactions."""
+        """Keep only the newest `keep` transactions of what was before now."""
         self._drop(max(0, len(self.entries) - keep))
 
     def _drop(self, count: int) -> None:
@@ -186,11 +194,14 @@ class Ledger:
         return entry.signature or self.encoded(entry).signature
 
     def find(self, signature: str) -> LedgerEntry | None:
-        """By a signature that was given out before (nobody can know another)."""
+        """Return a transaction by a signature that was given out before.
+
+        Nobody can know another.
+        """
         return self._by_signature.get(signature)
 
     def position(self, slot: int) -> int:
-        """Index in `entries` of the first one after `slot`."""
+        """Return the index in `entries` of the first one after `slot`."""
         return bisect_right(self.entries, slot, key=lambda entry: entry.slot)
 
     def in_slot(self, slot: int) -> list[LedgerEntry]:
@@ -198,7 +209,7 @@ class Ledger:
         return self.entries[start : self.position(slot)]
 
     def since(self, number: int, slot: int) -> list[LedgerEntry]:
-        """Entries from `number` on, up to and with `slot`."""
+        """Return entries from `number` on, up to and with `slot`."""
         start = max(0, number - self.first)
         end = start
         while end < len(self.entries) and self.entries[end].slot <= slot:
@@ -206,7 +217,7 @@ class Ledger:
         return self.entries[start:end]
 
     def visible(self, entry: LedgerEntry, head: int, commitment: str) -> bool:
-        """Whether a node at `head` shows it at this commitment."""
+        """Return whether a node at `head` shows it at this commitment."""
         if entry.forked:
             return commitment == "processed" and entry.slot <= head <= entry.slot + FORK_SLOTS
         return entry.slot <= self.at_commitment(head, commitment)

@@ -1,5 +1,6 @@
-"""Load for benchmarks: commits and reveals of the program at a steady rate in real time, with the
-exact number known.
+"""Loads the chain for benchmarks, at a steady real rate, with the exact number known.
+
+Commits and reveals of the program.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ FAIL_EVERY = 50  # one reveal in so many fails with a replayed sequence
 
 @dataclass
 class TransactionLoad:
-    """What was put on the chain."""
+    """Counts what was put on the chain."""
 
     commits: int = 0
     reveals: int = 0
@@ -34,8 +35,9 @@ class TransactionLoad:
 
 
 async def load(oracle: Oracle, per_second: float, seconds: float) -> TransactionLoad:
-    """`per_second × seconds` transactions, half of them commits, each with its reveal after the
-    delay.
+    """Send `per_second × seconds` transactions.
+
+    Half of them are commits, each with its reveal after the delay.
 
     Needs a clock that moves (the last reveals wait for it).
     """

@@ -1,6 +1,4 @@
-"""The controllers and the kubelet, on the simulated clock: what an operator sees during a rollout,
-good or bad.
-"""
+"""Tests controllers and kubelet on the simulated clock: what an operator sees of a rollout."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from cockpit.drill.kubernetes.tables.printers import pod_status
 
 
 class Sick:
-    """Behaviour by image tag."""
+    """Chooses a behaviour by image tag."""
 
     def __call__(self, service: str, image: str, env: Any) -> Behaviour:
         tag = image.rpartition(":")[2]

@@ -1,4 +1,5 @@
-"""Jobs of the embedded cluster: made from a CronJob, run to their end, collected with their pods;
+"""Tests Jobs: made from a CronJob, run to their end, collected with their pods.
+
 kubectl is the judge.
 """
 

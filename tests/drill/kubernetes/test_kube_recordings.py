@@ -1,5 +1,6 @@
-"""The drill's API answers the recorded requests as the real server did: status, reason, kind and
-the shape of the body.
+"""Holds the drill's API to the recorded answers of the real server.
+
+Status, reason, kind and the shape of the body.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def recordings() -> list[dict[str, Any]]:
 
 
 class Replay:
-    """The world of the recordings and what must be done to it between two requests."""
+    """Prepares the world of the recordings, and what must happen between two requests."""
 
     def __init__(self) -> None:
         self.clock = SimClock(1_795_000_000.0)
@@ -110,7 +111,7 @@ class Replay:
                 self.world.log(pod, f"level=info line={i} \x1b]52;c;cHduZWQ=\x07\x1b[2J[red]markup[/red]")
 
     def request(self, recorded: dict[str, Any]) -> tuple[str, Any]:
-        """Path and body with our names and versions in the place of the recorded ones."""
+        """Return path and body with our names and versions in the place of the recorded ones."""
         path, body = recorded["path"], recorded["body"]
         if "continue=eyJ" in path:
             path = re.sub(r"continue=[^&]+", f"continue={self.seen['pods-page-1']['metadata']['continue']}", path)
@@ -137,7 +138,7 @@ class Replay:
 
 
 def shape(value: Any, depth: int = 0) -> Any:
-    """Keys recursively; lists are the union of their items' shapes."""
+    """Return the keys recursively; lists are the union of their items' shapes."""
     if isinstance(value, dict):
         if value and all(re.fullmatch(r"M0_\w+|app|pod-template-hash|\S+/\S+", k) for k in value):
             return "map"
@@ -156,7 +157,7 @@ def shape(value: Any, depth: int = 0) -> Any:
 
 
 def plain(text: str) -> str:
-    """A message without what must differ: versions, uids, hashes, times, pod names."""
+    """Return a message without what must differ: versions, uids, hashes, times, pod names."""
     text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "UID", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
     text = re.sub(r"(m0-[a-z-]+?)-[a-z0-9]{6,10}(-[a-z0-9]{5})?\b", r"\1-NAME", text)
@@ -165,8 +166,9 @@ def plain(text: str) -> str:
 
 
 def inside(ours: Any, theirs: Any, where: str = "") -> None:
-    """Everything that ours says is said by the real server too, wherever both list the same named
-    thing.
+    """Check that the real server says everything that ours says.
+
+    Wherever both list the same named thing.
     """
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key, value in ours.items():
@@ -204,7 +206,7 @@ async def exchange(client: httpx.AsyncClient, replay: Replay, recorded: dict[str
 
 
 async def scale_up_and_down(replay: Replay) -> None:
-    """What happened while recording 60 watched: one pod more, and gone again."""
+    """Repeat what happened while recording 60 watched: one pod more, and gone again."""
     await asyncio.sleep(0.1)
     for replicas in (3, 2):
         stored = replay.world.store.get(DEPLOYMENTS, "m0-prod", "m0-ingestor")

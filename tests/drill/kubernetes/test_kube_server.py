@@ -1,5 +1,6 @@
-"""The API server's harder promises: pages, watches that resume or expire, races, access, chaos,
-logs that follow.
+"""Tests the API server's harder promises.
+
+Pages, watches that resume or expire, races, access, chaos, logs that follow.
 """
 
 from __future__ import annotations

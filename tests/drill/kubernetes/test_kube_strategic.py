@@ -1,6 +1,4 @@
-"""Strategic merge patch: what kubectl's directives do to lists, and that the order asked for is the
-order kept.
-"""
+"""Tests what kubectl's directives do to lists, and that the order asked for is kept."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""PromQL by hand-worked numbers; agreement with a real Prometheus is in
-tests/real/test_drill_real_prometheus.py.
+"""Tests PromQL by hand-worked numbers.
+
+Agreement with a real Prometheus is in tests/real/test_drill_real_prometheus.py.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ START = 1_000_000.0
 
 @pytest.fixture
 def store() -> SeriesStore:
-    """Three counters a minute apart by label, a gauge with a gap, and a histogram; samples every 5
-    s for 10 minutes.
+    """Fill a store with counters, a gauge with a gap, and a histogram.
+
+    Three counters rise each minute, by label; samples every 5 s for 10 minutes.
     """
     made = SeriesStore()
     for i in range(121):

@@ -1,4 +1,4 @@
-"""The table: every scenario against every runbook.
+"""Tests every scenario against every runbook.
 
 Its own ranks first and no other's symptoms all hold; waiting does not help, nor do wrong steps; the
 right ones do, and their validation passes.
@@ -151,9 +151,7 @@ def test_two_incidents_at_once_hold_together_and_each_has_its_own_cure(runbooks:
 
 
 def test_there_is_a_scenario_for_each_cause_that_its_runbook_names_by_step() -> None:
-    """Of runbooks 6 to 9: every mitigation that acts is right, holding or wrong in one of their
-    scenarios.
-    """
+    """Every mitigation of runbooks 6 to 9 that acts is right, holding or wrong in a scenario."""
     books = load()
     for number in (6, 7, 8, 9):
         tried = {

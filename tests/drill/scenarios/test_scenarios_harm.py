@@ -1,6 +1,4 @@
-"""What an operator recognises: the harm that wrong steps really do, the logs that tell the cause,
-restarts, surges, autoscalers.
-"""
+"""Tests what an operator recognises: real harm of wrong steps, telling logs, restarts, surges."""
 
 from __future__ import annotations
 
@@ -77,7 +75,7 @@ def test_a_relaxed_guardrail_publishes_worse_data(policy: str, misleads: bool, r
 
 
 def test_with_nothing_left_to_compare_the_alarm_is_silent_and_the_outputs_mislead(runbooks: Runbooks) -> None:
-    """The trap of runbook 7: its validation would pass."""
+    """Runbook 7 has a trap: its validation would pass."""
     on_call = Operator("source-diverges", runbooks)
     changes.set_config(on_call.world.kube, CONFIG, "M0_EXPECTED_SOURCES", "1")
     on_call.wait(330)

@@ -1,6 +1,7 @@
-"""Runbooks 10 and 14 on a real PostgreSQL, through the whole cockpit without a screen: symptoms
-appear, the runbook ranks first, a wrong step does not help, the right one (its values from the live
-choices) does, validation passes, undo works.
+"""Tests runbooks 10 and 14 on a real PostgreSQL, through the whole cockpit without a screen.
+
+Symptoms appear, the runbook ranks first, a wrong step does not help, the right one (its values from
+the live choices) does, validation passes, undo works.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ within = 60.0
 
 
 class Cockpit:
-    """A session over a drill with a database, and what an operator does with it."""
+    """Runs a session over a drill with a database, and does what an operator does with it."""
 
     def __init__(self, drill: DrillThread, session: Session) -> None:
         self.drill = drill
@@ -112,8 +113,9 @@ class Cockpit:
         return now is not None and not any(m.score for m in now.matches if m.runbook.number in (9, 10, 14))
 
     def recovers(self, within_s: float = 8.0) -> bool:
-        """Whether the symptoms go away: more than two simulated minutes, what their queries look
-        back.
+        """Return whether the symptoms go away.
+
+        More than two simulated minutes, what their queries look back.
         """
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
@@ -135,7 +137,7 @@ class Cockpit:
         return {p.name: self.session.choices(p) for p in self.session.runbooks.step(book, step)[1].params}
 
     def plan(self, step: str, book: str = "10", **values: str) -> Plan:
-        """With the first choice of every parameter that is not given."""
+        """Plan with the first choice of every parameter that is not given."""
         found, one = self.session.runbooks.step(book, step)
         live = {name: offered[0][0] for name, offered in self.choices(step, book).items() if offered}
         return self.session.plan(found, one, {**live, **values}).result(30)
@@ -157,7 +159,7 @@ class Cockpit:
 
 @pytest.fixture
 def cockpit(running: Cockpit) -> Iterator[Cockpit]:
-    """Well at the test's beginning, whatever the last one left."""
+    """Start each test well, whatever the last one left."""
     yield running
 
     def end(drill: Any) -> None:

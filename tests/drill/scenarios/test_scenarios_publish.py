@@ -1,6 +1,7 @@
-"""What the incidents of runbooks 1 to 5 and 11 to 13 are made of, beyond the table: releases with a
-history, keys, rotation, replay, blockhashes, sizes, forged outputs; and that the chain counts the
-same as the metrics do.
+"""Tests what the incidents of runbooks 1 to 5 and 11 to 13 are made of, beyond the table.
+
+Releases with a history, keys, rotation, replay, blockhashes, sizes, forged outputs; and that the
+chain counts the same as the metrics do.
 """
 
 from __future__ import annotations
@@ -33,9 +34,7 @@ def level(on_call: Operator, signal: str) -> Level:
 
 
 def failures(on_call: Operator, seconds: float = 60.0) -> dict[str, int]:
-    """Error → how many transactions of the program failed with it on the chain, in the next
-    `seconds`.
-    """
+    """Map each error to the program's transactions that failed with it in the next `seconds`."""
     before = dict(on_call.world.chain.counts)
     on_call.wait(seconds)
     after = on_call.world.chain.counts
@@ -84,9 +83,7 @@ def test_a_release_leaves_what_an_operator_looks_for(runbooks: Runbooks) -> None
 
 
 def test_half_of_a_bad_release_taken_back_is_half_a_cure(runbooks: Runbooks) -> None:
-    """The image alone leaves the lag and the invalid bundles; the configuration alone leaves the
-    restarts.
-    """
+    """The image alone leaves lag and invalid bundles; the configuration alone leaves restarts."""
     image, config = Operator("bad-config-release", runbooks), Operator("bad-config-release", runbooks)
     image.act("set-good-image")
     changes.set_config(config.world.kube, CONFIG, BATCH, USUAL_BATCH)
@@ -133,8 +130,9 @@ def test_a_hash_that_differs_fails_with_its_own_code(runbooks: Runbooks) -> None
 
 
 def test_a_rotation_counts_once_the_submitter_publishes_for_the_new_set(runbooks: Runbooks) -> None:
-    """The set of the healthy four, created through the authority, is used only when the submitter's
-    variable names it.
+    """The new set is used only once the submitter's variable names it.
+
+    It is that of the healthy four, created through the authority.
     """
     on_call = Operator("kms-denied", runbooks)
     world = on_call.world
@@ -331,7 +329,7 @@ def test_logs_tell_the_cause(scenario: str, service: str, words: str, runbooks: 
 
 
 def test_the_same_seed_makes_the_same_incident() -> None:
-    """Releases, sessions and forgeries too."""
+    """Releases, sessions and forgeries are the same too."""
     for scenario in ("wrong-signer-set", "kms-denied", "key-compromise"):
         texts = []
         for _ in range(2):

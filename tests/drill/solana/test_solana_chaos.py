@@ -1,6 +1,4 @@
-"""What goes wrong between a client and a provider, switched on for one endpoint while its
-neighbours stay well.
-"""
+"""Tests faults between a client and one endpoint, while its neighbours stay well."""
 
 from __future__ import annotations
 

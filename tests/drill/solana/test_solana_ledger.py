@@ -1,6 +1,4 @@
-"""The drill's chain: the same for the same seed, with real signatures, and counted as the world
-counts.
-"""
+"""Tests that the chain follows from the seed, signs really, and counts as the world counts."""
 
 from __future__ import annotations
 

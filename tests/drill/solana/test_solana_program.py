@@ -1,6 +1,4 @@
-"""Transactions that a client sends to the drill's Solana: executed by the program's rules, refused
-with a node's words.
-"""
+"""Tests clients' transactions: executed by the program's rules, refused with a node's words."""
 
 from __future__ import annotations
 
@@ -41,19 +39,19 @@ class Sender:
         return base64.b64encode(bytes(VersionedTransaction(message, [signer.pair]))).decode()
 
     async def send(self, parts: Sequence[Instruction], signer: Party, **options: Any) -> Any:
-        """The response object; a slot passes."""
+        """Send and return the response object; a slot passes."""
         answer = await self.rig.ask("sendTransaction", await self.wire(parts, signer), {**FRESH, **options})
         self.rig.clock.slots(1)
         return answer
 
     async def fails(self, parts: Sequence[Instruction], signer: Party) -> tuple[str, Any]:
-        """(words, err) of a refusal before the flight."""
+        """Return (words, err) of a refusal before the flight."""
         error = (await self.send(parts, signer))["error"]
         assert error["code"] == -32002
         return error["message"].removeprefix("Transaction simulation failed: "), error["data"]["err"]
 
     async def open(self, market: str = MARKET) -> int:
-        """Open the market's next epoch; its number."""
+        """Open the market's next epoch; return its number."""
         there = self.rig.oracle.accounts.market(market)
         assert there is not None
         number = there.current_epoch_id + 1

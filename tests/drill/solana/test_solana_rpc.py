@@ -1,4 +1,4 @@
-"""JSON-RPC of the drill's Solana: what clients ask of a node, and the errors that a real one gives."""
+"""Tests the JSON-RPC of the drill's Solana: clients' questions, and a real node's errors."""
 
 from __future__ import annotations
 

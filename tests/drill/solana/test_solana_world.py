@@ -1,6 +1,4 @@
-"""The world publishes on its chain: what the metrics count, the ledger has; what scenarios do, the
-servers show.
-"""
+"""Tests that the ledger has what the metrics count, and the servers show what scenarios do."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ def metric(world: World, name: str, **labels: str) -> int:
 
 
 def agree(world: World) -> None:
-    """The submitter's counters (never reset in these worlds) against the chain's."""
+    """Compare the submitter's counters (never reset in these worlds) with the chain's."""
     counts = world.chain.counts
     assert counts["CommitPrediction", ""] == metric(world, "m0_commit_tx_total", result="ok") > 0
     assert counts["RevealPrediction", ""] == metric(world, "m0_reveal_tx_total", result="ok", reason="")

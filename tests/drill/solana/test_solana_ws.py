@@ -1,6 +1,4 @@
-"""Subscriptions of the drill's Solana: what came, once each, in order, at the commitment that was
-asked for.
-"""
+"""Tests subscriptions: what came, once each, in order, at the commitment that was asked for."""
 
 from __future__ import annotations
 
@@ -198,7 +196,7 @@ async def test_a_lagging_node_tells_later(rig: Rig) -> None:
 
 
 async def test_load_is_heard_exactly_once_and_counted_exactly() -> None:
-    """A real clock: 400 a second for two seconds, while a client listens and another pages."""
+    """A real clock sends 400 a second for two seconds while one client listens, another pages."""
     async with SolanaServers.alone() as servers, aiohttp.ClientSession() as session, httpx.AsyncClient() as client:
         socket = Socket(await session.ws_connect(servers.ws_url()))
         number = await socket.subscribe(

@@ -1,6 +1,4 @@
-"""Who asks, and what they may: bearer tokens, RBAC-like rules, and the self reviews (recordings
-20–27).
-"""
+"""Decides who may do what: bearer tokens, RBAC-like rules, self reviews (recordings 20–27)."""
 
 from __future__ import annotations
 
@@ -12,8 +10,9 @@ from cockpit.drill.kubernetes.objects.resources import ACCESS_REVIEWS, RULES_REV
 
 @dataclass(frozen=True)
 class Rule:
-    """As in a Role: `*` matches all; a subresource is named `deployments/scale`; empty `namespaces`
-    means every one.
+    """Grants verbs on resources, as a Role does.
+
+    `*` matches all; a subresource is named `deployments/scale`; empty `namespaces` means every one.
     """
 
     verbs: tuple[str, ...]
@@ -77,7 +76,10 @@ ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
 
 
 def default_users() -> dict[str, User]:
-    """Tokens: `admin` may everything, `viewer` may get, list and watch (logs included)."""
+    """Return the users by token: `admin` may do everything, `viewer` get, list and watch.
+
+    Logs are included.
+    """
     return {
         "admin": User("admin", (EVERYTHING,), ("system:masters", "system:authenticated"), "admin"),
         "viewer": User("viewer", (LOOK,), uid="viewer"),
@@ -85,13 +87,16 @@ def default_users() -> dict[str, User]:
 
 
 def allowed(user: User, verb: str, group: str, resource: str, namespace: str, name: str) -> bool:
-    """`resource` includes the subresource: `pods/log`."""
+    """Return whether the user may do this; `resource` includes the subresource: `pods/log`."""
     rules = user.rules if user.anonymous else (*_BASIC, *user.rules)
     return any(rule.allows(verb, group, resource, namespace, name) for rule in rules)
 
 
 def path_allowed(user: User, path: str) -> bool:
-    """Discovery, version and health: for every authenticated user; version and health for anyone."""
+    """Return whether the user may read this path that is no resource.
+
+    Discovery, version and health: every authenticated user; version and health: anyone.
+    """
     if user.anonymous:
         return path in _PUBLIC_PATHS[0]
     return True

@@ -1,4 +1,4 @@
-"""A throw-away self-signed certificate for loopback, with the standard library only.
+"""Makes a throw-away self-signed certificate for loopback, with the standard library only.
 
 kubectl sends no token over plain HTTP, so the drill speaks TLS. The key is made at start, lives in
 a file of mode 0600 for as long as OpenSSL needs to read it, and protects nothing: it serves a
@@ -103,7 +103,9 @@ def _pem(label: str, der: bytes) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """`certificate`: PEM, its own authority.
+    """Holds a certificate and a context that serves it.
+
+    `certificate`: PEM, its own authority.
 
     `context`: for the server.
     """
@@ -113,7 +115,7 @@ class Identity:
 
 
 def make_identity(names: tuple[str, ...] = ("127.0.0.1", "::1", "localhost")) -> Identity:
-    """A new key and certificate for these IP addresses and DNS names (about 20 ms)."""
+    """Make a key and a certificate for these IP addresses and DNS names (about 20 ms)."""
     key = secrets.randbelow(_N - 1) + 1
     public = _times(key, _G)
     assert public is not None

@@ -1,4 +1,4 @@
-"""What goes wrong between a client and a real API server, on demand: switches for tests and drills.
+"""Holds the switches for what goes wrong between a client and a real API server.
 
 Counters are used up by one request each; flags hold until they are put back.
 """
@@ -45,11 +45,11 @@ class ApiChaos(Chaos):
         self._streams: dict[object, asyncio.BaseTransport] = {}
 
     def expire(self) -> None:
-        """History is compacted: open watches end with ERROR 410, resumes and old lists get 410."""
+        """Compact history: open watches end with ERROR 410, resumes and old lists get 410."""
         self.store.forget()
 
     def drop_streams(self) -> int:
-        """Cut every open watch and log stream; returns how many."""
+        """Cut every open watch and log stream; return how many."""
         cut = list(self._streams.values())
         for transport in cut:
             if isinstance(transport, asyncio.Transport):
@@ -66,7 +66,7 @@ class ApiChaos(Chaos):
         self._streams.pop(key, None)
 
     def refuse(self) -> None:
-        """Raises the ApiError that this request is to get, if any."""
+        """Raise the ApiError that this request is to get, if any."""
         if self.unauthorised:
             raise statuses.unauthorised()
         if self.take("server_errors"):

@@ -1,5 +1,4 @@
-"""What the server says of itself: version, groups, resources, aggregated discovery, a minimal
-OpenAPI v3 (recordings 1–6).
+"""Describes the server: version, groups, resources, discovery, a minimal OpenAPI (recordings 1–6).
 
 kubectl asks OpenAPI v3 only whether a kind's PATCH knows `fieldValidation` and `dryRun`; the
 documents say so and no more.
@@ -31,7 +30,7 @@ AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLi
 
 
 def core_versions(address: str) -> Obj:
-    """GET /api."""
+    """Answer GET /api."""
     where = [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]
     return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": where}
 
@@ -49,19 +48,19 @@ def _group(name: str, versions: list[str]) -> Obj:
 
 
 def groups() -> Obj:
-    """GET /apis."""
+    """Answer GET /apis."""
     listed = [_group(name, versions) for name, versions in _groups().items() if name]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
 
 
 def group(name: str) -> Obj | None:
-    """GET /apis/GROUP."""
+    """Answer GET /apis/GROUP."""
     versions = _groups().get(name)
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)} if name and versions else None
 
 
 def resources(group_name: str, version: str) -> Obj | None:
-    """GET /api/v1, /apis/GROUP/VERSION."""
+    """Answer GET /api/v1 and /apis/GROUP/VERSION."""
     if (group_name, version) not in GROUP_VERSIONS:
         return None
     listed: list[Obj] = []
@@ -99,7 +98,7 @@ def _sub_entry(res: Resource, sub: Subresource) -> Obj:
 
 
 def aggregated(core: bool) -> Obj:
-    """GET /api or /apis as an APIGroupDiscoveryList (apidiscovery.k8s.io/v2)."""
+    """Answer GET /api or /apis as an APIGroupDiscoveryList (apidiscovery.k8s.io/v2)."""
     items: list[Obj] = []
     for name, versions in _groups().items():
         if (name == "") is not core:
@@ -154,13 +153,13 @@ def _prefix(group_name: str, version: str) -> str:
 
 
 def openapi_index() -> Obj:
-    """GET /openapi/v3."""
+    """Answer GET /openapi/v3."""
     places = (_prefix(g, v) for g, v in GROUP_VERSIONS)
     return {"paths": {place: {"serverRelativeURL": f"/openapi/v3/{place}"} for place in places}}
 
 
 def openapi(place: str) -> Obj | None:
-    """GET /openapi/v3/api/v1, /openapi/v3/apis/GROUP/VERSION."""
+    """Answer GET /openapi/v3/api/v1 and /openapi/v3/apis/GROUP/VERSION."""
     found = next((gv for gv in GROUP_VERSIONS if _prefix(*gv) == place), None)
     if found is None:
         return None

@@ -1,5 +1,6 @@
-"""GET …/pods/NAME/log: tail, since, timestamps, previous, follow, and its 400s (recordings 56 and
-57).
+"""Answers GET …/pods/NAME/log.
+
+Tail, since, timestamps, previous, follow, and its 400s (recordings 56 and 57).
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ _HEADERS = {"Content-Type": "text/plain", "Cache-Control": "no-cache, private"}
 
 
 async def respond(store: Store, logs: Logs, chaos: ApiChaos, clock: SimClock, asked: Asked) -> web.StreamResponse:
-    """Raises ApiError 400 and 404 before the first byte."""
+    """Answer a request for a pod's log.
+
+    Raises ApiError 400 and 404 before the first byte.
+    """
     pod = find(store, asked.target).obj
     container = _container(pod, asked.param("container"))
     log = _instance(logs, pod, container, asked.flag("previous"))
@@ -80,7 +84,10 @@ def _container(pod: Obj, wanted: str) -> str:
 
 
 def _instance(logs: Logs, pod: Obj, container: str, previous: bool) -> ContainerLog:
-    """The running instance, or the last one that ran; with `previous` the one before it."""
+    """Return the log of the running instance, or of the last that ran.
+
+    With `previous`, that of the one before it.
+    """
     meta = pod["metadata"]
     listed = pod["status"].get("containerStatuses") or ()
     status: Obj = next((c for c in listed if c["name"] == container), {})

@@ -1,5 +1,4 @@
-"""The protobuf messages that kubectl insists on sending: self reviews, and what `kubectl create
-KIND` makes.
+"""Decodes the protobuf that kubectl insists on: self reviews, and what `kubectl create` makes.
 
 A body is the magic `k8s\\0` and a runtime.Unknown: TypeMeta (1) and the raw message (2). The field
 numbers are those of the `generated.proto` files of k8s.io/api; fields that are not listed here are
@@ -91,7 +90,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _fields(data: bytes) -> list[tuple[int, bytes | int]]:
-    """(number, bytes or integer) of every field; fixed-width ones are skipped.
+    """Return (number, bytes or integer) of every field; fixed-width ones are skipped.
 
     Raises IndexError when cut short.
     """
@@ -137,7 +136,7 @@ def _message(data: bytes, fields: Fields) -> Obj:
 
 
 def decode(body: bytes) -> Obj:
-    """The object with kind and apiVersion.
+    """Return the object with kind and apiVersion.
 
     Raises ApiError 400 for kinds that are not listed above.
     """

@@ -1,5 +1,6 @@
-"""get and list: pages, old versions, tables and partial objects, joined from bytes that were
-encoded once.
+"""Answers get and list from bytes that were encoded once.
+
+Pages, old versions, tables and partial objects.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from cockpit.drill.kubernetes.tables import tables
 
 
 def view(res: Resource, stored: Stored) -> Obj:
-    """The object as this API version shows it, without kind and apiVersion."""
+    """Return the object as this API version shows it, without kind and apiVersion."""
     return events.as_new(stored.obj) if res is EVENTS_K8S_IO else stored.obj
 
 
@@ -28,7 +29,10 @@ def single(res: Resource, stored: Stored) -> bytes:
 
 
 def find(store: Store, target: Target) -> Stored:
-    """Raises ApiError 404."""
+    """Return the stored object that is asked for.
+
+    Raises ApiError 404.
+    """
     stored = store.get(target.res, target.namespace, target.name)
     if stored is None:
         raise statuses.not_found(target.res, target.name)
@@ -36,7 +40,7 @@ def find(store: Store, target: Target) -> Stored:
 
 
 def shaped(asked: Asked, stored: Stored, now: float) -> bytes:
-    """One object in the shape that the client wants."""
+    """Encode one object in the shape that the client wants."""
     res = asked.target.res
     if asked.shape == "table":
         meta = {"resourceVersion": str(stored.rv)}
@@ -52,7 +56,7 @@ def make_continue(rv: int, after: str) -> str:
 
 
 def read_continue(token: str) -> tuple[int, str]:
-    """(version, last key).
+    """Return (version, last key) of a continue token.
 
     Raises ApiError 400 (recording 10).
     """
@@ -72,7 +76,7 @@ def read_continue(token: str) -> tuple[int, str]:
 
 
 def _snapshot(store: Store, asked: Asked) -> tuple[list[Stored], int, str]:
-    """(objects, the version that they are of, the key after which to go on)."""
+    """Return (objects, the version that they are of, the key after which to go on)."""
     res, namespace = asked.target.res, asked.target.namespace
     token = asked.param("continue")
     if token:
@@ -100,7 +104,7 @@ def _snapshot(store: Store, asked: Asked) -> tuple[list[Stored], int, str]:
 
 
 def listing(store: Store, asked: Asked, now: float) -> bytes:
-    """A list in the shape that the client wants.
+    """Encode a list in the shape that the client wants.
 
     Raises ApiError 400, 410, 504.
     """
@@ -122,7 +126,10 @@ def listing(store: Store, asked: Asked, now: float) -> bytes:
 
 
 def _position(stored: Stored, asked: Asked) -> str:
-    """The key that a continue token names: relative to the namespace, if one was asked for."""
+    """Return the key that a continue token names.
+
+    Relative to the namespace, if one was asked for.
+    """
     return stored.key[1] if asked.target.namespace or not stored.key[0] else f"{stored.key[0]}/{stored.key[1]}"
 
 

@@ -1,6 +1,4 @@
-"""A request taken apart: which resource, which verb, who asks, and the shape of answer that is
-wanted.
-"""
+"""Parses a request: which resource and verb, which user, and the shape of answer wanted."""
 
 from __future__ import annotations
 
@@ -25,7 +23,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Asked:
-    """`user`: who.
+    """Holds a parsed request.
+
+    `user`: who asks.
 
     `shape`: from Accept. `dry_run`: dryRun=All.
     """
@@ -55,13 +55,13 @@ class Asked:
 
     @property
     def manager(self) -> str:
-        """The field manager: as given, else the first word of User-Agent."""
+        """Return the field manager: as given, else the first word of User-Agent."""
         agent = self.http.headers.get("User-Agent", "").partition("/")[0]
         return self.param("fieldManager") or agent or "unknown"
 
 
 def parse_path(path: str) -> Target | None:
-    """`/api/v1/…` or `/apis/GROUP/VERSION/…`; None when no served resource is meant."""
+    """Parse `/api/v1/…` or `/apis/GROUP/VERSION/…`; None when no served resource is meant."""
     parts = [p for p in path.split("/") if p]
     if parts[:1] == ["api"] and len(parts) >= 3:
         group, version, rest = "", parts[1], parts[2:]
@@ -89,7 +89,7 @@ def parse_path(path: str) -> Target | None:
 
 
 def verb_of(method: str, target: Target, watching: bool) -> str:
-    """The verb that RBAC knows.
+    """Return the verb that RBAC knows.
 
     Raises ApiError 405.
     """
@@ -106,7 +106,7 @@ def verb_of(method: str, target: Target, watching: bool) -> str:
 
 
 def shape_of(accept: str) -> Shape:
-    """The first JSON representation that the client names."""
+    """Return the first JSON representation that the client names."""
     for choice in accept.split(","):
         media, *rest = (part.strip() for part in choice.split(";"))
         if media not in ("application/json", "*/*", "application/*"):
@@ -122,7 +122,7 @@ def shape_of(accept: str) -> Shape:
 
 
 def who(request: web.Request, users: dict[str, authz.User]) -> authz.User:
-    """The user of the bearer token.
+    """Return the user of the bearer token.
 
     Raises ApiError 401 for an unknown one; none at all is the anonymous user.
     """

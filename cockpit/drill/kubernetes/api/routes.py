@@ -1,4 +1,4 @@
-"""The HTTP face: authentication, authorisation, dispatch, and the errors as Status objects."""
+"""Serves HTTP: authentication, authorisation, dispatch, and errors as Status objects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LIMIT = 8 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Recorded:
-    """One request as it came in, for tests that ask what was sent."""
+    """Records one request as it came in, for tests that ask what was sent."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class Recorded:
 
 
 class ApiServer:
-    """State of the server.
+    """Holds the state of the server.
 
     `bookmark_s`: real seconds between bookmarks. `requests`: the newest 2,000.
     """
@@ -169,7 +169,7 @@ class ApiServer:
             )
 
     def _plain(self, asked: Asked, body: bytes) -> web.Response:
-        """get, list and every write: one answer each."""
+        """Answer get, list and every write with one body."""
         target, verb, now = asked.target, asked.verb, self.clock.now()
         if verb == "list":
             return _json(reading.listing(self.store, asked, now))
@@ -228,7 +228,7 @@ class ApiServer:
         return what in self.chaos.forbidden or f"{attributes.get('verb')} {what}" in self.chaos.forbidden
 
     def _about_itself(self, request: web.Request, user: authz.User) -> web.Response:
-        """Health, version, discovery, OpenAPI."""
+        """Answer for health, version, discovery and OpenAPI."""
         path = request.path.rstrip("/") or "/"
         if not authz.path_allowed(user, path):
             raise statuses.forbidden_path(user.name, "get", path)

@@ -1,4 +1,4 @@
-"""The /scale subresource: an autoscaling/v1 Scale over `spec.replicas` (recordings 19 and 28–34)."""
+"""Serves /scale: an autoscaling/v1 Scale over `spec.replicas` (recordings 19 and 28–34)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cockpit.drill.kubernetes.objects.store import Store, Stored, decode, encode
 
 
 def of(stored: Stored) -> Obj:
-    """A Scale; zero replicas are an absent field."""
+    """Build a Scale; zero replicas are an absent field."""
     meta, spec = stored.obj["metadata"], stored.obj["spec"]
     replicas = spec.get("replicas", 1)
     return {
@@ -28,7 +28,7 @@ def of(stored: Stored) -> Obj:
 
 
 def write(store: Store, asked: Asked, body: bytes) -> Obj:
-    """PUT or PATCH.
+    """Write a Scale by PUT or PATCH.
 
     Raises ApiError 400, 404, 409, 415, 422.
     """

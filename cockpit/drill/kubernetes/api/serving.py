@@ -1,4 +1,4 @@
-"""Serve a world on loopback, and write the kubeconfig that reaches it."""
+"""Serves a cluster on loopback, and writes the kubeconfig that reaches it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from cockpit.drill.kubernetes.world import KubernetesWorld
 
 @dataclass(frozen=True)
 class Served:
-    """`url`: https://127.0.0.1:PORT (http without TLS).
+    """Tells where the server is.
+
+    `url`: https://127.0.0.1:PORT (http without TLS).
 
     `authority`: the certificate to trust, PEM; empty without TLS.
     """
@@ -32,7 +34,7 @@ class Served:
 async def serve(
     world: KubernetesWorld, *, port: int = 0, host: str = "127.0.0.1", tls: bool = True
 ) -> AsyncIterator[Served]:
-    """The API server on loopback; open streams are ended on leaving.
+    """Serve the API on loopback; open streams are ended on leaving.
 
     Without TLS kubectl sends no token.
     """
@@ -75,7 +77,7 @@ async def ticking(world: KubernetesWorld, *, per_second: float = 20.0, speed: fl
 def write_kubeconfig(
     path: Path, served: Served, *, token: str = "admin", namespace: str = "m0-prod", name: str = "drill"
 ) -> Path:
-    """A kubeconfig (mode 0600) with one context `name`; JSON, which is YAML too.
+    """Write a kubeconfig (mode 0600) with one context `name`; JSON, which is YAML too.
 
     Returns the path.
     """

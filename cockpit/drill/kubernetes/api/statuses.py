@@ -1,6 +1,4 @@
-"""Errors as a kube-apiserver words them: one exception that carries the Status object (recordings
-10–64).
-"""
+"""Words errors as a kube-apiserver does, as Status objects (recordings 10–64)."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from cockpit.drill.kubernetes.objects.resources import Obj, Resource
 
 
 class ApiError(Exception):
-    """An answer with `code` and a Status body.
+    """Carries an answer with `code` and a Status body.
 
     `headers` are added to the answer (Retry-After).
     """
@@ -49,7 +47,7 @@ def _named(res: Resource, name: str) -> Obj:
 
 
 def success(res: Resource, name: str, uid: str) -> Obj:
-    """The answer to a deletion that was final at once."""
+    """Answer a deletion that was final at once."""
     return {
         "kind": "Status",
         "apiVersion": "v1",
@@ -118,7 +116,10 @@ def internal(message: str) -> ApiError:
 
 
 class Cause:
-    """One field error: reason as in metav1 (`FieldValueInvalid`…), text as `field.Error` prints it."""
+    """Describes one field error.
+
+    `reason` is as in metav1 (`FieldValueInvalid`…), the text as `field.Error` prints it.
+    """
 
     __slots__ = ("field", "message", "reason")
 
@@ -147,7 +148,7 @@ def not_supported(field: str, value: str, allowed: Sequence[str]) -> Cause:
 
 
 def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiError:
-    """422 Invalid.
+    """Make a 422 Invalid.
 
     Several causes are listed in brackets, as `field.ErrorList` aggregates them.
     """
@@ -164,15 +165,16 @@ def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiErr
 
 
 def unmergeable(text: str, problem: str) -> ApiError:
-    """422 for a patch whose result does not decode (recording 33): nameless, the whole document
-    quoted.
+    """Make a 422 for a patch whose result does not decode (recording 33).
+
+    Nameless, with the whole document quoted.
     """
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     return invalid("", "", "", [Cause("patch", "FieldValueInvalid", f'Invalid value: "{quoted}": {problem}')])
 
 
 def patch_rejected() -> ApiError:
-    """422 for a JSON patch whose `test` failed or whose path is absent (recording 42)."""
+    """Make a 422 for a JSON patch whose `test` failed or whose path is absent (recording 42)."""
     return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {})
 
 
@@ -203,9 +205,7 @@ def version_too_large(asked: int, current: int) -> ApiError:
 
 
 def watch_list_unsupported() -> ApiError:
-    """What a server whose etcd is too old for streamed lists sends as an ERROR event (recording
-    61).
-    """
+    """Make the ERROR event of a server whose etcd is too old for streamed lists (recording 61)."""
     message = (
         "a watch stream was requested by the client but the required storage feature RequestWatchProgress is disabled"
     )

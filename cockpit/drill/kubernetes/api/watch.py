@@ -1,6 +1,4 @@
-"""watch: history from a version on, then changes as they come, with bookmarks and both ways of
-being too old.
-"""
+"""Streams a watch: history from a version on, then changes, bookmarks, and both kinds of 410."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ _ZERO: dict[str, Obj] = {
 
 
 class Watch:
-    """One watch.
+    """Serves one watch.
 
     Its position in the history is a version: nothing is queued, a slow client that falls behind
     gets 410.
@@ -54,8 +52,9 @@ class Watch:
         self._columns = True
 
     async def run(self) -> web.StreamResponse:
-        """Raises ApiError 400 or 410 before the stream begins; ends at timeoutSeconds, on error, or
-        when the client leaves.
+        """Stream until timeoutSeconds, an error, or the client's leaving.
+
+        Raises ApiError 400 or 410 before the stream begins.
         """
         first, failure = self._begin()
         response = web.StreamResponse(
@@ -85,7 +84,7 @@ class Watch:
             await response.write(data)
 
     def _begin(self) -> tuple[bytes, statuses.ApiError | None]:
-        """What to send first, and the error after which the stream ends."""
+        """Return what to send first, and the error after which the stream ends."""
         if self.chaos.take("too_large"):
             return b"", statuses.version_too_large(self.store.rv + 7, self.store.rv)
         initial = self.asked.param("sendInitialEvents")

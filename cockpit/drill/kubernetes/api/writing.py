@@ -1,4 +1,4 @@
-"""create, update, patch, apply, delete: what every write goes through before it reaches the store."""
+"""Checks and stores every write: create, update, patch, apply, delete."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _WITH_STATUS = {*_COUNTED, "namespaces", "services", "nodes", "horizontalpodauto
 
 
 def parse_body(asked: Asked, body: bytes) -> Obj:
-    """JSON, YAML or protobuf.
+    """Parse a body of JSON, YAML or protobuf.
 
     Raises ApiError 400 and 415.
     """
@@ -87,7 +87,7 @@ def _yaml(body: bytes) -> Any:
 
 
 def _bare(value: Any) -> Any:
-    """Without nulls: they mean "absent" in what is stored."""
+    """Return the object without nulls, which mean "absent" in what is stored."""
     if isinstance(value, dict):
         return {k: _bare(v) for k, v in value.items() if v is not None}
     return [_bare(v) for v in value] if isinstance(value, list) else value
@@ -112,7 +112,10 @@ class Writer:
     # create
 
     def create(self, asked: Asked, body: Obj) -> Stored:
-        """Raises ApiError 400, 404 (namespace), 409, 422."""
+        """Create an object.
+
+        Raises ApiError 400, 404 (namespace), 409, 422.
+        """
         res, namespace = asked.target.res, asked.target.namespace
         self._typed(res, body)
         obj = _stored_form(res, body)
@@ -157,7 +160,7 @@ class Writer:
     # update and patch
 
     def update(self, asked: Asked, body: Obj) -> Stored:
-        """PUT: the whole object; an empty resourceVersion overwrites whatever is there."""
+        """Replace the whole object (PUT); an empty resourceVersion overwrites whatever is there."""
         old = find(self.store, asked.target)
         res = asked.target.res
         self._typed(res, body)
@@ -167,7 +170,7 @@ class Writer:
         return self._finish(asked, old, _stored_form(res, body))
 
     def patch(self, asked: Asked, body: bytes) -> Stored:
-        """Merge, strategic merge, JSON patch; apply of what exists or not.
+        """Patch an object by merge, strategic merge or JSON patch; apply what exists or not.
 
         Raises ApiError 400, 404, 409, 415, 422.
         """
@@ -189,8 +192,9 @@ class Writer:
         return self._finish(asked, old, _stored_form(res, result))
 
     def _finish(self, asked: Asked, old: Stored, obj: Obj) -> Stored:
-        """Check the preconditions, keep what clients may not change, default, validate, store (or
-        not: dry run).
+        """Check, default, validate and store a write; a dry run does not store it.
+
+        Preconditions are checked, and what clients may not change is kept.
         """
         res, name = asked.target.res, asked.target.name
         had, meta = old.obj["metadata"], obj["metadata"]
@@ -224,9 +228,7 @@ class Writer:
         return self.store.replace(asked.target.res, old, obj)
 
     def _apply(self, asked: Asked, body: bytes) -> Stored:
-        """Server-side apply: with owners and conflicts for ConfigMaps; a merge by keys for the
-        other kinds.
-        """
+        """Apply server-side: with conflicts for ConfigMaps, by keys for other kinds."""
         res, target = asked.target.res, asked.target
         manager = asked.param("fieldManager")
         if not manager:
@@ -258,7 +260,9 @@ class Writer:
     # delete
 
     def delete(self, asked: Asked, stored: Stored, options: Obj) -> tuple[Obj | None, Stored]:
-        """(Status, last state) when it is gone at once, (None, object) when it terminates
+        """Delete an object.
+
+        Returns (Status, last state) when it is gone at once, (None, object) when it terminates
         gracefully.
 
         Raises ApiError 409.

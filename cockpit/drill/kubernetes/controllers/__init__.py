@@ -1,3 +1,1 @@
-"""The controllers and the kubelet: what makes the stored objects move, driven by the simulated
-clock.
-"""
+"""Moves the stored objects: the controllers and the kubelet, driven by the simulated clock."""

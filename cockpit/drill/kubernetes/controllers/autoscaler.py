@@ -1,5 +1,6 @@
-"""HPAs: what they want is set by the world; they enforce it on their target, and so may undo a
-manual scale.
+"""Enforces on their targets what HPAs want, which the world sets.
+
+So they may undo a manual scale.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ _SYNC_S = 15.0
 
 
 class Autoscalers:
-    """`desired` by (namespace, HPA name); an HPA without an entry leaves its target within min and
-    max.
+    """Holds `desired` by (namespace, HPA name).
+
+    An HPA without an entry leaves its target within min and max.
     """
 
     def __init__(self, ctx: Context) -> None:
@@ -23,7 +25,7 @@ class Autoscalers:
         self._next = 0.0
 
     def run(self) -> None:
-        """Every 15 simulated seconds, as the real one does."""
+        """Act every 15 simulated seconds, as the real one does."""
         now = self.ctx.now()
         if now < self._next:
             return

@@ -1,4 +1,4 @@
-"""What every controller needs, and the few writes that they share."""
+"""Gives every controller what it needs, and the few writes that they share."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Context:
         return "".join(self.random.choice(ALPHABET) for _ in range(length))
 
     def current(self, res: Resource, stored: Stored) -> Stored | None:
-        """The newest version of the same object (same uid), or None."""
+        """Return the newest version of the same object (same uid), or None."""
         found = self.store.get(res, *stored.key)
         if found is None or found.obj["metadata"]["uid"] != stored.obj["metadata"]["uid"]:
             return None
@@ -50,7 +50,7 @@ class Context:
         return self.store.replace(res, stored, {**stored.obj, "status": status})
 
     def set_replicas(self, res: Resource, stored: Stored, replicas: int) -> Stored:
-        """A spec change: the generation moves."""
+        """Change the spec's replicas; the generation moves."""
         if stored.obj["spec"].get("replicas") == replicas:
             return stored
         meta = {**stored.obj["metadata"], "generation": stored.obj["metadata"].get("generation", 1) + 1}
@@ -65,7 +65,7 @@ class Context:
         return self.store.replace(res, stored, {**stored.obj, "metadata": {**meta, "annotations": merged}})
 
     def delete_pod(self, res: Resource, pod: Stored) -> None:
-        """Graceful deletion: the kubelet does the rest."""
+        """Delete a pod gracefully; the kubelet does the rest."""
         mark_deleted(self.store, res, pod, None)
 
 
@@ -88,7 +88,7 @@ def mark_deleted(store: Store, res: Resource, pod: Stored, grace_s: int | None) 
 
 
 def owner(res: Resource, obj: Obj) -> Obj:
-    """A controller's ownerReference."""
+    """Return a controller's ownerReference."""
     return {
         "apiVersion": res.api_version,
         "kind": res.kind,
@@ -109,8 +109,10 @@ def is_active(pod: Obj) -> bool:
 
 
 def service_of(pod: Obj) -> str:
-    """The workload a pod belongs to: its ReplicaSet's name without the template hash, its
-    StatefulSet, `job/NAME` (NAME of the CronJob, else of the Job), else itself.
+    """Return the workload that a pod belongs to.
+
+    Its ReplicaSet's name without the template hash, its StatefulSet, `job/NAME` (NAME of the
+    CronJob, else of the Job), else itself.
     """
     meta = pod["metadata"]
     for ref in meta.get("ownerReferences") or ():

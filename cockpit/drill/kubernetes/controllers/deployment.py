@@ -1,5 +1,6 @@
-"""The deployment controller: revisions, rolling update and recreate, scaling, pause, as
-k8s.io/kubernetes has them.
+"""Reconciles deployments as k8s.io/kubernetes does.
+
+Revisions, rolling update and recreate, scaling, pause.
 
 Conditions and status are in `rollout.py`.
 """
@@ -38,8 +39,9 @@ def run(ctx: Context) -> None:
 
 
 def template_hash(template: Obj) -> str:
-    """FNV-1a over the template, its digits in the safe alphabet (`rand.SafeEncodeString`): stable
-    for the same template.
+    """Return the template's hash, stable for the same template.
+
+    FNV-1a, its digits in the safe alphabet (`rand.SafeEncodeString`).
     """
     value = 0x811C9DC5
     for byte in encode(template):
@@ -48,8 +50,9 @@ def template_hash(template: Obj) -> str:
 
 
 def bounds(spec: Obj) -> tuple[int, int]:
-    """(maxSurge, maxUnavailable) in pods: percentages round up and down; both zero means one
-    unavailable.
+    """Return (maxSurge, maxUnavailable) in pods.
+
+    Percentages round up and down; both zero means one unavailable.
     """
     if spec["strategy"]["type"] != "RollingUpdate":
         return 0, 0
@@ -90,7 +93,7 @@ def _replicas(stored: Stored) -> int:
 
 
 class _Sync:
-    """One reconciliation of one deployment.
+    """Reconciles one deployment once.
 
     ReplicaSets are re-read after each write: versions never go stale.
     """
@@ -153,8 +156,9 @@ class _Sync:
         return {**copied, DESIRED: str(self.wanted), _MAX: str(self.wanted + self.surge), REVISION: str(revision)}
 
     def _revise(self) -> None:
-        """The new ReplicaSet bears the highest revision, the deployment's annotations
-        (change-cause), and so the deployment.
+        """Give the new ReplicaSet, and the deployment, the highest revision.
+
+        The ReplicaSet bears the deployment's annotations too (change-cause).
         """
         assert self.new is not None
         revision = max([0, *(_revision(rs) for rs in self.old)]) + 1
@@ -216,8 +220,9 @@ class _Sync:
         return rs
 
     def _scale_all(self) -> None:
-        """A change of `replicas` alone: the only active ReplicaSet follows; several share in
-        proportion.
+        """Scale the only active ReplicaSet, or several in proportion.
+
+        For a change of `replicas` alone.
         """
         active = [rs for rs in self.all if _replicas(rs) > 0]
         if len(active) <= 1:
@@ -241,7 +246,7 @@ class _Sync:
             self._scale(largest, max(0, _replicas(largest) + left))
 
     def _grow_new(self) -> bool:
-        """One step of the new ReplicaSet; True when it changed."""
+        """Take one step of the new ReplicaSet; return whether it changed."""
         assert self.new is not None
         have = _replicas(self.new)
         goal = have
@@ -255,8 +260,9 @@ class _Sync:
         return changed
 
     def _shrink_old(self) -> None:
-        """Take from the old ReplicaSets what availability allows: unhealthy pods first, then the
-        oldest set.
+        """Take from the old ReplicaSets what availability allows.
+
+        Unhealthy pods first, then the oldest set.
         """
         assert self.new is not None
         total = sum(_replicas(rs) for rs in self.all)
@@ -277,7 +283,7 @@ class _Sync:
                 spare -= part
 
     def _recreate(self) -> None:
-        """All old pods gone, terminating ones included, before the first new one."""
+        """Wait until all old pods are gone, terminating ones included, before the first new one."""
         for i, rs in enumerate(self.old):
             self.old[i] = self._scale(rs, 0)
         if any(self.ctx.store.owned(PODS, rs.obj["metadata"]["uid"]) for rs in self.old):

@@ -1,4 +1,4 @@
-"""Jobs: pods until enough have succeeded, or too many have failed.
+"""Runs Jobs: pods until enough have succeeded, or too many have failed.
 
 Reference: batch/v1, the job controller.
 
@@ -24,7 +24,7 @@ def run(ctx: Context) -> None:
 
 
 def ended(job: Obj) -> str:
-    """ "Complete", "Failed" or ""."""
+    """Return "Complete", "Failed" or ""."""
     conditions = (job.get("status") or {}).get("conditions") or ()
     return next((str(c["type"]) for c in conditions if c["type"] in _ENDS and c["status"] == "True"), "")
 

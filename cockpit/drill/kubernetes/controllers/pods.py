@@ -1,5 +1,6 @@
-"""Scheduler and kubelet: a pod's life from Pending to gone, as its `Behaviour` says, on the
-simulated clock.
+"""Schedules and runs pods from Pending to gone, as their `Behaviour` says.
+
+It runs on the simulated clock.
 
 A pod's containers live and die together: the drill's services have one each. What status looks like
 is in `podstatus.py`.
@@ -29,7 +30,7 @@ _REPEAT_S = 12.0  # how often the kubelet repeats a BackOff or Unhealthy event
 
 @dataclass
 class Life:
-    """What the kubelet remembers of a pod.
+    """Holds what the kubelet remembers of a pod.
 
     Times are simulated unix seconds.
     """
@@ -60,7 +61,7 @@ class Life:
 
 
 class Kubelet:
-    """All nodes in one.
+    """Runs all nodes in one.
 
     Pods written by `flood` are ignored until someone deletes them.
     """
@@ -96,7 +97,7 @@ class Kubelet:
                 self._live(life, pod)
 
     def running(self, service: str) -> Sequence[RunningPod]:
-        """By name.
+        """Return the running pods, by name.
 
         What changes it changes a status too, so the store's version tells whether it still holds.
         """
@@ -292,7 +293,7 @@ def _of_job(pod: Obj) -> bool:
 
 
 def main(pod: Obj) -> tuple[str, Mapping[str, str]]:
-    """Image and literal environment of a pod's main container."""
+    """Return image and literal environment of a pod's main container."""
     container = pod["spec"]["containers"][0]
     env = {v["name"]: v.get("value", "") for v in container.get("env") or () if "valueFrom" not in v}
     return container.get("image", ""), env

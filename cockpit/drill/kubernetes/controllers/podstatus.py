@@ -1,6 +1,4 @@
-"""A pod's status as the kubelet reports it, from what it remembers of the pod (recordings 7, 58,
-60).
-"""
+"""Renders a pod's status as the kubelet reports it (recordings 7, 58, 60)."""
 
 from __future__ import annotations
 
@@ -43,7 +41,7 @@ def image_id(image: str) -> str:
 
 
 def render(life: LifeLike, pod: Obj, now: float) -> Obj:
-    """The whole status.
+    """Render the whole status.
 
     Conditions keep the time of their last change in `life.changed`.
     """
@@ -138,8 +136,9 @@ def _container(container: Obj, life: LifeLike, pod: Obj) -> Obj:
 
 
 def _past(life: LifeLike) -> bool:
-    """A container that just ended shows it as its state; once it waits or runs again, as its last
-    state.
+    """Return the state of a container that ended.
+
+    It is its state at first; once it waits or runs again, its last state.
     """
     return not (life.phase == "backoff" and not life.delay_s)
 

@@ -1,4 +1,4 @@
-"""ReplicaSets keep their number of pods; and what they say of them in status (recording 41)."""
+"""Keeps ReplicaSets at their number of pods, and writes their status (recording 41)."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def _sync(ctx: Context, rs: Stored) -> None:
 
 
 def _first_to_go(pod: Stored) -> tuple[bool, bool, float]:
-    """Unscheduled before scheduled, unready before ready, young before old."""
+    """Order pods for deletion: unscheduled, unready and young ones first."""
     scheduled = bool(pod.obj["spec"].get("nodeName"))
     return scheduled, is_ready(pod.obj), -parse_rfc3339(pod.obj["metadata"]["creationTimestamp"])
 
 
 def new_pod(template: Obj, meta: Obj, namespace: str) -> Obj:
-    """A pod from a template, with the template's labels and annotations."""
+    """Make a pod from a template, with the template's labels and annotations."""
     below = template.get("metadata") or {}
     full: Obj = {**meta, "namespace": namespace, "generation": 1}
     for field in ("labels", "annotations"):
@@ -59,7 +59,7 @@ def new_pod(template: Obj, meta: Obj, namespace: str) -> Obj:
 
 
 def _create(ctx: Context, rs: Stored) -> str:
-    """Create one pod; returns what went wrong, or nothing."""
+    """Create one pod; return what went wrong, or nothing."""
     meta = rs.obj["metadata"]
     if ctx.create_error:
         message = f"Error creating: {ctx.create_error}"

@@ -1,6 +1,4 @@
-"""A deployment's status and conditions, and when a rollout is complete or stuck (recordings 17, 36,
-59).
-"""
+"""Writes a deployment's status and conditions: complete or stuck (recordings 17, 36, 59)."""
 
 from __future__ import annotations
 
@@ -15,8 +13,9 @@ def available(rs: Stored) -> int:
 
 
 def complete(deployment: Obj) -> bool:
-    """Every replica is of the newest template, available, and no other is left
-    (`DeploymentComplete`).
+    """Return whether a rollout is complete (`DeploymentComplete`).
+
+    Every replica is of the newest template and available, and no other is left.
     """
     wanted, status = deployment["spec"].get("replicas", 1), deployment["status"]
     return bool(
@@ -28,7 +27,7 @@ def complete(deployment: Obj) -> bool:
 
 
 def status(ctx: Context, d: Stored, new: Stored | None, old: list[Stored], unavailable: int, created: str) -> Obj:
-    """The status as it should be now.
+    """Return the status as it should be now.
 
     `created`: the ReplicaSet that this pass created, or empty.
     """
@@ -112,7 +111,10 @@ def _advanced(was: Obj, now: Obj) -> bool:
 
 
 class _Conditions:
-    """Conditions by type; a changed status moves lastTransitionTime, any change lastUpdateTime."""
+    """Holds conditions by type.
+
+    A changed status moves lastTransitionTime, any change lastUpdateTime.
+    """
 
     def __init__(self, ctx: Context, items: list[Obj]) -> None:
         self._ctx = ctx
@@ -125,7 +127,7 @@ class _Conditions:
         self.items[:] = [c for c in self.items if c["type"] != kind]
 
     def put(self, kind: str, status: str, reason: str, message: str, *, touch: bool = False) -> None:
-        """`touch`: the update time moves even if only the message changed."""
+        """Set a condition; `touch` moves the update time even if only the message changed."""
         known = self.get(kind)
         if known is not None and (known["status"], known["reason"]) == (status, reason):
             if not touch or (known["message"] == message and kind != "Progressing"):

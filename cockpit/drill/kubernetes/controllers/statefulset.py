@@ -1,4 +1,4 @@
-"""StatefulSets, simply: ordered by ordinal, one at a time, updated from the highest down."""
+"""Runs StatefulSets, simply: ordered by ordinal, one at a time, updated from the highest down."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ def _sync(ctx: Context, sts: Stored) -> None:
 
 
 def _remember(ctx: Context, sts: Stored, name: str) -> None:
-    """The ControllerRevision of the present template; one that is gone back to becomes the newest
-    again.
+    """Store the ControllerRevision of the present template.
+
+    One that is gone back to becomes the newest again.
     """
     meta = sts.obj["metadata"]
     kept = ctx.store.owned(CONTROLLERREVISIONS, meta["uid"])
@@ -58,7 +59,7 @@ def _remember(ctx: Context, sts: Stored, name: str) -> None:
 
 
 def _act(ctx: Context, sts: Stored, wanted: int, revision: str, pods: dict[int, Stored]) -> None:
-    """At most one change a pass, and only when all lower ordinals are ready (OrderedReady)."""
+    """Make at most one change a pass, only when all lower ordinals are ready (OrderedReady)."""
     for i in range(wanted):
         if i not in pods:
             _create(ctx, sts, i, revision)

@@ -1,6 +1,4 @@
-"""What the API server fills in, and the order in which it writes fields, so that answers look like
-the real ones.
-"""
+"""Fills in what the API server does, in its order of fields, so that answers look alike."""
 
 from __future__ import annotations
 
@@ -83,7 +81,7 @@ def _container(container: Any) -> Any:
 
 
 def _variable(variable: Any) -> Any:
-    """An empty value is the zero value, and is not written; a fieldRef gets its apiVersion."""
+    """Write a variable as stored: an empty value is left out, a fieldRef gets its apiVersion."""
     if not isinstance(variable, dict):
         return variable
     if variable.get("value") == "":
@@ -95,7 +93,7 @@ def _variable(variable: Any) -> Any:
 
 
 def pod_spec(spec: Obj) -> Obj:
-    """Defaults of a PodSpec inside a template."""
+    """Fill in the defaults of a PodSpec inside a template."""
     full: Obj = {
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": 30,
@@ -237,7 +235,9 @@ def _job_spec(spec: Obj) -> Obj:
 
 
 def _job(obj: Obj) -> Obj:
-    """Labels and selector by the Job's uid are the store's to know: its controller puts them on the
+    """Fill in a Job's defaults.
+
+    Labels and selector by the Job's uid are the store's to know: its controller puts them on the
     pods it makes.
     """
     return {**obj, "spec": _job_spec(obj.get("spec") or {}), "status": obj.get("status") or {}}
@@ -273,7 +273,7 @@ _BY_STORAGE = {
 
 
 def complete(storage: str, obj: Obj) -> Obj:
-    """The object with its kind's defaults.
+    """Return the object with its kind's defaults.
 
     Fields of the wrong type are left for validation.
     """

@@ -1,6 +1,4 @@
-"""Events: one store, two views (core/v1 and events.k8s.io/v1), and the recorder that counts
-repetitions.
-"""
+"""Keeps events: one store, views core/v1 and events.k8s.io/v1, and a recorder that counts."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ _NEW_ORDER = (
 
 
 def as_new(event: Obj) -> Obj:
-    """A stored core/v1 event as events.k8s.io/v1 shows it (recording 55)."""
+    """Show a stored core/v1 event as events.k8s.io/v1 does (recording 55)."""
     renamed = {_TO_NEW.get(k, k): v for k, v in event.items()}
     if not renamed.get("reportingInstance"):
         renamed.pop("reportingInstance", None)
@@ -53,13 +51,14 @@ def as_new(event: Obj) -> Obj:
 
 
 def as_old(event: Obj) -> Obj:
-    """An events.k8s.io/v1 event as it is stored."""
+    """Return an events.k8s.io/v1 event as it is stored."""
     return {_TO_OLD.get(k, k): v for k, v in event.items()}
 
 
 class EventRecorder:
-    """Writes events as the controllers' recorders do: the same event again raises `count` and
-    `lastTimestamp`.
+    """Writes events as the controllers' recorders do.
+
+    The same event again raises `count` and `lastTimestamp`.
     """
 
     def __init__(self, store: Store, clock: SimClock) -> None:
@@ -123,7 +122,7 @@ class EventRecorder:
         )
 
     def sweep(self) -> None:
-        """Forget events that were last seen an hour ago (looked at once a simulated minute)."""
+        """Forget events that were last seen an hour ago, once a simulated minute."""
         now = self._clock.now()
         if now < self._next_sweep:
             return

@@ -1,5 +1,6 @@
-"""managedFields, tracked for ConfigMaps only: enough for server-side apply with conflicts
-(recordings 45–49).
+"""Tracks managedFields for ConfigMaps only.
+
+Enough for server-side apply with conflicts (recordings 45–49).
 """
 
 from __future__ import annotations
@@ -59,8 +60,9 @@ def _entry(manager: str, operation: str, api_version: str, time: str, fields: Ob
 
 
 def updated(old: Obj | None, new: Obj, manager: str, api_version: str, time: str) -> list[Obj]:
-    """managedFields after `manager` wrote `new` by create, update or patch: what it changed is now
-    its own.
+    """Return managedFields after `manager` wrote `new` by create, update or patch.
+
+    What it changed is now its own.
     """
     before, after = _values(old or {"metadata": {}}), _values(new)
     changed = {path for path, value in after.items() if before.get(path, object()) != value}
@@ -78,7 +80,7 @@ def updated(old: Obj | None, new: Obj, manager: str, api_version: str, time: str
 
 
 def applied(old: Obj | None, wanted: Obj, manager: str, force: bool, time: str) -> Obj:
-    """Server-side apply of a ConfigMap.
+    """Apply a ConfigMap server-side.
 
     Returns the new object; raises ApiError 409 with one cause for each conflict.
     """

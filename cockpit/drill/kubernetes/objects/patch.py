@@ -1,4 +1,4 @@
-"""Patches: RFC 7386 (merge), RFC 6902 (JSON patch), and which content type asks for which."""
+"""Applies patches: RFC 7386 (merge), RFC 6902 (JSON patch), by content type."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def merge(target: Any, patch: Any) -> Any:
-    """RFC 7386: maps merge, null deletes, anything else replaces.
+    """Merge by RFC 7386: maps merge, null deletes, anything else replaces.
 
     Returns a new value; the arguments stay as they are.
     """
@@ -41,7 +41,7 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def json_patch(target: Obj, operations: Any) -> Obj:
-    """RFC 6902.
+    """Apply the operations of a JSON patch (RFC 6902).
 
     A failed test or an absent path is 422, a malformed patch 400 (recording 42).
     """
@@ -61,7 +61,7 @@ def json_patch(target: Obj, operations: Any) -> Obj:
 
 
 def apply(content_type: str, target: Obj, body: bytes) -> Obj:
-    """The patched object, not yet validated.
+    """Return the patched object, not yet validated.
 
     `target` must be a copy that may be consumed. Raises ApiError 400, 415, 422.
     """

@@ -1,5 +1,6 @@
-"""The kinds that the embedded API serves: one table from which routes, discovery and access rules
-are read.
+"""Lists the kinds that the embedded API serves.
+
+Routes, discovery and access rules are read from this one table.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Subresource:
 
 @dataclass(frozen=True)
 class Resource:
-    """One served resource.
+    """Describes one served resource.
 
     `storage`: the key of its objects in the store; two views may share one (events).
     """
@@ -50,7 +51,7 @@ class Resource:
 
     @property
     def qualified(self) -> str:
-        """`deployments.apps`, or `pods` in the core group: as error messages name it."""
+        """Return `deployments.apps`, or `pods` in the core group, as error messages name it."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property

@@ -1,4 +1,4 @@
-"""Label and field selectors: parsed as apimachinery does, with its error texts (recording 15)."""
+"""Parses label and field selectors as apimachinery does, with its error texts (recording 15)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Tokens:
 
 
 def parse_labels(text: str) -> tuple[Requirement, ...]:
-    """`a=b,c!=d,e in (f,g),h notin (i),j,!k,l>3`.
+    """Parse `a=b,c!=d,e in (f,g),h notin (i),j,!k,l>3`.
 
     Raises ApiError 400.
     """
@@ -126,7 +126,7 @@ def match_labels(requirements: tuple[Requirement, ...], labels: Mapping[str, str
 
 
 def from_selector(selector: Obj) -> tuple[Requirement, ...]:
-    """A metav1.LabelSelector (matchLabels and matchExpressions)."""
+    """Return the test of a metav1.LabelSelector (matchLabels and matchExpressions)."""
     found = [Requirement(k, "in", frozenset((v,))) for k, v in (selector.get("matchLabels") or {}).items()]
     names = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
     for item in selector.get("matchExpressions") or ():
@@ -135,7 +135,7 @@ def from_selector(selector: Obj) -> tuple[Requirement, ...]:
 
 
 def as_text(selector: Obj) -> str:
-    """A LabelSelector as kubectl prints it (`app=x,env in (a,b)`)."""
+    """Print a LabelSelector as kubectl does (`app=x,env in (a,b)`)."""
     parts = [f"{k}={v}" for k, v in sorted((selector.get("matchLabels") or {}).items())]
     for item in selector.get("matchExpressions") or ():
         values = ",".join(sorted(item.get("values") or ()))
@@ -171,7 +171,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 
 
 def parse_fields(text: str, res: Resource) -> Predicate:
-    """`a=b,c!=d` over the few fields that the kind supports.
+    """Parse `a=b,c!=d` over the few fields that the kind supports.
 
     Raises ApiError 400.
     """
@@ -188,8 +188,9 @@ def parse_fields(text: str, res: Resource) -> Predicate:
 
 
 def only_name(text: str) -> str:
-    """NAME of a field selector `metadata.name=NAME`, by which a list may be authorised; ""
-    otherwise.
+    """Return NAME of a field selector `metadata.name=NAME`; "" otherwise.
+
+    A list may be authorised by it.
     """
     found = re.findall(r"(?:^|,)metadata\.name==?([^,=!]+)", text)
     return found[0] if len(found) == 1 else ""
@@ -205,7 +206,7 @@ def _field(obj: Obj, path: str) -> str:
 
 
 def predicate(res: Resource, labels: str, fields: str) -> Predicate | None:
-    """Both selectors as one test over stored objects; None when everything matches.
+    """Combine both selectors into one test over stored objects; None when everything matches.
 
     Raises ApiError 400.
     """

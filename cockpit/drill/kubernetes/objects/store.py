@@ -1,5 +1,4 @@
-"""The objects, one resourceVersion counter, and the history from which watches and old lists are
-served.
+"""Stores the objects, one resourceVersion counter, and history for watches and old lists.
 
 Objects are never changed in place: a write stores a new dict (parts may be shared with the old
 one). Each version is encoded once, whatever the number of readers. Not thread-safe: one event loop
@@ -30,7 +29,7 @@ _rv_of = attrgetter("rv")
 
 
 class Stored:
-    """One version of one object."""
+    """Holds one version of one object."""
 
     __slots__ = ("_item", "key", "obj", "rv")
 
@@ -41,23 +40,23 @@ class Stored:
         self._item: bytes | None = None
 
     def item(self) -> bytes:
-        """JSON as in a list: without kind and apiVersion."""
+        """Encode as in a list: without kind and apiVersion."""
         if self._item is None:
             self._item = encode(self.obj)
         return self._item
 
     def single(self, res: Resource) -> bytes:
-        """JSON with kind and apiVersion, as a get or a watch event shows it."""
+        """Encode with kind and apiVersion, as a get or a watch event shows it."""
         head = f'{{"kind":"{res.kind}","apiVersion":"{res.api_version}",'
         return head.encode() + self.item()[1:]
 
     def copy(self) -> Obj:
-        """A deep copy that the caller may change."""
+        """Return a deep copy that the caller may change."""
         return decode(self.item())  # type: ignore[no-any-return]
 
 
 class Change:
-    """One entry of the history.
+    """Holds one entry of the history.
 
     `old` is None for ADDED; for DELETED `new` is the last state with the deletion's version.
     """
@@ -72,14 +71,14 @@ class Change:
         self._line: bytes | None = None
 
     def line(self, res: Resource) -> bytes:
-        """The watch line without selectors: encoded once for all watchers."""
+        """Return the watch line without selectors, encoded once for all watchers."""
         if self._line is None:
             self._line = b'{"type":"%b","object":%b}\n' % (self.type.encode(), self.new.single(res))
         return self._line
 
 
 class _Shelf:
-    """All objects of one storage key, in etcd's order, with their history."""
+    """Holds all objects of one storage key, in etcd's order, with their history."""
 
     __slots__ = ("compacted", "history", "items", "keys", "wakers")
 
@@ -92,7 +91,10 @@ class _Shelf:
 
 
 class Store:
-    """`window`: changes remembered a resource; older versions are "expired" (410)."""
+    """Stores objects by kind.
+
+    `window`: changes remembered a resource; older versions are "expired" (410).
+    """
 
     def __init__(self, clock: SimClock, seed: int, *, first_version: int = 1000, window: int = 20_000) -> None:
         self.clock = clock
@@ -118,7 +120,7 @@ class Store:
         return self._shelf(res.storage).items.get((namespace, name))
 
     def select(self, res: Resource, namespace: str = "") -> list[Stored]:
-        """Current objects in etcd's order; of one namespace, or all."""
+        """Return current objects in etcd's order; of one namespace, or all."""
         shelf = self._shelf(res.storage)
         return [shelf.items[key] for key in _range(shelf.keys, namespace)]
 
@@ -126,17 +128,17 @@ class Store:
         return (s.obj for s in self.select(res, namespace))
 
     def owned(self, res: Resource, owner_uid: str) -> list[Stored]:
-        """Objects of a kind whose controller is `owner_uid`, in etcd's order."""
+        """Return objects of a kind whose controller is `owner_uid`, in etcd's order."""
         items = self._shelf(res.storage).items
         keys = sorted(key for storage, key in self._owned.get(owner_uid, ()) if storage == res.storage)
         return [items[key] for key in keys]
 
     def dependents(self, owner_uid: str) -> list[tuple[str, Key]]:
-        """(storage, key) of everything that `owner_uid` controls."""
+        """Return (storage, key) of everything that `owner_uid` controls."""
         return list(self._owned.get(owner_uid, ()))
 
     def at(self, res: Resource, rv: int, namespace: str = "") -> list[Stored] | None:
-        """The objects as they were at `rv`; None when that is forgotten."""
+        """Return the objects as they were at `rv`; None when that is forgotten."""
         shelf = self._shelf(res.storage)
         if not shelf.history or shelf.history[-1].rv <= rv:
             return self.select(res, namespace) if rv >= shelf.compacted else None
@@ -167,7 +169,7 @@ class Store:
         return self._shelf(res.storage).compacted
 
     def changes(self, res: Resource, after: int) -> list[Change]:
-        """Changes with a version above `after`.
+        """Return changes with a version above `after`.
 
         Raises ApiError 410 when some of them are forgotten.
         """
@@ -177,7 +179,10 @@ class Store:
         return shelf.history[bisect_right(shelf.history, after, key=_rv_of) :]
 
     def subscribe(self, res: Resource) -> asyncio.Event:
-        """An event that is set at each change of the resource; give it back to `unsubscribe`."""
+        """Return an event that is set at each change of the resource.
+
+        Give it back to `unsubscribe`.
+        """
         waker = asyncio.Event()
         self._shelf(res.storage).wakers.add(waker)
         return waker
@@ -247,7 +252,10 @@ class Store:
         return stored
 
     def fresh(self, res: Resource, obj: Obj) -> Obj:
-        """The object as `create` would store it, without storing it (dry run): no resourceVersion."""
+        """Return the object as `create` would store it, without storing it (dry run).
+
+        It has no resourceVersion.
+        """
         stamped = self._stamped(res, obj)
         return {**stamped, "metadata": {k: v for k, v in stamped["metadata"].items() if k != "resourceVersion"}}
 
@@ -267,8 +275,9 @@ class Store:
         return {"metadata": {**head, **rest}, **{k: v for k, v in obj.items() if k != "metadata"}}
 
     def replace(self, res: Resource, old: Stored, obj: Obj) -> Stored:
-        """Store a new version in place of `old` (which must be current); an equal object is no
-        write at all.
+        """Store a new version in place of `old` (which must be current).
+
+        An equal object is no write at all.
         """
         if obj == old.obj:
             return old
@@ -279,7 +288,7 @@ class Store:
         return stored
 
     def remove(self, res: Resource, old: Stored) -> Stored:
-        """Delete for good; returns the last state with the deletion's version."""
+        """Delete for good; return the last state with the deletion's version."""
         self.rv += 1
         shelf = self._shelf(res.storage)
         del shelf.items[old.key]

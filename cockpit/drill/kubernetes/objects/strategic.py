@@ -1,4 +1,4 @@
-"""Strategic merge patch: lists of maps merge by key, with the directives that kubectl sends.
+"""Applies strategic merge patches: lists of maps merge by key, with kubectl's directives.
 
 Follows k8s.io/apimachinery/pkg/util/strategicpatch: `$patch` (delete, replace, merge),
 `$setElementOrder/LIST`, `$deleteFromPrimitiveList/LIST`, `$retainKeys`. The merge keys are those of
@@ -44,7 +44,7 @@ _DELETE = "$deleteFromPrimitiveList/"
 
 
 def apply(original: Obj, patch: Obj) -> Obj:
-    """The merged object; `original` may be consumed, `patch` is left as it is.
+    """Return the merged object; `original` may be consumed, `patch` is left as it is.
 
     Raises ApiError 400 for bad directives.
     """
@@ -146,8 +146,9 @@ def _name(entry: Any, key: str | None) -> Any:
 
 
 def _ordered(merged: list[Any], order: list[Any], server: list[Any], key: str | None) -> list[Any]:
-    """`normalizeElementOrder`: items of `order` in that order, the others in the server's, woven by
-    the server's order.
+    """Order items as `normalizeElementOrder` does.
+
+    Those of `order` come in that order, the others in the server's, woven by the server's order.
     """
     wanted = [_name(entry, key) for entry in order]
     known = [_name(entry, key) for entry in server]
@@ -163,7 +164,7 @@ def _ordered(merged: list[Any], order: list[Any], server: list[Any], key: str | 
 
 
 def _plain(value: Any) -> Any:
-    """A patch's value as data: directives and nulls taken out."""
+    """Return a patch's value as data: directives and nulls taken out."""
     if isinstance(value, dict):
         if value.get(_PATCH) == "delete":
             return {}

@@ -1,5 +1,6 @@
-"""What the API server refuses: decoding errors (400) and field errors (422), for the fields an
-operator may get wrong.
+"""Refuses what the API server refuses: decoding errors (400) and field errors (422).
+
+For the fields that an operator may get wrong.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _GO = {str: "string", bool: "bool", int: "number", float: "number", dict: "objec
 
 
 class Undecodable(Exception):
-    """A field of the wrong JSON type; the text is Go's `json: cannot unmarshal …`."""
+    """Reports a field of the wrong JSON type, as Go does: `json: cannot unmarshal …`."""
 
 
 def _expect(value: Any, kind: type | tuple[type, ...], where: str, go: str) -> None:
@@ -52,7 +53,10 @@ def _expect(value: Any, kind: type | tuple[type, ...], where: str, go: str) -> N
 
 
 def check_types(res: Resource, obj: Obj) -> None:
-    """Raises Undecodable for a wrong type in the fields that patches and manifests set most."""
+    """Check the types of the fields that patches and manifests set most.
+
+    Raises Undecodable.
+    """
     _expect(obj.get("metadata"), dict, f"{res.kind}.metadata", "v1.ObjectMeta")
     meta = obj.get("metadata") or {}
     for field in ("labels", "annotations"):
@@ -95,7 +99,10 @@ def _containers(spec: Any, where: str) -> None:
 
 
 def check(res: Resource, obj: Obj, old: Obj | None = None) -> None:
-    """Raises ApiError 422 with every cause at once."""
+    """Check an object.
+
+    Raises ApiError 422 with every cause at once.
+    """
     causes = list(_causes(res, obj, old))
     if causes:
         raise invalid(res.kind, res.group, obj["metadata"].get("name", ""), causes)

@@ -1,4 +1,4 @@
-"""The cells of server-side tables: one row for one object, as kubernetes/pkg/printers prints it."""
+"""Prints the cells of server-side tables, one row an object, as kubernetes/pkg/printers does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Cells = list[Any]
 
 
 def age(seconds: float) -> str:
-    """`duration.HumanDuration`: 94m, 3h12m, 2d4h."""
+    """Format an age as `duration.HumanDuration` does: 94m, 3h12m, 2d4h."""
     s = int(seconds)
     if s < -1:
         return "<invalid>"
@@ -39,7 +39,7 @@ def _since(stamp: str | None, now: float) -> str:
 
 
 def pod_status(pod: Obj) -> str:
-    """The STATUS column (printPod in kubernetes/pkg/printers)."""
+    """Return the STATUS column (printPod in kubernetes/pkg/printers)."""
     status = pod.get("status") or {}
     reason = status.get("reason") or status.get("phase") or "Unknown"
     init = status.get("initContainerStatuses") or ()

@@ -1,4 +1,4 @@
-"""Server-side tables, column by column as kube-apiserver has them (recordings 11 and 12)."""
+"""Builds server-side tables, column by column as kube-apiserver does (recordings 11 and 12)."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def partial(obj: Obj) -> Obj:
 def table(
     res: Resource, objects: Sequence[Obj], meta: Obj, now: float, *, include: str = "", columns: bool = True
 ) -> Obj:
-    """A meta.k8s.io/v1 Table.
+    """Build a meta.k8s.io/v1 Table.
 
     `include`: `Metadata` (default), `Object` or `None`, as in `includeObject`.
     """

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def inject(world: World) -> None:
-    """Switch autovacuum off for the publish queue; all that went through it is still there, dead."""
+    """Switch autovacuum off for the publish queue; its dead rows are all still there."""
     world.serve.database_troubles.add("vacuum_debt")
 
 

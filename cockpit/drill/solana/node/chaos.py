@@ -1,5 +1,4 @@
-"""What goes wrong between a client and a real RPC provider, on demand: one set of switches an
-endpoint.
+"""Holds the switches for what goes wrong between a client and a real RPC provider.
 
 Counters are used up by one request each; flags and shares hold until they are put back.
 """
@@ -62,19 +61,20 @@ class NodeChaos(Chaos):
         self._mistypes = 0
 
     def mute(self) -> None:
-        """Half-open: every WebSocket that is open now, and each new one until `unmute`, never says
-        a word again.
+        """Half-open every WebSocket, those open now and each new one until `unmute`.
+
+        They never send again.
         """
         self.half_open = True
         for socket in self._sockets:
             socket.mute = True
 
     def unmute(self) -> None:
-        """New WebSockets speak; muted ones stay dead."""
+        """Let new WebSockets send again; muted ones stay dead."""
         self.half_open = False
 
     def close_sockets(self, code: int = 1011) -> int:
-        """Close every WebSocket; returns how many."""
+        """Close every WebSocket; return how many."""
         sockets = list(self._sockets)
         for socket in sockets:
             socket.finish(code)
@@ -102,7 +102,7 @@ class NodeChaos(Chaos):
         self._sockets.discard(socket)
 
     def surprise(self) -> Any:
-        """A result of a type that no method has."""
+        """Return a result of a type that no method has."""
         kinds: tuple[Any, ...] = ("not what you asked for", [[]], {"value": {"slot": "many"}}, -1.5, True, None)
         self._mistypes += 1
         return kinds[self._mistypes % len(kinds)]

@@ -1,5 +1,6 @@
-"""One RPC node: its view of the ledger (it may lag, or follow a fork) and the errors and parameters
-of its methods.
+"""Answers as one RPC node.
+
+Its view of the ledger (it may lag, or follow a fork) and the errors and parameters of its methods.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ VERSION_UNSUPPORTED, CONTEXT_SLOT = -32015, -32016
 
 
 class RpcError(Exception):
-    """A JSON-RPC error object.
+    """Carries a JSON-RPC error object.
 
     `data` is left out when it is `...`.
     """
@@ -43,7 +44,10 @@ class RpcError(Exception):
 
 
 class Node:
-    """`endpoint` is what the world says of it (`behind`, `failing`, `confirm_ms`), with its chaos."""
+    """Shows the ledger as one endpoint sees it.
+
+    `endpoint` is what the world says of it (`behind`, `failing`, `confirm_ms`), with its chaos.
+    """
 
     def __init__(self, oracle: Oracle, endpoint: Endpoint) -> None:
         self.oracle = oracle
@@ -65,7 +69,7 @@ class Node:
         return self.endpoint.behind + self.chaos.lag
 
     def slot(self, commitment: str = "processed") -> int:
-        """Its newest slot at that commitment."""
+        """Return its newest slot at that commitment."""
         head = produced(self.ledger.slot() - self.behind)
         if not self.chaos.forked:
             self._fork_from = None
@@ -83,11 +87,11 @@ class Node:
         return entry.slot <= slot
 
     def status(self, entry: LedgerEntry) -> str:
-        """The highest commitment that it has reached here; "" when it is not seen at all."""
+        """Return the highest commitment that it has reached here; "" when it is not seen at all."""
         return next((c for c in reversed(COMMITMENTS) if self.sees(entry, c)), "")
 
     def confirmations(self, entry: LedgerEntry) -> int | None:
-        """Blocks on top of it; None once finalised."""
+        """Return the blocks on top of it; None once finalised."""
         if self.status(entry) == "finalized":
             return None
         return min(FINALIZED, max(0, self.ledger.height(self.slot()) - self.ledger.height(entry.slot)))
@@ -100,7 +104,7 @@ class Node:
         return {"context": {"apiVersion": VERSION, "slot": self.slot(commitment)}, "value": value}
 
     def unhealthy(self) -> RpcError | None:
-        """The error that getHealth gives."""
+        """Return the error that getHealth gives."""
         words = self.chaos.health or ""
         if words == "bare":
             return RpcError(UNHEALTHY, "Node is unhealthy")
@@ -113,7 +117,7 @@ class Node:
 
 
 class Params:
-    """Positional parameters, checked as they are taken.
+    """Reads positional parameters, checked as they are taken.
 
     Every method raises RpcError −32602 with a node's words.
     """
@@ -166,7 +170,7 @@ class Params:
         return value
 
     def commitment(self, index: int, *, lowest: str = "processed", default: str = "finalized") -> str:
-        """Of the options at `index`; checks `minContextSlot` too."""
+        """Return the commitment of the options at `index`; checks `minContextSlot` too."""
         config = self.config(index)
         found = commitment_of(config, default)
         if COMMITMENTS.index(found) < COMMITMENTS.index(lowest):
@@ -233,7 +237,7 @@ Registry = dict[str, Method]
 
 
 def chosen(value: Any, allowed: Sequence[str], default: str) -> str:
-    """One of the allowed words of an option.
+    """Return one of the allowed words of an option.
 
     Raises RpcError.
     """

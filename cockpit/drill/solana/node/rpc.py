@@ -1,4 +1,4 @@
-"""JSON-RPC over HTTP: single calls and batches, error objects, and what providers put in the way."""
+"""Serves JSON-RPC over HTTP: single calls, batches, errors, and what providers do to them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _encoder = msgspec.json.Encoder()
 
 
 async def answer(node: Node, call: Any) -> dict[str, Any] | None:
-    """The response object of one call; None for a notification."""
+    """Return the response object of one call; None for a notification."""
     if not isinstance(call, dict):
         return _error(RpcError(INVALID_REQUEST, "Invalid request"), None)
     number = call.get("id")
@@ -61,7 +61,7 @@ def _error(error: RpcError, number: Any) -> dict[str, Any]:
 
 
 async def handle(node: Node, request: web.BaseRequest) -> web.StreamResponse:
-    """One HTTP request."""
+    """Serve one HTTP request."""
     try:
         return await _handle(node, request)
     except ConnectionError:  # the client has gone: nobody to tell
@@ -96,7 +96,7 @@ async def _handle(node: Node, request: web.BaseRequest) -> web.StreamResponse:
 
 
 async def _trouble(node: Node) -> web.Response | None:
-    """Delays, and the refusals that come before anything is read."""
+    """Delay or refuse a request before anything is read."""
     chaos, endpoint = node.chaos, node.endpoint
     wait = chaos.slow_s
     if endpoint.confirm_ms:

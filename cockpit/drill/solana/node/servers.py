@@ -1,5 +1,6 @@
-"""The Solana servers of a drill, one HTTP port and the port after it (WebSocket) for each endpoint,
-over one ledger.
+"""Serves every Solana endpoint of a drill over one ledger.
+
+Each has an HTTP port, and the port after it for WebSockets.
 
 Alone, without a world:
 
@@ -32,7 +33,7 @@ TRIES = 64
 
 @dataclass(frozen=True)
 class PortPair:
-    """Two listening sockets on neighbouring ports."""
+    """Holds two listening sockets on neighbouring ports."""
 
     http: socket.socket
     ws: socket.socket
@@ -47,7 +48,10 @@ class PortPair:
 
 
 def bind_pair() -> PortPair:
-    """Raises OSError when no two neighbouring ports are free."""
+    """Bind two neighbouring ports.
+
+    Raises OSError when none are free.
+    """
     for _ in range(TRIES):
         first = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         first.bind((HOST, 0))
@@ -69,7 +73,7 @@ def bind_pairs(names: Iterable[str]) -> dict[str, PortPair]:
 
 
 def urls_of(pairs: Mapping[str, PortPair]) -> dict[str, str]:
-    """HTTP addresses, with a path that looks like a provider's key."""
+    """Return HTTP addresses, with a path that looks like a provider's key."""
     return {name: f"http://{HOST}:{pair.port}{_path(name)}" for name, pair in pairs.items()}
 
 
@@ -79,7 +83,7 @@ def _path(name: str) -> str:
 
 
 class SolanaServers:
-    """An async context manager.
+    """Serves all endpoints, as an async context manager.
 
     `endpoints` are the world's; `pairs` the ports that were bound for them (they are closed at the
     end, also when it never started).
@@ -100,7 +104,7 @@ class SolanaServers:
         now: Callable[[], float] = time.time,
         markets: Mapping[str, str] = MARKETS,
     ) -> SolanaServers:
-        """Healthy endpoints that answer at once, over a ledger of their own."""
+        """Serve healthy endpoints that answer at once, over a ledger of their own."""
         pairs = bind_pairs(names)
         endpoints = {name: Endpoint(name, url, failing=0.0, confirm_ms=0.0) for name, url in urls_of(pairs).items()}
         return cls(Oracle(Keys(seed), now, markets), endpoints, pairs)

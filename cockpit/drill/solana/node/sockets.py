@@ -1,4 +1,7 @@
-"""Solana's WebSocket, on the port after the HTTP port: subscribe, be notified, unsubscribe."""
+"""Serves Solana's WebSocket, on the port after the HTTP port.
+
+Subscribe, be notified, unsubscribe.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Socket:
-    """One connection.
+    """Serves one connection.
 
     Once `mute` it stays so: as if the other side's packets went nowhere.
     """
@@ -145,7 +148,7 @@ class Socket:
 
 
 async def handle(node: Node, request: web.BaseRequest, sockets: set[Socket]) -> web.StreamResponse:
-    """An upgrade; refused as often as requests fail."""
+    """Accept an upgrade; refuse as often as requests fail."""
     if node.chaos.ws_refused or node.rng.random() < node.endpoint.failing:
         return web.Response(status=503, text="Service Unavailable\n")
     if not web.WebSocketResponse().can_prepare(request):
@@ -159,7 +162,7 @@ async def handle(node: Node, request: web.BaseRequest, sockets: set[Socket]) -> 
 
 
 async def pump(sockets: set[Socket]) -> None:
-    """Look for news, for as long as the server runs."""
+    """Poll for news for as long as the server runs."""
     while True:
         await asyncio.sleep(TICK_S)
         for socket in list(sockets):

@@ -1,4 +1,4 @@
-"""Subscriptions of a WebSocket: what each has seen, and what has come since."""
+"""Tracks subscriptions of a WebSocket: what each has seen, and what has come since."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ MOST_SLOTS = 100  # slot notifications at once; a node that jumped further says 
 
 @dataclass(slots=True)
 class Subscription:
-    """`cursor`: what comes next, in entries, slots or changes; `poll` gives the results since, and
+    """Holds one subscription.
+
+    `cursor`: what comes next, in entries, slots or changes; `poll` gives the results since, and
     moves it.
     """
 
@@ -37,7 +39,10 @@ class Subscription:
 
 
 def make(node: Node, method: str, params: Params, number: int) -> Subscription:
-    """Raises RpcError."""
+    """Make a subscription.
+
+    Raises RpcError.
+    """
     if method == "slotSubscribe":
         return Subscription(number, "slotNotification", "processed", _slots, cursor=node.slot())
     if method == "rootSubscribe":
@@ -65,7 +70,7 @@ KINDS = ("logs", "slot", "root", "signature", "account", "program")
 
 
 def _mentions(params: Params) -> str:
-    """ "" for all transactions, else the one address."""
+    """Return "" for all transactions, else the one address."""
     raw = params.raw(0)
     if raw in ("all", "allWithVotes"):
         return ""

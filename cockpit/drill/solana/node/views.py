@@ -1,4 +1,4 @@
-"""Accounts and transactions as JSON, in the encodings that clients ask for."""
+"""Shows accounts and transactions as JSON, in the encodings that clients ask for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def account_data(node: Node, value: Value) -> bytes:
 
 
 def account(node: Node, key: Key, value: Value, config: dict[str, Any]) -> dict[str, Any]:
-    """Raises RpcError when it does not fit the encoding."""
+    """Show an account.
+
+    Raises RpcError when it does not fit the encoding.
+    """
     data = account_data(node, value)
     owner = keys.SYSTEM if key[0] == "wallet" else node.oracle.keys.program
     lamports = value if isinstance(value, int) else rent_exempt(len(data))
@@ -35,7 +38,7 @@ def account(node: Node, key: Key, value: Value, config: dict[str, Any]) -> dict[
 
 
 def special(node: Node, address: Pubkey, config: dict[str, Any]) -> dict[str, Any] | None:
-    """Programs: ours (its data names where the code would be), and the built-in ones."""
+    """Return a program's account: ours (its data names where the code would be) or a built-in."""
     if address == node.oracle.keys.program:
         code = (2).to_bytes(4, "little") + node.oracle.keys.digest("code")
         return _account(code, keys.UPGRADEABLE_LOADER, PROGRAM_LAMPORTS, True, config)
@@ -100,7 +103,10 @@ def meta(encoded: Encoded, *, versioned: bool, detailed: bool) -> dict[str, Any]
 
 
 def _inner(encoded: Encoded, made: dict[str, Any], detailed: bool) -> dict[str, Any]:
-    """`detailed`: with addresses in place of indices, as `jsonParsed` has what it cannot parse."""
+    """Show inner instructions.
+
+    `detailed`: with addresses in place of indices, as `jsonParsed` has what it cannot parse.
+    """
     if not detailed:
         return made
     named = [
@@ -116,7 +122,7 @@ def _inner(encoded: Encoded, made: dict[str, Any], detailed: bool) -> dict[str, 
 
 
 def transaction(node: Node, entry: LedgerEntry, encoding: str, most_version: int | None) -> dict[str, Any]:
-    """{"transaction", "meta", "version"} of one.
+    """Show one transaction as {"transaction", "meta", "version"}.
 
     Raises RpcError for a version that the client does not take.
     """

@@ -1,5 +1,6 @@
-"""Borsh, the byte order of Anchor's accounts, events and arguments: little-endian, u32 lengths, one
-byte an option.
+"""Writes and reads borsh, the byte order of Anchor's accounts, events and arguments.
+
+Little-endian, u32 lengths, one byte an option.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ T = TypeVar("T")
 
 
 class Malformed(Exception):
-    """Bytes that end too early or say something impossible."""
+    """Reports bytes that end too early or say something impossible."""
 
 
 def u8(number: int) -> bytes:

@@ -1,9 +1,10 @@
-"""A bundle: one market's output as it is committed, signed by the threshold, and revealed.
+"""Builds bundles: one market's output as committed, signed by the threshold, and revealed.
 
-Canonical payload: JSON with sorted keys, no white space, UTF-8. Content hash:
-sha256("M0_BUNDLE_CONTENT_V1" ‖ payload). Commit hash: sha256("M0_COMMIT_V1" ‖ content hash ‖ salt).
-Signature message: sha256("M0_SIGMSG_V1" ‖ content hash ‖ signer set id ‖ publish epoch id ‖
-sequence), numbers u64 little-endian, signed with ed25519.
+docs/oracle-program.md has the formulas; they are written anew here, so that `cockpit.oracle.bundle`
+is checked by code that shares nothing with it. Canonical payload: JSON with sorted keys, no white
+space, UTF-8. Content hash: sha256("M0_BUNDLE_CONTENT_V1" ‖ payload). Commit hash:
+sha256("M0_COMMIT_V1" ‖ content hash ‖ salt). Signature message: sha256("M0_SIGMSG_V1" ‖ content
+hash ‖ signer set id ‖ publish epoch id ‖ sequence), numbers u64 little-endian, signed with ed25519.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ OUTCOMES = ("NO", "YES")
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """`signers`: places in the signer set whose signatures were collected first, at least the
+    """Holds one bundle.
+
+    `signers`: places in the signer set whose signatures were collected first, at least the
     threshold's number.
     """
 
@@ -45,7 +48,7 @@ class Bundle(msgspec.Struct, frozen=True):
 
 
 def canonical(payload: object) -> bytes:
-    """The bytes that are hashed."""
+    """Return the bytes that are hashed."""
     return json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -71,7 +74,7 @@ def make(
     signer_set_id: int,
     signers: Sequence[int],
 ) -> Bundle:
-    """A bundle whose probabilities and salt follow from the seed, the market and the sequence."""
+    """Make a bundle; probabilities and salt follow from the seed, the market and the sequence."""
     salt = keys.digest("salt", market, str(epoch), str(sequence))
     yes = int.from_bytes(salt[:4], "little") * SCALE // 2**32
     # by hand, because thousands of them are made when a drill starts; `canonical` of the same
@@ -100,8 +103,9 @@ def sign(bundle: Bundle, parties: Iterable[Party]) -> list[tuple[Pubkey, Signatu
 
 
 def published(bundle: Bundle, signatures: Sequence[tuple[Pubkey, Signature]], reveal: str, slot: int) -> dict[str, Any]:
-    """The bundle as the network publishes it: JSON-able; hashes and salt hex, keys and signatures
-    base58.
+    """Return the bundle as the network publishes it.
+
+    JSON-able; hashes and salt hex, keys and signatures base58.
     """
     return {
         "market": bundle.market,

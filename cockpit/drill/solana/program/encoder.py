@@ -1,5 +1,6 @@
-"""The world's own transactions, encoded when somebody looks: signed, with logs, fees and balances
-as a node shows them.
+"""Encodes the world's own transactions when somebody asks for them.
+
+Signed, with logs, fees and balances as a node shows them.
 
 Everything follows from the arguments, so that an encoding may be dropped and made again.
 """
@@ -18,14 +19,16 @@ from cockpit.drill.solana.program.keys import COMPUTE_BUDGET, SYSTEM, Party
 from cockpit.drill.solana.program.layouts import CommitRecord, Epoch, SignerSet
 from cockpit.drill.solana.program.signing import Money
 
-#: A signer of a bundle that is so much more than a place: that place's agent, with a key that nobody
-#: registered.
+#: A signer of a bundle that is so much more than a place: that place's agent, with a key that
+#: nobody registered.
 STRAY = 1_000
 DELAY_SLOTS = 2  # until a reveal: the submitter asks for less than the protocol's default, its delay is 1,000 ms
 
 
 class Encoder:
-    """`parties`: whose key pairs the agents hold, by public key.
+    """Encodes commits, reveals and decoys.
+
+    `parties`: whose key pairs the agents hold, by public key.
 
     `before`: what the payer had.
     """
@@ -36,8 +39,10 @@ class Encoder:
         self.parties: dict[Pubkey, Party] = {party.key: party for party in self.keys.signers}
 
     def signers(self, bundle: Bundle, signer_set: SignerSet) -> list[Party]:
-        """An agent signs with its own key; with the one of its place in the set where the set does
-        not know it, if it has that.
+        """Return the key pairs that sign.
+
+        An agent signs with its own key; with the one of its place in the set where the set does not
+        know it, if it has that.
         """
         seats, own = dict(enumerate(signer_set.pubkeys)), self.keys.signers
         found = []
@@ -81,7 +86,7 @@ class Encoder:
         )
 
     def reveal(self, bundle: Bundle, slot: int, error: str, before: int, signer_set: SignerSet) -> Encoded:
-        """`signer_set`: the account that the transaction names."""
+        """Encode a reveal; `signer_set` is the account that the transaction names."""
         own, payer = self.keys, self.keys.committer.key
         signatures = bundles.sign(bundle, self.signers(bundle, signer_set))
         parts = [
@@ -127,8 +132,9 @@ class Encoder:
         )
 
     def decoy(self, slot: int, number: int, before: int) -> Encoded:
-        """Somebody else's program, with ours among its accounts and lines in its frame that look
-        like ours.
+        """Encode a transaction of somebody else's program.
+
+        Ours is among its accounts, and lines in its frame look like ours.
         """
         own, payer = self.keys, self.keys.faucet.key
         stranger = str(own.stranger)

@@ -1,4 +1,4 @@
-"""The log lines of a transaction, frame by frame, as a node writes them."""
+"""Writes a transaction's log lines, frame by frame, as a node does."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ UNITS_LIMIT = 200_000
 
 
 def native(program: str) -> list[str]:
-    """A built-in program that says nothing more."""
+    """Log a built-in program that says nothing more."""
     return [f"Program {program} invoke [1]", f"Program {program} success"]
 
 
 def create_account() -> list[str]:
-    """The system program's frame inside an instruction that makes an account."""
+    """Log the system program's frame inside an instruction that makes an account."""
     return [f"Program {keys.SYSTEM} invoke [2]", f"Program {keys.SYSTEM} success"]
 
 
@@ -32,7 +32,7 @@ def anchor_error(name: str) -> str:
 
 
 def program(program_id: str, instruction: str, body: Sequence[str], units: int, failure: str = "") -> list[str]:
-    """One instruction of an Anchor program.
+    """Log one instruction of an Anchor program.
 
     `failure`: the name of its error; `body` is what it logged until then.
     """
@@ -51,6 +51,6 @@ def program(program_id: str, instruction: str, body: Sequence[str], units: int, 
 
 
 def units(instruction: str, salt: bytes) -> int:
-    """Compute units that an instruction takes: alike, never quite the same."""
+    """Return the compute units that an instruction takes: alike, never quite the same."""
     base = {"CommitPrediction": 21_000, "RevealPrediction": 58_000, "RotateSignerSet": 24_000}.get(instruction, 9_000)
     return base + int.from_bytes(sha256(instruction.encode() + salt).digest()[:2], "little") % 3_000

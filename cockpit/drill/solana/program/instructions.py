@@ -1,5 +1,4 @@
-"""The oracle program's instructions as bytes and accounts, and the ed25519 verify instruction that
-goes before a reveal.
+"""Encodes the oracle program's instructions, and the ed25519 verify before a reveal.
 
 The network's own reveal carries its bundle twice over, which no longer fits a packet (1,232 bytes)
 beside five signatures: the drill's has the payload once, with the three numbers that the signatures
@@ -101,7 +100,10 @@ def commit(
 
 
 def reveal(own: Keys, bundle: Bundle, signer_set: int, revealer: Pubkey | None = None) -> Instruction:
-    """`signer_set`: the account that the transaction names; the bundle may claim another."""
+    """Encode a reveal.
+
+    `signer_set`: the account that the transaction names; the bundle may claim another.
+    """
     who, epoch_key = revealer or own.committer.key, own.epoch(bundle.market, bundle.epoch)
     accounts = (
         _signer(who),
@@ -159,7 +161,10 @@ def update_market(own: Keys, market: str, active: bool | None, authority: Pubkey
 
 
 def commit_args(data: bytes) -> CommitArgs:
-    """Raises borsh.Malformed, like the two below."""
+    """Decode a commit's arguments.
+
+    Raises borsh.Malformed, like the two below.
+    """
     reader = borsh.Reader(data)
     return CommitArgs(reader.take(32), reader.option(reader.u64))
 
@@ -183,7 +188,7 @@ _HEAD, _ENTRY = 2, 14
 
 
 def ed25519(message: bytes, signatures: Sequence[tuple[Pubkey, Signature]]) -> Instruction:
-    """Verify that all of them signed `message`, which is stored once."""
+    """Encode a check that all of them signed `message`, which is stored once."""
     start = _HEAD + _ENTRY * len(signatures)
     message_at = start + 96 * len(signatures)
     table, body = b"", b""
@@ -195,7 +200,7 @@ def ed25519(message: bytes, signatures: Sequence[tuple[Pubkey, Signature]]) -> I
 
 
 def ed25519_claims(data: bytes) -> list[tuple[Pubkey, bytes, Signature]]:
-    """(pubkey, message, signature) of each entry.
+    """Return (pubkey, message, signature) of each entry.
 
     Raises borsh.Malformed; entries that point elsewhere are not understood.
     """

@@ -1,5 +1,6 @@
-"""Who signs in the drill's Solana, and where its accounts live: real ed25519 key pairs, the same
-for the same seed.
+"""Derives key pairs and account addresses, the same for the same seed.
+
+Real ed25519 key pairs say who signs in the drill's Solana.
 
 Program addresses are derived by the program's own seeds: ["protocol"], ["signer_set", id],
 ["market", market id], ["epoch", market, epoch id], ["commit", epoch, committer] (integers u64
@@ -26,7 +27,7 @@ NATIVE_LOADER = Pubkey.from_string("NativeLoader1111111111111111111111111111111"
 
 
 class Party(NamedTuple):
-    """A key pair, with its public key at hand (deriving it costs as much as signing)."""
+    """Holds a key pair, with its public key at hand (deriving it costs as much as signing)."""
 
     pair: Keypair
     key: Pubkey
@@ -37,7 +38,10 @@ class Party(NamedTuple):
 
 
 class Keys:
-    """`signers` are the seven places of signer set 100; `named` makes more for later sets."""
+    """Holds all keys.
+
+    `signers` are the seven places of signer set 100; `named` makes more for later sets.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -52,15 +56,16 @@ class Keys:
         self.program_id = str(self.program)
 
     def stray(self, place: int) -> Party:
-        """The key of another key ring that an agent may hold by mistake."""
+        """Return the key of another key ring that an agent may hold by mistake."""
         return self._strays[place]
 
     def named(self, name: str) -> Party:
         return Party.of(Keypair.from_seed(self.digest("key", name)))
 
     def member(self, words: str) -> Pubkey:
-        """A signer by its agent's name or its base58 key; whatever else is written is a key of
-        nobody's.
+        """Return a signer by its agent's name or its base58 key.
+
+        Whatever else is written is a key of nobody's.
         """
         if words in self._agents:
             return self._agents[words]
@@ -70,7 +75,7 @@ class Keys:
             return self.named(words).key
 
     def digest(self, *words: str) -> bytes:
-        """32 bytes that depend on the seed and the words alone."""
+        """Return 32 bytes that depend on the seed and the words alone."""
         return sha256("/".join(("m0-drill", str(self.seed), *words)).encode()).digest()
 
     def protocol(self) -> Pubkey:
@@ -89,7 +94,7 @@ class Keys:
         return self._derived((b"commit", bytes(epoch), bytes(committer)))[0]
 
     def bump(self, *seeds: bytes) -> int:
-        """The bump of the address derived from these seeds."""
+        """Return the bump of the address derived from these seeds."""
         return self._derived(seeds)[1]
 
     def _derived(self, seeds: tuple[bytes, ...]) -> tuple[Pubkey, int]:

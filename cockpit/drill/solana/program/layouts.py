@@ -1,8 +1,8 @@
-"""What the oracle program writes: accounts, events and errors as Anchor lays them out (an 8-byte
-discriminator, then borsh).
+"""Encodes the oracle program's accounts, events and errors as Anchor lays them out.
 
-The layouts are restated from the network's program; this is the encoder's side only, so that
-whoever decodes is checked by it.
+An 8-byte discriminator, then borsh; docs/oracle-program.md describes them. This is the encoder's
+side only and shares nothing with `cockpit.oracle.layouts`, on purpose: whoever decodes is checked
+by it, so the two are not to be merged.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ DOMAINS = ("sports", "politics", "macro", "crypto", "custom")  # enum Domain, in
 
 
 def error(name: str) -> tuple[int, str]:
-    """(code, message) of one of the program's errors or Anchor's.
+    """Return (code, message) of one of the program's errors or Anchor's.
 
     Raises KeyError.
     """
@@ -68,8 +68,9 @@ def error(name: str) -> tuple[int, str]:
 
 @lru_cache(64)
 def discriminator(space: str, name: str) -> bytes:
-    """First 8 bytes of sha256("SPACE:NAME"); spaces are `account`, `event` and `global`
-    (instructions).
+    """Return the first 8 bytes of sha256("SPACE:NAME").
+
+    Spaces are `account`, `event` and `global` (instructions).
     """
     return sha256(f"{space}:{name}".encode()).digest()[:8]
 
@@ -140,8 +141,10 @@ class Market(msgspec.Struct, frozen=True):
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """`market` is the market's id; its address is derived when the account is encoded, for most
-    never are.
+    """Holds an epoch's account.
+
+    `market` is the market's id; its address is derived when the account is encoded, for most never
+    are.
     """
 
     market: str

@@ -1,5 +1,4 @@
-"""The oracle program's life on the ledger: what the world's submitter commits and reveals, and what
-its authority decides.
+"""Runs the oracle program on the ledger: commits, reveals, and the authority's decisions.
 
 The world decides whether a transaction of its own succeeds; everything else (`send`) is executed by
 the program's rules. `counts` is exact: what the metrics count on the submitter's side, this counts
@@ -42,7 +41,7 @@ PRICE = 3_000  # micro-lamports per compute unit that commits offer
 
 
 class Landed(msgspec.Struct, frozen=True):
-    """A commit on the chain; `error` is the program's when it failed there."""
+    """Holds a commit on the chain; `error` is the program's when it failed there."""
 
     bundle: Bundle
     slot: int
@@ -50,7 +49,9 @@ class Landed(msgspec.Struct, frozen=True):
 
 
 class Oracle:
-    """`now`: the clock, unix seconds.
+    """Holds the program's state.
+
+    `now`: the clock, unix seconds.
 
     `markets`: market id → domain. `keep`: transactions that history goes back to. `details_from`:
     unix seconds before which transactions are counted, but not kept (a drill's deep past).
@@ -122,14 +123,14 @@ class Oracle:
         return self.accounts.config().paused
 
     def refusal(self, market: str) -> str:
-        """The program's error for any commit or reveal of the market now; "" when there is none."""
+        """Return the program's error for any commit or reveal of the market now; "" without one."""
         if self.paused:
             return "Paused"
         there = self.accounts.market(market)
         return "" if there is not None and there.active else "MarketNotActive"
 
     def active_set(self) -> SignerSet:
-        """The newest active signer set."""
+        """Return the newest active signer set."""
         for number in range(self.accounts.config().next_signer_set_id - 1, FIRST_SET - 1, -1):
             found = self.accounts.signer_set(number)
             if found is not None and found.active:
@@ -137,8 +138,9 @@ class Oracle:
         raise LookupError("no signer set is active")
 
     def accepts(self, signer_set: str) -> bool:
-        """Whether bundles pass that our agents sign for the set of this id: it is active, and
-        enough of its keys are theirs.
+        """Return whether bundles pass that our agents sign for the set of this id.
+
+        It is active, and enough of its keys are theirs.
         """
         found = self.accounts.signer_set(_set_number(signer_set))
         if found is None or not found.active:
@@ -146,8 +148,9 @@ class Oracle:
         return sum(key in self._encoder.parties for key in found.pubkeys) >= found.threshold
 
     def verdict(self, landed: Landed) -> str:
-        """The program's error for the reveal, by the signatures that its agents really made; ""
-        when they are enough.
+        """Return the program's error for the reveal, by the signatures really made.
+
+        "" when they are enough.
         """
         found = self.accounts.signer_set(landed.bundle.signer_set_id)
         if found is None or not found.active:
@@ -156,8 +159,9 @@ class Oracle:
         return "" if len(members) >= found.threshold else "SignatureVerificationFailed"
 
     def bundle(self, market: str) -> dict[str, Any] | None:
-        """The newest revealed bundle, as the network publishes it (JSON-able); None before the
-        first.
+        """Return the newest revealed bundle, as the network publishes it (JSON-able).
+
+        None before the first.
         """
         found = self._revealed.get(market)
         if found is None:
@@ -180,8 +184,9 @@ class Oracle:
         signer_set: str = str(FIRST_SET),
         signers: Sequence[int] = tuple(range(THRESHOLD)),
     ) -> Landed:
-        """A commit that reached the chain at `at` (unix seconds): in the next epoch of its market,
-        or refused by the program.
+        """Land a commit that reached the chain at `at` (unix seconds).
+
+        In the next epoch of its market, or refused by the program.
         """
         there = self.accounts.market(market)
         assert there is not None
@@ -213,8 +218,9 @@ class Oracle:
         return Landed(bundle, slot, error)
 
     def reveal(self, committed: Landed, at: float, error: str = "") -> str:
-        """The reveal of a commit, as the world says it ended; the program's own refusal comes
-        first.
+        """Land the reveal of a commit, as the world says it ended.
+
+        The program's own refusal comes first.
 
         Returns the error or "".
         """
@@ -262,7 +268,7 @@ class Oracle:
             self._pass_over("FinalizeEpoch", there)
 
     def _pass_over(self, instruction: str, market: Market, error: str = "") -> None:
-        """A transaction of the deep past: counted, with what it left in its market."""
+        """Count a transaction of the deep past, with what it left in its market."""
         self.accounts.put(("market", market.market_id), market, self.ledger.begin)
         self.ledger.pass_over()
         self.counts[instruction, error] += 1
@@ -279,7 +285,7 @@ class Oracle:
         self.counts["FinalizeEpoch", ""] += 1
 
     def _charge(self, lamports: int, slot: int) -> int:
-        """Take it from the committer; returns what it had before."""
+        """Charge the committer; return what it had before."""
         committer = self.keys.committer.key
         before = self.accounts.lamports(committer)
         self.accounts.put(("wallet", committer), before - lamports, slot)
@@ -288,7 +294,7 @@ class Oracle:
     # what the authority does, and what others do
 
     def set_paused(self, paused: bool) -> str:
-        """Returns the signature; so do the next two."""
+        """Pause or resume the program; return the signature."""
         return self._govern("SetPaused", instructions.set_paused(self.keys, paused))
 
     def set_market_active(self, market: str, active: bool) -> str:
@@ -302,8 +308,9 @@ class Oracle:
         number: int | None = None,
         active: bool = True,
     ) -> str:
-        """A new signer set, with the next id unless another is wanted; without `members`, the same
-        seven.
+        """Create a signer set, with the next id unless another is wanted.
+
+        Without `members`, the same seven.
 
         Agents sign for the members that are given with their key pair.
         """
@@ -326,13 +333,15 @@ class Oracle:
         return signature
 
     def transaction(self, parts: Sequence[Instruction], signer: Party) -> VersionedTransaction:
-        """Signed, on the newest blockhash."""
+        """Return a signed transaction on the newest blockhash."""
         newest: Hash = self.ledger.blockhash(self.ledger.slot())
         message = Message.new_with_blockhash(list(parts), signer.key, newest)
         return VersionedTransaction(message, [signer.pair])
 
     def send(self, transaction: VersionedTransaction) -> tuple[Outcome, str]:
-        """Into the next block, executed by the program's rules.
+        """Put a transaction into the next block, executed by the program's rules.
+
+        Returns (how it ended, signature).
 
         (how it ended, signature)
         """
@@ -346,7 +355,7 @@ class Oracle:
         return outcome, signature
 
     def ghost(self, market: str, sequence: int = 1) -> str:
-        """A commit on a fork that loses: seen at `processed` for a few slots, never confirmed.
+        """Land a commit on a fork that loses: seen at `processed` for a few slots, never confirmed.
 
         Returns its signature.
         """
@@ -367,8 +376,9 @@ class Oracle:
         return self.ledger.signature(entry)
 
     def decoy(self) -> str:
-        """A transaction of somebody else's program that names ours among its accounts and logs
-        lines that look like ours.
+        """Land a transaction of somebody else's program.
+
+        It names ours among its accounts and logs lines that look like ours.
         """
         slot = self.ledger.slot_for(self.ledger.now())
         entry = self.ledger.add(
@@ -378,7 +388,10 @@ class Oracle:
 
 
 def _set_number(text: str) -> int:
-    """A signer set's id as the environment gives it; 0, which no set has, when it is none."""
+    """Return a signer set's id as the environment gives it.
+
+    0, which no set has, when it is none.
+    """
     return int(text) if text.isdecimal() and int(text) < 2**64 else 0
 
 

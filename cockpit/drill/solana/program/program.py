@@ -1,4 +1,4 @@
-"""The oracle program: what each instruction checks, in Anchor's order, and what it changes."""
+"""Executes the oracle program: what each instruction checks, in Anchor's order, and changes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from cockpit.drill.solana.program.layouts import CommitRecord, Epoch, Market, Pr
 
 
 class Failed(Exception):
-    """`name` of the program's or Anchor's error; or `code` 0 with the lines of the system program
-    that refused.
+    """Reports why an instruction failed.
+
+    `name` of the program's or Anchor's error; or `code` 0 with the lines of the system program that
+    refused.
     """
 
     def __init__(self, name: str = "", code: int | None = None, lines: Sequence[str] = ()) -> None:
@@ -32,7 +34,10 @@ class Meta(msgspec.Struct, frozen=True):
 
 
 class Bank:
-    """The accounts as one transaction sees and changes them; nothing is kept until `settle`."""
+    """Holds the accounts as one transaction sees and changes them.
+
+    Nothing is kept until `settle`.
+    """
 
     def __init__(self, accounts: Accounts, slot: int) -> None:
         self.accounts = accounts
@@ -58,7 +63,7 @@ class Bank:
 
 
 class Invocation:
-    """One instruction under way.
+    """Holds one instruction under way.
 
     `siblings`: (program, data) of all instructions, as the instructions sysvar shows them.
     """
@@ -105,7 +110,7 @@ class Invocation:
         return value
 
     def governed(self, signer: Pubkey, index: int = 1) -> ProtocolConfig:
-        """The configuration, whose authority must be the signer."""
+        """Return the configuration, whose authority must be the signer."""
         config = self.config(index)
         if config.authority != signer:
             raise Failed("Unauthorized")
@@ -124,7 +129,7 @@ class Invocation:
         return value
 
     def create(self, index: int, expected: Pubkey, space: int) -> None:
-        """`init`: the payer has the system program make the account."""
+        """Create an account, as `init` does: the payer has the system program make it."""
         address = self.meta(index).key
         if address != expected:
             raise Failed("ConstraintSeeds")
@@ -145,7 +150,10 @@ class Invocation:
 
 
 def run(call: Invocation, name: str) -> None:
-    """Raises Failed; `call.lines` then holds what was logged before."""
+    """Execute an instruction.
+
+    Raises Failed; `call.lines` then holds what was logged before.
+    """
     try:
         HANDLERS[name](call)
     except borsh.Malformed:

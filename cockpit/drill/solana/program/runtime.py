@@ -1,5 +1,6 @@
-"""What a validator does with a transaction: decode, check signatures and blockhash, charge the fee,
-run its instructions.
+"""Processes transactions as a validator does.
+
+Decode, check signatures and blockhash, charge the fee, run its instructions.
 """
 
 from __future__ import annotations
@@ -42,11 +43,13 @@ INSTRUCTION_WORDS = {
 
 
 class BadTransaction(Exception):
-    """It cannot be read; the words are a node's."""
+    """Reports what cannot be read; the words are a node's."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """`err` None: it would succeed.
+    """Holds how a transaction ends.
+
+    `err` None: it would succeed.
 
     `fee` is charged unless the transaction cannot be included at all (`included` False).
     """
@@ -60,7 +63,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def words(err: Any) -> str:
-    """A TransactionError as nodes print it."""
+    """Return a TransactionError as nodes print it."""
     if isinstance(err, str):
         return WORDS.get(err, err)
     index, why = err["InstructionError"]
@@ -70,7 +73,10 @@ def words(err: Any) -> str:
 
 
 def decode(text: str, encoding: str) -> VersionedTransaction:
-    """Raises BadTransaction."""
+    """Decode a transaction.
+
+    Raises BadTransaction.
+    """
     if len(text) > ENCODED_MOST[encoding]:
         raise BadTransaction(
             f"{encoding} encoded solana_transaction::versioned::VersionedTransaction too large: {len(text)} bytes "
@@ -99,7 +105,7 @@ def decode(text: str, encoding: str) -> VersionedTransaction:
 
 
 def verified(transaction: VersionedTransaction) -> bool:
-    """Whether all its own signatures are good."""
+    """Return whether all its own signatures are good."""
     return all(transaction.verify_with_results())
 
 
@@ -115,7 +121,7 @@ class Runtime:
     def execute(
         self, transaction: VersionedTransaction, slot: int, *, head: int | None = None, any_blockhash: bool = False
     ) -> tuple[Outcome, Bank]:
-        """As of `slot`; `head` is the newest slot that the asked node knows.
+        """Execute as of `slot`; `head` is the newest slot that the asked node knows.
 
         Nothing is changed: settle the bank for that.
         """
@@ -193,7 +199,7 @@ class Runtime:
         return Outcome(err=None, logs=tuple(logs), units=used, fee=fee, included=True, inner=tuple(inner)), bank
 
     def land(self, transaction: VersionedTransaction, slot: int) -> tuple[Outcome, str]:
-        """Put it into the block of `slot` as it turns out there, failed or not.
+        """Put a transaction into the block of `slot` as it turns out there, failed or not.
 
         Without effect when it cannot be included.
         """
@@ -239,7 +245,7 @@ class Runtime:
         return ""
 
     def _failed(self, outcome: Outcome, bank: Bank, wallet: Key, have: int) -> tuple[Outcome, Bank]:
-        """Only the fee stays."""
+        """Charge the fee, and change nothing else."""
         bank.changes.clear()
         bank.made.clear()
         bank.put(wallet, have - outcome.fee)
@@ -282,7 +288,9 @@ def _signatures_good(data: bytes) -> bool:
 
 
 def _system(bank: Bank, metas: Sequence[Meta], data: bytes) -> str | int | None:
-    """Transfers are carried out; of the rest nothing is understood.
+    """Carry out transfers; the rest of the system program is not understood.
+
+    Returns the error, if any.
 
     The error, if any.
     """

@@ -1,4 +1,4 @@
-"""From instructions to a signed transaction with its outcome, as the ledger keeps it."""
+"""Turns instructions into a signed transaction with its outcome, as the ledger keeps it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def set_space(members: int) -> int:
 
 
 class Money(dict[Pubkey, int]):
-    """Lamports of the accounts of a transaction before it; what is not in it has none."""
+    """Holds the lamports of a transaction's accounts before it; what is not in it has none."""
 
     @classmethod
     def of(cls, own: Keys, payer: Pubkey, before: int) -> Money:
@@ -41,7 +41,10 @@ class Money(dict[Pubkey, int]):
 
 
 def fee_of(signatures: int, verified: int = 0) -> int:
-    """Lamports: each signature of the transaction, and each one that the ed25519 program verifies."""
+    """Return the fee in lamports.
+
+    For each signature of the transaction, and each one that the ed25519 program verifies.
+    """
     return LAMPORTS_PER_SIGNATURE * (signatures + verified)
 
 
@@ -59,8 +62,9 @@ def sign(
     made: Mapping[Pubkey, int] | None = None,
     inner: Callable[[Sequence[Pubkey]], Sequence[dict[str, Any]]] | None = None,
 ) -> Encoded:
-    """One signer, who pays; `made`: accounts that came into being and what they hold, from the
-    payer's pocket.
+    """Sign for one signer, who pays.
+
+    `made`: accounts that came into being and what they hold, from the payer's pocket.
     """
     payer = signer.key
     message = Message.new_with_blockhash(list(instructions), payer, ledger.blockhash(produced(slot - 3)))
@@ -90,7 +94,10 @@ def sign(
 def creation(
     index: int, message_keys: Sequence[Pubkey], payer: Pubkey, made: Pubkey, space: int, own: Pubkey
 ) -> dict[str, Any]:
-    """The inner instruction with which the system program makes an account for instruction `index`."""
+    """Make the system program's inner instruction that makes an account.
+
+    For instruction `index`.
+    """
     data = (0).to_bytes(4, "little") + u64(rent_exempt(space)) + u64(space) + bytes(own)
     place = list(message_keys).index
     instruction = {
@@ -103,5 +110,5 @@ def creation(
 
 
 def custom(index: int, code: int) -> dict[str, Any]:
-    """The JSON of a transaction error: instruction `index` failed with a program's own code."""
+    """Return a transaction error as JSON: instruction `index` failed with a program's code."""
     return {"InstructionError": [index, {"Custom": code}]}

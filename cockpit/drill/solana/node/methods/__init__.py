@@ -1,4 +1,4 @@
-"""The JSON-RPC methods that the drill's nodes answer, by subject."""
+"""Answers JSON-RPC methods, one module a subject."""
 
 from __future__ import annotations
 

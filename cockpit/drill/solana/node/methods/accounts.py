@@ -1,4 +1,4 @@
-"""Accounts: one, many, and all of the program's by filters."""
+"""Answers for accounts: one, many, and all of the program's by filters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Filter = tuple[int, bytes] | int  # (offset, bytes) or the size of the data
 
 
 def one(node: Node, address: Pubkey, commitment: str, config: dict[str, Any]) -> dict[str, Any] | None:
-    """The account as of the node's slot at that commitment."""
+    """Return the account as of the node's slot at that commitment."""
     found = special(node, address, config)
     if found is not None:
         return found
@@ -27,7 +27,10 @@ def one(node: Node, address: Pubkey, commitment: str, config: dict[str, Any]) ->
 
 
 def filters(config: dict[str, Any]) -> list[Filter]:
-    """Raises RpcError."""
+    """Parse the filters.
+
+    Raises RpcError.
+    """
     raw = config.get("filters") or []
     if not isinstance(raw, list):
         raise RpcError(INVALID_PARAMS, "Invalid params: invalid type: map, expected a sequence.")

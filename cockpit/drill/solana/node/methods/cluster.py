@@ -1,4 +1,4 @@
-"""What a node says of itself, of slots, of blockhashes and of fees."""
+"""Answers for the node itself, slots, blockhashes and fees."""
 
 from __future__ import annotations
 
@@ -106,7 +106,10 @@ def _fee_for_message(node: Node, params: Params) -> Any:
 
 
 def _prioritization_fees(node: Node, params: Params) -> Any:
-    """What the program's commits paid per compute unit; nothing in slots without one."""
+    """Return what the program's commits paid per compute unit.
+
+    Nothing in slots without one.
+    """
     head = node.slot("confirmed")
     fees = []
     for slot in range(head - FEE_SLOTS + 1, head + 1):

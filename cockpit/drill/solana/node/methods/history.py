@@ -1,4 +1,4 @@
-"""Blocks and transactions that were."""
+"""Answers for past blocks and transactions."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _version(config: dict[str, Any]) -> int | None:
 
 
 def _options(params: Params, index: int) -> tuple[dict[str, Any], str]:
-    """(options, commitment); the parameter may be an encoding alone, as it was once."""
+    """Return (options, commitment); the parameter may be an encoding alone, as it was once."""
     raw = params.items[index] if index < len(params) else None
     if isinstance(raw, str):
         return {"encoding": raw}, "finalized"
@@ -117,7 +117,10 @@ def _status(node: Node, text: str, oldest: int) -> dict[str, Any] | None:
 
 
 def _there(node: Node, slot: int, commitment: str) -> None:
-    """Raises RpcError when there is no block of that slot."""
+    """Check that the slot has a block.
+
+    Raises RpcError when there is none.
+    """
     if slot < node.ledger.begin:
         first = node.ledger.begin
         raise RpcError(CLEANED_UP, f"Block {slot} cleaned up, does not exist on node. First available block: {first}")

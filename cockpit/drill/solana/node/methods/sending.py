@@ -1,4 +1,4 @@
-"""Transactions that clients simulate and send, answered as a node would for this program."""
+"""Simulates and sends clients' transactions, and answers as a node would for this program."""
 
 from __future__ import annotations
 
