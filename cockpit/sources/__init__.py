@@ -5,4 +5,10 @@ configuration), `source.py`, `values.py` (what signals may name) and `doctor.py`
 """
 
 #: In the order of the lights, of the doctor's areas and of everything else that lists sources.
-SOURCES = ("kubernetes", "prometheus", "solana", "postgres", "probes")
+SOURCES = (
+    "kubernetes",
+    "prometheus",
+    "solana",
+    "postgres",
+    "probes",
+)
