@@ -77,6 +77,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         epilog="Keys on the screen: ? shows them all. Documentation: docs/.",
     )
     parser.add_argument("--version", action="version", version=f"m0-cockpit {__version__}")
+    parser.set_defaults(whole_grammar=build_parser)  # of which `completion` makes its scripts
     shared_flags(parser, suppress=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     rows = registry(COMMANDS, where="cockpit/commands/__init__.py", name=attrgetter("name"))

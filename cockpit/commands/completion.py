@@ -46,17 +46,14 @@ def run(args: argparse.Namespace) -> int:
         from cockpit.settings import ConfigProblem
 
         raise ConfigProblem("whose completion?", 'eval "$(m0-cockpit completion bash)", or zsh')
-    print(script(args.shell))
+    print(script(args.shell, args.whole_grammar()))
     return 0
 
 
-def script(shell: str) -> str:
-    """The completion script of bash or zsh."""
+def script(shell: str, parser: argparse.ArgumentParser) -> str:
+    """Turn the whole grammar into the completion script of bash or zsh."""
     import shtab
 
-    from cockpit.cli import build_parser
-
-    parser = build_parser()
     _mark(parser, shtab.FILE)
     preamble: Any = {"bash": _preamble(_BASH), "zsh": _preamble(_ZSH)}  # by shell, which its annotation does not say
     return str(shtab.complete(parser, shell, preamble=preamble))

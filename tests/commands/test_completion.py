@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cockpit import cli
+from cockpit.cli import build_parser
 from cockpit.commands import COMMANDS
 from cockpit.commands.completion import script, words
 from cockpit.drill.scenarios import SCENARIOS
@@ -36,7 +37,7 @@ def home(tmp_path: Path) -> Path:
     contexts = ["prod-eu", "arn:aws:eks:eu-1:42:cluster/m0", "a b", "$(touch pwned)", "x;y"]
     (tmp_path / "kubeconfig").write_text(json.dumps({"contexts": [{"name": name} for name in contexts]}))
     for shell in ("bash", "zsh"):
-        (tmp_path / shell).write_text(script(shell), "utf-8")
+        (tmp_path / shell).write_text(script(shell, build_parser()), "utf-8")
     return tmp_path
 
 

@@ -23,7 +23,7 @@ def test_each_row_has_all_its_parts(row: CommandSpec) -> None:
     assert row.help and not row.help.endswith(".") and "\n" not in row.help
     assert f"`m0-cockpit {row.name}" in (ROOT / "docs" / "commands.md").read_text("utf-8")
     for shell in ("bash", "zsh"):
-        assert f"_{row.name}_" in script(shell)
+        assert f"_{row.name}_" in script(shell, cli.build_parser())
 
 
 def test_each_argument_is_explained() -> None:
