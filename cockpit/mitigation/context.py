@@ -14,7 +14,7 @@ from typing import Protocol
 from cockpit.assessment.imagehistory import Past
 from cockpit.clock import Clock
 from cockpit.kubeapi.client import KubeClient
-from cockpit.model.plan import Proof, Rollout
+from cockpit.model.plan import Proof, Rollout, Target
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 
@@ -56,7 +56,10 @@ CaptureEvidence = Callable[[str], Awaitable[CapturedBundle]]
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """None: not configured, and a step that needs it says so."""
+    """Optional services beside the cluster: network CLI, admin database, evidence, history.
+
+    None means not configured, and a step that needs it says so.
+    """
 
     network_cli: NetworkCli = NetworkCli()
     admin_url: Callable[[], str | None] = lambda: None  # of Postgres; a secret, read when it is needed
@@ -67,10 +70,9 @@ class Backends:
 NO_BACKENDS = Backends()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext:
-    """`place` is context and namespace; `sleep` paces looks; `now` is unix seconds on the cluster's
-    clock.
+    """What a step kind may use while it plans, acts and watches.
 
     `stopping` is set when the operator asks that what runs be ended; each mitigation has its own.
     """
@@ -78,16 +80,25 @@ class StepContext:
     client: KubeClient
     runbooks: Runbooks
     clock: Clock
-    place: tuple[str, str]
+    place: tuple[str, str]  # context and namespace
+    read_only: bool
     backends: Backends
     situation: Callable[[], Situation | None]
-    sleep: Callable[[float], Awaitable[None]]
-    now: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]  # paces readings
+    now: Callable[[], float]  # unix seconds on the cluster's clock
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def namespace(self) -> str:
+        return self.place[1]
+
+    def target(self, kind: str, name: str, uid: str = "") -> Target:
+        """Return a target in this context and namespace."""
+        return Target(*self.place, kind, name, uid)
 
 
 class OnProgress(Protocol):
-    """Hears how it goes; only what is given changes.
+    """Hears how a step goes; only what is given changes.
 
     `output`: the last lines, cleaned. `proof`: of a local check.
     """

@@ -85,7 +85,7 @@ class Executor:
         self._identity = f"{operator.identity}#{secrets.token_hex(2)}"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="executor", daemon=True)
-        self._tools: RunDependencies | None = None
+        self._shared: RunDependencies | None = None
         self._opening: asyncio.Lock | None = None
         self._prepared: dict[str, Prepared] = {}
         self._raw_inverses: dict[int, Mapping[str, Any]] = {}  # by journal number: may hold secrets, never written
@@ -230,9 +230,9 @@ class Executor:
         """
 
         def stop() -> None:
-            carrying = self._sending.get(plan_id)
-            if carrying is not None:
-                carrying.stop(self.operator.name)
+            run = self._sending.get(plan_id)
+            if run is not None:
+                run.stop(self.operator.name)
 
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(stop)
@@ -271,7 +271,7 @@ class Executor:
         if self._opening is None:
             self._opening = asyncio.Lock()
         async with self._opening:
-            if self._tools is None:
+            if self._shared is None:
                 try:
                     access = await asyncio.to_thread(self._access)
                 except AccessProblem as problem:
@@ -291,7 +291,7 @@ class Executor:
                 )
                 lease = Lease(client, self._namespace, self._identity, planner.now)
                 self._context = access.context
-                self._tools = RunDependencies(
+                self._shared = RunDependencies(
                     client=client,
                     journal=self._journal,
                     planner=planner,
@@ -300,20 +300,20 @@ class Executor:
                     runbooks=self._runbooks,
                     operator=self.operator,
                     situation=self._situation,
-                    told=self._told,
+                    on_progress=self._on_progress,
                     sleep=self._sleep,
                 )
-        return self._tools
+        return self._shared
 
     async def _plan(self, runbook: Runbook | None, step: Step, parameters: Mapping[str, str]) -> Plan:
-        wish = plan_request(runbook, step, parameters, self._runbooks)
-        return await self._prepare(await self._open(), wish)
+        request = plan_request(runbook, step, parameters, self._runbooks)
+        return await self._prepare(await self._open(), request)
 
     async def _plan_part(self, book: Runbook, step: Step, index: int, parameters: Mapping[str, str], run: str) -> Plan:
         part = part_of(self.sequence(book, step, run), index)
         one = parts_of(book, step)[index]
-        wish = plan_request(book, one, parameters, self._runbooks)
-        made = await self._prepare(await self._open(), replace(wish, part=part))
+        request = plan_request(book, one, parameters, self._runbooks)
+        made = await self._prepare(await self._open(), replace(request, part=part))
         if made.nothing_to_do:  # so the sequence can go on: there is nothing to confirm
             words = f"{one.title}: it is so already, nothing was sent"
             self._journal.append(
@@ -339,19 +339,19 @@ class Executor:
                 found[param.name] = offered(kind, ran, situation.cluster_now, told)
         return found
 
-    async def _prepare(self, tools: RunDependencies, wish: PlanRequest) -> Plan:
-        prepared = await tools.planner.prepare(wish, self._situation())
+    async def _prepare(self, shared: RunDependencies, request: PlanRequest) -> Plan:
+        prepared = await shared.planner.prepare(request)
         self._prepared[prepared.plan.id] = prepared
         for old in list(self._prepared)[:-_KEPT_PLANS]:
             del self._prepared[old]
         return prepared.plan
 
     async def _plan_undo(self, number: int) -> Plan:
-        tools = await self._open()
-        await judge_uncertain(tools.planner.office, self._journal, number)
+        shared = await self._open()
+        await judge_uncertain(shared.planner.context, self._journal, number)
         entry = undoable(self._journal, number, self._context, self._namespace)
-        wish = await undo_request(tools.client, self._journal, entry, self._raw_inverses.get(number))
-        return await self._prepare(tools, wish)
+        request = await undo_request(shared.client, self._journal, entry, self._raw_inverses.get(number))
+        return await self._prepare(shared, request)
 
     async def _carry_out(
         self, plan: Plan, confirmation: Confirmation, future: Future[Progress], settled: threading.Event
@@ -362,13 +362,13 @@ class Executor:
                 raise PlanProblem("this plan is not known any more: nothing was sent", "plan again")
             check_confirmation(prepared.plan, confirmation, self._clock.mono(), self._read_only)
             del self._prepared[plan.id]  # a plan is carried out once
-            carrying = MitigationRun(await self._open(), prepared, confirmation)
-            self._sending[plan.id] = carrying
-            progress = await carrying.send()
-            if carrying.sent and carrying.number is not None:
-                if prepared.draft.undoing is not None:
-                    self._raw_inverses[carrying.number] = prepared.draft.undoing.arguments
-                self._watching[plan.id] = self._loop.create_task(self._watch(plan.id, carrying))
+            run = MitigationRun(await self._open(), prepared, confirmation)
+            self._sending[plan.id] = run
+            progress = await run.send()
+            if run.sent and run.number is not None:
+                if prepared.draft.inverse is not None:
+                    self._raw_inverses[run.number] = prepared.draft.inverse.arguments
+                self._watching[plan.id] = self._loop.create_task(self._watch(plan.id, run))
             else:
                 self._tell_sequence(prepared.plan, progress)
             future.set_result(progress)
@@ -380,13 +380,13 @@ class Executor:
             self._sending.pop(plan.id, None)
             settled.set()
 
-    async def _watch(self, plan_id: str, carrying: MitigationRun) -> None:
+    async def _watch(self, plan_id: str, run: MitigationRun) -> None:
         try:
-            await carrying.watch(lambda: self._cut_off)
+            await run.watch(lambda: self._cut_off)
         finally:
             self._watching.pop(plan_id, None)
-            await carrying.release()
-            self._tell_sequence(carrying.progress.plan, carrying.progress)
+            await run.release()
+            self._tell_sequence(run.progress.plan, run.progress)
 
     def _tell_sequence(self, plan: Plan, progress: Progress) -> None:
         """Where a sequence stands once a part of it has ended, into the journal."""
@@ -401,8 +401,8 @@ class Executor:
     async def _judge_unfinished(self) -> tuple[Unfinished, ...]:
         if not self._journal.unfinished():
             return ()
-        tools = await self._open()
-        return await judge_all(tools.planner.office, self._journal)
+        shared = await self._open()
+        return await judge_all(shared.planner.context, self._journal)
 
     async def _wind_up(self) -> None:
         while self._sends:
@@ -413,12 +413,12 @@ class Executor:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2.0):  # giving the lease back: it would expire by itself
                 await asyncio.gather(*tasks, return_exceptions=True)
-        if self._tools is not None:
+        if self._shared is not None:
             with contextlib.suppress(Exception):
-                await self._tools.client.aclose()
+                await self._shared.client.aclose()
         self._loop.call_soon(self._loop.stop)
 
-    def _told(self, progress: Progress) -> None:
+    def _on_progress(self, progress: Progress) -> None:
         rest = tuple(p for p in self.progress if p.plan.id != progress.plan.id)
         self.progress = (progress, *rest)[:_KEPT_PROGRESS]
         self.revision += 1

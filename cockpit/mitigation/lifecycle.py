@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,9 +31,20 @@ from cockpit.mitigation.proof.chain_silence import ChainSilence, stops_publishin
 from cockpit.mitigation.proof.verify import Baseline, Verification
 from cockpit.mitigation.sending import records
 from cockpit.mitigation.sending.request import version_of
-from cockpit.mitigation.sending.work import ActWork, PatchWork, Work
-from cockpit.mitigation.steps.kind import Prepared
-from cockpit.model.plan import PLAN_EXPIRES_S, Confirmation, Effect, Phase, Plan, Progress, Proof, Request, Rollout
+from cockpit.mitigation.steps.kind import Prepared, Ready
+from cockpit.model.plan import (
+    PLAN_EXPIRES_S,
+    CommandRun,
+    Confirmation,
+    Effect,
+    Phase,
+    Plan,
+    Progress,
+    Proof,
+    Request,
+    Rollout,
+    SqlRun,
+)
 from cockpit.model.runbook import Runbooks, Validation
 from cockpit.model.situation import Situation
 from cockpit.secrets import mask_secrets
@@ -56,7 +68,7 @@ class RunDependencies:
     runbooks: Runbooks
     operator: Operator
     situation: Callable[[], Situation | None]
-    told: Callable[[Progress], None]
+    on_progress: Callable[[Progress], None]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -84,8 +96,8 @@ class MitigationRun:
     `send` until the answer is journalled (never cancelled), then `watch`.
     """
 
-    def __init__(self, tools: RunDependencies, prepared: Prepared, confirmation: Confirmation) -> None:
-        self._tools = tools
+    def __init__(self, shared: RunDependencies, prepared: Prepared, confirmation: Confirmation) -> None:
+        self._shared = shared
         self._prepared = prepared
         self._plan = prepared.plan
         self._confirmation = confirmation
@@ -95,12 +107,8 @@ class MitigationRun:
         self._notes: list[str] = []
         self._baseline = Baseline({})
         self._checked = Proof.PENDING  # what a local check found
-        self._work: Work = (
-            ActWork(prepared, tools.planner.office)
-            if prepared.act is not None
-            else PatchWork(prepared, tools.client, tools.clock, tools.sleep)
-        )
-        started = tools.clock.mono()
+        self._context = dataclasses.replace(shared.planner.context, stopping=asyncio.Event())
+        started = shared.clock.mono()
         self.progress = Progress(self._plan, Phase.SENDING, None, "checking the target again", started)
 
     @property
@@ -113,24 +121,27 @@ class MitigationRun:
 
     async def send(self) -> Progress:
         """Raises JournalProblem when the intent cannot be journalled; nothing was sent then."""
-        tools, plan = self._tools, self._plan
-        self._tell()
+        shared, plan = self._shared, self._plan
+        self._report()
         lines = self._validation()
-        self._baseline = Baseline.of(tools.situation(), lines, tools.clock.mono())
+        self._baseline = Baseline.of(shared.situation(), lines, shared.clock.mono())
         doing = f"{plan.title} on {plan.target.kind.lower()} {plan.target.name}"
-        fresh, refused = await asyncio.gather(self._work.fresh(), self._acquire(doing))
+        ready, refused = await asyncio.gather(self._recheck(), self._acquire(doing))
         try:
-            outcome = fresh if fresh is not None else self._lease_taken(refused)
-            if outcome is None:
-                outcome = await self._work.send(self._journal_intent, self._hear)
+            outcome = ready if isinstance(ready, Outcome) else self._lease_taken(refused)
+            if outcome is None and isinstance(ready, Ready):
+                outcome = await self._prepared.kind.send(
+                    self._prepared, ready, self._context, self._journal_intent, self._hear
+                )
+            assert outcome is not None
             self._outcome = outcome
             self._after_send(outcome)
         except JournalProblem as problem:
-            self._tell(phase=Phase.FAILED, words=f"nothing was sent: {problem.reason}", ended=True)
+            self._report(phase=Phase.FAILED, words=f"nothing was sent: {problem.reason}", ended=True)
             raise
         except Exception as error:  # a fault of ours: what is not known is said, never left "sending"
             phase = Phase.FAILED if self._number is None else Phase.UNCERTAIN
-            self._tell(phase=phase, words=f"{type(error).__name__}: {safe(error, 200)}", ended=True)
+            self._report(phase=phase, words=f"{type(error).__name__}: {safe(error, 200)}", ended=True)
             raise
         finally:
             if not self.sent:
@@ -140,19 +151,22 @@ class MitigationRun:
     def stop(self, who: str) -> None:
         """End what runs, as far as it can be ended; the outcome says what is known of it then."""
         if self.progress.stoppable:
-            self._append(records.note(f"{who} asked to stop it", self._tools.operator, self._number))
+            self._append(records.note(f"{who} asked to stop it", self._shared.operator, self._number))
             self._stopping = True
-            self._work.stop()
-            self._tell(words="stopping: it and all that it started is being ended", stoppable=False)
+            self._context.stopping.set()
+            self._report(words="stopping: it and all that it started is being ended", stoppable=False)
 
     async def release(self) -> None:
         """Give our hold on the lease back, if this one took it."""
         if not self._plan.harmless:
-            await self._tools.lease.release()
+            await self._shared.lease.release()
+
+    async def _recheck(self) -> Ready | Outcome:
+        return await self._prepared.kind.recheck(self._prepared, self._context)
 
     async def _acquire(self, doing: str) -> str:
         """The lease says who changes the world: a look at it needs none."""
-        return "" if self._plan.harmless else await self._tools.lease.acquire(doing)
+        return "" if self._plan.harmless else await self._shared.lease.acquire(doing)
 
     def _hear(
         self,
@@ -169,19 +183,19 @@ class MitigationRun:
         told = words if words is not None else rollout.words if rollout is not None else None
         if self._stopping and told is not None and told.startswith("running"):
             told = f"stopping{told.removeprefix('running')}"
-        self._tell(
+        self._report(
             rollout=rollout, words=self._with_notes(told) if told is not None else None, output=output, dropped=dropped
         )
 
     async def _announce(self) -> None:
-        tools = self._tools
+        shared = self._shared
         if self._plan.target.kind not in GROUPS:
             return  # no object of the cluster: there is nothing to hang an Event on
         assert self._number is not None
-        why = await announce(tools.client, self._plan, tools.operator, self._number, tools.planner.now())
+        why = await announce(shared.client, self._plan, shared.operator, self._number, shared.planner.now())
         if why:
             self._notes.append(f"no Event: {why}")
-            self._append(records.note(self._notes[-1], tools.operator, self._number))
+            self._append(records.note(self._notes[-1], shared.operator, self._number))
 
     def _lease_taken(self, refused: str) -> Outcome | None:
         """Someone who took the lease since the plan was made was not shown: plan again.
@@ -198,31 +212,36 @@ class MitigationRun:
 
     def _journal_intent(self, effect: Effect) -> None:
         """Write-ahead: once for the mitigation; a repeat after a 409 changes only the precondition."""
-        self._tell(phase=Phase.SENDING, words="looking" if self._plan.harmless else "sending")
+        self._report(phase=Phase.SENDING, words="looking" if self._plan.harmless else "sending")
         if self._number is not None:
             version = version_of(effect)
             self._append(
                 records.note(
-                    f"sent again after a conflict, at resourceVersion {version}", self._tools.operator, self._number
+                    f"sent again after a conflict, at resourceVersion {version}", self._shared.operator, self._number
                 )
             )
             return
-        self._number = self._tools.journal.append(
+        self._number = self._shared.journal.append(
             mask_secrets(
-                records.intent(self._prepared, effect, self._confirmation, self._tools.operator, self._baseline.values),
+                records.intent(
+                    self._prepared, effect, self._confirmation, self._shared.operator, self._baseline.values
+                ),
                 self._prepared.draft.hidden,
             )
         )
-        self._tell(words="looking" if self._plan.harmless else "sending", stoppable=self._work.stoppable)
+        self._report(
+            words="looking" if self._plan.harmless else "sending",
+            stoppable=isinstance(self._plan.request, CommandRun | SqlRun),
+        )
 
     def _after_send(self, outcome: Outcome) -> None:
-        took_s = self._tools.clock.mono() - self.progress.started_mono
+        took_s = self._shared.clock.mono() - self.progress.started_mono
         if self._number is not None:
             self._append(records.outcome(self._number, outcome, took_s))
-            inherited = self._tools.lease.inherited
+            inherited = self._shared.lease.inherited
             told = (f"took over the lease that a dead cockpit of this host left: {inherited}",) if inherited else ()
             for note in (*told, *self._notes):
-                self._append(records.note(note, self._tools.operator, self._number))
+                self._append(records.note(note, self._shared.operator, self._number))
         phase = {"sent": Phase.SENT, "stale": Phase.STALE, "uncertain": Phase.UNCERTAIN}.get(
             outcome.result, Phase.FAILED
         )
@@ -234,14 +253,16 @@ class MitigationRun:
             "not sent": f"not done: {outcome.words}",
             "uncertain": f"not known whether it was applied: {outcome.words}",
         }[outcome.result]
-        self._tell(phase=phase, words=self._with_notes(words), answered_s=took_s, ended=not self.sent, stoppable=False)
+        self._report(
+            phase=phase, words=self._with_notes(words), answered_s=took_s, ended=not self.sent, stoppable=False
+        )
 
     def _append(self, record: Mapping[str, Any]) -> None:
         """What is recorded after the fact: a full disk then is said, and the next start judges by
         the cluster.
         """
         try:
-            self._tools.journal.append(mask_secrets(record, self._prepared.draft.hidden))
+            self._shared.journal.append(mask_secrets(record, self._prepared.draft.hidden))
         except JournalProblem as problem:
             lost = f"NOT JOURNALLED: {problem.reason}"
             if lost not in self._notes:
@@ -274,10 +295,10 @@ class MitigationRun:
 
     async def _renew(self) -> None:
         """While the rollout and the proof last; what goes wrong with the lease never stops them."""
-        said = self._tools.lease.trouble
+        said = self._shared.lease.trouble
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
-            lost = await self._tools.lease.renew()
+            lost = await self._shared.lease.renew()
             if lost != said and said in self._notes:
                 self._notes.remove(said)
             if lost and lost not in self._notes:
@@ -287,14 +308,14 @@ class MitigationRun:
     async def _watch_rollout(self) -> Rollout:
         outcome = self._outcome
         assert outcome is not None and self._number is not None
-        started = self._tools.clock.mono()
-        self._tell(phase=Phase.ROLLING_OUT, words=self._with_notes(outcome.words))
-        rollout = await self._work.watch(outcome, self._hear)
-        self._append(records.rollout(self._number, rollout, self._tools.clock.mono() - started))
+        started = self._shared.clock.mono()
+        self._report(phase=Phase.ROLLING_OUT, words=self._with_notes(outcome.words))
+        rollout = await self._prepared.kind.watch(self._prepared, outcome, self._context, self._hear)
+        self._append(records.rollout(self._number, rollout, self._shared.clock.mono() - started))
         return rollout
 
     async def _verify(self, rollout: Rollout) -> None:
-        tools, plan = self._tools, self._plan
+        shared, plan = self._shared, self._plan
         lines = self._validation()
         if plan.harmless:
             self._end(Phase.DONE, self._checked, rollout.words)
@@ -315,19 +336,19 @@ class MitigationRun:
             self._end(Phase.DONE, Proof.UNKNOWN, f"{said}; the runbook has no validation line to prove it by")
             return
         if quiet is not None:  # the metrics of what was stopped say nothing any more: the chain and the cluster do
-            metrics = {name for name, signal in tools.runbooks.signals.items() if signal.promql is not None}
+            metrics = {name for name, signal in shared.runbooks.signals.items() if signal.promql is not None}
             lines = tuple(line for line in lines if line.signal not in metrics)
-        verification = Verification(lines, tools.runbooks, self._baseline, tools.clock.mono(), quiet)
+        verification = Verification(lines, shared.runbooks, self._baseline, shared.clock.mono(), quiet)
         while True:
-            verification.update(tools.situation(), tools.clock.mono())
+            verification.update(shared.situation(), shared.clock.mono())
             proof = verification.proof
             passed = sum(g.proof is Proof.PASS for g in verification.gauges)
             words = f"{said}; proof: {passed} of {len(verification.gauges)} hold"
             if proof is not Proof.PENDING:
                 break
-            self._tell(phase=Phase.VERIFYING, gauges=verification.gauges, words=self._with_notes(words))
-            await tools.sleep(VERIFY_EVERY_S)
-        self._tell(gauges=verification.gauges)
+            self._report(phase=Phase.VERIFYING, gauges=verification.gauges, words=self._with_notes(words))
+            await shared.sleep(VERIFY_EVERY_S)
+        self._report(gauges=verification.gauges)
         bad = [g for g in verification.gauges if g.proof is proof]
         if proof is not Proof.PASS:
             verb = "failed" if proof is Proof.FAIL else "is unknown"
@@ -338,13 +359,13 @@ class MitigationRun:
         """For a step that stops publishing: what proves it on the chain, or in words that the chain
         was not asked.
         """
-        tools, draft = self._tools, self._prepared.draft
+        shared, draft = self._shared, self._prepared.draft
         if not stops_publishing(draft):
             return None, rollout.words
-        unasked = ChainSilence.why_unavailable(tools.situation())
+        unasked = ChainSilence.why_unavailable(shared.situation())
         if unasked:
             return None, f"{rollout.words}; the chain was not asked: {unasked}"
-        return ChainSilence(self._plan, draft, tools.runbooks, tools.clock.mono()), rollout.words
+        return ChainSilence(self._plan, draft, shared.runbooks, shared.clock.mono()), rollout.words
 
     @property
     def _continues(self) -> bool:
@@ -359,7 +380,7 @@ class MitigationRun:
         if not plan.runbook or plan.undoes is not None or plan.harmless or self._continues:
             return ()
         with contextlib.suppress(KeyError):
-            return self._tools.runbooks.runbook(plan.runbook).validation
+            return self._shared.runbooks.runbook(plan.runbook).validation
         return ()
 
     def _way_back(self) -> str:
@@ -371,19 +392,19 @@ class MitigationRun:
     def _end(self, phase: Phase, proof: Proof, words: str) -> None:
         assert self._number is not None
         self._append(records.proof(self._number, proof, self.progress.gauges, words))
-        self._tell(phase=phase, proof=proof, words=self._with_notes(words), ended=True)
+        self._report(phase=phase, proof=proof, words=self._with_notes(words), ended=True)
 
     def _stopped(self) -> None:
         """Watching was stopped: what was sent stays sent, and nothing is proven."""
         words = "sent; no longer watched, so nothing is proven"
         if self._number is not None:
             self._append(records.proof(self._number, Proof.UNKNOWN, self.progress.gauges, words))
-        self._tell(phase=Phase.DONE, proof=Proof.UNKNOWN, words=words, ended=True)
+        self._report(phase=Phase.DONE, proof=Proof.UNKNOWN, words=words, ended=True)
 
     def _with_notes(self, words: str) -> str:
         return "; ".join((words, *self._notes))
 
-    def _tell(
+    def _report(
         self,
         *,
         phase: Phase | None = None,
@@ -412,9 +433,9 @@ class MitigationRun:
             gauges=gauges if gauges is not None else now.gauges,
             proof=proof or now.proof,
             answered_s=answered_s if answered_s is not None else now.answered_s,
-            ended_mono=self._tools.clock.mono() if ended else now.ended_mono,
+            ended_mono=self._shared.clock.mono() if ended else now.ended_mono,
             output=mask_secrets(output, hidden) if output is not None else now.output,
             dropped=dropped if dropped is not None else now.dropped,
             stoppable=stoppable if stoppable is not None else now.stoppable and not ended,
         )
-        self._tools.told(self.progress)
+        self._shared.on_progress(self.progress)

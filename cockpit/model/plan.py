@@ -271,9 +271,9 @@ class Rollout(msgspec.Struct, frozen=True):
     done: bool
     failed: bool
     words: str
-    updated: int
-    desired: int
-    terminating: int
+    updated: int = 0
+    desired: int = 0
+    terminating: int = 0
     blocking: tuple[str, ...] = ()
 
 

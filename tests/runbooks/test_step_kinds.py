@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from cockpit.clock import SystemClock
-from cockpit.model.registry import RegistryError
+from cockpit.mitigation import steps
+from cockpit.mitigation.steps.registry import KINDS, PARTS, acting_halves
+from cockpit.model.registry import LEFT_OUT, RegistryError
 from cockpit.model.runbook import Step
 from cockpit.model.step_kinds import STEP_KINDS, StepRight, StepSpec, step_kinds
 from tests.commands.test_doctor_rights import granted
@@ -18,6 +21,8 @@ PLACES = (
     {"workloads": "deployments", "revisions": "replicasets"},
     {"workloads": "statefulsets", "revisions": "controllerrevisions"},
 )
+#: Modules of `mitigation/steps` that several kinds share.
+SHARED = {"kind", "local", "parameters", "patch", "registry", "toggles", "workload.template"}
 
 
 def a_step(kind: str) -> Step:
@@ -102,3 +107,41 @@ def test_two_rows_of_one_name_are_refused() -> None:
 def test_a_row_that_contradicts_itself_is_refused(changes: dict[str, object], words: str) -> None:
     with pytest.raises(RegistryError, match=f"row 'scale': .*{words}"):
         step_kinds((dataclasses.replace(STEP_KINDS["scale"], **changes),))  # type: ignore[arg-type]
+
+
+# the half that acts
+
+
+def test_each_kind_that_is_planned_has_its_other_half_and_no_other_has() -> None:
+    assert set(KINDS) == {row.kind for row in ROWS if not row.unplanned}
+
+
+def test_each_module_of_steps_is_the_half_of_a_row_or_shared() -> None:
+    root = Path(steps.__file__).parent
+    found = {".".join(path.relative_to(root).with_suffix("").parts) for path in root.rglob("*.py")}
+    modules = {name for name in found if not name.endswith("__init__")}
+    assert modules == {row.module for row in ROWS if row.module} | SHARED
+
+
+def test_a_row_without_its_module_is_refused_by_name() -> None:
+    lonely = dataclasses.replace(STEP_KINDS["restart"], kind="jump")
+    with pytest.raises(RegistryError, match=r"row 'jump' has no module cockpit/mitigation/steps/workload/jump.py"):
+        acting_halves({"jump": lonely})
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_module_that_lacks_a_part_is_refused_by_name(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = type("Half", (), {name: None for name in PARTS if name != part})()
+    monkeypatch.setattr("cockpit.mitigation.steps.check.KIND", half)
+    with pytest.raises(RegistryError, match=f"row 'check': its KIND lacks {part}"):
+        acting_halves({"check": STEP_KINDS["check"]})
+
+
+def test_a_module_that_offers_no_kind_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("cockpit.mitigation.steps.check.KIND")
+    with pytest.raises(RegistryError, match=r"row 'check': .*steps/check.py has no KIND"):
+        acting_halves({"check": STEP_KINDS["check"]})
+
+
+def test_what_is_left_out_is_nothing() -> None:
+    assert not LEFT_OUT and repr(LEFT_OUT) == "left out"

@@ -121,21 +121,21 @@ def _pods(namespace: str) -> str:
     return f"/api/v1/namespaces/{quote(namespace, safe='')}/pods"
 
 
-async def follow(office: StepContext, name: str, told: OnProgress) -> Rollout:
+async def follow(context: StepContext, name: str, on_progress: OnProgress) -> Rollout:
     """Until it is complete, failed, gone or out of time.
 
     Errors of reading are said and outlived.
     """
-    started, limit = office.clock.mono(), LONGEST_S
-    namespace = office.place[1]
+    started, limit = context.clock.mono(), LONGEST_S
+    namespace = context.place[1]
     now = Rollout(done=False, failed=False, words="the job is made", updated=0, desired=1, terminating=0)
     while True:
         lines: tuple[str, ...] = ()
         try:
-            job = await office.client.get(object_path("Job", namespace, name))
+            job = await context.client.get(object_path("Job", namespace, name))
             limit = timeout_of(job.get("spec") or {})
-            pods = await pods_of(office.client, namespace, name)
-            now, lines = look(job, pods), await last_lines(office.client, namespace, pods)
+            pods = await pods_of(context.client, namespace, name)
+            now, lines = look(job, pods), await last_lines(context.client, namespace, pods)
         except NotFound:
             now = Rollout(
                 done=False,
@@ -143,7 +143,6 @@ async def follow(office: StepContext, name: str, told: OnProgress) -> Rollout:
                 words=f"job {name} is gone",
                 updated=now.updated,
                 desired=now.desired,
-                terminating=0,
             )
         except KubeError as error:
             now = Rollout(
@@ -161,54 +160,48 @@ async def follow(office: StepContext, name: str, told: OnProgress) -> Rollout:
                 words=f"{now.words} | log: {' / '.join(lines[-3:])}",
                 updated=now.updated,
                 desired=now.desired,
-                terminating=0,
             )
-        if not (now.done or now.failed) and office.clock.mono() - started >= limit:
+        if not (now.done or now.failed) and context.clock.mono() - started >= limit:
             now = Rollout(
                 done=False,
                 failed=True,
                 words=f"not complete within {limit:.0f} s: {now.words}",
                 updated=now.updated,
                 desired=now.desired,
-                terminating=0,
             )
-        told(rollout=now, output=lines or None, proof=Proof.PASS if now.done else None)
+        on_progress(rollout=now, output=lines or None, proof=Proof.PASS if now.done else None)
         if now.done or now.failed:
             return now
-        await office.sleep(POLL_S)
+        await context.sleep(POLL_S)
 
 
-async def follow_to_gone(office: StepContext, name: str, told: OnProgress) -> Rollout:
+async def follow_to_gone(context: StepContext, name: str, on_progress: OnProgress) -> Rollout:
     """After a delete: until neither the job nor a pod of it is left."""
-    namespace = office.place[1]
-    started = office.clock.mono()
+    namespace = context.place[1]
+    started = context.clock.mono()
     while True:
         left, words = 1, ""
         try:
-            left = len(await pods_of(office.client, namespace, name))
+            left = len(await pods_of(context.client, namespace, name))
             words = f"{left} pod{'s' if left != 1 else ''} left, terminating"
-            await office.client.get(object_path("Job", namespace, name))
+            await context.client.get(object_path("Job", namespace, name))
         except NotFound:
             if left == 0:
                 return Rollout(
                     done=True,
                     failed=False,
                     words="the job is deleted, no pod of it is left",
-                    updated=0,
-                    desired=0,
-                    terminating=0,
                 )
         except KubeError as error:
             words = f"cannot read what is left: {error.reason}"
         now = Rollout(
             done=False,
-            failed=office.clock.mono() - started >= 600.0,
+            failed=context.clock.mono() - started >= 600.0,
             words=words,
-            updated=0,
             desired=0,
             terminating=left,
         )
-        told(rollout=now)
+        on_progress(rollout=now)
         if now.failed:
             return now
-        await office.sleep(POLL_S)
+        await context.sleep(POLL_S)

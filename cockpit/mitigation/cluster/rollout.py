@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from cockpit.clock import Clock
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError, NotFound
@@ -167,7 +169,6 @@ class Watched:
     name: str
     uid: str
     generation: int | None  # None (a Scale's answer tells none): that of the first reading
-    timeout_s: float
     scaled: bool = False
 
 
@@ -192,52 +193,32 @@ class Watcher:
         self._logs: dict[tuple[str, int], tuple[float, str]] = {}
 
     async def follow(
-        self, watched: Watched, told: Callable[[Rollout], None], overtaken: Callable[[Mapping[str, Any]], str]
+        self,
+        watched: Watched,
+        on_progress: Callable[[Rollout], None],
+        overtaken: Callable[[Mapping[str, Any]], str],
     ) -> Rollout:
-        """`told` hears every look; `overtaken` says why an object is no longer as the step left it
-        ("" when it is).
+        """Poll until the rollout is over; `on_progress` hears each reading.
+
+        `overtaken` says why an object is no longer as the step left it ("" when it is).
         """
         started = self._clock.mono()
-        generation = watched.generation
-        last = Rollout(done=False, failed=False, words="reading the object", updated=0, desired=0, terminating=0)
+        generation, limit_s = watched.generation, TIMEOUT_S
+        last = Rollout(done=False, failed=False, words="reading the object")
         while True:
             try:
                 obj = await self._client.get(object_path(watched.kind, watched.namespace, watched.name))
+                limit_s = timeout_of(obj)
                 if generation is None:
                     generation = int(obj["metadata"].get("generation") or 0)
                 last = await self._look(watched, obj, generation, overtaken)
             except NotFound:
-                last = Rollout(
-                    done=False,
-                    failed=True,
-                    words=f"{watched.name} is gone",
-                    updated=last.updated,
-                    desired=last.desired,
-                    terminating=last.terminating,
-                )
+                last = replace(last, done=False, failed=True, words=f"{watched.name} is gone", blocking=())
             except KubeError as error:
-                words = f"cannot read the rollout: {error.reason}"
-                last = Rollout(
-                    done=False,
-                    failed=False,
-                    words=words,
-                    updated=last.updated,
-                    desired=last.desired,
-                    terminating=last.terminating,
-                    blocking=last.blocking,
-                )
-            if not (last.done or last.failed) and self._clock.mono() - started >= watched.timeout_s:
-                words = f"not rolled out within {watched.timeout_s:.0f} s: {last.words}"
-                last = Rollout(
-                    done=False,
-                    failed=True,
-                    words=words,
-                    updated=last.updated,
-                    desired=last.desired,
-                    terminating=last.terminating,
-                    blocking=last.blocking,
-                )
-            told(last)
+                last = replace(last, done=False, failed=False, words=f"cannot read the rollout: {error.reason}")
+            if not (last.done or last.failed) and self._clock.mono() - started >= limit_s:
+                last = replace(last, failed=True, words=f"not rolled out within {limit_s:.0f} s: {last.words}")
+            on_progress(last)
             if last.done or last.failed:
                 return last
             await self._sleep(self._poll_s)
@@ -251,26 +232,10 @@ class Watcher:
             f"{watched.name} was deleted and made anew" if obj["metadata"]["uid"] != watched.uid else overtaken(obj)
         )
         if changed:
-            return Rollout(
-                done=False,
-                failed=True,
-                words=changed,
-                updated=now.updated,
-                desired=now.desired,
-                terminating=now.terminating,
-            )
+            return replace(now, done=False, failed=True, words=changed)
         if now.done:
             return now
-        blocking = await self._blocking(watched.namespace, obj, pods or [])
-        return Rollout(
-            done=now.done,
-            failed=now.failed,
-            words=now.words,
-            updated=now.updated,
-            desired=now.desired,
-            terminating=now.terminating,
-            blocking=blocking,
-        )
+        return replace(now, blocking=await self._blocking(watched.namespace, obj, pods or []))
 
     async def _pods(self, namespace: str, obj: Mapping[str, Any]) -> tuple[list[dict[str, Any]] | None, str]:
         try:

@@ -5,7 +5,7 @@ that are left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +15,8 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.cluster import lease
 from cockpit.mitigation.cluster.objects import GROUPS, RESOURCES, WORKLOADS, Subject, selector
+from cockpit.mitigation.context import StepContext
+from cockpit.mitigation.steps.kind import Draft
 from cockpit.model.observed.cluster import Autoscaler
 from cockpit.model.reading import Unknown, believed
 from cockpit.model.situation import Situation
@@ -31,17 +33,21 @@ class Facts:
     pods_reason: str
 
 
-async def gather(
-    client: KubeClient,
-    subject: Subject,
-    subresource: str,
-    *,
-    situation: Situation | None,
-    identity: str,
-    now: Callable[[], float],
-    count_pods: bool,
-) -> Facts:
-    resource = RESOURCES[subject.kind] + (f"/{subresource}" if subresource else "")
+async def gather(context: StepContext, draft: Draft, identity: str) -> Facts:
+    """Ask the cluster at once for all that the guards of this draft judge by."""
+    held = lease.read(context.client, context.namespace, context.now)
+    if draft.patch is None:  # the rights of what patches no object are its own kind's to ask
+        return Facts(
+            review=Review(True, "", ""),
+            autoscalers=(),
+            autoscalers_reason="",
+            lease=await held,
+            identity=identity,
+            pods_left=None,
+            pods_reason="not asked",
+        )
+    client, subject = context.client, draft.patch.subject
+    resource = RESOURCES[subject.kind] + (f"/{draft.patch.subresource}" if draft.patch.subresource else "")
     asked = review(
         client=client,
         namespace=subject.namespace,
@@ -50,36 +56,21 @@ async def gather(
         resource=resource,
         name=subject.name,
     )
-    verdict, (scalers, scalers_reason), held, (pods, pods_reason) = await asyncio.gather(
+    situation = context.situation()
+    verdict, (scalers, scalers_reason), lease_held, (pods, pods_reason) = await asyncio.gather(
         asked,
         _autoscalers(client, subject, situation) if subject.kind in WORKLOADS else _no_autoscalers(),
-        lease.read(client, subject.namespace, now),
-        _pods_left(client, subject) if count_pods else _nothing(),
+        held,
+        _pods_left(client, subject) if subject.service.singleton else _nothing(),
     )
     return Facts(
         review=verdict,
         autoscalers=scalers,
         autoscalers_reason=scalers_reason,
-        lease=held,
+        lease=lease_held,
         identity=identity,
         pods_left=pods,
         pods_reason=pods_reason,
-    )
-
-
-async def facts_of_act(client: KubeClient, namespace: str, identity: str, now: Callable[[], float]) -> Facts:
-    """For what is not an object of the cluster: who else is acting.
-
-    Its rights are its own kind's to ask.
-    """
-    return Facts(
-        review=Review(True, "", ""),
-        autoscalers=(),
-        autoscalers_reason="",
-        lease=await lease.read(client, namespace, now),
-        identity=identity,
-        pods_left=None,
-        pods_reason="not asked",
     )
 
 

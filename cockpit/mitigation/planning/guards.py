@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 
 from cockpit.assessment.stopped import Stop, stopped
-from cockpit.mitigation.cluster.objects import WORKLOADS, Subject, annotations_of, paused, replicas, strategy, surge_of
+from cockpit.mitigation.cluster.objects import WORKLOADS, annotations_of, paused, replicas, strategy, surge_of
 from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.planning.facts import Facts
-from cockpit.mitigation.steps.kind import Draft
+from cockpit.mitigation.steps.kind import Draft, Patch
 from cockpit.mitigation.steps.parameters import DIGEST
-from cockpit.model.plan import DryRun, DryRunState, GuardResult, Verdict
+from cockpit.model.plan import DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
@@ -26,19 +27,15 @@ from cockpit.text import safe
 OLD_SITUATION_S = 15.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardInput:
     """All that a guard may look at.
 
-    `signals` justify the step; `undo` steps are justified by the journal.
-
-    `subject` None: an act, that patches no object; only `ACT_GUARDS` look at it.
+    `signals` justify the step; an `undo` is justified by the journal.
     """
 
     draft: Draft
-    subject: Subject | None
     facts: Facts
-    dry_run: DryRun
     situation: Situation | None
     runbooks: Runbooks
     signals: tuple[str, ...]
@@ -47,55 +44,63 @@ class GuardInput:
     mono: float
     journal_problems: tuple[str, ...] = ()
 
-    @property
-    def object(self) -> Subject:
-        assert self.subject is not None, "an act has no object"
-        return self.subject
-
 
 Guard = Callable[[GuardInput], GuardResult | None]
 
 
-def read_only(case: GuardInput) -> GuardResult | None:
-    if case.read_only:
+def of_object(guard: Callable[[GuardInput, Patch], GuardResult | None]) -> Guard:
+    """Make a guard of one that judges a patch of an object; it does not apply to anything else."""
+
+    @wraps(guard)
+    def judged(given: GuardInput) -> GuardResult | None:
+        return guard(given, given.draft.patch) if given.draft.patch is not None else None
+
+    return judged
+
+
+def read_only(given: GuardInput) -> GuardResult | None:
+    if given.read_only:
         return GuardResult("read-only", Verdict.BLOCK, "the cockpit was started with --read-only")
     return None
 
 
-def permission(case: GuardInput) -> GuardResult:
-    return permitted(case.facts.review, case.object.name)
+@of_object
+def permission(given: GuardInput, patch: Patch) -> GuardResult | None:
+    return permitted(given.facts.review, patch.subject.name)
 
 
-def dry_run(case: GuardInput) -> GuardResult | None:
+def dry_run(given: GuardInput) -> GuardResult | None:
     """What the server refuses is not sent.
 
     Where it does no dry runs, the dialog says so by itself.
     """
-    if case.dry_run.state is DryRunState.FAILED:
-        return _result("dry-run", Verdict.BLOCK, f"the server would reject it: {case.dry_run.reason}")
-    if case.dry_run.state is DryRunState.UNKNOWN:
-        told = f"the dry run gave no answer: {case.dry_run.reason}"
-        return None if case.read_only else _result("dry-run", Verdict.UNKNOWN, told)
-    if case.dry_run.state is DryRunState.OK and case.dry_run.reason:
-        return _result("dry-run", Verdict.CONFIRM, case.dry_run.reason)
+    if given.draft.dry_run.state is DryRunState.FAILED:
+        return _result("dry-run", Verdict.BLOCK, f"the server would reject it: {given.draft.dry_run.reason}")
+    if given.draft.dry_run.state is DryRunState.UNKNOWN:
+        reason = f"the dry run gave no answer: {given.draft.dry_run.reason}"
+        return None if given.read_only else _result("dry-run", Verdict.UNKNOWN, reason)
+    if given.draft.dry_run.state is DryRunState.OK and given.draft.dry_run.reason:
+        return _result("dry-run", Verdict.CONFIRM, given.draft.dry_run.reason)
     return None
 
 
-def fresh(case: GuardInput) -> GuardResult | None:
+def fresh(given: GuardInput) -> GuardResult | None:
     """The signals that justify the step must be known now.
 
     Those of a source that nobody has configured count for nothing, unless there are no others.
     """
-    if case.undo:
+    if given.undo:
         return _result("fresh", Verdict.PASS, "an undo is justified by the journal")
-    if not case.signals:
+    if not given.signals:
         return _result("fresh", Verdict.NOTE, "no signal justifies this step: it is your judgement")
-    situation = case.situation
-    if situation is None or case.mono - situation.mono > OLD_SITUATION_S:
+    situation = given.situation
+    if situation is None or given.mono - situation.mono > OLD_SITUATION_S:
         return _result("fresh", Verdict.CONFIRM, "nothing is known of the signals that justify this step")
     unknown, oldest = [], 0.0
-    told = [name for name in case.signals if (known := situation.signals.get(name)) is None or not known.off]
-    for name in told or case.signals:
+    configured_signals = [
+        name for name in given.signals if (known := situation.signals.get(name)) is None or not known.off
+    ]
+    for name in configured_signals or given.signals:
         status = situation.signals.get(name)
         if status is None or status.level is Level.UNKNOWN:
             unknown.append(f"{name} ({status.reason or 'unknown' if status else 'not evaluated'})")
@@ -106,20 +111,21 @@ def fresh(case: GuardInput) -> GuardResult | None:
     return _result("fresh", Verdict.PASS, f"{oldest:.0f} s old")
 
 
-def singleton(case: GuardInput) -> GuardResult | None:
+@of_object
+def singleton(given: GuardInput, patch: Patch) -> GuardResult | None:
     """One leader at most: never a second replica, never a rolling update that surges, never while
     an old pod is left.
     """
-    if not case.object.service.singleton:
+    if not patch.subject.service.singleton:
         return None
-    name, draft = case.object.name, case.draft
-    count = replicas(case.object.obj)
-    after = count if draft.replicas_after is None else draft.replicas_after
+    name = patch.subject.name
+    count = replicas(patch.subject.obj)
+    after = count if patch.replicas_after is None else patch.replicas_after
     if after > 1:
-        tail = f"it stays at {after}" if draft.template else f"{after} would run at once"
+        tail = f"it stays at {after}" if patch.template else f"{after} would run at once"
         return _result("singleton", Verdict.BLOCK, f"{name} must never have more than one replica: {tail}")
-    if draft.template and count >= 1:
-        surge = surge_of(case.object.obj, count)
+    if patch.template and count >= 1:
+        surge = surge_of(patch.subject.obj, count)
         if surge.surge > 0:
             return _result(
                 "singleton",
@@ -127,85 +133,89 @@ def singleton(case: GuardInput) -> GuardResult | None:
                 f"its rolling update ({surge.words}) would run {count + surge.surge} {name} at once: set strategy Recreate, "
                 "or scale to 0, wait until no pod is left, change it, scale to 1",
             )
-    if not draft.template and count == 0 and after == 1:
-        left = case.facts.pods_left
+    if not patch.template and count == 0 and after == 1:
+        left = given.facts.pods_left
         if left is None:
             return _result(
-                "singleton", Verdict.UNKNOWN, f"old pods of {name} cannot be counted: {case.facts.pods_reason}"
+                "singleton", Verdict.UNKNOWN, f"old pods of {name} cannot be counted: {given.facts.pods_reason}"
             )
         if left:
             some = "a pod is" if left == 1 else f"{left} pods are"
             return _result("singleton", Verdict.BLOCK, f"{some} still there, terminating: wait until none is left")
-    how = str(strategy(case.object.obj).get("type") or "RollingUpdate")
+    how = str(strategy(patch.subject.obj).get("type") or "RollingUpdate")
     return _result("singleton", Verdict.PASS, f"{after} replica{'s' if after != 1 else ''}, {how}")
 
 
-def digest(case: GuardInput) -> GuardResult | None:
+@of_object
+def digest(given: GuardInput, patch: Patch) -> GuardResult | None:
     """Images by digest only: a tag may be another image tomorrow.
 
     An undo may go back to the tag that ran before.
     """
-    loose = [image for image in case.draft.images if not DIGEST.fullmatch(image)]
+    loose = [image for image in patch.images if not DIGEST.fullmatch(image)]
     if not loose:
-        return _result("digest", Verdict.PASS, "by digest") if case.draft.images else None
-    if case.undo or case.draft.ran_before:
+        return _result("digest", Verdict.PASS, "by digest") if patch.images else None
+    if given.undo or patch.ran_before:
         return _result("digest", Verdict.CONFIRM, f"{loose[0]} has no digest: the tag may name another image by now")
     return _result("digest", Verdict.BLOCK, f"{loose[0]} has no digest: give NAME@sha256:… (64 hex digits)")
 
 
-def direction(case: GuardInput) -> GuardResult | None:
+def direction(given: GuardInput) -> GuardResult | None:
     """Relaxing a guardrail or enabling publishing asks that no dangerous signal holds or is
     unknown.
     """
-    if not case.draft.relaxing:
+    if not given.draft.relaxing:
         return None
-    why = "; ".join(case.draft.relaxing)
-    names = [name for name, signal in case.runbooks.signals.items() if signal.dangerous]
-    situation = case.situation
-    old = situation is None or case.mono - situation.mono > OLD_SITUATION_S
+    why = "; ".join(given.draft.relaxing)
+    names = [name for name, signal in given.runbooks.signals.items() if signal.dangerous]
+    situation = given.situation
+    old = situation is None or given.mono - situation.mono > OLD_SITUATION_S
     known = {} if situation is None or old else situation.signals
     bad = [n for n in names if n in known and known[n].level in (Level.WARN, Level.CRIT)]
     unknown = [n for n in names if n not in known or known[n].level is Level.UNKNOWN]
     if bad:
-        told = ", ".join(f"{n} is {known[n].level.value}" for n in bad)
-        return _result("direction", Verdict.CONFIRM, f"{why}, while {told}")
+        bad_signals = ", ".join(f"{n} is {known[n].level.value}" for n in bad)
+        return _result("direction", Verdict.CONFIRM, f"{why}, while {bad_signals}")
     if unknown:
         verb = "is" if len(unknown) == 1 else "are"
         return _result("direction", Verdict.CONFIRM, f"{why}, while {', '.join(unknown)} {verb} unknown")
     return _result("direction", Verdict.NOTE, why)
 
 
-def pausing(case: GuardInput) -> GuardResult | None:
-    if case.draft.template and paused(case.object.obj):
-        return _result("paused", Verdict.CONFIRM, f"{case.object.name} is paused: no pod changes until it is resumed")
+@of_object
+def pausing(given: GuardInput, patch: Patch) -> GuardResult | None:
+    if patch.template and paused(patch.subject.obj):
+        return _result("paused", Verdict.CONFIRM, f"{patch.subject.name} is paused: no pod changes until it is resumed")
     return None
 
 
-def autoscaler(case: GuardInput) -> GuardResult | None:
-    if case.object.kind not in WORKLOADS:
+@of_object
+def autoscaler(given: GuardInput, patch: Patch) -> GuardResult | None:
+    if patch.subject.kind not in WORKLOADS:
         return None
-    scalers = case.facts.autoscalers
-    scaling = case.draft.replicas_after is not None
+    scalers = given.facts.autoscalers
+    scaling = patch.replicas_after is not None
     if scalers is None:
         verdict = Verdict.UNKNOWN if scaling else Verdict.NOTE
-        return _result("autoscaler", verdict, f"not known whether there is one: {case.facts.autoscalers_reason}")
+        return _result("autoscaler", verdict, f"not known whether there is one: {given.facts.autoscalers_reason}")
     if not scalers:
         return _result("autoscaler", Verdict.PASS, "none")
-    told = ", ".join(f"{s.name} ({s.min_replicas} to {s.max_replicas})" for s in scalers)
+    autoscaler_names = ", ".join(f"{s.name} ({s.min_replicas} to {s.max_replicas})" for s in scalers)
     if not scaling:
-        return _result("autoscaler", Verdict.NOTE, f"HPA {told} sets the replicas")
-    if case.draft.replicas_after == 0:
-        return _result("autoscaler", Verdict.NOTE, f"HPA {told} does nothing at 0 replicas")
-    return _result("autoscaler", Verdict.CONFIRM, f"HPA {told} will undo it")
+        return _result("autoscaler", Verdict.NOTE, f"HPA {autoscaler_names} sets the replicas")
+    if patch.replicas_after == 0:
+        return _result("autoscaler", Verdict.NOTE, f"HPA {autoscaler_names} does nothing at 0 replicas")
+    return _result("autoscaler", Verdict.CONFIRM, f"HPA {autoscaler_names} will undo it")
 
 
-def gitops(case: GuardInput) -> GuardResult | None:
+@of_object
+def gitops(given: GuardInput, patch: Patch) -> GuardResult | None:
     """Argo CD, Flux: what is changed by hand is put back.
 
     Helm and the like change it at their next release.
     """
-    metadata = case.object.obj["metadata"]
-    marks = {**(metadata.get("labels") or {}), **annotations_of(case.object.obj)}
+    metadata = patch.subject.obj["metadata"]
+    marks = {**(metadata.get("labels") or {}), **annotations_of(patch.subject.obj)}
     for key in sorted(marks):
         owner = next((who for prefix, who in _GITOPS if key.startswith(prefix)), None)
         if owner is not None:
@@ -225,25 +235,25 @@ _GITOPS = (
 )
 
 
-def lease(case: GuardInput) -> GuardResult:
-    held = case.facts.lease
+def lease(given: GuardInput) -> GuardResult:
+    held = given.facts.lease
     if held.problem:
         return _result("lease", Verdict.UNKNOWN, f"not known whether someone else is acting: {held.problem}")
-    if held.by_other(case.facts.identity):
+    if held.by_other(given.facts.identity):
         return _result("lease", Verdict.CONFIRM, f"someone else is acting: {held.words}")
-    if held.holder == case.facts.identity and not held.expired:
+    if held.holder == given.facts.identity and not held.expired:
         return _result("lease", Verdict.NOTE, f"you have another mitigation under way: {held.doing}")
-    if held.left_over(case.facts.identity):
+    if held.left_over(given.facts.identity):
         return _result(
             "lease", Verdict.NOTE, f"left by a cockpit of this host that is dead, and taken over: {held.words}"
         )
     return _result("lease", Verdict.PASS, "free")
 
 
-def journal(case: GuardInput) -> GuardResult | None:
+def journal(given: GuardInput) -> GuardResult | None:
     """An undo trusts the journal: one that was tampered with is said."""
-    if case.undo and case.journal_problems:
-        return _result("journal", Verdict.CONFIRM, f"the journal is not intact: {case.journal_problems[0]}")
+    if given.undo and given.journal_problems:
+        return _result("journal", Verdict.CONFIRM, f"the journal is not intact: {given.journal_problems[0]}")
     return None
 
 
@@ -263,25 +273,21 @@ GUARDS: tuple[Guard, ...] = (
 )
 
 
-#: For what patches no object of the cluster. Its kind adds what it alone can judge
-#: (`Draft.guards`).
-ACT_GUARDS: tuple[Guard, ...] = (read_only, dry_run, fresh, direction, lease, journal)
-
-
-def already_stopped(case: GuardInput) -> GuardResult | None:
+@of_object
+def already_stopped(given: GuardInput, patch: Patch) -> GuardResult | None:
     """Scaled to nothing already: whether publishing has stopped by that is for the chain to say.
 
     Somebody else may publish.
     """
-    if case.draft.replicas_after != 0 or not case.object.service.publishes:
+    if patch.replicas_after != 0 or not patch.subject.service.publishes:
         return None
-    situation = case.situation
-    if situation is None or case.mono - situation.mono > OLD_SITUATION_S:
+    situation = given.situation
+    if situation is None or given.mono - situation.mono > OLD_SITUATION_S:
         return _result(
             "stopped", Verdict.NOTE, "whether publishing has stopped is NOT KNOWN: nothing is known of the chain"
         )
-    names = tuple(dict.fromkeys((case.object.name, *(n for n, s in case.runbooks.services.items() if s.publishes))))
-    found = stopped(situation, case.object.namespace, names)
+    names = tuple(dict.fromkeys((patch.subject.name, *(n for n, s in given.runbooks.services.items() if s.publishes))))
+    found = stopped(situation, patch.subject.namespace, names)
     if found.verdict is Stop.PROVEN:
         return _result("stopped", Verdict.PASS, f"no pod is left, and {found.words}")
     if found.verdict is Stop.UNKNOWN:
@@ -289,20 +295,15 @@ def already_stopped(case: GuardInput) -> GuardResult | None:
     return _result("stopped", Verdict.NOTE, f"PUBLISHING MAY GO ON all the same: {found.words}")
 
 
-def judge_idle(case: GuardInput) -> tuple[GuardResult, ...]:
+def judge_idle(given: GuardInput) -> tuple[GuardResult, ...]:
     """Of a plan that would change nothing."""
-    found = already_stopped(case)
+    found = already_stopped(given)
     return (found,) if found is not None else ()
 
 
-def judge(case: GuardInput) -> tuple[GuardResult, ...]:
-    found = tuple(result for guard in GUARDS if (result := guard(case)) is not None)
-    return (*found, *case.draft.guards)
-
-
-def judge_act(case: GuardInput) -> tuple[GuardResult, ...]:
-    found = tuple(result for guard in ACT_GUARDS if (result := guard(case)) is not None)
-    return (*found, *case.draft.guards)
+def judge(given: GuardInput) -> tuple[GuardResult, ...]:
+    found = tuple(result for guard in GUARDS if (result := guard(given)) is not None)
+    return (*found, *given.draft.guards)
 
 
 def _result(guard: str, verdict: Verdict, reason: str) -> GuardResult:

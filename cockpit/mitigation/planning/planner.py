@@ -1,5 +1,4 @@
-"""From a step and its parameters to an immutable plan: nothing is changed here, and nothing is sent
-but questions.
+"""Makes an immutable plan of a step and its parameters: nothing is changed, only questions are sent.
 
 The digest that a confirmation is bound to covers target, relevant fields before and after, changes,
 and the request but for `metadata.resourceVersion`: that is a precondition, and follows the object
@@ -20,57 +19,30 @@ from msgspec.structs import replace
 from cockpit.canonical_json import canonical
 from cockpit.clock import Clock
 from cockpit.kubeapi.client import KubeClient
-from cockpit.kubeapi.errors import Conflict
-from cockpit.mitigation.cluster.objects import Subject, annotations_of
-from cockpit.mitigation.cluster.times import rfc3339
 from cockpit.mitigation.context import NO_BACKENDS, Backends, StepContext
-from cockpit.mitigation.planning import dryrun, guards
-from cockpit.mitigation.planning.facts import Facts, facts_of_act, gather
-from cockpit.mitigation.planning.stages import stages_of
+from cockpit.mitigation.planning import guards
+from cockpit.mitigation.planning.facts import gather
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.sending.request import request_of, spelled
-from cockpit.mitigation.steps import ACTS, KINDS
-from cockpit.mitigation.steps.kind import ActKind, Draft, PatchContext, PlanRequest, Prepared
-from cockpit.mitigation.steps.parameters import placed, resolve
-from cockpit.model.plan import (
-    DryRun,
-    DryRunState,
-    Effect,
-    GuardResult,
-    Inverse,
-    LocalCheck,
-    Plan,
-    Request,
-    Target,
-)
-from cockpit.model.reading import believed
+from cockpit.mitigation.sending.request import spelled, version_of
+from cockpit.mitigation.steps.kind import Draft, PlanRequest, Prepared
+from cockpit.mitigation.steps.parameters import resolve
+from cockpit.mitigation.steps.registry import KINDS
+from cockpit.model.plan import GuardResult, Inverse, LocalCheck, Plan
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.situation import Situation
-from cockpit.secrets import mask_secrets
-
-_TRIES = 4  # a rollout under way changes the object several times a second
-REVISION = "deployment.kubernetes.io/revision"
+from cockpit.model.step_kinds import STEP_KINDS
 
 
 def plan_request(runbook: Runbook | None, step: Step, given: Mapping[str, str], runbooks: Runbooks) -> PlanRequest:
-    """Raises PlanProblem for a kind that is not planned, a missing object, or wrong parameters."""
-    if step.kind in ACTS:
-        return PlanRequest(
-            service="",
-            kind=step.kind,
-            title=step.title,
-            runbook=runbook,
-            step=step,
-            values=resolve(step, given, runbooks),
-        )
-    if step.kind not in KINDS:
-        told = "its steps are planned one by one" if step.kind == "sequence" else "it opens or asks something"
-        raise PlanProblem(f"a step of kind {step.kind} is not carried out here", told)
+    """Return the request for a step with its parameters.
+
+    Raises PlanProblem for a kind that is not planned, or wrong parameters.
+    """
+    unplanned = STEP_KINDS[step.kind].unplanned
+    if unplanned:
+        raise PlanProblem(f"a step of kind {step.kind} is not carried out here", unplanned)
     values = resolve(step, given, runbooks)
-    name = KINDS[step.kind].about(step, values)
-    if not name:
-        raise PlanProblem(f"step {step.id} names no service", "correct runbooks.toml: service")
-    return PlanRequest(service=name, kind=step.kind, title=step.title, runbook=runbook, step=step, values=values)
+    return PlanRequest(kind=step.kind, title=step.title, runbook=runbook, step=step, values=values)
 
 
 class Planner:
@@ -91,17 +63,14 @@ class Planner:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._client = client
-        self._runbooks = runbooks
         self._clock = clock
-        self._context = context
-        self._namespace = namespace
-        self._read_only = read_only
         self._identity = identity
-        self.office = StepContext(
+        self.context = StepContext(
             client=client,
             runbooks=runbooks,
             clock=clock,
             place=(context, namespace),
+            read_only=read_only,
             backends=backends,
             situation=situation,
             sleep=sleep,
@@ -109,176 +78,85 @@ class Planner:
         )
 
     def now(self) -> float:
-        """Unix seconds on the cluster's clock, ours before its first answer."""
+        """Return unix seconds on the cluster's clock, ours before its first answer."""
         return self._client.server_time() or self._clock.wall()
 
-    async def prepare(self, wish: PlanRequest, situation: Situation | None) -> Prepared:
+    async def prepare(self, request: PlanRequest) -> Prepared:
         """Read, draft, ask for a dry run, judge.
 
         Raises PlanProblem, KubeError.
         """
-        if wish.kind in ACTS:
-            return await self._prepare_act(ACTS[wish.kind], wish, situation)
-        salt = secrets.token_hex(16)
-        kind = KINDS[wish.kind]
-        for attempt in range(1, _TRIES + 1):
-            subject = await kind.subject(self._client, (self._context, self._namespace), wish.service, self._runbooks)
-            if wish.check is not None:
-                wish.check(subject)
-            draft = self._draft(wish, subject, salt, situation, await kind.look(self._client, subject))
-            request = request_of(subject, draft, subject.resource_version)
-            try:
-                dry_run = await self._dry_run(subject, draft, request, salt, wish.kind)
-            except Conflict as conflict:
-                if attempt < _TRIES:
-                    continue
-                raise PlanProblem(
-                    f"{subject.name} changes faster than it can be read: {conflict.reason}", "plan again in a moment"
-                ) from conflict
-            break
-        facts = await gather(
-            self._client,
-            subject,
-            draft.subresource,
-            situation=situation,
-            identity=self._identity,
-            now=self.now,
-            count_pods=subject.service.singleton,
-        )
-        case = self._case(wish, draft, subject, facts, dry_run, situation)
-        verdicts = guards.judge(case) if draft.changes else guards.judge_idle(case)
-        plan = self._plan(wish, draft, request, dry_run, verdicts, subject)
-        return Prepared(
-            plan=plan,
-            draft=draft,
-            subject=subject,
-            kind=kind,
-            salt=salt,
-            revision=str(annotations_of(subject.obj).get(REVISION) or ""),
-        )
+        kind, salt = KINDS[request.kind], secrets.token_hex(16)
+        draft = await kind.draft(request, self.context, salt)
+        verdicts = await self._judge(request, draft)
+        return Prepared(self._plan(request, draft, verdicts), draft, kind, salt)
 
-    async def _prepare_act(self, kind: ActKind, wish: PlanRequest, situation: Situation | None) -> Prepared:
-        draft = await kind.draft(wish, self.office)
-        dry_run = draft.dry_run or DryRun(DryRunState.OK)
-        assert draft.effect is not None
-        verdicts: tuple[GuardResult, ...] = ()
-        if not isinstance(draft.effect, LocalCheck) and not draft.idle:
-            facts = await facts_of_act(self._client, self._namespace, self._identity, self.now)
-            verdicts = guards.judge_act(self._case(wish, draft, None, facts, dry_run, situation))
-        plan = self._plan(wish, draft, draft.effect, dry_run, verdicts, None)
-        return Prepared(plan=plan, draft=draft, subject=None, kind=kind, salt=secrets.token_hex(16), revision="")
-
-    def _case(
-        self,
-        wish: PlanRequest,
-        draft: Draft,
-        subject: Subject | None,
-        facts: Facts,
-        dry_run: DryRun,
-        situation: Situation | None,
-    ) -> guards.GuardInput:
-        return guards.GuardInput(
+    async def _judge(self, request: PlanRequest, draft: Draft) -> tuple[GuardResult, ...]:
+        """Ask every guard; what only looks, or is done already, needs none."""
+        if isinstance(draft.effect, LocalCheck) or draft.idle:
+            return ()
+        facts = await gather(self.context, draft, self._identity)
+        given = guards.GuardInput(
             draft=draft,
-            subject=subject,
             facts=facts,
-            dry_run=dry_run,
-            situation=situation,
-            runbooks=self._runbooks,
-            signals=_signals(wish),
-            read_only=self._read_only,
-            undo=wish.undoes is not None,
+            situation=self.context.situation(),
+            runbooks=self.context.runbooks,
+            signals=_signals(request),
+            read_only=self.context.read_only,
+            undo=request.undoes is not None,
             mono=self._clock.mono(),
-            journal_problems=wish.journal_problems,
+            journal_problems=request.journal_problems,
         )
+        return guards.judge_idle(given) if draft.nothing_to_do else guards.judge(given)
 
-    def _draft(self, wish: PlanRequest, subject: Subject, salt: str, situation: Situation | None, seen: Any) -> Draft:
-        kind = KINDS[wish.kind]
-        step = wish.step
-        arguments = wish.arguments
-        if arguments is None:
-            assert step is not None
-            arguments = kind.arguments(step, wish.values, subject)
-        setting = PatchContext(
-            runbooks=self._runbooks,
-            salt=salt,
-            restarted_at=rfc3339(self.now()),
-            known=_known(step, situation),
-            secrets=frozenset(n for n, v in (step.env if step else {}).items() if placed(v) & _secrets(step)),
-            seen=seen,
-        )
-        return kind.draft(subject, arguments, setting)
-
-    async def _dry_run(self, subject: Subject, draft: Draft, request: Request, salt: str, kind: str) -> DryRun:
-        if not draft.changes:
-            return DryRun(DryRunState.OK)
-        if self._read_only:
-            return DryRun(DryRunState.UNKNOWN, "not asked: read-only")
-        verdict, after = await dryrun.ask(self._client, request, subject.obj)
-        verdict = replace(verdict, reason=mask_secrets(verdict.reason, draft.hidden))
-        if after is not None and KINDS[kind].relevant(after, draft.scope, salt) != draft.expected:
-            return replace(
-                verdict, reason="the server would make something else of it than was asked (an admission webhook?)"
-            )
-        return verdict
-
-    def _plan(
-        self,
-        wish: PlanRequest,
-        draft: Draft,
-        effect: Effect,
-        dry_run: DryRun,
-        verdicts: tuple[GuardResult, ...],
-        subject: Subject | None,
-    ) -> Plan:
-        step, runbook, undoing = wish.step, wish.runbook, draft.undoing
-        dangers = list(draft.dangers)
-        if step is not None and step.dangerous and not dangers:
-            dangers.append("marked dangerous in the runbook")
-        if wish.danger and not dangers:
-            dangers.append(wish.danger)
-        target = draft.target
-        if target is None:
-            assert subject is not None
-            target = Target(
-                context=subject.context,
-                namespace=subject.namespace,
-                kind=subject.kind,
-                name=subject.name,
-                uid=subject.uid,
-                container=draft.container,
-            )
-        acts = not draft.idle and (subject is None or bool(draft.changes))
+    def _plan(self, request: PlanRequest, draft: Draft, verdicts: tuple[GuardResult, ...]) -> Plan:
+        step, runbook = request.step, request.runbook
+        dangers = _dangers(request, draft)
+        acts = not draft.nothing_to_do
+        inverse = None
+        if draft.inverse is not None and acts:
+            inverse = Inverse(request.kind, draft.inverse.kept, draft.inverse.words, draft.inverse.kubectl)
+        relaxes = step.relaxes if step is not None else request.relaxes
         plan = Plan(
             id=secrets.token_hex(4),
             runbook=runbook.id if runbook else "",
             runbook_number=runbook.number if runbook else None,
-            step=step.id if step else "undo" if wish.undoes is not None else wish.kind,
+            step=step.id if step else "undo" if request.undoes is not None else request.kind,
             item=step.item if step else None,
-            title=wish.title,
-            kind=wish.kind,
-            target=target,
-            resource_version=subject.resource_version if subject else "",
-            generation=subject.generation if subject else 0,
+            title=request.title,
+            kind=request.kind,
+            target=draft.target,
+            resource_version=version_of(draft.effect),
+            generation=draft.generation,
             relevant=draft.relevant,
             changes=draft.changes,
-            request=effect,
+            request=draft.effect,
             kubectl=draft.kubectl,
-            inverse=Inverse(wish.kind, undoing.kept, undoing.words, undoing.kubectl) if undoing and acts else None,
+            inverse=inverse,
             blast=draft.blast,
             dangerous=bool(dangers),
-            danger_reasons=tuple(dangers),
-            relaxes=draft.owes or (acts and (step.relaxes if step is not None else wish.relaxes)),
-            dry_run=dry_run,
+            danger_reasons=dangers,
+            relaxes=draft.owes or (acts and relaxes),
+            dry_run=draft.dry_run,
             guards=verdicts,
-            parameters=dict(wish.values),
+            parameters=dict(request.values),
             created_wall=self._clock.wall(),
             created_mono=self._clock.mono(),
-            undoes=wish.undoes,
+            undoes=request.undoes,
             idle=draft.idle,
-            part=wish.part,
-            staged=stages_of(draft, subject, wish.kind) if subject is not None and step is not None else "",
+            part=request.part,
+            staged=draft.staged,
         )
         return replace(plan, digest=digest_of(plan, draft.expected))
+
+
+def _dangers(request: PlanRequest, draft: Draft) -> tuple[str, ...]:
+    """Say why the plan is dangerous: as the change tells, else as the runbook marks it."""
+    if draft.dangers:
+        return draft.dangers
+    if request.step is not None and request.step.dangerous:
+        return ("marked dangerous in the runbook",)
+    return (request.danger,) if request.danger else ()
 
 
 def digest_of(plan: Plan, expected: Mapping[str, Any]) -> str:
@@ -294,31 +172,9 @@ def digest_of(plan: Plan, expected: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(covered).encode()).hexdigest()
 
 
-def _signals(wish: PlanRequest) -> tuple[str, ...]:
-    if wish.step is not None and wish.step.signals:
-        return wish.step.signals
-    return tuple(dict.fromkeys(s.signal for s in wish.runbook.symptoms)) if wish.runbook is not None else ()
-
-
-def _secrets(step: Step | None) -> frozenset[str]:
-    return frozenset(p.name for p in step.params if p.secret) if step is not None else frozenset()
-
-
-def _known(step: Step | None, situation: Situation | None) -> dict[str, tuple[str, ...]]:
-    """Variable → the values that a live list (`label:…`, or `joined:…`) holds now, to say when a
-    value is not among them.
-    """
-    known: dict[str, tuple[str, ...]] = {}
-    for param in step.params if step is not None and situation is not None else ():
-        kind, *rest = (param.choices_from or "").split(":")
-        if kind not in ("label", "joined"):
-            continue
-        *_, query, label = rest
-        if situation is None or step is None:
-            continue
-        result = believed(situation.queries.get(query), situation.mono).last
-        values = tuple(result.by(label)) if result is not None else ()
-        for name, template in step.env.items():
-            if template == f"{{{param.name}}}" and values:
-                known[name] = values
-    return known
+def _signals(request: PlanRequest) -> tuple[str, ...]:
+    """Return the signals that justify it: the step's own, else its runbook's symptoms."""
+    if request.step is not None and request.step.signals:
+        return request.step.signals
+    symptoms = request.runbook.symptoms if request.runbook is not None else ()
+    return tuple(dict.fromkeys(symptom.signal for symptom in symptoms))

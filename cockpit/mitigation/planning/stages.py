@@ -1,25 +1,27 @@
-"""A singleton whose rolling update would run two at once, changed in stages: stop, wait until gone,
-change, start.
+"""Stages of a change to a singleton whose rolling update would run two at once.
 
-Facts: "Roles and who may run more than one". Each stage is a step of its own, confirmed on its own.
+Stop, wait until it is gone, change, start: each stage is a step of its own, confirmed on its own.
 """
 
 from __future__ import annotations
 
-from cockpit.mitigation.cluster.objects import Subject, replicas, surge_of
+from cockpit.mitigation.cluster.objects import replicas, surge_of
 from cockpit.mitigation.steps.kind import Draft
 from cockpit.model.runbook import Step
 
 STOP, START = "stop", "start"
 
 
-def stages_of(draft: Draft, subject: Subject, kind: str) -> str:
-    """How it would be done in stages, in words; "" when it need not or cannot be."""
-    count = replicas(subject.obj) if subject.service.singleton and draft.template and draft.changes else 0
-    if count != 1 or surge_of(subject.obj, count).surge == 0:
+def stages_of(draft: Draft, kind: str) -> str:
+    """Say how it would be done in stages; "" when it need not or cannot be."""
+    patch = draft.patch
+    if patch is None or not (patch.subject.service.singleton and patch.template and draft.changes):
+        return ""
+    count = replicas(patch.subject.obj)
+    if count != 1 or surge_of(patch.subject.obj, count).surge == 0:
         return ""
     change = "" if kind == "restart" else "change it, "
-    return f"scale {subject.name} to 0, wait until no pod is left, {change}scale to 1"
+    return f"scale {patch.subject.name} to 0, wait until no pod is left, {change}scale to 1"
 
 
 def staged(step: Step) -> tuple[Step, ...]:

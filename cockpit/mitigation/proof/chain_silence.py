@@ -29,7 +29,7 @@ class ChainSilence:
 
     def __init__(self, plan: Plan, draft: Draft, runbooks: Runbooks, started_mono: float) -> None:
         self._namespace = plan.target.namespace
-        self._with_pods = draft.replicas_after == 0
+        self._with_pods = draft.patch is not None and draft.patch.replicas_after == 0
         publishing = tuple(name for name, service in runbooks.services.items() if service.publishes)
         self._services = tuple(dict.fromkeys((plan.target.name, *publishing)))
         self._started = started_mono

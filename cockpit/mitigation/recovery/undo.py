@@ -15,12 +15,11 @@ from cockpit.journal.entries import JournalEntry, changes_of, entries_of, target
 from cockpit.journal.journal import Journal
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
-from cockpit.mitigation.cluster.objects import Subject, env_entries, fetch, find_container, selector
-from cockpit.mitigation.planning.planner import REVISION
+from cockpit.mitigation.cluster.objects import env_entries, fetch, find_container, selector
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.sending.send import compare, named
-from cockpit.mitigation.steps import ACTS, KINDS
-from cockpit.mitigation.steps.kind import PlanRequest, touched
+from cockpit.mitigation.steps.kind import PlanRequest
+from cockpit.mitigation.steps.patch import REVISION
+from cockpit.mitigation.steps.registry import KINDS
 from cockpit.secrets import env_value, fingerprint
 
 
@@ -64,87 +63,42 @@ def _origin(journal: Journal, entry: JournalEntry) -> tuple[Mapping[str, Any], b
 async def undo_request(
     client: KubeClient, journal: Journal, entry: JournalEntry, raw: Mapping[str, Any] | None
 ) -> PlanRequest:
-    """`raw` are the inverse's arguments as this process remembers them.
+    """Return the request that takes a journalled step back.
 
-    Raises PlanProblem, KubeError.
+    `raw` are the inverse's arguments as this process remembers them. Raises PlanProblem, KubeError.
+    """
+    intent, kind = entry.intent, str(entry.intent["step_kind"])
+    if kind not in KINDS:
+        raise PlanProblem(f"this version knows no step of kind {kind}", "")
+    danger, relaxes = _danger(journal, entry)
+    return PlanRequest(
+        kind=kind,
+        title=f"Undo {entry.number}: {intent['title']}",
+        arguments=raw if raw is not None else await recover(client, intent),
+        undoes=entry.number,
+        undone=intent,
+        journal_problems=tuple(journal.verify()),
+        danger=danger,
+        relaxes=relaxes,
+    )
+
+
+def _danger(journal: Journal, entry: JournalEntry) -> tuple[str, bool]:
+    """Say why taking a step back is dangerous ("" when it is not), and whether it relaxes something.
 
     As dangerous as the way it goes. Of a toggle and of a number of replicas the change itself tells
     that; of anything else the way back from a dangerous step is taken for dangerous too (an older
     model, another signer set), unless the step relaxed something: then it goes back to what is
     safer.
     """
-    intent, problems = entry.intent, tuple(journal.verify())
     first, again = _origin(journal, entry)
     dangerous, relaxed = bool(first.get("dangerous")), bool(first.get("relaxes"))
-    danger = (
-        ""
-        if not dangerous
-        else "does a dangerous step again"
-        if again
-        else ""
-        if relaxed
-        else "takes back a dangerous step"
-    )
-    relaxes = relaxed and again
-    target = target_of(intent)
-    title = f"Undo {entry.number}: {intent['title']}"
-    if intent["step_kind"] in ACTS:  # it looks by itself whether its effect is still there
-        kept = raw if raw is not None else intent["inverse"]
-        return PlanRequest(
-            service="",
-            kind=str(intent["step_kind"]),
-            title=title,
-            runbook=None,
-            step=None,
-            values={},
-            arguments=kept,
-            undoes=entry.number,
-            check=None,
-            journal_problems=problems,
-            danger=danger,
-            relaxes=relaxes,
-        )
-    if intent["step_kind"] not in KINDS:
-        raise PlanProblem(f"this version knows no step of kind {intent['step_kind']}", "")
-    kind = KINDS[str(intent["step_kind"])]
-    arguments = raw
-    if arguments is None:
-        arguments = await recover(client, intent)
-    fields_of_step = touched(intent["relevant"], intent["expected"])
-
-    def check(subject: Subject) -> None:
-        fields = kind.relevant(subject.obj, intent["scope"], str(intent["salt"]))
-        judged = compare(
-            obj=subject.obj,
-            fields=fields,
-            uid=target.uid,
-            before=intent["relevant"],
-            after=intent["expected"],
-            touched=fields_of_step,
-        )
-        if judged.state == "applied":
-            return
-        now = "as before it" if judged.state == "not applied" else "something else"
-        why = judged.words if judged.state in ("gone", "changed") else f"{named(fields_of_step)} is {now} already"
-        raise PlanProblem(
-            f"{target.name} is no longer as step {entry.number} left it: {why}",
-            "someone changed it since: look at it, then plan what is right now",
-        )
-
-    return PlanRequest(
-        service=target.name,
-        kind=kind.kind,
-        title=title,
-        runbook=None,
-        step=None,
-        values={},
-        arguments=arguments,
-        undoes=entry.number,
-        check=check,
-        journal_problems=problems,
-        danger=danger,
-        relaxes=relaxes,
-    )
+    danger = ""
+    if dangerous and again:
+        danger = "does a dangerous step again"
+    elif dangerous and not relaxed:
+        danger = "takes back a dangerous step"
+    return danger, relaxed and again
 
 
 async def recover(client: KubeClient, intent: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,10 +126,10 @@ async def recover(client: KubeClient, intent: Mapping[str, Any]) -> dict[str, An
                 found[name] = value
     missing = [name for name in hidden if name not in found]
     if missing:
-        told = {c.field: c.before for c in changes_of(intent)}
+        shown = {c.field: c.before for c in changes_of(intent)}
         raise PlanProblem(
             f"the value of {', '.join(missing)} before the step is hidden in the journal, and no ReplicaSet holds it any more",
-            f"set it by hand; it was {', '.join(str(told.get(n)) for n in missing)} (revision {intent.get('revision') or '?'})",
+            f"set it by hand; it was {', '.join(str(shown.get(n)) for n in missing)} (revision {intent.get('revision') or '?'})",
         )
     return {**kept, "env": {name: found.get(name, value) for name, value in (env or {}).items()}}
 

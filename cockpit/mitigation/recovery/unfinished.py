@@ -12,36 +12,32 @@ from typing import Any
 
 from cockpit.journal.entries import changes_of, entries_of, target_of
 from cockpit.journal.journal import Journal, JournalProblem
-from cockpit.kubeapi.errors import KubeError, NotFound
-from cockpit.mitigation.cluster.objects import object_path
+from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.context import StepContext
 from cockpit.mitigation.outcome import Judgement
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sending import records
-from cockpit.mitigation.sending.send import compare
-from cockpit.mitigation.steps import ACTS, KINDS
-from cockpit.mitigation.steps.kind import touched
+from cockpit.mitigation.steps.registry import KINDS
 from cockpit.model.plan import Unfinished
 
-_TOLD = {"applied": "applied", "not applied": "not applied", "changed": "changed since", "gone": "changed since"}
+_JUDGEMENTS = {"applied": "applied", "not applied": "not applied", "changed": "changed since", "gone": "changed since"}
 
 
-async def judge_all(office: StepContext, journal: Journal) -> tuple[Unfinished, ...]:
+async def judge_all(context: StepContext, journal: Journal) -> tuple[Unfinished, ...]:
     """Those of this context and namespace; others stay for a cockpit that looks there.
 
     What cannot be read stays too.
     """
     found = []
-    context, namespace = office.place
     for intent in journal.unfinished():
         target = target_of(intent)
-        if (target.context, target.namespace) != (context, namespace):
+        if (target.context, target.namespace) != context.place:
             continue
-        judged = await judge(office, intent)
-        told = _TOLD.get(judged.state, "unknown")
-        if told != "unknown" or judged.final:
+        judged = await judge(context, intent)
+        judgement = _JUDGEMENTS.get(judged.state, "unknown")
+        if judgement != "unknown" or judged.final:
             try:
-                journal.append(records.judged(int(intent["number"]), told, judged.words))
+                journal.append(records.judged(int(intent["number"]), judgement, judged.words))
             except JournalProblem as problem:
                 judged = Judgement(judged.state, f"{judged.words} (not journalled: {problem.reason})")
         found.append(
@@ -49,7 +45,7 @@ async def judge_all(office: StepContext, journal: Journal) -> tuple[Unfinished, 
                 number=int(intent["number"]),
                 title=str(intent["title"]),
                 target=target.words,
-                judgement=told,
+                judgement=judgement,
                 explanation=judged.words,
                 changes=changes_of(intent),
             )
@@ -57,7 +53,7 @@ async def judge_all(office: StepContext, journal: Journal) -> tuple[Unfinished, 
     return tuple(found)
 
 
-async def judge_uncertain(office: StepContext, journal: Journal, number: int) -> None:
+async def judge_uncertain(context: StepContext, journal: Journal, number: int) -> None:
     """Look again at one whose outcome nobody knew, because it shall be taken back.
 
     Only "applied" is journalled: what is not there so far may still come. Raises PlanProblem.
@@ -65,30 +61,19 @@ async def judge_uncertain(office: StepContext, journal: Journal, number: int) ->
     entry = entries_of(journal.records()).get(number)
     if entry is None or entry.judged is not None or entry.outcome is None or entry.outcome["result"] != "uncertain":
         return
-    judged = await judge(office, entry.intent)
+    judged = await judge(context, entry.intent)
     if judged.state == "applied":
         journal.append(records.judged(number, "applied", judged.words))
     elif judged.state != "unknown":
         raise PlanProblem(f"step {number} is not there to be taken back: {judged.words}", "look again in a moment")
 
 
-async def judge(office: StepContext, intent: Mapping[str, Any]) -> Judgement:
-    target = target_of(intent)
-    act = ACTS.get(str(intent["step_kind"]))
-    if act is not None:
-        try:
-            return await act.judge(intent, office)
-        except (KubeError, PlanProblem) as error:
-            return Judgement("unknown", f"it may have run; it cannot be read back: {error.reason}")
+async def judge(context: StepContext, intent: Mapping[str, Any]) -> Judgement:
+    """Ask the intent's kind of step what became of it."""
     kind = KINDS.get(str(intent["step_kind"]))
     if kind is None:
         return Judgement("unknown", f"this version knows no step of kind {intent['step_kind']}")
     try:
-        obj = await office.client.get(object_path(target.kind, target.namespace, target.name))
-    except NotFound:
-        return Judgement("gone", f"{target.name} is gone")
-    except KubeError as error:
-        return Judgement("unknown", f"the target cannot be read: {error.reason}")
-    before, after = intent["relevant"], intent["expected"]
-    fields = kind.relevant(obj, intent["scope"], str(intent["salt"]))
-    return compare(obj=obj, fields=fields, uid=target.uid, before=before, after=after, touched=touched(before, after))
+        return await kind.judge(intent, context)
+    except (KubeError, PlanProblem) as error:
+        return Judgement("unknown", f"it may have run; it cannot be read back: {error.reason}")

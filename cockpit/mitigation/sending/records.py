@@ -59,7 +59,7 @@ def intent(
         "request_sha256": _digest(effect),
         "inverse": dict(plan.inverse.arguments) if plan.inverse is not None else None,
         "inverse_words": plan.inverse.words if plan.inverse is not None else None,
-        "revision": prepared.revision,
+        "revision": draft.revision,
         "baseline": dict(baseline),
         "operator": operator.record(),
         "confirmed_by": safe(confirmation.operator, 120),

@@ -1,5 +1,4 @@
-"""Sending a confirmed plan: the precondition, one repeat after a conflict, and never a blind
-resend.
+"""Sends a confirmed patch: with a precondition, once more after a conflict, and never blindly again.
 
 After an answer that does not tell (none, or a 5xx), the object is read and judged: applied, not
 applied, or not to be told.
@@ -14,139 +13,165 @@ from typing import Any
 
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, Invalid, KubeError, NotFound, ServerFault, Unreachable
-from cockpit.mitigation.cluster.objects import last_writer
+from cockpit.mitigation.cluster.objects import last_writer, object_path
 from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S
 from cockpit.mitigation.outcome import Judgement, Outcome
-from cockpit.mitigation.sending.request import request_of
-from cockpit.mitigation.steps.kind import JSON_PATCH, Prepared
-from cockpit.model.plan import Request
+from cockpit.mitigation.sending.request import JSON_PATCH, at_version
+from cockpit.mitigation.steps.kind import Draft, Ready
+from cockpit.model.plan import Request, Target
 
 
 class Sender:
-    def __init__(self, client: KubeClient, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    """Sends one patch of `target`; `relevant` reads the fields of the draft from any reading of the object."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        target: Target,
+        draft: Draft,
+        relevant: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._client = client
+        self._target = target
+        self._path = object_path(target.kind, target.namespace, target.name)
+        self._draft = draft
+        self._relevant = relevant
         self._sleep = sleep
 
-    async def fresh(self, prepared: Prepared) -> Outcome | Mapping[str, Any]:
-        """The object again, if it is still what the plan was made from; else why nothing may be
-        sent.
-        """
+    async def recheck(self) -> Ready | Outcome:
+        """Read the object again; an Outcome says why it is no longer what the plan was made from."""
         try:
-            obj = await self._client.get(prepared.object.path)
+            obj = await self._client.get(self._path)
         except NotFound:
-            return Outcome("stale", f"{prepared.object.name} is gone")
+            return Outcome("stale", f"{self._target.name} is gone")
         except KubeError as error:
             return Outcome("not sent", f"the target cannot be read again: {error.reason}")
-        changed = changed_since(prepared, obj)
-        return Outcome("stale", changed) if changed else obj
+        changed = self._changed_since(obj)
+        if changed:
+            return Outcome("stale", changed)
+        assert isinstance(self._draft.effect, Request)
+        return Ready(at_version(self._draft.effect, str(obj["metadata"]["resourceVersion"])), obj)
 
-    async def send(self, prepared: Prepared, obj: Mapping[str, Any], sending: Callable[[Request], None]) -> Outcome:
-        """PATCH, with the resourceVersion of `obj`.
+    async def send(self, ready: Ready, intent: Callable[[Request], None]) -> Outcome:
+        """PATCH, with the resourceVersion of the object as it was read again.
 
-        `sending` is told of each request just before it leaves.
+        `intent` is told of each request just before it leaves.
         """
         for last in (False, True):
-            subject = prepared.object
-            request = request_of(subject, prepared.draft, str(obj["metadata"]["resourceVersion"]))
-            sending(request)
-            try:
-                answer = await self._client.send(
-                    request.method,
-                    request.path,
-                    params=request.params,
-                    body=request.body,
-                    content_type=request.content_type,
-                    timeout_s=SEND_TIMEOUT_S,
-                )
-            except Conflict as conflict:
-                again = await self._after_conflict(prepared, obj, conflict, last)
-                if isinstance(again, Outcome):
-                    return again
-                obj = again
-                continue
-            except Unreachable as error:
-                if not error.maybe_sent:
-                    return Outcome("not sent", f"the server was not reached: {error.reason}")
-                return await self._after_silence(prepared, error)
-            except ServerFault as error:
-                return await self._after_silence(prepared, error)
-            except Invalid as refused:
-                again = await self._after_failed_test(prepared, obj, refused, last)
-                if isinstance(again, Outcome):
-                    return again
-                obj = again
-                continue
-            except KubeError as error:
-                return Outcome("rejected", error.reason)
-            accepted = _accepted(answer.body)
-            if accepted is not None:
-                return accepted
-            return await self._after_silence(prepared, ServerFault(f"the answer ({answer.status}) is no object"))
+            request = ready.effect
+            assert isinstance(request, Request)
+            intent(request)
+            answered = await self._send_once(request, ready, last)
+            if isinstance(answered, Outcome):
+                return answered
+            ready = answered
         raise AssertionError("unreachable")
 
-    async def _after_conflict(
-        self, prepared: Prepared, obj: Mapping[str, Any], conflict: Conflict, last: bool
-    ) -> Outcome | Mapping[str, Any]:
+    async def _send_once(self, request: Request, ready: Ready, last: bool) -> Ready | Outcome:
+        """Send one request; Ready when it met a conflict that may be tried once more."""
+        try:
+            answer = await self._client.send(
+                request.method,
+                request.path,
+                params=request.params,
+                body=request.body,
+                content_type=request.content_type,
+                timeout_s=SEND_TIMEOUT_S,
+            )
+        except Conflict as conflict:
+            return await self._after_conflict(ready, conflict, last)
+        except Invalid as refused:
+            return await self._after_failed_test(ready, refused, last)
+        except Unreachable as error:
+            if not error.maybe_sent:
+                return Outcome("not sent", f"the server was not reached: {error.reason}")
+            return await self._after_silence(error)
+        except ServerFault as error:
+            return await self._after_silence(error)
+        except KubeError as error:
+            return Outcome("rejected", error.reason)
+        accepted = _accepted(answer.body)
+        if accepted is not None:
+            return accepted
+        return await self._after_silence(ServerFault(f"the answer ({answer.status}) is no object"))
+
+    async def _after_conflict(self, ready: Ready, conflict: Conflict, last: bool) -> Ready | Outcome:
         """409: same generation and same relevant fields → once more; else the plan is stale."""
-        again = await self.fresh(prepared)
+        again = await self.recheck()
         if isinstance(again, Outcome):
             return again if again.result == "stale" else Outcome("rejected", f"{conflict.reason}; {again.words}")
-        before, now = obj["metadata"].get("generation"), again["metadata"].get("generation")
+        before, now = ready.obj["metadata"].get("generation"), again.obj["metadata"].get("generation")
         if before != now:
-            return Outcome("stale", f"the object was changed meanwhile (generation {before} → {now}{_by(again)})")
+            return Outcome("stale", f"the object was changed meanwhile (generation {before} → {now}{_by(again.obj)})")
         if last:
             return Outcome("stale", "the object changes faster than it can be patched")
         return again
 
-    async def _after_failed_test(
-        self, prepared: Prepared, obj: Mapping[str, Any], refused: Invalid, last: bool
-    ) -> Outcome | Mapping[str, Any]:
-        """422 to a JSON patch: a `test` that failed is told like any other fault of the request, so
-        the object decides.
-        """
-        if prepared.draft.content_type == JSON_PATCH and refused.status == 422:
-            again = await self.fresh(prepared)
+    async def _after_failed_test(self, ready: Ready, refused: Invalid, last: bool) -> Ready | Outcome:
+        """422 to a JSON patch: a `test` that failed looks like any other fault of the request, so the object decides."""
+        request = ready.effect
+        if isinstance(request, Request) and request.content_type == JSON_PATCH and refused.status == 422:
+            again = await self.recheck()
             if isinstance(again, Outcome):
                 return again if again.result == "stale" else Outcome("rejected", f"{refused.reason}; {again.words}")
-            if again["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"]:
-                return await self._after_conflict(prepared, obj, Conflict(refused.reason), last)
+            if again.obj["metadata"]["resourceVersion"] != ready.obj["metadata"]["resourceVersion"]:
+                return await self._after_conflict(ready, Conflict(refused.reason), last)
         return Outcome("rejected", refused.reason)
 
-    async def _after_silence(self, prepared: Prepared, error: KubeError) -> Outcome:
+    async def _after_silence(self, error: KubeError) -> Outcome:
         """Read what happened.
 
-        Not applied is said only after several looks: the request may have been slow.
+        "Not applied" is said only after several readings: the request may have been slow.
         """
         judged = Judgement("unknown", error.reason)
         for pause_s in SETTLE_S:
             await self._sleep(pause_s)
-            judged = await self.judge(prepared)
+            judged = await self._judge()
             if judged.state == "applied":
                 assert judged.obj is not None
-                told = f"applied (no answer came: {error.reason}; the object was read)"
+                words = f"applied (no answer came: {error.reason}; the object was read)"
                 metadata = judged.obj["metadata"]
-                return Outcome("sent", told, metadata.get("generation"), str(metadata["resourceVersion"]))
+                return Outcome("sent", words, metadata.get("generation"), str(metadata["resourceVersion"]))
         if judged.state == "not applied":
             return Outcome("not sent", f"not applied ({error.reason}; the object was read {len(SETTLE_S)} times since)")
         return Outcome("uncertain", f"{error.reason}; {judged.words}")
 
-    async def judge(self, prepared: Prepared) -> Judgement:
-        """Read the object and compare."""
+    async def _judge(self) -> Judgement:
+        """Read the object and compare it with the plan."""
         try:
-            obj = await self._client.get(prepared.object.path)
+            obj = await self._client.get(self._path)
         except NotFound:
-            return Judgement("gone", f"{prepared.object.name} is gone")
+            return Judgement("gone", f"{self._target.name} is gone")
         except KubeError as error:
             return Judgement("unknown", f"the object cannot be read: {error.reason}")
-        fields = prepared.step_kind.relevant(obj, prepared.draft.scope, prepared.salt)
+        return self._compare(obj)
+
+    def overtaken(self, obj: Mapping[str, Any]) -> str:
+        """Say why the object is no longer as this step left it; "" while it is."""
+        judged = self._compare(obj)
+        if judged.state == "applied":
+            return ""
+        return "someone put it back during the rollout" if judged.state == "not applied" else judged.words
+
+    def _compare(self, obj: Mapping[str, Any]) -> Judgement:
+        draft = self._draft
         return compare(
             obj=obj,
-            fields=fields,
-            uid=prepared.object.uid,
-            before=prepared.draft.relevant,
-            after=prepared.draft.expected,
-            touched=prepared.draft.touched,
+            fields=self._relevant(obj),
+            uid=self._target.uid,
+            before=draft.relevant,
+            after=draft.expected,
+            touched=draft.touched,
         )
+
+    def _changed_since(self, obj: Mapping[str, Any]) -> str:
+        """Say which of the plan's relevant fields is different now; "" when none is."""
+        if obj["metadata"]["uid"] != self._target.uid:
+            return f"{self._target.name} was deleted and made anew: it is another object now"
+        before, now = self._draft.relevant, self._relevant(obj)
+        keys = sorted(k for k in {*now, *before} if now.get(k) != before.get(k))
+        return f"{named(keys)} changed since the plan was made{_by(obj)}" if keys else ""
 
 
 def compare(
@@ -168,16 +193,6 @@ def compare(
         return Judgement("not applied", "the fields are as before the step", obj)
     other = [k for k in touched if fields.get(k) not in (after.get(k), before.get(k))]
     return Judgement("changed", f"{named(other or touched)} changed since{_by(obj)}", obj)
-
-
-def changed_since(prepared: Prepared, obj: Mapping[str, Any]) -> str:
-    """What of a plan's relevant fields is different now, in words; "" when nothing."""
-    if obj["metadata"]["uid"] != prepared.object.uid:
-        return f"{prepared.object.name} was deleted and made anew: it is another object now"
-    now = prepared.step_kind.relevant(obj, prepared.draft.scope, prepared.salt)
-    before = prepared.draft.relevant
-    keys = sorted(k for k in {*now, *before} if now.get(k) != before.get(k))
-    return f"{named(keys)} changed since the plan was made{_by(obj)}" if keys else ""
 
 
 def named(keys: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.kind import Draft
-from cockpit.mitigation.steps.local import Local, local_draft
+from cockpit.mitigation.steps.local import LocalStep, local_draft
 from cockpit.model.plan import LocalCheck, Proof
 from cockpit.model.runbook import Step
 from cockpit.model.signal import Level
@@ -20,41 +20,39 @@ from cockpit.model.situation import Situation
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
-    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
+    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared, Ready
 
 OLD_SITUATION_S = 15.0
 
 
-class Check(Local):
-    kind = "check"
-
-    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
-        step = wish.step
+class Check(LocalStep):
+    async def draft(self, request: PlanRequest, context: StepContext, salt: str) -> Draft:
+        step = request.step
         if step is None or not step.signals:
             raise PlanProblem("the step names no signal", "correct runbooks.toml: signals")
         effect = LocalCheck("evaluates signals now", {"signals": ", ".join(step.signals)})
-        return local_draft(
-            office=office,
-            kind="Signals",
-            name=step.id,
-            effect=effect,
-            blast=("reads what is known; changes nothing",),
-            line="m0-cockpit status",
-        )
+        target = context.target("Signals", step.id)
+        return local_draft(effect, target, "m0-cockpit status", "reads what is known; changes nothing")
 
-    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
-        effect = prepared.plan.request
+    async def send(
+        self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
+    ) -> Outcome:
+        effect = ready.effect
+        intent(effect)
         assert isinstance(effect, LocalCheck)
-        situation = office.situation()
-        if situation is not None and office.clock.mono() - situation.mono > OLD_SITUATION_S:
+        situation = context.situation()
+        if situation is not None and context.clock.mono() - situation.mono > OLD_SITUATION_S:
             situation = None
         proof, lines = evaluate(effect.inputs["signals"].split(", "), situation)
         words = "; ".join(
             f"{name} {level.value}" + (f" ({why})" if why and level is not Level.OK else "")
             for name, level, why in lines
         )
-        told(output=tuple(f"{level.value.upper():<8} {name}: {why}" for name, level, why in lines), proof=proof)
+        on_progress(output=tuple(f"{level.value.upper():<8} {name}: {why}" for name, level, why in lines), proof=proof)
         return Outcome("sent", words)
+
+
+KIND = Check()
 
 
 def evaluate(

@@ -26,15 +26,15 @@ from cockpit.mitigation import process
 from cockpit.mitigation.context import NETWORK_CLI, NetworkCli
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, RawInverse
+from cockpit.mitigation.steps.kind import Draft, RawInverse, Ready
 from cockpit.mitigation.steps.parameters import filled, placed, resolve
-from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Target, Verdict
+from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Verdict
 from cockpit.model.runbook import Runbook, Step
 from cockpit.text import HIDDEN, clean, safe
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
-    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
+    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared
 
 #: A word of `argv` that stands for several: the parameter's words, separated by spaces or commas.
 SPREAD = re.compile(r"\{([a-z][a-z0-9_]*)\*\}")
@@ -45,11 +45,9 @@ _LAST = 3  # lines of output in an outcome's words
 
 
 class Command:
-    kind = "command"
-
-    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
-        runbook, step, values = _asked(wish, office)
-        cli = office.backends.network_cli
+    async def draft(self, request: PlanRequest, context: StepContext, salt: str) -> Draft:
+        runbook, step, values = _asked(request, context)
+        cli = context.backends.network_cli
         argv, shown = words_of(step, values, cli)
         env = process.environment(cli.env)
         if process.executable(argv[0], env) is None:
@@ -60,22 +58,19 @@ class Command:
             )
             raise PlanProblem(f"there is no program {argv[0]} here", where)
         effect = CommandRun(argv, time_limit(step, cli), tuple(sorted(env)))
-        context, namespace = office.place
         name = _target(step, values, argv)
-        target = Target(context, namespace, (step.args.get("kind") or "command").capitalize(), name, "")
+        target = context.target((step.args.get("kind") or "command").capitalize(), name)
         reading = _reading(runbook, step)
-        before, guards = await _before(reading, step, values, office)
+        before, guards = await _before(reading, step, values, context)
         enables = step.args.get("enables", "")
         return Draft(
             scope=_scope(runbook, step, values),
             relevant={} if before is None else {"done": before},
             expected={} if before is None else {"done": True},
-            body={},
             changes=_changes(step, name, before),
             kubectl=shlex.join(shown),
             blast=_blast(effect, reading),
-            undoing=_undoing(runbook, step, values, cli),
-            template=False,
+            inverse=_inverse(runbook, step, values, cli),
             effect=effect,
             target=target,
             guards=guards,
@@ -86,45 +81,48 @@ class Command:
             + tuple(cli.env.values()),
         )
 
-    async def fresh(self, prepared: Prepared, office: StepContext) -> Outcome | None:
+    async def recheck(self, prepared: Prepared, context: StepContext) -> Ready | Outcome:
         scope = prepared.draft.scope
         if "done" not in prepared.draft.relevant:
-            return None
+            return Ready(prepared.plan.request)
         try:
-            done = await read_back(scope, office)
+            done = await read_back(scope, context)
         except PlanProblem as problem:
             return Outcome("stale", problem.reason)
         if done is None:
             return Outcome("not sent", "its state could be read when it was planned, and cannot now")
         if done is not prepared.draft.relevant["done"]:
             return Outcome("stale", "it was done since the plan was made" if done else "its state changed since")
-        return None
+        return Ready(prepared.plan.request)
 
-    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
-        effect = prepared.plan.request
+    async def send(
+        self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
+    ) -> Outcome:
+        effect = ready.effect
+        intent(effect)
         assert isinstance(effect, CommandRun)
-        told("running")
+        on_progress("running")
 
         def hear(lines: tuple[str, ...], dropped: str) -> None:
-            told(f"running: {lines[-1]}" if lines else "running", output=lines, dropped=dropped)
+            on_progress(f"running: {lines[-1]}" if lines else "running", output=lines, dropped=dropped)
 
-        env = process.environment(office.backends.network_cli.env)
-        ended = await process.run(effect.argv, env, effect.timeout_s, office.clock, told=hear, stop=office.stopping)
+        env = process.environment(context.backends.network_cli.env)
+        ended = await process.run(effect.argv, env, effect.timeout_s, context.clock, told=hear, stop=context.stopping)
         lines = " | ".join(ended.output[-_LAST:])
         words = ended.words + (f": {lines}" if lines else "") + (f" ({ended.dropped})" if ended.dropped else "")
         if ended.status is None:
             return Outcome("not sent", words)
         if ended.stopped:
-            return await self._after_stop(prepared, office, Outcome("uncertain", words, output=ended.output[-20:]))
+            return await self._after_stop(prepared, context, Outcome("uncertain", words, output=ended.output[-20:]))
         if ended.status == 0 and not ended.timed_out:
             return Outcome("sent", words, output=ended.output[-20:])
         result = "uncertain" if ended.timed_out or ended.status < 0 else "rejected"
-        return await self._after_failure(prepared, office, Outcome(result, words, output=ended.output[-20:]))
+        return await self._after_failure(prepared, context, Outcome(result, words, output=ended.output[-20:]))
 
-    async def _after_failure(self, prepared: Prepared, office: StepContext, outcome: Outcome) -> Outcome:
+    async def _after_failure(self, prepared: Prepared, context: StepContext, outcome: Outcome) -> Outcome:
         """What it says of itself may be wrong: where it can be read back, that decides."""
         try:
-            done = await read_back(prepared.draft.scope, office)
+            done = await read_back(prepared.draft.scope, context)
         except PlanProblem:
             return outcome
         if done is None:
@@ -133,12 +131,12 @@ class Command:
             return Outcome("sent", f"done all the same ({outcome.words})", output=outcome.output)
         return Outcome("rejected", f"{outcome.words}; read back: not done", output=outcome.output)
 
-    async def _after_stop(self, prepared: Prepared, office: StepContext, outcome: Outcome) -> Outcome:
+    async def _after_stop(self, prepared: Prepared, context: StepContext, outcome: Outcome) -> Outcome:
         """What it had sent before it was ended may still take effect: "not done so far" is no "not
         done".
         """
         try:
-            done = await read_back(prepared.draft.scope, office)
+            done = await read_back(prepared.draft.scope, context)
         except PlanProblem:
             done = None
         if done:
@@ -150,50 +148,43 @@ class Command:
         )
         return Outcome("uncertain", f"{outcome.words}; {read}", output=outcome.output)
 
-    async def watch(self, prepared: Prepared, outcome: Outcome, office: StepContext, told: OnProgress) -> Rollout:
+    async def watch(
+        self, prepared: Prepared, outcome: Outcome, context: StepContext, on_progress: OnProgress
+    ) -> Rollout:
         """Where it can be read back, that is the proof that it was done."""
         scope = prepared.draft.scope
         if not scope.get("reads"):
-            return Rollout(done=True, failed=False, words=outcome.words, updated=0, desired=0, terminating=0)
+            return Rollout(done=True, failed=False, words=outcome.words)
         for attempt in range(5):
             if attempt:
-                await office.sleep(1.0)
+                await context.sleep(1.0)
             try:
-                done = await read_back(scope, office)
+                done = await read_back(scope, context)
             except PlanProblem as problem:
                 return Rollout(
                     done=True,
                     failed=False,
                     words=f"{outcome.words}; cannot be read back: {problem.reason}",
-                    updated=0,
-                    desired=0,
-                    terminating=0,
                 )
             if done:
-                told(proof=Proof.PASS)
+                on_progress(proof=Proof.PASS)
                 return Rollout(
                     done=True,
                     failed=False,
                     words=f"{outcome.words}; read back: done",
-                    updated=0,
-                    desired=0,
-                    terminating=0,
                 )
         words = "its state cannot be read back" if done is None else "read back: it is not done"
         return Rollout(
             done=done is None,
             failed=done is False,
             words=f"{outcome.words}; {words}",
-            updated=0,
-            desired=0,
-            terminating=0,
         )
 
-    async def judge(self, intent: Mapping[str, Any], office: StepContext) -> Judgement:
+    async def judge(self, intent: Mapping[str, Any], context: StepContext) -> Judgement:
         scope = intent["scope"]
         if not scope.get("reads"):
             return Judgement("unknown", "it may have run: nothing tells whether it did", final=True)
-        done = await read_back(scope, office)
+        done = await read_back(scope, context)
         if done is None:
             return Judgement("unknown", "it may have run; it cannot be read back now")
         return (
@@ -201,20 +192,23 @@ class Command:
         )
 
 
-def _asked(wish: PlanRequest, office: StepContext) -> tuple[Runbook | None, Step, Mapping[str, str]]:
+KIND = Command()
+
+
+def _asked(request: PlanRequest, context: StepContext) -> tuple[Runbook | None, Step, Mapping[str, str]]:
     """Of a step, or of the step that takes another back."""
-    if wish.arguments is None:
-        assert wish.step is not None
-        return wish.runbook, wish.step, wish.values
-    runbook, step = named_step(office, wish.arguments)
-    if any(isinstance(value, Mapping) for value in wish.arguments["values"].values()):
+    if request.arguments is None:
+        assert request.step is not None
+        return request.runbook, request.step, request.values
+    runbook, step = named_step(context, request.arguments)
+    if any(isinstance(value, Mapping) for value in request.arguments["values"].values()):
         raise PlanProblem("a parameter of the step is a secret, which the journal does not hold", "do it by hand")
-    return runbook, step, resolve(step, wish.arguments["values"], office.runbooks)
+    return runbook, step, resolve(step, request.arguments["values"], context.runbooks)
 
 
-def named_step(office: StepContext, named: Mapping[str, Any]) -> tuple[Runbook, Step]:
+def named_step(context: StepContext, named: Mapping[str, Any]) -> tuple[Runbook, Step]:
     try:
-        return office.runbooks.step(str(named["runbook"]), str(named["step"]))
+        return context.runbooks.step(str(named["runbook"]), str(named["step"]))
     except KeyError:
         raise PlanProblem(f"the runbooks have no step {named['step']} any more", "correct runbooks.toml") from None
 
@@ -305,38 +299,38 @@ def _reading(runbook: Runbook | None, step: Step) -> Step | None:
     return found
 
 
-async def read_back(scope: Mapping[str, Any], office: StepContext) -> bool | None:
+async def read_back(scope: Mapping[str, Any], context: StepContext) -> bool | None:
     """Whether it is done; None: it cannot be told.
 
     Raises PlanProblem when the runbooks do not know it any more.
     """
     if not scope.get("reads"):
         return None
-    runbook, step = named_step(office, scope)
+    runbook, step = named_step(context, scope)
     reading = _reading(runbook, step)
     assert reading is not None
     values = {name: str(value) for name, value in scope["values"].items()}
     own = {p.name for p in reading.params}
-    known = resolve(reading, {n: v for n, v in values.items() if n in own}, office.runbooks)
-    argv, _ = words_of(reading, known, office.backends.network_cli)
-    env = process.environment(office.backends.network_cli.env)
-    ended = await process.run(argv, env, min(_READ_S, time_limit(reading, office.backends.network_cli)), office.clock)
+    known = resolve(reading, {n: v for n, v in values.items() if n in own}, context.runbooks)
+    argv, _ = words_of(reading, known, context.backends.network_cli)
+    env = process.environment(context.backends.network_cli.env)
+    ended = await process.run(argv, env, min(_READ_S, time_limit(reading, context.backends.network_cli)), context.clock)
     if ended.status != 0 or ended.timed_out:
         return None
     return re.search(step.args["expect"], "\n".join(ended.output)) is not None
 
 
 async def _before(
-    reading: Step | None, step: Step, values: Mapping[str, str], office: StepContext
+    reading: Step | None, step: Step, values: Mapping[str, str], context: StepContext
 ) -> tuple[bool | None, tuple[GuardResult, ...]]:
     """Whether it is done already, and what the guards should know of that."""
     if reading is None:
         return None, ()
-    runbook = next((b for b in office.runbooks.runbooks if reading in b.mitigations and step in b.mitigations), None)
-    done = await read_back(_scope(runbook, step, values), office)
+    runbook = next((b for b in context.runbooks.runbooks if reading in b.mitigations and step in b.mitigations), None)
+    done = await read_back(_scope(runbook, step, values), context)
     if done is None:
-        told = f"what it is now cannot be read ({reading.title})"
-        return None, (GuardResult("state", Verdict.UNKNOWN, told),)
+        reason = f"what it is now cannot be read ({reading.title})"
+        return None, (GuardResult("state", Verdict.UNKNOWN, reason),)
     return done, (GuardResult("state", Verdict.PASS, "read just now"),)
 
 
@@ -360,7 +354,7 @@ def _blast(effect: CommandRun, reading: Step | None) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _undoing(runbook: Runbook | None, step: Step, values: Mapping[str, str], cli: NetworkCli) -> RawInverse | None:
+def _inverse(runbook: Runbook | None, step: Step, values: Mapping[str, str], cli: NetworkCli) -> RawInverse | None:
     wanted = step.args.get("undo")
     found = next((s for s in runbook.mitigations if s.id == wanted), None) if runbook is not None and wanted else None
     if found is None or runbook is None:

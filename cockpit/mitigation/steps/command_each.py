@@ -22,30 +22,28 @@ from cockpit.mitigation.choices.live import markets
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.command import named_step, read_back, time_limit, words_of
-from cockpit.mitigation.steps.kind import Draft, RawInverse
+from cockpit.mitigation.steps.kind import Draft, RawInverse, Ready
 from cockpit.mitigation.steps.parameters import filled, resolve
-from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Target, Verdict
+from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Verdict
 from cockpit.model.runbook import Runbook, Step
 from cockpit.text import clean
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
-    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
+    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared
 
 _AT_ONCE = 4  # programs that read a market each
 _NAMED = 6  # markets in one line of words
 
 
 class CommandEach:
-    kind = "command-each"
-
-    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
-        runbook, step, values, wanted = _asked(wish, office)
+    async def draft(self, request: PlanRequest, context: StepContext, salt: str) -> Draft:
+        runbook, step, values, wanted = _asked(request, context)
         if not step.args.get("reads"):
             raise PlanProblem(f"step {step.id} cannot tell what is done already", "correct runbooks.toml: args.reads")
-        cli = office.backends.network_cli
+        cli = context.backends.network_cli
         scope = {"runbook": runbook.id, "step": step.id, "values": dict(values), "each": list(wanted)}
-        states = await _states(scope, wanted, office)
+        states = await _states(scope, wanted, context)
         todo = tuple(one for one in wanted if states[one] is not True)
         argvs = [words_of(step, {**values, step.args["each"]: one}, cli) for one in todo]
         env = process.environment(cli.env)
@@ -61,21 +59,18 @@ class CommandEach:
         )
         scope["each"] = list(todo)
         unread = [one for one in todo if states[one] is None]
-        context, namespace = office.place
         enables = step.args.get("enables", "")
         becomes = step.args.get("becomes") or "done"
         return Draft(
             scope=scope,
             relevant={"done": [one for one in wanted if states[one] is True], "todo": list(todo)},
             expected={"done": list(wanted), "todo": []},
-            body={},
             changes=tuple(Change(one, f"not {becomes}" if states[one] is False else None, becomes) for one in todo),
             kubectl=" && ".join(shlex.join(shown) for _, shown in argvs),
             blast=_blast(wanted, todo, becomes),
-            undoing=_undoing(runbook, step, values, todo, office),
-            template=False,
+            inverse=_inverse(runbook, step, values, todo, context),
             effect=effect,
-            target=Target(context, namespace, "Markets", _target(step, values), ""),
+            target=context.target("Markets", _target(step, values)),
             idle=not todo,
             dangers=(enables,) if enables else ("marked dangerous in the runbook",) if step.dangerous else (),
             relaxing=(f"it {enables} ({_names(todo)})",) if enables and todo else (),
@@ -83,75 +78,79 @@ class CommandEach:
             hidden=tuple(cli.env.values()),
         )
 
-    async def fresh(self, prepared: Prepared, office: StepContext) -> Outcome | None:
+    async def recheck(self, prepared: Prepared, context: StepContext) -> Ready | Outcome:
         scope = prepared.draft.scope
         try:
-            states = await _states(scope, scope["each"], office)
+            states = await _states(scope, scope["each"], context)
         except PlanProblem as problem:
             return Outcome("stale", problem.reason)
         done = [one for one, state in states.items() if state is True]
-        return Outcome("stale", f"done since the plan was made: {_names(done)}") if done else None
+        if done:
+            return Outcome("stale", f"done since the plan was made: {_names(done)}")
+        return Ready(prepared.plan.request)
 
-    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
+    async def send(
+        self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
+    ) -> Outcome:
+        intent(ready.effect)
         """One after the other; one that fails does not keep the others from it."""
-        effect, each = prepared.plan.request, prepared.draft.scope["each"]
+        effect, each = ready.effect, prepared.draft.scope["each"]
         assert isinstance(effect, CommandRun)
-        env = process.environment(office.backends.network_cli.env)
+        env = process.environment(context.backends.network_cli.env)
         argvs = (effect.argv, *effect.more)
         limit = effect.timeout_s / len(argvs)
         failed: dict[str, str] = {}
         lines: list[str] = []
         left: Sequence[str] = ()
         for turn, (one, argv) in enumerate(zip(each, argvs, strict=True), 1):
-            told(f"running: {turn} of {len(argvs)}, {one}", output=tuple(lines[-20:]))
-            ended = await process.run(argv, env, limit, office.clock, stop=office.stopping)
+            on_progress(f"running: {turn} of {len(argvs)}, {one}", output=tuple(lines[-20:]))
+            ended = await process.run(argv, env, limit, context.clock, stop=context.stopping)
             last = ended.output[-1] if ended.output else ""
             if ended.status != 0 or ended.timed_out or ended.stopped:
                 failed[one] = f"{ended.words}: {last}" if last else ended.words
             lines.append(f"{one}: {failed.get(one, 'done')}")
-            if office.stopping.is_set():
+            if context.stopping.is_set():
                 left = each[turn:]
                 break
-        stopped = office.stopping.is_set()
+        stopped = context.stopping.is_set()
         words = f"{len(argvs) - len(failed) - len(left)} of {len(argvs)} done"
         if left:
             words = f"stopped by the operator: {words}; not begun: {_names(left)}"
         if failed:
             first = next(iter(failed))
             words += f"; failed: {_names(list(failed))} ({first}: {failed[first]})"
-        told(output=tuple(lines[-20:]))
+        on_progress(output=tuple(lines[-20:]))
         nothing = len(failed) == len(argvs) and not stopped  # one that was ended half-way may have had its effect
         return Outcome("rejected" if nothing else "sent", words, output=tuple(lines[-20:]))
 
-    async def watch(self, prepared: Prepared, outcome: Outcome, office: StepContext, told: OnProgress) -> Rollout:
+    async def watch(
+        self, prepared: Prepared, outcome: Outcome, context: StepContext, on_progress: OnProgress
+    ) -> Rollout:
         scope = prepared.draft.scope
         undone, total = list(scope["each"]), len(scope["each"])
         for attempt in range(5):
             if attempt:
-                await office.sleep(1.0)
+                await context.sleep(1.0)
             try:
-                states = await _states(scope, undone, office)
+                states = await _states(scope, undone, context)
             except PlanProblem as problem:
                 return Rollout(
                     done=False,
                     failed=True,
                     words=f"{outcome.words}; cannot be read back: {problem.reason}",
-                    updated=0,
                     desired=total,
-                    terminating=0,
                 )
             undone = [one for one, state in states.items() if state is not True]
             if not undone:
-                told(proof=Proof.PASS)
+                on_progress(proof=Proof.PASS)
                 return Rollout(
                     done=True,
                     failed=False,
                     words=f"{outcome.words}; read back: all {total}",
                     updated=total,
                     desired=total,
-                    terminating=0,
                 )
-        told(proof=Proof.FAIL)
+        on_progress(proof=Proof.FAIL)
         so_far = total - len(undone)
         return Rollout(
             done=False,
@@ -159,12 +158,11 @@ class CommandEach:
             words=f"{outcome.words}; read back, not done: {_names(undone)}",
             updated=so_far,
             desired=total,
-            terminating=0,
         )
 
-    async def judge(self, intent: Mapping[str, Any], office: StepContext) -> Judgement:
+    async def judge(self, intent: Mapping[str, Any], context: StepContext) -> Judgement:
         scope = intent["scope"]
-        states = await _states(scope, scope["each"], office)
+        states = await _states(scope, scope["each"], context)
         done = [one for one, state in states.items() if state]
         if len(done) == len(states):
             return Judgement("applied", f"read back: all {len(done)}")
@@ -175,24 +173,27 @@ class CommandEach:
         return Judgement("applied", f"read back: {len(done)} of {len(states)}, the rest is not done")
 
 
-def _asked(wish: PlanRequest, office: StepContext) -> tuple[Runbook, Step, Mapping[str, str], tuple[str, ...]]:
+KIND = CommandEach()
+
+
+def _asked(request: PlanRequest, context: StepContext) -> tuple[Runbook, Step, Mapping[str, str], tuple[str, ...]]:
     """Of a step, or of the step that takes another back.
 
     Raises PlanProblem.
     """
-    if wish.arguments is not None:
-        runbook, step = named_step(office, wish.arguments)
+    if request.arguments is not None:
+        runbook, step = named_step(context, request.arguments)
         own = {param.name for param in step.params}
-        values = {name: value for name, value in wish.arguments["values"].items() if name in own}
-        return runbook, step, resolve(step, values, office.runbooks), tuple(wish.arguments["each"])
-    assert wish.step is not None
-    if wish.runbook is None:
+        values = {name: value for name, value in request.arguments["values"].items() if name in own}
+        return runbook, step, resolve(step, values, context.runbooks), tuple(request.arguments["each"])
+    assert request.step is not None
+    if request.runbook is None:
         raise PlanProblem("a command for each market belongs to a runbook", "call it by its runbook")
-    return wish.runbook, wish.step, wish.values, _wanted(wish.step, wish.values, office)
+    return request.runbook, request.step, request.values, _wanted(request.step, request.values, context)
 
 
-def _wanted(step: Step, values: Mapping[str, str], office: StepContext) -> tuple[str, ...]:
-    situation = office.situation()
+def _wanted(step: Step, values: Mapping[str, str], context: StepContext) -> tuple[str, ...]:
+    situation = context.situation()
     known = tuple(markets(situation)) if situation is not None else ()
     if not known:
         raise PlanProblem(
@@ -205,12 +206,12 @@ def _wanted(step: Step, values: Mapping[str, str], office: StepContext) -> tuple
     return tuple(market for market in known if market not in but)
 
 
-async def _states(scope: Mapping[str, Any], each: Sequence[str], office: StepContext) -> dict[str, bool | None]:
+async def _states(scope: Mapping[str, Any], each: Sequence[str], context: StepContext) -> dict[str, bool | None]:
     """Market → whether it is done; None where it cannot be told.
 
     Raises PlanProblem when the runbooks do not know it any more.
     """
-    runbook, step = named_step(office, scope)
+    runbook, step = named_step(context, scope)
     reading = next((s for s in runbook.mitigations if s.id == step.args.get("reads")), None)
     if reading is None or len(reading.params) != 1:
         raise PlanProblem(f"step {step.id}: args.reads names no command for one market", "correct runbooks.toml")
@@ -219,7 +220,7 @@ async def _states(scope: Mapping[str, Any], each: Sequence[str], office: StepCon
     async def one(market: str) -> bool | None:
         named = {**scope, "reads": reading.id, "values": {reading.params[0].name: market}}
         async with few:
-            return await read_back(named, office)
+            return await read_back(named, context)
 
     return dict(zip(each, await asyncio.gather(*map(one, each)), strict=True))
 
@@ -236,15 +237,15 @@ def _blast(wanted: Sequence[str], todo: Sequence[str], becomes: str) -> tuple[st
     return tuple(lines)
 
 
-def _undoing(
-    runbook: Runbook, step: Step, values: Mapping[str, str], todo: Sequence[str], office: StepContext
+def _inverse(
+    runbook: Runbook, step: Step, values: Mapping[str, str], todo: Sequence[str], context: StepContext
 ) -> RawInverse | None:
     wanted = next((s for s in runbook.mitigations if s.id == step.args.get("undo")), None)
     if wanted is None or not todo:
         return None
     own = {param.name: values[param.name] for param in wanted.params if param.name in values}
     arguments = {"runbook": runbook.id, "step": wanted.id, "values": own, "each": list(todo)}
-    cli = office.backends.network_cli
+    cli = context.backends.network_cli
     shown = [words_of(wanted, {**own, wanted.args["each"]: one}, cli)[1] for one in todo]
     return RawInverse(arguments, arguments, f"{wanted.title}: {_names(todo)}", " && ".join(map(shlex.join, shown)))
 

@@ -12,40 +12,38 @@ from typing import TYPE_CHECKING
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.kind import Draft
-from cockpit.mitigation.steps.local import Local, local_draft
+from cockpit.mitigation.steps.local import LocalStep, local_draft
 from cockpit.model.plan import LocalCheck, Proof
 from cockpit.text import safe
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
-    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
+    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared, Ready
 
 
-class EvidenceBundle(Local):
-    kind = "evidence"
-
-    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
-        if office.backends.evidence is None:
+class EvidenceBundle(LocalStep):
+    async def draft(self, request: PlanRequest, context: StepContext, salt: str) -> Draft:
+        if context.backends.evidence is None:
             raise PlanProblem("nothing here can capture evidence", "use `m0-cockpit incident evidence`")
-        effect = LocalCheck("captures evidence", {"for": safe(wish.title, 200)})
-        blast = ("reads pods, logs, signals, the chain and the configuration; writes one redacted file here",)
-        return local_draft(
-            office=office,
-            kind="Evidence",
-            name=wish.step.id if wish.step else "evidence",
-            effect=effect,
-            blast=blast,
-            line="m0-cockpit incident evidence",
-        )
+        effect = LocalCheck("captures evidence", {"for": safe(request.title, 200)})
+        blast = "reads pods, logs, signals, the chain and the configuration; writes one redacted file here"
+        target = context.target("Evidence", request.step.id if request.step else "evidence")
+        return local_draft(effect, target, "m0-cockpit incident evidence", blast)
 
-    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
-        collect = office.backends.evidence
+    async def send(
+        self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
+    ) -> Outcome:
+        intent(ready.effect)
+        collect = context.backends.evidence
         assert collect is not None
-        told("collecting")
+        on_progress("collecting")
         try:
             captured = await collect(prepared.plan.title)
         except Exception as error:  # whatever a collector meets: it is the answer
-            told(proof=Proof.FAIL)
+            on_progress(proof=Proof.FAIL)
             return Outcome("rejected", f"no evidence: {safe(error, 300) or type(error).__name__}")
-        told(output=(safe(str(captured.path), 300),), proof=Proof.UNKNOWN if captured.missing else Proof.PASS)
+        on_progress(output=(safe(str(captured.path), 300),), proof=Proof.UNKNOWN if captured.missing else Proof.PASS)
         return Outcome("sent", safe(captured.words, 500))
+
+
+KIND = EvidenceBundle()

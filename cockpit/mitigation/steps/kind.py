@@ -1,39 +1,38 @@
-"""What a kind of step works out: the change, what is sent, the inverse.
+"""What every kind of step offers, and the values that it is planned and carried out by.
 
-And what a kind must offer.
-
-Two families. A `StepKind` patches one object of the cluster. An `ActKind` does anything else (a
-command, a statement, a Job, a local check). Both are planned, guarded, confirmed, journalled and
+One protocol, whatever is done: a patch of one object (`steps/patch.py` has what those share), a
+Job, a program, a statement, a look at what is known. All are guarded, confirmed, journalled and
 judged after a crash alike.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
-from cockpit.kubeapi.client import KubeClient
-from cockpit.mitigation.cluster.objects import Subject, fetch
-from cockpit.model.plan import Change, DryRun, Effect, GuardResult, Part, Plan, Rollout, Target
-from cockpit.model.runbook import Runbook, Runbooks, Service, Step
+from cockpit.mitigation.cluster.objects import Subject
+from cockpit.mitigation.sending.request import FIELD_MANAGER, STRATEGIC, PatchBody, patch_request
+from cockpit.model.plan import Change, DryRun, DryRunState, Effect, GuardResult, Part, Plan, Request, Rollout, Target
+from cockpit.model.runbook import Runbook, Step
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
     from cockpit.mitigation.outcome import Judgement, Outcome
 
-JSON = "application/json"
-JSON_PATCH = "application/json-patch+json"
-MERGE = "application/merge-patch+json"
-STRATEGIC = "application/strategic-merge-patch+json"
-FIELD_MANAGER = "m0-cockpit"
-CHANGE_CAUSE = "kubernetes.io/change-cause"
+#: Called with what leaves, just before it leaves; raises JournalProblem when that cannot be
+#: journalled.
+Intent = Callable[[Effect], None]
+
+
+#: Of what no server is asked about.
+NOT_ASKED = DryRun(DryRunState.OK)
 
 
 @dataclass(frozen=True, slots=True)
 class RawInverse:
-    """An inverse before it is worded: arguments for the same kind of step, raw (they may hold
-    secrets).
+    """An inverse before it is worded: arguments for the same kind of step, raw (they may hold secrets).
 
     `kept` is the same as the journal may keep it: hidden values as {"hidden": fingerprint}.
     """
@@ -44,52 +43,77 @@ class RawInverse:
     kubectl: str
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """One change to one object.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """One patch of one object: what is sent, and what the guards of an object judge.
 
-    `relevant` → `expected`: the fields it depends on, before and as it will leave them.
-
-    Both hold what may be kept in the journal: values of variables as fingerprints. `scope` is what
-    `relevant` needs, beside the object, to be computed again. `body` lacks the resourceVersion: a
-    patch, or the operations of a JSON patch. Of an `ActKind` the `effect` is what is done, and
-    `target` what it is done to; it has no body.
+    `body` lacks the resourceVersion: a patch, or the operations of a JSON patch.
     """
 
-    scope: Mapping[str, Any]
-    relevant: Mapping[str, Any]
-    expected: Mapping[str, Any]
-    changes: tuple[Change, ...]
-    body: Mapping[str, Any] | list[dict[str, Any]]
-    kubectl: str
-    blast: tuple[str, ...]
-    undoing: RawInverse | None
+    subject: Subject
+    body: PatchBody
     subresource: str = ""
     content_type: str = STRATEGIC
     params: Mapping[str, str] = field(default_factory=lambda: {"fieldManager": FIELD_MANAGER})
     container: str | None = None
-    template: bool = True  # the pods are replaced
-    dangers: tuple[str, ...] = ()
-    relaxing: tuple[str, ...] = ()  # why it relaxes a guardrail or enables publishing: the direction guard asks
-    owes: bool = False  # it stays as debt until put back
+    template: bool = False  # the pods are replaced
     replicas_after: int | None = None
     images: tuple[str, ...] = ()  # new images, for the digest guard
     ran_before: bool = False  # those images ran here before
+
+    @property
+    def request(self) -> Request:
+        path = self.subject.path + (f"/{self.subresource}" if self.subresource else "")
+        return patch_request(path, self.params, self.content_type, self.body, self.subject.resource_version)
+
+    @property
+    def target(self) -> Target:
+        subject = self.subject
+        return Target(subject.context, subject.namespace, subject.kind, subject.name, subject.uid, self.container)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """All that a kind works out of a step before it is guarded and shown.
+
+    `relevant` → `expected`: the fields that it depends on, before and as it will leave them. Both
+    hold what may be kept in the journal: values of variables as fingerprints. `scope` is what is
+    needed, beside the target, to read those fields again.
+    """
+
+    effect: Effect  # what is done, exactly
+    target: Target  # what it is done to
+    kubectl: str
+    blast: tuple[str, ...]
+    scope: Mapping[str, Any] = field(default_factory=dict)
+    relevant: Mapping[str, Any] = field(default_factory=dict)
+    expected: Mapping[str, Any] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    inverse: RawInverse | None = None
+    dry_run: DryRun = NOT_ASKED
+    dangers: tuple[str, ...] = ()
+    relaxing: tuple[str, ...] = ()  # why it relaxes a guardrail or enables publishing: the direction guard asks
+    owes: bool = False  # it stays as debt until put back
     hidden: tuple[str, ...] = field(default=(), repr=False)  # raw values that must not be shown, whoever repeats them
     guards: tuple[GuardResult, ...] = ()  # what the kind itself thinks of it
-    effect: Effect | None = None
-    target: Target | None = None
-    dry_run: DryRun | None = None  # asked by the kind itself
     idle: bool = False  # what it is for is so already: nothing is done
+    generation: int = 0  # of the object, as it was read
+    revision: str = ""  # of the Deployment before the change: its ReplicaSet holds the values of before
+    staged: str = ""  # how it can be done in stages instead
+    patch: Patch | None = None
 
     @property
     def touched(self) -> tuple[str, ...]:
         """The relevant fields that it changes."""
         return touched(self.relevant, self.expected)
 
+    @property
+    def nothing_to_do(self) -> bool:
+        return self.idle or (isinstance(self.effect, Request) and not self.changes)
+
 
 def touched(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """The fields that a change changes.
+    """Return the fields that a change changes.
 
     The order of variables follows from which there are, so others may add to it.
     """
@@ -97,173 +121,78 @@ def touched(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, .
 
 
 @dataclass(frozen=True, slots=True)
-class PatchContext:
-    """What a kind may look at beside its object."""
-
-    runbooks: Runbooks
-    salt: str
-    restarted_at: str  # RFC 3339, for restart
-    known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # parameter name → live choices
-    secrets: frozenset[str] = frozenset()  # variables given by a secret parameter
-    seen: Any = None  # what the kind's `look` found
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan with what must not leave the executor: the draft, raw inverse arguments among it.
-
-    Of a kind that patches an object `subject` is that object as it was read; of an act it is None.
-    """
+    """A plan with what must not leave the executor: the draft, raw inverse arguments among it."""
 
     plan: Plan
     draft: Draft
-    subject: Subject | None
-    kind: StepKind | ActKind
-    salt: str
-    revision: str  # of the Deployment before the change: its ReplicaSet holds the values of before
-
-    @property
-    def object(self) -> Subject:
-        assert self.subject is not None, "an act has no object"
-        return self.subject
-
-    @property
-    def step_kind(self) -> StepKind:
-        assert self.subject is not None, "an act patches nothing"
-        return cast("StepKind", self.kind)
-
-    @property
-    def act(self) -> ActKind | None:
-        return cast("ActKind", self.kind) if self.subject is None else None
+    kind: StepKind
+    salt: str  # of the fingerprints in `draft`
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """What is wanted, whoever wants it.
+    """What shall be planned: a step with its parameters, or the undo of a journalled one."""
 
-    `arguments` is for the kind; None: made from `step` and `values`.
-    """
-
-    service: str  # the object's name; "" for an act
     kind: str
     title: str
-    runbook: Runbook | None
-    step: Step | None
-    values: Mapping[str, str]
-    arguments: Mapping[str, Any] | None = None
-    undoes: int | None = None
-    check: Callable[[Subject], None] | None = None  # raises PlanProblem when the object is not as it must be
+    runbook: Runbook | None = None
+    step: Step | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, Any] | None = None  # for the kind; None: made from `step` and `values`
+    undoes: int | None = None  # number in the journal
+    undone: Mapping[str, Any] | None = None  # its intent there, which an undo takes back
     journal_problems: tuple[str, ...] = ()
     part: Part | None = None
     danger: str = ""  # why it is dangerous where neither its step nor the change tells: of an undo
     relaxes: bool = False  # it does again what is owed until put back: of an undo of an undo
 
 
-class StepKind(Protocol):
-    """A kind of step that patches one object of the cluster.
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A plan that was looked at again and may be sent now."""
 
-    `arguments` are plain JSON; their shape is the kind's own.
+    effect: Effect
+    obj: Mapping[str, Any] = field(default_factory=dict)  # the object as it was read again, of a patch
+
+
+class StepKind(Protocol):
+    """A kind of step, in the five moments of its life.
+
+    It holds nothing between them: what is known is in `prepared`, what may be used in `context`.
     """
 
-    kind: str
-    rolls: bool  # the pods are replaced or counted anew: there is a rollout to watch
+    async def draft(self, request: PlanRequest, context: StepContext, salt: str) -> Draft:
+        """Work out everything that can be known and said before; change nothing.
 
-    def about(self, step: Step, values: Mapping[str, str]) -> str:
-        """The name of its object.
-
-        Raises PlanProblem when the step names none.
+        `salt` is for fingerprints of what is hidden. Raises PlanProblem, KubeError.
         """
 
-    async def subject(self, client: KubeClient, place: tuple[str, str], name: str, runbooks: Runbooks) -> Subject:
-        """The object, as it is now.
+    async def recheck(self, prepared: Prepared, context: StepContext) -> Ready | Outcome:
+        """Look again just before sending; an Outcome ("stale" or "not sent") says why it may not be sent."""
 
-        `place` is context and namespace. Raises PlanProblem, KubeError.
+    async def send(
+        self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
+    ) -> Outcome:
+        """Do it once, after `intent` has journalled it.
+
+        Never raises for what the other side does.
         """
 
-    async def look(self, client: KubeClient, subject: Subject) -> Any:
-        """What it must know beside its object, for `PatchContext.seen`.
+    async def watch(
+        self, prepared: Prepared, outcome: Outcome, context: StepContext, on_progress: OnProgress
+    ) -> Rollout:
+        """Wait until its effect is complete or has failed; return at once where there is nothing to wait for."""
 
-        Raises PlanProblem, KubeError.
-        """
+    async def judge(self, intent: Mapping[str, Any], context: StepContext) -> Judgement:
+        """Say what became of a journalled intent, after a crash or before an undo.
 
-    def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:
-        """From runbooks.toml and resolved parameters.
-
-        Raises PlanProblem.
-        """
-
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
-        """Raises PlanProblem, before anything is sent."""
-
-    def relevant(self, obj: Mapping[str, Any], scope: Mapping[str, Any], salt: str) -> dict[str, Any]:
-        """The fields again, from a later reading.
-
-        Never raises for a changed object: what is gone is None.
-        """
-
-
-class OfWorkload:
-    """What the kinds share that change a Deployment or StatefulSet, and need to know nothing else."""
-
-    rolls = True
-
-    def about(self, step: Step, values: Mapping[str, str]) -> str:
-        return step.service or ""
-
-    async def subject(self, client: KubeClient, place: tuple[str, str], name: str, runbooks: Runbooks) -> Subject:
-        context, namespace = place
-        kind, obj = await fetch(client, namespace, name)
-        return Subject(
-            context=context,
-            namespace=namespace,
-            kind=kind,
-            name=name,
-            obj=obj,
-            service=runbooks.services.get(name) or Service(),
-        )
-
-    async def look(self, client: KubeClient, subject: Subject) -> Any:
-        return None
-
-
-class ActKind(Protocol):
-    """A kind of step that does something else than patch an object: see the module's text."""
-
-    kind: str
-
-    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
-        """Everything that can be known and said before; changes nothing.
-
-        Raises PlanProblem, KubeError.
-        """
-
-    async def fresh(self, prepared: Prepared, office: StepContext) -> Outcome | None:
-        """Looked at again just before: why it may not be done any more ("stale" or "not sent"), or
-        None.
-        """
-
-    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
-        """Do it, once.
-
-        Called when the intent is on disk; never raises for what the other side does.
-        """
-
-    async def watch(self, prepared: Prepared, outcome: Outcome, office: StepContext, told: OnProgress) -> Rollout:
-        """Until its effect is complete or has failed; at once where there is nothing to wait for."""
-
-    async def judge(self, intent: Mapping[str, Any], office: StepContext) -> Judgement:
-        """After a crash, or before an undo: what became of a journalled intent.
-
-        "unknown" when it cannot be read back.
+        "unknown" when it cannot be read back. May raise PlanProblem, KubeError: unknown too.
         """
 
 
 def kubectl_at(place: tuple[str, str]) -> str:
-    """`kubectl --context C -n N`: the context too, so that the line does the same wherever it is
-    pasted.
-    """
-    import shlex
-
+    """Return `kubectl --context C -n N`: with the context, so that it does the same wherever it is pasted."""
     context, namespace = place
     own = "" if context == "in-cluster" else f" --context {shlex.quote(context)}"
     return f"kubectl{own} -n {shlex.quote(namespace)}"

@@ -1,6 +1,4 @@
-"""What the kinds share that only look: nothing to check again, nothing to wait for, nothing to take
-back.
-"""
+"""What the kinds share that only look: nothing to check again, to wait for, or to take back."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cockpit.mitigation.outcome import Judgement, Outcome
-from cockpit.mitigation.steps.kind import Draft
+from cockpit.mitigation.steps.kind import Draft, Ready
 from cockpit.model.plan import LocalCheck, Rollout, Target
 
 if TYPE_CHECKING:
@@ -16,31 +14,19 @@ if TYPE_CHECKING:
     from cockpit.mitigation.steps.kind import Prepared
 
 
-class Local:
-    async def fresh(self, prepared: Prepared, office: StepContext) -> Outcome | None:
-        return None
+class LocalStep:
+    async def recheck(self, prepared: Prepared, context: StepContext) -> Ready | Outcome:
+        return Ready(prepared.plan.request)
 
-    async def watch(self, prepared: Prepared, outcome: Outcome, office: StepContext, told: OnProgress) -> Rollout:
-        return Rollout(done=True, failed=False, words=outcome.words, updated=0, desired=0, terminating=0)
+    async def watch(
+        self, prepared: Prepared, outcome: Outcome, context: StepContext, on_progress: OnProgress
+    ) -> Rollout:
+        return Rollout(done=True, failed=False, words=outcome.words)
 
-    async def judge(self, intent: Mapping[str, Any], office: StepContext) -> Judgement:
+    async def judge(self, intent: Mapping[str, Any], context: StepContext) -> Judgement:
         return Judgement("not applied", "it was cut off; it only looked, and changed nothing")
 
 
-def local_draft(
-    office: StepContext, kind: str, name: str, effect: LocalCheck, blast: tuple[str, ...], line: str
-) -> Draft:
-    context, namespace = office.place
-    return Draft(
-        scope={},
-        relevant={},
-        expected={},
-        changes=(),
-        body={},
-        kubectl=line,
-        blast=blast,
-        undoing=None,
-        template=False,
-        effect=effect,
-        target=Target(context, namespace, kind, name, ""),
-    )
+def local_draft(effect: LocalCheck, target: Target, line: str, *blast: str) -> Draft:
+    """Return the draft of a look: `line` is the command that does the same."""
+    return Draft(effect=effect, target=target, kubectl=line, blast=blast)

@@ -35,14 +35,15 @@ from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import FIELD_MANAGER, JSON, Draft, RawInverse, kubectl_at
+from cockpit.mitigation.sending.request import FIELD_MANAGER, JSON
+from cockpit.mitigation.steps.kind import Draft, RawInverse, Ready, kubectl_at
 from cockpit.mitigation.steps.parameters import filled
-from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Request, Rollout, Target, Verdict
+from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Request, Rollout, Verdict
 from cockpit.text import clean, safe
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
-    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
+    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _PREFIX = 40  # characters: a Job's name is a label value of its pods, 63 at most
@@ -50,29 +51,27 @@ BY = "m0-cockpit/by"
 
 
 class RunJob:
-    kind = "run-job"
-
-    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
-        if wish.arguments is not None:
-            return await self._deleting(str(wish.arguments["delete"]), office)
-        step = wish.step
+    async def draft(self, request: PlanRequest, context: StepContext, salt: str) -> Draft:
+        if request.arguments is not None:
+            return await self._deleting(str(request.arguments["delete"]), context)
+        step = request.step
         assert step is not None
-        source = filled(step.args.get("cronjob", ""), wish.values, f"step {step.id}: args.cronjob")
+        source = filled(step.args.get("cronjob", ""), request.values, f"step {step.id}: args.cronjob")
         if source:
-            return await self._making(office, *await _from_cronjob(source, office))
+            return await self._making(context, *await _from_cronjob(source, context))
         prefix = step.args.get("name", "") or step.id
-        spec = _from_template(step.args.get("template", ""), wish.values, step.id)
-        return await self._making(office, _name(prefix), {"spec": spec}, {}, ())
+        spec = _from_template(step.args.get("template", ""), request.values, step.id)
+        return await self._making(context, _name(prefix), {"spec": spec}, {}, ())
 
     async def _making(
         self,
-        office: StepContext,
+        context: StepContext,
         name: str,
         body: dict[str, Any],
         relevant: dict[str, Any],
         guards: tuple[GuardResult, ...],
     ) -> Draft:
-        context, namespace = office.place
+        namespace = context.namespace
         annotations = {**((body.get("metadata") or {}).get("annotations") or {}), BY: FIELD_MANAGER}
         metadata = {**(body.get("metadata") or {}), "name": name, "namespace": namespace, "annotations": annotations}
         full = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": body["spec"]}
@@ -83,7 +82,7 @@ class RunJob:
             JSON,
             json.dumps(full, ensure_ascii=False),
         )
-        allowed = await review(office.client, namespace, "create", "batch", "jobs")
+        allowed = await review(context.client, namespace, "create", "batch", "jobs")
         source = str(relevant.get("source") or "")
         line = (
             f"create job {name} --from=cronjob/{source}" if source else f"create -f - <<< {shlex.quote(_shown(full))}"
@@ -93,26 +92,24 @@ class RunJob:
             relevant=relevant,
             expected={**relevant, "made": True},
             changes=(Change("job", None, name, f"from cronjob {source}" if source else "from a template"),),
-            body={},
-            kubectl=f"{kubectl_at(office.place)} {line}",
+            kubectl=f"{kubectl_at(context.place)} {line}",
             blast=_blast(body["spec"]),
-            undoing=RawInverse(
+            inverse=RawInverse(
                 {"delete": name},
                 {"delete": name},
                 "delete the job while it runs; what it did stays done",
-                f"{kubectl_at(office.place)} delete job {name}",
+                f"{kubectl_at(context.place)} delete job {name}",
             ),
-            template=False,
             effect=request,
-            target=Target(context, namespace, "Job", name, ""),
+            target=context.target("Job", name),
             guards=(permitted(allowed, "in " + namespace), *guards),
-            dry_run=await _dry_run(office, request),
+            dry_run=await _dry_run(context, request),
         )
 
-    async def _deleting(self, name: str, office: StepContext) -> Draft:
-        context, namespace = office.place
+    async def _deleting(self, name: str, context: StepContext) -> Draft:
+        namespace = context.namespace
         try:
-            job = await office.client.get(object_path("Job", namespace, name))
+            job = await context.client.get(object_path("Job", namespace, name))
         except NotFound:
             raise PlanProblem(f"job {name} is gone", "there is nothing to take back") from None
         over = jobs.ended(job)
@@ -127,7 +124,7 @@ class RunJob:
         }
         request = Request("DELETE", object_path("Job", namespace, name), {}, JSON, json.dumps(options))
         allowed = await review(
-            client=office.client, namespace=namespace, verb="delete", group="batch", resource="jobs", name=name
+            client=context.client, namespace=namespace, verb="delete", group="batch", resource="jobs", name=name
         )
         active = int((job.get("status") or {}).get("active") or 0)
         return Draft(
@@ -135,39 +132,40 @@ class RunJob:
             relevant={"running": uid},
             expected={"running": None},
             changes=(Change("job", name, None, "stopped; what it did so far stays done"),),
-            body={},
-            kubectl=f"{kubectl_at(office.place)} delete job {name}",
+            kubectl=f"{kubectl_at(context.place)} delete job {name}",
             blast=(f"{active} pod{'s' if active != 1 else ''} end",),
-            undoing=None,
-            template=False,
             effect=request,
-            target=Target(context, namespace, "Job", name, uid),
+            target=context.target("Job", name, uid),
             guards=(permitted(allowed, name),),
-            dry_run=await _dry_run(office, request),
+            dry_run=await _dry_run(context, request),
         )
 
-    async def fresh(self, prepared: Prepared, office: StepContext) -> Outcome | None:
+    async def recheck(self, prepared: Prepared, context: StepContext) -> Ready | Outcome:
         scope = prepared.draft.scope
         try:
             if "delete" in scope:
-                job = await office.client.get(object_path("Job", office.place[1], scope["delete"]))
+                job = await context.client.get(object_path("Job", context.namespace, scope["delete"]))
                 over = jobs.ended(job)
-                return Outcome("stale", f"the job has ended ({over['type']})") if over is not None else None
-            if scope["source"]:
-                cronjob = await office.client.get(object_path("CronJob", office.place[1], scope["source"]))
+                if over is not None:
+                    return Outcome("stale", f"the job has ended ({over['type']})")
+            elif scope["source"]:
+                cronjob = await context.client.get(object_path("CronJob", context.namespace, scope["source"]))
                 if _relevant(cronjob) != prepared.draft.relevant:
                     return Outcome("stale", f"cronjob {scope['source']} changed since the plan was made")
         except NotFound:
             return Outcome("stale", f"{scope.get('delete') or scope.get('source')} is gone")
         except KubeError as error:
             return Outcome("not sent", f"it cannot be read again: {error.reason}")
-        return None
+        return Ready(prepared.plan.request)
 
-    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
-        request = prepared.plan.request
+    async def send(
+        self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
+    ) -> Outcome:
+        intent(ready.effect)
+        request = ready.effect
         assert isinstance(request, Request)
         try:
-            await office.client.send(
+            await context.client.send(
                 request.method,
                 request.path,
                 params=request.params,
@@ -178,22 +176,22 @@ class RunJob:
         except Unreachable as error:
             if not error.maybe_sent:
                 return Outcome("not sent", f"the server was not reached: {error.reason}")
-            return await self._after_silence(prepared, office, error)
+            return await self._after_silence(prepared, context, error)
         except (ServerFault, Conflict) as error:
-            return await self._after_silence(prepared, office, error)
+            return await self._after_silence(prepared, context, error)
         except NotFound as error:
             return Outcome("stale", error.reason)
         except KubeError as error:
             return Outcome("rejected", error.reason)
         return Outcome("sent", "made" if request.method == "POST" else "deleted")
 
-    async def _after_silence(self, prepared: Prepared, office: StepContext, error: KubeError) -> Outcome:
+    async def _after_silence(self, prepared: Prepared, context: StepContext, error: KubeError) -> Outcome:
         """Read what happened; never again blindly."""
         judged = Judgement("unknown", error.reason)
         for pause_s in SETTLE_S:
-            await office.sleep(pause_s)
+            await context.sleep(pause_s)
             try:
-                judged = await self._judge(prepared.draft.scope, office)
+                judged = await self._judge(prepared.draft.scope, context)
             except KubeError as unread:
                 judged = Judgement("unknown", unread.reason)
             if judged.state == "applied":
@@ -202,19 +200,21 @@ class RunJob:
             return Outcome("not sent", f"not done ({error.reason}; it was read {len(SETTLE_S)} times since)")
         return Outcome("uncertain", f"{error.reason}; {judged.words}")
 
-    async def watch(self, prepared: Prepared, outcome: Outcome, office: StepContext, told: OnProgress) -> Rollout:
+    async def watch(
+        self, prepared: Prepared, outcome: Outcome, context: StepContext, on_progress: OnProgress
+    ) -> Rollout:
         scope = prepared.draft.scope
         if "delete" in scope:
-            return await jobs.follow_to_gone(office, str(scope["delete"]), told)
-        return await jobs.follow(office, str(scope["make"]), told)
+            return await jobs.follow_to_gone(context, str(scope["delete"]), on_progress)
+        return await jobs.follow(context, str(scope["make"]), on_progress)
 
-    async def judge(self, intent: Mapping[str, Any], office: StepContext) -> Judgement:
-        return await self._judge(intent["scope"], office)
+    async def judge(self, intent: Mapping[str, Any], context: StepContext) -> Judgement:
+        return await self._judge(intent["scope"], context)
 
-    async def _judge(self, scope: Mapping[str, Any], office: StepContext) -> Judgement:
+    async def _judge(self, scope: Mapping[str, Any], context: StepContext) -> Judgement:
         name = str(scope.get("delete") or scope["make"])
         try:
-            job = await office.client.get(object_path("Job", office.place[1], name))
+            job = await context.client.get(object_path("Job", context.namespace, name))
         except NotFound:
             if "delete" in scope:
                 return Judgement("applied", f"job {name} is gone")
@@ -228,16 +228,19 @@ class RunJob:
         return Judgement("applied", f"job {name} {'ended: ' + over['type'] if over is not None else 'runs'}")
 
 
+KIND = RunJob()
+
+
 async def _from_cronjob(
-    source: str, office: StepContext
+    source: str, context: StepContext
 ) -> tuple[str, dict[str, Any], dict[str, Any], tuple[GuardResult, ...]]:
     """Name, body, relevant fields and what is worth knowing.
 
     Raises PlanProblem, KubeError.
     """
-    namespace = office.place[1]
+    namespace = context.namespace
     try:
-        cronjob = await office.client.get(object_path("CronJob", namespace, source))
+        cronjob = await context.client.get(object_path("CronJob", namespace, source))
     except NotServed as missing:
         raise PlanProblem(missing.reason, "Kubernetes 1.21 and later have it") from None
     except NotFound:
@@ -261,8 +264,8 @@ async def _from_cronjob(
     running = [str(ref.get("name")) for ref in (cronjob.get("status") or {}).get("active") or []]
     found: tuple[GuardResult, ...] = ()
     if running:
-        told = f"its schedule has {clean(', '.join(running), 200)} running now: they would run side by side"
-        found = (GuardResult("concurrency", Verdict.CONFIRM, told),)
+        reason = f"its schedule has {clean(', '.join(running), 200)} running now: they would run side by side"
+        found = (GuardResult("concurrency", Verdict.CONFIRM, reason),)
     return _name(source), {"metadata": metadata, "spec": template["spec"]}, _relevant(cronjob), found
 
 
@@ -326,9 +329,9 @@ def _blast(spec: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-async def _dry_run(office: StepContext, request: Request) -> DryRun:
+async def _dry_run(context: StepContext, request: Request) -> DryRun:
     try:
-        await office.client.send(
+        await context.client.send(
             request.method,
             request.path,
             params={**request.params, "dryRun": "All"},

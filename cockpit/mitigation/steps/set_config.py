@@ -18,9 +18,12 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.cluster.configmaps import Workloads, consumers, workloads
 from cockpit.mitigation.cluster.objects import Subject, fetch_configmap
+from cockpit.mitigation.context import StepContext
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import FIELD_MANAGER, MERGE, Draft, PatchContext, RawInverse, kubectl_prefix
+from cockpit.mitigation.sending.request import MERGE
+from cockpit.mitigation.steps.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
+from cockpit.mitigation.steps.patch import PatchContext, PatchStep
 from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing
 from cockpit.model.plan import Change
 from cockpit.model.runbook import Runbooks, Service, Step
@@ -33,29 +36,21 @@ _KEPT = 64 * 1024  # characters of an older value that the journal keeps
 _MOST = 512 * 1024  # bytes: a ConfigMap holds 1 MiB
 
 
-class SetConfig:
-    kind = "set-config"
+class SetConfig(PatchStep):
     rolls = False
 
-    def about(self, step: Step, values: Mapping[str, str]) -> str:
+    def target_name(self, step: Step, values: Mapping[str, str]) -> str:
         name = filled(step.args.get("configmap", ""), values, f"step {step.id}: args.configmap")
         if not name:
             raise PlanProblem(f"step {step.id} names no ConfigMap", "correct runbooks.toml: args.configmap")
         return name
 
-    async def subject(self, client: KubeClient, place: tuple[str, str], name: str, runbooks: Runbooks) -> Subject:
-        context, namespace = place
-        return Subject(
-            context=context,
-            namespace=namespace,
-            kind="ConfigMap",
-            name=name,
-            obj=await fetch_configmap(client, namespace, name),
-            service=Service(),
-        )
+    async def fetch(self, context: StepContext, name: str) -> Subject:
+        obj = await fetch_configmap(context.client, context.namespace, name)
+        return Subject(*context.place, kind="ConfigMap", name=name, obj=obj, service=Service())
 
-    async def look(self, client: KubeClient, subject: Subject) -> Workloads | str:
-        """The workloads of the namespace, or why they are not known."""
+    async def survey(self, client: KubeClient, subject: Subject) -> Workloads | str:
+        """Read the workloads of the namespace, or why they are not known."""
         try:
             return await workloads(client, subject.namespace)
         except KubeError as error:
@@ -72,32 +67,39 @@ class SetConfig:
         value = (obj.get("data") or {}).get(key)
         return {f"data {key}": None if value is None else fingerprint(salt, value)}
 
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
+    def draft_patch(self, subject: Subject, arguments: Mapping[str, Any], around: PatchContext) -> Draft:
         key, value = str(arguments["key"]), arguments["value"]
-        _check(subject, key, value, setting.runbooks)
+        _check(subject, key, value, around.runbooks)
         before = (subject.obj.get("data") or {}).get(key)
         scope = {"key": key}
-        relevant = self.relevant(subject.obj, scope, setting.salt)
+        relevant = self.relevant(subject.obj, scope, around.salt)
         old, new = _as_env(key, before), _as_env(key, value)
         changed = before != value
-        diff = _diff(setting.runbooks, key, before, value)
-        return Draft(
-            scope=scope,
-            relevant=relevant,
-            expected={f"data {key}": None if value is None else fingerprint(setting.salt, value)},
-            changes=(_change(setting.runbooks, key, before, value, bool(diff)),) if changed else (),
+        diff = _diff(around.runbooks, key, before, value)
+        patch = Patch(
+            subject=subject,
             body={"data": {key: value}},
             content_type=MERGE,
-            params={"fieldManager": FIELD_MANAGER},
-            kubectl=_line(subject, setting.runbooks, key, value),
-            blast=(*diff, *_told(setting.seen, subject, key)),
-            undoing=_undoing(subject, setting, key, before),
-            template=False,
-            dangers=dangers_of(setting.runbooks, new, old) if changed else (),
-            relaxing=relaxing(setting.runbooks, new, old) if changed else (),
-            owes=owes(setting.runbooks, new, old),
-            hidden=tuple(text for text in (before, value) if text and not _keepable(setting.runbooks, key, text)),
         )
+        return Draft(
+            effect=patch.request,
+            target=patch.target,
+            patch=patch,
+            scope=scope,
+            relevant=relevant,
+            expected={f"data {key}": None if value is None else fingerprint(around.salt, value)},
+            changes=(_change(around.runbooks, key, before, value, bool(diff)),) if changed else (),
+            kubectl=_line(subject, around.runbooks, key, value),
+            blast=(*diff, *_told(around.seen, subject, key)),
+            inverse=_inverse(subject, around, key, before),
+            dangers=dangers_of(around.runbooks, new, old) if changed else (),
+            relaxing=relaxing(around.runbooks, new, old) if changed else (),
+            owes=owes(around.runbooks, new, old),
+            hidden=tuple(text for text in (before, value) if text and not _keepable(around.runbooks, key, text)),
+        )
+
+
+KIND = SetConfig()
 
 
 def _check(subject: Subject, key: str, value: str | None, runbooks: Runbooks) -> None:
@@ -171,15 +173,15 @@ def _told(seen: Workloads | str | None, subject: Subject, key: str) -> tuple[str
     return tuple(lines) or (f"no workload of {subject.namespace} takes this key from {subject.name}",)
 
 
-def _undoing(subject: Subject, setting: PatchContext, key: str, before: str | None) -> RawInverse:
-    shown = _shown(setting.runbooks, key, before)
+def _inverse(subject: Subject, around: PatchContext, key: str, before: str | None) -> RawInverse:
+    shown = _shown(around.runbooks, key, before)
     kept: Any = before
-    if before is not None and not _keepable(setting.runbooks, key, before):
-        kept = {"hidden": fingerprint(setting.salt, before)}
+    if before is not None and not _keepable(around.runbooks, key, before):
+        kept = {"hidden": fingerprint(around.salt, before)}
     several = "\n" in (before or "")
     words = f"remove {key}" if before is None else f"set {key} back to {'what it was' if several else shown or 'empty'}"
     return RawInverse(
-        {"key": key, "value": before}, {"key": key, "value": kept}, words, _line(subject, setting.runbooks, key, before)
+        {"key": key, "value": before}, {"key": key, "value": kept}, words, _line(subject, around.runbooks, key, before)
     )
 
 

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, RawInverse
+from cockpit.mitigation.steps.kind import Draft, RawInverse, Ready
 from cockpit.mitigation.steps.parameters import filled
-from cockpit.model.plan import Change, GuardResult, Proof, Rollout, SqlRun, Target, Verdict
+from cockpit.model.plan import Change, GuardResult, Proof, Rollout, SqlRun, Verdict
 from cockpit.text import clean
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
     from cockpit.mitigation.sql.shapes import Statement
     from cockpit.mitigation.sql.state import State
-    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
+    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared
 
 _TIMEOUT_S = {"create": 3600.0, "drop": 600.0, "analyze": 900.0, "vacuum": 3600.0, "terminate": 10.0, "cancel": 10.0}
 _LOCK_TIMEOUT_S = 5.0
@@ -40,19 +40,19 @@ _AFTER = {
 
 
 class Sql:
-    kind = "sql"
-
-    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
+    async def draft(self, request: PlanRequest, context: StepContext, salt: str) -> Draft:
         from cockpit.mitigation.sql.shapes import parse
         from cockpit.mitigation.sql.state import server_of
 
-        url = _url(office)
-        if wish.arguments is not None:
-            statement, args = parse(str(wish.arguments["statement"])), {}
+        url = _url(context)
+        if request.arguments is not None:
+            statement, args = parse(str(request.arguments["statement"])), {}
         else:
-            assert wish.step is not None
-            args = wish.step.args
-            statement = parse(filled(args.get("statement", ""), wish.values, f"step {wish.step.id}: args.statement"))
+            assert request.step is not None
+            args = request.step.args
+            statement = parse(
+                filled(args.get("statement", ""), request.values, f"step {request.step.id}: args.statement")
+            )
         state = await _state(url, statement)
         if state.problem:
             raise PlanProblem(state.problem, state.remedy)
@@ -62,12 +62,11 @@ class Sql:
             _seconds(args, "timeout", _TIMEOUT_S[statement.verb]),
             _seconds(args, "lock-timeout", _LOCK_TIMEOUT_S),
         )
-        context, namespace = office.place
         after = _AFTER[statement.verb]
-        undoing = None
+        inverse = None
         if statement.inverse:
             arguments = {"statement": statement.inverse}
-            undoing = RawInverse(
+            inverse = RawInverse(
                 arguments, arguments, f"drop the index {statement.name}, concurrently", _line(statement.inverse)
             )
         return Draft(
@@ -75,52 +74,53 @@ class Sql:
             relevant={"state": state.mark},
             expected={"state": after},
             changes=(Change(f"{statement.kind.lower()} {statement.name}", _before(statement, state), after),),
-            body={},
             kubectl=_line(statement.sql),
             blast=_blast(statement, effect, state),
-            undoing=undoing,
-            template=False,
+            inverse=inverse,
             effect=effect,
-            target=Target(context, namespace, statement.kind, statement.name, ""),
+            target=context.target(statement.kind, statement.name),
             idle=state.done,
             dangers=(f"changes the database {effect.server}",),
             guards=(GuardResult("database", Verdict.PASS, "read just now"),),
             hidden=(url,),
         )
 
-    async def fresh(self, prepared: Prepared, office: StepContext) -> Outcome | None:
+    async def recheck(self, prepared: Prepared, context: StepContext) -> Ready | Outcome:
         from cockpit.mitigation.sql.shapes import parse
 
         try:
-            state = await _state(_url(office), parse(str(prepared.draft.scope["statement"])))
+            state = await _state(_url(context), parse(str(prepared.draft.scope["statement"])))
         except PlanProblem as problem:
             return Outcome("not sent", problem.reason)
         if state.problem or state.mark != prepared.draft.relevant["state"]:
             return Outcome("stale", state.problem or f"it is another now: {state.words}")
-        return None
+        return Ready(prepared.plan.request)
 
-    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
+    async def send(
+        self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
+    ) -> Outcome:
         from cockpit.mitigation.sql.session import SqlProblem, run_statement
 
-        effect = prepared.plan.request
+        effect = ready.effect
+        intent(effect)
         assert isinstance(effect, SqlRun)
 
         def started(pid: int) -> None:
-            told(f"running, as backend {pid} (SELECT pg_cancel_backend({pid}) ends it)")
+            on_progress(f"running, as backend {pid} (SELECT pg_cancel_backend({pid}) ends it)")
 
         try:
             words = await run_statement(
-                _url(office),
+                _url(context),
                 effect.statement,
                 timeout_s=effect.timeout_s,
                 lock_timeout_s=effect.lock_timeout_s,
                 started=started,
-                stop=office.stopping,
+                stop=context.stopping,
             )
         except SqlProblem as problem:
             if not problem.sent:
                 return Outcome("not sent", problem.reason)
-            judged = await self._judge(str(prepared.draft.scope["statement"]), office)
+            judged = await self._judge(str(prepared.draft.scope["statement"]), context)
             words = f"{problem.reason}{f'; {problem.remedy}' if problem.remedy else ''}"
             if judged.state == "applied":
                 return Outcome("sent", f"done all the same ({words})")
@@ -129,15 +129,17 @@ class Sql:
             return Outcome("uncertain", f"{words}; {judged.words}")
         return Outcome("sent", words)
 
-    async def watch(self, prepared: Prepared, outcome: Outcome, office: StepContext, told: OnProgress) -> Rollout:
+    async def watch(
+        self, prepared: Prepared, outcome: Outcome, context: StepContext, on_progress: OnProgress
+    ) -> Rollout:
         if str(prepared.draft.scope["statement"]).startswith("CREATE"):
-            told(proof=Proof.PASS)  # `run_statement` has read it back from the catalog
-        return Rollout(done=True, failed=False, words=outcome.words, updated=0, desired=0, terminating=0)
+            on_progress(proof=Proof.PASS)  # `run_statement` has read it back from the catalog
+        return Rollout(done=True, failed=False, words=outcome.words)
 
-    async def judge(self, intent: Mapping[str, Any], office: StepContext) -> Judgement:
-        return await self._judge(str(intent["scope"]["statement"]), office)
+    async def judge(self, intent: Mapping[str, Any], context: StepContext) -> Judgement:
+        return await self._judge(str(intent["scope"]["statement"]), context)
 
-    async def _judge(self, text: str, office: StepContext) -> Judgement:
+    async def _judge(self, text: str, context: StepContext) -> Judgement:
         """An index tells by itself; of the rest nothing tells whether it ran."""
         from cockpit.mitigation.sql.shapes import parse
 
@@ -145,7 +147,7 @@ class Sql:
         if statement.verb not in ("create", "drop"):
             return Judgement("unknown", "it may have run: nothing tells whether it did", final=True)
         try:
-            state = await _state(_url(office), statement)
+            state = await _state(_url(context), statement)
         except PlanProblem as problem:
             return Judgement("unknown", f"it may have run; {problem.reason}")
         if state.done:
@@ -158,8 +160,11 @@ class Sql:
         )
 
 
-def _url(office: StepContext) -> str:
-    url = office.backends.admin_url()
+KIND = Sql()
+
+
+def _url(context: StepContext) -> str:
+    url = context.backends.admin_url()
     if not url:
         raise PlanProblem(
             "no role that may change the database is configured", "set [postgres] admin-url (or admin-url-file)"

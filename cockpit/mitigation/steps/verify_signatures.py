@@ -17,8 +17,9 @@ from cockpit.assessment.signerset import quarrel_over_set
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.kind import Draft
-from cockpit.mitigation.steps.local import Local, local_draft
+from cockpit.mitigation.steps.local import LocalStep, local_draft
 from cockpit.mitigation.steps.parameters import filled
+from cockpit.model.observed.chain import MarketState, SignerSetState
 from cockpit.model.plan import LocalCheck, Proof
 from cockpit.model.reading import Unknown, believed
 from cockpit.text import safe
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cockpit.mitigation.context import OnProgress, StepContext
-    from cockpit.mitigation.steps.kind import PlanRequest, Prepared
-    from cockpit.model.observed.chain import MarketState, SignerSetState
+    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared, Ready
     from cockpit.oracle.bundle_file import Bundle
 
 _NEXT_LOOK_S, _LOOK_EVERY_S = 30.0, 0.25  # markets are read every ten seconds
@@ -36,33 +36,27 @@ _MOST = 1024 * 1024 + 1  # one byte more than the reader takes, so that it says 
 ON_CHAIN = "the chain, now"
 
 
-class VerifySignatures(Local):
-    kind = "verify-signatures"
-
-    async def draft(self, wish: PlanRequest, office: StepContext) -> Draft:
-        args = wish.step.args if wish.step is not None else {}
-        path = filled(args.get("bundle", ""), wish.values, "args.bundle")
+class VerifySignatures(LocalStep):
+    async def draft(self, request: PlanRequest, context: StepContext, salt: str) -> Draft:
+        args = request.step.args if request.step is not None else {}
+        path = filled(args.get("bundle", ""), request.values, "args.bundle")
         if not path:
             raise PlanProblem("the step names no bundle", "correct runbooks.toml: args.bundle")
-        keys = filled(args.get("signer-set", ""), wish.values, "args.signer-set")
+        keys = filled(args.get("signer-set", ""), request.values, "args.signer-set")
         raw = await _read(path)
         inputs = {"bundle": path, "sha256": hashlib.sha256(raw).hexdigest(), "signer set": keys or ON_CHAIN}
-        blast = (f"reads {safe(path, 200)} ({len(raw):,} bytes); changes nothing",)
-        name = safe(Path(path).name, 80)
-        return local_draft(
-            office=office,
-            kind="Bundle",
-            name=name,
-            effect=LocalCheck("verifies signatures", inputs),
-            blast=blast,
-            line="m0-cockpit verify",
-        )
+        effect, target = LocalCheck("verifies signatures", inputs), context.target("Bundle", safe(Path(path).name, 80))
+        blast = f"reads {safe(path, 200)} ({len(raw):,} bytes); changes nothing"
+        return local_draft(effect, target, "m0-cockpit verify", blast)
 
-    async def perform(self, prepared: Prepared, office: StepContext, told: OnProgress) -> Outcome:
+    async def send(
+        self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
+    ) -> Outcome:
         from cockpit.oracle.bundle import Expected, verify_bundle
         from cockpit.oracle.bundle_file import BundleProblem, read_bundle, read_signer_set
 
-        effect = prepared.plan.request
+        effect = ready.effect
+        intent(effect)
         assert isinstance(effect, LocalCheck)
         try:
             raw = await _read(effect.inputs["bundle"])
@@ -71,22 +65,25 @@ class VerifySignatures(Local):
             source = effect.inputs["signer set"]
             bundle, expected, why = read_bundle(raw), Expected(), ""
             if source == ON_CHAIN:
-                signers, why = _on_chain(office)
-                market, market_why = await _market(office, bundle, told)
+                signers, why = _on_chain(context)
+                market, market_why = await _market(context, bundle, on_progress)
                 expected = Expected(market=market, market_why=market_why)
             else:
                 signers = read_signer_set(await _read(source))
             verdict = await asyncio.to_thread(verify_bundle, bundle, signers, expected, why)
         except (PlanProblem, BundleProblem) as problem:
-            told(proof=Proof.FAIL)
+            on_progress(proof=Proof.FAIL)
             return Outcome("rejected", f"no verdict: {safe(problem.reason, 300)}")
         valid = verdict.valid
         proof = Proof.UNKNOWN if valid is None else Proof.PASS if valid else Proof.FAIL
         lines = tuple(
             f"{f.answer.value.upper():<8} {safe(f.check, 60)}: {safe(f.words, 300)}" for f in verdict.findings
         )
-        told(output=lines, proof=proof)
+        on_progress(output=lines, proof=proof)
         return Outcome("sent", safe(verdict.words, 500), output=lines)
+
+
+KIND = VerifySignatures()
 
 
 async def _read(path: str) -> bytes:
@@ -105,9 +102,9 @@ async def _read(path: str) -> bytes:
         raise PlanProblem(f"{path} cannot be read: {error.strerror or error}", "check the file") from error
 
 
-def _on_chain(office: StepContext) -> tuple[SignerSetState | None, str]:
+def _on_chain(context: StepContext) -> tuple[SignerSetState | None, str]:
     """The signer set as it was last read, and why there is none."""
-    situation = office.situation()
+    situation = context.situation()
     reading = situation.solana.get("signer-set") if situation is not None else None
     if situation is None or reading is None:
         return None, "the chain is not read here"
@@ -121,15 +118,15 @@ def _on_chain(office: StepContext) -> tuple[SignerSetState | None, str]:
     return account.data, ""
 
 
-async def _market(office: StepContext, bundle: Bundle, told: OnProgress) -> tuple[MarketState | None, str]:
+async def _market(context: StepContext, bundle: Bundle, on_progress: OnProgress) -> tuple[MarketState | None, str]:
     """The market's account, and why it is not known; neither when the bundle names none.
 
     A bundle of an epoch that the account was not in yet may be newer than the look at it: then the
     next look counts.
     """
-    began, said = office.clock.mono(), False
+    began, said = context.clock.mono(), False
     while True:
-        situation = office.situation()
+        situation = context.situation()
         if not bundle.market or situation is None:
             return None, ""
         reading = situation.solana.get("markets")
@@ -143,9 +140,11 @@ async def _market(office: StepContext, bundle: Bundle, told: OnProgress) -> tupl
         looked = (reading.observed_at or 0.0) - reading.took_s
         if bundle.publish_epoch_id <= found.current_epoch_id or looked >= began:
             return found, ""
-        if office.clock.mono() - began > _NEXT_LOOK_S:
+        if context.clock.mono() - began > _NEXT_LOOK_S:
             return None, f"it was in epoch {found.current_epoch_id} when it was last read, and was not read again since"
         if not said:
             said = True
-            told(words="waiting for the next look at the market's account: the bundle is newer than the last one")
-        await office.sleep(_LOOK_EVERY_S)
+            on_progress(
+                words="waiting for the next look at the market's account: the bundle is newer than the last one"
+            )
+        await context.sleep(_LOOK_EVERY_S)

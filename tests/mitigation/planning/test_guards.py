@@ -17,8 +17,8 @@ from cockpit.mitigation.cluster.objects import Subject
 from cockpit.mitigation.planning import guards
 from cockpit.mitigation.planning.facts import Facts
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps import KINDS
-from cockpit.mitigation.steps.kind import PatchContext
+from cockpit.mitigation.steps.patch import PatchContext, PatchStep
+from cockpit.mitigation.steps.registry import KINDS
 from cockpit.model.observed.cluster import Autoscaler
 from cockpit.model.plan import DryRun, DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Service
@@ -77,15 +77,15 @@ def case(
         obj=obj or deployment(),
         service=service,
     )
-    draft = KINDS[kind].draft(
-        subject, arguments or {"replicas": 0}, PatchContext(books, "salt", "2026-11-23T12:00:00Z")
-    )
+    patching = KINDS[kind]
+    assert isinstance(patching, PatchStep)
+    around = PatchContext(books, "salt", "2026-11-23T12:00:00Z")
+    draft = patching.draft_patch(subject, arguments or {"replicas": 0}, around)
+    draft = replace(draft, dry_run=more.pop("dry_run", draft.dry_run))
     signals = (status("rpc-errors"), status("invalid-signatures"))
     made = guards.GuardInput(
         draft=draft,
-        subject=subject,
         facts=FACTS,
-        dry_run=DryRun(DryRunState.OK),
         situation=situation(CLOCK, *signals),
         runbooks=books,
         signals=("rpc-errors",),

@@ -9,14 +9,19 @@ from typing import Any
 
 import pytest
 
-from cockpit.mitigation.steps import KINDS
 from cockpit.mitigation.steps.workload import set_env
 from cockpit.model.plan import DryRunState, Phase
+from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.runbooks.schema import load
 from tests.support.kube_rig import Rig, carry, ended, plan, status
 
 PACKAGED = load()
-STEPS = [(book, s) for book in PACKAGED.runbooks for s in book.mitigations if book.number in (1, 6) and s.kind in KINDS]
+STEPS = [
+    (book, s)
+    for book in PACKAGED.runbooks
+    for s in book.mitigations
+    if book.number in (1, 6) and STEP_KINDS[s.kind].patches
+]
 GIVEN = {"url": "https://rpc-b.drill.m0club.example/v2/KEYLIKE123456789abc", "connector": "sports"}
 
 

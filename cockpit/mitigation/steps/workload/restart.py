@@ -14,7 +14,8 @@ from typing import Any
 
 from cockpit.mitigation.cluster.objects import SHORT, Subject, paused
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, OfWorkload, PatchContext, kubectl_prefix
+from cockpit.mitigation.steps.kind import Draft, Patch, kubectl_prefix
+from cockpit.mitigation.steps.patch import PatchContext, WorkloadStep
 from cockpit.mitigation.steps.workload import template
 from cockpit.model.plan import Change
 from cockpit.model.runbook import Step
@@ -23,9 +24,7 @@ from cockpit.text import clean
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
-class Restart(OfWorkload):
-    kind = "restart"
-
+class Restart(WorkloadStep):
     def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:
         return {}
 
@@ -33,26 +32,35 @@ class Restart(OfWorkload):
         annotations = (obj["spec"]["template"].get("metadata") or {}).get("annotations") or {}
         return {**template.context_fields(obj, scope), "restartedAt": annotations.get(RESTARTED_AT)}
 
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
+    def draft_patch(self, subject: Subject, arguments: Mapping[str, Any], around: PatchContext) -> Draft:
         if paused(subject.obj):
             raise PlanProblem(
                 f"{subject.name} is paused: a restart would not begin",
                 f"resume it first (kubectl -n {subject.namespace} rollout resume {SHORT[subject.kind]}/{subject.name})",
             )
         scope = {"singleton": subject.service.singleton}
-        relevant = self.relevant(subject.obj, scope, setting.salt)
+        relevant = self.relevant(subject.obj, scope, around.salt)
         before = relevant["restartedAt"]
-        at = setting.restarted_at
+        at = around.restarted_at
         if before == at:  # within the same second nothing would change, and nothing restart
             at = (datetime.fromisoformat(at) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         name = shlex.quote(f"{SHORT[subject.kind]}/{subject.name}")
+        patch = Patch(
+            subject=subject,
+            body=template.body({"metadata": {"annotations": {RESTARTED_AT: at}}}, f"m0-cockpit restart {subject.name}"),
+            template=True,
+        )
         return Draft(
+            effect=patch.request,
+            target=patch.target,
+            patch=patch,
             scope=scope,
             relevant=relevant,
             expected={**relevant, "restartedAt": at},
             changes=(Change("restartedAt", None if before is None else clean(str(before), 60), at),),
-            body=template.body({"metadata": {"annotations": {RESTARTED_AT: at}}}, f"m0-cockpit restart {subject.name}"),
             kubectl=f"{kubectl_prefix(subject)} rollout restart {name}",
             blast=template.blast(subject, None),
-            undoing=None,
         )
+
+
+KIND = Restart()

@@ -12,17 +12,17 @@ from typing import Any
 
 from cockpit.mitigation.cluster.objects import SHORT, Subject, grace_s, paused, replicas, strategy
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import MERGE, Draft, OfWorkload, PatchContext, RawInverse, kubectl_prefix
+from cockpit.mitigation.sending.request import MERGE
+from cockpit.mitigation.steps.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
+from cockpit.mitigation.steps.patch import PatchContext, WorkloadStep
 from cockpit.model.plan import Change
 from cockpit.model.runbook import Step
 
 _MOST = 1000  # replicas: more is a typing error, whatever the runbook allows
 
 
-class Scale(OfWorkload):
-    kind = "scale"
-
+class Scale(WorkloadStep):
     def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:
         if step.replicas is None:
             raise PlanProblem(f"step {step.id} does not say to how many replicas", "correct runbooks.toml: replicas")
@@ -34,35 +34,43 @@ class Scale(OfWorkload):
     def relevant(self, obj: Mapping[str, Any], scope: Mapping[str, Any], salt: str) -> dict[str, Any]:
         return {"spec.replicas": replicas(obj), "spec.paused": paused(obj), "spec.strategy": strategy(obj)}
 
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
+    def draft_patch(self, subject: Subject, arguments: Mapping[str, Any], around: PatchContext) -> Draft:
         before, after = replicas(subject.obj), int(arguments["replicas"])
-        relevant = self.relevant(subject.obj, {}, setting.salt)
-        undoing = RawInverse(
+        relevant = self.relevant(subject.obj, {}, around.salt)
+        inverse = RawInverse(
             {"replicas": before}, {"replicas": before}, f"scale back to {before}", _line(subject, before)
         )
         stops = subject.service.publishes and after == 0 and before > 0
         starts = subject.service.publishes and before == 0 and after > 0
-        return Draft(
-            scope={},
-            relevant=relevant,
-            expected={**relevant, "spec.replicas": after},
-            changes=(Change("replicas", str(before), str(after)),) if before != after else (),
+        dangers: tuple[str, ...] = ()
+        if stops:
+            dangers = ("stops publishing: no pod of it will be left",)
+        elif starts:
+            dangers = ("enables publishing",)
+        patch = Patch(
+            subject=subject,
             body={"spec": {"replicas": after}},
             subresource="scale",
             content_type=MERGE,
             params={},
-            kubectl=_line(subject, after),
-            blast=_blast(subject, before, after),
-            undoing=undoing,
-            template=False,
-            dangers=("stops publishing: no pod of it will be left",)
-            if stops
-            else ("enables publishing",)
-            if starts
-            else (),
-            relaxing=(f"it enables publishing ({subject.name} {before} → {after})",) if starts else (),
             replicas_after=after,
         )
+        return Draft(
+            effect=patch.request,
+            target=patch.target,
+            patch=patch,
+            relevant=relevant,
+            expected={**relevant, "spec.replicas": after},
+            changes=(Change("replicas", str(before), str(after)),) if before != after else (),
+            kubectl=_line(subject, after),
+            blast=_blast(subject, before, after),
+            inverse=inverse,
+            dangers=dangers,
+            relaxing=(f"it enables publishing ({subject.name} {before} → {after})",) if starts else (),
+        )
+
+
+KIND = Scale()
 
 
 def _line(subject: Subject, count: int) -> str:

@@ -23,8 +23,9 @@ from cockpit.mitigation.cluster.objects import (
     own_container,
 )
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, OfWorkload, PatchContext, RawInverse, kubectl_prefix
+from cockpit.mitigation.steps.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
+from cockpit.mitigation.steps.patch import PatchContext, WorkloadStep
 from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing
 from cockpit.mitigation.steps.workload import template
 from cockpit.model.plan import Change
@@ -34,9 +35,7 @@ from cockpit.secrets import display_env, env_value, fingerprint, safe_to_journal
 Values = Mapping[str, Mapping[str, Any] | None]
 
 
-class SetEnv(OfWorkload):
-    kind = "set-env"
-
+class SetEnv(WorkloadStep):
     def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:
         if not step.env:
             raise PlanProblem(f"step {step.id} names no variable", "correct runbooks.toml: env")
@@ -54,7 +53,7 @@ class SetEnv(OfWorkload):
             fields[f"env {entry['name']}"] = fingerprint(salt, env_value(entry))
         return fields
 
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
+    def draft_patch(self, subject: Subject, arguments: Mapping[str, Any], around: PatchContext) -> Draft:
         container = str(arguments["container"])
         env: Values = arguments["env"]
         found = find_container(subject.obj, container)
@@ -71,45 +70,55 @@ class SetEnv(OfWorkload):
                     "remove one by hand first",
                 )
         now: dict[str, dict[str, Any] | None] = {str(e["name"]): env_value(e) for e in entries}
-        _check(setting.runbooks, env)
+        _check(around.runbooks, env)
         wanted = {name: value for name, value in env.items() if now.get(name) != value}
         scope = {"container": container, "singleton": subject.service.singleton}
-        relevant = self.relevant(subject.obj, scope, setting.salt)
+        relevant = self.relevant(subject.obj, scope, around.salt)
         after_order = [n for n in order if n not in env or env[n] is not None]
         after_order += [n for n, value in env.items() if value is not None and n not in order]
         expected = {k: v for k, v in relevant.items() if not (k.startswith("env ") and k[4:] in wanted)}
         expected["env order"] = after_order
-        expected |= {f"env {n}": fingerprint(setting.salt, dict(v)) for n, v in wanted.items() if v is not None}
+        expected |= {f"env {n}": fingerprint(around.salt, dict(v)) for n, v in wanted.items() if v is not None}
         before = {name: now.get(name) for name in wanted}
-        return Draft(
-            scope=scope,
-            relevant=relevant,
-            expected=expected,
-            changes=_changes(setting, wanted, before, spec),
+        patch = Patch(
+            subject=subject,
             body=template.body(
                 _patch(
                     subject=subject, where=where, container=container, order=after_order, wanted=wanted, before=before
                 ),
                 _cause(subject, wanted),
             ),
-            kubectl=_line(subject, container, wanted, setting),
-            blast=template.blast(subject, container),
-            undoing=_undoing(subject, container, before, setting),
             container=container,
-            dangers=dangers_of(setting.runbooks, wanted, before),
-            relaxing=relaxing(setting.runbooks, wanted, before),
-            owes=owes(setting.runbooks, wanted, before),
-            hidden=_hidden(setting, wanted, before),
+            template=True,
+        )
+        return Draft(
+            effect=patch.request,
+            target=patch.target,
+            patch=patch,
+            scope=scope,
+            relevant=relevant,
+            expected=expected,
+            changes=_changes(around, wanted, before, spec),
+            kubectl=_line(subject, container, wanted, around),
+            blast=template.blast(subject, container),
+            inverse=_inverse(subject, container, before, around),
+            dangers=dangers_of(around.runbooks, wanted, before),
+            relaxing=relaxing(around.runbooks, wanted, before),
+            owes=owes(around.runbooks, wanted, before),
+            hidden=_hidden(around, wanted, before),
         )
 
 
-def _hidden(setting: PatchContext, wanted: Values, before: Values) -> tuple[str, ...]:
+KIND = SetEnv()
+
+
+def _hidden(around: PatchContext, wanted: Values, before: Values) -> tuple[str, ...]:
     """The raw values, of before and after, that are not shown whole."""
     pairs = [(n, v) for values in (wanted, before) for n, v in values.items() if v is not None]
     return tuple(
         str(v["value"])
         for n, v in pairs
-        if not safe_to_journal(setting.runbooks, n, v, secret=n in setting.secrets) and v.get("value")
+        if not safe_to_journal(around.runbooks, n, v, secret=n in around.secrets) and v.get("value")
     )
 
 
@@ -151,12 +160,12 @@ def _cause(subject: Subject, wanted: Values) -> str | None:
     return f"m0-cockpit set-env {subject.name}: {', '.join(wanted)}" if wanted else None
 
 
-def _changes(setting: PatchContext, wanted: Values, before: Values, spec: Mapping[str, Any]) -> tuple[Change, ...]:
+def _changes(around: PatchContext, wanted: Values, before: Values, spec: Mapping[str, Any]) -> tuple[Change, ...]:
     changes = []
     for name, value in wanted.items():
-        secret = name in setting.secrets
+        secret = name in around.secrets
         note = ""
-        known = setting.known.get(name)
+        known = around.known.get(name)
         gone = _left_out(before[name], value) if known else []
         if gone:
             note = f"{', '.join(gone)} not in it any more"
@@ -166,7 +175,7 @@ def _changes(setting: PatchContext, wanted: Values, before: Values, spec: Mappin
             note = "new here; it may have come from envFrom so far"
         elif before[name] is not None and "valueFrom" in (before[name] or {}):
             note = "a literal replaces the reference"
-        told = [display_env(setting.runbooks, name, v, secret=secret) for v in (before[name], value)]
+        told = [display_env(around.runbooks, name, v, secret=secret) for v in (before[name], value)]
         if told[0] == told[1]:
             note = (note + "; " if note else "") + "another value behind the same shown part"
         changes.append(Change(name, told[0], told[1], note))
@@ -186,7 +195,7 @@ def _left_out(before: Mapping[str, Any] | None, value: Mapping[str, Any] | None)
     return [word for word in _listed(before) if word not in kept] if kept else []
 
 
-def _line(subject: Subject, container: str, wanted: Values, setting: PatchContext) -> str:
+def _line(subject: Subject, container: str, wanted: Values, around: PatchContext) -> str:
     """The kubectl line, secrets hidden.
 
     A reference needs a patch: `set env` has no spelling for one.
@@ -197,28 +206,28 @@ def _line(subject: Subject, container: str, wanted: Values, setting: PatchContex
         patch = canonical({"spec": {"template": {"spec": {"containers": [{"name": container, "env": env}]}}}})
         return f"{kubectl_prefix(subject)} patch {RESOURCES[subject.kind]} {shlex.quote(subject.name)} -p {shlex.quote(patch)}"
     words = [
-        f"{n}-" if v is None else f"{n}={display_env(setting.runbooks, n, v, secret=n in setting.secrets)}"
+        f"{n}-" if v is None else f"{n}={display_env(around.runbooks, n, v, secret=n in around.secrets)}"
         for n, v in wanted.items()
     ]
     return f"{kubectl_prefix(subject)} set env {name} -c {shlex.quote(container)} " + " ".join(map(shlex.quote, words))
 
 
-def _undoing(subject: Subject, container: str, before: Values, setting: PatchContext) -> RawInverse | None:
+def _inverse(subject: Subject, container: str, before: Values, around: PatchContext) -> RawInverse | None:
     if not before:
         return None
     kept: dict[str, Any] = {}
     words = []
     for name, value in before.items():
-        secret = name in setting.secrets
-        told = display_env(setting.runbooks, name, value, secret=secret)
-        if safe_to_journal(setting.runbooks, name, value, secret=secret):
+        secret = name in around.secrets
+        told = display_env(around.runbooks, name, value, secret=secret)
+        if safe_to_journal(around.runbooks, name, value, secret=secret):
             kept[name] = value
         else:
-            kept[name] = {"hidden": fingerprint(setting.salt, value)}
+            kept[name] = {"hidden": fingerprint(around.salt, value)}
         words.append(f"remove {name}" if value is None else f"set {name} back to {told or 'empty'}")
     return RawInverse(
         {"container": container, "env": dict(before)},
         {"container": container, "env": kept},
         "; ".join(words),
-        _line(subject, container, before, setting),
+        _line(subject, container, before, around),
     )

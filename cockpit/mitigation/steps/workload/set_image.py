@@ -14,17 +14,16 @@ from typing import Any
 
 from cockpit.mitigation.cluster.objects import SHORT, Subject, container_names, find_container, own_container
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, OfWorkload, PatchContext, RawInverse, kubectl_prefix
+from cockpit.mitigation.steps.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
+from cockpit.mitigation.steps.patch import PatchContext, WorkloadStep
 from cockpit.mitigation.steps.workload import template
 from cockpit.model.plan import Change
 from cockpit.model.runbook import Step
 from cockpit.text import clean
 
 
-class SetImage(OfWorkload):
-    kind = "set-image"
-
+class SetImage(WorkloadStep):
     def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:
         if not step.image:
             raise PlanProblem(f"step {step.id} names no image", "correct runbooks.toml: image")
@@ -38,7 +37,7 @@ class SetImage(OfWorkload):
         fields["image"] = None if found is None else str(found[1].get("image") or "")
         return fields
 
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
+    def draft_patch(self, subject: Subject, arguments: Mapping[str, Any], around: PatchContext) -> Draft:
         container, image = str(arguments["container"]), str(arguments["image"])
         found = find_container(subject.obj, container)
         if found is None:
@@ -47,9 +46,9 @@ class SetImage(OfWorkload):
         where, spec = found
         before = str(spec.get("image") or "")
         scope = {"container": container, "singleton": subject.service.singleton}
-        relevant = self.relevant(subject.obj, scope, setting.salt)
+        relevant = self.relevant(subject.obj, scope, around.salt)
         order = [{"name": n} for n in container_names(subject.obj, where)]
-        patch = {
+        body = {
             "spec": {
                 f"$setElementOrder/{where}": order,
                 where: [{"name": container, "image": image}],
@@ -57,19 +56,29 @@ class SetImage(OfWorkload):
         }
         back = {"container": container, "image": before}
         changed = before != image
+        patch = Patch(
+            subject=subject,
+            body=template.body(body, f"m0-cockpit set-image {subject.name}: {container}={clean(image)}"),
+            container=container,
+            images=(image,),
+            template=True,
+        )
         return Draft(
+            effect=patch.request,
+            target=patch.target,
+            patch=patch,
             scope=scope,
             relevant=relevant,
             expected={**relevant, "image": image},
             changes=(Change("image", clean(before), clean(image)),) if changed else (),
-            body=template.body(patch, f"m0-cockpit set-image {subject.name}: {container}={clean(image)}"),
             kubectl=_line(subject, container, image),
             blast=template.blast(subject, container),
-            undoing=RawInverse(back, back, f"set the image back to {clean(before)}", _line(subject, container, before)),
-            container=container,
+            inverse=RawInverse(back, back, f"set the image back to {clean(before)}", _line(subject, container, before)),
             dangers=("replaces the image that runs",) if changed else (),
-            images=(image,),
         )
+
+
+KIND = SetImage()
 
 
 def _line(subject: Subject, container: str, image: str) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.mitigation.cluster.objects import Subject, container_names, grace_s, paused, replicas, strategy, surge_of
-from cockpit.mitigation.steps.kind import CHANGE_CAUSE
+
+CHANGE_CAUSE = "kubernetes.io/change-cause"
 
 
 def body(template: Mapping[str, Any], cause: str | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ tests the resourceVersion.
 Keys: `service`; optional `args.revision` (a number, usually "{revision}" with `choices-from =
 "revisions:SERVICE"`), else the one before the current, and a second time that may be the bad one
 again, which is said. Arguments: {"name", "uid", "revision"} of the ReplicaSet that keeps it, so
-that undoing the undo goes to the revision that was current, wherever its number went. The
+that inverse the undo goes to the revision that was current, wherever its number went. The
 deployment's own annotations stay (kubectl drops them).
 """
 
@@ -21,16 +21,10 @@ from cockpit.mitigation.cluster.differences import differing
 from cockpit.mitigation.cluster.objects import SHORT, Subject, env_entries, paused
 from cockpit.mitigation.cluster.revisions import Revision, revisions, template_of
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import (
-    CHANGE_CAUSE,
-    JSON_PATCH,
-    Draft,
-    OfWorkload,
-    PatchContext,
-    RawInverse,
-    kubectl_prefix,
-)
+from cockpit.mitigation.sending.request import JSON_PATCH
+from cockpit.mitigation.steps.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
+from cockpit.mitigation.steps.patch import PatchContext, WorkloadStep
 from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing
 from cockpit.mitigation.steps.workload import template
 from cockpit.model.plan import Change, GuardResult, Verdict
@@ -42,10 +36,8 @@ _SHOWN = 24  # changes: a template that differs in more is told by their number
 Env = Mapping[str, Mapping[str, Any] | None]
 
 
-class UndoRollout(OfWorkload):
-    kind = "undo-rollout"
-
-    async def look(self, client: KubeClient, subject: Subject) -> tuple[Revision, ...]:
+class UndoRollout(WorkloadStep):
+    async def survey(self, client: KubeClient, subject: Subject) -> tuple[Revision, ...]:
         try:
             return await revisions(client, subject)
         except KubeError as error:
@@ -63,47 +55,57 @@ class UndoRollout(OfWorkload):
     def relevant(self, obj: Mapping[str, Any], scope: Mapping[str, Any], salt: str) -> dict[str, Any]:
         return {**template.context_fields(obj, scope), "template": fingerprint(salt, obj["spec"]["template"])}
 
-    def draft(self, subject: Subject, arguments: Mapping[str, Any], setting: PatchContext) -> Draft:
+    def draft_patch(self, subject: Subject, arguments: Mapping[str, Any], around: PatchContext) -> Draft:
         if paused(subject.obj):
             raise PlanProblem(
                 f"{subject.name} is paused: going back would not begin",
                 f"resume it first (kubectl -n {subject.namespace} rollout resume {SHORT[subject.kind]}/{subject.name})",
             )
-        kept: tuple[Revision, ...] = setting.seen or ()
+        kept: tuple[Revision, ...] = around.seen or ()
         wanted = _chosen(subject, kept, arguments)
         now = next((r for r in kept if r.current), None)
         before, after = template_of(subject), wanted.template
         scope = {"singleton": subject.service.singleton}
-        relevant = self.relevant(subject.obj, scope, setting.salt)
+        relevant = self.relevant(subject.obj, scope, around.salt)
         old_env, new_env = _env(before), _env(after)
         changed = {n: new_env.get(n) for n in {**old_env, **new_env} if old_env.get(n) != new_env.get(n)}
-        changes = _changes(before, after, old_env, new_env, setting)
+        changes = _changes(before, after, old_env, new_env, around)
         images = tuple(image for image in wanted.images if image not in _images(before))
         names = {name.partition("/")[2]: value for name, value in changed.items()}
         was = {name.partition("/")[2]: old_env.get(name) for name in changed}
         line = _line(subject, wanted.number)
         cause = f"m0-cockpit undo-rollout {subject.name}: back to revision {wanted.number}"
-        return Draft(
-            scope=scope,
-            relevant=relevant,
-            expected={**relevant, "template": fingerprint(setting.salt, after)},
-            changes=changes,
+        patch = Patch(
+            subject=subject,
             body=_operations(subject, after, cause),
             content_type=JSON_PATCH,
-            kubectl=line,
-            blast=(f"back to {wanted.words}{_age(wanted, setting)}", *template.blast(subject, None)),
-            undoing=_undoing(subject, now),
-            dangers=(
-                *(("replaces the image that runs",) if images else ()),
-                *dangers_of(setting.runbooks, names, was),
-            ),
-            relaxing=relaxing(setting.runbooks, names, was),
-            owes=owes(setting.runbooks, names, was),
             images=images,
             ran_before=True,
-            guards=_noted(wanted, now, arguments),
-            hidden=_hidden(setting, old_env, new_env),
+            template=True,
         )
+        return Draft(
+            effect=patch.request,
+            target=patch.target,
+            patch=patch,
+            scope=scope,
+            relevant=relevant,
+            expected={**relevant, "template": fingerprint(around.salt, after)},
+            changes=changes,
+            kubectl=line,
+            blast=(f"back to {wanted.words}{_age(wanted, around)}", *template.blast(subject, None)),
+            inverse=_inverse(subject, now),
+            dangers=(
+                *(("replaces the image that runs",) if images else ()),
+                *dangers_of(around.runbooks, names, was),
+            ),
+            relaxing=relaxing(around.runbooks, names, was),
+            owes=owes(around.runbooks, names, was),
+            guards=_noted(wanted, now, arguments),
+            hidden=_hidden(around, old_env, new_env),
+        )
+
+
+KIND = UndoRollout()
 
 
 def _chosen(subject: Subject, kept: tuple[Revision, ...], arguments: Mapping[str, Any]) -> Revision:
@@ -136,7 +138,7 @@ def _noted(wanted: Revision, now: Revision | None, arguments: Mapping[str, Any])
     return (GuardResult("revision", Verdict.CONFIRM, told),)
 
 
-def _undoing(subject: Subject, now: Revision | None) -> RawInverse | None:
+def _inverse(subject: Subject, now: Revision | None) -> RawInverse | None:
     if now is None:
         return None
     arguments = {"name": now.name, "uid": now.uid, "revision": now.number}
@@ -145,9 +147,9 @@ def _undoing(subject: Subject, now: Revision | None) -> RawInverse | None:
 
 def _operations(subject: Subject, wanted: Mapping[str, Any], cause: str) -> list[dict[str, Any]]:
     """Beside the template only our own note is written."""
-    note: dict[str, Any] = {"op": "add", "path": "/metadata/annotations", "value": {CHANGE_CAUSE: cause}}
+    note: dict[str, Any] = {"op": "add", "path": "/metadata/annotations", "value": {template.CHANGE_CAUSE: cause}}
     if subject.obj["metadata"].get("annotations"):
-        escaped = CHANGE_CAUSE.replace("~", "~0").replace("/", "~1")
+        escaped = template.CHANGE_CAUSE.replace("~", "~0").replace("/", "~1")
         note = {"op": "add", "path": f"/metadata/annotations/{escaped}", "value": cause}
     return [{"op": "replace", "path": "/spec/template", "value": wanted}, note]
 
@@ -168,7 +170,7 @@ def _env(wanted: Mapping[str, Any]) -> dict[str, dict[str, Any] | None]:
 
 
 def _changes(
-    before: Mapping[str, Any], after: Mapping[str, Any], old_env: Env, new_env: Env, setting: PatchContext
+    before: Mapping[str, Any], after: Mapping[str, Any], old_env: Env, new_env: Env, around: PatchContext
 ) -> tuple[Change, ...]:
     """Images and variables in an operator's words; anything else by its path."""
     found: list[Change] = []
@@ -183,7 +185,7 @@ def _changes(
     for name in sorted({**old_env, **new_env}):
         if old_env.get(name) != new_env.get(name):
             variable = name.partition("/")[2]
-            told = [display_env(setting.runbooks, variable, values.get(name)) for values in (old_env, new_env)]
+            told = [display_env(around.runbooks, variable, values.get(name)) for values in (old_env, new_env)]
             note = "another value behind the same shown part" if told[0] == told[1] else ""
             found.append(Change(variable, told[0], told[1], note))
     if not found and before != after:
@@ -200,21 +202,21 @@ def _told(value: Any) -> str | None:
     return safe(value if isinstance(value, str) else json.dumps(value, sort_keys=True), 160)
 
 
-def _hidden(setting: PatchContext, *envs: Env) -> tuple[str, ...]:
+def _hidden(around: PatchContext, *envs: Env) -> tuple[str, ...]:
     return tuple(
         str(value["value"])
         for env in envs
         for name, value in env.items()
         if value is not None
         and value.get("value")
-        and not safe_to_journal(setting.runbooks, name.partition("/")[2], value)
+        and not safe_to_journal(around.runbooks, name.partition("/")[2], value)
     )
 
 
-def _age(wanted: Revision, setting: PatchContext) -> str:
+def _age(wanted: Revision, around: PatchContext) -> str:
     from cockpit.mitigation.cluster.times import unix
 
-    now = unix(setting.restarted_at)
+    now = unix(around.restarted_at)
     if wanted.created_at is None or now is None:
         return ""
     hours = max(0.0, now - wanted.created_at) / 3600

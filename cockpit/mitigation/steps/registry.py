@@ -1,0 +1,39 @@
+"""The half of each kind of step that acts, found by the name of its row in `model/step_kinds.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+
+from cockpit.mitigation.steps.kind import StepKind
+from cockpit.model.registry import RegistryError
+from cockpit.model.step_kinds import STEP_KINDS, StepSpec
+
+PARTS = tuple(part for part in vars(StepKind) if not part.startswith("_"))
+
+
+def acting_halves(rows: Mapping[str, StepSpec]) -> Mapping[str, StepKind]:
+    """Return the `KIND` of each row's module, for the rows that are planned.
+
+    Raises RegistryError naming the row whose module is missing or lacks a part.
+    """
+    return {kind: _half(spec) for kind, spec in rows.items() if spec.module}
+
+
+def _half(spec: StepSpec) -> StepKind:
+    where = f"cockpit.mitigation.steps.{spec.module}"
+    file = where.replace(".", "/") + ".py"
+    if find_spec(where) is None:
+        raise RegistryError(f"cockpit/model/step_kinds.py: row {spec.kind!r} has no module {file}")
+    half = getattr(import_module(where), "KIND", None)
+    if half is None:
+        raise RegistryError(f"cockpit/model/step_kinds.py: row {spec.kind!r}: {file} has no KIND")
+    lacking = [part for part in PARTS if not hasattr(half, part)]
+    if lacking:
+        raise RegistryError(f"cockpit/model/step_kinds.py: row {spec.kind!r}: its KIND lacks {', '.join(lacking)}")
+    found: StepKind = half
+    return found
+
+
+KINDS = acting_halves(STEP_KINDS)
