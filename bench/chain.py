@@ -30,9 +30,8 @@ async def serve(rate: float, seconds: float) -> None:
     from cockpit.drill.solana.load import load
     from cockpit.drill.solana.node.servers import SolanaServers
 
-    ledger.ENCODED = (
-        round(rate * seconds) + 1000
-    )  # a node has its history ready; signing it again is not what is measured
+    # A node has its history ready: signing it again is not what is measured.
+    ledger.ENCODED = round(rate * seconds) + 1000
     async with SolanaServers.alone(names=("rpc-a", "rpc-b")) as servers:
         where = {"program": servers.oracle.program_id, "urls": {name: servers.url(name) for name in servers.nodes}}
         print(json.dumps(where), flush=True)

@@ -76,7 +76,7 @@ class Drill:
         self._history_s = history_s
         self._with_postgres = postgres
         self.database: DrillPostgres | None = None
-        self._troubles: set[str] = set()  # of the database, as last told to it
+        self._troubles: set[str] = set()  # of the database, as last switched
         self._switching: asyncio.Task[None] | None = None
         self._stack = contextlib.AsyncExitStack()
         self._driver: asyncio.Task[None] | None = None

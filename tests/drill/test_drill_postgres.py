@@ -163,7 +163,7 @@ def test_without_a_database_its_troubles_are_simulated_alike() -> None:
         each.advance(30.0)
         each.sample()
 
-    def told(one: World) -> tuple[float, float, float]:
+    def measured(one: World) -> tuple[float, float, float]:
         job = one.metrics
         return (
             job.value("m0-reconciler", "m0_db_cpu_ratio").value,
@@ -174,8 +174,8 @@ def test_without_a_database_its_troubles_are_simulated_alike() -> None:
             ),
         )
 
-    assert told(calm) == told(again) and told(calm)[2] == 0.0
-    assert told(slow)[0] > 0.9 and told(slow)[1] > 5 * told(calm)[1] and told(slow)[2] > 0
+    assert measured(calm) == measured(again) and measured(calm)[2] == 0.0
+    assert measured(slow)[0] > 0.9 and measured(slow)[1] > 5 * measured(calm)[1] and measured(slow)[2] > 0
 
 
 def test_a_drill_that_is_killed_leaves_no_server_behind(tmp_path: Path) -> None:

@@ -33,9 +33,8 @@ async def asked(drill: Drill, enough: Callable[[Board], bool]) -> Board:
 
 def everything(board: Board) -> bool:
     signers = board.get("probes/signers")
-    there = (
-        len(board.under("probes/")) == 2 * len(SERVICES) + len(MARKETS) + 2
-    )  # agents, and certificates, of which there are none
+    # two more: agents, and certificates, of which there are none
+    there = len(board.under("probes/")) == 2 * len(SERVICES) + len(MARKETS) + 2
     return there and signers is not None and signers.last_data is not None
 
 
@@ -51,9 +50,8 @@ async def test_a_calm_drill_is_well_from_outside_too() -> None:
         found = board.get(f"probes/output/{market}")
         assert found is not None and isinstance(found.last_data, MarketOutput), found
         assert found.last_data.epoch == epochs[market]
-        assert (
-            found.last_data.age_s is not None and found.last_data.age_s < 15.0
-        )  # by the simulated clock, years from ours
+        # by the simulated clock, years from ours
+        assert found.last_data.age_s is not None and found.last_data.age_s < 15.0
     signers = board.get("probes/signers")
     assert signers is not None and signers.last_data is not None
     reports: dict[str, SignerReport] = signers.last_data

@@ -31,27 +31,27 @@ async def served(parent: int | None, monkeypatch: pytest.MonkeyPatch, capsys: py
             await asked.wait()
             printed.append(capsys.readouterr().out)
             up.set()
-        told = ""
-        while not told:
+        line = ""
+        while not line:
             await asyncio.sleep(0.01)
-            told = capsys.readouterr().out
+            line = capsys.readouterr().out
         os.kill(os.getpid(), signal.SIGTERM)  # the drill ends itself by it
         await running
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().remove_signal_handler(number)
     assert asked.is_set() is (parent is None)
-    return [*printed, told]
+    return [*printed, line]
 
 
 async def test_scripts_hear_of_it_once_the_database_answers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before, told = await served(None, monkeypatch, capsys)
-    assert before == "" and json.loads(told)["namespace"] == "m0-prod"
+    before, line = await served(None, monkeypatch, capsys)
+    assert before == "" and json.loads(line)["namespace"] == "m0-prod"
 
 
 async def test_a_cockpit_does_not_wait_for_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (told,) = await served(os.getpid(), monkeypatch, capsys)
-    assert "kubeconfig" in json.loads(told)
+    (line,) = await served(os.getpid(), monkeypatch, capsys)
+    assert "kubeconfig" in json.loads(line)

@@ -1,4 +1,4 @@
-"""A server that is told its port before it starts still has it when it starts."""
+"""A server that is given its port before it starts still has it when it starts."""
 
 from __future__ import annotations
 

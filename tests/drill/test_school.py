@@ -230,10 +230,10 @@ def test_progress_is_told_against_earlier_drills_of_the_same_scenario() -> None:
 def test_the_report_says_the_cause_the_times_and_what_each_step_cost() -> None:
     score = a_score(None)
     score.steps[0].worse = ["threshold misses 0 → 40 a minute"]
-    told = "\n".join(report(score, "Publishing stops", "The provider has lost half of its nodes."))
-    assert "The provider has lost half" in told
-    assert "runbook 1: detected 0:10 · first safe action 0:30 · recovered never" in told
-    assert "worse than before: threshold misses 0 → 40 a minute" in told
+    text = "\n".join(report(score, "Publishing stops", "The provider has lost half of its nodes."))
+    assert "The provider has lost half" in text
+    assert "runbook 1: detected 0:10 · first safe action 0:30 · recovered never" in text
+    assert "worse than before: threshold misses 0 → 40 a minute" in text
 
 
 def test_harm_is_compared_only_when_it_was_seen_for_long_enough() -> None:
@@ -284,12 +284,12 @@ async def test_the_control_pauses_steers_and_scores_and_takes_its_token_only(tmp
                 await asyncio.to_thread(control.request, act, **values)
         await asyncio.to_thread(control.request, "do", tool="failover-db")
         await asyncio.to_thread(control.request, "look", runbook="api-errors")
-        told = await asyncio.to_thread(control.request, "score", surprise=True)
-        score = Score.of(told["score"])
+        answer = await asyncio.to_thread(control.request, "score", surprise=True)
+        score = Score.of(answer["score"])
         assert score.surprise and score.paused_s > 0
         assert score.incidents[0].detected_s is not None
         assert [step.verdict for step in score.steps] == ["right"]
-        assert told["title"].startswith("API errors")
+        assert answer["title"].startswith("API errors")
 
 
 def test_the_newest_drill_that_answers_is_found_and_the_dead_are_cleared_away(tmp_path: Path) -> None:
@@ -371,8 +371,8 @@ def test_each_lesson_fits_its_two_lines_at_80_columns(lesson: Lesson) -> None:
     course.at = index
     lines = picture(course.saying, 80)
     assert len(lines) == 2
-    told = " ".join(plain(line).strip() for line in lines)
-    assert told == f"LESSON {index + 1} of {len(LESSONS)}  {LESSONS[index].text}"
+    text = " ".join(plain(line).strip() for line in lines)
+    assert text == f"LESSON {index + 1} of {len(LESSONS)}  {LESSONS[index].text}"
     assert all(len(plain(line)) <= 80 for line in lines)
     assert 0 < RELENT_AT < len(LESSONS)
 

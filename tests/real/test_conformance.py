@@ -305,8 +305,8 @@ class Cockpit:
 
     def send(self, plan: Plan) -> Progress:
         """Confirm, with what must be typed; return once the server answered."""
-        told = Confirmation(plan.id, plan.digest, plan.typed, "ops1", SystemClock().mono())
-        progress = self.executor.carry_out(plan, told).result(60)
+        confirmation = Confirmation(plan.id, plan.digest, plan.typed, "ops1", SystemClock().mono())
+        progress = self.executor.carry_out(plan, confirmation).result(60)
         assert progress.phase is Phase.SENT, progress.words
         return progress
 
@@ -495,24 +495,24 @@ def test_what_someone_else_changed_meanwhile_is_not_overwritten(cluster: TestClu
         "spec": {"template": {"spec": {"containers": [{"name": "contested", "env": [{"name": "A", "value": "9"}]}]}}}
     }
     cluster.send("PATCH", cluster.apps("contested"), theirs, STRATEGIC)
-    told = Confirmation(plan.id, plan.digest, plan.typed, "ops1", SystemClock().mono())
-    progress = cockpit.executor.carry_out(plan, told).result(30)
+    confirmation = Confirmation(plan.id, plan.digest, plan.typed, "ops1", SystemClock().mono())
+    progress = cockpit.executor.carry_out(plan, confirmation).result(30)
     assert progress.phase is Phase.STALE and "A changed" in progress.words
     assert pairs(containers(cluster.get(cluster.apps("contested")))["contested"]) == [("A", "9")]
 
 
 def test_the_lease_is_held_while_acting_and_an_event_tells_of_it(cluster: TestCluster, cockpit: Cockpit) -> None:
-    made = cluster.deployment("told", replicas=1)
+    made = cluster.deployment("leased", replicas=1)
     # new pods count as available only after a while, so the mitigation is still being watched
     # when the lease is read
-    cluster.send("PATCH", cluster.apps("told"), {"spec": {"minReadySeconds": 10}}, MERGE)
-    plan = cockpit.plan("scale", "told", replicas=3)
+    cluster.send("PATCH", cluster.apps("leased"), {"spec": {"minReadySeconds": 10}}, MERGE)
+    plan = cockpit.plan("scale", "leased", replicas=3)
     cockpit.send(plan)
     held = cluster.get(lease.path(cluster.namespace, lease.NAME))
     assert (
         held["spec"]["holderIdentity"].startswith("ops1") and held["spec"]["leaseDurationSeconds"] == lease.DURATION_S
     )
-    assert "told" in held["metadata"]["annotations"][lease.DOING]
+    assert "leased" in held["metadata"]["annotations"][lease.DOING]
     selector = f"involvedObject.uid={made['metadata']['uid']},reason=Mitigation"
 
     def events() -> Any:

@@ -89,36 +89,36 @@ async def answers(modules: Path) -> tuple[dict[str, Any], SolanaServers]:
 
 
 @pytest.fixture(scope="module")
-def told(modules: Path) -> dict[str, Any]:
+def printed(modules: Path) -> dict[str, Any]:
     found, servers = asyncio.run(answers(modules))
     return {**found, "servers": servers}
 
 
-def test_it_reads_the_cluster(told: dict[str, Any]) -> None:
-    ledger = told["servers"].oracle.ledger
-    assert told["version"]["solana-core"]
-    assert told["genesis"] == ledger.genesis
-    assert told["slot"] <= ledger.slot()
-    assert told["epoch"]["absoluteSlot"] - told["epoch"]["blockHeight"] > 0
-    assert told["height"] == ledger.height(told["slot"]) or told["height"] > ledger.height(told["slot"])
-    assert told["fees"] > 100 and told["performance"] == 2
-    assert told["blockhash_valid"] is True
+def test_it_reads_the_cluster(printed: dict[str, Any]) -> None:
+    ledger = printed["servers"].oracle.ledger
+    assert printed["version"]["solana-core"]
+    assert printed["genesis"] == ledger.genesis
+    assert printed["slot"] <= ledger.slot()
+    assert printed["epoch"]["absoluteSlot"] - printed["epoch"]["blockHeight"] > 0
+    assert printed["height"] == ledger.height(printed["slot"]) or printed["height"] > ledger.height(printed["slot"])
+    assert printed["fees"] > 100 and printed["performance"] == 2
+    assert printed["blockhash_valid"] is True
 
 
-def test_it_reads_accounts_and_filters_them(told: dict[str, Any]) -> None:
-    assert told["balance"] > 0
-    assert told["account"] == {
-        "owner": told["servers"].oracle.program_id,
+def test_it_reads_accounts_and_filters_them(printed: dict[str, Any]) -> None:
+    assert printed["balance"] > 0
+    assert printed["account"] == {
+        "owner": printed["servers"].oracle.program_id,
         "size": Market.SPACE,
         "head": discriminator("account", "Market").hex(),
     }
-    assert told["markets"] == 8
-    assert told["several"] == [False, True, None]
-    assert told["rent"] == (128 + 146) * 6960
+    assert printed["markets"] == 8
+    assert printed["several"] == [False, True, None]
+    assert printed["rent"] == (128 + 146) * 6960
 
 
-def test_it_hears_logs_slots_and_changes(told: dict[str, Any]) -> None:
-    heard = told["heard"]
+def test_it_hears_logs_slots_and_changes(printed: dict[str, Any]) -> None:
+    heard = printed["heard"]
     assert heard["logs"] >= 10 and heard["doubles"] == 0
     assert heard["slots"] >= 3
     assert heard["accounts"] >= 1 and heard["size"] == Market.SPACE
@@ -126,34 +126,34 @@ def test_it_hears_logs_slots_and_changes(told: dict[str, Any]) -> None:
     assert any(line.startswith("Program data: ") for line in heard["log"])
 
 
-def test_it_pages_signatures_and_reads_transactions_and_blocks(told: dict[str, Any]) -> None:
-    assert told["paging"] == {"count": 8, "distinct": 8, "until": True}
-    assert told["transaction"]["slot"] is True and told["transaction"]["logs"] > 3
-    assert told["transaction"]["version"] == "legacy"
-    assert told["parsed"] == 1
-    assert told["several_transactions"] == 3
-    assert told["block"] == {"has": True, "time": True}
-    assert set(told["statuses"]) <= {"confirmed", "finalized"}
+def test_it_pages_signatures_and_reads_transactions_and_blocks(printed: dict[str, Any]) -> None:
+    assert printed["paging"] == {"count": 8, "distinct": 8, "until": True}
+    assert printed["transaction"]["slot"] is True and printed["transaction"]["logs"] > 3
+    assert printed["transaction"]["version"] == "legacy"
+    assert printed["parsed"] == 1
+    assert printed["several_transactions"] == 3
+    assert printed["block"] == {"has": True, "time": True}
+    assert set(printed["statuses"]) <= {"confirmed", "finalized"}
 
 
-def test_it_simulates_sends_and_confirms(told: dict[str, Any]) -> None:
+def test_it_simulates_sends_and_confirms(printed: dict[str, Any]) -> None:
     wrong = {"InstructionError": [0, {"Custom": 6000}]}
-    assert told["fee"] == 5000
-    assert told["simulated"]["err"] is None and told["simulated"]["units"] > 0
-    assert "Program log: Instruction: UpdateMarket" in told["simulated"]["logs"]
-    assert told["simulated_bad"] == wrong
-    assert told["confirmed"] is None
-    assert told["servers"].oracle.refusal("FED_RATE_JAN") == "MarketNotActive"
-    assert told["confirmed_failing"] == wrong
-    assert told["dropped"] == 5_000_000
+    assert printed["fee"] == 5000
+    assert printed["simulated"]["err"] is None and printed["simulated"]["units"] > 0
+    assert "Program log: Instruction: UpdateMarket" in printed["simulated"]["logs"]
+    assert printed["simulated_bad"] == wrong
+    assert printed["confirmed"] is None
+    assert printed["servers"].oracle.refusal("FED_RATE_JAN") == "MarketNotActive"
+    assert printed["confirmed_failing"] == wrong
+    assert printed["dropped"] == 5_000_000
 
 
-def test_it_understands_the_errors(told: dict[str, Any]) -> None:
-    refused = told["refused"]
+def test_it_understands_the_errors(printed: dict[str, Any]) -> None:
+    refused = printed["refused"]
     assert refused["name"] == "SendTransactionError"
     assert "custom program error: 0x1770" in refused["message"]
     assert any("Error Number: 6000" in line for line in refused["logs"])
-    assert told["unknown_method"]["error"] == {"code": -32601, "message": "Method not found"}
-    assert told["skipped"]["code"] == -32001
-    assert told["old_version"]["code"] == -32015
-    assert told["bad_filter"]["code"] == -32602
+    assert printed["unknown_method"]["error"] == {"code": -32601, "message": "Method not found"}
+    assert printed["skipped"]["code"] == -32001
+    assert printed["old_version"]["code"] == -32015
+    assert printed["bad_filter"]["code"] == -32602

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -170,9 +170,8 @@ class Publish:
         if not able:
             return
         as_of = at - plant.ingest.connectors[MARKETS[market]].lag_s
-        plant.metrics.value(
-            SUBMITTER, "m0_publish_attempts_total"
-        ).inc()  # a tick that should be published, BLOCKed or not
+        # an attempt is a tick that should be published, BLOCKed or not
+        plant.metrics.value(SUBMITTER, "m0_publish_attempts_total").inc()
         if decision == "BLOCK" or self._malformed(market, able[0]):
             self._missed()
             return
@@ -253,42 +252,31 @@ class Publish:
             if clash is None:
                 clash = plant.rng.random() < 0.5
             known = "ReplayViolation" if clash else "BundleHashMismatch" if differs else ""
-            self._reveal(tx.end, tx.as_of, pod, landed, tx.trace, known)
+            self._reveal(tx, landed, known)
         else:
             plant.say(pod.name, f"ERROR commit failed {subject} {failure_words(str(reason), tx.endpoint)}", tx.trace)
             self._missed()
 
-    def _reveal(self, committed: float, as_of: float, pod: PodView, landed: Landed, trace: str, known: str) -> None:
+    def _reveal(self, commit: _InFlight, landed: Landed, known: str) -> None:
         """Send the reveal of a commit.
 
         `known`: the program's error, where the commit's circumstances decide it already.
         """
-        market, sequence = landed.bundle.market, landed.bundle.sequence
+        pod = commit.pod
         endpoint = self.plant.network.at(pod.env.get("SOLANA_RPC_URL", ""))
-        start = self._slots.free_at("reveal", pod, committed + self._delay_s(pod))
+        start = self._slots.free_at("reveal", pod, commit.end + self._delay_s(pod))
         chunked = pod.env.get("M0_REVEAL_MODE", "whole") in ("chunked", "merkle")
-        size = self._bytes(market, pod)
+        size = self._bytes(commit.market, pod)
         failure: str | None
         if size > PACKET and not chunked:
             failure, took_s = "TransactionTooLarge", 0.02
         else:
             failure, took_s = self._transactions.run(
-                endpoint, pod, times=CHUNKS if chunked else 1.0, waited_s=start - committed
+                endpoint, pod, times=CHUNKS if chunked else 1.0, waited_s=start - commit.end
             )
         end = start + took_s
         self._slots.occupy("reveal", end)
-
-        tx = _InFlight(
-            pod=pod,
-            endpoint=endpoint,
-            market=market,
-            sequence=sequence,
-            as_of=as_of,
-            end=end,
-            took_s=took_s,
-            failure=failure,
-            trace=trace,
-        )
+        tx = replace(commit, endpoint=endpoint, end=end, took_s=took_s, failure=failure)
         self._schedule(end, pod, partial(self._landed, tx, landed, known, size))
 
     def _landed(self, tx: _InFlight, landed: Landed, known: str, size: int) -> None:

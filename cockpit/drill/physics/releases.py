@@ -52,7 +52,8 @@ class Releases:
 
         Returns the image.
         """
-        from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
+        # Imported here: listing the scenarios does without the cluster's code.
+        from cockpit.drill import changes
 
         image = image_of(service, version)
         self._known[image] = traits

@@ -38,9 +38,8 @@ TROUBLES = {
     "hold_lock": 40.0,
     "write_volume": 50.0,
 }
-TIMEOUTS_FROM = (
-    25.0  # times the usual query time from which the API gives up on some requests, and from twice that on all
-)
+#: Times the usual query time from which the API gives up on some requests; from twice that, on all.
+TIMEOUTS_FROM = 25.0
 ARCHIVER = "fail_archiver"  # of TROUBLES: nothing fits on the archive's disk
 UNCACHED = 0.08  # of the requests ask the database
 WRITERS = 2  # publishers whose checkpoints the database can take

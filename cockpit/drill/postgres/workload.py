@@ -183,9 +183,8 @@ def _timed(connection: psycopg.Connection[Any], statements: str, values: tuple[o
     """
     import psycopg
 
-    cursor = psycopg.ClientCursor(
-        connection
-    )  # the values are bound here: only so may a message hold several statements
+    # The values are bound here: only so may a message hold several statements.
+    cursor = psycopg.ClientCursor(connection)
     cursor.execute(f"{statements}; {TOOK}".encode(), values)
     while cursor.nextset():
         pass

@@ -1,4 +1,4 @@
-"""Tests the drill's Prometheus HTTP API: answers, errors and misbehaviour as a client meets them."""
+"""Tests the drill's Prometheus HTTP API: answers, errors and faults as a client meets them."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ def test_on_a_calm_day_no_signal_is_bad_no_symptom_holds_and_nothing_is_harmed(
     on_call = Operator(scenario, runbooks)
     on_call.wait(60)
     now = on_call.look()
-    told = {n: s for n, s in now.signals.items() if not (runbooks.signals[n].value or "").startswith(_ELSEWHERE)}
-    bad = {n: (s.level, s.value, s.reason) for n, s in told.items() if s.level is not Level.OK}
+    seen = {n: s for n, s in now.signals.items() if not (runbooks.signals[n].value or "").startswith(_ELSEWHERE)}
+    bad = {n: (s.level, s.value, s.reason) for n, s in seen.items() if s.level is not Level.OK}
     assert not bad
     assert not [s.symptom.item for m in now.matches for s in m.symptoms if s.held and s.symptom.at != "ok"]
     harm = on_call.world.harm

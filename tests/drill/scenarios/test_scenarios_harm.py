@@ -174,13 +174,13 @@ def test_a_restart_of_overloaded_gateways_starts_cold(runbooks: Runbooks) -> Non
 def test_logs_tell_the_cause_with_a_trace_id(scenario: str, service: str, words: str, runbooks: Runbooks) -> None:
     on_call = Operator(scenario, runbooks)
     on_call.wait(20)
-    told = logs(on_call, service)
-    assert words in told
-    assert "trace_id=" in told
+    log = logs(on_call, service)
+    assert words in log
+    assert "trace_id=" in log
 
 
 def test_hostile_logs_really_hold_escapes(runbooks: Runbooks) -> None:
     on_call = Operator("hostile-logs", runbooks)
     on_call.wait(60)
-    told = logs(on_call, API)
-    assert "\x1b" in told or "\u202e" in told
+    log = logs(on_call, API)
+    assert "\x1b" in log or "\u202e" in log

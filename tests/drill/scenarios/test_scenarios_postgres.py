@@ -83,11 +83,11 @@ class Cockpit:
     def until(self, is_so: Callable[[], Any], within_s: float = 45.0) -> Any:
         deadline = time.monotonic() + within_s
         while not (found := is_so()):
-            assert time.monotonic() < deadline, self.told()
+            assert time.monotonic() < deadline, self.description()
             time.sleep(0.05)
         return found
 
-    def told(self) -> str:
+    def description(self) -> str:
         now = self.session.situation
         assert now is not None
         bad = {
@@ -328,8 +328,8 @@ def test_a_dead_database_does_not_answer_and_a_failover_brings_it_back(cockpit: 
     now = cockpit.session.situation
     assert now is not None
     panel = PostgresPanel()
-    told = [(trouble.state, trouble.reason) for trouble in panel.trouble(now)]
-    assert panel.level(now) is Level.UNKNOWN and "refused" in told[0][1], told
+    reasons = [(trouble.state, trouble.reason) for trouble in panel.trouble(now)]
+    assert panel.level(now) is Level.UNKNOWN and "refused" in reasons[0][1], reasons
 
     plan = cockpit.plan("failover-db", "9")
     assert plan.typed == "database" and plan.dangerous

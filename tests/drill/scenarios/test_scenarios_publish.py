@@ -89,12 +89,12 @@ def test_half_of_a_bad_release_taken_back_is_half_a_cure(runbooks: Runbooks) -> 
     changes.set_config(config.world.kube, CONFIG, BATCH, USUAL_BATCH)
     for on_call in (image, config):
         on_call.wait(420)
-    told = [
+    levels = [
         {n: on_call.look().signals[n].level for n in ("suspect-releases", "invalid-bundles", "watermark-lag")}
         for on_call in (image, config)
     ]
-    assert told[0] == {"suspect-releases": Level.OK, "invalid-bundles": Level.CRIT, "watermark-lag": Level.WARN}
-    assert told[1] == {"suspect-releases": Level.WARN, "invalid-bundles": Level.OK, "watermark-lag": Level.OK}
+    assert levels[0] == {"suspect-releases": Level.OK, "invalid-bundles": Level.CRIT, "watermark-lag": Level.WARN}
+    assert levels[1] == {"suspect-releases": Level.WARN, "invalid-bundles": Level.OK, "watermark-lag": Level.OK}
 
 
 # keys and signatures
@@ -344,15 +344,15 @@ def test_a_copied_world_goes_on_as_the_one_that_it_was_copied_from() -> None:
     for scenario in ("wrong-signer-set", "key-compromise", "two-submitters"):
         world = World(seed=7, clock=World.past_clock(START), scenario=find(scenario), history_s=600)
         copy = lived(scenario)
-        told = []
+        outcomes = []
         for one in (world, copy):
             one.advance(60)
             changes.restart(one.kube, SUBMITTER)
             one.advance(60)
             ledger = one.chain.ledger
             chain = [ledger.signature(entry) for entry in ledger.entries[-20:]]
-            told.append((exposition(one.metrics, SERVICES), one.harm, one.chain.counts, chain, one.kube.store.rv))
-        assert told[0] == told[1]
+            outcomes.append((exposition(one.metrics, SERVICES), one.harm, one.chain.counts, chain, one.kube.store.rv))
+        assert outcomes[0] == outcomes[1]
 
 
 def test_an_unknown_image_is_as_good_as_the_usual_one(runbooks: Runbooks) -> None:

@@ -20,7 +20,7 @@ def mentions(rig: Rig) -> dict[str, list[str]]:
 
 
 async def test_logs_come_once_each_at_their_commitment(rig: Rig) -> None:
-    rig.publish(2)  # before: not told
+    rig.publish(2)  # before: not notified
     rig.clock.slots(40)
     socket = await rig.socket()
     processed = await socket.subscribe("logsSubscribe", mentions(rig), {"commitment": "processed"})
@@ -95,8 +95,8 @@ async def test_accounts_and_programs_tell_changes(rig: Rig) -> None:
     )
     rig.publish()
     rig.oracle.rotate()
-    told = (await socket.note(sets))["result"]["value"]
-    assert told["pubkey"] == str(rig.oracle.keys.signer_set(101))
+    account = (await socket.note(sets))["result"]["value"]
+    assert account["pubkey"] == str(rig.oracle.keys.signer_set(101))
     rig.clock.slots(3)
     assert (await socket.note(one))["result"]["value"]["owner"] == rig.oracle.program_id
 

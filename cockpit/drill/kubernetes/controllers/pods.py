@@ -55,9 +55,8 @@ class Life:
     stop_at: float | None = None
     repeat_at: float = 0.0
     runs: tuple[int, str, Mapping[str, str]] | None = None  # the pod's version, image and environment
-    steady: tuple[int, Behaviour] | None = (
-        None  # the pod's version and behaviour in which only a new behaviour changes anything
-    )
+    #: The pod's version and behaviour in which only a new behaviour changes anything.
+    steady: tuple[int, Behaviour] | None = None
 
 
 class Kubelet:

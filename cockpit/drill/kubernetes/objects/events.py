@@ -69,13 +69,13 @@ class EventRecorder:
         self._next_sweep = clock.now() + 60.0
 
     def record(self, res: Resource, about: Obj, reason: str, message: str, component: str, *, host: str = "") -> None:
-        self._write(res, about, "Normal", reason, message, component, host)
+        self._write(res, about, kind="Normal", reason=reason, message=message, component=component, host=host)
 
     def warn(self, res: Resource, about: Obj, reason: str, message: str, component: str, *, host: str = "") -> None:
-        self._write(res, about, "Warning", reason, message, component, host)
+        self._write(res, about, kind="Warning", reason=reason, message=message, component=component, host=host)
 
     def _write(
-        self, res: Resource, about: Obj, kind: str, reason: str, message: str, component: str, host: str
+        self, res: Resource, about: Obj, *, kind: str, reason: str, message: str, component: str, host: str
     ) -> None:
         meta = about["metadata"]
         namespace = meta.get("namespace", "")

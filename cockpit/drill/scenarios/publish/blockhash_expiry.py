@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def inject(world: World) -> None:
     """Raise the reveal delay tenfold and crowd rpc-a: large transactions wait too long together."""
-    from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
+    # Imported here: listing the scenarios does without the cluster's code.
+    from cockpit.drill import changes
 
     world.network.endpoints["rpc-a"].crowded = 3.7
     changes.set_config(world.kube, CONFIG, "reveal_delay_ms", "10400")

@@ -16,7 +16,8 @@ def inject(world: World) -> None:
 
     Nothing is wrong with the data.
     """
-    from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
+    # Imported here: listing the scenarios does without the cluster's code.
+    from cockpit.drill import changes
 
     changes.set_config(world.kube, CONFIG, "M0_EXPECTED_SOURCES", "11")
 

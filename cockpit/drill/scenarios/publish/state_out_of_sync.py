@@ -15,7 +15,8 @@ BEHIND = 50_000
 
 def inject(world: World) -> None:
     """Stop the submitter, restore the publish state from last night's snapshot, start it again."""
-    from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
+    # Imported here: listing the scenarios does without the cluster's code.
+    from cockpit.drill import changes
 
     world.publish.lost = BEHIND
     changes.restart(world.kube, SUBMITTER)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def inject(world: World) -> None:
     """Scale the submitter to two."""
-    from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
+    # Imported here: listing the scenarios does without the cluster's code.
+    from cockpit.drill import changes
 
     changes.scale(world.kube, SUBMITTER, 2)
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def inject(world: World) -> None:
     """Roll out an image short of memory, and raise the batch beyond what any image bears."""
-    from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
+    # Imported here: listing the scenarios does without the cluster's code.
+    from cockpit.drill import changes
 
     world.releases.roll_out(world.kube, QUANT, "2026.11.5", Traits(leaks_after_s=420.0))
     changes.set_config(world.kube, CONFIG, BATCH, "512")

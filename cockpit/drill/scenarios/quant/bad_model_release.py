@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def inject(world: World) -> None:
     """Roll out version 2026.2, which transforms a feature twice."""
-    from cockpit.drill import changes  # brings the cluster's code, which a mere list of scenarios does without
+    # Imported here: listing the scenarios does without the cluster's code.
+    from cockpit.drill import changes
 
     world.quant.models.registry["2026.2"].fault = 0.28
     changes.set_env(world.kube, QUANT, {VARIABLE: "2026.2"})

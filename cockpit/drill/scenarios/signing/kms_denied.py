@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 def inject(world: World) -> None:
     """Let the KMS refuse three agents' sessions now and then, and slow the rest of their requests.
 
-    A new pod opens a new one.
+    A new pod opens a new session.
     """
-    from cockpit.drill.physics.sign import (
-        KmsSession,
-    )  # brings the chain's code, which a mere list of scenarios does without
+    # Imported here: listing the scenarios does without the chain's code.
+    from cockpit.drill.physics.sign import KmsSession
 
     world.sign.refuse(3, KmsSession(refused=0.3, slow=6.0))
 

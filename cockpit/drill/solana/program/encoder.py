@@ -52,7 +52,7 @@ class Encoder:
             found.append(mine if known else self.parties.get(seats.get(place, mine.key), mine))
         return found
 
-    def commit(self, bundle: Bundle, slot: int, error: str, before: int, price: int) -> Encoded:
+    def commit(self, bundle: Bundle, slot: int, *, error: str, before: int, price: int) -> Encoded:
         own, payer = self.keys, self.keys.committer.key
         epoch = own.epoch(bundle.market, bundle.epoch)
         record = own.commit(epoch, payer)
@@ -85,7 +85,7 @@ class Encoder:
             ],
         )
 
-    def reveal(self, bundle: Bundle, slot: int, error: str, before: int, signer_set: SignerSet) -> Encoded:
+    def reveal(self, bundle: Bundle, slot: int, *, error: str, before: int, signer_set: SignerSet) -> Encoded:
         """Encode a reveal; `signer_set` is the account that the transaction names."""
         own, payer = self.keys, self.keys.committer.key
         signatures = bundles.sign(bundle, self.signers(bundle, signer_set))

@@ -213,7 +213,7 @@ class Oracle:
             put(("epoch", market, epoch), Epoch(market, epoch, True, slot), slot)
             record = CommitRecord(market, epoch, committer, bundle.commit_hash, slot + DELAY_SLOTS)
             put(("commit", market, epoch, committer), record, slot)
-        self.ledger.add(slot, partial(self._encoder.commit, bundle, slot, error, before, self.price))
+        self.ledger.add(slot, partial(self._encoder.commit, bundle, slot, error=error, before=before, price=self.price))
         self.counts["CommitPrediction", error] += 1
         return Landed(bundle, slot, error)
 
@@ -232,7 +232,8 @@ class Oracle:
         slot = self.ledger.slot_for(at)
         before = self._charge(signing.fee_of(1, len(bundle.signers)), slot)
         claimed = self.accounts.signer_set(bundle.signer_set_id)
-        encode = partial(self._encoder.reveal, bundle, slot, error, before, claimed or self.active_set())
+        signer_set = claimed or self.active_set()
+        encode = partial(self._encoder.reveal, bundle, slot, error=error, before=before, signer_set=signer_set)
         entry = self.ledger.add(slot, encode)
         self.counts["RevealPrediction", error] += 1
         if not error:
@@ -372,7 +373,9 @@ class Oracle:
         )
         slot = self.ledger.slot_for(self.ledger.now())
         before = self.accounts.lamports(self.keys.committer.key)
-        entry = self.ledger.add(slot, partial(self._encoder.commit, bundle, slot, "", before, self.price), forked=True)
+        entry = self.ledger.add(
+            slot, partial(self._encoder.commit, bundle, slot, error="", before=before, price=self.price), forked=True
+        )
         return self.ledger.signature(entry)
 
     def decoy(self) -> str:

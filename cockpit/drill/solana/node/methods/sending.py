@@ -91,7 +91,7 @@ def _send(node: Node, params: Params) -> Any:
             words = f"Transaction simulation failed: {runtime.words(outcome.err)}"
             raise RpcError(PREFLIGHT, words, _result(outcome))
     if not node.chaos.take("lost_sends") and runtime.verified(transaction):
-        node.oracle.send(transaction)  # what cannot be included is lost, as on the real chain; nobody is told
+        node.oracle.send(transaction)  # what cannot be included is lost, as on the real chain, without an error
     return signature
 
 
