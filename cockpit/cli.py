@@ -1,4 +1,4 @@
-"""The command line.
+"""Parses the command line and reports errors.
 
 Errors are one line that says what to do; `--debug` adds the rest. Exit codes: docs/commands.md.
 """
@@ -26,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def shared_flags(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
-    """The flags that mean the same everywhere; accepted before and after the subcommand."""
+    """Declare the flags that mean the same everywhere, before and after the subcommand."""
     default: Any = argparse.SUPPRESS if suppress else None
     group = parser.add_argument_group("where to look")
     group.add_argument("--context", metavar="C", default=default, help="kubeconfig context")
@@ -67,13 +67,14 @@ def shared_flags(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The whole grammar.
+    """Build the whole grammar.
 
     With `only`, the other subcommands are declared by name alone (start-up stays lean).
     """
     parser = _Parser(
         prog="m0-cockpit",
-        description="Incident cockpit for M0Club: what is wrong, which runbook it is, and its steps, guarded and proven.",
+        description="Incident cockpit for M0Club: what is wrong, which runbook it is, "
+        "and its steps, guarded and proven.",
         epilog="Keys on the screen: ? shows them all. Documentation: docs/.",
     )
     parser.add_argument("--version", action="version", version=f"m0-cockpit {__version__}")
@@ -118,7 +119,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def report(error: Exception, *, debug: bool) -> int:
-    """One line on stderr, with the remedy where the error has one."""
+    """Print one line on stderr, with the remedy where the error has one."""
     if debug:
         import traceback
 

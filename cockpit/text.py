@@ -1,8 +1,8 @@
-"""Text from outside is hostile (rule 4): one `clean` where it comes in, one `redact` before it is
-shown or kept.
+"""Guards against hostile text (rule 4 of docs/architecture.md): `clean` on entry, `redact` on exit.
 
 `clean` makes control, format and bidirectional characters visible as ASCII escapes, so that nothing
-a pod prints can drive the terminal. `redact` hides what looks like a secret. Both are idempotent.
+a pod prints can drive the terminal. `redact` hides what looks like a secret, before a text is shown
+or kept. Both are idempotent.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def clean(text: str, limit: int = 4096) -> str:
-    """One line that is safe to print: escapes shown, never sent; longer texts end in an ellipsis at
-    `limit` characters.
+    """Return one line that is safe to print: escapes shown, never sent.
+
+    Longer texts end in an ellipsis at `limit` characters.
     """
     if len(text) > limit:
         text = text[: limit - 1] + "…"
@@ -45,7 +46,10 @@ _URL = re.compile(r"""(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{1,20})://(?P<rest>[^\s"'
 _USERINFO = re.compile(r"^[^/@?#\s]*@")
 #: Names whose value is a secret. Not "key" or "signature" alone: public keys and transaction
 #: signatures are evidence.
-_SECRET_WORD = r"(?:pass(?:word|wd|phrase)|pwd|secret(?:[-_]?key)?|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?|authorization|cookie)"
+_SECRET_WORD = (
+    r"(?:pass(?:word|wd|phrase)|pwd|secret(?:[-_]?key)?|token|api[-_]?key|access[-_]?key|private[-_]?key"
+    r"|credentials?|authorization|cookie)"
+)
 _QUERY_VALUE = re.compile(rf"(?i)([?&;][^=&\s]*(?:{_SECRET_WORD}|key|sig|auth|pass)[^=&\s]*=)[^&#\s]+")
 _KEY_SEGMENT = re.compile(r"(?<=/)(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{16,}(?=[/?#]|$)")
 _ASSIGNED = re.compile(
@@ -78,8 +82,10 @@ def _redact_url(match: re.Match[str]) -> str:
 
 
 def redact(text: str) -> str:
-    """Hide credentials: user info, keys in URLs, assignments to secret names, bearer tokens, JWTs,
-    PEM and Solana keys.
+    """Hide credentials.
+
+    User info, keys in URLs, assignments to secret names, bearer tokens, JWTs, PEM and Solana
+    keys.
     """
     if not _SUSPECT.search(text):
         return text
@@ -93,8 +99,9 @@ def redact(text: str) -> str:
 
 
 def safe(text: object, limit: int = 4096) -> str:
-    """`clean` of `redact`: what every text from outside passes before it reaches a screen, the
-    journal or an error.
+    """Return `clean` of `redact`.
+
+    Every text from outside passes it before it reaches a screen, the journal or an error.
     """
     raw = text if isinstance(text, str) else str(text)
     return clean(redact(raw[: limit * 4]), limit)
@@ -104,8 +111,10 @@ _LEAST_SECRET = 8  # shorter pieces of a URL are words of ordinary language
 
 
 def url_secrets(url: str) -> tuple[str, ...]:
-    """What of a URL no answer may repeat (a node names the key that it refuses): user info, values
-    of the query, and pieces of the path that are long or have a digit in them; longest first.
+    """Return the parts of a URL that no answer may repeat, longest first.
+
+    A node names the key that it refuses. Parts are user info, values of the query, and pieces
+    of the path that are long or have a digit in them.
     """
     match = _URL.match(url.strip())
     if match is None:
@@ -127,8 +136,9 @@ def without(text: str, secrets: tuple[str, ...]) -> str:
 
 
 def url_hint(url: str) -> str:
-    """A URL an operator can recognise and nobody can use: scheme and host, `/***` in place of a
-    path or query.
+    """Return a URL that an operator can recognise and nobody can use.
+
+    Scheme and host, `/***` in place of a path or query.
     """
     match = _URL.match(url.strip())
     if match is None:

@@ -93,7 +93,7 @@ def test_its_own_runbooks_are_accepted() -> None:
     assert {"scale", "set-env", "undo-rollout", "set-config", "run-job", "command", "sql", "sequence"} <= kinds
 
 
-# --- undo ------------------------------------------------------------------------------------------
+# --- undo -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture

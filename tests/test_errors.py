@@ -1,4 +1,4 @@
-"""One tree of errors: as it is printed, so it is; and nothing gives a reason or a remedy beside it."""
+"""The tree of errors is as printed, and nothing outside of it has a reason or a remedy."""
 
 from __future__ import annotations
 

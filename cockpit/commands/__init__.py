@@ -1,6 +1,6 @@
-"""The subcommands, one file and one row each: `add(parser)` declares, `run(args)` does and returns
-the exit code.
+"""Registers the subcommands, one file and one row each.
 
+In its file, `add(parser)` declares a command, `run(args)` carries it out and returns the exit code.
 The parser, the completion scripts and the table of docs/commands.md are derived from the rows.
 """
 

@@ -1,5 +1,7 @@
-"""`m0-cockpit completion bash|zsh`: a script that completes subcommands, flags, and what only the
-installation knows: runbooks and their steps, scenarios, contexts.
+"""`m0-cockpit completion bash|zsh` prints a script that completes what can be typed.
+
+Subcommands, flags, and what only the installation knows: runbooks and their steps, scenarios,
+contexts.
 
 The grammar is turned into a script by shtab, from the parser itself. Names come from `m0-cockpit
 completion --words KIND LINE…` when they are asked for, so that a runbooks file of the operator's
@@ -89,7 +91,7 @@ def _mark(parser: argparse.ArgumentParser, file: Any) -> None:
 
 
 def words(kind: str, line: Sequence[str]) -> list[str]:
-    """What can stand at the end of the line; nothing for whatever cannot be read.
+    """Return what can stand at the end of the line; nothing for whatever cannot be read.
 
     `line` is without the program's name.
     """
@@ -107,8 +109,9 @@ def words(kind: str, line: Sequence[str]) -> list[str]:
 
 
 def _flag(line: Sequence[str], name: str) -> str | None:
-    """The value of a flag on the line: `--name VALUE` or `--name=VALUE`, which bash takes apart at
-    the `=`.
+    """Return the value of a flag on the line.
+
+    `--name VALUE` or `--name=VALUE`, which bash takes apart at the `=`.
     """
     given = None
     for place, word in enumerate(line):
@@ -133,7 +136,7 @@ def _runbooks(line: Sequence[str]) -> Iterable[str]:
 
 
 def _steps(line: Sequence[str]) -> Iterable[str]:
-    """Of the runbook that the line names: ids, and the items of the document."""
+    """Return the steps of the runbook that the line names: ids, and the items of the document."""
     books = _books(line)
     for word in line[line.index("run") + 1 :]:
         try:
@@ -160,7 +163,10 @@ def _areas(line: Sequence[str]) -> Iterable[str]:
 
 
 def _contexts(line: Sequence[str]) -> Iterable[str]:
-    """Of every kubeconfig that would be read; what cannot be read offers nothing."""
+    """Return the contexts of every kubeconfig that would be read.
+
+    One that cannot be read offers nothing.
+    """
     import yaml
 
     listed = _flag(line, "--kubeconfig") or os.environ.get("KUBECONFIG") or "~/.kube/config"

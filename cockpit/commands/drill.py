@@ -1,5 +1,6 @@
-"""`m0-cockpit drill`: the same cockpit on an embedded world, which runs in a process of its own,
-and a score at the end.
+"""`m0-cockpit drill` shows the same cockpit on an embedded world, with a score at the end.
+
+The world runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def chosen(args: argparse.Namespace) -> tuple[str, int]:
-    """(scenario, seed).
+    """Return (scenario, seed).
 
     Raises ConfigProblem.
     """
@@ -125,15 +126,16 @@ def chosen(args: argparse.Namespace) -> tuple[str, int]:
 
 
 def state_dir() -> Path:
-    """Where scores and the addresses of running drills lie; a drill's own journal goes when it
-    ends.
+    """Return where scores and the addresses of running drills lie.
+
+    A drill's own journal goes when it ends.
     """
     given = os.environ.get(ENV_PREFIX + "STATE_DIR")
     return Path(given).expanduser() if given else default_state_dir()
 
 
 def _school(settings: Settings, where: dict[str, Any], args: argparse.Namespace) -> int:
-    """The screen, watched over; then the score."""
+    """Show the screen, watched by the coach; then print the score."""
     from cockpit.drill.school.coach import DrillCoach
     from cockpit.drill.school.control_client import ControlClient
     from cockpit.drill.school.lessons import Course
@@ -150,22 +152,22 @@ def _school(settings: Settings, where: dict[str, Any], args: argparse.Namespace)
 
 
 def _scored(control: ControlClient, *, surprise: bool, guided: bool) -> list[str]:
-    """The score in words, kept in the history.
+    """Return the score in words, kept in the history.
 
-    A drill in which nothing was looked at or done is not kept.
+    A drill in which nothing was opened or done is not kept.
     """
     from cockpit.drill.school import history
     from cockpit.drill.school.control_client import NoDrill
     from cockpit.drill.score import Score, report
 
     try:
-        told = control.request("score", surprise=surprise, guided=guided)
+        answer = control.request("score", surprise=surprise, guided=guided)
     except NoDrill as error:
         return [f"no score: {error.reason}"]
-    score = Score.of(told["score"])
+    score = Score.of(answer["score"])
     path = state_dir() / history.FILE
     before, _ = history.read(path)
-    lines = report(score, told["title"], told["story"], before)
+    lines = report(score, answer["title"], answer["story"], before)
     if surprise:
         lines.append(f"  the same again: m0-cockpit drill {score.scenario} --seed {score.seed}")
     if not score.steps and all(incident.detected_s is None for incident in score.incidents):
@@ -199,7 +201,7 @@ def _history() -> int:
 
 
 def _steer(args: argparse.Namespace) -> int:
-    """A running drill, from another terminal.
+    """Steer a running drill from another terminal.
 
     Raises NoDrill.
     """

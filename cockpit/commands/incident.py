@@ -1,4 +1,4 @@
-"""`m0-cockpit incident …`: the incident record without a screen, in the same journal.
+"""`m0-cockpit incident …` keeps the incident record without a screen, in the same journal.
 
 Exit codes: 0 done · 1 refused (none open, one open already, debts without a reason), not delivered,
 or the bundle does not verify.
@@ -52,9 +52,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--json", action="store_true", help="one JSON object")
     noted = action("note", "write a note into it")
     noted.add_argument("words", metavar="TEXT", help="the note")
-    told = action("update", "tell others: recorded, and posted to the webhook if there is one")
-    told.add_argument("words", metavar="TEXT", help="what others should know")
-    told.add_argument("--no-send", action="store_true", help="record it only")
+    updated = action("update", "tell others: recorded, and posted to the webhook if there is one")
+    updated.add_argument("words", metavar="TEXT", help="what others should know")
+    updated.add_argument("--no-send", action="store_true", help="record it only")
     severity = action("severity", "change the severity")
     severity.add_argument("severity", metavar="SEV", help="SEV0, SEV1, SEV2 or SEV3")
     severity.add_argument("--reason", default="", metavar="WHY", help="why it changes")
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _desk(settings: Settings, **more: Any) -> Iterator[IncidentService]:
+def _service(settings: Settings, **more: Any) -> Iterator[IncidentService]:
     from cockpit.clock import SystemClock
     from cockpit.commands.settings import runbooks_of
     from cockpit.incident.service import IncidentService
@@ -102,7 +102,7 @@ def _desk(settings: Settings, **more: Any) -> Iterator[IncidentService]:
     from cockpit.session import journal_path
 
     journal = Journal.open(journal_path(settings))
-    desk = IncidentService(
+    service = IncidentService(
         journal,
         lambda: runbooks_of(settings),
         SystemClock(),
@@ -114,9 +114,9 @@ def _desk(settings: Settings, **more: Any) -> Iterator[IncidentService]:
         **{"situation": lambda: None, **more},
     )
     try:
-        yield desk
+        yield service
     finally:
-        desk.close(timeout_s=0.0)
+        service.close(timeout_s=0.0)
         journal.close()
 
 
@@ -127,14 +127,14 @@ def _do(settings: Settings, args: argparse.Namespace) -> int:
         if k in ("title", "severity", "commander", "runbook", "reason", "words", "role", "name", "item")
     }
     action = "uncheck" if args.action == "check" and args.undo else args.action
-    with _desk(settings) as desk:
-        print(desk.do(action, values))
+    with _service(settings) as service:
+        print(service.do(action, values))
     return 0
 
 
 def _update(settings: Settings, args: argparse.Namespace) -> int:
-    with _desk(settings) as desk:
-        words, future = desk.update(args.words, send=not args.no_send)
+    with _service(settings) as service:
+        words, future = service.update(args.words, send=not args.no_send)
         if future is None:
             print(words)
             return 0
@@ -158,8 +158,10 @@ def _evidence(settings: Settings, args: argparse.Namespace) -> int:
     try:
         first_look(session)
         look = look_back(settings.of(RPC_ENDPOINTS), settings.of(SOLANA).program_id, session.clock)
-        with _desk(settings, situation=lambda: session.situation, access=session.engine.access, look_back=look) as desk:
-            captured = desk.capture("on demand").result(120)
+        with _service(
+            settings, situation=lambda: session.situation, access=session.engine.access, look_back=look
+        ) as service:
+            captured = service.capture("on demand").result(120)
     except OSError as error:
         raise ConfigProblem(f"the bundle cannot be written: {error.strerror or error}", "see state-dir") from None
     finally:
@@ -202,12 +204,12 @@ def _verify(settings: Settings, path: Path) -> int:
     return 0
 
 
-# --- looking ---------------------------------------------------------------------------------------------------------------
+# --- looking --------------------------------------------------------------------------------------
 
 
 @contextmanager
 def _records(settings: Settings) -> Iterator[tuple[Journal | None, tuple[dict[str, Any], ...]]]:
-    """The journal, if there is one: looking creates nothing."""
+    """Open the journal if there is one: looking creates nothing."""
     from cockpit.journal.journal import Journal
     from cockpit.session import journal_path
 
@@ -254,12 +256,12 @@ def _show(settings: Settings, args: argparse.Namespace) -> int:
     entries = timeline(incident, records, read(settings.state_dir / "flight.jsonl", incident.opened - 3600))
     due = reminder(incident, time.time())
     if args.json:
-        told = {**_plain(incident), "reminder": {"level": due.level, "seconds": due.seconds, "words": due.words}}
-        told["checklist"] = [
+        shown = {**_plain(incident), "reminder": {"level": due.level, "seconds": due.seconds, "words": due.words}}
+        shown["checklist"] = [
             {"item": x.item, "text": x.text, "state": x.state, "by": x.by, "words": x.words} for x in lines
         ]
-        told["timeline"] = [{"at": e.wall, "kind": e.kind, "words": e.words, "who": e.who} for e in entries]
-        print(json.dumps(told))
+        shown["timeline"] = [{"at": e.wall, "kind": e.kind, "words": e.words, "who": e.who} for e in entries]
+        print(json.dumps(shown))
         return 0
     state = (
         "open"
@@ -267,7 +269,8 @@ def _show(settings: Settings, args: argparse.Namespace) -> int:
         else f"closed {_when(incident.closed)} by {incident.closed_by}: {incident.close_reason or 'no debts'}"
     )
     print(
-        f"incident #{incident.number} {incident.severity}  {incident.title}\n{_when(incident.opened)} by {incident.opened_by}; {state}"
+        f"incident #{incident.number} {incident.severity}  {incident.title}\n"
+        f"{_when(incident.opened)} by {incident.opened_by}; {state}"
     )
     if incident.open:
         print(due.words)
@@ -308,8 +311,8 @@ def _report(settings: Settings, args: argparse.Namespace) -> int:
 def _plain(incident: Incident) -> dict[str, Any]:
     import msgspec
 
-    told: dict[str, Any] = msgspec.to_builtins(incident)
-    return {**told, "open": incident.open}
+    plain: dict[str, Any] = msgspec.to_builtins(incident)
+    return {**plain, "open": incident.open}
 
 
 def _when(unix: float) -> str:

@@ -1,4 +1,4 @@
-"""`m0-cockpit journal show|verify|undo`."""
+"""`m0-cockpit journal show|verify|undo` reads the journal and takes steps back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`m0-cockpit`: the screen on a cluster."""
+"""`m0-cockpit` shows the screen on a cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_TERMINAL = 69  # EX_UNAVAILABLE
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """No flags beyond the shared ones."""
+    """Declare no flags beyond the shared ones."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,11 +34,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def show(settings: Settings, *, debug: bool = False, coach: Coach | None = None) -> int:
-    """Run the screen until the operator leaves; the exit code of the app.
+    """Run the screen until the operator leaves; return the exit code of the app.
 
     `coach`: who watches over a drill.
     """
-    gc.disable()  # nothing of what start-up makes is garbage: collecting would cost a tenth of it; see `CockpitApp._settle_down`
+    # Nothing that start-up makes is garbage, and collecting would cost a tenth of it; the app turns it
+    # on again once it has settled down.
+    gc.disable()
     sys.setswitchinterval(SWITCH_S)
     terminal.prepare()
     from cockpit.app import CockpitApp

@@ -1,5 +1,6 @@
-"""`m0-cockpit maintenance weekly|monthly|deploy|incident`: one round without a screen; the report
-on standard output and as a file.
+"""`m0-cockpit maintenance weekly|monthly|deploy|incident` makes one round without a screen.
+
+The report goes to standard output and to a file.
 
 Exit codes: 0 all in order · 1 something wants attention · 3 something is not known, or was not
 answered.
@@ -64,7 +65,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _answers(pairs: list[str]) -> dict[str, str]:
-    """Raises ConfigProblem."""
+    """Parse the pairs of --answer.
+
+    Raises ConfigProblem.
+    """
     found = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
@@ -75,7 +79,7 @@ def _answers(pairs: list[str]) -> dict[str, str]:
 
 
 def _note(session: Session, asked: dict[str, Question], answers: dict[str, str]) -> None:
-    """Nothing is noted when one of them answers no question.
+    """Write the answers into the journal; none, when one of them answers no question.
 
     Raises ConfigProblem, NotReady, JournalProblem.
     """
@@ -87,7 +91,7 @@ def _note(session: Session, asked: dict[str, Question], answers: dict[str, str])
 
 
 def _ask(session: Session, asked: dict[str, Question], answers: dict[str, str]) -> int:
-    """At a terminal: each question that is open; an empty line leaves it open."""
+    """Ask each open question at the terminal; an empty line leaves it open."""
     count = 0
     for name, question in asked.items():
         if question.fresh or name in answers:
@@ -113,6 +117,6 @@ def exit_code(made: Round) -> int:
 def as_json(made: Round) -> dict[str, Any]:
     import msgspec
 
-    told: dict[str, Any] = msgspec.to_builtins(made)
-    told["lines"] = [{**plain, "state": line.state} for plain, line in zip(told["lines"], made.lines, strict=True)]
-    return told
+    shown: dict[str, Any] = msgspec.to_builtins(made)
+    shown["lines"] = [{**plain, "state": line.state} for plain, line in zip(shown["lines"], made.lines, strict=True)]
+    return shown

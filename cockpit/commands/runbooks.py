@@ -1,4 +1,4 @@
-"""`m0-cockpit runbooks check|list|show|alerts`."""
+"""`m0-cockpit runbooks check|list|show|alerts` reads and checks runbooks files."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def _check(file: str | None) -> int:
         print(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}", file=sys.stderr)
         return 1
     print(
-        f"{origin}: {len(books.runbooks)} runbooks, {len(books.signals)} signals, {len(books.queries)} queries: all good"
+        f"{origin}: {len(books.runbooks)} runbooks, {len(books.signals)} signals, "
+        f"{len(books.queries)} queries: all good"
     )
     return 0
 

@@ -1,4 +1,4 @@
-"""From parsed flags to settings and runbooks: the same for every command."""
+"""Turns parsed flags into settings and runbooks: the same for every command."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from cockpit.settings import Settings
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
-    """Raises ConfigProblem."""
+    """Load the settings that the flags name.
+
+    Raises ConfigProblem.
+    """
     return load_settings(
         config=args.config,
         kubeconfig=args.kubeconfig,
@@ -23,8 +26,10 @@ def settings_of(args: argparse.Namespace) -> Settings:
 
 
 def runbooks_of(settings: Settings) -> Runbooks:
-    """Never raises for a broken file: the packaged runbooks, with `problems` saying what is wrong
-    with the operator's.
+    """Load the runbooks; never raises for a broken file.
+
+    Then the packaged ones are returned, with `problems` saying what is wrong with the
+    operator's.
     """
     from cockpit.runbooks.own_commands import with_commands
     from cockpit.runbooks.schema import load

@@ -1,4 +1,4 @@
-"""`m0-cockpit status`: one look without a screen.
+"""`m0-cockpit status` prints one situation without a screen.
 
 Exit code 0 ok, 1 warn, 2 crit, 3 unknown.
 """
@@ -48,8 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def first_look(session: Any, patience_s: float = PATIENCE_S, *, read_back: bool = False) -> Situation:
-    """The first situation in which every source has answered, in good or bad; else the newest there
-    is.
+    """Return the first situation in which every source has answered or failed; else the newest.
 
     `read_back`: the chain's last minutes are to be read too, which nobody waits for who has
     something to do.
@@ -73,8 +72,9 @@ def _settled(situation: Situation, session: Any) -> bool:
 
 
 def _reads_back(situation: Situation) -> bool:
-    """Whether the program's last minutes are still being listed: until then its rates are not
-    known.
+    """Return whether the program's last minutes are still being listed.
+
+    Until then its rates are not known.
     """
     from cockpit.model.observed.chain import ProgramActivity
 
@@ -83,7 +83,7 @@ def _reads_back(situation: Situation) -> bool:
 
 
 def verdict(situation: Situation) -> Level:
-    """CRIT and WARN of the signals first; else unknown when any signal or source is; else ok."""
+    """Return CRIT or WARN if a signal is; else unknown if a signal or a source is; else OK."""
     levels = [s.level for s in situation.signals.values() if not s.off]
     for level in (Level.CRIT, Level.WARN):
         if level in levels:
@@ -97,7 +97,7 @@ def _number(value: float | None) -> float | None:
 
 
 def as_json(situation: Situation) -> dict[str, Any]:
-    """The object of design section 11.
+    """Return the object of `status --json`; docs/commands.md has its shape.
 
     Numbers that JSON cannot say (NaN, infinity) are null, and unknown by state.
     """
@@ -126,7 +126,7 @@ def as_json(situation: Situation) -> dict[str, Any]:
 
 
 def _plain(value: float) -> str:
-    """Four digits, and no exponent where a whole number can be read."""
+    """Format four digits, without an exponent where a whole number can be read."""
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
@@ -144,9 +144,9 @@ def as_text(situation: Situation) -> str:
             [f"         and {len(parts) - PARTS_SHOWN} more"] if len(parts) > PARTS_SHOWN else []
         )
     lines.append("stages  " + "  ".join(f"{s.name} {s.level.value.upper()}" for s in situation.stages))
-    told = [s for s in situation.signals.values() if s.level is not Level.OK and not s.off]
-    wide = max((len(s.title) for s in told), default=0)
-    for signal in sorted(told, key=lambda s: -s.level.rank):
+    unwell = [s for s in situation.signals.values() if s.level is not Level.OK and not s.off]
+    wide = max((len(s.title) for s in unwell), default=0)
+    for signal in sorted(unwell, key=lambda s: -s.level.rank):
         value = "" if signal.value is None else f"{_plain(signal.value)} {signal.unit}"
         lines.append(f"  {signal.level.value.upper():<8}{signal.title:<{wide}}  {value:<15} {signal.reason}".rstrip())
     for service in situation.services:

@@ -1,4 +1,4 @@
-"""`m0-cockpit verify BUNDLE`: is it what the signers of the active set signed?
+"""`m0-cockpit verify BUNDLE` checks whether a bundle is what the active set's signers signed.
 
 Exit code 0 valid, 2 invalid, 3 unknown.
 """
@@ -63,8 +63,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _from_chain(bundle: Bundle, expected: Expected, settings: Settings) -> tuple[SignerSetState | None, Expected, str]:
-    """The set that should have signed (else the one that the bundle names) and its market, by the
-    configured endpoints.
+    """Read the signer set and the market from the configured endpoints.
+
+    The set is the one that should have signed, else the one that the bundle names.
     """
     from dataclasses import replace
 
@@ -94,7 +95,7 @@ def as_text(verdict: BundleVerdict) -> str:
 
 
 def as_json(verdict: BundleVerdict) -> dict[str, object]:
-    """`verdict` is "valid", "invalid" or "unknown"."""
+    """Return the object of `verify --json`; `verdict` is "valid", "invalid" or "unknown"."""
     return {
         "verdict": {True: "valid", False: "invalid", None: "unknown"}[verdict.valid],
         "content_hash": verdict.content_hash,
@@ -119,7 +120,7 @@ def _say_no_bundle(reason: str, *, as_json: bool) -> int:
 
 
 def _bytes_of(name: str) -> bytes:
-    """At most one byte more than a bundle may have: the reader then says that it is too large.
+    """Read at most one byte more than a bundle may have: the reader then says that it is too large.
 
     Raises ConfigProblem.
     """

@@ -1,5 +1,4 @@
-"""What an operator does to an incident: each is one record in the journal, or a refusal that says
-what to do.
+"""Does what an operator asks of an incident: one record in the journal, or a refusal with a remedy.
 
 The checks run under the journal's lock, on what stands then: two cockpits cannot open two
 incidents, and no debt slips in between the check and the closing.
@@ -27,10 +26,7 @@ HOW_TO_OPEN = "open one: `m0-cockpit incident open --title … --severity SEV1`,
 
 
 class IncidentProblem(CockpitError):
-    """What was asked cannot be done: nothing was written.
-
-    One safe line, and what to do.
-    """
+    """The incident's record cannot take what was asked; nothing was written."""
 
 
 def open_(
@@ -44,7 +40,7 @@ def open_(
     commander: str = "",
     place: str = "",
 ) -> int:
-    """Open an incident; its number.
+    """Open an incident and return its number.
 
     Raises IncidentProblem (one is open already), JournalProblem.
     """
@@ -76,7 +72,10 @@ def open_(
 
 
 def set_severity(journal: Journal, operator: Operator, severity: str, reason: str = "") -> int:
-    """Raises IncidentProblem, JournalProblem."""
+    """Change the severity of the open incident and return its number.
+
+    Raises IncidentProblem, JournalProblem.
+    """
     severity = checked_severity(severity)
 
     def given(records: Sequence[Record]) -> Mapping[str, Any]:
@@ -104,12 +103,15 @@ def assign(journal: Journal, operator: Operator, role: str, name: str) -> int:
 
 
 def note(journal: Journal, operator: Operator, words: str) -> int:
-    """Raises IncidentProblem, JournalProblem."""
+    """Write a note into the open incident and return its number.
+
+    Raises IncidentProblem, JournalProblem.
+    """
     return _write(journal, operator, {"kind": "note", "words": _text(words, "the note", WORDS_LIMIT)})
 
 
 def update(journal: Journal, operator: Operator, words: str, *, sending: bool, why_not: str = "") -> str:
-    """What others are told; its id.
+    """Record an update for others and return its id.
 
     `sending`: a webhook will carry it, and `sent` records how that ended.
     """
@@ -129,7 +131,7 @@ def update(journal: Journal, operator: Operator, words: str, *, sending: bool, w
 
 
 def sent(journal: Journal, operator: Operator, number: int, update_id: str, problem: str, tries: int) -> None:
-    """How the delivery of an update ended; `problem` empty: it was delivered.
+    """Record how the delivery of an update ended; `problem` is empty when it was delivered.
 
     Raises JournalProblem.
     """
@@ -162,7 +164,7 @@ def check(journal: Journal, operator: Operator, item: str, text: str, *, done: b
 
 
 def close(journal: Journal, operator: Operator, reason: str = "", lines: Sequence[CheckLine] = ()) -> int:
-    """Close the open incident; its number.
+    """Close the open incident and return its number.
 
     `lines`: the checklist as a live cockpit sees it, kept for the report. Refused while a
     mitigation is under way; with debts or intents without an outcome only with a reason. Raises
@@ -193,7 +195,7 @@ def close(journal: Journal, operator: Operator, reason: str = "", lines: Sequenc
 
 
 def under_way(records: Sequence[Record]) -> str:
-    """The mitigation that some process is at work on, in words; "" for none."""
+    """Name the mitigation that some process is at work on; "" for none."""
     for entry in entries_of(records).values():
         at_work = entry.outcome is None or (entry.outcome.get("result") == "sent" and entry.proof is None)
         if at_work and entry.judged is None and alive(entry.intent):
@@ -202,8 +204,9 @@ def under_way(records: Sequence[Record]) -> str:
 
 
 def close_wants(records: Sequence[Record]) -> tuple[str, ...]:
-    """What stands against closing without a reason: debts, and intents of which nobody knows how
-    they ended.
+    """List what stands against closing without a reason.
+
+    These are debts, and intents of which nobody knows how they ended.
     """
     debts = [f"debt {debt.number}: {debt.words}" for debt in debts_from(records)]
     lost = [
@@ -214,7 +217,7 @@ def close_wants(records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def checked_severity(text: str) -> str:
-    """ "sev1", "1" or "SEV1" → "SEV1".
+    """Spell a severity as the record has it: "sev1", "1" or "SEV1" → "SEV1".
 
     Raises IncidentProblem.
     """
@@ -226,7 +229,7 @@ def checked_severity(text: str) -> str:
 
 
 def _write(journal: Journal, operator: Operator, record: Mapping[str, Any], given: Any = None) -> int:
-    """Into the open incident; its number."""
+    """Write a record into the open incident and return its number."""
     number = 0
 
     def numbered(records: Sequence[Record]) -> Mapping[str, Any]:

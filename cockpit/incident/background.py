@@ -1,6 +1,6 @@
-"""A thread and event loop for what takes its time: posting updates, collecting evidence.
+"""Runs slow work, such as posting updates or collecting evidence, on a thread and loop of its own.
 
-Begun at the first use.
+They begin at the first use.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Background:
-    """`submit` from any thread; it returns at once."""
+    """A thread with an event loop; `submit` may be called from any thread and returns at once."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -38,14 +38,14 @@ class Background:
         return future
 
     def wait(self, timeout_s: float) -> None:
-        """Give what is under way a moment."""
+        """Give the work under way a moment."""
         deadline = time.monotonic() + timeout_s
         for future in list(self._under_way):
             with contextlib.suppress(Exception):
                 future.result(max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
-        """End what is left, in good order."""
+        """Cancel what is left and end the thread."""
         if self._loop is not None and self._thread is not None and self._thread.is_alive():
             asyncio.run_coroutine_threadsafe(_wind_up(self._loop), self._loop)
             self._thread.join(1.0)
@@ -57,7 +57,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _wind_up(loop: asyncio.AbstractEventLoop) -> None:
-    """What does not let itself be ended goes with the process."""
+    """Cancel every task; one that ignores it ends with the process."""
     tasks = asyncio.all_tasks() - {task for task in (asyncio.current_task(),) if task is not None}
     for task in tasks:
         task.cancel()

@@ -1,10 +1,7 @@
-"""Checklist 16.2, the incident checklist: each line answered by the machine where it can know, else
-ticked by hand.
+"""Answers checklist 16.2, the incident checklist: by the machine where it can know, else by hand.
 
-Pure.
-
-What the machine sees wins over a tick: a line that was ticked while the machine sees otherwise says
-so.
+Pure. What the machine sees wins over a tick: a line that was ticked while the machine sees
+otherwise says so.
 """
 
 from __future__ import annotations
@@ -36,20 +33,22 @@ class Seen(NamedTuple):
 
 
 def lines_of_checklist(runbooks: Runbooks) -> tuple[ChecklistLine, ...]:
-    """The items of 16.2, in their order, from wherever runbooks.toml has them."""
+    """Return the items of 16.2, in their order, from wherever runbooks.toml has them."""
     return tuple(line for book in runbooks.runbooks for line in book.checklist if line.item.startswith(PREFIX))
 
 
 def checklist(
     incident: Incident, records: Sequence[Record], situation: Situation | None, runbooks: Runbooks
 ) -> tuple[CheckLine, ...]:
-    """Without a situation (a report made from the record alone), what only a live look can tell is
-    unknown.
+    """Return every line with its state.
+
+    Without a situation (a report made from the record alone), what only a live reading can tell
+    is unknown.
     """
     out = []
     for line in lines_of_checklist(runbooks):
-        look = _SEEN.get(line.item.removeprefix(PREFIX))
-        seen = look(incident, records, situation, line) if look is not None else Seen(None, "only a person can know")
+        judge = _SEEN.get(line.item.removeprefix(PREFIX))
+        seen = judge(incident, records, situation, line) if judge is not None else Seen(None, "only a person can know")
         state, words = incident.seen.get(line.item, ("", ""))
         if situation is None and seen.done is None and state in ("done", "contradicted"):
             seen = Seen(state == "done", words, incident.closed, state == "contradicted")
@@ -77,7 +76,7 @@ def checklist(
                 )
             )
         else:
-            state = "unknown" if seen.done is None and look is not None else "open"
+            state = "unknown" if seen.done is None and judge is not None else "open"
             out.append(CheckLine(item=line.item, text=line.text, state=state, by="", words=seen.words, wall=seen.wall))
     return tuple(out)
 
@@ -88,8 +87,9 @@ def _severity(incident: Incident, records: Sequence[Record], situation: Situatio
 
 
 def _safety(incident: Incident, records: Sequence[Record], situation: Situation | None, line: ChecklistLine) -> Seen:
-    """Publishing is stopped (no pod left, terminating ones included), or nothing says that what is
-    published is bad.
+    """Say whether publishing is stopped, or nothing shows that what is published is bad.
+
+    Stopped: no pod is left, terminating ones included.
     """
     if situation is None:
         return Seen(None, "only a live look can tell")
@@ -110,9 +110,7 @@ def _safety(incident: Incident, records: Sequence[Record], situation: Situation 
 
 
 def _stopped(situation: Situation) -> str:
-    """Words when nothing that publishes has a pod left; "" when something has, or that is not
-    known.
-    """
+    """Say that nothing that publishes has a pod left; "" when something has, or that is unknown."""
     publishing = {name for name, service in situation.runbooks.services.items() if service.publishes}
     if not publishing or kind_unknown(situation.kinds, "pods", situation.mono):
         return ""

@@ -1,8 +1,7 @@
-"""The flight recorder: what changed in the situation, one JSON line each, in a bounded file beside
-the journal.
+"""Records what changed in the situation, one JSON line each, in a bounded file beside the journal.
 
 It is no evidence by itself (not chained, rewritten when full): it lets the timeline and the report
-tell how long what was bad, and how bad. `observe` runs on the sources' thread and only compares;
+say how long what was bad, and how bad. `observe` runs on the sources' thread and only compares;
 writing is done by a thread of its own.
 """
 
@@ -33,13 +32,11 @@ _EVENTS_KNOWN = 2000
 
 
 class RecordedChange(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One change.
+    """One change of the situation.
 
-    `kind`: "signal", "source", "service", "runbook", "event", "start", "stop", or "worst" (still
-    bad, and worse).
-
-    `was` None: first seen by this cockpit. `worst`: the worst value while the level was `was` (for
-    "worst": so far).
+    `kind`: "signal", "source", "service", "runbook", "event", "start", "stop", or "worst"
+    (still bad, and worse). `was` None: first seen by this cockpit. `worst`: the worst value
+    while the level was `was` (for "worst": so far).
     """
 
     at: float  # wall unix seconds
@@ -56,7 +53,7 @@ class RecordedChange(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Recorder:
-    """Give it every situation (`observe`); read `changes`.
+    """The flight recorder of one cockpit: give it every situation (`observe`); read `changes`.
 
     `problem` says why nothing can be written, "" when it can.
     """
@@ -82,11 +79,11 @@ class Recorder:
 
     @property
     def changes(self) -> tuple[RecordedChange, ...]:
-        """Oldest first; those of earlier runs too."""
+        """Return the changes, oldest first; those of earlier runs too."""
         return tuple(self._changes)
 
     def observe(self, situation: Situation) -> None:
-        """Note what differs from the last look.
+        """Note what differs from the situation before.
 
         Never raises for what is in it, never waits.
         """
@@ -100,13 +97,13 @@ class Recorder:
             self._sources[light.name] = light.state
             usual = light.state.live or light.state.off
             if was is not light.state and not (usual and was is None):
-                told = was.value if was is not None else None
+                before = was.value if was is not None else None
                 found.append(
                     RecordedChange(
                         at=situation.wall,
                         kind="source",
                         name=light.name,
-                        was=told,
+                        was=before,
                         now=light.state.value,
                         words=safe(light.reason, 200),
                     )
@@ -117,7 +114,7 @@ class Recorder:
         self._put(found)
 
     def close(self, timeout_s: float = 1.0) -> None:
-        """Write what waits, and that this cockpit watches no more."""
+        """Write what waits, and that this cockpit no longer watches."""
         self._put([RecordedChange(self._clock.wall(), "stop", words="the cockpit watches no more")])
         thread = self._thread
         if thread is not None:
@@ -180,12 +177,12 @@ class Recorder:
             words = f"{service.ready}/{service.desired} ready" + (f": {service.why}" if service.why else "")
             if was is not None and was[1] != service.desired:
                 words = f"scaled {was[1]} → {service.desired}; {words}"
-            told = was[0] if was is not None else None
+            before = was[0] if was is not None else None
             yield RecordedChange(
                 at=situation.wall,
                 kind="service",
                 name=service.name,
-                was=told,
+                was=before,
                 now=service.level,
                 words=safe(words, 200),
             )
@@ -206,8 +203,9 @@ class Recorder:
             )
 
     def _new_events(self, situation: Situation) -> Iterable[RecordedChange]:
-        """Warnings of the cluster: once an object and reason, again when it happened ten times as
-        often.
+        """Yield the cluster's warnings that are new.
+
+        An object and reason come once, and again when they happened ten times as often.
         """
         first = not self._events
         for event in situation.cluster.events.values():
@@ -256,7 +254,7 @@ class Recorder:
 
 
 def append(path: Path, lines: bytes, limit: int) -> None:
-    """Whole lines, under the file's lock, for several cockpits may share it.
+    """Append whole lines under the file's lock, as several cockpits may share it.
 
     Raises OSError.
     """
@@ -276,7 +274,7 @@ def append(path: Path, lines: bytes, limit: int) -> None:
 
 
 def read(path: Path, since: float = 0.0) -> list[RecordedChange]:
-    """What was recorded from `since` on, oldest first; the older file too.
+    """Return what was recorded from `since` on, oldest first; the older file too.
 
     Lines that cannot be read are passed over.
     """

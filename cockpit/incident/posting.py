@@ -1,6 +1,4 @@
-"""Updates: recorded first, then posted to the webhook in the background; how that ended is recorded
-too.
-"""
+"""Records updates, posts them to the webhook in the background, and records how that went."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ from cockpit.text import safe
 
 
 class Poster:
-    """`problem` tells of the newest delivery that failed, until one gets through."""
+    """Posts updates; `problem` says which delivery failed last, until one gets through."""
 
     def __init__(
         self,
@@ -50,10 +48,10 @@ class Poster:
         return self._webhook is not None and not self._read_only
 
     def update(self, words: str, *, send: bool = True) -> tuple[str, Future[str] | None]:
-        """Record what others are told, and post it.
+        """Record what others should know, and post it.
 
-        What happens, in words; and, when it is posted, a future of why it could not be delivered
-        ("" when it was). Raises IncidentProblem, JournalProblem.
+        Returns what happens, in words; and, when it is posted, a future of why it could not
+        be delivered ("" when it was). Raises IncidentProblem, JournalProblem.
         """
         why_not = (
             "read-only: nothing is sent"
@@ -70,8 +68,8 @@ class Poster:
             return f"update recorded, not sent ({why_not})", None
         with self._mutex:
             self._open[made] = incident.number
-        told = safe(words, actions.WORDS_LIMIT)
-        return "update recorded; being sent", self._background.submit(self._deliver(incident, made, told))
+        sent = safe(words, actions.WORDS_LIMIT)
+        return "update recorded; being sent", self._background.submit(self._deliver(incident, made, sent))
 
     async def _deliver(self, incident: Incident, made: str, words: str) -> str:
         from cockpit.incident.webhook import Message, Webhook
@@ -112,6 +110,6 @@ class Poster:
             self.problem = f"how an update was delivered is not journalled: {lost.reason}"
 
     def close(self) -> None:
-        """What is still not delivered has failed."""
+        """Record that whatever is still not delivered has failed."""
         for made in list(self._open):
             self._settle(made, "the cockpit ended before it was confirmed", 0)

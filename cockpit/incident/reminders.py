@@ -1,5 +1,4 @@
-"""When others are to be told again: SEV0 and SEV1 every 15 to 30 minutes, SEV2 hourly, SEV3 by
-nobody's rule.
+"""Reminds to update others: SEV0 and SEV1 every 15 to 30 minutes, SEV2 hourly, SEV3 by no rule.
 
 Pure.
 """
@@ -9,12 +8,13 @@ from __future__ import annotations
 from cockpit.model.incident import CADENCE, Incident, Reminder
 
 #: An update that did not get out has told nobody.
-_TOLD = ("delivered", "not sent", "sending")
+_REACHED = ("delivered", "not sent", "sending")
 
 
 def reminder(incident: Incident, wall: float) -> Reminder:
-    """Counted from the newest update, the opening, or the newest rise of the severity, whichever is
-    later.
+    """Count from the newest update, the opening, or the newest rise of the severity.
+
+    Whichever is the latest decides.
     """
     if not incident.open:
         return Reminder("none", None, "closed")
@@ -26,8 +26,8 @@ def reminder(incident: Incident, wall: float) -> Reminder:
     if cadence is None:
         return Reminder("none", None, f"no update rule for {incident.severity}")
     rises = (c.wall for c in incident.severities if c.was and c.severity < c.was)
-    told = (u.wall for u in incident.updates if u.delivery in _TOLD)
-    since = max(wall - max((incident.opened, *rises, *told)), 0.0)
+    reached = (u.wall for u in incident.updates if u.delivery in _REACHED)
+    since = max(wall - max((incident.opened, *rises, *reached)), 0.0)
     left = cadence.overdue_s - since
     if since >= cadence.overdue_s:
         return Reminder("overdue", left, f"update OVERDUE {_minutes(-left)}")
@@ -37,6 +37,6 @@ def reminder(incident: Incident, wall: float) -> Reminder:
 
 
 def _minutes(seconds: float, *, up: bool = False) -> str:
-    """ "3 min", "2 h 5 min"; up: the last started minute counts whole."""
+    """Spell a duration as "3 min" or "2 h 5 min"; `up`: the last started minute counts whole."""
     minutes = int((max(0.0, seconds) + (59.999 if up else 0.0)) // 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,5 +1,4 @@
-"""The incident desk of one cockpit: the open incident for the screen, what the operator does to it,
-updates to the webhook, evidence.
+"""Serves the incident of one cockpit: the open one for the screen, actions, updates, evidence.
 
 Slow things (the webhook, collecting) run on a thread and loop of their own; nothing here ever waits
 for them but `close`, briefly.
@@ -39,14 +38,14 @@ if TYPE_CHECKING:
 
 TIMELINE_SHOWN = 300
 _AGAIN_S = 2.0  # what depends on which processes live is looked at again this often
-_LEAST_S = 1.0  # however much the flight recorder notes, the timeline is made anew no oftener
+_LEAST_S = 1.0  # however much the flight recorder notes, the timeline is made anew no more often
 
 
 class IncidentService:
-    """Every method may be called from any thread.
+    """The incident's record as one cockpit reads and writes it, from any thread.
 
-    `situation` gives the newest; `access` reads the cluster's address (blocking); `look_back` finds
-    the last reveal for evidence (`cockpit.incident.evidence.onchain`).
+    `situation` gives the newest; `access` reads the cluster's address (blocking); `look_back`
+    finds the last reveal for evidence (`cockpit.incident.evidence.onchain`).
     """
 
     def __init__(
@@ -99,11 +98,10 @@ class IncidentService:
         self._projected_at = float("-inf")
         self._known: _Projection | None = None
 
-    # --- what is shown ---------------------------------------------------------------------------------------------------
+    # --- what is shown ----------------------------------------------------------------------------
 
     def snapshot(self, situation: Situation) -> IncidentNow | None:
-        """For the next situation: the open incident as of this one, which goes into the change
-        recorder.
+        """Return the open incident as of this situation, which the flight recorder observes too.
 
         Never waits.
         """
@@ -145,19 +143,21 @@ class IncidentService:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Faults that the operator must know of: an update that was not delivered, a recorder that
-        cannot write.
+        """List faults that the operator must know of.
+
+        These are an update that was not delivered, a recorder that cannot write, evidence
+        that failed.
         """
         recorder = self.recorder.problem if self.recorder is not None else ""
         return tuple(filter(None, (recorder, self._poster.problem, self.capturer.problem)))
 
-    # --- what the operator does --------------------------------------------------------------------------------------------
+    # --- what the operator does -------------------------------------------------------------------
 
     def do(self, action: str, values: Mapping[str, str]) -> str:
-        """One of open, close, severity, role, note, update, check, uncheck, evidence, report; what
-        happened, in words.
+        """Carry out an action of the operator and say what happened.
 
-        Blocking for the journal's writes only. Raises IncidentProblem, JournalProblem.
+        One of open, close, severity, role, note, update, check, uncheck, evidence, report.
+        Blocks for the journal's writes only. Raises IncidentProblem, JournalProblem.
         """
         own = getattr(self, f"_do_{action}", None)
         if own is None:
@@ -249,17 +249,17 @@ class IncidentService:
         return f"{situation.context}/{','.join(situation.namespaces)}" if situation is not None else ""
 
     def update(self, words: str, *, send: bool = True) -> tuple[str, Future[str] | None]:
-        """`Poster.update`."""
+        """Record and post an update (`Poster.update`)."""
         return self._poster.update(words, send=send)
 
-    # --- evidence ----------------------------------------------------------------------------------------------------------
+    # --- evidence ---------------------------------------------------------------------------------
 
     def before_change(self, plan: Plan) -> None:
-        """A confirmed plan is about to be sent.
+        """Begin to collect evidence before a confirmed plan is sent.
 
-        In a SEV0 incident, and for runbooks 2 and 13, evidence is taken along before the first
-        change: it is begun here and runs beside the sending, which it never delays. Never raises,
-        never waits.
+        In a SEV0 incident, and for runbooks 2 and 13, evidence is taken along before the
+        first change: it is begun here and runs beside the sending, which it never delays.
+        Never raises, never waits.
         """
         self.capturer.before_change(plan)
 
@@ -268,16 +268,16 @@ class IncidentService:
         return self.capturer.begin(reason)
 
     async def evidence(self, reason: str) -> Captured:
-        """For a step of a runbook, on whatever loop it runs
-        (`cockpit.mitigation.context.Evidence`).
+        """Collect a bundle for a step of a runbook, on the caller's loop.
 
         Raises OSError, JournalProblem.
         """
         return await self.capturer.capture(reason)
 
     def close(self, timeout_s: float = 0.8) -> None:
-        """Give what is under way a moment; an update that is still not delivered is journalled as
-        failed.
+        """Give the work under way a moment.
+
+        An update that is still not delivered is journalled as failed.
         """
         self._background.wait(timeout_s)
         self._poster.close()
@@ -287,7 +287,7 @@ class IncidentService:
 
 
 class _Projection:
-    """What a look at the journal gave, until it changes."""
+    """What was read of the open incident, until the journal changes."""
 
     __slots__ = ("busy", "incident", "records", "timeline", "wants")
 

@@ -1,4 +1,4 @@
-"""Updates to a webhook: retried with backoff, bounded, its failures told in our own words.
+"""Posts updates to a webhook: retried with backoff, bounded, failures described in our own words.
 
 The address is a secret, as a key in its path usually is one. No text of an HTTP library, of the
 server or of the address itself gets into an error; redirects are not followed (they would carry the
@@ -60,12 +60,12 @@ class Message:
 
 
 def _slack(text: str) -> str:
-    """Slack's own control characters, and mentions like <!channel>, made plain."""
+    """Make Slack's own control characters, and mentions like <!channel>, plain."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("*", "∗")
 
 
 class Webhook:
-    """`deliver` never raises (but for being cancelled) and never waits for ever."""
+    """Delivers messages; `deliver` never raises (but for being cancelled) and never hangs."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Webhook:
         self._rng = rng or random.Random()
 
     async def deliver(self, message: Message) -> tuple[str, int]:
-        """Why it could not be delivered ("" when it was), and how often it was tried."""
+        """Return why it could not be delivered ("" when it was), and how often it was tried."""
         try:
             url = address(self._settings)
         except ConfigProblem as wrong:
@@ -106,7 +106,7 @@ class Webhook:
     async def _try(
         self, client: httpx.AsyncClient, url: str, body: Mapping[str, Any], attempt: int
     ) -> tuple[str, float, bool]:
-        """What went wrong, how long to wait, and whether to try again at all."""
+        """Return what went wrong, how long to wait, and whether to try again at all."""
         wait_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (attempt - 1)) * self._rng.uniform(0.5, 1.0)
         try:
             async with asyncio.timeout(_CONNECT_S + _ANSWER_S):
@@ -121,13 +121,13 @@ class Webhook:
         if 300 <= status < 400:
             return f"answered with a redirect ({status}), which is not followed: correct the address", 0.0, False
         if status == 429 or status >= 500:
-            told = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
-            return f"answered {status}", min(_LONGEST_WAIT_S, max(wait_s, told)), True
+            asked_s = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+            return f"answered {status}", min(_LONGEST_WAIT_S, max(wait_s, asked_s)), True
         return f"refused ({status}): check the address and its credentials", 0.0, False
 
 
 def address(settings: WebhookSettings) -> str:
-    """The URL, from the configuration or its file.
+    """Return the URL, from the configuration or its file.
 
     Raises ConfigProblem, without showing any of it.
     """
@@ -143,7 +143,7 @@ def address(settings: WebhookSettings) -> str:
 
 
 def _kind(error: BaseException) -> str:
-    """A word for a failure of the connection, from types alone."""
+    """Describe a failure of the connection from the types of its exceptions alone."""
     chain: list[BaseException] = []
     seen: BaseException | None = error
     while seen is not None and len(chain) < 8:

@@ -1,12 +1,11 @@
-"""What the journal's records mean: mitigations with their outcomes, debts, intents that were left
-unfinished.
+"""Tells what the journal's records mean: mitigations with outcomes, debts, unfinished intents.
 
 Kinds of record. `intent`: number, plan, digest, title, runbook, step, item, step_kind, target,
 resource_version, generation, scope, salt, relevant, expected, changes, kubectl, request_sha256,
 inverse, revision, operator, incident, overrides, dangerous, relaxes, undoes, process. Then, each
 with `of` = the intent's number: `outcome` (result, words), `rollout` (done, words), `proof` (proof,
 gauges, words), `judged` (judgement, words). And `note` (words). Records of an incident are
-described in `fold.py`. `result`: "sent", "rejected", "not sent", "stale", "uncertain".
+described in `incidents.py`. `result`: "sent", "rejected", "not sent", "stale", "uncertain".
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ __all__ = [
 ]
 
 Record = Mapping[str, Any]
-#: What a kind of step did that only looks.
+#: What a kind of step did that only reads.
 _LOOKS = {"check": "looked", "evidence": "captured", "verify-signatures": "verified"}
 
 
@@ -57,7 +56,7 @@ class JournalEntry:
 
     @property
     def applied(self) -> bool | None:
-        """Whether the cluster took the change; None: not known."""
+        """Tell whether the cluster took the change; None when that is not known."""
         sent = self.outcome is not None and self.outcome["result"] == "sent"
         if self.judged is not None:
             return {"applied": True, "not applied": False}.get(str(self.judged["judgement"]), True if sent else None)
@@ -67,12 +66,12 @@ class JournalEntry:
 
     @property
     def looked(self) -> bool:
-        """It only looked: nothing was sent, and nothing can have changed by it."""
+        """Tell whether it only read: nothing was sent, and nothing can have changed by it."""
         return self.intent.get("effect") == "LocalCheck"
 
     @property
     def words(self) -> str:
-        """The outcome in words, as the journal panel shows it."""
+        """Describe the outcome as the journal panel shows it."""
         if self.judged is not None and self.undone_by is None:
             return f"unfinished: {self.judged['judgement']}"
         if self.outcome is None:
@@ -82,9 +81,9 @@ class JournalEntry:
             failed = "failed" if self.looked else result
             return f"{failed}: {self.outcome.get('words', '')}".rstrip(": ")
         if self.looked:
-            told = str(self.outcome.get("words", "")) or "no words"
+            found = str(self.outcome.get("words", "")) or "no words"
             verb = _LOOKS.get(str(self.intent["step_kind"]), "looked")
-            return f"{verb}: {told}" + (f"; answer {self.proof['proof']}" if self.proof is not None else "")
+            return f"{verb}: {found}" + (f"; answer {self.proof['proof']}" if self.proof is not None else "")
         words = ["sent"]
         if self.rollout is not None:
             words.append(str(self.rollout["words"]))
@@ -98,7 +97,7 @@ class JournalEntry:
 
 
 def entries_of(records: Iterable[Record]) -> dict[int, JournalEntry]:
-    """By number, oldest first.
+    """Return the entries by number, oldest first.
 
     Records whose intent is missing (a cut journal) are left out.
     """
@@ -139,7 +138,7 @@ def changes_of(intent: Record) -> tuple[Change, ...]:
 
 
 def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
-    """The journal for a panel: newest first, notes among them (number 0)."""
+    """Return the lines of the journal panel, newest first, notes among them (number 0)."""
     entries = entries_of(records)
     owed = {debt.number for debt in debts_from(records)}
     lines: list[JournalLine] = []
@@ -157,12 +156,12 @@ def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
                     outcome=kind,
                 )
             )
-        told = words_of(record)
-        if told is not None:
+        event = words_of(record)
+        if event is not None:
             operator = str((record.get("operator") or {}).get("name", ""))
             lines.append(
                 JournalLine(
-                    number=0, wall=float(record["at"]), operator=operator, title=told[0], target="", outcome=told[1]
+                    number=0, wall=float(record["at"]), operator=operator, title=event[0], target="", outcome=event[1]
                 )
             )
         if record.get("kind") != "intent":
@@ -187,8 +186,9 @@ def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
 
 
 def debts_from(records: Sequence[Record]) -> tuple[Debt, ...]:
-    """What was relaxed or reduced and is not put back: by an undo, or by any later step that
-    restored the same fields.
+    """List what was relaxed or reduced and is not put back.
+
+    An undo puts it back, or any later step that restored the same fields.
     """
     entries = entries_of(records)
     debts: list[Debt] = []
@@ -221,9 +221,10 @@ def debts_from(records: Sequence[Record]) -> tuple[Debt, ...]:
 
 
 def unfinished_of(records: Sequence[Record]) -> tuple[dict[str, Any], ...]:
-    """Not judged yet, and their process is not at work any more: intents without an outcome (or an
-    uncertain one), and what was sent but cut off in its rollout, before the record that ends every
-    watch.
+    """List the intents that nobody has judged yet and whose process is gone.
+
+    These are intents without an outcome (or with an uncertain one), and what was sent but cut
+    off in its rollout, before the record that ends every watch.
     """
     return tuple(
         dict(entry.intent)

@@ -1,4 +1,4 @@
-"""The hash chain of the journal: how a record becomes a line, and how a file of lines is checked.
+"""Chains the journal by hash: how a record becomes a line, and how a file of lines is checked.
 
 A line is the canonical JSON of its record and nothing else, so that any changed byte shows. `hash`
 is sha256(previous line's hash + canonical JSON of the record without `hash`). `seq` counts records
@@ -23,7 +23,7 @@ GENESIS = "0" * 64
 
 
 def hashed_line(record: Mapping[str, Any], previous: str) -> tuple[bytes, str]:
-    """The line (newline included) and its hash.
+    """Return the record's line (newline included) and its hash.
 
     `record` must not hold `hash`.
     """
@@ -32,10 +32,10 @@ def hashed_line(record: Mapping[str, Any], previous: str) -> tuple[bytes, str]:
 
 
 def checked_line(line: bytes, previous: str | None) -> tuple[dict[str, Any] | None, str]:
-    """The record of a line (without newline), and what is wrong with it ("" when nothing).
+    """Return the record of a line (without newline), and what is wrong with it ("" when nothing).
 
-    `previous` None: the line before is not to be trusted, so only the line's own spelling can be
-    checked.
+    `previous` None: the line before is not to be trusted, so only the line's own spelling can
+    be checked.
     """
     try:
         record = json.loads(line)
@@ -58,9 +58,7 @@ def checked_line(line: bytes, previous: str | None) -> tuple[dict[str, Any] | No
 
 @dataclass(slots=True)
 class CheckedJournal:
-    """What a file holds: its good records, the end of the chain, and every problem with its line
-    number.
-    """
+    """What a file holds: good records, the end of the chain, and every problem with its line."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
     seq: int = 0
@@ -72,10 +70,7 @@ class CheckedJournal:
 
 
 def read(data: bytes) -> CheckedJournal:
-    """Check a whole journal.
-
-    Never raises.
-    """
+    """Check a whole journal and never raise."""
     result = CheckedJournal()
     *lines, result.torn = data.split(b"\n")
     pending: tuple[int, bytes, str] | None = None  # a bad line that the next record may own up to as torn

@@ -1,4 +1,4 @@
-"""Incidents, folded from the journal's records.
+"""Projects incidents from the journal's records.
 
 Pure: two cockpits, or one before and after a crash, see the same.
 
@@ -29,7 +29,7 @@ _ADOPTED = ("intent", "evidence")
 
 
 def incidents_of(records: Iterable[Record]) -> dict[int, Incident]:
-    """By number, oldest first.
+    """Return the incidents by number, oldest first.
 
     Records that do not fit (a cut journal) are left out; never raises.
     """
@@ -56,7 +56,7 @@ def incidents_of(records: Iterable[Record]) -> dict[int, Incident]:
 
 
 def open_incident(records: Sequence[Record]) -> Incident | None:
-    """The one that is open; None when none is."""
+    """Return the incident that is open, if any."""
     number = open_number(records)
     if number is None:
         return None
@@ -64,7 +64,7 @@ def open_incident(records: Sequence[Record]) -> Incident | None:
 
 
 def open_number(records: Sequence[Record]) -> int | None:
-    """Its number alone: from the newest record back to the last opening or closing."""
+    """Return its number alone: from the newest record back to the last opening or closing."""
     for record in reversed(records):
         kind = record.get("kind")
         if kind == "incident-closed" and _number(record) is not None:
@@ -75,7 +75,7 @@ def open_number(records: Sequence[Record]) -> int | None:
 
 
 def stamped(record: Record, records: Sequence[Record]) -> dict[str, Any]:
-    """What the journal adds to an intent or a note: the incident that is open while it is written."""
+    """Return what the journal adds to an intent or a note: the number of the open incident."""
     if record.get("kind") not in ("intent", "note") or record.get("incident"):
         return {}
     number = open_number(records)
@@ -83,7 +83,7 @@ def stamped(record: Record, records: Sequence[Record]) -> dict[str, Any]:
 
 
 def words_of(record: Record) -> tuple[str, str] | None:
-    """A record of an incident as a line of the journal: what happened, and what came of it.
+    """Describe a record of an incident as a line of the journal: what happened, what came of it.
 
     None for other kinds.
     """
@@ -136,7 +136,7 @@ def _opened(number: int, record: Record) -> Incident:
 
 
 def _adopting(incident: Incident, before: Sequence[Record]) -> Incident:
-    """With what was done in the minutes that led to it."""
+    """Add what was done in the minutes that led to the incident."""
     for record in before:
         if float(record["at"]) >= incident.opened - LEAD_S:
             incident = _APPLIED[str(record["kind"])](incident, record)

@@ -1,4 +1,4 @@
-"""The journal: append-only JSON lines, 0600, fsynced, chained by hash.
+"""Keeps the journal: append-only JSON lines, 0600, fsynced, chained by hash.
 
 What is not in it was not done.
 
@@ -37,18 +37,14 @@ Given = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any]]
 
 
 class JournalProblem(CockpitError):
-    """The journal cannot be written, so nothing may be sent.
-
-    One safe line in `reason`, what to do in `remedy`.
-    """
+    """The journal cannot be read or written, so nothing may be sent."""
 
 
 class Journal:
-    """Open one with `Journal.open`.
+    """The journal's file and its head; opened with `Journal.open`.
 
-    Every method may be called from any thread.
-
-    `write` and `sync` are os.write and os.fsync; tests give others to play a full or failing disk.
+    Every method may be called from any thread. `write` and `sync` are os.write and os.fsync;
+    tests give others to play a full or failing disk.
     """
 
     def __init__(
@@ -82,10 +78,10 @@ class Journal:
         write: Callable[[int, bytes], int] = os.write,
         sync: Callable[[int], None] = os.fsync,
     ) -> Journal:
-        """Open or create.
+        """Open the journal, or create it.
 
-        One that cannot be written is opened for reading, with `read_only_reason`; never raises for
-        it.
+        One that cannot be written is opened for reading, with `read_only_reason`; never
+        raises for it.
         """
         journal = cls(path, wall=wall, write=write, sync=sync)
         try:
@@ -110,20 +106,20 @@ class Journal:
         return journal
 
     def close(self) -> None:
-        """Let go of the files.
+        """Release the files.
 
         A late append (an outcome that came while the process ends) opens them again.
         """
         with self._mutex:
             self._close_files()
 
-    # ------------------------------------------------------------------------------------------------------- reading
+    # --- reading ----------------------------------------------------------------------------------
 
     def records(self, *, wait: bool = True) -> tuple[dict[str, Any], ...]:
-        """Every good record, oldest first; those that others appended too.
+        """Return every good record, oldest first; those that other cockpits appended too.
 
-        Without `wait` the last known ones while someone is writing: a slow disk must not hold up a
-        screen.
+        Without `wait` the last known ones while someone is writing: a slow disk must not
+        hold up a screen.
         """
         if self._mutex.acquire(blocking=wait):
             try:
@@ -135,7 +131,7 @@ class Journal:
         return self._records
 
     def verify(self) -> list[str]:
-        """Every edit, cut, reorder or broken line, with its line number; empty when intact.
+        """List every edit, cut, reorder or broken line with its line number; empty when intact.
 
         Reads the files anew.
         """
@@ -148,9 +144,7 @@ class Journal:
             return reading.problems + ([f"end of the journal: {lost}"] if lost else [])
 
     def _read_both(self) -> tuple[hash_chain.CheckedJournal, tuple[int, str] | None]:
-        """The journal and its head as they belong together: another cockpit may append while they
-        are read.
-        """
+        """Read the journal and its head as they belong together: others may append meanwhile."""
         head = self._read_head()
         for _ in range(_READS):
             before = head
@@ -161,27 +155,27 @@ class Journal:
         return hash_chain.read(data), head
 
     def end(self) -> tuple[int, str]:
-        """Count and hash of the newest line: kept elsewhere, they prove later that nothing before
-        it was changed.
+        """Return the count and hash of the newest line.
+
+        Kept elsewhere, they prove later that nothing before it was changed.
         """
         self.records()
         return self._reading.seq, self._reading.hash
 
     def unfinished(self) -> tuple[dict[str, Any], ...]:
-        """Intents without an outcome, or with one that could not be told, and not judged since."""
+        """List the intents whose outcome is missing or unknown and that nobody judged since."""
         return unfinished_of(self.records())
 
-    # ------------------------------------------------------------------------------------------------------- writing
+    # --- writing ----------------------------------------------------------------------------------
 
     def append(self, record: Mapping[str, Any], given: Given | None = None) -> int:
-        """Write one record durably.
+        """Write one record durably; return the number of the newest intent (of an intent: its own).
 
-        Returns the number of the newest intent (for an intent: its own).
-
-        `seq`, `at` (unix seconds), `number` (of an intent), the open incident (of an intent or
-        note) and the hash are added here. `given` is called under the lock with every record that
-        stands: it may raise, and what it returns is added, so that two cockpits cannot both open
-        incident 14. Raises JournalProblem, and then leaves the file as it was.
+        `seq`, `at` (unix seconds), `number` (of an intent), the open incident (of an intent
+        or note) and the hash are added here. `given` is called under the lock with every
+        record that stands: it may raise, and what it returns is added, so that two cockpits
+        cannot both open incident 14. Raises JournalProblem, and then leaves the file as it
+        was.
         """
         with self._mutex:
             if self.read_only_reason:
@@ -238,7 +232,7 @@ class Journal:
 
     @contextlib.contextmanager
     def _locked(self) -> Any:
-        """The file's lock, on the file that is at the path now (someone may have moved it away)."""
+        """Hold the lock of the file that is at the path now (someone may have moved it away)."""
         if self._fd is None or not self._still_there():
             self._close_files()
             self._open_files()
@@ -262,7 +256,7 @@ class Journal:
             with contextlib.suppress(OSError):
                 fcntl.flock(fd, fcntl.LOCK_UN)
 
-    # --------------------------------------------------------------------------------------------------------- files
+    # --- files ------------------------------------------------------------------------------------
 
     def _open_files(self) -> None:
         parent = self.path.parent
@@ -307,7 +301,7 @@ class Journal:
         return self.path.read_bytes()
 
     def _refresh(self) -> None:
-        """Read again when the file is not as we left it."""
+        """Read the file again when it is not as this process left it."""
         try:
             size = self.path.stat().st_size
         except FileNotFoundError:
@@ -327,7 +321,7 @@ class Journal:
         self._sync(self._head)
 
     def _read_head(self) -> tuple[int, str] | None:
-        """(count, hash) of the newest line, as it was written; None when missing or unreadable."""
+        """Return (count, hash) of the newest line as written; None when missing or unreadable."""
         try:
             seq, digest = self._head_path.read_text(encoding="ascii").split()
             return int(seq), digest
@@ -336,8 +330,9 @@ class Journal:
 
     @staticmethod
     def _lost(reading: hash_chain.CheckedJournal, head: tuple[int, str] | None) -> str:
-        """What the head knows and the journal does not have any more; "" when they agree (one line
-        behind is a crash).
+        """Say what the head knows and the journal does not have any more; "" when they agree.
+
+        One line behind is a crash between the two writes.
         """
         if head is None:
             return "" if not reading.records else "its .head file was missing or unreadable"

@@ -1,4 +1,4 @@
-"""Who acts: the names that the journal, the Lease and the cluster's events carry."""
+"""Names who acts, for the journal, the Lease and the cluster's events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cockpit.text import clean
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """`name` is what others are told; the rest is where it comes from.
+    """The person at the keyboard: `name` is what others read, the rest is where it comes from.
 
     Empty where nothing is known.
     """
@@ -27,7 +27,7 @@ class Operator:
 
     @staticmethod
     def current(kube_user: str = "", environment: Mapping[str, str] | None = None) -> Operator:
-        """From the process and its environment (SUDO_USER, SSH_CONNECTION).
+        """Read the operator from the process and its environment (SUDO_USER, SSH_CONNECTION).
 
         Never raises.
         """
@@ -44,11 +44,11 @@ class Operator:
 
     @property
     def identity(self) -> str:
-        """`name@host`, as a Lease's holder."""
+        """Return `name@host`, as a Lease names its holder."""
         return f"{self.name}@{self.host}"
 
     def record(self) -> dict[str, str]:
-        """For the journal: only what is known."""
+        """Return the fields that are known, for the journal."""
         fields = {
             "name": self.name,
             "os": self.os_user,

@@ -1,4 +1,4 @@
-"""Who wrote a record: enough of a process to tell later whether it still runs."""
+"""Identifies the process that wrote a record, to tell later whether it still runs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ _DEAD = ("Z", "X")  # a zombie, and what is just being taken away
 
 
 def this_process() -> dict[str, Any]:
-    """Enough to tell later whether the process that wrote an intent still runs."""
+    """Return enough of this process to tell later whether it still runs."""
     return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid()), "kernel": _kernel()}
 
 
 def known_gone(process: Mapping[str, Any]) -> bool:
-    """True only when that process is known to be gone: it ran under this very kernel, among the
-    pids that are seen here.
+    """Return True only if the process certainly ended.
 
-    What another host or container wrote, or a kernel that does not say which it is, tells nothing.
+    It ran on the same host, boot and pid namespace, and the pid is free or reused. False means
+    running *or unknown*: what another host or container wrote, or a kernel that does not say
+    which it is, tells nothing.
     """
     kernel, pid, started = _kernel(), process.get("pid"), process.get("started")
     if not kernel or (process.get("kernel"), process.get("host")) != (kernel, socket.gethostname()):
@@ -34,7 +35,10 @@ def known_gone(process: Mapping[str, Any]) -> bool:
 
 
 def alive(record: Mapping[str, Any]) -> bool:
-    """True when the record's process runs still, on this host: it will record the outcome itself."""
+    """Return True when the record's process still runs on this host.
+
+    It will record the outcome itself.
+    """
     process = record.get("process") or {}
     if (
         not isinstance(process, Mapping)
@@ -56,9 +60,9 @@ def _there(pid: int) -> bool:
 
 
 def _kernel() -> str:
-    """The boot and the pid namespace: a pid names the same process only within both.
+    """Return the boot and the pid namespace: a pid names the same process only within both.
 
-    "" where it cannot be told.
+    "" where they cannot be read.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -68,7 +72,7 @@ def _kernel() -> str:
 
 
 def _started(pid: int) -> str:
-    """Start time in clock ticks since boot, so that a reused pid is not mistaken; "" elsewhere.
+    """Return the start time in clock ticks since boot, by which a reused pid shows; "" elsewhere.
 
     A zombie has no start: it does no work any more.
     """
@@ -77,8 +81,9 @@ def _started(pid: int) -> str:
 
 
 def _fields(pid: int) -> list[str]:
-    """Those of /proc/PID/stat after the name (proc(5)): the state first, the start time as the
-    twentieth; empty elsewhere.
+    """Return the fields of /proc/PID/stat after the name (proc(5)); empty elsewhere.
+
+    The state is the first, the start time the twentieth.
     """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")

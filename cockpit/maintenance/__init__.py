@@ -1,3 +1,4 @@
-"""Routine maintenance (runbook 15) and the deploy checklist (16.1): rounds that fill in what can be
-measured and ask the rest.
+"""Makes rounds of routine maintenance (runbook 15) and goes through the deploy checklist (16.1).
+
+They fill in what can be measured and ask the rest.
 """

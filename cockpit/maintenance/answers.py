@@ -1,5 +1,6 @@
-"""What people have answered to manual steps, from the journal: the newest answer counts, and its
-age is told.
+"""Finds what people answered to manual steps in the journal: the newest answer counts.
+
+Its age is said with it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ Record = Mapping[str, Any]
 def question(
     records: Sequence[Record], runbooks: Runbooks, runbook: str, step: str, *, now: float, fresh_s: float
 ) -> Question | None:
-    """Of a manual step, with its newest answer; None when the runbooks have no such step (an
-    operator's own file may not).
+    """Return the question of a manual step with its newest answer.
+
+    None when the runbooks have no such step (an operator's own file may not).
     """
     try:
         book, asked = runbooks.step(runbook, step)

@@ -1,6 +1,4 @@
-"""What the chain tells a monthly round: the active signer set and who of it answers; who holds the
-program's authority.
-"""
+"""Reads what the chain tells a monthly round: the signer set, who of it answers, the authority."""
 
 from __future__ import annotations
 
@@ -22,14 +20,15 @@ NOT_CONFIGURED = "not known: [solana] and [[rpc-endpoints]] are not configured"
 
 
 def rotation(situation: Situation) -> list[Finding]:
-    """15.monthly.1: the set, its age, whether chain, agents and cluster agree."""
+    """Judge 15.monthly.1: the set, its age, whether chain, agents and cluster agree."""
     held: SignerSetState | None
     held, why = _data(situation, "signer-set")
     if held is None:
         found = [Finding("unknown", f"Active signer set: {why}")]
     else:
         age = span((held.slot - held.created_at_slot) * SLOT_S)
-        words = f"Signer set {held.signer_set_id}: {held.threshold} of {len(held.pubkeys)} keys, made about {age} ago (slot {held.created_at_slot:,})"
+        keys = f"{held.threshold} of {len(held.pubkeys)} keys"
+        words = f"Signer set {held.signer_set_id}: {keys}, made about {age} ago (slot {held.created_at_slot:,})"
         found = [Finding("ok" if held.active else "attention", words + ("" if held.active else ", NOT ACTIVE"))]
     check = situation.signer_set
     found += [Finding("attention", clean(difference.words, 200)) for difference in check.differences]
@@ -42,7 +41,7 @@ def rotation(situation: Situation) -> list[Finding]:
 
 
 def authority(situation: Situation, records: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """15.monthly.2: who may change the program, and whether that is as it was at the last round."""
+    """Judge 15.monthly.2: who may change the program, and whether that is as at the last round."""
     state: ProtocolState | None
     state, why = _data(situation, "protocol")
     if state is None:
@@ -52,15 +51,15 @@ def authority(situation: Situation, records: Sequence[Mapping[str, Any]]) -> lis
     )
     before = last_authority(records)
     if before is None:
-        told = Finding("ok", f"Program authority {state.authority}; no earlier round to compare it with")
+        holder = Finding("ok", f"Program authority {state.authority}; no earlier round to compare it with")
     elif before == state.authority:
-        told = Finding("ok", f"Program authority {state.authority}, as at the last round")
+        holder = Finding("ok", f"Program authority {state.authority}, as at the last round")
     else:
-        told = Finding(
+        holder = Finding(
             "attention", f"Program authority {state.authority}: it was {clean(before, 60)} at the last round"
         )
     return [
-        told,
+        holder,
         paused,
         Finding(
             "ok",
@@ -70,7 +69,7 @@ def authority(situation: Situation, records: Sequence[Mapping[str, Any]]) -> lis
 
 
 def last_authority(records: Sequence[Mapping[str, Any]]) -> str | None:
-    """As the newest round in the journal had it."""
+    """Return the program's authority as the newest round in the journal had it."""
     for record in reversed(records):
         if record.get("kind") == "maintenance" and record.get("authority"):
             return str(record["authority"])
@@ -78,7 +77,7 @@ def last_authority(records: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def authority_now(situation: Situation) -> str:
-    """For the journal; "" while it is not known."""
+    """Return the program's authority for the journal; "" while it is not known."""
     state, _ = _data(situation, "protocol")
     return str(state.authority) if state is not None else ""
 

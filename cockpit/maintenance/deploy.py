@@ -1,9 +1,7 @@
-"""The deploy checklist (16.deploy.*), each line looked at by the machine where it can.
+"""Answers the deploy checklist (16.deploy.*), each line by the machine where it can.
 
-Pure.
-
-What cannot be seen here (a canary that nobody named, a migration whose job is gone) is asked, and
-says why.
+Pure. What cannot be seen here (a canary that nobody named, a migration whose job is gone) is asked,
+and says why.
 """
 
 from __future__ import annotations
@@ -57,16 +55,17 @@ def deploy_lines(at: Deploying) -> tuple[RoundLine, ...]:
     done = []
     for book in at.runbooks.runbooks:
         for line in book.checklist:
-            look = _LINES.get(line.item.removeprefix(PREFIX)) if line.item.startswith(PREFIX) else None
-            if look is not None:
-                findings, asked = look(at)
+            judge = _LINES.get(line.item.removeprefix(PREFIX)) if line.item.startswith(PREFIX) else None
+            if judge is not None:
+                findings, asked = judge(at)
                 done.append(RoundLine(line.item, line.text, tuple(findings), asked))
     return tuple(done)
 
 
 def _migrations(at: Deploying) -> Line:
-    """The newest pod of a migration job that is there still: finished jobs are cleaned away after a
-    while.
+    """Judge the newest pod of a migration job that is still there.
+
+    Finished jobs are cleaned away after a while.
     """
     blind = kind_unknown(at.situation.kinds, "pods", at.situation.mono)
     if blind:
@@ -85,8 +84,9 @@ def _migrates(pod: Pod, pattern: str) -> bool:
 
 
 def _configs(at: Deploying) -> Line:
-    """The runbooks in force have no problem; toggles have values that are allowed; the ConfigMaps
-    hold no key that nobody knows.
+    """Check the runbooks in force, the values of toggles, and the keys of the ConfigMaps.
+
+    The runbooks have no problem, the values are allowed, no key is unknown.
     """
     situation, runbooks = at.situation, at.runbooks
     found = [Finding("attention", clean(problem, 200)) for problem in runbooks.problems[:_SHOWN]]
@@ -129,7 +129,7 @@ def _keys(at: Deploying) -> list[Finding]:
 
 
 def _canary(at: Deploying) -> Line:
-    """The canaries are active and every other market is paused, as chain and toggles have it."""
+    """Check that the canaries are active and every other market is paused, by chain and toggles."""
     if not at.canaries:
         return [], at.ask("canary-enabled")
     paused, why = _paused(at.situation)
@@ -147,7 +147,7 @@ def _canary(at: Deploying) -> Line:
 
 
 def _paused(situation: Situation) -> tuple[dict[str, bool] | None, str]:
-    """Market → paused, by the chain or by its toggle."""
+    """Return market → paused, by the chain or by its toggle."""
     reading = situation.solana.get("markets")
     if reading is None:
         return None, "the chain is not read ([solana] program-id)"
@@ -164,7 +164,7 @@ def _paused(situation: Situation) -> tuple[dict[str, bool] | None, str]:
 
 
 def _dashboards(at: Deploying) -> Line:
-    """Somebody looks, and everything that is configured to be looked at answers."""
+    """Check that every configured source answers, and that no alert fires."""
     lights = [light for light in at.situation.sources if not light.state.off]
     found = [
         Finding(
@@ -184,8 +184,9 @@ def _dashboards(at: Deploying) -> Line:
 
 
 def _rollback(at: Deploying) -> Line:
-    """Every deployment has an older revision whose image is pinned by digest: what "last known
-    good" can be set to.
+    """Check that every deployment has an older revision whose image is pinned by digest.
+
+    That is what "last known good" can be set to.
     """
     kinds, mono = at.situation.kinds, at.situation.mono
     blind = kind_unknown(kinds, "replicasets", mono) or kind_unknown(kinds, "deployments", mono)

@@ -1,6 +1,4 @@
-"""Single findings of a round: a signal over its time, a table by label, how many of something there
-were, and what is so now.
-"""
+"""Makes the single findings of a round: a signal over time, a table by label, a count, a value."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ _COVERED = 0.98
 async def over_time(
     name: str, runbooks: Runbooks, ranges: Ranges | None, at: Span, situation: Situation, *, trend: bool = False
 ) -> list[Finding]:
-    """A signal: over the round's time where Prometheus has it, and as it is now otherwise."""
+    """Judge a signal over the round's time where Prometheus has it, and as it is now otherwise."""
     signal = runbooks.signals.get(name)
     if signal is None:
         return [Finding("unknown", f"{name}: there is no such signal in runbooks.toml")]
@@ -46,8 +44,9 @@ async def by_label(
     at: Span,
     bound: SignalDef | None = None,
 ) -> list[Finding]:
-    """A query of runbooks.toml, one finding a value of `label`, the worst first: "drift of
-    bayes-sports-v4: median …".
+    """Judge a query of runbooks.toml, one finding a value of `label`, the worst first.
+
+    As in "drift of bayes-sports-v4: median …".
     """
     query = runbooks.queries.get(name)
     if query is None:
@@ -71,7 +70,7 @@ async def by_label(
 async def counted(
     name: str, what: str, runbooks: Runbooks, ranges: Ranges | None, at: Span, label: str = "", *, bad: bool = False
 ) -> list[Finding]:
-    """How many there were: of a query that is a rate per minute.
+    """Count how many there were, by a query that is a rate per minute.
 
     With `bad`, any of them wants attention.
     """
@@ -98,7 +97,7 @@ async def counted(
 
 
 def now(name: str, situation: Situation) -> Finding:
-    """A signal as it is; unknown says why."""
+    """Judge a signal as it is; an unknown one says why."""
     status = situation.signals.get(name)
     if status is None:
         return Finding("unknown", f"{name}: nothing is known of it")
@@ -111,7 +110,7 @@ def now(name: str, situation: Situation) -> Finding:
 
 
 async def _asked(ranges: Ranges | None, promql: str, at: Span, signal: SignalDef | None) -> tuple[Sequence[Stats], str]:
-    """What there is, or why there is nothing."""
+    """Return what there is, or why there is nothing."""
     if ranges is None:
         return (), "not known: no Prometheus is configured"
     try:
@@ -146,7 +145,7 @@ def _coverage(one: Stats, at: Span) -> str:
 
 
 def _ahead(signal: SignalDef, one: Stats) -> str:
-    """Where the trend leads."""
+    """Say where the trend leads."""
     if one.trend is None or one.level is None:
         return "; too little is kept to tell a trend"
     words = f"; trend {'+' if one.trend >= 0 else '-'}{number(abs(one.trend), signal.unit)} a week"

@@ -1,7 +1,7 @@
-"""Days of Prometheus history, in a few numbers: the runbooks' own queries over a round's time.
+"""Reduces days of Prometheus history to a few numbers: the runbooks' queries over a round's time.
 
-A rate over two minutes, looked at every forty, misses most of what happened: windows are widened to
-the distance between two points, so that every event is in exactly one of them.
+A rate over two minutes, read every forty, misses most of what happened: windows are widened to the
+distance between two points, so that every event is in exactly one of them.
 """
 
 from __future__ import annotations
@@ -35,25 +35,28 @@ class Span:
 
     @property
     def step(self) -> float:
-        """Whole seconds: with a fraction, however it is written, the last point may come to lie
-        after the end, and is lost.
+        """Return the step in whole seconds.
+
+        With a fraction, however it is written, the last point may come to lie after the
+        end, and is lost.
         """
         return max(LEAST_STEP_S, (self.end - self.start) // POINTS)
 
     @property
     def first(self) -> float:
-        """So that the last point is the end itself: it may be the only one of which anything is
-        kept.
+        """Return the first point, chosen so that the last is the end itself.
+
+        The end may be the only point of which anything is kept.
         """
         return self.end - ((self.end - self.start) // self.step - 1) * self.step
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Of one series.
+    """The numbers of one series.
 
-    `covered`: 0..1 of the time has points. `over`: 0..1 of the points out of bounds; None without
-    bounds.
+    `covered`: 0..1 of the time has points. `over`: 0..1 of the points out of bounds; None
+    without bounds.
     """
 
     labels: Mapping[str, str]
@@ -70,7 +73,7 @@ class Stats:
 
 
 def widened(promql: str, step_s: float) -> str:
-    """The query with every window at least `step_s` long."""
+    """Return the query with every window at least `step_s` long."""
 
     def wide(match: re.Match[str]) -> str:
         own = int(match[1]) * _SECONDS[match[2]]
@@ -80,7 +83,7 @@ def widened(promql: str, step_s: float) -> str:
 
 
 async def measured(ranges: Ranges, promql: str, span: Span, signal: SignalDef | None = None) -> tuple[Stats, ...]:
-    """Of every series that has a point, the worst first by `signal`'s direction.
+    """Return the numbers of every series that has a point, the worst first by `signal`'s direction.
 
     Raises what `ranges` raises.
     """
@@ -92,7 +95,7 @@ async def measured(ranges: Ranges, promql: str, span: Span, signal: SignalDef | 
 
 
 def summary(history: History, span: Span, signal: SignalDef | None = None) -> Stats | None:
-    """None when no point is a number.
+    """Summarise a series; None when no point is a number.
 
     Where low is bad, `most` and `p95` are the lowest and the 5th percentile.
     """
@@ -128,12 +131,12 @@ def summary(history: History, span: Span, signal: SignalDef | None = None) -> St
 
 
 def _rank(ordered: Sequence[float], share: float) -> float:
-    """Nearest rank."""
+    """Return the value at a nearest rank."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def _trend(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Slope a week, and the line's value at the last point."""
+    """Return the slope a week, and the line's value at the last point."""
     mean_t = sum(at for at, _ in points) / len(points)
     mean_v = sum(value for _, value in points) / len(points)
     spread = sum((at - mean_t) ** 2 for at, _ in points)

@@ -1,6 +1,4 @@
-"""A round as a dated Markdown report: what was measured, what was answered and by whom, what is not
-known and why.
-"""
+"""Writes a round as a dated Markdown report: measured, answered and by whom, unknown and why."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ SIGN = {
 
 
 def markdown(made: Round) -> str:
-    """Texts from outside stand in it as plain words: nothing of them is taken for markup."""
+    """Return the report; texts from outside stand in it as plain words, never as markup."""
     head = [f"# {made.title}", ""]
     head.append(f"{_stamp(made.wall)}, {_plain(made.place)}, by {_plain(made.operator) or 'somebody'}.")
     if made.since is not None:
@@ -57,8 +55,11 @@ def _question(asked: Question) -> list[str]:
     text = [f"- Asked: {_plain(asked.text)}"]
     if asked.answered is None:
         return [*text, "- Nobody has answered."]
-    told = f"{_plain(asked.answer)} ({_plain(asked.who) or 'somebody'}, {_stamp(asked.answered)})"
-    return [*text, f"- Answer: {told}" if asked.fresh else f"- Not answered for this round; the last answer: {told}"]
+    answer = f"{_plain(asked.answer)} ({_plain(asked.who) or 'somebody'}, {_stamp(asked.answered)})"
+    return [
+        *text,
+        f"- Answer: {answer}" if asked.fresh else f"- Not answered for this round; the last answer: {answer}",
+    ]
 
 
 def _plain(text: str) -> str:
@@ -71,12 +72,12 @@ def _stamp(unix: float) -> str:
 
 
 def file_name(made: Round) -> str:
-    """One a day: a later round of the same day takes its place."""
+    """Name the report by its day: a later round of the same day takes its place."""
     return f"maintenance-{made.name}-{time.strftime('%Y-%m-%d', time.gmtime(made.wall))}.md"
 
 
 def write(directory: Path, made: Round) -> Path:
-    """0600.
+    """Write a file that only its owner can read (0600).
 
     Raises OSError.
     """

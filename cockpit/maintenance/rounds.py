@@ -1,4 +1,4 @@
-"""The weekly and the monthly round (15.weekly.*, 15.monthly.*): what each line looks at.
+"""Goes through the weekly and the monthly round (15.weekly.*, 15.monthly.*), line by line.
 
 Names of queries and signals are those of runbooks.toml, whose PromQL is the operator's; a line's
 signals are those of its own step there.
@@ -26,7 +26,7 @@ ROUTINE = "routine-maintenance"
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class RoundInput:
     """Everything that a round looks at.
 
     `records`: the journal's; `wall`: the clock that they are stamped with.
@@ -64,13 +64,16 @@ class Looked:
         )
 
 
-async def lines(looked: Looked) -> tuple[RoundLine, ...]:
-    """The round's lines in the document's order; the monthly one goes through the weekly lines too."""
-    wanted = _LINES if looked.name == "weekly" else (*_MONTHLY, *_LINES)
-    texts = _texts(looked.runbooks)
+async def lines(given: RoundInput) -> tuple[RoundLine, ...]:
+    """Return the round's lines in the document's order.
+
+    The monthly round goes through the weekly lines too.
+    """
+    wanted = _LINES if given.name == "weekly" else (*_MONTHLY, *_LINES)
+    texts = _texts(given.runbooks)
     done = []
-    for item, look in wanted:
-        findings, asked = await look(looked)
+    for item, judge in wanted:
+        findings, asked = await judge(given)
         done.append(RoundLine(item, texts.get(item, item), tuple(findings), asked))
     return tuple(done)
 
@@ -78,7 +81,7 @@ async def lines(looked: Looked) -> tuple[RoundLine, ...]:
 Line = tuple[list[Finding], Question | None]
 
 
-async def _signers(at: Looked) -> Line:
+async def _signers(at: RoundInput) -> Line:
     found = await at.signals("15.weekly.1")
     found += await at.count("signer-misses", "threshold misses", bad=True)
     found += await at.rows("signer-p95", "p95", "signer", "signer-p95")
@@ -86,18 +89,18 @@ async def _signers(at: Looked) -> Line:
     return found, None
 
 
-async def _models(at: Looked) -> Line:
+async def _models(at: RoundInput) -> Line:
     found = await at.signals("15.weekly.2")
     found += await at.rows("drift-by-model", "drift", "model", "drift")
     found += await at.rows("ece-by-model", "ECE", "model", "calibration")
     return found, None
 
 
-async def _backups(at: Looked) -> Line:
+async def _backups(at: RoundInput) -> Line:
     return await at.signals("15.weekly.3"), at.ask("test-restore", "backup-restore", RESTORE_TESTED_S)
 
 
-async def _rpc(at: Looked) -> Line:
+async def _rpc(at: RoundInput) -> Line:
     found = await at.signals("15.weekly.4")
     found += await at.rows("rpc-error-ratio", "errors", "endpoint")
     found += await at.rows("rpc-confirm-p95", "confirmation", "endpoint", "rpc-confirm")
@@ -106,31 +109,31 @@ async def _rpc(at: Looked) -> Line:
     return found, at.ask("weekly-rpc-costs")
 
 
-async def _keys(at: Looked) -> Line:
+async def _keys(at: RoundInput) -> Line:
     found = [now("certificate-days", at.situation)] if "probes" in at.situation.configured else []
     return found, at.ask("weekly-keys")
 
 
-async def _rotation(at: Looked) -> Line:
+async def _rotation(at: RoundInput) -> Line:
     return rotation(at.situation), at.ask("monthly-rotation")
 
 
-async def _authority(at: Looked) -> Line:
+async def _authority(at: RoundInput) -> Line:
     return authority(at.situation, at.records), at.ask("monthly-authority")
 
 
-async def _capacity(at: Looked) -> Line:
+async def _capacity(at: RoundInput) -> Line:
     return await at.signals("15.monthly.3", trend=True), None
 
 
-_LINES: tuple[tuple[str, Callable[[Looked], Awaitable[Line]]], ...] = (
+_LINES: tuple[tuple[str, Callable[[RoundInput], Awaitable[Line]]], ...] = (
     ("15.weekly.1", _signers),
     ("15.weekly.2", _models),
     ("15.weekly.3", _backups),
     ("15.weekly.4", _rpc),
     ("15.weekly.5", _keys),
 )
-_MONTHLY: tuple[tuple[str, Callable[[Looked], Awaitable[Line]]], ...] = (
+_MONTHLY: tuple[tuple[str, Callable[[RoundInput], Awaitable[Line]]], ...] = (
     ("15.monthly.1", _rotation),
     ("15.monthly.2", _authority),
     ("15.monthly.3", _capacity),

@@ -1,6 +1,4 @@
-"""MaintenanceService for one cockpit: made in the background from what the session knows, kept as a report, and
-noted in the journal.
-"""
+"""Makes rounds in the background, keeps each as a report, and notes it in the journal."""
 
 from __future__ import annotations
 
@@ -38,17 +36,15 @@ NO_INCIDENT = "no incident is open: `i` opens one, and its page has this list"
 
 
 class RoundProblem(CockpitError):
-    """It cannot be made, or not be kept.
-
-    One line.
-    """
+    """A maintenance round cannot be made, or not be kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceService:
-    """`ranges` None: no Prometheus is configured.
+    """The rounds of one cockpit.
 
-    `journal` None: nothing was answered, and nothing is noted.
+    `ranges` None: no Prometheus is configured. `journal` None: nothing was answered, and
+    nothing is noted.
     """
 
     runbooks: Callable[[], Runbooks]
@@ -61,7 +57,7 @@ class MaintenanceService:
     journal: Journal | None
 
     def begin(self, name: str) -> Future[Round]:
-        """Make it on a thread and loop of its own: a month of history takes a while.
+        """Make a round on a thread and loop of its own: a month of history takes a while.
 
         Raises RoundProblem by the future.
         """
@@ -71,7 +67,10 @@ class MaintenanceService:
         return future
 
     async def make(self, name: str) -> Round:
-        """Raises RoundProblem."""
+        """Make a round.
+
+        Raises RoundProblem.
+        """
         situation = self.situation()
         if name not in TITLES:
             raise RoundProblem(f"there is no round {name!r}", f"one of {', '.join(TITLES)}")
@@ -84,7 +83,7 @@ class MaintenanceService:
             span = Span(situation.cluster_now - rounds.WINDOWS[name], situation.cluster_now)
             since = span.start
             lines = await rounds.lines(
-                rounds.Looked(
+                rounds.RoundInput(
                     name=name,
                     runbooks=self.runbooks(),
                     situation=situation,
@@ -155,7 +154,7 @@ class MaintenanceService:
 
 
 def _incident(situation: Situation) -> tuple[RoundLine, ...]:
-    """16.incident.*: as the open incident's own page has it."""
+    """Return 16.incident.* as the open incident's own page has it."""
     running = situation.incident
     if running is None:
         lines = [

@@ -1,9 +1,7 @@
-"""An incident as the journal tells it, and what the screen shows of it.
+"""Holds an incident as the journal tells it, and what the screen shows of it.
 
-Times are wall unix seconds.
-
-Severities, roles and how often to tell others: M0Club's incident process ("Severities" of its
-facts), checklist 16.2 of the operational runbooks.
+Times are wall unix seconds. Severities, roles and how often to update others follow checklist 16.2
+of the operational runbooks.
 """
 
 from __future__ import annotations
@@ -58,7 +56,7 @@ class Note(msgspec.Struct, frozen=True):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """What others were told.
+    """What was said to others.
 
     `delivery`: "sending", "delivered", "failed", "not sent" (no webhook, or read-only), or
     "unknown" (the process that sent it ended before it knew); `detail` says why, in words.
@@ -89,8 +87,9 @@ class SeverityChange(msgspec.Struct, frozen=True):
 
 
 class EvidenceFile(msgspec.Struct, frozen=True):
-    """A bundle that was captured: `name` in the evidence directory, and the tar's sha256 as the
-    journal holds it.
+    """A bundle that was captured.
+
+    `name` in the evidence directory, and the tar's sha256 as the journal holds it.
     """
 
     wall: float
@@ -131,15 +130,15 @@ class Incident(msgspec.Struct, frozen=True):
         return self.closed is None
 
     def holder(self, role: str) -> str:
-        """Who holds the role; names joined for experts, "" for nobody."""
+        """Return who holds the role; names joined for experts, "" for nobody."""
         return ", ".join(h.name for h in self.roles if h.role == role)
 
 
 class Reminder(msgspec.Struct, frozen=True):
-    """`level`: "none" (no rule), "quiet", "due" (remind), "overdue", "failed" (the last update did
-    not get out).
+    """How urgent the next update is.
 
-    `seconds` until it is overdue; negative: overdue for so long.
+    `level`: "none" (no rule), "quiet", "due" (remind), "overdue", "failed" (the last update did
+    not get out). `seconds` until it is overdue; negative: overdue for so long.
     """
 
     level: str
@@ -150,9 +149,8 @@ class Reminder(msgspec.Struct, frozen=True):
 class CheckLine(msgspec.Struct, frozen=True):
     """One line of checklist 16.2.
 
-    `state`: "done", "open", "unknown", or "contradicted" (ticked, but the machine sees otherwise).
-
-    `by` is "machine", the operator's name, or "" while nobody knows.
+    `state`: "done", "open", "unknown", or "contradicted" (ticked, but the machine sees
+    otherwise). `by` is "machine", the operator's name, or "" while nobody knows.
     """
 
     item: str
@@ -164,10 +162,10 @@ class CheckLine(msgspec.Struct, frozen=True):
 
 
 class TimelineEntry(msgspec.Struct, frozen=True):
-    """`kind`: "incident", "mitigation", "note", "update", "evidence", "check", "signal", "source",
-    "service", "runbook", "event", "cockpit".
+    """One line of the timeline.
 
-    `level` is a signal level for its colour, or "".
+    `kind`: "incident", "mitigation", "note", "update", "evidence", "check", "signal", "source",
+    "service", "runbook", "event", "cockpit". `level` is a signal level for its colour, or "".
     """
 
     wall: float
@@ -194,8 +192,8 @@ class IncidentNow(msgspec.Struct, frozen=True):
 class EvidenceCollector(Protocol):
     """What the executor may know of evidence.
 
-    Called with a confirmed plan, before it is sent: `carrying.send`, or wherever a confirmed plan
-    comes by. Starts a capture when the rules ask for one; returns at once and never raises.
+    Called with a confirmed plan, before it is sent. Starts a capture when the rules ask for
+    one; returns at once and never raises.
     """
 
     def before_change(self, plan: Any) -> None: ...

@@ -1,5 +1,4 @@
-"""Addresses outside of the cockpit: a trace in its viewer, a signal in Grafana, a transaction in an
-explorer, a dashboard.
+"""Makes addresses outside of the cockpit: a trace, a signal in Grafana, a transaction, a dashboard.
 
 The templates come from `[links]` in the configuration and are checked there (`cockpit/links.py`);
 the values come from logs, metrics and the chain, and are hostile: each is percent-encoded whole, so
@@ -17,8 +16,9 @@ LONGEST_VALUE = 256
 
 
 class Links(msgspec.Struct, frozen=True):
-    """Templates as `https://traces.example.com/trace/{trace}`; None: not configured, and nothing is
-    ever linked.
+    """Templates as `https://traces.example.com/trace/{trace}`.
+
+    None: not configured, and nothing is ever linked.
     """
 
     trace: str | None = None
@@ -40,9 +40,10 @@ class Links(msgspec.Struct, frozen=True):
 
 
 def filled(template: str | None, **values: str) -> str | None:
-    """The address, printable ASCII throughout; None without a template, or for a value that is used
-    and cannot be a name: an empty or endless one, or dots alone, which a browser would take for a
-    step up the path.
+    """Return the address, printable ASCII throughout.
+
+    None without a template, or for a value that is used and cannot be a name: an empty or
+    endless one, or dots alone, which a browser would take for a step up the path.
     """
     if template is None:
         return None

@@ -1,5 +1,4 @@
-"""A round of routine maintenance (runbook 15), or a checklist, as it was looked at: what was
-measured, what is asked, what is not known.
+"""Holds a round of routine maintenance (runbook 15) or a checklist: measured, asked, unknown.
 
 `state` is "ok", "attention" (something was out of bounds, or is not done), "unknown" (with the
 reason), "ask" (only people know, and nobody has answered within the round's time) or "answered".
@@ -14,14 +13,14 @@ STATES = ("attention", "unknown", "ask", "answered", "ok")
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at, in words that hold the numbers."""
+    """One thing that was examined, in words that hold the numbers."""
 
     state: str
     words: str
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What no machine can know.
+    """A question that no machine can answer.
 
     `runbook` and `step`: the manual step that it is answered by. `answered` is unix seconds.
     """
@@ -50,8 +49,9 @@ class RoundLine(msgspec.Struct, frozen=True):
 
 
 class Round(msgspec.Struct, frozen=True):
-    """`at` and `since` are unix seconds on the cluster's clock: what was measured lies between.
+    """One round.
 
+    `at` and `since` are unix seconds on the cluster's clock: what was measured lies between.
     `wall`: when the round was made.
     """
 

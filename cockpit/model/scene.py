@@ -1,6 +1,4 @@
-"""What the operator has on screen, for who watches over a drill: what was opened is told by what is
-open.
-"""
+"""What is on the operator's screen, for the drill's coach."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """What stands in the strip.
+    """What stands in the coach's strip.
 
     `alarm`: in a colour that cannot be overlooked.
     """
@@ -27,10 +25,11 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """`layers`, lowest first: "runbook", "log", "explain", "parameters", "confirm", "incident",
-    "help", … `runbook`: the id of the one that is open.
+    """What is open.
 
-    `plan`: what the topmost confirmation shows.
+    `layers`, lowest first: "runbook", "log", "explain", "parameters", "confirm", "incident",
+    "help", … `runbook`: the id of the one that is open. `plan`: what the topmost confirmation
+    shows.
     """
 
     situation: Situation | None
@@ -54,12 +53,12 @@ class Coach(Protocol):
         ...
 
     def commands(self) -> Sequence[tuple[str, str, str]]:
-        """What the palette offers more: (title, help, the action for `act`)."""
+        """Return what the palette offers more: (title, help, the action for `act`)."""
         ...
 
     def act(self, action: str) -> str:
-        """Do it; what happened, in words.
+        """Carry out an action and say what happened.
 
-        Raises an exception with `reason` when it could not.
+        Raises CockpitError when it could not.
         """
         ...

@@ -1,4 +1,4 @@
-"""The registry of commands: each row has all that the house asks of one, and no file is without a row."""
+"""The registry of commands: each row has all its parts, and no file is without a row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `run` prints of a plan before it asks: nothing that the dialog says of a change is left out."""
+"""`run` prints of a plan, before it asks, all that the dialog says of a change."""
 
 from __future__ import annotations
 

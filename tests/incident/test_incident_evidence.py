@@ -175,7 +175,7 @@ def test_redaction_reaches_every_depth() -> None:
     assert redacted(kept) == kept
 
 
-# --- what the parts hold ---------------------------------------------------------------------------------------------------
+# --- what the parts hold --------------------------------------------------------------------------
 
 
 def chain(mono: float) -> dict[str, Reading[Any]]:
@@ -279,7 +279,7 @@ async def test_what_was_never_read_is_missing_with_its_reason(tmp_path: Path) ->
     )
 
 
-# --- before the first change of a SEV0 --------------------------------------------------------------------------------------
+# --- before the first change of a SEV0 ------------------------------------------------------------
 
 
 def test_it_is_taken_by_itself_once_and_delays_nothing(tmp_path: Path) -> None:

@@ -253,7 +253,7 @@ def test_the_journal_panel_tells_it(record: Journal) -> None:
     ]
 
 
-# --- reminders -------------------------------------------------------------------------------------------------------------
+# --- reminders ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_an_update_whose_sender_died_is_unknown(record: Journal, clock: ManualCl
     assert reminder(now(record), clock.wall()).words == "update delivery UNKNOWN"
 
 
-# --- checklist 16.2 --------------------------------------------------------------------------------------------------------
+# --- checklist 16.2 -------------------------------------------------------------------------------
 
 
 def states(record: Journal, seen: object) -> dict[str, tuple[str, str]]:

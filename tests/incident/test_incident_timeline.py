@@ -1,4 +1,4 @@
-"""The flight recorder, the timeline that it and the journal make, and how bad it was for how long."""
+"""The flight recorder and the journal make the timeline, and say how bad it was for how long."""
 
 from __future__ import annotations
 

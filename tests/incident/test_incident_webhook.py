@@ -1,4 +1,4 @@
-"""Updates to a real HTTP server: retried, bounded, failures told; and the address never gets out."""
+"""Updates reach a real HTTP server: retried, bounded; and the address never gets out."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def test_the_address_may_lie_in_a_file(tmp_path: Path) -> None:
     assert KEY not in str(told.value)
 
 
-# --- through the desk ------------------------------------------------------------------------------------------------------
+# --- through the service -----------------------------------------------------------------------------
 
 
 async def until(true: Callable[[], Any]) -> Any:

@@ -94,7 +94,7 @@ def finding(name: str, prometheus: Prometheus | None, now: Situation | None = No
     return found[0]
 
 
-# --- measuring ----------------------------------------------------------------------------------------------------------------
+# --- measuring ------------------------------------------------------------------------------------
 
 
 def test_windows_are_widened_so_that_no_event_falls_between_two_points() -> None:
@@ -185,7 +185,7 @@ def test_a_value_that_has_no_history_is_told_as_it_is_now() -> None:
     )
 
 
-# --- rounds -------------------------------------------------------------------------------------------------------------------
+# --- rounds ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -318,7 +318,7 @@ def test_the_signer_sets_age_and_what_is_not_known_of_it() -> None:
     assert rotation(situation())[0].state == "unknown"
 
 
-# --- the report ---------------------------------------------------------------------------------------------------------------
+# --- the report -----------------------------------------------------------------------------------
 
 
 def test_the_report_is_dated_private_and_says_what_is_not_known(tmp_path: Path) -> None:
@@ -370,7 +370,7 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
         asyncio.run(rounds(None, situation()).make("yearly"))
 
 
-# --- the deploy checklist -------------------------------------------------------------------------------------------------------
+# --- the deploy checklist -------------------------------------------------------------------------
 
 
 def deploy(now: Situation, runbooks: Runbooks = BOOKS, **more: Any) -> dict[str, RoundLine]:
@@ -530,7 +530,7 @@ def test_a_way_back_is_an_older_revision_with_a_pinned_image(older: list[str], s
     assert deploy(situation(cluster=cluster), only)["16.deploy.5"].state == state
 
 
-# --- configuration ----------------------------------------------------------------------------------------------------------------
+# --- configuration --------------------------------------------------------------------------------
 
 
 def settings(tmp_path: Path, text: str) -> Any:

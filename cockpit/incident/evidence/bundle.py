@@ -1,4 +1,4 @@
-"""Evidence: a tar of what was known, with a manifest of digests.
+"""Writes evidence: a tar of what was known, with a manifest of digests.
 
 Deterministic (same content, same bytes), 0600, bounded in size and time.
 
@@ -41,7 +41,7 @@ class Missing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """`missing` pairs a part with the reason that it is not in the bundle (or not whole)."""
+    """A written bundle; `missing` pairs each part that is not whole in it with the reason."""
 
     path: Path
     sha256: str
@@ -95,7 +95,7 @@ async def _call(collect: Collect) -> Any:
 
 
 def _encoded(value: Any) -> tuple[bytes, str]:
-    """Bytes of a part, and what was cut off."""
+    """Return the bytes of a part, and what was cut off."""
     value = redacted(value)
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         data = "".join(f"{line}\n" for line in value).encode("utf-8", "replace")
@@ -146,7 +146,7 @@ def _write(
 
 
 def tarred(members: Mapping[str, bytes], mtime: int) -> bytes:
-    """A USTAR archive whose bytes depend on nothing but names, contents and `mtime`."""
+    """Return a USTAR archive whose bytes depend on nothing but names, contents and `mtime`."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for member, data in members.items():
@@ -157,8 +157,9 @@ def tarred(members: Mapping[str, bytes], mtime: int) -> bytes:
 
 
 def _place(directory: Path, name: str, data: bytes) -> Path:
-    """Written beside, synced, then given its name: a bundle is there whole or not at all, and none
-    is ever overwritten.
+    """Write beside, sync, then give the file its name.
+
+    A bundle is there whole or not at all, and none is ever overwritten.
     """
     temporary = directory / f".{name}.{os.getpid()}.part"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -180,7 +181,7 @@ def _place(directory: Path, name: str, data: bytes) -> Path:
 
 
 def verify(path: Path) -> tuple[list[str], dict[str, Any]]:
-    """Every way in which the bundle differs from its manifest (empty: none), and the manifest.
+    """Return every difference between the bundle and its manifest (empty: none), and the manifest.
 
     Nothing is unpacked; never raises for what is in the file. Raises OSError when it cannot be
     read.

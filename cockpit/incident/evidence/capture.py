@@ -1,5 +1,6 @@
-"""Evidence, on demand and before the first change of a SEV0: collected beside everything else, and
-journalled with its digest.
+"""Captures evidence on demand and before the first change of a SEV0, and journals its digest.
+
+It is collected beside everything else.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ _TAKEN_S = 3600.0  # outside an incident, evidence before a change is taken once
 
 
 class Capturer:
-    """`under_way` tells what is being collected; `problem` what went wrong last, until it goes well
-    again.
+    """Collects bundles; `under_way` says what is being collected.
+
+    `problem` says what went wrong last, until it goes well again.
     """
 
     def __init__(
@@ -75,9 +77,9 @@ class Capturer:
         return "; ".join(list(self._running.values()))
 
     def before_change(self, plan: Plan) -> None:
-        """A confirmed plan is about to be sent: begin to collect, if the rules ask for it.
+        """Begin to collect before a confirmed plan is sent, if the rules ask for it.
 
-        Never raises, never waits. A look is no change.
+        Never raises, never waits. A step that only reads is no change.
         """
         if plan.harmless:
             return
@@ -94,13 +96,15 @@ class Capturer:
             self.begin(f"before the first change: {plan.title}")
 
     def begin(self, reason: str) -> Future[Captured]:
-        """The future raises OSError, JournalProblem (then the bundle exists, but is not
+        """Collect on the background's loop.
+
+        The future raises OSError, JournalProblem (then the bundle exists, but is not
         journalled).
         """
         return self._background.submit(self.capture(reason))
 
     async def capture(self, reason: str) -> Captured:
-        """On whatever loop it runs.
+        """Collect, write and journal a bundle, on the caller's loop.
 
         Raises OSError, JournalProblem.
         """
@@ -164,7 +168,7 @@ class Capturer:
 
 
 def _reader(access: Callable[[], Access]) -> ReadLogs:
-    """Reads logs with a client of its own, for the loop that collects."""
+    """Return a reader of logs with a client of its own, for the loop that collects."""
 
     async def read(namespace: str, pods: tuple[tuple[str, str | None], ...], tail: int) -> Sequence[Any]:
         from cockpit.kubeapi.client import KubeClient

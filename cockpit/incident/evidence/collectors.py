@@ -1,5 +1,4 @@
-"""What an evidence bundle holds: runbook 2's list (2.immediate.2) and what is needed to read it
-later.
+"""Collects what an evidence bundle holds: runbook 2's list (2.immediate.2) and what explains it.
 
 Last bundle content hash, signer set id and pubkeys, failing transaction signatures, logs with trace
 ids of submitter and signer agents, deployment images and config, signal values, the journal, the
@@ -50,10 +49,10 @@ def collectors(
     shown: Callable[[str, str], str],
     look: LookBack | None = None,
 ) -> dict[str, Collect]:
-    """Part → collector.
+    """Return part → collector.
 
-    `shown(name, value)` gives a variable's value as it may be kept; `look` finds the last reveal on
-    the chain when none was seen.
+    `shown(name, value)` gives a variable's value as it may be kept; `look` finds the last
+    reveal on the chain when none was seen.
     """
     parts: dict[str, Callable[[], Any]] = {
         "journal.jsonl": lambda: (
@@ -109,11 +108,11 @@ def runbooks_digest(runbooks: Runbooks) -> dict[str, Any]:
     }
 
 
-# --- signals and sources ---------------------------------------------------------------------------------------------------
+# --- signals and sources --------------------------------------------------------------------------
 
 
 def _signals(situation: Situation) -> Any:
-    def told(name: str) -> dict[str, Any]:
+    def entry(name: str) -> dict[str, Any]:
         s = situation.signals[name]
         return {
             "title": s.title,
@@ -129,18 +128,18 @@ def _signals(situation: Situation) -> Any:
             "labels": s.worst_labels,
         }
 
-    return {name: told(name) for name in situation.signals} or _missing("no signals are defined")
+    return {name: entry(name) for name in situation.signals} or _missing("no signals are defined")
 
 
 def _sources(situation: Situation) -> Any:
     return {light.name: light for light in situation.sources}
 
 
-# --- cluster ---------------------------------------------------------------------------------------------------------------
+# --- cluster --------------------------------------------------------------------------------------
 
 
 def _kinds(situation: Situation, plural: str) -> dict[str, Any]:
-    """How far the readings of a kind can be believed, by namespace.
+    """Say how far the readings of a kind can be believed, by namespace.
 
     Raises Missing when there is none.
     """
@@ -222,7 +221,7 @@ def _toggles(situation: Situation) -> Any:
     ] or _missing("no toggles are defined")
 
 
-# --- logs ------------------------------------------------------------------------------------------------------------------
+# --- logs -----------------------------------------------------------------------------------------
 
 
 def _logs(situation: Situation | None, service: str, read_logs: ReadLogs | None) -> Collect:
@@ -246,7 +245,7 @@ def _logs(situation: Situation | None, service: str, read_logs: ReadLogs | None)
 
 
 def _told(lines: Sequence[Any]) -> Iterable[str]:
-    """The trace ids and transaction signatures first, then every line."""
+    """Put the trace ids and transaction signatures first, then every line."""
     faults = [line for line in lines if isinstance(line, Fault)]
     logged = [line for line in lines if not isinstance(line, Fault)]
     if lines and not logged:
@@ -282,7 +281,7 @@ def manifest_about(
     version: str,
     journal_end: tuple[int, str],
 ) -> dict[str, Any]:
-    """What the manifest says of the bundle as a whole."""
+    """Return what the manifest says of the bundle as a whole."""
     place = {"context": situation.context, "namespaces": list(situation.namespaces)} if situation is not None else None
     return {
         "incident": incident,

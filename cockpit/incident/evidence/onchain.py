@@ -1,5 +1,4 @@
-"""The parts of evidence that come from the chain: the last bundle, waiting commits, signer set,
-failed transactions, accounts.
+"""Collects the parts of evidence that come from the chain: last bundle, commits, signer set.
 
 The last bundle's content hash is in the program's event of its reveal, nowhere else: where the
 cockpit began to watch after reveals had stopped, it is looked for on the chain
@@ -29,8 +28,9 @@ LookBack = Callable[[Situation], Awaitable["LookedBack"]]
 
 
 def look_back(endpoints: Sequence[RpcEndpoint], program_id: str | None, clock: Clock) -> LookBack | None:
-    """By requests of its own, for the loop that collects; None where nothing is configured to be
-    asked.
+    """Return a search for the last reveal, by requests of its own, for the loop that collects.
+
+    None where no endpoint is configured.
     """
     if not endpoints or not program_id:
         return None
@@ -49,8 +49,9 @@ def look_back(endpoints: Sequence[RpcEndpoint], program_id: str | None, clock: C
 
 
 def _known(situation: Situation) -> tuple[int, int] | None:
-    """The slots (after, up to) whose transactions the cockpit has all counted and could read,
-    without a reveal among them.
+    """Return the slots (after, up to) whose transactions the cockpit has all counted and read.
+
+    No reveal is among them.
     """
     found = believed(situation.solana.get("program"), situation.mono, ProgramActivity)
     if isinstance(found, Unknown):
@@ -69,7 +70,7 @@ def _known(situation: Situation) -> tuple[int, int] | None:
 
 
 def chain_parts() -> dict[str, Callable[[Situation], Any]]:
-    """Part → what it holds, of a situation.
+    """Return part → what it holds, of a situation.
 
     Raises Missing.
     """
@@ -82,9 +83,7 @@ def chain_parts() -> dict[str, Callable[[Situation], Any]]:
 
 
 def last_bundle(situation: Situation | None, look: LookBack | None) -> Collect:
-    """The part `bundle.json`: of the newest reveal that was seen, else of the newest that is found
-    on the chain.
-    """
+    """Collect `bundle.json`: of the newest reveal seen, else of the newest on the chain."""
 
     async def collect() -> Any:
         if situation is None:
@@ -145,8 +144,9 @@ def _rest(reveal: Reveal) -> tuple[str, str, int, int, str]:
 
 
 def _by_account(situation: Situation, reveal: Reveal) -> str:
-    """Whether the market's own account knows of a later reveal: it keeps the last sequence that was
-    accepted.
+    """Say whether the market's own account knows of a later reveal.
+
+    It keeps the last sequence that was accepted.
     """
     market = _market(situation, reveal.market)
     if market is None:
@@ -162,7 +162,7 @@ def _by_account(situation: Situation, reveal: Reveal) -> str:
 
 
 def _chain(situation: Situation, topic: str) -> tuple[Any, dict[str, Any]]:
-    """The data of a topic below `solana/`, and how far it can be believed.
+    """Return the data of a topic below `solana/`, and how far it can be believed.
 
     Raises Missing.
     """
@@ -177,8 +177,9 @@ def _chain(situation: Situation, topic: str) -> tuple[Any, dict[str, Any]]:
 
 
 def _commits(situation: Situation) -> Any:
-    """The commits that wait: where no reveal gets through, their hashes are all that the chain
-    holds of the bundles.
+    """List the commits that wait for their reveal.
+
+    Where no reveal gets through, their hashes are all that the chain holds of the bundles.
     """
     program, read = _chain(situation, "program")
     return {
@@ -222,8 +223,9 @@ def _failures(situation: Situation) -> Any:
 
 
 def _accounts(situation: Situation) -> Any:
-    """The program's own accounts and what each endpoint says of itself, as last read; the signer
-    set has a part of its own.
+    """Return the program's own accounts, and what each endpoint says of itself, as last read.
+
+    The signer set has a part of its own.
     """
     if "solana" not in situation.configured:
         raise Missing("no Solana endpoints are configured ([[rpc-endpoints]])")
@@ -240,7 +242,7 @@ def _accounts(situation: Situation) -> Any:
 
 
 def standing(reading: Reading[Any], mono: float) -> dict[str, Any]:
-    """How far a reading can be believed."""
+    """Say how far a reading can be believed."""
     return {
         "state": reading.believed(mono).state.value,
         "age_s": reading.age_s(mono),

@@ -1,6 +1,4 @@
-"""Values of any shape, made safe to keep: every text cleaned and redacted, and what stands under a
-secret's name hidden.
-"""
+"""Makes values of any shape safe to keep: texts cleaned and redacted, secrets hidden by name."""
 
 from __future__ import annotations
 
@@ -16,9 +14,9 @@ _TEXT = 8192
 
 
 def redacted(value: Any, depth: int = _DEPTH) -> Any:
-    """JSON values of structs, mappings and sequences; numbers that JSON cannot say become words.
+    """Return JSON values of structs, mappings and sequences; never raises.
 
-    Never raises.
+    Numbers that JSON cannot say become words.
     """
     if depth <= 0:
         return "…"
@@ -40,7 +38,7 @@ def redacted(value: Any, depth: int = _DEPTH) -> Any:
 
 
 def _under(name: str, value: Any, depth: int) -> Any:
-    """The value of a key: a text under a name that says secret is hidden, as in `name=value`."""
+    """Return the value of a key: a text under a secret's name is hidden, as in `name=value`."""
     if isinstance(value, str) and len(value) >= 3 and redact(f"{name}={value}") != f"{name}={redact(value)}":
         return HIDDEN
     return redacted(value, depth)

@@ -1,4 +1,4 @@
-"""How bad it was and for how long, from the flight recorder.
+"""Measures how bad it was and for how long, from the flight recorder.
 
 Pure. Time in which no cockpit watched counts for nothing.
 """
@@ -34,7 +34,7 @@ class Impact:
 
 
 def impacts(changes: Iterable[RecordedChange], start: float, end: float) -> list[Impact]:
-    """Signals that were WARN or CRIT between two wall times, longest CRIT first.
+    """Return the signals that were WARN or CRIT between two wall times, longest CRIT first.
 
     Several cockpits that watched at the same time count once.
     """
@@ -71,9 +71,9 @@ def _impact(
         name=last.name,
         title=last.title or last.name,
         unit=unit,
-        warn_s=_length(spans["warn"]),
-        crit_s=_length(spans["crit"]),
-        unknown_s=_length(spans["unknown"]),
+        warn_s=_covered_s(spans["warn"]),
+        crit_s=_covered_s(spans["crit"]),
+        unknown_s=_covered_s(spans["unknown"]),
         worst=_worst(changes, start),
         first=min(begin for begin, _ in bad),
         last=max(finish for _, finish in bad),
@@ -81,8 +81,8 @@ def _impact(
     )
 
 
-def _length(spans: Sequence[Span]) -> float:
-    """Of their union."""
+def _covered_s(spans: Sequence[Span]) -> float:
+    """Return the seconds covered by the spans, overlaps counted once."""
     total, reached = 0.0, float("-inf")
     for begin, finish in sorted(spans):
         total += max(0.0, finish - max(begin, reached))
@@ -91,8 +91,9 @@ def _length(spans: Sequence[Span]) -> float:
 
 
 def _worst(changes: Sequence[RecordedChange], start: float) -> float | None:
-    """The value farthest from that of its good days (without one, from its first bad value), at the
-    worst level it had.
+    """Return the value farthest from its good days', at the worst level that the signal had.
+
+    Without a good day: farthest from its first bad value.
     """
     values: list[tuple[str, float]] = []
     for change in changes:

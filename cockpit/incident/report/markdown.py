@@ -1,4 +1,4 @@
-"""A post-mortem skeleton in Markdown, with everything known filled in.
+"""Writes a post-mortem skeleton in Markdown, with everything known filled in.
 
 Pure: incident, records and changes in, text out.
 
@@ -43,7 +43,10 @@ def report(
     journal_end: tuple[int, str] = (0, ""),
     journal_problems: Sequence[str] = (),
 ) -> str:
-    """`lines` is the checklist as it stands; `now` counts as the end while the incident is open."""
+    """Return the report; `lines` is the checklist as it stands.
+
+    `now` counts as the end while the incident is open.
+    """
     end = incident.closed if incident.closed is not None else now
     own = [e for e in entries_of(records).values() if e.number in incident.mitigations]
     hurt = impacts(changes, incident.opened - LEAD_S, end)
@@ -70,7 +73,7 @@ def report(
 
 
 def md(text: object) -> str:
-    """One line of plain text, whatever it holds: no markup, no link, no table border, no HTML."""
+    """Make a text one plain line: no markup, no link, no table border, no HTML."""
     plain = _MARKUP.sub(r"\\\1", safe(text, 2000))
     plain = _LINE_START.sub(lambda m: m[1] + (m[2][:-1] + "\\" + m[2][-1] if m[2][-1] in ".)" else "\\" + m[2]), plain)
     return plain.replace("://", "\\://").replace("www.", "www\\.")  # no reader turns it into a link
@@ -158,10 +161,7 @@ def _mitigations(own: Sequence[JournalEntry], changes: Sequence[RecordedChange])
             "",
             f"- {_when(float(intent['at']))} by {md(who)}, on {md(where)}",
         ]
-        out += [
-            f"- {md(c.field)}: {md('absent' if c.before is None else c.before)} → {md('absent' if c.after is None else c.after)}"
-            for c in changes_of(intent)
-        ]
+        out += [f"- {md(c.field)}: {_or_absent(c.before)} → {_or_absent(c.after)}" for c in changes_of(intent)]
         out.append(f"- Outcome: {md(entry.words)}")
         out += [f"- {line}" for line in _proofs(entry)]
         if intent.get("undoes"):
@@ -176,6 +176,10 @@ def _mitigations(own: Sequence[JournalEntry], changes: Sequence[RecordedChange])
     return out[:-1]
 
 
+def _or_absent(value: str | None) -> str:
+    return md("absent" if value is None else value)
+
+
 def _proofs(entry: JournalEntry) -> Iterable[str]:
     if entry.proof is None:
         return
@@ -187,8 +191,9 @@ def _proofs(entry: JournalEntry) -> Iterable[str]:
 
 
 def _harm(entry: JournalEntry, changes: Sequence[RecordedChange]) -> list[str]:
-    """What is known against a change: guards overridden, a failed proof or rollout, and what turned
-    bad soon after.
+    """List what is known against a change.
+
+    Guards overridden, a failed proof or rollout, and what turned bad soon after.
     """
     intent, at = entry.intent, float(entry.intent["at"])
     found = [f"overrode the guard {o.get('guard')}: {o.get('reason')}" for o in intent.get("overrides") or ()]
@@ -211,7 +216,8 @@ def _harm(entry: JournalEntry, changes: Sequence[RecordedChange]) -> list[str]:
         ]
         if worse:
             found.append(
-                f"turned worse within {_AFTER_S / 60:.0f} min after it (not proven to be its doing): {', '.join(dict.fromkeys(worse))}"
+                f"turned worse within {_AFTER_S / 60:.0f} min after it (not proven to be its doing): "
+                f"{', '.join(dict.fromkeys(worse))}"
             )
     return found
 
@@ -241,11 +247,11 @@ def _updates(incident: Incident) -> list[str]:
     ]
     gaps = [incident.opened, *(u.wall for u in incident.updates)]
     longest = max((b - a for a, b in pairwise(gaps)), default=None)
-    told = (
+    longest_words = (
         f" Longest time without one, until the last: {_length(longest)}." if longest is not None else " None was made."
     )
     table = _table(("time (UTC)", "who", "update", "delivery"), rows) if rows else []
-    return ["## Communication", "", said + told, *([""] if table else []), *table]
+    return ["## Communication", "", said + longest_words, *([""] if table else []), *table]
 
 
 def _evidence(incident: Incident) -> list[str]:
@@ -254,7 +260,8 @@ def _evidence(incident: Incident) -> list[str]:
     out = ["## Evidence", ""]
     for file in incident.evidence:
         out.append(
-            f"- `{file.name.replace('`', '')}`, {file.size} bytes, {_when(file.wall)} by {md(file.who)} ({md(file.reason)})"
+            f"- `{file.name.replace('`', '')}`, {file.size} bytes, {_when(file.wall)} "
+            f"by {md(file.who)} ({md(file.reason)})"
         )
         out.append(f"  - sha256 `{file.sha256[:64]}`")
         out.append(f"  - {_parts(len(file.parts))}: {md(', '.join(file.parts))}")
@@ -313,7 +320,7 @@ def _clock(unix: float) -> str:
 
 
 def _length(seconds: float) -> str:
-    """ "74 s", "12 min 30 s", "2 h 5 min", "–" for none."""
+    """Spell a duration: "74 s", "12 min 30 s", "2 h 5 min", "–" for none."""
     whole = round(seconds)
     if whole <= 0:
         return "–"

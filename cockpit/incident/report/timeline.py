@@ -1,4 +1,4 @@
-"""The timeline: the journal and the flight recorder merged in time order.
+"""Merges the journal and the flight recorder in time order.
 
 Pure.
 """
@@ -36,9 +36,9 @@ def timeline(
     lead_s: float = LEAD_S,
     limit: int = 2000,
 ) -> tuple[TimelineEntry, ...]:
-    """Oldest first; the newest `limit`.
+    """Return the newest `limit` entries, oldest first.
 
-    From `lead_s` before the opening to the closing.
+    They reach from `lead_s` before the opening to the closing.
     """
     start, end = incident.opened - lead_s, incident.closed if incident.closed is not None else float("inf")
     found = list(_journalled(incident, records, start, end))
@@ -54,16 +54,16 @@ def _journalled(incident: Incident, records: Sequence[Record], start: float, end
         own = record.get("incident") == incident.number
         of = entries.get(int(record.get("of") or 0)) if isinstance(record.get("of"), int) else None
         who = _who(record)
-        told = words_of(record)
-        if told is not None and (own or (kind == "evidence" and not record.get("incident") and start <= at <= end)):
-            words = f"{told[0]}: {told[1]}" if told[1] else told[0]
+        event = words_of(record)
+        if event is not None and (own or (kind == "evidence" and not record.get("incident") and start <= at <= end)):
+            words = f"{event[0]}: {event[1]}" if event[1] else event[0]
             failed = record.get("result") == "failed"
             yield TimelineEntry(at, _KINDS.get(str(kind), "incident"), words, who, "crit" if failed else "")
         elif kind == "note" and of is None and (own or (start <= at <= end and not record.get("incident"))):
-            told_others = record.get("note_kind") == "update"
+            for_others = record.get("note_kind") == "update"
             words = str(record.get("words", ""))
             yield TimelineEntry(
-                at, "update" if told_others else "note", f"update: {words}" if told_others else words, who
+                at, "update" if for_others else "note", f"update: {words}" if for_others else words, who
             )
         elif kind == "intent" and start <= at <= end:
             yield TimelineEntry(

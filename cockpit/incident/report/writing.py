@@ -1,6 +1,4 @@
-"""The report of one incident, put together from the journal and the flight recorder, and written to
-a file.
-"""
+"""Puts the report of one incident together from journal and flight recorder, and writes it."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ from cockpit.model.situation import Situation
 
 
 def chosen(incidents: dict[int, Incident], number: int | None) -> Incident:
-    """The one of that number; without one the open incident, else the last.
+    """Return the incident of that number; without one the open incident, else the last.
 
     Raises IncidentProblem.
     """
@@ -41,7 +39,7 @@ def report_of(
     now: float,
     situation: Situation | None = None,
 ) -> tuple[int, str]:
-    """Number and Markdown.
+    """Return the incident's number and its report in Markdown.
 
     With a situation, an open incident's checklist is as the machine sees it now. Raises
     IncidentProblem.
@@ -63,7 +61,7 @@ def report_of(
 
 
 def write(path: Path, text: str) -> None:
-    """0600.
+    """Write a file that only its owner can read (0600).
 
     Raises OSError.
     """
