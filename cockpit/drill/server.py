@@ -227,8 +227,6 @@ class Drill:
         """Throw the database's switches in threads, as a switch may wait for a lock.
 
         The world never waits for it. What fails is tried again.
-
-        What fails is tried again.
         """
         try:
             for name in sorted(wanted ^ self._troubles, key=lambda name: (name != DOWN, name)):

@@ -21,8 +21,9 @@ from cockpit.drill.names import CONFIG, FIRST_SEQUENCE, MARKETS, SIGNER_SET_ID, 
 from cockpit.drill.physics.fleet import PodView, number
 from cockpit.drill.physics.rpc import Endpoint
 from cockpit.drill.physics.transactions import Slots, Transactions, failure_words
+from cockpit.drill.solana.program.genesis import FIRST_EPOCH
 from cockpit.drill.solana.program.layouts import CODES
-from cockpit.drill.solana.program.oracle import FIRST_EPOCH, PRICE, Landed
+from cockpit.drill.solana.program.oracle import PRICE, Landed
 from cockpit.drill.solana.program.runtime import PACKET
 
 if TYPE_CHECKING:

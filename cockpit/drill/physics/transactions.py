@@ -49,12 +49,7 @@ class Transactions:
         return reason, took
 
     def request(self, endpoint: Endpoint, pod: PodView, *, quiet: bool = False) -> bool:
-        """Make and count one RPC request.
-
-        Returns True when it failed.
-
-        True when it failed.
-        """
+        """Make and count one RPC request; return whether it failed."""
         failed = endpoint.request_fails(self.plant.rng)
         result = "error" if failed else "ok"
         self.plant.metrics.value(SUBMITTER, "m0_rpc_requests_total", endpoint=endpoint.name, result=result).inc()

@@ -42,8 +42,6 @@ class Conductor:
         """Let the referee see what the last move brought; return False while paused.
 
         To be called before every move of the world.
-
-        False while it is paused.
         """
         self.referee.follow()
         return not self.paused

@@ -194,8 +194,6 @@ class Referee:
         """Decide whether each incident is over, and stays so.
 
         Harm belongs to no incident in particular: it counts once all seem well.
-
-        Harm tells of no incident in particular: it counts once all seem well.
         """
         if not self.cases:
             return

@@ -22,21 +22,15 @@ from solders.transaction import VersionedTransaction
 from cockpit.drill.solana.accounts import CONFIG, Accounts, rent_exempt
 from cockpit.drill.solana.ledger import Ledger, LedgerEntry
 from cockpit.drill.solana.program import bundle as bundles
-from cockpit.drill.solana.program import instructions, layouts, signing
+from cockpit.drill.solana.program import genesis, instructions, layouts, signing
 from cockpit.drill.solana.program.bundle import Bundle
 from cockpit.drill.solana.program.encoder import DELAY_SLOTS, Encoder
+from cockpit.drill.solana.program.genesis import FIRST_SET, THRESHOLD
 from cockpit.drill.solana.program.keys import Keys, Party
-from cockpit.drill.solana.program.layouts import CommitRecord, Epoch, Market, ProtocolConfig, SignerSet
+from cockpit.drill.solana.program.layouts import CommitRecord, Epoch, Market, SignerSet
 from cockpit.drill.solana.program.runtime import Outcome, Runtime
 
-FIRST_EPOCH = 88_000
-FIRST_SET = 100
-THRESHOLD = 5
-DEFAULT_DELAY_SLOTS = 10  # the protocol's
 FINALIZE_EVERY = 8  # epochs of a market
-COMMITTER_LAMPORTS = 5_000_000_000_000
-AUTHORITY_LAMPORTS = 50_000_000_000
-FAUCET_LAMPORTS = 500_000_000_000_000_000
 PRICE = 3_000  # micro-lamports per compute unit that commits offer
 
 
@@ -76,41 +70,7 @@ class Oracle:
         self.details_from = details_from
         self._encoder = Encoder(self.ledger)
         self._revealed: dict[str, tuple[Bundle, LedgerEntry]] = {}
-        self._begin(markets, first_sequence)
-
-    def _begin(self, markets: Mapping[str, str], first_sequence: int) -> None:
-        slot, put = self.ledger.begin, self.accounts.put
-        authority = self.keys.authority.key
-        put(
-            CONFIG,
-            ProtocolConfig(
-                initialized=True,
-                authority=authority,
-                paused=False,
-                next_market_nonce=len(markets),
-                next_signer_set_id=FIRST_SET + 1,
-                default_reveal_delay_slots=DEFAULT_DELAY_SLOTS,
-            ),
-            slot,
-        )
-        members = tuple(party.key for party in self.keys.signers)
-        put(("set", FIRST_SET), SignerSet(FIRST_SET, THRESHOLD, members, True, slot), slot)
-        for market, domain in markets.items():
-            put(
-                ("market", market),
-                Market(
-                    market_id=market,
-                    domain=domain,
-                    active=True,
-                    outcomes=bundles.OUTCOMES,
-                    current_epoch_id=FIRST_EPOCH,
-                    last_sequence=first_sequence,
-                ),
-                slot,
-            )
-        put(("wallet", self.keys.committer.key), COMMITTER_LAMPORTS, slot)
-        put(("wallet", authority), AUTHORITY_LAMPORTS, slot)
-        put(("wallet", self.keys.faucet.key), FAUCET_LAMPORTS, slot)
+        genesis.found(self.accounts, self.ledger.begin, markets, first_sequence)
 
     # what it is like
 
@@ -343,8 +303,6 @@ class Oracle:
         """Put a transaction into the next block, executed by the program's rules.
 
         Returns (how it ended, signature).
-
-        (how it ended, signature)
         """
         slot = self.ledger.slot_for(self.ledger.now())
         outcome, signature = self.runtime.land(transaction, slot)

@@ -291,8 +291,6 @@ def _system(bank: Bank, metas: Sequence[Meta], data: bytes) -> str | int | None:
     """Carry out transfers; the rest of the system program is not understood.
 
     Returns the error, if any.
-
-    The error, if any.
     """
     if len(data) != 12 or data[:4] != b"\x02\0\0\0":
         return "InvalidInstructionData"
