@@ -188,11 +188,11 @@ def answer(where: dict[str, Any]) -> None:
         book, step = session.runbooks.step("6", "scale-ingestors")
         times = []
         for replicas in (5, 6, 7, 8, 9):
-            plan = session.plan(book, step, {"replicas": str(replicas)}).result(30)
+            plan = session.mitigations.plan(book, step, {"replicas": str(replicas)}).result(30)
             began = time.perf_counter()
-            session.carry_out(plan, plan.typed).result(30)
+            session.mitigations.confirm(plan, plan.typed).result(30)
             times.append(time.perf_counter() - began)
-            session.acting().stop_watching(plan.id)
+            session.mitigations.stop_watching(plan.id)
         session.close(5)
     own = statistics.median(times)
     row(

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             first_look(session)
             session.ready.wait(30)
-            return Carrier(session, args).carry(session.plan_undo(args.number).result(60))
+            return Carrier(session, args).carry(session.mitigations.plan_undo(args.number).result(60))
         finally:
             session.close(timeout_s=30)
     path = journal_path(settings)

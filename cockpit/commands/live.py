@@ -43,7 +43,7 @@ def show(settings: Settings, *, debug: bool = False, coach: Coach | None = None)
     gc.disable()
     sys.setswitchinterval(SWITCH_S)
     terminal.prepare()
-    from cockpit.app import CockpitApp
+    from cockpit.app.cockpit_app import CockpitApp
     from cockpit.session import Session
 
     app = CockpitApp(
@@ -52,7 +52,7 @@ def show(settings: Settings, *, debug: bool = False, coach: Coach | None = None)
         colours=terminal.colours(),
         debug_errors=debug,
     )
-    app.coach = coach
+    app.coaching.coach = coach
     app.run()
     for line in app.last_words:
         print(line, file=sys.stderr)

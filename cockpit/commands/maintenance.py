@@ -49,15 +49,15 @@ def run(args: argparse.Namespace) -> int:
         for notice in first_look(session).notices:
             print(f"m0-cockpit: {notice}", file=sys.stderr)
         session.ready.wait(30)
-        made = session.round(args.round).result(300)
+        made = session.maintenance.begin(args.round).result(300)
         asked = {q.step: q for line in made.lines if (q := line.question) is not None}
         _note(session, asked, answers)
         typed = _ask(session, asked, answers) if sys.stdin.isatty() and not args.json else 0
         if answers or typed:
-            made = session.round(args.round).result(300)
+            made = session.maintenance.begin(args.round).result(300)
         print(json.dumps(as_json(made)) if args.json else markdown(made), end="\n" if args.json else "")
         if not args.no_keep:
-            path = session.keep_round(made, Path(args.out).expanduser() if args.out else None)
+            path = session.maintenance.keep(made, Path(args.out).expanduser() if args.out else None)
             print(f"report written: {path}", file=sys.stderr)
         return exit_code(made)
     finally:
@@ -87,7 +87,7 @@ def _note(session: Session, asked: dict[str, Question], answers: dict[str, str])
         if name not in asked:
             raise ConfigProblem(f"this round asks no {safe(name, 60)}", f"it asks: {', '.join(asked) or 'nothing'}")
     for name, text in answers.items():
-        session.note(asked[name].runbook, name, text)
+        session.mitigations.note(asked[name].runbook, name, text)
 
 
 def _ask(session: Session, asked: dict[str, Question], answers: dict[str, str]) -> int:
@@ -103,7 +103,7 @@ def _ask(session: Session, asked: dict[str, Question], answers: dict[str, str]) 
         except EOFError:
             break
         if text:
-            session.note(question.runbook, name, text)
+            session.mitigations.note(question.runbook, name, text)
             count += 1
     return count
 

@@ -94,9 +94,9 @@ def carry(session: Any, args: argparse.Namespace, book: Runbook, step: Step, par
 
     One that was begun in stages and stopped half-way goes on: the service may be down.
     """
-    if step.kind == "sequence" or (args.in_stages and session.sequence(book, step).run):
+    if step.kind == "sequence" or (args.in_stages and session.mitigations.sequence(book, step).run):
         return _sequence(session, args, book, step, parameters)
-    plan = session.plan(book, step, parameters).result(60)
+    plan = session.mitigations.plan(book, step, parameters).result(60)
     if args.in_stages and plan.staged and plan.blocked:
         return _sequence(session, args, book, step, parameters)
     return Carrier(session, args).carry(plan)
@@ -111,7 +111,7 @@ def _answer(session: Any, book: Runbook, step: Step, text: str | None) -> int:
     if step.args.get("answer") == "yes-no" and choice not in ("yes", "no"):
         print("the answer begins with yes or no")
         return REFUSED
-    session.note(book.id, step.id, text.removeprefix(choice).strip(" ,"), choice)
+    session.mitigations.note(book.id, step.id, text.removeprefix(choice).strip(" ,"), choice=choice)
     print(f"recorded: {text}")
     return 0
 
@@ -121,18 +121,20 @@ def _sequence(session: Any, args: argparse.Namespace, book: Runbook, step: Step,
 
     A question, or something to look at, is for the screen.
     """
-    state = session.sequence(book, step)
+    from cockpit.mitigation.planning.sequence import parts_of
+
+    state = session.mitigations.sequence(book, step)
     while state.next is not None:
-        index, one = state.next, session.part_of(book, step, state.next)
+        index, one = state.next, parts_of(book, step)[state.next]
         if not args.json:
             print(f"part {index + 1} of {len(state.items)}: {one.title}")
         if one.kind in ("manual", "view"):
             print(f"{one.question or one.title}\nthis part is answered on the screen; go on from here afterwards")
             return REFUSED
         own = {name: value for name, value in parameters.items() if name in {p.name for p in one.params}}
-        plan = session.plan_part(book, step, index, own, state.run).result(60)
+        plan = session.mitigations.plan_part(book, step, index, own, state.run).result(60)
         code = Carrier(session, args).carry(plan)
-        state = session.sequence(book, step, plan.part.run)
+        state = session.mitigations.sequence(book, step, plan.part.run)
         if code != 0 or args.dry_run or state.next == index:
             return code
     return 0
@@ -186,7 +188,7 @@ class Carrier:
         # running and unheard.
         usual = signal.signal(signal.SIGINT, lambda *_: asked.set())
         try:
-            sent: Future[Progress] = self.session.carry_out(plan, typed)
+            sent: Future[Progress] = self.session.mitigations.confirm(plan, typed)
             last = time.monotonic() + self._patience(plan)
             said = False
             while not sent.done() and time.monotonic() < last:
@@ -195,7 +197,7 @@ class Carrier:
                         said = True
                         last = time.monotonic() + self._patience(plan)
                         self._say("  stopping what runs; what it has done so far stays done")
-                    self.session.stop_running(plan.id)  # again until it is heard: it may not run yet
+                    self.session.mitigations.stop_running(plan.id)  # again until it is heard: it may not run yet
                 wait((sent,), HEARD_EVERY_S)
             return sent.result(0)
         finally:

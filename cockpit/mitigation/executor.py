@@ -69,9 +69,12 @@ class Executor:
         operator: Operator,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         backends: Backends = Backends(),  # noqa: B008
+        before_change: Callable[[Plan], None] = lambda plan: None,
     ) -> None:
+        """`before_change` hears of each confirmed plan before it is sent, and must not block."""
         self.operator = operator
         self._backends = backends
+        self._before_change = before_change
         self.progress: tuple[Progress, ...] = ()  # newest first
         self.revision = 0  # grows whenever progress changes
         self._access = access
@@ -153,12 +156,23 @@ class Executor:
         """Parameter → its images or revisions, with what the signals did while each ran."""
         return self._submit(self._explain_choices(step))
 
-    def plan_undo(self, number: int) -> Future[Plan]:
-        """The inverse of a journalled step as a plan like any other.
+    def plan_undo(self, number: int | None = None) -> Future[Plan]:
+        """The inverse of a journalled step as a plan like any other; None: of the newest that can be undone.
 
         The future raises PlanProblem.
         """
+        if number is None:
+            number = next((line.number for line in self.journal_lines if line.undoable), None)
+        if number is None:
+            why = PlanProblem("nothing in the journal can be undone", "a step appears there once it was sent")
+            return _refused(why)
         return self._submit(self._plan_undo(number))
+
+    def confirm(self, plan: Plan, typed: str | None) -> Future[Progress]:
+        """Carry out what this operator accepted just now; `typed` is the name that had to be typed."""
+        self._before_change(plan)
+        now = self._clock.mono()
+        return self.carry_out(plan, Confirmation(plan.id, plan.digest, typed, self.operator.name, now))
 
     def carry_out(self, plan: Plan, confirmation: Confirmation) -> Future[Progress]:
         """Send a confirmed plan.
@@ -207,6 +221,16 @@ class Executor:
         self._journal.append(
             records.answer(words, self.operator, runbook=runbook, step=step, item=item, choice=choice, of=part)
         )
+
+    def note_part(self, runbook: str, sequence: str, index: int, run: str, text: str, choice: str = "") -> None:
+        """The answer to a manual part of a sequence, which goes on with the next; `run` "" begins one.
+
+        Blocking for one write. Raises PlanProblem, JournalProblem.
+        """
+        book, whole = self._runbooks.step(runbook, sequence)
+        one = parts_of(book, whole)[index]
+        part = part_of(self.sequence(book, whole, run), index)
+        self.note(runbook, one.id, text, choice=choice, part=part)
 
     def stop_watching(self, plan_id: str) -> None:
         """Stop following a rollout and its proof; what was sent stays sent.
@@ -259,9 +283,7 @@ class Executor:
             if not self._closing and self._thread.is_alive():
                 return asyncio.run_coroutine_threadsafe(_as_problem(work), self._loop)
         work.close()
-        refused: Future[T] = Future()
-        refused.set_exception(PlanProblem("the executor is not running", "start the cockpit again"))
-        return refused
+        return _refused(PlanProblem("the executor is not running", "start the cockpit again"))
 
     async def _open(self) -> RunDependencies:
         """The client, at the first use: credentials may need a plugin.
@@ -428,6 +450,12 @@ class Executor:
         if self._snapshot[0] != self._journal.revision:
             self._snapshot = (self._journal.revision, lines_from(records), debts_from(records))
         return self._snapshot
+
+
+def _refused(problem: PlanProblem) -> Future[Any]:
+    refused: Future[Any] = Future()
+    refused.set_exception(problem)
+    return refused
 
 
 async def _as_problem(work: Coroutine[Any, Any, T]) -> T:

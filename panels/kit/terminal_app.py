@@ -25,6 +25,7 @@ from textual.widgets import Input
 
 from cockpit.text import safe
 from panels.kit.driver import CockpitDriver
+from panels.kit.overlay import Overlay
 from panels.kit.theme import THEME, Appearance
 
 #: Keys typed ahead wait for what the key before them opened; no longer than this, should a widget
@@ -192,6 +193,28 @@ class TerminalApp(App[int]):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAID_OUT_AT_MOST_S):
                 await ready.wait()
+
+    # --- layers over the base ------------------------------------------------------------------------------------------
+
+    def layers(self) -> list[Widget]:
+        """What lies over the panels, lowest first."""
+        return [w for w in self.base.children if isinstance(w, Overlay)] if self.screen_stack else []
+
+    async def open_layer(self, layer: Widget) -> None:
+        """Mount it, lay it out and give it the focus before the next key is read: what is typed
+        ahead is meant for it.
+        """
+        self._opening += 1
+        try:
+            await self.base.mount(layer)
+            await self.laid_out(layer)
+        finally:
+            self._opening -= 1
+
+    async def close_layers(self, kind: type[Widget]) -> None:
+        """Remove every layer of a kind."""
+        for layer in self.base.query(kind):
+            await layer.remove()
 
     # --- timers --------------------------------------------------------------------------------------------------------
 

@@ -45,10 +45,10 @@ def test_the_chains_parts_are_in_it_and_the_kill_switch_did_not_wait(tmp_path: P
                 )
             )
             until(lambda: (s := session.situation) and data_of(s.solana["program"]).recent_failed)
-            session.incident("open", {"title": "bad signatures", "severity": "SEV0"})
+            session.incident.do("open", {"title": "bad signatures", "severity": "SEV0"})
             book, step = session.runbooks.step("13", "13.step.1")
-            plan = session.plan(book, step, {}).result(20)
-            session.carry_out(plan, plan.typed).result(20)
+            plan = session.mitigations.plan(book, step, {}).result(20)
+            session.mitigations.confirm(plan, plan.typed).result(20)
             assert session.journal is not None
             records = session.journal.records
             evidence = until(lambda: next((r for r in records() if r["kind"] == "evidence"), None))

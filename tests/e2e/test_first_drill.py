@@ -41,7 +41,7 @@ async def test_the_lessons_lead_from_the_first_look_to_a_step_that_was_sent(
     await asyncio.to_thread(control.request, "watch", journal=str(settings.state_dir / "journal.jsonl"))
     coach = DrillCoach(control, course=Course())
     async with screen(settings, size=size) as cockpit:
-        cockpit.app.coach = coach
+        cockpit.app.coaching.coach = coach
         await cockpit.wait(r"LESSON 1 of", 40)
         await cockpit.wait(r"MATCH +6 ", 40)
         await cockpit.until(cockpit.app.session.ready.is_set)
@@ -76,7 +76,7 @@ async def test_the_lessons_lead_from_the_first_look_to_a_step_that_was_sent(
 async def test_the_palette_pauses_the_drill_and_the_strip_says_so(settings: Settings, drill: DrillThread) -> None:
     coach = DrillCoach(ControlClient(drill.drill.control, drill.drill.control_token))
     async with screen(settings) as cockpit:
-        cockpit.app.coach = coach
+        cockpit.app.coaching.coach = coach
         await cockpit.wait(r"MATCH +6 ", 40)
         assert "LESSON" not in cockpit.text()
         cockpit.burst("colon")

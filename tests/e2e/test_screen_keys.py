@@ -10,7 +10,7 @@ import pytest
 from textual.events import Key
 from textual.widgets import Input
 
-import cockpit.app
+from cockpit.app import cockpit_app
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.settings import Settings
@@ -129,7 +129,7 @@ async def test_opening_and_closing_again_and_again_while_the_world_moves(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Situations come in while views are half open or half closed."""
-    monkeypatch.setattr(cockpit.app, "POLL_S", 0.005)
+    monkeypatch.setattr(cockpit_app, "POLL_S", 0.005)
     async with screen(settings) as pane:
         await ready(pane)
         for _ in range(10):
@@ -206,7 +206,7 @@ async def test_a_manual_answer_is_recorded(settings: Settings) -> None:
     async with screen(settings, (80, 24)) as cockpit:
         await ready_small(cockpit)
         await cockpit.until(lambda: cockpit.app.session.executor is not None)
-        cockpit.app.session.note("1", "1.checklist.1", "asked \x1b[2Jops")
+        cockpit.app.session.mitigations.note("1", "1.checklist.1", "asked \x1b[2Jops")
         records = cockpit.app.session.journal.records()  # type: ignore[union-attr]
         assert [(r["kind"], r["words"]) for r in records] == [("note", "runbook 1, 1.checklist.1: asked \\e[2Jops")]
 

@@ -140,11 +140,11 @@ class Cockpit:
         """Plan with the first choice of every parameter that is not given."""
         found, one = self.session.runbooks.step(book, step)
         live = {name: offered[0][0] for name, offered in self.choices(step, book).items() if offered}
-        return self.session.plan(found, one, {**live, **values}).result(30)
+        return self.session.mitigations.plan(found, one, {**live, **values}).result(30)
 
     def carry(self, plan: Plan) -> Progress:
         assert not plan.blocked, plan.blocked
-        progress = self.session.carry_out(plan, plan.typed).result(60)
+        progress = self.session.mitigations.confirm(plan, plan.typed).result(60)
         assert progress.phase not in (Phase.FAILED, Phase.STALE, Phase.UNCERTAIN), progress.words
         return progress
 
@@ -211,7 +211,7 @@ def test_a_missing_index_is_advised_built_and_dropped_again(cockpit: Cockpit) ->
     wrong = cockpit.plan("vacuum-table", table="public.outputs")
     cockpit.carry(wrong)
     assert not cockpit.recovers()
-    cockpit.session.stop_watching(wrong.id)
+    cockpit.session.mitigations.stop_watching(wrong.id)
 
     offered = cockpit.choices("add-index")
     assert offered["table"][0][0] == "public.outputs"
@@ -225,10 +225,10 @@ def test_a_missing_index_is_advised_built_and_dropped_again(cockpit: Cockpit) ->
     cockpit.until(lambda: cockpit.level("pg-missing-indexes") is Level.OK)
     cockpit.until(cockpit.calm)
 
-    undo = cockpit.session.plan_undo(done.journal).result(30)
+    undo = cockpit.session.mitigations.plan_undo(done.journal).result(30)
     assert "DROP INDEX CONCURRENTLY" in undo.kubectl
     cockpit.carry(undo)
-    cockpit.session.stop_watching(undo.id)
+    cockpit.session.mitigations.stop_watching(undo.id)
     cockpit.until(lambda: cockpit.matches(10))
     cockpit.end("missing-index")
 
@@ -276,7 +276,7 @@ def test_fewer_publishers_write_less(cockpit: Cockpit) -> None:
     done = cockpit.ended(plan)
     assert done.proof is Proof.PASS
     cockpit.until(cockpit.calm)
-    undo = cockpit.session.plan_undo(done.journal).result(30)
+    undo = cockpit.session.mitigations.plan_undo(done.journal).result(30)
     assert [(c.before, c.after) for c in undo.changes] == [("2", "4")]
     cockpit.end("database-writes")
 
@@ -288,7 +288,7 @@ def test_a_session_that_holds_a_lock_is_offered_first_and_ending_it_frees_the_re
     assert offered[0][1].startswith("psql as m0_app, idle in transaction")
     plan = cockpit.plan("end-session")
     cockpit.carry(plan)
-    cockpit.session.stop_watching(plan.id)
+    cockpit.session.mitigations.stop_watching(plan.id)
     cockpit.until(lambda: not [c for c in cockpit.choices("end-session")["pid"] if "wait for it" in c[1]])
     cockpit.drill.call(lambda drill: drill.world.serve.database_troubles.discard("hold_lock"))
 

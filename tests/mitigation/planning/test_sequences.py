@@ -236,18 +236,11 @@ class Headless:
     """What `m0-cockpit run` asks of a session, on the rig."""
 
     def __init__(self, executor: Executor) -> None:
-        self.sequence, self.plan, self.plan_part = executor.sequence, executor.plan, executor.plan_part
-        self._executor = executor
+        self.mitigations = executor
 
     @property
     def progress(self) -> tuple[Progress, ...]:
-        return self._executor.progress
-
-    def part_of(self, book: Runbook, one: Step, index: int) -> Step:
-        return parts_of(book, one)[index]
-
-    def carry_out(self, made: Plan, typed: str | None) -> Future[Progress]:
-        return self._executor.carry_out(made, yes(made, typed=typed))
+        return self.mitigations.progress
 
 
 def test_without_a_screen_it_is_offered_in_stages_and_goes_on_where_it_was_stopped(
@@ -270,7 +263,7 @@ def test_without_a_screen_it_is_offered_in_stages_and_goes_on_where_it_was_stopp
     assert run(in_stages=True, no_wait=True) == UNPROVEN  # stopped after the first stage
     assert surging.obj("m0-submitter")["spec"]["replicas"] == 0
     assert run(in_stages=True) in (0, UNPROVEN)
-    assert session.sequence(SUBMITTER, CHANGE).run == ""  # it is done: the next one begins anew
+    assert session.mitigations.sequence(SUBMITTER, CHANGE).run == ""  # it is done: the next one begins anew
     obj = surging.obj("m0-submitter")
     assert obj["spec"]["replicas"] == 1
     assert {"name": "M0_PUBLISH_CONCURRENCY", "value": "2"} in obj["spec"]["template"]["spec"]["containers"][0]["env"]
@@ -284,7 +277,7 @@ def test_without_a_screen_no_undo_is_offered_of_what_was_rejected(
     rig.runbooks = replace(runbooks(), runbooks=(book,))
     args = Namespace(yes=True, confirm=None, json=False, no_wait=True, dry_run=False, in_stages=False)
     session = Headless(rig.executor())
-    planned = session.plan
+    planned = session.mitigations.plan
 
     def refused_later(*asked: Any) -> Future[Plan]:
         made = planned(*asked)
@@ -292,11 +285,11 @@ def test_without_a_screen_no_undo_is_offered_of_what_was_rejected(
         rig.do(lambda: rig.world.chaos.forbidden.add("patch deployments/scale"))
         return made
 
-    monkeypatch.setattr(session, "plan", refused_later)
+    monkeypatch.setattr(session.mitigations, "plan", refused_later)
     carry_headless(session, args, book, more, {})
     assert capsys.readouterr().out.endswith("journal 1\n")
     rig.do(lambda: rig.world.chaos.forbidden.clear())
-    monkeypatch.setattr(session, "plan", planned)
+    monkeypatch.setattr(session.mitigations, "plan", planned)
     carry_headless(session, args, book, more, {})
     assert capsys.readouterr().out.endswith("journal 2; undo: m0-cockpit journal undo 2\n")
 

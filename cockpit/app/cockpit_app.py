@@ -1,7 +1,6 @@
-"""The Textual App: composes the dashboard, binds keys, routes what the operator wants to the
-session.
+"""The Textual App: composes the dashboard, binds keys, hands each request to the controller that does it.
 
-It decides nothing about the world: it asks the session and hands the answers to the panels.
+It decides nothing about the world: the controllers ask the session and hand the answers to the panels.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -17,19 +16,22 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Input
 
 from cockpit import terminal
-from cockpit.errors import CockpitError
+from cockpit.app.coach import CoachController
+from cockpit.app.incidents import IncidentController
+from cockpit.app.maintenance import MaintenanceController
+from cockpit.app.mitigations import MitigationController
+from cockpit.app.views import ViewController
 from panels import keys, messages
-from panels.app.coach import CoachedApp
 from panels.app.splash_screen import SplashScreen
 from panels.kit.lazy_module import LazyModule, load
+from panels.kit.terminal_app import TerminalApp
 from panels.kit.theme import Appearance
 
 if TYPE_CHECKING:
-    from textual.widget import Widget
-
     from cockpit.model.situation import Situation
     from cockpit.session import Session
     from panels.app import overlays
@@ -40,14 +42,12 @@ else:
 
 FIRST_POLL_S = 0.04  # until the first pods are there
 POLL_S = 0.25  # with a layer open, it is fed this often; no more frames a second than that are drawn for anything
-CHOOSE_FIRST = "choose a pod or a service in the Pods panel (1) first"
 #: Actions that make no sense over a layer.
 OFF_OVER_LAYERS = ("filter", "panel", "explain", "logs", "command_palette")
 PRELOAD_AFTER_S = 0.5
 #: What readings are made of has no cycles: looking for them at python's own pace took a twentieth
 #: of the CPU and held keys up.
 GC_THRESHOLD = (20_000, 20, 50)
-LOG_BACKLOG_PER_POLL = 2000  # lines handed to the log view at once: a burst never holds a key press up
 
 
 def _looked(situation: Situation) -> bool:
@@ -55,13 +55,15 @@ def _looked(situation: Situation) -> bool:
     return all(not light.state.starting for light in situation.sources if light.name == "k8s")
 
 
-class CockpitApp(CoachedApp):
-    """The cockpit's screen over a `Session`, which it starts after the first paint and closes at
-    the end.
-    """
+class CockpitApp(TerminalApp):
+    """Starts its `Session` after the first paint and closes it at the end."""
 
     TITLE = "m0-cockpit"
     CSS = "Screen { layers: default dialog lesson; overflow: hidden; }"
+    DEFAULT_CSS = """
+    Screen.coached > KeyBar { margin: 0 0 2 0; }
+    Screen.coached > Overlay { margin: 0 0 2 0; }
+    """
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
     COMMANDS: ClassVar[set[Any]] = set()  # textual's own are no help at 3 a.m.; see `action_command_palette`
@@ -74,8 +76,13 @@ class CockpitApp(CoachedApp):
         look = Appearance(
             ascii=ascii_only, colours=colours, links=links.templates, hyperlinks=terminal.hyperlinks(links.hyperlinks)
         )
-        super().__init__(session, look, debug_errors=debug_errors)
+        super().__init__(look, debug_errors=debug_errors)
         self.session = session
+        self.views = ViewController(self, session, lambda: self.dashboard)
+        self.mitigations = MitigationController(self, session, self.views.open)
+        self.incidents = IncidentController(self, session)
+        self.maintenance = MaintenanceController(self, session)
+        self.coaching = CoachController(self, session)
         self._dashboard: Dashboard | None = None
         self._shown: Situation | None = None
         self._shown_at = float("-inf")  # on the loop's clock
@@ -98,7 +105,7 @@ class CockpitApp(CoachedApp):
 
     async def _start(self) -> None:
         """After the first paint: importing the clients and the panels takes longer than painting."""
-        self.session.start(self._told(asyncio.get_running_loop()))
+        self.session.start(self._on_situation(asyncio.get_running_loop()))
         from panels.app.keybar import KeyBar
         from panels.dashboard.dashboard import Dashboard
 
@@ -109,19 +116,20 @@ class CockpitApp(CoachedApp):
         await self._poll()
         self.release_keys()
 
-    def _told(self, loop: asyncio.AbstractEventLoop) -> Callable[[bool], None]:
-        """What the sources' thread calls when something new is known: it need not wait for the next
-        poll, but no more frames are drawn for it than polls would.
+    def _on_situation(self, loop: asyncio.AbstractEventLoop) -> Callable[[bool], None]:
+        """Return what the sources' thread calls when something new is known.
+
+        It need not wait for the next poll, but no more frames are drawn for it than polls would.
         """
         tick = self.in_turn(self._poll)
 
-        def look(urgent: bool) -> None:
+        def draw_soon(urgent: bool) -> None:
             if urgent or loop.time() - self._shown_at >= POLL_S:
                 tick()
 
         def tell(urgent: bool) -> None:
             with contextlib.suppress(RuntimeError):  # the screen has ended meanwhile
-                loop.call_soon_threadsafe(look, urgent)
+                loop.call_soon_threadsafe(draw_soon, urgent)
 
         return tell
 
@@ -161,15 +169,14 @@ class CockpitApp(CoachedApp):
                 else:
                     part.show(situation)
             if self.layers():
-                self.refresh_choices()
+                self.mitigations.refresh_choices()
         await self._say_once()
         if self.layers():
-            self.follow_progress(self.session.progress)
-            for view in self.base.query(overlays.LogView):
-                self._feed(view)
-        elif self._settled_down and not self._opening and self.coach is None and self._polling is not None:
-            self._polling.pause()  # what is new is told by `_told`
-        await self.coached()
+            self.mitigations.follow_progress(self.session.progress)
+            self.views.feed_logs()
+        elif self._settled_down and not self._opening and self.coaching.coach is None and self._polling is not None:
+            self._polling.pause()  # what is new comes by `_on_situation`
+        await self.coaching.follow()
 
     def _settle_down(self) -> None:
         """The first pods are there: look less often, and load what may be opened before anybody
@@ -206,15 +213,17 @@ class CockpitApp(CoachedApp):
         if self._polling is not None:
             self._polling.resume()
         await super().open_layer(layer)
+        await self.coaching.follow()
 
     @on(messages.CloseLayer)
     @on(messages.Cancelled)
     async def close_top(self, _: messages.UserRequest | None = None) -> None:
+        """Close the uppermost layer, if there is one."""
         layers = self.layers()
         if layers:
             top = layers[-1]
             if isinstance(top, overlays.LogView):
-                self.session.stop_logs()
+                self.session.logs.stop()
             await top.remove()
             self._shown = None  # what was covered is drawn anew
             await self._poll()
@@ -225,6 +234,14 @@ class CockpitApp(CoachedApp):
         else:
             self.dashboard.set_filter("")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Turn off over a layer what makes no sense there: the panels behind have neither filter nor
+        focus to give.
+        """
+        if action in OFF_OVER_LAYERS and self.layers():
+            return False
+        return super().check_action(action, parameters)
+
     # --- keys ------------------------------------------------------------------------------------------------------------
 
     def action_panel(self, name: str) -> None:
@@ -232,37 +249,39 @@ class CockpitApp(CoachedApp):
 
     @on(messages.OpenRunbooks)
     async def action_runbooks(self) -> None:
-        await self._open_runbook(None)
+        await self.views.runbook()
 
     async def action_explain(self) -> None:
-        await self._explain(messages.Explain(self.dashboard.selection))
+        await self.views.explain(messages.Explain(self.dashboard.selection))
 
     async def action_logs(self) -> None:
-        chosen = self.dashboard.selection
-        if chosen is None:
-            self.notify_line(CHOOSE_FIRST)
-        elif chosen.kind == "Pod":
-            await self._open_logs(messages.OpenLogs(chosen.namespace, pods=(chosen.name,)))
-        else:
-            await self._open_logs(messages.OpenLogs(chosen.namespace, service=chosen.name))
+        await self.views.logs_of_selection()
 
     async def action_undo(self) -> None:
-        await self.undo(messages.Undo())
+        await self.mitigations.undo(messages.Undo())
+
+    async def action_kill_switch(self) -> None:
+        await self.mitigations.kill_switch()
+
+    async def action_stop_running(self) -> None:
+        await self.mitigations.ask_stop(messages.AskStop())
+
+    @on(messages.OpenIncident)
+    async def action_incident(self) -> None:
+        await self.incidents.open()
 
     async def action_filter(self) -> None:
-        """Mounted before the next key is read: on a slow link `/quant` comes in one piece, and `q`
-        must not quit.
+        """Mount the filter before the next key is read: on a slow link `/quant` comes in one piece,
+        and `q` must not quit.
         """
         panel = self.dashboard.focused_panel
         await self.open_layer(overlays.FilterBar(panel.filter, look=self.look))
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What makes no sense over an overlay is off there: the panels behind have neither filter
-        nor focus to give.
-        """
-        if action in OFF_OVER_LAYERS and self.screen_stack and self.layers():
-            return False
-        return super().check_action(action, parameters)
+    @on(messages.FilterChanged)
+    async def _filter_changed(self, event: messages.FilterChanged) -> None:
+        self.dashboard.set_filter(event.text)
+        if event.done or event.cancelled:
+            await self.close_top()
 
     @on(messages.OpenHelp)
     async def action_help(self) -> None:
@@ -278,6 +297,13 @@ class CockpitApp(CoachedApp):
             self.pop_screen()
         await self.open_layer(overlays.QuitDialog(running, look=self.look))
 
+    @on(messages.QuitAnswer)
+    async def _quit_answer(self, event: messages.QuitAnswer) -> None:
+        if event.leave:
+            self.end(0)
+        else:
+            await self.close_top()
+
     def action_suspend_process(self) -> None:
         from cockpit.model.plan import Phase
 
@@ -286,103 +312,104 @@ class CockpitApp(CoachedApp):
         else:
             super().action_suspend_process()
 
-    @on(messages.QuitAnswer)
-    async def _quit_answer(self, event: messages.QuitAnswer) -> None:
-        if event.leave:
-            self.end(0)
-        else:
-            await self.close_top()
-
-    @on(messages.FilterChanged)
-    async def _filter_changed(self, event: messages.FilterChanged) -> None:
-        self.dashboard.set_filter(event.text)
-        if event.done or event.cancelled:
-            await self.close_top()
-
     @on(messages.CopyText)
     def _copy(self, event: messages.CopyText) -> None:
         self.copy_line(event.text, event.what)
 
-    # --- looking ---------------------------------------------------------------------------------------------------------
+    # --- requests, each to its controller --------------------------------------------------------------------------------
 
     @on(messages.OpenRunbook)
-    async def _open_one_runbook(self, event: messages.OpenRunbook) -> None:
-        await self._open_runbook(event.name)
+    async def _open_runbook(self, event: messages.OpenRunbook) -> None:
+        await self.views.runbook(event.name)
 
-    async def _open_runbook(self, name: str | None) -> None:
-        situation = self.session.situation
-        if situation is None:
-            self.notify_line("nothing is known yet: one moment")
-            return
-        await self.close_layers(overlays.RunbookView)
-        await self.open_layer(overlays.RunbookView(situation, name, look=self.look))
+    @on(messages.OpenView)
+    async def _open_view(self, event: messages.OpenView) -> None:
+        await self.views.open(event)
 
     @on(messages.Explain)
     async def _explain(self, event: messages.Explain) -> None:
-        chosen = event.selection or self.dashboard.selection
-        if chosen is None:
-            self.notify_line(CHOOSE_FIRST)
-            return
-        lines = self.session.explain(chosen.kind, chosen.namespace, chosen.name, chosen.uid)
-        await self.open_layer(overlays.ExplainView(f"Why: {chosen.name}", lines, look=self.look))
-
-    @on(messages.OpenView)
-    async def open_view(self, event: messages.OpenView) -> None:
-        """A view that a runbook or the palette names.
-
-        From a runbook a panel opens full-size; otherwise, and always for Pods, the dashboard jumps
-        to it, because `x` and `l` act on its selection.
-        """
-        name, args, situation = event.name, event.args, self.session.situation
-        service = args.get("service", "")
-        if name == "logs":
-            wanted = messages.OpenLogs(self._namespace(args), service=service or None, query=args.get("filter", ""))
-            await self._open_logs(wanted)
-        elif name == "explain":
-            found = next((s for s in situation.services if s.name == service), None) if situation is not None else None
-            kind = found.kind if found is not None else "Deployment"
-            await self._explain(messages.Explain(messages.Selection(kind, self._namespace(args), service)))
-        elif name in overlays.WIDGETS and (name not in self.dashboard.panels or "show" in args):
-            view = overlays.WIDGETS[name](overlays.Asked(name=name, args=args, situation=situation, look=self.look))
-            await self.close_layers(type(view))
-            await self.open_layer(view)
-        else:
-            await self._open_panel(name, service)
-
-    async def _open_panel(self, name: str, service: str) -> None:
-        dashboard = self.dashboard
-        panel = dashboard.panels.get(name)
-        if panel is not None and panel is not dashboard.pods and self.base.query(overlays.RunbookView):
-            await self.open_layer(overlays.PanelView(type(panel), self.session.situation, look=self.look))
-            return
-        await self.close_layers(overlays.RunbookView)
-        if not (service and dashboard.jump(service)) and not dashboard.jump(name):
-            self.notify_line(f"the view {name} is not available in this version")
-
-    def _namespace(self, args: Mapping[str, str]) -> str:
-        return args.get("namespace") or (self.session.place.namespace if self.session.place else "default")
+        await self.views.explain(event)
 
     @on(messages.OpenLogs)
     async def _open_logs(self, event: messages.OpenLogs) -> None:
-        try:
-            title = self.session.open_logs(event.namespace, event.pods, event.service)
-        except CockpitError as error:
-            self.notify_line(error.reason)
-            return
-        await self.close_layers(overlays.LogView)
-        await self.open_layer(overlays.LogView(title, query=event.query, look=self.look))
+        await self.views.logs(event)
 
     @on(messages.LogSource)
     def _log_source(self, event: messages.LogSource) -> None:
-        self.session.reopen_logs(previous=event.previous, since_s=event.since_s)
-        for view in self.base.query(overlays.LogView):
-            view.clear()
+        self.views.log_source(event)
 
-    def _feed(self, view: overlays.LogView) -> None:
-        tail = self.session.logs
-        if tail is not None:
-            view.append(tail.take(LOG_BACKLOG_PER_POLL))
-            view.tell(tail.state, tail.dropped)
+    @on(messages.AskParameters)
+    async def _ask_parameters(self, event: messages.AskParameters) -> None:
+        await self.mitigations.ask(event)
+
+    @on(messages.PlanStep)
+    async def _plan_step(self, event: messages.PlanStep) -> None:
+        await self.mitigations.plan_step(event)
+
+    @on(messages.PlanAgain)
+    async def _plan_again(self, event: messages.PlanAgain) -> None:
+        await self.mitigations.plan_again(event)
+
+    @on(messages.Undo)
+    async def _undo(self, event: messages.Undo) -> None:
+        await self.mitigations.undo(event)
+
+    @on(messages.Confirmed)
+    def _confirmed(self, event: messages.Confirmed) -> None:
+        self.mitigations.confirmed(event)
+
+    @on(messages.StopWatching)
+    def _stop_watching(self, event: messages.StopWatching) -> None:
+        self.mitigations.stop_watching(event)
+
+    @on(messages.AskStop)
+    async def _ask_stop(self, event: messages.AskStop) -> None:
+        await self.mitigations.ask_stop(event)
+
+    @on(messages.StopRunning)
+    def _stop_running(self, event: messages.StopRunning) -> None:
+        self.mitigations.stop_running(event)
+
+    @on(messages.ManualAnswer)
+    async def _manual_answer(self, event: messages.ManualAnswer) -> None:
+        await self.close_top()
+        self.run_worker(self._note(event), exit_on_error=False, group="note")
+
+    async def _note(self, event: messages.ManualAnswer) -> None:
+        await self.mitigations.note(event)
+        self.maintenance.answered()
+
+    @on(messages.InStages)
+    async def _in_stages(self, event: messages.InStages) -> None:
+        await self.mitigations.in_stages(event)
+
+    @on(messages.OpenSequence)
+    async def _open_sequence(self, event: messages.OpenSequence) -> None:
+        await self.mitigations.open_sequence(event)
+
+    @on(messages.PlanPart)
+    async def _plan_part(self, event: messages.PlanPart) -> None:
+        await self.mitigations.plan_part(event)
+
+    @on(messages.AskIncident)
+    async def _ask_incident(self, event: messages.AskIncident) -> None:
+        await self.incidents.ask(event)
+
+    @on(messages.IncidentAct)
+    def _act_on_incident(self, event: messages.IncidentAct) -> None:
+        self.incidents.act(event)
+
+    @on(messages.MakeRound)
+    def _make_round(self, event: messages.MakeRound) -> None:
+        self.maintenance.make(event)
+
+    @on(messages.KeepRound)
+    def _keep_round(self, event: messages.KeepRound) -> None:
+        self.maintenance.keep(event)
+
+    @on(messages.CoachAct)
+    def _coach_act(self, event: messages.CoachAct) -> None:
+        self.coaching.act(event)
 
     # --- the palette -------------------------------------------------------------------------------------------------------
 
@@ -400,5 +427,5 @@ class CockpitApp(CoachedApp):
         await self._poll()
 
     def _commands(self) -> list[overlays.Command]:
-        told = overlays.commands(self.session.situation, self.session.runbooks, self.look.links)
-        return [*told, *self.coach_commands()]
+        offered = overlays.commands(self.session.situation, self.session.runbooks, self.look.links)
+        return [*offered, *self.coaching.commands()]

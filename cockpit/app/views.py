@@ -1,0 +1,115 @@
+"""Views: runbooks, panels in full, pages, logs, and why an object is not healthy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from panels import messages
+from panels.kit.lazy_module import LazyModule
+from panels.kit.terminal_app import TerminalApp
+
+if TYPE_CHECKING:
+    from cockpit.session import Session
+    from panels.app import overlays
+    from panels.dashboard.dashboard import Dashboard
+else:
+    overlays = LazyModule("panels.app.overlays")
+
+CHOOSE_FIRST = "choose a pod or a service in the Pods panel (1) first"
+LOG_BACKLOG_PER_POLL = 2000  # lines handed to the log view at once: a burst never holds a key press up
+
+
+class ViewController:
+    """Opens each view of `cockpit.model.views`, and what else only shows."""
+
+    def __init__(self, app: TerminalApp, session: Session, dashboard: Callable[[], Dashboard]) -> None:
+        self._app = app
+        self._session = session
+        self._dashboard = dashboard
+
+    async def open(self, event: messages.OpenView) -> None:
+        """Open a view that a runbook or the palette names.
+
+        From a runbook a panel opens full-size; otherwise, and always for Pods, the dashboard jumps
+        to it, because `x` and `l` act on its selection.
+        """
+        name, args, situation = event.name, event.args, self._session.situation
+        service = args.get("service", "")
+        if name == "logs":
+            query = args.get("filter", "")
+            await self.logs(messages.OpenLogs(self._namespace(args), service=service or None, query=query))
+        elif name == "explain":
+            found = next((s for s in situation.services if s.name == service), None) if situation is not None else None
+            kind = found.kind if found is not None else "Deployment"
+            await self.explain(messages.Explain(messages.Selection(kind, self._namespace(args), service)))
+        elif name in overlays.WIDGETS and (name not in self._dashboard().panels or "show" in args):
+            asked = overlays.Asked(name=name, args=args, situation=situation, look=self._app.look)
+            view = overlays.WIDGETS[name](asked)
+            await self._app.close_layers(type(view))
+            await self._app.open_layer(view)
+        else:
+            await self._panel(name, service)
+
+    async def _panel(self, name: str, service: str) -> None:
+        app, dashboard = self._app, self._dashboard()
+        panel = dashboard.panels.get(name)
+        if panel is not None and panel is not dashboard.pods and app.base.query(overlays.RunbookView):
+            await app.open_layer(overlays.PanelView(type(panel), self._session.situation, look=app.look))
+            return
+        await app.close_layers(overlays.RunbookView)
+        if not (service and dashboard.jump(service)) and not dashboard.jump(name):
+            app.notify_line(f"the view {name} is not available in this version")
+
+    def _namespace(self, args: Mapping[str, str]) -> str:
+        place = self._session.place
+        return args.get("namespace") or (place.namespace if place is not None else "default")
+
+    async def runbook(self, name: str | None = None) -> None:
+        """Open the ranked list of runbooks at one of them; None: at the best match."""
+        situation = self._session.situation
+        if situation is None:
+            self._app.notify_line("nothing is known yet: one moment")
+            return
+        await self._app.close_layers(overlays.RunbookView)
+        await self._app.open_layer(overlays.RunbookView(situation, name, look=self._app.look))
+
+    async def explain(self, event: messages.Explain) -> None:
+        chosen = event.selection or self._dashboard().selection
+        if chosen is None:
+            self._app.notify_line(CHOOSE_FIRST)
+            return
+        lines = self._session.explain(chosen.kind, chosen.namespace, chosen.name, chosen.uid)
+        await self._app.open_layer(overlays.ExplainView(f"Why: {chosen.name}", lines, look=self._app.look))
+
+    async def logs_of_selection(self) -> None:
+        chosen = self._dashboard().selection
+        if chosen is None:
+            self._app.notify_line(CHOOSE_FIRST)
+        elif chosen.kind == "Pod":
+            await self.logs(messages.OpenLogs(chosen.namespace, pods=(chosen.name,)))
+        else:
+            await self.logs(messages.OpenLogs(chosen.namespace, service=chosen.name))
+
+    async def logs(self, event: messages.OpenLogs) -> None:
+        try:
+            title = self._session.logs.open(event.namespace, event.pods, event.service)
+        except LookupError as error:
+            self._app.notify_line(str(error))
+            return
+        await self._app.close_layers(overlays.LogView)
+        await self._app.open_layer(overlays.LogView(title, query=event.query, look=self._app.look))
+
+    def log_source(self, event: messages.LogSource) -> None:
+        """Another container instance or another time, for the log view that is open."""
+        self._session.logs.reopen(previous=event.previous, since_s=event.since_s)
+        for view in self._app.base.query(overlays.LogView):
+            view.clear()
+
+    def feed_logs(self) -> None:
+        """Hand what came meanwhile to the log view, if it is open."""
+        for view in self._app.base.query(overlays.LogView):
+            tail = self._session.logs.tail
+            if tail is not None:
+                view.append(tail.take(LOG_BACKLOG_PER_POLL))
+                view.tell(tail.state, tail.dropped)
