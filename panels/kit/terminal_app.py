@@ -204,6 +204,8 @@ class TerminalApp(App[int]):
         """Mount it, lay it out and give it the focus before the next key is read: what is typed
         ahead is meant for it.
         """
+        if self.ending:  # a closed screen takes no widget, and the error would change the exit code
+            return
         self._opening += 1
         try:
             await self.base.mount(layer)

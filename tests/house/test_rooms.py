@@ -47,7 +47,6 @@ TWICE = {
     },
     "panels": {
         "chain": "the page, and what the dashboard says of it",
-        "maintenance": "the page, and what the app does for it",
         "metrics": "the page, and what the dashboard says of it",
         "palette": "the dialog, and what the app offers in it",
         "panel": "one panel of the dashboard, and the screen with one panel",
@@ -55,7 +54,7 @@ TWICE = {
 }
 #: Files that may be longer, and why.
 LONG = {
-    "cockpit/app.py": "all keys, commands and messages of the screen meet here",
+    "cockpit/app/cockpit_app.py": "all keys, commands and messages of the screen meet here",
     "cockpit/engine.py": "the loop that starts, feeds and stops every source",
     "cockpit/mitigation/executor.py": "the one place that changes anything: its states are read in one piece",
     "cockpit/mitigation/lifecycle.py": "a mitigation from `y` to its proof, in the order of time",
