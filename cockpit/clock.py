@@ -9,10 +9,10 @@ from typing import Protocol
 
 class Clock(Protocol):
     def wall(self) -> float:
-        """Unix seconds."""
+        """Return unix seconds."""
 
     def mono(self) -> float:
-        """Monotonic seconds: for ages, windows and expiry."""
+        """Return monotonic seconds: for ages, windows and expiry."""
 
 
 @dataclass(frozen=True, slots=True)

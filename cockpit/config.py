@@ -1,4 +1,4 @@
-"""Settings: a TOML file, then the environment, then flags; the later wins.
+"""Loads settings: a TOML file, then the environment, then flags; the later wins.
 
 Nothing here touches the network.
 """
@@ -30,7 +30,10 @@ def default_config_path() -> Path:
 
 
 def read_file(path: Path) -> msgspec.Struct:
-    """Raises ConfigProblem with file, line or key."""
+    """Decode a configuration file.
+
+    Raises ConfigProblem with file, line or key.
+    """
     try:
         raw = path.read_text("utf-8")
     except FileNotFoundError:
@@ -47,7 +50,7 @@ def read_file(path: Path) -> msgspec.Struct:
 
 @cache
 def file_type() -> type[msgspec.Struct]:
-    """The whole configuration file as one struct: the settings' own keys, then the sources'.
+    """Return the whole configuration file as one struct: the settings' own keys, then the sources'.
 
     Raises RegistryError.
     """
@@ -67,7 +70,7 @@ def _attribute(key: Key[Any]) -> str:
 
 
 def _path(kind: type, value: Any) -> Any:
-    """Paths are text in the file; nothing else needs help to be decoded."""
+    """Make a path of text in the file; nothing else needs help to be decoded."""
     if kind is not Path or not isinstance(value, str):
         raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
     return Path(value).expanduser()
@@ -98,7 +101,7 @@ def load_settings(
     read_only: bool | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Settings:
-    """File, environment, flags, in that order.
+    """Read file, environment and flags, in that order.
 
     Raises ConfigProblem.
     """
@@ -128,7 +131,7 @@ def load_settings(
 
 
 def _from_file(path: str | None) -> Settings:
-    """As the configuration file has it: the one at `path`, else the usual one, else the defaults."""
+    """Return what the file at `path` says, else the usual one, else the defaults."""
     if path is None and default_config_path().exists():
         path = str(default_config_path())
     if path is None:
@@ -140,7 +143,10 @@ def _from_file(path: str | None) -> Settings:
 
 
 def _checked(cli: NetworkCliSettings) -> NetworkCliSettings:
-    """Raises ConfigProblem."""
+    """Return `cli` when it can be run.
+
+    Raises ConfigProblem.
+    """
     if not cli.argv or not cli.argv[0] or not 0 < cli.timeout <= 3600:
         raise ConfigProblem(
             "[network-cli] needs argv (a program and its first words) and a timeout of 1 to 3600 seconds"
@@ -158,12 +164,12 @@ def _listed(text: str | None) -> tuple[str, ...]:
 
 
 def _flag(flag: bool | None, text: str | None, otherwise: bool) -> bool:
-    """Read-only may be asked for anywhere and is lifted nowhere below: the safest word wins."""
+    """Return whether anybody asks for read-only: the safest word wins, and nothing lifts it."""
     return bool(flag) or (text or "").lower() in ("1", "true", "yes", "on") or otherwise
 
 
 def is_production(settings: Settings, context: str, namespace: str) -> bool:
-    """Unmistakable on screen.
+    """Return whether the screen must warn that this is production.
 
     When in doubt it is production: only names that say otherwise are not.
     """

@@ -1,5 +1,4 @@
-"""The sources' thread: every source's readings onto the board, the board into the newest
-`Situation`.
+"""Runs the sources' thread: readings go onto the board, the board becomes the newest `Situation`.
 
 A thread and event loop of its own, so that a slow or stalled screen never delays what is known. The
 screen polls `situation`; nothing is called across threads but that one attribute.
@@ -63,7 +62,7 @@ class Place:
 
 
 def place_of(settings: Settings, access: Access | None) -> Place:
-    """Flags, then the kubeconfig's own namespace, then `default` (as kubectl does)."""
+    """Follow flags, then the kubeconfig's own namespace, then `default` (as kubectl does)."""
     context = access.context if access is not None else settings.context or "no cluster"
     namespace = settings.namespace or (access.namespace if access is not None else None) or "default"
     namespaces = settings.namespaces or (namespace,)
@@ -140,7 +139,7 @@ class Engine:
             self._thread.join(timeout_s)
 
     def access(self) -> Access:
-        """The cluster's address and credentials, read once.
+        """Return the cluster's address and credentials, read once.
 
         Blocking; raises AccessProblem.
         """
@@ -161,7 +160,7 @@ class Engine:
             asyncio.run_coroutine_threadsafe(work(), loop)
 
     async def client(self) -> KubeClient:
-        """A client for calls made on the sources' loop (logs), made at the first use."""
+        """Return a client for calls made on the sources' loop (logs), made at the first use."""
         from cockpit.kubeapi.client import KubeClient
 
         if self._client is None:
@@ -192,7 +191,7 @@ class Engine:
                 await self._client.aclose()
 
     def _feeds(self) -> list[Feed]:
-        """What is configured to be read, beside the cluster, which comes first."""
+        """List what is configured to be read beside the cluster, which comes first."""
         feeds = []
         for name, source in sources().items():
             main = Feed(name, source.configured, source.make)
@@ -200,7 +199,7 @@ class Engine:
         return [feed for feed in feeds if feed.topic != CLUSTER]
 
     async def _after_pods(self, name: str, make: Callable[[SourceContext], Source]) -> None:
-        """The first pods come first: importing another client beside them would hold them up."""
+        """Feed a source once the first pods are there: importing a client beside them would hold them up."""
         await _until(self._looked, PODS_FIRST_S)
         await asyncio.sleep(FIRST_PAINT_S)
         await self._feed(name, make)
@@ -224,7 +223,7 @@ class Engine:
             watching.cancel()
 
     def _relocate(self, watching: asyncio.Task[None]) -> asyncio.Task[None]:
-        """The kubeconfig became readable: adopt its context and namespaces and drop topics of guessed ones."""
+        """Adopt what the kubeconfig says now that it is readable; drop topics of guessed namespaces."""
         guessed = self.place
         self.place = place_of(self.settings, self._access)
         self.identified.set()
@@ -244,7 +243,7 @@ class Engine:
         return self.place.namespaces
 
     async def past(self, promql: str, start: float, end: float) -> tuple[tuple[float, float], ...]:
-        """What Prometheus keeps of a time gone by, in unix seconds.
+        """Return what Prometheus keeps of a time gone by, in unix seconds.
 
         On any loop. Raises PromFault, also without one.
         """
@@ -258,7 +257,7 @@ class Engine:
         return await source.past(promql, start, end)
 
     async def ranges(self, promql: str, start: float, end: float, step: float) -> tuple[History, ...]:
-        """As `past`, every series apart."""
+        """Return what Prometheus keeps, each series by itself."""
         from cockpit.sources.prometheus.source import PrometheusSource
 
         source = sources()["prometheus"].make(self._context)
@@ -266,7 +265,7 @@ class Engine:
         return await source.ranges(promql, start, end, step)
 
     async def _feed(self, name: str, make: Callable[[SourceContext], Source]) -> None:
-        """Readings onto the board, for ever.
+        """Put a source's readings onto the board, for ever.
 
         A source that breaks is a fault on the board, and is started again.
         """
@@ -306,8 +305,9 @@ class Engine:
                 self._urgent.set()
 
     async def _keep_assessing(self) -> None:
-        """Whatever goes wrong in one look (two threads importing one module at the start, a bug),
-        the next one is made.
+        """Assess for ever: whatever goes wrong in one assessment, the next one is made.
+
+        (Two threads that import one module at the start, a bug.)
         """
         while True:
             try:

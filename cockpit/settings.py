@@ -23,7 +23,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 def default_state_dir() -> Path:
-    """The XDG state directory (~/.local/state/m0-cockpit)."""
+    """Return the XDG state directory (~/.local/state/m0-cockpit)."""
     import platformdirs
 
     return Path(platformdirs.user_state_dir("m0-cockpit"))
@@ -38,7 +38,7 @@ class ConfigProblem(CockpitError):
 
 
 def secret_of(value: str | None, file: str | None, name: str) -> str | None:
-    """A secret given in place or in a file.
+    """Return a secret given in place or in a file.
 
     Raises ConfigProblem.
     """
@@ -82,8 +82,9 @@ class NetworkCliSettings(Section, frozen=True, kw_only=True):
 
 
 class RestoreSettings(Section, frozen=True, kw_only=True):
-    """`[restore]`: the operator's own restore command (14.restore.2), with `{time}` in it where it
-    takes a point in time.
+    """`[restore]`: the operator's own restore command (14.restore.2).
+
+    With `{time}` in it where it takes a point in time.
 
     Never run through a shell; without it the step asks.
     """
@@ -155,7 +156,7 @@ class LinksSettings(Section, frozen=True, kw_only=True):
 
     @property
     def templates(self) -> Links:
-        """What the panels are given."""
+        """Return what the panels are given."""
         return Links(self.trace, self.signal, self.transaction, self.dashboard)
 
 
@@ -170,7 +171,7 @@ class Key(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the cockpit runs with: the configuration file's keys, as flags and environment changed them.
+    """What the cockpit runs with: the file's keys, as environment and flags changed them.
 
     `namespace` is the one that mitigations act in; all of `namespaces` are watched. `sections` holds
     what the sources declare, by key: `settings.of(KEY)` reads one.
@@ -195,7 +196,7 @@ class Settings:
     origin: str = "defaults"
 
     def of(self, key: Key[T]) -> T:
-        """What stands at the key, or its default."""
+        """Return what stands at the key, or its default."""
         found: T = self.sections.get(key.name, key.default)
         return found
 

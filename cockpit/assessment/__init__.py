@@ -1,1 +1,1 @@
-"""How the board becomes the situation: everything that is judged from readings, beside the signals."""
+"""Judges readings: how the board becomes the situation."""

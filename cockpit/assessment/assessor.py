@@ -1,6 +1,4 @@
-"""The board, judged: everything that the panels draw in one value, several times a second and
-cheaply.
-"""
+"""Judges the board: makes all that panels draw one value, several times a second and cheaply."""
 
 from __future__ import annotations
 
@@ -80,7 +78,7 @@ class Assessor:
         notices: tuple[str, ...] = (),
         incident: IncidentNow | None = None,
     ) -> Situation:
-        """The situation now.
+        """Return the situation now.
 
         Never raises for what is on the board.
         """
@@ -185,9 +183,7 @@ def _below(board: Board, prefix: str) -> Mapping[str, Reading[Any]]:
 
 
 def _cluster_now(kinds: Mapping[str, Reading[Any]], wall: float, mono: float) -> float:
-    """The API server's clock, from the reading that is newest, advanced by its age; the local clock
-    without any.
-    """
+    """Return the API server's clock now, by the newest reading that tells it, else the local clock."""
     told = [r for r in kinds.values() if r.server_time is not None and r.observed_at is not None]
     if not told:
         return wall
@@ -196,7 +192,7 @@ def _cluster_now(kinds: Mapping[str, Reading[Any]], wall: float, mono: float) ->
 
 
 def stages(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[StageStatus, ...]:
-    """The pipeline strip.
+    """Return the pipeline strip.
 
     It stops at the first stage that is WARN or CRIT; if none is, at the first UNKNOWN.
     """

@@ -1,6 +1,4 @@
-"""History of a signal: the line of its sparkline, and the median that its thresholds may be
-multiples of.
-"""
+"""Draws a signal's sparkline and finds the median that its thresholds may be multiples of."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ SPARK_CELLS = 60
 
 
 def merged(history: Sequence[History], direction: str) -> Points:
-    """One line from the series of all labels: at each moment the worst.
+    """Make one line of all labels' series: at each moment the worst.
 
     NaN and infinities are left out.
     """
@@ -37,8 +35,9 @@ def merged(history: Sequence[History], direction: str) -> Points:
 
 
 def spark(points: Points, now: float | None, span_s: float) -> tuple[float | None, ...]:
-    """The last `span_s` seconds in at most `SPARK_CELLS` cells, oldest first; None where nothing
-    was read.
+    """Return the last `span_s` seconds in at most `SPARK_CELLS` cells, oldest first.
+
+    None stands where nothing was read.
     """
     if not points:
         return ()
@@ -54,7 +53,7 @@ def spark(points: Points, now: float | None, span_s: float) -> tuple[float | Non
 
 
 def _filled(cells: list[float | None], width: float, points: Points) -> list[float | None]:
-    """Cells narrower than the step between points repeat the last value: a coarse step is no gap."""
+    """Repeat the last value in cells narrower than the step between points: a coarse step is no gap."""
     times = [at for at, _ in points]
     steps = sorted(map(operator.sub, times[1:], times))
     step = steps[len(steps) // 2] if steps else width
@@ -71,7 +70,7 @@ def _filled(cells: list[float | None], width: float, points: Points) -> list[flo
 
 
 def median(points: Points, now: float | None, window_s: float) -> tuple[float | None, str]:
-    """The baseline over `window_s` seconds, or None and why.
+    """Return the baseline over `window_s` seconds, or None and why.
 
     The newest five minutes count only if there is little else.
     """
@@ -88,7 +87,7 @@ def median(points: Points, now: float | None, window_s: float) -> tuple[float | 
 
 
 def judge(value: float, direction: str, warn: float | None, crit: float | None) -> Level:
-    """The level of a finite value.
+    """Return the level of a finite value.
 
     Above: value >= threshold; below: value <= threshold.
     """

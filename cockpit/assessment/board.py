@@ -1,4 +1,4 @@
-"""The board: the newest reading of every topic.
+"""The board holds the newest reading of every topic.
 
 Written by the sources' thread, read by anyone at any time.
 """
@@ -12,7 +12,7 @@ from cockpit.model.reading import Reading
 
 
 class Board:
-    """One reading a topic.
+    """Holds one reading a topic.
 
     Readings are immutable and replaced whole, so readers need no lock; `version` tells of change.
 
@@ -47,8 +47,9 @@ class Board:
         return self._families.get(_family(topic), {}).get(topic)
 
     def under(self, prefix: str) -> dict[str, Reading[Any]]:
-        """The readings whose topic starts with `prefix` (of one family: "kubernetes/",
-        "solana/endpoint/"; or all: ""), by topic.
+        """Return the readings whose topic starts with `prefix`, by topic.
+
+        `prefix` is of one family ("kubernetes/", "solana/endpoint/"), or "" for all.
         """
         with self._lock:
             families = [self._families.get(_family(prefix), {})] if prefix else list(self._families.values())

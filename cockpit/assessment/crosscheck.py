@@ -1,5 +1,4 @@
-"""Metrics against the chain: the submitter's own count and what was confirmed must agree, or one of
-them is wrong.
+"""Compares metrics with the chain: the submitter's own count and what was confirmed must agree.
 
 Both are rates over about a minute, and their windows end at different moments; so a disagreement
 counts once it has lasted.
@@ -44,7 +43,10 @@ class CrossCheck:
     def update(
         self, queries: Mapping[str, Reading[QueryResult]], program: Reading[Any] | None, wall: float, mono: float
     ) -> tuple[RateMismatch, ...]:
-        """`wall`: unix seconds; `mono`: monotonic seconds."""
+        """Return the rates that have disagreed for too long.
+
+        `wall`: unix seconds; `mono`: monotonic seconds.
+        """
         found: list[RateMismatch] = []
         activity = _activity(program, mono)
         pace = self._pace(queries, mono)
@@ -61,9 +63,7 @@ class CrossCheck:
         return tuple(found)
 
     def _pace(self, queries: Mapping[str, Reading[QueryResult]], mono: float) -> float:
-        """Seconds of the metrics' server in one of ours; 1.0 as long as it is not known to be
-        anything else.
-        """
+        """Return seconds of the metrics' server in one of ours; 1.0 until another pace is known."""
         reading = next((queries[name] for name in QUERIES.values() if name in queries), None)
         result = believed(reading, mono).last
         told = result.evaluated_at if result is not None else None
@@ -91,7 +91,7 @@ def _words(what: str, metrics: float, chain: float) -> str:
 
 
 def _activity(reading: Reading[Any] | None, mono: float) -> ProgramActivity | None:
-    """Only what is live and complete, for all of the last minute, can contradict anybody."""
+    """Return what can contradict anybody: activity that is live and complete for all of the last minute."""
     found = believed(reading, mono, ProgramActivity)
     return found.data if isinstance(found, Known) and not found.data.doubtful else None
 

@@ -1,5 +1,6 @@
-"""Which images a deployment ran, when, and what the signals did then: so that "last known good" has
-a reason.
+"""Tells which images a deployment ran, when, and what the signals did then.
+
+So that "last known good" has a reason.
 
 When comes from the ReplicaSets that the cluster keeps (a revision began when its ReplicaSet was
 made, and ended when the next one was). What the signals did comes from Prometheus' history; where
@@ -50,7 +51,7 @@ class Ran:
         return clean(f"{base}@{digest[:12]}" if at else name, 80)
 
     def words(self, now: float) -> str:
-        """ "revision 4, runs since 2 h" or "revision 3, ran 4 d until 2 h ago"."""
+        """Return "revision 4, runs since 2 h" or "revision 3, ran 4 d until 2 h ago"."""
         head = f"revision {self.revision}"
         if self.began is None:
             return head
@@ -71,7 +72,7 @@ def _span(seconds: float) -> str:
 
 
 def runs(cluster: Cluster, namespace: str, service: str) -> tuple[Ran, ...]:
-    """The kept revisions of a deployment, newest first."""
+    """Return the kept revisions of a deployment, newest first."""
     kept = sorted(
         (rs for rs in cluster.replicasets.values() if (rs.namespace, rs.owner_name) == (namespace, service)),
         key=lambda rs: -rs.revision,
@@ -107,9 +108,7 @@ def _literals(kept: ReplicaSet, own: int) -> Mapping[str, str]:
 async def explained(
     found: Sequence[Ran], signals: Sequence[str], runbooks: Runbooks, past: Past | None, now: float
 ) -> Mapping[str, str]:
-    """Image → what the signals did while it ran; the newest good one of the older is marked, with
-    its reason.
-    """
+    """Return what the signals did while each image ran; the newest good older one is marked, with why."""
     told: dict[str, str] = {}
     good = ""
     longest: Ran | None = None
@@ -137,7 +136,7 @@ async def explained(
 async def _then(
     ran: Ran, signals: Sequence[str], runbooks: Runbooks, past: Past | None, now: float
 ) -> tuple[str, bool]:
-    """In words, and whether every signal that is known was within its bounds."""
+    """Return how it was in words, and whether every signal that is known was within its bounds."""
     assert ran.began is not None
     end = ran.ended if ran.ended is not None else now
     start = max(ran.began + _BEGIN_S, end - _LOOK_S)

@@ -1,4 +1,4 @@
-"""One light a source: how far it can be believed just now, and since when."""
+"""Makes one light a source: how far it can be believed just now, and since when."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ORDER = {state: rank for rank, state in enumerate(SourceState)}
 
 
 def lights(board: Board, mono: float, configured: frozenset[str]) -> tuple[SourceLight, ...]:
-    """One light a source, in the order of the sources.
+    """Return one light a source, in the order of the sources.
 
     Not configured is a state, not an error.
     """
@@ -28,7 +28,7 @@ def lights(board: Board, mono: float, configured: frozenset[str]) -> tuple[Sourc
 
 
 def _light(name: str, readings: Mapping[str, Reading[Any]], mono: float, *, partly: bool) -> SourceLight:
-    """The worst topic.
+    """Return the light of the worst topic.
 
     With `partly`, single failures among live topics make a source stale, not down: one query that
     is rejected says nothing of the server.

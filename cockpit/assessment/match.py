@@ -1,4 +1,4 @@
-"""Symptoms → ranked runbooks.
+"""Ranks runbooks by the symptoms that hold.
 
 Unknown is counted apart: it speaks neither for a runbook nor against it.
 """
@@ -12,8 +12,9 @@ from cockpit.model.signal import Level, SignalStatus
 
 
 def match(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[Match, ...]:
-    """Every runbook, best first: by the share of weight that holds, then by symptoms that hold,
-    then by number.
+    """Return every runbook, best first.
+
+    By the share of weight that holds, then by symptoms that hold, then by number.
     """
     matches = [_match(book, signals) for book in runbooks.runbooks]
     return tuple(sorted(matches, key=_rank))
@@ -47,7 +48,7 @@ def _off(status: SignalStatus | None) -> bool:
 
 
 def held(symptom: Symptom, status: SignalStatus | None) -> SymptomStatus:
-    """Three values: a symptom of an unknown signal is unknown, also when it asks for OK."""
+    """Say whether a symptom holds; None when its signal is unknown, also when it asks for OK."""
     if status is None:
         return SymptomStatus(symptom, None, f"there is no signal {symptom.signal}")
     because = status.reason or status.level.value

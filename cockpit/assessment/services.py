@@ -1,6 +1,4 @@
-"""Services as the Pods panel groups them: each workload with its pods counted, and in a few words
-why it is not well.
-"""
+"""Counts services as the Pods panel groups them, and says in a few words why one is not well."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ _NO_PODS = Tally(
 def services(
     cluster: Cluster, inventory: Inventory, known: Mapping[str, Service], now: float
 ) -> tuple[ServiceStatus, ...]:
-    """Every workload and every group of pods without one, worst first.
+    """Return every workload and every group of pods without one, worst first.
 
     `now`: unix seconds on the cluster's clock.
     """
@@ -98,7 +96,7 @@ def _of_workload(workload: Workload, tally: Tally, service: Service | None, now:
 
 
 def _without_workload(namespace: str, name: str, tally: Tally, now: float) -> ServiceStatus:
-    """Jobs, bare pods, and pods whose workload may not be read."""
+    """Group jobs, bare pods, and pods whose workload may not be read."""
     reasons, expected = tally.reasons, tally.expected
     level = Level.OK if tally.ready >= expected else Level.WARN
     if level is Level.WARN and tally.ready == 0 and not all(reason in _STARTING for reason in reasons):
@@ -119,7 +117,7 @@ def _without_workload(namespace: str, name: str, tally: Tally, now: float) -> Se
 
 
 def _most(reasons: Mapping[str, int]) -> str:
-    """The dominant reason; those that mean trouble before those of a pod on its way up."""
+    """Return the dominant reason; those that mean trouble come before those of a pod on its way up."""
     if not reasons:
         return ""
     reason, count = min(reasons.items(), key=lambda item: (item[0] in _STARTING, -item[1], item[0]))

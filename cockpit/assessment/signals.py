@@ -1,4 +1,4 @@
-"""Board → signals: ok, warn, crit or unknown, and always why.
+"""Makes signals of the board: ok, warn, crit or unknown, and always why.
 
 Nothing but a fresh, finite, complete value is ever OK.
 """
@@ -77,7 +77,7 @@ class Evaluator:
         self._memory = {name: _Memory() for name in runbooks.signals}
 
     def evaluate(self, board: Board, cluster: Cluster, cluster_now: float) -> dict[str, SignalStatus]:
-        """Every signal of the runbooks, in their order.
+        """Return every signal of the runbooks, in their order.
 
         `cluster_now`: unix seconds on the cluster's clock.
         """
@@ -111,8 +111,9 @@ class Evaluator:
 
 
 def _steady(reading: Reading[QueryResult] | None, memory: _Memory, mono: float) -> SignalStatus | None:
-    """The status of a moment ago, a little older: while no newer answer has come, what was OK stays
-    so as long as it is fresh.
+    """Return the status of a moment ago, a little older, when it still stands.
+
+    While no newer answer has come, what was OK stays so as long as it is fresh.
     """
     before = memory.status
     if reading is None or reading is not memory.reading or before is None or before.level is not Level.OK:
@@ -184,8 +185,9 @@ def _judge(signal: SignalDef, result: QueryResult, memory: _Memory, age: float |
 
 
 def _baseline(signal: SignalDef, result: QueryResult, memory: _Memory) -> tuple[float | None, str]:
-    """The median of the window, unless that median is itself bad against the one before: then an
-    incident fills the window, and must not become what is normal.
+    """Return the median of the window, unless that is itself bad against the one before.
+
+    Then an incident fills the window, and must not become what is normal.
 
     (What stays changed for good is taken up at the next start.)
     """
@@ -204,7 +206,7 @@ def _baseline(signal: SignalDef, result: QueryResult, memory: _Memory) -> tuple[
 
 
 def _doubt(result: QueryResult, finite: list[Sample]) -> str:
-    """Why a value that looks well cannot be called OK."""
+    """Return why a value that looks well cannot be called OK."""
     bad = [s for s in result.samples if not math.isfinite(s.value)]
     if bad and finite:
         return f"{len(bad)} of {len(result.samples)} samples are {_spelt(bad[0].value)}: {_labels(bad[0].labels)}"
@@ -245,7 +247,7 @@ def _words(
     labels: Mapping[str, str] | None = None,
     base: float | None = None,
 ) -> str:
-    """Which threshold was passed, or an empty string when all is well."""
+    """Return which threshold was passed, or an empty string when all is well."""
     if level is Level.OK:
         return ""
     threshold = crit if level is Level.CRIT else warn
@@ -260,7 +262,7 @@ def _words(
 
 
 def amount(value: float) -> str:
-    """A number as an operator says it: 74, 1.2, 0.034, 58,000."""
+    """Return a number as an operator says it: 74, 1.2, 0.034, 58,000."""
     size = abs(value)
     if size >= 100 or float(value).is_integer():
         return f"{value:,.0f}"
@@ -268,7 +270,7 @@ def amount(value: float) -> str:
 
 
 def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: float) -> SignalStatus:
-    """A worse level counts only after `for` seconds; unknown and better ones at once.
+    """Let a worse level count only after `for` seconds; unknown and better ones at once.
 
     What was bad at the first look, or after a time of unknown, may have held for long: it counts at
     once too.

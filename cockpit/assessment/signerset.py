@@ -1,5 +1,4 @@
-"""The active signer set, three ways: the account on the chain, what agents report, what the
-deployments are configured with.
+"""Checks the active signer set three ways: on the chain, as agents report it, as it is configured.
 
 Runbook 2 begins with "is the active set the one that signs?": every difference is named, and what
 could not be compared is too.
@@ -25,9 +24,7 @@ def check(
     configured: frozenset[str],
     mono: float,
 ) -> SignerSetCheck:
-    """The comparison as far as the readings are live; what is configured but not known is said in
-    `unknown`.
-    """
+    """Compare as far as readings can be believed; `unknown` names what is configured but not known."""
     unknown: list[str] = []
     account = believed(solana.get("signer-set"), mono, SignerSetState)
     if isinstance(account, Unknown) and not account.state.off and "solana" in configured:
@@ -68,9 +65,7 @@ def check(
 
 
 def quarrel_over_set(solana: Mapping[str, Reading[Any]], mono: float) -> str:
-    """What endpoints say of the set's account that cannot all be true, in words; "" when nothing is
-    said.
-    """
+    """Return what endpoints say of the set's account that cannot all be true; "" when nothing is."""
     found = believed(solana.get("disagreements"), mono)
     if isinstance(found, Unknown):
         return ""

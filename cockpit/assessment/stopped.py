@@ -1,4 +1,4 @@
-"""Is publishing stopped?
+"""Says whether publishing is stopped.
 
 Proven only by both: no pod is left, terminating ones included, and the chain has been quiet since.
 
@@ -29,7 +29,9 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """`quiet`: slots without commit or reveal so far, of the `needed`.
+    """The verdict, with its reason in `words`.
+
+    `quiet`: slots without commit or reveal so far, of the `needed`.
 
     `seen_after`: the slot of one that came after the last pod was gone.
     """
@@ -42,21 +44,21 @@ class Stopped:
 
 
 def needed_slots(situation: Situation) -> int:
-    """By the protocol account's reveal delay where it is known."""
+    """Return for how many slots the chain must be quiet, by the protocol account's reveal delay."""
     account = believed(situation.solana.get("protocol"), situation.mono, ProtocolState).last
     delay = account.default_reveal_delay_slots if account is not None else USUAL_REVEAL_DELAY_SLOTS
     return max(LEAST_SLOTS, 2 * min(delay, 10_000))
 
 
 def chain_asked(situation: Situation) -> str:
-    """Why the chain cannot be asked at all; "" when it is read (well or badly)."""
+    """Return why the chain cannot be asked at all; "" when it is read (well or badly)."""
     if "solana" not in situation.configured:
         return "no RPC endpoint is configured"
     return "" if "program" in situation.solana else "no program id is configured, or nothing is read of it yet"
 
 
 def chain_slot(situation: Situation) -> int | None:
-    """The highest confirmed slot that the program's stream has seen, when it can be believed."""
+    """Return the highest confirmed slot that the program's stream has seen, when it can be believed."""
     found = _activity(situation)
     return found.slot if isinstance(found, ProgramActivity) else None
 
@@ -70,7 +72,7 @@ def stopped(
     slots: int | None = None,
     with_pods: bool = True,
 ) -> Stopped:
-    """`services` publish.
+    """Judge whether `services` have stopped publishing.
 
     `since_slot`: from where on the chain must be quiet (the slot when the last pod was gone); None:
     from the last commit or reveal on. `with_pods` False: the pods stay, publishing is switched off
@@ -92,7 +94,7 @@ def stopped(
 
 
 def _pods(situation: Situation, namespace: str, services: tuple[str, ...], needed: int) -> Stopped | None:
-    """Why the pods are in the way; None when there is none, and that is known."""
+    """Return why the pods are in the way; None when there is none, and that is known."""
     pods = believed(situation.kinds.get(f"pods/{namespace}"), situation.mono)
     if isinstance(pods, Unknown):
         return Stopped(Stop.UNKNOWN, f"whether a pod is left is not known: {pods.reason}", needed)
@@ -110,7 +112,7 @@ def _pods(situation: Situation, namespace: str, services: tuple[str, ...], neede
 
 
 def _activity(situation: Situation) -> ProgramActivity | str:
-    """The program's activity, or why it cannot be believed."""
+    """Return the program's activity, or why it cannot be believed."""
     found = believed(situation.solana.get("program"), situation.mono, ProgramActivity)
     if isinstance(found, Unknown):
         return found.reason

@@ -1,6 +1,4 @@
-"""Control toggles as they are set now: read from the workloads, secrets never, URLs as scheme and
-host.
-"""
+"""Reads control toggles as they are set now: secrets never, URLs as scheme and host."""
 
 from __future__ import annotations
 
@@ -17,8 +15,9 @@ from cockpit.text import HIDDEN, safe, url_hint
 def toggles(
     runbooks: Runbooks, cluster: Cluster, kinds: Mapping[str, Reading[Any]], mono: float
 ) -> tuple[ToggleStatus, ...]:
-    """One status for each toggle and deployment that carries it (for `NAME_*`: for each variable
-    found).
+    """Return one status for each toggle and deployment that carries it.
+
+    For `NAME_*`: one for each variable found.
     """
     by_name: dict[str, list[Workload]] = {}
     for workload in cluster.workloads.values():
@@ -93,7 +92,7 @@ def _status(name: str, toggle: Toggle, workload: Workload, variable: EnvVar | No
 
 
 def _referred(source: str, namespace: str, cluster: Cluster) -> str | None:
-    """The value behind "configmap NAME/KEY", where that ConfigMap is watched."""
+    """Return the value behind "configmap NAME/KEY", where that ConfigMap is watched."""
     kind, _, rest = source.partition(" ")
     name, _, key = rest.partition("/")
     config = cluster.configmaps.get((namespace, name)) if kind == "configmap" else None

@@ -1,6 +1,4 @@
-"""What lies on this machine: the configuration and its secrets, the runbooks, the state directory,
-the journal, programs.
-"""
+"""Examines this machine: configuration, secrets, runbooks, state directory, journal, programs."""
 
 from __future__ import annotations
 
@@ -60,7 +58,7 @@ def configuration(exam: Examination) -> Sequence[Finding]:
 
 
 def inline_secrets(settings: Settings) -> Iterator[str]:
-    """The keys whose values are secrets and stand in the configuration itself."""
+    """Yield the keys whose values are secrets and stand in the configuration itself."""
     prometheus, postgres, webhook = settings.of(PROMETHEUS), settings.of(POSTGRES), settings.webhook
     for name, value in (
         ("prometheus.password", prometheus.password),
@@ -204,7 +202,7 @@ def journal(exam: Examination) -> Sequence[Finding]:
 
 
 def webhook(exam: Examination) -> Sequence[Finding]:
-    """Nothing is posted: others would read it."""
+    """Examine the webhook without posting anything: others would read it."""
     own = exam.settings.webhook
     if not own.configured:
         return [found(AREA, "webhook", State.OFF, "not configured: updates are not posted")]
@@ -218,7 +216,7 @@ def webhook(exam: Examination) -> Sequence[Finding]:
 
 
 def programs(exam: Examination) -> Sequence[Finding]:
-    """What steps and sources need beside the package."""
+    """Look for what steps and sources need beside the package."""
     findings = []
     own = exam.settings.network_cli.argv[0]
     users: dict[str, int] = {}

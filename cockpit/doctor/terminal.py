@@ -1,6 +1,4 @@
-"""The terminal, as far as it can be told: TERM, colours, UTF-8, size, and what tmux or screen
-between let through.
-"""
+"""Examines the terminal: TERM, colours, UTF-8, size, and what tmux or screen let through."""
 
 from __future__ import annotations
 
@@ -138,7 +136,7 @@ def _tmux(env: Mapping[str, str], limit_s: float) -> list[Finding]:
 
 
 def tmux_says(version: str, escape_time: str, clipboard: str, features: str, focus: str) -> list[Finding]:
-    """From the formats of `_ASKED`."""
+    """Judge what tmux told by the formats of `_ASKED`."""
     findings = []
     slow = escape_time.isdigit() and int(escape_time) > _SLOW_ESCAPE_MS
     words = f"tmux {version or '?'}, escape-time {escape_time or '?'} ms"

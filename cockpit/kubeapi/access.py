@@ -1,4 +1,4 @@
-"""How to reach a cluster: kubeconfig or in-cluster, credentials, TLS.
+"""Finds out how to reach a cluster: kubeconfig or in-cluster, credentials, TLS.
 
 Blocking: call it in a thread.
 
@@ -50,11 +50,11 @@ class Access:
 
     @property
     def host(self) -> str:
-        """The server's name and port, as errors give it."""
+        """Return the server's name and port, as errors give it."""
         return urlsplit(self.server).netloc
 
     def reload(self) -> Access:
-        """The same context read from disk again (after a 401).
+        """Read the same context from disk again (after a 401).
 
         Blocking.
 
@@ -71,8 +71,9 @@ class Access:
 
 
 def load_access(kubeconfig: str | None = None, context: str | None = None) -> Access:
-    """Read the kubeconfig (argument, else KUBECONFIG's list, else ~/.kube/config), else the pod's
-    service account.
+    """Read the kubeconfig, else the pod's service account.
+
+    The kubeconfig is the argument's, else KUBECONFIG's list, else ~/.kube/config.
 
     Raises AccessProblem, one line with a remedy, for whatever is missing or broken.
     """
@@ -199,9 +200,7 @@ def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -
 def _by_package(
     merged: Mapping[str, Any], name: Any, server: str, cluster: Entry, user: Entry, extra: Mapping[str, str]
 ) -> tuple[Credentials, ssl.SSLContext | None, str | None]:
-    """Credentials, TLS and proxy by the `kubernetes` package, with our token files and exec
-    plugins.
-    """
+    """Leave credentials, TLS and proxy to the `kubernetes` package, with our token files and plugins."""
     from kubernetes.client.configuration import Configuration
     from kubernetes.config import kube_config
     from kubernetes.config.config_exception import ConfigException
@@ -261,7 +260,7 @@ def _in_cluster() -> Access:
 
 
 def _impersonation(user: Mapping[str, Any]) -> dict[str, str]:
-    """`as`, as kubectl sends it.
+    """Return the headers by which kubectl sends `as`.
 
     Groups and extra fields would need repeated headers; `as` alone is what people use.
     """
@@ -269,8 +268,9 @@ def _impersonation(user: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _proxy(configuration: Any, server: str) -> str | None:
-    """The cluster's `proxy-url`, else HTTPS_PROXY and friends unless NO_PROXY (names and CIDRs) or
-    loopback exempts it.
+    """Return the cluster's `proxy-url`, else the environment's.
+
+    HTTPS_PROXY and friends count unless NO_PROXY (names and CIDRs) or loopback exempts the server.
     """
     from kubernetes.client.rest import should_bypass_proxies
 

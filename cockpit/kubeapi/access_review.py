@@ -1,4 +1,4 @@
-"""Access reviews: what the API server says the operator may do."""
+"""Asks the API server what the operator may do."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ class Review:
 
 
 async def review(client: KubeClient, namespace: str, verb: str, group: str, resource: str, name: str = "") -> Review:
-    """SelfSubjectAccessReview on the exact verb, group, resource (`deployments/scale`: with its
-    subresource) and name.
+    """Ask for exactly this verb, group, resource and name.
+
+    `resource` with its subresource: `deployments/scale`.
     """
     words = f"{verb} {resource}"
     plain, _, subresource = resource.partition("/")

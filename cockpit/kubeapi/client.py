@@ -1,5 +1,7 @@
-"""Every call to the API server: one `httpx.AsyncClient`, HTTP/1.1 keep-alive, errors as
-`KubeError`, never a blind resend; what has no end (watches, followed logs) by `Streams`.
+"""Makes every call to the API server, errors as `KubeError`, never a blind resend.
+
+One `httpx.AsyncClient`, HTTP/1.1 keep-alive; what has no end (watches, followed logs) goes by
+`Streams`.
 """
 
 from __future__ import annotations
@@ -45,7 +47,10 @@ class Answer:
     took_s: float
 
     def json(self) -> Any:
-        """The decoded body; raises ServerFault when it is not JSON (a proxy's page, a cut answer)."""
+        """Return the decoded body.
+
+        Raises ServerFault when it is not JSON (a proxy's page, a cut answer).
+        """
         try:
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -93,8 +98,9 @@ class KubeClient:
                 await each.aclose()
 
     def server_time(self) -> float | None:
-        """The server's clock now, in unix seconds: its last Date header and the time since; None
-        before any answer.
+        """Return the server's clock now, in unix seconds; None before any answer.
+
+        By its last Date header and the time since.
         """
         return None if self._told is None else self._told[0] + self._clock.mono() - self._told[1]
 
@@ -116,7 +122,7 @@ class KubeClient:
         timeout_s: float = 10.0,
         accept: str = "application/json",
     ) -> Answer:
-        """One request, answered whole within `timeout_s`.
+        """Send one request, answered whole within `timeout_s`.
 
         Raises KubeError for a status of 300 or more, or no answer.
 
@@ -160,7 +166,7 @@ class KubeClient:
     async def stream(
         self, path: str, params: Mapping[str, str] | None = None, *, read_timeout_s: float, max_line: int = _MAX_LINE
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Lines of an endless answer (watch, followed log), its status checked first.
+        """Yield lines of an endless answer (watch, followed log), its status checked first.
 
         Raises KubeError.
 
@@ -174,7 +180,7 @@ class KubeClient:
     async def batches(
         self, path: str, params: Mapping[str, str] | None = None, *, read_timeout_s: float, max_line: int = _MAX_LINE
     ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
-        """As `stream`, but all lines that arrived together at once: cheaper for a lively watch.
+        """Yield all lines that arrived together at once: cheaper than `stream` for a busy watch.
 
         Lists may be empty.
         """
@@ -247,7 +253,7 @@ class KubeClient:
         return self._http, request
 
     async def _credentials(self) -> dict[str, str]:
-        """Their headers, read again when they have expired.
+        """Return their headers, read again when they have expired.
 
         Raises Unauthorised.
         """
@@ -292,7 +298,7 @@ class KubeClient:
             self._generation += 1
 
     def _note(self, date: str | None) -> float | None:
-        """What a Date header says of the server's clock, in unix seconds."""
+        """Note what a Date header says of the server's clock, in unix seconds."""
         try:
             told = parsedate_to_datetime(date).timestamp() if date else None
         except (ValueError, TypeError, OverflowError):
@@ -303,7 +309,7 @@ class KubeClient:
         return told
 
     def _network(self, error: Exception, timeout_s: float) -> KubeError:
-        """An httpx error in an operator's words; `maybe_sent` by where it happened."""
+        """Say an httpx error in an operator's words; `maybe_sent` by where it happened."""
         before = (
             httpx.ConnectError,
             httpx.ConnectTimeout,

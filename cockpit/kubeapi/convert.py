@@ -1,6 +1,4 @@
-"""From the wire to `cockpit.model.observed.cluster`: the place where every text of the cluster is
-cleaned and redacted.
-"""
+"""Converts wire objects to `cockpit.model.observed.cluster`, and cleans and redacts every text."""
 
 from __future__ import annotations
 
@@ -24,14 +22,12 @@ _SHORT = 128  # characters of a message that may well come again; longer ones ar
 
 @lru_cache(maxsize=32768)
 def text(value: str | None) -> str:
-    """Safe text for what repeats (names, labels, images, reasons): cleaned once, then looked up and
-    shared.
-    """
+    """Clean text that repeats (names, labels, images, reasons) once, then look it up and share it."""
     return safe(value, 512) if value else ""
 
 
 def prose(value: str | None) -> str:
-    """Safe text for what does not repeat: messages, annotations."""
+    """Clean text that does not repeat: messages, annotations."""
     if not value:
         return ""
     return text(value) if len(value) <= _SHORT else safe(value, 4096)
@@ -39,8 +35,9 @@ def prose(value: str | None) -> str:
 
 @lru_cache(maxsize=32768)
 def unix(stamp: str | None) -> float | None:
-    """RFC 3339 (seconds, micro- or nanoseconds, any offset) to unix seconds; None for absent or odd
-    ones.
+    """Convert RFC 3339 to unix seconds; None for absent or odd ones.
+
+    With seconds, micro- or nanoseconds, and any offset.
     """
     if not stamp:
         return None
@@ -61,8 +58,9 @@ def _texts(values: Mapping[str, str | None] | None) -> dict[str, str]:
 def _condition(
     kind: str | None, status: str | None, reason: str | None, message: str | None, since: str | None
 ) -> model.Condition:
-    """Shared by all that are alike: pods that came up in the same second, and a pod's own from one
-    event to the next.
+    """Share one object between all conditions that are alike.
+
+    Pods that came up in the same second have them, and a pod from one event to the next.
     """
     return model.Condition(text(kind), text(status), text(reason), prose(message), unix(since))
 
@@ -143,7 +141,7 @@ def _containers(
 
 
 def pod(value: wire.PodW) -> model.Pod:
-    """A pod, its `reason`, `ready` and `restarts` as kubectl prints them."""
+    """Convert a pod; its `reason`, `ready` and `restarts` are as kubectl prints them."""
     meta = value.metadata or _NO_META
     spec, status = value.spec or wire.PodSpec(), value.status or wire.PodStatus()
     reason, ready, total, restarts = columns(meta, spec, status)
@@ -200,13 +198,13 @@ def _env(values: Iterable[wire.EnvW | None] | None) -> tuple[model.EnvVar, ...]:
 
 
 def _env_value(name: str, value: str) -> str:
-    """A literal, redacted: also when it is its name that says secret (M0_API_TOKEN=abc)."""
+    """Redact a literal, also when it is its name that says secret (M0_API_TOKEN=abc)."""
     shown = safe(f"{name}={value}")
     return shown.partition("=")[2] if shown.startswith(f"{name}=") else safe(value)
 
 
 def workload(kind: Literal["Deployment", "StatefulSet"], value: wire.WorkloadW) -> model.Workload:
-    """A Deployment or StatefulSet.
+    """Convert a Deployment or StatefulSet.
 
     `spec.replicas` absent means 1, as the API's default.
     """
@@ -264,7 +262,7 @@ def statefulset(value: wire.WorkloadW) -> model.Workload:
 
 
 def replicaset(value: wire.WorkloadW) -> model.ReplicaSet:
-    """A ReplicaSet; `revision` 0 when it has none."""
+    """Convert a ReplicaSet; `revision` is 0 when it has none."""
     meta, spec = value.metadata or _NO_META, value.spec or wire.WorkloadSpec()
     status = value.status or wire.WorkloadStatus()
     template = (spec.template or wire.Template()).spec or wire.TemplateSpec()
@@ -285,7 +283,7 @@ def replicaset(value: wire.WorkloadW) -> model.ReplicaSet:
 
 
 def event(value: wire.EventW) -> model.KubeEvent:
-    """An event of either API; `last_seen` is the newest time that it tells."""
+    """Convert an event of either API; `last_seen` is the newest time that it tells."""
     meta, about = value.metadata or _NO_META, value.involved_object or value.regarding or wire.ObjectReference()
     series = value.series or wire.Series()
     seen = (
@@ -310,7 +308,7 @@ def event(value: wire.EventW) -> model.KubeEvent:
 
 
 def autoscaler(value: wire.AutoscalerW) -> model.Autoscaler:
-    """A HorizontalPodAutoscaler; `minReplicas` absent means 1."""
+    """Convert a HorizontalPodAutoscaler; an absent `minReplicas` means 1."""
     meta, spec = value.metadata or _NO_META, value.spec or wire.ScalerSpec()
     target = spec.scale_target_ref or wire.ObjectReference()
     return model.Autoscaler(
@@ -325,7 +323,7 @@ def autoscaler(value: wire.AutoscalerW) -> model.Autoscaler:
 
 
 def configmap(value: wire.ConfigMapW) -> model.ConfigMap:
-    """A ConfigMap; values are cut at 4096 characters, cleaned, and redacted by key and value."""
+    """Convert a ConfigMap; values are cut at 4096 characters, cleaned, and redacted by key and value."""
     meta = value.metadata or _NO_META
     data = {text(k): _env_value(k, v or "") for k, v in (value.data or {}).items()}
     return model.ConfigMap(text(meta.namespace), text(meta.name), meta.resource_version or "", data)

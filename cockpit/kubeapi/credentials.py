@@ -1,4 +1,4 @@
-"""Who we are to the API server: bearer tokens, token files, exec plugins.
+"""Says who we are to the API server: bearer tokens, token files, exec plugins.
 
 Blocking: call it in a thread.
 
@@ -52,13 +52,13 @@ class Credentials:
         self._cached_at = 0.0
 
     def ready(self) -> dict[str, str] | None:
-        """The headers when they are still good, else None: then call `headers` in a thread."""
+        """Return the headers when they are still good, else None: then call `headers` in a thread."""
         if self._cached is None or time.monotonic() - self._cached_at > _CACHE_S or self.expired():
             return None
         return self._cached
 
     def expired(self) -> bool:
-        """True when an exec plugin's credential has run out: the kubeconfig must be loaded again."""
+        """Return whether an exec plugin's credential has run out: then load the kubeconfig again."""
         return self._expires_at is not None and time.time() > self._expires_at - _EXPIRY_MARGIN_S
 
     def headers(self) -> dict[str, str]:
@@ -81,7 +81,7 @@ class Credentials:
 
 
 def read_token(path: Path) -> str:
-    """The bearer token in `path`, stripped.
+    """Return the bearer token in `path`, stripped.
 
     Raises AccessProblem when it is missing or empty.
     """
@@ -156,7 +156,7 @@ def run_plugin(spec: Mapping[str, Any], base: Path, cluster: Mapping[str, Any]) 
 
 
 def expires_at(status: Mapping[str, Any]) -> float | None:
-    """When an exec plugin's credential runs out, unix seconds; None when it does not say."""
+    """Return when an exec plugin's credential runs out, unix seconds; None when it does not say."""
     try:
         return datetime.datetime.fromisoformat(str(status.get("expirationTimestamp"))).timestamp()
     except ValueError:
@@ -164,7 +164,7 @@ def expires_at(status: Mapping[str, Any]) -> float | None:
 
 
 def our_loader(config: Any, context: Any, base: Path, user: Mapping[str, Any], cluster: Mapping[str, Any]) -> Any:
-    """The package's KubeConfigLoader with our token files and exec plugins.
+    """Return the package's KubeConfigLoader with our token files and exec plugins.
 
     After `load_and_set`: `token_file` (to be read again and again) and `expires_at` (unix seconds
     or None).

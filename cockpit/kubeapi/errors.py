@@ -1,5 +1,4 @@
-"""What can go wrong between the cockpit and an API server: a small tree, each with one line and
-what to do about it.
+"""Names what can go wrong between the cockpit and an API server, and what to do about it.
 
 Statuses and `reason` words follow the Kubernetes API conventions ("Error handling",
 `metav1.Status`).
@@ -42,7 +41,7 @@ class KubeError(CockpitError):
         self.body: dict[str, Any] = body if body is not None else {}
 
     def fault(self) -> Fault:
-        """The same as a reading's fault."""
+        """Return the same as a reading's fault."""
         return Fault(self.state, self.reason, self.remedy)
 
 
@@ -63,8 +62,9 @@ class NotFound(KubeError):
 
 
 class NotServed(NotFound):
-    """404: this server has no such kind in this version of the API, so that nothing is said of the
-    object.
+    """404: this server has no such kind in this version of the API.
+
+    So nothing is said of the object.
     """
 
 
@@ -107,9 +107,7 @@ class Unreachable(KubeError):
 
 
 def describe(method: str, path: str, watch: bool = False) -> str:
-    """A request in words, as RBAC names it: "list pods in m0-prod", "patch deployments/scale
-    m0-quant in m0-prod".
-    """
+    """Name a request as RBAC does: "patch deployments/scale m0-quant in m0-prod"."""
     match = _PATH.search(urlsplit(path).path)
     if match is None:
         return f"{method.upper()} {path}"
@@ -122,9 +120,7 @@ def describe(method: str, path: str, watch: bool = False) -> str:
 
 
 def _not_served(method: str, path: str, message: str) -> str:
-    """Which kind the server lacks, when a 404 is for the kind itself and not for an object; else
-    "".
-    """
+    """Return which kind the server lacks, when a 404 is for the kind and not for an object; else ""."""
     match = _PATH.search(urlsplit(path).path)
     if match is None or not re.search(r"could not find the requested resource|404 page not found", message):
         return ""
@@ -133,7 +129,7 @@ def _not_served(method: str, path: str, message: str) -> str:
 
 
 def decode_status(body: bytes) -> dict[str, Any]:
-    """The `Status` object of an error answer; empty when the body is not one."""
+    """Return the `Status` object of an error answer; empty when the body is not one."""
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -162,7 +158,7 @@ def _retry_after(header: str | None, body: dict[str, Any]) -> float:
 def from_answer(
     status: int, raw: bytes, *, method: str, path: str, watch: bool = False, retry_after: str | None = None
 ) -> KubeError:
-    """The error for an answer with a status of 300 or more.
+    """Return the error for an answer with a status of 300 or more.
 
     `raw` may be anything: JSON, a proxy's HTML, nothing.
     """

@@ -1,6 +1,7 @@
-"""httpx without what it imports where that is installed and what the cockpit never uses: its
-command line (click, pygments, progress bars) and HTTP/2 take longer than all the rest of it,
-between the operator and the first pods.
+"""Imports httpx without its command line and HTTP/2 support.
+
+These (click, pygments, progress bars, h2) take longer to import than all the rest of it, between
+the operator and the first pods.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def _absent(*names: str) -> Iterator[None]:
-    """As if these modules were not installed, but for those in use."""
+    """Hide these modules as if they were not installed, but for those in use."""
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:

@@ -1,4 +1,4 @@
-"""Bytes from a stream to lines, with a bound on their length."""
+"""Splits a stream's bytes into lines, with a bound on their length."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LineSplitter:
         self.cut = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines completed by `chunk`, without their newlines."""
+        """Return the lines completed by `chunk`, without their newlines."""
         *whole, rest = chunk.split(b"\n")
         lines = []
         for part in whole:
@@ -44,6 +44,6 @@ class LineSplitter:
         return lines
 
     def rest(self) -> bytes:
-        """What the stream ended with, short of a newline."""
+        """Return what the stream ended with, short of a newline."""
         rest, self._parts, self._size = b"".join(self._parts), [], 0
         return rest

@@ -1,4 +1,4 @@
-"""What a failed connection comes from, in words: httpx and anyio bury it several exceptions deep."""
+"""Says where a failed connection comes from: httpx and anyio bury it several exceptions deep."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NETWORK = "check network, VPN and the server address"
 
 
 def causes(error: BaseException) -> list[BaseException]:
-    """The error and all it came from, newest first, exception groups opened."""
+    """Return the error and all it came from, newest first, exception groups opened."""
     found: list[BaseException] = []
     todo: list[BaseException | None] = [error]
     while todo:
@@ -24,7 +24,7 @@ def causes(error: BaseException) -> list[BaseException]:
 
 
 def tls_trouble(error: BaseException, host: str, *, maybe_sent: bool) -> Unreachable | None:
-    """What TLS had against it, None when it was something else."""
+    """Return what TLS had against it, None when it was something else."""
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Unreachable(
@@ -42,7 +42,7 @@ def tls_trouble(error: BaseException, host: str, *, maybe_sent: bool) -> Unreach
 
 
 def unreachable(error: BaseException, host: str, *, maybe_sent: bool, waited_s: float | None) -> Unreachable:
-    """A failed connection in an operator's words.
+    """Say a failed connection in an operator's words.
 
     `waited_s`: for how long, when it is silence that failed it.
     """
@@ -60,9 +60,7 @@ def unreachable(error: BaseException, host: str, *, maybe_sent: bool, waited_s: 
 
 
 def words(error: BaseException) -> str:
-    """The system's own words for it ("Connection refused", "Name or service not known"), else the
-    error's.
-    """
+    """Return the system's own words ("Connection refused"), else the error's."""
     for cause in causes(error):
         if isinstance(cause, OSError) and cause.errno is not None:
             # asyncio puts the address into strerror; name lookups have (negative) numbers and words

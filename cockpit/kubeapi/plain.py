@@ -1,5 +1,4 @@
-"""The kubeconfigs that need no library: certificates, tokens, token files, exec plugins, and
-nothing else.
+"""Reads kubeconfigs that need no library: certificates, tokens, token files, exec plugins.
 
 The `kubernetes` package costs a quarter of a second of start-up, most of what an operator waits for
 the first pods; it is loaded for whatever is not listed here (auth providers, basic auth, proxies of
@@ -50,7 +49,7 @@ class Entry:
     base: Path
 
     def file(self, key: str) -> Path | None:
-        """The file that `key` names.
+        """Return the file that `key` names.
 
         Raises AccessProblem when it is missing.
         """
@@ -63,7 +62,7 @@ class Entry:
         return path
 
     def data(self, key: str) -> bytes | None:
-        """The decoded base64 of `key`-data.
+        """Return the decoded base64 of `key`-data.
 
         Raises AccessProblem.
         """
@@ -84,7 +83,7 @@ def is_plain(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> bool:
 def authenticate(
     server: str, cluster: Entry, user: Entry, extra: Mapping[str, str]
 ) -> tuple[Credentials, ssl.SSLContext | None]:
-    """Credentials, and the TLS context for an https server.
+    """Return credentials, and the TLS context for an https server.
 
     Blocking; may run an exec plugin. Raises AccessProblem.
     """
@@ -142,7 +141,7 @@ def _read(path: Path | None) -> bytes | None:
 
 
 def _client_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
-    """OpenSSL reads keys from files only: one that only we can read, gone at once."""
+    """Hand OpenSSL the key in a file that only we can read, gone at once: it reads files only."""
     with tempfile.NamedTemporaryFile() as file:  # mode 0600
         file.write(certificate + b"\n" + key)
         file.flush()

@@ -1,5 +1,4 @@
-"""What kubectl's STATUS, READY and RESTARTS columns say of a pod: the same algorithm, so that
-nobody sees two truths.
+"""Computes kubectl's STATUS, READY and RESTARTS columns of a pod by kubectl's own algorithm.
 
 Follows `printPod` in kubernetes/pkg/printers/internalversion/printers.go (1.32).
 """
@@ -14,7 +13,7 @@ _NONE = State()
 
 
 def columns(meta: Meta, spec: PodSpec, status: PodStatus) -> tuple[str, int, int, int]:
-    """(STATUS, ready containers, containers, restarts)."""
+    """Return (STATUS, ready containers, containers, restarts)."""
     reason = status.reason or status.phase or ""
     conditions = [c for c in status.conditions or () if c is not None]
     if "SchedulingGated" in [c.reason for c in conditions if c.type == "PodScheduled"]:
@@ -51,7 +50,7 @@ def _holds(conditions: Sequence[ConditionW], kind: str) -> bool:
 
 
 def ended(state: Terminated) -> str:
-    """The word for a terminated container: its reason, else its signal or exit code."""
+    """Return the word for a terminated container: its reason, else its signal or exit code."""
     if state.reason:
         return state.reason
     return f"Signal:{state.signal}" if state.signal else f"ExitCode:{state.exit_code or 0}"
@@ -60,7 +59,7 @@ def ended(state: Terminated) -> str:
 def _init(
     statuses: Sequence[ContainerStatus | None], sidecars: set[str | None], count: int
 ) -> tuple[int, int, int, str]:
-    """(ready sidecars, restarts, restarts of sidecars, what initialisation waits for or "")."""
+    """Return (ready sidecars, restarts, restarts of sidecars, what initialisation waits for or "")."""
     ready = restarts = sidecar_restarts = 0
     for index, one in enumerate(statuses):
         if one is None:
@@ -84,9 +83,7 @@ def _init(
 
 
 def _main(statuses: Sequence[ContainerStatus | None]) -> tuple[str, int, int, bool]:
-    """(reason or "", ready, restarts, one still runs): the first container in order has the last
-    word.
-    """
+    """Return (reason or "", ready, restarts, one still runs); the first container has the last word."""
     reason, ready, restarts, running = "", 0, 0, False
     for one in reversed(statuses):
         if one is None:

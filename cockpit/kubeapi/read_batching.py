@@ -1,4 +1,4 @@
-"""Reading a lively stream in fewer, larger gulps."""
+"""Pauses a busy stream briefly so that one read brings many lines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Breath:
             self._since, self._count = now, 0
 
     async def taken(self, transport: asyncio.Transport | None) -> None:
-        """What arrived has been dealt with.
+        """Return what arrived has been dealt with.
 
         Meanwhile nothing is read from `transport`.
         """

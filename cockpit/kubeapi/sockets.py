@@ -1,5 +1,6 @@
-"""Socket options by which the kernel notices a dead peer: 5 s idle, then two probes 3 s apart
-(Linux; fewer elsewhere).
+"""Sets the socket options by which the kernel notices a dead peer.
+
+5 s idle, then two probes 3 s apart (Linux; fewer elsewhere).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ KEEPALIVE: list[tuple[int, int, int]] = [
 
 
 def keepalive_socket(address: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
-    """A socket with these options, from an entry of `getaddrinfo`."""
+    """Return a socket with these options, from an entry of `getaddrinfo`."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
     for level, option, value in KEEPALIVE:

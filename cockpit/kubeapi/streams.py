@@ -1,6 +1,7 @@
-"""The API server's endless answers (watches, followed logs), on aiohttp: a server writes each event
-as an HTTP chunk of its own, which costs 140 µs a chunk with httpx, whose parser is Python, and 27
-µs with aiohttp's.
+"""Reads the API server's endless answers (watches, followed logs) with aiohttp.
+
+A server writes each event as an HTTP chunk of its own, which costs 140 µs a chunk with httpx, whose
+parser is Python, and 27 µs with aiohttp's.
 
 Its import takes twice httpx's, so that whoever lists first has painted first.
 """
@@ -43,7 +44,7 @@ class Streams:
         header_s: float,
         read_timeout_s: float,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A GET whose headers have come.
+        """Open a GET, and wait for its headers.
 
         Raises Unreachable when they do not within `header_s`; its body is for `chunks`.
         """
@@ -75,7 +76,7 @@ class Streams:
             response.close()
 
     async def chunks(self, response: aiohttp.ClientResponse, read_timeout_s: float) -> AsyncIterator[bytes]:
-        """All bytes that have come, each time.
+        """Yield all bytes that have come, each time.
 
         Raises Unreachable after `read_timeout_s` of silence, or when it breaks off.
         """
@@ -89,7 +90,7 @@ class Streams:
             raise self._network(error, read_timeout_s) from error
 
     async def rest(self, response: aiohttp.ClientResponse, within_s: float) -> bytes:
-        """The body of a refusal, as far as it comes."""
+        """Return the body of a refusal, as far as it comes."""
         with suppress(aiohttp.ClientError, OSError):
             async with asyncio.timeout(within_s):
                 return await response.read()
@@ -116,7 +117,7 @@ class Streams:
         return self._session
 
     def _network(self, error: Exception, timeout_s: float) -> KubeError:
-        """An aiohttp error in an operator's words."""
+        """Say an aiohttp error in an operator's words."""
         if isinstance(error, aiohttp.InvalidURL):
             return Unreachable(f"cannot form the request: {error}", maybe_sent=False)
         before = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)

@@ -1,5 +1,4 @@
-"""The few fields of Kubernetes objects that the cockpit reads, as they come over the wire: all may
-be absent or null.
+"""Declares the few fields of Kubernetes objects that are read; all may be absent or null.
 
 Decoding skips everything else, which is what makes a watch event cost microseconds. Reference:
 Kubernetes API v1, apps/v1, autoscaling/v2. An object that even so does not fit (a number where text
@@ -198,7 +197,9 @@ class Series(msgspec.Struct, rename="camel", gc=False):
 
 
 class EventW(msgspec.Struct, rename="camel", gc=False):
-    """core/v1 (`involvedObject`, `message`, `count`) and events.k8s.io/v1 (`regarding`, `note`,
+    """An event of either API.
+
+    core/v1 (`involvedObject`, `message`, `count`) and events.k8s.io/v1 (`regarding`, `note`,
     `series`) in one.
     """
 
@@ -264,8 +265,9 @@ class WatchEvent(msgspec.Struct, gc=False):
 
 
 class Change(msgspec.Struct, Generic[T], gc=False):
-    """A line of a watch that is ADDED, MODIFIED, DELETED or a BOOKMARK: its object has the watched
-    kind's shape.
+    """A line of a watch that is ADDED, MODIFIED, DELETED or a BOOKMARK.
+
+    Its object has the watched kind's shape.
     """
 
     type: str | None = None
@@ -290,8 +292,10 @@ STATUS = msgspec.json.Decoder(Status)
 
 
 def early_continue(body: bytes) -> str:
-    """The continue token of a page whose metadata come before its items, as Kubernetes writes them,
-    without reading these: a guess, to be checked.
+    """Guess the continue token of a page from its first bytes; the guess is to be checked.
+
+    Kubernetes writes a page's metadata before its items, so that the next page can be asked for
+    early.
 
     "" when there is none to be found.
     """
@@ -307,7 +311,7 @@ def early_continue(body: bytes) -> str:
 def decode_list(
     body: bytes, whole: msgspec.json.Decoder[Items[Any]], item: msgspec.json.Decoder[Any]
 ) -> tuple[list[Any], int, ListMeta]:
-    """A page's items that fit, how many did not, and its metadata.
+    """Return a page's items that fit, how many did not, and its metadata.
 
     Raises what `NONSENSE` names when it is no list.
     """
@@ -321,7 +325,7 @@ def decode_list(
 
 
 def decode_items(raws: Sequence[msgspec.Raw], item: msgspec.json.Decoder[Any]) -> tuple[list[Any], int]:
-    """The items that fit, and how many did not."""
+    """Return the items that fit, and how many did not."""
     items: list[Any] = []
     skipped = 0
     for raw in raws:

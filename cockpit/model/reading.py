@@ -116,7 +116,7 @@ class Reading(msgspec.Struct, Generic[T], frozen=True):
         return None if self.observed_at is None else max(0.0, mono - self.observed_at)
 
     def believed(self, mono: float) -> Known[T] | Unknown[T]:
-        """The data when it can be believed at `mono`, else why not."""
+        """Return the data when it can be believed at `mono`, else why not."""
         age = self.age_s(mono)
         if self.fault is not None:
             fault = self.fault
@@ -130,11 +130,11 @@ class Reading(msgspec.Struct, Generic[T], frozen=True):
         return Unknown("no data", age_s=age) if self.last_data is None else Known(self.last_data, age)
 
     def same_data(self, other: Reading[T]) -> bool:
-        """Whether both hold the very same object: nothing was replaced in between."""
+        """Return whether both hold the very same object: nothing was replaced in between."""
         return self.last_data is other.last_data
 
     def after(self, before: Reading[T] | None) -> Reading[T]:
-        """This reading with the last good data of `before`, when it failed without any of its own."""
+        """Return this reading with the last good data of `before`, when it failed without any of its own."""
         if before is None or self.fault is None or self.last_data is not None:
             return self
         return msgspec.structs.replace(
@@ -156,7 +156,7 @@ def believed(reading: Reading[Any] | None, mono: float, kind: type[K]) -> Known[
 
 
 def believed(reading: Reading[Any] | None, mono: float, kind: type[Any] = object) -> Known[Any] | Unknown[Any]:
-    """`reading.believed`, also for a reading that is not there, and for data of one `kind` only."""
+    """Believe a reading that may not be there, or only data of one `kind`."""
     if reading is None:
         return Unknown(NOTHING_READ)
     found = reading.believed(mono)
@@ -166,7 +166,7 @@ def believed(reading: Reading[Any] | None, mono: float, kind: type[Any] = object
 
 
 def kind_unknown(kinds: Mapping[str, Reading[Any]], kind: str, mono: float, missing: str = NOTHING_READ) -> str:
-    """Why objects of this kind ("pods") cannot all be believed, in words; "" when they can.
+    """Say why objects of this kind ("pods") cannot all be believed; "" when they can.
 
     `kinds`: readings by "KIND/NAMESPACE".
     """

@@ -19,7 +19,7 @@ class Level(StrEnum):
 
     @property
     def rank(self) -> int:
-        """How much it wants a look: CRIT 3, WARN 2, UNKNOWN 1, OK 0."""
+        """Return how much it wants attention: CRIT 3, WARN 2, UNKNOWN 1, OK 0."""
         return _RANK[self]
 
 
@@ -27,7 +27,7 @@ _RANK = {Level.OK: 0, Level.UNKNOWN: 1, Level.WARN: 2, Level.CRIT: 3}
 
 
 def worst(levels: list[Level]) -> Level:
-    """The level that wants a look most; UNKNOWN for an empty list."""
+    """Return the level that wants attention most; UNKNOWN for an empty list."""
     return max(levels, key=lambda level: level.rank, default=Level.UNKNOWN)
 
 

@@ -97,8 +97,9 @@ class Situation(msgspec.Struct, frozen=True):
 
     @property
     def calm(self) -> bool:
-        """Nothing asks for attention: no signal is bad or about to be, no incident is open, nothing
-        is carried out.
+        """Return whether nothing asks for attention.
+
+        No signal is bad or about to be, no incident is open, nothing is carried out.
 
         (What is unknown is not well, but asking it oftener does not make it known: its source has
         its own pace.)

@@ -1,4 +1,4 @@
-"""Base58 as Solana writes keys, hashes and signatures.
+"""Writes and reads base58 as Solana does for keys, hashes and signatures.
 
 In Python, for the hot path and for text that a native package would not survive; leading zero bytes
 are leading 1s.
@@ -17,7 +17,7 @@ _LONGEST = 128  # no key, hash or signature is longer
 
 @lru_cache(maxsize=8192)
 def encode(raw: bytes) -> str:
-    """Base58 text of up to a few dozen bytes."""
+    """Encode up to a few dozen bytes."""
     number = int.from_bytes(raw, "big")
     parts: list[str] = []
     while number:
@@ -28,7 +28,7 @@ def encode(raw: bytes) -> str:
 
 
 def decode(text: str) -> bytes | None:
-    """The bytes, or None when the text is no base58 (or longer than anything on Solana)."""
+    """Decode a text; None when it is no base58 (or longer than anything on Solana)."""
     if not text or len(text) > _LONGEST:
         return None
     number = 0
@@ -42,6 +42,6 @@ def decode(text: str) -> bytes | None:
 
 
 def pubkey(text: str) -> bytes | None:
-    """The 32 bytes of a public key, or None when the text is none."""
+    """Decode the 32 bytes of a public key; None when the text is none."""
     raw = decode(text)
     return raw if raw is not None and len(raw) == PUBKEY_BYTES else None

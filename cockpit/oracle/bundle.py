@@ -1,4 +1,4 @@
-"""Is this bundle what the signers signed?
+"""Says whether a bundle is what the signers signed.
 
 Recomputed hashes, every ed25519 signature, the threshold; in words what is wrong.
 
@@ -24,7 +24,7 @@ CONTENT_TAG, MESSAGE_TAG, COMMIT_TAG = b"M0_BUNDLE_CONTENT_V1", b"M0_SIGMSG_V1",
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the bundle should say, where it is known: told by the operator, or the market's account.
+    """What the bundle should say, where it is known: by the operator, or the market's account.
 
     `market_why`: why that was looked for and is not known; `no_set`, `no_market`: the chain has
     none that the bundle names.
@@ -44,8 +44,9 @@ def content_hash(payload: bytes) -> bytes:
 
 
 def signed_message(bundle_hash: bytes, signer_set_id: int, publish_epoch_id: int, sequence: int) -> bytes:
-    """sha256 over tag, hash and the three numbers as u64, little-endian: 32 bytes that each signer
-    signs.
+    """Return the 32 bytes that each signer signs.
+
+    sha256 over tag, hash and the three numbers as u64, little-endian.
     """
     numbers = b"".join(number.to_bytes(8, "little") for number in (signer_set_id, publish_epoch_id, sequence))
     return sha256(MESSAGE_TAG + bundle_hash + numbers).digest()
@@ -58,7 +59,9 @@ def commit_hash(bundle_hash: bytes, salt: bytes) -> bytes:
 def verify_bundle(
     bundle: Bundle, signer_set: SignerSetState | None, expected: Expected | None = None, why_unknown: str = ""
 ) -> BundleVerdict:
-    """`signer_set` None: it could not be read (`why_unknown`), and what depends on it is unknown,
+    """Check a bundle against the signer set and what is expected of it.
+
+    `signer_set` None: it could not be read (`why_unknown`), and what depends on it is unknown,
     never valid.
     """
     expected = expected or Expected()
@@ -93,7 +96,7 @@ def _content(bundle: Bundle, actual: bytes) -> Finding:
 
 
 def _header(bundle: Bundle, signer_set: SignerSetState | None, expected: Expected, why_unknown: str) -> list[Finding]:
-    """The set, the epoch and the sequence against what is known of them."""
+    """Compare set, epoch and sequence with what is known of them."""
     found: list[Finding] = []
     if signer_set is None and expected.no_set:
         asked = bundle.signer_set_id if expected.signer_set_id is None else expected.signer_set_id
@@ -134,7 +137,9 @@ def _header(bundle: Bundle, signer_set: SignerSetState | None, expected: Expecte
 
 
 def _against_market(bundle: Bundle, expected: Expected, market: MarketState) -> list[Finding]:
-    """What was published before is past, not wrong; wrong is what the program would refuse: a used
+    """Compare sequence and epoch with the market's account.
+
+    What was published before is past, not wrong; wrong is what the program would refuse: a used
     sequence in the current epoch (ReplayViolation, 6013), a new sequence in a past one, an epoch
     that is not open yet.
     """
@@ -173,7 +178,7 @@ def _against_market(bundle: Bundle, expected: Expected, market: MarketState) -> 
 
 
 def _signatures(bundle: Bundle, signer_set: SignerSetState | None, message: bytes) -> tuple[set[str], list[Finding]]:
-    """The authorised keys whose signature holds, and a finding for each entry."""
+    """Return the authorised keys whose signature holds, and a finding for each entry."""
     good: set[str] = set()
     seen: set[str] = set()
     found: list[Finding] = []
@@ -227,9 +232,7 @@ def _commit(bundle: Bundle) -> Finding:
 def _signed_instead(
     bundle: Bundle, signer_set: SignerSetState | None, expected: Expected, actual: bytes
 ) -> list[Finding]:
-    """When no signature of the set holds: what they are signatures of, if it is something near at
-    hand.
-    """
+    """Say what the signatures are of, when none of the set holds and something near fits."""
     market = expected.market
     sets = _values(bundle.signer_set_id, expected.signer_set_id, signer_set.signer_set_id if signer_set else None)
     epochs = _values(
@@ -263,7 +266,7 @@ def _signed_instead(
 
 
 def _around(number: int) -> tuple[int, ...]:
-    """What is a step or a few from it, the nearest first."""
+    """Return what is a step or a few from it, the nearest first."""
     return tuple(number + step for away in range(1, _NEAR + 1) for step in (away, -away))
 
 
@@ -272,7 +275,7 @@ def _values(*numbers: int | None) -> tuple[int, ...]:
 
 
 def signature_holds(pubkey: str, signature: str, message: bytes) -> tuple[bool | None, str]:
-    """Strict ed25519, as the chain's own program checks it.
+    """Verify strictly, as the chain's own ed25519 program does.
 
     None: it could not be checked here; and why not.
 

@@ -1,5 +1,4 @@
-"""A bundle as it lies in a file: JSON from outside, bounded in size and depth, every error with its
-key.
+"""Reads a bundle from a JSON file, bounded in size and depth, every error with its key.
 
 `{"payload": {…} | "payload_b64": "…", "bundle_content_hash": hex, "signer_set_id": n,
 "publish_epoch_id": n, "sequence": n, "market": id, "salt": hex, "commit_hash": hex, "signatures":
@@ -27,9 +26,7 @@ U64 = 2**64 - 1
 
 
 class BundleProblem(CockpitError):
-    """The file is no bundle (or no signer set): one line that names the key and what was expected
-    there.
-    """
+    """The file is no bundle (or no signer set): one line names the key and what was expected there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,10 @@ class _Number(str):
 
 
 def read_bundle(raw: bytes) -> Bundle:
-    """Raises BundleProblem."""
+    """Read a bundle.
+
+    Raises BundleProblem.
+    """
     table = _object(_parse(raw), "the file")
     if ("payload" in table) == ("payload_b64" in table):
         raise BundleProblem("payload: expected exactly one of payload and payload_b64")
@@ -89,8 +89,9 @@ def read_bundle(raw: bytes) -> Bundle:
 
 
 def _claimed(table: dict[str, Any]) -> str:
-    """The key of the hash that the bundle claims: `bundle_content_hash`, or `content_hash` as the
-    network publishes it.
+    """Return the key of the hash that the bundle claims.
+
+    `bundle_content_hash`, or `content_hash` as the network publishes it.
     """
     if (
         "content_hash" in table
@@ -102,7 +103,9 @@ def _claimed(table: dict[str, Any]) -> str:
 
 
 def read_signer_set(raw: bytes) -> SignerSetState:
-    """`{"signer_set_id": n, "threshold": n, "pubkeys": [base58, …], "active": true}`.
+    """Read a signer set.
+
+    `{"signer_set_id": n, "threshold": n, "pubkeys": [base58, …], "active": true}`.
 
     Raises BundleProblem.
     """
@@ -131,7 +134,7 @@ def read_signer_set(raw: bytes) -> SignerSetState:
 
 
 def canonical(value: Any) -> bytes:
-    """Sorted keys (by code point), no whitespace, UTF-8.
+    """Write JSON with sorted keys (by code point), no whitespace, UTF-8.
 
     Raises BundleProblem for text that is no Unicode.
     """
@@ -175,7 +178,7 @@ def _parse(raw: bytes) -> Any:
 
 
 def _depth(text: str) -> int:
-    """How deep brackets nest outside strings; counted first, for the parser recurses."""
+    """Return how deep brackets nest outside strings; counted first, for the parser recurses."""
     deepest = depth = 0
     quoted = escaped = False
     for char in text:
@@ -260,7 +263,7 @@ def _base64(table: dict[str, Any], key: str) -> bytes:
 
 
 def _kind(value: Any) -> str:
-    """What it is instead, in words; its text never: it may be anything."""
+    """Say what it is instead, in words; its text never: it may be anything."""
     if isinstance(value, _Number):
         return f"the number {safe(str(value), 40)}"
     named = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}

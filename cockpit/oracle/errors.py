@@ -1,5 +1,6 @@
-"""Why a transaction failed, and whose runbook that is: Anchor's custom codes from 6000 on, and
-Solana's own TransactionErrors.
+"""Names why a transaction failed, and whose runbook that is.
+
+Anchor's custom codes from 6000 on, and Solana's own TransactionErrors (docs/oracle-program.md).
 
 Order and runbooks: m0club-facts, "Chain". Shapes: what RPC nodes answer in `err`
 (`"BlockhashNotFound"`, `{"InstructionError": [1, {"Custom": 6018}]}`).
@@ -63,7 +64,7 @@ class TransactionFailure:
 
 
 def failure_of(err: object, *, foreign: bool = False) -> TransactionFailure | None:
-    """What `err` of a transaction says; None when it did not fail.
+    """Read what `err` of a transaction says; None when it did not fail.
 
     `foreign`: another program gave the error, so that a custom code is that program's, not ours.
     Never raises, whatever the shape.

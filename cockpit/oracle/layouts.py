@@ -1,5 +1,4 @@
-"""Events and accounts of the oracle program as they lie in bytes: Anchor's discriminator, then
-borsh.
+"""Decodes the oracle program's events and accounts: Anchor's discriminator, then borsh.
 
 Every length is bounded.
 
@@ -29,7 +28,7 @@ MOST_ACCOUNT_BYTES = 128 * 1024
 
 
 class Undecodable(Exception):
-    """These bytes are not what they should be; one line that says how."""
+    """These bytes are not what they should be; one line says how."""
 
 
 def event_discriminator(name: str) -> bytes:
@@ -131,7 +130,10 @@ class _Reader:
             raise Undecodable(f"{self._what}: a text is no UTF-8") from None
 
     def end(self, *, padded: bool) -> None:
-        """Accounts are allocated larger than they are filled; events are not."""
+        """Check that all was read.
+
+        Accounts are allocated larger than they are filled; events are not.
+        """
         rest = self._raw[self._at :]
         if rest and not padded:
             raise Undecodable(f"{self._what} has {len(rest)} bytes too many")
@@ -192,7 +194,7 @@ _EVENTS: Mapping[bytes, Callable[[bytes], Event]] = {
 
 
 def decode_event(data: str) -> Event:
-    """One event from the base64 of a `Program data:` line.
+    """Decode one event from the base64 of a `Program data:` line.
 
     Raises Undecodable.
     """
@@ -219,8 +221,9 @@ class Account:
 
 
 def account_of(address: str, value: object, slot: int) -> Account | None:
-    """From JSON (`value` of getAccountInfo, an element of getMultipleAccounts); None when there is
-    no such account.
+    """Read an account from JSON; None when there is no such account.
+
+    `value` of getAccountInfo, or an element of getMultipleAccounts.
 
     Raises Undecodable.
     """
@@ -249,7 +252,7 @@ def _opened(account: Account, owner: str, name: str) -> _Reader:
 
 
 def protocol_state(account: Account, program_id: str) -> ProtocolState:
-    """ProtocolConfig.
+    """Decode ProtocolConfig.
 
     Raises Undecodable.
     """
@@ -272,7 +275,7 @@ def protocol_state(account: Account, program_id: str) -> ProtocolState:
 
 
 def signer_set_state(account: Account, program_id: str) -> SignerSetState:
-    """SignerSet.
+    """Decode SignerSet.
 
     Raises Undecodable.
     """
@@ -294,7 +297,7 @@ def signer_set_state(account: Account, program_id: str) -> SignerSetState:
 
 
 def market_state(account: Account, program_id: str) -> MarketState:
-    """Market.
+    """Decode Market.
 
     Raises Undecodable.
     """

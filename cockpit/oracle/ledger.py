@@ -1,5 +1,4 @@
-"""The ledger: every confirmed transaction of the program counted once, whoever told of it and
-however often.
+"""Counts every confirmed transaction of the program once, whoever told of it and how often.
 
 Exactness: a transaction is known by its signature. Signatures are kept down to `floor`, the slot up
 to which a listing has proved that nothing is missing; what is older is never counted again, so that
@@ -63,7 +62,7 @@ class _Class:
 
 
 class Ledger:
-    """`take` each transaction as it is heard of; `activity` says where things stand.
+    """Takes each transaction as it is heard of; `activity` says where things stand.
 
     One program, one cluster, one thread.
     """
@@ -97,7 +96,7 @@ class Ledger:
         return len(self._seen)
 
     def tip(self, slot: int, wall: float) -> None:
-        """`slot` is confirmed now."""
+        """Note that `slot` is confirmed now."""
         if self.highest is None or slot > self.highest:
             self.highest = slot
         self.slots.see(slot, wall)
@@ -108,7 +107,7 @@ class Ledger:
             self.since_slot = slot
 
     def processed(self, signature: str, slot: int) -> None:
-        """Heard of at commitment `processed`: counted only once it is confirmed."""
+        """Note what is heard of at commitment `processed`: it counts only once it is confirmed."""
         key = signature_key(signature)
         if key not in self._seen and slot > self.floor:
             self._unconfirmed[key] = slot
@@ -118,8 +117,7 @@ class Ledger:
     def take(
         self, signature: str, slot: int, err: object, logs: Sequence[str] | None, now: float, *, filled: bool = False
     ) -> bool:
-        """One confirmed transaction; False when it was known, or is older than all that is still
-        open.
+        """Take one confirmed transaction; False when it was known, or is too old to be open still.
 
         `logs` None: they cannot be had. `now`: wall time.
         """
@@ -161,7 +159,7 @@ class Ledger:
             self.undecodable += 1  # what the node cut off may have been an instruction of ours
 
     def _events(self, frame: Frame, signature: str, slot: int) -> list[str]:
-        """The kinds of the frame's events, after what they say has been noted."""
+        """Return the kinds of the frame's events, after what they say has been noted."""
         kinds: list[str] = []
         for data in frame.data:
             try:
@@ -228,8 +226,9 @@ class Ledger:
         self._recent_failed.append(FailedTransaction(safe(signature, 100), slot, failure.name, instruction))
 
     def settle(self, slot: int) -> None:
-        """A listing has shown that nothing up to `slot` is missing: forget those signatures, for
-        they cannot come again.
+        """Forget the signatures up to `slot`: a listing has shown that none is missing.
+
+        They cannot come again.
         """
         if slot <= self.floor:
             return
@@ -239,14 +238,15 @@ class Ledger:
         self.never_confirmed(slot)
 
     def never_confirmed(self, upto: int) -> None:
-        """What was only processed, and is older than a listing reaches: forget it."""
+        """Forget what was only processed, and is older than a listing reaches."""
         for key in [key for key, at in self._unconfirmed.items() if at <= upto]:
             del self._unconfirmed[key]
             self.unconfirmed_dropped += 1
 
     def unlisted(self, listed: Container[bytes], above: int, upto: int) -> int:
-        """How many known transactions of the slots (above, upto] a listing lacks; `listed` are
-        keys.
+        """Count the known transactions of the slots (above, upto] that a listing lacks.
+
+        `listed` are keys.
         """
         ours = (key for slot, kept in self._by_slot.items() if above < slot <= upto for key in kept)
         return sum(1 for key in ours if key not in listed)
@@ -263,7 +263,7 @@ class Ledger:
         reconnects: int,
         no_stream: str = "",
     ) -> ProgramActivity:
-        """Where things stand at wall time `now`.
+        """Return where things stand at wall time `now`.
 
         `names`: market's pubkey → market id.
         """
@@ -319,7 +319,7 @@ class Ledger:
 
 
 def signature_key(signature: str) -> bytes:
-    """Twelve bytes in place of 88 characters: a thousand signatures a second are kept for a minute.
+    """Return twelve bytes in place of 88 characters: a thousand a second are kept for a minute.
 
     No two are alike.
     """

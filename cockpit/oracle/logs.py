@@ -1,5 +1,4 @@
-"""A transaction's log lines, read frame by frame: what belongs to the program itself, and what only
-looks like it.
+"""Reads a transaction's log lines frame by frame: what is the program's own, and what looks like it.
 
 The runtime writes `Program ID invoke [depth]` … `Program ID success` | `failed: …` around every
 call; what programs print themselves always begins with `Program log: ` or `Program data: `, so
@@ -48,8 +47,10 @@ class Frame:
 
 @dataclass(slots=True)
 class ProgramLogs:
-    """`failed_program`: the program whose frame failed first, where the error comes from ("" when
-    none is seen).
+    """What the logs say of the program.
+
+    `failed_program`: the program whose frame failed first, where the error comes from ("" when none
+    is seen).
     """
 
     frames: list[Frame] = field(default_factory=list)
@@ -59,7 +60,7 @@ class ProgramLogs:
 
 
 def read_logs(lines: Iterable[str], program_id: str) -> ProgramLogs:
-    """The program's own frames, in the order of their calls.
+    """Return the program's own frames, in the order of their calls.
 
     Never raises, whatever the lines.
     """

@@ -1,6 +1,4 @@
-"""Commits that wait for their reveal, matched by market and epoch, oldest first, in whatever order
-they are heard of.
-"""
+"""Matches commits with their reveals by market and epoch, in whatever order they are heard of."""
 
 from __future__ import annotations
 
@@ -37,7 +35,10 @@ class Commit:
 
 
 class PendingCommits:
-    """`lost`: commits given up, never revealed as far as anyone saw."""
+    """Holds the commits that wait, oldest first.
+
+    `lost`: commits given up, never revealed as far as anyone saw.
+    """
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[Key, list[Commit]] = OrderedDict()
@@ -62,8 +63,9 @@ class PendingCommits:
             self._forget(next(iter(self._waiting)))
 
     def reveal(self, market: bytes, epoch: bytes, slot: int) -> None:
-        """The oldest commit of the epoch that is not newer is revealed; else the reveal waits for
-        its commit to be heard of.
+        """Take the oldest commit of the epoch that is not newer as revealed.
+
+        Without one, the reveal waits for its commit to be heard of.
         """
         key = (market, epoch)
         waiting = self._waiting.get(key, [])
@@ -116,7 +118,7 @@ class PendingCommits:
         return self._total
 
     def shown(self, slot: int | None, names: Mapping[str, str]) -> tuple[tuple[PendingCommit, ...], int]:
-        """(the oldest `SHOWN`, how many of all are overdue).
+        """Return (the oldest `SHOWN`, how many of all are overdue).
 
         `names`: market's pubkey → market id.
         """

@@ -1,6 +1,4 @@
-"""How often something happens, and when a slot was: counters by the second, and slots against the
-clock of this machine.
-"""
+"""Counts how often something happens, and tells slots by this machine's clock."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ _SAMPLE_EVERY_S = 1.0
 
 
 class Tally:
-    """Events of one kind: counted exactly for ever, by the second for `HISTORY_S`."""
+    """Counts events of one kind: exactly for ever, by the second for `HISTORY_S`."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -27,7 +25,7 @@ class Tally:
         self._late = 0  # grows with each event older than the newest step: the history is made again
 
     def add(self, at: float, slot: int, *, counted: bool) -> None:
-        """One event at wall time `at`.
+        """Count one event at wall time `at`.
 
         Not `counted`: from before the counting began, for rates only.
         """
@@ -41,20 +39,21 @@ class Tally:
             self._late += 1
 
     def per_minute(self, now: float) -> int:
-        """Of the last sixty full seconds."""
+        """Return the count of the last sixty full seconds."""
         last = int(now)
         get = self._seconds.get
         return sum(get(second, 0) for second in range(last - WINDOW_S, last))
 
     def rate(self, now: float, since: float) -> Rate:
-        """`since`: wall time from which every event is known; no rate before a minute has passed
-        since then.
+        """Return the rate, unless less than a minute has passed since `since`.
+
+        `since`: wall time from which every event is known.
         """
         known = now - since >= WINDOW_S
         return Rate(self.count, float(self.per_minute(now)) if known else None, self.last_slot, self._steps(now, since))
 
     def _steps(self, now: float, since: float) -> tuple[tuple[float, float], ...]:
-        """Events per minute, one point for each whole step of ten seconds."""
+        """Return events per minute, one point for each whole step of ten seconds."""
         end = int(now) // STEP_S * STEP_S
         if self._history_of != (end, self._late):
             self._history_of = (end, self._late)
@@ -71,7 +70,7 @@ class Tally:
 
 
 class SlotClock:
-    """When slots were, by this machine's clock: no node's clock need be right.
+    """Tells when slots were by this machine's clock: no node's clock need be right.
 
     Slots not seen are reckoned from those that were.
     """
@@ -80,7 +79,7 @@ class SlotClock:
         self._samples: deque[tuple[int, float]] = deque(maxlen=HISTORY_S)
 
     def see(self, slot: int, wall: float) -> None:
-        """`slot` is the newest now.
+        """Note that `slot` is the newest now.
 
         At most one sample a second is kept; a slot that goes back starts anew.
         """
@@ -94,7 +93,7 @@ class SlotClock:
 
     @property
     def pace_s(self) -> float:
-        """Seconds a slot takes, of the last minute or so."""
+        """Return seconds a slot takes, of the last minute or so."""
         if len(self._samples) < 2:
             return SLOT_S
         newest, now = self._samples[-1]
@@ -103,7 +102,7 @@ class SlotClock:
         return min(4.0, max(0.004, measured)) if newest - oldest >= 20 else SLOT_S
 
     def at(self, slot: int, now: float) -> float:
-        """Wall time of `slot`, never later than `now`."""
+        """Return the wall time of `slot`, never later than `now`."""
         if not self._samples:
             return now
         after: tuple[int, float] | None = None

@@ -1,4 +1,4 @@
-"""A finding: one thing looked at, how it is, and what to do about it.
+"""Examines one thing at a time: how it is, and what to do about it.
 
 Each check has its own few seconds and never raises.
 """
@@ -65,7 +65,7 @@ def found(area: str, check: str, state: State, words: object, remedy: object = "
 
 
 async def bounded(exam: Examination, area: str, check: str, ask: Check) -> list[Finding]:
-    """The findings of `ask` within the case's limit.
+    """Return the findings of `ask` within the examination's limit.
 
     Out of time, or a bug: unknown, in words.
     """
@@ -88,12 +88,12 @@ async def bounded(exam: Examination, area: str, check: str, ask: Check) -> list[
 
 
 async def together(checks: Iterable[Awaitable[list[Finding]]]) -> list[Finding]:
-    """All at once; the findings in the checks' order."""
+    """Run all checks at once; the findings come in the checks' order."""
     return [finding for findings in await asyncio.gather(*checks) for finding in findings]
 
 
 def verdict(findings: Iterable[Finding]) -> State:
-    """As `status` has it: fail, then warn, then unknown, else ok.
+    """Judge as `status` does: fail, then warn, then unknown, else ok.
 
     What is off is no fault.
     """
@@ -102,7 +102,9 @@ def verdict(findings: Iterable[Finding]) -> State:
 
 
 def skew(area: str, seconds: float, whose: str, grain_s: float) -> Finding:
-    """`seconds`: their clock minus this machine's, known to `grain_s`.
+    """Judge a clock.
+
+    `seconds`: their clock minus this machine's, known to `grain_s`.
 
     The network bears 15 s (its own target).
     """
@@ -120,5 +122,5 @@ def skew(area: str, seconds: float, whose: str, grain_s: float) -> Finding:
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
-    """ "a, b, c and 4 more"."""
+    """Return "a, b, c and 4 more"."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,4 +1,4 @@
-"""The sources by name, as their folders describe them."""
+"""Loads the sources by name, as their folders describe them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WHERE = "sources (cockpit/sources/__init__.py)"
 
 @cache
 def sources() -> Mapping[str, SourceSpec]:
-    """Every source's descriptor, in the order of the rows.
+    """Return every source's descriptor, in the order of the rows.
 
     Raises RegistryError for a row that has no folder, lacks a part, or takes a name of another.
     """
@@ -45,5 +45,5 @@ def _described(name: str) -> SourceSpec:
 
 
 def configured(settings: Settings) -> frozenset[str]:
-    """Names of the sources that have an address."""
+    """Return the names of the sources that have an address."""
     return frozenset(name for name, source in sources().items() if source.configured(settings))

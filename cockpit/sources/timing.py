@@ -1,4 +1,4 @@
-"""When a source asks, waits and publishes: the timings, backoff, the common beat and Retry-After.
+"""Says when a source asks, waits and publishes: timings, backoff, the common beat, Retry-After.
 
 Operators never see these numbers; tests shorten them. What is asked in one burst costs a third of
 the same questions spread over the interval (each would wake a cold process), so rests end on a
@@ -21,20 +21,20 @@ LONGEST_S = 86_400.0  # of a Retry-After
 
 @dataclass(frozen=True)
 class Backoff:
-    """Exponential, in seconds."""
+    """Waits ever longer after failures, in seconds."""
 
     backoff_s: float = 0.5
     backoff_cap_s: float = 15.0
 
     def backoff(self, attempt: int, rng: random.Random) -> float:
-        """Exponential with jitter (half to whole), capped; `attempt` counts from 0."""
+        """Return an exponential wait with jitter (half to whole), capped; `attempt` counts from 0."""
         whole = min(self.backoff_cap_s, self.backoff_s * 2.0 ** min(attempt, 10))
         return whole * (0.5 + 0.5 * rng.random())
 
 
 @dataclass(frozen=True)
 class Timings(Backoff):
-    """All in seconds."""
+    """How often and how long, all in seconds."""
 
     publish_s: float = 0.25  # at most so often a topic, when something changed
     pages_s: float = (
@@ -52,7 +52,7 @@ class Timings(Backoff):
 
 @dataclass(frozen=True)
 class SolanaTimings(Backoff):
-    """In seconds, or slots where it says so."""
+    """How often and how long, in seconds, or in slots where it says so."""
 
     request_timeout_s: float = 5.0
     rarely_s: float = 600.0  # genesis hash, version
@@ -74,7 +74,7 @@ class SolanaTimings(Backoff):
 
 
 class PollSchedule:
-    """One for all sources of a loop.
+    """Gives all sources of a loop one common beat.
 
     `relaxed` is set by whoever judges the situation; at the start nothing is known to be well.
     `phase_s` shifts the beats, at random by default: in an incident several cockpits look from one
@@ -92,7 +92,7 @@ class PollSchedule:
 
     @relaxed.setter
     def relaxed(self, relaxed: bool) -> None:
-        """From the sources' loop.
+        """Return whether all is well, so that everybody may ask less often.
 
         When it ends, who rests is woken as soon as its quicker interval is over.
         """
@@ -102,8 +102,9 @@ class PollSchedule:
             turned.set()
 
     async def rest(self, clock: Clock, since: float, interval_s: float) -> None:
-        """Until the next beat after `since` (monotonic seconds); `interval_s` is meant for when
-        something is not well.
+        """Rest until the next beat after `since` (monotonic seconds).
+
+        `interval_s` is meant for when something is not well.
         """
         while True:
             every = interval_s * (CALM_FACTOR if self._relaxed else 1.0)
@@ -116,8 +117,9 @@ class PollSchedule:
 
 
 def retry_after_s(value: str | None, now: float) -> float | None:
-    """Seconds from `now` (unix) on, as Retry-After asks (RFC 9110, 10.2.3): seconds, or a date;
-    nonsense is none.
+    """Return seconds from `now` (unix) on, as Retry-After asks; nonsense is none.
+
+    Seconds, or a date (RFC 9110, 10.2.3).
     """
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""What a source's values are: numbers by name, that signals of runbooks.toml may stand on."""
+"""Defines what a source's values are: numbers by name, that signals of runbooks.toml stand on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from cockpit.sources.spec import Readings
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """`number` is None when unknown; `reason` then says why.
+    """A number, or why there is none.
+
+    `number` is None when unknown; `reason` then says why.
 
     `age_s` is the oldest topic's that it stands on. `labels` name the one of several that decided
     (the endpoint, the table, the host). `off`: its part of the source is not configured.
@@ -29,9 +31,7 @@ class Value:
 
 class Values(Protocol):
     def get(self, name: str) -> Value:
-        """The value called `name` (whole, with the family's prefix); the schema has checked that
-        there is such a one.
-        """
+        """Return the value called `name` (whole, with the source's name); it is known to be one."""
         ...
 
 
@@ -64,7 +64,7 @@ class Family:
         return value in self.plain
 
     def service_of(self, value: str) -> str | None:
-        """The service that `value` names, when it has one of the heads; else None."""
+        """Return the service that `value` names, when it has one of the heads; else None."""
         for head in self.of_service:
             if value.startswith(head + ".") and len(value) > len(head) + 1:
                 return value[len(head) + 1 :]
@@ -72,16 +72,16 @@ class Family:
 
     @property
     def spelt(self) -> tuple[str, ...]:
-        """Every name, as an error message lists them."""
+        """Return every name, as an error message lists them."""
         return (*self.plain, *(f"{head}.SERVICE" for head in self.of_service))
 
 
 def doubt(reading: Reading[Any] | None, what: str, mono: float) -> Value | None:
-    """A value that says why nothing follows from this reading, or None when it can be believed."""
+    """Return a value that says why nothing follows from this reading, or None when it is believed."""
     found = believed(reading, mono)
     return unknown(found, what) if isinstance(found, Unknown) else None
 
 
 def unknown(found: Unknown[Any], what: str) -> Value:
-    """The value that nothing is known of, with the reason."""
+    """Return the value that nothing is known of, with the reason."""
     return Value(None, f"{what}: {found.reason}", found.age_s, off=found.state.off)

@@ -1,1 +1,1 @@
-"""Why a workload or a pod is as it is, in words."""
+"""Explains in words why a workload or a pod is as it is."""

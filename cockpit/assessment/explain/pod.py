@@ -1,4 +1,4 @@
-"""A pod's containers in words, and what an operator does about each kind of trouble."""
+"""Describes a pod's containers, and says what an operator does about each kind of trouble."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIGNALS = {
 
 
 def span(seconds: float) -> str:
-    """12 s, 3 min, 2 h, 4 d."""
+    """Return a length of time as "12 s", "3 min", "2 h", "4 d"."""
     seconds = max(0.0, seconds)
     if seconds < 120:
         return f"{seconds:.0f} s"
@@ -30,7 +30,7 @@ def ago(now: float, at: float | None) -> str:
 
 
 def pod_summary(pod: Pod, now: float) -> str:
-    """For a pod without trouble."""
+    """Return one line for a pod without trouble."""
     age = f", {span(now - pod.created_at)} old" if pod.created_at is not None else ""
     if pod.phase == "Succeeded":
         return f"Completed{age}"
@@ -42,7 +42,7 @@ def pod_summary(pod: Pod, now: float) -> str:
 
 
 def container_lines(pod: Pod, now: float) -> list[str]:
-    """One line for each container that is not well, worst first; none for those that are."""
+    """Return one line for each container that is not well, worst first."""
     lines = [(rank, line) for c in pod.containers for rank, line in _container(c, pod, now)]
     return [line for _, line in sorted(lines, key=lambda each: each[0])]
 
@@ -93,7 +93,7 @@ def _last(c: Container, now: float) -> str:
 
 
 def exit_words(code: int | None, reason: str = "") -> str:
-    """exit 1 (Error), exit 137 killed (SIGKILL)."""
+    """Return "exit 1 (Error)" or "exit 137 killed (SIGKILL)"."""
     if code is None:
         return f"exit code unknown ({reason})" if reason else "exit code unknown"
     meaning = _SIGNALS.get(code, "")
@@ -107,7 +107,7 @@ def _tail(message: str) -> str:
 
 
 def next_step(pod: Pod) -> str:
-    """What helps most often; empty for a healthy pod."""
+    """Return what helps most often; empty for a healthy pod."""
     if pod.terminating:
         return "wait for its grace period; then look at its node and finalizers"
     scheduled = next((c for c in pod.conditions if c.type == "PodScheduled"), None)

@@ -1,5 +1,6 @@
-"""Why a pod or a workload is not well, in words: from conditions, container states, events and
-ReplicaSets.
+"""Explains why a pod or a workload is not well.
+
+It goes by conditions, container states, events and ReplicaSets.
 
 Lines of plain text, worst first, each beginning with its most telling fact; the last says what to
 do next. Reference: Kubernetes pod lifecycle, deployment status conditions.
@@ -19,7 +20,10 @@ _MOST_PODS = 5
 
 
 def explain_pod(cluster: Cluster, pod: Pod, now: float) -> tuple[str, ...]:
-    """`now`: unix seconds on the cluster's clock."""
+    """Explain one pod.
+
+    `now`: unix seconds on the cluster's clock.
+    """
     lines: list[str] = []
     if pod.deleted_at is not None:
         lines.append(_terminating(pod, now))
@@ -41,7 +45,10 @@ def explain_pod(cluster: Cluster, pod: Pod, now: float) -> tuple[str, ...]:
 
 
 def explain_workload(cluster: Cluster, workload: Workload, now: float) -> tuple[str, ...]:
-    """`now`: unix seconds on the cluster's clock."""
+    """Explain a workload and its pods.
+
+    `now`: unix seconds on the cluster's clock.
+    """
     pods = cluster.pods_of(workload.namespace, workload.name)
     lines = _rollout(cluster, workload, pods, now)
     broken = [pod for pod in pods if not pod.healthy]
@@ -91,7 +98,7 @@ def _rollout(cluster: Cluster, workload: Workload, pods: list[Pod], now: float) 
 
 
 def _generations(cluster: Cluster, workload: Workload, pods: list[Pod], now: float) -> list[str]:
-    """The new ReplicaSet against the old ones, while both are there."""
+    """Compare the new ReplicaSet with the old ones, while both are there."""
     if workload.kind != "Deployment":
         if workload.updated < workload.desired:
             return [f"Rollout not finished: {workload.updated} of {workload.desired} are of the new revision"]
@@ -148,7 +155,10 @@ def _workload_next(workload: Workload, broken: list[Pod]) -> str:
 
 
 def _terminating(pod: Pod, now: float) -> str:
-    """metadata.deletionTimestamp is when the grace period ends, not when deletion was asked for."""
+    """Say since when a pod terminates.
+
+    metadata.deletionTimestamp is when the grace period ends, not when deletion was asked for.
+    """
     assert pod.deleted_at is not None
     late = now - pod.deleted_at
     if late <= 0:
@@ -158,7 +168,7 @@ def _terminating(pod: Pod, now: float) -> str:
 
 
 def _gates(pod: Pod) -> list[str]:
-    """Readiness gates and other conditions that are false for a reason of their own."""
+    """Name readiness gates and other conditions that are false for a reason of their own."""
     known = ("PodScheduled", "Initialized", "Ready", "ContainersReady", "PodReadyToStartContainers", "DisruptionTarget")
     lines = [
         f"{c.type} is {c.status}: {c.message or c.reason}"
@@ -172,7 +182,7 @@ def _gates(pod: Pod) -> list[str]:
 
 
 def _events(cluster: Cluster, namespace: str, names: set[str], now: float) -> list[str]:
-    """The newest warnings about these objects, each reason and message once."""
+    """Return the newest warnings about these objects, each reason and message once."""
     found = [
         event
         for event in cluster.events.values()

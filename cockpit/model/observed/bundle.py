@@ -50,7 +50,7 @@ class BundleVerdict(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """One line: "valid: 5 of 5 signatures …", or what is wrong, everything."""
+        """Return one line: "valid: 5 of 5 signatures …", or everything that is wrong."""
         if self.valid:
             return f"valid: {self.authorised} signatures of signer set {self.signer_set_id}, threshold {self.threshold}"
         wanted = Answer.FAIL if self.valid is False else Answer.UNKNOWN

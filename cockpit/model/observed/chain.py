@@ -103,8 +103,9 @@ class Reveal(msgspec.Struct, frozen=True):
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """One kind of event: exact count since `counting_since`, events in the last full minute, and a
-    history for a sparkline.
+    """How often one kind of event happens: its exact count, its rate and a history.
+
+    Counted since `counting_since`; the rate is of the last full minute.
     """
 
     count: int
@@ -168,9 +169,7 @@ class ProtocolState(msgspec.Struct, frozen=True):
 
 
 class SignerSetState(msgspec.Struct, frozen=True):
-    """The SignerSet account of the id that the submitter is configured with, on the board as
-    `solana/signer-set`.
-    """
+    """The SignerSet account of the configured id, on the board as `solana/signer-set`."""
 
     address: str
     signer_set_id: int
@@ -182,9 +181,7 @@ class SignerSetState(msgspec.Struct, frozen=True):
 
 
 def signer_differences(held: SignerSetState, reports: Mapping[str, SignerReport]) -> tuple[str, ...]:
-    """Where the signer set's account and what signer agents report of themselves differ, one line
-    each.
-    """
+    """Say where the set's account and what signer agents report differ, one line each."""
     found: list[str] = []
     if not held.active:
         found.append(f"signer set {held.signer_set_id} is not active on chain")

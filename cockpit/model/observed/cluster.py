@@ -1,5 +1,4 @@
-"""What the cockpit knows of Kubernetes objects: few fields, every text already cleaned and
-redacted.
+"""What is known of Kubernetes objects: few fields, every text already cleaned and redacted.
 
 Times are unix seconds (None when absent). Names follow the Kubernetes API reference.
 """
@@ -84,7 +83,7 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def healthy(self) -> bool:
-        """Every container ready and nothing terminating; completed pods count as healthy."""
+        """Return every container ready and nothing terminating; completed pods count as healthy."""
         return self.deleted_at is None and (self.phase == "Succeeded" or (self.total > 0 and self.ready == self.total))
 
 
@@ -122,9 +121,7 @@ class Workload(msgspec.Struct, frozen=True, gc=False):
     conditions: tuple[Condition, ...]
 
     def env(self, name: str) -> EnvVar | None:
-        """The variable in the service's own container (the one that bears the workload's name),
-        else in any.
-        """
+        """Return the variable in the service's own container (of the workload's name), else in any."""
         own = [c for c in self.containers if c.name == self.name] or list(self.containers)
         return next((v for c in own for v in c.env if v.name == name), None)
 

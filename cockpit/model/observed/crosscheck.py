@@ -1,5 +1,6 @@
-"""What two sources say of the same thing, compared: metrics and chain on rates; chain, agents and
-cluster on the signer set.
+"""What two sources say of the same thing, compared.
+
+Metrics and chain on rates; chain, agents and cluster on the signer set.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class SignerSetCheck(msgspec.Struct, frozen=True):
 
     @property
     def agrees(self) -> bool | None:
-        """None: it cannot be told.
+        """Return whether all agree; None when it cannot be told.
 
         True only when chain, agents and cluster were all compared, as far as they are configured.
         """

@@ -36,7 +36,7 @@ class QueryResult(msgspec.Struct, frozen=True):
     evaluated_at: float | None = None  # unix seconds on the server's clock
 
     def by(self, label: str) -> dict[str, float]:
-        """Value by label; samples without the label are left out."""
+        """Return values by label; samples without the label are left out."""
         return {s.labels[label]: s.value for s in self.samples if label in s.labels}
 
 

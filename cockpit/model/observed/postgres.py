@@ -11,8 +11,9 @@ import msgspec
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Sessions that have something in common: a state ("active", "idle in transaction") or an
-    application.
+    """Sessions that have something in common.
+
+    A state ("active", "idle in transaction") or an application.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Connections(msgspec.Struct, frozen=True):
 
     @property
     def share(self) -> float:
-        """0..1 of the limit."""
+        """Return the share of the limit, 0..1."""
         return self.total / self.limit if self.limit > 0 else 1.0
 
 
@@ -129,7 +130,7 @@ class TableUpkeep(msgspec.Struct, frozen=True):
 
     @property
     def dead_ratio(self) -> float:
-        """0..1 of the rows that are there."""
+        """Return the share of the rows that are there, 0..1."""
         return self.dead / (self.live + self.dead) if self.live + self.dead else 0.0
 
 

@@ -40,8 +40,9 @@ class ProbeStatus(msgspec.Struct, frozen=True):
 
 
 class MarketOutput(msgspec.Struct, frozen=True):
-    """The newest output of one market as the API gateway serves it, on the board as
-    `probes/output/MARKET`.
+    """The newest output of one market, on the board as `probes/output/MARKET`.
+
+    As the API gateway serves it.
     """
 
     market: str
@@ -58,9 +59,7 @@ class MarketOutput(msgspec.Struct, frozen=True):
 
 
 class SignerReport(msgspec.Struct, frozen=True):
-    """What signer agents report of themselves; `probes/signers` holds a mapping agent →
-    SignerReport.
-    """
+    """What a signer agent reports of itself; `probes/signers` maps agents to reports."""
 
     agent: str
     pubkey: str | None

@@ -1,4 +1,4 @@
-"""A variable as the running workloads have it: in place, or from a ConfigMap that is watched."""
+"""Finds a variable as the running workloads have it: in place, or from a watched ConfigMap."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ SUBMITTER = "m0-submitter"
 
 
 def variable(cluster: Cluster, name: str, service: str = SUBMITTER) -> str | None:
-    """Its value at `service`, else at whichever workload has one; None when it is not set, or its
-    value not to be seen.
+    """Return its value at `service`, else at whichever workload has one.
+
+    None when it is not set, or its value not to be seen.
     """
     workloads = sorted(cluster.workloads.values(), key=lambda w: (w.name != service, w.namespace, w.name))
     for workload in workloads:

@@ -9,7 +9,7 @@ def _make(context: SourceContext) -> Source:
     from cockpit.sources.kubernetes.source import KubernetesSource
 
     def configmaps() -> set[str]:
-        """Those that toggles live in."""
+        """Return those that toggles live in."""
         return {toggle.configmap for toggle in context.runbooks().toggles.values() if toggle.configmap}
 
     return KubernetesSource(context.access, context.namespaces(), configmaps, context.clock)

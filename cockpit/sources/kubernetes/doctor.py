@@ -1,6 +1,4 @@
-"""The cluster: kubeconfig, API server, credentials, clock, namespaces, services, and every right by
-an access review of its own.
-"""
+"""Examines the cluster: kubeconfig, server, credentials, clock, namespaces, services and rights."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ _WORKLOADS = (("Deployment", "deployments"), ("StatefulSet", "statefulsets"))
 
 
 async def examine(exam: Examination) -> list[Finding]:
-    """What comes first must hold for the rest to be asked: kubeconfig, server, credentials."""
+    """Examine kubeconfig, server and credentials first: they must hold for the rest to be asked."""
     access: list[Access] = []
     first = await bounded(exam, AREA, "kubeconfig", lambda: _kubeconfig(exam, access))
     if not access:
@@ -152,9 +150,7 @@ async def _namespace(client: KubeClient, name: str) -> Sequence[Finding]:
 async def _services(
     exam: Examination, client: KubeClient, namespaces: Sequence[str], kinds: dict[str, str]
 ) -> Sequence[Finding]:
-    """Which workloads are there: `kinds` is filled with those of the namespace that steps act in
-    first.
-    """
+    """Find the workloads, and fill `kinds` with those of the namespace that steps act in first."""
     unread: list[str] = []
 
     async def listing(namespace: str, kind: str, plural: str) -> None:

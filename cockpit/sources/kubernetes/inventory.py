@@ -1,5 +1,4 @@
-"""Pods by service, kept from one snapshot to the next: only services whose pods changed are counted
-again.
+"""Counts pods by service, and only the services whose pods changed since the last snapshot.
 
 A snapshot of 10,000 pods is compared with the one before by identity (about a millisecond), so that
 neither signals nor the Pods panel pay for what did not change.
@@ -55,8 +54,9 @@ class Inventory:
         self._by_service: dict[ServiceKey, dict[str, Pod]] = {}
 
     def update(self, cluster: Cluster, mono: float) -> None:
-        """Take the pods of `cluster` over; of more than `MANY` pods at most once a second (`mono`:
-        monotonic seconds).
+        """Take the pods of `cluster` over; more than `MANY` pods at most once a second.
+
+        `mono`: monotonic seconds.
         """
         pods = cluster.pods
         before = self._pods
@@ -97,7 +97,7 @@ class Inventory:
         return key
 
     def of(self, service: str) -> list[Tally]:
-        """The tallies of a service in every watched namespace."""
+        """Return the tallies of a service in every watched namespace."""
         return [tally for (_, name), tally in self.tallies.items() if name == service]
 
 
@@ -145,7 +145,7 @@ def tally(group: Iterable[Pod]) -> Tally:
 
 
 def pod_reason(pod: Pod) -> str:
-    """Why a pod is not well, in kubectl's words where it has any."""
+    """Return why a pod is not well, in kubectl's words where it has any."""
     if pod.reason and pod.reason not in ("Running", "Completed"):
         return pod.reason
     return "not ready" if pod.phase == "Running" else pod.phase or "Pending"

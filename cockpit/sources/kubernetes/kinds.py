@@ -1,6 +1,4 @@
-"""Which kinds the cockpit watches, where their API lives, and how one object becomes an entry of
-the topic's data.
-"""
+"""Lists the kinds that are watched: where their API lives, and how an object becomes an entry."""
 
 from __future__ import annotations
 
@@ -40,17 +38,17 @@ class Kind:
 
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:
-        """Of one object."""
+        """Decodes one object."""
         return msgspec.json.Decoder(self.shape)
 
     @cached_property
     def lists(self) -> msgspec.json.Decoder[wire.Items[Any]]:
-        """Of a page."""
+        """Decodes one page of a list."""
         return msgspec.json.Decoder(wire.Items[self.shape])  # type: ignore[name-defined]
 
     @cached_property
     def events(self) -> msgspec.json.Decoder[wire.Change[Any]]:
-        """Of a watch event with an object: one pass over a line instead of two."""
+        """Decodes a watch event with its object: one pass over a line instead of two."""
         return msgspec.json.Decoder(wire.Change[self.shape])  # type: ignore[name-defined]
 
     def path(self, namespace: str) -> str:

@@ -1,6 +1,4 @@
-"""One line of a container's log: its time, its text made safe, the trace id and whether it tells of
-an error.
-"""
+"""Reads one line of a container's log: time, safe text, trace id, and whether it tells of an error."""
 
 from __future__ import annotations
 
@@ -32,8 +30,10 @@ _NO_TRACE = re.compile(r"^0+$")
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """`at` in unix seconds (None when the line bears no time); `text` is safe to show; `trace` the
-    id picked out of it.
+    """One line of a log.
+
+    `at` in unix seconds (None when the line bears no time); `text` is safe to show; `trace` the id
+    picked out of it.
     """
 
     at: float | None
@@ -45,8 +45,9 @@ class LogLine:
 
 
 def trace_id(text: str) -> str | None:
-    """The first trace id: a traceparent, a trace_id= or "traceId": field, or 32 hex digits standing
-    alone.
+    """Return the first trace id, if any.
+
+    A traceparent, a trace_id= or "traceId": field, or 32 hex digits standing alone.
     """
     match = _TRACE.search(text)
     if match is None:
@@ -58,8 +59,7 @@ def trace_id(text: str) -> str | None:
 
 
 def parse(raw: bytes, pod: str, container: str) -> tuple[LogLine, str]:
-    """A raw line (with or without the server's RFC 3339 stamp) and the stamp as written, "" without
-    one.
+    """Split a raw line into its content and the server's RFC 3339 stamp, "" without one.
 
     Never raises.
     """

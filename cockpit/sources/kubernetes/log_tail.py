@@ -1,5 +1,4 @@
-"""One log view's stream: lines wait here, between the sources' loop that reads them and the screen
-that shows them.
+"""Holds one log view's lines between the sources' loop that reads them and the screen.
 
 A service is followed through rollouts: pods that come later are read too.
 """
@@ -28,7 +27,7 @@ PodsNow = Callable[[], tuple[tuple[str, str | None], ...]]
 
 
 class LogTail:
-    """`run` on the sources' loop; `take`, `state` and `stop` from any thread."""
+    """Reads on the sources' loop (`run`); `take`, `state` and `stop` are for any thread."""
 
     def __init__(self, request: LogRequest, pods_now: PodsNow | None = None) -> None:
         self.request = request
@@ -42,7 +41,7 @@ class LogTail:
         self._stopped = True
 
     def take(self, most: int) -> list[LogLine | Fault]:
-        """At most `most` lines, oldest first; they are gone from here."""
+        """Hand over at most `most` lines, oldest first; they are gone from here."""
         lines: list[LogLine | Fault] = []
         while self._waiting and len(lines) < most:
             lines.append(self._waiting.popleft())

@@ -1,5 +1,4 @@
-"""Container logs: several pods merged in time order, followed across interruptions without doubling
-a line.
+"""Merges several pods' logs in time order, and follows them without doubling a line.
 
 Reference: GET /api/v1/namespaces/NS/pods/NAME/log (tailLines, sinceSeconds, sinceTime, previous,
 follow, timestamps).
@@ -52,7 +51,7 @@ class _Ended:
 async def read_logs(
     client: KubeClient, request: LogRequest, *, timings: Timings | None = None, rng: random.Random | None = None
 ) -> AsyncGenerator[LogLine | Fault, None]:
-    """Lines oldest first.
+    """Yield lines oldest first.
 
     A pod that fails gives a Fault in the stream and the others go on.
 
@@ -120,7 +119,7 @@ class _Merge:
         return not self._open and not self._heap
 
     def patience(self) -> float | None:
-        """How long to wait for the next line before the first held one goes."""
+        """Return how long to wait for the next line before the first held one goes."""
         if not self._heap or not self._window:
             return None
         return max(0.0, self._heap[0][2] + _WINDOW_S - asyncio.get_running_loop().time())
@@ -135,7 +134,7 @@ class _Merge:
         heapq.heappush(self._heap, (self._newest[index], self._count, asyncio.get_running_loop().time(), line))
 
     def ready(self) -> list[LogLine]:
-        """The lines whose turn has come."""
+        """Return the lines whose turn has come."""
         lines = []
         horizon = min((self._newest[i] for i in self._open), default=float("inf"))
         late = asyncio.get_running_loop().time() - _WINDOW_S if self._window else float("-inf")

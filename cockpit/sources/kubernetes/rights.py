@@ -1,4 +1,4 @@
-"""Says which rights the cockpit needs on a cluster: the screen's, and each step's on its own target.
+"""Says which rights the cockpit needs on a cluster: the screen's, and each step's on its target.
 
 The rights of a kind of step are those of its row in `model/step_kinds.py`. `deploy/rbac.yaml` grants
 all of them; tests/commands/test_doctor_rights.py and tests/runbooks/test_step_kinds.py hold them together.

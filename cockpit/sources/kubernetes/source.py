@@ -1,6 +1,4 @@
-"""The Kubernetes source: every kind in every namespace, listed and watched over one client,
-published as readings.
-"""
+"""Lists and watches every kind in every namespace over one client, and publishes readings."""
 
 from __future__ import annotations
 
@@ -23,8 +21,9 @@ _MISSING = 'namespace "{}" does not exist'
 
 
 class KubernetesSource:
-    """Topics `kubernetes/<plural>/<namespace>`: dicts of `cockpit.model.observed.cluster` values,
-    as the board describes them.
+    """Publishes `kubernetes/<plural>/<namespace>`.
+
+    Each a dict of `cockpit.model.observed.cluster` values.
 
     `access` is called in a thread and may raise AccessProblem: that is shown on every topic and
     tried again. `configmaps` names those to watch; it too is called in a thread, after the first
@@ -67,11 +66,11 @@ class KubernetesSource:
 
     @property
     def garbage(self) -> int:
-        """Lines and objects that made no sense, over all topics."""
+        """Count lines and objects that made no sense, over all topics."""
         return sum(topic.garbage for topic in self.topics)
 
     async def readings(self) -> AsyncGenerator[Reading[object], None]:
-        """Endless.
+        """Yield readings for ever.
 
         A slow reader gets fewer, newer readings: nothing queues up.
         """
@@ -110,7 +109,7 @@ class KubernetesSource:
         return since >= self._timings.refresh_s
 
     async def _wait(self) -> None:
-        """Until something changed, but not past the next time that a topic is due."""
+        """Wait until something changed, but not past the next time that a topic is due."""
         now = self._clock.mono()
         delay = self._timings.refresh_s
         for topic in self.topics:
@@ -147,8 +146,9 @@ class KubernetesSource:
                 group.create_task(self._probe(client))
 
     async def _first(self, pods: Sequence[Topic]) -> None:
-        """Until the server has given all the pods, but not long: everything else waits for them,
-        the watches' import too.
+        """Wait until the server has given all the pods, but not long.
+
+        Everything else waits for them, the watches' import too.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PODS_FIRST_S):
@@ -167,7 +167,7 @@ class KubernetesSource:
             await asyncio.sleep(min(5.0, self._timings.backoff(attempt, self._rng)))
 
     async def _verify(self, client: KubeClient, namespace: str) -> None:
-        """An unknown namespace lists as empty: ask for it by name, and say so when it is not there."""
+        """Ask for a namespace by name, and say so when it is not there: an unknown one lists as empty."""
         while True:
             fault = None
             try:
@@ -191,8 +191,9 @@ class KubernetesSource:
             await asyncio.sleep(self._timings.namespace_s * (1.0 if fault else 4.0))
 
     async def _probe(self, client: KubeClient) -> None:
-        """Ask the server something cheap beside the watches: its silence is theirs, its answer
-        confirms them.
+        """Ask the server something cheap beside the watches.
+
+        Its silence is theirs, its answer confirms them.
 
         Any answer counts, a refusal too; only no answer at all is a failure.
         """

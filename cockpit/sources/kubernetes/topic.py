@@ -1,4 +1,4 @@
-"""One kind in one namespace: list it, watch it, and go on from wherever that was interrupted.
+"""Lists and watches one kind in one namespace, and goes on from wherever that was interrupted.
 
 Reference: "Efficient detection of changes" in the Kubernetes API concepts. What goes wrong, and
 what then: 410 (as a status or an ERROR event, also in mid-list) lists again without blanking · 403
@@ -75,7 +75,7 @@ class Topic:
         self._doubt = False  # the last watch ended in nonsense: connecting again proves nothing yet
 
     def reading(self, server_time: float | None, override: Fault | None = None) -> Reading[Any]:
-        """What is known now, as an immutable reading."""
+        """Return what is known now, as an immutable reading."""
         if self._snapshot is None and self.observed_at is not None:
             self._snapshot = dict(self.items)
         data = self._snapshot
@@ -92,7 +92,7 @@ class Topic:
         )
 
     def confirm(self) -> None:
-        """The data are known to be true now."""
+        """Note that the data are known to be true now."""
         self.observed_at = self._clock.mono()
 
     def fail(self, fault: Fault) -> None:
@@ -102,14 +102,15 @@ class Topic:
             self._touch()
 
     def interrupt(self, fault: Fault) -> None:
-        """The server is known to be silent: show it, and give the present connection up."""
+        """Show that the server is silent, and give the present connection up."""
         self.connected = False
         self.fail(fault)
         self._give_up()
 
     def hurry(self) -> None:
-        """The server answers again: wait neither for the backoff nor for what it was asked while it
-        did not.
+        """End every wait: the server answers again.
+
+        Neither the backoff counts now, nor what it asked to wait.
         """
         self._hurry.set()
         self._give_up()
@@ -259,7 +260,7 @@ class Topic:
     async def _begun(
         self, client: KubeClient, path: str, params: Mapping[str, str], token: str
     ) -> asyncio.Task[Answer] | None:
-        """The page after `token`, its request on the way; None after the last."""
+        """Return the page after `token`, its request on the way; None after the last."""
         if not token:
             return None
         page = asyncio.create_task(self._page(client, path, params, token))
@@ -327,7 +328,7 @@ class Topic:
         self._touch()
 
     def _no_change(self, line: bytes) -> KubeError:
-        """What a line means that is no change and no bookmark: an ERROR event, or nonsense."""
+        """Handle a line that is no change and no bookmark: an ERROR event, or nonsense."""
         try:
             event = wire.EVENT.decode(line)
             if event.type == "ERROR":

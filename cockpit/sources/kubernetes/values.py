@@ -1,6 +1,4 @@
-"""Values that signals take from Kubernetes by name (`kubernetes.ready.m0-submitter`), or in words
-why they are unknown.
-"""
+"""Gives values of Kubernetes by name (`kubernetes.ready.m0-submitter`), or says why they are unknown."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ _PLURAL = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 
 
 class KubernetesValues:
-    """One look at the cluster; made for each evaluation, cheap."""
+    """Reads values from one snapshot; made for each evaluation, cheap."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._cluster = snapshot.cluster
@@ -36,7 +34,7 @@ class KubernetesValues:
         self._suspects: float | None = None
 
     def get(self, name: str) -> Value:
-        """The value called `name`; the schema has checked that there is such a one."""
+        """Return the value called `name`; the schema has checked that there is such a one."""
         parts = name.split(".", 2)
         what, service = parts[1], parts[2] if len(parts) > 2 else ""
         kinds = (*_BOTH, "replicasets") if what.endswith("-releases") else _PODS
@@ -75,7 +73,7 @@ class KubernetesValues:
         return Value(float(numbers[what]()), "", age_s)
 
     def _trusted(self, kinds: tuple[str, ...]) -> Value:
-        """A value with a reason when one of the kinds is not live; else the oldest age."""
+        """Return a value with a reason when one of the kinds is not live; else the oldest age."""
         known = self._trust.get(kinds)
         if known is None:
             known = self._trust[kinds] = self._look(kinds)
@@ -99,9 +97,7 @@ class KubernetesValues:
         return float(sum(t.unready for t in self._inventory.tallies.values()))
 
     def _suspect_releases(self) -> float:
-        """Deployments whose newest ReplicaSet brought another image within 30 minutes and that are
-        not well since.
-        """
+        """Count deployments that brought another image within 30 minutes and are not well since."""
         if self._suspects is None:
             self._suspects = float(sum(1 for w in self._cluster.workloads.values() if self._suspect(w)))
         return self._suspects
@@ -116,7 +112,7 @@ class KubernetesValues:
         return (ready < workload.desired or bool(ends)) and self._recent(workload)
 
     def _recent_releases(self) -> float:
-        """Deployments whose newest ReplicaSet brought another image within 30 minutes, well or not."""
+        """Count deployments whose newest ReplicaSet brought another image within 30 minutes, well or not."""
         return float(sum(1 for w in self._cluster.workloads.values() if w.kind == "Deployment" and self._recent(w)))
 
     def _recent(self, workload: Workload) -> bool:

@@ -1,4 +1,4 @@
-"""Transactions that are open for long, and who waits for whom."""
+"""Reads transactions that are open for long, and who waits for whom."""
 
 from __future__ import annotations
 
@@ -58,8 +58,9 @@ async def activity(ask: Ask, server: Server) -> Seen:
 
 
 def root_of(pid: int, by: Mapping[int, tuple[int, ...]]) -> int | None:
-    """The session at the end of the chain, which waits for no lock; None in a ring (a deadlock not
-    broken yet).
+    """Return the session at the end of the chain, which waits for no lock.
+
+    None in a ring (a deadlock not broken yet).
     """
     seen: set[int] = set()
     while by.get(pid):
@@ -71,7 +72,7 @@ def root_of(pid: int, by: Mapping[int, tuple[int, ...]]) -> int | None:
 
 
 def _held(by: Mapping[int, tuple[int, ...]]) -> dict[int, int]:
-    """pid → how many sessions wait for it, directly or through others."""
+    """Return, by pid, how many sessions wait for it, directly or through others."""
     counts: dict[int, int] = {}
     for pid in by:
         reached: set[int] = set()

@@ -1,6 +1,4 @@
-"""Postgres: the session that the source will have, its role, what the role may see and must not be
-able to do.
-"""
+"""Examines the session that the source will have: its role, what it sees and must not be able to do."""
 
 from __future__ import annotations
 

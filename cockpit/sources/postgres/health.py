@@ -1,5 +1,4 @@
-"""What is asked about connections, upkeep, replication and the archiver, and how rows become values
-of `cockpit.model.observed.postgres`.
+"""Asks about connections, upkeep, replication and the archiver.
 
 Written for PostgreSQL 13 and newer. No statement takes a lock on a user's table (sizes come from
 pg_class, not from pg_relation_size), so that a table under an exclusive lock never holds a look up.
@@ -52,7 +51,7 @@ class Server:
 
 
 def hidden_from(server: Server, what: str) -> Fault:
-    """Others' texts and states read `<insufficient privilege>`."""
+    """Return whether others' texts and states read `<insufficient privilege>`."""
     reason = f"insufficient privilege: {what} hidden, the role {safe(server.role, 63)} lacks pg_read_all_stats"
     return Fault(SourceState.DENIED, reason, f"GRANT pg_monitor TO {safe(server.role, 63)}")
 
@@ -66,7 +65,10 @@ SELECT {MARK} current_user, current_database(), current_setting('server_version_
 
 
 async def server(ask: Ask) -> Server:
-    """Raises PgProblem, also for a server that is too old."""
+    """Ask what every poll needs to know.
+
+    Raises PgProblem, also for a server that is too old.
+    """
     ((role, database, number, version, sees_all, schema, up_s),) = await ask(_SERVER, None)
     if number < OLDEST_VERSION:
         fault = Fault(
@@ -279,7 +281,7 @@ async def archiver(ask: Ask, server: Server) -> Seen:
 
 
 def _verdict(seen: Archiver) -> tuple[bool | None, str]:
-    """Whether point-in-time recovery is being kept possible, in words.
+    """Say whether point-in-time recovery is being kept possible.
 
     A base backup cannot be seen from here.
     """

@@ -1,4 +1,4 @@
-"""Which index a statement lacks: the columns it filters a table by, read from its text.
+"""Finds which index a statement lacks: the columns it filters a table by, read from its text.
 
 Only what an ordinary B-tree serves is told: a bare column of the table compared with a constant
 (parameter, literal, now() and the like) by =, IN, <, >, BETWEEN; and the column of a join, where
@@ -55,8 +55,9 @@ class Filter:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """As an index wants them: equal ones first, then one that is ranged over; the joined ones
-        when there is neither.
+        """Order columns as an index wants them.
+
+        Equal ones first, then one that is ranged over; the joined ones when there is neither.
         """
         if not self.equal and not self.ranged:
             return self.joined[:MOST_COLUMNS] if self.narrowed else ()
@@ -72,12 +73,12 @@ class _Table:
 
 
 def reads(tokens: Sequence[Token], schema: str, name: str) -> bool:
-    """Whether the statement names this table after FROM, JOIN or UPDATE."""
+    """Return whether the statement names this table after FROM, JOIN or UPDATE."""
     return any(t.name == name and t.schema in (None, schema) for t in _tables(tokens))
 
 
 def filtered(tokens: Sequence[Token], schema: str, name: str, columns: Iterable[str]) -> Filter:
-    """The bare columns of the table by which the statement filters or joins.
+    """Return the bare columns of the table by which the statement filters or joins.
 
     `columns`: all that the table has.
     """
@@ -122,8 +123,9 @@ def filtered(tokens: Sequence[Token], schema: str, name: str, columns: Iterable[
 
 
 def _constant(tokens: Sequence[Token], start: int, end: int | None = None) -> bool:
-    """Whether the operand that begins at `start` is the same for all rows, as far as its first
-    words tell.
+    """Return whether the operand that begins at `start` is the same for all rows.
+
+    As far as its first words tell.
     """
     while start < len(tokens) and tokens[start][1] in ("(", "-", "+"):
         start += 1
@@ -176,7 +178,7 @@ def _word(tokens: Sequence[Token], index: int) -> str:
 
 
 def _assigns(tokens: Sequence[Token], index: int) -> bool:
-    """Whether this `=` belongs to UPDATE ...
+    """Return whether this `=` belongs to UPDATE ...
 
     SET rather than to a condition.
     """
@@ -208,8 +210,9 @@ def _end_of_right(tokens: Sequence[Token], start: int) -> int:
 def _column(
     tokens: Sequence[Token], start: int, end: int, mine: set[str], others: set[str], known: set[str]
 ) -> str | None:
-    """The column of ours that tokens[start:end] is: `col`, `alias.col` or `schema.table.col`; None
-    when it is anything else.
+    """Return the column of ours that tokens[start:end] is; None when it is anything else.
+
+    `col`, `alias.col` or `schema.table.col`.
     """
     part = tokens[max(0, start) : end]
     if start < 0 or not part or len(part) % 2 == 0:
@@ -230,7 +233,7 @@ def _column(
 
 
 def index_name(table: str, columns: Sequence[str], taken: Iterable[str]) -> str:
-    """As PostgreSQL would call it, within its 63 bytes; numbered when that name is taken."""
+    """Name an index as PostgreSQL would, within its 63 bytes; numbered when that name is taken."""
     taken = set(taken)
     head = "_".join((table, *columns)).encode()[: NAME_BYTES - 8].decode("utf-8", "ignore")
     name = f"{head}_idx"
@@ -242,16 +245,14 @@ def index_name(table: str, columns: Sequence[str], taken: Iterable[str]) -> str:
 
 
 def create_statement(schema: str, table: str, columns: Sequence[str], taken: Iterable[str]) -> tuple[str, str]:
-    """(index name, `CREATE INDEX CONCURRENTLY ...`)."""
+    """Return (index name, `CREATE INDEX CONCURRENTLY ...`)."""
     name = index_name(table, columns, taken)
     listed = ", ".join(quoted(column) for column in columns)
     return name, f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {quoted(name)} ON {relation(schema, table)} ({listed})"
 
 
 def served(columns: Sequence[str], indexes: Mapping[str, Sequence[str]]) -> str | None:
-    """The name of a valid index whose first column is one that an index for `columns` would begin
-    with, if there is one.
-    """
+    """Return the name of a valid index that begins as one for `columns` would, if there is one."""
     for name, own in indexes.items():
         if own and columns and own[0] in columns:
             return name

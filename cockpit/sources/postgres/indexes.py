@@ -1,5 +1,4 @@
-"""Tables that are read whole, often, while they are large; and why: which statement does it, and
-which index would serve it.
+"""Finds large tables that are read whole, often; which statement does it, and which index serves.
 
 Scans are counted over a window that begins anew when a table's indexes change, so that a cure shows
 at once.
@@ -90,7 +89,7 @@ class _Scanned:
 
 @dataclass(slots=True)
 class Scans:
-    """Remembers scan counters between looks."""
+    """Remembers scan counters between polls."""
 
     _past: deque[tuple[float, dict[int, _Table]]] = field(default_factory=deque)
 
@@ -110,7 +109,7 @@ class Scans:
         return Indexes(window, tuple(missing), tuple(troubles), len(tables)), None
 
     def _scanned(self, tables: dict[int, _Table], now: float) -> list[_Scanned]:
-        """Tables read whole in the window, most rows first."""
+        """Return tables read whole in the window, most rows first."""
         found: list[_Scanned] = []
         for oid, table in tables.items():
             base = _base(self._past, oid, table)
@@ -125,7 +124,7 @@ class Scans:
 
 
 def _base(past: deque[tuple[float, dict[int, _Table]]], oid: int, table: _Table) -> tuple[float, _Table] | None:
-    """The oldest counters of this table with the same indexes, neither reset nor remade since.
+    """Return the oldest counters of this table with the same indexes, neither reset nor remade since.
 
     None while there are none that may be compared with.
     """
@@ -228,8 +227,9 @@ def _missing(
 
 
 def _suspects(table: _Table, statements: Statements, server: Server) -> list[tuple[Ran, Text]]:
-    """Statements of this database that name the table and touched a good part of its pages at each
-    call, most time first.
+    """Return statements that name the table and touched a good part of its pages at each call.
+
+    Of this database, most time first.
     """
     found: list[tuple[Ran, Text]] = []
     for ran in statements.ran:

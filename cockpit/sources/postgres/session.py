@@ -1,4 +1,4 @@
-"""One read-only session with the database, and its errors in words.
+"""Keeps one read-only session with the database, and says its errors in words.
 
 psycopg is imported here at the first use, in a thread: it takes 0.2 s and is an optional extra.
 What protects the operator's own loop from a frozen server is `break_off`: shutting the socket down
@@ -77,7 +77,7 @@ def _driver() -> Any:
 
 
 async def driver() -> Any:
-    """The module psycopg.
+    """Return the module psycopg.
 
     Raises PgProblem without the extra.
     """
@@ -85,7 +85,7 @@ async def driver() -> Any:
 
 
 def conninfo(url: str, limits: Mapping[str, str] = _LIMITS, session: Mapping[str, str] = _SESSION) -> str:
-    """The operator's URL with our limits.
+    """Return the operator's URL with our limits.
 
     Raises PgProblem, without a word of the URL, when it is none.
     """
@@ -115,7 +115,7 @@ def conninfo(url: str, limits: Mapping[str, str] = _LIMITS, session: Mapping[str
 
 
 def secrets_of(url: str) -> tuple[str, ...]:
-    """Every spelling of the password, longest first: no error may repeat it."""
+    """Return every spelling of the password, longest first: no error may repeat it."""
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
@@ -151,8 +151,9 @@ _AT = re.compile(
 
 
 def first_line(error: BaseException, secrets: Sequence[str], limit: int = 240) -> str:
-    """What the server or libpq said, in one line without secrets: of several addresses tried, the
-    last.
+    """Return what the server or libpq said, in one line without secrets.
+
+    Of several addresses tried, the last.
     """
     lines = [line.strip() for line in hide(str(error), secrets).splitlines() if line.strip()]
     text = next((line for line in reversed(lines) if _AT.match(line)), (lines or [""])[0])
@@ -163,7 +164,7 @@ def first_line(error: BaseException, secrets: Sequence[str], limit: int = 240) -
 
 
 def fault_of(error: BaseException, secrets: Sequence[str], role: str = "") -> Fault:
-    """What an error of psycopg means to the operator.
+    """Say what an error of psycopg means to the operator.
 
     SQLSTATEs: PostgreSQL's appendix A.
     """
@@ -212,7 +213,10 @@ class Session:
 
     @classmethod
     async def open(cls, url: str) -> Session:
-        """Raises PgProblem."""
+        """Connect.
+
+        Raises PgProblem.
+        """
         psycopg = await driver()
         info, secrets = conninfo(url), secrets_of(url)
         try:
@@ -230,7 +234,7 @@ class Session:
         return cls(connection, secrets)
 
     async def ask(self, statement: str, parameters: Sequence[Any] | None = None) -> list[Row]:
-        """All rows.
+        """Return all rows.
 
         Raises PgProblem.
         """

@@ -1,5 +1,4 @@
-"""The Postgres source: what the database says of itself, over one read-only session that lives in a
-task of its own.
+"""Reads what the database says of itself, over one session that lives in a task of its own.
 
 A frozen backend answers nothing and refuses nothing: the session's task then hangs, the source's
 own does not. It hears nothing for `SILENCE_S`, says so on every topic, shuts the socket and
@@ -39,9 +38,7 @@ Heard = Reading[Any] | None  # None: a sign of life
 
 
 class PostgresSource:
-    """Topics `postgres/NAME` for each of TOPICS, with a value of `cockpit.model.observed.postgres`
-    each and faults of their own.
-    """
+    """Publishes `postgres/NAME` for each of TOPICS, each with faults of its own."""
 
     def __init__(
         self,
@@ -66,7 +63,7 @@ class PostgresSource:
         self._leaving: set[asyncio.Task[None]] = set()  # sessions that were given up and have not ended yet
 
     async def readings(self) -> AsyncGenerator[Reading[Any], None]:
-        """Endless.
+        """Yield readings for ever.
 
         Not configured is for the caller to know: this connects, or says why it cannot.
         """
@@ -130,14 +127,14 @@ class PostgresSource:
     # --- in the session's own task ---------------------------------------------------------------------------------------
 
     async def _live(self, heard: asyncio.Queue[Heard]) -> None:
-        """One session from its connection to its end, which is a PgProblem."""
+        """Live one session from its connection to its end, which is a PgProblem."""
         session = await Session.open(await asyncio.to_thread(self._url))
         self._session = session
         try:
             heard.put_nowait(None)
 
             async def ask(statement: str, parameters: Sequence[Any] | None = None) -> list[Row]:
-                """Every answer is a sign of life: a look at a busy database may take long."""
+                """Take every answer as a sign of life: a poll of a busy database may take long."""
                 rows = await session.ask(statement, parameters)
                 heard.put_nowait(None)
                 return rows
@@ -221,7 +218,7 @@ class PostgresSource:
 
 
 async def _next(heard: asyncio.Queue[Heard], task: asyncio.Task[None]) -> Heard:
-    """What the session's task says next.
+    """Return what the session's task says next.
 
     Raises what ended it, when all it had said was heard.
     """

@@ -1,4 +1,4 @@
-"""Statements as the cockpit may show them, and names as SQL needs them.
+"""Makes statements fit to be shown, and names fit for SQL.
 
 A statement in pg_stat_activity holds users' data, one in pg_stat_statements may hold the password
 of an ALTER ROLE, and comments hold whatever a client wrote: literals and comments go, the rest is
@@ -39,8 +39,9 @@ Token = tuple[str, str]  # kind ("word", "name", "param", "number", "literal", "
 
 
 def tokens(statement: str) -> list[Token]:
-    """The statement without comments and blanks; a literal is told by its kind only, its text is
-    `'…'`.
+    """Split the statement, without comments and blanks.
+
+    A literal is told by its kind only, its text is `'…'`.
     """
     found: list[Token] = []
     at, end = 0, len(statement)
@@ -62,7 +63,7 @@ def tokens(statement: str) -> list[Token]:
 
 
 def _after_comment(statement: str, at: int) -> int:
-    """Past a block comment; they nest."""
+    """Return the place past a block comment; they nest."""
     depth = 1
     for match in re.compile(r"/\*|\*/").finditer(statement, at):
         depth += 1 if match.group() == "/*" else -1
@@ -99,7 +100,7 @@ _APART = frozenset(
 
 
 def shown(statement: str, limit: int = TEXT_LIMIT) -> str:
-    """One safe line for the screen: no literals, no comments, one blank between words."""
+    """Return one safe line for the screen: no literals, no comments, one blank between words."""
     out: list[str] = []
     last = ""
     for _, text in tokens(statement[: 4 * limit]):
@@ -130,17 +131,17 @@ _RESERVED = frozenset(_RESERVED_WORDS.split())
 
 
 def quoted(name: str) -> str:
-    """An identifier as SQL needs it: bare where it may be, else in double quotes."""
+    """Spell an identifier as SQL needs it: bare where it may be, else in double quotes."""
     if _PLAIN.match(name) and name not in _RESERVED:
         return name
     return '"' + name.replace('"', '""') + '"'
 
 
 def relation(schema: str, name: str) -> str:
-    """`schema.name`, quoted: always with the schema, so that no search path decides what it means."""
+    """Return `schema.name`, quoted: with the schema, so that no search path decides what it means."""
     return f"{quoted(schema)}.{quoted(name)}"
 
 
 def unquoted(kind: str, text: str) -> str:
-    """The identifier that a word or quoted name stands for."""
+    """Return the identifier that a word or quoted name stands for."""
     return text[1:-1].replace('""', '"') if kind == "name" else text.lower()

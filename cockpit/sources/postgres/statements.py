@@ -1,5 +1,4 @@
-"""Which statements take the database's time, from pg_stat_statements: counters of now against those
-of a minute ago.
+"""Finds the statements that take the database's time: pg_stat_statements now and a minute ago.
 
 The extension counts a statement when it has ended; what runs for long is seen in
 `postgres/activity`.
@@ -66,7 +65,7 @@ class Ran:
 
 @dataclass(slots=True)
 class Statements:
-    """Remembers counters and texts between looks."""
+    """Remembers counters and texts between polls."""
 
     ran: tuple[Ran, ...] = ()  # in the window, most time first, our own left out
     texts: dict[Key, Text | None] = field(default_factory=dict)  # None: our own
@@ -112,7 +111,7 @@ class Statements:
         return seen, hidden_from(server, f"{hidden} of {count} statements are") if hidden else None
 
     def _before(self, current: _Snapshot) -> _Snapshot | None:
-        """The oldest snapshot within the window; none after the statistics were reset."""
+        """Return the oldest snapshot within the window; none after the statistics were reset."""
         if self._past:
             last = self._past[-1]
             fell = any(last.rows[key].calls > now.calls for key, now in current.rows.items() if key in last.rows)
@@ -201,7 +200,7 @@ class Statements:
 
 
 def _since(before: _Snapshot, current: _Snapshot) -> list[Ran]:
-    """What was called since, most time first.
+    """Return what was called since, most time first.
 
     A statement that was not followed before began at zero only if all were.
     """

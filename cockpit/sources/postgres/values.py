@@ -1,6 +1,4 @@
-"""Values that signals take from the database by name (`postgres.top-query-share`), or in words why
-they are unknown.
-"""
+"""Gives values of the database by name (`postgres.top-query-share`), or says why they are unknown."""
 
 from __future__ import annotations
 
@@ -35,14 +33,14 @@ _WRITES = ("insert", "update", "delete", "merge", "copy")
 
 
 class PostgresValues:
-    """One look at what the database said; made for each evaluation, cheap."""
+    """Reads values from one snapshot; made for each evaluation, cheap."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._source = snapshot.board.get(f"{PREFIX}source")
 
     def get(self, name: str) -> Value:
-        """The value called `name`; the schema has checked that there is such a one."""
+        """Return the value called `name`; the schema has checked that there is such a one."""
         topic, read = _VALUES[name.partition(".")[2]]
         reading = self._snapshot.board.get(PREFIX + topic)
         if reading is None and self._source is not None:
@@ -74,7 +72,7 @@ def _top_share(seen: TopQueries, age: float) -> Read:
 
 
 def _write_share(seen: TopQueries, age: float) -> Read:
-    """Of the execution time of the top statements, in the window."""
+    """Return writes' share of the execution time of the top statements, in the window."""
     del age
     if seen.window_s is None or seen.load is None:
         return None, "postgres queries: read once only, no rates yet", None
@@ -95,8 +93,9 @@ def _slowest(seen: TopQueries, age: float) -> Read:
 
 
 def _missing_indexes(seen: Indexes, age: float) -> Read:
-    """A table whose column cannot be told leaves the number unknown, unless another is known to
-    lack one.
+    """Count tables that lack an index.
+
+    One whose column cannot be told leaves the number unknown, unless another is known to lack one.
     """
     del age
     missing = [entry for entry in seen.missing if entry.cause == "missing"]
@@ -132,7 +131,7 @@ def _wraparound(seen: Vacuum, age: float) -> Read:
 
 
 def _replication_lag(seen: Replication, age: float) -> Read:
-    """Of the slowest replica, or of this server when it is a standby."""
+    """Return the lag of the slowest replica, or of this server when it is a standby."""
     del age
     if seen.in_recovery:
         reason = "" if seen.replay_lag_s is not None else "postgres replication: nothing was replayed yet"

@@ -37,7 +37,7 @@ class ProbesSettings(Section, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> bool:
-        """Whether there is anything to ask."""
+        """Return whether there is anything to ask."""
         return bool(self.services or self.signers or (self.output.url and self.output.markets))
 
 

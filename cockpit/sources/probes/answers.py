@@ -1,6 +1,4 @@
-"""What an answer says: JSON pointers into foreign JSON, numbers and times in whatever form they
-come, bounded and cleaned.
-"""
+"""Reads answers: JSON pointers into foreign JSON, numbers and times in whatever form they come."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ _EXTRA = 8  # other plain values of a signer agent's report that are kept to be 
 
 
 def pointed(document: Any, pointer: str) -> Any:
-    """The value at a JSON pointer (RFC 6901), or None when there is none."""
+    """Return the value at a JSON pointer (RFC 6901), or None when there is none."""
     found = _at(document, pointer)
     return None if found is _MISSING else found
 
@@ -41,7 +39,7 @@ def _at(document: Any, pointer: str) -> Any:
 
 
 def whole(value: Any) -> int | None:
-    """A whole number, written as a number or as digits; else None."""
+    """Return a whole number, written as a number or as digits; else None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -54,8 +52,9 @@ def whole(value: Any) -> int | None:
 
 
 def moment(value: Any) -> float | None:
-    """Unix seconds of RFC 3339 text, seconds, milliseconds, micro- or nanoseconds (by size: none is
-    before 2001).
+    """Return unix seconds of RFC 3339 text, seconds, milliseconds, micro- or nanoseconds.
+
+    By size: none is before 2001.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -75,7 +74,7 @@ def moment(value: Any) -> float | None:
 
 
 def health(service: str, check: str, answer: HttpAnswer) -> ProbeStatus:
-    """2xx with anything but a page of HTML is well; why not, otherwise."""
+    """Take 2xx with anything but a page of HTML as well; say why not, otherwise."""
     ok, words = 200 <= answer.status < 300, answer.line
     if 300 <= answer.status < 400:
         words = answer.redirect
@@ -97,7 +96,10 @@ def health(service: str, check: str, answer: HttpAnswer) -> ProbeStatus:
 def output(
     market: str, answer: HttpAnswer, spec: OutputProbe, wall: float, mono: float, before: MarketOutput | None
 ) -> MarketOutput:
-    """Raises ProbeProblem when there is neither epoch nor tick: then it says nothing of progress."""
+    """Read a market's output.
+
+    Raises ProbeProblem when there is neither epoch nor tick: then it says nothing of progress.
+    """
     document = answer.json()
     if not isinstance(document, dict | list):
         raise ProbeProblem(f"the answer is no JSON object: {answer.line!r}")
@@ -136,7 +138,7 @@ def _age(as_of: float | None, now: float, spec: OutputProbe) -> tuple[float | No
 def _advanced(
     epoch: int | None, tick: int | None, age_s: float | None, mono: float, before: MarketOutput | None
 ) -> float:
-    """When progress was last seen.
+    """Return when progress was last seen.
 
     The first look knows only the output's own age.
     """
@@ -151,7 +153,7 @@ def _above(now: int | None, then: int | None) -> bool:
 
 
 def report(agent: str, answer: HttpAnswer, settings: ProbesSettings) -> SignerReport:
-    """What an agent says of itself; not well when it cannot be read or names no key.
+    """Read what an agent says of itself; not well when it cannot be read or names no key.
 
     Never raises.
     """

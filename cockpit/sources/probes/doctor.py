@@ -1,4 +1,4 @@
-"""The probes: one answer of each URL, by the source itself."""
+"""Examines the probes: one answer of each URL, by the source itself."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def examine(exam: Examination) -> list[Finding]:
 
 
 def _whole(topic: str, reading: Reading[Any] | None, signers: Mapping[str, str]) -> bool:
-    """The agents' reports come one by one into one topic."""
+    """Return whether nothing is awaited: the agents' reports come one by one into one topic."""
     if reading is None:
         return False
     return topic != "probes/signers" or (data := believed(reading, 0.0).last) is None or set(data) >= set(signers)

@@ -1,5 +1,4 @@
-"""One question over HTTP as the probes ask it: no redirects, a bounded body, one limit for all of
-it, TLS always verified.
+"""Asks one question over HTTP: no redirects, a bounded body, one limit for all, TLS verified.
 
 A certificate is read in a handshake of its own, in which all but the date is verified and nothing
 is sent: so an expired one says since when. What is asked goes over connections that verify the date
@@ -40,7 +39,7 @@ _EXPIRED = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 
 
 class ProbeProblem(CockpitError):
-    """No answer to use.
+    """There is no answer to use.
 
     `certificate`: what the host presented, when that is the reason and it could be read.
     """
@@ -53,7 +52,9 @@ class ProbeProblem(CockpitError):
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """`now`: unix seconds on the server's clock when it answered, where it tells; a cache's Age is
+    """An answer that came whole.
+
+    `now`: unix seconds on the server's clock when it answered, where it tells; a cache's Age is
     added, so that what was stored is not taken for fresh.
     """
 
@@ -67,12 +68,15 @@ class HttpAnswer:
 
     @property
     def line(self) -> str:
-        """The body's first line that is not blank, cleaned."""
+        """Return the body's first line that is not blank, cleaned."""
         text = self.body[:4096].decode("utf-8", "replace")
         return next((safe(one.strip(), 120) for one in text.splitlines() if one.strip()), "")
 
     def json(self) -> Any:
-        """Raises ProbeProblem, with what it is instead."""
+        """Return the decoded body.
+
+        Raises ProbeProblem, with what it is instead.
+        """
         self._must_be_plain()
         try:
             text = self.body.decode("utf-8")
@@ -98,7 +102,7 @@ class HttpAnswer:
 
 
 class Prober:
-    """One pooled session.
+    """Asks over one pooled session.
 
     `ask` raises ProbeProblem, nothing else.
 
@@ -175,7 +179,7 @@ class Prober:
         )
 
     async def _certificate(self, url: str, wall: float) -> Certificate | None:
-        """What the host presents, looked at every minute; the last one while that fails."""
+        """Return what the host presents, looked at every minute; the last one while that fails."""
         host = _host(url)
         known, at = self._known.get(host, (None, -math.inf))
         if wall - at >= LOOK_EVERY_S or wall < at:
@@ -187,7 +191,7 @@ class Prober:
         return known
 
     async def _untrusted(self, url: str, refused: ssl.SSLCertVerificationError, wall: float) -> ProbeProblem:
-        """Which certificate, why, and since when."""
+        """Say which certificate is refused, why, and since when."""
         host = _host(url)
         first = self._since.setdefault(host, wall)
         certificate = None
@@ -207,7 +211,9 @@ class Prober:
 
 
 def open_context(ca_file: str | None) -> ssl.SSLContext:
-    """Blocking: reads certificates.
+    """Make the TLS context.
+
+    Blocking: reads certificates.
 
     Raises ProbeProblem.
     """
@@ -220,7 +226,9 @@ def open_context(ca_file: str | None) -> ssl.SSLContext:
 
 
 def dated_certificate(url: str, ca_file: str | None, timeout_s: float, wall: float) -> Certificate | None:
-    """Blocking.
+    """Return what a host presents when everything but the date is verified.
+
+    Blocking.
 
     What a host presents when everything but the date is verified. Raises OSError (ssl.SSLError
     among them).
@@ -237,7 +245,7 @@ def dated_certificate(url: str, ca_file: str | None, timeout_s: float, wall: flo
 
 
 def certificate_of(told: Mapping[str, Any] | None, host: str, wall: float) -> Certificate | None:
-    """From `getpeercert()`; None without one."""
+    """Read what `getpeercert()` gives; None without one."""
     if not told or "notAfter" not in told:
         return None
     try:
@@ -250,7 +258,7 @@ def certificate_of(told: Mapping[str, Any] | None, host: str, wall: float) -> Ce
 
 
 def _common_name(names: Any) -> str:
-    """The common name, else the organisation, of a subject or issuer."""
+    """Return the common name, else the organisation, of a subject or issuer."""
     flat = {key: value for group in names or () for key, value in group}
     return safe(flat.get("commonName") or flat.get("organizationName") or "", 120)
 

@@ -1,4 +1,4 @@
-"""Compares the active signer set three ways: on the chain, as agents report it, as it is configured."""
+"""Compares the active signer set on the chain, as agents report it, and as it is configured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ TOGGLE = "M0_ACTIVE_SIGNER_SET_ID"
 def compare(
     chain: SignerSetState | None, reports: Mapping[str, SignerReport] | None, configured: Mapping[str, str]
 ) -> tuple[SetDifference, ...]:
-    """`configured`: deployment → set id in its environment.
+    """Return every difference.
+
+    `configured`: deployment → set id in its environment.
 
     None: that side is not known, and nothing is said of it.
     """
@@ -67,5 +69,5 @@ def _agents(chain: SignerSetState | None, reports: Mapping[str, SignerReport], i
 
 
 def short(key: str) -> str:
-    """A key as people compare it: its beginning and its end."""
+    """Shorten a key as people compare it: its beginning and its end."""
     return key if len(key) <= 12 else f"{key[:4]}…{key[-4:]}"

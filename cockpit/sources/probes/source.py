@@ -1,4 +1,4 @@
-"""The probes source: what the services say from outside, over HTTP.
+"""Reads what the services say from outside, over HTTP.
 
 Each URL is asked by a task of its own, so that one that hangs holds up no other.
 
@@ -36,8 +36,9 @@ Judge = Callable[[HttpAnswer], Any]
 
 
 class ProbesSource:
-    """Asks everything at once, then each URL at the polls's beat; one that fails, with backoff up
-    to 15 s.
+    """Asks everything at once, then each URL on the common schedule.
+
+    One that fails is asked with backoff up to 15 s.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class ProbesSource:
         self._refused: dict[str, Fault] = {}  # topic → why its host's certificate is not believed
 
     async def readings(self) -> AsyncGenerator[Reading[Any], None]:
-        """Endless.
+        """Yield readings for ever.
 
         A CA file that cannot be read is a fault of every topic, and is tried again.
         """
@@ -94,7 +95,7 @@ class ProbesSource:
             await prober.aclose()
 
     def _not_asked(self) -> list[Reading[Any]]:
-        """Not configured is a state, not something unknown."""
+        """Say that something is not configured, which is a state and not something unknown."""
         own = self._settings
         https = any(url.startswith("https://") for _, _, url, _ in self._questions())
         asked = {
@@ -109,7 +110,7 @@ class ProbesSource:
         return list(dict.fromkeys(topic for topic, _, _, _ in self._questions()))
 
     def _questions(self) -> list[tuple[str, str, str, Judge]]:
-        """(topic, agent or "", URL, what makes data of an answer)."""
+        """Return (topic, agent or "", URL, what makes data of an answer)."""
         own = self._settings
         asked: list[tuple[str, str, str, Judge]] = []
         for service, base in own.services.items():
@@ -172,8 +173,9 @@ class ProbesSource:
         return reading
 
     def _bad(self, topic: str, agent: str, fault: Fault, started: float) -> Reading[Any]:
-        """The last good data with the fault; an agent that cannot be asked is one that reports
-        nothing.
+        """Return the last good data with the fault.
+
+        An agent that cannot be asked is one that reports nothing.
         """
         now = self._clock.mono()
         if agent:
@@ -183,7 +185,7 @@ class ProbesSource:
         return failed.after(self._last.get(topic))
 
     def _signers(self, took_s: float, server_time: float | None) -> Reading[Any]:
-        """All agents in one: as old as the oldest report, and not there before each was asked once."""
+        """Put all agents in one reading, as old as the oldest report and not before each was asked once."""
         known = {agent: self._reports[agent] for agent in self._settings.signers if agent in self._reports}
         if len(known) < len(self._settings.signers):
             return Reading(SIGNERS, max_age_s=self._max_age_s)
@@ -201,7 +203,7 @@ class ProbesSource:
     def _told(
         self, url: str, topic: str, agent: str, certificate: Certificate | None, refused: Fault | None
     ) -> Reading[Any] | None:
-        """The certificates, when this answer says something of one.
+        """Return the certificates, when this answer says something of one.
 
         A refused one that could not be read is the fault.
         """

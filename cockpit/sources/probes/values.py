@@ -1,5 +1,4 @@
-"""Values that signals take from the probes by name (`probes.output-age`), or in words why they are
-unknown.
+"""Gives values of the probes by name (`probes.output-age`), or says why they are unknown.
 
 What is known to be bad counts though the rest is unknown; what looks well counts only when all of
 it is known.
@@ -29,7 +28,7 @@ _NAMES = (
 
 
 class ProbeValues:
-    """One look at what was probed; made for each evaluation, cheap."""
+    """Reads values from one snapshot; made for each evaluation, cheap."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -44,7 +43,7 @@ class ProbeValues:
         self._broken = readings.get("source")
 
     def get(self, name: str) -> Value:
-        """The value called `name`; the schema has checked that there is such a one."""
+        """Return the value called `name`; the schema has checked that there is such a one."""
         found: Mapping[str, Callable[[], Value]] = {
             "unhealthy": self._unhealthy,
             "output-age": self._output_age,
@@ -74,7 +73,7 @@ class ProbeValues:
         )
 
     def _output_age(self) -> Value:
-        """The worst market's.
+        """Return the age of the worst market's output.
 
         An output whose age is not known is a doubt, not an age.
         """
@@ -85,7 +84,7 @@ class ProbeValues:
         return self._worst_output(age_of, "age")
 
     def _stalled(self) -> Value:
-        """Since any market advanced: the least of all."""
+        """Return the time since any market advanced: the least of all."""
         known = self._known_outputs()
         if isinstance(known, Value):
             return known
@@ -113,7 +112,7 @@ class ProbeValues:
         return Value(there[worst], "", age, {"market": worst})
 
     def _known_outputs(self) -> dict[str, Known[MarketOutput]] | Value:
-        """Every market's, or why not: one that is not known may be the worst."""
+        """Return every market's output, or why not: one that is not known may be the worst."""
         doubts = self._doubts(self._outputs.items(), "outputs", "no market's output is asked for")
         if doubts is not None:
             return doubts
@@ -121,7 +120,7 @@ class ProbeValues:
         return {market: output for market, output in found.items() if isinstance(output, Known)}
 
     def _certificate_days(self) -> Value:
-        """The least of all hosts.
+        """Return the days left of the certificate that ends first.
 
         One that could not be verified is unknown, unless another's is known to be bad already.
         """
@@ -145,8 +144,9 @@ class ProbeValues:
         return Value(float(len(down)), "", age, labels)
 
     def _mismatch(self) -> Value:
-        """How many differences between chain, agents and cluster; unknown without chain, or without
-        anything beside it.
+        """Count differences between chain, agents and cluster.
+
+        Unknown without chain, or without anything beside it.
         """
         reading = self._snapshot.board.get("solana/signer-set")
         chain = believed(reading, self._mono, SignerSetState)
@@ -179,7 +179,7 @@ class ProbeValues:
     # --- what all have in common -------------------------------------------------------------------------------------------
 
     def _doubts(self, readings: Iterable[tuple[str, Reading[Any]]], kind: str, none: str) -> Value | None:
-        """Why not everything is known, the first of it; None when all of it is live."""
+        """Return the first reason why not everything is known; None when all of it is live."""
         own = list(readings)
         if not own:
             return self._nothing(kind, none)
@@ -190,8 +190,9 @@ class ProbeValues:
         return Value(None, found[0].reason + more, found[0].age_s)
 
     def _nothing(self, kind: str, words: str) -> Value:
-        """Nothing was read of a kind: the source says that it is off, or is broken, or has only
-        just begun.
+        """Say why nothing was read of a kind.
+
+        The source says that it is off, or is broken, or has only just begun.
         """
         said = believed(self._readings.get(kind), self._mono)
         if said.state.off:

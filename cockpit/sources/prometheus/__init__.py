@@ -44,7 +44,7 @@ def _exposition(context: SourceContext) -> Source:
     from cockpit.sources.prometheus.exposition import ExpositionSource
 
     def without_prometheus() -> bool:
-        """Prometheus is not configured, or it was asked and nothing of it is live."""
+        """Return whether Prometheus is not configured, or was asked and nothing of it is live."""
         if own.url is None:
             return True
         mono = context.clock.mono()

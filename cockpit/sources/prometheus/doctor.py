@@ -1,5 +1,4 @@
-"""Prometheus: reached and let in, its clock, every query of runbooks.toml, and which of the metrics
-they need are not there.
+"""Examines Prometheus: access, clock, every query of runbooks.toml, and which metrics are missing.
 
 By the source itself (aiohttp) rather than prometheus-api-client, which the findings forbid here
 three times over: its retries turn a 503 into six seconds and lose the words, `.netrc` replaces a
@@ -46,7 +45,7 @@ async def examine(exam: Examination) -> list[Finding]:
 
 
 async def _read(exam: Examination, answered: dict[str, Reading[Any]]) -> Sequence[Finding]:
-    """One answer to each query, as many as come within the limit."""
+    """Read one answer to each query, as many as come within the limit."""
     try:
         address = await asyncio.to_thread(address_of, exam.settings.of(PROMETHEUS))
     except ConfigProblem as problem:
@@ -97,7 +96,7 @@ def _judge(exam: Examination, answered: Mapping[str, Reading[Any]]) -> list[Find
 
 
 def _server(answered: Mapping[str, Reading[Any]]) -> Finding:
-    """Reached when any query got an answer of its own, even a refusal of its words."""
+    """Judge it reached when any query got an answer of its own, even a refusal."""
     good = [reading for reading in answered.values() if reading.fault is None]
     if good:
         took = sorted(reading.took_s for reading in good)[len(good) // 2]
@@ -141,8 +140,10 @@ def _queries(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> 
 
 
 def _metrics(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> Finding:
-    """A counter that was never raised is absent, and no fault: what counts is whether the queries
-    that need it say something.
+    """Judge which metrics are missing.
+
+    A counter that was never raised is absent, and no fault: what counts is whether the queries that
+    need it say something.
     """
     needed: dict[str, list[str]] = {}
     for name, (promql, _, _) in specs.items():
@@ -175,7 +176,7 @@ def _metrics(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> 
 
 
 def metric_names(promql: str) -> frozenset[str]:
-    """The metrics that a query reads.
+    """Return the metrics that a query reads.
 
     Empty for one that cannot be parsed: Prometheus will say so.
     """

@@ -1,5 +1,4 @@
-"""A service's own `/metrics`, read directly while Prometheus cannot be asked: numbers to look at,
-judged by nobody.
+"""Reads services' own `/metrics` while Prometheus cannot be asked: to look at, judged by nobody.
 
 Reference: Prometheus text exposition format 0.0.4. What comes in is bounded and cleaned: it is as
 foreign as a log line.
@@ -31,7 +30,7 @@ IDLE = Fault(SourceState.OFF, "not read while Prometheus answers")
 
 
 class ExpositionSource:
-    """Topics `metrics/<service>` with a tuple of `Exposed`, in the order of the page.
+    """Publishes `metrics/<service>` with a tuple of `Exposed`, in the order of the page.
 
     `needed` is asked before each round.
     """
@@ -52,9 +51,7 @@ class ExpositionSource:
         self._look_s = look_s
 
     async def readings(self) -> AsyncGenerator[Reading[tuple[Exposed, ...]], None]:
-        """Endless: a round of all services every `interval_s` while needed, else one reading each
-        that says OFF.
-        """
+        """Yield readings for ever: a round of all services every `interval_s` while needed, else OFF once."""
         idle = False
         timeout = httpx.Timeout(_TIMEOUT_S)
         headers = {"user-agent": "m0-cockpit", "accept": "text/plain;version=0.0.4", "accept-encoding": "identity"}
@@ -110,7 +107,7 @@ def _down(reason: str, remedy: str = "") -> Fault:
 
 
 async def _fetch(client: httpx.AsyncClient, url: str) -> str:
-    """The body, MOST_BYTES at most.
+    """Return the body, MOST_BYTES at most.
 
     Raises ExpositionProblem, httpx errors.
     """
@@ -128,7 +125,7 @@ async def _fetch(client: httpx.AsyncClient, url: str) -> str:
 
 
 def parse(body: str) -> tuple[Exposed, ...]:
-    """Samples in the page's order, buckets left out, names and labels cleaned.
+    """Return samples in the page's order, buckets left out, names and labels cleaned.
 
     Raises ExpositionProblem.
     """

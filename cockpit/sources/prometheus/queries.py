@@ -1,4 +1,4 @@
-"""What runbooks.toml asks Prometheus, by the name under which the answer comes onto the board."""
+"""Lists what runbooks.toml asks Prometheus, by the name under which the answer comes to the board."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Spec = tuple[str, float | None, float]
 
 
 def query_specs(runbooks: Runbooks) -> dict[str, Spec]:
-    """`signals/NAME` and `queries/NAME` → spec.
+    """Return the spec of each `signals/NAME` and `queries/NAME`.
 
     A signal keeps as much history as its sparkline and baseline need.
     """

@@ -1,5 +1,4 @@
-"""The Prometheus source: every query at once over one pooled client, values now and the history
-behind sparklines.
+"""Asks Prometheus every query at once: values now and the history behind sparklines.
 
 Reference: Prometheus HTTP API (/api/v1/query, /query_range, /alerts). NaN, infinities, empty
 vectors and warnings are carried as they are: what they mean is for the signals to say.
@@ -52,7 +51,7 @@ class PrometheusAddress:
 
 
 def address_of(settings: PrometheusSettings) -> PrometheusAddress:
-    """From the configuration, its secrets read from their files.
+    """Read the address from the configuration, and its secrets from their files.
 
     Raises ConfigProblem. `url` must be set.
     """
@@ -81,13 +80,13 @@ class QuerySpec:
 
 
 def _body(**form: str) -> bytes:
-    """A form, encoded here: what aiohttp makes of one takes a fifth of a request's CPU."""
+    """Encode a form: what aiohttp makes of one takes a fifth of a request's CPU."""
     return urlencode(form).encode()
 
 
 @lru_cache(maxsize=1024)
 def _instant(promql: str) -> bytes:
-    """The form of an instant query, the same in every round."""
+    """Encode the form of an instant query, the same in every round."""
     return _body(query=promql, timeout=f"{_QUERY_TIMEOUT_S:g}s")
 
 
@@ -96,8 +95,9 @@ def _longest(spans: Iterable[float | None]) -> float | None:
 
 
 class PrometheusSource:
-    """Topics `prometheus/<name>` with a `QueryResult` each, and `prometheus/alerts` with a tuple of
-    `Alert`.
+    """Publishes `prometheus/<name>` and `prometheus/alerts`.
+
+    With a `QueryResult` each, and a tuple of `Alert`.
     """
 
     def __init__(
@@ -130,9 +130,7 @@ class PrometheusSource:
         self._server_at: float | None = None  # the server's clock at the start of this round
 
     async def readings(self) -> AsyncGenerator[Reading[Any], None]:
-        """Endless: one round of all queries at the polls's beat, slower while Prometheus cannot be
-        reached.
-        """
+        """Yield readings for ever: one round of all queries at each beat, fewer while it is down."""
         attempt = 0
         while True:
             try:
@@ -172,7 +170,7 @@ class PrometheusSource:
                 await self._polls.rest(self._clock, started, self._interval_s)
 
     async def past(self, promql: str, start: float, end: float, points: int = 240) -> tuple[tuple[float, float], ...]:
-        """(unix seconds, value) of that time, of all series, `points` of each at most.
+        """Return (unix seconds, value) of that time, of all series, `points` of each at most.
 
         As `ranges`.
         """
@@ -180,7 +178,7 @@ class PrometheusSource:
         return tuple(point for history in found for point in history.points)
 
     async def ranges(self, promql: str, start: float, end: float, step: float) -> tuple[History, ...]:
-        """Every series of that time, a point each `step` seconds.
+        """Return every series of that time, a point each `step` seconds.
 
         For the caller's own loop: a session is opened for it. Raises PromFault.
         """
@@ -192,7 +190,7 @@ class PrometheusSource:
         return wire.histories(answer)
 
     def _open(self) -> tuple[dict[str, str], ssl.SSLContext | bool]:
-        """What the session is made of; blocking, for it reads certificates.
+        """Return what the session is made of; blocking, for it reads certificates.
 
         Raises PromFault.
         """
@@ -229,8 +227,10 @@ class PrometheusSource:
         return headers, context
 
     def _session(self, headers: dict[str, str], context: ssl.SSLContext | bool) -> aiohttp.ClientSession:
-        """One pooled session. aiohttp rather than httpx: 0.15 ms of CPU a request against 1.4, at
-        some forty requests a second.
+        """Open one pooled session.
+
+        aiohttp rather than httpx: 0.15 ms of CPU a request against 1.4, at some forty requests a
+        second.
         """
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -246,7 +246,7 @@ class PrometheusSource:
         )
 
     async def _reach(self, client: aiohttp.ClientSession) -> None:
-        """One cheap request before the many.
+        """Send one cheap request before the many.
 
         Raises PromFault when nobody is there or we are not let in.
         """
@@ -328,7 +328,7 @@ class PrometheusSource:
     async def _range(
         self, client: aiohttp.ClientSession, promql: str, start: float, end: float, step: float
     ) -> tuple[Any, tuple[str, ...]]:
-        """The past, by the server's own clock.
+        """Return the past, by the server's own clock.
 
         A failed range is a warning: the value of now still stands.
         """
@@ -365,7 +365,7 @@ class PrometheusSource:
         return max(30.0, 3 * self._interval_s)
 
     def _failed(self, name: str | None, fault: Fault, took_s: float) -> Reading[Any]:
-        """The last good data with the fault; None stands for the alerts."""
+        """Return the last good data with the fault; None stands for the alerts."""
         if name is None:
             return Reading(
                 topic=ALERTS, last_data=None, observed_at=None, took_s=took_s, fault=fault, max_age_s=self._alerts_age

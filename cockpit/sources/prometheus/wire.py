@@ -1,6 +1,4 @@
-"""What Prometheus' HTTP API answers, decoded: values as strings, warnings, errors in a 200, HTML
-from a proxy.
-"""
+"""Decodes Prometheus' HTTP API: values as strings, warnings, errors in a 200, HTML from a proxy."""
 
 from __future__ import annotations
 
@@ -73,8 +71,9 @@ _NONSENSE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode(status: int, body: bytes) -> Answer:
-    """A good answer, else PromFault in Prometheus' own words; a rejected query (bad_data) says
-    where it is wrong.
+    """Return a good answer, else raise PromFault in Prometheus' own words.
+
+    A rejected query (bad_data) says where it is wrong.
     """
     if status == 401:
         raise PromFault(
@@ -109,7 +108,7 @@ def decode(status: int, body: bytes) -> Answer:
 
 
 def unreachable(error: Exception, base: str) -> PromFault:
-    """A network failure in an operator's words."""
+    """Say a network failure in an operator's words."""
     host = urlsplit(base).netloc.rpartition("@")[2]
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
@@ -128,7 +127,7 @@ def unreachable(error: Exception, base: str) -> PromFault:
 
 
 def number(text: str) -> float:
-    """Prometheus' numbers: NaN, +Inf and -Inf too; nonsense is NaN, never zero."""
+    """Read Prometheus' numbers: NaN, +Inf and -Inf too; nonsense is NaN, never zero."""
     try:
         return float(text)
     except ValueError:
@@ -145,8 +144,7 @@ def _labels(metric: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def samples(answer: Answer) -> tuple[tuple[Sample, ...], float | None]:
-    """The instant values and the server's evaluation time (None when there is nothing to tell it
-    by).
+    """Return the instant values and the server's evaluation time, None when nothing tells it.
 
     A vector and a scalar are read; native histograms have no single value and count as NaN.
     """
@@ -167,7 +165,7 @@ def samples(answer: Answer) -> tuple[tuple[Sample, ...], float | None]:
 
 
 def histories(answer: Answer) -> tuple[History, ...]:
-    """The series of a range query, oldest point first."""
+    """Return the series of a range query, oldest point first."""
     if answer.data.result_type != "matrix":
         return ()
     try:
@@ -184,7 +182,7 @@ def _same(labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:
 def append(
     history: Iterable[History], values: Iterable[Sample], at: float, since: float, step: float
 ) -> tuple[History, ...]:
-    """The histories with one more point each, those before `since` dropped.
+    """Add one point to each history, and drop those before `since`.
 
     Within `step` of the point before the last, the last point is replaced: as many points as a
     range query would give.
@@ -204,7 +202,7 @@ def append(
 
 
 def alerts(answer: Answer) -> tuple[Alert, ...]:
-    """Firing and pending alerts, firing first."""
+    """Return firing and pending alerts, firing first."""
     found = []
     for one in answer.data.alerts or ():
         labels, notes = _labels(one.labels), one.annotations or {}

@@ -40,7 +40,7 @@ def _make(context: SourceContext) -> Source:
     from cockpit.sources.solana.source import SolanaSource
 
     def signer_set_id() -> str | None:
-        """What the submitter runs with, where the cluster tells."""
+        """Return what the submitter runs with, where the cluster tells."""
         cluster = context.cluster()
         return variable(cluster, "M0_ACTIVE_SIGNER_SET_ID") if cluster is not None else None
 

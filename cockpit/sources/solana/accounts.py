@@ -1,4 +1,4 @@
-"""The program's accounts, read from two endpoints at a time: protocol, signer set, markets.
+"""Reads the program's accounts from two endpoints at a time: protocol, signer set, markets.
 
 Where the two differ, it is said.
 """
@@ -71,7 +71,7 @@ class Look(msgspec.Struct):
 
 
 class AccountsWatch:
-    """`run()` for ever, with every reading put through `put`.
+    """Reads for ever (`run`), and puts every reading through `put`.
 
     `signer_set_id`: what the submitter is configured with.
     """
@@ -122,7 +122,7 @@ class AccountsWatch:
         self._tell(SIGNER_SET, [look.signer_set for look in looks], took)
 
     def _tell(self, topic: str, states: list[Any], took: float) -> None:
-        """The state at the newest slot; the first fault when no endpoint gives one."""
+        """Return the state at the newest slot; the first fault when no endpoint gives one."""
         known = [state for state in states if not isinstance(state, Fault)]
         age = max(15.0, 3.5 * self._timings.accounts_s)
         if known:
@@ -178,7 +178,7 @@ class AccountsWatch:
             return Fault(SourceState.DOWN, safe(f"{watch.name}: {problem}", 300), "is it this program's layout?")
 
     def _wanted(self) -> str | Fault:
-        """The signer set's address, or why it is not known."""
+        """Return the signer set's address, or why it is not known."""
         told = self._signer_set_id()
         if told is None or not told.strip():
             return Fault(SourceState.DOWN, "M0_ACTIVE_SIGNER_SET_ID is not known", "set it on the submitter")
@@ -191,7 +191,7 @@ class AccountsWatch:
         )
 
     def _differences(self, looks: list[Look]) -> tuple[Disagreement, ...]:
-        """Between two that both say something: a request that failed differs from nothing."""
+        """Compare two that both say something: a request that failed differs from nothing."""
         if len(looks) < 2 or not all(look.answered for look in looks):
             return ()
         one, other = looks
@@ -243,7 +243,7 @@ class AccountsWatch:
 
 
 def _one_lacks(what: str, one: Look, other: Look) -> list[Disagreement]:
-    """Of an account that only one of two has, in a form that can be read."""
+    """Say that only one of two has an account, in a form that can be read."""
     told = [(look.name, getattr(look, what.replace(" ", "_"))) for look in (one, other)]
     having = [name for name, state in told if not isinstance(state, Fault)]
     lacking = [state.reason for _, state in told if isinstance(state, Fault)]

@@ -1,5 +1,4 @@
-"""The signer set and a market, read once from every RPC endpoint: what a command needs that keeps
-no stream open.
+"""Reads the signer set and a market once from every RPC endpoint, for commands without a stream.
 
 The endpoints must agree: one alone could say anything. JSON-RPC `getMultipleAccounts`, encoding
 base64, commitment confirmed.
@@ -26,8 +25,10 @@ _SEED_BYTES = 32  # of one seed of a program address
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """`why`: what is not known of the signer set, in words; "" when it is known; `market_why` the
-    same of the market.
+    """What is known of the signer set and of the market.
+
+    `why`: what is not known of the signer set, in words; "" when it is known; `market_why` the same
+    of the market.
 
     `told`: who answered. `no_set`, `no_market`: every endpoint knows the program's own account, and
     none such.
@@ -44,8 +45,10 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """`whole`: it knows the program's ProtocolConfig, so that what it does not know beside it is
-    not there.
+    """What one endpoint answered.
+
+    `whole`: it knows the program's ProtocolConfig, so that what it does not know beside it is not
+    there.
     """
 
     endpoint: str
@@ -56,7 +59,7 @@ class _Answer:
 
 
 def program_address(program_id: str, *seeds: bytes) -> str:
-    """The program-derived address.
+    """Derive the program's address.
 
     Raises ValueError for a program id or seed that cannot be.
     """
@@ -73,7 +76,7 @@ def program_address(program_id: str, *seeds: bytes) -> str:
 
 
 def _seed(market_id: str) -> bytes | None:
-    """The market's part of its address; None when no account can have that name."""
+    """Return the market's part of its address; None when no account can have that name."""
     raw = market_id.encode("utf-8", "surrogatepass")
     return raw if len(raw) <= _SEED_BYTES else None
 
@@ -81,7 +84,7 @@ def _seed(market_id: str) -> bytes | None:
 async def read_accounts(
     endpoints: Sequence[RpcEndpoint], program_id: str, signer_set_id: int, market_id: str = ""
 ) -> Accounts:
-    """The SignerSet account of this id, and the market's when it is named.
+    """Read the SignerSet account of this id, and the market's when it is named.
 
     Never raises for what endpoints say.
     """
@@ -126,7 +129,7 @@ class _Refused(Exception):
 
 
 async def _accounts(client: Any, url: str, addresses: list[str]) -> list[layouts.Account | None]:
-    """As they lie there; None: there is none.
+    """Return accounts as they lie there; None: there is none.
 
     Raises _Refused, Undecodable, ValueError and what httpx raises.
     """
@@ -162,7 +165,7 @@ async def _accounts(client: Any, url: str, addresses: list[str]) -> list[layouts
 
 
 async def _knows_program(client: Any, url: str, program_id: str) -> bool:
-    """Whether the program's own account is there."""
+    """Return whether the program's own account is there."""
     import httpx
 
     try:
@@ -173,7 +176,10 @@ async def _knows_program(client: Any, url: str, program_id: str) -> bool:
 
 
 def _read(name: str, found: list[layouts.Account | None], program_id: str, whole: bool) -> _Answer:
-    """Raises Undecodable."""
+    """Decode an account.
+
+    Raises Undecodable.
+    """
     held, named = (*found, None)[:2]
     market = layouts.market_state(named, program_id) if named is not None else None
     if held is None:
@@ -182,7 +188,7 @@ def _read(name: str, found: list[layouts.Account | None], program_id: str, whole
 
 
 def _agreed(answers: Sequence[_Answer], signer_set_id: int) -> Accounts:
-    """What all that answered say alike."""
+    """Return what all that answered say alike."""
     good = [a for a in answers if a.signer_set is not None]
     if not good:
         why = "; ".join(a.why for a in answers if a.why) or "no RPC endpoint is configured"
@@ -203,7 +209,7 @@ def _agreed(answers: Sequence[_Answer], signer_set_id: int) -> Accounts:
 
 
 def _with_market(found: Accounts, answers: Sequence[_Answer], market_id: str) -> Accounts:
-    """The market as the endpoint that is furthest has it."""
+    """Add the market as the endpoint that is furthest has it."""
     markets = [a.market for a in answers if a.market is not None]
     if markets or not market_id:
         newest = max(markets, key=lambda market: (market.current_epoch_id, market.last_sequence), default=None)

@@ -1,5 +1,6 @@
-"""Addresses that the program derives (PDAs), by solders, whose Rust may panic: a panic is no
-Exception and prints on its own.
+"""Derives the program's addresses (PDAs) by solders, whose Rust may panic.
+
+A panic is no Exception and prints on its own.
 
 It is called with seeds of fixed, short lengths only, with which nothing in it panics; and what it
 may raise ends here.
@@ -11,7 +12,7 @@ import asyncio
 
 
 def derived(program_id: bytes, *seeds: bytes) -> str | None:
-    """The address (base58), or None when none can be derived.
+    """Return the address (base58), or None when none can be derived.
 
     Seeds of 32 bytes at most, 15 of them.
     """
@@ -33,5 +34,5 @@ def protocol_address(program_id: bytes) -> str | None:
 
 
 def signer_set_address(program_id: bytes, signer_set_id: int) -> str | None:
-    """`signer_set_id` within u64."""
+    """Derive the set's address; `signer_set_id` is within u64."""
     return derived(program_id, b"signer_set", signer_set_id.to_bytes(8, "little"))

@@ -1,5 +1,4 @@
-"""What a stream may have missed: the program's signatures listed page by page, and those not yet
-counted fetched and counted.
+"""Fetches what a stream may have missed: signatures listed page by page, the uncounted ones counted.
 
 A listing proves something only as far back as it is known to reach: it must end at the `anchor`, a
 transaction that was listed before, or else the node no longer keeps what lies between. Reference:
@@ -76,7 +75,9 @@ class _Listing:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """`found`: transactions that nobody had told of; `lacking`: known ones that this node does not
+    """What a listing brought.
+
+    `found`: transactions that nobody had told of; `lacking`: known ones that this node does not
     list, of `known`.
     """
 
@@ -86,7 +87,7 @@ class Filled:
 
 
 class Filler:
-    """`fill(rpc)` until it succeeds, with one endpoint or another.
+    """Fills gaps: `fill(rpc)` until it succeeds, with one endpoint or another.
 
     `doing`: how far it has come, in words.
     """
@@ -107,7 +108,7 @@ class Filler:
         self._certain = 0  # the slot up to which the last listing was certain
 
     async def fill(self, rpc: Rpc, *, reach: int, last: bool) -> Filled:
-        """List, fetch, count; then the ledger is whole up to `settle_slots` behind the node.
+        """List, fetch and count; then the ledger is whole up to `settle_slots` behind the node.
 
         `reach`: the slot that it must have confirmed, or its listing says nothing of the gap.
         `last`: there is no other node to ask, so that what this one cannot give is counted by its
@@ -195,7 +196,7 @@ class Filler:
         return fresh
 
     async def _fetch(self, rpc: Rpc, missing: Sequence[Entry], *, last: bool) -> int:
-        """Count what is not known, oldest first; how many that were.
+        """Count what is not known, oldest first; return how many that were.
 
         Raises RpcProblem.
         """
@@ -255,7 +256,7 @@ class Filler:
 
 
 async def transactions(rpc: Rpc, part: Sequence[Entry]) -> list[Transaction | RpcProblem | None]:
-    """In the order of `part`; None: the node does not have it (yet).
+    """Return them in the order of `part`; None: the node does not have it (yet).
 
     One batch, or singly side by side where the endpoint takes no batches (`batch_size` 1). Raises
     RpcProblem when a batch is refused.

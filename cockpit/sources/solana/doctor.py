@@ -1,5 +1,4 @@
-"""The Solana endpoints: each one's health, version and cluster, whether they are of one cluster,
-and whether the program is there.
+"""Examines each endpoint's health, version and cluster, and whether the program is there.
 
 Over the source's own raw request path; the WebSocket is opened once, as the stream of logs will be.
 URLs may hold keys: only names and hosts are ever said.
@@ -115,7 +114,7 @@ async def _endpoint(exam: Examination, endpoint: RpcEndpoint, seen: _Seen) -> Se
 
 
 async def _genesis(rpc: Rpc) -> tuple[str, str]:
-    """The hash, and why the first request had no answer, if so.
+    """Return the hash, and why the first request had no answer, if so.
 
     Raises RpcProblem when the second has none either.
     """
@@ -199,7 +198,7 @@ async def _program(exam: Examination, endpoint: RpcEndpoint, program_id: str) ->
 
 
 async def _stream(exam: Examination, endpoint: RpcEndpoint) -> Sequence[Finding]:
-    """The WebSocket takes a connection: what is counted comes over it."""
+    """Open the WebSocket once: what is counted comes over it."""
     import aiohttp
 
     from cockpit.kubeapi.network import words

@@ -1,6 +1,4 @@
-"""One RPC endpoint, looked at again and again: health, slot, blockhash, genesis, version, fees, and
-how it answers at all.
-"""
+"""Polls one RPC endpoint: health, slot, blockhash, genesis, version, fees, and how it answers at all."""
 
 from __future__ import annotations
 
@@ -61,7 +59,7 @@ def cluster_of(genesis: str | None) -> str:
 
 
 class EndpointWatch:
-    """`look()` once a round; then `status` and `fault` are what is known.
+    """Polls once a round (`poll()`); then `status` and `fault` are what is known.
 
     `behind` and `foreign` are set by the fleet.
     """
@@ -83,14 +81,14 @@ class EndpointWatch:
 
     @property
     def answers(self) -> bool:
-        """Reachable, of this cluster, and not asking to be left alone."""
+        """Return whether it is reachable, of this cluster, and not asking to be left alone."""
         return (
             self.fault is None and self.status.slot is not None and not self.status.foreign and self.rpc.blocked_s == 0
         )
 
     @property
     def good(self) -> bool:
-        """Fit to give the program's transactions: in health, and not behind."""
+        """Return whether it is fit to give the program's transactions: in health, and not behind."""
         known = self.status
         return (
             self.answers
@@ -100,7 +98,7 @@ class EndpointWatch:
         )
 
     async def look(self) -> None:
-        """One round, every question at once.
+        """Make one round, every question at once.
 
         Never raises for what an endpoint does.
         """
@@ -161,7 +159,7 @@ class EndpointWatch:
         return await self._ask("getSlot", [_CONFIRMED], Slot)
 
     async def _health(self) -> str:
-        """ "ok", the node's own words, or "" when it does not say."""
+        """Return "ok", the node's own words, or "" when it does not say."""
         answer = await self._ask("getHealth", [], str)
         if isinstance(answer, RpcProblem):
             return answer.reason.rpartition(": ")[2] or "unhealthy" if answer.code == NODE_UNHEALTHY else ""
@@ -196,9 +194,7 @@ class EndpointWatch:
         return True
 
     def _blockhash_age(self, slot: int, latest: _LatestBlockhash | RpcProblem) -> int | None:
-        """Slots since the newest blockhash was made: also when the same one is given again and
-        again.
-        """
+        """Return slots since the newest blockhash was made, also when the same one is given again."""
         if isinstance(latest, RpcProblem):
             return None
         if self._hash is None or self._hash[0] != latest.value.blockhash:
@@ -206,8 +202,9 @@ class EndpointWatch:
         return max(0, max(slot, latest.context.slot) - self._hash[1])
 
     def slot_at(self, mono: float) -> float | None:
-        """Its slot at about that moment, by its own last timings: looks at different endpoints are not
-        simultaneous.
+        """Return its slot at about that moment, by its own last timings.
+
+        Polls of different endpoints are not simultaneous.
         """
         slot, at = self.status.slot, self.seen_at
         if slot is None or at is None or self.fault is not None:

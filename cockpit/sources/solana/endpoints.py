@@ -1,4 +1,4 @@
-"""All endpoints together: who is behind, who is of another cluster, and what they do not agree on."""
+"""Compares endpoints: who is behind, who is of another cluster, and what they do not agree on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ APART_SLOTS = 30
 
 
 class Fleet:
-    """The watches in their configured order.
+    """Holds the watches in their configured order.
 
     `streaming`: the name of the one that gives the program's logs, or "".
     """
@@ -29,7 +29,7 @@ class Fleet:
         return next(watch for watch in self.watches if watch.name == name)
 
     def judge(self, watch: EndpointWatch) -> EndpointStatus:
-        """The watch's status with `behind`, `foreign` and `streaming` as the others make them."""
+        """Return the watch's status with `behind`, `foreign` and `streaming` as the others make them."""
         home = self._home()
         status = watch.status
         foreign = status.genesis is not None and home is not None and status.genesis != home
@@ -39,7 +39,7 @@ class Fleet:
         return watch.status
 
     def _home(self) -> str | None:
-        """The majority's genesis hash; when even, that of the first named."""
+        """Return the majority's genesis hash; when even, that of the first named."""
         known = [watch.status.genesis for watch in self.watches if watch.status.genesis is not None]
         if not known:
             return None
@@ -61,8 +61,7 @@ class Fleet:
         return max(0, round(max(known) - own.slot)) if known else None
 
     def best(self, avoid: Mapping[str, float], now: float) -> list[EndpointWatch]:
-        """Those fit to give the program's transactions, best first; when none is, those that answer
-        at all.
+        """Return those fit to give the program's transactions, best first; else those that answer.
 
         One that does not tell its cluster is used when no other is. `avoid`: name → monotonic time
         until which not.

@@ -1,5 +1,4 @@
-"""JSON-RPC over HTTP to a Solana node, bounded: no retries, no redirects, no more than so many
-bytes, the status in words.
+"""Sends JSON-RPC to a Solana node: no retries, no redirects, a bounded body, the status in words.
 
 On aiohttp, as Prometheus is: three endpoints every other second cost 0.4 % of a core this way and
 1.7 % by the `solana` package's own path (which brings a second HTTP client, pydantic and 25 MB
@@ -47,7 +46,9 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Node:
-    """`post` gives the body of a 200; raises Status, Oversize, aiohttp.ClientError, OSError.
+    """Posts to one node.
+
+    `post` gives the body of a 200; raises Status, Oversize, aiohttp.ClientError, OSError.
 
     `wall`: unix seconds, for a Retry-After that is a date. Bound to the loop that first posts. The
     URL may hold a key: it is in no text of ours.

@@ -1,5 +1,4 @@
-"""The newest reveal, looked for on the chain once: for a cockpit that began to watch after reveals
-had stopped.
+"""Looks once for the newest reveal on the chain, when the cockpit began after reveals had stopped.
 
 One endpoint after the other is asked (`cockpit.sources.solana.search`), those that ask for rest
 last or not at all; of what one tells, the others are asked too.
@@ -34,7 +33,7 @@ async def last_reveal(
     known: tuple[int, int] | None = None,
     limit_s: float = LIMIT_S,
 ) -> LookedBack:
-    """One endpoint after the other, in the order given, until one tells.
+    """Ask one endpoint after the other, in the order given, until one tells.
 
     `statuses`: what is known of them, by name. `known`: the slots (after, up to) whose transactions
     are known to hold no reveal. Never raises for what endpoints say; takes `limit_s` + AGREE_S at
@@ -78,9 +77,7 @@ async def last_reveal(
 async def _order(
     rpcs: Sequence[Rpc], statuses: Mapping[str, EndpointStatus]
 ) -> tuple[list[tuple[Rpc, float]], list[str]]:
-    """(endpoint, how long to wait for it) in the order in which to ask them, open; and why others
-    are not asked.
-    """
+    """Return (endpoint, how long to wait for it) in order, open; and why others are not asked."""
     fit: list[tuple[float, bool, int, Rpc]] = []
     trouble: list[str] = []
     for number, rpc in enumerate(rpcs):
@@ -102,7 +99,7 @@ async def _order(
 
 
 async def _agreement(others: Sequence[Rpc], reveal: Reveal, program_id: str) -> tuple[tuple[str, ...], list[str]]:
-    """Who gives the same transaction, and what the rest say of it."""
+    """Say who gives the same transaction, and what the rest say of it."""
 
     async def one(rpc: Rpc) -> str:
         try:

@@ -1,5 +1,4 @@
-"""The program's activity: one stream on the best endpoint, gaps filled by listings, everything into
-one ledger.
+"""Follows the program's activity: one stream, gaps filled by listings, everything in one ledger.
 
 After every connect, switch and start, and every minute besides, a listing is compared with what was
 counted. Until that is done, and whenever something stays missing, `complete` is False and `gap`
@@ -32,7 +31,7 @@ _SLOTS_A_SECOND = 250.0
 
 
 class ProgramWatch:
-    """`run()` for ever; `reading()` is where things stand."""
+    """Follows for ever (`run()`); `reading()` is where things stand."""
 
     def __init__(
         self,
@@ -81,7 +80,7 @@ class ProgramWatch:
             self.ledger.processed(signature, slot)
 
     def tip(self, slot: int) -> None:
-        """A confirmed slot, of an endpoint that is trusted."""
+        """Note a confirmed slot, of an endpoint that is trusted."""
         if self._plausible(slot):
             if self._tip_at is None or slot > self._tip_at[0]:
                 self._tip_at = (slot, self._clock.mono())
@@ -97,7 +96,7 @@ class ProgramWatch:
     # --------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Endless: the stream, and the listings beside it."""
+        """Run the stream, and the listings beside it, for ever."""
         filling = asyncio.create_task(self._fill_forever())
         streaming = asyncio.create_task(self._stream_forever())
         try:
@@ -134,7 +133,7 @@ class ProgramWatch:
                 self._publish()
 
     async def _stream_from(self, watch: EndpointWatch) -> None:
-        """Until the stream breaks (StreamBroken), or another endpoint does better."""
+        """Stream until that breaks (StreamBroken), or another endpoint does better."""
         stream = LogStream(self._endpoints[watch.name], self.ledger.program_id, self, self._clock, self._timings)
         await stream.open()
         self._stream = stream
@@ -165,8 +164,9 @@ class ProgramWatch:
                 await reader
 
     def _leave_if_worse(self, watch: EndpointWatch, now: float) -> None:
-        """Raises StreamBroken when the endpoint went bad and another one is fit; throttled requests
-        alone are no reason.
+        """Raise StreamBroken when the endpoint went bad and another one is fit.
+
+        Throttled requests alone are no reason.
         """
         status = watch.status
         bad = (
@@ -219,7 +219,7 @@ class ProgramWatch:
             self._publish()
 
     async def _until_wanted(self) -> None:
-        """A gap, or the time for the next audit; without a stream, the time for the next page."""
+        """Wait for a gap, or the time for the next audit; without a stream, for the next page."""
         since = self._clock.mono()
         while True:
             timings = self._timings
@@ -234,7 +234,7 @@ class ProgramWatch:
                 await asyncio.sleep(_TICK_S)
 
     async def _fill_once(self) -> bool:
-        """One listing, of the endpoint whose turn it is, else of any other."""
+        """Make one listing, of the endpoint whose turn it is, else of any other."""
         fit = self._fleet.best({}, self._clock.mono())
         if not fit:
             return False
@@ -285,7 +285,10 @@ class ProgramWatch:
     # ----------------------------------------------------------------------------------------------------
 
     def reading(self) -> Reading[ProgramActivity]:
-        """Whole at any time; a fault only when neither a stream nor a listing works."""
+        """Return where things stand, whole at any time.
+
+        It is a fault only when neither a stream nor a listing works.
+        """
         now, wall = self._clock.mono(), self._clock.wall()
         unreadable = self._filler.unreadable
         lost = [

@@ -1,5 +1,4 @@
-"""One RPC endpoint as this source asks it: typed answers or a problem in words, its own timings, its
-own record.
+"""Asks one RPC endpoint: typed answers or a problem in words, its own timings, its own record.
 
 Reference: Solana JSON-RPC over HTTP. The URL may hold a key, so that only name and host ever appear
 in a text.
@@ -36,7 +35,7 @@ _PATIENCE_S = 2.0  # after a 429 that does not say how long, doubled each time
 
 
 class RpcProblem(CockpitError):
-    """No usable answer.
+    """There is no usable answer.
 
     `code`: the JSON-RPC error's, None when there was none; `answered`: the node said no, or more
     than could be read: it may do better when asked otherwise.
@@ -79,7 +78,7 @@ _NONSENSE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def host_of(url: str) -> str:
-    """Host and port, without user info, path or query."""
+    """Return host and port, without user info, path or query."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port is not None else ""
@@ -89,7 +88,7 @@ def host_of(url: str) -> str:
 
 
 class Rpc:
-    """`await open()` first.
+    """Asks one endpoint, once it is opened.
 
     Requests while the endpoint wants to be left alone raise at once, and send nothing.
     """
@@ -109,11 +108,11 @@ class Rpc:
 
     @property
     def blocked_s(self) -> float:
-        """How long it is still to be left alone."""
+        """Return how long it is still to be left alone."""
         return max(0.0, self._blocked_until - self._clock.mono())
 
     async def open(self) -> None:
-        """Imports the client in a thread: it takes a while.
+        """Import the client in a thread: it takes a while.
 
         Raises RpcProblem when the URL is none.
         """
@@ -134,7 +133,7 @@ class Rpc:
             await self._node.close()
 
     async def call(self, method: str, params: Sequence[Any], kind: type[T], *, timed: bool = True) -> T:
-        """The result, decoded as `kind`.
+        """Return the result, decoded as `kind`.
 
         Raises RpcProblem. `timed`: its latency counts.
         """
@@ -157,7 +156,7 @@ class Rpc:
             raise
 
     async def batch(self, method: str, each: Sequence[Sequence[Any]], kind: type[T]) -> list[T | RpcProblem]:
-        """One result or problem for each of the parameters, in their order.
+        """Return one result or problem for each of the parameters, in their order.
 
         Raises RpcProblem when batches are refused.
         """
@@ -188,7 +187,7 @@ class Rpc:
         return found
 
     def _whole_error(self, method: str, body: bytes) -> None:
-        """Raises RpcProblem when one error object answers a whole batch."""
+        """Raise RpcProblem when one error object answers a whole batch."""
         try:
             envelope = _ENVELOPE.decode(body)
         except _NONSENSE:
@@ -220,11 +219,11 @@ class Rpc:
             ) from error
 
     def told(self, text: str, limit: int) -> str:
-        """What the node says, without what it repeats of our URL."""
+        """Return what the node says, without what it repeats of our URL."""
         return safe(without(text, self._secrets), limit)
 
     async def _send(self, request: Any, *, timed: bool) -> bytes:
-        """The body of a 200.
+        """Return the body of a 200.
 
         Raises RpcProblem.
         """
@@ -254,7 +253,7 @@ class Rpc:
         return body
 
     def _network(self, error: BaseException) -> str:
-        """The system's words; never the exception's own, which may hold the URL."""
+        """Return the system's words; never the exception's own, which may hold the URL."""
         for cause in causes(error):
             if isinstance(cause, OSError):
                 return safe(words(cause), 120)

@@ -1,4 +1,4 @@
-"""A search for the newest reveal at one endpoint: its listing, and as few transactions read as do.
+"""Searches one endpoint for the newest reveal: its listing, and as few transactions as do.
 
 A listing says of a transaction whether it failed, not what it did: that must be read, and each
 reading is a request. So the newest are read one by one; where commits go on while no reveal gets
@@ -35,7 +35,9 @@ _WAITS = 2
 
 
 class LookedBack(msgspec.Struct, frozen=True):
-    """`reveal` None: none was found, and `why` says how far was looked.
+    """What the search found.
+
+    `reveal` None: none was found, and `why` says how far was looked.
 
     Counts are those of `endpoint`, which was asked last: `failed` and `known` of the listed ones
     needed no reading (the cockpit's own count holds the latter), `newer_unread` are those after the
@@ -67,7 +69,7 @@ class _Enough(Exception):
 
 
 class Search:
-    """The search at one endpoint.
+    """Searches at one endpoint.
 
     `entries` are its listing, newest first; `whole`: as far back as was to be looked.
     """
@@ -89,7 +91,7 @@ class Search:
 
     @property
     def _first(self) -> int | None:
-        """The place of the newest reveal that was read."""
+        """Return the place of the newest reveal that was read."""
         return min((place for place, reveal in self._read.items() if reveal is not None), default=None)
 
     @property
@@ -97,9 +99,7 @@ class Search:
         return self._read[self._first] if self._first is not None else None
 
     async def run(self) -> None:
-        """Until there is a `reveal`, or `problem` tells how the endpoint failed, or all was looked
-        at that was to be.
-        """
+        """Search until there is a `reveal`, or `problem` tells how the endpoint failed, or all was read."""
         try:
             await self._search()
             self.whole = not self._ended and not self._ungiven
@@ -115,7 +115,7 @@ class Search:
             await self._look(0, newer)  # there is enough left to be certain
 
     async def _approach(self) -> None:
-        """As near to the newest reveal as a few transactions at each place lead."""
+        """Come as near to the newest reveal as a few transactions at each place lead."""
         await self._until(NEWEST)
         if await self._look(0, NEWEST) is not None:
             return
@@ -139,7 +139,7 @@ class Search:
     # ---------------------------------------------------------------------------------------------------------
 
     async def _until(self, count: int) -> int:
-        """List until there are so many to read, or no more; how many there are.
+        """List until there are so many to read, or no more; return how many there are.
 
         Raises RpcProblem.
         """
@@ -174,7 +174,7 @@ class Search:
     # ---------------------------------------------------------------------------------------------------------
 
     async def _look(self, at: int, count: int) -> int | None:
-        """Read so many from that place on, newest first; the place of the first reveal.
+        """Read so many from that place on, newest first; return the place of the first reveal.
 
         Raises RpcProblem, _Enough.
         """
@@ -195,7 +195,7 @@ class Search:
         return None
 
     async def _transactions(self, part: Sequence[int]) -> list[Transaction | None]:
-        """None: this node does not give it.
+        """Return transactions; None: this node does not give it.
 
         Raises RpcProblem.
         """
@@ -227,8 +227,9 @@ class Search:
         return reveal
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Far into a listing, an endpoint that asks for a short rest gets it; else the next one
-        does better.
+        """Give an endpoint that asks for a short rest that rest, far into a listing.
+
+        Else the next one does better.
         """
         while True:
             try:
@@ -285,9 +286,7 @@ class Search:
 
 
 def reveal_of(signature: str, transaction: Transaction, program_id: str) -> tuple[Reveal | None, bool]:
-    """The last reveal in a transaction that succeeded, and whether one is in it whose event cannot
-    be read.
-    """
+    """Return a good transaction's last reveal, and whether it holds one that cannot be read."""
     meta = transaction.meta
     if meta is None or meta.err is not None:
         return None, False

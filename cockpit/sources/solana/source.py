@@ -1,5 +1,4 @@
-"""The Solana source: RPC endpoints side by side, the oracle program's activity, its accounts, and
-what endpoints disagree on.
+"""Reads RPC endpoints side by side, the oracle program's activity, its accounts, and quarrels.
 
 Topics: `solana/endpoint/NAME` (EndpointStatus), `solana/program` (ProgramActivity),
 `solana/protocol` (ProtocolState), `solana/signer-set` (SignerSetState), `solana/markets` (mapping
@@ -31,7 +30,7 @@ _LEAST_S = 0.1  # between two looks at an endpoint, whatever is configured
 
 
 class SolanaSource:
-    """Every endpoint is looked at at its own pace; one that fails or hangs holds up no other."""
+    """Polls every endpoint by itself: one that fails or hangs holds up no other."""
 
     def __init__(
         self,
@@ -57,7 +56,7 @@ class SolanaSource:
         self.program: ProgramWatch | None = None
 
     async def readings(self) -> AsyncGenerator[Reading[Any], None]:
-        """Endless; of a topic that changes faster than it is taken, the newest reading.
+        """Yield for ever; of a topic that changes faster than it is taken, the newest reading.
 
         Breaks only by a bug of its own.
         """
@@ -106,7 +105,7 @@ class SolanaSource:
         self._ready.set()
 
     async def _watch(self, fleet: Fleet, watch: EndpointWatch) -> None:
-        """One endpoint for ever: a look each interval, fewer while it fails."""
+        """Poll one endpoint for ever: once each interval, fewer while it fails."""
         attempt = 0
         while True:
             began = self._clock.mono()

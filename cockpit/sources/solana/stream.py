@@ -1,5 +1,6 @@
-"""The program's logs as they are confirmed, over one WebSocket; slots beside them, so that silence
-is told from quiet.
+"""Streams the program's logs as they are confirmed, over one WebSocket.
+
+Slots come beside them, so that silence is told from quiet.
 
 The `websockets` package itself rather than `SolanaWsClient` on top of it: that one decodes every
 frame twice (once in a native package that may panic) and closes all subscriptions at the first
@@ -48,7 +49,7 @@ class StreamBroken(CockpitError):
 
 
 class Receiver(Protocol):
-    """Who is told.
+    """Takes what the stream brings.
 
     All are called on the loop, and must be quick.
     """
@@ -105,8 +106,9 @@ _BRIEF_RESULT = msgspec.json.Decoder(_BriefResult)
 
 
 def ws_url(endpoint: RpcEndpoint) -> str:
-    """As Solana's own clients have it: the port one higher where one is given, else the same
-    address with ws(s).
+    """Return the WebSocket's address as Solana's own clients have it.
+
+    The port one higher where one is given, else the same address with ws(s).
     """
     if endpoint.ws_url is not None:
         return endpoint.ws_url
@@ -118,7 +120,7 @@ def ws_url(endpoint: RpcEndpoint) -> str:
 
 
 class LogStream:
-    """`await open()`, then `await run()` until it raises StreamBroken; `await close()` at the end.
+    """Streams logs: `open()`, then `run()` until it raises StreamBroken; `close()` at the end.
 
     Used once.
     """
@@ -180,7 +182,7 @@ class LogStream:
             raise self._broken(error) from None
 
     def _prepare(self) -> tuple[Callable[..., Any], ssl.SSLContext | None]:
-        """Blocking: imports, and certificates to be read."""
+        """Import the client and read certificates; blocking."""
         from websockets.asyncio.client import connect
 
         try:
@@ -201,7 +203,7 @@ class LogStream:
             await self._socket.send(msgspec.json.encode(body).decode())
 
     async def run(self) -> None:
-        """Endless.
+        """Receive for ever.
 
         Raises StreamBroken.
         """
@@ -220,7 +222,7 @@ class LogStream:
             raise self._broken(error) from None
 
     def _frame(self, raw: bytes) -> None:
-        """One frame.
+        """Take one frame.
 
         What is no JSON, or none of ours, is passed over; raises StreamBroken when nothing else
         comes.
@@ -263,11 +265,11 @@ class LogStream:
 
     @property
     def tells_slots(self) -> bool:
-        """Whether silence means anything: some providers have no slotSubscribe."""
+        """Return whether silence means anything: some providers have no slotSubscribe."""
         return _SLOTS in self._ids.values()
 
     def _broken(self, error: BaseException) -> BaseException:
-        """The same in words; cancellation and the like as they are."""
+        """Say the same in words; cancellation and the like as they are."""
         if isinstance(error, (StreamBroken, asyncio.CancelledError, KeyboardInterrupt, SystemExit)):
             return error
         where = f"{self.name} ({host_of(self._url)})"

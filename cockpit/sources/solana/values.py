@@ -1,6 +1,4 @@
-"""Values that signals take from the chain by name (`solana.behind`), or in words why they are
-unknown.
-"""
+"""Gives values of the chain by name (`solana.behind`), or says why they are unknown."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ Endpoints = Mapping[str, Reading[EndpointStatus]]
 
 
 class SolanaValues:
-    """One look at what the endpoints and the program said; made for each evaluation, cheap."""
+    """Reads values from one snapshot; made for each evaluation, cheap."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -44,7 +42,7 @@ class SolanaValues:
         self._readings = readings
 
     def get(self, name: str) -> Value:
-        """The value called `name`; the schema has checked that there is such a one."""
+        """Return the value called `name`; the schema has checked that there is such a one."""
         if not self._readings or (self._source is not None and len(self._readings) == 1):
             return Value(None, f"solana: {believed(self._source, self._mono).reason}")
         return _VALUES[name.partition(".")[2]](self)
@@ -53,9 +51,7 @@ class SolanaValues:
     # ---------------------------------------------------------------------------------------------------------
 
     def _used(self) -> str | None:
-        """The endpoint that the submitter's SOLANA_RPC_URL points to, when it is one of the
-        configured.
-        """
+        """Return the configured endpoint that the submitter's SOLANA_RPC_URL points to, if any."""
         url = variable(self._snapshot.cluster, "SOLANA_RPC_URL")
         if url is None:
             return None
@@ -67,12 +63,12 @@ class SolanaValues:
         return next((name for name, seen in self._last_seen().items() if seen.host == place), None)
 
     def _last_seen(self) -> dict[str, EndpointStatus]:
-        """What was last measured of each endpoint, whether it answers now or not."""
+        """Return what was last measured of each endpoint, whether it answers now or not."""
         found = {name: reading.believed(self._mono).last for name, reading in self._endpoints.items()}
         return {name: seen for name, seen in found.items() if seen is not None}
 
     def _of_endpoint(self, number: Callable[[EndpointStatus], float | None], missing: str) -> Value:
-        """The used endpoint's, else the worst of all that tell."""
+        """Return the used endpoint's value, else the worst of all that tell."""
         used = self._used()
         if used is not None:
             return self._one(used, number, missing)
@@ -96,7 +92,7 @@ class SolanaValues:
         return self._of_endpoint(lambda status: status.latency_p95_ms, "no request was answered yet")
 
     def errors(self) -> Value:
-        """Known of an endpoint that is down as well: all its requests fail."""
+        """Return the share of failed requests, known of an endpoint that is down as well: all fail."""
         used = self._used()
         asked = {name: r.believed(self._mono) for name, r in self._endpoints.items() if used in (None, name)}
         known = [
@@ -150,8 +146,9 @@ class SolanaValues:
         *,
         floor: bool = False,
     ) -> Value:
-        """`floor`: what is known already is bad enough, whatever is missing; zero is not known
-        then.
+        """Return a value of the program's activity.
+
+        `floor`: what is known already is bad enough, whatever is missing; zero is not known then.
         """
         found = believed(self._readings.get(f"{PREFIX}program"), self._mono, ProgramActivity)
         if isinstance(found, Unknown):
@@ -218,8 +215,9 @@ class SolanaValues:
         return Value(None if quarrel else float(found.data.paused), quarrel, found.age_s)
 
     def signer_set_mismatch(self) -> Value:
-        """Differences between the configured set's account and what the agents report; unknown, not
-        zero, without reports.
+        """Count differences between the set's account and agents' reports.
+
+        Unknown, not zero, without reports.
         """
         found = believed(self._readings.get(f"{PREFIX}signer-set"), self._mono, SignerSetState)
         if isinstance(found, Unknown):
@@ -241,7 +239,7 @@ def _behind(status: EndpointStatus) -> float | None:
 
 
 def unfit(reading: Reading[EndpointStatus], mono: float) -> str:
-    """Why the endpoint is not fit for use, or an empty string."""
+    """Return why the endpoint is not fit for use, or an empty string."""
     found = reading.believed(mono)
     if isinstance(found, Unknown):
         return "" if found.state.starting or (found.last is None and reading.fault is None) else found.reason
