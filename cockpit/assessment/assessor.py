@@ -184,10 +184,10 @@ def _below(board: Board, prefix: str) -> Mapping[str, Reading[Any]]:
 
 def _cluster_now(kinds: Mapping[str, Reading[Any]], wall: float, mono: float) -> float:
     """Return the API server's clock now, by the newest reading that tells it, else the local clock."""
-    told = [r for r in kinds.values() if r.server_time is not None and r.observed_at is not None]
-    if not told:
+    dated = [r for r in kinds.values() if r.server_time is not None and r.observed_at is not None]
+    if not dated:
         return wall
-    newest = max(told, key=lambda reading: reading.observed_at or 0.0)
+    newest = max(dated, key=lambda reading: reading.observed_at or 0.0)
     return (newest.server_time or wall) + (newest.age_s(mono) or 0.0)
 
 

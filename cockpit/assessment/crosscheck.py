@@ -66,10 +66,10 @@ class CrossCheck:
         """Return seconds of the metrics' server in one of ours; 1.0 until another pace is known."""
         reading = next((queries[name] for name in QUERIES.values() if name in queries), None)
         result = believed(reading, mono).last
-        told = result.evaluated_at if result is not None else None
+        server_at = result.evaluated_at if result is not None else None
         at = reading.observed_at if reading is not None else None
-        if told is not None and at is not None and (not self._clock or at > self._clock[-1][1]):
-            self._clock.append((told, at))
+        if server_at is not None and at is not None and (not self._clock or at > self._clock[-1][1]):
+            self._clock.append((server_at, at))
         while len(self._clock) > 2 and self._clock[-1][1] - self._clock[1][1] >= PACE_S:
             self._clock.popleft()
         if len(self._clock) < 2 or self._clock[-1][1] - self._clock[0][1] < PACE_S:

@@ -109,11 +109,11 @@ async def explained(
     found: Sequence[Ran], signals: Sequence[str], runbooks: Runbooks, past: Past | None, now: float
 ) -> Mapping[str, str]:
     """Return what the signals did while each image ran; the newest good older one is marked, with why."""
-    told: dict[str, str] = {}
+    by_image: dict[str, str] = {}
     good = ""
     longest: Ran | None = None
     for ran in found[:_MOST]:
-        if ran.image in told or ran.began is None:
+        if ran.image in by_image or ran.began is None:
             continue
         words, fine = await _then(ran, signals, runbooks, past, now)
         end = ran.ended if ran.ended is not None else now
@@ -127,10 +127,10 @@ async def explained(
             and (longest is None or end - ran.began > (longest.ended or now) - (longest.began or now))
         ):
             longest = ran
-        told[ran.image] = words
-    if not good and longest is not None and not any(told.get(r.image, "").startswith("then: ") for r in found):
-        told[longest.image] = f"of the older ones it ran longest; {told[longest.image]}"
-    return told
+        by_image[ran.image] = words
+    if not good and longest is not None and not any(by_image.get(r.image, "").startswith("then: ") for r in found):
+        by_image[longest.image] = f"of the older ones it ran longest; {by_image[longest.image]}"
+    return by_image
 
 
 async def _then(
@@ -159,8 +159,8 @@ async def _then(
             first = min(at for at, _ in points)
             if first - start > _BEGIN_S:  # it remembers less than was asked for: its first windows are not full
                 points = [(at, v) for at, v in points if at >= first + _BEGIN_S] or points
-            told, within = _summary(signal, [v for _, v in points])
-            words.append(told)
+            average, within = _summary(signal, [v for _, v in points])
+            words.append(average)
             fine = fine and within
     if not words:
         return f"what the signals did then is not known: {why or 'Prometheus keeps nothing of that time'}", False
@@ -170,9 +170,9 @@ async def _then(
 
 def _summary(signal: SignalDef, values: Sequence[float]) -> tuple[str, bool]:
     mean = sum(values) / len(values)
-    told = f"{mean * 100:.1f} %" if signal.unit == "ratio" else f"{mean:.4g} {signal.unit}".rstrip()
+    average = f"{mean * 100:.1f} %" if signal.unit == "ratio" else f"{mean:.4g} {signal.unit}".rstrip()
     if signal.warn is None or signal.baseline is not None:
-        return f"{signal.title} {told}", True
+        return f"{signal.title} {average}", True
     bad = sum(v >= signal.warn if signal.direction == "above" else v <= signal.warn for v in values) / len(values)
     share = f" (out of bounds {bad * 100:.0f} % of the time)" if bad > 1 - GOOD_SHARE else ""
-    return f"{signal.title} {told}{share}", bad <= 1 - GOOD_SHARE
+    return f"{signal.title} {average}{share}", bad <= 1 - GOOD_SHARE

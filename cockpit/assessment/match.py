@@ -26,9 +26,9 @@ def _rank(match: Match) -> tuple[float, int, int, int]:
 
 
 def _match(book: Runbook, signals: Mapping[str, SignalStatus]) -> Match:
-    told = [symptom for symptom in book.symptoms if not _off(signals.get(symptom.signal))]
+    configured = [symptom for symptom in book.symptoms if not _off(signals.get(symptom.signal))]
     # what is not configured counts for nothing; when nothing else is left, that is unknown
-    statuses = tuple(held(symptom, signals.get(symptom.signal)) for symptom in told or book.symptoms)
+    statuses = tuple(held(symptom, signals.get(symptom.signal)) for symptom in configured or book.symptoms)
     weight = sum(s.symptom.weight for s in statuses)
     holding = sum(s.symptom.weight for s in statuses if s.held)
     if all(s.symptom.at == "ok" for s in statuses if s.held):

@@ -8,13 +8,13 @@ from cockpit.model.observed.cluster import Cluster, Workload
 from cockpit.model.runbook import Service
 from cockpit.model.signal import Level
 from cockpit.model.situation import ServiceStatus
-from cockpit.sources.kubernetes.inventory import Inventory, Tally
+from cockpit.sources.kubernetes.inventory import Inventory, PodTally
 
 #: A restart this long ago is still worth a word.
 RECENT_S = 600.0
 #: On the way up: no reason to worry while enough others are ready.
 _STARTING = ("ContainerCreating", "PodInitializing", "Pending", "not ready")
-_NO_PODS = Tally(
+_NO_PODS = PodTally(
     pods=(),
     uids=(),
     ready=0,
@@ -46,7 +46,7 @@ def services(
     return tuple(sorted(found, key=lambda s: (-Level(s.level).rank, s.namespace, s.name)))
 
 
-def _of_workload(workload: Workload, tally: Tally, service: Service | None, now: float) -> ServiceStatus:
+def _of_workload(workload: Workload, tally: PodTally, service: Service | None, now: float) -> ServiceStatus:
     level, why = Level.OK, ""
     desired = workload.desired
     reasons = tally.reasons
@@ -95,7 +95,7 @@ def _of_workload(workload: Workload, tally: Tally, service: Service | None, now:
     )
 
 
-def _without_workload(namespace: str, name: str, tally: Tally, now: float) -> ServiceStatus:
+def _without_workload(namespace: str, name: str, tally: PodTally, now: float) -> ServiceStatus:
     """Group jobs, bare pods, and pods whose workload may not be read."""
     reasons, expected = tally.reasons, tally.expected
     level = Level.OK if tally.ready >= expected else Level.WARN
@@ -124,7 +124,7 @@ def _most(reasons: Mapping[str, int]) -> str:
     return f"{reason} ×{count}" if count > 1 else reason
 
 
-def _recent_restart(tally: Tally, now: float) -> str:
+def _recent_restart(tally: PodTally, now: float) -> str:
     if not tally.last_ends or max(tally.last_ends) < now - RECENT_S:
         return ""
     newest = max(

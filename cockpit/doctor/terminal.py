@@ -36,13 +36,13 @@ async def _itself(exam: Examination) -> Sequence[Finding]:
         return [found(AREA, "TERM", State.FAIL, f"TERM is {term!r}", "export TERM=xterm-256color")]
     findings = [found(AREA, "TERM", State.OK, term)]
     depth = terminal.colours(env)
-    told = {
+    words = {
         "none": "none (NO_COLOR): signs and words tell every state",
         "standard": "16",
         "256": "256",
         "truecolor": "24 bit",
     }
-    findings.append(found(AREA, "colours", State.OK, told[depth]))
+    findings.append(found(AREA, "colours", State.OK, words[depth]))
     if terminal.utf8(env):
         findings.append(found(AREA, "UTF-8", State.OK, "yes"))
     else:
@@ -122,8 +122,8 @@ def _tmux(env: Mapping[str, str], limit_s: float) -> list[Finding]:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return [found(AREA, "tmux", State.UNKNOWN, f"tmux does not say: {type(error).__name__}")]
-    told = done.stdout.decode("utf-8", "replace").strip().split("|")
-    if done.returncode or len(told) != 5:
+    answers = done.stdout.decode("utf-8", "replace").strip().split("|")
+    if done.returncode or len(answers) != 5:
         return [
             found(
                 AREA,
@@ -132,7 +132,7 @@ def _tmux(env: Mapping[str, str], limit_s: float) -> list[Finding]:
                 f"tmux does not say: {done.stderr.decode('utf-8', 'replace').strip()[:120]}",
             )
         ]
-    return tmux_says(*told)
+    return tmux_says(*answers)
 
 
 def tmux_says(version: str, escape_time: str, clipboard: str, features: str, focus: str) -> list[Finding]:

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cockpit.kubeapi.credentials import AccessProblem, Credentials
-from cockpit.kubeapi.plain import Entry, authenticate, is_plain, relax
+from cockpit.kubeapi.plain import ConfigEntry, authenticate, is_plain, relax
 from cockpit.text import safe
 
 __all__ = ["Access", "AccessProblem", "load_access"]
@@ -128,13 +128,13 @@ def _read(path: Path) -> dict[str, Any]:
     return value
 
 
-def _entry(merged: Mapping[str, Any], key: str, name: Any, inside: str, why: str) -> Entry:
+def _entry(merged: Mapping[str, Any], key: str, name: Any, inside: str, why: str) -> ConfigEntry:
     for item, path in merged[key]:
         if item["name"] == name:
             values = item.get(inside) or {}
             if not isinstance(values, dict):
                 raise AccessProblem(f"{path}: {inside} {name} is not a table", "check it with kubectl config view")
-            return Entry(values, path.parent)
+            return ConfigEntry(values, path.parent)
     raise AccessProblem(why, "check it with kubectl config get-contexts")
 
 
@@ -162,7 +162,7 @@ def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -
     cluster = _entry(
         merged, "clusters", cluster_name, "cluster", f'context "{name}" names an unknown cluster "{cluster_name}"'
     )
-    user = Entry({}, paths[0].parent)
+    user = ConfigEntry({}, paths[0].parent)
     if user_name:
         user = _entry(merged, "users", user_name, "user", f'context "{name}" names an unknown user "{user_name}"')
     server = str(cluster.values.get("server") or "").rstrip("/")
@@ -198,7 +198,7 @@ def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -
 
 
 def _by_package(
-    merged: Mapping[str, Any], name: Any, server: str, cluster: Entry, user: Entry, extra: Mapping[str, str]
+    merged: Mapping[str, Any], name: Any, server: str, cluster: ConfigEntry, user: ConfigEntry, extra: Mapping[str, str]
 ) -> tuple[Credentials, ssl.SSLContext | None, str | None]:
     """Leave credentials, TLS and proxy to the `kubernetes` package, with our token files and plugins."""
     from kubernetes.client.configuration import Configuration

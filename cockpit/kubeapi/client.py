@@ -35,7 +35,7 @@ _MAX_LINE = 16 * 1024 * 1024  # etcd holds objects under 2 MB; more is not a wat
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiAnswer:
     """A 2xx answer.
 
     `server_time` is the Date header in unix seconds (whole seconds).
@@ -77,7 +77,7 @@ class KubeClient:
         self._renewing = asyncio.Lock()
         self._renewed_at: float | None = None
         self._generation = 0
-        self._told: tuple[float, float] | None = None  # (server's unix seconds, mono when it said so)
+        self._server_at: tuple[float, float] | None = None  # (server's unix seconds, mono when it said so)
         self.skew_s: float | None = None  # server's clock minus ours
 
     @property
@@ -102,7 +102,7 @@ class KubeClient:
 
         By its last Date header and the time since.
         """
-        return None if self._told is None else self._told[0] + self._clock.mono() - self._told[1]
+        return None if self._server_at is None else self._server_at[0] + self._clock.mono() - self._server_at[1]
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """GET and decode.
@@ -121,7 +121,7 @@ class KubeClient:
         content_type: str | None = None,
         timeout_s: float = 10.0,
         accept: str = "application/json",
-    ) -> Answer:
+    ) -> ApiAnswer:
         """Send one request, answered whole within `timeout_s`.
 
         Raises KubeError for a status of 300 or more, or no answer.
@@ -149,7 +149,7 @@ class KubeClient:
             took_s = self._clock.mono() - started
             server_time = self._note(response.headers.get("date"))
             if response.status_code < 300:
-                return Answer(response.status_code, response.content, server_time, took_s)
+                return ApiAnswer(response.status_code, response.content, server_time, took_s)
             refused = from_answer(
                 response.status_code,
                 response.content,
@@ -300,13 +300,13 @@ class KubeClient:
     def _note(self, date: str | None) -> float | None:
         """Note what a Date header says of the server's clock, in unix seconds."""
         try:
-            told = parsedate_to_datetime(date).timestamp() if date else None
+            server_at = parsedate_to_datetime(date).timestamp() if date else None
         except (ValueError, TypeError, OverflowError):
-            told = None
-        if told is not None:
-            self._told = (told, self._clock.mono())
-            self.skew_s = told - self._clock.wall()
-        return told
+            server_at = None
+        if server_at is not None:
+            self._server_at = (server_at, self._clock.mono())
+            self.skew_s = server_at - self._clock.wall()
+        return server_at
 
     def _network(self, error: Exception, timeout_s: float) -> KubeError:
         """Say an httpx error in an operator's words; `maybe_sent` by where it happened."""

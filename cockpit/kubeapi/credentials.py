@@ -46,7 +46,7 @@ class Credentials:
     ):
         self._bearer = bearer  # the whole header: "Bearer …"
         self._token_file = token_file
-        self._expires_at = expires_at  # unix seconds, told by an exec plugin
+        self._expires_at = expires_at  # unix seconds, as told by an exec plugin
         self._extra = dict(extra)
         self._cached: dict[str, str] | None = None
         self._cached_at = 0.0

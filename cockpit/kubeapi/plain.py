@@ -42,7 +42,7 @@ _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ConfigEntry:
     """A cluster or user of a kubeconfig, and the folder that its relative paths start from."""
 
     values: dict[str, Any]
@@ -81,7 +81,7 @@ def is_plain(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> bool:
 
 
 def authenticate(
-    server: str, cluster: Entry, user: Entry, extra: Mapping[str, str]
+    server: str, cluster: ConfigEntry, user: ConfigEntry, extra: Mapping[str, str]
 ) -> tuple[Credentials, ssl.SSLContext | None]:
     """Return credentials, and the TLS context for an https server.
 
@@ -107,7 +107,7 @@ def authenticate(
     return credentials, _tls(cluster, user, pem) if server.startswith("https") else None
 
 
-def _tls(cluster: Entry, user: Entry, pem: tuple[bytes, bytes] | None) -> ssl.SSLContext:
+def _tls(cluster: ConfigEntry, user: ConfigEntry, pem: tuple[bytes, bytes] | None) -> ssl.SSLContext:
     authority = cluster.data("certificate-authority")
     file = None if authority is not None else cluster.file("certificate-authority")
     try:

@@ -17,7 +17,7 @@ import aiohttp
 from cockpit.kubeapi.access import Access
 from cockpit.kubeapi.errors import KubeError, Unreachable
 from cockpit.kubeapi.network import unreachable
-from cockpit.kubeapi.read_batching import Breath
+from cockpit.kubeapi.read_batching import ReadBatcher
 from cockpit.kubeapi.sockets import keepalive_socket
 
 _GULP = 256 * 1024  # bytes that may wait in a stream before its socket is read no further
@@ -80,12 +80,12 @@ class Streams:
 
         Raises Unreachable after `read_timeout_s` of silence, or when it breaks off.
         """
-        breath = Breath()
+        batcher = ReadBatcher()
         try:
             async for chunk in response.content.iter_any():
-                breath.arrived(chunk.count(b"\n"))
+                batcher.on_lines(chunk.count(b"\n"))
                 yield chunk
-                await breath.taken(response.connection.transport if response.connection is not None else None)
+                await batcher.pause(response.connection.transport if response.connection is not None else None)
         except (aiohttp.ClientError, OSError) as error:
             raise self._network(error, read_timeout_s) from error
 

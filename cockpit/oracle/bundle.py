@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
 
-from cockpit.model.observed.bundle import Answer, BundleVerdict, Finding
+from cockpit.model.observed.bundle import BundleCheck, BundleVerdict, CheckAnswer
 from cockpit.model.observed.chain import MarketState, SignerSetState
 from cockpit.oracle.bundle_file import Bundle
 from cockpit.text import safe
@@ -68,9 +68,9 @@ def verify_bundle(
     actual = content_hash(bundle.payload)
     message = signed_message(bundle.content_hash, bundle.signer_set_id, bundle.publish_epoch_id, bundle.sequence)
     findings = [_content(bundle, actual), *_header(bundle, signer_set, expected, why_unknown)]
-    good, told = _signatures(bundle, signer_set, message)
-    findings += told
-    if told and not good:
+    good, checks = _signatures(bundle, signer_set, message)
+    findings += checks
+    if checks and not good:
         findings += _signed_instead(bundle, signer_set, expected, actual)
     findings.append(_threshold(good, signer_set, why_unknown))
     if bundle.commit_hash is not None or bundle.salt is not None:
@@ -88,32 +88,38 @@ def verify_bundle(
     )
 
 
-def _content(bundle: Bundle, actual: bytes) -> Finding:
+def _content(bundle: Bundle, actual: bytes) -> BundleCheck:
     if actual == bundle.content_hash:
-        return Finding("content hash", Answer.PASS, f"the payload has the content hash {_short(actual.hex())}")
+        return BundleCheck("content hash", CheckAnswer.PASS, f"the payload has the content hash {_short(actual.hex())}")
     words = f"payload altered: its content hash is {_short(actual.hex())}, the bundle says {_short(bundle.content_hash.hex())}"
-    return Finding("content hash", Answer.FAIL, words)
+    return BundleCheck("content hash", CheckAnswer.FAIL, words)
 
 
-def _header(bundle: Bundle, signer_set: SignerSetState | None, expected: Expected, why_unknown: str) -> list[Finding]:
+def _header(
+    bundle: Bundle, signer_set: SignerSetState | None, expected: Expected, why_unknown: str
+) -> list[BundleCheck]:
     """Compare set, epoch and sequence with what is known of them."""
-    found: list[Finding] = []
+    found: list[BundleCheck] = []
     if signer_set is None and expected.no_set:
         asked = bundle.signer_set_id if expected.signer_set_id is None else expected.signer_set_id
-        found.append(Finding("signer set", Answer.FAIL, f"wrong signer set: there is no set {asked} on the chain"))
+        found.append(
+            BundleCheck("signer set", CheckAnswer.FAIL, f"wrong signer set: there is no set {asked} on the chain")
+        )
     elif signer_set is None:
         found.append(
-            Finding("signer set", Answer.UNKNOWN, f"signer set not known: {why_unknown or 'nobody was asked'}")
+            BundleCheck("signer set", CheckAnswer.UNKNOWN, f"signer set not known: {why_unknown or 'nobody was asked'}")
         )
     elif bundle.signer_set_id != signer_set.signer_set_id:
         words = (
             f"wrong signer set: the bundle names {bundle.signer_set_id}, the active one is {signer_set.signer_set_id}"
         )
-        found.append(Finding("signer set", Answer.FAIL, words))
+        found.append(BundleCheck("signer set", CheckAnswer.FAIL, words))
     elif not signer_set.active:
-        found.append(Finding("signer set", Answer.FAIL, f"signer set {signer_set.signer_set_id} is not active"))
+        found.append(
+            BundleCheck("signer set", CheckAnswer.FAIL, f"signer set {signer_set.signer_set_id} is not active")
+        )
     else:
-        found.append(Finding("signer set", Answer.PASS, f"signer set {signer_set.signer_set_id} is active"))
+        found.append(BundleCheck("signer set", CheckAnswer.PASS, f"signer set {signer_set.signer_set_id} is active"))
     for name, is_, should in (
         ("signer set", bundle.signer_set_id, expected.signer_set_id),
         ("epoch", bundle.publish_epoch_id, expected.publish_epoch_id),
@@ -124,30 +130,30 @@ def _header(bundle: Bundle, signer_set: SignerSetState | None, expected: Expecte
         words = (
             f"{name} {is_}, as expected" if is_ == should else f"wrong {name}: the bundle says {is_}, expected {should}"
         )
-        found.append(Finding(name, Answer.PASS if is_ == should else Answer.FAIL, words))
+        found.append(BundleCheck(name, CheckAnswer.PASS if is_ == should else CheckAnswer.FAIL, words))
     if expected.market is not None:
         found += _against_market(bundle, expected, expected.market)
     elif expected.no_market:
         words = f"wrong market: there is no market {safe(bundle.market, 80)} on the chain"
-        found.append(Finding("market", Answer.FAIL, words))
+        found.append(BundleCheck("market", CheckAnswer.FAIL, words))
     elif expected.market_why and None in (expected.publish_epoch_id, expected.sequence):
         words = f"epoch and sequence not compared: market {safe(bundle.market, 80)}: {expected.market_why}"
-        found.append(Finding("market", Answer.UNKNOWN, words))
+        found.append(BundleCheck("market", CheckAnswer.UNKNOWN, words))
     return found
 
 
-def _against_market(bundle: Bundle, expected: Expected, market: MarketState) -> list[Finding]:
+def _against_market(bundle: Bundle, expected: Expected, market: MarketState) -> list[BundleCheck]:
     """Compare sequence and epoch with the market's account.
 
     What was published before is past, not wrong; wrong is what the program would refuse: a used
     sequence in the current epoch (ReplayViolation, 6013), a new sequence in a past one, an epoch
     that is not open yet.
     """
-    found: list[Finding] = []
+    found: list[BundleCheck] = []
     name = safe(market.market_id, 80)
     if bundle.market and bundle.market != market.market_id:
         words = f"wrong market: the bundle says {safe(bundle.market, 80)}, the account is {name}"
-        found.append(Finding("market", Answer.FAIL, words))
+        found.append(BundleCheck("market", CheckAnswer.FAIL, words))
     epoch, current, last = bundle.publish_epoch_id, market.current_epoch_id, market.last_sequence
     if expected.publish_epoch_id is None:
         if epoch > current:
@@ -156,7 +162,7 @@ def _against_market(bundle: Bundle, expected: Expected, market: MarketState) -> 
             words = f"epoch {epoch} is " + (
                 "the market's current one" if epoch == current else f"past, the market is in {current}"
             )
-        found.append(Finding("epoch", Answer.FAIL if epoch > current else Answer.PASS, words))
+        found.append(BundleCheck("epoch", CheckAnswer.FAIL if epoch > current else CheckAnswer.PASS, words))
     if expected.sequence is None:
         past = epoch < current
         if bundle.sequence < last and not past:
@@ -170,68 +176,74 @@ def _against_market(bundle: Bundle, expected: Expected, market: MarketState) -> 
                 (bundle.sequence > last) - (bundle.sequence < last)
             ]
             found.append(
-                Finding("sequence", Answer.PASS, f"sequence {bundle.sequence} {which} the newest on the chain")
+                BundleCheck("sequence", CheckAnswer.PASS, f"sequence {bundle.sequence} {which} the newest on the chain")
             )
             return found
-        found.append(Finding("sequence", Answer.FAIL, words))
+        found.append(BundleCheck("sequence", CheckAnswer.FAIL, words))
     return found
 
 
-def _signatures(bundle: Bundle, signer_set: SignerSetState | None, message: bytes) -> tuple[set[str], list[Finding]]:
+def _signatures(
+    bundle: Bundle, signer_set: SignerSetState | None, message: bytes
+) -> tuple[set[str], list[BundleCheck]]:
     """Return the authorised keys whose signature holds, and a finding for each entry."""
     good: set[str] = set()
     seen: set[str] = set()
-    found: list[Finding] = []
+    found: list[BundleCheck] = []
     for index, entry in enumerate(bundle.signatures, 1):
         check = f"signature {index}"
         name = _short(safe(entry.pubkey, 64))
         holds, why = signature_holds(entry.pubkey, entry.signature, message)
         if holds is None:
-            found.append(Finding(check, Answer.UNKNOWN, f"signature {index} of {name}: {why}"))
+            found.append(BundleCheck(check, CheckAnswer.UNKNOWN, f"signature {index} of {name}: {why}"))
         elif not holds:
-            found.append(Finding(check, Answer.FAIL, f"bad signature {index} of {name}: {why}"))
+            found.append(BundleCheck(check, CheckAnswer.FAIL, f"bad signature {index} of {name}: {why}"))
         elif entry.pubkey in seen:
             found.append(
-                Finding(check, Answer.FAIL, f"duplicate: {name} signs again as signature {index}; it counts once")
+                BundleCheck(
+                    check, CheckAnswer.FAIL, f"duplicate: {name} signs again as signature {index}; it counts once"
+                )
             )
         elif signer_set is None:
-            found.append(Finding(check, Answer.PASS, f"{name} signed it"))
+            found.append(BundleCheck(check, CheckAnswer.PASS, f"{name} signed it"))
         elif entry.pubkey not in signer_set.pubkeys:
             words = f"unknown key: {name} (signature {index}) is not in signer set {signer_set.signer_set_id}"
-            found.append(Finding(check, Answer.FAIL, words))
+            found.append(BundleCheck(check, CheckAnswer.FAIL, words))
         else:
             good.add(entry.pubkey)
-            found.append(Finding(check, Answer.PASS, f"{name} of the set signed it"))
+            found.append(BundleCheck(check, CheckAnswer.PASS, f"{name} of the set signed it"))
         if holds:  # a bad signature does not use its key up: a good one of it still counts
             seen.add(entry.pubkey)
     return good, found
 
 
-def _threshold(good: set[str], signer_set: SignerSetState | None, why_unknown: str) -> Finding:
+def _threshold(good: set[str], signer_set: SignerSetState | None, why_unknown: str) -> BundleCheck:
     if signer_set is None:
-        return Finding("threshold", Answer.UNKNOWN, f"threshold not known: {why_unknown or 'nobody was asked'}")
+        return BundleCheck(
+            "threshold", CheckAnswer.UNKNOWN, f"threshold not known: {why_unknown or 'nobody was asked'}"
+        )
     words = (
         f"{len(good)} distinct authorised signatures, {signer_set.threshold} needed of {len(signer_set.pubkeys)} keys"
     )
     if signer_set.threshold >= 1 and len(good) >= signer_set.threshold:
-        return Finding("threshold", Answer.PASS, words)
-    return Finding("threshold", Answer.FAIL, f"too few signatures: {words}")
+        return BundleCheck("threshold", CheckAnswer.PASS, words)
+    return BundleCheck("threshold", CheckAnswer.FAIL, f"too few signatures: {words}")
 
 
-def _commit(bundle: Bundle) -> Finding:
+def _commit(bundle: Bundle) -> BundleCheck:
     if bundle.commit_hash is None or bundle.salt is None:
         missing = "commit_hash" if bundle.commit_hash is None else "salt"
-        return Finding("commit hash", Answer.UNKNOWN, f"commit hash not checked: {missing} is missing")
+        return BundleCheck("commit hash", CheckAnswer.UNKNOWN, f"commit hash not checked: {missing} is missing")
     made = commit_hash(bundle.content_hash, bundle.salt)
     if made == bundle.commit_hash:
-        return Finding("commit hash", Answer.PASS, f"the commit hash is {_short(made.hex())}")
+        return BundleCheck("commit hash", CheckAnswer.PASS, f"the commit hash is {_short(made.hex())}")
     words = f"wrong commit hash: hash and salt give {_short(made.hex())}, the bundle says {_short(bundle.commit_hash.hex())}"
-    return Finding("commit hash", Answer.FAIL, words)
+    return BundleCheck("commit hash", CheckAnswer.FAIL, words)
 
 
 def _signed_instead(
     bundle: Bundle, signer_set: SignerSetState | None, expected: Expected, actual: bytes
-) -> list[Finding]:
+) -> list[BundleCheck]:
     """Say what the signatures are of, when none of the set holds and something near fits."""
     market = expected.market
     sets = _values(bundle.signer_set_id, expected.signer_set_id, signer_set.signer_set_id if signer_set else None)
@@ -249,7 +261,7 @@ def _signed_instead(
         message = signed_message(bundle_hash, set_id, epoch, sequence)
         if not any(signature_holds(one.pubkey, one.signature, message)[0] for one in bundle.signatures[:_TRIED]):
             continue
-        told = [
+        signed = [
             f"{name} {signed}, not {said}"
             for name, signed, said in (
                 ("signer set", set_id, bundle.signer_set_id),
@@ -259,9 +271,9 @@ def _signed_instead(
             if signed != said
         ]
         if bundle_hash != bundle.content_hash:
-            told.append("the payload that is here, not the content hash that is claimed")
-        if told:
-            return [Finding("signed", Answer.FAIL, f"the signatures were made for {', '.join(told)}")]
+            signed.append("the payload that is here, not the content hash that is claimed")
+        if signed:
+            return [BundleCheck("signed", CheckAnswer.FAIL, f"the signatures were made for {', '.join(signed)}")]
     return []
 
 

@@ -27,7 +27,7 @@ from cockpit.oracle.layouts import (
 )
 from cockpit.oracle.logs import INSTRUCTIONS, Frame, read_logs
 from cockpit.oracle.pending import Commit, PendingCommits
-from cockpit.oracle.rates import WINDOW_S, SlotClock, Tally
+from cockpit.oracle.rates import WINDOW_S, EventCounter, SlotClock
 from cockpit.text import safe
 
 #: Instructions that are counted even when their event cannot be read: the program ran them,
@@ -57,7 +57,7 @@ OTHER = TransactionFailure("other errors")
 class _Class:
     failure: TransactionFailure
     instruction: str
-    tally: Tally = field(default_factory=Tally)
+    counter: EventCounter = field(default_factory=EventCounter)
     last_signature: str = ""
 
 
@@ -81,7 +81,7 @@ class Ledger:
         self._seen: set[bytes] = set()
         self._by_slot: dict[int, list[bytes]] = {}
         self._unconfirmed: OrderedDict[bytes, int] = OrderedDict()
-        self._tallies = {kind: Tally() for kind in (*_KINDS.values(), "failed")}
+        self._counters = {kind: EventCounter() for kind in (*_KINDS.values(), "failed")}
         self._classes: dict[tuple[str, int | None, str], _Class] = {}
         self._recent_failed: deque[FailedTransaction] = deque(maxlen=MOST_RECENT)
         self._reveals: dict[bytes, Reveal] = {}
@@ -154,7 +154,7 @@ class Ledger:
             elif frame.instruction not in INSTRUCTIONS and not kinds and not frame.own_parent:
                 self.undecodable += 1
             for kind in kinds:
-                self._tallies[kind].add(at, slot, counted=counted)
+                self._counters[kind].add(at, slot, counted=counted)
         if read.truncated and self.undecodable == before:
             self.undecodable += 1  # what the node cut off may have been an instruction of ours
 
@@ -213,16 +213,16 @@ class Ledger:
         failure = failure_of(err, foreign=foreign) or OTHER
         broke = [frame for frame in read.frames if frame.failed] or read.frames[-1:]
         instruction = safe(broke[-1].instruction, 60) if broke else ""
-        self._tallies["failed"].add(at, slot, counted=counted)
+        self._counters["failed"].add(at, slot, counted=counted)
         key = (failure.name, failure.code, instruction)
         kind = self._classes.get(key)
         if kind is None:
             if len(self._classes) >= MOST_CLASSES:
                 failure, instruction, key = OTHER, "", (OTHER.name, None, "")
             kind = self._classes.setdefault(key, _Class(failure, instruction))
-        if kind.tally.last_slot is None or slot >= kind.tally.last_slot:
+        if kind.counter.last_slot is None or slot >= kind.counter.last_slot:
             kind.last_signature = safe(signature, 100)
-        kind.tally.add(at, slot, counted=counted)
+        kind.counter.add(at, slot, counted=counted)
         self._recent_failed.append(FailedTransaction(safe(signature, 100), slot, failure.name, instruction))
 
     def settle(self, slot: int) -> None:
@@ -270,7 +270,7 @@ class Ledger:
         if self.highest is not None:
             self.pending.expire(self.highest)
         shown, overdue = self.pending.shown(self.highest, names)
-        rates = {kind: tally.rate(now, self.covered_since) for kind, tally in self._tallies.items()}
+        rates = {kind: counter.rate(now, self.covered_since) for kind, counter in self._counters.items()}
         reveals = [(names.get(r.market, r.market), r) for r in self._reveals.values()]
         return ProgramActivity(
             program_id=self.program_id,
@@ -307,11 +307,11 @@ class Ledger:
                 name=kind.failure.name,
                 code=kind.failure.code,
                 instruction=kind.instruction,
-                count=kind.tally.count,
-                per_minute=float(kind.tally.per_minute(now)),
+                count=kind.counter.count,
+                per_minute=float(kind.counter.per_minute(now)),
                 runbook=kind.failure.runbook,
                 last_signature=kind.last_signature,
-                last_slot=kind.tally.last_slot or 0,
+                last_slot=kind.counter.last_slot or 0,
             )
             for kind in self._classes.values()
         ]

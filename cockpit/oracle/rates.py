@@ -13,7 +13,7 @@ SLOT_S = 0.4  # Solana's target; what is measured replaces it
 _SAMPLE_EVERY_S = 1.0
 
 
-class Tally:
+class EventCounter:
     """Counts events of one kind: exactly for ever, by the second for `HISTORY_S`."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from solders.keypair import Keypair
 
-from cockpit.model.observed.bundle import Answer, BundleVerdict
+from cockpit.model.observed.bundle import BundleVerdict, CheckAnswer
 from cockpit.model.observed.chain import MarketState, SignerSetState
 from cockpit.oracle.bundle import Expected, signature_holds, verify_bundle
 from cockpit.oracle.bundle_file import MOST_BYTES, BundleProblem, canonical, read_bundle, read_signer_set
@@ -56,7 +56,7 @@ def judge(raw: bytes, signer_set: SignerSetState | None = SET, expected: Expecte
 
 
 def failed(verdict: BundleVerdict) -> str:
-    return "; ".join(f.words for f in verdict.findings if f.answer is Answer.FAIL)
+    return "; ".join(f.words for f in verdict.findings if f.answer is CheckAnswer.FAIL)
 
 
 def test_a_bundle_as_it_was_signed_is_valid() -> None:

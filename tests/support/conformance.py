@@ -25,7 +25,7 @@ import yaml
 from cockpit.drill.clock import SimClock
 from cockpit.drill.kubernetes import Behaviour, KubernetesWorld, serve, ticking, write_kubeconfig
 from cockpit.kubeapi.access import Access, load_access
-from cockpit.kubeapi.client import Answer, KubeClient
+from cockpit.kubeapi.client import ApiAnswer, KubeClient
 from cockpit.kubeapi.errors import KubeError, NotFound
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class TestCluster:
 
     def send(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json", **params: str
-    ) -> Answer:
+    ) -> ApiAnswer:
         text = None if body is None else json.dumps(body)
         return self.run(
             lambda client: client.send(method, path, params=params or None, body=text, content_type=content_type)

@@ -52,10 +52,10 @@ def explain_workload(cluster: Cluster, workload: Workload, now: float) -> tuple[
     pods = cluster.pods_of(workload.namespace, workload.name)
     lines = _rollout(cluster, workload, pods, now)
     broken = [pod for pod in pods if not pod.healthy]
-    told: Counter[str] = Counter()
+    said: Counter[str] = Counter()
     for pod in sorted(broken, key=lambda p: (p.terminating, -p.restarts, p.name)):
-        told[pod.reason] += 1
-        if told[pod.reason] > 1 or len(told) > _MOST_PODS:
+        said[pod.reason] += 1
+        if said[pod.reason] > 1 or len(said) > _MOST_PODS:
             continue
         own = explain_pod(cluster, pod, now)
         same = sum(1 for p in broken if p.reason == pod.reason) - 1

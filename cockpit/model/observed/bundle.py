@@ -7,20 +7,20 @@ from enum import StrEnum
 import msgspec
 
 
-class Answer(StrEnum):
+class CheckAnswer(StrEnum):
     PASS = "pass"
     FAIL = "fail"
     UNKNOWN = "unknown"
 
 
-class Finding(msgspec.Struct, frozen=True):
+class BundleCheck(msgspec.Struct, frozen=True):
     """One check of a bundle.
 
     `check`: "content hash", "signer set", "epoch", "sequence", "signature 3", "threshold", ...
     """
 
     check: str
-    answer: Answer
+    answer: CheckAnswer
     words: str
 
 
@@ -39,20 +39,20 @@ class BundleVerdict(msgspec.Struct, frozen=True):
     market: str
     authorised: int  # distinct keys of the set whose signature holds
     threshold: int | None
-    findings: tuple[Finding, ...]
+    findings: tuple[BundleCheck, ...]
 
     @property
     def valid(self) -> bool | None:
         answers = {finding.answer for finding in self.findings}
-        if Answer.FAIL in answers:
+        if CheckAnswer.FAIL in answers:
             return False
-        return None if Answer.UNKNOWN in answers or not answers else True
+        return None if CheckAnswer.UNKNOWN in answers or not answers else True
 
     @property
     def words(self) -> str:
         """Return one line: "valid: 5 of 5 signatures …", or everything that is wrong."""
         if self.valid:
             return f"valid: {self.authorised} signatures of signer set {self.signer_set_id}, threshold {self.threshold}"
-        wanted = Answer.FAIL if self.valid is False else Answer.UNKNOWN
-        told = "; ".join(finding.words for finding in self.findings if finding.answer is wanted)
-        return f"{'invalid' if self.valid is False else 'unknown'}: {told}"
+        wanted = CheckAnswer.FAIL if self.valid is False else CheckAnswer.UNKNOWN
+        words = "; ".join(finding.words for finding in self.findings if finding.answer is wanted)
+        return f"{'invalid' if self.valid is False else 'unknown'}: {words}"

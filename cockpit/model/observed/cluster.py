@@ -83,7 +83,7 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def healthy(self) -> bool:
-        """Return every container ready and nothing terminating; completed pods count as healthy."""
+        """Return whether every container is ready and nothing terminates; completed pods are healthy."""
         return self.deleted_at is None and (self.phase == "Succeeded" or (self.total > 0 and self.ready == self.total))
 
 

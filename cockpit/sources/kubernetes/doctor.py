@@ -68,8 +68,8 @@ def _loopback(server: str) -> bool:
 async def _server(exam: Examination, client: KubeClient) -> Sequence[Finding]:
     try:
         answer = await client.send("GET", "/version", timeout_s=exam.limit_s)
-        told = answer.json()
-        version = str(told.get("gitVersion") or "?") if isinstance(told, dict) else "?"
+        reply = answer.json()
+        version = str(reply.get("gitVersion") or "?") if isinstance(reply, dict) else "?"
         words = f"Kubernetes {version}, answered in {answer.took_s * 1000:.0f} ms"
         findings = [found(AREA, "server", State.OK, words)]
     except (Denied, NotFound) as error:  # it is there: whether it lets us in is the next check's
@@ -97,8 +97,8 @@ async def _credentials(client: KubeClient) -> Sequence[Finding]:
             content_type="application/json",
             timeout_s=10.0,
         )
-        told = answer.json()
-        info = ((told.get("status") or {}).get("userInfo") or {}) if isinstance(told, dict) else {}
+        reply = answer.json()
+        info = ((reply.get("status") or {}).get("userInfo") or {}) if isinstance(reply, dict) else {}
         groups = [str(g) for g in info.get("groups") or [] if not str(g).startswith("system:authenticated")]
         words = f"accepted as {info.get('username') or '?'}" + (f", groups {listed(groups, 6)}" if groups else "")
         if str(info.get("username")) == "system:anonymous":

@@ -20,7 +20,7 @@ _ENDED = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class PodTally:
     """One service's pods, counted.
 
     `pods` problem first.
@@ -46,7 +46,7 @@ class Inventory:
     """
 
     def __init__(self) -> None:
-        self.tallies: dict[ServiceKey, Tally] = {}
+        self.tallies: dict[ServiceKey, PodTally] = {}
         self.revision = 0
         self.grown = False  # the last update was a list that was just read, no churn
         self._updated = 0.0
@@ -96,12 +96,12 @@ class Inventory:
         self._by_service.get(key, {}).pop(pod.uid, None)
         return key
 
-    def of(self, service: str) -> list[Tally]:
+    def of(self, service: str) -> list[PodTally]:
         """Return the tallies of a service in every watched namespace."""
         return [tally for (_, name), tally in self.tallies.items() if name == service]
 
 
-def tally(group: Iterable[Pod]) -> Tally:
+def tally(group: Iterable[Pod]) -> PodTally:
     pods = sorted(group, key=_problem_first)
     ready = running = unready = restarts = terminating = expected = 0
     reasons: dict[str, int] = {}
@@ -129,7 +129,7 @@ def tally(group: Iterable[Pod]) -> Tally:
             ready += 1
         else:
             unready += 1
-    return Tally(
+    return PodTally(
         pods=tuple(pods),
         uids=tuple([pod.uid for pod in pods]),
         ready=ready,

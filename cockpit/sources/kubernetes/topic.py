@@ -15,7 +15,7 @@ from typing import Any
 
 from cockpit.clock import Clock
 from cockpit.kubeapi import wire
-from cockpit.kubeapi.client import Answer, KubeClient
+from cockpit.kubeapi.client import ApiAnswer, KubeClient
 from cockpit.kubeapi.errors import Denied, Gone, KubeError, NotFound, ServerFault, Throttled, Unreachable, from_answer
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.kubernetes.kinds import Kind
@@ -218,7 +218,7 @@ class Topic:
         params = {"limit": str(_PAGE)} | self._selector()
         path = self.kind.path(self.namespace)
         shown = float("-inf")
-        page: asyncio.Task[Answer] | None = asyncio.create_task(self._page(client, path, params, ""))
+        page: asyncio.Task[ApiAnswer] | None = asyncio.create_task(self._page(client, path, params, ""))
         try:
             while page is not None:
                 answer = await page
@@ -259,7 +259,7 @@ class Topic:
 
     async def _begun(
         self, client: KubeClient, path: str, params: Mapping[str, str], token: str
-    ) -> asyncio.Task[Answer] | None:
+    ) -> asyncio.Task[ApiAnswer] | None:
         """Return the page after `token`, its request on the way; None after the last."""
         if not token:
             return None
@@ -268,7 +268,7 @@ class Topic:
             await asyncio.sleep(0)
         return page
 
-    async def _page(self, client: KubeClient, path: str, params: Mapping[str, str], token: str) -> Answer:
+    async def _page(self, client: KubeClient, path: str, params: Mapping[str, str], token: str) -> ApiAnswer:
         own = {**params, "continue": token} if token else params
         return await client.send("GET", path, params=own, timeout_s=_LIST_TIMEOUT_S)
 
@@ -360,7 +360,7 @@ class Topic:
                 del target[key]
 
 
-async def _dropped(page: asyncio.Task[Answer] | None) -> None:
+async def _dropped(page: asyncio.Task[ApiAnswer] | None) -> None:
     if page is not None:
         page.cancel()
         await asyncio.gather(page, return_exceptions=True)

@@ -76,10 +76,10 @@ class KubernetesValues:
         """Return a value with a reason when one of the kinds is not live; else the oldest age."""
         known = self._trust.get(kinds)
         if known is None:
-            known = self._trust[kinds] = self._look(kinds)
+            known = self._trust[kinds] = self._judge(kinds)
         return known
 
-    def _look(self, kinds: tuple[str, ...]) -> Value:
+    def _judge(self, kinds: tuple[str, ...]) -> Value:
         ages: list[float] = []
         for kind in kinds:
             readings = self._topics.get(kind, [])

@@ -40,10 +40,10 @@ async def examine(exam: Examination) -> list[Finding]:
                 "url-file in [postgres]; deploy/postgres-role.sql makes the role",
             )
         ]
-    return await bounded(exam, AREA, "server", lambda: _look(exam))
+    return await bounded(exam, AREA, "server", lambda: _examine_session(exam))
 
 
-async def _look(exam: Examination) -> Sequence[Finding]:
+async def _examine_session(exam: Examination) -> Sequence[Finding]:
     own = exam.settings.of(POSTGRES)
     try:
         url = await asyncio.to_thread(secret_of, own.url, own.url_file, "the Postgres URL")

@@ -93,7 +93,7 @@ class Scans:
 
     _past: deque[tuple[float, dict[int, _Table]]] = field(default_factory=deque)
 
-    async def look(self, ask: Ask, server: Server, statements: Statements, now: float) -> Seen | None:
+    async def poll(self, ask: Ask, server: Server, statements: Statements, now: float) -> Seen | None:
         """`Indexes`; None at the first look, when there is nothing to compare with."""
         tables = {row[0]: _Table(*row) for row in await ask(_TABLES, None)}
         while len(self._past) > 1 and now - self._past[1][0] >= WINDOW_S:
@@ -186,7 +186,7 @@ def _missing(
     how = (
         f"scanned whole {_rate(scanned.scans_per_s)}, {scanned.scans_per_s * scanned.rows_per_scan:,.0f} rows a second"
     )
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "table": table.shown,
         "rows": table.rows,
         "size_bytes": table.size,
@@ -195,11 +195,11 @@ def _missing(
         "columns": (),
     }
     if building:
-        return MissingIndex(**told, cause="building", reason=f"{how}; an index of it is being built")
+        return MissingIndex(**facts, cause="building", reason=f"{how}; an index of it is being built")
     suspects = _suspects(table, statements, server)
     if not suspects:
         why = statements.blind or "no statement that ended lately is known to read it so"
-        return MissingIndex(**told, cause="untold", reason=f"{how}; which column cannot be told: {why}")
+        return MissingIndex(**facts, cause="untold", reason=f"{how}; which column cannot be told: {why}")
     in_vain = ""
     for _, text in suspects:
         wanted = filtered(text.tokens, table.schema, table.name, columns).columns
@@ -213,17 +213,17 @@ def _missing(
             continue
         index, statement = create_statement(table.schema, table.name, wanted, taken)
         named = tuple(safe(column, 63) for column in wanted)
-        told["columns"] = named
+        facts["columns"] = named
         reason = f"{how}; a statement filters it by {', '.join(named)}, and no index begins with {'it' if len(named) == 1 else 'any of them'}"
         return MissingIndex(
-            **told,
+            **facts,
             cause="missing",
             reason=reason,
             statement=safe(statement, 400),
             index=safe(index, 63),
             query=text.shown,
         )
-    return MissingIndex(**told, cause="whole", reason=f"{how}; {in_vain}", query=suspects[0][1].shown)
+    return MissingIndex(**facts, cause="whole", reason=f"{how}; {in_vain}", query=suspects[0][1].shown)
 
 
 def _suspects(table: _Table, statements: Statements, server: Server) -> list[tuple[Ran, Text]]:

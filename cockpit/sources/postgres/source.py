@@ -144,7 +144,7 @@ class PostgresSource:
                 started = self._clock.mono()
                 known = await server(ask)
                 session.role = known.role
-                await self._look(ask, known, heard)
+                await self._poll(ask, known, heard)
                 wait = min(SECOND_LOOK_S, self._interval_s) if look == 0 else self._interval_s
                 look += 1
                 while (left := started + wait - self._clock.mono()) > 0:
@@ -171,7 +171,7 @@ class PostgresSource:
             )
         return url
 
-    async def _look(self, ask: Ask, known: Server, heard: asyncio.Queue[Heard]) -> None:
+    async def _poll(self, ask: Ask, known: Server, heard: asyncio.Queue[Heard]) -> None:
         """One look at every topic.
 
         One that fails leaves the rest standing; only a lost connection raises.
@@ -179,8 +179,8 @@ class PostgresSource:
         now = self._clock.mono()
         looks: dict[str, Callable[[], Awaitable[Seen | None]]] = {
             "connections": lambda: connections(ask, known),
-            "queries": lambda: self._statements.look(ask, known, now),
-            "indexes": lambda: self._scans.look(ask, known, self._statements, now),
+            "queries": lambda: self._statements.poll(ask, known, now),
+            "indexes": lambda: self._scans.poll(ask, known, self._statements, now),
             "vacuum": lambda: vacuum(ask, known),
             "replication": lambda: replication(ask, known),
             "activity": lambda: activity(ask, known),

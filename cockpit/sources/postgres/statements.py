@@ -72,7 +72,7 @@ class Statements:
     blind: str = "pg_stat_statements was not read yet"  # why `ran` tells nothing; "" when it does
     _past: deque[_Snapshot] = field(default_factory=deque)
 
-    async def look(self, ask: Ask, server: Server, now: float) -> Seen:
+    async def poll(self, ask: Ask, server: Server, now: float) -> Seen:
         """`TopQueries`.
 
         Raises PgProblem where the extension is absent, with the remedy.

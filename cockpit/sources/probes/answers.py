@@ -112,7 +112,7 @@ def output(
     as_of = moment(pointed(document, spec.as_of))
     age_s, words = _age(as_of, answer.now if answer.now is not None else wall, spec)
     missing = [name for name, value in (("epoch", epoch), ("tick", tick)) if value is None]
-    told = [*([f"no {missing[0]} in the answer"] if missing else []), *([words] if words else [])]
+    troubles = [*([f"no {missing[0]} in the answer"] if missing else []), *([words] if words else [])]
     advanced_at = _advanced(epoch, tick, age_s, mono, before)
     return MarketOutput(
         market=market,
@@ -123,7 +123,7 @@ def output(
         status=answer.status,
         took_ms=answer.took_s * 1000.0,
         advanced_at=advanced_at,
-        words="; ".join(told),
+        words="; ".join(troubles),
     )
 
 

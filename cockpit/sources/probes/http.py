@@ -244,16 +244,20 @@ def dated_certificate(url: str, ca_file: str | None, timeout_s: float, wall: flo
         return certificate_of(secured.getpeercert(), _host(url), wall)
 
 
-def certificate_of(told: Mapping[str, Any] | None, host: str, wall: float) -> Certificate | None:
+def certificate_of(presented: Mapping[str, Any] | None, host: str, wall: float) -> Certificate | None:
     """Read what `getpeercert()` gives; None without one."""
-    if not told or "notAfter" not in told:
+    if not presented or "notAfter" not in presented:
         return None
     try:
-        not_after = float(ssl.cert_time_to_seconds(str(told["notAfter"])))
+        not_after = float(ssl.cert_time_to_seconds(str(presented["notAfter"])))
     except ValueError:
         return None
     return Certificate(
-        host, _common_name(told.get("subject")), _common_name(told.get("issuer")), not_after, (not_after - wall) / DAY_S
+        host,
+        _common_name(presented.get("subject")),
+        _common_name(presented.get("issuer")),
+        not_after,
+        (not_after - wall) / DAY_S,
     )
 
 

@@ -23,8 +23,8 @@ def compare(
     found: list[SetDifference] = []
     ids = set(configured.values())
     if len(ids) > 1:
-        told = ", ".join(f"{name} has {value}" for name, value in configured.items())
-        found.append(SetDifference("id", ", ".join(configured), f"the deployments differ: {told}"))
+        values = ", ".join(f"{name} has {value}" for name, value in configured.items())
+        found.append(SetDifference("id", ", ".join(configured), f"the deployments differ: {values}"))
     if chain is not None:
         if not chain.active:
             words = f"signer set {chain.signer_set_id} is not active on the chain"

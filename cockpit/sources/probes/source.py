@@ -147,9 +147,9 @@ class ProbesSource:
                     reading = self._bad(topic, agent, problem.fault, started)
                     attempt += 1
             waiting.put_nowait(reading)
-            told = self._told(url, topic, agent, certificate, refused)
-            if told is not None:
-                waiting.put_nowait(told)
+            certificates = self._certificates_reading(url, topic, agent, certificate, refused)
+            if certificates is not None:
+                waiting.put_nowait(certificates)
             if attempt:
                 await asyncio.sleep(max(self._interval_s, self._timings.backoff(attempt, self._rng)))
             else:
@@ -200,7 +200,7 @@ class ProbesSource:
             server_time=server_time,
         )
 
-    def _told(
+    def _certificates_reading(
         self, url: str, topic: str, agent: str, certificate: Certificate | None, refused: Fault | None
     ) -> Reading[Any] | None:
         """Return the certificates, when this answer says something of one.

@@ -57,7 +57,7 @@ class _Program(msgspec.Struct):
     value: list[_Listed]
 
 
-class Look(msgspec.Struct):
+class SeenAccounts(msgspec.Struct):
     """What one endpoint says: each a state, or why it cannot be told.
 
     `answered`: a fault is what it says of the account then (none, of another owner, not readable),
@@ -103,12 +103,12 @@ class AccountsWatch:
             if not best:
                 await asyncio.sleep(min(1.0, self._timings.accounts_s))
                 continue
-            await self._look(best)
+            await self._compare(best)
             if self._clock.mono() >= self._markets_due:
                 await self._markets(best[0])
             await asyncio.sleep(self._timings.accounts_s)
 
-    async def _look(self, best: list[EndpointWatch]) -> None:
+    async def _compare(self, best: list[EndpointWatch]) -> None:
         began = self._clock.mono()
         looks = await asyncio.gather(*(self._ask(watch) for watch in best))
         said = self._differences(looks)
@@ -140,29 +140,29 @@ class AccountsWatch:
         else:
             self._put(Reading(topic, fault=states[0], took_s=took, max_age_s=age))
 
-    async def _ask(self, watch: EndpointWatch) -> Look:
+    async def _ask(self, watch: EndpointWatch) -> SeenAccounts:
         wanted = self._wanted()
         address = wanted if isinstance(wanted, str) else None
         if self._protocol is None:
             nowhere = Fault(SourceState.DOWN, "no address can be derived from the program id")
-            return Look(watch.name, nowhere, nowhere)
+            return SeenAccounts(watch.name, nowhere, nowhere)
         asked = [self._protocol, *([address] if address is not None else [])]
         try:
             answer = await watch.rpc.call("getMultipleAccounts", [asked, _READ], _Accounts, timed=False)
             if len(answer.value) != len(asked):
                 raise RpcProblem(f"{watch.name} answers with {len(answer.value)} accounts, not {len(asked)}")
         except RpcProblem as problem:
-            return Look(watch.name, problem.fault(), wanted if isinstance(wanted, Fault) else problem.fault())
+            return SeenAccounts(watch.name, problem.fault(), wanted if isinstance(wanted, Fault) else problem.fault())
         slot = answer.context.slot
         protocol = self._state(
             watch, self._protocol, answer.value[0], slot, protocol_state, "there is no ProtocolConfig account"
         )
         if isinstance(wanted, Fault):
-            return Look(watch.name, protocol, wanted, True)
+            return SeenAccounts(watch.name, protocol, wanted, True)
         signer_set = self._state(
             watch, wanted, answer.value[1], slot, signer_set_state, "there is no signer set of the configured id"
         )
-        return Look(watch.name, protocol, signer_set, True)
+        return SeenAccounts(watch.name, protocol, signer_set, True)
 
     def _state(
         self, watch: EndpointWatch, address: str, value: object, slot: int, decode: Callable[[Any, str], S], none: str
@@ -179,18 +179,22 @@ class AccountsWatch:
 
     def _wanted(self) -> str | Fault:
         """Return the signer set's address, or why it is not known."""
-        told = self._signer_set_id()
-        if told is None or not told.strip():
+        configured = self._signer_set_id()
+        if configured is None or not configured.strip():
             return Fault(SourceState.DOWN, "M0_ACTIVE_SIGNER_SET_ID is not known", "set it on the submitter")
-        number = int(told) if told.strip().isascii() and told.strip().isdigit() and len(told) <= 24 else -1
+        number = (
+            int(configured)
+            if configured.strip().isascii() and configured.strip().isdigit() and len(configured) <= 24
+            else -1
+        )
         address = signer_set_address(self._key, number) if 0 <= number <= U64 else None
         return address or Fault(
             SourceState.DOWN,
-            f'M0_ACTIVE_SIGNER_SET_ID "{safe(told, 40)}" is no signer set id',
+            f'M0_ACTIVE_SIGNER_SET_ID "{safe(configured, 40)}" is no signer set id',
             "correct it on the submitter",
         )
 
-    def _differences(self, looks: list[Look]) -> tuple[Disagreement, ...]:
+    def _differences(self, looks: list[SeenAccounts]) -> tuple[Disagreement, ...]:
         """Compare two that both say something: a request that failed differs from nothing."""
         if len(looks) < 2 or not all(look.answered for look in looks):
             return ()
@@ -242,11 +246,11 @@ class AccountsWatch:
         )
 
 
-def _one_lacks(what: str, one: Look, other: Look) -> list[Disagreement]:
+def _one_lacks(what: str, one: SeenAccounts, other: SeenAccounts) -> list[Disagreement]:
     """Say that only one of two has an account, in a form that can be read."""
-    told = [(look.name, getattr(look, what.replace(" ", "_"))) for look in (one, other)]
-    having = [name for name, state in told if not isinstance(state, Fault)]
-    lacking = [state.reason for _, state in told if isinstance(state, Fault)]
+    states = [(seen.name, getattr(seen, what.replace(" ", "_"))) for seen in (one, other)]
+    having = [name for name, state in states if not isinstance(state, Fault)]
+    lacking = [state.reason for _, state in states if isinstance(state, Fault)]
     if not having or not lacking:
         return []
     return [Disagreement(what, f"{having[0]} has its account; {lacking[0]}")]

@@ -30,14 +30,14 @@ class Accounts:
     `why`: what is not known of the signer set, in words; "" when it is known; `market_why` the same
     of the market.
 
-    `told`: who answered. `no_set`, `no_market`: every endpoint knows the program's own account, and
+    `answered_by`: who answered. `no_set`, `no_market`: every endpoint knows the program's own account, and
     none such.
     """
 
     signer_set: SignerSetState | None
     market: MarketState | None
     why: str
-    told: tuple[str, ...] = ()
+    answered_by: tuple[str, ...] = ()
     market_why: str = ""
     no_set: bool = False
     no_market: bool = False
@@ -152,8 +152,8 @@ async def _accounts(client: Any, url: str, addresses: list[str]) -> list[layouts
         raise layouts.Undecodable("the answer is no object")
     error = document.get("error")
     if error is not None:
-        told = str(error.get("message") if isinstance(error, dict) else error)
-        raise _Refused(f": {safe(without(told, url_secrets(url)), 120)}")
+        message = str(error.get("message") if isinstance(error, dict) else error)
+        raise _Refused(f": {safe(without(message, url_secrets(url)), 120)}")
     result = document.get("result")
     values = result.get("value") if isinstance(result, dict) else None
     if not isinstance(result, dict) or not isinstance(values, list) or len(values) != len(addresses):
@@ -216,8 +216,8 @@ def _with_market(found: Accounts, answers: Sequence[_Answer], market_id: str) ->
         return replace(found, market=newest)
     if _seed(market_id) is None or (answers and all(a.whole for a in answers)):
         return replace(found, no_market=True)
-    told = "; ".join(a.why for a in answers if a.why and a.signer_set is None and "knows no account" not in a.why)
-    return replace(found, market_why=told or "no endpoint knows an account of it")
+    reasons = "; ".join(a.why for a in answers if a.why and a.signer_set is None and "knows no account" not in a.why)
+    return replace(found, market_why=reasons or "no endpoint knows an account of it")
 
 
 def _essence(one: SignerSetState) -> tuple[Any, ...]:

@@ -38,7 +38,7 @@ class GapStays(CockpitError):
     """The node does not keep what is missing: no use in asking it again."""
 
 
-class Entry(msgspec.Struct, gc=False):
+class ListedSignature(msgspec.Struct, gc=False):
     """One line of the listing."""
 
     signature: str
@@ -67,7 +67,7 @@ class _Listing:
 
     above: int
     floor: int
-    missing: list[Entry] = field(default_factory=list)
+    missing: list[ListedSignature] = field(default_factory=list)
     listed: set[bytes] = field(default_factory=set)  # keys: a listing of a minute may have a hundred thousand
     proof: list[str] = field(default_factory=list)
     newest: int = -1  # slot of the newest that is listed
@@ -157,7 +157,9 @@ class Filler:
             params["until"] = self._below
         lowest = 2**63
         for _ in range(MOST_PAGES):
-            page = await rpc.call("getSignaturesForAddress", [ledger.program_id, params], list[Entry], timed=False)
+            page = await rpc.call(
+                "getSignaturesForAddress", [ledger.program_id, params], list[ListedSignature], timed=False
+            )
             if not page:
                 break
             if page[0].slot > lowest or not self._note(listing, page):
@@ -179,7 +181,7 @@ class Filler:
         listing.missing.reverse()
         return listing
 
-    def _note(self, listing: _Listing, page: Sequence[Entry]) -> bool:
+    def _note(self, listing: _Listing, page: Sequence[ListedSignature]) -> bool:
         """Take a page over; False when nothing on it is new."""
         fresh = False
         for entry in page:
@@ -195,14 +197,14 @@ class Filler:
                 listing.proof.append(entry.signature)
         return fresh
 
-    async def _fetch(self, rpc: Rpc, missing: Sequence[Entry], *, last: bool) -> int:
+    async def _fetch(self, rpc: Rpc, missing: Sequence[ListedSignature], *, last: bool) -> int:
         """Count what is not known, oldest first; return how many that were.
 
         Raises RpcProblem.
         """
         todo = deque(entry for entry in missing if entry.signature not in self._ledger)
         tries: dict[str, int] = {}
-        late: list[Entry] = []  # given by this node neither now nor a moment later
+        late: list[ListedSignature] = []  # given by this node neither now nor a moment later
         found = 0
         while todo:
             self.doing = f"fetching {len(todo):,} missed transactions from {rpc.name}"
@@ -241,7 +243,7 @@ class Filler:
             self.unreadable += entry.err is None
         return found
 
-    def _take(self, entry: Entry, err: object, logs: list[str] | None) -> bool:
+    def _take(self, entry: ListedSignature, err: object, logs: list[str] | None) -> bool:
         if entry.signature in self._ledger:  # the stream was faster
             return False
         return self._ledger.take(entry.signature, entry.slot, err, logs, self._clock.wall(), filled=True)
@@ -255,7 +257,7 @@ class Filler:
             self._ledger.settle(listing.floor)
 
 
-async def transactions(rpc: Rpc, part: Sequence[Entry]) -> list[Transaction | RpcProblem | None]:
+async def transactions(rpc: Rpc, part: Sequence[ListedSignature]) -> list[Transaction | RpcProblem | None]:
     """Return them in the order of `part`; None: the node does not have it (yet).
 
     One batch, or singly side by side where the endpoint takes no batches (`batch_size` 1). Raises

@@ -128,14 +128,14 @@ async def _genesis(rpc: Rpc) -> tuple[str, str]:
 
 async def _version(rpc: Rpc) -> str:
     try:
-        return f"solana-core {rpc.told((await rpc.call('getVersion', [], _Version)).core, 40)}"
+        return f"solana-core {rpc.without_secrets((await rpc.call('getVersion', [], _Version)).core, 40)}"
     except RpcProblem:
         return "version not told"
 
 
 async def _health(rpc: Rpc) -> str:
     try:
-        return rpc.told(await rpc.call("getHealth", [], str), 80)
+        return rpc.without_secrets(await rpc.call("getHealth", [], str), 80)
     except RpcProblem as problem:
         return problem.reason if problem.code == NODE_UNHEALTHY else f"not told ({problem.reason})"
 

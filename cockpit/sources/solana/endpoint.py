@@ -97,7 +97,7 @@ class EndpointWatch:
             and (known.error_ratio or 0.0) < BAD_ERROR_RATIO
         )
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Make one round, every question at once.
 
         Never raises for what an endpoint does.
@@ -163,7 +163,7 @@ class EndpointWatch:
         answer = await self._ask("getHealth", [], str)
         if isinstance(answer, RpcProblem):
             return answer.reason.rpartition(": ")[2] or "unhealthy" if answer.code == NODE_UNHEALTHY else ""
-        return self.rpc.told(answer, 80)
+        return self.rpc.without_secrets(answer, 80)
 
     async def _genesis(self) -> None:
         if self._is_due("genesis", self._timings.rarely_s):
@@ -178,7 +178,7 @@ class EndpointWatch:
         if self._is_due("version", self._timings.rarely_s):
             answer = await self._ask("getVersion", [], _Version)
             if isinstance(answer, _Version):
-                self.status = msgspec.structs.replace(self.status, version=self.rpc.told(answer.core, 40))
+                self.status = msgspec.structs.replace(self.status, version=self.rpc.without_secrets(answer.core, 40))
 
     async def _fees(self) -> None:
         if self._is_due("fees", self._timings.fees_s):

@@ -68,8 +68,8 @@ class Fleet:
         """
         free = [watch for watch in self.watches if avoid.get(watch.name, 0.0) <= now and watch.answers]
         fit = [watch for watch in free if watch.good] or free
-        told = [watch for watch in fit if watch.status.genesis is not None]
-        return sorted(told or fit, key=_rank)
+        identified = [watch for watch in fit if watch.status.genesis is not None]
+        return sorted(identified or fit, key=_rank)
 
     def disagreements(self) -> tuple[Disagreement, ...]:
         found: list[Disagreement] = []

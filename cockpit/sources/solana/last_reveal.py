@@ -13,7 +13,7 @@ from cockpit.clock import Clock
 from cockpit.model.observed.chain import EndpointStatus, Reveal
 from cockpit.oracle import base58
 from cockpit.sources.solana import RpcEndpoint
-from cockpit.sources.solana.backfill import Entry, transactions
+from cockpit.sources.solana.backfill import ListedSignature, transactions
 from cockpit.sources.solana.rpc import Rpc, RpcProblem
 from cockpit.sources.solana.search import LONGEST_WAIT_S, LookedBack, Search, reveal_of
 from cockpit.sources.timing import SolanaTimings
@@ -69,7 +69,7 @@ async def last_reveal(
             ]
             agreed, differing = await _agreement(others, best.reveal, program_id)
             trouble += differing
-        return best.told(agreed, tuple(dict.fromkeys(trouble)))
+        return best.result(agreed, tuple(dict.fromkeys(trouble)))
     finally:
         await asyncio.gather(*(rpc.close() for rpc, _ in fit), return_exceptions=True)
 
@@ -104,7 +104,7 @@ async def _agreement(others: Sequence[Rpc], reveal: Reveal, program_id: str) -> 
     async def one(rpc: Rpc) -> str:
         try:
             rpc.batch_size = 1
-            (answer,) = await transactions(rpc, [Entry(reveal.signature, reveal.slot)])
+            (answer,) = await transactions(rpc, [ListedSignature(reveal.signature, reveal.slot)])
         except RpcProblem as problem:
             return problem.reason
         if isinstance(answer, RpcProblem):

@@ -202,7 +202,7 @@ class Rpc:
 
     def _result(self, envelope: _Envelope, method: str, kind: type[T]) -> T:
         if envelope.error is not None:
-            code, said = envelope.error.code, self.told(envelope.error.message, 160) or "no reason given"
+            code, said = envelope.error.code, self.without_secrets(envelope.error.message, 160) or "no reason given"
             raise RpcProblem(
                 f"{self.name} answers {method} with error {code}: {said}",
                 code=code,
@@ -218,7 +218,7 @@ class Rpc:
                 f"{self.name} answers {method} in an unknown shape: {safe(error, 120)}", answered=True
             ) from error
 
-    def told(self, text: str, limit: int) -> str:
+    def without_secrets(self, text: str, limit: int) -> str:
         """Return what the node says, without what it repeats of our URL."""
         return safe(without(text, self._secrets), limit)
 

@@ -21,7 +21,7 @@ from cockpit.model.observed.chain import Reveal
 from cockpit.oracle import base58
 from cockpit.oracle.layouts import PredictionRevealed, Undecodable, decode_event
 from cockpit.oracle.logs import read_logs
-from cockpit.sources.solana.backfill import AT_ONCE, GONE, PAGE, Entry, Transaction, transactions
+from cockpit.sources.solana.backfill import AT_ONCE, GONE, PAGE, ListedSignature, Transaction, transactions
 from cockpit.sources.solana.rpc import Rpc, RpcProblem
 from cockpit.text import safe
 
@@ -60,7 +60,7 @@ class LookedBack(msgspec.Struct, frozen=True):
     trouble: tuple[str, ...] = ()  # what kept other endpoints from answering, or how they differ
 
 
-class _Listed(Entry, gc=False):
+class _Listed(ListedSignature, gc=False):
     block_time: Any = msgspec.field(default=None, name="blockTime")
 
 
@@ -112,18 +112,18 @@ class Search:
         await self._approach()
         newer = self._first if self._first is not None else len(self._todo)
         if newer - sum(1 for place in self._read if place < newer) <= MOST_READ - len(self._read):
-            await self._look(0, newer)  # there is enough left to be certain
+            await self._read_from(0, newer)  # there is enough left to be certain
 
     async def _approach(self) -> None:
         """Come as near to the newest reveal as a few transactions at each place lead."""
         await self._until(NEWEST)
-        if await self._look(0, NEWEST) is not None:
+        if await self._read_from(0, NEWEST) is not None:
             return
         low, high = NEWEST, 2 * NEWEST  # newer than `low` no reveal is seen
         while True:
             there = await self._until(high + WINDOW)
             high = max(low, min(high, there - WINDOW))
-            found = await self._look(high, WINDOW)
+            found = await self._read_from(high, WINDOW)
             if found is not None:
                 break
             if high + WINDOW >= there:
@@ -131,9 +131,9 @@ class Search:
             low, high = high + WINDOW, 2 * high
         while found - low > 2 * WINDOW:
             middle = (low + found) // 2
-            hit = await self._look(middle, WINDOW)
+            hit = await self._read_from(middle, WINDOW)
             found, low = (hit, low) if hit is not None else (found, middle + WINDOW)
-        await self._look(low, found - low)
+        await self._read_from(low, found - low)
 
     # -- listing
     # ---------------------------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ class Search:
     # -- reading
     # ---------------------------------------------------------------------------------------------------------
 
-    async def _look(self, at: int, count: int) -> int | None:
+    async def _read_from(self, at: int, count: int) -> int | None:
         """Read so many from that place on, newest first; return the place of the first reveal.
 
         Raises RpcProblem, _Enough.
@@ -218,7 +218,7 @@ class Search:
             for answer in answers
         ]
 
-    def _reveal(self, entry: Entry, answer: Transaction | None) -> Reveal | None:
+    def _reveal(self, entry: ListedSignature, answer: Transaction | None) -> Reveal | None:
         if answer is None:
             return None
         reveal, unreadable = reveal_of(entry.signature, answer, self.program_id)
@@ -244,7 +244,7 @@ class Search:
     # -- what is said
     # ----------------------------------------------------------------------------------------------------
 
-    def told(self, agreed: tuple[str, ...], trouble: tuple[str, ...]) -> LookedBack:
+    def result(self, agreed: tuple[str, ...], trouble: tuple[str, ...]) -> LookedBack:
         oldest = self.entries[-1] if self.entries else None
         place = self._first if self._first is not None else len(self._todo)
         read = len(self._read) - self._ungiven
@@ -271,7 +271,7 @@ class Search:
             return (self.problem or f"{self.rpc.name} lists no transaction of the program") + others
         oldest = self.entries[-1]
         when = _when(oldest.block_time)
-        told = (
+        summary = (
             f"{self.rpc.name}: no reveal among the last {len(self.entries):,} transactions ({self._failed:,} failed, {self._known:,} "
             f"known, {read:,} of {len(self._todo):,} others read), back to slot {oldest.slot:,}"
             + (f" ({when})" if when else "")
@@ -282,7 +282,7 @@ class Search:
             f"{len(self.unreadable):,} reveals whose event cannot be read" if self.unreadable else "",
             "it lists nothing older" if self._ended else "",
         ]
-        return told + "".join(f"; {each}" for each in reasons if each) + others
+        return summary + "".join(f"; {each}" for each in reasons if each) + others
 
 
 def reveal_of(signature: str, transaction: Transaction, program_id: str) -> tuple[Reveal | None, bool]:

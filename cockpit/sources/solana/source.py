@@ -109,7 +109,7 @@ class SolanaSource:
         attempt = 0
         while True:
             began = self._clock.mono()
-            await watch.look()
+            await watch.poll()
             status = fleet.judge(watch)
             took = self._clock.mono() - began
             age = max(15.0, 3 * self._interval_s)

@@ -21,7 +21,7 @@ import msgspec
 from cockpit.clock import Clock
 from cockpit.errors import CockpitError
 from cockpit.kubeapi.network import causes, words
-from cockpit.kubeapi.read_batching import Breath
+from cockpit.kubeapi.read_batching import ReadBatcher
 from cockpit.sources.solana import RpcEndpoint
 from cockpit.sources.solana.rpc import Slot, host_of
 from cockpit.sources.timing import SolanaTimings, retry_after_s
@@ -207,14 +207,14 @@ class LogStream:
 
         Raises StreamBroken.
         """
-        breath = Breath()
+        batcher = ReadBatcher()
         taken = 0
         try:
             while True:
                 raw = await self._socket.recv(decode=False)
-                breath.arrived(1)
+                batcher.on_lines(1)
                 self._frame(raw)
-                await breath.taken(self._socket.transport)
+                await batcher.pause(self._socket.transport)
                 taken += 1
                 if taken % _TURN == 0:
                     await asyncio.sleep(0)

@@ -72,11 +72,11 @@ class SolanaValues:
         used = self._used()
         if used is not None:
             return self._one(used, number, missing)
-        told = [self._one(name, number, missing) for name in self._endpoints]
-        known = [value for value in told if value.number is not None]
+        values = [self._one(name, number, missing) for name in self._endpoints]
+        known = [value for value in values if value.number is not None]
         if known:
             return max(known, key=lambda value: value.number or 0.0)
-        return told[0] if told else Value(None, "solana: no endpoint was looked at yet")
+        return values[0] if values else Value(None, "solana: no endpoint was looked at yet")
 
     def _one(self, name: str, number: Callable[[EndpointStatus], float | None], missing: str) -> Value:
         found = self._endpoints[name].believed(self._mono)

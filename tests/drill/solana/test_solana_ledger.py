@@ -20,7 +20,7 @@ from cockpit.drill.solana.program import bundle, instructions
 from cockpit.drill.solana.program.keys import ED25519
 from cockpit.drill.solana.program.oracle import Oracle
 from cockpit.drill.solana.program.runtime import PACKET
-from cockpit.model.observed.bundle import Answer
+from cockpit.model.observed.bundle import CheckAnswer
 from cockpit.model.observed.chain import SignerSetState
 from cockpit.oracle.bundle import verify_bundle
 from cockpit.oracle.bundle_file import read_bundle
@@ -112,12 +112,12 @@ def test_the_newest_bundle_of_a_market_verifies() -> None:
         slot=1,
     )
     verdict = verify_bundle(read_bundle(json.dumps(found).encode()), known)
-    assert {finding.answer for finding in verdict.findings} == {Answer.PASS}
+    assert {finding.answer for finding in verdict.findings} == {CheckAnswer.PASS}
     market = chain.accounts.market(MARKET)
     assert market is not None
     assert (found["publish_epoch_id"], found["sequence"]) == (market.current_epoch_id, market.last_sequence)
     spoilt = {**found, "payload": {**found["payload"], "sequence": 1}}
-    assert verify_bundle(read_bundle(json.dumps(spoilt).encode()), known).findings[0].answer is Answer.FAIL
+    assert verify_bundle(read_bundle(json.dumps(spoilt).encode()), known).findings[0].answer is CheckAnswer.FAIL
 
 
 def test_no_bundle_before_the_first_reveal() -> None:

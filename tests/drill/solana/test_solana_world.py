@@ -15,7 +15,7 @@ from cockpit.drill.physics.rpc import Network, stream_url
 from cockpit.drill.scenarios import find
 from cockpit.drill.server import Drill
 from cockpit.drill.world import World
-from cockpit.model.observed.bundle import Answer
+from cockpit.model.observed.bundle import CheckAnswer
 from cockpit.model.observed.chain import SignerSetState
 from cockpit.oracle.bundle import verify_bundle
 from cockpit.oracle.bundle_file import read_bundle
@@ -83,7 +83,7 @@ def test_signatures_come_from_the_agents_that_were_fastest() -> None:
         bundle = world.chain.bundle(market)
         assert bundle is not None
         verdict = verify_bundle(read_bundle(json.dumps(bundle).encode()), known)
-        assert {finding.answer for finding in verdict.findings} == {Answer.PASS}
+        assert {finding.answer for finding in verdict.findings} == {CheckAnswer.PASS}
         chosen.add(tuple(entry["pubkey"] for entry in bundle["signatures"]))
     assert len(chosen) > 1
 
