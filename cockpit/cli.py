@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from importlib import import_module
 from operator import attrgetter
 from typing import Any
@@ -121,8 +122,6 @@ def main(argv: list[str] | None = None) -> int:
 def report(error: Exception, *, debug: bool) -> int:
     """Print one line on stderr, with the remedy where the error has one."""
     if debug:
-        import traceback
-
         print(safe_lines("".join(traceback.format_exception(error))), file=sys.stderr)
     known = CockpitError.of(error)
     if known is not error and not debug:

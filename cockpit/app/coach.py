@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 
 from cockpit.errors import CockpitError
+from cockpit.model.scene import Scene
 from cockpit.text import safe
 from panels import messages
 from panels.kit.lazy_module import LazyModule
@@ -52,8 +53,6 @@ class CoachController:
             strip.say(said)
 
     def _scene(self) -> Scene:
-        from cockpit.model.scene import Scene
-
         layers = self._app.layers()
         runbooks = [w.chosen for w in layers if isinstance(w, overlays.RunbookView)]
         plans = [w.plan for w in layers if isinstance(w, overlays.ConfirmDialog)]

@@ -12,7 +12,11 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from cockpit.doctor import AREAS
 
@@ -111,8 +115,6 @@ def examine(exam: Examination, areas: Sequence[str] = tuple(AREAS)) -> tuple[lis
 
 
 def _of_area(finding: Finding, area: str) -> Finding:
-    from msgspec.structs import replace
-
     return replace(finding, area=area, check=area)
 
 
@@ -120,8 +122,6 @@ async def _areas(
     exam: Examination, areas: Sequence[str], done: dict[str, list[Finding]], over: threading.Event
 ) -> None:
     """Each area's imports too are within a try: a broken client library is a finding."""
-    from importlib import import_module
-
     from cockpit.sources.examination import State, found
 
     async def one(area: str) -> None:
@@ -138,8 +138,6 @@ async def _areas(
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
     """`{"verdict": STATE, "findings": [{"area", "check", "state", "words", "remedy"}]}`."""
-    import msgspec
-
     from cockpit.sources.examination import verdict
 
     return {"verdict": verdict(findings).value, "findings": [msgspec.to_builtins(finding) for finding in findings]}

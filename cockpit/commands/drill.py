@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import json
 import os
+import secrets
 import select
 import subprocess
 import sys
@@ -102,8 +103,6 @@ def chosen(args: argparse.Namespace) -> tuple[str, int]:
 
     Raises ConfigProblem.
     """
-    import secrets
-
     from cockpit.drill.scenarios import SCENARIOS, find
     from cockpit.drill.school.lessons import SCENARIO
 

@@ -7,6 +7,7 @@ or the bundle does not verify.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from cockpit.settings import ConfigProblem, Settings
 from cockpit.sources.solana import RPC_ENDPOINTS, SOLANA
@@ -173,8 +176,6 @@ def _evidence(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _verify(settings: Settings, path: Path) -> int:
-    import hashlib
-
     from cockpit.incident.evidence import bundle
 
     try:
@@ -309,8 +310,6 @@ def _report(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _plain(incident: Incident) -> dict[str, Any]:
-    import msgspec
-
     plain: dict[str, Any] = msgspec.to_builtins(incident)
     return {**plain, "open": incident.open}
 

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from cockpit.settings import ConfigProblem
 from cockpit.text import safe
 
@@ -115,8 +117,6 @@ def exit_code(made: Round) -> int:
 
 
 def as_json(made: Round) -> dict[str, Any]:
-    import msgspec
-
     shown: dict[str, Any] = msgspec.to_builtins(made)
     shown["lines"] = [{**plain, "state": line.state} for plain, line in zip(shown["lines"], made.lines, strict=True)]
     return shown

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -67,8 +68,6 @@ def _from_chain(bundle: Bundle, expected: Expected, settings: Settings) -> tuple
 
     The set is the one that should have signed, else the one that the bundle names.
     """
-    from dataclasses import replace
-
     from cockpit.sources.solana import RPC_ENDPOINTS, SOLANA
 
     endpoints, program_id = settings.of(RPC_ENDPOINTS), settings.of(SOLANA).program_id

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from cockpit.journal.journal import Journal
 from cockpit.model.step_kinds import STEP_KINDS
+from cockpit.session import journal_path
 from cockpit.settings import ConfigProblem, Settings, secret_of
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, listed, together
 from cockpit.sources.postgres import POSTGRES
@@ -170,9 +172,6 @@ def state(exam: Examination) -> Sequence[Finding]:
 
 
 def journal(exam: Examination) -> Sequence[Finding]:
-    from cockpit.journal.journal import Journal
-    from cockpit.session import journal_path
-
     path = journal_path(exam.settings)
     try:
         if not path.exists():

@@ -20,11 +20,15 @@ from cockpit.drill import admin, files
 from cockpit.drill.kubernetes.api.serving import serve as serve_kubernetes
 from cockpit.drill.names import API, CONTEXT, NAMESPACE, RPC_URLS
 from cockpit.drill.physics.rpc import stream_url
+from cockpit.drill.postgres import DrillPostgres, installed
 from cockpit.drill.probes import Probes
 from cockpit.drill.prometheus.server import PrometheusServer
 from cockpit.drill.scenarios import find
+from cockpit.drill.school import control
+from cockpit.drill.school.referee import Referee
 from cockpit.drill.solana.node.servers import SolanaServers, bind_pairs, urls_of
 from cockpit.drill.world import HISTORY_S, World
+from cockpit.runbooks.schema import load
 
 if TYPE_CHECKING:
     from cockpit.drill.postgres import DrillPostgres
@@ -196,10 +200,6 @@ class Drill:
         return f"http://{host}:{port}"
 
     async def _open_school(self) -> None:
-        from cockpit.drill.school import control
-        from cockpit.drill.school.referee import Referee
-        from cockpit.runbooks.schema import load
-
         books = await asyncio.to_thread(load, None)
         self.conductor = control.Conductor(
             self.world,
@@ -209,8 +209,6 @@ class Drill:
         self.control = await self._serve(control.application(self.conductor, self.control_token, self._seed))
 
     async def _attach_postgres(self) -> None:
-        from cockpit.drill.postgres import DrillPostgres, installed
-
         if not installed():
             return
         self.database = await asyncio.to_thread(DrillPostgres)

@@ -10,6 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
+from cockpit.drill.school.control import publish
 from cockpit.drill.server import Drill
 
 DATABASE_S = 30.0  # how long a script waits for the database to come up
@@ -30,8 +31,6 @@ async def serve(
 
     `control`: with a school, whose address is written there.
     """
-    from cockpit.drill.school.control import publish
-
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

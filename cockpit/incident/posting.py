@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from cockpit.clock import Clock
 from cockpit.incident import actions
 from cockpit.incident.background import Background
+from cockpit.incident.webhook import Message, Webhook
 from cockpit.journal.incidents import open_incident
 from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.journal.operator import Operator
@@ -72,8 +73,6 @@ class Poster:
         return "update recorded; being sent", self._background.submit(self._deliver(incident, made, sent))
 
     async def _deliver(self, incident: Incident, made: str, words: str) -> str:
-        from cockpit.incident.webhook import Message, Webhook
-
         assert self._webhook is not None
         message = Message(
             incident=incident.number,

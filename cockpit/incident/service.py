@@ -22,6 +22,7 @@ from cockpit.incident.flight_recorder import Recorder
 from cockpit.incident.posting import Poster
 from cockpit.incident.reminders import reminder
 from cockpit.incident.report.timeline import timeline
+from cockpit.incident.report.writing import report_of, write
 from cockpit.journal.incidents import Record, open_incident
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
@@ -233,8 +234,6 @@ class IncidentService:
         return "capturing evidence: the journal says when it is there"
 
     def _do_report(self, values: Mapping[str, str]) -> str:
-        from cockpit.incident.report.writing import report_of, write
-
         recording, now = self._state_dir / "flight.jsonl", self._clock.wall()
         number, text = report_of(self.journal, None, self._runbooks(), recording, now=now, situation=self._situation())
         path = self._state_dir / f"incident-{number}.md"

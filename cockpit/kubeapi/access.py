@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cockpit.kubeapi.credentials import AccessProblem, Credentials
+from cockpit.kubeapi.credentials import AccessProblem, Credentials, our_loader
 from cockpit.kubeapi.plain import ConfigEntry, authenticate, is_plain, relax
 from cockpit.text import safe
 
@@ -204,8 +204,6 @@ def _by_package(
     from kubernetes.client.configuration import Configuration
     from kubernetes.config import kube_config
     from kubernetes.config.config_exception import ConfigException
-
-    from cockpit.kubeapi.credentials import our_loader
 
     package: Any = kube_config
     config: dict[str, Any] = {"current-context": merged["current-context"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from cockpit.incident.report.writing import write as write_private
 from cockpit.model.maintenance import Finding, Question, Round, RoundLine
 from cockpit.text import safe
 
@@ -81,8 +82,6 @@ def write(directory: Path, made: Round) -> Path:
 
     Raises OSError.
     """
-    from cockpit.incident.report.writing import write as write_private
-
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = directory / file_name(made)
     write_private(path, markdown(made))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.clock import Clock
 from cockpit.errors import CockpitError
+from cockpit.incident.report.writing import write
 from cockpit.maintenance import report, rounds
 from cockpit.maintenance.chainfacts import authority_now
 from cockpit.maintenance.deploy import Deploying, deploy_lines
@@ -129,8 +130,6 @@ class MaintenanceService:
             if out is None:
                 path = report.write(self.state_dir, made)
             else:
-                from cockpit.incident.report.writing import write
-
                 path = out
                 write(path, report.markdown(made))
         except OSError as error:

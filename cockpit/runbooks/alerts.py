@@ -8,6 +8,7 @@ of it. The text is the same for the same runbooks.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -162,8 +163,6 @@ def _scalar(text: str) -> str:
     """A YAML scalar on one line: a JSON string is one (YAML 1.2, chapter 1.3); plain words stay
     plain.
     """
-    import json
-
     if text.replace("-", "").isalnum() and text.isascii() and not text[0].isdigit() and text.lower() not in _RESERVED:
         return text
     return json.dumps(text, ensure_ascii=False)

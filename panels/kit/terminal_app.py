@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import traceback
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -99,8 +100,6 @@ class TerminalApp(App[int]):
             f"m0-cockpit: a bug stopped the screen: {words} (run again with --debug for the traceback)"
         )
         if self._debug_errors and error is not None:
-            import traceback
-
             self.last_words += [safe(line) for line in "".join(traceback.format_exception(error)).splitlines()]
         self._close_messages_no_wait()
 

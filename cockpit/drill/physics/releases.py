@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from cockpit.drill import changes
+
 if TYPE_CHECKING:
     from cockpit.drill.kubernetes import KubernetesWorld
 
@@ -53,8 +55,6 @@ class Releases:
         Returns the image.
         """
         # Imported here: listing the scenarios does without the cluster's code.
-        from cockpit.drill import changes
-
         image = image_of(service, version)
         self._known[image] = traits
         changes.set_image(kube, service, image)

@@ -7,6 +7,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from cockpit.drill.harm import Harm
 from cockpit.drill.score import Score, clock
 
 FILE = "drills.jsonl"
@@ -76,6 +77,4 @@ def _last(times: list[float | None]) -> str:
 
 
 def _harm(score: Score) -> str:
-    from cockpit.drill.harm import Harm
-
     return Harm(**score.harm).words  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from cockpit import __version__
 from cockpit.clock import Clock
 from cockpit.incident.background import Background
 from cockpit.incident.evidence.bundle import BUDGET_S, Captured, capture
+from cockpit.incident.evidence.collectors import collectors, manifest_about
 from cockpit.incident.flight_recorder import Recorder
 from cockpit.journal.incidents import open_incident
 from cockpit.journal.journal import Journal, JournalProblem
@@ -24,6 +25,7 @@ from cockpit.journal.operator import Operator
 from cockpit.model.plan import Plan
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
+from cockpit.secrets import display_value
 from cockpit.text import safe
 
 if TYPE_CHECKING:
@@ -126,9 +128,6 @@ class Capturer:
         return captured
 
     async def _collect(self, situation: Situation | None, reason: str) -> tuple[Captured, dict[str, Any]]:
-        from cockpit.incident.evidence.collectors import collectors, manifest_about
-        from cockpit.secrets import display_value
-
         records = await asyncio.to_thread(self._journal.records)
         incident = open_incident(records)
         number = incident.number if incident is not None else None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.assessment.imagehistory import Ran, runs
 from cockpit.assessment.signals import amount
+from cockpit.mitigation.choices.database import choices as of_database
 from cockpit.model.reading import Unknown, believed
 from cockpit.sources.solana.values import unfit
 from cockpit.text import clean, url_hint
@@ -58,8 +59,6 @@ def choices(param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], 
     if kind == "markets":
         return _markets(runbooks, situation)
     if kind.startswith("pg-"):
-        from cockpit.mitigation.choices.database import choices as of_database
-
         return of_database(kind, rest, situation)
     if kind in ("images", "revisions"):
         found = runs(situation.cluster, situation.namespaces[0] if situation.namespaces else "", rest)

@@ -39,6 +39,7 @@ from cockpit.mitigation.sending.request import FIELD_MANAGER, JSON
 from cockpit.mitigation.steps.kind import Draft, RawInverse, Ready, kubectl_at
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Request, Rollout, Verdict
+from cockpit.secrets import fingerprint
 from cockpit.text import clean, safe
 
 if TYPE_CHECKING:
@@ -270,8 +271,6 @@ async def _from_cronjob(
 
 
 def _relevant(cronjob: Mapping[str, Any]) -> dict[str, Any]:
-    from cockpit.secrets import fingerprint
-
     metadata = cronjob["metadata"]
     template = fingerprint(str(metadata["uid"]), cronjob["spec"]["jobTemplate"])
     return {"source": str(metadata["name"]), "uid": str(metadata["uid"]), "jobTemplate": template}

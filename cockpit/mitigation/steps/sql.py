@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.sql.session import SqlProblem, run_statement
+from cockpit.mitigation.sql.shapes import parse
+from cockpit.mitigation.sql.state import reading, server_of, state_of
 from cockpit.mitigation.steps.kind import Draft, RawInverse, Ready
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import Change, GuardResult, Proof, Rollout, SqlRun, Verdict
@@ -41,9 +44,6 @@ _AFTER = {
 
 class Sql:
     async def draft(self, request: PlanRequest, context: StepContext, salt: str) -> Draft:
-        from cockpit.mitigation.sql.shapes import parse
-        from cockpit.mitigation.sql.state import server_of
-
         url = _url(context)
         if request.arguments is not None:
             statement, args = parse(str(request.arguments["statement"])), {}
@@ -86,8 +86,6 @@ class Sql:
         )
 
     async def recheck(self, prepared: Prepared, context: StepContext) -> Ready | Outcome:
-        from cockpit.mitigation.sql.shapes import parse
-
         try:
             state = await _state(_url(context), parse(str(prepared.draft.scope["statement"])))
         except PlanProblem as problem:
@@ -99,8 +97,6 @@ class Sql:
     async def send(
         self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
     ) -> Outcome:
-        from cockpit.mitigation.sql.session import SqlProblem, run_statement
-
         effect = ready.effect
         intent(effect)
         assert isinstance(effect, SqlRun)
@@ -141,8 +137,6 @@ class Sql:
 
     async def _judge(self, text: str, context: StepContext) -> Judgement:
         """An index tells by itself; of the rest nothing tells whether it ran."""
-        from cockpit.mitigation.sql.shapes import parse
-
         statement = parse(text)
         if statement.verb not in ("create", "drop"):
             return Judgement("unknown", "it may have run: nothing tells whether it did", final=True)
@@ -173,8 +167,6 @@ def _url(context: StepContext) -> str:
 
 
 async def _state(url: str, statement: Statement) -> State:
-    from cockpit.mitigation.sql.state import reading, state_of
-
     async with reading(url) as session:
         return await state_of(session, statement)
 

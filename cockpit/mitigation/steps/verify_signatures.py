@@ -22,6 +22,8 @@ from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.observed.chain import MarketState, SignerSetState
 from cockpit.model.plan import LocalCheck, Proof
 from cockpit.model.reading import Unknown, believed
+from cockpit.oracle.bundle import Expected, verify_bundle
+from cockpit.oracle.bundle_file import BundleProblem, read_bundle, read_signer_set
 from cockpit.text import safe
 
 if TYPE_CHECKING:
@@ -52,9 +54,6 @@ class VerifySignatures(LocalStep):
     async def send(
         self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
     ) -> Outcome:
-        from cockpit.oracle.bundle import Expected, verify_bundle
-        from cockpit.oracle.bundle_file import BundleProblem, read_bundle, read_signer_set
-
         effect = ready.effect
         intent(effect)
         assert isinstance(effect, LocalCheck)

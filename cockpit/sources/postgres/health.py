@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from cockpit.model.observed.postgres import (
     Archiver,
     Connections,
@@ -275,8 +277,6 @@ async def archiver(ask: Ask, server: Server) -> Seen:
     works, verdict = _verdict(seen)
     if waiting is None and on:
         verdict += f"; segments that wait cannot be counted: GRANT pg_monitor TO {safe(server.role, 63)}"
-    import msgspec
-
     return msgspec.structs.replace(seen, works=works, verdict=verdict), None
 
 

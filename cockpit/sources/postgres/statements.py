@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+import msgspec
+
 from cockpit.model.observed.postgres import TopQueries, TopQuery
 from cockpit.model.reading import Fault, SourceState
 from cockpit.sources.postgres.health import Ask, Seen, Server, hidden_from
@@ -187,8 +189,6 @@ class Statements:
         )
         if ran is None:
             return made
-        import msgspec
-
         return msgspec.structs.replace(
             made,
             calls_per_s=ran.calls / window,

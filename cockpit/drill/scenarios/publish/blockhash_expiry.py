@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.drill import changes
 from cockpit.drill.names import CONFIG
 from cockpit.drill.scenarios.scenario import Scenario
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 def inject(world: World) -> None:
     """Raise the reveal delay tenfold and crowd rpc-a: large transactions wait too long together."""
     # Imported here: listing the scenarios does without the cluster's code.
-    from cockpit.drill import changes
-
     world.network.endpoints["rpc-a"].crowded = 3.7
     changes.set_config(world.kube, CONFIG, "reveal_delay_ms", "10400")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.drill import changes
 from cockpit.drill.names import CONFIG
 from cockpit.drill.scenarios.scenario import Scenario
 
@@ -17,8 +18,6 @@ def inject(world: World) -> None:
     Nothing is wrong with the data.
     """
     # Imported here: listing the scenarios does without the cluster's code.
-    from cockpit.drill import changes
-
     changes.set_config(world.kube, CONFIG, "M0_EXPECTED_SOURCES", "11")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.drill import changes
 from cockpit.drill.names import SUBMITTER
 from cockpit.drill.scenarios.scenario import Scenario
 
@@ -16,8 +17,6 @@ BEHIND = 50_000
 def inject(world: World) -> None:
     """Stop the submitter, restore the publish state from last night's snapshot, start it again."""
     # Imported here: listing the scenarios does without the cluster's code.
-    from cockpit.drill import changes
-
     world.publish.lost = BEHIND
     changes.restart(world.kube, SUBMITTER)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.drill import changes
 from cockpit.drill.names import SUBMITTER
 from cockpit.drill.scenarios.scenario import Scenario
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 def inject(world: World) -> None:
     """Scale the submitter to two."""
     # Imported here: listing the scenarios does without the cluster's code.
-    from cockpit.drill import changes
-
     changes.scale(world.kube, SUBMITTER, 2)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.drill import changes
 from cockpit.drill.names import CONFIG, QUANT, SERVICES
 from cockpit.drill.physics.releases import BATCH, USUAL_BATCH, Traits
 from cockpit.drill.scenarios.scenario import Scenario
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 def inject(world: World) -> None:
     """Roll out an image short of memory, and raise the batch beyond what any image bears."""
     # Imported here: listing the scenarios does without the cluster's code.
-    from cockpit.drill import changes
-
     world.releases.roll_out(world.kube, QUANT, "2026.11.5", Traits(leaks_after_s=420.0))
     changes.set_config(world.kube, CONFIG, BATCH, "512")
 

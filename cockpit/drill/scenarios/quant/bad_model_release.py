@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.drill import changes
 from cockpit.drill.names import MODEL_VERSION, QUANT
 from cockpit.drill.physics.models import VARIABLE
 from cockpit.drill.scenarios.scenario import Scenario
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 def inject(world: World) -> None:
     """Roll out version 2026.2, which transforms a feature twice."""
     # Imported here: listing the scenarios does without the cluster's code.
-    from cockpit.drill import changes
-
     world.quant.models.registry["2026.2"].fault = 0.28
     changes.set_env(world.kube, QUANT, {VARIABLE: "2026.2"})
 

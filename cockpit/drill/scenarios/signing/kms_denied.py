@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.drill.physics.sign import KmsSession
 from cockpit.drill.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ def inject(world: World) -> None:
     A new pod opens a new session.
     """
     # Imported here: listing the scenarios does without the chain's code.
-    from cockpit.drill.physics.sign import KmsSession
-
     world.sign.refuse(3, KmsSession(refused=0.3, slow=6.0))
 
 

@@ -20,6 +20,7 @@ from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.cluster.differences import differing
 from cockpit.mitigation.cluster.objects import SHORT, Subject, env_entries, paused
 from cockpit.mitigation.cluster.revisions import Revision, revisions, template_of
+from cockpit.mitigation.cluster.times import unix
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sending.request import JSON_PATCH
 from cockpit.mitigation.steps.kind import Draft, Patch, RawInverse, kubectl_prefix
@@ -214,8 +215,6 @@ def _hidden(around: PatchContext, *envs: Env) -> tuple[str, ...]:
 
 
 def _age(wanted: Revision, around: PatchContext) -> str:
-    from cockpit.mitigation.cluster.times import unix
-
     now = unix(around.restarted_at)
     if wanted.created_at is None or now is None:
         return ""
