@@ -24,7 +24,7 @@ _URL = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
 def toggle_of(runbooks: Runbooks, name: str) -> tuple[str, Toggle] | None:
-    """The toggle that an environment variable is, `*` in a toggle's name standing for any suffix."""
+    """Find the toggle that a variable is; `*` in a toggle's name stands for any suffix."""
     exact = runbooks.toggles.get(name)
     if exact is not None:
         return name, exact
@@ -49,8 +49,8 @@ def display_value(runbooks: Runbooks, name: str, value: str, *, secret: bool = F
     if (toggle is not None and toggle.url) or _URL.match(value):
         return url_hint(value)
     prefix = f"{name}="
-    told = redact(prefix + value)
-    return clean(told[len(prefix) :] if told.startswith(prefix) else HIDDEN, 500)
+    redacted = redact(prefix + value)
+    return clean(redacted[len(prefix) :] if redacted.startswith(prefix) else HIDDEN, 500)
 
 
 def env_value(entry: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -66,7 +66,7 @@ def env_value(entry: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def display_env(runbooks: Runbooks, name: str, value: Mapping[str, Any] | None, *, secret: bool = False) -> str | None:
-    """As `display_value`, for what `env_value` gives; references are named: "secret postgres/url"."""
+    """Display what `env_value` gives; a reference is named: "secret postgres/url"."""
     if value is None:
         return None
     reference = value.get("valueFrom")

@@ -303,7 +303,7 @@ def describe(plan: Plan) -> str:
 
 
 def as_json(plan: Plan, progress: Progress | None, code: int, words: str) -> dict[str, Any]:
-    """Nothing secret: the request's body is told by the plan's digest alone."""
+    """Hold nothing secret: the plan's digest stands for the request's body."""
     return {
         "runbook": plan.runbook,
         "step": plan.step,

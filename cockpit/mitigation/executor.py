@@ -127,7 +127,7 @@ class Executor:
         self._thread.join(1.0)
         return True
 
-    # ----------------------------------------------------------------------------------------------------- operations
+    # operations
 
     def plan(self, runbook: Runbook | None, step: Step, parameters: Mapping[str, str]) -> Future[Plan]:
         """Read the target, ask for a dry run, judge.
@@ -216,8 +216,8 @@ class Executor:
 
         `choice`: "yes", "no" or "" (text alone). Blocking for one write. Raises JournalProblem.
         """
-        told = ": ".join(word for word in (choice, text) if word)
-        words = f"runbook {runbook}, {step}: {told}"
+        answer = ": ".join(word for word in (choice, text) if word)
+        words = f"runbook {runbook}, {step}: {answer}"
         self._journal.append(
             records.answer(words, self.operator, runbook=runbook, step=step, item=item, choice=choice, of=part)
         )
@@ -271,7 +271,7 @@ class Executor:
         """What was relaxed and is not put back."""
         return self._read_journal()[2]
 
-    # ------------------------------------------------------------------------------------------------- on our own loop
+    # on our own loop
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -357,8 +357,8 @@ class Executor:
             kind, _, service = (param.choices_from or "").partition(":")
             if kind in ("images", "revisions"):
                 ran = runs(situation.cluster, self._namespace, service)
-                told = await explained(ran, signals, self._runbooks, self._backends.past, situation.cluster_now)
-                found[param.name] = offered(kind, ran, situation.cluster_now, told)
+                effects = await explained(ran, signals, self._runbooks, self._backends.past, situation.cluster_now)
+                found[param.name] = offered(kind, ran, situation.cluster_now, effects)
         return found
 
     async def _prepare(self, shared: RunDependencies, request: PlanRequest) -> Plan:
@@ -417,8 +417,8 @@ class Executor:
         with contextlib.suppress(JournalProblem, KeyError, PlanProblem):
             book, step = self._runbooks.step(plan.part.runbook, plan.part.sequence)
             state = self.sequence(book, step, plan.part.run)
-            told = note_of(state, plan.part, progress.words)
-            self._journal.append(records.note(told, self.operator, progress.journal))
+            words = note_of(state, plan.part, progress.words)
+            self._journal.append(records.note(words, self.operator, progress.journal))
 
     async def _judge_unfinished(self) -> tuple[Unfinished, ...]:
         if not self._journal.unfinished():

@@ -180,12 +180,13 @@ class MitigationRun:
         """What the work says of itself while it goes on."""
         if proof is not None:
             self._checked = proof
-        told = words if words is not None else rollout.words if rollout is not None else None
-        if self._stopping and told is not None and told.startswith("running"):
-            told = f"stopping{told.removeprefix('running')}"
-        self._report(
-            rollout=rollout, words=self._with_notes(told) if told is not None else None, output=output, dropped=dropped
-        )
+        if words is None and rollout is not None:
+            words = rollout.words
+        if words is not None:
+            if self._stopping and words.startswith("running"):
+                words = f"stopping{words.removeprefix('running')}"
+            words = self._with_notes(words)
+        self._report(rollout=rollout, words=words, output=output, dropped=dropped)
 
     async def _announce(self) -> None:
         shared = self._shared
@@ -211,7 +212,7 @@ class MitigationRun:
         return None
 
     def _journal_intent(self, effect: Effect) -> None:
-        """Write-ahead: once for the mitigation; a repeat after a 409 changes only the precondition."""
+        """Journal the intent, once: a repeat after a 409 changes only the precondition."""
         self._report(phase=Phase.SENDING, words="looking" if self._plan.harmless else "sending")
         if self._number is not None:
             version = version_of(effect)
@@ -239,17 +240,17 @@ class MitigationRun:
         if self._number is not None:
             self._append(records.outcome(self._number, outcome, took_s))
             inherited = self._shared.lease.inherited
-            told = (f"took over the lease that a dead cockpit of this host left: {inherited}",) if inherited else ()
-            for note in (*told, *self._notes):
+            taken = (f"took over the lease that a dead cockpit of this host left: {inherited}",) if inherited else ()
+            for note in (*taken, *self._notes):
                 self._append(records.note(note, self._shared.operator, self._number))
         phase = {"sent": Phase.SENT, "stale": Phase.STALE, "uncertain": Phase.UNCERTAIN}.get(
             outcome.result, Phase.FAILED
         )
-        plan_request = self._plan.request
+        failed = "rejected by the server" if isinstance(self._plan.request, Request) else "failed"
         words = {
             "sent": outcome.words,
             "stale": f"nothing was changed: {outcome.words}; plan again",
-            "rejected": f"{'rejected by the server' if isinstance(plan_request, Request) else 'failed'}: {outcome.words}",
+            "rejected": f"{failed}: {outcome.words}",
             "not sent": f"not done: {outcome.words}",
             "uncertain": f"not known whether it was applied: {outcome.words}",
         }[outcome.result]
@@ -268,7 +269,7 @@ class MitigationRun:
             if lost not in self._notes:
                 self._notes.append(lost)
 
-    # ------------------------------------------------------------------------------------------------------ watching
+    # watching
 
     async def watch(self, cut_off: Callable[[], bool] = lambda: False) -> None:
         """Rollout, then proof.
@@ -323,8 +324,8 @@ class MitigationRun:
         quiet, said = self._chain_quiet(rollout)
         if self._continues and quiet is None:
             assert plan.part is not None
-            told = f"{said}; part {plan.part.index + 1} of {plan.part.of}: the signals prove the last one"
-            self._end(Phase.DONE, Proof.PASS, told)
+            words = f"{said}; part {plan.part.index + 1} of {plan.part.of}: the signals prove the last one"
+            self._end(Phase.DONE, Proof.PASS, words)
             return
         if plan.undoes is not None and quiet is None:
             self._end(Phase.DONE, Proof.PASS, f"{said}; the fields are back as they were")

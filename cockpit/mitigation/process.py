@@ -134,8 +134,8 @@ class Tail:
     def lines(self) -> tuple[str, ...]:
         """Cleaned and redacted; empty ones left out."""
         raw = [*self._lines, *([self._rest] if self._rest else [])]
-        told = (safe(_COLOURS.sub("", line.decode("utf-8", "replace")).rstrip("\r"), 500) for line in raw)
-        return tuple(line for line in told if line)
+        lines = (safe(_COLOURS.sub("", line.decode("utf-8", "replace")).rstrip("\r"), 500) for line in raw)
+        return tuple(line for line in lines if line)
 
     @property
     def dropped(self) -> str:
@@ -158,7 +158,7 @@ async def run(
     timeout_s: float,
     clock: Clock,
     *,
-    told: Callable[[tuple[str, ...], str], None] = lambda _lines, _dropped: None,
+    on_output: Callable[[tuple[str, ...], str], None] = lambda _lines, _dropped: None,
     grace_s: float = GRACE_S,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     stop: asyncio.Event | None = None,
@@ -167,7 +167,7 @@ async def run(
 
     Never raises for what the program does; cancelling it ends the group too.
 
-    `told` hears the last lines and what was dropped, a few times a second at most.
+    `on_output` hears the last lines and what was dropped, a few times a second at most.
     """
     tail = Tail()
     # A pipe of our own: asyncio's would make `wait` wait for whoever else holds the other end.
@@ -186,7 +186,7 @@ async def run(
     pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", 0)
     )
-    reading = asyncio.create_task(_read(reader, tail, clock, told))
+    reading = asyncio.create_task(_read(reader, tail, clock, on_output))
     timed_out = stopped = False
     try:
         try:
@@ -198,7 +198,7 @@ async def run(
         await asyncio.shield(_end_group(process, grace_s, sleep))
         await _drain(reading)
         pipe.close()
-    told(tail.lines(), tail.dropped)
+    on_output(tail.lines(), tail.dropped)
     return Ended(process.returncode, tail.lines(), tail.dropped, timed_out, stopped=stopped)
 
 
@@ -218,14 +218,14 @@ async def _ended_first(process: asyncio.subprocess.Process, stop: asyncio.Event 
 
 
 async def _read(
-    reader: asyncio.StreamReader, tail: Tail, clock: Clock, told: Callable[[tuple[str, ...], str], None]
+    reader: asyncio.StreamReader, tail: Tail, clock: Clock, on_output: Callable[[tuple[str, ...], str], None]
 ) -> None:
     last = float("-inf")
     while chunk := await reader.read(_CHUNK):
         tail.feed(chunk)
         if clock.mono() - last >= _TOLD_EVERY_S:
             last = clock.mono()
-            told(tail.lines()[-20:], tail.dropped)
+            on_output(tail.lines()[-20:], tail.dropped)
         await asyncio.sleep(0)  # a program that never stops printing must not hold the loop
 
 

@@ -326,7 +326,7 @@ class Debt(msgspec.Struct, frozen=True):
 
 
 class SequenceItem(msgspec.Struct, frozen=True):
-    """One step of a sequence: "done", "next", "waiting", or "stopped" with the reason in `words`."""
+    """One step of a sequence: "done", "next", "waiting", or "stopped" (`words` says why)."""
 
     step: str
     title: str

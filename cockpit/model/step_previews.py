@@ -95,7 +95,7 @@ def _desired(step: Step, situation: Situation) -> str:
 
 
 def _value_now(situation: Situation, step: Step, variable: str) -> str | None:
-    """Return a variable's value as it may be shown: from the toggles, else from the workload itself.
+    """Return a variable's value as it may be shown: from the toggles, else from the workload.
 
     "(unset)" when it is not set; None: unknown; what is set to nothing is the empty text.
     """

@@ -20,16 +20,19 @@ GROUP = "m0-cockpit"
 UNKNOWN_FOR_S = 300.0  # two missed scrapes are no page
 _STEP_S = 30.0  # resolution of a baseline
 _HEAD = """\
-# Alert rules for Prometheus, made by `m0-cockpit runbooks alerts` from the signals of runbooks.toml. Do not edit: make them anew.
+# Alert rules for Prometheus, made by `m0-cockpit runbooks alerts` from the signals of runbooks.toml. \
+Do not edit: make them anew.
 #
-# severity: warning and critical are the signal's warn and crit. Both hold together where crit does; inhibit the lesser in Alertmanager:
+# severity: warning and critical are the signal's warn and crit. Both hold together where crit does; \
+inhibit the lesser in Alertmanager:
 #   inhibit_rules: [{source_matchers: [severity="critical"], target_matchers: [severity="warning"], equal: [signal]}]
 # level "unknown": the signal has no value, so that nothing can be said of it. That is never taken for well.
 # Several samples: each is an alert of its own, with its labels.
 """
 _BASELINE = (
-    "against the median of the window, its newest five minutes left out, as the cockpit has it. But the cockpit keeps the last good "
-    "median when an incident fills the window, and a rule cannot: after {hours:g} h of trouble this one may fall silent."
+    "against the median of the window, its newest five minutes left out, as the cockpit has it. "
+    "But the cockpit keeps the last good median when an incident fills the window, and a rule cannot: "
+    "after {hours:g} h of trouble this one may fall silent."
 )
 
 
@@ -61,7 +64,8 @@ def _of_signal(books: Runbooks, name: str, signal: SignalDef) -> Iterator[str]:
             signal.hold,
             {"severity": severity, "level": level, "signal": name, **_book_label(books, name, level)},
             {
-                "summary": f"{_literal(signal.title)}: {{{{ $value | humanize }}}}{_unit(signal)}, {level} {_limit(signal, threshold)}",
+                "summary": f"{_literal(signal.title)}: {{{{ $value | humanize }}}}{_unit(signal)}, "
+                f"{level} {_limit(signal, threshold)}",
                 **_book_notes(books, name, level),
             },
         )
@@ -73,7 +77,8 @@ def _of_signal(books: Runbooks, name: str, signal: SignalDef) -> Iterator[str]:
             {"severity": "warning", "level": "unknown", "signal": name, **_book_label(books, name, "warn")},
             {
                 "summary": f"{_literal(signal.title)}: no data, so it is not known",
-                "description": "The metric is not there, or NaN: unknown is never OK. m0-cockpit doctor says which metrics are missing.",
+                "description": "The metric is not there, or NaN: unknown is never OK. "
+                "m0-cockpit doctor says which metrics are missing.",
             },
         )
 
@@ -90,7 +95,8 @@ def expression(signal: SignalDef, threshold: float) -> str:
         query = f"({query} or on() vector({_number(signal.absent)}))"
     if signal.baseline is None:
         return f"{query} {compare} {_number(threshold)}"
-    window = f"({signal.promql.strip()})[{_duration(max(_STEP_S, signal.baseline - RECENT_S))}:{_duration(_STEP_S)}] offset {_duration(RECENT_S)}"
+    span = _duration(max(_STEP_S, signal.baseline - RECENT_S))
+    window = f"({signal.promql.strip()})[{span}:{_duration(_STEP_S)}] offset {_duration(RECENT_S)}"
     least = "> 0" if signal.direction == "above" else ">= 0"  # a multiple of 0 or less is no threshold
     return (
         f"{query} {compare} {_number(threshold)} * (quantile_over_time(0.5, {window}) {least})"

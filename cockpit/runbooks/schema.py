@@ -54,7 +54,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def packaged_text() -> str:
-    """runbooks.toml as shipped: beside the package's modules in a wheel, at the top of a checkout."""
+    """Return runbooks.toml as shipped: in the package of a wheel, at the top of a checkout."""
     here = FilePath(__file__).resolve().parent.parent
     for path in (here / "runbooks.toml", here.parent / "runbooks.toml"):
         if path.is_file():

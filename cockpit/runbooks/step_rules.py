@@ -1,4 +1,4 @@
-"""The rules of one step: it has what its kind needs, and its parameters are declared, bounded and used."""
+"""Checks one step: it has what its kind needs, its parameters are declared, bounded and used."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def check_step(step: Step, path: Path, names: Names, report: Report) -> None:
 
 
 def _check_keys(step: Step, spec: StepSpec, path: Path, report: Report) -> None:
-    """Report what the kind needs and the step lacks, and keys of `args` that the kind does not know."""
+    """Report what the step lacks, and keys of `args` that its kind does not know."""
     for key in spec.needs:
         if "|" in key:
             others = key.split("|")
             if sum(value_at(step, other) is not None for other in others) != 1:
-                told = " and ".join(f"`{other.removeprefix('args.')}`" for other in others)
-                report((*path, "args"), f"expected exactly one of {told}")
+                names = " and ".join(f"`{other.removeprefix('args.')}`" for other in others)
+                report((*path, "args"), f"expected exactly one of {names}")
         elif value_at(step, key) in (None, "", (), {}):
             report((*path, *key.split(".")), f"missing: a step of kind {step.kind} needs it")
     if spec.knows is not None:
@@ -171,6 +171,8 @@ def _choices_from(source: str, path: Path, names: Names, report: Report) -> None
         case _:
             report(
                 path,
-                f"expected markets, connectors, signers, signer-keys, rpc-endpoints, toggle:NAME, images:SERVICE, revisions:SERVICE, ran-with:SERVICE:VARIABLE, "
-                f"pg-missing-indexes:table|columns|index, pg-tables:vacuum|analyze, pg-sessions, label:QUERY:LABEL or joined:TOGGLE:QUERY:LABEL, got {source!r}",
+                "expected markets, connectors, signers, signer-keys, rpc-endpoints, toggle:NAME, images:SERVICE, "
+                "revisions:SERVICE, ran-with:SERVICE:VARIABLE, pg-missing-indexes:table|columns|index, "
+                "pg-tables:vacuum|analyze, pg-sessions, label:QUERY:LABEL or joined:TOGGLE:QUERY:LABEL, "
+                f"got {source!r}",
             )

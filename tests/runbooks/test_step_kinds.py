@@ -1,4 +1,4 @@
-"""The registry of step kinds: each row has all its parts, and both halves of a kind find each other."""
+"""Each row of the step kinds has all its parts, and both halves of a kind find each other."""
 
 from __future__ import annotations
 

@@ -69,7 +69,8 @@ def _tables(seen: Vacuum | None, upkeep: str) -> Choices:
 
 
 def _vacuum_words(table: TableUpkeep) -> str:
-    words = f"{table.dead:,} dead rows of {table.live + table.dead:,} ({100 * table.dead_ratio:.0f} %), {table.size_bytes / _MB:,.0f} MB"
+    share = f"{100 * table.dead_ratio:.0f} %"
+    words = f"{table.dead:,} dead rows of {table.live + table.dead:,} ({share}), {table.size_bytes / _MB:,.0f} MB"
     words += f", vacuumed {_since(table.vacuum_age_s)}"
     return words + ("" if table.autovacuum else ", autovacuum is OFF")
 
@@ -90,12 +91,9 @@ def _sessions(seen: Activity | None) -> Choices:
     found = []
     for each in listed:
         waits = f", {each.blocks} wait for it" if each.blocks else ""
-        found.append(
-            (
-                str(each.pid),
-                f"{each.application} as {each.user}, {each.state} for {each.age_s:.{0 if each.age_s >= 10 else 1}f} s{waits}: {each.text[:160]}",
-            )
-        )
+        since = f"{each.age_s:.{0 if each.age_s >= 10 else 1}f} s"
+        words = f"{each.application} as {each.user}, {each.state} for {since}{waits}: {each.text[:160]}"
+        found.append((str(each.pid), words))
     return found
 
 

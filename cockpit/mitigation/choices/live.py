@@ -70,19 +70,20 @@ def choices(param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], 
     return []
 
 
-def _ran_with(found: Sequence[Ran], variable: str, now: float) -> Choices:
-    """What the variable held in each kept revision, the newest before the present one first; what
-    it holds now comes last.
+def _ran_with(ran_so_far: Sequence[Ran], variable: str, now: float) -> Choices:
+    """Return what the variable held in each kept revision, the newest before the present one first.
+
+    What it holds now comes last.
     """
-    told: dict[str, str] = {}
-    for ran in sorted(found, key=lambda ran: ran.current):
+    found: dict[str, str] = {}
+    for ran in sorted(ran_so_far, key=lambda ran: ran.current):
         if variable in ran.env:
-            told.setdefault(ran.env[variable], ran.words(now))
-    present = next((ran.env.get(variable) for ran in found if ran.current), None)
-    if present in told:
-        del told[present]
-        told[present] = "as now"
-    return list(told.items())
+            found.setdefault(ran.env[variable], ran.words(now))
+    present = next((ran.env.get(variable) for ran in ran_so_far if ran.current), None)
+    if present in found:
+        del found[present]
+        found[present] = "as now"
+    return list(found.items())
 
 
 def offered(kind: str, found: Sequence[Ran], now: float, more: Mapping[str, str] | None = None) -> Choices:
@@ -90,13 +91,13 @@ def offered(kind: str, found: Sequence[Ran], now: float, more: Mapping[str, str]
 
     `more`: what else is known, by image.
     """
-    told = more or {}
+    effects = more or {}
     found = sorted(found, key=lambda ran: ran.current)  # what runs now is the last that one would go back to
     if kind == "revisions":
-        return [(str(r.revision), _joined(r.image_words, r.words(now), told.get(r.image, ""))) for r in found]
+        return [(str(r.revision), _joined(r.image_words, r.words(now), effects.get(r.image, ""))) for r in found]
     seen: dict[str, str] = {}
     for ran in found:
-        seen.setdefault(ran.image, _joined(ran.words(now), told.get(ran.image, "")))
+        seen.setdefault(ran.image, _joined(ran.words(now), effects.get(ran.image, "")))
     return list(seen.items())
 
 
@@ -119,14 +120,14 @@ def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) ->
     return [(value, f"{amount(number)} {unit}".strip()) for value, number in worst]
 
 
-def _joined_to(toggle: str, told: Choices, situation: Situation) -> Choices:
+def _joined_to(toggle: str, choices: Choices, situation: Situation) -> Choices:
     """Each value added to what the toggle lists now: to choose one must not take back what was
     chosen before.
     """
     now = next((t.value for t in situation.toggles if t.name == toggle and t.level != "unset" and t.value), None)
     listed = [word.strip() for word in now.split(",") if word.strip()] if now else []
     kept = f"with {', '.join(listed)}, as now" if listed else ""
-    return [(",".join([*listed, value]), _joined(words, kept)) for value, words in told if value not in listed]
+    return [(",".join([*listed, value]), _joined(words, kept)) for value, words in choices if value not in listed]
 
 
 def markets(situation: Situation) -> list[str]:
@@ -148,15 +149,15 @@ def _signer_keys(situation: Situation) -> Choices:
     """The public keys that the agents report now, and those of the set on the chain, as one value
     each.
     """
-    told = []
+    offers = []
     reports = believed(situation.probes.get("signers"), situation.mono).last
     held = [report.pubkey for report in (reports or {}).values() if report.pubkey]
     if held:
-        told.append((" ".join(held), f"{len(held)} keys, as agents report them now"))
+        offers.append((" ".join(held), f"{len(held)} keys, as agents report them now"))
     account = believed(situation.solana.get("signer-set"), situation.mono).last
     if account is not None:
-        told.append((" ".join(account.pubkeys), f"{len(account.pubkeys)} keys of the set on the chain"))
-    return told
+        offers.append((" ".join(account.pubkeys), f"{len(account.pubkeys)} keys of the set on the chain"))
+    return offers
 
 
 def _markets(runbooks: Runbooks, situation: Situation) -> Choices:
@@ -165,13 +166,13 @@ def _markets(runbooks: Runbooks, situation: Situation) -> Choices:
     """
     ages = dict(_labels(runbooks, situation, "output-age", "market"))
     on_chain = _accounts(situation)
-    told = []
+    offers = []
     for market in [*ages, *(m for m in sorted(on_chain) if m not in ages)]:
         state = on_chain.get(market)
         words = "" if state is None else "active" if state.active else "PAUSED"
         age = f"output {ages[market]} old" if market in ages else ""
-        told.append((market, ", ".join(word for word in (words, age) if word)))
-    return told
+        offers.append((market, ", ".join(word for word in (words, age) if word)))
+    return offers
 
 
 def _fit_first(endpoints: Sequence[RpcEndpoint], situation: Situation | None) -> list[RpcEndpoint]:

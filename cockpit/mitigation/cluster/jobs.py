@@ -65,11 +65,11 @@ def look(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> Rollout:
             blocking=why[:3],
         )
     if condition["type"] == "Failed":
-        told = ": ".join(safe(condition[key], 200) for key in ("reason", "message") if condition.get(key))
+        cause = ": ".join(safe(condition[key], 200) for key in ("reason", "message") if condition.get(key))
         return Rollout(
             done=False,
             failed=True,
-            words=f"the job failed{tries}: {told or 'no reason given'}",
+            words=f"the job failed{tries}: {cause or 'no reason given'}",
             updated=succeeded,
             desired=wanted,
             terminating=active,

@@ -93,7 +93,8 @@ async def fetch(client: KubeClient, namespace: str, name: str) -> tuple[str, dic
             ) from missing
         except KubeError as error:
             raise PlanProblem(
-                f"no deployment {name} in {namespace}; whether there is a statefulset cannot be told: {error.fault().reason}",
+                f"no deployment {name} in {namespace}; "
+                f"whether there is a statefulset cannot be told: {error.fault().reason}",
                 "check the namespace (-n), or ask for a role that allows: get statefulsets",
             ) from error
 

@@ -135,17 +135,17 @@ def reason_of(pod: Mapping[str, Any]) -> str:
         for container in status.get(field) or []:
             state = container.get("state") or {}
             waiting, ended = state.get("waiting"), state.get("terminated")
-            told = waiting or (ended if ended and (field == "containerStatuses" or ended.get("exitCode")) else None)
-            if not told:
+            trouble = waiting or (ended if ended and (field == "containerStatuses" or ended.get("exitCode")) else None)
+            if not trouble:
                 continue
             last = (container.get("lastState") or {}).get("terminated") or (ended or {})
-            parts = [str(told.get("reason") or ("waiting" if waiting else "terminated"))]
+            parts = [str(trouble.get("reason") or ("waiting" if waiting else "terminated"))]
             if last.get("exitCode") is not None:
                 parts.append(f"exit {last['exitCode']}{' ' + str(last['reason']) if last.get('reason') else ''}")
             if container.get("restartCount"):
                 parts.append(f"{container['restartCount']} restarts")
-            if told.get("message"):
-                parts.append(str(told["message"]))
+            if trouble.get("message"):
+                parts.append(str(trouble["message"]))
             return safe(", ".join(parts), 240)
     conditions = {c.get("type"): c for c in status.get("conditions") or []}
     scheduled, ready = conditions.get("PodScheduled"), conditions.get("Ready")

@@ -130,8 +130,8 @@ def singleton(given: GuardInput, patch: Patch) -> GuardResult | None:
             return _result(
                 "singleton",
                 Verdict.BLOCK,
-                f"its rolling update ({surge.words}) would run {count + surge.surge} {name} at once: set strategy Recreate, "
-                "or scale to 0, wait until no pod is left, change it, scale to 1",
+                f"its rolling update ({surge.words}) would run {count + surge.surge} {name} at once: "
+                "set strategy Recreate, or scale to 0, wait until no pod is left, change it, scale to 1",
             )
     if not patch.template and count == 0 and after == 1:
         left = given.facts.pods_left

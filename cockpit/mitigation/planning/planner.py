@@ -1,4 +1,4 @@
-"""Makes an immutable plan of a step and its parameters: nothing is changed, only questions are sent.
+"""Makes an immutable plan of a step and its parameters; nothing is changed by that.
 
 The digest that a confirmation is bound to covers target, relevant fields before and after, changes,
 and the request but for `metadata.resourceVersion`: that is a precondition, and follows the object

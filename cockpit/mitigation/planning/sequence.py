@@ -1,7 +1,7 @@
 """Sequences: several steps of one runbook, each confirmed on its own, stopping at the first that
 fails or is not proven.
 
-How far one has come is told by the journal alone: every intent and every answer of a part bears the
+How far one has come the journal alone says: every intent and every answer of a part bears the
 run that it belongs to. So what stopped, for whatever reason, is gone on with from there, by any
 cockpit. A step that must be done in stages (`stages`) is a sequence too.
 """
@@ -80,7 +80,7 @@ def _run(records: Sequence[Record], book: Runbook, step: Step, steps: tuple[Step
     following: int | None = None
     for index, one in enumerate(steps):
         of_part = [r for r in mine if r["part"].get("index") == index and r.get("step") == one.id]
-        state, words, number = _told(of_part[-1], entries) if of_part else ("waiting", "", None)
+        state, words, number = _state_of_part(of_part[-1], entries) if of_part else ("waiting", "", None)
         if following is not None:
             state = "waiting"
         elif state != "done":
@@ -91,7 +91,7 @@ def _run(records: Sequence[Record], book: Runbook, step: Step, steps: tuple[Step
     return SequenceState(run=run, runbook=book.id, sequence=step.id, title=title, items=tuple(items), next=following)
 
 
-def _told(record: Record, entries: Mapping[int, JournalEntry]) -> tuple[str, str, int | None]:
+def _state_of_part(record: Record, entries: Mapping[int, JournalEntry]) -> tuple[str, str, int | None]:
     """("done", "stopped" or "waiting", words, journal number) of a part's newest record."""
     if record.get("kind") != "intent":  # the answer to a manual step, or a view that was looked at
         answered = str(record.get("answer") or "")

@@ -84,7 +84,7 @@ async def undo_request(
 
 
 def _danger(journal: Journal, entry: JournalEntry) -> tuple[str, bool]:
-    """Say why taking a step back is dangerous ("" when it is not), and whether it relaxes something.
+    """Say why taking a step back is dangerous ("" if it is not), and whether it relaxes anything.
 
     As dangerous as the way it goes. Of a toggle and of a number of replicas the change itself tells
     that; of anything else the way back from a dangerous step is taken for dangerous too (an older
@@ -128,8 +128,10 @@ async def recover(client: KubeClient, intent: Mapping[str, Any]) -> dict[str, An
     if missing:
         shown = {c.field: c.before for c in changes_of(intent)}
         raise PlanProblem(
-            f"the value of {', '.join(missing)} before the step is hidden in the journal, and no ReplicaSet holds it any more",
-            f"set it by hand; it was {', '.join(str(shown.get(n)) for n in missing)} (revision {intent.get('revision') or '?'})",
+            f"the value of {', '.join(missing)} before the step is hidden in the journal, "
+            "and no ReplicaSet holds it any more",
+            f"set it by hand; it was {', '.join(str(shown.get(n)) for n in missing)} "
+            f"(revision {intent.get('revision') or '?'})",
         )
     return {**kept, "env": {name: found.get(name, value) for name, value in (env or {}).items()}}
 

@@ -114,7 +114,7 @@ def rollout(number: int, state: Rollout, took_s: float) -> dict[str, Any]:
 
 
 def proof(number: int, verdict: Proof, gauges: tuple[Gauge, ...], words: str) -> dict[str, Any]:
-    told = [
+    kept = [
         {
             "text": safe(g.text, 200),
             "signal": g.signal,
@@ -125,7 +125,7 @@ def proof(number: int, verdict: Proof, gauges: tuple[Gauge, ...], words: str) ->
         }
         for g in gauges
     ]
-    return {"kind": "proof", "of": number, "proof": verdict.value, "gauges": told, "words": safe(words, 500)}
+    return {"kind": "proof", "of": number, "proof": verdict.value, "gauges": kept, "words": safe(words, 500)}
 
 
 def judged(number: int, judgement: str, words: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Sends a confirmed patch: with a precondition, once more after a conflict, and never blindly again.
+"""Sends a confirmed patch: with a precondition, and never blindly a second time.
 
-After an answer that does not tell (none, or a 5xx), the object is read and judged: applied, not
-applied, or not to be told.
+After a conflict it is sent once more, if what it depends on is unchanged. After an answer that does
+not tell (none, or a 5xx) the object is read and judged: applied, not applied, or unknown.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from cockpit.model.plan import Request, Target
 
 
 class Sender:
-    """Sends one patch of `target`; `relevant` reads the fields of the draft from any reading of the object."""
+    """Sends one patch of `target`.
+
+    `relevant` takes the fields that the draft depends on from any reading of the object.
+    """
 
     def __init__(
         self,
@@ -40,7 +43,7 @@ class Sender:
         self._sleep = sleep
 
     async def recheck(self) -> Ready | Outcome:
-        """Read the object again; an Outcome says why it is no longer what the plan was made from."""
+        """Read the object again; an Outcome says why the plan does not fit it any more."""
         try:
             obj = await self._client.get(self._path)
         except NotFound:
@@ -56,7 +59,7 @@ class Sender:
     async def send(self, ready: Ready, intent: Callable[[Request], None]) -> Outcome:
         """PATCH, with the resourceVersion of the object as it was read again.
 
-        `intent` is told of each request just before it leaves.
+        `intent` hears of each request just before it leaves.
         """
         for last in (False, True):
             request = ready.effect
@@ -109,7 +112,7 @@ class Sender:
         return again
 
     async def _after_failed_test(self, ready: Ready, refused: Invalid, last: bool) -> Ready | Outcome:
-        """422 to a JSON patch: a `test` that failed looks like any other fault of the request, so the object decides."""
+        """Judge a 422 to a JSON patch by the object: the answer does not say which part failed."""
         request = ready.effect
         if isinstance(request, Request) and request.content_type == JSON_PATCH and refused.status == 422:
             again = await self.recheck()

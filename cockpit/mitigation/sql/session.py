@@ -162,7 +162,8 @@ def created_index(words: list[Token]) -> tuple[str, str] | None:
 
 _READ_BACK = """
 SELECT i.indisvalid, i.indisready, pg_get_indexdef(i.indexrelid)
-FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = to_regclass(%s) AND c.relname = %s
+FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+WHERE i.indrelid = to_regclass(%s) AND c.relname = %s
 """
 
 

@@ -1,4 +1,4 @@
-"""What the database says of the thing that a statement is about, on a read-only session of its own."""
+"""Reads what a statement is about from the database, on a read-only session of its own."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ _CONNECT_S = 8.0
 _SESSION = {"statement_timeout": "5s", "lock_timeout": "1s", "default_transaction_read_only": "on"}
 _INDEX = "SELECT i.indisvalid FROM pg_catalog.pg_index i WHERE i.indexrelid = to_regclass(%s)"
 #: From the catalog's own figures: the functions that measure wait for whoever holds the table.
-_TABLE = """SELECT pg_catalog.pg_size_pretty(c.relpages::bigint * current_setting('block_size')::bigint), c.reltuples::bigint
+_TABLE = """SELECT pg_catalog.pg_size_pretty(c.relpages::bigint * current_setting('block_size')::bigint),
+       c.reltuples::bigint
 FROM pg_catalog.pg_class c WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'm', 'p')"""
-_BACKEND = """SELECT usename, application_name, state, query, extract(epoch FROM now() - query_start), backend_start::text
+_BACKEND = """SELECT usename, application_name, state, query, extract(epoch FROM now() - query_start),
+       backend_start::text
 FROM pg_catalog.pg_stat_activity WHERE pid = %s"""
 
 
@@ -91,10 +93,10 @@ async def state_of(session: Session, statement: Statement) -> State:
     found = await session.ask(_INDEX, (statement.name,))
     valid = bool(found[0][0]) if found else None
     if statement.verb == "drop":
-        told = (
+        words = (
             "there is no such index" if valid is None else "valid" if valid else "invalid: a leftover of a failed build"
         )
-        return State(str(valid), told, done=valid is None)
+        return State(str(valid), words, done=valid is None)
     table = await _table(session, statement.table)
     if valid is False:
         return State(
@@ -125,7 +127,7 @@ async def _backend(session: Session, statement: Statement) -> State:
     if not found:
         return State("", "", problem=f"there is no backend {statement.name}", remedy="it has ended; look again")
     user, application, state, query, age_s, started = found[0]
-    told = f"{safe(user or '?', 63)} ({safe(application or 'unnamed', 63)}), {state or 'unknown'}"
+    words = f"{safe(user or '?', 63)} ({safe(application or 'unnamed', 63)}), {state or 'unknown'}"
     if age_s is not None:
-        told += f" for {float(age_s):.0f} s"
-    return State(str(started), f"{told}: {shown(str(query or ''), 160)}")
+        words += f" for {float(age_s):.0f} s"
+    return State(str(started), f"{words}: {shown(str(query or ''), 160)}")

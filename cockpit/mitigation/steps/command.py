@@ -107,7 +107,9 @@ class Command:
             on_progress(f"running: {lines[-1]}" if lines else "running", output=lines, dropped=dropped)
 
         env = process.environment(context.backends.network_cli.env)
-        ended = await process.run(effect.argv, env, effect.timeout_s, context.clock, told=hear, stop=context.stopping)
+        ended = await process.run(
+            effect.argv, env, effect.timeout_s, context.clock, on_output=hear, stop=context.stopping
+        )
         lines = " | ".join(ended.output[-_LAST:])
         words = ended.words + (f": {lines}" if lines else "") + (f" ({ended.dropped})" if ended.dropped else "")
         if ended.status is None:
@@ -265,7 +267,7 @@ def time_limit(step: Step, cli: NetworkCli) -> float:
 
 
 def _target(step: Step, values: Mapping[str, str], argv: tuple[str, ...]) -> str:
-    """What must be typed when it is dangerous: the market's id says more than the program's name."""
+    """Name what must be typed when it is dangerous: the market, rather than the program."""
     if "target" in step.args:
         return clean(filled(step.args["target"], values, f"step {step.id}: args.target"), 120)
     first = next((values[param.name] for param in step.params if not param.secret and values.get(param.name)), "")
@@ -300,7 +302,7 @@ def _reading(runbook: Runbook | None, step: Step) -> Step | None:
 
 
 async def read_back(scope: Mapping[str, Any], context: StepContext) -> bool | None:
-    """Whether it is done; None: it cannot be told.
+    """Tell whether it is done; None: it cannot be known.
 
     Raises PlanProblem when the runbooks do not know it any more.
     """
@@ -343,7 +345,8 @@ def _changes(step: Step, name: str, before: bool | None) -> tuple[Change, ...]:
 
 def _blast(effect: CommandRun, reading: Step | None) -> tuple[str, ...]:
     lines = [
-        f"one program, {len(effect.argv)} words, no shell; ended after {effect.timeout_s:.0f} s with all that it started"
+        f"one program, {len(effect.argv)} words, no shell; "
+        f"ended after {effect.timeout_s:.0f} s with all that it started"
     ]
     lines.append(f"it sees {len(effect.environment)} variables: {', '.join(effect.environment)}")
     lines.append(

@@ -207,7 +207,7 @@ def _wanted(step: Step, values: Mapping[str, str], context: StepContext) -> tupl
 
 
 async def _states(scope: Mapping[str, Any], each: Sequence[str], context: StepContext) -> dict[str, bool | None]:
-    """Market → whether it is done; None where it cannot be told.
+    """Return, by market, whether it is done; None where it cannot be known.
 
     Raises PlanProblem when the runbooks do not know it any more.
     """
@@ -226,8 +226,8 @@ async def _states(scope: Mapping[str, Any], each: Sequence[str], context: StepCo
 
 
 def _target(step: Step, values: Mapping[str, str]) -> str:
-    told = filled(step.args.get("target", ""), values, f"step {step.id}: args.target")
-    return clean(told or next((value for value in values.values() if value), "markets"), 120)
+    given = filled(step.args.get("target", ""), values, f"step {step.id}: args.target")
+    return clean(given or next((value for value in values.values() if value), "markets"), 120)
 
 
 def _blast(wanted: Sequence[str], todo: Sequence[str], becomes: str) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ NOT_ASKED = DryRun(DryRunState.OK)
 
 @dataclass(frozen=True, slots=True)
 class RawInverse:
-    """An inverse before it is worded: arguments for the same kind of step, raw (they may hold secrets).
+    """An inverse before it is worded: arguments for the same kind of step, which may hold secrets.
 
     `kept` is the same as the journal may keep it: hidden values as {"hidden": fingerprint}.
     """
@@ -169,7 +169,10 @@ class StepKind(Protocol):
         """
 
     async def recheck(self, prepared: Prepared, context: StepContext) -> Ready | Outcome:
-        """Look again just before sending; an Outcome ("stale" or "not sent") says why it may not be sent."""
+        """Look again just before sending.
+
+        An Outcome ("stale" or "not sent") says why it may not be sent.
+        """
 
     async def send(
         self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
@@ -182,7 +185,7 @@ class StepKind(Protocol):
     async def watch(
         self, prepared: Prepared, outcome: Outcome, context: StepContext, on_progress: OnProgress
     ) -> Rollout:
-        """Wait until its effect is complete or has failed; return at once where there is nothing to wait for."""
+        """Wait until its effect is complete or has failed; where there is none, return at once."""
 
     async def judge(self, intent: Mapping[str, Any], context: StepContext) -> Judgement:
         """Say what became of a journalled intent, after a crash or before an undo.
@@ -192,7 +195,7 @@ class StepKind(Protocol):
 
 
 def kubectl_at(place: tuple[str, str]) -> str:
-    """Return `kubectl --context C -n N`: with the context, so that it does the same wherever it is pasted."""
+    """Return `kubectl --context C -n N`: it does the same wherever it is pasted."""
     context, namespace = place
     own = "" if context == "in-cluster" else f" --context {shlex.quote(context)}"
     return f"kubectl{own} -n {shlex.quote(namespace)}"

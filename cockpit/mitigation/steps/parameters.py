@@ -32,10 +32,10 @@ def _checked(step: Step, param: Param, given: str | None, runbooks: Runbooks) ->
     value = given if given is not None else None if param.default is None else str(param.default)
     if value is None:
         raise PlanProblem(f"parameter {param.name} of {step.id} is missing", f"give --param {param.name}=…")
-    told = "(secret)" if param.secret or param.type == "url" else clean(value, 80)
+    shown = "(secret)" if param.secret or param.type == "url" else clean(value, 80)
 
     def wrong(expected: str) -> PlanProblem:
-        return PlanProblem(f"parameter {param.name}: {told}: expected {expected}", "correct it and plan again")
+        return PlanProblem(f"parameter {param.name}: {shown}: expected {expected}", "correct it and plan again")
 
     if any(ord(char) < 32 or ord(char) == 127 for char in value):
         raise wrong("no control characters")

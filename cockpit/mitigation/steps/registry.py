@@ -1,4 +1,4 @@
-"""The half of each kind of step that acts, found by the name of its row in `model/step_kinds.py`."""
+"""Finds the half of each kind of step that acts, by its row in `model/step_kinds.py`."""
 
 from __future__ import annotations
 

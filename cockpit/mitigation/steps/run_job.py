@@ -316,14 +316,14 @@ def _shown(full: Mapping[str, Any]) -> str:
 def _blast(spec: Mapping[str, Any]) -> tuple[str, ...]:
     containers = spec["template"]["spec"]["containers"]
     pods = int(spec.get("parallelism") or 1)
-    lines = [
-        f"{pods} pod{'s' if pods != 1 else ''} of {clean(', '.join(short(str(c.get('image'))) for c in containers), 160)}"
-    ]
+    images = ", ".join(short(str(container.get("image"))) for container in containers)
+    lines = [f"{pods} pod{'s' if pods != 1 else ''} of {clean(images, 160)}"]
     command = [*(containers[0].get("command") or []), *(containers[0].get("args") or [])]
     if command:
         lines.append(f"runs {safe(shlex.join(str(word) for word in command), 200)}")
     lines.append(
-        f"tries again {spec.get('backoffLimit', 6)} times if it fails; watched for {jobs.timeout_of(spec):.0f} s at most"
+        f"tries again {spec.get('backoffLimit', 6)} times if it fails; "
+        f"watched for {jobs.timeout_of(spec):.0f} s at most"
     )
     return tuple(lines)
 

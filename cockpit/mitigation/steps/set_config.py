@@ -90,7 +90,7 @@ class SetConfig(PatchStep):
             expected={f"data {key}": None if value is None else fingerprint(around.salt, value)},
             changes=(_change(around.runbooks, key, before, value, bool(diff)),) if changed else (),
             kubectl=_line(subject, around.runbooks, key, value),
-            blast=(*diff, *_told(around.seen, subject, key)),
+            blast=(*diff, *_consumers(around.seen, subject, key)),
             inverse=_inverse(subject, around, key, before),
             dangers=dangers_of(around.runbooks, new, old) if changed else (),
             relaxing=relaxing(around.runbooks, new, old) if changed else (),
@@ -128,12 +128,12 @@ def _change(runbooks: Runbooks, key: str, before: str | None, after: str | None,
     if several:
         lines = [f"{text.count(chr(10)) + 1} lines" if text is not None else None for text in (before, after)]
         return Change(key, lines[0], lines[1], "the lines that differ are below")
-    told = [_shown(runbooks, key, value) for value in (before, after)]
-    return Change(key, told[0], told[1], "another value behind the same shown part" if told[0] == told[1] else "")
+    old, new = (_shown(runbooks, key, value) for value in (before, after))
+    return Change(key, old, new, "another value behind the same shown part" if old == new else "")
 
 
 def _keepable(runbooks: Runbooks, key: str, value: str) -> bool:
-    """True when nothing of it is hidden where it is shown, so that the journal may keep it whole."""
+    """Tell whether nothing of it is hidden where it is shown: the journal may keep it whole."""
     if "\n" not in value and len(value) < 500:
         return display_value(runbooks, key, value) == value
     return _open(runbooks, key) and redact(f"{key}={value}") == f"{key}={value}" and len(value) <= _KEPT
@@ -161,7 +161,7 @@ def _diff(runbooks: Runbooks, key: str, before: str | None, after: str | None) -
     return tuple(lines)
 
 
-def _told(seen: Workloads | str | None, subject: Subject, key: str) -> tuple[str, ...]:
+def _consumers(seen: Workloads | str | None, subject: Subject, key: str) -> tuple[str, ...]:
     """What takes the key, and what must be restarted."""
     if isinstance(seen, str):
         return (f"who takes it is not known: {seen}",)

@@ -109,8 +109,8 @@ def _on_chain(context: StepContext) -> tuple[SignerSetState | None, str]:
         return None, "the chain is not read here"
     account = believed(reading, situation.mono, SignerSetState)
     if isinstance(account, Unknown):
-        told = reading.fault.reason if reading.fault is not None else f"the account was last read {account.state.value}"
-        return None, told
+        why = reading.fault.reason if reading.fault is not None else f"the account was last read {account.state.value}"
+        return None, why
     quarrel = quarrel_over_set(situation.solana, situation.mono)
     if quarrel:
         return None, f"endpoints disagree: {quarrel}"

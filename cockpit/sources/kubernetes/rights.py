@@ -1,7 +1,7 @@
 """Says which rights the cockpit needs on a cluster: the screen's, and each step's on its target.
 
-The rights of a kind of step are those of its row in `model/step_kinds.py`. `deploy/rbac.yaml` grants
-all of them; tests/commands/test_doctor_rights.py and tests/runbooks/test_step_kinds.py hold them together.
+A kind of step has the rights of its row in `model/step_kinds.py`. `deploy/rbac.yaml` grants
+all of them; tests/commands/test_doctor_rights.py and tests/runbooks/test_step_kinds.py hold that.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cockpit.model.step_kinds import STEP_KINDS, value_at
 SCREEN = "screen"
 ANY_STEP = "any step"
 LEASE = "m0-cockpit"
-#: What stands in the place of "{workloads}" and "{revisions}" of a step's right, by kind of workload.
+#: What "{workloads}" and "{revisions}" of a step's right stand for, by kind of workload.
 _PLACES: Mapping[str, Mapping[str, str]] = {
     "Deployment": {"workloads": "deployments", "revisions": "replicasets"},
     "StatefulSet": {"workloads": "statefulsets", "revisions": "controllerrevisions"},

@@ -33,7 +33,7 @@ def already_so(step: Step, situation: Situation) -> bool:
 
 
 def _only_looks(step: Step) -> bool:
-    """Tell whether it only looks or asks: possible when read-only, never "the" mitigation while one fits."""
+    """Tell whether it changes nothing: never "the" mitigation while a real one fits."""
     return STEP_KINDS[step.kind].looks_only
 
 
@@ -63,7 +63,7 @@ def under_way(step: Step, situation: Situation) -> bool:
 
 
 def tried(step: Step, situation: Situation) -> bool:
-    """It was carried out in this session and did not prove itself: do not point at it again first."""
+    """Tell whether it was carried out in this session and did not prove itself."""
     return any(
         p.plan.step == step.id
         and (p.phase is Phase.FAILED or (p.phase is Phase.DONE and p.proof in (Proof.FAIL, Proof.UNKNOWN)))

@@ -1,4 +1,4 @@
-"""deploy/rbac.yaml is enough for all that the cockpit does, and holds no right that it never uses."""
+"""deploy/rbac.yaml is enough for all that the cockpit does, and holds no right in vain."""
 
 from __future__ import annotations
 

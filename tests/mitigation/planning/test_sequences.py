@@ -180,7 +180,7 @@ def test_circles_and_missing_steps_are_refused() -> None:
     assert [s.id for s in parts_of(book, nested)] == ["stop-quant", "restored", "start-quant", "look", "look"]
 
 
-# ---------------------------------------------------------------------------------- a singleton that would surge to two
+# a singleton that would surge to two
 
 CHANGE = step(
     "set-env",

@@ -139,7 +139,7 @@ def test_a_cronjob_that_changed_or_went_since_is_stale(rig: Rig) -> None:
 
 
 def test_a_template_is_filled_after_it_is_parsed(rig: Rig) -> None:
-    """A parameter is text in the template, whatever it holds: it never becomes a field of its own."""
+    """A parameter is text in the template, whatever it holds: it never becomes a field."""
     hostile = '"}], "hostNetwork": true, "x": [{"'
     made = plan(
         rig.executor(),

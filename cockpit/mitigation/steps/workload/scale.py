@@ -86,7 +86,8 @@ def _blast(subject: Subject, before: int, after: int) -> tuple[str, ...]:
         ending = before - after
         share = "all of it" if after == 0 else f"{ending * 100 // before} % of {subject.name}"
         lines.append(
-            f"{ending} pod{'s' if ending > 1 else ''} {'ends' if ending == 1 else 'end'} ({share}); each has {grace_s(subject.obj)} s to do so"
+            f"{ending} {'pod ends' if ending == 1 else 'pods end'} ({share}); "
+            f"each has {grace_s(subject.obj)} s to do so"
         )
     if subject.service.publishes and after == 0:
         lines.append("the network publishes nothing until it is scaled up again")

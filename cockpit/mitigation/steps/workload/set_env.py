@@ -175,10 +175,10 @@ def _changes(around: PatchContext, wanted: Values, before: Values, spec: Mapping
             note = "new here; it may have come from envFrom so far"
         elif before[name] is not None and "valueFrom" in (before[name] or {}):
             note = "a literal replaces the reference"
-        told = [display_env(around.runbooks, name, v, secret=secret) for v in (before[name], value)]
-        if told[0] == told[1]:
+        old, new = (display_env(around.runbooks, name, v, secret=secret) for v in (before[name], value))
+        if old == new:
             note = (note + "; " if note else "") + "another value behind the same shown part"
-        changes.append(Change(name, told[0], told[1], note))
+        changes.append(Change(name, old, new, note))
     return tuple(changes)
 
 
@@ -204,7 +204,8 @@ def _line(subject: Subject, container: str, wanted: Values, around: PatchContext
     if any(value is not None and "valueFrom" in value for value in wanted.values()):
         env = [{"name": n, **(v or {"$patch": "delete"})} for n, v in wanted.items()]
         patch = canonical({"spec": {"template": {"spec": {"containers": [{"name": container, "env": env}]}}}})
-        return f"{kubectl_prefix(subject)} patch {RESOURCES[subject.kind]} {shlex.quote(subject.name)} -p {shlex.quote(patch)}"
+        resource = f"{RESOURCES[subject.kind]} {shlex.quote(subject.name)}"
+        return f"{kubectl_prefix(subject)} patch {resource} -p {shlex.quote(patch)}"
     words = [
         f"{n}-" if v is None else f"{n}={display_env(around.runbooks, n, v, secret=n in around.secrets)}"
         for n, v in wanted.items()
@@ -219,12 +220,12 @@ def _inverse(subject: Subject, container: str, before: Values, around: PatchCont
     words = []
     for name, value in before.items():
         secret = name in around.secrets
-        told = display_env(around.runbooks, name, value, secret=secret)
+        shown = display_env(around.runbooks, name, value, secret=secret)
         if safe_to_journal(around.runbooks, name, value, secret=secret):
             kept[name] = value
         else:
             kept[name] = {"hidden": fingerprint(around.salt, value)}
-        words.append(f"remove {name}" if value is None else f"set {name} back to {told or 'empty'}")
+        words.append(f"remove {name}" if value is None else f"set {name} back to {shown or 'empty'}")
     return RawInverse(
         {"container": container, "env": dict(before)},
         {"container": container, "env": kept},

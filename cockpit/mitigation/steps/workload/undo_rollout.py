@@ -33,7 +33,7 @@ from cockpit.model.runbook import Step
 from cockpit.secrets import display_env, env_value, fingerprint, safe_to_journal
 from cockpit.text import clean, safe
 
-_SHOWN = 24  # changes: a template that differs in more is told by their number
+_SHOWN = 24  # changes: a template that differs in more is counted only
 Env = Mapping[str, Mapping[str, Any] | None]
 
 
@@ -135,8 +135,8 @@ def _noted(wanted: Revision, now: Revision | None, arguments: Mapping[str, Any])
     """
     if arguments or now is None or not 0 < now.before < wanted.number:
         return ()
-    told = f"{wanted.words} was left behind when it was gone back to {now.words}: see that it is the one you want"
-    return (GuardResult("revision", Verdict.CONFIRM, told),)
+    reason = f"{wanted.words} was left behind when it was gone back to {now.words}: see that it is the one you want"
+    return (GuardResult("revision", Verdict.CONFIRM, reason),)
 
 
 def _inverse(subject: Subject, now: Revision | None) -> RawInverse | None:
@@ -182,13 +182,14 @@ def _changes(
         name = ".".join(path).removeprefix("spec.").removeprefix("metadata.")
         if path[-1] == "image":
             name = f"image of {path[-2].partition('[')[2].removesuffix(']')}" if several else "image"
-        found.append(Change(clean(name, 120), _told(old), _told(new)))
+        found.append(Change(clean(name, 120), _redacted(old), _redacted(new)))
     for name in sorted({**old_env, **new_env}):
         if old_env.get(name) != new_env.get(name):
             variable = name.partition("/")[2]
-            told = [display_env(around.runbooks, variable, values.get(name)) for values in (old_env, new_env)]
-            note = "another value behind the same shown part" if told[0] == told[1] else ""
-            found.append(Change(variable, told[0], told[1], note))
+            shown = (display_env(around.runbooks, variable, values.get(name)) for values in (old_env, new_env))
+            old, new = shown
+            note = "another value behind the same shown part" if old == new else ""
+            found.append(Change(variable, old, new, note))
     if not found and before != after:
         found.append(Change("template", "as it is", "as in the revision", "only the order of its fields differs"))
     if len(found) > _SHOWN:
@@ -196,7 +197,7 @@ def _changes(
     return tuple(found)
 
 
-def _told(value: Any) -> str | None:
+def _redacted(value: Any) -> str | None:
     """A value of the template, short and redacted."""
     if value is None:
         return None
