@@ -72,8 +72,8 @@ SERVICES: Mapping[str, ServiceSpec] = {
     for spec in (
         ServiceSpec(
             INGESTOR,
-            4,
-            5.0,
+            replicas=4,
+            startup_s=5.0,
             env={
                 "M0_POLL_INTERVAL_MS": "1000",
                 "M0_CONNECTORS_DISABLED": "",
@@ -81,13 +81,18 @@ SERVICES: Mapping[str, ServiceSpec] = {
                 **_EVENTLOG,
             },
         ),
-        ServiceSpec(AGGREGATOR, 2, 5.0, env=_EVENTLOG, secret_env=_POSTGRES),
-        ServiceSpec(QUANT, 2, 8.0, env={"M0_GUARDRAIL_POLICY_LEVEL": "STRICT", "M0_MODEL_VERSION": MODEL_VERSION}),
-        ServiceSpec(SIGNER, 7, 4.0),
+        ServiceSpec(AGGREGATOR, replicas=2, startup_s=5.0, env=_EVENTLOG, secret_env=_POSTGRES),
+        ServiceSpec(
+            QUANT,
+            replicas=2,
+            startup_s=8.0,
+            env={"M0_GUARDRAIL_POLICY_LEVEL": "STRICT", "M0_MODEL_VERSION": MODEL_VERSION},
+        ),
+        ServiceSpec(SIGNER, replicas=7, startup_s=4.0),
         ServiceSpec(
             SUBMITTER,
-            1,
-            6.0,
+            replicas=1,
+            startup_s=6.0,
             stop_s=2.0,
             strategy="Recreate",
             env={
@@ -98,9 +103,9 @@ SERVICES: Mapping[str, ServiceSpec] = {
                 "M0_PUBLISH_CONCURRENCY": "4",
             },
         ),
-        ServiceSpec(RECONCILER, 1, 4.0, secret_env=_POSTGRES),
-        ServiceSpec(API, 3, 4.0, secret_env=_POSTGRES),
-        ServiceSpec(REALTIME, 2, 4.0, secret_env=_POSTGRES),
+        ServiceSpec(RECONCILER, replicas=1, startup_s=4.0, secret_env=_POSTGRES),
+        ServiceSpec(API, replicas=3, startup_s=4.0, secret_env=_POSTGRES),
+        ServiceSpec(REALTIME, replicas=2, startup_s=4.0, secret_env=_POSTGRES),
     )
 }
 
@@ -125,35 +130,35 @@ class JobSpec:
 
 JOBS: Mapping[str, JobSpec] = {
     "m0-reconciler": JobSpec(
-        RECONCILER,
-        "17 * * * *",
-        ("m0-reconciler", "--once"),
-        8.0,
-        (
+        service=RECONCILER,
+        schedule="17 * * * *",
+        command=("m0-reconciler", "--once"),
+        takes_s=8.0,
+        log=(
             "INFO reading the last committed epoch and sequence from the chain",
             "INFO publish state aligned with the chain",
         ),
     ),
     "m0-recalibration": JobSpec(
-        QUANT,
-        "40 3 * * *",
-        ("m0-quant", "recalibrate"),
-        20.0,
-        ("INFO fitting calibration curves", "INFO calibration written"),
+        service=QUANT,
+        schedule="40 3 * * *",
+        command=("m0-quant", "recalibrate"),
+        takes_s=20.0,
+        log=("INFO fitting calibration curves", "INFO calibration written"),
     ),
     "m0-backup": JobSpec(
-        RECONCILER,
-        "30 2 * * *",
-        ("m0-reconciler", "backup"),
-        20.0,
-        ("INFO base backup of the primary, into the archive",),
+        service=RECONCILER,
+        schedule="30 2 * * *",
+        command=("m0-reconciler", "backup"),
+        takes_s=20.0,
+        log=("INFO base backup of the primary, into the archive",),
     ),
     "m0-backup-expire": JobSpec(
-        RECONCILER,
-        "50 1 * * *",
-        ("m0-reconciler", "backup", "--expire"),
-        6.0,
-        ("INFO removing backups and WAL that the retention no longer asks for",),
+        service=RECONCILER,
+        schedule="50 1 * * *",
+        command=("m0-reconciler", "backup", "--expire"),
+        takes_s=6.0,
+        log=("INFO removing backups and WAL that the retention no longer asks for",),
     ),
 }
 

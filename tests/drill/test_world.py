@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -47,6 +50,26 @@ def test_the_same_seed_makes_the_same_world() -> None:
     assert samples(first.store) == samples(second.store)
     assert exposition(first.metrics, SERVICES) == exposition(second.metrics, SERVICES)
     assert samples(first.store) != samples(other.store)
+
+
+def test_the_same_seed_makes_the_same_world_in_another_process() -> None:
+    """Sets have another order there: nothing may follow from it."""
+    script = (
+        "from tests.drill.test_world import SERVICES, build, exposition\n"
+        "world = build('rpc-outage', history_s=60.0); world.advance(10)\n"
+        "print(exposition(world.metrics, SERVICES).decode(), world.kube.store.rv)"
+    )
+    texts = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert texts[0] == texts[1] and b"m0_api_requests_total" in texts[0]
 
 
 def test_it_starts_at_the_given_moment_with_an_hour_of_history() -> None:

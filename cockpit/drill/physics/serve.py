@@ -208,10 +208,10 @@ class Serve:
     def _exported(self, pods: tuple[PodView, ...]) -> None:
         """Export every code of each gateway from its start on, and none once it is gone."""
         metrics, now = self.plant.metrics, {pod.name for pod in pods}
-        for name in now - self._counting:
+        for name in sorted(now - self._counting):  # the same order whatever the process
             for code in CODES:
                 metrics.value(API, "m0_api_requests_total", code=code, pod=name)
-        for name in self._counting - now:
+        for name in sorted(self._counting - now):
             for code in CODES:
                 metrics.remove(API, "m0_api_requests_total", code=code, pod=name)
         self._counting = now
