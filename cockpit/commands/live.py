@@ -38,8 +38,8 @@ def show(settings: Settings, *, debug: bool = False, coach: Coach | None = None)
 
     `coach`: who watches over a drill.
     """
-    # Nothing that start-up makes is garbage, and collecting would cost a tenth of it; the app turns it
-    # on again once it has settled down.
+    # Nothing that start-up makes is garbage, and collecting would cost a tenth of it; the app turns
+    # it on again once it has settled down.
     gc.disable()
     sys.setswitchinterval(SWITCH_S)
     terminal.prepare()

@@ -53,31 +53,16 @@ def checklist(
         if situation is None and seen.done is None and state in ("done", "contradicted"):
             seen = Seen(state == "done", words, incident.closed, state == "contradicted")
         tick = incident.ticks.get(line.item)
+        state, by, words, wall = "open", "", seen.words, seen.wall
         if seen.done:
-            out.append(
-                CheckLine(item=line.item, text=line.text, state="done", by="machine", words=seen.words, wall=seen.wall)
-            )
+            state, by = "done", "machine"
         elif tick is not None and seen.contradicts:
-            words = f"ticked, but: {seen.words}"
-            out.append(
-                CheckLine(
-                    item=line.item, text=line.text, state="contradicted", by=tick.who, words=words, wall=tick.wall
-                )
-            )
+            state, by, words, wall = "contradicted", tick.who, f"ticked, but: {seen.words}", tick.wall
         elif tick is not None:
-            out.append(
-                CheckLine(
-                    item=line.item,
-                    text=line.text,
-                    state="done",
-                    by=tick.who,
-                    words=tick.words or "ticked by hand",
-                    wall=tick.wall,
-                )
-            )
-        else:
-            state = "unknown" if seen.done is None and judge is not None else "open"
-            out.append(CheckLine(item=line.item, text=line.text, state=state, by="", words=seen.words, wall=seen.wall))
+            state, by, words, wall = "done", tick.who, tick.words or "ticked by hand", tick.wall
+        elif seen.done is None and judge is not None:
+            state = "unknown"
+        out.append(CheckLine(item=line.item, text=line.text, state=state, by=by, words=words, wall=wall))
     return tuple(out)
 
 

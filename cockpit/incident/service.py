@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,8 +110,8 @@ class IncidentService:
         if self.recorder is not None:
             self.recorder.observe(situation)
         records = self.journal.records(wait=False)
-        flown = self.recorder.revision if self.recorder is not None else 0
-        seen, since = (self.journal.revision, flown), situation.mono - self._projected_at
+        recorded = self.recorder.revision if self.recorder is not None else 0
+        seen, since = (self.journal.revision, recorded), situation.mono - self._projected_at
         if seen[0] != self._seen[0] or (seen != self._seen and since >= _LEAST_S) or since >= _AGAIN_S:
             self._known = self._projected(records)
             self._seen, self._projected_at = seen, situation.mono
@@ -135,11 +136,11 @@ class IncidentService:
         changes = self.recorder.changes if self.recorder is not None else ()
         own = [r for r in records if float(r.get("at") or 0.0) >= incident.opened - 3600.0]
         return _Projection(
-            incident,
-            own,
-            timeline(incident, own, changes, limit=TIMELINE_SHOWN),
-            actions.under_way(own),
-            actions.close_wants(records),
+            incident=incident,
+            records=own,
+            timeline=timeline(incident, own, changes, limit=TIMELINE_SHOWN),
+            busy=actions.under_way(own),
+            wants=actions.close_wants(records),
         )
 
     @property
@@ -285,21 +286,12 @@ class IncidentService:
             self.recorder.close()
 
 
+@dataclass(frozen=True, slots=True)
 class _Projection:
     """What was read of the open incident, until the journal changes."""
 
-    __slots__ = ("busy", "incident", "records", "timeline", "wants")
-
-    def __init__(
-        self,
-        incident: Incident,
-        records: Sequence[Record],
-        entries: tuple[TimelineEntry, ...],
-        busy: str,
-        wants: tuple[str, ...],
-    ) -> None:
-        self.incident = incident
-        self.records = records
-        self.timeline = entries
-        self.busy = busy
-        self.wants = wants
+    incident: Incident
+    records: Sequence[Record]
+    timeline: tuple[TimelineEntry, ...]
+    busy: str
+    wants: tuple[str, ...]

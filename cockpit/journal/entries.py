@@ -10,11 +10,11 @@ described in `incidents.py`. `result`: "sent", "rejected", "not sent", "stale", 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cockpit.journal.incidents import words_of
+from cockpit.journal.incidents import Record, words_of
 from cockpit.journal.processes import alive, this_process
 from cockpit.model.plan import Change, Debt, JournalLine, Target
 
@@ -30,7 +30,6 @@ __all__ = [
     "unfinished_of",
 ]
 
-Record = Mapping[str, Any]
 #: What a kind of step did that only reads.
 _LOOKS = {"check": "looked", "evidence": "captured", "verify-signatures": "verified"}
 
@@ -143,27 +142,13 @@ def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
     owed = {debt.number for debt in debts_from(records)}
     lines: list[JournalLine] = []
     for record in records:
-        if record.get("kind") == "note" and not record.get("of"):
-            operator = str((record.get("operator") or {}).get("name", ""))
-            kind = "update" if record.get("note_kind") == "update" else "note"
-            lines.append(
-                JournalLine(
-                    number=0,
-                    wall=float(record["at"]),
-                    operator=operator,
-                    title=str(record.get("words", "")),
-                    target="",
-                    outcome=kind,
-                )
-            )
+        wall, operator = float(record.get("at") or 0.0), str((record.get("operator") or {}).get("name", ""))
         event = words_of(record)
+        if record.get("kind") == "note" and not record.get("of"):
+            event = str(record.get("words", "")), "update" if record.get("note_kind") == "update" else "note"
         if event is not None:
-            operator = str((record.get("operator") or {}).get("name", ""))
-            lines.append(
-                JournalLine(
-                    number=0, wall=float(record["at"]), operator=operator, title=event[0], target="", outcome=event[1]
-                )
-            )
+            title, outcome = event
+            lines.append(JournalLine(number=0, wall=wall, operator=operator, title=title, target="", outcome=outcome))
         if record.get("kind") != "intent":
             continue
         entry = entries[int(record["number"])]
@@ -171,8 +156,8 @@ def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
         lines.append(
             JournalLine(
                 number=entry.number,
-                wall=float(record["at"]),
-                operator=str((record.get("operator") or {}).get("name", "")),
+                wall=wall,
+                operator=operator,
                 title=str(record["title"]),
                 target=target_of(record).words,
                 outcome=entry.words,

@@ -6,12 +6,10 @@ Its age is said with it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from cockpit.journal.incidents import Record
 from cockpit.model.maintenance import Question
 from cockpit.model.runbook import Runbooks
-
-Record = Mapping[str, Any]
 
 
 def question(

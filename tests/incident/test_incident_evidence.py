@@ -29,7 +29,17 @@ from cockpit.model.observed.chain import FailureClass, ProgramActivity, Protocol
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.secrets import display_value
 from cockpit.sources.kubernetes.log_lines import LogLine, parse
-from tests.support.samples.records import OPS1, RUNBOOKS, SECRET, START, desk, down, journal, plan, situation
+from tests.support.samples.records import (
+    OPS1,
+    RUNBOOKS,
+    SECRET,
+    START,
+    down,
+    incident_service,
+    journal,
+    plan,
+    situation,
+)
 
 SIGNATURE = "5VERv8NMvzbJMEkV8xnrLkEaWRtSz9CosKDYjCJjBRnbJLgp8uirBgmQpjKhoR4tjF3ZpRzrFmBV6UjKdiSZkQUW"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -291,7 +301,7 @@ def test_it_is_taken_by_itself_once_and_delays_nothing(tmp_path: Path) -> None:
         held.wait(20)
         raise OSError("gone")
 
-    own = desk(tmp_path, clock, situation(clock), access=access, budget_s=0.2, record=False)
+    own = incident_service(tmp_path, clock, situation(clock), access=access, budget_s=0.2, record=False)
     own.do("open", {"title": "t", "severity": "SEV0"})
     own.snapshot(situation(clock))
     try:
@@ -328,7 +338,7 @@ def test_when_it_is_taken(
     tmp_path: Path, severity: str, runbook: int | None, taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = ManualClock(START, 1000.0)
-    own = desk(tmp_path, clock, situation(clock), record=False)
+    own = incident_service(tmp_path, clock, situation(clock), record=False)
     begun: list[str] = []
     monkeypatch.setattr(own.capturer, "begin", begun.append)
     if severity:
@@ -338,9 +348,9 @@ def test_when_it_is_taken(
     assert bool(begun) is taken
 
 
-def test_a_desk_that_fails_stops_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_fails_stops_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock(START, 1000.0)
-    own = desk(tmp_path, clock, situation(clock), record=False)
+    own = incident_service(tmp_path, clock, situation(clock), record=False)
 
     def fails(reason: str) -> None:
         raise RuntimeError("no thread")
@@ -351,7 +361,7 @@ def test_a_desk_that_fails_stops_no_change(tmp_path: Path, monkeypatch: pytest.M
 
 async def test_a_bundle_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     clock = ManualClock(START, 1000.0)
-    own = desk(tmp_path, clock, situation(clock), record=False)
+    own = incident_service(tmp_path, clock, situation(clock), record=False)
     (tmp_path / "evidence").write_text("in the way")
     with pytest.raises(OSError):
         await own.evidence("on demand")

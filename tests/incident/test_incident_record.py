@@ -88,9 +88,9 @@ def test_what_cannot_be_done_says_what_to_do(record: Journal) -> None:
         lambda: opened(record, title="  "),
     )
     for refused in refusals:
-        with pytest.raises(IncidentProblem) as told:
+        with pytest.raises(IncidentProblem) as caught:
             refused()
-        assert told.value.remedy
+        assert caught.value.remedy
     opened(record)
     with pytest.raises(IncidentProblem, match="incident #1 is open"):
         opened(record)
@@ -151,9 +151,9 @@ def test_it_is_not_closed_over_a_mitigation_under_way_nor_over_a_debt_without_a_
         actions.close(record, OPS1, "whatever")
     for each in done(1):
         record.append(each)
-    with pytest.raises(IncidentProblem, match=r"debt 1: m0-submitter: SOLANA_RPC_URL") as told:
+    with pytest.raises(IncidentProblem, match=r"debt 1: m0-submitter: SOLANA_RPC_URL") as caught:
         actions.close(record, OPS1)
-    assert "--reason" in told.value.remedy
+    assert "--reason" in caught.value.remedy
     actions.close(record, OPS1, "kept until Monday")
     closed = record.records()[-1]
     assert (closed["reason"], closed["debts"]) == ("kept until Monday", [1])

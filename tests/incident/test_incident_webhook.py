@@ -19,7 +19,7 @@ from cockpit.config import load_settings
 from cockpit.incident import webhook
 from cockpit.incident.webhook import TRIES, Message, Webhook, address
 from cockpit.settings import ConfigProblem, WebhookSettings
-from tests.support.samples.records import START, desk, situation
+from tests.support.samples.records import START, incident_service, situation
 
 KEY = "T0KENB0OK/s3cretPathOfTheHook99"
 MESSAGE = Message(
@@ -187,9 +187,9 @@ async def test_credentials_in_the_address_are_used_and_not_told(hook: Hook) -> N
 async def test_an_address_that_is_none_is_not_shown(hook: Hook, url: str) -> None:
     problem, tries = await deliver(hook, url=url)
     assert (problem, tries) == ("the webhook's address is not an http(s) URL", 0)
-    with pytest.raises(ConfigProblem) as told:
+    with pytest.raises(ConfigProblem) as caught:
         address(WebhookSettings(url=url))
-    assert_hidden(str(told.value), told.value.remedy, told.value.__cause__)
+    assert_hidden(str(caught.value), caught.value.remedy, caught.value.__cause__)
 
 
 async def test_a_header_that_cannot_be_sent_is_not_shown(hook: Hook) -> None:
@@ -206,12 +206,12 @@ def test_the_address_may_lie_in_a_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigProblem, match="cannot read the webhook's address"):
         address(WebhookSettings(url_file=str(tmp_path / "none")))
     config.write_text(f'[webhook]\nurl = ["{KEY}"]\n')
-    with pytest.raises(ConfigProblem) as told:
+    with pytest.raises(ConfigProblem) as caught:
         load_settings(config=str(config), env={})
-    assert KEY not in str(told.value)
+    assert KEY not in str(caught.value)
 
 
-# --- through the service -----------------------------------------------------------------------------
+# --- through the service ---
 
 
 async def until(true: Callable[[], Any]) -> Any:
@@ -227,7 +227,9 @@ async def test_the_journal_tells_how_it_ended_and_nothing_waits(
     monkeypatch.setattr(webhook, "_FIRST_WAIT_S", 0.001)
     caplog.set_level(logging.DEBUG)
     clock = ManualClock(START, 1000.0)
-    own = desk(tmp_path, clock, situation(clock), record=False, webhook=WebhookSettings(url=hook.url, format="json"))
+    own = incident_service(
+        tmp_path, clock, situation(clock), record=False, webhook=WebhookSettings(url=hook.url, format="json")
+    )
     own.do("open", {"title": "t", "severity": "SEV1", "commander": "alice"})
     release = asyncio.Event()
 
@@ -262,7 +264,7 @@ async def test_the_journal_tells_how_it_ended_and_nothing_waits(
 
 async def test_one_that_was_still_on_its_way_at_the_end_has_failed(hook: Hook, tmp_path: Path) -> None:
     clock = ManualClock(START, 1000.0)
-    own = desk(tmp_path, clock, record=False, webhook=WebhookSettings(url=hook.url))
+    own = incident_service(tmp_path, clock, record=False, webhook=WebhookSettings(url=hook.url))
     own.do("open", {"title": "t", "severity": "SEV1"})
     release = asyncio.Event()
 
@@ -281,7 +283,9 @@ async def test_one_that_was_still_on_its_way_at_the_end_has_failed(hook: Hook, t
 
 def test_read_only_sends_nothing(tmp_path: Path) -> None:
     clock = ManualClock(START, 1000.0)
-    own = desk(tmp_path, clock, record=False, webhook=WebhookSettings(url="http://127.0.0.1:9/x"), read_only=True)
+    own = incident_service(
+        tmp_path, clock, record=False, webhook=WebhookSettings(url="http://127.0.0.1:9/x"), read_only=True
+    )
     own.do("open", {"title": "t", "severity": "SEV1"})
     assert own.do("update", {"words": "x"}) == "update recorded, not sent (read-only: nothing is sent)"
     assert json.dumps(own.journal.records()[-1]["delivery"]) == '"not sent"'

@@ -25,7 +25,7 @@ from cockpit.model.situation import Situation
 from cockpit.sources.solana import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana.source import SolanaSource
 from cockpit.sources.timing import SolanaTimings
-from tests.support.samples.records import desk, situation
+from tests.support.samples.records import incident_service, situation
 
 PACE = replace(SolanaTimings(), markets_s=0.2, accounts_s=0.2, publish_s=0.05)
 
@@ -69,7 +69,7 @@ async def watched(drill: Drill) -> dict[str, Reading[Any]]:
 
 
 async def captured(directory: Path, seen: Situation, look: LookBack | None) -> tuple[Captured, dict[str, Any] | None]:
-    own = desk(directory, SystemClock(), seen, look_back=look, record=False)  # type: ignore[arg-type]
+    own = incident_service(directory, SystemClock(), seen, look_back=look, record=False)  # type: ignore[arg-type]
     try:
         made = await own.capturer.capture("on demand")
     finally:

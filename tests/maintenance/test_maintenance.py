@@ -283,10 +283,10 @@ def chain(**more: Any) -> Situation:
 
 def test_the_authority_on_the_chain_is_compared_with_the_last_round(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path / "j.jsonl")
-    desk = rounds(journal, chain(), None, tmp_path)
-    first = asyncio.run(desk.make("monthly"))
+    service = rounds(journal, chain(), None, tmp_path)
+    first = asyncio.run(service.make("monthly"))
     assert any("no earlier round" in f.words for f in first.lines[1].findings)
-    desk.keep(first)
+    service.keep(first)
     assert last_authority(journal.records()) == "AuthorityKey" and journal.verify() == []
     again = authority(chain(), journal.records())
     assert again[0] == Finding("ok", "Program authority AuthorityKey, as at the last round")

@@ -84,44 +84,29 @@ def _intent(record: Record) -> str:
 
 
 def _followed(record: Record, of: JournalEntry, at: float) -> Iterable[TimelineEntry]:
-    kind, title = record.get("kind"), of.intent.get("title", "")
+    kind, title, said = record.get("kind"), of.intent.get("title", ""), record.get("words", "")
+
+    def entry(words: str, level: str = "") -> TimelineEntry:
+        return TimelineEntry(
+            wall=at, kind="mitigation", words=f"{title}: {words}", who="", level=level, number=of.number
+        )
+
     if of.looked and kind in ("outcome", "rollout") and record.get("result", "sent") == "sent":
         return  # the answer, which follows, says the same
     if kind == "outcome":
         result = str(record.get("result"))
-        words = f": {record['words']}" if record.get("words") and result != "sent" else ""
-        level = {"sent": "", "uncertain": "unknown"}.get(result, "crit")
-        yield TimelineEntry(
-            wall=at, kind="mitigation", words=f"{title}: {result}{words}", who="", level=level, number=of.number
-        )
+        words = f"{result}: {said}" if said and result != "sent" else result
+        yield entry(words, {"sent": "", "uncertain": "unknown"}.get(result, "crit"))
     elif kind == "rollout":
-        level = "" if record.get("done") else "crit"
-        yield TimelineEntry(
-            wall=at,
-            kind="mitigation",
-            words=f"{title}: {record.get('words', '')}",
-            who="",
-            level=level,
-            number=of.number,
-        )
+        yield entry(said, "" if record.get("done") else "crit")
     elif kind == "proof":
         proof = str(record.get("proof"))
         level = {"pass": "ok", "fail": "crit"}.get(proof, "unknown")
-        yield TimelineEntry(
-            wall=at,
-            kind="mitigation",
-            words=f"{title}: {'answer' if of.looked else 'proof'} {proof.upper()}: {record.get('words', '')}",
-            who="",
-            level=level,
-            number=of.number,
-        )
+        yield entry(f"{'answer' if of.looked else 'proof'} {proof.upper()}: {said}", level)
     elif kind == "judged":
-        words = f"{title}: found {record.get('judgement')} after a restart: {record.get('words', '')}"
-        yield TimelineEntry(wall=at, kind="mitigation", words=words, who="", level="unknown", number=of.number)
+        yield entry(f"found {record.get('judgement')} after a restart: {said}", "unknown")
     elif kind == "note":
-        yield TimelineEntry(
-            wall=at, kind="mitigation", words=f"{title}: {record.get('words', '')}", who="", level="", number=of.number
-        )
+        yield entry(said)
 
 
 def _recorded(changes: Sequence[RecordedChange]) -> list[TimelineEntry]:

@@ -32,7 +32,9 @@ def journal(directory: Path, clock: ManualClock, **how: Any) -> Journal:
     return Journal.open(directory / "journal.jsonl", wall=clock.wall, **how)
 
 
-def desk(directory: Path, clock: ManualClock, situation: Situation | None = None, **more: Any) -> IncidentService:
+def incident_service(
+    directory: Path, clock: ManualClock, situation: Situation | None = None, **more: Any
+) -> IncidentService:
     return IncidentService(
         more.pop("journal", None) or journal(directory, clock),
         lambda: RUNBOOKS,
