@@ -32,7 +32,7 @@ def toggle_of(runbooks: Runbooks, name: str) -> tuple[str, Toggle] | None:
 
 
 def display_value(runbooks: Runbooks, name: str, value: str, *, secret: bool = False) -> str:
-    """A variable's value as it may reach a screen, the journal or a kubectl line.
+    """Return a variable's value as it may reach a screen, the journal or a kubectl line.
 
     URLs keep scheme and host only.
     """
@@ -54,8 +54,9 @@ def display_value(runbooks: Runbooks, name: str, value: str, *, secret: bool = F
 
 
 def env_value(entry: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """An entry of a container's `env` without its name, in one spelling: {"value": …} or
-    {"valueFrom": …}; None: absent.
+    """Return an entry of a container's `env` without its name, in one spelling.
+
+    {"value": …} or {"valueFrom": …}; None: absent.
 
     The API server leaves `value` out when it is empty.
     """
@@ -82,20 +83,19 @@ def display_env(runbooks: Runbooks, name: str, value: Mapping[str, Any] | None, 
 
 
 def safe_to_journal(runbooks: Runbooks, name: str, value: Mapping[str, Any] | None, *, secret: bool = False) -> bool:
-    """True when the value is shown whole, so that it may be journalled as it is."""
+    """Tell whether the value is shown whole, so that it may be journalled as it is."""
     if value is None or value.get("valueFrom"):
         return True
     return display_env(runbooks, name, value, secret=secret) == str(value["value"])
 
 
 def fingerprint(salt: str, value: Any) -> str:
-    """A salted digest of any JSON value."""
+    """Return a salted digest of any JSON value."""
     return "sha256:" + hashlib.sha256(f"{salt}\0{canonical(value)}".encode()).hexdigest()
 
 
 def mask_secrets(value: Any, hidden: Collection[str]) -> Any:
-    """Any JSON value with the hidden texts taken out of its strings: servers and pods repeat what
-    they were given.
+    """Take the hidden texts out of every string: servers and pods repeat what they were given.
 
     Very short ones are left: they would be found everywhere.
     """

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def carry(session: Any, args: argparse.Namespace, book: Runbook, step: Step, parameters: dict[str, str]) -> int:
-    """A step at once, or part by part.
+    """Carry out a step at once, or part by part.
 
     One that was begun in stages and stopped half-way goes on: the service may be down.
     """
@@ -103,7 +103,7 @@ def carry(session: Any, args: argparse.Namespace, book: Runbook, step: Step, par
 
 
 def _answer(session: Any, book: Runbook, step: Step, text: str | None) -> int:
-    """An answer is what somebody knows: it is never made up here."""
+    """Record an answer: what somebody knows is never made up here."""
     if not text:
         print(f"{step.title}: {step.question}\nanswer with --answer TEXT; it goes into the journal")
         return REFUSED
@@ -117,7 +117,7 @@ def _answer(session: Any, book: Runbook, step: Step, text: str | None) -> int:
 
 
 def _sequence(session: Any, args: argparse.Namespace, book: Runbook, step: Step, parameters: dict[str, str]) -> int:
-    """Part by part; stops at the first that is not done.
+    """Carry out a sequence part by part; stop at the first that is not done.
 
     A question, or something to look at, is for the screen.
     """
@@ -180,8 +180,10 @@ class Carrier:
         return self._end(plan, progress, outcome(progress), progress.words)
 
     def _answered(self, plan: Plan, typed: str | None) -> Progress:
-        """ctrl+c ends the program or statement that runs, and says what is known of it then; a
-        request is not cut.
+        """Wait for the answer.
+
+        ctrl+c ends the program or statement that runs, and says what is known of it then; a request
+        is not cut.
         """
         asked = threading.Event()
         # No KeyboardInterrupt: wherever it fell, from the sending on, it could leave the program
@@ -205,12 +207,12 @@ class Carrier:
 
     @staticmethod
     def _patience(plan: Plan) -> float:
-        """Seconds for the answer: a command or a statement answers when it has ended."""
+        """Return the seconds to wait: a command or a statement answers when it has ended."""
         limit = plan.request.timeout_s if isinstance(plan.request, CommandRun | SqlRun) else 60.0
         return limit + 60.0
 
     def _consent(self, plan: Plan) -> str | None:
-        """The typed name, an empty string for a plain yes, None for no."""
+        """Return the typed name, an empty string for a plain yes, None for no."""
         if plan.harmless:
             return ""
         if plan.typed is None:
@@ -273,7 +275,7 @@ def outcome(progress: Progress) -> int:
 
 
 def _took_effect(progress: Progress) -> bool:
-    """False for what was rejected or never sent: there is nothing to take back."""
+    """Tell whether there may be something to take back."""
     return progress.phase is not Phase.STALE and (progress.phase is not Phase.FAILED or progress.rollout is not None)
 
 

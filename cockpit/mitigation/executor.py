@@ -137,7 +137,7 @@ class Executor:
         return self._submit(self._plan(runbook, step, dict(parameters)))
 
     def sequence(self, book: Runbook, step: Step, run: str = "") -> SequenceState:
-        """How far a sequence has come (or a step that is done in stages).
+        """Return how far a sequence has come, or a step that is done in stages.
 
         `run`: which going-through; "": the newest that is not done. Raises PlanProblem.
         """
@@ -146,18 +146,18 @@ class Executor:
     def plan_part(
         self, book: Runbook, step: Step, index: int, parameters: Mapping[str, str], run: str = ""
     ) -> Future[Plan]:
-        """One part of a sequence, the next one; `run` "" begins anew where none is under way.
+        """Plan the next part of a sequence; `run` "" begins anew where none is under way.
 
         The future raises PlanProblem.
         """
         return self._submit(self._plan_part(book, step, index, dict(parameters), run))
 
     def explain_choices(self, step: Step) -> Future[Mapping[str, list[tuple[str, str]]]]:
-        """Parameter → its images or revisions, with what the signals did while each ran."""
+        """Return, by parameter, its images or revisions and what signals did under each."""
         return self._submit(self._explain_choices(step))
 
     def plan_undo(self, number: int | None = None) -> Future[Plan]:
-        """The inverse of a journalled step as a plan like any other; None: of the newest that can be undone.
+        """Plan the inverse of a journalled step; None: of the newest that can be undone.
 
         The future raises PlanProblem.
         """
@@ -212,7 +212,7 @@ class Executor:
     def note(
         self, runbook: str, step: str, text: str, *, choice: str = "", item: str | None = None, part: Part | None = None
     ) -> None:
-        """The operator's answer to a manual step, into the journal.
+        """Journal the operator's answer to a manual step.
 
         `choice`: "yes", "no" or "" (text alone). Blocking for one write. Raises JournalProblem.
         """
@@ -223,7 +223,7 @@ class Executor:
         )
 
     def note_part(self, runbook: str, sequence: str, index: int, run: str, text: str, choice: str = "") -> None:
-        """The answer to a manual part of a sequence, which goes on with the next; `run` "" begins one.
+        """Journal the answer to a manual part of a sequence; `run` "" begins one.
 
         Blocking for one write. Raises PlanProblem, JournalProblem.
         """
@@ -263,12 +263,12 @@ class Executor:
 
     @property
     def journal_lines(self) -> tuple[JournalLine, ...]:
-        """Newest first."""
+        """Return the journal's lines, the newest first."""
         return self._read_journal()[1]
 
     @property
     def debts(self) -> tuple[Debt, ...]:
-        """What was relaxed and is not put back."""
+        """Return what was relaxed and is not put back."""
         return self._read_journal()[2]
 
     # on our own loop
@@ -286,7 +286,7 @@ class Executor:
         return _refused(PlanProblem("the executor is not running", "start the cockpit again"))
 
     async def _open(self) -> RunDependencies:
-        """The client, at the first use: credentials may need a plugin.
+        """Open the client at its first use: credentials may need a plugin.
 
         Raises PlanProblem.
         """
@@ -411,7 +411,7 @@ class Executor:
             self._tell_sequence(run.progress.plan, run.progress)
 
     def _tell_sequence(self, plan: Plan, progress: Progress) -> None:
-        """Where a sequence stands once a part of it has ended, into the journal."""
+        """Journal where a sequence stands once a part of it has ended."""
         if plan.part is None:
             return
         with contextlib.suppress(JournalProblem, KeyError, PlanProblem):
@@ -459,7 +459,7 @@ def _refused(problem: PlanProblem) -> Future[Any]:
 
 
 async def _as_problem(work: Coroutine[Any, Any, T]) -> T:
-    """Errors of the API server become PlanProblem: what was planned cannot be, and why."""
+    """Raise errors of the API server as PlanProblem: what was planned cannot be, and why."""
     try:
         return await work
     except KubeError as error:

@@ -165,7 +165,7 @@ class MitigationRun:
         return await self._prepared.kind.recheck(self._prepared, self._context)
 
     async def _acquire(self, doing: str) -> str:
-        """The lease says who changes the world: a look at it needs none."""
+        """Take the lease, which says who changes the world; a look at it needs none."""
         return "" if self._plan.harmless else await self._shared.lease.acquire(doing)
 
     def _hear(
@@ -177,7 +177,7 @@ class MitigationRun:
         dropped: str | None = None,
         proof: Proof | None = None,
     ) -> None:
-        """What the work says of itself while it goes on."""
+        """Report what the step says of itself while it goes on."""
         if proof is not None:
             self._checked = proof
         if words is None and rollout is not None:
@@ -199,9 +199,9 @@ class MitigationRun:
             self._append(records.note(self._notes[-1], shared.operator, self._number))
 
     def _lease_taken(self, refused: str) -> Outcome | None:
-        """Someone who took the lease since the plan was made was not shown: plan again.
+        """Return "stale" when someone took the lease since the plan was made.
 
-        What was shown was overridden.
+        That was not shown, so the operator must plan again; what was shown was overridden.
         """
         if not refused:
             return None
@@ -259,8 +259,9 @@ class MitigationRun:
         )
 
     def _append(self, record: Mapping[str, Any]) -> None:
-        """What is recorded after the fact: a full disk then is said, and the next start judges by
-        the cluster.
+        """Journal what happened after the fact.
+
+        A full disk then is said, and the next start judges by the cluster.
         """
         try:
             self._shared.journal.append(mask_secrets(record, self._prepared.draft.hidden))
@@ -272,7 +273,7 @@ class MitigationRun:
     # watching
 
     async def watch(self, cut_off: Callable[[], bool] = lambda: False) -> None:
-        """Rollout, then proof.
+        """Watch the rollout, then the proof.
 
         Cancelling it only stops the watching. `cut_off`: whether the line dropped, so that nobody
         chose to; then it stays open in the journal, for the next start.
@@ -295,7 +296,7 @@ class MitigationRun:
             await announcing
 
     async def _renew(self) -> None:
-        """While the rollout and the proof last; what goes wrong with the lease never stops them."""
+        """Renew the lease during rollout and proof; what goes wrong never stops them."""
         said = self._shared.lease.trouble
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
@@ -370,8 +371,9 @@ class MitigationRun:
 
     @property
     def _continues(self) -> bool:
-        """A part of a sequence that others follow: the runbook's signals cannot hold before the
-        last of them.
+        """Tell whether other parts of a sequence follow.
+
+        The runbook's signals cannot hold before the last of them.
         """
         part = self._plan.part
         return part is not None and part.index + 1 < part.of
@@ -396,7 +398,7 @@ class MitigationRun:
         self._report(phase=phase, proof=proof, words=self._with_notes(words), ended=True)
 
     def _stopped(self) -> None:
-        """Watching was stopped: what was sent stays sent, and nothing is proven."""
+        """End it unproven: watching was stopped, and what was sent stays sent."""
         words = "sent; no longer watched, so nothing is proven"
         if self._number is not None:
             self._append(records.proof(self._number, Proof.UNKNOWN, self.progress.gauges, words))

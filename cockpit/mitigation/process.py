@@ -82,12 +82,12 @@ class Ended:
 
 
 def environment(own: Mapping[str, str]) -> dict[str, str]:
-    """The minimum, and what the configuration gives."""
+    """Return the least environment, and what the configuration gives."""
     return {**{name: os.environ[name] for name in PASSED if name in os.environ}, **own}
 
 
 def executable(program: str, env: Mapping[str, str]) -> str | None:
-    """The file that would run; None when there is none."""
+    """Find the file that would run; None when there is none."""
     return shutil.which(program, path=env.get("PATH", os.defpath))
 
 
@@ -132,14 +132,14 @@ class Tail:
         self._cutting = not ended
 
     def lines(self) -> tuple[str, ...]:
-        """Cleaned and redacted; empty ones left out."""
+        """Return the lines, cleaned and redacted; empty ones are left out."""
         raw = [*self._lines, *([self._rest] if self._rest else [])]
         lines = (safe(_COLOURS.sub("", line.decode("utf-8", "replace")).rstrip("\r"), 500) for line in raw)
         return tuple(line for line in lines if line)
 
     @property
     def dropped(self) -> str:
-        """What is not kept, in words; "" when everything is."""
+        """Say what is not kept; "" when everything is."""
         parts = []
         if self._lost_lines:
             parts.append(f"{self._lost_lines:,} earlier lines ({_size(self._lost_bytes)})")
@@ -230,7 +230,7 @@ async def _read(
 
 
 async def _drain(reading: asyncio.Task[None]) -> None:
-    """What is still in the pipe; not for ever: someone who left the group may hold it open."""
+    """Read what is still in the pipe, not for ever: someone who left the group may hold it open."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_S):
             await asyncio.shield(reading)
@@ -241,7 +241,7 @@ async def _drain(reading: asyncio.Task[None]) -> None:
 async def _end_group(
     process: asyncio.subprocess.Process, grace_s: float, sleep: Callable[[float], Awaitable[None]]
 ) -> None:
-    """SIGTERM to everyone in the group, SIGKILL to who is left.
+    """Send SIGTERM to everyone in the group, SIGKILL to who is left.
 
     The group's number is the program's own pid, and cannot be given to another while anyone of it
     lives.
@@ -260,7 +260,7 @@ async def _end_group(
 
 
 def _signal_group(group: int, number: signal.Signals | None) -> bool:
-    """False when nobody is left in it.
+    """Send a signal to the group; False when nobody is left in it.
 
     None only asks.
     """

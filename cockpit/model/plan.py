@@ -193,13 +193,14 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def overrides(self) -> tuple[GuardResult, ...]:
-        """The guards that the operator must override by typing."""
+        """Return the guards that the operator must override by typing."""
         return tuple(g for g in self.guards if g.verdict in (Verdict.CONFIRM, Verdict.UNKNOWN))
 
     @property
     def typed(self) -> str | None:
-        """What must be typed to go on: the target's name when dangerous or overriding a guard;
-        None: `y` is enough.
+        """Return what must be typed to go on; None: `y` is enough.
+
+        The target's name, when it is dangerous or overrides a guard.
         """
         return self.target.name if (self.dangerous or self.overrides) and not self.harmless else None
 
@@ -209,7 +210,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def harmless(self) -> bool:
-        """It changes nothing in the world, so it needs no yes."""
+        """Tell whether it changes nothing in the world, so that it needs no yes."""
         return isinstance(self.request, LocalCheck)
 
 

@@ -231,7 +231,7 @@ class Runbooks(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()  # why an operator's file was not used, one line each: file:line: key: expectation
 
     def runbook(self, name: str) -> Runbook:
-        """By number or id.
+        """Find a runbook by number or id.
 
         Raises KeyError.
         """
@@ -241,7 +241,7 @@ class Runbooks(msgspec.Struct, frozen=True, kw_only=True):
         raise KeyError(name)
 
     def step(self, runbook: str, name: str) -> tuple[Runbook, Step]:
-        """By runbook and step id or item id.
+        """Find a step by runbook and step id or item id.
 
         Raises KeyError.
         """

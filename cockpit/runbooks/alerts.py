@@ -37,7 +37,7 @@ _BASELINE = (
 
 
 def rules(books: Runbooks) -> str:
-    """YAML that `promtool check rules` accepts."""
+    """Return YAML that `promtool check rules` accepts."""
     lines = [_HEAD, "groups:", f"- name: {GROUP}", "  rules:"]
     left_out: list[str] = []
     for name, signal in books.signals.items():
@@ -84,7 +84,7 @@ def _of_signal(books: Runbooks, name: str, signal: SignalDef) -> Iterator[str]:
 
 
 def expression(signal: SignalDef, threshold: float) -> str:
-    """PromQL that has samples exactly while a value passes the threshold.
+    """Return PromQL that has samples exactly while a value passes the threshold.
 
     NaN passes none.
     """
@@ -105,7 +105,7 @@ def expression(signal: SignalDef, threshold: float) -> str:
 
 
 def _filtered(signal: SignalDef) -> str:
-    """The samples that are numbers: NaN compares with nothing."""
+    """Keep the samples that are numbers: NaN compares with nothing."""
     assert signal.promql is not None
     return f"({signal.promql.strip()}) > -Inf"
 
@@ -151,7 +151,7 @@ def _unit(signal: SignalDef) -> str:
 
 
 def _literal(text: str) -> str:
-    """For an annotation, which is a Go template: braces of an operator's title are only braces."""
+    """Escape text for an annotation, which is a Go template: braces of a title are only braces."""
     return text.replace("{{", '{{"{{"}}')
 
 
@@ -178,12 +178,12 @@ _RESERVED: Any = frozenset({"true", "false", "yes", "no", "on", "off", "null", "
 
 
 def _number(value: float) -> str:
-    """As PromQL writes it: 0.5, 60, 1e+06."""
+    """Spell a number as PromQL does: 0.5, 60, 1e+06."""
     return f"{value:.12g}"
 
 
 def _duration(seconds: float) -> str:
-    """Whole milliseconds in Prometheus' units: 1h, 55m, 90s, 1500ms."""
+    """Spell whole milliseconds in Prometheus' units: 1h, 55m, 90s, 1500ms."""
     millis = round(seconds * 1000)
     for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000)):
         if millis % size == 0:

@@ -25,9 +25,7 @@ class Lines:
         self._text = text
 
     def of(self, path: Path) -> int:
-        """The line of `path`, or of the nearest enclosing table or array that the text has; 1 when
-        it has none.
-        """
+        """Return the line of `path`, or of the nearest table or array around it (else 1)."""
         for length in range(len(path), 0, -1):
             line = self._lines.get(path[:length])
             if line is not None:

@@ -44,7 +44,7 @@ def check_names(
 
 
 def check_view(view: str | None, args: Mapping[str, str], path: Path, names: Names, report: Report) -> None:
-    """A view that the screen opens, with a page that it has and the service that it needs."""
+    """Report a view that the screen does not open, or a page that it does not have."""
     if view is None:
         return
     known = BY_NAME.get(view)

@@ -173,9 +173,7 @@ def _reaches(start: str, goal: str, own: Mapping[str, tuple[Path, Step]]) -> boo
 
 
 def _items(raw: Any, report: Report) -> None:
-    """`item` and `severity-item` name each entry of the operational runbooks at most once, over the
-    whole file.
-    """
+    """Report an `item` or `severity-item` that the file names twice."""
     seen: set[str] = set()
     todo: list[tuple[Path, Any]] = [((), raw)]
     while todo:

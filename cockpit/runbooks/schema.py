@@ -69,7 +69,7 @@ def _packaged() -> Runbooks:
 
 
 def load(path: FilePath | str | None = None) -> Runbooks:
-    """The packaged runbooks, extended and overridden by the operator's file.
+    """Return the packaged runbooks, extended and overridden by the operator's file.
 
     Never raises for that file's sake.
     """
@@ -198,7 +198,7 @@ def _merge_runbooks(before: list[Any], own: list[Any]) -> tuple[list[Any], dict[
 
 
 def _to_own(path: Path, origins: Mapping[int, int | None]) -> Path:
-    """The path in the operator's own file; `runbook` alone for a packaged one."""
+    """Return the path in the operator's own file; `runbook` alone for a packaged one."""
     if len(path) > 1 and path[0] == "runbook" and isinstance(path[1], int) and path[1] in origins:
         index = origins[path[1]]
         return ("runbook",) if index is None else ("runbook", index, *path[2:])
@@ -206,7 +206,7 @@ def _to_own(path: Path, origins: Mapping[int, int | None]) -> Path:
 
 
 def _key(path: Path, raw: Mapping[str, Any]) -> str:
-    """signals.x.warn · runbook[publishing-stops].symptoms[0].signal"""
+    """Spell a path: signals.x.warn · runbook[publishing-stops].symptoms[0].signal"""
     words: list[str] = []
     value: Any = raw
     for part in path:
@@ -228,7 +228,7 @@ def _inside(value: Any, part: str | int) -> Any:
 
 
 def _promql(raw: Mapping[str, Any], own: Mapping[str, Any], report: Any) -> None:
-    """The syntax of every query that the text itself brings."""
+    """Report syntax errors in every query that the text itself brings."""
     queries: list[tuple[Path, str]] = []
     for table in ("queries", "signals"):
         entries = own.get(table)

@@ -44,7 +44,7 @@ _WORDS = {
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """`; did you mean 'x'?` or nothing."""
+    """Return `; did you mean 'x'?` or nothing."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
 
@@ -122,12 +122,12 @@ def _entry(
 
 @cache
 def _fields(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
-    """By the name in the file; looked up once, for msgspec evaluates each annotation anew."""
+    """Return the fields by name; looked up once, as msgspec evaluates each annotation anew."""
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _element(kind: Any) -> type[msgspec.Struct] | None:
-    """The struct in `tuple[Struct, ...]`, else None."""
+    """Return the struct in `tuple[Struct, ...]`, else None."""
     first = next(iter(get_args(kind)), None)
     return first if isinstance(first, type) and issubclass(first, msgspec.Struct) else None
 
@@ -137,7 +137,7 @@ _PART = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
 
 
 def _explain(message: str, kind: Any) -> tuple[Path, str]:
-    """msgspec's words → where below the key, and ours."""
+    """Turn msgspec's words into where below the key, and ours."""
     match = _AT.search(message)
     where: Path = ()
     if match is not None:

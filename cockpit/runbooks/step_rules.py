@@ -94,7 +94,7 @@ def _job_template(text: str, path: Path, report: Report) -> None:
 
 
 def _statement(text: str, path: Path, report: Report) -> None:
-    """Of an allowed shape, with a name or a number where a parameter goes."""
+    """Report a statement of no allowed shape, with a name or number where a parameter goes."""
     from cockpit.mitigation.problem import PlanProblem
     from cockpit.mitigation.sql.shapes import parse
 
@@ -110,7 +110,7 @@ def _statement(text: str, path: Path, report: Report) -> None:
 
 
 def _texts(step: Step) -> Iterator[tuple[Path, str]]:
-    """Every text of a step that may hold "{param}"."""
+    """Yield every text of a step that may hold "{param}"."""
     if isinstance(step.replicas, str):
         yield ("replicas",), step.replicas
     if step.image is not None:

@@ -26,7 +26,7 @@ _MB = 1 << 20
 
 
 def choices(kind: str, rest: str, situation: Situation) -> Choices:
-    """(value, what is known of it), the one that costs most first."""
+    """Return (value, what is known of it), the one that costs most first."""
     if kind == "pg-missing-indexes":
         return _indexes(_data(situation, "indexes"), rest)
     if kind == "pg-tables":
@@ -42,7 +42,7 @@ def _data(situation: Situation, topic: str) -> Any:
 
 
 def _indexes(seen: Indexes | None, field: str) -> Choices:
-    """The advice of one table stands at the same place in each of the three lists."""
+    """Return a part of each advised index; all three lists are in the same order."""
     found = []
     for entry in seen.missing if seen is not None else ():
         if entry.cause != "missing":
@@ -76,9 +76,10 @@ def _vacuum_words(table: TableUpkeep) -> str:
 
 
 def _sessions(seen: Activity | None) -> Choices:
-    """Those that others wait for, then the oldest transactions; young ones too where a statement
-    runs just now: whoever sends one short statement after the other is never old, and may still
-    take a core.
+    """List the sessions that others wait for, then the oldest transactions.
+
+    Young ones are listed too where a statement runs just now: whoever sends one short statement
+    after the other is never old, and still the one to end.
     """
     if seen is None:
         return []

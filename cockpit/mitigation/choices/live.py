@@ -31,8 +31,9 @@ Choices = list[tuple[str, str]]
 
 
 def choices(param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], situation: Situation | None) -> Choices:
-    """(value, what is known of it), the most sensible first where there is an order; empty when
-    nothing is known.
+    """Return (value, what is known of it), the most sensible first where there is an order.
+
+    Empty when nothing is known.
     """
     if param.choices:
         return [(choice, "") for choice in param.choices]
@@ -87,7 +88,7 @@ def _ran_with(ran_so_far: Sequence[Ran], variable: str, now: float) -> Choices:
 
 
 def offered(kind: str, found: Sequence[Ran], now: float, more: Mapping[str, str] | None = None) -> Choices:
-    """Of `images` or `revisions`.
+    """Return the choices of `images` or `revisions`.
 
     `more`: what else is known, by image.
     """
@@ -106,7 +107,7 @@ def _joined(*words: str) -> str:
 
 
 def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) -> Choices:
-    """Values of a label, the worst first; what has no number comes last.
+    """Return the values of a label, the worst first; what has no number comes last.
 
     Samples that differ in another label are added up.
     """
@@ -121,8 +122,9 @@ def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) ->
 
 
 def _joined_to(toggle: str, choices: Choices, situation: Situation) -> Choices:
-    """Each value added to what the toggle lists now: to choose one must not take back what was
-    chosen before.
+    """Add each value to what the toggle lists now.
+
+    To choose one must not take back what was chosen before.
     """
     now = next((t.value for t in situation.toggles if t.name == toggle and t.level != "unset" and t.value), None)
     listed = [word.strip() for word in now.split(",") if word.strip()] if now else []
@@ -131,8 +133,9 @@ def _joined_to(toggle: str, choices: Choices, situation: Situation) -> Choices:
 
 
 def markets(situation: Situation) -> list[str]:
-    """Every market that is known: by what is served, the oldest output first, then by the chain's
-    accounts.
+    """Return every market that is known.
+
+    First what is served, the oldest output first, then the chain's accounts.
     """
     result = believed(situation.queries.get("output-age"), situation.mono).last
     ages = result.by("market") if result is not None else {}
@@ -146,9 +149,7 @@ def _accounts(situation: Situation) -> dict[str, MarketState]:
 
 
 def _signer_keys(situation: Situation) -> Choices:
-    """The public keys that the agents report now, and those of the set on the chain, as one value
-    each.
-    """
+    """Return the keys that the agents report now, and those on the chain, one value each."""
     offers = []
     reports = believed(situation.probes.get("signers"), situation.mono).last
     held = [report.pubkey for report in (reports or {}).values() if report.pubkey]
@@ -161,8 +162,9 @@ def _signer_keys(situation: Situation) -> Choices:
 
 
 def _markets(runbooks: Runbooks, situation: Situation) -> Choices:
-    """As the chain has them, with the age of what is served; by the served outputs alone where the
-    chain is not read.
+    """Return the markets as the chain has them, with the age of what is served.
+
+    By the served outputs alone where the chain is not read.
     """
     ages = dict(_labels(runbooks, situation, "output-age", "market"))
     on_chain = _accounts(situation)
@@ -176,8 +178,7 @@ def _markets(runbooks: Runbooks, situation: Situation) -> Choices:
 
 
 def _fit_first(endpoints: Sequence[RpcEndpoint], situation: Situation | None) -> list[RpcEndpoint]:
-    """One to change to: those that are fit for use, then those of which that is not known or not
-    so, last what is in use.
+    """Order the endpoints to change to: those fit for use first, the one in use last.
 
     Else as configured: an order that followed every measurement would move under the cursor.
     """
@@ -197,7 +198,7 @@ def _in_use(endpoint: RpcEndpoint, situation: Situation | None) -> bool:
 
 
 def endpoint_words(endpoint: RpcEndpoint, situation: Situation | None) -> str:
-    """What is known of an endpoint: asked directly, and from the submitter's metrics.
+    """Say what is known of an endpoint: asked directly, and from the submitter's metrics.
 
     One never asked says so.
     """

@@ -35,7 +35,7 @@ Workloads = tuple[tuple[str, Mapping[str, Any]], ...]
 
 
 async def workloads(client: KubeClient, namespace: str) -> Workloads:
-    """(kind, object) of every Deployment and StatefulSet.
+    """Return (kind, object) of every Deployment and StatefulSet.
 
     Raises KubeError.
     """
@@ -46,7 +46,7 @@ async def workloads(client: KubeClient, namespace: str) -> Workloads:
 
 
 def consumers(found: Workloads, configmap: str, key: str) -> tuple[Consumer, ...]:
-    """Those whose template takes the key."""
+    """Return the workloads whose template takes the key."""
     return tuple(
         Consumer(kind, str(obj["metadata"]["name"]), how, restart)
         for kind, obj in found

@@ -12,14 +12,15 @@ _MOST = 40
 
 
 def differences(before: Any, after: Any) -> list[str]:
-    """Paths that differ, like `spec.template.spec.containers[m0-quant].env[X].value`; versions and
-    status left out.
+    """Return the paths that differ, versions and status left out.
+
+    Like `spec.template.spec.containers[m0-quant].env[X].value`.
     """
     return [".".join(path) for path, _, _ in differing(before, after)]
 
 
 def differing(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """(path, value before, value after) of each difference."""
+    """Yield (path, value before, value after) of each difference."""
     if path in _UNTOLD or before == after:
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
@@ -37,7 +38,7 @@ def differing(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterator[t
 
 
 def _named(value: Any) -> bool:
-    """A list of objects with distinct names; an absent list counts."""
+    """Tell whether it is a list of objects with distinct names; an absent list counts."""
     if value is None:
         return True
     if not isinstance(value, list) or not all(isinstance(i, Mapping) and "name" in i for i in value):

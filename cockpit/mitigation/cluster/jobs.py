@@ -24,7 +24,7 @@ _ENDS = ("Complete", "SuccessCriteriaMet", "Failed")
 
 
 def ended(job: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The condition that ended it; None while it runs."""
+    """Return the condition that ended it; None while it runs."""
     for condition in (job.get("status") or {}).get("conditions") or []:
         if condition.get("type") in _ENDS and condition.get("status") == "True":
             found: Mapping[str, Any] = condition
@@ -33,13 +33,13 @@ def ended(job: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def timeout_of(spec: Mapping[str, Any]) -> float:
-    """Seconds to wait for it: its own deadline and a minute, else an hour."""
+    """Return the seconds to wait for it: its own deadline and a minute, else an hour."""
     deadline = spec.get("activeDeadlineSeconds")
     return float(deadline) + 60.0 if deadline else LONGEST_S
 
 
 def look(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> Rollout:
-    """One look.
+    """Judge how far the job is, from one reading of it.
 
     `updated` counts pods that succeeded, `desired` those that must, `terminating` those that run.
     """
@@ -89,7 +89,7 @@ def _waits(pod: Mapping[str, Any]) -> bool:
 
 
 async def pods_of(client: KubeClient, namespace: str, name: str) -> list[dict[str, Any]]:
-    """Newest first.
+    """Return the job's pods, the newest first.
 
     Raises KubeError.
     """
@@ -99,7 +99,7 @@ async def pods_of(client: KubeClient, namespace: str, name: str) -> list[dict[st
 
 
 async def last_lines(client: KubeClient, namespace: str, pods: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Of the newest pod that has a log; cleaned.
+    """Return the last lines of the newest pod that has a log, cleaned.
 
     Empty when there is none, or it cannot be read.
     """
@@ -122,7 +122,7 @@ def _pods(namespace: str) -> str:
 
 
 async def follow(context: StepContext, name: str, on_progress: OnProgress) -> Rollout:
-    """Until it is complete, failed, gone or out of time.
+    """Poll the job until it is complete, failed, gone or out of time.
 
     Errors of reading are said and outlived.
     """
@@ -176,7 +176,7 @@ async def follow(context: StepContext, name: str, on_progress: OnProgress) -> Ro
 
 
 async def follow_to_gone(context: StepContext, name: str, on_progress: OnProgress) -> Rollout:
-    """After a delete: until neither the job nor a pod of it is left."""
+    """Poll after a delete until neither the job nor a pod of it is left."""
     namespace = context.place[1]
     started = context.clock.mono()
     while True:

@@ -50,7 +50,7 @@ class Held:
         return bool(self.holder) and self.holder != identity and not (self.expired or self.orphaned)
 
     def left_over(self, identity: str) -> bool:
-        """It stands still, and whoever took it is dead."""
+        """Tell whether it stands still, and whoever took it is dead."""
         return bool(self.holder) and self.holder != identity and self.orphaned and not self.expired
 
     @property
@@ -65,7 +65,7 @@ def path(namespace: str, name: str = "") -> str:
 
 
 async def read(client: KubeClient, namespace: str, now: Callable[[], float]) -> Held:
-    """The lease as it is.
+    """Read the lease as it is.
 
     Never raises KubeError: what went wrong is in `problem`.
     """

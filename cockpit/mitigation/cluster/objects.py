@@ -78,7 +78,7 @@ def api_version(kind: str) -> str:
 
 
 async def fetch(client: KubeClient, namespace: str, name: str) -> tuple[str, dict[str, Any]]:
-    """(kind, object) of the Deployment or, failing that, the StatefulSet of that name.
+    """Return (kind, object) of the Deployment or, failing that, the StatefulSet of that name.
 
     Raises PlanProblem, KubeError.
     """
@@ -115,7 +115,7 @@ def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def replicas(obj: Mapping[str, Any]) -> int:
-    """spec.replicas; absent means 1 on a Deployment or StatefulSet."""
+    """Return spec.replicas; absent means 1 on a Deployment or StatefulSet."""
     value = (obj.get("spec") or {}).get("replicas")
     return 1 if value is None else int(value)
 
@@ -125,12 +125,12 @@ def paused(obj: Mapping[str, Any]) -> bool:
 
 
 def strategy(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    """{"type": …, "rollingUpdate": …} of either kind."""
+    """Return {"type": …, "rollingUpdate": …} of either kind."""
     return obj["spec"].get("strategy") or obj["spec"].get("updateStrategy") or {"type": "RollingUpdate"}
 
 
 def selector(obj: Mapping[str, Any]) -> str:
-    """spec.selector as a labelSelector parameter."""
+    """Return spec.selector as a labelSelector parameter."""
     spec = obj["spec"].get("selector") or {}
     parts = [f"{key}={value}" for key, value in sorted((spec.get("matchLabels") or {}).items())]
     for term in spec.get("matchExpressions") or []:
@@ -157,7 +157,7 @@ def container_names(obj: Mapping[str, Any], field: str = "containers") -> list[s
 
 
 def find_container(obj: Mapping[str, Any], name: str) -> tuple[str, Mapping[str, Any]] | None:
-    """("containers" or "initContainers", the container)."""
+    """Find ("containers" or "initContainers", the container)."""
     for field in ("containers", "initContainers"):
         for container in pod_spec(obj).get(field) or []:
             if container["name"] == name:
@@ -202,8 +202,9 @@ class Surge:
 
 
 def surge_of(obj: Mapping[str, Any], count: int) -> Surge:
-    """Percentages of `count`: surge rounds up, unavailable down; both 0 means unavailable 1
-    (apps/v1 ResolveFenceposts).
+    """Resolve percentages of `count`: surge rounds up, unavailable down.
+
+    Both 0 means unavailable 1 (apps/v1 ResolveFenceposts).
     """
     if "updateStrategy" in obj["spec"] or strategy(obj).get("type") == "Recreate":
         return Surge(0, count, "")
@@ -226,8 +227,9 @@ def _resolve(value: Any, count: int, rounding: Any) -> int:
 
 
 def last_writer(obj: Mapping[str, Any]) -> str:
-    """Who changed the object's spec last, as managedFields tells: "kubectl-scale at 2026-…"; ""
-    when it does not.
+    """Say who changed the object's spec last, as managedFields has it.
+
+    Like "kubectl-scale at 2026-…"; "" when it is not known.
     """
     entries = [
         e

@@ -46,14 +46,14 @@ class Revision:
 
 
 def short(image: str) -> str:
-    """An image as an operator knows it: without registry, the digest's first digits."""
+    """Return an image as an operator knows it: without registry, the digest's first digits."""
     name = image.rpartition("/")[2]
     base, at, digest = name.partition("@sha256:")
     return f"{base}@{digest[:12]}" if at else name
 
 
 async def revisions(client: KubeClient, subject: Subject) -> tuple[Revision, ...]:
-    """Newest first.
+    """Read the revisions that are kept, the newest first.
 
     Raises KubeError.
     """

@@ -7,7 +7,7 @@ from cockpit.model.plan import GuardResult, Verdict
 
 
 def permitted(review: Review, name: str) -> GuardResult:
-    """An access review as a guard: an error is unknown, never denied or allowed."""
+    """Judge an access review: an error is unknown, never denied or allowed."""
     if review.allowed is None:
         return GuardResult(
             "permission", Verdict.UNKNOWN, f"the server did not say whether you may {review.words}: {review.reason}"

@@ -29,7 +29,7 @@ _LOG_EVERY_S = 5.0
 
 
 def timeout_of(obj: Mapping[str, Any]) -> float:
-    """Seconds to wait: ten minutes, longer when the deployment itself allows more."""
+    """Return the seconds to wait: ten minutes, longer when the deployment itself allows more."""
     deadline = obj["spec"].get("progressDeadlineSeconds")
     return max(TIMEOUT_S, float(deadline) + 60.0) if deadline and deadline < 2**31 - 1 else TIMEOUT_S
 
@@ -42,7 +42,7 @@ def look(
     *,
     scaled: bool = False,
 ) -> Rollout:
-    """One look.
+    """Judge how far the rollout is, from one reading of the object and its pods.
 
     `pods` are those of the selector, None when they cannot be listed (`pods_reason`).
 
@@ -87,7 +87,7 @@ def look(
 
 
 def _deployment(status: Mapping[str, Any], desired: int, updated: int) -> tuple[str, bool] | None:
-    """What is waited for, and whether it failed; None when kubectl would call it rolled out."""
+    """Say what is waited for, and whether it failed; None when kubectl would call it rolled out."""
     for condition in status.get("conditions") or []:
         if condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
             return "exceeded its progress deadline", True
@@ -126,7 +126,7 @@ def _statefulset(obj: Mapping[str, Any], status: Mapping[str, Any], desired: int
 
 
 def reason_of(pod: Mapping[str, Any]) -> str:
-    """Why a pod is not ready, worst container first; "" when it is.
+    """Say why a pod is not ready, worst container first; "" when it is.
 
     Texts are cleaned.
     """
@@ -262,8 +262,9 @@ class Watcher:
         return tuple(lines)
 
     async def _last_lines(self, namespace: str, pod: Mapping[str, Any]) -> str:
-        """The last three log lines of a container that ended or restarted; asked for at most every
-        few seconds.
+        """Read the last three log lines of a container that ended or restarted.
+
+        Asked for at most every few seconds.
         """
         failing = [
             c

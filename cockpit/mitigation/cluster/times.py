@@ -13,17 +13,17 @@ SETTLE_S: Sequence[float] = (0.2, 0.8, 2.0, 3.0)
 
 
 def rfc3339(unix: float) -> str:
-    """metav1.Time: whole seconds."""
+    """Spell a metav1.Time: whole seconds."""
     return datetime.fromtimestamp(int(unix), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def micro(unix: float) -> str:
-    """metav1.MicroTime."""
+    """Spell a metav1.MicroTime."""
     return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def unix(text: object) -> float | None:
-    """Unix seconds; None when absent or unreadable."""
+    """Return unix seconds; None when absent or unreadable."""
     try:
         return datetime.fromisoformat(str(text)).timestamp()
     except ValueError:

@@ -17,7 +17,7 @@ from cockpit.text import clean
 
 
 async def ask(client: KubeClient, request: Request, before: Mapping[str, Any]) -> tuple[DryRun, Any]:
-    """The verdict, and the object as it would be (None without one).
+    """Return the verdict, and the object as it would be (None without one).
 
     Raises Conflict: read the object again, ask again.
     """

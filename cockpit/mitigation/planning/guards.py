@@ -70,7 +70,7 @@ def permission(given: GuardInput, patch: Patch) -> GuardResult | None:
 
 
 def dry_run(given: GuardInput) -> GuardResult | None:
-    """What the server refuses is not sent.
+    """Block what the server refuses.
 
     Where it does no dry runs, the dialog says so by itself.
     """
@@ -85,7 +85,7 @@ def dry_run(given: GuardInput) -> GuardResult | None:
 
 
 def fresh(given: GuardInput) -> GuardResult | None:
-    """The signals that justify the step must be known now.
+    """Demand that the signals which justify the step are known now.
 
     Those of a source that nobody has configured count for nothing, unless there are no others.
     """
@@ -113,8 +113,9 @@ def fresh(given: GuardInput) -> GuardResult | None:
 
 @of_object
 def singleton(given: GuardInput, patch: Patch) -> GuardResult | None:
-    """One leader at most: never a second replica, never a rolling update that surges, never while
-    an old pod is left.
+    """Allow one leader at most.
+
+    Never a second replica, never a rolling update that surges, never while an old pod is left.
     """
     if not patch.subject.service.singleton:
         return None
@@ -148,7 +149,7 @@ def singleton(given: GuardInput, patch: Patch) -> GuardResult | None:
 
 @of_object
 def digest(given: GuardInput, patch: Patch) -> GuardResult | None:
-    """Images by digest only: a tag may be another image tomorrow.
+    """Demand images by digest: a tag may be another image tomorrow.
 
     An undo may go back to the tag that ran before.
     """
@@ -161,9 +162,7 @@ def digest(given: GuardInput, patch: Patch) -> GuardResult | None:
 
 
 def direction(given: GuardInput) -> GuardResult | None:
-    """Relaxing a guardrail or enabling publishing asks that no dangerous signal holds or is
-    unknown.
-    """
+    """Demand, of what relaxes something, that no dangerous signal holds or is unknown."""
     if not given.draft.relaxing:
         return None
     why = "; ".join(given.draft.relaxing)
@@ -210,7 +209,7 @@ def autoscaler(given: GuardInput, patch: Patch) -> GuardResult | None:
 
 @of_object
 def gitops(given: GuardInput, patch: Patch) -> GuardResult | None:
-    """Argo CD, Flux: what is changed by hand is put back.
+    """Say who puts back what is changed by hand: Argo CD, Flux.
 
     Helm and the like change it at their next release.
     """
@@ -251,7 +250,7 @@ def lease(given: GuardInput) -> GuardResult:
 
 
 def journal(given: GuardInput) -> GuardResult | None:
-    """An undo trusts the journal: one that was tampered with is said."""
+    """Say that the journal was tampered with, which an undo trusts."""
     if given.undo and given.journal_problems:
         return _result("journal", Verdict.CONFIRM, f"the journal is not intact: {given.journal_problems[0]}")
     return None
@@ -275,7 +274,7 @@ GUARDS: tuple[Guard, ...] = (
 
 @of_object
 def already_stopped(given: GuardInput, patch: Patch) -> GuardResult | None:
-    """Scaled to nothing already: whether publishing has stopped by that is for the chain to say.
+    """Say what the chain knows of publishing, where the service is at 0 already.
 
     Somebody else may publish.
     """
@@ -296,7 +295,7 @@ def already_stopped(given: GuardInput, patch: Patch) -> GuardResult | None:
 
 
 def judge_idle(given: GuardInput) -> tuple[GuardResult, ...]:
-    """Of a plan that would change nothing."""
+    """Judge a plan that would change nothing."""
     found = already_stopped(given)
     return (found,) if found is not None else ()
 

@@ -160,7 +160,7 @@ def _dangers(request: PlanRequest, draft: Draft) -> tuple[str, ...]:
 
 
 def digest_of(plan: Plan, expected: Mapping[str, Any]) -> str:
-    """sha256 over canonical JSON: see the module's text for what it covers."""
+    """Return sha256 over canonical JSON; the module's text says what it covers."""
     covered = {
         "id": plan.id,
         "target": [plan.target.context, plan.target.namespace, plan.target.kind, plan.target.name, plan.target.uid],

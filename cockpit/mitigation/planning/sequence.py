@@ -22,7 +22,7 @@ Record = Mapping[str, Any]
 
 
 def parts_of(book: Runbook, step: Step, _within: tuple[str, ...] = ()) -> tuple[Step, ...]:
-    """The steps in their order; a sequence within a sequence is laid out flat.
+    """Return the steps in their order; a sequence within a sequence is laid out flat.
 
     Raises PlanProblem.
     """
@@ -43,8 +43,7 @@ def parts_of(book: Runbook, step: Step, _within: tuple[str, ...] = ()) -> tuple[
 
 
 def state_of(records: Sequence[Record], book: Runbook, step: Step, run: str = "") -> SequenceState:
-    """Of the run that is asked for; else of the newest that is not done; else one that has not
-    begun.
+    """Return how far a run has come: the one asked for, else the newest that is not done.
 
     Raises PlanProblem.
     """
@@ -92,7 +91,7 @@ def _run(records: Sequence[Record], book: Runbook, step: Step, steps: tuple[Step
 
 
 def _state_of_part(record: Record, entries: Mapping[int, JournalEntry]) -> tuple[str, str, int | None]:
-    """("done", "stopped" or "waiting", words, journal number) of a part's newest record."""
+    """Return ("done", "stopped" or "waiting", words, journal number) of a part's newest record."""
     if record.get("kind") != "intent":  # the answer to a manual step, or a view that was looked at
         answered = str(record.get("answer") or "")
         return ("stopped" if answered == "no" else "done"), str(record.get("words", "")), None
@@ -115,7 +114,7 @@ def _state_of_part(record: Record, entries: Mapping[int, JournalEntry]) -> tuple
 
 
 def note_of(state: SequenceState, part: Part, words: str) -> str:
-    """What the journal says when a part has ended."""
+    """Say in the journal where a sequence stands when a part has ended."""
     item = state.items[part.index]
     where = f"{state.title}: part {part.index + 1} of {part.of} ({item.title})"
     if state.next is None:

@@ -25,7 +25,7 @@ def stages_of(draft: Draft, kind: str) -> str:
 
 
 def staged(step: Step) -> tuple[Step, ...]:
-    """The stages as steps.
+    """Return the stages as steps.
 
     A restart needs no change between: the new pod is one.
     """

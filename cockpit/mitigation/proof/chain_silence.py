@@ -39,7 +39,7 @@ class ChainSilence:
 
     @staticmethod
     def why_unavailable(situation: Situation | None) -> str:
-        """Why there is nothing to ask; "" when there is."""
+        """Say why there is nothing to ask; "" when there is."""
         return "nothing is known" if situation is None else chain_asked(situation)
 
     def update(self, situation: Situation | None, mono: float) -> None:

@@ -46,7 +46,7 @@ class Baseline:
 
 
 def holds(line: Validation, status: SignalStatus | None, before: float | None) -> tuple[bool | None, str]:
-    """Whether a line holds now (None: unknown), and why it does not."""
+    """Tell whether a line holds now (None: unknown), and why it does not."""
     if status is None:
         return None, "no such signal"
     if status.level is Level.UNKNOWN:

@@ -24,7 +24,7 @@ from cockpit.secrets import env_value, fingerprint
 
 
 def undoable(journal: Journal, number: int, context: str, namespace: str) -> JournalEntry:
-    """The journal's entry, if it can be undone from here.
+    """Return the journal's entry, if it can be undone from here.
 
     Raises PlanProblem with the reason.
     """
@@ -52,7 +52,7 @@ def undoable(journal: Journal, number: int, context: str, namespace: str) -> Jou
 
 
 def _origin(journal: Journal, entry: JournalEntry) -> tuple[Mapping[str, Any], bool]:
-    """The step that undos of undos go back to, and whether taking back this entry does it again."""
+    """Find the step that undos of undos go back to, and whether this undo does it again."""
     entries = entries_of(journal.records())
     again = False
     while (before := entries.get(int(entry.intent.get("undoes") or 0))) is not None and before.number < entry.number:
@@ -102,7 +102,7 @@ def _danger(journal: Journal, entry: JournalEntry) -> tuple[str, bool]:
 
 
 async def recover(client: KubeClient, intent: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse's arguments from the journal, hidden values looked up in older ReplicaSets.
+    """Return the inverse's arguments, hidden values looked up in older ReplicaSets.
 
     Raises PlanProblem.
     """
@@ -139,7 +139,7 @@ async def recover(client: KubeClient, intent: Mapping[str, Any]) -> dict[str, An
 async def _replicasets(
     client: KubeClient, intent: Mapping[str, Any], obj: Mapping[str, Any]
 ) -> list[Mapping[str, Any]]:
-    """The deployment's own ReplicaSets, that of the revision before the step first.
+    """Read the deployment's ReplicaSets, that of the revision before the step first.
 
     Raises PlanProblem.
     """

@@ -24,7 +24,7 @@ _JUDGEMENTS = {"applied": "applied", "not applied": "not applied", "changed": "c
 
 
 async def judge_all(context: StepContext, journal: Journal) -> tuple[Unfinished, ...]:
-    """Those of this context and namespace; others stay for a cockpit that looks there.
+    """Judge those of this context and namespace; others stay for a cockpit that looks there.
 
     What cannot be read stays too.
     """

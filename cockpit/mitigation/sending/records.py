@@ -140,7 +140,7 @@ def note(words: str, operator: Operator, of: int | None = None) -> dict[str, Any
 def answer(
     words: str, operator: Operator, *, runbook: str, step: str, item: str | None, choice: str, of: Part | None
 ) -> dict[str, Any]:
-    """The operator's answer to a manual step.
+    """Make the record of an operator's answer to a manual step.
 
     `choice`: "yes", "no" or "" (text alone).
     """
@@ -155,5 +155,5 @@ def answer(
 
 
 def _number(value: float | None) -> float | str | None:
-    """JSON has no NaN."""
+    """Return what JSON can hold: it has no NaN."""
     return value if value is None or (value == value and abs(value) != float("inf")) else str(value)

@@ -100,7 +100,7 @@ class Sender:
         return await self._after_silence(ServerFault(f"the answer ({answer.status}) is no object"))
 
     async def _after_conflict(self, ready: Ready, conflict: Conflict, last: bool) -> Ready | Outcome:
-        """409: same generation and same relevant fields → once more; else the plan is stale."""
+        """Judge a 409: with the same generation and relevant fields it may be sent once more."""
         again = await self.recheck()
         if isinstance(again, Outcome):
             return again if again.result == "stale" else Outcome("rejected", f"{conflict.reason}; {again.words}")
@@ -185,9 +185,7 @@ def compare(
     after: Mapping[str, Any],
     touched: Sequence[str],
 ) -> Judgement:
-    """`fields` (as they are) against the fields before and after a change, in what the change
-    touches.
-    """
+    """Compare `fields` with those before and after a change, in what the change touches."""
     if obj["metadata"]["uid"] != uid:
         return Judgement("gone", "the object was deleted and made anew", obj)
     if all(fields.get(key) == after.get(key) for key in touched):
@@ -199,7 +197,7 @@ def compare(
 
 
 def named(keys: Sequence[str]) -> str:
-    """Relevant fields in an operator's words: "SOLANA_RPC_URL, replicas"."""
+    """Name relevant fields in an operator's words: "SOLANA_RPC_URL, replicas"."""
     words = [key.removeprefix("env ").removeprefix("spec.") for key in keys if key != "env order" or len(keys) == 1]
     return ", ".join(words[:6]) + (f" and {len(words) - 6} more" if len(words) > 6 else "")
 
@@ -210,8 +208,9 @@ def _by(obj: Mapping[str, Any]) -> str:
 
 
 def _accepted(body: bytes) -> Outcome | None:
-    """A 2xx answer that is the changed object; None when it is something else (a login page of a
-    proxy).
+    """Return the outcome of a 2xx answer that is the changed object.
+
+    None when it is something else (a login page of a proxy).
     """
     try:
         metadata = json.loads(body)["metadata"]

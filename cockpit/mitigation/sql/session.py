@@ -100,7 +100,7 @@ async def run_statement(
 
 @contextlib.asynccontextmanager
 async def _cancelled_by(stop: asyncio.Event | None, connection: Any) -> AsyncIterator[None]:
-    """While inside, `stop` asks the server to cancel what the connection runs."""
+    """Ask the server to cancel what the connection runs, when `stop` is set meanwhile."""
 
     async def cancel(asked: asyncio.Event) -> None:
         await asked.wait()
@@ -124,7 +124,7 @@ async def _driver() -> Any:
 
 
 def single(statement: str) -> list[Token]:
-    """The tokens of exactly one statement.
+    """Return the tokens of exactly one statement.
 
     Raises SqlProblem for none or several.
     """
@@ -139,7 +139,7 @@ def single(statement: str) -> list[Token]:
 
 
 def created_index(words: list[Token]) -> tuple[str, str] | None:
-    """(index name, table as SQL) of a CREATE INDEX with a name; None of anything else."""
+    """Return (index name, table as SQL) of a CREATE INDEX with a name; None of anything else."""
     texts = [text.lower() for _, text in words]
     if texts[:2] != ["create", "index"] and texts[:3] != ["create", "unique", "index"]:
         return None
@@ -196,7 +196,7 @@ async def _outcome(session: Session, words: list[Token], status: str) -> str:
 
 
 async def _left_behind(session: Session, words: list[Token]) -> tuple[str, str]:
-    """(remedy, what to add to the reason) when a failed concurrent build left an invalid index."""
+    """Return (remedy, more words) when a failed concurrent build left an invalid index."""
     made = created_index(words)
     if made is None:
         return "", ""

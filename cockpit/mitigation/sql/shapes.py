@@ -51,7 +51,7 @@ class _Reader:
         self._at = 0
 
     def take(self, *words: str) -> bool:
-        """These words in a row, whatever their case; nothing is consumed otherwise."""
+        """Take these words in a row, whatever their case; consume nothing otherwise."""
         there = [text.lower() for kind, text in self._found[self._at : self._at + len(words)] if kind != "name"]
         if there != list(words):
             return False
@@ -63,7 +63,7 @@ class _Reader:
             raise PlanProblem(f"expected {' '.join(words).upper()}, got {self._rest()}", _allowed())
 
     def name(self) -> str:
-        """One identifier, bare or quoted, as it is quoted for SQL."""
+        """Take one identifier, bare or quoted, and return it quoted for SQL."""
         kind, text = self._found[self._at] if self._at < len(self._found) else ("", "")
         if kind not in ("word", "name"):
             raise PlanProblem(f"expected a name, got {self._rest()}", _allowed())

@@ -45,7 +45,7 @@ class State:
 
 
 def server_of(url: str) -> str:
-    """Host, database and role, never the password."""
+    """Return host, database and role, never the password."""
     try:
         parts = urlsplit(url)
         host, user, name = parts.hostname or "", parts.username or "", parts.path.lstrip("/")

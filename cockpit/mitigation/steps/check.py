@@ -58,8 +58,9 @@ KIND = Check()
 def evaluate(
     signals: Step | list[str], situation: Situation | None
 ) -> tuple[Proof, tuple[tuple[str, Level, str], ...]]:
-    """PASS when every signal is OK, FAIL when one is bad, else UNKNOWN; and (signal, level, words)
-    of each.
+    """Judge signals, and return the verdict with (signal, level, words) of each.
+
+    PASS when every signal is OK, FAIL when one is bad, else UNKNOWN.
     """
     lines: list[tuple[str, Level, str]] = []
     for name in signals.signals if isinstance(signals, Step) else signals:

@@ -122,7 +122,7 @@ class Command:
         return await self._after_failure(prepared, context, Outcome(result, words, output=ended.output[-20:]))
 
     async def _after_failure(self, prepared: Prepared, context: StepContext, outcome: Outcome) -> Outcome:
-        """What it says of itself may be wrong: where it can be read back, that decides."""
+        """Read back what a program did that says it failed: where it can be read, that decides."""
         try:
             done = await read_back(prepared.draft.scope, context)
         except PlanProblem:
@@ -134,8 +134,9 @@ class Command:
         return Outcome("rejected", f"{outcome.words}; read back: not done", output=outcome.output)
 
     async def _after_stop(self, prepared: Prepared, context: StepContext, outcome: Outcome) -> Outcome:
-        """What it had sent before it was ended may still take effect: "not done so far" is no "not
-        done".
+        """Read back what a program did before it was ended.
+
+        What it had sent may still take effect: "not done so far" is no "not done".
         """
         try:
             done = await read_back(prepared.draft.scope, context)
@@ -153,7 +154,7 @@ class Command:
     async def watch(
         self, prepared: Prepared, outcome: Outcome, context: StepContext, on_progress: OnProgress
     ) -> Rollout:
-        """Where it can be read back, that is the proof that it was done."""
+        """Read it back, where that can be done: that is the proof."""
         scope = prepared.draft.scope
         if not scope.get("reads"):
             return Rollout(done=True, failed=False, words=outcome.words)
@@ -198,7 +199,7 @@ KIND = Command()
 
 
 def _asked(request: PlanRequest, context: StepContext) -> tuple[Runbook | None, Step, Mapping[str, str]]:
-    """Of a step, or of the step that takes another back."""
+    """Return what is asked for: a step, or the step that takes another back."""
     if request.arguments is None:
         assert request.step is not None
         return request.runbook, request.step, request.values
@@ -216,7 +217,7 @@ def named_step(context: StepContext, named: Mapping[str, Any]) -> tuple[Runbook,
 
 
 def words_of(step: Step, values: Mapping[str, str], cli: NetworkCli) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The argument list, and the same as it may be shown.
+    """Return the argument list, and the same as it may be shown.
 
     Raises PlanProblem for a word that would be taken for an option.
     """
@@ -275,8 +276,9 @@ def _target(step: Step, values: Mapping[str, str], argv: tuple[str, ...]) -> str
 
 
 def _scope(runbook: Runbook | None, step: Step, values: Mapping[str, str]) -> dict[str, Any]:
-    """What reading back needs: names and parameters, never an argument list that a file could have
-    changed.
+    """Return what reading back needs.
+
+    Names and parameters, never an argument list that a file could have changed.
     """
     scope: dict[str, Any] = {"runbook": runbook.id if runbook is not None else "", "step": step.id}
     if runbook is not None and step.args.get("reads"):
@@ -285,7 +287,7 @@ def _scope(runbook: Runbook | None, step: Step, values: Mapping[str, str]) -> di
 
 
 def _reading(runbook: Runbook | None, step: Step) -> Step | None:
-    """The step that reads back.
+    """Find the step that reads back.
 
     Raises PlanProblem.
     """
@@ -325,7 +327,7 @@ async def read_back(scope: Mapping[str, Any], context: StepContext) -> bool | No
 async def _before(
     reading: Step | None, step: Step, values: Mapping[str, str], context: StepContext
 ) -> tuple[bool | None, tuple[GuardResult, ...]]:
-    """Whether it is done already, and what the guards should know of that."""
+    """Tell whether it is done already, and what the guards should know of that."""
     if reading is None:
         return None, ()
     runbook = next((b for b in context.runbooks.runbooks if reading in b.mitigations and step in b.mitigations), None)

@@ -177,7 +177,7 @@ KIND = CommandEach()
 
 
 def _asked(request: PlanRequest, context: StepContext) -> tuple[Runbook, Step, Mapping[str, str], tuple[str, ...]]:
-    """Of a step, or of the step that takes another back.
+    """Return what is asked for: a step, or the step that takes another back.
 
     Raises PlanProblem.
     """

@@ -104,7 +104,7 @@ class Draft:
 
     @property
     def touched(self) -> tuple[str, ...]:
-        """The relevant fields that it changes."""
+        """Return the relevant fields that it changes."""
         return touched(self.relevant, self.expected)
 
     @property

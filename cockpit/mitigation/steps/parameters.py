@@ -16,7 +16,7 @@ _SCHEMES = ("http", "https", "ws", "wss", "nats", "kafka", "postgres", "postgres
 
 
 def resolve(step: Step, given: Mapping[str, str], runbooks: Runbooks) -> dict[str, str]:
-    """Every parameter's value as text.
+    """Return every parameter's value as text.
 
     Raises PlanProblem naming the parameter and what was expected.
     """
@@ -72,7 +72,7 @@ def _check_url(value: str, wrong: Callable[[str], PlanProblem]) -> None:
 
 
 def _choices(param: Param, runbooks: Runbooks) -> tuple[str, ...]:
-    """Choices that bind.
+    """Return the choices that bind.
 
     Live ones (endpoints, labels) are suggestions: what is new is not wrong.
     """
@@ -84,7 +84,7 @@ def _choices(param: Param, runbooks: Runbooks) -> tuple[str, ...]:
 
 
 def filled(template: str, values: Mapping[str, str], where: str) -> str:
-    """`template` with every "{name}" replaced.
+    """Replace every "{name}" of `template`.
 
     Raises PlanProblem for a name that is no parameter.
     """
@@ -98,5 +98,5 @@ def filled(template: str, values: Mapping[str, str], where: str) -> str:
 
 
 def placed(template: str) -> frozenset[str]:
-    """The parameters that `template` names."""
+    """Return the parameters that `template` names."""
     return frozenset(_PLACE.findall(template))

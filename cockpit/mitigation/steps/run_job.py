@@ -277,7 +277,7 @@ def _relevant(cronjob: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_template(text: str, values: Mapping[str, str], step: str) -> dict[str, Any]:
-    """Parsed first, then filled: a parameter is text in it and nothing else.
+    """Parse the template, then fill it: a parameter is text in it and nothing else.
 
     Raises PlanProblem.
     """

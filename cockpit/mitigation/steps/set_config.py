@@ -140,13 +140,14 @@ def _keepable(runbooks: Runbooks, key: str, value: str) -> bool:
 
 
 def _open(runbooks: Runbooks, key: str) -> bool:
-    """The key's name does not say that its value is a secret or an address."""
+    """Tell whether the key's name leaves open that its value is a secret or an address."""
     return display_value(runbooks, key, "x") == "x"
 
 
 def _diff(runbooks: Runbooks, key: str, before: str | None, after: str | None) -> tuple[str, ...]:
-    """Changed lines of a value of several lines, redacted one by one; empty for a value of one
-    line, or a hidden one.
+    """Return the changed lines of a value of several lines, redacted one by one.
+
+    Empty for a value of one line, or a hidden one.
     """
     old, new = (before or "").splitlines(), (after or "").splitlines()
     if max(len(old), len(new)) < 2 or not _open(runbooks, key):
@@ -162,7 +163,7 @@ def _diff(runbooks: Runbooks, key: str, before: str | None, after: str | None) -
 
 
 def _consumers(seen: Workloads | str | None, subject: Subject, key: str) -> tuple[str, ...]:
-    """What takes the key, and what must be restarted."""
+    """Say what takes the key, and what must be restarted."""
     if isinstance(seen, str):
         return (f"who takes it is not known: {seen}",)
     found = consumers(seen or (), subject.name, key)

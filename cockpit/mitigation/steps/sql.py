@@ -136,7 +136,7 @@ class Sql:
         return await self._judge(str(intent["scope"]["statement"]), context)
 
     async def _judge(self, text: str, context: StepContext) -> Judgement:
-        """An index tells by itself; of the rest nothing tells whether it ran."""
+        """Judge an index by itself; of the rest nothing tells whether it ran."""
         statement = parse(text)
         if statement.verb not in ("create", "drop"):
             return Judgement("unknown", "it may have run: nothing tells whether it did", final=True)

@@ -21,7 +21,7 @@ CONCURRENCY = "M0_PUBLISH_CONCURRENCY"
 
 
 def _literal(values: Values, name: str) -> str | None:
-    """The literal value; None when absent, removed or by reference."""
+    """Return the literal value; None when absent, removed or by reference."""
     value = values.get(name)
     return None if value is None else value.get("value")
 
@@ -39,7 +39,7 @@ def _true(value: str | None) -> bool:
 
 
 def _relaxes(name: str, toggle: Toggle | None, old: str | None, new: str | None) -> bool:
-    """Away from the safest value: later in the toggle's list, or unset.
+    """Tell whether it goes away from the safest value: later in the toggle's list, or unset.
 
     What it was before is unknown: it counts too.
     """
@@ -58,9 +58,7 @@ def _relaxes(name: str, toggle: Toggle | None, old: str | None, new: str | None)
 
 
 def relaxing(runbooks: Runbooks, wanted: Values, before: Values) -> tuple[str, ...]:
-    """Why the change relaxes a guardrail or enables publishing, one line each; empty when it does
-    not.
-    """
+    """Say why the change relaxes a guardrail or enables publishing, one line each."""
     reasons = []
     for name, toggle, old, new in _pairs(runbooks, wanted, before):
         if not _relaxes(name, toggle, old, new):
@@ -87,7 +85,7 @@ def dangers_of(runbooks: Runbooks, wanted: Values, before: Values) -> tuple[str,
 
 
 def owes(runbooks: Runbooks, wanted: Values, before: Values) -> bool:
-    """True for a relaxed guardrail and for reduced concurrency: debt until put back."""
+    """Tell whether it relaxes a guardrail or reduces concurrency: debt until put back."""
     for name, toggle, old, new in _pairs(runbooks, wanted, before):
         if name not in (PUBLISH,) and not name.startswith(PAUSE) and _relaxes(name, toggle, old, new):
             return True

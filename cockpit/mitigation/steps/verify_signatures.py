@@ -86,7 +86,7 @@ KIND = VerifySignatures()
 
 
 async def _read(path: str) -> bytes:
-    """Bounded.
+    """Read a file, up to a limit.
 
     Raises PlanProblem.
     """
@@ -102,7 +102,7 @@ async def _read(path: str) -> bytes:
 
 
 def _on_chain(context: StepContext) -> tuple[SignerSetState | None, str]:
-    """The signer set as it was last read, and why there is none."""
+    """Return the signer set as it was last read, and why there is none."""
     situation = context.situation()
     reading = situation.solana.get("signer-set") if situation is not None else None
     if situation is None or reading is None:
@@ -118,7 +118,7 @@ def _on_chain(context: StepContext) -> tuple[SignerSetState | None, str]:
 
 
 async def _market(context: StepContext, bundle: Bundle, on_progress: OnProgress) -> tuple[MarketState | None, str]:
-    """The market's account, and why it is not known; neither when the bundle names none.
+    """Return the market's account, and why it is not known; neither when the bundle names none.
 
     A bundle of an epoch that the account was not in yet may be newer than the look at it: then the
     next look counts.

@@ -13,14 +13,15 @@ from cockpit.model.step_kinds import STEP_KINDS
 
 
 def bad(names: tuple[str, ...], situation: Situation) -> list[SignalStatus]:
-    """Those of the signals that are warn or crit now, worst first."""
+    """Return those of the signals that are warn or crit now, worst first."""
     found = [situation.signals[name] for name in names if name in situation.signals]
     return sorted((s for s in found if s.level in (Level.WARN, Level.CRIT)), key=lambda s: -s.level.rank)
 
 
 def likeliest(book: Runbook, situation: Situation) -> int | None:
-    """Index of the cause whose signals are worst: most crit, then most warn; None when no cause has
-    a bad signal.
+    """Return the index of the cause whose signals are worst; None when no cause has a bad one.
+
+    Most crit, then most warn.
     """
     scores = [sum(s.level.rank for s in bad(cause.signals, situation)) for cause in book.causes]
     best = max(scores, default=0)
@@ -38,7 +39,7 @@ def _only_looks(step: Step) -> bool:
 
 
 def hindered(step: Step, situation: Situation) -> str:
-    """Why the step is not to be taken now; empty when nothing is known against it.
+    """Say why the step is not to be taken now; empty when nothing is known against it.
 
     The guards decide in the end.
     """
@@ -72,13 +73,14 @@ def tried(step: Step, situation: Situation) -> bool:
 
 
 def immediate(step: Step) -> bool:
-    """What the runbook wants done at once, before anybody looks for a cause (2.immediate.*)."""
+    """Tell whether the runbook wants it done at once, before a cause is looked for."""
     return step.item is not None and ".immediate." in step.item
 
 
 def _done(step: Step, situation: Situation) -> bool:
-    """It was carried out in this session, as far as it can be: what only looks has its answer,
-    whatever it is.
+    """Tell whether it was carried out in this session, as far as it can be.
+
+    What only looks has its answer, whatever it is.
     """
     return any(
         p.plan.step == step.id and p.phase is Phase.DONE and (p.proof is Proof.PASS or _only_looks(step))
@@ -87,15 +89,15 @@ def _done(step: Step, situation: Situation) -> bool:
 
 
 def _looks(step: Step, book: Runbook) -> bool:
-    """It changes nothing: by its kind, or as the command that reads back what another has done."""
+    """Tell whether it changes nothing: by its kind, or as the command that reads another back."""
     return _only_looks(step) or any(other.args.get("reads") == step.id for other in book.mitigations)
 
 
 def _justified(step: Step, book: Runbook, situation: Situation) -> bool:
-    """Its signals are bad; a step that names none may always be taken, but one that only looks then
-    answers nothing that holds.
+    """Tell whether its signals are bad.
 
-    A check tells what the validation shows anyway.
+    A step that names none may always be taken, but one that only looks then answers nothing that
+    holds. A check tells what the validation shows anyway.
     """
     if STEP_KINDS[step.kind].judges_signals:
         return False
@@ -103,8 +105,9 @@ def _justified(step: Step, book: Runbook, situation: Situation) -> bool:
 
 
 def _mere_part(step: Step, book: Runbook, situation: Situation) -> bool:
-    """Harmless, and alone not the mitigation that a dangerous sequence is in which it comes after
-    something else: a backup into an archive that nobody has made room in.
+    """Tell whether it is harmless, and only a later part of a dangerous sequence.
+
+    Alone it is not the mitigation: a backup into an archive that nobody has made room in.
     """
     within = {s.id: s.steps for s in book.mitigations}
     return not step.dangerous and any(
@@ -116,11 +119,11 @@ def _mere_part(step: Step, book: Runbook, situation: Situation) -> bool:
 
 
 def next_step(match: Match, situation: Situation) -> Step | None:
-    """The next sensible step: what is to be done at once, in its order; then for the likeliest
-    cause, not hindered, the least dangerous first.
+    """Return the next sensible step.
 
-    None when no symptom holds, when a step of this runbook is under way, or when one of it has just
-    proved itself.
+    What is to be done at once, in its order; then for the likeliest cause, not hindered, the least
+    dangerous first. None when no symptom holds, when a step of this runbook is under way, or when
+    one of it has just proved itself.
     """
     book = match.runbook
     mine = [p for p in situation.progress if p.plan.runbook == book.id]

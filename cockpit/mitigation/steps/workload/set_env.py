@@ -113,7 +113,7 @@ KIND = SetEnv()
 
 
 def _hidden(around: PatchContext, wanted: Values, before: Values) -> tuple[str, ...]:
-    """The raw values, of before and after, that are not shown whole."""
+    """Return the raw values, of before and after, that are not shown whole."""
     pairs = [(n, v) for values in (wanted, before) for n, v in values.items() if v is not None]
     return tuple(
         str(v["value"])
@@ -183,20 +183,21 @@ def _changes(around: PatchContext, wanted: Values, before: Values, spec: Mapping
 
 
 def _listed(value: Mapping[str, Any] | None) -> list[str]:
-    """The words of a value that is a list, parted by commas; one word is a list of one."""
+    """Return the words of a value that is a list, parted by commas; one word is a list of one."""
     return [word.strip() for word in str((value or {}).get("value", "")).split(",") if word.strip()]
 
 
 def _left_out(before: Mapping[str, Any] | None, value: Mapping[str, Any] | None) -> list[str]:
-    """What a list held, and holds no more: a connector that is polled again because another was
-    named.
+    """Return what a list held, and holds no more.
+
+    Say, a connector that is polled again because another was named.
     """
     kept = _listed(value)
     return [word for word in _listed(before) if word not in kept] if kept else []
 
 
 def _line(subject: Subject, container: str, wanted: Values, around: PatchContext) -> str:
-    """The kubectl line, secrets hidden.
+    """Return the kubectl line, secrets hidden.
 
     A reference needs a patch: `set env` has no spelling for one.
     """

@@ -13,7 +13,7 @@ CHANGE_CAUSE = "kubernetes.io/change-cause"
 
 
 def body(template: Mapping[str, Any], cause: str | None) -> dict[str, Any]:
-    """A strategic-merge patch of the template.
+    """Return a strategic-merge patch of the template.
 
     `cause` goes into the same request, so that it is not a second change.
     """
@@ -22,7 +22,7 @@ def body(template: Mapping[str, Any], cause: str | None) -> dict[str, Any]:
 
 
 def context_fields(obj: Mapping[str, Any], scope: Mapping[str, Any]) -> dict[str, Any]:
-    """Relevant beside the change itself: what the guards and the effect were judged by."""
+    """Return what the guards and the effect were judged by, beside the change itself."""
     fields: dict[str, Any] = {"spec.paused": paused(obj), "spec.strategy": strategy(obj)}
     if scope.get("singleton"):
         fields["spec.replicas"] = replicas(obj)
@@ -30,7 +30,7 @@ def context_fields(obj: Mapping[str, Any], scope: Mapping[str, Any]) -> dict[str
 
 
 def blast(subject: Subject, container: str | None) -> tuple[str, ...]:
-    """How many pods are replaced and how; what is left alone."""
+    """Say how many pods are replaced and how, and what is left alone."""
     obj, count = subject.obj, replicas(subject.obj)
     if count == 0:
         lines = ["0 replicas: no pod is replaced now; it holds for the next pod that starts"]

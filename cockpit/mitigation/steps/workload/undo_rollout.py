@@ -110,7 +110,7 @@ KIND = UndoRollout()
 
 
 def _chosen(subject: Subject, kept: tuple[Revision, ...], arguments: Mapping[str, Any]) -> Revision:
-    """The pinned one by its uid; a number from the runbook; else the newest that is not current.
+    """Find the pinned revision by its uid or number, else the newest that is not current.
 
     Raises PlanProblem.
     """
@@ -130,8 +130,9 @@ def _chosen(subject: Subject, kept: tuple[Revision, ...], arguments: Mapping[str
 
 
 def _noted(wanted: Revision, now: Revision | None, arguments: Mapping[str, Any]) -> tuple[GuardResult, ...]:
-    """The one before the current, which nobody named, ran later than the current one did at first:
-    it was gone back from.
+    """Ask for a look at a revision that was left behind once already.
+
+    It is the one before the current, which nobody named, and was gone back from.
     """
     if arguments or now is None or not 0 < now.before < wanted.number:
         return ()
@@ -147,7 +148,7 @@ def _inverse(subject: Subject, now: Revision | None) -> RawInverse | None:
 
 
 def _operations(subject: Subject, wanted: Mapping[str, Any], cause: str) -> list[dict[str, Any]]:
-    """Beside the template only our own note is written."""
+    """Return the operations; beside the template only our own note is written."""
     note: dict[str, Any] = {"op": "add", "path": "/metadata/annotations", "value": {template.CHANGE_CAUSE: cause}}
     if subject.obj["metadata"].get("annotations"):
         escaped = template.CHANGE_CAUSE.replace("~", "~0").replace("/", "~1")
@@ -160,7 +161,7 @@ def _images(wanted: Mapping[str, Any]) -> list[str]:
 
 
 def _env(wanted: Mapping[str, Any]) -> dict[str, dict[str, Any] | None]:
-    """ "container/VARIABLE" → value, of all containers."""
+    """Return "container/VARIABLE" → value, of all containers."""
     spec = wanted.get("spec") or {}
     return {
         f"{container['name']}/{entry['name']}": env_value(entry)
@@ -173,7 +174,7 @@ def _env(wanted: Mapping[str, Any]) -> dict[str, dict[str, Any] | None]:
 def _changes(
     before: Mapping[str, Any], after: Mapping[str, Any], old_env: Env, new_env: Env, around: PatchContext
 ) -> tuple[Change, ...]:
-    """Images and variables in an operator's words; anything else by its path."""
+    """Name images and variables in an operator's words; anything else by its path."""
     found: list[Change] = []
     several = len(_images(after)) > 1
     for path, old, new in differing(before, after):
@@ -198,7 +199,7 @@ def _changes(
 
 
 def _redacted(value: Any) -> str | None:
-    """A value of the template, short and redacted."""
+    """Return a value of the template, short and redacted."""
     if value is None:
         return None
     return safe(value if isinstance(value, str) else json.dumps(value, sort_keys=True), 160)
