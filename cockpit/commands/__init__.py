@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cockpit.model.registry import LEFT_OUT
+
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
     """One subcommand: its `name` is that of its file, which is imported only when it is called."""
 
-    name: str
-    help: str  # a line without a full stop, for `--help` and docs/commands.md
+    name: str = LEFT_OUT
+    help: str = LEFT_OUT  # a line without a full stop, for `--help` and docs/commands.md
 
 
 COMMANDS = (

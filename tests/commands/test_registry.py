@@ -42,6 +42,8 @@ def test_no_command_is_without_a_row() -> None:
     ("row", "words"),
     [
         (CommandSpec("", "something"), "row 12 has no name"),
+        (CommandSpec(help="something"), "row 12 has no name"),
+        (CommandSpec("added"), "row 'added' lacks help"),
         (CommandSpec("status", "something"), "two rows are named 'status'"),
     ],
 )

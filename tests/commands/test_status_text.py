@@ -16,7 +16,7 @@ def test_titles_values_and_reasons_stay_apart_and_numbers_are_read_as_people_wri
         return SimpleNamespace(title=title, value=value, unit=unit, level=level, off=False, reason=f"why {level.value}")
 
     long = "Event log backlog, the worst of all its topics"
-    told: Any = SimpleNamespace(
+    situation: Any = SimpleNamespace(
         context="c",
         namespaces=("n",),
         sources=(),
@@ -25,6 +25,6 @@ def test_titles_values_and_reasons_stay_apart_and_numbers_are_read_as_people_wri
         matches=(),
         signals={"a": signal(long, 108_635.0, "events", Level.CRIT), "b": signal("Coverage", 0.68821, "", Level.WARN)},
     )
-    _, _, crit, warn = as_text(told).splitlines()
+    _, _, crit, warn = as_text(situation).splitlines()
     assert crit == f"  CRIT    {long}  108,635 events  why crit"
     assert warn.index("0.6882") == crit.index("108,635 events") and warn.index("why") == crit.index("why")

@@ -77,7 +77,7 @@ def test_an_incident_from_the_shell(run: Run, tmp_path: Path) -> None:
         run("open", "--title", "x", "--severity", "SEV1").stderr
         == "m0-cockpit: incident #1 is open (note in it, or close it first)\n"
     )
-    for arguments, told in (
+    for arguments, expected in (
         (("note", "restarted nothing"), "noted in incident #1\n"),
         (("severity", "0", "--reason", "all markets"), "incident #1 is SEV0\n"),
         (("role", "scribe", "bob"), "incident #1: scribe is bob\n"),
@@ -85,7 +85,7 @@ def test_an_incident_from_the_shell(run: Run, tmp_path: Path) -> None:
         (("update", "we are on it"), "update recorded, not sent (no webhook is configured)\n"),
     ):
         done = run(*arguments)
-        assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+        assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
     shown = json.loads(run("show", "--json").stdout)
     assert (shown["severity"], shown["runbook_number"], shown["opened_by"], shown["reminder"]["level"]) == (
         "SEV0",
@@ -141,13 +141,13 @@ def test_an_update_is_posted_or_said_not_to_be(
     assert refused.returncode == 1
     assert "NOT delivered: answered with a redirect (302)" in refused.stderr
     assert len(bodies) == 2
-    told = (
+    said = (
         refused.stderr
         + refused.stdout
         + run("show", command="journal").stdout
         + (tmp_path / "state" / "journal.jsonl").read_text()
     )
-    assert KEY not in told and url not in told
+    assert KEY not in said and url not in said
     assert "update NOT delivered" in run("show").stdout
 
 

@@ -1,4 +1,4 @@
-"""The incident record: what operators do is one record each, and what it means is folded from the
+"""The incident record: what operators do is one record each, and what it means is projected from the
 journal alone.
 """
 
@@ -213,14 +213,14 @@ def test_verify_names_the_line_of_an_edited_incident(record: Journal, tmp_path: 
     actions.close(record, OPS1)
     path = tmp_path / "journal.jsonl"
     lines = path.read_text().splitlines(keepends=True)
-    for damaged, told in (
+    for damaged, expected in (
         ([lines[0], lines[1].replace("ops1", "ops9"), lines[2]], "line 2: "),
         ([lines[0], lines[2]], "line 2: "),
         ([lines[1], lines[0], lines[2]], "line 1: "),
         (lines[:2], "end of the journal: 3 records were written, 2 are left"),
     ):
         path.write_text("".join(damaged))
-        assert any(problem.startswith(told) for problem in record.verify()), told
+        assert any(problem.startswith(expected) for problem in record.verify()), expected
     path.write_text("".join(lines))
     assert record.verify() == []
 
@@ -245,8 +245,8 @@ def test_the_journal_panel_tells_it(record: Journal) -> None:
     actions.sent(
         journal=record, operator=OPS1, number=1, update_id=now(record).updates[0].id, problem="answered 503", tries=5
     )
-    told = [(line.title, line.outcome) for line in lines_from(record.records())]
-    assert told == [
+    lines = [(line.title, line.outcome) for line in lines_from(record.records())]
+    assert lines == [
         ("update NOT delivered after 5 tries", "failed: answered 503"),
         ("we look into it", "update"),
         ("incident #1 opened SEV1: Publishing stops", ""),

@@ -214,11 +214,11 @@ def test_hostile_words_stay_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "told"),
+    ("raw", "plain"),
     [("- x", "\\- x"), ("1. x", "1\\. x"), ("+ x", "\\+ x"), ("=====", "\\====="), ("a_b", "a\\_b"), ("", "")],
 )
-def test_no_word_starts_a_block(raw: str, told: str) -> None:
-    assert md(raw) == told
+def test_no_word_starts_a_block(raw: str, plain: str) -> None:
+    assert md(raw) == plain
 
 
 def test_an_incident_that_nobody_watched(tmp_path: Path) -> None:

@@ -156,9 +156,9 @@ def test_all_in_the_order_of_time(tmp_path: Path, clock: ManualClock) -> None:
         RecordedChange(START + 20, "signal", "lag", "crit", "ok"),
         RecordedChange(START, "signal", "fine", None, "ok"),
     ]
-    told = timeline(found, records, changes)
-    assert [e.wall for e in told] == sorted(e.wall for e in told)
-    assert [(e.kind, e.words, e.who, e.level) for e in told] == [
+    entries = timeline(found, records, changes)
+    assert [e.wall for e in entries] == sorted(e.wall for e in entries)
+    assert [(e.kind, e.words, e.who, e.level) for e in entries] == [
         ("signal", "lag OK → CRIT: 70: crit from 60", "", "crit"),
         ("incident", "incident #1 opened SEV1: t", "ops1", ""),
         (
@@ -174,7 +174,7 @@ def test_all_in_the_order_of_time(tmp_path: Path, clock: ManualClock) -> None:
         ("mitigation", "Switch RPC endpoint: proof PASS: 1 of 1 hold", "", "ok"),
         ("note", "a note", "ops1", ""),
     ]
-    assert timeline(found, records, changes, limit=2) == told[-2:]
+    assert timeline(found, records, changes, limit=2) == entries[-2:]
 
 
 def test_many_that_change_alike_are_one_line(tmp_path: Path, clock: ManualClock) -> None:

@@ -77,14 +77,14 @@ async def no_wait(seconds: float) -> None:
 
 async def deliver(hook: Hook, **settings: Any) -> tuple[str, int]:
     own = WebhookSettings(url=settings.pop("url", hook.url), **settings)
-    told = await Webhook(own, sleep=no_wait, rng=random.Random(1)).deliver(MESSAGE)
-    assert_hidden(told)
-    return told
+    shown = await Webhook(own, sleep=no_wait, rng=random.Random(1)).deliver(MESSAGE)
+    assert_hidden(shown)
+    return shown
 
 
-def assert_hidden(*told: Any) -> None:
+def assert_hidden(*shown: Any) -> None:
     for part in (KEY, *KEY.split("/"), "127.0.0.1"):
-        assert part not in repr(told)
+        assert part not in repr(shown)
 
 
 async def test_slack_and_json(hook: Hook) -> None:

@@ -91,16 +91,16 @@ async def test_the_hash_of_the_last_bundle_is_found_where_none_was_seen(drill: D
     assert program.last_reveal is None and program.failed.last_slot is not None  # reveals fail, none was seen
     look = look_back(endpoints(drill), drill.world.chain.program_id, SystemClock())
     made, bundle = await captured(tmp_path, now(drill, solana), look)
-    told = truth(drill)
+    reveal = truth(drill)
     assert bundle is not None, made.missing
-    assert bundle["bundle_content_hash"] == told["content_hash"]
+    assert bundle["bundle_content_hash"] == reveal["content_hash"]
     assert (bundle["last_reveal"]["signature"], bundle["last_reveal"]["market"]) == (
-        told["reveal"]["signature"],
-        told["market"],
+        reveal["reveal"]["signature"],
+        reveal["market"],
     )
     back = bundle["looked_back"]
     assert back["known"] > 100 and back["read"] <= 200 and back["agreed"] == ["rpc-b", "rpc-c"]
-    assert bundle["market_account"] == f"agrees: its last sequence is {told['sequence']}, this reveal's"
+    assert bundle["market_account"] == f"agrees: its last sequence is {reveal['sequence']}, this reveal's"
     assert bundle["found"] == "on the chain at rpc-a: no reveal was seen since the cockpit began to watch"
     assert "/v2/" not in json.dumps(bundle)
 

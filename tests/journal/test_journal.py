@@ -151,8 +151,8 @@ def test_the_next_start_says_what_was_done_to_it_and_where(
     path = filled(tmp_path)
     assert Journal.open(path).notices == []
     harm(path)
-    (told,) = Journal.open(path).notices
-    assert told.startswith(f"the journal was changed by something else: {said}")
+    (notice,) = Journal.open(path).notices
+    assert notice.startswith(f"the journal was changed by something else: {said}")
 
 
 def test_a_line_that_comes_while_it_is_read_is_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Rounds of maintenance and the deploy checklist: what was measured is told with its bounds, what
+"""Rounds of maintenance and the deploy checklist: what was measured is said with its bounds, what
 is not known is never filled in.
 """
 
@@ -138,13 +138,13 @@ def test_what_is_no_number_does_not_count() -> None:
 
 
 def test_out_of_bounds_wants_attention_and_says_for_how_long() -> None:
-    told = finding("signer-p95", Prometheus(m0_signer=[series([100.0] * 300 + [700.0] * 36)]))
-    assert told.state == "attention" and "out of bounds 11 % of the time" in told.words
+    shown = finding("signer-p95", Prometheus(m0_signer=[series([100.0] * 300 + [700.0] * 36)]))
+    assert shown.state == "attention" and "out of bounds 11 % of the time" in shown.words
 
 
 def test_a_short_memory_is_said() -> None:
-    told = finding("signer-p95", Prometheus(m0_signer=[series([100.0] * 48)]))
-    assert told.state == "ok" and "known for 24 h of 7 d" in told.words
+    shown = finding("signer-p95", Prometheus(m0_signer=[series([100.0] * 48)]))
+    assert shown.state == "ok" and "known for 24 h of 7 d" in shown.words
 
 
 def test_nothing_measured_is_unknown_with_its_reason() -> None:
@@ -162,8 +162,8 @@ def test_nothing_measured_is_unknown_with_its_reason() -> None:
 
 def test_a_trend_says_when_the_bound_is_reached() -> None:
     rising = [40.0 + 20.0 * i / 335 for i in range(336)]
-    told = finding("db-cpu", Prometheus(m0_db_cpu=[series(rising)]), trend=True)
-    assert told.state == "ok" and "trend +20.1 % a week: 80 % is reached in 1 week" in told.words
+    shown = finding("db-cpu", Prometheus(m0_db_cpu=[series(rising)]), trend=True)
+    assert shown.state == "ok" and "trend +20.1 % a week: 80 % is reached in 1 week" in shown.words
     flat = finding("db-cpu", Prometheus(m0_db_cpu=[series([40.0] * 48)]), trend=True)
     assert "too little is kept to tell a trend" in flat.words
 
@@ -240,9 +240,9 @@ def test_an_old_answer_is_shown_and_asked_again(tmp_path: Path) -> None:
     answered(old, "routine-maintenance", "weekly-keys", "none due")
     answered(old, "backup-restore", "test-restore", "42 minutes")
     made = asyncio.run(rounds(old, situation()).make("weekly"))
-    told = {q.step: q for line in made.lines if (q := line.question) is not None}
-    assert (told["weekly-keys"].fresh, told["weekly-keys"].answer) == (False, "none due")
-    assert told["test-restore"].fresh  # a restore drill of three weeks ago counts still
+    shown = {q.step: q for line in made.lines if (q := line.question) is not None}
+    assert (shown["weekly-keys"].fresh, shown["weekly-keys"].answer) == (False, "none due")
+    assert shown["test-restore"].fresh  # a restore drill of three weeks ago counts still
 
 
 def test_the_monthly_round_goes_through_the_weekly_lines_too() -> None:
