@@ -1,4 +1,4 @@
-"""What 0.1.0 wrote, and what was written for it: it opens, verifies, and can be taken back.
+"""What 0.1.0 wrote, and what was written for it, opens, verifies and can be taken back.
 
 `tests/fixtures/0.1.0` holds a journal that its executor and incident room wrote against the drill's
 API, what `journal show` and `incident show 1 --json` said of it, and a configuration and a runbooks
@@ -36,7 +36,7 @@ FIXTURES = Path(__file__).parent / "fixtures" / "0.1.0"
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A state directory with the journal of 0.1.0 in it, found by the commands too."""
+    """Make a state directory with the journal of 0.1.0, found by the commands too."""
     directory = tmp_path / "state"
     directory.mkdir()
     for name in ("journal.jsonl", "journal.jsonl.head"):
@@ -98,7 +98,7 @@ def test_its_own_runbooks_are_accepted() -> None:
 
 @pytest.fixture
 def rig(tmp_path: Path, state: Path) -> Iterator[Rig]:
-    """The cluster that the journal tells of, before its steps: its objects have the same UIDs."""
+    """Serve the cluster of the journal as before its steps; its objects have the same UIDs."""
     with make_rig(tmp_path) as made:
         for record in Journal.open(made.journal_path).records():
             target = record.get("target", {})

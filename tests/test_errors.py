@@ -22,7 +22,7 @@ SIGNS = "*+-."  # of each depth, as httpx prints its own tree
 
 
 def printed() -> list[tuple[int, str]]:
-    """(depth, name) of each line of the tree in the module's docstring."""
+    """Return (depth, name) of each line of the tree in the module's docstring."""
     assert errors.__doc__ is not None
     lines = [line for line in errors.__doc__.splitlines() if line.strip()[:2] in {f"{sign} " for sign in SIGNS}]
     found = []
@@ -53,7 +53,7 @@ def sources() -> list[Path]:
 
 
 def raisable(tree: ast.AST) -> Iterator[ast.ClassDef]:
-    """The classes that can be raised and stand outside of the tree, by the names of their bases."""
+    """Yield the classes that can be raised outside of the tree, by the names of their bases."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             bases = {base.id for base in node.bases if isinstance(base, ast.Name)}

@@ -1,5 +1,6 @@
-"""`[links]`: templates that could surprise are refused at load; what is filled in can change
-nothing but its own place.
+"""`[links]` refuses templates that could surprise.
+
+What is filled in can change nothing but its own place.
 """
 
 from __future__ import annotations

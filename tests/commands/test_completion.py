@@ -1,6 +1,4 @@
-"""Completion in real shells: the script is loaded, a line is completed, and what is offered is what
-the parser and the runbooks have.
-"""
+"""Real shells load the script and complete a line with what parser and runbooks have."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ Need = Callable[[str], str]
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A directory with the program in it, and a kubeconfig beside."""
+    """Make a directory with the program in it, and a kubeconfig beside."""
     program = tmp_path / "bin" / "m0-cockpit"
     program.parent.mkdir()
     program.write_text(
@@ -53,7 +51,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def in_bash(home: Path, line: str) -> list[str]:
-    """What bash would offer at the end of the line."""
+    """Return what bash would offer at the end of the line."""
     script = f"""
     source {home}/bash
     line={shlex.quote(line)}
@@ -71,7 +69,7 @@ def in_bash(home: Path, line: str) -> list[str]:
 
 
 def in_zsh(home: Path, line: str) -> str:
-    """The line as a tab leaves it, in an interactive zsh on a pty of its own."""
+    """Return the line as a tab leaves it, in an interactive zsh on a pty of its own."""
     (home / "inner.zsh").write_text(
         f"""
         fpath=({home} $fpath); autoload -U compinit; compinit -u -D; eval "$(<{home}/zsh)"

@@ -1,4 +1,4 @@
-"""The registry of commands: each row has all its parts, and no file is without a row."""
+"""Each row of the registry of commands has all its parts, and no file is without a row."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""`status` without --json: its columns stay apart whatever the titles, and a whole number is read
-without an exponent.
+"""`status` without --json keeps its columns apart whatever the titles.
+
+A whole number is read without an exponent.
 """
 
 from __future__ import annotations

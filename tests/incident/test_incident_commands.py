@@ -1,5 +1,6 @@
-"""`m0-cockpit incident …` as operators and scripts call it: a process of its own, one journal, exit
-codes.
+"""Operators and scripts call `m0-cockpit incident …`.
+
+Each call is a process of its own; all share one journal and its exit codes.
 """
 
 from __future__ import annotations

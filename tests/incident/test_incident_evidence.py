@@ -1,6 +1,4 @@
-"""Evidence: redacted, complete or saying why not, in bounded time; and a bundle that was touched is
-found out.
-"""
+"""Evidence is redacted, complete or says why not, in time; a touched bundle is found out."""
 
 from __future__ import annotations
 

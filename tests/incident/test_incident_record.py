@@ -1,5 +1,6 @@
-"""The incident record: what operators do is one record each, and what it means is projected from the
-journal alone.
+"""Each thing that operators do to an incident is one record.
+
+What the incident is, is projected from the journal alone.
 """
 
 from __future__ import annotations

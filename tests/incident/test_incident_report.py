@@ -1,4 +1,4 @@
-"""The report: everything known filled in, nothing hostile left standing as markup.
+"""The report fills in everything known and leaves nothing hostile standing as markup.
 
 `golden.md` is what an incident looks like.
 """

@@ -1,5 +1,6 @@
-"""Runbook 2's evidence where reveals had stopped before the cockpit began to watch: the last
-bundle's hash is found on the chain.
+"""Runbook 2's evidence finds the last bundle's hash on the chain.
+
+Reveals had stopped before the cockpit began to watch.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ def endpoints(drill: Drill) -> list[RpcEndpoint]:
 
 
 def truth(drill: Drill) -> dict[str, Any]:
-    """The newest bundle that was revealed, as the world's network publishes it."""
+    """Return the newest bundle that was revealed, as the world's network publishes it."""
     published = [drill.world.chain.bundle(market) for market in MARKETS]
     return max((each for each in published if each is not None), key=lambda each: each["reveal"]["slot"])
 
 
 async def watched(drill: Drill) -> dict[str, Reading[Any]]:
-    """What a cockpit that starts now knows of the chain, once its start is over."""
+    """Return what a cockpit that starts now knows of the chain, once its start is over."""
     settings = SolanaSettings(program_id=drill.world.chain.program_id, interval=0.2)
     source = SolanaSource(settings, endpoints(drill), SystemClock(), lambda: "100", timings=PACE)
     seen: dict[str, Reading[Any]] = {}

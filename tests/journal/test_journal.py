@@ -1,4 +1,4 @@
-"""The journal keeps what was done, and tells when someone else touched it."""
+"""The journal keeps what was done, and says when someone else touched it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def filled(directory: Path, count: int = 5) -> Path:
 
 @pytest.fixture(scope="module")
 def written() -> tuple[bytes, bytes]:
-    """A good journal and its head, as bytes: copied for every example."""
+    """Write a good journal and its head, and return their bytes: copied for every example."""
     with tempfile.TemporaryDirectory() as directory:
         path = filled(Path(directory))
         return path.read_bytes(), path.with_name("journal.jsonl.head").read_bytes()

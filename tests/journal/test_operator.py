@@ -1,4 +1,4 @@
-"""Who acts, from what the process knows of itself."""
+"""The process knows from itself who acts."""
 
 from __future__ import annotations
 

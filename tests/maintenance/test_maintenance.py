@@ -1,5 +1,6 @@
-"""Rounds of maintenance and the deploy checklist: what was measured is said with its bounds, what
-is not known is never filled in.
+"""Rounds and the deploy checklist say what was measured with its bounds.
+
+What is not known is never filled in.
 """
 
 from __future__ import annotations

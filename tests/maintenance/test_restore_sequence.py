@@ -1,5 +1,6 @@
-"""Runbook 14's restore, guided: it is refused while writers run; part by part, each confirmed; then
-chain and database are aligned.
+"""Runbook 14's restore is guided, part by part, each confirmed.
+
+It is refused while writers run; at the end chain and database are aligned.
 """
 
 from __future__ import annotations
