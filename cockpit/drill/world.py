@@ -140,7 +140,7 @@ class World:
         self.serve = Serve(self)
         self.meter = Meter(self)
         self._owed = 0.0  # simulated seconds that the physics has yet to live through
-        self._sampled = float("inf")  # nobody looks while the pipeline fills
+        self._sampled = float("inf")  # nothing is sampled while the pipeline fills
         self._trimmed = clock.now()
         self._jobs_seen: set[str] = set()
         self._remember(FILLING_S, until_start=history_s + age)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from cockpit.drill.names import RPC_URLS
 from cockpit.drill.solana.node.chaos import NodeChaos
 
-CALLS_PER_TX = 4  # latest blockhash, send, two looks at the signature's status
+CALLS_PER_TX = 4  # latest blockhash, send, two polls of the signature's status
 UNREACHABLE = "unreachable"
 FEE_THAT_COUNTS = 5_000.0  # micro-lamports per compute unit: halves what crowding costs
 

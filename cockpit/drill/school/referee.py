@@ -23,7 +23,7 @@ from cockpit.mitigation.proof.verify import holds
 from cockpit.model.runbook import Runbook, Runbooks
 from cockpit.model.situation import Situation
 
-EVERY_S = 5.0  # simulated seconds between two looks
+EVERY_S = 5.0  # simulated seconds between two checks
 CALM_S = 30.0  # all must be well for so long
 BEFORE_S = 120.0  # of harm before a step, to compare with
 #: Harm that goes on while an incident does. Refused polls and missed thresholds happen on calm days

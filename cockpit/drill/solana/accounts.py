@@ -117,7 +117,7 @@ class Accounts:
                 if oldest in self._indexed:
                     del self._by_address[self._indexed.pop(oldest)]
 
-    # typed looks at the newest state
+    # typed views of the newest state
 
     def config(self) -> ProtocolConfig:
         value = self.latest(CONFIG)

@@ -70,7 +70,7 @@ class LedgerEntry:
     encode: Callable[[], Encoded] = field(repr=False)
     program: bool = True  # the oracle program is among its accounts
     forked: bool = False
-    signature: str = ""  # once somebody looked
+    signature: str = ""  # once somebody asked for it
 
 
 class Ledger:

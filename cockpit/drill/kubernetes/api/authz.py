@@ -48,7 +48,7 @@ class User:
 
 
 EVERYTHING = Rule(("*",), ("*",), ("*",))
-LOOK = Rule(("get", "list", "watch"), ("*",), ("*",))
+READ = Rule(("get", "list", "watch"), ("*",), ("*",))
 #: What every authenticated user may do (system:basic-user).
 _BASIC = (
     Rule(("create",), ("authorization.k8s.io",), (ACCESS_REVIEWS.plural, RULES_REVIEWS.plural)),
@@ -82,7 +82,7 @@ def default_users() -> dict[str, User]:
     """
     return {
         "admin": User("admin", (EVERYTHING,), ("system:masters", "system:authenticated"), "admin"),
-        "viewer": User("viewer", (LOOK,), uid="viewer"),
+        "viewer": User("viewer", (READ,), uid="viewer"),
     }
 
 

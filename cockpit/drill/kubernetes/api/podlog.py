@@ -14,7 +14,7 @@ from cockpit.drill.clock import SimClock, parse_rfc3339
 from cockpit.drill.kubernetes.api import statuses
 from cockpit.drill.kubernetes.api.chaos import ApiChaos
 from cockpit.drill.kubernetes.api.reading import find
-from cockpit.drill.kubernetes.api.request import Asked
+from cockpit.drill.kubernetes.api.request import ApiRequest
 from cockpit.drill.kubernetes.logs import ContainerLog, Logs, render
 from cockpit.drill.kubernetes.objects.resources import Obj
 from cockpit.drill.kubernetes.objects.store import Store
@@ -22,27 +22,27 @@ from cockpit.drill.kubernetes.objects.store import Store
 _HEADERS = {"Content-Type": "text/plain", "Cache-Control": "no-cache, private"}
 
 
-async def respond(store: Store, logs: Logs, chaos: ApiChaos, clock: SimClock, asked: Asked) -> web.StreamResponse:
+async def respond(store: Store, logs: Logs, chaos: ApiChaos, clock: SimClock, req: ApiRequest) -> web.StreamResponse:
     """Answer a request for a pod's log.
 
     Raises ApiError 400 and 404 before the first byte.
     """
-    pod = find(store, asked.target).obj
-    container = _container(pod, asked.param("container"))
-    log = _instance(logs, pod, container, asked.flag("previous"))
-    since = _since(asked, clock)
-    tail = asked.number("tailLines")
-    stamps = asked.flag("timestamps")
+    pod = find(store, req.target).obj
+    container = _container(pod, req.param("container"))
+    log = _instance(logs, pod, container, req.flag("previous"))
+    since = _since(req, clock)
+    tail = req.number("tailLines")
+    stamps = req.flag("timestamps")
     lines, position = log.select(tail, since)
     first = render(lines, stamps)
-    limit = asked.number("limitBytes")
-    if not asked.flag("follow") or asked.flag("previous"):
+    limit = req.number("limitBytes")
+    if not req.flag("follow") or req.flag("previous"):
         return web.Response(body=first[:limit] if limit else first, headers=_HEADERS)
     response = web.StreamResponse(headers=_HEADERS)
     response.enable_chunked_encoding()
-    await response.prepare(asked.http)
+    await response.prepare(req.http)
     key, waker = object(), asyncio.Event()
-    chaos.opened(key, asked.http.transport)
+    chaos.opened(key, req.http.transport)
     log.wakers.add(waker)
     try:
         with contextlib.suppress(ConnectionError):
@@ -57,7 +57,7 @@ async def respond(store: Store, logs: Logs, chaos: ApiChaos, clock: SimClock, as
                     break
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(waker.wait(), 5.0)
-                if asked.http.transport is None or asked.http.transport.is_closing():
+                if req.http.transport is None or req.http.transport.is_closing():
                     break
             await response.write_eof()
     finally:
@@ -110,8 +110,8 @@ def _instance(logs: Logs, pod: Obj, container: str, previous: bool) -> Container
     return current
 
 
-def _since(asked: Asked, clock: SimClock) -> float | None:
-    seconds, moment = asked.number("sinceSeconds"), asked.param("sinceTime")
+def _since(req: ApiRequest, clock: SimClock) -> float | None:
+    seconds, moment = req.number("sinceSeconds"), req.param("sinceTime")
     if seconds is not None and moment:
         raise statuses.bad_request("at most one of `sinceTime` or `sinceSeconds` may be specified")
     if seconds is not None:

@@ -10,7 +10,7 @@ import binascii
 from collections.abc import Sequence
 
 from cockpit.drill.kubernetes.api import statuses
-from cockpit.drill.kubernetes.api.request import Asked, Target
+from cockpit.drill.kubernetes.api.request import ApiRequest, Target
 from cockpit.drill.kubernetes.objects import events, selectors
 from cockpit.drill.kubernetes.objects.resources import EVENTS_K8S_IO, Obj, Resource
 from cockpit.drill.kubernetes.objects.store import Store, Stored, decode, encode
@@ -39,13 +39,13 @@ def find(store: Store, target: Target) -> Stored:
     return stored
 
 
-def shaped(asked: Asked, stored: Stored, now: float) -> bytes:
+def shaped(req: ApiRequest, stored: Stored, now: float) -> bytes:
     """Encode one object in the shape that the client wants."""
-    res = asked.target.res
-    if asked.shape == "table":
+    res = req.target.res
+    if req.shape == "table":
         meta = {"resourceVersion": str(stored.rv)}
-        return encode(tables.table(res, [stored.obj], meta, now, include=asked.param("includeObject")))
-    if asked.shape == "partial":
+        return encode(tables.table(res, [stored.obj], meta, now, include=req.param("includeObject")))
+    if req.shape == "partial":
         return encode(tables.partial(stored.obj))
     return single(res, stored)
 
@@ -75,10 +75,10 @@ def read_continue(token: str) -> tuple[int, str]:
     return version, start.removesuffix("\x00")
 
 
-def _snapshot(store: Store, asked: Asked) -> tuple[list[Stored], int, str]:
+def _snapshot(store: Store, req: ApiRequest) -> tuple[list[Stored], int, str]:
     """Return (objects, the version that they are of, the key after which to go on)."""
-    res, namespace = asked.target.res, asked.target.namespace
-    token = asked.param("continue")
+    res, namespace = req.target.res, req.target.namespace
+    token = req.param("continue")
     if token:
         version, after = read_continue(token)
         if version < 0:  # an inconsistent continuation: the present, from that key on
@@ -87,7 +87,7 @@ def _snapshot(store: Store, asked: Asked) -> tuple[list[Stored], int, str]:
         if items is None:
             raise statuses.continue_expired(make_continue(-1, after))
         return items, version, after
-    version_text, match = asked.param("resourceVersion"), asked.param("resourceVersionMatch")
+    version_text, match = req.param("resourceVersion"), req.param("resourceVersionMatch")
     if version_text in ("", "0"):
         return store.select(res, namespace), store.rv, ""
     if not version_text.isdigit():
@@ -103,42 +103,42 @@ def _snapshot(store: Store, asked: Asked) -> tuple[list[Stored], int, str]:
     return store.select(res, namespace), store.rv, ""
 
 
-def listing(store: Store, asked: Asked, now: float) -> bytes:
+def listing(store: Store, req: ApiRequest, now: float) -> bytes:
     """Encode a list in the shape that the client wants.
 
     Raises ApiError 400, 410, 504.
     """
-    res = asked.target.res
-    test = selectors.predicate(res, asked.param("labelSelector"), asked.param("fieldSelector"))
-    items, version, after = _snapshot(store, asked)
+    res = req.target.res
+    test = selectors.predicate(res, req.param("labelSelector"), req.param("fieldSelector"))
+    items, version, after = _snapshot(store, req)
     if test is not None:
         items = [s for s in items if test(s.obj)]
     if after:
-        items = [s for s in items if _position(s, asked) > after]
-    limit = asked.number("limit") or 0
+        items = [s for s in items if _position(s, req) > after]
+    limit = req.number("limit") or 0
     meta: Obj = {"resourceVersion": str(version)}
     if 0 < limit < len(items):
-        meta["continue"] = make_continue(version, _position(items[limit - 1], asked))
+        meta["continue"] = make_continue(version, _position(items[limit - 1], req))
         if test is None:
             meta["remainingItemCount"] = len(items) - limit
         items = items[:limit]
-    return _render(asked, items, meta, now)
+    return _render(req, items, meta, now)
 
 
-def _position(stored: Stored, asked: Asked) -> str:
+def _position(stored: Stored, req: ApiRequest) -> str:
     """Return the key that a continue token names.
 
     Relative to the namespace, if one was asked for.
     """
-    return stored.key[1] if asked.target.namespace or not stored.key[0] else f"{stored.key[0]}/{stored.key[1]}"
+    return stored.key[1] if req.target.namespace or not stored.key[0] else f"{stored.key[0]}/{stored.key[1]}"
 
 
-def _render(asked: Asked, items: Sequence[Stored], meta: Obj, now: float) -> bytes:
-    res = asked.target.res
-    if asked.shape == "table":
-        include = asked.param("includeObject")
+def _render(req: ApiRequest, items: Sequence[Stored], meta: Obj, now: float) -> bytes:
+    res = req.target.res
+    if req.shape == "table":
+        include = req.param("includeObject")
         return encode(tables.table(res, [s.obj for s in items], meta, now, include=include))
-    if asked.shape == "partial":
+    if req.shape == "partial":
         kind, api = "PartialObjectMetadataList", "meta.k8s.io/v1"
         parts = [encode(tables.partial(s.obj)) for s in items]
     else:

@@ -22,7 +22,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApiRequest:
     """Holds a parsed request.
 
     `user`: who asks.
@@ -121,7 +121,7 @@ def shape_of(accept: str) -> Shape:
     return "plain"
 
 
-def who(request: web.Request, users: dict[str, authz.User]) -> authz.User:
+def authenticate(request: web.Request, users: dict[str, authz.User]) -> authz.User:
     """Return the user of the bearer token.
 
     Raises ApiError 401 for an unknown one; none at all is the anonymous user.

@@ -14,7 +14,7 @@ from aiohttp import web
 from cockpit.drill.clock import SimClock, http_date
 from cockpit.drill.kubernetes.api import authz, discovery, podlog, reading, scale, statuses, writing
 from cockpit.drill.kubernetes.api.chaos import ApiChaos
-from cockpit.drill.kubernetes.api.request import Asked, parse_path, shape_of, verb_of, who
+from cockpit.drill.kubernetes.api.request import ApiRequest, authenticate, parse_path, shape_of, verb_of
 from cockpit.drill.kubernetes.api.watch import BOOKMARK_S, Watch
 from cockpit.drill.kubernetes.logs import Logs
 from cockpit.drill.kubernetes.objects import selectors
@@ -97,7 +97,7 @@ class ApiServer:
         chaos.refuse()
         if chaos.take("nonsense"):
             return web.Response(text="<html><body>Gateway</body></html>", content_type="text/html")
-        user = who(request, self.users)
+        user = authenticate(request, self.users)
         path = request.path_qs
         self.requests.append(Recorded(request.method, path, request.content_type, user.name, body))
         writes = request.method not in ("GET", "HEAD") and not request.path.endswith("reviews")
@@ -121,7 +121,7 @@ class ApiServer:
         watching = request.query.get("watch", "").lower() in ("1", "true", "t")
         verb = verb_of(request.method, target, watching)
         dry_run = "All" in request.query.getall("dryRun", [])
-        asked = Asked(
+        req = ApiRequest(
             http=request,
             target=target,
             user=user,
@@ -129,9 +129,9 @@ class ApiServer:
             shape=shape_of(request.headers.get("Accept", "")),
             dry_run=dry_run,
         )
-        self._authorise(asked)
+        self._authorise(req)
         if target.res in _REVIEWS:
-            return self._review(asked, body)
+            return self._review(req, body)
         allowed = target.res.verbs
         if target.sub:
             sub = target.res.subresource(target.sub)
@@ -142,82 +142,82 @@ class ApiServer:
             hook = 'admission webhook "policy.example.com" does not support dry run'
             raise statuses.bad_request(hook)
         if target.sub == "log":
-            return await podlog.respond(self.store, self.logs, self.chaos, self.clock, asked)
+            return await podlog.respond(self.store, self.logs, self.chaos, self.clock, req)
         if verb == "watch":
-            return await Watch(self.store, self.chaos, asked, self.bookmark_s).run()
-        return self._plain(asked, body)
+            return await Watch(self.store, self.chaos, req, self.bookmark_s).run()
+        return self._plain(req, body)
 
-    def _authorise(self, asked: Asked) -> None:
-        target, user = asked.target, asked.user
+    def _authorise(self, req: ApiRequest) -> None:
+        target, user = req.target, req.user
         resource = f"{target.res.plural}/{target.sub}" if target.sub else target.res.plural
         namespace, name = target.namespace, target.name
         if target.res is NAMESPACES:
             namespace = target.name  # as the real server: a Role in a namespace may allow to get that namespace
-        elif not name and asked.verb in ("list", "watch", "deletecollection"):
-            name = selectors.only_name(asked.param("fieldSelector"))  # so that resourceNames may narrow a list
+        elif not name and req.verb in ("list", "watch", "deletecollection"):
+            name = selectors.only_name(req.param("fieldSelector"))  # so that resourceNames may narrow a list
         good = authz.allowed(
-            user=user, verb=asked.verb, group=target.res.group, resource=resource, namespace=namespace, name=name
+            user=user, verb=req.verb, group=target.res.group, resource=resource, namespace=namespace, name=name
         )
-        if not good or self.chaos.denies(asked.verb, target.res, target.sub):
+        if not good or self.chaos.denies(req.verb, target.res, target.sub):
             raise statuses.forbidden(
                 user=user.name,
-                verb=asked.verb,
+                verb=req.verb,
                 res=target.res,
                 sub=target.sub,
                 namespace=target.namespace,
                 name=target.name,
             )
 
-    def _plain(self, asked: Asked, body: bytes) -> web.Response:
+    def _plain(self, req: ApiRequest, body: bytes) -> web.Response:
         """Answer get, list and every write with one body."""
-        target, verb, now = asked.target, asked.verb, self.clock.now()
+        target, verb, now = req.target, req.verb, self.clock.now()
         if verb == "list":
-            return _json(reading.listing(self.store, asked, now))
+            return _json(reading.listing(self.store, req, now))
         if target.sub == "scale":
             if verb == "get":
                 return _json(encode(scale.of(reading.find(self.store, target))))
-            return _json(encode(scale.write(self.store, asked, body)))
+            return _json(encode(scale.write(self.store, req, body)))
         if verb == "get":
-            return _json(reading.shaped(asked, reading.find(self.store, target), now))
+            return _json(reading.shaped(req, reading.find(self.store, target), now))
         if verb == "create":
-            made = self.writer.create(asked, writing.parse_body(asked, body))
-            return _json(reading.shaped(asked, made, now), 201)
+            made = self.writer.create(req, writing.parse_body(req, body))
+            return _json(reading.shaped(req, made, now), 201)
         if verb == "update":
-            return _json(reading.shaped(asked, self.writer.update(asked, writing.parse_body(asked, body)), now))
+            return _json(reading.shaped(req, self.writer.update(req, writing.parse_body(req, body)), now))
         if verb == "patch":
             fresh = self.store.get(target.res, target.namespace, target.name) is None
-            written = self.writer.patch(asked, body)
-            return _json(reading.shaped(asked, written, now), 201 if fresh else 200)
-        return self._delete(asked, body)
+            written = self.writer.patch(req, body)
+            return _json(reading.shaped(req, written, now), 201 if fresh else 200)
+        return self._delete(req, body)
 
-    def _delete(self, asked: Asked, body: bytes) -> web.Response:
+    def _delete(self, req: ApiRequest, body: bytes) -> web.Response:
         options: Obj = {}
-        if body and asked.http.content_type in ("application/json", "application/yaml"):
+        if body and req.http.content_type in ("application/json", "application/yaml"):
             options = decode(body)
         if "All" in (options.get("dryRun") or ()):
-            asked = Asked(
-                http=asked.http, target=asked.target, user=asked.user, verb=asked.verb, shape=asked.shape, dry_run=True
+            req = ApiRequest(
+                http=req.http, target=req.target, user=req.user, verb=req.verb, shape=req.shape, dry_run=True
             )
-        if asked.verb == "delete":
-            stored = reading.find(self.store, asked.target)
-            status, last = self.writer.delete(asked, stored, options)
-            return _json(encode(status) if status is not None else reading.shaped(asked, last, self.clock.now()))
-        answer = reading.listing(self.store, asked, self.clock.now())
-        test = selectors.predicate(asked.target.res, asked.param("labelSelector"), asked.param("fieldSelector"))
-        for stored in list(self.store.select(asked.target.res, asked.target.namespace)):
+        if req.verb == "delete":
+            stored = reading.find(self.store, req.target)
+            status, last = self.writer.delete(req, stored, options)
+            return _json(encode(status) if status is not None else reading.shaped(req, last, self.clock.now()))
+        answer = reading.listing(self.store, req, self.clock.now())
+        test = selectors.predicate(req.target.res, req.param("labelSelector"), req.param("fieldSelector"))
+        for stored in list(self.store.select(req.target.res, req.target.namespace)):
             if test is None or test(stored.obj):
-                self.writer.delete(asked, stored, options)
+                self.writer.delete(req, stored, options)
         return _json(answer)
 
-    def _review(self, asked: Asked, body: bytes) -> web.Response:
-        if asked.verb != "create":
+    def _review(self, req: ApiRequest, body: bytes) -> web.Response:
+        if req.verb != "create":
             raise statuses.method_not_allowed()
-        review = writing.parse_body(asked, body)
-        answer = authz.review(asked.target.res, review, asked.user, self.clock)
-        if asked.target.res is ACCESS_REVIEWS and answer["status"]["allowed"]:
+        review = writing.parse_body(req, body)
+        answer = authz.review(req.target.res, review, req.user, self.clock)
+        if req.target.res is ACCESS_REVIEWS and answer["status"]["allowed"]:
             answer["status"]["allowed"] = not self._denied_by_chaos(answer["spec"])
-        if asked.shape == "table":  # `kubectl auth whoami` may ask for one
-            return _json(encode(table(asked.target.res, [], {}, self.clock.now())), 201)
+        if req.shape == "table":  # `kubectl auth whoami` may ask for one
+            return _json(encode(table(req.target.res, [], {}, self.clock.now())), 201)
         return _json(encode(answer), 201)
 
     def _denied_by_chaos(self, spec: Obj) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cockpit.drill.kubernetes.api import statuses
 from cockpit.drill.kubernetes.api.reading import find
-from cockpit.drill.kubernetes.api.request import Asked
+from cockpit.drill.kubernetes.api.request import ApiRequest
 from cockpit.drill.kubernetes.objects import patch, validation
 from cockpit.drill.kubernetes.objects.resources import Obj
 from cockpit.drill.kubernetes.objects.selectors import as_text
@@ -27,13 +27,13 @@ def of(stored: Stored) -> Obj:
     }
 
 
-def write(store: Store, asked: Asked, body: bytes) -> Obj:
+def write(store: Store, req: ApiRequest, body: bytes) -> Obj:
     """Write a Scale by PUT or PATCH.
 
     Raises ApiError 400, 404, 409, 415, 422.
     """
-    stored = find(store, asked.target)
-    if asked.verb == "update":
+    stored = find(store, req.target)
+    if req.verb == "update":
         try:
             wanted = decode(body)
         except ValueError as error:
@@ -43,10 +43,10 @@ def write(store: Store, asked: Asked, body: bytes) -> Obj:
     else:
         shown = of(stored)
         wanted = patch.apply(
-            asked.http.content_type, {"apiVersion": shown.pop("apiVersion"), "kind": shown.pop("kind"), **shown}, body
+            req.http.content_type, {"apiVersion": shown.pop("apiVersion"), "kind": shown.pop("kind"), **shown}, body
         )
     replicas = _replicas(wanted)
-    res, name, meta = asked.target.res, asked.target.name, stored.obj["metadata"]
+    res, name, meta = req.target.res, req.target.name, stored.obj["metadata"]
     given = wanted.get("metadata") or {}
     if given.get("uid") and given["uid"] != meta["uid"]:
         why = f"Precondition failed: UID in precondition: {given['uid']}, UID in object meta: {meta['uid']}"
@@ -60,7 +60,7 @@ def write(store: Store, asked: Asked, body: bytes) -> Obj:
         generation = meta.get("generation", 1) + 1
         spec = {**stored.obj["spec"], "replicas": replicas}
         changed = {**stored.obj, "metadata": {**meta, "generation": generation}, "spec": spec}
-        stored = Stored(stored.key, changed, stored.rv) if asked.dry_run else store.replace(res, stored, changed)
+        stored = Stored(stored.key, changed, stored.rv) if req.dry_run else store.replace(res, stored, changed)
     return of(stored)
 
 

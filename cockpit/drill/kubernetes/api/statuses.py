@@ -178,8 +178,8 @@ def patch_rejected() -> ApiError:
     return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {})
 
 
-def watch_expired(asked: int, oldest: int) -> ApiError:
-    return ApiError(410, "Expired", f"too old resource version: {asked} ({oldest})")
+def watch_expired(req: int, oldest: int) -> ApiError:
+    return ApiError(410, "Expired", f"too old resource version: {req} ({oldest})")
 
 
 def list_expired() -> ApiError:
@@ -197,8 +197,8 @@ def continue_expired(token: str) -> ApiError:
     return ApiError(410, "Expired", message, metadata={"continue": token})
 
 
-def version_too_large(asked: int, current: int) -> ApiError:
-    message = f"Too large resource version: {asked}, current: {current}"
+def version_too_large(req: int, current: int) -> ApiError:
+    message = f"Too large resource version: {req}, current: {current}"
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     details = {"causes": [cause], "retryAfterSeconds": 1}
     return ApiError(504, "Timeout", message, details, {"Retry-After": "1"})

@@ -11,7 +11,7 @@ from aiohttp import web
 from cockpit.drill.kubernetes.api import statuses
 from cockpit.drill.kubernetes.api.chaos import ApiChaos
 from cockpit.drill.kubernetes.api.reading import single
-from cockpit.drill.kubernetes.api.request import Asked
+from cockpit.drill.kubernetes.api.request import ApiRequest
 from cockpit.drill.kubernetes.objects import selectors
 from cockpit.drill.kubernetes.objects.resources import EVENTS_K8S_IO, Obj, Resource
 from cockpit.drill.kubernetes.objects.store import Change, Store, Stored, encode
@@ -36,17 +36,17 @@ class Watch:
     gets 410.
     """
 
-    def __init__(self, store: Store, chaos: ApiChaos, asked: Asked, bookmark_s: float) -> None:
+    def __init__(self, store: Store, chaos: ApiChaos, req: ApiRequest, bookmark_s: float) -> None:
         self.store = store
         self.chaos = chaos
-        self.asked = asked
-        self.res: Resource = asked.target.res
-        self.namespace = asked.target.namespace
-        fields = asked.param("fieldSelector")
-        if asked.target.name:
-            fields = f"metadata.name={asked.target.name}" + (f",{fields}" if fields else "")
-        self.test = selectors.predicate(self.res, asked.param("labelSelector"), fields)
-        self.bookmarks = asked.flag("allowWatchBookmarks")
+        self.req = req
+        self.res: Resource = req.target.res
+        self.namespace = req.target.namespace
+        fields = req.param("fieldSelector")
+        if req.target.name:
+            fields = f"metadata.name={req.target.name}" + (f",{fields}" if fields else "")
+        self.test = selectors.predicate(self.res, req.param("labelSelector"), fields)
+        self.bookmarks = req.flag("allowWatchBookmarks")
         self.bookmark_s = bookmark_s
         self.position = 0
         self._columns = True
@@ -61,9 +61,9 @@ class Watch:
             headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
         )
         response.enable_chunked_encoding()
-        await response.prepare(self.asked.http)
+        await response.prepare(self.req.http)
         key = object()
-        self.chaos.opened(key, self.asked.http.transport)
+        self.chaos.opened(key, self.req.http.transport)
         waker = self.store.subscribe(self.res)
         try:
             with contextlib.suppress(ConnectionError):
@@ -87,11 +87,11 @@ class Watch:
         """Return what to send first, and the error after which the stream ends."""
         if self.chaos.take("too_large"):
             return b"", statuses.version_too_large(self.store.rv + 7, self.store.rv)
-        initial = self.asked.param("sendInitialEvents")
+        initial = self.req.param("sendInitialEvents")
         if initial and not self.chaos.watch_list:
             return b"", statuses.watch_list_unsupported()
-        version = self.asked.param("resourceVersion")
-        streamed = self.asked.flag("sendInitialEvents")
+        version = self.req.param("resourceVersion")
+        streamed = self.req.flag("sendInitialEvents")
         if streamed or (version in ("", "0") and not initial):
             now = [s for s in self.store.select(self.res, self.namespace) if self.test is None or self.test(s.obj)]
             self.position = self.store.rv
@@ -110,7 +110,7 @@ class Watch:
 
     async def _follow(self, response: web.StreamResponse, waker: asyncio.Event) -> statuses.ApiError | None:
         loop = asyncio.get_running_loop()
-        end = loop.time() + (self.asked.number("timeoutSeconds") or _DEFAULT_TIMEOUT_S)
+        end = loop.time() + (self.req.number("timeoutSeconds") or _DEFAULT_TIMEOUT_S)
         bookmark_at = loop.time() + self.bookmark_s
         while True:
             waker.clear()
@@ -135,7 +135,7 @@ class Watch:
             wait = min(end, bookmark_at) - now if self.bookmarks else end - now
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(waker.wait(), min(wait, 15.0))
-            transport = self.asked.http.transport
+            transport = self.req.http.transport
             if transport is None or transport.is_closing():
                 raise ConnectionResetError
 
@@ -144,7 +144,7 @@ class Watch:
             if self.namespace and change.new.key[0] != self.namespace:
                 continue
             if self.test is None:
-                plain = self.asked.shape == "plain" and self.res is not EVENTS_K8S_IO
+                plain = self.req.shape == "plain" and self.res is not EVENTS_K8S_IO
                 yield change.line(self.res) if plain else self._shaped(change.type, change.new)
                 continue
             is_in = change.type != "DELETED" and self.test(change.new.obj)
@@ -158,12 +158,12 @@ class Watch:
                 yield self._shaped("DELETED", left)
 
     def _shaped(self, kind: str, stored: Stored) -> bytes:
-        if self.asked.shape == "plain":
+        if self.req.shape == "plain":
             return _line(kind, single(self.res, stored))
-        if self.asked.shape == "partial":
+        if self.req.shape == "partial":
             return _line(kind, encode(tables.partial(stored.obj)))
         meta = {"resourceVersion": str(stored.rv)}
-        include = self.asked.param("includeObject")
+        include = self.req.param("includeObject")
         now = self.store.clock.now()
         body = tables.table(self.res, [stored.obj], meta, now, include=include, columns=self._columns)
         self._columns = False
@@ -173,11 +173,11 @@ class Watch:
         meta: Obj = {"resourceVersion": str(self.store.rv)}
         if end:
             meta["annotations"] = {"k8s.io/initial-events-end": "true"}
-        if self.asked.shape == "partial":
+        if self.req.shape == "partial":
             return _line("BOOKMARK", encode(tables.partial({"metadata": meta})))
         zero = _ZERO.get(self.res.storage, {})
         body = {"kind": self.res.kind, "apiVersion": self.res.api_version, "metadata": meta, **zero}
-        if self.asked.shape == "table":
+        if self.req.shape == "table":
             body = tables.table(self.res, [], {"resourceVersion": str(self.store.rv)}, 0.0, columns=False)
             row = {"cells": [], "object": tables.partial({"metadata": meta})}
             body["rows"] = [row]

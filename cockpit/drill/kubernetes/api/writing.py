@@ -7,7 +7,7 @@ from typing import Any
 from cockpit.drill.clock import rfc3339
 from cockpit.drill.kubernetes.api import protobuf, statuses
 from cockpit.drill.kubernetes.api.reading import find
-from cockpit.drill.kubernetes.api.request import Asked
+from cockpit.drill.kubernetes.api.request import ApiRequest
 from cockpit.drill.kubernetes.controllers.context import ALPHABET, mark_deleted
 from cockpit.drill.kubernetes.objects import defaults, events, managed, patch, strategic, validation
 from cockpit.drill.kubernetes.objects.resources import CONFIGMAPS, EVENTS_K8S_IO, NAMESPACES, PODS, Obj, Resource
@@ -49,16 +49,16 @@ _COUNTED = {
 _WITH_STATUS = {*_COUNTED, "namespaces", "services", "nodes", "horizontalpodautoscalers.autoscaling"}
 
 
-def parse_body(asked: Asked, body: bytes) -> Obj:
+def parse_body(req: ApiRequest, body: bytes) -> Obj:
     """Parse a body of JSON, YAML or protobuf.
 
     Raises ApiError 400 and 415.
     """
-    kind = asked.http.content_type
+    kind = req.http.content_type
     if kind not in ("application/json", "application/yaml", "application/octet-stream", protobuf.CONTENT_TYPE):
         raise statuses.unsupported_media_type()
     result = protobuf.decode(body) if kind == protobuf.CONTENT_TYPE else _decode(body, yaml=kind == "application/yaml")
-    res = asked.target.res
+    res = req.target.res
     if result.get("kind", res.kind) != res.kind or result.get("apiVersion", res.api_version) != res.api_version:
         got = f"{result.get('kind')} in version {result.get('apiVersion')}"
         raise statuses.bad_request(f"{got} does not match the expected {res.kind} in version {res.api_version}")
@@ -111,12 +111,12 @@ class Writer:
 
     # create
 
-    def create(self, asked: Asked, body: Obj) -> Stored:
+    def create(self, req: ApiRequest, body: Obj) -> Stored:
         """Create an object.
 
         Raises ApiError 400, 404 (namespace), 409, 422.
         """
-        res, namespace = asked.target.res, asked.target.namespace
+        res, namespace = req.target.res, req.target.namespace
         self._typed(res, body)
         obj = _stored_form(res, body)
         meta = obj["metadata"]
@@ -139,8 +139,8 @@ class Writer:
             raise statuses.not_found(NAMESPACES, namespace)
         if res is CONFIGMAPS:
             time = rfc3339(self.store.clock.now())
-            obj["metadata"]["managedFields"] = managed.updated(None, obj, asked.manager, res.api_version, time)
-        if asked.dry_run:
+            obj["metadata"]["managedFields"] = managed.updated(None, obj, req.manager, res.api_version, time)
+        if req.dry_run:
             if self.store.get(res, namespace if res.namespaced else "", meta["name"]) is not None:
                 raise statuses.already_exists(res, meta["name"])
             return Stored((namespace, meta["name"]), self.store.fresh(res, obj), 0)
@@ -159,27 +159,27 @@ class Writer:
 
     # update and patch
 
-    def update(self, asked: Asked, body: Obj) -> Stored:
+    def update(self, req: ApiRequest, body: Obj) -> Stored:
         """Replace the whole object (PUT); an empty resourceVersion overwrites whatever is there."""
-        old = find(self.store, asked.target)
-        res = asked.target.res
+        old = find(self.store, req.target)
+        res = req.target.res
         self._typed(res, body)
         given = body.get("metadata") or {}
-        if given.get("name", asked.target.name) != asked.target.name:
+        if given.get("name", req.target.name) != req.target.name:
             raise statuses.bad_request("the name of the object does not match the name on the URL")
-        return self._finish(asked, old, _stored_form(res, body))
+        return self._finish(req, old, _stored_form(res, body))
 
-    def patch(self, asked: Asked, body: bytes) -> Stored:
+    def patch(self, req: ApiRequest, body: bytes) -> Stored:
         """Patch an object by merge, strategic merge or JSON patch; apply what exists or not.
 
         Raises ApiError 400, 404, 409, 415, 422.
         """
-        res, kind = asked.target.res, asked.http.content_type
+        res, kind = req.target.res, req.http.content_type
         if kind == patch.APPLY_PATCH:
-            return self._apply(asked, body)
+            return self._apply(req, body)
         if kind not in (patch.JSON_PATCH, patch.MERGE_PATCH, patch.STRATEGIC_PATCH):
             raise statuses.unsupported_media_type()
-        old = find(self.store, asked.target)
+        old = find(self.store, req.target)
         shown = old.copy()
         if res is EVENTS_K8S_IO:
             shown = events.as_new(shown)
@@ -189,14 +189,14 @@ class Writer:
             validation.check_types(res, result)
         except validation.Undecodable as problem:
             raise statuses.unmergeable(encode(result).decode(), str(problem)) from None
-        return self._finish(asked, old, _stored_form(res, result))
+        return self._finish(req, old, _stored_form(res, result))
 
-    def _finish(self, asked: Asked, old: Stored, obj: Obj) -> Stored:
+    def _finish(self, req: ApiRequest, old: Stored, obj: Obj) -> Stored:
         """Check, default, validate and store a write; a dry run does not store it.
 
         Preconditions are checked, and what clients may not change is kept.
         """
-        res, name = asked.target.res, asked.target.name
+        res, name = req.target.res, req.target.name
         had, meta = old.obj["metadata"], obj["metadata"]
         if meta.get("uid", had["uid"]) != had["uid"]:
             why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {had['uid']}"
@@ -208,29 +208,29 @@ class Writer:
         managed_before = {"managedFields": had["managedFields"]} if "managedFields" in had else {}
         loose.pop("managedFields", None)
         obj = {**obj, "metadata": _ordered_meta({**loose, **kept, **managed_before})}
-        if asked.target.sub == "status":
+        if req.target.sub == "status":
             obj = {**old.obj, "status": obj.get("status") or {}}
         elif res.storage in _WITH_STATUS:
             obj = {**obj, "status": old.obj.get("status") or {}}
         obj = defaults.complete(res.storage, obj)
-        if asked.target.sub != "status":
+        if req.target.sub != "status":
             validation.check(res, obj, old.obj)
         if res.storage in _COUNTED and obj.get("spec") != old.obj.get("spec"):
             obj["metadata"] = {**obj["metadata"], "generation": had.get("generation", 1) + 1}
         if res is CONFIGMAPS and obj != old.obj:
             time = rfc3339(self.store.clock.now())
-            obj["metadata"]["managedFields"] = managed.updated(old.obj, obj, asked.manager, res.api_version, time)
-        return self._save(asked, old, obj)
+            obj["metadata"]["managedFields"] = managed.updated(old.obj, obj, req.manager, res.api_version, time)
+        return self._save(req, old, obj)
 
-    def _save(self, asked: Asked, old: Stored, obj: Obj) -> Stored:
-        if asked.dry_run:
+    def _save(self, req: ApiRequest, old: Stored, obj: Obj) -> Stored:
+        if req.dry_run:
             return Stored(old.key, obj, old.rv)
-        return self.store.replace(asked.target.res, old, obj)
+        return self.store.replace(req.target.res, old, obj)
 
-    def _apply(self, asked: Asked, body: bytes) -> Stored:
+    def _apply(self, req: ApiRequest, body: bytes) -> Stored:
         """Apply server-side: with conflicts for ConfigMaps, by keys for other kinds."""
-        res, target = asked.target.res, asked.target
-        manager = asked.param("fieldManager")
+        res, target = req.target.res, req.target
+        manager = req.param("fieldManager")
         if not manager:
             raise statuses.invalid(
                 "PatchOptions", "meta.k8s.io", "", [statuses.required("fieldManager", "is required for apply patch")]
@@ -241,25 +241,25 @@ class Writer:
         wanted.setdefault("metadata", {})["name"] = target.name
         if stored is None:
             form = _stored_form(res, wanted)
-            made = self.create(asked, form)
-            if res is not CONFIGMAPS or asked.dry_run:
+            made = self.create(req, form)
+            if res is not CONFIGMAPS or req.dry_run:
                 return made
             applied = managed.applied(None, form, manager, True, rfc3339(self.store.clock.now()))
             meta = {**made.obj["metadata"], "managedFields": applied["metadata"]["managedFields"]}
             return self.store.replace(res, made, {**made.obj, "metadata": _ordered_meta(meta)})
         if res is not CONFIGMAPS:
             merged = strategic.apply(stored.copy(), wanted)
-            return self._finish(asked, stored, _stored_form(res, merged))
+            return self._finish(req, stored, _stored_form(res, merged))
         now = rfc3339(self.store.clock.now())
-        result = managed.applied(stored.obj, _stored_form(res, wanted), manager, asked.flag("force"), now)
+        result = managed.applied(stored.obj, _stored_form(res, wanted), manager, req.flag("force"), now)
         meta = result["metadata"]
         if (wanted["metadata"].get("resourceVersion") or meta["resourceVersion"]) != meta["resourceVersion"]:
             raise statuses.conflict(res, target.name)
-        return self._save(asked, stored, {**result, "metadata": _ordered_meta(meta)})
+        return self._save(req, stored, {**result, "metadata": _ordered_meta(meta)})
 
     # delete
 
-    def delete(self, asked: Asked, stored: Stored, options: Obj) -> tuple[Obj | None, Stored]:
+    def delete(self, req: ApiRequest, stored: Stored, options: Obj) -> tuple[Obj | None, Stored]:
         """Delete an object.
 
         Returns (Status, last state) when it is gone at once, (None, object) when it terminates
@@ -267,7 +267,7 @@ class Writer:
 
         Raises ApiError 409.
         """
-        res = asked.target.res
+        res = req.target.res
         meta = stored.obj["metadata"]
         wanted = options.get("preconditions") or {}
         if wanted.get("uid", meta["uid"]) != meta["uid"]:
@@ -280,15 +280,15 @@ class Writer:
             )
             raise statuses.conflict(res, stored.key[1], why)
         status = statuses.success(res, stored.key[1], meta["uid"])
-        if asked.dry_run:
+        if req.dry_run:
             return (None, stored) if res is PODS else (status, stored)
         if res is PODS:
-            grace = asked.number("gracePeriodSeconds")
+            grace = req.number("gracePeriodSeconds")
             grace = options.get("gracePeriodSeconds") if grace is None else grace
             if grace == 0:
                 return None, self.store.remove(res, stored)
             return None, mark_deleted(self.store, res, stored, grace)
-        policy = asked.param("propagationPolicy") or options.get("propagationPolicy")
+        policy = req.param("propagationPolicy") or options.get("propagationPolicy")
         if policy == "Orphan" or options.get("orphanDependents"):
             self.orphaned.add(meta["uid"])
         return status, self.store.remove(res, stored)

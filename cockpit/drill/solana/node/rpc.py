@@ -64,7 +64,7 @@ async def handle(node: Node, request: web.BaseRequest) -> web.StreamResponse:
     """Serve one HTTP request."""
     try:
         return await _handle(node, request)
-    except ConnectionError:  # the client has gone: nobody to tell
+    except ConnectionError:  # the client has gone: there is nobody to answer
         return web.Response(status=499)
 
 

@@ -16,7 +16,7 @@ from cockpit.drill.solana.node import subscriptions
 from cockpit.drill.solana.node.node import INVALID_PARAMS, INVALID_REQUEST, NO_METHOD, PARSE, Node, Params, RpcError
 from cockpit.drill.solana.node.subscriptions import Subscription
 
-TICK_S = 0.05  # real seconds between two looks for what has come
+TICK_S = 0.05  # real seconds between two polls for what has come
 BACKLOG = 50_000  # frames that a slow reader may be behind; then the node gives it up, as real ones do
 
 _decoder = msgspec.json.Decoder()

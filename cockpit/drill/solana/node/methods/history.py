@@ -23,7 +23,7 @@ from cockpit.drill.solana.node.views import TRANSACTION_ENCODINGS, transaction
 PAGE = 1000
 MOST_STATUSES = 256
 RECENT_SLOTS = 300  # how far back a status is known without a search
-BREATH = 64  # transactions encoded between two chances for others
+YIELD_EVERY = 64  # transactions encoded before other tasks may run
 
 
 async def _signatures_for_address(node: Node, params: Params) -> Any:
@@ -52,7 +52,7 @@ async def _signatures_for_address(node: Node, params: Params) -> Any:
             break
         if entry.forked or (newest is not None and entry.number >= newest) or (ours and not entry.program):
             continue
-        if number % BREATH == BREATH - 1:
+        if number % YIELD_EVERY == YIELD_EVERY - 1:
             await asyncio.sleep(0)
         if ours or text in ledger.encoded(entry).keys:
             found.append(_listed(node, entry))
