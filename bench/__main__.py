@@ -185,10 +185,10 @@ def answer(where: dict[str, Any]) -> None:
         session.start()
         first_look(session)
         session.ready.wait(30)
-        book, step = session.runbooks.step("6", "scale-ingestors")
+        runbook, step = session.runbooks.step("6", "scale-ingestors")
         times = []
         for replicas in (5, 6, 7, 8, 9):
-            plan = session.mitigations.plan(book, step, {"replicas": str(replicas)}).result(30)
+            plan = session.mitigations.plan(runbook, step, {"replicas": str(replicas)}).result(30)
             began = time.perf_counter()
             session.mitigations.confirm(plan, plan.typed).result(30)
             times.append(time.perf_counter() - began)

@@ -200,11 +200,11 @@ class Drill:
         return f"http://{host}:{port}"
 
     async def _open_school(self) -> None:
-        books = await asyncio.to_thread(load, None)
+        runbooks = await asyncio.to_thread(load, None)
         self.conductor = control.Conductor(
             self.world,
             self.scenario,
-            Referee(self.world, self.scenario, books, self.directory / "state" / "journal.jsonl"),
+            Referee(self.world, self.scenario, runbooks, self.directory / "state" / "journal.jsonl"),
         )
         self.control = await self._serve(control.application(self.conductor, self.control_token, self._seed))
 

@@ -54,8 +54,8 @@ class Pupil(Operator):
                 self.referee.follow()
 
     def send(self, named: str, after: str = "", result: str = "sent", undoes: int | None = None) -> None:
-        book, step = self.scenario.qualified(named)
-        found, chosen_step = self.runbooks.step(book, step)
+        runbook, step = self.scenario.qualified(named)
+        found, chosen_step = self.runbooks.step(runbook, step)
         number = self.journal.append(
             {
                 "kind": "intent",

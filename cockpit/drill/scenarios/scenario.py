@@ -51,8 +51,8 @@ class Scenario:
 
     def qualified(self, step: str) -> tuple[str, str]:
         """Return (runbook's number, step id) of one of the steps named here."""
-        book, _, name = step.rpartition("/")
-        return (book or str(self.runbook), name)
+        runbook, _, name = step.rpartition("/")
+        return (runbook or str(self.runbook), name)
 
 
 def together(parts: tuple[Scenario, ...]) -> Scenario:

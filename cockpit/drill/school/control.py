@@ -80,10 +80,10 @@ class Conductor:
         """
         if name not in self.tools:
             raise ValueError(f"there is no tool {name}: one of {', '.join(self.tools)}")
-        act = self.scenario.by_hand.get(name)
+        effect = self.scenario.by_hand.get(name)
         self.referee.by_hand(name)
-        if act is not None:
-            act(self.world)
+        if effect is not None:
+            effect(self.world)
         else:
             self.world.serve.failover()
 
@@ -116,7 +116,7 @@ def application(conductor: Conductor, token: str, seed: int) -> web.Application:
     async def status(_request: web.Request) -> web.Response:
         return web.json_response(conductor.status())
 
-    async def act(request: web.Request) -> web.Response:
+    async def action(request: web.Request) -> web.Response:
         asked = await request.json() if request.can_read_body else {}
         if not isinstance(asked, dict):
             raise ValueError("expected an object")
@@ -129,7 +129,7 @@ def application(conductor: Conductor, token: str, seed: int) -> web.Application:
             "look": lambda: conductor.referee.viewed(str(asked["runbook"])),
             "watch": lambda: conductor.referee.watch(Path(str(asked["journal"]))),
         }
-        name = request.match_info["act"]
+        name = request.match_info["action"]
         if name == "score":
             conductor.referee.follow()
             score = conductor.referee.score(
@@ -159,7 +159,7 @@ def application(conductor: Conductor, token: str, seed: int) -> web.Application:
 
     app = web.Application(client_max_size=_LIMIT, middlewares=[guard])
     app.router.add_get("/status", status)
-    app.router.add_post("/{act}", act)
+    app.router.add_post("/{action}", action)
     return app
 
 

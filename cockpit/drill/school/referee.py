@@ -74,7 +74,7 @@ class Referee:
         wanted |= {line.signal for case in self.cases for line in case.runbook.validation}
         self._observer = Observer(world, runbooks, wanted)
         self._harm: list[tuple[float, Harm]] = [(self.began, world.harm.copy())]
-        self._next_look = self.began
+        self._next_check = self.began
         self._intents: dict[int, Mapping[str, Any]] = {}
         self.watch(journal)
 
@@ -108,8 +108,8 @@ class Referee:
         now = self.world.clock.now()
         for record in self._new_records():
             self._record(record)
-        if now >= self._next_look:
-            self._next_look = now + EVERY_S
+        if now >= self._next_check:
+            self._next_check = now + EVERY_S
             self._harm.append((now, self.world.harm.copy()))
             self._judge(now)
 

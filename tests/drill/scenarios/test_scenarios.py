@@ -152,7 +152,7 @@ def test_two_incidents_at_once_hold_together_and_each_has_its_own_cure(runbooks:
 
 def test_there_is_a_scenario_for_each_cause_that_its_runbook_names_by_step() -> None:
     """Every mitigation of runbooks 6 to 9 that acts is right, holding or wrong in a scenario."""
-    books = load()
+    runbooks = load()
     for number in (6, 7, 8, 9):
         tried = {
             scenario.qualified(step)[1]
@@ -160,7 +160,7 @@ def test_there_is_a_scenario_for_each_cause_that_its_runbook_names_by_step() -> 
             if scenario.runbook == number
             for step in (*scenario.right_steps, *scenario.wrong_steps, *scenario.holding_steps)
         }
-        acting = {step.id for step in books.runbook(str(number)).mitigations if step.kind not in ("view", "check")}
+        acting = {step.id for step in runbooks.runbook(str(number)).mitigations if step.kind not in ("view", "check")}
         assert acting - tried <= {
             "pause-markets",
             "unpause-market",

@@ -133,13 +133,13 @@ class Cockpit:
         assert act is not None
         self.drill.call(lambda drill: act(drill.world))
 
-    def choices(self, step: str, book: str = "10") -> dict[str, list[tuple[str, str]]]:
-        return {p.name: self.session.choices(p) for p in self.session.runbooks.step(book, step)[1].params}
+    def choices(self, step: str, runbook: str = "10") -> dict[str, list[tuple[str, str]]]:
+        return {p.name: self.session.choices(p) for p in self.session.runbooks.step(runbook, step)[1].params}
 
-    def plan(self, step: str, book: str = "10", **values: str) -> Plan:
+    def plan(self, step: str, runbook: str = "10", **values: str) -> Plan:
         """Plan with the first choice of every parameter that is not given."""
-        found, one = self.session.runbooks.step(book, step)
-        live = {name: offered[0][0] for name, offered in self.choices(step, book).items() if offered}
+        found, one = self.session.runbooks.step(runbook, step)
+        live = {name: offered[0][0] for name, offered in self.choices(step, runbook).items() if offered}
         return self.session.mitigations.plan(found, one, {**live, **values}).result(30)
 
     def carry(self, plan: Plan) -> Progress:
@@ -184,9 +184,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cockpit]:
         # at this speed a later look would be one after a gap, for which the past is asked for again
         settings = settings.having(PROMETHEUS, _often(settings.of(PROMETHEUS), 0.7))
         settings = settings.having(POSTGRES, _often(settings.of(POSTGRES), 1.0))
-        books = load(quick)
-        assert not books.problems
-        session = Session(settings, books)
+        runbooks = load(quick)
+        assert not runbooks.problems
+        session = Session(settings, runbooks)
         session.start()
         made = Cockpit(drill, session)
         try:
