@@ -33,29 +33,39 @@ class AlertRule:
 
 RULES = (
     AlertRule(
-        "M0OutputsStale", "max(m0_output_age_ms) > 60000", 30.0, "critical", "Outputs served are older than 60 s"
+        name="M0OutputsStale",
+        expr="max(m0_output_age_ms) > 60000",
+        for_s=30.0,
+        severity="critical",
+        summary="Outputs served are older than 60 s",
     ),
     AlertRule(
-        "M0PublishSuccessLow",
-        "sum(rate(m0_publish_success_total[2m])) / sum(rate(m0_publish_attempts_total[2m])) < 0.95",
-        60.0,
-        "critical",
-        "Fewer than 95 % of ticks are published",
+        name="M0PublishSuccessLow",
+        expr="sum(rate(m0_publish_success_total[2m])) / sum(rate(m0_publish_attempts_total[2m])) < 0.95",
+        for_s=60.0,
+        severity="critical",
+        summary="Fewer than 95 % of ticks are published",
     ),
     AlertRule(
-        "M0WatermarkLag",
-        "max by (connector) (m0_watermark_lag_ms) > 60000",
-        30.0,
-        "warning",
-        "A connector's watermark is more than 60 s behind",
+        name="M0WatermarkLag",
+        expr="max by (connector) (m0_watermark_lag_ms) > 60000",
+        for_s=30.0,
+        severity="warning",
+        summary="A connector's watermark is more than 60 s behind",
     ),
-    AlertRule("M0CoverageLow", "min by (domain) (m0_coverage_ratio) < 0.85", 60.0, "warning", "Coverage is below 85 %"),
     AlertRule(
-        "M0ReplayViolations",
-        "sum(increase(m0_replay_violation_total[5m])) > 0",
-        0.0,
-        "critical",
-        "The program rejects used sequences: is there a second submitter?",
+        name="M0CoverageLow",
+        expr="min by (domain) (m0_coverage_ratio) < 0.85",
+        for_s=60.0,
+        severity="warning",
+        summary="Coverage is below 85 %",
+    ),
+    AlertRule(
+        name="M0ReplayViolations",
+        expr="sum(increase(m0_replay_violation_total[5m])) > 0",
+        for_s=0.0,
+        severity="critical",
+        summary="The program rejects used sequences: is there a second submitter?",
     ),
 )
 
