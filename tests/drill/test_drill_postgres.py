@@ -7,9 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,9 @@ from cockpit.drill.server import Drill
 from cockpit.drill.world import World
 from cockpit.mitigation.sql.session import run_statement
 from cockpit.sources.postgres import POSTGRES
+from tests.support.waiting import HANG_S, wait_for
 
 pytestmark = pytest.mark.real
-
-
-def until(is_so: Callable[[], object], within_s: float = 20.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +48,14 @@ def asked(database: DrillPostgres, statement: str) -> list[tuple[Any, ...]]:
 
 def test_the_services_work_and_nothing_is_slow(busy: DrillPostgres) -> None:
     calls = "SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE '%outputs o WHERE%'"
-    until(lambda: (asked(busy, calls)[0][0] or 0) > 3)
+    wait_for(lambda: (asked(busy, calls)[0][0] or 0) > 3)
     names = {row[0] for row in asked(busy, "SELECT application_name FROM pg_stat_activity")}
     assert {"m0-api-gateway", "m0-reconciler"} <= names
 
 
 def test_a_dropped_index_slows_the_services_and_building_it_cures_them(busy: DrillPostgres) -> None:
     busy.missing_index()
-    until(lambda: busy.slowdown > 10)
+    wait_for(lambda: busy.slowdown > 10)
     done = asyncio.run(
         run_statement(
             busy.admin_url,
@@ -72,16 +65,16 @@ def test_a_dropped_index_slows_the_services_and_building_it_cures_them(busy: Dri
         )
     )
     assert "is valid" in done
-    until(lambda: busy.slowdown == 1.0)
+    wait_for(lambda: busy.slowdown == 1.0)
 
 
 def test_a_slow_query_runs_until_it_is_switched_off(busy: DrillPostgres) -> None:
     running = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'm0-report' AND state = 'active'"
     busy.slow_query()
-    until(lambda: asked(busy, running)[0][0] == 2)
+    wait_for(lambda: asked(busy, running)[0][0] == 2)
     assert busy.slowdown > 20
     busy.slow_query(False)
-    until(lambda: asked(busy, running)[0][0] == 0)
+    wait_for(lambda: asked(busy, running)[0][0] == 0)
 
 
 def test_a_held_lock_blocks_the_reconciler(busy: DrillPostgres) -> None:
@@ -89,18 +82,18 @@ def test_a_held_lock_blocks_the_reconciler(busy: DrillPostgres) -> None:
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'm0-reconciler' AND wait_event_type = 'Lock'"
     )
     busy.hold_lock()
-    until(lambda: asked(busy, waiting)[0][0] == 1)
-    until(lambda: busy.slowdown > 10)
+    wait_for(lambda: asked(busy, waiting)[0][0] == 1)
+    wait_for(lambda: busy.slowdown > 10)
     busy.hold_lock(False)
-    until(lambda: asked(busy, waiting)[0][0] == 0)
+    wait_for(lambda: asked(busy, waiting)[0][0] == 0)
 
 
 def test_a_vacuum_debt_is_real_and_is_paid_by_a_vacuum(busy: DrillPostgres) -> None:
     dead = "SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'publish_queue'"
     busy.vacuum_debt()
-    until(lambda: int(str(asked(busy, dead)[0][0])) > schema.QUEUE_DEBT - 1000)
+    wait_for(lambda: int(str(asked(busy, dead)[0][0])) > schema.QUEUE_DEBT - 1000)
     busy.vacuum_debt(False)
-    until(lambda: int(str(asked(busy, dead)[0][0])) < 1000)
+    wait_for(lambda: int(str(asked(busy, dead)[0][0])) < 1000)
 
 
 def test_the_archiver_fails_and_recovers(busy: DrillPostgres) -> None:
@@ -109,9 +102,9 @@ def test_the_archiver_fails_and_recovers(busy: DrillPostgres) -> None:
         "failed_count > 0"
     )
     busy.fail_archiver()
-    until(lambda: asked(busy, failing) == [(True,)])
+    wait_for(lambda: asked(busy, failing) == [(True,)])
     busy.fail_archiver(False)
-    until(lambda: asked(busy, failing) == [(False,)])
+    wait_for(lambda: asked(busy, failing) == [(False,)])
 
 
 def test_the_watching_role_reads_statistics_and_no_table(busy: DrillPostgres) -> None:
@@ -131,7 +124,7 @@ async def test_it_comes_up_beside_the_drill_and_the_world_feels_it(tmp_path: Pat
         assert settings.of(POSTGRES).url == database.url and settings.of(POSTGRES).admin_url == database.admin_url
         assert drill.where()["postgres"] == database.url
         drill.world.serve.database_troubles.add("missing_index")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             await drill.database_up()
             assert database.ready.is_set()
             while (drill.world.serve.database_felt or 0.0) < 10:  # noqa: ASYNC110 - the drill drives itself
@@ -191,7 +184,7 @@ def test_a_drill_that_is_killed_leaves_no_server_behind(tmp_path: Path) -> None:
     child.send_signal(signal.SIGKILL)
     child.wait(10)
     child.stdout.close()
-    until(lambda: not Path(place).exists())
+    wait_for(lambda: not Path(place).exists())
 
     def gone() -> bool:
         try:
@@ -200,7 +193,7 @@ def test_a_drill_that_is_killed_leaves_no_server_behind(tmp_path: Path) -> None:
             return True
         return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] == "Z"  # dead, and not collected by init yet
 
-    until(gone)
+    wait_for(gone)
 
 
 def test_a_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from cockpit.model.observed.probe import MarketOutput, ProbeStatus, SignerReport
 from cockpit.sources.probes import PROBES
 from cockpit.sources.probes.source import ProbesSource
 from cockpit.sources.timing import Timings
+from tests.support.waiting import HANG_S
 
 
 async def asked(drill: Drill, enough: Callable[[Board], bool]) -> Board:
@@ -22,7 +23,7 @@ async def asked(drill: Drill, enough: Callable[[Board], bool]) -> Board:
     board = Board()
     source = ProbesSource(settings.of(PROBES), SystemClock(), timings=Timings(backoff_cap_s=0.1), rng=random.Random(1))
     readings = source.readings()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         async for reading in readings:
             board.put(reading)
             if enough(board):

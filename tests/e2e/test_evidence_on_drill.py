@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import tarfile
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +17,7 @@ from cockpit.drill.server import DrillThread
 from cockpit.session import Session
 from cockpit.sources.solana import SOLANA
 from tests.support.readings import data_of
-
-
-def until(what: Callable[[], Any], timeout_s: float = 40.0) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.05)
-    return found
+from tests.support.waiting import wait_for
 
 
 def test_the_chains_parts_are_in_it_and_the_kill_switch_did_not_wait(tmp_path: Path) -> None:
@@ -36,22 +27,22 @@ def test_the_chains_parts_are_in_it_and_the_kill_switch_did_not_wait(tmp_path: P
         session = Session(replace(found, state_dir=tmp_path / "state").having(SOLANA, quick))
         session.start()
         try:
-            until(session.ready.is_set)
+            wait_for(session.ready.is_set)
             assert session.trouble is None
             wanted = {"program", "markets", "protocol", "signer-set"}
-            until(
+            wait_for(
                 lambda: (
                     (s := session.situation) and wanted <= {t for t, r in s.solana.items() if r.last_data is not None}
                 )
             )
-            until(lambda: (s := session.situation) and data_of(s.solana["program"]).recent_failed)
+            wait_for(lambda: (s := session.situation) and data_of(s.solana["program"]).recent_failed)
             session.incident.do("open", {"title": "bad signatures", "severity": "SEV0"})
             book, step = session.runbooks.step("13", "13.step.1")
             plan = session.mitigations.plan(book, step, {}).result(20)
             session.mitigations.confirm(plan, plan.typed).result(20)
             assert session.journal is not None
             records = session.journal.records
-            evidence = until(lambda: next((r for r in records() if r["kind"] == "evidence"), None))
+            evidence = wait_for(lambda: next((r for r in records() if r["kind"] == "evidence"), None))
         finally:
             session.close(10.0)
     order = [r["kind"] for r in records()]

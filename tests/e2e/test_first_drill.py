@@ -42,8 +42,8 @@ async def test_the_lessons_lead_from_the_first_look_to_a_step_that_was_sent(
     coach = DrillCoach(control, course=Course())
     async with screen(settings, size=size) as cockpit:
         cockpit.app.coaching.coach = coach
-        await cockpit.wait(r"LESSON 1 of", 40)
-        await cockpit.wait(r"MATCH +6 ", 40)
+        await cockpit.wait(r"LESSON 1 of")
+        await cockpit.wait(r"MATCH +6 ")
         await cockpit.until(cockpit.app.session.ready.is_set)
         for lesson, keys in ((2, "4"), (3, "r")):
             cockpit.burst(keys)
@@ -77,7 +77,7 @@ async def test_the_palette_pauses_the_drill_and_the_strip_says_so(settings: Sett
     coach = DrillCoach(ControlClient(drill.drill.control, drill.drill.control_token))
     async with screen(settings) as cockpit:
         cockpit.app.coaching.coach = coach
-        await cockpit.wait(r"MATCH +6 ", 40)
+        await cockpit.wait(r"MATCH +6 ")
         assert "LESSON" not in cockpit.text()
         cockpit.burst("colon")
         await cockpit.until(lambda: cockpit.app.in_palette)

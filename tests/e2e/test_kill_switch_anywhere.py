@@ -79,10 +79,10 @@ async def test_one_key_from_anywhere(drill: DrillThread, tmp_path: Path) -> None
                 else:
                     cockpit.write(key)
                 await cockpit.settled()
-            await cockpit.wait(there, 10)
+            await cockpit.wait(there)
             cockpit.burst("ctrl+k")
             try:
-                await cockpit.until(lambda: asked(cockpit), 15)
+                await cockpit.until(lambda: asked(cockpit))
             except AssertionError as error:
                 raise AssertionError(f"not from {place}: {error}") from None
             await cockpit.wait(r"type m0-submitter to go on")

@@ -63,8 +63,8 @@ def test_a_command_and_a_sequence_by_keys(terminal: Callable[..., Any], tmp_path
     books.write_text(BOOK)
     pane = terminal(160, 48)
     pane.run("drill", "calm", env={"M0_COCKPIT_RUNBOOKS": str(books)})
-    pane.wait(r"m0-quant +2/2", 40)
-    pane.wait(r"set 100 +threshold 5 of 7 +chain ✓", 40)  # the chain and the metrics are read
+    pane.wait(r"m0-quant +2/2")
+    pane.wait(r"set 100 +threshold 5 of 7 +chain ✓")  # the chain and the metrics are read
     pane.wait(r"NBA_LAL_BOS +[\d.]+s")
 
     def choose(words: str) -> None:
@@ -77,7 +77,7 @@ def test_a_command_and_a_sequence_by_keys(terminal: Callable[..., Any], tmp_path
     choose("Pause one market now")
     pane.wait(r"▸ [A-Z0-9_]+ +active")
     pane.keys("Tab", "NBA_LAL_BOS", "Enter")
-    shown = pane.wait(r"type NBA_LAL_BOS to go on", 20)
+    shown = pane.wait(r"type NBA_LAL_BOS to go on")
     assert "not paused" in shown
     assert "market pause" in shown
     pane.keys("Enter")
@@ -85,9 +85,9 @@ def test_a_command_and_a_sequence_by_keys(terminal: Callable[..., Any], tmp_path
     choose("Pause one market now")
     pane.wait(r"▸ [A-Z0-9_]+ +active")
     pane.keys("Tab", "NBA_LAL_BOS", "Enter")
-    pane.wait(r"type NBA_LAL_BOS to go on", 20)
+    pane.wait(r"type NBA_LAL_BOS to go on")
     pane.keys("NBA_LAL_BOS", "C-y")
-    shown = pane.wait(r"DONE .*read back: done", 30)
+    shown = pane.wait(r"DONE .*read back: done")
     pane.keys("Escape")
     pane.wait(r"DONE ", absent=True)
 
@@ -98,11 +98,11 @@ def test_a_command_and_a_sequence_by_keys(terminal: Callable[..., Any], tmp_path
     pane.keys("yes, ops2", "Enter")
     pane.wait(r"goes on with part 2 of 2")
     pane.keys("n")
-    pane.wait(r"part 2 of 2[\s\S]*y do it|type m0-quant", 20)
+    pane.wait(r"part 2 of 2[\s\S]*y do it|type m0-quant")
     pane.keys("m0-quant" if "type m0-quant" in pane.screen() else "y")
     if "type m0-quant" in pane.screen():
         pane.keys("C-y")
-    pane.wait(r"stopped: no pod is left", 40)
+    pane.wait(r"stopped: no pod is left")
 
     journal = Journal.open(next(pane.state.rglob("journal.jsonl")))
     try:

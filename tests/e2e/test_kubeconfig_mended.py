@@ -6,11 +6,8 @@ names, and can act.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,14 +16,7 @@ from cockpit.drill.server import DrillThread
 from cockpit.model.reading import SourceState
 from cockpit.model.situation import Situation
 from cockpit.session import NotReady, Session
-
-
-def until(what: Callable[[], Any], timeout_s: float = 30.0) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.05)
-    return found
+from tests.support.waiting import wait_for
 
 
 @pytest.mark.parametrize("namespaces", [("m0-prod",), ()])
@@ -50,16 +40,16 @@ def test_what_a_mended_kubeconfig_says_is_taken_up(tmp_path: Path, namespaces: t
         session = Session(settings)
         session.start()
         try:
-            until(session.ready.is_set)
+            wait_for(session.ready.is_set)
             book, step = session.runbooks.step("6", "scale-ingestors")
             with pytest.raises(NotReady, match="is empty"):
                 session.mitigations.plan(book, step, {"replicas": "5"})
-            seen = until(lambda: session.situation)
+            seen = wait_for(lambda: session.situation)
             assert seen.context == "no cluster" and seen.production
             token.write_text("admin")
-            until(lambda: (s := session.situation) and s.context == "drill" and s.namespaces == ("m0-prod",))
-            until(lambda: (s := session.situation) and s.cluster.pods and _k8s(s) is SourceState.LIVE)
-            until(lambda: session.trouble is None and session.executor is not None)
+            wait_for(lambda: (s := session.situation) and s.context == "drill" and s.namespaces == ("m0-prod",))
+            wait_for(lambda: (s := session.situation) and s.cluster.pods and _k8s(s) is SourceState.LIVE)
+            wait_for(lambda: session.trouble is None and session.executor is not None)
             plan = session.mitigations.plan(book, step, {"replicas": "5"}).result(20)
             assert (plan.target.context, plan.target.namespace, plan.changes[0].after) == ("drill", "m0-prod", "5")
         finally:

@@ -31,7 +31,7 @@ def settings(drill: DrillThread, tmp_path: Path) -> Settings:
 
 
 async def open_round(cockpit: Screen) -> None:
-    await cockpit.wait(r"prom ●", 20)
+    await cockpit.wait(r"prom ●")
     await cockpit.until(cockpit.app.session.ready.is_set)
     from panels.messages import PlanStep
 
@@ -41,7 +41,7 @@ async def open_round(cockpit: Screen) -> None:
 async def test_a_round_is_looked_at_answered_and_written(settings: Settings) -> None:
     async with screen(settings, size=(160, 48)) as cockpit:
         await open_round(cockpit)
-        await cockpit.wait(r"Weekly round of routine maintenance", 20)
+        await cockpit.wait(r"Weekly round of routine maintenance")
         await cockpit.wait(r"p95 of signer-\d: median 1\d\d ms")
         await cockpit.wait(r"asked")
         cockpit.burst("end")
@@ -69,7 +69,7 @@ async def test_a_round_is_looked_at_answered_and_written(settings: Settings) -> 
 async def test_a_round_fits_a_small_screen(settings: Settings) -> None:
     async with screen(settings, size=(80, 24)) as cockpit:
         await open_round(cockpit)
-        await cockpit.wait(r"Weekly round of routine maintenance", 20)
+        await cockpit.wait(r"Weekly round of routine maintenance")
         cockpit.burst("left")
         await cockpit.wait(r"Incident checklist|no incident is open")
 

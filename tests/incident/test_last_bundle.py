@@ -27,6 +27,7 @@ from cockpit.sources.solana import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana.source import SolanaSource
 from cockpit.sources.timing import SolanaTimings
 from tests.support.samples.records import incident_service, situation
+from tests.support.waiting import HANG_S
 
 PACE = replace(SolanaTimings(), markets_s=0.2, accounts_s=0.2, publish_s=0.05)
 
@@ -54,7 +55,7 @@ async def watched(drill: Drill) -> dict[str, Reading[Any]]:
     source = SolanaSource(settings, endpoints(drill), SystemClock(), lambda: "100", timings=PACE)
     seen: dict[str, Reading[Any]] = {}
     readings = source.readings()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         async for reading in readings:
             seen[reading.topic.partition("/")[2]] = reading
             program = seen.get("program")

@@ -36,6 +36,7 @@ from cockpit.sources.kubernetes.source import KubernetesSource
 from cockpit.sources.timing import Timings
 from tests.support.conformance import IMAGE, PINNED, VARIABLE, TestCluster, drill, live, until
 from tests.support.readings import data_of
+from tests.support.waiting import HANG_S
 
 MERGE, STRATEGIC, JSON_PATCH = (f"application/{kind}-patch+json" for kind in ("merge", "strategic-merge", "json"))
 QUICK = Timings(publish_s=0.05, refresh_s=0.2, watch_s=5, silence_s=8, probe_s=0.5, backoff_s=0.1, backoff_cap_s=0.5)
@@ -152,7 +153,7 @@ async def follow(cluster: TestCluster, *steps: tuple[str, Callable[[Reading[Any]
     """Wait for each step's condition on its topic (by plural), then act on it, in a thread."""
     todo = list(steps)
     source = KubernetesSource(cluster.access, [cluster.namespace], lambda: {"c3", "late"}, SystemClock(), timings=QUICK)
-    async with asyncio.timeout(60), aclosing(source.readings()) as readings:
+    async with asyncio.timeout(HANG_S), aclosing(source.readings()) as readings:
         async for reading in readings:
             if reading.topic != f"kubernetes/{todo[0][0]}/{cluster.namespace}" or not todo[0][1](reading):
                 continue
@@ -233,7 +234,7 @@ async def test_the_source_lists_in_pages_watches_and_outlives_its_watches(
 
 async def test_an_unknown_namespace_is_said(cluster: TestCluster) -> None:
     source = KubernetesSource(cluster.access, ["no-such-namespace"], tuple, SystemClock(), timings=QUICK)
-    async with asyncio.timeout(30), aclosing(source.readings()) as readings:
+    async with asyncio.timeout(HANG_S), aclosing(source.readings()) as readings:
         async for reading in readings:
             if reading.fault is not None and reading.fault.state is not SourceState.OFF:
                 assert "no-such-namespace" in reading.fault.reason and "does not exist" in reading.fault.reason
@@ -250,7 +251,7 @@ async def test_logs_of_a_running_pod(cluster: TestCluster) -> None:
         request = LogRequest(
             cluster.namespace, ((pods["items"][0]["metadata"]["name"], "talker"),), follow=False, tail=10
         )
-        async with asyncio.timeout(20), aclosing(read_logs(client, request)) as lines:
+        async with asyncio.timeout(HANG_S), aclosing(read_logs(client, request)) as lines:
             got = [line async for line in lines]
     faults = [line for line in got if not isinstance(line, LogLine)]
     if cluster.name == "live" and faults:

@@ -8,6 +8,7 @@ import asyncio
 
 from cockpit.clock import ManualClock, SystemClock
 from cockpit.sources.timing import PollSchedule
+from tests.support.waiting import HANG_S
 
 LONG_S = 1000.0
 
@@ -33,12 +34,12 @@ async def test_who_rests_while_all_is_well_is_woken_when_it_is_not() -> None:
     await asyncio.sleep(0)
     assert not any(task.done() for task in resting)
     polls.relaxed = False
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         await asyncio.gather(*resting)
 
 
 async def test_a_look_that_took_longer_than_its_interval_is_followed_by_the_next_at_once() -> None:
     clock, polls = ManualClock(since=0.0), PollSchedule(0.0)
     clock.advance(2 * LONG_S)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         await polls.rest(clock, 1.0, LONG_S)

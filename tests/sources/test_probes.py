@@ -31,6 +31,7 @@ from cockpit.sources.probes.source import ProbesSource
 from cockpit.sources.registry import configured
 from cockpit.sources.timing import Timings
 from tests.support.readings import data_of
+from tests.support.waiting import HANG_S
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FAST = Timings(backoff_s=0.01, backoff_cap_s=0.05)
@@ -53,7 +54,7 @@ async def until(settings: ProbesSettings, enough: Callable[[Board], bool], clock
     """The board once `enough` of it is there, without what is not configured."""
     board = Board()
     source = ProbesSource(settings, clock or SystemClock(), timings=FAST, rng=random.Random(1))
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANG_S):
         readings = source.readings()
         async for reading in readings:
             if reading.believed(0.0).state is SourceState.OFF:
@@ -99,7 +100,7 @@ async def off(settings: ProbesSettings) -> dict[str, str]:
     """What the source says is not configured, before it asks anything."""
     readings = ProbesSource(settings, SystemClock()).readings()
     found: dict[str, str] = {}
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANG_S):
         async for reading in readings:
             if reading.believed(0.0).state is not SourceState.OFF:
                 break

@@ -21,6 +21,7 @@ from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
 from cockpit.sources.timing import Timings
 from tests.support.readings import data_of, fault_of
+from tests.support.waiting import HANG_S
 
 PODS, DEPLOYMENTS = "kubernetes/pods/m0-prod", "kubernetes/deployments/m0-prod"
 QUICK = Timings(
@@ -55,7 +56,7 @@ async def follow(place: Access, *steps: tuple[str, Callable[[Reading[Any]], Any]
     """Wait for each step's condition on its topic, then do what it says."""
     todo = list(steps)
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(HANG_S),
         aclosing(
             KubernetesSource(lambda: place, ["m0-prod"], lambda: ["m0"], SystemClock(), timings=QUICK).readings()
         ) as readings,
@@ -138,7 +139,7 @@ async def test_logs_are_followed_over_a_cut_connection(world: KubernetesWorld, p
     seen: list[str] = []
     request = LogRequest("m0-prod", tuple((n, None) for n in names), follow=True)
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(HANG_S),
         KubeClient(place) as client,
         aclosing(read_logs(client, request, timings=QUICK)) as lines,
     ):

@@ -27,6 +27,7 @@ from cockpit.drill.kubernetes import Behaviour, KubernetesWorld, serve, ticking,
 from cockpit.kubeapi.access import Access, load_access
 from cockpit.kubeapi.client import ApiAnswer, KubeClient
 from cockpit.kubeapi.errors import KubeError, NotFound
+from tests.support.waiting import HANG_S
 
 T = TypeVar("T")
 VARIABLE = "COCKPIT_TEST_KUBECONFIG"
@@ -82,7 +83,7 @@ class TestCluster:
             lambda client: client.send(method, path, params=params or None, body=text, content_type=content_type)
         )
 
-    def until(self, path: str, found: Callable[[Any], Any], timeout_s: float = 60.0) -> Any:
+    def until(self, path: str, found: Callable[[Any], Any], timeout_s: float = HANG_S) -> Any:
         """The object at `path` once `found` says yes."""
         return self.run(lambda client: until(client, path, found, timeout_s))
 
@@ -135,7 +136,7 @@ def _workload(name: str, containers: tuple[dict[str, Any], ...], replicas: int, 
     }
 
 
-async def until(client: KubeClient, path: str, found: Callable[[Any], Any], timeout_s: float = 60.0) -> Any:
+async def until(client: KubeClient, path: str, found: Callable[[Any], Any], timeout_s: float = HANG_S) -> Any:
     async with asyncio.timeout(timeout_s):
         while True:
             obj = await client.get(path)

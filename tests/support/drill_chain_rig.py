@@ -16,6 +16,7 @@ from cockpit.drill.solana.ledger import SLOT_S
 from cockpit.drill.solana.node.servers import SolanaServers
 from cockpit.drill.solana.program.keys import Keys
 from cockpit.drill.solana.program.oracle import Oracle
+from tests.support.waiting import HANG_S
 
 START = 1_790_000_000.0
 FIRST = 48_211_000
@@ -121,13 +122,13 @@ class Socket:
             self.notes.append(await self.receive())
 
     async def receive(self) -> Any:
-        message = await asyncio.wait_for(self.ws.receive(), 10)
+        message = await asyncio.wait_for(self.ws.receive(), HANG_S)
         assert message.type is aiohttp.WSMsgType.TEXT, message
         return json.loads(message.data)
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Wait for a condition, at most ten seconds."""
-    async with asyncio.timeout(10):
+    """Wait for a condition."""
+    async with asyncio.timeout(HANG_S):
         while not holds():  # noqa: ASYNC110 - a condition of the servers, which tell nobody
             await asyncio.sleep(0.01)

@@ -33,6 +33,7 @@ from cockpit.model.plan import Confirmation, Phase, Plan, Progress
 from cockpit.model.runbook import Runbook, Runbooks, Service, SignalDef, Step, Toggle, Validation
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
+from tests.support.waiting import wait_for
 
 NAMESPACE = "m0-prod"
 SECRET_URL = "https://rpc-a.example/v2/KEYLIKE123456789abc"
@@ -278,17 +279,6 @@ def yes(made: Plan, clock: Clock | None = None, **changes: Any) -> Confirmation:
 
 def carry(executor: Executor, made: Plan) -> Progress:
     return executor.carry_out(made, yes(made)).result(30)
-
-
-def wait_for(what: Callable[[], Any], timeout_s: float = 20.0) -> Any:
-    """Until it is true; the pause is a look, not a measure."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        found = what()
-        if found:
-            return found
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 def ended(executor: Executor, made: Plan) -> Progress:

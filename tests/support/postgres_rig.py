@@ -18,6 +18,7 @@ from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.postgres import PostgresSettings
 from cockpit.sources.postgres.source import PostgresSource
 from cockpit.sources.timing import Timings
+from tests.support.waiting import HANG_S
 
 QUICK = Timings(backoff_s=0.05, backoff_cap_s=0.2)
 
@@ -38,7 +39,7 @@ class Listener:
                 self.heard.append(reading)
                 self._news.set()
 
-    async def until(self, is_so: Callable[[Board], Any], within_s: float = 20.0) -> Any:
+    async def until(self, is_so: Callable[[Board], Any], within_s: float = HANG_S) -> Any:
         """What `is_so` returned when it was first true of the board.
 
         Raises TimeoutError.

@@ -16,6 +16,7 @@ from cockpit.sources.solana.source import SolanaSource
 from cockpit.sources.timing import SolanaTimings
 from tests.support.chain_encoder import PROGRAM_ID
 from tests.support.solana_double import Chain, Node
+from tests.support.waiting import HANG_S
 
 QUICK = SolanaTimings(
     request_timeout_s=1.0,
@@ -55,7 +56,7 @@ class Rig:
 
     async def until(self, holds: Callable[[], Any], what: str = "") -> None:
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANG_S):
                 while not holds():
                     self._changed.clear()
                     await self._changed.wait()

@@ -26,6 +26,7 @@ from cockpit.session import Session
 from cockpit.sources.postgres import POSTGRES
 from cockpit.sources.prometheus import PROMETHEUS
 from panels.dashboard.postgres import PostgresPanel
+from tests.support.waiting import HANG_S
 
 pytestmark = pytest.mark.real
 
@@ -80,7 +81,7 @@ class Cockpit:
         self.drill = drill
         self.session = session
 
-    def until(self, is_so: Callable[[], Any], within_s: float = 45.0) -> Any:
+    def until(self, is_so: Callable[[], Any], within_s: float = HANG_S) -> Any:
         deadline = time.monotonic() + within_s
         while not (found := is_so()):
             assert time.monotonic() < deadline, self.description()

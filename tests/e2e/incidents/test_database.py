@@ -40,10 +40,10 @@ def test_runbook_10_a_missing_index(terminal: Callable[..., Terminal], tmp_path:
     quick.write_text(QUICK)
     pane = terminal(160, 48)
     pane.run("drill", "missing-index", "--speed", SPEED, "--runbooks", str(quick))
-    pane.wait(r"MATCH\s+10 Postgres saturation.*3 of 3 symptoms", 60)
+    pane.wait(r"MATCH\s+10 Postgres saturation.*3 of 3 symptoms")
     pane.keys("r")
     pane.wait(r"▸ 3/3 +10 Postgres saturation")
-    pane.wait(r"likeliest +A table lacks an index", 60)
+    pane.wait(r"likeliest +A table lacks an index")
     pane.keys("n")
     pane.wait(r"▸ ▶ 2 +Add an index")
 
@@ -55,15 +55,15 @@ def test_runbook_10_a_missing_index(terminal: Callable[..., Terminal], tmp_path:
     assert "public.outputs_market_id_epoch_idx" in shown
     assert "PRODUCTION" in shown
     pane.keys("public.outputs_market_id_epoch_idx", "C-y")
-    pane.wait(r"VERIFYING|DONE", 60)
+    pane.wait(r"VERIFYING|DONE")
     pane.wait(r"DONE.*PASS|PASS.*DONE|✓ PASS", 120)
     pane.keys("Escape", "Escape")
-    pane.wait(r"no runbook matches|MATCH\s+(?!10 )", 60)
+    pane.wait(r"no runbook matches|MATCH\s+(?!10 )")
 
     pane.keys("u")
-    pane.wait(r"type +public\.outputs_market_id_epoch_idx", 20)
+    pane.wait(r"type +public\.outputs_market_id_epoch_idx")
     pane.keys("public.outputs_market_id_epoch_idx", "C-y")
-    pane.wait(r"VERIFYING|DONE", 60)
+    pane.wait(r"VERIFYING|DONE")
     journal = Journal.open(next(pane.state.rglob("journal.jsonl")))
     try:
         assert journal.verify() == []

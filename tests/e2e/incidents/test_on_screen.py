@@ -8,7 +8,6 @@ import asyncio
 import json
 import tarfile
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from cockpit.runbooks.schema import load
 from cockpit.session import Session
 from cockpit.settings import Settings, WebhookSettings
 from tests.support.terminals.screen import Screen, screen
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -129,13 +129,3 @@ def test_evidence_that_hangs_does_not_delay_the_kill_switch(drill: DrillThread, 
         if '"kind":"intent"' in line
     )
     assert intent["incident"] == 1
-
-
-def wait_for(what: Any) -> Any:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it never came true")

@@ -116,7 +116,7 @@ async def canaries_then_all(hands: Hands) -> None:
     await hands.fill(" ".join(CANARIES))
     shown = await hands.confirm(" ".join(CANARIES))
     assert "6 markets" in shown and f"--market-id {CANARIES[0]}" not in shown
-    await hands.wait(r"DONE +6 of 6 done; read back: all 6", 30)
+    await hands.wait(r"DONE +6 of 6 done; read back: all 6")
     assert world.authority.paused == set(MARKETS) - set(CANARIES)
     hands.cockpit.burst("n")
     await hands.wait(r"goes on with part 2 of 2")
@@ -130,7 +130,7 @@ async def canaries_then_all(hands: Hands) -> None:
 
     await hands.choose("2 Unpause the other", "2  Unpause the other markets")
     await hands.confirm("markets")
-    await hands.wait(r"6 of 6 done; read back: all 6", 30)
+    await hands.wait(r"6 of 6 done; read back: all 6")
     assert not world.authority.paused
     await hands.carried_out()
     assert {market for market, epoch in world.publish.epochs.items() if epoch > before[market]} == set(MARKETS)
@@ -147,7 +147,7 @@ async def verify_newest(hands: Hands, path: Path) -> str:
     (path / "bundle.json").write_bytes(await asyncio.to_thread(download, address))
     await hands.choose("2 Verify a bundle", "2  Verify a bundle's signatures locally")
     await hands.fill(str(path / "bundle.json"))
-    return await hands.wait(r"Verify a bundle's signatures[\s\S]* DONE +\S", 45)  # it may wait for a look at the market
+    return await hands.wait(r"Verify a bundle's signatures[\s\S]* DONE +\S")  # it may wait for a look at the market
 
 
 def assert_verified(shown: str) -> None:

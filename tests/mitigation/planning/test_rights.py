@@ -22,8 +22,9 @@ from cockpit.sources.kubernetes.log_lines import LogLine
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
 from cockpit.sources.timing import Timings
-from tests.support.kube_rig import DIGEST, NAMESPACE, Rig, carry, ended, guard, plan, step, wait_for, yes
+from tests.support.kube_rig import DIGEST, NAMESPACE, Rig, carry, ended, guard, plan, step, yes
 from tests.support.paths import ROOT
+from tests.support.waiting import HANG_S, wait_for
 
 RBAC = ROOT / "deploy" / "rbac.yaml"
 QUICK = Timings(publish_s=0.02, refresh_s=0.1, watch_s=2, silence_s=4, probe_s=0.2, denied_s=0.2, backoff_s=0.05)
@@ -103,7 +104,7 @@ async def look(rig: Rig) -> dict[str, Reading[Any]]:
     source = KubernetesSource(lambda: access, [NAMESPACE], lambda: {"m0-engine-config"}, SystemClock(), timings=QUICK)
     seen: dict[str, Reading[Any]] = {}
     began: float | None = None
-    async with asyncio.timeout(20), aclosing(source.readings()) as readings:
+    async with asyncio.timeout(HANG_S), aclosing(source.readings()) as readings:
         async for reading in readings:
             seen[reading.topic] = reading
             began = began or SystemClock().mono()
@@ -113,7 +114,7 @@ async def look(rig: Rig) -> dict[str, Reading[Any]]:
     async with KubeClient(access) as client:
         name = next(p.name for p in rig.world.running("m0-ingestor"))
         request = LogRequest(NAMESPACE, ((name, "m0-ingestor"),), follow=False)
-        async with asyncio.timeout(10), aclosing(read_logs(client, request)) as lines:
+        async with asyncio.timeout(HANG_S), aclosing(read_logs(client, request)) as lines:
             assert all([isinstance(line, LogLine) async for line in lines])
         await client.get(f"/api/v1/namespaces/{NAMESPACE}/pods/{name}")  # as a followed log does when it ends
     return seen

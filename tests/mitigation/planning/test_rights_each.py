@@ -25,7 +25,8 @@ from cockpit.sources.kubernetes.log_lines import LogLine
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
 from tests.mitigation.planning.test_rights import JOB, QUICK, STEPS, act, become, rules
-from tests.support.kube_rig import NAMESPACE, Rig, carry, plan, wait_for
+from tests.support.kube_rig import NAMESPACE, Rig, carry, plan
+from tests.support.waiting import wait_for
 
 Right = tuple[str, str, str]
 LOOK, ACT = "m0-cockpit-view", "m0-cockpit-act"

@@ -20,7 +20,8 @@ from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import Part, Phase, Plan, Progress, Proof, SequenceState, Verdict
 from cockpit.model.runbook import Param, Runbook, Step
 from cockpit.model.signal import Level
-from tests.support.kube_rig import Rig, carry, ended, guard, plan, runbooks, status, step, wait_for, yes
+from tests.support.kube_rig import Rig, carry, ended, guard, plan, runbooks, status, step, yes
+from tests.support.waiting import wait_for
 
 STOP = step("scale", "m0-quant", id="stop-quant", title="Stop the engine", replicas=0)
 ASK = Step(id="restored", title="Restored?", kind="manual", question="Is it restored?", args={"answer": "yes-no"})

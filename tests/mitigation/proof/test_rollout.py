@@ -13,8 +13,9 @@ from cockpit.drill.kubernetes import Behaviour
 from cockpit.mitigation.cluster.objects import last_writer, selector, surge_of
 from cockpit.mitigation.cluster.rollout import look, reason_of, timeout_of
 from cockpit.model.plan import Phase, Proof
-from tests.support.kube_rig import OTHER_URL, Rig, carry, ended, plan, rig, step, wait_for
+from tests.support.kube_rig import OTHER_URL, Rig, carry, ended, plan, rig, step
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_for
 
 RECORDINGS = ROOT / "tests" / "fixtures" / "kube-apiserver"
 SWITCH = step("set-env", "m0-submitter", env={"SOLANA_RPC_URL": OTHER_URL})

@@ -18,8 +18,9 @@ from cockpit.drill.kubernetes.api.serving import write_kubeconfig
 from cockpit.journal.entries import entries_of
 from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.model.plan import Phase
-from tests.support.kube_rig import OTHER_URL, Rig, carry, ended, guard, plan, step, wait_for, yes
+from tests.support.kube_rig import OTHER_URL, Rig, carry, ended, guard, plan, step, yes
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_for
 
 SCALE = step("scale", "m0-ingestor", replicas=6)
 

@@ -22,7 +22,8 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.mitigation import lifecycle
 from cockpit.mitigation.cluster.lease import NAME, PROCESS, Lease, read
 from cockpit.model.plan import Verdict
-from tests.support.kube_rig import NAMESPACE, Rig, carry, guard, plan, step, wait_for
+from tests.support.kube_rig import NAMESPACE, Rig, carry, guard, plan, step
+from tests.support.waiting import wait_for
 
 NOW = 1795443342.0
 

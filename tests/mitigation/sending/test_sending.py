@@ -27,9 +27,9 @@ from tests.support.kube_rig import (
     guard,
     plan,
     step,
-    wait_for,
     yes,
 )
+from tests.support.waiting import wait_for
 
 SWITCH = step("set-env", "m0-submitter", env={"SOLANA_RPC_URL": OTHER_URL})
 SCALE = step("scale", "m0-ingestor", replicas=6)

@@ -17,8 +17,9 @@ import pytest
 from cockpit.drill.kubernetes.api.serving import write_kubeconfig
 from cockpit.journal.entries import entries_of
 from cockpit.journal.journal import Journal
-from tests.support.kube_rig import Rig, wait_for
+from tests.support.kube_rig import Rig
 from tests.support.kube_rig import rig as make_rig
+from tests.support.waiting import wait_for
 
 #: Its proof takes a minute: nothing feeds the signal that it looks at.
 BOOK = """

@@ -25,7 +25,8 @@ from cockpit.model.runbook import Runbook
 from tests.mitigation.steps.test_command_each import MARKETS, network_of
 from tests.mitigation.steps.test_command_each import PAUSE as PAUSE_EACH
 from tests.mitigation.steps.test_command_step import BLIND, BOOK, PAUSE, books, calls, paused
-from tests.support.kube_rig import OTHER_URL, Rig, ended, plan, step, wait_for, yes
+from tests.support.kube_rig import OTHER_URL, Rig, ended, plan, step, yes
+from tests.support.waiting import wait_for
 
 #: Pauses at once where M0_WHEN is "done", then hangs with a child of its own, deaf to SIGTERM where
 #: M0_DEAF is set.

@@ -25,7 +25,8 @@ from cockpit.model.runbook import Step
 from cockpit.model.signal import Level
 from cockpit.oracle.bundle import content_hash, signed_message
 from cockpit.runbooks.schema import load
-from tests.support.kube_rig import OPERATOR, Rig, carry, ended, plan, status, wait_for, yes
+from tests.support.kube_rig import OPERATOR, Rig, carry, ended, plan, status, yes
+from tests.support.waiting import wait_for
 
 KEYS = [Keypair.from_seed(bytes([n]) * 32) for n in range(1, 4)]
 CHECK = Step(id="look", title="Look", kind="check", signals=("rpc-errors", "commit-rate"))

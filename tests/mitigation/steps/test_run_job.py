@@ -13,7 +13,8 @@ from cockpit.drill.kubernetes.objects.resources import CRONJOBS
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import DryRunState, Phase, Proof, Verdict
 from cockpit.model.runbook import Param, Step
-from tests.support.kube_rig import NAMESPACE, Rig, carry, ended, guard, plan, wait_for
+from tests.support.kube_rig import NAMESPACE, Rig, carry, ended, guard, plan
+from tests.support.waiting import wait_for
 
 RECONCILE = Step(id="reconcile", title="Reconcile", kind="run-job", args={"cronjob": "m0-reconciler"})
 SPEC = {

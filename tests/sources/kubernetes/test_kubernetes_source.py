@@ -23,6 +23,7 @@ from cockpit.sources.kubernetes.topic import Topic
 from cockpit.sources.timing import Timings
 from tests.support.api_double import ApiDouble, a_list, bookmark, kubeconfig, line, pod, recording, status
 from tests.support.readings import data_of, fault_of
+from tests.support.waiting import HANG_S
 
 PODS = "kubernetes/pods/m0-prod"
 QUICK = Timings(
@@ -58,7 +59,7 @@ class Seen:
                 self._changed.notify_all()
 
     async def until(self, wanted: Callable[[Reading[Any]], Any], topic: str = PODS) -> Reading[Any]:
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(HANG_S), self._changed:
             await self._changed.wait_for(lambda: topic in self.newest and wanted(self.newest[topic]))
             return self.newest[topic]
 

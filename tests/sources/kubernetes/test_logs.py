@@ -18,6 +18,7 @@ from cockpit.sources.kubernetes.log_lines import LogLine, parse, trace_id
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.timing import Timings
 from tests.support.api_double import ApiDouble, recording, status
+from tests.support.waiting import HANG_S
 
 QUICK = Timings(backoff_s=0.01, backoff_cap_s=0.02)
 T = "2026-11-23T14:15:"
@@ -28,7 +29,7 @@ async def collect(
 ) -> list[Any]:
     found: list[Any] = []
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(HANG_S),
         KubeClient(access) as client,
         aclosing(read_logs(client, request, timings=QUICK)) as lines,
     ):

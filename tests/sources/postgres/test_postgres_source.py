@@ -26,6 +26,7 @@ from cockpit.sources.postgres.source import TOPICS
 from tests.support.paths import ROOT
 from tests.support.postgres_rig import frozen, listening, session
 from tests.support.readings import data_of
+from tests.support.waiting import HANG_S
 
 pytestmark = pytest.mark.real
 
@@ -390,7 +391,7 @@ async def test_the_engine_draws_it_beside_everything_else(database: DrillPostgre
     engine = Engine(settings, load, SystemClock())
     engine.start()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while (situation := engine.situation) is None or "archiver" not in situation.postgres:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     finally:

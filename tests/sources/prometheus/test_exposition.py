@@ -22,6 +22,7 @@ from cockpit.model.runbook import Runbooks
 from cockpit.settings import Settings
 from cockpit.sources.prometheus import PROMETHEUS, PrometheusSettings, exposition
 from cockpit.sources.prometheus.exposition import ExpositionProblem, ExpositionSource, parse
+from tests.support.waiting import HANG_S
 
 PAGE = """\
 # HELP m0_output_age_ms Age of the newest output
@@ -57,7 +58,7 @@ async def page(answer: Callable[[], web.Response]) -> AsyncIterator[str]:
 
 async def take(source: ExpositionSource, number: int) -> list[Reading[tuple[Exposed, ...]]]:
     found = []
-    async with asyncio.timeout(10), aclosing(source.readings()) as readings:
+    async with asyncio.timeout(HANG_S), aclosing(source.readings()) as readings:
         async for reading in readings:
             found.append(reading)
             if len(found) == number:
@@ -126,7 +127,7 @@ async def test_while_prometheus_answers_nothing_is_asked_and_the_last_page_is_of
         return web.Response(text="up 1\n")
 
     board = Board()
-    async with page(answer) as url, asyncio.timeout(10):
+    async with page(answer) as url, asyncio.timeout(HANG_S):
         source = ExpositionSource({"m0-quant": url}, 0.01, SystemClock(), lambda: needed[0], look_s=0.01)
         async with aclosing(source.readings()) as readings:
             first = await anext(readings)
@@ -150,7 +151,7 @@ async def test_the_engine_reads_the_drills_services_when_prometheus_is_absent_or
         engine = Engine(settings, lambda: books, SystemClock())
         engine.start()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG_S):
                 while True:
                     situation = engine.situation
                     found = situation.metrics if situation is not None else {}

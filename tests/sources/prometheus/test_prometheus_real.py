@@ -17,6 +17,7 @@ from cockpit.clock import SystemClock
 from cockpit.model.reading import Reading
 from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSource, QuerySpec
 from tests.support.readings import data_of
+from tests.support.waiting import HANG_S
 
 pytestmark = pytest.mark.real
 
@@ -41,7 +42,7 @@ async def prometheus(need: Callable[[str], str], tmp_path: Path) -> AsyncIterato
         need("prometheus"), *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as client:
+        async with asyncio.timeout(HANG_S), httpx.AsyncClient(trust_env=False) as client:
             while True:
                 try:
                     if (await client.get(f"http://{address}/-/ready")).status_code == 200:
@@ -66,7 +67,7 @@ async def test_a_real_server_is_read_as_it_answers(prometheus: str) -> None:
     }
     newest: dict[str, Reading[Any]] = {}
     source = PrometheusSource(PrometheusAddress(prometheus), queries, 0.1, SystemClock())
-    async with asyncio.timeout(30), aclosing(source.readings()) as readings:
+    async with asyncio.timeout(HANG_S), aclosing(source.readings()) as readings:
         async for reading in readings:
             newest[reading.topic.removeprefix("prometheus/")] = reading
             if len(newest) == 7 and newest["alerts"].last_data:

@@ -29,6 +29,7 @@ from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSourc
 from cockpit.sources.timing import Timings
 from tests.support.api_double import ApiDouble, serving
 from tests.support.readings import data_of
+from tests.support.waiting import HANG_S
 
 NOW = 1_795_443_342.5
 QUICK = Timings(backoff_s=0.01, backoff_cap_s=0.02)
@@ -83,7 +84,7 @@ async def first(
     """The first reading of each topic for which `when` holds."""
     found: dict[str, Reading[Any]] = {}
     wanted = [f"prometheus/{n}" for n in names]
-    async with asyncio.timeout(10), aclosing(source.readings()) as readings:
+    async with asyncio.timeout(HANG_S), aclosing(source.readings()) as readings:
         async for reading in readings:
             if reading.topic in wanted and reading.topic not in found and when(reading):
                 found[reading.topic] = reading
@@ -199,7 +200,7 @@ async def test_a_wrong_address_is_one_line(tmp_path: Path) -> None:
 async def test_a_failure_keeps_the_last_values_and_their_age(api: ApiDouble, prom: Prom) -> None:
     prom.answers["q"] = vector(({}, "1"))
     seen: list[Reading[Any]] = []
-    async with asyncio.timeout(10), aclosing(source(api.url, q="q").readings()) as readings:
+    async with asyncio.timeout(HANG_S), aclosing(source(api.url, q="q").readings()) as readings:
         async for reading in readings:
             if reading.topic != "prometheus/q":
                 continue

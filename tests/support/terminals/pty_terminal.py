@@ -23,6 +23,7 @@ from pathlib import Path
 import pyte
 
 from tests.support.paths import ROOT
+from tests.support.waiting import HANG_S
 
 _ESCAPES = re.compile(
     rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|P[^\x1b]*\x1b\\|[()][A-Z0-9]|[=>78cM])"
@@ -164,7 +165,7 @@ class PtyTerminal:
         """What is on screen now."""
         return "\n".join(self._picture.display)
 
-    def wait(self, pattern: str, timeout_s: float = 40.0, since: int = 0) -> None:
+    def wait(self, pattern: str, timeout_s: float = HANG_S, since: int = 0) -> None:
         """Until `pattern` was drawn, from byte `since` on; from the beginning also until it is on
         screen, however it got there.
         """

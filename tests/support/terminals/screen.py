@@ -17,6 +17,7 @@ from cockpit.app.cockpit_app import CockpitApp
 from cockpit.runbooks.schema import load
 from cockpit.session import Session
 from cockpit.settings import Settings
+from tests.support.waiting import HANG_S
 
 
 class Screen:
@@ -39,7 +40,7 @@ class Screen:
             name = {"/": "slash", ":": "colon", "?": "question_mark", " ": "space"}.get(char, char)
             self.app.post_message(Key(name, char))
 
-    async def until(self, true: Callable[[], object], timeout_s: float = 30.0) -> None:
+    async def until(self, true: Callable[[], object], timeout_s: float = HANG_S) -> None:
         begun = time.monotonic()
         while not true():
             waited = time.monotonic() - begun
@@ -47,7 +48,7 @@ class Screen:
             assert waited < timeout_s, f"never:\n{self.text()}"
             await asyncio.sleep(min(0.25, 0.05 + waited / 10))  # drawing the text costs more than many a frame
 
-    async def wait(self, pattern: str, timeout_s: float = 30.0, *, absent: bool = False) -> str:
+    async def wait(self, pattern: str, timeout_s: float = HANG_S, *, absent: bool = False) -> str:
         found: list[str] = []
 
         def seen() -> bool:

@@ -12,6 +12,7 @@ import uuid
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.waiting import HANG_S
 
 
 class Terminal:
@@ -69,7 +70,7 @@ class Terminal:
         ).stdout.split()
         return int(children[0])
 
-    def wait(self, pattern: str, timeout_s: float = 30.0, absent: bool = False) -> str:
+    def wait(self, pattern: str, timeout_s: float = HANG_S, absent: bool = False) -> str:
         """Until the screen matches (or no longer does); the screen then.
 
         Fails with the last screen.
