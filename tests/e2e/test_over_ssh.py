@@ -161,6 +161,10 @@ def test_runbook_3_the_kms_refuses_agents(remote: Callable[[int, int], Remote], 
         pane.wait(r"it stops at +sign|it stops at: sign")
         pane.keys("3")
         pane.wait(r"3 Signers")
+        pane.keys("r")
+        pane.wait(r"likeliest +KMS")  # known only now: it decides which step `n` goes to
+        pane.keys("Escape")
+        pane.wait(r"likeliest +KMS", absent=True)
         pane.type_ahead("rn\r")
         shown = pane.wait(r"y do it")
         assert SIGNER in shown and "PRODUCTION" in shown
