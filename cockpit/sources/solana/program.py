@@ -64,7 +64,7 @@ class ProgramWatch:
         self._trouble = "no endpoint has answered yet"
         self._observed_at: float | None = None
         self._wanted = asyncio.Event()
-        self._audits = 0
+        self._turns: dict[str, int] = {}  # endpoint → the number of the newest listing that began with it
         self._tip_at: tuple[int, float] | None = None
 
     # -- the stream's receiver
@@ -238,9 +238,9 @@ class ProgramWatch:
         fit = self._fleet.best({}, self._clock.mono())
         if not fit:
             return False
-        turn = self._audits % len(fit)
-        self._audits += 1
-        order = [*fit[turn:], *fit[:turn]]
+        # The one that began longest ago, whatever their order is now: each has its turn.
+        order = sorted(fit, key=lambda watch: self._turns.get(watch.name, 0))
+        self._turns[order[0].name] = max(self._turns.values(), default=0) + 1
         stays: list[str] = []
         for number, watch in enumerate(order):
             began = self._clock.wall()

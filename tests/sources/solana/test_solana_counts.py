@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
+from cockpit.sources.solana.backfill import Filled
+from cockpit.sources.solana.endpoint import EndpointWatch
+from cockpit.sources.solana.rpc import Rpc
 from tests.support.chain_encoder import commit_logs, signature
 from tests.support.solana_double import Chain, Node, Tx
 from tests.support.solana_rig import QUICK, rig
@@ -202,6 +207,28 @@ async def test_what_only_one_endpoint_lists_is_counted_and_said() -> None:
             lambda: any(d.what == "commits" and "rpc-b" in d.words for d in it.topic("disagreements").last_data or ())
         )
         await it.counted(2)
+
+
+async def test_each_endpoint_has_its_turn_however_their_ranks_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = Chain()
+    listed: list[str] = []
+    async with rig(Node("rpc-a", chain), Node("rpc-b", chain)) as it:
+        await it.streaming()
+        program = it.source.program
+        assert program is not None
+        best = program._fleet.best
+
+        def swapped(avoid: Mapping[str, float], now: float) -> list[EndpointWatch]:
+            return sorted(best(avoid, now), key=lambda watch: watch.name, reverse=len(listed) % 2 == 1)
+
+        async def fill(rpc: Rpc, *, reach: int, last: bool) -> Filled:
+            listed.append(rpc.name)
+            return Filled(0, 0, 0)
+
+        monkeypatch.setattr(program._fleet, "best", swapped)
+        monkeypatch.setattr(program._filler, "fill", fill)
+        await it.until(lambda: len(listed) >= 6)
+    assert all(one != other for one, other in pairwise(listed)), listed
 
 
 async def test_signatures_that_no_node_keeps_are_a_gap_that_is_said() -> None:
