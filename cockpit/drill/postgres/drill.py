@@ -89,10 +89,12 @@ class DrillPostgres:
         import psycopg
 
         with psycopg.connect(self.cluster.own_url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {schema.DATABASE}".encode())
-        with psycopg.connect(self.cluster.own_url(schema.DATABASE), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {schema.UNFINISHED}".encode())
+        with psycopg.connect(self.cluster.own_url(schema.UNFINISHED), autocommit=True) as connection:
             for script in (schema.EXTENSION, schema.roles(self.cluster.password), schema.TABLES, *schema.SETTLE):
                 connection.execute(script.encode())
+        with psycopg.connect(self.cluster.own_url("postgres"), autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {schema.UNFINISHED} RENAME TO {schema.DATABASE}".encode())
         with psycopg.connect(self.app_url, autocommit=True, prepare_threshold=None) as connection:
             for gauge, work in ((self._reads, read), (self._writes, write), (self._queue, queue)):
                 gauge.learn(partial(work, connection, Random(3)))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 DATABASE: Final = "m0"
+#: Its name while it is filled: a cockpit that looked then would see tables that are scanned whole.
+UNFINISHED: Final = "m0_unfinished"
 OWNER: Final = "m0_owner"
 APP: Final = "m0_app"
 WATCHER: Final = "cockpit"
@@ -35,9 +37,9 @@ CREATE ROLE {WATCHER} LOGIN PASSWORD '{password}' CONNECTION LIMIT 4;
 GRANT pg_monitor TO {WATCHER};
 ALTER ROLE {WATCHER} SET default_transaction_read_only = on;
 ALTER ROLE {WATCHER} SET statement_timeout = '5s';
-REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;
-GRANT CONNECT ON DATABASE {DATABASE} TO {WATCHER}, {APP}, {OWNER};
-ALTER DATABASE {DATABASE} OWNER TO {OWNER};
+REVOKE ALL ON DATABASE {UNFINISHED} FROM PUBLIC;
+GRANT CONNECT ON DATABASE {UNFINISHED} TO {WATCHER}, {APP}, {OWNER};
+ALTER DATABASE {UNFINISHED} OWNER TO {OWNER};
 ALTER SCHEMA public OWNER TO {OWNER};
 GRANT pg_signal_backend TO {OWNER};
 """
