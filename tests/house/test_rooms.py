@@ -55,10 +55,8 @@ TWICE = {
 #: Files that may be longer, and why.
 LONG = {
     "cockpit/app/cockpit_app.py": "all keys, commands and messages of the screen meet here",
-    "cockpit/engine.py": "the loop that starts, feeds and stops every source",
     "cockpit/mitigation/executor.py": "the one place that changes anything: its states are read in one piece",
     "cockpit/mitigation/lifecycle.py": "a mitigation from `y` to its proof, in the order of time",
-    "cockpit/session.py": "what the screen may ask for, all of it",
     "tests/assessment/test_situation.py": "one table of situations",
     "tests/drill/test_school.py": "one school, from lesson to score",
     "tests/incident/test_incident_record.py": "one record, from opening to closing",
