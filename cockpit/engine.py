@@ -199,7 +199,7 @@ class Engine:
         return [feed for feed in feeds if feed.topic != CLUSTER]
 
     async def _after_pods(self, name: str, make: Callable[[SourceContext], Source]) -> None:
-        """Feed a source once the first pods are there: importing a client beside them would hold them up."""
+        """Feed a source once the first pods are there: importing a client would hold them up."""
         await _until(self._looked, PODS_FIRST_S)
         await asyncio.sleep(FIRST_PAINT_S)
         await self._feed(name, make)
@@ -223,7 +223,7 @@ class Engine:
             watching.cancel()
 
     def _relocate(self, watching: asyncio.Task[None]) -> asyncio.Task[None]:
-        """Adopt what the kubeconfig says now that it is readable; drop topics of guessed namespaces."""
+        """Adopt what the kubeconfig says now that it is readable; drop what was guessed."""
         guessed = self.place
         self.place = place_of(self.settings, self._access)
         self.identified.set()

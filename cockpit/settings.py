@@ -162,7 +162,7 @@ class LinksSettings(Section, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Key(Generic[T_co]):
-    """A key of the configuration file that a source declares, with the type of what stands there."""
+    """A key of the configuration file that a source declares, with its type."""
 
     name: str
     type: Any
@@ -173,8 +173,8 @@ class Key(Generic[T_co]):
 class Settings:
     """What the cockpit runs with: the file's keys, as environment and flags changed them.
 
-    `namespace` is the one that mitigations act in; all of `namespaces` are watched. `sections` holds
-    what the sources declare, by key: `settings.of(KEY)` reads one.
+    `namespace` is the one that mitigations act in; all of `namespaces` are watched. `sections`
+    holds what the sources declare, by key: `settings.of(KEY)` reads one.
     """
 
     kubeconfig: str | None = None

@@ -183,7 +183,7 @@ def _below(board: Board, prefix: str) -> Mapping[str, Reading[Any]]:
 
 
 def _cluster_now(kinds: Mapping[str, Reading[Any]], wall: float, mono: float) -> float:
-    """Return the API server's clock now, by the newest reading that tells it, else the local clock."""
+    """Return the API server's clock now, by the newest reading that tells it, else our own."""
     dated = [r for r in kinds.values() if r.server_time is not None and r.observed_at is not None]
     if not dated:
         return wall

@@ -53,7 +53,7 @@ def spark(points: Points, now: float | None, span_s: float) -> tuple[float | Non
 
 
 def _filled(cells: list[float | None], width: float, points: Points) -> list[float | None]:
-    """Repeat the last value in cells narrower than the step between points: a coarse step is no gap."""
+    """Repeat the last value in cells narrower than the step: a coarse step is no gap."""
     times = [at for at, _ in points]
     steps = sorted(map(operator.sub, times[1:], times))
     step = steps[len(steps) // 2] if steps else width

@@ -91,7 +91,7 @@ def _words(what: str, metrics: float, chain: float) -> str:
 
 
 def _activity(reading: Reading[Any] | None, mono: float) -> ProgramActivity | None:
-    """Return what can contradict anybody: activity that is live and complete for all of the last minute."""
+    """Return activity that can contradict anybody: live, and whole for the last minute."""
     found = believed(reading, mono, ProgramActivity)
     return found.data if isinstance(found, Known) and not found.data.doubtful else None
 

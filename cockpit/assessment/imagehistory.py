@@ -108,7 +108,7 @@ def _literals(kept: ReplicaSet, own: int) -> Mapping[str, str]:
 async def explained(
     found: Sequence[Ran], signals: Sequence[str], runbooks: Runbooks, past: Past | None, now: float
 ) -> Mapping[str, str]:
-    """Return what the signals did while each image ran; the newest good older one is marked, with why."""
+    """Return what the signals did while each image ran; the newest good one is marked, with why."""
     by_image: dict[str, str] = {}
     good = ""
     longest: Ran | None = None

@@ -117,7 +117,7 @@ def _without_workload(namespace: str, name: str, tally: PodTally, now: float) ->
 
 
 def _most(reasons: Mapping[str, int]) -> str:
-    """Return the dominant reason; those that mean trouble come before those of a pod on its way up."""
+    """Return the dominant reason; trouble comes before what a pod on its way up says."""
     if not reasons:
         return ""
     reason, count = min(reasons.items(), key=lambda item: (item[0] in _STARTING, -item[1], item[0]))
@@ -132,7 +132,8 @@ def _recent_restart(tally: PodTally, now: float) -> str:
         key=lambda c: c.last_finished_at or 0.0,
     )
     code = f" (exit {newest.last_exit_code})" if newest.last_exit_code is not None else ""
-    return f"restarted {max(0.0, now - (newest.last_finished_at or now)) / 60:.0f} min ago: {newest.last_reason or 'ended'}{code}"
+    minutes = max(0.0, now - (newest.last_finished_at or now)) / 60
+    return f"restarted {minutes:.0f} min ago: {newest.last_reason or 'ended'}{code}"
 
 
 def _age(created_at: float | None, now: float) -> float | None:

@@ -24,7 +24,7 @@ def check(
     configured: frozenset[str],
     mono: float,
 ) -> SignerSetCheck:
-    """Compare as far as readings can be believed; `unknown` names what is configured but not known."""
+    """Compare what can be believed; `unknown` names what is configured but not known."""
     unknown: list[str] = []
     account = believed(solana.get("signer-set"), mono, SignerSetState)
     if isinstance(account, Unknown) and not account.state.off and "solana" in configured:
@@ -65,7 +65,7 @@ def check(
 
 
 def quarrel_over_set(solana: Mapping[str, Reading[Any]], mono: float) -> str:
-    """Return what endpoints say of the set's account that cannot all be true; "" when nothing is."""
+    """Return what endpoints say of the set's account that cannot all be true, or ""."""
     found = believed(solana.get("disagreements"), mono)
     if isinstance(found, Unknown):
         return ""

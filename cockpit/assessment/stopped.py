@@ -58,7 +58,7 @@ def chain_asked(situation: Situation) -> str:
 
 
 def chain_slot(situation: Situation) -> int | None:
-    """Return the highest confirmed slot that the program's stream has seen, when it can be believed."""
+    """Return the highest confirmed slot that the stream has seen, when it can be believed."""
     found = _activity(situation)
     return found.slot if isinstance(found, ProgramActivity) else None
 

@@ -200,7 +200,7 @@ def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -
 def _by_package(
     merged: Mapping[str, Any], name: Any, server: str, cluster: ConfigEntry, user: ConfigEntry, extra: Mapping[str, str]
 ) -> tuple[Credentials, ssl.SSLContext | None, str | None]:
-    """Leave credentials, TLS and proxy to the `kubernetes` package, with our token files and plugins."""
+    """Leave credentials, TLS and proxy to the `kubernetes` package, token files to ours."""
     from kubernetes.client.configuration import Configuration
     from kubernetes.config import kube_config
     from kubernetes.config.config_exception import ConfigException

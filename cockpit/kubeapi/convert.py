@@ -22,7 +22,7 @@ _SHORT = 128  # characters of a message that may well come again; longer ones ar
 
 @lru_cache(maxsize=32768)
 def text(value: str | None) -> str:
-    """Clean text that repeats (names, labels, images, reasons) once, then look it up and share it."""
+    """Clean text that repeats (names, labels, images, reasons) once, and share it."""
     return safe(value, 512) if value else ""
 
 
@@ -323,7 +323,7 @@ def autoscaler(value: wire.AutoscalerW) -> model.Autoscaler:
 
 
 def configmap(value: wire.ConfigMapW) -> model.ConfigMap:
-    """Convert a ConfigMap; values are cut at 4096 characters, cleaned, and redacted by key and value."""
+    """Convert a ConfigMap; values are cut at 4096 characters, cleaned and redacted."""
     meta = value.metadata or _NO_META
     data = {text(k): _env_value(k, v or "") for k, v in (value.data or {}).items()}
     return model.ConfigMap(text(meta.namespace), text(meta.name), meta.resource_version or "", data)

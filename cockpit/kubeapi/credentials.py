@@ -52,13 +52,13 @@ class Credentials:
         self._cached_at = 0.0
 
     def ready(self) -> dict[str, str] | None:
-        """Return the headers when they are still good, else None: then call `headers` in a thread."""
+        """Return the headers while they are good, else None: then call `headers` in a thread."""
         if self._cached is None or time.monotonic() - self._cached_at > _CACHE_S or self.expired():
             return None
         return self._cached
 
     def expired(self) -> bool:
-        """Return whether an exec plugin's credential has run out: then load the kubeconfig again."""
+        """Return whether a plugin's credential has run out: then load the kubeconfig again."""
         return self._expires_at is not None and time.time() > self._expires_at - _EXPIRY_MARGIN_S
 
     def headers(self) -> dict[str, str]:

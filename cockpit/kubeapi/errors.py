@@ -120,7 +120,7 @@ def describe(method: str, path: str, watch: bool = False) -> str:
 
 
 def _not_served(method: str, path: str, message: str) -> str:
-    """Return which kind the server lacks, when a 404 is for the kind and not for an object; else ""."""
+    """Return which kind the server lacks when a 404 is for the kind itself, else ""."""
     match = _PATH.search(urlsplit(path).path)
     if match is None or not re.search(r"could not find the requested resource|404 page not found", message):
         return ""

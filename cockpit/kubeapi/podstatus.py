@@ -59,7 +59,7 @@ def ended(state: Terminated) -> str:
 def _init(
     statuses: Sequence[ContainerStatus | None], sidecars: set[str | None], count: int
 ) -> tuple[int, int, int, str]:
-    """Return (ready sidecars, restarts, restarts of sidecars, what initialisation waits for or "")."""
+    """Return (ready sidecars, restarts, restarts of sidecars, what it waits for or "")."""
     ready = restarts = sidecar_restarts = 0
     for index, one in enumerate(statuses):
         if one is None:
@@ -83,7 +83,7 @@ def _init(
 
 
 def _main(statuses: Sequence[ContainerStatus | None]) -> tuple[str, int, int, bool]:
-    """Return (reason or "", ready, restarts, one still runs); the first container has the last word."""
+    """Return (reason or "", ready, restarts, one still runs), by the first container."""
     reason, ready, restarts, running = "", 0, 0, False
     for one in reversed(statuses):
         if one is None:

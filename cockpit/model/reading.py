@@ -134,7 +134,7 @@ class Reading(msgspec.Struct, Generic[T], frozen=True):
         return self.last_data is other.last_data
 
     def after(self, before: Reading[T] | None) -> Reading[T]:
-        """Return this reading with the last good data of `before`, when it failed without any of its own."""
+        """Return this reading; without data, a failed one keeps those of `before`."""
         if before is None or self.fault is None or self.last_data is not None:
             return self
         return msgspec.structs.replace(

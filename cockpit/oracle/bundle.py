@@ -91,7 +91,8 @@ def verify_bundle(
 def _content(bundle: Bundle, actual: bytes) -> BundleCheck:
     if actual == bundle.content_hash:
         return BundleCheck("content hash", CheckAnswer.PASS, f"the payload has the content hash {_short(actual.hex())}")
-    words = f"payload altered: its content hash is {_short(actual.hex())}, the bundle says {_short(bundle.content_hash.hex())}"
+    says = _short(bundle.content_hash.hex())
+    words = f"payload altered: its content hash is {_short(actual.hex())}, the bundle says {says}"
     return BundleCheck("content hash", CheckAnswer.FAIL, words)
 
 
@@ -166,7 +167,8 @@ def _against_market(bundle: Bundle, expected: Expected, market: MarketState) -> 
     if expected.sequence is None:
         past = epoch < current
         if bundle.sequence < last and not past:
-            words = f"wrong sequence: {bundle.sequence} is below {last}, the newest of market {name} on the chain (a replay)"
+            newest = f"{last}, the newest of market {name} on the chain"
+            words = f"wrong sequence: {bundle.sequence} is below {newest} (a replay)"
         elif bundle.sequence > last and past:
             words = (
                 f"wrong sequence: {bundle.sequence} is above {last}, the newest of market {name}, but its epoch is past"
@@ -237,7 +239,8 @@ def _commit(bundle: Bundle) -> BundleCheck:
     made = commit_hash(bundle.content_hash, bundle.salt)
     if made == bundle.commit_hash:
         return BundleCheck("commit hash", CheckAnswer.PASS, f"the commit hash is {_short(made.hex())}")
-    words = f"wrong commit hash: hash and salt give {_short(made.hex())}, the bundle says {_short(bundle.commit_hash.hex())}"
+    says = _short(bundle.commit_hash.hex())
+    words = f"wrong commit hash: hash and salt give {_short(made.hex())}, the bundle says {says}"
     return BundleCheck("commit hash", CheckAnswer.FAIL, words)
 
 

@@ -26,7 +26,7 @@ U64 = 2**64 - 1
 
 
 class BundleProblem(CockpitError):
-    """The file is no bundle (or no signer set): one line names the key and what was expected there."""
+    """The file is no bundle (or no signer set); the line names the key and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)

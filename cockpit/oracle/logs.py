@@ -1,4 +1,4 @@
-"""Reads a transaction's log lines frame by frame: what is the program's own, and what looks like it.
+"""Reads a transaction's log lines frame by frame, to tell the program's own from others'.
 
 The runtime writes `Program ID invoke [depth]` … `Program ID success` | `failed: …` around every
 call; what programs print themselves always begins with `Program log: ` or `Program data: `, so

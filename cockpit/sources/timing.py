@@ -27,7 +27,7 @@ class Backoff:
     backoff_cap_s: float = 15.0
 
     def backoff(self, attempt: int, rng: random.Random) -> float:
-        """Return an exponential wait with jitter (half to whole), capped; `attempt` counts from 0."""
+        """Return an exponential wait with jitter (half to whole); `attempt` counts from 0."""
         whole = min(self.backoff_cap_s, self.backoff_s * 2.0 ** min(attempt, 10))
         return whole * (0.5 + 0.5 * rng.random())
 

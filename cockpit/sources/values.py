@@ -77,7 +77,7 @@ class Family:
 
 
 def doubt(reading: Reading[Any] | None, what: str, mono: float) -> Value | None:
-    """Return a value that says why nothing follows from this reading, or None when it is believed."""
+    """Return a value that says why nothing follows from this reading, or None."""
     found = believed(reading, mono)
     return unknown(found, what) if isinstance(found, Unknown) else None
 

@@ -1,4 +1,4 @@
-"""One gate for belief: only cockpit/model/reading.py reads a reading's data or compares its state."""
+"""Only cockpit/model/reading.py reads a reading's data or compares its state."""
 
 from __future__ import annotations
 

@@ -204,7 +204,7 @@ def test_the_spark_keeps_gaps_and_survives_nan() -> None:
     assert all(value is None or math.isfinite(value) for value in status.spark)
 
 
-# --- values of Kubernetes ------------------------------------------------------------------------------------------------
+# --- values of Kubernetes ----------------------------------------------------------------------
 
 
 def pod(name: str, *, ready: bool = True, deleted: bool = False, phase: str = "Running", service: str = "m0-a") -> Pod:
@@ -307,7 +307,7 @@ def test_a_forbidden_kind_that_is_not_needed_blinds_nothing() -> None:
     assert kube("kubernetes.ready.m0-a", PODS, 3, denied).level is OK
 
 
-# --- matching ------------------------------------------------------------------------------------------------------------
+# --- matching ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_before_anything_is_read_nothing_is_ok() -> None:
     assert (seen.context, seen.namespaces, seen.production, seen.read_only) == ("c", ("n",), True, False)
 
 
-# --- services ------------------------------------------------------------------------------------------------------------
+# --- services ----------------------------------------------------------------------------------
 
 
 def service(pods: list[Pod], own: Workload) -> tuple[str, str, int, int]:
@@ -230,7 +230,7 @@ def test_several_namespaces_are_merged() -> None:
     assert room.look().cluster.pods is seen.cluster.pods
 
 
-# --- the clock of the cluster ----------------------------------------------------------------------------------------------
+# --- the clock of the cluster ------------------------------------------------------------------
 
 
 def test_ages_are_measured_on_the_clusters_clock() -> None:
@@ -247,7 +247,7 @@ def test_without_a_cluster_the_local_clock_stands_in() -> None:
     assert room.look().cluster_now == room.clock.wall()
 
 
-# --- lights --------------------------------------------------------------------------------------------------------------
+# --- lights ------------------------------------------------------------------------------------
 
 
 def test_a_light_is_its_worst_topic_and_names_it() -> None:
@@ -285,7 +285,7 @@ def test_a_light_ages() -> None:
     assert (light.state, light.age_s) == (SourceState.STALE, 60.0)
 
 
-# --- stages --------------------------------------------------------------------------------------------------------------
+# --- stages ------------------------------------------------------------------------------------
 
 
 def test_the_strip_stops_at_the_first_stage_that_is_bad_not_at_an_unknown_before_it() -> None:
@@ -308,7 +308,7 @@ def test_the_best_match_comes_first() -> None:
     assert (best.runbook.id, best.words) == ("watermark-lag", "3 of 3 symptoms")
 
 
-# --- toggles -------------------------------------------------------------------------------------------------------------
+# --- toggles -----------------------------------------------------------------------------------
 
 ENV = (
     EnvVar("M0_PUBLISH_ENABLED", "false"),

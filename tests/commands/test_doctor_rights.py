@@ -24,7 +24,7 @@ def granted(role: str) -> list[Rule]:
 
 
 def asked() -> list[Right]:
-    """Of the packaged runbooks, with each service once as a Deployment and once as a StatefulSet."""
+    """Return the packaged runbooks' rights, each service once as either kind of workload."""
     books = schema.load()
     sets = dict.fromkeys(books.services, "StatefulSet")
     return [*looking(books), *acting(books, {}), *acting(books, sets)]

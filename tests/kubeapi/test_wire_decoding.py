@@ -1,4 +1,4 @@
-"""Objects as real servers send them, and as nobody should: nothing raises, nothing hostile passes."""
+"""Objects as servers send them, and as nobody should: nothing raises, nothing hostile passes."""
 
 from __future__ import annotations
 

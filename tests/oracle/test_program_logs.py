@@ -1,4 +1,4 @@
-"""Only what the program itself did in its own frames counts, and its failures find their runbooks."""
+"""Only what the program did in its own frames counts; its failures find their runbooks."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ async def test_what_is_not_configured_is_off_and_not_unknown() -> None:
         assert set(await off(ProbesSettings(signers=agents, timeout=0.5))) == {"services", "outputs"}
 
 
-# --- health ---------------------------------------------------------------------------------------------------------------
+# --- health ------------------------------------------------------------------------------------
 
 
 async def test_health_is_asked_at_both_addresses_and_told_with_its_words() -> None:
@@ -215,7 +215,7 @@ async def test_it_recovers_and_keeps_the_last_good_data_meanwhile() -> None:
     assert seen[1].fault is not None and seen[1].fault.reason == "HTTP 502"
 
 
-# --- outputs --------------------------------------------------------------------------------------------------------------
+# --- outputs -----------------------------------------------------------------------------------
 
 
 async def test_age_is_measured_against_the_servers_own_clock() -> None:
@@ -322,7 +322,7 @@ def test_pointers_and_numbers() -> None:
     ]
 
 
-# --- signer agents --------------------------------------------------------------------------------------------------------
+# --- signer agents -----------------------------------------------------------------------------
 
 
 async def test_what_signer_agents_report_comes_together() -> None:
@@ -345,7 +345,7 @@ async def test_what_signer_agents_report_comes_together() -> None:
     assert json.loads(json.dumps(list(reports))) == sorted(urls)
 
 
-# --- TLS ------------------------------------------------------------------------------------------------------------------
+# --- TLS ---------------------------------------------------------------------------------------
 
 
 def context_of(certificate: trustme.LeafCert) -> ssl.SSLContext:
@@ -423,7 +423,7 @@ async def test_an_authority_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     assert found.fault is not None and "CA file" in found.fault.reason
 
 
-# --- configuration --------------------------------------------------------------------------------------------------------
+# --- configuration -----------------------------------------------------------------------------
 
 
 def test_what_is_asked_is_read_from_the_configuration(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Each source's row carries all that the house asks of a source; a row that lacks a part is refused."""
+"""Each source's row carries all that is asked of a source; one that lacks a part is refused."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class ApiDouble:
         return web.json_response(a_list())
 
     async def quiet(self, request: web.Request, *lines: bytes, end: bool = False) -> web.StreamResponse:
-        """A watch that sends `lines`, then stays silent until the server stops (or ends at once)."""
+        """Answer with a watch that sends `lines`, then is silent (or ends at once)."""
         response = web.StreamResponse(headers={"content-type": "application/json"})
         await response.prepare(request)
         for one in lines:

@@ -132,7 +132,6 @@ class Node:
         return RpcEndpoint(name=self.name, url=url, ws_url=url.replace("http", "ws"))
 
     # -- HTTP
-    # --------------------------------------------------------------------------------------------------------------
 
     async def http(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -236,7 +235,6 @@ class Node:
         }
 
     # -- WebSocket
-    # ---------------------------------------------------------------------------------------------------------
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
         self.handshakes += 1

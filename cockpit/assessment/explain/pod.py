@@ -89,7 +89,8 @@ def _last(c: Container, now: float) -> str:
     if c.last_exit_code is None and not c.last_reason:
         return ""
     killed = "OOMKilled: out of memory, " if c.last_reason == "OOMKilled" else ""
-    return f"{killed}last {exit_words(c.last_exit_code, c.last_reason)} {ago(now, c.last_finished_at)}{_tail(c.last_message)}"
+    ended = exit_words(c.last_exit_code, c.last_reason)
+    return f"{killed}last {ended} {ago(now, c.last_finished_at)}{_tail(c.last_message)}"
 
 
 def exit_words(code: int | None, reason: str = "") -> str:

@@ -113,7 +113,8 @@ def _generations(cluster: Cluster, workload: Workload, pods: list[Pod], now: flo
     age = f", started {ago(now, newest.created_at)}" if newest.created_at is not None else ""
     why = f": {own[0].reason}" if own else ""
     lines = [
-        f"Rollout not finished: revision {newest.revision} ({newest.name}) has {newest.ready} of {newest.desired} ready{why}{age}"
+        f"Rollout not finished: revision {newest.revision} ({newest.name}) has "
+        f"{newest.ready} of {newest.desired} ready{why}{age}"
     ]
     for old in sets:
         if old is newest:
@@ -196,7 +197,8 @@ def _events(cluster: Cluster, namespace: str, names: set[str], now: float) -> li
     for event in found:
         distinct.setdefault((event.reason, event.message), event)
     return [
-        f"event {event.reason}{f' ×{event.count}' if event.count > 1 else ''} {ago(now, event.last_seen)}: {event.message}"
+        f"event {event.reason}{f' ×{event.count}' if event.count > 1 else ''} "
+        f"{ago(now, event.last_seen)}: {event.message}"
         for event in list(distinct.values())[:_MOST_EVENTS]
     ]
 

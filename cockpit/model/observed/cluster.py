@@ -83,7 +83,7 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def healthy(self) -> bool:
-        """Return whether every container is ready and nothing terminates; completed pods are healthy."""
+        """Return whether all containers are ready and nothing terminates, or it completed."""
         return self.deleted_at is None and (self.phase == "Succeeded" or (self.total > 0 and self.ready == self.total))
 
 
@@ -121,7 +121,7 @@ class Workload(msgspec.Struct, frozen=True, gc=False):
     conditions: tuple[Condition, ...]
 
     def env(self, name: str) -> EnvVar | None:
-        """Return the variable in the service's own container (of the workload's name), else in any."""
+        """Return the variable in the container of the workload's name, else in any."""
         own = [c for c in self.containers if c.name == self.name] or list(self.containers)
         return next((v for c in own for v in c.env if v.name == name), None)
 

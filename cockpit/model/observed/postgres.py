@@ -58,7 +58,7 @@ class TopQuery(msgspec.Struct, frozen=True):
 
 
 class TopQueries(msgspec.Struct, frozen=True):
-    """`postgres/queries`, from pg_stat_statements: the statements that take most time, most first."""
+    """`postgres/queries`, from pg_stat_statements: what takes most time, most first."""
 
     window_s: float | None  # None at the first look
     queries: tuple[TopQuery, ...]
@@ -89,7 +89,7 @@ class MissingIndex(msgspec.Struct, frozen=True):
 
 
 class IndexTrouble(msgspec.Struct, frozen=True):
-    """An index that is invalid (a concurrent build failed, or is under way) or that nothing uses."""
+    """An index that is invalid (a build failed, or is under way) or that nothing uses."""
 
     index: str
     table: str

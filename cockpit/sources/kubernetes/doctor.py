@@ -206,7 +206,8 @@ async def _rights(
             remedy = f"bind {role} of deploy/rbac.yaml in {namespace}"
             findings.append(found(AREA, check, denied, f"may not {listed(no)}{_meaning(check)}", remedy))
         if silent:
-            words = f"the server did not say whether {listed([right.words for right, _ in silent], 4)}: {silent[0][1].reason}"
+            asked = listed([right.words for right, _ in silent], 4)
+            words = f"the server did not say whether {asked}: {silent[0][1].reason}"
             findings.append(
                 found(AREA, check, State.UNKNOWN, words, "an access review that fails says neither yes nor no")
             )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LogFollower:
-    """`tail` holds the lines of the stream that is open; every method may be called from any thread.
+    """`tail` holds the open stream's lines; every method may be called from any thread.
 
     `submit` runs a coroutine on the sources' loop, `client` gives the API client there.
     """
@@ -73,7 +73,7 @@ class LogFollower:
     def _containers(
         self, namespace: str, *, names: tuple[str, ...] = (), service: str | None = None
     ) -> tuple[tuple[str, str | None], ...]:
-        """(pod, its service's own container): a sidecar's chatter is not what an operator asks for."""
+        """Return (pod, its service's own container): a sidecar's chatter is not asked for."""
         situation = self._situation()
         found = []
         for pod in situation.cluster.pods.values() if situation is not None else ():

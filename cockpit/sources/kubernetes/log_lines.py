@@ -1,4 +1,4 @@
-"""Reads one line of a container's log: time, safe text, trace id, and whether it tells of an error."""
+"""Reads one line of a container's log: time, safe text, trace id, whether it is an error."""
 
 from __future__ import annotations
 

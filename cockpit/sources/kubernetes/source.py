@@ -167,7 +167,7 @@ class KubernetesSource:
             await asyncio.sleep(min(5.0, self._timings.backoff(attempt, self._rng)))
 
     async def _verify(self, client: KubeClient, namespace: str) -> None:
-        """Ask for a namespace by name, and say so when it is not there: an unknown one lists as empty."""
+        """Ask for a namespace by name: one that is not there lists as empty."""
         while True:
             fault = None
             try:

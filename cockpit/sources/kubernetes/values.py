@@ -1,4 +1,4 @@
-"""Gives values of Kubernetes by name (`kubernetes.ready.m0-submitter`), or says why they are unknown."""
+"""Gives values of Kubernetes by name (`kubernetes.unready`), or says why they are unknown."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class KubernetesValues:
         return (ready < workload.desired or bool(ends)) and self._recent(workload)
 
     def _recent_releases(self) -> float:
-        """Count deployments whose newest ReplicaSet brought another image within 30 minutes, well or not."""
+        """Count deployments that brought another image within 30 minutes, well or not."""
         return float(sum(1 for w in self._cluster.workloads.values() if w.kind == "Deployment" and self._recent(w)))
 
     def _recent(self, workload: Workload) -> bool:

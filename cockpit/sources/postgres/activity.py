@@ -18,7 +18,8 @@ SELECT {MARK} pid, application_name, usename, state, extract(epoch FROM clock_ti
   wait_event_type, wait_event, left(query, {_TEXT})
 FROM pg_stat_activity WHERE backend_type = 'client backend' AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
 UNION ALL
-SELECT 0, 'prepared transaction', owner, 'prepared', extract(epoch FROM clock_timestamp() - prepared)::float8, NULL, NULL, gid
+SELECT 0, 'prepared transaction', owner, 'prepared', extract(epoch FROM clock_timestamp() - prepared)::float8,
+  NULL, NULL, gid
 FROM pg_prepared_xacts WHERE database = current_database()
 ORDER BY 5 DESC LIMIT 20
 """
@@ -28,17 +29,22 @@ SELECT {MARK} count(*) FILTER (WHERE query = '<insufficient privilege>')::int, c
 """
 #: `waitstart` is read through JSON: PostgreSQL 13 has no such column.
 _WAITING = f"""
-SELECT {MARK} a.pid, a.application_name, extract(epoch FROM clock_timestamp() - coalesce((l.whole->>'waitstart')::timestamptz, a.query_start))::float8,
-  l.whole->>'mode', l.whole->>'locktype', n.nspname, c.relname, coalesce(l.whole->>'transactionid', l.whole->>'classid'),
+SELECT {MARK} a.pid, a.application_name,
+  extract(epoch FROM clock_timestamp() - coalesce((l.whole->>'waitstart')::timestamptz, a.query_start))::float8,
+  l.whole->>'mode', l.whole->>'locktype', n.nspname, c.relname,
+    coalesce(l.whole->>'transactionid', l.whole->>'classid'),
   pg_blocking_pids(a.pid), left(a.query, {_TEXT}), count(*) OVER ()::int
 FROM pg_stat_activity a
-  LEFT JOIN LATERAL (SELECT to_jsonb(k) AS whole, k.relation, k.database FROM pg_locks k WHERE k.pid = a.pid AND NOT k.granted LIMIT 1) l ON true
-  LEFT JOIN pg_class c ON c.oid = l.relation AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  LEFT JOIN LATERAL (SELECT to_jsonb(k) AS whole, k.relation, k.database FROM pg_locks k WHERE k.pid = a.pid
+    AND NOT k.granted LIMIT 1) l ON true
+  LEFT JOIN pg_class c ON c.oid = l.relation AND l.database = (SELECT oid FROM pg_database
+    WHERE datname = current_database())
   LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE a.wait_event_type = 'Lock' ORDER BY 3 DESC NULLS LAST LIMIT {_MOST}
 """
 _BLOCKERS = f"""
-SELECT {MARK} pid, application_name, usename, coalesce(state, backend_type), extract(epoch FROM clock_timestamp() - coalesce(xact_start, backend_start))::float8
+SELECT {MARK} pid, application_name, usename, coalesce(state, backend_type),
+  extract(epoch FROM clock_timestamp() - coalesce(xact_start, backend_start))::float8
 FROM pg_stat_activity WHERE pid = ANY(%s)
 """
 

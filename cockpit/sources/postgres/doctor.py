@@ -1,4 +1,4 @@
-"""Examines the session that the source will have: its role, what it sees and must not be able to do."""
+"""Examines the session that the source will have: its role, its rights and their excess."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ AREA = "postgres"
 _OLDEST = 130000  # PostgreSQL 13
 _WHO = """
 SELECT current_user, r.rolsuper, pg_has_role(current_user, 'pg_monitor', 'USAGE'), current_setting('server_version'),
-       current_setting('server_version_num')::int, coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
+       current_setting('server_version_num')::int, coalesce((SELECT ssl FROM pg_stat_ssl
+         WHERE pid = pg_backend_pid()), false),
        inet_server_addr() IS NULL OR host(inet_server_addr()) IN ('127.0.0.1', '::1'),
        extract(epoch FROM clock_timestamp())::float8
 FROM pg_roles r WHERE r.rolname = current_user
@@ -24,7 +25,8 @@ FROM pg_roles r WHERE r.rolname = current_user
 _EXTENSION = "SELECT extversion FROM pg_extension WHERE extname = 'pg_stat_statements'"
 _WRITES = """
 SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%%'
+WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  AND n.nspname NOT LIKE 'pg\\_%%'
   AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
 """
 

@@ -59,9 +59,11 @@ def hidden_from(server: Server, what: str) -> Fault:
 
 
 _SERVER = f"""
-SELECT {MARK} current_user, current_database(), current_setting('server_version_num')::int, current_setting('server_version'),
+SELECT {MARK} current_user, current_database(), current_setting('server_version_num')::int,
+  current_setting('server_version'),
   pg_has_role('pg_read_all_stats', 'USAGE'),
-  (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'),
+  (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+    WHERE e.extname = 'pg_stat_statements'),
   extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8
 """
 
@@ -131,18 +133,24 @@ def _groups(counts: dict[str, int]) -> tuple[Group, ...]:
 #: https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
 _UPKEEP = f"""
 WITH own AS (
-  SELECT s.relid, n.nspname, s.relname, s.n_live_tup, s.n_dead_tup, greatest(c.relpages, 0)::bigint * current_setting('block_size')::int AS size,
-    greatest(s.last_vacuum, s.last_autovacuum) AS vacuumed, greatest(s.last_analyze, s.last_autoanalyze) AS analyzed, s.n_mod_since_analyze,
+  SELECT s.relid, n.nspname, s.relname, s.n_live_tup, s.n_dead_tup,
+    greatest(c.relpages, 0)::bigint * current_setting('block_size')::int AS size,
+    greatest(s.last_vacuum, s.last_autovacuum) AS vacuumed,
+    greatest(s.last_analyze, s.last_autoanalyze) AS analyzed, s.n_mod_since_analyze,
     greatest(c.reltuples, 0)::float8 AS tuples,
     (SELECT jsonb_object_agg(o.option_name, o.option_value) FROM pg_options_to_table(c.reloptions) o) AS options
   FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relpersistence <> 't'
 ), judged AS (
   SELECT own.*,
-    n_dead_tup > coalesce((options->>'autovacuum_vacuum_threshold')::float8, current_setting('autovacuum_vacuum_threshold')::float8)
-      + coalesce((options->>'autovacuum_vacuum_scale_factor')::float8, current_setting('autovacuum_vacuum_scale_factor')::float8) * tuples AS vacuum_due,
-    n_mod_since_analyze > coalesce((options->>'autovacuum_analyze_threshold')::float8, current_setting('autovacuum_analyze_threshold')::float8)
-      + coalesce((options->>'autovacuum_analyze_scale_factor')::float8, current_setting('autovacuum_analyze_scale_factor')::float8) * tuples AS analyze_due
+    n_dead_tup > coalesce((options->>'autovacuum_vacuum_threshold')::float8,
+      current_setting('autovacuum_vacuum_threshold')::float8)
+      + coalesce((options->>'autovacuum_vacuum_scale_factor')::float8,
+        current_setting('autovacuum_vacuum_scale_factor')::float8) * tuples AS vacuum_due,
+    n_mod_since_analyze > coalesce((options->>'autovacuum_analyze_threshold')::float8,
+      current_setting('autovacuum_analyze_threshold')::float8)
+      + coalesce((options->>'autovacuum_analyze_scale_factor')::float8,
+        current_setting('autovacuum_analyze_scale_factor')::float8) * tuples AS analyze_due
   FROM own
 )
 SELECT {MARK} nspname, relname, n_live_tup, n_dead_tup, size, extract(epoch FROM now() - vacuumed)::float8,
@@ -153,12 +161,14 @@ FROM judged ORDER BY vacuum_due DESC, analyze_due DESC, n_dead_tup DESC, relname
 _UPKEEP_WHOLE = f"""
 SELECT {MARK} (SELECT max(age(datfrozenxid)) FROM pg_database)::float8 / 2147483648,
   current_setting('autovacuum')::bool AND current_setting('track_counts')::bool,
-  extract(epoch FROM now() - coalesce((SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()), pg_postmaster_start_time()))::float8
+  extract(epoch FROM now() - coalesce((SELECT stats_reset FROM pg_stat_database
+    WHERE datname = current_database()), pg_postmaster_start_time()))::float8
 """
 _RUNNING = f"""
 SELECT {MARK} p.pid, coalesce(n.nspname, '?'), coalesce(c.relname, p.relid::text), p.phase,
   CASE WHEN p.heap_blks_total > 0 THEN p.heap_blks_scanned::float8 / p.heap_blks_total END
-FROM pg_stat_progress_vacuum p LEFT JOIN pg_class c ON c.oid = p.relid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
+FROM pg_stat_progress_vacuum p LEFT JOIN pg_class c ON c.oid = p.relid
+  LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE p.datname = current_database()
 """
 
@@ -208,7 +218,8 @@ SELECT {MARK} pg_is_in_recovery(), CASE WHEN NOT pg_is_in_recovery() THEN NULL
   ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 END
 """
 _REPLICAS = f"""
-SELECT {MARK} application_name, state, sync_state, pg_wal_lsn_diff({_HERE}, replay_lsn)::bigint, extract(epoch FROM replay_lag)::float8
+SELECT {MARK} application_name, state, sync_state, pg_wal_lsn_diff({_HERE}, replay_lsn)::bigint,
+  extract(epoch FROM replay_lag)::float8
 FROM pg_stat_replication ORDER BY 4 DESC NULLS LAST LIMIT 30
 """
 _SLOTS = f"""
@@ -237,7 +248,8 @@ async def replication(ask: Ask, server: Server) -> Seen:
 
 _ARCHIVER = f"""
 SELECT {MARK} current_setting('archive_mode'),
-  current_setting('archive_command') NOT IN ('', '(disabled)') OR coalesce(current_setting('archive_library', true), '') <> '',
+  current_setting('archive_command') NOT IN ('', '(disabled)') OR coalesce(current_setting('archive_library',
+    true), '') <> '',
   archived_count, failed_count, last_archived_wal, extract(epoch FROM clock_timestamp() - last_archived_time)::float8,
   last_failed_wal, extract(epoch FROM clock_timestamp() - last_failed_time)::float8, pg_is_in_recovery()
 FROM pg_stat_archiver

@@ -26,23 +26,28 @@ _MOST = 12  # tables that are looked into at a time
 _BIG_BYTES = 1 << 20  # unused indexes smaller than this cost nothing worth saying
 
 _TABLES = f"""
-SELECT {MARK} s.relid::int8, n.nspname, s.relname, s.seq_scan, s.seq_tup_read, greatest(s.n_live_tup, c.reltuples, 0)::int8,
+SELECT {MARK} s.relid::int8, n.nspname, s.relname, s.seq_scan, s.seq_tup_read, greatest(s.n_live_tup, c.reltuples,
+  0)::int8,
   greatest(c.relpages, 0)::int8, greatest(c.relpages, 0)::int8 * current_setting('block_size')::int,
-  (SELECT coalesce(string_agg(i.indexrelid::text, ',' ORDER BY i.indexrelid), '') FROM pg_index i WHERE i.indrelid = s.relid AND i.indisvalid)
+  (SELECT coalesce(string_agg(i.indexrelid::text, ',' ORDER BY i.indexrelid), '') FROM pg_index i
+    WHERE i.indrelid = s.relid AND i.indisvalid)
 FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE greatest(s.n_live_tup, c.reltuples) >= {MANY_ROWS} ORDER BY c.relpages DESC LIMIT 400
 """
 _COLUMNS = f"""
 SELECT {MARK} a.attrelid::int8, a.attname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 WHERE a.attrelid = ANY(%s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
-  AND t.typcategory NOT IN ('A', 'B', 'G', 'P', 'X', 'Z') AND t.typname NOT IN ('json', 'jsonb', 'xml', 'tsvector', 'tsquery')
+  AND t.typcategory NOT IN ('A', 'B', 'G', 'P', 'X', 'Z') AND t.typname NOT IN ('json', 'jsonb', 'xml', 'tsvector',
+    'tsquery')
 """
 #: Valid or being built, whole (no WHERE), of plain columns, ordered as B-trees are.
 _INDEXES = f"""
-SELECT {MARK} i.indrelid::int8, c.relname, i.indisvalid, i.indpred IS NULL AND i.indexprs IS NULL AND m.amname = 'btree',
+SELECT {MARK} i.indrelid::int8, c.relname, i.indisvalid, i.indpred IS NULL AND i.indexprs IS NULL
+  AND m.amname = 'btree',
   ARRAY(SELECT a.attname FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)
         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number ORDER BY k.place)::text[]
-FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam WHERE i.indrelid = ANY(%s::oid[])
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+  WHERE i.indrelid = ANY(%s::oid[])
 """
 _NAMES = f"""
 SELECT {MARK} t.oid::int8, c.relname FROM pg_class t JOIN pg_class c ON c.relnamespace = t.relnamespace
@@ -51,7 +56,8 @@ WHERE t.oid = ANY(%s::oid[]) AND starts_with(c.relname, left(t.relname, 40))
 _INVALID = f"""
 SELECT {MARK} n.nspname, c.relname, t.relname, greatest(c.relpages, 0)::int8 * current_setting('block_size')::int,
   (SELECT p.phase FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid LIMIT 1), i.indrelid::int8
-FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_' ORDER BY 2 LIMIT 20
 """
 _UNUSED = f"""
@@ -124,7 +130,7 @@ class Scans:
 
 
 def _base(past: deque[tuple[float, dict[int, _Table]]], oid: int, table: _Table) -> tuple[float, _Table] | None:
-    """Return the oldest counters of this table with the same indexes, neither reset nor remade since.
+    """Return this table's oldest counters with the same indexes, not reset or remade since.
 
     None while there are none that may be compared with.
     """

@@ -124,7 +124,7 @@ class PostgresSource:
         if not task.cancelled():
             task.exception()
 
-    # --- in the session's own task ---------------------------------------------------------------------------------------
+    # --- in the session's own task -------------------------------------------------------------
 
     async def _live(self, heard: asyncio.Queue[Heard]) -> None:
         """Live one session from its connection to its end, which is a PgProblem."""

@@ -122,10 +122,14 @@ _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 #: Keywords that cannot stand bare as a table, column or index name (reserved in PostgreSQL's
 #: appendix C).
 _RESERVED_WORDS = """all analyse analyze and any array as asc asymmetric authorization between binary both case cast check collate collation column
-concurrently constraint create cross current_catalog current_date current_role current_schema current_time current_timestamp
-current_user default deferrable desc distinct do else end except false fetch for foreign freeze from full grant group having ilike
-in initially inner intersect into is isnull join lateral leading left like limit localtime localtimestamp natural not notnull null
-offset on only or order outer overlaps placing primary references returning right select session_user similar some symmetric
+concurrently constraint create cross current_catalog current_date current_role current_schema current_time
+current_timestamp
+current_user default deferrable desc distinct do else end except false fetch for foreign freeze from full grant
+group having ilike
+in initially inner intersect into is isnull join lateral leading left like limit localtime localtimestamp natural
+not notnull null
+offset on only or order outer overlaps placing primary references returning right select session_user similar some
+symmetric
 system_user table tablesample then to trailing true union unique user using variadic verbose when where window with"""
 _RESERVED = frozenset(_RESERVED_WORDS.split())
 
@@ -138,7 +142,7 @@ def quoted(name: str) -> str:
 
 
 def relation(schema: str, name: str) -> str:
-    """Return `schema.name`, quoted: with the schema, so that no search path decides what it means."""
+    """Return `schema.name`, quoted: no search path shall decide what it means."""
     return f"{quoted(schema)}.{quoted(name)}"
 
 

@@ -91,11 +91,13 @@ class Statements:
             )
         function = f"{quoted(server.statements_schema)}.pg_stat_statements"
         ((count, hidden, total),) = await ask(
-            f"SELECT {MARK} count(*)::int, count(*) FILTER (WHERE queryid IS NULL)::int, coalesce(sum(total_exec_time), 0)::float8 FROM {function}(false)",
+            f"SELECT {MARK} count(*)::int, count(*) FILTER (WHERE queryid IS NULL)::int, "
+            f"coalesce(sum(total_exec_time), 0)::float8 FROM {function}(false)",
             None,
         )
         rows = await ask(
-            f"SELECT {MARK} userid::int8, dbid::int8, queryid, sum(calls)::int8, sum(total_exec_time)::float8, sum(shared_blks_hit + shared_blks_read)::int8 "
+            f"SELECT {MARK} userid::int8, dbid::int8, queryid, sum(calls)::int8, sum(total_exec_time)::float8, "
+            f"sum(shared_blks_hit + shared_blks_read)::int8 "
             f"FROM {function}(false) WHERE queryid IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 5 DESC LIMIT {_FOLLOWED}",
             None,
         )
@@ -130,7 +132,8 @@ class Statements:
         if not unknown:
             return
         rows = await ask(
-            f"SELECT {MARK} s.userid::int8, s.dbid::int8, s.queryid, left(s.query, {_TEXT}), coalesce(d.datname, '?'), pg_get_userbyid(s.userid) "
+            f"SELECT {MARK} s.userid::int8, s.dbid::int8, s.queryid, left(s.query, {_TEXT}), "
+            f"coalesce(d.datname, '?'), pg_get_userbyid(s.userid) "
             f"FROM {function}(true) s LEFT JOIN pg_database d ON d.oid = s.dbid WHERE s.queryid = ANY(%s)",
             ([key[2] for key in unknown],),
         )

@@ -1,4 +1,4 @@
-"""Gives values of the database by name (`postgres.top-query-share`), or says why they are unknown."""
+"""Gives values of the database by name (`postgres.blocked`), or says why they are unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probes: services' health, outputs as users get them, certificates and signer agents, over HTTP."""
+"""Probes services from outside: health, outputs, certificates and signer agents."""
 
 from __future__ import annotations
 

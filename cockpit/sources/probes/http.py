@@ -200,8 +200,9 @@ class Prober:
                 async with asyncio.timeout(self._timeout_s):
                     certificate = await asyncio.to_thread(dated_certificate, url, self._ca_file, self._timeout_s, wall)
         if certificate is not None and certificate.days_left < 0:
-            words_ = f"the certificate of {host} expired on {_day(certificate.not_after)}, {-certificate.days_left:,.0f} d ago"
-            return ProbeProblem(words_, f"renew the certificate of {host}", certificate)
+            ago = f"{-certificate.days_left:,.0f} d ago"
+            expired = f"the certificate of {host} expired on {_day(certificate.not_after)}, {ago}"
+            return ProbeProblem(expired, f"renew the certificate of {host}", certificate)
         why = safe(refused.verify_message or "verification failed", 120)
         reason = (
             f"the certificate of {host} is not trusted: {why}; so since {_clock(first)}, when it was first refused here"

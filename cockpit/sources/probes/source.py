@@ -185,7 +185,7 @@ class ProbesSource:
         return failed.after(self._last.get(topic))
 
     def _signers(self, took_s: float, server_time: float | None) -> Reading[Any]:
-        """Put all agents in one reading, as old as the oldest report and not before each was asked once."""
+        """Put all agents in one reading, as old as the oldest report, once each was asked."""
         known = {agent: self._reports[agent] for agent in self._settings.signers if agent in self._reports}
         if len(known) < len(self._settings.signers):
             return Reading(SIGNERS, max_age_s=self._max_age_s)
@@ -229,7 +229,7 @@ class ProbesSource:
             max_age_s=self._max_age_s,
         )
 
-    # --- what makes data of an answer ------------------------------------------------------------------------------------
+    # --- what makes data of an answer ----------------------------------------------------------
 
     def _health(self, service: str, check: str) -> Judge:
         return lambda answer: answers.health(safe(service, 80), check, answer)

@@ -176,7 +176,7 @@ class ProbeValues:
             return self._nothing("signers", "no signer agent is asked")
         return unknown(found, "signer agents") if isinstance(found, Unknown) else found.data
 
-    # --- what all have in common -------------------------------------------------------------------------------------------
+    # --- what all have in common ---------------------------------------------------------------
 
     def _doubts(self, readings: Iterable[tuple[str, Reading[Any]]], kind: str, none: str) -> Value | None:
         """Return the first reason why not everything is known; None when all of it is live."""

@@ -51,7 +51,7 @@ class ExpositionSource:
         self._look_s = look_s
 
     async def readings(self) -> AsyncGenerator[Reading[tuple[Exposed, ...]], None]:
-        """Yield readings for ever: a round of all services every `interval_s` while needed, else OFF once."""
+        """Yield readings for ever: rounds of all services while needed, else OFF once."""
         idle = False
         timeout = httpx.Timeout(_TIMEOUT_S)
         headers = {"user-agent": "m0-cockpit", "accept": "text/plain;version=0.0.4", "accept-encoding": "identity"}

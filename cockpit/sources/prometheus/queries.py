@@ -1,4 +1,4 @@
-"""Lists what runbooks.toml asks Prometheus, by the name under which the answer comes to the board."""
+"""Lists what runbooks.toml asks Prometheus, by the answer's name on the board."""
 
 from __future__ import annotations
 

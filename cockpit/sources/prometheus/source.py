@@ -130,7 +130,7 @@ class PrometheusSource:
         self._server_at: float | None = None  # the server's clock at the start of this round
 
     async def readings(self) -> AsyncGenerator[Reading[Any], None]:
-        """Yield readings for ever: one round of all queries at each beat, fewer while it is down."""
+        """Yield readings for ever: all queries at each beat, fewer rounds while it is down."""
         attempt = 0
         while True:
             try:

@@ -30,7 +30,7 @@ class Accounts:
     `why`: what is not known of the signer set, in words; "" when it is known; `market_why` the same
     of the market.
 
-    `answered_by`: who answered. `no_set`, `no_market`: every endpoint knows the program's own account, and
+    `answered_by`: who answered. `no_set`, `no_market`: each knows the program's own account, and
     none such.
     """
 

@@ -1,4 +1,4 @@
-"""Fetches what a stream may have missed: signatures listed page by page, the uncounted ones counted.
+"""Fetches what a stream may have missed: lists signatures page by page, counts the rest.
 
 A listing proves something only as far back as it is known to reach: it must end at the `anchor`, a
 transaction that was listed before, or else the node no longer keeps what lies between. Reference:
@@ -143,7 +143,7 @@ class Filler:
         return filled
 
     def forgo(self) -> None:
-        """Give up what no node keeps: the next listing starts at the slot that is reached by now."""
+        """Give up what no node keeps: the next listing starts at the slot reached by now."""
         self._anchor = self._below = None
         self._certain = 0
         if self._ledger.highest is not None:

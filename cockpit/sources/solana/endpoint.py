@@ -1,4 +1,4 @@
-"""Polls one RPC endpoint: health, slot, blockhash, genesis, version, fees, and how it answers at all."""
+"""Polls one RPC endpoint: health, slot, blockhash, genesis, version, fees, latency."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class EndpointWatch:
 
     @property
     def good(self) -> bool:
-        """Return whether it is fit to give the program's transactions: in health, and not behind."""
+        """Return whether it is fit to give the program's transactions: healthy, not behind."""
         known = self.status
         return (
             self.answers
@@ -194,7 +194,7 @@ class EndpointWatch:
         return True
 
     def _blockhash_age(self, slot: int, latest: _LatestBlockhash | RpcProblem) -> int | None:
-        """Return slots since the newest blockhash was made, also when the same one is given again."""
+        """Return slots since the newest blockhash was made, also when it is given again."""
         if isinstance(latest, RpcProblem):
             return None
         if self._hash is None or self._hash[0] != latest.value.blockhash:

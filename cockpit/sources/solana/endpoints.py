@@ -29,7 +29,7 @@ class Fleet:
         return next(watch for watch in self.watches if watch.name == name)
 
     def judge(self, watch: EndpointWatch) -> EndpointStatus:
-        """Return the watch's status with `behind`, `foreign` and `streaming` as the others make them."""
+        """Return the watch's status, `behind`, `foreign` and `streaming` by the others."""
         home = self._home()
         status = watch.status
         foreign = status.genesis is not None and home is not None and status.genesis != home

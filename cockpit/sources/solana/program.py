@@ -68,7 +68,6 @@ class ProgramWatch:
         self._tip_at: tuple[int, float] | None = None
 
     # -- the stream's receiver
-    # -------------------------------------------------------------------------------------------
 
     def confirmed(self, signature: str, slot: int, err: object, logs: list[str]) -> None:
         if self._plausible(slot):
@@ -93,7 +92,6 @@ class ProgramWatch:
         return slot <= highest + _LEAD_SLOTS + _SLOTS_A_SECOND * (self._clock.mono() - at)
 
     # -- its life
-    # --------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Run the stream, and the listings beside it, for ever."""
@@ -192,7 +190,6 @@ class ProgramWatch:
             raise StreamBroken(f"left {watch.name}: {why}")
 
     # -- listings
-    # --------------------------------------------------------------------------------------------------------
 
     def _missing(self, why: str) -> None:
         self._open_gap = why
@@ -282,7 +279,6 @@ class ProgramWatch:
         )
 
     # -- what is said
-    # ----------------------------------------------------------------------------------------------------
 
     def reading(self) -> Reading[ProgramActivity]:
         """Return where things stand, whole at any time.

@@ -99,7 +99,7 @@ class Search:
         return self._read[self._first] if self._first is not None else None
 
     async def run(self) -> None:
-        """Search until there is a `reveal`, or `problem` tells how the endpoint failed, or all was read."""
+        """Search until there is a `reveal`, or the endpoint failed (`problem`), or all was read."""
         try:
             await self._search()
             self.whole = not self._ended and not self._ungiven
@@ -136,7 +136,6 @@ class Search:
         await self._read_from(low, found - low)
 
     # -- listing
-    # ---------------------------------------------------------------------------------------------------------
 
     async def _until(self, count: int) -> int:
         """List until there are so many to read, or no more; return how many there are.
@@ -171,7 +170,6 @@ class Search:
             self._todo.append(entry)
 
     # -- reading
-    # ---------------------------------------------------------------------------------------------------------
 
     async def _read_from(self, at: int, count: int) -> int | None:
         """Read so many from that place on, newest first; return the place of the first reveal.
@@ -242,7 +240,6 @@ class Search:
                 await asyncio.sleep(rest + 0.05)
 
     # -- what is said
-    # ----------------------------------------------------------------------------------------------------
 
     def result(self, agreed: tuple[str, ...], trouble: tuple[str, ...]) -> LookedBack:
         oldest = self.entries[-1] if self.entries else None

@@ -48,7 +48,6 @@ class SolanaValues:
         return _VALUES[name.partition(".")[2]](self)
 
     # -- endpoints
-    # ---------------------------------------------------------------------------------------------------------
 
     def _used(self) -> str | None:
         """Return the configured endpoint that the submitter's SOLANA_RPC_URL points to, if any."""
@@ -92,7 +91,7 @@ class SolanaValues:
         return self._of_endpoint(lambda status: status.latency_p95_ms, "no request was answered yet")
 
     def errors(self) -> Value:
-        """Return the share of failed requests, known of an endpoint that is down as well: all fail."""
+        """Return the share of failed requests, also of an endpoint that is down: all fail."""
         used = self._used()
         asked = {name: r.believed(self._mono) for name, r in self._endpoints.items() if used in (None, name)}
         known = [
@@ -138,7 +137,6 @@ class SolanaValues:
         return believed(self._readings.get(f"{PREFIX}disagreements"), self._mono)
 
     # -- the program
-    # -------------------------------------------------------------------------------------------------------
 
     def _program(
         self,
@@ -201,7 +199,6 @@ class SolanaValues:
         return self._program(read)
 
     # -- accounts
-    # ----------------------------------------------------------------------------------------------------------
 
     def _agreed(self, *what: str) -> str:
         said = [each.words for each in self._disagreements().last or () if each.what in what]

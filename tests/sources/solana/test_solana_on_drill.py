@@ -21,7 +21,7 @@ PACE = replace(QUICK, silence_s=4.0, request_timeout_s=3.0, settle_slots=64)
 
 
 def on_chain(drill: Drill, above: int, upto: int) -> Counter[str]:
-    """What the ledger of the world holds in those slots, by instruction; failed ones as "failed"."""
+    """Count the world's ledger in those slots, by instruction; failed ones as "failed"."""
     ledger = drill.world.chain.ledger
     found: Counter[str] = Counter()
     for entry in ledger.entries:
