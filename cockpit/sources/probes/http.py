@@ -25,9 +25,9 @@ import aiohttp
 
 from cockpit.errors import CockpitError
 from cockpit.kubeapi.network import causes, words
-from cockpit.kubeapi.sockets import keepalive_socket
 from cockpit.model.observed.probe import Certificate
 from cockpit.model.reading import Fault, SourceState
+from cockpit.sources.http_session import http_session
 from cockpit.text import safe, url_hint
 
 MOST_BYTES = 256 * 1024
@@ -116,19 +116,16 @@ class Prober:
             str, tuple[Certificate | None, float]
         ] = {}  # host → its certificate, and when it was looked at
         self._since: dict[str, float] = {}  # host → wall: when its certificate was first refused
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=32, keepalive_timeout=30, ssl=context, socket_factory=keepalive_socket
-            ),
-            timeout=aiohttp.ClientTimeout(total=timeout_s),
-            trust_env=False,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={
-                "user-agent": "m0-cockpit",
+        self._session = http_session(
+            {
                 "accept": "application/json, text/plain;q=0.9, */*;q=0.1",
                 "accept-encoding": "identity",
             },
+            limit=32,
+            idle_s=30,
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
+            tls=context,
+            unpack=False,
         )
 
     async def aclose(self) -> None:

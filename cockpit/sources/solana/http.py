@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from cockpit.sources.http_session import http_session
 from cockpit.sources.timing import retry_after_s
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -62,16 +63,16 @@ class Node:
 
     async def post(self, call: Call | list[Call]) -> bytes:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=8, keepalive_timeout=60),
-                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-                headers={
-                    "user-agent": "m0-cockpit",
+            self._session = http_session(
+                {
                     "accept": "application/json",
                     "content-type": "application/json",
                     "accept-encoding": "identity",
                 },
-                cookie_jar=aiohttp.DummyCookieJar(),
+                limit=8,
+                idle_s=60,
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                keepalive=False,
             )
         async with self._session.post(self._url, data=msgspec.json.encode(call), allow_redirects=False) as response:
             parts: list[bytes] = []
