@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -30,7 +30,16 @@ def default_state_dir() -> Path:
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
-    """A table of the configuration file; keys are spelt with dashes there."""
+    """A table of the configuration file; keys are spelt with dashes there.
+
+    `SECRETS` are the attributes whose values are secrets ("output.headers": of a table within),
+    `ADDRESSES` those among them that are one only when a URL is more than scheme and host, and
+    `SECRET_FILES` those that name a file which holds a secret.
+    """
+
+    SECRETS: ClassVar[tuple[str, ...]] = ()
+    ADDRESSES: ClassVar[tuple[str, ...]] = ()
+    SECRET_FILES: ClassVar[tuple[str, ...]] = ()
 
 
 class ConfigProblem(CockpitError):
@@ -57,6 +66,9 @@ class WebhookSettings(Section, frozen=True, kw_only=True):
     headers' values are secrets too.
     """
 
+    SECRETS = ("url", "headers")
+    SECRET_FILES = ("url_file",)
+
     url: str | None = None
     url_file: str | None = None
     headers: dict[str, str] = msgspec.field(default_factory=dict)
@@ -74,6 +86,8 @@ class NetworkCliSettings(Section, frozen=True, kw_only=True):
 
     `env` is added to a minimal environment; its values are secrets: never shown.
     """
+
+    SECRETS = ("env",)
 
     argv: tuple[str, ...] = ("m0-cli",)
     cluster: str = "mainnet"

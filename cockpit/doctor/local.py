@@ -8,18 +8,15 @@ import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from operator import attrgetter
 from pathlib import Path
 
 from cockpit.journal.journal import Journal
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.session import journal_path
-from cockpit.settings import ConfigProblem, Settings, secret_of
+from cockpit.settings import ConfigProblem, Section, Settings, secret_of
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, listed, together
-from cockpit.sources.postgres import POSTGRES
-from cockpit.sources.probes import PROBES
-from cockpit.sources.prometheus import PROMETHEUS
-from cockpit.sources.registry import configured
-from cockpit.sources.solana import RPC_ENDPOINTS
+from cockpit.sources.registry import configured, sources
 from cockpit.text import url_hint
 
 AREA = "local"
@@ -59,40 +56,36 @@ def configuration(exam: Examination) -> Sequence[Finding]:
     return findings
 
 
+def _sections(settings: Settings) -> Iterator[tuple[str, Section]]:
+    """Yield each section with its name in the file; those of a list one by one."""
+    for key in [key for source in sources().values() for key in source.sections]:
+        held = settings.of(key)
+        yield from ((key.name, one) for one in (held if isinstance(held, tuple) else (held,)))
+    yield from (("webhook", settings.webhook), ("network-cli", settings.network_cli))
+
+
 def inline_secrets(settings: Settings) -> Iterator[str]:
     """Yield the keys whose values are secrets and stand in the configuration itself."""
-    prometheus, postgres, webhook = settings.of(PROMETHEUS), settings.of(POSTGRES), settings.webhook
-    for name, value in (
-        ("prometheus.password", prometheus.password),
-        ("prometheus.bearer", prometheus.bearer),
-        ("postgres.url", postgres.url),
-        ("postgres.admin-url", postgres.admin_url),
-        ("webhook.url", webhook.url),
-    ):
-        if value is not None:
-            yield name
-    for name, values in (
-        ("prometheus.headers", prometheus.headers),
-        ("webhook.headers", webhook.headers),
-        ("probes.output.headers", settings.of(PROBES).output.headers),
-        ("network-cli.env", settings.network_cli.env),
-    ):
-        if values:
-            yield name
-    if any(url_hint(e.url).rstrip("/") != e.url.rstrip("/") for e in settings.of(RPC_ENDPOINTS)):
-        yield "rpc-endpoints.url"
+    single, tables, addresses = [], [], []
+    for name, section in _sections(settings):
+        for attribute in section.SECRETS:
+            value, key = attrgetter(attribute)(section), f"{name}.{attribute}".replace("_", "-")
+            if isinstance(value, str) and attribute in section.ADDRESSES:
+                addresses += [key] if url_hint(value).rstrip("/") != value.rstrip("/") else []
+            elif isinstance(value, dict):
+                tables += [key] if value else []
+            elif value is not None:
+                single.append(key)
+    yield from dict.fromkeys([*single, *tables, *addresses])
 
 
 def secret_files(settings: Settings) -> Iterator[tuple[str, str]]:
-    for name, file in (
-        ("prometheus.password-file", settings.of(PROMETHEUS).password_file),
-        ("prometheus.bearer-file", settings.of(PROMETHEUS).bearer_file),
-        ("postgres.url-file", settings.of(POSTGRES).url_file),
-        ("postgres.admin-url-file", settings.of(POSTGRES).admin_url_file),
-        ("webhook.url-file", settings.webhook.url_file),
-    ):
-        if file is not None:
-            yield name, file
+    """Yield the keys that name a file which holds a secret, with that file."""
+    for name, section in _sections(settings):
+        for attribute in section.SECRET_FILES:
+            file = attrgetter(attribute)(section)
+            if file is not None:
+                yield f"{name}.{attribute}".replace("_", "-"), file
 
 
 def _secret_file(name: str, file: str) -> list[Finding]:

@@ -15,6 +15,9 @@ class PostgresSettings(Section, frozen=True, kw_only=True):
     nothing is read with it.
     """
 
+    SECRETS = ("url", "admin_url")
+    SECRET_FILES = ("url_file", "admin_url_file")
+
     url: str | None = None
     url_file: str | None = None
     interval: float = 10.0  # seconds between two looks

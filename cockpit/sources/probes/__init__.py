@@ -26,6 +26,8 @@ class OutputProbe(Section, frozen=True, kw_only=True):
 class ProbesSettings(Section, frozen=True, kw_only=True):
     """`[probes]`: what is asked from outside, over HTTP."""
 
+    SECRETS = ("output.headers",)
+
     interval: float = 5.0  # seconds between two questions to one address; twice that while all is well
     timeout: float = 4.0  # seconds for one whole answer
     ca_file: str | None = None  # else the system's authorities; verification is never off

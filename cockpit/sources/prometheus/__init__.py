@@ -14,6 +14,9 @@ class PrometheusSettings(Section, frozen=True, kw_only=True):
     Secrets may be kept in files of their own (`password-file`, `bearer-file`).
     """
 
+    SECRETS = ("password", "bearer", "headers")
+    SECRET_FILES = ("password_file", "bearer_file")
+
     url: str | None = None
     interval: float = 3.0  # seconds between two rounds of all queries, as every interval: twice that while all is well
     headers: dict[str, str] = msgspec.field(default_factory=dict)

@@ -16,6 +16,8 @@ class RpcEndpoint(Section, frozen=True, kw_only=True):
     higher where a port is given, else the same address with ws(s).
     """
 
+    SECRETS = ADDRESSES = ("url",)
+
     name: str
     url: str
     ws_url: str | None = None
