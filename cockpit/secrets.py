@@ -1,4 +1,4 @@
-"""What may be shown or kept of a value, and how values are compared without keeping them.
+"""Decides what may be shown or kept of a value, and compares values without keeping them.
 
 A value that is shown whole may be kept raw; of one that is not, only a salted fingerprint is kept,
 by which the same value is recognised later (in the cluster, or in an older ReplicaSet).

@@ -1,12 +1,6 @@
-"""`m0-cockpit run RUNBOOK STEP`: one step without a screen; the same executor, guards, journal and
-proof.
+"""Implements `m0-cockpit run RUNBOOK STEP`: one step without a screen.
 
-A sequence, and a step in stages, is gone through part by part, each confirmed on its own, from
-where it stopped.
-
-Exit codes: 0 done (proof passed, or --dry-run would go) · 1 failed, or the proof failed · 2 refused
-by a guard, or not confirmed · 3 sent, but the proof is unknown · 4 the target changed meanwhile:
-nothing was sent. ctrl+c ends a program or statement that runs, and says what is known of it.
+The executor, guards, journal and proof are the same.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What a step kind may use while it plans, acts and watches: the cluster's client, the clock, the
-runbooks, and the optional services that the configuration names (network CLI, admin database,
-evidence, history).
+"""Says what a step kind may use while it plans, acts and watches.
+
+The cluster's client, the clock, the runbooks, and the optional services that the configuration
+names (network CLI, admin database, evidence, history).
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The executor: a thread and event loop of its own, so that no stalled screen delays or cuts a
-mitigation.
+"""Plans and carries out on a thread and event loop of its own.
+
+So no stalled screen delays or cuts a mitigation (rule 1 of docs/architecture.md).
 
 Plans and outcomes come back as concurrent futures. `progress`, `journal_lines` and `debts` are
 snapshots that any thread may read without a lock. Once an intent is journalled, sending and
@@ -169,7 +170,7 @@ class Executor:
         return self._submit(self._plan_undo(number))
 
     def confirm(self, plan: Plan, typed: str | None) -> Future[Progress]:
-        """Carry out what this operator accepted just now; `typed` is the name that had to be typed."""
+        """Carry out what this operator accepted just now; `typed` is the name that was typed."""
         self._before_change(plan)
         now = self._clock.mono()
         return self.carry_out(plan, Confirmation(plan.id, plan.digest, typed, self.operator.name, now))

@@ -1,4 +1,4 @@
-"""One mitigation from the operator's yes to the proof.
+"""Takes one mitigation from the operator's yes to the proof.
 
 The order is the guarantee, whatever is sent:
 

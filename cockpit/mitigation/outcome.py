@@ -1,4 +1,4 @@
-"""What became of something that was sent, and of something that is read back."""
+"""Says what became of something that was sent, or that is read back."""
 
 from __future__ import annotations
 

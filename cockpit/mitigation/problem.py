@@ -1,4 +1,4 @@
-"""Why there is no plan, or why a confirmed one was not sent."""
+"""Says why there is no plan, or why a confirmed one was not sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from cockpit.errors import CockpitError
 
 
 class PlanProblem(CockpitError):
-    """One safe line in `reason`, what the operator can do in `remedy`.
+    """There is no plan, or a confirmed one was not sent.
 
     Nothing was sent.
     """

@@ -1,5 +1,6 @@
-"""A program run from an argument list, never through a shell: its output streamed and bounded, its
-whole process group ended.
+"""Runs a program from an argument list, never through a shell.
+
+Its output is streamed and bounded, its whole process group is ended.
 
 It gets a session (so a process group) of its own, no standard input, and only the environment that
 it is given. What is in its group when it ends, or when its time is up, gets SIGTERM and, five
@@ -92,9 +93,7 @@ def executable(program: str, env: Mapping[str, str]) -> str | None:
 
 
 class Tail:
-    """The last lines of a stream of bytes, whatever its length; cleaned only when they are looked
-    at.
-    """
+    """The last lines of a stream of bytes, cleaned only when they are read."""
 
     def __init__(self, kept: int = KEPT_LINES, limit: int = LINE_LIMIT) -> None:
         self._lines: deque[bytes] = deque(maxlen=kept)

@@ -83,8 +83,9 @@ class SqlRun(msgspec.Struct, frozen=True):
 
 
 class LocalCheck(msgspec.Struct, frozen=True):
-    """Something worked out here that changes nothing in the world: it needs no confirmation, and is
-    journalled.
+    """A look that changes nothing in the world.
+
+    It needs no confirmation, and is journalled.
     """
 
     what: str
@@ -146,8 +147,10 @@ class DryRun(msgspec.Struct, frozen=True):
 
 
 class Inverse(msgspec.Struct, frozen=True):
-    """How to undo, captured before sending: a step of the same kind with its parameters, against
-    the fields as they will then be (`expects`); refused when others changed those fields since.
+    """How to undo, captured before sending.
+
+    A step of the same kind with its parameters, against the fields as they will then be
+    (`expects`); refused when others changed those fields since.
     """
 
     kind: str

@@ -1,5 +1,6 @@
-"""Prometheus alert rules made of the signals of runbooks.toml, so that what pages and what the
-cockpit shows are one thing.
+"""Makes Prometheus alert rules of the signals of runbooks.toml.
+
+So what pages and what the cockpit shows are one thing.
 
 A rule holds when the signal's level would: the same query, thresholds, direction and `for`. Where
 Prometheus cannot judge as the cockpit does, that is said in the file, beside the rule or in place

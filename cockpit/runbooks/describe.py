@@ -1,4 +1,4 @@
-"""A runbook in plain text, as `m0-cockpit runbooks show` prints it."""
+"""Prints a runbook in plain text, for `m0-cockpit runbooks show`."""
 
 from __future__ import annotations
 

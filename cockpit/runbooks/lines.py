@@ -1,4 +1,4 @@
-"""Which line of a TOML file a key stands on: `tomllib` forgets, so errors ask the syntax tree.
+"""Finds the line of a key in a TOML file: `tomllib` forgets, so errors ask the syntax tree.
 
 Built only when asked.
 """

@@ -1,5 +1,6 @@
-"""The operator's own commands, put into the runbooks: `[restore] argv` into 14.restore.2,
-`[failover] argv` into 9.mitigation.4.
+"""Puts the operator's own commands into the runbooks.
+
+`[restore] argv` into 14.restore.2, `[failover] argv` into 9.mitigation.4.
 
 Without them, those steps ask.
 

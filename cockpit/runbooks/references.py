@@ -1,6 +1,4 @@
-"""Names in runbooks.toml that stand for something defined elsewhere in it, and how a wrong one is
-reported.
-"""
+"""Checks names in runbooks.toml that stand for something defined elsewhere in it."""
 
 from __future__ import annotations
 

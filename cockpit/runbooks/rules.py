@@ -1,6 +1,4 @@
-"""The rules of runbooks.toml beyond shape: thresholds that make sense, names that exist, items that
-are there once.
-"""
+"""Checks runbooks.toml beyond its shape: thresholds, names, items that are there once."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The shape of runbooks.toml: keys and types, entry by entry, so that one error never hides
-another.
-"""
+"""Checks keys and types of runbooks.toml, entry by entry: one error never hides another."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a step's parameter can be, just now."""
+"""Lists what a step's parameter can be, just now."""

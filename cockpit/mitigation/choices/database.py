@@ -1,5 +1,4 @@
-"""What a statement may be about, as the database tells it: the index that is advised, tables in
-debt, sessions.
+"""Lists what a statement may be about: advised indexes, tables in debt, sessions.
 
 Pure.
 

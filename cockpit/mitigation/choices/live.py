@@ -1,4 +1,4 @@
-"""The values on offer for a parameter, each with what is known of it now.
+"""Lists the values on offer for a parameter, each with what is known of it now.
 
 Pure: from the situation and the settings.
 

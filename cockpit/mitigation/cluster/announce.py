@@ -1,5 +1,6 @@
-"""A Kubernetes Event on the target after the change (core/v1): best effort, so that `kubectl
-describe` tells who did what.
+"""Writes a Kubernetes Event on the target after the change, for `kubectl describe`.
+
+Best effort (core/v1): it tells who did what.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who reads a ConfigMap's key, and whether it sees a change without a restart."""
+"""Finds who reads a ConfigMap's key, and whether they see a change without a restart."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from cockpit.mitigation.cluster.objects import WORKLOADS, collection_path, pod_s
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """`restart`: its pods see the new value only after a restart.
+    """A workload that reads the key.
 
-    `how`: "as environment (envFrom)", "as a file", ...
+    `restart`: its pods see the new value only after a restart.
     """
 
     kind: str

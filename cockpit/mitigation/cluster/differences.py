@@ -1,4 +1,4 @@
-"""What differs between two readings of an object, as paths."""
+"""Compares two readings of an object, path by path."""
 
 from __future__ import annotations
 

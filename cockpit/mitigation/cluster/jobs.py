@@ -1,4 +1,4 @@
-"""A Job while it runs: how far it is, what its pods say, whether it completed.
+"""Follows a Job: how far it is, what its pods say, whether it completed.
 
 Reference: Kubernetes API, batch/v1 Job.
 """

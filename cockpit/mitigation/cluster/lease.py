@@ -1,5 +1,4 @@
-"""The Lease `m0-cockpit` in the namespace: it tells other operators that someone acts, who, and on
-what.
+"""Holds the Lease `m0-cockpit`, which tells others who acts in a namespace, and on what.
 
 It is a courtesy, not a fence (the fence is the resourceVersion in every request): a lease that
 cannot be had is said, and the operator decides. coordination.k8s.io/v1; every write carries the
@@ -32,7 +31,7 @@ RENEW_EVERY_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Who holds the lease, as read.
+    """The lease as it was read: who holds it.
 
     `holder` is "" when it is free; `problem` says why it could not be read. `orphaned`: the process
     that took it is known to be gone.

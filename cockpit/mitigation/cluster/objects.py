@@ -1,6 +1,4 @@
-"""Reading Deployments, StatefulSets and what is beside them as the API server gives them: plain
-dictionaries, absent means the default.
-"""
+"""Reads objects as the API server gives them: plain dictionaries, absent means the default."""
 
 from __future__ import annotations
 
@@ -192,8 +190,9 @@ def env_entries(container: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Surge:
-    """How a RollingUpdate replaces pods at the present scale: `surge` more at most, `unavailable`
-    fewer at most.
+    """How a RollingUpdate replaces pods at the present scale.
+
+    `surge` more at most, `unavailable` fewer at most.
     """
 
     surge: int

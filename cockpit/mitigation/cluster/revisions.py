@@ -1,5 +1,6 @@
-"""The revisions that the cluster keeps of a workload: ReplicaSets of a Deployment,
-ControllerRevisions of a StatefulSet.
+"""Reads the revisions that the cluster keeps of a workload.
+
+ReplicaSets of a Deployment, ControllerRevisions of a StatefulSet.
 """
 
 from __future__ import annotations

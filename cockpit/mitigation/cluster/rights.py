@@ -1,4 +1,4 @@
-"""The permission guard: an access review, judged."""
+"""Judges an access review: the permission guard."""
 
 from __future__ import annotations
 

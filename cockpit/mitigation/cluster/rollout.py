@@ -1,8 +1,6 @@
-"""Is it rolled out? kubectl's own conditions in kubectl's own order, then: no pod still
-terminating.
+"""Tells whether a workload is rolled out, and what is in the way.
 
-Reference: kubectl's DeploymentStatusViewer and StatefulSetStatusViewer. `look` is a pure function;
-`Watcher` polls for it and explains the pods in the way: reason, message, last log lines.
+kubectl's own conditions in kubectl's own order, then: no pod still terminating.
 """
 
 from __future__ import annotations
@@ -160,9 +158,7 @@ def reason_of(pod: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What a watch is about: the object, the generation that must be observed, what the step left
-    in its fields.
-    """
+    """The object that a rollout is watched of, and the generation that must be observed."""
 
     kind: str
     namespace: str

@@ -1,5 +1,6 @@
-"""Times as the Kubernetes API spells them, the timeout of a write, and when to read the object back
-after no answer.
+"""Spells times as the Kubernetes API does, and says when a write is given up.
+
+SETTLE_S: when to read the object back after no answer.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The server's own answer to the very request, with dryRun=All: what would differ, or why it would
-be refused.
+"""Asks the server for a dry run of the very request (dryRun=All).
+
+It says what would differ, or why it would be refused.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""What the guards judge by, asked of the cluster at once: rights, autoscalers, the lease, the pods
-that are left.
+"""Asks the cluster for what the guards judge by.
+
+Rights, autoscalers, the lease and the pods that are left, at once.
 """
 
 from __future__ import annotations

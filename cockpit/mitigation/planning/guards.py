@@ -1,4 +1,4 @@
-"""The guards: each a small function that says what it thinks of a draft, and why.
+"""Judges a draft by guards: each is a small function that says what it thinks, and why.
 
 None of them sends anything.
 

@@ -1,5 +1,6 @@
-"""Sequences: several steps of one runbook, each confirmed on its own, stopping at the first that
-fails or is not proven.
+"""Plans sequences: several steps of one runbook, each confirmed on its own.
+
+They stop at the first that fails or is not proven.
 
 How far one has come the journal alone says: every intent and every answer of a part bears the
 run that it belongs to. So what stopped, for whatever reason, is gone on with from there, by any

@@ -1,5 +1,4 @@
-"""A step that stops publishing is proven by the chain: one more gauge beside the runbook's own
-validation lines.
+"""Proves by the chain that publishing stopped: one gauge beside the runbook's own lines.
 
 Without the chain the step is what it was, and the words say that the chain was not asked.
 """
@@ -22,7 +21,7 @@ def stops_publishing(draft: Draft) -> bool:
 
 
 class ChainSilence:
-    """Feed it situations with `update`.
+    """The gauge of that proof; it is fed situations with `update`.
 
     Only those made after the last pod was gone count: `started_mono`.
     """

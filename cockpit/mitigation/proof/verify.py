@@ -1,4 +1,4 @@
-"""Did it help?
+"""Tells whether a mitigation helped.
 
 A runbook's validation lines against the signals, with three answers: pass, fail, unknown.
 

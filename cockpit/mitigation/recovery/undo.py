@@ -1,4 +1,4 @@
-"""Taking a step back: the captured inverse, refused when others changed the same fields since.
+"""Takes a step back by its captured inverse; refuses when others changed the same fields.
 
 Values that were hidden are not in the journal. The process that sent the step remembers them; later
 they are found in the ReplicaSets of the deployment, which keep older templates: the one that held

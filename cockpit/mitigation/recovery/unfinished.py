@@ -1,5 +1,6 @@
-"""After a crash or hang-up: each intent without an outcome is compared with the cluster, and what
-is found is journalled.
+"""Compares each intent without an outcome with the cluster, after a crash or hang-up.
+
+What is found is journalled.
 
 A command or a statement that cannot be read back is "unknown: it may have run": looking again would
 tell no more, so that is journalled too, once. What only could not be read now stays open.

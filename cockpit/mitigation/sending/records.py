@@ -1,4 +1,4 @@
-"""What the executor writes into the journal (`cockpit/journal/entries.py` reads it).
+"""Makes the records that the executor journals (`cockpit/journal/entries.py` reads them).
 
 Redacted: no value that is hidden on the screen, no request body, only its sha256.
 """

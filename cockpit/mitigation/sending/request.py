@@ -1,4 +1,4 @@
-"""The request that patches an object, its precondition, and what of any effect a digest covers."""
+"""Makes the request that patches an object, and says what of any effect a digest covers."""
 
 from __future__ import annotations
 

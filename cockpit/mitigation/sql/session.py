@@ -1,5 +1,6 @@
-"""One reviewed statement, run once, on a writer's session of its own; and what became of the index
-that it made.
+"""Runs one reviewed statement on a writer's session of its own.
+
+It also says what became of the index that the statement made.
 
 CREATE INDEX CONCURRENTLY runs in no transaction block, waits for older transactions, and leaves an
 *invalid* index behind when it fails: so success is read back from the catalog, never assumed.

@@ -1,4 +1,4 @@
-"""The shapes of statement that a `sql` step may have.
+"""Parses the shapes of statement that a `sql` step may have.
 
 What fits none is refused: this is an allow-list, not a filter.
 
@@ -28,7 +28,7 @@ _NAME_BYTES = 63  # NAMEDATALEN - 1: a longer name would be cut, and be another
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`sql` is what is sent.
+    """A statement of an allowed shape; `sql` is what is sent.
 
     `kind`: "Index", "Table" or "Backend"; `name` is what it is about, as SQL spells it.
 

@@ -1,4 +1,4 @@
-"""`check`: the signals that a step names, judged now, and the answer journalled.
+"""`check` judges the signals that a step names, now, and journals the answer.
 
 It changes nothing.
 

@@ -1,4 +1,4 @@
-"""`command`: a program from an argument list.
+"""`command` runs a program from an argument list.
 
 Never a shell; each word of `argv` is one word, whatever a parameter holds.
 

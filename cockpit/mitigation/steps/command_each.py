@@ -1,5 +1,6 @@
-"""`command-each`: one program, run once for each market but some; one confirmation, which lists
-them, and one undo for them all.
+"""`command-each` runs one program once for each market but some.
+
+One confirmation lists them, and one undo takes them all back.
 
 Keys: as of `command`, with `args.each` (the placeholder in `argv` that takes one market after the
 other), `args.but` (optional: names that are left out, separated by spaces or commas, usually

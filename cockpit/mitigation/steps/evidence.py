@@ -1,4 +1,4 @@
-"""`evidence`: a redacted bundle of what is known now, in a file of its own.
+"""`evidence` writes a redacted bundle of what is known now into a file of its own.
 
 It changes nothing in the world.
 

@@ -1,4 +1,4 @@
-"""What every kind of step offers, and the values that it is planned and carried out by.
+"""Defines what every kind of step offers, and the values that it works with.
 
 One protocol, whatever is done: a patch of one object (`steps/patch.py` has what those share), a
 Job, a program, a statement, a look at what is known. All are guarded, confirmed, journalled and

@@ -1,4 +1,7 @@
-"""What the kinds share that only look: nothing to check again, to wait for, or to take back."""
+"""Holds what the kinds share that only look.
+
+Nothing to check again, to wait for, or to take back.
+"""
 
 from __future__ import annotations
 

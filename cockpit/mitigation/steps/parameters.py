@@ -1,4 +1,4 @@
-"""Parameters of a step: defaults, types, bounds, choices; then put where the step says "{name}"."""
+"""Checks a step's parameters, and puts them where the step says "{name}"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kinds share that patch one object of the cluster.
+"""Holds what the kinds share that patch one object of the cluster.
 
 Such a kind says which object it reads, what it would patch there and which fields that depends on.
 Asking for a dry run, sending with a precondition, watching the rollout and judging after a crash

@@ -1,5 +1,6 @@
-"""`run-job`: a Job made from a CronJob, as `kubectl create job NAME --from=cronjob/NAME` makes it,
-or from a template.
+"""`run-job` makes a Job from a CronJob, or from a template.
+
+As `kubectl create job NAME --from=cronjob/NAME` makes it.
 
 Keys: `args.cronjob` (a name), or `args.template` (the `spec` of a Job as JSON; texts in it may hold
 "{param}") with `args.name`. The name is made when it is planned, so that what was made can be found

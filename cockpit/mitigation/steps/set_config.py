@@ -1,4 +1,4 @@
-"""`set-config`: one key of a ConfigMap, by merge patch with its resourceVersion.
+"""`set-config` sets one key of a ConfigMap, by merge patch with its resourceVersion.
 
 Keys: `args.configmap`, `args.key`, `args.value` (they may hold "{param}"). Arguments: {"key": name,
 "value": text, or None to remove the key}. What takes the key is said, and whether it needs a

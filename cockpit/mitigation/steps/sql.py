@@ -1,5 +1,6 @@
-"""`sql`: one reviewed statement of an allowed shape (`sql_shapes`), on a session of its own, as the
-role of `admin-url`.
+"""`sql` runs one reviewed statement of an allowed shape, as the role of `admin-url`.
+
+It has a session of its own; `mitigation/sql/shapes.py` has the shapes.
 
 Keys: `args.statement` (names in it may be "{param}"); optional `args.timeout` and
 `args.lock-timeout` in seconds. Always dangerous: the name of the index, table or backend is typed.

@@ -1,5 +1,4 @@
-"""What a change of a control toggle means for safety: what is dangerous, what relaxes, what is owed
-afterwards.
+"""Judges what a change of a control toggle is: dangerous, relaxing, owed afterwards.
 
 The order of M0_GUARDRAIL_POLICY_LEVEL is that of its `values` from `safest` on (STRICT, NORMAL,
 FAST).

@@ -1,4 +1,4 @@
-"""`verify-signatures`: is this bundle what the signers signed?
+"""`verify-signatures` tells whether a bundle is what the signers signed.
 
 Worked out here; it changes nothing.
 

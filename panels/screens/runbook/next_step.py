@@ -1,4 +1,4 @@
-"""What to do next in a runbook, and what each step would change now.
+"""Finds what to do next in a runbook, and what each step would change now.
 
 Pure: a match and a situation in, words out.
 """

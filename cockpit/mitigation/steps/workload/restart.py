@@ -1,5 +1,6 @@
-"""`restart`: the pod template's annotation kubectl.kubernetes.io/restartedAt, as `kubectl rollout
-restart` sets it.
+"""`restart` sets the pod template's restartedAt, as `kubectl rollout restart` does.
+
+The annotation is kubectl.kubernetes.io/restartedAt.
 
 Arguments: {}. Refused while the deployment is paused. It cannot be undone: the pods of before are
 gone.

@@ -1,4 +1,4 @@
-"""`scale`: PATCH …/scale, merge-patch `{"spec":{"replicas":N}}`.
+"""`scale` sends PATCH …/scale, merge-patch `{"spec":{"replicas":N}}`.
 
 Arguments: {"replicas": int}.
 """

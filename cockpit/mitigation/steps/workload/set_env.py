@@ -1,4 +1,4 @@
-"""`set-env`: strategic-merge patch of one container's env.
+"""`set-env` patches one container's env by a strategic merge.
 
 Arguments: {"container": name, "env": {NAME: {"value": …} | {"valueFrom": …} | None to remove}}. The
 order of containers and variables is kept by `$setElementOrder`, new names last: without it the

@@ -1,4 +1,4 @@
-"""`set-image`: strategic-merge patch of one container's image.
+"""`set-image` patches one container's image by a strategic merge.
 
 Arguments: {"container": name, "image": reference}.
 

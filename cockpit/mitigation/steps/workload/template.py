@@ -1,5 +1,6 @@
-"""What the kinds that change the pod template share: the body's frame, the blast radius, the fields
-that decide a surge.
+"""Holds what the kinds share that change the pod template.
+
+The body's frame, the blast radius, the fields that decide a surge.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""`undo-rollout`: the pod template of a pinned older revision, by JSON patch whose first operation
-tests the resourceVersion.
+"""`undo-rollout` goes back to the pod template of a pinned older revision.
+
+A JSON patch, whose first operation tests the resourceVersion.
 
 Keys: `service`; optional `args.revision` (a number, usually "{revision}" with `choices-from =
 "revisions:SERVICE"`), else the one before the current, and a second time that may be the bad one
