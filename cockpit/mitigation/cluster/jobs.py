@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError, NotFound
 from cockpit.mitigation.cluster.objects import object_path
@@ -48,40 +50,19 @@ def look(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> Rollout:
     wanted = int(spec.get("completions") or 1)
     condition = ended(job)
     tries = f", {failed} failed" if failed else ""
+
+    def state(words: str, *, done: bool = False, failed: bool = False, blocking: tuple[str, ...] = ()) -> Rollout:
+        return Rollout(done, failed, words, updated=succeeded, desired=wanted, terminating=active, blocking=blocking)
+
     if condition is None:
-        why = tuple(
-            f"{safe(pod['metadata']['name'], 80)}: {reason}"
-            for pod in pods
-            if (reason := reason_of(pod)) and _waits(pod)
-        )
+        waiting = [pod for pod in pods if _waits(pod)]
+        why = [f"{safe(pod['metadata']['name'], 80)}: {reason}" for pod in waiting if (reason := reason_of(pod))]
         words = f"running: {active} active, {succeeded} of {wanted} completed{tries}"
-        return Rollout(
-            done=False,
-            failed=False,
-            words=words,
-            updated=succeeded,
-            desired=wanted,
-            terminating=active,
-            blocking=why[:3],
-        )
+        return state(words, blocking=tuple(why[:3]))
     if condition["type"] == "Failed":
         cause = ": ".join(safe(condition[key], 200) for key in ("reason", "message") if condition.get(key))
-        return Rollout(
-            done=False,
-            failed=True,
-            words=f"the job failed{tries}: {cause or 'no reason given'}",
-            updated=succeeded,
-            desired=wanted,
-            terminating=active,
-        )
-    return Rollout(
-        done=True,
-        failed=False,
-        words=f"the job is complete: {succeeded} of {wanted}{tries}",
-        updated=succeeded,
-        desired=wanted,
-        terminating=active,
-    )
+        return state(f"the job failed{tries}: {cause or 'no reason given'}", failed=True)
+    return state(f"the job is complete: {succeeded} of {wanted}{tries}", done=True)
 
 
 def _waits(pod: Mapping[str, Any]) -> bool:
@@ -127,8 +108,8 @@ async def follow(context: StepContext, name: str, on_progress: OnProgress) -> Ro
     Errors of reading are said and outlived.
     """
     started, limit = context.clock.mono(), LONGEST_S
-    namespace = context.place[1]
-    now = Rollout(done=False, failed=False, words="the job is made", updated=0, desired=1, terminating=0)
+    namespace = context.namespace
+    now = Rollout(done=False, failed=False, words="the job is made", desired=1)
     while True:
         lines: tuple[str, ...] = ()
         try:
@@ -137,47 +118,26 @@ async def follow(context: StepContext, name: str, on_progress: OnProgress) -> Ro
             pods = await pods_of(context.client, namespace, name)
             now, lines = look(job, pods), await last_lines(context.client, namespace, pods)
         except NotFound:
-            now = Rollout(
-                done=False,
-                failed=True,
-                words=f"job {name} is gone",
-                updated=now.updated,
-                desired=now.desired,
-            )
+            now = _failed(now, f"job {name} is gone")
         except KubeError as error:
-            now = Rollout(
-                done=False,
-                failed=False,
-                words=f"cannot read the job: {error.reason}",
-                updated=now.updated,
-                desired=now.desired,
-                terminating=now.terminating,
-            )
+            now = replace(now, done=False, failed=False, words=f"cannot read the job: {error.reason}", blocking=())
         if now.failed and lines:
-            now = Rollout(
-                done=False,
-                failed=True,
-                words=f"{now.words} | log: {' / '.join(lines[-3:])}",
-                updated=now.updated,
-                desired=now.desired,
-            )
+            now = _failed(now, f"{now.words} | log: {' / '.join(lines[-3:])}")
         if not (now.done or now.failed) and context.clock.mono() - started >= limit:
-            now = Rollout(
-                done=False,
-                failed=True,
-                words=f"not complete within {limit:.0f} s: {now.words}",
-                updated=now.updated,
-                desired=now.desired,
-            )
+            now = _failed(now, f"not complete within {limit:.0f} s: {now.words}")
         on_progress(rollout=now, output=lines or None, proof=Proof.PASS if now.done else None)
         if now.done or now.failed:
             return now
         await context.sleep(POLL_S)
 
 
+def _failed(now: Rollout, words: str) -> Rollout:
+    return Rollout(done=False, failed=True, words=words, updated=now.updated, desired=now.desired)
+
+
 async def follow_to_gone(context: StepContext, name: str, on_progress: OnProgress) -> Rollout:
     """Poll after a delete until neither the job nor a pod of it is left."""
-    namespace = context.place[1]
+    namespace = context.namespace
     started = context.clock.mono()
     while True:
         left, words = 1, ""
@@ -187,20 +147,11 @@ async def follow_to_gone(context: StepContext, name: str, on_progress: OnProgres
             await context.client.get(object_path("Job", namespace, name))
         except NotFound:
             if left == 0:
-                return Rollout(
-                    done=True,
-                    failed=False,
-                    words="the job is deleted, no pod of it is left",
-                )
+                return Rollout(done=True, failed=False, words="the job is deleted, no pod of it is left")
         except KubeError as error:
             words = f"cannot read what is left: {error.reason}"
-        now = Rollout(
-            done=False,
-            failed=context.clock.mono() - started >= 600.0,
-            words=words,
-            desired=0,
-            terminating=left,
-        )
+        late = context.clock.mono() - started >= 600.0
+        now = Rollout(done=False, failed=late, words=words, terminating=left)
         on_progress(rollout=now)
         if now.failed:
             return now

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, Denied, Gone, Invalid, KubeError, NotFound
 from cockpit.mitigation.cluster.differences import _MOST, differences
@@ -17,8 +19,8 @@ from cockpit.model.plan import DryRun, DryRunState, Request
 from cockpit.text import clean
 
 
-async def ask(client: KubeClient, request: Request, before: Mapping[str, Any]) -> tuple[DryRun, Any]:
-    """Return the verdict, and the object as it would be (None without one).
+async def ask(client: KubeClient, request: Request) -> tuple[DryRun, Any]:
+    """Return the server's verdict, and what it answered (None when it refused).
 
     Raises Conflict: read the object again, ask again.
     """
@@ -30,7 +32,7 @@ async def ask(client: KubeClient, request: Request, before: Mapping[str, Any]) -
             body=request.body,
             content_type=request.content_type,
         )
-        after = answer.json()
+        return DryRun(DryRunState.OK), answer.json()
     except Conflict:
         raise
     except (Invalid, NotFound, Gone, Denied) as error:
@@ -39,8 +41,18 @@ async def ask(client: KubeClient, request: Request, before: Mapping[str, Any]) -
         return DryRun(DryRunState.FAILED, error.reason), None
     except KubeError as error:
         return DryRun(DryRunState.UNKNOWN, error.reason), None
+
+
+async def ask_for_patch(client: KubeClient, request: Request, before: Mapping[str, Any]) -> tuple[DryRun, Any]:
+    """Return the verdict with the paths that would differ, and the object as it would be.
+
+    The object is None where the answer is none. Raises Conflict.
+    """
+    verdict, after = await ask(client, request)
+    if after is None:
+        return verdict, None
     if after.get("kind") == "Scale":
         wanted = int((after.get("spec") or {}).get("replicas") or 0)  # a scale of 0 answers `spec: {}`
-        return DryRun(DryRunState.OK, "", ("spec.replicas",) if wanted != replicas(before) else ()), None
+        return replace(verdict, changed=("spec.replicas",) if wanted != replicas(before) else ()), None
     changed = tuple(clean(path, 300) for path in differences(before, after))
-    return DryRun(DryRunState.OK, "", changed[:_MOST]), after
+    return replace(verdict, changed=changed[:_MOST]), after

@@ -171,7 +171,7 @@ class PatchStep(ABC):
         if context.read_only:
             return DryRun(DryRunState.UNKNOWN, "not asked: read-only")
         assert isinstance(draft.effect, Request)
-        verdict, after = await dryrun.ask(context.client, draft.effect, subject.obj)
+        verdict, after = await dryrun.ask_for_patch(context.client, draft.effect, subject.obj)
         verdict = replace(verdict, reason=mask_secrets(verdict.reason, draft.hidden))
         if after is not None and self.relevant(after, draft.scope, salt) != draft.expected:
             return replace(

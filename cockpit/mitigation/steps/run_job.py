@@ -20,9 +20,6 @@ from cockpit.canonical_json import canonical
 from cockpit.kubeapi.access_review import review
 from cockpit.kubeapi.errors import (
     Conflict,
-    Denied,
-    Gone,
-    Invalid,
     KubeError,
     NotFound,
     NotServed,
@@ -35,6 +32,7 @@ from cockpit.mitigation.cluster.revisions import short
 from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S
 from cockpit.mitigation.outcome import Judgement, Outcome
+from cockpit.mitigation.planning import dryrun
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sending.request import FIELD_MANAGER, JSON
 from cockpit.mitigation.steps.kind import Draft, RawInverse, Ready, kubectl_at
@@ -331,17 +329,6 @@ def _blast(spec: Mapping[str, Any]) -> tuple[str, ...]:
 
 async def _dry_run(context: StepContext, request: Request) -> DryRun:
     try:
-        await context.client.send(
-            request.method,
-            request.path,
-            params={**request.params, "dryRun": "All"},
-            body=request.body,
-            content_type=request.content_type,
-        )
-    except (Invalid, NotFound, Gone, Denied, Conflict) as error:
-        if error.status == 400 and re.search(r"(?i)dry.?run", error.reason):
-            return DryRun(DryRunState.REFUSED, error.reason)
-        return DryRun(DryRunState.FAILED, error.reason)
-    except KubeError as error:
-        return DryRun(DryRunState.UNKNOWN, error.reason)
-    return DryRun(DryRunState.OK)
+        return (await dryrun.ask(context.client, request))[0]
+    except Conflict as conflict:
+        return DryRun(DryRunState.FAILED, conflict.reason)
