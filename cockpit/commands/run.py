@@ -1,4 +1,4 @@
-"""Implements `m0-cockpit run RUNBOOK STEP`: one step without a screen.
+"""`m0-cockpit run RUNBOOK STEP` carries out one step without a screen.
 
 The executor, guards, journal and proof are the same.
 """
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     runbooks = runbooks_of(settings)
     try:
-        book, step = runbooks.step(args.runbook, args.step)
+        runbook, step = runbooks.step(args.runbook, args.step)
     except KeyError:
         raise ConfigProblem(
             f"runbook {args.runbook} has no step {args.step}", f"see `m0-cockpit runbooks show {args.runbook}`"
@@ -77,26 +77,26 @@ def run(args: argparse.Namespace) -> int:
         for left in session.unfinished:
             print(f"unfinished: {left.title} on {left.target}: {left.judgement}: {left.explanation}", file=sys.stderr)
         if step.kind == "manual":
-            return _answer(session, book, step, args.answer)
-        return carry(session, args, book, step, parameters)
+            return _answer(session, runbook, step, args.answer)
+        return carry(session, args, runbook, step, parameters)
     finally:
         session.close(timeout_s=30)
 
 
-def carry(session: Any, args: argparse.Namespace, book: Runbook, step: Step, parameters: dict[str, str]) -> int:
+def carry(session: Any, args: argparse.Namespace, runbook: Runbook, step: Step, parameters: dict[str, str]) -> int:
     """Carry out a step at once, or part by part.
 
     One that was begun in stages and stopped half-way goes on: the service may be down.
     """
-    if step.kind == "sequence" or (args.in_stages and session.mitigations.sequence(book, step).run):
-        return _sequence(session, args, book, step, parameters)
-    plan = session.mitigations.plan(book, step, parameters).result(60)
+    if step.kind == "sequence" or (args.in_stages and session.mitigations.sequence(runbook, step).run):
+        return _sequence(session, args, runbook, step, parameters)
+    plan = session.mitigations.plan(runbook, step, parameters).result(60)
     if args.in_stages and plan.staged and plan.blocked:
-        return _sequence(session, args, book, step, parameters)
+        return _sequence(session, args, runbook, step, parameters)
     return Carrier(session, args).carry(plan)
 
 
-def _answer(session: Any, book: Runbook, step: Step, text: str | None) -> int:
+def _answer(session: Any, runbook: Runbook, step: Step, text: str | None) -> int:
     """Record an answer: what somebody knows is never made up here."""
     if not text:
         print(f"{step.title}: {step.question}\nanswer with --answer TEXT; it goes into the journal")
@@ -105,30 +105,30 @@ def _answer(session: Any, book: Runbook, step: Step, text: str | None) -> int:
     if step.args.get("answer") == "yes-no" and choice not in ("yes", "no"):
         print("the answer begins with yes or no")
         return REFUSED
-    session.mitigations.note(book.id, step.id, text.removeprefix(choice).strip(" ,"), choice=choice)
+    session.mitigations.note(runbook.id, step.id, text.removeprefix(choice).strip(" ,"), choice=choice)
     print(f"recorded: {text}")
     return 0
 
 
-def _sequence(session: Any, args: argparse.Namespace, book: Runbook, step: Step, parameters: dict[str, str]) -> int:
+def _sequence(session: Any, args: argparse.Namespace, runbook: Runbook, step: Step, parameters: dict[str, str]) -> int:
     """Carry out a sequence part by part; stop at the first that is not done.
 
     A question, or something to look at, is for the screen.
     """
     from cockpit.mitigation.planning.sequence import parts_of
 
-    state = session.mitigations.sequence(book, step)
+    state = session.mitigations.sequence(runbook, step)
     while state.next is not None:
-        index, one = state.next, parts_of(book, step)[state.next]
+        index, one = state.next, parts_of(runbook, step)[state.next]
         if not args.json:
             print(f"part {index + 1} of {len(state.items)}: {one.title}")
         if one.kind in ("manual", "view"):
             print(f"{one.question or one.title}\nthis part is answered on the screen; go on from here afterwards")
             return REFUSED
         own = {name: value for name, value in parameters.items() if name in {p.name for p in one.params}}
-        plan = session.mitigations.plan_part(book, step, index, own, state.run).result(60)
+        plan = session.mitigations.plan_part(runbook, step, index, own, state.run).result(60)
         code = Carrier(session, args).carry(plan)
-        state = session.mitigations.sequence(book, step, plan.part.run)
+        state = session.mitigations.sequence(runbook, step, plan.part.run)
         if code != 0 or args.dry_run or state.next == index:
             return code
     return 0

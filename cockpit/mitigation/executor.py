@@ -137,21 +137,21 @@ class Executor:
         """
         return self._submit(self._plan(runbook, step, dict(parameters)))
 
-    def sequence(self, book: Runbook, step: Step, run: str = "") -> SequenceState:
+    def sequence(self, runbook: Runbook, step: Step, run: str = "") -> SequenceState:
         """Return how far a sequence has come, or a step that is done in stages.
 
         `run`: which going-through; "": the newest that is not done. Raises PlanProblem.
         """
-        return state_of(self._journal.records(), book, step, run)
+        return state_of(self._journal.records(), runbook, step, run)
 
     def plan_part(
-        self, book: Runbook, step: Step, index: int, parameters: Mapping[str, str], run: str = ""
+        self, runbook: Runbook, step: Step, index: int, parameters: Mapping[str, str], run: str = ""
     ) -> Future[Plan]:
         """Plan the next part of a sequence; `run` "" begins anew where none is under way.
 
         The future raises PlanProblem.
         """
-        return self._submit(self._plan_part(book, step, index, dict(parameters), run))
+        return self._submit(self._plan_part(runbook, step, index, dict(parameters), run))
 
     def explain_choices(self, step: Step) -> Future[Mapping[str, list[tuple[str, str]]]]:
         """Return, by parameter, its images or revisions and what signals did under each."""
@@ -228,9 +228,9 @@ class Executor:
 
         Blocking for one write. Raises PlanProblem, JournalProblem.
         """
-        book, whole = self._runbooks.step(runbook, sequence)
-        one = parts_of(book, whole)[index]
-        part = part_of(self.sequence(book, whole, run), index)
+        found, whole = self._runbooks.step(runbook, sequence)
+        one = parts_of(found, whole)[index]
+        part = part_of(self.sequence(found, whole, run), index)
         self.note(runbook, one.id, text, choice=choice, part=part)
 
     def stop_watching(self, plan_id: str) -> None:
@@ -332,15 +332,17 @@ class Executor:
         request = plan_request(runbook, step, parameters, self._runbooks)
         return await self._prepare(await self._open(), request)
 
-    async def _plan_part(self, book: Runbook, step: Step, index: int, parameters: Mapping[str, str], run: str) -> Plan:
-        part = part_of(self.sequence(book, step, run), index)
-        one = parts_of(book, step)[index]
-        request = plan_request(book, one, parameters, self._runbooks)
+    async def _plan_part(
+        self, runbook: Runbook, step: Step, index: int, parameters: Mapping[str, str], run: str
+    ) -> Plan:
+        part = part_of(self.sequence(runbook, step, run), index)
+        one = parts_of(runbook, step)[index]
+        request = plan_request(runbook, one, parameters, self._runbooks)
         made = await self._prepare(await self._open(), replace(request, part=part))
         if made.nothing_to_do:  # so the sequence can go on: there is nothing to confirm
             words = f"{one.title}: it is so already, nothing was sent"
             self._journal.append(
-                records.answer(words, self.operator, runbook=book.id, step=one.id, item=one.item, choice="", of=part)
+                records.answer(words, self.operator, runbook=runbook.id, step=one.id, item=one.item, choice="", of=part)
             )
         return made
 
@@ -416,8 +418,8 @@ class Executor:
         if plan.part is None:
             return
         with contextlib.suppress(JournalProblem, KeyError, PlanProblem):
-            book, step = self._runbooks.step(plan.part.runbook, plan.part.sequence)
-            state = self.sequence(book, step, plan.part.run)
+            runbook, step = self._runbooks.step(plan.part.runbook, plan.part.sequence)
+            state = self.sequence(runbook, step, plan.part.run)
             words = note_of(state, plan.part, progress.words)
             self._journal.append(records.note(words, self.operator, progress.journal))
 

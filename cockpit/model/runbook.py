@@ -235,9 +235,9 @@ class Runbooks(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises KeyError.
         """
-        for book in self.runbooks:
-            if name in (book.id, str(book.number)):
-                return book
+        for runbook in self.runbooks:
+            if name in (runbook.id, str(runbook.number)):
+                return runbook
         raise KeyError(name)
 
     def step(self, runbook: str, name: str) -> tuple[Runbook, Step]:
@@ -245,10 +245,10 @@ class Runbooks(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises KeyError.
         """
-        book = self.runbook(runbook)
-        for step in book.mitigations:
+        found = self.runbook(runbook)
+        for step in found.mitigations:
             if name in (step.id, step.item):
-                return book, step
+                return found, step
         raise KeyError(name)
 
     def as_json(self) -> Any:

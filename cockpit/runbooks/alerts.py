@@ -37,15 +37,15 @@ _BASELINE = (
 )
 
 
-def rules(books: Runbooks) -> str:
+def rules(runbooks: Runbooks) -> str:
     """Return YAML that `promtool check rules` accepts."""
     lines = [_HEAD, "groups:", f"- name: {GROUP}", "  rules:"]
     left_out: list[str] = []
-    for name, signal in books.signals.items():
+    for name, signal in runbooks.signals.items():
         if signal.promql is None:
             left_out.append(f"# {name}: {signal.value} is read by the cockpit itself, not by Prometheus")
             continue
-        lines += _of_signal(books, name, signal)
+        lines += _of_signal(runbooks, name, signal)
     if len(lines) == 4:
         lines[-1] = "  rules: []"
     if left_out:
@@ -53,7 +53,7 @@ def rules(books: Runbooks) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _of_signal(books: Runbooks, name: str, signal: SignalDef) -> Iterator[str]:
+def _of_signal(runbooks: Runbooks, name: str, signal: SignalDef) -> Iterator[str]:
     if signal.baseline is not None:
         yield f"  # {name}: {_BASELINE.format(hours=signal.baseline / 3600)}"
     for level, severity, threshold in (("warn", "warning", signal.warn), ("crit", "critical", signal.crit)):
@@ -63,11 +63,11 @@ def _of_signal(books: Runbooks, name: str, signal: SignalDef) -> Iterator[str]:
             _alert(name),
             expression(signal, threshold),
             signal.hold,
-            {"severity": severity, "level": level, "signal": name, **_book_label(books, name, level)},
+            {"severity": severity, "level": level, "signal": name, **_runbook_label(runbooks, name, level)},
             {
                 "summary": f"{_literal(signal.title)}: {{{{ $value | humanize }}}}{_unit(signal)}, "
                 f"{level} {_limit(signal, threshold)}",
-                **_book_notes(books, name, level),
+                **_runbook_notes(runbooks, name, level),
             },
         )
     if signal.absent is None:
@@ -75,7 +75,7 @@ def _of_signal(books: Runbooks, name: str, signal: SignalDef) -> Iterator[str]:
             f"{_alert(name)}Unknown",
             f"absent({_filtered(signal)})",
             max(UNKNOWN_FOR_S, signal.max_age),
-            {"severity": "warning", "level": "unknown", "signal": name, **_book_label(books, name, "warn")},
+            {"severity": "warning", "level": "unknown", "signal": name, **_runbook_label(runbooks, name, "warn")},
             {
                 "summary": f"{_literal(signal.title)}: no data, so it is not known",
                 "description": "The metric is not there, or NaN: unknown is never OK. "
@@ -115,24 +115,24 @@ def _alert(name: str) -> str:
     return "M0" + "".join(part[:1].upper() + part[1:] for part in name.replace("_", "-").split("-"))
 
 
-def _books(books: Runbooks, name: str, level: str) -> list[Runbook]:
+def _runbooks_with(runbooks: Runbooks, name: str, level: str) -> list[Runbook]:
     """Those of which this level is a symptom; else those that ask for it in triage or causes."""
-    symptoms = [b for b in books.runbooks if any(s.signal == name and s.at in ("warn", level) for s in b.symptoms)]
+    symptoms = [b for b in runbooks.runbooks if any(s.signal == name and s.at in ("warn", level) for s in b.symptoms)]
     return symptoms or [
         b
-        for b in books.runbooks
+        for b in runbooks.runbooks
         if name
         in {*chain.from_iterable(t.signals for t in b.triage), *chain.from_iterable(c.signals for c in b.causes)}
     ]
 
 
-def _book_label(books: Runbooks, name: str, level: str) -> dict[str, str]:
-    found = _books(books, name, level)
+def _runbook_label(runbooks: Runbooks, name: str, level: str) -> dict[str, str]:
+    found = _runbooks_with(runbooks, name, level)
     return {"runbook": found[0].id} if found else {}
 
 
-def _book_notes(books: Runbooks, name: str, level: str) -> dict[str, str]:
-    found = _books(books, name, level)
+def _runbook_notes(runbooks: Runbooks, name: str, level: str) -> dict[str, str]:
+    found = _runbooks_with(runbooks, name, level)
     if not found:
         return {}
     listed = ", ".join(f"{b.number} {b.title}" for b in found)

@@ -47,5 +47,5 @@ def with_commands(runbooks: Runbooks, settings: Settings) -> Runbooks:
             args={"timeout": f"{section.timeout:g}", "target": "database", "kind": name},
         )
 
-    books = tuple(replace(book, mitigations=tuple(map(made, book.mitigations))) for book in runbooks.runbooks)
-    return replace(runbooks, runbooks=books) if books != runbooks.runbooks else runbooks
+    own = tuple(replace(runbook, mitigations=tuple(map(made, runbook.mitigations))) for runbook in runbooks.runbooks)
+    return replace(runbooks, runbooks=own) if own != runbooks.runbooks else runbooks

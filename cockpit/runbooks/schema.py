@@ -81,10 +81,10 @@ def load(path: FilePath | str | None = None) -> Runbooks:
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return _instead((f"{safe(origin)}: cannot be read: {safe(reason, 200)}",), safe(origin))
-    books, problems = check(text, origin)
-    if books is None or problems:
+    runbooks, problems = check(text, origin)
+    if runbooks is None or problems:
         return _instead(tuple(str(problem) for problem in problems), safe(origin))
-    return books
+    return runbooks
 
 
 def _instead(problems: tuple[str, ...], origin: str) -> Runbooks:
@@ -124,14 +124,14 @@ def check(text: str, origin: str) -> tuple[Runbooks | None, list[Problem]]:
 
 def _runbooks(raw: Mapping[str, Any], origin: str) -> Runbooks:
     file = msgspec.convert(raw, _File)
-    books = tuple(sorted(file.runbook, key=lambda book: book.number))
+    runbooks = tuple(sorted(file.runbook, key=lambda runbook: runbook.number))
     return Runbooks(
         queries=file.queries,
         signals=file.signals,
         stages=file.stages,
         services=file.services,
         toggles=file.toggles,
-        runbooks=books,
+        runbooks=runbooks,
         origin=origin,
     )
 
@@ -182,18 +182,18 @@ def _over(before: Any, entry: Any) -> Any:
 
 
 def _merge_runbooks(before: list[Any], own: list[Any]) -> tuple[list[Any], dict[int, int | None]]:
-    places = {book["id"]: index for index, book in enumerate(before)}
+    places = {runbook["id"]: index for index, runbook in enumerate(before)}
     merged: list[Any] = list(before)
     origins: dict[int, int | None] = dict.fromkeys(range(len(before)))
-    for index, book in enumerate(own):
-        name = book.get("id") if isinstance(book, dict) else None
+    for index, runbook in enumerate(own):
+        name = runbook.get("id") if isinstance(runbook, dict) else None
         place = places.pop(name, None) if isinstance(name, str) else None
         if place is None:  # new, or a second one of that id: said by the rules
             origins[len(merged)] = index
-            merged.append(book)
+            merged.append(runbook)
         else:
             origins[place] = index
-            merged[place] = {**before[place], **book}
+            merged[place] = {**before[place], **runbook}
     return merged, origins
 
 

@@ -22,7 +22,7 @@ from cockpit.model.runbook import Runbook, Step
 Record = Mapping[str, Any]
 
 
-def parts_of(book: Runbook, step: Step, _within: tuple[str, ...] = ()) -> tuple[Step, ...]:
+def parts_of(runbook: Runbook, step: Step, _within: tuple[str, ...] = ()) -> tuple[Step, ...]:
     """Return the steps in their order; a sequence within a sequence is laid out flat.
 
     Raises PlanProblem.
@@ -34,24 +34,24 @@ def parts_of(book: Runbook, step: Step, _within: tuple[str, ...] = ()) -> tuple[
             f"sequence {step.id} comes back to itself ({' → '.join([*_within, step.id])})",
             "correct runbooks.toml: steps",
         )
-    known = {one.id: one for one in book.mitigations}
+    known = {one.id: one for one in runbook.mitigations}
     missing = [name for name in step.steps if name not in known]
     if missing or not step.steps:
         raise PlanProblem(
             f"sequence {step.id}: no step {missing[0] if missing else 'at all'}", "correct runbooks.toml: steps"
         )
-    return tuple(part for name in step.steps for part in parts_of(book, known[name], (*_within, step.id)))
+    return tuple(part for name in step.steps for part in parts_of(runbook, known[name], (*_within, step.id)))
 
 
-def state_of(records: Sequence[Record], book: Runbook, step: Step, run: str = "") -> SequenceState:
+def state_of(records: Sequence[Record], runbook: Runbook, step: Step, run: str = "") -> SequenceState:
     """Return how far a run has come: the one asked for, else the newest that is not done.
 
     Raises PlanProblem.
     """
-    steps = parts_of(book, step)
-    found = _run(records, book, step, steps, run or _newest(records, book.id, step.id))
+    steps = parts_of(runbook, step)
+    found = _run(records, runbook, step, steps, run or _newest(records, runbook.id, step.id))
     if not run and found.next is None:
-        return _run(records, book, step, steps, "")
+        return _run(records, runbook, step, steps, "")
     return found
 
 
@@ -73,7 +73,7 @@ def _newest(records: Sequence[Record], runbook: str, sequence: str) -> str:
     return ""
 
 
-def _run(records: Sequence[Record], book: Runbook, step: Step, steps: tuple[Step, ...], run: str) -> SequenceState:
+def _run(records: Sequence[Record], runbook: Runbook, step: Step, steps: tuple[Step, ...], run: str) -> SequenceState:
     mine = [r for r in records if run and isinstance(r.get("part"), Mapping) and r["part"].get("run") == run]
     entries = entries_of(records)
     items: list[SequenceItem] = []
@@ -88,7 +88,7 @@ def _run(records: Sequence[Record], book: Runbook, step: Step, steps: tuple[Step
             state = "stopped" if state == "stopped" else "next"
         items.append(SequenceItem(one.id, one.title, state, words, number))
     title = step.title if step.kind == "sequence" else f"{step.title}, in stages"
-    return SequenceState(run=run, runbook=book.id, sequence=step.id, title=title, items=tuple(items), next=following)
+    return SequenceState(run=run, runbook=runbook.id, sequence=step.id, title=title, items=tuple(items), next=following)
 
 
 def _state_of_part(record: Record, entries: Mapping[int, JournalEntry]) -> tuple[str, str, int | None]:

@@ -18,12 +18,12 @@ def bad(names: tuple[str, ...], situation: Situation) -> list[SignalStatus]:
     return sorted((s for s in found if s.level in (Level.WARN, Level.CRIT)), key=lambda s: -s.level.rank)
 
 
-def likeliest(book: Runbook, situation: Situation) -> int | None:
+def likeliest(runbook: Runbook, situation: Situation) -> int | None:
     """Return the index of the cause whose signals are worst; None when no cause has a bad one.
 
     Most crit, then most warn.
     """
-    scores = [sum(s.level.rank for s in bad(cause.signals, situation)) for cause in book.causes]
+    scores = [sum(s.level.rank for s in bad(cause.signals, situation)) for cause in runbook.causes]
     best = max(scores, default=0)
     return scores.index(best) if best else None
 
@@ -88,12 +88,12 @@ def _done(step: Step, situation: Situation) -> bool:
     )
 
 
-def _looks(step: Step, book: Runbook) -> bool:
+def _looks(step: Step, runbook: Runbook) -> bool:
     """Tell whether it changes nothing: by its kind, or as the command that reads another back."""
-    return _only_looks(step) or any(other.args.get("reads") == step.id for other in book.mitigations)
+    return _only_looks(step) or any(other.args.get("reads") == step.id for other in runbook.mitigations)
 
 
-def _justified(step: Step, book: Runbook, situation: Situation) -> bool:
+def _justified(step: Step, runbook: Runbook, situation: Situation) -> bool:
     """Tell whether its signals are bad.
 
     A step that names none may always be taken, but one that only looks then answers nothing that
@@ -101,20 +101,20 @@ def _justified(step: Step, book: Runbook, situation: Situation) -> bool:
     """
     if STEP_KINDS[step.kind].judges_signals:
         return False
-    return bool(bad(step.signals, situation)) if step.signals else not _looks(step, book)
+    return bool(bad(step.signals, situation)) if step.signals else not _looks(step, runbook)
 
 
-def _mere_part(step: Step, book: Runbook, situation: Situation) -> bool:
+def _mere_part(step: Step, runbook: Runbook, situation: Situation) -> bool:
     """Tell whether it is harmless, and only a later part of a dangerous sequence.
 
     Alone it is not the mitigation: a backup into an archive that nobody has made room in.
     """
-    within = {s.id: s.steps for s in book.mitigations}
+    within = {s.id: s.steps for s in runbook.mitigations}
     return not step.dangerous and any(
         other.dangerous
         and any(step.id in (name, *within.get(name, ())) for name in other.steps[1:])
         and (not other.signals or bad(other.signals, situation))
-        for other in book.mitigations
+        for other in runbook.mitigations
     )
 
 
@@ -125,37 +125,37 @@ def next_step(match: Match, situation: Situation) -> Step | None:
     dangerous first. None when no symptom holds, when a step of this runbook is under way, or when
     one of it has just proved itself.
     """
-    book = match.runbook
-    mine = [p for p in situation.progress if p.plan.runbook == book.id]
+    runbook = match.runbook
+    mine = [p for p in situation.progress if p.plan.runbook == runbook.id]
     if not match.score or any(p.running for p in mine):
         return None
-    for step in book.mitigations:
+    for step in runbook.mitigations:
         if immediate(step) and not hindered(step, situation) and not _done(step, situation):
             return step
     if (
         mine
         and mine[0].proof is Proof.PASS
-        and not any(immediate(s) for s in book.mitigations if s.id == mine[0].plan.step)
+        and not any(immediate(s) for s in runbook.mitigations if s.id == mine[0].plan.step)
     ):
         return None
     causes = {
-        cause.item: sum(s.level.rank for s in bad(cause.signals, situation)) for cause in book.causes if cause.item
+        cause.item: sum(s.level.rank for s in bad(cause.signals, situation)) for cause in runbook.causes if cause.item
     }
 
     def order(step: Step) -> tuple[bool, bool, int, bool, bool, int]:
         weight = causes.get(step.cause, 0) if step.cause else 0
         justified = sum(s.level.rank for s in bad(step.signals, situation))
-        return tried(step, situation), step.dangerous, -weight, not justified, _looks(step, book), -justified
+        return tried(step, situation), step.dangerous, -weight, not justified, _looks(step, runbook), -justified
 
     open_steps = [
         s
-        for s in book.mitigations
-        if not immediate(s) and not hindered(s, situation) and not _mere_part(s, book, situation)
+        for s in runbook.mitigations
+        if not immediate(s) and not hindered(s, situation) and not _mere_part(s, runbook, situation)
     ]
     fitting = [
         step
         for step in open_steps
-        if (step.cause and causes.get(step.cause)) or (not step.cause and _justified(step, book, situation))
+        if (step.cause and causes.get(step.cause)) or (not step.cause and _justified(step, runbook, situation))
     ]
     chosen = fitting or [step for step in open_steps if _only_looks(step)]
     return min(chosen, key=order) if chosen else None

@@ -64,7 +64,7 @@ def deployment(*, count: int = 1, strategy: dict[str, Any] | None = None, **meta
     }
 
 
-def case(
+def given(
     kind: str = "scale", arguments: dict[str, Any] | None = None, obj: dict[str, Any] | None = None, **more: Any
 ) -> guards.GuardInput:
     books = runbooks()
@@ -100,14 +100,14 @@ def env(**values: str) -> dict[str, Any]:
     return {"container": "m0-submitter", "env": {k: {"value": v} for k, v in values.items()}}
 
 
-def told(result: GuardResult | None) -> tuple[Verdict, str]:
+def verdict_of(result: GuardResult | None) -> tuple[Verdict, str]:
     assert result is not None
     return result.verdict, result.reason
 
 
 def test_read_only_blocks() -> None:
-    assert told(guards.read_only(case(read_only=True)))[0] is Verdict.BLOCK
-    assert guards.read_only(case()) is None
+    assert verdict_of(guards.read_only(given(read_only=True)))[0] is Verdict.BLOCK
+    assert guards.read_only(given()) is None
 
 
 @pytest.mark.parametrize(
@@ -119,28 +119,28 @@ def test_read_only_blocks() -> None:
     ],
 )
 def test_permission_is_allowed_denied_or_unknown(review: Review, verdict: Verdict) -> None:
-    got, reason = told(guards.permission(case(facts=replace(FACTS, review=review))))
+    got, reason = verdict_of(guards.permission(given(facts=replace(FACTS, review=review))))
     assert got is verdict
     assert "patch deployments/scale" in reason
 
 
 def test_freshness_names_what_is_unknown() -> None:
-    assert told(guards.fresh(case())) == (Verdict.PASS, "2 s old")
+    assert verdict_of(guards.fresh(given())) == (Verdict.PASS, "2 s old")
     dark = situation(CLOCK, status("rpc-errors", Level.UNKNOWN, None, reason="Prometheus is down"))
-    verdict, reason = told(guards.fresh(case(situation=dark)))
+    verdict, reason = verdict_of(guards.fresh(given(situation=dark)))
     assert verdict is Verdict.CONFIRM
     assert "rpc-errors (Prometheus is down)" in reason
-    assert told(guards.fresh(case(situation=None)))[0] is Verdict.CONFIRM
-    assert told(guards.fresh(case(signals=("nothing-like-it",))))[0] is Verdict.CONFIRM
-    assert told(guards.fresh(case(mono=CLOCK.mono() + 60)))[0] is Verdict.CONFIRM
-    assert told(guards.fresh(case(signals=())))[0] is Verdict.NOTE
+    assert verdict_of(guards.fresh(given(situation=None)))[0] is Verdict.CONFIRM
+    assert verdict_of(guards.fresh(given(signals=("nothing-like-it",))))[0] is Verdict.CONFIRM
+    assert verdict_of(guards.fresh(given(mono=CLOCK.mono() + 60)))[0] is Verdict.CONFIRM
+    assert verdict_of(guards.fresh(given(signals=())))[0] is Verdict.NOTE
 
 
 def test_signals_of_a_source_that_nobody_configured_count_for_nothing_unless_there_are_no_others() -> None:
     off = status("pg-pitr", Level.UNKNOWN, None, reason="Postgres is not configured", off=True)
     half = situation(CLOCK, status("rpc-errors"), off)
-    assert told(guards.fresh(case(situation=half, signals=("rpc-errors", "pg-pitr"))))[0] is Verdict.PASS
-    verdict, reason = told(guards.fresh(case(situation=half, signals=("pg-pitr",))))
+    assert verdict_of(guards.fresh(given(situation=half, signals=("rpc-errors", "pg-pitr"))))[0] is Verdict.PASS
+    verdict, reason = verdict_of(guards.fresh(given(situation=half, signals=("pg-pitr",))))
     assert verdict is Verdict.CONFIRM and "not configured" in reason
 
 
@@ -150,27 +150,27 @@ SURGING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUna
 @pytest.mark.parametrize(
     ("made", "verdict", "words"),
     [
-        (case("scale", {"replicas": 2}), Verdict.BLOCK, "never have more than one"),
-        (case("scale", {"replicas": 0}), Verdict.PASS, "0 replicas"),
-        (case("scale", {"replicas": 1}, deployment(count=0)), Verdict.PASS, "1 replica"),
+        (given("scale", {"replicas": 2}), Verdict.BLOCK, "never have more than one"),
+        (given("scale", {"replicas": 0}), Verdict.PASS, "0 replicas"),
+        (given("scale", {"replicas": 1}, deployment(count=0)), Verdict.PASS, "1 replica"),
         (
-            case("scale", {"replicas": 1}, deployment(count=0), facts=replace(FACTS, pods_left=1)),
+            given("scale", {"replicas": 1}, deployment(count=0), facts=replace(FACTS, pods_left=1)),
             Verdict.BLOCK,
             "still there, terminating",
         ),
         (
-            case(
+            given(
                 "scale", {"replicas": 1}, deployment(count=0), facts=replace(FACTS, pods_left=None, pods_reason="403")
             ),
             Verdict.UNKNOWN,
             "403",
         ),
-        (case("set-env", env(A="1")), Verdict.PASS, "Recreate"),
-        (case("set-env", env(A="1"), deployment(strategy=SURGING)), Verdict.BLOCK, "would run 2 m0-submitter at once"),
-        (case("restart", {}, deployment(strategy=SURGING)), Verdict.BLOCK, "set strategy Recreate"),
-        (case("set-env", env(A="1"), deployment(count=0, strategy=SURGING)), Verdict.PASS, ""),
+        (given("set-env", env(A="1")), Verdict.PASS, "Recreate"),
+        (given("set-env", env(A="1"), deployment(strategy=SURGING)), Verdict.BLOCK, "would run 2 m0-submitter at once"),
+        (given("restart", {}, deployment(strategy=SURGING)), Verdict.BLOCK, "set strategy Recreate"),
+        (given("set-env", env(A="1"), deployment(count=0, strategy=SURGING)), Verdict.PASS, ""),
         (
-            case(
+            given(
                 "set-env",
                 env(A="1"),
                 deployment(strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}),
@@ -178,30 +178,32 @@ SURGING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUna
             Verdict.PASS,
             "",
         ),
-        (case("set-env", env(A="1"), deployment(count=2)), Verdict.BLOCK, "stays at 2"),
+        (given("set-env", env(A="1"), deployment(count=2)), Verdict.BLOCK, "stays at 2"),
     ],
 )
 def test_the_singleton_stays_single(made: guards.GuardInput, verdict: Verdict, words: str) -> None:
-    got, reason = told(guards.singleton(made))
+    got, reason = verdict_of(guards.singleton(made))
     assert got is verdict, reason
     assert words in reason
 
 
 def test_services_without_a_single_leader_are_not_asked() -> None:
-    assert guards.singleton(case("scale", {"replicas": 9}, service=Service())) is None
+    assert guards.singleton(given("scale", {"replicas": 9}, service=Service())) is None
 
 
 @pytest.mark.parametrize(
     "image", ["m0/x:v1", "m0/x", "m0/x@sha256:abc", "m0/x@sha256:" + "G" * 64, "m0/x@sha256:" + "a" * 65]
 )
 def test_images_without_a_digest_are_blocked(image: str) -> None:
-    made = case("set-image", {"container": "m0-submitter", "image": image})
-    assert told(guards.digest(made))[0] is Verdict.BLOCK
-    assert told(guards.digest(replace(made, undo=True)))[0] is Verdict.CONFIRM
+    made = given("set-image", {"container": "m0-submitter", "image": image})
+    assert verdict_of(guards.digest(made))[0] is Verdict.BLOCK
+    assert verdict_of(guards.digest(replace(made, undo=True)))[0] is Verdict.CONFIRM
 
 
 def test_an_image_by_digest_passes() -> None:
-    assert told(guards.digest(case("set-image", {"container": "m0-submitter", "image": DIGEST})))[0] is Verdict.PASS
+    assert (
+        verdict_of(guards.digest(given("set-image", {"container": "m0-submitter", "image": DIGEST})))[0] is Verdict.PASS
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,23 +216,23 @@ def test_an_image_by_digest_passes() -> None:
     ],
 )
 def test_relaxing_asks_for_safe_signals(kind: str, arguments: dict[str, Any], obj: dict[str, Any] | None) -> None:
-    made = case(kind, arguments, obj)
-    assert told(guards.direction(made))[0] is Verdict.NOTE
+    made = given(kind, arguments, obj)
+    assert verdict_of(guards.direction(made))[0] is Verdict.NOTE
     held = situation(CLOCK, status("invalid-signatures", Level.CRIT))
-    verdict, reason = told(guards.direction(replace(made, situation=held)))
+    verdict, reason = verdict_of(guards.direction(replace(made, situation=held)))
     assert verdict is Verdict.CONFIRM
     assert "invalid-signatures is crit" in reason
     dark = situation(CLOCK, status("invalid-signatures", Level.UNKNOWN, None))
-    assert "is unknown" in told(guards.direction(replace(made, situation=dark)))[1]
-    assert told(guards.direction(replace(made, situation=None)))[0] is Verdict.CONFIRM
+    assert "is unknown" in verdict_of(guards.direction(replace(made, situation=dark)))[1]
+    assert verdict_of(guards.direction(replace(made, situation=None)))[0] is Verdict.CONFIRM
     assert made.draft.dangers
 
 
 def test_tightening_is_not_questioned() -> None:
     for made in (
-        case("set-env", env(M0_PUBLISH_ENABLED="false")),
-        case("scale", {"replicas": 0}),
-        case("set-env", env(A="1")),
+        given("set-env", env(M0_PUBLISH_ENABLED="false")),
+        given("scale", {"replicas": 0}),
+        given("set-env", env(A="1")),
     ):
         assert guards.direction(made) is None
 
@@ -246,14 +248,14 @@ def test_an_autoscaler_undoes_a_scale() -> None:
         desired=4,
     )
     facts = replace(FACTS, autoscalers=[scaler])
-    verdict, reason = told(guards.autoscaler(case("scale", {"replicas": 1}, facts=facts)))
+    verdict, reason = verdict_of(guards.autoscaler(given("scale", {"replicas": 1}, facts=facts)))
     assert verdict is Verdict.CONFIRM
     assert "HPA ingest (2 to 10) will undo it" in reason
-    assert told(guards.autoscaler(case("scale", {"replicas": 0}, facts=facts)))[0] is Verdict.NOTE
-    assert told(guards.autoscaler(case("set-env", env(A="1"), facts=facts)))[0] is Verdict.NOTE
+    assert verdict_of(guards.autoscaler(given("scale", {"replicas": 0}, facts=facts)))[0] is Verdict.NOTE
+    assert verdict_of(guards.autoscaler(given("set-env", env(A="1"), facts=facts)))[0] is Verdict.NOTE
     unknown = replace(FACTS, autoscalers=None, autoscalers_reason="403")
-    assert told(guards.autoscaler(case("scale", {"replicas": 1}, facts=unknown)))[0] is Verdict.UNKNOWN
-    assert told(guards.autoscaler(case()))[0] is Verdict.PASS
+    assert verdict_of(guards.autoscaler(given("scale", {"replicas": 1}, facts=unknown)))[0] is Verdict.UNKNOWN
+    assert verdict_of(guards.autoscaler(given()))[0] is Verdict.PASS
 
 
 @pytest.mark.parametrize(
@@ -268,15 +270,15 @@ def test_an_autoscaler_undoes_a_scale() -> None:
     ],
 )
 def test_gitops_reverts(metadata: dict[str, Any], verdict: Verdict) -> None:
-    assert told(guards.gitops(case(obj=deployment(**metadata))))[0] is verdict
-    assert guards.gitops(case()) is None
+    assert verdict_of(guards.gitops(given(obj=deployment(**metadata))))[0] is verdict
+    assert guards.gitops(given()) is None
 
 
 def test_a_paused_deployment_is_said() -> None:
     obj = copy.deepcopy(deployment())
     obj["spec"]["paused"] = True
-    assert told(guards.pausing(case("set-env", env(A="1"), obj)))[0] is Verdict.CONFIRM
-    assert guards.pausing(case("scale", {"replicas": 0}, obj)) is None
+    assert verdict_of(guards.pausing(given("set-env", env(A="1"), obj)))[0] is Verdict.CONFIRM
+    assert guards.pausing(given("scale", {"replicas": 0}, obj)) is None
 
 
 @pytest.mark.parametrize(
@@ -290,19 +292,19 @@ def test_a_paused_deployment_is_said() -> None:
     ],
 )
 def test_the_dry_run_is_believed(dry_run: DryRun, verdict: Verdict | None) -> None:
-    result = guards.dry_run(case(dry_run=dry_run))
+    result = guards.dry_run(given(dry_run=dry_run))
     assert (result.verdict if result else None) is verdict
 
 
 def test_the_lease_cannot_be_read() -> None:
-    assert told(guards.lease(case(facts=replace(FACTS, lease=Held(problem="403")))))[0] is Verdict.UNKNOWN
+    assert verdict_of(guards.lease(given(facts=replace(FACTS, lease=Held(problem="403")))))[0] is Verdict.UNKNOWN
     expired = Held("ops2@bastion", "x", 1.0, expired=True)
-    assert told(guards.lease(case(facts=replace(FACTS, lease=expired))))[0] is Verdict.PASS
+    assert verdict_of(guards.lease(given(facts=replace(FACTS, lease=expired))))[0] is Verdict.PASS
 
 
 def test_a_tampered_journal_is_said_before_an_undo() -> None:
-    assert told(guards.journal(case(undo=True, journal_problems=("line 3: edited",))))[0] is Verdict.CONFIRM
-    assert guards.journal(case(journal_problems=("line 3: edited",))) is None
+    assert verdict_of(guards.journal(given(undo=True, journal_problems=("line 3: edited",))))[0] is Verdict.CONFIRM
+    assert guards.journal(given(journal_problems=("line 3: edited",))) is None
 
 
 # against the cluster
