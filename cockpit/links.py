@@ -1,5 +1,6 @@
-"""The templates of `[links]`: checked once, at load, so that no address made of them can surprise a
-terminal or a browser.
+"""Checks the templates of `[links]` once, at load.
+
+No address made of them can then surprise a terminal or a browser.
 """
 
 from __future__ import annotations
@@ -22,9 +23,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
 
 
 def problem_of(name: str, template: str) -> str:
-    """Why this cannot be the template `name`, in words that say what to write instead; "" when it
-    can.
-    """
+    """Return why this cannot be the template `name`, and what to write instead; "" when it can."""
     places = PLACES[name]
     said = " and ".join(f"{{{place}}}" for place in places)
     if not template.startswith(("http://", "https://")):

@@ -1,4 +1,4 @@
-"""`m0-cockpit doctor`: every source, right, clock and file looked at once, with what to do.
+"""`m0-cockpit doctor` examines every source, right, clock and file at once, and says what to do.
 
 Exit code 0 ok, 1 warn, 2 fail, 3 unknown.
 """
@@ -55,8 +55,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def examination_of(args: argparse.Namespace) -> Examination:
-    """A configuration that cannot be read is a finding like any other; the rest is examined with
-    defaults and flags.
+    """Return what the doctor examines, with the problem of a configuration that cannot be read.
+
+    That is a finding like any other; the rest is examined with defaults and flags.
     """
     from cockpit.commands.settings import runbooks_of, settings_of
     from cockpit.settings import ConfigProblem, Settings
@@ -88,8 +89,9 @@ def _tty() -> int | None:
 
 
 def examine(exam: Examination, areas: Sequence[str] = tuple(AREAS)) -> tuple[list[Finding], bool]:
-    """All findings, and whether a thread was left behind: every area runs in one loop, which is not
-    waited for without end.
+    """Return all findings, and whether a thread was left behind.
+
+    Every area runs in one loop, which is not waited for without end.
     """
     from cockpit.sources.examination import State, found
 
@@ -121,7 +123,7 @@ def _of_area(finding: Finding, area: str) -> Finding:
 async def _areas(
     exam: Examination, areas: Sequence[str], done: dict[str, list[Finding]], over: threading.Event
 ) -> None:
-    """Each area's imports too are within a try: a broken client library is a finding."""
+    """Examine each area, its imports within the try: a broken client library is a finding."""
     from cockpit.sources.examination import State, found
 
     async def one(area: str) -> None:
@@ -137,7 +139,7 @@ async def _areas(
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
-    """`{"verdict": STATE, "findings": [{"area", "check", "state", "words", "remedy"}]}`."""
+    """Return `{"verdict": STATE, "findings": [{"area", "check", "state", "words", "remedy"}]}`."""
     from cockpit.sources.examination import verdict
 
     return {"verdict": verdict(findings).value, "findings": [msgspec.to_builtins(finding) for finding in findings]}

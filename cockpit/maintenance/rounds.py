@@ -45,14 +45,14 @@ class RoundInput:
         return question(self.records, self.runbooks, runbook, step, now=self.wall, fresh_s=patience)
 
     async def signals(self, item: str, *, trend: bool = False) -> list[Finding]:
-        """Of the line's own step."""
+        """Judge the signals of the line's own step over the round's time."""
         found: list[Finding] = []
         for name in _signals_of(self.runbooks, item):
             found += await over_time(name, self.runbooks, self.ranges, self.span, self.situation, trend=trend)
         return found
 
     async def rows(self, query: str, what: str, label: str, signal: str = "") -> list[Finding]:
-        """A table by label; `signal` lends it its bounds."""
+        """Judge a query by label; `signal` lends it its bounds."""
         bound = self.runbooks.signals.get(signal)
         return await by_label(
             name=query, what=what, label=label, runbooks=self.runbooks, ranges=self.ranges, at=self.span, bound=bound

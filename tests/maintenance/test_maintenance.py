@@ -36,6 +36,7 @@ from cockpit.model.situation import Situation, SourceLight
 from cockpit.runbooks.own_commands import with_commands
 from cockpit.runbooks.schema import load
 from cockpit.settings import ConfigProblem, MaintenanceSettings
+from tests.support.samples import records as samples
 
 BOOKS = load()
 NOW = 1_790_000_000.0
@@ -379,55 +380,12 @@ def deploy(now: Situation, runbooks: Runbooks = BOOKS, **more: Any) -> dict[str,
 
 
 def pod(owner: str, phase: str, kind: str = "Job", age_s: float = 600.0) -> Pod:
-    return Pod(
-        uid=owner + phase,
-        namespace="m0-prod",
-        name=owner + "-x1",
-        resource_version="1",
-        created_at=NOW - age_s,
-        deleted_at=None,
-        labels={},
-        owner_kind=kind,
-        owner_name=owner,
-        service=owner,
-        phase=phase,
-        reason=phase,
-        message="",
-        ready=0,
-        total=1,
-        restarts=0,
-        node="",
-        containers=(),
-        conditions=(),
-    )
+    made = samples.pod(owner, owner + "-x1", owner_kind=kind, owner_name=owner, phase=phase)
+    return changed(made, uid=owner + phase, created_at=NOW - age_s)
 
 
 def workload(name: str) -> Workload:
-    return Workload(
-        kind="Deployment",
-        uid=name,
-        namespace="m0-prod",
-        name=name,
-        resource_version="1",
-        generation=1,
-        observed_generation=1,
-        created_at=NOW,
-        labels={},
-        annotations={},
-        selector={},
-        desired=1,
-        replicas=1,
-        ready=1,
-        updated=1,
-        available=1,
-        unavailable=0,
-        paused=False,
-        strategy="RollingUpdate",
-        max_surge="",
-        max_unavailable="",
-        containers=(ContainerTemplate(name, "img" + DIGEST),),
-        conditions=(),
-    )
+    return changed(samples.workload(name), uid=name, containers=(ContainerTemplate(name, "img" + DIGEST),))
 
 
 def replicaset(name: str, revision: int, image: str) -> ReplicaSet:
