@@ -1,5 +1,4 @@
-"""One run of the cockpit, screen or no screen: the engine, the journal, the executor, and what they
-know together.
+"""Holds one run of the cockpit, screen or no screen: the engine, the journal, the executor.
 
 The app, `status` and `run` all stand on this; it knows nothing of Textual.
 """
@@ -124,8 +123,9 @@ class Session:
         return self.executor.progress if self.executor is not None else ()
 
     def _open(self) -> None:
-        """The journal and the executor, once the cluster is located; then what the last run left
-        unfinished.
+        """Open the journal and the executor once the cluster is located.
+
+        Judge what was left unfinished.
         """
         self.engine.located.wait()
         self.engine.first_look.wait(3.0)  # its imports must not hold the first pods up
@@ -139,7 +139,12 @@ class Session:
         self._open_or_report(*(() if self._incident is not None else (self._open_incident,)), self._open_executor)
 
     def _open_or_report(self, *opening: Callable[[], None]) -> None:
-        """Run each opener. On failure monitoring continues; `trouble` says why nothing can be changed."""
+        """Run each opener.
+
+        On failure monitoring goes on, and `trouble` says why nothing can be changed.
+
+        `trouble` says why nothing can be changed.
+        """
         try:
             for open_one in opening:
                 open_one()

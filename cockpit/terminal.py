@@ -1,6 +1,4 @@
-"""What the terminal can do, decided before textual is imported (it reads its environment at
-import).
-"""
+"""Tells what the terminal can do, before textual is imported, which reads its environment then."""
 
 from __future__ import annotations
 
@@ -38,9 +36,7 @@ def utf8(env: Mapping[str, str] | None = None) -> bool:
 
 
 def _started_with() -> Mapping[str, str]:
-    """The environment before Python's own start: in the C locale it sets LC_CTYPE=C.UTF-8 (PEP
-    538), which tells nothing of the terminal.
-    """
+    """Return the environment before Python's start, which may set LC_CTYPE (PEP 538)."""
     if os.environ.get("LC_CTYPE") != "C.UTF-8" or os.environ.get("LC_ALL"):
         return os.environ
     try:
@@ -88,8 +84,9 @@ def hyperlinks(wanted: str = "auto", env: Mapping[str, str] | None = None) -> bo
 
 
 def prepare() -> None:
-    """Set what textual reads at import: no animations (347 kB a page-down against 20), the colour
-    system.
+    """Set what textual reads at import.
+
+    No animations (347 kB a page-down against 20), the colours.
     """
     depth = colours()
     os.environ["TEXTUAL_ANIMATIONS"] = "none"

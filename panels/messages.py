@@ -51,9 +51,7 @@ class PlanStep(UserRequest):
 
 @dataclass
 class MakeRound(UserRequest):
-    """Make a round of maintenance ("weekly", "monthly"), or go through a checklist ("deploy",
-    "incident").
-    """
+    """Make a round ("weekly", "monthly") or go through a checklist ("deploy", "incident")."""
 
     name: str
 
@@ -104,8 +102,9 @@ class PlanPart(UserRequest):
 
 @dataclass
 class InStages(UserRequest):
-    """Do the plan's step in stages instead (stop, wait until gone, change, start), each confirmed
-    on its own.
+    """Do the plan's step in stages instead, each confirmed on its own.
+
+    Stop, wait until gone, change, start.
     """
 
     plan: Plan
@@ -176,8 +175,9 @@ class Explain(UserRequest):
 
 @dataclass
 class OpenLogs(UserRequest):
-    """Show logs of the pods (names), or of all pods of a service; `query` is a filter regex to
-    begin with.
+    """Show logs of the pods (names), or of all pods of a service.
+
+    `query` is a filter regex to begin with.
     """
 
     namespace: str  # type: ignore[misc]  # shadows a class variable of Message that is used at class creation only
@@ -198,8 +198,9 @@ class LogSource(UserRequest):
 
 @dataclass
 class FilterChanged(UserRequest):
-    """Live text of the one-line filter; `done` when Enter closed it, `cancelled` when Escape took
-    it back.
+    """Tell the live text of the one-line filter.
+
+    `done` when Enter closed it, `cancelled` when Escape took it back.
     """
 
     text: str
@@ -220,8 +221,9 @@ class ManualAnswer(UserRequest):
 
 @dataclass
 class CopyText(UserRequest):
-    """Copy to the operator's clipboard (OSC 52); `what` names it in the notice ("kubectl command",
-    "trace id").
+    """Copy to the operator's clipboard (OSC 52).
+
+    `what` names it in the notice ("kubectl command", "trace id").
     """
 
     text: str
@@ -238,9 +240,7 @@ class OpenHelp(UserRequest):
 
 @dataclass
 class QuitAnswer(UserRequest):
-    """The answer to "a mitigation is under way": leave (it is finished and journalled first) or
-    stay.
-    """
+    """Answer "a mitigation is under way": leave (it is finished and journalled first) or stay."""
 
     leave: bool
 
@@ -275,8 +275,9 @@ class OpenIncident(UserRequest):
 
 @dataclass
 class AskIncident(UserRequest):
-    """Open the form of an action (an id of `panels.dialogs.incident.FORMS`); `values` are given
-    with what is typed.
+    """Open the form of an action (an id of `panels.dialogs.incident.FORMS`).
+
+    `values` are given with what is typed.
     """
 
     action: str

@@ -1,1 +1,1 @@
-"""The screen's owner: the Textual App and its controllers, which stand between panels and session."""
+"""Owns the screen: the Textual App and its controllers, which join panels and session."""

@@ -1,4 +1,7 @@
-"""A screen that is watched over: in a drill, a coach sees what is open, offers commands and may speak."""
+"""Lets a drill's coach see what is open, offer commands and speak in a strip.
+
+In a drill, a coach sees what is open, offers commands and may speak.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ _ENDINGS = ("View", "Dialog")
 
 
 class CoachController:
-    """Shows the coach the screen, and the operator what it says; without a `coach` it does nothing."""
+    """Shows the coach the screen, and the operator what it says; without a `coach` does nothing."""
 
     def __init__(self, app: TerminalApp, session: Session) -> None:
         self.coach: Coach | None = None

@@ -1,6 +1,7 @@
-"""The Textual App: composes the dashboard, binds keys, hands each request to the controller that does it.
+"""Composes the dashboard, binds keys, hands each request to the controller that does it.
 
-It decides nothing about the world: the controllers ask the session and hand the answers to the panels.
+It decides nothing about the world: the controllers ask the session and hand the answers to the
+panels.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class CockpitApp(TerminalApp):
         self.call_after_refresh(self._start)
 
     async def _start(self) -> None:
-        """After the first paint: importing the clients and the panels takes longer than painting."""
+        """Start after the first paint: importing clients and panels takes longer than painting."""
         self.session.start(self._on_situation(asyncio.get_running_loop()))
         from panels.app.keybar import KeyBar
         from panels.dashboard.dashboard import Dashboard
@@ -179,9 +180,7 @@ class CockpitApp(TerminalApp):
         await self.coaching.follow()
 
     def _settle_down(self) -> None:
-        """The first pods are there: look less often, and load what may be opened before anybody
-        asks for it.
-        """
+        """Poll less often from here on, and load what may be opened before anybody asks for it."""
         self._settled_down = True
         if self._polling is not None:
             self._polling.stop()
@@ -235,9 +234,7 @@ class CockpitApp(TerminalApp):
             self.dashboard.set_filter("")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Turn off over a layer what makes no sense there: the panels behind have neither filter nor
-        focus to give.
-        """
+        """Turn off over a layer what the panels behind have neither filter nor focus for."""
         if action in OFF_OVER_LAYERS and self.layers():
             return False
         return super().check_action(action, parameters)
@@ -271,8 +268,9 @@ class CockpitApp(TerminalApp):
         await self.incidents.open()
 
     async def action_filter(self) -> None:
-        """Mount the filter before the next key is read: on a slow link `/quant` comes in one piece,
-        and `q` must not quit.
+        """Mount it before the next key is read.
+
+        `/quant` may come in one piece, and `q` must not quit.
         """
         panel = self.dashboard.focused_panel
         await self.open_layer(overlays.FilterBar(panel.filter, look=self.look))

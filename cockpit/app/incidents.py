@@ -1,4 +1,7 @@
-"""The incident on the screen: the form that opens one, its page, and what the operator does there."""
+"""Shows the incident: the form that opens one, its page, and what the operator does there.
+
+The form that opens one, its page, and what the operator does there.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,10 @@ class IncidentController:
         self._app.run_worker(self._act(event), exit_on_error=False, group="incident")
 
     async def _act(self, event: messages.IncidentAct) -> None:
-        """Do it in a thread, as the journal syncs to the disk; the form stays until it is written."""
+        """Do it in a thread, as the journal syncs to the disk.
+
+        The form stays until it is written.
+        """
         try:
             words = await asyncio.to_thread(lambda: self._session.incident.do(event.action, event.values))
         except Exception as error:

@@ -1,4 +1,7 @@
-"""Rounds of maintenance on the screen: the view asks, the service makes them, the answer comes back."""
+"""Brings rounds of maintenance to the screen: the view asks, the service makes them.
+
+The view asks, the service makes them, the answer comes back.
+"""
 
 from __future__ import annotations
 

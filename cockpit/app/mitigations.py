@@ -1,5 +1,4 @@
-"""Mitigations on the screen: a step becomes parameters, a plan, a confirmation, a mitigation that is
-followed.
+"""Leads a step through parameters, a plan and a confirmation to a mitigation that is followed.
 
 The executor does it; this only asks, shows and hands on.
 """
@@ -81,9 +80,7 @@ class MitigationController:
         self._app.run_worker(self._explain_choices(dialog, step), exit_on_error=False, group="choices")
 
     def refresh_choices(self) -> None:
-        """In an open form, what is on offer now: what was not known when it opened comes in, and
-        measurements move on.
-        """
+        """Offer in an open form what is on offer now: more becomes known, measurements move on."""
         for dialog in self._app.base.query(overlays.ParametersDialog):
             for param in dialog.step.params:
                 if param.choices_from:
@@ -94,8 +91,9 @@ class MitigationController:
                 self._app.run_worker(self._explain_choices(dialog, dialog.step), exit_on_error=False, group="choices")
 
     async def _explain_choices(self, dialog: overlays.ParametersDialog, step: Step) -> None:
-        """What takes a moment to know is written beside the choices when it is known; without it
-        they stand as they are.
+        """Write beside the choices what takes a moment to know.
+
+        Without it they stand as they are.
         """
         if not any((param.choices_from or "").startswith(_EXPLAINED) for param in step.params):
             return
@@ -127,9 +125,7 @@ class MitigationController:
             await self._confirm(step.title, lambda executor: executor.plan(book, step, event.parameters))
 
     async def kill_switch(self) -> None:
-        """From anywhere, over whatever is open: the plan that stops publishing, to be confirmed
-        like any other (13.step.1).
-        """
+        """Plan the step that stops publishing (13.step.1), over whatever is open."""
         book, step = self._session.runbooks.step("13", "13.step.1")
         if self._app.in_palette:
             self._app.pop_screen()
@@ -222,7 +218,10 @@ class MitigationController:
         self._session.mitigations.stop_running(event.plan_id)
 
     async def note(self, event: messages.ManualAnswer) -> None:
-        """Write an answer into the journal; of a part of a sequence, then show how far it has come."""
+        """Write an answer into the journal; after a part of a sequence, show how far it has come.
+
+        Of a part of a sequence, then show how far it has come.
+        """
         part = event.part
         try:
             await asyncio.to_thread(self._note, event)

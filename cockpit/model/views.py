@@ -106,7 +106,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
             "archiver": "Archive",
         },
     ),
-    # A new panel's row stands here: the order numbers the ids of the panels' keys, which must not move.
+    # A new panel's row stands here: the order numbers the ids of the panels' keys.
     ViewSpec(name="logs", title="Logs", offer="Logs  {service}", words="follow all its pods", of_service=True),
     ViewSpec(
         name="explain", title="Explain", offer="Explain  {service}", words="why it is not healthy", of_service=True

@@ -11,8 +11,9 @@ from panels.kit.theme import Appearance
 
 
 class KeyBar(LineWidget):
-    """Shows pairs of key and word; `say` changes them when the focus moves to another kind of
-    thing.
+    """Shows pairs of key and word.
+
+    `say` changes them when the focus moves to another kind of thing.
     """
 
     DEFAULT_CSS = "KeyBar { height: 1; width: 100%; dock: bottom; }"

@@ -1,6 +1,4 @@
-"""The strip of a lesson, at the very bottom, below whatever is open: what to try next, and how far
-one is.
-"""
+"""Draws the strip of a lesson below whatever is open: what to try next, and how far one is."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Everything that opens over the dashboard, in one place: loaded after the first paint, which need
-not wait for it.
-"""
+"""Gathers all that opens over the dashboard, so that it can load after the first paint."""
 
 from __future__ import annotations
 

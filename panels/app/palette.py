@@ -1,5 +1,6 @@
-"""What the palette offers now: the steps of the best match first, then every runbook, panel and
-service.
+"""Lists what the palette offers now.
+
+Steps of the best match first, then runbooks, panels and views.
 """
 
 from __future__ import annotations
@@ -82,9 +83,7 @@ def _incident(situation: Situation | None) -> list[Command]:
 
 
 def _links(situation: Situation | None, links: Links | None) -> list[Command]:
-    """Addresses to copy: the dashboard, and the newest failed transaction of each class in the
-    explorer.
-    """
+    """Offer addresses to copy: the dashboard's, and each class's newest failed transaction."""
     if situation is None or links is None:
         return []
     found: list[tuple[str, str, str | None]] = []

@@ -1,5 +1,6 @@
-"""What users get: error ratio and latency of the API, and each market's newest output, oldest
-first: as the metrics have it, and as it is seen from outside; which service is not well, and which
+"""Shows what users get: error ratio, latency and each market's newest output, oldest first.
+
+As the metrics have it, and as it is seen from outside; which service is not well, and which
 certificate ends soon.
 """
 
@@ -147,8 +148,9 @@ def _age_outside(situation: Situation, name: str, told: Told[MarketOutput] | Non
 
 
 def _epoch_outside(told: Told[MarketOutput] | None, epoch: float | None) -> Span:
-    """The epoch as served; the metrics' own stands in while it is not known, and then is not
-    believed.
+    """Return the epoch as it is served.
+
+    The metrics' own stands in while it is not known, and then is not believed.
     """
     if told is not None and told.data is not None and told.data.epoch is not None:
         behind = epoch is not None and not math.isnan(epoch) and told.data.epoch < epoch - 1

@@ -1,5 +1,6 @@
-"""Which part of the dashboard goes where: a pure function of the size, so that a storm of resizes ends
-where it would have begun.
+"""Decides which part of the dashboard goes where.
+
+A pure function of the size, so that a storm of resizes ends where it would have begun.
 """
 
 from __future__ import annotations

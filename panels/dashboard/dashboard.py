@@ -132,8 +132,9 @@ class Dashboard(Widget):
             part.show(situation)
 
     async def follow(self, situation: Situation) -> None:
-        """As `show`, several times a second: in one frame, and with a turn for keys after each
-        part.
+        """Do as `show`, several times a second.
+
+        In one frame, with a turn for keys after each part.
         """
         parts = self._following(situation)
         for part in parts:
@@ -185,8 +186,9 @@ class Dashboard(Widget):
         self.panels[name].focus(scroll_visible=False)
 
     def jump(self, name: str) -> bool:
-        """Go to a panel ("publish"), the panel of a stage ("reveal"), or a service in Pods
-        ("m0-submitter"); False if none.
+        """Go to a panel ("publish"), a stage's panel ("reveal") or a service in Pods.
+
+        False if none.
         """
         key = name.lower()
         if key in self.panels or key in STAGES:

@@ -1,5 +1,6 @@
-"""What the guardrails decide and why: decisions per minute, reasons, divergence by source, drift
-and calibration by model.
+"""Shows what the guardrails decide and why.
+
+Decisions per minute, reasons, divergence by source, drift and calibration by model.
 """
 
 from __future__ import annotations
@@ -105,9 +106,7 @@ def _score(situation: Situation, name: str, score: float | None, signal_name: st
 
 
 def _sources(situation: Situation, width: int) -> list[Line]:
-    """Where there is room: every source beside the others, the one that diverges most first, by
-    level.
-    """
+    """List every source where there is room, the one that diverges most first."""
     result = query(situation, "divergence-by-source")
     if result is None or not result.samples or width < _WIDE:
         return []

@@ -1,6 +1,4 @@
-"""What was done: mitigations under way with their rollout and proof, debts, unfinished intents, and
-the last journal lines.
-"""
+"""Shows what was done: mitigations under way, debts, unfinished intents, the last journal lines."""
 
 from __future__ import annotations
 

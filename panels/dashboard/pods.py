@@ -278,9 +278,7 @@ class PodsPanel(TablePanel):
 
 
 def pod_state(pod: Pod) -> tuple[Level, str]:
-    """How a pod looks and why, in words: kubectl's STATUS, with the message or the last exit where
-    that says more.
-    """
+    """Say how a pod looks and why: kubectl's STATUS, or the message or last exit that says more."""
     if pod.terminating:
         return Level.WARN, "Terminating"
     if pod.healthy:

@@ -1,5 +1,6 @@
-"""The database in seven lines: connections, top query, missing index, vacuum, transactions and
-locks, replicas, archive.
+"""Shows the database in seven lines.
+
+Connections, top query, missing index, vacuum, transactions and locks, replicas, archive.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Publishing as metrics and chain tell it, side by side: commits and reveals per minute, success,
-what waits for its reveal, failures by class with the runbook they belong to; and in words where the
-two disagree.
+"""Shows publishing as metrics and chain tell it, side by side, and in words where they disagree.
+
+Commits and reveals per minute, success, what waits for its reveal, failures by class with the
+runbook they belong to.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The RPC endpoints side by side: what this cockpit measures of each, what the submitter's metrics
-say, where they disagree.
+"""Shows the RPC endpoints side by side.
+
+What this cockpit measures of each, what the submitter's metrics say, where they disagree.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class RpcPanel(LinesPanel):
         return table(columns, rows, width)
 
     def _used(self, situation: Situation, name: str) -> tuple[Span, Span, Level]:
-        """(errors, confirmation p95, the worse level) of one endpoint as the submitter counts them."""
+        """Return (errors, confirmation p95, the worse level) of an endpoint, by the submitter."""
         errors = by_label(situation, "rpc-error-ratio", "endpoint").get(name)
         confirm = by_label(situation, "rpc-confirm-p95", "endpoint").get(name)
         error_unit, confirm_unit = (
@@ -194,8 +195,9 @@ def endpoint_level(found: Told[EndpointStatus]) -> Level:
 
 
 def _words(name: str, found: Told[EndpointStatus]) -> tuple[Level, str]:
-    """What a row has no column for: another cluster, its own complaint, or why it is not known; ""
-    when there is nothing.
+    """Say what a row has no column for; "" when there is nothing.
+
+    Another cluster, its own complaint, or why it is not known.
     """
     one = found.data
     if not found.live:

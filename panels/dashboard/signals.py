@@ -1,5 +1,6 @@
-"""Every signal, what wants a look first: crit, warn, unknown with their reasons; then Prometheus'
-own alerts, firing before pending; then what is well.
+"""Shows every signal, the worst first, then Prometheus' own alerts, then what is well.
+
+Unknown signals stand with their reasons; alerts that fire before those that are pending.
 """
 
 from __future__ import annotations
@@ -136,8 +137,9 @@ class SignalsPanel(TablePanel):
         return max((s.age_s for s in situation.signals.values() if s.age_s is not None), default=None)
 
     def aside(self, situation: Situation) -> Line:
-        """Counts, as many as the title line has room for: what is well gives way first, then words
-        become signs.
+        """Count as much as the title line has room for.
+
+        What is well gives way first, then words become signs.
         """
         bad, well = self._counts(situation), self._counts(situation, Level.OK)
         signs = [(text.replace(WORD[level], MARK[level]), role) for level, (text, role) in bad]
@@ -198,8 +200,9 @@ _MILD = ("warning", "warn", "info", "none", "minor", "low", "notice", "debug", "
 
 
 def unread(situation: Situation) -> tuple[SourceState, str] | None:
-    """State and reason when the list of alerts is not live; None when it is (or was never asked
-    for).
+    """Return state and reason when the list of alerts is not live.
+
+    None when it is, or never asked for.
     """
     for light in situation.sources:
         for topic, state_, reason in light.parts:

@@ -1,6 +1,4 @@
-"""Signer agents side by side: latency and errors each, threshold misses and the active set above
-them.
-"""
+"""Shows the signer agents side by side, with threshold misses and the active set above them."""
 
 from __future__ import annotations
 
@@ -79,9 +77,7 @@ class SignersPanel(LinesPanel):
 
 
 def set_lines(situation: Situation, width: int, most: int) -> list[Line]:
-    """ "set 100  threshold 5 of 7  chain ✓", and below what does not agree or could not be
-    compared.
-    """
+    """Say "set 100  threshold 5 of 7  chain ✓", and below it what disagrees or is unknown."""
     check = situation.signer_set
     active = check.signer_set_id or next(
         (t.value for t in situation.toggles if t.name == "M0_ACTIVE_SIGNER_SET_ID"), None

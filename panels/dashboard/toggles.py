@@ -1,6 +1,4 @@
-"""The control toggles as the deployments carry them now, and where they differ from the usual or
-the safest value.
-"""
+"""Shows the control toggles as deployments carry them, and which differ from the usual."""
 
 from __future__ import annotations
 

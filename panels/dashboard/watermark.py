@@ -1,6 +1,4 @@
-"""Ingestion: which connector lags and why (poll latency, rate, errors by reason); coverage by
-domain; backlog by topic; workers.
-"""
+"""Shows ingestion: which connector lags and why, coverage by domain, backlog by topic, workers."""
 
 from __future__ import annotations
 

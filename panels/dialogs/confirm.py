@@ -53,7 +53,9 @@ class NameInput(PlainInput):
 
 
 class ConfirmDialog(Layer):
-    """Opens at once ("reading the target …"); the app calls `show_plan` or `show_problem` when the
+    """Asks the operator for a confirmation, and follows what was confirmed.
+
+    Opens at once ("reading the target …"); the app calls `show_plan` or `show_problem` when the
     executor answered.
 
     Ordinary plans: `y`. Dangerous plans and overrides: type the target's name, then ctrl+y. Posts
@@ -115,13 +117,19 @@ class ConfirmDialog(Layer):
         self._update()
 
     def changed(self, words: str) -> None:
-        """The target changed since the plan: nothing can be accepted any more, only planned again."""
+        """Say that the target changed since the plan: it can only be planned again.
+
+        Nothing can be accepted any more, only planned again.
+        """
         if self.stage in (Stage.ASKING, Stage.EXPIRED, Stage.SENDING):
             self.stage, self._reason = Stage.CHANGED, words
             self._update()
 
     def show_progress(self, progress: Progress) -> None:
-        """Follow the mitigation here until the operator closes; the journal panel shows the same."""
+        """Follow the mitigation here until the operator closes.
+
+        The journal panel shows the same.
+        """
         if self.progress != progress:
             self.stage, self.progress = Stage.WATCHING, progress
             self._update()

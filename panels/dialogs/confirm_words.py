@@ -1,5 +1,6 @@
-"""The words of a confirmation: all that an operator must know before saying yes, from a plan alone
-(rule 5).
+"""Words a confirmation from a plan alone.
+
+All that an operator must know before saying yes (rule 5).
 """
 
 from __future__ import annotations

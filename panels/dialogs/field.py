@@ -1,6 +1,4 @@
-"""One field of the form for a step's parameters: a list of choices, a line to type in, or both; and
-what is wrong with it.
-"""
+"""Draws one field of a form: a list of choices, a line to type in, or both, and what is wrong."""
 
 from __future__ import annotations
 
@@ -101,9 +99,7 @@ class ParamInput(PlainInput):
 
 
 class Field(Vertical):
-    """Title, what is allowed, the list of choices or the input or both, and what is wrong with the
-    value.
-    """
+    """Holds the title, what is allowed, the choices or the input or both, and what is wrong."""
 
     DEFAULT_CSS = """
     Field { height: auto; margin: 0 0 1 0; }

@@ -109,8 +109,9 @@ class OptionalField(Field):
 
 
 class IncidentForm(ParametersDialog):
-    """Posts IncidentAct with the values; the app closes it once they are in the journal, or tells
-    what was wrong (`refused`).
+    """Asks for what an action needs, and posts IncidentAct with the values.
+
+    The app closes it once they are in the journal, or tells what was wrong (`refused`).
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -219,8 +220,9 @@ def prefilled(action: str, situation: Situation) -> dict[str, str]:
 
 
 def best_match(situation: Situation) -> tuple[str, str, str]:
-    """Title, severity and runbook id of what matches best; the stage where it stops when no runbook
-    does.
+    """Return title, severity and runbook id of the best match.
+
+    Where no runbook matches, the title names the stage where it stops.
     """
     match = next((m for m in situation.matches if m.held), None)
     if match is not None:

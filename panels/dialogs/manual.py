@@ -22,9 +22,7 @@ from panels.messages import Cancelled, ManualAnswer, PlanPart
 
 
 class ManualDialog(Layer):
-    """Shows `step.question`; Enter records what was typed as ManualAnswer (it sends nothing to the
-    cluster).
-    """
+    """Shows `step.question`; Enter records what was typed, and sends nothing to the cluster."""
 
     WIDTH = 84
     CLOSE = "Cancel"

@@ -31,9 +31,7 @@ class Command:
 
 
 def provider(commands: Callable[[], Sequence[Command]]) -> type[Provider]:
-    """A provider over commands that are asked for anew whenever the palette opens (they depend on
-    the state).
-    """
+    """Return a provider that asks for the commands anew whenever the palette opens."""
 
     class Commands(Provider):
         def __init__(self, screen: Screen[Any], match_style: Style | None = None) -> None:

@@ -72,8 +72,9 @@ class ParametersDialog(Layer):
             yield self.hint()
 
     def retell(self, name: str, pairs: Sequence[tuple[str, str]]) -> None:
-        """More is known of a parameter's values than when it was asked for: it stays beside them
-        from now on.
+        """Write beside a parameter's values what became known of them.
+
+        It stays there from now on.
         """
         for field in self.fields:
             if field.param.name == name:
@@ -81,8 +82,9 @@ class ParametersDialog(Layer):
         self.refill(name, pairs)
 
     def refill(self, name: str, pairs: Sequence[tuple[str, str]]) -> None:
-        """What is on offer for a parameter now; nothing is taken from under the cursor, nor from
-        what was typed.
+        """Offer what is on offer now.
+
+        Nothing is taken from under the cursor, nor from what was typed.
         """
         for field in self.fields:
             if field.param.name == name and field.refill(offer(field.param, pairs) if pairs else []):

@@ -1,6 +1,4 @@
-"""What the dialogs about mitigations under way share: they are shown, a letter does it, Cancel has
-the focus.
-"""
+"""Draws dialogs about mitigations under way: a letter does it, Cancel has the focus."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Ending a program or statement that runs: asked for lightly, because it may have had its effect
-already, in part or whole.
+"""Asks whether to end a program or statement that runs.
+
+Lightly, because it may have had its effect already, in part or whole.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""At the start: intents that the last session journalled without an outcome, each compared with the
-cluster.
-"""
+"""Lists the intents that the last session left without an outcome, compared with the cluster."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ _ROLES = {"applied": "ok", "not applied": "accent", "changed since": "warn"}
 
 
 class UnfinishedDialog(Layer):
-    """Lists `Unfinished` with the judgement of each: applied, not applied, changed since, or not
-    known yet.
-    """
+    """Lists each `Unfinished` as applied, not applied, changed since, or not known yet."""
 
     WIDTH = 92
 

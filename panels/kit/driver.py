@@ -73,18 +73,14 @@ _PLAIN = str.maketrans(
 
 
 def ascii_only(text: str) -> str:
-    """The same in as many cells, for a terminal whose locale has no UTF-8: its bytes would be shown
-    as rubbish.
-    """
+    """Return the text in as many ASCII cells, for a terminal whose locale has no UTF-8."""
     if text.isascii():
         return text
     return "".join(c if c.isascii() else "?" * cell_len(c) for c in text.translate(_PLAIN))
 
 
 class DroppingWriter(WriterThread):
-    """Writes in a thread of its own; drops what comes while more than `MAX_WAITING` characters
-    wait.
-    """
+    """Writes in a thread of its own; drops frames while more than `MAX_WAITING` characters wait."""
 
     ascii = False
 
@@ -136,7 +132,10 @@ class DroppingWriter(WriterThread):
                         return
 
     def stop(self) -> None:
-        """Let what waits go out, for at most a second: a hung link must not keep the process alive."""
+        """Let what waits go out for at most a second: a hung link must not keep the process alive.
+
+        A hung link must not keep the process alive.
+        """
         with self._wake:
             self._closing = True
             self._wake.notify()

@@ -97,8 +97,9 @@ class Layer(Overlay):
 
     @property
     def is_modal(self) -> bool:
-        """Cuts the chain of bindings here: no key of the app or of the panels behind works while
-        this is open.
+        """Cut the chain of bindings here.
+
+        No key of the app or of the panels behind works meanwhile.
         """
         return True
 
@@ -140,8 +141,9 @@ class Layer(Overlay):
             self._fit()
 
     def _fit(self) -> None:
-        """Centre in the screen, as high as the words need, never over the first row (context) or
-        the last (keys).
+        """Centre in the screen, as high as the words need.
+
+        Never over the first row (context) or the last (keys).
         """
         if not self.is_attached:
             return

@@ -1,5 +1,4 @@
-"""Widgets made of lines: a picture is a list of `Line`, and only the cells that differ from the
-last picture are repainted.
+"""Draws widgets from lists of `Line`, repainting only the cells that differ from the last picture.
 
 `LineWidget` is the bare mechanism (strips of the head); `ScrolledLines` adds scrolling.
 """
@@ -99,8 +98,10 @@ class LineWidget(Widget):
         return lines + [BLANK] * (size.height - len(lines))
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Strips as they are kept: borders, padding, tints and the like, which textual's own way
-        looks for in every line of every repaint (half of its cost), are none of ours.
+        """Return the kept strips.
+
+        Borders, padding, tints and the like, which textual's own way looks for in every line of
+        every repaint (half of its cost), are none of ours.
         """
         size = self.size
         if size != self._drawn_size:

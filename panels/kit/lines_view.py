@@ -77,8 +77,9 @@ class LinesView(ScrollView, can_focus=True):
     # -- what is shown
 
     def show_lines(self, lines: Sequence[Para]) -> None:
-        """Replace the words; rows that stay the same are not painted again, and the cursor stays on
-        its key.
+        """Replace the words.
+
+        Rows that stay the same are not painted, and the cursor stays on its key.
         """
         if tuple(lines) != self._lines:
             self._lines = tuple(lines)

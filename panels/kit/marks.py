@@ -1,6 +1,4 @@
-"""Signs and roles of verdicts, proofs and levels: a state is told by word, sign and colour
-(`panels.kit.theme` owns the colours).
-"""
+"""Gives verdicts, proofs and levels their signs and roles; `panels.kit.theme` owns the colours."""
 
 from __future__ import annotations
 
@@ -57,7 +55,12 @@ def _without_ground(style: Style) -> Style:
 
 
 def ink(look: Appearance, role: str) -> Style:
-    """The role's style without the dashboard's own background: dialogs and cursors bring another."""
+    """Return the role's style without the dashboard's background.
+
+    Dialogs and cursors bring another.
+
+    Dialogs and cursors bring another.
+    """
     style = look.style(role)
     return _without_ground(style) if style.bgcolor is not None and style.bgcolor.name == BACKGROUND else style
 

@@ -16,9 +16,7 @@ LAYER = "dialog"
 
 
 class Overlay(Widget):
-    """Keeps the focus inside while it is the topmost overlay, and gives it back to where it was
-    when it goes.
-    """
+    """Keeps the focus inside while it is topmost, and gives it back when it goes."""
 
     DEFAULT_CSS = "Overlay { layer: dialog; position: absolute; }"
 
@@ -26,9 +24,7 @@ class Overlay(Widget):
     _leaving = False
 
     def on_mount(self) -> None:
-        """Textual calls every class's own `on_mount`; what subclasses do at the start belongs into
-        `opened`.
-        """
+        """Call `opened`, which subclasses extend: textual calls every class's own `on_mount`."""
         self.opened()
 
     def opened(self) -> None:
@@ -47,8 +43,9 @@ class Overlay(Widget):
         self.take_focus()
 
     def remove(self) -> AwaitRemove:
-        """From here on it neither takes the focus back nor counts as the topmost: a dying widget
-        would swallow the keys.
+        """Remove it, and from now on neither take the focus nor count as topmost.
+
+        A dying widget would swallow the keys.
         """
         self._leaving = True
         return super().remove()
@@ -69,9 +66,7 @@ class Overlay(Widget):
         raise NotImplementedError
 
     def seize(self, widget: Widget) -> None:
-        """Focus now: `Widget.focus` waits its turn in the app's queue, and keys typed ahead would
-        get in before it.
-        """
+        """Focus now: `Widget.focus` waits its turn, and keys typed ahead would get in before it."""
         self.screen.set_focus(widget, scroll_visible=False)
 
     def _keep_focus(self, focused: Widget | None) -> None:
@@ -96,8 +91,9 @@ class Overlay(Widget):
 
 
 class PlainInput(Input):
-    """An input that takes printable characters only: textual would send a pasted escape sequence to
-    the terminal as it is.
+    """Takes printable characters only.
+
+    Textual would send a pasted escape sequence to the terminal.
     """
 
     def _on_paste(self, event: events.Paste) -> None:

@@ -1,6 +1,4 @@
-"""Lines of words for dialogs and full-size views: spans with a role each, wrapped under their
-label, never markup.
-"""
+"""Wraps spans of words under their label, for dialogs and full-size views; never markup."""
 
 from __future__ import annotations
 
@@ -61,8 +59,9 @@ def _tokens(spans: Iterable[Span]) -> Iterable[Span]:
 
 
 def _at_joint(head: str) -> str:
-    """The row's share of a name that is longer than a row: up to a joint
-    ("public.outputs_market_id_"), unless that leaves half of the row empty.
+    """Return the row's share of a name that is longer than a row.
+
+    Up to a joint ("public.outputs_market_id_"), unless that leaves half of the row empty.
 
     Two names that differ at their ends are told apart by whole parts.
     """

@@ -65,8 +65,9 @@ def pad(text: str, width: int, align: str = "<", middle: bool = False) -> str:
 
 
 def fit(line: Line, width: int) -> Line:
-    """The line within `width` cells: the piece that crosses the edge ends in an ellipsis, later
-    ones are dropped.
+    """Return the line within `width` cells.
+
+    The span that crosses the edge ends in an ellipsis, later ones are dropped.
     """
     if line_width(line) <= width:
         return line
@@ -96,7 +97,12 @@ def spread(left: Line, right: Line, width: int) -> Line:
 
 
 def changed(old: Line, new: Line) -> tuple[int, int] | None:
-    """The cells [start, end) in which two lines of the same width differ; None when they are equal."""
+    """Return the cells [start, end) in which two lines of one width differ.
+
+    None when they are equal.
+
+    None when they are equal.
+    """
     if old == new:
         return None
     start = 0

@@ -47,8 +47,9 @@ def _buckets(values: Sequence[float | None], width: int) -> list[float | None]:
 
 
 def points(series: Sequence[tuple[float, float]], width: int, top: float | None = None) -> str:
-    """The same for (unix seconds, value): buckets keep their borders as time goes on, so that most
-    characters stay put.
+    """Do the same for (unix seconds, value).
+
+    Buckets keep their borders as time goes on, so that most characters stay put.
     """
     if width <= 0 or not series:
         return " " * max(0, width)
@@ -66,7 +67,8 @@ def points(series: Sequence[tuple[float, float]], width: int, top: float | None 
 
 
 def of_signal(signal: SignalStatus, width: int) -> str:
-    """A signal's history; where high is bad, the scale reaches to its warning threshold, so that a
-    calm signal looks low.
+    """Draw a signal's history.
+
+    Where high is bad, the scale reaches to its warning threshold, so that a calm signal looks low.
     """
     return spark(signal.spark, width, signal.warn if signal.direction == "above" else None)

@@ -1,6 +1,7 @@
-"""What a full-screen program owes its terminal, whatever it shows: it ends when the terminal does,
-leaves it as it was, goes easy on one that cannot keep up, and never lets a key that was typed ahead
-do something else than it was typed for.
+"""Does what a full-screen program owes its terminal, whatever it shows.
+
+It ends when the terminal does, leaves it as it was, goes easy on one that cannot keep up, and never
+lets a key that was typed ahead do something else than it was typed for.
 """
 
 from __future__ import annotations
@@ -64,9 +65,7 @@ class TerminalApp(App[int]):
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def listen(self) -> None:
-        """By default SIGHUP and SIGTERM would end the process without restoring the terminal or
-        closing anything.
-        """
+        """End at a signal, with the terminal restored and everything closed."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, partial(self.end, 128 + number))
@@ -81,7 +80,12 @@ class TerminalApp(App[int]):
 
     @property
     def ending(self) -> bool:
-        """True once the end was asked for: its screens are about to close, and take nothing more."""
+        """Tell whether the end was asked for.
+
+        Its screens are about to close, and take nothing more.
+
+        Its screens are about to close, and take nothing more.
+        """
         return self._exit
 
     def _watch_terminal(self) -> None:
@@ -122,8 +126,7 @@ class TerminalApp(App[int]):
             await self._press(first)
 
     def _apart(self, event: events.Key) -> tuple[events.Key, ...]:
-        """Escape and a key that come in one piece look like alt and that key, which mean nothing
-        here: on a slow link both would be lost.
+        """Take alt and a key apart: Escape and a key that come in one piece look like it.
 
         Not in a line that is typed at, whose habits (alt+b) must not close it.
         """
@@ -160,8 +163,7 @@ class TerminalApp(App[int]):
             await self._settled(turn)
 
     def _settle(self, turn: int, rounds: int, path: deque[MessagePump]) -> None:
-        """Through the queues of the focused widget and all that it lies in, behind the messages
-        that the key caused.
+        """Pass through the queues of the focused widget and its parents, behind the key's messages.
 
         A message causes others (chosen → plan this → open a dialog), hence several rounds.
         """
@@ -184,8 +186,11 @@ class TerminalApp(App[int]):
             await self._press(self._typed.popleft())
 
     async def laid_out(self, widget: Widget) -> None:
-        """Until the widget has its size; not for ever, should the terminal have stalled or the
-        widget gone.
+        """Wait until the widget has its size, but not for ever.
+
+        The terminal may stall, the widget go.
+
+        The terminal may stall, the widget go.
         """
         ready = asyncio.Event()
         widget.call_after_refresh(ready.set)
@@ -196,12 +201,15 @@ class TerminalApp(App[int]):
     # --- layers over the base ------------------------------------------------------------------------------------------
 
     def layers(self) -> list[Widget]:
-        """What lies over the panels, lowest first."""
+        """Return what lies over the panels, lowest first."""
         return [w for w in self.base.children if isinstance(w, Overlay)] if self.screen_stack else []
 
     async def open_layer(self, layer: Widget) -> None:
-        """Mount it, lay it out and give it the focus before the next key is read: what is typed
-        ahead is meant for it.
+        """Mount it and give it the focus before the next key is read.
+
+        What is typed ahead is meant for it.
+
+        What is typed ahead is meant for it.
         """
         if self.ending:  # a closed screen takes no widget, and the error would change the exit code
             return
@@ -220,8 +228,13 @@ class TerminalApp(App[int]):
     # --- timers --------------------------------------------------------------------------------------------------------
 
     def in_turn(self, do: Callable[[], object]) -> Callable[[], None]:
-        """For `set_interval`: textual runs timers beside the queue of messages, where they meet
-        widgets half opened or half removed.
+        """Wrap a timer's work so that it runs in turn, never two waiting.
+
+        Textual runs timers beside the queue of messages, where they meet widgets half opened or
+        half removed.
+
+        Textual runs timers beside the queue of messages, where they meet widgets half opened or
+        half removed.
 
         In turn, never two waiting.
         """

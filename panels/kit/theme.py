@@ -1,7 +1,6 @@
-"""How the cockpit looks: what a role ("warn", "title", "dim") means in colour, and which signs the
-terminal can show.
+"""Says what a role ("warn", "title", "dim") means in colour, and which signs the terminal has.
 
-Panels write roles and UTF-8 signs; only `Appearance` knows about colours and ASCII, so that no panel
+Panels write roles and UTF-8 signs; only `Appearance` knows colours and ASCII, so that no panel
 needs to.
 """
 
@@ -221,14 +220,13 @@ class Appearance:
         return found
 
     def hyperlink(self, url: str | None) -> Style:
-        """To be added to a style; nothing where there is no address, or the terminal has no
-        hyperlinks.
-        """
+        """Return what to add to a style; nothing without an address, or without hyperlinks."""
         return _hyperlink(url) if url is not None and self.hyperlinks else _NO_LINK
 
     def blank(self, role: str) -> str | None:
-        """What a space in this role looks like: its background; None when it shows more than that
-        (underlined, reversed).
+        """Return a space's background in this role.
+
+        None when it shows more (underlined, reversed).
         """
         if role not in self._blanks:
             style = self.style(role)
@@ -252,7 +250,8 @@ _NO_LINK: Final = Style()
 
 @lru_cache(maxsize=1024)
 def _hyperlink(url: str) -> Style:
-    """Kept, as each style with a link has a random id of its own, by which a terminal tells one
-    link's cells from another's.
+    """Keep each style with a link.
+
+    Its random id tells a terminal one link's cells from another's.
     """
     return Style(link=url)

@@ -89,16 +89,12 @@ def value(number: float | None, unit: str) -> str:
 
 
 def bare(number: float | None, unit: str) -> str:
-    """The same without a noun ("310", not "310 events"), where the name beside it tells what is
-    counted.
-    """
+    """Return the same without a noun ("310", not "310 events"): the name beside it tells it."""
     return value(number, "" if unit.isalpha() and not any(unit in known for known in (_TIME, _RATIO, _BYTES)) else unit)
 
 
 def in_base(number: float, unit: str) -> float:
-    """In seconds, a ratio or per minute, so that a query's number compares with a signal's
-    threshold of another unit.
-    """
+    """Return it in seconds, a ratio or per minute, to compare with a signal's threshold."""
     for table in (_TIME, _RATIO, _PER_MINUTE):
         if unit in table:
             return number * table[unit]

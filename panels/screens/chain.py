@@ -1,5 +1,7 @@
-"""The chain in full, three pages: the signer set three ways; what the program did, its failed
-transactions and commits that wait; the RPC endpoints side by side.
+"""Shows the chain in full, in three pages.
+
+The signer set three ways; what the program did, its failed transactions and commits that wait; the
+RPC endpoints side by side.
 """
 
 from __future__ import annotations
@@ -24,9 +26,7 @@ from panels.screens.pages import SituationPages
 
 
 def signer_set(situation: Situation, width: int) -> list[Line]:
-    """Every key of the set on the chain with the agent that reports it, then agents whose key is
-    not in the set.
-    """
+    """List the set's keys with the agents that report them, then agents with other keys."""
     lines = set_lines(situation, width, 40)
     account = told(situation.solana.get("signer-set"), SignerSetState, situation.mono)
     reading = situation.probes.get("signers")
@@ -87,9 +87,7 @@ def _agent(report: SignerReport | None, live: bool) -> list[Span]:
 
 
 def transactions(situation: Situation, width: int) -> list[Line]:
-    """What was counted, the newest reveal, failures by class with the newest signature of each,
-    then the commits that wait for their reveal, oldest first.
-    """
+    """List counts, the newest reveal, failures by class and the commits that wait, oldest first."""
     chain = program(situation)
     if chain.data is None:
         return [(("chain  ", "dim"), (chain.why, "faint" if quiet(chain) else "unknown"))]
@@ -184,8 +182,9 @@ WITH_CLUSTER = 110
 
 
 def endpoints(situation: Situation, width: int) -> list[Line]:
-    """Every endpoint with all that is measured of it, then what it says itself and what they do not
-    agree on.
+    """List every endpoint with all that is measured of it.
+
+    Then what it says itself, and what they do not agree on.
     """
     own = heard_of(situation)
     if not own:

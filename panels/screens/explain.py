@@ -1,4 +1,7 @@
-"""Why an object is not healthy, in words, worst first; a layer, so that the panels go on behind it."""
+"""Says why an object is not healthy, worst first; a layer, so that the panels go on behind it.
+
+A layer, so that the panels go on behind it.
+"""
 
 from __future__ import annotations
 

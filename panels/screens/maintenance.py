@@ -1,5 +1,6 @@
-"""Rounds of routine maintenance and checklists: what was measured, what is asked, what is not
-known; ← and → turn the pages.
+"""Shows a round of routine maintenance or a checklist.
+
+What was measured, is asked, is not known.
 """
 
 from __future__ import annotations
@@ -62,7 +63,12 @@ class MaintenanceView(PagesView):
         self._ask()
 
     def tell(self, name: str, made: Round | None, problem: str = "") -> None:
-        """The round that was asked for, or why there is none; one of another page comes too late."""
+        """Show the round that was asked for, or why there is none.
+
+        One of another page comes too late.
+
+        One of another page comes too late.
+        """
         if name != self.page:
             return
         self.round, self.problem = made, problem  # a failed look says why, rather than pass for fresh

@@ -1,6 +1,4 @@
-"""The metrics of one service as it tells them itself, while Prometheus cannot be asked: names,
-labels, values, filterable.
-"""
+"""Shows the metrics of one service as it tells them itself, while Prometheus cannot be asked."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""One panel of the dashboard in full, over the runbook that asked: all its columns and lines, and
-esc goes back to where one was.
-"""
+"""Shows one panel of the dashboard in full, over the runbook that asked; esc goes back to it."""
 
 from __future__ import annotations
 

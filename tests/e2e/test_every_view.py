@@ -1,4 +1,4 @@
-"""Every view of the registry opens in the running program, and so does each that a runbook names."""
+"""Every view of the registry opens in the running program, each page of it too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`m0-cockpit run` is the same mitigation without a screen: in processes of its own, over a drill."""
+"""`m0-cockpit run` is the same mitigation without a screen.
+
+In processes of its own, over a drill.
+"""
 
 from __future__ import annotations
 

@@ -94,7 +94,10 @@ async def test_the_next_step_is_planned_though_it_was_out_of_view(settings: Sett
 
 
 def next_item(cockpit: Screen) -> str | None:
-    """The next sensible step of the best match: another one until all that it depends on is known."""
+    """The next sensible step of the best match.
+
+    Another one until all that it depends on is known.
+    """
     situation = cockpit.app.session.situation
     step = next_step(situation.matches[0], situation) if situation is not None else None
     return step.item if step is not None else None

@@ -169,7 +169,7 @@ def meanings(bindings: list[Any]) -> dict[str, set[str]]:
 
 
 def own(kind: type[Widget]) -> list[Any]:
-    """The bindings of a class and of those of ours that it is made from, the nearest for each key."""
+    """Return the bindings of a class and of ours that it derives from, the nearest for each key."""
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
         if base.__module__.startswith("panels."):

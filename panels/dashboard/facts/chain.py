@@ -1,6 +1,4 @@
-"""What panels look up of the chain and of the probes: the data of a topic, and how far it can be
-believed just now.
-"""
+"""Looks up topics of the chain and the probes, and how far they can be believed just now."""
 
 from __future__ import annotations
 
@@ -126,7 +124,10 @@ def certificate_level(one: Certificate) -> Level:
 
 
 def ending_certificates(situation: Situation, width: int) -> list[Line]:
-    """The certificates near their end, named, the first to end first; and why some are not known."""
+    """The certificates near their end, named, the first to end first.
+
+    And why some are not known.
+    """
     reading = situation.probes.get("certificates")
     found = believed(reading, situation.mono)
     if reading is None or found.state.off:

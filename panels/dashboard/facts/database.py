@@ -1,6 +1,4 @@
-"""What the Postgres panel and its pages look up: the topics of the database, and why any of them
-cannot be believed.
-"""
+"""Looks up the topics of the database, and why any of them cannot be believed."""
 
 from __future__ import annotations
 
@@ -37,8 +35,9 @@ def oldest(situation: Situation, topics: Iterable[str] = TOPICS) -> float | None
 
 
 def level_of(situation: Situation, topic: str, names: Iterable[str], calm: Level = Level.OK) -> Level:
-    """The worst of these signals; `calm` where the runbooks define none of them; unknown unless the
-    topic is live.
+    """Return the worst of these signals; unknown unless the topic is live.
+
+    `calm` where the runbooks define none of them.
     """
     if not live(situation, topic):
         return Level.UNKNOWN

@@ -1,6 +1,4 @@
-"""What panels look up in a situation: samples, histories, thresholds, and why any of it cannot be
-believed.
-"""
+"""Looks up samples, histories and thresholds, and why any of them cannot be believed."""
 
 from __future__ import annotations
 
@@ -19,7 +17,12 @@ from panels.kit.words import UNKNOWN, age, in_base, value
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One fault as a panel tells it: "pods in m0-prod: denied: cannot list pods", and what to do."""
+    """Holds one fault as a panel tells it, and what to do.
+
+    For example "pods in m0-prod: denied: cannot list pods".
+
+    "pods in m0-prod: denied: cannot list pods", and what to do.
+    """
 
     what: str
     state: str

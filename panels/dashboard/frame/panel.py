@@ -1,5 +1,6 @@
-"""A framed panel of lines: number, title, state mark and age in the frame, faults first, then
-content that can be filtered.
+"""Draws a framed panel of lines, faults first, then content that can be filtered.
+
+Number, title, state mark and age stand in the frame.
 
 Panels are pure: `content(situation, width)` in, lines out; they hold nothing but a scroll position.
 """
@@ -56,8 +57,9 @@ class LinesPanel(ScrolledLines):
         return self.spec.key if isinstance(self.spec, views.PanelSpec) else ""
 
     def show(self, situation: Situation) -> None:
-        """As `LineWidget.show`, but a panel of queries is drawn again only when an answer, a state
-        or the second changed.
+        """Draw the situation, as `LineWidget.show` does.
+
+        A panel of queries is drawn again only when an answer, a state or the second changed.
         """
         self.situation = situation
         stamp = self._stamp(situation) if self.queries else None
@@ -80,8 +82,9 @@ class LinesPanel(ScrolledLines):
         raise NotImplementedError
 
     def level(self, situation: Situation) -> Level:
-        """What the mark in the title and on the tab says: the worst of the panel's signals; unknown
-        while it has faults.
+        """Return what the mark in the title and on the tab says.
+
+        The worst of the panel's signals; unknown while it has faults.
         """
         levels = [situation.signals[name].level for name in self.signals if name in situation.signals]
         if self.trouble(situation):
@@ -139,7 +142,9 @@ class LinesPanel(ScrolledLines):
         return lines[self.window(len(lines), height)]
 
     def _title(self, width: int, frame: str) -> Line:
-        left: list[Span] = [("╭─ ", frame), (self.hotkey, "key"), (f" {self.spec.title} ", "title")]
+        left: list[Span] = [("╭─ ", frame)]
+        named = f"{self.spec.title} "
+        left += [(self.hotkey, "key"), (f" {named}", "title")] if self.hotkey else [(named, "title")]
         right: list[Span] = []
         if self.situation is not None:
             level = self.level(self.situation)
@@ -181,8 +186,9 @@ class LinesPanel(ScrolledLines):
 
 
 def fault_lines(troubles: Sequence[Trouble], width: int) -> list[Line]:
-    """A fault and its remedy, on one line where they fit, else the reason wrapped below: it is what
-    the operator needs.
+    """Return a fault and its remedy on one line where they fit.
+
+    Else the reason is wrapped below: it is what the operator needs.
     """
     lines: list[Line] = []
     for trouble in troubles:

@@ -23,8 +23,10 @@ SORT_EVERY_S = 1.0
 
 
 class TablePanel(LinesPanel):
-    """Subclasses give `columns`, `keys(situation)` (all of them, in order) and `cells(key,
-    situation)` (one row's spans).
+    """Draws one row a key, with a cursor on one of them.
+
+    Subclasses give `columns`, `keys(situation)` (all of them, in order) and `cells(key, situation)`
+    (one row's spans).
     """
 
     columns: ClassVar[tuple[Column, ...]] = ()
@@ -55,8 +57,9 @@ class TablePanel(LinesPanel):
         return []
 
     def due(self, situation: Situation, last: float) -> bool:
-        """Whether to order the rows anew, `last` being the monotonic time when that was done; once
-        a second is enough.
+        """Tell whether to order the rows anew; once a second is enough.
+
+        `last` is the monotonic time when that was done.
         """
         return situation.mono - last >= SORT_EVERY_S or situation.mono < last
 

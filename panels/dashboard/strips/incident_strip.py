@@ -1,5 +1,6 @@
-"""The incident in the top strip: number, severity, clock, commander, and whether others must be
-told.
+"""Shows the incident in the top strip.
+
+Number, severity, clock, commander, and a reminder to tell others.
 
 Pure.
 """
@@ -27,9 +28,7 @@ def incident_line(situation: Situation, room: int) -> Line:
 
 
 def reminder_line(situation: Situation) -> Line:
-    """That others must be told, for a strip whose first row has no room for it; empty while there
-    is no need.
-    """
+    """Remind that others must be told, where the first row has no room for it; else empty."""
     now = situation.incident
     if now is None or now.reminder.level not in _WANTS_A_LOOK:
         return ()

@@ -1,6 +1,4 @@
-"""The pipeline strip: seven stages in the order data flows, each with its state, its number and its
-recent past.
-"""
+"""Shows seven stages in the order data flows, each with its state, number and recent past."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The tab line, where not all panels fit at once: every panel with its number and the mark that
-says it wants a look.
-"""
+"""Shows every panel with its key and its mark on one line, where not all of them fit at once."""
 
 from __future__ import annotations
 

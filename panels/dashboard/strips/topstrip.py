@@ -1,6 +1,4 @@
-"""The top strip: which cluster, may it be changed, how far the sources can be believed, and the
-time.
-"""
+"""Shows the cluster, whether it may be changed, a light for each source, and the time."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The incident screen: the open incident at the left, its timeline at the right; in a narrow
-terminal one below the other.
+"""Shows the open incident at the left, its timeline at the right.
+
+One below the other when narrow.
 """
 
 from __future__ import annotations

@@ -50,8 +50,9 @@ class Said:
 
 
 class LogPage:
-    """Lines by sequence number (they keep it for life); `shown` are those that pass the filter,
-    oldest first.
+    """Holds lines by sequence number, which they keep for life.
+
+    `shown` are those that pass the filter, oldest first.
 
     `capacity` lines are kept; while the operator holds the page still (`held`), twice as many,
     before the oldest go.
@@ -72,8 +73,9 @@ class LogPage:
         self._pattern: re.Pattern[str] | None = None
 
     def append(self, items: Iterable[LogLineLike | Fault]) -> tuple[int, int]:
-        """Add lines; returns (how many of them are shown, how many shown ones were dropped from the
-        front).
+        """Add lines.
+
+        Return (how many of them are shown, how many shown ones were dropped from the front).
         """
         added = 0
         for item in items:

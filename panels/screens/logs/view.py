@@ -1,6 +1,4 @@
-"""The log view: several pods in one stream, followed, paused without loss, filtered by a pattern or
-its inverse.
-"""
+"""Shows several pods in one stream: followed, paused without loss, filtered by a pattern."""
 
 from __future__ import annotations
 
@@ -32,8 +30,9 @@ _KEYS = (
 
 
 class LogView(RowsView):
-    """The app feeds it: `append(lines)`, `tell(state, dropped)`, `clear()` when another stream
-    begins.
+    """Shows what the app feeds it.
+
+    `append(lines)`, `tell(state, dropped)`, `clear()` when another stream begins.
 
     Posts LogSource (another container or time), CopyText (line or trace id) and CloseLayer.
     """
@@ -83,8 +82,9 @@ class LogView(RowsView):
         self.lines.append(lines)
 
     def tell(self, state: str, dropped: int = 0) -> None:
-        """The stream's state in words ("following 3 pods", "reconnecting: …") and how many lines
-        its source dropped.
+        """Say the stream's state in words, and how many lines its source dropped.
+
+        For example "following 3 pods", "reconnecting: …".
         """
         if (state, dropped) != (self._state, self._lost):
             self._state, self._lost = str(state), dropped
@@ -148,8 +148,9 @@ class LogView(RowsView):
         )
 
     async def on_filter_changed(self, event: FilterChanged) -> None:
-        """The filter bar lies inside this view: its words are for these lines, not for a panel
-        behind.
+        """Open the filter inside this view.
+
+        Its words are for these lines, not for a panel behind.
         """
         event.stop()
         bar = self.query_one(FilterBar)
@@ -189,8 +190,9 @@ class LogView(RowsView):
             self._say()
 
     def action_copy_link(self) -> None:
-        """Copied rather than opened: the browser is on the operator's machine, this may run on a
-        bastion.
+        """Copy it rather than open it.
+
+        The browser is on the operator's machine, this may be a bastion.
         """
         line, links = self.lines.current, self.look.links
         url = links.of_trace(line.trace) if line is not None and line.trace else None

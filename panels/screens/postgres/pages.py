@@ -1,6 +1,4 @@
-"""The pages of the Postgres view, as lines: everything that one topic tells, with reasons and
-statements in full.
-"""
+"""Draws the pages of the Postgres view: all that one topic tells, with reasons and statements."""
 
 from __future__ import annotations
 

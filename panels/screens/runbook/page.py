@@ -1,5 +1,4 @@
-"""One runbook as one page, top to bottom as an operator reads, with what is known now in every
-line.
+"""Draws one runbook as one page, as an operator reads, with what is known now in every line.
 
 Pure.
 """
@@ -203,7 +202,10 @@ _PARTS = {
 
 
 def letter(step: Step) -> str:
-    """ "A", "C1": the end of the item id; a step that the runbook's text does not number has a dot."""
+    """Return "A" or "C1", the end of the item id; a step without a number has a dot.
+
+    A step that the runbook's text does not number has a dot.
+    """
     return step.item.split(".")[-1] if step.item and "." in step.item else SIGN["dot"]
 
 

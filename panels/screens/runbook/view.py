@@ -1,5 +1,6 @@
-"""The runbook screen: ranked list at the left, one runbook's page at the right; in a narrow
-terminal one line for the list.
+"""Shows the ranked list at the left, one runbook's page at the right.
+
+One line for it when narrow.
 """
 
 from __future__ import annotations
@@ -179,8 +180,9 @@ class RunbookView(View):
             self.open(ids[max(0, min(len(ids) - 1, ids.index(self.chosen) + by))])
 
     def _point(self) -> None:
-        """The cursor begins on the next sensible step if that is in view; else `n` goes there (the
-        bar says so).
+        """Begin on the next sensible step if that is in view.
+
+        Else `n` goes there (the bar says so).
         """
         key = first_key(self.match, self.situation) if self.match is not None else None
         if key is not None and self.page.sees(key):
