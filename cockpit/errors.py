@@ -22,7 +22,8 @@
     - Unauthorised: 401, the credentials are not accepted.
     - Unreachable: there was no answer.
   + NoDrill: no drill is running, or it does not answer.
-  + NotReady: the cluster, the journal or a pod is not there (yet).
+  + NoPod: the pods whose logs are asked for are gone.
+  + NotReady: the cluster or the journal is not there (yet).
   + PgProblem: the database gave no answer.
   + PlanProblem: there is no plan, or a confirmed one was not sent.
   + ProbeProblem: a service's own address gave no answer to use.

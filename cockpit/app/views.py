@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from cockpit.errors import CockpitError
 from panels import messages
 from panels.kit.lazy_module import LazyModule
 from panels.kit.terminal_app import TerminalApp
@@ -94,8 +95,8 @@ class ViewController:
     async def logs(self, event: messages.OpenLogs) -> None:
         try:
             title = self._session.logs.open(event.namespace, event.pods, event.service)
-        except LookupError as error:
-            self._app.notify_line(str(error))
+        except CockpitError as error:
+            self._app.notify_line(error.reason)
             return
         await self._app.close_layers(overlays.LogView)
         await self._app.open_layer(overlays.LogView(title, query=event.query, look=self._app.look))

@@ -6,11 +6,16 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from cockpit.errors import CockpitError
 from cockpit.model.situation import Situation
 
 if TYPE_CHECKING:
     from cockpit.kubeapi.client import KubeClient
     from cockpit.sources.kubernetes.log_tail import LogTail
+
+
+class NoPod(CockpitError):
+    """None of the pods whose logs are asked for is there any more."""
 
 
 class LogFollower:
@@ -33,7 +38,7 @@ class LogFollower:
     def open(self, namespace: str, pods: tuple[str, ...], service: str | None, *, tail: int = 200) -> str:
         """Begin to follow, `tail` lines back; return a title.
 
-        Raises LookupError when there is no such pod.
+        Raises NoPod when there is no such pod.
         """
         from cockpit.sources.kubernetes.log_tail import LogTail
         from cockpit.sources.kubernetes.logs import LogRequest
@@ -45,7 +50,7 @@ class LogFollower:
 
         chosen = of_service() if service is not None else self._containers(namespace, names=pods)
         if not chosen and service is None:
-            raise LookupError(f"no pod {', '.join(pods)} in {namespace} any more")
+            raise NoPod(f"no pod {', '.join(pods)} in {namespace} any more")
         request = LogRequest(namespace, chosen, follow=True, tail=tail)
         self._begin(LogTail(request, of_service if service is not None else None))
         return service or ", ".join(pods)
