@@ -100,7 +100,7 @@ class Engine:
         self.place: Place | None = None
         self.located = threading.Event()
         self.identified = threading.Event()  # the kubeconfig was read: `place` is what it says
-        self.first_look = threading.Event()  # the cluster has answered, in good or bad: now the rest may start
+        self.first_look = threading.Event()  # the cluster has answered, well or badly: now the rest may start
         self._arriving: set[str] = set()  # topics of pods whose first list is not complete
         self._access: Access | None = None
         self._access_lock = threading.Lock()

@@ -1,6 +1,6 @@
 """Signals: a number with a verdict.
 
-Unknown is a verdict of its own and never passes for OK (rule 2).
+Unknown is a verdict of its own and never passes for OK (rule 2 of docs/architecture.md).
 """
 
 from __future__ import annotations

@@ -101,8 +101,8 @@ class Situation(msgspec.Struct, frozen=True):
 
         No signal is bad or about to be, no incident is open, nothing is carried out.
 
-        (What is unknown is not well, but asking it oftener does not make it known: its source has
-        its own pace.)
+        (What is unknown is not well, but asking it more often does not make it known: its source
+        has its own pace.)
         """
         bad = (Level.WARN, Level.CRIT)
         return not (

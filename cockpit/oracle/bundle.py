@@ -2,7 +2,7 @@
 
 Recomputed hashes, every ed25519 signature, the threshold; in words what is wrong.
 
-Formulas: m0club-facts, "Chain". Nothing here reads a file or a network: `bundle_file` reads, the
+Formulas: docs/oracle-program.md. Nothing here reads a file or a network: `bundle_file` reads, the
 caller brings the signer set.
 """
 

@@ -2,7 +2,7 @@
 
 Anchor's custom codes from 6000 on, and Solana's own TransactionErrors (docs/oracle-program.md).
 
-Order and runbooks: m0club-facts, "Chain". Shapes: what RPC nodes answer in `err`
+Order and runbooks: docs/oracle-program.md. Shapes: what RPC nodes answer in `err`
 (`"BlockhashNotFound"`, `{"InstructionError": [1, {"Custom": 6018}]}`).
 """
 

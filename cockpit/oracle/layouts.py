@@ -2,7 +2,7 @@
 
 Every length is bounded.
 
-Layouts: m0club-facts, "Chain: the oracle program (Anchor)". Whatever cannot be read is
+Layouts: docs/oracle-program.md. Whatever cannot be read is
 `Undecodable`, in words; nothing else is raised, whatever the bytes.
 """
 

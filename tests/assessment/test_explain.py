@@ -75,7 +75,7 @@ def test_a_recorded_pod_that_is_well(stuck: tuple[Cluster, Workload]) -> None:
     assert line.startswith("All well: 1 of 1 containers ready")
 
 
-# --- hand-made -----------------------------------------------------------------------------------------------------------
+# --- hand-made ------------------------------------------------------------
 
 
 def pod(container: Container | None = None, **more: Any) -> Pod:

@@ -2,7 +2,7 @@
 
 Slots are Solana slots; ages in seconds are monotonic unless they are called `wall`. Pubkeys,
 signatures and hashes are text as an explorer shows them (base58; bundle and commit hashes hex).
-Layouts: `m0club-facts`, "Chain: the oracle program (Anchor)".
+Layouts: docs/oracle-program.md.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class PostgresSettings(Section, frozen=True, kw_only=True):
 
     url: str | None = None
     url_file: str | None = None
-    interval: float = 10.0  # seconds between two looks
+    interval: float = 10.0  # seconds between two polls
     admin_url: str | None = None
     admin_url_file: str | None = None
 

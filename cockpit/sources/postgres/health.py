@@ -29,7 +29,7 @@ from cockpit.sources.postgres.sql_text import MARK, relation
 from cockpit.text import safe
 
 Ask = Callable[[str, Sequence[Any] | None], Awaitable[list[Row]]]
-#: What one look gives: data, and a fault when part of it is hidden from the role.
+#: What one poll gives: data, and a fault when part of it is hidden from the role.
 Seen = tuple[Any, Fault | None]
 
 OLDEST_VERSION = 130_000
@@ -41,7 +41,7 @@ _SYSTEM = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What every look needs to know of the server and of our role."""
+    """What every poll needs to know of the server and of our role."""
 
     role: str
     database: str

@@ -100,7 +100,7 @@ class Scans:
     _past: deque[tuple[float, dict[int, _Table]]] = field(default_factory=deque)
 
     async def poll(self, ask: Ask, server: Server, statements: Statements, now: float) -> Seen | None:
-        """`Indexes`; None at the first look, when there is nothing to compare with."""
+        """Return `Indexes`; None at the first poll: there is nothing to compare with."""
         tables = {row[0]: _Table(*row) for row in await ask(_TABLES, None)}
         while len(self._past) > 1 and now - self._past[1][0] >= WINDOW_S:
             self._past.popleft()

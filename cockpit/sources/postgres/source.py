@@ -30,7 +30,7 @@ from cockpit.text import safe
 PING_S = 3.0
 SILENCE_S = 9.0
 LEAST_INTERVAL_S = 0.5
-#: The second look comes soon, for rates need two.
+#: The second poll comes soon, for rates need two.
 SECOND_LOOK_S = 2.0
 TOPICS = ("connections", "queries", "indexes", "vacuum", "replication", "activity", "archiver")
 
@@ -172,7 +172,7 @@ class PostgresSource:
         return url
 
     async def _poll(self, ask: Ask, known: Server, heard: asyncio.Queue[Heard]) -> None:
-        """One look at every topic.
+        """Poll every topic once.
 
         One that fails leaves the rest standing; only a lost connection raises.
         """

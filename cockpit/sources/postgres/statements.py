@@ -19,7 +19,7 @@ from cockpit.sources.postgres.sql_text import MARK, Token, quoted, shown, tokens
 from cockpit.text import safe
 
 WINDOW_S = 60.0
-_FOLLOWED = 300  # statements whose counters are kept between looks
+_FOLLOWED = 300  # statements whose counters are kept between polls
 _SHOWN = 25
 _TEXT = 2400  # characters of a statement that are read
 _TEXTS_KEPT = 600

@@ -101,9 +101,9 @@ def _missing_indexes(seen: Indexes, age: float) -> Read:
     missing = [entry for entry in seen.missing if entry.cause == "missing"]
     if missing:
         return float(len(missing)), "", {"table": missing[0].table, "columns": ", ".join(missing[0].columns)}
-    untold = next((entry for entry in seen.missing if entry.cause == "untold"), None)
-    if untold is not None:
-        return None, f"{untold.table}: {untold.reason}", None
+    unclear = next((entry for entry in seen.missing if entry.cause == "untold"), None)
+    if unclear is not None:
+        return None, f"{unclear.table}: {unclear.reason}", None
     return 0.0, "", None
 
 
@@ -138,11 +138,11 @@ def _replication_lag(seen: Replication, age: float) -> Read:
         return seen.replay_lag_s, reason, None
     if not seen.replicas:
         return None, "postgres replication: no replica streams from this server", None
-    untold = next((replica for replica in seen.replicas if replica.lag_s is None), None)
+    unclear = next((replica for replica in seen.replicas if replica.lag_s is None), None)
     known = [replica for replica in seen.replicas if replica.lag_s is not None]
     worst = max(known, key=lambda replica: replica.lag_s or 0.0, default=None)
-    if worst is None or (untold is not None and (worst.lag_s or 0.0) < LAG_S):
-        return None, f"postgres replication: {untold.name if untold else '?'} tells no lag", None
+    if worst is None or (unclear is not None and (worst.lag_s or 0.0) < LAG_S):
+        return None, f"postgres replication: {unclear.name if unclear else '?'} tells no lag", None
     return worst.lag_s, "", {"replica": worst.name}
 
 

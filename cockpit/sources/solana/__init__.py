@@ -30,7 +30,7 @@ class SolanaSettings(Section, frozen=True, kw_only=True):
     """
 
     program_id: str | None = None
-    interval: float = 2.0  # seconds between two looks at every endpoint; twice that while all is well
+    interval: float = 2.0  # seconds between two polls of every endpoint; twice that while all is well
     reveal_delay_slots: int | None = None  # None: as the protocol account says
 
 

@@ -22,7 +22,7 @@ from cockpit.sources.solana.rpc import Rpc, RpcProblem, Slot
 from cockpit.sources.timing import SolanaTimings
 
 PAGE = 1000
-BUSY = 5_000  # signatures kept from which listings come oftener, and settle at once
+BUSY = 5_000  # signatures kept from which listings come more often, and settle at once
 MOST_PAGES = 400
 MOST_PAST = 2000  # transactions fetched from before the start
 TRIES = 4  # for a transaction that is listed and cannot be read

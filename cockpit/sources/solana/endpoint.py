@@ -26,7 +26,7 @@ CLUSTERS = {
 }
 _CONFIRMED = {"commitment": "confirmed"}
 _MOST_EXTRAPOLATED_S = 10.0
-MISSES = 2  # looks in a row without an answer, after which an endpoint is down
+MISSES = 2  # polls in a row without an answer, after which an endpoint is down
 BAD_ERROR_RATIO = 0.5
 
 
@@ -77,7 +77,7 @@ class EndpointWatch:
         self._hash: tuple[str, int] | None = None  # the newest blockhash, and the slot it was first seen at
         self._before: tuple[int, float] | None = None  # the slot before the last, and when
         self._opened = False
-        self._misses = 0  # looks in a row without an answer
+        self._misses = 0  # polls in a row without an answer
 
     @property
     def answers(self) -> bool:

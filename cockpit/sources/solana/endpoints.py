@@ -10,7 +10,7 @@ import msgspec
 from cockpit.model.observed.chain import Disagreement, EndpointStatus
 from cockpit.sources.solana.endpoint import EndpointWatch
 
-#: Slots apart from which it is said; a look at each takes a moment, and confirmation travels.
+#: Slots apart from which it is said; a poll of each takes a moment, and confirmation travels.
 APART_SLOTS = 30
 
 

@@ -26,7 +26,7 @@ from cockpit.sources.timing import PollSchedule, SolanaTimings
 from cockpit.text import safe
 
 ENDPOINT, DISAGREEMENTS = "solana/endpoint/", "solana/disagreements"
-_LEAST_S = 0.1  # between two looks at an endpoint, whatever is configured
+_LEAST_S = 0.1  # between two polls of an endpoint, whatever is configured
 
 
 class SolanaSource:
