@@ -30,6 +30,7 @@ from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.choices.live import offered
 from cockpit.mitigation.cluster.lease import Lease
 from cockpit.mitigation.context import Backends
+from cockpit.mitigation.kind import PlanRequest, Prepared
 from cockpit.mitigation.lifecycle import MitigationRun, RunDependencies, check_confirmation
 from cockpit.mitigation.planning.planner import Planner, plan_request
 from cockpit.mitigation.planning.sequence import note_of, part_of, parts_of, state_of
@@ -37,7 +38,6 @@ from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.recovery.undo import undo_request, undoable
 from cockpit.mitigation.recovery.unfinished import judge_all, judge_uncertain
 from cockpit.mitigation.sending import records
-from cockpit.mitigation.steps.kind import PlanRequest, Prepared
 from cockpit.model.plan import Confirmation, Debt, JournalLine, Part, Plan, Progress, SequenceState, Unfinished
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.situation import Situation

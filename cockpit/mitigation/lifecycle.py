@@ -24,14 +24,14 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.mitigation.cluster.announce import announce
 from cockpit.mitigation.cluster.lease import RENEW_EVERY_S, Lease
 from cockpit.mitigation.cluster.objects import GROUPS
+from cockpit.mitigation.cluster.patches import version_of
+from cockpit.mitigation.kind import Prepared, Ready
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.planning.planner import Planner
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.proof.chain_silence import ChainSilence, stops_publishing
 from cockpit.mitigation.proof.verify import Baseline, Verification
 from cockpit.mitigation.sending import records
-from cockpit.mitigation.sending.request import version_of
-from cockpit.mitigation.steps.kind import Prepared, Ready
 from cockpit.model.plan import (
     PLAN_EXPIRES_S,
     CommandRun,

@@ -17,7 +17,7 @@ from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.cluster import lease
 from cockpit.mitigation.cluster.objects import GROUPS, RESOURCES, WORKLOADS, Subject, selector
 from cockpit.mitigation.context import StepContext
-from cockpit.mitigation.steps.kind import Draft
+from cockpit.mitigation.kind import Draft
 from cockpit.model.observed.cluster import Autoscaler
 from cockpit.model.reading import Unknown, believed
 from cockpit.model.situation import Situation

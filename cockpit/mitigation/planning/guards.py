@@ -15,8 +15,8 @@ from functools import wraps
 from cockpit.assessment.stopped import Stop, stopped
 from cockpit.mitigation.cluster.objects import WORKLOADS, annotations_of, paused, replicas, strategy, surge_of
 from cockpit.mitigation.cluster.rights import permitted
+from cockpit.mitigation.kind import Draft, Patch
 from cockpit.mitigation.planning.facts import Facts
-from cockpit.mitigation.steps.kind import Draft, Patch
 from cockpit.mitigation.steps.parameters import DIGEST
 from cockpit.model.plan import DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Runbooks

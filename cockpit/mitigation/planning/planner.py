@@ -19,12 +19,13 @@ from msgspec.structs import replace
 from cockpit.canonical_json import canonical
 from cockpit.clock import Clock
 from cockpit.kubeapi.client import KubeClient
+from cockpit.mitigation.cluster.patches import spelled, version_of
 from cockpit.mitigation.context import NO_BACKENDS, Backends, StepContext
+from cockpit.mitigation.kind import Draft, PlanRequest, Prepared
 from cockpit.mitigation.planning import guards
 from cockpit.mitigation.planning.facts import gather
+from cockpit.mitigation.planning.stages import stages_of
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.sending.request import spelled, version_of
-from cockpit.mitigation.steps.kind import Draft, PlanRequest, Prepared
 from cockpit.mitigation.steps.parameters import resolve
 from cockpit.mitigation.steps.registry import KINDS
 from cockpit.model.plan import GuardResult, Inverse, LocalCheck, Plan
@@ -145,7 +146,7 @@ class Planner:
             undoes=request.undoes,
             idle=draft.idle,
             part=request.part,
-            staged=draft.staged,
+            staged=stages_of(draft, request.kind) if step is not None else "",
         )
         return replace(plan, digest=digest_of(plan, draft.expected))
 

@@ -6,7 +6,7 @@ Stop, wait until it is gone, change, start: each stage is a step of its own, con
 from __future__ import annotations
 
 from cockpit.mitigation.cluster.objects import replicas, surge_of
-from cockpit.mitigation.steps.kind import Draft
+from cockpit.mitigation.kind import Draft
 from cockpit.model.runbook import Step
 
 STOP, START = "stop", "start"

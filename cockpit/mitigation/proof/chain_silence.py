@@ -6,7 +6,7 @@ Without the chain the step is what it was, and the words say that the chain was 
 from __future__ import annotations
 
 from cockpit.assessment.stopped import SLOT_S, Stop, Stopped, chain_asked, chain_slot, stopped
-from cockpit.mitigation.steps.kind import Draft
+from cockpit.mitigation.kind import Draft
 from cockpit.model.plan import Gauge, Plan, Proof
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation

@@ -16,8 +16,8 @@ from cockpit.journal.journal import Journal
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.cluster.objects import env_entries, fetch, find_container, selector
+from cockpit.mitigation.kind import PlanRequest
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import PlanRequest
 from cockpit.mitigation.steps.patch import REVISION
 from cockpit.mitigation.steps.registry import KINDS
 from cockpit.secrets import env_value, fingerprint

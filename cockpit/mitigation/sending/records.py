@@ -12,9 +12,9 @@ from typing import Any
 from cockpit.canonical_json import canonical
 from cockpit.journal.entries import this_process
 from cockpit.journal.operator import Operator
+from cockpit.mitigation.cluster.patches import spelled, version_of
+from cockpit.mitigation.kind import Prepared
 from cockpit.mitigation.outcome import Outcome
-from cockpit.mitigation.sending.request import spelled, version_of
-from cockpit.mitigation.steps.kind import Prepared
 from cockpit.model.plan import Confirmation, Effect, Gauge, Part, Proof, Request, Rollout
 from cockpit.text import safe
 

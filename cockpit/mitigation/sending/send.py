@@ -14,10 +14,10 @@ from typing import Any
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, Invalid, KubeError, NotFound, ServerFault, Unreachable
 from cockpit.mitigation.cluster.objects import last_writer, object_path
+from cockpit.mitigation.cluster.patches import JSON_PATCH, at_version
 from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S
+from cockpit.mitigation.kind import Draft, Ready
 from cockpit.mitigation.outcome import Judgement, Outcome
-from cockpit.mitigation.sending.request import JSON_PATCH, at_version
-from cockpit.mitigation.steps.kind import Draft, Ready
 from cockpit.model.plan import Request, Target
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.mitigation.kind import Draft
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft
 from cockpit.mitigation.steps.local import LocalStep, local_draft
 from cockpit.model.plan import LocalCheck, Proof
 from cockpit.model.runbook import Step
@@ -20,7 +20,7 @@ from cockpit.model.situation import Situation
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
-    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared, Ready
+    from cockpit.mitigation.kind import Intent, PlanRequest, Prepared, Ready
 
 OLD_SITUATION_S = 15.0
 

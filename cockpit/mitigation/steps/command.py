@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 from cockpit.mitigation import process
 from cockpit.mitigation.context import NETWORK_CLI, NetworkCli
+from cockpit.mitigation.kind import Draft, RawInverse, Ready
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, RawInverse, Ready
 from cockpit.mitigation.steps.parameters import filled, placed, resolve
 from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Verdict
 from cockpit.model.runbook import Runbook, Step
@@ -34,7 +34,7 @@ from cockpit.text import HIDDEN, clean, safe
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
-    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared
+    from cockpit.mitigation.kind import Intent, PlanRequest, Prepared
 
 #: A word of `argv` that stands for several: the parameter's words, separated by spaces or commas.
 SPREAD = re.compile(r"\{([a-z][a-z0-9_]*)\*\}")

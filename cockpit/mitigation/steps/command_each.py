@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from cockpit.mitigation import process
 from cockpit.mitigation.choices.live import markets
+from cockpit.mitigation.kind import Draft, RawInverse, Ready
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.command import named_step, read_back, time_limit, words_of
-from cockpit.mitigation.steps.kind import Draft, RawInverse, Ready
 from cockpit.mitigation.steps.parameters import filled, resolve
 from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Verdict
 from cockpit.model.runbook import Runbook, Step
@@ -31,7 +31,7 @@ from cockpit.text import clean
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
-    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared
+    from cockpit.mitigation.kind import Intent, PlanRequest, Prepared
 
 _AT_ONCE = 4  # programs that read a market each
 _NAMED = 6  # markets in one line of words

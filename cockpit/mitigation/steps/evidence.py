@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.mitigation.kind import Draft
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft
 from cockpit.mitigation.steps.local import LocalStep, local_draft
 from cockpit.model.plan import LocalCheck, Proof
 from cockpit.text import safe
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
-    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared, Ready
+    from cockpit.mitigation.kind import Intent, PlanRequest, Prepared, Ready
 
 
 class EvidenceBundle(LocalStep):

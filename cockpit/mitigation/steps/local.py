@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cockpit.mitigation.kind import Draft, Ready
 from cockpit.mitigation.outcome import Judgement, Outcome
-from cockpit.mitigation.steps.kind import Draft, Ready
 from cockpit.model.plan import LocalCheck, Rollout, Target
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
-    from cockpit.mitigation.steps.kind import Prepared
+    from cockpit.mitigation.kind import Prepared
 
 
 class LocalStep:

@@ -18,16 +18,15 @@ from msgspec.structs import replace
 from cockpit.journal.entries import target_of
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, KubeError, NotFound
+from cockpit.mitigation.cluster import dryrun
 from cockpit.mitigation.cluster.objects import Subject, annotations_of, fetch, object_path
 from cockpit.mitigation.cluster.rollout import Watched, Watcher
 from cockpit.mitigation.cluster.times import rfc3339
 from cockpit.mitigation.context import OnProgress, StepContext
+from cockpit.mitigation.kind import Draft, Intent, PlanRequest, Prepared, Ready, touched
 from cockpit.mitigation.outcome import Judgement, Outcome
-from cockpit.mitigation.planning import dryrun
-from cockpit.mitigation.planning.stages import stages_of
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sending.send import Sender, compare, named
-from cockpit.mitigation.steps.kind import Draft, Intent, PlanRequest, Prepared, Ready, touched
 from cockpit.mitigation.steps.parameters import placed
 from cockpit.model.plan import DryRun, DryRunState, Request, Rollout
 from cockpit.model.reading import believed
@@ -128,7 +127,6 @@ class PatchStep(ABC):
             dry_run=dry_run,
             generation=subject.generation,
             revision=str(annotations_of(subject.obj).get(REVISION) or ""),
-            staged=stages_of(draft, request.kind) if request.step is not None else "",
         )
 
     async def _draft_once(self, request: PlanRequest, subject: Subject, context: StepContext, salt: str) -> Draft:

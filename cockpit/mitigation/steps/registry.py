@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 
-from cockpit.mitigation.steps.kind import StepKind
+from cockpit.mitigation.kind import StepKind
 from cockpit.model.registry import RegistryError
 from cockpit.model.step_kinds import STEP_KINDS, StepSpec
 

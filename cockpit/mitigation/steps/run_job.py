@@ -26,16 +26,15 @@ from cockpit.kubeapi.errors import (
     ServerFault,
     Unreachable,
 )
-from cockpit.mitigation.cluster import jobs
+from cockpit.mitigation.cluster import dryrun, jobs
 from cockpit.mitigation.cluster.objects import collection_path, object_path
+from cockpit.mitigation.cluster.patches import FIELD_MANAGER, JSON
 from cockpit.mitigation.cluster.revisions import short
 from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S
+from cockpit.mitigation.kind import Draft, RawInverse, Ready, kubectl_at
 from cockpit.mitigation.outcome import Judgement, Outcome
-from cockpit.mitigation.planning import dryrun
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.sending.request import FIELD_MANAGER, JSON
-from cockpit.mitigation.steps.kind import Draft, RawInverse, Ready, kubectl_at
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Request, Rollout, Verdict
 from cockpit.secrets import fingerprint
@@ -43,7 +42,7 @@ from cockpit.text import clean, safe
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
-    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared
+    from cockpit.mitigation.kind import Intent, PlanRequest, Prepared
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _PREFIX = 40  # characters: a Job's name is a label value of its pods, 63 at most

@@ -18,10 +18,10 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.cluster.configmaps import Workloads, consumers, workloads
 from cockpit.mitigation.cluster.objects import Subject, fetch_configmap
+from cockpit.mitigation.cluster.patches import MERGE
 from cockpit.mitigation.context import StepContext
+from cockpit.mitigation.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.sending.request import MERGE
-from cockpit.mitigation.steps.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.mitigation.steps.patch import PatchContext, PatchStep
 from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing

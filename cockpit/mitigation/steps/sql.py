@@ -14,21 +14,21 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cockpit.mitigation.kind import Draft, RawInverse, Ready
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sql.session import SqlProblem, run_statement
 from cockpit.mitigation.sql.shapes import parse
 from cockpit.mitigation.sql.state import reading, server_of, state_of
-from cockpit.mitigation.steps.kind import Draft, RawInverse, Ready
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import Change, GuardResult, Proof, Rollout, SqlRun, Verdict
 from cockpit.text import clean
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
+    from cockpit.mitigation.kind import Intent, PlanRequest, Prepared
     from cockpit.mitigation.sql.shapes import Statement
     from cockpit.mitigation.sql.state import State
-    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared
 
 _TIMEOUT_S = {"create": 3600.0, "drop": 600.0, "analyze": 900.0, "vacuum": 3600.0, "terminate": 10.0, "cancel": 10.0}
 _LOCK_TIMEOUT_S = 5.0

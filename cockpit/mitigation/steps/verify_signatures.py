@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.assessment.signerset import quarrel_over_set
+from cockpit.mitigation.kind import Draft
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft
 from cockpit.mitigation.steps.local import LocalStep, local_draft
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.observed.chain import MarketState, SignerSetState
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cockpit.mitigation.context import OnProgress, StepContext
-    from cockpit.mitigation.steps.kind import Intent, PlanRequest, Prepared, Ready
+    from cockpit.mitigation.kind import Intent, PlanRequest, Prepared, Ready
     from cockpit.oracle.bundle_file import Bundle
 
 _NEXT_LOOK_S, _LOOK_EVERY_S = 30.0, 0.25  # markets are read every ten seconds

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from cockpit.mitigation.cluster.patches import JSON_PATCH
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.sending.request import JSON_PATCH
 from cockpit.model.plan import Phase, Verdict
 from cockpit.model.runbook import Param
 from tests.support.kube_rig import DIGEST, NAMESPACE, Rig, carry, ended, guard, plan, step

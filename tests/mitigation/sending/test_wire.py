@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from cockpit.mitigation.cluster.patches import STRATEGIC
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.sending.request import STRATEGIC
 from cockpit.model.plan import DryRunState, Phase, Proof, Request
 from tests.support.kube_rig import DIGEST, NAMESPACE, OTHER_URL, SECRET_URL, Rig, carry, ended, plan, step, yes
 from tests.support.paths import ROOT

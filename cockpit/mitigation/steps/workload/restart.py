@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cockpit.mitigation.cluster.objects import SHORT, Subject, paused
+from cockpit.mitigation.kind import Draft, Patch, kubectl_prefix
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, Patch, kubectl_prefix
 from cockpit.mitigation.steps.patch import PatchContext, WorkloadStep
 from cockpit.mitigation.steps.workload import template
 from cockpit.model.plan import Change

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.mitigation.cluster.objects import SHORT, Subject, grace_s, paused, replicas, strategy
+from cockpit.mitigation.cluster.patches import MERGE
+from cockpit.mitigation.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.sending.request import MERGE
-from cockpit.mitigation.steps.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.mitigation.steps.patch import PatchContext, WorkloadStep
 from cockpit.model.plan import Change

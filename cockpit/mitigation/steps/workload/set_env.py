@@ -22,8 +22,8 @@ from cockpit.mitigation.cluster.objects import (
     find_container,
     own_container,
 )
+from cockpit.mitigation.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.mitigation.steps.patch import PatchContext, WorkloadStep
 from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing

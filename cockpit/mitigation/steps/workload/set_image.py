@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.mitigation.cluster.objects import SHORT, Subject, container_names, find_container, own_container
+from cockpit.mitigation.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.mitigation.steps.patch import PatchContext, WorkloadStep
 from cockpit.mitigation.steps.workload import template

@@ -20,11 +20,11 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.cluster.differences import differing
 from cockpit.mitigation.cluster.objects import SHORT, Subject, env_entries, paused
+from cockpit.mitigation.cluster.patches import JSON_PATCH
 from cockpit.mitigation.cluster.revisions import Revision, revisions, template_of
 from cockpit.mitigation.cluster.times import unix
+from cockpit.mitigation.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.sending.request import JSON_PATCH
-from cockpit.mitigation.steps.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.mitigation.steps.patch import PatchContext, WorkloadStep
 from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing

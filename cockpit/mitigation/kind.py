@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cockpit.mitigation.cluster.objects import Subject
-from cockpit.mitigation.sending.request import FIELD_MANAGER, STRATEGIC, PatchBody, patch_request
+from cockpit.mitigation.cluster.patches import FIELD_MANAGER, STRATEGIC, PatchBody, patch_request
 from cockpit.model.plan import Change, DryRun, DryRunState, Effect, GuardResult, Part, Plan, Request, Rollout, Target
 from cockpit.model.runbook import Runbook, Step
 
@@ -99,7 +99,6 @@ class Draft:
     idle: bool = False  # what it is for is so already: nothing is done
     generation: int = 0  # of the object, as it was read
     revision: str = ""  # of the Deployment before the change: its ReplicaSet holds the values of before
-    staged: str = ""  # how it can be done in stages instead
     patch: Patch | None = None
 
     @property
