@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 
 pytestmark = pytest.mark.real
 
 
-def test_headless_run_is_the_same_mitigation(need: Callable[[str], str], tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_headless_run_is_the_same_mitigation() -> None:
     """`m0-cockpit run` plans, refuses without consent, dry-runs, carries out and is undone, on the
     drill.
     """
