@@ -93,7 +93,7 @@ class CockpitApp(TerminalApp):
         self._said_trouble = False
         self.set_keymap(dict(session.settings.keys))
 
-    # --- life ----------------------------------------------------------------------------------------------------------
+    # --- life -------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
         settings = self.session.settings
@@ -149,7 +149,7 @@ class CockpitApp(TerminalApp):
                 "a mitigation was still under way: what was sent stays sent; the next start says how it ended"
             )
 
-    # --- the situation, down to the panels --------------------------------------------------------------------------------
+    # --- the situation, down to the panels --------------------------------------------------------
 
     async def _poll(self) -> None:
         """Hand the newest situation to what is on screen.
@@ -206,7 +206,7 @@ class CockpitApp(TerminalApp):
             self._said_trouble = True
             self.notify_line(self.session.trouble.reason)
 
-    # --- layers ----------------------------------------------------------------------------------------------------------
+    # --- layers -----------------------------------------------------------------------------------
 
     async def open_layer(self, layer: Widget) -> None:
         if self._polling is not None:
@@ -239,7 +239,7 @@ class CockpitApp(TerminalApp):
             return False
         return super().check_action(action, parameters)
 
-    # --- keys ------------------------------------------------------------------------------------------------------------
+    # --- keys -------------------------------------------------------------------------------------
 
     def action_panel(self, name: str) -> None:
         self.dashboard.focus_panel(name)
@@ -314,7 +314,7 @@ class CockpitApp(TerminalApp):
     def _copy(self, event: messages.CopyText) -> None:
         self.copy_line(event.text, event.what)
 
-    # --- requests, each to its controller --------------------------------------------------------------------------------
+    # --- requests, each to its controller ---------------------------------------------------------
 
     @on(messages.OpenRunbook)
     async def _open_runbook(self, event: messages.OpenRunbook) -> None:
@@ -409,7 +409,7 @@ class CockpitApp(TerminalApp):
     def _coach_act(self, event: messages.CoachAct) -> None:
         self.coaching.act(event)
 
-    # --- the palette -------------------------------------------------------------------------------------------------------
+    # --- the palette ------------------------------------------------------------------------------
 
     async def action_command_palette(self) -> None:  # type: ignore[override]
         """Open, with the focus in its line, before the next key is read."""

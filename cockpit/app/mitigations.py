@@ -49,7 +49,7 @@ class MitigationController:
         self._explained_of: WeakKeyDictionary[Widget, frozenset[str]] = WeakKeyDictionary()
         self._given: dict[tuple[str, str], dict[str, str]] = {}  # parameters of a step that is done in stages
 
-    # --- plan, confirm, carry out --------------------------------------------------------------------------------------
+    # --- plan, confirm, carry out -----------------------------------------------------------------
 
     def follow_progress(self, progress: tuple[Progress, ...]) -> None:
         """In the dialog that confirmed it."""
@@ -239,7 +239,7 @@ class MitigationController:
         else:
             executor.note_part(part.runbook_id, part.sequence_id, part.index, part.run, event.text, event.choice)
 
-    # --- sequences -----------------------------------------------------------------------------------------------------
+    # --- sequences --------------------------------------------------------------------------------
 
     async def in_stages(self, event: messages.InStages) -> None:
         plan = event.plan

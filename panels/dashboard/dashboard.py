@@ -124,7 +124,7 @@ class Dashboard(Widget):
     def regions(self, size: Size) -> dict[str, Region]:
         return arrange(size, self.app.size, self._notices, self.current)
 
-    # --- the situation -------------------------------------------------------------------------------------------------
+    # --- the situation ----------------------------------------------------------------------------
 
     def show(self, situation: Situation) -> None:
         """Draw this situation; repaints only what differs."""
@@ -162,7 +162,7 @@ class Dashboard(Widget):
                 part.situation = situation
         return drawn
 
-    # --- what the app asks -----------------------------------------------------------------------------------------------
+    # --- what the app asks ------------------------------------------------------------------------
 
     @property
     def pods(self) -> PodsPanel:
@@ -214,7 +214,7 @@ class Dashboard(Widget):
     def _arrange_again(self) -> None:
         self.tabs.refresh(layout=True)  # a child's request: a widget's own keeps its cached arrangement of children
 
-    # --- events ----------------------------------------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         key = self.part_of(event.widget)

@@ -78,7 +78,7 @@ class PodsPanel(TablePanel):
         ] = {}  # kept as long as the group's uids are the same
         self._seen = -1
 
-    # --- rows ----------------------------------------------------------------------------------------------------------
+    # --- rows -------------------------------------------------------------------------------------
 
     def due(self, situation: Situation, last: float) -> bool:
         # A list that is still arriving is shown as it grows.
@@ -201,7 +201,7 @@ class PodsPanel(TablePanel):
             (why, "dim" if level is Level.OK else level.value),
         )
 
-    # --- what the panel says -------------------------------------------------------------------------------------------
+    # --- what the panel says ----------------------------------------------------------------------
 
     def level(self, situation: Situation) -> Level:
         levels = [Level(s.level) for s in situation.services]
@@ -238,7 +238,7 @@ class PodsPanel(TablePanel):
             workload.kind if workload else service.kind, key.namespace, key.service, workload.uid if workload else ""
         )
 
-    # --- what the operator does ----------------------------------------------------------------------------------------
+    # --- what the operator does -------------------------------------------------------------------
 
     def action_open(self) -> None:
         key = self.selected_key

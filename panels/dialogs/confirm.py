@@ -143,8 +143,7 @@ class ConfirmDialog(Layer):
                 yield Static("", classes="ask", markup=False)
                 yield NameInput(id="typed", select_on_focus=False, compact=True)
             with Horizontal(classes="buttons"):
-                yield CancelButton(self.CLOSE, self.look)
-                yield self.hint()
+                yield from self.buttons()
 
     @property
     def foot_height(self) -> int:
@@ -262,7 +261,7 @@ class ConfirmDialog(Layer):
         self.refresh_words()
 
     def _update_foot(self) -> None:
-        self.query_one(".hint", Static).update(self._foot_text())
+        self.say_hint(self._foot_text())
         if self.plan is None or self.plan.typed is None:
             return
         ask, typed, expected = Text(), self._typed(), self.plan.typed

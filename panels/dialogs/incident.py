@@ -12,7 +12,6 @@ from typing import ClassVar, Final
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.widgets import Static
 
 from cockpit.model.incident import ROLES, SEVERITIES, IncidentNow
 from cockpit.model.runbook import Param, Step
@@ -160,7 +159,7 @@ class IncidentForm(ParametersDialog):
         for key, words in (*keys, ("tab", "move")):
             hint.append(key, style=ink(self.look, "key"))
             hint.append(f" {words}   ")
-        self.query_one(".hint", Static).update(hint)
+        self.say_hint(hint)
 
     def take_focus(self) -> None:
         if self.form.enter:

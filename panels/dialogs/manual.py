@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from cockpit.model.runbook import Step
 from panels.dialogs.field import ParamInput
-from panels.kit.layer import CancelButton, Layer
+from panels.kit.layer import Layer
 from panels.kit.marks import ink
 from panels.kit.prose import Para, para
 from panels.kit.theme import Appearance
@@ -40,8 +40,7 @@ class ManualDialog(Layer):
         with Vertical(classes="foot"):
             yield ParamInput(id="answer", compact=True, max_length=500)
             with Horizontal(classes="buttons"):
-                yield CancelButton(self.CLOSE, self.look)
-                yield self.hint()
+                yield from self.buttons()
 
     @property
     def foot_height(self) -> int:
@@ -57,7 +56,7 @@ class ManualDialog(Layer):
         hint = Text()
         hint.append("enter", style=ink(self.look, "key"))
         hint.append(" records the answer in the journal")
-        self.query_one(".hint", Static).update(hint)
+        self.say_hint(hint)
 
     @property
     def _yes_no(self) -> bool:

@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from cockpit.model.runbook import Step
 from panels.dialogs.field import ChoiceList, Field
@@ -68,8 +68,7 @@ class ParametersDialog(Layer):
         with VerticalScroll(can_focus=False):
             yield from self.fields
         with Horizontal(classes="foot buttons"):
-            yield CancelButton(self.CLOSE, self.look)
-            yield self.hint()
+            yield from self.buttons()
 
     def retell(self, name: str, pairs: Sequence[tuple[str, str]]) -> None:
         """Write beside a parameter's values what became known of them.
@@ -117,7 +116,7 @@ class ParametersDialog(Layer):
         for key, words in (("enter", "next, then plan (nothing is sent yet)"), ("tab", "move")):
             hint.append(key, style=ink(self.look, "key"))
             hint.append(f" {words}   ")
-        self.query_one(".hint", Static).update(hint)
+        self.say_hint(hint)
 
     def take_focus(self) -> None:
         widgets = self._stops

@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
-from textual.app import ComposeResult
-from textual.containers import Horizontal
-from textual.widgets import Static
 
 from cockpit.model.plan import Progress
-from panels.kit.layer import CancelButton, Layer
+from panels.kit.layer import HintedLayer
 from panels.kit.marks import ink
 from panels.kit.theme import Appearance
 
 
-class RunningDialog(Layer):
+class RunningDialog(HintedLayer):
     """`running` is what it is about; `HINT` says what `y` does.
 
     Subclasses bind the keys and give the words.
@@ -28,18 +25,12 @@ class RunningDialog(Layer):
         super().__init__(title, look)
         self.running = tuple(running)
 
-    def compose(self) -> ComposeResult:
-        yield self.body
-        with Horizontal(classes="foot buttons"):
-            yield CancelButton(self.CLOSE, self.look)
-            yield self.hint()
-
     def opened(self) -> None:
         super().opened()
         hint = Text()
         hint.append("y", style=ink(self.look, "key"))
         hint.append(f" {self.HINT}")
-        self.query_one(".hint", Static).update(hint)
+        self.say_hint(hint)
 
     def show_running(self, running: Sequence[Progress]) -> None:
         """Newer states of the same mitigations."""

@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.widgets import Static
 
 from cockpit.model.plan import SequenceState
-from panels.kit.layer import CancelButton, Layer
+from panels.kit.layer import HintedLayer
 from panels.kit.marks import ink, sign
 from panels.kit.prose import Para, para
 from panels.kit.theme import Appearance
@@ -29,7 +26,7 @@ _MARKS = {
 }
 
 
-class SequenceDialog(Layer):
+class SequenceDialog(HintedLayer):
     """Shows a `SequenceState`; `n` posts PlanPart for the part that comes next.
 
     Each is confirmed on its own.
@@ -42,12 +39,6 @@ class SequenceDialog(Layer):
         super().__init__(state.title, look)
         self.state = state
 
-    def compose(self) -> ComposeResult:
-        yield self.body
-        with Horizontal(classes="foot buttons"):
-            yield CancelButton(self.CLOSE, self.look)
-            yield self.hint()
-
     def opened(self) -> None:
         super().opened()
         text = Text()
@@ -55,7 +46,7 @@ class SequenceDialog(Layer):
             text.append("n", style=ink(self.look, "key"))
             verb = "goes on with" if self.state.begun else "begins with"
             text.append(f" {verb} part {self.state.next + 1} of {len(self.state.items)} (nothing is sent yet)")
-        self.query_one(".hint", Static).update(text)
+        self.say_hint(text)
 
     def words(self) -> Sequence[Para]:
         state = self.state

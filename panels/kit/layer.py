@@ -180,6 +180,19 @@ class Layer(Overlay):
     def on_click(self, event: events.Click) -> None:
         event.stop()
 
-    def hint(self) -> Static:
-        """A line of the foot that tells the keys."""
-        return Static("", classes="hint", markup=False)
+    def buttons(self) -> ComposeResult:
+        """Yield the cancel button, and beside it the line that tells the keys (`say_hint`)."""
+        yield CancelButton(self.CLOSE, self.look)
+        yield Static("", classes="hint", markup=False)
+
+    def say_hint(self, hint: Text) -> None:
+        self.query_one(".hint", Static).update(hint)
+
+
+class HintedLayer(Layer):
+    """A layer whose foot tells the keys beside the cancel button."""
+
+    def compose(self) -> ComposeResult:
+        yield self.body
+        with Horizontal(classes="foot buttons"):
+            yield from self.buttons()

@@ -62,7 +62,7 @@ class TerminalApp(App[int]):
         """The screen with the panels and their layers, also while the palette lies over it."""
         return self.screen_stack[0]
 
-    # --- the end -----------------------------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------
 
     def listen(self) -> None:
         """End at a signal, with the terminal restored and everything closed."""
@@ -107,7 +107,7 @@ class TerminalApp(App[int]):
             self.last_words += [safe(line) for line in "".join(traceback.format_exception(error)).splitlines()]
         self._close_messages_no_wait()
 
-    # --- keys typed ahead ----------------------------------------------------------------------------------------------
+    # --- keys typed ahead -------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
         """One key at a time.
@@ -198,7 +198,7 @@ class TerminalApp(App[int]):
             async with asyncio.timeout(LAID_OUT_AT_MOST_S):
                 await ready.wait()
 
-    # --- layers over the base ------------------------------------------------------------------------------------------
+    # --- layers over the base ---------------------------------------------------------------------
 
     def layers(self) -> list[Widget]:
         """Return what lies over the panels, lowest first."""
@@ -225,7 +225,7 @@ class TerminalApp(App[int]):
         for layer in self.base.query(kind):
             await layer.remove()
 
-    # --- timers --------------------------------------------------------------------------------------------------------
+    # --- timers -----------------------------------------------------------------------------------
 
     def in_turn(self, do: Callable[[], object]) -> Callable[[], None]:
         """Wrap a timer's work so that it runs in turn, never two waiting.
@@ -252,7 +252,7 @@ class TerminalApp(App[int]):
 
         return tick
 
-    # --- small things --------------------------------------------------------------------------------------------------
+    # --- small things -----------------------------------------------------------------------------
 
     @property
     def in_palette(self) -> bool:

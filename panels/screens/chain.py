@@ -214,7 +214,8 @@ def endpoints(situation: Situation, width: int) -> list[Line]:
         told_of = [f"{name} {(one.cluster or UNKNOWN) if one is not None else UNKNOWN}" for name, one in named]
         lines += _dim(f"cluster: {', '.join(told_of)}", width)
     lines += _dim(
-        "blockhash: slots since its newest was made (one lives 150); rest: how long it asks to be left alone; fee: median priority fee, "
+        "blockhash: slots since its newest was made (one lives 150); rest: how long it asks to be left alone; "
+        "fee: median priority fee, "
         "micro-lamports a unit; p50, p95, err and 429: of what this cockpit asked in two minutes",
         width,
     )

@@ -138,7 +138,7 @@ def test_keys_are_told_as_ranges(given: str, shown: str) -> None:
     assert key_ranges(tuple(given), " … ") == shown
 
 
-# ------------------------------------------------------------------------------------------------------------- keys
+# --------------------------------------------------------------------------------------------- keys
 
 
 def test_ids_of_the_panels_keys_are_those_of_the_first_release(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ class LinesPanel(ScrolledLines):
             situation.toggles,
         )
 
-    # --- what a panel says -------------------------------------------------------------------------------------------
+    # --- what a panel says ------------------------------------------------------------------------
 
     def content(self, situation: Situation, width: int) -> list[Line]:
         raise NotImplementedError
@@ -111,7 +111,7 @@ class LinesPanel(ScrolledLines):
             parts.append(f"{self.top + 1}–{min(self.total, self.top + shown)} of {self.total:,}")
         return "  ".join(parts)
 
-    # --- picture -----------------------------------------------------------------------------------------------------
+    # --- picture ----------------------------------------------------------------------------------
 
     def picture(self, width: int, height: int) -> list[Line]:
         frame = "focus" if self.has_focus else "frame"
@@ -171,7 +171,7 @@ class LinesPanel(ScrolledLines):
         dashes = width - width_of(note) - 5
         return (("╰" + "─" * dashes + " ", frame), (note, "key" if self.filter else "dim"), (" ─╯", frame))
 
-    # --- what the operator does ----------------------------------------------------------------------------------------
+    # --- what the operator does -------------------------------------------------------------------
 
     def set_filter(self, text: str) -> None:
         """Show only what contains `text`; empty shows all."""

@@ -124,7 +124,7 @@ class TablePanel(LinesPanel):
         self._reveal()
         self.sync()
 
-    # --- picture -----------------------------------------------------------------------------------------------------
+    # --- picture ----------------------------------------------------------------------------------
 
     def content(self, situation: Situation, width: int) -> list[Line]:
         raise NotImplementedError  # `body` draws the visible rows only
@@ -164,7 +164,7 @@ class TablePanel(LinesPanel):
             parts.append(f"{self.total:,}")
         return "  ".join(parts)
 
-    # --- what the operator does ----------------------------------------------------------------------------------------
+    # --- what the operator does -------------------------------------------------------------------
 
     def set_filter(self, text: str) -> None:
         self.filter = text

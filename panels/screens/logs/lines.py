@@ -42,7 +42,12 @@ _POD_COLOURS = (
 class LogLines(ScrollView, can_focus=True):
     """Follows the newest line until the operator moves up or pauses; then it stands still."""
 
-    DEFAULT_CSS = "LogLines { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; background: $background; }"
+    DEFAULT_CSS = """
+    LogLines {
+        height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: scroll;
+        scrollbar-size-vertical: 1; background: $background;
+    }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "step(-1)", "Up", show=False),
         Binding("down,j", "step(1)", "Down", show=False),

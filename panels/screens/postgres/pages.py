@@ -99,7 +99,8 @@ def _queries(seen: TopQueries, width: int, since_s: float) -> list[Line]:
         lines.append(
             (
                 (
-                    f"    {query.calls:,} calls, {query.mean_ms:.1f} ms each since statistics began; database {query.database}",
+                    f"    {query.calls:,} calls, {query.mean_ms:.1f} ms each since statistics began; "
+                    f"database {query.database}",
                     "dim",
                 ),
             )

@@ -46,7 +46,7 @@ def down(reason: str = "connection refused") -> Fault:
     return Fault(SourceState.DOWN, reason)
 
 
-# --- RPC ------------------------------------------------------------------------------------------------------------------
+# --- RPC ------------------------------------------------------------------------------------------
 
 
 def test_one_row_an_endpoint_with_both_views_merged_by_name() -> None:
@@ -93,7 +93,7 @@ def test_not_configured_is_a_quiet_line_and_the_metrics_stay() -> None:
     assert "no data" in said(RpcPanel(), replace(situation, queries={}))
 
 
-# --- Publish --------------------------------------------------------------------------------------------------------------
+# --- Publish --------------------------------------------------------------------------------------
 
 
 def test_metrics_and_chain_stand_side_by_side() -> None:
@@ -148,7 +148,7 @@ def test_without_the_chain_the_metrics_stand_alone(changes: dict[str, object], w
     assert plain(PublishPanel().aside(situation)) == "metrics only"
 
 
-# --- Signers --------------------------------------------------------------------------------------------------------------
+# --- Signers --------------------------------------------------------------------------------------
 
 
 def test_the_active_set_stands_above_the_agents() -> None:
@@ -179,7 +179,7 @@ def test_what_could_not_be_compared_is_not_agreed() -> None:
     )
 
 
-# --- API ------------------------------------------------------------------------------------------------------------------
+# --- API ------------------------------------------------------------------------------------------
 
 
 def test_outputs_are_shown_as_seen_from_outside_beside_the_metrics() -> None:
@@ -223,7 +223,7 @@ def test_without_probes_the_api_panel_is_as_the_metrics_have_it() -> None:
     assert ApiPanel().level(situation) is Level.OK
 
 
-# --- the strip ------------------------------------------------------------------------------------------------------------
+# --- the strip ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("room", [200, 76, 60, 52, 44, 36])

@@ -28,7 +28,7 @@ def during(**changes: Any) -> Situation:
     return rpc_outage(wall=WALL, incident=now(**changes))
 
 
-# --- pictures --------------------------------------------------------------------------------------------------------------
+# --- pictures -------------------------------------------------------------------------------------
 
 PICTURES = {
     "open": lambda: IncidentForm(FORMS["open"], rpc_outage()),
@@ -49,7 +49,7 @@ def test_picture(snap_compare: Any, name: str, size: tuple[int, int]) -> None:
     assert snap_compare(Harness(PICTURES[name]), terminal_size=size, run_before=before)
 
 
-# --- forms -----------------------------------------------------------------------------------------------------------------
+# --- forms ----------------------------------------------------------------------------------------
 
 
 async def test_what_opens_begins_with_cancel_and_enter_never_opens_it() -> None:
@@ -125,7 +125,7 @@ def test_what_matches_best() -> None:
     assert best_match(stopped) == ("commit is CRIT", "SEV2", "")
 
 
-# --- the page --------------------------------------------------------------------------------------------------------------
+# --- the page -------------------------------------------------------------------------------------
 
 
 async def test_keys_of_the_page_ask_for_forms_and_act() -> None:
@@ -187,7 +187,7 @@ def test_a_tick_that_the_machine_contradicts_stands_out() -> None:
     assert lines["check:16.incident.1"].label[0][1] == "ok"
 
 
-# --- the strip -------------------------------------------------------------------------------------------------------------
+# --- the strip ------------------------------------------------------------------------------------
 
 
 def strip(room: int, **changes: Any) -> str:

@@ -117,7 +117,9 @@ def troubled() -> dict[str, Any]:
                     rows_per_scan=160_000.0,
                     columns=("market_id", "epoch"),
                     cause="missing",
-                    reason="scanned whole 4.8 times a second, 768,000 rows a second; a statement filters it by market_id, epoch, and no index begins with any of them",
+                    reason="scanned whole 4.8 times a second, 768,000 rows a second; "
+                    "a statement filters it by market_id, epoch, "
+                    "and no index begins with any of them",
                     statement=statement,
                     index="outputs_market_id_epoch_idx",
                     query=HOT,
@@ -130,7 +132,9 @@ def troubled() -> dict[str, Any]:
                     rows_per_scan=80_000.0,
                     columns=(),
                     cause="untold",
-                    reason="scanned whole 6 times a minute; which column cannot be told: no statement that ended lately is known to read it so",
+                    reason="scanned whole 6 times a minute; "
+                    "which column cannot be told: no statement that ended lately "
+                    "is known to read it so",
                 ),
             ),
             (
@@ -197,7 +201,8 @@ def troubled() -> dict[str, Any]:
             in_recovery=False,
             works=False,
             failing=True,
-            verdict="the archiver fails at 000000010000000000000068, 40 segments waiting: recovery ends at the last archived segment",
+            verdict="the archiver fails at 000000010000000000000068, 40 segments waiting: "
+            "recovery ends at the last archived segment",
         ),
     }
 

@@ -97,7 +97,7 @@ SIZES = {
 }
 
 
-# --- Kubernetes ----------------------------------------------------------------------------------------------------------
+# --- Kubernetes -----------------------------------------------------------------------------------
 
 
 def pod(service: str, number: int = 0, *, uid: str = "", name: str = "", age_s: float = 4 * DAY, **changes: Any) -> Pod:
@@ -207,7 +207,7 @@ def _struct(value: Any, **changes: Any) -> Any:
     return type(value)(**{**{name: getattr(value, name) for name in value.__struct_fields__}, **changes})
 
 
-# --- metrics -------------------------------------------------------------------------------------------------------------
+# --- metrics --------------------------------------------------------------------------------------
 
 
 def wave(level: float, swing: float, number: int = 90) -> list[float]:
@@ -340,7 +340,7 @@ def stages(by_name: Mapping[str, SignalStatus]) -> tuple[StageStatus, ...]:
     return tuple(out)
 
 
-# --- the rest ------------------------------------------------------------------------------------------------------------
+# --- the rest -------------------------------------------------------------------------------------
 
 
 def runbooks() -> Runbooks:
@@ -536,7 +536,7 @@ def journal() -> tuple[JournalLine, ...]:
     )
 
 
-# --- chain and probes ------------------------------------------------------------------------------------------------------
+# --- chain and probes -----------------------------------------------------------------------------
 
 KEYS = tuple(f"{c}{'9xQeWvG816bUx9EPjHmaT23yvVM2ZWbrrpZb9Pusa'}" for c in "ABCDEFG")
 CONFIGURED = frozenset({"kubernetes", "prometheus", "solana", "probes"})
@@ -653,7 +653,7 @@ def agreed() -> SignerSetCheck:
     return SignerSetCheck("100", 5, 7, ("chain", "agents", "cluster"))
 
 
-# --- situations ----------------------------------------------------------------------------------------------------------
+# --- situations -----------------------------------------------------------------------------------
 
 
 def calm(**changes: Any) -> Situation:
