@@ -90,13 +90,13 @@ def test_in_a_drill_the_rules_hold_where_the_signals_do(scenario: str) -> None:
         for level, threshold in ((Level.WARN, signal.warn), (Level.CRIT, signal.crit)):
             if threshold is None:
                 continue
-            told = (
+            expected = (
                 judge(worst, signal.direction, signal.warn, signal.crit).rank >= level.rank
                 if worst is not None
                 else False
             )
             fires = bool(_values(evaluate(world.store, expression(signal, threshold), [now])))
-            assert fires == told, (signal.title, level, worst, threshold)
+            assert fires == expected, (signal.title, level, worst, threshold)
             checked += 1
             bad += fires
     assert checked > 60 and (bad > 0 or scenario == "calm")
@@ -130,8 +130,8 @@ def test_out_is_written_whole_and_a_broken_file_makes_no_rules(
     broken = tmp_path / "mine.toml"
     broken.write_text("[signals.x]\n", "utf-8")
     assert cli.main(["runbooks", "alerts", "--runbooks", str(broken)]) == 1
-    told = capsys.readouterr()
-    assert told.out == "" and "mine.toml:1" in told.err
+    printed = capsys.readouterr()
+    assert printed.out == "" and "mine.toml:1" in printed.err
     assert sorted(tmp_path.iterdir()) == [out, broken]
 
 

@@ -170,8 +170,8 @@ CASES = {
 def test_the_operator_is_told_line_key_and_expectation_of(text: str, line: int, key: str, expected: str) -> None:
     books, problems = check(text, "mine.toml")
     assert books is None
-    told = [(p.line, p.key) for p in problems if expected in p.expected]
-    assert (line, key) in told, [str(p) for p in problems]
+    reported = [(p.line, p.key) for p in problems if expected in p.expected]
+    assert (line, key) in reported, [str(p) for p in problems]
     if key:
         assert any(str(p).startswith(f"mine.toml:{line}: {key}: ") for p in problems)
 

@@ -106,13 +106,13 @@ def test_rpc_endpoints_have_their_health_beside_them() -> None:
             "rpc-confirm-p95": by("endpoint", **{"rpc-a": 4200.0}),
         },
     )
-    told = dict(offered("rpc-endpoints", now))
-    assert told[ENDPOINTS[0].url] == (
+    offers = dict(offered("rpc-endpoints", now))
+    assert offers[ENDPOINTS[0].url] == (
         "rpc-a: in use now, behind by 214 slots, 214 slots behind, p95 4100 ms, 38 % errors here, 3 × 429, "
         "40 % errors of the submitter, confirms in 4.2 s"
     )
-    assert told[ENDPOINTS[1].url] == "rpc-b: 0 slots behind, p95 91 ms, 0 % errors here"
-    assert "KEY" not in "".join(told.values())
+    assert offers[ENDPOINTS[1].url] == "rpc-b: 0 slots behind, p95 91 ms, 0 % errors here"
+    assert "KEY" not in "".join(offers.values())
 
 
 def test_the_first_endpoint_is_one_to_change_to() -> None:
@@ -141,9 +141,9 @@ def test_an_endpoint_that_is_down_or_of_another_cluster_says_so() -> None:
             "endpoint/rpc-b": reading("x", EndpointStatus("rpc-b", "h", foreign=True, cluster="devnet")),
         }
     )
-    told = dict(offered("rpc-endpoints", now))
-    assert told[ENDPOINTS[0].url] == "rpc-a: DOWN: connection refused"
-    assert told[ENDPOINTS[1].url] == "rpc-b: ANOTHER CLUSTER (devnet), slot not known"
+    offers = dict(offered("rpc-endpoints", now))
+    assert offers[ENDPOINTS[0].url] == "rpc-a: DOWN: connection refused"
+    assert offers[ENDPOINTS[1].url] == "rpc-b: ANOTHER CLUSTER (devnet), slot not known"
     assert dict(offered("rpc-endpoints", None))[ENDPOINTS[0].url] == "rpc-a: no measurements"
 
 
@@ -228,15 +228,15 @@ def test_what_a_variable_held_in_the_kept_revisions_is_offered_and_the_present_v
 
     sets = (kept(1, "2025.12", 200.0), kept(2, "2026.1", 100.0), kept(3, "2026.2", 3.0), kept(4, "2026.2", 1.5))
     now = situation(cluster=Cluster(replicasets={("m0-prod", s.name): s for s in sets}))
-    told = offered("ran-with:m0-quant:VERSION", now)
-    assert [value for value, _ in told] == ["2026.1", "2025.12", "2026.2"]
-    assert told[0][1].startswith("revision 2, ran 4 d until 3 h ago") and told[-1][1] == "as now"
+    offers = offered("ran-with:m0-quant:VERSION", now)
+    assert [value for value, _ in offers] == ["2026.1", "2025.12", "2026.2"]
+    assert offers[0][1].startswith("revision 2, ran 4 d until 3 h ago") and offers[-1][1] == "as now"
     assert offered("ran-with:m0-quant:NONE", now) == offered("ran-with:m0-quant:VERSION", None) == []
 
 
 def test_samples_that_differ_in_another_label_are_one_choice_and_added_up() -> None:
-    told = (("sports", "block", 30.0), ("sports", "warn", 3.0), ("macro", "warn", 5.0))
-    result = QueryResult(tuple(Sample({"source": s, "level": lv}, v) for s, lv, v in told), (), (), 1.0)
+    offers = (("sports", "block", 30.0), ("sports", "warn", 3.0), ("macro", "warn", 5.0))
+    result = QueryResult(tuple(Sample({"source": s, "level": lv}, v) for s, lv, v in offers), (), (), 1.0)
     now = situation(queries={"divergence-by-source": reading("x", result)})
     assert [value for value, _ in offered("label:divergence-by-source:source", now)] == ["sports", "macro"]
 

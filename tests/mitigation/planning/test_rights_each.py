@@ -175,7 +175,7 @@ async def unread(rig: Rig, name: str, granted: tuple[Rule, ...], pod: str) -> st
         ):
             said += [line.reason async for line in lines if not isinstance(line, LogLine)]
     except TimeoutError:
-        said.append("whether the pod is still there cannot be told, and the log does not end")
+        said.append("whether the pod is still there cannot be known, and the log does not end")
     return "; ".join(said)
 
 
@@ -210,7 +210,7 @@ def test_without_any_one_right_to_look_something_is_not_seen(rig: Rig) -> None:
         lesser = [look(f"{n}", lacking(granted, *right), right) for n, right in enumerate(rights)]
         return await asyncio.gather(look("all", granted, None), *lesser)
 
-    nothing, *told = asyncio.run(everybody())
+    nothing, *unseen_of = asyncio.run(everybody())
     assert nothing == ""
-    for right, words in zip(rights, told, strict=True):
+    for right, words in zip(rights, unseen_of, strict=True):
         assert re.search("forbidden|cannot", words), f"nothing needs {right[0]} {right[2]}: {words}"

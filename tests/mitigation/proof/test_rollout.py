@@ -157,10 +157,10 @@ def test_pods_in_the_way_are_explained_with_their_log(tmp_path: Path) -> None:
             lines = " ".join(now.blocking) if now is not None else ""
             return lines if "log:" in lines and "exit 3" in lines else None
 
-        told = wait_for(explained)
-        assert "m0-submitter-" in told
-        assert "hunter2" not in told
-        assert "\x1b" not in told
+        words = wait_for(explained)
+        assert "m0-submitter-" in words
+        assert "hunter2" not in words
+        assert "\x1b" not in words
 
 
 def test_a_value_that_a_pod_repeats_stays_hidden(tmp_path: Path) -> None:

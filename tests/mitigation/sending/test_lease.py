@@ -117,7 +117,7 @@ def test_what_a_killed_cockpit_of_this_host_left_is_taken_over_and_that_is_said(
         {"started": ""},
         {"pid": "7"},
     ],
-    ids=lambda told: next(iter(told)),
+    ids=lambda record: next(iter(record)),
 )
 def test_what_is_not_known_to_be_dead_is_somebody_who_acts(
     rig: Rig, dead: dict[str, Any], otherwise: dict[str, Any]
@@ -134,8 +134,8 @@ def test_what_something_else_wrote_there_tells_nothing(rig: Rig, hostile: str) -
 
 def test_a_living_process_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not processes.known_gone(processes.this_process())
-    told = a_dead_process()
-    assert processes.known_gone(told) and not processes.known_gone({**told, "pid": 0})
+    process = a_dead_process()
+    assert processes.known_gone(process) and not processes.known_gone({**process, "pid": 0})
     assert processes.known_gone({**processes.this_process(), "started": "7"}), "its pid was given to another"
     monkeypatch.setattr(processes, "_kernel", lambda: "")
-    assert not processes.known_gone(told)
+    assert not processes.known_gone(process)

@@ -93,14 +93,14 @@ def test_the_second_is_told_who_acts_and_goes_on_only_when_that_was_typed(
     first = cockpits.start("one", "--param", "n=5", "--confirm", "m0-ingestor")
     try:
         wait_for(lambda: replicas(rig) == 5, 60)
-        code, told = cockpits.run(other, "--param", "n=6", "--yes")
-        lease = next(g for g in told["guards"] if g["guard"] == "lease")
+        code, printed = cockpits.run(other, "--param", "n=6", "--yes")
+        lease = next(g for g in printed["guards"] if g["guard"] == "lease")
         assert (code, lease["verdict"], replicas(rig)) == (REFUSED, "confirm", 5)
         assert lease["reason"].startswith("someone else is acting: ")
         assert "Scale on deployment m0-ingestor" in lease["reason"]
         assert first.poll() is None, "the first has ended: nobody acts any more"
-        code, told = cockpits.run(other, "--param", "n=6", "--confirm", "m0-ingestor", "--no-wait")
-        assert replicas(rig) == 6, told
+        code, printed = cockpits.run(other, "--param", "n=6", "--confirm", "m0-ingestor", "--no-wait")
+        assert replicas(rig) == 6, printed
     finally:
         first.terminate()
         first.communicate(timeout=60)
@@ -116,13 +116,13 @@ def test_all_at_once_on_one_journal_send_what_they_journal_and_no_more(cockpits:
         for n in (5, 6, 7, 8)
     ]
     ended = [(process.communicate(timeout=120), process.returncode) for process in running]
-    told = [json.loads(out) for (out, _), _ in ended]
+    printed = [json.loads(out) for (out, _), _ in ended]
     records = cockpits.records("one")
     results = [e.outcome["result"] if e.outcome else None for e in entries_of(records).values()]
     assert set(results) <= {"sent", "stale"} and "sent" in results, results
     again = [r for r in records if r["kind"] == "note" and "sent again after a conflict" in r["words"]]
     assert len(rig.writes()) == len(results) + len(again)  # nothing left that the journal does not know
-    for one in told:  # whoever did not act says why: another did, or the target changed meanwhile
+    for one in printed:  # whoever did not act says why: another did, or the target changed meanwhile
         assert one["phase"] in ("sent", "rolling out", "verifying", "done", "stale"), one
         if one["phase"] == "stale":
             assert "nothing was changed" in one["words"]

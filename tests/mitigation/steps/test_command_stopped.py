@@ -205,11 +205,11 @@ def test_ctrl_c_without_a_screen_ends_it_and_says_what_is_known(rig: Rig, tmp_pa
     try:
         wait_for(lambda: Path(f"{world}.pids").exists() and len(Path(f"{world}.pids").read_text().split()) == 2, 40)
         process.send_signal(signal.SIGINT)
-        told, _ = process.communicate(timeout=40)
+        printed, _ = process.communicate(timeout=40)
     finally:
         process.kill()
-    assert process.returncode == 3, told
-    assert "not known whether it was applied: stopped by the operator" in told
+    assert process.returncode == 3, printed
+    assert "not known whether it was applied: stopped by the operator" in printed
     assert not any(map(alive, map(int, Path(f"{world}.pids").read_text().split())))
 
 

@@ -107,8 +107,8 @@ def test_the_record_never_says_that_a_look_was_sent(rig: Rig) -> None:
     assert entry.words == "looked: rpc-errors ok; commit-rate crit (3 /min: crit down to 40); answer fail"
     incident = open_incident(record.records())
     assert incident is not None
-    told = [e.words for e in timeline(incident, record.records(), ()) if e.kind == "mitigation"]
-    assert told == ["Look on look", "Look: answer FAIL: rpc-errors ok; commit-rate crit (3 /min: crit down to 40)"]
+    words = [e.words for e in timeline(incident, record.records(), ()) if e.kind == "mitigation"]
+    assert words == ["Look on look", "Look: answer FAIL: rpc-errors ok; commit-rate crit (3 /min: crit down to 40)"]
     books = load()
     lines = checklist(incident, record.records(), rig.situation(), books)
     assert {line.text: line.state for line in lines}["mitigation executed"] == "open"
