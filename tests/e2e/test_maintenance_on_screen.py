@@ -15,6 +15,7 @@ import pytest
 
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
+from cockpit.model.reading import SourceState
 from cockpit.settings import Settings
 from tests.support.terminals.screen import Screen, screen
 
@@ -30,8 +31,18 @@ def settings(drill: DrillThread, tmp_path: Path) -> Settings:
     return replace(load_settings(config=drill.config, env={}), state_dir=tmp_path / "state")
 
 
+def all_read(cockpit: Screen) -> bool:
+    """A round is made once, of what is known then: every source has read all that it looks at."""
+    now = cockpit.app.session.situation
+    return (
+        now is not None
+        and all(source.state in (SourceState.LIVE, SourceState.OFF) for source in now.sources)
+        and not any("nothing read yet" in signal.reason for signal in now.signals.values())
+    )
+
+
 async def open_round(cockpit: Screen) -> None:
-    await cockpit.wait(r"prom ●")
+    await cockpit.until(lambda: all_read(cockpit))
     await cockpit.until(cockpit.app.session.ready.is_set)
     from panels.messages import PlanStep
 
