@@ -95,7 +95,7 @@ class SetConfig(PatchStep):
             dangers=dangers_of(around.runbooks, new, old) if changed else (),
             relaxing=relaxing(around.runbooks, new, old) if changed else (),
             owes=owes(around.runbooks, new, old),
-            hidden=tuple(text for text in (before, value) if text and not _keepable(around.runbooks, key, text)),
+            hidden=tuple(text for text in (before, value) if text and not _safe_to_journal(around.runbooks, key, text)),
         )
 
 
@@ -132,7 +132,7 @@ def _change(runbooks: Runbooks, key: str, before: str | None, after: str | None,
     return Change(key, old, new, "another value behind the same shown part" if old == new else "")
 
 
-def _keepable(runbooks: Runbooks, key: str, value: str) -> bool:
+def _safe_to_journal(runbooks: Runbooks, key: str, value: str) -> bool:
     """Tell whether nothing of it is hidden where it is shown: the journal may keep it whole."""
     if "\n" not in value and len(value) < 500:
         return display_value(runbooks, key, value) == value
@@ -177,7 +177,7 @@ def _consumers(seen: Workloads | str | None, subject: Subject, key: str) -> tupl
 def _inverse(subject: Subject, around: PatchContext, key: str, before: str | None) -> RawInverse:
     shown = _shown(around.runbooks, key, before)
     kept: Any = before
-    if before is not None and not _keepable(around.runbooks, key, before):
+    if before is not None and not _safe_to_journal(around.runbooks, key, before):
         kept = {"hidden": fingerprint(around.salt, before)}
     several = "\n" in (before or "")
     words = f"remove {key}" if before is None else f"set {key} back to {'what it was' if several else shown or 'empty'}"
