@@ -220,7 +220,8 @@ def _missing(
         index, statement = create_statement(table.schema, table.name, wanted, taken)
         named = tuple(safe(column, 63) for column in wanted)
         facts["columns"] = named
-        reason = f"{how}; a statement filters it by {', '.join(named)}, and no index begins with {'it' if len(named) == 1 else 'any of them'}"
+        which = "it" if len(named) == 1 else "any of them"
+        reason = f"{how}; a statement filters it by {', '.join(named)}, and no index begins with {which}"
         return MissingIndex(
             **facts,
             cause="missing",

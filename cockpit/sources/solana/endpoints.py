@@ -88,7 +88,8 @@ class Fleet:
             found.append(
                 Disagreement(
                     "slot",
-                    f"{leader.name} is at slot {leader.slot:,}, {status.name} at {status.slot:,} ({status.behind:,} behind)",
+                    f"{leader.name} is at slot {leader.slot:,}, "
+                    f"{status.name} at {status.slot:,} ({status.behind:,} behind)",
                 )
             )
         for said in self.said.values():

@@ -269,7 +269,8 @@ class Search:
         oldest = self.entries[-1]
         when = _when(oldest.block_time)
         summary = (
-            f"{self.rpc.name}: no reveal among the last {len(self.entries):,} transactions ({self._failed:,} failed, {self._known:,} "
+            f"{self.rpc.name}: no reveal among the last {len(self.entries):,} transactions "
+            f"({self._failed:,} failed, {self._known:,} "
             f"known, {read:,} of {len(self._todo):,} others read), back to slot {oldest.slot:,}"
             + (f" ({when})" if when else "")
         )
