@@ -151,9 +151,7 @@ class ConfirmDialog(Layer):
 
     @property
     def _ask_rows(self) -> int:
-        """Rows of their own above the line to type at, for a name that would leave no room beside
-        it; else 0.
-        """
+        """Give the rows above the line to type at, for a name that leaves no room beside it."""
         if not self.is_attached or self.plan is None or self.plan.typed is None:
             return 0
         width = min(self.WIDTH, self.screen.size.width - 2) - 4
@@ -370,9 +368,7 @@ class ConfirmDialog(Layer):
 
     @property
     def _stageable(self) -> bool:
-        """Blocked because its rolling update would run two of a singleton: it can be done in stages
-        instead.
-        """
+        """Tell whether it is blocked for its surge alone, so that it can be done in stages."""
         return self.stage is Stage.ASKING and self.plan is not None and bool(self.plan.staged and self.plan.blocked)
 
     @property

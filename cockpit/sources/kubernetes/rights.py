@@ -1,7 +1,7 @@
 """Says which rights the cockpit needs on a cluster: the screen's, and each step's on its target.
 
 A kind of step has the rights of its row in `model/step_kinds.py`. `deploy/rbac.yaml` grants
-all of them; tests/commands/test_doctor_rights.py and tests/runbooks/test_step_kinds.py hold that.
+all of them; tests/commands/test_doctor_rights.py and tests/house/test_step_kinds.py hold that.
 """
 
 from __future__ import annotations

@@ -50,6 +50,11 @@ def test_a_sources_folder_holds_all_of_it(name: str) -> None:
     assert source.light and source.remedy and source.title.split()[-1] in ("is", "are")
 
 
+def test_each_folder_has_its_row() -> None:
+    folders = {path.parent.name for path in (ROOT / "cockpit" / "sources").glob("*/__init__.py")}
+    assert folders == set(SOURCES), "a row in cockpit/sources/__init__.py for each folder, and a folder for each row"
+
+
 def test_the_rows_keep_their_order_and_without_settings_only_the_cluster_is_asked() -> None:
     assert tuple(sources()) == SOURCES and configured(Settings()) == {"kubernetes"}
     assert list(AREAS) == ["local", "terminal", *SOURCES]
