@@ -11,7 +11,7 @@ import math
 from cockpit.model.observed.probe import MarketOutput
 from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
-from panels.dashboard.facts.chain import Told, ending_certificates, failing, outputs
+from panels.dashboard.facts.chain import TopicData, ending_certificates, failing, outputs
 from panels.dashboard.facts.metrics import by_label, judge, live, number, query, signal_value, single, state, unit_of
 from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import BLANK, Column, Line, Span, line_width, table
@@ -84,9 +84,9 @@ class ApiPanel(LinesPanel):
                 (count(epoch) if epoch is not None and known else UNKNOWN, "text" if believed else "unknown"),
             ]
             if seen:
-                told = seen.get(name)
-                age_s = _age_outside(situation, name, told)
-                there = Level.UNKNOWN if told is None or not told.live or age_s is None else Level.OK
+                outside = seen.get(name)
+                age_s = _age_outside(situation, name, outside)
+                there = Level.UNKNOWN if outside is None or not outside.live or age_s is None else Level.OK
                 if there is Level.OK and limits is not None and age_s is not None:
                     there = _against(age_s, limits.warn, limits.crit, limits.unit)
                 level = worst([there] if name not in ages else [level, there])
@@ -94,8 +94,8 @@ class ApiPanel(LinesPanel):
                 cells = [
                     cells[0] if name in ages else ("–", "dim"),
                     (text, "text" if there is Level.OK else there.value),
-                    _epoch_outside(told, epoch),
-                    _tick_outside(told),
+                    _epoch_outside(outside, epoch),
+                    _tick_outside(outside),
                 ]
             rows.append([(MARK[level], level.value), (name, "text" if level is Level.OK else "bold"), *cells])
         columns: tuple[Column, ...] = (Column("", 1), Column("market", 8, grow=1, middle=True))
@@ -139,30 +139,30 @@ def _pods(situation: Situation, width: int) -> list[Line]:
     return [] if calm else _errors_by(situation, width, "pod")
 
 
-def _age_outside(situation: Situation, name: str, told: Told[MarketOutput] | None) -> float | None:
+def _age_outside(situation: Situation, name: str, outside: TopicData[MarketOutput] | None) -> float | None:
     """The output's age as it is now: what it was when it was seen, and the time since."""
-    if told is None or told.data is None or told.data.age_s is None:
+    if outside is None or outside.data is None or outside.data.age_s is None:
         return None
     since = situation.probes[f"output/{name}"].age_s(situation.mono)
-    return None if since is None else told.data.age_s + since
+    return None if since is None else outside.data.age_s + since
 
 
-def _epoch_outside(told: Told[MarketOutput] | None, epoch: float | None) -> Span:
+def _epoch_outside(outside: TopicData[MarketOutput] | None, epoch: float | None) -> Span:
     """Return the epoch as it is served.
 
     The metrics' own stands in while it is not known, and then is not believed.
     """
-    if told is not None and told.data is not None and told.data.epoch is not None:
-        behind = epoch is not None and not math.isnan(epoch) and told.data.epoch < epoch - 1
-        return count(told.data.epoch), "unknown" if not told.live else "warn" if behind else "text"
+    if outside is not None and outside.data is not None and outside.data.epoch is not None:
+        behind = epoch is not None and not math.isnan(epoch) and outside.data.epoch < epoch - 1
+        return count(outside.data.epoch), "unknown" if not outside.live else "warn" if behind else "text"
     return (count(epoch) if epoch is not None and not math.isnan(epoch) else UNKNOWN), "unknown"
 
 
-def _tick_outside(told: Told[MarketOutput] | None) -> Span:
+def _tick_outside(outside: TopicData[MarketOutput] | None) -> Span:
     """In full: that it moves on is what there is to see."""
-    if told is None or told.data is None or told.data.tick is None:
+    if outside is None or outside.data is None or outside.data.tick is None:
         return UNKNOWN, "unknown"
-    return f"{told.data.tick:,}", "text" if told.live else "unknown"
+    return f"{outside.data.tick:,}", "text" if outside.live else "unknown"
 
 
 def _against(age_s: float, warn: float | None, crit: float | None, unit: str) -> Level:

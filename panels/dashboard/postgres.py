@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # a start without a database need not define them
         Vacuum,
     )
 
-Told = tuple[list[Span], Level]  # what a line says, and its level where no signal judges it
+TopicWords = tuple[list[Span], Level]  # what a line says, and its level where no signal judges it
 
 #: Signals by the line that they judge. What the runbooks do not define is not judged.
 JUDGED: dict[str, tuple[str, ...]] = {
@@ -70,10 +70,10 @@ class PostgresPanel(LinesPanel):
         ]
 
 
-def _line(situation: Situation, width: int, label: str, topic: str, words: Callable[[Any, float], Told]) -> Line:
+def _line(situation: Situation, width: int, label: str, topic: str, words: Callable[[Any, float], TopicWords]) -> Line:
     """Mark, label and what there is to say: in words, so that the colour is not needed."""
     seen = data(situation, topic)
-    unread: Told = ([("nothing read", "unknown")], Level.UNKNOWN)
+    unread: TopicWords = ([("nothing read", "unknown")], Level.UNKNOWN)
     spans, calm = unread if seen is None else words(seen, since(situation, topic))
     level = database.level_of(situation, topic, JUDGED[topic], calm)
     role = "unknown" if not live(situation, topic) else None
@@ -82,7 +82,7 @@ def _line(situation: Situation, width: int, label: str, topic: str, words: Calla
     return ((f"{word:<10}" if width >= 44 else f"{word} ", level.value), (f"{label:<10}", "dim"), *shown)
 
 
-def _connections(seen: Connections, since_s: float) -> Told:
+def _connections(seen: Connections, since_s: float) -> TopicWords:
     del since_s
     states = {group.name: group.count for group in seen.by_state}
     spans: list[Span] = [(f"{seen.total} of {seen.limit}", "bold"), (f"  {percent(seen.share)}", "text")]
@@ -92,7 +92,7 @@ def _connections(seen: Connections, since_s: float) -> Told:
     return spans, Level.OK
 
 
-def _queries(seen: TopQueries, since_s: float) -> Told:
+def _queries(seen: TopQueries, since_s: float) -> TopicWords:
     del since_s
     if seen.window_s is None:
         return [("read once only: no rates yet", "unknown")], Level.UNKNOWN
@@ -107,7 +107,7 @@ def _queries(seen: TopQueries, since_s: float) -> Told:
     return spans, Level.OK
 
 
-def _indexes(seen: Indexes, since_s: float) -> Told:
+def _indexes(seen: Indexes, since_s: float) -> TopicWords:
     del since_s
     missing = [entry for entry in seen.missing if entry.cause == "missing"]
     if missing:
@@ -126,7 +126,7 @@ def _indexes(seen: Indexes, since_s: float) -> Told:
     return [("none is missing", "text")], Level.OK
 
 
-def _vacuum(seen: Vacuum, since_s: float) -> Told:
+def _vacuum(seen: Vacuum, since_s: float) -> TopicWords:
     overdue = [table for table in seen.tables if table.vacuum_overdue]
     if not seen.autovacuum:
         return [("autovacuum is off", "warn")], Level.WARN
@@ -144,7 +144,7 @@ def _vacuum(seen: Vacuum, since_s: float) -> Told:
     return spans, Level.OK
 
 
-def _activity(seen: Activity, since_s: float) -> Told:
+def _activity(seen: Activity, since_s: float) -> TopicWords:
     spans: list[Span] = []
     if seen.blocked:
         first = seen.blocked[0]
@@ -163,7 +163,7 @@ def _activity(seen: Activity, since_s: float) -> Told:
     return [("none, no transaction open", "text")], Level.OK
 
 
-def _replication(seen: Replication, since_s: float) -> Told:
+def _replication(seen: Replication, since_s: float) -> TopicWords:
     del since_s
     if seen.in_recovery:
         lag = "?" if seen.replay_lag_s is None else duration(seen.replay_lag_s)
@@ -184,7 +184,7 @@ def _replication(seen: Replication, since_s: float) -> Told:
     ], Level.OK
 
 
-def _archiver(seen: Archiver, since_s: float) -> Told:
+def _archiver(seen: Archiver, since_s: float) -> TopicWords:
     last = "never" if seen.last_archived_age_s is None else f"{age(seen.last_archived_age_s + since_s)} ago"
     word, calm = {
         True: ("works", Level.OK),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from cockpit.model.observed.chain import ProgramActivity, ProtocolState, Rate
 from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
-from panels.dashboard.facts.chain import Told, program, quiet, spoken, told
+from panels.dashboard.facts.chain import TopicData, program, quiet, spoken, topic_data
 from panels.dashboard.facts.metrics import history, judge, live, number, query, single, state, sum_by, unit_of
 from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import Column, Line, Span, line_width, pad, table
@@ -62,7 +62,7 @@ class PublishPanel(LinesPanel):
             lines += spoken("≠", "warn", f"{mismatch.words} for {age(situation.mono - mismatch.since)}", width)
         lines += self._failures(situation)
         lines += _of_chain(chain, width)
-        account = told(situation.solana.get("protocol"), ProtocolState, situation.mono)
+        account = topic_data(situation.solana.get("protocol"), ProtocolState, situation.mono)
         if account.data is not None and account.data.paused:
             lines.append((("the program is ", "dim"), ("PAUSED", "crit" if account.live else "unknown")))
         for name, label in (
@@ -87,7 +87,7 @@ class PublishPanel(LinesPanel):
         name: str,
         signal_name: str,
         unit: str,
-        chain: Told[ProgramActivity],
+        chain: TopicData[ProgramActivity],
     ) -> Line:
         signal = situation.signals.get(signal_name)
         here = single(situation, name)
@@ -142,13 +142,13 @@ class PublishPanel(LinesPanel):
         return lines
 
 
-def _rate_of(chain: Told[ProgramActivity], label: str) -> Rate | None:
+def _rate_of(chain: TopicData[ProgramActivity], label: str) -> Rate | None:
     if chain.data is None or label not in ("commits/m", "reveals/m"):
         return None
     return chain.data.commits if label == "commits/m" else chain.data.reveals
 
 
-def _chain_cell(chain: Told[ProgramActivity], rate: Rate | None, label: str) -> Span:
+def _chain_cell(chain: TopicData[ProgramActivity], rate: Rate | None, label: str) -> Span:
     """The chain's number beside the metrics'; success is theirs alone."""
     if label == "success":
         return " " * 9, "text"
@@ -157,7 +157,7 @@ def _chain_cell(chain: Told[ProgramActivity], rate: Rate | None, label: str) -> 
     return pad(count(rate.per_minute), 7, ">") + "  ", "bold" if chain.live else "unknown"
 
 
-def _of_chain(chain: Told[ProgramActivity], width: int) -> list[Line]:
+def _of_chain(chain: TopicData[ProgramActivity], width: int) -> list[Line]:
     """What waits for its reveal and what failed, as the chain has it; or why that is not known."""
     if quiet(chain):
         return [(("chain    ", "dim"), (chain.why, "faint"))]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from cockpit.model.observed.chain import EndpointStatus
 from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
-from panels.dashboard.facts.chain import Told, disagreements, endpoints, spoken
+from panels.dashboard.facts.chain import TopicData, disagreements, endpoints, spoken
 from panels.dashboard.facts.metrics import by_label, judge, number, unit_of
 from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import BLANK, Column, Line, Span, table
@@ -84,7 +84,7 @@ class RpcPanel(LinesPanel):
         bad = max((failing, slow), key=lambda level: level.rank)
         return number(errors, error_unit, failing), number(confirm, confirm_unit, slow), bad
 
-    def _merged(self, situation: Situation, own: dict[str, Told[EndpointStatus]], width: int) -> list[Line]:
+    def _merged(self, situation: Situation, own: dict[str, TopicData[EndpointStatus]], width: int) -> list[Line]:
         errors = by_label(situation, "rpc-error-ratio", "endpoint")
         confirms = by_label(situation, "rpc-confirm-p95", "endpoint")
         names = [*own, *sorted((errors.keys() | confirms.keys()) - own.keys())]
@@ -123,7 +123,7 @@ class RpcPanel(LinesPanel):
         return table(columns, rows, width)
 
 
-def _measured(own: dict[str, Told[EndpointStatus]], width: int) -> list[Line]:
+def _measured(own: dict[str, TopicData[EndpointStatus]], width: int) -> list[Line]:
     rows: list[list[Span]] = []
     for name, found in own.items():
         level = endpoint_level(found)
@@ -141,19 +141,19 @@ def _measured(own: dict[str, Told[EndpointStatus]], width: int) -> list[Line]:
     return table(columns, rows, width)
 
 
-def measured(found: Told[EndpointStatus]) -> list[Span]:
+def measured(found: TopicData[EndpointStatus]) -> list[Span]:
     """The mark of its level, then the cells that every table of endpoints has."""
     level = endpoint_level(found)
     return [(MARK[level], level.value), *_cells(found)]
 
 
-def said_of(name: str, found: Told[EndpointStatus], width: int) -> list[Line]:
+def said_of(name: str, found: TopicData[EndpointStatus], width: int) -> list[Line]:
     """What a row has no room for, in words."""
     level, words = _words(name, found)
     return spoken(MARK[level], level.value, words, width) if words else []
 
 
-def _cells(found: Told[EndpointStatus]) -> list[Span]:
+def _cells(found: TopicData[EndpointStatus]) -> list[Span]:
     """Slots behind, p95, error ratio, 429s, and whether the program's logs stream from it."""
     one = found.data
     if one is None:
@@ -181,7 +181,7 @@ def _errors(one: EndpointStatus) -> Level:
     return Level.CRIT if one.error_ratio >= ERRORS_CRIT else Level.WARN if one.error_ratio >= ERRORS_WARN else Level.OK
 
 
-def endpoint_level(found: Told[EndpointStatus]) -> Level:
+def endpoint_level(found: TopicData[EndpointStatus]) -> Level:
     """The worst of what is known; what is not live is unknown, whatever it last said."""
     one = found.data
     if one is None or not found.live:
@@ -194,7 +194,7 @@ def endpoint_level(found: Told[EndpointStatus]) -> Level:
     return worst(levels)
 
 
-def _words(name: str, found: Told[EndpointStatus]) -> tuple[Level, str]:
+def _words(name: str, found: TopicData[EndpointStatus]) -> tuple[Level, str]:
     """Say what a row has no column for; "" when there is nothing.
 
     Another cluster, its own complaint, or why it is not known.

@@ -221,8 +221,8 @@ def _what_is_done(plan: Plan) -> list[Para]:
             labelled("same as", LABEL, (plan.kubectl, "dim")),
         ]
     if isinstance(effect, LocalCheck):
-        told = ", ".join(f"{name} {words}" for name, words in effect.inputs.items())
-        return [labelled("looks", LABEL, (effect.what, "accent"), f"  {told}")]
+        inputs = ", ".join(f"{name} {words}" for name, words in effect.inputs.items())
+        return [labelled("looks", LABEL, (effect.what, "accent"), f"  {inputs}")]
     assert isinstance(effect, Request)
     return [labelled("same as", LABEL, (plan.kubectl, "accent")), *_dry_run(plan)]
 

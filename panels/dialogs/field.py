@@ -67,10 +67,10 @@ class ChoiceList(LinesView):
         now = {choice.value: choice for choice in choices}
         known = {choice.value for choice in self.choices}
         kept = [now.get(choice.value) or replace(choice, note=GONE) for choice in self.choices]
-        told = [*kept, *(choice for choice in choices if choice.value not in known)]
-        if told == self.choices:
+        offered = [*kept, *(choice for choice in choices if choice.value not in known)]
+        if offered == self.choices:
             return False
-        self.choices = told
+        self.choices = offered
         if self.is_attached:
             self.show_lines(self._prepared())
             self.styles.height = min(self.height_at(self.scrollable_content_region.width), _SHOWN_CHOICES + _MORE_ROWS)
@@ -172,14 +172,14 @@ class Field(Vertical):
         The cursor stays on its value and typed text stays; a list that was empty appears above the
         line that is typed in. True when anything is shown differently.
         """
-        told = [replace(c, note=self._notes[c.value]) if c.value in self._notes else c for c in choices]
-        if not told:
+        offered = [replace(c, note=self._notes[c.value]) if c.value in self._notes else c for c in choices]
+        if not offered:
             return False  # nothing is known just now: what was listed stands
         if self.list is not None:
-            changed = self.list.retell(told)
+            changed = self.list.retell(offered)
             self.choices = list(self.list.choices)
             return changed
-        self.choices, self.list, self._late = told, ChoiceList(told, self.look), True
+        self.choices, self.list, self._late = offered, ChoiceList(offered, self.look), True
         if self.input is not None:
             self.input.placeholder = "type one, or go up to choose"
         self.query_one(".title", Static).update(self._title())

@@ -15,7 +15,7 @@ from cockpit.model.observed.probe import SignerReport
 from cockpit.model.reading import NOTHING_READ
 from cockpit.model.situation import Situation
 from cockpit.model.views import VIEWS
-from panels.dashboard.facts.chain import Told, disagreements, program, quiet, spoken, told
+from panels.dashboard.facts.chain import TopicData, disagreements, program, quiet, spoken, topic_data
 from panels.dashboard.facts.chain import endpoints as heard_of
 from panels.dashboard.publish import waiting
 from panels.dashboard.rpc import measured, said_of
@@ -28,9 +28,9 @@ from panels.screens.pages import SituationPages
 def signer_set(situation: Situation, width: int) -> list[Line]:
     """List the set's keys with the agents that report them, then agents with other keys."""
     lines = set_lines(situation, width, 40)
-    account = told(situation.solana.get("signer-set"), SignerSetState, situation.mono)
+    account = topic_data(situation.solana.get("signer-set"), SignerSetState, situation.mono)
     reading = situation.probes.get("signers")
-    reports = told(reading, dict, situation.mono)
+    reports = topic_data(reading, dict, situation.mono)
     heard: Mapping[str, SignerReport] = reports.data or {}
     live = reports.live
     holders = {report.pubkey: report for report in heard.values() if report.pubkey is not None}
@@ -154,7 +154,7 @@ def transactions(situation: Situation, width: int) -> list[Line]:
 
 def _paused(situation: Situation) -> Line:
     """The program's own switch; what endpoints do not agree on is not known."""
-    account = told(situation.solana.get("protocol"), ProtocolState, situation.mono)
+    account = topic_data(situation.solana.get("protocol"), ProtocolState, situation.mono)
     quarrel = next((one.words for one in disagreements(situation) if one.what in ("protocol", "paused")), "")
     head: Span = ("the program is  ", "dim")
     if account.data is None or not account.live or quarrel:
@@ -230,7 +230,7 @@ def _dim(words: str, width: int) -> list[Line]:
     return [((part, "dim"),) for part in wrap(words, width)]
 
 
-def _endpoint(name: str, found: Told[EndpointStatus]) -> list[Span]:
+def _endpoint(name: str, found: TopicData[EndpointStatus]) -> list[Span]:
     mark, behind, slow, errors, refused, logs = measured(found)
     one, role = found.data, "text" if found.live else "unknown"
     nothing: Span = (UNKNOWN, "unknown")
@@ -258,7 +258,7 @@ def _endpoint(name: str, found: Told[EndpointStatus]) -> list[Span]:
     ]
 
 
-def _waiting(chain: Told[ProgramActivity], width: int) -> list[Line]:
+def _waiting(chain: TopicData[ProgramActivity], width: int) -> list[Line]:
     activity = chain.data
     assert activity is not None
     rows: list[list[Span]] = []

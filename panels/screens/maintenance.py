@@ -100,8 +100,8 @@ class MaintenanceView(PagesView):
             (made.count("ask"), "asked", "accent"),
             (made.count("ok", "answered"), "in order", "ok"),
         ]
-        told = [(f" {count} {words} ", role) for count, words, role in counts if count]
-        state.say(*told, (f"  {made.place}", "dim"), *((("   looking again", "accent"),) if again else ()))
+        counted = [(f" {count} {words} ", role) for count, words, role in counts if count]
+        state.say(*counted, (f"  {made.place}", "dim"), *((("   looking again", "accent"),) if again else ()))
         self.rows.show_lines(page(made))
 
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
@@ -161,6 +161,6 @@ def _question(asked: Question, wall: float) -> list[Para]:
     lines = [para((asked.text, "text" if asked.fresh else role), label=(f"  {sign} ", role), key=key)]
     if asked.answered is None:
         return [*lines, para(("nobody has answered; enter does", "dim"), label="    ")]
-    told = f"{asked.answer}  ({asked.who or 'somebody'}, {age(wall - asked.answered)} ago)"
+    answer = f"{asked.answer}  ({asked.who or 'somebody'}, {age(wall - asked.answered)} ago)"
     stale = "" if asked.fresh else "too old for this round: "
-    return [*lines, para((f"{stale}{told}", "dim" if asked.fresh else "text"), label="    ")]
+    return [*lines, para((f"{stale}{answer}", "dim" if asked.fresh else "text"), label="    ")]

@@ -116,9 +116,9 @@ class MetricsView(RowsView):
         found = reading.believed(situation.mono)
         live = isinstance(found, Known)
         self.rows.tell(found.last or (), live, NOTHING_READ if found.last is None else "the page is empty")
-        told = "" if found.age_s is None else f" {age(found.age_s)}"
+        ago = "" if found.age_s is None else f" {age(found.age_s)}"
         mark, role = ("●", "ok") if live else ("○", "dim") if found.state.off else ("?", "unknown")
-        self._say(f"{mark} {found.state.value.upper()}{told}", role, found.reason)
+        self._say(f"{mark} {found.state.value.upper()}{ago}", role, found.reason)
 
     def _say(self, state: str, role: str, reason: str) -> None:
         if not self.is_attached:

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Told(Generic[T]):
+class TopicData(Generic[T]):
     """The data of one topic.
 
     `live`: it can be believed now; else `why`, in a few words.
@@ -39,42 +39,42 @@ class Told(Generic[T]):
     why: str = ""
 
 
-def told(reading: Reading[Any] | None, kind: type[T], mono: float) -> Told[T]:
+def topic_data(reading: Reading[Any] | None, kind: type[T], mono: float) -> TopicData[T]:
     found = believed(reading, mono, kind)
     if reading is None or isinstance(found, Known):
-        return Told(found.last, isinstance(found, Known), found.reason)
+        return TopicData(found.last, isinstance(found, Known), found.reason)
     shown = f" (shown: {age(found.age_s)} old)" if found.last is not None and found.age_s is not None else ""
     state = found.state.value
-    return Told(found.last, False, state if found.reason == state else f"{state}: {found.reason}{shown}")
+    return TopicData(found.last, False, state if found.reason == state else f"{state}: {found.reason}{shown}")
 
 
-def program(situation: Situation) -> Told[ProgramActivity]:
+def program(situation: Situation) -> TopicData[ProgramActivity]:
     """What the oracle program did.
 
     Counts with a gap are shown, and not believed.
     """
     if "solana" not in situation.configured:
-        return Told(None, False, "not configured")
+        return TopicData(None, False, "not configured")
     if "program" not in situation.solana and any(t.startswith("endpoint/") for t in situation.solana):
-        return Told(None, False, "no program id configured")
+        return TopicData(None, False, "no program id configured")
     if believed(situation.solana.get("program"), situation.mono).state.off:
-        return Told(None, False, "no program id configured")
-    found = told(situation.solana.get("program"), ProgramActivity, situation.mono)
+        return TopicData(None, False, "no program id configured")
+    found = topic_data(situation.solana.get("program"), ProgramActivity, situation.mono)
     if found.live and found.data is not None and not found.data.complete:
-        return Told(found.data, False, f"gap: {found.data.gap or 'being filled'}")
+        return TopicData(found.data, False, f"gap: {found.data.gap or 'being filled'}")
     return found
 
 
-def quiet(found: Told[Any]) -> bool:
+def quiet(found: TopicData[Any]) -> bool:
     """Not configured is a state, not an error."""
     return found.data is None and found.why in ("not configured", "no program id configured")
 
 
-def endpoints(situation: Situation) -> dict[str, Told[EndpointStatus]]:
+def endpoints(situation: Situation) -> dict[str, TopicData[EndpointStatus]]:
     """By name."""
     head = "endpoint/"
     return {
-        topic.removeprefix(head): told(reading, EndpointStatus, situation.mono)
+        topic.removeprefix(head): topic_data(reading, EndpointStatus, situation.mono)
         for topic, reading in sorted(situation.solana.items())
         if topic.startswith(head)
     }
@@ -90,10 +90,10 @@ def disagreements(situation: Situation) -> list[Disagreement]:
     return found
 
 
-def outputs(situation: Situation) -> dict[str, Told[MarketOutput]]:
+def outputs(situation: Situation) -> dict[str, TopicData[MarketOutput]]:
     head = "output/"
     return {
-        topic.removeprefix(head): told(reading, MarketOutput, situation.mono)
+        topic.removeprefix(head): topic_data(reading, MarketOutput, situation.mono)
         for topic, reading in situation.probes.items()
         if topic.startswith(head)
     }
@@ -106,7 +106,7 @@ def failing(situation: Situation, width: int) -> list[Line]:
         whole = topic in ("signers", "certificates", "source") or topic.startswith("output/")
         if whole or reading.believed(situation.mono).state.off:
             continue
-        found = told(reading, ProbeStatus, situation.mono)
+        found = topic_data(reading, ProbeStatus, situation.mono)
         if found.live and found.data is not None and found.data.ok:
             continue
         bad = found.live and found.data is not None

@@ -106,7 +106,7 @@ def _updates(now: IncidentNow) -> list[Para]:
         para(("UPDATES", "heading+bold"), ("" if now.webhook else "   recorded only: nothing is posted", "dim")),
     ]
     for update in reversed(now.incident.updates[-5:]):
-        told = (
+        others = (
             f"{update.delivery}: {update.detail}"
             if update.detail and update.delivery != "delivered"
             else update.delivery
@@ -118,7 +118,7 @@ def _updates(now: IncidentNow) -> list[Para]:
                 11,
                 (f"{update.who} ", "accent"),
                 (f"{update.words}  ", "text"),
-                (told, role),
+                (others, role),
             )
         )
     if not now.incident.updates:

@@ -100,10 +100,10 @@ class IncidentView(View):
             self.timeline.show_lines(())
             return
         narrow = self.size.width < WIDE
-        told = timeline_lines(now)
-        self.page.show_lines([*page(now, situation), *((para(), *told) if narrow else ())])
+        timeline = timeline_lines(now)
+        self.page.show_lines([*page(now, situation), *((para(), *timeline) if narrow else ())])
         if not narrow:
-            self.timeline.show_lines(told)
+            self.timeline.show_lines(timeline)
 
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
         event.stop()

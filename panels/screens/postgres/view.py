@@ -28,17 +28,17 @@ class PostgresView(SituationPages):
         topic = TOPICS[self.page]
         troubles = trouble(situation, (topic,))
         seconds = oldest(situation, (topic,))
-        told = "" if seconds is None else f" {age(seconds)}"
+        ago = "" if seconds is None else f" {age(seconds)}"
         if not self.is_attached:
             return
         bar = self.query_one("#state", Bar)
         if not troubles:
             known = topic in situation.postgres
-            bar.say((f" ● LIVE{told}" if known else f" ? {NOTHING_READ}", "ok" if known else "unknown"))
+            bar.say((f" ● LIVE{ago}" if known else f" ? {NOTHING_READ}", "ok" if known else "unknown"))
             return
         first = troubles[0]
         off = first.state == "not configured"
-        spans = [(f" {'○' if off else '?'} {first.state.upper()}{told}", "dim" if off else "unknown")]
+        spans = [(f" {'○' if off else '?'} {first.state.upper()}{ago}", "dim" if off else "unknown")]
         spans += [(f"   {first.reason}", "text")] if first.reason else []
         spans += [(f"   → {first.remedy}", "accent")] if first.remedy else []
         bar.say(*spans)
