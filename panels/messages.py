@@ -188,8 +188,9 @@ class OpenLogs(UserRequest):
 
 @dataclass
 class LogSource(UserRequest):
-    """The log view wants another stream: previous container, or another `since_s` (seconds; None:
-    from the tail).
+    """Asks for another stream of the log view.
+
+    That of the previous container, or from another `since_s` on (seconds; None: from the tail).
     """
 
     previous: bool

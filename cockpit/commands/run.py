@@ -273,14 +273,14 @@ def _took_effect(progress: Progress) -> bool:
     return progress.phase is not Phase.STALE and (progress.phase is not Phase.FAILED or progress.rollout is not None)
 
 
-def _told(value: str | None) -> str:
+def _shown(value: str | None) -> str:
     return "(absent)" if value is None else value or "(empty)"
 
 
 def describe(plan: Plan) -> str:
     lines = [plan.title, f"  target   {plan.target.words}"]
     lines += [
-        f"  change   {c.field}: {_told(c.before)} -> {_told(c.after)}" + (f"   ({c.note})" if c.note else "")
+        f"  change   {c.field}: {_shown(c.before)} -> {_shown(c.after)}" + (f"   ({c.note})" if c.note else "")
         for c in plan.changes
     ]
     if isinstance(plan.request, Request):

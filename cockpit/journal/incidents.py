@@ -121,7 +121,7 @@ def words_of(record: Record) -> tuple[str, str] | None:
 def _opened(number: int, record: Record) -> Incident:
     who, at = _who(record), float(record["at"])
     severity = str(record["severity"])
-    told = record.get("runbook_number")
+    named = record.get("runbook_number")
     return Incident(
         number=number,
         title=_text(record, "title"),
@@ -129,7 +129,7 @@ def _opened(number: int, record: Record) -> Incident:
         opened=at,
         opened_by=who,
         runbook=_text(record, "runbook"),
-        runbook_number=told if isinstance(told, int) else None,
+        runbook_number=named if isinstance(named, int) else None,
         place=_text(record, "place"),
         severities=(SeverityChange(at, who, severity, ""),),
     )

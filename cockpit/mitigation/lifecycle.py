@@ -73,8 +73,9 @@ class RunDependencies:
 
 
 def check_confirmation(plan: Plan, confirmation: Confirmation, mono: float, read_only: bool) -> None:
-    """Raises PlanProblem unless the operator said yes to this very plan, in time, and typed what
-    was asked.
+    """Check that the operator said yes to this very plan, in time, and typed what was asked.
+
+    Raises PlanProblem.
     """
     if read_only and not plan.harmless:
         raise PlanProblem("the cockpit is read-only", "start it without --read-only")
@@ -358,8 +359,9 @@ class MitigationRun:
         self._end(Phase.DONE, proof, words)
 
     def _chain_quiet(self, rollout: Rollout) -> tuple[ChainSilence | None, str]:
-        """For a step that stops publishing: what proves it on the chain, or in words that the chain
-        was not asked.
+        """Return what proves on the chain that publishing stopped, or why the chain was not asked.
+
+        For steps that stop publishing; others have no such proof.
         """
         shared, draft = self._shared, self._prepared.draft
         if not stops_publishing(draft):

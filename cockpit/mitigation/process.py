@@ -27,7 +27,7 @@ KEPT_LINES = 200
 LINE_LIMIT = 2000  # bytes of one line; the rest of it is dropped
 GRACE_S = 5.0  # from SIGTERM to SIGKILL
 _DRAIN_S = 1.0  # for the last output of a program that has ended
-_TOLD_EVERY_S = 0.25
+_REPORT_EVERY_S = 0.25
 _CHUNK = 65_536
 #: Passed on from our own environment, where it is there: what programs need to find themselves and
 #: print text.
@@ -54,10 +54,10 @@ _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """`status`: the exit status, negative when a signal ended it; None when it never started
-    (`problem` says why).
+    """Is how a program ended.
 
-    `timed_out`: its time was up, and its group was ended; `stopped`: the operator asked for that.
+    `status`: the exit status, negative when a signal ended it; None when it never started
+    (`problem` says why). `timed_out`: its time was up, and its group was ended; `stopped`: the operator asked for that.
     `output`: the last lines, cleaned and redacted.
     """
 
@@ -222,7 +222,7 @@ async def _read(
     last = float("-inf")
     while chunk := await reader.read(_CHUNK):
         tail.feed(chunk)
-        if clock.mono() - last >= _TOLD_EVERY_S:
+        if clock.mono() - last >= _REPORT_EVERY_S:
             last = clock.mono()
             on_output(tail.lines()[-20:], tail.dropped)
         await asyncio.sleep(0)  # a program that never stops printing must not hold the loop

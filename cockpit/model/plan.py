@@ -358,8 +358,9 @@ class SequenceState(msgspec.Struct, frozen=True):
 
 
 class Unfinished(msgspec.Struct, frozen=True):
-    """An intent without an outcome, compared with the cluster at start: applied, not applied, or
-    changed since.
+    """Is an intent without an outcome, compared with the cluster at start.
+
+    It was applied, not applied, or the object has changed since.
     """
 
     number: int

@@ -167,8 +167,9 @@ def _rule(alert: str, expr: str, hold_s: float, labels: dict[str, str], notes: d
 
 
 def _scalar(text: str) -> str:
-    """A YAML scalar on one line: a JSON string is one (YAML 1.2, chapter 1.3); plain words stay
-    plain.
+    """Write a YAML scalar on one line; plain words stay plain.
+
+    A JSON string is one too (YAML 1.2, chapter 1.3).
     """
     if text.replace("-", "").isalnum() and text.isascii() and not text[0].isdigit() and text.lower() not in _RESERVED:
         return text

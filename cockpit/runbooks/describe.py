@@ -7,8 +7,9 @@ from cockpit.text import clean
 
 
 def describe(runbook: Runbook) -> str:
-    """Title, symptoms, triage, causes, mitigations with their parameters, validation, checklist:
-    one item a line.
+    """Describe a runbook, one item a line.
+
+    Title, symptoms, triage, causes, mitigations with their parameters, validation, checklist.
     """
     lines = [f"{runbook.number} {runbook.title}   {runbook.severity}   ({runbook.id})"]
     if runbook.summary:

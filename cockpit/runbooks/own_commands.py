@@ -28,8 +28,10 @@ _SECTIONS = {"14.restore.2": "restore", "9.mitigation.4": "failover"}
 
 
 def with_commands(runbooks: Runbooks, settings: Settings) -> Runbooks:
-    """The same runbooks when nothing is configured, or an operator's own file has made something
-    else of the step.
+    """Put the operator's commands in the place of the steps that ask for them.
+
+    The runbooks stay the same when nothing is configured, or an operator's own file has made
+    something else of the step.
     """
 
     def made(step: Step) -> Step:

@@ -15,8 +15,9 @@ BRACES = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
 class Names:
-    """Every name that the file defines, right or wrong in itself: a broken signal is no unknown
-    one.
+    """Holds every name that the file defines, right or wrong in itself.
+
+    A broken signal is no unknown one.
     """
 
     def __init__(self, raw: Mapping[str, Any]) -> None:

@@ -94,8 +94,9 @@ def _instead(problems: tuple[str, ...], origin: str) -> Runbooks:
 
 
 def check(text: str, origin: str) -> tuple[Runbooks | None, list[Problem]]:
-    """Everything that is wrong with `text`, in the order of its lines; the runbooks (merged) only
-    when nothing is.
+    """Return everything that is wrong with `text`, in the order of its lines.
+
+    The runbooks (merged) come with it only when nothing is.
     """
     file = safe(origin)
     try:
@@ -150,9 +151,9 @@ def _syntax(file: str, text: str, message: str) -> Problem:
 
 
 def _merge(base: dict[str, Any], own: dict[str, Any]) -> tuple[dict[str, Any], dict[int, int | None]]:
-    """The packaged tables with the operator's over them, and for each merged runbook its index in
-    the operator's file.
+    """Lay the operator's tables over the packaged ones.
 
+    Comes with the index in the operator's file of each merged runbook.
     Tables merge by name, key by key; a signal that brings its own source drops the packaged one.
     Runbooks merge by id.
     """
@@ -206,7 +207,7 @@ def _to_own(path: Path, origins: Mapping[int, int | None]) -> Path:
 
 
 def _key(path: Path, raw: Mapping[str, Any]) -> str:
-    """Spell a path: signals.x.warn · runbook[publishing-stops].symptoms[0].signal"""
+    """Spell a path: `signals.x.warn`, `runbook[publishing-stops].symptoms[0].signal`."""
     words: list[str] = []
     value: Any = raw
     for part in path:

@@ -48,8 +48,7 @@ def nearest(name: str, known: list[str]) -> str:
 
 
 def walk(raw: Mapping[str, Any], report: Report) -> dict[Path, msgspec.Struct]:
-    """Report every unknown or missing key and wrong type; return what could be read, entry by
-    entry, by path.
+    """Report every unknown or missing key and wrong type; return what could be read, by path.
 
     A list element that cannot be read is left out of its parent, its siblings and its parent's own
     keys are not.
@@ -79,8 +78,9 @@ def walk(raw: Mapping[str, Any], report: Report) -> dict[Path, msgspec.Struct]:
 def _entry(
     raw: Any, kind: type[msgspec.Struct], path: Path, found: dict[Path, msgspec.Struct], report: Report
 ) -> dict[str, Any] | None:
-    """What of it can be read, its elements' wrong parts left out at every depth; None when that is
-    not enough.
+    """Return what of an entry can be read; None when that is not enough.
+
+    Its elements' wrong parts are left out at every depth.
     """
     if not isinstance(raw, dict):
         report(path, f"expected a table, got {_kind(raw)}")

@@ -125,7 +125,7 @@ def _guard_lines(plan: Plan) -> list[Para]:
 
 
 def _stands(guard: GuardResult) -> Para:
-    """Stopped already, by the deployment; and by the chain?"""
+    """Say whether publishing has stopped already, by the deployment and by the chain."""
     good = guard.verdict is Verdict.PASS
     return para((f"{sign('ok' if good else 'warn')} {guard.reason}", "ok" if good else "warn"))
 

@@ -1,4 +1,4 @@
-"""Are the operator's words a value for this parameter?
+"""Judges whether the operator's words are a value for a parameter.
 
 The form says so at once; the planner checks again on its own.
 """

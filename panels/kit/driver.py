@@ -169,8 +169,9 @@ class CockpitDriver(linux_driver.LinuxDriver):
             names["WriterThread"] = stock
 
     def _get_terminal_size(self) -> tuple[int, int]:
-        """The terminal's own word comes first: an exported COLUMNS (readline does that) would
-        outlive every resize.
+        """Take the terminal's own word before the environment's.
+
+        An exported COLUMNS (readline does that) would outlive every resize.
         """
         try:
             size = os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
@@ -179,8 +180,9 @@ class CockpitDriver(linux_driver.LinuxDriver):
         return (size.columns, size.lines) if size.columns and size.lines else super()._get_terminal_size()
 
     def recovered(self) -> bool:
-        """True once after frames were dropped and the terminal has caught up: repaint the whole
-        screen.
+        """Say once that frames were dropped and the terminal has caught up.
+
+        The whole screen is to be painted again.
         """
         writer = self._writer_thread
         if not isinstance(writer, DroppingWriter) or writer.dropped == self._repaint_owed or writer.behind:
@@ -190,8 +192,9 @@ class CockpitDriver(linux_driver.LinuxDriver):
         return True
 
     def hung_up(self) -> bool:
-        """Whether the terminal is gone (stdin at EOF or hung up): textual would spin on it for
-        ever.
+        """Say whether the terminal is gone: stdin at its end, or hung up.
+
+        Textual would spin on it for ever.
         """
         if isinstance(self._writer_thread, DroppingWriter) and self._writer_thread.broken:
             return True

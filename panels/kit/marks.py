@@ -70,10 +70,7 @@ def sign(name: str) -> str:
 
 
 def level_words(level: Level) -> str:
-    """ "✗ CRIT", "?
-
-    UNKNOWN".
-    """
+    """Return the level's sign and word, as "✗ CRIT"."""
     return f"{SIGN[level.value]} {WORD[level]}"
 
 

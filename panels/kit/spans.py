@@ -211,8 +211,9 @@ def heading(columns: Sequence[Column], widths: Sequence[tuple[int, int]]) -> Lin
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Span]], width: int) -> list[Line]:
-    """A small table, heading first; growing columns are as wide as what they hold, so that numbers
-    stay near names.
+    """Lay out a small table, heading first.
+
+    Growing columns are as wide as what they hold, so that numbers stay near names.
     """
     shaped = [
         Column(

@@ -211,8 +211,8 @@ def endpoints(situation: Situation, width: int) -> list[Line]:
     lines = [*table(columns, [_endpoint(name, found) for name, found in own.items()], width), BLANK]
     if width < WITH_CLUSTER:
         named = ((name, found.data) for name, found in own.items())
-        told_of = [f"{name} {(one.cluster or UNKNOWN) if one is not None else UNKNOWN}" for name, one in named]
-        lines += _dim(f"cluster: {', '.join(told_of)}", width)
+        clusters = [f"{name} {(one.cluster or UNKNOWN) if one is not None else UNKNOWN}" for name, one in named]
+        lines += _dim(f"cluster: {', '.join(clusters)}", width)
     lines += _dim(
         "blockhash: slots since its newest was made (one lives 150); rest: how long it asks to be left alone; "
         "fee: median priority fee, "

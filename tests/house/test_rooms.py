@@ -168,3 +168,45 @@ def test_what_a_remark_cites_is_in_the_docs() -> None:
 )
 def test_a_citation_that_leads_nowhere_is_found(words: str, cited: list[str]) -> None:
     assert leads_nowhere(words, {"1", "2", "3", "4", "5", "6"}) == cited
+
+
+#: Words of an earlier private vocabulary: docs/glossary.md has the field's own.
+BANNED = {"told", "wish", "desk", "office", "means", "carrying", "breath", "lean", "curtain"}
+
+
+def words_of(name: str) -> set[str]:
+    """The words of an identifier, in small letters."""
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+
+
+def test_names_are_the_fields_own() -> None:
+    found = []
+    for path in PRODUCT:
+        found += [str(path)] if words_of(path.stem) & BANNED else []
+        with (ROOT / path).open("rb") as file:
+            for token in tokenize.tokenize(file.readline):
+                if token.type == tokenize.NAME and words_of(token.string) & BANNED:
+                    found.append(f"{path}:{token.start[0]}: {token.string}")
+    assert not found, "\n".join(found)
+
+
+MOST_COLUMNS = 100
+
+
+def first_sentences(path: Path) -> Iterator[tuple[int, str]]:
+    """The first paragraph of each docstring as one line, with the line on which it begins."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text:
+                yield getattr(node, "lineno", 1), text.partition("\n\n")[0]
+
+
+def test_a_docstring_begins_with_one_sentence_on_one_line() -> None:
+    wrong = [
+        f"{path}:{line}: {text.splitlines()[0][:60]}…"
+        for path in PRODUCT
+        for line, text in first_sentences(path)
+        if len(text.splitlines()) > 1 or len(text) > MOST_COLUMNS or not text.endswith(".")
+    ]
+    assert not wrong, f"{len(wrong)}:\n" + "\n".join(wrong)

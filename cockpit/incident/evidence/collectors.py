@@ -239,12 +239,12 @@ def _logs(situation: Situation | None, service: str, read_logs: ReadLogs | None)
         lines: list[Any] = []
         for namespace, pods in sorted(by_namespace.items()):
             lines += await read_logs(namespace, tuple(sorted(pods)[:_PODS]), LOG_LINES)
-        return list(_told(lines)) or _missing(f"the {service} pods have logged nothing")
+        return list(_as_text(lines)) or _missing(f"the {service} pods have logged nothing")
 
     return collect
 
 
-def _told(lines: Sequence[Any]) -> Iterable[str]:
+def _as_text(lines: Sequence[Any]) -> Iterable[str]:
     """Put the trace ids and transaction signatures first, then every line."""
     faults = [line for line in lines if isinstance(line, Fault)]
     logged = [line for line in lines if not isinstance(line, Fault)]

@@ -164,10 +164,10 @@ def find_container(obj: Mapping[str, Any], name: str) -> tuple[str, Mapping[str,
 
 
 def own_container(obj: Mapping[str, Any], wanted: str | None, service: str) -> str:
-    """The container a step changes: the one it names, else the service's own, else the one that the
-    template says is the default (as kubectl logs and exec take it), else the only one.
+    """Choose the container that a step changes.
 
-    Raises PlanProblem.
+    The one it names, else the service's own, else the one that the template says is the default (as
+    kubectl logs and exec take it), else the only one. Raises PlanProblem.
     """
     names = container_names(obj)
     if wanted is not None:

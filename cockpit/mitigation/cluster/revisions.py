@@ -23,10 +23,10 @@ _HASH = "pod-template-hash"
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """`name` and `uid` are of the ReplicaSet (or ControllerRevision) that keeps it: the number of a
-    Deployment's revision moves on when it is gone back to, they do not.
+    """Is a template that a workload once had, with what keeps it.
 
-    `template` is as the workload's own would be.
+    `name` and `uid` are of the ReplicaSet (or ControllerRevision): the number of a Deployment's
+    revision moves on when it is gone back to, they do not. `template` is as the workload's own would be.
     """
 
     number: int

@@ -169,8 +169,9 @@ WHERE i.indrelid = to_regclass(%s) AND c.relname = %s
 
 
 async def _outcome(session: Session, words: list[Token], status: str) -> str:
-    """Raises SqlProblem when an index is not there, or not valid, though the server reported
-    success.
+    """Return what the statement did, after reading a new index back.
+
+    Raises SqlProblem when it is not there, or not valid, though the server reported success.
     """
     made = created_index(words)
     if made is None:

@@ -251,7 +251,7 @@ class ProgramWatch:
                 stays.append(gap.reason)
                 self._trouble = gap.reason
             else:
-                self._told(watch.name, filled)
+                self._compared(watch.name, filled)
                 if self.ledger.covered_slot is None:
                     self.ledger.covered_slot = self._filler.from_slot
                     self.ledger.covered_since = self.ledger.slots.at(self._filler.from_slot, began)
@@ -265,7 +265,7 @@ class ProgramWatch:
             return True
         return False
 
-    def _told(self, name: str, filled: Filled) -> None:
+    def _compared(self, name: str, filled: Filled) -> None:
         lacking = filled.lacking
         self._fleet.said[f"listing of {name}"] = (
             (

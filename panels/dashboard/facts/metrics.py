@@ -173,8 +173,9 @@ def _merged(troubles: list[Trouble]) -> list[Trouble]:
 
 
 def kind_trouble(situation: Situation, kinds: Iterable[str]) -> list[Trouble]:
-    """Faults of what is read from Kubernetes, per kind and namespace: "pods in m0-prod: denied:
-    cannot list pods".
+    """Return faults of what is read from Kubernetes, by kind and namespace.
+
+    "pods in m0-prod: denied: cannot list pods".
     """
     wanted = set(kinds)
     faults: dict[tuple[SourceState, str, str], list[str]] = {}

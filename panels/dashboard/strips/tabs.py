@@ -21,8 +21,9 @@ class TabLine(LineWidget):
         self._places: list[tuple[int, int]] = []
 
     def picture(self, width: int, height: int) -> list[Line]:
-        """Full titles, short ones, short ones close to their keys, or keys and marks alone:
-        whatever fits.
+        """Draw the longest form that fits.
+
+        Full titles, short ones, short ones close to their keys, or keys and marks alone.
         """
         full = [panel.spec.title for panel in self.tabs]
         short = [panel.spec.short or panel.spec.title for panel in self.tabs]

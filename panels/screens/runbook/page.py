@@ -210,8 +210,9 @@ def letter(step: Step) -> str:
 
 
 def part(step: Step) -> str:
-    """The part of the runbook that the step is listed under; "" when it is not numbered: it belongs
-    to the one before it.
+    """Return the part of the runbook that the step is listed under.
+
+    "" when it is not numbered: it belongs to the one before it.
     """
     return step.item.split(".")[1] if step.item and step.item.count(".") > 1 else ""
 
@@ -284,7 +285,7 @@ def _gauge(gauge: Gauge) -> Para:
 
 
 def holds_now(item: Validation, signal: SignalStatus | None) -> Proof:
-    """Would this validation hold now?
+    """Judge whether this validation would hold now.
 
     "rises" and "falls" need the baseline of a step: pending until one is taken.
     """
