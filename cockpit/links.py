@@ -29,7 +29,10 @@ def problem_of(name: str, template: str) -> str:
     if not template.startswith(("http://", "https://")):
         return f"{name}: not an http(s) URL: {safe(template, 80)}"
     if len(template) > LONGEST_TEMPLATE or any(not "!" <= char <= "~" for char in template):
-        return f"{name}: blanks, control and non-ASCII characters are to be percent-encoded, {LONGEST_TEMPLATE} characters at most"
+        return (
+            f"{name}: blanks, control and non-ASCII characters are to be percent-encoded, "
+            f"{LONGEST_TEMPLATE} characters at most"
+        )
     asked = re.findall(r"\{([^{}]*)\}", template)
     unknown = [place for place in asked if place not in places]
     if unknown:

@@ -1,4 +1,4 @@
-"""What all tests share: a programme that must be there in CI, and is a reason to skip on a laptop."""
+"""Holds what all tests share: programs that must be there in CI, and a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def need() -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def database() -> Iterator[DrillPostgres]:
-    """A real PostgreSQL with the network's tables and no workload: whoever changes it puts it back."""
+    """Start a real PostgreSQL with the network's tables and no workload.
+
+    Whoever changes it puts it back.
+    """
     from cockpit.drill.postgres import DrillPostgres, installed
 
     if not installed():

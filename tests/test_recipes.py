@@ -1,6 +1,7 @@
 """Carry out each recipe of CONTRIBUTING.md, word for word, in a copy of the tree.
 
-A plug-in is one new file (or folder) and one row, and nothing else is touched. A recipe is Markdown:
+A plug-in is one new file (or folder) and one row, and nothing else is touched. A recipe is
+Markdown:
 
     New file `path`:             and a code block: the whole file
     One row in `path`, below `an existing line`:   and a code block: the row
@@ -33,7 +34,7 @@ _CHECK = re.compile(r"^Check: `(?P<command>[^`]+)`$", re.M)
 
 @dataclass(frozen=True)
 class Recipe:
-    """One recipe, taken apart: new files by path, rows as (path, existing line, row), and the checks."""
+    """Holds a recipe's parts: new files by path, rows as (path, existing line, row), checks."""
 
     files: dict[str, str]
     rows: list[tuple[str, str, str]]

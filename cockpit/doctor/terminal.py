@@ -74,7 +74,8 @@ async def _itself(exam: Examination) -> Sequence[Finding]:
                 AREA,
                 "size",
                 State.OK,
-                f"{columns}×{rows}: {'all panels' if all_of_them else 'one panel at a time, as tabs, where all do not fit'}",
+                f"{columns}×{rows}: "
+                + ("all panels" if all_of_them else "one panel at a time, as tabs, where all do not fit"),
             )
         )
     links = terminal.hyperlinks(exam.settings.links.hyperlinks, env)

@@ -54,7 +54,7 @@ def remote(need: Callable[[str], str], sshd: Sshd) -> Iterator[Callable[[int, in
 
 
 class Site:
-    """A drill that goes on whatever becomes of the cockpit, and the cockpit's configuration for it."""
+    """Runs a drill that outlives the cockpit, and holds the configuration that points at it."""
 
     def __init__(self, drill: DrillThread, config: Path) -> None:
         self.drill = drill

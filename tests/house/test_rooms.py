@@ -95,7 +95,7 @@ def test_no_file_repeats_the_name_of_its_folder() -> None:
 
 
 def room_of(path: Path) -> str:
-    """The tree in which a name must lead to one file: the room in cockpit/, and panels/ as a whole."""
+    """Return the tree in which a name must lead to one file: a room of cockpit/, or panels/."""
     return "panels" if path.parts[0] == "panels" else "/".join(path.parts[:2])
 
 

@@ -98,7 +98,8 @@ async def _who(ask: Ask, pids: set[int]) -> dict[int, str]:
         return {}
     rows = await ask(_BLOCKERS, (sorted(pids),))
     return {
-        pid: f"{safe(application or '(no name)', 40)} as {safe(user or '?', 40)}, {safe(state or '?', 40)} for {age or 0:.0f} s"
+        pid: f"{safe(application or '(no name)', 40)} as {safe(user or '?', 40)}, "
+        f"{safe(state or '?', 40)} for {age or 0:.0f} s"
         for pid, application, user, state, age in rows
     }
 

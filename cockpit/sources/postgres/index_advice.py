@@ -20,7 +20,8 @@ NAME_BYTES = 63  # of an identifier in PostgreSQL
 _EQUAL = frozenset({"="})
 _RANGE = frozenset({"<", ">", "<=", ">=", "between"})
 _BEFORE_TABLE = frozenset({"from", "join", "update", "into"})
-_CLAUSES = """where on using set join left right inner outer full cross natural group order limit offset having union intersect
+_CLAUSES = """where on using set join left right inner outer full cross natural group order limit offset having union
+intersect
 except values
 returning for as tablesample window fetch select default lateral only"""
 _NOT_ALIAS = frozenset(_CLAUSES.split())

@@ -139,14 +139,16 @@ def hide(text: str, secrets: Sequence[str]) -> str:
 
 
 _NOT_LET_IN = re.compile(
-    r"(?i)authentication failed|no pg_hba\.conf entry|no password supplied|password authentication|role .* does not exist|certificate"
+    r"(?i)authentication failed|no pg_hba\.conf entry|no password supplied|password authentication|"
+    r"role .* does not exist|certificate"
 )
 _FULL = re.compile(r"too many clients|too many connections|remaining connection slots")
 _UNSUPPORTED = re.compile(r"(?i)unsupported startup parameter")
 
 
 _AT = re.compile(
-    r'^(?:connection failed: )?connection to server (?:at|on socket) "([^"]*)"(?: \([^)]*\))?(?:, port (\d+))? failed: (?:FATAL: +)?'
+    r'^(?:connection failed: )?connection to server (?:at|on socket) "([^"]*)"(?: \([^)]*\))?'
+    r"(?:, port (\d+))? failed: (?:FATAL: +)?"
 )
 
 

@@ -121,7 +121,8 @@ def _ends_name(text: str) -> bool:
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 #: Keywords that cannot stand bare as a table, column or index name (reserved in PostgreSQL's
 #: appendix C).
-_RESERVED_WORDS = """all analyse analyze and any array as asc asymmetric authorization between binary both case cast check
+_RESERVED_WORDS = """all analyse analyze and any array as asc asymmetric authorization between binary both case cast
+check
 collate collation column
 concurrently constraint create cross current_catalog current_date current_role current_schema current_time
 current_timestamp

@@ -74,7 +74,7 @@ async def test_runbook_1_the_guardrails_block_and_what_is_relaxed_stays_as_debt(
 
 
 async def test_runbook_2_the_new_agents_sign_with_other_keys(tmp_path: Path) -> None:
-    """Stop, evidence, roll back both, look at the set, canaries alone, a bundle verified, then all."""
+    """Stop, capture evidence, roll back both, look at the set, try canaries, verify, then all."""
     with incident("wrong-signer-set", tmp_path, 2) as (drill, settings):
         async with at_work(drill, settings) as hands:
             await hands.begin(r"2 Invalid signature errors +3 of 3")

@@ -469,9 +469,7 @@ def situation(**changes: Any) -> Situation:
 
 
 class Harness(App[None]):
-    """Panels of words behind, a layer over them or a view pushed; keeps every request that reaches the
-    app.
-    """
+    """Shows panels of words, a layer over them or a view; keeps every request that arrives."""
 
     CSS = "Screen { layers: default dialog; } #behind { height: 1fr; } Screen { overflow: hidden; }"
     ENABLE_COMMAND_PALETTE = False

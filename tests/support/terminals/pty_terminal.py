@@ -121,7 +121,7 @@ class PtyTerminal:
         self._pending = data[cut.start() :] if cut else b""
         self._emulator.feed(_NOT_EMULATED.sub(b"", data[: cut.start()] if cut else data))
 
-    # --- what the operator does ------------------------------------------------------------------------------------------
+    # --- what the operator does -------------------------------------------------------------------
 
     def type(self, keys: str) -> None:
         """All in one write, as a slow link delivers them."""
@@ -150,7 +150,7 @@ class PtyTerminal:
         os.close(self.master)
         self.master = self.slave = -1
 
-    # --- what the operator sees ------------------------------------------------------------------------------------------
+    # --- what the operator sees -------------------------------------------------------------------
 
     @property
     def text(self) -> str:
