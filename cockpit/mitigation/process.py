@@ -57,8 +57,8 @@ class Ended:
     """Is how a program ended.
 
     `status`: the exit status, negative when a signal ended it; None when it never started
-    (`problem` says why). `timed_out`: its time was up, and its group was ended; `stopped`: the operator asked for that.
-    `output`: the last lines, cleaned and redacted.
+    (`problem` says why). `timed_out`: its time was up, and its group was ended; `stopped`: the
+    operator asked for that. `output`: the last lines, cleaned and redacted.
     """
 
     status: int | None

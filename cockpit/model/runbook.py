@@ -148,7 +148,8 @@ class Step(_Entry, frozen=True, kw_only=True):
 class Symptom(_Entry, frozen=True, kw_only=True):
     """Holds when `signal` is at least `at`.
 
-    `at` = "ok" makes a symptom of a signal that must be well (4.symptom.1). Without `item`: one of our own, beside the document's.
+    `at` = "ok" makes a symptom of a signal that must be well (4.symptom.1). Without `item`: one of
+    our own, beside the document's.
     """
 
     item: str | None = None

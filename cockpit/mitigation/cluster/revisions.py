@@ -26,7 +26,8 @@ class Revision:
     """Is a template that a workload once had, with what keeps it.
 
     `name` and `uid` are of the ReplicaSet (or ControllerRevision): the number of a Deployment's
-    revision moves on when it is gone back to, they do not. `template` is as the workload's own would be.
+    revision moves on when it is gone back to, they do not. `template` is as the workload's own
+    would be.
     """
 
     number: int
