@@ -22,7 +22,7 @@ from cockpit.sources.registry import configured
 from panels import keys
 from tests.support.paths import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "deploy").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "deploy").glob("*.md"))]
 
 
 def examples(page: Path, language: str) -> list[str]:
@@ -112,3 +112,19 @@ def test_the_runbook_page_names_every_value_and_kind_of_step() -> None:
     missing = [name for family in FAMILIES.values() for name in family.spelt if f"`{name}`" not in page]
     assert missing == []
     assert kinds_table.table() in page, "make it anew: make generated"
+
+
+@pytest.mark.parametrize(
+    "page", ["docs/architecture.md", "docs/glossary.md", "CONTRIBUTING.md", "SECURITY.md", "RELEASE.md"]
+)
+def test_every_file_and_folder_that_a_page_names_is_there(page: str) -> None:
+    """A page that leads a newcomer through the rooms names none that is gone."""
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text("utf-8"), flags=re.S).partition("<!-- recipes -->")[0]
+    named = set(re.findall(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|toml|md))`", text))
+    homes = (ROOT, ROOT / "cockpit", ROOT / "docs")
+    missing = [
+        name
+        for name in named
+        if name.isascii() and not re.search("[A-Z]{4,}", name) and not any((home / name).exists() for home in homes)
+    ]
+    assert not missing
