@@ -26,9 +26,9 @@ def memory_mb() -> float:
 
 
 async def serve(rate: float, seconds: float) -> None:
-    from cockpit.drill.solana import ledger
     from cockpit.drill.solana.load import load
     from cockpit.drill.solana.node.servers import SolanaServers
+    from cockpit.drill.solana.program import ledger
 
     # A node has its history ready: signing it again is not what is measured.
     ledger.ENCODED = round(rate * seconds) + 1000

@@ -21,7 +21,7 @@ from cockpit.model.reading import Reading, believed
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level, SignalStatus, StageStatus, worst
 from cockpit.model.situation import ServiceStatus, Situation, ToggleStatus
-from cockpit.sources.kubernetes.inventory import Inventory
+from cockpit.sources.inventory import Inventory
 
 #: Services are made anew at least this often (their ages grow), and with many pods no more often.
 SERVICES_EVERY_S = 1.0

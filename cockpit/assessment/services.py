@@ -8,7 +8,7 @@ from cockpit.model.observed.cluster import Cluster, Workload
 from cockpit.model.runbook import Service
 from cockpit.model.signal import Level
 from cockpit.model.situation import ServiceStatus
-from cockpit.sources.kubernetes.inventory import Inventory, PodTally
+from cockpit.sources.inventory import Inventory, PodTally
 
 #: A restart this long ago is still worth a word.
 RECENT_S = 600.0

@@ -20,7 +20,7 @@ from cockpit.model.reading import Reading, Unknown, believed
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.sources.families import FAMILIES
-from cockpit.sources.kubernetes.inventory import Inventory
+from cockpit.sources.inventory import Inventory
 from cockpit.sources.registry import sources
 from cockpit.sources.values import Snapshot, Values
 

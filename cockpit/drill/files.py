@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.drill.admin import ADDRESS, TOKEN
-from cockpit.drill.kubernetes.api.serving import Served
+from cockpit.drill.kubernetes.serving import Served
 from cockpit.drill.names import CONTEXT, NAMESPACE, SERVICES
 from cockpit.drill.probes import configuration
 

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiohttp import web
 
 from cockpit.drill import admin, files
-from cockpit.drill.kubernetes.api.serving import serve as serve_kubernetes
+from cockpit.drill.kubernetes.serving import serve as serve_kubernetes
 from cockpit.drill.names import API, CONTEXT, NAMESPACE, RPC_URLS
-from cockpit.drill.physics.rpc import stream_url
 from cockpit.drill.postgres import DrillPostgres, installed
 from cockpit.drill.probes import Probes
 from cockpit.drill.prometheus.server import PrometheusServer
 from cockpit.drill.scenarios import find
 from cockpit.drill.school import control
 from cockpit.drill.school.referee import Referee
+from cockpit.drill.solana.node.network import stream_url
 from cockpit.drill.solana.node.servers import SolanaServers, bind_pairs, urls_of
 from cockpit.drill.world import HISTORY_S, World
 from cockpit.runbooks.schema import load

@@ -41,10 +41,10 @@ from cockpit.drill.physics.ingest import Ingest
 from cockpit.drill.physics.publish import Publish
 from cockpit.drill.physics.quant import Quant
 from cockpit.drill.physics.releases import BATCH, USUAL_BATCH, Releases
-from cockpit.drill.physics.rpc import Network, stream_url
 from cockpit.drill.physics.serve import Serve
 from cockpit.drill.physics.sign import Sign
 from cockpit.drill.prometheus.series import Registry, SeriesStore
+from cockpit.drill.solana.node.network import Network, stream_url
 from cockpit.drill.solana.program.keys import Keys
 from cockpit.drill.solana.program.oracle import Oracle
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.reading import Reading, Unknown, believed
-from cockpit.sources.kubernetes.inventory import Inventory
+from cockpit.sources.inventory import Inventory
 from cockpit.sources.spec import Readings
 
 

@@ -12,7 +12,7 @@ from cockpit.model.observed.cluster import Cluster, ContainerTemplate, EnvVar, W
 from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.families import FAMILIES
-from cockpit.sources.kubernetes.inventory import Inventory
+from cockpit.sources.inventory import Inventory
 from cockpit.sources.values import Snapshot, Value
 
 MONO = 1000.0

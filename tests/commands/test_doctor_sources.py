@@ -13,7 +13,7 @@ import pytest
 
 from cockpit import cli
 from cockpit.drill.kubernetes import Rule, User, write_kubeconfig
-from cockpit.drill.kubernetes.api.serving import Served
+from cockpit.drill.kubernetes.serving import Served
 from cockpit.drill.server import DrillThread
 from cockpit.sources.examination import State
 from cockpit.sources.probes import OutputProbe, ProbesSettings

@@ -12,9 +12,9 @@ import aiohttp
 import httpx
 
 from cockpit.drill.names import MARKETS
-from cockpit.drill.solana.ledger import SLOT_S
 from cockpit.drill.solana.node.servers import SolanaServers
 from cockpit.drill.solana.program.keys import Keys
+from cockpit.drill.solana.program.ledger import SLOT_S
 from cockpit.drill.solana.program.oracle import Oracle
 from tests.support.waiting import HANG_S
 

@@ -21,8 +21,8 @@ from msgspec.structs import replace
 from cockpit.clock import Clock, SystemClock
 from cockpit.drill.clock import SimClock
 from cockpit.drill.kubernetes import Behaviour, KubernetesWorld
-from cockpit.drill.kubernetes.api.serving import Served, ticking, write_kubeconfig
 from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS
+from cockpit.drill.kubernetes.serving import Served, ticking, write_kubeconfig
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
 from cockpit.kubeapi.access import load_access

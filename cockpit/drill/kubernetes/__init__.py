@@ -6,8 +6,8 @@
 
 from cockpit.drill.kubernetes.api.authz import Rule, User
 from cockpit.drill.kubernetes.api.chaos import ApiChaos
-from cockpit.drill.kubernetes.api.serving import Served, serve, ticking, write_kubeconfig
 from cockpit.drill.kubernetes.behaviour import Behaviour, BehaviourOf, RunningPod
+from cockpit.drill.kubernetes.serving import Served, serve, ticking, write_kubeconfig
 from cockpit.drill.kubernetes.world import KubernetesWorld
 
 __all__ = [

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from cockpit.drill.physics.authority import Authority
     from cockpit.drill.physics.fleet import Fleet, PodView
     from cockpit.drill.physics.releases import Releases
-    from cockpit.drill.physics.rpc import Network
     from cockpit.drill.prometheus.series import Registry
+    from cockpit.drill.solana.node.network import Network
     from cockpit.drill.solana.program.oracle import Oracle
 
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from cockpit.drill.names import CONFIG, FIRST_SEQUENCE, MARKETS, SIGNER_SET_ID, SUBMITTER
 from cockpit.drill.physics.fleet import PodView, number
-from cockpit.drill.physics.rpc import Endpoint
 from cockpit.drill.physics.transactions import Slots, Transactions, failure_words
+from cockpit.drill.solana.node.network import Endpoint
 from cockpit.drill.solana.program.genesis import FIRST_EPOCH
 from cockpit.drill.solana.program.layouts import CODES
 from cockpit.drill.solana.program.oracle import PRICE, Landed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.drill.names import SUBMITTER
 from cockpit.drill.physics.fleet import PodView, number
-from cockpit.drill.physics.rpc import CALLS_PER_TX, Endpoint
+from cockpit.drill.solana.node.network import CALLS_PER_TX, Endpoint
 from cockpit.drill.solana.program.layouts import CODES
 
 if TYPE_CHECKING:

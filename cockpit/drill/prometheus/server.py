@@ -11,19 +11,18 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
-from cockpit.drill.clock import http_date, rfc3339
+from cockpit.drill.clock import SimClock, http_date, rfc3339
 from cockpit.drill.names import METRICS, SERVICES
 from cockpit.drill.prometheus.aggregate import format_value
 from cockpit.drill.prometheus.exposition import CONTENT_TYPE, exposition
 from cockpit.drill.prometheus.params import ApiProblem, duration, moment, one, parameters, selector
 from cockpit.drill.prometheus.promql import Matrix, QueryProblem, Scalar, Vector, evaluate, parse
 from cockpit.drill.prometheus.rules import RULES, AlertRule, active
-from cockpit.drill.prometheus.series import Series
-from cockpit.drill.world import World
+from cockpit.drill.prometheus.series import Registry, Series, SeriesStore
 
 MAX_POINTS = 11_000
 VERSION = "2.42.0"
@@ -45,13 +44,26 @@ class PrometheusChaos:
     slow_s: float = 0.0  # real seconds before each answer
 
 
+class Observed(Protocol):
+    """What is asked of a world here: its clock, the samples it keeps, and who answers a scrape."""
+
+    @property
+    def clock(self) -> SimClock: ...
+    @property
+    def store(self) -> SeriesStore: ...
+    @property
+    def metrics(self) -> Registry: ...
+    def jobs_up(self) -> set[str]:
+        """Return the services that answer a scrape."""
+
+
 class PrometheusServer:
     """Serves one world; `application()` is its HTTP application.
 
     All handlers run in the world's own loop.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Observed) -> None:
         self.world = world
         self.chaos = PrometheusChaos()
 

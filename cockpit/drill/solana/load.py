@@ -10,8 +10,8 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from cockpit.drill.solana.ledger import SLOT_S
 from cockpit.drill.solana.program.encoder import DELAY_SLOTS
+from cockpit.drill.solana.program.ledger import SLOT_S
 from cockpit.drill.solana.program.oracle import Landed, Oracle
 
 BEAT_S = 0.02

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cockpit.drill.kubernetes.api.statuses import ApiError
 from cockpit.drill.kubernetes.objects import strategic
+from cockpit.drill.kubernetes.objects.statuses import ApiError
 
 NAMES = st.lists(st.sampled_from([f"V{i}" for i in range(9)]), unique=True, max_size=7)
 

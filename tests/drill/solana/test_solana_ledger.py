@@ -15,9 +15,9 @@ from solders.transaction import VersionedTransaction
 
 from cockpit.drill.names import MARKETS
 from cockpit.drill.solana import base58
-from cockpit.drill.solana.ledger import Encoded, Ledger, produced, skipped
 from cockpit.drill.solana.program import bundle, instructions
 from cockpit.drill.solana.program.keys import ED25519
+from cockpit.drill.solana.program.ledger import Encoded, Ledger, produced, skipped
 from cockpit.drill.solana.program.oracle import Oracle
 from cockpit.drill.solana.program.runtime import PACKET
 from cockpit.model.observed.bundle import CheckAnswer

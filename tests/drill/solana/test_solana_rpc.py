@@ -11,8 +11,8 @@ from solana.rpc.jsonrpc import JsonRpcRequest
 from solders.transaction import VersionedTransaction
 
 from cockpit.drill.solana import base58
-from cockpit.drill.solana.ledger import skipped
 from cockpit.drill.solana.program.layouts import Market
+from cockpit.drill.solana.program.ledger import skipped
 from cockpit.oracle.layouts import account_of, market_state, protocol_state, signer_set_state
 from tests.support.drill_chain_rig import MARKET, Rig
 

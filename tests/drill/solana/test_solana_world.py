@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from cockpit.drill.names import MARKETS, RPC_URLS, SUBMITTER
-from cockpit.drill.physics.rpc import Network, stream_url
 from cockpit.drill.scenarios import find
 from cockpit.drill.server import Drill
+from cockpit.drill.solana.node.network import Network, stream_url
 from cockpit.drill.world import World
 from cockpit.model.observed.bundle import CheckAnswer
 from cockpit.model.observed.chain import SignerSetState

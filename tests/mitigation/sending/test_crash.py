@@ -14,7 +14,7 @@ import textwrap
 
 import pytest
 
-from cockpit.drill.kubernetes.api.serving import write_kubeconfig
+from cockpit.drill.kubernetes.serving import write_kubeconfig
 from cockpit.journal.entries import entries_of
 from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.model.plan import Phase

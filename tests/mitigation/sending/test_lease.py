@@ -14,8 +14,8 @@ import pytest
 
 from cockpit.drill.clock import SimClock
 from cockpit.drill.kubernetes import Behaviour, KubernetesWorld, serve
-from cockpit.drill.kubernetes.api.serving import write_kubeconfig
 from cockpit.drill.kubernetes.objects.resources import LEASES
+from cockpit.drill.kubernetes.serving import write_kubeconfig
 from cockpit.journal import processes
 from cockpit.kubeapi.access import load_access
 from cockpit.kubeapi.client import KubeClient

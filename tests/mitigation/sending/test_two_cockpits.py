@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cockpit.drill.kubernetes.api.serving import write_kubeconfig
+from cockpit.drill.kubernetes.serving import write_kubeconfig
 from cockpit.journal.entries import entries_of
 from cockpit.journal.journal import Journal
 from tests.support.kube_rig import Rig

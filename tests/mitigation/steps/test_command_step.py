@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cockpit.drill.kubernetes.api.serving import write_kubeconfig
+from cockpit.drill.kubernetes.serving import write_kubeconfig
 from cockpit.journal.entries import entries_of
 from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.mitigation.context import Backends, NetworkCli

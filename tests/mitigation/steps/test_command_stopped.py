@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.drill.kubernetes.api.serving import write_kubeconfig
+from cockpit.drill.kubernetes.serving import write_kubeconfig
 from cockpit.journal.entries import entries_of
 from cockpit.mitigation.context import Backends, NetworkCli
 from cockpit.mitigation.executor import Executor

@@ -14,7 +14,7 @@ from cockpit.model.observed import postgres as pg
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.families import FAMILIES
-from cockpit.sources.kubernetes.inventory import Inventory
+from cockpit.sources.inventory import Inventory
 from cockpit.sources.values import Snapshot, Value
 from tests.support.samples.postgres import calm, troubled
 

@@ -11,8 +11,8 @@ import pytest
 
 from cockpit.clock import SystemClock
 from cockpit.drill.names import MARKETS
-from cockpit.drill.solana.ledger import SLOT_S
 from cockpit.drill.solana.node.servers import SolanaServers
+from cockpit.drill.solana.program.ledger import SLOT_S
 from cockpit.model.observed.chain import EndpointStatus
 from cockpit.sources.solana import RpcEndpoint, rpc, search
 from cockpit.sources.solana.last_reveal import last_reveal

@@ -26,7 +26,7 @@ from cockpit.model.observed.cluster import Cluster, ConfigMap, ContainerTemplate
 from cockpit.model.observed.probe import SignerReport
 from cockpit.model.observed.variables import variable
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.sources.kubernetes.inventory import Inventory
+from cockpit.sources.inventory import Inventory
 from cockpit.sources.solana.values import FAMILY, SolanaValues
 from cockpit.sources.values import Snapshot, Value
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cockpit.drill.chaos import Chaos
-from cockpit.drill.kubernetes.api import statuses
+from cockpit.drill.kubernetes.objects import statuses
 from cockpit.drill.kubernetes.objects.resources import Resource
 from cockpit.drill.kubernetes.objects.store import Store
 

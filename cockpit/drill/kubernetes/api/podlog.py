@@ -11,11 +11,11 @@ import contextlib
 from aiohttp import web
 
 from cockpit.drill.clock import SimClock, parse_rfc3339
-from cockpit.drill.kubernetes.api import statuses
 from cockpit.drill.kubernetes.api.chaos import ApiChaos
 from cockpit.drill.kubernetes.api.reading import find
 from cockpit.drill.kubernetes.api.request import ApiRequest
 from cockpit.drill.kubernetes.logs import ContainerLog, Logs, render
+from cockpit.drill.kubernetes.objects import statuses
 from cockpit.drill.kubernetes.objects.resources import Obj
 from cockpit.drill.kubernetes.objects.store import Store
 

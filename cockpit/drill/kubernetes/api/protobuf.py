@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cockpit.drill.kubernetes.api.statuses import bad_request
 from cockpit.drill.kubernetes.objects.resources import Obj
+from cockpit.drill.kubernetes.objects.statuses import bad_request
 
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"

@@ -9,9 +9,8 @@ import base64
 import binascii
 from collections.abc import Sequence
 
-from cockpit.drill.kubernetes.api import statuses
 from cockpit.drill.kubernetes.api.request import ApiRequest, Target
-from cockpit.drill.kubernetes.objects import events, selectors
+from cockpit.drill.kubernetes.objects import events, selectors, statuses
 from cockpit.drill.kubernetes.objects.resources import EVENTS_K8S_IO, Obj, Resource
 from cockpit.drill.kubernetes.objects.store import Store, Stored, decode, encode
 from cockpit.drill.kubernetes.tables import tables

@@ -7,7 +7,8 @@ from typing import Literal
 
 from aiohttp import web
 
-from cockpit.drill.kubernetes.api import authz, statuses
+from cockpit.drill.kubernetes.api import authz
+from cockpit.drill.kubernetes.objects import statuses
 from cockpit.drill.kubernetes.objects.resources import NAMESPACES, Resource, find
 
 Shape = Literal["plain", "table", "partial"]

@@ -12,12 +12,12 @@ from typing import Any
 from aiohttp import web
 
 from cockpit.drill.clock import SimClock, http_date
-from cockpit.drill.kubernetes.api import authz, discovery, podlog, reading, scale, statuses, writing
+from cockpit.drill.kubernetes.api import authz, discovery, podlog, reading, scale, writing
 from cockpit.drill.kubernetes.api.chaos import ApiChaos
 from cockpit.drill.kubernetes.api.request import ApiRequest, authenticate, parse_path, shape_of, verb_of
 from cockpit.drill.kubernetes.api.watch import BOOKMARK_S, Watch
 from cockpit.drill.kubernetes.logs import Logs
-from cockpit.drill.kubernetes.objects import selectors
+from cockpit.drill.kubernetes.objects import selectors, statuses
 from cockpit.drill.kubernetes.objects.resources import ACCESS_REVIEWS, NAMESPACES, RULES_REVIEWS, SELF_REVIEWS, Obj
 from cockpit.drill.kubernetes.objects.store import Store, decode, encode
 from cockpit.drill.kubernetes.tables.tables import table

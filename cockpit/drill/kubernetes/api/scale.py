@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from cockpit.drill.kubernetes.api import statuses
 from cockpit.drill.kubernetes.api.reading import find
 from cockpit.drill.kubernetes.api.request import ApiRequest
-from cockpit.drill.kubernetes.objects import patch, validation
+from cockpit.drill.kubernetes.objects import patch, statuses, validation
 from cockpit.drill.kubernetes.objects.resources import Obj
 from cockpit.drill.kubernetes.objects.selectors import as_text
 from cockpit.drill.kubernetes.objects.store import Store, Stored, decode, encode

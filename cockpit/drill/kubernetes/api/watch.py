@@ -8,11 +8,10 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from cockpit.drill.kubernetes.api import statuses
 from cockpit.drill.kubernetes.api.chaos import ApiChaos
 from cockpit.drill.kubernetes.api.reading import single
 from cockpit.drill.kubernetes.api.request import ApiRequest
-from cockpit.drill.kubernetes.objects import selectors
+from cockpit.drill.kubernetes.objects import selectors, statuses
 from cockpit.drill.kubernetes.objects.resources import EVENTS_K8S_IO, Obj, Resource
 from cockpit.drill.kubernetes.objects.store import Change, Store, Stored, encode
 from cockpit.drill.kubernetes.tables import tables

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.drill.clock import rfc3339
-from cockpit.drill.kubernetes.api import protobuf, statuses
+from cockpit.drill.kubernetes.api import protobuf
 from cockpit.drill.kubernetes.api.reading import find
 from cockpit.drill.kubernetes.api.request import ApiRequest
 from cockpit.drill.kubernetes.controllers.context import ALPHABET, mark_deleted
-from cockpit.drill.kubernetes.objects import defaults, events, managed, patch, strategic, validation
+from cockpit.drill.kubernetes.objects import defaults, events, managed, patch, statuses, strategic, validation
 from cockpit.drill.kubernetes.objects.resources import CONFIGMAPS, EVENTS_K8S_IO, NAMESPACES, PODS, Obj, Resource
 from cockpit.drill.kubernetes.objects.store import Store, Stored, decode, encode
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cockpit.drill.kubernetes.api.statuses import ApiError
 from cockpit.drill.kubernetes.objects.resources import Obj
+from cockpit.drill.kubernetes.objects.statuses import ApiError
 
 Path = tuple[str, ...]
 _MAPS: tuple[Path, ...] = (("metadata", "labels"), ("metadata", "annotations"), ("data",), ("binaryData",))

@@ -6,9 +6,9 @@ from typing import Any
 
 import jsonpatch
 
-from cockpit.drill.kubernetes.api.statuses import bad_request, patch_rejected, unsupported_media_type
 from cockpit.drill.kubernetes.objects import strategic
 from cockpit.drill.kubernetes.objects.resources import Obj
+from cockpit.drill.kubernetes.objects.statuses import bad_request, patch_rejected, unsupported_media_type
 from cockpit.drill.kubernetes.objects.store import decode
 
 JSON_PATCH = "application/json-patch+json"

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cockpit.drill.kubernetes.api.statuses import bad_request
 from cockpit.drill.kubernetes.objects.resources import Obj, Resource
+from cockpit.drill.kubernetes.objects.statuses import bad_request
 
 Predicate = Callable[[Obj], bool]
 

@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from cockpit.drill.clock import SimClock, rfc3339
-from cockpit.drill.kubernetes.api import statuses
+from cockpit.drill.kubernetes.objects import statuses
 from cockpit.drill.kubernetes.objects.resources import Obj, Resource
 
 encode = msgspec.json.Encoder().encode

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cockpit.drill.kubernetes.api.statuses import bad_request
 from cockpit.drill.kubernetes.objects.resources import Obj
+from cockpit.drill.kubernetes.objects.statuses import bad_request
 
 #: list field → merge key. `ports` is a container's; a Service's ports merge by `port`, chosen by
 #: what the items hold.

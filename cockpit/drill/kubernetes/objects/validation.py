@@ -9,15 +9,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cockpit.drill.kubernetes.api.statuses import (
-    ApiError,
-    Cause,
-    duplicate,
-    invalid,
-    invalid_value,
-    not_supported,
-    required,
-)
 from cockpit.drill.kubernetes.objects import selectors
 from cockpit.drill.kubernetes.objects.resources import (
     CRONJOBS,
@@ -27,6 +18,15 @@ from cockpit.drill.kubernetes.objects.resources import (
     STATEFULSETS,
     Obj,
     Resource,
+)
+from cockpit.drill.kubernetes.objects.statuses import (
+    ApiError,
+    Cause,
+    duplicate,
+    invalid,
+    invalid_value,
+    not_supported,
+    required,
 )
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")

@@ -13,8 +13,8 @@ from typing import Any
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from cockpit.drill.physics.rpc import Endpoint
-from cockpit.drill.solana.ledger import COMMITMENTS, FINALIZED, FORK_SLOTS, Ledger, LedgerEntry, produced
+from cockpit.drill.solana.node.network import Endpoint
+from cockpit.drill.solana.program.ledger import COMMITMENTS, FINALIZED, FORK_SLOTS, Ledger, LedgerEntry, produced
 from cockpit.drill.solana.program.oracle import Oracle
 
 VERSION = "2.2.14"

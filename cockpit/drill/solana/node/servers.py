@@ -21,8 +21,8 @@ from functools import partial
 from aiohttp import web
 
 from cockpit.drill.names import MARKETS, RPC_URLS
-from cockpit.drill.physics.rpc import Endpoint, stream_url
 from cockpit.drill.solana.node import rpc, sockets
+from cockpit.drill.solana.node.network import Endpoint, stream_url
 from cockpit.drill.solana.node.node import Node
 from cockpit.drill.solana.program.keys import Keys
 from cockpit.drill.solana.program.oracle import Oracle

@@ -9,11 +9,11 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
-from cockpit.drill.solana.accounts import Key
-from cockpit.drill.solana.ledger import LedgerEntry, parent, produced
 from cockpit.drill.solana.node.methods.accounts import Filter, filters, matches, one
 from cockpit.drill.solana.node.node import INVALID_PARAMS, VERSION, Node, Params, RpcError, pubkey, signature
 from cockpit.drill.solana.node.views import account, account_data
+from cockpit.drill.solana.program.accounts import Key
+from cockpit.drill.solana.program.ledger import LedgerEntry, parent, produced
 
 MOST_SLOTS = 100  # slot notifications at once; a node that jumped further says only the newest
 

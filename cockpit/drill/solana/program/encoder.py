@@ -10,13 +10,13 @@ from __future__ import annotations
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
-from cockpit.drill.solana.accounts import rent_exempt
-from cockpit.drill.solana.ledger import Encoded, Ledger
 from cockpit.drill.solana.program import bundle as bundles
 from cockpit.drill.solana.program import frames, instructions, layouts, signing
+from cockpit.drill.solana.program.accounts import rent_exempt
 from cockpit.drill.solana.program.bundle import Bundle
 from cockpit.drill.solana.program.keys import COMPUTE_BUDGET, SYSTEM, Party
 from cockpit.drill.solana.program.layouts import CommitRecord, Epoch, SignerSet
+from cockpit.drill.solana.program.ledger import Encoded, Ledger
 from cockpit.drill.solana.program.signing import Money
 
 #: A signer of a bundle that is so much more than a place: that place's agent, with a key that

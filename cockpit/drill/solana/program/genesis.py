@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cockpit.drill.solana.accounts import CONFIG, Accounts
 from cockpit.drill.solana.program import bundle as bundles
+from cockpit.drill.solana.program.accounts import CONFIG, Accounts
 from cockpit.drill.solana.program.layouts import Market, ProtocolConfig, SignerSet
 
 FIRST_EPOCH = 88_000

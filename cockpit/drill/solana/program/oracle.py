@@ -19,15 +19,15 @@ from solders.message import Message
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from cockpit.drill.solana.accounts import CONFIG, Accounts, rent_exempt
-from cockpit.drill.solana.ledger import Ledger, LedgerEntry
 from cockpit.drill.solana.program import bundle as bundles
 from cockpit.drill.solana.program import genesis, instructions, layouts, signing
+from cockpit.drill.solana.program.accounts import CONFIG, Accounts, rent_exempt
 from cockpit.drill.solana.program.bundle import Bundle
 from cockpit.drill.solana.program.encoder import DELAY_SLOTS, Encoder
 from cockpit.drill.solana.program.genesis import FIRST_SET, THRESHOLD
 from cockpit.drill.solana.program.keys import Keys, Party
 from cockpit.drill.solana.program.layouts import CommitRecord, Epoch, Market, SignerSet
+from cockpit.drill.solana.program.ledger import Ledger, LedgerEntry
 from cockpit.drill.solana.program.runtime import Outcome, Runtime
 
 FINALIZE_EVERY = 8  # epochs of a market

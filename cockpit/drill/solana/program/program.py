@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 from solders.pubkey import Pubkey
 
-from cockpit.drill.solana.accounts import CONFIG, Accounts, Key, Value, rent_exempt
 from cockpit.drill.solana.program import borsh, bundle, frames, instructions, layouts
+from cockpit.drill.solana.program.accounts import CONFIG, Accounts, Key, Value, rent_exempt
 from cockpit.drill.solana.program.keys import ED25519, SYSTEM, Keys
 from cockpit.drill.solana.program.layouts import CommitRecord, Epoch, Market, ProtocolConfig, SignerSet
 

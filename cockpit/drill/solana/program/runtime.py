@@ -16,10 +16,10 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from cockpit.drill.solana import base58
-from cockpit.drill.solana.accounts import Accounts, Key, rent_exempt
-from cockpit.drill.solana.ledger import Encoded, Ledger
 from cockpit.drill.solana.program import frames, instructions, keys, program
+from cockpit.drill.solana.program.accounts import Accounts, Key, rent_exempt
 from cockpit.drill.solana.program.borsh import Malformed
+from cockpit.drill.solana.program.ledger import Encoded, Ledger
 from cockpit.drill.solana.program.program import Bank, Failed, Invocation, Meta
 from cockpit.drill.solana.program.signing import PROGRAM_LAMPORTS, creation, custom, fee_of
 

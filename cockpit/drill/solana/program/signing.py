@@ -10,12 +10,12 @@ from solders.message import Message
 from solders.pubkey import Pubkey
 
 from cockpit.drill.solana import base58
-from cockpit.drill.solana.accounts import rent_exempt
-from cockpit.drill.solana.ledger import LAMPORTS_PER_SIGNATURE, Encoded, Ledger, produced
 from cockpit.drill.solana.program import keys
+from cockpit.drill.solana.program.accounts import rent_exempt
 from cockpit.drill.solana.program.borsh import u64
 from cockpit.drill.solana.program.keys import Keys, Party
 from cockpit.drill.solana.program.layouts import Market
+from cockpit.drill.solana.program.ledger import LAMPORTS_PER_SIGNATURE, Encoded, Ledger, produced
 
 PROGRAM_LAMPORTS = 1_141_440
 CONFIG_SPACE = 67

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from cockpit.drill.solana.ledger import LedgerEntry, parent, produced
 from cockpit.drill.solana.node.node import (
     CLEANED_UP,
     INVALID_PARAMS,
@@ -19,6 +18,7 @@ from cockpit.drill.solana.node.node import (
     signature,
 )
 from cockpit.drill.solana.node.views import TRANSACTION_ENCODINGS, transaction
+from cockpit.drill.solana.program.ledger import LedgerEntry, parent, produced
 
 PAGE = 1000
 MOST_STATUSES = 256

@@ -7,7 +7,6 @@ from typing import Any
 from solders.instruction import AccountMeta, Instruction
 from solders.transaction import VersionedTransaction
 
-from cockpit.drill.solana.ledger import BLOCKHASH_BLOCKS
 from cockpit.drill.solana.node.methods.accounts import one
 from cockpit.drill.solana.node.node import (
     INVALID_PARAMS,
@@ -23,6 +22,7 @@ from cockpit.drill.solana.node.node import (
 )
 from cockpit.drill.solana.program import instructions, keys, runtime
 from cockpit.drill.solana.program.borsh import u64
+from cockpit.drill.solana.program.ledger import BLOCKHASH_BLOCKS
 from cockpit.drill.solana.program.runtime import Outcome
 
 
