@@ -36,7 +36,6 @@ TWICE = {
         "cluster": "the PostgreSQL server, and the RPC methods about a Solana cluster",
         "history": "what the referee keeps, and the RPC methods about the past",
         "load": "how a world is put under load: the cluster's and the chain's",
-        "rpc": "what the network feels of endpoints, and the server that answers",
         "server": "the drill's own, and its Prometheus'",
         "serving": "how all servers are served, and the cluster's",
         "world": "the whole world, and the cluster in it",
