@@ -128,3 +128,12 @@ def test_every_file_and_folder_that_a_page_names_is_there(page: str) -> None:
         if name.isascii() and not re.search("[A-Z]{4,}", name) and not any((home / name).exists() for home in homes)
     ]
     assert not missing
+
+
+def test_a_commit_is_checked_by_the_tools_of_the_gate() -> None:
+    """Each command of `make check` is a hook too."""
+    recipe = (ROOT / "Makefile").read_text("utf-8").partition("\ncheck:")[2].partition("\n\n")[0]
+    commands = [line.split("/", 1)[1].split() for line in recipe.splitlines() if line.startswith("\t$(BIN)/")]
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    for program, *words in commands:
+        assert f".venv/bin/{' '.join([program, *words[:1]]).removesuffix(' .')}" in hooks
