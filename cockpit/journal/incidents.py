@@ -34,9 +34,9 @@ def incidents_of(records: Iterable[Record]) -> dict[int, Incident]:
     Records that do not fit (a cut journal) are left out; never raises.
     """
     found: dict[int, Incident] = {}
-    before: list[
-        Record
-    ] = []  # changes and evidence outside any incident: the kill switch is pressed first, then the form filled in
+    #: changes and evidence outside any incident: the kill switch is pressed first, then the form
+    #: filled in
+    before: list[Record] = []
     for record in records:
         number = _number(record)
         try:

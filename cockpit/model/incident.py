@@ -120,9 +120,8 @@ class Incident(msgspec.Struct, frozen=True):
     notes: tuple[Note, ...] = ()
     ticks: Mapping[str, Tick] = {}  # by item id
     evidence: tuple[EvidenceFile, ...] = ()
-    seen: Mapping[
-        str, tuple[str, str]
-    ] = {}  # item id → state and words of the checklist, as the cockpit saw it at the closing
+    #: item id → state and words of the checklist, as the cockpit saw it at the closing
+    seen: Mapping[str, tuple[str, str]] = {}
     mitigations: tuple[int, ...] = ()  # journal numbers of what was done while it was open
 
     @property

@@ -78,17 +78,14 @@ class Situation(msgspec.Struct, frozen=True):
     journal: tuple[JournalLine, ...] = ()
     debts: tuple[Debt, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
-    metrics: Mapping[
-        str, Reading[tuple[Exposed, ...]]
-    ] = {}  # by service: its own /metrics, read while Prometheus cannot be asked
-    solana: Mapping[
-        str, Reading[Any]
-    ] = {}  # topics below `solana/`: "endpoint/rpc-a", "program", "protocol", "signer-set", "markets"
+    #: by service: its own /metrics, read while Prometheus cannot be asked
+    metrics: Mapping[str, Reading[tuple[Exposed, ...]]] = {}
+    #: topics below `solana/`: "endpoint/rpc-a", "program", "protocol", "signer-set", "markets"
+    solana: Mapping[str, Reading[Any]] = {}
     postgres: Mapping[str, Reading[Any]] = {}  # topics below `postgres/`
     probes: Mapping[str, Reading[Any]] = {}  # topics below `probes/`
-    configured: frozenset[str] = (
-        frozenset()
-    )  # which sources are: "kubernetes", "prometheus", "solana", "postgres", "probes"
+    #: which sources are: "kubernetes", "prometheus", "solana", "postgres", "probes"
+    configured: frozenset[str] = frozenset()
     alerts_read: bool = True  # whether the list of alerts was ever read
     mismatches: tuple[RateMismatch, ...] = ()  # where metrics and chain disagree for longer than their windows explain
     signer_set: SignerSetCheck = SignerSetCheck()

@@ -52,9 +52,8 @@ class Examination:
     clock: Clock = field(default_factory=SystemClock)
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     tty: int | None = None  # a file descriptor of the terminal
-    problem: tuple[str, str] | None = (
-        None  # why the configuration could not be read, and what to do: defaults are examined
-    )
+    #: why the configuration could not be read, and what to do: defaults are examined
+    problem: tuple[str, str] | None = None
 
 
 Check = Callable[[], Awaitable[Sequence[Finding]]]

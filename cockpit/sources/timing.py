@@ -37,9 +37,9 @@ class Timings(Backoff):
     """How often and how long, all in seconds."""
 
     publish_s: float = 0.25  # at most so often a topic, when something changed
-    pages_s: float = (
-        1.0  # the first page of a long first list shows at once, the rest so often: showing costs more than reading
-    )
+    #: the first page of a long first list shows at once, the rest so often: showing costs more than
+    #: reading
+    pages_s: float = 1.0
     refresh_s: float = 2.0  # at least so often while live, so that ages stay honest
     watch_s: int = 12  # timeoutSeconds: short, so that each watch proves itself (a bookmark comes 2 s before its end)
     silence_s: float = 13.5  # no byte for so long on a watch: the connection is dead, whatever TCP says

@@ -73,9 +73,8 @@ class PodsPanel(TablePanel):
         self._open: dict[GroupKey, bool] = {}  # absent: problem pods only
         self._all = False
         self._groups: dict[GroupKey, ServiceStatus] = {}
-        self._rows: dict[
-            GroupKey, tuple[tuple[str, ...], list[PodKey]]
-        ] = {}  # kept as long as the group's uids are the same
+        #: kept as long as the group's uids are the same
+        self._rows: dict[GroupKey, tuple[tuple[str, ...], list[PodKey]]] = {}
         self._seen = -1
 
     # --- rows -------------------------------------------------------------------------------------

@@ -125,13 +125,11 @@ class ProgramActivity(msgspec.Struct, frozen=True):
     counting_since: float  # wall unix seconds
     complete: bool  # False while a gap is being filled, or when one could not be filled: `gap` says why
     gap: str = ""
-    doubtful_until: float | None = (
-        None  # wall: up to then transactions may be missing; rates are whole again a minute later
-    )
+    #: wall: up to then transactions may be missing; rates are whole again a minute later
+    doubtful_until: float | None = None
     doubtful: bool = False  # transactions of the last minute may be missing: rates and what waits are not to be trusted
-    covered_slot: int | None = (
-        None  # from the slot after it on every transaction is known (as far as `gap` does not say otherwise)
-    )
+    #: from the slot after it on every transaction is known (as far as `gap` does not say otherwise)
+    covered_slot: int | None = None
     slot: int | None = None  # the highest confirmed slot seen by the stream
     commits: Rate = Rate(0, None, None)
     reveals: Rate = Rate(0, None, None)
@@ -143,9 +141,8 @@ class ProgramActivity(msgspec.Struct, frozen=True):
     pending: tuple[PendingCommit, ...] = ()  # oldest first, bounded; `pending_total` counts all
     pending_total: int = 0
     overdue_total: int = 0  # of those, how many could have been revealed by now
-    lost_commits: int = (
-        0  # given up: overdue for an hour, or overtaken by a later commit of the market that was revealed
-    )
+    #: given up: overdue for an hour, or overtaken by a later commit of the market that was revealed
+    lost_commits: int = 0
     reveals_by_market: Mapping[str, Reveal] = {}
     last_reveal: Reveal | None = None
     doubles_dropped: int = 0  # seen again by paging or a second subscription

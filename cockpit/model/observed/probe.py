@@ -52,9 +52,8 @@ class MarketOutput(msgspec.Struct, frozen=True):
     age_s: float | None  # against the server's clock (HTTP Date) where it tells
     status: int
     took_ms: float
-    advanced_at: float | None = (
-        None  # monotonic: when epoch or tick was last seen to grow; at first, by the output's own age
-    )
+    #: monotonic: when epoch or tick was last seen to grow; at first, by the output's own age
+    advanced_at: float | None = None
     words: str = ""  # what of it could not be read, and why
 
 

@@ -132,9 +132,9 @@ class Topic:
                         await self._list(client)
                     await self._watch(client)
                 wait, ended = 0.0, True
-                self.relists = (
-                    0  # it lasted, though nothing happened: events have no bookmarks, and expire at each compaction
-                )
+                #: it lasted, though nothing happened: events have no bookmarks, and expire at each
+                #: compaction
+                self.relists = 0
             except TimeoutError:  # by `interrupt`
                 wait = self._next()
             except _Silent:

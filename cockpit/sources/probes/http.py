@@ -112,9 +112,8 @@ class Prober:
     def __init__(self, timeout_s: float, context: ssl.SSLContext, ca_file: str | None) -> None:
         self._timeout_s = timeout_s
         self._ca_file = ca_file
-        self._known: dict[
-            str, tuple[Certificate | None, float]
-        ] = {}  # host → its certificate, and when it was looked at
+        #: host → its certificate, and when it was looked at
+        self._known: dict[str, tuple[Certificate | None, float]] = {}
         self._since: dict[str, float] = {}  # host → wall: when its certificate was first refused
         self._session = http_session(
             {

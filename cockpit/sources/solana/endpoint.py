@@ -121,9 +121,8 @@ class EndpointWatch:
             self._count()
             return
         if isinstance(slot, RpcProblem) and isinstance(latest, _LatestBlockhash):
-            slot = (
-                latest.context.slot
-            )  # one request of several that failed is a share of errors, not an endpoint that is down
+            #: one request of several that failed is a share of errors, not an endpoint that is down
+            slot = latest.context.slot
         if isinstance(slot, RpcProblem):
             self._misses += 1
             if self._misses >= MISSES or self.seen_at is None or slot.throttled or not slot.state.down:
