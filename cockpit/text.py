@@ -50,16 +50,18 @@ _SECRET_WORD = (
     r"(?:pass(?:word|wd|phrase)|pwd|secret(?:[-_]?key)?|token|api[-_]?key|access[-_]?key|private[-_]?key"
     r"|credentials?|authorization|cookie)"
 )
-_QUERY_VALUE = re.compile(rf"(?i)([?&;][^=&\s]*(?:{_SECRET_WORD}|key|sig|auth|pass)[^=&\s]*=)[^&#\s]+")
+#: A name ends at the next separator, so that each part of a query is looked at once: outside text must
+#: not be able to make a pattern go back over itself.
+_QUERY_VALUE = re.compile(rf"(?i)([?&;](?=[^=&?;\s]*(?:{_SECRET_WORD}|key|sig|auth|pass))[^=&?;\s]*=)[^&#\s]+")
 _KEY_SEGMENT = re.compile(r"(?<=/)(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{16,}(?=[/?#]|$)")
 _ASSIGNED = re.compile(
     rf"""(?ix)
-    ( (?:^|[\s,;{{(\["'&?_-])(?:[\w-]*[_-])?{_SECRET_WORD} ["']? \s* [=:] \s* ["']? )
+    ( (?:^|[\s,;{{(\["'&?_-]){_SECRET_WORD} ["']? \s* [=:] \s* ["']? )
     (?!\*\*\*)( (?:bearer|basic)\s+ )? [^\s"',;}})\]&]{{3,}}
     """
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
-_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?")
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?")
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.S)
 _KNOWN = re.compile(
     r"\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}|sk-[A-Za-z0-9]{20,})"

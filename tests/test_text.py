@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -100,3 +101,20 @@ def test_what_a_url_hides_is_known(url: str, secrets: tuple[str, ...]) -> None:
     assert url_secrets(url) == secrets
     told = without(f"refused: {' and '.join(secrets)}", url_secrets(url))
     assert not any(secret in told for secret in secrets)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["?key", "&key", "password", "a-", "a_password-", "-eyJ", "eyJaaaaaaaa.", "[ ", "[1,", "-----BEGIN ", "bearer "],
+)
+@pytest.mark.parametrize("head", ["", "https://h/", "https://h/?", "password"])
+def test_no_text_makes_a_pattern_go_back_over_itself(head: str, piece: str) -> None:
+    """16 kB of `https://h/?key?key?key…` held the whole process up for minutes, SIGTERM included.
+
+    What is linear takes a few hundredths of a second here; what is not took minutes.
+    """
+    text = head + piece * (16_384 // len(piece))
+    began = time.perf_counter()
+    for guard in (redact, safe, url_secrets, url_hint):
+        guard(text)
+    assert time.perf_counter() - began < 2.0
