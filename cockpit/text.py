@@ -50,8 +50,8 @@ _SECRET_WORD = (
     r"(?:pass(?:word|wd|phrase)|pwd|secret(?:[-_]?key)?|token|api[-_]?key|access[-_]?key|private[-_]?key"
     r"|credentials?|authorization|cookie)"
 )
-#: A name ends at the next separator, so that each part of a query is looked at once: outside text must
-#: not be able to make a pattern go back over itself.
+#: A name ends at the next separator, so that each part of a query is looked at once: outside text
+#: must not be able to make a pattern go back over itself.
 _QUERY_VALUE = re.compile(rf"(?i)([?&;](?=[^=&?;\s]*(?:{_SECRET_WORD}|key|sig|auth|pass))[^=&?;\s]*=)[^&#\s]+")
 _KEY_SEGMENT = re.compile(r"(?<=/)(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{16,}(?=[/?#]|$)")
 _ASSIGNED = re.compile(
