@@ -1,4 +1,4 @@
-"""One spelling of a JSON value, for what is hashed, signed or compared as text."""
+"""Gives one spelling of a JSON value, for what is hashed, signed or compared as text."""
 
 from __future__ import annotations
 

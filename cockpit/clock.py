@@ -26,7 +26,7 @@ class SystemClock:
 
 @dataclass(slots=True)
 class ManualClock:
-    """A clock that a test moves by hand."""
+    """Tells a time that a test moves by hand."""
 
     now: float = 1_790_000_000.0
     since: float = 1000.0

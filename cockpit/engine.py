@@ -53,7 +53,7 @@ FIRST_PAINT_S = 0.1  # what the screen needs to paint them
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the cockpit looks and acts, once the kubeconfig is read."""
+    """Says where the cockpit looks and acts, once the kubeconfig is read."""
 
     context: str
     namespace: str
@@ -70,7 +70,7 @@ def place_of(settings: Settings, access: Access | None) -> Place:
 
 
 def _no_listener(urgent: bool) -> None:
-    """Default for `on_situation`: no screen is attached."""
+    """Do nothing, as the default for `on_situation`: no screen is attached."""
 
 
 async def _until(event: asyncio.Event, at_most_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Every error that an operator may see: one tree, each with one safe line and what to do about it.
+"""Holds every error that an operator may see in one tree, each with one safe line and a remedy.
 
 * CockpitError: something could not be done.
   + AccessProblem: the cluster cannot even be tried.

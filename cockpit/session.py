@@ -35,7 +35,7 @@ class NotReady(CockpitError):
 
 
 class Session:
-    """Start it, read `situation`, plan and carry out; close it.
+    """Serves one run: start it, read `situation`, plan and carry out; close it.
 
     Every method may be called from any thread.
     """
@@ -45,7 +45,7 @@ class Session:
     def __init__(
         self, settings: Settings, runbooks: Runbooks | None = None, clock: Clock | None = None, *, act: bool = True
     ) -> None:
-        """Without `runbooks` they are loaded at `start`, after the screen's first paint."""
+        """Load the runbooks, where none are given, at `start`, after the screen's first paint."""
         self.settings = settings
         self._given = runbooks
         self._plain: Runbooks | None = None  # those that the configuration has been put into
@@ -115,7 +115,7 @@ class Session:
 
     @property
     def production(self) -> bool:
-        """Whether mistakes would be real; as long as it is not known, they would."""
+        """Return whether mistakes would be real; as long as it is not known, they would."""
         return self.place.production if self.place is not None else True
 
     @property
@@ -155,7 +155,7 @@ class Session:
             self.trouble = NotReady(known.reason, remedy)
 
     def _open_incident(self) -> None:
-        """Without a cluster too: the worst incident is the one in which it cannot be reached."""
+        """Open it without a cluster too: the worst incident is that it cannot be reached."""
         if not self._act:
             return
         from cockpit.incident.evidence.onchain import look_back
@@ -183,7 +183,7 @@ class Session:
         )
 
     def _backends(self) -> Backends:
-        """What the steps work with beside the cluster."""
+        """Return what the steps work with beside the cluster."""
         from cockpit.mitigation.context import Backends, NetworkCli
         from cockpit.settings import secret_of
 
@@ -248,21 +248,21 @@ class Session:
 
     @property
     def mitigations(self) -> Executor:
-        """What plans and carries out; raises NotReady with the reason when it is not there."""
+        """Return what plans and carries out; raises NotReady with the reason if it is not there."""
         if self.executor is None:
             raise self.trouble or NotReady("still reading the kubeconfig", "try again in a moment")
         return self.executor
 
     @property
     def incident(self) -> IncidentService:
-        """The incident's record; raises NotReady as long as the journal is not open."""
+        """Return the incident's record; raises NotReady as long as the journal is not open."""
         if self._incident is None:
             raise self.trouble or NotReady("the journal is not open yet", "try again in a moment")
         return self._incident
 
     @property
     def logs(self) -> LogFollower:
-        """The log stream that is shown."""
+        """Return the log stream that is shown."""
         if self._logs is None:
             from cockpit.sources.kubernetes.log_follower import LogFollower
 
@@ -271,7 +271,7 @@ class Session:
 
     @property
     def maintenance(self) -> MaintenanceService:
-        """Rounds of maintenance and checklists, from what is known now."""
+        """Return rounds of maintenance and checklists, from what is known now."""
         from cockpit.journal.operator import Operator
         from cockpit.maintenance.service import MaintenanceService
 
@@ -288,7 +288,7 @@ class Session:
         )
 
     def explain(self, kind: str, namespace: str, name: str, uid: str = "") -> tuple[str, ...]:
-        """Why a pod or workload is not healthy, in words, worst first."""
+        """Say why a pod or workload is not healthy, in words, worst first."""
         from cockpit.assessment.explain.workload import explain_pod, explain_workload
 
         situation = self.situation
@@ -310,7 +310,7 @@ class Session:
         )
 
     def choices(self, param: Param) -> list[tuple[str, str]]:
-        """(value, what is known of it) for a parameter: fixed, or live from `choices-from`."""
+        """Return a parameter's (value, what is known of it): fixed, or live from `choices-from`."""
         from cockpit.mitigation.choices.live import choices
 
         return choices(param, self.runbooks, self.settings.of(RPC_ENDPOINTS), self.situation)

@@ -1,4 +1,4 @@
-"""The settings of a run, and the configuration file's sections, checked as they are decoded.
+"""Holds the settings of a run and the configuration file's sections, checked as they are decoded.
 
 A source declares its own section in its folder (cockpit/sources/NAME/__init__.py).
 """
@@ -30,7 +30,7 @@ def default_state_dir() -> Path:
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
-    """A table of the configuration file; keys are spelt with dashes there.
+    """Describes a table of the configuration file; keys are spelt with dashes there.
 
     `SECRETS` are the attributes whose values are secrets ("output.headers": of a table within),
     `ADDRESSES` those among them that are one only when a URL is more than scheme and host, and
@@ -60,7 +60,7 @@ def secret_of(value: str | None, file: str | None, name: str) -> str | None:
 
 
 class WebhookSettings(Section, frozen=True, kw_only=True):
-    """`[webhook]`: where updates of an incident are posted.
+    """Holds `[webhook]`: where updates of an incident are posted.
 
     The URL is a secret, as its path usually holds a key: never shown; better kept in a file. The
     headers' values are secrets too.
@@ -80,7 +80,7 @@ class WebhookSettings(Section, frozen=True, kw_only=True):
 
 
 class NetworkCliSettings(Section, frozen=True, kw_only=True):
-    """`[network-cli]`: the network's own command line, which steps of kind `command` call `m0-cli`.
+    """Holds `[network-cli]`: the network's own command line, which `command` steps call `m0-cli`.
 
     Never run through a shell.
 
@@ -96,7 +96,7 @@ class NetworkCliSettings(Section, frozen=True, kw_only=True):
 
 
 class RestoreSettings(Section, frozen=True, kw_only=True):
-    """`[restore]`: the operator's own restore command (14.restore.2).
+    """Holds `[restore]`: the operator's own restore command (14.restore.2).
 
     With `{time}` in it where it takes a point in time.
 
@@ -117,7 +117,7 @@ class RestoreSettings(Section, frozen=True, kw_only=True):
 
 
 class FailoverSettings(Section, frozen=True, kw_only=True):
-    """`[failover]`: the database's own failover command (9.mitigation.4).
+    """Holds `[failover]`: the database's own failover command (9.mitigation.4).
 
     Never run through a shell; without it the step asks.
     """
@@ -135,7 +135,7 @@ class FailoverSettings(Section, frozen=True, kw_only=True):
 
 
 class MaintenanceSettings(Section, frozen=True, kw_only=True):
-    """`[maintenance]`: what the deploy checklist cannot know by itself."""
+    """Holds `[maintenance]`: what the deploy checklist cannot know by itself."""
 
     canary_markets: tuple[str, ...] = ()  # that a release is tried on while the others are paused
     migration_jobs: str = "(?i)migrat"  # a regular expression: Jobs of that name apply migrations
@@ -148,7 +148,7 @@ class MaintenanceSettings(Section, frozen=True, kw_only=True):
 
 
 class LinksSettings(Section, frozen=True, kw_only=True):
-    """`[links]`: URL templates, checked here; their placeholders are filled in percent-encoded.
+    """Holds `[links]`: URL templates, checked here; placeholders are filled in percent-encoded.
 
     `hyperlinks`: whether the terminal is sent OSC 8 hyperlinks; "auto" sends them to any that is
     not known to have none.
@@ -176,7 +176,7 @@ class LinksSettings(Section, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Key(Generic[T_co]):
-    """A key of the configuration file that a source declares, with its type."""
+    """Describes a key of the configuration file that a source declares, with its type."""
 
     name: str
     type: Any
@@ -185,7 +185,7 @@ class Key(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the cockpit runs with: the file's keys, as environment and flags changed them.
+    """Holds what the cockpit runs with: the file's keys, as environment and flags changed them.
 
     `namespace` is the one that mitigations act in; all of `namespaces` are watched. `sections`
     holds what the sources declare, by key: `settings.of(KEY)` reads one.
@@ -215,5 +215,5 @@ class Settings:
         return found
 
     def having(self, key: Key[T], value: T) -> Settings:
-        """These settings with another value at the key."""
+        """Return these settings with another value at the key."""
         return replace(self, sections={**self.sections, key.name: value})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def problem() -> str | None:
-    """Why the screen cannot start here, in one line; None when it can.
+    """Say why the screen cannot start here, in one line; None when it can.
 
     A small terminal is no problem: it says so itself.
     """
@@ -22,7 +22,7 @@ def problem() -> str | None:
 
 
 def utf8(env: Mapping[str, str] | None = None) -> bool:
-    """Whether the locale can show more than ASCII; M0_COCKPIT_ASCII=1 says no.
+    """Return whether the locale can show more than ASCII; M0_COCKPIT_ASCII=1 says no.
 
     `env`: as the process was started.
     """
@@ -48,7 +48,7 @@ def _started_with() -> Mapping[str, str]:
 
 
 def colours(env: Mapping[str, str] | None = None) -> str:
-    """`none`, `standard` (16), `256` or `truecolor`, from NO_COLOR, COLORTERM and TERM."""
+    """Return `none`, `standard` (16), `256` or `truecolor`, from NO_COLOR, COLORTERM and TERM."""
     env = os.environ if env is None else env
     term = env.get("TERM", "")
     if env.get("NO_COLOR"):
@@ -65,7 +65,7 @@ _VTE_WITH_HYPERLINKS = 5000  # VTE_VERSION of 0.50, the first that takes the seq
 
 
 def hyperlinks(wanted: str = "auto", env: Mapping[str, str] | None = None) -> bool:
-    """Whether OSC 8 hyperlinks are sent: `wanted` is "auto", "always" or "never".
+    """Return whether OSC 8 hyperlinks are sent: `wanted` is "auto", "always" or "never".
 
     Nothing can be asked, and over SSH only TERM comes along; a terminal that follows ECMA-48 drops
     what it does not know. So all get them but those known not to drop it. tmux passes them on from

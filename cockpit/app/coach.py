@@ -69,7 +69,7 @@ class CoachController:
         )
 
     def commands(self) -> list[overlays.Command]:
-        """What the coach adds to the palette."""
+        """Return what the coach adds to the palette."""
         if self.coach is None:
             return []
         offered = self.coach.commands()

@@ -52,7 +52,7 @@ GC_THRESHOLD = (20_000, 20, 50)
 
 
 def _looked(situation: Situation) -> bool:
-    """Whether the cluster has answered whole, or said why not."""
+    """Return whether the cluster has answered whole, or said why not."""
     return all(not light.state.starting for light in situation.sources if light.name == "k8s")
 
 
@@ -136,7 +136,7 @@ class CockpitApp(TerminalApp):
 
     @property
     def dashboard(self) -> Dashboard:
-        """There from the second frame on; no key is let in before."""
+        """Return the dashboard, there from the second frame on; no key is let in before."""
         assert self._dashboard is not None
         return self._dashboard
 
@@ -421,7 +421,7 @@ class CockpitApp(TerminalApp):
             palette.set_focus(palette.query_one(Input))
 
     async def _behind_palette(self, _: object) -> None:
-        """Nothing was drawn behind it while it was open."""
+        """Poll once, as nothing was drawn behind the palette while it was open."""
         await self._poll()
 
     def _commands(self) -> list[overlays.Command]:

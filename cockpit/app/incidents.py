@@ -32,7 +32,7 @@ class IncidentController:
         self._session = session
 
     async def open(self) -> None:
-        """The open incident's page; when none is open, the form."""
+        """Open the open incident's page; when none is open, the form."""
         situation = self._session.situation
         if situation is None:
             self._app.notify_line(NOT_YET)

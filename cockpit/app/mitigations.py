@@ -52,7 +52,7 @@ class MitigationController:
     # --- plan, confirm, carry out -----------------------------------------------------------------
 
     def follow_progress(self, progress: tuple[Progress, ...]) -> None:
-        """In the dialog that confirmed it."""
+        """Show progress in the dialog that confirmed it."""
         from cockpit.model.plan import Phase
 
         for dialog in self._app.base.query(overlays.ConfirmDialog):
@@ -196,7 +196,7 @@ class MitigationController:
             self._app.call_later(self.follow_progress, (progress,))
 
     def _say_problem(self, error: Exception) -> None:
-        """In the dialog that asked; when it was closed meanwhile, as a passing line."""
+        """Show it in the dialog that asked; when it was closed meanwhile, as a passing line."""
         known = CockpitError.of(error)
         dialogs = self._app.base.query(overlays.ConfirmDialog)
         for dialog in dialogs:
@@ -247,7 +247,7 @@ class MitigationController:
         await self.open_sequence(messages.OpenSequence(plan.runbook, plan.step))
 
     async def open_sequence(self, event: messages.OpenSequence) -> None:
-        """How far it has come, as the journal tells."""
+        """Show how far the sequence has come, as the journal tells."""
         book, step = self._session.runbooks.step(event.runbook_id, event.step_id)
         try:
             state = await asyncio.to_thread(lambda: self._session.mitigations.sequence(book, step, event.run))
@@ -259,7 +259,7 @@ class MitigationController:
         await self._app.open_layer(overlays.SequenceDialog(state, look=self._app.look))
 
     async def plan_part(self, event: messages.PlanPart) -> None:
-        """The next part: looked at, asked, or planned and confirmed like any step."""
+        """Begin the next part: look at it, ask it, or plan and confirm it like any step."""
         book, whole = self._session.runbooks.step(event.runbook_id, event.sequence_id)
         step = _part(book, whole, event.index)
         await self._app.close_layers(overlays.SequenceDialog)
@@ -279,7 +279,7 @@ class MitigationController:
             )
 
     async def _planned_part(self, part: messages.PlanPart, event: messages.PlanStep) -> bool:
-        """True when the parameters were asked for by this part of a sequence."""
+        """Return True when the parameters were asked for by this part of a sequence."""
         book, whole = self._session.runbooks.step(part.runbook_id, part.sequence_id)
         step = _part(book, whole, part.index)
         if (event.runbook_id, event.step_id) != (book.id, step.id) or not event.parameters:
@@ -292,7 +292,7 @@ class MitigationController:
 
 
 def _part(book: Runbook, whole: Step, index: int) -> Step:
-    """The step that is a part of a sequence, or a stage; raises PlanProblem."""
+    """Return the step that is a part of a sequence, or a stage; raises PlanProblem."""
     from cockpit.mitigation.planning.sequence import parts_of
 
     return parts_of(book, whole)[index]

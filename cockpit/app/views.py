@@ -1,4 +1,4 @@
-"""Views: runbooks, panels in full, pages, logs, and why an object is not healthy."""
+"""Opens views: runbooks, panels in full, pages, logs, and why an object is not healthy."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class ViewController:
         await self._app.open_layer(overlays.LogView(title, query=event.query, look=self._app.look))
 
     def log_source(self, event: messages.LogSource) -> None:
-        """Another container instance or another time, for the log view that is open."""
+        """Show another container instance or another time in the log view that is open."""
         self._session.logs.reopen(previous=event.previous, since_s=event.since_s)
         for view in self._app.base.query(overlays.LogView):
             view.clear()

@@ -137,7 +137,7 @@ class Assessor:
         return Cluster(**{name: self._merge(name, tuple(each)) for name, each in parts.items()})
 
     def _merge(self, name: str, parts: tuple[Any, ...]) -> Mapping[Any, Any]:
-        """One mapping over namespaces; the same object as before when no part was replaced."""
+        """Return one mapping over namespaces; the same object as before if no part was replaced."""
         if len(parts) == 1:
             mapping: Mapping[Any, Any] = parts[0]
             return mapping

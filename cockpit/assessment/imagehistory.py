@@ -31,7 +31,7 @@ Past = Callable[[str, float, float], Awaitable[tuple[tuple[float, float], ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A revision of a deployment.
+    """Describes a revision of a deployment.
 
     Times are unix seconds on the cluster's clock; `ended` None: it runs now, or nobody knows.
     """

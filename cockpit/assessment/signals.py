@@ -30,7 +30,7 @@ _NO_HISTORY = "no history"
 
 @dataclass(slots=True)
 class _Memory:
-    """What one signal remembers between evaluations."""
+    """Holds what one signal remembers between evaluations."""
 
     level: Level | None = None
     since: float = 0.0
@@ -46,7 +46,7 @@ class _Memory:
 
 @dataclass(frozen=True, slots=True)
 class _Raw:
-    """A value read, before its level had to hold."""
+    """Holds a value as it was read, before its level had to hold."""
 
     level: Level
     value: float | None

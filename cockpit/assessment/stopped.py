@@ -29,7 +29,7 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The verdict, with its reason in `words`.
+    """Holds the verdict, with its reason in `words`.
 
     `quiet`: slots without commit or reveal so far, of the `needed`.
 

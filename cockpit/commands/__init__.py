@@ -13,7 +13,7 @@ from cockpit.model.registry import LEFT_OUT
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
-    """One subcommand: its `name` is that of its file, which is imported only when it is called."""
+    """Describes one subcommand: its `name` is that of its file, imported only when it is called."""
 
     name: str = LEFT_OUT
     help: str = LEFT_OUT  # a line without a full stop, for `--help` and docs/commands.md

@@ -1,4 +1,4 @@
-"""What `m0-cockpit doctor` examines: an area of this machine is one row and one file here.
+"""Lists what `m0-cockpit doctor` examines: an area of this machine is one row and one file here.
 
 A source brings its own area in its folder. Everything here only looks: no object is changed, no
 message is posted. The clients are the sources' own (the same addresses, credentials, TLS and words

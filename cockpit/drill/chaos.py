@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(kw_only=True)
 class Chaos:
-    """Throttle, refuse, delay or freeze the answers of one server."""
+    """Throttles, refuses, delays or freezes the answers of one server."""
 
     #: The next N requests get 429 with a Retry-After.
     throttled: int = 0

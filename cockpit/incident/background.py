@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Background:
-    """A thread with an event loop; `submit` may be called from any thread and returns at once."""
+    """Runs an event loop in a thread; `submit` returns at once and may be called from any."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -21,7 +21,7 @@ PREFIX = "16.incident."
 
 
 class Seen(NamedTuple):
-    """The machine's answer: True, False, or None (unknown).
+    """Holds the machine's answer: True, False, or None (unknown).
 
     `contradicts`: a tick by hand does not make this False true.
     """

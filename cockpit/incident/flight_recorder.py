@@ -32,7 +32,7 @@ _EVENTS_KNOWN = 2000
 
 
 class RecordedChange(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One change of the situation.
+    """Describes one change of the situation.
 
     `kind`: "signal", "source", "service", "runbook", "event", "start", "stop", or "worst"
     (still bad, and worse). `was` None: first seen by this cockpit. `worst`: the worst value
@@ -53,7 +53,7 @@ class RecordedChange(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Recorder:
-    """The flight recorder of one cockpit: give it every situation (`observe`); read `changes`.
+    """Records one cockpit's flight: give it every situation (`observe`); read `changes`.
 
     `problem` says why nothing can be written, "" when it can.
     """

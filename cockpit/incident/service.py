@@ -44,7 +44,7 @@ _LEAST_S = 1.0  # however much the flight recorder notes, the timeline is made a
 
 
 class IncidentService:
-    """The incident's record as one cockpit reads and writes it, from any thread.
+    """Keeps the incident's record as one cockpit reads and writes it, from any thread.
 
     `situation` gives the newest; `access` reads the cluster's address (blocking); `look_back`
     finds the last reveal for evidence (`cockpit.incident.evidence.onchain`).
@@ -288,7 +288,7 @@ class IncidentService:
 
 @dataclass(frozen=True, slots=True)
 class _Projection:
-    """What was read of the open incident, until the journal changes."""
+    """Holds what was read of the open incident, until the journal changes."""
 
     incident: Incident
     records: Sequence[Record]

@@ -29,7 +29,7 @@ _CONNECT_S, _ANSWER_S = 5.0, 10.0
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An update of an incident, every text already safe."""
+    """Holds an update of an incident, every text already safe."""
 
     incident: int
     title: str

@@ -36,7 +36,7 @@ _LOOKS = {"check": "looked", "evidence": "captured", "verify-signatures": "verif
 
 @dataclass(slots=True)
 class JournalEntry:
-    """An intent with all that was recorded of it since.
+    """Holds an intent with all that was recorded of it since.
 
     `undone_by` is the number of the undo that was applied.
     """

@@ -58,7 +58,7 @@ def checked_line(line: bytes, previous: str | None) -> tuple[dict[str, Any] | No
 
 @dataclass(slots=True)
 class CheckedJournal:
-    """What a file holds: good records, the end of the chain, and every problem with its line."""
+    """Says what a file holds: good records, the chain's end, and every problem with its line."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
     seq: int = 0

@@ -41,7 +41,7 @@ class JournalProblem(CockpitError):
 
 
 class Journal:
-    """The journal's file and its head; opened with `Journal.open`.
+    """Keeps the journal's file and its head; it is opened with `Journal.open`.
 
     Every method may be called from any thread. `write` and `sync` are os.write and os.fsync;
     tests give others to play a full or failing disk.

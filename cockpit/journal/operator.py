@@ -13,7 +13,7 @@ from cockpit.text import clean
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """The person at the keyboard: `name` is what others read, the rest is where it comes from.
+    """Names the person at the keyboard: others read `name`, the rest is where it comes from.
 
     Empty where nothing is known.
     """

@@ -32,7 +32,7 @@ _LOADING = threading.Lock()
 
 @dataclass(frozen=True)
 class Access:
-    """One context, ready to use.
+    """Holds one context, ready to use.
 
     `server` is a base URL without a trailing slash; `namespace` the context's default.
     """

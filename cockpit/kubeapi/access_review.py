@@ -11,7 +11,7 @@ from cockpit.kubeapi.errors import KubeError
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """An access review.
+    """Holds the answer to an access review.
 
     `allowed` None: the server could not say, and `reason` is why.
     """

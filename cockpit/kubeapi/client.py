@@ -36,7 +36,7 @@ _MAX_LINE = 16 * 1024 * 1024  # etcd holds objects under 2 MB; more is not a wat
 
 @dataclass(frozen=True)
 class ApiAnswer:
-    """A 2xx answer.
+    """Holds a 2xx answer.
 
     `server_time` is the Date header in unix seconds (whole seconds).
     """
@@ -105,7 +105,7 @@ class KubeClient:
         return None if self._server_at is None else self._server_at[0] + self._clock.mono() - self._server_at[1]
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
-        """GET and decode.
+        """Send a GET and decode the answer.
 
         Raises KubeError.
         """

@@ -32,7 +32,7 @@ class AccessProblem(CockpitError):
 
 
 class Credentials:
-    """Headers that authenticate a request.
+    """Holds headers that authenticate a request.
 
     `ready` costs nothing; `headers` may read a file or run a plugin.
     """

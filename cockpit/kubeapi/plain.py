@@ -43,7 +43,7 @@ _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY
 
 @dataclass(frozen=True, slots=True)
 class ConfigEntry:
-    """A cluster or user of a kubeconfig, and the folder that its relative paths start from."""
+    """Holds a kubeconfig's cluster or user, and the folder that its relative paths start from."""
 
     values: dict[str, Any]
     base: Path

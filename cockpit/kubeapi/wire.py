@@ -103,7 +103,7 @@ class EnvW(msgspec.Struct, rename="camel", gc=False):
 
 
 class PodContainer(msgspec.Struct, rename="camel", gc=False):
-    """A container of a pod: its environment is not read, since the workload's counts."""
+    """Describes a container of a pod without its environment, since the workload's counts."""
 
     name: str | None = None
     image: str | None = None
@@ -179,7 +179,7 @@ class WorkloadStatus(msgspec.Struct, rename="camel", gc=False):
 
 
 class WorkloadW(msgspec.Struct, gc=False):
-    """A Deployment, StatefulSet or ReplicaSet."""
+    """Describes a Deployment, StatefulSet or ReplicaSet."""
 
     metadata: Meta | None = None
     spec: WorkloadSpec | None = None
@@ -197,7 +197,7 @@ class Series(msgspec.Struct, rename="camel", gc=False):
 
 
 class EventW(msgspec.Struct, rename="camel", gc=False):
-    """An event of either API.
+    """Describes an event of either API.
 
     core/v1 (`involvedObject`, `message`, `count`) and events.k8s.io/v1 (`regarding`, `note`,
     `series`) in one.
@@ -251,21 +251,21 @@ class RawList(msgspec.Struct, gc=False):
 
 
 class Items(msgspec.Struct, Generic[T], gc=False):
-    """A list of which every item has the kind's shape."""
+    """Holds a list of which every item has the kind's shape."""
 
     metadata: ListMeta | None = None
     items: list[T] | None = None
 
 
 class WatchEvent(msgspec.Struct, gc=False):
-    """Any line of a watch, its object not looked into."""
+    """Holds any line of a watch, its object not looked into."""
 
     type: str | None = None
     object: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Change(msgspec.Struct, Generic[T], gc=False):
-    """A line of a watch that is ADDED, MODIFIED, DELETED or a BOOKMARK.
+    """Holds a line of a watch that is ADDED, MODIFIED, DELETED or a BOOKMARK.
 
     Its object has the watched kind's shape.
     """
@@ -275,7 +275,7 @@ class Change(msgspec.Struct, Generic[T], gc=False):
 
 
 class Status(msgspec.Struct, gc=False):
-    """The object of an ERROR event."""
+    """Holds the object of an ERROR event."""
 
     code: int | None = None
     reason: str | None = None

@@ -32,7 +32,7 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Deploying:
-    """What the checklist is judged by.
+    """Holds what the checklist is judged by.
 
     `canaries`: the markets that get a release first; `migration_jobs`: a regular expression.
     """

@@ -28,7 +28,7 @@ _TREND_POINTS, _TREND_SHARE = 24, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A round's time, on Prometheus' clock."""
+    """Holds a round's time, on Prometheus' clock."""
 
     start: float
     end: float
@@ -53,7 +53,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """The numbers of one series.
+    """Holds the numbers of one series.
 
     `covered`: 0..1 of the time has points. `over`: 0..1 of the points out of bounds; None
     without bounds.

@@ -27,7 +27,7 @@ ROUTINE = "routine-maintenance"
 
 @dataclass(frozen=True, slots=True)
 class RoundInput:
-    """Everything that a round looks at.
+    """Holds everything that a round looks at.
 
     `records`: the journal's; `wall`: the clock that they are stamped with.
     """

@@ -42,7 +42,7 @@ class RoundProblem(CockpitError):
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceService:
-    """The rounds of one cockpit.
+    """Makes and keeps the rounds of one cockpit.
 
     `ranges` None: no Prometheus is configured. `journal` None: nothing was answered, and
     nothing is noted.

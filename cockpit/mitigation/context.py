@@ -26,7 +26,7 @@ NETWORK_CLI = "m0-cli"
 
 @dataclass(frozen=True, slots=True)
 class NetworkCli:
-    """`[network-cli]`: `argv` takes the place of the word `m0-cli`; `{cluster}` is `cluster`.
+    """Holds `[network-cli]`: `argv` takes the place of the word `m0-cli`; `{cluster}` is `cluster`.
 
     `env` may hold secrets.
     """
@@ -38,7 +38,7 @@ class NetworkCli:
 
 
 class CapturedBundle(Protocol):
-    """An evidence bundle that was written.
+    """Describes an evidence bundle that was written.
 
     `missing` pairs a part with the reason that it is not in it.
     """
@@ -57,7 +57,7 @@ CaptureEvidence = Callable[[str], Awaitable[CapturedBundle]]
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """Optional services beside the cluster: network CLI, admin database, evidence, history.
+    """Holds optional services beside the cluster: network CLI, admin database, evidence, history.
 
     None means not configured, and a step that needs it says so.
     """
@@ -73,7 +73,7 @@ NO_BACKENDS = Backends()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext:
-    """What a step kind may use while it plans, acts and watches.
+    """Holds what a step kind may use while it plans, acts and watches.
 
     `stopping` is set when the operator asks that what runs be ended; each mitigation has its own.
     """

@@ -72,7 +72,7 @@ class Executor:
         backends: Backends = Backends(),  # noqa: B008
         before_change: Callable[[Plan], None] = lambda plan: None,
     ) -> None:
-        """`before_change` hears of each confirmed plan before it is sent, and must not block."""
+        """Make `before_change` hear of each confirmed plan before it is sent; it must not block."""
         self.operator = operator
         self._backends = backends
         self._before_change = before_change

@@ -32,7 +32,7 @@ NOT_ASKED = DryRun(DryRunState.OK)
 
 @dataclass(frozen=True, slots=True)
 class RawInverse:
-    """An inverse before it is worded: arguments for the same kind of step, which may hold secrets.
+    """Holds an unworded inverse: arguments for the same kind of step, which may hold secrets.
 
     `kept` is the same as the journal may keep it: hidden values as {"hidden": fingerprint}.
     """
@@ -45,7 +45,7 @@ class RawInverse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """One patch of one object: what is sent, and what the guards of an object judge.
+    """Holds one patch of one object: what is sent, and what the guards of an object judge.
 
     `body` lacks the resourceVersion: a patch, or the operations of a JSON patch.
     """
@@ -74,7 +74,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """All that a kind works out of a step before it is guarded and shown.
+    """Holds all that a kind works out of a step before it is guarded and shown.
 
     `relevant` → `expected`: the fields that it depends on, before and as it will leave them. Both
     hold what may be kept in the journal: values of variables as fingerprints. `scope` is what is
@@ -121,7 +121,7 @@ def touched(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, .
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan with what must not leave the executor: the draft, raw inverse arguments among it."""
+    """Holds a plan and what must not leave the executor: the draft with raw inverse arguments."""
 
     plan: Plan
     draft: Draft
@@ -131,7 +131,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """What shall be planned: a step with its parameters, or the undo of a journalled one."""
+    """Says what shall be planned: a step with its parameters, or the undo of a journalled one."""
 
     kind: str
     title: str
@@ -149,14 +149,14 @@ class PlanRequest:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A plan that was looked at again and may be sent now."""
+    """Holds a plan that was looked at again and may be sent now."""
 
     effect: Effect
     obj: Mapping[str, Any] = field(default_factory=dict)  # the object as it was read again, of a patch
 
 
 class StepKind(Protocol):
-    """A kind of step, in the five moments of its life.
+    """Describes a kind of step, in the five moments of its life.
 
     It holds nothing between them: what is known is in `prepared`, what may be used in `context`.
     """

@@ -55,7 +55,7 @@ VERIFY_EVERY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RunDependencies:
-    """What every mitigation of one executor shares.
+    """Holds what every mitigation of one executor shares.
 
     `lease` is one per process.
     """
@@ -92,7 +92,7 @@ def check_confirmation(plan: Plan, confirmation: Confirmation, mono: float, read
 
 
 class MitigationRun:
-    """The life of one confirmed plan.
+    """Carries one confirmed plan through its life.
 
     `send` until the answer is journalled (never cancelled), then `watch`.
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of it.
+    """Says what became of it.
 
     `result`: "sent", "rejected", "not sent", "stale" or "uncertain", as the journal keeps it.
 
@@ -25,7 +25,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Something compared with a plan.
+    """Holds how something compares with a plan.
 
     `state`: "applied", "not applied", "changed", "gone" or "unknown".
 

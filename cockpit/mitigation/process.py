@@ -54,7 +54,7 @@ _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Is how a program ended.
+    """Says how a program ended.
 
     `status`: the exit status, negative when a signal ended it; None when it never started
     (`problem` says why). `timed_out`: its time was up, and its group was ended; `stopped`: the
@@ -93,7 +93,7 @@ def executable(program: str, env: Mapping[str, str]) -> str | None:
 
 
 class Tail:
-    """The last lines of a stream of bytes, cleaned only when they are read."""
+    """Keeps the last lines of a stream of bytes, cleaned only when they are read."""
 
     def __init__(self, kept: int = KEPT_LINES, limit: int = LINE_LIMIT) -> None:
         self._lines: deque[bytes] = deque(maxlen=kept)

@@ -29,7 +29,7 @@ ROLES: Final = {
 
 
 class Cadence(NamedTuple):
-    """Seconds since the last update from which to remind, and after which it is overdue."""
+    """Says how many seconds after the last update to remind, and after how many it is overdue."""
 
     remind_s: float
     overdue_s: float
@@ -56,7 +56,7 @@ class Note(msgspec.Struct, frozen=True):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """What was said to others.
+    """Holds what was said to others.
 
     `delivery`: "sending", "delivered", "failed", "not sent" (no webhook, or read-only), or
     "unknown" (the process that sent it ended before it knew); `detail` says why, in words.
@@ -71,7 +71,7 @@ class Update(msgspec.Struct, frozen=True):
 
 
 class Tick(msgspec.Struct, frozen=True):
-    """A line of the checklist that somebody ticked by hand."""
+    """Describes a line of the checklist that somebody ticked by hand."""
 
     wall: float
     who: str
@@ -87,7 +87,7 @@ class SeverityChange(msgspec.Struct, frozen=True):
 
 
 class EvidenceFile(msgspec.Struct, frozen=True):
-    """A bundle that was captured.
+    """Describes a bundle that was captured.
 
     `name` in the evidence directory, and the tar's sha256 as the journal holds it.
     """
@@ -134,7 +134,7 @@ class Incident(msgspec.Struct, frozen=True):
 
 
 class Reminder(msgspec.Struct, frozen=True):
-    """How urgent the next update is.
+    """Says how urgent the next update is.
 
     `level`: "none" (no rule), "quiet", "due" (remind), "overdue", "failed" (the last update did
     not get out). `seconds` until it is overdue; negative: overdue for so long.
@@ -146,7 +146,7 @@ class Reminder(msgspec.Struct, frozen=True):
 
 
 class CheckLine(msgspec.Struct, frozen=True):
-    """One line of checklist 16.2.
+    """Describes one line of checklist 16.2.
 
     `state`: "done", "open", "unknown", or "contradicted" (ticked, but the machine sees
     otherwise). `by` is "machine", the operator's name, or "" while nobody knows.
@@ -161,7 +161,7 @@ class CheckLine(msgspec.Struct, frozen=True):
 
 
 class TimelineEntry(msgspec.Struct, frozen=True):
-    """One line of the timeline.
+    """Describes one line of the timeline.
 
     `kind`: "incident", "mitigation", "note", "update", "evidence", "check", "signal", "source",
     "service", "runbook", "event", "cockpit". `level` is a signal level for its colour, or "".
@@ -176,7 +176,7 @@ class TimelineEntry(msgspec.Struct, frozen=True):
 
 
 class IncidentNow(msgspec.Struct, frozen=True):
-    """The open incident, ready to draw."""
+    """Holds the open incident, ready to draw."""
 
     incident: Incident
     reminder: Reminder
@@ -189,7 +189,7 @@ class IncidentNow(msgspec.Struct, frozen=True):
 
 
 class EvidenceCollector(Protocol):
-    """What the executor may know of evidence.
+    """Says what the executor may know of evidence.
 
     Called with a confirmed plan, before it is sent. Starts a capture when the rules ask for
     one; returns at once and never raises.

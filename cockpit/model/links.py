@@ -16,7 +16,7 @@ LONGEST_VALUE = 256
 
 
 class Links(msgspec.Struct, frozen=True):
-    """Templates as `https://traces.example.com/trace/{trace}`.
+    """Holds templates as `https://traces.example.com/trace/{trace}`.
 
     None: not configured, and nothing is ever linked.
     """

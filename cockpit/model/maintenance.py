@@ -13,14 +13,14 @@ STATES = ("attention", "unknown", "ask", "answered", "ok")
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was examined, in words that hold the numbers."""
+    """Describes one thing that was examined, in words that hold the numbers."""
 
     state: str
     words: str
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A question that no machine can answer.
+    """Holds a question that no machine can answer.
 
     `runbook` and `step`: the manual step that it is answered by. `answered` is unix seconds.
     """
@@ -49,7 +49,7 @@ class RoundLine(msgspec.Struct, frozen=True):
 
 
 class Round(msgspec.Struct, frozen=True):
-    """One round.
+    """Describes one round.
 
     `at` and `since` are unix seconds on the cluster's clock: what was measured lies between.
     `wall`: when the round was made.

@@ -1,4 +1,4 @@
-"""A mitigation's values, from plan to proof.
+"""Holds a mitigation's values, from plan to proof.
 
 Immutable: what was shown is what is sent.
 """
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Target(msgspec.Struct, frozen=True):
-    """The one object a plan changes.
+    """Names the one object a plan changes.
 
     `uid` pins it: a re-created namesake is another object.
     """
@@ -32,7 +32,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One field, before → after, as shown (redacted where secret).
+    """Describes one field, before → after, as shown (redacted where secret).
 
     None means absent.
     """
@@ -44,7 +44,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """Exactly what is sent.
+    """Holds exactly what is sent.
 
     `body` is the JSON text; it may hold secrets and never reaches a screen or the journal raw.
     """
@@ -57,7 +57,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class CommandRun(msgspec.Struct, frozen=True):
-    """A program and its words, never a shell.
+    """Holds a program and its words, never a shell.
 
     `environment` names the variables that it is given; their values stay with the executor. A word
     may hold a secret parameter: like a request's body, `argv` never reaches a screen or the journal
@@ -71,7 +71,7 @@ class CommandRun(msgspec.Struct, frozen=True):
 
 
 class SqlRun(msgspec.Struct, frozen=True):
-    """One statement of an allowed shape, on its own connection.
+    """Holds one statement of an allowed shape, on its own connection.
 
     `server` is host and database, without credentials.
     """
@@ -83,7 +83,7 @@ class SqlRun(msgspec.Struct, frozen=True):
 
 
 class LocalCheck(msgspec.Struct, frozen=True):
-    """A look that changes nothing in the world.
+    """Describes a look that changes nothing in the world.
 
     It needs no confirmation, and is journalled.
     """
@@ -97,7 +97,7 @@ Effect = Request | CommandRun | SqlRun | LocalCheck
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A plan's place in a sequence.
+    """Names a plan's place in a sequence.
 
     `run` names one going-through of it in the journal.
     """
@@ -110,7 +110,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Verdict(StrEnum):
-    """A guard's answer.
+    """Lists the answers that a guard may give.
 
     BLOCK cannot be overridden; CONFIRM wants a typed override; UNKNOWN is shown and wants one too.
     """
@@ -136,7 +136,7 @@ class DryRunState(StrEnum):
 
 
 class DryRun(msgspec.Struct, frozen=True):
-    """The server's own answer to the same request with dryRun=All.
+    """Holds the server's own answer to the same request with dryRun=All.
 
     `changed` are JSON paths that would differ.
     """
@@ -147,7 +147,7 @@ class DryRun(msgspec.Struct, frozen=True):
 
 
 class Inverse(msgspec.Struct, frozen=True):
-    """How to undo, captured before sending.
+    """Says how to undo, captured before sending.
 
     A step of the same kind with its parameters, against the fields as they will then be
     (`expects`); refused when others changed those fields since.
@@ -221,7 +221,7 @@ PLAN_EXPIRES_S = 120.0
 
 
 class Confirmation(msgspec.Struct, frozen=True):
-    """What the operator said yes to.
+    """Holds what the operator said yes to.
 
     The executor sends nothing whose digest is another.
     """
@@ -253,7 +253,7 @@ class Proof(StrEnum):
 
 
 class Gauge(msgspec.Struct, frozen=True):
-    """One validation line while it is watched."""
+    """Describes one validation line while it is watched."""
 
     text: str
     signal: str
@@ -267,7 +267,7 @@ class Gauge(msgspec.Struct, frozen=True):
 
 
 class Rollout(msgspec.Struct, frozen=True):
-    """kubectl's own conditions in its own order, plus terminating pods.
+    """Holds kubectl's own conditions in its own order, plus terminating pods.
 
     `blocking` explains the pods in the way.
     """
@@ -282,7 +282,7 @@ class Rollout(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """A mitigation under way, newest state.
+    """Describes a mitigation under way, newest state.
 
     `journal` is its number in the journal (`journal undo N`).
     """
@@ -307,7 +307,7 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class JournalLine(msgspec.Struct, frozen=True):
-    """One mitigation (or note) of the journal as the panel shows it."""
+    """Describes one mitigation (or note) of the journal as the panel shows it."""
 
     number: int
     wall: float
@@ -322,7 +322,7 @@ class JournalLine(msgspec.Struct, frozen=True):
 
 
 class Debt(msgspec.Struct, frozen=True):
-    """A relaxed guardrail or reduced concurrency that is not put back yet."""
+    """Describes a relaxed guardrail or reduced concurrency that is not put back yet."""
 
     number: int  # journal number that made it
     words: str
@@ -330,7 +330,7 @@ class Debt(msgspec.Struct, frozen=True):
 
 
 class SequenceItem(msgspec.Struct, frozen=True):
-    """One step of a sequence: "done", "next", "waiting", or "stopped" (`words` says why)."""
+    """Holds one step of a sequence: "done", "next", "waiting", or "stopped" (`words` says why)."""
 
     step: str
     title: str
@@ -340,7 +340,7 @@ class SequenceItem(msgspec.Struct, frozen=True):
 
 
 class SequenceState(msgspec.Struct, frozen=True):
-    """How far a sequence has come, as the journal tells.
+    """Says how far a sequence has come, as the journal tells.
 
     `next` None: it is done.
     """
@@ -358,7 +358,7 @@ class SequenceState(msgspec.Struct, frozen=True):
 
 
 class Unfinished(msgspec.Struct, frozen=True):
-    """Is an intent without an outcome, compared with the cluster at start.
+    """Describes an intent without an outcome, compared with the cluster at start.
 
     It was applied, not applied, or the object has changed since.
     """

@@ -18,7 +18,7 @@ K = TypeVar("K")
 
 
 class SourceState(StrEnum):
-    """How far a source can be believed, best first; only `LIVE` counts as known."""
+    """Says how far a source can be believed, best first; only `LIVE` counts as known."""
 
     LIVE = "live"
     STARTING = "starting"  # nothing read yet, nothing failed yet
@@ -54,7 +54,7 @@ class SourceState(StrEnum):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """Why the last attempt failed.
+    """Says why the last attempt failed.
 
     `reason` and `remedy` are cleaned, redacted, one line each.
     """
@@ -65,7 +65,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, Generic[T], frozen=True):
-    """Data that can be believed now: read without a fault, whole, and young enough."""
+    """Holds data that can be believed now: read without a fault, whole, and young enough."""
 
     data: T
     age_s: float
@@ -80,7 +80,7 @@ class Known(msgspec.Struct, Generic[T], frozen=True):
 
 
 class Unknown(msgspec.Struct, Generic[T], frozen=True):
-    """Why nothing can be said now.
+    """Says why nothing can be said now.
 
     `last` is the newest value, to be shown dimmed and never judged; `age_s` its age in seconds.
     """
@@ -93,7 +93,7 @@ class Unknown(msgspec.Struct, Generic[T], frozen=True):
 
 
 class Reading(msgspec.Struct, Generic[T], frozen=True):
-    """One immutable observation of a topic.
+    """Holds one immutable observation of a topic.
 
     A failed reading keeps the last good data and its `observed_at`.
 
@@ -112,7 +112,7 @@ class Reading(msgspec.Struct, Generic[T], frozen=True):
     partial: bool = False  # the first list is still arriving: what is not in `last_data` may exist all the same
 
     def age_s(self, mono: float) -> float | None:
-        """Seconds since the data was last known to be true; None when nothing was ever read."""
+        """Return the seconds since the data was last known to be true; None if never read."""
         return None if self.observed_at is None else max(0.0, mono - self.observed_at)
 
     def believed(self, mono: float) -> Known[T] | Unknown[T]:

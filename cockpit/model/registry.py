@@ -1,4 +1,4 @@
-"""What every registry of plug-ins demands of its rows, as soon as it is imported."""
+"""Says what every registry of plug-ins demands of its rows, as soon as it is imported."""
 
 from __future__ import annotations
 

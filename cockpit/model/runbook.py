@@ -1,4 +1,4 @@
-"""What runbooks.toml says, once loaded and checked.
+"""Holds what runbooks.toml says, once loaded and checked.
 
 Section and key names are those of the file.
 
@@ -17,11 +17,11 @@ ParamType = Literal["int", "string", "choice", "url", "image"]
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
-    """Unknown keys are errors: a misspelt threshold must not pass for an absent one."""
+    """Refuses unknown keys: a misspelt threshold must not pass for an absent one."""
 
 
 class Query(_Entry, frozen=True, kw_only=True):
-    """`[queries.NAME]`: PromQL that a panel shows (a table by label, a sparkline).
+    """Describes `[queries.NAME]`: PromQL that a panel shows (a table by label, a sparkline).
 
     Signals carry their own query.
     """
@@ -33,7 +33,7 @@ class Query(_Entry, frozen=True, kw_only=True):
 
 
 class SignalDef(_Entry, frozen=True, kw_only=True):
-    """`[signals.NAME]`: where a value comes from and when it is bad.
+    """Describes `[signals.NAME]`: where a value comes from and when it is bad.
 
     Exactly one of `promql` and `value`.
 
@@ -61,7 +61,7 @@ class SignalDef(_Entry, frozen=True, kw_only=True):
 
 
 class Stage(_Entry, frozen=True, kw_only=True):
-    """`[[stages]]`, in pipeline order."""
+    """Describes one of the `[[stages]]`, in pipeline order."""
 
     name: str
     headline: str  # the signal whose number is shown
@@ -69,7 +69,7 @@ class Stage(_Entry, frozen=True, kw_only=True):
 
 
 class Service(_Entry, frozen=True, kw_only=True):
-    """`[services.NAME]`: a deployment (or statefulset) of the pipeline."""
+    """Describes `[services.NAME]`: a deployment (or statefulset) of the pipeline."""
 
     item: str | None = None
     role: str = ""
@@ -79,7 +79,7 @@ class Service(_Entry, frozen=True, kw_only=True):
 
 
 class Toggle(_Entry, frozen=True, kw_only=True):
-    """`[toggles.NAME]`; a `*` at the end of NAME stands for any suffix."""
+    """Describes `[toggles.NAME]`; a `*` at the end of NAME stands for any suffix."""
 
     item: str | None = None
     deployments: tuple[str, ...]
@@ -93,7 +93,7 @@ class Toggle(_Entry, frozen=True, kw_only=True):
 
 
 class Param(_Entry, frozen=True, kw_only=True):
-    """A typed parameter of a step.
+    """Describes a typed parameter of a step.
 
     `choices` are fixed; `choices-from` names a live list (`rpc-endpoints`, `toggle:NAME`,
     `label:QUERY:LABEL` = the values of LABEL in that query's samples, `joined:TOGGLE:QUERY:LABEL` =
@@ -117,7 +117,7 @@ class Param(_Entry, frozen=True, kw_only=True):
 
 
 class Step(_Entry, frozen=True, kw_only=True):
-    """A mitigation, immediate action or runbook step.
+    """Describes a mitigation, immediate action or runbook step.
 
     Which keys a kind needs: `step_kinds.py`.
     """
@@ -160,7 +160,7 @@ class Symptom(_Entry, frozen=True, kw_only=True):
 
 
 class Triage(_Entry, frozen=True, kw_only=True):
-    """A question: the signals that answer it at once, and the view that opens in place."""
+    """Asks a question: the signals that answer it at once, and the view that opens in place."""
 
     item: str
     text: str
@@ -170,7 +170,7 @@ class Triage(_Entry, frozen=True, kw_only=True):
 
 
 class Cause(_Entry, frozen=True, kw_only=True):
-    """Marked likeliest when its signals are at least warn."""
+    """Describes a cause, marked likeliest when its signals are at least warn."""
 
     item: str | None = None
     text: str
@@ -178,7 +178,7 @@ class Cause(_Entry, frozen=True, kw_only=True):
 
 
 class Validation(_Entry, frozen=True, kw_only=True):
-    """Must hold for `hold` seconds in a row, within `within` seconds of the step's end.
+    """Says what must hold for `hold` seconds in a row, within `within` seconds of the step's end.
 
     `expect`: "ok" = the signal's level is ok; "rises" = its value is above the baseline taken
     before the step; "falls"; "near-baseline" = within `tolerance` (a ratio) of the value of normal
@@ -216,7 +216,7 @@ class Runbook(_Entry, frozen=True, kw_only=True):
 
 
 class Runbooks(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole file.
+    """Holds the whole file.
 
     `origin` is where it came from, for the operator ("packaged", or a path).
     """
@@ -262,7 +262,7 @@ class SymptomStatus(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True):
-    """A runbook against the signals now.
+    """Holds a runbook against the signals now.
 
     `score` orders: weight that holds over weight in all, unknown counting for none.
     """
@@ -276,6 +276,6 @@ class Match(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """ "3 of 3 symptoms", "1 of 2 symptoms, 1 unknown"."""
+        """Return "3 of 3 symptoms" or "1 of 2 symptoms, 1 unknown", for example."""
         tail = f", {self.unknown} unknown" if self.unknown else ""
         return f"{self.held} of {self.total} symptoms{tail}"

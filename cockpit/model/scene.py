@@ -1,4 +1,4 @@
-"""What is on the operator's screen, for the drill's coach."""
+"""Describes what is on the operator's screen, for the drill's coach."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """What stands in the coach's strip.
+    """Holds what stands in the coach's strip.
 
     `alarm`: in a colour that cannot be overlooked.
     """
@@ -25,7 +25,7 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is open.
+    """Says what is open.
 
     `layers`, lowest first: "runbook", "log", "explain", "parameters", "confirm", "incident",
     "help", … `runbook`: the id of the one that is open. `plan`: what the topmost confirmation
@@ -46,7 +46,7 @@ class Coach(Protocol):
     """
 
     def look(self, scene: Scene) -> Saying | None:
-        """Called when something opens, and several times a second.
+        """Look at the scene, when something opens and several times a second.
 
         None: no strip.
         """

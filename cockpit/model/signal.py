@@ -1,4 +1,4 @@
-"""Signals: a number with a verdict.
+"""Describes signals: a number with a verdict.
 
 Unknown is a verdict of its own and never passes for OK (rule 2 of docs/architecture.md).
 """
@@ -32,7 +32,7 @@ def worst(levels: list[Level]) -> Level:
 
 
 class SignalStatus(msgspec.Struct, frozen=True):
-    """One signal now.
+    """Describes one signal now.
 
     `since` is monotonic seconds of the last change of `level`; `pending` is a worse level that
     holds but not yet for the signal's `for`. `spark` is oldest first, None where the source gave
@@ -58,7 +58,7 @@ class SignalStatus(msgspec.Struct, frozen=True):
 
 
 class StageStatus(msgspec.Struct, frozen=True):
-    """One stage of the pipeline strip.
+    """Describes one stage of the pipeline strip.
 
     `stops_here` marks the first stage in pipeline order that is not OK.
     """

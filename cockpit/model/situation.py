@@ -1,4 +1,4 @@
-"""The situation: everything the panels draw, in one immutable value.
+"""Describes the situation: everything the panels draw, in one immutable value.
 
 Made in the sources' thread, drawn in the screen's.
 """
@@ -21,7 +21,7 @@ from cockpit.model.signal import Level, SignalStatus, StageStatus
 
 
 class SourceLight(msgspec.Struct, frozen=True):
-    """One light of the top strip: the worst topic of a source, with the age of its oldest data."""
+    """Describes one light of the top strip: a source's worst topic and its oldest data's age."""
 
     name: str  # "k8s", "prom", ...
     state: SourceState
@@ -41,7 +41,7 @@ class ToggleStatus(msgspec.Struct, frozen=True):
 
 
 class ServiceStatus(msgspec.Struct, frozen=True):
-    """One deployment or statefulset as the Pods panel groups it, worst first."""
+    """Describes one deployment or statefulset as the Pods panel groups it, worst first."""
 
     name: str
     namespace: str

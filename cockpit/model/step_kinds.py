@@ -1,4 +1,4 @@
-"""The kinds of step: one row each, and all that the house asks of a kind but how it acts.
+"""Lists the kinds of step: one row each, and all that the house asks of a kind but how it acts.
 
 Derived from a row: what `runbooks check` demands, the preview on the runbook screen, what is
 possible when read-only, the rights that the doctor asks for, the table in docs/runbooks.md. A kind
@@ -22,7 +22,7 @@ Patched = Literal["", "workload", "ConfigMap"]
 
 @dataclass(frozen=True, slots=True)
 class StepRight:
-    """A right on the cluster that a kind of step needs on its own target.
+    """Describes a right on the cluster that a kind of step needs on its own target.
 
     In `resource`, "{workloads}" stands for deployments or statefulsets, "{revisions}" for what
     keeps the older templates of such a workload. `of` is the key that names the object ("service",
@@ -37,7 +37,7 @@ class StepRight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSpec:
-    """A kind of step, as a row gives it; nothing has a default, so that nothing is forgotten."""
+    """Describes a kind of step as its row; nothing has a default, so that nothing is forgotten."""
 
     kind: str = ""  # as in runbooks.toml
     title: str = LEFT_OUT  # what it does, for the table in docs/runbooks.md
@@ -52,7 +52,7 @@ class StepSpec:
 
     @property
     def knows(self) -> tuple[str, ...] | None:
-        """The keys that `args` may have; None: any."""
+        """Return the keys that `args` may have; None: any."""
         if self.takes is None:
             return None
         needed = [key.removeprefix("args.") for key in self.alternatives if key.startswith("args.")]
@@ -60,7 +60,7 @@ class StepSpec:
 
     @property
     def alternatives(self) -> tuple[str, ...]:
-        """Every key that is needed, each of several that exclude each other too."""
+        """Return every key that is needed, each of several that exclude each other too."""
         return tuple(key for needed in self.needs for key in needed.split("|"))
 
     @property
@@ -69,12 +69,12 @@ class StepSpec:
 
     @property
     def judges_signals(self) -> bool:
-        """Its signals are what it judges; they do not justify it."""
+        """Return whether its signals are what it judges; they do not justify it."""
         return "signals" in self.needs
 
     @property
     def module(self) -> str:
-        """The module of its other half, below `cockpit.mitigation.steps`; "" for one without."""
+        """Return its other half's module, below `cockpit.mitigation.steps`; "" for one without."""
         if self.unplanned:
             return ""
         name = self.kind.replace("-", "_")

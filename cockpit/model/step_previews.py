@@ -1,4 +1,4 @@
-"""What a step would change now, in one line, and whether it is so already.
+"""Tells what a step would change now, in one line, and whether it is so already.
 
 Pure: a step and a situation in, words out. Each row of `step_kinds.py` names its own function.
 """

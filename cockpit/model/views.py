@@ -1,4 +1,4 @@
-"""Every view that the screen can open, one row each: name, title, pages, and a panel's place.
+"""Lists every view that the screen can open, one row each: name, title, pages, and a panel's place.
 
 The checker of runbooks, the app, the keys, the grid, the tabs, the help, the footer, the palette
 and docs/keys.md are derived from these rows. A panel is drawn by `panels/dashboard/NAME.py`;
@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewSpec:
-    """What is to be known of a view before it is opened.
+    """Holds what is to be known of a view before it is opened.
 
     `short` is its title where the room is short; "": the title itself. `offer` names it in the
     palette ("{page}" and "{service}" stand for which one), `words` tell there what it shows.
@@ -42,7 +42,7 @@ class ViewSpec:
     source: str = ""
 
     def faults(self) -> Iterator[str]:
-        """What is wrong with this row by itself."""
+        """Yield what is wrong with this row by itself."""
         if not _NAME.fullmatch(self.name):
             yield f"name: expected lower-case words joined by -, got {self.name!r}"
         if not self.title:
@@ -57,7 +57,7 @@ class ViewSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelSpec(ViewSpec):
-    """A view that has a place on the dashboard.
+    """Describes a view that has a place on the dashboard.
 
     `key` brings it up. `slot`: its row of the grid, counted from 1, and its share of that row's
     width. `stages`: the stages of the pipeline of which it tells more.
@@ -167,7 +167,7 @@ def check(rows: Sequence[ViewSpec]) -> None:
 
 
 def grid(panels: Sequence[PanelSpec]) -> tuple[tuple[int, tuple[tuple[str, int], ...]], ...]:
-    """Rows of the grid: (share of the height, ((panel, share of the width), ...))."""
+    """Return the grid's rows: (share of the height, ((panel, share of the width), ...))."""
     columns = [
         tuple((panel.name, panel.slot[1]) for panel in panels if panel.slot[0] == number)
         for number in range(1, len(GRID_HEIGHTS) + 1)
@@ -176,7 +176,7 @@ def grid(panels: Sequence[PanelSpec]) -> tuple[tuple[int, tuple[tuple[str, int],
 
 
 def key_ranges(keys: Sequence[str], joint: str) -> str:
-    """The keys as `1 … 9 0 -`: three or more that follow each other become a range."""
+    """Return the keys as `1 … 9 0 -`: three or more that follow each other become a range."""
     runs: list[list[str]] = []
     for key in keys:
         if runs and ord(key) == ord(runs[-1][-1]) + 1:

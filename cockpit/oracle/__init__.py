@@ -1,4 +1,4 @@
-"""The oracle program on Solana: what its accounts, events and bundles mean.
+"""Reads the oracle program on Solana: what its accounts, events and bundles mean.
 
 Nothing here talks to a network.
 """

@@ -24,7 +24,7 @@ CONTENT_TAG, MESSAGE_TAG, COMMIT_TAG = b"M0_BUNDLE_CONTENT_V1", b"M0_SIGMSG_V1",
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the bundle should say, where it is known: by the operator, or the market's account.
+    """Holds what the bundle should say, where known: by the operator, or the market's account.
 
     `market_why`: why that was looked for and is not known; `no_set`, `no_market`: the chain has
     none that the bundle names.

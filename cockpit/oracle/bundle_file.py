@@ -31,7 +31,7 @@ class BundleProblem(CockpitError):
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Base58 as it was written: whether it is any is for the verification to say."""
+    """Holds base58 as it was written: whether it is any is for the verification to say."""
 
     pubkey: str
     signature: str
@@ -51,7 +51,7 @@ class Bundle:
 
 
 class _Number(str):
-    """A number's text."""
+    """Holds a number's text."""
 
 
 def read_bundle(raw: bytes) -> Bundle:

@@ -52,7 +52,7 @@ _LONGEST = 60
 
 @dataclass(frozen=True, slots=True)
 class TransactionFailure:
-    """`name` is cleaned.
+    """Describes why a transaction failed; `name` is cleaned.
 
     `instruction_index`: of the top-level instruction, where the error names one.
     """

@@ -92,7 +92,7 @@ Event = PredictionCommitted | PredictionRevealed | EpochFinalized | SignerSetRot
 
 
 class _Reader:
-    """Borsh, from the front.
+    """Reads Borsh, from the front.
 
     Raises Undecodable.
     """
@@ -212,7 +212,7 @@ def decode_event(data: str) -> Event:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account as an RPC node gives it with encoding base64."""
+    """Holds one account as an RPC node gives it with encoding base64."""
 
     address: str
     owner: str

@@ -92,7 +92,7 @@ class Ledger:
 
     @property
     def kept(self) -> int:
-        """Signatures in memory."""
+        """Return how many signatures are in memory."""
         return len(self._seen)
 
     def tip(self, slot: int, wall: float) -> None:

@@ -32,7 +32,7 @@ MOST_LINES = 10_000
 
 @dataclass(slots=True)
 class Frame:
-    """One call of the program.
+    """Describes one call of the program.
 
     `instruction` is "" when its first line does not name one; `data` are base64, as printed.
     """
@@ -47,7 +47,7 @@ class Frame:
 
 @dataclass(slots=True)
 class ProgramLogs:
-    """What the logs say of the program.
+    """Holds what the logs say of the program.
 
     `failed_program`: the program whose frame failed first, where the error comes from ("" when none
     is seen).

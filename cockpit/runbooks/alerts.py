@@ -116,7 +116,7 @@ def _alert(name: str) -> str:
 
 
 def _runbooks_with(runbooks: Runbooks, name: str, level: str) -> list[Runbook]:
-    """Those of which this level is a symptom; else those that ask for it in triage or causes."""
+    """Return those of which this level is a symptom; else those with it in triage or causes."""
     symptoms = [b for b in runbooks.runbooks if any(s.signal == name and s.at in ("warn", level) for s in b.symptoms)]
     return symptoms or [
         b

@@ -16,7 +16,7 @@ Path = tuple[str | int, ...]
 
 
 class Lines:
-    """Lines of one text, 1-based.
+    """Holds the lines of one text, 1-based.
 
     The text must be TOML that `tomllib` accepts.
     """

@@ -1,4 +1,4 @@
-"""Load and check runbooks.toml.
+"""Loads and checks runbooks.toml.
 
 A broken file of the operator's never stops the monitor: the packaged one is used, and said.
 """
@@ -28,7 +28,7 @@ __all__ = ["Problem", "check", "describe", "load", "packaged_text"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One error of a file.
+    """Describes one error of a file.
 
     `str()` is the line an operator reads: file:line: key: what was expected.
     """

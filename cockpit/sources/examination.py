@@ -30,7 +30,7 @@ class State(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """`words` and `remedy` are clean and hold no secret: `found` makes sure of it."""
+    """Holds `words` and `remedy` that are clean and hold no secret: `found` makes sure of it."""
 
     area: str
     check: str
@@ -41,7 +41,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Examination:
-    """What is examined.
+    """Holds what is examined.
 
     `limit_s` bounds each check; `env` and `tty` are the terminal's, None for none.
     """

@@ -1,4 +1,4 @@
-"""The values that runbooks.toml may name, by the source that gives them."""
+"""Names the values that runbooks.toml may use, by the source that gives them."""
 
 from __future__ import annotations
 

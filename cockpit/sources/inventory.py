@@ -21,7 +21,7 @@ _ENDED = ("Succeeded", "Failed")
 
 @dataclass(frozen=True, slots=True)
 class PodTally:
-    """One service's pods, counted.
+    """Counts one service's pods.
 
     `pods` problem first.
     """
@@ -40,7 +40,7 @@ class PodTally:
 
 
 class Inventory:
-    """`update()` with each cluster; then read `tallies`.
+    """Tallies pods: call `update()` with each cluster; then read `tallies`.
 
     `revision` grows with every change.
     """

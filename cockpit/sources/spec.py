@@ -1,4 +1,4 @@
-"""What a source's folder declares: all that the rest of the house asks of a source.
+"""Says what a source's folder declares: all that the rest of the house asks of a source.
 
 Descriptors are light: clients and libraries are imported when a source is made, after the first
 paint.
@@ -27,7 +27,7 @@ class Source(Protocol):
 
 
 class Readings(Protocol):
-    """What sources and values see of the board."""
+    """Shows what sources and values see of the board."""
 
     def get(self, topic: str) -> Reading[Any] | None: ...
 
@@ -36,7 +36,7 @@ class Readings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """What a source is made of.
+    """Holds what a source is made of.
 
     `cluster`: as it was last seen. `access` blocks and raises AccessProblem.
     """
@@ -53,7 +53,7 @@ class SourceContext:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A second stream of readings of one source, under a topic of its own."""
+    """Describes a second stream of readings of one source, under a topic of its own."""
 
     topic: str
     wanted: Callable[[Settings], bool]
@@ -62,7 +62,7 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """One row of the sources; every part must be given."""
+    """Describes one row of the sources; every part must be given."""
 
     name: str = LEFT_OUT  # of its folder, its topics, its values and its doctor area
     light: str = LEFT_OUT  # its name in the top strip and in `status --json`

@@ -34,7 +34,7 @@ class Backoff:
 
 @dataclass(frozen=True)
 class Timings(Backoff):
-    """How often and how long, all in seconds."""
+    """Says how often and how long, all in seconds."""
 
     publish_s: float = 0.25  # at most so often a topic, when something changed
     #: the first page of a long first list shows at once, the rest so often: showing costs more than
@@ -52,7 +52,7 @@ class Timings(Backoff):
 
 @dataclass(frozen=True)
 class SolanaTimings(Backoff):
-    """How often and how long, in seconds, or in slots where it says so."""
+    """Says how often and how long, in seconds, or in slots where it says so."""
 
     request_timeout_s: float = 5.0
     rarely_s: float = 600.0  # genesis hash, version

@@ -14,7 +14,7 @@ from cockpit.sources.spec import Readings
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A number, or why there is none.
+    """Holds a number, or why there is none.
 
     `number` is None when unknown; `reason` then says why.
 
@@ -37,7 +37,7 @@ class Values(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The board at one moment.
+    """Holds the board at one moment.
 
     `cluster_now`: unix seconds on the cluster's clock; `mono`: monotonic seconds.
     """
@@ -51,7 +51,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The values of one source: how they are read, and how they are named.
+    """Describes the values of one source: how they are read, and how they are named.
 
     `plain` are full names; `of_service` are heads that take a service of runbooks.toml after them.
     """

@@ -18,7 +18,7 @@ BLOCKHASH_LIFE_S = 12.0  # a confirmation that takes longer is lost: the blockha
 
 
 class Transactions:
-    """Carry transactions out on an endpoint, and count their requests."""
+    """Carries transactions out on an endpoint, and counts their requests."""
 
     def __init__(self, plant: Plant) -> None:
         self.plant = plant

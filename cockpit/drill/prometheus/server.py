@@ -45,7 +45,7 @@ class PrometheusChaos:
 
 
 class Observed(Protocol):
-    """What is asked of a world here: its clock, the samples it keeps, and who answers a scrape."""
+    """Asks of a world here its clock, the samples it keeps, and who answers a scrape."""
 
     @property
     def clock(self) -> SimClock: ...

@@ -41,7 +41,7 @@ class Missing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A written bundle; `missing` pairs each part that is not whole in it with the reason."""
+    """Names a written bundle; `missing` pairs each part that is not whole in it with the reason."""
 
     path: Path
     sha256: str

@@ -16,7 +16,7 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """One signal that was bad.
+    """Describes one signal that was bad.
 
     Seconds are of watched time; `worst` None when no value was known.
     """

@@ -18,7 +18,7 @@ from cockpit.text import safe
 
 
 async def announce(client: KubeClient, plan: Plan, operator: Operator, number: int, now: float) -> str:
-    """Returns "" or why there is no Event."""
+    """Announce the plan; return "" or why there is no Event."""
     target = plan.target
     changes = "; ".join(
         f"{c.field} {c.before if c.before is not None else 'absent'} -> {c.after}" for c in plan.changes

@@ -13,7 +13,7 @@ from cockpit.mitigation.cluster.objects import WORKLOADS, collection_path, pod_s
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A workload that reads the key.
+    """Describes a workload that reads the key.
 
     `restart`: its pods see the new value only after a restart.
     """

@@ -31,7 +31,7 @@ RENEW_EVERY_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The lease as it was read: who holds it.
+    """Holds the lease as it was read: who holds it.
 
     `holder` is "" when it is free; `problem` says why it could not be read. `orphaned`: the process
     that took it is known to be gone.
@@ -97,7 +97,7 @@ def _orphaned(notes: Mapping[str, Any], holder: Any) -> bool:
 
 
 class Lease:
-    """Our hold on one namespace's lease.
+    """Keeps our hold on one namespace's lease.
 
     `trouble` says why there is none; shared by all mitigations of this process.
     """

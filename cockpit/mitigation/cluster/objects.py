@@ -36,7 +36,7 @@ DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The object a step is about, as just read, and what the runbooks say of its service."""
+    """Holds the object a step is about, as just read, and what the runbooks say of its service."""
 
     context: str
     namespace: str
@@ -190,7 +190,7 @@ def env_entries(container: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Surge:
-    """How a RollingUpdate replaces pods at the present scale.
+    """Says how a RollingUpdate replaces pods at the present scale.
 
     `surge` more at most, `unavailable` fewer at most.
     """

@@ -23,7 +23,7 @@ _HASH = "pod-template-hash"
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """Is a template that a workload once had, with what keeps it.
+    """Describes a template that a workload once had, with what keeps it.
 
     `name` and `uid` are of the ReplicaSet (or ControllerRevision): the number of a Deployment's
     revision moves on when it is gone back to, they do not. `template` is as the workload's own

@@ -158,7 +158,7 @@ def reason_of(pod: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The object that a rollout is watched of, and the generation that must be observed."""
+    """Names the object that a rollout is watched of, and the generation that must be observed."""
 
     kind: str
     namespace: str

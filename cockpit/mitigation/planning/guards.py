@@ -29,7 +29,7 @@ OLD_SITUATION_S = 15.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardInput:
-    """All that a guard may look at.
+    """Holds all that a guard may look at.
 
     `signals` justify the step; an `undo` is justified by the journal.
     """

@@ -21,7 +21,7 @@ def stops_publishing(draft: Draft) -> bool:
 
 
 class ChainSilence:
-    """The gauge of that proof; it is fed situations with `update`.
+    """Gauges that proof; it is fed situations with `update`.
 
     Only those made after the last pod was gone count: `started_mono`.
     """

@@ -27,7 +27,7 @@ CLEARLY = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The signals' values before the step was sent."""
+    """Holds the signals' values before the step was sent."""
 
     values: Mapping[str, float | None]
 
@@ -69,7 +69,7 @@ def holds(line: Validation, status: SignalStatus | None, before: float | None) -
 
 
 class Verification:
-    """The gauges of one mitigation.
+    """Holds the gauges of one mitigation.
 
     Feed it situations with `update`; `proof` is PENDING until every line is decided.
     """
@@ -82,7 +82,7 @@ class Verification:
         started_mono: float,
         quiet: ChainSilence | None = None,
     ) -> None:
-        """`quiet`: for a step that stops publishing, one more gauge, before the others."""
+        """Add, for a step that stops publishing, the gauge `quiet` before the others."""
         self._lines = tuple(lines)
         self._baseline = baseline
         self._started = started_mono

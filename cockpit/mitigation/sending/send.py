@@ -57,7 +57,7 @@ class Sender:
         return Ready(at_version(self._draft.effect, str(obj["metadata"]["resourceVersion"])), obj)
 
     async def send(self, ready: Ready, intent: Callable[[Request], None]) -> Outcome:
-        """PATCH, with the resourceVersion of the object as it was read again.
+        """Send the PATCH, with the resourceVersion of the object as it was read again.
 
         `intent` hears of each request just before it leaves.
         """

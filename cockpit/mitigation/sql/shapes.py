@@ -28,7 +28,7 @@ _NAME_BYTES = 63  # NAMEDATALEN - 1: a longer name would be cut, and be another
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement of an allowed shape; `sql` is what is sent.
+    """Holds a statement of an allowed shape; `sql` is what is sent.
 
     `kind`: "Index", "Table" or "Backend"; `name` is what it is about, as SQL spells it.
 

@@ -30,7 +30,7 @@ FROM pg_catalog.pg_stat_activity WHERE pid = %s"""
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`mark` is what the plan depends on: it is compared again just before.
+    """Holds in `mark` what the plan depends on: it is compared again just before.
 
     `words`: as it is now.
 

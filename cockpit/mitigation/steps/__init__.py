@@ -1,1 +1,1 @@
-"""The kinds of step that are carried out: one file each, one row in `model/step_kinds.py`."""
+"""Holds the kinds of step that are carried out: one file each, one row in `model/step_kinds.py`."""

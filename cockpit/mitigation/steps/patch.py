@@ -40,7 +40,7 @@ REVISION = "deployment.kubernetes.io/revision"
 
 @dataclass(frozen=True, slots=True)
 class PatchContext:
-    """What a kind may look at beside its object."""
+    """Holds what a kind may look at beside its object."""
 
     runbooks: Runbooks
     salt: str
@@ -51,7 +51,7 @@ class PatchContext:
 
 
 class PatchStep(ABC):
-    """A kind of step that patches one object.
+    """Describes a kind of step that patches one object.
 
     `arguments` are plain JSON; their shape is the kind's own.
     """
@@ -234,7 +234,7 @@ class PatchStep(ABC):
 
 
 class WorkloadStep(PatchStep):
-    """A kind that patches a Deployment or StatefulSet, named by `service`."""
+    """Describes a kind that patches a Deployment or StatefulSet, named by `service`."""
 
     def target_name(self, step: Step, values: Mapping[str, str]) -> str:
         return step.service or ""

@@ -233,7 +233,7 @@ KIND = RunJob()
 async def _from_cronjob(
     source: str, context: StepContext
 ) -> tuple[str, dict[str, Any], dict[str, Any], tuple[GuardResult, ...]]:
-    """Name, body, relevant fields and what is worth knowing.
+    """Return name, body, relevant fields and what is worth knowing.
 
     Raises PlanProblem, KubeError.
     """

@@ -1,4 +1,4 @@
-"""The verdict on a bundle: every check with its own answer, in words."""
+"""Describes the verdict on a bundle: every check with its own answer, in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class CheckAnswer(StrEnum):
 
 
 class BundleCheck(msgspec.Struct, frozen=True):
-    """One check of a bundle.
+    """Describes one check of a bundle.
 
     `check`: "content hash", "signer set", "epoch", "sequence", "signature 3", "threshold", ...
     """
@@ -25,7 +25,7 @@ class BundleCheck(msgspec.Struct, frozen=True):
 
 
 class BundleVerdict(msgspec.Struct, frozen=True):
-    """`findings` in the order in which they were made.
+    """Holds the `findings` in the order in which they were made.
 
     What one check cannot tell makes the whole unknown, what fails makes it invalid: unknown is
     never valid.

@@ -1,4 +1,4 @@
-"""What the Solana endpoints and the oracle program say: plain values that panels and signals read.
+"""Holds what Solana endpoints and the oracle program say: plain values for panels and signals.
 
 Slots are Solana slots; ages in seconds are monotonic unless they are called `wall`. Pubkeys,
 signatures and hashes are text as an explorer shows them (base58; bundle and commit hashes hex).
@@ -15,7 +15,7 @@ from cockpit.model.observed.probe import SignerReport
 
 
 class EndpointStatus(msgspec.Struct, frozen=True):
-    """One RPC endpoint, on the board as `solana/endpoint/NAME`.
+    """Describes one RPC endpoint, on the board as `solana/endpoint/NAME`.
 
     None: not known (yet, or no longer).
     """
@@ -41,14 +41,14 @@ class EndpointStatus(msgspec.Struct, frozen=True):
 
 
 class Disagreement(msgspec.Struct, frozen=True):
-    """What endpoints do not agree on, in words: the cockpit says so rather than choosing."""
+    """Says in words what endpoints do not agree on: the cockpit says so rather than choosing."""
 
     what: str  # "slot", "cluster", "protocol", "paused", "signer set", "commits"
     words: str  # "rpc-a says 8 commits in the last minute, rpc-b 14"
 
 
 class PendingCommit(msgspec.Struct, frozen=True):
-    """A confirmed commit whose reveal has not been seen.
+    """Describes a confirmed commit whose reveal has not been seen.
 
     It may be revealed from `reveal_after_slot` on.
     """
@@ -67,7 +67,7 @@ class PendingCommit(msgspec.Struct, frozen=True):
 
 
 class FailureClass(msgspec.Struct, frozen=True):
-    """Failed transactions of one kind.
+    """Describes failed transactions of one kind.
 
     `runbook` is the number that the facts link it to.
     """
@@ -83,7 +83,7 @@ class FailureClass(msgspec.Struct, frozen=True):
 
 
 class FailedTransaction(msgspec.Struct, frozen=True):
-    """One failed transaction of the program, by the name of its failure class."""
+    """Describes one failed transaction of the program, by the name of its failure class."""
 
     signature: str
     slot: int
@@ -92,7 +92,7 @@ class FailedTransaction(msgspec.Struct, frozen=True):
 
 
 class Reveal(msgspec.Struct, frozen=True):
-    """The newest reveal of a market."""
+    """Describes the newest reveal of a market."""
 
     market: str
     epoch: str
@@ -103,7 +103,7 @@ class Reveal(msgspec.Struct, frozen=True):
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """How often one kind of event happens: its exact count, its rate and a history.
+    """Says how often one kind of event happens: its exact count, its rate and a history.
 
     Counted since `counting_since`; the rate is of the last full minute.
     """
@@ -115,7 +115,7 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class ProgramActivity(msgspec.Struct, frozen=True):
-    """The oracle program's transactions, on the board as `solana/program`.
+    """Describes the oracle program's transactions, on the board as `solana/program`.
 
     Counted once each at commitment `confirmed`, by signature, across reconnects and endpoints.
     """
@@ -155,7 +155,7 @@ class ProgramActivity(msgspec.Struct, frozen=True):
 
 
 class ProtocolState(msgspec.Struct, frozen=True):
-    """ProtocolConfig, on the board as `solana/protocol`."""
+    """Describes ProtocolConfig, on the board as `solana/protocol`."""
 
     address: str
     paused: bool
@@ -166,7 +166,7 @@ class ProtocolState(msgspec.Struct, frozen=True):
 
 
 class SignerSetState(msgspec.Struct, frozen=True):
-    """The SignerSet account of the configured id, on the board as `solana/signer-set`."""
+    """Describes the SignerSet account of the configured id, on the board as `solana/signer-set`."""
 
     address: str
     signer_set_id: int
@@ -201,7 +201,7 @@ def signer_differences(held: SignerSetState, reports: Mapping[str, SignerReport]
 
 
 class MarketState(msgspec.Struct, frozen=True):
-    """A Market account; `solana/markets` holds a mapping address → MarketState."""
+    """Describes a Market account; `solana/markets` holds a mapping address → MarketState."""
 
     address: str
     market_id: str

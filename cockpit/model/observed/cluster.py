@@ -1,4 +1,4 @@
-"""What is known of Kubernetes objects: few fields, every text already cleaned and redacted.
+"""Holds what is known of Kubernetes objects: few fields, every text already cleaned and redacted.
 
 Times are unix seconds (None when absent). Names follow the Kubernetes API reference.
 """
@@ -22,7 +22,7 @@ class Condition(msgspec.Struct, frozen=True, gc=False):
 
 
 class EnvVar(msgspec.Struct, frozen=True, gc=False):
-    """One variable of a container.
+    """Describes one variable of a container.
 
     `value` is None when it comes from a reference, named in `source` ("secret x/key").
     """
@@ -33,7 +33,7 @@ class EnvVar(msgspec.Struct, frozen=True, gc=False):
 
 
 class Container(msgspec.Struct, frozen=True, gc=False):
-    """A container's spec and status in one.
+    """Describes a container's spec and status in one.
 
     `phase` is "unknown" when the status does not list it yet.
     """
@@ -94,7 +94,7 @@ class ContainerTemplate(msgspec.Struct, frozen=True, gc=False):
 
 
 class Workload(msgspec.Struct, frozen=True, gc=False):
-    """A Deployment or a StatefulSet."""
+    """Describes a Deployment or a StatefulSet."""
 
     kind: Literal["Deployment", "StatefulSet"]
     uid: str
@@ -170,7 +170,7 @@ class ConfigMap(msgspec.Struct, frozen=True, gc=False):
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """Everything read from Kubernetes, merged over the watched namespaces.
+    """Holds everything read from Kubernetes, merged over the watched namespaces.
 
     Keys: uid for pods, (namespace, name) else.
     """

@@ -1,4 +1,4 @@
-"""What two sources say of the same thing, compared.
+"""Compares what two sources say of the same thing.
 
 Metrics and chain on rates; chain, agents and cluster on the signer set.
 """
@@ -9,7 +9,7 @@ import msgspec
 
 
 class RateMismatch(msgspec.Struct, frozen=True):
-    """Metrics and chain disagree on a rate, for longer than their windows explain.
+    """Describes a rate on which metrics and chain disagree, for longer than their windows explain.
 
     Rates are per minute.
     """
@@ -22,7 +22,7 @@ class RateMismatch(msgspec.Struct, frozen=True):
 
 
 class SetDifference(msgspec.Struct, frozen=True):
-    """One thing on which chain, agents and cluster do not agree.
+    """Describes one thing on which chain, agents and cluster do not agree.
 
     `who`: an agent, a deployment, or a key, shortened.
     """
@@ -33,7 +33,7 @@ class SetDifference(msgspec.Struct, frozen=True):
 
 
 class SignerSetCheck(msgspec.Struct, frozen=True):
-    """The signer set as chain, agents and cluster have it.
+    """Describes the signer set as chain, agents and cluster have it.
 
     `unknown` says what could not be compared, and why; without both chain and another side there is
     nothing to agree.

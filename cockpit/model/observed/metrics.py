@@ -1,4 +1,4 @@
-"""What Prometheus answered: samples with their labels, and the history behind a sparkline."""
+"""Holds what Prometheus answered: samples with their labels, and the history behind a sparkline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One element of an instant vector.
+    """Holds one element of an instant vector.
 
     `value` may be NaN or infinite: the reader decides, never passes it for OK.
     """
@@ -18,14 +18,14 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """Points (unix seconds, value) oldest first, for one set of labels."""
+    """Holds points (unix seconds, value) oldest first, for one set of labels."""
 
     labels: Mapping[str, str]
     points: tuple[tuple[float, float], ...]
 
 
 class QueryResult(msgspec.Struct, frozen=True):
-    """The answer to one query of runbooks.toml.
+    """Holds the answer to one query of runbooks.toml.
 
     An empty vector has no samples; that is not zero.
     """
@@ -41,7 +41,7 @@ class QueryResult(msgspec.Struct, frozen=True):
 
 
 class Exposed(msgspec.Struct, frozen=True, gc=False):
-    """One line of a service's own `/metrics`, read directly."""
+    """Holds one line of a service's own `/metrics`, read directly."""
 
     name: str
     labels: Mapping[str, str]
@@ -49,7 +49,7 @@ class Exposed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """A firing or pending alert of Prometheus' own rules."""
+    """Describes a firing or pending alert of Prometheus' own rules."""
 
     name: str
     state: str

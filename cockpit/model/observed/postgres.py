@@ -1,4 +1,4 @@
-"""What the database says of itself: plain values that panels and signals read.
+"""Holds what the database says of itself: plain values that panels and signals read.
 
 Ages and durations are in seconds by the server's own clock at the moment of the look. Texts are
 cleaned, redacted and without literals where they come in. Relations are `schema.name`, quoted as
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Sessions that have something in common.
+    """Counts sessions that have something in common.
 
     A state ("active", "idle in transaction") or an application.
     """
@@ -21,7 +21,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Connections(msgspec.Struct, frozen=True):
-    """`postgres/connections`: client sessions of all databases against what the server lets in."""
+    """Holds `postgres/connections`: all databases' client sessions against the server's limit."""
 
     total: int
     limit: int  # max_connections less what is reserved for superusers
@@ -38,7 +38,7 @@ class Connections(msgspec.Struct, frozen=True):
 
 
 class TopQuery(msgspec.Struct, frozen=True):
-    """One normalised statement.
+    """Describes one normalised statement.
 
     Rates are over `TopQueries.window_s`; None before the second look.
     """
@@ -58,7 +58,7 @@ class TopQuery(msgspec.Struct, frozen=True):
 
 
 class TopQueries(msgspec.Struct, frozen=True):
-    """`postgres/queries`, from pg_stat_statements: what takes most time, most first."""
+    """Holds `postgres/queries`, from pg_stat_statements: what takes most time, most first."""
 
     window_s: float | None  # None at the first look
     queries: tuple[TopQuery, ...]
@@ -69,7 +69,7 @@ class TopQueries(msgspec.Struct, frozen=True):
 
 
 class MissingIndex(msgspec.Struct, frozen=True):
-    """A table that is read whole, often, while it is large.
+    """Describes a table that is read whole, often, while it is large.
 
     `cause`: "missing" (an index would serve: `statement` adds it), "building" (one is under way),
     "whole" (no ordinary index would serve), "untold" (which column cannot be told).
@@ -89,7 +89,7 @@ class MissingIndex(msgspec.Struct, frozen=True):
 
 
 class IndexTrouble(msgspec.Struct, frozen=True):
-    """An index that is invalid (a build failed, or is under way) or that nothing uses."""
+    """Describes an index that is invalid (a build failed, or is under way) or that nothing uses."""
 
     index: str
     table: str
@@ -100,7 +100,7 @@ class IndexTrouble(msgspec.Struct, frozen=True):
 
 
 class Indexes(msgspec.Struct, frozen=True):
-    """`postgres/indexes` of the connected database.
+    """Holds `postgres/indexes` of the connected database.
 
     `window_s`: what scan rates were measured over.
     """
@@ -112,7 +112,7 @@ class Indexes(msgspec.Struct, frozen=True):
 
 
 class TableUpkeep(msgspec.Struct, frozen=True):
-    """Vacuum and analyse of one table.
+    """Describes vacuum and analyse of one table.
 
     Ages None: never.
     """
@@ -135,7 +135,7 @@ class TableUpkeep(msgspec.Struct, frozen=True):
 
 
 class VacuumRun(msgspec.Struct, frozen=True):
-    """A vacuum under way."""
+    """Describes a vacuum under way."""
 
     pid: int
     table: str
@@ -144,7 +144,7 @@ class VacuumRun(msgspec.Struct, frozen=True):
 
 
 class Vacuum(msgspec.Struct, frozen=True):
-    """`postgres/vacuum` of the connected database: the tables that need it most, first."""
+    """Holds `postgres/vacuum` of the connected database: the tables that need it most, first."""
 
     tables: tuple[TableUpkeep, ...]
     running: tuple[VacuumRun, ...]
@@ -164,7 +164,7 @@ class Replica(msgspec.Struct, frozen=True):
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """A replication slot: while inactive it keeps WAL on the server's disk."""
+    """Describes a replication slot: while inactive it keeps WAL on the server's disk."""
 
     name: str
     active: bool
@@ -173,7 +173,7 @@ class Slot(msgspec.Struct, frozen=True):
 
 
 class Replication(msgspec.Struct, frozen=True):
-    """`postgres/replication`.
+    """Holds `postgres/replication`.
 
     `replay_lag_s`: of this server, when it is a standby.
     """
@@ -196,7 +196,7 @@ class LongTransaction(msgspec.Struct, frozen=True):
 
 
 class Blocked(msgspec.Struct, frozen=True):
-    """A session that waits for a lock.
+    """Describes a session that waits for a lock.
 
     `root`: the session at the chain's end that waits for no lock itself.
     """
@@ -212,7 +212,7 @@ class Blocked(msgspec.Struct, frozen=True):
 
 
 class Activity(msgspec.Struct, frozen=True):
-    """`postgres/activity`: transactions by age, oldest first, and who waits for whom."""
+    """Holds `postgres/activity`: transactions by age, oldest first, and who waits for whom."""
 
     transactions: tuple[LongTransaction, ...]
     blocked: tuple[Blocked, ...]  # longest first, bounded
@@ -221,7 +221,7 @@ class Activity(msgspec.Struct, frozen=True):
 
 
 class Archiver(msgspec.Struct, frozen=True):
-    """`postgres/archiver`.
+    """Holds `postgres/archiver`.
 
     `works`: True, False, or None when it cannot be told; `verdict` says it in words.
     """

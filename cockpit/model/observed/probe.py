@@ -1,4 +1,4 @@
-"""What services say when they are asked from outside, over HTTP."""
+"""Holds what services say when they are asked from outside, over HTTP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CERTIFICATE_WARN_DAYS, CERTIFICATE_CRIT_DAYS = 21.0, 7.0
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """The TLS certificate that a probed host presented.
+    """Describes the TLS certificate that a probed host presented.
 
     Times in unix seconds.
     """
@@ -24,7 +24,7 @@ class Certificate(msgspec.Struct, frozen=True):
 
 
 class ProbeStatus(msgspec.Struct, frozen=True):
-    """One URL of one service, on the board as `probes/SERVICE/CHECK` (check: healthz, readyz, ...).
+    """Describes a service's URL, on the board as `probes/SERVICE/CHECK` (healthz, readyz, ...).
 
     `ok` is the verdict of the last answer; a probe that could not be asked is a fault of its
     reading instead.
@@ -40,7 +40,7 @@ class ProbeStatus(msgspec.Struct, frozen=True):
 
 
 class MarketOutput(msgspec.Struct, frozen=True):
-    """The newest output of one market, on the board as `probes/output/MARKET`.
+    """Describes the newest output of one market, on the board as `probes/output/MARKET`.
 
     As the API gateway serves it.
     """
@@ -58,7 +58,7 @@ class MarketOutput(msgspec.Struct, frozen=True):
 
 
 class SignerReport(msgspec.Struct, frozen=True):
-    """What a signer agent reports of itself; `probes/signers` maps agents to reports."""
+    """Holds what a signer agent reports of itself; `probes/signers` maps agents to reports."""
 
     agent: str
     pubkey: str | None

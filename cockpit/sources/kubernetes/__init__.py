@@ -1,4 +1,4 @@
-"""The cluster: pods, workloads, events and configuration maps, by list and watch."""
+"""Reads the cluster: pods, workloads, events and configuration maps, by list and watch."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def _by_name(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of object.
+    """Describes one kind of object.
 
     `base` is the API's path; `shape` what is read of one; `key` and `convert` shape the topic's
     data; `optional` APIs may be absent.
@@ -38,17 +38,17 @@ class Kind:
 
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:
-        """Decodes one object."""
+        """Decode one object."""
         return msgspec.json.Decoder(self.shape)
 
     @cached_property
     def lists(self) -> msgspec.json.Decoder[wire.Items[Any]]:
-        """Decodes one page of a list."""
+        """Decode one page of a list."""
         return msgspec.json.Decoder(wire.Items[self.shape])  # type: ignore[name-defined]
 
     @cached_property
     def events(self) -> msgspec.json.Decoder[wire.Change[Any]]:
-        """Decodes a watch event with its object: one pass over a line instead of two."""
+        """Decode a watch event with its object: one pass over a line instead of two."""
         return msgspec.json.Decoder(wire.Change[self.shape])  # type: ignore[name-defined]
 
     def path(self, namespace: str) -> str:

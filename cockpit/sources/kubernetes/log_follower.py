@@ -1,4 +1,4 @@
-"""The log stream that the screen shows: one at a time, of some pods or of a whole service."""
+"""Follows the log stream on the screen: one at a time, of some pods or of a whole service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NoPod(CockpitError):
 
 
 class LogFollower:
-    """`tail` holds the open stream's lines; every method may be called from any thread.
+    """Holds the open stream's lines in `tail`; every method may be called from any thread.
 
     `submit` runs a coroutine on the sources' loop, `client` gives the API client there.
     """

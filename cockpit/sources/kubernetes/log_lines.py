@@ -30,7 +30,7 @@ _NO_TRACE = re.compile(r"^0+$")
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of a log.
+    """Describes one line of a log.
 
     `at` in unix seconds (None when the line bears no time); `text` is safe to show; `trace` the id
     picked out of it.

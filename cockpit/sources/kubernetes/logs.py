@@ -30,7 +30,7 @@ _QUEUE = 10_000
 
 @dataclass(frozen=True)
 class LogRequest:
-    """What to read.
+    """Says what to read.
 
     `pods`: (name, container or None for the only or default one).
     """
@@ -148,7 +148,7 @@ class _Merge:
 
 
 class _Tail:
-    """One container's log, put into the queue line by line."""
+    """Puts one container's log into the queue line by line."""
 
     def __init__(
         self,
@@ -220,7 +220,7 @@ class _Tail:
             await self._queue.put(fault)
 
     async def _over(self) -> bool:
-        """True when the container will log no more: its pod is gone, or has finished for good."""
+        """Return True when the container will log no more: its pod is gone or finished for good."""
         try:
             pod = await self._client.get(f"/api/v1/namespaces/{self._request.namespace}/pods/{self._pod}")
         except NotFound:

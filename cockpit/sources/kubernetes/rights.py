@@ -34,7 +34,7 @@ _WATCHED = (
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """`purpose`: "screen", "any step", or the kind of step it is for."""
+    """Names in `purpose` what a right is for: "screen", "any step", or the kind of step."""
 
     purpose: str
     verb: str
@@ -48,7 +48,7 @@ class Right:
 
 
 def looking(runbooks: Runbooks) -> list[Right]:
-    """In every watched namespace."""
+    """Return the rights that are needed in every watched namespace."""
     rights = [Right(SCREEN, "get", "", "namespaces")]
     for verb in ("list", "watch"):
         rights += [Right(SCREEN, verb, group, resource) for group, resource in _WATCHED]
@@ -58,7 +58,7 @@ def looking(runbooks: Runbooks) -> list[Right]:
 
 
 def acting(runbooks: Runbooks, kinds: Mapping[str, str]) -> list[Right]:
-    """In the namespace that steps act in.
+    """Return the rights that are needed in the namespace that steps act in.
 
     `kinds`: name of each workload that is there → "Deployment" or "StatefulSet"; a step whose
     target is not there counts as a Deployment's.

@@ -31,7 +31,7 @@ MAX_AGE_S = 15.0
 
 
 class Topic:
-    """The life of one topic.
+    """Lists and watches one topic for its whole life.
 
     `run` never returns; the rest is read by the source that publishes.
     """

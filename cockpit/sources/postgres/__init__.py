@@ -1,4 +1,4 @@
-"""Postgres: connections, queries, indexes, vacuum, replication, locks and the archiver."""
+"""Watches Postgres: connections, queries, indexes, vacuum, replication, locks and the archiver."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from cockpit.sources.spec import Source, SourceContext, SourceSpec
 
 
 class PostgresSettings(Section, frozen=True, kw_only=True):
-    """`[postgres]`: a role with pg_monitor and no writes.
+    """Holds `[postgres]`: a role with pg_monitor and no writes.
 
     URLs are secrets: never shown; better kept in files.
 

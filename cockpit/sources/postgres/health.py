@@ -41,7 +41,7 @@ _SYSTEM = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What every poll needs to know of the server and of our role."""
+    """Holds what every poll needs to know of the server and of our role."""
 
     role: str
     database: str

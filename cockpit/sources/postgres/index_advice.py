@@ -48,7 +48,7 @@ _BEFORE_OPERAND = frozenset({"::", "+", "-", "*", "/", "||", "%", "->", "->>", "
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Columns of one table by which a statement chooses rows, in the order of their mention."""
+    """Names a table's columns by which a statement chooses rows, in the order of mention."""
 
     equal: tuple[str, ...]
     ranged: tuple[str, ...]

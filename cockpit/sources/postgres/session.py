@@ -203,7 +203,7 @@ def fault_of(error: BaseException, secrets: Sequence[str], role: str = "") -> Fa
 
 
 class Session:
-    """One autocommit connection.
+    """Holds one autocommit connection.
 
     Not for use by two tasks at once; `break_off` may be called from any.
     """

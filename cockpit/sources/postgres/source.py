@@ -156,7 +156,7 @@ class PostgresSource:
             await session.close()
 
     def _url(self) -> str:
-        """Blocking.
+        """Return the address; it blocks.
 
         Read anew for each connection: a file may have been rotated. Raises PgProblem.
         """

@@ -44,7 +44,7 @@ class _Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One statement as it was read.
+    """Holds one statement as it was read.
 
     `tokens` is what advice is drawn from.
     """
@@ -57,7 +57,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What one statement did in the window."""
+    """Says what one statement did in the window."""
 
     key: Key
     calls: int
@@ -75,7 +75,7 @@ class Statements:
     _past: deque[_Snapshot] = field(default_factory=deque)
 
     async def poll(self, ask: Ask, server: Server, now: float) -> Seen:
-        """`TopQueries`.
+        """Ask for `TopQueries`.
 
         Raises PgProblem where the extension is absent, with the remedy.
         """

@@ -9,7 +9,7 @@ from cockpit.sources.spec import Source, SourceContext, SourceSpec
 
 
 class OutputProbe(Section, frozen=True, kw_only=True):
-    """`[probes.output]`: the newest output of each market, as the API gateway serves it.
+    """Holds `[probes.output]`: the newest output of each market, as the API gateway serves it.
 
     `epoch`, `tick` and `as-of` are JSON pointers (RFC 6901) into the answer; as-of may be RFC 3339
     text, unix seconds or milliseconds.
@@ -24,7 +24,7 @@ class OutputProbe(Section, frozen=True, kw_only=True):
 
 
 class ProbesSettings(Section, frozen=True, kw_only=True):
-    """`[probes]`: what is asked from outside, over HTTP."""
+    """Holds `[probes]`: what is asked from outside, over HTTP."""
 
     SECRETS = ("output.headers",)
 

@@ -52,7 +52,7 @@ class ProbeProblem(CockpitError):
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """An answer that came whole.
+    """Holds an answer that came whole.
 
     `now`: unix seconds on the server's clock when it answered, where it tells; a cache's Age is
     added, so that what was stored is not taken for fresh.

@@ -1,4 +1,4 @@
-"""Prometheus: the queries of runbooks.toml; and services' own /metrics while it cannot be asked."""
+"""Asks Prometheus the queries of runbooks.toml, and services' own /metrics while it is silent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cockpit.sources.spec import Feed, Source, SourceContext, SourceSpec
 
 
 class PrometheusSettings(Section, frozen=True, kw_only=True):
-    """`[prometheus]`.
+    """Holds `[prometheus]`.
 
     Secrets may be kept in files of their own (`password-file`, `bearer-file`).
     """

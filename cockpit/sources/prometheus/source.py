@@ -37,7 +37,7 @@ _FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 @dataclass(frozen=True)
 class PrometheusAddress:
-    """Where Prometheus is and how to be let in.
+    """Says where Prometheus is and how to be let in.
 
     `url` may carry a path prefix.
     """
@@ -69,7 +69,7 @@ def address_of(settings: PrometheusSettings) -> PrometheusAddress:
 
 @dataclass(frozen=True)
 class QuerySpec:
-    """One query.
+    """Describes one query.
 
     `history_s`: how much of the past its sparkline shows, None for none.
     """
@@ -243,7 +243,7 @@ class PrometheusSource:
     async def _ask(
         self, client: aiohttp.ClientSession, endpoint: str, form: bytes | None, limit_s: float
     ) -> wire.Answer:
-        """POST (GET without a form) and decode.
+        """Send a POST (a GET without a form) and decode the answer.
 
         Raises PromFault.
         """

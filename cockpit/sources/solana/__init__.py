@@ -1,4 +1,4 @@
-"""Solana: RPC endpoints side by side, the oracle program's activity and its accounts."""
+"""Watches Solana: RPC endpoints side by side, the oracle program's activity and its accounts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cockpit.sources.spec import Source, SourceContext, SourceSpec
 
 
 class RpcEndpoint(Section, frozen=True, kw_only=True):
-    """`[[rpc-endpoints]]`: watched, and a candidate for 1.mitigation.A.
+    """Holds one of `[[rpc-endpoints]]`: watched, and a candidate for 1.mitigation.A.
 
     URLs may carry a key: shown by name and host only.
 
@@ -24,7 +24,7 @@ class RpcEndpoint(Section, frozen=True, kw_only=True):
 
 
 class SolanaSettings(Section, frozen=True, kw_only=True):
-    """`[solana]`.
+    """Holds `[solana]`.
 
     Without a program id the endpoints are watched, and the program's activity is not configured.
     """

@@ -58,7 +58,7 @@ class _Program(msgspec.Struct):
 
 
 class SeenAccounts(msgspec.Struct):
-    """What one endpoint says: each a state, or why it cannot be told.
+    """Holds what one endpoint says: each a state, or why it cannot be told.
 
     `answered`: a fault is what it says of the account then (none, of another owner, not readable),
     else nobody knows.

@@ -25,7 +25,7 @@ _SEED_BYTES = 32  # of one seed of a program address
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """What is known of the signer set and of the market.
+    """Holds what is known of the signer set and of the market.
 
     `why`: what is not known of the signer set, in words; "" when it is known; `market_why` the same
     of the market.
@@ -45,7 +45,7 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What one endpoint answered.
+    """Holds what one endpoint answered.
 
     `whole`: it knows the program's ProtocolConfig, so that what it does not know beside it is not
     there.

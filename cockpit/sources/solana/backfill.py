@@ -39,7 +39,7 @@ class GapStays(CockpitError):
 
 
 class ListedSignature(msgspec.Struct, gc=False):
-    """One line of the listing."""
+    """Holds one line of the listing."""
 
     signature: str
     slot: Slot
@@ -52,7 +52,7 @@ class _Meta(msgspec.Struct):
 
 
 class Transaction(msgspec.Struct):
-    """What getTransaction gives, as far as it is read here."""
+    """Holds what getTransaction gives, as far as it is read here."""
 
     slot: Slot
     meta: _Meta | None = None
@@ -60,7 +60,7 @@ class Transaction(msgspec.Struct):
 
 @dataclass(slots=True)
 class _Listing:
-    """What a node lists above slot `above`.
+    """Holds what a node lists above slot `above`.
 
     `missing`: oldest first; `proof`: the newest two at or below `floor`, newest first.
     """
@@ -75,7 +75,7 @@ class _Listing:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What a listing brought.
+    """Says what a listing brought.
 
     `found`: transactions that nobody had told of; `lacking`: known ones that this node does not
     list, of `known`.

@@ -38,7 +38,7 @@ class _AccountInfo(msgspec.Struct):
 
 @dataclass
 class _Seen:
-    """What endpoints said, to be compared: name → genesis hash."""
+    """Holds what endpoints said, to be compared: name → genesis hash."""
 
     genesis: dict[str, str]
 

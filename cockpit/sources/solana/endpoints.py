@@ -48,7 +48,7 @@ class Fleet:
         return next(genesis for genesis in known if counted[genesis] == most)
 
     def _behind(self, watch: EndpointWatch) -> int | None:
-        """None too when nobody of its cluster answers: there is nothing to be behind of."""
+        """Return None also when nobody of its cluster answers: there is nothing to be behind of."""
         own = watch.status
         if own.slot is None or watch.seen_at is None or watch.fault is not None:
             return None

@@ -38,7 +38,7 @@ class Status(Exception):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One JSON-RPC 2.0 request."""
+    """Describes one JSON-RPC 2.0 request."""
 
     method: str
     params: Sequence[Any]

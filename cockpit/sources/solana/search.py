@@ -35,7 +35,7 @@ _WAITS = 2
 
 
 class LookedBack(msgspec.Struct, frozen=True):
-    """What the search found.
+    """Holds what the search found.
 
     `reveal` None: none was found, and `why` says how far was looked.
 

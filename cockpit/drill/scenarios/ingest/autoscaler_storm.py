@@ -1,4 +1,4 @@
-"""Runbook 6: an autoscaler exceeds a provider's quota and undoes what is scaled by hand."""
+"""Stages runbook 6: an autoscaler exceeds a provider's quota and undoes what is scaled by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 6: more events than the ingestion workers can take."""
+"""Stages runbook 6: more events come than the ingestion workers can take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 6: one provider fails altogether."""
+"""Stages runbook 6: one provider fails altogether."""
 
 from __future__ import annotations
 

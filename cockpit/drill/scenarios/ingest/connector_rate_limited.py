@@ -1,4 +1,4 @@
-"""Runbook 6: a provider limits our rate."""
+"""Stages runbook 6: a provider limits our rate."""
 
 from __future__ import annotations
 

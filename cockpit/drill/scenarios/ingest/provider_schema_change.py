@@ -1,4 +1,4 @@
-"""Runbook 7: a provider has changed its format, and part of what it sends is misread."""
+"""Stages runbook 7: a provider has changed its format, and part of what it sends is misread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 7: one provider's odds are off by a factor."""
+"""Stages runbook 7: one provider's odds are off by a factor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 4, cause 3: blockhashes expire between commit and reveal."""
+"""Stages runbook 4, cause 3: blockhashes expire between commit and reveal."""
 
 from __future__ import annotations
 

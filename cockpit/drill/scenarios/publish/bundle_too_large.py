@@ -1,4 +1,4 @@
-"""Runbook 4, cause 1: reveals have become larger than a transaction may be."""
+"""Stages runbook 4, cause 1: reveals have become larger than a transaction may be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 1, cause C: the guardrails block everything for a reason that is harmless."""
+"""Stages runbook 1, cause C: the guardrails block everything for a reason that is harmless."""
 
 from __future__ import annotations
 

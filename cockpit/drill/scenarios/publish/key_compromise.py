@@ -1,4 +1,4 @@
-"""Runbook 13: an intruder publishes through the submitter, with its key."""
+"""Stages runbook 13: an intruder publishes through the submitter, with its key."""
 
 from __future__ import annotations
 

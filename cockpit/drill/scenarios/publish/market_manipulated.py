@@ -1,4 +1,4 @@
-"""Runbook 12: somebody manipulates the odds of one market."""
+"""Stages runbook 12: somebody manipulates the odds of one market."""
 
 from __future__ import annotations
 

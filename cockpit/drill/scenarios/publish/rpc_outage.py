@@ -1,4 +1,4 @@
-"""Runbook 1, cause A: the submitter's RPC endpoint fails."""
+"""Stages runbook 1, cause A: the submitter's RPC endpoint fails."""
 
 from __future__ import annotations
 

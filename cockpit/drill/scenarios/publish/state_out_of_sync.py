@@ -1,4 +1,4 @@
-"""Runbook 5, cause 2: the publish state in the store is behind the chain."""
+"""Stages runbook 5, cause 2: the publish state in the store is behind the chain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 5, cause 1: two submitters publish at once."""
+"""Stages runbook 5, cause 1: two submitters publish at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 11: what made it worse is a configuration key that changed with the release."""
+"""Stages runbook 11: what made it worse is a configuration key that changed with the release."""
 
 from __future__ import annotations
 

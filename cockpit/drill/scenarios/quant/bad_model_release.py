@@ -1,4 +1,4 @@
-"""Runbook 8: a new version of the models is faulty."""
+"""Stages runbook 8: a new version of the models is faulty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 11: a new image of the engine is slow, produces invalid outputs and leaks memory."""
+"""Stages runbook 11: the engine's new image is slow, produces invalid outputs and leaks memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 8: the world has moved away from what the models were fitted to."""
+"""Stages runbook 8: the world has moved away from what the models were fitted to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 14: the archive's disk is full: no new backup, no point-in-time recovery.
+"""Stages runbook 14: the archive's disk is full, so no new backup and no point-in-time recovery.
 
 The document's runbook only verifies (14.verify) and restores; the archive is repaired by two steps
 beside its items: the job that expires old backups, and the backup's own, run now. Either alone

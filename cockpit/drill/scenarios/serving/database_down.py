@@ -1,4 +1,4 @@
-"""Runbook 9: the primary database is gone."""
+"""Stages runbook 9: the primary database is gone."""
 
 from __future__ import annotations
 

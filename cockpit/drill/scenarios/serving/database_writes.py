@@ -1,4 +1,4 @@
-"""Runbook 10: the publishers write more than the database can take."""
+"""Stages runbook 10: the publishers write more than the database can take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 9: gateways that have run for long have lost their connections to the database."""
+"""Stages runbook 9: gateways that have run for long have lost their connections to the database."""
 
 from __future__ import annotations
 

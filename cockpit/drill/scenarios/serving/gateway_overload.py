@@ -1,4 +1,4 @@
-"""Runbook 9: more requests than the gateways take."""
+"""Stages runbook 9: more requests come than the gateways take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 10: a release forgot an index."""
+"""Stages runbook 10: a release forgot an index."""
 
 from __future__ import annotations
 

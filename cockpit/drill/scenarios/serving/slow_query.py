@@ -1,4 +1,4 @@
-"""Runbook 10: somebody runs a heavy report on the primary."""
+"""Stages runbook 10: somebody runs a heavy report on the primary."""
 
 from __future__ import annotations
 

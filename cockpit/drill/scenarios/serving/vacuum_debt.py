@@ -1,4 +1,4 @@
-"""Runbook 10: a queue's dead rows were never vacuumed away."""
+"""Stages runbook 10: a queue's dead rows were never vacuumed away."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 2, cause 2: submitter and signer agents hash a bundle differently."""
+"""Stages runbook 2, cause 2: submitter and signer agents hash a bundle differently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 3: the KMS refuses agents whose sessions have expired."""
+"""Stages runbook 3: the KMS refuses agents whose sessions have expired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 3: a network policy keeps the submitter from agents."""
+"""Stages runbook 3: a network policy keeps the submitter from agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 3: signer agents have too little CPU for what is asked of them at once."""
+"""Stages runbook 3: signer agents have too little CPU for what is asked of them at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook 1, cause B: signer agents that have run for days hang."""
+"""Stages runbook 1, cause B: signer agents that have run for days hang."""
 
 from __future__ import annotations
 

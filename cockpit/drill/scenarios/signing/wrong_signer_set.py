@@ -1,4 +1,4 @@
-"""Runbook 2, causes 1 and 3: signer agents sign with keys that are not in the registry."""
+"""Stages runbook 2, causes 1 and 3: signer agents sign with keys that are not in the registry."""
 
 from __future__ import annotations
 

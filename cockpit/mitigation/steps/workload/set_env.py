@@ -156,7 +156,7 @@ def _patch(
 
 
 def _cause(subject: Subject, wanted: Values) -> str | None:
-    """Names only: the annotation is copied to every ReplicaSet and read by many."""
+    """Return names only: the annotation is copied to every ReplicaSet and read by many."""
     return f"m0-cockpit set-env {subject.name}: {', '.join(wanted)}" if wanted else None
 
 
