@@ -39,7 +39,12 @@ class ViewController:
         service = args.get("service", "")
         if name == "logs":
             query = args.get("filter", "")
-            await self.logs(messages.OpenLogs(self._namespace(args), service=service or None, query=query))
+            if service:
+                await self.logs(messages.OpenLogs(self._namespace(args), service=service, query=query))
+            else:
+                await self.logs_of_selection(query)
+        elif name == "explain" and not service:
+            await self.explain(messages.Explain())
         elif name == "explain":
             found = next((s for s in situation.services if s.name == service), None) if situation is not None else None
             kind = found.kind if found is not None else "Deployment"
@@ -83,14 +88,14 @@ class ViewController:
         lines = self._session.explain(chosen.kind, chosen.namespace, chosen.name, chosen.uid)
         await self._app.open_layer(overlays.ExplainView(f"Why: {chosen.name}", lines, look=self._app.look))
 
-    async def logs_of_selection(self) -> None:
+    async def logs_of_selection(self, query: str = "") -> None:
         chosen = self._dashboard().selection
         if chosen is None:
             self._app.notify_line(CHOOSE_FIRST)
         elif chosen.kind == "Pod":
-            await self.logs(messages.OpenLogs(chosen.namespace, pods=(chosen.name,)))
+            await self.logs(messages.OpenLogs(chosen.namespace, pods=(chosen.name,), query=query))
         else:
-            await self.logs(messages.OpenLogs(chosen.namespace, service=chosen.name))
+            await self.logs(messages.OpenLogs(chosen.namespace, service=chosen.name, query=query))
 
     async def logs(self, event: messages.OpenLogs) -> None:
         try:

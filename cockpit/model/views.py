@@ -27,8 +27,9 @@ class ViewSpec:
     `short` is its title where the room is short; "": the title itself. `offer` names it in the
     palette ("{page}" and "{service}" stand for which one), `words` tell there what it shows.
     `pages` maps what `show` may be to the page's title. `group`: views of one group are turned
-    into each other by ← and →. `of_service`: it shows one service, named by `service`. `source`:
-    the source without which it has nothing to show.
+    into each other by ← and →. `of_service`: it shows one service, named by `service`; with
+    `or_chosen`, without a name, what is chosen on the dashboard. `source`: the source without
+    which it has nothing to show.
     """
 
     name: str = ""
@@ -39,6 +40,7 @@ class ViewSpec:
     pages: Mapping[str, str] = field(default_factory=dict)
     group: str = ""
     of_service: bool = False
+    or_chosen: bool = False
     source: str = ""
 
     def faults(self) -> Iterator[str]:
@@ -107,9 +109,21 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         },
     ),
     # A new panel's row stands here: the order numbers the ids of the panels' keys.
-    ViewSpec(name="logs", title="Logs", offer="Logs  {service}", words="follow all its pods", of_service=True),
     ViewSpec(
-        name="explain", title="Explain", offer="Explain  {service}", words="why it is not healthy", of_service=True
+        name="logs",
+        title="Logs",
+        offer="Logs  {service}",
+        words="follow all its pods",
+        of_service=True,
+        or_chosen=True,
+    ),
+    ViewSpec(
+        name="explain",
+        title="Explain",
+        offer="Explain  {service}",
+        words="why it is not healthy",
+        of_service=True,
+        or_chosen=True,
     ),
     ViewSpec(
         name="metrics",

@@ -52,7 +52,7 @@ def check_view(view: str | None, args: Mapping[str, str], path: Path, names: Nam
         return
     if "service" in args and not BRACES.search(args["service"]):
         check_names((args["service"],), (*path, "args", "service"), names.services, "service", report, single=True)
-    elif known.of_service and "service" not in args:
+    elif known.of_service and not known.or_chosen and "service" not in args:
         report((*path, "args"), f"expected the service that {view!r} shows, as args.service")
     shown = args.get("show")
     if known.pages and shown is not None and shown not in known.pages:

@@ -122,6 +122,15 @@ async def test_step_1_of_runbook_11_explains_its_service(settings: Settings) -> 
         assert layer(cockpit) == "ExplainView"
 
 
+@pytest.mark.parametrize("view", ["logs", "explain"])
+async def test_a_view_of_no_named_service_shows_what_is_chosen(settings: Settings, view: str) -> None:
+    async with screen(settings) as cockpit:
+        await ready(cockpit)
+        await cockpit.until(lambda: cockpit.app.dashboard.selection is not None)
+        cockpit.app.post_message(OpenView(view, {}))
+        await cockpit.until(lambda: layer(cockpit) == SHOWN[view])
+
+
 async def test_a_view_that_is_not_there_is_said(settings: Settings) -> None:
     async with screen(settings) as cockpit:
         await ready(cockpit)
