@@ -1,4 +1,4 @@
-"""Counts a thousand program transactions a second by the Solana source: exactly, at what cost?
+"""Measures how exactly the Solana source counts a thousand transactions a second, and the cost.
 
 `python -m bench.chain serve RATE SECONDS` is the drill's Solana servers with that load (on a line
 on standard input it starts, and says at the end what it did); `watch RATE SECONDS` runs the source

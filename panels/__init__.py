@@ -1,4 +1,4 @@
-"""Everything that draws: Textual widgets over `cockpit.model` values.
+"""Holds everything that draws: Textual widgets over `cockpit.model` values.
 
 No client, no query, no history of its own.
 """

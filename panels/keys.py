@@ -1,4 +1,4 @@
-"""Every key: what the app binds, what `?` explains, what the footer shows.
+"""Names every key: what the app binds, what `?` explains, what the footer shows.
 
 One place, so that they agree.
 

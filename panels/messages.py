@@ -1,4 +1,4 @@
-"""What the operator wants, as messages.
+"""Says what the operator wants, as messages.
 
 Panels, dialogs and screens post them; the app alone acts on them.
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The object under a cursor.
+    """Names the object under a cursor.
 
     `kind` as Kubernetes writes it ("Pod", "Deployment", "StatefulSet").
     """
@@ -34,12 +34,12 @@ class Selection:
 
 
 class UserRequest(Message):
-    """Base of all that an operator can ask for; bubbles from any widget to the app."""
+    """Carries all that an operator can ask for, as a base; bubbles from any widget to the app."""
 
 
 @dataclass
 class PlanStep(UserRequest):
-    """Plan a mitigation; harmless by itself.
+    """Plan a mitigation, which is harmless by itself.
 
     The parameters are complete and checked against `Step.params`.
     """
@@ -65,7 +65,10 @@ class KeepRound(UserRequest):
 
 @dataclass
 class AskParameters(UserRequest):
-    """The step has parameters: open its form (the app adds live choices), which posts PlanStep."""
+    """Asks for the form of a step that has parameters, which posts PlanStep.
+
+    The app adds live choices.
+    """
 
     runbook_id: str
     step: Step
@@ -73,7 +76,10 @@ class AskParameters(UserRequest):
 
 @dataclass
 class PlanAgain(UserRequest):
-    """The plan expired, failed or its target changed: make it anew with the same parameters."""
+    """Asks for a plan anew, as the old one expired, failed or its target changed.
+
+    The parameters stay the same.
+    """
 
     plan: Plan
 
@@ -154,9 +160,9 @@ class OpenRunbooks(UserRequest):
 
 @dataclass
 class OpenView(UserRequest):
-    """Open a live view that a triage line or a `view` step names, e.g.
+    """Open a live view that a triage line or a `view` step names.
 
-    ("logs", {"service": "m0-quant"}).
+    For example ("logs", {"service": "m0-quant"}).
     """
 
     name: str
@@ -211,7 +217,7 @@ class FilterChanged(UserRequest):
 
 @dataclass
 class ManualAnswer(UserRequest):
-    """The operator's answer to a manual step; recorded in the journal."""
+    """Carries the operator's answer to a manual step, which is recorded in the journal."""
 
     runbook_id: str
     step_id: str
@@ -255,7 +261,7 @@ class StopWatching(UserRequest):
 
 @dataclass
 class AskStop(UserRequest):
-    """The operator would like to end what runs: a program or a statement.
+    """Asks to end what runs: a program or a statement.
 
     None: whatever runs that can be ended.
     """
@@ -298,6 +304,6 @@ class IncidentAct(UserRequest):
 
 @dataclass
 class CoachAct(UserRequest):
-    """In a drill: what the operator asks of the coach (an action that it offered)."""
+    """Asks something of the coach in a drill: an action that it offered."""
 
     action: str

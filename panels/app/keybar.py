@@ -1,4 +1,4 @@
-"""The footer: the keys that work here, one line."""
+"""Shows the footer: the keys that work here, one line."""
 
 from __future__ import annotations
 

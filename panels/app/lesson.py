@@ -13,7 +13,7 @@ HEIGHT = 2
 
 
 class LessonLine(LineWidget):
-    """`say` changes it.
+    """Shows what the coach says; `say` changes it.
 
     What lies over the panels leaves it free: see the CSS of `coached.CoachedApp`.
     """
@@ -34,7 +34,7 @@ class LessonLine(LineWidget):
 
 
 def picture(said: Saying, width: int) -> list[Line]:
-    """Two lines: the head, then the words, which go on below.
+    """Return two lines: the head, then the words, which go on below.
 
     What does not fit ends in an ellipsis.
     """

@@ -18,7 +18,10 @@ from panels.dialogs.palette import Command
 
 
 def commands(situation: Situation | None, runbooks: Runbooks, links: Links | None = None) -> list[Command]:
-    """Each posts a request to the app; a step is planned, never sent, by choosing it here."""
+    """Return the commands, each of which posts a request to the app.
+
+    A step is planned, never sent, by choosing it here.
+    """
     matches = situation.matches if situation is not None else ()
     books = [match.runbook for match in matches] or list(runbooks.runbooks)
     found: list[Command] = []
@@ -40,7 +43,7 @@ def commands(situation: Situation | None, runbooks: Runbooks, links: Links | Non
 
 
 def _services(situation: Situation) -> list[Command]:
-    """The views of one service, for each of which they have something to show."""
+    """Return the views of one service, for each service of which they have something to show."""
     own = [view for view in VIEWS if view.of_service and view.name != "metrics"]
     offered = [(view, {"service": one.name, "namespace": one.namespace}) for one in situation.services for view in own]
     offered += [(BY_NAME["metrics"], {"service": name}) for name in situation.metrics]
@@ -51,7 +54,7 @@ def _services(situation: Situation) -> list[Command]:
 
 
 def _views(view: ViewSpec, situation: Situation | None) -> list[Command]:
-    """The view itself, or each of its pages; none while its source is not configured."""
+    """Return the view itself, or each of its pages; none while its source is not configured."""
     if not view.offer or view.of_service:
         return []
     if view.source and (situation is None or view.source not in situation.configured):

@@ -1,4 +1,4 @@
-"""The first frame: what the screen shows while the panels' code is still being loaded.
+"""Shows the first frame, while the panels' code is still being loaded.
 
 It claims nothing.
 """
@@ -14,7 +14,7 @@ from panels.kit.theme import Appearance
 
 
 class SplashScreen(Widget):
-    """The brand, where the cockpit is asked to look, and that it is on its way."""
+    """Shows the brand, where the cockpit is asked to look, and that it is on its way."""
 
     DEFAULT_CSS = "SplashScreen { width: 1fr; height: 1fr; }"
 

@@ -1,4 +1,4 @@
-"""What shows each view that is no panel: name → widget.
+"""Maps the name of each view that is no panel to the widget that shows it.
 
 `logs` and `explain` are not here: what they show is not in the situation, the app fetches it.
 """
@@ -22,7 +22,7 @@ from panels.screens.view import View
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A view as it was asked for; `args` as runbooks write them."""
+    """Holds a view as it was asked for; `args` are as runbooks write them."""
 
     name: str
     args: Mapping[str, str]

@@ -113,7 +113,7 @@ class ApiPanel(LinesPanel):
 
 
 def _errors_by(situation: Situation, width: int, label: str) -> list[Line]:
-    """ "503 1,320/min  500 2/min", the most first; no line where nobody asks for it."""
+    """Return "503 1,320/min  500 2/min", the most first; no line where nobody asks for it."""
     name = f"api-errors-by-{label}"
     if query(situation, name) is None:
         return []
@@ -133,14 +133,14 @@ def _errors_by(situation: Situation, width: int, label: str) -> list[Line]:
 
 
 def _pods(situation: Situation, width: int) -> list[Line]:
-    """Which gateways the errors are from, while there are more than usual."""
+    """Say which gateways the errors are from, while there are more than usual."""
     signal = situation.signals.get("api-5xx")
     calm = signal is not None and signal.level is Level.OK
     return [] if calm else _errors_by(situation, width, "pod")
 
 
 def _age_outside(situation: Situation, name: str, outside: TopicData[MarketOutput] | None) -> float | None:
-    """The output's age as it is now: what it was when it was seen, and the time since."""
+    """Return the output's age now: what it was when it was seen, and the time since."""
     if outside is None or outside.data is None or outside.data.age_s is None:
         return None
     since = situation.probes[f"output/{name}"].age_s(situation.mono)
@@ -159,7 +159,7 @@ def _epoch_outside(outside: TopicData[MarketOutput] | None, epoch: float | None)
 
 
 def _tick_outside(outside: TopicData[MarketOutput] | None) -> Span:
-    """In full: that it moves on is what there is to see."""
+    """Write the tick in full: that it moves on is what there is to see."""
     if outside is None or outside.data is None or outside.data.tick is None:
         return UNKNOWN, "unknown"
     return f"{outside.data.tick:,}", "text" if outside.live else "unknown"

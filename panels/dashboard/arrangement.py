@@ -21,7 +21,7 @@ ALL_WIDTH, ALL_HEIGHT = 150, 38  # of the dashboard: from here on all panels at 
 def arrange(
     size: Size, terminal: Size, notices: int, current: str, panels: Sequence[PanelSpec] = PANELS
 ) -> dict[str, Region]:
-    """Which part goes where.
+    """Return which part goes where.
 
     Parts that are absent are not on screen; their state, focus and cursor are kept.
     """

@@ -1,4 +1,4 @@
-"""The dashboard: strips above, panels below.
+"""Shows the dashboard: strips above, panels below.
 
 All at once where they fit, else one at a time under a line of tabs.
 """
@@ -33,7 +33,7 @@ from panels.messages import Selection
 
 
 def kinds(rows: Sequence[PanelSpec] = PANELS) -> dict[str, type[LinesPanel]]:
-    """Name → class: `panels/dashboard/signers.py` holds `SignersPanel`.
+    """Map names to classes: `panels/dashboard/signers.py` holds `SignersPanel`.
 
     Raises RegistryError, naming the row, where there is none.
     """
@@ -59,7 +59,7 @@ class TooSmall(LineWidget):
 
 
 class DashboardLayout(Layout):
-    """Textual's view of `arrange`.
+    """Places the parts as `arrange` says, for textual.
 
     Children without a region are off screen, but stay focusable: focus brings them up.
     """
@@ -77,7 +77,7 @@ class DashboardLayout(Layout):
 
 
 class Dashboard(Widget):
-    """Every panel of VIEWS with the strips above them; `show` hands the situation to every part."""
+    """Shows every panel of VIEWS, and the strips above; `show` hands the situation to each."""
 
     DEFAULT_CSS = """
     Dashboard { width: 1fr; height: 1fr; overflow: hidden hidden; }
@@ -148,7 +148,7 @@ class Dashboard(Widget):
                 part.let_go()
 
     def _following(self, situation: Situation) -> list[LineWidget]:
-        """Take the situation over; the parts that are to draw it."""
+        """Take the situation over, and return the parts that are to draw it."""
         self.situation = situation
         if len(situation.notices) != self._notices:
             self._notices = len(situation.notices)
@@ -172,12 +172,12 @@ class Dashboard(Widget):
 
     @property
     def focused_panel(self) -> LinesPanel:
-        """The panel that has the focus, or had it last (a dialog may hold it now)."""
+        """Return the panel that has the focus, or had it last (a dialog may hold it now)."""
         return self.panels[self.current]
 
     @property
     def selection(self) -> Selection | None:
-        """The pod or workload under the Pods panel's cursor."""
+        """Return the pod or workload under the Pods panel's cursor."""
         return self.pods.selection
 
     def focus_panel(self, name: str) -> None:

@@ -97,7 +97,7 @@ class GuardrailsPanel(LinesPanel):
 
 
 def _score(situation: Situation, name: str, score: float | None, signal_name: str) -> Span:
-    """Against the thresholds of its signal: a sign and colour when it is past them."""
+    """Judge a score by the thresholds of its signal: past them it has a sign and colour."""
     if score is None:
         return "–", "dim"
     level = judge(situation, name, score, unit_of(situation, name), signal_name)

@@ -147,7 +147,7 @@ def _gauge_line(gauge: Gauge, width: int) -> Line:
 
 
 def _journal_lines(entry: JournalLine, width: int) -> list[Line]:
-    """Wrapped under its number: an outcome that is cut off is no record."""
+    """Wrap an entry under its number, as an outcome that is cut off is no record."""
     outcome = entry.outcome
     role = (
         "crit"

@@ -1,4 +1,4 @@
-"""Pods, grouped by deployment, problem first.
+"""Shows pods, grouped by deployment, problem first.
 
 Unhealthy groups show their problem pods; space or enter opens a group.
 """
@@ -172,7 +172,7 @@ class PodsPanel(TablePanel):
         )
 
     def _believed(self, level: Level, situation: Situation) -> Level:
-        """What was well when the watch was last heard is not known to be well now."""
+        """Return the level; what was well when the watch was last heard may not be well now."""
         return Level.UNKNOWN if level is Level.OK and not self._live(situation) else level
 
     def _live(self, situation: Situation) -> bool:
@@ -221,7 +221,7 @@ class PodsPanel(TablePanel):
 
     @property
     def selection(self) -> Selection | None:
-        """The pod or workload under the cursor; None when nothing is, or when it is gone."""
+        """Return the pod or workload under the cursor; None when nothing is, or when it is gone."""
         key, situation = self.selected_key, self.situation
         if situation is None or key is None:
             return None
@@ -264,7 +264,7 @@ class PodsPanel(TablePanel):
         self.reorder()
 
     def action_all(self) -> None:
-        """Every pod, or problem pods only."""
+        """Show every pod, or problem pods only."""
         self._all = not self._all
         self._open.clear()
         if not self._all and isinstance(self.cursor, PodKey):
@@ -292,7 +292,7 @@ def pod_state(pod: Pod) -> tuple[Level, str]:
 
 
 def _with_strays(situation: Situation) -> list[ServiceStatus]:
-    """The services, and a group for pods that belong to none of them (jobs, bare pods)."""
+    """Return the services, and a group for pods that belong to none of them (jobs, bare pods)."""
     services = list(situation.services)
     pods = situation.cluster.pods
     if sum(len(s.pods) for s in services) >= len(pods):

@@ -71,7 +71,7 @@ class PostgresPanel(LinesPanel):
 
 
 def _line(situation: Situation, width: int, label: str, topic: str, words: Callable[[Any, float], TopicWords]) -> Line:
-    """Mark, label and what there is to say: in words, so that the colour is not needed."""
+    """Return mark, label and words, so that the colour is not needed."""
     seen = data(situation, topic)
     unread: TopicWords = ([("nothing read", "unknown")], Level.UNKNOWN)
     spans, calm = unread if seen is None else words(seen, since(situation, topic))

@@ -149,7 +149,7 @@ def _rate_of(chain: TopicData[ProgramActivity], label: str) -> Rate | None:
 
 
 def _chain_cell(chain: TopicData[ProgramActivity], rate: Rate | None, label: str) -> Span:
-    """The chain's number beside the metrics'; success is theirs alone."""
+    """Return the chain's number, to stand beside the metrics'; success is theirs alone."""
     if label == "success":
         return " " * 9, "text"
     if rate is None or rate.per_minute is None:
@@ -158,7 +158,7 @@ def _chain_cell(chain: TopicData[ProgramActivity], rate: Rate | None, label: str
 
 
 def _of_chain(chain: TopicData[ProgramActivity], width: int) -> list[Line]:
-    """What waits for its reveal and what failed, as the chain has it; or why that is not known."""
+    """Say what waits for its reveal and what failed on the chain, or why that is not known."""
     if quiet(chain):
         return [(("chain    ", "dim"), (chain.why, "faint"))]
     lines: list[Line] = []
@@ -177,7 +177,10 @@ def _of_chain(chain: TopicData[ProgramActivity], width: int) -> list[Line]:
 
 
 def waiting(activity: ProgramActivity, believed: bool) -> Line:
-    """ "waiting for reveal 231, oldest 1,904 slots": slots since it could have been revealed."""
+    """Return "waiting for reveal 231, oldest 1,904 slots".
+
+    The slots count from when it could have been revealed.
+    """
     total = activity.pending_total
     if not total:
         return (("waiting for reveal  ", "dim"), ("0", "text" if believed else "unknown"))
@@ -192,7 +195,7 @@ def waiting(activity: ProgramActivity, believed: bool) -> Line:
 
 
 def failures_table(activity: ProgramActivity, width: int, most: int, believed: bool = True) -> list[Line]:
-    """Failed transactions by class, most frequent first, each with its runbook."""
+    """Tabulate failed transactions by class, most frequent first, each with its runbook."""
     if not activity.failures:
         return []
     rows: list[list[Span]] = []

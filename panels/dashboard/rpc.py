@@ -53,7 +53,7 @@ class RpcPanel(LinesPanel):
         return lines
 
     def _submitter(self, situation: Situation, width: int) -> list[Line]:
-        """What publishes goes through these: its own errors and confirmations."""
+        """Tabulate the endpoints that the submitter uses, with its own errors and confirmations."""
         errors = by_label(situation, "rpc-error-ratio", "endpoint")
         confirms = by_label(situation, "rpc-confirm-p95", "endpoint")
         rows = [
@@ -142,19 +142,19 @@ def _measured(own: dict[str, TopicData[EndpointStatus]], width: int) -> list[Lin
 
 
 def measured(found: TopicData[EndpointStatus]) -> list[Span]:
-    """The mark of its level, then the cells that every table of endpoints has."""
+    """Return the mark of its level, then the cells that every table of endpoints has."""
     level = endpoint_level(found)
     return [(MARK[level], level.value), *_cells(found)]
 
 
 def said_of(name: str, found: TopicData[EndpointStatus], width: int) -> list[Line]:
-    """What a row has no room for, in words."""
+    """Say in words what a row has no room for."""
     level, words = _words(name, found)
     return spoken(MARK[level], level.value, words, width) if words else []
 
 
 def _cells(found: TopicData[EndpointStatus]) -> list[Span]:
-    """Slots behind, p95, error ratio, 429s, and whether the program's logs stream from it."""
+    """Return slots behind, p95, error ratio, 429s, and whether program logs stream from it."""
     one = found.data
     if one is None:
         return [(UNKNOWN, "unknown")] * 4 + [("", "dim")]
@@ -182,7 +182,7 @@ def _errors(one: EndpointStatus) -> Level:
 
 
 def endpoint_level(found: TopicData[EndpointStatus]) -> Level:
-    """The worst of what is known; what is not live is unknown, whatever it last said."""
+    """Return the worst of what is known; what is not live is unknown, whatever it last said."""
     one = found.data
     if one is None or not found.live:
         return Level.UNKNOWN

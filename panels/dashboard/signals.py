@@ -68,7 +68,7 @@ class SignalsPanel(TablePanel):
         )
 
     def _alert(self, key: Hashable, situation: Situation) -> Sequence[Span]:
-        """An alert's row.
+        """Return an alert's row.
 
         One that could not be read again is told as what it was, never as what it is.
         """
@@ -97,7 +97,7 @@ class SignalsPanel(TablePanel):
         )
 
     def action_copy_link(self) -> None:
-        """The address of the signal under the cursor; of an alert's, where a label names it.
+        """Copy the address of the signal under the cursor; of an alert's, where a label names it.
 
         Nothing without `[links] signal`.
         """
@@ -124,7 +124,7 @@ class SignalsPanel(TablePanel):
         return worst(levels)
 
     def trouble(self, situation: Situation) -> list[Trouble]:
-        """Each signal tells its own.
+        """Return the trouble with the list of alerts alone, as each signal tells its own.
 
         Alerts have nowhere else to say that they alone could not be read.
         """
@@ -177,7 +177,7 @@ def alert_counts(situation: Situation) -> list[Span]:
 
 
 def alert_keys(situation: Situation, wanted: str) -> list[Hashable]:
-    """Rows of the alerts that contain `wanted`, firing before pending, worst first."""
+    """Return the rows of the alerts that contain `wanted`, firing before pending, worst first."""
     alerts = [a for a in situation.alerts if wanted in f"{a.name} {a.state} {_labels(a)} {a.summary}".lower()]
     alerts.sort(key=lambda a: (a.state != FIRING, severity(a) is not Level.CRIT, a.name, _labels(a)))
     return list(dict.fromkeys(_key(a) for a in alerts))
@@ -192,7 +192,7 @@ def _labels(alert: Alert) -> str:
 
 
 def severity(alert: Alert) -> Level:
-    """Only what calls itself less than critical is a warning."""
+    """Return WARN only for what calls itself less than critical."""
     return Level.WARN if alert.labels.get("severity", "critical").lower() in _MILD else Level.CRIT
 
 

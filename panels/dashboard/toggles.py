@@ -47,7 +47,7 @@ class TogglesPanel(LinesPanel):
 
 
 def _collapsed(toggles: Sequence[ToggleStatus]) -> list[ToggleStatus]:
-    """One row for a toggle that is set on none of the deployments that may carry it."""
+    """Return one row for a toggle that is set on none of the deployments that may carry it."""
     rows: dict[tuple[str, str], ToggleStatus] = {}
     for status in toggles:
         key = (status.name, "" if status.level == "unset" else status.deployment)

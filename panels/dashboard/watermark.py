@@ -103,7 +103,7 @@ class WatermarkPanel(LinesPanel):
     def _by(
         self, situation: Situation, width: int, title: str, name: str, label: str, signal_name: str, unit: str
     ) -> list[Line]:
-        """ "coverage  sports 0.97  macro 0.99", worst first, on as many lines as it needs."""
+        """Return "coverage  sports 0.97  macro 0.99", worst first, on as many lines as it needs."""
         values = by_label(situation, name, label)
         spans: list[Span] = [(f"{title:<10}", "heading")]
         if not values:
@@ -126,7 +126,7 @@ class WatermarkPanel(LinesPanel):
 
 
 def _reasons(situation: Situation) -> dict[str, str]:
-    """Connector → "rate_limited 812/min, timeout 0.5/min", the most first.
+    """Map each connector to "rate_limited 812/min, timeout 0.5/min", the most first.
 
     Empty for those that have no error.
     """
@@ -153,5 +153,5 @@ def _wrong(situation: Situation, rate: float) -> str:
 
 
 def _rank(lag: float | None) -> float:
-    """Longest lag first; unknown before that."""
+    """Rank the longest lag first, and an unknown one before that."""
     return math.inf if lag is None or math.isnan(lag) else lag

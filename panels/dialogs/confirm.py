@@ -1,4 +1,4 @@
-"""The confirmation: what would be sent, and the one key that sends it.
+"""Shows the confirmation: what would be sent, and the one key that sends it.
 
 Cancel has the focus; Enter never accepts.
 """
@@ -40,7 +40,7 @@ class Stage(StrEnum):
 
 
 class NameInput(PlainInput):
-    """The target's name, typed.
+    """Takes the target's name as it is typed.
 
     Enter does nothing here: only ctrl+y accepts, once the name is right.
     """
@@ -49,7 +49,7 @@ class NameInput(PlainInput):
     DEFAULT_CSS = "NameInput { height: 1; border: none; padding: 0 1; background: $panel; width: 1fr; }"
 
     def action_nothing(self) -> None:
-        """Rule 5: Enter never accepts a dangerous step."""
+        """Do nothing, as Enter never accepts a dangerous step (rule 5)."""
 
 
 class ConfirmDialog(Layer):
@@ -105,14 +105,14 @@ class ConfirmDialog(Layer):
     # -- what the app tells
 
     def show_plan(self, plan: Plan) -> None:
-        """The plan is made: ask."""
+        """Show the plan, now that it is made, and ask."""
         self.plan, self.stage = plan, Stage.ASKING
         self.retitle(title_of(plan))
         self._forget_typing()
         self._update()
 
     def show_problem(self, reason: str, remedy: str = "") -> None:
-        """No plan could be made: one line and what to do."""
+        """Say in one line why no plan could be made, and what to do."""
         self.stage, self._reason, self._remedy = Stage.PROBLEM, reason, remedy
         self._update()
 
@@ -182,7 +182,7 @@ class ConfirmDialog(Layer):
 
     @property
     def left_s(self) -> float:
-        """Seconds until the plan expires."""
+        """Return the seconds until the plan expires."""
         return 0.0 if self.plan is None else self.plan.created_mono + PLAN_EXPIRES_S - self._mono()
 
     def words(self) -> Sequence[Para]:
@@ -287,7 +287,7 @@ class ConfirmDialog(Layer):
         self.set_interval(1.0, self.tick)
 
     def tick(self) -> None:
-        """Once a second: the countdown, and the end of it."""
+        """Advance the countdown once a second, and end it."""
         if self.stage is Stage.ASKING and self.plan is not None:
             if self.left_s <= 0:
                 self.stage = Stage.EXPIRED
@@ -305,7 +305,7 @@ class ConfirmDialog(Layer):
         event.stop()
 
     def on_key(self, event: events.Key) -> None:
-        """Typing the name may begin while Cancel has the focus: the first character moves there."""
+        """Move to the name at its first character, which may be typed while Cancel has focus."""
         box = self.query_one(NameInput)
         if self._wants_typing and not box.has_focus and event.is_printable and event.character not in (None, " "):
             event.stop()
@@ -355,7 +355,7 @@ class ConfirmDialog(Layer):
 
     @property
     def _stoppable(self) -> bool:
-        """A program or statement runs now."""
+        """Return whether a program or statement runs now that can be stopped."""
         return self.stage is Stage.WATCHING and self.progress is not None and self.progress.stoppable
 
     def action_stop(self) -> None:

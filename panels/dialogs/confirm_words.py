@@ -34,7 +34,7 @@ _DRY_RUN = {
 
 
 def title_of(plan: Plan) -> str:
-    """ "Switch RPC endpoint – runbook 1, mitigation A"."""
+    """Return "Switch RPC endpoint – runbook 1, mitigation A"."""
     where = f"runbook {plan.runbook_number}" if plan.runbook_number is not None else ""
     if plan.undoes is not None:
         where = f"undoes journal {plan.undoes}"
@@ -64,7 +64,7 @@ def _target(plan: Plan, production: bool) -> Para:
 
 
 def change_lines(changes: tuple[Change, ...], width: int = 0) -> list[Para]:
-    """ "SOLANA_RPC_URL  before → after   note" each."""
+    """Return a line "SOLANA_RPC_URL  before → after   note" for each change."""
     column = max([width, *(len(change.field) for change in changes)]) + 2
     lines = []
     for change in changes:
@@ -96,8 +96,9 @@ def _dry_run(plan: Plan) -> list[Para]:
 
 
 def _guard_lines(plan: Plan) -> list[Para]:
-    """Those that pass share a line; the others each have their own with the reason, worst first.
+    """Put the guards that pass on one line, and each other on its own with the reason.
 
+    The worst come first.
     What blocks, and what typing the name overrides, stands on top.
     """
     order = (Verdict.CONFIRM, Verdict.UNKNOWN, Verdict.NOTE)
@@ -131,7 +132,7 @@ def _stands(guard: GuardResult) -> Para:
 
 
 def _overriding(plan: Plan) -> bool:
-    """It can be confirmed, and typing the name overrides guards."""
+    """Return whether it can be confirmed, and typing the name overrides guards."""
     sendable = not (plan.blocked or plan.dry_run.state is DryRunState.FAILED or plan.nothing_to_do or plan.harmless)
     return sendable and bool(plan.overrides)
 
@@ -143,7 +144,7 @@ def _guard(guard: GuardResult, label: str) -> Para:
 
 
 def plan_lines(plan: Plan, *, production: bool, left_s: float, wide: bool) -> list[Para]:
-    """Everything of the plan, in the order it is read.
+    """Return everything of the plan, in the order it is read.
 
     Reasons that block, or that nothing would change, come first.
     """
@@ -211,7 +212,7 @@ _CHECKED = "it is looked at again just before; if it has changed, this says so a
 
 
 def _what_is_done(plan: Plan) -> list[Para]:
-    """Exactly what is sent or run, as far as it may be shown."""
+    """Say exactly what is sent or run, as far as it may be shown."""
     effect = plan.request
     if isinstance(effect, CommandRun):
         return [labelled("runs", LABEL, (plan.kubectl, "accent"))]
@@ -228,7 +229,7 @@ def _what_is_done(plan: Plan) -> list[Para]:
 
 
 def progress_lines(progress: Progress) -> list[Para]:
-    """What became of it: phase, rollout with the pods in the way, and the proof's gauges."""
+    """Say what became of it: phase, rollout with the pods in the way, and the proof's gauges."""
     role = {Phase.FAILED: "crit", Phase.STALE: "warn", Phase.UNCERTAIN: "unknown", Phase.DONE: "ok"}.get(
         progress.phase, "accent"
     )

@@ -27,7 +27,7 @@ GONE = "is not listed any more"
 
 
 class ChoiceList(LinesView):
-    """Up and down choose; the cursor's line is the value."""
+    """Offers values, of which up and down choose; the cursor's line is the value."""
 
     DEFAULT_CSS = "ChoiceList { height: auto; background: $panel; }"
 
@@ -47,18 +47,18 @@ class ChoiceList(LinesView):
         ]
 
     def on_resize(self, event: events.Resize) -> None:
-        """As high as the wrapped notes need, within reason; a longer list scrolls."""
+        """Grow as high as the wrapped notes need, within reason; a longer list scrolls."""
         self.styles.height = min(self.height_at(self.scrollable_content_region.width), _SHOWN_CHOICES + _MORE_ROWS)
         self.call_after_refresh(self._refit)
 
     def _refit(self) -> None:
-        """The dialog makes room for it."""
+        """Let the dialog make room for it."""
         dialog = next((one for one in self.ancestors if isinstance(one, Layer)), None)
         if dialog is not None:
             dialog.refresh_words()
 
     def retell(self, choices: Sequence[Choice]) -> bool:
-        """What is known of each now.
+        """Show what is known of each value now.
 
         Every value keeps its place, so that no key press meets another than the one that was read:
         new ones come last, and one that is gone stays, and says so. True when anything is shown
@@ -78,7 +78,7 @@ class ChoiceList(LinesView):
 
     @property
     def rows(self) -> int:
-        """How high it is: long notes are wrapped."""
+        """Return how high it is: long notes are wrapped."""
         height = self.styles.height
         return int(height.value) if height is not None and height.is_cells else min(len(self.choices), _SHOWN_CHOICES)
 
@@ -93,7 +93,7 @@ class ChoiceList(LinesView):
 
 
 class ParamInput(PlainInput):
-    """One row; Enter goes to the next field, never further than a plan."""
+    """Takes one row of text; Enter goes to the next field, never further than a plan."""
 
     DEFAULT_CSS = "ParamInput { width: 1fr; background: $panel; }"
 
@@ -152,22 +152,22 @@ class Field(Vertical):
 
     @property
     def value(self) -> str:
-        """What is typed wins over what is chosen."""
+        """Return what is typed, which wins over what is chosen."""
         if self.input is not None and self.input.value.strip():
             return self.input.value.strip()
         return self.list.value if self.list is not None and not self._late else ""
 
     def explain(self, notes: Mapping[str, str]) -> None:
-        """What was worked out of the values, kept beside whatever is listed from now on."""
+        """Keep what was worked out of the values beside whatever is listed from now on."""
         self._notes.update(notes)
 
     @property
     def unexplained(self) -> list[str]:
-        """Values on offer of which nothing was worked out yet."""
+        """Return the values on offer of which nothing was worked out yet."""
         return [choice.value for choice in self.choices if choice.value not in self._notes]
 
     def refill(self, choices: Sequence[Choice]) -> bool:
-        """What is on offer now.
+        """Show what is on offer now.
 
         The cursor stays on its value and typed text stays; a list that was empty appears above the
         line that is typed in. True when anything is shown differently.

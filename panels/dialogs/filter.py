@@ -1,4 +1,7 @@
-"""The one-line filter at the bottom: live as one types; Enter keeps it, Escape takes it back."""
+"""Shows the one-line filter at the bottom.
+
+It works as one types; Enter keeps it, Escape takes it back.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ class FilterInput(PlainInput):
 
 
 class FilterBar(Overlay):
-    """Docked in the layer of dialogs, over the footer.
+    """Takes a filter in the layer of dialogs, docked over the footer.
 
     Posts FilterChanged at each key; `tell` shows what is wrong.
     """
@@ -39,7 +42,7 @@ class FilterBar(Overlay):
 
     @property
     def is_modal(self) -> bool:
-        """Letters are text here, never keys of the app."""
+        """Return True, as letters are text here, never keys of the app."""
         return True
 
     def compose(self) -> ComposeResult:
@@ -51,7 +54,7 @@ class FilterBar(Overlay):
         self.seize(self.query_one(FilterInput))
 
     def tell(self, words: str) -> None:
-        """What is wrong with the text, or how much matches."""
+        """Say what is wrong with the text, or how much matches."""
         self.query_one("#wrong", Static).update(Text(f" {words}", style=ink(self.look, "warn")))
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -1,4 +1,4 @@
-"""Every key that works, grouped as the operator thinks of them."""
+"""Shows every key that works, grouped as the operator thinks of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Keys = Sequence[tuple[str, str]]  # (key as shown, what it does)
 
 
 class HelpDialog(Layer):
-    """`groups`: heading → (key, words) pairs, from the app's bindings."""
+    """Shows `groups`: heading → (key, words) pairs, from the app's bindings."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark", "close", "Close", show=False)]
     WIDTH = 92

@@ -1,4 +1,4 @@
-"""The forms of an incident: open, close, note, update, severity, role, tick.
+"""Shows the forms of an incident: open, close, note, update, severity, role, tick.
 
 Cancel has the focus where something begins or ends, and Enter never accepts there; what was typed
 stays when the journal refuses it.
@@ -28,7 +28,7 @@ from panels.messages import IncidentAct
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a form asks.
+    """Holds what a form asks.
 
     `enter`: Enter on the last field is enough, as nothing begins or ends by it.
     """
@@ -100,7 +100,7 @@ _IN_SHORT: Final = {
 
 
 class OptionalField(Field):
-    """Empty is a value too."""
+    """Takes an empty value too."""
 
     @property
     def wrong(self) -> str | None:
@@ -168,14 +168,14 @@ class IncidentForm(ParametersDialog):
             self.seize(self.query_one(CancelButton))
 
     def action_next_field(self) -> None:
-        """From the button down into the first field."""
+        """Go from the button down into the first field, and from a field to the next."""
         if self._field_of(self.screen.focused) is None:
             self.seize(self._stops[0])
         else:
             super().action_next_field()
 
     def action_next(self) -> None:
-        """To the next field; beyond the last only where Enter may accept."""
+        """Go to the next field; beyond the last only where Enter may accept."""
         field = self._field_of(self.screen.focused)
         if self.form.enter or field is None or self.fields.index(field) + 1 < len(self.fields):
             super().action_next()
@@ -198,14 +198,14 @@ class IncidentForm(ParametersDialog):
             self.post_message(IncidentAct(self.form.action, {**self.fixed, **values}))
 
     def refused(self, reason: str) -> None:
-        """Nothing was written: the words stay, to be sent again."""
+        """Say that nothing was written; the words stay, to be sent again."""
         self._sent = False
         self._problem = reason
         self.refresh_words()
 
 
 def prefilled(action: str, situation: Situation) -> dict[str, str]:
-    """What a form begins with: the best match's title and severity, or what is so now."""
+    """Return what a form begins with: the best match's title and severity, or what is so now."""
     now = situation.incident
     if action == "open":
         best = best_match(situation)
@@ -231,7 +231,7 @@ def best_match(situation: Situation) -> tuple[str, str, str]:
 
 
 def notes(action: str) -> Mapping[str, str]:
-    """What is said beside a choice."""
+    """Return what is said beside a choice."""
     return _IN_SHORT if action in ("open", "severity") else ROLES
 
 

@@ -1,4 +1,4 @@
-"""A question only a person can answer; the answer goes to the journal.
+"""Asks a question that only a person can answer; the answer goes to the journal.
 
 With `args.answer = "yes-no"` it begins with yes or no.
 """
@@ -60,7 +60,7 @@ class ManualDialog(Layer):
 
     @property
     def _yes_no(self) -> bool:
-        """The question wants yes or no."""
+        """Return whether the question wants yes or no."""
         return self.step.args.get("answer") == "yes-no"
 
     def take_focus(self) -> None:

@@ -1,4 +1,4 @@
-"""Something to know, in a few lines, with what to do about it."""
+"""Shows something to know, in a few lines, with what to do about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from panels.kit.theme import Appearance
 
 
 class NoticeDialog(Layer):
-    """Lines of words; Enter or Escape closes."""
+    """Shows lines of words; Enter or Escape closes."""
 
     WIDTH = 92
 

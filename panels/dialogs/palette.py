@@ -1,4 +1,4 @@
-"""The command palette over what the app offers: steps, views, runbooks.
+"""Shows the command palette over what the app offers: steps, views, runbooks.
 
 Textual's own palette, fed with plain words.
 
@@ -23,7 +23,7 @@ from textual.style import Style
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a line of the palette says, and the request it posts to the app."""
+    """Holds what a line of the palette says, and the request it posts to the app."""
 
     title: str
     help: str
@@ -45,7 +45,7 @@ def provider(commands: Callable[[], Sequence[Command]]) -> type[Provider]:
             return partial(self.app.post_message, command.request())
 
         def _highlight(self, matcher: Matcher, title: str) -> Content:
-            """As `Matcher.highlight`, which would read the title as markup."""
+            """Highlight as `Matcher.highlight` does, which would read the title as markup."""
             content = Content(title)
             for offset in matcher.fuzzy_search.match(matcher.query, title)[1]:
                 if not title[offset].isspace():

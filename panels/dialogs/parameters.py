@@ -1,4 +1,4 @@
-"""The form for a step's parameters.
+"""Shows the form for a step's parameters.
 
 Enter on the last field goes on to planning, which is harmless; Escape leaves.
 """
@@ -91,7 +91,7 @@ class ParametersDialog(Layer):
 
     @property
     def unexplained(self) -> frozenset[str]:
-        """Values of which nothing was worked out yet, of the parameters for which it can be."""
+        """Return the values of which nothing was worked out yet, where the parameter allows it."""
         wanted = ("images:", "revisions:")
         return frozenset(
             v for f in self.fields if (f.param.choices_from or "").startswith(wanted) for v in f.unexplained
@@ -151,7 +151,7 @@ class ParametersDialog(Layer):
             field.tell()
 
     def on_key(self, event: events.Key) -> None:
-        """Up and down leave a list at its ends, so that every field is reached by arrows alone."""
+        """Let up and down leave a list at its ends, so that arrows alone reach every field."""
         here = self.screen.focused
         if isinstance(here, ChoiceList) and event.key in ("up", "down"):
             edge = here.keys[0 if event.key == "up" else -1]
@@ -173,7 +173,7 @@ class ParametersDialog(Layer):
         self._go(1)
 
     def action_next(self) -> None:
-        """The field's value must do; the last one plans."""
+        """Go on from a field whose value will do; the last one plans."""
         field = self._field_of(self.screen.focused)
         if field is not None:
             field.touched = True
@@ -193,7 +193,7 @@ class ParametersDialog(Layer):
         self.complete({field.param.name: field.value for field in self.fields})
 
     def complete(self, values: dict[str, str]) -> None:
-        """Every field has a value."""
+        """Ask for the plan, now that every field has a value."""
         self.post_message(PlanStep(self.runbook_id, self.step.id, values))
 
     def action_close(self) -> None:

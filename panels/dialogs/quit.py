@@ -1,4 +1,7 @@
-"""Leaving while a mitigation is under way: what goes on, and what nobody would watch any more."""
+"""Asks before leaving while a mitigation is under way.
+
+It says what goes on, and what nobody would watch any more.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from panels.messages import AskStop, QuitAnswer
 
 
 class QuitDialog(RunningDialog):
-    """`y` leaves; Enter and Escape stay.
+    """Asks whether to leave: `y` leaves; Enter and Escape stay.
 
     Posts QuitAnswer.
     """

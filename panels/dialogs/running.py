@@ -14,7 +14,7 @@ from panels.kit.theme import Appearance
 
 
 class RunningDialog(HintedLayer):
-    """`running` is what it is about; `HINT` says what `y` does.
+    """Asks about what runs: `running` is what it is about; `HINT` says what `y` does.
 
     Subclasses bind the keys and give the words.
     """
@@ -33,6 +33,6 @@ class RunningDialog(HintedLayer):
         self.say_hint(hint)
 
     def show_running(self, running: Sequence[Progress]) -> None:
-        """Newer states of the same mitigations."""
+        """Show newer states of the same mitigations."""
         self.running = tuple(running)
         self.refresh_words()

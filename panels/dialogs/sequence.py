@@ -1,4 +1,4 @@
-"""A sequence: its steps, how far it has come, and the one key that opens the next.
+"""Shows a sequence: its steps, how far it has come, and the one key that opens the next.
 
 Nothing is sent from here.
 """

@@ -19,7 +19,7 @@ from panels.messages import StopRunning
 
 
 class StopDialog(RunningDialog):
-    """`y` ends it; Enter and Escape let it run.
+    """Asks whether to end what runs: `y` ends it; Enter and Escape let it run.
 
     Posts StopRunning for each that is shown, or CloseLayer.
     """

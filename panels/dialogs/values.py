@@ -18,7 +18,7 @@ _DIGEST = re.compile(r"^[a-z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}$")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A value on offer, with what is known of it now.
+    """Holds a value on offer, with what is known of it now.
 
     `shown` hides what may be secret in `value`.
     """
@@ -29,13 +29,13 @@ class Choice:
 
 
 def offer(param: Param, pairs: Sequence[tuple[str, str]]) -> list[Choice]:
-    """Live (value, note) pairs, or the fixed choices of the runbook, as they are shown."""
+    """Return live (value, note) pairs, or the runbook's fixed choices, as they are shown."""
     given = list(pairs) or [(choice, "") for choice in param.choices]
     return [Choice(value, note, shown(param, value)) for value, note in given]
 
 
 def shown(param: Param, value: str) -> str:
-    """The value as it may stand on a screen: endpoints as scheme and host, secrets not at all."""
+    """Return the value as it may be shown: endpoints as scheme and host, secrets not at all."""
     if param.secret:
         return HIDDEN
     if param.type == "image" and _DIGEST.match(value):  # as people compare them: the digest's beginning
@@ -44,7 +44,7 @@ def shown(param: Param, value: str) -> str:
 
 
 def problem(param: Param, text: str, choices: Sequence[Choice] = ()) -> str | None:
-    """What is wrong with `text`, in words; None when it is a value.
+    """Say what is wrong with `text`, in words; None when it is a value.
 
     An empty text is none: use the default first.
     """
@@ -95,7 +95,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def bounds(param: Param) -> str:
-    """ "1 to 32", "at least 1", or what kind of value is asked for."""
+    """Return "1 to 32", "at least 1", or what kind of value is asked for."""
     low, high = param.minimum, param.maximum
     if param.type == "int" and (low is not None or high is not None):
         return (

@@ -1,4 +1,4 @@
-"""The terminal's end of the screen: a stalled or vanished link drops frames, never data or actions.
+"""Writes to the terminal: a stalled or vanished link drops frames, never data or actions.
 
 Textual's writer blocks its event loop once 30 writes are queued (findings: one heartbeat in 10 s on
 a hung link). This writer never blocks: while too much is waiting it drops frames, and `recovered`
@@ -106,7 +106,7 @@ class DroppingWriter(WriterThread):
 
     @property
     def behind(self) -> bool:
-        """Whether anything still waits for the terminal."""
+        """Return whether anything still waits for the terminal."""
         return self._size > 0
 
     def run(self) -> None:
@@ -143,7 +143,7 @@ class DroppingWriter(WriterThread):
 
 
 class CockpitDriver(linux_driver.LinuxDriver):
-    """Textual's driver with the writer above, and a test for a terminal that has hung up.
+    """Drives the terminal by the writer above, and tests whether it has hung up.
 
     It draws on standard output: textual's own takes standard error, and `2>log` would leave an
     empty screen.

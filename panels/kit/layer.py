@@ -1,4 +1,4 @@
-"""Layer: a box of words over the panels, with a foot that is always visible.
+"""Shows a box of words over the panels, with a foot that is always visible.
 
 It traps focus and keys while it is open: only its own keys work, the app's do not. The app mounts
 one into the current screen and removes it on `CloseLayer` or `Cancelled`; layers only post
@@ -30,7 +30,7 @@ from panels.messages import CloseLayer
 
 
 class CancelButton(Widget, can_focus=True):
-    """One row high.
+    """Closes the layer, as a button that is one row high.
 
     Enter or a click closes the layer: the only thing that Enter does in a dialog by default.
     """
@@ -39,7 +39,7 @@ class CancelButton(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "press", "Close", show=False)]
 
     class Pressed(Message):
-        """Enter or a click on it."""
+        """Says that Enter or a click pressed it."""
 
     def __init__(self, words: str, look: Appearance) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class CancelButton(Widget, can_focus=True):
 
 
 class Layer(Overlay):
-    """Title, scrolling words, and a foot that is always visible.
+    """Shows a title, scrolling words, and a foot that is always visible.
 
     Subclasses give `words()` and may add widgets to the foot.
     """
@@ -109,7 +109,7 @@ class Layer(Overlay):
             yield CancelButton(self.CLOSE, self.look)
 
     def words(self) -> Sequence[Para]:
-        """The lines shown now."""
+        """Return the lines shown now."""
         return ()
 
     @property
@@ -141,7 +141,7 @@ class Layer(Overlay):
             self._fit()
 
     def _fit(self) -> None:
-        """Centre in the screen, as high as the words need.
+        """Centre the layer in the screen, as high as the words need.
 
         Never over the first row (context) or the last (keys).
         """
@@ -190,7 +190,7 @@ class Layer(Overlay):
 
 
 class HintedLayer(Layer):
-    """A layer whose foot tells the keys beside the cancel button."""
+    """Tells the keys in its foot, beside the cancel button."""
 
     def compose(self) -> ComposeResult:
         yield self.body

@@ -1,4 +1,4 @@
-"""A module that is imported at its first use."""
+"""Imports a module at its first use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LazyModule:
 
 
 def loaded(name: str) -> bool:
-    """Whether it is there whole: one that another thread is importing is not."""
+    """Return whether the module is there whole: one that another thread is importing is not."""
     module = sys.modules.get(name)
     return module is not None and not getattr(module.__spec__, "_initializing", False)
 

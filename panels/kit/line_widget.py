@@ -38,7 +38,7 @@ class LineWidget(Widget):
         self._owed: list[Region] | None = None  # while held back: what is to be refreshed
 
     def picture(self, width: int, height: int) -> Sequence[Line]:
-        """At most `height` lines of at most `width` cells (what is wider is cut off).
+        """Return at most `height` lines of at most `width` cells (what is wider is cut off).
 
         Pure, but for what the operator scrolled or typed.
         """
@@ -131,7 +131,7 @@ class LineWidget(Widget):
 
 
 class ScrolledLines(LineWidget, can_focus=True):
-    """More lines than fit: `window` cuts out those on screen, the actions move them.
+    """Scrolls lines: `window` cuts out those on screen, the actions move them.
 
     Subclasses bind the keys.
     """
@@ -145,7 +145,7 @@ class ScrolledLines(LineWidget, can_focus=True):
         self.total = 0  # lines in all
 
     def window(self, total: int, height: int) -> slice:
-        """Which of `total` lines are on screen, `height` at most.
+        """Return which of `total` lines are on screen, `height` at most.
 
         The top stays where it is as long as the end is not passed.
         """

@@ -1,4 +1,4 @@
-"""LinesView: words in a line-API widget.
+"""Shows words in a line-API widget.
 
 It repaints only the visible rows that differ, keeps its place, and can carry a cursor over the rows
 that can be acted on.
@@ -45,7 +45,7 @@ class LinesView(ScrollView, can_focus=True):
     ]
 
     class Chosen(Message):
-        """Enter (or a click) on a line that has a key."""
+        """Says that Enter or a click chose a line that has a key."""
 
         def __init__(self, view: LinesView, key: str) -> None:
             super().__init__()
@@ -93,7 +93,7 @@ class LinesView(ScrollView, can_focus=True):
         return self._lines
 
     def height_at(self, width: int) -> int:
-        """Rows needed at this width, cursor gutter included."""
+        """Return the rows needed at this width, cursor gutter included."""
         return len(wrap(self._lines, width - self._gutter))
 
     @property
@@ -102,7 +102,7 @@ class LinesView(ScrollView, can_focus=True):
 
     @property
     def keys(self) -> list[str]:
-        """Keys in the order shown, each once."""
+        """Return the keys in the order shown, each once."""
         return list(dict.fromkeys(item.key for item in self._lines if item.key is not None))
 
     def _reflow(self) -> None:
@@ -137,7 +137,7 @@ class LinesView(ScrollView, can_focus=True):
             self._reflow()
 
     def watch_show_vertical_scrollbar(self) -> None:
-        """Its column is not there for words, and no resize tells of it."""
+        """Wrap anew: the bar's column is not there for words, and no resize tells of it."""
         if self.scrollable_content_region.width != self._width:
             self._reflow()
 
@@ -207,7 +207,7 @@ class LinesView(ScrollView, can_focus=True):
                 self.scroll_to(y=bottom - height + 1, animate=False, force=True)
 
     def sees(self, key: str) -> bool:
-        """The key's first row is in view."""
+        """Return whether the key's first row is in view."""
         top = self.scroll_offset.y
         return any(row.key == key for row in self._rows[top : top + self.size.height])
 

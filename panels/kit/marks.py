@@ -75,12 +75,12 @@ def level_words(level: Level) -> str:
 
 
 def countdown(seconds: float) -> str:
-    """ "1:58"; never negative."""
+    """Return "1:58", which is never negative."""
     whole = max(0, int(seconds + 0.999))
     return f"{whole // 60}:{whole % 60:02d}"
 
 
 def meter(share: float, width: int) -> str:
-    """A bar of `width` cells, for what is held of what must hold."""
+    """Draw a bar of `width` cells, for what is held of what must hold."""
     full = max(0, min(width, round(share * width)))
     return SIGN["full"] * full + SIGN["empty"] * (width - full)

@@ -1,4 +1,4 @@
-"""Overlay: anything that lies over the panels in the same screen.
+"""Holds what lies over the panels in the same screen.
 
 Not a ModalScreen: behind one, every change repaints everything (2 → 19 kB/s measured), while a
 layer lets the panels go on at no extra cost.
@@ -28,7 +28,7 @@ class Overlay(Widget):
         self.opened()
 
     def opened(self) -> None:
-        """Once, when mounted.
+        """Trap the focus and take it, once, when mounted.
 
         Subclasses extend it.
         """
@@ -70,7 +70,7 @@ class Overlay(Widget):
         self.screen.set_focus(widget, scroll_visible=False)
 
     def _keep_focus(self, focused: Widget | None) -> None:
-        """A click on a panel behind must not take the keys away."""
+        """Keep a click on a panel behind from taking the keys away."""
         if (
             self.is_attached
             and not self._leaving
@@ -103,6 +103,6 @@ class PlainInput(Input):
 
 
 def topmost(screen: Screen[object], but: Overlay | None = None) -> Overlay | None:
-    """The overlay that has the keys: the one opened last."""
+    """Return the overlay that has the keys: the one opened last."""
     overlays = [c for c in screen.children if isinstance(c, Overlay) and c is not but and not c._leaving]
     return overlays[-1] if overlays else None

@@ -17,7 +17,7 @@ from panels.kit.theme import Appearance
 
 @dataclass(frozen=True, slots=True)
 class Para:
-    """One logical line.
+    """Holds one logical line.
 
     `label` stays at the left; `spans` wrap beside it. `key` names what the cursor can act on.
     """
@@ -30,7 +30,7 @@ class Para:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One screen row of a wrapped line."""
+    """Holds one screen row of a wrapped line."""
 
     spans: tuple[Span, ...]
     line: int
@@ -38,18 +38,18 @@ class Row:
 
 
 def para(*spans: Span | str, key: str | None = None, label: Span | str | None = None, fold: bool = False) -> Para:
-    """A line of spans; bare strings are plain."""
+    """Make a line of spans; bare strings are plain."""
     heads = () if label is None else ((label, "dim") if isinstance(label, str) else label,)
     return Para(tuple((s, "text") if isinstance(s, str) else s for s in spans if s), heads, key, fold)
 
 
 def labelled(label: str, width: int, *spans: Span | str, key: str | None = None, role: str = "dim") -> Para:
-    """A line whose label is padded to `width` cells, so that values stand in one column."""
+    """Make a line whose label is padded to `width` cells, so that values stand in one column."""
     return para(*spans, key=key, label=(label.ljust(width), role))
 
 
 def _tokens(spans: Iterable[Span]) -> Iterable[Span]:
-    """Words with the blanks after them."""
+    """Split spans into words with the blanks after them."""
     for text, role in spans:
         start = 0
         for at in range(1, len(text) + 1):
@@ -103,7 +103,7 @@ def _pieces(tokens: Iterable[Span], width: int, fold: bool) -> list[list[Span]]:
 
 
 def wrap(lines: Sequence[Para], width: int) -> list[Row]:
-    """Rows of at most `width` cells.
+    """Wrap lines into rows of at most `width` cells.
 
     Continuations stand under the first word after the label.
     """
@@ -123,11 +123,11 @@ def wrap(lines: Sequence[Para], width: int) -> list[Row]:
 
 
 def row_strip(row: Row, width: int, base: Style, look: Appearance) -> Strip:
-    """The row as a strip of exactly `width` cells over the base style."""
+    """Return the row as a strip of exactly `width` cells over the base style."""
     segments = [Segment(look.glyphs(text), base + ink(look, role)) for text, role in row.spans]
     return Strip(segments).adjust_cell_length(width, base)
 
 
 def plain(lines: Iterable[Para]) -> str:
-    """The words alone, for tests and for copying."""
+    """Return the words alone, for tests and for copying."""
     return "\n".join("".join(text for text, _ in (*item.label, *item.spans)) for item in lines)

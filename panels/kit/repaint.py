@@ -20,7 +20,7 @@ from textual.strip import Strip
 
 
 def render_segments(self: ChopsUpdate, console: Console) -> str:
-    """As Textual's own, but cropped on the left too."""
+    """Render as Textual's own does, but cropped on the left too."""
     out: list[str] = []
     move_to = Control.move_to
     for y, x1, x2 in self.spans:
@@ -36,7 +36,7 @@ def render_segments(self: ChopsUpdate, console: Console) -> str:
 
 
 def render_partial_update(self: Compositor) -> ChopsUpdate | None:
-    """As Textual's own, but a widget is asked only where it is the foremost of what changed."""
+    """Render as Textual does, but ask a widget only where it is the foremost of what changed."""
     dirty, screen = self._dirty_regions.copy(), self.size.region
     self._dirty_regions.clear()
     regions = [region for each in dirty if (region := each.intersection(screen))]
@@ -66,6 +66,9 @@ def render_partial_update(self: Compositor) -> ChopsUpdate | None:
 
 
 def install() -> None:
-    """Idempotent; the dashboard calls it before the first update."""
+    """Put both into Textual; the dashboard calls it before the first update.
+
+    It is idempotent.
+    """
     ChopsUpdate.render_segments = render_segments  # type: ignore[method-assign]
     Compositor.render_partial_update = render_partial_update  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""How a severity, a reminder and the time of an incident look."""
+"""Says how a severity, a reminder and the time of an incident look."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ REMINDER_ROLE = {"quiet": "dim", "none": "dim", "due": "warn", "overdue": "crit"
 
 
 def elapsed(seconds: float) -> str:
-    """ "00:07:32"; days count as hours."""
+    """Return "00:07:32"; days count as hours."""
     whole = max(0, int(seconds))
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 

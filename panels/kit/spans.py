@@ -1,4 +1,4 @@
-"""A line as data: spans of text with a role each.
+"""Holds a line as data: spans of text with a role each.
 
 Made by panels, compared to find what changed, then turned into a Strip.
 
@@ -27,7 +27,7 @@ BLANK: Line = ()
 
 
 def width_of(text: str) -> int:
-    """Terminal cells."""
+    """Return how many terminal cells the text takes."""
     return len(text) if text.isascii() else cell_len(text)
 
 
@@ -40,7 +40,7 @@ def plain(line: Line) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """At most `width` cells, ending in an ellipsis when shortened."""
+    """Cut the text to at most `width` cells, ending in an ellipsis when shortened."""
     text = clean(text)
     if width_of(text) <= width:
         return text
@@ -48,7 +48,7 @@ def cut(text: str, width: int) -> str:
 
 
 def cut_middle(text: str, width: int) -> str:
-    """Like `cut`, but keeps the end: pod names differ only there."""
+    """Shorten like `cut`, but keep the end: pod names differ only there."""
     text = clean(text)
     if width_of(text) <= width or not text.isascii() or width < 8:
         return cut(text, width)
@@ -58,7 +58,7 @@ def cut_middle(text: str, width: int) -> str:
 
 @lru_cache(maxsize=2048)  # most cells of a table are those of a second ago
 def pad(text: str, width: int, align: str = "<", middle: bool = False) -> str:
-    """Exactly `width` cells; `align` is "<" or ">"."""
+    """Pad or cut the text to exactly `width` cells; `align` is "<" or ">"."""
     text = cut_middle(text, width) if middle else cut(text, width)
     gap = " " * (width - width_of(text))
     return gap + text if align == ">" else text + gap
@@ -89,7 +89,7 @@ def fit(line: Line, width: int) -> Line:
 
 
 def spread(left: Line, right: Line, width: int) -> Line:
-    """`left` at the left edge, `right` at the right one; the left gives way."""
+    """Put `left` at the left edge, `right` at the right one; the left gives way."""
     room = width - line_width(right)
     left = fit(left, max(0, room - 1))
     gap = max(0, room - line_width(left))
@@ -122,7 +122,7 @@ def changed(old: Line, new: Line) -> tuple[int, int] | None:
 
 
 def to_strip(line: Line, width: int, look: Appearance) -> Strip:
-    """Exactly `width` cells.
+    """Turn a line into a strip of exactly `width` cells.
 
     No control, format or bidirectional character gets through, whatever a panel wrote.
     """
@@ -154,8 +154,9 @@ def to_strip(line: Line, width: int, look: Appearance) -> Strip:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`width` is the least; what is left over goes to columns with `grow`, up to `most`.
+    """Describes a column: `width` is the least, `most` the limit where it grows.
 
+    What is left over goes to columns with `grow`, up to `most`.
     The highest `drop` goes first when the room is short; 0 stays.
     """
 
@@ -172,7 +173,7 @@ GAP = 2
 
 
 def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
-    """(index, width) of the columns that fit; nothing ever scrolls sideways."""
+    """Return (index, width) of the columns that fit; nothing ever scrolls sideways."""
     chosen = list(range(len(columns)))
 
     def need() -> int:

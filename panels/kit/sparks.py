@@ -1,4 +1,4 @@
-"""Sparklines as text: eight heights, a blank where nothing was known.
+"""Draws sparklines as text: eight heights, a blank where nothing was known.
 
 Cheap to draw, cheap to send, easy to compare.
 """
@@ -14,7 +14,7 @@ LEVELS = "▁▂▃▄▅▆▇█"
 
 
 def spark(values: Sequence[float | None], width: int, top: float | None = None) -> str:
-    """The values, oldest first, in `width` characters (right-aligned when fewer).
+    """Draw the values, oldest first, in `width` characters (right-aligned when fewer).
 
     The scale starts at 0 (or the lowest negative value) and ends at the highest, or at `top` when
     that is higher. Gaps and NaN stay blank: they are not zero.

@@ -39,7 +39,7 @@ LOOK_AT_TERMINAL_S = 1.0
 
 
 class TerminalApp(App[int]):
-    """`end(code)` ends it; `last_words` are printed after the terminal is restored."""
+    """Runs until `end(code)`; `last_words` are printed after the terminal is restored."""
 
     def __init__(self, look: Appearance, *, debug_errors: bool = False) -> None:
         few = look.colours in ("none", "standard")
@@ -59,7 +59,7 @@ class TerminalApp(App[int]):
 
     @property
     def base(self) -> Screen[object]:
-        """The screen with the panels and their layers, also while the palette lies over it."""
+        """Return the screen with the panels and layers, also while the palette lies over it."""
         return self.screen_stack[0]
 
     # --- the end ----------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ class TerminalApp(App[int]):
                 self.screen.refresh(layout=True)
 
     def _fatal_error(self) -> None:
-        """As textual's, without locals: a traceback must not show secrets (rule 4)."""
+        """End as textual does, without locals: a traceback must not show secrets (rule 4)."""
         error = self._exception
         words = f"{type(error).__name__}: {safe(error)}" if error is not None else "unknown error"
         self.last_words.append(
@@ -110,7 +110,7 @@ class TerminalApp(App[int]):
     # --- keys typed ahead -------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
-        """One key at a time.
+        """Handle one key at a time.
 
         On a slow link `r`, `n`, Enter come in one piece: each waits until all that the one before
         brought about (messages from widget to widget, a dialog that opens) has happened.
@@ -137,7 +137,7 @@ class TerminalApp(App[int]):
         return (events.Key("escape", "\x1b"), events.Key(char if char and char.isalnum() else key, char))
 
     def hold_keys(self) -> None:
-        """Until `release_keys`: what they are meant for is not there yet."""
+        """Hold keys until `release_keys`: what they are meant for is not there yet."""
         self._held = True
 
     def release_keys(self) -> None:
@@ -259,7 +259,7 @@ class TerminalApp(App[int]):
         return isinstance(self.screen, CommandPalette)
 
     def notify_line(self, words: str, severity: str = "warning") -> None:
-        """A passing line.
+        """Show a passing line.
 
         Never markup: the words may come from outside.
         """

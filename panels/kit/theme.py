@@ -190,7 +190,7 @@ THEME: Final = Theme(
 
 @dataclass(frozen=True)
 class Appearance:
-    """A terminal's abilities.
+    """Holds a terminal's abilities.
 
     `colours` as `cockpit.terminal.colours()` names them: "none", "standard", "256", "truecolor".
 
@@ -206,7 +206,7 @@ class Appearance:
     _blanks: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
 
     def style(self, role: str) -> Style:
-        """The style of a role; roles combine with "+", the later wins ("warn+cursor").
+        """Return the style of a role; roles combine with "+", the later wins ("warn+cursor").
 
         An unknown role is plain text.
         """
@@ -234,14 +234,14 @@ class Appearance:
         return self._blanks[role]
 
     def glyphs(self, text: str) -> str:
-        """The text as this terminal can show it; same width in characters."""
+        """Return the text as this terminal can show it; same width in characters."""
         if not self.ascii or text.isascii():
             return text
         return text.translate(_ASCII).encode("ascii", "replace").decode()
 
     @property
     def background(self) -> str:
-        """For CSS: the screen's background, the terminal's own where colours are few."""
+        """Return the screen's background for CSS, the terminal's own where colours are few."""
         return BACKGROUND if self.colours in ("256", "truecolor") else "ansi_default"
 
 

@@ -1,5 +1,6 @@
-"""Numbers as an operator reads them: ages, durations, rates and ratios with their unit.
+"""Writes numbers as an operator reads them.
 
+These are ages, durations, rates and ratios with their unit.
 Unknown is "?", never 0.
 """
 
@@ -18,7 +19,7 @@ UNKNOWN = "?"
 
 
 def age(seconds: float | None) -> str:
-    """ "2s", "12m", "3h", "4d": how long ago."""
+    """Say how long ago: "2s", "12m", "3h", "4d"."""
     if seconds is None or not math.isfinite(seconds):
         return UNKNOWN
     seconds = max(0.0, seconds)
@@ -29,7 +30,7 @@ def age(seconds: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """ "184ms", "1.2s", "74s", "12m"."""
+    """Return "184ms", "1.2s", "74s" or "12m"."""
     size = abs(seconds)
     if size < 0.0005:
         return "0ms"
@@ -43,7 +44,7 @@ def duration(seconds: float) -> str:
 
 
 def count(value: float) -> str:
-    """ "0.02", "3", "1,904", "120k", "4.5M"."""
+    """Return "0.02", "3", "1,904", "120k" or "4.5M"."""
     size = abs(value)
     if size >= 1e12:
         return f"{value:.0e}"
@@ -64,7 +65,7 @@ def percent(ratio: float) -> str:
 
 
 def value(number: float | None, unit: str) -> str:
-    """The number in its unit; "?" when there is none, and NaN and infinities by name."""
+    """Return the number in its unit; "?" for none, and NaN and infinities by name."""
     if number is None:
         return UNKNOWN
     if math.isnan(number):
@@ -102,7 +103,7 @@ def in_base(number: float, unit: str) -> float:
 
 
 def clock(unix: float) -> str:
-    """ "12:31:05" in UTC."""
+    """Return "12:31:05" in UTC."""
     try:
         return datetime.fromtimestamp(unix, UTC).strftime("%H:%M:%S")
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""Prometheus' alerts alone, those that fire first: the Signals panel without its signals."""
+"""Shows Prometheus' alerts alone, firing first: the Signals panel without its signals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from panels.kit.spans import Line
 
 
 class AlertsPanel(SignalsPanel):
-    """None is said to fire only as long as the list of alerts is live."""
+    """Shows the alerts; none is said to fire only as long as their list is live."""
 
     empty = "no alert fires or is pending"
 

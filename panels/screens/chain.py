@@ -153,7 +153,7 @@ def transactions(situation: Situation, width: int) -> list[Line]:
 
 
 def _paused(situation: Situation) -> Line:
-    """The program's own switch; what endpoints do not agree on is not known."""
+    """Show the program's own switch; what endpoints do not agree on is not known."""
     account = topic_data(situation.solana.get("protocol"), ProtocolState, situation.mono)
     quarrel = next((one.words for one in disagreements(situation) if one.what in ("protocol", "paused")), "")
     head: Span = ("the program is  ", "dim")
@@ -168,7 +168,7 @@ def _paused(situation: Situation) -> Line:
 
 
 def _newest(activity: ProgramActivity, role: str, width: int) -> list[Line]:
-    """The last bundle that was revealed: what evidence and `verify` need."""
+    """Show the last bundle that was revealed: what evidence and `verify` need."""
     last = activity.last_reveal
     if last is None:
         return [(("last bundle  ", "dim"), ("no reveal was seen yet", role))]
@@ -297,7 +297,7 @@ PAGES: Final[Mapping[str, Callable[[Situation, int], list[Line]]]] = {
 
 
 class ChainView(SituationPages):
-    """The views of the group "chain", each a page."""
+    """Shows the views of the group "chain", each as a page."""
 
     TITLES: ClassVar[Mapping[str, str]] = {view.name: view.title.upper() for view in VIEWS if view.group == "chain"}
     STATE = False

@@ -13,7 +13,7 @@ from panels.kit.theme import Appearance
 
 
 class ExplainView(Layer):
-    """Lines of words; those that begin with blanks stand under the line before.
+    """Shows lines of words; those that begin with blanks stand under the line before.
 
     Scrolls by keys.
     """
@@ -25,7 +25,7 @@ class ExplainView(Layer):
         self.lines = tuple(lines)
 
     def show_lines(self, lines: Sequence[str]) -> None:
-        """Newer words for the same object."""
+        """Show newer words for the same object."""
         self.lines = tuple(lines)
         self.refresh_words()
 

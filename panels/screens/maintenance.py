@@ -76,7 +76,7 @@ class MaintenanceView(PagesView):
             self._draw()
 
     def _ask(self) -> None:
-        """What is shown stays until the new round is there, unless it is of another page."""
+        """Ask for a new round; until then the old one stays, unless it is of another page."""
         self.problem = ""
         if self.round is not None and self.round.name != self.page:
             self.round = None
@@ -126,7 +126,7 @@ class MaintenanceView(PagesView):
 
 
 def page(made: Round) -> list[Para]:
-    """The page's lines, in the round's order.
+    """Return the page's lines, in the round's order.
 
     Keys: `line:ITEM`, `ask:RUNBOOK:STEP`.
     """

@@ -20,7 +20,7 @@ from panels.screens.view import Bar, RowsView
 
 
 class MetricRows(ScrolledPage):
-    """Name and labels at the left, the value at the right.
+    """Shows name and labels at the left, the value at the right.
 
     Only what is on screen is made into text.
     """
@@ -41,7 +41,7 @@ class MetricRows(ScrolledPage):
         self.sync()
 
     def set_filter(self, text: str) -> None:
-        """Rows that contain every word of `text`, in name or labels."""
+        """Show only rows that contain every word of `text`, in name or labels."""
         self._words = tuple(text.lower().split())
         self.top = 0
         self._choose()
@@ -71,13 +71,13 @@ class MetricRows(ScrolledPage):
 
 
 def series(one: Exposed) -> str:
-    """`name{label="value"}`, as Prometheus writes it."""
+    """Return `name{label="value"}`, as Prometheus writes it."""
     labels = ", ".join(f'{key}="{value}"' for key, value in one.labels.items())
     return f"{one.name}{{{labels}}}" if labels else one.name
 
 
 class MetricsView(RowsView):
-    """The app hands it each new situation: `show(situation)`.
+    """Shows a service's metrics; the app hands it each new situation: `show(situation)`.
 
     Posts CloseLayer.
     """
@@ -134,7 +134,7 @@ class MetricsView(RowsView):
     # -- keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While the filter is typed, `/` is a letter of it."""
+        """Leave `/` to the filter as a letter while it is typed."""
         return not (action == "filter" and self.query(FilterBar))
 
     async def action_filter(self) -> None:

@@ -1,4 +1,4 @@
-"""Full-size views of lines that scroll, and views of several pages that ← and → turn."""
+"""Shows full-size views of lines that scroll, and of several pages that ← and → turn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from panels.screens.view import Bar, RowsView
 
 
 class ScrolledPage(ScrolledLines):
-    """Lines as high as the view, with the keys that scroll them.
+    """Shows lines as high as the view, with the keys that scroll them.
 
     Only what is on screen is drawn.
     """
@@ -33,7 +33,7 @@ class ScrolledPage(ScrolledLines):
 
 
 class PageLines(ScrolledPage):
-    """One of several pages: `draw(situation, page, width)` gives its lines."""
+    """Shows one of several pages: `draw(situation, page, width)` gives its lines."""
 
     def __init__(self, look: Appearance, draw: Callable[[Situation, str, int], Sequence[Line]]) -> None:
         super().__init__(look)
@@ -50,7 +50,7 @@ class PageLines(ScrolledPage):
 
 
 class PagesView(RowsView):
-    """`page` is the name of the page; ← and → turn it.
+    """Shows one of several pages: `page` is its name; ← and → turn it.
 
     Subclasses give `TITLES`, in the order in which they are turned, and draw in `turned`.
     """
@@ -86,7 +86,7 @@ class PagesView(RowsView):
 
 
 class SituationPages(PagesView):
-    """Pages drawn from the situation by `lines(situation, page, width)`.
+    """Shows pages drawn from the situation by `lines(situation, page, width)`.
 
     An unknown `page` shows the first.
     """
@@ -99,7 +99,7 @@ class SituationPages(PagesView):
 
     @staticmethod
     def lines(situation: Situation, page: str, width: int) -> Sequence[Line]:
-        """The lines of one page; none while there is nothing to tell."""
+        """Return the lines of one page; none while there is nothing to tell."""
         raise NotImplementedError
 
     def opened(self) -> None:

@@ -11,7 +11,7 @@ from panels.screens.view import Bar, View
 
 
 class PanelView(View):
-    """The app hands it each new situation: `show(situation)`.
+    """Shows a panel in full; the app hands it each new situation: `show(situation)`.
 
     The panel is the view's own: the dashboard keeps its scrolling.
     """

@@ -1,4 +1,4 @@
-"""View: a full-size overlay.
+"""Holds the base of all full-size overlays.
 
 The app's keys work in it; it covers everything, so the app need not show the panels behind.
 """
@@ -21,7 +21,7 @@ from panels.messages import CloseLayer
 
 
 class Bar(Static):
-    """One row of words; updated only when they differ, for a refresh repaints, changed or not."""
+    """Shows one row of words; updated only when they differ, as every refresh repaints."""
 
     DEFAULT_CSS = "Bar { height: 1; width: 1fr; background: $panel; }"
 
@@ -31,7 +31,7 @@ class Bar(Static):
         self._said: list[tuple[str, str]] = []
 
     def say(self, *spans: tuple[str, str]) -> None:
-        """Spans of (text, role)."""
+        """Show spans of (text, role)."""
         if list(spans) != self._said:
             self._said = list(spans)
             text = Text(no_wrap=True, overflow="ellipsis", end="")
@@ -40,7 +40,7 @@ class Bar(Static):
             self.update(text, layout=False)
 
     def keys(self, *pairs: tuple[str, str]) -> None:
-        """What works here: (key, words) pairs."""
+        """Say what works here: (key, words) pairs."""
         self.say((" ", "dim"), *(span for key, words in pairs for span in ((key, "key"), (f" {words}  ", "dim"))))
 
 
@@ -65,7 +65,7 @@ class View(Overlay):
 
 
 class RowsView(View):
-    """Rows between bars: what it is above them, the keys below; the rows have the focus.
+    """Shows rows, which have the focus, between bars: what it is above, the keys below.
 
     `STATE`: with a second bar above the rows, for the state of what they show.
     """

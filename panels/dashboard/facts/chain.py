@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TopicData(Generic[T]):
-    """The data of one topic.
+    """Holds the data of one topic.
 
     `live`: it can be believed now; else `why`, in a few words.
     """
@@ -49,7 +49,7 @@ def topic_data(reading: Reading[Any] | None, kind: type[T], mono: float) -> Topi
 
 
 def program(situation: Situation) -> TopicData[ProgramActivity]:
-    """What the oracle program did.
+    """Return what the oracle program did.
 
     Counts with a gap are shown, and not believed.
     """
@@ -66,12 +66,12 @@ def program(situation: Situation) -> TopicData[ProgramActivity]:
 
 
 def quiet(found: TopicData[Any]) -> bool:
-    """Not configured is a state, not an error."""
+    """Return whether the topic is not configured, which is a state, not an error."""
     return found.data is None and found.why in ("not configured", "no program id configured")
 
 
 def endpoints(situation: Situation) -> dict[str, TopicData[EndpointStatus]]:
-    """By name."""
+    """Return each endpoint's data by its name."""
     head = "endpoint/"
     return {
         topic.removeprefix(head): topic_data(reading, EndpointStatus, situation.mono)
@@ -81,7 +81,7 @@ def endpoints(situation: Situation) -> dict[str, TopicData[EndpointStatus]]:
 
 
 def disagreements(situation: Situation) -> list[Disagreement]:
-    """Whatever topic carries them."""
+    """Return all disagreements, whatever topic carries them."""
     found: list[Disagreement] = []
     for reading in situation.solana.values():
         seen = reading.believed(situation.mono)
@@ -100,7 +100,7 @@ def outputs(situation: Situation) -> dict[str, TopicData[MarketOutput]]:
 
 
 def failing(situation: Situation, width: int) -> list[Line]:
-    """One line for each service that says it is not well, or that cannot be asked."""
+    """Return one line for each service that says it is not well, or that cannot be asked."""
     lines: list[Line] = []
     for topic, reading in situation.probes.items():
         whole = topic in ("signers", "certificates", "source") or topic.startswith("output/")
@@ -124,7 +124,7 @@ def certificate_level(one: Certificate) -> Level:
 
 
 def ending_certificates(situation: Situation, width: int) -> list[Line]:
-    """The certificates near their end, named, the first to end first.
+    """Name the certificates near their end, the first to end first, and why some are not known.
 
     And why some are not known.
     """
@@ -146,13 +146,16 @@ def ending_certificates(situation: Situation, width: int) -> list[Line]:
 
 
 def spoken(mark: str, role: str, text: str, width: int, most: int = 3) -> list[Line]:
-    """A sentence behind a mark, on as many lines as it needs, `most` at most; the marks line up."""
+    """Wrap a sentence behind a mark, on as many lines as it needs, `most` at most.
+
+    The marks line up.
+    """
     parts = wrap(clean(text), max(10, width - 2), max_lines=most, placeholder=" …")
     return [((f"{mark} " if i == 0 else "  ", role), (part, role)) for i, part in enumerate(parts)]
 
 
 def set_state(check: SignerSetCheck) -> Span:
-    """ "chain ✓", or that it differs, or that it cannot be told."""
+    """Return "chain ✓", or that the set differs, or that it cannot be told."""
     agrees = check.agrees
     if agrees:
         return "chain ✓", "ok"

@@ -15,17 +15,17 @@ TOPICS = ("connections", "queries", "indexes", "vacuum", "replication", "activit
 
 
 def data(situation: Situation, topic: str) -> Any:
-    """The last data of this topic, stale or not; None when nothing was ever read."""
+    """Return the last data of this topic, stale or not; None when nothing was ever read."""
     return believed(situation.postgres.get(topic), situation.mono).last
 
 
 def live(situation: Situation, topic: str) -> bool:
-    """Whether the topic's data can be believed now."""
+    """Return whether the topic's data can be believed now."""
     return isinstance(believed(situation.postgres.get(topic), situation.mono), Known)
 
 
 def since(situation: Situation, topic: str) -> float:
-    """Seconds since the data was true: to be added to every age in it."""
+    """Return the seconds since the data was true, to be added to every age in it."""
     return believed(situation.postgres.get(topic), situation.mono).age_s or 0.0
 
 
@@ -46,7 +46,7 @@ def level_of(situation: Situation, topic: str, names: Iterable[str], calm: Level
 
 
 def trouble(situation: Situation, topics: Iterable[str] = TOPICS) -> list[Trouble]:
-    """Faults of these topics; the same fault of several is told once.
+    """Return the faults of these topics; the same fault of several is told once.
 
     Not configured is a state.
     """
@@ -78,17 +78,17 @@ def trouble(situation: Situation, topics: Iterable[str] = TOPICS) -> list[Troubl
 
 
 def table_name(name: str) -> str:
-    """Without `public.`, as people say it."""
+    """Return the name without `public.`, as people say it."""
     return name.removeprefix("public.")
 
 
 def milliseconds(ms: float) -> str:
-    """ "0.09ms", "395ms", "1.2s": most statements take less than one."""
+    """Return "0.09ms", "395ms" or "1.2s", as most statements take less than a millisecond."""
     return f"{ms:.2f}ms" if ms < 1 else duration(ms / 1000)
 
 
 def size(number: int | float | None) -> str:
-    """ "1.2 GiB"."""
+    """Return a number of bytes as "1.2 GiB"."""
     if number is None:
         return "?"
     value = float(number)

@@ -32,7 +32,7 @@ class Trouble:
 
 
 def query(situation: Situation, name: str) -> QueryResult | None:
-    """The last answer, to be shown; whether it can be believed says `live`."""
+    """Return the last answer, to be shown; `live` says whether it can be believed."""
     return believed(situation.queries.get(name), situation.mono).last
 
 
@@ -42,13 +42,13 @@ def unit_of(situation: Situation, name: str, default: str = "") -> str:
 
 
 def by_label(situation: Situation, name: str, label: str) -> dict[str, float]:
-    """Value by label; empty when there is nothing, which is not zero."""
+    """Return the value by label; empty when there is nothing, which is not zero."""
     result = query(situation, name)
     return {} if result is None else result.by(label)
 
 
 def single(situation: Situation, name: str) -> float | None:
-    """The value of a query without labels; None when it has no sample."""
+    """Return the value of a query without labels; None when it has no sample."""
     result = query(situation, name)
     return result.samples[0].value if result is not None and result.samples else None
 
@@ -74,7 +74,7 @@ def sum_by(samples: Iterable[Sample], label: str) -> dict[str, float]:
 
 
 def live(situation: Situation, name: str) -> bool:
-    """Whether the query's answer can be believed now.
+    """Return whether the query's answer can be believed now.
 
     What is stale or faulty is shown, but never as OK.
     """
@@ -82,7 +82,7 @@ def live(situation: Situation, name: str) -> bool:
 
 
 def judge(situation: Situation, name: str, number: float | None, unit: str, signal_name: str = "") -> Level:
-    """One number of query `name` against the thresholds in force of a signal.
+    """Judge one number of query `name` by the thresholds in force of a signal.
 
     UNKNOWN without a number or a live answer; a number that has no thresholds is OK.
     """
@@ -101,14 +101,14 @@ def judge(situation: Situation, name: str, number: float | None, unit: str, sign
 
 
 def number(number_: float | None, unit: str, level: Level = Level.OK, calm: str = "text") -> Span:
-    """A cell: the number in its unit, coloured when it is not OK."""
+    """Return a cell with the number in its unit, coloured when it is not OK."""
     if number_ is None or math.isnan(number_):
         level = Level.UNKNOWN
     return value(number_, unit), calm if level is Level.OK else level.value
 
 
 def state(level: Level) -> Span:
-    """ "▲ CRIT": sign, word and colour."""
+    """Return "▲ CRIT": sign, word and colour."""
     return f"{MARK[level]} {WORD[level]}", level.value
 
 
@@ -124,7 +124,7 @@ def query_age(situation: Situation, names: Iterable[str]) -> float | None:
 
 
 def query_trouble(situation: Situation, names: Iterable[str]) -> list[Trouble]:
-    """Faults of these queries.
+    """Return the faults of these queries.
 
     The same fault of all of them is told once, as the source's.
     """
@@ -165,7 +165,7 @@ def query_trouble(situation: Situation, names: Iterable[str]) -> list[Trouble]:
 
 
 def _merged(troubles: list[Trouble]) -> list[Trouble]:
-    """At most two lines of faults: the panel's last data matter too."""
+    """Return at most two lines of faults, as the panel's last data matter too."""
     if len(troubles) <= 2:
         return troubles
     rest = len(troubles) - 2

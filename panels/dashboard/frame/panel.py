@@ -25,7 +25,7 @@ from panels.kit.words import age
 
 
 class LinesPanel(ScrolledLines):
-    """A framed panel.
+    """Shows lines in a panel with a frame.
 
     Subclasses name their queries and signals, and write `content`. Name, title and key are those
     of the row of VIEWS that bears the name of the subclass's module.
@@ -53,7 +53,7 @@ class LinesPanel(ScrolledLines):
 
     @property
     def hotkey(self) -> str:
-        """The key that brings it up; "" where it is no panel of the dashboard."""
+        """Return the key that brings it up; "" where it is no panel of the dashboard."""
         return self.spec.key if isinstance(self.spec, views.PanelSpec) else ""
 
     def show(self, situation: Situation) -> None:
@@ -92,19 +92,19 @@ class LinesPanel(ScrolledLines):
         return worst(levels or [Level.OK])
 
     def trouble(self, situation: Situation) -> list[Trouble]:
-        """Why what the panel shows may not be true now; empty when all of it is live."""
+        """Say why what the panel shows may not be true now; empty when all of it is live."""
         return query_trouble(situation, self.queries)
 
     def age_s(self, situation: Situation) -> float | None:
-        """The age of the panel's oldest data; None when it has none."""
+        """Return the age of the panel's oldest data; None when it has none."""
         return query_age(situation, self.queries)
 
     def aside(self, situation: Situation) -> Line:
-        """Words at the right end of the title line, before the age."""
+        """Return the words at the right end of the title line, before the age."""
         return ()
 
     def note(self) -> str:
-        """Words in the bottom line of the frame."""
+        """Return the words in the bottom line of the frame."""
         shown = max(1, self.size.height - 2)
         parts = [f"/{self.filter}"] if self.filter else []
         if self.total > shown:
@@ -128,7 +128,7 @@ class LinesPanel(ScrolledLines):
         return lines
 
     def body(self, width: int, height: int) -> list[Line]:
-        """The visible part of the content, faults first."""
+        """Return the visible part of the content, faults first."""
         if self.situation is None:
             self.total = 0
             return [(("waiting for the first reading", "dim"),)]

@@ -1,4 +1,4 @@
-"""A panel with a cursor that follows its object.
+"""Shows a panel with a cursor that follows its object.
 
 Rows are keys; a row is rendered only while it is on screen.
 
@@ -53,7 +53,7 @@ class TablePanel(LinesPanel):
         return self.columns
 
     def preamble(self, situation: Situation, width: int) -> list[Line]:
-        """Lines above the table."""
+        """Return the lines above the table."""
         return []
 
     def due(self, situation: Situation, last: float) -> bool:
@@ -104,7 +104,7 @@ class TablePanel(LinesPanel):
 
     @property
     def selected_key(self) -> Hashable | None:
-        """The key under the cursor; None when there is none, or when its object is gone."""
+        """Return the key under the cursor; None when there is none, or when its object is gone."""
         return None if self._gone or not self.keys_shown else self.cursor
 
     def point_at(self, key: Hashable) -> bool:

@@ -18,7 +18,7 @@ GAP: Span = ("  ", "text")
 
 
 def incident_line(situation: Situation, room: int) -> Line:
-    """The longest telling that fits into `room` cells; what is due is dropped last."""
+    """Return the longest telling that fits into `room` cells; what is due is dropped last."""
     if situation.incident is None:
         return (("no incident", "faint"),) if room >= 11 else ()
     for line in _tellings(situation):

@@ -1,4 +1,4 @@
-"""The match line: which runbook this is, how sure, and the key that opens it; notices below it."""
+"""Shows which runbook matches, how surely, and the key that opens it; notices stand below."""
 
 from __future__ import annotations
 

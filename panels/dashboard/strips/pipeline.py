@@ -78,13 +78,13 @@ def _number(stage: StageStatus) -> str:
 
 
 def _role(stage: StageStatus, calm: str = "text") -> str:
-    """The number is coloured only when it is what makes the stage bad."""
+    """Return the number's role: it is coloured only when it is what makes the stage bad."""
     own = stage.headline.level if stage.headline is not None else Level.UNKNOWN
     return calm if own is Level.OK else own.value
 
 
 def _past(stage: StageStatus, cell: int) -> list[Span]:
-    """The headline's sparkline; where another signal decides the stage, that signal instead."""
+    """Draw the headline's sparkline, or the signal that decides the stage in its stead."""
     room = cell - 3
     headline = stage.headline
     if headline is None or headline.level is not stage.level:

@@ -64,7 +64,7 @@ class TopStrip(LineWidget):
 
 
 def source_lights(situation: Situation, room: int = 200) -> Line:
-    """ "k8s ● LIVE 0s": name, sign, state in words when it is not live, age.
+    """Return "k8s ● LIVE 0s": name, sign, state in words when it is not live, age.
 
     When the room is short, words of what lives give way first, then the wide gaps, then sources
     that are not configured, then the ages of what lives.

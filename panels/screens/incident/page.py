@@ -1,5 +1,6 @@
-"""The open incident as words: what it is, who does what, what is done and owed; and its timeline.
+"""Tells the open incident in words: what it is, who does what, what is done and owed.
 
+Its timeline follows.
 Pure.
 """
 
@@ -33,7 +34,7 @@ _KIND = {
 
 
 def page(now: IncidentNow, situation: Situation) -> list[Para]:
-    """Keys: `check:ITEM`, `role:ROLE`."""
+    """Return the page's lines, with the keys `check:ITEM` and `role:ROLE`."""
     incident = now.incident
     lines = [
         para(
@@ -127,7 +128,7 @@ def _updates(now: IncidentNow) -> list[Para]:
 
 
 def timeline_lines(now: IncidentNow) -> list[Para]:
-    """Newest first: what just happened is what is asked for."""
+    """Tell the timeline newest first: what just happened is what is asked for."""
     lines = [para(("TIMELINE", "heading+bold"), (f"   newest first, {len(now.timeline)} entries", "dim"))]
     return [*lines, *(_entry(entry) for entry in reversed(now.timeline))]
 

@@ -35,7 +35,7 @@ _KEYS = (
 
 
 class IncidentView(View):
-    """`show(situation)` redraws what changed.
+    """Shows the open incident; `show(situation)` redraws what changed.
 
     Posts AskIncident (a form is wanted) and IncidentAct.
     """

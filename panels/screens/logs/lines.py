@@ -1,4 +1,4 @@
-"""LogLines: the line-API widget under the log view.
+"""Draws the lines of the log view in a line-API widget.
 
 Cost follows what is visible; appending repaints only when following.
 """
@@ -60,7 +60,7 @@ class LogLines(ScrollView, can_focus=True):
     ]
 
     class Changed(Message):
-        """Something that the bars show is different."""
+        """Says that something that the bars show is different."""
 
     def __init__(self, look: Appearance, page: LogPage | None = None) -> None:
         super().__init__()
@@ -132,11 +132,11 @@ class LogLines(ScrollView, can_focus=True):
 
     @property
     def _lead(self) -> int:
-        """Cells before the text: mark, time, pod."""
+        """Count the cells before the text: mark, time, pod."""
         return 11 + (self._pod_width + 1 if self._show_pod else 0)
 
     def _name_pods(self) -> None:
-        """Only what distinguishes the names is shown, so that the text keeps the room."""
+        """Leave of the pods' names only what distinguishes them, so that the text keeps room."""
         names = list(self.model.pods)
         first, last = min(names), max(names)
         same = next(
@@ -150,7 +150,10 @@ class LogLines(ScrollView, can_focus=True):
         return max(8, self.scrollable_content_region.width - self._lead)
 
     def _folds(self, entry: LogLineLike) -> bool:
-        """What the cockpit itself says is read whole: why there is no log stands at its end."""
+        """Return whether a line is folded, as the cockpit's own always are, to be read whole.
+
+        Why there is no log stands at their end.
+        """
         return self.wrapped or isinstance(entry, Said)
 
     def _measure(self) -> None:
@@ -297,7 +300,7 @@ class LogLines(ScrollView, can_focus=True):
             self.refresh()
 
     def to_error(self, by: int) -> bool:
-        """To the next or previous error; False when there is none that way."""
+        """Go to the next or previous error; False when there is none that way."""
         here = self.cursor if self.cursor is not None else -1
         if self.following and by < 0 and self.model.shown and self.model.line(self.model.shown[-1]).error:
             here += 1

@@ -1,4 +1,4 @@
-"""LogPage: the lines a log view can show: bounded, filtered, and honest about what it dropped.
+"""Holds the lines a log view can show: bounded, filtered, and honest about what it dropped.
 
 No drawing, no widget.
 """
@@ -18,7 +18,7 @@ CAPACITY = 20_000
 
 
 class LogLineLike(Protocol):
-    """What a line must have; the text is already safe.
+    """Says what a line must have; the text is already safe.
 
     `at` is unix seconds.
     """
@@ -39,7 +39,7 @@ class LogLineLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A line of the cockpit's own between the pods' lines: why a stream ended."""
+    """Holds a line of the cockpit's own between the pods' lines: why a stream ended."""
 
     text: str
     at: float | None = None
@@ -107,7 +107,7 @@ class LogPage:
         return gone
 
     def clear(self) -> None:
-        """Another stream begins; the filter stays."""
+        """Drop all lines, as another stream begins; the filter stays."""
         self.first += len(self.lines)
         self.lines, self.shown, self.pods, self.containers = [], [], {}, set()
         self.dropped = 0
@@ -135,13 +135,13 @@ class LogPage:
         return ""
 
     def error_after(self, number: int, by: int) -> int | None:
-        """The next (by=1) or previous (by=-1) shown line that tells of an error."""
+        """Return the next (by=1) or previous (by=-1) shown line that tells of an error."""
         order = self.shown if by > 0 else reversed(self.shown)
         return next((n for n in order if (n - number) * by > 0 and self.line(n).error), None)
 
 
 def rows_of(text: str, width: int, wrapped: bool) -> int:
-    """Screen rows of a text of cells folded at `width`."""
+    """Count the screen rows of a text of cells folded at `width`."""
     if not wrapped:
         return 1
     cells = len(text) if text.isascii() else cell_len(text)

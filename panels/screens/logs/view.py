@@ -91,7 +91,7 @@ class LogView(RowsView):
             self._say()
 
     def clear(self) -> None:
-        """Another stream begins."""
+        """Drop all lines, as another stream begins."""
         self.lines.clear()
 
     # -- bars
@@ -136,7 +136,7 @@ class LogView(RowsView):
         self.lines.hold(self.lines.following)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While the filter is typed, `/` and `!` are letters of it."""
+        """Leave `/` and `!` to the filter as letters while it is typed."""
         return not (action == "filter" and self.query(FilterBar))
 
     async def action_filter(self, inverse: bool) -> None:

@@ -37,7 +37,7 @@ TOPICS: Mapping[str, str] = {
 
 
 def page(situation: Situation, show: str, width: int) -> list[Line]:
-    """The lines of one page.
+    """Return the lines of one page.
 
     What is stale or partly hidden is shown; the bar above says so.
     """

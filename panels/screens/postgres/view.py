@@ -1,4 +1,4 @@
-"""The database in full: one page a topic, each with its own state; ← and → turn them."""
+"""Shows the database in full: one page a topic, each with its own state; ← and → turn them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from panels.screens.view import Bar
 
 
 class PostgresView(SituationPages):
-    """The pages of the view "postgres", each with the state of its topic."""
+    """Shows the pages of the view "postgres", each with the state of its topic."""
 
     TITLES = BY_NAME["postgres"].pages
     BRAND = "POSTGRES"

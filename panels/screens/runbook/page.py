@@ -19,7 +19,7 @@ STATE = 11  # width of the state's column
 
 
 def ranked(situation: Situation) -> list[Match]:
-    """The matches, best first, then the runbooks that nobody matched."""
+    """Return the matches, best first, then the runbooks that nobody matched."""
     seen = {match.runbook.id for match in situation.matches}
     rest = [
         Match(runbook=book, symptoms=(), held=0, unknown=0, total=len(book.symptoms), score=0.0)
@@ -30,7 +30,7 @@ def ranked(situation: Situation) -> list[Match]:
 
 
 def list_lines(situation: Situation) -> list[Para]:
-    """The ranked list: symptoms held of all, number, title."""
+    """Return the ranked list: symptoms held of all, number, title."""
     lines = []
     for match in ranked(situation):
         role = "crit" if match.score and match.held == match.total else "warn" if match.score else "dim"
@@ -43,7 +43,7 @@ def list_lines(situation: Situation) -> list[Para]:
 
 
 def page(match: Match, situation: Situation) -> list[Para]:
-    """The page's lines.
+    """Return the page's lines.
 
     Keys: `triage:ITEM`, `step:ID`, `debt:NUMBER`.
     """
@@ -79,7 +79,7 @@ def page(match: Match, situation: Situation) -> list[Para]:
 
 
 def first_key(match: Match, situation: Situation) -> str | None:
-    """Where the cursor begins: the next sensible step."""
+    """Return where the cursor begins: the next sensible step."""
     step = next_step(match, situation)
     return f"step:{step.id}" if step else None
 
@@ -101,7 +101,7 @@ def _where(signal: SignalStatus) -> str:
 
 
 def _answer(signal: SignalStatus) -> list[Span | str]:
-    """ "✗ RPC error rate 38 % on rpc-a"."""
+    """Return "✗ RPC error rate 38 % on rpc-a"."""
     role = signal.level.value
     if signal.level is Level.UNKNOWN:
         return [

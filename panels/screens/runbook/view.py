@@ -36,7 +36,7 @@ _KEYS = (
 
 
 class RunbookView(View):
-    """`show(situation)` redraws what changed.
+    """Shows a runbook; `show(situation)` redraws what changed.
 
     Posts AskParameters, PlanStep, OpenView, Undo.
     """
@@ -97,7 +97,7 @@ class RunbookView(View):
     # -- what is shown
 
     def show(self, situation: Situation) -> None:
-        """The newest situation; only rows that differ are painted, the cursor stays on its line."""
+        """Show the newest situation, painting only rows that differ; the cursor keeps its line."""
         self.situation = situation
         if self.is_attached:
             self._draw()
@@ -202,7 +202,7 @@ class RunbookView(View):
 
 
 def details(step: Step, situation: Situation) -> list[str]:
-    """All that the runbook says of a step."""
+    """Return all that the runbook says of a step."""
     lines = [
         f"{step.kind}  {step.item or step.id}" + (f"  for: {step.when}" if step.when else ""),
         f"now: {preview(step, situation)}",
