@@ -45,7 +45,7 @@ class ViewSpec:
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with this row by itself."""
-        if not _NAME.fullmatch(self.name):
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             yield f"name: expected lower-case words joined by -, got {self.name!r}"
         if not self.title:
             yield "title: missing"
@@ -53,8 +53,8 @@ class ViewSpec:
             yield "pages: each needs a name and a title"
         if (self.pages or not isinstance(self, PanelSpec)) and not (self.offer and self.words):
             yield "offer, words: missing; the palette could not offer it"
-        elif (self.pages and "{page}" not in self.offer) or (self.of_service and "{service}" not in self.offer):
-            yield f"offer: it does not say which page or service, got {self.offer!r}"
+        elif ("{page}" in self.offer) != bool(self.pages) or ("{service}" in self.offer) != self.of_service:
+            yield f"offer: expected {{page}} where there are pages, {{service}} where it is of one, got {self.offer!r}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +71,9 @@ class PanelSpec(ViewSpec):
 
     def faults(self) -> Iterator[str]:
         yield from ViewSpec.faults(self)
+        if not isinstance(self.slot, tuple) or [type(part) for part in self.slot] != [int, int]:
+            yield f"slot: expected (row, share), got {self.slot!r}"
+            return
         row, share = self.slot
         if len(self.key) != 1 or self.key.isalpha() or self.key.isspace():
             yield f"key: expected one digit or sign, got {self.key!r}"

@@ -38,7 +38,8 @@ from tests.support.samples import situations
 FETCHED = {"logs", "explain"}
 #: The ids of the panels' keys in 0.1.0, as they may stand in `[keys]`.
 FIRST_IDS = ("pods", "publish", "signers", "watermark", "rpc", "guardrails", "api", "toggles", "journal", "signals")
-SPARE = PanelSpec(name="spare", title="Spare", key="~", short="Spr", slot=(3, 34))
+FREE_KEY = next(sign for sign in "~`;\\" if sign not in {panel.key for panel in PANELS})
+SPARE = PanelSpec(name="spare", title="Spare", key=FREE_KEY, short="Spr", slot=(3, 34))
 PLAIN = ViewSpec(name="spare", title="Spare", offer="View spare", words="the newest")
 
 
@@ -65,6 +66,11 @@ MUTILATED: list[tuple[ViewSpec, str]] = [
     (replace(PLAIN, offer=""), "offer"),
     (replace(PLAIN, words=""), "offer"),
     (replace(PLAIN, of_service=True), "offer"),
+    (replace(PLAIN, offer="Spare: {page}"), "offer"),
+    (replace(PLAIN, offer="Spare {service}"), "offer"),
+    (replace(PLAIN, name=None), "name"),  # type: ignore[arg-type]
+    (replace(SPARE, slot="3"), "slot"),  # type: ignore[arg-type]
+    (replace(SPARE, slot=(3, "34")), "slot"),  # type: ignore[arg-type]
     (replace(PLAIN, pages={"all": "All"}), "offer"),
 ]
 
