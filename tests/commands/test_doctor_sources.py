@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cockpit import cli
+from cockpit.doctor import AREAS
 from cockpit.drill.kubernetes import Rule, User, write_kubeconfig
 from cockpit.drill.kubernetes.serving import Served
 from cockpit.drill.server import DrillThread
@@ -37,15 +38,7 @@ def test_all_is_well_in_a_calm_drill(drill: DrillThread, capsys: pytest.CaptureF
     told = json.loads(capsys.readouterr().out)
     assert told["verdict"] == "ok" and code == 0, [f for f in told["findings"] if f["state"] not in ("ok", "off")]
     states = {(f["area"], f["check"]): f for f in told["findings"]}
-    assert {area for area, _ in states} == {
-        "local",
-        "terminal",
-        "kubernetes",
-        "prometheus",
-        "solana",
-        "postgres",
-        "probes",
-    }
+    assert {area for area, _ in states} == set(AREAS)
     assert states["kubernetes", "credentials"]["words"].startswith("accepted as admin")
     assert states["kubernetes", "rights: screen in m0-prod"]["state"] == "ok"
     assert states["prometheus", "queries"]["words"].startswith("all ")

@@ -26,6 +26,8 @@ SHARED = {"local", "parameters", "patch", "registry", "toggles", "workload.templ
 
 
 def a_step(kind: str) -> Step:
+    """Make a step that has whatever its row needs."""
+    needed = (key.removeprefix("args.") for key in STEP_KINDS[kind].alternatives if key.startswith("args."))
     return Step(
         id="a",
         title="A step",
@@ -36,7 +38,7 @@ def a_step(kind: str) -> Step:
         image="m0/quant",
         argv=("m0-cli", "market", "pause"),
         view="pods",
-        args={"key": "name", "value": "text", "cronjob": "m0-reconciler", "configmap": "m0-engine-config"},
+        args=dict.fromkeys(needed, "text"),
         signals=("rpc-errors",),
         question="Is it so?",
         steps=("b",),
