@@ -50,7 +50,7 @@ def check_view(view: str | None, args: Mapping[str, str], path: Path, names: Nam
     if known is None:
         report((*path, "view"), f"expected one of {', '.join(BY_NAME)}, got {view!r}{nearest(view, list(BY_NAME))}")
         return
-    if "service" in args and not BRACES.search(args["service"]):
+    if "service" in args:  # nobody fills a "{param}" in before a view is opened
         check_names((args["service"],), (*path, "args", "service"), names.services, "service", report, single=True)
     elif known.of_service and not known.or_chosen and "service" not in args:
         report((*path, "args"), f"expected the service that {view!r} shows, as args.service")

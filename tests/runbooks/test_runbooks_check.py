@@ -96,6 +96,13 @@ CASES = {
         "'m0-quant'?",
     ),
     "an unknown view": (STEP + 'kind = "view"\nview = "podz"', 10, "runbook[mine].mitigations[0].view", "'pods'?"),
+    "a view of a service that nobody fills in": (
+        STEP
+        + 'kind = "view"\nview = "logs"\nargs = { service = "{name}" }\nparams = [{ name = "name", type = "string" }]',
+        11,
+        "runbook[mine].mitigations[0].args.service",
+        "there is no '{name}'",
+    ),
     "an unknown kind": (STEP + 'kind = "scal"', 9, "runbook[mine].mitigations[0].kind", "did you mean 'scale'?"),
     "a key that the kind needs": (
         STEP + 'kind = "scale"\nservice = "m0-quant"',
