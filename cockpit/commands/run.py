@@ -62,6 +62,10 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     runbooks = runbooks_of(settings)
     try:
+        runbooks.runbook(args.runbook)
+    except KeyError:
+        raise ConfigProblem(f"there is no runbook {args.runbook!r}", "see `m0-cockpit runbooks list`") from None
+    try:
         runbook, step = runbooks.step(args.runbook, args.step)
     except KeyError:
         raise ConfigProblem(
