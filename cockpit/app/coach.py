@@ -83,7 +83,7 @@ class CoachController:
         try:
             words = await asyncio.to_thread(self.coach.act, action)
         except Exception as error:
-            self._app.notify_line(CockpitError.of(error).reason, severity="error")
+            self._app.notify_line(CockpitError.of(error).line(), severity="error")
         else:
             self._app.notify(safe(words), markup=False, timeout=4)
 

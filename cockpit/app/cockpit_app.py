@@ -204,7 +204,7 @@ class CockpitApp(TerminalApp):
             await self.open_layer(overlays.UnfinishedDialog(self.session.unfinished, look=self.look))
         if self.session.trouble is not None and not self._said_trouble:
             self._said_trouble = True
-            self.notify_line(self.session.trouble.reason)
+            self.notify_line(self.session.trouble.line())
 
     # --- layers -----------------------------------------------------------------------------------
 

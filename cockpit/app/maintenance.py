@@ -37,7 +37,7 @@ class MaintenanceController:
         try:
             made = await asyncio.wrap_future(self._session.maintenance.begin(name))
         except Exception as error:
-            problem = CockpitError.of(error).reason
+            problem = CockpitError.of(error).line()
         for view in self._app.base.query(overlays.MaintenanceView):
             view.tell(name, made, problem)
 
@@ -49,7 +49,7 @@ class MaintenanceController:
         try:
             path = await asyncio.to_thread(lambda: self._session.maintenance.keep(made, None))
         except Exception as error:
-            self._app.notify_line(f"not written: {CockpitError.of(error).reason}", severity="error")
+            self._app.notify_line(f"not written: {CockpitError.of(error).line()}", severity="error")
         else:
             self._app.notify(safe(f"report written: {path}"), markup=False, timeout=6)
 

@@ -100,7 +100,7 @@ class MitigationController:
         try:
             more = await asyncio.wrap_future(self._session.mitigations.explain_choices(step))
         except Exception as error:
-            self._app.notify_line(f"no more is known of the choices: {CockpitError.of(error).reason}")
+            self._app.notify_line(f"no more is known of the choices: {CockpitError.of(error).line()}")
         else:
             for name, pairs in more.items():
                 self._app.call_later(dialog.retell, name, pairs)
@@ -202,7 +202,7 @@ class MitigationController:
         for dialog in dialogs:
             dialog.show_problem(known.reason, known.remedy)
         if not dialogs:
-            self._app.notify_line(known.reason)
+            self._app.notify_line(known.line())
 
     def stop_watching(self, event: messages.StopWatching) -> None:
         self._session.mitigations.stop_watching(event.plan_id)
@@ -226,7 +226,7 @@ class MitigationController:
         try:
             await asyncio.to_thread(self._note, event)
         except Exception as error:
-            self._app.notify_line(f"not recorded: {CockpitError.of(error).reason}", severity="error")
+            self._app.notify_line(f"not recorded: {CockpitError.of(error).line()}", severity="error")
         else:
             if part is not None:
                 opened = messages.OpenSequence(part.runbook_id, part.sequence_id, part.run)

@@ -101,7 +101,7 @@ class ViewController:
         try:
             title = self._session.logs.open(event.namespace, event.pods, event.service)
         except CockpitError as error:
-            self._app.notify_line(error.reason)
+            self._app.notify_line(error.line())
             return
         await self._app.close_layers(overlays.LogView)
         await self._app.open_layer(overlays.LogView(title, query=event.query, look=self._app.look))
