@@ -53,7 +53,7 @@ def server_of(rate: float, seconds: float) -> subprocess.Popen[str]:
 
 async def watch(rate: float, seconds: float) -> dict[str, Any]:
     from cockpit.clock import SystemClock
-    from cockpit.sources.solana import RpcEndpoint, SolanaSettings
+    from cockpit.sources.solana.settings import RpcEndpoint, SolanaSettings
     from cockpit.sources.solana.source import SolanaSource
 
     server = server_of(rate, seconds)

@@ -10,12 +10,13 @@ import sys
 import traceback
 from importlib import import_module
 from operator import attrgetter
+from types import ModuleType
 from typing import Any
 
 from cockpit import __version__
 from cockpit.commands import COMMANDS
 from cockpit.errors import CockpitError
-from cockpit.model.registry import registry
+from cockpit.model.registry import RegistryError, registry
 from cockpit.text import safe
 
 USAGE_ERROR = 64  # EX_USAGE: never mistaken for a state (0–3) or an outcome
@@ -87,12 +88,30 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         child = commands.add_parser(name, help=row.help, description=row.help)
         shared_flags(child, suppress=True)
         if only is None or only == name:
-            import_module(f"cockpit.commands.{name}").add(child)
+            module_of(name).add(child)
             for action in child._actions:  # `journal undo 3 --context C` is a habit too
                 if isinstance(action, argparse._SubParsersAction):
                     for grandchild in action.choices.values():
                         shared_flags(grandchild, suppress=True)
     return parser
+
+
+def module_of(command: str) -> ModuleType:
+    """Import the file of a command's row.
+
+    Raises RegistryError, naming the row, when there is no such file or it lacks `add` or `run`.
+    """
+    row, name = f"cockpit/commands/__init__.py: row {command!r}", f"cockpit.commands.{command}"
+    try:
+        module = import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise RegistryError(f"{row} has no file cockpit/commands/{command}.py") from None
+    lacking = [part for part in ("add", "run") if not callable(getattr(module, part, None))]
+    if lacking:
+        raise RegistryError(f"{row}: its file lacks {', '.join(lacking)}")
+    return module
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -109,7 +128,7 @@ def main(argv: list[str] | None = None) -> int:
         debug = bool(args.debug)
         if args.command is None:
             build_parser("live").parse_args(["live"], namespace=args)
-        return int(import_module(f"cockpit.commands.{args.command or 'live'}").run(args))
+        return int(module_of(args.command or "live").run(args))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -16,7 +16,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from cockpit.settings import ConfigProblem, Key, NetworkCliSettings, Section, Settings
-from cockpit.sources.prometheus import PROMETHEUS
+from cockpit.sources.prometheus.settings import PROMETHEUS
 from cockpit.sources.registry import sources
 from cockpit.text import safe
 

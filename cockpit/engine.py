@@ -21,7 +21,7 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.settings import Settings
 from cockpit.sources.inventory import MANY
-from cockpit.sources.prometheus import PROMETHEUS
+from cockpit.sources.prometheus.settings import PROMETHEUS
 from cockpit.sources.registry import configured, sources
 from cockpit.sources.spec import Feed, Source, SourceContext
 from cockpit.sources.timing import PollSchedule

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from cockpit.clock import Clock, SystemClock
 from cockpit.errors import CockpitError
 from cockpit.settings import Settings
-from cockpit.sources.postgres import POSTGRES
+from cockpit.sources.postgres.settings import POSTGRES
 from cockpit.sources.registry import configured
-from cockpit.sources.solana import RPC_ENDPOINTS, SOLANA
+from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA
 
 if TYPE_CHECKING:
     from cockpit.engine import Engine, Place

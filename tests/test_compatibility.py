@@ -22,10 +22,10 @@ from cockpit.journal.journal import Journal
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import Phase, Plan, Proof, Request
 from cockpit.runbooks import schema
-from cockpit.sources.probes import PROBES
-from cockpit.sources.prometheus import PROMETHEUS
+from cockpit.sources.probes.settings import PROBES
+from cockpit.sources.prometheus.settings import PROMETHEUS
 from cockpit.sources.registry import configured
-from cockpit.sources.solana import RPC_ENDPOINTS
+from cockpit.sources.solana.settings import RPC_ENDPOINTS
 from panels import keys
 from tests.support.kube_rig import DIGEST, NAMESPACE, OTHER_URL, SECRET_URL, Rig, carry, ended, step
 from tests.support.kube_rig import plan as plan_step

@@ -10,8 +10,8 @@ import pytest
 
 from cockpit.config import is_production, load_settings
 from cockpit.settings import ConfigProblem, Settings, secret_of
-from cockpit.sources.prometheus import PROMETHEUS
-from cockpit.sources.solana import RPC_ENDPOINTS
+from cockpit.sources.prometheus.settings import PROMETHEUS
+from cockpit.sources.solana.settings import RPC_ENDPOINTS
 
 
 def write(tmp_path: Path, text: str) -> str:

@@ -16,6 +16,7 @@ import sys
 import time
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from cockpit import terminal
@@ -245,11 +246,12 @@ def start_world(
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(_root()), os.environ.get("PYTHONPATH", "")]))}
     # a session of its own: ctrl+c and a hang-up are for the cockpit, which ends the world in its
     # own time
+    complaints = TemporaryFile()  # noqa: SIM115  # the world writes into it for as long as it lives
     world = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=complaints,
         start_new_session=True,
         env=env,
     )
@@ -264,7 +266,10 @@ def start_world(
         if world.poll() is not None:
             break
     world.kill()
-    raise ConfigProblem("the drill's world did not start", "run `m0-cockpit drill --serve` to see why")
+    complaints.seek(0)
+    said = complaints.read().decode(errors="replace").strip().splitlines()[-1:]
+    why = f": {said[0].removeprefix('m0-cockpit: ')}" if said else ""
+    raise ConfigProblem(f"the drill's world did not start{why}", "run `m0-cockpit drill --serve` to see why")
 
 
 def _root() -> Path:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cockpit.settings import ConfigProblem, Settings
-from cockpit.sources.solana import RPC_ENDPOINTS, SOLANA
+from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA
 from cockpit.text import safe
 
 if TYPE_CHECKING:

@@ -68,7 +68,7 @@ def _from_chain(bundle: Bundle, expected: Expected, settings: Settings) -> tuple
 
     The set is the one that should have signed, else the one that the bundle names.
     """
-    from cockpit.sources.solana import RPC_ENDPOINTS, SOLANA
+    from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA
 
     endpoints, program_id = settings.of(RPC_ENDPOINTS), settings.of(SOLANA).program_id
     if program_id is None or not endpoints:

@@ -6,6 +6,7 @@ for what goes wrong), so that what the doctor finds is what the screen will meet
 """
 
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 
 from cockpit.model.registry import RegistryError
 from cockpit.sources import SOURCES
@@ -26,6 +27,8 @@ def areas(here: Iterable[str]) -> Mapping[str, str]:
         if name in found or name in of_sources:
             raise RegistryError(f"cockpit/doctor/__init__.py: two areas are named {name!r}")
         found[name] = f"cockpit.doctor.{name}"
+        if find_spec(found[name]) is None:
+            raise RegistryError(f"cockpit/doctor/__init__.py: row {name!r} has no file cockpit/doctor/{name}.py")
     return found | of_sources
 
 

@@ -12,7 +12,7 @@ import pytest
 from cockpit.drill.postgres import DrillPostgres, schema
 from cockpit.settings import Settings
 from cockpit.sources.examination import State
-from cockpit.sources.postgres import POSTGRES, PostgresSettings
+from cockpit.sources.postgres.settings import POSTGRES, PostgresSettings
 from tests.support.doctor_rig import look
 
 pytestmark = pytest.mark.real

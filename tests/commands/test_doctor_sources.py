@@ -17,10 +17,10 @@ from cockpit.drill.kubernetes import Rule, User, write_kubeconfig
 from cockpit.drill.kubernetes.serving import Served
 from cockpit.drill.server import DrillThread
 from cockpit.sources.examination import State
-from cockpit.sources.probes import OutputProbe, ProbesSettings
-from cockpit.sources.prometheus import PrometheusSettings
+from cockpit.sources.probes.settings import OutputProbe, ProbesSettings
 from cockpit.sources.prometheus.doctor import metric_names
-from cockpit.sources.solana import RPC_ENDPOINTS, SOLANA, RpcEndpoint
+from cockpit.sources.prometheus.settings import PrometheusSettings
+from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA, RpcEndpoint
 from tests.commands.test_doctor_rights import granted
 from tests.support.doctor_rig import changed, look, replace, settings_of, worse
 

@@ -22,7 +22,7 @@ from cockpit.drill.postgres import DrillPostgres, cluster, installed, schema
 from cockpit.drill.server import Drill
 from cockpit.drill.world import World
 from cockpit.mitigation.sql.session import run_statement
-from cockpit.sources.postgres import POSTGRES
+from cockpit.sources.postgres.settings import POSTGRES
 from tests.support.waiting import HANG_S, wait_for
 
 pytestmark = pytest.mark.real

@@ -12,7 +12,7 @@ from cockpit.config import load_settings
 from cockpit.drill.names import API, MARKETS, SERVICES, SIGNERS
 from cockpit.drill.server import Drill
 from cockpit.model.observed.probe import MarketOutput, ProbeStatus, SignerReport
-from cockpit.sources.probes import PROBES
+from cockpit.sources.probes.settings import PROBES
 from cockpit.sources.probes.source import ProbesSource
 from cockpit.sources.timing import Timings
 from tests.support.waiting import HANG_S

@@ -15,7 +15,7 @@ import msgspec
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.session import Session
-from cockpit.sources.solana import SOLANA
+from cockpit.sources.solana.settings import SOLANA
 from tests.support.readings import data_of
 from tests.support.waiting import wait_for
 

@@ -15,7 +15,7 @@ import trustme
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.settings import Settings
-from cockpit.sources.prometheus import PROMETHEUS
+from cockpit.sources.prometheus.settings import PROMETHEUS
 from tests.support.terminals.screen import screen
 
 

@@ -12,6 +12,7 @@ from bench import commands_page
 from cockpit import cli, commands
 from cockpit.commands import COMMANDS, CommandSpec
 from cockpit.commands.completion import script
+from cockpit.model.registry import RegistryError
 from tests.support.paths import ROOT
 
 
@@ -61,3 +62,11 @@ def test_a_command_is_declared_only_when_it_is_called() -> None:
     (action,) = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     assert parser.parse_args(["status", "--json"]).json
     assert not any("--dry-run" in a.option_strings for a in action.choices["run"]._actions)
+
+
+def test_a_row_without_its_file_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RegistryError, match=r"row .strange. has no file cockpit/commands/strange\.py"):
+        cli.module_of("strange")
+    monkeypatch.delattr("cockpit.commands.journal.run")
+    with pytest.raises(RegistryError, match="row 'journal': its file lacks run"):
+        cli.module_of("journal")

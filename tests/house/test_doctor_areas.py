@@ -27,6 +27,7 @@ def test_each_file_has_its_row() -> None:
     ("rows", "words"),
     [
         (("local", ""), "row 2 has no name"),
+        (("local", "strange"), "row 'strange' has no file cockpit/doctor/strange.py"),
         (("local", "local"), "two areas are named 'local'"),
         ((SOURCES[0],), f"two areas are named '{SOURCES[0]}'"),
     ],

@@ -21,6 +21,7 @@ MOST_LINES = 400
 #: Names that say what a file is to its room, as `view.py` of a screen: each room has its own.
 ROLES = {
     "source": "the half of a source that reads",
+    "settings": "what the configuration says of a source",
     "values": "what signals may name of a source",
     "doctor": "a source's area of the doctor",
     "view": "the screen of a room of panels/screens",

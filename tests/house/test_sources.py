@@ -46,7 +46,7 @@ def test_a_sources_folder_holds_all_of_it(name: str) -> None:
         assert FAMILIES[name].spelt and all(value.startswith(f"{name}.") for value in FAMILIES[name].spelt)
     for key in source.sections:
         kind = get_args(key.type)[0] if get_args(key.type) else key.type
-        assert issubclass(kind, Section) and kind.__module__ == f"cockpit.sources.{name}"
+        assert issubclass(kind, Section) and kind.__module__ == f"cockpit.sources.{name}.settings"
     assert source.light and source.remedy and source.title.split()[-1] in ("is", "are")
 
 

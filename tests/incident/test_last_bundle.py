@@ -23,7 +23,7 @@ from cockpit.incident.evidence.onchain import LookBack, look_back
 from cockpit.model.observed.chain import ProgramActivity
 from cockpit.model.reading import Reading
 from cockpit.model.situation import Situation
-from cockpit.sources.solana import RpcEndpoint, SolanaSettings
+from cockpit.sources.solana.settings import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana.source import SolanaSource
 from cockpit.sources.timing import SolanaTimings
 from tests.support.samples.records import incident_service, situation

@@ -24,9 +24,9 @@ from cockpit.clock import SystemClock
 from cockpit.config import load_settings
 from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading, SourceState
-from cockpit.sources.probes import PROBES, OutputProbe, ProbesSettings
 from cockpit.sources.probes.answers import moment, pointed, whole
 from cockpit.sources.probes.http import MOST_BYTES
+from cockpit.sources.probes.settings import PROBES, OutputProbe, ProbesSettings
 from cockpit.sources.probes.source import ProbesSource
 from cockpit.sources.registry import configured
 from cockpit.sources.timing import Timings

@@ -15,7 +15,7 @@ from cockpit.assessment.board import Board
 from cockpit.clock import SystemClock
 from cockpit.drill.postgres import DrillPostgres
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.sources.postgres import PostgresSettings
+from cockpit.sources.postgres.settings import PostgresSettings
 from cockpit.sources.postgres.source import PostgresSource
 from cockpit.sources.timing import Timings
 from tests.support.waiting import HANG_S

@@ -13,8 +13,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from cockpit.sources.solana import RpcEndpoint
 from cockpit.sources.solana.addresses import protocol_address, signer_set_address
+from cockpit.sources.solana.settings import RpcEndpoint
 from tests.support.chain_encoder import (
     PROGRAM_ID,
     b58,

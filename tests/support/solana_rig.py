@@ -11,7 +11,7 @@ from typing import Any
 from cockpit.clock import SystemClock
 from cockpit.model.observed.chain import EndpointStatus, ProgramActivity
 from cockpit.model.reading import Reading
-from cockpit.sources.solana import SolanaSettings
+from cockpit.sources.solana.settings import SolanaSettings
 from cockpit.sources.solana.source import SolanaSource
 from cockpit.sources.timing import SolanaTimings
 from tests.support.chain_encoder import PROGRAM_ID

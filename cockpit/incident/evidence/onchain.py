@@ -15,7 +15,7 @@ from cockpit.incident.evidence.bundle import Collect, Missing
 from cockpit.model.observed.chain import MarketState, ProgramActivity, Reveal
 from cockpit.model.reading import Fault, Reading, Unknown, believed
 from cockpit.model.situation import Situation
-from cockpit.sources.solana import RpcEndpoint
+from cockpit.sources.solana.settings import RpcEndpoint
 from cockpit.text import safe
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cockpit.model.observed.chain import EndpointStatus, MarketState
     from cockpit.model.runbook import Param, Runbooks
     from cockpit.model.situation import Situation
-    from cockpit.sources.solana import RpcEndpoint
+    from cockpit.sources.solana.settings import RpcEndpoint
 
 Choices = list[tuple[str, str]]
 

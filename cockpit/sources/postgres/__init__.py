@@ -2,30 +2,8 @@
 
 from __future__ import annotations
 
-from cockpit.settings import Key, Section
+from cockpit.sources.postgres.settings import POSTGRES
 from cockpit.sources.spec import Source, SourceContext, SourceSpec
-
-
-class PostgresSettings(Section, frozen=True, kw_only=True):
-    """Holds `[postgres]`: a role with pg_monitor and no writes.
-
-    URLs are secrets: never shown; better kept in files.
-
-    `admin_url`: a role that owns the tables, for reviewed statements only (kind `sql`: an index);
-    nothing is read with it.
-    """
-
-    SECRETS = ("url", "admin_url")
-    SECRET_FILES = ("url_file", "admin_url_file")
-
-    url: str | None = None
-    url_file: str | None = None
-    interval: float = 10.0  # seconds between two polls
-    admin_url: str | None = None
-    admin_url_file: str | None = None
-
-
-POSTGRES = Key("postgres", PostgresSettings, PostgresSettings())
 
 
 def _make(context: SourceContext) -> Source:

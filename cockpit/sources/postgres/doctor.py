@@ -8,8 +8,8 @@ from typing import Any
 
 from cockpit.settings import ConfigProblem, secret_of
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, skew
-from cockpit.sources.postgres import POSTGRES
 from cockpit.sources.postgres.session import PgProblem, Session
+from cockpit.sources.postgres.settings import POSTGRES
 from cockpit.sources.registry import configured
 
 AREA = "postgres"

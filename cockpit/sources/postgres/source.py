@@ -16,11 +16,11 @@ from typing import Any
 from cockpit.clock import Clock
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.settings import ConfigProblem, secret_of
-from cockpit.sources.postgres import PostgresSettings
 from cockpit.sources.postgres.activity import activity
 from cockpit.sources.postgres.health import Ask, Seen, Server, archiver, connections, replication, server, vacuum
 from cockpit.sources.postgres.indexes import Scans
 from cockpit.sources.postgres.session import PgProblem, Row, Session
+from cockpit.sources.postgres.settings import PostgresSettings
 from cockpit.sources.postgres.sql_text import MARK
 from cockpit.sources.postgres.statements import Statements
 from cockpit.sources.timing import Timings

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cockpit.model.observed.probe import MarketOutput, ProbeStatus, SignerReport
-from cockpit.sources.probes import OutputProbe, ProbesSettings
 from cockpit.sources.probes.http import HttpAnswer, ProbeProblem
+from cockpit.sources.probes.settings import OutputProbe, ProbesSettings
 from cockpit.text import safe
 
 _MISSING = object()

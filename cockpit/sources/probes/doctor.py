@@ -9,7 +9,7 @@ from typing import Any
 from cockpit.model.observed.probe import CERTIFICATE_WARN_DAYS, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading, believed
 from cockpit.sources.examination import Examination, Finding, State, bounded, found
-from cockpit.sources.probes import PROBES
+from cockpit.sources.probes.settings import PROBES
 from cockpit.sources.probes.source import ProbesSource
 
 AREA = "probes"
@@ -29,27 +29,30 @@ async def examine(exam: Examination) -> list[Finding]:
         async with aclosing(endless) as readings:
             async for reading in readings:
                 answered[reading.topic] = reading
-                if all(_whole(topic, answered.get(topic), own.signers) for topic in asked):
+                if all(_whole(topic, answered.get(topic), own.signers, exam.clock.mono()) for topic in asked):
                     break
         return []
 
     late = await bounded(exam, AREA, "probes", read)
-    findings = [finding for topic in asked if (r := answered.get(topic)) is not None for finding in _judge(topic, r)]
+    mono = exam.clock.mono()
+    findings = [
+        finding for topic in asked if (r := answered.get(topic)) is not None for finding in _judge(topic, r, mono)
+    ]
     missing = [topic.removeprefix("probes/") for topic in asked if topic not in answered]
     if missing and late:
         findings.append(found(AREA, "probes", State.UNKNOWN, f"{late[0].words}: {', '.join(missing)}", late[0].remedy))
     return findings
 
 
-def _whole(topic: str, reading: Reading[Any] | None, signers: Mapping[str, str]) -> bool:
+def _whole(topic: str, reading: Reading[Any] | None, signers: Mapping[str, str], mono: float) -> bool:
     """Return whether nothing is awaited: the agents' reports come one by one into one topic."""
     if reading is None:
         return False
-    return topic != "probes/signers" or (data := believed(reading, 0.0).last) is None or set(data) >= set(signers)
+    return topic != "probes/signers" or (data := believed(reading, mono).last) is None or set(data) >= set(signers)
 
 
-def _judge(topic: str, reading: Reading[Any]) -> list[Finding]:
-    check, data = topic.removeprefix("probes/"), reading.believed(0.0).last
+def _judge(topic: str, reading: Reading[Any], mono: float) -> list[Finding]:
+    check, data = topic.removeprefix("probes/"), reading.believed(mono).last
     if reading.fault is not None and data is None:
         return [found(AREA, check, State.FAIL, reading.fault.reason, reading.fault.remedy)]
     if isinstance(data, ProbeStatus):

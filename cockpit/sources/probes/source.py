@@ -20,8 +20,9 @@ from urllib.parse import quote
 from cockpit.clock import Clock
 from cockpit.model.observed.probe import Certificate, MarketOutput, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState, believed
-from cockpit.sources.probes import ProbesSettings, answers
+from cockpit.sources.probes import answers
 from cockpit.sources.probes.http import HttpAnswer, ProbeProblem, Prober, open_context
+from cockpit.sources.probes.settings import ProbesSettings
 from cockpit.sources.timing import PollSchedule, Timings
 from cockpit.text import safe
 

@@ -19,8 +19,8 @@ from cockpit.model.observed.metrics import QueryResult
 from cockpit.model.reading import Reading, believed
 from cockpit.settings import ConfigProblem
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, listed, skew, together
-from cockpit.sources.prometheus import PROMETHEUS
 from cockpit.sources.prometheus.queries import query_specs
+from cockpit.sources.prometheus.settings import PROMETHEUS
 from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec, address_of
 
 AREA = "prometheus"
@@ -82,8 +82,8 @@ def _judge(exam: Examination, answered: Mapping[str, Reading[Any]]) -> list[Find
         findings.append(skew(AREA, now.server_time - ours, "Prometheus'", 0.0))
     else:
         findings.append(found(AREA, "clock", State.UNKNOWN, "Prometheus did not tell its time"))
-    findings.append(_queries(specs, answered))
-    findings.append(_metrics(specs, answered))
+    findings.append(_queries(specs, answered, exam.clock.mono()))
+    findings.append(_metrics(specs, answered, exam.clock.mono()))
     alerts = answered.get("alerts")
     if alerts is None:
         findings.append(found(AREA, "alerts", State.UNKNOWN, "not answered in time"))
@@ -91,7 +91,9 @@ def _judge(exam: Examination, answered: Mapping[str, Reading[Any]]) -> list[Find
         words = f"cannot be read: {alerts.fault.reason}"
         findings.append(found(AREA, "alerts", State.WARN, words, alerts.fault.remedy or "ask for GET /api/v1/alerts"))
     else:
-        findings.append(found(AREA, "alerts", State.OK, f"{len(believed(alerts, 0.0).last or ())} active"))
+        findings.append(
+            found(AREA, "alerts", State.OK, f"{len(believed(alerts, exam.clock.mono()).last or ())} active")
+        )
     return findings
 
 
@@ -107,7 +109,7 @@ def _server(answered: Mapping[str, Reading[Any]]) -> Finding:
     return found(AREA, "server", State.FAIL, fault.reason, fault.remedy)
 
 
-def _queries(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> Finding:
+def _queries(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]], mono: float) -> Finding:
     refused = [(name, r.fault) for name in specs if (r := answered.get(name)) is not None and r.fault is not None]
     silent = [name for name in specs if name not in answered]
     if refused:
@@ -129,7 +131,7 @@ def _queries(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> 
             "is Prometheus overloaded?",
         )
     warned = {
-        n: data.warnings[0] for n in specs if (data := believed(answered[n], 0.0).last) is not None and data.warnings
+        n: data.warnings[0] for n in specs if (data := believed(answered[n], mono).last) is not None and data.warnings
     }
     if warned:
         words = f"all {len(specs)} accepted; {listed(list(warned))}: {next(iter(warned.values()))}"
@@ -139,7 +141,7 @@ def _queries(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> 
     return found(AREA, "queries", State.OK, f"all {len(specs)} accepted")
 
 
-def _metrics(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> Finding:
+def _metrics(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]], mono: float) -> Finding:
     """Judge which metrics are missing.
 
     A counter that was never raised is absent, and no fault: what counts is whether the queries that
@@ -152,7 +154,7 @@ def _metrics(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> 
     asked = answered.get(_NAMES)
     if not needed:
         return found(AREA, "metrics", State.OFF, "no query names a metric")
-    known = believed(asked, 0.0).last
+    known = believed(asked, mono).last
     if known is None:
         why = asked.fault.reason if asked is not None and asked.fault is not None else "not answered in time"
         return found(AREA, "metrics", State.UNKNOWN, f"not known which exist: {why}")
@@ -161,7 +163,7 @@ def _metrics(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]]) -> 
     empty = {
         n
         for n in specs
-        if isinstance(result := believed(answered.get(n), 0.0).last, QueryResult) and not result.samples
+        if isinstance(result := believed(answered.get(n), mono).last, QueryResult) and not result.samples
     }
     blind = sorted({n.partition("/")[2] for metric in absent for n in needed[metric] if n in empty})
     counts = f"{len(needed) - len(absent)} of {len(needed)} are there"
@@ -217,4 +219,4 @@ async def _direct(exam: Examination, name: str, url: str) -> Sequence[Finding]:
                 reading.fault.remedy or "it is read only while Prometheus is down",
             )
         ]
-    return [found(AREA, check, State.OK, f"{len(reading.believed(0.0).last or ())} samples")]
+    return [found(AREA, check, State.OK, f"{len(reading.believed(exam.clock.mono()).last or ())} samples")]

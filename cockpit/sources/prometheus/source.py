@@ -22,7 +22,8 @@ from cockpit.model.observed.metrics import History, QueryResult
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.settings import secret_of
 from cockpit.sources.http_session import http_session
-from cockpit.sources.prometheus import PrometheusSettings, wire
+from cockpit.sources.prometheus import wire
+from cockpit.sources.prometheus.settings import PrometheusSettings
 from cockpit.sources.prometheus.wire import PromFault
 from cockpit.sources.timing import CALM_FACTOR, PollSchedule, Timings
 from cockpit.text import safe, url_hint

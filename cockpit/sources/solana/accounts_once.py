@@ -15,7 +15,7 @@ from typing import Any
 from cockpit.kubeapi.network import words
 from cockpit.model.observed.chain import MarketState, SignerSetState
 from cockpit.oracle import layouts
-from cockpit.sources.solana import RpcEndpoint
+from cockpit.sources.solana.settings import RpcEndpoint
 from cockpit.text import safe, url_hint, url_secrets, without
 
 TIMEOUT_S = 6.0

@@ -14,9 +14,9 @@ import msgspec
 
 from cockpit.oracle import base58
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, together
-from cockpit.sources.solana import RPC_ENDPOINTS, SOLANA, RpcEndpoint
 from cockpit.sources.solana.endpoint import cluster_of
 from cockpit.sources.solana.rpc import NODE_UNHEALTHY, Rpc, RpcProblem
+from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA, RpcEndpoint
 from cockpit.text import safe
 
 AREA = "solana"

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from cockpit.clock import Clock
 from cockpit.model.observed.chain import EndpointStatus, Reveal
 from cockpit.oracle import base58
-from cockpit.sources.solana import RpcEndpoint
 from cockpit.sources.solana.backfill import ListedSignature, transactions
 from cockpit.sources.solana.rpc import Rpc, RpcProblem
 from cockpit.sources.solana.search import LONGEST_WAIT_S, LookedBack, Search, reveal_of
+from cockpit.sources.solana.settings import RpcEndpoint
 from cockpit.sources.timing import SolanaTimings
 from cockpit.text import safe
 

@@ -16,11 +16,11 @@ from cockpit.clock import Clock
 from cockpit.model.observed.chain import Disagreement, ProgramActivity
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.oracle.ledger import Ledger
-from cockpit.sources.solana import RpcEndpoint
 from cockpit.sources.solana.backfill import BUSY, Filled, Filler, GapStays
 from cockpit.sources.solana.endpoint import EndpointWatch
 from cockpit.sources.solana.endpoints import Fleet
 from cockpit.sources.solana.rpc import RpcProblem
+from cockpit.sources.solana.settings import RpcEndpoint
 from cockpit.sources.solana.stream import LogStream, StreamBroken
 from cockpit.sources.timing import SolanaTimings
 

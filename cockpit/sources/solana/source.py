@@ -15,13 +15,13 @@ from typing import Any
 from cockpit.clock import Clock
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.oracle import base58
-from cockpit.sources.solana import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana.accounts import MARKETS, PROTOCOL, SIGNER_SET, AccountsWatch
 from cockpit.sources.solana.endpoint import EndpointWatch
 from cockpit.sources.solana.endpoints import Fleet
 from cockpit.sources.solana.program import TOPIC as PROGRAM
 from cockpit.sources.solana.program import ProgramWatch
 from cockpit.sources.solana.rpc import Rpc
+from cockpit.sources.solana.settings import RpcEndpoint, SolanaSettings
 from cockpit.sources.timing import PollSchedule, SolanaTimings
 from cockpit.text import safe
 

@@ -22,8 +22,8 @@ from cockpit.clock import Clock
 from cockpit.errors import CockpitError
 from cockpit.kubeapi.network import causes, words
 from cockpit.kubeapi.read_batching import ReadBatcher
-from cockpit.sources.solana import RpcEndpoint
 from cockpit.sources.solana.rpc import Slot, host_of
+from cockpit.sources.solana.settings import RpcEndpoint
 from cockpit.sources.timing import SolanaTimings, retry_after_s
 from cockpit.text import safe, url_secrets, without
 

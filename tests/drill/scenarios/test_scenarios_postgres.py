@@ -23,8 +23,8 @@ from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level
 from cockpit.runbooks.schema import load
 from cockpit.session import Session
-from cockpit.sources.postgres import POSTGRES
-from cockpit.sources.prometheus import PROMETHEUS
+from cockpit.sources.postgres.settings import POSTGRES
+from cockpit.sources.prometheus.settings import PROMETHEUS
 from panels.dashboard.postgres import PostgresPanel
 from tests.support.waiting import HANG_S
 

@@ -17,7 +17,7 @@ from cockpit.model.observed.probe import SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Param, Query, Runbooks, Toggle
 from cockpit.model.situation import Situation, ToggleStatus
-from cockpit.sources.solana import RpcEndpoint
+from cockpit.sources.solana.settings import RpcEndpoint
 
 CLOCK = ManualClock()
 BOOKS = Runbooks(

@@ -20,8 +20,8 @@ from cockpit.drill.postgres.workload import READ
 from cockpit.mitigation.sql.session import run_statement
 from cockpit.model.observed.postgres import Activity, Archiver, Connections, Indexes, TopQueries, Vacuum
 from cockpit.model.reading import SourceState
-from cockpit.sources.postgres import POSTGRES, PostgresSettings
 from cockpit.sources.postgres import session as postgres_session
+from cockpit.sources.postgres.settings import POSTGRES, PostgresSettings
 from cockpit.sources.postgres.source import TOPICS
 from tests.support.paths import ROOT
 from tests.support.postgres_rig import frozen, listening, session

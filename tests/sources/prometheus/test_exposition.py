@@ -20,8 +20,9 @@ from cockpit.model.observed.metrics import Exposed
 from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.settings import Settings
-from cockpit.sources.prometheus import PROMETHEUS, PrometheusSettings, exposition
+from cockpit.sources.prometheus import exposition
 from cockpit.sources.prometheus.exposition import ExpositionProblem, ExpositionSource, parse
+from cockpit.sources.prometheus.settings import PROMETHEUS, PrometheusSettings
 from tests.support.waiting import HANG_S
 
 PAGE = """\

@@ -14,9 +14,9 @@ from aiohttp import web
 
 from cockpit.clock import ManualClock
 from cockpit.model.reading import SourceState
-from cockpit.sources.solana import RpcEndpoint
 from cockpit.sources.solana.addresses import derived, protocol_address, signer_set_address
-from cockpit.sources.solana.stats import RequestStats
+from cockpit.sources.solana.rpc import RequestStats
+from cockpit.sources.solana.settings import RpcEndpoint
 from cockpit.sources.solana.stream import ws_url
 from tests.support.chain_encoder import PROGRAM_ID, b58, key, protocol, signer_set
 from tests.support.readings import data_of

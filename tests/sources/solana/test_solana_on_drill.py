@@ -11,7 +11,7 @@ import pytest
 
 from cockpit.clock import SystemClock
 from cockpit.drill.server import Drill
-from cockpit.sources.solana import RpcEndpoint, SolanaSettings
+from cockpit.sources.solana.settings import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana.source import SolanaSource
 from tests.support.readings import data_of
 from tests.support.solana_rig import QUICK, Rig

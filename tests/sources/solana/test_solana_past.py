@@ -14,9 +14,10 @@ from cockpit.drill.names import MARKETS
 from cockpit.drill.solana.node.servers import SolanaServers
 from cockpit.drill.solana.program.ledger import SLOT_S
 from cockpit.model.observed.chain import EndpointStatus
-from cockpit.sources.solana import RpcEndpoint, rpc, search
+from cockpit.sources.solana import rpc, search
 from cockpit.sources.solana.last_reveal import last_reveal
 from cockpit.sources.solana.search import MOST_READ, LookedBack
+from cockpit.sources.solana.settings import RpcEndpoint
 
 START = 1_790_000_000.0
 MARKET = "NBA_LAL_BOS"

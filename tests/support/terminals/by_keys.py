@@ -22,9 +22,9 @@ from cockpit.drill.server import DrillThread
 from cockpit.drill.world import World
 from cockpit.runbooks.schema import load
 from cockpit.settings import Settings
-from cockpit.sources.probes import PROBES
-from cockpit.sources.prometheus import PROMETHEUS
-from cockpit.sources.solana import SOLANA
+from cockpit.sources.probes.settings import PROBES
+from cockpit.sources.prometheus.settings import PROMETHEUS
+from cockpit.sources.solana.settings import SOLANA
 from tests.support.terminals.screen import Screen, screen
 from tests.support.waiting import HANG_S
 

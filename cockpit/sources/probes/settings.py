@@ -1,0 +1,45 @@
+"""Declares what the configuration says of probes."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cockpit.settings import Key, Section
+
+
+class OutputProbe(Section, frozen=True, kw_only=True):
+    """Holds `[probes.output]`: the newest output of each market, as the API gateway serves it.
+
+    `epoch`, `tick` and `as-of` are JSON pointers (RFC 6901) into the answer; as-of may be RFC 3339
+    text, unix seconds or milliseconds.
+    """
+
+    url: str | None = None  # with {market} in it
+    markets: tuple[str, ...] = ()
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    epoch: str = "/epoch"
+    tick: str = "/sequence"
+    as_of: str = "/as_of"
+
+
+class ProbesSettings(Section, frozen=True, kw_only=True):
+    """Holds `[probes]`: what is asked from outside, over HTTP."""
+
+    SECRETS = ("output.headers",)
+
+    interval: float = 5.0  # seconds between two questions to one address; twice that while all is well
+    timeout: float = 4.0  # seconds for one whole answer
+    ca_file: str | None = None  # else the system's authorities; verification is never off
+    services: dict[str, str] = msgspec.field(default_factory=dict)  # service → base URL of /healthz and /readyz
+    output: OutputProbe = OutputProbe()
+    signers: dict[str, str] = msgspec.field(default_factory=dict)  # signer agent → URL of what it reports, as JSON
+    signer_pubkey: str = "/pubkey"  # JSON pointers into that
+    signer_set_id: str = "/signer_set_id"
+
+    @property
+    def asked(self) -> bool:
+        """Return whether there is anything to ask."""
+        return bool(self.services or self.signers or (self.output.url and self.output.markets))
+
+
+PROBES = Key("probes", ProbesSettings, ProbesSettings())

@@ -1,0 +1,38 @@
+"""Declares what the configuration says of Solana."""
+
+from __future__ import annotations
+
+from cockpit.settings import Key, Section
+
+
+class RpcEndpoint(Section, frozen=True, kw_only=True):
+    """Holds one of `[[rpc-endpoints]]`: watched, and a candidate for 1.mitigation.A.
+
+    URLs may carry a key: shown by name and host only.
+
+    `ws_url` None: as Solana's own validators and clients have it, the same host with the port one
+    higher where a port is given, else the same address with ws(s).
+    """
+
+    SECRETS = ADDRESSES = ("url",)
+
+    name: str
+    url: str
+    ws_url: str | None = None
+
+
+class SolanaSettings(Section, frozen=True, kw_only=True):
+    """Holds `[solana]`.
+
+    Without a program id the endpoints are watched, and the program's activity is not configured.
+    """
+
+    program_id: str | None = None
+    interval: float = 2.0  # seconds between two polls of every endpoint; twice that while all is well
+    reveal_delay_slots: int | None = None  # None: as the protocol account says
+
+
+SOLANA = Key("solana", SolanaSettings, SolanaSettings())
+
+
+RPC_ENDPOINTS: Key[tuple[RpcEndpoint, ...]] = Key("rpc-endpoints", tuple[RpcEndpoint, ...], ())
