@@ -8,8 +8,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from cockpit.assessment.imagehistory import Past, explained, runs
-from cockpit.model.observed.cluster import Cluster, ContainerTemplate, EnvVar, ReplicaSet, Workload
+from cockpit.model.observed.cluster import Cluster, ContainerTemplate, EnvVar, ReplicaSet
 from cockpit.model.runbook import Runbooks, SignalDef
+from tests.support.samples.cluster import sample_workload
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -147,30 +148,15 @@ def test_a_revision_tells_what_its_own_container_ran_with() -> None:
         ContainerTemplate("m0-quant", "q", (EnvVar("V", "2"), EnvVar("S", None, "secret x/y"))),
     )
     kept = replace(KEPT.replicasets["m0-prod", "m0-quant-3"], images=("p", "q"), containers=(sidecar, own))
-    workload = Workload(
-        kind="Deployment",
-        uid="u",
-        namespace="m0-prod",
+    workload = sample_workload(
         name="m0-quant",
-        resource_version="1",
-        generation=1,
-        observed_generation=1,
-        created_at=None,
-        labels={},
-        annotations={},
-        selector={},
         desired=2,
         replicas=2,
         ready=2,
         updated=2,
         available=2,
-        unavailable=0,
-        paused=False,
         strategy="RollingUpdate",
-        max_surge="",
-        max_unavailable="",
         containers=(sidecar, own),
-        conditions=(),
     )
     found = Cluster(workloads={("m0-prod", "m0-quant"): workload}, replicasets={("m0-prod", kept.name): kept})
     (ran,) = runs(found, "m0-prod", "m0-quant")

@@ -8,12 +8,13 @@ from typing import Any
 
 from cockpit.assessment.board import Board
 from cockpit.model.observed.chain import SignerSetState
-from cockpit.model.observed.cluster import Cluster, ContainerTemplate, EnvVar, Workload
+from cockpit.model.observed.cluster import Cluster, ContainerTemplate, EnvVar
 from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.families import FAMILIES
 from cockpit.sources.inventory import Inventory
 from cockpit.sources.values import Snapshot, Value
+from tests.support.samples.cluster import sample_workload
 
 MONO = 1000.0
 KEYS = tuple(f"Key{n}" for n in range(7))
@@ -64,31 +65,7 @@ def output(
 
 def value(name: str, *readings: Reading[Any], env: str = "100", cluster: bool = True) -> Value:
     container = ContainerTemplate("m0-submitter", "x", (EnvVar("M0_ACTIVE_SIGNER_SET_ID", env),))
-    workload = Workload(
-        kind="Deployment",
-        uid="u",
-        namespace="m0-prod",
-        name="m0-submitter",
-        resource_version="1",
-        generation=1,
-        observed_generation=1,
-        created_at=None,
-        labels={},
-        annotations={},
-        selector={},
-        desired=1,
-        replicas=1,
-        ready=1,
-        updated=1,
-        available=1,
-        unavailable=0,
-        paused=False,
-        strategy="Recreate",
-        max_surge="",
-        max_unavailable="",
-        containers=(container,),
-        conditions=(),
-    )
+    workload = sample_workload(containers=(container,))
     found = Cluster(workloads={("m0-prod", "m0-submitter"): workload})
     more = [at("kubernetes/deployments/m0-prod", {})] if cluster else []
     look = Snapshot(board(*readings, *more), found, Inventory(), 0.0, MONO)

@@ -18,6 +18,7 @@ from cockpit.model.observed.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbook, Runbooks, SignalDef, Symptom
 from cockpit.model.signal import Level, SignalStatus
+from tests.support.samples.cluster import sample_workload
 
 CRIT, OK, UNKNOWN, WARN = Level.CRIT, Level.OK, Level.UNKNOWN, Level.WARN
 
@@ -232,30 +233,16 @@ def pod(name: str, *, ready: bool = True, deleted: bool = False, phase: str = "R
 
 
 def workload(desired: int, name: str = "m0-a") -> Workload:
-    return Workload(
-        kind="Deployment",
+    return sample_workload(
         uid=name,
         namespace="n",
         name=name,
-        resource_version="1",
-        generation=1,
-        observed_generation=1,
         created_at=0.0,
-        labels={},
-        annotations={},
-        selector={},
         desired=desired,
         replicas=desired,
         ready=desired,
         updated=desired,
         available=desired,
-        unavailable=0,
-        paused=False,
-        strategy="Recreate",
-        max_surge="",
-        max_unavailable="",
-        containers=(),
-        conditions=(),
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from cockpit.model.observed.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar, Workload
+from cockpit.model.observed.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.runbook import Param, Step, Validation
 from cockpit.model.signal import Level
@@ -18,6 +18,7 @@ from panels.screens.runbook.next_step import hindered, next_step, preview
 from panels.screens.runbook.page import holds_now, page
 from panels.screens.runbook.view import RunbookView
 from tests.support.samples import situations
+from tests.support.samples.cluster import sample_workload
 from tests.support.samples.dialogs import (
     BACKLOG,
     HOSTILE,
@@ -130,30 +131,15 @@ def test_a_variable_that_is_no_toggle_is_read_from_the_deployment() -> None:
         id="slow", title="Slow", kind="set-env", service="m0-ingestor", env={"M0_POLL_INTERVAL_MS": "3000", "NEW": "1"}
     )
     container = ContainerTemplate("m0-ingestor", "i", (EnvVar("M0_POLL_INTERVAL_MS", "1000"),))
-    workload = Workload(
-        kind="Deployment",
-        uid="u",
-        namespace="m0-prod",
+    workload = sample_workload(
         name="m0-ingestor",
-        resource_version="1",
-        generation=1,
-        observed_generation=1,
-        created_at=None,
-        labels={},
-        annotations={},
-        selector={},
         desired=4,
         replicas=4,
         ready=4,
         updated=4,
         available=4,
-        unavailable=0,
-        paused=False,
         strategy="RollingUpdate",
-        max_surge="",
-        max_unavailable="",
         containers=(container,),
-        conditions=(),
     )
     now = situation(cluster=Cluster(workloads={("m0-prod", "m0-ingestor"): workload}))
     assert preview(step, now) == "M0_POLL_INTERVAL_MS 1000 → 3000, NEW (unset) → 1 on m0-ingestor"

@@ -29,6 +29,7 @@ from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.inventory import Inventory
 from cockpit.sources.solana.values import FAMILY, SolanaValues
 from cockpit.sources.values import Snapshot, Value
+from tests.support.samples.cluster import sample_workload
 
 MONO = 1000.0
 KEYS = ("KeyA1111", "KeyB2222", "KeyC3333")
@@ -121,31 +122,7 @@ def value(name: str, *readings: Reading[Any], rpc: str | None = None) -> Value:
     cluster = Cluster()
     if rpc is not None:
         template = ContainerTemplate("m0-submitter", "img", (EnvVar("SOLANA_RPC_URL", rpc),))
-        made = Workload(
-            kind="Deployment",
-            uid="u",
-            namespace="m0",
-            name="m0-submitter",
-            resource_version="1",
-            generation=1,
-            observed_generation=1,
-            created_at=None,
-            labels={},
-            annotations={},
-            selector={},
-            desired=1,
-            replicas=1,
-            ready=1,
-            updated=1,
-            available=1,
-            unavailable=0,
-            paused=False,
-            strategy="Recreate",
-            max_surge="",
-            max_unavailable="",
-            containers=(template,),
-            conditions=(),
-        )
+        made = sample_workload(namespace="m0", containers=(template,))
         cluster = Cluster(workloads={("m0", "m0-submitter"): made})
     found = SolanaValues(Snapshot(board, cluster, Inventory(), 0.0, MONO)).get(f"solana.{name}")
     assert found.number is not None or found.reason
@@ -257,31 +234,7 @@ def test_a_submitters_url_that_is_none_names_no_endpoint(url: str) -> None:
 def test_a_variable_is_found_in_place_or_in_its_configmap() -> None:
     def workload(name: str, held: EnvVar) -> Workload:
         template = ContainerTemplate(name, "img", (held,))
-        return Workload(
-            kind="Deployment",
-            uid=name,
-            namespace="m0",
-            name=name,
-            resource_version="1",
-            generation=1,
-            observed_generation=1,
-            created_at=None,
-            labels={},
-            annotations={},
-            selector={},
-            desired=1,
-            replicas=1,
-            ready=1,
-            updated=1,
-            available=1,
-            unavailable=0,
-            paused=False,
-            strategy="Recreate",
-            max_surge="",
-            max_unavailable="",
-            containers=(template,),
-            conditions=(),
-        )
+        return sample_workload(uid=name, namespace="m0", name=name, containers=(template,))
 
     here = workload("m0-submitter", EnvVar("M0_ACTIVE_SIGNER_SET_ID", None, "configmap m0-engine-config/set"))
     other = workload("a-service", EnvVar("M0_ACTIVE_SIGNER_SET_ID", "7"))

@@ -20,6 +20,7 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import ServiceStatus, Situation, SourceLight
 from cockpit.runbooks.schema import load
+from tests.support.samples.cluster import sample_workload
 
 START = 1_790_000_000.0
 OPS1 = Operator(name="ops1", os_user="ops1", ssh_user="ops1", ssh_from="10.0.0.9", kube_user="kube-ops", host="bastion")
@@ -130,30 +131,11 @@ def pod(service: str, name: str, **more: Any) -> Pod:
 
 def workload(name: str, env: Mapping[str, str] | None = None) -> Workload:
     variables = tuple(EnvVar(k, v) for k, v in (env or {}).items())
-    return Workload(
-        kind="Deployment",
+    return sample_workload(
         uid=f"uid-{name}",
-        namespace="m0-prod",
         name=name,
-        resource_version="1",
-        generation=1,
-        observed_generation=1,
         created_at=START,
-        labels={},
-        annotations={},
-        selector={},
-        desired=1,
-        replicas=1,
-        ready=1,
-        updated=1,
-        available=1,
-        unavailable=0,
-        paused=False,
-        strategy="Recreate",
-        max_surge="",
-        max_unavailable="",
         containers=(ContainerTemplate(name, f"ghcr.io/{name}@sha256:bb", variables),),
-        conditions=(),
     )
 
 

@@ -48,6 +48,7 @@ from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Match, Query, Runbook, Runbooks, Severity, Symptom, SymptomStatus, Toggle
 from cockpit.model.signal import Level, SignalStatus, StageStatus
 from cockpit.model.situation import ServiceStatus, Situation, SourceLight, ToggleStatus
+from tests.support.samples.cluster import sample_workload
 
 WALL = 1_790_000_000.0
 MONO = 5000.0
@@ -171,30 +172,20 @@ def fleet(*broken: Pod) -> list[Pod]:
 
 
 def _workload(name: str, replicas: int) -> Workload:
-    return Workload(
-        kind="Deployment",
+    return sample_workload(
         uid=f"uid-{name}",
         namespace=NAMESPACE,
         name=name,
-        resource_version="1",
-        generation=1,
-        observed_generation=1,
         created_at=WALL - 4 * DAY,
-        labels={},
-        annotations={},
-        selector={},
         desired=replicas,
         replicas=replicas,
         ready=replicas,
         updated=replicas,
         available=replicas,
-        unavailable=0,
-        paused=False,
         strategy="RollingUpdate",
         max_surge="25%",
         max_unavailable="25%",
         containers=(ContainerTemplate(name, "m0/x"),),
-        conditions=(),
     )
 
 
