@@ -172,7 +172,7 @@ def steady(where: dict[str, Any]) -> None:
 
 def answer(where: dict[str, Any]) -> None:
     from cockpit.commands.settings import runbooks_of
-    from cockpit.commands.status import first_look
+    from cockpit.commands.status import first_situation
     from cockpit.config import load_settings
     from cockpit.session import Session
 
@@ -183,7 +183,7 @@ def answer(where: dict[str, Any]) -> None:
         settings = load_settings(config=where["config"], env={"M0_COCKPIT_STATE_DIR": home})
         session = Session(settings, runbooks_of(settings))
         session.start()
-        first_look(session)
+        first_situation(session)
         session.ready.wait(30)
         runbook, step = session.runbooks.step("6", "scale-ingestors")
         times = []

@@ -115,7 +115,7 @@ def load_settings(
         raise ConfigProblem(
             f"the Prometheus address is not an http(s) URL: {safe(url, 80)}", "give it as http://host:9090"
         )
-    books = runbooks or env.get(ENV_PREFIX + "RUNBOOKS")
+    given = runbooks or env.get(ENV_PREFIX + "RUNBOOKS")
     state = env.get(ENV_PREFIX + "STATE_DIR")
     return dataclasses.replace(
         file,
@@ -124,7 +124,7 @@ def load_settings(
         namespace=watched[0] if watched else None,
         namespaces=watched,
         read_only=_flag(read_only, env.get(ENV_PREFIX + "READ_ONLY"), file.read_only),
-        runbooks=Path(books).expanduser() if books else file.runbooks,
+        runbooks=Path(given).expanduser() if given else file.runbooks,
         state_dir=Path(state).expanduser() if state else file.state_dir,
         network_cli=_checked(file.network_cli),
     ).having(PROMETHEUS, msgspec.structs.replace(served, url=url))

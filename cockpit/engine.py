@@ -100,7 +100,7 @@ class Engine:
         self.place: Place | None = None
         self.located = threading.Event()
         self.identified = threading.Event()  # the kubeconfig was read: `place` is what it says
-        self.first_look = threading.Event()  # the cluster has answered, well or badly: now the rest may start
+        self.first_situation = threading.Event()  # the cluster has answered, well or badly: now the rest may start
         self._arriving: set[str] = set()  # topics of pods whose first list is not complete
         self._access: Access | None = None
         self._access_lock = threading.Lock()
@@ -342,7 +342,7 @@ class Engine:
             self._urgent.clear()
             if self._answered.is_set() and not looked and not self._arriving:
                 self._looked.set()
-                asyncio.get_running_loop().call_later(FIRST_PAINT_S, self.first_look.set)
+                asyncio.get_running_loop().call_later(FIRST_PAINT_S, self.first_situation.set)
             # never more often than the screen can show; the first pods go through at once
             apart = ASSESS_MANY_EVERY_S if len(self.situation.cluster.pods) > MANY else ASSESS_EVERY_S
             await _until(self._urgent, apart if looked or self._arriving else FIRST_ASSESS_EVERY_S)

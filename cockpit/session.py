@@ -128,7 +128,7 @@ class Session:
         Judge what was left unfinished.
         """
         self.engine.located.wait()
-        self.engine.first_look.wait(3.0)  # its imports must not hold the first pods up
+        self.engine.first_situation.wait(3.0)  # its imports must not hold the first pods up
         self._open_or_report(self._open_incident, self._open_executor)
         self.ready.set()
         if self.trouble is None or self.engine.identified.is_set():
@@ -158,7 +158,7 @@ class Session:
         """Open it without a cluster too: the worst incident is that it cannot be reached."""
         if not self._act:
             return
-        from cockpit.incident.evidence.onchain import look_back
+        from cockpit.incident.evidence.onchain import find_last
         from cockpit.incident.service import IncidentService
         from cockpit.journal.journal import Journal
         from cockpit.journal.operator import Operator
@@ -179,7 +179,7 @@ class Session:
             access=self.engine.access,
             webhook=self.settings.webhook,
             read_only=self.settings.read_only,
-            look_back=look_back(self.settings.of(RPC_ENDPOINTS), self.settings.of(SOLANA).program_id, self.clock),
+            find_last=find_last(self.settings.of(RPC_ENDPOINTS), self.settings.of(SOLANA).program_id, self.clock),
         )
 
     def _backends(self) -> Backends:

@@ -53,7 +53,7 @@ def test_its_journal_is_intact_and_shown_as_before(state: Path, capsys: pytest.C
     assert capsys.readouterr().out == (FIXTURES / "journal-show.txt").read_text("utf-8")
 
 
-def test_its_incidents_are_told_as_before(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_incidents_are_reported_as_before(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["incident", "show", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads((FIXTURES / "incident-show-1.json").read_text("utf-8"))
     assert cli.main(["incident", "list"]) == 0
@@ -87,9 +87,9 @@ def test_every_key_that_it_could_name_has_the_name_still() -> None:
 
 
 def test_its_own_runbooks_are_accepted() -> None:
-    books, problems = schema.check((FIXTURES / "runbooks.toml").read_text("utf-8"), "runbooks.toml")
-    assert problems == [] and books is not None
-    kinds = {one.kind for one in books.runbook("own-runbook").mitigations}
+    runbooks, problems = schema.check((FIXTURES / "runbooks.toml").read_text("utf-8"), "runbooks.toml")
+    assert problems == [] and runbooks is not None
+    kinds = {one.kind for one in runbooks.runbook("own-runbook").mitigations}
     assert {"scale", "set-env", "undo-rollout", "set-config", "run-job", "command", "sql", "sequence"} <= kinds
 
 

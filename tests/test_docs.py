@@ -37,9 +37,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_the_runbook_examples_load() -> None:
     for example in examples(ROOT / "docs" / "runbooks.md", "toml"):
-        books, problems = schema.check(example, "example.toml")
+        runbooks, problems = schema.check(example, "example.toml")
         assert [str(p) for p in problems] == []
-        assert books is not None
+        assert runbooks is not None
 
 
 def test_the_configuration_example_loads(tmp_path: Path) -> None:
@@ -56,12 +56,12 @@ def test_the_table_of_commands_is_current() -> None:
 
 
 def test_every_key_is_explained_by_help() -> None:
-    told = " ".join(key for rows in keys.HELP.values() for key, _ in rows)
+    shown = " ".join(key for rows in keys.HELP.values() for key, _ in rows)
     names = {"colon": ":", "slash": "/", "question_mark": "?", "escape": "esc"}
     for binding in keys.APP:
         if binding.show:
             for key in binding.key.split(","):
-                assert names.get(key, key) in told, key
+                assert names.get(key, key) in shown, key
 
 
 def test_the_page_of_keys_is_current() -> None:
@@ -84,9 +84,9 @@ def command_lines() -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize(("where", "words"), command_lines(), ids=lambda value: value if isinstance(value, str) else "")
 def test_every_command_that_is_shown_is_one(where: str, words: list[str]) -> None:
     args = build_parser().parse_args(words)
-    books = schema.load()
+    runbooks = schema.load()
     if args.command == "run":
-        books.step(args.runbook, args.step)
+        runbooks.step(args.runbook, args.step)
     if args.command == "drill" and (args.scenario or args.scenario_flag):
         find(args.scenario or args.scenario_flag)
 

@@ -80,7 +80,7 @@ def test_evidence_is_kept(text: str) -> None:
     assert redact(text) == text
 
 
-def test_a_url_is_told_by_its_host_alone() -> None:
+def test_a_url_is_reported_by_its_host_alone() -> None:
     assert url_hint("https://rpc-a.example.com/v2/KEY?x=1") == "https://rpc-a.example.com/***"
     assert url_hint("https://rpc-b.example.com") == "https://rpc-b.example.com"
     assert url_hint("not a url") == "***"
@@ -99,8 +99,8 @@ def test_a_url_is_told_by_its_host_alone() -> None:
 )
 def test_what_a_url_hides_is_known(url: str, secrets: tuple[str, ...]) -> None:
     assert url_secrets(url) == secrets
-    told = without(f"refused: {' and '.join(secrets)}", url_secrets(url))
-    assert not any(secret in told for secret in secrets)
+    hidden = without(f"refused: {' and '.join(secrets)}", url_secrets(url))
+    assert not any(secret in hidden for secret in secrets)
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,10 @@ class CoachController:
         """Show the coach what is on screen; show what it says."""
         if self.coach is None:
             return
-        said = self.coach.look(self._scene())
+        said = self.coach.remark(self._scene())
         strip, base = self._strip, self._app.base
         if said is not None and strip is None:
-            self._strip = strip = lesson.LessonLine(self._app.look)
+            self._strip = strip = lesson.LessonLine(self._app.appearance)
             base.add_class("coached")
             await base.mount(strip)
         elif said is None and strip is not None:

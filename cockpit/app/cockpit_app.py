@@ -74,10 +74,10 @@ class CockpitApp(TerminalApp):
         self, session: Session, *, ascii_only: bool = False, colours: str = "truecolor", debug_errors: bool = False
     ) -> None:
         links = session.settings.links
-        look = Appearance(
+        appearance = Appearance(
             ascii=ascii_only, colours=colours, links=links.templates, hyperlinks=terminal.hyperlinks(links.hyperlinks)
         )
-        super().__init__(look, debug_errors=debug_errors)
+        super().__init__(appearance, debug_errors=debug_errors)
         self.session = session
         self.views = ViewController(self, session, lambda: self.dashboard)
         self.mitigations = MitigationController(self, session, self.views.open)
@@ -97,7 +97,7 @@ class CockpitApp(TerminalApp):
 
     def compose(self) -> ComposeResult:
         settings = self.session.settings
-        yield SplashScreen("/".join(filter(None, (settings.context, *settings.namespaces))), self.look)
+        yield SplashScreen("/".join(filter(None, (settings.context, *settings.namespaces))), self.appearance)
 
     def on_mount(self) -> None:
         self.listen()
@@ -110,8 +110,8 @@ class CockpitApp(TerminalApp):
         from panels.app.keybar import KeyBar
         from panels.dashboard.dashboard import Dashboard
 
-        self._dashboard = Dashboard(self.look)
-        await self.mount(self._dashboard, KeyBar(self.look))
+        self._dashboard = Dashboard(self.appearance)
+        await self.mount(self._dashboard, KeyBar(self.appearance))
         await self.query_one(SplashScreen).remove()
         self._polling = self.set_interval(FIRST_POLL_S, self.in_turn(self._poll))
         await self._poll()
@@ -201,7 +201,7 @@ class CockpitApp(TerminalApp):
     async def _say_once(self) -> None:
         if self.session.unfinished and not self._said_unfinished:
             self._said_unfinished = True
-            await self.open_layer(overlays.UnfinishedDialog(self.session.unfinished, look=self.look))
+            await self.open_layer(overlays.UnfinishedDialog(self.session.unfinished, appearance=self.appearance))
         if self.session.trouble is not None and not self._said_trouble:
             self._said_trouble = True
             self.notify_line(self.session.trouble.line())
@@ -273,7 +273,7 @@ class CockpitApp(TerminalApp):
         `/quant` may come in one piece, and `q` must not quit.
         """
         panel = self.dashboard.focused_panel
-        await self.open_layer(overlays.FilterBar(panel.filter, look=self.look))
+        await self.open_layer(overlays.FilterBar(panel.filter, appearance=self.appearance))
 
     @on(messages.FilterChanged)
     async def _filter_changed(self, event: messages.FilterChanged) -> None:
@@ -284,7 +284,7 @@ class CockpitApp(TerminalApp):
     @on(messages.OpenHelp)
     async def action_help(self) -> None:
         if not self.base.query(overlays.HelpDialog):
-            await self.open_layer(overlays.HelpDialog(keys.HELP, look=self.look))
+            await self.open_layer(overlays.HelpDialog(keys.HELP, appearance=self.appearance))
 
     async def action_leave(self) -> None:
         running = [p for p in self.session.progress if p.running]
@@ -293,7 +293,7 @@ class CockpitApp(TerminalApp):
             return
         if self.in_palette:
             self.pop_screen()
-        await self.open_layer(overlays.QuitDialog(running, look=self.look))
+        await self.open_layer(overlays.QuitDialog(running, appearance=self.appearance))
 
     @on(messages.QuitAnswer)
     async def _quit_answer(self, event: messages.QuitAnswer) -> None:
@@ -425,5 +425,5 @@ class CockpitApp(TerminalApp):
         await self._poll()
 
     def _commands(self) -> list[overlays.Command]:
-        offered = overlays.commands(self.session.situation, self.session.runbooks, self.look.links)
+        offered = overlays.commands(self.session.situation, self.session.runbooks, self.appearance.links)
         return [*offered, *self.coaching.commands()]

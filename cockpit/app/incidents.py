@@ -39,7 +39,7 @@ class IncidentController:
         elif situation.incident is None:
             await self.ask(messages.AskIncident("open", {}))
         elif not self._app.base.query(overlays.IncidentView):
-            await self._app.open_layer(overlays.IncidentView(situation, look=self._app.look))
+            await self._app.open_layer(overlays.IncidentView(situation, appearance=self._app.appearance))
 
     async def ask(self, event: messages.AskIncident) -> None:
         situation = self._session.situation
@@ -52,7 +52,9 @@ class IncidentController:
             if event.action == "open":
                 fixed["runbook"] = overlays.best_match(situation)[2]
             form = overlays.INCIDENT_FORMS[event.action]
-            await self._app.open_layer(overlays.IncidentForm(form, situation, fixed=fixed, look=self._app.look))
+            await self._app.open_layer(
+                overlays.IncidentForm(form, situation, fixed=fixed, appearance=self._app.appearance)
+            )
 
     def act(self, event: messages.IncidentAct) -> None:
         if self._app.base.query(overlays.IncidentForm):

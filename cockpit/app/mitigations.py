@@ -74,7 +74,7 @@ class MitigationController:
     async def ask(self, event: messages.AskParameters) -> None:
         step = event.step
         live = {param.name: self._session.choices(param) for param in step.params}
-        dialog = overlays.ParametersDialog(event.runbook_id, step, live, look=self._app.look)
+        dialog = overlays.ParametersDialog(event.runbook_id, step, live, appearance=self._app.appearance)
         await self._app.open_layer(dialog)
         self._explained_of[dialog] = dialog.unexplained
         self._app.run_worker(self._explain_choices(dialog, step), exit_on_error=False, group="choices")
@@ -111,31 +111,31 @@ class MitigationController:
             self._asked = None
             if await self._planned_part(part, event):
                 return
-        book, step = self._session.runbooks.step(event.runbook_id, event.step_id)
+        runbook, step = self._session.runbooks.step(event.runbook_id, event.step_id)
         if step.params and not event.parameters:
-            await self.ask(messages.AskParameters(book.id, step))
+            await self.ask(messages.AskParameters(runbook.id, step))
         elif step.kind == "view":
             await self._open_view(messages.OpenView(step.view or "", step.args))
         elif step.kind == "sequence":
-            await self.open_sequence(messages.OpenSequence(book.id, step.id))
+            await self.open_sequence(messages.OpenSequence(runbook.id, step.id))
         elif step.kind == "manual":
-            await self._app.open_layer(overlays.ManualDialog(book.id, step, look=self._app.look))
+            await self._app.open_layer(overlays.ManualDialog(runbook.id, step, appearance=self._app.appearance))
         else:
             await self._app.close_layers(overlays.ParametersDialog)
-            await self._confirm(step.title, lambda executor: executor.plan(book, step, event.parameters))
+            await self._confirm(step.title, lambda executor: executor.plan(runbook, step, event.parameters))
 
     async def kill_switch(self) -> None:
         """Plan the step that stops publishing (13.step.1), over whatever is open."""
-        book, step = self._session.runbooks.step("13", "13.step.1")
+        runbook, step = self._session.runbooks.step("13", "13.step.1")
         if self._app.in_palette:
             self._app.pop_screen()
         if any(
-            d.plan is not None and (d.plan.runbook, d.plan.step) == (book.id, step.id)
+            d.plan is not None and (d.plan.runbook, d.plan.step) == (runbook.id, step.id)
             for d in self._app.base.query(overlays.ConfirmDialog)
         ):
             return  # it is open already
         await self._app.close_layers(overlays.ConfirmDialog)
-        await self._confirm(step.title, lambda executor: executor.plan(book, step, {}))
+        await self._confirm(step.title, lambda executor: executor.plan(runbook, step, {}))
 
     async def undo(self, event: messages.Undo) -> None:
         await self._app.close_layers(overlays.ConfirmDialog)
@@ -149,18 +149,19 @@ class MitigationController:
         await self._app.close_layers(overlays.ConfirmDialog)
         if plan.part is not None:
             part = plan.part
-            book, step = self._session.runbooks.step(part.runbook, part.sequence)
+            runbook, step = self._session.runbooks.step(part.runbook, part.sequence)
             await self._confirm(
-                plan.title, lambda executor: executor.plan_part(book, step, part.index, dict(plan.parameters), part.run)
+                plan.title,
+                lambda executor: executor.plan_part(runbook, step, part.index, dict(plan.parameters), part.run),
             )
             return
-        book, step = self._session.runbooks.step(plan.runbook, plan.step)
-        await self._confirm(step.title, lambda executor: executor.plan(book, step, dict(plan.parameters)))
+        runbook, step = self._session.runbooks.step(plan.runbook, plan.step)
+        await self._confirm(step.title, lambda executor: executor.plan(runbook, step, dict(plan.parameters)))
 
     async def _confirm(self, title: str, plan: Callable[[Executor], Future[Plan]]) -> None:
         """Open the dialog at once; it fills when the plan is there."""
         dialog = overlays.ConfirmDialog(
-            self._session.clock.mono, title=title, production=self._session.production, look=self._app.look
+            self._session.clock.mono, title=title, production=self._session.production, appearance=self._app.appearance
         )
         await self._app.open_layer(dialog)
         self._app.run_worker(self._planned(dialog, plan), exit_on_error=False, group="plan")
@@ -212,7 +213,7 @@ class MitigationController:
         if not running:
             self._app.notify_line("no program and no statement runs that could be stopped")
         elif not self._app.base.query(overlays.StopDialog):
-            await self._app.open_layer(overlays.StopDialog(running, look=self._app.look))
+            await self._app.open_layer(overlays.StopDialog(running, appearance=self._app.appearance))
 
     def stop_running(self, event: messages.StopRunning) -> None:
         self._session.mitigations.stop_running(event.plan_id)
@@ -248,51 +249,53 @@ class MitigationController:
 
     async def open_sequence(self, event: messages.OpenSequence) -> None:
         """Show how far the sequence has come, as the journal tells."""
-        book, step = self._session.runbooks.step(event.runbook_id, event.step_id)
+        runbook, step = self._session.runbooks.step(event.runbook_id, event.step_id)
         try:
-            state = await asyncio.to_thread(lambda: self._session.mitigations.sequence(book, step, event.run))
+            state = await asyncio.to_thread(lambda: self._session.mitigations.sequence(runbook, step, event.run))
         except Exception as error:
             self._say_problem(error)
             return
         for kind in (overlays.ConfirmDialog, overlays.SequenceDialog):
             await self._app.close_layers(kind)
-        await self._app.open_layer(overlays.SequenceDialog(state, look=self._app.look))
+        await self._app.open_layer(overlays.SequenceDialog(state, appearance=self._app.appearance))
 
     async def plan_part(self, event: messages.PlanPart) -> None:
         """Begin the next part: look at it, ask it, or plan and confirm it like any step."""
-        book, whole = self._session.runbooks.step(event.runbook_id, event.sequence_id)
-        step = _part(book, whole, event.index)
+        runbook, whole = self._session.runbooks.step(event.runbook_id, event.sequence_id)
+        step = _part(runbook, whole, event.index)
         await self._app.close_layers(overlays.SequenceDialog)
-        given = self._given.get((book.id, step.id), {})
+        given = self._given.get((runbook.id, step.id), {})
         if step.kind == "view":
-            seen = messages.ManualAnswer(book.id, step.id, f"looked at {step.view}", part=event)
+            seen = messages.ManualAnswer(runbook.id, step.id, f"looked at {step.view}", part=event)
             await asyncio.to_thread(self._note, seen)
             await self._open_view(messages.OpenView(step.view or "", step.args))
         elif step.kind == "manual":
-            await self._app.open_layer(overlays.ManualDialog(book.id, step, part=event, look=self._app.look))
+            await self._app.open_layer(
+                overlays.ManualDialog(runbook.id, step, part=event, appearance=self._app.appearance)
+            )
         elif step.params and not given:
             self._asked = event
-            await self.ask(messages.AskParameters(book.id, step))
+            await self.ask(messages.AskParameters(runbook.id, step))
         else:
             await self._confirm(
-                step.title, lambda executor: executor.plan_part(book, whole, event.index, given, event.run)
+                step.title, lambda executor: executor.plan_part(runbook, whole, event.index, given, event.run)
             )
 
     async def _planned_part(self, part: messages.PlanPart, event: messages.PlanStep) -> bool:
         """Return True when the parameters were asked for by this part of a sequence."""
-        book, whole = self._session.runbooks.step(part.runbook_id, part.sequence_id)
-        step = _part(book, whole, part.index)
-        if (event.runbook_id, event.step_id) != (book.id, step.id) or not event.parameters:
+        runbook, whole = self._session.runbooks.step(part.runbook_id, part.sequence_id)
+        step = _part(runbook, whole, part.index)
+        if (event.runbook_id, event.step_id) != (runbook.id, step.id) or not event.parameters:
             return False
         await self._app.close_layers(overlays.ParametersDialog)
         await self._confirm(
-            step.title, lambda executor: executor.plan_part(book, whole, part.index, event.parameters, part.run)
+            step.title, lambda executor: executor.plan_part(runbook, whole, part.index, event.parameters, part.run)
         )
         return True
 
 
-def _part(book: Runbook, whole: Step, index: int) -> Step:
+def _part(runbook: Runbook, whole: Step, index: int) -> Step:
     """Return the step that is a part of a sequence, or a stage; raises PlanProblem."""
     from cockpit.mitigation.planning.sequence import parts_of
 
-    return parts_of(book, whole)[index]
+    return parts_of(runbook, whole)[index]

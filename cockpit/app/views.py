@@ -50,7 +50,7 @@ class ViewController:
             kind = found.kind if found is not None else "Deployment"
             await self.explain(messages.Explain(messages.Selection(kind, self._namespace(args), service)))
         elif name in overlays.WIDGETS and (name not in self._dashboard().panels or "show" in args):
-            asked = overlays.Asked(name=name, args=args, situation=situation, look=self._app.look)
+            asked = overlays.Asked(name=name, args=args, situation=situation, appearance=self._app.appearance)
             view = overlays.WIDGETS[name](asked)
             await self._app.close_layers(type(view))
             await self._app.open_layer(view)
@@ -61,7 +61,7 @@ class ViewController:
         app, dashboard = self._app, self._dashboard()
         panel = dashboard.panels.get(name)
         if panel is not None and panel is not dashboard.pods and app.base.query(overlays.RunbookView):
-            await app.open_layer(overlays.PanelView(type(panel), self._session.situation, look=app.look))
+            await app.open_layer(overlays.PanelView(type(panel), self._session.situation, appearance=app.appearance))
             return
         await app.close_layers(overlays.RunbookView)
         if not (service and dashboard.jump(service)) and not dashboard.jump(name):
@@ -78,7 +78,7 @@ class ViewController:
             self._app.notify_line("nothing is known yet: one moment")
             return
         await self._app.close_layers(overlays.RunbookView)
-        await self._app.open_layer(overlays.RunbookView(situation, name, look=self._app.look))
+        await self._app.open_layer(overlays.RunbookView(situation, name, appearance=self._app.appearance))
 
     async def explain(self, event: messages.Explain) -> None:
         chosen = event.selection or self._dashboard().selection
@@ -86,7 +86,7 @@ class ViewController:
             self._app.notify_line(CHOOSE_FIRST)
             return
         lines = self._session.explain(chosen.kind, chosen.namespace, chosen.name, chosen.uid)
-        await self._app.open_layer(overlays.ExplainView(f"Why: {chosen.name}", lines, look=self._app.look))
+        await self._app.open_layer(overlays.ExplainView(f"Why: {chosen.name}", lines, appearance=self._app.appearance))
 
     async def logs_of_selection(self, query: str = "") -> None:
         chosen = self._dashboard().selection
@@ -104,7 +104,7 @@ class ViewController:
             self._app.notify_line(error.line())
             return
         await self._app.close_layers(overlays.LogView)
-        await self._app.open_layer(overlays.LogView(title, query=event.query, look=self._app.look))
+        await self._app.open_layer(overlays.LogView(title, query=event.query, appearance=self._app.appearance))
 
     def log_source(self, event: messages.LogSource) -> None:
         """Show another container instance or another time in the log view that is open."""

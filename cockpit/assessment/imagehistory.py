@@ -21,7 +21,7 @@ from cockpit.text import clean
 GOOD_SHARE = 0.99
 LONG_ENOUGH_S = 900.0
 _MOST = 6  # images that Prometheus is asked about
-_LOOK_S = 7200.0  # of its time: the last of it, finely enough, rather than days at a few points
+_WINDOW_S = 7200.0  # of its time: the last of it, finely enough, rather than days at a few points
 _BEGIN_S = 120.0  # after its start a rollout is still going on: not counted
 
 #: (PromQL, from, to) → (unix seconds, value) of every series in that time. Raises any Exception
@@ -139,7 +139,7 @@ async def _then(
     """Return how it was in words, and whether every signal that is known was within its bounds."""
     assert ran.began is not None
     end = ran.ended if ran.ended is not None else now
-    start = max(ran.began + _BEGIN_S, end - _LOOK_S)
+    start = max(ran.began + _BEGIN_S, end - _WINDOW_S)
     if past is None:
         return "what the signals did then is not known: no Prometheus", False
     if end - start < _BEGIN_S:

@@ -16,7 +16,7 @@ def match(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[Matc
 
     By the share of weight that holds, then by symptoms that hold, then by number.
     """
-    matches = [_match(book, signals) for book in runbooks.runbooks]
+    matches = [_match(runbook, signals) for runbook in runbooks.runbooks]
     return tuple(sorted(matches, key=_rank))
 
 
@@ -25,16 +25,16 @@ def _rank(match: Match) -> tuple[float, int, int, int]:
     return -match.score, -held, -match.unknown if held else 0, match.runbook.number
 
 
-def _match(book: Runbook, signals: Mapping[str, SignalStatus]) -> Match:
-    configured = [symptom for symptom in book.symptoms if not _off(signals.get(symptom.signal))]
+def _match(runbook: Runbook, signals: Mapping[str, SignalStatus]) -> Match:
+    configured = [symptom for symptom in runbook.symptoms if not _off(signals.get(symptom.signal))]
     # what is not configured counts for nothing; when nothing else is left, that is unknown
-    statuses = tuple(held(symptom, signals.get(symptom.signal)) for symptom in configured or book.symptoms)
+    statuses = tuple(held(symptom, signals.get(symptom.signal)) for symptom in configured or runbook.symptoms)
     weight = sum(s.symptom.weight for s in statuses)
     holding = sum(s.symptom.weight for s in statuses if s.held)
     if all(s.symptom.at == "ok" for s in statuses if s.held):
         holding = 0.0  # "commits are confirmed" alone, on a calm day, speaks for no runbook
     return Match(
-        runbook=book,
+        runbook=runbook,
         symptoms=statuses,
         held=sum(1 for s in statuses if s.held),
         unknown=sum(1 for s in statuses if s.held is None),

@@ -30,9 +30,9 @@ def check(
     if isinstance(account, Unknown) and not account.state.off and "solana" in configured:
         unknown.append(f"the set on the chain: {account.reason}")
     chain = account.data if isinstance(account, Known) else None
-    quarrel = quarrel_over_set(solana, mono)
-    if quarrel and chain is not None:
-        unknown.append(f"the set on the chain: endpoints disagree: {quarrel}")
+    disagreement = disagreement_over_set(solana, mono)
+    if disagreement and chain is not None:
+        unknown.append(f"the set on the chain: endpoints disagree: {disagreement}")
         chain = None
     said = believed(probes.get("signers"), mono)
     if isinstance(said, Unknown) and not said.state.off and "probes" in configured and "signers" in probes:
@@ -64,7 +64,7 @@ def check(
     )
 
 
-def quarrel_over_set(solana: Mapping[str, Reading[Any]], mono: float) -> str:
+def disagreement_over_set(solana: Mapping[str, Reading[Any]], mono: float) -> str:
     """Return what endpoints say of the set's account that cannot all be true, or ""."""
     found = believed(solana.get("disagreements"), mono)
     if isinstance(found, Unknown):

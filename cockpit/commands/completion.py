@@ -122,7 +122,7 @@ def _flag(line: Sequence[str], name: str) -> str | None:
     return given
 
 
-def _books(line: Sequence[str]) -> Any:
+def _runbooks_on(line: Sequence[str]) -> Any:
     from cockpit.config import load_settings
     from cockpit.runbooks.schema import load
 
@@ -130,20 +130,20 @@ def _books(line: Sequence[str]) -> Any:
 
 
 def _runbooks(line: Sequence[str]) -> Iterable[str]:
-    for book in _books(line).runbooks:
-        yield book.id
-        yield str(book.number)
+    for runbook in _runbooks_on(line).runbooks:
+        yield runbook.id
+        yield str(runbook.number)
 
 
 def _steps(line: Sequence[str]) -> Iterable[str]:
     """Return the steps of the runbook that the line names: ids, and the items of the document."""
-    books = _books(line)
+    runbooks = _runbooks_on(line)
     for word in line[line.index("run") + 1 :]:
         try:
-            book = books.runbook(word)
+            runbook = runbooks.runbook(word)
         except KeyError:
             continue
-        for step in book.mitigations:
+        for step in runbook.mitigations:
             yield step.id
             if step.item:
                 yield step.item

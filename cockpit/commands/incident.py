@@ -152,17 +152,17 @@ def _evidence(settings: Settings, args: argparse.Namespace) -> int:
     if args.verify is not None:
         return _verify(settings, Path(args.verify))
     from cockpit.commands.settings import runbooks_of
-    from cockpit.commands.status import first_look
-    from cockpit.incident.evidence.onchain import look_back
+    from cockpit.commands.status import first_situation
+    from cockpit.incident.evidence.onchain import find_last
     from cockpit.session import Session
 
     session = Session(settings, runbooks_of(settings), act=False)
     session.start()
     try:
-        first_look(session)
-        look = look_back(settings.of(RPC_ENDPOINTS), settings.of(SOLANA).program_id, session.clock)
+        first_situation(session)
+        find = find_last(settings.of(RPC_ENDPOINTS), settings.of(SOLANA).program_id, session.clock)
         with _service(
-            settings, situation=lambda: session.situation, access=session.engine.access, look_back=look
+            settings, situation=lambda: session.situation, access=session.engine.access, find_last=find
         ) as service:
             captured = service.capture("on demand").result(120)
     except OSError as error:

@@ -31,12 +31,12 @@ def run(args: argparse.Namespace) -> int:
 
     settings = settings_of(args)
     if args.action == "undo":
-        from cockpit.commands.status import first_look
+        from cockpit.commands.status import first_situation
 
         session = Session(settings, runbooks_of(settings))
         session.start()
         try:
-            first_look(session)
+            first_situation(session)
             session.ready.wait(30)
             return Carrier(session, args).carry(session.mitigations.plan_undo(args.number).result(60))
         finally:

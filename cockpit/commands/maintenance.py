@@ -39,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from cockpit.commands.settings import runbooks_of, settings_of
-    from cockpit.commands.status import first_look
+    from cockpit.commands.status import first_situation
     from cockpit.maintenance.report import markdown
     from cockpit.session import Session
 
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     session = Session(settings, runbooks_of(settings))
     session.start()
     try:
-        for notice in first_look(session).notices:
+        for notice in first_situation(session).notices:
             print(f"m0-cockpit: {notice}", file=sys.stderr)
         session.ready.wait(30)
         made = session.maintenance.begin(args.round).result(300)

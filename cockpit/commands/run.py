@@ -56,7 +56,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from cockpit.commands.settings import runbooks_of, settings_of
-    from cockpit.commands.status import first_look
+    from cockpit.commands.status import first_situation
     from cockpit.session import Session
 
     settings = settings_of(args)
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     session = Session(settings, runbooks)
     session.start()
     try:
-        for notice in first_look(session).notices:
+        for notice in first_situation(session).notices:
             print(f"m0-cockpit: {notice}", file=sys.stderr)
         session.ready.wait(30)
         for left in session.unfinished:

@@ -30,18 +30,18 @@ def run(args: argparse.Namespace) -> int:
 
     if args.action == "check":
         return _check(args.file)
-    books = runbooks_of(settings_of(args))
-    for problem in books.problems:
+    runbooks = runbooks_of(settings_of(args))
+    for problem in runbooks.problems:
         print(problem, file=sys.stderr)
     if args.action == "alerts":
         # rules of the packaged runbooks would pass for the operator's own
-        return 1 if books.problems else _alerts(books, args.out)
+        return 1 if runbooks.problems else _alerts(runbooks, args.out)
     if args.action == "list":
-        for book in books.runbooks:
-            print(f"{book.number:>2}  {book.id:<22} {book.severity}  {book.title}")
+        for runbook in runbooks.runbooks:
+            print(f"{runbook.number:>2}  {runbook.id:<22} {runbook.severity}  {runbook.title}")
         return 0
     try:
-        print(schema.describe(books.runbook(args.runbook)))
+        print(schema.describe(runbooks.runbook(args.runbook)))
     except KeyError:
         raise ConfigProblem(f"there is no runbook {args.runbook!r}", "see `m0-cockpit runbooks list`") from None
     return 0
@@ -58,24 +58,24 @@ def _check(file: str | None) -> int:
             text, origin = Path(file).read_text("utf-8"), file
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigProblem(f"cannot read {file}: {error}", "check the path and its encoding") from None
-    books, problems = schema.check(text, origin)
+    runbooks, problems = schema.check(text, origin)
     for problem in problems:
         print(problem)
-    if problems or books is None:
+    if problems or runbooks is None:
         print(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}", file=sys.stderr)
         return 1
     print(
-        f"{origin}: {len(books.runbooks)} runbooks, {len(books.signals)} signals, "
-        f"{len(books.queries)} queries: all good"
+        f"{origin}: {len(runbooks.runbooks)} runbooks, {len(runbooks.signals)} signals, "
+        f"{len(runbooks.queries)} queries: all good"
     )
     return 0
 
 
-def _alerts(books: Runbooks, out: str | None) -> int:
+def _alerts(runbooks: Runbooks, out: str | None) -> int:
     from cockpit.runbooks.alerts import rules
     from cockpit.settings import ConfigProblem
 
-    text = rules(books)
+    text = rules(runbooks)
     if out is None:
         print(text, end="")
         return 0

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     session = Session(settings, runbooks_of(settings), act=False)
     session.start()
     try:
-        situation = first_look(session, read_back=True)
+        situation = first_situation(session, read_back=True)
         for notice in situation.notices:
             print(f"m0-cockpit: {notice}", file=sys.stderr)
         while True:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         session.close()
 
 
-def first_look(session: Any, patience_s: float = PATIENCE_S, *, read_back: bool = False) -> Situation:
+def first_situation(session: Any, patience_s: float = PATIENCE_S, *, read_back: bool = False) -> Situation:
     """Return the first situation in which every source has answered or failed; else the newest.
 
     `read_back`: the chain's last minutes are to be read too, which nobody waits for who has

@@ -25,8 +25,8 @@ _ROOM = 64 * 1024 * 1024  # bytes: a journal grows by a kilobyte a step, evidenc
 
 async def examine(exam: Examination) -> list[Finding]:
     return await together(
-        bounded(exam, AREA, check, lambda look=look: asyncio.to_thread(look, exam))  # type: ignore[misc]
-        for check, look in (
+        bounded(exam, AREA, check, lambda check_of=check_of: asyncio.to_thread(check_of, exam))  # type: ignore[misc]
+        for check, check_of in (
             ("configuration", configuration),
             ("runbooks", runbooks),
             ("state directory", state),
@@ -108,12 +108,14 @@ def _others_read(path: Path) -> bool:
 
 
 def runbooks(exam: Examination) -> Sequence[Finding]:
-    books = exam.runbooks
-    if books.problems:
+    loaded = exam.runbooks
+    if loaded.problems:
         return [
-            found(AREA, "runbooks", State.FAIL, books.problems[0], books.problems[1] if len(books.problems) > 1 else "")
+            found(
+                AREA, "runbooks", State.FAIL, loaded.problems[0], loaded.problems[1] if len(loaded.problems) > 1 else ""
+            )
         ]
-    words = f"{books.origin}: {len(books.runbooks)} runbooks, {len(books.signals)} signals"
+    words = f"{loaded.origin}: {len(loaded.runbooks)} runbooks, {len(loaded.signals)} signals"
     return [found(AREA, "runbooks", State.OK, words)]
 
 
@@ -212,8 +214,8 @@ def programs(exam: Examination) -> Sequence[Finding]:
     findings = []
     own = exam.settings.network_cli.argv[0]
     users: dict[str, int] = {}
-    for book in exam.runbooks.runbooks:
-        for step in book.mitigations:
+    for runbook in exam.runbooks.runbooks:
+        for step in runbook.mitigations:
             if STEP_KINDS[step.kind].runs_programs and step.argv:
                 program = own if step.argv[0] == "m0-cli" else step.argv[0]
                 users[program] = users.get(program, 0) + 1

@@ -34,7 +34,7 @@ class Seen(NamedTuple):
 
 def lines_of_checklist(runbooks: Runbooks) -> tuple[ChecklistLine, ...]:
     """Return the items of 16.2, in their order, from wherever runbooks.toml has them."""
-    return tuple(line for book in runbooks.runbooks for line in book.checklist if line.item.startswith(PREFIX))
+    return tuple(line for runbook in runbooks.runbooks for line in runbook.checklist if line.item.startswith(PREFIX))
 
 
 def checklist(

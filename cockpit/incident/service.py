@@ -35,7 +35,7 @@ from cockpit.settings import WebhookSettings
 from cockpit.text import safe
 
 if TYPE_CHECKING:
-    from cockpit.incident.evidence.onchain import LookBack
+    from cockpit.incident.evidence.onchain import FindLast
     from cockpit.kubeapi.access import Access
 
 TIMELINE_SHOWN = 300
@@ -46,7 +46,7 @@ _LEAST_S = 1.0  # however much the flight recorder notes, the timeline is made a
 class IncidentService:
     """Keeps the incident's record as one cockpit reads and writes it, from any thread.
 
-    `situation` gives the newest; `access` reads the cluster's address (blocking); `look_back`
+    `situation` gives the newest; `access` reads the cluster's address (blocking); `find_last`
     finds the last reveal for evidence (`cockpit.incident.evidence.onchain`).
     """
 
@@ -64,7 +64,7 @@ class IncidentService:
         read_only: bool = False,
         record: bool = True,
         budget_s: float = BUDGET_S,
-        look_back: LookBack | None = None,
+        find_last: FindLast | None = None,
     ) -> None:
         self.journal = journal
         self.recorder = Recorder(state_dir / "flight.jsonl", clock) if record else None
@@ -94,7 +94,7 @@ class IncidentService:
             recorder=self.recorder,
             background=self._background,
             budget_s=budget_s,
-            look_back=look_back,
+            find_last=find_last,
         )
         self._seen: tuple[int, int] = (-1, -1)
         self._projected_at = float("-inf")
@@ -171,8 +171,8 @@ class IncidentService:
         number: int | None = None
         if name:
             try:
-                book = self._runbooks().runbook(name)
-                name, number = book.id, book.number
+                runbook = self._runbooks().runbook(name)
+                name, number = runbook.id, runbook.number
             except KeyError:
                 raise IncidentProblem(
                     f"there is no runbook {safe(name, 60)!r}", "see `m0-cockpit runbooks list`"

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 #: What a kind of step did that only reads.
-_LOOKS = {"check": "looked", "evidence": "captured", "verify-signatures": "verified"}
+_CHECKED = {"check": "looked", "evidence": "captured", "verify-signatures": "verified"}
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class JournalEntry:
             return f"{failed}: {self.outcome.get('words', '')}".rstrip(": ")
         if self.looked:
             found = str(self.outcome.get("words", "")) or "no words"
-            verb = _LOOKS.get(str(self.intent["step_kind"]), "looked")
+            verb = _CHECKED.get(str(self.intent["step_kind"]), "looked")
             return f"{verb}: {found}" + (f"; answer {self.proof['proof']}" if self.proof is not None else "")
         words = ["sent"]
         if self.rollout is not None:

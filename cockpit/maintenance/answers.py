@@ -20,13 +20,13 @@ def question(
     None when the runbooks have no such step (an operator's own file may not).
     """
     try:
-        book, asked = runbooks.step(runbook, step)
+        found, asked = runbooks.step(runbook, step)
     except KeyError:
         return None
     text = asked.question or asked.title
-    head = f"runbook {book.id}, {asked.id}: "
+    head = f"runbook {found.id}, {asked.id}: "
     for record in reversed(records):
-        if record.get("kind") != "note" or record.get("step") != asked.id or record.get("runbook") != book.id:
+        if record.get("kind") != "note" or record.get("step") != asked.id or record.get("runbook") != found.id:
             continue
         try:
             at = float(record["at"])
@@ -36,5 +36,5 @@ def question(
         who = str(operator.get("name", "")) if isinstance(operator, Mapping) else ""
         words = str(record.get("words", "")).removeprefix(head)
         fresh = now - at <= fresh_s and record.get("answer") != "no"
-        return Question(runbook=book.id, step=asked.id, text=text, answer=words, who=who, answered=at, fresh=fresh)
-    return Question(book.id, asked.id, text)
+        return Question(runbook=found.id, step=asked.id, text=text, answer=words, who=who, answered=at, fresh=fresh)
+    return Question(found.id, asked.id, text)

@@ -53,8 +53,8 @@ Line = tuple[list[Finding], Question | None]
 
 def deploy_lines(at: Deploying) -> tuple[RoundLine, ...]:
     done = []
-    for book in at.runbooks.runbooks:
-        for line in book.checklist:
+    for runbook in at.runbooks.runbooks:
+        for line in runbook.checklist:
             judge = _LINES.get(line.item.removeprefix(PREFIX)) if line.item.startswith(PREFIX) else None
             if judge is not None:
                 findings, asked = judge(at)
@@ -109,7 +109,7 @@ def _configs(at: Deploying) -> Line:
 
 def _keys(at: Deploying) -> list[Finding]:
     wanted = {toggle.configmap for toggle in at.runbooks.toggles.values() if toggle.configmap}
-    steps = [step for book in at.runbooks.runbooks for step in book.mitigations if step.kind == "set-config"]
+    steps = [step for runbook in at.runbooks.runbooks for step in runbook.mitigations if step.kind == "set-config"]
     known = {*at.runbooks.toggles, *(step.args.get("key", "") for step in steps)}
     heads = tuple(name[:-1] for name in at.runbooks.toggles if name.endswith("*"))
     found: list[Finding] = []

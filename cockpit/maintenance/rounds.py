@@ -140,16 +140,16 @@ _MONTHLY: tuple[tuple[str, Callable[[RoundInput], Awaitable[Line]]], ...] = (
 )
 
 
-def _book(runbooks: Runbooks) -> Runbook | None:
-    return next((book for book in runbooks.runbooks if book.id == ROUTINE), None)
+def _runbook(runbooks: Runbooks) -> Runbook | None:
+    return next((runbook for runbook in runbooks.runbooks if runbook.id == ROUTINE), None)
 
 
 def _texts(runbooks: Runbooks) -> dict[str, str]:
-    book = _book(runbooks)
-    return {step.item: step.title for step in book.mitigations if step.item} if book is not None else {}
+    runbook = _runbook(runbooks)
+    return {step.item: step.title for step in runbook.mitigations if step.item} if runbook is not None else {}
 
 
 def _signals_of(runbooks: Runbooks, item: str) -> tuple[str, ...]:
-    book = _book(runbooks)
-    steps = book.mitigations if book is not None else ()
+    runbook = _runbook(runbooks)
+    steps = runbook.mitigations if runbook is not None else ()
     return next((step.signals for step in steps if step.item == item), ())

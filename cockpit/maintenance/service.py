@@ -158,8 +158,8 @@ def _incident(situation: Situation) -> tuple[RoundLine, ...]:
     if running is None:
         lines = [
             line
-            for book in situation.runbooks.runbooks
-            for line in book.checklist
+            for runbook in situation.runbooks.runbooks
+            for line in runbook.checklist
             if line.item.startswith("16.incident.")
         ]
         return tuple(RoundLine(line.item, line.text, (Finding("unknown", NO_INCIDENT),)) for line in lines)

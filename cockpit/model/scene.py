@@ -42,10 +42,10 @@ class Scene:
 class Coach(Protocol):
     """Watches the screen and may say something in a strip at the bottom.
 
-    `look` returns at once; `act` may block.
+    `remark` returns at once; `act` may block.
     """
 
-    def look(self, scene: Scene) -> Saying | None:
+    def remark(self, scene: Scene) -> Saying | None:
         """Look at the scene, when something opens and several times a second.
 
         None: no strip.

@@ -45,7 +45,7 @@ class StepSpec:
     takes: tuple[str, ...] | None = LEFT_OUT  # more keys of `args`; None: any
     patches: Patched = LEFT_OUT  # the object that it patches; "": it does something else
     unplanned: str = LEFT_OUT  # why it is not planned and carried out; "": it is
-    looks_only: bool = LEFT_OUT  # it changes nothing: possible when read-only, needs no confirmation
+    only_reads: bool = LEFT_OUT  # it changes nothing: possible when read-only, needs no confirmation
     rights: tuple[StepRight, ...] = LEFT_OUT
     preview: Callable[[Step, Situation], str] = LEFT_OUT  # what it would change now, one line
     holds: Callable[[Step, Situation], bool] = LEFT_OUT  # it would change nothing now
@@ -106,7 +106,7 @@ _ROWS = (
         takes=(),
         patches="workload",
         unplanned="",
-        looks_only=False,
+        only_reads=False,
         rights=(
             StepRight("get", "apps", "{workloads}", "service"),
             StepRight("patch", "apps", "{workloads}/scale", "service"),
@@ -121,7 +121,7 @@ _ROWS = (
         takes=(),
         patches="workload",
         unplanned="",
-        looks_only=False,
+        only_reads=False,
         rights=_ON_WORKLOAD,
         preview=previews.set_env,
         holds=previews.set_already,
@@ -133,7 +133,7 @@ _ROWS = (
         takes=(),
         patches="workload",
         unplanned="",
-        looks_only=False,
+        only_reads=False,
         rights=_ON_WORKLOAD,
         preview=previews.set_image,
         holds=unknowable,
@@ -145,7 +145,7 @@ _ROWS = (
         takes=(),
         patches="workload",
         unplanned="",
-        looks_only=False,
+        only_reads=False,
         rights=_ON_WORKLOAD,
         preview=previews.restart,
         holds=unknowable,
@@ -157,7 +157,7 @@ _ROWS = (
         takes=("revision",),
         patches="workload",
         unplanned="",
-        looks_only=False,
+        only_reads=False,
         rights=(*_ON_WORKLOAD, StepRight("list", "apps", "{revisions}")),
         preview=previews.undo_rollout,
         holds=unknowable,
@@ -169,7 +169,7 @@ _ROWS = (
         takes=(),
         patches="ConfigMap",
         unplanned="",
-        looks_only=False,
+        only_reads=False,
         rights=(
             StepRight("get", "", "configmaps", "args.configmap"),
             StepRight("patch", "", "configmaps", "args.configmap"),
@@ -184,7 +184,7 @@ _ROWS = (
         takes=("name",),
         patches="",
         unplanned="",
-        looks_only=False,
+        only_reads=False,
         rights=(
             StepRight("get", "batch", "cronjobs", "args.cronjob"),
             *(StepRight(verb, "batch", "jobs") for verb in ("create", "get", "delete")),
@@ -199,7 +199,7 @@ _ROWS = (
         takes=(*_COMMAND, "kind"),
         patches="",
         unplanned="",
-        looks_only=False,
+        only_reads=False,
         rights=(),
         preview=previews.command,
         holds=unknowable,
@@ -211,7 +211,7 @@ _ROWS = (
         takes=("but", *(key for key in _COMMAND if key != "reads")),
         patches="",
         unplanned="",
-        looks_only=False,
+        only_reads=False,
         rights=(),
         preview=previews.command_each,
         holds=unknowable,
@@ -223,7 +223,7 @@ _ROWS = (
         takes=("timeout", "lock-timeout"),
         patches="",
         unplanned="",
-        looks_only=False,
+        only_reads=False,
         rights=(),
         preview=lambda step, situation: "one reviewed statement",
         holds=unknowable,
@@ -235,7 +235,7 @@ _ROWS = (
         takes=None,
         patches="",
         unplanned="it opens or asks something",
-        looks_only=True,
+        only_reads=True,
         rights=(),
         preview=previews.view,
         holds=unknowable,
@@ -247,7 +247,7 @@ _ROWS = (
         takes=(),
         patches="",
         unplanned="",
-        looks_only=True,
+        only_reads=True,
         rights=(),
         preview=previews.check,
         holds=unknowable,
@@ -259,7 +259,7 @@ _ROWS = (
         takes=("signer-set",),
         patches="",
         unplanned="",
-        looks_only=True,
+        only_reads=True,
         rights=(),
         preview=lambda step, situation: "works it out here",
         holds=unknowable,
@@ -271,7 +271,7 @@ _ROWS = (
         takes=(),
         patches="",
         unplanned="",
-        looks_only=True,
+        only_reads=True,
         rights=(),
         preview=lambda step, situation: "writes a redacted file here",
         holds=unknowable,
@@ -283,7 +283,7 @@ _ROWS = (
         takes=("answer",),
         patches="",
         unplanned="it opens or asks something",
-        looks_only=True,
+        only_reads=True,
         rights=(),
         preview=lambda step, situation: step.question,
         holds=unknowable,
@@ -295,7 +295,7 @@ _ROWS = (
         takes=(),
         patches="",
         unplanned="its steps are planned one by one",
-        looks_only=False,
+        only_reads=False,
         rights=(),
         preview=previews.sequence,
         holds=unknowable,
@@ -331,8 +331,8 @@ def _contradictions(row: StepSpec) -> Iterator[str]:
         yield f"it patches a {row.patches}, but asks for no right to patch"
     if row.unplanned and (row.patches or row.rights):
         yield "it is not planned, but patches or has rights"
-    if row.looks_only and row.patches:
-        yield f"it only looks, but patches a {row.patches}"
+    if row.only_reads and row.patches:
+        yield f"it only reads, but patches a {row.patches}"
 
 
 STEP_KINDS = step_kinds(_ROWS)

@@ -18,8 +18,8 @@ class KeyBar(LineWidget):
 
     DEFAULT_CSS = "KeyBar { height: 1; width: 100%; dock: bottom; }"
 
-    def __init__(self, look: Appearance, pairs: Sequence[tuple[str, str]] = FOOTER) -> None:
-        super().__init__(look, id="keybar")
+    def __init__(self, appearance: Appearance, pairs: Sequence[tuple[str, str]] = FOOTER) -> None:
+        super().__init__(appearance, id="keybar")
         self._pairs = tuple(pairs)
 
     def say(self, pairs: Sequence[tuple[str, str]]) -> None:

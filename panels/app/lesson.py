@@ -20,8 +20,8 @@ class LessonLine(LineWidget):
 
     DEFAULT_CSS = "LessonLine { layer: lesson; dock: bottom; height: 2; width: 100%; }"
 
-    def __init__(self, look: Appearance) -> None:
-        super().__init__(look, id="lesson")
+    def __init__(self, appearance: Appearance) -> None:
+        super().__init__(appearance, id="lesson")
         self._said: Saying | None = None
 
     def say(self, said: Saying) -> None:

@@ -23,13 +23,17 @@ def commands(situation: Situation | None, runbooks: Runbooks, links: Links | Non
     A step is planned, never sent, by choosing it here.
     """
     matches = situation.matches if situation is not None else ()
-    books = [match.runbook for match in matches] or list(runbooks.runbooks)
+    offered = [match.runbook for match in matches] or list(runbooks.runbooks)
     found: list[Command] = []
-    for book in books:
-        for step in book.mitigations:
-            where = f"runbook {book.number} · {step.kind}" + (f" · {step.service}" if step.service else "")
-            found.append(Command(f"{book.number}  {step.title}", where, partial(messages.PlanStep, book.id, step.id)))
-    found += [Command(f"Runbook {b.number}  {b.title}", b.severity, partial(messages.OpenRunbook, b.id)) for b in books]
+    for runbook in offered:
+        for step in runbook.mitigations:
+            where = f"runbook {runbook.number} · {step.kind}" + (f" · {step.service}" if step.service else "")
+            found.append(
+                Command(f"{runbook.number}  {step.title}", where, partial(messages.PlanStep, runbook.id, step.id))
+            )
+    found += [
+        Command(f"Runbook {b.number}  {b.title}", b.severity, partial(messages.OpenRunbook, b.id)) for b in offered
+    ]
     found += [Command(f"Panel {p.key}  {p.title}", "go there", partial(messages.OpenView, p.name)) for p in PANELS]
     found += _services(situation) if situation is not None else []
     found += [command for view in VIEWS for command in _views(view, situation)]

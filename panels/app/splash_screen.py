@@ -18,17 +18,17 @@ class SplashScreen(Widget):
 
     DEFAULT_CSS = "SplashScreen { width: 1fr; height: 1fr; }"
 
-    def __init__(self, where: str, look: Appearance) -> None:
+    def __init__(self, where: str, appearance: Appearance) -> None:
         super().__init__(id="splash-screen")
         self._where = clean(where, 60)
-        self.look = look
+        self.appearance = appearance
 
     def render_line(self, y: int) -> Strip:
-        style = self.look.style
+        style = self.appearance.style
         segments: list[Segment] = []
         if y == 0:
             segments = [Segment(" M0CLUB ", style("brand")), Segment(f"  {self._where}", style("bold"))]
         elif y == 2:
-            words = self.look.glyphs("  reading the cluster …  nothing is known yet")
+            words = self.appearance.glyphs("  reading the cluster …  nothing is known yet")
             segments = [Segment(words, style("dim"))]
         return Strip(segments).adjust_cell_length(self.size.width, style("text"))

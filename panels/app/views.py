@@ -27,7 +27,7 @@ class Asked:
     name: str
     args: Mapping[str, str]
     situation: Situation | None
-    look: Appearance
+    appearance: Appearance
 
     @property
     def page(self) -> str:
@@ -35,13 +35,13 @@ class Asked:
 
 
 def _chain(asked: Asked) -> View:
-    return ChainView(asked.name, asked.situation, look=asked.look)
+    return ChainView(asked.name, asked.situation, appearance=asked.appearance)
 
 
 WIDGETS: Mapping[str, Callable[[Asked], View]] = {
-    "metrics": lambda asked: MetricsView(asked.args.get("service", ""), asked.situation, look=asked.look),
-    "alerts": lambda asked: PanelView(AlertsPanel, asked.situation, look=asked.look),
-    "postgres": lambda asked: PostgresView(asked.page, asked.situation, look=asked.look),
-    "maintenance": lambda asked: MaintenanceView(asked.page, look=asked.look),
+    "metrics": lambda asked: MetricsView(asked.args.get("service", ""), asked.situation, appearance=asked.appearance),
+    "alerts": lambda asked: PanelView(AlertsPanel, asked.situation, appearance=asked.appearance),
+    "postgres": lambda asked: PostgresView(asked.page, asked.situation, appearance=asked.appearance),
+    "maintenance": lambda asked: MaintenanceView(asked.page, appearance=asked.appearance),
     **{view.name: _chain for view in VIEWS if view.group == "chain"},
 }

@@ -84,16 +84,16 @@ class Dashboard(Widget):
     Dashboard > * { width: 100%; height: 100%; }
     """
 
-    def __init__(self, look: Appearance | None = None, *, id: str | None = "dashboard") -> None:  # noqa: A002
+    def __init__(self, appearance: Appearance | None = None, *, id: str | None = "dashboard") -> None:  # noqa: A002
         repaint.install()
         super().__init__(id=id)
-        self.look = look or Appearance()
-        self.panels: dict[str, LinesPanel] = {name: kind(self.look) for name, kind in kinds().items()}
-        self.top = TopStrip(self.look, id="top")
-        self.pipeline = PipelineStrip(self.look, id="pipeline")
-        self.match = MatchLine(self.look, id="match")
-        self.tabs = TabLine(tuple(self.panels.values()), self.look)
-        self.small = TooSmall(self.look, id="small")
+        self.appearance = appearance or Appearance()
+        self.panels: dict[str, LinesPanel] = {name: kind(self.appearance) for name, kind in kinds().items()}
+        self.top = TopStrip(self.appearance, id="top")
+        self.pipeline = PipelineStrip(self.appearance, id="pipeline")
+        self.match = MatchLine(self.appearance, id="match")
+        self.tabs = TabLine(tuple(self.panels.values()), self.appearance)
+        self.small = TooSmall(self.appearance, id="small")
         self.situation: Situation | None = None
         self.current = PANELS[0].name  # the panel that has, or had last, the focus
         self._notices = 0

@@ -68,8 +68,8 @@ class PodsPanel(TablePanel):
         Binding("a", "all", "all pods", show=False, id="pods.all"),
     ]
 
-    def __init__(self, look: Appearance | None = None) -> None:
-        super().__init__(look)
+    def __init__(self, appearance: Appearance | None = None) -> None:
+        super().__init__(appearance)
         self._open: dict[GroupKey, bool] = {}  # absent: problem pods only
         self._all = False
         self._groups: dict[GroupKey, ServiceStatus] = {}

@@ -201,7 +201,7 @@ def failures_table(activity: ProgramActivity, width: int, most: int, believed: b
     rows: list[list[Span]] = []
     for one in activity.failures[:most]:
         role = "unknown" if not believed else "warn" if one.per_minute > 0 else "text"
-        books: Span = (f"→ runbook {one.runbook}", "accent") if one.runbook is not None else ("", "text")
-        rows.append([(one.name, role), (count(one.count), role), (f"{one.per_minute:.0f}/min", role), books])
+        leads_to: Span = (f"→ runbook {one.runbook}", "accent") if one.runbook is not None else ("", "text")
+        rows.append([(one.name, role), (count(one.count), role), (f"{one.per_minute:.0f}/min", role), leads_to])
     columns = (Column("on the chain", 20, grow=1), Column("all", 5, ">"), Column("now", 7, ">"), Column("", 12))
     return table(columns, rows, width)

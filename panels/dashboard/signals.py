@@ -103,7 +103,7 @@ class SignalsPanel(TablePanel):
         """
         key = self.selected_key
         name = dict(key[1]).get("signal", "") if isinstance(key, tuple) else str(key or "")
-        url = self.look.links.of_signal(name) if name else None
+        url = self.appearance.links.of_signal(name) if name else None
         if url is not None:
             self.post_message(CopyText(url, f"link to {name}"))
 

@@ -90,9 +90,9 @@ class ConfirmDialog(Layer):
         *,
         title: str = "Plan",
         production: bool = False,
-        look: Appearance | None = None,
+        appearance: Appearance | None = None,
     ) -> None:
-        super().__init__(title if plan is None else title_of(plan), look)
+        super().__init__(title if plan is None else title_of(plan), appearance)
         self._mono = mono
         self.production = production
         self.plan = plan
@@ -243,7 +243,7 @@ class ConfirmDialog(Layer):
             pairs = []
         text = Text()
         for key, words in pairs:
-            text.append(key, style=ink(self.look, "key"))
+            text.append(key, style=ink(self.appearance, "key"))
             text.append(f" {words}   ")
         return text
 
@@ -264,13 +264,13 @@ class ConfirmDialog(Layer):
             return
         ask, typed, expected = Text(), self._typed(), self.plan.typed
         if typed == expected:
-            ask.append(self.look.glyphs(f"{sign('ok')} ctrl+y does it "), style=ink(self.look, "ok"))
+            ask.append(self.appearance.glyphs(f"{sign('ok')} ctrl+y does it "), style=ink(self.appearance, "ok"))
         elif typed and not expected.startswith(typed):
-            ask.append(self.look.glyphs(f"{sign('crit')} expected "), style=ink(self.look, "crit"))
-            ask.append(expected, style=ink(self.look, "bold"))
+            ask.append(self.appearance.glyphs(f"{sign('crit')} expected "), style=ink(self.appearance, "crit"))
+            ask.append(expected, style=ink(self.appearance, "bold"))
         else:
             ask.append("type ")
-            ask.append(expected, style=ink(self.look, "bold"))
+            ask.append(expected, style=ink(self.appearance, "bold"))
             ask.append(" to go on")
         self.query_one(".ask", Static).update(ask)
 

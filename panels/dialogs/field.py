@@ -31,8 +31,8 @@ class ChoiceList(LinesView):
 
     DEFAULT_CSS = "ChoiceList { height: auto; background: $panel; }"
 
-    def __init__(self, choices: Sequence[Choice], look: Appearance) -> None:
-        super().__init__(look, cursor=True)
+    def __init__(self, choices: Sequence[Choice], appearance: Appearance) -> None:
+        super().__init__(appearance, cursor=True)
         self.choices = list(choices)
         self.styles.height = min(len(self.choices), _SHOWN_CHOICES)
 
@@ -106,14 +106,14 @@ class Field(Vertical):
     Field Static { height: auto; width: 1fr; }
     """
 
-    def __init__(self, param: Param, choices: Sequence[Choice], current: str | None, look: Appearance) -> None:
+    def __init__(self, param: Param, choices: Sequence[Choice], current: str | None, appearance: Appearance) -> None:
         super().__init__()
         self.param = param
         self.choices = list(choices)
-        self.look = look
+        self.appearance = appearance
         self.current = current
         self.touched = False
-        self.list = ChoiceList(choices, look) if choices else None
+        self.list = ChoiceList(choices, appearance) if choices else None
         self._late = False  # the list came after the form, and nobody has been at it: its cursor is no choice yet
         self._notes: dict[str, str] = {}  # what was worked out of a value, which takes longer than to list it
         typed = not choices or param.type in ("url", "string", "image")
@@ -129,13 +129,13 @@ class Field(Vertical):
         )
 
     def _title(self) -> Text:
-        title = Text(self.param.title or self.param.name, style=ink(self.look, "title"))
+        title = Text(self.param.title or self.param.name, style=ink(self.appearance, "title"))
         hint = bounds(self.param)
         if hint:
-            title.append(f"   {hint}", style=ink(self.look, "dim"))
+            title.append(f"   {hint}", style=ink(self.appearance, "dim"))
         if self.param.choices_from and not self.choices:
             kind = self.param.choices_from.partition(":")[0].replace("-", " ")
-            title.append(f"   no live list of {kind} yet: type it, or wait", style=ink(self.look, "unknown"))
+            title.append(f"   no live list of {kind} yet: type it, or wait", style=ink(self.appearance, "unknown"))
         return title
 
     def compose(self) -> ComposeResult:
@@ -179,7 +179,7 @@ class Field(Vertical):
             changed = self.list.retell(offered)
             self.choices = list(self.list.choices)
             return changed
-        self.choices, self.list, self._late = offered, ChoiceList(offered, self.look), True
+        self.choices, self.list, self._late = offered, ChoiceList(offered, self.appearance), True
         if self.input is not None:
             self.input.placeholder = "type one, or go up to choose"
         self.query_one(".title", Static).update(self._title())
@@ -197,7 +197,11 @@ class Field(Vertical):
     def tell(self) -> None:
         """Say what is wrong, once the operator has touched the field."""
         words = self.wrong if self.touched else None
-        text = Text(f"{self.look.glyphs(SIGN['crit'])} {words}", style=ink(self.look, "crit")) if words else Text("")
+        text = (
+            Text(f"{self.appearance.glyphs(SIGN['crit'])} {words}", style=ink(self.appearance, "crit"))
+            if words
+            else Text("")
+        )
         self.query_one(".wrong", Static).update(text)
 
     @property

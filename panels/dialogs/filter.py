@@ -34,9 +34,9 @@ class FilterBar(Overlay):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", show=False)]
 
-    def __init__(self, text: str = "", *, prompt: str = "/", look: Appearance | None = None) -> None:
+    def __init__(self, text: str = "", *, prompt: str = "/", appearance: Appearance | None = None) -> None:
         super().__init__()
-        self.look = look or Appearance()
+        self.appearance = appearance or Appearance()
         self.prompt = prompt
         self.before = text
 
@@ -46,7 +46,7 @@ class FilterBar(Overlay):
         return True
 
     def compose(self) -> ComposeResult:
-        yield Static(Text(f"{self.prompt} ", style=ink(self.look, "key")), markup=False)
+        yield Static(Text(f"{self.prompt} ", style=ink(self.appearance, "key")), markup=False)
         yield FilterInput(self.before, compact=True, select_on_focus=False)
         yield Static("", id="wrong", markup=False)
 
@@ -55,7 +55,7 @@ class FilterBar(Overlay):
 
     def tell(self, words: str) -> None:
         """Say what is wrong with the text, or how much matches."""
-        self.query_one("#wrong", Static).update(Text(f" {words}", style=ink(self.look, "warn")))
+        self.query_one("#wrong", Static).update(Text(f" {words}", style=ink(self.appearance, "warn")))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

@@ -20,8 +20,8 @@ class HelpDialog(Layer):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark", "close", "Close", show=False)]
     WIDTH = 92
 
-    def __init__(self, groups: Mapping[str, Keys], *, look: Appearance | None = None) -> None:
-        super().__init__("Keys", look)
+    def __init__(self, groups: Mapping[str, Keys], *, appearance: Appearance | None = None) -> None:
+        super().__init__("Keys", appearance)
         self.groups = {heading: tuple(pairs) for heading, pairs in groups.items() if pairs}
 
     def words(self) -> Sequence[Para]:

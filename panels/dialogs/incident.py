@@ -125,9 +125,11 @@ class IncidentForm(ParametersDialog):
         situation: Situation,
         *,
         fixed: Mapping[str, str] | None = None,
-        look: Appearance | None = None,
+        appearance: Appearance | None = None,
     ) -> None:
-        super().__init__("", Step(id=form.action, title=form.title, kind="manual", params=form.params), look=look)
+        super().__init__(
+            "", Step(id=form.action, title=form.title, kind="manual", params=form.params), appearance=appearance
+        )
         self.form = form
         self.situation = situation
         self.fixed = dict(fixed or {})
@@ -137,7 +139,7 @@ class IncidentForm(ParametersDialog):
         optional = set(form.optional) | ({"reason"} if form.action == "close" and not _wants(situation) else set())
         self.fields = [
             (OptionalField if p.name in optional else Field)(
-                p, offer(p, [(c, known.get(c, "")) for c in p.choices]), now.get(p.name), self.look
+                p, offer(p, [(c, known.get(c, "")) for c in p.choices]), now.get(p.name), self.appearance
             )
             for p in form.params
         ]
@@ -157,7 +159,7 @@ class IncidentForm(ParametersDialog):
             [("enter", f"{self.form.verb}")] if self.form.enter else [("y", self.form.verb), ("ctrl+y", "from a field")]
         )
         for key, words in (*keys, ("tab", "move")):
-            hint.append(key, style=ink(self.look, "key"))
+            hint.append(key, style=ink(self.appearance, "key"))
             hint.append(f" {words}   ")
         self.say_hint(hint)
 

@@ -28,9 +28,9 @@ class ManualDialog(Layer):
     CLOSE = "Cancel"
 
     def __init__(
-        self, runbook_id: str, step: Step, *, part: PlanPart | None = None, look: Appearance | None = None
+        self, runbook_id: str, step: Step, *, part: PlanPart | None = None, appearance: Appearance | None = None
     ) -> None:
-        super().__init__(step.title, look)
+        super().__init__(step.title, appearance)
         self.runbook_id = runbook_id
         self.step = step
         self.part = part
@@ -54,7 +54,7 @@ class ManualDialog(Layer):
     def opened(self) -> None:
         super().opened()
         hint = Text()
-        hint.append("enter", style=ink(self.look, "key"))
+        hint.append("enter", style=ink(self.appearance, "key"))
         hint.append(" records the answer in the journal")
         self.say_hint(hint)
 

@@ -14,8 +14,10 @@ class NoticeDialog(Layer):
 
     WIDTH = 92
 
-    def __init__(self, title: str, lines: Sequence[str], *, role: str = "text", look: Appearance | None = None) -> None:
-        super().__init__(title, look)
+    def __init__(
+        self, title: str, lines: Sequence[str], *, role: str = "text", appearance: Appearance | None = None
+    ) -> None:
+        super().__init__(title, appearance)
         self.lines = tuple(lines)
         self.role = role
 

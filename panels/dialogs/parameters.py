@@ -52,14 +52,14 @@ class ParametersDialog(Layer):
         live: Mapping[str, Sequence[tuple[str, str]]] | None = None,
         current: Mapping[str, str] | None = None,
         *,
-        look: Appearance | None = None,
+        appearance: Appearance | None = None,
     ) -> None:
-        super().__init__(step.title, look)
+        super().__init__(step.title, appearance)
         self.runbook_id = runbook_id
         self.step = step
         now = current or {}
         self.fields = [
-            Field(param, offer(param, (live or {}).get(param.name, ())), now.get(param.name), self.look)
+            Field(param, offer(param, (live or {}).get(param.name, ())), now.get(param.name), self.appearance)
             for param in step.params
         ]
 
@@ -114,7 +114,7 @@ class ParametersDialog(Layer):
         super().opened()
         hint = Text()
         for key, words in (("enter", "next, then plan (nothing is sent yet)"), ("tab", "move")):
-            hint.append(key, style=ink(self.look, "key"))
+            hint.append(key, style=ink(self.appearance, "key"))
             hint.append(f" {words}   ")
         self.say_hint(hint)
 

@@ -32,8 +32,8 @@ class QuitDialog(RunningDialog):
     CLOSE = "Stay"
     HINT = "leave"
 
-    def __init__(self, running: Sequence[Progress], *, look: Appearance | None = None) -> None:
-        super().__init__("Leave?", running, look)
+    def __init__(self, running: Sequence[Progress], *, appearance: Appearance | None = None) -> None:
+        super().__init__("Leave?", running, appearance)
 
     def words(self) -> Sequence[Para]:
         count = len(self.running)

@@ -21,14 +21,14 @@ class RunningDialog(HintedLayer):
 
     HINT: ClassVar[str]
 
-    def __init__(self, title: str, running: Sequence[Progress], look: Appearance | None) -> None:
-        super().__init__(title, look)
+    def __init__(self, title: str, running: Sequence[Progress], appearance: Appearance | None) -> None:
+        super().__init__(title, appearance)
         self.running = tuple(running)
 
     def opened(self) -> None:
         super().opened()
         hint = Text()
-        hint.append("y", style=ink(self.look, "key"))
+        hint.append("y", style=ink(self.appearance, "key"))
         hint.append(f" {self.HINT}")
         self.say_hint(hint)
 

@@ -35,15 +35,15 @@ class SequenceDialog(HintedLayer):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "next", "Next", show=False)]
     WIDTH = 92
 
-    def __init__(self, state: SequenceState, *, look: Appearance | None = None) -> None:
-        super().__init__(state.title, look)
+    def __init__(self, state: SequenceState, *, appearance: Appearance | None = None) -> None:
+        super().__init__(state.title, appearance)
         self.state = state
 
     def opened(self) -> None:
         super().opened()
         text = Text()
         if self.state.next is not None:
-            text.append("n", style=ink(self.look, "key"))
+            text.append("n", style=ink(self.appearance, "key"))
             verb = "goes on with" if self.state.begun else "begins with"
             text.append(f" {verb} part {self.state.next + 1} of {len(self.state.items)} (nothing is sent yet)")
         self.say_hint(text)

@@ -29,8 +29,8 @@ class StopDialog(RunningDialog):
     CLOSE = "Let it run"
     HINT = "stop it"
 
-    def __init__(self, running: Sequence[Progress], *, look: Appearance | None = None) -> None:
-        super().__init__("Stop it?", running, look)
+    def __init__(self, running: Sequence[Progress], *, appearance: Appearance | None = None) -> None:
+        super().__init__("Stop it?", running, appearance)
 
     def words(self) -> Sequence[Para]:
         lines: list[Para] = []

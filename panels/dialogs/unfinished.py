@@ -18,8 +18,8 @@ class UnfinishedDialog(Layer):
 
     WIDTH = 92
 
-    def __init__(self, unfinished: Sequence[Unfinished], *, look: Appearance | None = None) -> None:
-        super().__init__("The last session ended in the middle of something", look)
+    def __init__(self, unfinished: Sequence[Unfinished], *, appearance: Appearance | None = None) -> None:
+        super().__init__("The last session ended in the middle of something", appearance)
         self.unfinished = tuple(unfinished)
 
     def words(self) -> Sequence[Para]:

@@ -154,7 +154,7 @@ class CockpitDriver(linux_driver.LinuxDriver):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._file = sys.__stdout__
-        self._ascii = bool(getattr(getattr(self._app, "look", None), "ascii", False))
+        self._ascii = bool(getattr(getattr(self._app, "appearance", None), "ascii", False))
         reconfigure = getattr(self._file, "reconfigure", None)
         if reconfigure is not None:  # a locale that cannot encode a sign must not stop the screen
             reconfigure(encoding="ascii" if self._ascii else "utf-8", errors="replace")

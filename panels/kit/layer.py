@@ -41,13 +41,13 @@ class CancelButton(Widget, can_focus=True):
     class Pressed(Message):
         """Says that Enter or a click pressed it."""
 
-    def __init__(self, words: str, look: Appearance) -> None:
+    def __init__(self, words: str, appearance: Appearance) -> None:
         super().__init__()
         self.words = words
-        self.look = look
+        self.appearance = appearance
 
     def render(self) -> Text:
-        style = ink(self.look, "key") + Style(reverse=True) if self.has_focus else ink(self.look, "text")
+        style = ink(self.appearance, "key") + Style(reverse=True) if self.has_focus else ink(self.appearance, "text")
         return Text(f"[ {self.words} ]", style=style, no_wrap=True)
 
     def rename(self, words: str) -> None:
@@ -88,11 +88,11 @@ class Layer(Overlay):
     TALL: ClassVar[bool] = False  # as high as the screen allows, whatever the words need
     CLOSE: ClassVar[str] = "Close"
 
-    def __init__(self, title: str, look: Appearance | None = None, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, title: str, appearance: Appearance | None = None, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self.look = look or Appearance()
+        self.appearance = appearance or Appearance()
         self._title = title
-        self.body = LinesView(self.look, can_focus=False)
+        self.body = LinesView(self.appearance, can_focus=False)
         self._fitted: tuple[int, int, int] | None = None
 
     @property
@@ -106,7 +106,7 @@ class Layer(Overlay):
     def compose(self) -> ComposeResult:
         yield self.body
         with Horizontal(classes="foot buttons"):
-            yield CancelButton(self.CLOSE, self.look)
+            yield CancelButton(self.CLOSE, self.appearance)
 
     def words(self) -> Sequence[Para]:
         """Return the lines shown now."""
@@ -119,7 +119,7 @@ class Layer(Overlay):
     # -- life
 
     def opened(self) -> None:
-        if self.look.ascii:
+        if self.appearance.ascii:
             self.styles.border = ("ascii", self.styles.border_top[1])
         self.retitle(self._title)
         self.refresh_words()
@@ -132,7 +132,7 @@ class Layer(Overlay):
 
     def retitle(self, title: str) -> None:
         self._title = title
-        self.border_title = Content(self.look.glyphs(title))
+        self.border_title = Content(self.appearance.glyphs(title))
 
     def refresh_words(self) -> None:
         """Show `words()` again; only rows that changed are painted."""
@@ -182,7 +182,7 @@ class Layer(Overlay):
 
     def buttons(self) -> ComposeResult:
         """Yield the cancel button, and beside it the line that tells the keys (`say_hint`)."""
-        yield CancelButton(self.CLOSE, self.look)
+        yield CancelButton(self.CLOSE, self.appearance)
         yield Static("", classes="hint", markup=False)
 
     def say_hint(self, hint: Text) -> None:

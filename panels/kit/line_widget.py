@@ -26,9 +26,9 @@ class LineWidget(Widget):
     `sync()` compares it with what is on screen and refreshes the differing cells only.
     """
 
-    def __init__(self, look: Appearance | None = None, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, appearance: Appearance | None = None, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self.look = look or Appearance()
+        self.appearance = appearance or Appearance()
         self.situation: Situation | None = None
         self._drawn: list[Line] = []
         self._strips: list[Strip | None] = []
@@ -114,10 +114,10 @@ class LineWidget(Widget):
     def render_line(self, y: int) -> Strip:
         size = self._drawn_size
         if y >= len(self._strips):
-            return Strip.blank(size.width, self.look.style("text"))
+            return Strip.blank(size.width, self.appearance.style("text"))
         strip = self._strips[y]
         if strip is None:
-            strip = to_strip(self._drawn[y], size.width, self.look)
+            strip = to_strip(self._drawn[y], size.width, self.appearance)
             for each in self._filters:
                 strip = strip.apply_filter(each, self._background)
             self._strips[y] = strip
@@ -139,8 +139,8 @@ class ScrolledLines(LineWidget, can_focus=True):
     FRAME_ROWS: ClassVar[int] = 0  # of its height, what holds no lines
     WHEEL: ClassVar[int] = 3  # lines a notch
 
-    def __init__(self, look: Appearance | None = None, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(look, id=id)
+    def __init__(self, appearance: Appearance | None = None, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(appearance, id=id)
         self.top = 0  # first line on screen
         self.total = 0  # lines in all
 

@@ -61,14 +61,14 @@ class LinesView(ScrollView, can_focus=True):
 
     def __init__(
         self,
-        look: Appearance | None = None,
+        appearance: Appearance | None = None,
         *,
         cursor: bool = False,
         id: str | None = None,  # noqa: A002
         can_focus: bool = True,
     ) -> None:
         super().__init__(id=id)
-        self.look = look or Appearance()
+        self.appearance = appearance or Appearance()
         self._cursor = cursor
         self.can_focus = can_focus
         self._lines: tuple[Para, ...] = ()
@@ -159,12 +159,12 @@ class LinesView(ScrollView, can_focus=True):
             here = row.key is not None and row.key == self.key
             first = here and (at == 0 or self._rows[at - 1].line != row.line)
             if here:
-                base = base + ink(self.look, "cursor" if self.has_focus else "idle")
-            strip = row_strip(row, width - 2, base, self.look)
-            mark = self.look.glyphs(SIGN["cursor"]) if first else " "
-            strip = Strip([Segment(f"{mark} ", base + ink(self.look, "key")), *strip], width)
+                base = base + ink(self.appearance, "cursor" if self.has_focus else "idle")
+            strip = row_strip(row, width - 2, base, self.appearance)
+            mark = self.appearance.glyphs(SIGN["cursor"]) if first else " "
+            strip = Strip([Segment(f"{mark} ", base + ink(self.appearance, "key")), *strip], width)
         else:
-            strip = row_strip(row, width, base, self.look)
+            strip = row_strip(row, width, base, self.appearance)
         self._strips[at] = strip
         return strip
 

@@ -122,9 +122,9 @@ def wrap(lines: Sequence[Para], width: int) -> list[Row]:
     return rows
 
 
-def row_strip(row: Row, width: int, base: Style, look: Appearance) -> Strip:
+def row_strip(row: Row, width: int, base: Style, appearance: Appearance) -> Strip:
     """Return the row as a strip of exactly `width` cells over the base style."""
-    segments = [Segment(look.glyphs(text), base + ink(look, role)) for text, role in row.spans]
+    segments = [Segment(appearance.glyphs(text), base + ink(appearance, role)) for text, role in row.spans]
     return Strip(segments).adjust_cell_length(width, base)
 
 

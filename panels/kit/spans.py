@@ -121,7 +121,7 @@ def changed(old: Line, new: Line) -> tuple[int, int] | None:
     return start, max(end, start + 1)
 
 
-def to_strip(line: Line, width: int, look: Appearance) -> Strip:
+def to_strip(line: Line, width: int, appearance: Appearance) -> Strip:
     """Turn a line into a strip of exactly `width` cells.
 
     No control, format or bidirectional character gets through, whatever a panel wrote.
@@ -133,23 +133,23 @@ def to_strip(line: Line, width: int, look: Appearance) -> Strip:
     for text, role in line:
         if not text:
             continue
-        new = look.style(role)
+        new = appearance.style(role)
         # Blanks take the style before them where that shows no difference: each change of style
         # costs some 40 bytes.
         if style is not None and (
-            new is style or (text.isspace() and look.blank(role) == look.blank(last) is not None)
+            new is style or (text.isspace() and appearance.blank(role) == appearance.blank(last) is not None)
         ):
-            texts.append(look.glyphs(clean(text)))
+            texts.append(appearance.glyphs(clean(text)))
             continue
         if texts:
             segments.append(Segment("".join(texts), style))
-        texts, style, last = [look.glyphs(clean(text))], new, role
+        texts, style, last = [appearance.glyphs(clean(text))], new, role
     if texts:
         segments.append(Segment("".join(texts), style))
     # The rest of the line is painted too: an unstyled cell shows the terminal's own background
     # instead of ours.
-    same = style is not None and look.blank(last) == look.blank("text") is not None
-    return Strip(segments).adjust_cell_length(width, style if same else look.style("text"))
+    same = style is not None and appearance.blank(last) == appearance.blank("text") is not None
+    return Strip(segments).adjust_cell_length(width, style if same else appearance.style("text"))
 
 
 @dataclass(frozen=True, slots=True)

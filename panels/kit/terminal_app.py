@@ -35,16 +35,16 @@ from panels.kit.theme import THEME, Appearance
 SETTLE_AT_MOST_S = 0.3
 LAID_OUT_AT_MOST_S = 2.0  # a slow machine takes its time for the first layer; keys typed ahead wait for it
 ROUNDS = 4
-LOOK_AT_TERMINAL_S = 1.0
+CHECK_TERMINAL_S = 1.0
 
 
 class TerminalApp(App[int]):
     """Runs until `end(code)`; `last_words` are printed after the terminal is restored."""
 
-    def __init__(self, look: Appearance, *, debug_errors: bool = False) -> None:
-        few = look.colours in ("none", "standard")
+    def __init__(self, appearance: Appearance, *, debug_errors: bool = False) -> None:
+        few = appearance.colours in ("none", "standard")
         super().__init__(driver_class=CockpitDriver, ansi_color=few)
-        self.look = look
+        self.appearance = appearance
         self.last_words: list[str] = []
         self._debug_errors = debug_errors
         self._typed: deque[events.Key] = deque()
@@ -69,7 +69,7 @@ class TerminalApp(App[int]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, partial(self.end, 128 + number))
-        self.set_interval(LOOK_AT_TERMINAL_S, self.in_turn(self._watch_terminal))
+        self.set_interval(CHECK_TERMINAL_S, self.in_turn(self._watch_terminal))
         self.app_resume_signal.subscribe(self, self._back)  # ctrl+z, fg: the terminal has forgotten the picture
 
     def _back(self, _: object) -> None:

@@ -155,10 +155,10 @@ def transactions(situation: Situation, width: int) -> list[Line]:
 def _paused(situation: Situation) -> Line:
     """Show the program's own switch; what endpoints do not agree on is not known."""
     account = topic_data(situation.solana.get("protocol"), ProtocolState, situation.mono)
-    quarrel = next((one.words for one in disagreements(situation) if one.what in ("protocol", "paused")), "")
+    disagreement = next((one.words for one in disagreements(situation) if one.what in ("protocol", "paused")), "")
     head: Span = ("the program is  ", "dim")
-    if account.data is None or not account.live or quarrel:
-        return (head, (UNKNOWN, "unknown"), (f"  {quarrel or account.why}", "unknown"))
+    if account.data is None or not account.live or disagreement:
+        return (head, (UNKNOWN, "unknown"), (f"  {disagreement or account.why}", "unknown"))
     word: Span = ("PAUSED", "crit") if account.data.paused else ("not paused", "text")
     return (
         head,

@@ -20,8 +20,8 @@ class ExplainView(Layer):
 
     WIDTH = 120
 
-    def __init__(self, title: str, lines: Sequence[str], *, look: Appearance | None = None) -> None:
-        super().__init__(title, look)
+    def __init__(self, title: str, lines: Sequence[str], *, appearance: Appearance | None = None) -> None:
+        super().__init__(title, appearance)
         self.lines = tuple(lines)
 
     def show_lines(self, lines: Sequence[str]) -> None:

@@ -51,10 +51,10 @@ class MaintenanceView(PagesView):
     BRAND = "MAINTENANCE"
     KEYS = (("←→", "page"), ("enter", "answer"), ("r", "look again"), ("w", "write the report"), ("esc", "back"))
 
-    def __init__(self, name: str = "", *, look: Appearance | None = None) -> None:
-        look = look or Appearance()
-        self.rows = LinesView(look, cursor=True, id="page")
-        super().__init__(name, self.rows, look)
+    def __init__(self, name: str = "", *, appearance: Appearance | None = None) -> None:
+        appearance = appearance or Appearance()
+        self.rows = LinesView(appearance, cursor=True, id="page")
+        super().__init__(name, self.rows, appearance)
         self.round: Round | None = None
         self.problem = ""
 
@@ -107,9 +107,9 @@ class MaintenanceView(PagesView):
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
         event.stop()
         kind, _, name = event.key.partition(":")
-        book, _, step = name.partition(":")
+        runbook, _, step = name.partition(":")
         if kind == "ask":
-            self.post_message(PlanStep(book, step))
+            self.post_message(PlanStep(runbook, step))
 
     def on_lines_view_moved(self, event: LinesView.Moved) -> None:
         event.stop()

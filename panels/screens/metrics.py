@@ -25,8 +25,8 @@ class MetricRows(ScrolledPage):
     Only what is on screen is made into text.
     """
 
-    def __init__(self, look: Appearance) -> None:
-        super().__init__(look)
+    def __init__(self, appearance: Appearance) -> None:
+        super().__init__(appearance)
         self.known = False  # what is shown was read just now
         self.empty = ""
         self.shown: Sequence[Exposed] = ()
@@ -88,10 +88,12 @@ class MetricsView(RowsView):
         Binding("slash", "filter", "Filter", show=False, priority=True),
     ]
 
-    def __init__(self, service: str, situation: Situation | None = None, *, look: Appearance | None = None) -> None:
-        look = look or Appearance()
-        self.rows = MetricRows(look)
-        super().__init__(self.rows, look)
+    def __init__(
+        self, service: str, situation: Situation | None = None, *, appearance: Appearance | None = None
+    ) -> None:
+        appearance = appearance or Appearance()
+        self.rows = MetricRows(appearance)
+        super().__init__(self.rows, appearance)
         self.service = service
         self._situation = situation
         self._filter = self._before = ""
@@ -139,7 +141,7 @@ class MetricsView(RowsView):
 
     async def action_filter(self) -> None:
         self._before = self._filter
-        await self.mount(FilterBar(self._filter, look=self.look))
+        await self.mount(FilterBar(self._filter, appearance=self.appearance))
 
     async def on_filter_changed(self, event: FilterChanged) -> None:
         event.stop()

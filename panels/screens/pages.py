@@ -35,8 +35,8 @@ class ScrolledPage(ScrolledLines):
 class PageLines(ScrolledPage):
     """Shows one of several pages: `draw(situation, page, width)` gives its lines."""
 
-    def __init__(self, look: Appearance, draw: Callable[[Situation, str, int], Sequence[Line]]) -> None:
-        super().__init__(look)
+    def __init__(self, appearance: Appearance, draw: Callable[[Situation, str, int], Sequence[Line]]) -> None:
+        super().__init__(appearance)
         self._page = ""
         self._lines_of = draw
 
@@ -63,8 +63,8 @@ class PagesView(RowsView):
     TITLES: ClassVar[Mapping[str, str]]  # name → title
     BRAND: ClassVar[str] = ""  # before the titles; without one the title that is shown stands out itself
 
-    def __init__(self, page: str, rows: Widget, look: Appearance) -> None:
-        super().__init__(rows, look)
+    def __init__(self, page: str, rows: Widget, appearance: Appearance) -> None:
+        super().__init__(rows, appearance)
         self.page = page if page in self.TITLES else next(iter(self.TITLES))
 
     def turned(self) -> None:
@@ -91,10 +91,12 @@ class SituationPages(PagesView):
     An unknown `page` shows the first.
     """
 
-    def __init__(self, page: str = "", situation: Situation | None = None, *, look: Appearance | None = None) -> None:
-        look = look or Appearance()
-        self.rows = PageLines(look, self.lines)
-        super().__init__(page, self.rows, look)
+    def __init__(
+        self, page: str = "", situation: Situation | None = None, *, appearance: Appearance | None = None
+    ) -> None:
+        appearance = appearance or Appearance()
+        self.rows = PageLines(appearance, self.lines)
+        super().__init__(page, self.rows, appearance)
         self._situation = situation
 
     @staticmethod

@@ -19,15 +19,15 @@ class PanelView(View):
     DEFAULT_CSS = "PanelView > LinesPanel { width: 100%; height: 1fr; }"
 
     def __init__(
-        self, kind: type[LinesPanel], situation: Situation | None = None, *, look: Appearance | None = None
+        self, kind: type[LinesPanel], situation: Situation | None = None, *, appearance: Appearance | None = None
     ) -> None:
-        super().__init__(look)
-        self.panel = kind(self.look)
+        super().__init__(appearance)
+        self.panel = kind(self.appearance)
         self._situation = situation
 
     def compose(self) -> ComposeResult:
         yield self.panel
-        yield Bar(self.look, id="keys")
+        yield Bar(self.appearance, id="keys")
 
     def opened(self) -> None:
         super().opened()

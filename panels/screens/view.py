@@ -25,9 +25,9 @@ class Bar(Static):
 
     DEFAULT_CSS = "Bar { height: 1; width: 1fr; background: $panel; }"
 
-    def __init__(self, look: Appearance, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, appearance: Appearance, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__("", id=id, markup=False)
-        self.look = look
+        self.appearance = appearance
         self._said: list[tuple[str, str]] = []
 
     def say(self, *spans: tuple[str, str]) -> None:
@@ -36,7 +36,7 @@ class Bar(Static):
             self._said = list(spans)
             text = Text(no_wrap=True, overflow="ellipsis", end="")
             for words, role in spans:
-                text.append(self.look.glyphs(words), style=ink(self.look, role))
+                text.append(self.appearance.glyphs(words), style=ink(self.appearance, role))
             self.update(text, layout=False)
 
     def keys(self, *pairs: tuple[str, str]) -> None:
@@ -53,9 +53,9 @@ class View(Overlay):
     DEFAULT_CSS = "View { layout: vertical; width: 100%; height: 100%; background: $background; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back", show=False)]
 
-    def __init__(self, look: Appearance | None = None) -> None:
+    def __init__(self, appearance: Appearance | None = None) -> None:
         super().__init__()
-        self.look = look or Appearance()
+        self.appearance = appearance or Appearance()
 
     def show(self, situation: Situation) -> None:
         """Draw this situation; a view that shows nothing of it need not."""
@@ -73,16 +73,16 @@ class RowsView(View):
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("↑↓ pgup pgdn", "scroll"), ("esc", "back"))
     STATE: ClassVar[bool] = True
 
-    def __init__(self, rows: Widget, look: Appearance) -> None:
-        super().__init__(look)
+    def __init__(self, rows: Widget, appearance: Appearance) -> None:
+        super().__init__(appearance)
         self.body = rows
 
     def compose(self) -> ComposeResult:
-        yield Bar(self.look, id="top")
+        yield Bar(self.appearance, id="top")
         if self.STATE:
-            yield Bar(self.look, id="state")
+            yield Bar(self.appearance, id="state")
         yield self.body
-        yield Bar(self.look, id="keys")
+        yield Bar(self.appearance, id="keys")
 
     def opened(self) -> None:
         super().opened()

@@ -27,7 +27,7 @@ def metrics(mono: float, commits: float | None = 118.0, reveals: float | None = 
         samples = (Sample({}, value),) if value is not None else ()
         return Reading(
             topic="q",
-            last_data=QueryResult(samples, evaluated_at=more.get("told")),
+            last_data=QueryResult(samples, evaluated_at=more.get("evaluated")),
             observed_at=mono,
             took_s=0.0,
             fault=more.get("fault"),
@@ -69,9 +69,9 @@ def test_minutes_of_a_clock_that_runs_faster_are_shorter(speed: float) -> None:
     """
     cross, away = CrossCheck(), CrossCheck()
     for t in range(0, 60, 4):
-        told = WALL + speed * t
-        assert cross.update(metrics(t, told=told), chain(t, 118.0 * speed, 118.0 * speed), WALL, t) == ()
-        lost = away.update(metrics(t, told=told), chain(t, 30.0 * speed, 118.0 * speed), WALL, t)
+        evaluated = WALL + speed * t
+        assert cross.update(metrics(t, evaluated=evaluated), chain(t, 118.0 * speed, 118.0 * speed), WALL, t) == ()
+        lost = away.update(metrics(t, evaluated=evaluated), chain(t, 30.0 * speed, 118.0 * speed), WALL, t)
     assert [one.words for one in lost] == ["commits: metrics have 88/min more than the chain (118 and 30)"]
 
 

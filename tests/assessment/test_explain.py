@@ -230,7 +230,7 @@ def test_a_pod_is_explained(case: Pod, begins: str, holds: str) -> None:
     assert holds in "\n".join(lines)
 
 
-def test_warnings_of_the_last_hour_are_told_once() -> None:
+def test_warnings_of_the_last_hour_are_reported_once() -> None:
     def event(uid: str, at: float, kind: str = "Warning", name: str = "m0-a-1") -> KubeEvent:
         return KubeEvent(
             uid=uid,
@@ -316,7 +316,7 @@ def test_pods_that_are_left_at_zero_are_counted() -> None:
     assert lines[0] == "Scaled to 0: 1 pods are still there"
 
 
-def test_alike_pods_are_told_once() -> None:
+def test_alike_pods_are_listed_once() -> None:
     many = {
         str(i): pod(
             C("m0-a", phase="waiting", reason="ErrImagePull"), uid=str(i), name=f"m0-a-{i}", reason="ErrImagePull"
@@ -324,8 +324,8 @@ def test_alike_pods_are_told_once() -> None:
         for i in range(4)
     }
     lines = explain_workload(Cluster(pods=many), deployment(ready=0, available=0), NOW)
-    told = [line for line in lines if "ErrImagePull" in line]
-    assert len(told) == 1 and "(and 3 more alike)" in told[0]
+    alike = [line for line in lines if "ErrImagePull" in line]
+    assert len(alike) == 1 and "(and 3 more alike)" in alike[0]
 
 
 def test_a_paused_deployment_is_said() -> None:

@@ -14,7 +14,7 @@ from tests.support.samples.cluster import sample_workload
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
-BOOKS = Runbooks(
+RUNBOOKS = Runbooks(
     queries={},
     stages=(),
     services={},
@@ -28,7 +28,7 @@ BOOKS = Runbooks(
         "measured-elsewhere": SignalDef(title="x", value="kubernetes.ready.x"),
     },
 )
-SIGNALS = tuple(BOOKS.signals)
+SIGNALS = tuple(RUNBOOKS.signals)
 
 
 def cluster(*made: tuple[int, str, float]) -> Cluster:
@@ -60,9 +60,9 @@ def past(values: dict[tuple[str, float], list[float]]) -> Past:
     return ask
 
 
-def told(found: Cluster, ask: Past | None) -> dict[str, str]:
+def words_of(found: Cluster, ask: Past | None) -> dict[str, str]:
     ran = runs(found, "m0-prod", "m0-quant")
-    words = asyncio.run(explained(ran, SIGNALS, BOOKS, ask, NOW))
+    words = asyncio.run(explained(ran, SIGNALS, RUNBOOKS, ask, NOW))
     return {image[16:17]: text for image, text in words.items()}
 
 
@@ -80,7 +80,7 @@ def test_when_each_ran_comes_from_the_replicasets() -> None:
 
 
 def test_the_newest_older_one_whose_signals_held_is_the_last_known_good() -> None:
-    words = told(
+    words = words_of(
         KEPT,
         past(
             {
@@ -102,7 +102,7 @@ def test_the_newest_older_one_whose_signals_held_is_the_last_known_good() -> Non
 
 
 def test_one_that_was_bad_is_passed_over() -> None:
-    words = told(
+    words = words_of(
         KEPT, past({("success", 2): [0.9] * 50 + [1.0] * 50, ("success", 96): [1.0] * 9, ("invalid", 96): [0.0] * 9})
     )
     assert words["b"].startswith("then: Publish success 95.0 % (out of bounds 50 % of the time)")
@@ -115,7 +115,7 @@ def test_what_is_not_known_is_never_called_good() -> None:
         (past({}), "keeps nothing of that time"),
         (_broken, "connection refused"),
     ):
-        words = told(KEPT, ask)
+        words = words_of(KEPT, ask)
         assert not any("GOOD" in text for text in words.values())
         assert words["b"].startswith("of the older ones it ran longest; what the signals did then is not known")
         assert why in words["b"]
@@ -129,14 +129,14 @@ def test_how_much_of_that_time_is_known_is_said() -> None:
     async def last_ten_minutes(promql: str, start: float, end: float) -> tuple[tuple[float, float], ...]:
         return tuple((end - 600 + i * 60, 1.0 if promql == "success" else 0.0) for i in range(11))
 
-    words = told(KEPT, last_ten_minutes)
+    words = words_of(KEPT, last_ten_minutes)
     assert words["b"].endswith("then: Publish success 100.0 %, Invalid signatures 0 /min (known for 10 min of it)")
     assert "GOOD" not in words["b"]  # ten minutes of four days are no witness
 
 
 def test_one_that_ran_for_a_moment_is_no_witness() -> None:
     def ask(values: Any) -> dict[str, str]:
-        return told(cluster((1, "a", 50), (2, "b", 2.01), (3, "c", 2)), values)
+        return words_of(cluster((1, "a", 50), (2, "b", 2.01), (3, "c", 2)), values)
 
     words = ask(past({("success", 2): [1.0], ("invalid", 2): [0.0]}))
     assert words["b"] == "it ran too shortly to tell"

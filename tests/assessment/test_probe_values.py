@@ -68,8 +68,8 @@ def value(name: str, *readings: Reading[Any], env: str = "100", cluster: bool = 
     workload = sample_workload(containers=(container,))
     found = Cluster(workloads={("m0-prod", "m0-submitter"): workload})
     more = [at("kubernetes/deployments/m0-prod", {})] if cluster else []
-    look = Snapshot(board(*readings, *more), found, Inventory(), 0.0, MONO)
-    return FAMILIES["probes"].values(look).get(f"probes.{name}")
+    snapshot = Snapshot(board(*readings, *more), found, Inventory(), 0.0, MONO)
+    return FAMILIES["probes"].values(snapshot).get(f"probes.{name}")
 
 
 def test_every_name_is_known_and_unknown_without_readings() -> None:

@@ -23,11 +23,11 @@ from tests.support.samples.cluster import sample_workload
 CRIT, OK, UNKNOWN, WARN = Level.CRIT, Level.OK, Level.UNKNOWN, Level.WARN
 
 
-def books(**signals: SignalDef) -> Runbooks:
+def runbooks(**signals: SignalDef) -> Runbooks:
     return Runbooks(queries={}, signals=signals, stages=(), services={}, toggles={}, runbooks=())
 
 
-class Desk:
+class Evaluation:
     """A board, a clock and an evaluator of one signal `x`."""
 
     def __init__(self, signal: SignalDef, prometheus: bool = True) -> None:
@@ -35,7 +35,9 @@ class Desk:
         self.board = Board()
         self.cluster = Cluster()
         self.evaluator = Evaluator(
-            books(x=signal), self.clock, configured=frozenset({"kubernetes", *(["prometheus"] if prometheus else [])})
+            runbooks(x=signal),
+            self.clock,
+            configured=frozenset({"kubernetes", *(["prometheus"] if prometheus else [])}),
         )
 
     def read(self, *values: float, history: list[float] | None = None, warnings: tuple[str, ...] = ()) -> SignalStatus:
@@ -44,9 +46,9 @@ class Desk:
         points = tuple((now - 30.0 * (len(history) - i), v) for i, v in enumerate(history)) if history else ()
         result = QueryResult(samples, warnings, (History({}, points),) if points else (), now)
         self.board.put(Reading("prometheus/signals/x", result, self.clock.mono(), max_age_s=30.0))
-        return self.look()
+        return self.status()
 
-    def look(self) -> SignalStatus:
+    def status(self) -> SignalStatus:
         return self.evaluator.evaluate(self.board, self.cluster, self.clock.wall())["x"]
 
 
@@ -80,13 +82,13 @@ def below(**more: object) -> SignalDef:
     ],
 )
 def test_a_value_is_judged(signal: SignalDef, values: tuple[float, ...], level: Level, value: float | None) -> None:
-    status = Desk(signal).read(*values)
+    status = Evaluation(signal).read(*values)
     assert (status.level, status.value) == (level, value)
     assert bool(status.reason) is (level is not OK)
 
 
 def test_the_worst_sample_decides_and_is_named() -> None:
-    status = Desk(above()).read(1.0, 31.0)
+    status = Evaluation(above()).read(1.0, 31.0)
     assert status.worst_labels == {"on": "1"}
     assert status.reason == "31 %: crit from 20 % (on=1)"
 
@@ -96,72 +98,72 @@ def test_the_worst_sample_decides_and_is_named() -> None:
     [((), "no data: the metric does not exist or nothing matches"), ((math.nan,), "the value is NaN")],
 )
 def test_the_reason_of_unknown_is_in_words(values: tuple[float, ...], reason: str) -> None:
-    assert Desk(above()).read(*values).reason == reason
+    assert Evaluation(above()).read(*values).reason == reason
 
 
 def test_nothing_read_yet_is_unknown() -> None:
-    assert Desk(above()).look().reason == "Prometheus: nothing read yet"
+    assert Evaluation(above()).status().reason == "Prometheus: nothing read yet"
 
 
 def test_without_prometheus_it_is_unknown() -> None:
-    status = Desk(above(), prometheus=False).look()
+    status = Evaluation(above(), prometheus=False).status()
     assert (status.level, status.reason) == (UNKNOWN, "Prometheus is not configured")
 
 
 def test_an_old_value_is_shown_but_unknown() -> None:
-    desk = Desk(above())
-    assert desk.read(1.0).level is OK
-    desk.clock.advance(45)
-    status = desk.look()
+    evaluation = Evaluation(above())
+    assert evaluation.read(1.0).level is OK
+    evaluation.clock.advance(45)
+    status = evaluation.status()
     assert (status.level, status.value, status.reason, status.age_s) == (UNKNOWN, 1.0, "last read 45 s ago", 45.0)
 
 
 def test_a_rejected_query_is_unknown_though_the_last_value_is_kept() -> None:
-    desk = Desk(above())
-    desk.read(1.0)
+    evaluation = Evaluation(above())
+    evaluation.read(1.0)
     fault = Fault(SourceState.DOWN, "query rejected: parse error")
-    desk.board.put(Reading("prometheus/signals/x", None, None, fault=fault))
-    status = desk.look()
+    evaluation.board.put(Reading("prometheus/signals/x", None, None, fault=fault))
+    status = evaluation.status()
     assert (status.level, status.value, status.reason) == (UNKNOWN, 1.0, "Prometheus: query rejected: parse error")
 
 
 @pytest.mark.parametrize(("value", "level"), [(1.0, UNKNOWN), (6.0, WARN), (30.0, CRIT)])
 def test_a_partial_result_is_never_ok_but_keeps_what_is_bad(value: float, level: Level) -> None:
-    status = Desk(above()).read(value, warnings=("some shards did not answer",))
+    status = Evaluation(above()).read(value, warnings=("some shards did not answer",))
     assert (status.level, status.value) == (level, value)
     assert "some shards did not answer" in status.reason
 
 
 def test_a_missing_history_does_not_make_the_value_doubtful() -> None:
-    assert Desk(above()).read(1.0, warnings=("no history: timeout",)).level is OK
+    assert Evaluation(above()).read(1.0, warnings=("no history: timeout",)).level is OK
 
 
 def test_a_worse_level_counts_only_after_it_has_held() -> None:
-    desk = Desk(above(hold=15.0))
-    assert desk.read(1.0).level is OK
-    desk.clock.advance(5)
-    status = desk.read(30.0)
+    evaluation = Evaluation(above(hold=15.0))
+    assert evaluation.read(1.0).level is OK
+    evaluation.clock.advance(5)
+    status = evaluation.read(30.0)
     assert (status.level, status.pending) == (OK, CRIT)
     assert "for 0 of 15 s" in status.reason
-    desk.clock.advance(10)
-    assert desk.read(6.0).pending is WARN
-    desk.clock.advance(5)
-    assert desk.read(30.0).level is WARN  # bad for 15 s, but crit only since now
-    desk.clock.advance(15)
-    assert desk.read(30.0).level is CRIT
-    assert desk.read(1.0).level is OK
+    evaluation.clock.advance(10)
+    assert evaluation.read(6.0).pending is WARN
+    evaluation.clock.advance(5)
+    assert evaluation.read(30.0).level is WARN  # bad for 15 s, but crit only since now
+    evaluation.clock.advance(15)
+    assert evaluation.read(30.0).level is CRIT
+    assert evaluation.read(1.0).level is OK
 
 
-def test_what_is_bad_at_the_first_look_counts_at_once() -> None:
-    assert Desk(above(hold=60.0)).read(30.0).level is CRIT
+def test_what_is_bad_at_the_first_reading_counts_at_once() -> None:
+    assert Evaluation(above(hold=60.0)).read(30.0).level is CRIT
 
 
 def test_since_is_when_the_level_changed() -> None:
-    desk = Desk(above())
-    began = desk.read(1.0).since
-    desk.clock.advance(10)
-    assert desk.read(2.0).since == began
-    assert desk.read(30.0).since == desk.clock.mono()
+    evaluation = Evaluation(above())
+    began = evaluation.read(1.0).since
+    evaluation.clock.advance(10)
+    assert evaluation.read(2.0).since == began
+    assert evaluation.read(30.0).since == evaluation.clock.mono()
 
 
 def rate(**more: object) -> SignalDef:
@@ -169,38 +171,38 @@ def rate(**more: object) -> SignalDef:
 
 
 def test_thresholds_are_multiples_of_the_median_of_the_hour() -> None:
-    status = Desk(rate()).read(118.0, history=[118.0] * 120)
+    status = Evaluation(rate()).read(118.0, history=[118.0] * 120)
     assert (status.level, status.baseline) == (OK, 118.0)
     assert status.warn == pytest.approx(82.6) and status.crit == pytest.approx(35.4)
 
 
 def test_the_newest_five_minutes_do_not_move_the_baseline() -> None:
-    status = Desk(rate()).read(30.0, history=[118.0] * 20 + [30.0] * 9)
+    status = Evaluation(rate()).read(30.0, history=[118.0] * 20 + [30.0] * 9)
     assert (status.level, status.baseline) == (CRIT, 118.0)
 
 
 def test_without_enough_history_a_relative_signal_is_unknown() -> None:
-    status = Desk(rate()).read(118.0, history=[118.0] * 4)
+    status = Evaluation(rate()).read(118.0, history=[118.0] * 4)
     assert status.level is UNKNOWN and "not enough history" in status.reason
-    assert Desk(rate()).read(118.0).level is UNKNOWN
+    assert Evaluation(rate()).read(118.0).level is UNKNOWN
 
 
 def test_a_long_incident_does_not_become_the_baseline() -> None:
-    desk = Desk(rate())
-    desk.read(118.0, history=[118.0] * 120)
+    evaluation = Evaluation(rate())
+    evaluation.read(118.0, history=[118.0] * 120)
     for _ in range(3):
-        desk.clock.advance(1800)
-        status = desk.read(30.0, history=[30.0] * 120)
+        evaluation.clock.advance(1800)
+        status = evaluation.read(30.0, history=[30.0] * 120)
     assert (status.level, status.baseline) == (CRIT, 118.0)
 
 
 def test_a_baseline_of_zero_is_no_threshold_above() -> None:
-    status = Desk(above(baseline=3600.0, warn=2.0, crit=3.0)).read(0.0, history=[0.0] * 120)
+    status = Evaluation(above(baseline=3600.0, warn=2.0, crit=3.0)).read(0.0, history=[0.0] * 120)
     assert status.level is UNKNOWN and "baseline is 0" in status.reason
 
 
 def test_the_spark_keeps_gaps_and_survives_nan() -> None:
-    status = Desk(above()).read(1.0, history=[1.0, math.nan, 3.0])
+    status = Evaluation(above()).read(1.0, history=[1.0, math.nan, 3.0])
     assert status.spark[-1] == 3.0
     assert all(value is None or math.isfinite(value) for value in status.spark)
 
@@ -247,14 +249,14 @@ def workload(desired: int, name: str = "m0-a") -> Workload:
 
 
 def kube(value: str, pods: list[Pod], desired: int | None, faults: Mapping[str, Fault] | None = None) -> SignalStatus:
-    desk = Desk(SignalDef(title="X", value=value, crit=1e9))
+    evaluation = Evaluation(SignalDef(title="X", value=value, crit=1e9))
     by_uid = {p.uid: p for p in pods}
     workloads = {("n", "m0-a"): workload(desired)} if desired is not None else {}
-    desk.cluster = Cluster(pods=by_uid, workloads=workloads)
+    evaluation.cluster = Cluster(pods=by_uid, workloads=workloads)
     for kind in ("pods", "deployments", "statefulsets", "replicasets"):
         fault = (faults or {}).get(kind)
-        desk.board.put(Reading(f"kubernetes/{kind}/n", {}, desk.clock.mono(), fault=fault))
-    return desk.look()
+        evaluation.board.put(Reading(f"kubernetes/{kind}/n", {}, evaluation.clock.mono(), fault=fault))
+    return evaluation.status()
 
 
 PODS = [pod("a"), pod("b", ready=False), pod("c", deleted=True), pod("d", ready=False, phase="Failed")]
@@ -319,7 +321,7 @@ def test_a_symptom_has_three_values(at: str, level: Level, expected: bool | None
     assert held(symptom, SignalStatus("x", "X", level, None, "")).held is expected
 
 
-def _book(number: int, *signals: str) -> Runbook:
+def _runbook(number: int, *signals: str) -> Runbook:
     symptoms = tuple(Symptom(item=f"{number}.symptom.{i}", text="t", signal=s) for i, s in enumerate(signals))
     return Runbook(id=f"b{number}", number=number, title="T", symptoms=symptoms)
 
@@ -331,7 +333,13 @@ def test_runbooks_are_ranked_by_what_holds_and_unknown_is_counted_apart() -> Non
         stages=(),
         services={},
         toggles={},
-        runbooks=(_book(1, "good", "bad"), _book(2, "bad", "bad2"), _book(3, "bad"), _book(4), _book(5, "dark", "bad")),
+        runbooks=(
+            _runbook(1, "good", "bad"),
+            _runbook(2, "bad", "bad2"),
+            _runbook(3, "bad"),
+            _runbook(4),
+            _runbook(5, "dark", "bad"),
+        ),
     )
     levels = {"good": OK, "bad": CRIT, "bad2": WARN, "dark": UNKNOWN}
     signals = {name: SignalStatus(name, name, level, None, "") for name, level in levels.items()}
@@ -347,7 +355,7 @@ def test_a_symptom_of_wellness_alone_speaks_for_no_runbook() -> None:
     bad = Symptom(item="4.symptom.2", text="t", signal="y")
     four = Runbook(id="b4", number=4, title="T", symptoms=(well, bad))
     runbooks = Runbooks(
-        queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=(_book(1, "y"), _book(2, "y"), four)
+        queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=(_runbook(1, "y"), _runbook(2, "y"), four)
     )
     calm = {n: SignalStatus(n, n, OK, None, "") for n in "xy"}
     assert [(m.runbook.number, m.score) for m in match(runbooks, calm)] == [(1, 0.0), (2, 0.0), (4, 0.0)]

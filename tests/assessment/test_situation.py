@@ -52,7 +52,7 @@ class Room:
         result = QueryResult(tuple(Sample({}, value) for value in values), evaluated_at=self.clock.wall())
         self.board.put(Reading(f"prometheus/signals/{name}", result, self.clock.mono(), max_age_s=30.0, **more))
 
-    def look(self, **more: Any) -> Situation:
+    def situation(self, **more: Any) -> Situation:
         return self.assessor.assess(self.board, **more)
 
 
@@ -111,7 +111,7 @@ def workload(name: str = "m0-quant", desired: int = 2, env: tuple[EnvVar, ...] =
 
 
 def test_before_anything_is_read_nothing_is_ok() -> None:
-    seen = Room().look()
+    seen = Room().situation()
     assert {status.level for status in seen.signals.values()} == {Level.UNKNOWN}
     assert [light.state for light in seen.sources] == [SourceState.STARTING] * 2 + [SourceState.OFF] * 3
     assert [stage.name for stage in seen.stages if stage.stops_here] == ["ingest"]
@@ -126,7 +126,7 @@ def test_before_anything_is_read_nothing_is_ok() -> None:
 def service(pods: list[Pod], own: Workload) -> tuple[str, str, int, int]:
     room = Room()
     room.cluster(pods, [own])
-    (status,) = room.look().services
+    (status,) = room.situation().services
     return status.level, status.why, status.ready, status.desired
 
 
@@ -187,7 +187,7 @@ def test_services_come_worst_first_and_their_pods_problem_first() -> None:
     room.cluster(
         [pod("a"), pod("b"), *broken, pod("j", "job-1", owner_kind="Job")], [workload(), workload("m0-realtime")]
     )
-    seen = room.look().services
+    seen = room.situation().services
     assert [(s.name, s.kind) for s in seen] == [
         ("m0-realtime", "Deployment"),
         ("job-1", "Job"),
@@ -199,35 +199,35 @@ def test_services_come_worst_first_and_their_pods_problem_first() -> None:
 def test_services_follow_changes_and_deletions() -> None:
     room = Room()
     room.cluster([pod("a"), pod("b")], [workload()])
-    assert room.look().services[0].ready == 2
+    assert room.situation().services[0].ready == 2
     room.put("pods", {"a": pod("a")})
-    assert room.look().services[0].ready == 1
+    assert room.situation().services[0].ready == 1
     room.put("pods", {"a": pod("a"), "c": pod("c", ready=False, reason="Error")})
-    assert room.look().services[0].why == "Error"
+    assert room.situation().services[0].why == "Error"
     room.put("pods", {})
-    assert room.look().services[0].pods == ()
+    assert room.situation().services[0].pods == ()
 
 
 def test_with_many_pods_services_are_made_anew_once_a_second() -> None:
     room = Room()
     pods = {f"p{i}": pod(f"p{i}", f"s{i % 200}") for i in range(2000)}
     room.put("pods", pods)
-    first = room.look().services
+    first = room.situation().services
     assert len(first) == 200
     room.put("pods", {**pods, "p0": pod("p0", "s0", ready=False)})
-    assert room.look().services is first
+    assert room.situation().services is first
     room.clock.advance(1.1)
-    assert room.look().services[0].name == "s0"
+    assert room.situation().services[0].name == "s0"
 
 
 def test_several_namespaces_are_merged() -> None:
     room = Room(("n", "o"))
     room.cluster([pod("a"), pod("b")], [workload()])
     room.cluster([pod("x", namespace="o")], [workload(namespace="o", desired=1)], "o")
-    seen = room.look()
+    seen = room.situation()
     assert {(s.namespace, s.ready) for s in seen.services} == {("n", 2), ("o", 1)}
     assert seen.kinds["pods/o"].last_data is not None
-    assert room.look().cluster.pods is seen.cluster.pods
+    assert room.situation().cluster.pods is seen.cluster.pods
 
 
 # --- the clock of the cluster ------------------------------------------------------------------
@@ -237,14 +237,14 @@ def test_ages_are_measured_on_the_clusters_clock() -> None:
     room = Room()
     room.cluster([pod("a", created_at=1_700_000_000.0)], [workload()], server_time=1_700_000_100.0)
     room.clock.advance(5)
-    seen = room.look()
+    seen = room.situation()
     assert seen.cluster_now == 1_700_000_105.0
     assert seen.services[0].age_s == pytest.approx(105.0)
 
 
 def test_without_a_cluster_the_local_clock_stands_in() -> None:
     room = Room()
-    assert room.look().cluster_now == room.clock.wall()
+    assert room.situation().cluster_now == room.clock.wall()
 
 
 # --- lights ------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def test_a_light_is_its_worst_topic_and_names_it() -> None:
     room = Room(prometheus=False)
     room.cluster([], [])
     room.put("events", {}, fault=Fault(SourceState.DENIED, "list events is forbidden", "ask for the role"))
-    kubernetes, prometheus, *_ = room.look().sources
+    kubernetes, prometheus, *_ = room.situation().sources
     assert (kubernetes.state, kubernetes.remedy) == (SourceState.DENIED, "ask for the role")
     assert kubernetes.reason == "events/n: list events is forbidden"
     assert kubernetes.parts == (("events/n", SourceState.DENIED, "list events is forbidden"),)
@@ -265,7 +265,7 @@ def test_one_rejected_query_does_not_make_prometheus_down() -> None:
     room = Room()
     room.signal("coverage", 0.97)
     room.signal("output-age", fault=Fault(SourceState.DOWN, "query rejected"))
-    light = room.look().sources[1]
+    light = room.situation().sources[1]
     assert light.state is SourceState.STALE
     assert light.reason == "1 of 2 failed: query rejected"
 
@@ -273,7 +273,7 @@ def test_one_rejected_query_does_not_make_prometheus_down() -> None:
 def test_an_unreachable_prometheus_is_down() -> None:
     room = Room()
     room.signal("coverage", fault=Fault(SourceState.DOWN, "connection refused", "is it up?"))
-    light = room.look().sources[1]
+    light = room.situation().sources[1]
     assert (light.state, light.reason, light.remedy) == (SourceState.DOWN, "connection refused", "is it up?")
 
 
@@ -281,7 +281,7 @@ def test_a_light_ages() -> None:
     room = Room()
     room.cluster([], [])
     room.clock.advance(60)
-    light = room.look().sources[0]
+    light = room.situation().sources[0]
     assert (light.state, light.age_s) == (SourceState.STALE, 60.0)
 
 
@@ -292,7 +292,7 @@ def test_the_strip_stops_at_the_first_stage_that_is_bad_not_at_an_unknown_before
     room = Room()
     room.signal("coverage", 0.97)
     room.signal("signer-misses", 50.0)
-    seen = {stage.name: stage for stage in room.look().stages}
+    seen = {stage.name: stage for stage in room.situation().stages}
     assert seen["ingest"].level is Level.UNKNOWN
     assert seen["aggregate"].level is Level.OK
     assert seen["sign"].level is Level.CRIT  # its headline is unknown; that does not hide it
@@ -304,7 +304,7 @@ def test_the_best_match_comes_first() -> None:
     room.signal("watermark-lag", 300.0)
     room.signal("coverage", 0.4)
     room.signal("outputs-degraded", 60.0)
-    best = room.look().matches[0]
+    best = room.situation().matches[0]
     assert (best.runbook.id, best.words) == ("watermark-lag", "3 of 3 symptoms")
 
 
@@ -319,7 +319,7 @@ ENV = (
 
 
 def shown(room: Room) -> dict[tuple[str, str], ToggleStatus]:
-    return {(t.name, t.deployment): t for t in room.look().toggles}
+    return {(t.name, t.deployment): t for t in room.situation().toggles}
 
 
 def test_toggles_show_what_differs_and_no_secret() -> None:
@@ -376,16 +376,16 @@ def test_toggles_are_unknown_while_deployments_are_not_live() -> None:
 
 def test_notices_are_said_once() -> None:
     room = Room()
-    assert room.look(notices=("a", "a")).notices == ("a",)
+    assert room.situation(notices=("a", "a")).notices == ("a",)
 
 
 def test_calm_ends_with_the_first_bad_value_before_it_has_held() -> None:
     room = Room()
     room.signal("publish-success", 100.0)
-    assert room.look().calm
+    assert room.situation().calm
     room.clock.advance(1.0)
     room.signal("publish-success", 50.0)
-    situation = room.look()
+    situation = room.situation()
     assert (situation.signals["publish-success"].level, situation.signals["publish-success"].pending) == (
         Level.OK,
         Level.CRIT,
@@ -398,5 +398,5 @@ def test_odd_data_on_the_board_never_raises() -> None:
     room.board.put(Reading("kubernetes/pods", {}, 1.0))
     room.board.put(Reading("kubernetes/source", fault=Fault(SourceState.DOWN, "broken")))
     room.board.put(Reading("prometheus/source", fault=Fault(SourceState.DOWN, "broken")))
-    seen = room.look()
+    seen = room.situation()
     assert seen.sources[0].state is SourceState.DOWN

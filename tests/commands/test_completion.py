@@ -149,8 +149,8 @@ def test_zsh_completes_what_bash_does(home: Path, need: Need, line: str, expecte
 
 
 def test_words_are_safe_for_a_shell_and_never_an_error(tmp_path: Path) -> None:
-    books = schema.load().runbooks
-    assert {b.id for b in books} | {str(b.number) for b in books} == set(words("runbooks", []))
+    runbooks = schema.load().runbooks
+    assert {b.id for b in runbooks} | {str(b.number) for b in runbooks} == set(words("runbooks", []))
     assert words("steps", ["run", "nothing"]) == words("steps", []) == words("no such kind", []) == []
     assert words("contexts", ["--kubeconfig", str(tmp_path / "none")]) == []
     (tmp_path / "odd").write_text("contexts: [1, {name: [x]}, {name: ok}]")

@@ -26,7 +26,7 @@ from cockpit.runbooks import schema
 from cockpit.session import journal_path
 from cockpit.settings import Settings
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, skew, verdict
-from tests.support.doctor_rig import by_check, look, worse
+from tests.support.doctor_rig import by_check, findings_of, worse
 from tests.support.paths import ROOT
 
 
@@ -68,7 +68,7 @@ def test_a_file_without_secrets_may_be_read_by_all(tmp_path: Path) -> None:
     assert states(local.configuration(case(tmp_path, plain, 0o644))) == {"configuration": State.OK}
 
 
-def test_secret_files_are_read_and_their_modes_told(tmp_path: Path) -> None:
+def test_secret_files_are_read_and_their_modes_reported(tmp_path: Path) -> None:
     (tmp_path / "open").write_text("hunter2")
     (tmp_path / "open").chmod(0o644)
     (tmp_path / "empty").touch()
@@ -95,13 +95,16 @@ def test_a_broken_configuration_is_a_finding_and_the_rest_is_examined(
     path = tmp_path / "config.toml"
     path.write_text("[prometheus]\nintervall = 3\n", "utf-8")
     assert cli.main(["doctor", "--json", "--config", str(path), "local", "kubernetes"]) == 2
-    told = {(f["area"], f["check"]): f for f in json.loads(capsys.readouterr().out)["findings"]}
-    assert told["local", "configuration"]["state"] == "fail" and "intervall" in told["local", "configuration"]["words"]
-    assert told["local", "runbooks"]["state"] == "ok"
-    assert "no kubeconfig" in told["kubernetes", "kubeconfig"]["words"]
+    findings = {(f["area"], f["check"]): f for f in json.loads(capsys.readouterr().out)["findings"]}
+    assert (
+        findings["local", "configuration"]["state"] == "fail"
+        and "intervall" in findings["local", "configuration"]["words"]
+    )
+    assert findings["local", "runbooks"]["state"] == "ok"
+    assert "no kubeconfig" in findings["kubernetes", "kubeconfig"]["words"]
 
 
-def test_a_broken_runbooks_file_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_broken_runbooks_file_is_reported_with_its_line(tmp_path: Path) -> None:
     own = tmp_path / "mine.toml"
     own.write_text("[signals.x]\ntitel = 3\n", "utf-8")
     (finding,) = local.runbooks(case(tmp_path, f'runbooks = "{own}"\n'))
@@ -309,7 +312,7 @@ def test_an_area_that_is_none_is_a_usage_error(capsys: pytest.CaptureFixture[str
 
 
 def test_text_and_findings_have_a_line_each(tmp_path: Path) -> None:
-    findings = look(Settings(state_dir=tmp_path), "solana", "probes", "postgres")
+    findings = findings_of(Settings(state_dir=tmp_path), "solana", "probes", "postgres")
     assert worse(findings) == {}
     assert as_text(list(findings.values())).splitlines()[-1] == "OK: 3 off"
 

@@ -13,13 +13,13 @@ from cockpit.drill.postgres import DrillPostgres, schema
 from cockpit.settings import Settings
 from cockpit.sources.examination import State
 from cockpit.sources.postgres.settings import POSTGRES, PostgresSettings
-from tests.support.doctor_rig import look
+from tests.support.doctor_rig import findings_of
 
 pytestmark = pytest.mark.real
 
 
 def states(url: str, tmp_path: Path) -> dict[str, State]:
-    found = look(Settings(state_dir=tmp_path).having(POSTGRES, PostgresSettings(url=url)), "postgres")
+    found = findings_of(Settings(state_dir=tmp_path).having(POSTGRES, PostgresSettings(url=url)), "postgres")
     assert url not in str(found)
     return {check: finding.state for (_, check), finding in found.items()}
 
@@ -50,14 +50,14 @@ def test_a_database_without_the_extension(database: DrillPostgres, tmp_path: Pat
 def test_who_is_not_let_in_and_what_is_not_there(database: DrillPostgres, tmp_path: Path) -> None:
     wrong = database.url.replace(database.cluster.password, "hunter2hunter2")
     settings = Settings(state_dir=tmp_path).having(POSTGRES, PostgresSettings(url=wrong))
-    server = look(settings, "postgres")["postgres", "server"]
+    server = findings_of(settings, "postgres")["postgres", "server"]
     assert server.state is State.FAIL and "hunter2" not in server.words and "pg_hba" in server.remedy
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"postgresql://a:b@127.0.0.1:{free.getsockname()[1]}/m0"
         assert states(url, tmp_path) == {"server": State.FAIL}
     settings = Settings(state_dir=tmp_path).having(POSTGRES, PostgresSettings(url_file=str(tmp_path / "none")))
-    assert look(settings, "postgres")["postgres", "server"].state is State.FAIL
+    assert findings_of(settings, "postgres")["postgres", "server"].state is State.FAIL
 
 
 def test_a_server_that_never_answers_is_unknown(tmp_path: Path) -> None:
@@ -66,5 +66,5 @@ def test_a_server_that_never_answers_is_unknown(tmp_path: Path) -> None:
         mute.listen()
         url = f"postgresql://a:b@127.0.0.1:{mute.getsockname()[1]}/m0"
         settings = Settings(state_dir=tmp_path).having(POSTGRES, PostgresSettings(url=url))
-        server = look(settings, "postgres", limit_s=0.5)["postgres", "server"]
+        server = findings_of(settings, "postgres", limit_s=0.5)["postgres", "server"]
     assert server.state is State.UNKNOWN and "no answer in 0.5 s" in server.words

@@ -25,9 +25,9 @@ def granted(role: str) -> list[Rule]:
 
 def asked() -> list[Right]:
     """Return the packaged runbooks' rights, each service once as either kind of workload."""
-    books = schema.load()
-    sets = dict.fromkeys(books.services, "StatefulSet")
-    return [*looking(books), *acting(books, {}), *acting(books, sets)]
+    runbooks = schema.load()
+    sets = dict.fromkeys(runbooks.services, "StatefulSet")
+    return [*looking(runbooks), *acting(runbooks, {}), *acting(runbooks, sets)]
 
 
 def test_every_right_that_is_asked_for_is_granted() -> None:

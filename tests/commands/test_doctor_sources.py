@@ -22,7 +22,7 @@ from cockpit.sources.prometheus.doctor import metric_names
 from cockpit.sources.prometheus.settings import PrometheusSettings
 from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA, RpcEndpoint
 from tests.commands.test_doctor_rights import granted
-from tests.support.doctor_rig import changed, look, replace, settings_of, worse
+from tests.support.doctor_rig import changed, findings_of, replace, settings_of, worse
 
 PROGRAM = "FCDEU1osskGRAxMaVfM9MZ2CewFy1FepWMyYSAQ5kCok"
 
@@ -35,9 +35,11 @@ def closed_port() -> int:
 
 def test_all_is_well_in_a_calm_drill(drill: DrillThread, capsys: pytest.CaptureFixture[str]) -> None:
     code = cli.main(["doctor", "--json", "--config", drill.drill.config])
-    told = json.loads(capsys.readouterr().out)
-    assert told["verdict"] == "ok" and code == 0, [f for f in told["findings"] if f["state"] not in ("ok", "off")]
-    states = {(f["area"], f["check"]): f for f in told["findings"]}
+    findings = json.loads(capsys.readouterr().out)
+    assert findings["verdict"] == "ok" and code == 0, [
+        f for f in findings["findings"] if f["state"] not in ("ok", "off")
+    ]
+    states = {(f["area"], f["check"]): f for f in findings["findings"]}
     assert {area for area, _ in states} == set(AREAS)
     assert states["kubernetes", "credentials"]["words"].startswith("accepted as admin")
     assert states["kubernetes", "rights: screen in m0-prod"]["state"] == "ok"
@@ -45,7 +47,7 @@ def test_all_is_well_in_a_calm_drill(drill: DrillThread, capsys: pytest.CaptureF
     assert states["solana", "cluster"]["state"] == "ok"
     assert states["solana", "program by rpc-a"]["words"].endswith("is there, executable")
     assert states["postgres", "server"]["state"] == "off"
-    assert "KEYLIKE" not in json.dumps(told)
+    assert "KEYLIKE" not in json.dumps(findings)
 
 
 def test_the_text_says_the_same_in_lines(drill: DrillThread, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,8 +74,8 @@ def _authority(drill: DrillThread) -> str:
     return base64.b64decode(cluster.get("certificate-authority-data", "")).decode()
 
 
-def test_who_may_only_look_is_warned_of_every_kind_of_step(drill: DrillThread, tmp_path: Path) -> None:
-    findings = look(settings_of(drill, kubeconfig=kubeconfig(drill, tmp_path, "viewer")), "kubernetes")
+def test_who_may_only_read_is_warned_of_every_kind_of_step(drill: DrillThread, tmp_path: Path) -> None:
+    findings = findings_of(settings_of(drill, kubeconfig=kubeconfig(drill, tmp_path, "viewer")), "kubernetes")
     assert findings["kubernetes", "rights: screen in m0-prod"].state is State.OK
     scale = findings["kubernetes", "rights: scale in m0-prod"]
     assert scale.state is State.WARN and "may not patch deployments/scale" in scale.words
@@ -83,7 +85,9 @@ def test_who_may_only_look_is_warned_of_every_kind_of_step(drill: DrillThread, t
 
 
 def test_read_only_needs_no_right_to_act(drill: DrillThread, tmp_path: Path) -> None:
-    findings = look(settings_of(drill, kubeconfig=kubeconfig(drill, tmp_path, "viewer"), read_only=True), "kubernetes")
+    findings = findings_of(
+        settings_of(drill, kubeconfig=kubeconfig(drill, tmp_path, "viewer"), read_only=True), "kubernetes"
+    )
     assert not [key for key in worse(findings) if key[0] == "kubernetes"]
     assert findings["kubernetes", "rights: steps"].state is State.OFF
 
@@ -91,7 +95,7 @@ def test_read_only_needs_no_right_to_act(drill: DrillThread, tmp_path: Path) -> 
 def test_a_right_narrowed_to_a_name_is_asked_by_that_name(drill: DrillThread, tmp_path: Path) -> None:
     own = Rule(("get", "patch"), ("apps",), ("deployments", "deployments/scale"), ("m0-ingestor",), ("m0-prod",))
     drill.call(lambda d: d.world.kube.users.__setitem__("narrow", User("narrow", (own,), ("system:authenticated",))))
-    findings = look(settings_of(drill, kubeconfig=kubeconfig(drill, tmp_path, "narrow")), "kubernetes")
+    findings = findings_of(settings_of(drill, kubeconfig=kubeconfig(drill, tmp_path, "narrow")), "kubernetes")
     scale = findings["kubernetes", "rights: scale in m0-prod"]
     assert "m0-submitter" in scale.words and "m0-ingestor" not in scale.words
     screen = findings["kubernetes", "rights: screen in m0-prod"]
@@ -106,24 +110,24 @@ def test_the_roles_of_deploy_bound_in_the_namespace_are_enough(drill: DrillThrea
     )
     drill.call(lambda d: d.world.kube.users.__setitem__("ops", User("ops", rules)))
     settings = settings_of(drill, kubeconfig=kubeconfig(drill, tmp_path, "ops"))
-    assert not [key for key in worse(look(settings, "kubernetes")) if key[0] == "kubernetes"]
+    assert not [key for key in worse(findings_of(settings, "kubernetes")) if key[0] == "kubernetes"]
     # a server before 1.28 judges the right to what it does not serve before it says that it does
     # not
     with changed(drill.drill.world.kube.chaos, forbidden={"selfsubjectreviews"}):
-        told = look(settings, "kubernetes")["kubernetes", "credentials"]
-    assert told.state is State.OK and "does not say as whom" in told.words
+        findings = findings_of(settings, "kubernetes")["kubernetes", "credentials"]
+    assert findings.state is State.OK and "does not say as whom" in findings.words
 
 
 def test_an_access_review_that_fails_is_unknown_never_denied(drill: DrillThread) -> None:
     with changed(drill.drill.world.kube.chaos, forbidden={"selfsubjectaccessreviews"}):
-        findings = look(settings_of(drill), "kubernetes")
+        findings = findings_of(settings_of(drill), "kubernetes")
     rights = {key: f for key, f in findings.items() if "rights" in key[1]}
     assert rights and all(f.state is State.UNKNOWN for f in rights.values())
     assert all("did not say whether" in f.words and "may not" not in f.words for f in rights.values())
 
 
 def test_refused_credentials_end_the_questions(drill: DrillThread, tmp_path: Path) -> None:
-    findings = look(settings_of(drill, kubeconfig=kubeconfig(drill, tmp_path, "nobody")), "kubernetes")
+    findings = findings_of(settings_of(drill, kubeconfig=kubeconfig(drill, tmp_path, "nobody")), "kubernetes")
     refused = findings["kubernetes", "credentials"]
     assert refused.state is State.FAIL and "401" in refused.words and "log in again" in refused.remedy
     assert not [key for key in findings if "rights" in key[1]]
@@ -131,18 +135,18 @@ def test_refused_credentials_end_the_questions(drill: DrillThread, tmp_path: Pat
 
 def test_a_cluster_that_is_not_there(drill: DrillThread, tmp_path: Path) -> None:
     served = Served(f"https://127.0.0.1:{closed_port()}", 0)
-    findings = look(settings_of(drill, kubeconfig=str(write_kubeconfig(tmp_path / "k", served))), "kubernetes")
+    findings = findings_of(settings_of(drill, kubeconfig=str(write_kubeconfig(tmp_path / "k", served))), "kubernetes")
     server = findings["kubernetes", "server"]
     assert server.state is State.FAIL and "Connection refused" in server.words and server.remedy
-    findings = look(settings_of(drill, kubeconfig=str(tmp_path / "none")), "kubernetes")
+    findings = findings_of(settings_of(drill, kubeconfig=str(tmp_path / "none")), "kubernetes")
     assert findings["kubernetes", "kubeconfig"].state is State.FAIL
     assert "no kubeconfig at" in findings["kubernetes", "kubeconfig"].words
-    findings = look(settings_of(drill, context="elsewhere"), "kubernetes")
+    findings = findings_of(settings_of(drill, context="elsewhere"), "kubernetes")
     assert "there is: drill" in findings["kubernetes", "kubeconfig"].remedy
 
 
 def test_a_namespace_that_is_not_there(drill: DrillThread) -> None:
-    findings = look(settings_of(drill, namespaces=("m0-nowhere",), namespace="m0-nowhere"), "kubernetes")
+    findings = findings_of(settings_of(drill, namespaces=("m0-nowhere",), namespace="m0-nowhere"), "kubernetes")
     assert findings["kubernetes", "namespace m0-nowhere"].state is State.FAIL
     services = findings["kubernetes", "services"]
     assert services.state is State.FAIL and "m0-submitter" in services.words
@@ -152,7 +156,7 @@ def test_a_server_that_answers_nothing_is_unknown_in_time(drill: DrillThread) ->
     chaos = drill.drill.world.kube.chaos
     drill.call(lambda d: chaos.freeze())
     try:
-        findings = look(settings_of(drill), "local", "kubernetes", limit_s=0.5)
+        findings = findings_of(settings_of(drill), "local", "kubernetes", limit_s=0.5)
     finally:
         drill.call(lambda d: chaos.thaw())
     server = findings["kubernetes", "server"]
@@ -160,9 +164,9 @@ def test_a_server_that_answers_nothing_is_unknown_in_time(drill: DrillThread) ->
     assert findings["local", "runbooks"].state is State.OK
 
 
-def test_clocks_that_disagree_are_told_with_their_number() -> None:
+def test_clocks_that_disagree_are_reported_with_their_number() -> None:
     with DrillThread("calm", history_s=400.0, start_at=time.time() - 60) as late:
-        findings = look(settings_of(late), "kubernetes", "prometheus")
+        findings = findings_of(settings_of(late), "kubernetes", "prometheus")
     for area in ("kubernetes", "prometheus"):
         clock = findings[area, "clock"]
         assert clock.state is State.FAIL and "s behind this machine's" in clock.words and "15 s" in clock.remedy
@@ -173,7 +177,7 @@ def test_clocks_that_disagree_are_told_with_their_number() -> None:
 
 def test_a_query_that_is_refused_is_named(drill: DrillThread) -> None:
     with changed(drill.drill.prometheus_server.chaos, reject={"m0_drift_score"}):
-        findings = look(settings_of(drill), "prometheus")
+        findings = findings_of(settings_of(drill), "prometheus")
     queries = findings["prometheus", "queries"]
     assert queries.state is State.FAIL
     assert "signals/drift: query rejected" in queries.words and "queries/drift-by-model" in queries.words
@@ -188,11 +192,13 @@ def test_absent_metrics_are_named_with_what_they_blind(drill: DrillThread, tmp_p
         "utf-8",
     )
     settings = settings_of(drill, runbooks=own)
-    metrics = look(settings, "prometheus")["prometheus", "metrics"]
+    metrics = findings_of(settings, "prometheus")["prometheus", "metrics"]
     assert metrics.state is State.WARN
     assert "absent: gone_gauge, mine_total" in metrics.words and "without data: gone" in metrics.words
     own.write_text(own.read_text().split("[signals.gone]")[0], "utf-8")
-    metrics = look(settings, "prometheus")["prometheus", "metrics"]  # its sibling is counted: no signal is blind for it
+    metrics = findings_of(settings, "prometheus")[
+        "prometheus", "metrics"
+    ]  # its sibling is counted: no signal is blind for it
     assert metrics.state is State.OK and "mine_total: not counted yet" in metrics.words
 
 
@@ -201,7 +207,7 @@ def test_absent_metrics_are_named_with_what_they_blind(drill: DrillThread, tmp_p
 )
 def test_what_answers_is_no_prometheus_or_has_no_answer(drill: DrillThread, chaos: dict[str, bool], words: str) -> None:
     with changed(drill.drill.prometheus_server.chaos, **chaos):
-        findings = look(settings_of(drill), "prometheus")
+        findings = findings_of(settings_of(drill), "prometheus")
     server = findings["prometheus", "server"]
     assert server.state is State.FAIL and words in server.words
     assert ("prometheus", "queries") not in findings
@@ -209,18 +215,18 @@ def test_what_answers_is_no_prometheus_or_has_no_answer(drill: DrillThread, chao
 
 def test_partial_answers_are_a_warning(drill: DrillThread) -> None:
     with changed(drill.drill.prometheus_server.chaos, warnings=("store 3 is down",)):
-        queries = look(settings_of(drill), "prometheus")["prometheus", "queries"]
+        queries = findings_of(settings_of(drill), "prometheus")["prometheus", "queries"]
     assert queries.state is State.WARN and "store 3 is down" in queries.words
 
 
 def test_prometheus_elsewhere_and_secrets_that_cannot_be_read(drill: DrillThread, tmp_path: Path) -> None:
     own = PrometheusSettings(url=f"http://user:hunter2hunter2@127.0.0.1:{closed_port()}")
-    server = look(settings_of(drill, prometheus=own), "prometheus")["prometheus", "server"]
+    server = findings_of(settings_of(drill, prometheus=own), "prometheus")["prometheus", "server"]
     assert server.state is State.FAIL and "Connection refused" in server.words and "hunter2" not in server.words
     own = PrometheusSettings(url=drill.drill.prometheus, bearer_file=str(tmp_path / "none"))
-    server = look(settings_of(drill, prometheus=own), "prometheus")["prometheus", "server"]
+    server = findings_of(settings_of(drill, prometheus=own), "prometheus")["prometheus", "server"]
     assert server.state is State.FAIL and "cannot read the Prometheus token" in server.words
-    findings = look(
+    findings = findings_of(
         settings_of(drill, prometheus=PrometheusSettings(direct={"m0-x": f"http://127.0.0.1:{closed_port()}/metrics"})),
         "prometheus",
     )
@@ -245,7 +251,7 @@ def test_the_metrics_of_a_query_are_found_in_its_tree() -> None:
 def test_each_endpoint_is_judged_by_itself(drill: DrillThread) -> None:
     nodes = drill.drill.solana.nodes
     with changed(nodes["rpc-a"].chaos, unauthorised=True), changed(nodes["rpc-b"].chaos, health="behind 214"):
-        findings = look(settings_of(drill), "solana")
+        findings = findings_of(settings_of(drill), "solana")
     refused = findings["solana", "endpoint rpc-a"]
     assert refused.state is State.FAIL and "401" in refused.words and "key" in refused.remedy
     behind = findings["solana", "endpoint rpc-b"]
@@ -257,21 +263,21 @@ def test_each_endpoint_is_judged_by_itself(drill: DrillThread) -> None:
 
 def test_one_failed_request_is_no_dead_endpoint_nor_a_sound_one(drill: DrillThread) -> None:
     with changed(drill.drill.solana.nodes["rpc-a"].chaos, server_errors=1):
-        once = look(settings_of(drill), "solana")["solana", "endpoint rpc-a"]
+        once = findings_of(settings_of(drill), "solana")["solana", "endpoint rpc-a"]
     assert once.state is State.WARN and "but not at once" in once.words and "500" in once.words
 
 
-def test_an_endpoint_of_another_cluster_is_told(drill: DrillThread) -> None:
+def test_an_endpoint_of_another_cluster_is_reported(drill: DrillThread) -> None:
     from cockpit.drill.solana.node.chaos import DEVNET
 
     with changed(drill.drill.solana.nodes["rpc-c"].chaos, genesis=DEVNET):
-        cluster = look(settings_of(drill), "solana")["solana", "cluster"]
+        cluster = findings_of(settings_of(drill), "solana")["solana", "cluster"]
     assert cluster.state is State.FAIL and "rpc-c of devnet" in cluster.words
 
 
-def test_a_stream_that_does_not_open_is_told(drill: DrillThread) -> None:
+def test_a_stream_that_does_not_open_is_reported(drill: DrillThread) -> None:
     with changed(drill.drill.solana.nodes["rpc-b"].chaos, ws_refused=True):
-        stream = look(settings_of(drill), "solana")["solana", "stream of rpc-b"]
+        stream = findings_of(settings_of(drill), "solana")["solana", "stream of rpc-b"]
     assert stream.state is State.FAIL and "HTTP 503" in stream.words and "ws-url" in stream.remedy
 
 
@@ -279,7 +285,7 @@ def test_a_program_that_is_none(drill: DrillThread) -> None:
     settings = settings_of(drill)
 
     def with_program(program_id: str | None) -> dict[tuple[str, str], State]:
-        findings = look(settings_of(drill, solana=replace(settings.of(SOLANA), program_id=program_id)), "solana")
+        findings = findings_of(settings_of(drill, solana=replace(settings.of(SOLANA), program_id=program_id)), "solana")
         return {key: f.state for key, f in findings.items() if key[0] == "solana" and "program" in key[1]}
 
     nowhere = with_program("4Nd1mBQtrMJVYVfKf2PJy9NZUZdTAsp7D4xWLs4gDB4T")
@@ -292,9 +298,9 @@ def test_a_program_that_is_none(drill: DrillThread) -> None:
 
 def test_one_endpoint_alone_is_a_warning(drill: DrillThread) -> None:
     settings = settings_of(drill)
-    alone = look(settings_of(drill, rpc_endpoints=settings.of(RPC_ENDPOINTS)[:1]), "solana")
+    alone = findings_of(settings_of(drill, rpc_endpoints=settings.of(RPC_ENDPOINTS)[:1]), "solana")
     assert alone["solana", "cluster"].state is State.WARN
-    none = look(
+    none = findings_of(
         settings_of(
             drill,
             rpc_endpoints=(RpcEndpoint(name="x", url=f"http://127.0.0.1:{closed_port()}/v2/SECRETKEY1234567890"),),
@@ -313,7 +319,7 @@ def test_probes_tell_each_url(drill: DrillThread) -> None:
         output=OutputProbe(url=f"{drill.drill.services}/m0-quant/healthz?{{market}}", markets=("NBA",)),
         signers={"agent-0": f"http://127.0.0.1:{closed_port()}/status"},
     )
-    findings = look(settings_of(drill, probes=own), "probes")
+    findings = findings_of(settings_of(drill, probes=own), "probes")
     assert findings["probes", "m0-quant/healthz"].state is State.OK
     assert findings["probes", "m0-gone/readyz"].state is State.FAIL
     assert "Connection refused" in findings["probes", "m0-gone/readyz"].words

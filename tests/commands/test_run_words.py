@@ -9,7 +9,7 @@ from cockpit.commands.run import describe
 from cockpit.model.plan import Change
 
 
-def test_a_change_is_told_with_what_is_empty_or_absent_and_with_its_note() -> None:
+def test_a_change_is_reported_with_what_is_empty_or_absent_and_with_its_note() -> None:
     changes = (
         Change("OFF", "politics", "sports", "politics not in it any more"),
         Change("TTL", "", "5000"),

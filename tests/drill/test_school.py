@@ -109,7 +109,7 @@ def test_nothing_done_is_nothing_scored(pupil: Callable[[str], Pupil]) -> None:
     assert score.harm["failed_requests"] > 500
 
 
-def test_a_wrong_step_is_called_wrong_and_its_harm_is_told(pupil: Callable[[str], Pupil]) -> None:
+def test_a_wrong_step_is_called_wrong_and_its_harm_is_reported(pupil: Callable[[str], Pupil]) -> None:
     on_call = pupil("connector-rate-limited")
     on_call.wait(60)
     on_call.send("scale-ingestors", "8")
@@ -220,7 +220,7 @@ def test_a_score_survives_the_history_and_a_broken_line_is_said(tmp_path: Path) 
     assert rows[2].endswith("best")
 
 
-def test_progress_is_told_against_earlier_drills_of_the_same_scenario() -> None:
+def test_progress_is_reported_against_earlier_drills_of_the_same_scenario() -> None:
     assert "the first drill of rpc-outage" in progress(a_score(), [a_score(scenario="calm")])[0]
     assert "now 3:20, the best so far" in progress(a_score(), [a_score(250.0), a_score(230.0)])[0]
     assert "best so far" not in progress(a_score(), [a_score(100.0)])[0]
@@ -389,22 +389,22 @@ class Deaf(ControlClient):
         return {"paused": name == "pause"}
 
 
-def test_the_coach_tells_each_look_once_and_says_when_the_world_stands() -> None:
+def test_the_coach_reports_each_view_once_and_says_when_the_world_stands() -> None:
     control = Deaf()
     coach = DrillCoach(control, ["failover-db"])
-    assert coach.look(scene()) is None
+    assert coach.remark(scene()) is None
     for _ in range(3):
-        coach.look(scene("runbook", runbook="api-errors"))
+        coach.remark(scene("runbook", runbook="api-errors"))
     coach.close()
     assert control.requests == [("look", {"runbook": "api-errors"})]
     offered = {action for _, _, action in coach.commands()}
     assert offered == {"pause", "speed 1", "speed 4", "speed 16", "do failover-db"}
     coach.act("pause")
-    said = coach.look(scene())
+    said = coach.remark(scene())
     assert isinstance(said, Saying) and said.alarm and said.head == "PAUSED"
     assert "resume" in {action for _, _, action in coach.commands()}
     coach.act("resume")
-    assert coach.look(scene()) is None
+    assert coach.remark(scene()) is None
 
 
 def test_the_coach_of_a_course_makes_time_run_while_one_waits_and_ends_the_cause_when_it_may() -> None:
@@ -412,8 +412,8 @@ def test_the_coach_of_a_course_makes_time_run_while_one_waits_and_ends_the_cause
     course = Course()
     coach = DrillCoach(control, course=course)
     course.at = RELENT_AT - 2
-    assert coach.look(scene()) == course.saying
+    assert coach.remark(scene()) == course.saying
     course.at = RELENT_AT
-    coach.look(scene())
+    coach.remark(scene())
     coach.close()
     assert ("relent", {}) in control.requests

@@ -99,18 +99,18 @@ async def test_over_a_runbook_a_panel_opens_in_full_and_the_signals_panel_is_not
 async def test_each_view_that_a_packaged_runbook_names_opens(settings: Settings) -> None:
     async with screen(settings) as cockpit:
         await ready(cockpit)
-        for book in cockpit.app.session.runbooks.runbooks:
-            opening: list[Triage | Step] = [*book.triage, *book.mitigations]
+        for runbook in cockpit.app.session.runbooks.runbooks:
+            opening: list[Triage | Step] = [*runbook.triage, *runbook.mitigations]
             for step in opening:
                 if step.view is None:
                     continue
-                cockpit.app.post_message(OpenRunbook(book.id))
+                cockpit.app.post_message(OpenRunbook(runbook.id))
                 await cockpit.until(lambda: layer(cockpit) == "RunbookView")
                 await cockpit.settled()
                 cockpit.app.post_message(OpenView(step.view, step.args))
                 await cockpit.until(lambda: layer(cockpit) != "RunbookView")
                 opened = layer(cockpit) or cockpit.app.dashboard.current
-                assert opened in (SHOWN.get(step.view), "PanelView", step.view), (book.id, step)
+                assert opened in (SHOWN.get(step.view), "PanelView", step.view), (runbook.id, step)
                 await closed(cockpit)
 
 

@@ -37,8 +37,8 @@ def test_the_chains_parts_are_in_it_and_the_kill_switch_did_not_wait(tmp_path: P
             )
             wait_for(lambda: (s := session.situation) and data_of(s.solana["program"]).recent_failed)
             session.incident.do("open", {"title": "bad signatures", "severity": "SEV0"})
-            book, step = session.runbooks.step("13", "13.step.1")
-            plan = session.mitigations.plan(book, step, {}).result(20)
+            runbook, step = session.runbooks.step("13", "13.step.1")
+            plan = session.mitigations.plan(runbook, step, {}).result(20)
             session.mitigations.confirm(plan, plan.typed).result(20)
             assert session.journal is not None
             records = session.journal.records

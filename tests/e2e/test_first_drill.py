@@ -34,7 +34,7 @@ def settings(drill: DrillThread, tmp_path: Path) -> Settings:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
-async def test_the_lessons_lead_from_the_first_look_to_a_step_that_was_sent(
+async def test_the_lessons_lead_from_the_first_view_to_a_step_that_was_sent(
     size: tuple[int, int], settings: Settings, drill: DrillThread
 ) -> None:
     control = ControlClient(drill.drill.control, drill.drill.control_token)
@@ -65,10 +65,10 @@ async def test_the_lessons_lead_from_the_first_look_to_a_step_that_was_sent(
         cockpit.burst("y")
         await cockpit.wait(r"LESSON 9 of")
     coach.close()
-    told = await asyncio.to_thread(control.request, "score", guided=True)
-    (incident,) = told["score"]["incidents"]
+    answer = await asyncio.to_thread(control.request, "score", guided=True)
+    (incident,) = answer["score"]["incidents"]
     assert incident["detected_s"] < incident["first_safe_s"]
-    assert [step["verdict"] for step in told["score"]["steps"]] == ["right"]
+    assert [step["verdict"] for step in answer["score"]["steps"]] == ["right"]
     speed = await asyncio.to_thread(control.status)
     assert speed["speed"] == 4.0
 

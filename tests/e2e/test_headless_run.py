@@ -44,8 +44,8 @@ def test_headless_run_is_the_same_mitigation() -> None:
         assert json.loads(done.stdout)["journal"] == 1, done.stderr
         assert cockpit("journal", "verify").returncode == 0
         undone = cockpit("journal", "undo", "1", "--yes", "--json")
-        told = json.loads(undone.stdout)
-        assert told["changes"] == [{"field": "replicas", "before": "6", "after": "4"}]
+        answer = json.loads(undone.stdout)
+        assert answer["changes"] == [{"field": "replicas", "before": "6", "after": "4"}]
         assert cockpit("run", "6", "nope").returncode == 70
         read_only = cockpit("--read-only", *step, "--yes")
         assert read_only.returncode == 2

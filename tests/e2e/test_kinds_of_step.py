@@ -14,7 +14,7 @@ from cockpit.journal.journal import Journal
 
 pytestmark = pytest.mark.real
 
-BOOK = """
+RUNBOOK = """
 [[runbook]]
 id = "pause-markets"
 number = 12
@@ -59,10 +59,10 @@ replicas = 0
 
 
 def test_a_command_and_a_sequence_by_keys(terminal: Callable[..., Any], tmp_path: Path) -> None:
-    books = tmp_path / "books.toml"
-    books.write_text(BOOK)
+    runbooks = tmp_path / "books.toml"
+    runbooks.write_text(RUNBOOK)
     pane = terminal(160, 48)
-    pane.run("drill", "calm", env={"M0_COCKPIT_RUNBOOKS": str(books)})
+    pane.run("drill", "calm", env={"M0_COCKPIT_RUNBOOKS": str(runbooks)})
     pane.wait(r"m0-quant +2/2")
     pane.wait(r"set 100 +threshold 5 of 7 +chain ✓")  # the chain and the metrics are read
     pane.wait(r"NBA_LAL_BOS +[\d.]+s")

@@ -41,16 +41,16 @@ def test_what_a_mended_kubeconfig_says_is_taken_up(tmp_path: Path, namespaces: t
         session.start()
         try:
             wait_for(session.ready.is_set)
-            book, step = session.runbooks.step("6", "scale-ingestors")
+            runbook, step = session.runbooks.step("6", "scale-ingestors")
             with pytest.raises(NotReady, match="is empty"):
-                session.mitigations.plan(book, step, {"replicas": "5"})
+                session.mitigations.plan(runbook, step, {"replicas": "5"})
             seen = wait_for(lambda: session.situation)
             assert seen.context == "no cluster" and seen.production
             token.write_text("admin")
             wait_for(lambda: (s := session.situation) and s.context == "drill" and s.namespaces == ("m0-prod",))
             wait_for(lambda: (s := session.situation) and s.cluster.pods and _k8s(s) is SourceState.LIVE)
             wait_for(lambda: session.trouble is None and session.executor is not None)
-            plan = session.mitigations.plan(book, step, {"replicas": "5"}).result(20)
+            plan = session.mitigations.plan(runbook, step, {"replicas": "5"}).result(20)
             assert (plan.target.context, plan.target.namespace, plan.changes[0].after) == ("drill", "m0-prod", "5")
         finally:
             session.close(10.0)

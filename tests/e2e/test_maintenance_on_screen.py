@@ -96,9 +96,9 @@ def test_the_same_without_a_screen(settings: Settings, drill: DrillThread, tmp_p
     out = tmp_path / "round.md"
     done = cockpit("weekly", "--out", str(out), "--answer", "weekly-keys=rotated two", "--json")
     assert done.returncode == 3, done.stderr  # a restore drill, and what RPC costs, were not answered
-    told = json.loads(done.stdout)
-    assert [line["item"] for line in told["lines"]] == [f"15.weekly.{n}" for n in range(1, 6)]
-    assert told["lines"][4]["question"]["answer"] == "rotated two"
+    answer = json.loads(done.stdout)
+    assert [line["item"] for line in answer["lines"]] == [f"15.weekly.{n}" for n in range(1, 6)]
+    assert answer["lines"][4]["question"]["answer"] == "rotated two"
     assert "rotated two" in out.read_text()
     unasked = cockpit("weekly", "--answer", "weekly-nonsense=x")
     assert unasked.returncode == 70 and "this round asks no weekly-nonsense" in unasked.stderr

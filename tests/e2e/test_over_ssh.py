@@ -71,7 +71,7 @@ class Site:
                 then, self.at_scale = self.at_scale, lambda: None
                 then()
 
-    def told(self, kind: str) -> list[dict[str, Any]]:
+    def records(self, kind: str) -> list[dict[str, Any]]:
         """Records of the journal, which holds together."""
         if not self.journal_path.exists():
             return []
@@ -89,15 +89,15 @@ class Site:
 @contextmanager
 def site(scenario: str, directory: Path, number: int, speed: float = SPEED) -> Iterator[Site]:
     """What a minute proves, a second or two prove at this speed: runbook `number` validates so."""
-    books = directory / "quick.toml"
-    books.write_text(quick(number))
+    runbooks = directory / "quick.toml"
+    runbooks.write_text(quick(number))
     with DrillThread(scenario, speed=speed, history_s=1500.0) as drill:
         drill.call(lambda running: setattr(running.world, "step_s", 2.0))
         given = Path(drill.config).read_text()
         for section in ("prometheus", "solana"):
             given = given.replace(f"\n[{section}]\n", f"\n[{section}]\ninterval = 0.5\n")
         config = directory / "cockpit.toml"
-        config.write_text(f"runbooks = {json.dumps(str(books))}\n{given}")
+        config.write_text(f"runbooks = {json.dumps(str(runbooks))}\n{given}")
         made = Site(drill, config)
         drill.call(lambda running: setattr(running.world.kube.chaos, "before", made.asked))
         yield made
@@ -128,7 +128,7 @@ def test_runbook_1_the_rpc_endpoint_fails(remote: Callable[[int, int], Remote], 
         assert "KEYLIKE" not in shown, "the endpoint's key is on screen"
         pane.keys("Enter")
         pane.wait(r"y do it", absent=True)  # Enter cancels, never accepts
-        assert world.told("intent") == []
+        assert world.records("intent") == []
 
         pane.keys("Enter")
         pane.wait(r"▸ http://127\.0\.0\.1:\d+/\*\*\*")
@@ -144,7 +144,7 @@ def test_runbook_1_the_rpc_endpoint_fails(remote: Callable[[int, int], Remote], 
         pane.wait(r"y do it|type m0-submitter")
         pane.keys("y")
         pane.wait(r"VERIFYING|ROLLING OUT|DONE")
-        intents = world.told("intent")
+        intents = world.records("intent")
         assert len(intents) == 2
         assert "KEYLIKE" not in json.dumps(intents)
 
@@ -170,7 +170,7 @@ def test_runbook_3_the_kms_refuses_agents(remote: Callable[[int, int], Remote], 
         assert SIGNER in shown and "PRODUCTION" in shown
         pane.keys("Enter")
         pane.wait(r"y do it", absent=True)
-        assert world.told("intent") == []
+        assert world.records("intent") == []
         pane.keys("Enter")
         pane.wait(r"y do it")
         pane.keys("y")
@@ -178,7 +178,7 @@ def test_runbook_3_the_kms_refuses_agents(remote: Callable[[int, int], Remote], 
         pane.keys("Escape", "Escape")
         pane.wait(r"no runbook matches|MATCH\s+(?!3 )")
         assert not re.search(r"\x1b\[[0-9;]*(3|4|9|10)[0-9]\b", pane.painted())
-        assert [record["result"] for record in world.told("outcome")] == ["sent"]
+        assert [record["result"] for record in world.records("outcome")] == ["sent"]
         pane.keys("q")
         pane.wait(r"ssh=0")
 
@@ -211,7 +211,7 @@ def test_runbook_6_the_line_drops_and_tmux_keeps_the_cockpit(
         until(lambda: world.wrote("outcome"), 20, pane.screen)
         pane.door.cut()
         pane.wait(r"ssh=255")
-        until(lambda: world.told("proof"), 60, "the cockpit went on without anybody looking")
+        until(lambda: world.records("proof"), 60, "the cockpit went on without anybody looking")
 
         pane.tmux("--config", world.config)
         pane.wait(PROVEN)
@@ -251,14 +251,14 @@ def test_the_line_drops_in_the_middle_of_a_mitigation(
         if moment.startswith("during"):
             pane.door.cut()
         pane.wait(r"ssh=255")
-        (intent,) = world.told("intent")
+        (intent,) = world.records("intent")
         until(lambda: not alive(intent), 10, "the cockpit ended with its terminal")
-        assert [record["result"] for record in world.told("outcome")] == ["sent"]
+        assert [record["result"] for record in world.records("outcome")] == ["sent"]
 
         pane.log_in(there)
         pane.wait(r"ended in the middle of something")
         pane.wait(r"APPLIED")
-        assert [record["judgement"] for record in world.told("judged")] == ["applied"]
+        assert [record["judgement"] for record in world.records("judged")] == ["applied"]
         assert [path for path in world.sent if path.endswith("/scale")] == world.sent[:1], "something was sent again"
         pane.keys("Escape")
         pane.wait(r"ended in the middle", absent=True)
@@ -266,5 +266,5 @@ def test_the_line_drops_in_the_middle_of_a_mitigation(
         pane.wait(r"replicas +8 +→ +4")
         pane.wait(r"y do it")
         pane.keys("y")
-        until(lambda: len(world.told("outcome")) == 2, 20, pane.screen)
+        until(lambda: len(world.records("outcome")) == 2, 20, pane.screen)
         assert world.drill.drill.world.kube.replicas(INGESTOR) == 4

@@ -133,7 +133,7 @@ async def test_a_kind_that_is_forbidden_is_said_and_the_others_go_on(settings: S
         drill.call(lambda d: d.world.kube.chaos.forbidden.clear())
 
 
-async def test_who_may_only_look_gets_a_plan_that_says_so(settings: Settings) -> None:
+async def test_who_may_only_read_gets_a_plan_that_says_so(settings: Settings) -> None:
     async with screen(replace(settings, context="drill-viewer")) as cockpit:
         await cockpit.wait(r"m0-submitter +1/1")
         cockpit.write(":scale ingestor")

@@ -249,8 +249,8 @@ async def test_a_panel_that_triage_names_opens_over_the_runbook_and_esc_goes_bac
         cockpit.burst("r")
         await cockpit.wait(r"enter open or plan")
         await cockpit.settled()
-        (book,) = cockpit.app.base.query(RunbookView)
-        book.page.move_to("triage:1.triage.3")
+        (runbook,) = cockpit.app.base.query(RunbookView)
+        runbook.page.move_to("triage:1.triage.3")
         await cockpit.settled()
         cockpit.burst("enter")
         await cockpit.wait(r"5 RPC")
@@ -258,7 +258,7 @@ async def test_a_panel_that_triage_names_opens_over_the_runbook_and_esc_goes_bac
         assert [type(layer).__name__ for layer in cockpit.app.layers()] == ["RunbookView", "PanelView"]
         cockpit.burst("escape")
         await cockpit.wait(r"enter open or plan")
-        assert cockpit.app.layers() == [book] and book.page.key == "triage:1.triage.3"
+        assert cockpit.app.layers() == [runbook] and runbook.page.key == "triage:1.triage.3"
 
 
 async def test_once_the_end_was_asked_for_nothing_opens_and_the_exit_code_stands(settings: Settings) -> None:
@@ -266,7 +266,7 @@ async def test_once_the_end_was_asked_for_nothing_opens_and_the_exit_code_stands
     async with screen(settings) as cockpit:
         await cockpit.wait(r"m0-ingestor")
         cockpit.app.end(143)
-        await cockpit.app.open_layer(HelpDialog({}, look=cockpit.app.look))
+        await cockpit.app.open_layer(HelpDialog({}, appearance=cockpit.app.appearance))
         assert not cockpit.app.layers()
         cockpit.burst("r", "question_mark")
     assert cockpit.app.return_code == 143 and not cockpit.app.last_words

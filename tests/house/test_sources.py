@@ -66,8 +66,8 @@ def test_descriptors_import_no_client(fresh: None) -> None:
 
     heavy = "aiohttp httpx kubernetes psycopg solders websockets ssl asyncio"
     code = f"import sys, cockpit.config; cockpit.config.file_type(); print([m for m in '{heavy}'.split() if m in sys.modules])"
-    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
 
 
 def with_row(monkeypatch: pytest.MonkeyPatch, spec: Any, name: str = "strange") -> None:

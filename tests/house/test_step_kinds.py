@@ -102,7 +102,7 @@ def test_two_rows_of_one_name_are_refused() -> None:
         ({"needs": ("servise",)}, "needs 'servise', which is no key of a step"),
         ({"rights": ()}, "asks for no right to patch"),
         ({"rights": (StepRight("patch", "apps", "deployments", "args.name"),)}, "a right is of 'args.name'"),
-        ({"looks_only": True}, "it only looks, but patches"),
+        ({"only_reads": True}, "it only reads, but patches"),
         ({"unplanned": "it asks"}, "it is not planned, but"),
     ],
 )

@@ -140,7 +140,7 @@ def test_a_twelfth_panel_has_a_place_that_overlaps_no_other() -> None:
     ("given", "shown"),
     [("1234567890-", "1 … 9 0 -"), ("1234567890-=", "1 … 9 0 - ="), ("12", "1 2"), ("", ""), ("123", "1 … 3")],
 )
-def test_keys_are_told_as_ranges(given: str, shown: str) -> None:
+def test_keys_are_reported_as_ranges(given: str, shown: str) -> None:
     assert key_ranges(tuple(given), " … ") == shown
 
 

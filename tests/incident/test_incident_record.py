@@ -272,7 +272,7 @@ def test_the_journal_panel_tells_it(record: Journal) -> None:
         ("SEV3", 10_000, "none", "no update rule for SEV3"),
     ],
 )
-def test_when_others_are_to_be_told(record: Journal, severity: str, after: float, level: str, words: str) -> None:
+def test_when_others_are_to_be_informed(record: Journal, severity: str, after: float, level: str, words: str) -> None:
     opened(record, severity)
     found = reminder(now(record), START + after)
     assert (found.level, found.words) == (level, words)
@@ -292,7 +292,7 @@ def test_an_update_or_a_worse_severity_starts_the_clock_again(record: Journal, c
     assert reminder(now(record), clock.wall()).seconds == 2600.0
 
 
-def test_an_update_that_did_not_get_out_told_nobody(record: Journal, clock: ManualClock) -> None:
+def test_an_update_that_did_not_get_out_informed_nobody(record: Journal, clock: ManualClock) -> None:
     opened(record)
     made = actions.update(record, OPS1, "words", sending=True)
     assert now(record).updates[0].delivery == "sending"

@@ -79,7 +79,7 @@ def test_a_first_value_is_no_change_and_a_source_that_comes_up_is_none(tmp_path:
 
 def test_services_runbooks_and_warnings_of_the_cluster(tmp_path: Path, clock: ManualClock) -> None:
     recorder = Recorder(tmp_path / "flight.jsonl", clock)
-    book = RUNBOOKS.runbook("1")
+    runbook = RUNBOOKS.runbook("1")
     event = KubeEvent(
         uid="e",
         namespace="m0-prod",
@@ -97,7 +97,7 @@ def test_services_runbooks_and_warnings_of_the_cluster(tmp_path: Path, clock: Ma
             seen(
                 clock,
                 services=(service("m0-submitter", 0, 0, "scaled to 0", "warn"),),
-                matches=(Match(runbook=book, symptoms=(), held=2, unknown=0, total=3, score=0.6),),
+                matches=(Match(runbook=runbook, symptoms=(), held=2, unknown=0, total=3, score=0.6),),
                 cluster=Cluster(events={"e": replace(event, count=count)}),
             )
         )

@@ -165,7 +165,7 @@ async def test_a_dead_or_broken_peer(hook: Hook) -> None:
     assert "cannot connect" in problem or "the connection failed" in problem
 
 
-async def test_credentials_in_the_address_are_used_and_not_told(hook: Hook) -> None:
+async def test_credentials_in_the_address_are_used_and_not_shown(hook: Hook) -> None:
     url = hook.url.replace("http://", f"http://user:{KEY.partition('/')[0]}@")
     assert await deliver(hook, url=url) == ("", 1)
     assert hook.headers[0]["Authorization"].startswith("Basic ")

@@ -19,7 +19,7 @@ from cockpit.clock import SystemClock
 from cockpit.drill.names import MARKETS
 from cockpit.drill.server import Drill
 from cockpit.incident.evidence.bundle import Captured
-from cockpit.incident.evidence.onchain import LookBack, look_back
+from cockpit.incident.evidence.onchain import FindLast, find_last
 from cockpit.model.observed.chain import ProgramActivity
 from cockpit.model.reading import Reading
 from cockpit.model.situation import Situation
@@ -70,8 +70,8 @@ async def watched(drill: Drill) -> dict[str, Reading[Any]]:
     return seen
 
 
-async def captured(directory: Path, seen: Situation, look: LookBack | None) -> tuple[Captured, dict[str, Any] | None]:
-    own = incident_service(directory, SystemClock(), seen, look_back=look, record=False)  # type: ignore[arg-type]
+async def captured(directory: Path, seen: Situation, find: FindLast | None) -> tuple[Captured, dict[str, Any] | None]:
+    own = incident_service(directory, SystemClock(), seen, find_last=find, record=False)  # type: ignore[arg-type]
     try:
         made = await own.capturer.capture("on demand")
     finally:
@@ -91,8 +91,8 @@ async def test_the_hash_of_the_last_bundle_is_found_where_none_was_seen(drill: D
     program = solana["program"].last_data
     assert isinstance(program, ProgramActivity)
     assert program.last_reveal is None and program.failed.last_slot is not None  # reveals fail, none was seen
-    look = look_back(endpoints(drill), drill.world.chain.program_id, SystemClock())
-    made, bundle = await captured(tmp_path, now(drill, solana), look)
+    find = find_last(endpoints(drill), drill.world.chain.program_id, SystemClock())
+    made, bundle = await captured(tmp_path, now(drill, solana), find)
     reveal = truth(drill)
     assert bundle is not None, made.missing
     assert bundle["bundle_content_hash"] == reveal["content_hash"]
@@ -108,8 +108,8 @@ async def test_the_hash_of_the_last_bundle_is_found_where_none_was_seen(drill: D
 
 
 async def test_it_is_found_before_the_source_has_read_anything(drill: Drill, tmp_path: Path) -> None:
-    look = look_back(endpoints(drill), drill.world.chain.program_id, SystemClock())
-    _, bundle = await captured(tmp_path, now(drill, {}), look)
+    find = find_last(endpoints(drill), drill.world.chain.program_id, SystemClock())
+    _, bundle = await captured(tmp_path, now(drill, {}), find)
     assert bundle is not None and bundle["bundle_content_hash"] == truth(drill)["content_hash"]
     assert bundle["found"].endswith("solana/program was never read") and bundle["market_account"] == "not read"
 
@@ -117,8 +117,8 @@ async def test_it_is_found_before_the_source_has_read_anything(drill: Drill, tmp
 async def test_where_none_is_found_the_manifest_says_how_far_was_looked(drill: Drill, tmp_path: Path) -> None:
     ledger = drill.world.chain.ledger
     ledger._drop(ledger.position(truth(drill)["reveal"]["slot"]) - ledger.entries[0].number + ledger.first)
-    look = look_back(endpoints(drill), drill.world.chain.program_id, SystemClock())
-    made, bundle = await captured(tmp_path, now(drill, {}), look)
+    find = find_last(endpoints(drill), drill.world.chain.program_id, SystemClock())
+    made, bundle = await captured(tmp_path, now(drill, {}), find)
     why = dict(made.missing)["bundle.json"]
     assert bundle is None and why.startswith("solana/program was never read; rpc-")
     confirmed = ledger.position(drill.solana.nodes["rpc-a"].slot("confirmed"))
@@ -127,5 +127,5 @@ async def test_where_none_is_found_the_manifest_says_how_far_was_looked(drill: D
 
 
 def test_nothing_is_asked_where_nothing_is_configured() -> None:
-    assert look_back((), "prog", SystemClock()) is None
-    assert look_back([RpcEndpoint(name="a", url="http://127.0.0.1:1")], None, SystemClock()) is None
+    assert find_last((), "prog", SystemClock()) is None
+    assert find_last([RpcEndpoint(name="a", url="http://127.0.0.1:1")], None, SystemClock()) is None

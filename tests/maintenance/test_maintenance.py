@@ -38,7 +38,7 @@ from cockpit.runbooks.schema import load
 from cockpit.settings import ConfigProblem, MaintenanceSettings
 from tests.support.samples import records as samples
 
-BOOKS = load()
+RUNBOOKS = load()
 NOW = 1_790_000_000.0
 WEEK = Span(NOW - 7 * 86400.0, NOW)
 DIGEST = "@sha256:" + "a" * 64
@@ -68,7 +68,7 @@ def situation(**more: Any) -> Situation:
         "stages": (),
         "matches": (),
         "toggles": (),
-        "runbooks": BOOKS,
+        "runbooks": RUNBOOKS,
     }
     return Situation(**{**base, **more})
 
@@ -92,7 +92,7 @@ class Prometheus:
 
 
 def finding(name: str, prometheus: Prometheus | None, now: Situation | None = None, *, trend: bool = False) -> Finding:
-    found = asyncio.run(over_time(name, BOOKS, prometheus, WEEK, now or situation(), trend=trend))
+    found = asyncio.run(over_time(name, RUNBOOKS, prometheus, WEEK, now or situation(), trend=trend))
     return found[0]
 
 
@@ -123,11 +123,11 @@ def test_the_last_point_of_a_round_is_its_end_however_prometheus_adds_up_the_ste
 
 
 def test_a_week_in_a_few_numbers() -> None:
-    one = summary(series([100.0] * 300 + [700.0] * 36), WEEK, BOOKS.signals["signer-p95"])
+    one = summary(series([100.0] * 300 + [700.0] * 36), WEEK, RUNBOOKS.signals["signer-p95"])
     assert one is not None
     assert (one.median, one.p95, one.most, one.newest) == (100.0, 700.0, 700.0, 700.0)
     assert one.over == pytest.approx(36 / 336) and one.covered == 1.0
-    low = summary(series([0.97] * 300 + [0.6] * 36), WEEK, BOOKS.signals["coverage"])
+    low = summary(series([0.97] * 300 + [0.6] * 36), WEEK, RUNBOOKS.signals["coverage"])
     assert (
         low is not None and (low.median, low.p95, low.most) == (0.97, 0.6, 0.6) and low.over == pytest.approx(36 / 336)
     )
@@ -158,7 +158,7 @@ def test_nothing_measured_is_unknown_with_its_reason() -> None:
     async def broken(*_: Any) -> Sequence[History]:
         raise OSError("connection refused")
 
-    found = asyncio.run(over_time("signer-p95", BOOKS, broken, WEEK, situation()))
+    found = asyncio.run(over_time("signer-p95", RUNBOOKS, broken, WEEK, situation()))
     assert found == [Finding("unknown", "Signature collection p95: not known: connection refused")]
 
 
@@ -170,7 +170,7 @@ def test_a_trend_says_when_the_bound_is_reached() -> None:
     assert "too little is kept to tell a trend" in flat.words
 
 
-def test_a_value_that_has_no_history_is_told_as_it_is_now() -> None:
+def test_a_value_that_has_no_history_is_reported_as_it_is_now() -> None:
     def now(level: Level, reason: str = "") -> Situation:
         return situation(
             signals={
@@ -199,7 +199,7 @@ def rounds(
     journal: Journal | None, now: Situation, ranges: Any = None, tmp_path: Path | None = None, **settings: Any
 ) -> MaintenanceService:
     return MaintenanceService(
-        runbooks=lambda: BOOKS,
+        runbooks=lambda: RUNBOOKS,
         situation=lambda: now,
         clock=ManualClock(NOW),
         operator=Operator.current,
@@ -210,11 +210,11 @@ def rounds(
     )
 
 
-def answered(journal: Journal, book: str, step: str, text: str) -> None:
+def answered(journal: Journal, runbook: str, step: str, text: str) -> None:
     from cockpit.mitigation.sending import records
 
-    words = f"runbook {book}, {step}: {text}"
-    journal.append(records.answer(words, Operator.current(), runbook=book, step=step, item=None, choice="", of=None))
+    words = f"runbook {runbook}, {step}: {text}"
+    journal.append(records.answer(words, Operator.current(), runbook=runbook, step=step, item=None, choice="", of=None))
 
 
 def test_the_weekly_round_has_every_line_of_the_document_and_asks_what_only_people_know(journal: Journal) -> None:
@@ -375,7 +375,7 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
 # --- the deploy checklist -------------------------------------------------------------------------
 
 
-def deploy(now: Situation, runbooks: Runbooks = BOOKS, **more: Any) -> dict[str, RoundLine]:
+def deploy(now: Situation, runbooks: Runbooks = RUNBOOKS, **more: Any) -> dict[str, RoundLine]:
     return {line.item: line for line in deploy_lines(Deploying(now, runbooks, (), NOW, **more))}
 
 
@@ -414,7 +414,7 @@ def replicaset(name: str, revision: int, image: str) -> ReplicaSet:
         ([pod("m0-migrator", "Running", "ReplicaSet")], "ask"),
     ],
 )
-def test_migrations_are_told_by_the_newest_job(pods: list[Pod], state: str) -> None:
+def test_migrations_are_reported_by_the_newest_job(pods: list[Pod], state: str) -> None:
     now = situation(cluster=Cluster(pods={p.uid: p for p in pods}))
     assert deploy(now)["16.deploy.1"].state == state
 
@@ -439,7 +439,7 @@ def test_configs_are_valid_when_the_runbooks_are_and_every_key_is_known() -> Non
     assert deploy(config(M0_GUARDRAIL_POLICY_LEVEL="STRICT", M0_EXPECTED_SOURCES="4"))["16.deploy.2"].state == "ok"
     strange = deploy(config(M0_GARDRAIL_POLICY_LEVEL="FAST"))["16.deploy.2"]
     assert strange.state == "attention" and "M0_GARDRAIL_POLICY_LEVEL" in strange.findings[-1].words
-    broken = changed(BOOKS, problems=("mine.toml:3: signals.x.warn: expected a number",))
+    broken = changed(RUNBOOKS, problems=("mine.toml:3: signals.x.warn: expected a number",))
     assert deploy(config(), broken)["16.deploy.2"].state == "attention"
     assert deploy(situation())["16.deploy.2"].state == "unknown"
 
@@ -485,7 +485,7 @@ def test_a_way_back_is_an_older_revision_with_a_pinned_image(older: list[str], s
     cluster = Cluster(
         workloads={("m0-prod", "m0-quant"): workload("m0-quant")}, replicasets={("m0-prod", s.name): s for s in sets}
     )
-    only = changed(BOOKS, services={"m0-quant": BOOKS.services["m0-quant"]})
+    only = changed(RUNBOOKS, services={"m0-quant": RUNBOOKS.services["m0-quant"]})
     assert deploy(situation(cluster=cluster), only)["16.deploy.5"].state == state
 
 
@@ -499,13 +499,13 @@ def settings(tmp_path: Path, text: str) -> Any:
 
 
 def test_a_configured_restore_command_takes_the_questions_place(tmp_path: Path) -> None:
-    assert BOOKS.step("14", "14.restore.2")[1].kind == "manual"
+    assert RUNBOOKS.step("14", "14.restore.2")[1].kind == "manual"
     own = settings(tmp_path, '[restore]\nargv = ["pgbackrest", "--target={time}", "restore"]\ntimeout = 1800\n')
-    _, step = with_commands(BOOKS, own).step("14", "14.restore.2")
+    _, step = with_commands(RUNBOOKS, own).step("14", "14.restore.2")
     assert (step.kind, step.argv[0], step.params[0].name, step.dangerous) == ("command", "pgbackrest", "time", True)
     fixed = settings(tmp_path, '[restore]\nargv = ["restore-latest"]\n')
-    assert with_commands(BOOKS, fixed).step("14", "14.restore.2")[1].params == ()
-    assert with_commands(BOOKS, replace(own, restore=type(own.restore)())) is BOOKS
+    assert with_commands(RUNBOOKS, fixed).step("14", "14.restore.2")[1].params == ()
+    assert with_commands(RUNBOOKS, replace(own, restore=type(own.restore)())) is RUNBOOKS
 
 
 @pytest.mark.parametrize(

@@ -43,18 +43,18 @@ def test_the_restore_goes_through_its_parts_and_stops_what_writes_first(drill: D
     session.start()
     try:
         assert session.ready.wait(30) and session.executor is not None, session.trouble
-        book, single = session.runbooks.step("14", "restore-db")
+        runbook, single = session.runbooks.step("14", "restore-db")
         assert single.kind == "command"  # [restore] argv is configured in a drill
         to = datetime.fromtimestamp(drill.call(lambda d: d.world.clock.now()) - AGO_S, UTC).strftime(
             "%Y-%m-%dT%H:%M:%SZ"
         )
-        early = session.mitigations.plan(book, single, {"time": to}).result(30)
+        early = session.mitigations.plan(runbook, single, {"time": to}).result(30)
         assert early.typed == "database"
         refused = ended(session, session.mitigations.confirm(early, "database").result(30))
         assert refused.phase is Phase.FAILED and "stop them first" in refused.words
 
         whole = session.runbooks.step("14", "restore")[1]
-        state = session.mitigations.sequence(book, whole)
+        state = session.mitigations.sequence(runbook, whole)
         assert [item.step for item in state.items] == [
             "stop-submitter",
             "stop-quant",
@@ -66,12 +66,12 @@ def test_the_restore_goes_through_its_parts_and_stops_what_writes_first(drill: D
         given = {"restore-db": {"time": to}, "start-quant": {"replicas": "2"}}
         while state.next is not None:
             index = state.next
-            step = parts_of(book, whole)[index]
-            plan = session.mitigations.plan_part(book, whole, index, given.get(step.id, {}), state.run).result(30)
+            step = parts_of(runbook, whole)[index]
+            plan = session.mitigations.plan_part(runbook, whole, index, given.get(step.id, {}), state.run).result(30)
             assert not plan.blocked, plan.blocked
             done = ended(session, session.mitigations.confirm(plan, plan.typed).result(60))
             assert plan.part is not None
-            state = session.mitigations.sequence(book, whole, plan.part.run)
+            state = session.mitigations.sequence(runbook, whole, plan.part.run)
             assert state.items[index].state == "done", (step.id, done.words)
             pods = drill.call(lambda d: {name: len(d.world.kube.pods(name)) for name in ("m0-submitter", "m0-quant")})
             if step.id == "stop-quant":

@@ -122,11 +122,13 @@ def test_against_a_signer_set_in_a_file(tmp_path: Path, capsys: pytest.CaptureFi
     assert verify(tmp_path, bundle(), "--signer-set", str(own)) == 0
     assert "VALID: 5 signatures of signer set 100, threshold 5" in capsys.readouterr().out
     assert verify(tmp_path, bundle(), "--signer-set", str(own), "--sequence", "43", "--json") == 2
-    told = json.loads(capsys.readouterr().out)
-    assert told["verdict"] == "invalid"
-    assert {"check": "sequence", "answer": "fail", "words": "wrong sequence: the bundle says 42, expected 43"} in told[
-        "findings"
-    ]
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["verdict"] == "invalid"
+    assert {
+        "check": "sequence",
+        "answer": "fail",
+        "words": "wrong sequence: the bundle says 42, expected 43",
+    } in answer["findings"]
 
 
 def test_against_the_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

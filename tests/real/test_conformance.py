@@ -325,9 +325,9 @@ class Cockpit:
         assert done.phase is Phase.DONE, done.words
         return done if done.journal is not None else sent
 
-    def wait(self, look: Callable[[], Any], timeout_s: float = 120.0) -> Any:
+    def wait(self, answered: Callable[[], Any], timeout_s: float = 120.0) -> Any:
         deadline = time.monotonic() + timeout_s
-        while not (found := look()):
+        while not (found := answered()):
             assert time.monotonic() < deadline, "it never came true"
             time.sleep(0.05)  # a look, not a measure
         return found

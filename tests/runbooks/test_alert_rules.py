@@ -33,14 +33,14 @@ def made(text: str) -> Runbooks:
     """The signals of this text, and nothing else of the packaged ones."""
     from msgspec.structs import replace
 
-    books, problems = schema.check(text, "mine.toml")
-    assert books is not None, problems
-    own = set(books.signals) - set(schema.load().signals)
-    return replace(books, signals={name: books.signals[name] for name in own})
+    runbooks, problems = schema.check(text, "mine.toml")
+    assert runbooks is not None, problems
+    own = set(runbooks.signals) - set(schema.load().signals)
+    return replace(runbooks, signals={name: runbooks.signals[name] for name in own})
 
 
-def listed(books: Runbooks) -> list[dict[str, Any]]:
-    (group,) = yaml.safe_load(rules(books))["groups"]
+def listed(runbooks: Runbooks) -> list[dict[str, Any]]:
+    (group,) = yaml.safe_load(rules(runbooks))["groups"]
     found: list[dict[str, Any]] = group["rules"]
     return found
 
@@ -51,13 +51,13 @@ def test_the_deployed_file_is_current() -> None:
 
 
 def test_each_signal_of_prometheus_has_its_rules_and_each_other_is_named_as_left_out() -> None:
-    books = schema.load()
+    runbooks = schema.load()
     by_signal: dict[str, list[dict[str, Any]]] = {}
-    for rule in listed(books):
+    for rule in listed(runbooks):
         by_signal.setdefault(rule["labels"]["signal"], []).append(rule)
-    for name, signal in books.signals.items():
+    for name, signal in runbooks.signals.items():
         if signal.promql is None:
-            assert name not in by_signal and f"\n# {name}: {signal.value} is read" in rules(books)
+            assert name not in by_signal and f"\n# {name}: {signal.value} is read" in rules(runbooks)
             continue
         levels = [rule["labels"]["level"] for rule in by_signal[name]]
         wanted = [level for level, at in (("warn", signal.warn), ("crit", signal.crit)) if at is not None]
@@ -70,7 +70,9 @@ def test_each_signal_of_prometheus_has_its_rules_and_each_other_is_named_as_left
                 assert rule.get("for") == (
                     f"{signal.hold:g}s" if signal.hold and signal.hold != 60 else "1m" if signal.hold else None
                 )
-    assert {rule["labels"].get("runbook") for rule in listed(books)} - {None} <= {book.id for book in books.runbooks}
+    assert {rule["labels"].get("runbook") for rule in listed(runbooks)} - {None} <= {
+        runbook.id for runbook in runbooks.runbooks
+    }
     (lag,) = [r for r in by_signal["watermark-lag"] if r["labels"]["level"] == "crit"]
     assert lag["labels"]["runbook"] == "watermark-lag" and "6 " in lag["annotations"]["runbooks"]
 
@@ -108,10 +110,10 @@ def _values(result: Any) -> list[float]:
 
 
 def test_titles_and_units_of_an_operator_are_only_text() -> None:
-    books = made(
+    runbooks = made(
         '[signals.odd-one]\ntitle = \'a "b" {{ .X }}: c # d\'\npromql = "up{job=\\"x\\"}"\nunit = "{{"\nwarn = 1\nabsent = 0\n'
     )
-    (rule,) = listed(books)
+    (rule,) = listed(runbooks)
     assert rule["expr"] == '((up{job="x"}) or on() vector(0)) >= 1'
     assert rule["annotations"]["summary"].startswith('a "b" {{"{{"}} .X }}: c # d: {{ $value | humanize }}')
     assert rule["alert"] == "M0OddOne"

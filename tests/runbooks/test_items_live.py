@@ -52,33 +52,33 @@ ITEMS = {
 
 
 @pytest.fixture(scope="module")
-def books() -> Runbooks:
+def runbooks() -> Runbooks:
     return load()
 
 
-def live(books: Runbooks) -> dict[str, str]:
+def live(runbooks: Runbooks) -> dict[str, str]:
     """Item → what is live of it."""
     found: dict[str, str] = {}
 
     def signals(*names: str) -> bool:
         return bool(names) and all(
-            n in books.signals and (books.signals[n].promql or books.signals[n].value) for n in names
+            n in runbooks.signals and (runbooks.signals[n].promql or runbooks.signals[n].value) for n in names
         )
 
-    for kind, entries in (("services", books.services), ("toggles", books.toggles)):
+    for kind, entries in (("services", runbooks.services), ("toggles", runbooks.toggles)):
         text: dict[str, Any] = tomllib.loads(packaged_text())[kind]
         found |= {text[name]["item"]: kind for name in entries if "item" in text.get(name, {})}
-    for book in books.runbooks:
-        judged: list[Symptom | Validation] = [*book.symptoms, *book.validation]
+    for runbook in runbooks.runbooks:
+        judged: list[Symptom | Validation] = [*runbook.symptoms, *runbook.validation]
         found |= {one.item: "signal" for one in judged if one.item and signals(one.signal)}
-        shown: list[Triage | Cause] = [*book.triage, *book.causes]
+        shown: list[Triage | Cause] = [*runbook.triage, *runbook.causes]
         found |= {one.item: "signals" for one in shown if one.item and signals(*one.signals)}
-        opening: list[Triage | Step] = [*book.triage, *book.mitigations]
-        assert all(one.view is None or one.view in BY_NAME for one in opening), book.id
-        for step in book.mitigations:
+        opening: list[Triage | Step] = [*runbook.triage, *runbook.mitigations]
+        assert all(one.view is None or one.view in BY_NAME for one in opening), runbook.id
+        for step in runbook.mitigations:
             if step.item and step.kind != "manual" and (step.kind != "check" or signals(*step.signals)):
                 found[step.item] = step.kind
-        for line in book.checklist:
+        for line in runbook.checklist:
             machine = line.item.removeprefix(deploy_lines.PREFIX) in deploy_lines._LINES or (
                 line.item.removeprefix(incident_lines.PREFIX) in incident_lines._SEEN
             )
@@ -90,28 +90,33 @@ def live(books: Runbooks) -> dict[str, str]:
     return found | severities
 
 
-def test_every_item_is_live_but_for_the_few_that_only_a_person_can_answer(books: Runbooks) -> None:
+def test_every_item_is_live_but_for_the_few_that_only_a_person_can_answer(runbooks: Runbooks) -> None:
     parts = [part.rpartition(":") for part in PARTS.split()]
     every = {f"{name}.{number}" for name, _, last in parts for number in range(1, int(last) + 1)} | LETTERED
     assert len(every) == 183
-    found = live(books)
+    found = live(runbooks)
     assert every - set(found) == ITEMS
     assert found["2.severity"] == "SEV0"
 
 
-def test_what_is_manual_is_this_short_list_and_says_why_where_it_asks(books: Runbooks) -> None:
-    asking = {(book.id, step.id): step for book in books.runbooks for step in book.mitigations if step.kind == "manual"}
+def test_what_is_manual_is_this_short_list_and_says_why_where_it_asks(runbooks: Runbooks) -> None:
+    asking = {
+        (runbook.id, step.id): step
+        for runbook in runbooks.runbooks
+        for step in runbook.mitigations
+        if step.kind == "manual"
+    }
     assert set(asking) == set(MANUAL)
-    for (book, name), step in asking.items():
-        reason = MANUAL[book, name]
+    for (runbook, name), step in asking.items():
+        reason = MANUAL[runbook, name]
         assert step.note.startswith("manual") and reason in step.note, name
-        shown = "\n".join(span[0] for one in ManualDialog(book, step).words() for span in one.spans)
+        shown = "\n".join(span[0] for one in ManualDialog(runbook, step).words() for span in one.spans)
         assert step.question in shown and reason in shown, name
 
 
-def test_the_operators_own_commands_take_the_place_of_the_question(books: Runbooks) -> None:
+def test_the_operators_own_commands_take_the_place_of_the_question(runbooks: Runbooks) -> None:
     own = with_commands(
-        books,
+        runbooks,
         Settings(
             failover=FailoverSettings(argv=("patronictl", "failover")),
             restore=RestoreSettings(argv=("pgbackrest", "--target={time}", "restore")),
@@ -129,18 +134,18 @@ def test_the_operators_own_commands_take_the_place_of_the_question(books: Runboo
     assert [p.name for p in restore.params] == ["time"] and failover.params == ()
     with pytest.raises(ValueError, match="nothing is filled in"):
         FailoverSettings(argv=("patronictl", "{replica}"))
-    assert with_commands(books, Settings()) is books
+    assert with_commands(runbooks, Settings()) is runbooks
 
 
-def test_an_operators_own_step_is_left_alone(books: Runbooks) -> None:
+def test_an_operators_own_step_is_left_alone(runbooks: Runbooks) -> None:
     from msgspec.structs import replace
 
     def scaled(step: Step) -> Step:
         return replace(step, kind="restart", service="m0-postgres") if step.item == "9.mitigation.4" else step
 
     changed = replace(
-        books,
-        runbooks=tuple(replace(b, mitigations=tuple(scaled(s) for s in b.mitigations)) for b in books.runbooks),
+        runbooks,
+        runbooks=tuple(replace(b, mitigations=tuple(scaled(s) for s in b.mitigations)) for b in runbooks.runbooks),
     )
     assert (
         with_commands(changed, Settings(failover=FailoverSettings(argv=("x",)))).step("9", "9.mitigation.4")[1].kind

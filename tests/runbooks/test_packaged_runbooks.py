@@ -73,7 +73,7 @@ IDS = [
 
 
 @pytest.fixture(scope="module")
-def books() -> Runbooks:
+def runbooks() -> Runbooks:
     return load()
 
 
@@ -85,9 +85,9 @@ def _items(value: Any) -> list[str]:
 
 
 def test_the_packaged_file_has_no_problem() -> None:
-    books, problems = check(packaged_text(), "runbooks.toml")
+    runbooks, problems = check(packaged_text(), "runbooks.toml")
     assert [str(problem) for problem in problems] == []
-    assert books is not None
+    assert runbooks is not None
 
 
 def test_every_one_of_the_183_items_is_there_once() -> None:
@@ -100,14 +100,14 @@ def test_every_one_of_the_183_items_is_there_once() -> None:
     assert len(items) == 183
 
 
-def test_the_sixteen_runbooks_are_in_the_documents_order(books: Runbooks) -> None:
-    assert [book.id for book in books.runbooks] == IDS
-    assert [book.number for book in books.runbooks] == list(range(1, 17))
+def test_the_sixteen_runbooks_are_in_the_documents_order(runbooks: Runbooks) -> None:
+    assert [runbook.id for runbook in runbooks.runbooks] == IDS
+    assert [runbook.number for runbook in runbooks.runbooks] == list(range(1, 17))
 
 
-def test_every_signal_that_panels_rely_on_is_defined_and_asked_for(books: Runbooks) -> None:
-    assert set(NEEDED_SIGNALS) <= set(books.signals)
-    specs = query_specs(books)
+def test_every_signal_that_panels_rely_on_is_defined_and_asked_for(runbooks: Runbooks) -> None:
+    assert set(NEEDED_SIGNALS) <= set(runbooks.signals)
+    specs = query_specs(runbooks)
     assert specs["signals/commit-rate"][1] == 3600.0
     assert specs["queries/lag-by-connector"] == (
         "max by (connector) (m0_watermark_lag_ms) / 1000",
@@ -117,8 +117,8 @@ def test_every_signal_that_panels_rely_on_is_defined_and_asked_for(books: Runboo
     assert "signals/submitter-ready" not in specs
 
 
-def test_stages_follow_the_pipeline(books: Runbooks) -> None:
-    assert [stage.name for stage in books.stages] == [
+def test_stages_follow_the_pipeline(runbooks: Runbooks) -> None:
+    assert [stage.name for stage in runbooks.stages] == [
         "ingest",
         "aggregate",
         "quant",
@@ -129,29 +129,29 @@ def test_stages_follow_the_pipeline(books: Runbooks) -> None:
     ]
 
 
-def test_steps_are_found_by_id_and_by_item(books: Runbooks) -> None:
-    assert books.step("13", "13.step.1")[1].replicas == 0
-    assert books.step("emergency-disable", "stop-publishing")[1].dangerous
-    assert books.step("6", "scale-ingestors")[1].params[0].default == 8
-    assert books.step("1", "1.mitigation.A")[1].env == {"SOLANA_RPC_URL": "{url}"}
+def test_steps_are_found_by_id_and_by_item(runbooks: Runbooks) -> None:
+    assert runbooks.step("13", "13.step.1")[1].replicas == 0
+    assert runbooks.step("emergency-disable", "stop-publishing")[1].dangerous
+    assert runbooks.step("6", "scale-ingestors")[1].params[0].default == 8
+    assert runbooks.step("1", "1.mitigation.A")[1].env == {"SOLANA_RPC_URL": "{url}"}
 
 
-def test_what_can_undo_safety_is_dangerous_and_stays_as_debt(books: Runbooks) -> None:
-    relax = books.step("1", "relax-guardrail")[1]
+def test_what_can_undo_safety_is_dangerous_and_stays_as_debt(runbooks: Runbooks) -> None:
+    relax = runbooks.step("1", "relax-guardrail")[1]
     assert relax.dangerous and relax.relaxes
-    for book in books.runbooks:
-        for step in book.mitigations:
+    for runbook in runbooks.runbooks:
+        for step in runbook.mitigations:
             if step.kind == "scale" and step.service == "m0-submitter" and step.replicas == 0:
                 assert step.dangerous, step.id
             if step.kind in ("set-image", "undo-rollout", "sql"):
                 assert step.dangerous, step.id
 
 
-def test_every_runbook_can_be_described_in_plain_text(books: Runbooks) -> None:
-    for book in books.runbooks:
-        text = describe(book)
-        assert text.startswith(f"{book.number} {book.title}")
-        assert all(step.id in text for step in book.mitigations)
+def test_every_runbook_can_be_described_in_plain_text(runbooks: Runbooks) -> None:
+    for runbook in runbooks.runbooks:
+        text = describe(runbook)
+        assert text.startswith(f"{runbook.number} {runbook.title}")
+        assert all(step.id in text for step in runbook.mitigations)
 
 
 def test_loading_brings_in_neither_promql_nor_the_syntax_tree() -> None:
@@ -163,13 +163,15 @@ def test_loading_brings_in_neither_promql_nor_the_syntax_tree() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_paused_market_is_read_back_and_can_be_unpaused_from_every_runbook_that_pauses_one(books: Runbooks) -> None:
+def test_a_paused_market_is_read_back_and_can_be_unpaused_from_every_runbook_that_pauses_one(
+    runbooks: Runbooks,
+) -> None:
     for number, pause, unpause in (
         ("7", "pause-markets", "unpause-market"),
         ("8", "pause-markets", "unpause-market"),
         ("12", "pause", "unpause"),
     ):
-        step, back = books.step(number, pause)[1], books.step(number, unpause)[1]
+        step, back = runbooks.step(number, pause)[1], runbooks.step(number, unpause)[1]
         assert (step.args["becomes"], step.args["undo"]) == ("paused", unpause)
         assert (back.args["becomes"], back.args["undo"], "publish" in back.args["enables"]) == ("active", pause, True)
-        assert books.step(number, step.args["reads"])[1].argv[:3] == ("m0-cli", "market", "get")
+        assert runbooks.step(number, step.args["reads"])[1].argv[:3] == ("m0-cli", "market", "get")

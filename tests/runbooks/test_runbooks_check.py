@@ -174,16 +174,16 @@ CASES = {
 
 
 @pytest.mark.parametrize(("text", "line", "key", "expected"), CASES.values(), ids=CASES.keys())
-def test_the_operator_is_told_line_key_and_expectation_of(text: str, line: int, key: str, expected: str) -> None:
-    books, problems = check(text, "mine.toml")
-    assert books is None
+def test_the_operator_reads_line_key_and_expectation_of(text: str, line: int, key: str, expected: str) -> None:
+    runbooks, problems = check(text, "mine.toml")
+    assert runbooks is None
     reported = [(p.line, p.key) for p in problems if expected in p.expected]
     assert (line, key) in reported, [str(p) for p in problems]
     if key:
         assert any(str(p).startswith(f"mine.toml:{line}: {key}: ") for p in problems)
 
 
-def test_all_errors_are_told_at_once_in_the_order_of_lines() -> None:
+def test_all_errors_are_reported_at_once_in_the_order_of_lines() -> None:
     text = "\n".join(CASES[name][0] for name in ("a misspelt key", "thresholds the wrong way round, below"))
     text += '\n[queries.x]\npromql = "("\nhistory = "long"\n[toggles.y]\ndeployments = ["m0-moon"]'
     _, problems = check(text, "mine.toml")
@@ -201,8 +201,8 @@ def test_an_unknown_key_deep_within_hides_no_other_error() -> None:
         STEP
         + 'kind = "scale"\nservice = "m0-nobody"\nreplicas = "{n}"\nparams = [{ name = "n", type = "int", min = 1 }]'
     )
-    books, problems = check(text, "own.toml")
-    assert books is None
+    runbooks, problems = check(text, "own.toml")
+    assert runbooks is None
     assert [p.key.rpartition("mitigations[0].")[2] for p in problems] == ["service", "params[0].min"]
 
 
@@ -220,24 +220,24 @@ def test_an_operators_file_extends_and_overrides(tmp_path: Path) -> None:
         '[[runbook]]\nid = "watermark-lag"\ntitle = "Lag"\nsymptoms = []\n'
         '[[runbook]]\nid = "mine"\nnumber = 50\ntitle = "Mine"\n'
     )
-    packaged, books = load(), load(mine)
-    assert books.problems == () and books.origin == str(mine)
-    assert books.signals["rpc-errors"].crit == 50
-    assert books.signals["rpc-errors"].promql == packaged.signals["rpc-errors"].promql
-    assert books.signals["pods-unready"].value is None
-    lag = books.runbook("6")
+    packaged, runbooks = load(), load(mine)
+    assert runbooks.problems == () and runbooks.origin == str(mine)
+    assert runbooks.signals["rpc-errors"].crit == 50
+    assert runbooks.signals["rpc-errors"].promql == packaged.signals["rpc-errors"].promql
+    assert runbooks.signals["pods-unready"].value is None
+    lag = runbooks.runbook("6")
     assert (lag.title, lag.symptoms, lag.triage) == ("Lag", (), packaged.runbook("6").triage)
-    assert books.runbook("mine").number == 50 and len(books.runbooks) == 17
+    assert runbooks.runbook("mine").number == 50 and len(runbooks.runbooks) == 17
 
 
 @pytest.mark.parametrize("content", [b"[signals", b"\xff\xfe\x00", b"[signals.x]\ntitle = 1"])
 def test_a_broken_file_leaves_the_packaged_runbooks_in_force_and_says_so(tmp_path: Path, content: bytes) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_bytes(content)
-    books = load(mine)
-    assert books.runbooks == load().runbooks
-    assert len(books.problems) >= 2
-    assert "packaged runbooks are in force" in books.problems[0]
+    runbooks = load(mine)
+    assert runbooks.runbooks == load().runbooks
+    assert len(runbooks.problems) >= 2
+    assert "packaged runbooks are in force" in runbooks.problems[0]
 
 
 def test_a_file_that_is_not_there_is_said() -> None:
@@ -270,8 +270,8 @@ def test_no_mutation_of_the_file_ever_raises(data: st.DataObject) -> None:
             lines.insert(at, lines[at])
         else:
             lines.insert(at, data.draw(st.text(max_size=30)))
-    books, problems = check("\n".join(lines), "mine.toml")
-    assert (books is None) == bool(problems)
+    runbooks, problems = check("\n".join(lines), "mine.toml")
+    assert (runbooks is None) == bool(problems)
     assert all(1 <= problem.line <= len(lines) + 1 for problem in problems)
 
 

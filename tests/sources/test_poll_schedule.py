@@ -38,7 +38,7 @@ async def test_who_rests_while_all_is_well_is_woken_when_it_is_not() -> None:
         await asyncio.gather(*resting)
 
 
-async def test_a_look_that_took_longer_than_its_interval_is_followed_by_the_next_at_once() -> None:
+async def test_a_poll_that_took_longer_than_its_interval_is_followed_by_the_next_at_once() -> None:
     clock, polls = ManualClock(since=0.0), PollSchedule(0.0)
     clock.advance(2 * LONG_S)
     async with asyncio.timeout(HANG_S):

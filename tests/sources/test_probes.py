@@ -123,7 +123,7 @@ async def test_what_is_not_configured_is_off_and_not_unknown() -> None:
 # --- health ------------------------------------------------------------------------------------
 
 
-async def test_health_is_asked_at_both_addresses_and_told_with_its_words() -> None:
+async def test_health_is_asked_at_both_addresses_and_reported_with_its_words() -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         ready = request.path.endswith("/readyz")
         return web.Response(text="\n  database: no connection\n" if ready else "ok\n", status=503 if ready else 200)
@@ -371,9 +371,9 @@ async def test_a_certificate_tells_its_days(authority: trustme.CA, ca_file: str)
     leaf = authority.issue_cert("localhost", not_after=ends, common_name="api.m0club.example")
     async with served(answering(b"ok"), context_of(leaf)) as base:
         board = await until(services(base, ca_file=ca_file), lambda b: b.get("probes/certificates") is not None)
-    told = board.get("probes/certificates")
-    assert told is not None and told.fault is None
-    (certificate,) = data_of(told).values()
+    reading = board.get("probes/certificates")
+    assert reading is not None and reading.fault is None
+    (certificate,) = data_of(reading).values()
     assert isinstance(certificate, Certificate) and int(certificate.days_left) == 12
     assert certificate.subject == "api.m0club.example" and certificate.host.startswith("localhost:")
     healthy = next(r for t, r in board.under("probes/").items() if t.endswith("z"))
@@ -392,8 +392,8 @@ async def test_an_expired_certificate_says_which_and_since_when(authority: trust
     assert found is not None and found.last_data is None and found.fault is not None
     assert f"the certificate of {base.removeprefix('https://')} expired on" in found.fault.reason
     assert "3 d ago" in found.fault.reason and "renew" in found.fault.remedy
-    told = board.get("probes/certificates")
-    assert told is not None and next(iter(data_of(told).values())).days_left < -3
+    reading = board.get("probes/certificates")
+    assert reading is not None and next(iter(data_of(reading).values())).days_left < -3
 
 
 @pytest.mark.parametrize("wrong", ["authority", "name"])
@@ -411,8 +411,8 @@ async def test_a_certificate_that_is_not_trusted_is_a_fault(wrong: str, authorit
     found = board.get("probes/m0-api-gateway/healthz")
     assert found is not None and found.fault is not None and "is not trusted: " in found.fault.reason
     assert "so since" in found.fault.reason
-    told = board.get("probes/certificates")
-    assert told is not None and told.fault is not None and not told.last_data
+    reading = board.get("probes/certificates")
+    assert reading is not None and reading.fault is not None and not reading.last_data
     assert asked == 0  # nothing was sent to whom is not trusted
 
 

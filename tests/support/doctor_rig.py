@@ -33,7 +33,7 @@ def settings_of(drill: DrillThread, **changes: Any) -> Settings:
     return changed(settings, **changes)
 
 
-def look(settings: Settings, *areas: str, limit_s: float = 5.0, **options: Any) -> Findings:
+def findings_of(settings: Settings, *areas: str, limit_s: float = 5.0, **options: Any) -> Findings:
     """By (area, check).
 
     Nothing may be left behind.
@@ -67,4 +67,4 @@ def changed(target: Any, **values: Any) -> Iterator[None]:
             setattr(target, name, value)
 
 
-__all__ = ["Findings", "by_check", "changed", "look", "replace", "settings_of", "worse"]
+__all__ = ["Findings", "by_check", "changed", "findings_of", "replace", "settings_of", "worse"]

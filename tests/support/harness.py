@@ -18,10 +18,12 @@ class DashboardApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar = []
 
-    def __init__(self, situation: Situation | None = None, look: Appearance | None = None, panel: int = 1) -> None:
+    def __init__(
+        self, situation: Situation | None = None, appearance: Appearance | None = None, panel: int = 1
+    ) -> None:
         super().__init__()
         self.start, self.panel = situation, panel
-        self.dashboard = Dashboard(look)
+        self.dashboard = Dashboard(appearance)
 
     def compose(self) -> ComposeResult:
         yield self.dashboard

@@ -50,7 +50,7 @@ def step(kind: str, service: str, **more: Any) -> Step:
 
 def runbooks() -> Runbooks:
     """One runbook with one validation line that holds at once."""
-    book = Runbook(
+    runbook = Runbook(
         id="publishing-stops",
         number=1,
         title="Publishing stops",
@@ -83,7 +83,7 @@ def runbooks() -> Runbooks:
             ),
             "M0_MARKET_PAUSE_*": Toggle(deployments=("m0-quant",), values=("true", "false"), safest="true"),
         },
-        runbooks=(book,),
+        runbooks=(runbook,),
     )
 
 
@@ -267,8 +267,8 @@ async def _short(seconds: float) -> None:
     await asyncio.sleep(min(seconds, 0.02))
 
 
-def plan(executor: Executor, made: Step, book: Runbook | None = None, **parameters: str) -> Plan:
-    return executor.plan(book, made, parameters).result(20)
+def plan(executor: Executor, made: Step, runbook: Runbook | None = None, **parameters: str) -> Plan:
+    return executor.plan(runbook, made, parameters).result(20)
 
 
 def yes(made: Plan, clock: Clock | None = None, **changes: Any) -> Confirmation:
@@ -282,11 +282,11 @@ def carry(executor: Executor, made: Plan) -> Progress:
 
 
 def ended(executor: Executor, made: Plan) -> Progress:
-    def look() -> Progress | None:
+    def ended() -> Progress | None:
         progress = next((p for p in executor.progress if p.plan.id == made.id), None)
         return progress if progress is not None and not progress.running and progress.ended_mono is not None else None
 
-    found: Progress = wait_for(look)
+    found: Progress = wait_for(ended)
     return found
 
 

@@ -53,20 +53,20 @@ class Listener:
     async def data(self, topic: str, is_so: Callable[[Any], Any] = lambda data: True) -> Any:
         """The topic's newest live data of which `is_so` holds."""
 
-        def look(board: Board) -> Any:
+        def answered(board: Board) -> Any:
             reading = board.get(f"postgres/{topic}")
             live = reading is not None and reading.fault is None and reading.last_data is not None
             return reading.last_data if live and reading is not None and is_so(reading.last_data) else None
 
-        return await self.until(look)
+        return await self.until(answered)
 
     async def fault(self, topic: str, *states: SourceState) -> Fault:
-        def look(board: Board) -> Fault | None:
+        def answered(board: Board) -> Fault | None:
             reading = board.get(f"postgres/{topic}")
             fault = reading.fault if reading is not None else None
             return fault if fault is not None and fault.state in (states or tuple(SourceState)) else None
 
-        found = await self.until(look)
+        found = await self.until(answered)
         assert isinstance(found, Fault)
         return found
 

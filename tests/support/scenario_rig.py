@@ -40,7 +40,7 @@ def lived(scenario: str, seed: int = 7) -> World:
 
 
 class Operator:
-    """`wait` and `look` move the world on.
+    """`wait` and `situation` move the world on.
 
     `act` carries a step of runbooks.toml out as kubectl, or the operator's own tool, would.
     """
@@ -57,14 +57,14 @@ class Operator:
     def wait(self, seconds: float) -> None:
         self.world.advance(seconds)
 
-    def look(self) -> Situation:
+    def situation(self) -> Situation:
         """What has held for twenty seconds."""
         self.observer.snapshot()
         self.wait(20)
         return self.observer.snapshot()
 
-    def _look_at(self, number: int) -> Situation:
-        """As `look`, at the runbook's symptoms alone."""
+    def _situation_of(self, number: int) -> Situation:
+        """As `situation`, at the runbook's symptoms alone."""
         observer = self._observer(s.signal for s in self.runbooks.runbook(str(number)).symptoms)
         observer.snapshot()
         self.wait(20)
@@ -80,13 +80,13 @@ class Operator:
         return self._narrow[wanted]
 
     def matches(self) -> tuple[Match, ...]:
-        return self.look().matches
+        return self.situation().matches
 
     def symptoms(self, number: int) -> dict[str, Level]:
         """Signals of the runbook's symptoms that should not be: those that hold when all is well,
         and those of sources that nobody has configured, are left out.
         """
-        signals = self._look_at(number).signals
+        signals = self._situation_of(number).signals
         wanted = [s for s in self.runbooks.runbook(str(number)).symptoms if s.at != "ok"]
         return {s.signal: signals[s.signal].level for s in wanted if not signals[s.signal].off}
 
@@ -108,7 +108,7 @@ class Operator:
         else:
             self._carry_out(step, self.scenario.qualified(named)[0])
 
-    def _carry_out(self, step: Step, book: str) -> None:
+    def _carry_out(self, step: Step, runbook: str) -> None:
         given = {**ARGUMENTS, **self.scenario.arguments}
         values = {p.name: str(given.get(p.name, p.default)) for p in step.params}
         kube, service = self.world.kube, step.service or ""
@@ -129,7 +129,7 @@ class Operator:
 
         def sequence() -> None:
             for part in step.steps:
-                self._carry_out(self.runbooks.step(book, part)[1], book)
+                self._carry_out(self.runbooks.step(runbook, part)[1], runbook)
 
         kinds: Mapping[str, Callable[[], None]] = {
             "scale": lambda: changes.scale(kube, service, int(filled(step.replicas))),
@@ -165,9 +165,9 @@ class Operator:
         """The runbook's validation from now on, as the cockpit judges it; at most so many simulated
         seconds.
         """
-        book = self.runbooks.runbook(str(number))
-        clock, observer = self.world.clock, self._observer(line.signal for line in book.validation)
-        proof = Verification(book.validation, self.runbooks, self.before(number), clock.mono())
+        runbook = self.runbooks.runbook(str(number))
+        clock, observer = self.world.clock, self._observer(line.signal for line in runbook.validation)
+        proof = Verification(runbook.validation, self.runbooks, self.before(number), clock.mono())
         end = clock.now() + seconds
         while clock.now() < end and proof.proof is Proof.PENDING:
             self.wait(every_s)
@@ -181,6 +181,6 @@ class Operator:
 
     def remember(self, number: int) -> None:
         """The signals before a step, for validations that ask whether one rises or falls."""
-        book = self.runbooks.runbook(str(number))
-        observer = self._observer(line.signal for line in book.validation)
-        self._before = Baseline.of(observer.snapshot(), book.validation, self.world.clock.mono())
+        runbook = self.runbooks.runbook(str(number))
+        observer = self._observer(line.signal for line in runbook.validation)
+        self._before = Baseline.of(observer.snapshot(), runbook.validation, self.world.clock.mono())

@@ -14,7 +14,7 @@ from cockpit.drill.prometheus.promql import evaluate
 from cockpit.drill.prometheus.series import SeriesStore
 
 STEP_S = 15.0
-LOOK_BACK = 40  # steps
+WINDOW_STEPS = 40  # steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ RULES = (
 
 def active(store: SeriesStore, rule: AlertRule, now: float) -> list[dict[str, Any]]:
     """Return the rule's pending and firing alerts, as /api/v1/alerts lists them."""
-    steps = [now - STEP_S * (LOOK_BACK - i) for i in range(LOOK_BACK + 1)]
+    steps = [now - STEP_S * (WINDOW_STEPS - i) for i in range(WINDOW_STEPS + 1)]
     result = evaluate(store, rule.expr, steps)
     alerts: list[dict[str, Any]] = []
     for labels, column in result if isinstance(result, list) else ():

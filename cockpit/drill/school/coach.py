@@ -59,7 +59,7 @@ class DrillCoach:
             with contextlib.suppress(NoDrill):
                 self._control.request(one[0], **one[1])
 
-    def look(self, scene: Scene) -> Saying | None:
+    def remark(self, scene: Scene) -> Saying | None:
         if scene.runbook is not None and scene.runbook not in self._viewed:
             self._viewed.add(scene.runbook)
             self._outbox.put(("look", {"runbook": scene.runbook}))

@@ -30,7 +30,7 @@ from cockpit.text import safe
 
 if TYPE_CHECKING:
     from cockpit.incident.evidence.collectors import ReadLogs
-    from cockpit.incident.evidence.onchain import LookBack
+    from cockpit.incident.evidence.onchain import FindLast
     from cockpit.kubeapi.access import Access
 
 #: Runbooks whose first change takes evidence along by itself, whatever the incident's severity.
@@ -57,7 +57,7 @@ class Capturer:
         background: Background,
         *,
         budget_s: float = BUDGET_S,
-        look_back: LookBack | None = None,
+        find_last: FindLast | None = None,
     ) -> None:
         self.problem = ""
         self._journal = journal
@@ -69,7 +69,7 @@ class Capturer:
         self._recorder = recorder
         self._background = background
         self._budget_s = budget_s
-        self._look_back = look_back
+        self._find_last = find_last
         self._running: dict[int, str] = {}
         self._taken: dict[int | None, float] = {}  # incident → when evidence was begun before a change
         self.read_logs: ReadLogs | None = _reader(access) if access is not None else None
@@ -149,7 +149,7 @@ class Capturer:
             runbooks=runbooks,
             read_logs=self.read_logs,
             shown=lambda variable, value: display_value(runbooks, variable, value),
-            look=self._look_back,
+            find=self._find_last,
         )
         name = f"incident-{number}-{stamp}" if number is not None else f"evidence-{stamp}"
         captured = await capture(self._directory, name, parts, about, wall=wall, budget_s=self._budget_s)

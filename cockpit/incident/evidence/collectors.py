@@ -16,7 +16,7 @@ from typing import Any
 
 from cockpit.canonical_json import canonical
 from cockpit.incident.evidence.bundle import Collect, Missing
-from cockpit.incident.evidence.onchain import LookBack, chain_parts, fault_words, last_bundle, standing
+from cockpit.incident.evidence.onchain import FindLast, chain_parts, fault_words, last_bundle, standing
 from cockpit.incident.flight_recorder import RecordedChange
 from cockpit.journal.incidents import Record
 from cockpit.model.observed.cluster import EnvVar, Workload
@@ -47,11 +47,11 @@ def collectors(
     runbooks: Runbooks,
     read_logs: ReadLogs | None,
     shown: Callable[[str, str], str],
-    look: LookBack | None = None,
+    find: FindLast | None = None,
 ) -> dict[str, Collect]:
     """Return part → collector.
 
-    `shown(name, value)` gives a variable's value as it may be kept; `look` finds the last
+    `shown(name, value)` gives a variable's value as it may be kept; `find` finds the last
     reveal on the chain when none was seen.
     """
     parts: dict[str, Callable[[], Any]] = {
@@ -73,7 +73,7 @@ def collectors(
         parts[name] = _of(situation, collect)
     parts["deployments.json"] = _of(situation, lambda known: _deployments(known, shown))
     made: dict[str, Collect] = {name: _now(part) for name, part in parts.items()}
-    made["bundle.json"] = last_bundle(situation, look)
+    made["bundle.json"] = last_bundle(situation, find)
     for service in LOG_SERVICES:
         made[f"logs/{service}.log"] = _logs(situation, service, read_logs)
     return made
@@ -104,7 +104,7 @@ def runbooks_digest(runbooks: Runbooks) -> dict[str, Any]:
         "origin": runbooks.origin,
         "sha256": hashlib.sha256(canonical(runbooks.as_json()).encode()).hexdigest(),
         "problems": list(runbooks.problems),
-        "runbooks": [f"{book.number} {book.id}" for book in runbooks.runbooks],
+        "runbooks": [f"{runbook.number} {runbook.id}" for runbook in runbooks.runbooks],
     }
 
 

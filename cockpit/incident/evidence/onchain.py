@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 _UNSEEN = "no reveal was seen since the cockpit began to watch"
 
 #: Looks for the newest reveal on the chain, in bounded time. Never raises for what endpoints say.
-LookBack = Callable[[Situation], Awaitable["LookedBack"]]
+FindLast = Callable[[Situation], Awaitable["LookedBack"]]
 
 
-def look_back(endpoints: Sequence[RpcEndpoint], program_id: str | None, clock: Clock) -> LookBack | None:
+def find_last(endpoints: Sequence[RpcEndpoint], program_id: str | None, clock: Clock) -> FindLast | None:
     """Return a search for the last reveal, by requests of its own, for the loop that collects.
 
     None where no endpoint is configured.
@@ -35,17 +35,17 @@ def look_back(endpoints: Sequence[RpcEndpoint], program_id: str | None, clock: C
     if not endpoints or not program_id:
         return None
 
-    async def look(situation: Situation) -> LookedBack:
+    async def find(situation: Situation) -> LookedBack:
         from cockpit.sources.solana.last_reveal import last_reveal
 
-        looks = {t.partition("/")[2]: r for t, r in situation.solana.items() if t.startswith("endpoint/")}
-        faulty = {name for name, look in looks.items() if look.fault is not None}
-        known = {name: look.believed(situation.mono).last for name, look in looks.items()}
+        endpoints_read = {t.partition("/")[2]: r for t, r in situation.solana.items() if t.startswith("endpoint/")}
+        faulty = {name for name, find in endpoints_read.items() if find.fault is not None}
+        known = {name: find.believed(situation.mono).last for name, find in endpoints_read.items()}
         statuses = {name: status for name, status in known.items() if status is not None}
         order = sorted(endpoints, key=lambda each: safe(each.name, 60) in faulty)
         return await last_reveal(order, program_id, clock, statuses=statuses, known=_known(situation))
 
-    return look
+    return find
 
 
 def _known(situation: Situation) -> tuple[int, int] | None:
@@ -82,7 +82,7 @@ def chain_parts() -> dict[str, Callable[[Situation], Any]]:
     }
 
 
-def last_bundle(situation: Situation | None, look: LookBack | None) -> Collect:
+def last_bundle(situation: Situation | None, find: FindLast | None) -> Collect:
     """Collect `bundle.json`: of the newest reveal seen, else of the newest on the chain."""
 
     async def collect() -> Any:
@@ -91,16 +91,16 @@ def last_bundle(situation: Situation | None, look: LookBack | None) -> Collect:
         try:
             program, read = _chain(situation, "program")
         except Missing as missing:
-            if look is None or "solana" not in situation.configured:
+            if find is None or "solana" not in situation.configured:
                 raise
             program, read, unseen = None, None, str(missing)
         else:
             if program.last_reveal is not None:
                 return _bundle(program, program.last_reveal, read)
             unseen = _UNSEEN
-            if look is None:
+            if find is None:
                 raise Missing(unseen)
-        found = await look(situation)
+        found = await find(situation)
         if found.reveal is None:
             raise Missing(f"{unseen}; {found.why}")
         return _bundle(program, _named(situation, found.reveal), read) | {

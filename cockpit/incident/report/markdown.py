@@ -80,7 +80,7 @@ def md(text: object) -> str:
 
 
 def _head(incident: Incident, end: float, runbooks: Runbooks) -> list[str]:
-    book = next((b for b in runbooks.runbooks if b.id == incident.runbook), None)
+    runbook = next((b for b in runbooks.runbooks if b.id == incident.runbook), None)
     until = _when(incident.closed) if incident.closed is not None else "still open"
     return [
         f"# Incident {incident.number}: {md(incident.title)}",
@@ -90,7 +90,7 @@ def _head(incident: Incident, end: float, runbooks: Runbooks) -> list[str]:
         + (f", on {md(incident.place)}" if incident.place else ""),
         f"- Closed: {until}" + (f" by {md(incident.closed_by)}" if incident.closed is not None else ""),
         f"- Duration: {_length(end - incident.opened)}",
-        f"- Runbook: {f'{book.number} {md(book.title)}' if book is not None else 'none matched'}",
+        f"- Runbook: {f'{runbook.number} {md(runbook.title)}' if runbook is not None else 'none matched'}",
     ]
 
 

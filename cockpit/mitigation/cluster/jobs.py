@@ -40,7 +40,7 @@ def timeout_of(spec: Mapping[str, Any]) -> float:
     return float(deadline) + 60.0 if deadline else LONGEST_S
 
 
-def look(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> Rollout:
+def snapshot(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> Rollout:
     """Judge how far the job is, from one reading of it.
 
     `updated` counts pods that succeeded, `desired` those that must, `terminating` those that run.
@@ -116,7 +116,7 @@ async def follow(context: StepContext, name: str, on_progress: OnProgress) -> Ro
             job = await context.client.get(object_path("Job", namespace, name))
             limit = timeout_of(job.get("spec") or {})
             pods = await pods_of(context.client, namespace, name)
-            now, lines = look(job, pods), await last_lines(context.client, namespace, pods)
+            now, lines = snapshot(job, pods), await last_lines(context.client, namespace, pods)
         except NotFound:
             now = _failed(now, f"job {name} is gone")
         except KubeError as error:

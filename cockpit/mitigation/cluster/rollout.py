@@ -32,7 +32,7 @@ def timeout_of(obj: Mapping[str, Any]) -> float:
     return max(TIMEOUT_S, float(deadline) + 60.0) if deadline and deadline < 2**31 - 1 else TIMEOUT_S
 
 
-def look(
+def snapshot(
     obj: Mapping[str, Any],
     generation: int,
     pods: Sequence[Mapping[str, Any]] | None,
@@ -207,7 +207,7 @@ class Watcher:
                 limit_s = timeout_of(obj)
                 if generation is None:
                     generation = int(obj["metadata"].get("generation") or 0)
-                last = await self._look(watched, obj, generation, overtaken)
+                last = await self._read(watched, obj, generation, overtaken)
             except NotFound:
                 last = replace(last, done=False, failed=True, words=f"{watched.name} is gone", blocking=())
             except KubeError as error:
@@ -219,11 +219,11 @@ class Watcher:
                 return last
             await self._sleep(self._poll_s)
 
-    async def _look(
+    async def _read(
         self, watched: Watched, obj: Mapping[str, Any], generation: int, overtaken: Callable[[Mapping[str, Any]], str]
     ) -> Rollout:
         pods, why = await self._pods(watched.namespace, obj)
-        now = look(obj, generation, pods, why, scaled=watched.scaled)
+        now = snapshot(obj, generation, pods, why, scaled=watched.scaled)
         changed = (
             f"{watched.name} was deleted and made anew" if obj["metadata"]["uid"] != watched.uid else overtaken(obj)
         )

@@ -13,7 +13,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cockpit.assessment.signerset import quarrel_over_set
+from cockpit.assessment.signerset import disagreement_over_set
 from cockpit.mitigation.kind import Draft
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.problem import PlanProblem
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cockpit.mitigation.kind import Intent, PlanRequest, Prepared, Ready
     from cockpit.oracle.bundle_file import Bundle
 
-_NEXT_LOOK_S, _LOOK_EVERY_S = 30.0, 0.25  # markets are read every ten seconds
+_NEXT_READING_S, _POLL_S = 30.0, 0.25  # markets are read every ten seconds
 _MOST = 1024 * 1024 + 1  # one byte more than the reader takes, so that it says so itself
 ON_CHAIN = "the chain, now"
 
@@ -111,9 +111,9 @@ def _on_chain(context: StepContext) -> tuple[SignerSetState | None, str]:
     if isinstance(account, Unknown):
         why = reading.fault.reason if reading.fault is not None else f"the account was last read {account.state.value}"
         return None, why
-    quarrel = quarrel_over_set(situation.solana, situation.mono)
-    if quarrel:
-        return None, f"endpoints disagree: {quarrel}"
+    disagreement = disagreement_over_set(situation.solana, situation.mono)
+    if disagreement:
+        return None, f"endpoints disagree: {disagreement}"
     return account.data, ""
 
 
@@ -139,11 +139,11 @@ async def _market(context: StepContext, bundle: Bundle, on_progress: OnProgress)
         looked = (reading.observed_at or 0.0) - reading.took_s
         if bundle.publish_epoch_id <= found.current_epoch_id or looked >= began:
             return found, ""
-        if context.clock.mono() - began > _NEXT_LOOK_S:
+        if context.clock.mono() - began > _NEXT_READING_S:
             return None, f"it was in epoch {found.current_epoch_id} when it was last read, and was not read again since"
         if not said:
             said = True
             on_progress(
                 words="waiting for the next look at the market's account: the bundle is newer than the last one"
             )
-        await context.sleep(_LOOK_EVERY_S)
+        await context.sleep(_POLL_S)

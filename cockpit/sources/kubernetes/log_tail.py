@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Lines that may wait for the screen; past it the oldest go, counted.
 WAITING = 20_000
 #: How often a followed service is asked for new pods, seconds.
-LOOK_AGAIN_S = 1.0
+POLL_EVERY_S = 1.0
 
 PodsNow = Callable[[], tuple[tuple[str, str | None], ...]]
 
@@ -70,7 +70,7 @@ class LogTail:
                         tasks.append(asyncio.create_task(self._read(reader, replace(self.request, pods=fresh))))
                 running = sum(not task.done() for task in tasks)
                 self.state = self._words(len(known), running, follows)
-                await asyncio.sleep(LOOK_AGAIN_S if follows else 0.2)
+                await asyncio.sleep(POLL_EVERY_S if follows else 0.2)
         except Exception as error:  # no kubeconfig, no cluster: said in the view
             self.state = safe(error)
         finally:

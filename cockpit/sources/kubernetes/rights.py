@@ -69,8 +69,8 @@ def acting(runbooks: Runbooks, kinds: Mapping[str, str]) -> list[Right]:
         Right(ANY_STEP, "update", "coordination.k8s.io", "leases", LEASE),
         Right(ANY_STEP, "create", "", "events"),
     ]
-    for book in runbooks.runbooks:
-        for step in book.mitigations:
+    for runbook in runbooks.runbooks:
+        for step in runbook.mitigations:
             rights += _of_step(step, kinds)
     return list(dict.fromkeys(rights))
 

@@ -31,7 +31,7 @@ PING_S = 3.0
 SILENCE_S = 9.0
 LEAST_INTERVAL_S = 0.5
 #: The second poll comes soon, for rates need two.
-SECOND_LOOK_S = 2.0
+SECOND_POLL_S = 2.0
 TOPICS = ("connections", "queries", "indexes", "vacuum", "replication", "activity", "archiver")
 
 Heard = Reading[Any] | None  # None: a sign of life
@@ -139,14 +139,14 @@ class PostgresSource:
                 heard.put_nowait(None)
                 return rows
 
-            look = 0
+            polls = 0
             while True:
                 started = self._clock.mono()
                 known = await server(ask)
                 session.role = known.role
                 await self._poll(ask, known, heard)
-                wait = min(SECOND_LOOK_S, self._interval_s) if look == 0 else self._interval_s
-                look += 1
+                wait = min(SECOND_POLL_S, self._interval_s) if polls == 0 else self._interval_s
+                polls += 1
                 while (left := started + wait - self._clock.mono()) > 0:
                     await asyncio.sleep(min(left, self._ping_s))
                     await ask(f"SELECT {MARK} 1")
@@ -177,7 +177,7 @@ class PostgresSource:
         One that fails leaves the rest standing; only a lost connection raises.
         """
         now = self._clock.mono()
-        looks: dict[str, Callable[[], Awaitable[Seen | None]]] = {
+        pollers: dict[str, Callable[[], Awaitable[Seen | None]]] = {
             "connections": lambda: connections(ask, known),
             "queries": lambda: self._statements.poll(ask, known, now),
             "indexes": lambda: self._scans.poll(ask, known, self._statements, now),
@@ -187,12 +187,12 @@ class PostgresSource:
             "archiver": lambda: archiver(ask, known),
         }
         for name in TOPICS:
-            heard.put_nowait(await self._one(name, known, looks[name]))
+            heard.put_nowait(await self._one(name, known, pollers[name]))
 
-    async def _one(self, name: str, known: Server, look: Callable[[], Awaitable[Seen | None]]) -> Heard:
+    async def _one(self, name: str, known: Server, poll: Callable[[], Awaitable[Seen | None]]) -> Heard:
         started = self._clock.mono()
         try:
-            seen = await look()
+            seen = await poll()
         except PgProblem as problem:
             if problem.lost:
                 raise

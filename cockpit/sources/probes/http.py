@@ -33,7 +33,7 @@ from cockpit.text import safe, url_hint
 MOST_BYTES = 256 * 1024
 MOST_DEPTH = 32
 DAY_S = 86_400.0
-LOOK_EVERY_S = 60.0  # at a host's certificate
+CERTIFICATE_EVERY_S = 60.0  # at a host's certificate
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL: Python has no name for it
 _EXPIRED = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 
@@ -178,7 +178,7 @@ class Prober:
         """Return what the host presents, looked at every minute; the last one while that fails."""
         host = _host(url)
         known, at = self._known.get(host, (None, -math.inf))
-        if wall - at >= LOOK_EVERY_S or wall < at:
+        if wall - at >= CERTIFICATE_EVERY_S or wall < at:
             self._known[host] = (known, wall)  # others that ask the same host need not look too
             with contextlib.suppress(OSError, ValueError, TimeoutError):
                 found = await asyncio.to_thread(dated_certificate, url, self._ca_file, self._timeout_s, wall)

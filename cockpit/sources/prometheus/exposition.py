@@ -22,7 +22,7 @@ PREFIX = "metrics/"
 MOST_BYTES = 4 * 1024 * 1024
 MOST_SAMPLES = 20_000
 _TIMEOUT_S = 5.0
-_LOOK_S = 1.0  # how often it looks whether it is needed
+_POLL_S = 1.0  # how often it looks whether it is needed
 _NAME_LIMIT, _LABEL_LIMIT = 200, 200
 #: Left out: a histogram's buckets, and when a series began. `_sum` and `_count` stay.
 _DULL = ("_bucket", "_created")
@@ -42,13 +42,13 @@ class ExpositionSource:
         clock: Clock,
         needed: Callable[[], bool],
         *,
-        look_s: float = _LOOK_S,
+        poll_s: float = _POLL_S,
     ):
         self._addresses = dict(addresses)
         self._interval_s = interval_s
         self._clock = clock
         self._needed = needed
-        self._look_s = look_s
+        self._poll_s = poll_s
 
     async def readings(self) -> AsyncGenerator[Reading[tuple[Exposed, ...]], None]:
         """Yield readings for ever: rounds of all services while needed, else OFF once."""
@@ -62,7 +62,7 @@ class ExpositionSource:
                         for service in self._addresses:
                             yield self._failed(service, IDLE)
                     idle = True
-                    await asyncio.sleep(self._look_s)
+                    await asyncio.sleep(self._poll_s)
                     continue
                 idle = False
                 started = self._clock.mono()

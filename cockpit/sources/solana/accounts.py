@@ -110,16 +110,16 @@ class AccountsWatch:
 
     async def _compare(self, best: list[EndpointWatch]) -> None:
         began = self._clock.mono()
-        looks = await asyncio.gather(*(self._ask(watch) for watch in best))
-        said = self._differences(looks)
+        answers = await asyncio.gather(*(self._ask(watch) for watch in best))
+        said = self._differences(answers)
         if said:  # a change may just be on its way from one to the other
             await asyncio.sleep(self._timings.recheck_s)
-            looks = await asyncio.gather(*(self._ask(watch) for watch in best))
-            said = self._differences(looks)
+            answers = await asyncio.gather(*(self._ask(watch) for watch in best))
+            said = self._differences(answers)
         self._fleet.said["accounts"] = said
         took = self._clock.mono() - began
-        self._tell(PROTOCOL, [look.protocol for look in looks], took)
-        self._tell(SIGNER_SET, [look.signer_set for look in looks], took)
+        self._tell(PROTOCOL, [answer.protocol for answer in answers], took)
+        self._tell(SIGNER_SET, [answer.signer_set for answer in answers], took)
 
     def _tell(self, topic: str, states: list[Any], took: float) -> None:
         """Return the state at the newest slot; the first fault when no endpoint gives one."""
@@ -194,11 +194,11 @@ class AccountsWatch:
             "correct it on the submitter",
         )
 
-    def _differences(self, looks: list[SeenAccounts]) -> tuple[Disagreement, ...]:
+    def _differences(self, answers: list[SeenAccounts]) -> tuple[Disagreement, ...]:
         """Compare two that both say something: a request that failed differs from nothing."""
-        if len(looks) < 2 or not all(look.answered for look in looks):
+        if len(answers) < 2 or not all(answer.answered for answer in answers):
             return ()
-        one, other = looks
+        one, other = answers
         found = [*_one_lacks("protocol", one, other), *_one_lacks("signer set", one, other)]
         here, there = one.protocol, other.protocol
         if isinstance(here, ProtocolState) and isinstance(there, ProtocolState) and here.paused != there.paused:

@@ -208,8 +208,8 @@ class SolanaValues:
         found = believed(self._readings.get(f"{PREFIX}protocol"), self._mono, ProtocolState)
         if isinstance(found, Unknown):
             return unknown(found, "solana protocol")
-        quarrel = self._agreed("protocol", "paused")
-        return Value(None if quarrel else float(found.data.paused), quarrel, found.age_s)
+        disagreement = self._agreed("protocol", "paused")
+        return Value(None if disagreement else float(found.data.paused), disagreement, found.age_s)
 
     def signer_set_mismatch(self) -> Value:
         """Count differences between the set's account and agents' reports.
@@ -223,9 +223,9 @@ class SolanaValues:
         differences = signer_differences(found.data, reports.last or {})
         if differences:
             return Value(float(len(differences)), "", found.age_s, {"first": differences[0]})
-        quarrel = self._agreed("signer set")
-        if quarrel:
-            return Value(None, quarrel, found.age_s)
+        disagreement = self._agreed("signer set")
+        if disagreement:
+            return Value(None, disagreement, found.age_s)
         if isinstance(reports, Unknown):
             return Value(None, f"what signer agents report: {reports.reason}", found.age_s, off=reports.state.off)
         return Value(0.0, "", found.age_s)

@@ -45,9 +45,9 @@ class LinesPanel(ScrolledLines):
     queries: ClassVar[tuple[str, ...]] = ()
     signals: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, look: Appearance | None = None) -> None:
+    def __init__(self, appearance: Appearance | None = None) -> None:
         self.spec = views.named(type(self).__module__.rpartition(".")[2].replace("_", "-"))
-        super().__init__(look, id=f"panel-{self.spec.name}")
+        super().__init__(appearance, id=f"panel-{self.spec.name}")
         self.filter = ""
         self._shown_stamp: tuple[object, ...] | None = None
 

@@ -32,8 +32,8 @@ class TablePanel(LinesPanel):
     columns: ClassVar[tuple[Column, ...]] = ()
     empty: ClassVar[str] = "nothing to show"
 
-    def __init__(self, look: Appearance | None = None) -> None:
-        super().__init__(look)
+    def __init__(self, appearance: Appearance | None = None) -> None:
+        super().__init__(appearance)
         self.keys_shown: Sequence[Hashable] = ()
         self.cursor: Hashable | None = None
         self._index = 0

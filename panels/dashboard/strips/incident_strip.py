@@ -13,7 +13,7 @@ from cockpit.model.situation import Situation
 from panels.kit.severity import REMINDER_ROLE, elapsed, severity_role
 from panels.kit.spans import Line, Span, cut, line_width
 
-_WANTS_A_LOOK = ("due", "overdue", "failed")
+_WANTS_ATTENTION = ("due", "overdue", "failed")
 GAP: Span = ("  ", "text")
 
 
@@ -30,7 +30,7 @@ def incident_line(situation: Situation, room: int) -> Line:
 def reminder_line(situation: Situation) -> Line:
     """Remind that others must be told, where the first row has no room for it; else empty."""
     now = situation.incident
-    if now is None or now.reminder.level not in _WANTS_A_LOOK:
+    if now is None or now.reminder.level not in _WANTS_ATTENTION:
         return ()
     return ((now.reminder.words, REMINDER_ROLE[now.reminder.level]), ("  i", "key"), (" ", "dim"))
 
@@ -44,7 +44,7 @@ def _tellings(situation: Situation) -> Iterable[Line]:
     commander = incident.holder("commander")
     leader: Line = (GAP, ("IC ", "dim"), (cut(commander, 16), "bold")) if commander else (GAP, ("no IC", "warn"))
     due: Line = ()
-    if now.reminder.level in _WANTS_A_LOOK:
+    if now.reminder.level in _WANTS_ATTENTION:
         due = (GAP, (now.reminder.words, REMINDER_ROLE[now.reminder.level]))
     long: Line = ((f" INCIDENT #{incident.number} {incident.severity} {clock} ", role),)
     short: Line = ((f" #{incident.number} {incident.severity} {clock} ", role),)

@@ -14,8 +14,8 @@ from panels.kit.theme import ALERT, Appearance
 
 
 class TabLine(LineWidget):
-    def __init__(self, tabs: Sequence[LinesPanel], look: Appearance | None = None) -> None:
-        super().__init__(look, id="tabs")
+    def __init__(self, tabs: Sequence[LinesPanel], appearance: Appearance | None = None) -> None:
+        super().__init__(appearance, id="tabs")
         self.tabs = tabs
         self.current = tabs[0].spec.name
         self._places: list[tuple[int, int]] = []
@@ -46,13 +46,13 @@ class TabLine(LineWidget):
         for panel, title in zip(self.tabs, titles, strict=True):
             chosen = panel.spec.name == self.current
             level = Level.OK if self.situation is None else panel.level(self.situation)
-            look = "+cursor" if chosen else ""
+            cursor = "+cursor" if chosen else ""
             start = at
             for part in (
-                (f" {panel.hotkey}", f"key{look}"),
-                (f"{near}{title}" if title else "", ("title" if chosen else "dim") + look),
-                (f"{gap}{ALERT[level]}" if ALERT[level] else "", level.value + look),
-                (" " if chosen else gap, f"text{look}"),
+                (f" {panel.hotkey}", f"key{cursor}"),
+                (f"{near}{title}" if title else "", ("title" if chosen else "dim") + cursor),
+                (f"{gap}{ALERT[level]}" if ALERT[level] else "", level.value + cursor),
+                (" " if chosen else gap, f"text{cursor}"),
             ):
                 spans.append(part)
                 at += len(part[0])

@@ -56,19 +56,19 @@ class IncidentView(View):
         Binding("p", "act('report')", "Report", show=False),
     ]
 
-    def __init__(self, situation: Situation, *, look: Appearance | None = None) -> None:
-        super().__init__(look)
+    def __init__(self, situation: Situation, *, appearance: Appearance | None = None) -> None:
+        super().__init__(appearance)
         self.situation = situation
         self.number = situation.incident.incident.number if situation.incident is not None else None
-        self.page = LinesView(self.look, cursor=True, id="page")
-        self.timeline = LinesView(self.look, id="timeline")
+        self.page = LinesView(self.appearance, cursor=True, id="page")
+        self.timeline = LinesView(self.appearance, id="timeline")
 
     def compose(self) -> ComposeResult:
-        yield Bar(self.look, id="top")
+        yield Bar(self.appearance, id="top")
         with Horizontal():
             yield self.page
             yield self.timeline
-        yield Bar(self.look, id="keys")
+        yield Bar(self.appearance, id="keys")
 
     def opened(self) -> None:
         super().opened()

@@ -62,9 +62,9 @@ class LogLines(ScrollView, can_focus=True):
     class Changed(Message):
         """Says that something that the bars show is different."""
 
-    def __init__(self, look: Appearance, page: LogPage | None = None) -> None:
+    def __init__(self, appearance: Appearance, page: LogPage | None = None) -> None:
         super().__init__()
-        self.look = look
+        self.appearance = appearance
         self.model = page or LogPage()
         self.following = True
         self.wrapped = False
@@ -216,12 +216,14 @@ class LogLines(ScrollView, can_focus=True):
         if row >= self._rows or not shown:
             if not shown and y == 1:
                 words = "nothing matches the filter" if self.model.lines else "no lines yet"
-                return Strip([Segment(f"  {words}", base + ink(self.look, "dim"))]).adjust_cell_length(width, base)
+                return Strip([Segment(f"  {words}", base + ink(self.appearance, "dim"))]).adjust_cell_length(
+                    width, base
+                )
             return Strip.blank(width, base)
         at = bisect_right(self._starts, row) - 1
         entry = self.model.line(shown[at])
         if shown[at] == self.cursor and not self.following:
-            base += ink(self.look, "cursor" if self.has_focus else "idle")
+            base += ink(self.appearance, "cursor" if self.has_focus else "idle")
         part = row - self._starts[at]
         lead = self._lead_segments(entry, base) if part == 0 else [Segment(" " * self._lead, base)]
         if self._folds(entry):
@@ -233,25 +235,25 @@ class LogLines(ScrollView, can_focus=True):
         return Strip(segments).crop(0, width).adjust_cell_length(width, base)
 
     def _lead_segments(self, entry: LogLineLike, base: Style) -> list[Segment]:
-        mark = (self.look.glyphs(SIGN["crit"]), "crit") if entry.error else (" ", "text")
+        mark = (self.appearance.glyphs(SIGN["crit"]), "crit") if entry.error else (" ", "text")
         segments = [
-            Segment(f"{mark[0]} ", base + ink(self.look, mark[1])),
-            Segment(f"{clock(entry.at) if entry.at is not None else ' ' * 8} ", base + ink(self.look, "dim")),
+            Segment(f"{mark[0]} ", base + ink(self.appearance, mark[1])),
+            Segment(f"{clock(entry.at) if entry.at is not None else ' ' * 8} ", base + ink(self.appearance, "dim")),
         ]
         if self._show_pod:
             name = entry.pod[self._common :][-self._pod_width :]
             style = Style(color=_POD_COLOURS[self.model.pods.get(entry.pod, 0) % len(_POD_COLOURS)])
-            colour = style if self.look.colours != "none" else Style()
+            colour = style if self.appearance.colours != "none" else Style()
             segments.append(Segment(f"{name:<{self._pod_width}} ", base + colour))
         return segments
 
     def _text_segments(self, entry: LogLineLike, text: str, base: Style) -> list[Segment]:
-        plain = base + ink(self.look, "crit" if entry.error else "text")
-        text = self.look.glyphs(text)
+        plain = base + ink(self.appearance, "crit" if entry.error else "text")
+        text = self.appearance.glyphs(text)
         if entry.trace and entry.trace in text:
             head, _, tail = text.partition(entry.trace)
-            trace = base + ink(self.look, "accent") + Style(underline=True)
-            trace += self.look.hyperlink(self.look.links.of_trace(entry.trace))
+            trace = base + ink(self.appearance, "accent") + Style(underline=True)
+            trace += self.appearance.hyperlink(self.appearance.links.of_trace(entry.trace))
             return [Segment(head, plain), Segment(entry.trace, trace), Segment(tail, plain)]
         return [Segment(text, plain)]
 

@@ -54,11 +54,11 @@ class LogView(RowsView):
     ]
 
     def __init__(
-        self, title: str, *, query: str = "", look: Appearance | None = None, capacity: int = CAPACITY
+        self, title: str, *, query: str = "", appearance: Appearance | None = None, capacity: int = CAPACITY
     ) -> None:
-        look = look or Appearance()
-        self.lines = LogLines(look, LogPage(capacity))
-        super().__init__(self.lines, look)
+        appearance = appearance or Appearance()
+        self.lines = LogLines(appearance, LogPage(capacity))
+        super().__init__(self.lines, appearance)
         self.title = title
         self.previous = False
         self.since_s: int | None = None
@@ -72,7 +72,7 @@ class LogView(RowsView):
 
     def opened(self) -> None:
         super().opened()
-        linked = self.look.links.trace is not None
+        linked = self.appearance.links.trace is not None
         self.query_one("#keys", Bar).keys(*_KEYS[:-1], *((("o", "link"),) if linked else ()), _KEYS[-1])
         self._say()
 
@@ -144,7 +144,11 @@ class LogView(RowsView):
         self._asked_inverse = inverse
         self._before_filter = (model.query, model.inverse)
         await self.mount(
-            FilterBar(model.query if model.inverse is inverse else "", prompt="!" if inverse else "/", look=self.look)
+            FilterBar(
+                model.query if model.inverse is inverse else "",
+                prompt="!" if inverse else "/",
+                appearance=self.appearance,
+            )
         )
 
     async def on_filter_changed(self, event: FilterChanged) -> None:
@@ -194,7 +198,7 @@ class LogView(RowsView):
 
         The browser is on the operator's machine, this may be a bastion.
         """
-        line, links = self.lines.current, self.look.links
+        line, links = self.lines.current, self.appearance.links
         url = links.of_trace(line.trace) if line is not None and line.trace else None
         if url is not None:
             self.post_message(CopyText(url, "link to the trace"))

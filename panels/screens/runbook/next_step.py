@@ -33,9 +33,9 @@ def already_so(step: Step, situation: Situation) -> bool:
     return STEP_KINDS[step.kind].holds(step, situation)
 
 
-def _only_looks(step: Step) -> bool:
+def _only_reads(step: Step) -> bool:
     """Tell whether it changes nothing: never "the" mitigation while a real one fits."""
-    return STEP_KINDS[step.kind].looks_only
+    return STEP_KINDS[step.kind].only_reads
 
 
 def hindered(step: Step, situation: Situation) -> str:
@@ -43,7 +43,7 @@ def hindered(step: Step, situation: Situation) -> str:
 
     The guards decide in the end.
     """
-    if situation.read_only and not _only_looks(step):
+    if situation.read_only and not _only_reads(step):
         return "read-only"
     if already_so(step, situation):
         return "already so"
@@ -83,14 +83,14 @@ def _done(step: Step, situation: Situation) -> bool:
     What only looks has its answer, whatever it is.
     """
     return any(
-        p.plan.step == step.id and p.phase is Phase.DONE and (p.proof is Proof.PASS or _only_looks(step))
+        p.plan.step == step.id and p.phase is Phase.DONE and (p.proof is Proof.PASS or _only_reads(step))
         for p in situation.progress
     )
 
 
-def _looks(step: Step, runbook: Runbook) -> bool:
+def _reads(step: Step, runbook: Runbook) -> bool:
     """Tell whether it changes nothing: by its kind, or as the command that reads another back."""
-    return _only_looks(step) or any(other.args.get("reads") == step.id for other in runbook.mitigations)
+    return _only_reads(step) or any(other.args.get("reads") == step.id for other in runbook.mitigations)
 
 
 def _justified(step: Step, runbook: Runbook, situation: Situation) -> bool:
@@ -101,7 +101,7 @@ def _justified(step: Step, runbook: Runbook, situation: Situation) -> bool:
     """
     if STEP_KINDS[step.kind].judges_signals:
         return False
-    return bool(bad(step.signals, situation)) if step.signals else not _looks(step, runbook)
+    return bool(bad(step.signals, situation)) if step.signals else not _reads(step, runbook)
 
 
 def _mere_part(step: Step, runbook: Runbook, situation: Situation) -> bool:
@@ -145,7 +145,7 @@ def next_step(match: Match, situation: Situation) -> Step | None:
     def order(step: Step) -> tuple[bool, bool, int, bool, bool, int]:
         weight = causes.get(step.cause, 0) if step.cause else 0
         justified = sum(s.level.rank for s in bad(step.signals, situation))
-        return tried(step, situation), step.dangerous, -weight, not justified, _looks(step, runbook), -justified
+        return tried(step, situation), step.dangerous, -weight, not justified, _reads(step, runbook), -justified
 
     open_steps = [
         s
@@ -157,7 +157,7 @@ def next_step(match: Match, situation: Situation) -> Step | None:
         for step in open_steps
         if (step.cause and causes.get(step.cause)) or (not step.cause and _justified(step, runbook, situation))
     ]
-    chosen = fitting or [step for step in open_steps if _only_looks(step)]
+    chosen = fitting or [step for step in open_steps if _only_reads(step)]
     return min(chosen, key=order) if chosen else None
 
 

@@ -22,9 +22,9 @@ def ranked(situation: Situation) -> list[Match]:
     """Return the matches, best first, then the runbooks that nobody matched."""
     seen = {match.runbook.id for match in situation.matches}
     rest = [
-        Match(runbook=book, symptoms=(), held=0, unknown=0, total=len(book.symptoms), score=0.0)
-        for book in situation.runbooks.runbooks
-        if book.id not in seen
+        Match(runbook=runbook, symptoms=(), held=0, unknown=0, total=len(runbook.symptoms), score=0.0)
+        for runbook in situation.runbooks.runbooks
+        if runbook.id not in seen
     ]
     return [*situation.matches, *rest]
 
@@ -47,23 +47,23 @@ def page(match: Match, situation: Situation) -> list[Para]:
 
     Keys: `triage:ITEM`, `step:ID`, `debt:NUMBER`.
     """
-    book = match.runbook
+    runbook = match.runbook
     lines = [
         para(
-            (f"{book.number} ", "key"),
-            (book.title, "title"),
+            (f"{runbook.number} ", "key"),
+            (runbook.title, "title"),
             ("   ", "text"),
-            (f" {book.severity} ", _severity(book)),
+            (f" {runbook.severity} ", _severity(runbook)),
             (f"   {match.words}" if match.total else "   no symptoms: a procedure", "dim"),
         ),
     ]
-    if book.summary:
-        lines.append(para((book.summary, "dim")))
+    if runbook.summary:
+        lines.append(para((runbook.summary, "dim")))
     lines += _symptoms(match, situation)
-    lines += _triage(book, situation)
-    lines += _causes(book, situation)
+    lines += _triage(runbook, situation)
+    lines += _causes(runbook, situation)
     lines += _mitigations(match, situation)
-    lines += _validation(book, situation)
+    lines += _validation(runbook, situation)
     if situation.debts:
         lines += [para(), para(("DEBT", "warn"), ("   relaxed or reduced, to be put back", "dim"))]
         lines += [
@@ -84,8 +84,8 @@ def first_key(match: Match, situation: Situation) -> str | None:
     return f"step:{step.id}" if step else None
 
 
-def _severity(book: Runbook) -> str:
-    return "alarm" if book.severity in ("SEV0", "SEV1") else "halt"
+def _severity(runbook: Runbook) -> str:
+    return "alarm" if runbook.severity in ("SEV0", "SEV1") else "halt"
 
 
 def _heading(text: str, aside: str = "") -> list[Para]:
@@ -140,11 +140,11 @@ def _symptoms(match: Match, situation: Situation) -> list[Para]:
     return lines
 
 
-def _triage(book: Runbook, situation: Situation) -> list[Para]:
-    if not book.triage:
+def _triage(runbook: Runbook, situation: Situation) -> list[Para]:
+    if not runbook.triage:
         return []
     lines = _heading("TRIAGE", "enter opens the view")
-    for index, item in enumerate(book.triage, 1):
+    for index, item in enumerate(runbook.triage, 1):
         spans: list[Span | str] = [item.text]
         for name in item.signals:
             signal = situation.signals.get(name)
@@ -156,12 +156,12 @@ def _triage(book: Runbook, situation: Situation) -> list[Para]:
     return lines
 
 
-def _causes(book: Runbook, situation: Situation) -> list[Para]:
-    if not book.causes:
+def _causes(runbook: Runbook, situation: Situation) -> list[Para]:
+    if not runbook.causes:
         return []
     lines = _heading("CAUSES")
-    likely = likeliest(book, situation)
-    for index, cause in enumerate(book.causes):
+    likely = likeliest(runbook, situation)
+    for index, cause in enumerate(runbook.causes):
         worse = bad(cause.signals, situation)
         unknown = [
             n for n in cause.signals if n not in situation.signals or situation.signals[n].level is Level.UNKNOWN
@@ -218,13 +218,13 @@ def part(step: Step) -> str:
 
 
 def _mitigations(match: Match, situation: Situation) -> list[Para]:
-    book = match.runbook
-    if not book.mitigations:
+    runbook = match.runbook
+    if not runbook.mitigations:
         return []
     following = next_step(match, situation)
     lines: list[Para] = []
     under = None
-    for step in book.mitigations:
+    for step in runbook.mitigations:
         own = part(step) or under or "mitigation"
         if own != under:
             aside = "" if lines else "enter plans it; nothing is sent before you confirm   d details"
@@ -254,10 +254,10 @@ def _mitigation(step: Step, situation: Situation, following: bool) -> Para:
     )
 
 
-def _validation(book: Runbook, situation: Situation) -> list[Para]:
-    if not book.validation:
+def _validation(runbook: Runbook, situation: Situation) -> list[Para]:
+    if not runbook.validation:
         return []
-    mine = next((p for p in situation.progress if p.plan.runbook == book.id and p.gauges), None)
+    mine = next((p for p in situation.progress if p.plan.runbook == runbook.id and p.gauges), None)
     aside = (
         f"{mine.plan.title}: {mine.phase.value}, journal {mine.journal}"
         if mine
@@ -266,7 +266,7 @@ def _validation(book: Runbook, situation: Situation) -> list[Para]:
     lines = _heading("VALIDATION", aside)
     if mine is not None:
         return [*lines, *(_gauge(gauge) for gauge in mine.gauges)]
-    return [*lines, *(_expectation(item, situation.signals.get(item.signal)) for item in book.validation)]
+    return [*lines, *(_expectation(item, situation.signals.get(item.signal)) for item in runbook.validation)]
 
 
 def _gauge(gauge: Gauge) -> Para:

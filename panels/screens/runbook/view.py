@@ -56,12 +56,14 @@ class RunbookView(View):
         Binding("n", "to_next_step", "To the next sensible step", show=False),
     ]
 
-    def __init__(self, situation: Situation, chosen: str | None = None, *, look: Appearance | None = None) -> None:
-        super().__init__(look)
+    def __init__(
+        self, situation: Situation, chosen: str | None = None, *, appearance: Appearance | None = None
+    ) -> None:
+        super().__init__(appearance)
         self.situation = situation
         self.chosen = self._find(chosen) or (ranked(situation)[0].runbook.id if ranked(situation) else None)
-        self.list = LinesView(self.look, cursor=True, id="ranked")
-        self.page = LinesView(self.look, cursor=True, id="page")
+        self.list = LinesView(self.appearance, cursor=True, id="ranked")
+        self.page = LinesView(self.appearance, cursor=True, id="page")
 
     def _find(self, name: str | None) -> str | None:
         return next(
@@ -69,12 +71,12 @@ class RunbookView(View):
         )
 
     def compose(self) -> ComposeResult:
-        yield Bar(self.look, id="top")
-        yield Bar(self.look, id="position")
+        yield Bar(self.appearance, id="top")
+        yield Bar(self.appearance, id="position")
         with Horizontal():
             yield self.list
             yield self.page
-        yield Bar(self.look, id="keys")
+        yield Bar(self.appearance, id="keys")
 
     def opened(self) -> None:
         super().opened()
@@ -128,11 +130,11 @@ class RunbookView(View):
             ("READ-ONLY" if situation.read_only else "READ-WRITE", "bold"),
         )
         if match is not None:
-            books = ranked(situation)
-            at = next(i for i, m in enumerate(books) if m.runbook.id == match.runbook.id)
+            runbooks = ranked(situation)
+            at = next(i for i, m in enumerate(runbooks) if m.runbook.id == match.runbook.id)
             following = next_step(match, situation)
             self.query_one("#position", Bar).say(
-                (f" {at + 1} of {len(books)}  ", "key"),
+                (f" {at + 1} of {len(runbooks)}  ", "key"),
                 *(
                     ((f"{SIGN['next']} next ", "ok"), (following.title, "bold"), ("   n goes there", "dim"))
                     if following
@@ -156,23 +158,23 @@ class RunbookView(View):
 
     def _choose(self, match: Match, key: str) -> None:
         kind, _, name = key.partition(":")
-        book = match.runbook
+        runbook = match.runbook
         if kind == "triage":
-            item = next(t for t in book.triage if t.item == name)
+            item = next(t for t in runbook.triage if t.item == name)
             if item.view is not None:
                 self.post_message(OpenView(item.view, item.args))
         elif kind == "debt":
             self.post_message(Undo(int(name)))
         elif kind == "step":
-            self._take(book.id, next(s for s in book.mitigations if s.id == name))
+            self._take(runbook.id, next(s for s in runbook.mitigations if s.id == name))
 
-    def _take(self, book_id: str, step: Step) -> None:
+    def _take(self, runbook_id: str, step: Step) -> None:
         if step.kind == "view" and step.view is not None:
             self.post_message(OpenView(step.view, step.args))
         elif step.params:
-            self.post_message(AskParameters(book_id, step))
+            self.post_message(AskParameters(runbook_id, step))
         else:
-            self.post_message(PlanStep(book_id, step.id, {}))
+            self.post_message(PlanStep(runbook_id, step.id, {}))
 
     def action_turn(self, by: int) -> None:
         ids = [m.runbook.id for m in ranked(self.situation)]
@@ -198,7 +200,7 @@ class RunbookView(View):
         match, key = self.match, self.page.key or ""
         step = next((s for s in match.runbook.mitigations if f"step:{s.id}" == key), None) if match else None
         if step is not None:
-            await self.screen.mount(NoticeDialog(step.title, details(step, self.situation), look=self.look))
+            await self.screen.mount(NoticeDialog(step.title, details(step, self.situation), appearance=self.appearance))
 
 
 def details(step: Step, situation: Situation) -> list[str]:

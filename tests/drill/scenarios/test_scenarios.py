@@ -42,7 +42,7 @@ def test_on_a_calm_day_no_signal_is_bad_no_symptom_holds_and_nothing_is_harmed(
 ) -> None:
     on_call = Operator(scenario, runbooks)
     on_call.wait(60)
-    now = on_call.look()
+    now = on_call.situation()
     seen = {n: s for n, s in now.signals.items() if not (runbooks.signals[n].value or "").startswith(_ELSEWHERE)}
     bad = {n: (s.level, s.value, s.reason) for n, s in seen.items() if s.level is not Level.OK}
     assert not bad
@@ -72,7 +72,7 @@ def test_its_own_runbook_ranks_first_no_other_matches_and_waiting_does_not_help(
 @pytest.mark.parametrize("scenario", [name for name in INCIDENTS if SCENARIOS[name].right_steps])
 def test_the_step_that_the_runbook_points_at_is_not_a_wrong_one(scenario: str, runbooks: Runbooks) -> None:
     on_call = Operator(scenario, runbooks)
-    now = replace(on_call.look(), read_only=False)
+    now = replace(on_call.situation(), read_only=False)
     step = next_step(now.matches[0], now)
     wrong = {on_call.scenario.qualified(named)[1] for named in on_call.scenario.wrong_steps}
     assert step is not None and step.id not in wrong
@@ -135,7 +135,7 @@ def test_a_holding_step_does_less_harm_and_does_not_cure(scenario: str, step: st
         after = on_call.world.harm.since(before)
         harmed.append((after.misleading_outputs, after.failed_requests))
     assert harmed[1] < harmed[0]
-    assert set(on_call.symptoms(number).values()) != {Level.OK} or on_call.look().stages[-1].level is not Level.OK
+    assert set(on_call.symptoms(number).values()) != {Level.OK} or on_call.situation().stages[-1].level is not Level.OK
 
 
 def test_two_incidents_at_once_hold_together_and_each_has_its_own_cure(runbooks: Runbooks) -> None:

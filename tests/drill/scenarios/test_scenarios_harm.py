@@ -79,7 +79,7 @@ def test_with_nothing_left_to_compare_the_alarm_is_silent_and_the_outputs_mislea
     on_call = Operator("source-diverges", runbooks)
     changes.set_config(on_call.world.kube, CONFIG, "M0_EXPECTED_SOURCES", "1")
     on_call.wait(330)
-    assert on_call.look().signals["divergence"].level is Level.OK
+    assert on_call.situation().signals["divergence"].level is Level.OK
     assert harm_of(on_call).misleading_outputs > 10
 
 
@@ -134,7 +134,7 @@ def test_cache_only_answers_while_the_database_is_down_and_grows_stale(runbooks:
     on_call = Operator("database-down", runbooks)
     on_call.act("cache-only")
     on_call.wait(180)
-    now = on_call.look()
+    now = on_call.situation()
     assert now.signals["api-5xx"].level is Level.OK
     assert now.signals["output-age"].level is Level.CRIT
     harm = harm_of(on_call)

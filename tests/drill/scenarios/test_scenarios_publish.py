@@ -30,7 +30,7 @@ def runbooks() -> Runbooks:
 
 
 def level(on_call: Operator, signal: str) -> Level:
-    return on_call.look().signals[signal].level
+    return on_call.situation().signals[signal].level
 
 
 def failures(on_call: Operator, seconds: float = 60.0) -> dict[str, int]:
@@ -90,7 +90,7 @@ def test_half_of_a_bad_release_taken_back_is_half_a_cure(runbooks: Runbooks) -> 
     for on_call in (image, config):
         on_call.wait(420)
     levels = [
-        {n: on_call.look().signals[n].level for n in ("suspect-releases", "invalid-bundles", "watermark-lag")}
+        {n: on_call.situation().signals[n].level for n in ("suspect-releases", "invalid-bundles", "watermark-lag")}
         for on_call in (image, config)
     ]
     assert levels[0] == {"suspect-releases": Level.OK, "invalid-bundles": Level.CRIT, "watermark-lag": Level.WARN}
@@ -185,7 +185,7 @@ def test_a_lifted_network_policy_ends_it(runbooks: Runbooks) -> None:
     assert relent is not None
     relent(on_call.world)
     on_call.wait(200)
-    assert {on_call.look().signals[n].level for n in ("signer-misses", "signer-unreachable", "signer-p95")} == {
+    assert {on_call.situation().signals[n].level for n in ("signer-misses", "signer-unreachable", "signer-p95")} == {
         Level.OK
     }
 

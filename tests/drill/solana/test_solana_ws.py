@@ -67,7 +67,7 @@ async def test_slots_and_roots(rig: Rig) -> None:
     assert roots != slots
 
 
-async def test_a_signature_is_told_once_and_the_subscription_ends(rig: Rig) -> None:
+async def test_a_signature_is_reported_once_and_the_subscription_ends(rig: Rig) -> None:
     rig.publish()
     signature = rig.oracle.ledger.signature(rig.oracle.ledger.entries[-1])
     socket = await rig.socket()

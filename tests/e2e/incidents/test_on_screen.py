@@ -110,8 +110,8 @@ def test_evidence_that_hangs_does_not_delay_the_kill_switch(drill: DrillThread, 
         session.incident.capturer.read_logs = hang
         session.incident.do("open", {"title": "bad signatures", "severity": "SEV0"})
         session.incident.do("update", {"words": "stopping"})
-        book, step = session.runbooks.step("13", "13.step.1")
-        plan = session.mitigations.plan(book, step, {}).result(30)
+        runbook, step = session.runbooks.step("13", "13.step.1")
+        plan = session.mitigations.plan(runbook, step, {}).result(30)
         progress = session.mitigations.confirm(plan, plan.typed).result(30)
         assert progress.phase not in (Phase.FAILED, Phase.STALE, Phase.UNCERTAIN), progress.words
         assert asked.wait(10)

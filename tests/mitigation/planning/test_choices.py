@@ -20,7 +20,7 @@ from cockpit.model.situation import Situation, ToggleStatus
 from cockpit.sources.solana.settings import RpcEndpoint
 
 CLOCK = ManualClock()
-BOOKS = Runbooks(
+RUNBOOKS = Runbooks(
     queries={
         "lag-by-connector": Query(promql="x", unit="s"),
         "output-age": Query(promql="x", unit="s"),
@@ -70,17 +70,19 @@ def situation(**more: Any) -> Situation:
         stages=(),
         matches=(),
         toggles=(),
-        runbooks=BOOKS,
+        runbooks=RUNBOOKS,
     )
     return replace(made, **more)
 
 
 def offered(source: str, now: Situation | None) -> list[tuple[str, str]]:
-    return choices(Param(name="x", choices_from=source), BOOKS, ENDPOINTS, now)
+    return choices(Param(name="x", choices_from=source), RUNBOOKS, ENDPOINTS, now)
 
 
 def test_rpc_endpoints_have_their_health_beside_them() -> None:
-    toggle = ToggleStatus("SOLANA_RPC_URL", BOOKS.toggles["SOLANA_RPC_URL"], "s", "https://rpc-a.example/***", "usual")
+    toggle = ToggleStatus(
+        "SOLANA_RPC_URL", RUNBOOKS.toggles["SOLANA_RPC_URL"], "s", "https://rpc-a.example/***", "usual"
+    )
     now = situation(
         toggles=(toggle,),
         solana={
@@ -119,18 +121,18 @@ def test_the_first_endpoint_is_one_to_change_to() -> None:
     """Enter on the first choice never asks for what is in use already, nor for what is not fit."""
     three = (*ENDPOINTS, RpcEndpoint(name="rpc-c", url="https://rpc-c.example/v2/KEY3"))
     param = Param(name="x", choices_from="rpc-endpoints")
-    used = ToggleStatus("SOLANA_RPC_URL", BOOKS.toggles["SOLANA_RPC_URL"], "s", "https://rpc-a.example/***", "usual")
+    used = ToggleStatus("SOLANA_RPC_URL", RUNBOOKS.toggles["SOLANA_RPC_URL"], "s", "https://rpc-a.example/***", "usual")
 
     def order(**health: EndpointStatus) -> list[str]:
         seen = {f"endpoint/{name.replace('_', '-')}": reading("x", status) for name, status in health.items()}
-        return [words[:5] for _, words in choices(param, BOOKS, three, situation(toggles=(used,), solana=seen))]
+        return [words[:5] for _, words in choices(param, RUNBOOKS, three, situation(toggles=(used,), solana=seen))]
 
     well = EndpointStatus("x", "h", health="ok", slot=9, behind=0)
     late = replace(well, behind=214)
     assert order(rpc_a=well, rpc_b=well, rpc_c=well) == ["rpc-b", "rpc-c", "rpc-a"]
     assert order(rpc_a=late, rpc_b=late, rpc_c=well) == ["rpc-c", "rpc-b", "rpc-a"]
     assert order(rpc_c=well) == ["rpc-c", "rpc-b", "rpc-a"], "what is not known is not fit"
-    assert [w[:5] for _, w in choices(param, BOOKS, three, None)] == ["rpc-a", "rpc-b", "rpc-c"]
+    assert [w[:5] for _, w in choices(param, RUNBOOKS, three, None)] == ["rpc-a", "rpc-b", "rpc-c"]
 
 
 def test_an_endpoint_that_is_down_or_of_another_cluster_says_so() -> None:
@@ -197,12 +199,12 @@ def test_without_a_situation_nothing_is_offered(source: str) -> None:
 def test_what_is_off_already_stays_off_when_one_more_is_chosen() -> None:
     off = Toggle(deployments=("i",), usual="")
     asked = {"lag-by-connector": by("connector", politics=330.0, sports=40.0)}
-    books = replace(BOOKS, toggles={**BOOKS.toggles, "OFF": off})
+    runbooks = replace(RUNBOOKS, toggles={**RUNBOOKS.toggles, "OFF": off})
     param = Param(name="x", choices_from="joined:OFF:lag-by-connector:connector")
 
     def now(value: str | None, level: str = "differs") -> list[tuple[str, str]]:
         status = ToggleStatus("OFF", off, "i", value, level)
-        return choices(param, books, ENDPOINTS, situation(queries=asked, toggles=(status,)))
+        return choices(param, runbooks, ENDPOINTS, situation(queries=asked, toggles=(status,)))
 
     assert now("", "usual") == [("politics", "330 s"), ("sports", "40 s")]
     assert now(None, "unset") == [("politics", "330 s"), ("sports", "40 s")]

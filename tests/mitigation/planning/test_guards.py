@@ -67,7 +67,7 @@ def deployment(*, count: int = 1, strategy: dict[str, Any] | None = None, **meta
 def given(
     kind: str = "scale", arguments: dict[str, Any] | None = None, obj: dict[str, Any] | None = None, **more: Any
 ) -> guards.GuardInput:
-    books = runbooks()
+    loaded = runbooks()
     service = more.pop("service", Service(singleton=True, publishes=True))
     subject = Subject(
         context="drill",
@@ -79,7 +79,7 @@ def given(
     )
     patching = KINDS[kind]
     assert isinstance(patching, PatchStep)
-    around = PatchContext(books, "salt", "2026-11-23T12:00:00Z")
+    around = PatchContext(loaded, "salt", "2026-11-23T12:00:00Z")
     draft = patching.draft_patch(subject, arguments or {"replicas": 0}, around)
     draft = replace(draft, dry_run=more.pop("dry_run", draft.dry_run))
     signals = (status("rpc-errors"), status("invalid-signatures"))
@@ -87,7 +87,7 @@ def given(
         draft=draft,
         facts=FACTS,
         situation=situation(CLOCK, *signals),
-        runbooks=books,
+        runbooks=loaded,
         signals=("rpc-errors",),
         read_only=False,
         undo=False,
@@ -310,7 +310,7 @@ def test_a_tampered_journal_is_said_before_an_undo() -> None:
 # against the cluster
 
 
-def test_a_viewer_may_look_but_not_act(rig: Rig) -> None:
+def test_a_viewer_may_read_but_not_act(rig: Rig) -> None:
     rig.token = "viewer"
     made = plan(rig.executor(), step("scale", "m0-ingestor", replicas=6))
     assert guard(made, "permission").verdict is Verdict.BLOCK

@@ -17,20 +17,20 @@ from tests.support.kube_rig import Rig, carry, ended, plan, status
 
 PACKAGED = load()
 STEPS = [
-    (book, s)
-    for book in PACKAGED.runbooks
-    for s in book.mitigations
-    if book.number in (1, 6) and STEP_KINDS[s.kind].patches
+    (runbook, s)
+    for runbook in PACKAGED.runbooks
+    for s in runbook.mitigations
+    if runbook.number in (1, 6) and STEP_KINDS[s.kind].patches
 ]
 GIVEN = {"url": "https://rpc-b.drill.m0club.example/v2/KEYLIKE123456789abc", "connector": "sports"}
 
 
-@pytest.mark.parametrize(("book", "step"), STEPS, ids=[f"{b.number}.{s.id}" for b, s in STEPS])
-def test_step(rig: Rig, book: object, step: object) -> None:
+@pytest.mark.parametrize(("runbook", "step"), STEPS, ids=[f"{b.number}.{s.id}" for b, s in STEPS])
+def test_step(rig: Rig, runbook: object, step: object) -> None:
     rig.runbooks = PACKAGED
     rig.signals = {name: status(name) for name in PACKAGED.signals}
     given = {p.name: GIVEN[p.name] for p in step.params if p.default is None}  # type: ignore[attr-defined]
-    made = plan(rig.executor(), step, book, **given)  # type: ignore[arg-type]
+    made = plan(rig.executor(), step, runbook, **given)  # type: ignore[arg-type]
     assert made.dry_run.state is DryRunState.OK
     assert not made.blocked, made.blocked
     assert not made.overrides, made.overrides

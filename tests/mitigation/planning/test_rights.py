@@ -98,7 +98,7 @@ def act(rig: Rig, made: Any) -> Progress:
     return ended(executor, made)
 
 
-async def look(rig: Rig) -> dict[str, Reading[Any]]:
+async def read_all(rig: Rig) -> dict[str, Reading[Any]]:
     """One good look at every topic, and a pod's log."""
     access = load_access(str(write_kubeconfig(rig.directory / "looking", rig.served, token="ops")))
     source = KubernetesSource(lambda: access, [NAMESPACE], lambda: {"m0-engine-config"}, SystemClock(), timings=QUICK)
@@ -126,7 +126,7 @@ def test_the_example_roles_are_enough_and_not_more(rig: Rig, used: Used) -> None
     rig.do(lambda: rig.world.configmap("m0-engine-config", {"A": "1"}))
     rig.do(lambda: rig.world.deploy("m0-db", image="postgres:16", replicas=2, kind="StatefulSet"))
     rig.settle()
-    seen = asyncio.run(look(rig))
+    seen = asyncio.run(read_all(rig))
     assert not [r for r in seen.values() if r.fault is not None]
     assert all(r.last_data is not None for r in seen.values())
 
@@ -158,7 +158,7 @@ def test_the_example_roles_are_enough_and_not_more(rig: Rig, used: Used) -> None
                 assert not rule.names or {u[3] for u in uses} <= {*rule.names, ""}
 
 
-def test_who_may_only_look_is_told_by_the_permission_guard(rig: Rig) -> None:
+def test_who_may_only_read_is_named_by_the_permission_guard(rig: Rig) -> None:
     readable = Rule(("get",), ("apps",), ("deployments",), (), (NAMESPACE,))
     become(rig, *rules("m0-cockpit-view"), readable)
     planned = plan(rig.executor(), STEPS[0])
@@ -191,7 +191,7 @@ def test_without_leases_and_events_a_step_goes_on_and_says_so(rig: Rig) -> None:
 def test_a_kind_that_may_not_be_listed_is_denied_and_the_others_go_on(rig: Rig) -> None:
     become(rig, *without(rules("m0-cockpit-view"), "replicasets"))
     rig.do(lambda: rig.world.configmap("m0-engine-config", {"A": "1"}))
-    seen = asyncio.run(look(rig))
+    seen = asyncio.run(read_all(rig))
     faults = {r.topic: r.fault for r in seen.values() if r.fault is not None}
     assert list(faults) == [f"kubernetes/replicasets/{NAMESPACE}"]
     fault = faults[f"kubernetes/replicasets/{NAMESPACE}"]

@@ -29,7 +29,7 @@ from tests.support.kube_rig import NAMESPACE, Rig, carry, plan
 from tests.support.waiting import wait_for
 
 Right = tuple[str, str, str]
-LOOK, ACT = "m0-cockpit-view", "m0-cockpit-act"
+READ, ACT = "m0-cockpit-view", "m0-cockpit-act"
 #: Resource → a step that cannot be carried out and taken back as usual without each of its rights.
 TOUCHING = {
     "deployments": STEPS[1],
@@ -122,13 +122,13 @@ def amiss(rig: Rig, made: Step) -> str:
     "resource", sorted({step.id + str(step.service): name for name, step in TOUCHING.items()}.values())
 )
 def test_with_all_rights_nothing_is_amiss(whole: Rig, resource: str) -> None:
-    become(whole, *rules(LOOK, ACT))
+    become(whole, *rules(READ, ACT))
     assert amiss(whole, TOUCHING[resource]) == ""
 
 
 @pytest.mark.parametrize("right", each_right(ACT), ids=lambda right: f"{right[0]}-{right[2]}")
 def test_without_any_one_right_to_act_a_step_is_not_as_usual(whole: Rig, right: Right) -> None:
-    become(whole, *lacking(rules(LOOK, ACT), *right))
+    become(whole, *lacking(rules(READ, ACT), *right))
     words = amiss(whole, TOUCHING[right[2]])
     named = right[2].rstrip("s") in words  # "you may not patch deployments", "the lease cannot be written", "no Event"
     assert named or right[2].rstrip("s") in words.lower(), f"nothing needs {right[0]} {right[2]}: {words}"
@@ -179,11 +179,11 @@ async def unread(rig: Rig, name: str, granted: tuple[Rule, ...], pod: str) -> st
     return "; ".join(said)
 
 
-def test_without_any_one_right_to_look_something_is_not_seen(rig: Rig) -> None:
+def test_without_any_one_right_to_read_something_is_not_seen(rig: Rig) -> None:
     """All at once, each as somebody who lacks one right; whether a namespace exists is asked where
     nothing is in it.
     """
-    granted, rights, elsewhere = rules(LOOK), each_right(LOOK), "m0-nowhere"
+    granted, rights, elsewhere = rules(READ), each_right(READ), "m0-nowhere"
     rig.do(lambda: rig.world.configmap("m0-engine-config", {"A": "1"}))
     rig.world.behaviour = lambda service, _i, _e: Behaviour(
         crash_after_s=1.0 if service.startswith("job/") else None, exit_code=0
@@ -196,7 +196,7 @@ def test_without_any_one_right_to_look_something_is_not_seen(rig: Rig) -> None:
 
     pod = wait_for(lambda: rig.do(finished))[0]
 
-    async def look(name: str, mine: tuple[Rule, ...], right: Right | None) -> str:
+    async def unseen_by(name: str, mine: tuple[Rule, ...], right: Right | None) -> str:
         if right is not None and right[2] == "namespaces":
             there = tuple(replace(rule, namespaces=(elsewhere,)) for rule in mine)
             return await unseen(rig, name, there, elsewhere, lacking=True)
@@ -207,8 +207,8 @@ def test_without_any_one_right_to_look_something_is_not_seen(rig: Rig) -> None:
         return await unseen(rig, name, mine) + await unread(rig, name, mine, pod)
 
     async def everybody() -> list[str]:
-        lesser = [look(f"{n}", lacking(granted, *right), right) for n, right in enumerate(rights)]
-        return await asyncio.gather(look("all", granted, None), *lesser)
+        lesser = [unseen_by(f"{n}", lacking(granted, *right), right) for n, right in enumerate(rights)]
+        return await asyncio.gather(unseen_by("all", granted, None), *lesser)
 
     nothing, *unseen_of = asyncio.run(everybody())
     assert nothing == ""

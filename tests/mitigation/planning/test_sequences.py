@@ -33,20 +33,20 @@ START = step(
     replicas="{n}",
     params=(Param(name="n", type="int", default=2),),
 )
-LOOK = Step(id="look", title="Look", kind="check", signals=("commit-rate",))
+CHECK = Step(id="look", title="Look", kind="check", signals=("commit-rate",))
 WHOLE = Step(id="restore", title="Restore", kind="sequence", steps=("stop-quant", "restored", "start-quant", "look"))
-BOOK = Runbook(
+RUNBOOK = Runbook(
     id="backup-restore",
     number=14,
     title="Restore",
-    mitigations=(STOP, ASK, START, LOOK, WHOLE),
+    mitigations=(STOP, ASK, START, CHECK, WHOLE),
     validation=runbooks().runbooks[0].validation,
 )
 
 
 @pytest.fixture(autouse=True)
-def with_the_book(rig: Rig) -> None:
-    rig.runbooks = replace(runbooks(), runbooks=(*runbooks().runbooks, BOOK))
+def with_the_runbook(rig: Rig) -> None:
+    rig.runbooks = replace(runbooks(), runbooks=(*runbooks().runbooks, RUNBOOK))
 
 
 def states(state: SequenceState) -> list[str]:
@@ -54,7 +54,7 @@ def states(state: SequenceState) -> list[str]:
 
 
 def part(rig: Rig, index: int, run: str = "", **parameters: str) -> Plan:
-    return rig.executors[-1].plan_part(BOOK, WHOLE, index, parameters, run).result(20)
+    return rig.executors[-1].plan_part(RUNBOOK, WHOLE, index, parameters, run).result(20)
 
 
 def done(rig: Rig, made: Plan) -> Progress:
@@ -63,12 +63,12 @@ def done(rig: Rig, made: Plan) -> Progress:
 
 
 def now(rig: Rig, run: str = "") -> SequenceState:
-    return rig.executors[-1].sequence(BOOK, WHOLE, run)
+    return rig.executors[-1].sequence(RUNBOOK, WHOLE, run)
 
 
 def answer(rig: Rig, run: str, choice: str) -> None:
-    where = Part(run, BOOK.id, WHOLE.id, 1, 4)
-    rig.executors[-1].note(BOOK.id, ASK.id, "at 12:04", choice=choice, part=where)
+    where = Part(run, RUNBOOK.id, WHOLE.id, 1, 4)
+    rig.executors[-1].note(RUNBOOK.id, ASK.id, "at 12:04", choice=choice, part=where)
 
 
 def test_it_goes_through_part_by_part_to_its_end(rig: Rig) -> None:
@@ -112,7 +112,7 @@ def test_one_part_comes_after_the_other(rig: Rig) -> None:
         part(rig, 2, n="2")
 
 
-def test_it_stops_at_a_no_and_at_a_look_that_is_not_ok(rig: Rig) -> None:
+def test_it_stops_at_a_no_and_at_a_check_that_is_not_ok(rig: Rig) -> None:
     rig.executor()
     made = part(rig, 0)
     assert made.part is not None
@@ -177,8 +177,8 @@ def test_circles_and_missing_steps_are_refused() -> None:
     with pytest.raises(PlanProblem, match="no step b"):
         parts_of(Runbook(id="x", number=1, title="x", mitigations=(a,)), a)
     nested = Step(id="n", title="n", kind="sequence", steps=("restore", "look"))
-    book = replace(BOOK, mitigations=(*BOOK.mitigations, nested))
-    assert [s.id for s in parts_of(book, nested)] == ["stop-quant", "restored", "start-quant", "look", "look"]
+    runbook = replace(RUNBOOK, mitigations=(*RUNBOOK.mitigations, nested))
+    assert [s.id for s in parts_of(runbook, nested)] == ["stop-quant", "restored", "start-quant", "look", "look"]
 
 
 # a singleton that would surge to two
@@ -274,8 +274,8 @@ def test_without_a_screen_no_undo_is_offered_of_what_was_rejected(
     rig: Rig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more = step("scale", "m0-ingestor", id="more", replicas=6)
-    book = Runbook(id="more", number=21, title="More", mitigations=(more,))
-    rig.runbooks = replace(runbooks(), runbooks=(book,))
+    runbook = Runbook(id="more", number=21, title="More", mitigations=(more,))
+    rig.runbooks = replace(runbooks(), runbooks=(runbook,))
     args = Namespace(yes=True, confirm=None, json=False, no_wait=True, dry_run=False, in_stages=False)
     session = Headless(rig.executor())
     planned = session.mitigations.plan
@@ -287,11 +287,11 @@ def test_without_a_screen_no_undo_is_offered_of_what_was_rejected(
         return made
 
     monkeypatch.setattr(session.mitigations, "plan", refused_later)
-    carry_headless(session, args, book, more, {})
+    carry_headless(session, args, runbook, more, {})
     assert capsys.readouterr().out.endswith("journal 1\n")
     rig.do(lambda: rig.world.chaos.forbidden.clear())
     monkeypatch.setattr(session.mitigations, "plan", planned)
-    carry_headless(session, args, book, more, {})
+    carry_headless(session, args, runbook, more, {})
     assert capsys.readouterr().out.endswith("journal 2; undo: m0-cockpit journal undo 2\n")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from cockpit.drill.kubernetes import Behaviour
 from cockpit.mitigation.cluster.objects import last_writer, selector, surge_of
-from cockpit.mitigation.cluster.rollout import look, reason_of, timeout_of
+from cockpit.mitigation.cluster.rollout import reason_of, snapshot, timeout_of
 from cockpit.model.plan import Phase, Proof
 from tests.support.kube_rig import OTHER_URL, Rig, carry, ended, plan, rig, step
 from tests.support.paths import ROOT
@@ -66,31 +66,31 @@ EXCEEDED = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadli
     ],
 )
 def test_conditions_in_order(obj: dict[str, Any], generation: int, words: str) -> None:
-    now = look(obj, generation, [])
+    now = snapshot(obj, generation, [])
     assert words in now.words
     assert now.done == (words.startswith(("stopped", "rolled out")))
     assert now.failed == (words in ("progress deadline", "paused"))
 
 
 def test_a_terminating_pod_is_not_done() -> None:
-    now = look(deployment(), 5, [pod("a"), pod("b"), pod("old", terminating=True)])
+    now = snapshot(deployment(), 5, [pod("a"), pod("b"), pod("old", terminating=True)])
     assert not now.done
     assert now.terminating == 1
-    assert look(deployment(), 5, [pod("a"), pod("b"), pod("old", terminating=True, phase="Succeeded")]).done
+    assert snapshot(deployment(), 5, [pod("a"), pod("b"), pod("old", terminating=True, phase="Succeeded")]).done
 
 
-def test_stopped_means_no_pod_left() -> None:
+def test_stopped_is_no_pod_left() -> None:
     stopped = deployment(0, replicas=0, updatedReplicas=0, availableReplicas=0)
-    assert look(stopped, 5, [pod(terminating=True)]).words == "1 pod left, terminating"
-    assert not look(stopped, 5, [pod()]).done
-    unknown = look(stopped, 5, None, "403")
+    assert snapshot(stopped, 5, [pod(terminating=True)]).words == "1 pod left, terminating"
+    assert not snapshot(stopped, 5, [pod()]).done
+    unknown = snapshot(stopped, 5, None, "403")
     assert not unknown.done
     assert "not known: 403" in unknown.words
-    assert look({**stopped, "status": {**stopped["status"], "terminatingReplicas": 0}}, 5, None).done
+    assert snapshot({**stopped, "status": {**stopped["status"], "terminatingReplicas": 0}}, 5, None).done
 
 
 def test_scaling_goes_on_while_paused() -> None:
-    assert look(deployment(paused=True), 5, [], scaled=True).done
+    assert snapshot(deployment(paused=True), 5, [], scaled=True).done
 
 
 def statefulset(**status: Any) -> dict[str, Any]:
@@ -111,17 +111,17 @@ def statefulset(**status: Any) -> dict[str, Any]:
 
 
 def test_statefulsets_too() -> None:
-    assert look(statefulset(), 5, []).done
-    assert "1 of 2 pods ready" in look(statefulset(readyReplicas=1), 5, []).words
-    assert "1 of 2 pods updated" in look(statefulset(currentRevision="r1", updatedReplicas=1), 5, []).words
+    assert snapshot(statefulset(), 5, []).done
+    assert "1 of 2 pods ready" in snapshot(statefulset(readyReplicas=1), 5, []).words
+    assert "1 of 2 pods updated" in snapshot(statefulset(currentRevision="r1", updatedReplicas=1), 5, []).words
     on_delete = copy.deepcopy(statefulset())
     on_delete["spec"]["updateStrategy"] = {"type": "OnDelete"}
-    assert look(on_delete, 5, []).failed
+    assert snapshot(on_delete, 5, []).failed
 
 
 def test_a_recorded_stuck_rollout_is_not_done() -> None:
     obj = recording("59")
-    now = look(obj, int(obj["metadata"]["generation"]), [])
+    now = snapshot(obj, int(obj["metadata"]["generation"]), [])
     assert not now.done
     pods = recording("58")["items"]
     reasons = [reason_of(p) for p in pods]
@@ -214,8 +214,8 @@ def test_scaling_to_nothing_ends_when_the_last_pod_is_gone(rig: Rig) -> None:
 
 
 def test_an_outage_during_the_rollout_is_outlived(rig: Rig) -> None:
-    book = rig.runbooks.runbook("1")
-    made = plan(rig.executor(), book.mitigations[0], book)
+    runbook = rig.runbooks.runbook("1")
+    made = plan(rig.executor(), runbook.mitigations[0], runbook)
     carry(rig.executors[0], made)
     rig.do(lambda: setattr(rig.world.chaos, "server_errors", 5))
     assert ended(rig.executors[0], made).proof is Proof.PASS

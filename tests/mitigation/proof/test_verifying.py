@@ -121,11 +121,11 @@ def test_the_baseline_is_taken_before_the_step() -> None:
 
 def test_a_failed_proof_offers_the_way_back(rig: Rig) -> None:
 
-    book = rig.runbooks.runbooks[0]
+    runbook = rig.runbooks.runbooks[0]
     validation = Validation(text="commits rise", signal="commit-rate", expect="rises", hold=0.0, within=0.0)
-    rig.runbooks = replace(rig.runbooks, runbooks=(replace(book, validation=(validation,)),))
-    book = rig.runbooks.runbooks[0]
-    made = plan(rig.executor(), book.mitigations[0], book)
+    rig.runbooks = replace(rig.runbooks, runbooks=(replace(runbook, validation=(validation,)),))
+    runbook = rig.runbooks.runbooks[0]
+    made = plan(rig.executor(), runbook.mitigations[0], runbook)
     carry(rig.executors[0], made)
     final = ended(rig.executors[0], made)
     assert (final.phase, final.proof) == (Phase.DONE, Proof.FAIL)
@@ -139,9 +139,9 @@ def test_a_failed_proof_offers_the_way_back(rig: Rig) -> None:
 def test_a_proof_in_the_dark_is_unknown(rig: Rig) -> None:
 
     rig.signals["commit-rate"] = commits(Level.UNKNOWN, None, reason="Prometheus is down")
-    book = rig.runbooks.runbooks[0]
-    rig.runbooks = replace(rig.runbooks, runbooks=(replace(book, validation=(line(hold=0.0, within=0.0),)),))
-    book = rig.runbooks.runbooks[0]
-    made = plan(rig.executor(), book.mitigations[0], book)
+    runbook = rig.runbooks.runbooks[0]
+    rig.runbooks = replace(rig.runbooks, runbooks=(replace(runbook, validation=(line(hold=0.0, within=0.0),)),))
+    runbook = rig.runbooks.runbooks[0]
+    made = plan(rig.executor(), runbook.mitigations[0], runbook)
     carry(rig.executors[0], made)
     assert ended(rig.executors[0], made).proof is Proof.UNKNOWN

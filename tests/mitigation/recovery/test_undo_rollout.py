@@ -24,7 +24,7 @@ def image(rig: Rig) -> str:
 def revisions(rig: Rig) -> list[tuple[str, str]]:
     from cockpit.drill.kubernetes.objects.resources import REPLICASETS
 
-    def look() -> list[tuple[str, str]]:
+    def revisions() -> list[tuple[str, str]]:
         found = rig.world.store.select(REPLICASETS, NAMESPACE)
         return [
             (s.obj["metadata"]["annotations"]["deployment.kubernetes.io/revision"], s.key[1])
@@ -32,7 +32,7 @@ def revisions(rig: Rig) -> list[tuple[str, str]]:
             if s.obj["metadata"]["ownerReferences"][0]["name"] == "m0-quant"
         ]
 
-    return sorted(rig.do(look))
+    return sorted(rig.do(revisions))
 
 
 def release(rig: Rig, *images: str) -> None:

@@ -162,7 +162,7 @@ def test_a_proxys_page_is_no_answer(rig: Rig) -> None:
     assert "not applied" in carry(rig.executors[0], made).words
 
 
-def test_what_cannot_be_told_is_uncertain(rig: Rig) -> None:
+def test_what_cannot_be_known_is_uncertain(rig: Rig) -> None:
     """The connection dies with the request, and the object cannot be read any more."""
     made = plan(rig.executor(), SWITCH)
 

@@ -22,7 +22,7 @@ from tests.support.kube_rig import rig as make_rig
 from tests.support.waiting import wait_for
 
 #: Its proof takes a minute: nothing feeds the signal that it looks at.
-BOOK = """
+RUNBOOK = """
 [[runbook]]
 id = "hold"
 number = 99
@@ -44,7 +44,7 @@ class Cockpits:
     def __init__(self, rig: Rig, directory: Path) -> None:
         self.rig, self.directory = rig, directory
         kubeconfig = write_kubeconfig(directory / "kubeconfig", rig.served)
-        (directory / "books.toml").write_text(BOOK)
+        (directory / "books.toml").write_text(RUNBOOK)
         self.config = directory / "config.toml"
         self.config.write_text(
             f'kubeconfig = "{kubeconfig}"\nnamespace = "m0-prod"\nrunbooks = "{directory}/books.toml"\n'
@@ -87,7 +87,7 @@ def replicas(rig: Rig) -> int:
 
 
 @pytest.mark.parametrize("other", ["one", "two"], ids=["one state directory", "two state directories"])
-def test_the_second_is_told_who_acts_and_goes_on_only_when_that_was_typed(
+def test_the_second_reads_who_acts_and_goes_on_only_when_that_was_typed(
     cockpits: Cockpits, rig: Rig, other: str
 ) -> None:
     first = cockpits.start("one", "--param", "n=5", "--confirm", "m0-ingestor")

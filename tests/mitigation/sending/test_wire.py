@@ -113,8 +113,8 @@ def test_env_keeps_its_order_and_replaces_a_reference(rig: Rig) -> None:
 
 
 def test_a_switch_of_rpc_goes_all_the_way_to_its_proof(rig: Rig) -> None:
-    book = rig.runbooks.runbook("1")
-    made = plan(rig.executor(), book.mitigations[0], book)
+    runbook = rig.runbooks.runbook("1")
+    made = plan(rig.executor(), runbook.mitigations[0], runbook)
     assert made.typed is None
     assert "set env deploy/m0-submitter -c m0-submitter" in made.kubectl
     assert OTHER_URL not in made.kubectl

@@ -33,7 +33,7 @@ def each(name: str, verb: str, *, params: tuple[Param, ...] = (), **args: str) -
 PAUSE = each("pause-rest", "pause", params=BUT, but="{canaries}", undo="unpause-rest")
 UNPAUSE = each("unpause-rest", "unpause", target="markets", undo="pause-again", enables="lets paused markets publish")
 AGAIN = each("pause-again", "pause", target="markets", undo="unpause-rest")
-BOOK = Runbook(id="canaries", number=2, title="Canaries", mitigations=(PAUSE, UNPAUSE, AGAIN, GET))
+RUNBOOK = Runbook(id="canaries", number=2, title="Canaries", mitigations=(PAUSE, UNPAUSE, AGAIN, GET))
 
 
 @pytest.fixture
@@ -52,12 +52,12 @@ def network(rig: Rig, tmp_path: Path) -> Path:
 
 def network_of(rig: Rig, world: Path, **env: str) -> None:
     use(rig, world, 20.0, **env)
-    rig.runbooks = replace(runbooks(), runbooks=(*runbooks().runbooks, BOOK))
+    rig.runbooks = replace(runbooks(), runbooks=(*runbooks().runbooks, RUNBOOK))
 
 
 def test_all_but_the_canaries_are_paused_and_only_those_are_unpaused_again(rig: Rig, network: Path) -> None:
     network.write_text('["D4"]')  # somebody paused it before: it stays as it is
-    made = plan(rig.executor(), PAUSE, BOOK, canaries="B2")
+    made = plan(rig.executor(), PAUSE, RUNBOOK, canaries="B2")
     assert isinstance(made.request, CommandRun)
     assert [argv[6] for argv in (made.request.argv, *made.request.more)] == ["A1", "C3"]
     assert [(c.field, c.before, c.after) for c in made.changes] == [
@@ -79,23 +79,23 @@ def test_all_but_the_canaries_are_paused_and_only_those_are_unpaused_again(rig: 
 
 def test_a_canary_that_is_no_market_is_an_error_and_pauses_nothing(rig: Rig, network: Path) -> None:
     with pytest.raises(PlanProblem, match="there is no market B3"):
-        plan(rig.executor(), PAUSE, BOOK, canaries="B2, B3")
+        plan(rig.executor(), PAUSE, RUNBOOK, canaries="B2, B3")
     assert calls(network) == []
 
 
 def test_without_a_known_market_there_is_no_plan(rig: Rig, network: Path) -> None:
     rig.solana = {}
     with pytest.raises(PlanProblem, match="no market is known"):
-        plan(rig.executor(), PAUSE, BOOK, canaries="B2")
+        plan(rig.executor(), PAUSE, RUNBOOK, canaries="B2")
 
 
 def test_what_is_so_already_needs_nothing(rig: Rig, network: Path) -> None:
     network.write_text('["A1", "C3", "D4"]')
-    assert plan(rig.executor(), PAUSE, BOOK, canaries="B2").nothing_to_do
+    assert plan(rig.executor(), PAUSE, RUNBOOK, canaries="B2").nothing_to_do
 
 
 def test_one_that_is_done_meanwhile_makes_the_plan_stale(rig: Rig, network: Path) -> None:
-    made = plan(rig.executor(), PAUSE, BOOK, canaries="B2")
+    made = plan(rig.executor(), PAUSE, RUNBOOK, canaries="B2")
     network.write_text('["C3"]')
     final = carried(rig, made)
     assert final.phase is Phase.STALE and "done since the plan was made: C3" in final.words
@@ -111,7 +111,7 @@ def test_one_that_fails_does_not_keep_the_others_from_it_and_fails_the_step(
     )
     monkeypatch.setattr("tests.mitigation.steps.test_command_step.CLI", broken)
     network_of(rig, network)
-    final = carried(rig, plan(rig.executor(), PAUSE, BOOK, canaries="B2"))
+    final = carried(rig, plan(rig.executor(), PAUSE, RUNBOOK, canaries="B2"))
     assert (final.phase, final.proof) == (Phase.FAILED, Proof.FAIL)
     assert "2 of 3 done; failed: A1" in final.words and "not done: A1" in final.words
     assert sorted(paused(network)) == ["C3", "D4"]
@@ -120,7 +120,7 @@ def test_one_that_fails_does_not_keep_the_others_from_it_and_fails_the_step(
 def test_unpausing_while_signatures_are_invalid_is_said(rig: Rig, network: Path) -> None:
     network.write_text('["A1"]')
     rig.signals["invalid-signatures"] = status("invalid-signatures", Level.CRIT, 3.0)
-    found = guard(plan(rig.executor(), UNPAUSE, BOOK), "direction")
+    found = guard(plan(rig.executor(), UNPAUSE, RUNBOOK), "direction")
     assert found.verdict is Verdict.CONFIRM
     assert "lets paused markets publish (A1), while invalid-signatures is crit" in found.reason
 
@@ -134,8 +134,8 @@ def test_a_word_for_several_becomes_as_many_words(rig: Rig, network: Path) -> No
         argv=("m0-cli", "signer-set", "create", "--pubkey", "{keys*}", "--x"),
         params=(keys,),
     )
-    made = plan(rig.executor(), create, BOOK, keys="aa, bb  cc")
+    made = plan(rig.executor(), create, RUNBOOK, keys="aa, bb  cc")
     assert isinstance(made.request, CommandRun)
     assert made.request.argv[3:] == ("signer-set", "create", "--pubkey", "aa", "bb", "cc", "--x")
     with pytest.raises(PlanProblem, match="begins with -"):
-        plan(rig.executors[0], create, BOOK, keys="aa --force")
+        plan(rig.executors[0], create, RUNBOOK, keys="aa --force")

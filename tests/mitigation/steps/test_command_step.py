@@ -73,11 +73,11 @@ UNPAUSE = market(
     enables="lets a paused market publish",
 )
 BLIND = market("pause")
-BOOK = Runbook(id="pause-markets", number=12, title="Pausing", mitigations=(PAUSE, UNPAUSE, market("get")))
+RUNBOOK = Runbook(id="pause-markets", number=12, title="Pausing", mitigations=(PAUSE, UNPAUSE, market("get")))
 
 
-def books() -> Runbooks:
-    return replace(runbooks(), runbooks=(*runbooks().runbooks, BOOK))
+def loaded() -> Runbooks:
+    return replace(runbooks(), runbooks=(*runbooks().runbooks, RUNBOOK))
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def use(rig: Rig, world: Path, timeout_s: float = 20.0, **env: str) -> None:
     rig.backends = Backends(
         network_cli=NetworkCli(argv, "devnet", timeout_s, {"M0_WORLD": str(world), "M0_TOKEN": "hunter2secret", **env})
     )
-    rig.runbooks = books()
+    rig.runbooks = loaded()
 
 
 def calls(world: Path) -> list[list[str]]:
@@ -111,7 +111,7 @@ def carried(rig: Rig, made: Plan) -> Progress:
 
 
 def test_a_market_is_paused_read_back_and_unpaused_by_its_undo(rig: Rig, network: Path) -> None:
-    made = plan(rig.executor(), PAUSE, BOOK, market="NBA_LAL_BOS")
+    made = plan(rig.executor(), PAUSE, RUNBOOK, market="NBA_LAL_BOS")
     assert isinstance(made.request, CommandRun)
     assert made.request.argv[3:] == ("market", "pause", "--market-id", "NBA_LAL_BOS", "--cluster", "devnet")
     assert (made.target.kind, made.typed) == ("Market", "NBA_LAL_BOS")
@@ -132,7 +132,7 @@ def test_a_market_is_paused_read_back_and_unpaused_by_its_undo(rig: Rig, network
 
 def test_what_is_so_already_is_not_done_again(rig: Rig, network: Path) -> None:
     network.write_text('["NBA_LAL_BOS"]')
-    made = plan(rig.executor(), PAUSE, BOOK, market="NBA_LAL_BOS")
+    made = plan(rig.executor(), PAUSE, RUNBOOK, market="NBA_LAL_BOS")
     assert made.nothing_to_do
     with pytest.raises(PlanProblem, match="nothing would change"):
         rig.executors[0].carry_out(made, yes(made)).result(10)
@@ -140,7 +140,7 @@ def test_what_is_so_already_is_not_done_again(rig: Rig, network: Path) -> None:
 
 
 def test_a_state_that_changed_since_is_stale(rig: Rig, network: Path) -> None:
-    made = plan(rig.executor(), PAUSE, BOOK, market="NBA_LAL_BOS")
+    made = plan(rig.executor(), PAUSE, RUNBOOK, market="NBA_LAL_BOS")
     network.write_text('["NBA_LAL_BOS"]')
     progress = carry(rig.executors[0], made)
     assert progress.phase is Phase.STALE
@@ -161,7 +161,7 @@ def test_a_market_id_with_shell_characters_is_one_word(rig: Rig, network: Path, 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_a_pattern_refuses_it_before(rig: Rig, network: Path, value: str) -> None:
     with pytest.raises(PlanProblem, match="something like"):
-        plan(rig.executor(), PAUSE, BOOK, market=value)
+        plan(rig.executor(), PAUSE, RUNBOOK, market=value)
 
 
 def test_a_value_that_would_be_an_option_is_refused_unless_allowed(rig: Rig, network: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_value_that_would_be_an_option_is_refused_unless_allowed(rig: Rig, net
     with pytest.raises(PlanProblem, match="no control characters"):
         plan(rig.executors[0], market("pause", params=LOOSE), market="a\0b")
     with pytest.raises(PlanProblem, match="has no parameter markte"):
-        plan(rig.executors[0], PAUSE, BOOK, markte="X")
+        plan(rig.executors[0], PAUSE, RUNBOOK, markte="X")
     with pytest.raises(PlanProblem, match=r"\{other\} is not a parameter"):
         plan(rig.executors[0], replace(BLIND, argv=("m0-cli", "{other}")), market="X")
 
@@ -185,7 +185,7 @@ def test_a_program_that_is_not_there_is_said_when_it_is_planned(rig: Rig) -> Non
 
 
 def test_its_variables_are_named_and_their_values_nowhere(rig: Rig, network: Path) -> None:
-    made = plan(rig.executor(), PAUSE, BOOK, market="X1")
+    made = plan(rig.executor(), PAUSE, RUNBOOK, market="X1")
     assert isinstance(made.request, CommandRun)
     assert "M0_TOKEN" in made.request.environment
     final = carried(rig, made)
@@ -213,7 +213,7 @@ def test_the_confirmation_is_for_these_words_only(rig: Rig, network: Path) -> No
 
 def test_one_that_hangs_is_ended_and_its_state_decides(rig: Rig, network: Path) -> None:
     use(rig, network, timeout_s=0.6, M0_HANG="1")
-    progress = carry(rig.executor(), plan(rig.executors[0], PAUSE, BOOK, market="X1"))
+    progress = carry(rig.executor(), plan(rig.executors[0], PAUSE, RUNBOOK, market="X1"))
     assert progress.phase is Phase.FAILED
     assert "its time was up" in progress.words
     assert "read back: not done" in progress.words
@@ -234,7 +234,7 @@ def test_an_exit_status_is_the_outcome_unless_it_can_be_read_back(rig: Rig, netw
 def test_unpausing_asks_about_dangerous_signals(rig: Rig, network: Path) -> None:
     network.write_text('["X1"]')
     rig.signals["invalid-signatures"] = status("invalid-signatures", Level.CRIT, 3.0)
-    made = plan(rig.executor(), UNPAUSE, BOOK, market="X1")
+    made = plan(rig.executor(), UNPAUSE, RUNBOOK, market="X1")
     found = guard(made, "direction")
     assert found.verdict is Verdict.CONFIRM
     assert "lets a paused market publish (X1), while invalid-signatures is crit" in found.reason

@@ -24,7 +24,7 @@ from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbook
 from tests.mitigation.steps.test_command_each import MARKETS, network_of
 from tests.mitigation.steps.test_command_each import PAUSE as PAUSE_EACH
-from tests.mitigation.steps.test_command_step import BLIND, BOOK, PAUSE, books, calls, paused
+from tests.mitigation.steps.test_command_step import BLIND, PAUSE, RUNBOOK, calls, loaded, paused
 from tests.support.kube_rig import OTHER_URL, Rig, ended, plan, step, yes
 from tests.support.waiting import wait_for
 
@@ -49,7 +49,7 @@ time.sleep(600)
 def hanging(rig: Rig, world: Path, when: str = "") -> None:
     env = {"M0_WORLD": str(world), "M0_WHEN": when}
     rig.backends = Backends(network_cli=NetworkCli((sys.executable, "-c", HANGING), "devnet", 60.0, env))
-    rig.runbooks = books()
+    rig.runbooks = loaded()
 
 
 def of(executor: Executor, made: Plan) -> Progress | None:
@@ -93,9 +93,9 @@ def test_it_is_ended_with_all_that_it_started(
 ) -> None:
     world = tmp_path / "world.json"
     hanging(rig, world, when)
-    book: Runbook | None
-    one, book = (PAUSE, BOOK) if which == "reads" else (BLIND, None)
-    made = plan(rig.executor(), one, book, market="X1")
+    runbook: Runbook | None
+    one, runbook = (PAUSE, RUNBOOK) if which == "reads" else (BLIND, None)
+    made = plan(rig.executor(), one, runbook, market="X1")
     stopped(rig, made, world)
     final = ended(rig.executors[0], made)
     outcome = entries_of(rig.journal.records())[1].outcome
@@ -116,7 +116,7 @@ def test_one_that_was_stopped_is_judged_anew_at_the_next_start(
     """What it had sent took effect after all, while nobody looked."""
     world = tmp_path / "world.json"
     hanging(rig, world)
-    stopped(rig, plan(rig.executor(), PAUSE, BOOK, market="X1"), world)
+    stopped(rig, plan(rig.executor(), PAUSE, RUNBOOK, market="X1"), world)
     ended(rig.executors[0], rig.executors[0].progress[0].plan)
     world.write_text('["X1"]')
     lives = rig.journal.records()[0]["process"]  # this very process: a start later is another one
@@ -129,7 +129,7 @@ def test_its_undo_looks_again_and_claims_nothing(rig: Rig, tmp_path: Path) -> No
     world = tmp_path / "world.json"
     hanging(rig, world)
     executor = rig.executor()
-    stopped(rig, plan(executor, PAUSE, BOOK, market="X1"), world)
+    stopped(rig, plan(executor, PAUSE, RUNBOOK, market="X1"), world)
     with pytest.raises(PlanProblem, match="read back: not done so far"):
         executor.plan_undo(1).result(20)
     world.write_text('["X1"]')  # what it had sent took effect after all

@@ -74,7 +74,7 @@ def on_chain(rig: Rig, sequence: int = 42, market: str = "NBA", epoch: int = 7, 
     }
 
 
-def look(rig: Rig, step: Step) -> tuple[Plan, Progress]:
+def check(rig: Rig, step: Step) -> tuple[Plan, Progress]:
     made = plan(rig.executor(), step)
     assert isinstance(made.request, LocalCheck)
     assert made.harmless
@@ -84,52 +84,52 @@ def look(rig: Rig, step: Step) -> tuple[Plan, Progress]:
 
 
 def test_a_check_says_what_holds_and_journals_it(rig: Rig) -> None:
-    _, final = look(rig, CHECK)
+    _, final = check(rig, CHECK)
     assert (final.phase, final.proof) == (Phase.DONE, Proof.PASS)
     rig.signals["commit-rate"] = status("commit-rate", Level.CRIT, 3.0, reason="3 /min: crit down to 40")
-    _, final = look(rig, CHECK)
+    _, final = check(rig, CHECK)
     assert final.proof is Proof.FAIL
     assert "commit-rate crit (3 /min: crit down to 40)" in final.words
     del rig.signals["commit-rate"]
-    _, final = look(rig, CHECK)
+    _, final = check(rig, CHECK)
     assert final.proof is Proof.UNKNOWN  # what is not known is not ok
     proofs = [e.proof["proof"] for e in entries_of(rig.journal.records()).values() if e.proof is not None]
     assert proofs == ["pass", "fail", "unknown"]
 
 
-def test_the_record_never_says_that_a_look_was_sent(rig: Rig) -> None:
+def test_the_record_never_says_that_a_check_was_sent(rig: Rig) -> None:
     """In the journal panel, the timeline, the report and the checklist."""
     rig.signals["commit-rate"] = status("commit-rate", Level.CRIT, 3.0, reason="3 /min: crit down to 40")
     record = Journal.open(rig.journal_path)
     actions.open_(record, OPERATOR, title="t", severity="SEV1")
-    look(rig, CHECK)
+    check(rig, CHECK)
     entry = entries_of(record.records())[1]
     assert entry.words == "looked: rpc-errors ok; commit-rate crit (3 /min: crit down to 40); answer fail"
     incident = open_incident(record.records())
     assert incident is not None
     words = [e.words for e in timeline(incident, record.records(), ()) if e.kind == "mitigation"]
     assert words == ["Look on look", "Look: answer FAIL: rpc-errors ok; commit-rate crit (3 /min: crit down to 40)"]
-    books = load()
-    lines = checklist(incident, record.records(), rig.situation(), books)
+    runbooks = load()
+    lines = checklist(incident, record.records(), rig.situation(), runbooks)
     assert {line.text: line.state for line in lines}["mitigation executed"] == "open"
-    told_all = report(incident, record.records(), (), books, lines, now=rig.clock.wall())
-    assert "Harm" not in told_all and "ended as" not in told_all and "Answer: **FAIL**" in told_all
+    text = report(incident, record.records(), (), runbooks, lines, now=rig.clock.wall())
+    assert "Harm" not in text and "ended as" not in text and "Answer: **FAIL**" in text
 
 
 def test_it_asks_the_cluster_for_nothing_and_takes_no_lease(rig: Rig) -> None:
-    look(rig, CHECK)
+    check(rig, CHECK)
     assert not [s for s in rig.seen if s.method != "GET"]
     assert not [s for s in rig.seen if "leases" in s.path]
 
 
 def test_it_works_read_only(rig: Rig) -> None:
     rig.read_only = True
-    assert look(rig, CHECK)[1].proof is Proof.PASS
+    assert check(rig, CHECK)[1].proof is Proof.PASS
 
 
 def test_a_good_bundle_by_the_set_on_the_chain(rig: Rig, tmp_path: Path) -> None:
     on_chain(rig)
-    _, final = look(rig, verify(bundle(tmp_path / "b.json")))
+    _, final = check(rig, verify(bundle(tmp_path / "b.json")))
     assert (final.phase, final.proof) == (Phase.DONE, Proof.PASS), final.words
     assert "valid: 2 signatures of signer set 100" in final.words
     outcome = entries_of(rig.journal.records())[1].outcome
@@ -139,28 +139,28 @@ def test_a_good_bundle_by_the_set_on_the_chain(rig: Rig, tmp_path: Path) -> None
 
 def test_a_bad_one_fails_and_one_that_cannot_be_judged_is_unknown(rig: Rig, tmp_path: Path) -> None:
     on_chain(rig)
-    assert look(rig, verify(bundle(tmp_path / "b.json", signers=1)))[1].proof is Proof.FAIL
+    assert check(rig, verify(bundle(tmp_path / "b.json", signers=1)))[1].proof is Proof.FAIL
     on_chain(rig, fault=Fault(SourceState.DOWN, "no endpoint answers"))
-    _, final = look(rig, verify(bundle(tmp_path / "b.json")))
+    _, final = check(rig, verify(bundle(tmp_path / "b.json")))
     assert final.proof is Proof.UNKNOWN
     assert "no endpoint answers" in final.words
     rig.solana = {}
-    assert look(rig, verify(bundle(tmp_path / "b.json")))[1].proof is Proof.UNKNOWN
+    assert check(rig, verify(bundle(tmp_path / "b.json")))[1].proof is Proof.UNKNOWN
 
 
 def test_epoch_and_sequence_are_compared_with_the_market_on_the_chain(rig: Rig, tmp_path: Path) -> None:
     on_chain(rig, sequence=50)
-    _, final = look(rig, verify(bundle(tmp_path / "b.json")))
+    _, final = check(rig, verify(bundle(tmp_path / "b.json")))
     assert final.proof is Proof.FAIL and "wrong sequence: 42 is below 50" in final.words
     on_chain(rig, market="OTHER")
-    _, final = look(rig, verify(bundle(tmp_path / "b.json")))
+    _, final = check(rig, verify(bundle(tmp_path / "b.json")))
     assert final.proof is Proof.UNKNOWN and "epoch and sequence not compared" in final.words
     on_chain(rig, market="OTHER")
-    assert look(rig, verify(bundle(tmp_path / "b.json", market=None)))[1].proof is Proof.PASS  # it names none
+    assert check(rig, verify(bundle(tmp_path / "b.json", market=None)))[1].proof is Proof.PASS  # it names none
 
 
 @pytest.mark.parametrize(("epoch", "proof"), [(7, Proof.PASS), (6, Proof.FAIL)])
-def test_a_bundle_newer_than_the_last_look_at_its_market_waits_for_the_next(
+def test_a_bundle_newer_than_the_last_reading_of_its_market_waits_for_the_next(
     rig: Rig, tmp_path: Path, epoch: int, proof: Proof
 ) -> None:
     on_chain(rig, epoch=6, sequence=41)
@@ -180,7 +180,7 @@ def test_a_signer_set_from_a_file(rig: Rig, tmp_path: Path) -> None:
     keys = tmp_path / "set.json"
     keys.write_text(json.dumps({"signer_set_id": 100, "threshold": 2, "pubkeys": [str(k.pubkey()) for k in KEYS]}))
     step = verify(bundle(tmp_path / "b.json"), **{"signer-set": str(keys)})
-    assert look(rig, step)[1].proof is Proof.PASS
+    assert check(rig, step)[1].proof is Proof.PASS
 
 
 def test_a_file_that_changed_since_is_another(rig: Rig, tmp_path: Path) -> None:
@@ -218,9 +218,9 @@ def test_evidence_is_what_the_collector_gives(rig: Rig, tmp_path: Path) -> None:
         return Captured(tmp_path / "e.tar", (("logs", "denied"),) if len(asked) == 2 else ())
 
     rig.backends = Backends(evidence=collect)
-    _, final = look(rig, step)
+    _, final = check(rig, step)
     assert (final.proof, final.words) == (Proof.PASS, "evidence-1.tar: 9 parts")
-    assert look(rig, step)[1].proof is Proof.UNKNOWN  # a part is missing
+    assert check(rig, step)[1].proof is Proof.UNKNOWN  # a part is missing
     assert asked == ["Capture evidence"] * 2
 
     async def fail(reason: str) -> Captured:

@@ -38,7 +38,7 @@ def test_words_are_words_whatever_they_hold() -> None:
     assert ended.output == (repr(hostile),)
 
 
-def test_its_exit_status_is_told() -> None:
+def test_its_exit_status_is_reported() -> None:
     assert run("raise SystemExit(3)").words == "exit 3"
     assert run("import os, signal; os.kill(os.getpid(), signal.SIGTERM)").words == "ended by SIGTERM"
 

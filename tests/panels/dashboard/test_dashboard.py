@@ -59,7 +59,7 @@ async def test_at_80_by_24_keys_bring_up_one_panel_after_the_other() -> None:
             assert app.dashboard.panels[row.name].size.width == 80
 
 
-async def test_the_tab_line_marks_what_wants_a_look() -> None:
+async def test_the_tab_line_marks_what_wants_attention() -> None:
     app = DashboardApp(situations.rpc_outage())
     async with app.run_test(size=NARROW):
         tabs = app.picture()[5]

@@ -46,7 +46,7 @@ async def test_what_changed_is_made_as_textual_makes_it(size: tuple[int, int]) -
     app = DashboardApp(situations.rpc_outage())
     random = Random(5)
     async with app.run_test(size=size) as pilot:
-        await app.mount(HelpDialog({"moving": (("j", "down"),)}, look=Appearance()))
+        await app.mount(HelpDialog({"moving": (("j", "down"),)}, appearance=Appearance()))
         await pilot.pause()
         compositor = app.screen._compositor
         for _ in range(50):
@@ -74,8 +74,8 @@ def test_a_partial_update_is_cropped_on_both_sides() -> None:
 
 
 def test_blanks_do_not_change_the_style_for_nothing() -> None:
-    look = Appearance()
+    appearance = Appearance()
     segments = list(
-        to_strip((("a", "ok"), ("  ", "text"), ("b", "crit"), (" ", "cursor"), ("c", "crit+cursor")), 8, look)
+        to_strip((("a", "ok"), ("  ", "text"), ("b", "crit"), (" ", "cursor"), ("c", "crit+cursor")), 8, appearance)
     )
     assert [s.text for s in segments][:4] == ["a  ", "b", " ", "c"]

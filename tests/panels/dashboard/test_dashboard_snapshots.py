@@ -38,11 +38,11 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "panel", "look"),
+    ("name", "size", "panel", "appearance"),
     CASES,
     ids=[f"{n}-{s[0]}x{s[1]}-{p}{'-ascii' if k.ascii else ''}" for n, s, p, k in CASES],
 )
 def test_dashboard_looks_as_it_did(
-    name: str, size: tuple[int, int], panel: int, look: Appearance, snap_compare: Callable[..., bool]
+    name: str, size: tuple[int, int], panel: int, appearance: Appearance, snap_compare: Callable[..., bool]
 ) -> None:
-    assert snap_compare(DashboardApp(getattr(situations, name)(), look, panel), terminal_size=size)
+    assert snap_compare(DashboardApp(getattr(situations, name)(), appearance, panel), terminal_size=size)

@@ -61,8 +61,8 @@ def test_the_api_names_the_gateways_that_fail_only_while_more_fail_than_usual() 
     asked = situations.readings(situations.queries(api_errors_by_pod=by_pod))
     assert "by pod" not in said(ApiPanel(), situations.calm(queries=asked))
     wrong = replace(situations.calm().signals["api-5xx"], level=Level.CRIT)
-    told = said(ApiPanel(), situations.calm(queries=asked, signals={**situations.calm().signals, "api-5xx": wrong}))
-    (line,) = [line for line in told.splitlines() if line.startswith("by pod")]
+    shown = said(ApiPanel(), situations.calm(queries=asked, signals={**situations.calm().signals, "api-5xx": wrong}))
+    (line,) = [line for line in shown.splitlines() if line.startswith("by pod")]
     assert line.split()[2:] == ["7c9-bb", "900/min", "7c9-aa", "40/min"]
 
 
@@ -75,10 +75,10 @@ def test_guardrails_mark_scores_past_their_thresholds_and_set_every_source_besid
     limits = replace(situations.calm().signals["watermark-lag"], unit="", warn=0.2, crit=0.4)
     many = replace(limits, unit="/min", warn=2.0, crit=12.0)
     calm = situations.calm(queries=asked, signals={"drift": limits, "divergence": many})
-    told = said(GuardrailsPanel(), calm, 74).splitlines()
-    assert next(line.split() for line in told if line.startswith("sports-elo"))[1:3] == ["◐", "0.350"]
-    assert next(line.split() for line in told if line.startswith("macro-nowcast"))[1] == "0.070"
-    assert [line.split() for line in told if "/min" in line and line[0] in "▲●"] == [
+    shown = said(GuardrailsPanel(), calm, 74).splitlines()
+    assert next(line.split() for line in shown if line.startswith("sports-elo"))[1:3] == ["◐", "0.350"]
+    assert next(line.split() for line in shown if line.startswith("macro-nowcast"))[1] == "0.070"
+    assert [line.split() for line in shown if "/min" in line and line[0] in "▲●"] == [
         ["▲", "sports", "3/min", "30/min"],
         ["●", "macro", "0/min", "0/min"],
     ]
@@ -115,7 +115,7 @@ def test_units_are_aligned_before_they_are_compared() -> None:
     assert judge(calm, "coverage-by-domain", 0.5, "", "coverage") is Level.CRIT
 
 
-def test_one_failing_query_is_told_by_its_name_and_all_by_the_source() -> None:
+def test_one_failing_query_is_reported_by_its_name_and_all_by_the_source() -> None:
     fault = Fault(SourceState.DOWN, "HTTP 400: parse error", "m0-cockpit runbooks check --live")
     good = situations.readings(situations.queries())
     bad = situations.readings({"api-p95": situations.queries()["api-p95"]}, 3.0, fault)

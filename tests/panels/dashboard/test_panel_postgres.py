@@ -26,15 +26,15 @@ from panels.screens.postgres.view import PostgresView
 from tests.support.paths import ROOT
 from tests.support.samples import situations
 from tests.support.samples.dialogs import Harness
-from tests.support.samples.postgres import HOT, calm, query, told, troubled
+from tests.support.samples.postgres import HOT, calm, query, situation_of, troubled
 
 DENIED = Fault(SourceState.DENIED, "insufficient privilege: 3 of 5 sessions are hidden", "GRANT pg_monitor TO cockpit")
 
 
 def packaged_views() -> list[dict[str, str]]:
     """The arguments of every view of the database that the packaged runbooks open."""
-    books = tomllib.loads((ROOT / "runbooks.toml").read_text("utf-8"))["runbook"]
-    lines = [line for book in books for line in (*book.get("triage", ()), *book.get("mitigations", ()))]
+    runbooks = tomllib.loads((ROOT / "runbooks.toml").read_text("utf-8"))["runbook"]
+    lines = [line for runbook in runbooks for line in (*runbook.get("triage", ()), *runbook.get("mitigations", ()))]
     return [line.get("args", {}) for line in lines if line.get("view") == "postgres"]
 
 
@@ -43,7 +43,7 @@ def said(situation: object, width: int = 90) -> list[str]:
 
 
 def test_a_calm_database_in_seven_lines() -> None:
-    lines = said(told(calm()))
+    lines = said(situation_of(calm()))
     assert [line.split()[0] for line in lines] == ["●"] * 7
     assert "12 of 37  32 %" in lines[0] and "3 active" in lines[0]
     assert "41 %" in lines[1] and HOT[:30] in lines[1]
@@ -52,7 +52,7 @@ def test_a_calm_database_in_seven_lines() -> None:
 
 
 def test_trouble_is_named_with_its_object() -> None:
-    text = "\n".join(said(told(troubled()), 120))
+    text = "\n".join(said(situation_of(troubled()), 120))
     assert "93.0 %  395ms × 4.8/s" in text
     assert "lacks one: outputs (market_id, epoch)" in text
     assert "publish_state 75 % dead, vacuumed never, autovacuum off" in text
@@ -64,7 +64,7 @@ def test_trouble_is_named_with_its_object() -> None:
 
 def test_signals_judge_the_lines_they_are_for() -> None:
     bad = situations.signal("pg-blocked", "Sessions blocked", 2.0, "", Level.CRIT, warn=1.0, crit=2.0)
-    situation = told(troubled(), signals={"pg-blocked": bad})
+    situation = situation_of(troubled(), signals={"pg-blocked": bad})
     assert any(line.startswith("▲ CRIT") and "locks" in line for line in said(situation))
     assert PostgresPanel().level(situation) is Level.CRIT
 
@@ -78,9 +78,9 @@ def test_not_configured_is_a_state() -> None:
     assert "[postgres] url" in plain(fault_lines([trouble], 80)[0])
 
 
-def test_a_database_that_is_down_is_told_once_and_keeps_its_last_data() -> None:
+def test_a_database_that_is_down_is_reported_once_and_keeps_its_last_data() -> None:
     fault = Fault(SourceState.DOWN, "the database answered nothing for 9 s: it is frozen", "is the host alive?")
-    situation = told(calm(), dict.fromkeys(calm(), fault), age_s=40.0)
+    situation = situation_of(calm(), dict.fromkeys(calm(), fault), age_s=40.0)
     (trouble,) = PostgresPanel().trouble(situation)
     assert (trouble.what, trouble.state, trouble.hard) == (
         "Postgres",
@@ -89,17 +89,19 @@ def test_a_database_that_is_down_is_told_once_and_keeps_its_last_data() -> None:
     ) and "(shown: 40s old)" in trouble.reason
     lines = said(situation)
     assert all(line.startswith("? UNKNOWN") for line in lines) and "12 of 37" in lines[0]
-    starting = PostgresPanel().trouble(told({}))
+    starting = PostgresPanel().trouble(situation_of({}))
     assert [(t.state, t.reason) for t in starting] == [("starting", "nothing read yet")]
 
 
 def test_what_is_hidden_from_the_role_is_unknown_and_the_rest_stands() -> None:
-    situation = told(calm(), {"activity": DENIED, "queries": DENIED})
+    situation = situation_of(calm(), {"activity": DENIED, "queries": DENIED})
     lines = said(situation)
     assert [line.split()[0] for line in lines] == ["●", "?", "●", "●", "?", "●", "●"]
     (trouble,) = PostgresPanel().trouble(situation)
     assert trouble.what == "queries and activity" and trouble.remedy == "GRANT pg_monitor TO cockpit"
-    three = told(calm(), {"activity": DENIED, "queries": DENIED, "vacuum": Fault(SourceState.DOWN, "took longer")})
+    three = situation_of(
+        calm(), {"activity": DENIED, "queries": DENIED, "vacuum": Fault(SourceState.DOWN, "took longer")}
+    )
     assert [t.what for t in PostgresPanel().trouble(three)] == ["queries and activity", "vacuum"]
 
 
@@ -113,13 +115,13 @@ def test_the_pages_are_those_that_runbooks_may_name() -> None:
 @pytest.mark.parametrize("show", list(TOPICS))
 def test_every_page_fits_and_says_all_of_it(show: str, width: int) -> None:
     for data in (calm(), troubled()):
-        lines = page(told(data), show, width)
+        lines = page(situation_of(data), show, width)
         assert lines and all(line_width(line) <= width for line in lines), show
-    assert plain(page(told({}), show, width)[0]) == "nothing read yet"
+    assert plain(page(situation_of({}), show, width)[0]) == "nothing read yet"
 
 
 def test_the_index_page_gives_the_statement_and_the_reason() -> None:
-    text = " ".join(plain(line).strip() for line in page(told(troubled()), "missing-indexes", 80))
+    text = " ".join(plain(line).strip() for line in page(situation_of(troubled()), "missing-indexes", 80))
     assert (
         "CREATE INDEX CONCURRENTLY IF NOT EXISTS outputs_market_id_epoch_idx ON public.outputs (market_id, epoch)"
         in text
@@ -129,7 +131,7 @@ def test_the_index_page_gives_the_statement_and_the_reason() -> None:
 
 def test_other_pages_tell_the_rest() -> None:
     def text(show: str) -> str:
-        return "\n".join(plain(line) for line in page(told(troubled()), show, 158))
+        return "\n".join(plain(line) for line in page(situation_of(troubled()), show, 158))
 
     assert "93.0 %" in text("top-queries") and "busy sessions 1.90" in text("top-queries")
     assert "OVERDUE" in text("vacuum") and "never" in text("vacuum") and "scanning heap 40 %" in text("vacuum")
@@ -150,7 +152,7 @@ def test_hostile_text_controls_nothing(text: str) -> None:
             load=1.0,
         )
     }
-    for line in (*PostgresPanel().content(told(data), 80), *page(told(data), "top-queries", 80)):
+    for line in (*PostgresPanel().content(situation_of(data), 80), *page(situation_of(data), "top-queries", 80)):
         assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in to_strip(line, 80, Appearance()).text)
 
 
@@ -164,7 +166,7 @@ def bar(view: PostgresView, which: str) -> str:
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
 async def test_the_view_turns_its_pages_and_follows_the_situation(size: tuple[int, int]) -> None:
-    app = Harness(lambda: PostgresView("missing-indexes", told(troubled())))
+    app = Harness(lambda: PostgresView("missing-indexes", situation_of(troubled())))
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         view = app.subject
@@ -173,7 +175,7 @@ async def test_the_view_turns_its_pages_and_follows_the_situation(size: tuple[in
         assert view.page == "vacuum" and "OVERDUE" in screen(view)
         await pilot.press("left", "left")
         assert view.page == "top-queries" and "busy sessions" in screen(view)
-        view.show(told(calm(), {"queries": DENIED}))
+        view.show(situation_of(calm(), {"queries": DENIED}))
         assert "? DENIED" in bar(view, "#state") and "GRANT pg_monitor" in bar(view, "#state")
         view.show(situations.calm())
         assert "○ NOT CONFIGURED" in bar(view, "#state") and not screen(view).strip()
@@ -182,7 +184,7 @@ async def test_the_view_turns_its_pages_and_follows_the_situation(size: tuple[in
 
 
 async def test_a_page_that_no_runbook_should_name_shows_the_first() -> None:
-    app = Harness(lambda: PostgresView("nonsense", told({})))
+    app = Harness(lambda: PostgresView("nonsense", situation_of({})))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert app.subject.page == "top-queries"
@@ -190,7 +192,7 @@ async def test_a_page_that_no_runbook_should_name_shows_the_first() -> None:
 
 
 def test_the_palette_offers_each_page_of_a_configured_database() -> None:
-    found = {c.title: c for c in commands(told(calm()), situations.runbooks())}
+    found = {c.title: c for c in commands(situation_of(calm()), situations.runbooks())}
     opened = found["Postgres: vacuum"].request()
     assert isinstance(opened, OpenView) and (opened.name, dict(opened.args)) == ("postgres", {"show": "vacuum"})
     assert not [c for c in commands(situations.calm(), situations.runbooks()) if c.title.startswith("Postgres")]

@@ -52,7 +52,7 @@ def test_their_number_is_in_the_title_and_their_words_can_be_filtered() -> None:
     assert [row[1] for row in rows(situation, "firing")] == ["M0PublishSuccessLow", "M0WatermarkLag"]
 
 
-def test_a_firing_alert_alone_makes_the_panel_want_a_look() -> None:
+def test_a_firing_alert_alone_makes_the_panel_want_attention() -> None:
     panel = SignalsPanel()
     assert panel.level(situations.calm()) is Level.OK
     assert panel.level(situations.calm(alerts=(alert("A", "pending"),))) is Level.OK
@@ -60,7 +60,7 @@ def test_a_firing_alert_alone_makes_the_panel_want_a_look() -> None:
     assert panel.level(situations.calm(alerts=(alert("A"),))) is Level.CRIT
 
 
-def test_alerts_that_cannot_be_read_are_told_as_what_they_were() -> None:
+def test_alerts_that_cannot_be_read_are_reported_as_what_they_were() -> None:
     down = SourceLight("prom", SourceState.STALE, 60.0, parts=(("alerts", SourceState.DENIED, "403 for alerts"),))
     situation = situations.calm(alerts=(alert("A", summary="broken"),), sources=(down,))
     (row,) = [row for row in rows(situation) if row[1] == "A"]
@@ -112,8 +112,8 @@ async def test_every_cell_is_painted(name: str, size: tuple[int, int]) -> None:
 
 
 def test_the_match_line_cuts_the_title_before_it_cuts_how_many_symptoms_hold() -> None:
-    book = Runbook(id="watermark-lag", number=6, title="Data ingestion lag / watermark lag", severity="SEV2")
-    lags = Match(runbook=book, symptoms=(), held=3, unknown=0, total=3, score=3.0)
+    runbook = Runbook(id="watermark-lag", number=6, title="Data ingestion lag / watermark lag", severity="SEV2")
+    lags = Match(runbook=runbook, symptoms=(), held=3, unknown=0, total=3, score=3.0)
     narrow, wide = (plain(match_line(situations.calm(matches=(lags,)), width)) for width in (80, 120))
     assert "3 of 3  " in narrow and "6 Data ingestion lag / watermark" in narrow and narrow.endswith("K kill switch ")
     assert "Data ingestion lag / watermark lag  3 of 3 symptoms" in wide

@@ -92,7 +92,7 @@ async def test_a_dangerous_plan_wants_the_name_and_then_ctrl_y() -> None:
         assert [c.typed for c in app.requested(Confirmed)] == ["m0-submitter"]
 
 
-async def test_a_wrong_name_is_told_what_was_expected() -> None:
+async def test_a_wrong_name_is_answered_with_what_was_expected() -> None:
     app = Harness(dialog(dangerous()))
     async with app.run_test() as pilot:
         await pilot.press(*"wrong", "ctrl+y")
@@ -300,7 +300,7 @@ async def test_it_keeps_its_place_when_the_terminal_is_resized() -> None:
 
 
 async def test_ascii_terminals_get_ascii() -> None:
-    app = Harness(dialog(plan(), look=Appearance(ascii=True, colours="none")))
+    app = Harness(dialog(plan(), appearance=Appearance(ascii=True, colours="none")))
     app.behind = "behind"
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()

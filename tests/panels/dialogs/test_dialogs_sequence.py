@@ -186,9 +186,9 @@ async def test_output_streams_while_it_runs_and_what_was_dropped_is_said() -> No
             assert needed in words, needed
 
 
-async def test_a_look_needs_no_yes_and_shows_its_answer() -> None:
-    look = plan(request=LocalCheck("verifies signatures", {"bundle": "b.json"}), changes=(), inverse=None, guards=())
-    app = Harness(lambda: confirm(look))
+async def test_a_check_needs_no_yes_and_shows_its_answer() -> None:
+    check = plan(request=LocalCheck("verifies signatures", {"bundle": "b.json"}), changes=(), inverse=None, guards=())
+    app = Harness(lambda: confirm(check))
     async with app.run_test(size=(160, 48)) as pilot:
         await pilot.pause()
         assert "verifies signatures  bundle b.json" in app.words()
@@ -198,7 +198,7 @@ async def test_a_look_needs_no_yes_and_shows_its_answer() -> None:
         assert len(app.requested(Confirmed)) == 1
         app.subject.show_progress(
             progress(
-                look, phase=Phase.DONE, proof=Proof.FAIL, rollout=None, gauges=(), output=("FAIL threshold: 1 of 2",)
+                check, phase=Phase.DONE, proof=Proof.FAIL, rollout=None, gauges=(), output=("FAIL threshold: 1 of 2",)
             )
         )
         await pilot.pause()

@@ -52,8 +52,8 @@ def sent(strips: list[Strip]) -> str:
     return "\n".join(strip.render(console) for strip in strips)
 
 
-async def log_bytes(look: Appearance, trace: str) -> str:
-    app = Harness(partial(LogView, "m0-submitter", look=look))
+async def log_bytes(appearance: Appearance, trace: str) -> str:
+    app = Harness(partial(LogView, "m0-submitter", appearance=appearance))
     async with app.run_test(size=(100, 20)) as pilot:
         app.subject.append([line(trace)])
         await pilot.pause()
@@ -61,9 +61,9 @@ async def log_bytes(look: Appearance, trace: str) -> str:
 
 
 async def test_a_trace_id_is_a_hyperlink_where_the_terminal_has_them() -> None:
-    told = await log_bytes(LINKED, "4bf92f3577b34da6")
-    assert told.count("https://traces.example.com/t/4bf92f3577b34da6\x1b\\") == 1
-    assert told.count("\x1b]8;") == 2  # it begins and ends
+    written = await log_bytes(LINKED, "4bf92f3577b34da6")
+    assert written.count("https://traces.example.com/t/4bf92f3577b34da6\x1b\\") == 1
+    assert written.count("\x1b]8;") == 2  # it begins and ends
 
 
 async def test_without_links_or_hyperlinks_there_is_not_a_byte_of_one() -> None:
@@ -78,12 +78,12 @@ async def test_a_hostile_id_cannot_break_out_of_the_escape() -> None:
     url = LINKS.of_trace(BREAK_OUT)
     assert url == "https://traces.example.com/t/%1B%5C%1B%5D52%3Bc%3BaGk%3D%07"
     style = LINKED.style("text") + LINKED.hyperlink(url)
-    told = style.render("id")
-    assert told.count("\x1b]") == 2 and "\x07" not in told and "]52" not in told
+    written = style.render("id")
+    assert written.count("\x1b]") == 2 and "\x07" not in written and "]52" not in written
 
 
 async def test_o_copies_the_link_and_says_why_not() -> None:
-    app = Harness(partial(LogView, "m0-submitter", look=LINKED))
+    app = Harness(partial(LogView, "m0-submitter", appearance=LINKED))
     async with app.run_test(size=(100, 20)) as pilot:
         app.subject.append([line("4bf92f3577b34da6"), line(None)])
         await pilot.press("o")
@@ -106,8 +106,8 @@ async def test_unconfigured_o_says_so_and_is_not_offered() -> None:
 
 
 class Copies(DashboardApp):
-    def __init__(self, look: Appearance) -> None:
-        super().__init__(situations.rpc_outage(), look, 10)
+    def __init__(self, appearance: Appearance) -> None:
+        super().__init__(situations.rpc_outage(), appearance, 10)
         self.copied: list[str] = []
 
     def on_copy_text(self, event: CopyText) -> None:

@@ -83,7 +83,7 @@ async def test_the_fields_can_be_filled_in_and_ctrl_y_does_it_from_there() -> No
         assert act.values == {"title": "sky", "severity": "SEV0", "commander": "eve y"}
 
 
-async def test_a_refusal_is_told_and_the_words_stay() -> None:
+async def test_a_refusal_is_reported_and_the_words_stay() -> None:
     app = Harness(PICTURES["update"])
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(*"hello", "enter", "enter")

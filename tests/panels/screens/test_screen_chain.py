@@ -86,10 +86,10 @@ def test_endpoints_stand_side_by_side_with_all_that_is_measured() -> None:
     )
     situation = situations.calm(solana=situations.solana(endpoint__rpc_b=full))
     row = next(line for line in said(endpoints(situation, 158)).splitlines() if "rpc-b" in line)
-    for told in ("ok", "88,214", "44ms", "91ms", "0 %", "7.0s", "mainnet-beta", "1,200", "2.2.14"):
-        assert told in row, told
+    for expected in ("ok", "88,214", "44ms", "91ms", "0 %", "7.0s", "mainnet-beta", "1,200", "2.2.14"):
+        assert expected in row, expected
     narrow = next(line for line in said(endpoints(situation, 78)).splitlines() if "rpc-b" in line)
-    assert all(told in narrow for told in ("ok", "88,214", "44ms", "91ms", "0 %"))
+    assert all(expected in narrow for expected in ("ok", "88,214", "44ms", "91ms", "0 %"))
     assert "cluster: rpc-a ?, rpc-b mainnet-beta" in said(endpoints(situation, 78))
     outage = said(endpoints(situations.rpc_outage(), 158))
     assert "rpc-c is on another cluster: devnet" in outage and "≠ commits: rpc-a says 8" in outage
@@ -97,7 +97,7 @@ def test_endpoints_stand_side_by_side_with_all_that_is_measured() -> None:
     assert "not configured" in said(endpoints(situations.denied(), 80))
 
 
-def test_what_was_counted_the_last_bundle_and_the_programs_own_switch_are_told() -> None:
+def test_what_was_counted_the_last_bundle_and_the_programs_own_switch_are_reported() -> None:
     counted = situations.program(rotations=situations.rate(1), pauses=situations.rate(2), undecodable=3)
     text = said(transactions(situations.calm(solana=situations.solana(program=counted)), 158))
     assert "rotations 7" in text and "pauses 14" in text and "not readable 3" in text
@@ -109,8 +109,8 @@ def test_what_was_counted_the_last_bundle_and_the_programs_own_switch_are_told()
         ),
     )
     assert "PAUSED" in said(transactions(situations.calm(solana={**situations.solana(), **paused}), 80))
-    quarrel = (Disagreement("paused", "rpc-a says paused, rpc-b says not paused"),)
-    doubted = situations.calm(solana={**situations.solana(disagreements=quarrel), **paused})
+    disagreement = (Disagreement("paused", "rpc-a says paused, rpc-b says not paused"),)
+    doubted = situations.calm(solana={**situations.solana(disagreements=disagreement), **paused})
     assert "?  rpc-a says paused" in said(transactions(doubted, 80))
 
 

@@ -24,7 +24,9 @@ SAMPLES = (
 )
 
 
-def told(data: tuple[Exposed, ...] | None = SAMPLES, fault: Fault | None = None, age_s: float = 1.0) -> Situation:
+def situation_of(
+    data: tuple[Exposed, ...] | None = SAMPLES, fault: Fault | None = None, age_s: float = 1.0
+) -> Situation:
     reading = Reading("metrics/m0-quant", data, None if data is None else situations.MONO - age_s, fault=fault)
     return structs.replace(situations.calm(), metrics={"m0-quant": reading})
 
@@ -40,7 +42,7 @@ def state(view: MetricsView) -> str:
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
 async def test_names_labels_and_values_are_listed_and_scrolled(size: tuple[int, int]) -> None:
-    app = Harness(lambda: MetricsView("m0-quant", told()))
+    app = Harness(lambda: MetricsView("m0-quant", situation_of()))
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         view = app.subject
@@ -55,7 +57,7 @@ async def test_names_labels_and_values_are_listed_and_scrolled(size: tuple[int, 
 
 
 async def test_the_filter_wants_every_word_and_escape_takes_it_back() -> None:
-    app = Harness(lambda: MetricsView("m0-quant", told()))
+    app = Harness(lambda: MetricsView("m0-quant", situation_of()))
     async with app.run_test(size=(100, 24)) as pilot:
         await pilot.pause()
         view = app.subject
@@ -69,22 +71,22 @@ async def test_the_filter_wants_every_word_and_escape_takes_it_back() -> None:
 
 
 async def test_what_is_not_live_says_so() -> None:
-    app = Harness(lambda: MetricsView("m0-quant", told()))
+    app = Harness(lambda: MetricsView("m0-quant", situation_of()))
     async with app.run_test(size=(100, 24)) as pilot:
         await pilot.pause()
         view = app.subject
-        view.show(told(fault=Fault(SourceState.DOWN, "HTTP 503"), age_s=40.0))
+        view.show(situation_of(fault=Fault(SourceState.DOWN, "HTTP 503"), age_s=40.0))
         assert "? DOWN 40s" in state(view) and "HTTP 503" in state(view) and "4,200" in lines(view)[0]
-        view.show(told(fault=Fault(SourceState.OFF, "not read while Prometheus answers"), age_s=400.0))
+        view.show(situation_of(fault=Fault(SourceState.OFF, "not read while Prometheus answers"), age_s=400.0))
         assert "○ OFF" in state(view)
-        view.show(told(None))
+        view.show(situation_of(None))
         assert "nothing read yet" in lines(view)[0]
         view.show(situations.calm())
         assert "no address for m0-quant" in lines(view)[0]
 
 
 def test_the_palette_offers_each_service_that_has_an_address() -> None:
-    found = {c.title: c for c in commands(told(), situations.runbooks())}
+    found = {c.title: c for c in commands(situation_of(), situations.runbooks())}
     opened = found["Metrics m0-quant (direct)"].request()
     assert isinstance(opened, OpenView) and (opened.name, dict(opened.args)) == ("metrics", {"service": "m0-quant"})
     assert series(SAMPLES[2]) == "m0_reveals_total"

@@ -137,7 +137,7 @@ async def test_moving_up_pauses_and_end_follows_again() -> None:
         assert "FOLLOWING" in app.words()
 
 
-async def test_the_filter_is_typed_live_and_a_bad_one_is_told() -> None:
+async def test_the_filter_is_typed_live_and_a_bad_one_is_reported() -> None:
     app = Harness(lambda: LogView("m0-submitter"))
     async with app.run_test(size=(80, 24)) as pilot:
         app.subject.append(lines(range(40)))
@@ -218,7 +218,7 @@ async def test_copying_a_trace_id_or_the_line() -> None:
         assert [w.text for w in app.requested(CopyText)] == ["line 2.", "trace1"]
 
 
-async def test_several_pods_are_told_apart_and_long_lines_wrap() -> None:
+async def test_several_pods_are_distinguished_and_long_lines_wrap() -> None:
     app = Harness(lambda: LogView("m0-submitter"))
     async with app.run_test(size=(80, 24)) as pilot:
         app.subject.append([*lines([1, 2], "x" * 200, pods=2)])

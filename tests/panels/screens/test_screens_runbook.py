@@ -87,13 +87,13 @@ def test_what_is_to_be_done_at_once_comes_first_whatever_the_cause() -> None:
         id="stop", title="Stop", kind="scale", service="m0-submitter", replicas=0, dangerous=True, item="2.immediate.1"
     )
     keep = Step(id="keep", title="Evidence", kind="evidence", item="2.immediate.2")
-    book = msgspec.structs.replace(STOPS, mitigations=(stop, keep, *STOPS.mitigations))
+    runbook = msgspec.structs.replace(STOPS, mitigations=(stop, keep, *STOPS.mitigations))
 
     def following(*done: tuple[str, Phase, Proof]) -> str | None:
         mine = tuple(
-            progress(plan(step=step, runbook=book.id), phase=phase, proof=proof) for step, phase, proof in done
+            progress(plan(step=step, runbook=runbook.id), phase=phase, proof=proof) for step, phase, proof in done
         )
-        found = next_step(match(book, 2), situation(progress=mine))
+        found = next_step(match(runbook, 2), situation(progress=mine))
         return found.id if found is not None else None
 
     stopped, kept = ("stop", Phase.DONE, Proof.PASS), ("keep", Phase.DONE, Proof.UNKNOWN)
@@ -101,7 +101,7 @@ def test_what_is_to_be_done_at_once_comes_first_whatever_the_cause() -> None:
     assert following(("stop", Phase.FAILED, Proof.FAIL)) == "stop"  # not stopped yet: nothing else comes first
     assert following(stopped) == "keep"
     assert following(kept, stopped) == "switch-rpc"
-    words = plain(page(match(book, 2), situation()))
+    words = plain(page(match(runbook, 2), situation()))
     assert words.index("AT ONCE") < words.index("1  Stop") < words.index("MITIGATION") < words.index("Switch")
 
 
@@ -273,9 +273,9 @@ async def test_a_new_situation_keeps_the_cursor_on_its_line_and_paints_only_what
 
 
 async def test_hostile_words_are_shown_as_they_are() -> None:
-    book = msgspec.structs.replace(STOPS, title=HOSTILE, summary=HOSTILE)
+    runbook = msgspec.structs.replace(STOPS, title=HOSTILE, summary=HOSTILE)
     bad = {**SIGNALS, "rpc-errors": replace(SIGNALS["rpc-errors"], title=HOSTILE, worst_labels={"endpoint": HOSTILE})}
-    app = Harness(lambda: RunbookView(situation(matches=(match(book, 2),), signals=bad, context=HOSTILE)))
+    app = Harness(lambda: RunbookView(situation(matches=(match(runbook, 2),), signals=bad, context=HOSTILE)))
     async with app.run_test(size=(160, 48)) as pilot:
         await pilot.pause()
         assert app.words().count("a[/b]c") >= 5

@@ -429,7 +429,7 @@ async def test_quiet_topics_stay_fresh_while_the_server_answers(api: ApiDouble, 
         assert seen.newest[PODS].last_data is first.last_data and names(seen.newest[PODS]) == {"a"}
 
 
-async def test_too_many_requests_waits_as_told(api: ApiDouble, access: Access) -> None:
+async def test_too_many_requests_waits_as_asked(api: ApiDouble, access: Access) -> None:
     busy = web.Response(status=429, headers={"retry-after": "0.1"}, text="busy")
     Pods(api, [busy, a_list(pod("a"))], [])
     async with watching(lambda: access) as seen:

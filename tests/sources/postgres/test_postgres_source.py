@@ -60,7 +60,7 @@ async def test_every_topic_is_read_and_no_secret_is_said(database: DrillPostgres
         assert database.cluster.password not in source.said and "postgresql://" not in source.said
 
 
-async def test_a_missing_index_is_told_with_its_cure_and_the_cure_shows(database: DrillPostgres) -> None:
+async def test_a_missing_index_is_reported_with_its_cure_and_the_cure_shows(database: DrillPostgres) -> None:
     database.missing_index()
     try:
         async with listening(database.url) as source:
@@ -98,7 +98,7 @@ async def test_a_report_that_no_index_serves_asks_for_none(database: DrillPostgr
         assert [(m.table, m.cause, m.statement) for m in seen.missing] == [("public.outputs", "whole", "")]
 
 
-async def test_an_invalid_index_is_told(database: DrillPostgres) -> None:
+async def test_an_invalid_index_is_reported(database: DrillPostgres) -> None:
     with session(database) as admin:
         with pytest.raises(psycopg.errors.UniqueViolation):
             admin.execute("CREATE UNIQUE INDEX CONCURRENTLY features_bad ON features (name)")
@@ -111,7 +111,7 @@ async def test_an_invalid_index_is_told(database: DrillPostgres) -> None:
             admin.execute("DROP INDEX features_bad")
 
 
-async def test_a_vacuum_debt_is_told(database: DrillPostgres) -> None:
+async def test_a_vacuum_debt_is_reported(database: DrillPostgres) -> None:
     database.vacuum_debt()
     try:
         async with listening(database.url) as source:
@@ -165,7 +165,7 @@ async def test_who_blocks_whom_is_followed_to_the_end_of_the_chain(database: Dri
         await source.data("activity", lambda data: not data.blocked_total)
 
 
-async def test_a_role_without_rights_is_told_which_grant_is_missing(database: DrillPostgres) -> None:
+async def test_a_role_without_rights_reads_which_grant_is_missing(database: DrillPostgres) -> None:
     password = database.cluster.password
     database.run(None, (f"CREATE ROLE blind LOGIN PASSWORD '{password}'", "GRANT CONNECT ON DATABASE m0 TO blind"))
     try:
@@ -310,8 +310,8 @@ async def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.Mon
         assert fault.remedy == "pip install 'm0-cockpit[postgres]'"
 
 
-def test_a_look_waits_for_no_lock_and_its_session_is_bounded(database: DrillPostgres) -> None:
-    async def look() -> None:
+def test_a_poll_waits_for_no_lock_and_its_session_is_bounded(database: DrillPostgres) -> None:
+    async def query() -> None:
         with session(database) as admin:
             admin.execute("BEGIN")
             admin.execute("LOCK TABLE outputs, features IN ACCESS EXCLUSIVE MODE")
@@ -322,7 +322,7 @@ def test_a_look_waits_for_no_lock_and_its_session_is_bounded(database: DrillPost
                 assert len(mine) == 1, "one session, no more"
             admin.execute("ROLLBACK")
 
-    asyncio.run(look())
+    asyncio.run(query())
     info = postgres_session.conninfo(database.url)
     names = ("statement_timeout", "lock_timeout", "default_transaction_read_only", "search_path", "application_name")
     with psycopg.connect(info) as own:

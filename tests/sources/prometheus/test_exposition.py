@@ -129,7 +129,7 @@ async def test_while_prometheus_answers_nothing_is_asked_and_the_last_page_is_of
 
     board = Board()
     async with page(answer) as url, asyncio.timeout(HANG_S):
-        source = ExpositionSource({"m0-quant": url}, 0.01, SystemClock(), lambda: needed[0], look_s=0.01)
+        source = ExpositionSource({"m0-quant": url}, 0.01, SystemClock(), lambda: needed[0], poll_s=0.01)
         async with aclosing(source.readings()) as readings:
             first = await anext(readings)
             assert first.fault == exposition.IDLE and not asked
@@ -148,8 +148,8 @@ async def test_the_engine_reads_the_drills_services_when_prometheus_is_absent_or
         settings = Settings(kubeconfig=drill.kubeconfig).having(
             PROMETHEUS, PrometheusSettings(url=url, direct=direct, interval=0.2)
         )
-        books = Runbooks(queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=())
-        engine = Engine(settings, lambda: books, SystemClock())
+        runbooks = Runbooks(queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=())
+        engine = Engine(settings, lambda: runbooks, SystemClock())
         engine.start()
         try:
             async with asyncio.timeout(HANG_S):

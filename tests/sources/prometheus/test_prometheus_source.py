@@ -130,15 +130,15 @@ async def test_a_rejected_query_is_its_own_fault_only(api: ApiDouble, prom: Prom
 
     prom.answers["bad"] = reject
     prom.answers["good"] = vector(({}, "1"))
-    prom.answers["told"] = {"status": "error", "errorType": "timeout", "error": "query timed out"}
+    prom.answers["timed_out"] = {"status": "error", "errorType": "timeout", "error": "query timed out"}
     prom.answers["matrix"] = {"status": "success", "data": {"resultType": "matrix", "result": []}}
-    bad, good, told, matrix = await first(
-        source(api.url, bad="bad", good="good", told="told", m="matrix"), "bad", "good", "told", "m"
+    bad, good, timed_out, matrix = await first(
+        source(api.url, bad="bad", good="good", timed_out="timed_out", m="matrix"), "bad", "good", "told", "m"
     )
     assert bad.fault is not None and "parse error" in bad.fault.reason and "\x1b" not in bad.fault.reason
     assert "runbooks.toml" in bad.fault.remedy
     assert good.fault is None
-    assert told.fault is not None and "timed out" in told.fault.reason
+    assert timed_out.fault is not None and "timed out" in timed_out.fault.reason
     assert matrix.fault is not None and "matrix" in matrix.fault.reason
 
 

@@ -28,10 +28,14 @@ async def test_what_is_streamed_is_counted_and_waits_for_its_reveal() -> None:
         await it.counted(5, 4, 1)
         await it.until(lambda: it.program.pending and it.program.pending[0].market == "NBA_LAL_BOS")
         await it.until(lambda: it.program.overdue_total == 1)
-        told = it.program
-        assert told.pending_total == 1 and told.last_reveal is not None and told.last_reveal.market == "NBA_LAL_BOS"
-        assert told.failures[0].name == "SignatureVerificationFailed" and told.failures[0].runbook == 2
-        assert it.endpoint("rpc-a").streaming and (told.undecodable, told.reconnects) == (0, 0)
+        program = it.program
+        assert (
+            program.pending_total == 1
+            and program.last_reveal is not None
+            and program.last_reveal.market == "NBA_LAL_BOS"
+        )
+        assert program.failures[0].name == "SignatureVerificationFailed" and program.failures[0].runbook == 2
+        assert it.endpoint("rpc-a").streaming and (program.undecodable, program.reconnects) == (0, 0)
 
 
 async def test_the_past_gives_pending_commits_but_no_counts() -> None:
@@ -68,7 +72,7 @@ async def test_a_cut_stream_loses_and_doubles_nothing() -> None:
         assert it.program.filled > 0
 
 
-async def test_a_transaction_told_twice_and_one_that_never_confirms() -> None:
+async def test_a_transaction_sent_twice_and_one_that_never_confirms() -> None:
     chain = Chain()
     node = Node("rpc-a", chain)
     async with rig(node) as it:

@@ -26,7 +26,7 @@ from tests.support.solana_rig import rig
 MAINNET = "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d"
 
 
-async def test_each_endpoint_is_told_with_its_lag_cluster_and_pace() -> None:
+async def test_each_endpoint_is_reported_with_its_lag_cluster_and_pace() -> None:
     chain = Chain()
     nodes = [
         Node("rpc-a", chain, genesis=MAINNET),
@@ -256,10 +256,10 @@ async def test_accounts_that_are_none_are_faults(account: bytes | None, said: st
 
 
 @pytest.mark.parametrize(
-    ("told", "said"), [(None, "is not known"), ("one hundred", "is no signer set id"), ("7", "no signer set of")]
+    ("configured", "said"), [(None, "is not known"), ("one hundred", "is no signer set id"), ("7", "no signer set of")]
 )
-async def test_a_signer_set_id_that_is_none_is_said(told: str | None, said: str) -> None:
-    async with rig(Node("rpc-a", Chain()), signer_set_id=told) as it:
+async def test_a_signer_set_id_that_is_none_is_said(configured: str | None, said: str) -> None:
+    async with rig(Node("rpc-a", Chain()), signer_set_id=configured) as it:
         await it.until(lambda: it.topic("signer-set").fault and it.topic("protocol").last_data)
         assert said in it.topic("signer-set").believed(0.0).reason
 

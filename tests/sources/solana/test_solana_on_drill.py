@@ -26,19 +26,19 @@ def on_chain(drill: Drill, above: int, upto: int) -> Counter[str]:
     found: Counter[str] = Counter()
     for entry in ledger.entries:
         if entry.program and not entry.forked and above < entry.slot <= upto:
-            told = ledger.encoded(entry)
-            named = [line.rpartition(" ")[2] for line in told.logs if line.startswith("Program log: Instruction: ")]
-            found["failed" if told.err is not None else named[0]] += 1
+            program = ledger.encoded(entry)
+            named = [line.rpartition(" ")[2] for line in program.logs if line.startswith("Program log: Instruction: ")]
+            found["failed" if program.err is not None else named[0]] += 1
     return found
 
 
 def counted(it: Rig) -> Counter[str]:
-    told = it.program
+    program = it.program
     return Counter(
-        CommitPrediction=told.commits.count,
-        RevealPrediction=told.reveals.count,
-        FinalizeEpoch=told.finalisations.count,
-        failed=told.failed.count,
+        CommitPrediction=program.commits.count,
+        RevealPrediction=program.reveals.count,
+        FinalizeEpoch=program.finalisations.count,
+        failed=program.failed.count,
     )
 
 

@@ -200,10 +200,10 @@ def test_paused_and_disagreements() -> None:
         address="a", paused=True, authority="auth", next_signer_set_id=101, default_reveal_delay_slots=10, slot=5000
     )
     quiet = live("solana/disagreements", ())
-    quarrel = live("solana/disagreements", (Disagreement("paused", "rpc-a says paused, rpc-b says not paused"),))
+    disagreement = live("solana/disagreements", (Disagreement("paused", "rpc-a says paused, rpc-b says not paused"),))
     assert value("paused", live("solana/protocol", state), quiet).number == 1
-    assert value("paused", live("solana/protocol", state), quarrel).number is None
-    assert value("disagreements", quarrel).number == 1
+    assert value("paused", live("solana/protocol", state), disagreement).number is None
+    assert value("disagreements", disagreement).number == 1
     assert value("disagreements", quiet, endpoint("a"), endpoint("b")).number == 0
     assert value("disagreements", quiet, endpoint("a"), endpoint("b", fault=DOWN)).number is None
 

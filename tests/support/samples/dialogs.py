@@ -381,16 +381,16 @@ RUNBOOKS = Runbooks(
 )
 
 
-def match(book: Runbook, held: int, unknown: int = 0) -> Match:
-    states = [True] * held + [None] * unknown + [False] * len(book.symptoms)
-    symptoms = tuple(SymptomStatus(s, state, "because") for s, state in zip(book.symptoms, states, strict=False))
+def match(runbook: Runbook, held: int, unknown: int = 0) -> Match:
+    states = [True] * held + [None] * unknown + [False] * len(runbook.symptoms)
+    symptoms = tuple(SymptomStatus(s, state, "because") for s, state in zip(runbook.symptoms, states, strict=False))
     return Match(
-        runbook=book,
+        runbook=runbook,
         symptoms=symptoms,
         held=held,
         unknown=unknown,
-        total=len(book.symptoms),
-        score=held / max(1, len(book.symptoms)),
+        total=len(runbook.symptoms),
+        score=held / max(1, len(runbook.symptoms)),
     )
 
 

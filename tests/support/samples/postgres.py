@@ -207,7 +207,7 @@ def troubled() -> dict[str, Any]:
     }
 
 
-def told(
+def situation_of(
     data: Mapping[str, Any], faults: Mapping[str, Fault] | None = None, *, age_s: float = 2.0, **changes: Any
 ) -> Situation:
     readings = {

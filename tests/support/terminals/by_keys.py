@@ -55,12 +55,12 @@ def incident(name: str, path: Path, number: int) -> Iterator[tuple[DrillThread, 
 
 def quick(number: int) -> str:
     """The packaged runbook, with validation lines that need less real time."""
-    book = load().runbook(str(number))
-    head = f"[[runbook]]\nid = {json.dumps(book.id)}\nnumber = {number}\ntitle = {json.dumps(book.title)}\n"
+    runbook = load().runbook(str(number))
+    head = f"[[runbook]]\nid = {json.dumps(runbook.id)}\nnumber = {number}\ntitle = {json.dumps(runbook.title)}\n"
     lines = [
         f"{{ {f'item = {json.dumps(v.item)}, ' if v.item else ''}text = {json.dumps(v.text)}, signal = {json.dumps(v.signal)}, "
         f"expect = {json.dumps(v.expect)}, hold = {HOLD_S}, within = {WITHIN_S} }}"
-        for v in book.validation
+        for v in runbook.validation
     ]
     return head + (f"validation = [{', '.join(lines)}]\n" if lines else "")
 

@@ -6,7 +6,7 @@ from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
-from cockpit.commands.status import first_look
+from cockpit.commands.status import first_situation
 from cockpit.model.observed.chain import ProgramActivity
 from cockpit.model.reading import Reading
 
@@ -38,12 +38,12 @@ def covered(found: Any) -> int | None:
 
 
 def test_status_waits_until_the_chains_last_minutes_are_read() -> None:
-    assert covered(first_look(Session(None, None, 88_214), read_back=True)) == 88_214
+    assert covered(first_situation(Session(None, None, 88_214), read_back=True)) == 88_214
 
 
 def test_it_does_not_wait_for_ever() -> None:
-    assert covered(first_look(Session(None), 0.0, read_back=True)) is None
+    assert covered(first_situation(Session(None), 0.0, read_back=True)) is None
 
 
 def test_who_has_something_to_do_does_not_wait_for_it() -> None:
-    assert covered(first_look(Session(None, 88_214))) is None
+    assert covered(first_situation(Session(None, 88_214))) is None
