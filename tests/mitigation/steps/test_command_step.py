@@ -261,7 +261,7 @@ CRASHING = """
     from pathlib import Path
     sys.path.insert(0, sys.argv[3])
     from tests.support.kube_rig import OPERATOR, NAMESPACE, yes
-    from tests.mitigation.steps.test_command_step import BLIND, BOOK, CLI, PAUSE, books
+    from tests.mitigation.steps.test_command_step import BLIND, CLI, PAUSE, RUNBOOK, loaded
     from cockpit.clock import SystemClock
     from cockpit.journal.journal import Journal
     from cockpit.kubeapi.access import load_access
@@ -278,11 +278,11 @@ CRASHING = """
             return number
 
     backends = Backends(network_cli=NetworkCli((sys.executable, "-c", CLI), "devnet", 20.0, {"M0_WORLD": sys.argv[4]}))
-    executor = Executor(lambda: load_access(sys.argv[1]), books(), Dying.open(Path(sys.argv[2])), lambda: None, SystemClock(),
+    executor = Executor(lambda: load_access(sys.argv[1]), loaded(), Dying.open(Path(sys.argv[2])), lambda: None, SystemClock(),
                         namespace=NAMESPACE, read_only=False, operator=OPERATOR, backends=backends)
     executor.start()
-    step, book = (PAUSE, BOOK) if sys.argv[6] == "reads" else (BLIND, None)
-    made = executor.plan(book, step, {"market": "X1"}).result(30)
+    step, runbook = (PAUSE, RUNBOOK) if sys.argv[6] == "reads" else (BLIND, None)
+    made = executor.plan(runbook, step, {"market": "X1"}).result(30)
     executor.carry_out(made, yes(made)).result(30)
 """
 

@@ -133,7 +133,7 @@ async def test_a_rejected_query_is_its_own_fault_only(api: ApiDouble, prom: Prom
     prom.answers["timed_out"] = {"status": "error", "errorType": "timeout", "error": "query timed out"}
     prom.answers["matrix"] = {"status": "success", "data": {"resultType": "matrix", "result": []}}
     bad, good, timed_out, matrix = await first(
-        source(api.url, bad="bad", good="good", timed_out="timed_out", m="matrix"), "bad", "good", "told", "m"
+        source(api.url, bad="bad", good="good", timed_out="timed_out", m="matrix"), "bad", "good", "timed_out", "m"
     )
     assert bad.fault is not None and "parse error" in bad.fault.reason and "\x1b" not in bad.fault.reason
     assert "runbooks.toml" in bad.fault.remedy
