@@ -1,4 +1,4 @@
-"""Reads RPC endpoints side by side, the oracle program's activity, its accounts, and quarrels.
+"""Reads RPC endpoints side by side, the program's activity, accounts, and what they disagree on.
 
 Topics: `solana/endpoint/NAME` (EndpointStatus), `solana/program` (ProgramActivity),
 `solana/protocol` (ProtocolState), `solana/signer-set` (SignerSetState), `solana/markets` (mapping
