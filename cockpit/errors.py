@@ -37,6 +37,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from cockpit.text import safe
 
 REASON_LIMIT, REMEDY_LIMIT = 500, 1000
@@ -45,18 +47,24 @@ REASON_LIMIT, REMEDY_LIMIT = 500, 1000
 class CockpitError(Exception):
     """Something could not be done: `reason` says why, `remedy` what the operator can do.
 
-    Both are one line that is safe to print. `remedy` is empty where nothing can be advised.
+    Both are one line that is safe to print. Each class of the tree has a `usual_remedy`, for where
+    it is raised without one that fits better.
     """
+
+    usual_remedy: ClassVar[str] = ""
 
     def __init__(self, reason: str, remedy: str = "") -> None:
         super().__init__(reason)
         self.reason = safe(reason, REASON_LIMIT)
-        self.remedy = safe(remedy, REMEDY_LIMIT)
+        self.remedy = safe(remedy or self.usual_remedy, REMEDY_LIMIT)
 
     @staticmethod
     def of(error: BaseException) -> CockpitError:
         """Return `error` itself when it is of the tree, else one that says the same in one line."""
-        return error if isinstance(error, CockpitError) else CockpitError(safe(error) or type(error).__name__)
+        if isinstance(error, CockpitError):
+            return error
+        remedy = "mend that and try again" if isinstance(error, OSError) else "it is a bug: please report it"
+        return CockpitError(safe(error) or type(error).__name__, remedy)
 
     def line(self) -> str:
         """Return the reason, with the remedy in brackets where there is one."""

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 class NotReady(CockpitError):
     """The cluster is not located yet, or never will be: one line and a remedy."""
 
+    usual_remedy = "wait a moment, then try again; `m0-cockpit doctor` says what is missing"
+
 
 class Session:
     """Serves one run: start it, read `situation`, plan and carry out; close it.

@@ -45,6 +45,8 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class ConfigProblem(CockpitError):
     """A setting that cannot be used: one line that names where it stands, and what to do."""
 
+    usual_remedy = "correct it in the configuration or on the command line; docs/configuration.md has every key"
+
 
 def secret_of(value: str | None, file: str | None, name: str) -> str | None:
     """Return a secret given in place or in a file.

@@ -163,7 +163,7 @@ def _scored(control: ControlClient, *, surprise: bool, guided: bool) -> list[str
     try:
         answer = control.request("score", surprise=surprise, guided=guided)
     except NoDrill as error:
-        return [f"no score: {error.reason}"]
+        return [f"no score: {error.line()}"]
     score = Score.of(answer["score"])
     path = state_dir() / history.FILE
     before, _ = history.read(path)

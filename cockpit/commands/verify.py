@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cockpit.model.observed.bundle import BundleVerdict
     from cockpit.model.observed.chain import SignerSetState
     from cockpit.oracle.bundle import Expected
-    from cockpit.oracle.bundle_file import Bundle
+    from cockpit.oracle.bundle_file import Bundle, BundleProblem
     from cockpit.settings import Settings
 
 VALID, INVALID, UNKNOWN = 0, 2, 3
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         bundle = read_bundle(_bytes_of(args.bundle))
     except BundleProblem as problem:
-        return _say_no_bundle(problem.reason, as_json=args.json)
+        return _say_no_bundle(problem, as_json=args.json)
     signer_set: SignerSetState | None
     if args.signer_set is not None:
         try:
@@ -109,12 +109,12 @@ def as_json(verdict: BundleVerdict) -> dict[str, object]:
     }
 
 
-def _say_no_bundle(reason: str, *, as_json: bool) -> int:
+def _say_no_bundle(problem: BundleProblem, *, as_json: bool) -> int:
     if as_json:
-        finding = {"check": "file", "answer": "fail", "words": reason}
+        finding = {"check": "file", "answer": "fail", "words": problem.reason, "remedy": problem.remedy}
         print(json.dumps({"verdict": "invalid", "findings": [finding]}))
     else:
-        print(f"INVALID\n  {_MARKS['fail']}{reason}")
+        print(f"INVALID\n  {_MARKS['fail']}{problem.line()}")
     return INVALID
 
 

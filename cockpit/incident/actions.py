@@ -28,6 +28,8 @@ HOW_TO_OPEN = "open one: `m0-cockpit incident open --title … --severity SEV1`,
 class IncidentProblem(CockpitError):
     """The incident's record cannot take what was asked; nothing was written."""
 
+    usual_remedy = "look at the incident again, on the screen or by `m0-cockpit incident`"
+
 
 def open_(
     journal: Journal,

@@ -106,7 +106,7 @@ class Poster:
                 tries=tries,
             )
         except JournalProblem as lost:
-            self.problem = f"how an update was delivered is not journalled: {lost.reason}"
+            self.problem = f"how an update was delivered is not journalled: {lost.line()}"
 
     def close(self) -> None:
         """Record that whatever is still not delivered has failed."""

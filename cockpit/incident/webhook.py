@@ -83,7 +83,7 @@ class Webhook:
         try:
             url = address(self._settings)
         except ConfigProblem as wrong:
-            return wrong.reason, 0
+            return wrong.line(), 0
         import httpx
 
         for name in ("httpx", "httpcore"):  # at INFO they log every request with its address

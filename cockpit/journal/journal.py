@@ -39,6 +39,8 @@ Given = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any]]
 class JournalProblem(CockpitError):
     """The journal cannot be read or written, so nothing may be sent."""
 
+    usual_remedy = "make room and mend the rights of state-dir; `m0-cockpit journal verify` says how the journal is"
+
 
 class Journal:
     """Keeps the journal's file and its head; it is opened with `Journal.open`.

@@ -45,7 +45,7 @@ async def review(client: KubeClient, namespace: str, verb: str, group: str, reso
         )
         status = answer.json().get("status") or {}
     except KubeError as error:
-        return Review(None, error.reason, words)
+        return Review(None, error.line(), words)
     allowed = status.get("allowed")
     if allowed is not True and status.get("evaluationError"):
         return Review(None, str(status["evaluationError"]), words)

@@ -30,6 +30,8 @@ _EXPIRY_MARGIN_S = 60.0
 class AccessProblem(CockpitError):
     """The cluster cannot even be tried: one safe line in `reason`, what to do in `remedy`."""
 
+    usual_remedy = "check the kubeconfig and its context; `m0-cockpit doctor kubernetes` tells more"
+
 
 class Credentials:
     """Holds headers that authenticate a request.

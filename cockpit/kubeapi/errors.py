@@ -33,6 +33,8 @@ class KubeError(CockpitError):
     HTML).
     """
 
+    usual_remedy = "try again; `m0-cockpit doctor kubernetes` tells more"
+
     state = SourceState.DOWN
 
     def __init__(self, reason: str, *, status: int | None = None, remedy: str = "", body: dict[str, Any] | None = None):
@@ -48,17 +50,23 @@ class KubeError(CockpitError):
 class Unauthorised(KubeError):
     """401: the credentials are missing, expired or not accepted."""
 
+    usual_remedy = "log in again or renew the kubeconfig's token; it is read again by itself"
+
     state = SourceState.UNAUTHORISED
 
 
 class Denied(KubeError):
     """403: the reason names verb and resource."""
 
+    usual_remedy = "ask for a role that allows it; `m0-cockpit doctor kubernetes` lists the rights"
+
     state = SourceState.DENIED
 
 
 class NotFound(KubeError):
     """404: no such object, or the cluster does not serve this API."""
+
+    usual_remedy = "check the name and the namespace"
 
 
 class NotServed(NotFound):
@@ -67,21 +75,31 @@ class NotServed(NotFound):
     So nothing is said of the object.
     """
 
+    usual_remedy = "do it in another way, or on a server that has it"
+
 
 class Conflict(KubeError):
     """409: a stale resourceVersion, an existing name, or a field that another manager owns."""
+
+    usual_remedy = "somebody else was first: look at the object, then plan again"
 
 
 class Gone(KubeError):
     """410: the resourceVersion or continue token has expired; list again."""
 
+    usual_remedy = "try again: it is read anew"
+
 
 class Invalid(KubeError):
     """400, 405, 406, 413, 415, 422: the request itself is wrong; sending it again cannot help."""
 
+    usual_remedy = "correct what is sent: it is of no use to send it again"
+
 
 class Throttled(KubeError):
     """429: the server asks to wait `retry_after_s` seconds."""
+
+    usual_remedy = "wait a moment, then try again"
 
     def __init__(self, reason: str, *, retry_after_s: float = 1.0, **rest: Any):
         super().__init__(reason, **rest)
@@ -91,6 +109,8 @@ class Throttled(KubeError):
 class ServerFault(KubeError):
     """5xx, a redirect, or an answer that makes no sense."""
 
+    usual_remedy = "try again; if it stays, look at the API server's own health"
+
 
 class Unreachable(KubeError):
     """No answer.
@@ -99,6 +119,8 @@ class Unreachable(KubeError):
 
     `timed_out`: the connection was made, then the server was silent for too long.
     """
+
+    usual_remedy = "check the server's address, the network and a proxy between"
 
     def __init__(self, reason: str, *, maybe_sent: bool, timed_out: bool = False, **rest: Any):
         super().__init__(reason, **rest)

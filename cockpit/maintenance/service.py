@@ -39,6 +39,8 @@ NO_INCIDENT = "no incident is open: `i` opens one, and its page has this list"
 class RoundProblem(CockpitError):
     """A maintenance round cannot be made, or not be kept."""
 
+    usual_remedy = "`m0-cockpit maintenance --help` lists the rounds"
+
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceService:

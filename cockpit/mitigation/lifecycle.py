@@ -84,7 +84,7 @@ def check_confirmation(plan: Plan, confirmation: Confirmation, mono: float, read
     if max(mono, confirmation.mono) - plan.created_mono > PLAN_EXPIRES_S:
         raise PlanProblem(f"the plan is older than {PLAN_EXPIRES_S:.0f} s: nothing was sent", "plan again")
     if plan.nothing_to_do:
-        raise PlanProblem("nothing would change: nothing was sent", "")
+        raise PlanProblem("nothing would change: nothing was sent", "it is already as the step makes it")
     if plan.blocked:
         raise PlanProblem(f"blocked by {plan.blocked[0].guard}: {plan.blocked[0].reason}", "nothing was sent")
     if plan.typed is not None and confirmation.typed != plan.typed:
@@ -138,7 +138,7 @@ class MitigationRun:
             self._outcome = outcome
             self._after_send(outcome)
         except JournalProblem as problem:
-            self._report(phase=Phase.FAILED, words=f"nothing was sent: {problem.reason}", ended=True)
+            self._report(phase=Phase.FAILED, words=f"nothing was sent: {problem.line()}", ended=True)
             raise
         except Exception as error:  # a fault of ours: what is not known is said, never left "sending"
             phase = Phase.FAILED if self._number is None else Phase.UNCERTAIN
@@ -267,7 +267,7 @@ class MitigationRun:
         try:
             self._shared.journal.append(mask_secrets(record, self._prepared.draft.hidden))
         except JournalProblem as problem:
-            lost = f"NOT JOURNALLED: {problem.reason}"
+            lost = f"NOT JOURNALLED: {problem.line()}"
             if lost not in self._notes:
                 self._notes.append(lost)
 

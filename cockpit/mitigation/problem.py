@@ -10,3 +10,5 @@ class PlanProblem(CockpitError):
 
     Nothing was sent.
     """
+
+    usual_remedy = "look at the step and its target again, then plan anew"

@@ -21,6 +21,8 @@ LEFT_OUT: Any = type("LeftOut", (), {"__repr__": lambda _: "left out", "__bool__
 class RegistryError(CockpitError):
     """A row cannot be used; the reason names the registry and the row."""
 
+    usual_remedy = "correct the row; in a packaged m0-cockpit: install it again"
+
 
 def registry(rows: Iterable[Row], *, where: str, name: Callable[[Row], str]) -> Mapping[str, Row]:
     """Return the rows by name, in their order.

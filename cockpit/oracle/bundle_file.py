@@ -28,6 +28,8 @@ U64 = 2**64 - 1
 class BundleProblem(CockpitError):
     """The file is no bundle (or no signer set); the line names the key and what was expected."""
 
+    usual_remedy = "fetch the file again; docs/commands.md has the form of a bundle and of a signer set"
+
 
 @dataclass(frozen=True, slots=True)
 class Signed:

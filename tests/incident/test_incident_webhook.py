@@ -186,7 +186,8 @@ async def test_credentials_in_the_address_are_used_and_not_shown(hook: Hook) -> 
 )
 async def test_an_address_that_is_none_is_not_shown(hook: Hook, url: str) -> None:
     problem, tries = await deliver(hook, url=url)
-    assert (problem, tries) == ("the webhook's address is not an http(s) URL", 0)
+    said = "the webhook's address is not an http(s) URL (see [webhook] in the configuration)"
+    assert (problem, tries) == (said, 0)
     with pytest.raises(ConfigProblem) as caught:
         address(WebhookSettings(url=url))
     assert_hidden(str(caught.value), caught.value.remedy, caught.value.__cause__)

@@ -59,6 +59,8 @@ wait $p; test -e "$HOME/orphaned" || kill $w 2>/dev/null"""
 class ClusterProblem(CockpitError):
     """Reports in one line why the server did not come up."""
 
+    usual_remedy = "`m0-cockpit drill --no-postgres` runs the drill without a database"
+
 
 def installed() -> bool:
     """Return whether the extra is there: the server's programs, and a client."""

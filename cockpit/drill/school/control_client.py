@@ -15,13 +15,13 @@ from cockpit.errors import CockpitError
 
 CONTROLS = "running-drills"  # in the state directory: a file for each drill that runs
 TIMEOUT_S = 5.0
+_LEAVE = "leave it, and start another with `m0-cockpit drill`"
 
 
 class NoDrill(CockpitError):
     """Reports that no drill answers, in one line, and what to do."""
 
-    def __init__(self, reason: str, remedy: str = "start one with `m0-cockpit drill`") -> None:
-        super().__init__(reason, remedy)
+    usual_remedy = "start one with `m0-cockpit drill`"
 
 
 class ControlClient:
@@ -80,7 +80,7 @@ class ControlClient:
         except urllib.error.HTTPError as error:
             raise NoDrill(_reason(error), "see `m0-cockpit drill --help`") from None
         except (OSError, ValueError) as error:
-            raise NoDrill(f"the drill does not answer: {error}") from None
+            raise NoDrill(f"the drill does not answer: {error}", _LEAVE) from None
         return found if isinstance(found, dict) else {}
 
 

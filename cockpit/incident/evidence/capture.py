@@ -122,7 +122,7 @@ class Capturer:
         try:
             await asyncio.to_thread(self._journal.append, record)
         except JournalProblem as problem:
-            self.problem = f"evidence {captured.path.name} is there, but not journalled: {problem.reason}"
+            self.problem = f"evidence {captured.path.name} is there, but not journalled: {problem.line()}"
             raise
         self.problem = ""
         return captured

@@ -53,5 +53,5 @@ async def announce(client: KubeClient, plan: Plan, operator: Operator, number: i
             timeout_s=5.0,
         )
     except KubeError as error:
-        return error.reason
+        return error.line()
     return ""

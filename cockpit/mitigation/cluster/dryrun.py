@@ -38,9 +38,9 @@ async def ask(client: KubeClient, request: Request) -> tuple[DryRun, Any]:
     except (Invalid, NotFound, Gone, Denied) as error:
         if error.status == 400 and re.search(r"(?i)dry.?run", error.reason):
             return DryRun(DryRunState.REFUSED, error.reason), None
-        return DryRun(DryRunState.FAILED, error.reason), None
+        return DryRun(DryRunState.FAILED, error.line()), None
     except KubeError as error:
-        return DryRun(DryRunState.UNKNOWN, error.reason), None
+        return DryRun(DryRunState.UNKNOWN, error.line()), None
 
 
 async def ask_for_patch(client: KubeClient, request: Request, before: Mapping[str, Any]) -> tuple[DryRun, Any]:

@@ -120,7 +120,7 @@ async def follow(context: StepContext, name: str, on_progress: OnProgress) -> Ro
         except NotFound:
             now = _failed(now, f"job {name} is gone")
         except KubeError as error:
-            now = replace(now, done=False, failed=False, words=f"cannot read the job: {error.reason}", blocking=())
+            now = replace(now, done=False, failed=False, words=f"cannot read the job: {error.line()}", blocking=())
         if now.failed and lines:
             now = _failed(now, f"{now.words} | log: {' / '.join(lines[-3:])}")
         if not (now.done or now.failed) and context.clock.mono() - started >= limit:
@@ -149,7 +149,7 @@ async def follow_to_gone(context: StepContext, name: str, on_progress: OnProgres
             if left == 0:
                 return Rollout(done=True, failed=False, words="the job is deleted, no pod of it is left")
         except KubeError as error:
-            words = f"cannot read what is left: {error.reason}"
+            words = f"cannot read what is left: {error.line()}"
         late = context.clock.mono() - started >= 600.0
         now = Rollout(done=False, failed=late, words=words, terminating=left)
         on_progress(rollout=now)

@@ -73,7 +73,7 @@ async def read(client: KubeClient, namespace: str, now: Callable[[], float]) -> 
     except NotFound:
         return Held()
     except KubeError as error:
-        return Held(problem=error.reason)
+        return Held(problem=error.line())
     spec = raw.get("spec") or {}
     renewed = unix(spec.get("renewTime"))
     duration = float(spec.get("leaseDurationSeconds") or 0)
@@ -197,5 +197,5 @@ class Lease:
             held = await read(self._client, self._namespace, self._now)
             return f"someone else took the lease first: {held.words or 'no longer held'}"
         except KubeError as error:
-            return f"the lease cannot be written: {error.reason}"
+            return f"the lease cannot be written: {error.line()}"
         return ""

@@ -211,7 +211,7 @@ class Watcher:
             except NotFound:
                 last = replace(last, done=False, failed=True, words=f"{watched.name} is gone", blocking=())
             except KubeError as error:
-                last = replace(last, done=False, failed=False, words=f"cannot read the rollout: {error.reason}")
+                last = replace(last, done=False, failed=False, words=f"cannot read the rollout: {error.line()}")
             if not (last.done or last.failed) and self._clock.mono() - started >= limit_s:
                 last = replace(last, failed=True, words=f"not rolled out within {limit_s:.0f} s: {last.words}")
             on_progress(last)
@@ -237,7 +237,7 @@ class Watcher:
         try:
             listed = await self._client.get(_pods_path(namespace), {"labelSelector": selector(obj)})
         except KubeError as error:
-            return None, error.reason
+            return None, error.line()
         return list(listed.get("items") or []), ""
 
     async def _blocking(

@@ -91,10 +91,10 @@ async def _autoscalers(
         listed = await client.get(f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers")
     except KubeError as error:
         if situation is None:
-            return None, error.reason
+            return None, error.line()
         watched = situation.kinds.get(f"horizontalpodautoscalers/{subject.namespace}")
         if isinstance(believed(watched, situation.mono), Unknown):
-            return None, error.reason
+            return None, error.line()
         known = situation.cluster.autoscalers.values()
         return [
             a
@@ -128,6 +128,6 @@ async def _pods_left(client: KubeClient, subject: Subject) -> tuple[int | None, 
             f"/api/v1/namespaces/{quote(subject.namespace, safe='')}/pods", {"labelSelector": selector(subject.obj)}
         )
     except KubeError as error:
-        return None, error.reason
+        return None, error.line()
     ended = ("Succeeded", "Failed")
     return sum((pod.get("status") or {}).get("phase") not in ended for pod in listed.get("items") or []), ""

@@ -40,7 +40,9 @@ def undoable(journal: Journal, number: int, context: str, namespace: str) -> Jou
     if entry.applied is False:
         raise PlanProblem(f"step {number} was not applied ({entry.words})", "there is nothing to take back")
     if entry.undone_by is not None:
-        raise PlanProblem(f"step {number} is undone already, by step {entry.undone_by}", "")
+        raise PlanProblem(
+            f"step {number} is undone already, by step {entry.undone_by}", "there is nothing left to take back"
+        )
     if not entry.intent.get("inverse"):
         raise PlanProblem(f"step {number} ({entry.intent['title']}) has no inverse", "what it did cannot be taken back")
     if (target.context, target.namespace) != (context, namespace):
@@ -69,7 +71,7 @@ async def undo_request(
     """
     intent, kind = entry.intent, str(entry.intent["step_kind"])
     if kind not in KINDS:
-        raise PlanProblem(f"this version knows no step of kind {kind}", "")
+        raise PlanProblem(f"this version knows no step of kind {kind}", "undo it with the version that did it")
     danger, relaxes = _danger(journal, entry)
     return PlanRequest(
         kind=kind,

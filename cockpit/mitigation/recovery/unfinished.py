@@ -40,7 +40,7 @@ async def judge_all(context: StepContext, journal: Journal) -> tuple[Unfinished,
             try:
                 journal.append(records.judged(int(intent["number"]), judgement, judged.words))
             except JournalProblem as problem:
-                judged = Judgement(judged.state, f"{judged.words} (not journalled: {problem.reason})")
+                judged = Judgement(judged.state, f"{judged.words} (not journalled: {problem.line()})")
         found.append(
             Unfinished(
                 number=int(intent["number"]),
@@ -77,4 +77,4 @@ async def judge(context: StepContext, intent: Mapping[str, Any]) -> Judgement:
     try:
         return await kind.judge(intent, context)
     except (KubeError, PlanProblem) as error:
-        return Judgement("unknown", f"it may have run; it cannot be read back: {error.reason}")
+        return Judgement("unknown", f"it may have run; it cannot be read back: {error.line()}")

@@ -49,7 +49,7 @@ class Sender:
         except NotFound:
             return Outcome("stale", f"{self._target.name} is gone")
         except KubeError as error:
-            return Outcome("not sent", f"the target cannot be read again: {error.reason}")
+            return Outcome("not sent", f"the target cannot be read again: {error.line()}")
         changed = self._changed_since(obj)
         if changed:
             return Outcome("stale", changed)
@@ -88,12 +88,12 @@ class Sender:
             return await self._after_failed_test(ready, refused, last)
         except Unreachable as error:
             if not error.maybe_sent:
-                return Outcome("not sent", f"the server was not reached: {error.reason}")
+                return Outcome("not sent", f"the server was not reached: {error.line()}")
             return await self._after_silence(error)
         except ServerFault as error:
             return await self._after_silence(error)
         except KubeError as error:
-            return Outcome("rejected", error.reason)
+            return Outcome("rejected", error.line())
         accepted = _accepted(answer.body)
         if accepted is not None:
             return accepted
@@ -147,7 +147,7 @@ class Sender:
         except NotFound:
             return Judgement("gone", f"{self._target.name} is gone")
         except KubeError as error:
-            return Judgement("unknown", f"the object cannot be read: {error.reason}")
+            return Judgement("unknown", f"the object cannot be read: {error.line()}")
         return self._compare(obj)
 
     def overtaken(self, obj: Mapping[str, Any]) -> str:

@@ -30,6 +30,8 @@ class SqlProblem(CockpitError):
     again. `answered`: the server itself said that it failed.
     """
 
+    usual_remedy = "read what is there now before you try again"
+
     def __init__(self, reason: str, remedy: str = "", *, sent: bool = False, answered: bool = False) -> None:
         super().__init__(reason, remedy)
         self.answered = answered

@@ -88,7 +88,7 @@ class Command:
         try:
             done = await read_back(scope, context)
         except PlanProblem as problem:
-            return Outcome("stale", problem.reason)
+            return Outcome("stale", problem.line())
         if done is None:
             return Outcome("not sent", "its state could be read when it was planned, and cannot now")
         if done is not prepared.draft.relevant["done"]:
@@ -167,7 +167,7 @@ class Command:
                 return Rollout(
                     done=True,
                     failed=False,
-                    words=f"{outcome.words}; cannot be read back: {problem.reason}",
+                    words=f"{outcome.words}; cannot be read back: {problem.line()}",
                 )
             if done:
                 on_progress(proof=Proof.PASS)

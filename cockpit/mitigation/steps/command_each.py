@@ -84,7 +84,7 @@ class CommandEach:
         try:
             states = await _states(scope, scope["each"], context)
         except PlanProblem as problem:
-            return Outcome("stale", problem.reason)
+            return Outcome("stale", problem.line())
         done = [one for one, state in states.items() if state is True]
         if done:
             return Outcome("stale", f"done since the plan was made: {_names(done)}")
@@ -138,7 +138,7 @@ class CommandEach:
                 return Rollout(
                     done=False,
                     failed=True,
-                    words=f"{outcome.words}; cannot be read back: {problem.reason}",
+                    words=f"{outcome.words}; cannot be read back: {problem.line()}",
                     desired=total,
                 )
             undone = [one for one, state in states.items() if state is not True]

@@ -217,7 +217,7 @@ class PatchStep(ABC):
         except NotFound:
             return Judgement("gone", f"{target.name} is gone")
         except KubeError as error:
-            return Judgement("unknown", f"the target cannot be read: {error.reason}")
+            return Judgement("unknown", f"the target cannot be read: {error.line()}")
         return self._compare(intent, obj)
 
     def _compare(self, intent: Mapping[str, Any], obj: Mapping[str, Any]) -> Judgement:

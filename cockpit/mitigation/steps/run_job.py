@@ -154,7 +154,7 @@ class RunJob:
         except NotFound:
             return Outcome("stale", f"{scope.get('delete') or scope.get('source')} is gone")
         except KubeError as error:
-            return Outcome("not sent", f"it cannot be read again: {error.reason}")
+            return Outcome("not sent", f"it cannot be read again: {error.line()}")
         return Ready(prepared.plan.request)
 
     async def send(
@@ -174,14 +174,14 @@ class RunJob:
             )
         except Unreachable as error:
             if not error.maybe_sent:
-                return Outcome("not sent", f"the server was not reached: {error.reason}")
+                return Outcome("not sent", f"the server was not reached: {error.line()}")
             return await self._after_silence(prepared, context, error)
         except (ServerFault, Conflict) as error:
             return await self._after_silence(prepared, context, error)
         except NotFound as error:
-            return Outcome("stale", error.reason)
+            return Outcome("stale", error.line())
         except KubeError as error:
-            return Outcome("rejected", error.reason)
+            return Outcome("rejected", error.line())
         return Outcome("sent", "made" if request.method == "POST" else "deleted")
 
     async def _after_silence(self, prepared: Prepared, context: StepContext, error: KubeError) -> Outcome:
@@ -192,7 +192,7 @@ class RunJob:
             try:
                 judged = await self._judge(prepared.draft.scope, context)
             except KubeError as unread:
-                judged = Judgement("unknown", unread.reason)
+                judged = Judgement("unknown", unread.line())
             if judged.state == "applied":
                 return Outcome("sent", f"done (no good answer came: {error.reason}; the job was read)")
         if judged.state == "not applied":
@@ -330,4 +330,4 @@ async def _dry_run(context: StepContext, request: Request) -> DryRun:
     try:
         return (await dryrun.ask(context.client, request))[0]
     except Conflict as conflict:
-        return DryRun(DryRunState.FAILED, conflict.reason)
+        return DryRun(DryRunState.FAILED, conflict.line())

@@ -54,7 +54,7 @@ class SetConfig(PatchStep):
         try:
             return await workloads(client, subject.namespace)
         except KubeError as error:
-            return error.reason
+            return error.line()
 
     def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:
         key = filled(step.args.get("key", ""), values, f"step {step.id}: args.key")
@@ -110,7 +110,9 @@ def _check(subject: Subject, key: str, value: str | None, runbooks: Runbooks) ->
     if key in (subject.obj.get("binaryData") or {}):
         raise PlanProblem(f"{key} holds binary data, which this step cannot show", "change it by hand")
     if value is not None and len(value.encode()) > _MOST:
-        raise PlanProblem(f"the value of {key} is larger than {_MOST // 1024} KiB", "")
+        raise PlanProblem(
+            f"the value of {key} is larger than {_MOST // 1024} KiB", "a ConfigMap holds no more: make it smaller"
+        )
     toggle = runbooks.toggles.get(key)
     if toggle is not None and toggle.values and value is not None and value not in toggle.values:
         raise PlanProblem(f"{key}={clean(value, 80)}: not a value of {key}", "one of " + ", ".join(toggle.values))

@@ -90,7 +90,7 @@ class Sql:
         try:
             state = await _state(_url(context), parse(str(prepared.draft.scope["statement"])))
         except PlanProblem as problem:
-            return Outcome("not sent", problem.reason)
+            return Outcome("not sent", problem.line())
         if state.problem or state.mark != prepared.draft.relevant["state"]:
             return Outcome("stale", state.problem or f"it is another now: {state.words}")
         return Ready(prepared.plan.request)
@@ -118,7 +118,7 @@ class Sql:
             if not problem.sent:
                 return Outcome("not sent", problem.reason)
             judged = await self._judge(str(prepared.draft.scope["statement"]), context)
-            words = f"{problem.reason}{f'; {problem.remedy}' if problem.remedy else ''}"
+            words = f"{problem.reason}; {problem.remedy}"
             if judged.state == "applied":
                 return Outcome("sent", f"done all the same ({words})")
             if problem.answered or judged.state != "unknown":
@@ -144,7 +144,7 @@ class Sql:
         try:
             state = await _state(_url(context), statement)
         except PlanProblem as problem:
-            return Judgement("unknown", f"it may have run; {problem.reason}")
+            return Judgement("unknown", f"it may have run; {problem.line()}")
         if state.done:
             return Judgement("applied", f"index {statement.name} is {_AFTER[statement.verb]}")
         if state.mark == "invalid":

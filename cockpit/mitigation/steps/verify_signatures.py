@@ -72,7 +72,7 @@ class VerifySignatures(LocalStep):
             verdict = await asyncio.to_thread(verify_bundle, bundle, signers, expected, why)
         except (PlanProblem, BundleProblem) as problem:
             on_progress(proof=Proof.FAIL)
-            return Outcome("rejected", f"no verdict: {safe(problem.reason, 300)}")
+            return Outcome("rejected", f"no verdict: {safe(problem.line(), 300)}")
         valid = verdict.valid
         proof = Proof.UNKNOWN if valid is None else Proof.PASS if valid else Proof.FAIL
         lines = tuple(

@@ -157,7 +157,7 @@ async def _services(
         try:
             got = await client.get(f"/apis/apps/v1/namespaces/{quote(namespace, safe='')}/{plural}")
         except KubeError as error:
-            unread.append(error.reason)
+            unread.append(error.line())
             return
         for item in got.get("items") or []:
             kinds.setdefault(str((item.get("metadata") or {}).get("name")), kind)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class NoPod(CockpitError):
     """None of the pods whose logs are asked for is there any more."""
 
+    usual_remedy = "close the logs and open those of the pods that are there now"
+
 
 class LogFollower:
     """Holds the open stream's lines in `tail`; every method may be called from any thread.

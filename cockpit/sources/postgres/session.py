@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+import msgspec
+
 from cockpit.errors import CockpitError
 from cockpit.model.reading import Fault, SourceState
 from cockpit.text import HIDDEN, safe
@@ -57,9 +59,11 @@ class PgProblem(CockpitError):
     `lost`: the connection is of no more use.
     """
 
+    usual_remedy = "check the address in [postgres] and the server"
+
     def __init__(self, fault: Fault, *, lost: bool) -> None:
         super().__init__(fault.reason, fault.remedy)
-        self.fault = fault
+        self.fault = msgspec.structs.replace(fault, remedy=self.remedy)
         self.lost = lost
 
 
@@ -199,7 +203,7 @@ def fault_of(error: BaseException, secrets: Sequence[str], role: str = "") -> Fa
         )
     if state in ("57P01", "57P02", "57P03"):
         return Fault(SourceState.DOWN, words, "it is starting or stopping; the cockpit tries again")
-    return Fault(SourceState.DOWN, words, "check the address in [postgres] and the server")
+    return Fault(SourceState.DOWN, words, PgProblem.usual_remedy)
 
 
 class Session:

@@ -44,6 +44,8 @@ class ProbeProblem(CockpitError):
     `certificate`: what the host presented, when that is the reason and it could be read.
     """
 
+    usual_remedy = "is the service up, and its address in the configuration right?"
+
     def __init__(self, reason: str, remedy: str = "", certificate: Certificate | None = None) -> None:
         super().__init__(reason, remedy)
         self.fault = Fault(SourceState.DOWN, self.reason, self.remedy)
@@ -90,7 +92,7 @@ class HttpAnswer:
 
     def _must_be_plain(self) -> None:
         if 300 <= self.status < 400:
-            raise ProbeProblem(self.redirect, "probes follow no redirect: name the address that answers itself")
+            raise ProbeProblem(self.redirect, "redirects are not followed: name the address that answers itself")
         if not 200 <= self.status < 300:
             raise ProbeProblem(f"HTTP {self.status}" + (f": {self.line}" if self.line and not self.html else ""))
         if self.html:
@@ -106,11 +108,14 @@ class Prober:
 
     `ask` raises ProbeProblem, nothing else.
 
+    `section`: the table of the configuration in which its addresses stand, for the remedies.
+
     aiohttp rather than httpx: a third of the CPU for each of some ten requests a second.
     """
 
-    def __init__(self, timeout_s: float, context: ssl.SSLContext, ca_file: str | None) -> None:
+    def __init__(self, timeout_s: float, context: ssl.SSLContext, ca_file: str | None, *, section: str) -> None:
         self._timeout_s = timeout_s
+        self._section = section
         self._ca_file = ca_file
         #: host → its certificate, and when it was looked at
         self._known: dict[str, tuple[Certificate | None, float]] = {}
@@ -133,11 +138,11 @@ class Prober:
 
     async def ask(self, url: str, wall: float, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         if not url.startswith(("http://", "https://")):
-            raise ProbeProblem(f"{safe(url, 80)} is no http(s) URL", "correct [probes] in the configuration")
+            raise ProbeProblem(f"{safe(url, 80)} is no http(s) URL", f"correct [{self._section}] in the configuration")
         try:
             return await self._get(url, wall, headers)
         except TimeoutError:
-            raise ProbeProblem(f"no answer from {url_hint(url)} in {self._timeout_s:g} s") from None
+            raise ProbeProblem(f"no answer from {url_hint(url)} in {self._timeout_s:g} s", self._look()) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             found = [getattr(error, "certificate_error", None), *causes(error)]
             refused = next(
@@ -145,7 +150,10 @@ class Prober:
             )
             if refused is not None:
                 raise await self._untrusted(url, refused, wall) from error
-            raise ProbeProblem(f"cannot ask {url_hint(url)}: {words(error)}") from error
+            raise ProbeProblem(f"cannot ask {url_hint(url)}: {words(error)}", self._look()) from error
+
+    def _look(self) -> str:
+        return f"is it up, and its address in [{self._section}] right?"
 
     async def _get(self, url: str, wall: float, headers: Mapping[str, str] | None) -> HttpAnswer:
         started = time.perf_counter()
@@ -203,11 +211,11 @@ class Prober:
         reason = (
             f"the certificate of {host} is not trusted: {why}; so since {_clock(first)}, when it was first refused here"
         )
-        remedy = f"mend the certificate of {host}, or name its authority in [probes] ca-file"
+        remedy = f"mend the certificate of {host}, or name its authority in [{self._section}] ca-file"
         return ProbeProblem(reason, remedy, certificate)
 
 
-def open_context(ca_file: str | None) -> ssl.SSLContext:
+def open_context(ca_file: str | None, *, section: str) -> ssl.SSLContext:
     """Make the TLS context.
 
     Blocking: reads certificates.
@@ -218,7 +226,7 @@ def open_context(ca_file: str | None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ProbeProblem(
-            f"CA file {safe(ca_file, 200)}: {error.strerror or error}", "correct [probes] ca-file"
+            f"CA file {safe(ca_file, 200)}: {error.strerror or error}", f"correct [{section}] ca-file"
         ) from error
 
 

@@ -22,7 +22,7 @@ from cockpit.model.observed.probe import Certificate, MarketOutput, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState, believed
 from cockpit.sources.probes import answers
 from cockpit.sources.probes.http import HttpAnswer, ProbeProblem, Prober, open_context
-from cockpit.sources.probes.settings import ProbesSettings
+from cockpit.sources.probes.settings import PROBES, ProbesSettings
 from cockpit.sources.timing import PollSchedule, Timings
 from cockpit.text import safe
 
@@ -73,13 +73,13 @@ class ProbesSource:
             yield reading
         while True:
             try:
-                context = await asyncio.to_thread(open_context, self._settings.ca_file)
+                context = await asyncio.to_thread(open_context, self._settings.ca_file, section=PROBES.name)
                 break
             except ProbeProblem as problem:
                 for topic in self._topics():
                     yield Reading(topic, fault=problem.fault)
                 await asyncio.sleep(self._timings.backoff_cap_s)
-        prober = Prober(max(_LEAST_S, self._settings.timeout), context, self._settings.ca_file)
+        prober = Prober(max(_LEAST_S, self._settings.timeout), context, self._settings.ca_file, section=PROBES.name)
         waiting: asyncio.Queue[Reading[Any]] = asyncio.Queue()
         tasks = [asyncio.create_task(self._keep_asking(prober, waiting, *one)) for one in self._questions()]
         try:

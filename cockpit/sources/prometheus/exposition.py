@@ -84,9 +84,10 @@ class ExpositionSource:
                 body = await _fetch(client, url)
             data = await asyncio.to_thread(parse, body)
         except ExpositionProblem as problem:
-            return self._failed(service, _down(f"{url_hint(url)}: {problem}"))
+            return self._failed(service, _down(f"{url_hint(url)}: {problem.reason}", problem.remedy))
         except TimeoutError:
-            return self._failed(service, _down(f"no answer from {url_hint(url)} in {_TIMEOUT_S:g} s"))
+            late = f"no answer from {url_hint(url)} in {_TIMEOUT_S:g} s"
+            return self._failed(service, _down(late, "is the service up, and its address right?"))
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return self._failed(
                 service, _down(f"cannot read {url_hint(url)}: {words(error)}", "check [prometheus.direct]")
@@ -100,6 +101,8 @@ class ExpositionSource:
 
 class ExpositionProblem(CockpitError):
     """The answer is no page of metrics; one line that says why."""
+
+    usual_remedy = "does the service give Prometheus's text format at this address?"
 
 
 def _down(reason: str, remedy: str = "") -> Fault:

@@ -25,6 +25,8 @@ _LABEL_LIMIT = 200
 class PromFault(CockpitError):
     """A request that gave no usable answer."""
 
+    usual_remedy = "check [prometheus] url; `m0-cockpit doctor prometheus` tells more"
+
     def __init__(self, state: SourceState, reason: str, remedy: str = ""):
         super().__init__(reason, remedy)
         self.fault = Fault(state, self.reason, self.remedy)

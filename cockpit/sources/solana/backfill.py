@@ -37,6 +37,8 @@ _TRANSACTION = {"commitment": "confirmed", "encoding": "base64", "maxSupportedTr
 class GapStays(CockpitError):
     """The node does not keep what is missing: no use in asking it again."""
 
+    usual_remedy = "add an endpoint to [[rpc-endpoints]] that keeps more of the past"
+
 
 class ListedSignature(msgspec.Struct, gc=False):
     """Holds one line of the listing."""

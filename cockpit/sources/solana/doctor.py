@@ -103,12 +103,8 @@ async def _endpoint(exam: Examination, endpoint: RpcEndpoint, seen: _Seen) -> Se
             return [found(AREA, check, State.OK, words)]
         return [found(AREA, check, State.WARN, f"{words}; its health: {health}", "use another until it has caught up")]
     except RpcProblem as problem:
-        remedy = problem.remedy or (
-            "ask for a higher limit, or use another"
-            if problem.throttled
-            else "check its url in [[rpc-endpoints]], and the network"
-        )
-        return [found(AREA, check, State.WARN if problem.throttled else State.FAIL, problem.reason, remedy)]
+        state = State.WARN if problem.throttled else State.FAIL
+        return [found(AREA, check, state, problem.reason, problem.remedy)]
     finally:
         await rpc.close()
 
@@ -123,7 +119,7 @@ async def _genesis(rpc: Rpc) -> tuple[str, str]:
     except RpcProblem as problem:
         if problem.throttled or problem.code is not None:
             raise
-        return await rpc.call("getGenesisHash", [], str), problem.reason
+        return await rpc.call("getGenesisHash", [], str), problem.line()
 
 
 async def _version(rpc: Rpc) -> str:

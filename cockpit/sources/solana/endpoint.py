@@ -107,7 +107,7 @@ class EndpointWatch:
                 await self.rpc.open()
                 self._opened = True
             if self.rpc.blocked_s > 0:
-                raise RpcProblem(self.rpc.asked_off(), throttled=True)
+                raise self.rpc.asked_off()
             health, slot, latest, _, _, _ = await asyncio.gather(
                 self._health(),
                 self._slot(),

@@ -91,7 +91,7 @@ async def _order(
             try:
                 await rpc.open()
             except RpcProblem as problem:
-                trouble.append(problem.reason)
+                trouble.append(problem.line())
                 continue
             lags = status is not None and (status.behind or 0) >= SolanaTimings.bad_slots
             fit.append((rest, lags, number, rpc))
@@ -106,7 +106,7 @@ async def _agreement(others: Sequence[Rpc], reveal: Reveal, program_id: str) -> 
             rpc.batch_size = 1
             (answer,) = await transactions(rpc, [ListedSignature(reveal.signature, reveal.slot)])
         except RpcProblem as problem:
-            return problem.reason
+            return problem.line()
         if isinstance(answer, RpcProblem):
             return answer.reason
         if answer is None:

@@ -248,8 +248,8 @@ class ProgramWatch:
                 if self._open_gap:
                     self._open_gap = problem.reason
             except GapStays as gap:
-                stays.append(gap.reason)
-                self._trouble = gap.reason
+                stays.append(gap.line())
+                self._trouble = gap.line()
             else:
                 self._compared(watch.name, filled)
                 if self.ledger.covered_slot is None:

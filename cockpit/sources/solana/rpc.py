@@ -35,12 +35,17 @@ _THROTTLE_CODES = (429, -32429)
 _PATIENCE_S = 2.0  # after a 429 that does not say how long, doubled each time
 
 
+_TOO_OFTEN = "ask for a higher limit, or use another"
+
+
 class RpcProblem(CockpitError):
     """There is no usable answer.
 
     `code`: the JSON-RPC error's, None when there was none; `answered`: the node said no, or more
     than could be read: it may do better when asked otherwise.
     """
+
+    usual_remedy = "check its url in [[rpc-endpoints]], and the network"
 
     def __init__(
         self,
@@ -209,6 +214,7 @@ class Rpc:
                 code=code,
                 answered=True,
                 throttled=code in _THROTTLE_CODES,
+                remedy=_TOO_OFTEN if code in _THROTTLE_CODES else "",
             )
         if envelope.result is msgspec.UNSET:
             raise RpcProblem(f"{self.name} answers {method} with neither result nor error", answered=True)
@@ -233,7 +239,7 @@ class Rpc:
         if self._node is None:
             raise RpcProblem(f"{self.name} is not open")
         if self.blocked_s > 0:
-            raise RpcProblem(self.asked_off(), throttled=True)
+            raise self.asked_off()
         began = self._clock.mono()
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -266,7 +272,7 @@ class Rpc:
         if code == 429:
             self.stats.add(None, throttled=True)
             self._leave_alone(status.retry_after_s)
-            return RpcProblem(self.asked_off(), throttled=True)
+            return self.asked_off()
         self.stats.add(None)
         if code in (401, 403):
             state = SourceState.UNAUTHORISED if code == 401 else SourceState.DENIED
@@ -292,8 +298,12 @@ class Rpc:
             self._throttles = min(self._throttles + 1, 5)
         self._blocked_until = max(self._blocked_until, self._clock.mono() + retry_after_s)
 
-    def asked_off(self) -> str:
-        return f"{self.name} ({self.host}) asks to be left alone for {self.blocked_s:.0f} s (429)"
+    def asked_off(self) -> RpcProblem:
+        return RpcProblem(
+            f"{self.name} ({self.host}) asks to be left alone for {self.blocked_s:.0f} s (429)",
+            throttled=True,
+            remedy=_TOO_OFTEN,
+        )
 
     def _nonsense(self, method: str, body: bytes, error: Exception) -> RpcProblem:
         return RpcProblem(

@@ -106,7 +106,7 @@ class Search:
         except _Enough:
             self.whole = True
         except RpcProblem as problem:
-            self.problem = problem.reason
+            self.problem = problem.line()
 
     async def _search(self) -> None:
         await self._approach()

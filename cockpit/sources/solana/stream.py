@@ -37,14 +37,19 @@ _log.addHandler(logging.NullHandler())
 _log.propagate = False  # what is wrong is said in readings; a logger without handlers would print over the screen
 
 
+_CORRECT = "correct its ws-url in [[rpc-endpoints]]"
+
+
 class StreamBroken(CockpitError):
     """The stream ended, in words.
 
     `retry_after_s`: how long the node asks to be left alone, None when it does not say.
     """
 
-    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
-        super().__init__(reason)
+    usual_remedy = "nothing to do: it is tried again, and what was missed is looked for by listing"
+
+    def __init__(self, reason: str, remedy: str = "", *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason, remedy)
         self.retry_after_s = retry_after_s
 
 
@@ -188,9 +193,9 @@ class LogStream:
         try:
             self._url = ws_url(self._endpoint)
         except ValueError:
-            raise StreamBroken(f"the ws-url of {self.name} is no URL") from None
+            raise StreamBroken(f"the ws-url of {self.name} is no URL", _CORRECT) from None
         if not self._url.startswith(("ws://", "wss://")):
-            raise StreamBroken(f"the ws-url of {self.name} is no ws(s) URL")
+            raise StreamBroken(f"the ws-url of {self.name} is no ws(s) URL", _CORRECT)
         return connect, ssl.create_default_context() if self._url.startswith("wss://") else None
 
     async def _subscribe(self) -> None:
@@ -282,7 +287,8 @@ class LogStream:
         code = getattr(response, "status_code", None)
         if response is not None and code is not None:
             asked = next(iter(response.headers.get_all("retry-after")), None)
-            return StreamBroken(f"{where} refuses a WebSocket: HTTP {code}", retry_after_s(asked, self._clock.wall()))
+            pause_s = retry_after_s(asked, self._clock.wall())
+            return StreamBroken(f"{where} refuses a WebSocket: HTTP {code}", _CORRECT, retry_after_s=pause_s)
         return StreamBroken(f"the stream from {where} broke: {type(error).__name__}")
 
     async def close(self) -> None:
