@@ -54,7 +54,8 @@ def test_a_bad_row_is_one_clear_error_at_the_start(
     monkeypatch.setattr(cli, "COMMANDS", (*COMMANDS, row))
     assert cli.main(["status"]) == 70
     out = capsys.readouterr()
-    assert out.err == f"m0-cockpit: cockpit/commands/__init__.py: {words}\n" and out.out == ""
+    assert out.err.startswith(f"m0-cockpit: cockpit/commands/__init__.py: {words} (") and out.out == ""
+    assert out.err.count("\n") == 1
 
 
 def test_a_command_is_declared_only_when_it_is_called() -> None:

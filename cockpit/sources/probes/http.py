@@ -142,7 +142,7 @@ class Prober:
         try:
             return await self._get(url, wall, headers)
         except TimeoutError:
-            raise ProbeProblem(f"no answer from {url_hint(url)} in {self._timeout_s:g} s", self._look()) from None
+            raise ProbeProblem(f"no answer from {url_hint(url)} in {self._timeout_s:g} s", self._advice()) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             found = [getattr(error, "certificate_error", None), *causes(error)]
             refused = next(
@@ -150,9 +150,9 @@ class Prober:
             )
             if refused is not None:
                 raise await self._untrusted(url, refused, wall) from error
-            raise ProbeProblem(f"cannot ask {url_hint(url)}: {words(error)}", self._look()) from error
+            raise ProbeProblem(f"cannot ask {url_hint(url)}: {words(error)}", self._advice()) from error
 
-    def _look(self) -> str:
+    def _advice(self) -> str:
         return f"is it up, and its address in [{self._section}] right?"
 
     async def _get(self, url: str, wall: float, headers: Mapping[str, str] | None) -> HttpAnswer:
