@@ -45,8 +45,11 @@ test: $(VENV)/.dev system ## all tests
 	echo "== Again, alone. What passes here is a test that fails beside others: mend it at its cause."; \
 	$(BIN)/pytest -n 0 -v --last-failed --last-failed-no-failures none --maxfail 5; exit 1
 
-test-live: $(VENV)/.dev ## Kubernetes conformance against COCKPIT_TEST_KUBECONFIG
-	$(BIN)/pytest -m live
+test-live: $(VENV)/.dev ## on a real Kubernetes, built from its Go modules (cached) or named by COCKPIT_TEST_KUBECONFIG
+	$(BIN)/pytest -m live tests/live
+
+cluster: $(VENV)/.dev ## that Kubernetes alone, to try the cockpit or kubectl on, until ctrl+c
+	$(PY) -m tests.live.cluster
 
 bench: $(VENV)/.dev system ## the budgets of the design, as ratios measured in one run
 	@bash $(SYSTEM) curl
@@ -74,4 +77,4 @@ PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-li
 clean: ## remove the environment and caches
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help setup drill check system test test-live bench pictures generated pins clean
+.PHONY: help setup drill check system test test-live cluster bench pictures generated pins clean

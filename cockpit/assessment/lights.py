@@ -30,8 +30,8 @@ def lights(board: Board, mono: float, configured: frozenset[str]) -> tuple[Sourc
 def _light(name: str, readings: Mapping[str, Reading[Any]], mono: float, *, partly: bool) -> SourceLight:
     """Return the light of the worst topic.
 
-    With `partly`, single failures among live topics make a source stale, not down: one query that
-    is rejected says nothing of the server.
+    With `partly`, single failures among live topics make a source stale, not down: one query or one
+    kind that fails says nothing of the rest. What is refused for want of rights stays so called.
     """
     every = {topic: reading.believed(mono) for topic, reading in readings.items()}
     asked = {topic: found for topic, found in every.items() if not found.state.off}
@@ -44,7 +44,7 @@ def _light(name: str, readings: Mapping[str, Reading[Any]], mono: float, *, part
         return SourceLight(name, SourceState.LIVE, age)
     topic, worst = max(found.items(), key=lambda pair: _ORDER[pair[1].state])
     state, reason = worst.state, worst.reason
-    if partly and len(parts) < len(found) and not state.starting:
+    if partly and len(parts) < len(found) and (state.down or state.stale):
         state, reason = SourceState.STALE, f"{len(parts)} of {len(found)} failed: {reason}"
     elif len(parts) < len(found):
         reason = f"{topic.partition('/')[2]}: {reason}"

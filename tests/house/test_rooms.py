@@ -61,7 +61,7 @@ LONG = {
     "tests/drill/test_school.py": "one school, from lesson to score",
     "tests/incident/test_incident_record.py": "one record, from opening to closing",
     "tests/maintenance/test_maintenance.py": "every line of both rounds",
-    "tests/real/test_conformance.py": "one list of what any API server must do",
+    "tests/live/test_conformance.py": "one list of what any API server must do",
     "tests/sources/kubernetes/test_kubernetes_source.py": "one watch, and all that may befall it",
     "tests/sources/postgres/test_postgres_source.py": "one source, and all that may befall it",
     "tests/sources/test_probes.py": "one source, and all that may befall it",

@@ -24,6 +24,6 @@ SOURCE = SourceSpec(
     configured=lambda settings: True,
     make=_make,
     also=(),
-    partly=False,
+    partly=True,
     has_values=True,
 )

@@ -1,5 +1,4 @@
-"""The cluster that conformance is judged on: the drill's API in a thread, or whatever
-COCKPIT_TEST_KUBECONFIG leads to.
+"""The cluster that conformance is judged on: the drill's API in a thread, or a real one.
 
 Objects are made and removed by plain requests of our own client. On a real server everything
 happens in a namespace made for the run; whether controllers and kubelets are at work there is found
@@ -10,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
 import threading
 import time
@@ -30,7 +28,6 @@ from cockpit.kubeapi.errors import KubeError, NotFound
 from tests.support.waiting import HANG_S
 
 T = TypeVar("T")
-VARIABLE = "COCKPIT_TEST_KUBECONFIG"
 PAUSE = "registry.k8s.io/pause"
 IMAGE = f"{PAUSE}:3.10"
 #: pause 3.10 by its digest: where a kubelet runs, it can be pulled.
@@ -199,12 +196,9 @@ def drill(home: Path) -> Iterator[TestCluster]:
 
 
 @contextmanager
-def live(home: Path) -> Iterator[TestCluster]:
-    """A namespace of our own behind COCKPIT_TEST_KUBECONFIG (its current context), deleted
-    afterwards.
-    """
-    source = Path(os.environ[VARIABLE]).expanduser()
-    cluster = TestCluster("live", source, f"m0-conformance-{secrets.token_hex(3)}")
+def live(kubeconfig: Path) -> Iterator[TestCluster]:
+    """A namespace of our own on a real server (current context), deleted afterwards."""
+    cluster = TestCluster("live", kubeconfig, f"m0-conformance-{secrets.token_hex(3)}")
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": cluster.namespace}}
     cluster.send("POST", "/api/v1/namespaces", body)
     try:

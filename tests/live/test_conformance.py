@@ -1,6 +1,4 @@
-"""Sends our own requests to an API server: the drill's always, a real one on request.
-
-COCKPIT_TEST_KUBECONFIG names it.
+"""Sends our own requests to an API server: the drill's always, a real one in `make test-live`.
 
 What is asserted holds for an unmodified kube-apiserver; where it matters whether controllers or
 kubelets run, the test looks at what the cluster has.
@@ -10,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -20,21 +16,20 @@ from typing import Any
 import pytest
 
 from cockpit.clock import SystemClock
-from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, Invalid, NotFound, Unauthorised
 from cockpit.mitigation.cluster import lease
-from cockpit.mitigation.executor import Executor, PlanProblem
-from cockpit.model.plan import Confirmation, DryRunState, Phase, Plan, Progress, Proof, Verdict
+from cockpit.mitigation.executor import PlanProblem
+from cockpit.model.plan import Confirmation, DryRunState, Phase, Plan, Proof, Verdict
 from cockpit.model.reading import Reading, SourceState
-from cockpit.model.runbook import Runbooks, Service, Step
 from cockpit.sources.kubernetes import topic
 from cockpit.sources.kubernetes.log_lines import LogLine
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
 from cockpit.sources.timing import Timings
-from tests.support.conformance import IMAGE, PINNED, VARIABLE, TestCluster, drill, live, until
+from tests.live.clusters import IMAGE, PINNED, TestCluster, drill, until
+from tests.live.cockpit import Cockpit
 from tests.support.readings import data_of
 from tests.support.waiting import HANG_S
 
@@ -50,11 +45,11 @@ OPERATOR = Operator(
     params=[pytest.param("drill", marks=pytest.mark.real), pytest.param("live", marks=pytest.mark.live)],
 )
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
-    home = tmp_path_factory.mktemp(request.param)
-    if request.param == "live" and not os.environ.get(VARIABLE):
-        pytest.skip(f"{VARIABLE} names no kubeconfig")
-    with (drill if request.param == "drill" else live)(home) as made:
-        yield made
+    if request.param == "drill":
+        with drill(tmp_path_factory.mktemp("drill")) as made:
+            yield made
+    else:
+        yield request.getfixturevalue("real")
 
 
 # the client alone
@@ -262,79 +257,6 @@ async def test_logs_of_a_running_pod(cluster: TestCluster) -> None:
 
 
 # the guarded way
-
-
-async def _short(seconds: float) -> None:
-    """Poll rollouts as often as the drill's fast time needs."""
-    await asyncio.sleep(min(seconds, 0.05))
-
-
-class Cockpit:
-    """Runs an executor with its journal, and does what an operator does with it."""
-
-    def __init__(self, cluster: TestCluster, directory: Path, **services: Service) -> None:
-        self.cluster = cluster
-        self.journal = Journal.open(directory / "journal.jsonl")
-        self.runbooks = Runbooks(
-            queries={},
-            signals={},
-            stages=(),
-            toggles={},
-            runbooks=(),
-            services={name.replace("_", "-"): service for name, service in services.items()},
-        )
-        self.executor = Executor(
-            cluster.access,
-            self.runbooks,
-            self.journal,
-            lambda: None,
-            SystemClock(),
-            namespace=cluster.namespace,
-            read_only=False,
-            operator=OPERATOR,
-            sleep=_short if cluster.name == "drill" else asyncio.sleep,
-        )
-        self.executor.start()
-
-    def plan(self, kind: str, service: str, **more: Any) -> Plan:
-        step = Step(id=kind, title=f"{kind} {service}", kind=kind, service=service, **more)
-        return self.executor.plan(None, step, {}).result(30)
-
-    def undo(self, number: int | None) -> Plan:
-        assert number is not None
-        return self.executor.plan_undo(number).result(30)
-
-    def send(self, plan: Plan) -> Progress:
-        """Confirm, with what must be typed; return once the server answered."""
-        confirmation = Confirmation(plan.id, plan.digest, plan.typed, "ops1", SystemClock().mono())
-        progress = self.executor.carry_out(plan, confirmation).result(60)
-        assert progress.phase is Phase.SENT, progress.words
-        return progress
-
-    def carry(self, plan: Plan) -> Progress:
-        """Send, and wait for the rollout's end.
-
-        Where there are controllers and kubelets to end it.
-        """
-        sent = self.send(plan)
-        if not self.cluster.kubelet:
-            self.executor.stop_watching(plan.id)
-        done = self.wait(
-            lambda: next((p for p in self.executor.progress if p.plan.id == plan.id and not p.running), None)
-        )
-        assert done.phase is Phase.DONE, done.words
-        return done if done.journal is not None else sent
-
-    def wait(self, answered: Callable[[], Any], timeout_s: float = 120.0) -> Any:
-        deadline = time.monotonic() + timeout_s
-        while not (found := answered()):
-            assert time.monotonic() < deadline, "it never came true"
-            time.sleep(0.05)  # a look, not a measure
-        return found
-
-    def close(self) -> None:
-        self.executor.close(5)
-        self.journal.close()
 
 
 @pytest.fixture

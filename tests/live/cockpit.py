@@ -1,0 +1,94 @@
+"""Does with an executor what an operator does with it, on any cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cockpit.clock import SystemClock
+from cockpit.journal.journal import Journal
+from cockpit.journal.operator import Operator
+from cockpit.mitigation.executor import Executor
+from cockpit.model.plan import Confirmation, Phase, Plan, Progress
+from cockpit.model.runbook import Runbooks, Service, Step
+from tests.live.clusters import TestCluster
+
+OPERATOR = Operator(
+    name="ops1", os_user="ops1", ssh_user="ops1", ssh_from="10.0.0.9", kube_user="conformance", host="bastion"
+)
+
+
+async def _short(seconds: float) -> None:
+    """Poll rollouts as often as the drill's fast time needs."""
+    await asyncio.sleep(min(seconds, 0.05))
+
+
+class Cockpit:
+    """Runs an executor with its journal, and does what an operator does with it."""
+
+    def __init__(self, cluster: TestCluster, directory: Path, **services: Service) -> None:
+        self.cluster = cluster
+        self.journal = Journal.open(directory / "journal.jsonl")
+        self.runbooks = Runbooks(
+            queries={},
+            signals={},
+            stages=(),
+            toggles={},
+            runbooks=(),
+            services={name.replace("_", "-"): service for name, service in services.items()},
+        )
+        self.executor = Executor(
+            cluster.access,
+            self.runbooks,
+            self.journal,
+            lambda: None,
+            SystemClock(),
+            namespace=cluster.namespace,
+            read_only=False,
+            operator=OPERATOR,
+            sleep=_short if cluster.name == "drill" else asyncio.sleep,
+        )
+        self.executor.start()
+
+    def plan(self, kind: str, service: str, **more: Any) -> Plan:
+        step = Step(id=kind, title=f"{kind} {service}", kind=kind, service=service, **more)
+        return self.executor.plan(None, step, {}).result(30)
+
+    def undo(self, number: int | None) -> Plan:
+        assert number is not None
+        return self.executor.plan_undo(number).result(30)
+
+    def send(self, plan: Plan) -> Progress:
+        """Confirm, with what must be typed; return once the server answered."""
+        confirmation = Confirmation(plan.id, plan.digest, plan.typed, "ops1", SystemClock().mono())
+        progress = self.executor.carry_out(plan, confirmation).result(60)
+        assert progress.phase is Phase.SENT, progress.words
+        return progress
+
+    def carry(self, plan: Plan) -> Progress:
+        """Send, and wait for the rollout's end.
+
+        Where there are controllers and kubelets to end it.
+        """
+        sent = self.send(plan)
+        if not self.cluster.kubelet:
+            self.executor.stop_watching(plan.id)
+        done = self.wait(
+            lambda: next((p for p in self.executor.progress if p.plan.id == plan.id and not p.running), None)
+        )
+        assert done.phase is Phase.DONE, done.words
+        return done if done.journal is not None else sent
+
+    def wait(self, answered: Callable[[], Any], timeout_s: float = 120.0) -> Any:
+        deadline = time.monotonic() + timeout_s
+        while not (found := answered()):
+            assert time.monotonic() < deadline, "it never came true"
+            time.sleep(0.05)
+        return found
+
+    def close(self) -> None:
+        self.executor.close(5)
+        self.journal.close()
