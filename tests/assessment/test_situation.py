@@ -250,6 +250,18 @@ def test_without_a_cluster_the_local_clock_stands_in() -> None:
 # --- lights ------------------------------------------------------------------------------------
 
 
+def test_one_kind_that_fails_leaves_the_cluster_s_light_on() -> None:
+    """R8: one kind's 503 made the whole k8s light DOWN, though all else was read."""
+    room = Room(prometheus=False)
+    room.cluster([], [])
+    room.put("events", {}, fault=Fault(SourceState.DOWN, "list events in n: HTTP 503"))
+    kubernetes, *_ = room.situation().sources
+    assert kubernetes.state is SourceState.STALE
+    failed, _, reason = kubernetes.reason.partition(": ")
+    assert failed.startswith("1 of ") and reason == "list events in n: HTTP 503"
+    assert [(topic.partition("/")[0], state) for topic, state, _ in kubernetes.parts] == [("events", SourceState.DOWN)]
+
+
 def test_a_light_is_its_worst_topic_and_names_it() -> None:
     room = Room(prometheus=False)
     room.cluster([], [])

@@ -62,7 +62,7 @@ def build(within_s: float | None = None) -> Path:
         start_new_session=True,  # its compilers end with it
     )
     try:
-        told, _ = work.communicate(timeout=within_s)
+        output, _ = work.communicate(timeout=within_s)
     except subprocess.TimeoutExpired:
         raise NotBuilt(f"building it takes more than the {within_s:.0f} s there are") from None
     finally:
@@ -71,7 +71,7 @@ def build(within_s: float | None = None) -> Path:
             work.wait()
             fresh.unlink(missing_ok=True)
     if work.returncode:
-        lines = [line for line in told.splitlines() if line.strip() and not line.startswith("go: downloading")]
+        lines = [line for line in output.splitlines() if line.strip() and not line.startswith("go: downloading")]
         raise NotBuilt(f"go build failed: {' / '.join(lines[-3:])}")
     fresh.replace(target)
     for old in target.parent.glob("control-plane-*"):  # of other versions
