@@ -63,11 +63,12 @@ class TransactionFailure:
     instruction_index: int | None = None
 
 
-def failure_of(err: object, *, foreign: bool = False) -> TransactionFailure | None:
+def failure_of(err: object, *, ours: bool | None) -> TransactionFailure | None:
     """Read what `err` of a transaction says; None when it did not fail.
 
-    `foreign`: another program gave the error, so that a custom code is that program's, not ours.
-    Never raises, whatever the shape.
+    `ours`: whether the oracle program gave the error; None: that is not known. A custom code means
+    something only for the program that gave it: of any other it belongs to no runbook. Never
+    raises, whatever the shape.
     """
     if err is None:
         return None
@@ -76,7 +77,7 @@ def failure_of(err: object, *, foreign: bool = False) -> TransactionFailure | No
     if isinstance(err, dict) and len(err) == 1:
         ((kind, what),) = err.items()
         if kind == "InstructionError" and isinstance(what, list) and len(what) == 2:
-            return _of_instruction(what[0], what[1], foreign)
+            return _of_instruction(what[0], what[1], ours)
         return _named(kind)
     return TransactionFailure("unknown error")
 
@@ -86,19 +87,20 @@ def _named(name: object, index: int | None = None) -> TransactionFailure:
     return TransactionFailure(words, None, RUNBOOKS.get(words) if words == "BlockhashNotFound" else None, index)
 
 
-def _of_instruction(index: object, what: object, foreign: bool) -> TransactionFailure:
+def _of_instruction(index: object, what: object, ours: bool | None) -> TransactionFailure:
     at = index if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < 256 else None
     if isinstance(what, dict) and len(what) == 1:
         ((kind, code),) = what.items()
         if kind == "Custom" and isinstance(code, int) and not isinstance(code, bool) and 0 <= code < 2**32:
-            return _custom(code, at, foreign)
+            return _custom(code, at, ours)
         return _named(kind, at)
     return _named(what, at) if isinstance(what, str) else TransactionFailure("unknown error", instruction_index=at)
 
 
-def _custom(code: int, index: int | None, foreign: bool) -> TransactionFailure:
-    if foreign:
-        return TransactionFailure(f"custom {code} of another program", code, None, index)
+def _custom(code: int, index: int | None, ours: bool | None) -> TransactionFailure:
+    if not ours:
+        whose = "another program" if ours is False else "a program not known"
+        return TransactionFailure(f"custom {code} of {whose}", code, None, index)
     known = FIRST_CODE <= code < FIRST_CODE + len(PROGRAM_ERRORS)
     name = PROGRAM_ERRORS[code - FIRST_CODE] if known else f"custom {code}"
     return TransactionFailure(name, code, RUNBOOKS.get(name), index)

@@ -209,8 +209,8 @@ class Ledger:
         self, signature: str, slot: int, err: object, logs: Sequence[str] | None, at: float, counted: bool
     ) -> None:
         read = read_logs(logs or (), self.program_id)
-        foreign = bool(read.failed_program) and read.failed_program != self.program_id
-        failure = failure_of(err, foreign=foreign) or OTHER
+        ours = read.failed_program == self.program_id if read.failed_program else None
+        failure = failure_of(err, ours=ours) or OTHER
         broke = [frame for frame in read.frames if frame.failed] or read.frames[-1:]
         instruction = safe(broke[-1].instruction, 60) if broke else ""
         self._counters["failed"].add(at, slot, counted=counted)
