@@ -11,15 +11,15 @@ from cockpit.sources.postgres.sql_text import MARK, relation, shown
 from cockpit.text import safe
 
 _MOST = 50
-_TEXT = 1200
+_TEXT = 4800  # bytes of a statement that are read
 
 _TRANSACTIONS = f"""
 SELECT {MARK} pid, application_name, usename, state, extract(epoch FROM clock_timestamp() - xact_start)::float8,
-  wait_event_type, wait_event, left(query, {_TEXT})
+  wait_event_type, wait_event, substring(textsend(query) FOR {_TEXT})
 FROM pg_stat_activity WHERE backend_type = 'client backend' AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
 UNION ALL
 SELECT 0, 'prepared transaction', owner, 'prepared', extract(epoch FROM clock_timestamp() - prepared)::float8,
-  NULL, NULL, gid
+  NULL, NULL, textsend(gid)
 FROM pg_prepared_xacts WHERE database = current_database()
 ORDER BY 5 DESC LIMIT 20
 """
@@ -33,7 +33,7 @@ SELECT {MARK} a.pid, a.application_name,
   extract(epoch FROM clock_timestamp() - coalesce((l.whole->>'waitstart')::timestamptz, a.query_start))::float8,
   l.whole->>'mode', l.whole->>'locktype', n.nspname, c.relname,
     coalesce(l.whole->>'transactionid', l.whole->>'classid'),
-  pg_blocking_pids(a.pid), left(a.query, {_TEXT}), count(*) OVER ()::int
+  pg_blocking_pids(a.pid), substring(textsend(a.query) FOR {_TEXT}), count(*) OVER ()::int
 FROM pg_stat_activity a
   LEFT JOIN LATERAL (SELECT to_jsonb(k) AS whole, k.relation, k.database FROM pg_locks k WHERE k.pid = a.pid
     AND NOT k.granted LIMIT 1) l ON true

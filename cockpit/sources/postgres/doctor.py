@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from cockpit.model.reading import Fault, SourceState
 from cockpit.settings import ConfigProblem, secret_of
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, skew
+from cockpit.sources.postgres.health import server
 from cockpit.sources.postgres.session import PgProblem, Session
 from cockpit.sources.postgres.settings import POSTGRES
+from cockpit.sources.postgres.statements import Statements
 from cockpit.sources.registry import configured
 
 AREA = "postgres"
@@ -22,7 +25,6 @@ SELECT current_user, r.rolsuper, pg_has_role(current_user, 'pg_monitor', 'USAGE'
        extract(epoch FROM clock_timestamp())::float8
 FROM pg_roles r WHERE r.rolname = current_user
 """
-_EXTENSION = "SELECT extversion FROM pg_extension WHERE extname = 'pg_stat_statements'"
 _WRITES = """
 SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -122,8 +124,18 @@ async def _writes(session: Session, role: str) -> Finding:
 
 
 async def _statements(session: Session) -> Finding:
-    rows = await session.ask(_EXTENSION)
-    if rows:
-        return found(AREA, "pg_stat_statements", State.OK, f"version {rows[0][0]}")
-    remedy = "shared_preload_libraries = 'pg_stat_statements', restart, CREATE EXTENSION pg_stat_statements"
-    return found(AREA, "pg_stat_statements", State.WARN, "not in this database: top queries stay unknown", remedy)
+    """Read the view as the source does: that the extension is there says little."""
+    try:
+        known = await server(session.ask)
+        _, fault = await Statements().poll(session.ask, known, 0.0)
+        ((track,),) = await session.ask("SELECT current_setting('pg_stat_statements.track', true)")
+    except PgProblem as problem:
+        if problem.lost:
+            raise
+        fault = problem.fault
+    else:
+        if fault is None and track == "none":
+            fault = Fault(SourceState.DOWN, "it counts nothing", "pg_stat_statements.track = 'top', then reload")
+    if fault is None:
+        return found(AREA, "pg_stat_statements", State.OK, f"version {known.statements_version}")
+    return found(AREA, "pg_stat_statements", State.WARN, f"top queries stay unknown: {fault.reason}", fault.remedy)

@@ -49,6 +49,7 @@ class Server:
     version: str
     sees_all: bool  # pg_read_all_stats, by pg_monitor or otherwise
     statements_schema: str | None  # where the extension pg_stat_statements lives; None: not in this database
+    statements_version: str  # "" without it
     up_s: float | None
 
 
@@ -64,6 +65,7 @@ SELECT {MARK} current_user, current_database(), current_setting('server_version_
   pg_has_role('pg_read_all_stats', 'USAGE'),
   (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
     WHERE e.extname = 'pg_stat_statements'),
+  (SELECT extversion FROM pg_extension WHERE extname = 'pg_stat_statements'),
   extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8
 """
 
@@ -73,7 +75,7 @@ async def server(ask: Ask) -> Server:
 
     Raises PgProblem, also for a server that is too old.
     """
-    ((role, database, number, version, sees_all, schema, up_s),) = await ask(_SERVER, None)
+    ((role, database, number, version, sees_all, schema, extension, up_s),) = await ask(_SERVER, None)
     if number < OLDEST_VERSION:
         fault = Fault(
             SourceState.DOWN, f"PostgreSQL {safe(version, 20)} is too old", "PostgreSQL 13 or newer is needed"
@@ -86,6 +88,7 @@ async def server(ask: Ask) -> Server:
         version=safe(str(version).split(" ")[0], 20),
         sees_all=bool(sees_all),
         statements_schema=schema,
+        statements_version=extension or "",
         up_s=up_s,
     )
 

@@ -22,6 +22,7 @@ import msgspec
 
 from cockpit.errors import CockpitError
 from cockpit.model.reading import Fault, SourceState
+from cockpit.sources.postgres.readable import read_any_text
 from cockpit.text import HIDDEN, safe
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 APPLICATION = "m0-cockpit"
 CONNECT_S = 4
 STATEMENT_S = 4.0
+#: The server converts nothing: one session's bytes in another encoding would fail the whole answer.
+UNCONVERTED = "sql_ascii"
 Row = tuple[Any, ...]
 
 #: libpq's own limits (https://www.postgresql.org/docs/current/libpq-connect.html). An operator's
@@ -56,15 +59,17 @@ _SESSION: Mapping[str, str] = {
 class PgProblem(CockpitError):
     """Why there is no answer, as a fault.
 
-    `lost`: the connection is of no more use.
+    `lost`: the connection is of no more use. `sqlstate`: the server's code, "" when it was not the
+    server that said no.
     """
 
     usual_remedy = "check the address in [postgres] and the server"
 
-    def __init__(self, fault: Fault, *, lost: bool) -> None:
+    def __init__(self, fault: Fault, *, lost: bool, sqlstate: str = "") -> None:
         super().__init__(fault.reason, fault.remedy)
         self.fault = msgspec.structs.replace(fault, remedy=self.remedy)
         self.lost = lost
+        self.sqlstate = sqlstate
 
 
 def _driver() -> Any:
@@ -88,8 +93,8 @@ async def driver() -> Any:
     return await asyncio.to_thread(_driver)
 
 
-def conninfo(url: str, limits: Mapping[str, str] = _LIMITS, session: Mapping[str, str] = _SESSION) -> str:
-    """Return the operator's URL with our limits.
+def conninfo(url: str, encoding: str = "utf8", session: Mapping[str, str] = _SESSION) -> str:
+    """Return the operator's URL with our limits and `encoding` for the client.
 
     Raises PgProblem, without a word of the URL, when it is none.
     """
@@ -106,9 +111,9 @@ def conninfo(url: str, limits: Mapping[str, str] = _LIMITS, session: Mapping[str
         )
         raise PgProblem(fault, lost=True) from None
     options = " ".join(f"-c {name}={value}" for name, value in session.items())
-    own = {**limits, "application_name": APPLICATION}
+    own = {**_LIMITS, "application_name": APPLICATION, "client_encoding": encoding}
     with contextlib.suppress(KeyError, ValueError):
-        own["connect_timeout"] = str(min(max(2, int(given["connect_timeout"])), int(limits["connect_timeout"])))
+        own["connect_timeout"] = str(min(max(2, int(given["connect_timeout"])), CONNECT_S))
     try:
         return make_conninfo("", **{**given, **own, "options": f"{given.get('options', '')} {options}".strip()})
     except (ProgrammingError, UnicodeError):
@@ -147,6 +152,8 @@ _NOT_LET_IN = re.compile(
     r"role .* does not exist|certificate"
 )
 _FULL = re.compile(r"too many clients|too many connections|remaining connection slots")
+#: SQLSTATE classes that speak of the connection or the server's state, not of one statement.
+_CONNECTION_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58", "XX"})
 _UNSUPPORTED = re.compile(r"(?i)unsupported startup parameter")
 
 
@@ -203,6 +210,14 @@ def fault_of(error: BaseException, secrets: Sequence[str], role: str = "") -> Fa
         )
     if state in ("57P01", "57P02", "57P03"):
         return Fault(SourceState.DOWN, words, "it is starting or stopping; the cockpit tries again")
+    if state == "55000" and "shared_preload_libraries" in words:
+        return Fault(
+            SourceState.DOWN, words, "shared_preload_libraries = 'pg_stat_statements', then restart the server"
+        )
+    if state and state[:2] not in _CONNECTION_CLASSES:
+        return Fault(
+            SourceState.DOWN, words, f"the server answers, but not this question (SQLSTATE {state}): see its log"
+        )
     return Fault(SourceState.DOWN, words, PgProblem.usual_remedy)
 
 
@@ -216,6 +231,7 @@ class Session:
         self._connection = connection
         self._secrets = tuple(secrets)
         self.role = ""
+        read_any_text(connection)
 
     @classmethod
     async def open(cls, url: str) -> Session:
@@ -224,7 +240,7 @@ class Session:
         Raises PgProblem.
         """
         psycopg = await driver()
-        info, secrets = conninfo(url), secrets_of(url)
+        info, secrets = conninfo(url, UNCONVERTED), secrets_of(url)
         try:
             async with asyncio.timeout(2 * CONNECT_S):
                 connection = await psycopg.AsyncConnection.connect(info, autocommit=True, prepare_threshold=None)
@@ -252,7 +268,8 @@ class Session:
             return await cursor.fetchall()
         except (psycopg.Error, OSError, UnicodeError, ValueError) as error:
             lost = self._connection.closed or self._connection.broken
-            raise PgProblem(fault_of(error, self._secrets, self.role), lost=lost) from None
+            code = getattr(error, "sqlstate", None) or ""
+            raise PgProblem(fault_of(error, self._secrets, self.role), lost=lost, sqlstate=code) from None
 
     def break_off(self) -> None:
         """End whatever waits on the socket, now.

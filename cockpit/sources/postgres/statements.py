@@ -19,10 +19,14 @@ from cockpit.sources.postgres.sql_text import MARK, Token, quoted, shown, tokens
 from cockpit.text import safe
 
 WINDOW_S = 60.0
+#: With PostgreSQL 13; pg_upgrade leaves the one from before, whose columns have other names.
+OLDEST_EXTENSION = (1, 8)
 _FOLLOWED = 300  # statements whose counters are kept between polls
 _SHOWN = 25
-_TEXT = 2400  # characters of a statement that are read
+_TEXT = 4800  # bytes of a statement that are read
 _TEXTS_KEPT = 600
+#: character_not_in_repertoire, untranslatable_character, and undefined_function: no such conversion.
+_NOT_CONVERTIBLE = frozenset({"22021", "22P05", "42883"})
 
 Key = tuple[int, int, int]  # user, database, queryid
 
@@ -73,6 +77,7 @@ class Statements:
     texts: dict[Key, Text | None] = field(default_factory=dict)  # None: our own
     blind: str = "pg_stat_statements was not read yet"  # why `ran` tells nothing; "" when it does
     _past: deque[_Snapshot] = field(default_factory=deque)
+    _unreadable: set[Key] = field(default_factory=set)
 
     async def poll(self, ask: Ask, server: Server, now: float) -> Seen:
         """Ask for `TopQueries`.
@@ -86,6 +91,16 @@ class Statements:
                     SourceState.DOWN,
                     f"the extension pg_stat_statements is missing in database {safe(server.database, 63)}",
                     "shared_preload_libraries = 'pg_stat_statements', then CREATE EXTENSION pg_stat_statements",
+                ),
+                lost=False,
+            )
+        if version_of(server.statements_version) < OLDEST_EXTENSION:
+            raise PgProblem(
+                Fault(
+                    SourceState.DOWN,
+                    f"the extension pg_stat_statements is still of version {safe(server.statements_version, 20)}, as "
+                    "before the server's upgrade",
+                    "ALTER EXTENSION pg_stat_statements UPDATE",
                 ),
                 lost=False,
             )
@@ -106,7 +121,7 @@ class Statements:
         before = self._before(current)
         ran = _since(before, current) if before is not None else []
         wanted = [r.key for r in ran[: 2 * _SHOWN]] or [*counters][: 2 * _SHOWN]
-        await self._read_texts(ask, function, wanted)
+        await self._read_texts(ask, function, wanted, server.role)
         self.ran = tuple(r for r in ran if self.texts.get(r.key) is not None)
         self.blind = "" if before is not None else "statements were read once only"
         if hidden:
@@ -127,22 +142,35 @@ class Statements:
         self._past.append(current)
         return before
 
-    async def _read_texts(self, ask: Ask, function: str, wanted: list[Key]) -> None:
+    async def _read_texts(self, ask: Ask, function: str, wanted: list[Key], role: str) -> None:
+        for key in self._unreadable:
+            self.texts.pop(key, None)
+        self._unreadable.clear()
         unknown = [key for key in wanted if key not in self.texts]
         if not unknown:
             return
-        rows = await ask(
-            f"SELECT {MARK} s.userid::int8, s.dbid::int8, s.queryid, left(s.query, {_TEXT}), "
-            f"coalesce(d.datname, '?'), pg_get_userbyid(s.userid) "
-            f"FROM {function}(true) s LEFT JOIN pg_database d ON d.oid = s.dbid WHERE s.queryid = ANY(%s)",
-            ([key[2] for key in unknown],),
-        )
         if len(self.texts) > _TEXTS_KEPT:
             self.texts.clear()
-        for user, base, query, text, database, role in rows:
-            own = MARK in (text or "")
-            said = Text(shown(text or ""), tokens(text or ""), safe(database, 63), safe(role, 63))
-            self.texts[user, base, query] = None if own else said
+        why = "its text is gone"
+        try:
+            rows = await ask(_texts(function, "true", f"substring(textsend(s.query) FOR {_TEXT})"), (_ids(unknown),))
+        except PgProblem as problem:
+            # The extension converts every text at once: one that is not of this database's encoding
+            # fails them all. The counters are read all the same.
+            if problem.sqlstate not in _NOT_CONVERTIBLE:
+                raise
+            why = "a statement of another encoding keeps all texts from being read"
+            rows = await ask(_texts(function, "false", "NULL"), (_ids(unknown),))
+        for user, base, query, text, database, owner in rows:
+            key = (user, base, query)
+            if text is None:
+                text = f"({why}: queryid {query})"
+                self._unreadable.add(key)
+                own = owner == role
+            else:
+                own = MARK in text
+            said = Text(shown(text), tokens(text), safe(database, 63), safe(owner, 63))
+            self.texts[key] = None if own else said
 
     async def _evicted(self, ask: Ask, server: Server) -> int:
         if server.version_num < 140_000 or server.statements_schema is None:
@@ -200,6 +228,24 @@ class Statements:
             load=ran.ms / 1000.0 / window,
             blocks_per_call=ran.blocks / ran.calls,
         )
+
+
+def _texts(function: str, with_text: str, text: str) -> str:
+    return (
+        f"SELECT {MARK} s.userid::int8, s.dbid::int8, s.queryid, {text}, coalesce(d.datname, '?'), "
+        f"pg_get_userbyid(s.userid) FROM {function}({with_text}) s LEFT JOIN pg_database d ON d.oid = s.dbid "
+        "WHERE s.queryid = ANY(%s)"
+    )
+
+
+def _ids(keys: list[Key]) -> list[int]:
+    return [query for _, _, query in keys]
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Return "1.10" as (1, 10); what is no number counts as the newest."""
+    parts = text.split(".")
+    return tuple(map(int, parts)) if all(each.isascii() and each.isdigit() for each in parts) else (99,)
 
 
 def _since(before: _Snapshot, current: _Snapshot) -> list[Ran]:
