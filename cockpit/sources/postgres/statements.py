@@ -25,7 +25,7 @@ _FOLLOWED = 300  # statements whose counters are kept between polls
 _SHOWN = 25
 _TEXT = 4800  # bytes of a statement that are read
 _TEXTS_KEPT = 600
-#: character_not_in_repertoire, untranslatable_character, and undefined_function: no such conversion.
+#: character_not_in_repertoire, untranslatable_character, undefined_function (no such conversion).
 _NOT_CONVERTIBLE = frozenset({"22021", "22P05", "42883"})
 
 Key = tuple[int, int, int]  # user, database, queryid
