@@ -33,6 +33,7 @@ _FEEDS: Mapping[str, tuple[str, ...]] = {
     "replicasets": ("replicasets",),
     "events": ("events",),
     "autoscalers": ("horizontalpodautoscalers",),
+    "jobs": ("jobs",),
     "configmaps": ("configmaps",),
 }
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cockpit.assessment import jobs
 from cockpit.model.observed.cluster import Cluster, Workload
 from cockpit.model.runbook import Service
 from cockpit.model.signal import Level
 from cockpit.model.situation import ServiceStatus
-from cockpit.sources.inventory import Inventory, PodTally
+from cockpit.sources.inventory import STARTING, Inventory, PodTally
 
 #: A restart this long ago is still worth a word.
 RECENT_S = 600.0
-#: On the way up: no reason to worry while enough others are ready.
-_STARTING = ("ContainerCreating", "PodInitializing", "Pending", "not ready")
 _NO_PODS = PodTally(
     pods=(),
     uids=(),
@@ -42,7 +41,8 @@ def services(
         found.append(_of_workload(workload, tally, known.get(name), now))
     for (namespace, name), tally in inventory.tallies.items():
         if (namespace, name) not in cluster.workloads:
-            found.append(_without_workload(namespace, name, tally, now))
+            status = _without_workload(namespace, name, tally, now)
+            found.append(jobs.judged(status, tally, cluster.jobs) if status.kind == "Job" else status)
     return tuple(sorted(found, key=lambda s: (-Level(s.level).rank, s.namespace, s.name)))
 
 
@@ -53,7 +53,7 @@ def _of_workload(workload: Workload, tally: PodTally, service: Service | None, n
     stuck = next(
         (c for c in workload.conditions if c.type == "Progressing" and c.reason == "ProgressDeadlineExceeded"), None
     )
-    failing = [reason for reason in reasons if reason not in _STARTING]
+    failing = [reason for reason in reasons if reason not in STARTING]
     if desired == 0:
         publishes = service is not None and service.publishes
         level, why = (Level.WARN if publishes else Level.OK), "scaled to 0"
@@ -99,7 +99,7 @@ def _without_workload(namespace: str, name: str, tally: PodTally, now: float) ->
     """Group jobs, bare pods, and pods whose workload may not be read."""
     reasons, expected = tally.reasons, tally.expected
     level = Level.OK if tally.ready >= expected else Level.WARN
-    if level is Level.WARN and tally.ready == 0 and not all(reason in _STARTING for reason in reasons):
+    if level is Level.WARN and tally.ready == 0 and not all(reason in STARTING for reason in reasons):
         level = Level.CRIT
     kind = tally.pods[0].owner_kind or "Pod"
     return ServiceStatus(
@@ -120,7 +120,7 @@ def _most(reasons: Mapping[str, int]) -> str:
     """Return the dominant reason; trouble comes before what a pod on its way up says."""
     if not reasons:
         return ""
-    reason, count = min(reasons.items(), key=lambda item: (item[0] in _STARTING, -item[1], item[0]))
+    reason, count = min(reasons.items(), key=lambda item: (item[0] in STARTING, -item[1], item[0]))
     return f"{reason} ×{count}" if count > 1 else reason
 
 

@@ -322,6 +322,24 @@ def autoscaler(value: wire.AutoscalerW) -> model.Autoscaler:
     )
 
 
+def job(value: wire.JobW) -> model.Job:
+    """Convert a Job; absent counts are 0."""
+    meta, spec = value.metadata or _NO_META, value.spec or wire.JobSpec()
+    status = value.status or wire.JobStatus()
+    kind, owner = _owner(meta)
+    return model.Job(
+        namespace=text(meta.namespace),
+        name=text(meta.name),
+        created_at=unix(meta.creation_timestamp),
+        cronjob=owner if kind == "CronJob" else "",
+        active=status.active or 0,
+        succeeded=status.succeeded or 0,
+        failed=status.failed or 0,
+        suspended=bool(spec.suspend),
+        conditions=_conditions(status.conditions),
+    )
+
+
 def configmap(value: wire.ConfigMapW) -> model.ConfigMap:
     """Convert a ConfigMap; values are cut at 4096 characters, cleaned and redacted."""
     meta = value.metadata or _NO_META

@@ -235,6 +235,24 @@ class AutoscalerW(msgspec.Struct, gc=False):
     status: ScalerStatus | None = None
 
 
+class JobSpec(msgspec.Struct, rename="camel", gc=False):
+    completions: int | None = None
+    suspend: bool | None = None
+
+
+class JobStatus(msgspec.Struct, rename="camel", gc=False):
+    active: int | None = None
+    succeeded: int | None = None
+    failed: int | None = None
+    conditions: list[ConditionW | None] | None = None
+
+
+class JobW(msgspec.Struct, gc=False):
+    metadata: Meta | None = None
+    spec: JobSpec | None = None
+    status: JobStatus | None = None
+
+
 class ConfigMapW(msgspec.Struct, gc=False):
     metadata: Meta | None = None
     data: dict[str, str | None] | None = None

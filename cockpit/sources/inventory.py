@@ -17,6 +17,8 @@ ServiceKey = tuple[str, str]  # namespace, service
 MANY, MANY_EVERY_S = 1000, 1.0
 #: Pods whose state never changes again and that no controller counts.
 _ENDED = ("Succeeded", "Failed")
+#: What a pod on its way up says: no reason to worry while enough others are ready.
+STARTING = ("ContainerCreating", "PodInitializing", "Pending", "not ready")
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,24 @@ class Autoscaler(msgspec.Struct, frozen=True, gc=False):
     desired: int
 
 
+class Job(msgspec.Struct, frozen=True, gc=False):
+    """Describes a Job; `failed` counts its pods that did, `cronjob` is "" when nobody made it."""
+
+    namespace: str
+    name: str
+    created_at: float | None
+    cronjob: str
+    active: int
+    succeeded: int
+    failed: int
+    suspended: bool
+    conditions: tuple[Condition, ...] = ()
+
+    def ended(self, kind: str) -> Condition | None:
+        """Return the condition "Complete" or "Failed" where it is true."""
+        return next((c for c in self.conditions if c.type == kind and c.status == "True"), None)
+
+
 class ConfigMap(msgspec.Struct, frozen=True, gc=False):
     namespace: str
     name: str
@@ -180,6 +198,7 @@ class Cluster(msgspec.Struct, frozen=True):
     replicasets: Mapping[tuple[str, str], ReplicaSet] = msgspec.field(default_factory=dict)
     events: Mapping[str, KubeEvent] = msgspec.field(default_factory=dict)
     autoscalers: Mapping[tuple[str, str], Autoscaler] = msgspec.field(default_factory=dict)
+    jobs: Mapping[tuple[str, str], Job] = msgspec.field(default_factory=dict)
     configmaps: Mapping[tuple[str, str], ConfigMap] = msgspec.field(default_factory=dict)
 
     def pods_of(self, namespace: str, service: str) -> list[Pod]:

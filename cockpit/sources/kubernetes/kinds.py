@@ -25,7 +25,8 @@ class Kind:
     """Describes one kind of object.
 
     `base` is the API's path; `shape` what is read of one; `key` and `convert` shape the topic's
-    data; `optional` APIs may be absent.
+    data; `optional` APIs may be absent. What is `spared` may be refused too: without it something
+    is known less exactly, and nothing wrongly.
     """
 
     plural: str
@@ -34,6 +35,7 @@ class Kind:
     convert: Callable[[Any], Any]
     key: Callable[[Any], Any] = _by_name
     optional: bool = False
+    spared: bool = False
     bound: int | None = None  # keep the newest so many (by `last_seen`)
 
     @cached_property
@@ -70,4 +72,5 @@ KINDS = (
         convert.autoscaler,
         optional=True,
     ),
+    Kind("jobs", "/apis/batch/v1", wire.JobW, convert.job, optional=True, spared=True),
 )

@@ -29,6 +29,7 @@ _WATCHED = (
     ("apps", "statefulsets"),
     ("apps", "replicasets"),
     ("autoscaling", "horizontalpodautoscalers"),
+    ("batch", "jobs"),
 )
 
 

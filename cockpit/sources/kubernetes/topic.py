@@ -150,7 +150,8 @@ class Topic:
                 self.fail(error.fault())
                 wait = error.retry_after_s * (1.0 + 0.2 * self._rng.random())
             except Denied as error:
-                self.fail(error.fault())
+                fault = error.fault()
+                self.fail(Fault(SourceState.OFF, fault.reason, fault.remedy) if self.kind.spared else fault)
                 # a server that has just started refuses everybody until it has read its roles: ask
                 # again soon at first
                 wait = self._timings.denied_s
