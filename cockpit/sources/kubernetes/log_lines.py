@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from cockpit.kubeapi.convert import unix
 from cockpit.text import safe
 
-_TEXT_LIMIT = 4096
+#: Bytes of a line that are read, searched and kept: only the picture is cut further.
+MAX_LINE = 64 * 1024
+#: What stands at the end of a line that was longer.
+CUT = f" … (line cut at {MAX_LINE // 1024} kB)"
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) ?")
 _HEX = r"[0-9a-fA-F]{32}"
 _TRACE = re.compile(
@@ -66,7 +69,9 @@ def parse(raw: bytes, pod: str, container: str) -> tuple[LogLine, str]:
     match = _STAMP.match(raw)
     stamp = match[1].decode("ascii") if match else ""
     body = raw[match.end() :] if match else raw
-    text = safe(body.rstrip(b"\r").decode("utf-8", "replace"), _TEXT_LIMIT)
+    text = safe(body.rstrip(b"\r").decode("utf-8", "replace"), MAX_LINE)
+    if len(raw) >= MAX_LINE:
+        text += CUT
     at = unix(stamp)
     return LogLine(
         at=at, pod=pod, container=container, text=text, trace=trace_id(text), error=_ERROR.search(text) is not None

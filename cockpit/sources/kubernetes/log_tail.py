@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Lines that may wait for the screen; past it the oldest go, counted.
 WAITING = 20_000
+#: The same in characters, for lines may be of 64 kB.
+WAITING_CHARACTERS = 12_000_000
 #: How often a followed service is asked for new pods, seconds.
 POLL_EVERY_S = 1.0
 
@@ -35,6 +37,7 @@ class LogTail:
         self.state = "connecting"
         self.pods_now = pods_now
         self._waiting: deque[LogLine | Fault] = deque()
+        self._characters = 0  # of the lines that wait
         self._stopped = False
 
     def stop(self) -> None:
@@ -44,13 +47,19 @@ class LogTail:
         """Hand over at most `most` lines, oldest first; they are gone from here."""
         lines: list[LogLine | Fault] = []
         while self._waiting and len(lines) < most:
-            lines.append(self._waiting.popleft())
+            lines.append(self._pop())
         return lines
+
+    def _pop(self) -> LogLine | Fault:
+        line = self._waiting.popleft()
+        self._characters -= _length(line)
+        return line
 
     def _add(self, line: LogLine | Fault) -> None:
         self._waiting.append(line)
-        if len(self._waiting) > WAITING:
-            self._waiting.popleft()
+        self._characters += _length(line)
+        while len(self._waiting) > WAITING or self._characters > WAITING_CHARACTERS:
+            self._pop()
             self.dropped += 1
 
     async def run(self, client: Callable[[], Awaitable[KubeClient]]) -> None:
@@ -91,3 +100,7 @@ class LogTail:
 
         async for line in read_logs(client, request):
             self._add(line)
+
+
+def _length(line: LogLine | Fault) -> int:
+    return len(line.reason) if isinstance(line, Fault) else len(line.text)

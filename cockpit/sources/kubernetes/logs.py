@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Denied, Invalid, KubeError, NotFound, Unauthorised, Unreachable, describe
 from cockpit.model.reading import Fault
-from cockpit.sources.kubernetes.log_lines import LogLine, parse
+from cockpit.sources.kubernetes.log_lines import MAX_LINE, LogLine, parse
 from cockpit.sources.timing import Timings
 from cockpit.text import safe
 
 __all__ = ["LogLine", "LogRequest", "read_logs"]
 
-_MAX_LINE = 64 * 1024
 _SILENCE_S = 3600.0  # a quiet container is normal; a dead peer is noticed by TCP keepalive
 _WINDOW_S = 0.3  # how long a line may wait for earlier ones from other pods
 _QUEUE = 10_000
@@ -248,7 +247,7 @@ class _Tail:
         resumed = self._stamp[:19]
         again = self._second.copy()
         timeout = _SILENCE_S if request.follow else 30.0
-        async with self._client.stream(self._path, params, read_timeout_s=timeout, max_line=_MAX_LINE) as lines:
+        async with self._client.stream(self._path, params, read_timeout_s=timeout, max_line=MAX_LINE) as lines:
             async for raw in lines:
                 line, stamp = parse(raw, self._pod, self._container or "")
                 if resumed and stamp[:19] <= resumed and again[raw] > 0:

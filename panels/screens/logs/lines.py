@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import ClassVar
 
 from rich.cells import chop_cells
@@ -37,6 +38,12 @@ _POD_COLOURS = (
     "bright_yellow",
     "bright_magenta",
 )
+
+
+@lru_cache(maxsize=32)
+def _folded(text: str, width: int) -> tuple[str, ...]:
+    """Fold once for all the rows of a line that is in the picture."""
+    return tuple(chop_cells(text, width)) or ("",)
 
 
 class LogLines(ScrollView, can_focus=True):
@@ -227,12 +234,21 @@ class LogLines(ScrollView, can_focus=True):
         part = row - self._starts[at]
         lead = self._lead_segments(entry, base) if part == 0 else [Segment(" " * self._lead, base)]
         if self._folds(entry):
-            parts = chop_cells(entry.text, self._text_width) or [""]
+            parts = _folded(entry.text, self._text_width)
             text = parts[part] if part < len(parts) else ""
         else:
-            text = entry.text[self._shift :]
+            text = self._window(entry)
         segments = [*lead, *self._text_segments(entry, text, base)]
         return Strip(segments).crop(0, width).adjust_cell_length(width, base)
+
+    def _window(self, entry: LogLineLike) -> str:
+        """Return what of an unfolded line is in the picture, so that the filter's match is."""
+        match, width = self.model.first_match(entry), self._text_width
+        start = self._shift
+        if start == 0 and match + len(self.model.query) > width:
+            start = max(0, match - width // 3)
+            return "…" + entry.text[start + 1 : start + 4 * width]
+        return entry.text[start : start + 4 * width]  # some characters take no cell
 
     def _lead_segments(self, entry: LogLineLike, base: Style) -> list[Segment]:
         mark = (self.appearance.glyphs(SIGN["crit"]), "crit") if entry.error else (" ", "text")

@@ -15,6 +15,8 @@ from rich.cells import cell_len
 from cockpit.model.reading import Fault
 
 CAPACITY = 20_000
+#: The same in characters: a line may have 64 kB, and a filter must search all of them at once.
+CHARACTERS = 12_000_000
 
 
 class LogLineLike(Protocol):
@@ -64,6 +66,7 @@ class LogPage:
         self.first = 0  # sequence number of lines[0]
         self.shown: list[int] = []
         self.dropped = 0  # lines forgotten because the page was full
+        self._characters = 0
         self.held = False
         self.query = ""
         self.inverse = False
@@ -91,14 +94,21 @@ class LogPage:
                 self.shown.append(self.first + len(self.lines))
                 added += 1
             self.lines.append(entry)
+            self._characters += len(entry.text)
         return added, self._trim()
 
     def _trim(self) -> int:
-        limit = self.capacity * (2 if self.held else 1)
-        excess = len(self.lines) - limit
+        times = 2 if self.held else 1
+        excess = max(0, len(self.lines) - times * self.capacity)
+        characters = self._characters - sum(len(line.text) for line in self.lines[:excess])
+        while characters > times * CHARACTERS:
+            characters -= len(self.lines[excess].text)
+            excess += 1
         if excess <= 0:
             return 0
-        excess = min(len(self.lines), excess + self.capacity // 20)  # in chunks: cutting a list's head costs its length
+        # in chunks: cutting a list's head costs its length
+        excess = min(len(self.lines), excess + self.capacity // 20)
+        self._characters -= sum(len(line.text) for line in self.lines[:excess])
         del self.lines[:excess]
         self.first += excess
         self.dropped += excess
@@ -110,7 +120,7 @@ class LogPage:
         """Drop all lines, as another stream begins; the filter stays."""
         self.first += len(self.lines)
         self.lines, self.shown, self.pods, self.containers = [], [], {}, set()
-        self.dropped = 0
+        self.dropped = self._characters = 0
 
     def line(self, number: int) -> LogLineLike:
         return self.lines[number - self.first]
@@ -119,6 +129,11 @@ class LogPage:
         if self._pattern is None:
             return True
         return bool(self._pattern.search(entry.text) or self._pattern.search(entry.pod)) is not self.inverse
+
+    def first_match(self, entry: LogLineLike) -> int:
+        """Return where in the line's text the filter first matches, 0 when it does not."""
+        found = self._pattern.search(entry.text) if self._pattern is not None and not self.inverse else None
+        return found.start() if found is not None else 0
 
     def set_filter(self, query: str, inverse: bool = False) -> str:
         """Show only what matches (or does not).

@@ -70,6 +70,35 @@ def test_a_bad_pattern_changes_nothing_and_says_why() -> None:
     assert len(page.shown) == 1
 
 
+def test_r3_long_lines_are_kept_whole_and_bounded_together() -> None:
+    """R3: a line of 64 kB is searched to its end; many of them push the oldest out, counted."""
+    page = LogPage()
+    long = "x" * 60_000 + " ROOTCAUSE"
+    page.append([Said(long), *lines(range(5))])
+    page.set_filter("ROOTCAUSE")
+    assert [page.line(number).text for number in page.shown] == [long]
+    page.append([Said(long)] * 400)
+    assert len(page.lines) < 250 and page.dropped + len(page.lines) == 406
+    page.clear()
+    page.append(lines(range(5)))
+    assert len(page.lines) == 5 and page.dropped == 0
+
+
+async def test_r3_the_picture_moves_to_where_the_filter_matches() -> None:
+    """R3: found at column 30,000, the word is on the screen, folded or not, and stays quick."""
+    app = Harness(lambda: LogView("m0-submitter"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        view = app.subject
+        view.append([Said("ok " * 10_000 + "ROOTCAUSE is here", pod="p", container="c"), *lines(range(3))])
+        await pilot.press("slash", *"ROOTCAUSE", "enter")
+        await pilot.pause()
+        assert "ROOTCAUSE is here" in app.words()
+        await pilot.press("w")
+        await pilot.press("end")
+        await pilot.pause()
+        assert "ROOTCAUSE is" in " ".join(app.words().split())
+
+
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=30), st.integers(10, 60))
 def test_shown_lines_are_always_in_order_and_there(batches: list[tuple[int, bool]], capacity: int) -> None:
     page = LogPage(capacity)

@@ -171,6 +171,20 @@ async def test_following_ends_when_the_pod_has_finished(api: ApiDouble, access: 
     assert [line.text for line in await collect(access, asking("a", follow=True))] == ["bye"]
 
 
+async def test_r3_a_line_is_read_whole_up_to_64_kb_and_says_when_it_was_cut(api: ApiDouble, access: Access) -> None:
+    """R3: cut at 4,096 characters, the cause at the end of a long line was never found."""
+    stamp = f"{T}01Z ".encode()
+    long = b"x" * 60_000 + b" ROOTCAUSE trace_id=0123456789abcdef"
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=stamp + long + b"\n" + stamp + b"y" * 100_000 + b"\n" + stamp + b"end\n")
+
+    api.on("/log", answer)
+    found = await collect(access, asking("a"))
+    assert found[0].text == long.decode() and found[0].trace == "0123456789abcdef"
+    assert found[1].text.endswith("y … (line cut at 64 kB)") and found[2].text == "end"
+
+
 async def test_bad_bytes_and_endless_lines_do_no_harm(api: ApiDouble, access: Access) -> None:
     async def answer(request: web.Request) -> web.Response:
         stamp = f"{T}01Z ".encode()
@@ -180,7 +194,7 @@ async def test_bad_bytes_and_endless_lines_do_no_harm(api: ApiDouble, access: Ac
 
     api.on("/log", answer)
     found = await collect(access, asking("a"))
-    assert [len(line.text) < 5000 for line in found] == [True] * 3
+    assert [len(line.text) < 66_000 for line in found] == [True] * 3
     assert "\ufffd" in found[0].text and found[2].text == "\\e[2Jend"
 
 
