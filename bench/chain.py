@@ -53,6 +53,7 @@ def server_of(rate: float, seconds: float) -> subprocess.Popen[str]:
 
 async def watch(rate: float, seconds: float) -> dict[str, Any]:
     from cockpit.clock import SystemClock
+    from cockpit.model.reading import last_known
     from cockpit.sources.solana.settings import RpcEndpoint, SolanaSettings
     from cockpit.sources.solana.source import SolanaSource
 
@@ -69,7 +70,7 @@ async def watch(rate: float, seconds: float) -> dict[str, Any]:
         ended_at = 0.0
         async with aclosing(source.readings()) as readings:
             async for reading in readings:
-                seen, now = reading.believed(0.0).last, time.perf_counter()
+                seen, now = last_known(reading.believed(time.monotonic())), time.perf_counter()
                 if reading.topic != "solana/program" or seen is None:
                     continue
                 if ending is None:

@@ -46,7 +46,8 @@ class Pulse(CockpitApp):
             if now - began > SETTLED_S:
                 self.late.append((now - began, now - before - BEAT_S))
                 board = self.session.engine.board
-                ages = [r.age_s(now) or 0.0 for topic, r in board.under("").items() if not topic.endswith("/source")]
+                every = board.under("").items()
+                ages = [r.believed(now).age_s or 0.0 for topic, r in every if not topic.endswith("/source")]
                 self.oldest = max(self.oldest, max(ages, default=0.0))
 
 

@@ -291,14 +291,14 @@ class Engine:
         before = self.board.get(reading.topic)
         if (
             before is None
-            or before.fault != reading.fault
+            or not before.same_news(reading)
             or (reading.topic.startswith("kubernetes/") and not before.same_data(reading))
         ):
             self._changed.set()
         self.board.put(reading)
         if reading.topic.startswith(("kubernetes/pods/", "kubernetes/source")):
             self._answered.set()
-            if reading.partial:
+            if reading.arriving:
                 self._arriving.add(reading.topic)
             elif reading.topic in self._arriving:  # a long list is complete: that is worth a frame out of turn
                 self._arriving.discard(reading.topic)

@@ -17,7 +17,7 @@ from cockpit.clock import Clock
 from cockpit.model.incident import IncidentNow
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
-from cockpit.model.reading import Reading, believed
+from cockpit.model.reading import Reading, believed, last_known
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level, SignalStatus, StageStatus, worst
 from cockpit.model.situation import ServiceStatus, Situation, ToggleStatus
@@ -89,7 +89,7 @@ class Assessor:
         cluster = self._cluster(kinds, mono)
         now = _cluster_now(kinds, wall, mono)
         signals = self._evaluator.evaluate(board, cluster, now)
-        alerts = believed(board.get("prometheus/alerts"), mono).last
+        alerts = last_known(believed(board.get("prometheus/alerts"), mono))
         solana, probes = _below(board, "solana/"), _below(board, "probes/")
         toggles_now = self._toggle_statuses(cluster, kinds, mono)
         return Situation(
@@ -132,7 +132,7 @@ class Assessor:
         by_plural = {plural: name for name, plurals in _FEEDS.items() for plural in plurals}
         for topic, reading in kinds.items():
             name = by_plural.get(topic.partition("/")[0])
-            objects = reading.believed(mono).last if name is not None else None
+            objects = last_known(reading.believed(mono)) if name is not None else None
             if name is not None and isinstance(objects, Mapping):
                 parts[name].append(objects)
         return Cluster(**{name: self._merge(name, tuple(each)) for name, each in parts.items()})
@@ -166,7 +166,7 @@ class Assessor:
         self, cluster: Cluster, kinds: Mapping[str, Reading[Any]], mono: float
     ) -> tuple[ToggleStatus, ...]:
         believed_ = [(t, r.believed(mono)) for t, r in kinds.items() if t.startswith("deployments/")]
-        states = tuple((topic, found.state, found.reason) for topic, found in believed_)
+        states = tuple((topic, found.live, found.reason) for topic, found in believed_)
         before = self._toggles_of
         if (
             not before
@@ -185,11 +185,8 @@ def _below(board: Board, prefix: str) -> Mapping[str, Reading[Any]]:
 
 def _cluster_now(kinds: Mapping[str, Reading[Any]], wall: float, mono: float) -> float:
     """Return the API server's clock now, by the newest reading that tells it, else our own."""
-    dated = [r for r in kinds.values() if r.server_time is not None and r.observed_at is not None]
-    if not dated:
-        return wall
-    newest = max(dated, key=lambda reading: reading.observed_at or 0.0)
-    return (newest.server_time or wall) + (newest.age_s(mono) or 0.0)
+    clocks = [clock for reading in kinds.values() if (clock := reading.server_clock(mono)) is not None]
+    return min(clocks, key=lambda clock: clock[1])[0] if clocks else wall
 
 
 def stages(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[StageStatus, ...]:

@@ -65,11 +65,10 @@ class CrossCheck:
     def _pace(self, queries: Mapping[str, Reading[QueryResult]], mono: float) -> float:
         """Return seconds of the metrics' server in one of ours; 1.0 until another pace is known."""
         reading = next((queries[name] for name in QUERIES.values() if name in queries), None)
-        result = believed(reading, mono).last
-        server_at = result.evaluated_at if result is not None else None
-        at = reading.observed_at if reading is not None else None
-        if server_at is not None and at is not None and (not self._clock or at > self._clock[-1][1]):
-            self._clock.append((server_at, at))
+        clock = reading.server_clock(mono) if reading is not None else None
+        if clock is not None and (not self._clock or mono - clock[1] > self._clock[-1][1]):
+            server_now, ago = clock
+            self._clock.append((server_now - ago, mono - ago))
         while len(self._clock) > 2 and self._clock[-1][1] - self._clock[1][1] >= PACE_S:
             self._clock.popleft()
         if len(self._clock) < 2 or self._clock[-1][1] - self._clock[0][1] < PACE_S:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.assessment.board import Board
-from cockpit.model.reading import NOTHING_READ, Reading, SourceState
+from cockpit.model.reading import NOTHING_READ, Reading, SourceState, light_of
 from cockpit.model.situation import SourceLight
 from cockpit.sources.registry import sources
 
@@ -34,16 +34,16 @@ def _light(name: str, readings: Mapping[str, Reading[Any]], mono: float, *, part
     kind that fails says nothing of the rest. What is refused for want of rights stays so called.
     """
     every = {topic: reading.believed(mono) for topic, reading in readings.items()}
-    asked = {topic: found for topic, found in every.items() if not found.state.off}
+    asked = {topic: found for topic, found in every.items() if not found.off}
     found = asked or every  # what is not configured says nothing of the rest
     if not found:
         return SourceLight(name, SourceState.STARTING, None, NOTHING_READ)
-    parts = tuple((t.partition("/")[2], one.state, one.reason) for t, one in found.items() if not one.state.live)
+    parts = tuple((t.partition("/")[2], light_of(one), one.reason) for t, one in found.items() if not one.live)
     age = max((one.age_s for one in found.values() if one.age_s is not None), default=None)
     if not parts:
         return SourceLight(name, SourceState.LIVE, age)
-    topic, worst = max(found.items(), key=lambda pair: _ORDER[pair[1].state])
-    state, reason = worst.state, worst.reason
+    topic, worst = max(found.items(), key=lambda pair: _ORDER[light_of(pair[1])])
+    state, reason = light_of(worst), worst.reason
     if partly and len(parts) < len(found) and (state.down or state.stale):
         state, reason = SourceState.STALE, f"{len(parts)} of {len(found)} failed: {reason}"
     elif len(parts) < len(found):

@@ -16,7 +16,7 @@ from cockpit.assessment.board import Board
 from cockpit.clock import Clock
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.metrics import QueryResult, Sample
-from cockpit.model.reading import Reading, Unknown, believed
+from cockpit.model.reading import Reading, Unknown, believed, last_known
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.sources.families import FAMILIES
@@ -118,9 +118,10 @@ def _steady(reading: Reading[QueryResult] | None, memory: _Memory, mono: float) 
     before = memory.status
     if reading is None or reading is not memory.reading or before is None or before.level is not Level.OK:
         return None
-    if before.pending is not None or isinstance(reading.believed(mono), Unknown):
+    found = reading.believed(mono)
+    if before.pending is not None or isinstance(found, Unknown):
         return None
-    return msgspec.structs.replace(before, age_s=reading.age_s(mono))
+    return msgspec.structs.replace(before, age_s=found.age_s)
 
 
 def _of_value(signal: SignalDef, values: Values) -> _Raw:
@@ -137,7 +138,7 @@ def _of_value(signal: SignalDef, values: Values) -> _Raw:
 def _of_prometheus(signal: SignalDef, reading: Reading[QueryResult] | None, memory: _Memory, mono: float) -> _Raw:
     warn, crit = (None, None) if signal.baseline is not None else (signal.warn, signal.crit)
     found = believed(reading, mono)
-    result = found.last
+    result = last_known(found)
     if result is not None and result is not memory.result:
         memory.result = result
         memory.points = merged(result.history, signal.direction)
@@ -304,6 +305,7 @@ def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: floa
         unit=signal.unit,
         reason=reason,
         age_s=raw.age_s,
+        sampled_at=mono - raw.age_s if raw.age_s is not None else None,
         since=memory.since,
         pending=pending,
         spark=memory.spark,

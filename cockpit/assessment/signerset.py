@@ -27,7 +27,7 @@ def check(
     """Compare what can be believed; `unknown` names what is configured but not known."""
     unknown: list[str] = []
     account = believed(solana.get("signer-set"), mono, SignerSetState)
-    if isinstance(account, Unknown) and not account.state.off and "solana" in configured:
+    if isinstance(account, Unknown) and not account.off and "solana" in configured:
         unknown.append(f"the set on the chain: {account.reason}")
     chain = account.data if isinstance(account, Known) else None
     disagreement = disagreement_over_set(solana, mono)
@@ -35,7 +35,7 @@ def check(
         unknown.append(f"the set on the chain: endpoints disagree: {disagreement}")
         chain = None
     said = believed(probes.get("signers"), mono)
-    if isinstance(said, Unknown) and not said.state.off and "probes" in configured and "signers" in probes:
+    if isinstance(said, Unknown) and not said.off and "probes" in configured and "signers" in probes:
         unknown.append(f"what agents report: {said.reason}")
     reports: Mapping[str, SignerReport] | None = said.data if isinstance(said, Known) else None
     silent = [agent for agent, report in (reports or {}).items() if report.pubkey is None]

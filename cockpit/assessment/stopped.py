@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cockpit.model.observed.chain import ProgramActivity, ProtocolState
-from cockpit.model.reading import Unknown, believed
+from cockpit.model.reading import Unknown, believed, last_known
 from cockpit.model.situation import Situation
 
 #: The chain must be quiet for twice the reveal delay, and at least for so many slots (10 s).
@@ -45,8 +45,11 @@ class Stopped:
 
 def needed_slots(situation: Situation) -> int:
     """Return for how many slots the chain must be quiet, by the protocol account's reveal delay."""
-    account = believed(situation.solana.get("protocol"), situation.mono, ProtocolState).last
+    found = believed(situation.solana.get("protocol"), situation.mono, ProtocolState)
+    account = last_known(found)
     delay = account.default_reveal_delay_slots if account is not None else USUAL_REVEAL_DELAY_SLOTS
+    if not found.live:  # what is not known now only asks for more quiet, never for less
+        delay = max(delay, USUAL_REVEAL_DELAY_SLOTS)
     return max(LEAST_SLOTS, 2 * min(delay, 10_000))
 
 

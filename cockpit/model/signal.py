@@ -36,7 +36,8 @@ class SignalStatus(msgspec.Struct, frozen=True):
 
     `since` is monotonic seconds of the last change of `level`; `pending` is a worse level that
     holds but not yet for the signal's `for`. `spark` is oldest first, None where the source gave
-    nothing or NaN.
+    nothing or NaN. `sampled_at` is monotonic seconds too: when the newest sample under the value
+    was true, however late it was asked for; `age_s` counts from it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class SignalStatus(msgspec.Struct, frozen=True):
     unit: str
     reason: str = ""  # why unknown, or which threshold was passed: always words
     age_s: float | None = None
+    sampled_at: float | None = None
     since: float | None = None
     pending: Level | None = None
     spark: tuple[float | None, ...] = ()

@@ -84,4 +84,4 @@ def doubt(reading: Reading[Any] | None, what: str, mono: float) -> Value | None:
 
 def unknown(found: Unknown[Any], what: str) -> Value:
     """Return the value that nothing is known of, with the reason."""
-    return Value(None, f"{what}: {found.reason}", found.age_s, off=found.state.off)
+    return Value(None, f"{what}: {found.reason}", found.age_s, off=found.off)

@@ -9,7 +9,7 @@ from functools import partial
 
 from cockpit.model.links import Links
 from cockpit.model.observed.chain import ProgramActivity
-from cockpit.model.reading import believed
+from cockpit.model.reading import believed, last_known
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.model.views import BY_NAME, PANELS, VIEWS, ViewSpec
@@ -96,7 +96,7 @@ def _links(situation: Situation | None, links: Links | None) -> list[Command]:
     found: list[tuple[str, str, str | None]] = []
     namespace = situation.namespaces[0] if situation.namespaces else ""
     found.append(("Copy the dashboard's link", namespace, links.of_dashboard(situation.context, namespace)))
-    activity = believed(situation.solana.get("program"), situation.mono, ProgramActivity).last
+    activity = last_known(believed(situation.solana.get("program"), situation.mono, ProgramActivity))
     for failure in activity.failures if activity is not None else ():
         url = links.of_transaction(failure.last_signature)
         found.append((f"Copy the link of the newest {failure.name}", "the transaction in the explorer", url))

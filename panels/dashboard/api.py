@@ -143,7 +143,7 @@ def _age_outside(situation: Situation, name: str, outside: TopicData[MarketOutpu
     """Return the output's age now: what it was when it was seen, and the time since."""
     if outside is None or outside.data is None or outside.data.age_s is None:
         return None
-    since = situation.probes[f"output/{name}"].age_s(situation.mono)
+    since = situation.probes[f"output/{name}"].believed(situation.mono).age_s
     return None if since is None else outside.data.age_s + since
 
 

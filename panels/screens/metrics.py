@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from cockpit.model.observed.metrics import Exposed
-from cockpit.model.reading import NOTHING_READ, Known
+from cockpit.model.reading import NOTHING_READ, Known, last_known, light_of
 from cockpit.model.situation import Situation
 from panels.dialogs.filter import FilterBar
 from panels.kit.spans import Line, cut_middle, width_of
@@ -117,10 +117,11 @@ class MetricsView(RowsView):
             return
         found = reading.believed(situation.mono)
         live = isinstance(found, Known)
-        self.rows.tell(found.last or (), live, NOTHING_READ if found.last is None else "the page is empty")
+        last = last_known(found)
+        self.rows.tell(last or (), live, NOTHING_READ if last is None else "the page is empty")
         ago = "" if found.age_s is None else f" {age(found.age_s)}"
-        mark, role = ("●", "ok") if live else ("○", "dim") if found.state.off else ("?", "unknown")
-        self._say(f"{mark} {found.state.value.upper()}{ago}", role, found.reason)
+        mark, role = ("●", "ok") if live else ("○", "dim") if found.off else ("?", "unknown")
+        self._say(f"{mark} {light_of(found).value.upper()}{ago}", role, found.reason)
 
     def _say(self, state: str, role: str, reason: str) -> None:
         if not self.is_attached:

@@ -27,11 +27,12 @@ def metrics(mono: float, commits: float | None = 118.0, reveals: float | None = 
         samples = (Sample({}, value),) if value is not None else ()
         return Reading(
             topic="q",
-            last_data=QueryResult(samples, evaluated_at=more.get("evaluated")),
+            data=QueryResult(samples, evaluated_at=more.get("evaluated")),
             observed_at=mono,
             took_s=0.0,
             fault=more.get("fault"),
             max_age_s=30.0,
+            server_time=more.get("evaluated"),
         )
 
     return {"commits-ok": reading(commits), "reveals-ok": reading(reveals)}
@@ -41,7 +42,7 @@ def chain(mono: float, commits: float | None = 118.0, reveals: float | None = 11
     made = {"complete": True, "commits": Rate(1, commits, 1), "reveals": Rate(1, reveals, 1), **more}
     return Reading(
         topic="solana/program",
-        last_data=ProgramActivity("P", "rpc-a", 0.0, **made),
+        data=ProgramActivity("P", "rpc-a", 0.0, **made),
         observed_at=mono,
         took_s=0.0,
         fault=None,
@@ -154,7 +155,7 @@ BOTH = frozenset({"solana", "probes"})
 
 
 def reading(topic: str, data: Any, age_s: float = 1.0, fault: Fault | None = None) -> Reading[Any]:
-    return Reading(topic=topic, last_data=data, observed_at=100.0 - age_s, took_s=0.0, fault=fault, max_age_s=15.0)
+    return Reading(topic=topic, data=data, observed_at=100.0 - age_s, took_s=0.0, fault=fault, max_age_s=15.0)
 
 
 def test_it_agrees_only_when_everything_configured_was_compared() -> None:

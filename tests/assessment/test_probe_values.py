@@ -9,7 +9,7 @@ from typing import Any
 from cockpit.assessment.board import Board
 from cockpit.model.observed.chain import SignerSetState
 from cockpit.model.observed.cluster import Cluster, ContainerTemplate, EnvVar
-from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.observed.probe import Certificate, Certificates, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.families import FAMILIES
 from cockpit.sources.inventory import Inventory
@@ -31,7 +31,7 @@ def board(*readings: Reading[Any]) -> Board:
 def at(topic: str, data: Any, age_s: float = 1.0, fault: Fault | None = None) -> Reading[Any]:
     return Reading(
         topic=topic,
-        last_data=data,
+        data=data,
         observed_at=MONO - age_s if data is not None else None,
         took_s=0.0,
         fault=fault,
@@ -112,12 +112,15 @@ def test_it_is_stalled_only_when_no_market_advances() -> None:
 
 def test_certificates_the_first_to_end() -> None:
     known = {h: Certificate(h, h, "CA", 0.0, d) for h, d in (("a", 60.0), ("b", 5.0))}
-    found = value("certificate-days", at("probes/certificates", known))
+    found = value("certificate-days", at("probes/certificates", Certificates(known)))
     assert found.number == 5.0 and found.labels == {"host": "b"}
-    assert value("certificate-days", at("probes/certificates", known, fault=DOWN)).number is None
+    assert value("certificate-days", at("probes/certificates", Certificates(known, "refused"))).number is None
+    assert value("certificate-days", at("probes/certificates", Certificates(known), fault=DOWN)).number is None
     expired = {**known, "c": Certificate("c", "c", "CA", 0.0, -2.0)}
-    assert value("certificate-days", at("probes/certificates", expired, fault=DOWN)).number == -2.0  # bad is bad
-    assert value("certificate-days", at("probes/certificates", {}, fault=DOWN)).number is None
+    assert (
+        value("certificate-days", at("probes/certificates", Certificates(expired, "no"))).number == -2.0
+    )  # bad is bad
+    assert value("certificate-days", at("probes/certificates", Certificates({}, "refused"))).number is None
 
 
 def signers(**changed: SignerReport) -> Reading[Any]:

@@ -18,6 +18,7 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, ToggleStatus
 from cockpit.runbooks.schema import load
+from tests.support.readings import kept
 
 KINDS = ("pods", "deployments", "statefulsets", "replicasets", "events", "horizontalpodautoscalers", "configmaps")
 
@@ -226,7 +227,7 @@ def test_several_namespaces_are_merged() -> None:
     room.cluster([pod("x", namespace="o")], [workload(namespace="o", desired=1)], "o")
     seen = room.situation()
     assert {(s.namespace, s.ready) for s in seen.services} == {("n", 2), ("o", 1)}
-    assert seen.kinds["pods/o"].last_data is not None
+    assert kept(seen.kinds["pods/o"]) is not None
     assert room.situation().cluster.pods is seen.cluster.pods
 
 

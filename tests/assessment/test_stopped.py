@@ -59,12 +59,12 @@ def situation(
     solana: dict[str, Reading[Any]] = {}
     if activity is not None:
         solana["program"] = Reading(
-            topic="solana/program", last_data=activity, observed_at=MONO - age_s, took_s=0.0, fault=None, max_age_s=15.0
+            topic="solana/program", data=activity, observed_at=MONO - age_s, took_s=0.0, fault=None, max_age_s=15.0
         )
     if delay is not None:
         solana["protocol"] = Reading(
             topic="p",
-            last_data=ProtocolState(
+            data=ProtocolState(
                 address="A", paused=False, authority="B", next_signer_set_id=1, default_reveal_delay_slots=delay, slot=1
             ),
             observed_at=MONO,
@@ -73,9 +73,7 @@ def situation(
             max_age_s=15.0,
         )
     kinds: dict[str, Reading[Any]] = {
-        "pods/m0-prod": Reading(
-            topic="x", last_data={}, observed_at=MONO - 1, took_s=0.0, fault=pods_fault, max_age_s=15.0
-        )
+        "pods/m0-prod": Reading(topic="x", data={}, observed_at=MONO - 1, took_s=0.0, fault=pods_fault, max_age_s=15.0)
     }
     return Situation(
         wall=0.0,

@@ -9,6 +9,7 @@ from typing import Any
 from cockpit.commands.status import first_situation
 from cockpit.model.observed.chain import ProgramActivity
 from cockpit.model.reading import Reading
+from tests.support.readings import kept
 
 
 class Session:
@@ -33,7 +34,7 @@ def situation(covered: int | None) -> Any:
 
 
 def covered(found: Any) -> int | None:
-    activity: ProgramActivity = found.solana["program"].last_data
+    activity: ProgramActivity = kept(found.solana["program"])
     return activity.covered_slot
 
 

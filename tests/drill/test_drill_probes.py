@@ -15,6 +15,7 @@ from cockpit.model.observed.probe import MarketOutput, ProbeStatus, SignerReport
 from cockpit.sources.probes.settings import PROBES
 from cockpit.sources.probes.source import ProbesSource
 from cockpit.sources.timing import Timings
+from tests.support.readings import fault_in, kept
 from tests.support.waiting import HANG_S
 
 
@@ -36,7 +37,7 @@ def everything(board: Board) -> bool:
     signers = board.get("probes/signers")
     # two more: agents, and certificates, of which there are none
     there = len(board.under("probes/")) == 2 * len(SERVICES) + len(MARKETS) + 2
-    return there and signers is not None and signers.last_data is not None
+    return there and signers is not None and kept(signers) is not None
 
 
 async def test_a_calm_drill_is_well_from_outside_too() -> None:
@@ -45,17 +46,17 @@ async def test_a_calm_drill_is_well_from_outside_too() -> None:
         drill.world.advance(2.0)
         board = await asked(drill, everything)
         epochs = dict(drill.world.serve.epochs)
-    checks = [r.last_data for t, r in board.under("probes/").items() if t.endswith("z")]
+    checks = [kept(r) for t, r in board.under("probes/").items() if t.endswith("z")]
     assert len(checks) == 16 and all(isinstance(c, ProbeStatus) and c.ok for c in checks)
     for market in MARKETS:
         found = board.get(f"probes/output/{market}")
-        assert found is not None and isinstance(found.last_data, MarketOutput), found
-        assert found.last_data.epoch == epochs[market]
+        assert found is not None and isinstance(kept(found), MarketOutput), found
+        assert kept(found).epoch == epochs[market]
         # by the simulated clock, years from ours
-        assert found.last_data.age_s is not None and found.last_data.age_s < 15.0
+        assert kept(found).age_s is not None and kept(found).age_s < 15.0
     signers = board.get("probes/signers")
-    assert signers is not None and signers.last_data is not None
-    reports: dict[str, SignerReport] = signers.last_data
+    assert signers is not None and kept(signers) is not None
+    reports: dict[str, SignerReport] = kept(signers)
     assert set(reports) == set(SIGNERS) and all(r.ok and r.signer_set_id == "100" for r in reports.values())
     assert len({r.pubkey for r in reports.values()}) == 7
 
@@ -67,11 +68,11 @@ async def test_what_breaks_in_the_world_is_seen_from_outside() -> None:
         del world.sign.places[next(uid for uid, name in world.sign.places.items() if name == "signer-3")]
         board = await asked(drill, everything)
     ready, healthy = board.get(f"probes/{API}/readyz"), board.get(f"probes/{API}/healthz")
-    assert ready is not None and ready.last_data is not None and not ready.last_data.ok
-    assert ready.last_data.words == "HTTP 503: database: connection refused"
-    assert healthy is not None and healthy.last_data is not None and healthy.last_data.ok
+    assert ready is not None and kept(ready) is not None and not kept(ready).ok
+    assert kept(ready).words == "HTTP 503: database: connection refused"
+    assert healthy is not None and kept(healthy) is not None and kept(healthy).ok
     output = board.get(f"probes/output/{next(iter(MARKETS))}")
-    assert output is not None and output.fault is not None and "HTTP 503" in output.fault.reason
+    assert output is not None and fault_in(output) is not None and "HTTP 503" in fault_in(output).reason
     signers = board.get("probes/signers")
-    assert signers is not None and signers.last_data is not None
-    assert [name for name, report in signers.last_data.items() if not report.ok] == ["signer-3"]
+    assert signers is not None and kept(signers) is not None
+    assert [name for name, report in kept(signers).items() if not report.ok] == ["signer-3"]

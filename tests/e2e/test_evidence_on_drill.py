@@ -16,7 +16,7 @@ from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.session import Session
 from cockpit.sources.solana.settings import SOLANA
-from tests.support.readings import data_of
+from tests.support.readings import data_of, kept
 from tests.support.waiting import wait_for
 
 
@@ -31,9 +31,7 @@ def test_the_chains_parts_are_in_it_and_the_kill_switch_did_not_wait(tmp_path: P
             assert session.trouble is None
             wanted = {"program", "markets", "protocol", "signer-set"}
             wait_for(
-                lambda: (
-                    (s := session.situation) and wanted <= {t for t, r in s.solana.items() if r.last_data is not None}
-                )
+                lambda: (s := session.situation) and wanted <= {t for t, r in s.solana.items() if kept(r) is not None}
             )
             wait_for(lambda: (s := session.situation) and data_of(s.solana["program"]).recent_failed)
             session.incident.do("open", {"title": "bad signatures", "severity": "SEV0"})

@@ -26,6 +26,7 @@ from cockpit.model.situation import Situation
 from cockpit.sources.solana.settings import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana.source import SolanaSource
 from cockpit.sources.timing import SolanaTimings
+from tests.support.readings import kept
 from tests.support.samples.records import incident_service, situation
 from tests.support.waiting import HANG_S
 
@@ -59,12 +60,7 @@ async def watched(drill: Drill) -> dict[str, Reading[Any]]:
         async for reading in readings:
             seen[reading.topic.partition("/")[2]] = reading
             program = seen.get("program")
-            if (
-                program is not None
-                and program.last_data is not None
-                and program.last_data.complete
-                and "markets" in seen
-            ):
+            if program is not None and kept(program) is not None and kept(program).complete and "markets" in seen:
                 break
     await readings.aclose()
     return seen
@@ -88,7 +84,7 @@ def now(drill: Drill, solana: dict[str, Reading[Any]]) -> Situation:
 
 async def test_the_hash_of_the_last_bundle_is_found_where_none_was_seen(drill: Drill, tmp_path: Path) -> None:
     solana = await watched(drill)
-    program = solana["program"].last_data
+    program = kept(solana["program"])
     assert isinstance(program, ProgramActivity)
     assert program.last_reveal is None and program.failed.last_slot is not None  # reveals fail, none was seen
     find = find_last(endpoints(drill), drill.world.chain.program_id, SystemClock())

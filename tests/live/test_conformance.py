@@ -30,7 +30,7 @@ from cockpit.sources.kubernetes.source import KubernetesSource
 from cockpit.sources.timing import Timings
 from tests.live.clusters import IMAGE, PINNED, TestCluster, drill, until
 from tests.live.cockpit import Cockpit
-from tests.support.readings import data_of
+from tests.support.readings import data_of, fault_in, kept, seen_at
 from tests.support.waiting import HANG_S
 
 MERGE, STRATEGIC, JSON_PATCH = (f"application/{kind}-patch+json" for kind in ("merge", "strategic-merge", "json"))
@@ -176,9 +176,9 @@ async def test_the_source_lists_in_pages_watches_and_outlives_its_watches(
     def later(reading: Reading[Any]) -> bool:
         """Longer than one watch lasts: it was resumed, and the age stays honest in between."""
         if not began:
-            began.append(reading.observed_at or 0.0)
-        assert reading.fault is None, reading.fault
-        return (reading.observed_at or 0.0) - began[0] > QUICK.watch_s
+            began.append(seen_at(reading) or 0.0)
+        assert fault_in(reading) is None, fault_in(reading)
+        return (seen_at(reading) or 0.0) - began[0] > QUICK.watch_s
 
     def make_late() -> None:
         cluster.make("ConfigMap", {"metadata": {"name": "late"}, "data": {"M0": "x"}})
@@ -195,24 +195,24 @@ async def test_the_source_lists_in_pages_watches_and_outlives_its_watches(
     def autoscalers(reading: Reading[Any]) -> bool:
         """Listed, or said to be absent where the server is too old for autoscaling/v2."""
         if cluster.autoscaling:
-            return reading.fault is None and reading.last_data is not None
-        return reading.fault is not None and reading.fault.state is SourceState.OFF
+            return fault_in(reading) is None and kept(reading) is not None
+        return fault_in(reading) is not None and fault_in(reading).state is SourceState.OFF
 
     await follow(
         cluster,
-        ("configmaps", lambda r: r.last_data and r.last_data[(cluster.namespace, "c3")].data["M0"] == "3", make_late),
+        ("configmaps", lambda r: kept(r) and kept(r)[(cluster.namespace, "c3")].data["M0"] == "3", make_late),
         ("configmaps", lambda r: key in data_of(r), change_late),
         ("configmaps", lambda r: data_of(r)[key].data["M0"] == "y", lambda: None),
         ("configmaps", later, delete_late),
-        ("configmaps", lambda r: key not in data_of(r) and r.fault is None, lambda: None),
+        ("configmaps", lambda r: key not in data_of(r) and fault_in(r) is None, lambda: None),
         (
             "deployments",
-            lambda r: r.last_data and name in r.last_data and r.last_data[name].env("A").value == "1",
+            lambda r: kept(r) and name in kept(r) and kept(r)[name].env("A").value == "1",
             scale,
         ),
         ("deployments", lambda r: data_of(r)[name].desired == 2, lambda: None),
-        ("events", lambda r: r.fault is None and r.last_data is not None, lambda: None),
-        ("statefulsets", lambda r: r.fault is None and r.last_data is not None, lambda: None),
+        ("events", lambda r: fault_in(r) is None and kept(r) is not None, lambda: None),
+        ("statefulsets", lambda r: fault_in(r) is None and kept(r) is not None, lambda: None),
         ("horizontalpodautoscalers", autoscalers, lambda: None),
     )
     if cluster.controllers:
@@ -220,10 +220,10 @@ async def test_the_source_lists_in_pages_watches_and_outlives_its_watches(
             cluster,
             (
                 "replicasets",
-                lambda r: any(v.owner_name == "watched" for v in (r.last_data or {}).values()),
+                lambda r: any(v.owner_name == "watched" for v in (kept(r) or {}).values()),
                 lambda: None,
             ),
-            ("pods", lambda r: sum(p.service == "watched" for p in (r.last_data or {}).values()) == 2, lambda: None),
+            ("pods", lambda r: sum(p.service == "watched" for p in (kept(r) or {}).values()) == 2, lambda: None),
         )
 
 
@@ -231,8 +231,8 @@ async def test_an_unknown_namespace_is_said(cluster: TestCluster) -> None:
     source = KubernetesSource(cluster.access, ["no-such-namespace"], tuple, SystemClock(), timings=QUICK)
     async with asyncio.timeout(HANG_S), aclosing(source.readings()) as readings:
         async for reading in readings:
-            if reading.fault is not None and reading.fault.state is not SourceState.OFF:
-                assert "no-such-namespace" in reading.fault.reason and "does not exist" in reading.fault.reason
+            if fault_in(reading) is not None and fault_in(reading).state is not SourceState.OFF:
+                assert "no-such-namespace" in fault_in(reading).reason and "does not exist" in fault_in(reading).reason
                 return
 
 

@@ -30,7 +30,7 @@ from cockpit.sources.probes.settings import PROBES, OutputProbe, ProbesSettings
 from cockpit.sources.probes.source import ProbesSource
 from cockpit.sources.registry import configured
 from cockpit.sources.timing import Timings
-from tests.support.readings import data_of
+from tests.support.readings import data_of, fault_in, kept, seen_at, server_time_of
 from tests.support.waiting import HANG_S
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -57,7 +57,7 @@ async def until(settings: ProbesSettings, enough: Callable[[Board], bool], clock
     async with asyncio.timeout(HANG_S):
         readings = source.readings()
         async for reading in readings:
-            if reading.believed(0.0).state is SourceState.OFF:
+            if reading.believed(0.0).off:
                 continue
             board.put(reading)
             if enough(board):
@@ -71,7 +71,7 @@ async def one(settings: ProbesSettings, topic: str, clock: Any = None) -> Readin
 
     def there(board: Board) -> bool:
         reading = board.get(topic)
-        return reading is not None and (reading.fault is not None or reading.last_data is not None)
+        return reading is not None and (fault_in(reading) is not None or kept(reading) is not None)
 
     found = (await until(settings, there, clock)).get(topic)
     assert found is not None
@@ -102,7 +102,7 @@ async def off(settings: ProbesSettings) -> dict[str, str]:
     found: dict[str, str] = {}
     async with asyncio.timeout(HANG_S):
         async for reading in readings:
-            if reading.believed(0.0).state is not SourceState.OFF:
+            if not reading.believed(0.0).off:
                 break
             found[reading.topic.removeprefix("probes/")] = reading.believed(0.0).reason
         await readings.aclose()
@@ -132,10 +132,10 @@ async def test_health_is_asked_at_both_addresses_and_reported_with_its_words() -
         board = await until(services(base + "/"), lambda b: len(b.under("probes/")) == 2)
     healthy, ready = board.get("probes/m0-api-gateway/healthz"), board.get("probes/m0-api-gateway/readyz")
     assert healthy is not None and ready is not None
-    assert isinstance(healthy.last_data, ProbeStatus) and healthy.last_data.ok and healthy.last_data.words == "ok"
-    assert isinstance(ready.last_data, ProbeStatus) and not ready.last_data.ok
-    assert ready.last_data.words == "HTTP 503: database: no connection"
-    assert ready.believed(SystemClock().mono()).state is SourceState.LIVE  # it was asked, and it said no
+    assert isinstance(kept(healthy), ProbeStatus) and kept(healthy).ok and kept(healthy).words == "ok"
+    assert isinstance(kept(ready), ProbeStatus) and not kept(ready).ok
+    assert kept(ready).words == "HTTP 503: database: no connection"
+    assert ready.believed(SystemClock().mono()).live  # it was asked, and it said no
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,9 @@ async def test_health_is_asked_at_both_addresses_and_reported_with_its_words() -
 async def test_what_is_no_health_answer_is_not_well(handler: Handler, words: str) -> None:
     async with served(handler) as base:
         found = await one(services(base), "probes/m0-api-gateway/healthz")
-    assert isinstance(found.last_data, ProbeStatus) and not found.last_data.ok
-    assert words in found.last_data.words
-    assert found.last_data.words.isprintable()
+    assert isinstance(kept(found), ProbeStatus) and not kept(found).ok
+    assert words in kept(found).words
+    assert kept(found).words.isprintable()
 
 
 async def test_what_cannot_be_asked_is_a_fault_in_words() -> None:
@@ -172,7 +172,11 @@ async def test_what_cannot_be_asked_is_a_fault_in_words() -> None:
     for handler, words in ((huge, "more than 256 KiB"), (hang, "no answer from http://localhost"), (packed, "gzip")):
         async with served(handler) as base:
             found = await one(ProbesSettings(services={"a": base}, timeout=0.5), "probes/a/healthz")
-        assert found.fault is not None and words in found.fault.reason and found.fault.state is SourceState.DOWN
+        assert (
+            fault_in(found) is not None
+            and words in fault_in(found).reason
+            and fault_in(found).state is SourceState.DOWN
+        )
     async with served(huge) as gone:
         pass
     for base, words in (
@@ -182,7 +186,7 @@ async def test_what_cannot_be_asked_is_a_fault_in_words() -> None:
         ("http://a..b", "cannot ask"),
     ):
         found = await one(services(base), "probes/m0-api-gateway/healthz")
-        assert found.fault is not None and words in found.fault.reason
+        assert fault_in(found) is not None and words in fault_in(found).reason
 
 
 async def test_one_that_hangs_holds_up_no_other() -> None:
@@ -210,9 +214,9 @@ async def test_it_recovers_and_keeps_the_last_good_data_meanwhile() -> None:
     seen: list[Reading[Any]] = []
     async with served(handler) as base:
         await until(outputs(base), lambda b: bool(seen.append(b.get("probes/output/NBA")) or len(seen) == 3))  # type: ignore[func-returns-value, arg-type]
-    assert [r.fault is not None for r in seen] == [False, True, False]
-    assert seen[1].last_data == seen[0].last_data and seen[1].observed_at == seen[0].observed_at
-    assert seen[1].fault is not None and seen[1].fault.reason == "HTTP 502"
+    assert [fault_in(r) is not None for r in seen] == [False, True, False]
+    assert kept(seen[1]) == kept(seen[0]) and seen_at(seen[1]) == seen_at(seen[0])
+    assert fault_in(seen[1]) is not None and fault_in(seen[1]).reason == "HTTP 502"
 
 
 # --- outputs -----------------------------------------------------------------------------------
@@ -226,9 +230,9 @@ async def test_age_is_measured_against_the_servers_own_clock() -> None:
         found = await one(
             outputs(base, epoch="/data/epoch_id", tick="/data/seq", as_of="/data/ts"), "probes/output/NBA"
         )
-    assert isinstance(found.last_data, MarketOutput)
-    assert (found.last_data.epoch, found.last_data.tick, found.last_data.age_s) == (88121, 42, 3.5)
-    assert found.server_time == there.timestamp()
+    assert isinstance(kept(found), MarketOutput)
+    assert (kept(found).epoch, kept(found).tick, kept(found).age_s) == (88121, 42, 3.5)
+    assert server_time_of(found) == there.timestamp()
 
 
 async def test_what_a_cache_stored_is_not_fresh() -> None:
@@ -255,7 +259,7 @@ async def test_what_a_cache_stored_is_not_fresh() -> None:
 async def test_an_output_that_is_none_is_a_fault(handler: Handler, words: str) -> None:
     async with served(handler) as base:
         found = await one(outputs(base), "probes/output/NBA")
-    assert found.last_data is None and found.fault is not None and words in found.fault.reason
+    assert kept(found) is None and fault_in(found) is not None and words in fault_in(found).reason
 
 
 async def test_progress_is_remembered_and_an_output_of_the_future_has_no_age() -> None:
@@ -268,9 +272,9 @@ async def test_progress_is_remembered_and_an_output_of_the_future_has_no_age() -
 
     def enough(board: Board) -> bool:
         found = board.get("probes/output/NBA")
-        if found is not None and found.last_data is not None:
-            held.append(found.last_data.advanced_at)
-            assert found.last_data.age_s is None and "in the future" in found.last_data.words
+        if found is not None and kept(found) is not None:
+            held.append(kept(found).advanced_at)
+            assert kept(found).age_s is None and "in the future" in kept(found).words
         return len(held) == 4
 
     async with served(handler) as base:
@@ -372,8 +376,8 @@ async def test_a_certificate_tells_its_days(authority: trustme.CA, ca_file: str)
     async with served(answering(b"ok"), context_of(leaf)) as base:
         board = await until(services(base, ca_file=ca_file), lambda b: b.get("probes/certificates") is not None)
     reading = board.get("probes/certificates")
-    assert reading is not None and reading.fault is None
-    (certificate,) = data_of(reading).values()
+    assert reading is not None and fault_in(reading) is None
+    (certificate,) = data_of(reading).known.values()
     assert isinstance(certificate, Certificate) and int(certificate.days_left) == 12
     assert certificate.subject == "api.m0club.example" and certificate.host.startswith("localhost:")
     healthy = next(r for t, r in board.under("probes/").items() if t.endswith("z"))
@@ -389,11 +393,11 @@ async def test_an_expired_certificate_says_which_and_since_when(authority: trust
         settings = services(base, ca_file=ca_file)
         board = await until(settings, lambda b: len(b.under("probes/")) == 3)
     found = board.get("probes/m0-api-gateway/healthz")
-    assert found is not None and found.last_data is None and found.fault is not None
-    assert f"the certificate of {base.removeprefix('https://')} expired on" in found.fault.reason
-    assert "3 d ago" in found.fault.reason and "renew" in found.fault.remedy
+    assert found is not None and kept(found) is None and fault_in(found) is not None
+    assert f"the certificate of {base.removeprefix('https://')} expired on" in fault_in(found).reason
+    assert "3 d ago" in fault_in(found).reason and "renew" in fault_in(found).remedy
     reading = board.get("probes/certificates")
-    assert reading is not None and next(iter(data_of(reading).values())).days_left < -3
+    assert reading is not None and next(iter(data_of(reading).known.values())).days_left < -3
 
 
 @pytest.mark.parametrize("wrong", ["authority", "name"])
@@ -409,10 +413,10 @@ async def test_a_certificate_that_is_not_trusted_is_a_fault(wrong: str, authorit
     async with served(handler, context_of(leaf)) as base:
         board = await until(services(base, ca_file=ca_file), lambda b: len(b.under("probes/")) == 3)
     found = board.get("probes/m0-api-gateway/healthz")
-    assert found is not None and found.fault is not None and "is not trusted: " in found.fault.reason
-    assert "so since" in found.fault.reason
+    assert found is not None and fault_in(found) is not None and "is not trusted: " in fault_in(found).reason
+    assert "so since" in fault_in(found).reason
     reading = board.get("probes/certificates")
-    assert reading is not None and reading.fault is not None and not reading.last_data
+    assert reading is not None and "is not trusted" in kept(reading).refused and not kept(reading).known
     assert asked == 0  # nothing was sent to whom is not trusted
 
 
@@ -420,7 +424,7 @@ async def test_an_authority_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     found = await one(
         services("https://localhost:1", ca_file=str(tmp_path / "none.pem")), "probes/m0-api-gateway/healthz"
     )
-    assert found.fault is not None and "CA file" in found.fault.reason
+    assert fault_in(found) is not None and "CA file" in fault_in(found).reason
 
 
 # --- configuration -----------------------------------------------------------------------------

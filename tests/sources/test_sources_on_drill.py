@@ -20,7 +20,7 @@ from cockpit.sources.kubernetes.log_lines import LogLine
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
 from cockpit.sources.timing import Timings
-from tests.support.readings import data_of, fault_of
+from tests.support.readings import data_of, fault_in, fault_of, kept
 from tests.support.waiting import HANG_S
 
 PODS, DEPLOYMENTS = "kubernetes/pods/m0-prod", "kubernetes/deployments/m0-prod"
@@ -73,11 +73,11 @@ def nothing() -> None:
 
 
 def live(reading: Reading[Any]) -> bool:
-    return reading.fault is None and bool(reading.last_data)
+    return fault_in(reading) is None and bool(kept(reading))
 
 
 def faulty(reading: Reading[Any]) -> bool:
-    return reading.fault is not None
+    return fault_in(reading) is not None
 
 
 async def test_pods_and_workloads_stream_in_and_changes_follow(world: KubernetesWorld, place: Access) -> None:

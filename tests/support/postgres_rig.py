@@ -18,6 +18,7 @@ from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.postgres.settings import PostgresSettings
 from cockpit.sources.postgres.source import PostgresSource
 from cockpit.sources.timing import Timings
+from tests.support.readings import fault_in, kept
 from tests.support.waiting import HANG_S
 
 QUICK = Timings(backoff_s=0.05, backoff_cap_s=0.2)
@@ -55,15 +56,15 @@ class Listener:
 
         def answered(board: Board) -> Any:
             reading = board.get(f"postgres/{topic}")
-            live = reading is not None and reading.fault is None and reading.last_data is not None
-            return reading.last_data if live and reading is not None and is_so(reading.last_data) else None
+            live = reading is not None and fault_in(reading) is None and kept(reading) is not None
+            return kept(reading) if live and reading is not None and is_so(kept(reading)) else None
 
         return await self.until(answered)
 
     async def fault(self, topic: str, *states: SourceState) -> Fault:
         def answered(board: Board) -> Fault | None:
             reading = board.get(f"postgres/{topic}")
-            fault = reading.fault if reading is not None else None
+            fault = fault_in(reading) if reading is not None else None
             return fault if fault is not None and fault.state in (states or tuple(SourceState)) else None
 
         found = await self.until(answered)

@@ -15,6 +15,7 @@ from cockpit.sources.solana.settings import SolanaSettings
 from cockpit.sources.solana.source import SolanaSource
 from cockpit.sources.timing import SolanaTimings
 from tests.support.chain_encoder import PROGRAM_ID
+from tests.support.readings import kept
 from tests.support.solana_double import Chain, Node
 from tests.support.waiting import HANG_S
 
@@ -67,12 +68,12 @@ class Rig:
         return self.seen.get(f"solana/{name}", Reading(f"solana/{name}"))
 
     def endpoint(self, name: str) -> EndpointStatus:
-        data: EndpointStatus = self.topic(f"endpoint/{name}").last_data or EndpointStatus(name, "")
+        data: EndpointStatus = kept(self.topic(f"endpoint/{name}")) or EndpointStatus(name, "")
         return data
 
     @property
     def program(self) -> ProgramActivity:
-        data: ProgramActivity = self.topic("program").last_data or ProgramActivity("", "", 0.0, False)
+        data: ProgramActivity = kept(self.topic("program")) or ProgramActivity("", "", 0.0, False)
         return data
 
     @property

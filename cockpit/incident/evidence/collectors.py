@@ -20,7 +20,7 @@ from cockpit.incident.evidence.onchain import FindLast, chain_parts, fault_words
 from cockpit.incident.flight_recorder import RecordedChange
 from cockpit.journal.incidents import Record
 from cockpit.model.observed.cluster import EnvVar, Workload
-from cockpit.model.reading import Fault
+from cockpit.model.reading import Fault, last_known
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.text import HIDDEN
@@ -145,7 +145,7 @@ def _kinds(situation: Situation, plural: str) -> dict[str, Any]:
     """
     found = {t: standing(r, situation.mono) for t, r in situation.kinds.items() if t.partition("/")[0] == plural}
     own = [r for t, r in situation.kinds.items() if t.partition("/")[0] == plural]
-    if all(reading.believed(situation.mono).last is None for reading in own):
+    if all(last_known(reading.believed(situation.mono)) is None for reading in own):
         why = next((each["fault"] for each in found.values() if each["fault"]), "")
         raise Missing(f"{plural} were never read" + (f": {why}" if why else ""))
     return found

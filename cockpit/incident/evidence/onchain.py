@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cockpit.clock import Clock
 from cockpit.incident.evidence.bundle import Collect, Missing
 from cockpit.model.observed.chain import MarketState, ProgramActivity, Reveal
-from cockpit.model.reading import Fault, Reading, Unknown, believed
+from cockpit.model.reading import Fault, Known, Reading, Unknown, believed, last_known, light_of
 from cockpit.model.situation import Situation
 from cockpit.sources.solana.settings import RpcEndpoint
 from cockpit.text import safe
@@ -39,8 +39,9 @@ def find_last(endpoints: Sequence[RpcEndpoint], program_id: str | None, clock: C
         from cockpit.sources.solana.last_reveal import last_reveal
 
         endpoints_read = {t.partition("/")[2]: r for t, r in situation.solana.items() if t.startswith("endpoint/")}
-        faulty = {name for name, find in endpoints_read.items() if find.fault is not None}
-        known = {name: find.believed(situation.mono).last for name, find in endpoints_read.items()}
+        found = {name: each.believed(situation.mono) for name, each in endpoints_read.items()}
+        faulty = {name for name, each in found.items() if not each.live}
+        known = {name: last_known(each) for name, each in found.items()}
         statuses = {name: status for name, status in known.items() if status is not None}
         order = sorted(endpoints, key=lambda each: safe(each.name, 60) in faulty)
         return await last_reveal(order, program_id, clock, statuses=statuses, known=_known(situation))
@@ -129,7 +130,7 @@ def _bundle(program: ProgramActivity | None, newest: Reveal, read: dict[str, Any
 
 
 def _market(situation: Situation, address: str) -> MarketState | None:
-    accounts = believed(situation.solana.get("markets"), situation.mono).last or {}
+    accounts = last_known(believed(situation.solana.get("markets"), situation.mono)) or {}
     market: MarketState | None = accounts.get(address)
     return market
 
@@ -169,10 +170,10 @@ def _chain(situation: Situation, topic: str) -> tuple[Any, dict[str, Any]]:
     if "solana" not in situation.configured:
         raise Missing("no Solana endpoints are configured ([[rpc-endpoints]])")
     reading = situation.solana.get(topic)
-    data = believed(reading, situation.mono).last
+    found = believed(reading, situation.mono)
+    data = last_known(found)
     if reading is None or data is None:
-        fault = reading.fault if reading is not None else None
-        raise Missing(fault_words(fault) or f"solana/{topic} was never read")
+        raise Missing(trouble_words(found) or f"solana/{topic} was never read")
     return data, standing(reading, situation.mono)
 
 
@@ -194,7 +195,7 @@ def _commits(situation: Situation) -> Any:
 
 def _signer_set(situation: Situation) -> Any:
     signers, read = _chain(situation, "signer-set")
-    protocol = believed(situation.solana.get("protocol"), situation.mono).last
+    protocol = last_known(believed(situation.solana.get("protocol"), situation.mono))
     return {
         "signer_set_id": signers.signer_set_id,
         "pubkeys": list(signers.pubkeys),
@@ -233,7 +234,7 @@ def _accounts(situation: Situation) -> Any:
     found: dict[str, Any] = {}
     for topic in topics:
         reading = situation.solana.get(topic)
-        data = believed(reading, situation.mono).last
+        data = last_known(believed(reading, situation.mono))
         if reading is not None and data is not None:
             found[topic] = {"data": data, "reading": standing(reading, situation.mono)}
     if not found:
@@ -243,12 +244,18 @@ def _accounts(situation: Situation) -> Any:
 
 def standing(reading: Reading[Any], mono: float) -> dict[str, Any]:
     """Say how far a reading can be believed."""
+    found = reading.believed(mono)
     return {
-        "state": reading.believed(mono).state.value,
-        "age_s": reading.age_s(mono),
-        "fault": fault_words(reading.fault),
+        "state": light_of(found).value,
+        "age_s": found.age_s,
+        "fault": trouble_words(found),
     }
 
 
-def fault_words(fault: Fault | None) -> str:
-    return "" if fault is None else f"{fault.state.value}: {fault.reason}"
+def fault_words(fault: Fault) -> str:
+    return f"{fault.state.value}: {fault.reason}"
+
+
+def trouble_words(found: Known[Any] | Unknown[Any]) -> str:
+    """Say what is wrong; "" while it is known or was only never read."""
+    return "" if found.live or found.starting else f"{light_of(found).value}: {found.reason}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from cockpit.assessment.imagehistory import Ran, runs
 from cockpit.assessment.signals import amount
 from cockpit.mitigation.choices.database import choices as of_database
-from cockpit.model.reading import Unknown, believed
+from cockpit.model.reading import Unknown, believed, last_known, light_of
 from cockpit.sources.solana.values import unfit
 from cockpit.text import clean, url_hint
 
@@ -111,7 +111,7 @@ def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) ->
 
     Samples that differ in another label are added up.
     """
-    result = believed(situation.queries.get(query), situation.mono).last
+    result = last_known(believed(situation.queries.get(query), situation.mono))
     unit = runbooks.queries[query].unit if query in runbooks.queries else ""
     known: dict[str, float] = {}
     for sample in result.samples if result is not None else ():
@@ -137,25 +137,25 @@ def markets(situation: Situation) -> list[str]:
 
     First what is served, the oldest output first, then the chain's accounts.
     """
-    result = believed(situation.queries.get("output-age"), situation.mono).last
+    result = last_known(believed(situation.queries.get("output-age"), situation.mono))
     ages = result.by("market") if result is not None else {}
     served = sorted(ages, key=lambda market: -ages[market])
     return [*served, *(market for market in sorted(_accounts(situation)) if market not in ages)]
 
 
 def _accounts(situation: Situation) -> dict[str, MarketState]:
-    accounts: Mapping[str, MarketState] = believed(situation.solana.get("markets"), situation.mono).last or {}
+    accounts: Mapping[str, MarketState] = last_known(believed(situation.solana.get("markets"), situation.mono)) or {}
     return {m.market_id: m for m in accounts.values()}
 
 
 def _signer_keys(situation: Situation) -> Choices:
     """Return the keys that the agents report now, and those on the chain, one value each."""
     offers = []
-    reports = believed(situation.probes.get("signers"), situation.mono).last
+    reports = last_known(believed(situation.probes.get("signers"), situation.mono))
     held = [report.pubkey for report in (reports or {}).values() if report.pubkey]
     if held:
         offers.append((" ".join(held), f"{len(held)} keys, as agents report them now"))
-    account = believed(situation.solana.get("signer-set"), situation.mono).last
+    account = last_known(believed(situation.solana.get("signer-set"), situation.mono))
     if account is not None:
         offers.append((" ".join(account.pubkeys), f"{len(account.pubkeys)} keys of the set on the chain"))
     return offers
@@ -185,7 +185,7 @@ def _fit_first(endpoints: Sequence[RpcEndpoint], situation: Situation | None) ->
 
     def place(endpoint: RpcEndpoint) -> tuple[bool, bool]:
         reading = situation.solana.get(f"endpoint/{endpoint.name}") if situation is not None else None
-        if situation is None or reading is None or reading.believed(situation.mono).last is None:
+        if situation is None or reading is None or last_known(reading.believed(situation.mono)) is None:
             return _in_use(endpoint, situation), True
         return _in_use(endpoint, situation), bool(unfit(reading, situation.mono))
 
@@ -213,7 +213,7 @@ def _asked(name: str, situation: Situation | None) -> list[str]:
         return []
     found = reading.believed(situation.mono)
     if isinstance(found, Unknown):
-        return [f"{found.state.value.upper()}: {clean(found.reason, 120)}"]
+        return [f"{light_of(found).value.upper()}: {clean(found.reason, 120)}"]
     status: EndpointStatus = found.data
     words = []
     if status.foreign:
@@ -236,7 +236,8 @@ def _metered(name: str, situation: Situation | None) -> list[str]:
         ("rpc-error-ratio", "{:.3g} % errors of the submitter"),
         ("rpc-confirm-p95", "confirms in {:.1f} s"),
     ):
-        result = believed(situation.queries.get(query), situation.mono).last if situation is not None else None
+        found = believed(situation.queries.get(query), situation.mono) if situation is not None else None
+        result = last_known(found) if found is not None else None
         value = result.by("endpoint").get(name) if result is not None else None
         if value is not None and value == value:
             measured.append(words.format(value * 100 if "error" in query else value / 1000))

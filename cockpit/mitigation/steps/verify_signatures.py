@@ -109,8 +109,7 @@ def _on_chain(context: StepContext) -> tuple[SignerSetState | None, str]:
         return None, "the chain is not read here"
     account = believed(reading, situation.mono, SignerSetState)
     if isinstance(account, Unknown):
-        why = reading.fault.reason if reading.fault is not None else f"the account was last read {account.state.value}"
-        return None, why
+        return None, account.reason
     disagreement = disagreement_over_set(situation.solana, situation.mono)
     if disagreement:
         return None, f"endpoints disagree: {disagreement}"
@@ -136,7 +135,7 @@ async def _market(context: StepContext, bundle: Bundle, on_progress: OnProgress)
         found = next((market for market in known.values() if market.market_id == bundle.market), None)
         if found is None:
             return None, "it is none of those on the chain"
-        looked = (reading.observed_at or 0.0) - reading.took_s
+        looked = situation.mono - markets.age_s - reading.took_s
         if bundle.publish_epoch_id <= found.current_epoch_id or looked >= began:
             return found, ""
         if context.clock.mono() - began > _NEXT_READING_S:

@@ -40,6 +40,13 @@ class EndpointStatus(msgspec.Struct, frozen=True):
     streaming: bool = False  # the program's logs come from this one now
 
 
+class RequestCount(msgspec.Struct, frozen=True):
+    """Counts our own requests in two minutes, on the board as `solana/requests/NAME`."""
+
+    error_ratio: float | None  # 0..1, 429s included
+    throttled: int
+
+
 class Disagreement(msgspec.Struct, frozen=True):
     """Says in words what endpoints do not agree on: the cockpit says so rather than choosing."""
 

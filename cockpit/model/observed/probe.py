@@ -23,6 +23,16 @@ class Certificate(msgspec.Struct, frozen=True):
     days_left: float
 
 
+class Certificates(msgspec.Struct, frozen=True):
+    """Holds the certificates of all probed hosts, on the board as `probes/certificates`.
+
+    `refused`: why some host's could not be verified, and so is not among those known.
+    """
+
+    known: Mapping[str, Certificate]  # by host
+    refused: str = ""
+
+
 class ProbeStatus(msgspec.Struct, frozen=True):
     """Describes a service's URL, on the board as `probes/SERVICE/CHECK` (healthz, readyz, ...).
 

@@ -82,7 +82,7 @@ class Topic:
         fault = override or self.fault
         return Reading(
             topic=self.name,
-            last_data=data,
+            data=data,
             observed_at=self.observed_at,
             took_s=self.took_s,
             fault=fault,

@@ -84,7 +84,7 @@ class KubernetesValues:
         for kind in kinds:
             readings = self._topics.get(kind, [])
             if not readings:
-                whole = next((r for r in self._topics.get("source", []) if r.fault is not None), None)
+                whole = next(iter(self._topics.get("source", [])), None)
                 return Value(None, f"kubernetes: {believed(whole, self._mono).reason}")
             for reading in readings:
                 found = reading.believed(self._mono)

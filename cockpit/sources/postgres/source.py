@@ -209,7 +209,7 @@ class PostgresSource:
         at = self._clock.mono() if data is not None else None
         return Reading(
             topic=f"postgres/{name}",
-            last_data=data,
+            data=data,
             observed_at=at,
             took_s=took_s,
             fault=fault,

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from cockpit.model.observed.probe import CERTIFICATE_WARN_DAYS, MarketOutput, ProbeStatus, SignerReport
-from cockpit.model.reading import Reading, believed
+from cockpit.model.reading import Known, Reading, Unknown
 from cockpit.sources.examination import Examination, Finding, State, bounded, found
 from cockpit.sources.probes.settings import PROBES
 from cockpit.sources.probes.source import ProbesSource
@@ -48,13 +48,17 @@ def _whole(topic: str, reading: Reading[Any] | None, signers: Mapping[str, str],
     """Return whether nothing is awaited: the agents' reports come one by one into one topic."""
     if reading is None:
         return False
-    return topic != "probes/signers" or (data := believed(reading, mono).last) is None or set(data) >= set(signers)
+    if topic != "probes/signers":
+        return True
+    said = reading.believed(mono)
+    return set(said.data) >= set(signers) if isinstance(said, Known) else not said.starting
 
 
 def _judge(topic: str, reading: Reading[Any], mono: float) -> list[Finding]:
-    check, data = topic.removeprefix("probes/"), reading.believed(mono).last
-    if reading.fault is not None and data is None:
-        return [found(AREA, check, State.FAIL, reading.fault.reason, reading.fault.remedy)]
+    check, seen = topic.removeprefix("probes/"), reading.believed(mono)
+    if isinstance(seen, Unknown):
+        return [found(AREA, check, State.FAIL, seen.reason, seen.remedy)]
+    data = seen.data
     if isinstance(data, ProbeStatus):
         findings = [
             found(
@@ -88,6 +92,4 @@ def _judge(topic: str, reading: Reading[Any], mono: float) -> list[Finding]:
             findings.append(
                 found(AREA, f"signer {agent}", state, report.words or f"reports its key and set {report.signer_set_id}")
             )
-    if reading.fault is not None:
-        findings.append(found(AREA, check, State.FAIL, reading.fault.reason, reading.fault.remedy))
     return findings

@@ -3,7 +3,7 @@
 Each URL is asked by a task of its own, so that one that hangs holds up no other.
 
 Topics: `probes/SERVICE/healthz` and `/readyz` (ProbeStatus), `probes/output/MARKET` (MarketOutput),
-`probes/signers` (mapping agent → SignerReport), `probes/certificates` (mapping host → Certificate)
+`probes/signers` (mapping agent → SignerReport), `probes/certificates` (`Certificates`)
 once a host has presented one. What is not configured is off: `probes/signers`,
 `probes/certificates`, and `probes/services`, `probes/outputs` for all of their kind.
 """
@@ -18,8 +18,8 @@ from typing import Any
 from urllib.parse import quote
 
 from cockpit.clock import Clock
-from cockpit.model.observed.probe import Certificate, MarketOutput, SignerReport
-from cockpit.model.reading import Fault, Reading, SourceState, believed
+from cockpit.model.observed.probe import Certificate, Certificates, MarketOutput, SignerReport
+from cockpit.model.reading import Fault, Reading, SourceState, believed, last_known
 from cockpit.sources.probes import answers
 from cockpit.sources.probes.http import HttpAnswer, ProbeProblem, Prober, open_context
 from cockpit.sources.probes.settings import PROBES, ProbesSettings
@@ -163,7 +163,7 @@ class ProbesSource:
             return self._signers(now - started, answer.now)
         reading: Reading[Any] = Reading(
             topic=topic,
-            last_data=data,
+            data=data,
             observed_at=now,
             took_s=now - started,
             fault=None,
@@ -193,7 +193,7 @@ class ProbesSource:
         data = {agent: found for agent, (found, _) in known.items()}
         return Reading(
             topic=SIGNERS,
-            last_data=data,
+            data=data,
             observed_at=min(at for _, at in known.values()),
             took_s=took_s,
             fault=None,
@@ -206,7 +206,7 @@ class ProbesSource:
     ) -> Reading[Any] | None:
         """Return the certificates, when this answer says something of one.
 
-        A refused one that could not be read is the fault.
+        A refused one that could not be read is named with its reason.
         """
         if not url.startswith("https://"):
             return None
@@ -220,15 +220,8 @@ class ProbesSource:
         if not self._certificates and not self._refused:
             return None
         fault = next(iter(self._refused.values()), None)
-        now = self._clock.mono()
-        return Reading(
-            topic=CERTIFICATES,
-            last_data=dict(self._certificates),
-            observed_at=now,
-            took_s=0.0,
-            fault=fault,
-            max_age_s=self._max_age_s,
-        )
+        seen = Certificates(dict(self._certificates), fault.reason if fault is not None else "")
+        return Reading(CERTIFICATES, seen, self._clock.mono(), max_age_s=self._max_age_s)
 
     # --- what makes data of an answer ----------------------------------------------------------
 
@@ -237,7 +230,7 @@ class ProbesSource:
 
     def _output(self, market: str) -> Judge:
         def judge(answer: HttpAnswer) -> MarketOutput:
-            before = believed(self._last.get(f"{PREFIX}output/{market}"), self._clock.mono()).last
+            before = last_known(believed(self._last.get(f"{PREFIX}output/{market}"), self._clock.mono()))
             return answers.output(
                 market=safe(market, 80),
                 answer=answer,

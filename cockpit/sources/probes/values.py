@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cockpit.model.observed.chain import SignerSetState
-from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.observed.probe import MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed
 from cockpit.sources.probes.signer_set import TOGGLE, compare
 from cockpit.sources.values import Family, Snapshot, Value, doubt, unknown
@@ -125,13 +125,16 @@ class ProbeValues:
         One that could not be verified is unknown, unless another's is known to be bad already.
         """
         found = believed(self._certificates, self._mono)
-        if self._certificates is None or found.state.off:
+        if self._certificates is None or found.off:
             return self._nothing("certificates", "no https host has presented a certificate")
-        known: Mapping[str, Certificate] = found.last or {}
-        worst = min(known.values(), key=lambda one: one.days_left, default=None)
-        if isinstance(found, Unknown) and (worst is None or worst.days_left > 0):
+        if isinstance(found, Unknown):
             return unknown(found, "certificates")
-        assert worst is not None
+        seen = found.data
+        worst = min(seen.known.values(), key=lambda one: one.days_left, default=None)
+        if seen.refused and (worst is None or worst.days_left > 0):
+            return Value(None, f"certificates: {seen.refused}", found.age_s)
+        if worst is None:
+            return Value(None, "no https host has presented a certificate", found.age_s)
         return Value(worst.days_left, "", found.age_s, {"host": worst.host})
 
     def _signers_down(self) -> Value:
@@ -139,7 +142,7 @@ class ProbeValues:
         if isinstance(reports, Value):
             return reports
         down = [report for report in reports.values() if not report.ok]
-        age = self._signers.age_s(self._mono) if self._signers is not None else None
+        age = believed(self._signers, self._mono).age_s
         labels = {"agent": down[0].agent, "says": down[0].words} if down else None
         return Value(float(len(down)), "", age, labels)
 
@@ -172,7 +175,7 @@ class ProbeValues:
 
     def _reports(self) -> Mapping[str, SignerReport] | Value:
         found: Known[Mapping[str, SignerReport]] | Unknown[Any] = believed(self._signers, self._mono)
-        if self._signers is None or found.state.off:
+        if self._signers is None or found.off:
             return self._nothing("signers", "no signer agent is asked")
         return unknown(found, "signer agents") if isinstance(found, Unknown) else found.data
 
@@ -195,14 +198,15 @@ class ProbeValues:
         The source says that it is off, or is broken, or has only just begun.
         """
         said = believed(self._readings.get(kind), self._mono)
-        if said.state.off:
+        if said.off:
             return Value(None, said.reason, off=True)
-        if self._broken is not None and self._broken.fault is not None:
-            return Value(None, self._broken.fault.reason)
+        broken = self._broken.believed(self._mono) if self._broken is not None else None
+        if isinstance(broken, Unknown):
+            return Value(None, broken.reason)
         return Value(None, words)
 
     def _oldest(self, readings: Iterable[Reading[Any]]) -> float | None:
-        return max((a for r in readings if (a := r.age_s(self._mono)) is not None), default=None)
+        return max((a for r in readings if (a := r.believed(self._mono).age_s) is not None), default=None)
 
 
 FAMILY = Family(ProbeValues, plain=tuple(f"probes.{name}" for name in _NAMES))

@@ -24,8 +24,8 @@ def _exposition(context: SourceContext) -> Source:
         if own.url is None:
             return True
         mono = context.clock.mono()
-        states = {reading.believed(mono).state for reading in context.board.under("prometheus/").values()}
-        return not all(state.starting for state in states) and not any(state.live for state in states)
+        found = [reading.believed(mono) for reading in context.board.under("prometheus/").values()]
+        return not all(one.starting for one in found) and not any(one.live for one in found)
 
     own = context.settings.of(PROMETHEUS)
     return ExpositionSource(own.direct, max(own.interval, 2.0), context.clock, without_prometheus)

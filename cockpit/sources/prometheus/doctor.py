@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from cockpit.model.observed.metrics import QueryResult
-from cockpit.model.reading import Reading, believed
+from cockpit.model.reading import Known, Reading, Unknown, believed
 from cockpit.settings import ConfigProblem
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, listed, skew, together
 from cockpit.sources.prometheus.queries import query_specs
@@ -63,7 +63,8 @@ async def _read(exam: Examination, answered: dict[str, Reading[Any]]) -> Sequenc
             async for reading in readings:
                 answered[reading.topic.removeprefix("prometheus/")] = reading
                 whole = len(answered) == len(specs) + 1  # with the alerts
-                if whole or (len(answered) >= len(specs) and all(r.fault is not None for r in answered.values())):
+                mono = exam.clock.mono()
+                if whole or (len(answered) >= len(specs) and not any(_good(r, mono) for r in answered.values())):
                     break
     except TimeoutError:
         if not answered:
@@ -73,44 +74,50 @@ async def _read(exam: Examination, answered: dict[str, Reading[Any]]) -> Sequenc
 
 def _judge(exam: Examination, answered: Mapping[str, Reading[Any]]) -> list[Finding]:
     specs = query_specs(exam.runbooks)
-    findings = [_server(answered)]
+    mono = exam.clock.mono()
+    findings = [_server(answered, mono)]
     if findings[0].state is not State.OK:
         return findings
     now = answered.get(_NOW)
-    if now is not None and now.server_time is not None and now.observed_at is not None:
-        ours = exam.clock.wall() - (exam.clock.mono() - now.observed_at)
-        findings.append(skew(AREA, now.server_time - ours, "Prometheus'", 0.0))
+    clock = now.server_clock(mono) if now is not None else None
+    if clock is not None:
+        findings.append(skew(AREA, clock[0] - exam.clock.wall(), "Prometheus'", 0.0))
     else:
         findings.append(found(AREA, "clock", State.UNKNOWN, "Prometheus did not tell its time"))
-    findings.append(_queries(specs, answered, exam.clock.mono()))
-    findings.append(_metrics(specs, answered, exam.clock.mono()))
-    alerts = answered.get("alerts")
-    if alerts is None:
+    findings.append(_queries(specs, answered, mono))
+    findings.append(_metrics(specs, answered, mono))
+    alerts = believed(answered.get("alerts"), mono)
+    if isinstance(alerts, Known):
+        findings.append(found(AREA, "alerts", State.OK, f"{len(alerts.data)} active"))
+    elif "alerts" not in answered:
         findings.append(found(AREA, "alerts", State.UNKNOWN, "not answered in time"))
-    elif alerts.fault is not None:
-        words = f"cannot be read: {alerts.fault.reason}"
-        findings.append(found(AREA, "alerts", State.WARN, words, alerts.fault.remedy or "ask for GET /api/v1/alerts"))
     else:
-        findings.append(
-            found(AREA, "alerts", State.OK, f"{len(believed(alerts, exam.clock.mono()).last or ())} active")
-        )
+        words = f"cannot be read: {alerts.reason}"
+        findings.append(found(AREA, "alerts", State.WARN, words, alerts.remedy or "ask for GET /api/v1/alerts"))
     return findings
 
 
-def _server(answered: Mapping[str, Reading[Any]]) -> Finding:
+def _good(reading: Reading[Any], mono: float) -> bool:
+    """Return whether the query was answered, with samples new or old."""
+    found = reading.believed(mono)
+    return found.live or found.stale
+
+
+def _server(answered: Mapping[str, Reading[Any]], mono: float) -> Finding:
     """Judge it reached when any query got an answer of its own, even a refusal."""
-    good = [reading for reading in answered.values() if reading.fault is None]
+    good = [reading for reading in answered.values() if _good(reading, mono)]
     if good:
         took = sorted(reading.took_s for reading in good)[len(good) // 2]
         return found(AREA, "server", State.OK, f"answers queries, half of them within {took * 1000:.0f} ms")
-    fault = next((r.fault for r in answered.values() if r.fault is not None), None)
-    if fault is None:
+    failed = [one for reading in answered.values() if isinstance(one := reading.believed(mono), Unknown)]
+    if not failed:
         return found(AREA, "server", State.UNKNOWN, "no answer in time", "is it overloaded?")
-    return found(AREA, "server", State.FAIL, fault.reason, fault.remedy)
+    return found(AREA, "server", State.FAIL, failed[0].reason, failed[0].remedy)
 
 
 def _queries(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]], mono: float) -> Finding:
-    refused = [(name, r.fault) for name in specs if (r := answered.get(name)) is not None and r.fault is not None]
+    every = {name: answered[name].believed(mono) for name in specs if name in answered}
+    refused = [(n, one) for n, one in every.items() if isinstance(one, Unknown) and not one.stale]
     silent = [name for name in specs if name not in answered]
     if refused:
         name, fault = refused[0]
@@ -130,9 +137,7 @@ def _queries(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]], mon
             f"{len(silent)} of {len(specs)} not answered in time: {listed(silent)}",
             "is Prometheus overloaded?",
         )
-    warned = {
-        n: data.warnings[0] for n in specs if (data := believed(answered[n], mono).last) is not None and data.warnings
-    }
+    warned = {n: one.data.warnings[0] for n, one in every.items() if isinstance(one, Known) and one.data.warnings}
     if warned:
         words = f"all {len(specs)} accepted; {listed(list(warned))}: {next(iter(warned.values()))}"
         return found(
@@ -154,16 +159,16 @@ def _metrics(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]], mon
     asked = answered.get(_NAMES)
     if not needed:
         return found(AREA, "metrics", State.OFF, "no query names a metric")
-    known = believed(asked, mono).last
-    if known is None:
-        why = asked.fault.reason if asked is not None and asked.fault is not None else "not answered in time"
+    known = believed(asked, mono, QueryResult)
+    if isinstance(known, Unknown):
+        why = "not answered in time" if asked is None else known.reason
         return found(AREA, "metrics", State.UNKNOWN, f"not known which exist: {why}")
-    there = {sample.labels.get("__name__", "") for sample in known.samples}
+    there = {sample.labels.get("__name__", "") for sample in known.data.samples}
     absent = [metric for metric in sorted(needed) if metric not in there]
     empty = {
         n
         for n in specs
-        if isinstance(result := believed(answered.get(n), mono).last, QueryResult) and not result.samples
+        if isinstance(one := believed(answered.get(n), mono, QueryResult), Known) and not one.data.samples
     }
     blind = sorted({n.partition("/")[2] for metric in absent for n in needed[metric] if n in empty})
     counts = f"{len(needed) - len(absent)} of {len(needed)} are there"
@@ -209,14 +214,8 @@ async def _direct(exam: Examination, name: str, url: str) -> Sequence[Finding]:
     endless = ExpositionSource({name: url}, 60.0, exam.clock, lambda: True).readings()
     async with aclosing(endless) as readings:
         reading = await anext(readings)
-    if reading.fault is not None:
-        return [
-            found(
-                AREA,
-                check,
-                State.WARN,
-                reading.fault.reason,
-                reading.fault.remedy or "it is read only while Prometheus is down",
-            )
-        ]
-    return [found(AREA, check, State.OK, f"{len(reading.believed(exam.clock.mono()).last or ())} samples")]
+    page = reading.believed(exam.clock.mono())
+    if isinstance(page, Unknown):
+        remedy = page.remedy or "it is read only while Prometheus is down"
+        return [found(AREA, check, State.WARN, page.reason, remedy)]
+    return [found(AREA, check, State.OK, f"{len(page.data)} samples")]

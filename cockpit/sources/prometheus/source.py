@@ -280,7 +280,7 @@ class PrometheusSource:
         return [
             Reading(
                 topic=f"prometheus/{name}",
-                last_data=result,
+                data=result,
                 observed_at=ended,
                 took_s=took,
                 fault=None,
@@ -339,7 +339,7 @@ class PrometheusSource:
         return [
             Reading(
                 topic=ALERTS,
-                last_data=alerts,
+                data=alerts,
                 observed_at=ended,
                 took_s=ended - started,
                 fault=None,
@@ -355,12 +355,12 @@ class PrometheusSource:
         """Return the last good data with the fault; None stands for the alerts."""
         if name is None:
             return Reading(
-                topic=ALERTS, last_data=None, observed_at=None, took_s=took_s, fault=fault, max_age_s=self._alerts_age
+                topic=ALERTS, data=None, observed_at=None, took_s=took_s, fault=fault, max_age_s=self._alerts_age
             )
         spec = self._queries[name]
         return Reading(
             topic=f"prometheus/{name}",
-            last_data=self._results.get(spec.promql),
+            data=self._results.get(spec.promql),
             observed_at=self._observed.get(spec.promql),
             took_s=took_s,
             fault=fault,

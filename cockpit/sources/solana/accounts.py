@@ -130,7 +130,7 @@ class AccountsWatch:
             self._put(
                 Reading(
                     topic=topic,
-                    last_data=newest,
+                    data=newest,
                     observed_at=self._clock.mono(),
                     took_s=took,
                     fault=None,
@@ -241,9 +241,7 @@ class AccountsWatch:
             fault = Fault(SourceState.DOWN, more or f"more than {MOST_MARKETS:,} markets: the rest is not read")
         self._named({address: market.market_id for address, market in markets.items()})
         now = self._clock.mono()
-        self._put(
-            Reading(topic=MARKETS, last_data=markets, observed_at=now, took_s=now - began, fault=fault, max_age_s=age)
-        )
+        self._put(Reading(topic=MARKETS, data=markets, observed_at=now, took_s=now - began, fault=fault, max_age_s=age))
 
 
 def _one_lacks(what: str, one: SeenAccounts, other: SeenAccounts) -> list[Disagreement]:

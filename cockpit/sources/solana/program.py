@@ -309,6 +309,4 @@ class ProgramWatch:
         if stream is None and (age if age is not None else now - self._started_at) > patience:
             fault = Fault(SourceState.DOWN, self._trouble, "see the endpoints")
         known = activity if self._observed_at is not None else None
-        return Reading(
-            topic=TOPIC, last_data=known, observed_at=self._observed_at, took_s=0.0, fault=fault, max_age_s=15.0
-        )
+        return Reading(topic=TOPIC, data=known, observed_at=self._observed_at, took_s=0.0, fault=fault, max_age_s=15.0)

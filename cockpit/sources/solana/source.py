@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 from cockpit.clock import Clock
+from cockpit.model.observed.chain import RequestCount
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.oracle import base58
 from cockpit.sources.solana.accounts import MARKETS, PROTOCOL, SIGNER_SET, AccountsWatch
@@ -25,7 +26,7 @@ from cockpit.sources.solana.settings import RpcEndpoint, SolanaSettings
 from cockpit.sources.timing import PollSchedule, SolanaTimings
 from cockpit.text import safe
 
-ENDPOINT, DISAGREEMENTS = "solana/endpoint/", "solana/disagreements"
+ENDPOINT, REQUESTS, DISAGREEMENTS = "solana/endpoint/", "solana/requests/", "solana/disagreements"
 _LEAST_S = 0.1  # between two polls of an endpoint, whatever is configured
 
 
@@ -116,17 +117,19 @@ class SolanaSource:
             self._put(
                 Reading(
                     topic=ENDPOINT + watch.name,
-                    last_data=status,
+                    data=status,
                     observed_at=watch.seen_at,
                     took_s=took,
                     fault=watch.fault,
                     max_age_s=age,
                 )
             )
+            counted = RequestCount(status.error_ratio, status.throttled)
+            self._put(Reading(REQUESTS + watch.name, counted, self._clock.mono(), max_age_s=age))
             self._put(
                 Reading(
                     topic=DISAGREEMENTS,
-                    last_data=fleet.disagreements(),
+                    data=fleet.disagreements(),
                     observed_at=self._clock.mono(),
                     took_s=0.0,
                     fault=None,

@@ -11,15 +11,17 @@ from cockpit.model.observed.chain import (
     ProgramActivity,
     ProtocolState,
     Rate,
+    RequestCount,
     SignerSetState,
     signer_differences,
 )
 from cockpit.model.observed.variables import variable
-from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed
+from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed, last_known
 from cockpit.oracle.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
 from cockpit.sources.values import Family, Snapshot, Value, unknown
 
-PREFIX, ENDPOINT = "solana/", "solana/endpoint/"
+PREFIX, ENDPOINT, REQUESTS = "solana/", "solana/endpoint/", "solana/requests/"
+_NOT_ASKED = "solana: no request was made yet"
 #: An endpoint so many slots behind is not fit for use: blockhashes it gives are half a minute old.
 BAD_SLOTS = 50
 #: ... or one that fails so many of its requests.
@@ -38,6 +40,9 @@ class SolanaValues:
         self._source = readings.get(f"{PREFIX}source")
         self._endpoints: Endpoints = {
             t.removeprefix(ENDPOINT): r for t, r in readings.items() if t.startswith(ENDPOINT)
+        }
+        self._requests: Mapping[str, Reading[RequestCount]] = {
+            t.removeprefix(REQUESTS): r for t, r in readings.items() if t.startswith(REQUESTS)
         }
         self._readings = readings
 
@@ -59,12 +64,12 @@ class SolanaValues:
             place = f"{parts.hostname}:{parts.port}" if parts.port is not None else parts.hostname
         except ValueError:
             return None
-        return next((name for name, seen in self._last_seen().items() if seen.host == place), None)
+        return next((name for name, host in self._hosts().items() if host == place), None)
 
-    def _last_seen(self) -> dict[str, EndpointStatus]:
-        """Return what was last measured of each endpoint, whether it answers now or not."""
-        found = {name: reading.believed(self._mono).last for name, reading in self._endpoints.items()}
-        return {name: seen for name, seen in found.items() if seen is not None}
+    def _hosts(self) -> dict[str, str]:
+        """Return where each endpoint is: that does not change with whether it answers."""
+        seen = {name: last_known(reading.believed(self._mono)) for name, reading in self._endpoints.items()}
+        return {name: status.host for name, status in seen.items() if status is not None}
 
     def _of_endpoint(self, number: Callable[[EndpointStatus], float | None], missing: str) -> Value:
         """Return the used endpoint's value, else the worst of all that tell."""
@@ -93,33 +98,45 @@ class SolanaValues:
     def errors(self) -> Value:
         """Return the share of failed requests, also of an endpoint that is down: all fail."""
         used = self._used()
-        asked = {name: r.believed(self._mono) for name, r in self._endpoints.items() if used in (None, name)}
+        counted = self._counted()
+        if isinstance(counted, Value):
+            return counted
         known = [
-            Value(100.0 * found.last.error_ratio, "", found.age_s, {"endpoint": name})
-            for name, found in asked.items()
-            if found.last is not None and found.last.error_ratio is not None and not found.state.stale
+            Value(100.0 * count.data.error_ratio, "", count.age_s, {"endpoint": name})
+            for name, count in counted.items()
+            if used in (None, name) and count.data.error_ratio is not None
         ]
-        return (
-            max(known, key=lambda value: value.number or 0.0)
-            if known
-            else Value(None, "solana: no request was made yet")
-        )
+        return max(known, key=lambda value: value.number or 0.0, default=Value(None, _NOT_ASKED))
 
     def throttled(self) -> Value:
-        known = {name: seen.throttled for name, seen in self._last_seen().items()}
-        if not known:
-            return Value(None, "solana: no request was made yet")
+        counted = self._counted()
+        if isinstance(counted, Value):
+            return counted
+        known = {name: count.data.throttled for name, count in counted.items()}
         worst = max(known, key=lambda name: known[name])
-        return Value(float(sum(known.values())), "", None, {"endpoint": worst} if known[worst] else None)
+        age = max(count.age_s for count in counted.values())
+        return Value(float(sum(known.values())), "", age, {"endpoint": worst} if known[worst] else None)
+
+    def _counted(self) -> dict[str, Known[RequestCount]] | Value:
+        """Return this source's own requests by endpoint, or why they are not known.
+
+        A count is true whether the endpoint answers or not; none may be older than it may be.
+        """
+        found = {name: reading.believed(self._mono) for name, reading in self._requests.items()}
+        late = next(((name, one) for name, one in found.items() if isinstance(one, Unknown)), None)
+        if late is not None:
+            return unknown(late[1], f"requests to {late[0]}")
+        return {name: one for name, one in found.items() if isinstance(one, Known)} or Value(None, _NOT_ASKED)
 
     def bad_endpoints(self) -> Value:
         bad = {name: why for name, reading in self._endpoints.items() if (why := unfit(reading, self._mono))}
         if bad:
             return Value(float(len(bad)), "", None, bad)
-        starting = [n for n, r in self._endpoints.items() if r.believed(self._mono).state.starting]
+        found = {name: reading.believed(self._mono) for name, reading in self._endpoints.items()}
+        starting = [name for name, one in found.items() if isinstance(one, Unknown)]
         if starting or not self._endpoints:
             return Value(None, f"{', '.join(starting) or 'solana'}: {NOTHING_READ}")
-        return Value(0.0, "", max(r.age_s(self._mono) or 0.0 for r in self._endpoints.values()))
+        return Value(0.0, "", max(one.age_s or 0.0 for one in found.values()))
 
     def disagreements(self) -> Value:
         found = self._disagreements()
@@ -201,7 +218,10 @@ class SolanaValues:
     # -- accounts
 
     def _agreed(self, *what: str) -> str:
-        said = [each.words for each in self._disagreements().last or () if each.what in what]
+        found = self._disagreements()
+        if isinstance(found, Unknown):
+            return f"whether endpoints agree is not known: {found.reason}"
+        said = [each.words for each in found.data if each.what in what]
         return f"endpoints disagree: {said[0]}" if said else ""
 
     def paused(self) -> Value:
@@ -220,14 +240,14 @@ class SolanaValues:
         if isinstance(found, Unknown):
             return unknown(found, "solana signer-set")
         reports = believed(self._snapshot.board.get("probes/signers"), self._mono)
-        differences = signer_differences(found.data, reports.last or {})
+        differences = signer_differences(found.data, reports.data if isinstance(reports, Known) else {})
         if differences:
             return Value(float(len(differences)), "", found.age_s, {"first": differences[0]})
         disagreement = self._agreed("signer set")
         if disagreement:
             return Value(None, disagreement, found.age_s)
         if isinstance(reports, Unknown):
-            return Value(None, f"what signer agents report: {reports.reason}", found.age_s, off=reports.state.off)
+            return Value(None, f"what signer agents report: {reports.reason}", found.age_s, off=reports.off)
         return Value(0.0, "", found.age_s)
 
 
@@ -239,7 +259,7 @@ def unfit(reading: Reading[EndpointStatus], mono: float) -> str:
     """Return why the endpoint is not fit for use, or an empty string."""
     found = reading.believed(mono)
     if isinstance(found, Unknown):
-        return "" if found.state.starting or (found.last is None and reading.fault is None) else found.reason
+        return "" if found.starting else found.reason
     status = found.data
     if status.foreign:
         return f"is on {status.cluster}"

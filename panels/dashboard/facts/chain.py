@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any, Generic, TypeVar
@@ -13,10 +13,11 @@ from cockpit.model.observed.probe import (
     CERTIFICATE_CRIT_DAYS,
     CERTIFICATE_WARN_DAYS,
     Certificate,
+    Certificates,
     MarketOutput,
     ProbeStatus,
 )
-from cockpit.model.reading import Known, Reading, believed
+from cockpit.model.reading import Known, Reading, believed, last_known, light_of
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from cockpit.text import clean
@@ -41,11 +42,12 @@ class TopicData(Generic[T]):
 
 def topic_data(reading: Reading[Any] | None, kind: type[T], mono: float) -> TopicData[T]:
     found = believed(reading, mono, kind)
+    last = last_known(found)
     if reading is None or isinstance(found, Known):
-        return TopicData(found.last, isinstance(found, Known), found.reason)
-    shown = f" (shown: {age(found.age_s)} old)" if found.last is not None and found.age_s is not None else ""
-    state = found.state.value
-    return TopicData(found.last, False, state if found.reason == state else f"{state}: {found.reason}{shown}")
+        return TopicData(last, isinstance(found, Known), found.reason)
+    shown = f" (shown: {age(found.age_s)} old)" if last is not None and found.age_s is not None else ""
+    state = light_of(found).value
+    return TopicData(last, False, state if found.reason == state else f"{state}: {found.reason}{shown}")
 
 
 def program(situation: Situation) -> TopicData[ProgramActivity]:
@@ -57,7 +59,7 @@ def program(situation: Situation) -> TopicData[ProgramActivity]:
         return TopicData(None, False, "not configured")
     if "program" not in situation.solana and any(t.startswith("endpoint/") for t in situation.solana):
         return TopicData(None, False, "no program id configured")
-    if believed(situation.solana.get("program"), situation.mono).state.off:
+    if believed(situation.solana.get("program"), situation.mono).off:
         return TopicData(None, False, "no program id configured")
     found = topic_data(situation.solana.get("program"), ProgramActivity, situation.mono)
     if found.live and found.data is not None and not found.data.complete:
@@ -104,7 +106,7 @@ def failing(situation: Situation, width: int) -> list[Line]:
     lines: list[Line] = []
     for topic, reading in situation.probes.items():
         whole = topic in ("signers", "certificates", "source") or topic.startswith("output/")
-        if whole or reading.believed(situation.mono).state.off:
+        if whole or reading.believed(situation.mono).off:
             continue
         found = topic_data(reading, ProbeStatus, situation.mono)
         if found.live and found.data is not None and found.data.ok:
@@ -130,9 +132,10 @@ def ending_certificates(situation: Situation, width: int) -> list[Line]:
     """
     reading = situation.probes.get("certificates")
     found = believed(reading, situation.mono)
-    if reading is None or found.state.off:
+    if reading is None or found.off:
         return []
-    known: Mapping[str, Certificate] = found.last or {}
+    seen: Certificates = last_known(found) or Certificates({})
+    known = seen.known
     lines: list[Line] = []
     for one in sorted(known.values(), key=lambda c: c.days_left):
         level = certificate_level(one)
@@ -140,8 +143,9 @@ def ending_certificates(situation: Situation, width: int) -> list[Line]:
             continue
         left = f"{one.days_left:,.0f} d left" if one.days_left >= 0 else f"expired {-one.days_left:,.0f} d ago"
         lines += spoken(MARK[level], level.value, f"certificate {one.host}: {left}", width)
-    if reading.fault is not None:
-        lines += spoken("?", "unknown", reading.fault.reason, width)
+    doubt = found.reason or seen.refused
+    if doubt:
+        lines += spoken("?", "unknown", doubt, width)
     return lines
 
 

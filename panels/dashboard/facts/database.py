@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cockpit.model.reading import NOTHING_READ, Known, SourceState, Unknown, believed
+from cockpit.model.reading import NOTHING_READ, Known, SourceState, Unknown, believed, last_known, light_of
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble
@@ -16,7 +16,7 @@ TOPICS = ("connections", "queries", "indexes", "vacuum", "replication", "activit
 
 def data(situation: Situation, topic: str) -> Any:
     """Return the last data of this topic, stale or not; None when nothing was ever read."""
-    return believed(situation.postgres.get(topic), situation.mono).last
+    return last_known(believed(situation.postgres.get(topic), situation.mono))
 
 
 def live(situation: Situation, topic: str) -> bool:
@@ -30,7 +30,7 @@ def since(situation: Situation, topic: str) -> float:
 
 
 def oldest(situation: Situation, topics: Iterable[str] = TOPICS) -> float | None:
-    ages = [r.age_s(situation.mono) for name in topics if (r := situation.postgres.get(name)) is not None]
+    ages = [r.believed(situation.mono).age_s for name in topics if (r := situation.postgres.get(name)) is not None]
     return max((a for a in ages if a is not None), default=None)
 
 
@@ -53,9 +53,10 @@ def trouble(situation: Situation, topics: Iterable[str] = TOPICS) -> list[Troubl
     if "postgres" not in situation.configured:
         return [Trouble("Postgres", "not configured", "", "give [postgres] url in the configuration", hard=False)]
     wanted = list(topics)
-    broken = situation.postgres.get("source")
-    if broken is not None and broken.fault is not None:
-        return [Trouble("Postgres", broken.fault.state.value, broken.fault.reason, broken.fault.remedy)]
+    whole = situation.postgres.get("source")
+    broken = whole.believed(situation.mono) if whole is not None else None
+    if isinstance(broken, Unknown):
+        return [Trouble("Postgres", light_of(broken).value, broken.reason, broken.remedy)]
     if not situation.postgres:
         return [Trouble("Postgres", SourceState.STARTING.value, NOTHING_READ, hard=False)]
     faults: dict[tuple[SourceState, str, str], list[str]] = {}
@@ -65,7 +66,7 @@ def trouble(situation: Situation, topics: Iterable[str] = TOPICS) -> list[Troubl
             continue  # the first look has not come to it
         found = reading.believed(situation.mono)
         if isinstance(found, Unknown):
-            faults.setdefault((found.state, found.reason, found.remedy), []).append(name)
+            faults.setdefault((light_of(found), found.reason, found.remedy), []).append(name)
     out = []
     for (state, reason, remedy), places in faults.items():
         seconds = oldest(situation, places)

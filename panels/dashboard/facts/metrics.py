@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cockpit.model.observed.metrics import QueryResult, Sample
-from cockpit.model.reading import Known, SourceState, believed
+from cockpit.model.reading import Known, SourceState, believed, last_known, light_of
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
 from panels.kit.spans import Span
@@ -33,7 +33,7 @@ class Trouble:
 
 def query(situation: Situation, name: str) -> QueryResult | None:
     """Return the last answer, to be shown; `live` says whether it can be believed."""
-    return believed(situation.queries.get(name), situation.mono).last
+    return last_known(believed(situation.queries.get(name), situation.mono))
 
 
 def unit_of(situation: Situation, name: str, default: str = "") -> str:
@@ -119,7 +119,7 @@ def signal_value(signal: SignalStatus | None) -> Span:
 
 
 def query_age(situation: Situation, names: Iterable[str]) -> float | None:
-    ages = [r.age_s(situation.mono) for n in names if (r := situation.queries.get(n)) is not None]
+    ages = [r.believed(situation.mono).age_s for n in names if (r := situation.queries.get(n)) is not None]
     return max((a for a in ages if a is not None), default=None)
 
 
@@ -147,16 +147,10 @@ def query_trouble(situation: Situation, names: Iterable[str]) -> list[Trouble]:
         if isinstance(found, Known):
             continue
         age_s = found.age_s
-        reason = (
-            reading.fault.reason
-            if reading.fault
-            else f"last answer {age(age_s)} ago"
-            if age_s is not None
-            else "no answer yet"
-        )
-        if reading.fault and age_s is not None:
+        reason = "no answer yet" if found.starting and age_s is None else found.reason
+        if not found.stale and age_s is not None:
             reason += f" (shown: {age(age_s)} old)"
-        faults.setdefault((found.state, reason, found.remedy), []).append(name)
+        faults.setdefault((light_of(found), reason, found.remedy), []).append(name)
     troubles = []
     for (state, reason, remedy), places in faults.items():
         what = "Prometheus" if len(places) > 2 or len(places) == len(wanted) else " and ".join(places)
@@ -184,15 +178,8 @@ def kind_trouble(situation: Situation, kinds: Iterable[str]) -> list[Trouble]:
         found = reading.believed(situation.mono)
         if kind not in wanted or isinstance(found, Known):
             continue
-        age_s = found.age_s
-        reason = (
-            reading.fault.reason
-            if reading.fault
-            else f"last heard {age(age_s)} ago"
-            if age_s is not None
-            else "listing"
-        )
-        faults.setdefault((found.state, reason, found.remedy), []).append(f"{kind} in {namespace}")
+        reason = "listing" if found.starting and found.age_s is None else found.reason
+        faults.setdefault((light_of(found), reason, found.remedy), []).append(f"{kind} in {namespace}")
     troubles = []
     for (state, reason, remedy), places in faults.items():
         what = places[0] if len(places) == 1 else f"{places[0]} and {len(places) - 1} more"
@@ -202,5 +189,5 @@ def kind_trouble(situation: Situation, kinds: Iterable[str]) -> list[Trouble]:
 
 def kind_age(situation: Situation, kinds: Iterable[str]) -> float | None:
     wanted = set(kinds)
-    ages = [r.age_s(situation.mono) for k, r in situation.kinds.items() if k.partition("/")[0] in wanted]
+    ages = [r.believed(situation.mono).age_s for k, r in situation.kinds.items() if k.partition("/")[0] in wanted]
     return max((a for a in ages if a is not None), default=None)

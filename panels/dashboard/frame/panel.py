@@ -71,7 +71,7 @@ class LinesPanel(ScrolledLines):
         readings = [situation.queries.get(name) for name in self.queries]
         return (
             int(situation.mono),
-            [None if r is None else (r.observed_at, r.fault) for r in readings],
+            readings,  # each is replaced whole
             [None if (s := situation.signals.get(name)) is None else (s.level, s.value) for name in self.signals],
             situation.toggles,
         )

@@ -24,6 +24,7 @@ from cockpit.sources.kubernetes.source import KubernetesSource
 from cockpit.sources.timing import Timings
 from tests.support.kube_rig import DIGEST, NAMESPACE, Rig, carry, ended, guard, plan, step, yes
 from tests.support.paths import ROOT
+from tests.support.readings import fault_in, kept
 from tests.support.waiting import HANG_S, wait_for
 
 RBAC = ROOT / "deploy" / "rbac.yaml"
@@ -127,8 +128,8 @@ def test_the_example_roles_are_enough_and_not_more(rig: Rig, used: Used) -> None
     rig.do(lambda: rig.world.deploy("m0-db", image="postgres:16", replicas=2, kind="StatefulSet"))
     rig.settle()
     seen = asyncio.run(read_all(rig))
-    assert not [r for r in seen.values() if r.fault is not None]
-    assert all(r.last_data is not None for r in seen.values())
+    assert not [r for r in seen.values() if fault_in(r) is not None]
+    assert all(kept(r) is not None for r in seen.values())
 
     executor = rig.executor()
     for made in STEPS:
@@ -192,7 +193,7 @@ def test_a_kind_that_may_not_be_listed_is_denied_and_the_others_go_on(rig: Rig) 
     become(rig, *without(rules("m0-cockpit-view"), "replicasets"))
     rig.do(lambda: rig.world.configmap("m0-engine-config", {"A": "1"}))
     seen = asyncio.run(read_all(rig))
-    faults = {r.topic: r.fault for r in seen.values() if r.fault is not None}
+    faults = {r.topic: fault_in(r) for r in seen.values() if fault_in(r) is not None}
     assert list(faults) == [f"kubernetes/replicasets/{NAMESPACE}"]
     fault = faults[f"kubernetes/replicasets/{NAMESPACE}"]
     assert fault.state is SourceState.DENIED and "replicasets" in fault.reason

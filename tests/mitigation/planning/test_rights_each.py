@@ -26,6 +26,7 @@ from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
 from tests.mitigation.planning.test_rights import JOB, QUICK, STEPS, act, become, rules
 from tests.support.kube_rig import NAMESPACE, Rig, carry, plan
+from tests.support.readings import fault_in
 from tests.support.waiting import wait_for
 
 Right = tuple[str, str, str]
@@ -156,8 +157,8 @@ async def unseen(
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(QUICK.watch_s * (20 if lacking else 1.5)), aclosing(source.readings()) as readings:
             async for reading in readings:  # for longer than a watch lasts: it was allowed again
-                if reading.fault is not None:
-                    faults[reading.topic] = reading.fault.reason
+                if fault_in(reading) is not None:
+                    faults[reading.topic] = fault_in(reading).reason
                 if lacking and re.search("forbidden|cannot", "; ".join(faults.values())):
                     break
     return "; ".join(f"{topic}: {reason}" for topic, reason in faults.items())

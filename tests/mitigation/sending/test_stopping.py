@@ -42,12 +42,12 @@ class Chain:
             situation(clock, *self.rig.signals.values()),
             kinds={
                 f"pods/{NAMESPACE}": Reading(
-                    topic="pods", last_data={}, observed_at=now, took_s=0.0, fault=None, max_age_s=15.0
+                    topic="pods", data={}, observed_at=now, took_s=0.0, fault=None, max_age_s=15.0
                 )
             },
             solana={
                 "program": Reading(
-                    topic="solana/program", last_data=activity, observed_at=now, took_s=0.0, fault=None, max_age_s=15.0
+                    topic="solana/program", data=activity, observed_at=now, took_s=0.0, fault=None, max_age_s=15.0
                 )
             },
             configured=frozenset({"kubernetes", "solana"}),

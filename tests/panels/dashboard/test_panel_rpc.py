@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from cockpit.model.observed.chain import ProtocolState
 from cockpit.model.observed.crosscheck import SetDifference, SignerSetCheck
-from cockpit.model.observed.probe import Certificate, ProbeStatus
+from cockpit.model.observed.probe import Certificate, Certificates, ProbeStatus
 from cockpit.model.reading import Fault, SourceState
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, SourceLight
@@ -207,10 +207,11 @@ def test_an_output_or_service_that_cannot_be_asked_is_unknown() -> None:
 
 
 def test_an_expired_certificate_and_one_that_is_refused() -> None:
-    expired = {"a.example": Certificate("a.example", "a", "CA", 0.0, -3.2)}
+    lapsed = {"a.example": Certificate("a.example", "a", "CA", 0.0, -3.2)}
+    seen = Certificates(lapsed, "the certificate of b.example is not trusted")
     found = {
         **situations.probes(),
-        **situations.on_board("probes", 1.0, down("the certificate of b.example is not trusted"), certificates=expired),
+        **situations.on_board("probes", 1.0, certificates=seen),
     }
     text = said(ApiPanel(), situations.calm(probes=found))
     assert "certificate a.example: expired 3 d ago" in text and "? the certificate of b.example is not trusted" in text

@@ -22,7 +22,7 @@ from cockpit.sources.kubernetes.source import KubernetesSource
 from cockpit.sources.kubernetes.topic import Topic
 from cockpit.sources.timing import Timings
 from tests.support.api_double import ApiDouble, a_list, bookmark, kubeconfig, line, pod, recording, status
-from tests.support.readings import data_of, fault_of
+from tests.support.readings import data_of, fault_in, fault_of, kept, seen_at, server_time_of
 from tests.support.waiting import HANG_S
 
 PODS = "kubernetes/pods/m0-prod"
@@ -78,11 +78,11 @@ async def watching(
 
 
 def names(reading: Reading[Any]) -> set[str]:
-    return {p.name for p in reading.last_data.values()} if reading.last_data is not None else set()
+    return {p.name for p in kept(reading).values()} if kept(reading) is not None else set()
 
 
 def live(reading: Reading[Any]) -> bool:
-    return reading.fault is None and reading.last_data is not None
+    return fault_in(reading) is None and kept(reading) is not None
 
 
 class Pods:
@@ -124,8 +124,8 @@ async def test_a_list_then_a_watch_show_pods_come_change_and_go(api: ApiDouble, 
     async with watching(lambda: access) as seen:
         reading = await seen.until(lambda r: names(r) == {"a", "c"})
         assert {p.name: p.phase for p in data_of(reading).values()} == {"a": "Failed", "c": "Running"}
-        assert reading.believed(SystemClock().mono()).state is SourceState.LIVE
-        assert reading.server_time is not None
+        assert reading.believed(SystemClock().mono()).live
+        assert server_time_of(reading) is not None
     query = api.asked("/pods", watch=True)[0].query
     assert (
         query["resourceVersion"] == "10"
@@ -241,7 +241,7 @@ async def test_garbage_on_the_line_is_counted_and_reconnected(api: ApiDouble, ac
     )
     async with watching(lambda: access) as seen:
         reading = await seen.until(lambda r: names(r) == {"a", "b", "c"} and live(r))
-        assert reading.fault is None and seen.source.garbage == 2
+        assert fault_in(reading) is None and seen.source.garbage == 2
     assert len(api.asked("/pods", watch=False)) == 1
 
 
@@ -253,7 +253,7 @@ async def test_403_is_shown_per_kind_and_tried_again(api: ApiDouble, access: Acc
 
     api.on("/events", forbid)
     async with watching(lambda: access) as seen:
-        denied = await seen.until(lambda r: r.fault is not None, "kubernetes/events/m0-prod")
+        denied = await seen.until(lambda r: fault_in(r) is not None, "kubernetes/events/m0-prod")
         assert fault_of(denied).state is SourceState.DENIED
         assert "cannot list resource" in fault_of(denied).reason and "list events in m0-prod" in fault_of(denied).remedy
         await seen.until(live)
@@ -275,7 +275,7 @@ async def test_a_server_that_has_just_started_refuses_everybody_at_first(api: Ap
 
     api.on("/pods", starting)
     async with watching(lambda: access, timings=replace(QUICK, denied_s=600.0)) as seen:
-        await seen.until(lambda r: r.fault is not None and r.fault.state is SourceState.DENIED)
+        await seen.until(lambda r: fault_in(r) is not None and fault_in(r).state is SourceState.DENIED)
         await seen.until(live)
     assert len(refusals) == 4
 
@@ -330,7 +330,7 @@ async def test_a_quiet_kind_that_expires_at_each_compaction_is_no_fault(api: Api
     api.on("/events", events)
     async with watching(lambda: access) as seen:
         await seen.until(lambda r: len(lists) > 5)
-    faults = [r.fault for r in seen.all if r.topic == "kubernetes/events/m0-prod" and r.fault is not None]
+    faults = [fault_in(r) for r in seen.all if r.topic == "kubernetes/events/m0-prod" and fault_in(r) is not None]
     assert not faults
 
 
@@ -347,7 +347,7 @@ async def test_an_api_that_the_cluster_lacks_is_off_not_an_error(api: ApiDouble,
 
     api.on("/horizontalpodautoscalers", absent)
     async with watching(lambda: access) as seen:
-        reading = await seen.until(lambda r: r.fault is not None, "kubernetes/horizontalpodautoscalers/m0-prod")
+        reading = await seen.until(lambda r: fault_in(r) is not None, "kubernetes/horizontalpodautoscalers/m0-prod")
     assert fault_of(reading).state is SourceState.OFF
     assert fault_of(reading).reason.startswith("this server has no horizontalpodautoscalers in autoscaling/v2")
 
@@ -358,7 +358,7 @@ async def test_an_unknown_namespace_is_said_and_its_appearance_noticed(api: ApiD
 
     api.on("/namespaces/m0-prod", missing)
     async with watching(lambda: access) as seen:
-        reading = await seen.until(lambda r: r.fault is not None)
+        reading = await seen.until(lambda r: fault_in(r) is not None)
         assert fault_of(reading).reason == 'namespace "m0-prod" does not exist' and "-n" in fault_of(reading).remedy
         del api.handlers["/namespaces/m0-prod"]
         await seen.until(live)
@@ -376,7 +376,7 @@ async def test_an_empty_namespace_that_may_not_be_checked_is_not_called_fine(api
     api.on("/namespaces/m0-prod", forbid)
     Pods(api, [a_list()], [fill])
     async with watching(lambda: access) as seen:
-        reading = await seen.until(lambda r: r.fault is not None)
+        reading = await seen.until(lambda r: fault_in(r) is not None)
         assert "cannot be told" in fault_of(reading).reason
         filled.set()
         await seen.until(lambda r: live(r) and names(r) == {"a"})
@@ -386,7 +386,7 @@ async def test_an_expired_token_is_read_again_from_disk(api: ApiDouble, access: 
     Pods(api, [a_list(pod("a"))], [])
     api.tokens = {"new"}
     async with watching(lambda: access) as seen:
-        reading = await seen.until(lambda r: r.fault is not None)
+        reading = await seen.until(lambda r: fault_in(r) is not None)
         assert fault_of(reading).state is SourceState.UNAUTHORISED and fault_of(reading).remedy
     kubeconfig(tmp_path / "config", api.url, user={"token": "new"})
     async with watching(lambda: access) as seen:
@@ -402,12 +402,12 @@ async def test_a_frozen_server_is_noticed_and_then_recovered_from(api: ApiDouble
         await seen.until(live)
         api.on("", api.frozen)
         api.handlers = {"": api.frozen}
-        reading = await seen.until(lambda r: r.fault is not None)
+        reading = await seen.until(lambda r: fault_in(r) is not None)
         assert fault_of(reading).state is SourceState.DOWN and "no answer" in fault_of(reading).reason
         assert names(reading) == {"a"}, "a failed reading keeps what was known"
-        age = reading.observed_at
+        age = seen_at(reading)
         later = await seen.until(lambda r: r is not reading)
-        assert later.observed_at == age, "a frozen server confirms nothing"
+        assert seen_at(later) == age, "a frozen server confirms nothing"
         api.handlers.clear()
         Pods(api, [a_list(pod("a"))], [])
         await seen.until(live)
@@ -418,15 +418,15 @@ async def test_one_silent_watch_is_resumed_on_its_own(api: ApiDouble, access: Ac
     timings = Timings(publish_s=0.01, refresh_s=0.05, silence_s=0.2, probe_s=0.05, backoff_s=0.01)
     async with watching(lambda: access, timings=timings) as seen:
         await seen.until(lambda r: names(r) == {"a", "b"})
-        assert all(r.fault is None for r in seen.all)
+        assert all(fault_in(r) is None for r in seen.all)
 
 
 async def test_quiet_topics_stay_fresh_while_the_server_answers(api: ApiDouble, access: Access) -> None:
     Pods(api, [a_list(pod("a"))], [])
     async with watching(lambda: access) as seen:
         first = await seen.until(live)
-        await seen.until(lambda r: (r.observed_at or 0.0) > (first.observed_at or 0.0))
-        assert seen.newest[PODS].last_data is first.last_data and names(seen.newest[PODS]) == {"a"}
+        await seen.until(lambda r: (seen_at(r) or 0.0) > (seen_at(first) or 0.0))
+        assert kept(seen.newest[PODS]) is kept(first) and names(seen.newest[PODS]) == {"a"}
 
 
 async def test_too_many_requests_waits_as_asked(api: ApiDouble, access: Access) -> None:
@@ -447,7 +447,7 @@ async def test_a_kubeconfig_problem_is_shown_and_tried_again(api: ApiDouble, acc
     async with watching(enter) as seen:
         await seen.until(live)
         first = next(r for r in seen.all if r.topic == PODS)
-        assert first.fault is not None and first.fault.reason == "no kubeconfig at x" and first.fault.remedy
+        assert fault_in(first) is not None and fault_in(first).reason == "no kubeconfig at x" and fault_in(first).remedy
 
 
 async def test_an_unreachable_server_is_one_line_and_comes_back(api: ApiDouble, tmp_path: Path, access: Access) -> None:
@@ -458,8 +458,8 @@ async def test_an_unreachable_server_is_one_line_and_comes_back(api: ApiDouble, 
 
     api.on("", drop)
     async with watching(lambda: access) as seen:
-        reading = await seen.until(lambda r: r.fault is not None)
-        assert fault_of(reading).state is SourceState.DOWN and reading.last_data is None
+        reading = await seen.until(lambda r: fault_in(r) is not None)
+        assert fault_of(reading).state is SourceState.DOWN and kept(reading) is None
         api.handlers.clear()
         await seen.until(live)
 

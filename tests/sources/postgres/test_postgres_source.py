@@ -25,7 +25,7 @@ from cockpit.sources.postgres.settings import POSTGRES, PostgresSettings
 from cockpit.sources.postgres.source import TOPICS
 from tests.support.paths import ROOT
 from tests.support.postgres_rig import frozen, listening, session
-from tests.support.readings import data_of
+from tests.support.readings import data_of, fault_in, kept
 from tests.support.waiting import HANG_S
 
 pytestmark = pytest.mark.real
@@ -206,7 +206,7 @@ async def test_a_frozen_backend_is_noticed_and_blocks_nothing(database: DrillPos
                 fault = await source.fault("connections", SourceState.DOWN)
                 assert "answered nothing for 1.2 s" in fault.reason and beats > 20
                 held = source.board.get("postgres/connections")
-                assert held is not None and held.last_data is not None, "the last good data are kept"
+                assert held is not None and kept(held) is not None, "the last good data are kept"
                 # A new session works, for only that backend is frozen.
                 fresh = await source.data("connections")
                 assert fresh.total >= 2
@@ -229,7 +229,7 @@ async def test_a_server_that_stops_is_down_and_is_found_again(database: DrillPos
         database.down()
         try:
             fault = await source.fault("connections", SourceState.DOWN)
-            assert {t: r.fault is not None for t, r in source.board.under("postgres/").items()} == dict.fromkeys(
+            assert {t: fault_in(r) is not None for t, r in source.board.under("postgres/").items()} == dict.fromkeys(
                 (f"postgres/{name}" for name in TOPICS), True
             )
             assert fault.remedy

@@ -27,7 +27,7 @@ def value(name: str, data: dict[str, Any], fault: Fault | None = None, age_s: fl
         board.put(
             Reading(
                 topic=f"postgres/{topic}",
-                last_data=one,
+                data=one,
                 observed_at=100.0 - age_s,
                 took_s=0.0,
                 fault=fault,

@@ -23,6 +23,7 @@ from cockpit.settings import Settings
 from cockpit.sources.prometheus import exposition
 from cockpit.sources.prometheus.exposition import ExpositionProblem, ExpositionSource, parse
 from cockpit.sources.prometheus.settings import PROMETHEUS, PrometheusSettings
+from tests.support.readings import fault_in, kept
 from tests.support.waiting import HANG_S
 
 PAGE = """\
@@ -74,8 +75,8 @@ async def one(answer: Callable[[], web.Response]) -> Reading[tuple[Exposed, ...]
 
 async def test_the_page_is_read_cleaned_and_without_buckets() -> None:
     reading = await one(lambda: web.Response(text=PAGE))
-    assert reading.topic == "metrics/m0-quant" and reading.believed(SystemClock().mono()).state is SourceState.LIVE
-    data = reading.last_data or ()
+    assert reading.topic == "metrics/m0-quant" and reading.believed(SystemClock().mono()).live
+    data: tuple[Exposed, ...] = kept(reading) or ()
     assert [e.name for e in data] == [
         "m0_output_age_ms",
         "m0_output_age_ms",
@@ -99,8 +100,8 @@ async def test_the_page_is_read_cleaned_and_without_buckets() -> None:
 )
 async def test_what_is_no_page_is_a_fault(response: Callable[[], web.Response], said: str) -> None:
     reading = await one(response)
-    assert reading.last_data is None and reading.fault is not None
-    assert reading.fault.state is SourceState.DOWN and said in reading.fault.reason, reading.fault
+    assert kept(reading) is None and fault_in(reading) is not None
+    assert fault_in(reading).state is SourceState.DOWN and said in fault_in(reading).reason, fault_in(reading)
 
 
 async def test_too_many_series_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,8 +114,8 @@ async def test_a_service_that_cannot_be_reached_does_not_hold_up_the_others() ->
     async with page(lambda: web.Response(text="up 1\n")) as url:
         addresses = {"gone": "http://127.0.0.1:1/metrics", "wrong": "ftp://x/metrics", "m0-quant": url}
         found = {r.topic: r for r in await take(ExpositionSource(addresses, 1.0, SystemClock(), lambda: True), 3)}
-    assert found["metrics/m0-quant"].last_data == (Exposed("up", {}, 1.0),)
-    gone, wrong = found["metrics/gone"].fault, found["metrics/wrong"].fault
+    assert kept(found["metrics/m0-quant"]) == (Exposed("up", {}, 1.0),)
+    gone, wrong = fault_in(found["metrics/gone"]), fault_in(found["metrics/wrong"])
     assert gone is not None and "127.0.0.1" in gone.reason and gone.remedy
     assert wrong is not None and "no http(s) URL" in wrong.reason
 
@@ -132,13 +133,13 @@ async def test_while_prometheus_answers_nothing_is_asked_and_the_last_page_is_of
         source = ExpositionSource({"m0-quant": url}, 0.01, SystemClock(), lambda: needed[0], poll_s=0.01)
         async with aclosing(source.readings()) as readings:
             first = await anext(readings)
-            assert first.fault == exposition.IDLE and not asked
+            assert fault_in(first) == exposition.IDLE and not asked
             needed[0] = True  # it is down
             for _ in range(2):
                 board.put(await anext(readings))
     last = board.get("metrics/m0-quant")
-    assert last is not None and last.believed(SystemClock().mono()).state is SourceState.OFF
-    assert last.last_data == (Exposed("up", {}, 1.0),) and len(asked) == 1
+    assert last is not None and last.believed(SystemClock().mono()).off
+    assert kept(last) == (Exposed("up", {}, 1.0),) and len(asked) == 1
 
 
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:1"])
@@ -156,10 +157,10 @@ async def test_the_engine_reads_the_drills_services_when_prometheus_is_absent_or
                 while True:
                     situation = engine.situation
                     found = situation.metrics if situation is not None else {}
-                    if situation is not None and len(found) == 2 and all(r.last_data for r in found.values()):
+                    if situation is not None and len(found) == 2 and all(kept(r) for r in found.values()):
                         break
                     await asyncio.sleep(0.05)
         finally:
             await asyncio.to_thread(engine.close)
-        samples = found["m0-submitter"].last_data or ()
+        samples = kept(found["m0-submitter"]) or ()
         assert any(e.name == "m0_publish_success_total" and e.value > 0 for e in samples)

@@ -16,7 +16,7 @@ import pytest
 from cockpit.clock import SystemClock
 from cockpit.model.reading import Reading
 from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSource, QuerySpec
-from tests.support.readings import data_of
+from tests.support.readings import data_of, fault_in, kept
 from tests.support.waiting import HANG_S
 
 pytestmark = pytest.mark.real
@@ -70,13 +70,13 @@ async def test_a_real_server_is_read_as_it_answers(prometheus: str) -> None:
     async with asyncio.timeout(HANG_S), aclosing(source.readings()) as readings:
         async for reading in readings:
             newest[reading.topic.removeprefix("prometheus/")] = reading
-            if len(newest) == 7 and newest["alerts"].last_data:
+            if len(newest) == 7 and kept(newest["alerts"]):
                 break
     assert data_of(newest["vector"]).samples[0].value == 2.0 and len(data_of(newest["vector"]).history[0].points) > 100
     assert abs(data_of(newest["vector"]).evaluated_at - time.time()) < 60
     assert data_of(newest["scalar"]).samples[0].value == 3.0
     assert data_of(newest["nan"]).samples[0].value != data_of(newest["nan"]).samples[0].value
-    assert data_of(newest["empty"]).samples == () and newest["empty"].fault is None
-    assert newest["broken"].fault is not None and "parse error" in newest["broken"].fault.reason
-    assert newest["matrix"].fault is not None
+    assert data_of(newest["empty"]).samples == () and fault_in(newest["empty"]) is None
+    assert fault_in(newest["broken"]) is not None and "parse error" in fault_in(newest["broken"]).reason
+    assert fault_in(newest["matrix"]) is not None
     assert data_of(newest["alerts"])[0].name == "Always" and data_of(newest["alerts"])[0].summary == "on purpose"

@@ -28,7 +28,7 @@ from cockpit.sources.prometheus import wire
 from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSource, QuerySpec
 from cockpit.sources.timing import Timings
 from tests.support.api_double import ApiDouble, serving
-from tests.support.readings import data_of
+from tests.support.readings import data_of, fault_in, kept, seen_at, server_time_of
 from tests.support.waiting import HANG_S
 
 NOW = 1_795_443_342.5
@@ -112,13 +112,13 @@ async def test_values_keep_their_labels_and_oddities(api: ApiDouble, prom: Prom)
     label = result.samples[0].labels["bad"]
     assert label.isprintable() and len(label) <= 210
     assert result.warnings == ("partial\\e result",)
-    assert result.evaluated_at == NOW and reading.server_time == NOW and reading.max_age_s == 30.0
+    assert result.evaluated_at == NOW and server_time_of(reading) == NOW and reading.max_age_s == 30.0
 
 
 async def test_an_empty_vector_is_empty_and_a_scalar_is_read(api: ApiDouble, prom: Prom) -> None:
     prom.answers["s"] = {"status": "success", "data": {"resultType": "scalar", "result": [NOW, "7"]}}
     empty, scalar = await first(source(api.url, e="e", s="s"), "e", "s")
-    assert empty.fault is None and data_of(empty).samples == () and data_of(empty).evaluated_at == NOW
+    assert fault_in(empty) is None and data_of(empty).samples == () and data_of(empty).evaluated_at == NOW
     assert data_of(scalar).samples == (Sample({}, 7.0),)
 
 
@@ -135,11 +135,11 @@ async def test_a_rejected_query_is_its_own_fault_only(api: ApiDouble, prom: Prom
     bad, good, timed_out, matrix = await first(
         source(api.url, bad="bad", good="good", timed_out="timed_out", m="matrix"), "bad", "good", "timed_out", "m"
     )
-    assert bad.fault is not None and "parse error" in bad.fault.reason and "\x1b" not in bad.fault.reason
-    assert "runbooks.toml" in bad.fault.remedy
-    assert good.fault is None
-    assert timed_out.fault is not None and "timed out" in timed_out.fault.reason
-    assert matrix.fault is not None and "matrix" in matrix.fault.reason
+    assert fault_in(bad) is not None and "parse error" in fault_in(bad).reason and "\x1b" not in fault_in(bad).reason
+    assert "runbooks.toml" in fault_in(bad).remedy
+    assert fault_in(good) is None
+    assert fault_in(timed_out) is not None and "timed out" in fault_in(timed_out).reason
+    assert fault_in(matrix) is not None and "matrix" in fault_in(matrix).reason
 
 
 @pytest.mark.parametrize(
@@ -161,8 +161,8 @@ async def test_a_proxy_that_answers_for_it_is_one_state(api: ApiDouble, code: in
 
     api.on("", page)
     readings = await first(source(api.url, interval_s=10, a="a", b="b"), "a", "b", "alerts")
-    assert {r.fault.state for r in readings if r.fault} == {state} and len(readings) == 3
-    assert all(r.fault and "\x1b" not in r.fault.reason for r in readings)
+    assert {fault_in(r).state for r in readings if fault_in(r)} == {state} and len(readings) == 3
+    assert all(fault_in(r) and "\x1b" not in fault_in(r).reason for r in readings)
     assert len(asked) == 1, "one cheap failure, not one a query"
 
 
@@ -175,7 +175,7 @@ async def test_what_several_names_ask_is_asked_once_with_the_longest_history(api
     asking = source(api.url, interval_s=10, signal=QuerySpec("q", 900.0, 30.0), panel=QuerySpec("q", None, 60.0))
     signal, panel = await first(asking, "signal", "panel")
     assert [(e, f["query"]) for e, f in prom.asked if f.get("query") == "q"] == [("query", "q"), ("query_range", "q")]
-    assert signal.last_data is data_of(panel) and data_of(signal).history[0].points[0] == (NOW - 60, 3.0)
+    assert kept(signal) is data_of(panel) and data_of(signal).history[0].points[0] == (NOW - 60, 3.0)
     assert (signal.max_age_s, panel.max_age_s) == (30.0, 60.0)
 
 
@@ -183,18 +183,18 @@ async def test_nobody_there_is_one_cheap_failure_that_names_the_host() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         (reading,) = await first(source(f"http://user:secretpw@127.0.0.1:{taken.getsockname()[1]}", a="a"), "a")
-    assert reading.fault and "refused" in reading.fault.reason and "secretpw" not in reading.fault.reason
-    assert reading.last_data is None
+    assert fault_in(reading) and "refused" in fault_in(reading).reason and "secretpw" not in fault_in(reading).reason
+    assert kept(reading) is None
 
 
 async def test_a_wrong_address_is_one_line(tmp_path: Path) -> None:
     (reading,) = await first(source("prometheus:9090", a="a"), "a")
-    assert reading.fault and "http" in reading.fault.remedy
+    assert fault_in(reading) and "http" in fault_in(reading).remedy
     address = PrometheusAddress("https://x", ca_file=str(tmp_path / "none.pem"))
     (reading,) = await first(
         PrometheusSource(address, {"a": QuerySpec("a", None, 1)}, 1, SystemClock(), timings=QUICK), "a"
     )
-    assert reading.fault and "none.pem" in reading.fault.reason
+    assert fault_in(reading) and "none.pem" in fault_in(reading).reason
 
 
 async def test_a_failure_keeps_the_last_values_and_their_age(api: ApiDouble, prom: Prom) -> None:
@@ -205,11 +205,11 @@ async def test_a_failure_keeps_the_last_values_and_their_age(api: ApiDouble, pro
             if reading.topic != "prometheus/q":
                 continue
             seen.append(reading)
-            if reading.fault is None and len(seen) == 1:
+            if fault_in(reading) is None and len(seen) == 1:
                 prom.answers["q"] = web.Response(status=500, text="boom")
-            if reading.fault is not None:
+            if fault_in(reading) is not None:
                 break
-    assert seen[-1].last_data == seen[0].last_data and seen[-1].observed_at == seen[0].observed_at
+    assert kept(seen[-1]) == kept(seen[0]) and seen_at(seen[-1]) == seen_at(seen[0])
 
 
 async def test_history_is_one_range_then_grows_by_the_instants(api: ApiDouble, prom: Prom) -> None:
@@ -249,7 +249,7 @@ async def test_a_gap_is_filled_by_a_new_range_and_its_failure_is_a_warning(api: 
         source(api.url, q=QuerySpec("q", 60.0, 30.0)), "q", when=lambda r: data_of(r).evaluated_at > NOW + 1500
     )
     assert sum(endpoint == "query_range" for endpoint, _ in prom.asked) >= 2
-    assert reading.fault is None and any("too many points" in w for w in data_of(reading).warnings)
+    assert fault_in(reading) is None and any("too many points" in w for w in data_of(reading).warnings)
     assert data_of(reading).history[0].points[-1] == (data_of(reading).evaluated_at, 1.0)
 
 
@@ -296,8 +296,8 @@ async def test_tls_is_checked_against_the_given_authority(tmp_path: Path) -> Non
         for extra, good in (({"ca_file": str(tmp_path / "ca.pem")}, True), ({}, False), ({"insecure": True}, True)):
             address = PrometheusAddress(api.url, **extra)
             (reading,) = await first(PrometheusSource(address, {"a": QuerySpec("a", None, 1)}, 1, SystemClock()), "a")
-            assert (reading.fault is None) is good
-            assert good or (reading.fault and "not trusted" in reading.fault.reason)
+            assert (fault_in(reading) is None) is good
+            assert good or (fault_in(reading) and "not trusted" in fault_in(reading).reason)
 
 
 async def test_alerts_are_read_firing_first(api: ApiDouble, prom: Prom) -> None:

@@ -12,6 +12,7 @@ from cockpit.sources.solana.backfill import Filled
 from cockpit.sources.solana.endpoint import EndpointWatch
 from cockpit.sources.solana.rpc import Rpc
 from tests.support.chain_encoder import commit_logs, signature
+from tests.support.readings import fault_in, kept
 from tests.support.solana_double import Chain, Node, Tx
 from tests.support.solana_rig import QUICK, rig
 
@@ -208,7 +209,7 @@ async def test_what_only_one_endpoint_lists_is_counted_and_said() -> None:
         await chain.commit(1)
         await chain.commit(2)
         await it.until(
-            lambda: any(d.what == "commits" and "rpc-b" in d.words for d in it.topic("disagreements").last_data or ())
+            lambda: any(d.what == "commits" and "rpc-b" in d.words for d in kept(it.topic("disagreements")) or ())
         )
         await it.counted(2)
 
@@ -266,7 +267,7 @@ async def test_without_any_stream_the_listing_counts() -> None:
         for epoch in range(5):
             await chain.commit(epoch)
         await it.counted(5)
-        assert it.program.endpoint == "" and it.topic("program").fault is None
+        assert it.program.endpoint == "" and fault_in(it.topic("program")) is None
 
 
 async def test_a_half_open_connection_is_noticed() -> None:

@@ -19,7 +19,7 @@ from cockpit.sources.solana.rpc import RequestStats
 from cockpit.sources.solana.settings import RpcEndpoint
 from cockpit.sources.solana.stream import ws_url
 from tests.support.chain_encoder import PROGRAM_ID, b58, key, protocol, signer_set
-from tests.support.readings import data_of
+from tests.support.readings import data_of, fault_in, kept
 from tests.support.solana_double import Chain, Node
 from tests.support.solana_rig import rig
 
@@ -53,8 +53,8 @@ async def test_retry_after_is_honoured_and_counted(dated: bool) -> None:
     async with rig(node, other) as it:
         await it.until(lambda: it.endpoint("rpc-a").slot)
         node.answer = lambda method: web.Response(status=429, headers={"Retry-After": soon})
-        await it.until(lambda: it.topic("endpoint/rpc-a").fault)
-        fault = it.topic("endpoint/rpc-a").fault
+        await it.until(lambda: fault_in(it.topic("endpoint/rpc-a")))
+        fault = fault_in(it.topic("endpoint/rpc-a"))
         assert fault is not None and "asks to be left alone" in fault.reason and "429" in fault.reason
         asked = len(node.asked)
         before = it.endpoint("rpc-a")
@@ -114,14 +114,14 @@ async def test_nonsense_is_said_counted_and_survived(
     async with rig(node) as it:
         await it.streaming()
         node.answer = answer
-        await it.until(lambda: it.topic("endpoint/rpc-a").fault)
+        await it.until(lambda: fault_in(it.topic("endpoint/rpc-a")))
         reading = it.topic("endpoint/rpc-a")
-        assert reading.fault is not None and said in reading.fault.reason and reading.fault.state is state
-        assert "\x1b" not in reading.fault.reason and "hunter2" not in reading.fault.reason
+        assert fault_in(reading) is not None and said in fault_in(reading).reason and fault_in(reading).state is state
+        assert "\x1b" not in fault_in(reading).reason and "hunter2" not in fault_in(reading).reason
         assert data_of(reading).slot is not None and (data_of(reading).error_ratio or 0) > 0
         node.answer = lambda method: None
         await chain.commit(1)
-        await it.until(lambda: it.topic("endpoint/rpc-a").fault is None)
+        await it.until(lambda: fault_in(it.topic("endpoint/rpc-a")) is None)
         await it.counted(1)
     assert capfd.readouterr().err == ""  # nothing native has panicked: it would have printed over the screen
 
@@ -151,8 +151,8 @@ async def test_an_endpoint_that_hangs_holds_up_no_other() -> None:
     node.http = hang  # type: ignore[method-assign]
     async with rig(node, other) as it:
         await it.streaming("rpc-b")
-        await it.until(lambda: it.topic("endpoint/rpc-a").fault)
-        fault = it.topic("endpoint/rpc-a").fault
+        await it.until(lambda: fault_in(it.topic("endpoint/rpc-a")))
+        fault = fault_in(it.topic("endpoint/rpc-a"))
         assert fault is not None and "no answer in 1 s" in fault.reason
         gate.set()
 
@@ -167,7 +167,7 @@ async def test_nobody_there_is_said_in_the_systems_words() -> None:
         it.source._endpoints["rpc-b"] = RpcEndpoint(
             name="rpc-b", url=f"http://127.0.0.1:{free}/key/SECRETKEY0123456789"
         )
-        await it.until(lambda: it.topic("endpoint/rpc-b").fault)
+        await it.until(lambda: fault_in(it.topic("endpoint/rpc-b")))
         assert "Connection refused" in it.topic("endpoint/rpc-b").believed(0.0).reason
 
 
@@ -188,9 +188,11 @@ async def test_without_a_program_id_the_endpoints_are_watched(
     node = Node("rpc-a", Chain())
     async with rig(node, program_id=program_id) as it:
         await it.until(lambda: it.endpoint("rpc-a").slot)
-        fault = it.topic("program").fault
+        fault = fault_in(it.topic("program"))
         assert fault is not None and fault.state is state and said in fault.reason and len(fault.reason) < 200
-        assert all(it.topic(name).fault == fault for name in ("protocol", "signer-set", "markets"))  # read by nobody
+        assert all(
+            fault_in(it.topic(name)) == fault for name in ("protocol", "signer-set", "markets")
+        )  # read by nobody
         assert not any(method.startswith("getSignatures") for method in node.asked)
 
 
@@ -198,9 +200,7 @@ async def test_accounts_are_read_and_decoded() -> None:
     node = Node("rpc-a", Chain())
     async with rig(node) as it:
         await it.until(
-            lambda: (
-                it.topic("protocol").last_data and it.topic("signer-set").last_data and it.topic("markets").last_data
-            )
+            lambda: kept(it.topic("protocol")) and kept(it.topic("signer-set")) and kept(it.topic("markets"))
         )
         assert data_of(it.topic("protocol")).paused is False and data_of(it.topic("signer-set")).threshold == 5
         (market,) = data_of(it.topic("markets")).values()
@@ -215,7 +215,7 @@ async def test_endpoints_that_disagree_on_accounts_are_both_named() -> None:
     liar.accounts[str(protocol_address(_program()))] = protocol(paused=True)
     liar.accounts[str(signer_set_address(_program(), 100))] = signer_set(100, [key("thief")], 1)
     async with rig(Node("rpc-a", chain), liar) as it:
-        await it.until(lambda: {"paused", "signer set"} <= {d.what for d in it.topic("disagreements").last_data or ()})
+        await it.until(lambda: {"paused", "signer set"} <= {d.what for d in kept(it.topic("disagreements")) or ()})
         said = {d.what: d.words for d in data_of(it.topic("disagreements"))}
         assert "rpc-a" in said["paused"] and "rpc-b says paused" in said["paused"]
         assert "threshold and pubkeys" in said["signer set"]
@@ -230,13 +230,11 @@ async def test_an_account_that_only_one_of_two_has_is_said() -> None:
     lacking.accounts[str(protocol_address(_program()))] = b"another layout"
     lacking.accounts[str(signer_set_address(_program(), 100))] = b""
     async with rig(Node("rpc-a", chain), lacking) as it:
-        await it.until(
-            lambda: {"protocol", "signer set"} <= {d.what for d in it.topic("disagreements").last_data or ()}
-        )
+        await it.until(lambda: {"protocol", "signer set"} <= {d.what for d in kept(it.topic("disagreements")) or ()})
         said = {d.what: d.words for d in data_of(it.topic("disagreements"))}
         assert "rpc-a has its account; rpc-b: ProtocolConfig account" in said["protocol"]
         lacking.error["getMultipleAccounts"] = {"code": -32603, "message": "internal"}
-        await it.until(lambda: not it.topic("disagreements").last_data)
+        await it.until(lambda: not kept(it.topic("disagreements")))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +249,7 @@ async def test_accounts_that_are_none_are_faults(account: bytes | None, said: st
     else:
         chain.accounts[address] = account
     async with rig(Node("rpc-a", chain)) as it:
-        await it.until(lambda: it.topic("protocol").fault and it.topic("signer-set").last_data)
+        await it.until(lambda: fault_in(it.topic("protocol")) and kept(it.topic("signer-set")))
         assert said in it.topic("protocol").believed(0.0).reason
 
 
@@ -260,7 +258,7 @@ async def test_accounts_that_are_none_are_faults(account: bytes | None, said: st
 )
 async def test_a_signer_set_id_that_is_none_is_said(configured: str | None, said: str) -> None:
     async with rig(Node("rpc-a", Chain()), signer_set_id=configured) as it:
-        await it.until(lambda: it.topic("signer-set").fault and it.topic("protocol").last_data)
+        await it.until(lambda: fault_in(it.topic("signer-set")) and kept(it.topic("protocol")))
         assert said in it.topic("signer-set").believed(0.0).reason
 
 
@@ -269,7 +267,7 @@ async def test_a_provider_without_program_accounts_is_named() -> None:
         "rpc-a", Chain(), error={"getProgramAccounts": {"code": -32010, "message": "excluded from secondary indexes"}}
     )
     async with rig(node) as it:
-        await it.until(lambda: it.topic("markets").fault and it.topic("protocol").last_data)
+        await it.until(lambda: fault_in(it.topic("markets")) and kept(it.topic("protocol")))
         assert "excluded" in it.topic("markets").believed(0.0).reason
 
 

@@ -13,7 +13,7 @@ from cockpit.clock import SystemClock
 from cockpit.drill.server import Drill
 from cockpit.sources.solana.settings import RpcEndpoint, SolanaSettings
 from cockpit.sources.solana.source import SolanaSource
-from tests.support.readings import data_of
+from tests.support.readings import data_of, kept
 from tests.support.solana_rig import QUICK, Rig
 
 SPEED = 12.0
@@ -70,11 +70,7 @@ async def test_the_counts_are_those_of_the_worlds_chain(scenario: str) -> None:
 
             await it.until(same, "the same counts")
             await it.until(
-                lambda: (
-                    it.topic("protocol").last_data
-                    and it.topic("signer-set").last_data
-                    and it.topic("markets").last_data
-                )
+                lambda: kept(it.topic("protocol")) and kept(it.topic("signer-set")) and kept(it.topic("markets"))
             )
             assert it.program.commits.count > 6 and it.program.undecodable == 0
             assert data_of(it.topic("signer-set")).threshold == 5 and len(data_of(it.topic("markets"))) == 8

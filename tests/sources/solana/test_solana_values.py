@@ -19,6 +19,7 @@ from cockpit.model.observed.chain import (
     ProgramActivity,
     ProtocolState,
     Rate,
+    RequestCount,
     SignerSetState,
     signer_differences,
 )
@@ -29,6 +30,7 @@ from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.inventory import Inventory
 from cockpit.sources.solana.values import FAMILY, SolanaValues
 from cockpit.sources.values import Snapshot, Value
+from tests.support.readings import kept
 from tests.support.samples.cluster import sample_workload
 
 MONO = 1000.0
@@ -119,6 +121,10 @@ def value(name: str, *readings: Reading[Any], rpc: str | None = None) -> Value:
     board = Board()
     for reading in readings:
         board.put(reading)
+        counted = kept(reading)
+        if isinstance(counted, EndpointStatus):
+            count = RequestCount(counted.error_ratio, counted.throttled)
+            board.put(live(f"solana/requests/{counted.name}", count))
     cluster = Cluster()
     if rpc is not None:
         template = ContainerTemplate("m0-submitter", "img", (EnvVar("SOLANA_RPC_URL", rpc),))
@@ -213,7 +219,10 @@ def test_signers_are_compared_with_their_set() -> None:
         return SignerReport(agent, pubkey, set_id, True)
 
     held, good = live("solana/signer-set", HELD), {f"s{n}": report(f"s{n}", key) for n, key in enumerate(KEYS)}
-    assert value("signer-set-mismatch", held, live("probes/signers", good)).number == 0
+    agree = live("solana/disagreements", ())
+    assert value("signer-set-mismatch", held, agree, live("probes/signers", good)).number == 0
+    unheard = value("signer-set-mismatch", held, live("probes/signers", good))
+    assert unheard.number is None and "whether endpoints agree is not known" in unheard.reason
     assert value("signer-set-mismatch", held).number is None  # nobody reported: not compared
     bad = good | {"s1": report("s1", "KeyX9999", "99")}
     assert value("signer-set-mismatch", held, live("probes/signers", bad)).number == 3

@@ -213,7 +213,7 @@ def situation_of(
     readings = {
         name: Reading(
             topic=f"postgres/{name}",
-            last_data=value,
+            data=value,
             observed_at=None if value is None else situations.MONO - age_s,
             took_s=0.01,
             fault=(faults or {}).get(name),

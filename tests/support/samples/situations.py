@@ -26,7 +26,7 @@ from cockpit.model.observed.chain import (
 from cockpit.model.observed.cluster import Cluster, Container, ContainerTemplate, Pod, Workload
 from cockpit.model.observed.crosscheck import RateMismatch, SetDifference, SignerSetCheck
 from cockpit.model.observed.metrics import Alert, History, QueryResult, Sample
-from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.observed.probe import Certificate, Certificates, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.plan import (
     Change,
     Debt,
@@ -48,6 +48,7 @@ from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Match, Query, Runbook, Runbooks, Severity, Symptom, SymptomStatus, Toggle
 from cockpit.model.signal import Level, SignalStatus, StageStatus
 from cockpit.model.situation import ServiceStatus, Situation, SourceLight, ToggleStatus
+from tests.support.readings import as_of
 from tests.support.samples.cluster import sample_workload
 
 WALL = 1_790_000_000.0
@@ -263,7 +264,7 @@ def readings(
     return {
         name: Reading(
             topic=f"prometheus/queries/{name}",
-            last_data=data,
+            data=data,
             observed_at=MONO - age_s,
             took_s=0.02,
             fault=fault,
@@ -390,7 +391,7 @@ def kinds(age_s: float = 1.0, **faults: Fault) -> dict[str, Reading[Any]]:
     return {
         f"{n}/{NAMESPACE}": Reading(
             topic=f"kubernetes/{n}/{NAMESPACE}",
-            last_data=None if n in faults else {},
+            data=None if n in faults else {},
             observed_at=MONO - age_s,
             took_s=0.0,
             fault=faults.get(n),
@@ -588,7 +589,7 @@ def on_board(prefix: str, age_s: float = 1.0, fault: Fault | None = None, **data
     named = {name.replace("__", "/").replace("_", "-"): value for name, value in data.items()}
     return {
         t: Reading(
-            topic=f"{prefix}/{t}", last_data=value, observed_at=MONO - age_s, took_s=0.02, fault=fault, max_age_s=15.0
+            topic=f"{prefix}/{t}", data=value, observed_at=MONO - age_s, took_s=0.02, fault=fault, max_age_s=15.0
         )
         for t, value in named.items()
     }
@@ -636,7 +637,9 @@ def probes(**changes: Any) -> dict[str, Reading[Any]]:
                 service=service, check=check, ok=True, status=200, took_ms=12.0, words="ok"
             )
     base["signers"] = {f"signer-{n}": SignerReport(f"signer-{n}", key, "100", True) for n, key in enumerate(KEYS)}
-    base["certificates"] = {"api.m0club.example": Certificate("api.m0club.example", "api", "CA", WALL + 60 * DAY, 60.0)}
+    base["certificates"] = Certificates(
+        {"api.m0club.example": Certificate("api.m0club.example", "api", "CA", WALL + 60 * DAY, 60.0)}
+    )
     return on_board("probes", **{**base, **changes})
 
 
@@ -831,7 +834,9 @@ def rpc_outage(**changes: Any) -> Situation:
                 took_ms=8.0,
                 words="HTTP 503: outputs are stale",
             ),
-            certificates={"api.m0club.example": Certificate("api.m0club.example", "api", "CA", WALL + 5 * DAY, 5.0)},
+            certificates=Certificates(
+                {"api.m0club.example": Certificate("api.m0club.example", "api", "CA", WALL + 5 * DAY, 5.0)}
+            ),
         ),
         mismatches=(
             RateMismatch("reveals", 3.0, 64.0, MONO - 22, "reveals: the chain has 61/min more than metrics (3 and 64)"),
@@ -901,8 +906,8 @@ def stale(**changes: Any) -> Situation:
             SourceLight("pg", SourceState.OFF, None, "not configured"),
             SourceLight("probes", SourceState.STALE, 61.0, "last read 61 s ago"),
         ),
-        solana={t: replace(r, observed_at=MONO - 61) for t, r in solana().items()},
-        probes={t: replace(r, observed_at=MONO - 61) for t, r in probes().items()},
+        solana={t: as_of(r, MONO - 61) for t, r in solana().items()},
+        probes={t: as_of(r, MONO - 61) for t, r in probes().items()},
         signer_set=SignerSetCheck(
             signer_set_id="100",
             threshold=None,
