@@ -41,7 +41,8 @@ from typing import ClassVar
 
 from cockpit.text import safe
 
-REASON_LIMIT, REMEDY_LIMIT = 500, 1000
+#: A policy that refuses says at the end of its message whom to ask.
+REASON_LIMIT, REMEDY_LIMIT = 2000, 1000
 
 
 class CockpitError(Exception):

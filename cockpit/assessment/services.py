@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cockpit.assessment import jobs
+from cockpit.assessment import jobs, refusals
 from cockpit.model.observed.cluster import Cluster, Workload
 from cockpit.model.runbook import Service
 from cockpit.model.signal import Level
@@ -38,7 +38,8 @@ def services(
     found: list[ServiceStatus] = []
     for (namespace, name), workload in cluster.workloads.items():
         tally = inventory.tallies.get((namespace, name), _NO_PODS)
-        found.append(_of_workload(workload, tally, known.get(name), now))
+        refused = refusals.refused(cluster, workload, tally.running - tally.terminating, now)
+        found.append(_of_workload(workload, tally, known.get(name), now, refused))
     for (namespace, name), tally in inventory.tallies.items():
         if (namespace, name) not in cluster.workloads:
             status = _without_workload(namespace, name, tally, now)
@@ -46,7 +47,9 @@ def services(
     return tuple(sorted(found, key=lambda s: (-Level(s.level).rank, s.namespace, s.name)))
 
 
-def _of_workload(workload: Workload, tally: PodTally, service: Service | None, now: float) -> ServiceStatus:
+def _of_workload(
+    workload: Workload, tally: PodTally, service: Service | None, now: float, refused: str
+) -> ServiceStatus:
     level, why = Level.OK, ""
     desired = workload.desired
     reasons = tally.reasons
@@ -68,6 +71,10 @@ def _of_workload(workload: Workload, tally: PodTally, service: Service | None, n
         level, why = Level.WARN, _most({reason: reasons[reason] for reason in failing})
     elif reasons:
         why = _most(reasons)
+    if refused:  # it explains what is missing, and stands in the way of more even where nothing is
+        level = level if level is Level.CRIT else Level.WARN
+        missing = max(0, desired - tally.running + tally.terminating)
+        why = f"{missing} of {desired} refused: {refused}" if missing else f"new pods refused: {refused}"
     if stuck is not None:
         level = level if level is Level.CRIT else Level.WARN
         why = f"rollout stuck: {why}" if why else "rollout stuck"

@@ -234,11 +234,16 @@ class Carrier:
         return f"not confirmed; nothing was sent (confirm with {flag})"
 
     def _follow(self, plan: Plan, progress: Progress) -> Progress:
-        said = ""
+        said, named = "", set[str]()
         while progress.running:
             if progress.words != said:
                 said = progress.words
                 self._say(f"  {progress.phase.value}: {said}")
+            for line in progress.rollout.blocking if progress.rollout is not None else ():
+                what = line.partition(" | log: ")[0]
+                if what not in named:  # its log goes on, and is not told anew each time
+                    named.add(what)
+                    self._say(f"    in the way: {line}")
             time.sleep(0.1)
             progress = next((p for p in self.session.progress if p.plan.id == plan.id), progress)
         return progress

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 
 from cockpit.assessment.explain.pod import ago, container_lines, next_step, pod_summary, span
+from cockpit.assessment.refusals import refused
 from cockpit.model.observed.cluster import Cluster, Condition, KubeEvent, Pod, ReplicaSet, Workload
 
 #: Events older than this explain nothing any more.
@@ -73,9 +74,10 @@ def _rollout(cluster: Cluster, workload: Workload, pods: list[Pod], now: float) 
     lines: list[str] = []
     progressing = _condition(workload.conditions, "Progressing")
     available = _condition(workload.conditions, "Available")
-    failure = _condition(workload.conditions, "ReplicaFailure")
-    if failure is not None and failure.status == "True":
-        lines.append(f"Pods cannot be created: {failure.message or failure.reason}")
+    there = sum(1 for pod in pods if pod.deleted_at is None and pod.phase not in ("Succeeded", "Failed"))
+    why = refused(cluster, workload, there, now)
+    if why:
+        lines.append(f"Pods cannot be created: {why}")
     if progressing is not None and progressing.reason == "ProgressDeadlineExceeded":
         lines.append(
             f"Rollout stuck{_since(progressing, now)}: {progressing.message or 'its progress deadline has passed'}"

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError, NotFound
 from cockpit.mitigation.cluster.objects import object_path
+from cockpit.mitigation.cluster.refusals import refused
 from cockpit.mitigation.cluster.rollout import reason_of
 from cockpit.mitigation.context import OnProgress, StepContext
 from cockpit.model.plan import Proof, Rollout
@@ -60,7 +61,7 @@ def snapshot(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> Rollo
         words = f"running: {active} active, {succeeded} of {wanted} completed{tries}"
         return state(words, blocking=tuple(why[:3]))
     if condition["type"] == "Failed":
-        cause = ": ".join(safe(condition[key], 200) for key in ("reason", "message") if condition.get(key))
+        cause = ": ".join(safe(condition[key], 1000) for key in ("reason", "message") if condition.get(key))
         return state(f"the job failed{tries}: {cause or 'no reason given'}", failed=True)
     return state(f"the job is complete: {succeeded} of {wanted}{tries}", done=True)
 
@@ -117,6 +118,8 @@ async def follow(context: StepContext, name: str, on_progress: OnProgress) -> Ro
             limit = timeout_of(job.get("spec") or {})
             pods = await pods_of(context.client, namespace, name)
             now, lines = snapshot(job, pods), await last_lines(context.client, namespace, pods)
+            why = await refused(context.client, namespace, job) if not pods else ""
+            now = replace(now, words=f"{now.words}: {why}") if why else now
         except NotFound:
             now = _failed(now, f"job {name} is gone")
         except KubeError as error:

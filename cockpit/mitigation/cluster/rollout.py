@@ -17,6 +17,7 @@ from cockpit.clock import Clock
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError, NotFound
 from cockpit.mitigation.cluster.objects import object_path, paused, replicas, selector
+from cockpit.mitigation.cluster.refusals import refused
 from cockpit.model.plan import Rollout
 from cockpit.text import safe
 
@@ -231,7 +232,9 @@ class Watcher:
             return replace(now, done=False, failed=True, words=changed)
         if now.done:
             return now
-        return replace(now, blocking=await self._blocking(watched.namespace, obj, pods or []))
+        why = await refused(self._client, watched.namespace, obj)
+        words = f"{now.words}: {why}" if why else now.words
+        return replace(now, words=words, blocking=await self._blocking(watched.namespace, pods or []))
 
     async def _pods(self, namespace: str, obj: Mapping[str, Any]) -> tuple[list[dict[str, Any]] | None, str]:
         try:
@@ -240,14 +243,8 @@ class Watcher:
             return None, error.line()
         return list(listed.get("items") or []), ""
 
-    async def _blocking(
-        self, namespace: str, obj: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]
-    ) -> tuple[str, ...]:
-        lines = [
-            safe(f"{c.get('reason') or 'ReplicaFailure'}: {c.get('message') or ''}", 240)
-            for c in (obj.get("status") or {}).get("conditions") or []
-            if c.get("type") == "ReplicaFailure" and c.get("status") == "True"
-        ]
+    async def _blocking(self, namespace: str, pods: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        lines: list[str] = []
         newest = sorted(pods, key=lambda p: str(p["metadata"].get("creationTimestamp") or ""), reverse=True)
         for pod in newest:
             why = reason_of(pod)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import wraps
 
 from cockpit.assessment.stopped import Stop, stopped
+from cockpit.errors import REASON_LIMIT
 from cockpit.mitigation.cluster.objects import WORKLOADS, annotations_of, paused, replicas, strategy, surge_of
 from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.kind import Draft, Patch
@@ -306,4 +307,4 @@ def judge(given: GuardInput) -> tuple[GuardResult, ...]:
 
 
 def _result(guard: str, verdict: Verdict, reason: str) -> GuardResult:
-    return GuardResult(guard, verdict, safe(reason, 400))
+    return GuardResult(guard, verdict, safe(reason, REASON_LIMIT))

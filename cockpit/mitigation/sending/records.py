@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.canonical_json import canonical
+from cockpit.errors import REASON_LIMIT
 from cockpit.journal.entries import this_process
 from cockpit.journal.operator import Operator
 from cockpit.mitigation.cluster.patches import spelled, version_of
@@ -93,7 +94,7 @@ def outcome(number: int, result: Outcome, took_s: float) -> dict[str, Any]:
         "kind": "outcome",
         "of": number,
         "result": result.result,
-        "words": safe(result.words, 500),
+        "words": safe(result.words, REASON_LIMIT),
         "generation": result.generation,
         "resource_version": result.resource_version,
         "took_s": round(took_s, 4),
@@ -107,7 +108,7 @@ def rollout(number: int, state: Rollout, took_s: float) -> dict[str, Any]:
         "kind": "rollout",
         "of": number,
         "done": state.done,
-        "words": safe(words, 500),
+        "words": safe(words, REASON_LIMIT),
         "blocking": list(state.blocking),
         "took_s": round(took_s, 1),
     }
@@ -125,15 +126,15 @@ def proof(number: int, verdict: Proof, gauges: tuple[Gauge, ...], words: str) ->
         }
         for g in gauges
     ]
-    return {"kind": "proof", "of": number, "proof": verdict.value, "gauges": kept, "words": safe(words, 500)}
+    return {"kind": "proof", "of": number, "proof": verdict.value, "gauges": kept, "words": safe(words, REASON_LIMIT)}
 
 
 def judged(number: int, judgement: str, words: str) -> dict[str, Any]:
-    return {"kind": "judged", "of": number, "judgement": judgement, "words": safe(words, 500)}
+    return {"kind": "judged", "of": number, "judgement": judgement, "words": safe(words, REASON_LIMIT)}
 
 
 def note(words: str, operator: Operator, of: int | None = None) -> dict[str, Any]:
-    record: dict[str, Any] = {"kind": "note", "words": safe(words, 500), "operator": operator.record()}
+    record: dict[str, Any] = {"kind": "note", "words": safe(words, REASON_LIMIT), "operator": operator.record()}
     return record if of is None else {**record, "of": of}
 
 
