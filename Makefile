@@ -64,7 +64,7 @@ pictures: $(VENV)/.dev ## the README's pictures, from the running program
 generated: $(VENV)/.dev ## deploy/alerts.yaml, docs/keys.md and the tables of docs/, from their rows (tests say when)
 	$(BIN)/m0-cockpit runbooks alerts --out deploy/alerts.yaml
 	$(PY) -m bench.keys_page docs/keys.md
-	$(PY) -m bench.kinds_table docs/runbooks.md
+	$(PY) -m bench.runbooks_page docs/runbooks.md
 	$(PY) -m bench.commands_page docs/commands.md
 
 pins: $(VENV)/.dev ## make the pinned requirements anew

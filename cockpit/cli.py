@@ -8,16 +8,18 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
+from collections.abc import Mapping
 from importlib import import_module
-from operator import attrgetter
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cockpit import __version__
-from cockpit.commands import COMMANDS
 from cockpit.errors import CockpitError
-from cockpit.model.registry import RegistryError, registry
+from cockpit.model.registry import RegistryError, need_file
 from cockpit.text import safe
+
+if TYPE_CHECKING:
+    from cockpit.commands import CommandSpec
 
 USAGE_ERROR = 64  # EX_USAGE: never mistaken for a state (0–3) or an outcome
 
@@ -83,8 +85,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     parser.set_defaults(whole_grammar=build_parser)  # of which `completion` makes its scripts
     shared_flags(parser, suppress=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    rows = registry(COMMANDS, where="cockpit/commands/__init__.py", name=attrgetter("name"))
-    for name, row in rows.items():
+    for name, row in command_rows().items():
         child = commands.add_parser(name, help=row.help, description=row.help)
         shared_flags(child, suppress=True)
         if only is None or only == name:
@@ -96,21 +97,26 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def command_rows() -> Mapping[str, CommandSpec]:
+    """Return the subcommands by name; imported here, so that a row that is none is one line too.
+
+    Raises RegistryError.
+    """
+    rows: Mapping[str, CommandSpec] = import_module("cockpit.commands").command_rows()
+    return rows
+
+
 def module_of(command: str) -> ModuleType:
     """Import the file of a command's row.
 
     Raises RegistryError, naming the row, when there is no such file or it lacks `add` or `run`.
     """
-    row, name = f"cockpit/commands/__init__.py: row {command!r}", f"cockpit.commands.{command}"
-    try:
-        module = import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise RegistryError(f"{row} has no file cockpit/commands/{command}.py") from None
+    where, name = "cockpit/commands/__init__.py", f"cockpit.commands.{command}"
+    need_file(name, where=where, row=command)
+    module = import_module(name)
     lacking = [part for part in ("add", "run") if not callable(getattr(module, part, None))]
     if lacking:
-        raise RegistryError(f"{row}: its file lacks {', '.join(lacking)}")
+        raise RegistryError(f"{where}: row {command!r}: its file lacks {', '.join(lacking)}")
     return module
 
 
@@ -120,14 +126,15 @@ def main(argv: list[str] | None = None) -> int:
     Never lets a traceback out unless --debug.
     """
     arguments = sys.argv[1:] if argv is None else argv
-    names = [row.name for row in COMMANDS]
-    command = next((word for word in arguments if word in names), "live")
     debug = "--debug" in arguments
     try:
+        rows = command_rows()
+        command = next((word for word in arguments if word in rows), "live")
         args = build_parser(command).parse_args(arguments)
         debug = bool(args.debug)
         if args.command is None:
             build_parser("live").parse_args(["live"], namespace=args)
+        import_module("cockpit.startup").check_rows()
         return int(module_of(args.command or "live").run(args))
     except KeyboardInterrupt:
         return 130

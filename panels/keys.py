@@ -8,11 +8,14 @@ looks, or opens a dialog.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from textual.binding import Binding
+from textual.keys import _character_to_key
 
-from cockpit.model.views import PANELS, key_ranges
+from cockpit.model.registry import RegistryError
+from cockpit.model.views import PANELS, WHERE, key_ranges
 
 _PANEL_KEYS: Final = tuple(panel.key for panel in PANELS)
 #: The app's own keys; the ids are what `[keys]` in the configuration remaps.
@@ -38,6 +41,21 @@ APP: Final = (
     Binding("ctrl+q", "leave", "Quit", show=False, priority=True),
     Binding("escape", "step_back", "Back", show=False),
 )
+
+
+def check(bindings: Iterable[Binding]) -> None:
+    """Raise RegistryError for a key of a panel that means something else already."""
+    meaning: dict[str, str] = {}
+    for binding in bindings:
+        for key in binding.key.split(","):
+            name = _character_to_key(key) if len(key) == 1 else key
+            other = meaning.setdefault(name, binding.action)
+            if other != binding.action:
+                actions = f"{other} and {binding.action}"
+                raise RegistryError(f"{WHERE}: the key {key!r} has two meanings: {actions}")
+
+
+check(APP)
 
 HELP: Final = {
     "Anywhere": (

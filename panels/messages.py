@@ -183,13 +183,14 @@ class Explain(UserRequest):
 class OpenLogs(UserRequest):
     """Show logs of the pods (names), or of all pods of a service.
 
-    `query` is a filter regex to begin with.
+    `query` is a filter regex to begin with. `tail`: how many older lines of each pod; 0: as usual.
     """
 
     namespace: str  # type: ignore[misc]  # shadows a class variable of Message that is used at class creation only
     pods: tuple[str, ...] = ()
     service: str | None = None
     query: str = ""
+    tail: int = 0
 
 
 @dataclass

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import kinds_table
 from bench.commands_page import page as commands_page
 from bench.keys_page import page as keys_page
+from bench.runbooks_page import page as runbooks_page
 from cockpit.cli import build_parser
 from cockpit.config import load_settings
 from cockpit.drill.scenarios import find
 from cockpit.runbooks import schema
-from cockpit.sources.families import FAMILIES
 from cockpit.sources.registry import configured
 from panels import keys
 from tests.support.paths import ROOT
@@ -107,11 +106,14 @@ def test_the_configuration_example_has_every_link(tmp_path: Path) -> None:
     assert None not in (links.trace, links.signal, links.transaction, links.dashboard)
 
 
-def test_the_runbook_page_names_every_value_and_kind_of_step() -> None:
+def test_the_tables_of_values_kinds_of_step_and_views_are_current() -> None:
     page = (ROOT / "docs" / "runbooks.md").read_text("utf-8")
-    missing = [name for family in FAMILIES.values() for name in family.spelt if f"`{name}`" not in page]
-    assert missing == []
-    assert kinds_table.table() in page, "make it anew: make generated"
+    assert page == runbooks_page(page), "make it anew: make generated"
+
+
+def test_a_page_without_one_of_its_tables_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected this table once: \| source \| values \|"):
+        runbooks_page("# Runbooks\n")
 
 
 @pytest.mark.parametrize(

@@ -38,20 +38,20 @@ class ViewController:
         name, args, situation = event.name, event.args, self._session.situation
         service = args.get("service", "")
         if name == "logs":
-            query = args.get("filter", "")
+            query, tail = args.get("filter", ""), int(args.get("tail", "0"))
             if service:
-                await self.logs(messages.OpenLogs(self._namespace(args), service=service, query=query))
+                await self.logs(messages.OpenLogs(self._namespace(args), service=service, query=query, tail=tail))
             else:
-                await self.logs_of_selection(query)
+                await self.logs_of_selection(query, tail)
         elif name == "explain" and not service:
             await self.explain(messages.Explain())
         elif name == "explain":
             found = next((s for s in situation.services if s.name == service), None) if situation is not None else None
             kind = found.kind if found is not None else "Deployment"
             await self.explain(messages.Explain(messages.Selection(kind, self._namespace(args), service)))
-        elif name in overlays.WIDGETS and (name not in self._dashboard().panels or "show" in args):
+        elif name in overlays.MAKERS and (name not in self._dashboard().panels or "show" in args):
             asked = overlays.Asked(name=name, args=args, situation=situation, appearance=self._app.appearance)
-            view = overlays.WIDGETS[name](asked)
+            view = overlays.MAKERS[name](asked)
             await self._app.close_layers(type(view))
             await self._app.open_layer(view)
         else:
@@ -88,18 +88,18 @@ class ViewController:
         lines = self._session.explain(chosen.kind, chosen.namespace, chosen.name, chosen.uid)
         await self._app.open_layer(overlays.ExplainView(f"Why: {chosen.name}", lines, appearance=self._app.appearance))
 
-    async def logs_of_selection(self, query: str = "") -> None:
+    async def logs_of_selection(self, query: str = "", tail: int = 0) -> None:
         chosen = self._dashboard().selection
         if chosen is None:
             self._app.notify_line(CHOOSE_FIRST)
         elif chosen.kind == "Pod":
-            await self.logs(messages.OpenLogs(chosen.namespace, pods=(chosen.name,), query=query))
+            await self.logs(messages.OpenLogs(chosen.namespace, pods=(chosen.name,), query=query, tail=tail))
         else:
-            await self.logs(messages.OpenLogs(chosen.namespace, service=chosen.name, query=query))
+            await self.logs(messages.OpenLogs(chosen.namespace, service=chosen.name, query=query, tail=tail))
 
     async def logs(self, event: messages.OpenLogs) -> None:
         try:
-            title = self._session.logs.open(event.namespace, event.pods, event.service)
+            title = self._session.logs.open(event.namespace, event.pods, event.service, tail=event.tail)
         except CockpitError as error:
             self._app.notify_line(error.line())
             return

@@ -6,13 +6,17 @@ The parser, the completion scripts and the table of docs/commands.md are derived
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
-from cockpit.model.registry import LEFT_OUT
+from cockpit.model.registry import LEFT_OUT, RowType, registry
+
+WHERE = "cockpit/commands/__init__.py"
 
 
 @dataclass(frozen=True, slots=True)
-class CommandSpec:
+class CommandSpec(metaclass=RowType):
     """Describes one subcommand: its `name` is that of its file, imported only when it is called."""
 
     name: str = LEFT_OUT
@@ -36,3 +40,8 @@ COMMANDS = (
     CommandSpec("incident", "the incident record: open, close, roles, notes, updates, checklist, evidence, report"),
     CommandSpec("completion", "the completion script of bash or zsh"),
 )
+
+
+def command_rows() -> Mapping[str, CommandSpec]:
+    """Return the rows by name; raises RegistryError for one that cannot be used."""
+    return registry(COMMANDS, kind=CommandSpec, where=WHERE, name=attrgetter("name"))

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from cockpit.settings import ConfigProblem
 
     if args.action == "check":
-        return _check(args.file)
+        return _check(args.file or args.runbooks_file)
     runbooks = runbooks_of(settings_of(args))
     for problem in runbooks.problems:
         print(problem, file=sys.stderr)

@@ -29,9 +29,12 @@ def runbooks_of(settings: Settings) -> Runbooks:
     """Load the runbooks; never raises for a broken file.
 
     Then the packaged ones are returned, with `problems` saying what is wrong with the
-    operator's.
+    operator's. Raises RegistryError for a panel of a stage that there is not.
     """
+    from cockpit.model.views import check_stages
     from cockpit.runbooks.own_commands import with_commands
     from cockpit.runbooks.schema import load
 
-    return with_commands(load(settings.runbooks), settings)
+    found = with_commands(load(settings.runbooks), settings)
+    check_stages(stage.name for stage in found.stages)
+    return found

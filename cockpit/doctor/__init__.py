@@ -6,30 +6,36 @@ for what goes wrong), so that what the doctor finds is what the screen will meet
 """
 
 from collections.abc import Iterable, Mapping
-from importlib.util import find_spec
+from dataclasses import dataclass
+from operator import attrgetter
 
-from cockpit.model.registry import RegistryError
+from cockpit.model.registry import LEFT_OUT, RowType, need_file, registry
 from cockpit.sources import SOURCES
 
+WHERE = "cockpit/doctor/__init__.py"
 HERE = ("local", "terminal")
+
+
+@dataclass(frozen=True, slots=True)
+class AreaSpec(metaclass=RowType):
+    """Describes an area by the module whose `examine` gives its findings."""
+
+    name: str = LEFT_OUT
+    module: str = LEFT_OUT
 
 
 def areas(here: Iterable[str]) -> Mapping[str, str]:
     """Return area → the module whose `examine` gives its findings, in the order of the report.
 
-    Raises RegistryError for a row without a name, or with that of another or of a source.
+    Raises RegistryError for a row without a name or a file, or with the name of another or of a
+    source.
     """
-    found: dict[str, str] = {}
-    of_sources = {name: f"cockpit.sources.{name}.doctor" for name in SOURCES}
-    for place, name in enumerate(here, start=1):
-        if not name:
-            raise RegistryError(f"cockpit/doctor/__init__.py: row {place} has no name")
-        if name in found or name in of_sources:
-            raise RegistryError(f"cockpit/doctor/__init__.py: two areas are named {name!r}")
-        found[name] = f"cockpit.doctor.{name}"
-        if find_spec(found[name]) is None:
-            raise RegistryError(f"cockpit/doctor/__init__.py: row {name!r} has no file cockpit/doctor/{name}.py")
-    return found | of_sources
+    rows = [AreaSpec(name, f"cockpit.doctor.{name}") for name in here]
+    rows += [AreaSpec(name, f"cockpit.sources.{name}.doctor") for name in SOURCES]
+    found = registry(rows, kind=AreaSpec, where=WHERE, name=attrgetter("name"))
+    for row in found.values():
+        need_file(row.module, where=WHERE, row=row.name)
+    return {name: row.module for name, row in found.items()}
 
 
 AREAS = areas(HERE)

@@ -162,8 +162,8 @@ class Symptom(_Entry, frozen=True, kw_only=True):
 class Triage(_Entry, frozen=True, kw_only=True):
     """Asks a question: the signals that answer it at once, and the view that opens in place."""
 
-    item: str
     text: str
+    item: str | None = None
     signals: tuple[str, ...] = ()
     view: str | None = None
     args: dict[str, str] = msgspec.field(default_factory=dict)

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cockpit.model import step_previews as previews
-from cockpit.model.registry import LEFT_OUT, RegistryError, registry
+from cockpit.model.registry import LEFT_OUT, RowType, registry
 from cockpit.model.runbook import Step
 from cockpit.model.situation import Situation
 
 Patched = Literal["", "workload", "ConfigMap"]
+WHERE = "cockpit/model/step_kinds.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class StepRight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepSpec:
+class StepSpec(metaclass=RowType):
     """Describes a kind of step as its row; nothing has a default, so that nothing is forgotten."""
 
     kind: str = ""  # as in runbooks.toml
@@ -311,11 +312,7 @@ def step_kinds(rows: tuple[StepSpec, ...]) -> Mapping[str, StepSpec]:
     Raises RegistryError naming the row that lacks a part, has the name of another, or contradicts
     itself.
     """
-    found = registry(rows, where="cockpit/model/step_kinds.py", name=lambda row: row.kind)
-    for row in rows:
-        for wrong in _contradictions(row):
-            raise RegistryError(f"cockpit/model/step_kinds.py: row {row.kind!r}: {wrong}")
-    return found
+    return registry(rows, kind=StepSpec, where=WHERE, name=lambda row: row.kind, faults=_contradictions)
 
 
 def _contradictions(row: StepSpec) -> Iterator[str]:

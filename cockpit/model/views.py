@@ -2,26 +2,26 @@
 
 The checker of runbooks, the app, the keys, the grid, the tabs, the help, the footer, the palette
 and docs/keys.md are derived from these rows. A panel is drawn by `panels/dashboard/NAME.py`;
-`panels/app/views.py` has what shows any other view.
+any other view, and the pages of a panel, by the file of `panels/screens` that its row names.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
-from cockpit.model.registry import RegistryError
+from cockpit.model.registry import RegistryError, RowType, is_name, registry
 
 #: Shares of the dashboard's height, one for each row of its grid.
 GRID_HEIGHTS: Final = (15, 13, 13)
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+WHERE: Final = "cockpit/model/views.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ViewSpec:
+class ViewSpec(metaclass=RowType):
     """Holds what is to be known of a view before it is opened.
 
     `short` is its title where the room is short; "": the title itself. `offer` names it in the
@@ -29,7 +29,9 @@ class ViewSpec:
     `pages` maps what `show` may be to the page's title. `group`: views of one group are turned
     into each other by ← and →. `of_service`: it shows one service, named by `service`; with
     `or_chosen`, without a name, what is chosen on the dashboard. `source`: the source without
-    which it has nothing to show.
+    which it has nothing to show. `args`: what else a runbook may give it, beside `show` of a view
+    with pages and `service` of one that is of a service. `file`: the module of `panels/screens`
+    whose `view` shows it; "" for a panel without pages, and for what the app fetches (`fetched`).
     """
 
     name: str = ""
@@ -42,18 +44,38 @@ class ViewSpec:
     of_service: bool = False
     or_chosen: bool = False
     source: str = ""
+    args: tuple[str, ...] = ()
+    file: str = ""
+    fetched: bool = False
+
+    @property
+    def knows(self) -> tuple[str, ...]:
+        """Return every key that `args` of a runbook may have."""
+        return (*(["show"] if self.pages else []), *(["service"] if self.of_service else []), *self.args)
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Return the modules that draw it."""
+        panel = f"panels.dashboard.{self.name.replace('-', '_')}" if isinstance(self, PanelSpec) else ""
+        screen = f"panels.screens.{self.file}" if self.file else ""
+        return tuple(filter(None, (panel, screen)))
+
+    def claims(self) -> Iterator[tuple[str, str]]:
+        """Yield (what, value) of what no other row may have."""
+        yield from ()
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with this row by itself."""
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            yield f"name: expected lower-case words joined by -, got {self.name!r}"
         if not self.title:
             yield "title: missing"
-        if not all(_NAME.fullmatch(page) and title for page, title in self.pages.items()):
+        if not all(is_name(page) and title for page, title in self.pages.items()):
             yield "pages: each needs a name and a title"
         if (self.pages or not isinstance(self, PanelSpec)) and not (self.offer and self.words):
             yield "offer, words: missing; the palette could not offer it"
-        elif ("{page}" in self.offer) != bool(self.pages) or ("{service}" in self.offer) != self.of_service:
+        needs_file = bool(self.pages) or not (isinstance(self, PanelSpec) or self.fetched)
+        if needs_file != bool(self.file):
+            yield f"file: {'missing' if needs_file else 'expected none'}"
+        if ("{page}" in self.offer) != bool(self.pages) or ("{service}" in self.offer) != self.of_service:
             yield f"offer: expected {{page}} where there are pages, {{service}} where it is of one, got {self.offer!r}"
 
 
@@ -69,11 +91,12 @@ class PanelSpec(ViewSpec):
     slot: tuple[int, int] = (0, 0)
     stages: tuple[str, ...] = ()
 
+    def claims(self) -> Iterator[tuple[str, str]]:
+        yield "key", self.key
+        yield from (("stage", stage) for stage in self.stages)
+
     def faults(self) -> Iterator[str]:
         yield from ViewSpec.faults(self)
-        if not isinstance(self.slot, tuple) or [type(part) for part in self.slot] != [int, int]:
-            yield f"slot: expected (row, share), got {self.slot!r}"
-            return
         row, share = self.slot
         if len(self.key) != 1 or self.key.isalpha() or self.key.isspace():
             yield f"key: expected one digit or sign, got {self.key!r}"
@@ -82,7 +105,7 @@ class PanelSpec(ViewSpec):
 
 
 VIEWS: Final[tuple[ViewSpec, ...]] = (
-    PanelSpec(name="pods", title="Pods", key="1", slot=(1, 72), short="Pod"),
+    PanelSpec(name="pods", title="Pods", key="1", slot=(1, 72), short="Pod", args=("service",)),
     PanelSpec(name="publish", title="Publish", key="2", slot=(1, 48), short="Pub", stages=("commit", "reveal")),
     PanelSpec(name="signers", title="Signers", key="3", slot=(1, 40), short="Sgn", stages=("sign",)),
     PanelSpec(name="watermark", title="Watermark", key="4", slot=(2, 39), short="Wat", stages=("ingest", "aggregate")),
@@ -101,6 +124,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         offer="Postgres: {page}",
         words="the database in full",
         source="postgres",
+        file="postgres.view",
         pages={
             "top-queries": "Top queries",
             "missing-indexes": "Indexes",
@@ -117,6 +141,8 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         title="Logs",
         offer="Logs  {service}",
         words="follow all its pods",
+        args=("filter", "tail", "namespace"),
+        fetched=True,
         of_service=True,
         or_chosen=True,
     ),
@@ -125,6 +151,8 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         title="Explain",
         offer="Explain  {service}",
         words="why it is not healthy",
+        args=("namespace",),
+        fetched=True,
         of_service=True,
         or_chosen=True,
     ),
@@ -133,15 +161,23 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         title="Metrics",
         offer="Metrics {service} (direct)",
         words="its own /metrics, while Prometheus is down",
+        file="metrics",
         of_service=True,
     ),
-    ViewSpec(name="alerts", title="Alerts", offer="View alerts", words="what Prometheus says is firing or pending"),
+    ViewSpec(
+        name="alerts",
+        title="Alerts",
+        offer="View alerts",
+        words="what Prometheus says is firing or pending",
+        file="alerts",
+    ),
     ViewSpec(
         name="signer-set",
         title="Signer set",
         offer="View signer set",
         words="chain, agents and cluster compared",
         group="chain",
+        file="chain",
     ),
     ViewSpec(
         name="transactions",
@@ -149,6 +185,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         offer="View transactions",
         words="failed ones by class, commits that wait",
         group="chain",
+        file="chain",
     ),
     ViewSpec(
         name="endpoints",
@@ -156,31 +193,37 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         offer="View RPC endpoints",
         words="side by side, with all that is measured",
         group="chain",
+        file="chain",
     ),
     ViewSpec(
         name="maintenance",
         title="Maintenance",
         offer="Maintenance: {page}",
         words="a round of routine work, or a checklist",
+        file="maintenance",
         pages={"weekly": "Weekly", "monthly": "Monthly", "deploy": "Deploy", "incident": "Incident"},
     ),
 )
 
 
-def check(rows: Sequence[ViewSpec]) -> None:
-    """Raise RegistryError for the first row that lacks a part or repeats another's."""
-    seen: dict[tuple[str, str], int] = {}
-    for number, row in enumerate(rows, 1):
-        where = f"VIEWS, row {number} ({row.name or row.title or 'without a name'})"
-        for fault in row.faults():
-            raise RegistryError(f"{where}: {fault}")
-        parts = [("name", row.name)]
-        if isinstance(row, PanelSpec):
-            parts += [("key", row.key), *(("stages", stage) for stage in row.stages)]
-        for part in parts:
-            if part in seen:
-                raise RegistryError(f"{where}: {part[0]} {part[1]!r} is that of row {seen[part]} already")
-            seen[part] = number
+def view_rows(rows: Sequence[ViewSpec]) -> Mapping[str, ViewSpec]:
+    """Return the rows by name; raises RegistryError for the first that cannot be used."""
+    return registry(
+        rows,
+        kind=ViewSpec,
+        where=WHERE,
+        name=attrgetter("name"),
+        faults=lambda row: row.faults(),
+        claims=lambda row: row.claims(),
+    )
+
+
+def check_stages(stages: Iterable[str]) -> None:
+    """Raise RegistryError when a panel tells of a stage that the runbooks do not have."""
+    known = tuple(stages)
+    for stage, panel in STAGES.items():
+        if stage not in known:
+            raise RegistryError(f"{WHERE}: row {panel!r}: stages: expected some of {', '.join(known)}, got {stage!r}")
 
 
 def grid(panels: Sequence[PanelSpec]) -> tuple[tuple[int, tuple[tuple[str, int], ...]], ...]:
@@ -203,10 +246,9 @@ def key_ranges(keys: Sequence[str], joint: str) -> str:
     return " ".join(joint.join((run[0], run[-1])) if len(run) > 2 else " ".join(run) for run in runs)
 
 
-check(VIEWS)
+BY_NAME: Final[Mapping[str, ViewSpec]] = view_rows(VIEWS)
 #: The panels of the dashboard, in the order of their numbers.
 PANELS: Final = tuple(row for row in VIEWS if isinstance(row, PanelSpec))
-BY_NAME: Final[Mapping[str, ViewSpec]] = {row.name: row for row in VIEWS}
 #: Which panel tells more about a stage of the pipeline.
 STAGES: Final[Mapping[str, str]] = {stage: panel.name for panel in PANELS for stage in panel.stages}
 
@@ -214,5 +256,5 @@ STAGES: Final[Mapping[str, str]] = {stage: panel.name for panel in PANELS for st
 def named(name: str) -> ViewSpec:
     """Return the row of that name; raises RegistryError when there is none."""
     if name not in BY_NAME:
-        raise RegistryError(f"VIEWS: there is no row named {name!r}")
+        raise RegistryError(f"{WHERE}: there is no row named {name!r}")
     return BY_NAME[name]

@@ -10,6 +10,7 @@ from cockpit.model.views import BY_NAME
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.shape import Report, nearest
 
+MOST_TAIL = 10_000  # older lines of each pod
 #: A "{param}" in a text of a step.
 BRACES = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
@@ -50,16 +51,23 @@ def check_view(view: str | None, args: Mapping[str, str], path: Path, names: Nam
     if known is None:
         report((*path, "view"), f"expected one of {', '.join(BY_NAME)}, got {view!r}{nearest(view, list(BY_NAME))}")
         return
-    if "service" in args:  # nobody fills a "{param}" in before a view is opened
+    for key in args:
+        if key not in known.knows:
+            those = f"expected one of {', '.join(known.knows)}" if known.knows else "it takes none"
+            report((*path, "args", key), f"unknown for view {view}: {those}{nearest(key, list(known.knows))}")
+    if "service" in args and "service" in known.knows:  # nobody fills a "{param}" in before a view is opened
         check_names((args["service"],), (*path, "args", "service"), names.services, "service", report, single=True)
-    elif known.of_service and not known.or_chosen and "service" not in args:
+    elif known.of_service and not known.or_chosen:
         report((*path, "args"), f"expected the service that {view!r} shows, as args.service")
     shown = args.get("show")
     if known.pages and shown is not None and shown not in known.pages:
         near = nearest(shown, list(known.pages))
         report((*path, "args", "show"), f"expected one of {', '.join(known.pages)}, got {shown!r}{near}")
-    if view == "logs" and "filter" in args:
+    if "filter" in known.knows and "filter" in args:
         check_pattern(args["filter"], (*path, "args", "filter"), report)
+    tail = args.get("tail", "1")
+    if "tail" in known.knows and not (tail.isascii() and tail.isdigit() and 1 <= int(tail[:9]) <= MOST_TAIL):
+        report((*path, "args", "tail"), f"expected a number of lines from 1 to {MOST_TAIL:,}")
 
 
 def check_pattern(pattern: str, path: Path, report: Report) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 
-from cockpit.model.registry import RegistryError, registry
+from cockpit.model.registry import RegistryError, is_name, registry
 from cockpit.settings import Settings
 from cockpit.sources import SOURCES
 from cockpit.sources.spec import SourceSpec
 
-_WHERE = "sources (cockpit/sources/__init__.py)"
+WHERE = "cockpit/sources/__init__.py"
 
 
 @cache
@@ -20,27 +20,26 @@ def sources() -> Mapping[str, SourceSpec]:
 
     Raises RegistryError for a row that has no folder, lacks a part, or takes a name of another.
     """
-    found = registry([_described(name) for name in SOURCES], where=_WHERE, name=lambda row: row.name)
-    taken: dict[tuple[str, str], str] = {}
-    for name, source in found.items():
-        for what, word in [("light", source.light), *(("key", key.name) for key in source.sections)]:
-            other = taken.setdefault((what, word), name)
-            if other != name:
-                raise RegistryError(f"{_WHERE}: rows {other!r} and {name!r} have the same {what} {word!r}")
-    return found
+    rows = [_described(name) for name in SOURCES]
+    return registry(rows, kind=SourceSpec, where=WHERE, name=lambda row: row.name, claims=_claims)
+
+
+def _claims(row: SourceSpec) -> Iterator[tuple[str, str]]:
+    yield "light", row.light
+    yield from (("key", key.name) for key in row.sections)
 
 
 def _described(name: str) -> SourceSpec:
-    if not name:
+    if not is_name(name):
         return SourceSpec(name=name)
     try:
         spec = getattr(import_module(f"cockpit.sources.{name}"), "SOURCE", None)
     except ModuleNotFoundError as missing:
-        raise RegistryError(f"{_WHERE}: row {name!r}: there is no {missing.name}") from None
+        raise RegistryError(f"{WHERE}: row {name!r}: there is no {missing.name}") from None
     if not isinstance(spec, SourceSpec):
-        raise RegistryError(f"{_WHERE}: row {name!r}: cockpit/sources/{name}/__init__.py has no SOURCE")
+        raise RegistryError(f"{WHERE}: row {name!r}: cockpit/sources/{name}/__init__.py has no SOURCE")
     if spec.name != name:
-        raise RegistryError(f"{_WHERE}: row {name!r}: its SOURCE is named {spec.name!r}")
+        raise RegistryError(f"{WHERE}: row {name!r}: its SOURCE is named {spec.name!r}")
     return spec
 
 

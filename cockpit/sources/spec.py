@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cockpit.clock import Clock
 from cockpit.model.reading import Reading
-from cockpit.model.registry import LEFT_OUT
+from cockpit.model.registry import LEFT_OUT, RowType
 from cockpit.settings import Key, Settings
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceSpec:
+class SourceSpec(metaclass=RowType):
     """Describes one row of the sources; every part must be given."""
 
     name: str = LEFT_OUT  # of its folder, its topics, its values and its doctor area

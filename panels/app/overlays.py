@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from panels.app.palette import commands
-from panels.app.views import WIDGETS, Asked
+from panels.app.views import MAKERS
 from panels.dialogs.confirm import ConfirmDialog
 from panels.dialogs.filter import FilterBar
 from panels.dialogs.help import HelpDialog
@@ -24,11 +24,11 @@ from panels.screens.logs.view import LogView
 from panels.screens.maintenance import MaintenanceView
 from panels.screens.panel import PanelView
 from panels.screens.runbook.view import RunbookView
-from panels.screens.view import View
+from panels.screens.view import Asked, View
 
 __all__ = [
     "INCIDENT_FORMS",
-    "WIDGETS",
+    "MAKERS",
     "Asked",
     "Command",
     "ConfirmDialog",

@@ -15,9 +15,9 @@ from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
 
-from cockpit.model.registry import RegistryError
+from cockpit.model.registry import RegistryError, need_file
 from cockpit.model.situation import Situation
-from cockpit.model.views import PANELS, STAGES, PanelSpec
+from cockpit.model.views import PANELS, STAGES, WHERE, PanelSpec
 from panels.dashboard.arrangement import MIN_HEIGHT, MIN_WIDTH, arrange
 from panels.dashboard.frame.panel import LinesPanel
 from panels.dashboard.pods import PodsPanel
@@ -40,14 +40,10 @@ def kinds(rows: Sequence[PanelSpec] = PANELS) -> dict[str, type[LinesPanel]]:
     found: dict[str, type[LinesPanel]] = {}
     for row in rows:
         module, name = f"panels.dashboard.{row.name.replace('-', '_')}", f"{row.name.title().replace('-', '')}Panel"
-        try:
-            kind = getattr(import_module(module), name, None)
-        except ModuleNotFoundError as error:
-            if error.name != module:
-                raise
-            kind = None
+        need_file(module, where=WHERE, row=row.name)
+        kind = getattr(import_module(module), name, None)
         if not (isinstance(kind, type) and issubclass(kind, LinesPanel)):
-            raise RegistryError(f"VIEWS, {row.name}: expected a panel {name} in {module.replace('.', '/')}.py")
+            raise RegistryError(f"{WHERE}: row {row.name!r}: expected a panel {name} in {module.replace('.', '/')}.py")
         found[row.name] = kind
     return found
 

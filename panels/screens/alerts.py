@@ -10,6 +10,8 @@ from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble
 from panels.dashboard.signals import FIRING, SignalsPanel, alert_counts, alert_keys, severity, unread
 from panels.kit.spans import Line
+from panels.screens.panel import PanelView
+from panels.screens.view import Asked
 
 
 class AlertsPanel(SignalsPanel):
@@ -38,3 +40,7 @@ class AlertsPanel(SignalsPanel):
 
     def aside(self, situation: Situation) -> Line:
         return tuple(alert_counts(situation))
+
+
+def view(asked: Asked) -> PanelView:
+    return PanelView(AlertsPanel, asked.situation, appearance=asked.appearance)

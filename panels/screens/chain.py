@@ -23,6 +23,7 @@ from panels.dashboard.signers import set_lines
 from panels.kit.spans import BLANK, Column, Line, Span, table
 from panels.kit.words import UNKNOWN, age, count, value
 from panels.screens.pages import SituationPages
+from panels.screens.view import Asked
 
 
 def signer_set(situation: Situation, width: int) -> list[Line]:
@@ -305,3 +306,7 @@ class ChainView(SituationPages):
     @staticmethod
     def lines(situation: Situation, page: str, width: int) -> list[Line]:
         return PAGES[page](situation, width)
+
+
+def view(asked: Asked) -> ChainView:
+    return ChainView(asked.name, asked.situation, appearance=asked.appearance)

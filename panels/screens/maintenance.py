@@ -19,7 +19,7 @@ from panels.kit.theme import Appearance
 from panels.kit.words import age
 from panels.messages import KeepRound, MakeRound, PlanStep
 from panels.screens.pages import PagesView
-from panels.screens.view import Bar
+from panels.screens.view import Asked, Bar
 
 _STATE: Mapping[str, tuple[str, str]] = {
     "ok": (SIGN["ok"], "ok"),
@@ -164,3 +164,7 @@ def _question(asked: Question, wall: float) -> list[Para]:
     answer = f"{asked.answer}  ({asked.who or 'somebody'}, {age(wall - asked.answered)} ago)"
     stale = "" if asked.fresh else "too old for this round: "
     return [*lines, para((f"{stale}{answer}", "dim" if asked.fresh else "text"), label="    ")]
+
+
+def view(asked: Asked) -> MaintenanceView:
+    return MaintenanceView(asked.page, appearance=asked.appearance)

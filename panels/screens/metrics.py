@@ -16,7 +16,7 @@ from panels.kit.theme import Appearance
 from panels.kit.words import age
 from panels.messages import FilterChanged
 from panels.screens.pages import ScrolledPage
-from panels.screens.view import Bar, RowsView
+from panels.screens.view import Asked, Bar, RowsView
 
 
 class MetricRows(ScrolledPage):
@@ -154,3 +154,7 @@ class MetricsView(RowsView):
             self.show(self._situation)
         if event.done or event.cancelled:
             await bar.remove()
+
+
+def view(asked: Asked) -> MetricsView:
+    return MetricsView(asked.args.get("service", ""), asked.situation, appearance=asked.appearance)

@@ -5,6 +5,8 @@ The app's keys work in it; it covers everything, so the app need not show the pa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
@@ -18,6 +20,23 @@ from panels.kit.marks import ink
 from panels.kit.overlay import Overlay
 from panels.kit.theme import Appearance
 from panels.messages import CloseLayer
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Holds a view as it was asked for; `args` are as runbooks write them.
+
+    Each file that a row of `cockpit.model.views` names has a function `view` that makes it.
+    """
+
+    name: str
+    args: Mapping[str, str]
+    situation: Situation | None
+    appearance: Appearance
+
+    @property
+    def page(self) -> str:
+        return self.args.get("show", "")
 
 
 class Bar(Static):

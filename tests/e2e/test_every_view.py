@@ -131,6 +131,20 @@ async def test_a_view_of_no_named_service_shows_what_is_chosen(settings: Setting
         await cockpit.until(lambda: layer(cockpit) == SHOWN[view])
 
 
+async def test_a_runbook_says_how_many_older_lines_its_logs_begin_with(settings: Settings) -> None:
+    async with screen(settings) as cockpit:
+        await ready(cockpit)
+        for args, lines in (({"tail": "3"}, 3), ({}, 200)):
+            cockpit.app.post_message(OpenView("logs", {"service": "m0-quant", **args}))
+            await cockpit.until(lambda: layer(cockpit) == "LogView")
+            logs = cockpit.app.session.logs
+            assert logs.tail is not None and logs.tail.request.tail == lines
+            logs.reopen(previous=False, since_s=60)
+            logs.reopen(previous=False, since_s=None)
+            assert logs.tail.request.tail == lines
+            await closed(cockpit)
+
+
 async def test_a_view_that_is_not_there_is_said(settings: Settings) -> None:
     async with screen(settings) as cockpit:
         await ready(cockpit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,12 +47,15 @@ def test_no_command_is_without_a_row() -> None:
         (CommandSpec(help="something"), "row 12 has no name"),
         (CommandSpec("added"), "row 'added' lacks help"),
         (CommandSpec("status", "something"), "two rows are named 'status'"),
+        (CommandSpec("za p", "something"), "row 12: expected a name of lower-case words joined by -, got 'za p'"),
+        (CommandSpec("added", 7), "row 'added': help: expected text, got 7"),  # type: ignore[arg-type]
+        (("added", "something"), "row 12: expected a CommandSpec, got ('added', 'something')"),
     ],
 )
 def test_a_bad_row_is_one_clear_error_at_the_start(
-    row: CommandSpec, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    row: Any, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "COMMANDS", (*COMMANDS, row))
+    monkeypatch.setattr(commands, "COMMANDS", (*COMMANDS, row))
     assert cli.main(["status"]) == 70
     out = capsys.readouterr()
     assert out.err.startswith(f"m0-cockpit: cockpit/commands/__init__.py: {words} (") and out.out == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from importlib import import_module
+from typing import Any
 
 import pytest
 
@@ -27,11 +28,13 @@ def test_each_file_has_its_row() -> None:
     ("rows", "words"),
     [
         (("local", ""), "row 2 has no name"),
+        (("local", None), "row 2 has no name"),
+        (("local", 7), "row 2: expected a name of lower-case words joined by -, got 7"),
         (("local", "strange"), "row 'strange' has no file cockpit/doctor/strange.py"),
-        (("local", "local"), "two areas are named 'local'"),
-        ((SOURCES[0],), f"two areas are named '{SOURCES[0]}'"),
+        (("local", "local"), "two rows are named 'local'"),
+        ((SOURCES[0],), f"two rows are named '{SOURCES[0]}'"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_refused_by_name(rows: tuple[str, ...], words: str) -> None:
+def test_a_row_that_cannot_be_used_is_refused_by_name(rows: tuple[Any, ...], words: str) -> None:
     with pytest.raises(RegistryError, match=words):
         areas(rows)

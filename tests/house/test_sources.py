@@ -116,6 +116,9 @@ def test_a_row_that_takes_anothers_place_is_refused(
         ((*SOURCES, "nowhere"), "row 'nowhere': there is no cockpit.sources.nowhere"),
         ((*SOURCES, "solana"), "two rows are named 'solana'"),
         ((*SOURCES, ""), f"row {len(SOURCES) + 1} has no name"),
+        ((*SOURCES, None), f"row {len(SOURCES) + 1} has no name"),
+        ((*SOURCES, 7), f"row {len(SOURCES) + 1}: expected a name of lower-case words joined by -, got 7"),
+        ((*SOURCES, "za p"), f"row {len(SOURCES) + 1}: expected a name of lower-case words joined by -, got 'za p'"),
     ],
 )
 def test_a_row_without_a_folder_or_a_name_of_its_own_is_one_line_at_the_start(
@@ -123,7 +126,7 @@ def test_a_row_without_a_folder_or_a_name_of_its_own_is_one_line_at_the_start(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
-    rows: tuple[str, ...],
+    rows: tuple[Any, ...],
     said: str,
 ) -> None:
     monkeypatch.setattr(registry, "SOURCES", rows)

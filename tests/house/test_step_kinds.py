@@ -98,6 +98,30 @@ def test_two_rows_of_one_name_are_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"kind": 7}, "row 1: expected a name of lower-case words joined by -, got 7"),
+        ({"kind": "za p"}, "row 1: expected a name of lower-case words joined by -, got 'za p'"),
+        ({"preview": None}, "row 'scale': preview: expected a function, got None"),
+        ({"needs": "service"}, r"row 'scale': needs: expected a tuple \(text each\), got 'service'"),
+        ({"only_reads": "no"}, "row 'scale': only_reads: expected true or false, got 'no'"),
+        ({"patches": "Pod"}, "row 'scale': patches: expected one of '', 'workload', 'ConfigMap', got 'Pod'"),
+        ({"rights": ("get",)}, r"row 'scale': rights: expected a tuple \(a StepRight each\), got \('get',\)"),
+    ],
+)
+def test_a_row_with_a_part_of_another_type_is_refused_by_name(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(RegistryError, match=words):
+        step_kinds((dataclasses.replace(STEP_KINDS["scale"], **changes),))  # type: ignore[arg-type]
+
+
+def test_a_row_that_is_none_or_has_a_strange_part_is_refused() -> None:
+    with pytest.raises(RegistryError, match=r"row 1: expected a StepSpec, got \('scale', 'sets'\)"):
+        step_kinds((("scale", "sets"),))  # type: ignore[arg-type]
+    with pytest.raises(RegistryError, match=r"StepSpec, row 'scale': got an unexpected keyword argument 'colour'"):
+        StepSpec(kind="scale", colour="red")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
         ({"title": ""}, "its title is empty"),
         ({"needs": ("servise",)}, "needs 'servise', which is no key of a step"),
         ({"rights": ()}, "asks for no right to patch"),
@@ -127,7 +151,7 @@ def test_each_module_of_steps_is_the_half_of_a_row_or_shared() -> None:
 
 def test_a_row_without_its_module_is_refused_by_name() -> None:
     lonely = dataclasses.replace(STEP_KINDS["restart"], kind="jump")
-    with pytest.raises(RegistryError, match=r"row 'jump' has no module cockpit/mitigation/steps/workload/jump.py"):
+    with pytest.raises(RegistryError, match=r"row 'jump' has no file cockpit/mitigation/steps/workload/jump.py"):
         acting_halves({"jump": lonely})
 
 

@@ -15,72 +15,96 @@ from textual.geometry import Size
 from textual.keys import _character_to_key
 from textual.widget import Widget
 
+from cockpit.commands.settings import runbooks_of
 from cockpit.config import load_settings
 from cockpit.model import views
 from cockpit.model.registry import RegistryError
-from cockpit.model.views import BY_NAME, PANELS, STAGES, VIEWS, PanelSpec, ViewSpec, check, key_ranges
+from cockpit.model.views import BY_NAME, PANELS, STAGES, VIEWS, PanelSpec, ViewSpec, check_stages, key_ranges, view_rows
 from panels import keys
 from panels.app import overlays
 from panels.app.palette import commands
-from panels.app.views import WIDGETS, Asked
+from panels.app.views import MAKERS, makers
 from panels.dashboard.arrangement import arrange
 from panels.dashboard.dashboard import kinds
 from panels.kit.overlay import Overlay
 from panels.kit.theme import Appearance
 from panels.messages import OpenView
+from panels.screens import alerts
 from panels.screens.chain import PAGES as CHAIN_PAGES
 from panels.screens.pages import PagesView
 from panels.screens.postgres.pages import TOPICS
+from panels.screens.view import Asked
 from tests.support.paths import ROOT
 from tests.support.samples import situations
 
-#: What the app fetches before it can show it.
-FETCHED = {"logs", "explain"}
 #: The ids of the panels' keys in 0.1.0, as they may stand in `[keys]`.
 FIRST_IDS = ("pods", "publish", "signers", "watermark", "rpc", "guardrails", "api", "toggles", "journal", "signals")
 FREE_KEY = next(sign for sign in "~`;\\" if sign not in {panel.key for panel in PANELS})
 SPARE = PanelSpec(name="spare", title="Spare", key=FREE_KEY, short="Spr", slot=(3, 34))
-PLAIN = ViewSpec(name="spare", title="Spare", offer="View spare", words="the newest")
+PLAIN = ViewSpec(name="spare", title="Spare", offer="View spare", words="the newest", file="alerts")
 
 
 def test_the_rows_are_whole() -> None:
-    check(VIEWS)
-    check((*VIEWS, SPARE))
-    check((*VIEWS, PLAIN))
+    assert view_rows(VIEWS) == BY_NAME
+    view_rows((*VIEWS, SPARE))
+    view_rows((*VIEWS, PLAIN))
 
 
-MUTILATED: list[tuple[ViewSpec, str]] = [
-    (replace(SPARE, name=""), "name"),
-    (replace(SPARE, name="Spare!"), "name"),
-    (replace(SPARE, name="pods"), "name 'pods' is that of row 1 already"),
-    (replace(SPARE, title=""), "title"),
-    (replace(SPARE, key=""), "key"),
-    (replace(SPARE, key="s"), "key"),
-    (replace(SPARE, key="1"), "key '1' is that of row 1 already"),
-    (replace(SPARE, slot=(0, 34)), "slot"),
-    (replace(SPARE, slot=(4, 34)), "slot"),
-    (replace(SPARE, slot=(3, 0)), "slot"),
-    (replace(SPARE, stages=("reveal",)), "stages 'reveal' is that of row 2 already"),
-    (replace(SPARE, pages={"all": "All"}), "offer"),
-    (replace(SPARE, pages={"all": ""}), "pages"),
-    (replace(PLAIN, offer=""), "offer"),
-    (replace(PLAIN, words=""), "offer"),
-    (replace(PLAIN, of_service=True), "offer"),
-    (replace(PLAIN, offer="Spare: {page}"), "offer"),
-    (replace(PLAIN, offer="Spare {service}"), "offer"),
-    (replace(PLAIN, name=None), "name"),  # type: ignore[arg-type]
-    (replace(SPARE, slot="3"), "slot"),  # type: ignore[arg-type]
-    (replace(SPARE, slot=(3, "34")), "slot"),  # type: ignore[arg-type]
-    (replace(PLAIN, pages={"all": "All"}), "offer"),
+#: (a row, what is said of it)
+MUTILATED: list[tuple[Any, str]] = [
+    (replace(SPARE, name=""), "row 20 has no name"),
+    (replace(SPARE, name=None), "row 20 has no name"),  # type: ignore[arg-type]
+    (replace(SPARE, name=7), "row 20: expected a name of lower-case words joined by -, got 7"),  # type: ignore[arg-type]
+    (replace(SPARE, name="Spare!"), "row 20: expected a name of lower-case words joined by -, got 'Spare!'"),
+    (replace(SPARE, name="za p"), "row 20: expected a name of lower-case words joined by -, got 'za p'"),
+    (replace(SPARE, name="pods"), "two rows are named 'pods'"),
+    (("spare", "Spare"), "row 20: expected a ViewSpec, got ('spare', 'Spare')"),
+    (replace(SPARE, title=""), "row 'spare': title: missing"),
+    (replace(SPARE, key=""), "row 'spare': key: expected one digit or sign, got ''"),
+    (replace(SPARE, key="s"), "row 'spare': key: expected one digit or sign, got 's'"),
+    (replace(SPARE, key=None), "row 'spare': key: expected text, got None"),  # type: ignore[arg-type]
+    (replace(SPARE, key="1"), "rows 'pods' and 'spare' have the same key '1'"),
+    (replace(SPARE, slot=(0, 34)), "row 'spare': slot: expected a row from 1 to 3"),
+    (replace(SPARE, slot=(4, 34)), "row 'spare': slot: expected a row from 1 to 3"),
+    (replace(SPARE, slot=(3, 0)), "row 'spare': slot: expected a row from 1 to 3"),
+    (replace(SPARE, slot="3"), "row 'spare': slot: expected a tuple (a whole number, a whole number), got '3'"),  # type: ignore[arg-type]
+    (replace(SPARE, slot=(3, "34")), "row 'spare': slot: expected a tuple"),  # type: ignore[arg-type]
+    (replace(SPARE, slot=(3, True)), "row 'spare': slot: expected a tuple"),
+    (replace(SPARE, stages=("reveal",)), "rows 'publish' and 'spare' have the same stage 'reveal'"),
+    (replace(SPARE, stages="reveal"), "row 'spare': stages: expected a tuple (text each), got 'reveal'"),  # type: ignore[arg-type]
+    (replace(SPARE, source=7), "row 'spare': source: expected text, got 7"),  # type: ignore[arg-type]
+    (replace(SPARE, pages={"all": "All"}), "row 'spare': offer, words: missing"),
+    (replace(SPARE, pages={"all": ""}), "row 'spare': pages: each needs a name and a title"),
+    (replace(SPARE, pages={"all": 7}), "row 'spare': pages: expected a table of text"),  # type: ignore[dict-item]
+    (replace(SPARE, file="alerts"), "row 'spare': file: expected none"),
+    (replace(PLAIN, offer=""), "row 'spare': offer, words: missing"),
+    (replace(PLAIN, words=""), "row 'spare': offer, words: missing"),
+    (replace(PLAIN, file=""), "row 'spare': file: missing"),
+    (replace(PLAIN, of_service=True), "row 'spare': offer: expected {page} where"),
+    (replace(PLAIN, of_service="yes"), "row 'spare': of_service: expected true or false, got 'yes'"),  # type: ignore[arg-type]
+    (replace(PLAIN, offer="Spare: {page}"), "row 'spare': offer: expected"),
+    (replace(PLAIN, offer="Spare {service}"), "row 'spare': offer: expected"),
+    (replace(PLAIN, pages={"all": "All"}), "row 'spare': offer: expected"),
 ]
 
 
-@pytest.mark.parametrize(("row", "what"), MUTILATED, ids=[f"{n}-{what[:12]}" for n, (_, what) in enumerate(MUTILATED)])
-def test_a_row_that_lacks_a_part_or_repeats_one_is_refused_by_name(row: ViewSpec, what: str) -> None:
+@pytest.mark.parametrize(("row", "words"), MUTILATED, ids=[str(number) for number in range(len(MUTILATED))])
+def test_a_row_that_lacks_a_part_or_repeats_one_is_refused_by_name(row: Any, words: str) -> None:
     with pytest.raises(RegistryError) as caught:
-        check((*VIEWS, row))
-    assert what in str(caught.value)
-    assert f"row {len(VIEWS) + 1} ({row.name or row.title})" in str(caught.value) and "\n" not in str(caught.value)
+        view_rows((*VIEWS, row))
+    assert str(caught.value).startswith(f"cockpit/model/views.py: {words}") and "\n" not in str(caught.value)
+
+
+def test_a_row_with_a_part_that_there_is_not_is_refused_by_name() -> None:
+    with pytest.raises(RegistryError, match=r"PanelSpec, row 'spare': got an unexpected keyword argument 'colour'"):
+        PanelSpec(name="spare", colour="red")  # type: ignore[call-arg]
+
+
+def test_a_panel_of_a_stage_that_the_runbooks_lack_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_stages(STAGES)
+    monkeypatch.setattr("cockpit.model.views.STAGES", {**STAGES, "nope": "spare"})
+    with pytest.raises(RegistryError, match=r"row 'spare': stages: expected some of .*reveal.*, got 'nope'"):
+        runbooks_of(load_settings(config=None, env={}))
 
 
 def test_every_panel_has_its_file_and_every_file_its_row() -> None:
@@ -93,17 +117,24 @@ def test_every_panel_has_its_file_and_every_file_its_row() -> None:
 
 
 def test_a_row_without_its_file_is_refused_by_name() -> None:
-    with pytest.raises(RegistryError, match=r"VIEWS, spare: expected a panel SparePanel in panels/dashboard/spare.py"):
+    with pytest.raises(RegistryError, match=r"row 'spare' has no file panels/dashboard/spare.py"):
         kinds((*PANELS, SPARE))
+    with pytest.raises(RegistryError, match=r"row 'facts': expected a panel FactsPanel in panels/dashboard/facts.py"):
+        kinds((*PANELS, replace(SPARE, name="facts")))
+
+
+def test_a_file_without_its_view_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(alerts, "view")
+    with pytest.raises(RegistryError, match=r"row 'alerts': panels/screens/alerts.py has no function view"):
+        makers(VIEWS)
 
 
 def test_every_other_view_has_its_widget_and_every_page_is_drawn() -> None:
-    plain = {view.name for view in VIEWS if not isinstance(view, PanelSpec)}
-    paged = {view.name for view in VIEWS if view.pages}
-    assert set(WIDGETS) == (plain - FETCHED) | paged
+    assert {view.name for view in VIEWS if view.fetched} == {"logs", "explain"}
+    assert set(MAKERS) == {view.name for view in VIEWS if view.file}
     for view in VIEWS:
         for page in view.pages:
-            widget = WIDGETS[view.name](Asked(view.name, {"show": page}, situations.calm(), Appearance()))
+            widget = MAKERS[view.name](Asked(view.name, {"show": page}, situations.calm(), Appearance()))
             assert isinstance(widget, PagesView) and widget.page == page
             assert dict(widget.TITLES) == dict(view.pages)
     assert set(CHAIN_PAGES) == {view.name for view in VIEWS if view.group == "chain"}
@@ -185,6 +216,13 @@ def own(kind: type[Widget]) -> list[Any]:
     return list(found.values())
 
 
+@pytest.mark.parametrize("key", [":", "/", "?"])
+def test_a_panel_that_takes_a_key_of_the_app_is_refused_at_the_start(key: str) -> None:
+    with pytest.raises(RegistryError, match=r"views.py: the key .* has two meanings: panel\('spare'\) and"):
+        keys.check((Binding(key, "panel('spare')"), *keys.APP))
+    keys.check((Binding(FREE_KEY, "panel('spare')"), *keys.APP))
+
+
 def test_no_key_of_the_app_has_two_meanings() -> None:
     twice = {key: actions for key, actions in meanings(list(keys.APP)).items() if len(actions) > 1}
     assert not twice
@@ -215,5 +253,5 @@ def test_a_double_name_ends_the_start_with_one_clear_line(monkeypatch: pytest.Mo
     first = next(line for line in source.splitlines(keepends=True) if 'name="pods"' in line)
     module = ModuleType("cockpit.model.views_with_a_double_row")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    with pytest.raises(Exception, match=r"^VIEWS, row 2 \(pods\): name 'pods' is that of row 1 already$"):
+    with pytest.raises(Exception, match=r"^cockpit/model/views.py: two rows are named 'pods'$"):
         exec(compile(source.replace(first, first * 2), "views.py", "exec"), module.__dict__)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cockpit.cli import main
 from cockpit.runbooks.schema import check, load, packaged_text
 
 STEP = """
@@ -102,6 +103,30 @@ CASES = {
         11,
         "runbook[mine].mitigations[0].args.service",
         "there is no '{name}'",
+    ),
+    "a key that a view does not have": (
+        STEP + 'kind = "view"\nview = "logs"\nargs = { service = "m0-quant", filtre = "x" }',
+        11,
+        "runbook[mine].mitigations[0].args.filtre",
+        "unknown for view logs: expected one of service, filter, tail, namespace; did you mean 'filter'?",
+    ),
+    "a key of a view that takes none": (
+        STEP + 'kind = "view"\nview = "alerts"\nargs = { service = "m0-quant" }',
+        11,
+        "runbook[mine].mitigations[0].args.service",
+        "unknown for view alerts: it takes none",
+    ),
+    "a tail that is no number": (
+        STEP + 'kind = "view"\nview = "logs"\nargs = { tail = "all" }',
+        11,
+        "runbook[mine].mitigations[0].args.tail",
+        "expected a number of lines from 1 to 10,000",
+    ),
+    "a tail of no line": (
+        STEP + 'kind = "view"\nview = "logs"\nargs = { tail = "0" }',
+        11,
+        "runbook[mine].mitigations[0].args.tail",
+        "expected a number of lines from 1 to 10,000",
     ),
     "an unknown kind": (STEP + 'kind = "scal"', 9, "runbook[mine].mitigations[0].kind", "did you mean 'scale'?"),
     "a key that the kind needs": (
@@ -330,3 +355,22 @@ def _toml(value: object) -> str:
 def test_no_shape_of_a_table_ever_raises(header: str, table: dict[str, object]) -> None:
     lead = '[[runbook]]\nid = "a"\n' if header.startswith("[[runbook.") else ""
     check(lead + header + "\n" + "\n".join(f"{key} = {_toml(value)}" for key, value in table.items()), "mine.toml")
+
+
+def test_the_file_that_the_shared_flag_names_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[signals.x]\ntitle = "x"\ncrit = 1\n')
+    for words in (["runbooks", "check", "--runbooks", str(own)], ["--runbooks", str(own), "runbooks", "check"]):
+        assert main(words) == 1
+        assert f"{own}:1: signals.x.promql" in capsys.readouterr().out
+    assert main(["runbooks", "check", "--runbooks", "/nowhere", str(own)]) == 1, "what is named last and alone counts"
+
+
+def test_a_triage_line_needs_no_item() -> None:
+    """An item ties a line to the packaged document: one's own file has none."""
+    own = (
+        '[[runbook]]\nid = "mine"\nnumber = 99\ntitle = "Mine"\ntriage = [{ text = "Which", signals = ["coverage"] }]\n'
+    )
+    runbooks, problems = check(own, "own.toml")
+    assert problems == [] and runbooks is not None
+    assert runbooks.runbook("99").triage[0].text == "Which"

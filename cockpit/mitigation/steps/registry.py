@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.util import find_spec
 
 from cockpit.mitigation.kind import StepKind
-from cockpit.model.registry import RegistryError
-from cockpit.model.step_kinds import STEP_KINDS, StepSpec
+from cockpit.model.registry import RegistryError, need_file
+from cockpit.model.step_kinds import STEP_KINDS, WHERE, StepSpec
 
 PARTS = tuple(part for part in vars(StepKind) if not part.startswith("_"))
 
@@ -22,16 +21,14 @@ def acting_halves(rows: Mapping[str, StepSpec]) -> Mapping[str, StepKind]:
 
 
 def _half(spec: StepSpec) -> StepKind:
-    where = f"cockpit.mitigation.steps.{spec.module}"
-    file = where.replace(".", "/") + ".py"
-    if find_spec(where) is None:
-        raise RegistryError(f"cockpit/model/step_kinds.py: row {spec.kind!r} has no module {file}")
-    half = getattr(import_module(where), "KIND", None)
+    module = f"cockpit.mitigation.steps.{spec.module}"
+    need_file(module, where=WHERE, row=spec.kind)
+    half = getattr(import_module(module), "KIND", None)
     if half is None:
-        raise RegistryError(f"cockpit/model/step_kinds.py: row {spec.kind!r}: {file} has no KIND")
+        raise RegistryError(f"{WHERE}: row {spec.kind!r}: {module.replace('.', '/')}.py has no KIND")
     lacking = [part for part in PARTS if not hasattr(half, part)]
     if lacking:
-        raise RegistryError(f"cockpit/model/step_kinds.py: row {spec.kind!r}: its KIND lacks {', '.join(lacking)}")
+        raise RegistryError(f"{WHERE}: row {spec.kind!r}: its KIND lacks {', '.join(lacking)}")
     found: StepKind = half
     return found
 

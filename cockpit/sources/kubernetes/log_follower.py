@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from cockpit.sources.kubernetes.log_tail import LogTail
 
 
+SINCE_LINES = 10_000  # of each pod, where a time is asked for
+
+
 class NoPod(CockpitError):
     """None of the pods whose logs are asked for is there any more."""
 
@@ -33,12 +36,13 @@ class LogFollower:
         situation: Callable[[], Situation | None],
     ) -> None:
         self.tail: LogTail | None = None
+        self._back = 0
         self._submit = submit
         self._client = client
         self._situation = situation
 
-    def open(self, namespace: str, pods: tuple[str, ...], service: str | None, *, tail: int = 200) -> str:
-        """Begin to follow, `tail` lines back; return a title.
+    def open(self, namespace: str, pods: tuple[str, ...], service: str | None, *, tail: int = 0) -> str:
+        """Begin to follow, `tail` lines of each pod back (0: as many as is usual); return a title.
 
         Raises NoPod when there is no such pod.
         """
@@ -53,7 +57,8 @@ class LogFollower:
         chosen = of_service() if service is not None else self._containers(namespace, names=pods)
         if not chosen and service is None:
             raise NoPod(f"no pod {', '.join(pods)} in {namespace} any more")
-        request = LogRequest(namespace, chosen, follow=True, tail=tail)
+        self._back = tail or LogRequest.tail
+        request = LogRequest(namespace, chosen, follow=True, tail=self._back)
         self._begin(LogTail(request, of_service if service is not None else None))
         return service or ", ".join(pods)
 
@@ -65,7 +70,8 @@ class LogFollower:
 
         old = self.tail
         old.stop()
-        request = replace(old.request, previous=previous, since_s=since_s, tail=200 if since_s is None else 10_000)
+        back = self._back if since_s is None else SINCE_LINES
+        request = replace(old.request, previous=previous, since_s=since_s, tail=back)
         self._begin(LogTail(request, old.pods_now))
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ from panels.kit.spans import Line
 from panels.kit.words import age
 from panels.screens.pages import SituationPages
 from panels.screens.postgres.pages import TOPICS, page
-from panels.screens.view import Bar
+from panels.screens.view import Asked, Bar
 
 
 class PostgresView(SituationPages):
@@ -42,3 +42,7 @@ class PostgresView(SituationPages):
         spans += [(f"   {first.reason}", "text")] if first.reason else []
         spans += [(f"   → {first.remedy}", "accent")] if first.remedy else []
         bar.say(*spans)
+
+
+def view(asked: Asked) -> PostgresView:
+    return PostgresView(asked.page, asked.situation, appearance=asked.appearance)

@@ -1,0 +1,75 @@
+"""A row whose file is missing ends every start with one line that names the row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cockpit import cli, startup
+from cockpit.model import step_kinds, views
+from cockpit.model.registry import RegistryError, need_file
+from cockpit.sources import registry as sources
+
+PANEL = views.PanelSpec(name="spare", title="Spare", key="~", slot=(3, 34))
+VIEW = views.ViewSpec(name="spare", title="Spare", offer="View spare", words="the newest", file="spare")
+JUMP = replace(step_kinds.STEP_KINDS["restart"], kind="jump")
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    startup.check_rows.cache_clear()
+    yield
+    startup.check_rows.cache_clear()
+
+
+def test_all_files_are_there() -> None:
+    startup.check_rows()
+
+
+@pytest.mark.parametrize(
+    ("module", "rows", "added", "words"),
+    [
+        (views, "BY_NAME", PANEL, "cockpit/model/views.py: row 'spare' has no file panels/dashboard/spare.py"),
+        (views, "BY_NAME", VIEW, "cockpit/model/views.py: row 'spare' has no file panels/screens/spare.py"),
+        (
+            views,
+            "BY_NAME",
+            replace(VIEW, file="alerts", source="nope"),
+            "cockpit/model/views.py: row 'spare': source: there is no source 'nope'",
+        ),
+        (
+            step_kinds,
+            "STEP_KINDS",
+            JUMP,
+            "cockpit/model/step_kinds.py: row 'jump' has no file cockpit/mitigation/steps/workload/jump.py",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", [["status"], ["runbooks", "list"], ["doctor", "local"]])
+def test_a_missing_file_is_one_line_at_the_start(
+    command: list[str],
+    module: Any,
+    rows: str,
+    added: Any,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = getattr(added, "name", None) or added.kind
+    monkeypatch.setattr(module, rows, {**getattr(module, rows), name: added})
+    assert cli.main(command) == 70
+    out = capsys.readouterr()
+    assert out.err.startswith(f"m0-cockpit: {words} (") and out.err.count("\n") == 1 and out.out == ""
+
+
+@pytest.mark.parametrize("part", ["doctor", "values"])
+def test_a_source_that_lacks_a_file_is_named(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(module: str, *, where: str, row: str) -> None:
+        need_file(module.replace(f"solana.{part}", "solana.nothing"), where=where, row=row)
+
+    monkeypatch.setattr(startup, "need_file", missing)
+    with pytest.raises(RegistryError, match=rf"{sources.WHERE}: row 'solana' has no file .*/solana/nothing.py"):
+        startup.check_rows()
