@@ -50,15 +50,16 @@ def test_the_rows_are_whole() -> None:
     view_rows((*VIEWS, PLAIN))
 
 
+LAST = len(VIEWS) + 1
 #: (a row, what is said of it)
 MUTILATED: list[tuple[Any, str]] = [
-    (replace(SPARE, name=""), "row 20 has no name"),
-    (replace(SPARE, name=None), "row 20 has no name"),  # type: ignore[arg-type]
-    (replace(SPARE, name=7), "row 20: expected a name of lower-case words joined by -, got 7"),  # type: ignore[arg-type]
-    (replace(SPARE, name="Spare!"), "row 20: expected a name of lower-case words joined by -, got 'Spare!'"),
-    (replace(SPARE, name="za p"), "row 20: expected a name of lower-case words joined by -, got 'za p'"),
+    (replace(SPARE, name=""), f"row {LAST} has no name"),
+    (replace(SPARE, name=None), f"row {LAST} has no name"),  # type: ignore[arg-type]
+    (replace(SPARE, name=7), f"row {LAST}: expected a name of lower-case words joined by -, got 7"),  # type: ignore[arg-type]
+    (replace(SPARE, name="Spare!"), f"row {LAST}: expected a name of lower-case words joined by -, got 'Spare!'"),
+    (replace(SPARE, name="za p"), f"row {LAST}: expected a name of lower-case words joined by -, got 'za p'"),
     (replace(SPARE, name="pods"), "two rows are named 'pods'"),
-    (("spare", "Spare"), "row 20: expected a ViewSpec, got ('spare', 'Spare')"),
+    (("spare", "Spare"), f"row {LAST}: expected a ViewSpec, got ('spare', 'Spare')"),
     (replace(SPARE, title=""), "row 'spare': title: missing"),
     (replace(SPARE, key=""), "row 'spare': key: expected one digit or sign, got ''"),
     (replace(SPARE, key="s"), "row 'spare': key: expected one digit or sign, got 's'"),
