@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Mapping
 
 from cockpit.kubeapi.errors import Unreachable
 
 NETWORK = "check network, VPN and the server address"
+
+
+#: OpenSSL's reasons when the other side does not speak TLS.
+_PLAIN = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"})
 
 
 def causes(error: BaseException) -> list[BaseException]:
@@ -59,11 +64,67 @@ def unreachable(error: BaseException, host: str, *, maybe_sent: bool, waited_s: 
     return Unreachable(f"{what} {host}: {words(error)}", maybe_sent=maybe_sent, remedy=NETWORK)
 
 
+#: What the HTTP libraries' errors mean, by the name of the class: their own words are for
+#: programmers ("Response payload is not completed: <TransferEncodingError: 400, …>"). httpx says
+#: two things by one class, told apart by a word of its text.
+_BROKE_OFF = "the answer broke off in the middle"
+_CLOSED = "the connection was closed before an answer came"
+_NO_HTTP = "what answers there does not speak HTTP as it should"
+_LOST = "the connection was lost"
+_SENTENCES: Mapping[str, str] = {
+    "ClientPayloadError": _BROKE_OFF,
+    "ContentLengthError": _BROKE_OFF,
+    "TransferEncodingError": _BROKE_OFF,
+    "IncompleteReadError": _BROKE_OFF,
+    "ContentEncodingError": "the answer's compression cannot be read",
+    "DecodingError": "the answer's compression cannot be read",
+    "ServerDisconnectedError": _CLOSED,
+    "BadStatusLine": _NO_HTTP,
+    "BadHttpMessage": _NO_HTTP,
+    "BadHttpMethod": _NO_HTTP,
+    "InvalidHeader": _NO_HTTP,
+    "LineTooLong": _NO_HTTP,
+    "LocalProtocolError": _NO_HTTP,
+    "RemoteProtocolError": _NO_HTTP,
+    "ClientResponseError": _NO_HTTP,
+    "ClientConnectionResetError": _LOST,
+    "ClientConnectionError": _LOST,
+    "ClientOSError": _LOST,
+    "ReadError": _LOST,
+    "WriteError": _LOST,
+    "BrokenResourceError": _LOST,
+    "ClosedResourceError": _LOST,
+    "EndOfStream": _LOST,
+    "InvalidURL": "the address is no URL",
+    "InvalidUrlClientError": "the address is no URL",
+    "UnsupportedProtocol": "the address is no http(s) URL",
+    "TooManyRedirects": "it redirects without end",
+}
+_OF_HTTPX = (("incomplete", _BROKE_OFF), ("without sending a response", _CLOSED))
+
+
 def words(error: BaseException) -> str:
-    """Return the system's own words ("Connection refused"), else the error's."""
-    for cause in causes(error):
+    """Return a plain sentence: the system's own words ("Connection refused"), or what it means."""
+    found = causes(error)
+    for cause in found:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message or cause.reason or 'refused'}"
+        if isinstance(cause, ssl.SSLError):
+            plain = getattr(cause, "reason", None) in _PLAIN
+            return "TLS failed" + (": does it speak http, not https?" if plain else "")
+    for cause in found:
         if isinstance(cause, OSError) and cause.errno is not None:
             # asyncio puts the address into strerror; name lookups have (negative) numbers and words
             # of their own
             return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
-    return str(error) or type(error).__name__
+    for cause in found:
+        if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
+            return "no answer in time"
+        status = getattr(cause, "status", None)
+        if type(cause).__name__ == "WSServerHandshakeError":
+            return f"the WebSocket is refused: HTTP {status}"
+    for cause in found:
+        sentence = _SENTENCES.get(type(cause).__name__)
+        if sentence is not None:
+            return next((meant for word, meant in _OF_HTTPX if word in str(cause)), sentence)
+    return f"the connection failed ({type(error).__name__})"

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cockpit.errors import CockpitError
+from cockpit.kubeapi.network import words
 from cockpit.model.reading import Fault
-from cockpit.text import safe
 
 if TYPE_CHECKING:
     from cockpit.kubeapi.client import KubeClient
@@ -81,7 +82,7 @@ class LogTail:
                 self.state = self._words(len(known), running, follows)
                 await asyncio.sleep(POLL_EVERY_S if follows else 0.2)
         except Exception as error:  # no kubeconfig, no cluster: said in the view
-            self.state = safe(error)
+            self.state = error.line() if isinstance(error, CockpitError) else words(error)
         finally:
             for task in tasks:
                 task.cancel()

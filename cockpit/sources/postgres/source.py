@@ -24,7 +24,6 @@ from cockpit.sources.postgres.settings import PostgresSettings
 from cockpit.sources.postgres.sql_text import MARK
 from cockpit.sources.postgres.statements import Statements
 from cockpit.sources.timing import Timings
-from cockpit.text import safe
 
 #: Seconds between two signs of life of a healthy session, and how long its silence is borne.
 PING_S = 3.0
@@ -198,7 +197,7 @@ class PostgresSource:
                 raise
             return self._reading(name, None, problem.fault, self._clock.mono() - started)
         except (ValueError, TypeError, KeyError, ArithmeticError) as error:
-            reason = f"PostgreSQL {known.version} answered what the cockpit cannot read: {safe(error, 160)}"
+            reason = f"PostgreSQL {known.version} answered what the cockpit cannot read ({type(error).__name__})"
             return self._reading(name, None, Fault(SourceState.DOWN, reason, "report it, with the version"), 0.0)
         if seen is None:
             return None

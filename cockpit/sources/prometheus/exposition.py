@@ -145,5 +145,5 @@ def parse(body: str) -> tuple[Exposed, ...]:
                 labels = {safe(k, _LABEL_LIMIT): safe(v, _LABEL_LIMIT) for k, v in sample.labels.items()}
                 found.append(Exposed(safe(sample.name, _NAME_LIMIT), labels, float(sample.value)))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        raise ExpositionProblem(f"no page of metrics: {safe(error, 120)}") from error
+        raise ExpositionProblem("no page of metrics: it cannot be parsed") from error
     return tuple(found)

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
 
@@ -33,6 +33,7 @@ _AT_ONCE = 24  # of some 70: behind a slow link a round takes three times the sl
 _POINTS = 120  # of a history: more than any sparkline is wide
 _QUERY_TIMEOUT_S = 8.0
 _CONNECT_S = 4.0
+_POST_REFUSED = frozenset({403, 404, 405, 411, 415, 501})
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
@@ -128,6 +129,7 @@ class PrometheusSource:
         self._answered: dict[str, float] = {}  # server's time of the last good instant answer
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._lost: PromFault | None = None  # the connection failed in this round: the rest need not try
+        self._get_only = False  # POST was refused, GET was not
         self._server_at: float | None = None  # the server's clock at the start of this round
 
     async def readings(self) -> AsyncGenerator[Reading[Any], None]:
@@ -244,26 +246,40 @@ class PrometheusSource:
     async def _ask(
         self, client: aiohttp.ClientSession, endpoint: str, form: bytes | None, limit_s: float
     ) -> wire.Answer:
-        """Send a POST (a GET without a form) and decode the answer.
+        """Send a POST (a GET without a form, and where POST is refused) and decode the answer.
 
         Raises PromFault.
         """
         if self._lost is not None:
             raise self._lost
+        if form is None or self._get_only:
+            return wire.decode(*await self._send(client, "GET", endpoint, form, limit_s))
+        status, body = await self._send(client, "POST", endpoint, form, limit_s)
+        if status in _POST_REFUSED:
+            # A proxy that lets only reading through takes GET for it. Tried at each refusal, for
+            # what is refused for another reason says so either way.
+            answer = wire.decode(*await self._send(client, "GET", endpoint, form, limit_s))
+            self._get_only = True
+            return answer
+        return wire.decode(status, body)
+
+    async def _send(
+        self, client: aiohttp.ClientSession, method: str, endpoint: str, form: bytes | None, limit_s: float
+    ) -> tuple[int, bytes]:
         url = f"{self._base}/api/v1/{endpoint}"
-        headers = None if form is None else _FORM
+        more: dict[str, Any] = {"data": form, "headers": _FORM} if method == "POST" else {}
+        if method == "GET" and form is not None:
+            more = {"params": parse_qsl(form.decode("ascii"))}
         try:
             async with asyncio.timeout(limit_s):
-                method = "GET" if form is None else "POST"
-                async with client.request(method, url, data=form, headers=headers, allow_redirects=False) as response:
-                    status, body = response.status, await response.read()
+                async with client.request(method, url, allow_redirects=False, **more) as response:
+                    return response.status, await response.read()
         except TimeoutError as error:
             self._lost = PromFault(SourceState.DOWN, f"Prometheus gave no answer in {limit_s:g} s", "is it overloaded?")
             raise self._lost from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             self._lost = wire.unreachable(error, self._base)
             raise self._lost from error
-        return wire.decode(status, body)
 
     async def _one(self, client: aiohttp.ClientSession, promql: str) -> list[Reading[Any]]:
         names = self._names[promql]

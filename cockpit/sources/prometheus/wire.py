@@ -90,12 +90,7 @@ def decode(status: int, body: bytes) -> Answer:
     try:
         envelope = _ENVELOPE.decode(body)
     except _NONSENSE as error:
-        said = " ".join(re.sub(r"<[^>]*>", " ", body[:2000].decode("utf-8", "replace")).split())[:80]
-        raise PromFault(
-            SourceState.DOWN,
-            f"no Prometheus answers there: HTTP {status}: {said}",
-            "check the address and its path prefix",
-        ) from error
+        raise _no_answer_of_prometheus(status, body) from error
     if envelope.status == "error" or status >= 400:
         kind = envelope.error_type or f"HTTP {status}"
         said = envelope.error or "no reason given"
@@ -107,6 +102,28 @@ def decode(status: int, body: bytes) -> Answer:
             SourceState.DOWN, f"HTTP {status} without a Prometheus answer", "check the address and its path prefix"
         )
     return Answer(envelope.data, tuple([safe(w, 200) for w in envelope.warnings or ()]))
+
+
+#: What a status says when no Prometheus wrote the body: a proxy did, or one that is not ready.
+_STATUSES: Mapping[int, tuple[str, str]] = {
+    404: ("nothing is at that address (HTTP 404)", "check the address and its path prefix"),
+    429: ("Prometheus, or a proxy before it, is asked too often (HTTP 429)", "the cockpit tries again by itself"),
+    502: ("the proxy before Prometheus gets no answer from it (HTTP 502)", "is Prometheus up?"),
+    503: ("Prometheus is not ready (HTTP 503): it starts, or stops", "the cockpit tries again by itself"),
+    504: ("the proxy before Prometheus waits for it in vain (HTTP 504)", "is Prometheus overloaded?"),
+}
+
+
+def _no_answer_of_prometheus(status: int, body: bytes) -> PromFault:
+    if status in _STATUSES:
+        return PromFault(SourceState.DOWN, *_STATUSES[status])
+    if 300 <= status < 400:
+        return PromFault(SourceState.DOWN, f"it redirects (HTTP {status}): a sign-in page?", "check the address")
+    text = safe(body[:2000].decode("utf-8", "replace"), 2000)
+    said = " ".join(re.sub(r"<[^<>]*>", " ", text).split())[:80]
+    return PromFault(
+        SourceState.DOWN, f"no Prometheus answers there: HTTP {status}: {said}", "check the address and its path prefix"
+    )
 
 
 def unreachable(error: Exception, base: str) -> PromFault:

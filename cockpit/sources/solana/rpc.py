@@ -150,7 +150,7 @@ class Rpc:
             envelope = _ENVELOPE.decode(body)
         except _NONSENSE as error:
             self.stats.failed()
-            raise self._nonsense(method, body, error) from error
+            raise self._nonsense(method, body) from error
         try:
             return self._result(envelope, method, kind)
         except RpcProblem as problem:
@@ -175,7 +175,7 @@ class Rpc:
         except _NONSENSE as error:
             self.stats.failed()
             self._whole_error(method, body)
-            raise self._nonsense(method, body, error) from error
+            raise self._nonsense(method, body) from error
         found: list[T | RpcProblem] = [
             RpcProblem(f"{self.name} left a request of a batch unanswered", answered=True) for _ in requests
         ]
@@ -221,9 +221,7 @@ class Rpc:
         try:
             return msgspec.json.decode(envelope.result, type=kind)
         except _NONSENSE as error:
-            raise RpcProblem(
-                f"{self.name} answers {method} in an unknown shape: {safe(error, 120)}", answered=True
-            ) from error
+            raise RpcProblem(f"{self.name} answers {method} in an unknown shape", answered=True) from error
 
     def without_secrets(self, text: str, limit: int) -> str:
         """Return what the node says, without what it repeats of our URL."""
@@ -305,10 +303,8 @@ class Rpc:
             remedy=_TOO_OFTEN,
         )
 
-    def _nonsense(self, method: str, body: bytes, error: Exception) -> RpcProblem:
-        return RpcProblem(
-            f"{self.name} answers {method} with no JSON-RPC ({len(body):,} bytes): {safe(error, 80)}", answered=True
-        )
+    def _nonsense(self, method: str, body: bytes) -> RpcProblem:
+        return RpcProblem(f"{self.name} answers {method} with no JSON-RPC ({len(body):,} bytes)", answered=True)
 
 
 WINDOW_S = 120.0  # of requests that are kept

@@ -163,7 +163,7 @@ async def test_a_proxy_that_answers_for_it_is_one_state(api: ApiDouble, code: in
     readings = await first(source(api.url, interval_s=10, a="a", b="b"), "a", "b", "alerts")
     assert {fault_in(r).state for r in readings if fault_in(r)} == {state} and len(readings) == 3
     assert all(fault_in(r) and "\x1b" not in fault_in(r).reason for r in readings)
-    assert len(asked) == 1, "one cheap failure, not one a query"
+    assert len(asked) <= 2, "one cheap failure (by GET where POST was refused), not one a query"
 
 
 async def test_what_several_names_ask_is_asked_once_with_the_longest_history(api: ApiDouble, prom: Prom) -> None:
