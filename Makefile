@@ -66,6 +66,7 @@ generated: $(VENV)/.dev ## deploy/alerts.yaml, docs/keys.md and the tables of do
 	$(PY) -m bench.keys_page docs/keys.md
 	$(PY) -m bench.runbooks_page docs/runbooks.md
 	$(PY) -m bench.commands_page docs/commands.md
+	$(PY) -m bench.configuration_page docs/configuration.md
 
 pins: $(VENV)/.dev ## make the pinned requirements anew
 	$(PY) -m pip install --quiet pip-tools

@@ -71,10 +71,10 @@ class WebhookSettings(Section, frozen=True, kw_only=True):
     SECRETS = ("url", "headers")
     SECRET_FILES = ("url_file",)
 
-    url: str | None = None
-    url_file: str | None = None
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
-    format: Literal["slack", "json"] = "slack"
+    url: str | None = None  # where updates are posted
+    url_file: str | None = None  # a file that holds it
+    headers: dict[str, str] = msgspec.field(default_factory=dict)  # sent with each update
+    format: Literal["slack", "json"] = "slack"  # what is posted
 
     @property
     def configured(self) -> bool:
@@ -91,10 +91,10 @@ class NetworkCliSettings(Section, frozen=True, kw_only=True):
 
     SECRETS = ("env",)
 
-    argv: tuple[str, ...] = ("m0-cli",)
-    cluster: str = "mainnet"
+    argv: tuple[str, ...] = ("m0-cli",)  # the program and its first words
+    cluster: str = "mainnet"  # stands for {cluster} in the words of a step
     timeout: float = 60.0  # seconds; then its whole process group is ended
-    env: dict[str, str] = msgspec.field(default_factory=dict)
+    env: dict[str, str] = msgspec.field(default_factory=dict)  # added to PATH, HOME, LANG and the like
 
 
 class RestoreSettings(Section, frozen=True, kw_only=True):
@@ -105,7 +105,7 @@ class RestoreSettings(Section, frozen=True, kw_only=True):
     Never run through a shell; without it the step asks.
     """
 
-    argv: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()  # the program and its words; {time} where it takes a point in time
     timeout: float = 3600.0  # seconds; then its whole process group is ended
 
     def __post_init__(self) -> None:
@@ -124,7 +124,7 @@ class FailoverSettings(Section, frozen=True, kw_only=True):
     Never run through a shell; without it the step asks.
     """
 
-    argv: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()  # the program and its words
     timeout: float = 300.0  # seconds; then its whole process group is ended
 
     def __post_init__(self) -> None:
@@ -156,11 +156,11 @@ class LinksSettings(Section, frozen=True, kw_only=True):
     not known to have none.
     """
 
-    trace: str | None = None  # with {trace} in it
-    signal: str | None = None  # {signal}
-    transaction: str | None = None  # {signature}
-    dashboard: str | None = None  # {context} and {namespace}, or neither
-    hyperlinks: Literal["auto", "always", "never"] = "auto"
+    trace: str | None = None  # with {trace} in it: a log line copies it
+    signal: str | None = None  # with {signal}: the Signals panel copies it
+    transaction: str | None = None  # with {signature}: failed transactions in the palette
+    dashboard: str | None = None  # with {context} and {namespace}, or neither: in the palette
+    hyperlinks: Literal["auto", "always", "never"] = "auto"  # OSC 8; auto: unless it is known to have none
 
     def __post_init__(self) -> None:
         """Raises ValueError, which the decoder tells with its place in the file."""
@@ -193,21 +193,21 @@ class Settings:
     holds what the sources declare, by key: `settings.of(KEY)` reads one.
     """
 
-    kubeconfig: str | None = None
-    context: str | None = None
-    namespace: str | None = None
-    namespaces: tuple[str, ...] = ()
-    production: bool | None = None  # None: told by the name of the namespace or context
-    read_only: bool = False
-    runbooks: Path | None = None
-    state_dir: Path = field(default_factory=lambda: default_state_dir())
+    kubeconfig: str | None = None  # else KUBECONFIG, ~/.kube/config, or the service account of the pod
+    context: str | None = None  # of the kubeconfig; else its current one
+    namespace: str | None = None  # steps act here; else that of the context
+    namespaces: tuple[str, ...] = ()  # all of these are watched
+    production: bool | None = None  # the red mark; else only names such as staging, dev or test are none
+    read_only: bool = False  # look, never change: no flag lifts it
+    runbooks: Path | None = None  # a file that extends or overrides the packaged runbooks
+    state_dir: Path = field(default_factory=lambda: default_state_dir())  # of the journal; else the XDG state directory
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     network_cli: NetworkCliSettings = field(default_factory=NetworkCliSettings)
     restore: RestoreSettings = field(default_factory=RestoreSettings)
     failover: FailoverSettings = field(default_factory=FailoverSettings)
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
     links: LinksSettings = field(default_factory=LinksSettings)
-    keys: Mapping[str, str] = field(default_factory=dict)  # binding id → keys
+    keys: Mapping[str, str] = field(default_factory=dict)  # binding id → keys; the ids are in keys.md
     sections: Mapping[str, Any] = field(default_factory=dict)
     origin: str = "defaults"
 

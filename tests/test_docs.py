@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.commands_page import page as commands_page
+from bench.configuration_page import page as configuration_page
 from bench.keys_page import page as keys_page
 from bench.runbooks_page import page as runbooks_page
 from cockpit.cli import build_parser
@@ -52,6 +53,14 @@ def test_the_configuration_example_loads(tmp_path: Path) -> None:
 def test_the_table_of_commands_is_current() -> None:
     page = (ROOT / "docs" / "commands.md").read_text("utf-8")
     assert page == commands_page(page), "make it anew: make generated"
+
+
+def test_the_tables_of_configuration_keys_are_current() -> None:
+    """Each key is there with its type, its default and what the comment beside it says."""
+    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    assert page == configuration_page(page), "make it anew: make generated"
+    for key in ("kubeconfig", "admin-url-file", "ws-url", "reveal-delay-slots", "insecure", "as-of", "hyperlinks"):
+        assert f"\n| `{key}` | " in page
 
 
 def test_every_key_is_explained_by_help() -> None:

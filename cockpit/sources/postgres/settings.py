@@ -17,11 +17,11 @@ class PostgresSettings(Section, frozen=True, kw_only=True):
     SECRETS = ("url", "admin_url")
     SECRET_FILES = ("url_file", "admin_url_file")
 
-    url: str | None = None
-    url_file: str | None = None
+    url: str | None = None  # postgresql://ROLE:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full
+    url_file: str | None = None  # a file that holds it, read again at each connection
     interval: float = 10.0  # seconds between two polls
-    admin_url: str | None = None
-    admin_url_file: str | None = None
+    admin_url: str | None = None  # the tables' owner, for steps of kind sql only
+    admin_url_file: str | None = None  # a file that holds it
 
 
 POSTGRES = Key("postgres", PostgresSettings, PostgresSettings())

@@ -14,12 +14,12 @@ class OutputProbe(Section, frozen=True, kw_only=True):
     text, unix seconds or milliseconds.
     """
 
-    url: str | None = None  # with {market} in it
-    markets: tuple[str, ...] = ()
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
-    epoch: str = "/epoch"
-    tick: str = "/sequence"
-    as_of: str = "/as_of"
+    url: str | None = None  # where the newest output is, with {market} in it
+    markets: tuple[str, ...] = ()  # whose outputs are asked for
+    headers: dict[str, str] = msgspec.field(default_factory=dict)  # sent there alone
+    epoch: str = "/epoch"  # a JSON pointer into the answer
+    tick: str = "/sequence"  # a JSON pointer into the answer
+    as_of: str = "/as_of"  # a JSON pointer to RFC 3339, unix seconds or milliseconds
 
 
 class ProbesSettings(Section, frozen=True, kw_only=True):
@@ -33,8 +33,8 @@ class ProbesSettings(Section, frozen=True, kw_only=True):
     services: dict[str, str] = msgspec.field(default_factory=dict)  # service → base URL of /healthz and /readyz
     output: OutputProbe = OutputProbe()
     signers: dict[str, str] = msgspec.field(default_factory=dict)  # signer agent → URL of what it reports, as JSON
-    signer_pubkey: str = "/pubkey"  # JSON pointers into that
-    signer_set_id: str = "/signer_set_id"
+    signer_pubkey: str = "/pubkey"  # a JSON pointer into what agents report
+    signer_set_id: str = "/signer_set_id"  # a JSON pointer into what agents report
 
     @property
     def asked(self) -> bool:

@@ -16,16 +16,16 @@ class PrometheusSettings(Section, frozen=True, kw_only=True):
     SECRETS = ("password", "bearer", "headers")
     SECRET_FILES = ("password_file", "bearer_file")
 
-    url: str | None = None
+    url: str | None = None  # its address, path prefix included
     interval: float = 3.0  # seconds between two rounds of all queries, as every interval: twice that while all is well
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
-    username: str | None = None
-    password: str | None = None
-    password_file: str | None = None
-    bearer: str | None = None
-    bearer_file: str | None = None
-    ca_file: str | None = None
-    insecure: bool = False
+    headers: dict[str, str] = msgspec.field(default_factory=dict)  # sent with each question
+    username: str | None = None  # of basic authentication
+    password: str | None = None  # the password to it
+    password_file: str | None = None  # a file that holds it
+    bearer: str | None = None  # a bearer token
+    bearer_file: str | None = None  # a file that holds it
+    ca_file: str | None = None  # else the system's authorities
+    insecure: bool = False  # true takes any certificate
     direct: dict[str, str] = msgspec.field(default_factory=dict)  # service → URL of its own /metrics
 
 

@@ -16,9 +16,9 @@ class RpcEndpoint(Section, frozen=True, kw_only=True):
 
     SECRETS = ADDRESSES = ("url",)
 
-    name: str
-    url: str
-    ws_url: str | None = None
+    name: str  # that the `endpoint` label of the metrics bears
+    url: str  # shown as scheme and host only
+    ws_url: str | None = None  # of its subscriptions; else the same host, one port higher where a port is given
 
 
 class SolanaSettings(Section, frozen=True, kw_only=True):
@@ -27,9 +27,9 @@ class SolanaSettings(Section, frozen=True, kw_only=True):
     Without a program id the endpoints are watched, and the program's activity is not configured.
     """
 
-    program_id: str | None = None
+    program_id: str | None = None  # of the oracle program; else the endpoints alone are watched
     interval: float = 2.0  # seconds between two polls of every endpoint; twice that while all is well
-    reveal_delay_slots: int | None = None  # None: as the protocol account says
+    reveal_delay_slots: int | None = None  # else as the protocol account says
 
 
 SOLANA = Key("solana", SolanaSettings, SolanaSettings())
