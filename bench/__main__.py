@@ -287,6 +287,28 @@ def chain() -> None:
     )
 
 
+def soak() -> None:
+    serve = ("cockpit.cli", "drill", "--serve", "--no-postgres", "--scenario", "rpc-outage")
+    with world(*serve) as where, tempfile.TemporaryDirectory() as home:
+        out = Path(home) / "soak.json"
+        shown = Pane(
+            [sys.executable, "-m", "bench.soak", where["config"], where["control"], str(out)],
+            env={"M0_COCKPIT_STATE_DIR": home},
+        )
+        shown.ended(timeout_s=400.0)
+        result = json.loads(out.read_text())
+    if "error" in result:
+        row("300 openings of all screens and dialogs", result["error"], "each opens and closes", False)
+        return
+    ratio = result["hour_mb"] / result["first_mb"]
+    row(
+        f"memory, 300 openings of {result['kinds']} screens and dialogs, then an hour",
+        f"{result['hour_mb']:.0f} / {result['first_mb']:.0f} MB after a round = {ratio:.2f}",
+        "<= 1.15, each was opened",
+        ratio <= 1.15 and not result["never"],
+    )
+
+
 def main() -> int:
     print(f"one run on this machine: {os.cpu_count()} cores, Python {sys.version.split()[0]}\n")
     with world("cockpit.cli", "drill", "--serve", "--no-postgres", "--scenario", "calm") as where:
@@ -298,6 +320,7 @@ def main() -> int:
         pulse(where)
     crowd()
     chain()
+    soak()
     over = [name for name, _, _, holds in ROWS if not holds]
     print(f"\n{len(ROWS) - len(over)} of {len(ROWS)} within budget" + (f"; over: {'; '.join(over)}" if over else ""))
     return 1 if over else 0

@@ -106,6 +106,16 @@ class Pane:
                 return int(line.split()[1]) * 1024
         return 0
 
+    def ended(self, timeout_s: float) -> None:
+        """Wait until the program has ended by itself; raises TimeoutError."""
+        deadline = time.perf_counter() + timeout_s
+        while not os.waitpid(self.pid, os.WNOHANG)[0]:
+            if time.perf_counter() > deadline:
+                self.close()
+                raise TimeoutError(f"it did not end within {timeout_s:g} s")
+            time.sleep(0.1)
+        os.close(self.fd)
+
     def close(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             try:

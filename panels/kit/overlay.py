@@ -12,6 +12,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from panels.kit.repaint import forget_drawing
+
 LAYER = "dialog"
 
 
@@ -22,6 +24,7 @@ class Overlay(Widget):
 
     _outside: Widget | None = None
     _leaving = False
+    _parts: tuple[Widget, ...] = ()  # once it is being removed, all that it was made of
 
     def on_mount(self) -> None:
         """Call `opened`, which subclasses extend: textual calls every class's own `on_mount`."""
@@ -48,9 +51,13 @@ class Overlay(Widget):
         A dying widget would swallow the keys.
         """
         self._leaving = True
+        self._parts = tuple(self.walk_children(Widget, with_self=True))
         return super().remove()
 
     def on_unmount(self) -> None:
+        for part in self._parts:
+            forget_drawing(part)
+        self._parts = ()
         before = self._outside
         if before is not None and before.is_attached and before.focusable:
             before.focus(scroll_visible=False)

@@ -3,20 +3,27 @@
 Textual 8.2.8 crops a partial update on the right only: a clock at the right edge would repaint its
 whole line each second (2.5 KB/s for nine ages in titles; 0.5 KB/s with this). And it asks every
 widget for every line of which any cell changed, those that lie wholly behind others too: a third of
-what a second of the dashboard costs. Textual is pinned exactly;
-tests/panels/test_dashboard_bytes.py covers the hooks. Spans of our widgets begin and end at whole
+what a second of the dashboard costs. And a cache of two colours a widget, meant for the class,
+keeps each of the last thousand widgets with all that they had drawn: a megabyte for every page that
+is opened and closed. Textual is pinned exactly; tests/panels/dashboard/test_dashboard_bytes.py and
+tests/panels/kit/test_forgetting.py cover the hooks. Spans of our widgets begin and end at whole
 spans, so that no wide character is ever cut.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 
 from rich.console import Console
 from rich.control import Control
 from textual._compositor import ChopsUpdate, Compositor
+from textual._styles_cache import StylesCache
+from textual.color import Color
 from textual.geometry import Region
 from textual.strip import Strip
+from textual.style import Style
+from textual.widget import Widget
 
 
 def render_segments(self: ChopsUpdate, console: Console) -> str:
@@ -65,10 +72,29 @@ def render_partial_update(self: Compositor) -> ChopsUpdate | None:
     return ChopsUpdate(chops, spans, [line[1:] for line in cuts])
 
 
+@lru_cache(1024)
+def inner_outer(base: Color, background: Color) -> tuple[Style, Style]:
+    """Return the colours inside and outside of a border, as Textual's own does for a widget."""
+    return Style(background=base + background), Style(background=base)
+
+
+def forget_drawing(widget: Widget) -> None:
+    """Let go of what a widget that is gone had drawn.
+
+    Widgets refer to each other in circles, which are collected late, and each line of a picture
+    weighs kilobytes: without this, a page opened and closed costs half a megabyte for minutes.
+    """
+    widget._styles_cache.clear()
+    strips = getattr(widget, "_strips", None)
+    if strips is not None:
+        strips.clear()
+
+
 def install() -> None:
-    """Put both into Textual; the dashboard calls it before the first update.
+    """Put all three into Textual; the dashboard calls it before the first update.
 
     It is idempotent.
     """
     ChopsUpdate.render_segments = render_segments  # type: ignore[method-assign]
     Compositor.render_partial_update = render_partial_update  # type: ignore[method-assign]
+    StylesCache.get_inner_outer = staticmethod(inner_outer)  # type: ignore[assignment]
