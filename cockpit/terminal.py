@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -81,6 +81,45 @@ def hyperlinks(wanted: str = "auto", env: Mapping[str, str] | None = None) -> bo
     if vte.isdigit() and int(vte) < _VTE_WITH_HYPERLINKS:
         return False
     return bool(term) and (bool(env.get("TMUX")) or not term.startswith(_NO_HYPERLINKS))
+
+
+#: What answers a terminal's questions itself, by a variable and by the name of its process.
+_RELAYS_BY_VARIABLE = {"TMUX": "tmux", "STY": "screen", "ZELLIJ": "zellij"}
+_RELAYS_BY_PROCESS = {"tmux": "tmux", "screen": "screen", "mosh-server": "mosh", "zellij": "zellij"}
+
+
+def relay(env: Mapping[str, str] | None = None, ancestors: Sequence[str] | None = None) -> str:
+    """Return what answers in the terminal's place, like "tmux"; "" for nothing known.
+
+    `ancestors`: the names of the processes that this one descends from. TERM tells of a tmux or
+    screen on the other side of an SSH connection, the processes of one whose variables sudo took.
+    """
+    env = os.environ if env is None else env
+    for variable, name in _RELAYS_BY_VARIABLE.items():
+        if env.get(variable):
+            return name
+    family = env.get("TERM", "").partition("-")[0].partition(".")[0]
+    if family in ("tmux", "screen"):
+        return family
+    for process in _ancestors() if ancestors is None else ancestors:
+        found = _RELAYS_BY_PROCESS.get(process.split(":")[0].lower())
+        if found is not None:
+            return found
+    return ""
+
+
+def _ancestors() -> Sequence[str]:
+    """Return their names, as far as /proc tells them."""
+    names: list[str] = []
+    process = os.getppid()
+    while process > 1 and len(names) < 64:
+        try:
+            head, _, tail = Path(f"/proc/{process}/stat").read_text("utf-8", "replace").rpartition(")")
+            names.append(head.partition("(")[2])
+            process = int(tail.split()[1])
+        except (OSError, ValueError, IndexError):
+            break
+    return names
 
 
 def prepare() -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cockpit.model.maintenance import Round
     from cockpit.model.plan import Plan
     from cockpit.model.runbook import Step
+    from cockpit.model.seen import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +121,13 @@ class InStages(UserRequest):
 class Confirmed(UserRequest):
     """The operator accepted exactly this plan.
 
-    `typed` is the target's name where it had to be typed, else None.
+    `typed` is the target's name where it had to be typed, else None. `seen`: when it was shown,
+    acknowledged and confirmed; None where nothing was asked, or no terminal was there to ask.
     """
 
     plan: Plan
     typed: str | None
+    seen: Seen | None = None
 
 
 @dataclass

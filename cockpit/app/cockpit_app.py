@@ -71,13 +71,19 @@ class CockpitApp(TerminalApp):
     BINDINGS: ClassVar[list[BindingType]] = [*keys.APP]
 
     def __init__(
-        self, session: Session, *, ascii_only: bool = False, colours: str = "truecolor", debug_errors: bool = False
+        self,
+        session: Session,
+        *,
+        ascii_only: bool = False,
+        colours: str = "truecolor",
+        debug_errors: bool = False,
+        relay: str = "",
     ) -> None:
         links = session.settings.links
         appearance = Appearance(
             ascii=ascii_only, colours=colours, links=links.templates, hyperlinks=terminal.hyperlinks(links.hyperlinks)
         )
-        super().__init__(appearance, debug_errors=debug_errors)
+        super().__init__(appearance, debug_errors=debug_errors, relay=relay)
         self.session = session
         self.views = ViewController(self, session, lambda: self.dashboard)
         self.mitigations = MitigationController(self, session, self.views.open)
@@ -148,6 +154,10 @@ class CockpitApp(TerminalApp):
             self.last_words.append(
                 "a mitigation was still under way: what was sent stays sent; the next start says how it ended"
             )
+
+    def finish(self) -> None:
+        if self.session.executor is not None:
+            self.session.executor.close(60.0, cut_off=True)
 
     # --- the situation, down to the panels --------------------------------------------------------
 

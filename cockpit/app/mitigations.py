@@ -177,12 +177,12 @@ class MitigationController:
     def _say_plan(self, dialog: overlays.ConfirmDialog, plan: Plan) -> None:
         if dialog in self._app.base.query(overlays.ConfirmDialog):  # not closed meanwhile
             dialog.show_plan(plan)
-            if plan.harmless and not plan.blocked:
-                dialog.action_accept()  # it only looks: there is nothing to say yes to
+            if plan.harmless:
+                dialog.accept_check()
 
     def confirmed(self, event: messages.Confirmed) -> None:
         try:
-            future = self._session.mitigations.confirm(event.plan, event.typed)
+            future = self._session.mitigations.confirm(event.plan, event.typed, event.seen)
         except Exception as error:
             self._say_problem(error)
         else:

@@ -51,9 +51,10 @@ def show(settings: Settings, *, debug: bool = False, coach: Coach | None = None)
         ascii_only=not terminal.utf8(),
         colours=terminal.colours(),
         debug_errors=debug,
+        relay=terminal.relay(),
     )
     app.coaching.coach = coach
-    app.run()
+    code = app.run_to_end()
     for line in app.last_words:
         print(line, file=sys.stderr)
-    return app.return_code or 0
+    return code

@@ -40,6 +40,7 @@ from cockpit.mitigation.recovery.unfinished import judge_all, judge_uncertain
 from cockpit.mitigation.sending import records
 from cockpit.model.plan import Confirmation, Debt, JournalLine, Part, Plan, Progress, SequenceState, Unfinished
 from cockpit.model.runbook import Runbook, Runbooks, Step
+from cockpit.model.seen import Seen
 from cockpit.model.situation import Situation
 
 __all__ = ["Executor", "PlanProblem"]
@@ -169,11 +170,14 @@ class Executor:
             return _refused(why)
         return self._submit(self._plan_undo(number))
 
-    def confirm(self, plan: Plan, typed: str | None) -> Future[Progress]:
-        """Carry out what this operator accepted just now; `typed` is the name that was typed."""
+    def confirm(self, plan: Plan, typed: str | None, seen: Seen | None = None) -> Future[Progress]:
+        """Carry out what this operator accepted just now; `typed` is the name that was typed.
+
+        `seen`: when it was shown, acknowledged and confirmed, for the journal.
+        """
         self._before_change(plan)
         now = self._clock.mono()
-        return self.carry_out(plan, Confirmation(plan.id, plan.digest, typed, self.operator.name, now))
+        return self.carry_out(plan, Confirmation(plan.id, plan.digest, typed, self.operator.name, now, seen))
 
     def carry_out(self, plan: Plan, confirmation: Confirmation) -> Future[Progress]:
         """Send a confirmed plan.

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from cockpit.model.seen import Seen
+
 
 class Target(msgspec.Struct, frozen=True):
     """Names the one object a plan changes.
@@ -223,7 +225,8 @@ PLAN_EXPIRES_S = 120.0
 class Confirmation(msgspec.Struct, frozen=True):
     """Holds what the operator said yes to.
 
-    The executor sends nothing whose digest is another.
+    The executor sends nothing whose digest is another. `seen`: when it was shown, acknowledged by
+    the terminal and confirmed; None where no key was asked for (`--yes`).
     """
 
     plan_id: str
@@ -231,6 +234,7 @@ class Confirmation(msgspec.Struct, frozen=True):
     typed: str | None
     operator: str
     mono: float
+    seen: Seen | None = None
 
 
 class Phase(StrEnum):

@@ -18,6 +18,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
 from cockpit.model.plan import PLAN_EXPIRES_S, DryRunState, Plan, Progress, Request
+from cockpit.model.seen import Seen
 from panels.dialogs.confirm_words import plan_lines, progress_lines, title_of
 from panels.kit.layer import CancelButton, Layer
 from panels.kit.marks import ink, sign
@@ -82,6 +83,7 @@ class ConfirmDialog(Layer):
     ConfirmDialog.long .ask { width: 1fr; margin: 0; }
     """
     CLOSE = "Cancel"
+    ASKS = True
 
     def __init__(
         self,
@@ -109,6 +111,7 @@ class ConfirmDialog(Layer):
         self.plan, self.stage = plan, Stage.ASKING
         self.retitle(title_of(plan))
         self._forget_typing()
+        self.drawn_anew()
         self._update()
 
     def show_problem(self, reason: str, remedy: str = "") -> None:
@@ -223,10 +226,11 @@ class ConfirmDialog(Layer):
     def _foot_text(self) -> Text:
         plan = self.plan
         if self._acceptable and plan is not None:
+            does = "do it" if self.seen.ready else "in a moment"
             if plan.typed is None:
-                pairs = [("y", "do it"), ("c", "copy")]
+                pairs = [("y", does), ("c", "copy")]
             elif self._typed() == plan.typed:
-                pairs = [("ctrl+y", "do it"), ("ctrl+o", "copy")]
+                pairs = [("ctrl+y", does), ("ctrl+o", "copy")]
             else:
                 pairs = [("ctrl+o", "copy")]
         elif self.stage in (Stage.EXPIRED, Stage.CHANGED):
@@ -264,7 +268,8 @@ class ConfirmDialog(Layer):
             return
         ask, typed, expected = Text(), self._typed(), self.plan.typed
         if typed == expected:
-            ask.append(self.appearance.glyphs(f"{sign('ok')} ctrl+y does it "), style=ink(self.appearance, "ok"))
+            when = "does it" if self.seen.ready else "in a moment"
+            ask.append(self.appearance.glyphs(f"{sign('ok')} ctrl+y {when} "), style=ink(self.appearance, "ok"))
         elif typed and not expected.startswith(typed):
             ask.append(self.appearance.glyphs(f"{sign('crit')} expected "), style=ink(self.appearance, "crit"))
             ask.append(expected, style=ink(self.appearance, "bold"))
@@ -313,16 +318,29 @@ class ConfirmDialog(Layer):
             self.seize(box)
             box.insert_text_at_cursor(event.character or "")
 
+    def seen_changed(self) -> None:
+        if self.is_attached:
+            self._update_foot()
+        super().seen_changed()
+
+    def accept_check(self) -> None:
+        """Go on with a plan that only looks: there is nothing to say yes to."""
+        if self._acceptable and self.plan is not None and self.plan.harmless:
+            self._send(self.plan, None, None)
+
     def action_accept(self) -> None:
-        if self._acceptable and self.plan is not None and self.plan.typed is None:
-            self._send(None)
+        plan = self.plan
+        if self._acceptable and plan is not None and plan.typed is None:
+            self.seen.struck("y", lambda seen: self._send(plan, None, seen))
 
     def action_accept_typed(self) -> None:
-        if self._wants_typing and self.plan is not None and self._typed() == self.plan.typed:
-            self._send(self.plan.typed)
+        plan = self.plan
+        if self._wants_typing and plan is not None and self._typed() == plan.typed:
+            self.seen.struck("ctrl+y", lambda seen: self._send(plan, plan.typed, seen), typed=True)
 
-    def _send(self, typed: str | None) -> None:
-        if self.plan is None:
+    def _send(self, plan: Plan, typed: str | None, seen: Seen | None) -> None:
+        """Send what was shown, unless that has changed since the key was struck."""
+        if plan is not self.plan or not self._acceptable:
             return
         if self.left_s <= 0:
             self.stage = Stage.EXPIRED
@@ -330,7 +348,7 @@ class ConfirmDialog(Layer):
             return
         self.stage = Stage.SENDING
         self._update()
-        self.post_message(Confirmed(self.plan, typed))
+        self.post_message(Confirmed(plan, typed, seen))
 
     def action_again(self) -> None:
         if self.plan is not None and self.stage in (Stage.ASKING, Stage.EXPIRED, Stage.CHANGED):

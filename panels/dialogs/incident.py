@@ -114,9 +114,10 @@ class IncidentForm(ParametersDialog):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+y", "accept", "Do it", show=False),
-        Binding("y", "accept", "Do it", show=False),
+        Binding("ctrl+y", "accept('ctrl+y')", "Do it", show=False),
+        Binding("y", "accept('y')", "Do it", show=False),
     ]
+    ASKS = True
     WIDTH = 96
 
     def __init__(
@@ -154,10 +155,16 @@ class IncidentForm(ParametersDialog):
 
     def opened(self) -> None:
         super().opened()
+        self._tell_keys()
+
+    def seen_changed(self) -> None:
+        super().seen_changed()
+        self._tell_keys()
+
+    def _tell_keys(self) -> None:
         hint = Text()
-        keys = (
-            [("enter", f"{self.form.verb}")] if self.form.enter else [("y", self.form.verb), ("ctrl+y", "from a field")]
-        )
+        verb = self.form.verb if self.seen.ready else "in a moment"
+        keys = [("enter", verb)] if self.form.enter else [("y", verb), ("ctrl+y", "from a field")]
         for key, words in (*keys, ("tab", "move")):
             hint.append(key, style=ink(self.appearance, "key"))
             hint.append(f" {words}   ")
@@ -185,16 +192,20 @@ class IncidentForm(ParametersDialog):
             field.touched = True
             field.tell()
 
-    def action_accept(self) -> None:
+    def action_accept(self, key: str) -> None:
         for field in self.fields:
             if field.wrong is not None:
                 field.touched = True
                 field.tell()
                 self.seize(next(iter(field.widgets)))
                 return
-        self.complete({field.param.name: field.value for field in self.fields})
+        values = {field.param.name: field.value for field in self.fields}
+        self.seen.struck(key, lambda seen: self._send(values), typed=key != "y")
 
     def complete(self, values: dict[str, str]) -> None:
+        self.seen.struck("enter", lambda seen: self._send(values), typed=True)
+
+    def _send(self, values: dict[str, str]) -> None:
         if not self._sent:
             self._sent = True
             self.post_message(IncidentAct(self.form.action, {**self.fixed, **values}))

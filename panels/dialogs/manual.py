@@ -24,6 +24,7 @@ from panels.messages import Cancelled, ManualAnswer, PlanPart
 class ManualDialog(Layer):
     """Shows `step.question`; Enter records what was typed, and sends nothing to the cluster."""
 
+    ASKS = True
     WIDTH = 84
     CLOSE = "Cancel"
 
@@ -76,7 +77,8 @@ class ManualDialog(Layer):
             if not choice:
                 return
         if text.strip() or choice:
-            self.post_message(ManualAnswer(self.runbook_id, self.step.id, text.strip(), choice, self.part))
+            answer = ManualAnswer(self.runbook_id, self.step.id, text.strip(), choice, self.part)
+            self.seen.struck("enter", lambda seen: self.post_message(answer), typed=True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

@@ -69,7 +69,7 @@ class QuitDialog(RunningDialog):
         ]
 
     def action_leave(self) -> None:
-        self.post_message(QuitAnswer(True))
+        self.seen.struck("y", lambda seen: self.post_message(QuitAnswer(True)))
 
     def action_stop(self) -> None:
         if any(progress.stoppable for progress in self.running):

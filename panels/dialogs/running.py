@@ -19,6 +19,7 @@ class RunningDialog(HintedLayer):
     Subclasses bind the keys and give the words.
     """
 
+    ASKS = True
     HINT: ClassVar[str]
 
     def __init__(self, title: str, running: Sequence[Progress], appearance: Appearance | None) -> None:
@@ -27,9 +28,16 @@ class RunningDialog(HintedLayer):
 
     def opened(self) -> None:
         super().opened()
+        self._tell_key()
+
+    def seen_changed(self) -> None:
+        super().seen_changed()
+        self._tell_key()
+
+    def _tell_key(self) -> None:
         hint = Text()
         hint.append("y", style=ink(self.appearance, "key"))
-        hint.append(f" {self.HINT}")
+        hint.append(f" {self.HINT}" if self.seen.ready else " in a moment")
         self.say_hint(hint)
 
     def show_running(self, running: Sequence[Progress]) -> None:

@@ -57,6 +57,9 @@ class StopDialog(RunningDialog):
         ]
 
     def action_stop(self) -> None:
+        self.seen.struck("y", lambda seen: self._stop())
+
+    def _stop(self) -> None:
         for progress in self.running:
             self.post_message(StopRunning(progress.plan.id))
         self.action_close()

@@ -22,9 +22,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from panels.kit.lines_view import LinesView
-from panels.kit.marks import ink
+from panels.kit.marks import ink, sign
 from panels.kit.overlay import Overlay
-from panels.kit.prose import Para
+from panels.kit.prose import Para, para
+from panels.kit.seen.key_judge import KeyJudge
 from panels.kit.theme import Appearance
 from panels.messages import CloseLayer
 
@@ -87,6 +88,7 @@ class Layer(Overlay):
     WIDTH: ClassVar[int] = 100  # cells at most, borders included
     TALL: ClassVar[bool] = False  # as high as the screen allows, whatever the words need
     CLOSE: ClassVar[str] = "Close"
+    ASKS: ClassVar[bool] = False  # a key here does something: it counts only once this could be read
 
     def __init__(self, title: str, appearance: Appearance | None = None, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -94,6 +96,7 @@ class Layer(Overlay):
         self._title = title
         self.body = LinesView(self.appearance, can_focus=False)
         self._fitted: tuple[int, int, int] | None = None
+        self.seen = KeyJudge(self, self.seen_changed)
 
     @property
     def is_modal(self) -> bool:
@@ -125,6 +128,15 @@ class Layer(Overlay):
         self.refresh_words()
         self.screen.screen_layout_refresh_signal.subscribe(self, lambda _screen: self._fit())
         super().opened()
+        self.drawn_anew()
+
+    def drawn_anew(self) -> None:
+        if self.ASKS:
+            self.seen.drawn_anew()
+
+    def seen_changed(self) -> None:
+        """Show that keys count from now on, or why one did not."""
+        self.refresh_words()
 
     def take_focus(self) -> None:
         """Give the focus to what is safe: the cancel button."""
@@ -137,7 +149,8 @@ class Layer(Overlay):
     def refresh_words(self) -> None:
         """Show `words()` again; only rows that changed are painted."""
         if self.is_attached:
-            self.body.show_lines(tuple(self.words()))
+            note = [para((f"{sign('warn')} {self.seen.note}", "warn"))] if self.seen.note else []
+            self.body.show_lines((*note, *self.words()))
             self._fit()
 
     def _fit(self) -> None:
@@ -158,6 +171,8 @@ class Layer(Overlay):
         height = most if self.TALL else min(need, most)
         wanted = (width, height, room.width * 10_000 + room.height)
         if wanted != self._fitted:
+            if self._fitted is not None and self._fitted[2] != wanted[2]:  # the terminal has another size
+                self.drawn_anew()
             self._fitted = wanted
             self.styles.width, self.styles.height = width, height
             self.styles.offset = ((room.width - width) // 2, max(1, (room.height - height) // 2))

@@ -45,6 +45,9 @@ class Overlay(Widget):
         self.watch(self.screen, "focused", self._keep_focus, init=False)
         self.take_focus()
 
+    def drawn_anew(self) -> None:
+        """Hear that it was drawn anew, as a whole; a dialog that asks for a key extends it."""
+
     def remove(self) -> AwaitRemove:
         """Remove it, and from now on neither take the focus nor count as topmost.
 

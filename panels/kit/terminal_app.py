@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -28,6 +31,7 @@ from textual.widgets import Input
 from cockpit.text import safe
 from panels.kit.driver import CockpitDriver
 from panels.kit.overlay import Overlay
+from panels.kit.seen.attention import Attention
 from panels.kit.theme import THEME, Appearance
 
 #: Keys typed ahead wait for what the key before them opened; no longer than this, should a widget
@@ -36,17 +40,22 @@ SETTLE_AT_MOST_S = 0.3
 LAID_OUT_AT_MOST_S = 2.0  # a slow machine takes its time for the first layer; keys typed ahead wait for it
 ROUNDS = 4
 CHECK_TERMINAL_S = 1.0
+ENDS_WITHIN_S = 5.0  # after a bug; longer than closing what is open takes
 
 
 class TerminalApp(App[int]):
     """Runs until `end(code)`; `last_words` are printed after the terminal is restored."""
 
-    def __init__(self, appearance: Appearance, *, debug_errors: bool = False) -> None:
+    def __init__(self, appearance: Appearance, *, debug_errors: bool = False, relay: str = "") -> None:
+        """Make it for a terminal; `relay` names what answers in its place (tmux), "" for none."""
+        self.attention = Attention(relay)
         few = appearance.colours in ("none", "standard")
         super().__init__(driver_class=CockpitDriver, ansi_color=few)
         self.appearance = appearance
         self.last_words: list[str] = []
         self._debug_errors = debug_errors
+        self._failed = False
+        self._ended = threading.Event()  # the app has returned
         self._typed: deque[events.Key] = deque()
         self._settling: Timer | None = None
         self._turn = 0
@@ -56,6 +65,14 @@ class TerminalApp(App[int]):
         # with few colours textual's own parts take the terminal's: a theme in RGB would emit greys,
         # even under NO_COLOR
         self.theme = BUILTIN_THEMES["ansi-dark"].name if few else THEME.name
+
+    def run_to_end(self) -> int:
+        """Run it; return the exit code once the terminal is as it was."""
+        try:
+            self.run()
+        finally:
+            self._ended.set()
+        return self.return_code or 0
 
     @property
     def base(self) -> Screen[object]:
@@ -73,7 +90,15 @@ class TerminalApp(App[int]):
         self.app_resume_signal.subscribe(self, self._back)  # ctrl+z, fg: the terminal has forgotten the picture
 
     def _back(self, _: object) -> None:
+        self._draw_anew()
+
+    def _draw_anew(self) -> None:
+        """Paint all again; what an open dialog asks counts as unseen until it was."""
         self.screen.refresh(layout=True)
+        if self.screen_stack:
+            for layer in self.base.children:
+                if isinstance(layer, Overlay):
+                    layer.drawn_anew()
 
     def end(self, code: int) -> None:
         self.exit(code, return_code=code)
@@ -94,18 +119,45 @@ class TerminalApp(App[int]):
             if driver.hung_up():
                 self.end(128 + signal.SIGHUP)
             elif driver.recovered():
-                self.screen.refresh(layout=True)
+                self._draw_anew()
+
+    def panic(self, *renderables: object) -> None:
+        """End as at any error: what textual would print may hold anything (rule 4)."""
+        self._fatal_error()
 
     def _fatal_error(self) -> None:
         """End as textual does, without locals: a traceback must not show secrets (rule 4)."""
         error = self._exception
+        if self._failed:
+            return
+        self._failed = True
         words = f"{type(error).__name__}: {safe(error)}" if error is not None else "unknown error"
         self.last_words.append(
             f"m0-cockpit: a bug stopped the screen: {words} (run again with --debug for the traceback)"
         )
         if self._debug_errors and error is not None:
             self.last_words += [safe(line) for line in "".join(traceback.format_exception(error)).splitlines()]
+        if isinstance(self._driver, CockpitDriver):
+            self._driver.end_input()
+            threading.Thread(target=self._make_sure, args=(self._driver,), name="last-resort", daemon=True).start()
         self._close_messages_no_wait()
+
+    def _make_sure(self, driver: CockpitDriver) -> None:
+        """End the process if a bug has taken the orderly end with it.
+
+        A screen that died half open may wait for itself for ever. What is journalled is finished
+        first.
+        """
+        if self._ended.wait(ENDS_WITHIN_S):
+            return
+        self.finish()
+        driver.restore()
+        for line in self.last_words:
+            print(line, file=sys.__stderr__, flush=True)
+        os._exit(1)
+
+    def finish(self) -> None:
+        """Finish what must not be cut; called in a thread when the screen itself cannot end."""
 
     # --- keys typed ahead -------------------------------------------------------------------------
 
@@ -133,7 +185,7 @@ class TerminalApp(App[int]):
         meta, plus, key = event.key.partition("+")
         if meta != "alt" or not plus or not key or isinstance(self.screen.focused, Input):
             return (event,)
-        char = event.character
+        char = event.character  # made here, neither was struck by itself: none of the two confirms anything
         return (events.Key("escape", "\x1b"), events.Key(char if char and char.isalnum() else key, char))
 
     def hold_keys(self) -> None:
@@ -149,6 +201,7 @@ class TerminalApp(App[int]):
         if self.ending:
             return
         self._turn += 1
+        self.attention.handling(event)
         self._give_time(self._turn)
         await super().on_event(event)
         self._settle(self._turn, ROUNDS, deque())

@@ -17,6 +17,7 @@ from cockpit.mitigation.cluster.patches import spelled, version_of
 from cockpit.mitigation.kind import Prepared
 from cockpit.mitigation.outcome import Outcome
 from cockpit.model.plan import Confirmation, Effect, Gauge, Part, Proof, Request, Rollout
+from cockpit.model.seen import Seen
 from cockpit.text import safe
 
 
@@ -64,6 +65,7 @@ def intent(
         "baseline": dict(baseline),
         "operator": operator.record(),
         "confirmed_by": safe(confirmation.operator, 120),
+        "seen": seen(confirmation.seen),
         "incident": incident,
         "overrides": [{"guard": g.guard, "reason": g.reason} for g in plan.overrides],
         "dangerous": plan.dangerous,
@@ -71,6 +73,19 @@ def intent(
         "undoes": plan.undoes,
         "process": this_process(),
         "part": part(plan.part) if plan.part is not None else None,
+    }
+
+
+def seen(when: Seen | None) -> dict[str, Any] | None:
+    """Return when the plan was shown, acknowledged by the terminal and confirmed (unix seconds)."""
+    if when is None:
+        return None
+    acknowledged = None if when.acknowledged is None else round(when.acknowledged, 3)
+    return {
+        "shown": round(when.shown, 3),
+        "acknowledged": acknowledged,
+        "confirmed": round(when.confirmed, 3),
+        "how": safe(when.how, 200),
     }
 
 

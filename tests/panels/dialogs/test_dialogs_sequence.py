@@ -193,7 +193,7 @@ async def test_a_check_needs_no_yes_and_shows_its_answer() -> None:
         await pilot.pause()
         assert "verifies signatures  bundle b.json" in app.words()
         assert "undo" not in app.words()
-        app.subject.action_accept()
+        app.subject.accept_check()
         await pilot.pause()
         assert len(app.requested(Confirmed)) == 1
         app.subject.show_progress(

@@ -1,0 +1,1 @@
+"""Knows what the operator has seen, and which key may confirm it."""
