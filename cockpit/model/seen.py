@@ -19,9 +19,9 @@ DRAWN_WITHIN_S = 2.0  # by then a frame is on the screen of a terminal that tell
 QUIET_S = 1.5  # without any key, asked for in place of the answer
 RELAYED_S = 1.0  # asked for in place of the answer where something between answers for the terminal
 GAP_S = 0.3  # without a key before one that confirms by itself
-TYPED_GAP_S = 0.08  # the same where a name was typed before it: nobody's fingers are faster
+TYPED_GAP_S = 0.01  # the same where a name was typed before it: only a paste is faster
 REPEAT_S = 0.8  # a held key begins to repeat after less than this
-TYPED_REPEAT_S = 0.3  # the same for a key that also leads from field to field
+TYPED_REPEAT_S = 0.3  # the same where a name must be typed first: nobody holds what he has not typed
 ALONE_S = 0.2  # without a key behind it: a held key repeats, and a paste goes on, sooner
 
 

@@ -20,9 +20,9 @@ from textual.widgets import Input, Static
 from cockpit.model.plan import PLAN_EXPIRES_S, DryRunState, Plan, Progress, Request
 from cockpit.model.seen import Seen
 from panels.dialogs.confirm_words import plan_lines, progress_lines, title_of
+from panels.dialogs.field import NameInput
 from panels.kit.layer import CancelButton, Layer
 from panels.kit.marks import ink, sign
-from panels.kit.overlay import PlainInput
 from panels.kit.prose import Para, para
 from panels.kit.theme import Appearance
 from panels.messages import AskStop, Cancelled, CloseLayer, Confirmed, CopyText, InStages, OpenSequence, PlanAgain, Undo
@@ -38,19 +38,6 @@ class Stage(StrEnum):
     CHANGED = "changed"  # the target changed since
     SENDING = "sending"
     WATCHING = "watching"  # the server answered; rollout and proof go on in the journal too
-
-
-class NameInput(PlainInput):
-    """Takes the target's name as it is typed.
-
-    Enter does nothing here: only ctrl+y accepts, once the name is right.
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "nothing", "", show=False)]
-    DEFAULT_CSS = "NameInput { height: 1; border: none; padding: 0 1; background: $panel; width: 1fr; }"
-
-    def action_nothing(self) -> None:
-        """Do nothing, as Enter never accepts a dangerous step (rule 5)."""
 
 
 class ConfirmDialog(Layer):
@@ -120,10 +107,7 @@ class ConfirmDialog(Layer):
         self._update()
 
     def changed(self, words: str) -> None:
-        """Say that the target changed since the plan: it can only be planned again.
-
-        Nothing can be accepted any more, only planned again.
-        """
+        """Say that the target changed since the plan: it can only be planned again."""
         if self.stage in (Stage.ASKING, Stage.EXPIRED, Stage.SENDING):
             self.stage, self._reason = Stage.CHANGED, words
             self._update()

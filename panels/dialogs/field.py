@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
@@ -210,3 +212,16 @@ class Field(Vertical):
             yield self.list
         if self.input is not None:
             yield self.input
+
+
+class NameInput(PlainInput):
+    """Takes the target's name as it is typed.
+
+    Enter does nothing here: only ctrl+y accepts, once the name is right.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "nothing", "", show=False)]
+    DEFAULT_CSS = "NameInput { height: 1; border: none; padding: 0 1; background: $panel; width: 1fr; }"
+
+    def action_nothing(self) -> None:
+        """Do nothing, as Enter never accepts a dangerous step (rule 5)."""

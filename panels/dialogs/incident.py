@@ -163,8 +163,10 @@ class IncidentForm(ParametersDialog):
 
     def _tell_keys(self) -> None:
         hint = Text()
-        verb = self.form.verb if self.seen.ready else "in a moment"
-        keys = [("enter", verb)] if self.form.enter else [("y", verb), ("ctrl+y", "from a field")]
+        if self.form.enter:
+            keys = [("enter", self.form.verb)]
+        else:
+            keys = [("y", self.form.verb if self.seen.ready else "in a moment"), ("ctrl+y", "from a field")]
         for key, words in (*keys, ("tab", "move")):
             hint.append(key, style=ink(self.appearance, "key"))
             hint.append(f" {words}   ")
@@ -203,7 +205,7 @@ class IncidentForm(ParametersDialog):
         self.seen.struck(key, lambda seen: self._send(values), typed=key != "y")
 
     def complete(self, values: dict[str, str]) -> None:
-        self.seen.struck("enter", lambda seen: self._send(values), typed=True)
+        self._send(values)  # words that were typed: nothing begins or ends by them
 
     def _send(self, values: dict[str, str]) -> None:
         if not self._sent:

@@ -24,7 +24,6 @@ from panels.messages import Cancelled, ManualAnswer, PlanPart
 class ManualDialog(Layer):
     """Shows `step.question`; Enter records what was typed, and sends nothing to the cluster."""
 
-    ASKS = True
     WIDTH = 84
     CLOSE = "Cancel"
 
@@ -77,8 +76,7 @@ class ManualDialog(Layer):
             if not choice:
                 return
         if text.strip() or choice:
-            answer = ManualAnswer(self.runbook_id, self.step.id, text.strip(), choice, self.part)
-            self.seen.struck("enter", lambda seen: self.post_message(answer), typed=True)
+            self.post_message(ManualAnswer(self.runbook_id, self.step.id, text.strip(), choice, self.part))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

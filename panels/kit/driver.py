@@ -39,7 +39,7 @@ from panels.kit.seen.attention import Attention
 #: not keep up.
 MAX_WAITING = 256_000
 READ_AT_ONCE = 4096
-LOOK_FOR_END_S = 0.05  # how soon a thread that reads hears that it shall end, or that a lone ESC was the key
+HEAR_END_WITHIN_S = 0.05  # how soon a thread that reads hears that it shall end, or that a lone ESC was the key
 #: Ends a synchronised update whose end may have been dropped.
 END_SYNC = "\x1b[?2026l"
 
@@ -250,7 +250,7 @@ class CockpitDriver(linux_driver.LinuxDriver):
         decode = getincrementaldecoder("utf-8")("replace").decode
         while not (self.exit_event.is_set() or self._over.is_set()):
             try:
-                ready = select.select([self.fileno], [], [], LOOK_FOR_END_S)[0]
+                ready = select.select([self.fileno], [], [], HEAR_END_WITHIN_S)[0]
                 data = os.read(self.fileno, READ_AT_ONCE) if ready else b""
             except (OSError, ValueError):
                 ready, data = [self.fileno], b""

@@ -86,7 +86,9 @@ def test_a_command_and_a_sequence_by_keys(terminal: Callable[..., Any], tmp_path
     pane.wait(r"▸ [A-Z0-9_]+ +active")
     pane.keys("Tab", "NBA_LAL_BOS", "Enter")
     pane.wait(r"type NBA_LAL_BOS to go on")
-    pane.keys("NBA_LAL_BOS", "C-y")
+    pane.keys("NBA_LAL_BOS")
+    pane.wait(r"ctrl\+y does it")
+    pane.keys("C-y")
     shown = pane.wait(r"DONE .*read back: done")
     pane.keys("Escape")
     pane.wait(r"DONE ", absent=True)
@@ -101,6 +103,7 @@ def test_a_command_and_a_sequence_by_keys(terminal: Callable[..., Any], tmp_path
     pane.wait(r"part 2 of 2[\s\S]*y do it|type m0-quant")
     pane.keys("m0-quant" if "type m0-quant" in pane.screen() else "y")
     if "type m0-quant" in pane.screen():
+        pane.wait(r"ctrl\+y does it")
         pane.keys("C-y")
     pane.wait(r"stopped: no pod is left")
 

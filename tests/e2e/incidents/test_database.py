@@ -54,7 +54,9 @@ def test_runbook_10_a_missing_index(terminal: Callable[..., Terminal], tmp_path:
     shown = pane.wait(r"CREATE INDEX CONCURRENTLY")
     assert "public.outputs_market_id_epoch_idx" in shown
     assert "PRODUCTION" in shown
-    pane.keys("public.outputs_market_id_epoch_idx", "C-y")
+    pane.keys("public.outputs_market_id_epoch_idx")
+    pane.wait(r"ctrl\+y does it")
+    pane.keys("C-y")
     pane.wait(r"VERIFYING|DONE")
     pane.wait(r"DONE.*PASS|PASS.*DONE|✓ PASS", 120)
     pane.keys("Escape", "Escape")
@@ -62,7 +64,9 @@ def test_runbook_10_a_missing_index(terminal: Callable[..., Terminal], tmp_path:
 
     pane.keys("u")
     pane.wait(r"type +public\.outputs_market_id_epoch_idx")
-    pane.keys("public.outputs_market_id_epoch_idx", "C-y")
+    pane.keys("public.outputs_market_id_epoch_idx")
+    pane.wait(r"ctrl\+y does it")
+    pane.keys("C-y")
     pane.wait(r"VERIFYING|DONE")
     journal = Journal.open(next(pane.state.rglob("journal.jsonl")))
     try:
