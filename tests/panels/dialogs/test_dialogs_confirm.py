@@ -12,7 +12,8 @@ from textual.widgets import Input, Static
 
 from cockpit.clock import ManualClock
 from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Phase, Plan, Proof, Verdict
-from panels.dialogs.confirm import ConfirmDialog, NameInput, Stage
+from panels.dialogs.confirm import ConfirmDialog, Stage
+from panels.dialogs.field import NameInput
 from panels.dialogs.notice import NoticeDialog
 from panels.kit.layer import CancelButton
 from panels.kit.theme import Appearance

@@ -113,7 +113,8 @@ def taken(made: Typing, latency: float, answers_s: float | None, line: TerminalL
     if answers_s is not None:
         answered_at = drawn + answers_s + latency
         answers.append(Answer(answered_at, *MARK))
-    pieces, reads, before = Keystrokes(lambda sequence: sequence == "\x1b[B"), [], 0.0
+    pieces, before = Keystrokes(lambda sequence: sequence == "\x1b[B"), 0.0
+    reads: list[tuple[float, str]] = []
     for at, text in sent:
         if reads and at - reads[-1][0] < 0.001:
             reads[-1] = (reads[-1][0], reads[-1][1] + text)

@@ -230,7 +230,7 @@ def test_nothing_is_confirmed_that_was_not_drawn_and_a_calm_key_is_always_taken(
             at = Asked(line, journal)
             do(at)
             line.type("q")
-            return [(f"{name}: {case}", *counts) for case, *counts in at.tried]
+            return [(f"{name}: {case}", found, expected) for case, found, expected in at.tried]
         finally:
             line.close()
 
