@@ -56,6 +56,9 @@ bench: $(VENV)/.dev system ## the budgets of the design, as ratios measured in o
 	$(PY) -m compileall -q cockpit panels bench
 	$(PY) -m bench
 
+matrix: $(VENV)/.dev ## every drill scenario × every step on simulated time: what is proven that is not so? (an hour)
+	$(PY) -m bench.matrix --out matrix.jsonl
+
 pictures: $(VENV)/.dev ## the README's pictures, from the running program
 	$(PY) -m bench.picture docs/cockpit.svg rpc-outage 160x48
 	$(PY) -m bench.picture docs/runbook.svg rpc-outage 160x48 r
@@ -78,4 +81,4 @@ PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-li
 clean: ## remove the environment and caches
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help setup drill check system test test-live cluster bench pictures generated pins clean
+.PHONY: help setup drill check system test test-live cluster bench matrix pictures generated pins clean

@@ -91,6 +91,8 @@ class Engine:
         runbooks: Callable[[], Runbooks],
         clock: Clock,
         mitigations: Callable[[], Mapping[str, Any]] = dict,
+        *,
+        assess_every_s: float = ASSESS_EVERY_S,
     ) -> None:
         self.settings = settings
         self._runbooks = runbooks
@@ -107,6 +109,7 @@ class Engine:
         self._read = asyncio.Event()  # `access` has succeeded
         self._clock = clock
         self._mitigations = mitigations
+        self._assess_every_s = assess_every_s
         self._polls = PollSchedule()
         self._context = SourceContext(
             settings=settings,
@@ -164,14 +167,15 @@ class Engine:
         from cockpit.kubeapi.client import KubeClient
 
         if self._client is None:
-            self._client = KubeClient(await asyncio.to_thread(self.access))
+            self._client = KubeClient(await asyncio.to_thread(self.access), clock=self._clock)
         return self._client
 
     def _run(self) -> None:
         with contextlib.suppress(asyncio.CancelledError):
-            asyncio.run(self._main())
+            asyncio.run(self.run())
 
-    async def _main(self) -> None:
+    async def run(self) -> None:
+        """Read and assess in the caller's loop until it is closed; `start` does it in a thread."""
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
@@ -344,7 +348,7 @@ class Engine:
                 self._looked.set()
                 asyncio.get_running_loop().call_later(FIRST_PAINT_S, self.first_situation.set)
             # never more often than the screen can show; the first pods go through at once
-            apart = ASSESS_MANY_EVERY_S if len(self.situation.cluster.pods) > MANY else ASSESS_EVERY_S
+            apart = ASSESS_MANY_EVERY_S if len(self.situation.cluster.pods) > MANY else self._assess_every_s
             await _until(self._urgent, apart if looked or self._arriving else FIRST_ASSESS_EVERY_S)
             if not any(p.running for p in self.situation.progress):
                 await _until(self._changed, ASSESS_AT_LEAST_S - apart)

@@ -53,7 +53,7 @@ class Drill:
     exist before the incident. `speed`: simulated seconds a second; 0 leaves the world to the
     caller's `drill.world.advance`. `postgres`: a real PostgreSQL too, where the extra is installed;
     it comes up in the background, some two seconds later. `school`: a referee measures, and a
-    control of its own answers. Raises KeyError for an unknown scenario.
+    control of its own answers. `tls`: of the API server. Raises KeyError for an unknown scenario.
     """
 
     def __init__(
@@ -67,9 +67,11 @@ class Drill:
         history_s: float = HISTORY_S,
         postgres: bool = False,
         school: bool = False,
+        tls: bool = True,
     ) -> None:
         self.scenario = find(scenario or "calm")
         self._with_school = school
+        self._tls = tls
         self.conductor: Conductor | None = None
         self.control = ""  # the conductor's address
         self.control_token = secrets.token_urlsafe(24)
@@ -128,7 +130,7 @@ class Drill:
         self.prometheus_server = PrometheusServer(self.world)
         try:
             await self._stack.enter_async_context(self.solana)
-            served = await self._stack.enter_async_context(serve_kubernetes(self.world.kube))
+            served = await self._stack.enter_async_context(serve_kubernetes(self.world.kube, tls=self._tls))
             self.kubernetes = served.url
             self.prometheus = await self._serve(self.prometheus_server.application())
             services = self.prometheus_server.services()

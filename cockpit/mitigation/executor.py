@@ -72,8 +72,12 @@ class Executor:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         backends: Backends = Backends(),  # noqa: B008
         before_change: Callable[[Plan], None] = lambda plan: None,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """Make `before_change` hear of each confirmed plan before it is sent; it must not block."""
+        """Make `before_change` hear of each confirmed plan before it is sent; it must not block.
+
+        `loop`: one that somebody else runs, instead of a thread of our own.
+        """
         self.operator = operator
         self._backends = backends
         self._before_change = before_change
@@ -88,8 +92,8 @@ class Executor:
         self._namespace = namespace
         self._read_only = read_only
         self._identity = f"{operator.identity}#{secrets.token_hex(2)}"
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="executor", daemon=True)
+        self._loop = loop or asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="executor", daemon=True) if loop is None else None
         self._shared: RunDependencies | None = None
         self._opening: asyncio.Lock | None = None
         self._prepared: dict[str, Prepared] = {}
@@ -105,7 +109,12 @@ class Executor:
         self._snapshot: tuple[int, tuple[JournalLine, ...], tuple[Debt, ...]] = (-1, (), ())
 
     def start(self) -> None:
-        self._thread.start()
+        if self._thread is not None:
+            self._thread.start()
+
+    @property
+    def _runs(self) -> bool:
+        return self._thread.is_alive() if self._thread is not None else self._loop.is_running()
 
     def close(self, timeout_s: float, *, cut_off: bool = False) -> bool:
         """Stop planning and watching; finish what is journalled.
@@ -118,7 +127,7 @@ class Executor:
         with self._door:
             self._closing = True
             self._cut_off = cut_off
-            if self._winding_up is None and self._thread.is_alive():
+            if self._winding_up is None and self._runs:
                 self._winding_up = asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop)
         if self._winding_up is None:
             return True
@@ -126,7 +135,8 @@ class Executor:
             self._winding_up.result(timeout_s)
         if not self._winding_up.done():
             return False
-        self._thread.join(1.0)
+        if self._thread is not None:
+            self._thread.join(1.0)
         return True
 
     # operations
@@ -199,7 +209,7 @@ class Executor:
             task.add_done_callback(self._sends.discard)
 
         with self._door:  # what gets in before `close` is sent and journalled before the loop ends
-            open_still = not self._closing and self._thread.is_alive()
+            open_still = not self._closing and self._runs
             if open_still:
                 self._loop.call_soon_threadsafe(begin)
         if not open_still:
@@ -285,7 +295,7 @@ class Executor:
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         with self._door:
-            if not self._closing and self._thread.is_alive():
+            if not self._closing and self._runs:
                 return asyncio.run_coroutine_threadsafe(_as_problem(work), self._loop)
         work.close()
         return _refused(PlanProblem("the executor is not running", "start the cockpit again"))
@@ -303,7 +313,7 @@ class Executor:
                     access = await asyncio.to_thread(self._access)
                 except AccessProblem as problem:
                     raise PlanProblem(problem.reason, problem.remedy) from problem
-                client = KubeClient(access)
+                client = KubeClient(access, clock=self._clock)
                 planner = Planner(
                     client,
                     self._runbooks,
@@ -445,7 +455,8 @@ class Executor:
         if self._shared is not None:
             with contextlib.suppress(Exception):
                 await self._shared.client.aclose()
-        self._loop.call_soon(self._loop.stop)
+        if self._thread is not None:
+            self._loop.call_soon(self._loop.stop)
 
     def _on_progress(self, progress: Progress) -> None:
         rest = tuple(p for p in self.progress if p.plan.id != progress.plan.id)

@@ -13,7 +13,6 @@ import json
 import math
 import socket
 import ssl
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -156,7 +155,7 @@ class Prober:
         return f"is it up, and its address in [{self._section}] right?"
 
     async def _get(self, url: str, wall: float, headers: Mapping[str, str] | None) -> HttpAnswer:
-        started = time.perf_counter()
+        started = asyncio.get_running_loop().time()
         async with self._session.get(url, headers=headers, allow_redirects=False) as response:
             coding = response.headers.get("content-encoding", "identity")
             if coding.lower() not in ("", "identity"):
@@ -168,7 +167,7 @@ class Prober:
                 body += part
                 if len(body) > MOST_BYTES:
                     raise ProbeProblem(f"{url_hint(url)} answers with more than {MOST_BYTES // 1024} KiB: not read")
-        took_s = time.perf_counter() - started
+        took_s = asyncio.get_running_loop().time() - started
         self._since.pop(_host(url), None)
         certificate = await self._certificate(url, wall) if url.startswith("https://") else None
         kind = response.headers.get("content-type", "").lower()

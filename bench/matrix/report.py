@@ -1,0 +1,67 @@
+"""Counts what was tried, and names each offender."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bench.matrix.run import NOTHING, REFUSED, Result
+
+MOST_UNTESTED, LEAST_CURED = 0.10, 0.95
+
+
+def offenders(results: Sequence[Result]) -> list[Result]:
+    """Return the proofs that are not so, the cures that were not proven, and what broke."""
+    return [r for r in results if r.verdict == "error" or (_tried(r) and (r.verdict == "pass") != r.case.cures)]
+
+
+def _tried(result: Result) -> bool:
+    """Tell whether it was really sent; a cure that is refused is no cure."""
+    return result.case.cures or result.verdict not in (REFUSED, NOTHING)
+
+
+def lines(results: Sequence[Result]) -> list[str]:
+    """Write what is printed at the end."""
+    wrong, cures = [r for r in results if not r.case.cures], [r for r in results if r.case.cures]
+    said = [
+        "",
+        "matrix: every step against every scenario",
+        _counted("not its cure", wrong),
+        _counted("its cure", cures),
+    ]
+    bad = sorted(offenders(results), key=lambda r: (r.case.cures, r.case.scenario, r.case.runbook, r.case.step))
+    said.append(f"offenders: {len(bad)}")
+    for r in bad:
+        kind = "CURE NOT PROVEN" if r.case.cures else "PROVEN, NOT SO"
+        said.append(f"  {kind}  {r.case.name}: {r.verdict} after {r.took_s:.0f} s  {r.parameters or ''}")
+        said += [f"      {line}" for line in r.lines] or [f"      {r.words}"]
+    for r in results:
+        if r.verdict == REFUSED:
+            said.append(f"  untested  {r.case.name}: {r.words}")
+    return said
+
+
+def _counted(what: str, results: Sequence[Result]) -> str:
+    by = Counter(r.verdict for r in results)
+    tried = len(results) - by[NOTHING]
+    return (
+        f"  {what}: {len(results)} runs: "
+        + ", ".join(f"{verdict} {count}" for verdict, count in sorted(by.items()))
+        + (f"; untested {by[REFUSED] / tried:.1%}, pass {by['pass'] / tried:.1%}" if tried else "")
+    )
+
+
+def verdict(results: Sequence[Result]) -> list[str]:
+    """Say which of the bounds do not hold; none: all is well."""
+    wrong = [r for r in results if not r.case.cures and r.verdict != NOTHING]
+    cures = [r for r in results if r.case.cures]
+    said = []
+    if false := [r for r in wrong if r.verdict == "pass"]:
+        said.append(f"{len(false)} proofs are not so")
+    if broke := [r for r in results if r.verdict == "error"]:
+        said.append(f"{len(broke)} runs broke")
+    if sum(r.verdict == REFUSED for r in wrong) > MOST_UNTESTED * len(wrong):
+        said.append(f"more than {MOST_UNTESTED:.0%} are untested")
+    if sum(r.verdict == "pass" for r in cures) < LEAST_CURED * len(cures):
+        said.append(f"fewer than {LEAST_CURED:.0%} of the cures are proven")
+    return said

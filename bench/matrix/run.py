@@ -1,0 +1,164 @@
+"""Carries one step out, every guard overridden, and follows it to its proof."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.matrix.cases import Case, parameters
+from bench.matrix.rig import Rig
+from cockpit.mitigation.planning.sequence import parts_of
+from cockpit.mitigation.problem import PlanProblem
+from cockpit.model.plan import DryRunState, Phase, Plan, Progress, Proof
+from cockpit.model.runbook import Runbook, Step
+from cockpit.sources.solana.settings import RPC_ENDPOINTS
+
+LONGEST_S = 3600.0  # simulated; no proof's window is so long
+REFUSED, NOTHING = "refused", "nothing to do"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Says how one run ended.
+
+    `verdict`: pass, fail, unknown, "refused" (nothing was sent), "nothing to do", or "error".
+    `lines`: the proof's, each with its verdict. `took_s`: simulated seconds from the yes to it.
+    """
+
+    case: Case
+    verdict: str
+    words: str
+    lines: tuple[str, ...] = ()
+    parameters: dict[str, str] | None = None
+    took_s: float = 0.0
+    guards: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Result:
+        lists = {name: tuple(data[name]) for name in ("lines", "guards")}
+        return cls(**{**data, **lists, "case": Case(**data["case"])})
+
+
+class Refused(Exception):
+    """Nothing was sent, and why."""
+
+
+async def carry_out(rig: Rig, case: Case) -> Result:
+    """Plan, confirm, watch to the verdict; a sequence part by part."""
+    runbook, step = rig.runbooks.step(str(case.runbook), case.step)
+    began = rig.clock.mono()
+    try:
+        if step.kind == "sequence":
+            given, progress = await _sequence(rig, case, runbook, step)
+        else:
+            given, plan = await _planned(rig, case, runbook, step)
+            progress = await _sent(rig, plan)
+    except Refused as refused:
+        nothing = str(refused) == NOTHING
+        return Result(case, NOTHING if nothing else REFUSED, str(refused))
+    verdict, words = _verdict(progress)
+    return Result(
+        case,
+        verdict,
+        words,
+        tuple(f"{g.proof.value}: {g.text} ({g.signal}): {g.reason}" for g in progress.gauges),
+        given,
+        rig.clock.mono() - began,
+        tuple(g.guard for g in progress.plan.overrides),
+    )
+
+
+def _verdict(progress: Progress) -> tuple[str, str]:
+    if progress.journal is None or progress.phase is Phase.STALE:
+        return REFUSED, progress.words
+    if progress.running:
+        return "error", f"no verdict in {LONGEST_S:.0f} s: {progress.words}"
+    if progress.phase is not Phase.DONE and progress.proof is Proof.PENDING:
+        return (REFUSED if progress.phase is Phase.FAILED else "unknown"), progress.words
+    return progress.proof.value, progress.words
+
+
+async def _planned(rig: Rig, case: Case, runbook: Runbook, step: Step) -> tuple[dict[str, str], Plan]:
+    """Plan it with the first parameters that would change something."""
+    why = "no value is on offer for a parameter"
+    for given in _offers(rig, case, step):
+        try:
+            plan = await asyncio.wrap_future(rig.executor.plan(runbook, step, given))
+        except PlanProblem as problem:
+            why = problem.reason
+            continue
+        if not plan.nothing_to_do:
+            return given, plan
+        why = NOTHING
+    raise Refused(why)
+
+
+def _offers(rig: Rig, case: Case, step: Step) -> Any:
+    scenario = rig.drill.scenario
+    endpoints = rig.settings.of(RPC_ENDPOINTS)
+    return parameters(step, scenario, rig.runbooks, endpoints, rig.situation, cures=case.cures)
+
+
+async def _sent(rig: Rig, plan: Plan) -> Progress:
+    if plan.blocked:
+        raise Refused("; ".join(f"{g.guard}: {g.reason}" for g in plan.blocked))
+    if plan.dry_run.state is DryRunState.FAILED:
+        raise Refused(f"dry run: {plan.dry_run.reason}")
+    try:
+        progress = await asyncio.wrap_future(rig.executor.confirm(plan, plan.typed))
+    except PlanProblem as problem:
+        raise Refused(problem.reason) from problem
+    end = rig.clock.mono() + LONGEST_S
+    while progress.running and rig.clock.mono() < end:
+        await asyncio.sleep(1.0)
+        progress = next((p for p in rig.executor.progress if p.plan.id == plan.id), progress)
+    return progress
+
+
+async def _sequence(rig: Rig, case: Case, runbook: Runbook, step: Step) -> tuple[dict[str, str], Progress]:
+    """Carry its parts out one after the other.
+
+    A question is answered yes, once the operator's own tool has done what it asks about.
+    """
+    given: dict[str, str] = {}
+    last: Progress | None = None
+    state = rig.executor.sequence(runbook, step)
+    while state.next is not None:
+        index, one = state.next, parts_of(runbook, step)[state.next]
+        run = state.run
+        if one.kind in ("manual", "view"):
+            effect = rig.drill.scenario.by_hand.get(one.id)
+            if effect is not None:
+                effect(rig.drill.world)
+            rig.executor.note_part(runbook.id, step.id, index, run, "done", "yes" if one.kind == "manual" else "")
+        else:
+            mine, plan = await _planned_part(rig, case, runbook, step, index, run)
+            given |= mine
+            if not plan.nothing_to_do:
+                last = await _sent(rig, plan)
+                if last.proof is Proof.FAIL or last.phase is not Phase.DONE:
+                    return given, last
+            run = plan.part.run if plan.part is not None else run
+        state = rig.executor.sequence(runbook, step, run)
+        if state.next == index:
+            raise Refused(f"the sequence stays at part {index + 1}: {state.items[index].words}")
+    if last is None:
+        raise Refused(NOTHING)
+    return given, last
+
+
+async def _planned_part(
+    rig: Rig, case: Case, runbook: Runbook, step: Step, index: int, run: str
+) -> tuple[dict[str, str], Plan]:
+    one = parts_of(runbook, step)[index]
+    why = "no value is on offer for a parameter"
+    for given in _offers(rig, case, one):
+        try:
+            return given, await asyncio.wrap_future(rig.executor.plan_part(runbook, step, index, given, run))
+        except PlanProblem as problem:
+            why = problem.reason
+    raise Refused(why)

@@ -1,0 +1,50 @@
+"""Lives through one scenario up to where an operator would act, and forks there for each step."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import traceback
+from collections.abc import Callable
+
+from bench.matrix.cases import Case, cases
+from bench.matrix.loop import simulate
+from bench.matrix.rig import Rig, rig
+from bench.matrix.run import Result, carry_out
+from cockpit.drill.scenarios import find
+
+SETTLED_S = 90.0  # simulated: every signal has held for as long as it must
+
+
+def run(scenario: str, seed: int, wrong: bool, only: tuple[str, ...], heard: Callable[[Result], None]) -> None:
+    """Carry out every step that is to be tried; `only`: steps as RUNBOOK/ID."""
+    simulate(_run(scenario, seed, wrong, only, heard))
+
+
+async def _run(scenario: str, seed: int, wrong: bool, only: tuple[str, ...], heard: Callable[[Result], None]) -> None:
+    async with rig(scenario, seed) as made:
+        await asyncio.sleep(SETTLED_S)
+        for case in cases(find(scenario), seed, made.runbooks, made.situation, wrong=wrong):
+            if not only or f"{case.runbook}/{case.step}" in only:
+                heard(await _forked(made, case))
+
+
+async def _forked(made: Rig, case: Case) -> Result:
+    """Run the case in a copy of this process, so that the next one begins where this one did."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writing)
+        with os.fdopen(reading, "rb") as answers:
+            said = answers.read()  # nothing else goes on here meanwhile, by intention
+        os.waitpid(pid, 0)  # noqa: ASYNC222
+        return Result.of(json.loads(said)) if said else Result(case, "error", "the process ended without a word")
+    asyncio._set_running_loop(asyncio.get_event_loop_policy().get_event_loop())  # it forgets it over a fork
+    try:
+        result = await carry_out(made, case)
+    except BaseException as error:
+        where = tuple(traceback.format_exc().splitlines()[-6:])
+        result = Result(case, "error", f"{type(error).__name__}: {error}", where)
+    os.write(writing, json.dumps(result.as_json()).encode())
+    os._exit(0)
