@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from textual.widget import Widget
 
 from cockpit.errors import CockpitError
+from cockpit.model.step_kinds import STEP_KINDS
 from panels import messages
 from panels.kit.lazy_module import LazyModule
 from panels.kit.terminal_app import TerminalApp
@@ -114,11 +115,11 @@ class MitigationController:
         runbook, step = self._session.runbooks.step(event.runbook_id, event.step_id)
         if step.params and not event.parameters:
             await self.ask(messages.AskParameters(runbook.id, step))
-        elif step.kind == "view":
+        elif STEP_KINDS[step.kind].opens_view:
             await self._open_view(messages.OpenView(step.view or "", step.args))
-        elif step.kind == "sequence":
+        elif STEP_KINDS[step.kind].has_parts:
             await self.open_sequence(messages.OpenSequence(runbook.id, step.id))
-        elif step.kind == "manual":
+        elif STEP_KINDS[step.kind].asks:
             await self._app.open_layer(overlays.ManualDialog(runbook.id, step, appearance=self._app.appearance))
         else:
             await self._app.close_layers(overlays.ParametersDialog)
@@ -265,11 +266,11 @@ class MitigationController:
         step = _part(runbook, whole, event.index)
         await self._app.close_layers(overlays.SequenceDialog)
         given = self._given.get((runbook.id, step.id), {})
-        if step.kind == "view":
+        if STEP_KINDS[step.kind].opens_view:
             seen = messages.ManualAnswer(runbook.id, step.id, f"looked at {step.view}", part=event)
             await asyncio.to_thread(self._note, seen)
             await self._open_view(messages.OpenView(step.view or "", step.args))
-        elif step.kind == "manual":
+        elif STEP_KINDS[step.kind].asks:
             await self._app.open_layer(
                 overlays.ManualDialog(runbook.id, step, part=event, appearance=self._app.appearance)
             )

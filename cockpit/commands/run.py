@@ -16,6 +16,7 @@ from typing import Any
 
 from cockpit.model.plan import CommandRun, DryRunState, Phase, Plan, Progress, Proof, Request, SqlRun, Verdict
 from cockpit.model.runbook import Runbook, Step
+from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.settings import ConfigProblem
 from cockpit.text import safe
 
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         session.ready.wait(30)
         for left in session.unfinished:
             print(f"unfinished: {left.title} on {left.target}: {left.judgement}: {left.explanation}", file=sys.stderr)
-        if step.kind == "manual":
+        if STEP_KINDS[step.kind].asks:
             return _answer(session, runbook, step, args.answer)
         return carry(session, args, runbook, step, parameters)
     finally:
@@ -92,7 +93,7 @@ def carry(session: Any, args: argparse.Namespace, runbook: Runbook, step: Step, 
 
     One that was begun in stages and stopped half-way goes on: the service may be down.
     """
-    if step.kind == "sequence" or (args.in_stages and session.mitigations.sequence(runbook, step).run):
+    if STEP_KINDS[step.kind].has_parts or (args.in_stages and session.mitigations.sequence(runbook, step).run):
         return _sequence(session, args, runbook, step, parameters)
     plan = session.mitigations.plan(runbook, step, parameters).result(60)
     if args.in_stages and plan.staged and plan.blocked:
@@ -126,7 +127,7 @@ def _sequence(session: Any, args: argparse.Namespace, runbook: Runbook, step: St
         index, one = state.next, parts_of(runbook, step)[state.next]
         if not args.json:
             print(f"part {index + 1} of {len(state.items)}: {one.title}")
-        if one.kind in ("manual", "view"):
+        if STEP_KINDS[one.kind].asks or STEP_KINDS[one.kind].opens_view:
             print(f"{one.question or one.title}\nthis part is answered on the screen; go on from here afterwards")
             return REFUSED
         own = {name: value for name, value in parameters.items() if name in {p.name for p in one.params}}

@@ -18,6 +18,7 @@ from typing import Any
 from cockpit.journal.incidents import Record, words_of
 from cockpit.journal.processes import alive, this_process
 from cockpit.model.plan import Change, Debt, JournalLine, Target
+from cockpit.model.step_kinds import STEP_KINDS
 
 __all__ = [
     "JournalEntry",
@@ -30,9 +31,6 @@ __all__ = [
     "this_process",
     "unfinished_of",
 ]
-
-#: What a kind of step did that only reads.
-_CHECKED = {"check": "looked", "evidence": "captured", "verify-signatures": "verified"}
 
 
 @dataclass(slots=True)
@@ -82,7 +80,8 @@ class JournalEntry:
             return f"{failed}: {self.outcome.get('words', '')}".rstrip(": ")
         if self.looked:
             found = str(self.outcome.get("words", "")) or "no words"
-            verb = _CHECKED.get(str(self.intent["step_kind"]), "looked")
+            kind = STEP_KINDS.get(str(self.intent["step_kind"]))
+            verb = kind.verb if kind is not None and kind.verb else "looked"
             return f"{verb}: {found}" + (f"; answer {self.proof['proof']}" if self.proof is not None else "")
         words = ["sent"]
         if self.rollout is not None:

@@ -19,6 +19,7 @@ from cockpit.model.observed.cluster import Pod
 from cockpit.model.reading import Unknown, kind_unknown
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
+from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.text import clean
 
 PREFIX = "16.deploy."
@@ -109,7 +110,12 @@ def _configs(at: Deploying) -> Line:
 
 def _keys(at: Deploying) -> list[Finding]:
     wanted = {toggle.configmap for toggle in at.runbooks.toggles.values() if toggle.configmap}
-    steps = [step for runbook in at.runbooks.runbooks for step in runbook.mitigations if step.kind == "set-config"]
+    steps = [
+        step
+        for runbook in at.runbooks.runbooks
+        for step in runbook.mitigations
+        if STEP_KINDS[step.kind].patches == "ConfigMap"
+    ]
     known = {*at.runbooks.toggles, *(step.args.get("key", "") for step in steps)}
     heads = tuple(name[:-1] for name in at.runbooks.toggles if name.endswith("*"))
     found: list[Finding] = []

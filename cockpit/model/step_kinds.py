@@ -47,6 +47,7 @@ class StepSpec(metaclass=RowType):
     patches: Patched = LEFT_OUT  # the object that it patches; "": it does something else
     unplanned: str = LEFT_OUT  # why it is not planned and carried out; "": it is
     only_reads: bool = LEFT_OUT  # it changes nothing: possible when read-only, needs no confirmation
+    verb: str = LEFT_OUT  # what one that only reads did, in a word of the journal; "" for the others
     rights: tuple[StepRight, ...] = LEFT_OUT
     preview: Callable[[Step, Situation], str] = LEFT_OUT  # what it would change now, one line
     holds: Callable[[Step, Situation], bool] = LEFT_OUT  # it would change nothing now
@@ -67,6 +68,21 @@ class StepSpec(metaclass=RowType):
     @property
     def runs_programs(self) -> bool:
         return "argv" in self.needs
+
+    @property
+    def opens_view(self) -> bool:
+        """Return whether it opens a view of the screen, and does nothing else."""
+        return "view" in self.needs
+
+    @property
+    def asks(self) -> bool:
+        """Return whether it asks the operator, and records the answer."""
+        return "question" in self.needs
+
+    @property
+    def has_parts(self) -> bool:
+        """Return whether it stands for other steps, each confirmed on its own."""
+        return "steps" in self.needs
 
     @property
     def judges_signals(self) -> bool:
@@ -108,6 +124,7 @@ _ROWS = (
         patches="workload",
         unplanned="",
         only_reads=False,
+        verb="",
         rights=(
             StepRight("get", "apps", "{workloads}", "service"),
             StepRight("patch", "apps", "{workloads}/scale", "service"),
@@ -123,6 +140,7 @@ _ROWS = (
         patches="workload",
         unplanned="",
         only_reads=False,
+        verb="",
         rights=_ON_WORKLOAD,
         preview=previews.set_env,
         holds=previews.set_already,
@@ -135,6 +153,7 @@ _ROWS = (
         patches="workload",
         unplanned="",
         only_reads=False,
+        verb="",
         rights=_ON_WORKLOAD,
         preview=previews.set_image,
         holds=unknowable,
@@ -147,6 +166,7 @@ _ROWS = (
         patches="workload",
         unplanned="",
         only_reads=False,
+        verb="",
         rights=_ON_WORKLOAD,
         preview=previews.restart,
         holds=unknowable,
@@ -159,6 +179,7 @@ _ROWS = (
         patches="workload",
         unplanned="",
         only_reads=False,
+        verb="",
         rights=(*_ON_WORKLOAD, StepRight("list", "apps", "{revisions}")),
         preview=previews.undo_rollout,
         holds=unknowable,
@@ -171,6 +192,7 @@ _ROWS = (
         patches="ConfigMap",
         unplanned="",
         only_reads=False,
+        verb="",
         rights=(
             StepRight("get", "", "configmaps", "args.configmap"),
             StepRight("patch", "", "configmaps", "args.configmap"),
@@ -186,6 +208,7 @@ _ROWS = (
         patches="",
         unplanned="",
         only_reads=False,
+        verb="",
         rights=(
             StepRight("get", "batch", "cronjobs", "args.cronjob"),
             *(StepRight(verb, "batch", "jobs") for verb in ("create", "get", "delete")),
@@ -201,6 +224,7 @@ _ROWS = (
         patches="",
         unplanned="",
         only_reads=False,
+        verb="",
         rights=(),
         preview=previews.command,
         holds=unknowable,
@@ -213,6 +237,7 @@ _ROWS = (
         patches="",
         unplanned="",
         only_reads=False,
+        verb="",
         rights=(),
         preview=previews.command_each,
         holds=unknowable,
@@ -225,6 +250,7 @@ _ROWS = (
         patches="",
         unplanned="",
         only_reads=False,
+        verb="",
         rights=(),
         preview=lambda step, situation: "one reviewed statement",
         holds=unknowable,
@@ -237,6 +263,7 @@ _ROWS = (
         patches="",
         unplanned="it opens or asks something",
         only_reads=True,
+        verb="opened",
         rights=(),
         preview=previews.view,
         holds=unknowable,
@@ -249,6 +276,7 @@ _ROWS = (
         patches="",
         unplanned="",
         only_reads=True,
+        verb="looked",
         rights=(),
         preview=previews.check,
         holds=unknowable,
@@ -261,6 +289,7 @@ _ROWS = (
         patches="",
         unplanned="",
         only_reads=True,
+        verb="verified",
         rights=(),
         preview=lambda step, situation: "works it out here",
         holds=unknowable,
@@ -273,6 +302,7 @@ _ROWS = (
         patches="",
         unplanned="",
         only_reads=True,
+        verb="captured",
         rights=(),
         preview=lambda step, situation: "writes a redacted file here",
         holds=unknowable,
@@ -285,6 +315,7 @@ _ROWS = (
         patches="",
         unplanned="it opens or asks something",
         only_reads=True,
+        verb="answered",
         rights=(),
         preview=lambda step, situation: step.question,
         holds=unknowable,
@@ -297,6 +328,7 @@ _ROWS = (
         patches="",
         unplanned="its steps are planned one by one",
         only_reads=False,
+        verb="",
         rights=(),
         preview=previews.sequence,
         holds=unknowable,
@@ -330,6 +362,8 @@ def _contradictions(row: StepSpec) -> Iterator[str]:
         yield "it is not planned, but patches or has rights"
     if row.only_reads and row.patches:
         yield f"it only reads, but patches a {row.patches}"
+    if row.only_reads != bool(row.verb):
+        yield "a verb of the journal is for kinds that only read, and each of them needs one"
 
 
 STEP_KINDS = step_kinds(_ROWS)

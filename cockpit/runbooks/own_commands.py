@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cockpit.model.runbook import Param, Runbooks, Step
+from cockpit.model.step_kinds import STEP_KINDS
 
 if TYPE_CHECKING:
     from cockpit.settings import FailoverSettings, RestoreSettings, Settings
@@ -35,7 +36,7 @@ def with_commands(runbooks: Runbooks, settings: Settings) -> Runbooks:
     """
 
     def made(step: Step) -> Step:
-        name = _SECTIONS.get(step.item or "") if step.kind == "manual" else None
+        name = _SECTIONS.get(step.item or "") if STEP_KINDS[step.kind].asks else None
         section: RestoreSettings | FailoverSettings | None = getattr(settings, name) if name is not None else None
         if name is None or section is None or not section.argv:
             return step

@@ -128,6 +128,7 @@ def test_a_row_that_is_none_or_has_a_strange_part_is_refused() -> None:
         ({"rights": (StepRight("patch", "apps", "deployments", "args.name"),)}, "a right is of 'args.name'"),
         ({"only_reads": True}, "it only reads, but patches"),
         ({"unplanned": "it asks"}, "it is not planned, but"),
+        ({"verb": "looked"}, "a verb of the journal is for kinds that only read"),
     ],
 )
 def test_a_row_that_contradicts_itself_is_refused(changes: dict[str, object], words: str) -> None:

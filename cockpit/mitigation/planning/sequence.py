@@ -18,6 +18,7 @@ from cockpit.mitigation.planning.stages import staged
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import Part, SequenceItem, SequenceState
 from cockpit.model.runbook import Runbook, Step
+from cockpit.model.step_kinds import STEP_KINDS
 
 Record = Mapping[str, Any]
 
@@ -27,7 +28,7 @@ def parts_of(runbook: Runbook, step: Step, _within: tuple[str, ...] = ()) -> tup
 
     Raises PlanProblem.
     """
-    if step.kind != "sequence":
+    if not STEP_KINDS[step.kind].has_parts:
         return staged(step) if not _within else (step,)
     if step.id in _within:
         raise PlanProblem(
@@ -87,7 +88,7 @@ def _run(records: Sequence[Record], runbook: Runbook, step: Step, steps: tuple[S
             following = index
             state = "stopped" if state == "stopped" else "next"
         items.append(SequenceItem(one.id, one.title, state, words, number))
-    title = step.title if step.kind == "sequence" else f"{step.title}, in stages"
+    title = step.title if STEP_KINDS[step.kind].has_parts else f"{step.title}, in stages"
     return SequenceState(run=run, runbook=runbook.id, sequence=step.id, title=title, items=tuple(items), next=following)
 
 

@@ -24,7 +24,7 @@ class MatchLine(LineWidget):
 def match_line(situation: Situation, width: int) -> Line:
     held = [m for m in situation.matches if m.score > 0]  # symptoms that hold on a calm day too speak for none
     if not held:
-        unknown = {s.symptom.item for m in situation.matches for s in m.symptoms if s.held is None}
+        unknown = [s for m in situation.matches for s in m.symptoms if s.held is None]
         if unknown:
             plural = "" if len(unknown) == 1 else "s"
             return (

@@ -45,7 +45,7 @@ def list_lines(situation: Situation) -> list[Para]:
 def page(match: Match, situation: Situation) -> list[Para]:
     """Return the page's lines.
 
-    Keys: `triage:ITEM`, `step:ID`, `debt:NUMBER`.
+    Keys: `triage:ITEM` (its number where it has no item), `step:ID`, `debt:NUMBER`.
     """
     runbook = match.runbook
     lines = [
@@ -152,7 +152,7 @@ def _triage(runbook: Runbook, situation: Situation) -> list[Para]:
             spans += (
                 _answer(signal) if signal is not None else [(f"{SIGN['unknown']} {name}: no such signal", "unknown")]
             )
-        lines.append(para(*spans, label=(f"{index} ", "key"), key=f"triage:{item.item}"))
+        lines.append(para(*spans, label=(f"{index} ", "key"), key=f"triage:{item.item or index}"))
     return lines
 
 

@@ -14,6 +14,7 @@ from textual.containers import Horizontal
 
 from cockpit.model.runbook import Match, Step
 from cockpit.model.situation import Situation
+from cockpit.model.step_kinds import STEP_KINDS
 from panels.dialogs.notice import NoticeDialog
 from panels.kit.lines_view import LinesView
 from panels.kit.marks import SIGN
@@ -160,7 +161,7 @@ class RunbookView(View):
         kind, _, name = key.partition(":")
         runbook = match.runbook
         if kind == "triage":
-            item = next(t for t in runbook.triage if t.item == name)
+            item = next(t for number, t in enumerate(runbook.triage, 1) if name == (t.item or str(number)))
             if item.view is not None:
                 self.post_message(OpenView(item.view, item.args))
         elif kind == "debt":
@@ -169,7 +170,7 @@ class RunbookView(View):
             self._take(runbook.id, next(s for s in runbook.mitigations if s.id == name))
 
     def _take(self, runbook_id: str, step: Step) -> None:
-        if step.kind == "view" and step.view is not None:
+        if STEP_KINDS[step.kind].opens_view and step.view is not None:
             self.post_message(OpenView(step.view, step.args))
         elif step.params:
             self.post_message(AskParameters(runbook_id, step))

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from cockpit.model.observed.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar
 from cockpit.model.plan import Phase, Proof
-from cockpit.model.runbook import Param, Step, Validation
+from cockpit.model.runbook import Param, Step, Triage, Validation
 from cockpit.model.signal import Level
 from panels.kit.prose import plain
 from panels.messages import AskParameters, CloseLayer, OpenView, PlanStep, Undo
@@ -340,3 +340,21 @@ def test_what_only_looks_and_answers_nothing_that_holds_is_not_pointed_at_before
     start = Step(id="start", title="Scale back", kind="scale", service="m0-quant", replicas="{n}")
     found = next_step(match(replace(STOPS, mitigations=(start, stop, whole, back)), 3), situation())
     assert found is not None and found.id == "stop"
+
+
+def test_triage_lines_without_items_have_keys_of_their_own() -> None:
+    """A file of one's own need not name the items of the packaged document."""
+    lines = (Triage(text="Which pods", view="pods"), Triage(text="Which endpoint", view="rpc"))
+    own = replace(STOPS, triage=lines)
+    keys = [line.key for line in page(match(own, 2), situation()) if str(line.key).startswith("triage:")]
+    assert keys == ["triage:1", "triage:2"]
+
+
+async def test_a_triage_line_without_an_item_opens_its_own_view() -> None:
+    own = replace(STOPS, triage=(Triage(text="Which pods", view="pods"), Triage(text="Which endpoint", view="rpc")))
+    app = Harness(lambda: RunbookView(situation(matches=(match(own, 2),))))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.subject.page.move_to("triage:2")
+        await pilot.press("enter")
+        assert [one.name for one in app.requested(OpenView)] == ["rpc"]
