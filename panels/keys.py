@@ -17,6 +17,26 @@ from textual.keys import _character_to_key
 from cockpit.model.registry import RegistryError
 from cockpit.model.views import PANELS, WHERE, key_ranges
 
+
+def moving(by: str = "move", *, first: str = "first", last: str = "last", ids: str = "") -> list[Binding]:
+    """Return the keys that move in a list or a page, for actions of the widget that binds them.
+
+    `by` takes the number of lines. With `ids`, the operator may give them other keys.
+    """
+    rows = (
+        ("down,j", f"{by}(1)", "down"),
+        ("up,k", f"{by}(-1)", "up"),
+        ("pagedown,ctrl+f", "page(1)", "page-down"),
+        ("pageup,ctrl+b", "page(-1)", "page-up"),
+        ("home,g", first, "first"),
+        ("end,G", last, "last"),
+    )
+    return [
+        Binding(keys, action, name.replace("-", " "), show=False, id=f"{ids}.{name}" if ids else None)
+        for keys, action, name in rows
+    ]
+
+
 _PANEL_KEYS: Final = tuple(panel.key for panel in PANELS)
 #: The app's own keys; the ids are what `[keys]` in the configuration remaps.
 APP: Final = (

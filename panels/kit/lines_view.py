@@ -17,6 +17,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from panels.keys import moving
 from panels.kit.marks import SIGN, ink
 from panels.kit.prose import Para, Row, row_strip, wrap
 from panels.kit.theme import Appearance
@@ -35,12 +36,7 @@ class LinesView(ScrollView, can_focus=True):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "step(-1)", "Up", show=False),
-        Binding("down,j", "step(1)", "Down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
-        Binding("home,g", "edge(-1)", "Top", show=False),
-        Binding("end,G", "edge(1)", "Bottom", show=False),
+        *moving("step", first="edge(-1)", last="edge(1)"),
         Binding("enter", "choose", "Open", show=False),
     ]
 

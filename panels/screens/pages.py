@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from cockpit.model.situation import Situation
+from panels.keys import moving
 from panels.kit.line_widget import ScrolledLines
 from panels.kit.spans import BLANK, Line
 from panels.kit.theme import Appearance
@@ -23,12 +24,7 @@ class ScrolledPage(ScrolledLines):
 
     DEFAULT_CSS = "ScrolledPage { height: 1fr; width: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("home,g", "first", "First", show=False),
-        Binding("end,G", "last", "Last", show=False),
+        *moving(),
     ]
 
 

@@ -1,12 +1,16 @@
-"""A tmux pane for every test that asks for one."""
+"""A drill a module and a tmux pane a test, for those that ask for one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cockpit.config import load_settings
+from cockpit.drill.server import DrillThread
+from cockpit.settings import Settings
 from tests.support.terminals.tmux_terminal import Terminal
 
 
@@ -25,3 +29,17 @@ def terminal(need: Callable[[str], str], tmp_path: Path) -> Iterator[Callable[..
     yield make
     for pane in open_panes:
         pane.kill()
+
+
+@pytest.fixture(scope="module")
+def drill(request: pytest.FixtureRequest) -> Iterator[DrillThread]:
+    """Run the module's `DRILL`: its scenario, and how many seconds of history it begins with."""
+    scenario, history_s = request.module.DRILL
+    with DrillThread(scenario, history_s=history_s) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(drill: DrillThread, tmp_path: Path) -> Settings:
+    """Those of a cockpit on the module's drill, with a state directory of the test's own."""
+    return replace(load_settings(config=drill.config, env={}), state_dir=tmp_path / "state")

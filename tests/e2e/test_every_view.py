@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 
-from cockpit.config import load_settings
-from cockpit.drill.server import DrillThread
 from cockpit.model.runbook import Step, Triage
 from cockpit.model.views import VIEWS, PanelSpec
 from cockpit.settings import Settings
 from panels.messages import OpenRunbook, OpenView, PlanStep
 from tests.support.terminals.screen import Screen, screen
 
-
-@pytest.fixture(scope="module")
-def drill() -> Iterator[DrillThread]:
-    with DrillThread("bad-release", history_s=1500.0) as running:
-        yield running
-
-
-@pytest.fixture
-def settings(drill: DrillThread, tmp_path: Path) -> Settings:
-    return replace(load_settings(config=drill.config, env={}), state_dir=tmp_path / "state")
+#: The module's drill: its scenario, and how many seconds of history it begins with.
+DRILL = ("bad-release", 1500.0)
 
 
 async def ready(cockpit: Screen) -> None:

@@ -4,11 +4,8 @@ while a line is being typed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
@@ -37,10 +34,8 @@ PLACES = {
 NAMES = {"/": "slash", ":": "colon", "?": "question_mark"}
 
 
-@pytest.fixture(scope="module")
-def drill() -> Iterator[DrillThread]:
-    with DrillThread("rpc-outage", history_s=1500.0) as running:
-        yield running
+#: The module's drill: its scenario, and how many seconds of history it begins with.
+DRILL = ("rpc-outage", 1500.0)
 
 
 async def leave(cockpit: Screen) -> None:

@@ -7,28 +7,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.model.reading import SourceState
 from cockpit.settings import Settings
 from tests.support.terminals.screen import Screen, screen
 
-
-@pytest.fixture(scope="module")
-def drill() -> Iterator[DrillThread]:
-    with DrillThread("calm", history_s=600.0) as running:
-        yield running
-
-
-@pytest.fixture
-def settings(drill: DrillThread, tmp_path: Path) -> Settings:
-    return replace(load_settings(config=drill.config, env={}), state_dir=tmp_path / "state")
+#: The module's drill: its scenario, and how many seconds of history it begins with.
+DRILL = ("calm", 600.0)
 
 
 def all_read(cockpit: Screen) -> bool:

@@ -5,7 +5,6 @@ keeps working.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +17,8 @@ from cockpit.settings import Settings
 from cockpit.sources.prometheus.settings import PROMETHEUS
 from tests.support.terminals.screen import screen
 
-
-@pytest.fixture(scope="module")
-def drill() -> Iterator[DrillThread]:
-    with DrillThread("calm", history_s=600.0) as running:
-        yield running
+#: The module's drill: its scenario, and how many seconds of history it begins with.
+DRILL = ("calm", 600.0)
 
 
 @pytest.fixture

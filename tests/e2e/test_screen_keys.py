@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from textual.events import Key
 from textual.widgets import Input
 
 from cockpit.app import cockpit_app
-from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.settings import Settings
 from cockpit.text import url_hint
@@ -22,16 +19,8 @@ from panels.screens.runbook.next_step import next_step
 from panels.screens.runbook.view import RunbookView
 from tests.support.terminals.screen import Screen, screen
 
-
-@pytest.fixture(scope="module")
-def drill() -> Iterator[DrillThread]:
-    with DrillThread("rpc-outage", history_s=1500.0) as running:
-        yield running
-
-
-@pytest.fixture
-def settings(drill: DrillThread, tmp_path: Path) -> Settings:
-    return replace(load_settings(config=drill.config, env={}), state_dir=tmp_path / "state")
+#: The module's drill: its scenario, and how many seconds of history it begins with.
+DRILL = ("rpc-outage", 1500.0)
 
 
 async def ready(cockpit: Screen) -> None:

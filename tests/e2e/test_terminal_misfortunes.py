@@ -23,10 +23,8 @@ ENDS_WITHIN_S = 2.0
 SLOW = 3  # CI machines may be this much slower
 
 
-@pytest.fixture(scope="module")
-def drill() -> Iterator[DrillThread]:
-    with DrillThread("calm", history_s=600.0) as running:
-        yield running
+#: The module's drill: its scenario, and how many seconds of history it begins with.
+DRILL = ("calm", 600.0)
 
 
 @pytest.fixture

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from cockpit.model import views
 from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
 from cockpit.text import clean
 from panels.dashboard.facts.metrics import Trouble, query_age, query_trouble
+from panels.keys import moving
 from panels.kit.line_widget import ScrolledLines
 from panels.kit.spans import BLANK, Line, Span, fit, line_width, plain, width_of
 from panels.kit.theme import ALERT, Appearance
@@ -32,12 +33,7 @@ class LinesPanel(ScrolledLines):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "down", show=False, id="panel.down"),
-        Binding("up,k", "move(-1)", "up", show=False, id="panel.up"),
-        Binding("pagedown,ctrl+f", "page(1)", "page down", show=False, id="panel.page-down"),
-        Binding("pageup,ctrl+b", "page(-1)", "page up", show=False, id="panel.page-up"),
-        Binding("home,g", "first", "first", show=False, id="panel.first"),
-        Binding("end,G", "last", "last", show=False, id="panel.last"),
+        *moving(ids="panel"),
     ]
 
     FRAME_ROWS = 2

@@ -21,6 +21,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from cockpit.model.reading import Fault
+from panels.keys import moving
 from panels.kit.marks import SIGN, ink
 from panels.kit.theme import Appearance
 from panels.kit.words import clock
@@ -56,12 +57,7 @@ class LogLines(ScrollView, can_focus=True):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "step(-1)", "Up", show=False),
-        Binding("down,j", "step(1)", "Down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
-        Binding("home,g", "oldest", "Oldest", show=False),
-        Binding("end,G", "newest", "Newest, and follow", show=False),
+        *moving("step", first="oldest", last="newest"),
         Binding("left", "slide(-8)", "Left", show=False),
         Binding("right", "slide(8)", "Right", show=False),
     ]

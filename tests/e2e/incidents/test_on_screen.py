@@ -8,14 +8,11 @@ import asyncio
 import json
 import tarfile
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.model.plan import Phase
 from cockpit.runbooks.schema import load
@@ -24,16 +21,8 @@ from cockpit.settings import Settings, WebhookSettings
 from tests.support.terminals.screen import Screen, screen
 from tests.support.waiting import wait_for
 
-
-@pytest.fixture(scope="module")
-def drill() -> Iterator[DrillThread]:
-    with DrillThread("rpc-outage", history_s=1500.0) as running:
-        yield running
-
-
-@pytest.fixture
-def settings(drill: DrillThread, tmp_path: Path) -> Settings:
-    return replace(load_settings(config=drill.config, env={}), state_dir=tmp_path / "state")
+#: The module's drill: its scenario, and how many seconds of history it begins with.
+DRILL = ("rpc-outage", 1500.0)
 
 
 async def ready(cockpit: Screen) -> None:
