@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from cockpit.commands import drill as command
 from cockpit.commands.drill import chosen
 from cockpit.drill.harm import Harm
 from cockpit.drill.school import history
@@ -417,3 +419,12 @@ def test_the_coach_of_a_course_makes_time_run_while_one_waits_and_ends_the_cause
     coach.remark(scene())
     coach.close()
     assert ("relent", {}) in control.requests
+
+
+def test_a_drill_that_is_gone_before_its_score_says_so_and_what_to_do() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        gone = ControlClient(f"http://127.0.0.1:{free.getsockname()[1]}", "token")
+        (line,) = command._scored(gone, surprise=False, guided=False)
+    assert line.startswith("no score: the drill does not answer: ") and "Connection refused" in line
+    assert line.endswith("(leave it, and start another with `m0-cockpit drill`)")

@@ -25,7 +25,7 @@ from cockpit.config import load_settings
 from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading, SourceState
 from cockpit.sources.probes.answers import moment, pointed, whole
-from cockpit.sources.probes.http import MOST_BYTES
+from cockpit.sources.probes.http import MOST_BYTES, ProbeProblem, Prober, open_context
 from cockpit.sources.probes.settings import PROBES, OutputProbe, ProbesSettings
 from cockpit.sources.probes.source import ProbesSource
 from cockpit.sources.registry import configured
@@ -187,6 +187,29 @@ async def test_what_cannot_be_asked_is_a_fault_in_words() -> None:
     ):
         found = await one(services(base), "probes/m0-api-gateway/healthz")
         assert fault_in(found) is not None and words in fault_in(found).reason
+
+
+@pytest.mark.parametrize("section", ["probes", "statuspage"])
+async def test_what_to_do_names_the_table_in_which_the_address_stands(section: str, authority: trustme.CA) -> None:
+    """Another source may ask over the same connections, of addresses in a table of its own."""
+    async with (
+        served(answering({}, 503)) as sick,
+        served(answering({}), context_of(authority.issue_cert("127.0.0.1"))) as strange,
+    ):
+        prober = Prober(1.0, open_context(None, section=section), None, section=section)
+        try:
+            for url in ("http://127.0.0.1:9/", "ftp://x/", strange):
+                with pytest.raises(ProbeProblem) as caught:
+                    await prober.ask(url, 0.0)
+                assert f"[{section}]" in caught.value.remedy and caught.value.fault.remedy == caught.value.remedy
+            with pytest.raises(ProbeProblem) as caught:
+                (await prober.ask(sick, 0.0)).json()
+            assert caught.value.reason.startswith("HTTP 503") and caught.value.remedy == ProbeProblem.usual_remedy
+        finally:
+            await prober.aclose()
+    with pytest.raises(ProbeProblem, match="CA file /nowhere") as caught:
+        open_context("/nowhere", section=section)
+    assert caught.value.remedy == f"correct [{section}] ca-file"
 
 
 async def test_one_that_hangs_holds_up_no_other() -> None:

@@ -80,7 +80,8 @@ class ControlClient:
         except urllib.error.HTTPError as error:
             raise NoDrill(_reason(error), "see `m0-cockpit drill --help`") from None
         except (OSError, ValueError) as error:
-            raise NoDrill(f"the drill does not answer: {error}", _LEAVE) from None
+            why = error.reason if isinstance(error, urllib.error.URLError) else error
+            raise NoDrill(f"the drill does not answer: {why}", _LEAVE) from None
         return found if isinstance(found, dict) else {}
 
 
