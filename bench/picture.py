@@ -14,7 +14,7 @@ from cockpit import terminal
 
 terminal.prepare()
 
-from cockpit.app.cockpit_app import CockpitApp  # noqa: E402
+from cockpit.app.main import CockpitApp  # noqa: E402
 from cockpit.commands.drill import start_world  # noqa: E402
 from cockpit.commands.settings import runbooks_of  # noqa: E402
 from cockpit.config import load_settings  # noqa: E402

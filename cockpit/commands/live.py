@@ -43,7 +43,7 @@ def show(settings: Settings, *, debug: bool = False, coach: Coach | None = None)
     gc.disable()
     sys.setswitchinterval(SWITCH_S)
     terminal.prepare()
-    from cockpit.app.cockpit_app import CockpitApp
+    from cockpit.app.main import CockpitApp
     from cockpit.session import Session
 
     app = CockpitApp(

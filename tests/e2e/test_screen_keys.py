@@ -8,7 +8,7 @@ import pytest
 from textual.events import Key
 from textual.widgets import Input
 
-from cockpit.app import cockpit_app
+from cockpit.app import main
 from cockpit.drill.server import DrillThread
 from cockpit.settings import Settings
 from cockpit.text import url_hint
@@ -121,7 +121,7 @@ async def test_opening_and_closing_again_and_again_while_the_world_moves(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Situations come in while views are half open or half closed."""
-    monkeypatch.setattr(cockpit_app, "POLL_S", 0.005)
+    monkeypatch.setattr(main, "POLL_S", 0.005)
     async with screen(settings) as pane:
         await ready(pane)
         for _ in range(10):

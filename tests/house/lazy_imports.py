@@ -26,7 +26,7 @@ LAZY_IMPORTS = (
         "cockpit/session.py", "cockpit.*", "the screen draws its first frame before what acts is loaded (0.4 s)"
     ),
     LazyImport("cockpit/engine.py", "cockpit.*", "the sources' thread loads clients while the screen draws"),
-    LazyImport("cockpit/app/cockpit_app.py", "panels.*", "the splash screen is drawn before the dashboard is loaded"),
+    LazyImport("cockpit/app/main.py", "panels.*", "the splash screen is drawn before the dashboard is loaded"),
     LazyImport("cockpit/app/*", "cockpit.*", "no plan and no sequence is shown in the first frame"),
     LazyImport(
         "cockpit/sources/*/__init__.py", "cockpit.sources.*", "every row is read, only what is configured is loaded"

@@ -54,7 +54,7 @@ TWICE = {
 }
 #: Files that may be longer, and why.
 LONG = {
-    "cockpit/app/cockpit_app.py": "all keys, commands and messages of the screen meet here",
+    "cockpit/app/main.py": "all keys, commands and messages of the screen meet here",
     "cockpit/mitigation/executor.py": "the one place that changes anything: its states are read in one piece",
     "cockpit/mitigation/lifecycle.py": "a mitigation from `y` to its proof, in the order of time",
     "tests/assessment/test_situation.py": "one table of situations",

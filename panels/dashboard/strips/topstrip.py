@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, SourceLight
-from panels.dashboard.strips.incident_strip import incident_line, reminder_line
+from panels.dashboard.strips.open_incident import incident_line, reminder_line
 from panels.kit.line_widget import LineWidget
 from panels.kit.spans import BLANK, Line, Span, cut, line_width, spread
 from panels.kit.theme import MARK, SOURCE_LEVEL, STOP

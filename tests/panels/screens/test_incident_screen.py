@@ -8,7 +8,7 @@ import pytest
 
 from cockpit.model.incident import Reminder
 from cockpit.model.situation import Situation
-from panels.dashboard.strips.incident_strip import incident_line
+from panels.dashboard.strips.open_incident import incident_line
 from panels.dashboard.strips.topstrip import NARROW
 from panels.dialogs.incident import FORMS, IncidentForm, best_match
 from panels.kit.layer import CancelButton

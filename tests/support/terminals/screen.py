@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from textual.events import Key
 from textual.pilot import Pilot
 
-from cockpit.app.cockpit_app import CockpitApp
+from cockpit.app.main import CockpitApp
 from cockpit.runbooks.schema import load
 from cockpit.session import Session
 from cockpit.settings import Settings

@@ -13,7 +13,7 @@ from cockpit.drill.kubernetes.api.request import ApiRequest, Target
 from cockpit.drill.kubernetes.objects import events, selectors, statuses
 from cockpit.drill.kubernetes.objects.resources import EVENTS_K8S_IO, Obj, Resource
 from cockpit.drill.kubernetes.objects.store import Store, Stored, decode, encode
-from cockpit.drill.kubernetes.tables import tables
+from cockpit.drill.kubernetes.tables import columns
 
 
 def view(res: Resource, stored: Stored) -> Obj:
@@ -43,9 +43,9 @@ def shaped(req: ApiRequest, stored: Stored, now: float) -> bytes:
     res = req.target.res
     if req.shape == "table":
         meta = {"resourceVersion": str(stored.rv)}
-        return encode(tables.table(res, [stored.obj], meta, now, include=req.param("includeObject")))
+        return encode(columns.table(res, [stored.obj], meta, now, include=req.param("includeObject")))
     if req.shape == "partial":
-        return encode(tables.partial(stored.obj))
+        return encode(columns.partial(stored.obj))
     return single(res, stored)
 
 
@@ -136,10 +136,10 @@ def _render(req: ApiRequest, items: Sequence[Stored], meta: Obj, now: float) -> 
     res = req.target.res
     if req.shape == "table":
         include = req.param("includeObject")
-        return encode(tables.table(res, [s.obj for s in items], meta, now, include=include))
+        return encode(columns.table(res, [s.obj for s in items], meta, now, include=include))
     if req.shape == "partial":
         kind, api = "PartialObjectMetadataList", "meta.k8s.io/v1"
-        parts = [encode(tables.partial(s.obj)) for s in items]
+        parts = [encode(columns.partial(s.obj)) for s in items]
     else:
         kind, api = f"{res.kind}List", res.api_version
         parts = [encode(view(res, s)) if res is EVENTS_K8S_IO else s.item() for s in items]

@@ -20,7 +20,7 @@ from cockpit.drill.kubernetes.logs import Logs
 from cockpit.drill.kubernetes.objects import selectors, statuses
 from cockpit.drill.kubernetes.objects.resources import ACCESS_REVIEWS, NAMESPACES, RULES_REVIEWS, SELF_REVIEWS, Obj
 from cockpit.drill.kubernetes.objects.store import Store, decode, encode
-from cockpit.drill.kubernetes.tables.tables import table
+from cockpit.drill.kubernetes.tables.columns import table
 
 _REVIEWS = (ACCESS_REVIEWS, RULES_REVIEWS, SELF_REVIEWS)
 _LIMIT = 8 * 1024 * 1024

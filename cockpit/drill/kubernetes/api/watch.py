@@ -14,7 +14,7 @@ from cockpit.drill.kubernetes.api.request import ApiRequest
 from cockpit.drill.kubernetes.objects import selectors, statuses
 from cockpit.drill.kubernetes.objects.resources import EVENTS_K8S_IO, Obj, Resource
 from cockpit.drill.kubernetes.objects.store import Change, Store, Stored, encode
-from cockpit.drill.kubernetes.tables import tables
+from cockpit.drill.kubernetes.tables import columns
 
 BOOKMARK_S = 10.0  # real seconds; a real server sends one about every minute
 _DEFAULT_TIMEOUT_S = 1800.0
@@ -160,11 +160,11 @@ class Watch:
         if self.req.shape == "plain":
             return _line(kind, single(self.res, stored))
         if self.req.shape == "partial":
-            return _line(kind, encode(tables.partial(stored.obj)))
+            return _line(kind, encode(columns.partial(stored.obj)))
         meta = {"resourceVersion": str(stored.rv)}
         include = self.req.param("includeObject")
         now = self.store.clock.now()
-        body = tables.table(self.res, [stored.obj], meta, now, include=include, columns=self._columns)
+        body = columns.table(self.res, [stored.obj], meta, now, include=include, columns=self._columns)
         self._columns = False
         return _line(kind, encode(body))
 
@@ -173,12 +173,12 @@ class Watch:
         if end:
             meta["annotations"] = {"k8s.io/initial-events-end": "true"}
         if self.req.shape == "partial":
-            return _line("BOOKMARK", encode(tables.partial({"metadata": meta})))
+            return _line("BOOKMARK", encode(columns.partial({"metadata": meta})))
         zero = _ZERO.get(self.res.storage, {})
         body = {"kind": self.res.kind, "apiVersion": self.res.api_version, "metadata": meta, **zero}
         if self.req.shape == "table":
-            body = tables.table(self.res, [], {"resourceVersion": str(self.store.rv)}, 0.0, columns=False)
-            row = {"cells": [], "object": tables.partial({"metadata": meta})}
+            body = columns.table(self.res, [], {"resourceVersion": str(self.store.rv)}, 0.0, columns=False)
+            row = {"cells": [], "object": columns.partial({"metadata": meta})}
             body["rows"] = [row]
         return _line("BOOKMARK", encode(body))
 

@@ -10,8 +10,8 @@ import msgspec
 from aiohttp import web
 
 from cockpit.drill.solana.node.chaos import HTML
+from cockpit.drill.solana.node.endpoint import INVALID_REQUEST, NO_METHOD, PARSE, Node, Params, RpcError
 from cockpit.drill.solana.node.methods import METHODS
-from cockpit.drill.solana.node.node import INVALID_REQUEST, NO_METHOD, PARSE, Node, Params, RpcError
 
 MEDIAN_S = 0.03  # a healthy provider's answer, when its confirmations take `CALM_MS`
 CALM_MS = 430.0

@@ -22,8 +22,8 @@ from aiohttp import web
 
 from cockpit.drill.names import MARKETS, RPC_URLS
 from cockpit.drill.solana.node import rpc, sockets
+from cockpit.drill.solana.node.endpoint import Node
 from cockpit.drill.solana.node.network import Endpoint, stream_url
-from cockpit.drill.solana.node.node import Node
 from cockpit.drill.solana.program.keys import Keys
 from cockpit.drill.solana.program.oracle import Oracle
 

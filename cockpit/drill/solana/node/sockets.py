@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from cockpit.drill.solana.node import subscriptions
-from cockpit.drill.solana.node.node import INVALID_PARAMS, INVALID_REQUEST, NO_METHOD, PARSE, Node, Params, RpcError
+from cockpit.drill.solana.node.endpoint import INVALID_PARAMS, INVALID_REQUEST, NO_METHOD, PARSE, Node, Params, RpcError
 from cockpit.drill.solana.node.subscriptions import Subscription
 
 TICK_S = 0.05  # real seconds between two polls for what has come

@@ -9,8 +9,8 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
+from cockpit.drill.solana.node.endpoint import INVALID_PARAMS, VERSION, Node, Params, RpcError, pubkey, signature
 from cockpit.drill.solana.node.methods.accounts import Filter, filters, matches, one
-from cockpit.drill.solana.node.node import INVALID_PARAMS, VERSION, Node, Params, RpcError, pubkey, signature
 from cockpit.drill.solana.node.views import account, account_data
 from cockpit.drill.solana.program.accounts import Key
 from cockpit.drill.solana.program.ledger import LedgerEntry, parent, produced

@@ -10,7 +10,14 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from cockpit.drill.solana import base58
-from cockpit.drill.solana.node.node import INVALID_PARAMS, INVALID_REQUEST, VERSION_UNSUPPORTED, Node, RpcError, chosen
+from cockpit.drill.solana.node.endpoint import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    VERSION_UNSUPPORTED,
+    Node,
+    RpcError,
+    chosen,
+)
 from cockpit.drill.solana.program import keys
 from cockpit.drill.solana.program.accounts import Key, Value, rent_exempt
 from cockpit.drill.solana.program.ledger import Encoded, LedgerEntry

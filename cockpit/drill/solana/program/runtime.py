@@ -16,11 +16,11 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from cockpit.drill.solana import base58
-from cockpit.drill.solana.program import frames, instructions, keys, program
+from cockpit.drill.solana.program import execution, frames, instructions, keys
 from cockpit.drill.solana.program.accounts import Accounts, Key, rent_exempt
 from cockpit.drill.solana.program.borsh import Malformed
+from cockpit.drill.solana.program.execution import Bank, Failed, Invocation, Meta
 from cockpit.drill.solana.program.ledger import Encoded, Ledger
-from cockpit.drill.solana.program.program import Bank, Failed, Invocation, Meta
 from cockpit.drill.solana.program.signing import PROGRAM_LAMPORTS, creation, custom, fee_of
 
 PACKET = 1232  # bytes of the largest transaction
@@ -161,7 +161,7 @@ class Runtime:
                 try:
                     if not name:
                         raise Failed("InstructionFallbackNotFound")
-                    program.run(call, name)
+                    execution.run(call, name)
                     self._pay(bank, payer, call.payer_pays)
                 except Failed as failure:
                     body = [*call.lines, *failure.lines]

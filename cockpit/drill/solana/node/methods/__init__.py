@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cockpit.drill.solana.node.endpoint import Registry
 from cockpit.drill.solana.node.methods import accounts, cluster, history, sending
-from cockpit.drill.solana.node.node import Registry
 
 METHODS: Registry = {**cluster.METHODS, **accounts.METHODS, **history.METHODS, **sending.METHODS}
 

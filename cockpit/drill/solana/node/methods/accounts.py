@@ -9,7 +9,7 @@ from typing import Any
 from solders.pubkey import Pubkey
 
 from cockpit.drill.solana import base58
-from cockpit.drill.solana.node.node import INVALID_PARAMS, Node, Params, Registry, RpcError, pubkey
+from cockpit.drill.solana.node.endpoint import INVALID_PARAMS, Node, Params, Registry, RpcError, pubkey
 from cockpit.drill.solana.node.views import account, account_data, special
 
 MOST_FILTERS, MOST_BYTES = 4, 128

@@ -8,7 +8,7 @@ from typing import Any
 
 from solders.message import from_bytes_versioned
 
-from cockpit.drill.solana.node.node import FEATURE_SET, INVALID_PARAMS, VERSION, Node, Params, Registry, RpcError
+from cockpit.drill.solana.node.endpoint import FEATURE_SET, INVALID_PARAMS, VERSION, Node, Params, Registry, RpcError
 from cockpit.drill.solana.program.accounts import rent_exempt
 from cockpit.drill.solana.program.keys import ED25519
 from cockpit.drill.solana.program.ledger import BLOCKHASH_BLOCKS, EPOCH_SLOTS, SLOT_S, produced

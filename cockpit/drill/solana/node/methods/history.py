@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from cockpit.drill.solana.node.node import (
+from cockpit.drill.solana.node.endpoint import (
     CLEANED_UP,
     INVALID_PARAMS,
     NOT_AVAILABLE,

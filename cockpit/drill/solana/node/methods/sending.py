@@ -7,8 +7,7 @@ from typing import Any
 from solders.instruction import AccountMeta, Instruction
 from solders.transaction import VersionedTransaction
 
-from cockpit.drill.solana.node.methods.accounts import one
-from cockpit.drill.solana.node.node import (
+from cockpit.drill.solana.node.endpoint import (
     INVALID_PARAMS,
     PREFLIGHT,
     SIGNATURE,
@@ -20,6 +19,7 @@ from cockpit.drill.solana.node.node import (
     commitment_of,
     pubkey,
 )
+from cockpit.drill.solana.node.methods.accounts import one
 from cockpit.drill.solana.program import instructions, keys, runtime
 from cockpit.drill.solana.program.borsh import u64
 from cockpit.drill.solana.program.ledger import BLOCKHASH_BLOCKS
