@@ -210,8 +210,9 @@ async def one_refresh(where: dict[str, Any]) -> tuple[float, float]:
     """
     from cockpit.clock import SystemClock
     from cockpit.runbooks.schema import load
+    from cockpit.sources.prometheus.address import PrometheusAddress
     from cockpit.sources.prometheus.queries import query_specs
-    from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSource, QuerySpec
+    from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec
 
     specs = {name: QuerySpec(*spec) for name, spec in query_specs(load()).items()}
     source = PrometheusSource(PrometheusAddress(url=where["prometheus"]), specs, 1.0, SystemClock())

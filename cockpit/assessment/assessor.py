@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cockpit.assessment.board import Board
@@ -25,6 +26,9 @@ from cockpit.sources.inventory import Inventory
 
 #: Services are made anew at least this often (their ages grow), and with many pods no more often.
 SERVICES_EVERY_S = 1.0
+
+#: A variable that pauses the market it names.
+PAUSE = "M0_MARKET_PAUSE_"
 
 #: Field of `Cluster` → the plurals that feed it.
 _FEEDS: Mapping[str, tuple[str, ...]] = {
@@ -88,7 +92,7 @@ class Assessor:
         queries = _below(board, "prometheus/queries/")
         cluster = self._cluster(kinds, mono)
         now = _cluster_now(kinds, wall, mono)
-        signals = self._evaluator.evaluate(board, cluster, now)
+        signals = self._evaluator.evaluate(board, cluster, now, switched_off(journal))
         alerts = last_known(believed(board.get("prometheus/alerts"), mono))
         solana, probes = _below(board, "solana/"), _below(board, "probes/")
         toggles_now = self._toggle_statuses(cluster, kinds, mono)
@@ -177,6 +181,28 @@ class Assessor:
             self._toggles = toggles(self._runbooks, cluster, kinds, mono)
             self._toggles_of = (cluster.workloads, cluster.configmaps, states)
         return self._toggles
+
+
+def switched_off(journal: Sequence[JournalLine]) -> frozenset[str]:
+    """Return the words that steps, applied and not undone, changed: a connector, a release.
+
+    Of a list, what stands in it only before, or only after. A target is named as `NAME-`, too: its
+    pods were replaced.
+    """
+    names: set[str] = set()
+    for line in journal:
+        if line.undoable and not line.undone:
+            place = line.target.split(" / ")  # context / namespace / kind name
+            target = place[2].rpartition(" ")[2] if len(place) > 2 else ""
+            names |= {target, f"{target}-"} if target else set()
+            for change in line.changes:
+                names |= _words(change.before) ^ _words(change.after)
+                names |= {change.field.removeprefix(PAUSE)} if change.field.startswith(PAUSE) else set()
+    return frozenset(names)
+
+
+def _words(value: str | None) -> set[str]:
+    return {word for word in re.split(r"[\s,;]+", value or "") if word}
 
 
 def _below(board: Board, prefix: str) -> Mapping[str, Reading[Any]]:

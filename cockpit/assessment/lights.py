@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.assessment.board import Board
-from cockpit.model.reading import NOTHING_READ, Reading, SourceState, light_of
+from cockpit.model.reading import NOTHING_READ, Reading, SourceState, light_of, spell
 from cockpit.model.situation import SourceLight
 from cockpit.sources.registry import sources
 
@@ -34,18 +34,26 @@ def _light(name: str, readings: Mapping[str, Reading[Any]], mono: float, *, part
     kind that fails says nothing of the rest. What is refused for want of rights stays so called.
     """
     every = {topic: reading.believed(mono) for topic, reading in readings.items()}
-    asked = {topic: found for topic, found in every.items() if not found.off}
-    found = asked or every  # what is not configured says nothing of the rest
+    wanted = {topic: found for topic, found in every.items() if not found.off}
+    found = wanted or every  # what is not configured says nothing of the rest
     if not found:
         return SourceLight(name, SourceState.STARTING, None, NOTHING_READ)
     parts = tuple((t.partition("/")[2], light_of(one), one.reason) for t, one in found.items() if not one.live)
     age = max((one.age_s for one in found.values() if one.age_s is not None), default=None)
+    asked = max((one.asked_s for one in found.values() if one.asked_s is not None), default=None)
     if not parts:
-        return SourceLight(name, SourceState.LIVE, age)
+        return SourceLight(name, SourceState.LIVE, age, asked_s=asked)
     topic, worst = max(found.items(), key=lambda pair: _ORDER[light_of(pair[1])])
     state, reason = light_of(worst), worst.reason
+    if state.stale and worst.age_s is not None and worst.asked_s is not None and worst.asked_s < worst.age_s:
+        reason = f"asked {spell(worst.asked_s)} ago, newest sample {spell(worst.age_s)} ago"
     if partly and len(parts) < len(found) and (state.down or state.stale):
-        state, reason = SourceState.STALE, f"{len(parts)} of {len(found)} failed: {reason}"
+        state, reason = (
+            SourceState.STALE,
+            f"{len(parts)} of {len(found)} {'stale' if state.stale else 'failed'}: {reason}",
+        )
     elif len(parts) < len(found):
         reason = f"{topic.partition('/')[2]}: {reason}"
-    return SourceLight(name=name, state=state, age_s=age, reason=reason, remedy=worst.remedy, parts=parts)
+    return SourceLight(
+        name=name, state=state, age_s=age, reason=reason, remedy=worst.remedy, asked_s=asked, parts=parts
+    )

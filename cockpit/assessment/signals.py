@@ -6,7 +6,7 @@ Nothing but a fresh, finite, complete value is ever OK.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -16,7 +16,7 @@ from cockpit.assessment.board import Board
 from cockpit.clock import Clock
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.metrics import QueryResult, Sample
-from cockpit.model.reading import Reading, Unknown, believed, last_known
+from cockpit.model.reading import Reading, Unknown, believed, last_known, spell
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.sources.families import FAMILIES
@@ -24,6 +24,8 @@ from cockpit.sources.inventory import Inventory
 from cockpit.sources.registry import sources
 from cockpit.sources.values import Snapshot, Values
 
+#: A series that was bad and is gone is missed for so long, or as long as the sparkline goes back.
+GONE_S = 900.0
 #: What a failed range adds to the warnings: the value of now stands, only the past is missing.
 _NO_HISTORY = "no history"
 
@@ -42,6 +44,7 @@ class _Memory:
     result: QueryResult | None = None  # what `points` and `spark` were made from
     points: Points = field(default_factory=list)
     spark: tuple[float | None, ...] = ()
+    until: float = 0.0  # monotonic: the oldest of its samples may be believed so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +79,13 @@ class Evaluator:
         self._inventory = inventory or Inventory()
         self._memory = {name: _Memory() for name in runbooks.signals}
 
-    def evaluate(self, board: Board, cluster: Cluster, cluster_now: float) -> dict[str, SignalStatus]:
+    def evaluate(
+        self, board: Board, cluster: Cluster, cluster_now: float, switched_off: frozenset[str] = frozenset()
+    ) -> dict[str, SignalStatus]:
         """Return every signal of the runbooks, in their order.
 
-        `cluster_now`: unix seconds on the cluster's clock.
+        `cluster_now`: unix seconds on the cluster's clock. `switched_off`: what steps of the
+        journal took out of service, by label values: `politics`, or `m0-ingestor-` for its pods.
         """
         mono = self._clock.mono()
         self._inventory.update(cluster, mono)
@@ -104,7 +110,7 @@ class Evaluator:
                 if steady is not None:
                     statuses[name] = steady
                     continue
-                raw = _of_prometheus(signal, reading, memory, mono)
+                raw = _of_prometheus(signal, reading, memory, mono, switched_off)
                 memory.reading = reading
             statuses[name] = memory.status = _settle(name, signal, raw, memory, mono)
         return statuses
@@ -119,9 +125,9 @@ def _steady(reading: Reading[QueryResult] | None, memory: _Memory, mono: float) 
     if reading is None or reading is not memory.reading or before is None or before.level is not Level.OK:
         return None
     found = reading.believed(mono)
-    if before.pending is not None or isinstance(found, Unknown):
+    if before.pending is not None or isinstance(found, Unknown) or mono > memory.until:
         return None
-    return msgspec.structs.replace(before, age_s=found.age_s)
+    return msgspec.structs.replace(before, age_s=mono - before.sampled_at if before.sampled_at is not None else None)
 
 
 def _of_value(signal: SignalDef, values: Values) -> _Raw:
@@ -130,12 +136,21 @@ def _of_value(signal: SignalDef, values: Values) -> _Raw:
     warn, crit = signal.warn, signal.crit
     if value.number is None or not math.isfinite(value.number):
         return _Raw(Level.UNKNOWN, None, value.reason or "no value", value.age_s, warn=warn, crit=crit, off=value.off)
+    if value.age_s is not None and value.age_s > signal.max_age:
+        late = f"last read {spell(value.age_s)} ago, more than {signal.max_age:g} s"
+        return _Raw(Level.UNKNOWN, value.number, late, value.age_s, value.labels, warn=warn, crit=crit)
     level = judge(value.number, signal.direction, warn, crit)
     words = _words(signal=signal, level=level, value=value.number, warn=warn, crit=crit, labels=value.labels)
     return _Raw(level, value.number, words, value.age_s, value.labels, warn=warn, crit=crit)
 
 
-def _of_prometheus(signal: SignalDef, reading: Reading[QueryResult] | None, memory: _Memory, mono: float) -> _Raw:
+def _of_prometheus(
+    signal: SignalDef,
+    reading: Reading[QueryResult] | None,
+    memory: _Memory,
+    mono: float,
+    switched_off: frozenset[str] = frozenset(),
+) -> _Raw:
     warn, crit = (None, None) if signal.baseline is not None else (signal.warn, signal.crit)
     found = believed(reading, mono)
     result = last_known(found)
@@ -145,13 +160,38 @@ def _of_prometheus(signal: SignalDef, reading: Reading[QueryResult] | None, memo
         memory.spark = spark(memory.points, result.evaluated_at, min(signal.history, 900.0))
     if isinstance(found, Unknown):
         reason = found.reason
-        shown = reason if reason.startswith(("Prometheus", "last read")) else f"Prometheus: {reason}"
+        shown = reason if reason.startswith(("Prometheus", "last read", "last sample")) else f"Prometheus: {reason}"
         return _Raw(Level.UNKNOWN, _last_value(signal, result), shown, found.age_s, warn=warn, crit=crit)
-    return _judge(signal, found.data, memory, found.age_s)
+    assert reading is not None
+    ages = _ages(found.data, found.age_s)
+    oldest = max(ages, default=found.age_s)
+    memory.until = mono + reading.max_sample_s - oldest
+    late = [(age, one) for age, one in zip(ages, found.data.samples, strict=True) if age > reading.max_sample_s]
+    return _judge(signal, found.data, memory, oldest, late, switched_off)
 
 
-def _judge(signal: SignalDef, result: QueryResult, memory: _Memory, age: float | None) -> _Raw:
-    finite = [sample for sample in result.samples if math.isfinite(sample.value)]
+def _ages(result: QueryResult, newest_s: float) -> list[float]:
+    """Return how old each sample is, when the newest of them is so old."""
+    times = [sample.at for sample in result.samples if sample.at is not None]
+    newest = max(times, default=0.0)
+    return [newest_s if one.at is None else newest_s + newest - one.at for one in result.samples]
+
+
+def _judge(
+    signal: SignalDef,
+    result: QueryResult,
+    memory: _Memory,
+    age: float | None,
+    late: Sequence[tuple[float, Sample]] = (),
+    switched_off: frozenset[str] = frozenset(),
+) -> _Raw:
+    """Judge the worst of what is known.
+
+    `late`: samples that are too old. With any of them, or a series that was bad and is gone,
+    nothing is OK: they may be the worst.
+    """
+    old = {id(sample) for _, sample in late}
+    finite = [one for one in result.samples if math.isfinite(one.value) and id(one) not in old]
     warn, crit, base = signal.warn, signal.crit, None
     if signal.baseline is not None:
         base, why = _baseline(signal, result, memory)
@@ -163,13 +203,14 @@ def _judge(signal: SignalDef, result: QueryResult, memory: _Memory, age: float |
     if not result.samples and signal.absent is not None:
         finite = [Sample({}, signal.absent)]
     if not finite:
-        return _Raw(Level.UNKNOWN, None, _nothing(result), age, baseline=base, warn=warn, crit=crit)
+        why = _late(late) or _gone(signal, result, warn, crit, switched_off) or _nothing(result)
+        return _Raw(Level.UNKNOWN, None, why, age, baseline=base, warn=warn, crit=crit)
     sample = _worst(signal, finite)
     level = judge(sample.value, signal.direction, warn, crit)
     reason = _words(
         signal=signal, level=level, value=sample.value, warn=warn, crit=crit, labels=sample.labels, base=base
     )
-    doubt = _doubt(result, finite)
+    doubt = _doubt(result, finite) or _late(late) or _gone(signal, result, warn, crit, switched_off)
     if doubt:
         reason = f"{reason}; {doubt}" if level is not Level.OK else doubt
         level = Level.UNKNOWN if level is Level.OK else level
@@ -213,6 +254,45 @@ def _doubt(result: QueryResult, finite: list[Sample]) -> str:
         return f"{len(bad)} of {len(result.samples)} samples are {_spelt(bad[0].value)}: {_labels(bad[0].labels)}"
     warnings = [warning for warning in result.warnings if not warning.startswith(_NO_HISTORY)]
     return f"Prometheus warns, the result may be partial: {warnings[0]}" if warnings else ""
+
+
+def _late(late: Sequence[tuple[float, Sample]]) -> str:
+    if not late:
+        return ""
+    age, sample = max(late, key=lambda pair: pair[0])
+    return f"last sample {spell(age)} ago: {_labels(sample.labels)}"
+
+
+def _gone(
+    signal: SignalDef, result: QueryResult, warn: float | None, crit: float | None, switched_off: frozenset[str]
+) -> str:
+    """Name the series that was bad within the window and is gone: it is not well, it is unknown.
+
+    But one that a step switched off is gone on purpose.
+    """
+    now, there = result.evaluated_at, [dict(sample.labels) for sample in result.samples]
+    window = min(signal.history, GONE_S)
+    lost: list[tuple[float, float, Mapping[str, str]]] = []
+    for series in result.history:
+        at, value = series.points[-1] if series.points else (0.0, math.nan)
+        if now is None or now - at > window or not math.isfinite(value) or dict(series.labels) in there:
+            continue
+        bad = judge(value, signal.direction, warn, crit) is not Level.OK
+        if bad and not _on_purpose(series.labels, switched_off):
+            lost.append((at, value, series.labels))
+    if not lost or now is None:
+        return ""
+    at, value, labels = max(lost, key=lambda each: each[1] if signal.direction == "above" else -each[1])
+    unit = f" {signal.unit}" if signal.unit and not signal.unit.startswith("/") else signal.unit
+    more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
+    return f"{_labels(labels)}: {amount(value)}{unit} {spell(now - at)} ago, then gone{more}"
+
+
+def _on_purpose(labels: Mapping[str, str], switched_off: frozenset[str]) -> bool:
+    pod = labels.get("pod", "")
+    return not switched_off.isdisjoint(labels.values()) or any(
+        pod.startswith(word) for word in switched_off if word.endswith("-")
+    )
 
 
 def _nothing(result: QueryResult) -> str:

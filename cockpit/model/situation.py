@@ -29,6 +29,7 @@ class SourceLight(msgspec.Struct, frozen=True):
     reason: str = ""
     remedy: str = ""
     parts: tuple[tuple[str, SourceState, str], ...] = ()  # topics that are not live: (topic, state, reason)
+    asked_s: float | None = None  # since it last answered: its samples may be older than that
 
 
 class ToggleStatus(msgspec.Struct, frozen=True):

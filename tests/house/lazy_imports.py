@@ -53,7 +53,7 @@ LAZY_IMPORTS = (
     LazyImport("*", "kubernetes*", "0.3 s, for kubeconfigs with a credential plugin only"),
     LazyImport("*", "platformdirs", "only where no directory is configured"),
     LazyImport("*", "prometheus_client.*", "only while Prometheus is down"),
-    LazyImport("*", "promql_parser", "only for checking a file of the operator's own"),
+    LazyImport("*", "promql_parser", "for a file of the operator's own, and once Prometheus is asked"),
     LazyImport("*", "psycopg*", "an optional extra"),
     LazyImport("*", "shtab", "only for a completion script"),
     LazyImport("*", "solders.*", "native code, for keys of a configured program only"),

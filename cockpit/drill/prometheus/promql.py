@@ -213,6 +213,8 @@ class _Evaluation:
                 )
                 for labels, column in vector
             ]
+        if name == "timestamp" and type(node.args[0]).__name__ == "VectorSelector":
+            return self._timestamps(node.args[0])
         if name in ("absent", "absent_over_time"):
             return self._absent(name, node.args[0])
         arguments = [self.value(argument) for argument in node.args]
@@ -245,6 +247,16 @@ class _Evaluation:
                 some = some or value is not None
             if some:
                 rows.append((labels if keep_name else nameless(labels), column))
+        return rows
+
+    def _timestamps(self, node: Any) -> Result:
+        """Return when the sample was that a selector finds."""
+        times = self._times(node)
+        rows: Vector = []
+        for series in self.select(node):
+            column = [None if _instant(series, at) is None else _sampled(series, at) for at in times]
+            if any(x is not None for x in column):
+                rows.append((nameless(series.labels), column))
         return rows
 
     def _absent(self, name: str, node: Any) -> Result:
@@ -340,6 +352,10 @@ def matcher(operator: str, value: str) -> Callable[[str], bool]:
 
 def _matcher(node: Any) -> tuple[str, Callable[[str], bool]]:
     return node.name, matcher(str(node.op).rsplit(".", 1)[-1], node.value)
+
+
+def _sampled(series: Series, at: float) -> float:
+    return series.t[bisect_right(series.t, at + 1e-6) - 1]
 
 
 def _instant(series: Series, at: float) -> float | None:

@@ -10,11 +10,13 @@ import msgspec
 class Sample(msgspec.Struct, frozen=True):
     """Holds one element of an instant vector.
 
-    `value` may be NaN or infinite: the reader decides, never passes it for OK.
+    `value` may be NaN or infinite: the reader decides, never passes it for OK. `at`: when the
+    newest sample under it was true, in unix seconds of the server; None: when it was evaluated.
     """
 
     labels: Mapping[str, str]
     value: float
+    at: float | None = None
 
 
 class History(msgspec.Struct, frozen=True):

@@ -7,8 +7,9 @@ from cockpit.sources.spec import Feed, Source, SourceContext, SourceSpec
 
 
 def _make(context: SourceContext) -> Source:
+    from cockpit.sources.prometheus.address import address_of
     from cockpit.sources.prometheus.queries import query_specs
-    from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec, address_of
+    from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec
 
     own = context.settings.of(PROMETHEUS)
     address = address_of(own)

@@ -19,9 +19,10 @@ from cockpit.model.observed.metrics import QueryResult
 from cockpit.model.reading import Known, Reading, Unknown, believed
 from cockpit.settings import ConfigProblem
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, listed, skew, together
+from cockpit.sources.prometheus.address import address_of
 from cockpit.sources.prometheus.queries import query_specs
 from cockpit.sources.prometheus.settings import PROMETHEUS
-from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec, address_of
+from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec
 
 AREA = "prometheus"
 _NOW, _NAMES = "doctor/now", "doctor/names"

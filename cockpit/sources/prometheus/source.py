@@ -7,23 +7,24 @@ vectors and warnings are carried as they are: what they mean is for the signals 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import ssl
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
 
 from cockpit.clock import Clock
-from cockpit.model.observed.metrics import History, QueryResult
+from cockpit.model.observed.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.settings import secret_of
 from cockpit.sources.http_session import http_session
 from cockpit.sources.prometheus import wire
-from cockpit.sources.prometheus.settings import PrometheusSettings
+from cockpit.sources.prometheus.address import PrometheusAddress
+from cockpit.sources.prometheus.sample_times import SampleTimes
 from cockpit.sources.prometheus.wire import PromFault
 from cockpit.sources.timing import CALM_FACTOR, PollSchedule, Timings
 from cockpit.text import safe, url_hint
@@ -34,39 +35,8 @@ _POINTS = 120  # of a history: more than any sparkline is wide
 _QUERY_TIMEOUT_S = 8.0
 _CONNECT_S = 4.0
 _POST_REFUSED = frozenset({403, 404, 405, 411, 415, 501})
+_TIMES_WAIT_S = 3.0  # for the samples' times of a round: an answer without them stands on those of the last
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
-
-
-@dataclass(frozen=True)
-class PrometheusAddress:
-    """Says where Prometheus is and how to be let in.
-
-    `url` may carry a path prefix.
-    """
-
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    basic: tuple[str, str] | None = field(default=None, repr=False)
-    bearer: str | None = field(default=None, repr=False)
-    ca_file: str | None = None
-    insecure: bool = False
-
-
-def address_of(settings: PrometheusSettings) -> PrometheusAddress:
-    """Read the address from the configuration, and its secrets from their files.
-
-    Raises ConfigProblem. `url` must be set.
-    """
-    assert settings.url is not None
-    password = secret_of(settings.password, settings.password_file, "the Prometheus password")
-    return PrometheusAddress(
-        url=settings.url,
-        headers=settings.headers,
-        basic=(settings.username, password or "") if settings.username is not None else None,
-        bearer=secret_of(settings.bearer, settings.bearer_file, "the Prometheus token"),
-        ca_file=settings.ca_file,
-        insecure=settings.insecure,
-    )
 
 
 @dataclass(frozen=True)
@@ -125,8 +95,10 @@ class PrometheusSource:
         self._rng = rng or random.Random()
         self._base = address.url.rstrip("/")
         self._results: dict[str, QueryResult] = {}  # by PromQL, as the next two
-        self._observed: dict[str, float] = {}
+        self._observed: dict[str, tuple[float, float]] = {}  # monotonic: its newest sample, and the answer
         self._answered: dict[str, float] = {}  # server's time of the last good instant answer
+        self._times = SampleTimes(self._names)
+        self._times_known = asyncio.Event()  # the samples' times of this round
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._lost: PromFault | None = None  # the connection failed in this round: the rest need not try
         self._get_only = False  # POST was refused, GET was not
@@ -158,6 +130,8 @@ class PrometheusSource:
                     await asyncio.sleep(max(self._interval_s, self._timings.backoff(attempt, self._rng)))
                     continue
                 attempt = 0
+                self._times_known.clear()
+                times = asyncio.create_task(self._refresh_times(client))
                 tasks = [asyncio.create_task(self._one(client, promql)) for promql in self._names]
                 tasks.append(asyncio.create_task(self._alerts(client)))
                 done: asyncio.Queue[asyncio.Task[list[Reading[Any]]]] = asyncio.Queue()
@@ -168,6 +142,7 @@ class PrometheusSource:
                         for reading in (await done.get()).result():
                             yield reading
                 finally:
+                    times.cancel()
                     for task in tasks:
                         task.cancel()
                 await self._polls.rest(self._clock, started, self._interval_s)
@@ -287,24 +262,54 @@ class PrometheusSource:
             started = self._clock.mono()
             try:
                 result, at = await self._query(client, promql)
+                took, ended = self._clock.mono() - started, self._clock.mono()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_TIMES_WAIT_S):
+                        await self._times_known.wait()
+                result, behind_s, bounds = await self._dated(client, promql, result)
             except PromFault as problem:
                 took = self._clock.mono() - started
                 return [self._failed(name, problem.fault, took) for name in names]
-            ended = self._clock.mono()
-        self._results[promql], self._observed[promql] = result, ended
-        took = ended - started
+        self._results[promql], self._observed[promql] = result, (ended - behind_s, ended)
         return [
             Reading(
                 topic=f"prometheus/{name}",
                 data=result,
-                observed_at=ended,
+                observed_at=ended - behind_s,
+                asked_at=ended,
                 took_s=took,
-                fault=None,
                 max_age_s=self._queries[name].max_age_s,
+                max_sample_s=max(self._queries[name].max_age_s, bounds),
                 server_time=at,
             )
             for name in names
         ]
+
+    async def _refresh_times(self, client: aiohttp.ClientSession) -> None:
+        try:
+            await self._times.refresh(partial(self._samples, client))
+        finally:
+            self._times_known.set()
+
+    async def _samples(self, client: aiohttp.ClientSession, promql: str) -> tuple[Sample, ...]:
+        body = _body(query=promql, timeout=f"{_QUERY_TIMEOUT_S:g}s")
+        return wire.samples(await self._ask(client, "query", body, _QUERY_TIMEOUT_S + 1.0))[0]
+
+    async def _dated(
+        self, client: aiohttp.ClientSession, promql: str, result: QueryResult
+    ) -> tuple[QueryResult, float, float]:
+        """Return the result with its samples' times, how far the newest lies back, and may lie.
+
+        Raises PromFault when that is not known.
+        """
+        youngest = min(self._queries[name].max_age_s for name in self._names[promql])
+        if result.evaluated_at is None:
+            return result, 0.0, youngest
+        samples, newest, bound_s = await self._times.dated(
+            partial(self._samples, client), promql, result.samples, result.evaluated_at, youngest
+        )
+        dated = QueryResult(samples, result.warnings, result.history, result.evaluated_at)
+        return dated, max(0.0, result.evaluated_at - newest), bound_s
 
     async def _query(self, client: aiohttp.ClientSession, promql: str) -> tuple[QueryResult, float | None]:
         answer = await self._ask(client, "query", _instant(promql), _QUERY_TIMEOUT_S + 1.0)
@@ -374,10 +379,12 @@ class PrometheusSource:
                 topic=ALERTS, data=None, observed_at=None, took_s=took_s, fault=fault, max_age_s=self._alerts_age
             )
         spec = self._queries[name]
+        observed_at, asked_at = self._observed.get(spec.promql, (None, None))
         return Reading(
             topic=f"prometheus/{name}",
             data=self._results.get(spec.promql),
-            observed_at=self._observed.get(spec.promql),
+            observed_at=observed_at,
+            asked_at=asked_at,
             took_s=took_s,
             fault=fault,
             max_age_s=spec.max_age_s,

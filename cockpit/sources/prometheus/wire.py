@@ -27,9 +27,10 @@ class PromFault(CockpitError):
 
     usual_remedy = "check [prometheus] url; `m0-cockpit doctor prometheus` tells more"
 
-    def __init__(self, state: SourceState, reason: str, remedy: str = ""):
+    def __init__(self, state: SourceState, reason: str, remedy: str = "", *, rejected: bool = False):
         super().__init__(reason, remedy)
         self.fault = Fault(state, self.reason, self.remedy)
+        self.rejected = rejected  # the query is at fault, not the server
 
 
 class _Series(msgspec.Struct):
@@ -95,8 +96,10 @@ def decode(status: int, body: bytes) -> Answer:
         kind = envelope.error_type or f"HTTP {status}"
         said = envelope.error or "no reason given"
         if kind == "bad_data":
-            raise PromFault(SourceState.DOWN, f"query rejected: {said}", "correct the query in runbooks.toml")
-        raise PromFault(SourceState.DOWN, f"Prometheus: {kind}: {said}")
+            raise PromFault(
+                SourceState.DOWN, f"query rejected: {said}", "correct the query in runbooks.toml", rejected=True
+            )
+        raise PromFault(SourceState.DOWN, f"Prometheus: {kind}: {said}", rejected=kind == "execution")
     if envelope.status != "success" or envelope.data is None:
         raise PromFault(
             SourceState.DOWN, f"HTTP {status} without a Prometheus answer", "check the address and its path prefix"

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from cockpit.clock import SystemClock
 from cockpit.model.reading import Reading
-from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSource, QuerySpec
+from cockpit.sources.prometheus.address import PrometheusAddress
+from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec
+from tests.support.prometheus_rig import prometheus_at
 from tests.support.readings import data_of, fault_in, kept
 from tests.support.waiting import HANG_S
 
@@ -24,36 +24,13 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture
 async def prometheus(need: Callable[[str], str], tmp_path: Path) -> AsyncIterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
     rules = tmp_path / "rules.yml"
     rules.write_text(
         "groups: [{name: g, interval: 1s, rules: [{alert: Always, expr: vector(1), annotations: {summary: on purpose}}]}]"
     )
-    config = tmp_path / "prometheus.yml"
-    config.write_text(f"global: {{evaluation_interval: 1s}}\nrule_files: [{rules}]\n")
-    arguments = [
-        f"--config.file={config}",
-        f"--storage.tsdb.path={tmp_path / 'data'}",
-        f"--web.listen-address={address}",
-    ]
-    process = await asyncio.create_subprocess_exec(
-        need("prometheus"), *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        async with asyncio.timeout(HANG_S), httpx.AsyncClient(trust_env=False) as client:
-            while True:
-                try:
-                    if (await client.get(f"http://{address}/-/ready")).status_code == 200:
-                        break
-                except httpx.HTTPError:
-                    pass
-                await asyncio.sleep(0.05)
-        yield f"http://{address}"
-    finally:
-        process.kill()
-        await process.wait()
+    config = f"global: {{evaluation_interval: 1s}}\nrule_files: [{rules}]\n"
+    async with prometheus_at(need("prometheus"), tmp_path, config) as url:
+        yield url
 
 
 async def test_a_real_server_is_read_as_it_answers(prometheus: str) -> None:

@@ -25,7 +25,8 @@ from cockpit.clock import SystemClock
 from cockpit.model.observed.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Reading, SourceState
 from cockpit.sources.prometheus import wire
-from cockpit.sources.prometheus.source import PrometheusAddress, PrometheusSource, QuerySpec
+from cockpit.sources.prometheus.address import PrometheusAddress
+from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec
 from cockpit.sources.timing import Timings
 from tests.support.api_double import ApiDouble, serving
 from tests.support.readings import data_of, fault_in, kept, seen_at, server_time_of
@@ -119,7 +120,7 @@ async def test_an_empty_vector_is_empty_and_a_scalar_is_read(api: ApiDouble, pro
     prom.answers["s"] = {"status": "success", "data": {"resultType": "scalar", "result": [NOW, "7"]}}
     empty, scalar = await first(source(api.url, e="e", s="s"), "e", "s")
     assert fault_in(empty) is None and data_of(empty).samples == () and data_of(empty).evaluated_at == NOW
-    assert data_of(scalar).samples == (Sample({}, 7.0),)
+    assert [(one.labels, one.value) for one in data_of(scalar).samples] == [({}, 7.0)]
 
 
 async def test_a_rejected_query_is_its_own_fault_only(api: ApiDouble, prom: Prom) -> None:
