@@ -14,12 +14,9 @@ from typing import Any
 
 from cockpit.canonical_json import canonical
 from cockpit.model.runbook import Runbooks, Toggle
+from cockpit.redaction.names import secret_variable
 from cockpit.text import HIDDEN, clean, redact, url_hint
 
-_SECRET_NAME = re.compile(
-    r"(?i)(?:^|_)(?:key|token|secret|passw(?:or)?d|passphrase|pwd|dsn|credentials?|auth|private|mnemonic|seed)(?:_|$)|apikey|keypair"
-)
-_PUBLIC_NAME = re.compile(r"(?i)public|pubkey")
 _URL = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
@@ -40,11 +37,7 @@ def display_value(runbooks: Runbooks, name: str, value: str, *, secret: bool = F
     toggle = found[1] if found else None
     if value == "":
         return ""
-    if (
-        secret
-        or (toggle is not None and toggle.secret)
-        or (_SECRET_NAME.search(name) and not _PUBLIC_NAME.search(name))
-    ):
+    if secret or (toggle is not None and toggle.secret) or secret_variable(name):
         return HIDDEN
     if (toggle is not None and toggle.url) or _URL.match(value):
         return url_hint(value)

@@ -16,6 +16,7 @@ import msgspec
 from cockpit.errors import CockpitError
 from cockpit.links import problem_of
 from cockpit.model.links import Links
+from cockpit.patterns import PatternRefused, compiled
 from cockpit.text import safe
 
 T = TypeVar("T")
@@ -144,8 +145,8 @@ class MaintenanceSettings(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         try:
-            re.compile(self.migration_jobs)
-        except re.error as error:
+            compiled(self.migration_jobs)
+        except PatternRefused as error:
             raise ValueError(f"migration-jobs: expected a regular expression: {error}") from None
 
 

@@ -17,7 +17,7 @@ from cockpit.model.reading import Fault, SourceState
 
 #: How Go's HTTP client names a call of its own: to a kubelet for logs, to an admission webhook. The
 #: address is long and hides why.
-_CALL = re.compile(r'\b(?:Get|Head|Post) "?https?://([^/"\s]+)[^"\s]*"?: ')
+_CALL = re.compile(r'\b(?:Get|Head|Post) "?https?://([^/"\s]++)[^"\s]*+(?:": |(?<=:) )')
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)(?:/namespaces/(?P<namespace>[^/]+)(?=/))?"

@@ -20,6 +20,7 @@ from cockpit.model.reading import Unknown, kind_unknown
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.model.step_kinds import STEP_KINDS
+from cockpit.patterns import compiled
 from cockpit.text import clean
 
 PREFIX = "16.deploy."
@@ -81,7 +82,7 @@ def _migrations(at: Deploying) -> Line:
 
 
 def _migrates(pod: Pod, pattern: str) -> bool:
-    return pod.owner_kind == "Job" and re.search(pattern, pod.owner_name) is not None
+    return pod.owner_kind == "Job" and compiled(pattern).found_in(pod.owner_name)
 
 
 def _configs(at: Deploying) -> Line:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.model.views import BY_NAME
+from cockpit.patterns import PatternRefused, compiled
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.shape import Report, nearest
 
@@ -72,6 +73,6 @@ def check_view(view: str | None, args: Mapping[str, str], path: Path, names: Nam
 
 def check_pattern(pattern: str, path: Path, report: Report) -> None:
     try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+        compiled(pattern)
+    except PatternRefused as error:
         report(path, f"expected a regular expression: {error}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from cockpit.model.runbook import Param
+from cockpit.patterns import PatternRefused, compiled
 from cockpit.text import HIDDEN, clean, url_hint
 
 _DIGEST = re.compile(r"^[a-z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}$")
@@ -89,8 +90,8 @@ def _url(text: str) -> str | None:
 
 def _matches(pattern: str, text: str) -> bool:
     try:
-        return re.fullmatch(pattern, text) is not None
-    except re.error:
+        return compiled(pattern).is_whole(text)
+    except PatternRefused:
         return True  # the runbook's own mistake; `runbooks check` reports it, the planner decides
 
 

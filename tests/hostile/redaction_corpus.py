@@ -25,7 +25,8 @@ class Entry:
 
 def _pieces(secret: str) -> set[str]:
     size = min(_PIECE, len(secret))
-    return {secret[at : at + size] for at in range(len(secret) - size + 1)}
+    pieces = {secret[at : at + size] for at in range(len(secret) - size + 1)}
+    return {piece for piece in pieces if sum(char.isspace() for char in piece) < 3}
 
 
 def _read(path: Path) -> list[Entry]:

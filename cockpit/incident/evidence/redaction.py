@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from cockpit.redaction.names import Secrecy, secrecy
 from cockpit.text import HIDDEN, redact, safe
 
 _DEPTH = 40
@@ -38,7 +39,16 @@ def redacted(value: Any, depth: int = _DEPTH) -> Any:
 
 
 def _under(name: str, value: Any, depth: int) -> Any:
-    """Return the value of a key: a text under a secret's name is hidden, as in `name=value`."""
-    if isinstance(value, str) and len(value) >= 3 and redact(f"{name}={value}") != f"{name}={redact(value)}":
-        return HIDDEN
-    return redacted(value, depth)
+    """Return the value of a key: under a secret's name it is hidden whole, whatever its shape."""
+    kind = secrecy(name)
+    if isinstance(value, str) and len(value) >= 3:
+        if kind is not Secrecy.NONE and redact(f"{name}={value}") != f"{name}={value}":
+            return HIDDEN
+        return redacted(value, depth)
+    if kind in (Secrecy.NONE, Secrecy.MAYBE) or value is None or isinstance(value, bool | int | float) or not value:
+        return redacted(value, depth)
+    return redacted(value, depth) if isinstance(value, Mapping) and _REFERS & value.keys() else HIDDEN
+
+
+#: Keys of what names a secret of the cluster, and holds none.
+_REFERS = frozenset(("secretName", "name", "key", "secretRef", "secretKeyRef", "defaultMode", "audience"))

@@ -30,6 +30,7 @@ from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.parameters import filled, placed, resolve
 from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Verdict
 from cockpit.model.runbook import Runbook, Step
+from cockpit.patterns import compiled
 from cockpit.text import HIDDEN, clean, safe
 
 if TYPE_CHECKING:
@@ -321,7 +322,7 @@ async def read_back(scope: Mapping[str, Any], context: StepContext) -> bool | No
     ended = await process.run(argv, env, min(_READ_S, time_limit(reading, context.backends.network_cli)), context.clock)
     if ended.status != 0 or ended.timed_out:
         return None
-    return re.search(step.args["expect"], "\n".join(ended.output)) is not None
+    return compiled(step.args["expect"]).found_in("\n".join(ended.output))
 
 
 async def _before(

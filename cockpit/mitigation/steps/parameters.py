@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.runbook import Param, Runbooks, Step
+from cockpit.patterns import compiled
 from cockpit.text import clean
 
 DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
@@ -56,7 +57,7 @@ def _checked(step: Step, param: Param, given: str | None, runbooks: Runbooks) ->
         raise wrong("one of " + ", ".join(choices))
     if param.type == "choice" and not choices and not param.choices_from:
         raise wrong("a choice, but the runbook lists none")
-    if param.pattern is not None and not re.fullmatch(param.pattern, value):
+    if param.pattern is not None and not compiled(param.pattern).is_whole(value):
         raise wrong(f"something like {param.pattern}")
     return value
 

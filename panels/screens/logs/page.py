@@ -5,7 +5,6 @@ No drawing, no widget.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +12,7 @@ from typing import Protocol
 from rich.cells import cell_len
 
 from cockpit.model.reading import Fault
+from cockpit.patterns import Pattern, PatternRefused
 
 CAPACITY = 20_000
 #: The same in characters: a line may have 64 kB, and a filter must search all of them at once.
@@ -73,7 +73,7 @@ class LogPage:
         self.problem = ""  # why the filter is not in force
         self.pods: dict[str, int] = {}  # pod name → order of appearance
         self.containers: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._pattern: Pattern | None = None
 
     def append(self, items: Iterable[LogLineLike | Fault]) -> tuple[int, int]:
         """Add lines.
@@ -128,7 +128,7 @@ class LogPage:
     def _passes(self, entry: LogLineLike) -> bool:
         if self._pattern is None:
             return True
-        return bool(self._pattern.search(entry.text) or self._pattern.search(entry.pod)) is not self.inverse
+        return (self._pattern.found_in(entry.text) or self._pattern.found_in(entry.pod)) is not self.inverse
 
     def first_match(self, entry: LogLineLike) -> int:
         """Return where in the line's text the filter first matches, 0 when it does not."""
@@ -141,8 +141,8 @@ class LogPage:
         A bad pattern changes nothing; the words returned say what is wrong.
         """
         try:
-            pattern = re.compile(query, 0 if any(c.isupper() for c in query) else re.IGNORECASE) if query else None
-        except (re.error, RecursionError, OverflowError) as error:
+            pattern = Pattern(query, ignore_case=not any(c.isupper() for c in query)) if query else None
+        except PatternRefused as error:
             self.problem = f"not a pattern: {error}"
             return self.problem
         self.query, self.inverse, self.problem, self._pattern = query, inverse, "", pattern
