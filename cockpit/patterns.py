@@ -61,10 +61,10 @@ class Pattern:
         """Tell whether the pattern is the whole text."""
         return self._compiled.fullmatch(_encodable(text)) is not None
 
-    def spans(self, text: str) -> list[tuple[int, int]]:
-        """Return where it is found, from start to end; places of no length are left out."""
-        found = (match.span() for match in self._compiled.finditer(_encodable(text)))
-        return [(start, end) for start, end in found if end > start]
+    def first(self, text: str) -> int:
+        """Return where the pattern is first found, 0 when it is not."""
+        found = self._compiled.search(_encodable(text))
+        return int(found.start()) if found is not None else 0
 
 
 @lru_cache(maxsize=64)

@@ -132,8 +132,7 @@ class LogPage:
 
     def first_match(self, entry: LogLineLike) -> int:
         """Return where in the line's text the filter first matches, 0 when it does not."""
-        found = self._pattern.search(entry.text) if self._pattern is not None and not self.inverse else None
-        return found.start() if found is not None else 0
+        return self._pattern.first(entry.text) if self._pattern is not None and not self.inverse else 0
 
     def set_filter(self, query: str, inverse: bool = False) -> str:
         """Show only what matches (or does not).
