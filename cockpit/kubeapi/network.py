@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping
 
 from cockpit.kubeapi.errors import Unreachable
+from cockpit.text import safe
 
 NETWORK = "check network, VPN and the server address"
 
@@ -28,21 +29,28 @@ def causes(error: BaseException) -> list[BaseException]:
     return found
 
 
+def _refused_certificate(error: BaseException) -> str:
+    """Return why a certificate is not trusted, "" when it was not that."""
+    # aiohttp's own error of that class has no such message; OpenSSL's is beneath it.
+    every = (getattr(e, "verify_message", "") for e in causes(error) if isinstance(e, ssl.SSLCertVerificationError))
+    return safe(next((message for message in every if message), ""), 120)
+
+
 def tls_trouble(error: BaseException, host: str, *, maybe_sent: bool) -> Unreachable | None:
     """Return what TLS had against it, None when it was something else."""
-    for cause in causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return Unreachable(
-                f"certificate of {host} not trusted: {cause.verify_message or cause.reason}",
-                maybe_sent=False,
-                remedy="check the cluster's certificate-authority and server in the kubeconfig",
-            )
-        if isinstance(cause, ssl.SSLError):
-            return Unreachable(
-                f"TLS with {host} failed: {cause.reason or cause}",
-                maybe_sent=maybe_sent,
-                remedy="check http or https in the server address, and the client certificate",
-            )
+    refused = _refused_certificate(error)
+    if refused:
+        return Unreachable(
+            f"certificate of {host} not trusted: {refused}",
+            maybe_sent=False,
+            remedy="check the cluster's certificate-authority and server in the kubeconfig",
+        )
+    if any(isinstance(cause, ssl.SSLError) for cause in causes(error)):
+        return Unreachable(
+            f"{host}: {words(error)}",
+            maybe_sent=maybe_sent,
+            remedy="check http or https in the server address, and the client certificate",
+        )
     return None
 
 
@@ -90,6 +98,14 @@ _SENTENCES: Mapping[str, str] = {
     "ClientConnectionResetError": _LOST,
     "ClientConnectionError": _LOST,
     "ClientOSError": _LOST,
+    "ClientConnectorError": "the connection broke while it was being made",
+    "ConnectError": "the connection broke while it was being made",
+    "ConnectionClosed": "the other side closed it",
+    "ConnectionClosedError": "the other side closed it",
+    "ConnectionClosedOK": "the other side closed it",
+    "InvalidMessage": _NO_HTTP,
+    "InvalidHandshake": "it does not answer as a WebSocket does",
+    "InvalidUpgrade": "it does not answer as a WebSocket does",
     "ReadError": _LOST,
     "WriteError": _LOST,
     "BrokenResourceError": _LOST,
@@ -105,13 +121,14 @@ _OF_HTTPX = (("incomplete", _BROKE_OFF), ("without sending a response", _CLOSED)
 
 def words(error: BaseException) -> str:
     """Return a plain sentence: the system's own words ("Connection refused"), or what it means."""
+    refused = _refused_certificate(error)
+    if refused:
+        return f"its certificate is not trusted: {refused}"
     found = causes(error)
-    for cause in found:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted: {cause.verify_message or cause.reason or 'refused'}"
-        if isinstance(cause, ssl.SSLError):
-            plain = getattr(cause, "reason", None) in _PLAIN
-            return "TLS failed" + (": does it speak http, not https?" if plain else "")
+    tls = [cause for cause in found if isinstance(cause, ssl.SSLError)]
+    if tls:
+        plain = any(getattr(cause, "reason", None) in _PLAIN for cause in tls)
+        return "TLS failed" + (": does it speak http, not https?" if plain else "")
     for cause in found:
         if isinstance(cause, OSError) and cause.errno is not None:
             # asyncio puts the address into strerror; name lookups have (negative) numbers and words

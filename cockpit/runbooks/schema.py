@@ -6,6 +6,7 @@ A broken file of the operator's never stops the monitor: the packaged one is use
 from __future__ import annotations
 
 import re
+import threading
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,6 +51,11 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     services: dict[str, Service] = {}
     toggles: dict[str, Toggle] = {}
     runbook: tuple[Runbook, ...] = ()
+
+
+#: msgspec works a type out at its first use, and crashes the process when two threads do at once: a
+#: drill and the cockpit beside it both read the runbooks at their start.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @cache
@@ -124,7 +130,8 @@ def check(text: str, origin: str) -> tuple[Runbooks | None, list[Problem]]:
 
 
 def _runbooks(raw: Mapping[str, Any], origin: str) -> Runbooks:
-    file = msgspec.convert(raw, _File)
+    with _ONE_AT_A_TIME:
+        file = msgspec.convert(raw, _File)
     runbooks = tuple(sorted(file.runbook, key=lambda runbook: runbook.number))
     return Runbooks(
         queries=file.queries,

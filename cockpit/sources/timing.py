@@ -16,15 +16,19 @@ from email.utils import parsedate_to_datetime
 from cockpit.clock import Clock
 
 CALM_FACTOR = 2.0  # times the interval, while all is well
-LONGEST_S = 86_400.0  # of a Retry-After
+#: Of a Retry-After: it may ask for a day, and the node be well again in a minute. Then it is asked.
+LONGEST_S = 60.0
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """Waits ever longer after failures, in seconds."""
+    """Waits ever longer after failures, in seconds.
+
+    What is well again is to be seen within 15 s, the question and its answer included.
+    """
 
     backoff_s: float = 0.5
-    backoff_cap_s: float = 15.0
+    backoff_cap_s: float = 10.0
 
     def backoff(self, attempt: int, rng: random.Random) -> float:
         """Return an exponential wait with jitter (half to whole); `attempt` counts from 0."""
@@ -60,6 +64,7 @@ class SolanaTimings(Backoff):
     publish_s: float = 1.0  # the program's activity
     silence_s: float = 10.0  # no frame for so long on a subscription: it is dead, whatever TCP says
     ping_s: float = 5.0
+    reopen_s: float = 3.0  # a change of endpoint may take so long
     connect_s: float = 5.0
     audit_s: float = 60.0  # the listing is compared with what was counted
     audit_busy_s: float = 20.0  # the same, when so many signatures are kept that memory matters

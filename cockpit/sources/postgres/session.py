@@ -163,6 +163,18 @@ _AT = re.compile(
 )
 
 
+#: What libpq and psycopg say of the line itself, and what it means.
+_OF_THE_LINE = (
+    (re.compile(r"server closed the connection unexpectedly"), "the server closed the connection"),
+    (re.compile(r"(?:^|: )connection timeout expired|timeout expired"), "no connection in time"),
+    (
+        re.compile(r"expected authentication request|invalid response to SSL negotiation|protocol synchronization"),
+        "what answers there does not speak PostgreSQL",
+    ),
+    (re.compile(r"the connection is (?:lost|closed)|SSL connection has been closed"), "the connection was lost"),
+)
+
+
 def first_line(error: BaseException, secrets: Sequence[str], limit: int = 240) -> str:
     """Return what the server or libpq said, in one line without secrets.
 
@@ -173,6 +185,9 @@ def first_line(error: BaseException, secrets: Sequence[str], limit: int = 240) -
     at = _AT.match(text)
     if at is not None:
         text = f"{at.group(1)}{f':{at.group(2)}' if at.group(2) else ''}: {text[at.end() :]}"
+    for pattern, meant in _OF_THE_LINE:
+        if pattern.search(text):
+            text = meant if at is None else f"{text.partition(': ')[0]}: {meant}"
     return safe(text, limit) or type(error).__name__
 
 

@@ -132,15 +132,10 @@ def _no_answer_of_prometheus(status: int, body: bytes) -> PromFault:
 def unreachable(error: Exception, base: str) -> PromFault:
     """Say a network failure in an operator's words."""
     host = urlsplit(base).netloc.rpartition("@")[2]
-    for cause in causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
-            return PromFault(
-                SourceState.DOWN,
-                f"certificate of {host} not trusted: {cause.verify_message}",
-                "set the CA file for Prometheus",
-            )
-        if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None):
-            return PromFault(SourceState.DOWN, f"TLS with {host} failed: {cause.reason}", "http or https?")
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes(error)):
+        return PromFault(SourceState.DOWN, f"{host}: {words(error)}", "set the CA file for Prometheus")
+    if any(isinstance(cause, ssl.SSLError) for cause in causes(error)):
+        return PromFault(SourceState.DOWN, f"{host}: {words(error)}", "http or https?")
     if isinstance(error, TimeoutError):
         return PromFault(SourceState.DOWN, f"no answer from Prometheus at {host}", "check network and address")
     return PromFault(

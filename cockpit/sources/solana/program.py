@@ -25,6 +25,7 @@ from cockpit.sources.solana.stream import LogStream, StreamBroken
 from cockpit.sources.timing import SolanaTimings
 
 TOPIC = "solana/program"
+SUBSCRIPTION = "solana/subscription"
 _TICK_S = 0.25
 _LEAD_SLOTS = 1000  # a slot further ahead than time allows is a node's mistake, not the chain's
 _SLOTS_A_SECOND = 250.0
@@ -62,6 +63,8 @@ class ProgramWatch:
         self._reach = 0  # the slot at which the newest gap ended
         self._started_at = clock.mono()
         self._trouble = "no endpoint has answered yet"
+        self._unstreamed_at = clock.mono()  # since when there is no stream, while there is none
+        self._streamed: str | None = None  # which endpoint streamed last
         self._observed_at: float | None = None
         self._wanted = asyncio.Event()
         self._turns: dict[str, int] = {}  # endpoint → the number of the newest listing that began with it
@@ -127,6 +130,7 @@ class ProgramWatch:
                 self._fleet.streaming = ""
                 stream, self._stream = self._stream, None
                 if stream is not None:
+                    self._unstreamed_at, self._streamed = self._clock.mono(), stream.name
                     await stream.close()
                 self._publish()
 
@@ -279,6 +283,20 @@ class ProgramWatch:
         )
 
     # -- what is said
+
+    def subscription(self) -> Reading[str]:
+        """Return which endpoint streams; none is a fault, though listings still count everything.
+
+        A change of endpoint takes a moment, which is none.
+        """
+        now, stream = self._clock.mono(), self._stream
+        down_s = now - self._unstreamed_at
+        if stream is not None:
+            return Reading(SUBSCRIPTION, stream.name, now)
+        if down_s < self._timings.reopen_s:
+            return Reading(SUBSCRIPTION, self._streamed, self._unstreamed_at if self._streamed else None)
+        words = f"polled; subscription down {down_s:.0f} s: {self._trouble}"
+        return Reading(SUBSCRIPTION, fault=Fault(SourceState.DOWN, words, "see the endpoints' ws-url"))
 
     def reading(self) -> Reading[ProgramActivity]:
         """Return where things stand, whole at any time.

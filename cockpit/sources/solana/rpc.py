@@ -17,7 +17,7 @@ import msgspec
 
 from cockpit.clock import Clock
 from cockpit.errors import CockpitError
-from cockpit.kubeapi.network import causes, words
+from cockpit.kubeapi.network import words
 from cockpit.model.reading import Fault, SourceState
 from cockpit.sources.solana.settings import RpcEndpoint
 from cockpit.text import safe, url_secrets, without
@@ -252,18 +252,10 @@ class Rpc:
             raise RpcProblem(f"{self.name} ({self.host}) gave no answer in {self._timeout_s:g} s") from None
         except Exception as error:  # the network's, the URL's, the client's own: all mean that there is no answer
             self.stats.add(None)
-            raise RpcProblem(f"cannot reach {self.name} ({self.host}): {self._network(error)}") from None
+            raise RpcProblem(f"cannot reach {self.name} ({self.host}): {safe(words(error), 120)}") from None
         self._throttles = 0
         self.stats.add((self._clock.mono() - began) * 1000.0 if timed else 0.0, timed=timed)
         return body
-
-    def _network(self, error: BaseException) -> str:
-        """Return the system's words; never the exception's own, which may hold the URL."""
-        for cause in causes(error):
-            if isinstance(cause, OSError):
-                return safe(words(cause), 120)
-        kinds = [type(cause).__name__ for cause in causes(error)]
-        return kinds[0] if kinds else "no reason given"
 
     def _of_status(self, status: Any) -> RpcProblem:
         code: int = status.code

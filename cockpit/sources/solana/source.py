@@ -153,6 +153,7 @@ class SolanaSource:
     def _program_changed(self) -> None:
         if self.program is not None:
             self._put(self.program.reading())
+            self._put(self.program.subscription())
 
     def _accounts(self, program_id: str, fleet: Fleet, program: ProgramWatch) -> AccountsWatch:
         def named(names: dict[str, str]) -> None:

@@ -20,7 +20,7 @@ import msgspec
 
 from cockpit.clock import Clock
 from cockpit.errors import CockpitError
-from cockpit.kubeapi.network import causes, words
+from cockpit.kubeapi.network import words
 from cockpit.kubeapi.read_batching import ReadBatcher
 from cockpit.sources.solana.rpc import Slot, host_of
 from cockpit.sources.solana.settings import RpcEndpoint
@@ -280,16 +280,13 @@ class LogStream:
         where = f"{self.name} ({host_of(self._url)})"
         if isinstance(error, TimeoutError):
             return StreamBroken(f"{where}: no subscription within {self._timings.connect_s:g} s")
-        for cause in causes(error):
-            if isinstance(cause, OSError):
-                return StreamBroken(f"cannot stream from {where}: {words(cause)}")
         response = getattr(error, "response", None)
         code = getattr(response, "status_code", None)
         if response is not None and code is not None:
             asked = next(iter(response.headers.get_all("retry-after")), None)
             pause_s = retry_after_s(asked, self._clock.wall())
             return StreamBroken(f"{where} refuses a WebSocket: HTTP {code}", _CORRECT, retry_after_s=pause_s)
-        return StreamBroken(f"the stream from {where} broke: {type(error).__name__}")
+        return StreamBroken(f"cannot stream from {where}: {safe(words(error), 120)}")
 
     async def close(self) -> None:
         socket, self._socket = self._socket, None
