@@ -1,8 +1,8 @@
 """Tries every drill scenario × every step that changes something (`make matrix`).
 
-`python -m bench.matrix [--scenario NAME]… [--step RUNBOOK/ID]… [--seeds 5] [--cures] [--jobs 2]
-[--out FILE]`: exit code 1 where a bound of `report.py` does not hold. FILE gets one JSON line a
-run.
+`python -m bench.matrix [--scenario NAME]… [--step RUNBOOK/ID]… [--seeds 5] [--cures] [--wire 20]
+[--jobs 2] [--out FILE]`: exit code 1 where a bound of `report.py` does not hold. FILE gets one
+JSON line a run.
 """
 
 from __future__ import annotations
@@ -15,45 +15,85 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.matrix import report
+from bench.matrix.cases import case_of, needs_database
 from bench.matrix.run import Result
 from cockpit.drill.scenarios import SCENARIOS
+from cockpit.runbooks.schema import load
 
-Task = tuple[str, int, bool]  # scenario, seed, wrong steps too
+WIRED = 20  # runs that are repeated over the real wire
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Names what one process does.
+
+    `wrong`: not the cures alone. `steps`: as RUNBOOK/ID; none: all. `wire`: over real sockets.
+    """
+
+    scenario: str
+    seed: int
+    wrong: bool = False
+    steps: tuple[str, ...] = ()
+    wire: bool = False
 
 
 def main() -> int:
     args = _parser().parse_args()
     if args.worker:
-        return _work(*args.worker.split(":"), only=tuple(args.step))
+        return _work(Task(**json.loads(args.worker)))
+    out = Path(args.out) if args.out else None
+    only = tuple(args.step)
     names = args.scenario or list(SCENARIOS)
-    first = [(name, 1, not args.cures) for name in names]
-    more = [(name, seed, False) for seed in range(2, args.seeds + 1) for name in names if SCENARIOS[name].right_steps]
-    results = everything([*first, *more], args.jobs, tuple(args.step), Path(args.out) if args.out else None)
-    print("\n".join(report.lines(results)))
+    tasks = [Task(name, 1, not args.cures, only) for name in names if not args.cures or SCENARIOS[name].right_steps]
+    seeds = range(2, args.seeds + 1)
+    tasks += [Task(name, seed, False, only) for seed in seeds for name in names if SCENARIOS[name].right_steps]
+    tasks += [
+        task for name in names for task in _of_the_database(name, args.seeds) if not only or task.steps[0] in only
+    ]
+    results = everything(tasks, args.jobs, out)
+    again = _some([r for r in results if r.verdict in ("pass", "fail", "unknown")], args.wire)
+    wired = everything([Task(r.case.scenario, r.case.seed, steps=(r.case.label,), wire=True) for r in again], args.jobs)
+    print("\n".join([*report.lines(results), *report.compared(results, wired)]))
     wrong = report.verdict(results)
     print("matrix: " + ("; ".join(wrong) if wrong else "all is so"))
     return 1 if wrong else 0
 
 
-def everything(tasks: Sequence[Task], jobs: int, only: tuple[str, ...], out: Path | None) -> list[Result]:
+def _of_the_database(scenario: str, seeds: int) -> list[Task]:
+    """Return the cures that need a real PostgreSQL, which has no simulated time."""
+    runbooks, found = load(None), SCENARIOS[scenario]
+    named = (case_of(found, 1, runbooks, step) for step in found.right_steps)
+    steps = [case.label for case in named if needs_database(case, runbooks)]
+    return [Task(scenario, seed, False, (step,), wire=True) for step in steps for seed in range(1, seeds + 1)]
+
+
+def _some(results: Sequence[Result], count: int) -> list[Result]:
+    """Choose so many, as different as their order has them."""
+    ordered = sorted(results, key=lambda r: (r.case.cures, r.case.name))
+    return [ordered[i * len(ordered) // count] for i in range(count)] if len(ordered) >= count else ordered
+
+
+def everything(tasks: Sequence[Task], jobs: int, out: Path | None = None) -> list[Result]:
     """Run the tasks in processes of their own, so many at a time."""
     results: list[Result] = []
     began = time.perf_counter()
     if out is not None:
         out.write_text("")
     with ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(_child, task, only): task for task in tasks}
+        waiting = {pool.submit(_child, task): task for task in tasks}
         for done in as_completed(waiting):
             made, trouble = done.result()
             results += made
-            name, seed, _ = waiting[done]
+            task = waiting[done]
             passed = sum(r.verdict == "pass" for r in made)
+            where = " (wire)" if task.wire else ""
             print(
-                f"{time.perf_counter() - began:6.0f} s  {name} seed {seed}: {len(made)} runs, {passed} pass, "
-                f"{len(report.offenders(made))} offend{trouble}",
+                f"{time.perf_counter() - began:6.0f} s  {task.scenario} seed {task.seed}{where}: "
+                f"{len(made)} runs, {passed} pass, {len(report.offenders(made))} offend{trouble}",
                 flush=True,
             )
             if out is not None:
@@ -62,10 +102,9 @@ def everything(tasks: Sequence[Task], jobs: int, only: tuple[str, ...], out: Pat
     return results
 
 
-def _child(task: Task, only: tuple[str, ...]) -> tuple[list[Result], str]:
-    words = [sys.executable, "-m", "bench.matrix", "--worker", ":".join(map(str, task))]
+def _child(task: Task) -> tuple[list[Result], str]:
     done = subprocess.run(
-        [*words, *(word for step in only for word in ("--step", step))],
+        [sys.executable, "-m", "bench.matrix", "--worker", json.dumps(asdict(task))],
         capture_output=True,
         check=False,
         env={**os.environ, "PYTHONHASHSEED": "0"},
@@ -75,14 +114,18 @@ def _child(task: Task, only: tuple[str, ...]) -> tuple[list[Result], str]:
     return results, f"; exit code {done.returncode}: {trouble[-1] if trouble else ''}" if done.returncode else ""
 
 
-def _work(scenario: str, seed: str, wrong: str, *, only: tuple[str, ...]) -> int:
-    from bench.matrix.worker import run
+def _work(task: Task) -> int:
+    from bench.matrix.worker import run, run_on_the_wire
 
     def heard(result: Result) -> None:
         sys.stdout.write(json.dumps(result.as_json()) + "\n")
         sys.stdout.flush()
 
-    run(scenario, int(seed), wrong == "True", only, heard)
+    if task.wire:
+        for step in task.steps:
+            heard(run_on_the_wire(task.scenario, task.seed, step))
+    else:
+        run(task.scenario, task.seed, task.wrong, tuple(task.steps), heard)
     return 0
 
 
@@ -92,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--step", action="append", default=[], help="RUNBOOK/ID; without any: all")
     parser.add_argument("--seeds", type=int, default=5, help="for the cures; other steps run once")
     parser.add_argument("--cures", action="store_true", help="the cures alone")
+    parser.add_argument("--wire", type=int, default=WIRED, help="runs that are repeated over the real wire")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", help="a file that gets one JSON line a run")
     parser.add_argument("--worker", help=argparse.SUPPRESS)

@@ -34,37 +34,61 @@ class Case:
     holds: bool = False
 
     @property
+    def label(self) -> str:
+        return f"{self.runbook}/{self.step}"
+
+    @property
     def name(self) -> str:
-        return f"{self.scenario} {self.runbook}/{self.step} seed {self.seed}"
+        return f"{self.scenario} {self.label} seed {self.seed}"
 
 
-def cures(scenario: Scenario) -> set[tuple[int, str]]:
-    return {_numbered(scenario, step) for step in scenario.right_steps}
-
-
-def _numbered(scenario: Scenario, step: str) -> tuple[int, str]:
-    number, name = scenario.qualified(step)
-    return int(number), name
+def case_of(scenario: Scenario, seed: int, runbooks: Runbooks, named: str) -> Case:
+    """Return the case of one step, named as in a scenario."""
+    number, name = scenario.qualified(named)
+    _, step = runbooks.step(number, name)
+    right, holding = (
+        _effects(scenario, runbooks, scenario.right_steps),
+        _effects(scenario, runbooks, scenario.holding_steps),
+    )
+    key = _effect(step, runbooks.runbook(number))
+    return Case(scenario.name, seed, int(number), name, cures=key in right, holds=key in holding)
 
 
 def cases(scenario: Scenario, seed: int, runbooks: Runbooks, situation: Situation, *, wrong: bool) -> list[Case]:
     """List the cures, and with `wrong` every other step that changes something.
 
     Those are of the runbooks of which symptoms hold now, and those that the scenario itself names
-    as wrong.
+    as wrong. What two runbooks call differently and sends the same is the same.
     """
-    right = cures(scenario)
-    holding = {_numbered(scenario, step) for step in scenario.holding_steps}
-    named = {_numbered(scenario, step) for step in scenario.wrong_steps} | holding if wrong else set()
+    named = {scenario.qualified(step) for step in scenario.right_steps}
+    if wrong:
+        named |= {scenario.qualified(step) for step in (*scenario.wrong_steps, *scenario.holding_steps)}
     matching = {match.runbook.number for match in situation.matches if match.score > 0} if wrong else set()
     found = []
     for runbook in runbooks.runbooks:
         for step in runbook.mitigations:
-            key = (runbook.number, step.id)
-            wanted = key in right or key in named or runbook.number in matching
+            wanted = (str(runbook.number), step.id) in named or runbook.number in matching
             if wanted and changes_something(runbook, step):
-                found.append(Case(scenario.name, seed, *key, cures=key in right, holds=key in holding))
-    return found
+                found.append(case_of(scenario, seed, runbooks, f"{runbook.number}/{step.id}"))
+    return [case for case in found if not (case.cures and needs_database(case, runbooks))]
+
+
+def needs_database(case: Case, runbooks: Runbooks) -> bool:
+    """Tell whether it can only be carried out where there is a real PostgreSQL."""
+    return runbooks.step(str(case.runbook), case.step)[1].kind == "sql"
+
+
+def _effects(scenario: Scenario, runbooks: Runbooks, steps: tuple[str, ...]) -> set[object]:
+    found = (scenario.qualified(step) for step in steps)
+    return {_effect(runbooks.step(*name)[1], runbooks.runbook(name[0])) for name in found}
+
+
+def _effect(step: Step, runbook: Runbook) -> object:
+    """Return what a step sends, whatever it is called."""
+    if step.kind == "sequence":
+        return tuple(_effect(part, runbook) for part in parts_of(runbook, step))
+    sent = (step.service, step.replicas, step.image, step.argv, sorted(step.env.items()), sorted(step.args.items()))
+    return (step.kind, *map(str, sent), tuple(sorted(param.name for param in step.params)))
 
 
 def changes_something(runbook: Runbook, step: Step) -> bool:

@@ -41,6 +41,17 @@ def lines(results: Sequence[Result]) -> list[str]:
     return said
 
 
+def compared(results: Sequence[Result], wired: Sequence[Result]) -> list[str]:
+    """Say which of the runs that were repeated over the real wire ended as in simulated time."""
+    before = {r.case.name: r for r in results}
+    pairs = [(before[r.case.name], r) for r in wired]
+    said = [f"over the real wire: {sum(a.verdict == b.verdict for a, b in pairs)} of {len(pairs)} ended alike"]
+    for simulated, real in pairs:
+        if simulated.verdict != real.verdict:
+            said.append(f"  {real.case.name}: simulated {simulated.verdict}, real {real.verdict}: {real.words}")
+    return said if pairs else []
+
+
 def _counted(what: str, results: Sequence[Result]) -> str:
     by = Counter(r.verdict for r in results)
     tried = len(results) - by[NOTHING]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -55,18 +55,16 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(
-    scenario: str, seed: int, *, postgres: bool = False, drive: Callable[[Drill], Awaitable[None]] | None = None
-) -> AsyncIterator[Rig]:
+async def rig(scenario: str, seed: int, *, wire: bool = False) -> AsyncIterator[Rig]:
     """Start both; the cockpit has looked once at everything when it is handed over.
 
-    Everything runs in the caller's loop, and the world moves on with its time.
+    Everything runs in the caller's loop, and the world moves on with its time. `wire`: with TLS and
+    a real PostgreSQL, for which the loop must be one of real sockets.
     """
     random.seed(seed)
     loop = asyncio.get_running_loop()
-    async with Drill(scenario, seed=seed, speed=0, start_at=START, tls=False, postgres=postgres) as drill:
-        if postgres:
-            await drill.database_up()
+    async with Drill(scenario, seed=seed, speed=0, start_at=START, tls=wire, postgres=wire) as drill:
+        await drill.database_up()
         clock = LoopClock(loop, START - loop.time())
         settings = _unhurried(load_settings(config=drill.config, env={}))
         runbooks = with_commands(load(None), settings)
@@ -78,7 +76,7 @@ async def rig(
             lambda: {"progress": recorded[0].progress, "journal": recorded[0].journal_lines} if recorded else {},
             assess_every_s=1.0,
         )
-        tasks = [asyncio.create_task(_drive(drill)), asyncio.create_task(engine.run())]
+        driving, reading = asyncio.create_task(_drive(drill)), asyncio.create_task(engine.run())
         journal = Journal.open(journal_path(settings), wall=clock.wall, sync=lambda fd: None)
         try:
             while engine.place is None or engine.situation is None:  # noqa: ASYNC110 - in simulated time
@@ -104,11 +102,11 @@ async def rig(
             recorded.append(executor)
             yield Rig(drill, settings, runbooks, clock, engine, executor)
         finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            engine.close()
+            await reading
+            driving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await driving
             journal.close()
 
 

@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import traceback
 from collections.abc import Callable
 
-from bench.matrix.cases import Case, cases
-from bench.matrix.loop import simulate
+from bench.matrix.cases import Case, case_of, cases
+from bench.matrix.loop import hurry, simulate
 from bench.matrix.rig import Rig, rig
 from bench.matrix.run import Result, carry_out
 from cockpit.drill.scenarios import find
 
 SETTLED_S = 90.0  # simulated: every signal has held for as long as it must
+SPEED = 8.0  # of time on the real wire
 
 
 def run(scenario: str, seed: int, wrong: bool, only: tuple[str, ...], heard: Callable[[Result], None]) -> None:
     """Carry out every step that is to be tried; `only`: steps as RUNBOOK/ID."""
-    simulate(_run(scenario, seed, wrong, only, heard))
+    simulate(_all(scenario, seed, wrong, only, heard))
 
 
-async def _run(scenario: str, seed: int, wrong: bool, only: tuple[str, ...], heard: Callable[[Result], None]) -> None:
+async def _all(scenario: str, seed: int, wrong: bool, only: tuple[str, ...], heard: Callable[[Result], None]) -> None:
     async with rig(scenario, seed) as made:
         await asyncio.sleep(SETTLED_S)
+        gc.freeze()  # what the forks share is looked through by none of them
+        gc.set_threshold(100_000, 50, 100)
         for case in cases(find(scenario), seed, made.runbooks, made.situation, wrong=wrong):
             if not only or f"{case.runbook}/{case.step}" in only:
                 heard(await _forked(made, case))
+
+
+def run_on_the_wire(scenario: str, seed: int, step: str) -> Result:
+    """Carry one step (RUNBOOK/ID) out over real sockets, in real time at `SPEED`."""
+    return hurry(_one(scenario, seed, step), SPEED)
+
+
+async def _one(scenario: str, seed: int, step: str) -> Result:
+    async with rig(scenario, seed, wire=True) as made:
+        await asyncio.sleep(SETTLED_S)
+        return await carry_out(made, case_of(find(scenario), seed, made.runbooks, step))
 
 
 async def _forked(made: Rig, case: Case) -> Result:
