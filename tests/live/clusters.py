@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import yaml
 
 from cockpit.drill.clock import SimClock
-from cockpit.drill.kubernetes import Behaviour, KubernetesWorld, serve, ticking, write_kubeconfig
+from cockpit.drill.kubernetes import Behaviour, KubernetesWorld, User, serve, ticking, write_kubeconfig
 from cockpit.kubeapi.access import Access, load_access
 from cockpit.kubeapi.client import ApiAnswer, KubeClient
 from cockpit.kubeapi.errors import KubeError, NotFound
@@ -47,6 +47,7 @@ class TestCluster:
     controllers: bool = False
     kubelet: bool = False
     autoscaling: bool = False
+    reader: str = ""  # the token of somebody without rights
 
     def access(self) -> Access:
         return load_access(str(self.kubeconfig))
@@ -108,6 +109,13 @@ class TestCluster:
 
         return self.run(work)
 
+    def create(self, base: str, plural: str, body: dict[str, Any], *, namespaced: bool = True) -> None:
+        """Make an object of any kind; `base` is its API's path."""
+        place = f"{base}/namespaces/{self.namespace}" if namespaced else base
+        self.send(
+            "POST", f"{place}/{plural}", {"apiVersion": base.removeprefix("/apis/").removeprefix("/api/"), **body}
+        )
+
     def deployment(self, name: str, *containers: dict[str, Any], replicas: int = 1, **template: Any) -> dict[str, Any]:
         """A Deployment whose pods do nothing."""
         return self.make("Deployment", _workload(name, containers, replicas, template))
@@ -158,7 +166,12 @@ async def remove(client: KubeClient, path: str) -> None:
 
 
 def behave(service: str, image: str, env: object) -> Behaviour:
-    return Behaviour(startup_s=0.5, stop_s=0.5, log=(f"{service} starts", "ready"))
+    log = (f"{service} starts", "ready")
+    if service == "m0-crashing":
+        return Behaviour(crash_after_s=0.5, stop_s=0.5, log=log)
+    if service.startswith("m0-reconciler"):
+        return Behaviour(startup_s=0.1, crash_after_s=1.0, exit_code=0, log=log)
+    return Behaviour(startup_s=0.5, stop_s=0.5, log=log)
 
 
 @contextmanager
@@ -168,6 +181,7 @@ def drill(home: Path) -> Iterator[TestCluster]:
 
     async def main() -> None:
         world = KubernetesWorld(SimClock(time.time()), 7, behaviour=behave)
+        world.users["reader"] = User("reader", groups=("m0-look", "system:authenticated"))
         async with serve(world) as served, ticking(world, per_second=50, speed=10.0):
             write_kubeconfig(home / "kubeconfig", served)
             ended = asyncio.Event()
@@ -186,7 +200,7 @@ def drill(home: Path) -> Iterator[TestCluster]:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     assert up.wait(10) and not failed, failed
-    cluster = TestCluster("drill", home / "kubeconfig", "m0-prod")
+    cluster = TestCluster("drill", home / "kubeconfig", "m0-prod", reader="reader")
     _find_out(cluster, 10.0)
     assert cluster.controllers and cluster.kubelet and cluster.autoscaling, "the drill has them all"
     yield cluster
@@ -196,9 +210,9 @@ def drill(home: Path) -> Iterator[TestCluster]:
 
 
 @contextmanager
-def live(kubeconfig: Path) -> Iterator[TestCluster]:
+def live(kubeconfig: Path, reader: str = "") -> Iterator[TestCluster]:
     """A namespace of our own on a real server (current context), deleted afterwards."""
-    cluster = TestCluster("live", kubeconfig, f"m0-conformance-{secrets.token_hex(3)}")
+    cluster = TestCluster("live", kubeconfig, f"m0-conformance-{secrets.token_hex(3)}", reader=reader)
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": cluster.namespace}}
     cluster.send("POST", "/api/v1/namespaces", body)
     try:

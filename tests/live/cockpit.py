@@ -54,7 +54,9 @@ class Cockpit:
         self.executor.start()
 
     def plan(self, kind: str, service: str, **more: Any) -> Plan:
-        step = Step(id=kind, title=f"{kind} {service}", kind=kind, service=service, **more)
+        return self.planned(Step(id=kind, title=f"{kind} {service}", kind=kind, service=service, **more))
+
+    def planned(self, step: Step) -> Plan:
         return self.executor.plan(None, step, {}).result(30)
 
     def undo(self, number: int | None) -> Plan:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.cluster.build import NotBuilt, build
-from tests.live.cluster.control_plane import running
+from tests.live.cluster.control_plane import ControlPlane, running
 from tests.live.cluster.kubelet import Kubelet
 from tests.live.clusters import TestCluster, live
 
@@ -42,7 +42,7 @@ def real_server() -> Iterator[RealServer]:
 @pytest.fixture(scope="module")
 def real(real_server: RealServer) -> Iterator[TestCluster]:
     """A namespace of the module's own on the real server."""
-    with live(real_server.kubeconfig) as made:
+    with live(real_server.kubeconfig, ControlPlane.token("reader") if real_server.kubelet else "") as made:
         yield made
 
 

@@ -247,6 +247,10 @@ async def _serving_logs() -> AsyncIterator[int]:
 
 
 async def _log(request: web.Request) -> web.StreamResponse:
+    if request.query.get("previous") in ("true", "1"):
+        pod, container = request.match_info["pod"], request.match_info["container"]
+        words = f'previous terminated container "{container}" in pod "{pod}" not found'
+        return web.Response(status=400, text=words)
     stamp = f"{_now(micro=True)} " if request.query.get("timestamps") in ("true", "1") else ""
     lines = [f"{stamp}{request.match_info['container']} starts", f"{stamp}ready"]
     answer = web.StreamResponse(headers={"Content-Type": "text/plain"})
@@ -264,7 +268,7 @@ def _container(spec: Obj, state: str, ready: bool) -> Obj:
     now: Obj = {"running": {"startedAt": _now()}}
     restarts = 0
     last: Obj = {}
-    ended = {"startedAt": _now(), "finishedAt": _now()}
+    ended = {"startedAt": _now(), "finishedAt": _now(), "containerID": f"live://{spec['name']}"}
     if state == "crash":
         now = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container"}}
         restarts, last = 7, {"terminated": {"exitCode": 1, "reason": "Error", **ended}}

@@ -69,9 +69,14 @@ def read_continue(token: str) -> tuple[int, str]:
         if body["v"] != "meta.k8s.io/v1":
             raise ValueError("unknown version")
     except (ValueError, KeyError, TypeError) as error:
-        shown = f"invalid character {raw[:1]!r} looking for beginning of value" if raw else str(error)
+        shown = f"invalid character '{_shown(raw[0])}' looking for beginning of value" if raw else str(error)
         raise statuses.bad_request(f"invalid continue token: continue key is not valid: {shown}") from None
     return version, start.removesuffix("\x00")
+
+
+def _shown(byte: int) -> str:
+    """Write a byte as Go's JSON decoder quotes it."""
+    return chr(byte) if 0x20 <= byte < 0x7F else f"\\u{byte:04x}"
 
 
 def _snapshot(store: Store, req: ApiRequest) -> tuple[list[Stored], int, str]:
@@ -93,7 +98,7 @@ def _snapshot(store: Store, req: ApiRequest) -> tuple[list[Stored], int, str]:
         raise statuses.bad_request(f'resourceVersion: Invalid value: "{version_text}": invalid syntax')
     wanted = int(version_text)
     if wanted > store.rv:
-        raise statuses.version_too_large(wanted, store.rv)
+        raise statuses.version_too_large(wanted, store.rv, listed=True)
     if match == "Exact":
         items = store.at(res, wanted, namespace)
         if items is None:

@@ -22,6 +22,7 @@ from cockpit.drill.kubernetes.objects.resources import ACCESS_REVIEWS, NAMESPACE
 from cockpit.drill.kubernetes.objects.store import Store, decode, encode
 from cockpit.drill.kubernetes.tables.columns import table
 
+_OPTIONS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions", "DELETE": "DeleteOptions"}
 _REVIEWS = (ACCESS_REVIEWS, RULES_REVIEWS, SELF_REVIEWS)
 _LIMIT = 8 * 1024 * 1024
 
@@ -120,7 +121,8 @@ class ApiServer:
             return self._about_itself(request, user)
         watching = request.query.get("watch", "").lower() in ("1", "true", "t")
         verb = verb_of(request.method, target, watching)
-        dry_run = "All" in request.query.getall("dryRun", [])
+        asked = request.query.getall("dryRun", [])
+        dry_run = "All" in asked
         req = ApiRequest(
             http=request,
             target=target,
@@ -130,6 +132,8 @@ class ApiServer:
             dry_run=dry_run,
         )
         self._authorise(req)
+        if asked and asked != ["All"] and request.method in _OPTIONS:
+            raise statuses.no_such_dry_run(_OPTIONS[request.method], asked)
         if target.res in _REVIEWS:
             return self._review(req, body)
         allowed = target.res.verbs

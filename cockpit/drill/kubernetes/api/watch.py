@@ -18,13 +18,27 @@ from cockpit.drill.kubernetes.tables import columns
 
 BOOKMARK_S = 10.0  # real seconds; a real server sends one about every minute
 _DEFAULT_TIMEOUT_S = 1800.0
+_NO_TEMPLATE: Obj = {"metadata": {}, "spec": {"containers": None}}
+#: A bookmark's object is its kind's zero value, but for the version.
 _ZERO: dict[str, Obj] = {
     "pods": {"spec": {"containers": None}, "status": {}},
     "deployments.apps": {
-        "spec": {"selector": None, "template": {"metadata": {}, "spec": {"containers": None}}, "strategy": {}},
+        "spec": {"replicas": 0, "selector": None, "template": _NO_TEMPLATE, "strategy": {}},
         "status": {},
     },
-    "replicasets.apps": {"spec": {"selector": None, "template": {"metadata": {}, "spec": {"containers": None}}}},
+    "replicasets.apps": {
+        "spec": {"replicas": 0, "selector": None, "template": _NO_TEMPLATE},
+        "status": {"replicas": 0},
+    },
+    "statefulsets.apps": {
+        "spec": {"replicas": 0, "selector": None, "template": _NO_TEMPLATE, "serviceName": "", "updateStrategy": {}},
+        "status": {"replicas": 0, "availableReplicas": 0},
+    },
+    "jobs.batch": {"spec": {"template": _NO_TEMPLATE}, "status": {}},
+    "horizontalpodautoscalers.autoscaling": {
+        "spec": {"scaleTargetRef": {"kind": "", "name": ""}, "maxReplicas": 0},
+        "status": {"desiredReplicas": 0, "currentMetrics": None},
+    },
 }
 
 
@@ -97,7 +111,7 @@ class Watch:
             lines = b"".join(self._shaped("ADDED", s) for s in now)
             return lines + (self._bookmark(end=True) if streamed and self.bookmarks else b""), None
         if version and not version.isdigit():
-            raise statuses.bad_request(f'resourceVersion: Invalid value: "{version}": invalid syntax')
+            raise statuses.version_malformed(version)
         self.position = int(version) if version not in ("", "0") else self.store.rv
         oldest = self.store.compacted(self.res)
         if self.position < oldest:

@@ -10,7 +10,7 @@ from cockpit.drill.kubernetes.api.reading import find
 from cockpit.drill.kubernetes.api.request import ApiRequest
 from cockpit.drill.kubernetes.controllers.context import ALPHABET, mark_deleted
 from cockpit.drill.kubernetes.objects import defaults, events, managed, patch, statuses, strategic, validation
-from cockpit.drill.kubernetes.objects.resources import CONFIGMAPS, EVENTS_K8S_IO, NAMESPACES, PODS, Obj, Resource
+from cockpit.drill.kubernetes.objects.resources import CONFIGMAPS, EVENTS_K8S_IO, JOBS, NAMESPACES, PODS, Obj, Resource
 from cockpit.drill.kubernetes.objects.store import Store, Stored, decode, encode
 
 _META_ORDER = (
@@ -98,6 +98,31 @@ def _ordered_meta(meta: Obj) -> Obj:
     return {**full, **{k: v for k, v in meta.items() if k not in _META_ORDER and k != "selfLink"}}
 
 
+def _with_its_own_labels(job: Obj, uid: str) -> Obj:
+    """Return a Job with the selector and labels that are made of its uid, if it has none."""
+    spec = dict(job.get("spec") or {})
+    if spec.get("manualSelector"):
+        return job
+    name = job["metadata"].get("name", "")
+    own = {
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid,
+        "job-name": name,
+    }
+    template = dict(spec.get("template") or {})
+    labels = {**((template.get("metadata") or {}).get("labels") or {}), **own}
+    template["metadata"] = {**(template.get("metadata") or {}), "labels": labels}
+    selector = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+    meta = {**job["metadata"], "uid": uid}
+    meta["labels"] = meta.get("labels") or labels
+    return {
+        **job,
+        "metadata": meta,
+        "spec": {**spec, "selector": selector, "manualSelector": False, "template": template},
+    }
+
+
 def _stored_form(res: Resource, obj: Obj) -> Obj:
     full = events.as_old(obj) if res is EVENTS_K8S_IO else obj
     body = {k: v for k, v in _bare(full).items() if k not in ("kind", "apiVersion", "metadata")}
@@ -133,6 +158,8 @@ class Writer:
             obj.pop("status", None)
         if res.storage in _COUNTED:
             meta["generation"] = 1
+        if res is JOBS:
+            obj = _with_its_own_labels(obj, self.store.new_uid())
         obj = defaults.complete(res.storage, obj)
         validation.check(res, obj)
         if res.namespaced and self.store.get(NAMESPACES, "", namespace) is None:
@@ -161,10 +188,13 @@ class Writer:
 
     def update(self, req: ApiRequest, body: Obj) -> Stored:
         """Replace the whole object (PUT); an empty resourceVersion overwrites whatever is there."""
+        given = body.get("metadata") or {}
+        if not given.get("name"):
+            why = f"the name of the object ({req.target.name} based on URL) was undeterminable: name must be provided"
+            raise statuses.bad_request(why)
         old = find(self.store, req.target)
         res = req.target.res
         self._typed(res, body)
-        given = body.get("metadata") or {}
         if given.get("name", req.target.name) != req.target.name:
             raise statuses.bad_request("the name of the object does not match the name on the URL")
         return self._finish(req, old, _stored_form(res, body))
@@ -271,14 +301,9 @@ class Writer:
         meta = stored.obj["metadata"]
         wanted = options.get("preconditions") or {}
         if wanted.get("uid", meta["uid"]) != meta["uid"]:
-            why = f"Precondition failed: UID in precondition: {wanted['uid']}, UID in object meta: {meta['uid']}"
-            raise statuses.conflict(res, stored.key[1], why)
+            raise statuses.other_uid(res, stored.key[1], wanted["uid"], meta["uid"])
         if wanted.get("resourceVersion", meta["resourceVersion"]) != meta["resourceVersion"]:
-            given, have = wanted["resourceVersion"], meta["resourceVersion"]
-            why = (
-                f"Precondition failed: ResourceVersion in precondition: {given}, ResourceVersion in object meta: {have}"
-            )
-            raise statuses.conflict(res, stored.key[1], why)
+            raise statuses.other_version(res, stored.key[1], wanted["resourceVersion"], meta["resourceVersion"])
         status = statuses.success(res, stored.key[1], meta["uid"])
         if req.dry_run:
             return (None, stored) if res is PODS else (status, stored)

@@ -15,6 +15,7 @@ from cockpit.drill.kubernetes.objects.store import Stored
 
 _COMPONENT = "job-controller"
 _ENDS = ("Complete", "Failed")
+_FIRST = {"Complete": "SuccessCriteriaMet", "Failed": "FailureTarget"}
 
 
 def run(ctx: Context) -> None:
@@ -48,7 +49,8 @@ def _sync(ctx: Context, job: Stored) -> None:
     if over:
         stamp = ctx.stamp()
         known = {"status": "True", "lastProbeTime": stamp, "lastTransitionTime": stamp}
-        status["conditions"] = [{"type": over, **known, "reason": why, "message": message}]
+        kinds = (_FIRST[over], over)  # what was decided is said before its pods have ended
+        status["conditions"] = [{"type": kind, **known, "reason": why, "message": message} for kind in kinds]
         if over == "Complete":
             status["completionTime"] = stamp
         write = ctx.recorder.record if over == "Complete" else ctx.recorder.warn
@@ -58,7 +60,8 @@ def _sync(ctx: Context, job: Stored) -> None:
         counts = {"active": len(active), "succeeded": succeeded, "failed": failed}
         rest = {k: v for k, v in status.items() if k not in counts and k != "ready"}
         ready = sum(1 for p in active if is_ready(p.obj))
-        ctx.set_status(JOBS, current, {**rest, **{k: v for k, v in counts.items() if v}, "ready": ready})
+        rest |= {"ready": ready, "terminating": 0, "uncountedTerminatedPods": {}}
+        ctx.set_status(JOBS, current, {**rest, **{k: v for k, v in counts.items() if v}})
 
 
 def _verdict(ctx: Context, spec: Obj, status: Obj, succeeded: int, failed: int) -> tuple[str, str, str]:

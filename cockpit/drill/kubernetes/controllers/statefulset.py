@@ -1,4 +1,4 @@
-"""Runs StatefulSets, simply: ordered by ordinal, one at a time, updated from the highest down."""
+"""Runs StatefulSets: ordered by ordinal, one at a time, updated from the highest down."""
 
 from __future__ import annotations
 
@@ -48,34 +48,60 @@ def _remember(ctx: Context, sts: Stored, name: str) -> None:
         return
     template = sts.obj["spec"]["template"]
     labels = (template.get("metadata") or {}).get("labels") or {}
-    head = {
+    head: Obj = {
         "name": name,
         "namespace": meta["namespace"],
         "labels": labels,
         "ownerReferences": [owner(STATEFULSETS, sts.obj)],
     }
+    if meta.get("annotations"):
+        head["annotations"] = dict(meta["annotations"])
     data = {"spec": {"template": {**template, "$patch": "replace"}}}
     ctx.store.create(CONTROLLERREVISIONS, {"metadata": head, "data": data, "revision": newest + 1})
 
 
 def _act(ctx: Context, sts: Stored, wanted: int, revision: str, pods: dict[int, Stored]) -> None:
-    """Make at most one change a pass, only when all lower ordinals are ready (OrderedReady)."""
+    """Make at most one change a pass; with OrderedReady only when all lower ordinals are ready.
+
+    A broken pod so holds up its own replacement, by whatever revision: it must be deleted by hand.
+    """
+    spec = sts.obj["spec"]
+    ordered = spec.get("podManagementPolicy") != "Parallel"
     for i in range(wanted):
         if i not in pods:
             _create(ctx, sts, i, revision)
             return
-        if "deletionTimestamp" in pods[i].obj["metadata"] or not is_ready(pods[i].obj):
-            stale = (pods[i].obj["metadata"].get("labels") or {}).get(_HASH) != revision
-            if not (stale and is_active(pods[i].obj)):
-                return
-    for i in sorted(pods, reverse=True):
-        meta = pods[i].obj["metadata"]
-        if i >= wanted or (meta.get("labels") or {}).get(_HASH) != revision:
-            if "deletionTimestamp" not in meta:
-                ctx.delete_pod(PODS, pods[i])
-                text = f"delete Pod {pods[i].key[1]} in StatefulSet {sts.key[1]} successful"
-                ctx.recorder.record(STATEFULSETS, sts.obj, "SuccessfulDelete", text, _COMPONENT)
+        if ordered and not _well(pods[i]):
             return
+    for i in sorted((i for i in pods if i >= wanted), reverse=True):
+        if "deletionTimestamp" not in pods[i].obj["metadata"]:
+            _delete(ctx, sts, pods[i])
+        return
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
+        return
+    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    for i in range(wanted - 1, partition - 1, -1):
+        if _revision(pods[i]) != revision:
+            if "deletionTimestamp" not in pods[i].obj["metadata"]:
+                _delete(ctx, sts, pods[i])
+            return
+        if not _well(pods[i]):
+            return
+
+
+def _well(pod: Stored) -> bool:
+    return "deletionTimestamp" not in pod.obj["metadata"] and is_ready(pod.obj)
+
+
+def _revision(pod: Stored) -> str:
+    return str((pod.obj["metadata"].get("labels") or {}).get(_HASH))
+
+
+def _delete(ctx: Context, sts: Stored, pod: Stored) -> None:
+    ctx.delete_pod(PODS, pod)
+    text = f"delete Pod {pod.key[1]} in StatefulSet {sts.key[1]} successful"
+    ctx.recorder.record(STATEFULSETS, sts.obj, "SuccessfulDelete", text, _COMPONENT)
 
 
 def _create(ctx: Context, sts: Stored, ordinal: int, revision: str) -> None:
@@ -90,7 +116,18 @@ def _create(ctx: Context, sts: Stored, ordinal: int, revision: str) -> None:
         "labels": labels,
         "ownerReferences": [owner(STATEFULSETS, sts.obj)],
     }
-    ctx.store.create(PODS, new_pod(sts.obj["spec"]["template"], head, meta["namespace"]))
+    partition = ((sts.obj["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition") or 0
+    current = sts.obj["status"].get("currentRevision", revision)
+    template = sts.obj["spec"]["template"]
+    if ordinal < partition and current != revision:
+        kept = ctx.store.get(CONTROLLERREVISIONS, meta["namespace"], current)
+        if kept is not None:
+            template = {k: v for k, v in kept.obj["data"]["spec"]["template"].items() if k != "$patch"}
+            labels[_HASH] = current
+    made = new_pod(template, head, meta["namespace"])
+    own = {"hostname": name, "subdomain": sts.obj["spec"].get("serviceName", "")}
+    made["spec"] = {**made["spec"], **{field: value for field, value in own.items() if value}}
+    ctx.store.create(PODS, made)
     text = f"create Pod {name} in StatefulSet {meta['name']} successful"
     ctx.recorder.record(STATEFULSETS, sts.obj, "SuccessfulCreate", text, _COMPONENT)
 

@@ -167,6 +167,7 @@ def _statefulset(obj: Obj) -> Obj:
         "podManagementPolicy": "OrderedReady",
         "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
         "revisionHistoryLimit": 10,
+        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
         **(obj.get("spec") or {}),
     }
     spec["template"] = _template(spec.get("template") or {})
@@ -218,7 +219,10 @@ def _service(obj: Obj) -> Obj:
 
 
 def _autoscaler(obj: Obj) -> Obj:
-    return {**obj, "spec": {"minReplicas": 1, **(obj.get("spec") or {})}, "status": obj.get("status") or {}}
+    target = {"type": "Utilization", "averageUtilization": 80}
+    metrics = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    status = obj.get("status") or {"desiredReplicas": 0, "currentMetrics": None}
+    return {**obj, "spec": {"minReplicas": 1, "metrics": metrics, **(obj.get("spec") or {})}, "status": status}
 
 
 def _job_spec(spec: Obj) -> Obj:

@@ -31,7 +31,7 @@ class ApiError(Exception):
             "metadata": metadata or {},
             "status": "Failure",
             "message": message,
-            "reason": reason,
+            **({"reason": reason} if reason else {}),
         }
         if details is not None:
             self.status["details"] = details
@@ -164,6 +164,13 @@ def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiErr
     return ApiError(422, "Invalid", f'{who} "{name}" is invalid: {listed}', details)
 
 
+def no_such_dry_run(options: str, asked: Sequence[str]) -> ApiError:
+    """Make the 422 for a dryRun that is not "All": nothing is carried out."""
+    shown = ",".join(f'"{one}"' for one in asked)
+    cause = Cause("dryRun", "FieldValueNotSupported", f'Unsupported value: [{shown}]: supported values: "All"')
+    return invalid(options, "meta.k8s.io", "", [cause])
+
+
 def unmergeable(text: str, problem: str) -> ApiError:
     """Make a 422 for a patch whose result does not decode (recording 33).
 
@@ -197,8 +204,38 @@ def continue_expired(token: str) -> ApiError:
     return ApiError(410, "Expired", message, metadata={"continue": token})
 
 
-def version_too_large(req: int, current: int) -> ApiError:
-    message = f"Too large resource version: {req}, current: {current}"
+def version_malformed(text: str) -> ApiError:
+    """Make the 500 of a watch from a version that is no number: the server names no reason."""
+    why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+    return ApiError(500, "", f'resourceVersion: Invalid value: "{text}": {why}')
+
+
+def other_uid(res: Resource, name: str, wanted: str, have: str) -> ApiError:
+    """Make the 409 of a deletion whose precondition names another object's uid."""
+    why = (
+        f"the UID in the precondition ({wanted}) does not match the UID in record ({have}). "
+        "The object might have been deleted and then recreated"
+    )
+    return _precondition(res, name, why)
+
+
+def other_version(res: Resource, name: str, wanted: str, have: str) -> ApiError:
+    """Make the 409 of a deletion whose precondition names another version."""
+    why = (
+        f"the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({have}). "
+        "The object might have been modified"
+    )
+    return _precondition(res, name, why)
+
+
+def _precondition(res: Resource, name: str, why: str) -> ApiError:
+    kind = f"{res.kind}.{res.group}" if res.group else res.kind  # its kind, where others name its plural
+    details: Obj = {"name": name, **({"group": res.group} if res.group else {}), "kind": res.kind}
+    return ApiError(409, "Conflict", f'Operation cannot be fulfilled on {kind} "{name}": {why}', details)
+
+
+def version_too_large(req: int, current: int, *, listed: bool = False) -> ApiError:
+    message = f"{'Timeout: ' if listed else ''}Too large resource version: {req}, current: {current}"
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     details = {"causes": [cause], "retryAfterSeconds": 1}
     return ApiError(504, "Timeout", message, details, {"Retry-After": "1"})

@@ -266,7 +266,7 @@ class Store:
             head["generateName"] = meta["generateName"]
         if res.namespaced:
             head["namespace"] = meta["namespace"]
-        head["uid"] = self.new_uid()
+        head["uid"] = meta.get("uid") or self.new_uid()
         head["resourceVersion"] = str(self.rv)
         if "generation" in meta:
             head["generation"] = meta["generation"]

@@ -28,6 +28,7 @@ from cockpit.drill.kubernetes.objects.statuses import (
     not_supported,
     required,
 )
+from cockpit.drill.kubernetes.objects.store import encode
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*|[ -<>-~]+")
@@ -163,11 +164,11 @@ def _workload(obj: Obj, old: Obj | None) -> Iterator[Cause]:
     labels = (template.get("metadata") or {}).get("labels") or {}
     if not selector:
         yield required("spec.selector")
-    elif old is not None and old["spec"].get("selector") != selector:
-        yield Cause("spec.selector", "FieldValueInvalid", "Invalid value: field is immutable")
     elif not selectors.match_labels(selectors.from_selector(selector), labels):
         detail = "`selector` does not match template `labels`"
-        yield invalid_value("spec.template.metadata.labels", str(labels), detail)
+        yield invalid_value("spec.template.metadata.labels", _Json(labels), detail)
+    if selector and old is not None and old["spec"].get("selector") != selector:
+        yield invalid_value("spec.selector", _Json(selector), "field is immutable")
     strategy = spec.get("strategy") or {}
     if strategy:
         if strategy.get("type") not in ("Recreate", "RollingUpdate"):
@@ -176,6 +177,16 @@ def _workload(obj: Obj, old: Obj | None) -> Iterator[Cause]:
             detail = "may not be specified when strategy `type` is 'Recreate'"
             yield Cause("spec.strategy.rollingUpdate", "FieldValueForbidden", f"Forbidden: {detail}")
     yield from _pod_spec(template.get("spec") or {}, "spec.template.spec")
+
+
+class _Json:
+    """A value that is shown as the server shows one that is no text."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        return encode(self._value).decode()
 
 
 def _pod_spec(spec: Obj, where: str) -> Iterator[Cause]:
