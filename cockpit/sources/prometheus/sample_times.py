@@ -148,7 +148,7 @@ class SampleTimes:
             try:
                 answer = await ask(one.grouped(inner))
             except PromFault as problem:
-                self._broken.setdefault(one.newest, problem.reason)
+                self._broken.setdefault(one.newest, problem.line())
                 continue
             self._take(one.newest, {frozenset(sample.labels.items()): sample.value for sample in answer})
 
