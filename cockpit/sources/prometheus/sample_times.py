@@ -71,7 +71,7 @@ class SampleTimes:
                 await self._ask(ask, questions[:half])
                 await self._ask(ask, questions[half:])
             else:
-                self._broken.update(dict.fromkeys(questions, problem.reason))
+                self._broken.update(dict.fromkeys(questions, problem.line()))
             return
         found: dict[str, dict[Group, float]] = {text: {} for text in questions}
         for sample in answer:
