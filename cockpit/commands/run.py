@@ -122,7 +122,7 @@ def _sequence(session: Any, args: argparse.Namespace, runbook: Runbook, step: St
     """
     from cockpit.mitigation.planning.sequence import parts_of
 
-    state = session.mitigations.sequence(runbook, step)
+    state, code = session.mitigations.sequence(runbook, step), 0
     while state.next is not None:
         index, one = state.next, parts_of(runbook, step)[state.next]
         if not args.json:
@@ -134,9 +134,9 @@ def _sequence(session: Any, args: argparse.Namespace, runbook: Runbook, step: St
         plan = session.mitigations.plan_part(runbook, step, index, own, state.run).result(60)
         code = Carrier(session, args).carry(plan)
         state = session.mitigations.sequence(runbook, step, plan.part.run)
-        if code != 0 or args.dry_run or state.next == index:
+        if code not in (0, UNPROVEN) or args.dry_run or state.next == index:
             return code
-    return 0
+    return code
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:
@@ -275,7 +275,7 @@ def outcome(progress: Progress) -> int:
         return CHANGED
     if progress.phase is Phase.FAILED or progress.proof is Proof.FAIL:
         return FAILED
-    return 0 if progress.phase is Phase.DONE and progress.proof is Proof.PASS else UNPROVEN
+    return 0 if progress.phase is Phase.DONE and progress.proof in (Proof.PASS, Proof.NONE) else UNPROVEN
 
 
 def _took_effect(progress: Progress) -> bool:

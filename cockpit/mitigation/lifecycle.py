@@ -18,6 +18,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from cockpit.clock import Clock
+from cockpit.journal.entries import entries_of
 from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.journal.operator import Operator
 from cockpit.kubeapi.client import KubeClient
@@ -30,7 +31,9 @@ from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.planning.planner import Planner
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.proof.chain_silence import ChainSilence, stops_publishing
+from cockpit.mitigation.proof.sharing import shared_words, sharers, undone_meanwhile
 from cockpit.mitigation.proof.verify import Baseline, Verification
+from cockpit.mitigation.recovery.unfinished import judge
 from cockpit.mitigation.sending import records
 from cockpit.model.plan import (
     PLAN_EXPIRES_S,
@@ -45,12 +48,13 @@ from cockpit.model.plan import (
     Rollout,
     SqlRun,
 )
-from cockpit.model.runbook import Runbooks, Validation
+from cockpit.model.runbook import Runbooks, Step, Validation
 from cockpit.model.situation import Situation
 from cockpit.secrets import mask_secrets
 from cockpit.text import safe
 
 VERIFY_EVERY_S = 0.5
+STANDS_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,11 @@ def check_confirmation(plan: Plan, confirmation: Confirmation, mono: float, read
         raise PlanProblem(f"{plan.typed} was not typed: nothing was sent", f"type {plan.typed} to go on")
 
 
+def _generations(situation: Situation, runbooks: Runbooks) -> dict[tuple[str, str], int]:
+    """Return how often the specification of each service was changed, as far as it is known."""
+    return {key: w.generation for key, w in situation.cluster.workloads.items() if key[1] in runbooks.services}
+
+
 class MitigationRun:
     """Carries one confirmed plan through its life.
 
@@ -107,6 +116,7 @@ class MitigationRun:
         self._stopping = False
         self._notes: list[str] = []
         self._baseline = Baseline({})
+        self._generations: Mapping[tuple[str, str], int] = {}
         self._checked = Proof.PENDING  # what a local check found
         self._context = dataclasses.replace(shared.planner.context, stopping=asyncio.Event())
         started = shared.clock.mono()
@@ -124,8 +134,9 @@ class MitigationRun:
         """Raises JournalProblem when the intent cannot be journalled; nothing was sent then."""
         shared, plan = self._shared, self._plan
         self._report()
-        lines = self._validation()
-        self._baseline = Baseline.of(shared.situation(), lines, shared.clock.mono())
+        self._baseline = self._take_baseline()
+        before = shared.situation()
+        self._generations = _generations(before, shared.runbooks) if before is not None else {}
         doing = f"{plan.title} on {plan.target.kind.lower()} {plan.target.name}"
         ready, refused = await asyncio.gather(self._recheck(), self._acquire(doing))
         try:
@@ -225,9 +236,7 @@ class MitigationRun:
             return
         self._number = self._shared.journal.append(
             mask_secrets(
-                records.intent(
-                    self._prepared, effect, self._confirmation, self._shared.operator, self._baseline.values
-                ),
+                records.intent(self._prepared, effect, self._confirmation, self._shared.operator, self._baseline),
                 self._prepared.draft.hidden,
             )
         )
@@ -318,32 +327,58 @@ class MitigationRun:
         return rollout
 
     async def _verify(self, rollout: Rollout) -> None:
-        shared, plan = self._shared, self._plan
-        lines = self._validation()
+        plan = self._plan
         if plan.harmless:
             self._end(Phase.DONE, self._checked, rollout.words)
             return
-        quiet, said = self._chain_quiet(rollout)
-        if self._continues and quiet is None:
+        quiet, unasked = self._chain_quiet()
+        said = f"{rollout.words}; {unasked}" if unasked else rollout.words
+        if unasked:  # what was not asked is unknown: no other line can prove a stop
+            self._end(Phase.DONE, Proof.UNKNOWN, said)
+            return
+        lines = self._judged_lines() if quiet is None else self._lines_beside_a_stop()
+        if quiet is None and not lines:
+            self._end_without_lines(said)
+            return
+        proof, words = await self._watch_proof(lines, quiet, said)
+        self._end(Phase.DONE, proof, words)
+
+    def _end_without_lines(self, said: str) -> None:
+        """End what the signals do not judge: by what it read back, or with no verdict at all."""
+        plan = self._plan
+        if self._continues:
             assert plan.part is not None
             words = f"{said}; part {plan.part.index + 1} of {plan.part.of}: the signals prove the last one"
-            self._end(Phase.DONE, Proof.PASS, words)
-            return
-        if plan.undoes is not None and quiet is None:
-            self._end(Phase.DONE, Proof.PASS, f"{said}; the fields are back as they were")
-            return
-        if not lines and quiet is None and self._checked is not Proof.PENDING:
+            self._end(Phase.DONE, Proof.NONE, words)
+        elif self._checked is not Proof.PENDING:
             self._end(Phase.DONE, self._checked, said)
-            return
-        if not lines and quiet is None:
+        elif plan.undoes is not None:
+            self._end(Phase.DONE, Proof.NONE, f"{said}; the fields are back as they were")
+        elif self._holding:
+            self._end(Phase.DONE, Proof.NONE, f"{said}; it stops harm and cures nothing: no verdict on the incident")
+        else:
             self._end(Phase.DONE, Proof.UNKNOWN, f"{said}; the runbook has no validation line to prove it by")
-            return
-        if quiet is not None:  # the metrics of what was stopped say nothing any more: the chain and the cluster do
-            metrics = {name for name, signal in shared.runbooks.signals.items() if signal.promql is not None}
-            lines = tuple(line for line in lines if line.signal not in metrics)
-        verification = Verification(lines, shared.runbooks, self._baseline, shared.clock.mono(), quiet)
+
+    async def _watch_proof(
+        self, lines: tuple[Validation, ...], quiet: ChainSilence | None, said: str
+    ) -> tuple[Proof, str]:
+        """Evidence at the signals until it is decided; return the verdict and its words."""
+        shared = self._shared
+        verification = Verification(
+            lines, shared.runbooks, self._baseline, shared.clock.mono(), quiet, mark=lambda: len(self._records())
+        )
+        stood_at = shared.clock.mono()
         while True:
             verification.update(shared.situation(), shared.clock.mono())
+            if verification.proof is Proof.PASS:
+                why = await self._doubt(verification, quiet)
+                if why:
+                    verification.doubt(why)
+            elif verification.proof is Proof.PENDING and shared.clock.mono() - stood_at >= STANDS_EVERY_S:
+                stood_at = shared.clock.mono()
+                undone = undone_meanwhile(self._records(), self._number or 0)
+                if undone is not None:
+                    verification.doubt(f"#{undone} takes it back: nothing more can be known of it")
             proof = verification.proof
             passed = sum(g.proof is Proof.PASS for g in verification.gauges)
             words = f"{said}; proof: {passed} of {len(verification.gauges)} hold"
@@ -352,24 +387,66 @@ class MitigationRun:
             self._report(phase=Phase.VERIFYING, gauges=verification.gauges, words=self._with_notes(words))
             await shared.sleep(VERIFY_EVERY_S)
         self._report(gauges=verification.gauges)
-        bad = [g for g in verification.gauges if g.proof is proof]
         if proof is not Proof.PASS:
+            bad = [g for g in verification.gauges if g.proof is proof]
             verb = "failed" if proof is Proof.FAIL else "is unknown"
-            words = f"the proof {verb}: " + "; ".join(f"{g.text}: {g.reason}" for g in bad) + self._way_back()
-        self._end(Phase.DONE, proof, words)
+            words = f"the proof {verb}: " + "; ".join(f"{g.text}: {g.reason}" for g in bad)
+            words += self._way_back() if proof is Proof.FAIL else ""
+        return proof, words
 
-    def _chain_quiet(self, rollout: Rollout) -> tuple[ChainSilence | None, str]:
+    async def _doubt(self, verification: Verification, quiet: ChainSilence | None) -> str:
+        """Say why what holds now is not this step's doing; "" when nothing speaks against it.
+
+        The object must be as the step left it, and no other step may have been under way.
+        """
+        if self._prepared.draft.patch is not None:
+            entry = entries_of(self._records()).get(self._number or 0)
+            judged = await judge(self._context, entry.intent) if entry is not None else None
+            if judged is not None and judged.state != "applied":
+                verb = "it is not known whether it still stands" if judged.state == "unknown" else "it no longer stands"
+                return f"{verb}: {judged.words}"
+        if quiet is not None:
+            return ""
+        others = sharers(self._records(), self._number or 0, verification.moved_at)
+        if others:
+            return f"holds, but shared with {shared_words(others)}: which of them did it is not known"
+        strangers = self._others_changed()
+        return f"holds, but {strangers} changed meanwhile: which of them did it is not known" if strangers else ""
+
+    def _records(self) -> tuple[dict[str, Any], ...]:
+        return self._shared.journal.records(wait=False)
+
+    def _others_changed(self) -> str:
+        """Name the services that somebody else changed since the sending; "" when there are none.
+
+        An autoscaler's replicas are nobody's step.
+        """
+        situation, target = self._shared.situation(), self._plan.target
+        if situation is None:
+            return ""
+        scaled = {(a.namespace, a.target_name) for a in situation.cluster.autoscalers.values()}
+        changed = [
+            name
+            for (namespace, name), generation in _generations(situation, self._shared.runbooks).items()
+            if namespace == target.namespace
+            and name != target.name
+            and (namespace, name) not in scaled
+            and self._generations.get((namespace, name), generation) != generation
+        ]
+        return ", ".join(sorted(changed))
+
+    def _chain_quiet(self) -> tuple[ChainSilence | None, str]:
         """Return what proves on the chain that publishing stopped, or why the chain was not asked.
 
         For steps that stop publishing; others have no such proof.
         """
         shared, draft = self._shared, self._prepared.draft
         if not stops_publishing(draft):
-            return None, rollout.words
+            return None, ""
         unasked = ChainSilence.why_unavailable(shared.situation())
         if unasked:
-            return None, f"{rollout.words}; the chain was not asked: {unasked}"
-        return ChainSilence(self._plan, draft, shared.runbooks, shared.clock.mono()), rollout.words
+            return None, f"the chain was not asked, so that it stopped is not proven: {unasked}"
+        return ChainSilence(self._plan, draft, shared.runbooks, shared.clock.mono()), ""
 
     @property
     def _continues(self) -> bool:
@@ -380,13 +457,52 @@ class MitigationRun:
         part = self._plan.part
         return part is not None and part.index + 1 < part.of
 
+    @property
+    def _step(self) -> Step | None:
+        with contextlib.suppress(KeyError):
+            return self._shared.runbooks.step(self._plan.runbook, self._plan.step)[1]
+        return None
+
+    @property
+    def _holding(self) -> bool:
+        return self._step is not None and self._step.holds
+
     def _validation(self) -> tuple[Validation, ...]:
+        """Return the lines that judge this step, of whatever part of a sequence it is."""
         plan = self._plan
-        if not plan.runbook or plan.undoes is not None or plan.harmless or self._continues:
+        if not plan.runbook or plan.undoes is not None or plan.harmless:
             return ()
         with contextlib.suppress(KeyError):
-            return self._shared.runbooks.runbook(plan.runbook).validation
+            book, own = self._shared.runbooks.runbook(plan.runbook), self._step
+            if plan.part is not None:
+                with contextlib.suppress(KeyError):
+                    own = self._shared.runbooks.step(plan.part.runbook, plan.part.sequence)[1]
+                    own = own if own.validation or own.holds else self._step
+            if own is not None and (own.validation or own.holds):
+                return own.validation
+            return book.validation
         return ()
+
+    def _judged_lines(self) -> tuple[Validation, ...]:
+        return () if self._continues else self._validation()
+
+    def _lines_beside_a_stop(self) -> tuple[Validation, ...]:
+        """Return the lines that still mean something once publishing is stopped.
+
+        The metrics of what was stopped say nothing any more: the chain and the cluster do.
+        """
+        signals = self._shared.runbooks.signals
+        metrics = {name for name, signal in signals.items() if signal.promql is not None}
+        return tuple(line for line in self._judged_lines() if line.signal not in metrics)
+
+    def _take_baseline(self) -> Baseline:
+        """Read what the signals are before the step; of a sequence, before its first part."""
+        shared, part = self._shared, self._plan.part
+        if part is not None and part.index > 0:
+            for record in self._records():
+                if record.get("kind") == "intent" and (record.get("part") or {}).get("run") == part.run:
+                    return Baseline.from_record(record.get("baseline") or {}, record.get("before") or {})
+        return Baseline.of(shared.situation(), self._validation(), shared.clock.mono(), shared.runbooks)
 
     def _way_back(self) -> str:
         inverse = self._plan.inverse

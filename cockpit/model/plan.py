@@ -254,6 +254,7 @@ class Proof(StrEnum):
     FAIL = "fail"
     UNKNOWN = "unknown"
     PENDING = "pending"
+    NONE = "none"  # it took effect, and nothing was to be proved: an undo, a part of a sequence, a holding step
 
 
 class Gauge(msgspec.Struct, frozen=True):

@@ -116,10 +116,33 @@ class Param(_Entry, frozen=True, kw_only=True):
     leading_dash: bool = False  # a value may begin with "-" in a command's argv
 
 
+class Validation(_Entry, frozen=True, kw_only=True):
+    """Says what must hold for `hold` seconds in a row, within `within` seconds of the step's end.
+
+    `expect`: "ok" = the signal's level is ok; "rises" = its value is at least `share` of normal
+    (the signal's baseline), without a baseline ok and clearly above all that was read before the
+    step; "falls" = ok and clearly below all that; "near-baseline" = within `tolerance` (a ratio) of
+    normal, or ok without one. `only-with` names a signal that must be ok for the line to mean
+    anything: there are no errors where nothing is tried.
+    """
+
+    item: str | None = None
+    text: str
+    signal: str
+    expect: Literal["ok", "rises", "falls", "near-baseline"] = "ok"
+    hold: float = 30.0
+    within: float = 300.0
+    tolerance: float = 0.25
+    share: float = 0.7
+    only_with: str | None = None
+
+
 class Step(_Entry, frozen=True, kw_only=True):
     """Describes a mitigation, immediate action or runbook step.
 
-    Which keys a kind needs: `step_kinds.py`.
+    Which keys a kind needs: `step_kinds.py`. `holds` marks a step that stops harm and cures
+    nothing: it is proved by what it does, never by the runbook's validation. `validation` of its
+    own takes the place of the runbook's.
     """
 
     id: str
@@ -140,6 +163,8 @@ class Step(_Entry, frozen=True, kw_only=True):
     params: tuple[Param, ...] = ()
     dangerous: bool = False
     relaxes: bool = False  # stays listed as debt until put back
+    holds: bool = False
+    validation: tuple[Validation, ...] = ()
     question: str = ""  # for kind "manual"
     steps: tuple[str, ...] = ()  # for kind "sequence": step ids of the same runbook
     note: str = ""
@@ -175,23 +200,6 @@ class Cause(_Entry, frozen=True, kw_only=True):
     item: str | None = None
     text: str
     signals: tuple[str, ...] = ()
-
-
-class Validation(_Entry, frozen=True, kw_only=True):
-    """Says what must hold for `hold` seconds in a row, within `within` seconds of the step's end.
-
-    `expect`: "ok" = the signal's level is ok; "rises" = its value is above the baseline taken
-    before the step; "falls"; "near-baseline" = within `tolerance` (a ratio) of the value of normal
-    days (the signal's own baseline), or ok without one.
-    """
-
-    item: str | None = None
-    text: str
-    signal: str
-    expect: Literal["ok", "rises", "falls", "near-baseline"] = "ok"
-    hold: float = 30.0
-    within: float = 300.0
-    tolerance: float = 0.25
 
 
 class ChecklistLine(_Entry, frozen=True, kw_only=True):

@@ -53,6 +53,7 @@ class SignalStatus(msgspec.Struct, frozen=True):
     spark: tuple[float | None, ...] = ()
     worst_labels: Mapping[str, str] | None = None  # of the sample that decided, e.g. {"connector": "sports"}
     baseline: float | None = None
+    baseline_from: str = ""  # of when it is: "median of 05:10 to 23:40 UTC", "kept from 2026-11-29"
     warn: float | None = None  # the thresholds in force, baseline applied
     crit: float | None = None
     direction: str = "above"

@@ -17,6 +17,7 @@ _PROOF = {
     Proof.FAIL: ("▲ FAIL", "crit"),
     Proof.UNKNOWN: ("? UNKNOWN", "unknown"),
     Proof.PENDING: ("· proving", "accent"),
+    Proof.NONE: ("done", "dim"),
 }
 _PHASE = {Phase.FAILED: "crit", Phase.STALE: "warn", Phase.UNCERTAIN: "unknown", Phase.DONE: "text"}
 _BAR = 10

@@ -39,6 +39,7 @@ PROOFS: Final[dict[Proof, tuple[str, str]]] = {
     Proof.FAIL: (SIGN["crit"], "crit"),
     Proof.UNKNOWN: (SIGN["unknown"], "unknown"),
     Proof.PENDING: (SIGN["dot"], "accent"),
+    Proof.NONE: (SIGN["dash"], "dim"),
 }
 
 

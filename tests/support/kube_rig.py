@@ -163,7 +163,14 @@ class Rig:
         return self.directory / "state" / "journal.jsonl"
 
     def situation(self) -> Situation:
-        return replace(situation(self.clock, *self.signals.values()), solana=self.solana)
+        """Commits are bad until the first step was answered, then as `signals` says."""
+        signals = self.signals
+        if signals.get("commit-rate") == status("commit-rate") and not self._answered():
+            signals = {**signals, "commit-rate": status("commit-rate", Level.CRIT, 0.0, reason="0 /min")}
+        return replace(situation(self.clock, *signals.values()), solana=self.solana)
+
+    def _answered(self) -> bool:
+        return any(r["kind"] == "outcome" for journal in self.journals for r in journal.records(wait=False))
 
     def executor(
         self, operator: Operator = OPERATOR, journal: Journal | None = None, clock: Clock | None = None

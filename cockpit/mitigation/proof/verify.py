@@ -2,76 +2,79 @@
 
 A runbook's validation lines against the signals, with three answers: pass, fail, unknown.
 
-A line passes once it has held for `hold` seconds in a row; when `within` has passed it fails if its
-signal is known, and is unknown if it is not. A signal that is unknown breaks a hold: what is not
-known is not held.
+A line passes once it has held, without a break, over readings that a proof may rest on
+(`evidence.py`). When `within` has passed it fails if its signal is known, and is unknown if it is
+not. All lines together pass only if at least one of them did not hold before the step: what held
+already proves nothing, nor does what another step may have moved. What can no longer be known ends
+at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from cockpit.mitigation.proof.before import Baseline, Was, key_of, well
 from cockpit.mitigation.proof.chain_silence import ChainSilence
+from cockpit.mitigation.proof.evidence import GAP_S, STILL_PAST, Evidence, Hold, evidence_of
+from cockpit.mitigation.proof.windows import window_of
 from cockpit.model.plan import Gauge, Proof
 from cockpit.model.runbook import Runbooks, Validation
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
 
-OLD_SITUATION_S = 15.0
-#: "rises" and "falls" want this much more than the value before, as a ratio: noise is no proof.
-CLEARLY = 0.05
+__all__ = ["Baseline", "Verification", "holds"]
+
+#: "rises" and "falls" without a normal want this much more than all that was read before, as a
+#: ratio: noise is no proof.
+CLEARLY = 0.10
+HELD_BEFORE = "held before the step: proves nothing"
+NOT_KNOWN_BEFORE = "what it was before the step is not known"
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """Holds the signals' values before the step was sent."""
-
-    values: Mapping[str, float | None]
-
-    @staticmethod
-    def of(situation: Situation | None, lines: Sequence[Validation], mono: float) -> Baseline:
-        if situation is None or mono - situation.mono > OLD_SITUATION_S:
-            return Baseline({})
-        known = situation.signals
-        return Baseline(
-            {
-                line.signal: known[line.signal].value
-                for line in lines
-                if line.signal in known and known[line.signal].level is not Level.UNKNOWN
-            }
-        )
-
-
-def holds(line: Validation, status: SignalStatus | None, before: float | None) -> tuple[bool | None, str]:
+def holds(line: Validation, status: SignalStatus | None, was: Was | None) -> tuple[bool | None, str]:
     """Tell whether a line holds now (None: unknown), and why it does not."""
     if status is None:
         return None, "no such signal"
     if status.level is Level.UNKNOWN:
         return None, status.reason or "unknown"
     value = status.value
+    trouble = "" if well(status) else status.reason or status.level.value
     if line.expect == "ok":
-        return status.level is Level.OK, "" if status.level is Level.OK else status.reason or status.level.value
+        return not trouble, trouble
     if value is None or value != value:
         return None, status.reason or "no value"
-    if line.expect in ("rises", "falls"):
-        if before is None or before != before:
-            return None, "its value before the step is not known"
-        margin = abs(before) * CLEARLY
-        moved = value > before + margin if line.expect == "rises" else value < before - margin
-        return moved, "" if moved else f"{value:.4g}, {before:.4g} before the step"
-    if status.baseline is None or status.baseline != status.baseline:
-        return status.level is Level.OK, "" if status.level is Level.OK else status.reason or status.level.value
-    near = abs(value - status.baseline) <= abs(status.baseline) * line.tolerance
-    return near, "" if near else f"{value:.4g}, usually {status.baseline:.4g}"
+    normal = status.baseline
+    if normal is not None and normal != normal:
+        normal = None
+    if line.expect == "near-baseline":
+        if normal is None:
+            return not trouble, trouble
+        near = abs(value - normal) <= abs(normal) * line.tolerance
+        return near, "" if near else f"{value:.4g}, usually {normal:.4g}{_of(status)}"
+    if line.expect == "rises" and normal is not None:
+        enough = value >= line.share * normal
+        return enough, "" if enough else f"{value:.4g}, normal is {normal:.4g}{_of(status)}"
+    if was is None:
+        return None, "its value before the step is not known"
+    if line.expect == "rises":
+        moved = value > was.high + abs(was.high) * CLEARLY
+    else:
+        moved = value < was.low - abs(was.low) * CLEARLY
+    if not moved:
+        return False, f"{value:.4g}, {was.value:.4g} before the step"
+    return not trouble, trouble
+
+
+def _of(status: SignalStatus) -> str:
+    return f" ({status.baseline_from})" if status.baseline_from else ""
 
 
 class Verification:
     """Holds the gauges of one mitigation.
 
-    Feed it situations with `update`; `proof` is PENDING until every line is decided.
+    Feed it situations with `update`; `proof` is PENDING until it is decided.
     """
 
     def __init__(
@@ -81,26 +84,46 @@ class Verification:
         baseline: Baseline,
         started_mono: float,
         quiet: ChainSilence | None = None,
+        mark: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Add, for a step that stops publishing, the gauge `quiet` before the others."""
+        """Add, for a step that stops publishing, the gauge `quiet` before the others.
+
+        `mark`: how much the journal holds now; `moved_at` tells what it held when the last line
+        began to hold.
+        """
         self._lines = tuple(lines)
+        self._runbooks = runbooks
         self._baseline = baseline
         self._started = started_mono
-        self._since: list[float | None] = [None] * len(self._lines)
+        self._holds = [Hold() for _ in self._lines]
+        self._marks: list[int | None] = [None] * len(self._lines)
+        self._mark = mark
         self._quiet = quiet
-        self._own: tuple[Gauge, ...] = tuple(
-            Gauge(
-                text=line.text,
-                signal=line.signal,
-                proof=Proof.PENDING,
-                value=None,
-                unit=runbooks.signals[line.signal].unit if line.signal in runbooks.signals else "",
-                baseline=baseline.values.get(line.signal),
-                held_s=0.0,
-                hold_s=line.hold,
-            )
-            for line in self._lines
+        self._own: tuple[Gauge, ...] = tuple(self._first(line) for line in self._lines)
+
+    def _first(self, line: Validation) -> Gauge:
+        definition = self._runbooks.signals.get(line.signal)
+        gauge = Gauge(
+            text=line.text,
+            signal=line.signal,
+            proof=Proof.PENDING,
+            value=None,
+            unit=definition.unit if definition is not None else "",
+            baseline=self._baseline.values.get(line.signal),
+            held_s=0.0,
+            hold_s=line.hold,
         )
+        held = self._baseline.held
+        hopeless = ""
+        if definition is None:
+            hopeless = "no such signal"
+        elif (
+            line.signal not in self._baseline.was and line.expect in ("rises", "falls") and definition.baseline is None
+        ):
+            hopeless = "its value before the step is not known"
+        elif self._quiet is None and key_of(line) not in held and not any(known is False for known in held.values()):
+            hopeless = NOT_KNOWN_BEFORE  # and nothing else was bad: whatever holds later, no step is proved by it
+        return replace(gauge, proof=Proof.UNKNOWN, reason=hopeless) if hopeless else gauge
 
     @property
     def gauges(self) -> tuple[Gauge, ...]:
@@ -109,41 +132,101 @@ class Verification:
     @property
     def proof(self) -> Proof:
         proofs = {gauge.proof for gauge in self.gauges}
-        if Proof.PENDING in proofs:
-            return Proof.PENDING
-        for verdict in (Proof.FAIL, Proof.UNKNOWN):
+        for verdict in (Proof.FAIL, Proof.UNKNOWN, Proof.PENDING):
             if verdict in proofs:
                 return verdict
         return Proof.PASS if proofs else Proof.UNKNOWN
 
-    def update(self, situation: Situation | None, mono: float) -> None:
-        """Judge every undecided line by the newest situation; an old one tells nothing."""
-        if self._quiet is not None:
-            self._quiet.update(situation, mono)
-        old = situation is None or mono - situation.mono > OLD_SITUATION_S
-        signals: Mapping[str, SignalStatus] = {} if situation is None or old else situation.signals
+    @property
+    def moved_at(self) -> int:
+        """Return what `mark` gave when the last of the lines that were bad began to hold."""
+        return max((m for index, m in enumerate(self._marks) if m is not None and self._was_bad(index)), default=0)
+
+    def _was_bad(self, index: int) -> bool:
+        return self._baseline.held.get(key_of(self._lines[index])) is False
+
+    def doubt(self, why: str) -> None:
+        """Make unknown what has passed: `why` it proves nothing of this step."""
+        bad = [index for index in range(len(self._lines)) if self._was_bad(index)]
         self._own = tuple(
-            self._judge(index, line, gauge, signals.get(line.signal), old, mono)
-            if gauge.proof is Proof.PENDING
+            replace(gauge, proof=Proof.UNKNOWN, reason=why)
+            if gauge.proof in (Proof.PASS, Proof.PENDING) and (index in bad or not bad)
             else gauge
-            for index, (line, gauge) in enumerate(zip(self._lines, self._own, strict=True))
+            for index, gauge in enumerate(self._own)
         )
 
+    def update(self, situation: Situation | None, mono: float, measured: Mapping[int, Evidence] | None = None) -> None:
+        """Judge every undecided line by the newest reading; an old one tells nothing.
+
+        `measured`: by the line's place, readings that were made for this proof alone.
+        """
+        if self._quiet is not None:
+            self._quiet.update(situation, mono)
+        self._own = tuple(
+            self._judge(index, gauge, situation, (measured or {}).get(index), mono)
+            if gauge.proof is Proof.PENDING
+            else gauge
+            for index, gauge in enumerate(self._own)
+        )
+        passed = all(gauge.proof is Proof.PASS for gauge in self._own)
+        if self._own and passed and self._quiet is None and not any(map(self._was_bad, range(len(self._lines)))):
+            self._own = tuple(replace(gauge, proof=Proof.UNKNOWN, reason=HELD_BEFORE) for gauge in self._own)
+
+    def since(self, index: int) -> float:
+        """Return from when on a reading at that line should speak: since it last did not hold."""
+        hold = self._holds[index]
+        return hold.began if hold.began is not None else max(self._started, hold.broken_at)
+
     def _judge(
-        self, index: int, line: Validation, gauge: Gauge, status: SignalStatus | None, old: bool, mono: float
+        self, index: int, gauge: Gauge, situation: Situation | None, measured: Evidence | None, mono: float
     ) -> Gauge:
-        held, why = holds(line, status, self._baseline.values.get(line.signal))
-        if old:
-            why = "nothing new is known"
-        since = self._since[index]
-        since = (mono if since is None else since) if held else None
-        self._since[index] = since
-        held_s = 0.0 if since is None else mono - since
-        value = status.value if status is not None and status.level is not Level.UNKNOWN else None
-        gauge = replace(gauge, value=value, held_s=min(held_s, line.hold), reason=why)
-        if since is not None and held_s >= line.hold:
+        line, hold = self._lines[index], self._holds[index]
+        seen = evidence_of(situation, line.signal, self._runbooks, self._started, mono)
+        one = measured or seen
+        held, why = (None, one.why) if one.status is None else holds(line, one.status, self._was(line))
+        if held is not None and one.why:
+            held, why = None, one.why
+        if held and line.only_with:
+            held, why = self._companion(line, situation, mono)
+        if held is not None:
+            hold.take(one, held)
+        elif not why.endswith(STILL_PAST):  # that is no news, good or bad
+            hold.end(mono)
+        if hold.began is None:
+            self._marks[index] = None
+        elif self._marks[index] is None:
+            self._marks[index] = self._mark()
+        lasted = hold.lasted()
+        known = one.status is not None and one.status.level is not Level.UNKNOWN
+        gauge = replace(
+            gauge,
+            value=one.status.value if one.status is not None and known else None,
+            held_s=max(0.0, min(lasted, line.hold)),
+            reason=why,
+        )
+        if seen.status is not None and seen.status.off:
+            return replace(gauge, proof=Proof.UNKNOWN, reason=seen.status.reason)
+        if hold.whole(line.hold):
             return replace(gauge, proof=Proof.PASS)
-        if mono - self._started >= line.within:
+        if mono - self._started >= self._deadline(line):
             proof = Proof.UNKNOWN if held is None else Proof.FAIL
-            return replace(gauge, proof=proof, reason=why or f"held only {held_s:.0f} of {line.hold:.0f} s")
+            return replace(gauge, proof=proof, reason=why or f"held only {lasted:.0f} of {line.hold:.0f} s")
         return gauge
+
+    def _was(self, line: Validation) -> Was | None:
+        return self._baseline.was.get(line.signal)
+
+    def _companion(self, line: Validation, situation: Situation | None, mono: float) -> tuple[bool | None, str]:
+        """Tell whether what the line needs to mean anything is there."""
+        assert line.only_with is not None
+        beside = evidence_of(situation, line.only_with, self._runbooks, self._started, mono)
+        if beside.status is not None and well(beside.status) and not beside.why:
+            return True, ""
+        why = beside.why or (beside.status.reason if beside.status is not None else "") or "not ok"
+        return None, f"nothing to judge by: {line.only_with}: {why}"
+
+    def _deadline(self, line: Validation) -> float:
+        """Return when the line must be decided: not before its window can lie behind the step."""
+        names = [line.signal, *([line.only_with] if line.only_with else [])]
+        window = max(window_of(self._runbooks.signals[n]) for n in names if n in self._runbooks.signals)
+        return max(line.within, window + line.hold + 2 * GAP_S if window and line.within else line.within)

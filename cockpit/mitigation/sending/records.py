@@ -6,7 +6,6 @@ Redacted: no value that is hidden on the screen, no request body, only its sha25
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 from cockpit.canonical_json import canonical
@@ -16,6 +15,7 @@ from cockpit.journal.operator import Operator
 from cockpit.mitigation.cluster.patches import spelled, version_of
 from cockpit.mitigation.kind import Prepared
 from cockpit.mitigation.outcome import Outcome
+from cockpit.mitigation.proof.before import Baseline
 from cockpit.model.plan import Confirmation, Effect, Gauge, Part, Proof, Request, Rollout
 from cockpit.model.seen import Seen
 from cockpit.text import safe
@@ -26,7 +26,7 @@ def intent(
     effect: Effect,
     confirmation: Confirmation,
     operator: Operator,
-    baseline: Mapping[str, Any],
+    baseline: Baseline,
     incident: str = "",
 ) -> dict[str, Any]:
     plan, draft = prepared.plan, prepared.draft
@@ -62,7 +62,8 @@ def intent(
         "inverse": dict(plan.inverse.arguments) if plan.inverse is not None else None,
         "inverse_words": plan.inverse.words if plan.inverse is not None else None,
         "revision": draft.revision,
-        "baseline": dict(baseline),
+        "baseline": dict(baseline.values),
+        "before": baseline.record(),
         "operator": operator.record(),
         "confirmed_by": safe(confirmation.operator, 120),
         "seen": seen(confirmation.seen),

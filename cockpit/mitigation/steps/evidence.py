@@ -42,7 +42,7 @@ class EvidenceBundle(LocalStep):
         except Exception as error:  # whatever a collector meets: it is the answer
             on_progress(proof=Proof.FAIL)
             return Outcome("rejected", f"no evidence: {safe(error, 300) or type(error).__name__}")
-        on_progress(output=(safe(str(captured.path), 300),), proof=Proof.UNKNOWN if captured.missing else Proof.PASS)
+        on_progress(output=(safe(str(captured.path), 300),), proof=Proof.NONE)
         return Outcome("sent", safe(captured.words, 500))
 
 

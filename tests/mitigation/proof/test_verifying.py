@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from cockpit.clock import ManualClock
+from cockpit.mitigation.proof.before import Was, key_of
 from cockpit.mitigation.proof.verify import Baseline, Verification, holds
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.runbook import Validation
@@ -18,7 +19,7 @@ def line(expect: str = "ok", **more: float) -> Validation:
 
 
 def commits(level: Level = Level.OK, value: float | None = 100.0, **more: object) -> SignalStatus:
-    return status("commit-rate", level, value, **more)
+    return status("commit-rate", level, value, **{"age_s": 0.0, **more})
 
 
 @pytest.mark.parametrize(
@@ -41,12 +42,19 @@ def commits(level: Level = Level.OK, value: float | None = 100.0, **more: object
     ],
 )
 def test_what_holds(made: Validation, seen: SignalStatus | None, before: float | None, held: bool | None) -> None:
-    assert holds(made, seen, before)[0] is held
+    assert holds(made, seen, None if before is None else Was(before, before, before))[0] is held
+
+
+def bad_before(*lines: Validation, before: float | None = 20.0) -> Baseline:
+    """None of the lines held before the step."""
+    known = {} if before is None else {made.signal: Was(before, before, before) for made in lines}
+    values = {made.signal: before for made in lines}
+    return Baseline(values, known, dict.fromkeys(map(key_of, lines), False))
 
 
 def watch(made: Validation, *moments: tuple[float, SignalStatus | None], before: float | None = 20.0) -> Verification:
     clock = ManualClock()
-    verification = Verification([made], runbooks(), Baseline({"commit-rate": before}), clock.mono())
+    verification = Verification([made], runbooks(), bad_before(made, before=before), clock.mono() - 1.0)
     for seconds, seen in moments:
         clock.advance(seconds)
         verification.update(situation(clock, *([seen] if seen else [])), clock.mono())
@@ -88,7 +96,7 @@ def test_rises_without_a_value_before_is_unknown() -> None:
 
 def test_an_old_situation_tells_nothing() -> None:
     clock = ManualClock()
-    verification = Verification([line(hold=5.0)], runbooks(), Baseline({}), clock.mono())
+    verification = Verification([line(hold=5.0)], runbooks(), bad_before(line()), clock.mono())
     old = situation(clock, commits())
     for _ in range(10):
         clock.advance(30)
@@ -100,7 +108,7 @@ def test_an_old_situation_tells_nothing() -> None:
 def test_one_failure_decides_and_no_line_proves_nothing() -> None:
     clock = ManualClock()
     both = [line(hold=0.0), replace_line(line(within=0.0), "rpc-errors")]
-    verification = Verification(both, runbooks(), Baseline({}), clock.mono())
+    verification = Verification(both, runbooks(), bad_before(*both), clock.mono() - 3.0)
     verification.update(situation(clock, commits(), status("rpc-errors", Level.CRIT)), clock.mono())
     assert verification.proof is Proof.FAIL
     assert Verification([], runbooks(), Baseline({}), 0.0).proof is Proof.UNKNOWN
@@ -122,7 +130,8 @@ def test_the_baseline_is_taken_before_the_step() -> None:
 def test_a_failed_proof_offers_the_way_back(rig: Rig) -> None:
 
     runbook = rig.runbooks.runbooks[0]
-    validation = Validation(text="commits rise", signal="commit-rate", expect="rises", hold=0.0, within=0.0)
+    validation = Validation(text="commits rise", signal="commit-rate", expect="rises", hold=0.0, within=3.0)
+    rig.signals["commit-rate"] = commits(Level.CRIT, 1.0, reason="1 /min")
     rig.runbooks = replace(rig.runbooks, runbooks=(replace(runbook, validation=(validation,)),))
     runbook = rig.runbooks.runbooks[0]
     made = plan(rig.executor(), runbook.mitigations[0], runbook)

@@ -39,12 +39,14 @@ def test_a_scale_is_taken_back(rig: Rig) -> None:
         rig.executors[0].plan_undo(1).result(20)
 
 
-def test_an_undo_is_proven_by_the_fields(rig: Rig) -> None:
+def test_an_undo_has_no_verdict_the_fields_are_back(rig: Rig) -> None:
+    """U3: no verdict where nothing was to be proved."""
     do(rig, plan(rig.executor(), SWITCH))
     undo = rig.executors[0].plan_undo(1).result(20)
     carry(rig.executors[0], undo)
     final = ended(rig.executors[0], undo)
-    assert (final.phase, final.proof) == (Phase.DONE, Proof.PASS)
+    assert (final.phase, final.proof) == (Phase.DONE, Proof.NONE)
+    assert "the fields are back" in final.words
     assert env(rig)["SOLANA_RPC_URL"] == SECRET_URL
 
 

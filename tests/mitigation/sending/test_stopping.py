@@ -76,7 +76,10 @@ def test_without_the_chain_it_is_said_that_nobody_asked_it(tmp_path: Any) -> Non
     with rig(tmp_path) as made:
         progress = carried(made, STOP)
         assert progress.proof is Proof.UNKNOWN
-        assert "stopped: no pod is left; the chain was not asked: no RPC endpoint is configured" in progress.words
+        assert (
+            "stopped: no pod is left; the chain was not asked, so that it stopped is not proven: no RPC"
+            in progress.words
+        )
 
 
 def test_other_steps_are_proven_as_before(tmp_path: Any) -> None:

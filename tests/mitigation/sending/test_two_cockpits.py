@@ -21,13 +21,19 @@ from tests.support.kube_rig import Rig
 from tests.support.kube_rig import rig as make_rig
 from tests.support.waiting import wait_for
 
-#: Its proof takes a minute: nothing feeds the signal that it looks at.
+#: Its proof takes a minute: the signal that it looks at is bad, and stays so.
 RUNBOOK = """
+[signals.too-few]
+title = "Ingestors, of a hundred"
+value = "kubernetes.pods.m0-ingestor"
+direction = "below"
+crit = 100.0
+
 [[runbook]]
 id = "hold"
 number = 99
 title = "Hold the namespace"
-validation = [{ text = "never known", signal = "api-5xx", expect = "ok", hold = 1.0, within = 60.0 }]
+validation = [{ text = "never well", signal = "too-few", expect = "ok", hold = 1.0, within = 60.0 }]
 
 [[runbook.mitigations]]
 id = "up"

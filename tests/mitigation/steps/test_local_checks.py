@@ -74,6 +74,12 @@ def on_chain(rig: Rig, sequence: int = 42, market: str = "NBA", epoch: int = 7, 
     }
 
 
+@pytest.fixture(autouse=True)
+def well(rig: Rig) -> None:
+    """Commits are well from the start."""
+    rig.signals["commit-rate"] = status("commit-rate", Level.OK, 2.0)
+
+
 def check(rig: Rig, step: Step) -> tuple[Plan, Progress]:
     made = plan(rig.executor(), step)
     assert isinstance(made.request, LocalCheck)
@@ -219,8 +225,8 @@ def test_evidence_is_what_the_collector_gives(rig: Rig, tmp_path: Path) -> None:
 
     rig.backends = Backends(evidence=collect)
     _, final = check(rig, step)
-    assert (final.proof, final.words) == (Proof.PASS, "evidence-1.tar: 9 parts")
-    assert check(rig, step)[1].proof is Proof.UNKNOWN  # a part is missing
+    assert (final.proof, final.words) == (Proof.NONE, "evidence-1.tar: 9 parts")
+    assert check(rig, step)[1].proof is Proof.NONE  # a part is missing, and said; there was nothing to prove
     assert asked == ["Capture evidence"] * 2
 
     async def fail(reason: str) -> Captured:
