@@ -19,12 +19,13 @@ __all__ = ["HIDDEN", "clean", "redact", "safe", "url_hint", "url_secrets", "with
 
 #: All that can move the cursor, reorder or hide what the operator reads: controls, format
 #: characters, separators, surrogates, tags, variation selectors, noncharacters; and what looks
-#: like a space or like nothing: spaces but the one, fillers, the blank of braille.
+#: like a space or like nothing: spaces but the one, fillers, the blank of braille. And what joins
+#: emoji to one picture (skin tones, flags, keycaps), whose width each terminal sees in its own way.
 _HOSTILE = re.compile(
     "[\x00-\x1f\x7f-\xa0\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u1680\u17b4\u17b5"
-    "\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff"
+    "\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u20e3\u2800\u3000\u3164\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff"
     "\uffa0\ufff0-\ufffb\ufffe\uffff\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d159"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "\U0001d173-\U0001d17a\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff\U000e0000-\U000e0fff]"
 )
 _SHORT = {"\t": "    ", "\n": "\\n", "\r": "\\r", "\x1b": "\\e"}
 _MOST_MARKS = 4  # in a row: more than any script piles up

@@ -8,6 +8,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from cockpit.text import clean, redact, safe, url_hint, url_secrets, without
 
@@ -118,3 +119,22 @@ def test_no_text_makes_a_pattern_go_back_over_itself(head: str, piece: str) -> N
     for guard in (redact, safe, url_secrets, url_hint):
         guard(text)
     assert time.perf_counter() - began < 2.0
+
+
+EMOJI = st.text(
+    st.sampled_from("a\u2764\ufe0f\U0001f44d\U0001f3fd\U0001f469\u200d\U0001f4bb\U0001f1e9\U0001f1ea1\u20e3\u26a0"),
+    max_size=12,
+)
+
+
+@given(EMOJI)
+def test_r11_a_text_is_as_wide_as_its_characters(text: str) -> None:
+    """R11: no sequence is drawn as one picture, by which a panel's border moved a cell."""
+    cleaned = clean(text)
+    assert cell_len(cleaned) == sum(cell_len(char) for char in cleaned)
+
+
+@pytest.mark.parametrize("text", ["\u2764\ufe0f", "\U0001f44d\U0001f3fd", "\U0001f1e9\U0001f1ea", "1\ufe0f\u20e3"])
+def test_r11_what_joins_emoji_is_shown_as_what_it_is(text: str) -> None:
+    """R11: VS16, skin tones, flags and keycaps; a plain emoji stays one."""
+    assert "\\" in clean(text) and clean("\U0001f44d \u2764") == "\U0001f44d \u2764"

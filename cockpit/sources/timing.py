@@ -49,7 +49,7 @@ class Timings(Backoff):
     silence_s: float = 13.5  # no byte for so long on a watch: the connection is dead, whatever TCP says
     probe_s: float = 4.0
     probe_timeout_s: float = 5.0
-    denied_s: float = 30.0
+    denied_s: float = 12.0  # what is granted meanwhile is to be seen within 15
     absent_s: float = 60.0  # an API that the cluster does not serve
     namespace_s: float = 15.0
 

@@ -20,7 +20,6 @@ from cockpit.kubeapi.errors import Denied, Gone, KubeError, NotFound, ServerFaul
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.kubernetes.kinds import Kind
 from cockpit.sources.timing import Timings
-from cockpit.text import safe
 
 _PAGE = 500
 _SLICE = 64  # objects converted before the loop gets its turn
@@ -169,7 +168,8 @@ class Topic:
                     self.fail(error.fault())
                 wait = self._next()
             except Exception as error:  # a surprise in one topic must not end the others
-                self.fail(Fault(SourceState.DOWN, safe(f"{self.name}: {type(error).__name__}: {error}", 300)))
+                words = f"{self.name}: an answer that the cockpit cannot read ({type(error).__name__})"
+                self.fail(Fault(SourceState.DOWN, words, "report it, with the API server's version"))
                 self._version, wait = "", self._next()
             finally:
                 self._scope = None
