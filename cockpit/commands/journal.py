@@ -16,9 +16,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("verify", help="find any edit, cut or reorder")
     undo = actions.add_parser("undo", help="take one step back: a plan like any other")
     undo.add_argument("number", type=int, metavar="N", help="its number in the journal")
-    consent = undo.add_mutually_exclusive_group()
-    consent.add_argument("--yes", action="store_true", help="confirm an ordinary undo")
-    consent.add_argument("--confirm", metavar="NAME", help="confirm a dangerous one: the target's name")
+    undo.add_argument("--yes", action="store_true", help="confirm an ordinary undo")
+    undo.add_argument("--confirm", metavar="NAME", help="confirm a dangerous one: the target's name")
     undo.add_argument("--dry-run", action="store_true", help="plan and print; send nothing")
     undo.add_argument("--json", action="store_true", help="one JSON object at the end")
 

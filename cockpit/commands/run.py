@@ -36,9 +36,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("step", metavar="STEP", help="step id or item id, e.g. 1.mitigation.A")
     parser.add_argument("--param", action="append", default=[], metavar="K=V", help="a parameter; repeat")
     parser.add_argument("--dry-run", action="store_true", help="plan, ask the server (dryRun=All), print; send nothing")
-    consent = parser.add_mutually_exclusive_group()
-    consent.add_argument("--yes", action="store_true", help="confirm an ordinary step")
-    consent.add_argument(
+    parser.add_argument("--yes", action="store_true", help="confirm an ordinary step")
+    parser.add_argument(
         "--confirm",
         metavar="NAME",
         help="confirm a dangerous step, or override guards: the target's name (of a sequence: NAME,NAME)",
@@ -296,6 +295,7 @@ def describe(plan: Plan) -> str:
     if isinstance(plan.request, Request):
         lines.append(f"  kubectl  {plan.kubectl}")
         lines.append(f"  dry run  {plan.dry_run.state.value} {plan.dry_run.reason}".rstrip())
+        lines += [f"  warning  {warning}" for warning in plan.dry_run.warnings]
     elif not plan.harmless:
         lines.append(f"  runs     {plan.kubectl}")
     lines += [f"  effect   {line}" for line in plan.blast]
@@ -326,10 +326,13 @@ def as_json(plan: Plan, progress: Progress | None, code: int, words: str) -> dic
         "effect": type(plan.request).__name__,
         "staged": plan.staged,
         "output": list(progress.output) if progress else [],
+        "warnings": list(progress.warnings) if progress else [],
+        "beyond_plan": list(progress.beyond) if progress else [],
         "dry_run": {
             "state": plan.dry_run.state.value,
             "reason": plan.dry_run.reason,
             "changed": list(plan.dry_run.changed),
+            "warnings": list(plan.dry_run.warnings),
         },
         "guards": [{"guard": g.guard, "verdict": g.verdict.value, "reason": g.reason} for g in plan.guards],
         "dangerous": plan.dangerous,

@@ -45,6 +45,7 @@ class Access:
     credentials: Credentials = field(repr=False, compare=False)
     tls: ssl.SSLContext | None = field(repr=False, compare=False, default=None)  # None for http:// servers
     proxy: str | None = field(repr=False, default=None)
+    acts_as: str = ""  # whom the user impersonates
     server_name: str | None = None  # tls-server-name: what the certificate must say
     kubeconfig: str | None = None  # as given; None means KUBECONFIG or the default place
 
@@ -58,13 +59,20 @@ class Access:
 
         Blocking.
 
-        Raises AccessProblem also when the context now leads to another server: nothing may move a
-        running cockpit, and the plans made in it, to another cluster.
+        Raises AccessProblem also when the context now leads to another server, or as another user:
+        nothing may move a running cockpit, and the plans made in it, to another cluster or under
+        another name.
         """
         fresh = load_access(self.kubeconfig, None if self.context == "in-cluster" else self.context)
         if fresh.server != self.server:
             raise AccessProblem(
                 f'context "{self.context}" now leads to {fresh.server}, no longer to {self.server}',
+                "start the cockpit again if that is what you want",
+            )
+        before, now = (f"{each.user} as {each.acts_as}" if each.acts_as else each.user for each in (self, fresh))
+        if now != before:
+            raise AccessProblem(
+                f'context "{self.context}" now goes in as {safe(now, 120)}, no longer as {safe(before, 120)}',
                 "start the cockpit again if that is what you want",
             )
         return fresh
@@ -192,6 +200,7 @@ def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -
         credentials=credentials,
         tls=tls,
         proxy=proxy,
+        acts_as=extra.get("impersonate-user", ""),
         server_name=str(server_name) if server_name else None,
         kubeconfig=kubeconfig,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -19,11 +19,22 @@ import msgspec
 
 from cockpit.clock import Clock, SystemClock
 from cockpit.kubeapi.access import Access, AccessProblem
-from cockpit.kubeapi.errors import KubeError, ServerFault, Unauthorised, Unreachable, from_answer
+from cockpit.kubeapi.errors import (
+    Denied,
+    KubeError,
+    ServerFault,
+    Throttled,
+    Unauthorised,
+    Unreachable,
+    describe,
+    from_answer,
+    warned,
+)
 from cockpit.kubeapi.httpx_lite import httpx
 from cockpit.kubeapi.lines import LineSplitter
 from cockpit.kubeapi.network import unreachable
 from cockpit.kubeapi.sockets import KEEPALIVE
+from cockpit.text import safe
 
 if TYPE_CHECKING:
     from cockpit.kubeapi.streams import Streams
@@ -31,6 +42,9 @@ if TYPE_CHECKING:
 _PAINT_S = 0.1  # before the first stream: importing what reads it would hold up the frame with the list
 _RELOAD_APART_S = 5.0  # an exec plugin is not run more often than this, however many watches get a 401
 _HEADER_S = 15.0  # a stream may be quiet, but its answer must begin
+SHORTEST_WAIT_S = 0.1  # of a request that was answered with 429
+_REVIEWS = tuple(f"/apis/authorization.k8s.io/v1/selfsubject{kind}reviews" for kind in ("access", "rules"))
+_WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _MAX_LINE = 16 * 1024 * 1024  # etcd holds objects under 2 MB; more is not a watch event
 
 
@@ -45,6 +59,7 @@ class ApiAnswer:
     body: bytes
     server_time: float | None
     took_s: float
+    warnings: tuple[str, ...] = ()  # of its `Warning:` headers, cleaned
 
     def json(self) -> Any:
         """Return the decoded body.
@@ -67,7 +82,24 @@ class KubeClient:
     Not bound to a loop until first used; use it from one loop only.
     """
 
-    def __init__(self, access: Access, *, connect_s: float = 5.0, clock: Clock | None = None):
+    def __init__(
+        self,
+        access: Access,
+        *,
+        connect_s: float = 5.0,
+        clock: Clock | None = None,
+        patience_s: float = 0.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        read_only: bool = False,
+    ):
+        """Make it; `patience_s` is how long a request may wait that is answered with 429.
+
+        `read_only`: nothing but GETs and access reviews ever leaves it.
+        """
+        self._read_only = read_only
+        self._patience_s = patience_s
+        self._sleep = sleep
+        self._username: str | None = None  # as the server knows us, once asked
         self._access = access
         self._connect_s = connect_s
         self._clock: Clock = clock or SystemClock()
@@ -121,14 +153,43 @@ class KubeClient:
         content_type: str | None = None,
         timeout_s: float = 10.0,
         accept: str = "application/json",
+        patience_s: float | None = None,
+        on_wait: Callable[[float], None] = lambda seconds: None,
     ) -> ApiAnswer:
         """Send one request, answered whole within `timeout_s`.
 
         Raises KubeError for a status of 300 or more, or no answer.
 
-        A 401 was not carried out: credentials are read again and the request is sent once more.
-        Nothing else is resent.
+        A 401 was not carried out: credentials are read again and the request is sent once more. Nor
+        was a 429: the request waits as long as the server asks, `patience_s` in all, and is sent
+        again; `on_wait` hears how long. Nothing else is resent.
         """
+        if self._read_only and method != "GET" and path not in _REVIEWS:
+            raise Denied(
+                f"the cockpit is read-only: not sent: {describe(method, path)}", remedy="start it without --read-only"
+            )
+        left_s = self._patience_s if patience_s is None else patience_s
+        while True:
+            try:
+                return await self._send(method, path, params, body, content_type, timeout_s, accept)
+            except Throttled as throttled:
+                if left_s <= 0:
+                    raise
+                wait_s = min(throttled.retry_after_s, left_s)
+                left_s -= max(wait_s, SHORTEST_WAIT_S)
+                on_wait(wait_s)
+                await self._sleep(wait_s)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: str | bytes | None,
+        content_type: str | None,
+        timeout_s: float,
+        accept: str,
+    ) -> ApiAnswer:
         headers = {"accept": accept}
         if body is not None:
             headers["content-type"] = content_type or "application/json"
@@ -148,8 +209,9 @@ class KubeClient:
                 raise self._network(error, timeout_s) from error
             took_s = self._clock.mono() - started
             server_time = self._note(response.headers.get("date"))
+            warnings = warned(response.headers.get_list("warning"))
             if response.status_code < 300:
-                return ApiAnswer(response.status_code, response.content, server_time, took_s)
+                return ApiAnswer(response.status_code, response.content, server_time, took_s, warnings)
             refused = from_answer(
                 response.status_code,
                 response.content,
@@ -157,10 +219,32 @@ class KubeClient:
                 path=path,
                 retry_after=response.headers.get("retry-after"),
             )
+            refused.warnings = warnings
             if last or not isinstance(refused, Unauthorised):
                 raise refused
             await self._renew(generation, refused)
         raise AssertionError("unreachable")
+
+    async def pin_user(self) -> None:
+        """Ask the server once who we are; from then on no new credentials may be somebody else's.
+
+        Where it does not say, the names in the kubeconfig alone are compared.
+        """
+        if self._username is None and not self._read_only:
+            self._username = await self._who(self._access, self._http)
+
+    async def _who(self, access: Access, http: httpx.AsyncClient) -> str:
+        """Return the name that the server knows these credentials by; "" when it does not say."""
+        review = '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}'
+        try:
+            headers = {"content-type": "application/json", **await asyncio.to_thread(access.credentials.headers)}
+            extensions = {"sni_hostname": access.server_name} if access.server_name else {}
+            async with asyncio.timeout(5.0):
+                answer = await http.post(_WHO, content=review, headers=headers, extensions=extensions)
+            user = msgspec.json.decode(answer.content)["status"]["userInfo"] if answer.status_code < 300 else {}
+            return str(user.get("username") or "")
+        except (httpx.HTTPError, AccessProblem, msgspec.DecodeError, OSError, LookupError, TypeError, AttributeError):
+            return ""
 
     @asynccontextmanager
     async def stream(
@@ -287,12 +371,22 @@ class KubeClient:
                 access = await asyncio.to_thread(self._access.reload)
             except AccessProblem as problem:
                 raise Unauthorised(problem.reason, status=401, remedy=problem.remedy) from problem
+            http = self._open(access)
+            now_known = await self._who(access, http) if self._username else ""
+            if now_known and now_known != self._username:
+                await http.aclose()
+                raise Unauthorised(
+                    f"the credentials are another user's now: {safe(now_known, 120)}, no longer "
+                    f"{safe(self._username, 120)}; nothing was sent",
+                    status=401,
+                    remedy="start the cockpit again if that is what you want",
+                )
             # requests under way may still use them; closed with the client
             self._retired += [self._http, *([self._streams] if self._streams is not None else [])]
             for idle in self._retired[:-4]:
                 await idle.aclose()
             del self._retired[:-4]
-            self._access, self._http = access, self._open(access)
+            self._access, self._http = access, http
             if self._streams is not None:
                 self._streams = type(self._streams)(access, self._connect_s)
             self._generation += 1

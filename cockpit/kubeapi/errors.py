@@ -7,6 +7,7 @@ Statuses and `reason` words follow the Kubernetes API conventions ("Error handli
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,10 +15,13 @@ import msgspec
 
 from cockpit.errors import CockpitError
 from cockpit.model.reading import Fault, SourceState
+from cockpit.text import safe
 
 #: How Go's HTTP client names a call of its own: to a kubelet for logs, to an admission webhook. The
 #: address is long and hides why.
 _CALL = re.compile(r'\b(?:Get|Head|Post) "?https?://([^/"\s]++)[^"\s]*+(?:": |(?<=:) )')
+_MOST_WARNINGS = 20
+_WARNING = re.compile(r'\d{3} [^\s"]++ "((?:[^"\\]|\\.)*+)"')
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)(?:/namespaces/(?P<namespace>[^/]+)(?=/))?"
@@ -36,6 +40,7 @@ class KubeError(CockpitError):
     usual_remedy = "try again; `m0-cockpit doctor kubernetes` tells more"
 
     state = SourceState.DOWN
+    warnings: tuple[str, ...] = ()  # what the server warned of beside it
 
     def __init__(self, reason: str, *, status: int | None = None, remedy: str = "", body: dict[str, Any] | None = None):
         super().__init__(reason, remedy)
@@ -228,3 +233,10 @@ def from_answer(
         remedy = f"is {called[1]} up, and can the control plane reach it?"
         return ServerFault(f"{what}: {message}", status=status, body=body, remedy=remedy)
     return ServerFault(f"{what}: {message}", status=status, body=body)
+
+
+def warned(headers: Sequence[str]) -> tuple[str, ...]:
+    """Return the texts of `Warning: 299 - "text"` headers (RFC 7234, KEP-1693), each once."""
+    found = [text for header in headers[:_MOST_WARNINGS] for text in _WARNING.findall(header[:4096])]
+    texts = (safe(re.sub(r"\\(.)", r"\1", text), 400) for text in found[:_MOST_WARNINGS])
+    return tuple(dict.fromkeys(text for text in texts if text))

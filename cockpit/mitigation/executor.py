@@ -29,6 +29,7 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.choices.live import offered
 from cockpit.mitigation.cluster.lease import Lease
+from cockpit.mitigation.cluster.times import THROTTLED_READ_S
 from cockpit.mitigation.context import Backends
 from cockpit.mitigation.kind import PlanRequest, Prepared
 from cockpit.mitigation.lifecycle import MitigationRun, RunDependencies, check_confirmation
@@ -313,7 +314,13 @@ class Executor:
                     access = await asyncio.to_thread(self._access)
                 except AccessProblem as problem:
                     raise PlanProblem(problem.reason, problem.remedy) from problem
-                client = KubeClient(access, clock=self._clock)
+                client = KubeClient(
+                    access,
+                    clock=self._clock,
+                    patience_s=THROTTLED_READ_S,
+                    sleep=self._sleep,
+                    read_only=self._read_only,
+                )
                 planner = Planner(
                     client,
                     self._runbooks,

@@ -91,6 +91,7 @@ class Draft:
     changes: tuple[Change, ...] = ()
     inverse: RawInverse | None = None
     dry_run: DryRun = NOT_ASKED
+    foreseen: Mapping[str, Any] | None = field(default=None, repr=False)  # what the dry run made of it, path by path
     dangers: tuple[str, ...] = ()
     relaxing: tuple[str, ...] = ()  # why it relaxes a guardrail or enables publishing: the direction guard asks
     owes: bool = False  # it stays as debt until put back

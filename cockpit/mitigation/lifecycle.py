@@ -251,11 +251,16 @@ class MitigationRun:
             self._append(records.outcome(self._number, outcome, took_s))
             inherited = self._shared.lease.inherited
             taken = (f"took over the lease that a dead cockpit of this host left: {inherited}",) if inherited else ()
-            for note in (*taken, *self._notes):
+            for note in (*taken, *outcome.notes, *self._notes):
                 self._append(records.note(note, self._shared.operator, self._number))
         phase = {"sent": Phase.SENT, "stale": Phase.STALE, "uncertain": Phase.UNCERTAIN}.get(
             outcome.result, Phase.FAILED
         )
+        if outcome.beyond:
+            more = ", ".join(outcome.beyond[:6]) + (" and more" if len(outcome.beyond) > 6 else "")
+            self._notes.append(f"THE SERVER MADE SOMETHING ELSE OF IT THAN WAS SHOWN: {more}")
+        fresh = [w for w in outcome.warnings if w not in self._plan.dry_run.warnings]
+        self._notes += [f"the server warns: {warning}" for warning in fresh[:3]]
         failed = "rejected by the server" if isinstance(self._plan.request, Request) else "failed"
         words = {
             "sent": outcome.words,
@@ -267,6 +272,8 @@ class MitigationRun:
         self._report(
             phase=phase, words=self._with_notes(words), answered_s=took_s, ended=not self.sent, stoppable=False
         )
+        self.progress = replace(self.progress, warnings=outcome.warnings, beyond=outcome.beyond)
+        self._shared.on_progress(self.progress)
 
     def _append(self, record: Mapping[str, Any]) -> None:
         """Journal what happened after the fact.

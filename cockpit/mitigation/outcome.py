@@ -21,6 +21,9 @@ class Outcome:
     generation: int | None = None  # after the change
     resource_version: str = ""
     output: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # of the answer's `Warning:` headers
+    beyond: tuple[str, ...] = ()  # paths that the server changed otherwise than the dry run had shown
+    notes: tuple[str, ...] = ()  # what happened on the way, for the journal
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,7 @@ class DryRun(msgspec.Struct, frozen=True):
     state: DryRunState
     reason: str = ""
     changed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # of the answer's `Warning:` headers
 
 
 class Inverse(msgspec.Struct, frozen=True):
@@ -304,6 +305,8 @@ class Progress(msgspec.Struct, frozen=True):
     ended_mono: float | None = None
     output: tuple[str, ...] = ()  # the last lines of a command or a job, cleaned
     dropped: str = ""  # what of the output is not kept, in words
+    warnings: tuple[str, ...] = ()  # what the server warned of when it was sent
+    beyond: tuple[str, ...] = ()  # what the server did otherwise than the dry run had shown
     stoppable: bool = False  # a program or statement runs now, and can be ended half-way
 
     @property

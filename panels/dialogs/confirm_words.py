@@ -89,6 +89,7 @@ def _dry_run(plan: Plan) -> list[Para]:
     if plan.dry_run.reason:
         spans.append((f": {plan.dry_run.reason}", "text"))
     lines = [labelled("server dry run", LABEL, *spans)]
+    lines += [labelled("server warns", LABEL, (text, "warn"), role="warn") for text in plan.dry_run.warnings[:4]]
     lines += [labelled("", LABEL, (path, "dim")) for path in plan.dry_run.changed[:8]]
     if count > 8:
         lines.append(labelled("", LABEL, (f"and {count - 8} more", "dim")))
@@ -250,6 +251,13 @@ def progress_lines(progress: Progress) -> list[Para]:
         ending = f"   {rollout.terminating} terminating" if rollout.terminating else ""
         lines.append(labelled("rollout", LABEL, (rollout.words, state), ending))
         lines += [labelled("", LABEL, (f"{sign('warn')} {words}", "warn")) for words in rollout.blocking]
+    for text in progress.warnings[:4]:
+        lines.append(labelled("server warns", LABEL, (text, "warn"), role="warn"))
+    if progress.beyond:
+        more = ", ".join(progress.beyond[:6]) + (" and more" if len(progress.beyond) > 6 else "")
+        lines.append(
+            labelled("not as shown", LABEL, (f"{sign('warn')} the server changed: {more}", "warn"), role="warn")
+        )
     if progress.dropped:
         lines.append(labelled("output", LABEL, (progress.dropped, "warn")))
     for index, text in enumerate(progress.output):

@@ -44,3 +44,33 @@ def _named(value: Any) -> bool:
     if not isinstance(value, list) or not all(isinstance(i, Mapping) and "name" in i for i in value):
         return False
     return len({i["name"] for i in value}) == len(value)
+
+
+#: What a server makes anew each time, so that a dry run cannot have shown it.
+_ITS_OWN = ("controller-uid", "metadata.uid", "metadata.creationTimestamp")
+
+
+def outcome_of(before: Any, after: Any) -> dict[str, Any]:
+    """Return path → value of all that an answer makes other than it was; None for what is gone."""
+    old, new = dict(_leaves(before)), dict(_leaves(after))
+    changed = {path for path in {*old, *new} if old.get(path) != new.get(path)}
+    return {path: new.get(path) for path in changed if not any(own in path for own in _ITS_OWN)}
+
+
+def beyond(foreseen: Mapping[str, Any], made: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the paths that came out otherwise than the dry run had shown."""
+    return tuple(sorted(p for p in {*foreseen, *made} if p not in foreseen or foreseen[p] != made.get(p)))[:_MOST]
+
+
+def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    if path in _UNTOLD:
+        return
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _leaves(item, (*path, str(key)))
+    elif isinstance(value, list) and value and _named(value):
+        yield ".".join((*path, "(order)")), [item["name"] for item in value]
+        for item in value:
+            yield from _leaves(item, (*path[:-1], f"{path[-1]}[{item['name']}]"))
+    elif value not in (None, {}, []):
+        yield ".".join(path), value

@@ -32,21 +32,21 @@ async def ask(client: KubeClient, request: Request) -> tuple[DryRun, Any]:
             body=request.body,
             content_type=request.content_type,
         )
-        return DryRun(DryRunState.OK), answer.json()
+        return DryRun(DryRunState.OK, warnings=answer.warnings), answer.json()
     except Conflict:
         raise
     except (Invalid, NotFound, Gone, Denied) as error:
         if error.status == 400 and re.search(r"(?i)dry.?run", error.reason):
-            return DryRun(DryRunState.REFUSED, error.reason), None
-        return DryRun(DryRunState.FAILED, error.line()), None
+            return DryRun(DryRunState.REFUSED, error.reason, warnings=error.warnings), None
+        return DryRun(DryRunState.FAILED, error.line(), warnings=error.warnings), None
     except KubeError as error:
-        return DryRun(DryRunState.UNKNOWN, error.line()), None
+        return DryRun(DryRunState.UNKNOWN, error.line(), warnings=error.warnings), None
 
 
 async def ask_for_patch(client: KubeClient, request: Request, before: Mapping[str, Any]) -> tuple[DryRun, Any]:
     """Return the verdict with the paths that would differ, and the object as it would be.
 
-    The object is None where the answer is none. Raises Conflict.
+    The object is None where the answer is none, or is no whole object (a Scale). Raises Conflict.
     """
     verdict, after = await ask(client, request)
     if after is None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -225,17 +226,46 @@ def _resolve(value: Any, count: int, rounding: Any) -> int:
         return 0
 
 
-def last_writer(obj: Mapping[str, Any]) -> str:
-    """Say who changed the object's spec last, as managedFields has it.
+def owner_of(obj: Mapping[str, Any], fields: Sequence[str]) -> str:
+    """Say which manager owns these relevant fields, as managedFields has it.
 
-    Like "kubectl-scale at 2026-…"; "" when it is not known.
+    "" for none, or several. Like "kubectl at 2026-…"; an entry of a subresource bears no time.
+    The names of fields are those of `PatchStep.relevant`.
     """
-    entries = [
-        e
-        for e in obj["metadata"].get("managedFields") or []
-        if "f:spec" in (e.get("fieldsV1") or {}) and e.get("subresource") != "status"
-    ]
-    if not entries:
-        return ""
-    newest = max(entries, key=lambda e: str(e.get("time") or ""))
-    return f"{newest.get('manager') or 'someone'} at {newest.get('time') or 'an unknown time'}"
+    found: set[str] = set()
+    for entry in obj["metadata"].get("managedFields") or []:
+        if entry.get("subresource") == "status" or not isinstance(entry.get("fieldsV1"), Mapping):
+            continue
+        owned = list(_owned(entry["fieldsV1"]))
+        if any(_within(_path_of(name), path) for name in fields for path in owned):
+            when = f" at {entry['time']}" if entry.get("time") else ""
+            found.add(f"{entry.get('manager') or 'someone'}{when}")
+    return found.pop() if len(found) == 1 else ""
+
+
+def _owned(fields: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of the leaves of a fieldsV1."""
+    for key, value in fields.items():
+        if isinstance(value, Mapping) and any(name != "." for name in value):
+            yield from _owned(value, (*path, str(key)))
+        elif key != ".":
+            yield (*path, str(key))
+
+
+def _path_of(name: str) -> tuple[str, ...]:
+    """Return what a path in fieldsV1 must have in it, in this order, to be of a relevant field."""
+    kind, _, rest = name.partition(" ")
+    if kind == "env" and rest and rest != "order":
+        return ("f:env", f'k:{{"name":{json.dumps(rest)}}}')
+    if kind == "data" and rest:
+        return ("f:data", f"f:{rest}")
+    if name == "restartedAt":
+        return ("f:template", "f:kubectl.kubernetes.io/restartedAt")
+    if name == "env order":
+        return ("f:env",)
+    return tuple(f"f:{part}" for part in name.split("."))
+
+
+def _within(wanted: Sequence[str], path: Sequence[str]) -> bool:
+    rest = iter(path)
+    return all(part in rest for part in wanted)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 SEND_TIMEOUT_S = 15.0
+THROTTLED_S = 60.0  # how long a change waits in all for a server that asks for it (429)
+THROTTLED_READ_S = 20.0  # the same for what only reads, a dry run among it
 #: The request may still be on its way through the server: several looks before "not done" is said.
 SETTLE_S: Sequence[float] = (0.2, 0.8, 2.0, 3.0)
 

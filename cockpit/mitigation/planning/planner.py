@@ -96,7 +96,7 @@ class Planner:
         """Ask every guard; what only looks, or is done already, needs none."""
         if isinstance(draft.effect, LocalCheck) or draft.idle:
             return ()
-        facts = await gather(self.context, draft, self._identity)
+        facts, _ = await asyncio.gather(gather(self.context, draft, self._identity), self._client.pin_user())
         given = guards.GuardInput(
             draft=draft,
             facts=facts,

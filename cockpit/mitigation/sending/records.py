@@ -71,6 +71,7 @@ def intent(
         "overrides": [{"guard": g.guard, "reason": g.reason} for g in plan.overrides],
         "dangerous": plan.dangerous,
         "relaxes": plan.relaxes,
+        "warnings": list(plan.dry_run.warnings),
         "undoes": plan.undoes,
         "process": this_process(),
         "part": part(plan.part) if plan.part is not None else None,
@@ -115,6 +116,8 @@ def outcome(number: int, result: Outcome, took_s: float) -> dict[str, Any]:
         "resource_version": result.resource_version,
         "took_s": round(took_s, 4),
         **({"output": list(result.output)} if result.output else {}),
+        **({"warnings": list(result.warnings)} if result.warnings else {}),
+        **({"beyond_plan": list(result.beyond)} if result.beyond else {}),
     }
 
 

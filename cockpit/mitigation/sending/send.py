@@ -9,16 +9,38 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cockpit.kubeapi.client import KubeClient
-from cockpit.kubeapi.errors import Conflict, Invalid, KubeError, NotFound, ServerFault, Unreachable
-from cockpit.mitigation.cluster.objects import last_writer, object_path
+from cockpit.kubeapi.errors import Conflict, Invalid, KubeError, NotFound, ServerFault, Throttled, Unreachable
+from cockpit.mitigation.cluster.differences import beyond, outcome_of
+from cockpit.mitigation.cluster.objects import object_path, owner_of
 from cockpit.mitigation.cluster.patches import JSON_PATCH, at_version
-from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S
+from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S, THROTTLED_S
 from cockpit.mitigation.kind import Draft, Ready
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.model.plan import Request, Target
+from cockpit.text import clean
+
+
+class Waits:
+    """Tells of each time that the server asked to wait, and keeps it for the journal."""
+
+    def __init__(self, on_progress: Callable[[str], None]) -> None:
+        self._on_progress = on_progress
+        self._waited: list[float] = []
+
+    def hear(self, seconds: float) -> None:
+        self._waited.append(seconds)
+        self._on_progress(f"the API server asks to wait {seconds:.3g} s (429): it is sent again then")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if not self._waited:
+            return ()
+        times = "once" if len(self._waited) == 1 else f"{len(self._waited)} times"
+        return (f"the API server asked {times} to wait (429), {sum(self._waited):.3g} s in all, and did nothing then",)
 
 
 class Sender:
@@ -56,22 +78,29 @@ class Sender:
         assert isinstance(self._draft.effect, Request)
         return Ready(at_version(self._draft.effect, str(obj["metadata"]["resourceVersion"])), obj)
 
-    async def send(self, ready: Ready, intent: Callable[[Request], None]) -> Outcome:
+    async def send(
+        self, ready: Ready, intent: Callable[[Request], None], on_progress: Callable[[str], None] = lambda words: None
+    ) -> Outcome:
         """Send the PATCH, with the resourceVersion of the object as it was read again.
 
         `intent` hears of each request just before it leaves.
         """
+        waits = Waits(on_progress)
+        outcome = await self._send_at_most_twice(ready, intent, waits)
+        return replace(outcome, notes=(*outcome.notes, *waits.notes))
+
+    async def _send_at_most_twice(self, ready: Ready, intent: Callable[[Request], None], waits: Waits) -> Outcome:
         for last in (False, True):
             request = ready.effect
             assert isinstance(request, Request)
             intent(request)
-            answered = await self._send_once(request, ready, last)
+            answered = await self._send_once(request, ready, last, waits)
             if isinstance(answered, Outcome):
                 return answered
             ready = answered
         raise AssertionError("unreachable")
 
-    async def _send_once(self, request: Request, ready: Ready, last: bool) -> Ready | Outcome:
+    async def _send_once(self, request: Request, ready: Ready, last: bool, waits: Waits) -> Ready | Outcome:
         """Send one request; Ready when it met a conflict that may be tried once more."""
         try:
             answer = await self._client.send(
@@ -81,6 +110,8 @@ class Sender:
                 body=request.body,
                 content_type=request.content_type,
                 timeout_s=SEND_TIMEOUT_S,
+                patience_s=THROTTLED_S,
+                on_wait=waits.hear,
             )
         except Conflict as conflict:
             return await self._after_conflict(ready, conflict, last)
@@ -92,12 +123,25 @@ class Sender:
             return await self._after_silence(error)
         except ServerFault as error:
             return await self._after_silence(error)
+        except Throttled as error:
+            return Outcome("not sent", f"{error.line()}: not carried out, for {THROTTLED_S:g} s; try again later")
         except KubeError as error:
-            return Outcome("rejected", error.line())
+            return Outcome("rejected", error.line(), warnings=error.warnings)
         accepted = _accepted(answer.body)
         if accepted is not None:
-            return accepted
+            return replace(accepted, warnings=answer.warnings, beyond=self._beyond(ready, answer.body))
         return await self._after_silence(ServerFault(f"the answer ({answer.status}) is no object"))
+
+    def _beyond(self, ready: Ready, body: bytes) -> tuple[str, ...]:
+        """Return what the server made of it otherwise than the dry run had shown."""
+        made = json.loads(body)
+        if made.get("kind") == "Scale":
+            count = int((made.get("spec") or {}).get("replicas") or 0)
+            return () if count == self._draft.expected.get("spec.replicas", count) else (f"spec.replicas is {count}",)
+        if self._draft.foreseen is not None:
+            return tuple(clean(path, 300) for path in beyond(self._draft.foreseen, outcome_of(ready.obj, made)))
+        fields, expected = self._relevant(made), self._draft.expected
+        return tuple(clean(key, 300) for key in self._draft.touched if fields.get(key) != expected.get(key))
 
     async def _after_conflict(self, ready: Ready, conflict: Conflict, last: bool) -> Ready | Outcome:
         """Judge a 409: with the same generation and relevant fields it may be sent once more."""
@@ -106,7 +150,7 @@ class Sender:
             return again if again.result == "stale" else Outcome("rejected", f"{conflict.reason}; {again.words}")
         before, now = ready.obj["metadata"].get("generation"), again.obj["metadata"].get("generation")
         if before != now:
-            return Outcome("stale", f"the object was changed meanwhile (generation {before} → {now}{_by(again.obj)})")
+            return Outcome("stale", f"the object was changed meanwhile (generation {before} → {now})")
         if last:
             return Outcome("stale", "the object changes faster than it can be patched")
         return again
@@ -174,7 +218,7 @@ class Sender:
             return f"{self._target.name} was deleted and made anew: it is another object now"
         before, now = self._draft.relevant, self._relevant(obj)
         keys = sorted(k for k in {*now, *before} if now.get(k) != before.get(k))
-        return f"{named(keys)} changed since the plan was made{_by(obj)}" if keys else ""
+        return f"{named(keys)} changed since the plan was made{_by(obj, keys)}" if keys else ""
 
 
 def compare(
@@ -193,7 +237,7 @@ def compare(
     if all(fields.get(key) == before.get(key) for key in touched):
         return Judgement("not applied", "the fields are as before the step", obj)
     other = [k for k in touched if fields.get(k) not in (after.get(k), before.get(k))]
-    return Judgement("changed", f"{named(other or touched)} changed since{_by(obj)}", obj)
+    return Judgement("changed", f"{named(other or touched)} changed since{_by(obj, other or touched)}", obj)
 
 
 def named(keys: Sequence[str]) -> str:
@@ -202,8 +246,8 @@ def named(keys: Sequence[str]) -> str:
     return ", ".join(words[:6]) + (f" and {len(words) - 6} more" if len(words) > 6 else "")
 
 
-def _by(obj: Mapping[str, Any]) -> str:
-    who = last_writer(obj)
+def _by(obj: Mapping[str, Any], fields: Sequence[str]) -> str:
+    who = owner_of(obj, fields)
     return f", last written by {who}" if who else ""
 
 

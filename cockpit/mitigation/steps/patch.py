@@ -19,6 +19,7 @@ from cockpit.journal.entries import target_of
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, KubeError, NotFound
 from cockpit.mitigation.cluster import dryrun
+from cockpit.mitigation.cluster.differences import outcome_of
 from cockpit.mitigation.cluster.objects import Subject, annotations_of, fetch, object_path
 from cockpit.mitigation.cluster.rollout import Watched, Watcher
 from cockpit.mitigation.cluster.times import rfc3339
@@ -113,7 +114,7 @@ class PatchStep(ABC):
             subject = await self.fetch(context, name)
             draft = await self._draft_once(request, subject, context, salt)
             try:
-                dry_run = await self._dry_run(subject, draft, context, salt)
+                dry_run, foreseen = await self._dry_run(subject, draft, context, salt)
             except Conflict as conflict:
                 if last:
                     raise PlanProblem(
@@ -125,6 +126,7 @@ class PatchStep(ABC):
         return dataclasses.replace(
             draft,
             dry_run=dry_run,
+            foreseen=foreseen,
             generation=subject.generation,
             revision=str(annotations_of(subject.obj).get(REVISION) or ""),
         )
@@ -163,19 +165,24 @@ class PatchStep(ABC):
             "someone changed it since: look at it, then plan what is right now",
         )
 
-    async def _dry_run(self, subject: Subject, draft: Draft, context: StepContext, salt: str) -> DryRun:
+    async def _dry_run(
+        self, subject: Subject, draft: Draft, context: StepContext, salt: str
+    ) -> tuple[DryRun, Mapping[str, Any] | None]:
         if draft.nothing_to_do:
-            return DryRun(DryRunState.OK)
+            return DryRun(DryRunState.OK), None
         if context.read_only:
-            return DryRun(DryRunState.UNKNOWN, "not asked: read-only")
+            return DryRun(DryRunState.UNKNOWN, "not asked: read-only"), None
         assert isinstance(draft.effect, Request)
         verdict, after = await dryrun.ask_for_patch(context.client, draft.effect, subject.obj)
         verdict = replace(verdict, reason=mask_secrets(verdict.reason, draft.hidden))
-        if after is not None and self.relevant(after, draft.scope, salt) != draft.expected:
+        if after is None:
+            return verdict, None
+        foreseen = outcome_of(subject.obj, after)
+        if self.relevant(after, draft.scope, salt) != draft.expected:
             return replace(
                 verdict, reason="the server would make something else of it than was asked (an admission webhook?)"
-            )
-        return verdict
+            ), foreseen
+        return verdict, foreseen
 
     def _sender(self, prepared: Prepared, context: StepContext) -> Sender:
         def relevant(obj: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,7 +196,7 @@ class PatchStep(ABC):
     async def send(
         self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
     ) -> Outcome:
-        return await self._sender(prepared, context).send(ready, intent)
+        return await self._sender(prepared, context).send(ready, intent, on_progress)
 
     async def watch(
         self, prepared: Prepared, outcome: Outcome, context: StepContext, on_progress: OnProgress

@@ -9,11 +9,13 @@ again: nothing is ever made twice. Its inverse deletes it while it runs; what it
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cockpit.canonical_json import canonical
@@ -24,17 +26,20 @@ from cockpit.kubeapi.errors import (
     NotFound,
     NotServed,
     ServerFault,
+    Throttled,
     Unreachable,
 )
 from cockpit.mitigation.cluster import dryrun, jobs
+from cockpit.mitigation.cluster.differences import beyond, outcome_of
 from cockpit.mitigation.cluster.objects import collection_path, object_path
 from cockpit.mitigation.cluster.patches import FIELD_MANAGER, JSON
 from cockpit.mitigation.cluster.revisions import short
 from cockpit.mitigation.cluster.rights import permitted
-from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S
+from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S, THROTTLED_S
 from cockpit.mitigation.kind import Draft, RawInverse, Ready, kubectl_at
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.sending.send import Waits
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Request, Rollout, Verdict
 from cockpit.secrets import fingerprint
@@ -82,6 +87,7 @@ class RunJob:
             json.dumps(full, ensure_ascii=False),
         )
         allowed = await review(context.client, namespace, "create", "batch", "jobs")
+        dry_run, foreseen = await _dry_run(context, request)
         source = str(relevant.get("source") or "")
         line = (
             f"create job {name} --from=cronjob/{source}" if source else f"create -f - <<< {shlex.quote(_shown(full))}"
@@ -102,7 +108,8 @@ class RunJob:
             effect=request,
             target=context.target("Job", name),
             guards=(permitted(allowed, "in " + namespace), *guards),
-            dry_run=await _dry_run(context, request),
+            dry_run=dry_run,
+            foreseen=foreseen,
         )
 
     async def _deleting(self, name: str, context: StepContext) -> Draft:
@@ -136,7 +143,7 @@ class RunJob:
             effect=request,
             target=context.target("Job", name, uid),
             guards=(permitted(allowed, name),),
-            dry_run=await _dry_run(context, request),
+            dry_run=(await _dry_run(context, request))[0],
         )
 
     async def recheck(self, prepared: Prepared, context: StepContext) -> Ready | Outcome:
@@ -160,17 +167,26 @@ class RunJob:
     async def send(
         self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
     ) -> Outcome:
+        waits = Waits(on_progress)
+        outcome = await self._send_once(prepared, ready, context, intent, waits)
+        return replace(outcome, notes=waits.notes)
+
+    async def _send_once(
+        self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, waits: Waits
+    ) -> Outcome:
         intent(ready.effect)
         request = ready.effect
         assert isinstance(request, Request)
         try:
-            await context.client.send(
+            answer = await context.client.send(
                 request.method,
                 request.path,
                 params=request.params,
                 body=request.body,
                 content_type=request.content_type,
                 timeout_s=SEND_TIMEOUT_S,
+                patience_s=THROTTLED_S,
+                on_wait=waits.hear,
             )
         except Unreachable as error:
             if not error.maybe_sent:
@@ -180,9 +196,17 @@ class RunJob:
             return await self._after_silence(prepared, context, error)
         except NotFound as error:
             return Outcome("stale", error.line())
+        except Throttled as error:
+            return Outcome("not sent", f"{error.line()}: not carried out, for {THROTTLED_S:g} s; try again later")
         except KubeError as error:
-            return Outcome("rejected", error.line())
-        return Outcome("sent", "made" if request.method == "POST" else "deleted")
+            return Outcome("rejected", error.line(), warnings=error.warnings)
+        if request.method == "DELETE":
+            return Outcome("sent", "deleted", warnings=answer.warnings)
+        foreseen = prepared.draft.foreseen
+        more: tuple[str, ...] = ()
+        with contextlib.suppress(KubeError):
+            more = beyond(foreseen, outcome_of({}, answer.json())) if foreseen is not None else ()
+        return Outcome("sent", "made", warnings=answer.warnings, beyond=tuple(clean(path, 300) for path in more))
 
     async def _after_silence(self, prepared: Prepared, context: StepContext, error: KubeError) -> Outcome:
         """Read what happened; never again blindly."""
@@ -326,8 +350,12 @@ def _blast(spec: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-async def _dry_run(context: StepContext, request: Request) -> DryRun:
+async def _dry_run(context: StepContext, request: Request) -> tuple[DryRun, Mapping[str, Any] | None]:
+    """Return the verdict, and what the server would make, path by path."""
+    if context.read_only:
+        return DryRun(DryRunState.UNKNOWN, "not asked: read-only"), None
     try:
-        return (await dryrun.ask(context.client, request))[0]
+        verdict, made = await dryrun.ask(context.client, request)
     except Conflict as conflict:
-        return DryRun(DryRunState.FAILED, conflict.line())
+        return DryRun(DryRunState.FAILED, conflict.line()), None
+    return verdict, outcome_of({}, made) if made is not None else None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cockpit.drill.kubernetes import Behaviour
-from cockpit.mitigation.cluster.objects import last_writer, selector, surge_of
+from cockpit.mitigation.cluster.objects import owner_of, selector, surge_of
 from cockpit.mitigation.cluster.rollout import reason_of, snapshot, timeout_of
 from cockpit.model.plan import Phase, Proof
 from tests.support.kube_rig import OTHER_URL, Rig, carry, ended, plan, rig, step
@@ -131,7 +131,7 @@ def test_a_recorded_stuck_rollout_is_not_done() -> None:
 
 def test_reading_recorded_deployments() -> None:
     obj = recording("36")
-    assert last_writer(obj) == "m0-cockpit at 2026-11-23T14:15:37Z"
+    assert owner_of(obj, ["env SOLANA_RPC_URL"]) == "m0-cockpit at 2026-11-23T14:15:37Z"
     assert selector(obj) == "app=m0-submitter"
     assert timeout_of(obj) >= 600
     surge = surge_of(obj, 1)
