@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -260,7 +261,7 @@ def test_a_reload_compares_user_and_server(rig: Rig, tmp_path: Path) -> None:
 )
 def test_who_changed_it_is_the_fields_own_manager(fields: list[str], owner: str) -> None:
     """S8: "last written by m0-cockpit" though it was kubectl's `/scale`: its entry has no time."""
-    env = {"f:env": {".": {}, 'k:{"name":"URL"}': {".": {}, "f:name": {}, "f:value": {}}}}
+    env: dict[str, Any] = {"f:env": {".": {}, 'k:{"name":"URL"}': {".": {}, "f:name": {}, "f:value": {}}}}
     template = {"f:template": {"f:spec": {"f:containers": {'k:{"name":"main"}': env}}}}
     obj = {
         "metadata": {
