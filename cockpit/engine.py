@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cockpit.assessment.assessor import Assessor
     from cockpit.kubeapi.access import Access
     from cockpit.kubeapi.client import KubeClient
-    from cockpit.model.observed.metrics import History
+    from cockpit.model.observed.metrics import History, QueryResult
 
 #: Seconds between two situations while there is news (see `_publish`): what the screen can show, no
 #: more.
@@ -259,6 +259,17 @@ class Engine:
         source = sources()["prometheus"].make(self._context)
         assert isinstance(source, PrometheusSource)
         return await source.past(promql, start, end)
+
+    async def measure(self, queries: Sequence[str]) -> tuple[float, tuple[QueryResult, ...]]:
+        """Ask Prometheus several queries at one time of its own.
+
+        On any loop. Raises PromFault.
+        """
+        from cockpit.sources.prometheus.source import PrometheusSource
+
+        source = sources()["prometheus"].make(self._context)
+        assert isinstance(source, PrometheusSource)
+        return await source.at_once(queries)
 
     async def ranges(self, promql: str, start: float, end: float, step: float) -> tuple[History, ...]:
         """Return what Prometheus keeps, each series by itself."""

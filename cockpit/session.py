@@ -195,6 +195,7 @@ class Session:
             admin_url=lambda: secret_of(postgres.admin_url, postgres.admin_url_file, "[postgres] admin-url"),
             evidence=self._incident.evidence if self._incident is not None else None,
             past=self.engine.past,
+            measure=self.engine.measure if "prometheus" in configured(self.settings) else None,
         )
 
     def _open_executor(self) -> None:

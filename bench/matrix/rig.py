@@ -96,6 +96,7 @@ async def rig(scenario: str, seed: int, *, wire: bool = False) -> AsyncIterator[
                     NetworkCli(cli.argv, cli.cluster, cli.timeout, cli.env),
                     admin_url=lambda: secret_of(postgresql.admin_url, postgresql.admin_url_file, "admin-url"),
                     past=engine.past,
+                    measure=engine.measure,
                 ),
                 loop=loop,
             )

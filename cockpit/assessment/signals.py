@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cockpit.assessment.baseline import Points, judge, median, merged, spark
+from cockpit.assessment.baseline import Points, amount, judge, merged, spark, usual
 from cockpit.assessment.board import Board
 from cockpit.clock import Clock
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.metrics import QueryResult, Sample
-from cockpit.model.reading import Reading, Unknown, believed, last_known, spell
+from cockpit.model.reading import Known, Reading, Unknown, believed, last_known, spell
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.sources.families import FAMILIES
@@ -39,6 +39,8 @@ class _Memory:
     since_warn: float | None = None  # monotonic: a level of at least WARN has been read since then
     since_crit: float | None = None
     baseline: float | None = None  # the last one from a time that was well
+    baseline_from: str = ""
+    usual: QueryResult | None = None  # the long window that a baseline is made of
     reading: Reading[QueryResult] | None = None  # what `status` was made from
     status: SignalStatus | None = None
     result: QueryResult | None = None  # what `points` and `spark` were made from
@@ -60,6 +62,7 @@ class _Raw:
     warn: float | None = None
     crit: float | None = None
     off: bool = False
+    baseline_from: str = ""
 
 
 class Evaluator:
@@ -110,6 +113,9 @@ class Evaluator:
                 if steady is not None:
                     statuses[name] = steady
                     continue
+                if signal.baseline is not None:
+                    usual = believed(board.get(f"baselines/{name}"), mono)
+                    memory.usual = usual.data if isinstance(usual, Known) else memory.usual
                 raw = _of_prometheus(signal, reading, memory, mono, switched_off)
                 memory.reading = reading
             statuses[name] = memory.status = _settle(name, signal, raw, memory, mono)
@@ -223,18 +229,21 @@ def _judge(
         baseline=base,
         warn=warn,
         crit=crit,
+        baseline_from=memory.baseline_from if base is not None else "",
     )
 
 
 def _baseline(signal: SignalDef, result: QueryResult, memory: _Memory) -> tuple[float | None, str]:
-    """Return the median of the window, unless that is itself bad against the one before.
+    """Return what is normal over the window, unless that is bad against the one before.
 
-    Then an incident fills the window, and must not become what is normal.
+    Then an incident fills the window, and must not become what is normal. Where the long window was
+    not read (yet), the median of the history at hand stands for it.
 
     (What stays changed for good is taken up at the next start.)
     """
     assert signal.baseline is not None
-    base, why = median(memory.points, result.evaluated_at, signal.baseline)
+    long = merged(memory.usual.history, signal.direction) if memory.usual is not None else []
+    base, since, why = usual(long, memory.points, result.evaluated_at, signal.baseline, signal.direction)
     if base is None:
         return memory.baseline, why
     if base < 0 or (base == 0 and signal.direction == "above"):
@@ -243,7 +252,7 @@ def _baseline(signal: SignalDef, result: QueryResult, memory: _Memory) -> tuple[
         warn, crit = (None if each is None else each * memory.baseline for each in (signal.warn, signal.crit))
         if judge(base, signal.direction, warn, crit) is not Level.OK:
             return memory.baseline, ""
-    memory.baseline = base
+    memory.baseline, memory.baseline_from = base, since
     return base, ""
 
 
@@ -342,14 +351,6 @@ def _words(
     return f"{words} ({_labels(labels)})" if labels else words
 
 
-def amount(value: float) -> str:
-    """Return a number as an operator says it: 74, 1.2, 0.034, 58,000."""
-    size = abs(value)
-    if size >= 100 or float(value).is_integer():
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if size >= 10 else f"{value:.3g}"
-
-
 def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: float) -> SignalStatus:
     """Let a worse level count only after `for` seconds; unknown and better ones at once.
 
@@ -391,6 +392,7 @@ def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: floa
         spark=memory.spark,
         worst_labels=raw.labels,
         baseline=raw.baseline,
+        baseline_from=raw.baseline_from,
         warn=raw.warn,
         crit=raw.crit,
         direction=signal.direction,

@@ -33,7 +33,8 @@ class Stopped:
 
     `quiet`: slots without commit or reveal so far, of the `needed`.
 
-    `seen_after`: the slot of one that came after the last pod was gone.
+    `seen_after`: the slot of one that came after the last pod was gone. `unread`: how many of the
+    program's transactions since then could not be read.
     """
 
     verdict: Stop
@@ -41,6 +42,7 @@ class Stopped:
     needed: int
     quiet: int | None = None
     seen_after: int | None = None
+    unread: int = 0
 
 
 def needed_slots(situation: Situation) -> int:
@@ -125,14 +127,29 @@ def _activity(situation: Situation) -> ProgramActivity | str:
 
 
 def _quiet(activity: ProgramActivity, since_slot: int | None, needed: int) -> Stopped:
+    """Judge the chain by what a listing has shown: a subscription that is silent proves nothing."""
     last = max((s for s in (activity.commits.last_slot, activity.reveals.last_slot) if s is not None), default=None)
     starts = [slot for slot in (since_slot, last) if slot is not None]
     if activity.slot is None or not starts:
         return Stopped(Stop.UNKNOWN, "the chain: no slot is known from which to count", needed)
-    quiet = max(0, activity.slot - max(starts))
+    begun = max(starts)
     after = last if last is not None and since_slot is not None and last > since_slot else None
+    since = since_slot if since_slot is not None else begun
+    unread = sum(slot > since for slot in activity.unread_slots)
+    if unread and (after is None or activity.slot - begun >= needed):
+        many = "s" if unread > 1 else ""
+        words = f"{unread:,} transaction{many} of the program since the stop could not be read"
+        return Stopped(Stop.UNKNOWN, words, needed, max(0, activity.slot - begun), after, unread)
+    listed = activity.listed_slot if activity.listed_slot is not None else -1
+    quiet = max(0, min(activity.slot, listed) - begun)
+    if quiet < needed <= activity.slot - begun:
+        words = (
+            f"no commit or reveal was heard of for {activity.slot - begun:,} slots; a listing shows it for {quiet:,}"
+        )
+        return Stopped(Stop.UNKNOWN, f"{words} of {needed:,} so far", needed, quiet, after)
     if quiet >= needed:
         return Stopped(Stop.PROVEN, f"no commit or reveal on the chain for {quiet:,} slots", needed, quiet, after)
+    quiet = max(0, activity.slot - begun)
     words = f"no commit or reveal for {quiet:,} of {needed:,} slots"
     if after is not None and since_slot is not None:
         words = f"a commit or reveal {after - since_slot:,} slots after publishing was stopped here; {words}"

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from cockpit.model.observed.cluster import Cluster, EnvVar, Workload
 from cockpit.model.reading import NOTHING_READ, Reading, kind_unknown
 from cockpit.model.runbook import Runbooks, Toggle
 from cockpit.model.situation import ToggleStatus
 from cockpit.text import HIDDEN, safe, url_hint
+
+TWICE = "named twice: the last entry counts"
 
 
 def toggles(
@@ -54,6 +58,15 @@ def _of(name: str, toggle: Toggle, workload: Workload, cluster: Cluster) -> list
 
 
 def _status(name: str, toggle: Toggle, workload: Workload, variable: EnvVar | None, cluster: Cluster) -> ToggleStatus:
+    status = _status_once(name, toggle, workload, variable, cluster)
+    if not workload.named_twice(name):
+        return status
+    return msgspec.structs.replace(status, reason="; ".join(filter(None, (status.reason, TWICE))))
+
+
+def _status_once(
+    name: str, toggle: Toggle, workload: Workload, variable: EnvVar | None, cluster: Cluster
+) -> ToggleStatus:
     value = variable.value if variable is not None else None
     reason = ""
     if variable is None and toggle.configmap is not None:

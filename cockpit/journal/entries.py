@@ -32,6 +32,9 @@ __all__ = [
     "unfinished_of",
 ]
 
+#: What was sent and is no longer there: a record never contradicts itself.
+PUT_BACK = "applied; put back since"
+
 
 @dataclass(slots=True)
 class JournalEntry:
@@ -56,8 +59,10 @@ class JournalEntry:
     def applied(self) -> bool | None:
         """Tell whether the cluster took the change; None when that is not known."""
         sent = self.outcome is not None and self.outcome["result"] == "sent"
+        if sent:  # whatever became of it since: what the server took was applied
+            return True
         if self.judged is not None:
-            return {"applied": True, "not applied": False}.get(str(self.judged["judgement"]), True if sent else None)
+            return {"applied": True, "not applied": False}.get(str(self.judged["judgement"]))
         if self.outcome is None:
             return None
         return {"sent": True, "uncertain": None}.get(str(self.outcome["result"]), False)
@@ -71,7 +76,10 @@ class JournalEntry:
     def words(self) -> str:
         """Describe the outcome as the journal panel shows it."""
         if self.judged is not None and self.undone_by is None:
-            return f"unfinished: {self.judged['judgement']}"
+            judgement = str(self.judged["judgement"])
+            if self.outcome is not None and self.outcome["result"] == "sent" and judgement == "not applied":
+                judgement = PUT_BACK
+            return f"unfinished: {judgement}"
         if self.outcome is None:
             return "under way" if alive(self.intent) else "unfinished"
         result = str(self.outcome["result"])

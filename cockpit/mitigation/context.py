@@ -15,6 +15,7 @@ from typing import Protocol
 from cockpit.assessment.imagehistory import Past
 from cockpit.clock import Clock
 from cockpit.kubeapi.client import KubeClient
+from cockpit.model.observed.metrics import QueryResult
 from cockpit.model.plan import Proof, Rollout, Target
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
@@ -55,6 +56,11 @@ class CapturedBundle(Protocol):
 CaptureEvidence = Callable[[str], Awaitable[CapturedBundle]]
 
 
+#: Queries → Prometheus' time (unix seconds), and the answers at that very time. Raises any
+#: Exception when it cannot be asked.
+Measure = Callable[[Sequence[str]], Awaitable[tuple[float, tuple[QueryResult, ...]]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Backends:
     """Holds optional services beside the cluster: network CLI, admin database, evidence, history.
@@ -66,6 +72,7 @@ class Backends:
     admin_url: Callable[[], str | None] = lambda: None  # of Postgres; a secret, read when it is needed
     evidence: CaptureEvidence | None = None
     past: Past | None = None
+    measure: Measure | None = None
 
 
 NO_BACKENDS = Backends()

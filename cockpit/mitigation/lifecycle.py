@@ -31,6 +31,7 @@ from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.planning.planner import Planner
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.proof.chain_silence import ChainSilence, stops_publishing
+from cockpit.mitigation.proof.measured import Measuring
 from cockpit.mitigation.proof.sharing import shared_words, sharers, undone_meanwhile
 from cockpit.mitigation.proof.verify import Baseline, Verification
 from cockpit.mitigation.recovery.unfinished import judge
@@ -375,8 +376,11 @@ class MitigationRun:
             lines, shared.runbooks, self._baseline, shared.clock.mono(), quiet, mark=lambda: len(self._records())
         )
         stood_at = shared.clock.mono()
+        measure = self._context.backends.measure
+        measuring = Measuring(measure, lines, shared.runbooks, shared.clock) if measure is not None else None
         while True:
-            verification.update(shared.situation(), shared.clock.mono())
+            measured = await measuring.poll(shared.situation()) if measuring is not None else {}
+            verification.update(shared.situation(), shared.clock.mono(), measured)
             if verification.proof is Proof.PASS:
                 why = await self._doubt(verification, quiet)
                 if why:
@@ -480,14 +484,14 @@ class MitigationRun:
         if not plan.runbook or plan.undoes is not None or plan.harmless:
             return ()
         with contextlib.suppress(KeyError):
-            book, own = self._shared.runbooks.runbook(plan.runbook), self._step
+            runbook, own = self._shared.runbooks.runbook(plan.runbook), self._step
             if plan.part is not None:
                 with contextlib.suppress(KeyError):
                     own = self._shared.runbooks.step(plan.part.runbook, plan.part.sequence)[1]
                     own = own if own.validation or own.holds else self._step
             if own is not None and (own.validation or own.holds):
                 return own.validation
-            return book.validation
+            return runbook.validation
         return ()
 
     def _judged_lines(self) -> tuple[Validation, ...]:
@@ -512,8 +516,11 @@ class MitigationRun:
         return Baseline.of(shared.situation(), self._validation(), shared.clock.mono(), shared.runbooks)
 
     def _way_back(self) -> str:
-        inverse = self._plan.inverse
-        if inverse is None:
+        """Offer the inverse; never towards what was just left: publishing, a bad revision."""
+        inverse, plan = self._plan.inverse, self._plan
+        left = stops_publishing(self._prepared.draft) or plan.kind == "undo-rollout" or plan.undoes is not None
+        stuck = self._outcome is not None and self._outcome.stood.startswith("ProgressDeadlineExceeded|")
+        if inverse is None or left or stuck:
             return ""
         return f"; to take it back: {inverse.words} (u, or `m0-cockpit journal undo {self._number}`)"
 

@@ -24,6 +24,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()  # of the answer's `Warning:` headers
     beyond: tuple[str, ...] = ()  # paths that the server changed otherwise than the dry run had shown
     notes: tuple[str, ...] = ()  # what happened on the way, for the journal
+    stood: str = ""  # of a workload: its condition Progressing at the request
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ MOST_CLASSES = 64
 MOST_MARKETS = 1024
 MOST_RECENT = 100  # failed transactions that evidence names one by one
 MOST_UNCONFIRMED = 20_000
+MOST_UNREAD = 500  # successful transactions that could not be read: a proof that nothing was sent asks for them
 OTHER = TransactionFailure("other errors")
 
 
@@ -77,7 +78,9 @@ class Ledger:
         self.covered_since = since_wall  # wall time from which every transaction is known, for rates
         self.covered_slot: int | None = None  # the same in slots
         self.doubles_dropped = self.undecodable = self.unconfirmed_dropped = self.filled = 0
+        self.listed_slot: int | None = None  # up to there a listing has shown that none is missing
         self.pending = PendingCommits()
+        self._unread: deque[int] = deque(maxlen=MOST_UNREAD)
         self._seen: set[bytes] = set()
         self._by_slot: dict[int, list[bytes]] = {}
         self._unconfirmed: OrderedDict[bytes, int] = OrderedDict()
@@ -136,6 +139,7 @@ class Ledger:
             self._failed(signature, slot, err, logs, at, counted)
         elif logs is None:
             self.undecodable += 1
+            self._unread.append(slot)
         else:
             self._ran(signature, slot, logs, at, counted)
         return True
@@ -157,6 +161,8 @@ class Ledger:
                 self._counters[kind].add(at, slot, counted=counted)
         if read.truncated and self.undecodable == before:
             self.undecodable += 1  # what the node cut off may have been an instruction of ours
+        if self.undecodable != before:
+            self._unread.append(slot)
 
     def _events(self, frame: Frame, signature: str, slot: int) -> list[str]:
         """Return the kinds of the frame's events, after what they say has been noted."""
@@ -224,6 +230,17 @@ class Ledger:
             kind.last_signature = safe(signature, 100)
         kind.counter.add(at, slot, counted=counted)
         self._recent_failed.append(FailedTransaction(safe(signature, 100), slot, failure.name, instruction))
+
+    def listed(self, upto: int) -> None:
+        """Note that a listing has shown that none is missing up to this slot."""
+        if self.listed_slot is None or upto > self.listed_slot:
+            self.listed_slot = upto
+
+    @property
+    def quiet_slots(self) -> int | None:
+        """Return the slots since the newest commit or reveal; None: none was seen, or no slot."""
+        last = [s for kind in ("commits", "reveals") if (s := self._counters[kind].last_slot) is not None]
+        return self.highest - max(last) if last and self.highest is not None else None
 
     def settle(self, slot: int) -> None:
         """Forget the signatures up to `slot`: a listing has shown that none is missing.
@@ -294,6 +311,8 @@ class Ledger:
             else None,
             doubles_dropped=self.doubles_dropped,
             undecodable=self.undecodable,
+            unread_slots=tuple(self._unread),
+            listed_slot=self.listed_slot,
             unconfirmed_dropped=self.unconfirmed_dropped,
             filled=self.filled,
             reconnects=reconnects,

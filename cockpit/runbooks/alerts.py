@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from cockpit.assessment.baseline import FEWEST_POINTS, RECENT_S
+from cockpit.assessment.baseline import FEWEST_POINTS, NORMAL_QUANTILE, RECENT_S
 from cockpit.model.runbook import Runbook, Runbooks, SignalDef
 
 GROUP = "m0-cockpit"
 UNKNOWN_FOR_S = 300.0  # two missed scrapes are no page
-_STEP_S = 30.0  # resolution of a baseline
+_STEP_S = 300.0  # resolution of a baseline
 _HEAD = """\
 # Alert rules for Prometheus, made by `m0-cockpit runbooks alerts` from the signals of runbooks.toml. \
 Do not edit: make them anew.
@@ -31,8 +31,8 @@ inhibit the lesser in Alertmanager:
 # Several samples: each is an alert of its own, with its labels.
 """
 _BASELINE = (
-    "against the median of the window, its newest five minutes left out, as the cockpit has it. "
-    "But the cockpit keeps the last good median when an incident fills the window, and a rule cannot: "
+    "against what is normal in the window (a quantile), its newest five minutes left out, as the cockpit has it. "
+    "But the cockpit keeps the last good value when an incident fills the window, and a rule cannot: "
     "after {hours:g} h of trouble this one may fall silent."
 )
 
@@ -98,9 +98,10 @@ def expression(signal: SignalDef, threshold: float) -> str:
         return f"{query} {compare} {_number(threshold)}"
     span = _duration(max(_STEP_S, signal.baseline - RECENT_S))
     window = f"({signal.promql.strip()})[{span}:{_duration(_STEP_S)}] offset {_duration(RECENT_S)}"
+    share = NORMAL_QUANTILE if signal.direction == "below" else 1.0 - NORMAL_QUANTILE
     least = "> 0" if signal.direction == "above" else ">= 0"  # a multiple of 0 or less is no threshold
     return (
-        f"{query} {compare} {_number(threshold)} * (quantile_over_time(0.5, {window}) {least})"
+        f"{query} {compare} {_number(threshold)} * (quantile_over_time({share:g}, {window}) {least})"
         f" and count_over_time({window}) >= {FEWEST_POINTS}"
     )
 
@@ -142,7 +143,7 @@ def _runbook_notes(runbooks: Runbooks, name: str, level: str) -> dict[str, str]:
 
 def _limit(signal: SignalDef, threshold: float) -> str:
     side = "from" if signal.direction == "above" else "at most"
-    times = " × the median" if signal.baseline is not None else ""
+    times = " × normal" if signal.baseline is not None else ""
     return f"{side} {_number(threshold)}{times or _unit(signal)}"
 
 

@@ -53,7 +53,9 @@ def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Repo
                     report((*path, "weight"), "expected a number above 0")
             case Validation():
                 check_names((entry.signal,), (*path, "signal"), names.signals, "signal", report, single=True)
-                _positive(entry, path, ("within", "tolerance"), report)
+                if entry.only_with is not None:
+                    check_names((entry.only_with,), (*path, "only-with"), names.signals, "signal", report, single=True)
+                _positive(entry, path, ("within", "tolerance", "share"), report)
                 if not 0 <= entry.hold < entry.within:
                     report((*path, "hold"), "expected a number from 0 to below `within`")
             case Triage():

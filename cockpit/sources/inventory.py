@@ -30,7 +30,7 @@ class PodTally:
 
     pods: tuple[Pod, ...]
     uids: tuple[str, ...]
-    ready: int  # all containers ready, not terminating, not completed
+    ready: int  # its condition Ready is True, not terminating, not completed
     running: int  # not ended: terminating ones included
     unready: int  # neither ready, nor terminating, nor completed
     restarts: int  # of all containers that are there
@@ -127,7 +127,7 @@ def tally(group: Iterable[Pod]) -> PodTally:
         running += 1
         if pod.deleted_at is not None:
             continue
-        if pod.total > 0 and pod.ready == pod.total:
+        if pod.serving:
             ready += 1
         else:
             unready += 1
@@ -150,13 +150,15 @@ def pod_reason(pod: Pod) -> str:
     """Return why a pod is not well, in kubectl's words where it has any."""
     if pod.reason and pod.reason not in ("Running", "Completed"):
         return pod.reason
+    if pod.held_back:
+        return f"not ready: {pod.held_back}"
     return "not ready" if pod.phase == "Running" else pod.phase or "Pending"
 
 
 def _problem_first(pod: Pod) -> tuple[int, int, str]:
     if pod.deleted_at is not None:
         rank = 1
-    elif pod.phase == "Failed" or (pod.phase != "Succeeded" and (pod.total == 0 or pod.ready < pod.total)):
+    elif pod.phase == "Failed" or (pod.phase != "Succeeded" and not pod.serving):
         rank = 0
     else:
         rank = 2

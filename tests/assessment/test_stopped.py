@@ -43,7 +43,14 @@ def pod(name: str, *, deleted: float | None = None, phase: str = "Running", serv
 
 
 def program(slot: int | None, commit: int | None, reveal: int | None, **more: Any) -> ProgramActivity:
-    made = {"complete": True, "slot": slot, "commits": Rate(1, 0.0, commit), "reveals": Rate(1, 0.0, reveal), **more}
+    made = {
+        "complete": True,
+        "slot": slot,
+        "listed_slot": slot,
+        "commits": Rate(1, 0.0, commit),
+        "reveals": Rate(1, 0.0, reveal),
+        **more,
+    }
     return ProgramActivity("P", "rpc-a", 0.0, **made)
 
 
@@ -169,3 +176,30 @@ def test_it_takes_twice_the_reveal_delay_and_never_less_than_25_slots() -> None:
         "no commit or reveal for 79 of 80 slots",
     )
     assert judge(situation(activity=program(1003, 1, 1)), slots=3)[0] is Stop.PROVEN
+
+
+def test_a_transaction_that_cannot_be_read_keeps_the_stop_from_being_proven() -> None:
+    """P1: what is not read is not left out of the count."""
+    unread = program(1500, 990, 995, unread_slots=(998, *range(1001, 1008)))
+    assert judge(situation(activity=unread)) == (
+        Stop.UNKNOWN,
+        "7 transactions of the program since the stop could not be read",
+    )
+    before = program(1500, 990, 995, unread_slots=(998, 1000))
+    assert judge(situation(activity=before))[0] is Stop.PROVEN
+    since_the_last = program(1500, 990, 995, unread_slots=(998,))
+    assert judge(situation(activity=since_the_last), since=None)[0] is Stop.UNKNOWN
+
+
+def test_a_silent_subscription_proves_nothing_only_a_listing_does() -> None:
+    """P1: a stop is proven by a listing that is newer and covers the whole quiet window."""
+    for listed in (None, 900, 1024):
+        verdict, words = judge(situation(activity=program(1500, 990, 995, listed_slot=listed)))
+        assert verdict is Stop.UNKNOWN and "a listing shows it for" in words
+    assert judge(situation(activity=program(1500, 990, 995, listed_slot=1025)))[0] is Stop.PROVEN
+    assert judge(situation(activity=program(1020, 990, 995, listed_slot=2000)))[0] is Stop.NOT
+
+
+def test_a_commit_after_the_stop_is_a_no_even_beside_what_cannot_be_read() -> None:
+    """P1: what was seen counts whatever else could not be."""
+    assert judge(situation(activity=program(1030, 1020, 990, unread_slots=(1010,))))[0] is Stop.NOT

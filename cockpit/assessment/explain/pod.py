@@ -37,8 +37,20 @@ def pod_summary(pod: Pod, now: float) -> str:
     if not pod.containers and pod.phase == "Pending":
         return f"Pending{age}: nothing is known of its containers yet"
     state = "All well" if pod.healthy else f"{pod.reason or pod.phase or 'Unknown'}"
+    if pod.held_back:
+        return f"Not ready: {held_back(pod)}{age}"
     restarts = f", restarted {pod.restarts}×" if pod.restarts else ""
     return f"{state}: {pod.ready} of {pod.total} containers ready{restarts}{age}"
+
+
+def held_back(pod: Pod) -> str:
+    """Say what keeps a pod from being ready whose containers all are: its node, or a gate."""
+    ready = next((c for c in pod.conditions if c.type == "Ready"), None)
+    why = f": {ready.message}" if ready is not None and ready.message else ""
+    if ready is not None and not ready.reason:
+        node = f" {pod.node}" if pod.node else ""
+        why = f": its node{node} may be lost"
+    return f"{pod.held_back}{why}; its containers say they are ready"
 
 
 def container_lines(pod: Pod, now: float) -> list[str]:
@@ -125,6 +137,8 @@ def next_step(pod: Pod) -> str:
         return "read the previous container's log (l, p); if it began with a release, go back (runbook 11)"
     if pod.phase == "Failed":
         return "read its log (l) and its node's conditions"
+    if pod.held_back:
+        return "look at its node, and at its readiness gates"
     if not pod.healthy and any(c.phase == "running" and not c.ready for c in pod.containers):
         return "read its log (l): what does its readiness endpoint wait for?"
     return ""

@@ -23,6 +23,8 @@ from cockpit.model.situation import Situation
 from cockpit.sources.kubernetes.kinds import CONFIGMAPS, KINDS
 
 HISTORY_STEP_S = 30.0
+NORMALS_EVERY_S = 600.0
+NORMALS_S = 7200.0
 _KINDS = {kind.plural: kind for kind in (*KINDS, CONFIGMAPS)}
 _WATCHED = {
     "pods": resources.PODS,
@@ -44,6 +46,8 @@ class Observer:
         self.world = world
         self._signals = {name: signal for name, signal in runbooks.signals.items() if only is None or name in only}
         self._seen: dict[str, tuple[str, Any]] = {}  # uid → (resourceVersion, as the cockpit reads it)
+        self._usual: dict[str, QueryResult] = {}
+        self._usual_at = 0.0
         self._assessor = Assessor(
             runbooks,
             world.clock,
@@ -63,15 +67,27 @@ class Observer:
         now, mono = self.world.clock.now(), self.world.clock.mono()
         for name, signal in self._signals.items():
             if signal.promql is not None:
-                past = signal.baseline or 0.0
-                result = self._ask(signal.promql, past, now)
+                result = self._ask(signal.promql, 0.0, now)
                 board.put(
                     Reading(f"prometheus/signals/{name}", result, mono, max_age_s=signal.max_age, server_time=now)
                 )
+        for name, usual in self._normals(now).items():
+            board.put(Reading(f"baselines/{name}", usual, mono, max_age_s=3600.0, server_time=now))
         for plural, res in _WATCHED.items():
             topic = f"kubernetes/{plural}/{self.world.kube.namespace}"
             board.put(Reading(topic, self._objects(plural, res), mono, server_time=now))
         return self._assessor.assess(board)
+
+    def _normals(self, now: float) -> dict[str, QueryResult]:
+        """Read what is normal, of the world's whole past; anew each ten minutes, as the cockpit."""
+        if not self._usual or now - self._usual_at >= NORMALS_EVERY_S:
+            self._usual_at = now
+            self._usual = {
+                name: self._ask(signal.promql, min(signal.baseline, NORMALS_S), now)
+                for name, signal in self._signals.items()
+                if signal.promql is not None and signal.baseline is not None
+            }
+        return self._usual
 
     def _ask(self, promql: str, past_s: float, now: float) -> QueryResult:
         steps = [now - HISTORY_STEP_S * i for i in range(int(past_s // HISTORY_STEP_S), -1, -1)]

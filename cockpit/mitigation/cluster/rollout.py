@@ -1,6 +1,6 @@
-"""Tells whether a workload is rolled out, and what is in the way.
+"""Follows a rollout until it is over, and explains the pods in the way.
 
-kubectl's own conditions in kubectl's own order, then: no pod still terminating.
+How far it is, is judged in `rollout_state.py`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from cockpit.clock import Clock
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError, NotFound
-from cockpit.mitigation.cluster.objects import object_path, paused, replicas, selector
+from cockpit.mitigation.cluster.objects import object_path, selector
 from cockpit.mitigation.cluster.refusals import refused
+from cockpit.mitigation.cluster.rollout_state import owned, snapshot, stuck_pod
 from cockpit.model.plan import Rollout
 from cockpit.text import safe
 
@@ -31,97 +32,6 @@ def timeout_of(obj: Mapping[str, Any]) -> float:
     """Return the seconds to wait: ten minutes, longer when the deployment itself allows more."""
     deadline = obj["spec"].get("progressDeadlineSeconds")
     return max(TIMEOUT_S, float(deadline) + 60.0) if deadline and deadline < 2**31 - 1 else TIMEOUT_S
-
-
-def snapshot(
-    obj: Mapping[str, Any],
-    generation: int,
-    pods: Sequence[Mapping[str, Any]] | None,
-    pods_reason: str = "",
-    *,
-    scaled: bool = False,
-) -> Rollout:
-    """Judge how far the rollout is, from one reading of the object and its pods.
-
-    `pods` are those of the selector, None when they cannot be listed (`pods_reason`).
-
-    `scaled`: a change of replicas goes on even while the deployment is paused.
-    """
-    status, desired = obj.get("status") or {}, replicas(obj)
-    live = [p for p in pods or [] if (p.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
-    ending = sum(1 for p in live if p["metadata"].get("deletionTimestamp"))
-    if pods is None:
-        ending = int(status.get("terminatingReplicas") or 0)
-    updated = int(status.get("updatedReplicas") or 0)
-
-    def state(words: str, *, done: bool = False, failed: bool = False) -> Rollout:
-        return Rollout(done=done, failed=failed, words=words, updated=updated, desired=desired, terminating=ending)
-
-    if paused(obj) and not scaled:
-        return state("paused: it does not roll out until it is resumed", failed=True)
-    observed = int(status.get("observedGeneration") or 0)
-    if observed < max(generation, int(obj["metadata"].get("generation") or 0)):
-        return state("waiting for the change to be observed")
-    waiting = (
-        _statefulset(obj, status, desired)
-        if obj.get("kind") == "StatefulSet"
-        else _deployment(status, desired, updated)
-    )
-    if waiting is not None:
-        return state(waiting[0], failed=waiting[1])
-    if desired == 0 and (live or pods is None):
-        if pods is None and "terminatingReplicas" not in status:
-            return state(f"scaled to 0, but whether a pod is left is not known: {pods_reason}")
-        left = len(live) if pods is not None else ending
-        if left:
-            return state(f"{left} pod{'s' if left > 1 else ''} left, terminating")
-    if ending:
-        return state(f"rolled out; {ending} old pod{'s' if ending > 1 else ''} still terminating")
-    if desired == 0:
-        return state("stopped: no pod is left", done=True)
-    known = (
-        "" if pods is not None or "terminatingReplicas" in status else f"; terminating pods not known: {pods_reason}"
-    )
-    return state(f"rolled out: {updated} of {desired} pods{known}", done=True)
-
-
-def _deployment(status: Mapping[str, Any], desired: int, updated: int) -> tuple[str, bool] | None:
-    """Say what is waited for, and whether it failed; None when kubectl would call it rolled out."""
-    for condition in status.get("conditions") or []:
-        if condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
-            return "exceeded its progress deadline", True
-    if updated < desired:
-        return f"{updated} of {desired} new pods made", False
-    present = int(status.get("replicas") or 0)
-    if present > updated:
-        return f"{present - updated} old pods to end", False
-    available = int(status.get("availableReplicas") or 0)
-    if available < updated:
-        return f"{available} of {updated} new pods available", False
-    return None
-
-
-def _statefulset(obj: Mapping[str, Any], status: Mapping[str, Any], desired: int) -> tuple[str, bool] | None:
-    strategy = obj["spec"].get("updateStrategy") or {}
-    if strategy.get("type", "RollingUpdate") != "RollingUpdate":
-        return "its update strategy is OnDelete: pods change only when they are deleted", True
-    ready = int(status.get("readyReplicas") or 0)
-    if ready < desired:
-        return f"{ready} of {desired} pods ready", False
-    present = int(status.get("replicas") or 0)
-    if present > desired:
-        return f"{present - desired} pods to end", False
-    partition = int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
-    updated = int(status.get("updatedReplicas") or 0)
-    if partition > 0:
-        return (
-            (f"{updated} of {desired - partition} pods of the partition updated", False)
-            if updated < desired - partition
-            else None
-        )
-    if desired and status.get("updateRevision") != status.get("currentRevision"):
-        return f"{updated} of {desired} pods updated", False
-    return None
 
 
 def reason_of(pod: Mapping[str, Any]) -> str:
@@ -154,6 +64,9 @@ def reason_of(pod: Mapping[str, Any]) -> str:
         return f"terminating since {safe(pod['metadata']['deletionTimestamp'], 40)}"
     if ready is not None and ready.get("status") == "True":
         return ""
+    if ready is not None and all(c.get("ready") for c in status.get("containerStatuses") or [{}]):
+        why = ready.get("reason") or "its containers are ready: is its node lost?"
+        return safe(f"not ready: {why}{': ' + str(ready['message']) if ready.get('message') else ''}", 240)
     return safe(status.get("reason") or "not ready: its readiness probe has not passed", 240)
 
 
@@ -167,6 +80,7 @@ class Watched:
     uid: str
     generation: int | None  # None (a Scale's answer tells none): that of the first reading
     scaled: bool = False
+    stood: str = ""  # the condition Progressing at the request: `rollout_state.stood_at`
 
 
 class Watcher:
@@ -224,7 +138,7 @@ class Watcher:
         self, watched: Watched, obj: Mapping[str, Any], generation: int, overtaken: Callable[[Mapping[str, Any]], str]
     ) -> Rollout:
         pods, why = await self._pods(watched.namespace, obj)
-        now = snapshot(obj, generation, pods, why, scaled=watched.scaled)
+        now = snapshot(obj, generation, pods, why, scaled=watched.scaled, stood=watched.stood)
         changed = (
             f"{watched.name} was deleted and made anew" if obj["metadata"]["uid"] != watched.uid else overtaken(obj)
         )
@@ -232,9 +146,14 @@ class Watcher:
             return replace(now, done=False, failed=True, words=changed)
         if now.done:
             return now
+        own = [pod for pod in pods or [] if owned(pod, obj)]
         why = await refused(self._client, watched.namespace, obj)
         words = f"{now.words}: {why}" if why else now.words
-        return replace(now, words=words, blocking=await self._blocking(watched.namespace, pods or []))
+        lines = await self._blocking(watched.namespace, own)
+        stuck = stuck_pod(obj, own) if obj.get("kind") == "StatefulSet" and not watched.scaled else ""
+        if stuck:
+            lines = (f"delete it: kubectl -n {watched.namespace} delete pod {safe(stuck, 80)}", *lines)
+        return replace(now, words=words, blocking=lines)
 
     async def _pods(self, namespace: str, obj: Mapping[str, Any]) -> tuple[list[dict[str, Any]] | None, str]:
         try:

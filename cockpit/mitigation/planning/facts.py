@@ -14,10 +14,11 @@ from urllib.parse import quote
 from cockpit.kubeapi.access_review import Review, review
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
-from cockpit.mitigation.cluster import lease
-from cockpit.mitigation.cluster.objects import GROUPS, RESOURCES, WORKLOADS, Subject, selector
+from cockpit.mitigation.cluster import dryrun, lease
+from cockpit.mitigation.cluster.objects import GROUPS, RESOURCES, WORKLOADS, Subject, replicas, selector, surge_of
+from cockpit.mitigation.cluster.rollout_state import others_named, owned
 from cockpit.mitigation.context import StepContext
-from cockpit.mitigation.kind import Draft
+from cockpit.mitigation.kind import Draft, Patch
 from cockpit.model.observed.cluster import Autoscaler
 from cockpit.model.reading import Unknown, believed
 from cockpit.model.situation import Situation
@@ -32,6 +33,8 @@ class Facts:
     identity: str
     pods_left: int | None  # of the subject, terminating ones included; None: not asked or not known
     pods_reason: str
+    others: str = ""  # pods of other owners that bear the subject's labels
+    runs_already: int = 0  # pods that run with the template that the change leads to
 
 
 async def gather(context: StepContext, draft: Draft, identity: str) -> Facts:
@@ -58,11 +61,12 @@ async def gather(context: StepContext, draft: Draft, identity: str) -> Facts:
         name=subject.name,
     )
     situation = context.situation()
-    verdict, (scalers, scalers_reason), lease_held, (pods, pods_reason) = await asyncio.gather(
+    verdict, (scalers, scalers_reason), lease_held, (pods, pods_reason, others), already = await asyncio.gather(
         asked,
         _autoscalers(client, subject, situation) if subject.kind in WORKLOADS else _no_autoscalers(),
         held,
         _pods_left(client, subject) if subject.service.singleton else _nothing(),
+        _runs_already(client, draft.patch) if subject.service.singleton else _none(),
     )
     return Facts(
         review=verdict,
@@ -72,6 +76,8 @@ async def gather(context: StepContext, draft: Draft, identity: str) -> Facts:
         identity=identity,
         pods_left=pods,
         pods_reason=pods_reason,
+        others=others,
+        runs_already=already,
     )
 
 
@@ -79,8 +85,47 @@ async def _no_autoscalers() -> tuple[Sequence[Autoscaler] | None, str]:
     return (), ""
 
 
-async def _nothing() -> tuple[int | None, str]:
-    return None, ""
+async def _nothing() -> tuple[int | None, str, str]:
+    return None, "", ""
+
+
+async def _none() -> int:
+    return 0
+
+
+async def _runs_already(client: KubeClient, patch: Patch) -> int:
+    """Count the pods that run already with the template that a surging change leads to.
+
+    Going back to it starts none while the ReplicaSet that keeps it has as many as are wanted. What
+    the template will be is the server's to say, by a dry run; what cannot be read counts for none.
+    """
+    subject = patch.subject
+    count = replicas(subject.obj)
+    if not patch.template or subject.kind != "Deployment" or surge_of(subject.obj, count).surge == 0:
+        return 0
+    try:
+        _, after = await dryrun.ask_for_patch(client, patch.request, subject.obj)
+        if after is None:
+            return 0
+        path = f"/apis/apps/v1/namespaces/{quote(subject.namespace, safe='')}/replicasets"
+        listed = await client.get(path, {"labelSelector": selector(subject.obj)})
+    except KubeError:
+        return 0
+    wanted = _bare(after["spec"]["template"])
+    return sum(
+        int((rs.get("status") or {}).get("replicas") or 0)
+        for rs in listed.get("items") or []
+        if any(ref.get("uid") == subject.uid for ref in rs["metadata"].get("ownerReferences") or [])
+        and _bare(rs["spec"]["template"]) == wanted
+    )
+
+
+def _bare(template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a template without the hash that a ReplicaSet adds to its labels."""
+    metadata = dict(template.get("metadata") or {})
+    metadata["labels"] = {k: v for k, v in (metadata.get("labels") or {}).items() if k != "pod-template-hash"}
+    metadata.pop("creationTimestamp", None)
+    return {**template, "metadata": metadata}
 
 
 async def _autoscalers(
@@ -122,12 +167,18 @@ def _autoscaler(subject: Subject, hpa: Mapping[str, Any]) -> Autoscaler:
     )
 
 
-async def _pods_left(client: KubeClient, subject: Subject) -> tuple[int | None, str]:
+async def _pods_left(client: KubeClient, subject: Subject) -> tuple[int | None, str, str]:
+    """Count the subject's own pods, and name those of others that its selector fits."""
     try:
         listed = await client.get(
             f"/api/v1/namespaces/{quote(subject.namespace, safe='')}/pods", {"labelSelector": selector(subject.obj)}
         )
     except KubeError as error:
-        return None, error.line()
-    ended = ("Succeeded", "Failed")
-    return sum((pod.get("status") or {}).get("phase") not in ended for pod in listed.get("items") or []), ""
+        return None, error.line(), ""
+    ended, pods = ("Succeeded", "Failed"), list(listed.get("items") or [])
+    own = [pod for pod in pods if owned(pod, subject.obj)]
+    return (
+        sum((pod.get("status") or {}).get("phase") not in ended for pod in own),
+        "",
+        others_named(pods, subject.obj),
+    )

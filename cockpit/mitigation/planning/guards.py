@@ -128,6 +128,13 @@ def singleton(given: GuardInput, patch: Patch) -> GuardResult | None:
         return _result("singleton", Verdict.BLOCK, f"{name} must never have more than one replica: {tail}")
     if patch.template and count >= 1:
         surge = surge_of(patch.subject.obj, count)
+        if surge.surge > 0 and given.facts.runs_already >= count:
+            return _result(
+                "singleton",
+                Verdict.NOTE,
+                f"no pod starts: {given.facts.runs_already} of {count} run with that template already, "
+                "and what is left of the stuck rollout ends",
+            )
         if surge.surge > 0:
             return _result(
                 "singleton",
@@ -145,6 +152,8 @@ def singleton(given: GuardInput, patch: Patch) -> GuardResult | None:
             some = "a pod is" if left == 1 else f"{left} pods are"
             return _result("singleton", Verdict.BLOCK, f"{some} still there, terminating: wait until none is left")
     how = str(strategy(patch.subject.obj).get("type") or "RollingUpdate")
+    if given.facts.others and count == 0 and after == 1:
+        return _result("singleton", Verdict.CONFIRM, f"others may publish too: {given.facts.others}")
     return _result("singleton", Verdict.PASS, f"{after} replica{'s' if after != 1 else ''}, {how}")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cockpit.assessment.baseline import SPARK_CELLS, judge
-from cockpit.mitigation.proof.evidence import OLD_SITUATION_S
+from cockpit.mitigation.proof.grounds import OLD_SITUATION_S
 from cockpit.model.runbook import Runbooks, Validation
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation

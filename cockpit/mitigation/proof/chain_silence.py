@@ -55,12 +55,17 @@ class ChainSilence:
             self._seen_after |= found.seen_after is not None
         if found is not None and found.verdict is Stop.PROVEN and self._since_slot is not None:
             self.gauge = self._made(Proof.PASS, found, found.words)
+        elif found is not None and found.unread:  # it can no longer be known
+            self.gauge = self._made(Proof.UNKNOWN, found, found.words)
         elif mono - self._started < WITHIN_S:
             self.gauge = self._made(Proof.PENDING, found, found.words if found is not None else "nothing new is known")
         else:
             # Too few slots without a single commit is a chain that stands still: that proves
             # nothing either way.
-            still = found is not None and found.verdict is Stop.NOT and (self._seen_after or found.quiet is None)
+            still = found is not None and (
+                (found.verdict is Stop.NOT and (self._seen_after or found.quiet is None))
+                or found.seen_after is not None
+            )
             words = found.words if found is not None else "nothing new is known"
             self.gauge = self._made(Proof.FAIL if still else Proof.UNKNOWN, found, words)
 

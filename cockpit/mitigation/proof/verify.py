@@ -3,7 +3,7 @@
 A runbook's validation lines against the signals, with three answers: pass, fail, unknown.
 
 A line passes once it has held, without a break, over readings that a proof may rest on
-(`evidence.py`). When `within` has passed it fails if its signal is known, and is unknown if it is
+(`grounds.py`). When `within` has passed it fails if its signal is known, and is unknown if it is
 not. All lines together pass only if at least one of them did not hold before the step: what held
 already proves nothing, nor does what another step may have moved. What can no longer be known ends
 at once.
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from cockpit.mitigation.proof.before import Baseline, Was, key_of, well
 from cockpit.mitigation.proof.chain_silence import ChainSilence
-from cockpit.mitigation.proof.evidence import GAP_S, STILL_PAST, Evidence, Hold, evidence_of
+from cockpit.mitigation.proof.grounds import GAP_S, STILL_PAST, Evidence, Hold, evidence_of
 from cockpit.mitigation.proof.windows import window_of
 from cockpit.model.plan import Gauge, Proof
 from cockpit.model.runbook import Runbooks, Validation
@@ -97,6 +97,7 @@ class Verification:
         self._started = started_mono
         self._holds = [Hold() for _ in self._lines]
         self._marks: list[int | None] = [None] * len(self._lines)
+        self._measured: dict[int, Evidence] = {}
         self._mark = mark
         self._quiet = quiet
         self._own: tuple[Gauge, ...] = tuple(self._first(line) for line in self._lines)
@@ -172,23 +173,25 @@ class Verification:
         if self._own and passed and self._quiet is None and not any(map(self._was_bad, range(len(self._lines)))):
             self._own = tuple(replace(gauge, proof=Proof.UNKNOWN, reason=HELD_BEFORE) for gauge in self._own)
 
-    def since(self, index: int) -> float:
-        """Return from when on a reading at that line should speak: since it last did not hold."""
-        hold = self._holds[index]
-        return hold.began if hold.began is not None else max(self._started, hold.broken_at)
-
     def _judge(
         self, index: int, gauge: Gauge, situation: Situation | None, measured: Evidence | None, mono: float
     ) -> Gauge:
         line, hold = self._lines[index], self._holds[index]
         seen = evidence_of(situation, line.signal, self._runbooks, self._started, mono)
-        one = measured or seen
+        if measured is not None:
+            self._measured[index] = measured
+        one = seen
+        kept = self._measured.get(index)
+        if kept is not None and seen.status is not None and seen.status.level is not Level.UNKNOWN and seen.why:
+            one = kept if mono - kept.until <= max(GAP_S, kept.gap_s) else seen
         held, why = (None, one.why) if one.status is None else holds(line, one.status, self._was(line))
         if held is not None and one.why:
             held, why = None, one.why
         if held and line.only_with:
             held, why = self._companion(line, situation, mono)
-        if held is not None:
+        if held is not None and one.exact:
+            hold.take_exact(one, held)
+        elif held is not None:
             hold.take(one, held)
         elif not why.endswith(STILL_PAST):  # that is no news, good or bad
             hold.end(mono)

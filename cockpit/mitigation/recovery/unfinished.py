@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cockpit.journal.entries import changes_of, entries_of, target_of
+from cockpit.journal.entries import PUT_BACK, changes_of, entries_of, target_of
 from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.context import StepContext
@@ -36,6 +36,9 @@ async def judge_all(context: StepContext, journal: Journal) -> tuple[Unfinished,
             continue
         judged = await judge(context, intent)
         judgement = _JUDGEMENTS.get(judged.state, "unknown")
+        entry = entries_of(journal.records()).get(int(intent["number"]))
+        if judgement == "not applied" and entry is not None and entry.applied:
+            judgement, judged = PUT_BACK, Judgement(judged.state, f"it was applied, and put back since: {judged.words}")
         if judgement != "unknown" or judged.final:
             try:
                 journal.append(records.judged(int(intent["number"]), judgement, judged.words))

@@ -17,6 +17,7 @@ from cockpit.kubeapi.errors import Conflict, Invalid, KubeError, NotFound, Serve
 from cockpit.mitigation.cluster.differences import beyond, outcome_of
 from cockpit.mitigation.cluster.objects import object_path, owner_of
 from cockpit.mitigation.cluster.patches import JSON_PATCH, at_version
+from cockpit.mitigation.cluster.rollout_state import stood_at
 from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S, THROTTLED_S
 from cockpit.mitigation.kind import Draft, Ready
 from cockpit.mitigation.outcome import Judgement, Outcome
@@ -120,17 +121,18 @@ class Sender:
         except Unreachable as error:
             if not error.maybe_sent:
                 return Outcome("not sent", f"the server was not reached: {error.line()}")
-            return await self._after_silence(error)
+            return await self._after_silence(error, ready)
         except ServerFault as error:
-            return await self._after_silence(error)
+            return await self._after_silence(error, ready)
         except Throttled as error:
             return Outcome("not sent", f"{error.line()}: not carried out, for {THROTTLED_S:g} s; try again later")
         except KubeError as error:
             return Outcome("rejected", error.line(), warnings=error.warnings)
         accepted = _accepted(answer.body)
         if accepted is not None:
-            return replace(accepted, warnings=answer.warnings, beyond=self._beyond(ready, answer.body))
-        return await self._after_silence(ServerFault(f"the answer ({answer.status}) is no object"))
+            stood = accepted.stood or stood_at(ready.obj)
+            return replace(accepted, warnings=answer.warnings, beyond=self._beyond(ready, answer.body), stood=stood)
+        return await self._after_silence(ServerFault(f"the answer ({answer.status}) is no object"), ready)
 
     def _beyond(self, ready: Ready, body: bytes) -> tuple[str, ...]:
         """Return what the server made of it otherwise than the dry run had shown."""
@@ -166,7 +168,7 @@ class Sender:
                 return await self._after_conflict(ready, Conflict(refused.reason), last)
         return Outcome("rejected", refused.reason)
 
-    async def _after_silence(self, error: KubeError) -> Outcome:
+    async def _after_silence(self, error: KubeError, ready: Ready) -> Outcome:
         """Read what happened.
 
         "Not applied" is said only after several readings: the request may have been slow.
@@ -179,7 +181,8 @@ class Sender:
                 assert judged.obj is not None
                 words = f"applied (no answer came: {error.reason}; the object was read)"
                 metadata = judged.obj["metadata"]
-                return Outcome("sent", words, metadata.get("generation"), str(metadata["resourceVersion"]))
+                version = str(metadata["resourceVersion"])
+                return Outcome("sent", words, metadata.get("generation"), version, stood=stood_at(ready.obj))
         if judged.state == "not applied":
             return Outcome("not sent", f"not applied ({error.reason}; the object was read {len(SETTLE_S)} times since)")
         return Outcome("uncertain", f"{error.reason}; {judged.words}")
@@ -257,8 +260,10 @@ def _accepted(body: bytes) -> Outcome | None:
     None when it is something else (a login page of a proxy).
     """
     try:
-        metadata = json.loads(body)["metadata"]
+        found = json.loads(body)
+        metadata = found["metadata"]
         # a Scale tells no generation: the rollout watch takes it from the object
-        return Outcome("sent", "sent", metadata.get("generation"), str(metadata["resourceVersion"]))
-    except (ValueError, KeyError, TypeError):
+        version = str(metadata["resourceVersion"])
+        return Outcome("sent", "sent", metadata.get("generation"), version, stood=stood_at(found))
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

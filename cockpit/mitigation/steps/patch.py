@@ -212,6 +212,7 @@ class PatchStep(ABC):
             uid=target.uid,
             generation=None if scaled else outcome.generation,
             scaled=scaled,
+            stood=outcome.stood,
         )
         sender = self._sender(prepared, context)
         watcher = Watcher(context.client, context.clock, sleep=context.sleep)

@@ -154,6 +154,10 @@ class ProgramActivity(msgspec.Struct, frozen=True):
     last_reveal: Reveal | None = None
     doubles_dropped: int = 0  # seen again by paging or a second subscription
     undecodable: int = 0  # events or instructions of the program that could not be read
+    #: slots of successful transactions that could not be read whole: each may be a commit or a
+    #: reveal; oldest first, bounded
+    unread_slots: tuple[int, ...] = ()
+    listed_slot: int | None = None  # up to there a listing has shown that no transaction is missing
     unconfirmed_dropped: int = 0  # processed, never confirmed: not counted
     filled: int = 0  # found by paging, not by the subscription
     reconnects: int = 0

@@ -82,9 +82,32 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
         return self.deleted_at is not None
 
     @property
+    def serving(self) -> bool:
+        """Return whether its condition Ready is True, as Services and controllers see it.
+
+        A node that is lost leaves its containers "ready" and takes the condition back; a readiness
+        gate holds it back. Only a pod that nobody has given conditions is judged by its containers.
+        """
+        if self.phase == "Unknown":
+            return False
+        if not self.conditions:
+            return self.total > 0 and self.ready == self.total
+        return any(c.type == "Ready" and c.status == "True" for c in self.conditions)
+
+    @property
+    def held_back(self) -> str:
+        """Say why a pod whose containers are all ready is not; "" when they are what is wrong."""
+        if self.serving or self.total == 0 or self.ready < self.total or self.phase in ("Succeeded", "Failed"):
+            return ""
+        ready = next((c for c in self.conditions if c.type == "Ready"), None)
+        if ready is None:
+            return "phase Unknown" if self.phase == "Unknown" else "no condition Ready"
+        return ready.reason or f"Ready is {ready.status}"
+
+    @property
     def healthy(self) -> bool:
-        """Return whether all containers are ready and nothing terminates, or it completed."""
-        return self.deleted_at is None and (self.phase == "Succeeded" or (self.total > 0 and self.ready == self.total))
+        """Return whether it is ready and nothing terminates, or it completed."""
+        return self.deleted_at is None and (self.phase == "Succeeded" or self.serving)
 
 
 class ContainerTemplate(msgspec.Struct, frozen=True, gc=False):
@@ -121,9 +144,16 @@ class Workload(msgspec.Struct, frozen=True, gc=False):
     conditions: tuple[Condition, ...]
 
     def env(self, name: str) -> EnvVar | None:
-        """Return the variable in the container of the workload's name, else in any."""
+        """Return the variable in the container of the workload's name, else in any.
+
+        Of two entries of one name the last counts, as it does for the kubelet.
+        """
         own = [c for c in self.containers if c.name == self.name] or list(self.containers)
-        return next((v for c in own for v in c.env if v.name == name), None)
+        return next((found[-1] for c in own if (found := [v for v in c.env if v.name == name])), None)
+
+    def named_twice(self, name: str) -> bool:
+        """Return whether one container names the variable more than once: the last entry wins."""
+        return any(sum(v.name == name for v in c.env) > 1 for c in self.containers)
 
 
 class ReplicaSet(msgspec.Struct, frozen=True, gc=False):

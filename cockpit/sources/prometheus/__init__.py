@@ -8,13 +8,15 @@ from cockpit.sources.spec import Feed, Source, SourceContext, SourceSpec
 
 def _make(context: SourceContext) -> Source:
     from cockpit.sources.prometheus.address import address_of
-    from cockpit.sources.prometheus.queries import query_specs
+    from cockpit.sources.prometheus.queries import baseline_specs, query_specs
     from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec
 
     own = context.settings.of(PROMETHEUS)
     address = address_of(own)
     queries = {name: QuerySpec(*spec) for name, spec in query_specs(context.runbooks()).items()}
-    return PrometheusSource(address, queries, own.interval, context.clock, polls=context.polls)
+    return PrometheusSource(
+        address, queries, own.interval, context.clock, polls=context.polls, baselines=baseline_specs(context.runbooks())
+    )
 
 
 def _exposition(context: SourceContext) -> Source:

@@ -11,13 +11,21 @@ Spec = tuple[str, float | None, float]
 def query_specs(runbooks: Runbooks) -> dict[str, Spec]:
     """Return the spec of each `signals/NAME` and `queries/NAME`.
 
-    A signal keeps as much history as its sparkline and baseline need.
+    A signal keeps as much history as its sparkline needs; `baseline_specs` has the rest.
     """
     specs: dict[str, Spec] = {}
     for name, signal in runbooks.signals.items():
         if signal.promql is not None:
-            history = max(signal.history, signal.baseline or 0.0)
-            specs[f"signals/{name}"] = (signal.promql, history or None, signal.max_age)
+            specs[f"signals/{name}"] = (signal.promql, signal.history or None, signal.max_age)
     for name, query in runbooks.queries.items():
         specs[f"queries/{name}"] = (query.promql, query.history, query.max_age)
     return specs
+
+
+def baseline_specs(runbooks: Runbooks) -> dict[str, tuple[str, float]]:
+    """Return (promql, seconds) by signal of the long windows that say what is normal."""
+    return {
+        name: (signal.promql, signal.baseline)
+        for name, signal in runbooks.signals.items()
+        if signal.promql is not None and signal.baseline is not None
+    }

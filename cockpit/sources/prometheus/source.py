@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -24,6 +24,7 @@ from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.http_session import http_session
 from cockpit.sources.prometheus import wire
 from cockpit.sources.prometheus.address import PrometheusAddress
+from cockpit.sources.prometheus.baselines import Baselines
 from cockpit.sources.prometheus.sample_times import SampleTimes
 from cockpit.sources.prometheus.wire import PromFault
 from cockpit.sources.timing import CALM_FACTOR, PollSchedule, Timings
@@ -81,6 +82,7 @@ class PrometheusSource:
         *,
         polls: PollSchedule | None = None,
         timings: Timings | None = None,
+        baselines: Mapping[str, tuple[str, float]] | None = None,
         rng: random.Random | None = None,
     ):
         self._address = address
@@ -92,6 +94,7 @@ class PrometheusSource:
         self._clock = clock
         self._polls = polls or PollSchedule()
         self._timings = timings or Timings()
+        self._baselines = Baselines(baselines or {}, clock, self._timings.backoff_cap_s)
         self._rng = rng or random.Random()
         self._base = address.url.rstrip("/")
         self._results: dict[str, QueryResult] = {}  # by PromQL, as the next two
@@ -145,27 +148,33 @@ class PrometheusSource:
                     times.cancel()
                     for task in tasks:
                         task.cancel()
+                for reading in await self._baselines.due(self._server_at, partial(self._range, client)):
+                    yield reading
                 await self._polls.rest(self._clock, started, self._interval_s)
 
     async def past(self, promql: str, start: float, end: float, points: int = 240) -> tuple[tuple[float, float], ...]:
-        """Return (unix seconds, value) of that time, of all series, `points` of each at most.
-
-        As `ranges`.
-        """
-        found = await self.ranges(promql, start, end, max(15.0, (end - start) / points))
-        return tuple(point for history in found for point in history.points)
+        """Return (unix seconds, value) of that time, of all series, `points` of each at most."""
+        step = max(15.0, (end - start) / points)
+        return tuple(point for history in await self.ranges(promql, start, end, step) for point in history.points)
 
     async def ranges(self, promql: str, start: float, end: float, step: float) -> tuple[History, ...]:
-        """Return every series of that time, a point each `step` seconds.
-
-        For the caller's own loop: a session is opened for it. Raises PromFault.
-        """
+        """Return every series of that time; on the caller's own loop. Raises PromFault."""
         client = self._session(*await asyncio.to_thread(self._open))
         body = _body(query=promql, start=f"{start:.3f}", end=f"{end:.3f}", step=f"{step:g}")
         async with client:
             self._lost = None
             answer = await self._ask(client, "query_range", body, _QUERY_TIMEOUT_S + 1.0)
         return wire.histories(answer)
+
+    async def at_once(self, queries: Sequence[str]) -> tuple[float, tuple[QueryResult, ...]]:
+        """Return the server's time, and what each query gives then. Raises PromFault."""
+        client = self._session(*await asyncio.to_thread(self._open))
+        async with client:
+            await self._reach(client)
+            at = self._server_at or 0.0
+            bodies = [_body(query=query, time=f"{at:.3f}", timeout=f"{_QUERY_TIMEOUT_S:g}s") for query in queries]
+            answers = await asyncio.gather(*(self._ask(client, "query", b, _QUERY_TIMEOUT_S + 1.0) for b in bodies))
+        return at, tuple(wire.result(answer, at) for answer in answers)
 
     def _open(self) -> tuple[dict[str, str], ssl.SSLContext | None]:
         """Return what the session is made of; blocking, for it reads certificates.
@@ -210,10 +219,7 @@ class PrometheusSource:
         return http_session(headers, limit=_AT_ONCE + 2, idle_s=60, timeout=limit, tls=context)
 
     async def _reach(self, client: aiohttp.ClientSession) -> None:
-        """Send one cheap request before the many.
-
-        Raises PromFault when nobody is there or we are not let in.
-        """
+        """Send one cheap request before the many. Raises PromFault when nobody lets us in."""
         self._lost = None
         answer = await self._ask(client, "query", _body(query="1"), _CONNECT_S)
         self._server_at = wire.samples(answer)[1]

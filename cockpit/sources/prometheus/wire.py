@@ -15,7 +15,7 @@ import msgspec
 
 from cockpit.errors import CockpitError
 from cockpit.kubeapi.network import causes, words
-from cockpit.model.observed.metrics import Alert, History, Sample
+from cockpit.model.observed.metrics import Alert, History, QueryResult, Sample
 from cockpit.model.reading import Fault, SourceState
 from cockpit.text import safe
 
@@ -190,6 +190,13 @@ def histories(answer: Answer) -> tuple[History, ...]:
     except _NONSENSE as error:
         raise PromFault(SourceState.DOWN, "Prometheus' answer has an unknown shape") from error
     return tuple([History(_labels(s.metric), tuple([(t, number(v)) for t, v in s.values or ()])) for s in series])
+
+
+def result(answer: Answer, at: float) -> QueryResult:
+    """Return an answer as samples, or as raw series where it is a range vector."""
+    if answer.data.result_type == "matrix":
+        return QueryResult(warnings=answer.warnings, history=histories(answer), evaluated_at=at)
+    return QueryResult(samples(answer)[0], answer.warnings, evaluated_at=at)
 
 
 def _same(labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:

@@ -141,6 +141,8 @@ class Filler:
         self._ledger.never_confirmed(upto)
         filled = Filled(found, self._ledger.unlisted(listing.listed, listing.above, upto), len(listing.listed))
         self._settle(listing)
+        if not filled.lacking:  # a node that lacks what others have told of proves nothing
+            self._ledger.listed(upto)
         self.doing = ""
         return filled
 

@@ -29,6 +29,7 @@ SUBSCRIPTION = "solana/subscription"
 _TICK_S = 0.25
 _LEAD_SLOTS = 1000  # a slot further ahead than time allows is a node's mistake, not the chain's
 _SLOTS_A_SECOND = 250.0
+QUIET_SLOTS = 10  # without a commit or reveal: from then on listings come as often as without a stream
 
 
 class ProgramWatch:
@@ -220,15 +221,22 @@ class ProgramWatch:
             self._publish()
 
     async def _until_wanted(self) -> None:
-        """Wait for a gap, or the time for the next audit; without a stream, for the next page."""
+        """Wait for a gap, or the time for the next audit; without a stream, for the next page.
+
+        While nothing is published too: a silent subscription proves nothing, only a listing tells
+        that from quiet.
+        """
         since = self._clock.mono()
         while True:
             timings = self._timings
-            every = timings.paging_s if self._stream is None else min(timings.audit_busy_s, timings.audit_s)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(every):
+                async with asyncio.timeout(min(timings.paging_s, timings.audit_busy_s, timings.audit_s)):
                     await self._wanted.wait()
-            due = self._stream is None or self.ledger.kept > BUSY or self._clock.mono() - since >= timings.audit_s
+            waited = self._clock.mono() - since
+            alone = self._stream is None or (self.ledger.quiet_slots or 0) > QUIET_SLOTS
+            every = timings.paging_s if alone else timings.audit_s
+            busy = self.ledger.kept > BUSY and waited >= timings.audit_busy_s
+            due = busy or waited >= every - _TICK_S
             if self.ledger.since_slot is not None and (due or self._wanted.is_set()):
                 return
             if self.ledger.since_slot is None:

@@ -17,7 +17,7 @@ POLICY = "the change freeze of the settlement window is on; " * 11 + "ask the re
 
 
 def test_a_rollout_says_why_its_pods_are_refused_and_goes_on_when_they_are_not(tmp_path: Path) -> None:
-    """R9: `run` said only "4 of 6 new pods made"."""
+    """R9: `run` said only "4 of 6 pods made"."""
     with rig(tmp_path) as made:
         executor = made.executor()
         made.do(lambda: setattr(made.world.context, "create_error", f'pods "m0-ingestor-x" is forbidden: {QUOTA}'))
@@ -28,7 +28,7 @@ def test_a_rollout_says_why_its_pods_are_refused_and_goes_on_when_they_are_not(t
             return next(p.words for p in executor.progress if p.plan.id == sent.plan.id)
 
         wait_for(lambda: words().endswith(f": {QUOTA}"))
-        assert "4 of 6 new pods made" in words()
+        assert "4 of 6 pods made" in words()
         made.do(lambda: setattr(made.world.context, "create_error", None))
         assert ended(executor, sent.plan).phase is Phase.DONE
 

@@ -11,7 +11,8 @@ import pytest
 
 from cockpit.drill.kubernetes import Behaviour
 from cockpit.mitigation.cluster.objects import owner_of, selector, surge_of
-from cockpit.mitigation.cluster.rollout import reason_of, snapshot, timeout_of
+from cockpit.mitigation.cluster.rollout import reason_of, timeout_of
+from cockpit.mitigation.cluster.rollout_state import snapshot
 from cockpit.model.plan import Phase, Proof
 from tests.support.kube_rig import OTHER_URL, Rig, carry, ended, plan, rig, step
 from tests.support.paths import ROOT
@@ -90,7 +91,7 @@ def test_stopped_is_no_pod_left() -> None:
 
 
 def test_scaling_goes_on_while_paused() -> None:
-    assert snapshot(deployment(paused=True), 5, [], scaled=True).done
+    assert snapshot(deployment(paused=True, readyReplicas=2), 5, None, "403", scaled=True).done
 
 
 def statefulset(**status: Any) -> dict[str, Any]:

@@ -35,7 +35,14 @@ class Chain:
         clock = self.rig.clock
         last = self.slot - 10 if self.last is None else self.last
         activity = ProgramActivity(
-            "P", "rpc-a", 0.0, True, slot=self.slot, commits=Rate(1, 0.0, last), reveals=Rate(1, 0.0, last)
+            "P",
+            "rpc-a",
+            0.0,
+            True,
+            slot=self.slot,
+            listed_slot=self.slot,
+            commits=Rate(1, 0.0, last),
+            reveals=Rate(1, 0.0, last),
         )
         now = clock.mono()
         return replace(

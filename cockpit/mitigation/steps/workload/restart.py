@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from cockpit.mitigation.cluster.objects import SHORT, Subject, paused
+from cockpit.mitigation.cluster.objects import SHORT, Subject, paused, replicas
 from cockpit.mitigation.kind import Draft, Patch, kubectl_prefix
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.patch import PatchContext, WorkloadStep
@@ -39,6 +39,12 @@ class Restart(WorkloadStep):
                 f"{subject.name} is paused: a restart would not begin",
                 f"resume it first (kubectl -n {subject.namespace} rollout resume {SHORT[subject.kind]}/{subject.name})",
             )
+        replaced, held = template.replaced_of(subject.obj, replicas(subject.obj))
+        if held and not replaced:
+            raise PlanProblem(
+                f"a restart of {subject.name} would replace no pod: {held}",
+                f"delete its pods one by one (kubectl -n {subject.namespace} delete pod NAME), or change its strategy",
+            )
         scope = {"singleton": subject.service.singleton}
         relevant = self.relevant(subject.obj, scope, around.salt)
         before = relevant["restartedAt"]
@@ -61,6 +67,7 @@ class Restart(WorkloadStep):
             changes=(Change("restartedAt", None if before is None else clean(str(before), 60), at),),
             kubectl=f"{kubectl_prefix(subject)} rollout restart {name}",
             blast=template.blast(subject, None),
+            guards=template.replacing(subject),
         )
 
 

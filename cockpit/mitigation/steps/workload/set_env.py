@@ -101,6 +101,7 @@ class SetEnv(WorkloadStep):
             changes=_changes(around, wanted, before, spec),
             kubectl=_line(subject, container, wanted, around),
             blast=template.blast(subject, container),
+            guards=template.replacing(subject) if wanted else (),
             inverse=_inverse(subject, container, before, around),
             dangers=dangers_of(around.runbooks, wanted, before),
             relaxing=relaxing(around.runbooks, wanted, before),

@@ -73,6 +73,7 @@ class SetImage(WorkloadStep):
             changes=(Change("image", clean(before), clean(image)),) if changed else (),
             kubectl=_line(subject, container, image),
             blast=template.blast(subject, container),
+            guards=template.replacing(subject) if changed else (),
             inverse=RawInverse(back, back, f"set the image back to {clean(before)}", _line(subject, container, before)),
             dangers=("replaces the image that runs",) if changed else (),
         )

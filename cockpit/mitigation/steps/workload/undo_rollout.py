@@ -102,7 +102,7 @@ class UndoRollout(WorkloadStep):
             ),
             relaxing=relaxing(around.runbooks, names, was),
             owes=owes(around.runbooks, names, was),
-            guards=_noted(wanted, now, arguments),
+            guards=(*_noted(wanted, now, arguments), *template.replacing(subject)),
             hidden=_hidden(around, old_env, new_env),
         )
 

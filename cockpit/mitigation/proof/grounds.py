@@ -29,7 +29,8 @@ class Evidence:
     """Holds one reading of a signal.
 
     It speaks of the time from `since` to `until` (monotonic seconds). `why`: why nothing may rest
-    on it, "" where something may. `gap_s`: how far the next one may be from it.
+    on it, "" where something may. `exact`: it was asked for this proof alone. `gap_s`: how far the
+    next one may be from it.
     """
 
     status: SignalStatus | None
@@ -37,6 +38,7 @@ class Evidence:
     until: float
     why: str = ""
     gap_s: float = GAP_S
+    exact: bool = False
 
 
 def evidence_of(situation: Situation | None, name: str, runbooks: Runbooks, started: float, mono: float) -> Evidence:
@@ -98,6 +100,11 @@ class Hold:
             self.began, self.readings = max(one.since, self.broken_at), 0
         self.last, self.gap_s = one.until, one.gap_s
         self.readings += 1
+
+    def take_exact(self, one: Evidence, held: bool) -> None:
+        """Take one that speaks of a whole window by itself, made for this proof alone."""
+        if held:
+            self.began, self.last, self.readings = one.since, one.until, 2
 
     def end(self, at: float) -> None:
         """End the stretch: at that time it did not hold, or was not known to."""
