@@ -10,19 +10,22 @@ from bench.matrix.cases import Case, parameters
 from bench.matrix.rig import Rig
 from cockpit.mitigation.planning.sequence import parts_of
 from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.proof.chain_silence import STOPS
 from cockpit.model.plan import DryRunState, Phase, Plan, Progress, Proof
 from cockpit.model.runbook import Runbook, Step
 from cockpit.sources.solana.settings import RPC_ENDPOINTS
 
 LONGEST_S = 3600.0  # simulated; no proof's window is so long
-REFUSED, NOTHING = "refused", "nothing to do"
+REFUSED, NOTHING, STOPPED = "refused", "nothing to do", "stopped"
+QUIET_S = 5.0  # without a reveal in the world
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """Says how one run ended.
 
-    `verdict`: pass, fail, unknown, "refused" (nothing was sent), "nothing to do", or "error".
+    `verdict`: pass, fail, unknown, "stopped" (it proves that publishing stopped, which is so),
+    "refused" (nothing was sent), "nothing to do", or "error".
     `lines`: the proof's, each with its verdict. `took_s`: simulated seconds from the yes to it.
     """
 
@@ -61,6 +64,8 @@ async def carry_out(rig: Rig, case: Case) -> Result:
         nothing = str(refused) == NOTHING
         return Result(case, NOTHING if nothing else REFUSED, str(refused))
     verdict, words = _verdict(progress)
+    if verdict == "pass" and not case.cures and _has_stopped(rig, progress):
+        verdict = STOPPED
     return Result(
         case,
         verdict,
@@ -70,6 +75,12 @@ async def carry_out(rig: Rig, case: Case) -> Result:
         rig.clock.mono() - began,
         tuple(g.guard for g in progress.plan.overrides),
     )
+
+
+def _has_stopped(rig: Rig, progress: Progress) -> bool:
+    """Tell whether it proves that publishing stopped, and in the world it has."""
+    claims = any(reason.startswith(STOPS) for reason in progress.plan.danger_reasons)
+    return claims and rig.drill.world.clock.now() - rig.drill.world.publish.last_reveal > QUIET_S
 
 
 def _verdict(progress: Progress) -> tuple[str, str]:
