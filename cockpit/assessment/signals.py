@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cockpit.assessment.baseline import Points, amount, judge, merged, spark, usual
+from cockpit.assessment.amounts import amount, labelled
+from cockpit.assessment.baseline import Points, judge, merged, spark, usual
 from cockpit.assessment.board import Board
+from cockpit.assessment.doubts import doubt_of, gone_bad, nothing_read, sample_ages, too_old
 from cockpit.clock import Clock
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.metrics import QueryResult, Sample
@@ -23,11 +25,6 @@ from cockpit.sources.families import FAMILIES
 from cockpit.sources.inventory import Inventory
 from cockpit.sources.registry import sources
 from cockpit.sources.values import Snapshot, Values
-
-#: A series that was bad and is gone is missed for so long, or as long as the sparkline goes back.
-GONE_S = 900.0
-#: What a failed range adds to the warnings: the value of now stands, only the past is missing.
-_NO_HISTORY = "no history"
 
 
 @dataclass(slots=True)
@@ -63,6 +60,7 @@ class _Raw:
     crit: float | None = None
     off: bool = False
     baseline_from: str = ""
+    starting: bool = False
 
 
 class Evaluator:
@@ -97,7 +95,9 @@ class Evaluator:
         statuses: dict[str, SignalStatus] = {}
         for name, signal in self._runbooks.signals.items():
             memory = self._memory[name]
-            if signal.value is not None:
+            if signal.off:
+                raw = _Raw(Level.UNKNOWN, None, signal.off, off=True)
+            elif signal.value is not None:
                 family = signal.value.partition(".")[0]
                 if family not in self._configured:
                     raw = _Raw(Level.UNKNOWN, None, f"{sources()[family].title} not configured", off=True)
@@ -141,7 +141,16 @@ def _of_value(signal: SignalDef, values: Values) -> _Raw:
     value = values.get(signal.value)
     warn, crit = signal.warn, signal.crit
     if value.number is None or not math.isfinite(value.number):
-        return _Raw(Level.UNKNOWN, None, value.reason or "no value", value.age_s, warn=warn, crit=crit, off=value.off)
+        return _Raw(
+            Level.UNKNOWN,
+            None,
+            value.reason or "no value",
+            value.age_s,
+            warn=warn,
+            crit=crit,
+            off=value.off,
+            starting=value.starting,
+        )
     if value.age_s is not None and value.age_s > signal.max_age:
         late = f"last read {spell(value.age_s)} ago, more than {signal.max_age:g} s"
         return _Raw(Level.UNKNOWN, value.number, late, value.age_s, value.labels, warn=warn, crit=crit)
@@ -167,20 +176,14 @@ def _of_prometheus(
     if isinstance(found, Unknown):
         reason = found.reason
         shown = reason if reason.startswith(("Prometheus", "last read", "last sample")) else f"Prometheus: {reason}"
-        return _Raw(Level.UNKNOWN, _last_value(signal, result), shown, found.age_s, warn=warn, crit=crit)
+        last = _last_value(signal, result)
+        return _Raw(Level.UNKNOWN, last, shown, found.age_s, warn=warn, crit=crit, starting=found.starting)
     assert reading is not None
-    ages = _ages(found.data, found.age_s)
+    ages = sample_ages(found.data, found.age_s)
     oldest = max(ages, default=found.age_s)
     memory.until = mono + reading.max_sample_s - oldest
     late = [(age, one) for age, one in zip(ages, found.data.samples, strict=True) if age > reading.max_sample_s]
     return _judge(signal, found.data, memory, oldest, late, switched_off)
-
-
-def _ages(result: QueryResult, newest_s: float) -> list[float]:
-    """Return how old each sample is, when the newest of them is so old."""
-    times = [sample.at for sample in result.samples if sample.at is not None]
-    newest = max(times, default=0.0)
-    return [newest_s if one.at is None else newest_s + newest - one.at for one in result.samples]
 
 
 def _judge(
@@ -203,20 +206,20 @@ def _judge(
         base, why = _baseline(signal, result, memory)
         if base is None:
             value = _worst(signal, finite).value if finite else None
-            reason = why if finite else _nothing(result)
+            reason = why if finite else nothing_read(result)
             return _Raw(Level.UNKNOWN, value, reason, age)
         warn, crit = (None if each is None else each * base for each in (warn, crit))
     if not result.samples and signal.absent is not None:
         finite = [Sample({}, signal.absent)]
     if not finite:
-        why = _late(late) or _gone(signal, result, warn, crit, switched_off) or _nothing(result)
+        why = too_old(late) or gone_bad(signal, result, warn, crit, switched_off) or nothing_read(result)
         return _Raw(Level.UNKNOWN, None, why, age, baseline=base, warn=warn, crit=crit)
     sample = _worst(signal, finite)
     level = judge(sample.value, signal.direction, warn, crit)
     reason = _words(
         signal=signal, level=level, value=sample.value, warn=warn, crit=crit, labels=sample.labels, base=base
     )
-    doubt = _doubt(result, finite) or _late(late) or _gone(signal, result, warn, crit, switched_off)
+    doubt = doubt_of(result, finite) or too_old(late) or gone_bad(signal, result, warn, crit, switched_off)
     if doubt:
         reason = f"{reason}; {doubt}" if level is not Level.OK else doubt
         level = Level.UNKNOWN if level is Level.OK else level
@@ -256,68 +259,6 @@ def _baseline(signal: SignalDef, result: QueryResult, memory: _Memory) -> tuple[
     return base, ""
 
 
-def _doubt(result: QueryResult, finite: list[Sample]) -> str:
-    """Return why a value that looks well cannot be called OK."""
-    bad = [s for s in result.samples if not math.isfinite(s.value)]
-    if bad and finite:
-        return f"{len(bad)} of {len(result.samples)} samples are {_spelt(bad[0].value)}: {_labels(bad[0].labels)}"
-    warnings = [warning for warning in result.warnings if not warning.startswith(_NO_HISTORY)]
-    return f"Prometheus warns, the result may be partial: {warnings[0]}" if warnings else ""
-
-
-def _late(late: Sequence[tuple[float, Sample]]) -> str:
-    if not late:
-        return ""
-    age, sample = max(late, key=lambda pair: pair[0])
-    return f"last sample {spell(age)} ago: {_labels(sample.labels)}"
-
-
-def _gone(
-    signal: SignalDef, result: QueryResult, warn: float | None, crit: float | None, switched_off: frozenset[str]
-) -> str:
-    """Name the series that was bad within the window and is gone: it is not well, it is unknown.
-
-    But one that a step switched off is gone on purpose.
-    """
-    now, there = result.evaluated_at, [dict(sample.labels) for sample in result.samples]
-    window = min(signal.history, GONE_S)
-    lost: list[tuple[float, float, Mapping[str, str]]] = []
-    for series in result.history:
-        at, value = series.points[-1] if series.points else (0.0, math.nan)
-        if now is None or now - at > window or not math.isfinite(value) or dict(series.labels) in there:
-            continue
-        bad = judge(value, signal.direction, warn, crit) is not Level.OK
-        if bad and not _on_purpose(series.labels, switched_off):
-            lost.append((at, value, series.labels))
-    if not lost or now is None:
-        return ""
-    at, value, labels = max(lost, key=lambda each: each[1] if signal.direction == "above" else -each[1])
-    unit = f" {signal.unit}" if signal.unit and not signal.unit.startswith("/") else signal.unit
-    more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
-    return f"{_labels(labels)}: {amount(value)}{unit} {spell(now - at)} ago, then gone{more}"
-
-
-def _on_purpose(labels: Mapping[str, str], switched_off: frozenset[str]) -> bool:
-    pod = labels.get("pod", "")
-    return not switched_off.isdisjoint(labels.values()) or any(
-        pod.startswith(word) for word in switched_off if word.endswith("-")
-    )
-
-
-def _nothing(result: QueryResult) -> str:
-    if result.samples:
-        return f"the value is {_spelt(result.samples[0].value)}"
-    return "no data: the metric does not exist or nothing matches"
-
-
-def _spelt(value: float) -> str:
-    return "NaN" if math.isnan(value) else "infinite"
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in labels.items()) or "no labels"
-
-
 def _worst(signal: SignalDef, samples: list[Sample]) -> Sample:
     pick = max if signal.direction == "above" else min
     return pick(samples, key=lambda sample: sample.value)
@@ -348,7 +289,7 @@ def _words(
     words = f"{amount(value)}{unit}: {level.value} {side}"
     if base is not None:
         words += f", baseline {amount(base)}{unit}"
-    return f"{words} ({_labels(labels)})" if labels else words
+    return f"{words} ({labelled(labels)})" if labels else words
 
 
 def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: float) -> SignalStatus:
@@ -397,4 +338,5 @@ def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: floa
         crit=raw.crit,
         direction=signal.direction,
         off=raw.off,
+        starting=raw.starting,
     )

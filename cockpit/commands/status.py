@@ -9,15 +9,19 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from typing import Any
 
-from cockpit.model.reading import NOTHING_READ, Known, believed
+from cockpit.model.reading import Known, believed
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 
 EXIT = {Level.OK: 0, Level.WARN: 1, Level.CRIT: 2, Level.UNKNOWN: 3}
+#: … and before single answers that fail count as failed: they are asked again.
+SECOND_TRY_S = 4.0
 #: How long a first look may take before what is still missing counts as unknown.
 PATIENCE_S = 12.0
+ALIKE = 3  # signals unknown for one reason share a line
 PARTS_SHOWN = 8  # faults of one source, beside the worst
 
 
@@ -50,14 +54,16 @@ def run(args: argparse.Namespace) -> int:
 def first_situation(session: Any, patience_s: float = PATIENCE_S, *, read_back: bool = False) -> Situation:
     """Return the first situation in which every source has answered or failed; else the newest.
 
-    `read_back`: the chain's last minutes are to be read too, which nobody waits for who has
-    something to do.
+    `read_back`: the chain's last minutes are to be read too, and what failed is to be asked again,
+    which nobody waits for who has something to do.
     """
-    deadline = time.monotonic() + patience_s
+    began = time.monotonic()
+    deadline = began + patience_s
     while True:
         situation: Situation | None = session.situation
         settled = situation is not None and _settled(situation, session)
-        settled = settled and not (read_back and situation is not None and _reads_back(situation))
+        if read_back and situation is not None and settled:
+            settled = not _reads_back(situation) and not _failing(situation, time.monotonic() - began)
         if situation is not None and (settled or time.monotonic() > deadline):
             return situation
         time.sleep(0.05)
@@ -67,8 +73,19 @@ def _settled(situation: Situation, session: Any) -> bool:
     if not session.engine.located.is_set() or any(s.state.starting for s in situation.sources):
         return False
     expected = len(session.runbooks.signals)
-    fed = [s for s in situation.signals.values() if s.level is not Level.UNKNOWN or NOTHING_READ not in s.reason]
-    return len(fed) >= expected
+    return sum(not signal.starting for signal in situation.signals.values()) >= expected
+
+
+def _failing(situation: Situation, waited_s: float) -> bool:
+    """Return whether something failed that may yet answer: one failure tells of a moment.
+
+    A source that is down is waited for, as long as there is patience; single parts of one that
+    answers, a few seconds.
+    """
+    if any(source.state.down for source in situation.sources):
+        return True
+    parts = [state for source in situation.sources for _, state, _ in source.parts]
+    return waited_s < SECOND_TRY_S and any(state.down for state in parts)
 
 
 def _reads_back(situation: Situation) -> bool:
@@ -102,7 +119,10 @@ def as_json(situation: Situation) -> dict[str, Any]:
     Numbers that JSON cannot say (NaN, infinity) are null, and unknown by state.
     """
     return {
-        "sources": {s.name: {"state": s.state.value, "age_s": s.age_s, "reason": s.reason} for s in situation.sources},
+        "sources": {
+            s.name: {"state": s.state.value, "age_s": s.age_s, "asked_s": s.asked_s, "reason": s.reason}
+            for s in situation.sources
+        },
         "signals": {
             s.name: {
                 "state": s.level.value,
@@ -110,6 +130,7 @@ def as_json(situation: Situation) -> dict[str, Any]:
                 "unit": s.unit,
                 "age_s": s.age_s,
                 "reason": s.reason,
+                "off": s.off,
             }
             for s in situation.signals.values()
         },
@@ -130,6 +151,18 @@ def _plain(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
+def _off_lines(situation: Situation) -> list[str]:
+    """List the signals that are off, in one line for one reason."""
+    off: dict[str, list[str]] = {}
+    for signal in situation.signals.values():
+        if signal.off:
+            off.setdefault(signal.reason, []).append(signal.name)
+    return [
+        f"  off     {', '.join(names) if len(names) < ALIKE else f'{len(names)} signals'}: {why}"
+        for why, names in off.items()
+    ]
+
+
 def as_text(situation: Situation) -> str:
     lines = [f"{situation.context}/{','.join(situation.namespaces)}  {verdict(situation).value.upper()}"]
     for source in situation.sources:
@@ -145,10 +178,15 @@ def as_text(situation: Situation) -> str:
         )
     lines.append("stages  " + "  ".join(f"{s.name} {s.level.value.upper()}" for s in situation.stages))
     unwell = [s for s in situation.signals.values() if s.level is not Level.OK and not s.off]
-    wide = max((len(s.title) for s in unwell), default=0)
-    for signal in sorted(unwell, key=lambda s: -s.level.rank):
+    alike = Counter(s.reason for s in unwell if s.level is Level.UNKNOWN)
+    several = {reason: count for reason, count in alike.items() if count >= ALIKE}
+    single = [s for s in unwell if s.level is not Level.UNKNOWN or s.reason not in several]
+    wide = max((len(s.title) for s in single), default=0)
+    for signal in sorted(single, key=lambda s: -s.level.rank):
         value = "" if signal.value is None else f"{_plain(signal.value)} {signal.unit}"
         lines.append(f"  {signal.level.value.upper():<8}{signal.title:<{wide}}  {value:<15} {signal.reason}".rstrip())
+    lines += [f"  UNKNOWN {count} signals: {reason}" for reason, count in several.items()]
+    lines += _off_lines(situation)
     for service in situation.services:
         if service.why:
             lines.append(

@@ -57,6 +57,7 @@ class SignalDef(_Entry, frozen=True, kw_only=True):
     baseline: float | None = None  # seconds
     history: float = 900.0  # seconds of sparkline
     absent: float | None = None
+    off: str = ""  # why it is taken out, by who has not what it reads: neither ok nor unknown
     dangerous: bool = False  # holds → re-enabling publishing or relaxing a guardrail is dangerous (invalid signatures)
 
 

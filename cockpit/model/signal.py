@@ -57,7 +57,8 @@ class SignalStatus(msgspec.Struct, frozen=True):
     warn: float | None = None  # the thresholds in force, baseline applied
     crit: float | None = None
     direction: str = "above"
-    off: bool = False  # its source is not configured: unknown, but nobody expects to know
+    off: bool = False  # not configured, or taken out in the runbooks: unknown, but nobody expects to know
+    starting: bool = False  # nothing of it was read yet
 
 
 class StageStatus(msgspec.Struct, frozen=True):

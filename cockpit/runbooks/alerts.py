@@ -42,6 +42,9 @@ def rules(runbooks: Runbooks) -> str:
     lines = [_HEAD, "groups:", f"- name: {GROUP}", "  rules:"]
     left_out: list[str] = []
     for name, signal in runbooks.signals.items():
+        if signal.off:
+            left_out.append(f"# {name}: off: {_literal(signal.off)}")
+            continue
         if signal.promql is None:
             left_out.append(f"# {name}: {signal.value} is read by the cockpit itself, not by Prometheus")
             continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cockpit.model.observed.cluster import Cluster
-from cockpit.model.reading import Reading, Unknown, believed
+from cockpit.model.reading import NOTHING_READ, Reading, Unknown, believed
 from cockpit.sources.inventory import Inventory
 from cockpit.sources.spec import Readings
 
@@ -19,7 +19,8 @@ class Value:
     `number` is None when unknown; `reason` then says why.
 
     `age_s` is the oldest topic's that it stands on. `labels` name the one of several that decided
-    (the endpoint, the table, the host). `off`: its part of the source is not configured.
+    (the endpoint, the table, the host). `off`: its part of the source is not configured;
+    `starting`: nothing was read yet.
     """
 
     number: float | None
@@ -27,6 +28,7 @@ class Value:
     age_s: float | None = None
     labels: Mapping[str, str] | None = None
     off: bool = False
+    starting: bool = False
 
 
 class Values(Protocol):
@@ -82,6 +84,12 @@ def doubt(reading: Reading[Any] | None, what: str, mono: float) -> Value | None:
     return unknown(found, what) if isinstance(found, Unknown) else None
 
 
+def broken(source: Reading[Any] | None, what: str, mono: float) -> Value:
+    """Return the value of a source that published nothing but, perhaps, why it is broken."""
+    found = believed(source, mono)
+    return unknown(found if isinstance(found, Unknown) else Unknown(NOTHING_READ), what)
+
+
 def unknown(found: Unknown[Any], what: str) -> Value:
     """Return the value that nothing is known of, with the reason."""
-    return Value(None, f"{what}: {found.reason}", found.age_s, off=found.off)
+    return Value(None, f"{what}: {found.reason}", found.age_s, off=found.off, starting=found.starting)

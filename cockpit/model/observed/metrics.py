@@ -36,6 +36,7 @@ class QueryResult(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()  # Prometheus' own, partial results among them
     history: tuple[History, ...] = ()
     evaluated_at: float | None = None  # unix seconds on the server's clock
+    why_empty: str = ""  # where the metric is there and the answer is empty all the same
 
     def by(self, label: str) -> dict[str, float]:
         """Return values by label; samples without the label are left out."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cockpit.model.observed.cluster import Workload
-from cockpit.model.reading import Reading, Unknown, believed
-from cockpit.sources.values import Family, Snapshot, Value
+from cockpit.model.reading import Reading, Unknown
+from cockpit.sources.values import Family, Snapshot, Value, broken, unknown
 
 #: Restarts this long ago still count as recent.
 RECENT_RESTARTS_S = 600.0
@@ -84,12 +84,11 @@ class KubernetesValues:
         for kind in kinds:
             readings = self._topics.get(kind, [])
             if not readings:
-                whole = next(iter(self._topics.get("source", [])), None)
-                return Value(None, f"kubernetes: {believed(whole, self._mono).reason}")
+                return broken(next(iter(self._topics.get("source", [])), None), "kubernetes", self._mono)
             for reading in readings:
                 found = reading.believed(self._mono)
                 if isinstance(found, Unknown):
-                    return Value(None, f"{' in '.join(reading.topic.split('/')[1:])}: {found.reason}", found.age_s)
+                    return unknown(found, " in ".join(reading.topic.split("/")[1:]))
                 ages.append(found.age_s)
         return Value(None, "", max(ages, default=None))
 

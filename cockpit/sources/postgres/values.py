@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cockpit.model.reading import Unknown, believed
-from cockpit.sources.values import Family, Snapshot, Value, unknown
+from cockpit.sources.values import Family, Snapshot, Value, broken, unknown
 
 if TYPE_CHECKING:  # a start without a database need not define them
     from cockpit.model.observed.postgres import (
@@ -44,7 +44,7 @@ class PostgresValues:
         topic, read = _VALUES[name.partition(".")[2]]
         reading = self._snapshot.board.get(PREFIX + topic)
         if reading is None and self._source is not None:
-            return Value(None, f"postgres: {believed(self._source, self._snapshot.mono).reason}")
+            return broken(self._source, "postgres", self._snapshot.mono)
         found = believed(reading, self._snapshot.mono)
         if isinstance(found, Unknown):
             return unknown(found, f"postgres {topic}")

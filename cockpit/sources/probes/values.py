@@ -190,7 +190,7 @@ class ProbeValues:
         if not found:
             return None
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        return Value(None, found[0].reason + more, found[0].age_s)
+        return Value(None, found[0].reason + more, found[0].age_s, starting=found[0].starting)
 
     def _nothing(self, kind: str, words: str) -> Value:
         """Say why nothing was read of a kind.
@@ -203,7 +203,7 @@ class ProbeValues:
         broken = self._broken.believed(self._mono) if self._broken is not None else None
         if isinstance(broken, Unknown):
             return Value(None, broken.reason)
-        return Value(None, words)
+        return Value(None, words, starting=not self._readings)
 
     def _oldest(self, readings: Iterable[Reading[Any]]) -> float | None:
         return max((a for r in readings if (a := r.believed(self._mono).age_s) is not None), default=None)

@@ -37,15 +37,16 @@ async def examine(exam: Examination) -> list[Finding]:
         remedy = "give --prometheus URL, or url in [prometheus]; without it most signals are unknown"
         return [found(AREA, "server", State.OFF, "not configured", remedy), *await together(direct)]
     answered: dict[str, Reading[Any]] = {}
+    thin: dict[str, str] = {}
     looked, found_direct = await asyncio.gather(
-        bounded(exam, AREA, "server", lambda: _read(exam, answered)), together(direct)
+        bounded(exam, AREA, "server", lambda: _read(exam, answered, thin)), together(direct)
     )
     if looked and not answered:
         return [*looked, *found_direct]
-    return [*_judge(exam, answered), *found_direct]
+    return [*_judge(exam, answered), *_scrapes(thin), *found_direct]
 
 
-async def _read(exam: Examination, answered: dict[str, Reading[Any]]) -> Sequence[Finding]:
+async def _read(exam: Examination, answered: dict[str, Reading[Any]], thin: dict[str, str]) -> Sequence[Finding]:
     """Read one answer to each query, as many as come within the limit."""
     try:
         address = await asyncio.to_thread(address_of, exam.settings.of(PROMETHEUS))
@@ -58,15 +59,16 @@ async def _read(exam: Examination, answered: dict[str, Reading[Any]]) -> Sequenc
         specs[_NAMES] = QuerySpec(
             f'count by (__name__) ({{__name__=~"{"|".join(map(re.escape, names))}"}})', None, 60.0
         )
-    endless = PrometheusSource(address, specs, 60.0, exam.clock).readings()
+    source = PrometheusSource(address, specs, 60.0, exam.clock)
     try:
-        async with asyncio.timeout(exam.limit_s * 0.9), aclosing(endless) as readings:
+        async with asyncio.timeout(exam.limit_s * 0.9), aclosing(source.readings()) as readings:
             async for reading in readings:
                 answered[reading.topic.removeprefix("prometheus/")] = reading
                 whole = len(answered) == len(specs) + 1  # with the alerts
                 mono = exam.clock.mono()
                 if whole or (len(answered) >= len(specs) and not any(_good(r, mono) for r in answered.values())):
                     break
+            thin.update(await source.short_windows())
     except TimeoutError:
         if not answered:
             raise
@@ -181,6 +183,19 @@ def _metrics(specs: Mapping[str, Any], answered: Mapping[str, Reading[Any]], mon
     return found(
         AREA, "metrics", State.WARN, f"{counts}; absent: {listed(absent)}; without data: {listed(blind)}", remedy
     )
+
+
+def _scrapes(thin: Mapping[str, str]) -> list[Finding]:
+    """Name the queries whose windows hold too few samples, before an incident needs them."""
+    if not thin:
+        return []
+    names = [name.partition("/")[2] for name in thin]
+    words = f"{next(iter(thin.values()))}: too few for a rate: {listed(names)}"
+    return [
+        found(
+            AREA, "scrapes", State.WARN, words, "scrape more often, or widen the windows in a runbooks file of your own"
+        )
+    ]
 
 
 def metric_names(promql: str) -> frozenset[str]:

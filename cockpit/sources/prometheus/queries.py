@@ -15,7 +15,7 @@ def query_specs(runbooks: Runbooks) -> dict[str, Spec]:
     """
     specs: dict[str, Spec] = {}
     for name, signal in runbooks.signals.items():
-        if signal.promql is not None:
+        if signal.promql is not None and not signal.off:
             specs[f"signals/{name}"] = (signal.promql, signal.history or None, signal.max_age)
     for name, query in runbooks.queries.items():
         specs[f"queries/{name}"] = (query.promql, query.history, query.max_age)
@@ -27,5 +27,5 @@ def baseline_specs(runbooks: Runbooks) -> dict[str, tuple[str, float]]:
     return {
         name: (signal.promql, signal.baseline)
         for name, signal in runbooks.signals.items()
-        if signal.promql is not None and signal.baseline is not None
+        if signal.promql is not None and signal.baseline is not None and not signal.off
     }

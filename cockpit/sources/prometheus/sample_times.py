@@ -10,7 +10,9 @@ import statistics
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
-from cockpit.model.observed.metrics import Sample
+from msgspec.structs import replace
+
+from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.reading import SourceState
 from cockpit.sources.prometheus.selectors import LOOKBACK_S, Selector, selectors
 from cockpit.sources.prometheus.wire import PromFault
@@ -27,6 +29,9 @@ SCRAPES = 3.0
 #: What is asked only where something is missing is asked so often at most.
 SELDOM_S = 60.0
 _GAPS = 9
+_USUAL_S = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 90.0, 120.0)
+#: Counted over five minutes, an interval is known to about a sample.
+SLACK = 0.1
 _STEP_S = 10.0
 
 
@@ -57,10 +62,17 @@ class SampleTimes:
 
     async def refresh(self, ask: Ask) -> None:
         """Ask for all selectors' newest samples; never raises: what is not answered grows old."""
-        for part in _parts(self._questions):
-            await self._ask(ask, part)
+        for text, groups in (await self._asked_together(ask, self._questions)).items():
+            self._take(text, groups)
 
-    async def _ask(self, ask: Ask, questions: Sequence[str]) -> None:
+    async def _asked_together(self, ask: Ask, questions: Sequence[str]) -> dict[str, dict[Group, float]]:
+        found: dict[str, dict[Group, float]] = {}
+        for part in _parts(questions):
+            found |= await self._ask(ask, part)
+        return found
+
+    async def _ask(self, ask: Ask, questions: Sequence[str]) -> dict[str, dict[Group, float]]:
+        """Return the answers by question, without those that have none."""
         try:
             answer = await ask(
                 " or ".join(f'label_replace({text}, "{LABEL}", "{n}", "", "")' for n, text in enumerate(questions))
@@ -68,20 +80,18 @@ class SampleTimes:
         except PromFault as problem:
             if len(questions) > 1 and problem.rejected:  # one of them is at fault, not all
                 half = len(questions) // 2
-                await self._ask(ask, questions[:half])
-                await self._ask(ask, questions[half:])
-            else:
-                self._broken.update(dict.fromkeys(questions, problem.line()))
-            return
+                return await self._ask(ask, questions[:half]) | await self._ask(ask, questions[half:])
+            self._broken.update(dict.fromkeys(questions, problem.line()))
+            return {}
         found: dict[str, dict[Group, float]] = {text: {} for text in questions}
         for sample in answer:
             labels = dict(sample.labels)
             number = labels.pop(LABEL, "")
             if number.isdigit() and int(number) < len(questions):
                 found[questions[int(number)]][frozenset(labels.items())] = sample.value
-        for text, groups in found.items():
+        for text in questions:
             self._broken.pop(text, None)
-            self._take(text, groups)
+        return found
 
     def _take(self, text: str, groups: Mapping[Group, float]) -> None:
         known = self._newest.setdefault(text, {})
@@ -96,18 +106,22 @@ class SampleTimes:
             del known[group]
 
     async def dated(
-        self, ask: Ask, promql: str, samples: Sequence[Sample], at: float, max_age_s: float
-    ) -> tuple[tuple[Sample, ...], float, float]:
-        """Return the samples with their times, the newest of them, and how old it may be.
+        self, ask: Ask, promql: str, result: QueryResult, max_age_s: float
+    ) -> tuple[QueryResult, float, float]:
+        """Return the answer with its samples' times, how old the newest is, and how old it may be.
 
-        `at`: when they were evaluated, by the server's clock. Raises PromFault when their times
-        are not known.
+        An empty one says why it is. Raises PromFault when the times are not known.
         """
+        samples, at = result.samples, result.evaluated_at
+        if at is None:
+            return result, 0.0, max_age_s
+        if not samples:
+            return replace(result, why_empty=await self._why_empty(ask, promql, at)), 0.0, max_age_s
         if promql in self._odd:
             raise _undated(self._odd[promql])
         read = self._read.get(promql, ())
-        if not read or not samples:
-            return tuple(samples), at, max_age_s
+        if not read:
+            return result, 0.0, max_age_s
         times = [self._of(read, sample.labels, at) for sample in samples]
         if None in times:
             await self._last_sample(ask, read, at)
@@ -123,7 +137,30 @@ class SampleTimes:
         if at - max(dated) > bound and (unanswered := self._unanswered(read)):
             raise _undated(unanswered)
         found = tuple([Sample(s.labels, s.value, when) for s, when in zip(samples, dated, strict=True)])
-        return found, max(dated), bound
+        return replace(result, samples=found), max(0.0, at - max(dated)), bound
+
+    async def _why_empty(self, ask: Ask, promql: str, at: float) -> str:
+        """Say why an answer is empty though the metric is there: its window holds one sample."""
+        for one in self._read.get(promql, ()):
+            if one.ranged and self._newest.get(one.newest):
+                words = short_window(one.window_s, await self._interval(ask, one, at))
+                if words:
+                    return words
+        return ""
+
+    async def short_windows(self, ask: Ask) -> dict[str, str]:
+        """Return, by query, which windows are too short for how often it is scraped."""
+        ranged = {one: one.text for found in self._read.values() for one in found if one.ranged}
+        counts = {text: f"max(count_over_time({text}[{LOOKBACK_S:.0f}s]))" for text in ranged.values()}
+        answered = await self._asked_together(ask, list(counts.values()))
+        found: dict[str, str] = {}
+        for promql, read in self._read.items():
+            for one in read:
+                count = max(answered.get(counts.get(one.text, ""), {}).values(), default=0.0)
+                words = short_window(one.window_s, usual(LOOKBACK_S / count) if count >= 2.0 else None)
+                if one.ranged and words:
+                    found[promql] = words
+        return found
 
     def _unanswered(self, read: Sequence[Selector]) -> str:
         return next((self._broken[one.newest] for one in read if one.newest in self._broken), "")
@@ -165,7 +202,7 @@ class SampleTimes:
             except PromFault:
                 return self._intervals.get(one.newest)
             if counted and counted[0].value >= 2.0:
-                self._intervals[one.newest] = LOOKBACK_S / counted[0].value
+                self._intervals[one.newest] = usual(LOOKBACK_S / counted[0].value)
         return self._intervals.get(one.newest)
 
     def _due(self, what: str, text: str, at: float) -> bool:
@@ -173,6 +210,20 @@ class SampleTimes:
             return False
         self._asked[(what, text)] = at
         return True
+
+
+def usual(interval_s: float) -> float:
+    """Return the usual interval that a counted one stands for."""
+    near = min(_USUAL_S, key=lambda each: abs(each - interval_s))
+    return near if abs(near - interval_s) <= 0.2 * near else interval_s
+
+
+def short_window(window_s: float, interval_s: float | None) -> str:
+    """Say that a window holds one sample at most times, too few for any rate; "" if it does not."""
+    if interval_s is None or window_s >= 2 * interval_s * (1 - SLACK):
+        return ""
+    window = f"{window_s / 60:g}m" if window_s >= 60 else f"{window_s:g}s"
+    return f"one sample in {window}; scraped each {interval_s:.0f} s"
 
 
 def _parts(questions: Sequence[str]) -> Iterator[list[str]]:

@@ -43,6 +43,7 @@ class Selector(NamedTuple):
     kept: Kept
     window_s: float
     offset_s: float = 0.0
+    ranged: bool = False  # it reads a window: two samples at least must lie in it
 
     @property
     def newest(self) -> str:
@@ -64,6 +65,7 @@ class _Found(NamedTuple):
     kept: Kept
     window_s: float
     offset_s: float
+    ranged: bool
 
 
 @lru_cache(maxsize=1024)
@@ -81,21 +83,21 @@ def selectors(promql: str) -> tuple[Selector, ...]:
     for one in found:
         key = (one.name, one.offset_s)
         shared[key] = shared[key] & one.matchers if key in shared else one.matchers
-    merged: dict[tuple[str, Kept, float], float] = {}
+    merged: dict[tuple[str, Kept, float, bool], float] = {}
     for one in found:
         matchers = shared[(one.name, one.offset_s)] if one.name else one.matchers
         text = one.name + (f"{{{','.join(sorted(matchers))}}}" if matchers else "")
-        at = (text, one.kept, one.offset_s)
+        at = (text, one.kept, one.offset_s, one.ranged)
         merged[at] = max(merged.get(at, 0.0), one.window_s)
-    return tuple(Selector(text, kept, window, offset) for (text, kept, offset), window in merged.items())
+    return tuple(Selector(text, kept, window, back, ranged) for (text, kept, back, ranged), window in merged.items())
 
 
 def _walk(node: Any, kept: Kept, window_s: float) -> Iterator[_Found]:
     kind = type(node).__name__
     if kind == "VectorSelector":
-        yield from _selector(node, kept, window_s or LOOKBACK_S)
+        yield from _selector(node, kept, window_s or LOOKBACK_S, ranged=False)
     elif kind == "MatrixSelector":
-        yield from _selector(node.vector_selector, kept, window_s + node.range.total_seconds())
+        yield from _selector(node.vector_selector, kept, window_s + node.range.total_seconds(), ranged=True)
     elif kind == "SubqueryExpr":
         yield from _walk(node.expr, kept, window_s + node.range.total_seconds())
     elif kind in ("ParenExpr", "UnaryExpr"):
@@ -142,7 +144,7 @@ def _sides(node: Any, kept: Kept) -> tuple[Kept, Kept]:
     return (less, kept) if "OneToMany" in many else (less, less)
 
 
-def _selector(node: Any, kept: Kept, window_s: float) -> Iterator[_Found]:
+def _selector(node: Any, kept: Kept, window_s: float, *, ranged: bool) -> Iterator[_Found]:
     if node.at is not None:
         return  # a moment of its own: no age of it tells anything
     name = node.name or ""
@@ -157,7 +159,7 @@ def _selector(node: Any, kept: Kept, window_s: float) -> Iterator[_Found]:
         matchers.add(f'__name__="{_escaped(name)}"')
         name = ""
     offset = node.offset.total_seconds() if node.offset is not None else 0.0
-    yield _Found(name, frozenset(matchers), kept, window_s, offset)
+    yield _Found(name, frozenset(matchers), kept, window_s, offset, ranged)
 
 
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}

@@ -176,6 +176,17 @@ class PrometheusSource:
             answers = await asyncio.gather(*(self._ask(client, "query", b, _QUERY_TIMEOUT_S + 1.0) for b in bodies))
         return at, tuple(wire.result(answer, at) for answer in answers)
 
+    async def short_windows(self) -> dict[str, str]:
+        """Return the queries whose windows are too short for how often it is scraped, and why.
+
+        For the caller's own loop, as `ranges`. What is not answered is left out.
+        """
+        client = self._session(*await asyncio.to_thread(self._open))
+        async with client:
+            self._lost = None
+            found = await self._times.short_windows(partial(self._samples, client))
+        return {name: found[spec.promql] for name, spec in self._queries.items() if spec.promql in found}
+
     def _open(self) -> tuple[dict[str, str], ssl.SSLContext | None]:
         """Return what the session is made of; blocking, for it reads certificates.
 
@@ -272,7 +283,10 @@ class PrometheusSource:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_TIMES_WAIT_S):
                         await self._times_known.wait()
-                result, behind_s, bounds = await self._dated(client, promql, result)
+                youngest = min(self._queries[name].max_age_s for name in names)
+                result, behind_s, bound_s = await self._times.dated(
+                    partial(self._samples, client), promql, result, youngest
+                )
             except PromFault as problem:
                 took = self._clock.mono() - started
                 return [self._failed(name, problem.fault, took) for name in names]
@@ -285,7 +299,7 @@ class PrometheusSource:
                 asked_at=ended,
                 took_s=took,
                 max_age_s=self._queries[name].max_age_s,
-                max_sample_s=max(self._queries[name].max_age_s, bounds),
+                max_sample_s=max(self._queries[name].max_age_s, bound_s),
                 server_time=at,
             )
             for name in names
@@ -300,22 +314,6 @@ class PrometheusSource:
     async def _samples(self, client: aiohttp.ClientSession, promql: str) -> tuple[Sample, ...]:
         body = _body(query=promql, timeout=f"{_QUERY_TIMEOUT_S:g}s")
         return wire.samples(await self._ask(client, "query", body, _QUERY_TIMEOUT_S + 1.0))[0]
-
-    async def _dated(
-        self, client: aiohttp.ClientSession, promql: str, result: QueryResult
-    ) -> tuple[QueryResult, float, float]:
-        """Return the result with its samples' times, how far the newest lies back, and may lie.
-
-        Raises PromFault when that is not known.
-        """
-        youngest = min(self._queries[name].max_age_s for name in self._names[promql])
-        if result.evaluated_at is None:
-            return result, 0.0, youngest
-        samples, newest, bound_s = await self._times.dated(
-            partial(self._samples, client), promql, result.samples, result.evaluated_at, youngest
-        )
-        dated = QueryResult(samples, result.warnings, result.history, result.evaluated_at)
-        return dated, max(0.0, result.evaluated_at - newest), bound_s
 
     async def _query(self, client: aiohttp.ClientSession, promql: str) -> tuple[QueryResult, float | None]:
         answer = await self._ask(client, "query", _instant(promql), _QUERY_TIMEOUT_S + 1.0)

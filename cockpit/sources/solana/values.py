@@ -18,7 +18,7 @@ from cockpit.model.observed.chain import (
 from cockpit.model.observed.variables import variable
 from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed, last_known
 from cockpit.oracle.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
-from cockpit.sources.values import Family, Snapshot, Value, unknown
+from cockpit.sources.values import Family, Snapshot, Value, broken, unknown
 
 PREFIX, ENDPOINT, REQUESTS = "solana/", "solana/endpoint/", "solana/requests/"
 _NOT_ASKED = "solana: no request was made yet"
@@ -49,7 +49,7 @@ class SolanaValues:
     def get(self, name: str) -> Value:
         """Return the value called `name`; the schema has checked that there is such a one."""
         if not self._readings or (self._source is not None and len(self._readings) == 1):
-            return Value(None, f"solana: {believed(self._source, self._mono).reason}")
+            return broken(self._source, "solana", self._mono)
         return _VALUES[name.partition(".")[2]](self)
 
     # -- endpoints
@@ -135,7 +135,7 @@ class SolanaValues:
         found = {name: reading.believed(self._mono) for name, reading in self._endpoints.items()}
         starting = [name for name, one in found.items() if isinstance(one, Unknown)]
         if starting or not self._endpoints:
-            return Value(None, f"{', '.join(starting) or 'solana'}: {NOTHING_READ}")
+            return Value(None, f"{', '.join(starting) or 'solana'}: {NOTHING_READ}", starting=True)
         return Value(0.0, "", max(one.age_s or 0.0 for one in found.values()))
 
     def disagreements(self) -> Value:

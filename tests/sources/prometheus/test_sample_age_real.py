@@ -14,11 +14,14 @@ from cockpit.assessment.board import Board
 from cockpit.assessment.lights import lights
 from cockpit.assessment.signals import Evaluator
 from cockpit.clock import SystemClock
+from cockpit.config import load_settings
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.reading import SourceState
 from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import SourceLight
+from cockpit.sources.examination import Examination, State
+from cockpit.sources.prometheus import doctor
 from cockpit.sources.prometheus.address import PrometheusAddress
 from cockpit.sources.prometheus.queries import query_specs
 from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec
@@ -150,6 +153,36 @@ async def test_one_query_that_is_refused_leaves_the_others_their_ages(prometheus
     assert found["lag"].level is Level.OK
     assert found["odd"].level is Level.UNKNOWN and "how old its samples are is not known" in found["odd"].reason
     assert found["broken"].level is Level.UNKNOWN and "rejected" in found["broken"].reason
+
+
+RATE = "60 * sum(rate(errors_total[1m])) or 0 * sum(rate(lag_ms[1m]))"
+
+
+async def test_a_window_with_one_sample_says_so(prometheus: str) -> None:
+    """R7: scraped each minute, `rate(x[1m])` is empty; "the metric does not exist", it said."""
+    counter = past(20.0, every_s=60.0, value=10.0, grow=1.0)
+    await write(prometheus, [({"__name__": "errors_total"}, counter), lag("a", 20.0, every_s=60.0)])
+    found, _ = await judged(prometheus, errors=signal(RATE), none=signal("rate(nothing[1m])"), lag=signal(LAG))
+    assert found["errors"].reason == "no data: one sample in 1m; scraped each 60 s"
+    assert found["none"].reason == "no data: the metric does not exist or nothing matches"
+    assert found["lag"].level is Level.OK
+
+
+async def test_the_doctor_finds_short_windows_before_the_incident(prometheus: str, tmp_path: Path) -> None:
+    """R7: at 45 s a minute holds two samples now and then; the doctor tells in calm times."""
+    points = [*past(20.0, every_s=45.0, value=10.0, grow=1.0)]
+    await write(prometheus, [({"__name__": "errors_total"}, points), lag("a", 2.0)])
+    config = tmp_path / "config.toml"
+    config.write_text(f'[prometheus]\nurl = "{prometheus}"\n')
+    settings = load_settings(config=str(config), kubeconfig=str(tmp_path / "none"), env={})
+    wide = signal("sum(rate(errors_total[5m]))")
+    runbooks = Runbooks(
+        queries={}, signals={"short": signal(RATE), "wide": wide}, stages=(), services={}, toggles={}, runbooks=()
+    )
+    found = {finding.check: finding for finding in await doctor.examine(Examination(settings, runbooks))}
+    assert found["server"].state is State.OK and found["scrapes"].state is State.WARN
+    assert "one sample in 1m; scraped each 4" in found["scrapes"].words and "short" in found["scrapes"].words
+    assert "wide" not in found["scrapes"].words and "runbooks file" in found["scrapes"].remedy
 
 
 async def test_a_series_that_was_bad_and_is_gone_is_unknown(prometheus: str) -> None:
