@@ -19,7 +19,7 @@ _WHY = {
     "invalid perl operator": "look-around such as (?=…) is not supported",
     "invalid escape sequence": "an unknown escape, or a back-reference, which is not supported",
     "invalid repetition size": "a repeat count above 1000",
-    "missing argument to repetition operator": "nothing to repeat",
+    "no argument for repetition operator": "nothing to repeat",
     "missing )": "a bracket ( is not closed",
     "unexpected )": "a bracket ) was not opened",
     "missing ]": "a bracket [ is not closed",
