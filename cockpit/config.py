@@ -8,14 +8,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from cockpit.settings import ConfigProblem, Key, NetworkCliSettings, Section, Settings
+from cockpit.settings import ConfigProblem, Key, NetworkCliSettings, Section, Settings, secrets_in
 from cockpit.sources.prometheus.settings import PROMETHEUS
 from cockpit.sources.registry import sources
 from cockpit.text import safe
@@ -140,6 +140,15 @@ def _from_file(path: str | None) -> Settings:
     keys = [key for source in sources().values() for key in source.sections]
     sections = {key.name: held.pop(_attribute(key)) for key in keys}
     return Settings(**held, sections=sections, origin=path)
+
+
+def own_secrets(settings: Settings) -> Iterator[str]:
+    """Yield what no answer of a service may repeat; what is in a file is remembered when read."""
+    held = [settings.of(key) for source in sources().values() for key in source.sections]
+    for section in (one for each in held for one in (each if isinstance(each, tuple) else (each,))):
+        yield from secrets_in(section)
+    yield from secrets_in(settings.webhook)
+    yield from secrets_in(settings.network_cli)
 
 
 def _checked(cli: NetworkCliSettings) -> NetworkCliSettings:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from cockpit.canonical_json import canonical
 from cockpit.model.runbook import Runbooks, Toggle
-from cockpit.redaction.names import secret_variable
+from cockpit.redaction.names import Secrecy, secrecy, secret_variable
 from cockpit.text import HIDDEN, clean, redact, url_hint
 
 _URL = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*://")
@@ -85,6 +85,31 @@ def safe_to_journal(runbooks: Runbooks, name: str, value: Mapping[str, Any] | No
 def fingerprint(salt: str, value: Any) -> str:
     """Return a salted digest of any JSON value."""
     return "sha256:" + hashlib.sha256(f"{salt}\0{canonical(value)}".encode()).hexdigest()
+
+
+def secret_arguments(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the values of a command line's flags with secret names: `--token S`, `--token=S`."""
+    found: list[str] = []
+    for at, word in enumerate(words):
+        flag, equals, value = word.partition("=")
+        if secrecy(flag.lstrip("-")) in (Secrecy.NONE, Secrecy.MAYBE):
+            continue
+        following = words[at + 1] if at + 1 < len(words) else ""
+        if equals or (word.startswith("-") and not following.startswith("-")):
+            found.append(value if equals else following)
+    return tuple(value for value in found if value)
+
+
+def hide_arguments(value: Any) -> Any:
+    """Hide the secret arguments in every list of words of a JSON value."""
+    if isinstance(value, Mapping):
+        return {key: hide_arguments(each) for key, each in value.items()}
+    if not isinstance(value, list):
+        return value
+    if not all(isinstance(each, str) for each in value):
+        return [hide_arguments(each) for each in value]
+    hidden = secret_arguments(value)
+    return [next((word[: -len(one)] + HIDDEN for one in hidden if word.endswith(one)), word) for word in value]
 
 
 def mask_secrets(value: Any, hidden: Collection[str]) -> Any:

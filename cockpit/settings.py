@@ -6,8 +6,9 @@ A source declares its own section in its folder (cockpit/sources/NAME/__init__.p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -17,7 +18,9 @@ from cockpit.errors import CockpitError
 from cockpit.links import problem_of
 from cockpit.model.links import Links
 from cockpit.patterns import PatternRefused, compiled
-from cockpit.text import safe
+from cockpit.redaction.marks import looks_random
+from cockpit.redaction.own import remember
+from cockpit.text import safe, url_secrets
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -57,9 +60,37 @@ def secret_of(value: str | None, file: str | None, name: str) -> str | None:
     if value is not None or file is None:
         return value
     try:
-        return Path(file).expanduser().read_text("utf-8").strip()
+        secret = Path(file).expanduser().read_text("utf-8").strip()
+        remember([secret, *url_secrets(secret)])
+        return secret
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigProblem(f"cannot read {name} from {file}: {safe(error)}", "check the file") from None
+
+
+_PLACES = re.compile(r"[{}]")
+
+
+def secrets_in(section: Section) -> Iterator[str]:
+    """Yield the section's secrets, its headers' values, and what the addresses in it hide."""
+    for attribute in section.SECRETS:
+        value = attrgetter(attribute)(section)
+        if attribute not in section.ADDRESSES:
+            yield from value.values() if isinstance(value, dict) else [value] if isinstance(value, str) else []
+    for text in _texts(section):
+        # a piece of a path may be a word of the network; of a query or user info it is none
+        yield from (part for part in url_secrets(_PLACES.sub("", text)) if looks_random(part) or f"/{part}" not in text)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, msgspec.Struct):
+        yield from _texts(msgspec.structs.asdict(value))
+    elif isinstance(value, dict):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
 
 
 class WebhookSettings(Section, frozen=True, kw_only=True):

@@ -13,9 +13,10 @@ import unicodedata
 from cockpit.patterns import Pattern
 from cockpit.redaction import redact
 from cockpit.redaction.marks import HIDDEN
+from cockpit.redaction.own import hide_own
 from cockpit.redaction.urls import parts_of
 
-__all__ = ["HIDDEN", "clean", "redact", "safe", "url_hint", "url_secrets", "without"]
+__all__ = ["HIDDEN", "clean", "redact", "safe", "typed", "url_hint", "url_secrets", "without"]
 
 #: All that can move the cursor, reorder or hide what the operator reads: controls, format
 #: characters, separators, surrogates, tags, variation selectors, noncharacters; and what looks
@@ -76,10 +77,17 @@ def clean(text: str, limit: int = 4096) -> str:
     """
     if len(text) > limit:
         text = text[: limit - 1] + "…"
+    text = hide_own(text)
     if text.isascii():
         return text if text.isprintable() else _HOSTILE.sub(_escape, text)
     text = _HOSTILE.sub(_escape, text)
     return _with_few_marks(text) if _MARKS.found_in(text) else text
+
+
+def typed(text: str) -> str:
+    """Return what of a pasted text may stand in a field: nothing that is unseen, lines kept."""
+    kept = "".join(char for char in text if char == "\n" or (char.isprintable() and not _HOSTILE.match(char)))
+    return _with_few_marks(kept) if _MARKS.found_in(kept) else kept
 
 
 _EDGE = 512  # characters before a cut in which its last whole word is looked for

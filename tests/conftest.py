@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cockpit.redaction.own import forget
+
 if TYPE_CHECKING:
     from cockpit.drill.postgres import DrillPostgres
 
@@ -25,6 +27,13 @@ sys.dont_write_bytecode = False
 
 #: Where servers such as sshd are installed, which not everybody's PATH names.
 _SERVERS = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+@pytest.fixture(autouse=True)
+def no_secret_of_another_test() -> Iterator[None]:
+    """What a test's configuration held is hidden in that test alone."""
+    yield
+    forget()
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from cockpit.config import load_settings
+from cockpit.config import load_settings, own_secrets
 from cockpit.model.runbook import Runbooks
+from cockpit.redaction.own import remember
 from cockpit.settings import Settings
 
 
@@ -14,7 +15,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
 
     Raises ConfigProblem.
     """
-    return load_settings(
+    settings = load_settings(
         config=args.config,
         kubeconfig=args.kubeconfig,
         context=args.context,
@@ -23,6 +24,8 @@ def settings_of(args: argparse.Namespace) -> Settings:
         runbooks=args.runbooks_file,
         read_only=args.read_only,
     )
+    remember(own_secrets(settings))
+    return settings
 
 
 def runbooks_of(settings: Settings) -> Runbooks:

@@ -22,7 +22,7 @@ from cockpit.clock import Clock
 from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
-from cockpit.text import safe
+from cockpit.text import clean, safe
 
 #: A file grows to this; then it becomes `NAME.1`, whose predecessor goes.
 FILE_LIMIT = 2_000_000
@@ -285,11 +285,17 @@ def read(path: Path, since: float = 0.0) -> list[RecordedChange]:
                 with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
                     change = _DECODER.decode(line) if line else None
                     if change is not None and change.at >= since:
-                        found.append(change)
+                        found.append(_cleaned(change))
     return sorted(found, key=lambda change: change.at)
 
 
 _DECODER = msgspec.json.Decoder(RecordedChange)
+
+
+def _cleaned(change: RecordedChange) -> RecordedChange:
+    """Return a change as it may be shown: whoever can write the file may have put anything in."""
+    texts = {name: value for name, value in msgspec.structs.asdict(change).items() if isinstance(value, str)}
+    return msgspec.structs.replace(change, **{name: clean(value) for name, value in texts.items()})
 
 
 def _worse(value: float, than: float, direction: str) -> bool:

@@ -18,8 +18,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cockpit.canonical_json import canonical
+from cockpit.text import clean
 
 GENESIS = "0" * 64
+
+
+#: What an undo sends again, or what is compared with the cluster: it stays as it was written.
+_AS_WRITTEN = frozenset(("baseline", "expected", "hash", "inverse", "relevant", "salt", "scope"))
+_LONGEST = 65_536
+
+
+def cleaned(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record as it may be shown: whoever can write the file may have put anything in."""
+    return {clean(key, 200): value if key in _AS_WRITTEN else _clean(value) for key, value in record.items()}
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value, _LONGEST)
+    if isinstance(value, dict):
+        return {clean(key, 400): _clean(each) for key, each in value.items()}
+    return [_clean(each) for each in value] if isinstance(value, list) else value
 
 
 def hashed_line(record: Mapping[str, Any], previous: str) -> tuple[bytes, str]:
@@ -92,7 +111,7 @@ def read(data: bytes) -> CheckedJournal:
             wrong = f"record {record['seq']} where {result.seq + 1} was due"
         if "gap" in record:
             result.problems.append(
-                f"line {number}: records before it were missing when it was written: {record['gap']}"
+                f"line {number}: records before it were missing when it was written: {clean(str(record['gap']), 400)}"
             )
         if wrong:
             result.problems.append(f"line {number}: {wrong}")
@@ -100,7 +119,7 @@ def read(data: bytes) -> CheckedJournal:
             trusted = False  # its hash is not to be trusted: the next line is checked by itself
             result.seq += 1
             continue
-        result.records.append(record)
+        result.records.append(cleaned(record))
         result.seq, result.hash, trusted = record["seq"], record["hash"], True
         result.hashes[result.seq] = result.hash
     if pending is not None:
@@ -108,7 +127,7 @@ def read(data: bytes) -> CheckedJournal:
     if result.torn and pending is None and trusted:
         record, wrong = checked_line(result.torn, result.hash)
         if record is not None and not wrong and record["seq"] == result.seq + 1 and "torn" not in record:
-            result.records.append(record)
+            result.records.append(cleaned(record))
             result.seq, result.hash, result.torn, result.unended = record["seq"], record["hash"], b"", True
             result.hashes[result.seq] = result.hash
             result.problems.append(f"line {len(lines) + 1}: not ended by a newline; the record itself stands")

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from cockpit.kubeapi.credentials import AccessProblem, Credentials, our_loader
 from cockpit.kubeapi.plain import ConfigEntry, authenticate, is_plain, relax
-from cockpit.text import safe
+from cockpit.text import clean, safe
 
 __all__ = ["Access", "AccessProblem", "load_access"]
 
@@ -37,7 +37,7 @@ class Access:
     `server` is a base URL without a trailing slash; `namespace` the context's default.
     """
 
-    context: str
+    context: str  # as it may be shown
     server: str
     namespace: str | None
     user: str
@@ -48,6 +48,7 @@ class Access:
     acts_as: str = ""  # whom the user impersonates
     server_name: str | None = None  # tls-server-name: what the certificate must say
     kubeconfig: str | None = None  # as given; None means KUBECONFIG or the default place
+    chosen: str | None = None  # the context's name as the kubeconfig has it; None in a pod
 
     @property
     def host(self) -> str:
@@ -63,7 +64,7 @@ class Access:
         nothing may move a running cockpit, and the plans made in it, to another cluster or under
         another name.
         """
-        fresh = load_access(self.kubeconfig, None if self.context == "in-cluster" else self.context)
+        fresh = load_access(self.kubeconfig, self.chosen)
         if fresh.server != self.server:
             raise AccessProblem(
                 f'context "{self.context}" now leads to {fresh.server}, no longer to {self.server}',
@@ -192,11 +193,12 @@ def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -
         )
     namespace = chosen.get("namespace")
     return Access(
-        context=str(name),
+        context=clean(str(name), 253),
+        chosen=str(name),
         server=server,
-        namespace=str(namespace) if namespace else None,
-        user=str(user_name or ""),
-        cluster=str(cluster_name),
+        namespace=clean(str(namespace), 253) if namespace else None,
+        user=clean(str(user_name or ""), 253),
+        cluster=clean(str(cluster_name), 253),
         credentials=credentials,
         tls=tls,
         proxy=proxy,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.errors import CockpitError
+from cockpit.redaction.own import remember
 from cockpit.text import safe
 
 _CACHE_S = 50.0  # tokens on disk rotate: never trust one for a minute
@@ -95,6 +96,7 @@ def read_token(path: Path) -> str:
         ) from error
     if not token:
         raise AccessProblem(f"token file {path} is empty", "log in again")
+    remember([token])
     return token
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.kubeapi.credentials import AccessProblem, Credentials, expires_at, read_token, run_plugin
+from cockpit.redaction.own import remember
 
 _USER = {
     "token",
@@ -103,6 +104,7 @@ def authenticate(
             read_token(path)
             token_file = path
         token = str(user.values.get("token") or "").strip()
+    remember([token])
     credentials = Credentials(lambda: f"Bearer {token}" if token else "", token_file, expiry, extra)
     return credentials, _tls(cluster, user, pem) if server.startswith("https") else None
 

@@ -206,7 +206,9 @@ class MitigationRun:
         if self._plan.target.kind not in GROUPS:
             return  # no object of the cluster: there is nothing to hang an Event on
         assert self._number is not None
-        why = await announce(shared.client, self._plan, shared.operator, self._number, shared.planner.now())
+        why = await announce(
+            shared.client, self._plan, shared.operator, self._number, shared.planner.now(), shared.runbooks
+        )
         if why:
             self._notes.append(f"no Event: {why}")
             self._append(records.note(self._notes[-1], shared.operator, self._number))

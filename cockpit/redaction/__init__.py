@@ -13,6 +13,7 @@ from cockpit.redaction.commands import HINTS, hide_commands
 from cockpit.redaction.forms import FORM_SIGNS, hide_forms
 from cockpit.redaction.marks import HIDDEN, decoded, is_said
 from cockpit.redaction.names import STEMS
+from cockpit.redaction.own import hide_own
 from cockpit.redaction.pairs import hide_pairs
 from cockpit.redaction.urls import hide_urls
 
@@ -93,6 +94,7 @@ def redact(text: str) -> str:
     if len(text) > MOST_SCANNED:
         kept = MOST_SCANNED * 2 // 3
         return f"{redact(text[:kept])}… [{len(text) - kept} more characters: not looked at, not shown]"
+    text = hide_own(text)
     if "\x1b" not in text and not _escaped(text):
         return _redact_line(text)
     shown = _without(_COLOUR, text)

@@ -28,7 +28,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
-from cockpit.text import safe
+from cockpit.text import safe, typed
 from panels.kit.driver import CockpitDriver
 from panels.kit.overlay import Overlay
 from panels.kit.seen.attention import Attention
@@ -167,6 +167,8 @@ class TerminalApp(App[int]):
         On a slow link `r`, `n`, Enter come in one piece: each waits until all that the one before
         brought about (messages from widget to widget, a dialog that opens) has happened.
         """
+        if isinstance(event, events.Paste):
+            event.text = typed(event.text)  # for every field there is, the palette's too
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
             return

@@ -31,7 +31,7 @@ from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.oracle import base58, bundle_file, layouts, logs
 from cockpit.oracle import errors as oracle_errors
-from cockpit.redaction import commands, forms, marks, names, pairs, redact, urls, values
+from cockpit.redaction import commands, forms, marks, names, own, pairs, redact, urls, values
 from cockpit.sources.kubernetes import log_lines
 from cockpit.sources.postgres import sql_text
 from panels.screens.logs import page
@@ -195,7 +195,9 @@ FEED: dict[str, Callable[[str], object]] = {
     "cockpit.text:url_secrets": text.url_secrets,
     "cockpit.text:url_hint": text.url_hint,
     "cockpit.text:without": lambda raw: text.without(raw, (raw[:40], "key")),
+    "cockpit.text:typed": text.typed,
     "cockpit.patterns:compiled": _pattern,
+    "cockpit.redaction.own:hide_own": own.hide_own,
     "cockpit.redaction:redact": redact,
     "cockpit.redaction.commands:hide_commands": commands.hide_commands,
     "cockpit.redaction.forms:hide_forms": forms.hide_forms,
@@ -232,6 +234,8 @@ FEED: dict[str, Callable[[str], object]] = {
     ],
     "cockpit.secrets:safe_to_journal": lambda raw: secrets.safe_to_journal(NOBODY, "A", {"value": raw}),
     "cockpit.secrets:fingerprint": lambda raw: secrets.fingerprint("salt", raw.encode("utf-8", "replace").decode()),
+    "cockpit.secrets:secret_arguments": lambda raw: secrets.secret_arguments(raw.split(" ")),
+    "cockpit.secrets:hide_arguments": lambda raw: secrets.hide_arguments({"args": raw.split(" ")}),
     "cockpit.secrets:mask_secrets": lambda raw: secrets.mask_secrets({"a": [raw]}, (raw[:40], "password")),
     "cockpit.sources.kubernetes.log_lines:parse": lambda raw: log_lines.parse(raw.encode("utf-8", "replace"), "p", "c"),
     "cockpit.sources.kubernetes.log_lines:trace_id": log_lines.trace_id,
@@ -264,6 +268,7 @@ FEED: dict[str, Callable[[str], object]] = {
     "cockpit.kubeapi.errors:describe": lambda raw: _refused(lambda: kube_errors.describe("GET", f"/api/v1/{raw}")),
     "cockpit.kubeapi.errors:decode_status": lambda raw: kube_errors.decode_status(raw.encode("utf-8", "replace")),
     "cockpit.kubeapi.errors:from_answer": _api_error,
+    "cockpit.kubeapi.errors:warned": lambda raw: kube_errors.warned([f'299 - "{raw}"', raw]),
     "cockpit.oracle.base58:decode": base58.decode,
     "cockpit.oracle.base58:pubkey": base58.pubkey,
     "cockpit.oracle.bundle_file:read_bundle": lambda raw: _refused(
@@ -285,6 +290,8 @@ FEED: dict[str, Callable[[str], object]] = {
 }
 #: What no text from outside reaches, or only through what is fed above.
 EXCUSED = {
+    "cockpit.redaction.own:remember": "the operator's own configuration",
+    "cockpit.redaction.own:forget": "no text",
     "cockpit.assessment.explain.pod:span": "a number",
     "cockpit.assessment.explain.pod:ago": "numbers",
     "cockpit.incident.evidence.collectors:collectors": "fed by evidence's own test; every part goes through capture",

@@ -13,16 +13,34 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.cluster.objects import api_version
 from cockpit.mitigation.cluster.times import rfc3339
-from cockpit.model.plan import Plan
+from cockpit.model.plan import Change, Plan
+from cockpit.model.runbook import Runbooks
+from cockpit.secrets import toggle_of
 from cockpit.text import safe
 
+_PLAIN = frozenset(("image", "replicas", "restartedAt", "job"))
 
-async def announce(client: KubeClient, plan: Plan, operator: Operator, number: int, now: float) -> str:
+
+def _words(change: Change, runbooks: Runbooks) -> str:
+    """Give the values of an image, of replicas and of known toggles; of any other field its name.
+
+    Everybody who may list the namespace's Events reads them.
+    """
+    toggle = toggle_of(runbooks, change.field)
+    plain = (
+        change.field in _PLAIN or change.field.startswith("image of ") or (toggle is not None and not toggle[1].secret)
+    )
+    if not plain:
+        return f"{change.field} changed"
+    return f"{change.field} {change.before if change.before is not None else 'absent'} -> {change.after}"
+
+
+async def announce(
+    client: KubeClient, plan: Plan, operator: Operator, number: int, now: float, runbooks: Runbooks
+) -> str:
     """Announce the plan; return "" or why there is no Event."""
     target = plan.target
-    changes = "; ".join(
-        f"{c.field} {c.before if c.before is not None else 'absent'} -> {c.after}" for c in plan.changes
-    )
+    changes = "; ".join(_words(change, runbooks) for change in plan.changes)
     at = rfc3339(now)
     body = {
         "apiVersion": "v1",

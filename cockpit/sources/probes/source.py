@@ -20,6 +20,8 @@ from urllib.parse import quote
 from cockpit.clock import Clock
 from cockpit.model.observed.probe import Certificate, Certificates, MarketOutput, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState, believed, last_known
+from cockpit.redaction.own import remember
+from cockpit.settings import secrets_in
 from cockpit.sources.probes import answers
 from cockpit.sources.probes.http import HttpAnswer, ProbeProblem, Prober, open_context
 from cockpit.sources.probes.settings import PROBES, ProbesSettings
@@ -52,6 +54,7 @@ class ProbesSource:
         rng: random.Random | None = None,
     ) -> None:
         self._settings = settings
+        remember(secrets_in(settings))
         self._clock = clock
         self._polls = polls or PollSchedule()
         self._timings = timings or Timings()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cockpit.redaction.own import remember
 from cockpit.settings import secret_of
 from cockpit.sources.prometheus.settings import PrometheusSettings
+from cockpit.text import url_secrets
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,10 @@ class PrometheusAddress:
     bearer: str | None = field(default=None, repr=False)
     ca_file: str | None = None
     insecure: bool = False
+
+    def __post_init__(self) -> None:
+        own = (self.bearer, self.basic[1] if self.basic else None, *self.headers.values(), *url_secrets(self.url))
+        remember(secret for secret in own if secret)
 
 
 def address_of(settings: PrometheusSettings) -> PrometheusAddress:

@@ -16,7 +16,8 @@ from cockpit.errors import CockpitError
 from cockpit.kubeapi.network import words
 from cockpit.model.observed.metrics import Exposed
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.text import safe, url_hint
+from cockpit.redaction.own import remember
+from cockpit.text import safe, url_hint, url_secrets
 
 PREFIX = "metrics/"
 MOST_BYTES = 4 * 1024 * 1024
@@ -45,6 +46,7 @@ class ExpositionSource:
         poll_s: float = _POLL_S,
     ):
         self._addresses = dict(addresses)
+        remember(secret for url in addresses.values() for secret in url_secrets(url))
         self._interval_s = interval_s
         self._clock = clock
         self._needed = needed

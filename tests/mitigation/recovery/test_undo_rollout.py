@@ -160,3 +160,28 @@ def test_variables_that_differ_are_named_and_secrets_hidden(rig: Rig) -> None:
     carry(executor, back)
     ended(executor, back)
     assert "hunter2secret" not in rig.journal_path.read_text()
+
+
+def test_secret_arguments_go_nowhere(rig: Rig) -> None:
+    """H4: arguments `["--token","S"]` went into plan, Event, journal and evidence."""
+    for secret in ("hunter2-old", "hunter2-new"):
+        args = ["--port", "80", "--token", secret, f"--db-password={secret}", "-c", f"serve --api-key {secret} --x"]
+        containers = [{"name": "m0-quant", "args": args, "workingDir": f"/srv/{secret[-3:]}"}]
+        rig.kubectl(
+            "PATCH",
+            "m0-quant",
+            {"spec": {"template": {"spec": {"containers": containers}}}},
+            kind="strategic-merge-patch",
+        )
+        rig.settle()
+    executor = rig.executor()
+    back = plan(executor, UNDO)
+    (args_changed,) = [c for c in back.changes if c.field.endswith("args")]
+    assert "--port" in str(args_changed.before) and "***" in str(args_changed.before)
+    assert not [s for s in ("hunter2-old", "hunter2-new") if s in f"{back.changes}{back.kubectl}{back.blast}"]
+    carry(executor, back)
+    assert ended(executor, back).phase is Phase.DONE
+    assert "hunter2-" not in rig.journal_path.read_text()
+    (event,) = [seen.body for seen in rig.seen if seen.method == "POST" and seen.path.endswith("/events")]
+    assert "args changed" in event["message"] and "hunter2-" not in event["message"]
+    assert "/srv/" not in event["message"]  # of other fields an Event names the path only

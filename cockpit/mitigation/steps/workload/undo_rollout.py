@@ -31,7 +31,7 @@ from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing
 from cockpit.mitigation.steps.workload import template
 from cockpit.model.plan import Change, GuardResult, Verdict
 from cockpit.model.runbook import Step
-from cockpit.secrets import display_env, env_value, fingerprint, safe_to_journal
+from cockpit.secrets import display_env, env_value, fingerprint, hide_arguments, safe_to_journal, secret_arguments
 from cockpit.text import clean, safe
 
 _SHOWN = 24  # changes: a template that differs in more is counted only
@@ -103,7 +103,7 @@ class UndoRollout(WorkloadStep):
             relaxing=relaxing(around.runbooks, names, was),
             owes=owes(around.runbooks, names, was),
             guards=(*_noted(wanted, now, arguments), *template.replacing(subject)),
-            hidden=_hidden(around, old_env, new_env),
+            hidden=_hidden(around, old_env, new_env) + _arguments(before) + _arguments(after),
         )
 
 
@@ -203,7 +203,7 @@ def _redacted(value: Any) -> str | None:
     """Return a value of the template, short and redacted."""
     if value is None:
         return None
-    return safe(value if isinstance(value, str) else json.dumps(value, sort_keys=True), 160)
+    return safe(value if isinstance(value, str) else json.dumps(hide_arguments(value), sort_keys=True), 160)
 
 
 def _hidden(around: PatchContext, *envs: Env) -> tuple[str, ...]:
@@ -214,6 +214,19 @@ def _hidden(around: PatchContext, *envs: Env) -> tuple[str, ...]:
         if value is not None
         and value.get("value")
         and not safe_to_journal(around.runbooks, name.partition("/")[2], value)
+    )
+
+
+def _arguments(wanted: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the secret words of all command lines, which the server's answers repeat."""
+    spec = wanted.get("spec") or {}
+    return tuple(
+        word
+        for field in ("initContainers", "containers")
+        for container in spec.get(field) or []
+        for word in secret_arguments(
+            [*map(str, container.get("command") or []), *map(str, container.get("args") or [])]
+        )
     )
 
 
