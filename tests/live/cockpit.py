@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import pytest
+
+from cockpit.assessment.assessor import Assessor
+from cockpit.assessment.board import Board
 from cockpit.clock import SystemClock
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
 from cockpit.mitigation.executor import Executor
 from cockpit.model.plan import Confirmation, Phase, Plan, Progress
 from cockpit.model.runbook import Runbooks, Service, Step
+from cockpit.model.situation import ServiceStatus, Situation
+from cockpit.runbooks.schema import load
+from cockpit.sources.kubernetes.source import KubernetesSource
+from cockpit.sources.timing import Timings
 from tests.live.clusters import TestCluster
+from tests.support.waiting import HANG_S
+
+T = TypeVar("T")
+QUICK = Timings(publish_s=0.05, refresh_s=0.2, watch_s=5, silence_s=8, probe_s=0.5, backoff_s=0.1, backoff_cap_s=0.5)
 
 OPERATOR = Operator(
     name="ops1", os_user="ops1", ssh_user="ops1", ssh_from="10.0.0.9", kube_user="conformance", host="bastion"
@@ -94,3 +110,52 @@ class Cockpit:
     def close(self) -> None:
         self.executor.close(5)
         self.journal.close()
+
+
+def seen(cluster: TestCluster, found: Callable[[Situation], T | None]) -> T:
+    """Return the first true answer that the situation gives, read and judged as the screen's is."""
+    return asyncio.run(_seen(cluster, found))
+
+
+async def _seen(cluster: TestCluster, found: Callable[[Situation], T | None]) -> T:
+    clock, board = SystemClock(), Board()
+    source = KubernetesSource(cluster.access, [cluster.namespace], tuple, clock, timings=QUICK)
+    assessor = Assessor(
+        load(),
+        clock,
+        context="live",
+        namespaces=(cluster.namespace,),
+        production=False,
+        read_only=True,
+        configured=frozenset({"kubernetes"}),
+    )
+    said: tuple[Any, ...] = ()
+    try:
+        async with asyncio.timeout(HANG_S), aclosing(source.readings()) as readings:
+            async for reading in readings:
+                board.put(reading)
+                situation = assessor.assess(board)
+                said = situation.services
+                answer = found(situation)
+                if answer:
+                    return answer
+    except TimeoutError:
+        pytest.fail(f"it never came true of {said}")
+    raise AssertionError("the source ended")
+
+
+def service(situation: Situation, name: str) -> ServiceStatus | None:
+    return next((each for each in situation.services if each.name == name), None)
+
+
+def program(cluster: TestCluster, home: Path, *words: str) -> subprocess.Popen[str]:
+    """Start `m0-cockpit` itself on the cluster, with a state directory of its own."""
+    home.mkdir(parents=True, exist_ok=True)
+    own = {name: str(home) for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "cockpit.cli", "-n", cluster.namespace, *words],
+        env={**os.environ, **own, "KUBECONFIG": str(cluster.kubeconfig), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

@@ -26,14 +26,12 @@ from cockpit.model.plan import Phase
 from cockpit.model.runbook import Step
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
-from cockpit.sources.timing import Timings
 from tests.live.clusters import IMAGE, PINNED, TestCluster
-from tests.live.cockpit import Cockpit
+from tests.live.cockpit import QUICK, Cockpit
 from tests.live.proxy import Exchange, Proxy, between
 from tests.support.readings import fault_in
 from tests.support.waiting import HANG_S, wait_for
 
-_QUICK = Timings(publish_s=0.05, refresh_s=0.2, watch_s=5, silence_s=8, probe_s=0.5, backoff_s=0.1, backoff_cap_s=0.5)
 _CONFIG = "m0-engine-config"
 MERGE, STRATEGIC, JSON_PATCH = (f"application/{kind}-patch+json" for kind in ("merge", "strategic-merge", "json"))
 
@@ -91,7 +89,7 @@ def _watched(cluster: TestCluster) -> Iterator[None]:
     seen, stop = set[str](), threading.Event()
 
     async def follow() -> None:
-        source = KubernetesSource(cluster.access, [cluster.namespace], lambda: {_CONFIG}, SystemClock(), timings=_QUICK)
+        source = KubernetesSource(cluster.access, [cluster.namespace], lambda: {_CONFIG}, SystemClock(), timings=QUICK)
         async with aclosing(source.readings()) as readings:
             async for reading in readings:
                 if fault_in(reading) is None:

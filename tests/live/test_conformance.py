@@ -27,14 +27,12 @@ from cockpit.sources.kubernetes import topic
 from cockpit.sources.kubernetes.log_lines import LogLine
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
-from cockpit.sources.timing import Timings
 from tests.live.clusters import IMAGE, PINNED, TestCluster, drill, until
-from tests.live.cockpit import Cockpit
+from tests.live.cockpit import QUICK, Cockpit
 from tests.support.readings import data_of, fault_in, kept, seen_at
 from tests.support.waiting import HANG_S
 
 MERGE, STRATEGIC, JSON_PATCH = (f"application/{kind}-patch+json" for kind in ("merge", "strategic-merge", "json"))
-QUICK = Timings(publish_s=0.05, refresh_s=0.2, watch_s=5, silence_s=8, probe_s=0.5, backoff_s=0.1, backoff_cap_s=0.5)
 OPERATOR = Operator(
     name="ops1", os_user="ops1", ssh_user="ops1", ssh_from="10.0.0.9", kube_user="conformance", host="bastion"
 )
