@@ -184,6 +184,7 @@ class CockpitApp(TerminalApp):
         await self._say_once()
         if self.layers():
             self.mitigations.follow_progress(self.session.progress)
+            self.mitigations.judge_again()
             self.views.feed_logs()
         elif self._settled_down and not self._opening and self.coaching.coach is None and self._polling is not None:
             self._polling.pause()  # what is new comes by `_on_situation`

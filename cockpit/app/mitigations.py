@@ -48,6 +48,7 @@ class MitigationController:
         #: The values that were asked about, so that a new one is too, and none again and again.
         #: Forgotten with the form.
         self._explained_of: WeakKeyDictionary[Widget, frozenset[str]] = WeakKeyDictionary()
+        self._judged: WeakKeyDictionary[Widget, int] = WeakKeyDictionary()  # generation that a dialog was judged by
         self._given: dict[tuple[str, str], dict[str, str]] = {}  # parameters of a step that is done in stages
 
     # --- plan, confirm, carry out -----------------------------------------------------------------
@@ -71,6 +72,33 @@ class MitigationController:
                 self._app.call_later(
                     self._app.close_layers, overlays.StopDialog
                 )  # it has ended by itself: there is nothing to ask
+
+    def judge_again(self) -> None:
+        """Say in an open confirmation at once what has become worse than it shows."""
+        for dialog in self._app.base.query(overlays.ConfirmDialog):
+            plan = dialog.plan
+            if plan is None or not dialog.acceptable:
+                continue
+            worse = self._session.mitigations.worse_now(plan)
+            if worse:
+                dialog.changed(f"worse than it was shown: {worse}")
+                continue
+            situation = self._session.situation
+            target = (plan.target.namespace, plan.target.name)
+            watched = situation.cluster.workloads.get(target) if situation is not None else None
+            if watched is None or watched.uid != plan.target.uid or plan.generation == 0:
+                continue
+            if watched.generation > self._judged.get(dialog, plan.generation):
+                self._judged[dialog] = watched.generation
+                self._app.run_worker(self._judge_changed(dialog, plan), exit_on_error=False, group="judge")
+
+    async def _judge_changed(self, dialog: overlays.ConfirmDialog, plan: Plan) -> None:
+        try:
+            words = await asyncio.wrap_future(self._session.mitigations.judge_again(plan))
+        except Exception:  # it is judged at the send in any case
+            return
+        if words and dialog.plan is plan:
+            self._app.call_later(dialog.changed, words)
 
     async def ask(self, event: messages.AskParameters) -> None:
         step = event.step

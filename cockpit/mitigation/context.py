@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from cockpit.assessment.imagehistory import Past
 from cockpit.clock import Clock
@@ -78,6 +78,10 @@ class Backends:
 NO_BACKENDS = Backends()
 
 
+async def _nothing_worse(obj: Mapping[str, Any]) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext:
     """Holds what a step kind may use while it plans, acts and watches.
@@ -95,6 +99,8 @@ class StepContext:
     sleep: Callable[[float], Awaitable[None]]  # paces readings
     now: Callable[[], float]  # unix seconds on the cluster's clock
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Says what is worse than it was shown, given the object as it was read again; "" for nothing.
+    judge_again: Callable[[Mapping[str, Any]], Awaitable[str]] = _nothing_worse
 
     @property
     def namespace(self) -> str:

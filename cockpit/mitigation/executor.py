@@ -190,6 +190,15 @@ class Executor:
         now = self._clock.mono()
         return self.carry_out(plan, Confirmation(plan.id, plan.digest, typed, self.operator.name, now, seen))
 
+    def worse_now(self, plan: Plan) -> str:
+        """Say what is worse by now than this plan shows, by what is watched; "" for nothing."""
+        prepared, shared = self._prepared.get(plan.id), self._shared
+        return shared.planner.worse_now(prepared) if prepared is not None and shared is not None else ""
+
+    def judge_again(self, plan: Plan) -> Future[str]:
+        """Read the target again and judge, as just before a send; "" when it would be sent."""
+        return self._submit(self._judge_plan_again(plan))
+
     def carry_out(self, plan: Plan, confirmation: Confirmation) -> Future[Progress]:
         """Send a confirmed plan.
 
@@ -384,6 +393,13 @@ class Executor:
                 effects = await explained(ran, signals, self._runbooks, self._backends.past, situation.cluster_now)
                 found[param.name] = offered(kind, ran, situation.cluster_now, effects)
         return found
+
+    async def _judge_plan_again(self, plan: Plan) -> str:
+        prepared, shared = self._prepared.get(plan.id), await self._open()
+        if prepared is None:
+            return ""
+        run = MitigationRun(shared, prepared, Confirmation(plan.id, plan.digest, None, "", plan.created_mono))
+        return await run.judge_again()
 
     async def _prepare(self, shared: RunDependencies, request: PlanRequest) -> Plan:
         prepared = await shared.planner.prepare(request)

@@ -18,6 +18,7 @@ from cockpit.model.plan import Change, DryRun, DryRunState, Effect, GuardResult,
 from cockpit.model.runbook import Runbook, Step
 
 if TYPE_CHECKING:
+    from cockpit.mitigation.cluster.guard_facts import Facts
     from cockpit.mitigation.context import OnProgress, StepContext
     from cockpit.mitigation.outcome import Judgement, Outcome
 
@@ -120,16 +121,6 @@ def touched(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, .
     return tuple(sorted(k for k in {*before, *after} if before.get(k) != after.get(k) and k != "env order"))
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """Holds a plan and what must not leave the executor: the draft with raw inverse arguments."""
-
-    plan: Plan
-    draft: Draft
-    kind: StepKind
-    salt: str  # of the fingerprints in `draft`
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
     """Says what shall be planned: a step with its parameters, or the undo of a journalled one."""
@@ -146,6 +137,18 @@ class PlanRequest:
     part: Part | None = None
     danger: str = ""  # why it is dangerous where neither its step nor the change tells: of an undo
     relaxes: bool = False  # it does again what is owed until put back: of an undo of an undo
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Holds a plan and what must not leave the executor: the draft with raw inverse arguments."""
+
+    plan: Plan
+    draft: Draft
+    kind: StepKind
+    salt: str  # of the fingerprints in `draft`
+    request: PlanRequest
+    facts: Facts | None = None  # what its guards judged by; None: they were not asked
 
 
 @dataclass(frozen=True, slots=True)

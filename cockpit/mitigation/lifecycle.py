@@ -23,6 +23,7 @@ from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.journal.operator import Operator
 from cockpit.kubeapi.client import KubeClient
 from cockpit.mitigation.cluster.announce import announce
+from cockpit.mitigation.cluster.guard_facts import Facts
 from cockpit.mitigation.cluster.lease import RENEW_EVERY_S, Lease
 from cockpit.mitigation.cluster.objects import GROUPS
 from cockpit.mitigation.cluster.patches import version_of
@@ -119,7 +120,10 @@ class MitigationRun:
         self._baseline = Baseline({})
         self._generations: Mapping[tuple[str, str], int] = {}
         self._checked = Proof.PENDING  # what a local check found
-        self._context = dataclasses.replace(shared.planner.context, stopping=asyncio.Event())
+        self._context = dataclasses.replace(
+            shared.planner.context, stopping=asyncio.Event(), judge_again=self._judge_again
+        )
+        self._facts: asyncio.Task[Facts | None] | None = None
         started = shared.clock.mono()
         self.progress = Progress(self._plan, Phase.SENDING, None, "checking the target again", started)
 
@@ -139,6 +143,7 @@ class MitigationRun:
         before = shared.situation()
         self._generations = _generations(before, shared.runbooks) if before is not None else {}
         doing = f"{plan.title} on {plan.target.kind.lower()} {plan.target.name}"
+        self._facts = asyncio.create_task(shared.planner.facts_of(self._prepared))
         ready, refused = await asyncio.gather(self._recheck(), self._acquire(doing))
         try:
             outcome = ready if isinstance(ready, Outcome) else self._lease_taken(refused)
@@ -174,8 +179,24 @@ class MitigationRun:
         if not self._plan.harmless:
             await self._shared.lease.release()
 
+    async def judge_again(self) -> str:
+        """Say why it would not be sent now; "" when it would."""
+        ready = await self._recheck()
+        return ready.words if isinstance(ready, Outcome) and ready.result == "stale" else ""
+
     async def _recheck(self) -> Ready | Outcome:
-        return await self._prepared.kind.recheck(self._prepared, self._context)
+        """Look at the target again, and at what the guards say by now."""
+        ready = await self._prepared.kind.recheck(self._prepared, self._context)
+        if isinstance(ready, Ready) and not ready.obj and (worse := await self._judge_again({})):
+            return Outcome("stale", f"worse than it was shown: {worse}")
+        return ready
+
+    async def _judge_again(self, obj: Mapping[str, Any]) -> str:
+        """Judge by fresh facts: those that were asked for meanwhile, after a conflict new ones."""
+        planner, asked = self._shared.planner, self._facts
+        self._facts = None
+        facts = await (asked if asked is not None else planner.facts_of(self._prepared))
+        return "" if facts is None else await planner.judge_again(self._prepared, obj, facts)
 
     async def _acquire(self, doing: str) -> str:
         """Take the lease, which says who changes the world; a look at it needs none."""
@@ -221,7 +242,9 @@ class MitigationRun:
         if not refused:
             return None
         shown = {g.guard for g in self._plan.overrides}
-        if "lease" not in shown and refused.startswith("someone else"):
+        holders = [name for g in self._plan.overrides if g.guard == "lease" for name in g.about]
+        another = "lease" not in shown or not any(name in refused for name in holders)
+        if another and refused.startswith("someone else"):
             return Outcome("stale", refused)
         self._notes.append(refused)
         return None

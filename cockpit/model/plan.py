@@ -128,6 +128,7 @@ class GuardResult(msgspec.Struct, frozen=True):
     guard: str  # "permission", "fresh", "singleton", ...
     verdict: Verdict
     reason: str
+    about: tuple[str, ...] = ()  # what it stands on, by name: a new one is worse, under the same verdict too
 
 
 class DryRunState(StrEnum):

@@ -154,10 +154,11 @@ class ConfirmDialog(Layer):
 
     @property
     def _wants_typing(self) -> bool:
-        return self._acceptable and self.plan is not None and self.plan.typed is not None
+        return self.acceptable and self.plan is not None and self.plan.typed is not None
 
     @property
-    def _acceptable(self) -> bool:
+    def acceptable(self) -> bool:
+        """Tell whether it can be accepted now."""
         plan = self.plan
         return (
             self.stage is Stage.ASKING
@@ -194,7 +195,7 @@ class ConfirmDialog(Layer):
             ]
         elif self.stage is Stage.CHANGED:
             head = [
-                para((f"{sign('warn')} THE TARGET CHANGED", "warn"), f": {self._reason}"),
+                para((f"{sign('warn')} NO LONGER AS SHOWN", "warn"), f": {self._reason}"),
                 para("Nothing was sent. What follows no longer holds."),
             ]
         elif self.stage is Stage.SENDING:
@@ -209,7 +210,7 @@ class ConfirmDialog(Layer):
 
     def _foot_text(self) -> Text:
         plan = self.plan
-        if self._acceptable and plan is not None:
+        if self.acceptable and plan is not None:
             does = "do it" if self.seen.ready else "in a moment"
             if plan.typed is None:
                 pairs = [("y", does), ("c", "copy")]
@@ -240,7 +241,7 @@ class ConfirmDialog(Layer):
             return
         self.set_class(self._wants_typing, "typed")
         button = self.query_one(CancelButton)
-        button.rename("Close" if not self._acceptable and self.stage is not Stage.WAITING else "Cancel")
+        button.rename("Close" if not self.acceptable and self.stage is not Stage.WAITING else "Cancel")
         if not self._wants_typing and self.screen.focused is not button:
             self.seize(button)
         self._update_foot()
@@ -309,12 +310,12 @@ class ConfirmDialog(Layer):
 
     def accept_check(self) -> None:
         """Go on with a plan that only looks: there is nothing to say yes to."""
-        if self._acceptable and self.plan is not None and self.plan.harmless:
+        if self.acceptable and self.plan is not None and self.plan.harmless:
             self._send(self.plan, None, None)
 
     def action_accept(self) -> None:
         plan = self.plan
-        if self._acceptable and plan is not None and plan.typed is None:
+        if self.acceptable and plan is not None and plan.typed is None:
             self.seen.struck("y", lambda seen: self._send(plan, None, seen))
 
     def action_accept_typed(self) -> None:
@@ -324,7 +325,7 @@ class ConfirmDialog(Layer):
 
     def _send(self, plan: Plan, typed: str | None, seen: Seen | None) -> None:
         """Send what was shown, unless that has changed since the key was struck."""
-        if plan is not self.plan or not self._acceptable:
+        if plan is not self.plan or not self.acceptable:
             return
         if self.left_s <= 0:
             self.stage = Stage.EXPIRED

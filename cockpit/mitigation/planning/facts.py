@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from cockpit.kubeapi.access_review import Review, review
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.cluster import dryrun, lease
+from cockpit.mitigation.cluster.guard_facts import Facts
 from cockpit.mitigation.cluster.objects import GROUPS, RESOURCES, WORKLOADS, Subject, replicas, selector, surge_of
 from cockpit.mitigation.cluster.rollout_state import others_named, owned
 from cockpit.mitigation.context import StepContext
@@ -22,19 +22,6 @@ from cockpit.mitigation.kind import Draft, Patch
 from cockpit.model.observed.cluster import Autoscaler
 from cockpit.model.reading import Unknown, believed
 from cockpit.model.situation import Situation
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    review: Review
-    autoscalers: Sequence[Autoscaler] | None  # that target the subject; None: not known
-    autoscalers_reason: str
-    lease: lease.Held
-    identity: str
-    pods_left: int | None  # of the subject, terminating ones included; None: not asked or not known
-    pods_reason: str
-    others: str = ""  # pods of other owners that bear the subject's labels
-    runs_already: int = 0  # pods that run with the template that the change leads to
 
 
 async def gather(context: StepContext, draft: Draft, identity: str) -> Facts:

@@ -14,10 +14,10 @@ from functools import wraps
 
 from cockpit.assessment.stopped import Stop, stopped
 from cockpit.errors import REASON_LIMIT
+from cockpit.mitigation.cluster.guard_facts import Facts
 from cockpit.mitigation.cluster.objects import WORKLOADS, annotations_of, paused, replicas, strategy, surge_of
 from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.kind import Draft, Patch
-from cockpit.mitigation.planning.facts import Facts
 from cockpit.mitigation.steps.parameters import DIGEST
 from cockpit.model.plan import DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Runbooks
@@ -108,7 +108,8 @@ def fresh(given: GuardInput) -> GuardResult | None:
         elif status.age_s is not None:
             oldest = max(oldest, status.age_s)
     if unknown:
-        return _result("fresh", Verdict.CONFIRM, "unknown or stale: " + ", ".join(unknown))
+        names = [name.partition(" (")[0] for name in unknown]
+        return _result("fresh", Verdict.CONFIRM, "unknown or stale: " + ", ".join(unknown), *names)
     return _result("fresh", Verdict.PASS, f"{oldest:.0f} s old")
 
 
@@ -184,10 +185,12 @@ def direction(given: GuardInput) -> GuardResult | None:
     unknown = [n for n in names if n not in known or known[n].level is Level.UNKNOWN]
     if bad:
         bad_signals = ", ".join(f"{n} is {known[n].level.value}" for n in bad)
-        return _result("direction", Verdict.CONFIRM, f"{why}, while {bad_signals}")
+        about = [*(f"{n} {known[n].level.value}" for n in bad), *(f"{n} unknown" for n in unknown)]
+        return _result("direction", Verdict.CONFIRM, f"{why}, while {bad_signals}", *about)
     if unknown:
         verb = "is" if len(unknown) == 1 else "are"
-        return _result("direction", Verdict.CONFIRM, f"{why}, while {', '.join(unknown)} {verb} unknown")
+        about = [f"{n} unknown" for n in unknown]
+        return _result("direction", Verdict.CONFIRM, f"{why}, while {', '.join(unknown)} {verb} unknown", *about)
     return _result("direction", Verdict.NOTE, why)
 
 
@@ -214,7 +217,8 @@ def autoscaler(given: GuardInput, patch: Patch) -> GuardResult | None:
         return _result("autoscaler", Verdict.NOTE, f"HPA {autoscaler_names} sets the replicas")
     if patch.replicas_after == 0:
         return _result("autoscaler", Verdict.NOTE, f"HPA {autoscaler_names} does nothing at 0 replicas")
-    return _result("autoscaler", Verdict.CONFIRM, f"HPA {autoscaler_names} will undo it")
+    bounds = [f"{s.name} {s.min_replicas} {s.max_replicas}" for s in scalers]
+    return _result("autoscaler", Verdict.CONFIRM, f"HPA {autoscaler_names} will undo it", *bounds)
 
 
 @of_object
@@ -228,7 +232,7 @@ def gitops(given: GuardInput, patch: Patch) -> GuardResult | None:
     for key in sorted(marks):
         owner = next((who for prefix, who in _GITOPS if key.startswith(prefix)), None)
         if owner is not None:
-            return _result("gitops", Verdict.CONFIRM, f"managed by {owner} ({key}): it may be reverted")
+            return _result("gitops", Verdict.CONFIRM, f"managed by {owner} ({key}): it may be reverted", owner)
     manager = str(marks.get("app.kubernetes.io/managed-by") or "")
     if any(word in manager.lower() for word in ("argo", "flux", "kustomize-controller", "helm-controller", "gitops")):
         return _result("gitops", Verdict.CONFIRM, f"managed by {manager}: it may be reverted")
@@ -249,7 +253,7 @@ def lease(given: GuardInput) -> GuardResult:
     if held.problem:
         return _result("lease", Verdict.UNKNOWN, f"not known whether someone else is acting: {held.problem}")
     if held.by_other(given.facts.identity):
-        return _result("lease", Verdict.CONFIRM, f"someone else is acting: {held.words}")
+        return _result("lease", Verdict.CONFIRM, f"someone else is acting: {held.words}", held.holder)
     if held.holder == given.facts.identity and not held.expired:
         return _result("lease", Verdict.NOTE, f"you have another mitigation under way: {held.doing}")
     if held.left_over(given.facts.identity):
@@ -315,5 +319,5 @@ def judge(given: GuardInput) -> tuple[GuardResult, ...]:
     return (*found, *given.draft.guards)
 
 
-def _result(guard: str, verdict: Verdict, reason: str) -> GuardResult:
-    return GuardResult(guard, verdict, safe(reason, REASON_LIMIT))
+def _result(guard: str, verdict: Verdict, reason: str, *about: str) -> GuardResult:
+    return GuardResult(guard, verdict, safe(reason, REASON_LIMIT), about)

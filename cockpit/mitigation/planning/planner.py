@@ -9,6 +9,7 @@ variables, of a statement its text and its server.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,19 +20,33 @@ from msgspec.structs import replace
 from cockpit.canonical_json import canonical
 from cockpit.clock import Clock
 from cockpit.kubeapi.client import KubeClient
+from cockpit.mitigation.cluster.guard_facts import Facts
+from cockpit.mitigation.cluster.objects import WORKLOADS
 from cockpit.mitigation.cluster.patches import spelled, version_of
 from cockpit.mitigation.context import NO_BACKENDS, Backends, StepContext
 from cockpit.mitigation.kind import Draft, PlanRequest, Prepared
 from cockpit.mitigation.planning import guards
+from cockpit.mitigation.planning.again import grown, with_object, worse
 from cockpit.mitigation.planning.facts import gather
 from cockpit.mitigation.planning.stages import stages_of
 from cockpit.mitigation.problem import PlanProblem
+from cockpit.mitigation.proof.chain_silence import stops_publishing
 from cockpit.mitigation.steps.parameters import resolve
 from cockpit.mitigation.steps.registry import KINDS
-from cockpit.model.plan import GuardResult, Inverse, LocalCheck, Plan
+from cockpit.model.plan import GuardResult, Inverse, LocalCheck, Plan, Target
+from cockpit.model.reading import Unknown, believed
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.situation import Situation
 from cockpit.model.step_kinds import STEP_KINDS
+
+
+def unguarded(draft: Draft) -> bool:
+    """Tell whether it only looks, or is done already."""
+    return isinstance(draft.effect, LocalCheck) or draft.idle
+
+
+def _place(target: Target) -> tuple[str, str, str]:
+    return target.namespace, target.kind, target.name
 
 
 def plan_request(runbook: Runbook | None, step: Step, given: Mapping[str, str], runbooks: Runbooks) -> PlanRequest:
@@ -89,14 +104,48 @@ class Planner:
         """
         kind, salt = KINDS[request.kind], secrets.token_hex(16)
         draft = await kind.draft(request, self.context, salt)
-        verdicts = await self._judge(request, draft)
-        return Prepared(self._plan(request, draft, verdicts), draft, kind, salt)
+        facts = None
+        if not unguarded(draft):
+            facts, _ = await asyncio.gather(gather(self.context, draft, self._identity), self._client.pin_user())
+        plan = self._plan(request, draft, self._judge(request, draft, facts))
+        return Prepared(plan, draft, kind, salt, request, facts)
 
-    async def _judge(self, request: PlanRequest, draft: Draft) -> tuple[GuardResult, ...]:
+    async def judge_again(self, prepared: Prepared, obj: Mapping[str, Any], facts: Facts) -> str:
+        """Say what is worse by now than it was shown, by fresh facts and the object as it is."""
+        draft = prepared.draft
+        if draft.patch is not None and (more := grown(draft.patch, obj)):
+            return more
+        found = self._judge(prepared.request, with_object(draft, obj) if obj else draft, facts)
+        return worse(prepared.plan.guards, found, stops=stops_publishing(draft))
+
+    async def facts_of(self, prepared: Prepared) -> Facts | None:
+        """Ask the cluster again for what the guards judge by; None where none were asked."""
+        return None if prepared.facts is None else await gather(self.context, prepared.draft, self._identity)
+
+    def worse_now(self, prepared: Prepared) -> str:
+        """Say what is worse by now than it was shown, by what is watched alone."""
+        situation, facts, draft = self.context.situation(), prepared.facts, prepared.draft
+        if facts is None or situation is None:
+            return ""
+        target = prepared.plan.target
+        watched = situation.cluster.workloads.get((target.namespace, target.name))
+        if draft.patch is not None and target.kind in WORKLOADS:
+            listed = situation.kinds.get(f"horizontalpodautoscalers/{target.namespace}")
+            if not isinstance(believed(listed, situation.mono), Unknown):
+                scalers = situation.cluster.autoscalers.values()
+                theirs = [s for s in scalers if (s.namespace, s.target_kind, s.target_name) == _place(target)]
+                facts = dataclasses.replace(facts, autoscalers=theirs)
+            if watched is not None and watched.uid == target.uid:
+                obj = draft.patch.subject.obj
+                marks = {"labels": watched.labels, "annotations": watched.annotations}
+                draft = with_object(draft, {**obj, "metadata": {**obj["metadata"], **marks}})
+        found = self._judge(prepared.request, draft, facts)
+        return worse(prepared.plan.guards, found, stops=stops_publishing(draft))
+
+    def _judge(self, request: PlanRequest, draft: Draft, facts: Facts | None) -> tuple[GuardResult, ...]:
         """Ask every guard; what only looks, or is done already, needs none."""
-        if isinstance(draft.effect, LocalCheck) or draft.idle:
+        if facts is None:
             return ()
-        facts, _ = await asyncio.gather(gather(self.context, draft, self._identity), self._client.pin_user())
         given = guards.GuardInput(
             draft=draft,
             facts=facts,

@@ -57,7 +57,10 @@ class Sender:
         draft: Draft,
         relevant: Callable[[Mapping[str, Any]], Mapping[str, Any]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        judge_again: Callable[[Mapping[str, Any]], Awaitable[str]] | None = None,
     ) -> None:
+        """Make it; `judge_again` says what is worse by now than it was shown."""
+        self._judge_again = judge_again
         self._client = client
         self._target = target
         self._path = object_path(target.kind, target.namespace, target.name)
@@ -76,6 +79,9 @@ class Sender:
         changed = self._changed_since(obj)
         if changed:
             return Outcome("stale", changed)
+        worse = await self._judge_again(obj) if self._judge_again is not None else ""
+        if worse:
+            return Outcome("stale", f"worse than it was shown: {worse}")
         assert isinstance(self._draft.effect, Request)
         return Ready(at_version(self._draft.effect, str(obj["metadata"]["resourceVersion"])), obj)
 

@@ -188,7 +188,9 @@ class PatchStep(ABC):
         def relevant(obj: Mapping[str, Any]) -> dict[str, Any]:
             return self.relevant(obj, prepared.draft.scope, prepared.salt)
 
-        return Sender(context.client, prepared.plan.target, prepared.draft, relevant, context.sleep)
+        return Sender(
+            context.client, prepared.plan.target, prepared.draft, relevant, context.sleep, context.judge_again
+        )
 
     async def recheck(self, prepared: Prepared, context: StepContext) -> Ready | Outcome:
         return await self._sender(prepared, context).recheck()

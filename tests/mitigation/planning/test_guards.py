@@ -12,10 +12,10 @@ from cockpit.clock import ManualClock
 from cockpit.drill.kubernetes import Behaviour
 from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS
 from cockpit.kubeapi.access_review import Review
+from cockpit.mitigation.cluster.guard_facts import Facts
 from cockpit.mitigation.cluster.lease import Held
 from cockpit.mitigation.cluster.objects import Subject
 from cockpit.mitigation.planning import guards
-from cockpit.mitigation.planning.facts import Facts
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.patch import PatchContext, PatchStep
 from cockpit.mitigation.steps.registry import KINDS

@@ -283,7 +283,7 @@ def test_without_a_screen_no_undo_is_offered_of_what_was_rejected(
     def refused_later(*asked: Any) -> Future[Plan]:
         made = planned(*asked)
         made.result(20)
-        rig.do(lambda: rig.world.chaos.forbidden.add("patch deployments/scale"))
+        rig.before_patch("m0-ingestor", lambda: rig.world.chaos.forbidden.add("patch deployments/scale"))
         return made
 
     monkeypatch.setattr(session.mitigations, "plan", refused_later)

@@ -179,7 +179,7 @@ def test_what_cannot_be_known_is_uncertain(rig: Rig) -> None:
 
 def test_the_servers_refusal_is_journalled(rig: Rig) -> None:
     made = plan(rig.executor(), SCALE)
-    rig.do(lambda: rig.world.chaos.forbidden.add("deployments/scale"))
+    rig.before_patch("m0-ingestor", lambda: rig.world.chaos.forbidden.add("deployments/scale"))
     progress = carry(rig.executors[0], made)
     assert progress.phase is Phase.FAILED
     assert "rejected by the server" in progress.words

@@ -201,7 +201,7 @@ async def test_a_changed_target_takes_the_yes_away() -> None:
         await pilot.press("y")
         await pilot.pause()
         assert app.requested(Confirmed) == []
-        assert "THE TARGET CHANGED" in app.words()
+        assert "NO LONGER AS SHOWN" in app.words()
         assert "rpc-c" in app.words()
         assert "r plan again" in app.words()
 
