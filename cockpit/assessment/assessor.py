@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cockpit.assessment.board import Board
+from cockpit.assessment.clocks import Clocks
 from cockpit.assessment.crosscheck import CrossCheck
 from cockpit.assessment.lights import lights
 from cockpit.assessment.match import match
@@ -66,6 +67,7 @@ class Assessor:
         self._inventory = Inventory()
         self._evaluator = Evaluator(runbooks, clock, configured=configured, inventory=self._inventory)
         self._crosscheck = CrossCheck()
+        self._clocks = Clocks()
         self._merged: dict[str, tuple[tuple[Any, ...], Mapping[Any, Any]]] = {}
         self._services: tuple[ServiceStatus, ...] = ()
         self._services_of: tuple[int, Any] | None = None
@@ -95,6 +97,7 @@ class Assessor:
         signals = self._evaluator.evaluate(board, cluster, now, switched_off(journal))
         alerts = last_known(believed(board.get("prometheus/alerts"), mono))
         solana, probes = _below(board, "solana/"), _below(board, "probes/")
+        clocks = self._clocks.update(board, wall, mono)
         toggles_now = self._toggle_statuses(cluster, kinds, mono)
         return Situation(
             wall=wall,
@@ -128,7 +131,8 @@ class Assessor:
             mismatches=self._crosscheck.update(queries, solana.get("program"), wall, mono),
             signer_set=check_signer_set(solana, probes, toggles_now, self._configured, mono),
             incident=incident,
-            notices=tuple(dict.fromkeys((*self._runbooks.problems, *notices))),
+            clock_behind_s=clocks.behind_s,
+            notices=tuple(dict.fromkeys((*self._runbooks.problems, *filter(None, (clocks.words,)), *notices))),
         )
 
     def _cluster(self, kinds: Mapping[str, Reading[Any]], mono: float) -> Cluster:

@@ -146,3 +146,11 @@ def judge(value: float, direction: str, warn: float | None, crit: float | None) 
         if threshold is not None and (value >= threshold if direction == "above" else value <= threshold):
             return level
     return Level.OK
+
+
+def amount(value: float) -> str:
+    """Return a number as an operator says it: 74, 1.2, 0.034, 58,000."""
+    size = abs(value)
+    if size >= 100 or float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if size >= 10 else f"{value:.3g}"

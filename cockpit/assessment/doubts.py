@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from cockpit.assessment.amounts import amount, labelled
-from cockpit.assessment.baseline import judge
+from cockpit.assessment.baseline import amount, judge
 from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.reading import spell
 from cockpit.model.runbook import SignalDef
@@ -83,3 +82,7 @@ def nothing_read(result: QueryResult) -> str:
 
 def _spelt(value: float) -> str:
     return "NaN" if math.isnan(value) else "infinite"
+
+
+def labelled(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in labels.items()) or "no labels"

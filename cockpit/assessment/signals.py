@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cockpit.assessment.amounts import amount, labelled
-from cockpit.assessment.baseline import Points, judge, merged, spark, usual
+from cockpit.assessment.baseline import Points, amount, judge, merged, spark, usual
 from cockpit.assessment.board import Board
-from cockpit.assessment.doubts import doubt_of, gone_bad, nothing_read, sample_ages, too_old
+from cockpit.assessment.doubts import doubt_of, gone_bad, labelled, nothing_read, sample_ages, too_old
 from cockpit.clock import Clock
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.metrics import QueryResult, Sample

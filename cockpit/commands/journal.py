@@ -7,6 +7,7 @@ import sys
 import time
 
 from cockpit.commands.run import Carrier
+from cockpit.model.reading import spell
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
         for line in list(lines_from(journal.records()))[: args.last][::-1]:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(line.wall))
             number = str(line.number) if line.number else ""
-            words = "  ".join(filter(None, (line.title, line.target, line.outcome)))
+            off = line.clock_behind_s
+            clock = f"(clock {spell(abs(off))} {'behind' if off > 0 else 'ahead'})" if off else ""
+            words = "  ".join(filter(None, (line.title, line.target, line.outcome, clock)))
             print(f"{number:>4}  {when}Z  {line.operator:<12}  {words}")
         return 0
     finally:

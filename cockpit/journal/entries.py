@@ -173,6 +173,7 @@ def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
                 undoable=undoable,
                 debt=entry.number in owed,
                 undone=entry.undone_by is not None,
+                clock_behind_s=record.get("clock_behind_s"),
             )
         )
     return tuple(reversed(lines))

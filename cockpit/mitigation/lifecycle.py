@@ -260,9 +260,17 @@ class MitigationRun:
                 )
             )
             return
+        situation = self._shared.situation()
         self._number = self._shared.journal.append(
             mask_secrets(
-                records.intent(self._prepared, effect, self._confirmation, self._shared.operator, self._baseline),
+                records.intent(
+                    self._prepared,
+                    effect,
+                    self._confirmation,
+                    self._shared.operator,
+                    self._baseline,
+                    clock_behind_s=situation.clock_behind_s if situation is not None else None,
+                ),
                 self._prepared.draft.hidden,
             )
         )

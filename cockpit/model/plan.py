@@ -328,6 +328,7 @@ class JournalLine(msgspec.Struct, frozen=True):
     undoable: bool = False
     debt: bool = False
     undone: bool = False  # by a later undo that was applied
+    clock_behind_s: float | None = None  # the machine's clock then, when it was off
 
 
 class Debt(msgspec.Struct, frozen=True):

@@ -91,6 +91,7 @@ class Situation(msgspec.Struct, frozen=True):
     mismatches: tuple[RateMismatch, ...] = ()  # where metrics and chain disagree for longer than their windows explain
     signer_set: SignerSetCheck = SignerSetCheck()
     incident: IncidentNow | None = None  # the open one
+    clock_behind_s: float | None = None  # this machine's clock behind the others', when it is off
     notices: tuple[str, ...] = ()  # said once at the top: a broken runbooks.toml, a locked journal, ...
 
     @property

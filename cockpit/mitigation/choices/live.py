@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cockpit.assessment.amounts import amount
+from cockpit.assessment.baseline import amount
 from cockpit.assessment.imagehistory import Ran, runs
 from cockpit.mitigation.choices.database import choices as of_database
 from cockpit.model.reading import Unknown, believed, last_known, light_of

@@ -28,6 +28,7 @@ def intent(
     operator: Operator,
     baseline: Baseline,
     incident: str = "",
+    clock_behind_s: float | None = None,
 ) -> dict[str, Any]:
     plan, draft = prepared.plan, prepared.draft
     target = plan.target
@@ -68,6 +69,7 @@ def intent(
         "confirmed_by": safe(confirmation.operator, 120),
         "seen": seen(confirmation.seen),
         "incident": incident,
+        "clock_behind_s": None if clock_behind_s is None else round(clock_behind_s),
         "overrides": [{"guard": g.guard, "reason": g.reason} for g in plan.overrides],
         "dangerous": plan.dangerous,
         "relaxes": plan.relaxes,

@@ -74,11 +74,13 @@ class Topic:
         self._doubt = False  # the last watch ended in nonsense: connecting again proves nothing yet
 
     def reading(self, server_time: float | None, override: Fault | None = None) -> Reading[Any]:
-        """Return what is known now, as an immutable reading."""
+        """Return what is known now; `server_time` is the server's clock now."""
         if self._snapshot is None and self.observed_at is not None:
             self._snapshot = dict(self.items)
         data = self._snapshot
         fault = override or self.fault
+        if server_time is not None and self.observed_at is not None:
+            server_time -= self._clock.mono() - self.observed_at  # as it was when the data were confirmed
         return Reading(
             topic=self.name,
             data=data,

@@ -23,7 +23,9 @@ class TopStrip(LineWidget):
         situation = self.situation
         if situation is None:
             return [((" M0CLUB ", "brand"), ("  connecting …", "dim"))]
-        time: Line = ((clock(situation.wall), "bold"), ("Z ", "dim"))
+        off = situation.clock_behind_s is not None
+        zone: Span = ("Z? ", "crit") if off else ("Z ", "dim")
+        time: Line = ((clock(situation.wall), "crit" if off else "bold"), zone)
         spare = situation.incident is not None  # the programme's own name is what can be spared then
         if height == 1:
             identity = (*self._identity(situation, 60)[2 if spare and width < ROOMY else 0 :], ("   ", "text"))
