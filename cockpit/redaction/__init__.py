@@ -19,6 +19,7 @@ from cockpit.redaction.urls import hide_urls
 
 #: So many characters are looked at; what is beyond is not shown, and that is said.
 MOST_SCANNED = 98_304
+_AGAIN = 4  # what is hidden can bring out what stood behind it: looked at until nothing is found
 
 _ESC = r"(?:\x1b|\\e|\\x1[bB]|\\u001[bB]|\\033|\^\[)"
 #: Sequences of a terminal, raw or as `clean` and JSON write them: colours and links, and any.
@@ -94,6 +95,15 @@ def redact(text: str) -> str:
     if len(text) > MOST_SCANNED:
         kept = MOST_SCANNED * 2 // 3
         return f"{redact(text[:kept])}… [{len(text) - kept} more characters: not looked at, not shown]"
+    shown = _redact_once(text)
+    for _ in range(_AGAIN):
+        if shown == text:
+            break
+        text, shown = shown, _redact_once(shown)
+    return shown
+
+
+def _redact_once(text: str) -> str:
     text = hide_own(text)
     if "\x1b" not in text and not _escaped(text):
         return _redact_line(text)

@@ -15,7 +15,7 @@ from cockpit.redaction.marks import (
     looks_random,
 )
 from cockpit.redaction.names import Secrecy, secrecy
-from cockpit.redaction.values import Value, read_value
+from cockpit.redaction.values import WRAPPED, Value, read_value
 
 _SEPARATOR = r"(?:=>|->|→|│|[:?+]?={1,3}|!={1,2}|:(?![:/])|%3[aAdD]|\t)"
 #: A name, what closes it, and what leads to its value. A name begins at the edge of a word and is
@@ -30,7 +30,7 @@ _PAIR = re.compile(
     rf"|(?<![\w.])(?P<call>[A-Z]\w*+)\((?=\\{{0,8}}[\"'])"
     rf"|(?i:(?<![\w])(?P<sql>password|passphrase|identified by)[ ]{{1,4}}(?=['\"]))",
 )
-_BEFORE = re.compile(r"([A-Za-z]{1,24})[ ]$")
+_BEFORE = re.compile(r"([A-Za-z]{1,24})[ ]\Z")
 _SCHEME = re.compile(
     r"(?i)(bearer|basic|token|api[-_]?key|apitoken|api-token|bot|negotiate|splunk|sso-key)[ ]{1,4}(?=\S)"
 )
@@ -130,6 +130,8 @@ class _Hider:
         at = opening.end() if opening else match.end()
         if is_reference(text, at) and not text.startswith("<![CDATA[", at):
             return match.end()
+        if _pair_inside(text, at):
+            return match.end()
         if kind in (Secrecy.HEADER, Secrecy.PHRASE):
             return self._line(kind, name, match, begin)
         if kind is Secrecy.MAYBE:
@@ -213,6 +215,16 @@ class _Hider:
         between = self.text[at + value.end : name_at]
         if len(between) < 40 and not set(between) & set("{}[]"):
             self.hide(at + value.start, at + value.end)
+
+
+def _pair_inside(text: str, at: int) -> bool:
+    """Tell whether a secret name with a value of its own stands here: `token=api_key=…`."""
+    wrapped = WRAPPED.match(text, at)
+    inner = _PAIR.match(text, wrapped.end() if wrapped else at)
+    if inner is None or not inner["name"] or secrecy(inner["name"]) is Secrecy.NONE:
+        return False
+    quoted = at > 0 and text[at - 1] in "\"'`"
+    return not quoted or bool(inner["close"])
 
 
 def _cut(value: Value, mark: str) -> Value:

@@ -10,7 +10,7 @@ import re
 from cockpit.redaction.marks import HIDDEN, is_reference, is_uuid, listed
 from cockpit.redaction.names import Secrecy, secrecy, words_of
 
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}$")
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}\Z")
 _REST = re.compile(r"""[^\s"<>`{}|\\^]*""")
 #: A path without a host: as access logs and libraries print it.
 _BARE = re.compile(

@@ -11,7 +11,7 @@ from cockpit.redaction.marks import is_reference
 
 _QUOTES = "\"'`"
 #: What stands in front of a quoted value: b'…', @"…", Some("…"), string(8) "…", Optional[…].
-_WRAPPED = re.compile(
+WRAPPED = re.compile(
     r"(?:[A-Za-z_&*@:]{0,24}\(\s{0,40}|[A-Za-z]{2,24}\[(?=[\"'\w*])){1,4}|[A-Za-z]{3,8}\(\d{1,9}\)\s{1,4}"
 )
 _MARKED = re.compile(r"(?:!!?[\w:/]{0,40}|&[\w-]{1,40})[ \t]{1,8}(?=\S)|<!\[CDATA\[")  # what YAML and XML put in front
@@ -121,7 +121,7 @@ class Value:
         self.start, self.end, self.inner, self.quoted, self.closed = start, end, inner, quoted, closed
 
 
-_QUOTE_AROUND = re.compile(r"(\\{0,8}[\"'])$")
+_QUOTE_AROUND = re.compile(r"(\\{0,8}[\"'])\Z")
 _LINE_END = re.compile(r"[\r\n]|\\[nr](?=\W|$)|$")
 
 
@@ -155,7 +155,7 @@ def read_value(text: str, at: int, name_at: int, *, to_line_end: bool = False) -
     marked = _MARKED.match(text, at)
     at = marked.end() if marked else at
     prefix = _PREFIX.match(text, at)
-    wrapped = None if prefix else _WRAPPED.match(text, at)
+    wrapped = None if prefix else WRAPPED.match(text, at)
     opened = (prefix or wrapped) is not None
     at = (prefix or wrapped).end() if opened else at  # type: ignore[union-attr]
     if at >= len(text):

@@ -247,6 +247,7 @@ FEED: dict[str, Callable[[str], object]] = {
     "cockpit.assessment.explain.pod:pod_summary": lambda raw: explain_of_pod.pod_summary(pod_of(raw), 1.0),
     "cockpit.assessment.explain.pod:container_lines": lambda raw: explain_of_pod.container_lines(pod_of(raw), 1.0),
     "cockpit.assessment.explain.pod:exit_words": lambda raw: explain_of_pod.exit_words(1, raw),
+    "cockpit.assessment.explain.pod:held_back": lambda raw: explain_of_pod.held_back(pod_of(raw)),
     "cockpit.assessment.explain.pod:next_step": lambda raw: explain_of_pod.next_step(pod_of(raw)),
     "cockpit.assessment.explain.workload:explain_pod": _explained,
     "cockpit.assessment.explain.workload:explain_workload": lambda raw: explain_of_workload.explain_workload(

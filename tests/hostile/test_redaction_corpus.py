@@ -6,6 +6,7 @@ from cockpit.incident.evidence.redaction import redacted
 from cockpit.redaction.names import secret_variable
 from cockpit.text import HIDDEN, redact, safe
 from tests.hostile.redaction_corpus import ENTRIES, HARMLESS, SECRETS
+from tests.support.paths import ROOT
 
 
 def test_the_corpus_is_large_enough_and_says_what_is_secret() -> None:
@@ -48,3 +49,18 @@ def test_the_evidence_hides_what_the_screen_hides() -> None:
     for name in ("token_count", "passwordFile", "public_key", "cache_key", "M0_TOKEN_BUCKET_RATE", "secretName"):
         assert redacted({name: "12 of m0-tls"}) == {name: "12 of m0-tls"}
         assert not secret_variable(name)
+
+
+def test_the_docs_say_what_cannot_be_recognised() -> None:
+    """H3: an example of each kind is really shown; what is shown is said."""
+    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+    for kind, shown in {
+        "a secret without a name or a mark": "logged in with hunter2",
+        "a short or plain word in a sentence": "the password is summer",
+        "a name that is not in the list": "unlock=hunter2 geheimnis=hunter2",
+        "a secret in pieces": "hunt\ner2",
+        "an encoding other than percent and JSON's": "data: aHVudGVyMg==",
+        "a password that stands at its place": "tool -x hunter2; echo hunter2 | tool",
+    }.items():
+        assert f"**{kind}**" in page
+        assert redact(shown) == shown
