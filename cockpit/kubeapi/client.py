@@ -19,6 +19,7 @@ import msgspec
 
 from cockpit.clock import Clock, SystemClock
 from cockpit.kubeapi.access import Access, AccessProblem
+from cockpit.kubeapi.bounds import MB, BodyProblem, LineSplitter, whole
 from cockpit.kubeapi.errors import (
     Denied,
     KubeError,
@@ -31,7 +32,6 @@ from cockpit.kubeapi.errors import (
     warned,
 )
 from cockpit.kubeapi.httpx_lite import httpx
-from cockpit.kubeapi.lines import LineSplitter
 from cockpit.kubeapi.network import unreachable
 from cockpit.kubeapi.sockets import KEEPALIVE
 from cockpit.text import safe
@@ -45,7 +45,9 @@ _HEADER_S = 15.0  # a stream may be quiet, but its answer must begin
 SHORTEST_WAIT_S = 0.1  # of a request that was answered with 429
 _REVIEWS = tuple(f"/apis/authorization.k8s.io/v1/selfsubject{kind}reviews" for kind in ("access", "rules"))
 _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-_MAX_LINE = 16 * 1024 * 1024  # etcd holds objects under 2 MB; more is not a watch event
+MOST_BYTES = 64 * MB  # of an answer: a page of 500 large pods has some 15
+_NOBODY = (httpx.HTTPError, AccessProblem, BodyProblem, msgspec.DecodeError, OSError)
+_MAX_LINE = 16 * MB  # etcd holds objects under 2 MB; more is not a watch event
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,12 @@ class KubeClient:
             http, request = await self._request(method, path, params, body, headers, timeout)
             try:
                 async with asyncio.timeout(timeout_s):
-                    response = await http.send(request)
+                    response, answered = await _answered(http, request)
+            except BodyProblem as problem:
+                reason = f"the API server's answer cannot be used: {problem.reason}"
+                if method == "GET":
+                    raise ServerFault(reason, status=200) from problem
+                raise Unreachable(reason, maybe_sent=True) from problem
             except TimeoutError as error:
                 raise Unreachable(
                     f"no answer from {self._host} in {timeout_s:g} s", maybe_sent=True, timed_out=True
@@ -211,10 +218,10 @@ class KubeClient:
             server_time = self._note(response.headers.get("date"))
             warnings = warned(response.headers.get_list("warning"))
             if response.status_code < 300:
-                return ApiAnswer(response.status_code, response.content, server_time, took_s, warnings)
+                return ApiAnswer(response.status_code, answered, server_time, took_s, warnings)
             refused = from_answer(
                 response.status_code,
-                response.content,
+                answered,
                 method=method,
                 path=path,
                 retry_after=response.headers.get("retry-after"),
@@ -240,10 +247,11 @@ class KubeClient:
             headers = {"content-type": "application/json", **await asyncio.to_thread(access.credentials.headers)}
             extensions = {"sni_hostname": access.server_name} if access.server_name else {}
             async with asyncio.timeout(5.0):
-                answer = await http.post(_WHO, content=review, headers=headers, extensions=extensions)
-            user = msgspec.json.decode(answer.content)["status"]["userInfo"] if answer.status_code < 300 else {}
+                asked = http.build_request("POST", _WHO, content=review, headers=headers, extensions=extensions)
+                answer, body = await _answered(http, asked)
+            user = msgspec.json.decode(body)["status"]["userInfo"] if answer.status_code < 300 else {}
             return str(user.get("username") or "")
-        except (httpx.HTTPError, AccessProblem, msgspec.DecodeError, OSError, LookupError, TypeError, AttributeError):
+        except (*_NOBODY, LookupError, TypeError, AttributeError):
             return ""
 
     @asynccontextmanager
@@ -418,6 +426,18 @@ class KubeClient:
         if isinstance(error, httpx.TimeoutException):
             waited_s = self._connect_s if isinstance(error, httpx.ConnectTimeout) else timeout_s
         return unreachable(error, self._host, maybe_sent=sent, waited_s=waited_s)
+
+
+async def _answered(http: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+    """Send it; return the answer with its body.
+
+    Raises BodyProblem for one that is too long or packed, and httpx's errors.
+    """
+    response = await http.send(request, stream=True)
+    try:
+        return response, await whole(response.aiter_raw(), response.headers, MOST_BYTES)
+    finally:
+        await response.aclose()
 
 
 async def _lines(chunks: AsyncIterator[bytes], max_line: int) -> AsyncIterator[list[bytes]]:

@@ -15,11 +15,13 @@ from contextlib import asynccontextmanager, suppress
 import aiohttp
 
 from cockpit.kubeapi.access import Access
+from cockpit.kubeapi.bounds import MB, BodyProblem, whole
 from cockpit.kubeapi.errors import KubeError, Unreachable
 from cockpit.kubeapi.network import unreachable
 from cockpit.kubeapi.read_batching import ReadBatcher
 from cockpit.kubeapi.sockets import keepalive_socket
 
+_REFUSAL = 1 * MB
 _GULP = 256 * 1024  # bytes that may wait in a stream before its socket is read no further
 
 
@@ -90,10 +92,10 @@ class Streams:
             raise self._network(error, read_timeout_s) from error
 
     async def rest(self, response: aiohttp.ClientResponse, within_s: float) -> bytes:
-        """Return the body of a refusal, as far as it comes."""
-        with suppress(aiohttp.ClientError, OSError):
+        """Return the body of a refusal, as far as it comes, and no more than one needs."""
+        with suppress(aiohttp.ClientError, OSError, BodyProblem):
             async with asyncio.timeout(within_s):
-                return await response.read()
+                return await whole(response.content.iter_any(), response.headers, _REFUSAL)
         return b""
 
     async def aclose(self) -> None:
@@ -113,6 +115,7 @@ class Streams:
                 trust_env=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 read_bufsize=_GULP,
+                auto_decompress=False,
             )
         return self._session
 

@@ -46,13 +46,17 @@ LAZY_IMPORTS = (
     LazyImport(
         "cockpit/sources/kubernetes/log_*.py", "cockpit.sources.kubernetes.log*", "until logs are opened (0.4 s)"
     ),
+    LazyImport(
+        "cockpit/sources/solana/stream.py",
+        "cockpit.sources.bounded_socket",
+        "only with a program to subscribe to, as websockets",
+    ),
     LazyImport("cockpit/sources/solana/rpc.py", "cockpit.sources.solana.http", "until an endpoint is asked (0.1 s)"),
     # --- libraries ---
     LazyImport("*", "aiohttp", "the doctor says when it cannot be loaded"),
     LazyImport("*", "httpx", "0.1 s, for the webhook and single questions to an endpoint"),
     LazyImport("*", "kubernetes*", "0.3 s, for kubeconfigs with a credential plugin only"),
     LazyImport("*", "platformdirs", "only where no directory is configured"),
-    LazyImport("*", "prometheus_client.*", "only while Prometheus is down"),
     LazyImport("*", "promql_parser", "for a file of the operator's own, and once Prometheus is asked"),
     LazyImport("*", "psycopg*", "an optional extra"),
     LazyImport("*", "shtab", "only for a completion script"),

@@ -19,8 +19,8 @@ from aiohttp import web
 
 from cockpit.kubeapi import errors
 from cockpit.kubeapi.access import Access, load_access
+from cockpit.kubeapi.bounds import LineSplitter
 from cockpit.kubeapi.client import KubeClient
-from cockpit.kubeapi.lines import LineSplitter
 from cockpit.model.reading import SourceState
 from tests.support.api_double import FIXTURES, ApiDouble, kubeconfig, recording, serving, status
 

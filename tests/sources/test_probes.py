@@ -169,7 +169,7 @@ async def test_what_cannot_be_asked_is_a_fault_in_words() -> None:
     async def packed(request: web.Request) -> web.StreamResponse:
         return web.Response(body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
 
-    for handler, words in ((huge, "more than 256 KiB"), (hang, "no answer from http://localhost"), (packed, "gzip")):
+    for handler, words in ((huge, "more than 256 kB"), (hang, "no answer from http://localhost"), (packed, "gzip")):
         async with served(handler) as base:
             found = await one(ProbesSettings(services={"a": base}, timeout=0.5), "probes/a/healthz")
         assert (

@@ -22,6 +22,7 @@ from cockpit.sources.kubernetes.kinds import Kind
 from cockpit.sources.timing import Timings
 
 _PAGE = 500
+MOST_OBJECTS = 50_000  # of one kind in one namespace; a cluster has at most 150,000 pods in all
 _SLICE = 64  # objects converted before the loop gets its turn
 _TURNS = 10  # of the loop, until a request has left
 _LIST_TIMEOUT_S = 60.0
@@ -218,6 +219,7 @@ class Topic:
         """
         started = self._clock.mono()
         fresh: dict[Any, Any] = {}
+        seen = 0
         params = {"limit": str(_PAGE)} | self._selector()
         path = self.kind.path(self.namespace)
         shown = float("-inf")
@@ -237,6 +239,9 @@ class Topic:
                         remedy="is the server address really an API server?",
                     ) from error
                 self.garbage += skipped
+                seen += len(values)
+                if seen > MOST_OBJECTS:
+                    raise self._too_many()
                 more = metadata.continue_ or ""
                 if more != early:
                     await _dropped(page)
@@ -361,6 +366,12 @@ class Topic:
             oldest = sorted(target, key=lambda key: target[key].last_seen or 0.0)[: len(target) - bound]
             for key in oldest:
                 del target[key]
+        elif len(target) > MOST_OBJECTS:
+            raise self._too_many()
+
+    def _too_many(self) -> ServerFault:
+        reason = f"more than {MOST_OBJECTS:,} {self.kind.plural}: not read"
+        return ServerFault(reason, status=200, remedy="watch fewer namespaces: -n NAMESPACE")
 
 
 async def _dropped(page: asyncio.Task[ApiAnswer] | None) -> None:

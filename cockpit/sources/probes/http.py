@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from cockpit.errors import CockpitError
+from cockpit.kubeapi.bounds import BodyProblem, whole
 from cockpit.kubeapi.network import causes, words
 from cockpit.model.observed.probe import Certificate
 from cockpit.model.reading import Fault, SourceState
@@ -157,16 +158,10 @@ class Prober:
     async def _get(self, url: str, wall: float, headers: Mapping[str, str] | None) -> HttpAnswer:
         started = asyncio.get_running_loop().time()
         async with self._session.get(url, headers=headers, allow_redirects=False) as response:
-            coding = response.headers.get("content-encoding", "identity")
-            if coding.lower() not in ("", "identity"):
-                raise ProbeProblem(
-                    f"{url_hint(url)} answers in {safe(coding, 20)}, which was not asked for: not unpacked"
-                )
-            body = b""
-            async for part in response.content.iter_any():
-                body += part
-                if len(body) > MOST_BYTES:
-                    raise ProbeProblem(f"{url_hint(url)} answers with more than {MOST_BYTES // 1024} KiB: not read")
+            try:
+                body = await whole(response.content.iter_any(), response.headers, MOST_BYTES)
+            except BodyProblem as problem:
+                raise ProbeProblem(f"{url_hint(url)}: {problem.reason}") from problem
         took_s = asyncio.get_running_loop().time() - started
         self._since.pop(_host(url), None)
         certificate = await self._certificate(url, wall) if url.startswith("https://") else None

@@ -12,16 +12,16 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 import httpx
 
 from cockpit.clock import Clock
-from cockpit.errors import CockpitError
+from cockpit.kubeapi.bounds import MB, BodyProblem, whole
 from cockpit.kubeapi.network import words
 from cockpit.model.observed.metrics import Exposed
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.redaction.own import remember
+from cockpit.sources.prometheus.text_format import MOST_SAMPLES, ExpositionProblem, samples
 from cockpit.text import safe, url_hint, url_secrets
 
 PREFIX = "metrics/"
-MOST_BYTES = 4 * 1024 * 1024
-MOST_SAMPLES = 20_000
+MOST_BYTES = 4 * MB
 _TIMEOUT_S = 5.0
 _POLL_S = 1.0  # how often it looks whether it is needed
 _NAME_LIMIT, _LABEL_LIMIT = 200, 200
@@ -101,12 +101,6 @@ class ExpositionSource:
         return Reading(PREFIX + service, fault=fault)
 
 
-class ExpositionProblem(CockpitError):
-    """The answer is no page of metrics; one line that says why."""
-
-    usual_remedy = "does the service give Prometheus's text format at this address?"
-
-
 def _down(reason: str, remedy: str = "") -> Fault:
     return Fault(SourceState.DOWN, safe(reason, 300), remedy)
 
@@ -119,14 +113,11 @@ async def _fetch(client: httpx.AsyncClient, url: str) -> str:
     async with client.stream("GET", url) as response:
         if response.status_code != 200:
             raise ExpositionProblem(f"HTTP {response.status_code}")
-        parts: list[bytes] = []
-        size = 0
-        async for part in response.aiter_bytes():
-            size += len(part)
-            if size > MOST_BYTES:
-                raise ExpositionProblem(f"more than {MOST_BYTES // 1024 // 1024} MB: not read")
-            parts.append(part)
-    return b"".join(parts).decode("utf-8", "replace")
+        try:
+            body = await whole(response.aiter_raw(), response.headers, MOST_BYTES)
+        except BodyProblem as problem:
+            raise ExpositionProblem(problem.reason) from problem
+    return body.decode("utf-8", "replace")
 
 
 def parse(body: str) -> tuple[Exposed, ...]:
@@ -134,18 +125,12 @@ def parse(body: str) -> tuple[Exposed, ...]:
 
     Raises ExpositionProblem.
     """
-    from prometheus_client.parser import text_string_to_metric_families
-
     found: list[Exposed] = []
-    try:
-        for family in text_string_to_metric_families(body):
-            for sample in family.samples:
-                if sample.name.endswith(_DULL):
-                    continue
-                if len(found) >= MOST_SAMPLES:
-                    raise ExpositionProblem(f"more than {MOST_SAMPLES:,} series: not read")
-                labels = {safe(k, _LABEL_LIMIT): safe(v, _LABEL_LIMIT) for k, v in sample.labels.items()}
-                found.append(Exposed(safe(sample.name, _NAME_LIMIT), labels, float(sample.value)))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        raise ExpositionProblem("no page of metrics: it cannot be parsed") from error
+    for name, labels, value in samples(body):
+        if name.endswith(_DULL):
+            continue
+        if len(found) >= MOST_SAMPLES:
+            raise ExpositionProblem(f"more than {MOST_SAMPLES:,} series: not read")
+        cleaned = {safe(k, _LABEL_LIMIT): safe(v, _LABEL_LIMIT) for k, v in labels.items()}
+        found.append(Exposed(safe(name, _NAME_LIMIT), cleaned, value))
     return tuple(found)

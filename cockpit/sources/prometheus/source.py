@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlencode
 import aiohttp
 
 from cockpit.clock import Clock
+from cockpit.kubeapi.bounds import MB, BodyProblem, whole
 from cockpit.model.observed.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.sources.http_session import http_session
@@ -32,6 +33,7 @@ from cockpit.text import safe, url_hint
 
 ALERTS = "prometheus/alerts"
 _AT_ONCE = 24  # of some 70: behind a slow link a round takes three times the slowest; a real Prometheus runs 20 at once
+MOST_BYTES = 4 * MB  # of one answer
 _POINTS = 120  # of a history: more than any sparkline is wide
 _QUERY_TIMEOUT_S = 8.0
 _CONNECT_S = 4.0
@@ -211,7 +213,7 @@ class PrometheusSource:
                 f'Prometheus address "{url_hint(self._base) or safe(self._base)}" is no http(s) URL',
                 "give --prometheus http://HOST:9090",
             )
-        headers = {"accept": "application/json"} | dict(address.headers)
+        headers = {"accept": "application/json", "accept-encoding": "identity"} | dict(address.headers)
         if address.bearer:
             headers["authorization"] = f"Bearer {address.bearer.strip()}"
         if address.basic is not None:
@@ -227,7 +229,7 @@ class PrometheusSource:
     def _session(self, headers: dict[str, str], context: ssl.SSLContext | None) -> aiohttp.ClientSession:
         """Open one pooled session; each request has a limit of its own."""
         limit = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
-        return http_session(headers, limit=_AT_ONCE + 2, idle_s=60, timeout=limit, tls=context)
+        return http_session(headers, limit=_AT_ONCE + 2, idle_s=60, timeout=limit, tls=context, unpack=False)
 
     async def _reach(self, client: aiohttp.ClientSession) -> None:
         """Send one cheap request before the many. Raises PromFault when nobody lets us in."""
@@ -265,7 +267,9 @@ class PrometheusSource:
         try:
             async with asyncio.timeout(limit_s):
                 async with client.request(method, url, allow_redirects=False, **more) as response:
-                    return response.status, await response.read()
+                    return response.status, await whole(response.content.iter_any(), response.headers, MOST_BYTES)
+        except BodyProblem as problem:  # of this query alone: the others may be answered
+            raise PromFault(SourceState.DOWN, f"Prometheus: {problem.reason}", wire.NARROW) from problem
         except TimeoutError as error:
             self._lost = PromFault(SourceState.DOWN, f"Prometheus gave no answer in {limit_s:g} s", "is it overloaded?")
             raise self._lost from error

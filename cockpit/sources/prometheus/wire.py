@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,6 +21,10 @@ from cockpit.model.reading import Fault, SourceState
 from cockpit.text import safe
 
 _LABEL_LIMIT = 200
+MOST_SERIES = 2000  # of one query: no signal and no sparkline wants more
+_MOST_LABELS = 64
+_MOST_WARNINGS = 20
+NARROW = "let the query aggregate: sum by, topk"
 
 
 class PromFault(CockpitError):
@@ -104,7 +109,7 @@ def decode(status: int, body: bytes) -> Answer:
         raise PromFault(
             SourceState.DOWN, f"HTTP {status} without a Prometheus answer", "check the address and its path prefix"
         )
-    return Answer(envelope.data, tuple([safe(w, 200) for w in envelope.warnings or ()]))
+    return Answer(envelope.data, tuple([safe(w, 200) for w in (envelope.warnings or ())[:_MOST_WARNINGS]]))
 
 
 #: What a status says when no Prometheus wrote the body: a proxy did, or one that is not ready.
@@ -152,12 +157,27 @@ def number(text: str) -> float:
 
 
 @lru_cache(maxsize=8192)
-def _label(text: str) -> str:
+def _short_label(text: str) -> str:
     return safe(text, _LABEL_LIMIT)
 
 
+def _label(text: str) -> str:
+    """Return the text cleaned; a long one is not kept."""
+    return _short_label(text) if len(text) <= _LABEL_LIMIT else safe(text, _LABEL_LIMIT)
+
+
 def _labels(metric: Mapping[str, str] | None) -> dict[str, str]:
-    return {_label(k): _label(v) for k, v in (metric or {}).items()}
+    return {_label(k): _label(v) for k, v in islice((metric or {}).items(), _MOST_LABELS)}
+
+
+def _bounded(series: list[_Series]) -> list[_Series]:
+    """Return the series when they are no more than can be judged; raises PromFault.
+
+    A part of them would be a lie: the worst may be in the rest.
+    """
+    if len(series) > MOST_SERIES:
+        raise PromFault(SourceState.DOWN, f"the query gives more than {MOST_SERIES:,} series: not read", NARROW)
+    return series
 
 
 def samples(answer: Answer) -> tuple[tuple[Sample, ...], float | None]:
@@ -172,9 +192,11 @@ def samples(answer: Answer) -> tuple[tuple[Sample, ...], float | None]:
             return (Sample({}, number(value)),), at
         if kind != "vector":
             raise PromFault(
-                SourceState.DOWN, f"the query gives a {kind or 'nothing'}, not a vector", "correct the query"
+                SourceState.DOWN,
+                f"the query gives a {safe(kind or 'nothing', 40)}, not a vector",
+                "correct the query",
             )
-        series = _VECTOR.decode(answer.data.result)
+        series = _bounded(_VECTOR.decode(answer.data.result))
     except _NONSENSE as error:
         raise PromFault(SourceState.DOWN, "Prometheus' answer has an unknown shape") from error
     found = tuple([Sample(_labels(s.metric), number(s.value[1]) if s.value else math.nan) for s in series])
@@ -186,7 +208,7 @@ def histories(answer: Answer) -> tuple[History, ...]:
     if answer.data.result_type != "matrix":
         return ()
     try:
-        series = _VECTOR.decode(answer.data.result)
+        series = _bounded(_VECTOR.decode(answer.data.result))
     except _NONSENSE as error:
         raise PromFault(SourceState.DOWN, "Prometheus' answer has an unknown shape") from error
     return tuple([History(_labels(s.metric), tuple([(t, number(v)) for t, v in s.values or ()])) for s in series])
@@ -222,13 +244,18 @@ def append(
         if points:
             grown.append(History(one.labels, points))
     grown += [History(sample.labels, ((at, sample.value),)) for sample in now.values()]
-    return tuple(grown)
+    return tuple(grown[-MOST_SERIES:])  # names that change with each round would pile up; the newest stay
 
 
 def alerts(answer: Answer) -> tuple[Alert, ...]:
     """Return firing and pending alerts, firing first."""
     found = []
-    for one in answer.data.alerts or ():
+    every = answer.data.alerts or []
+    if len(every) > MOST_SERIES:
+        raise PromFault(
+            SourceState.DOWN, f"more than {MOST_SERIES:,} alerts are active: not read", "see Prometheus' own page"
+        )
+    for one in every:
         labels, notes = _labels(one.labels), one.annotations or {}
         summary = safe(notes.get("summary") or notes.get("description") or notes.get("message") or "", 300)
         found.append(Alert(labels.get("alertname", "?"), safe(one.state or "unknown", 40), labels, summary))

@@ -13,15 +13,11 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from cockpit.kubeapi.bounds import MB, whole
 from cockpit.sources.http_session import http_session
 from cockpit.sources.timing import retry_after_s
 
-MOST_BYTES = 4 * 1024 * 1024
-_CHUNK = 65_536
-
-
-class Oversize(Exception):
-    """The body is longer than MOST_BYTES; nothing of it is kept."""
+MOST_BYTES = 4 * MB
 
 
 class Status(Exception):
@@ -49,7 +45,7 @@ class Call(msgspec.Struct, frozen=True):
 class Node:
     """Posts to one node.
 
-    `post` gives the body of a 200; raises Status, Oversize, aiohttp.ClientError, OSError.
+    `post` gives the body of a 200; raises Status, BodyProblem, aiohttp.ClientError, OSError.
 
     `wall`: unix seconds, for a Retry-After that is a date. Bound to the loop that first posts. The
     URL may hold a key: it is in no text of ours.
@@ -73,16 +69,10 @@ class Node:
                 idle_s=60,
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 keepalive=False,
+                unpack=False,
             )
         async with self._session.post(self._url, data=msgspec.json.encode(call), allow_redirects=False) as response:
-            parts: list[bytes] = []
-            size = 0
-            async for part in response.content.iter_chunked(_CHUNK):
-                size += len(part)
-                if size > MOST_BYTES:
-                    raise Oversize
-                parts.append(part)
-            body = b"".join(parts)
+            body = await whole(response.content.iter_any(), response.headers, MOST_BYTES)
             if response.status != 200:
                 raise Status(response.status, retry_after_s(response.headers.get("retry-after"), self._wall()), body)
             return body

@@ -17,6 +17,7 @@ import msgspec
 
 from cockpit.clock import Clock
 from cockpit.errors import CockpitError
+from cockpit.kubeapi.bounds import BodyProblem
 from cockpit.kubeapi.network import words
 from cockpit.model.reading import Fault, SourceState
 from cockpit.sources.solana.settings import RpcEndpoint
@@ -232,7 +233,7 @@ class Rpc:
 
         Raises RpcProblem.
         """
-        from cockpit.sources.solana.http import Oversize, Status
+        from cockpit.sources.solana.http import Status
 
         if self._node is None:
             raise RpcProblem(f"{self.name} is not open")
@@ -244,9 +245,9 @@ class Rpc:
                 body = await self._node.post(request)
         except Status as status:
             raise self._of_status(status) from None
-        except Oversize:
+        except BodyProblem as problem:
             self.stats.add(None)
-            raise RpcProblem(f"{self.name} answers with more than 4 MB: not read", answered=True) from None
+            raise RpcProblem(f"{self.name}: {problem.reason}", answered=True) from None
         except TimeoutError:
             self.stats.add(None)
             raise RpcProblem(f"{self.name} ({self.host}) gave no answer in {self._timeout_s:g} s") from None

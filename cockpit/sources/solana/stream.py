@@ -24,10 +24,12 @@ from cockpit.kubeapi.network import words
 from cockpit.kubeapi.read_batching import ReadBatcher
 from cockpit.sources.solana.rpc import Slot, host_of
 from cockpit.sources.solana.settings import RpcEndpoint
-from cockpit.sources.timing import SolanaTimings, retry_after_s
+from cockpit.sources.timing import LONGEST_S, SolanaTimings, retry_after_s
 from cockpit.text import safe, url_secrets, without
 
-MOST_FRAME_BYTES = 4 * 1024 * 1024
+MOST_FRAME_BYTES = 512 * 1024  # the logs of a transaction end at some 10 kB
+_MOST_WAITING = 64  # frames, before the socket is read no further
+_TOO_BIG = 1009  # RFC 6455, 7.4.1
 MOST_ODD = 1000  # unexpected frames in a row: whatever talks there, it is no Solana node
 _LOGS, _SLOTS, _PROCESSED = 1, 2, 3  # ids of our requests
 _TURN = 64  # frames taken before the loop gets its turn
@@ -161,7 +163,7 @@ class LogStream:
         Raises StreamBroken.
         """
         try:
-            connect, context = await asyncio.to_thread(self._prepare)
+            connect, kind, context = await asyncio.to_thread(self._prepare)
             async with asyncio.timeout(self._timings.connect_s):
                 self._socket = await connect(
                     self._url,
@@ -175,7 +177,8 @@ class LogStream:
                     ping_timeout=self._timings.silence_s,
                     close_timeout=1.0,
                     max_size=MOST_FRAME_BYTES,
-                    max_queue=256,
+                    max_queue=_MOST_WAITING,
+                    create_connection=kind,
                 )
                 await self._subscribe()
                 while _LOGS not in self._ids.values():
@@ -183,12 +186,15 @@ class LogStream:
                         raise StreamBroken(f"{self.name} refuses logsSubscribe: {self._refused[_LOGS]}")
                     self._frame(await self._socket.recv(decode=False))
         except BaseException as error:
+            broken = self._broken(error)
             await self.close()
-            raise self._broken(error) from None
+            raise broken from None
 
-    def _prepare(self) -> tuple[Callable[..., Any], ssl.SSLContext | None]:
+    def _prepare(self) -> tuple[Callable[..., Any], type[Any], ssl.SSLContext | None]:
         """Import the client and read certificates; blocking."""
         from websockets.asyncio.client import connect
+
+        from cockpit.sources.bounded_socket import BoundedConnection
 
         try:
             self._url = ws_url(self._endpoint)
@@ -196,7 +202,8 @@ class LogStream:
             raise StreamBroken(f"the ws-url of {self.name} is no URL", _CORRECT) from None
         if not self._url.startswith(("ws://", "wss://")):
             raise StreamBroken(f"the ws-url of {self.name} is no ws(s) URL", _CORRECT)
-        return connect, ssl.create_default_context() if self._url.startswith("wss://") else None
+        context = ssl.create_default_context() if self._url.startswith("wss://") else None
+        return connect, BoundedConnection, context
 
     async def _subscribe(self) -> None:
         mentions = {"mentions": [self._program_id]}
@@ -251,7 +258,7 @@ class LogStream:
         if frame.error is not None or frame.result is msgspec.UNSET:
             said = frame.error.message if frame.error is not None else "no reason given"
             self._refused[frame.id] = safe(without(said, self._secrets), 120)
-        else:
+        elif frame.id not in self._ids.values():  # whoever answers one question for ever fills no memory
             self._ids[bytes(frame.result)] = frame.id
         return True
 
@@ -280,6 +287,11 @@ class LogStream:
         where = f"{self.name} ({host_of(self._url)})"
         if isinstance(error, TimeoutError):
             return StreamBroken(f"{where}: no subscription within {self._timings.connect_s:g} s")
+        flooded = getattr(self._socket, "flooded", "")
+        if flooded:
+            return StreamBroken(f"{where} {flooded}: left alone", retry_after_s=LONGEST_S)
+        if getattr(getattr(error, "sent", None), "code", None) == _TOO_BIG:
+            return StreamBroken(f"{where} sends a frame of more than {MOST_FRAME_BYTES // 1024} kB: not read")
         response = getattr(error, "response", None)
         code = getattr(response, "status_code", None)
         if response is not None and code is not None:

@@ -21,8 +21,9 @@ from cockpit.model.reading import Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.settings import Settings
 from cockpit.sources.prometheus import exposition
-from cockpit.sources.prometheus.exposition import ExpositionProblem, ExpositionSource, parse
+from cockpit.sources.prometheus.exposition import ExpositionSource, parse
 from cockpit.sources.prometheus.settings import PROMETHEUS, PrometheusSettings
+from cockpit.sources.prometheus.text_format import ExpositionProblem
 from tests.support.readings import fault_in, kept
 from tests.support.waiting import HANG_S
 

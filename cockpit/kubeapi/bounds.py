@@ -1,6 +1,46 @@
-"""Splits a stream's bytes into lines, with a bound on their length."""
+"""Bounds what comes over the line: a body has so many bytes at most, a stream's line so many.
+
+Compression is not asked for, and not unpacked where it comes all the same: a few kilobytes may
+unpack to gigabytes.
+"""
 
 from __future__ import annotations
+
+from collections.abc import AsyncIterable, Mapping
+
+from cockpit.errors import CockpitError
+from cockpit.text import safe
+
+MB = 1024 * 1024
+
+
+class BodyProblem(CockpitError):
+    """The body is longer than it may be, or packed."""
+
+    usual_remedy = "is that address the right one? no such answer was asked for"
+
+
+async def whole(parts: AsyncIterable[bytes], headers: Mapping[str, str], most: int) -> bytes:
+    """Return the body, `most` bytes at most.
+
+    Raises BodyProblem, and what reading raises. `parts` are as they came over the line.
+    """
+    coding = (headers.get("content-encoding") or "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise BodyProblem(f"the answer is packed ({safe(coding, 20)}), which was not asked for: not unpacked")
+    body = bytearray()
+    length = (headers.get("content-length") or "").strip()
+    if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > most):
+        raise BodyProblem(f"the answer has more than {_size(most)}: not read")
+    async for part in parts:
+        body += part
+        if len(body) > most:
+            raise BodyProblem(f"the answer has more than {_size(most)}: not read")
+    return bytes(body)
+
+
+def _size(most: int) -> str:
+    return f"{most // MB} MB" if most >= MB else f"{most // 1024} kB"
 
 
 class LineSplitter:
