@@ -25,6 +25,7 @@ def write(
     directory: Path,
     served: Served,
     *,
+    tokens: Mapping[str, str],
     prometheus: str,
     services: str,
     admin: tuple[str, str],
@@ -34,12 +35,13 @@ def write(
 ) -> None:
     """Write both files, and the state directory that the configuration names.
 
-    `admin`: address and token of the stand-in for the network's command line.
+    `tokens`: of the API server's users. `admin`: address and token of the stand-in for the
+    network's command line.
     """
     address, token = admin
     state = directory / "state"
     state.mkdir(mode=0o700)
-    _write(directory / KUBECONFIG, _kubeconfig(served))
+    _write(directory / KUBECONFIG, _kubeconfig(served, tokens))
     lines = [
         f"kubeconfig = {json.dumps(str(directory / KUBECONFIG))}",
         f"context = {json.dumps(CONTEXT)}",
@@ -78,7 +80,7 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _kubeconfig(served: Served) -> str:
+def _kubeconfig(served: Served, tokens: Mapping[str, str]) -> str:
     """Write contexts `drill` (may do all) and `drill-viewer` (may read).
 
     JSON, which is YAML too.
@@ -87,9 +89,9 @@ def _kubeconfig(served: Served) -> str:
     if served.authority:
         cluster["certificate-authority-data"] = base64.b64encode(served.authority.encode()).decode()
     contexts, users = [], []
-    for name, token in ((CONTEXT, "admin"), (f"{CONTEXT}-viewer", "viewer")):
-        user = f"drill-{token}"
-        users.append({"name": user, "user": {"token": token}})
+    for name, who in ((CONTEXT, "admin"), (f"{CONTEXT}-viewer", "viewer")):
+        user = f"drill-{who}"
+        users.append({"name": user, "user": {"token": tokens[who]}})
         contexts.append({"name": name, "context": {"cluster": "drill", "user": user, "namespace": NAMESPACE}})
     config = {
         "apiVersion": "v1",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiohttp import web
 
 from cockpit.drill import admin, files
+from cockpit.drill.door import Door
 from cockpit.drill.kubernetes.serving import serve as serve_kubernetes
 from cockpit.drill.names import API, CONTEXT, NAMESPACE, RPC_URLS
 from cockpit.drill.postgres import DrillPostgres, installed
@@ -93,6 +94,8 @@ class Drill:
         self.services = ""  # /NAME/metrics of each service
         self.admin = ""  # where the stand-in for the network's command line speaks to
         self._admin_token = secrets.token_urlsafe(24)
+        self.tokens = {name: secrets.token_urlsafe(24) for name in ("admin", "viewer")}  # of the API server's users
+        self._door = Door()
         self.directory = Path()
         self.rpc_urls: dict[str, str] = {}  # Solana endpoint → its address
         self.solana: SolanaServers
@@ -126,6 +129,9 @@ class Drill:
             for pair in pairs.values():
                 pair.close()
             raise
+        users = self.world.kube.users
+        for name, token in self.tokens.items():
+            users[token] = users.pop(name)
         self.solana = SolanaServers(self.world.chain, self.world.network.endpoints, pairs)
         self.prometheus_server = PrometheusServer(self.world)
         try:
@@ -148,6 +154,7 @@ class Drill:
                 files.write,
                 self.directory,
                 served,
+                tokens=self.tokens,
                 prometheus=self.prometheus,
                 services=self.services,
                 admin=(self.admin, self._admin_token),
@@ -193,7 +200,7 @@ class Drill:
         }
 
     async def _serve(self, app: web.Application) -> str:
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+        runner = web.AppRunner(self._door.guard(app), access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, "127.0.0.1", 0)

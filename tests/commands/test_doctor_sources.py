@@ -64,7 +64,7 @@ def test_the_text_says_the_same_in_lines(drill: DrillThread, capsys: pytest.Capt
 
 def kubeconfig(drill: DrillThread, tmp_path: Path, token: str) -> str:
     served = Served(drill.drill.kubernetes, 0, _authority(drill))
-    return str(write_kubeconfig(tmp_path / "kubeconfig", served, token=token))
+    return str(write_kubeconfig(tmp_path / "kubeconfig", served, token=drill.drill.tokens.get(token, token)))
 
 
 def _authority(drill: DrillThread) -> str:

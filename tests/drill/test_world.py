@@ -124,7 +124,7 @@ def test_every_query_of_the_runbooks_has_finite_data_on_a_calm_day(calm: World, 
 
 async def patch(drill: Drill, service: str, body: object, kind: str = "strategic-merge-patch") -> None:
     async with httpx.AsyncClient(
-        base_url=drill.kubernetes, headers={"Authorization": "Bearer admin"}, verify=False
+        base_url=drill.kubernetes, headers={"Authorization": f"Bearer {drill.tokens['admin']}"}, verify=False
     ) as client:
         answer = await client.patch(
             f"/apis/apps/v1/namespaces/m0-prod/deployments/{service}",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from cockpit.drill.door import Door
 from cockpit.drill.kubernetes.api.certificate import make_identity
 from cockpit.drill.kubernetes.world import KubernetesWorld
 
@@ -39,7 +40,7 @@ async def serve(
     Without TLS kubectl sends no token.
     """
     identity = make_identity() if tls else None
-    runner = web.AppRunner(world.application(), access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(Door().guard(world.application()), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, ssl_context=identity.context if identity else None)

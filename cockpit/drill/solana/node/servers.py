@@ -14,12 +14,13 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from aiohttp import web
 
+from cockpit.drill.door import Door
 from cockpit.drill.names import MARKETS, RPC_URLS
 from cockpit.drill.solana.node import rpc, sockets
 from cockpit.drill.solana.node.endpoint import Node
@@ -93,6 +94,7 @@ class SolanaServers:
         self.oracle = oracle
         self.nodes: dict[str, Node] = {name: Node(oracle, endpoint) for name, endpoint in endpoints.items()}
         self._pairs = pairs
+        self._door = Door()
         self._stack = contextlib.AsyncExitStack()
 
     @classmethod
@@ -145,8 +147,8 @@ class SolanaServers:
 
         self._stack.push_async_callback(stop)
 
-    async def _listen(self, handler: Callable[..., object], sock: socket.socket) -> None:
-        runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.2)  # type: ignore[arg-type]
+    async def _listen(self, handler: Callable[..., Awaitable[web.StreamResponse]], sock: socket.socket) -> None:
+        runner = web.ServerRunner(web.Server(self._door.guarded(handler), access_log=None), shutdown_timeout=0.2)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, sock).start()
