@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from cockpit.commands.run import Carrier
+from cockpit.mitigation.cluster.lease import Held
 from cockpit.model.reading import spell
+
+if TYPE_CHECKING:
+    from cockpit.journal.journal import Journal
+    from cockpit.settings import Settings
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +28,36 @@ def add(parser: argparse.ArgumentParser) -> None:
     undo.add_argument("--confirm", metavar="NAME", help="confirm a dangerous one: the target's name")
     undo.add_argument("--dry-run", action="store_true", help="plan and print; send nothing")
     undo.add_argument("--json", action="store_true", help="one JSON object at the end")
+
+
+_WITHIN_S = 6.0
+
+
+async def _anchored(settings: Settings) -> Held:
+    """Read the lease, which bears count and hash of the journal since the last mitigation."""
+    from cockpit.kubeapi.access import AccessProblem, load_access
+    from cockpit.kubeapi.client import KubeClient
+    from cockpit.mitigation.cluster import lease
+
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            access = await asyncio.to_thread(load_access, settings.kubeconfig, settings.context)
+            namespace = next(iter(settings.namespaces), None) or access.namespace or "default"
+            async with KubeClient(access) as client:
+                return await lease.read(client, namespace, lambda: client.server_time() or time.time())
+    except AccessProblem as problem:
+        return Held(problem=problem.reason)
+    except TimeoutError:
+        return Held(problem=f"no answer in {_WITHIN_S:g} s")
+
+
+def _compared(anchored: Held, journal: Journal) -> str:
+    """Say what the journal was compared with: what was not is not known to be whole."""
+    if anchored.problem:
+        return f"not compared with the cluster: {anchored.problem}"
+    if not journal.anchored(anchored.journals):
+        return "not compared with the cluster: its lease knows nothing of this journal"
+    return "compared with what the cluster's lease knows of it"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,13 +79,18 @@ def run(args: argparse.Namespace) -> int:
         finally:
             session.close(timeout_s=30)
     path = journal_path(settings)
+    anchored = asyncio.run(_anchored(settings)) if args.action == "verify" else Held()
     if not path.exists():
-        print(f"no journal yet at {path}")
-        return 0
+        gone = Journal(path).compare(anchored.journals, held=False)
+        for problem in gone:
+            print(problem, file=sys.stderr)
+        print(f"no journal at {path}" if gone else f"no journal yet at {path}")
+        return 1 if gone else 0
     journal = Journal.open(path)
     try:
         if args.action == "verify":
-            problems = journal.verify()
+            held = bool(anchored.holder)
+            problems = [*journal.verify(), *journal.compare(anchored.journals, held=held)]
             for problem in problems:
                 print(problem, file=sys.stderr)
             print(
@@ -58,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
             if not problems:
                 count, digest = journal.end()
                 print(f"{count} records; the newest has the hash {digest}")
+                print(_compared(anchored, journal))
             return 1 if problems else 0
         for line in list(lines_from(journal.records()))[: args.last][::-1]:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(line.wall))

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.errors import CockpitError
+from cockpit.journal import anchor as anchors
 from cockpit.journal import hash_chain
 from cockpit.journal.entries import unfinished_of
 from cockpit.journal.incidents import stamped
@@ -163,6 +164,23 @@ class Journal:
         """
         self.records()
         return self._reading.seq, self._reading.hash
+
+    def anchor(self) -> anchors.Anchor:
+        """Return (which journal, count, hash of the newest line), to be kept elsewhere."""
+        return (anchors.name_of(self.path), *self.end())
+
+    def anchored(self, annotation: object) -> bool:
+        """Tell whether anything of this journal was kept there."""
+        return anchors.name_of(self.path) in anchors.read(annotation)
+
+    def compare(self, annotation: object, *, held: bool) -> list[str]:
+        """List what is not as it was kept elsewhere by `anchor`; empty when it is.
+
+        `held`: a mitigation is under way, or was cut off.
+        """
+        records = self.records()
+        kept = anchors.read(annotation).get(anchors.name_of(self.path))
+        return anchors.differences(kept, records, self._reading.hashes, held=held)
 
     def unfinished(self) -> tuple[dict[str, Any], ...]:
         """List the intents whose outcome is missing or unknown and that nobody judged since."""

@@ -342,7 +342,7 @@ class Executor:
                     situation=self._situation,
                     sleep=self._sleep,
                 )
-                lease = Lease(client, self._namespace, self._identity, planner.now)
+                lease = Lease(client, self._namespace, self._identity, planner.now, self._journal.anchor)
                 self._context = access.context
                 self._shared = RunDependencies(
                     client=client,

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cockpit.canonical_json import canonical
+from cockpit.journal.anchor import Anchor, renewed
 from cockpit.journal.processes import known_gone, this_process
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, KubeError, NotFound
@@ -25,6 +26,7 @@ from cockpit.text import clean, safe
 NAME = "m0-cockpit"
 DOING = "m0-cockpit/doing"
 PROCESS = "m0-cockpit/process"
+JOURNAL = "m0-cockpit/journal"  # count and hash of each journal's newest record: an anchor outside of it
 DURATION_S = 60
 RENEW_EVERY_S = 15.0
 
@@ -44,6 +46,11 @@ class Held:
     problem: str = ""
     raw: Any = None
     orphaned: bool = False
+
+    @property
+    def journals(self) -> object:
+        """Return what it keeps of the journals, for `Journal.compare`."""
+        return ((self.raw or {}).get("metadata", {}).get("annotations") or {}).get(JOURNAL)
 
     def by_other(self, identity: str) -> bool:
         return bool(self.holder) and self.holder != identity and not (self.expired or self.orphaned)
@@ -102,8 +109,17 @@ class Lease:
     `trouble` says why there is none; shared by all mitigations of this process.
     """
 
-    def __init__(self, client: KubeClient, namespace: str, identity: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        namespace: str,
+        identity: str,
+        now: Callable[[], float],
+        anchor: Callable[[], Anchor] | None = None,
+    ) -> None:
+        """`anchor` gives what every write of the lease keeps of the journal."""
         self._client = client
+        self._anchor = anchor
         self._namespace = namespace
         self._identity = identity
         self._now = now
@@ -182,6 +198,10 @@ class Lease:
             process = canonical({**this_process(), "holder": identity}) if identity else ""
             notes = {**(lease["metadata"].get("annotations") or {}), DOING: doing, PROCESS: process}
             lease["metadata"]["annotations"] = {k: v for k, v in notes.items() if v}
+        if self._anchor is not None:
+            notes = dict(lease["metadata"].get("annotations") or {})
+            notes[JOURNAL] = renewed(notes.get(JOURNAL), await asyncio.to_thread(self._anchor))
+            lease["metadata"]["annotations"] = notes
         if spec.get("holderIdentity") != identity:
             spec["acquireTime"] = now
         if identity and raw is not None and (raw.get("spec") or {}).get("holderIdentity") != identity:
