@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -177,14 +178,25 @@ def _flag(flag: bool | None, text: str | None, otherwise: bool) -> bool:
     return bool(flag) or (text or "").lower() in ("1", "true", "yes", "on") or otherwise
 
 
+_PRODUCTION = {"prod", "production", "prd", "live", "mainnet"}
+_NOT_PRODUCTION = {
+    *("staging", "stage", "dev", "devel", "development", "devnet", "test", "testing", "testnet", "sandbox"),
+    *("drill", "kind", "minikube", "localnet"),
+}
+
+
 def is_production(settings: Settings, context: str, namespace: str) -> bool:
     """Return whether the screen must warn that this is production.
 
-    When in doubt it is production: only names that say otherwise are not.
+    When in doubt it is production: only names that say otherwise, in a whole word, are not. The
+    context's name tells more than the namespace's, which may be the same everywhere.
     """
     if settings.production is not None:
         return settings.production
-    words = f"{context} {namespace}".lower()
-    return not any(
-        word in words for word in ("staging", "-dev", "dev-", "m0-dev", "test", "sandbox", "drill", "kind-", "minikube")
-    )
+    for name in (context, namespace):
+        words = {word.rstrip("0123456789") for word in re.split(r"[^a-z0-9]+", name.lower())}
+        if words & _PRODUCTION:
+            return True
+        if words & _NOT_PRODUCTION:
+            return False
+    return True

@@ -79,6 +79,14 @@ def test_underscores_are_dashes(tmp_path: Path) -> None:
         ("eu-1", "default", True),
         ("staging", "m0-staging", False),
         ("drill", "m0-dev", False),
+        ("drill", "m0-prod", False),
+        ("eu-1", "m0-dev1", False),
+        ("kind-m0", "default", False),
+        ("contest", "default", True),  # H10: a word is a whole word
+        ("prod-attestation-eu", "m0", True),
+        ("mankind-eu", "m0", True),
+        ("prod-eu", "m0-test", True),
+        ("prod-testing", "m0-dev", True),  # in doubt
     ],
 )
 def test_in_doubt_it_is_production(context: str, namespace: str, production: bool) -> None:

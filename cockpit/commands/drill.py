@@ -231,6 +231,7 @@ def start_world(
     """
     command = [
         sys.executable,
+        "-P",  # never from the current directory, which may be anybody's
         "-m",
         "cockpit.cli",
         "drill",
@@ -243,7 +244,8 @@ def start_world(
         str(speed),
     ]
     command += ["--parent", str(os.getpid()), "--postgres" if postgres else "--no-postgres"]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(_root()), os.environ.get("PYTHONPATH", "")]))}
+    own = [str(_root()), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, own)), "PYTHONSAFEPATH": "1"}
     # a session of its own: ctrl+c and a hang-up are for the cockpit, which ends the world in its
     # own time
     complaints = TemporaryFile()  # noqa: SIM115  # the world writes into it for as long as it lives

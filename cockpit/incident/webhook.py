@@ -92,7 +92,8 @@ class Webhook:
         problem = ""
         timeout = httpx.Timeout(_ANSWER_S, connect=_CONNECT_S)
         try:
-            client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, headers=dict(self._settings.headers))
+            headers = dict(self._settings.headers)
+            client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, headers=headers, trust_env=False)
         except Exception as error:
             return f"the webhook's settings cannot be used ({type(error).__name__})", 0
         async with client:

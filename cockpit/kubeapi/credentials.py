@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.errors import CockpitError
+from cockpit.programs import safe_path
 from cockpit.redaction.own import remember
 from cockpit.text import safe
 
@@ -117,9 +118,10 @@ def run_plugin(spec: Mapping[str, Any], base: Path, cluster: Mapping[str, Any]) 
         request["cluster"] = {k: v for k, v in cluster.items() if isinstance(v, str | bool) and k != "extensions"}
     info = {"apiVersion": version, "kind": "ExecCredential", "spec": request}
     variables = {str(v["name"]): str(v.get("value", "")) for v in spec.get("env") or [] if isinstance(v, dict)}
-    environment = os.environ | variables | {"KUBERNETES_EXEC_INFO": json.dumps(info)}
-    hint = str(spec.get("installHint") or "").strip().split("\n")[0]
     arguments = [str(a) for a in spec.get("args") or []]
+    environment = {**os.environ, **safe_path([program, *arguments]), **variables}
+    environment["KUBERNETES_EXEC_INFO"] = json.dumps(info)
+    hint = str(spec.get("installHint") or "").strip().split("\n")[0]
     try:
         done = subprocess.run(  # the operator's own kubeconfig names it, as for kubectl
             [program, *arguments],

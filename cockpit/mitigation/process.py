@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cockpit.clock import Clock
+from cockpit.programs import safe_path
 from cockpit.text import safe
 
 KEPT_LINES = 200
@@ -173,7 +174,12 @@ async def run(
     ours, theirs = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=dict(env), start_new_session=True
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            env={**env, **safe_path(argv)},
+            start_new_session=True,
         )
     except (OSError, ValueError) as error:
         os.close(ours)

@@ -6,6 +6,7 @@ Each call is a process of its own; all share one journal and its exit codes.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from cockpit.journal.operator import user_name
 from tests.support.paths import ROOT
 
 KEY = "s3cretPathOfTheHook99"
@@ -31,7 +33,6 @@ def run(tmp_path: Path) -> Run:
             "M0_COCKPIT_STATE_DIR": str(tmp_path / "state"),
             "PYTHONPATH": str(ROOT),
             "XDG_CONFIG_HOME": str(tmp_path / "config"),
-            "SUDO_USER": "ops1",
             "LANG": "C.UTF-8",
         }
         return subprocess.run(
@@ -91,7 +92,7 @@ def test_an_incident_from_the_shell(run: Run, tmp_path: Path) -> None:
     assert (shown["severity"], shown["runbook_number"], shown["opened_by"], shown["reminder"]["level"]) == (
         "SEV0",
         1,
-        "ops1",
+        user_name(os.getuid()),
         "quiet",
     )
     assert [(x["item"], x["state"]) for x in shown["checklist"]][0::3] == [
