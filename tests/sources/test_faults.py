@@ -32,6 +32,19 @@ pytestmark = pytest.mark.real
 
 #: Promised are 12 s and 15 s; a machine that runs other tests as well has half as much again.
 NOTICED_S, WELL_AGAIN_S = 18.0, 22.5
+#: What breaks for every source, and for the WebSockets alone: each is a cockpit of its own.
+WHOLE = [
+    Fault.REFUSED,
+    Fault.RESET,
+    Fault.HALF_OPEN,
+    Fault.TRUNCATED,
+    Fault.DRIPPING,
+    Fault.HTML,
+    Fault.UNAVAILABLE,
+    Fault.THROTTLED,
+    Fault.GARBAGE,
+]
+STREAMS = [Fault.REFUSED, Fault.HALF_OPEN]
 #: A 429 that asks for an hour is heeded for a minute, so that it is not well again sooner.
 PATIENT = {(Fault.THROTTLED, "rpc")}
 LIBRARIES_WORDS = re.compile(
@@ -91,7 +104,7 @@ def one_fault(drill: DrillThread, fault: Fault, folder: Path, only_streams: bool
         config = through(folder, Path(drill.drill.config), Path(drill.drill.kubeconfig), proxies)
         config.write_text(config.read_text() + proxies.before((folder.parent / "postgres.toml").read_text()))
         with cockpit(config) as engine:
-            well = watched(engine, lambda light: light.state.live, HANG_S, {})
+            well = watched(engine, lambda light: light.state.live, 2 * HANG_S, {})
             assert len(well) == 5, (fault, lights(engine))
             proxies.set(fault, *([port + 1 for port in ports] if only_streams else []))
             if only_streams:
@@ -110,10 +123,8 @@ def faults(database: DrillPostgres, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("faults")
     database.run(None, (f"ALTER ROLE {schema.WATCHER} CONNECTION LIMIT 30",))
     (folder / "postgres.toml").write_text(f'\n[postgres]\nurl = "{database.url}"\n')
-    ways = {fault.name: (fault, False) for fault in Fault if fault is not Fault.NONE}
-    ways |= {
-        f"stream {fault.name}": (fault, True) for fault in (Fault.REFUSED, Fault.HALF_OPEN, Fault.HTML, Fault.RESET)
-    }
+    ways = {fault.name: (fault, False) for fault in WHOLE}
+    ways |= {f"stream {fault.name}": (fault, True) for fault in STREAMS}
     with DrillThread("calm") as drill, ThreadPoolExecutor(len(ways)) as pool:
         running = {
             name: pool.submit(one_fault, drill, fault, folder / name.replace(" ", "-"), only)
@@ -121,9 +132,6 @@ def faults(database: DrillPostgres, tmp_path_factory: pytest.TempPathFactory) ->
         }
         yield {name: future.result() for name, future in running.items()}
     database.run(None, (f"ALTER ROLE {schema.WATCHER} CONNECTION LIMIT 4",))
-
-
-WHOLE = [fault for fault in Fault if fault is not Fault.NONE]
 
 
 @pytest.mark.parametrize("fault", WHOLE, ids=lambda fault: fault.name)
@@ -145,10 +153,10 @@ def test_r13_it_is_said_in_a_plain_sentence_with_a_remedy(faults: dict[str, Seen
             assert remedy or "nothing read yet" in reason, (name, reason)
 
 
-@pytest.mark.parametrize("name", ["stream REFUSED", "stream HALF_OPEN", "stream HTML", "stream RESET"])
-def test_r13_a_lost_subscription_shows_though_polling_goes_on(faults: dict[str, Seen], name: str) -> None:
+@pytest.mark.parametrize("fault", STREAMS, ids=lambda fault: fault.name)
+def test_r13_a_lost_subscription_shows_though_polling_goes_on(faults: dict[str, Seen], fault: Fault) -> None:
     """R13: a WebSocket that is refused, half open or silent showed nowhere."""
-    seen = faults[name]
+    seen = faults[f"stream {fault.name}"]
     assert "rpc" in seen.bad_s, seen.said
     light = seen.steady["rpc"]
     assert light.state.stale and re.search(r"polled; subscription down \d+ s: ", light.reason), light

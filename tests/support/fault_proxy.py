@@ -27,7 +27,6 @@ class Fault(Enum):
     RESET = "each connection is reset"
     HALF_OPEN = "connections open and stay silent, those that are open too"
     TRUNCATED = "each answer breaks off in the middle"
-    SLOW = "each answer takes half a minute"
     DRIPPING = "an answer comes byte by byte"
     HTML = "a proxy answers with its sign-in page"
     UNAVAILABLE = "a proxy answers 503"
@@ -140,8 +139,6 @@ class FaultProxy:
         while part := await source.read(65_536):
             if self._fault is Fault.HALF_OPEN:
                 await asyncio.Event().wait()  # until the connection's own end
-            if answers and self._fault is Fault.SLOW:
-                await self._for(30.0)
             if answers and self._fault is Fault.DRIPPING:
                 for at in range(len(part)):
                     if self._fault is not Fault.DRIPPING:
