@@ -146,7 +146,7 @@ class Ledger:
 
     def _ran(self, signature: str, slot: int, logs: Sequence[str], at: float, counted: bool) -> None:
         read = read_logs(logs, self.program_id)
-        before = self.undecodable
+        before, named_alone = self.undecodable, 0
         if read.broken:
             self.undecodable += 1
         for frame in read.frames:
@@ -155,13 +155,14 @@ class Ledger:
             if named is not None and named not in kinds:
                 kinds.append(named)
                 self.undecodable += 1  # its event is missing or could not be read
+                named_alone += 1
             elif frame.instruction not in INSTRUCTIONS and not kinds and not frame.own_parent:
                 self.undecodable += 1
             for kind in kinds:
                 self._counters[kind].add(at, slot, counted=counted)
         if read.truncated and self.undecodable == before:
             self.undecodable += 1  # what the node cut off may have been an instruction of ours
-        if self.undecodable != before:
+        if read.truncated or self.undecodable - before > named_alone:  # what it named was counted all the same
             self._unread.append(slot)
 
     def _events(self, frame: Frame, signature: str, slot: int) -> list[str]:

@@ -18,7 +18,7 @@ from cockpit.drill.school.observer import Observer
 from cockpit.drill.world import World
 from cockpit.mitigation.proof.verify import Baseline, Verification
 from cockpit.model.plan import Proof
-from cockpit.model.runbook import Match, Runbooks, Step
+from cockpit.model.runbook import Match, Runbook, Runbooks, Step
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 
@@ -166,7 +166,7 @@ class Operator:
         seconds.
         """
         runbook = self.runbooks.runbook(str(number))
-        clock, observer = self.world.clock, self._observer(line.signal for line in runbook.validation)
+        clock, observer = self.world.clock, self._observer(_signals(runbook))
         proof = Verification(runbook.validation, self.runbooks, self.before(number), clock.mono())
         end = clock.now() + seconds
         while clock.now() < end and proof.proof is Proof.PENDING:
@@ -182,5 +182,12 @@ class Operator:
     def remember(self, number: int) -> None:
         """The signals before a step, for validations that ask whether one rises or falls."""
         runbook = self.runbooks.runbook(str(number))
-        observer = self._observer(line.signal for line in runbook.validation)
-        self._before = Baseline.of(observer.snapshot(), runbook.validation, self.world.clock.mono())
+        observer, clock = self._observer(_signals(runbook)), self.world.clock
+        observer.snapshot()
+        self.wait(20)  # what must hold for a while is known to
+        self._before = Baseline.of(observer.snapshot(), runbook.validation, clock.mono(), self.runbooks)
+
+
+def _signals(runbook: Runbook) -> set[str]:
+    """The signals that its validation is judged by."""
+    return {name for line in runbook.validation for name in (line.signal, line.only_with) if name is not None}

@@ -12,16 +12,19 @@ from urllib.parse import quote
 
 from cockpit.kubeapi.access_review import Review, review
 from cockpit.kubeapi.client import KubeClient
-from cockpit.kubeapi.errors import KubeError
+from cockpit.kubeapi.errors import Conflict, KubeError
 from cockpit.mitigation.cluster import dryrun, lease
 from cockpit.mitigation.cluster.guard_facts import Facts
 from cockpit.mitigation.cluster.objects import GROUPS, RESOURCES, WORKLOADS, Subject, replicas, selector, surge_of
+from cockpit.mitigation.cluster.patches import at_version
 from cockpit.mitigation.cluster.rollout_state import others_named, owned
 from cockpit.mitigation.context import StepContext
 from cockpit.mitigation.kind import Draft, Patch
 from cockpit.model.observed.cluster import Autoscaler
 from cockpit.model.reading import Unknown, believed
 from cockpit.model.situation import Situation
+
+_TRIES = 4  # a rollout under way changes the object several times a second
 
 
 async def gather(context: StepContext, draft: Draft, identity: str) -> Facts:
@@ -91,7 +94,7 @@ async def _runs_already(client: KubeClient, patch: Patch) -> int:
     if not patch.template or subject.kind != "Deployment" or surge_of(subject.obj, count).surge == 0:
         return 0
     try:
-        _, after = await dryrun.ask_for_patch(client, patch.request, subject.obj)
+        after = await _made_of(client, patch)
         if after is None:
             return 0
         path = f"/apis/apps/v1/namespaces/{quote(subject.namespace, safe='')}/replicasets"
@@ -105,6 +108,22 @@ async def _runs_already(client: KubeClient, patch: Patch) -> int:
         if any(ref.get("uid") == subject.uid for ref in rs["metadata"].get("ownerReferences") or [])
         and _bare(rs["spec"]["template"]) == wanted
     )
+
+
+async def _made_of(client: KubeClient, patch: Patch) -> Mapping[str, Any] | None:
+    """Return the object as the change would make it; one that changes meanwhile is asked again.
+
+    Raises KubeError.
+    """
+    request = patch.request
+    for _ in range(_TRIES):
+        try:
+            made: Mapping[str, Any] | None = (await dryrun.ask_for_patch(client, request, patch.subject.obj))[1]
+            return made
+        except Conflict:
+            now = await client.get(patch.subject.path)
+            request = at_version(request, str(now["metadata"]["resourceVersion"]))
+    return None
 
 
 def _bare(template: Mapping[str, Any]) -> dict[str, Any]:
