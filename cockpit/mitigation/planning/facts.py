@@ -6,6 +6,7 @@ Rights, autoscalers, the lease and the pods that are left, at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -117,12 +118,12 @@ async def _made_of(client: KubeClient, patch: Patch) -> Mapping[str, Any] | None
     """
     request = patch.request
     for _ in range(_TRIES):
-        try:
+        with contextlib.suppress(Conflict):
             made: Mapping[str, Any] | None = (await dryrun.ask_for_patch(client, request, patch.subject.obj))[1]
-            return made
-        except Conflict:
-            now = await client.get(patch.subject.path)
-            request = at_version(request, str(now["metadata"]["resourceVersion"]))
+            if made is not None:
+                return made
+        now = await client.get(patch.subject.path)  # a JSON patch says by a 422 that its version is old
+        request = at_version(request, str(now["metadata"]["resourceVersion"]))
     return None
 
 
