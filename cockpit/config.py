@@ -19,7 +19,7 @@ import msgspec
 from cockpit.settings import ConfigProblem, Key, NetworkCliSettings, Section, Settings, secrets_in
 from cockpit.sources.prometheus.settings import PROMETHEUS
 from cockpit.sources.registry import sources
-from cockpit.text import safe
+from cockpit.text import has_unseen, safe
 
 ENV_PREFIX = "M0_COCKPIT_"
 
@@ -42,11 +42,29 @@ def read_file(path: Path) -> msgspec.Struct:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigProblem(f"cannot read {path}: {safe(error)}", "check its permissions and encoding") from None
     try:
-        return msgspec.convert(_dashed(tomllib.loads(raw), file_type()), file_type(), strict=True, dec_hook=_path)
+        tables = tomllib.loads(raw)
+        for key, text in _all_texts(tables, ""):
+            if has_unseen(text):
+                reason = f"{path}: {safe(key, 120)} has characters in it that cannot be seen: {safe(text, 80)}"
+                raise ConfigProblem(reason, "write it anew, without them")
+        return msgspec.convert(_dashed(tables, file_type()), file_type(), strict=True, dec_hook=_path)
     except tomllib.TOMLDecodeError as error:
         raise ConfigProblem(f"{path}: {safe(error)}", "mend the TOML there") from None
     except msgspec.ValidationError as error:
         raise ConfigProblem(f"{path}: {safe(error)}", "docs/configuration.md lists every key") from None
+
+
+def _all_texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Yield each text of the file with its key, the names of keys among them."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield key or "a key", name
+            yield from _all_texts(each, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _all_texts(each, key)
 
 
 @cache

@@ -16,7 +16,7 @@ from cockpit.redaction.marks import HIDDEN
 from cockpit.redaction.own import hide_own
 from cockpit.redaction.urls import parts_of
 
-__all__ = ["HIDDEN", "clean", "redact", "safe", "typed", "url_hint", "url_secrets", "without"]
+__all__ = ["HIDDEN", "clean", "has_unseen", "redact", "safe", "typed", "url_hint", "url_secrets", "without"]
 
 #: All that can move the cursor, reorder or hide what the operator reads: controls, format
 #: characters, separators, surrogates, tags, variation selectors, noncharacters; and what looks
@@ -82,6 +82,11 @@ def clean(text: str, limit: int = 4096) -> str:
         return text if text.isprintable() else _HOSTILE.sub(_escape, text)
     text = _HOSTILE.sub(_escape, text)
     return _with_few_marks(text) if _MARKS.found_in(text) else text
+
+
+def has_unseen(text: str) -> bool:
+    """Tell whether anything in it is not to be seen, lines and tabs aside."""
+    return _HOSTILE.search(text.replace("\n", "").replace("\t", "")) is not None
 
 
 def typed(text: str) -> str:

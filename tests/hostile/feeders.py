@@ -196,6 +196,7 @@ FEED: dict[str, Callable[[str], object]] = {
     "cockpit.text:url_hint": text.url_hint,
     "cockpit.text:without": lambda raw: text.without(raw, (raw[:40], "key")),
     "cockpit.text:typed": text.typed,
+    "cockpit.text:has_unseen": text.has_unseen,
     "cockpit.patterns:compiled": _pattern,
     "cockpit.redaction.own:hide_own": own.hide_own,
     "cockpit.redaction:redact": redact,

@@ -14,10 +14,12 @@ from textual.app import ComposeResult
 from textual.command import CommandPalette
 from textual.widgets import Input
 
+from cockpit.config import load_settings
 from cockpit.incident.flight_recorder import RecordedChange, read
 from cockpit.journal import hash_chain
 from cockpit.journal.entries import lines_from
 from cockpit.kubeapi.access import load_access
+from cockpit.settings import ConfigProblem
 from cockpit.text import clean, typed
 from panels.kit.terminal_app import TerminalApp
 from panels.kit.theme import Appearance
@@ -70,6 +72,19 @@ def test_a_context_s_name_is_shown_clean_and_found_by_its_own(tmp_path: Path) ->
     for text in (access.context, access.user, access.namespace or ""):
         assert text.isprintable() and SHOWN in text
     assert access.reload().context == access.context
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['context = "prod\\u001b[2J"', 'namespaces = ["m0", "m0\\u202e"]', '[probes.services]\n"m0\\u200b" = "http://x"'],
+)
+def test_a_configuration_with_characters_that_cannot_be_seen_is_refused(tmp_path: Path, line: str) -> None:
+    """H6: names and values of the configuration stand on every screen."""
+    file = tmp_path / "config.toml"
+    file.write_text(line)
+    with pytest.raises(ConfigProblem) as caught:
+        load_settings(config=str(file), env={})
+    assert "cannot be seen" in str(caught.value) and str(caught.value).isprintable()
 
 
 @given(st.text())
