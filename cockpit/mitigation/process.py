@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from cockpit.clock import Clock
 from cockpit.programs import safe_path
+from cockpit.redaction.forms import KeyLines
 from cockpit.text import safe
 
 KEPT_LINES = 200
@@ -134,7 +135,8 @@ class Tail:
     def lines(self) -> tuple[str, ...]:
         """Return the lines, cleaned and redacted; empty ones are left out."""
         raw = [*self._lines, *([self._rest] if self._rest else [])]
-        lines = (safe(_COLOURS.sub("", line.decode("utf-8", "replace")).rstrip("\r"), 500) for line in raw)
+        keys, bare = KeyLines(), (_COLOURS.sub("", line.decode("utf-8", "replace")).rstrip("\r") for line in raw)
+        lines = (safe(keys.shown(line), 500) for line in bare)
         return tuple(line for line in lines if line)
 
     @property

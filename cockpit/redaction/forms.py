@@ -70,6 +70,7 @@ _JWT = re.compile(
 )
 _PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?-----")
 _PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?-----")
+_MOST_KEY_LINES = 120  # of a key of 16,384 bits; a mark without an end hides no more
 _PUTTY = re.compile(r"Private-Lines: \d{1,3}")
 _LONE = re.compile(
     r"^[ \t]{0,40}(?=[^\n]{0,64}[a-z])(?=[^\n]{0,64}[A-Z])(?=[^\n]{0,64}\d)"
@@ -122,6 +123,28 @@ def _hide_putty(text: str) -> str:
         return text
     end = text.find("Private-MAC", begin.end())
     return f"{text[: begin.end()]} {HIDDEN} {text[end:] if end >= 0 else ''}"
+
+
+class KeyLines:
+    """Follows a stream of lines and hides those between the marks of a private key.
+
+    The last line of a key is short, and by itself like any other text.
+    """
+
+    def __init__(self) -> None:
+        self._left = 0
+
+    def shown(self, line: str) -> str:
+        """Return the line, or what is shown in place of one of a key's."""
+        begin = _PEM_BEGIN.search(line)
+        if begin is not None:
+            self._left = 0 if _PEM_END.search(line, begin.end()) else _MOST_KEY_LINES
+            return line
+        if not self._left:
+            return line
+        end = _PEM_END.search(line)
+        self._left = 0 if end is not None else self._left - 1
+        return f"{HIDDEN}{line[end.start() :]}" if end is not None else HIDDEN
 
 
 def hide_forms(text: str) -> str:

@@ -64,6 +64,7 @@ _ABOUT = listed(
     "expire expiration exp age seconds ms total bucket buckets program programs account accounts mint balance "
     "balances amount amounts symbol address location mode method methods provider providers manager interval "
     "limit limits rate budget used usage error errors status state hint field column prefix arn algorithm alg "
+    "domain domains "
     "required enabled disabled stdin help flow server class format index hits misses table review reviews "
     "authentication changed created updated at rules scope scopes audience issuer cache source sources "
     "selector reset attempts attempt min max valid validation validator verified loaded helper expired "

@@ -118,7 +118,11 @@ class _Hider:
                 kind = Secrecy.MAYBE
             if self.of_secret and name in _DATA:
                 kind = Secrecy.PASSWORD
-        if kind is Secrecy.NONE or ("\t" in (match["sep"] or "") and kind is Secrecy.MAYBE):
+        if (
+            kind is Secrecy.NONE
+            or text.startswith("checksum/", max(0, begin - 9))
+            or ("\t" in (match["sep"] or "") and kind is Secrecy.MAYBE)
+        ):
             return match.end()
         if match["flag"] and kind is Secrecy.MAYBE and text.startswith("--", match.start()) is False:
             return match.end()

@@ -25,8 +25,10 @@ _STORES = listed(
     "postgres postgresql mysql mariadb redis rediss amqp amqps mongodb mongodb+srv kafka nats clickhouse "
     "cockroachdb sqlserver oracle couchbase cassandra memcached"
 )
-_PLAIN_USER = re.compile(r"[a-z]+(?:_[a-z]+)*$")
+_PLAIN_USER = re.compile(r"(?:[a-z]+|[a-z][a-z0-9]{1,3})(?:_[a-z]+)*$")
+_FILE = re.compile(r"\.[a-z][a-z0-9]{1,4}$")
 _SEGMENT = re.compile(r"[A-Za-z0-9_~=.%+-]{12,}$")
+_PLACES_OF_FILES = listed("s3 gs file ipfs oci abfs hdfs docker-pullable containerd")
 _APART = re.compile(r"([^A-Za-z0-9_~=.%+-]+)")
 _DNS_LABEL = re.compile(r"[a-z0-9]{1,16}(?:[.-][a-z0-9]{1,16})+$")
 #: What comes after these is an object's name or digest.
@@ -40,12 +42,13 @@ _NOT_OBJECTS = listed("keys tokens secrets hooks webhooks services triggers acce
 
 def _path_key(segment: str, before: str) -> bool:
     """Tell whether a segment of a path is a key; `before` is the one in front of it."""
-    if before and secrecy(before) not in (Secrecy.NONE, Secrecy.MAYBE) and len(segment) >= 6:
-        return before.lower() not in ("secrets", "tokens") or _random(segment)
+    named = before.lower() in ("secrets", "tokens")  # in the API server's paths names follow
+    if not named and secrecy(before) not in (Secrecy.NONE, Secrecy.MAYBE) and len(segment) >= 6:
+        return True
     if not _SEGMENT.match(segment):
         return False
     least = 12 if re.fullmatch(r"v\d{1,2}|ws|rpc", before) else 16
-    if len(segment) < least or not _random(segment):
+    if len(segment) < least or not _random(segment) or _FILE.search(segment):
         return False
     if not is_uuid(segment) and _DNS_LABEL.match(segment) and re.search(r"(?:^|[.-])[a-z]{3,}(?:[.-]|$)", segment):
         return False  # the name of a pod, a host, a release
@@ -136,11 +139,8 @@ def _hide_one(scheme: str, rest: str, quote: str) -> str:
     if info and not (len(info) <= 20 and _PLAIN_USER.match(info)) and not is_reference(info):
         info = HIDDEN
     host = re.split(r"[/?#]", place, maxsplit=1)[0]
-    return (
-        f"{info}@{host}{hide_rest(place[len(host) :])}{after}"
-        if info
-        else f"{host}{hide_rest(place[len(host) :])}{after}"
-    )
+    behind = place[len(host) :] if scheme.lower() in _PLACES_OF_FILES else hide_rest(place[len(host) :])
+    return f"{info}@{host}{behind}{after}" if info else f"{host}{behind}{after}"
 
 
 def _hide_absolute(text: str) -> str:

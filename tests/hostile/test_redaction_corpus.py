@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from cockpit.incident.evidence.redaction import redacted
+from cockpit.redaction.forms import KeyLines
 from cockpit.redaction.names import secret_variable
+from cockpit.sources.kubernetes.log_lines import parse
 from cockpit.text import HIDDEN, redact, safe
 from tests.hostile.redaction_corpus import ENTRIES, HARMLESS, SECRETS
 from tests.support.paths import ROOT
@@ -49,6 +51,15 @@ def test_the_evidence_hides_what_the_screen_hides() -> None:
     for name in ("token_count", "passwordFile", "public_key", "cache_key", "M0_TOKEN_BUCKET_RATE", "secretName"):
         assert redacted({name: "12 of m0-tls"}) == {name: "12 of m0-tls"}
         assert not secret_variable(name)
+
+
+def test_a_private_key_over_several_lines_of_a_log_is_hidden() -> None:
+    """H3: each line of a log comes alone; the last of a key is short and bears no mark."""
+    body = ["MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj", "QwSab8hV0a1b2C3d4E5f=="]
+    lines = ["loading", "-----BEGIN PRIVATE KEY-----", *body, "-----END PRIVATE KEY-----", "m0-signer is ready"]
+    keys = KeyLines()
+    shown = [parse(line.encode(), "p", "c", keys)[0].text for line in lines]
+    assert shown == ["loading", "[private key ***]", "***", "***", "***-----END PRIVATE KEY-----", "m0-signer is ready"]
 
 
 def test_the_docs_say_what_cannot_be_recognised() -> None:

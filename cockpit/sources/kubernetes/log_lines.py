@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from cockpit.kubeapi.convert import unix
+from cockpit.redaction.forms import KeyLines
 from cockpit.text import safe
 
 #: Bytes of a line that are read, searched and kept: only the picture is cut further.
@@ -61,15 +62,16 @@ def trace_id(text: str) -> str | None:
     return None if _NO_TRACE.match(found) else found
 
 
-def parse(raw: bytes, pod: str, container: str) -> tuple[LogLine, str]:
+def parse(raw: bytes, pod: str, container: str, keys: KeyLines | None = None) -> tuple[LogLine, str]:
     """Split a raw line into its content and the server's RFC 3339 stamp, "" without one.
 
-    Never raises.
+    `keys` follows the lines of one stream, in which a private key may stand. Never raises.
     """
     match = _STAMP.match(raw)
     stamp = match[1].decode("ascii") if match else ""
     body = raw[match.end() :] if match else raw
-    text = safe(body.rstrip(b"\r").decode("utf-8", "replace"), MAX_LINE)
+    said = body.rstrip(b"\r").decode("utf-8", "replace")
+    text = safe(keys.shown(said) if keys is not None else said, MAX_LINE)
     if len(raw) >= MAX_LINE:
         text += CUT
     at = unix(stamp)

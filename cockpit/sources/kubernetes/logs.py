@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Denied, Invalid, KubeError, NotFound, Unauthorised, Unreachable, describe
 from cockpit.model.reading import Fault
+from cockpit.redaction.forms import KeyLines
 from cockpit.sources.kubernetes.log_lines import MAX_LINE, LogLine, parse
 from cockpit.sources.timing import Timings
 from cockpit.text import safe
@@ -247,9 +248,10 @@ class _Tail:
         resumed = self._stamp[:19]
         again = self._second.copy()
         timeout = _SILENCE_S if request.follow else 30.0
+        keys = KeyLines()
         async with self._client.stream(self._path, params, read_timeout_s=timeout, max_line=MAX_LINE) as lines:
             async for raw in lines:
-                line, stamp = parse(raw, self._pod, self._container or "")
+                line, stamp = parse(raw, self._pod, self._container or "", keys)
                 if resumed and stamp[:19] <= resumed and again[raw] > 0:
                     again[raw] -= 1
                     continue
