@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import traceback
 from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from cockpit import __version__
+from cockpit import __version__, crash
 from cockpit.errors import CockpitError
 from cockpit.model.registry import RegistryError, need_file
 from cockpit.text import safe
@@ -127,6 +126,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if argv is None else argv
     debug = "--debug" in arguments
+    crash.install(debug=debug)
     try:
         rows = command_rows()
         command = next((word for word in arguments if word in rows), "live")
@@ -148,16 +148,12 @@ def main(argv: list[str] | None = None) -> int:
 def report(error: Exception, *, debug: bool) -> int:
     """Print one line on stderr, with the remedy where the error has one."""
     if debug:
-        print(safe_lines("".join(traceback.format_exception(error))), file=sys.stderr)
+        print("\n".join(crash.traceback_lines(error)), file=sys.stderr)
     known = CockpitError.of(error)
     if known is not error and not debug:
         known = CockpitError(f"{type(error).__name__}: {known.reason}", "run again with --debug for the details")
     print(f"m0-cockpit: {known.line()}", file=sys.stderr)
     return 70  # EX_SOFTWARE
-
-
-def safe_lines(text: str) -> str:
-    return "\n".join(safe(line) for line in text.splitlines())
 
 
 if __name__ == "__main__":

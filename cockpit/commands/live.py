@@ -7,7 +7,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-from cockpit import terminal
+from cockpit import crash, terminal
 from cockpit.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,7 +54,11 @@ def show(settings: Settings, *, debug: bool = False, coach: Coach | None = None)
         relay=terminal.relay(),
     )
     app.coaching.coach = coach
-    code = app.run_to_end()
-    for line in app.last_words:
+    crash.hold()
+    try:
+        code = app.run_to_end()
+    finally:
+        held = crash.release()
+    for line in (*app.last_words, *held):
         print(line, file=sys.stderr)
     return code

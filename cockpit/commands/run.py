@@ -14,8 +14,10 @@ import time
 from concurrent.futures import Future, wait
 from typing import Any
 
+from cockpit.commands.prompt import Prompt
 from cockpit.model.plan import CommandRun, DryRunState, Phase, Plan, Progress, Proof, Request, SqlRun, Verdict
 from cockpit.model.runbook import Runbook, Step
+from cockpit.model.seen import Seen
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.settings import ConfigProblem
 from cockpit.text import safe
@@ -158,6 +160,7 @@ class Carrier:
         self.confirm: tuple[str, ...] = tuple(filter(None, (args.confirm or "").split(",")))
         self.wait: bool = not getattr(args, "no_wait", False)
         self.json: bool = args.json
+        self._seen: Seen | None = None  # when the question was shown and answered
 
     def carry(self, plan: Plan) -> int:
         self._say(describe(plan))
@@ -188,7 +191,7 @@ class Carrier:
         # running and unheard.
         usual = signal.signal(signal.SIGINT, lambda *_: asked.set())
         try:
-            sent: Future[Progress] = self.session.mitigations.confirm(plan, typed)
+            sent: Future[Progress] = self.session.mitigations.confirm(plan, typed, self._seen)
             last = time.monotonic() + self._patience(plan)
             said = False
             while not sent.done() and time.monotonic() < last:
@@ -222,12 +225,12 @@ class Carrier:
         return plan.typed if not self.yes and self._ask(f"type {plan.typed} to go on: ") == plan.typed else None
 
     def _ask(self, question: str) -> str:
-        if self.json or not sys.stdin.isatty():
+        if self.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
             return ""
-        try:
-            return input(question).strip()
-        except EOFError:
-            return ""
+        prompt = Prompt(question)
+        answer = prompt.ask()
+        self._seen = prompt.seen
+        return answer
 
     def _how_to_confirm(self, plan: Plan) -> str:
         flag = "--yes" if plan.typed is None else f"--confirm {plan.typed}"

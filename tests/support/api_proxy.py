@@ -95,7 +95,9 @@ def proxied(target: str) -> Iterator[ApiProxy]:
 
     async def serve() -> None:
         nonlocal session
-        session = aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None))
+        session = aiohttp.ClientSession(
+            auto_decompress=False, connector=aiohttp.TCPConnector(ssl=False), timeout=aiohttp.ClientTimeout(total=None)
+        )
         app = web.Application(client_max_size=16 * 1024**2)
         app.router.add_route("*", "/{tail:.*}", handle)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -107,6 +109,10 @@ def proxied(target: str) -> Iterator[ApiProxy]:
         await stop.wait()
         await runner.cleanup()
         await session.close()
+        left = asyncio.all_tasks() - {asyncio.current_task()}  # streams that nobody ends
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
     thread.start()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cockpit.sources.solana.settings import RpcEndpoint
 
 Choices = list[tuple[str, str]]
+_LONGEST_MARKET = 64  # characters; the program's accounts hold no longer name
 
 
 def choices(param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], situation: Situation | None) -> Choices:
@@ -133,14 +134,44 @@ def _joined_to(toggle: str, choices: Choices, situation: Situation) -> Choices:
 
 
 def markets(situation: Situation) -> list[str]:
-    """Return every market that is known.
+    """Return every market that is known: the chain's where it is read, else what is served.
 
-    First what is served, the oldest output first, then the chain's accounts.
+    The oldest output first. What can be no market's name is left out: see `left_out`.
     """
+    return [market for market in _named(situation) if not impossible(market)]
+
+
+def left_out(situation: Situation) -> list[tuple[str, str, bool]]:
+    """Return (name, why it can be none, whether the chain has it) of what `markets` leaves out."""
+    accounts, served = _accounts(situation), _served(situation)
+    found = [(name, impossible(name), name in accounts) for name in dict.fromkeys([*_named(situation), *served])]
+    return [one for one in found if one[1]]
+
+
+def impossible(market: str) -> str:
+    """Say why a text can be no market's name; "" when it can."""
+    if not market:
+        return "it is empty"
+    if market.startswith("-"):
+        return "it begins with -, and a program would take it for an option"
+    if len(market) > _LONGEST_MARKET:
+        return f"it is longer than {_LONGEST_MARKET} characters"
+    if any(char in ", " or not char.isprintable() for char in market):
+        return "it has a space, a comma or a control character in it"
+    return ""
+
+
+def _named(situation: Situation) -> list[str]:
+    ages, accounts = _served(situation), _accounts(situation)
+    named = accounts if accounts else ages
+    return sorted(named, key=lambda market: (-ages.get(market, float("-inf")), market))
+
+
+def _served(situation: Situation) -> dict[str, float]:
+    """Return the age of the newest output by market, as it is served."""
     result = last_known(believed(situation.queries.get("output-age"), situation.mono))
     ages = result.by("market") if result is not None else {}
-    served = sorted(ages, key=lambda market: -ages[market])
-    return [*served, *(market for market in sorted(_accounts(situation)) if market not in ages)]
+    return {market: age if age == age else 0.0 for market, age in ages.items()}
 
 
 def _accounts(situation: Situation) -> dict[str, MarketState]:
@@ -170,6 +201,8 @@ def _markets(runbooks: Runbooks, situation: Situation) -> Choices:
     on_chain = _accounts(situation)
     offers = []
     for market in [*ages, *(m for m in sorted(on_chain) if m not in ages)]:
+        if impossible(market):
+            continue
         state = on_chain.get(market)
         words = "" if state is None else "active" if state.active else "PAUSED"
         age = f"output {ages[market]} old" if market in ages else ""

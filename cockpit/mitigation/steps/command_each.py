@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cockpit.mitigation import process
-from cockpit.mitigation.choices.live import markets
+from cockpit.mitigation.choices.live import left_out, markets
 from cockpit.mitigation.kind import Draft, RawInverse, Ready
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
@@ -60,6 +60,8 @@ class CommandEach:
         )
         scope["each"] = list(todo)
         unread = [one for one in todo if states[one] is None]
+        guards = [GuardResult("state", Verdict.UNKNOWN, f"cannot be read: {_names(unread)}")] if unread else []
+        guards += _left_out(context) if request.arguments is None else []
         enables = step.args.get("enables", "")
         becomes = step.args.get("becomes") or "done"
         return Draft(
@@ -75,7 +77,7 @@ class CommandEach:
             idle=not todo,
             dangers=(enables,) if enables else ("marked dangerous in the runbook",) if step.dangerous else (),
             relaxing=(f"it {enables} ({_names(todo)})",) if enables and todo else (),
-            guards=(GuardResult("state", Verdict.UNKNOWN, f"cannot be read: {_names(unread)}"),) if unread else (),
+            guards=tuple(guards),
             hidden=tuple(cli.env.values()),
         )
 
@@ -93,8 +95,8 @@ class CommandEach:
     async def send(
         self, prepared: Prepared, ready: Ready, context: StepContext, intent: Intent, on_progress: OnProgress
     ) -> Outcome:
-        intent(ready.effect)
         """One after the other; one that fails does not keep the others from it."""
+        intent(ready.effect)
         effect, each = ready.effect, prepared.draft.scope["each"]
         assert isinstance(effect, CommandRun)
         env = process.environment(context.backends.network_cli.env)
@@ -205,6 +207,25 @@ def _wanted(step: Step, values: Mapping[str, str], context: StepContext) -> tupl
     if strange:
         raise PlanProblem(f"there is no market {clean(strange[0], 60)}", f"one of {_names(known)}")
     return tuple(market for market in known if market not in but)
+
+
+def _left_out(context: StepContext) -> list[GuardResult]:
+    """Say what can be no market's name, so that the step does nothing about it.
+
+    Of a label that is served nothing is known; what the chain has is a market all the same, which
+    must be seen to by hand.
+    """
+    situation = context.situation()
+    found = left_out(situation) if situation is not None else []
+    return [
+        GuardResult(
+            "markets",
+            Verdict.CONFIRM if on_chain else Verdict.NOTE,
+            f"left out: {clean(name, 60) or '(empty)'}: {why}" + ("; the chain has it" if on_chain else ""),
+            (name,),
+        )
+        for name, why, on_chain in found[:_NAMED]
+    ]
 
 
 async def _states(scope: Mapping[str, Any], each: Sequence[str], context: StepContext) -> dict[str, bool | None]:

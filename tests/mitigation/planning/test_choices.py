@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from cockpit.clock import ManualClock
+from cockpit.mitigation.choices import live
 from cockpit.mitigation.choices.live import choices
 from cockpit.model.observed.chain import EndpointStatus, MarketState, SignerSetState
 from cockpit.model.observed.cluster import Cluster, ContainerTemplate, EnvVar, ReplicaSet
@@ -280,3 +281,19 @@ def test_a_session_that_sends_one_short_statement_after_the_other_is_offered_las
         ("11", "m0-backup as m0_app, active for 340 s"),
         ("13", "m0-report as m0_app, active for 0.4 s"),
     ]
+
+
+def test_markets_are_the_chains_where_it_is_read_and_an_impossible_label_is_none() -> None:
+    """S10: a label that begins with - is no market, wherever it is served."""
+    accounts = {
+        "addr": MarketState(
+            address="addr", market_id="NBA", domain="Sports", active=True, current_epoch_id=7, last_sequence=42
+        )
+    }
+    served = by("market", NBA=12.0, CPI=80.0, **{"-x": 1.0})
+    read = situation(solana={"markets": reading("x", accounts)}, queries={"output-age": served})
+    assert live.markets(read) == ["NBA"]
+    assert [(name, on_chain) for name, _, on_chain in live.left_out(read)] == [("-x", False)]
+    unread = situation(queries={"output-age": served})
+    assert live.markets(unread) == ["CPI", "NBA"]
+    assert "-x" not in dict(offered("markets", unread))

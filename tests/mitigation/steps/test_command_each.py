@@ -83,6 +83,24 @@ def test_a_canary_that_is_no_market_is_an_error_and_pauses_nothing(rig: Rig, net
     assert calls(network) == []
 
 
+def test_a_market_that_can_be_none_is_left_out_and_said(rig: Rig, network: Path) -> None:
+    """S10: one id that begins with - made "pause every market" impossible."""
+    accounts = {
+        name: MarketState(
+            address=name, market_id=name, domain="Sports", active=True, current_epoch_id=7, last_sequence=42
+        )
+        for name in (*MARKETS, "-rf", "A B", "x" * 80, "\x1b[2J")
+    }
+    rig.solana = {"markets": Reading("solana/markets", accounts, rig.clock.mono())}
+    made = plan(rig.executor(), PAUSE, RUNBOOK, canaries="B2")
+    assert isinstance(made.request, CommandRun)
+    assert [argv[6] for argv in (made.request.argv, *made.request.more)] == ["A1", "C3", "D4"]
+    said = [g for g in made.guards if g.guard == "markets"]
+    assert len(said) == 4 and all(g.verdict is Verdict.CONFIRM for g in said)
+    assert any("-rf: it begins with -" in g.reason for g in said)
+    assert not any("\x1b" in g.reason for g in said)
+
+
 def test_without_a_known_market_there_is_no_plan(rig: Rig, network: Path) -> None:
     rig.solana = {}
     with pytest.raises(PlanProblem, match="no market is known"):
