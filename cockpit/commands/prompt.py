@@ -18,7 +18,7 @@ import tty
 from codecs import getincrementaldecoder
 
 from cockpit import terminal
-from cockpit.keystrokes import Keystrokes, Kind, Piece
+from cockpit.model.keystrokes import Keystrokes, Kind, Piece
 from cockpit.model.seen import (
     ANSWER_WITHIN_S,
     Answer,

@@ -32,7 +32,7 @@ from textual.drivers._writer_thread import WriterThread
 from textual.keys import Keys
 from textual.message import Message
 
-from cockpit.keystrokes import ESC, Keystrokes, Kind, Piece
+from cockpit.model.keystrokes import ESC, Keystrokes, Kind, Piece
 from panels.kit.seen.attention import Attention
 
 #: A full repaint of a large screen is some 60 kB; several of those waiting means that the link does

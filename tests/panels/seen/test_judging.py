@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cockpit.keystrokes import Keystrokes, Kind
+from cockpit.model.keystrokes import Keystrokes, Kind
 from cockpit.model.seen import (
     ALONE_S,
     ANSWER_WITHIN_S,

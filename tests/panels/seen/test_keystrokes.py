@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cockpit.keystrokes import OPEN_S, Keystrokes, Kind, Piece
+from cockpit.model.keystrokes import OPEN_S, Keystrokes, Kind, Piece
 from panels.kit.driver import taken
 from tests.panels.seen.test_judging import ANSWERS
 
