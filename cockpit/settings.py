@@ -18,9 +18,8 @@ from cockpit.errors import CockpitError
 from cockpit.links import problem_of
 from cockpit.model.links import Links
 from cockpit.patterns import PatternRefused, compiled
-from cockpit.redaction.marks import looks_random
 from cockpit.redaction.own import remember
-from cockpit.text import safe, url_secrets
+from cockpit.text import safe, url_keys
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -61,7 +60,7 @@ def secret_of(value: str | None, file: str | None, name: str) -> str | None:
         return value
     try:
         secret = Path(file).expanduser().read_text("utf-8").strip()
-        remember([secret, *url_secrets(secret)])
+        remember([secret, *url_keys(secret)])
         return secret
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigProblem(f"cannot read {name} from {file}: {safe(error)}", "check the file") from None
@@ -77,8 +76,7 @@ def secrets_in(section: Section) -> Iterator[str]:
         if attribute not in section.ADDRESSES:
             yield from value.values() if isinstance(value, dict) else [value] if isinstance(value, str) else []
     for text in _texts(section):
-        # a piece of a path may be a word of the network; of a query or user info it is none
-        yield from (part for part in url_secrets(_PLACES.sub("", text)) if looks_random(part) or f"/{part}" not in text)
+        yield from url_keys(_PLACES.sub("", text))
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -12,11 +12,11 @@ import unicodedata
 
 from cockpit.patterns import Pattern
 from cockpit.redaction import redact
-from cockpit.redaction.marks import HIDDEN
+from cockpit.redaction.marks import HIDDEN, looks_random
 from cockpit.redaction.own import hide_own
 from cockpit.redaction.urls import parts_of
 
-__all__ = ["HIDDEN", "clean", "has_unseen", "redact", "safe", "typed", "url_hint", "url_secrets", "without"]
+__all__ = ["HIDDEN", "clean", "has_unseen", "redact", "safe", "typed", "url_hint", "url_keys", "url_secrets", "without"]
 
 #: All that can move the cursor, reorder or hide what the operator reads: controls, format
 #: characters, separators, surrogates, tags, variation selectors, noncharacters; and what looks
@@ -131,6 +131,15 @@ def url_secrets(url: str) -> tuple[str, ...]:
     path = place.split("/")[1:]
     found |= {part for part in path if len(part) >= 2 * _LEAST_SECRET or any(char.isdigit() for char in part)}
     return tuple(sorted((part for part in found if len(part) >= _LEAST_SECRET), key=len, reverse=True))
+
+
+def url_keys(url: str) -> tuple[str, ...]:
+    """Return those parts of a URL that are keys wherever they stand.
+
+    A piece of a path may be a word of the network (`/m0-ingestor/metrics`): only a random one
+    counts. A value of the query and user info are none.
+    """
+    return tuple(part for part in url_secrets(url) if looks_random(part) or f"/{part}" not in url)
 
 
 def without(text: str, secrets: tuple[str, ...]) -> str:

@@ -30,6 +30,9 @@ _REFERENCE = re.compile(
 _COUNT = re.compile(r"[-+]?\d[\d.,:_]*(?:%|[a-zA-Zµ]{1,3})?$")
 _LOCAL_PATH = re.compile(r"[~.]?(?:/[a-z0-9._@+-]+){2,}/?$")
 _WORDY = re.compile(r"[a-z]{2,}(?:[._/:@+-][a-z0-9]{1,12})*$|(?:[a-z0-9]{1,12}[._/:-])+[a-z]{3,12}$")
+#: A name of the cluster: m0-signer-agent-0, m0-submitter-5f9645fd77-2v8wf.
+_NAMED = re.compile(r"(?:[a-z0-9]{1,12}[._/:-])+[a-z0-9]{1,5}$")
+_WORD_IN = re.compile(r"(?:^|[._/:-])[a-z]{3,12}(?:[._/:-]|$)")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 
 
@@ -61,6 +64,8 @@ def is_uuid(value: str) -> bool:
 def looks_random(value: str) -> bool:
     """Tell whether nobody would have written it by hand: long, of letters and digits, no words."""
     if len(value) < 16 or any(char.isspace() for char in value) or _WORDY.match(value):
+        return False
+    if _NAMED.match(value) and _WORD_IN.search(value):
         return False
     if not (any(char.isdigit() for char in value) and any(char.isalpha() for char in value)):
         return len(value) >= 24 and not value.islower() and not value.isupper() and value.isalpha()

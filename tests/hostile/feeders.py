@@ -193,6 +193,7 @@ FEED: dict[str, Callable[[str], object]] = {
     "cockpit.text:clean": text.clean,
     "cockpit.text:safe": text.safe,
     "cockpit.text:url_secrets": text.url_secrets,
+    "cockpit.text:url_keys": text.url_keys,
     "cockpit.text:url_hint": text.url_hint,
     "cockpit.text:without": lambda raw: text.without(raw, (raw[:40], "key")),
     "cockpit.text:typed": text.typed,

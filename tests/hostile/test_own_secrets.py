@@ -12,8 +12,11 @@ from aiohttp import web
 from cockpit.clock import SystemClock
 from cockpit.config import load_settings, own_secrets
 from cockpit.redaction.own import remember
+from cockpit.settings import secrets_in
 from cockpit.sources.probes.settings import OutputProbe, ProbesSettings
 from cockpit.sources.probes.source import ProbesSource
+from cockpit.sources.prometheus.address import address_of
+from cockpit.sources.prometheus.settings import PrometheusSettings
 from cockpit.text import HIDDEN, clean, redact, safe
 
 KEY, HEADER = "k9Xw2LmQ7pRt4vBz", "open-Sesame-42"
@@ -106,6 +109,13 @@ def test_a_plain_word_is_not_hidden_everywhere(word: str) -> None:
     """A password that is a word of the network must not blind the screen."""
     remember([word])
     assert redact(f"pod m0-{word}-0 is ready") == f"pod m0-{word}-0 is ready"
+
+
+def test_a_word_in_the_path_of_an_address_is_not_hidden_everywhere() -> None:
+    address_of(PrometheusSettings(url="http://127.0.0.1:9090/m0-signer-agent-0", bearer="bearer-Secret-1"))
+    remember(secrets_in(PrometheusSettings(direct={"m0-ingestor": "http://127.0.0.1:1/m0-ingestor/metrics"})))
+    assert clean("m0-ingestor 4/4 m0-signer-agent-0") == "m0-ingestor 4/4 m0-signer-agent-0"
+    assert clean("bearer-Secret-1") == HIDDEN
 
 
 def test_its_encoded_spelling_is_hidden_too() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from cockpit.redaction.own import remember
 from cockpit.settings import secret_of
 from cockpit.sources.prometheus.settings import PrometheusSettings
-from cockpit.text import url_secrets
+from cockpit.text import url_keys
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class PrometheusAddress:
     insecure: bool = False
 
     def __post_init__(self) -> None:
-        own = (self.bearer, self.basic[1] if self.basic else None, *self.headers.values(), *url_secrets(self.url))
+        own = (self.bearer, self.basic[1] if self.basic else None, *self.headers.values(), *url_keys(self.url))
         remember(secret for secret in own if secret)
 
 

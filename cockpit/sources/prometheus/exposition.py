@@ -18,7 +18,7 @@ from cockpit.model.observed.metrics import Exposed
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.redaction.own import remember
 from cockpit.sources.prometheus.text_format import MOST_SAMPLES, ExpositionProblem, samples
-from cockpit.text import safe, url_hint, url_secrets
+from cockpit.text import safe, url_hint, url_keys
 
 PREFIX = "metrics/"
 MOST_BYTES = 4 * MB
@@ -46,7 +46,7 @@ class ExpositionSource:
         poll_s: float = _POLL_S,
     ):
         self._addresses = dict(addresses)
-        remember(secret for url in addresses.values() for secret in url_secrets(url))
+        remember(secret for url in addresses.values() for secret in url_keys(url))
         self._interval_s = interval_s
         self._clock = clock
         self._needed = needed
