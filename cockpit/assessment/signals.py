@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -60,6 +60,7 @@ class _Raw:
     off: bool = False
     baseline_from: str = ""
     starting: bool = False
+    bound_s: float | None = None
 
 
 class Evaluator:
@@ -182,7 +183,8 @@ def _of_prometheus(
     oldest = max(ages, default=found.age_s)
     memory.until = mono + reading.max_sample_s - oldest
     late = [(age, one) for age, one in zip(ages, found.data.samples, strict=True) if age > reading.max_sample_s]
-    return _judge(signal, found.data, memory, oldest, late, switched_off)
+    raw = _judge(signal, found.data, memory, oldest, late, switched_off)
+    return replace(raw, bound_s=reading.max_sample_s)
 
 
 def _judge(
@@ -338,4 +340,5 @@ def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: floa
         direction=signal.direction,
         off=raw.off,
         starting=raw.starting,
+        bound_s=raw.bound_s if raw.bound_s is not None else signal.max_age,
     )

@@ -265,7 +265,7 @@ class Reading(Generic[T]):
         )
 
     def __repr__(self) -> str:
-        return f"Reading({self.topic!r}, observed_at={self.__observed_at}, fault={self.__fault})"
+        return f"Reading({self.topic!r}, {self.__data!r}, observed_at={self.__observed_at}, fault={self.__fault!r})"
 
 
 def _since(at: float | None, mono: float) -> float | None:

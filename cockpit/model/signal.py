@@ -48,6 +48,7 @@ class SignalStatus(msgspec.Struct, frozen=True):
     reason: str = ""  # why unknown, or which threshold was passed: always words
     age_s: float | None = None
     sampled_at: float | None = None
+    bound_s: float | None = None  # how old its samples may be: `max-age`, or three scrapes
     since: float | None = None
     pending: Level | None = None
     spark: tuple[float | None, ...] = ()

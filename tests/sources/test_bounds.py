@@ -169,12 +169,12 @@ def test_what_was_written_as_metrics_is_read_back(metrics: list[tuple[str, dict[
         written = ",".join(f'{key}="{quoted(text)}"' for key, text in labels.items())
         lines.append(f"{name}{{{written}}} {value!r} 1395066363000")
     page = "# HELP m x\n\n" + "\n".join(lines) + "\n# EOF\n"
-    assert repr(list(text_format.samples(page))) == repr(metrics)
+    assert repr(list(text_format.samples(page))) == repr([(*each, 1395066363.0) for each in metrics])
 
 
 def test_names_of_prometheus_3_and_exemplars_are_read() -> None:
     page = '{"a.b",x="1"} 2 # {trace_id="t"} 1\nplain 3\nm{"odd key"="v",} 4\n'
-    expected = [("a.b", {"x": "1"}, 2.0), ("plain", {}, 3.0), ("m", {"odd key": "v"}, 4.0)]
+    expected = [("a.b", {"x": "1"}, 2.0, None), ("plain", {}, 3.0, None), ("m", {"odd key": "v"}, 4.0, None)]
     assert list(text_format.samples(page)) == expected
 
 

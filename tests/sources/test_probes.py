@@ -8,8 +8,8 @@ import asyncio
 import json
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ import trustme
 from aiohttp import web
 
 from cockpit.assessment.board import Board
-from cockpit.clock import SystemClock
+from cockpit.clock import ManualClock, SystemClock
 from cockpit.config import load_settings
 from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading, SourceState
@@ -262,7 +262,31 @@ async def test_what_a_cache_stored_is_not_fresh() -> None:
     headers = {"Date": format_datetime(datetime.fromtimestamp(1_900_000_000, UTC), usegmt=True), "Age": "300"}
     async with served(answering({"epoch": 1, "as_of": 1_900_000_000}, headers=headers)) as base:
         found = await one(outputs(base), "probes/output/NBA")
-    assert data_of(found).age_s == 300.0 and data_of(found).words == "no tick in the answer"
+    assert data_of(found).age_s == 0.0 and data_of(found).words == "no tick in the answer"
+    seen = found.believed(SystemClock().mono())
+    assert seen.reason == "last sample 5:00 ago" and seen.age_s == pytest.approx(300.0, abs=HANG_S)
+
+
+def outputs_of(base: str, clock: ManualClock) -> AsyncGenerator[Reading[Any], None]:
+    return ProbesSource(outputs(base), clock).readings()
+
+
+async def test_an_answer_with_the_date_of_the_last_one_is_as_old_as_that() -> None:
+    """P12: a proxy that gives a stored 200 again and again, with no Age, makes nothing fresh."""
+    headers = {"Date": format_datetime(datetime.fromtimestamp(1_900_000_000, UTC), usegmt=True)}
+    clock, board, asked = ManualClock(), Board(), 0
+    stored = answering({"epoch": 1, "sequence": 7, "as_of": 1_900_000_000}, headers=headers)
+    async with asyncio.timeout(HANG_S), served(stored) as base, aclosing(outputs_of(base, clock)) as readings:
+        async for reading in readings:
+            board.put(reading)
+            if reading.topic != "probes/output/NBA":
+                continue
+            asked += 1
+            clock.advance(13.0)
+            if asked == 4:
+                break
+    found = board.get("probes/output/NBA")
+    assert found is not None and found.believed(clock.mono()).reason == "last sample 52 s ago"
 
 
 @pytest.mark.parametrize(

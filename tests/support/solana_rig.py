@@ -46,6 +46,7 @@ class Rig:
         self.source = source
         self.seen: dict[str, Reading[Any]] = {}
         self.texts: set[str] = set()
+        self.still = False  # the chain makes no more slots
         self._changed = asyncio.Event()
 
     async def read(self) -> None:
@@ -117,7 +118,8 @@ async def rig(
 
         async def tick() -> None:
             while not stop.is_set():
-                await chain.slots()
+                if not made.still:
+                    await chain.slots()
                 await asyncio.sleep(0.02)
 
         tasks = [asyncio.create_task(made.read()), asyncio.create_task(tick())]

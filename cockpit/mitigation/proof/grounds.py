@@ -55,7 +55,7 @@ def evidence_of(situation: Situation | None, name: str, runbooks: Runbooks, star
         return Evidence(status, mono, mono, "how old it is cannot be told")
     until = situation.mono - status.age_s
     since = until - window_of(definition)
-    gap = max(GAP_S, definition.max_age)
+    gap = max(GAP_S, status.bound_s or definition.max_age)
     return Evidence(status, since, until, unfit(since, until, started, mono, gap), gap)
 
 

@@ -49,6 +49,7 @@ class Exposed(msgspec.Struct, frozen=True, gc=False):
     name: str
     labels: Mapping[str, str]
     value: float
+    at: float | None = None  # unix seconds, where the page dates it
 
 
 class Alert(msgspec.Struct, frozen=True):

@@ -110,7 +110,7 @@ def output(
             "set epoch and tick of [probes.output] to where they are",
         )
     as_of = moment(pointed(document, spec.as_of))
-    age_s, words = _age(as_of, answer.now if answer.now is not None else wall, spec)
+    age_s, words = _age(as_of, answer.now - answer.stored_s if answer.now is not None else wall, spec)
     missing = [name for name, value in (("epoch", epoch), ("tick", tick)) if value is None]
     troubles = [*([f"no {missing[0]} in the answer"] if missing else []), *([words] if words else [])]
     advanced_at = _advanced(epoch, tick, age_s, mono, before)

@@ -67,6 +67,7 @@ class HttpAnswer:
     html: bool
     location: str
     certificate: Certificate | None
+    stored_s: float = 0.0  # how long a cache had kept it (RFC 9111, 5.1)
 
     @property
     def line(self) -> str:
@@ -174,6 +175,7 @@ class Prober:
             html="text/html" in kind or body.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")),
             location=safe(url_hint(response.headers.get("location", "")) or "", 120),
             certificate=certificate,
+            stored_s=_stored_s(response.headers),
         )
 
     async def _certificate(self, url: str, wall: float) -> Certificate | None:
@@ -281,9 +283,13 @@ def _server_now(headers: Mapping[str, str]) -> float | None:
         date = parsedate_to_datetime(headers["date"])
     except (KeyError, ValueError, TypeError):
         return None
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() + _stored_s(headers)
+
+
+def _stored_s(headers: Mapping[str, str]) -> float:
+    """Return how long a cache had kept the answer, by its Age."""
     stored = headers.get("age", "").strip()
-    aged = float(stored) if stored.isascii() and stored.isdigit() and len(stored) < 10 else 0.0
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() + aged
+    return float(stored) if stored.isascii() and stored.isdigit() and len(stored) < 10 else 0.0
 
 
 def _depth(text: str) -> int:

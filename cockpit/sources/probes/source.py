@@ -64,6 +64,7 @@ class ProbesSource:
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._last: dict[str, Reading[Any]] = {}  # by topic: the last good one
         self._reports: dict[str, tuple[SignerReport, float]] = {}  # agent → what it said, and when (monotonic)
+        self._dates: dict[str, tuple[float | None, float]] = {}  # what is asked → its Date, and since when (monotonic)
         self._certificates: dict[str, Certificate] = {}
         self._refused: dict[str, Fault] = {}  # topic → why its host's certificate is not believed
 
@@ -161,13 +162,15 @@ class ProbesSource:
 
     def _good(self, topic: str, agent: str, data: Any, answer: HttpAnswer, started: float) -> Reading[Any]:
         now = self._clock.mono()
+        true_at = now - self._stored_s(f"{topic}/{agent}", answer, now)
         if agent:
-            self._reports[agent] = (data, now)
+            self._reports[agent] = (data, true_at)
             return self._signers(now - started, answer.now)
         reading: Reading[Any] = Reading(
             topic=topic,
             data=data,
-            observed_at=now,
+            observed_at=true_at,
+            asked_at=now,
             took_s=now - started,
             fault=None,
             max_age_s=self._max_age_s,
@@ -175,6 +178,14 @@ class ProbesSource:
         )
         self._last[topic] = reading
         return reading
+
+    def _stored_s(self, place: str, answer: HttpAnswer, now: float) -> float:
+        """Return how old an answer is: a cache says so, or gives the same Date again and again."""
+        date, since = self._dates.get(place, (None, now))
+        if answer.now is None or answer.now != date:
+            since = now
+        self._dates[place] = (answer.now, since)
+        return max(answer.stored_s, now - since)
 
     def _bad(self, topic: str, agent: str, fault: Fault, started: float) -> Reading[Any]:
         """Return the last good data with the fault.

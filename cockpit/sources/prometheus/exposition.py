@@ -7,7 +7,7 @@ foreign as a log line.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 import httpx
 
@@ -95,7 +95,9 @@ class ExpositionSource:
                 service, _down(f"cannot read {url_hint(url)}: {words(error)}", "check [prometheus.direct]")
             )
         now = self._clock.mono()
-        return Reading(PREFIX + service, data, now, now - started, max_age_s=max(15.0, 3 * self._interval_s))
+        true_at = now - _behind_s(data, self._clock.wall())
+        longest = max(15.0, 3 * self._interval_s)
+        return Reading(PREFIX + service, data, true_at, now - started, max_age_s=longest, asked_at=now)
 
     def _failed(self, service: str, fault: Fault) -> Reading[tuple[Exposed, ...]]:
         return Reading(PREFIX + service, fault=fault)
@@ -103,6 +105,13 @@ class ExpositionSource:
 
 def _down(reason: str, remedy: str = "") -> Fault:
     return Fault(SourceState.DOWN, safe(reason, 300), remedy)
+
+
+def _behind_s(data: Sequence[Exposed], wall: float) -> float:
+    """Return how old the newest sample of a page is; what is undated is new."""
+    times = [sample.at for sample in data]
+    dated = [at for at in times if at is not None]
+    return max(0.0, wall - max(dated)) if dated and len(dated) == len(times) else 0.0
 
 
 async def _fetch(client: httpx.AsyncClient, url: str) -> str:
@@ -126,11 +135,11 @@ def parse(body: str) -> tuple[Exposed, ...]:
     Raises ExpositionProblem.
     """
     found: list[Exposed] = []
-    for name, labels, value in samples(body):
+    for name, labels, value, at in samples(body):
         if name.endswith(_DULL):
             continue
         if len(found) >= MOST_SAMPLES:
             raise ExpositionProblem(f"more than {MOST_SAMPLES:,} series: not read")
         cleaned = {safe(k, _LABEL_LIMIT): safe(v, _LABEL_LIMIT) for k, v in labels.items()}
-        found.append(Exposed(safe(name, _NAME_LIMIT), cleaned, value))
+        found.append(Exposed(safe(name, _NAME_LIMIT), cleaned, value, at))
     return tuple(found)

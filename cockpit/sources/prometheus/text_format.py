@@ -29,8 +29,8 @@ class ExpositionProblem(CockpitError):
     usual_remedy = "does the service give Prometheus's text format at this address?"
 
 
-def samples(page: str) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Yield (name, labels, value) of every sample, in the page's order.
+def samples(page: str) -> Iterator[tuple[str, dict[str, str], float, float | None]]:
+    """Yield (name, labels, value, unix seconds or None) of every sample, in the page's order.
 
     Raises ExpositionProblem.
     """
@@ -42,7 +42,7 @@ def samples(page: str) -> Iterator[tuple[str, dict[str, str], float]]:
             yield _sample(text)
 
 
-def _sample(text: str) -> tuple[str, dict[str, str], float]:
+def _sample(text: str) -> tuple[str, dict[str, str], float, float | None]:
     named = _NAME.match(text)
     name, at = (named.group(), named.end()) if named else ("", 0)
     at = _skipped(text, at)
@@ -65,11 +65,12 @@ def _sample(text: str) -> tuple[str, dict[str, str], float]:
             elif text[at : at + 1] != "}":
                 raise _unreadable()
         at += 1
-    value = text[at:].split(maxsplit=1)[:1]
+    value = text[at:].split(maxsplit=2)[:2]
     if not name or not value or "_" in value[0]:
         raise _unreadable()
     try:
-        return name, labels, float(value[0])
+        dated = len(value) > 1 and not value[1].startswith("#")  # an exemplar is no time
+        return name, labels, float(value[0]), float(value[1]) / 1000.0 if dated else None
     except ValueError:
         raise _unreadable() from None
 

@@ -24,7 +24,7 @@ from cockpit.oracle.layouts import (
     signer_set_state,
 )
 from cockpit.sources.solana.addresses import protocol_address, signer_set_address
-from cockpit.sources.solana.endpoint import EndpointWatch
+from cockpit.sources.solana.endpoint import EndpointWatch, NewestSlots
 from cockpit.sources.solana.endpoints import Fleet
 from cockpit.sources.solana.rpc import RpcProblem, Slot
 from cockpit.sources.timing import SolanaTimings
@@ -91,6 +91,7 @@ class AccountsWatch:
         self._protocol = protocol_address(self._key)
         self._fleet = fleet
         self._clock = clock
+        self._slots = NewestSlots()
         self._timings = timings
         self._signer_set_id = signer_set_id
         self._put = put
@@ -127,16 +128,9 @@ class AccountsWatch:
         age = max(15.0, 3.5 * self._timings.accounts_s)
         if known:
             newest = max(known, key=lambda state: state.slot)
-            self._put(
-                Reading(
-                    topic=topic,
-                    data=newest,
-                    observed_at=self._clock.mono(),
-                    took_s=took,
-                    fault=None,
-                    max_age_s=age,
-                )
-            )
+            now = self._clock.mono()
+            true_at = self._slots.seen(topic, newest.slot, now)
+            self._put(Reading(topic, newest, true_at, took, max_age_s=age, asked_at=now))
         else:
             self._put(Reading(topic, fault=states[0], took_s=took, max_age_s=age))
 
@@ -241,7 +235,8 @@ class AccountsWatch:
             fault = Fault(SourceState.DOWN, more or f"more than {MOST_MARKETS:,} markets: the rest is not read")
         self._named({address: market.market_id for address, market in markets.items()})
         now = self._clock.mono()
-        self._put(Reading(topic=MARKETS, data=markets, observed_at=now, took_s=now - began, fault=fault, max_age_s=age))
+        true_at = self._slots.seen(MARKETS, answer.context.slot, now)
+        self._put(Reading(MARKETS, markets, true_at, now - began, fault, age, asked_at=now))
 
 
 def _one_lacks(what: str, one: SeenAccounts, other: SeenAccounts) -> list[Disagreement]:

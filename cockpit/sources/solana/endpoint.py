@@ -58,6 +58,27 @@ def cluster_of(genesis: str | None) -> str:
     return CLUSTERS.get(genesis[:32], f"unknown {genesis[:8]}…")
 
 
+#: A slot so much lower is a chain begun anew, not a node that lags.
+REWOUND_SLOTS = 10_000
+
+
+class NewestSlots:
+    """Dates answers by their slot: one that gives the slot of before is as old as that."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[int, float]] = {}
+
+    def seen(self, what: str, slot: int | None, now: float | None) -> float | None:
+        """Return when a slot this high was first seen (monotonic); `now` for one that is new."""
+        before = self._seen.get(what)
+        if slot is None or now is None:
+            return now
+        if before is not None and before[0] - REWOUND_SLOTS < slot <= before[0]:
+            return before[1]
+        self._seen[what] = (slot, now)
+        return now
+
+
 class EndpointWatch:
     """Polls once a round (`poll()`); then `status` and `fault` are what is known.
 

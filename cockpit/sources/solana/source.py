@@ -17,7 +17,7 @@ from cockpit.model.observed.chain import RequestCount
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.oracle import base58
 from cockpit.sources.solana.accounts import MARKETS, PROTOCOL, SIGNER_SET, AccountsWatch
-from cockpit.sources.solana.endpoint import EndpointWatch
+from cockpit.sources.solana.endpoint import EndpointWatch, NewestSlots
 from cockpit.sources.solana.endpoints import Fleet
 from cockpit.sources.solana.program import TOPIC as PROGRAM
 from cockpit.sources.solana.program import ProgramWatch
@@ -108,6 +108,7 @@ class SolanaSource:
     async def _watch(self, fleet: Fleet, watch: EndpointWatch) -> None:
         """Poll one endpoint for ever: once each interval, fewer while it fails."""
         attempt = 0
+        slots = NewestSlots()
         while True:
             began = self._clock.mono()
             await watch.poll()
@@ -118,7 +119,8 @@ class SolanaSource:
                 Reading(
                     topic=ENDPOINT + watch.name,
                     data=status,
-                    observed_at=watch.seen_at,
+                    observed_at=slots.seen(watch.name, status.slot, watch.seen_at),
+                    asked_at=watch.seen_at,
                     took_s=took,
                     fault=watch.fault,
                     max_age_s=age,

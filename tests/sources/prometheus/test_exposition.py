@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
@@ -87,6 +88,15 @@ async def test_the_page_is_read_cleaned_and_without_buckets() -> None:
     ]
     assert data[0].labels == {"market": "a"} and data[0].value == 4200 and math.isnan(data[1].value)
     assert not set(data[1].labels["market"]) & {"\x1b", "\u202e"}
+
+
+async def test_a_page_that_dates_its_samples_is_as_old_as_they_are() -> None:
+    """P12: `[prometheus.direct]` of an exporter that stamps its own samples and stands still."""
+    at = time.time() - 130.0
+    still = await one(lambda: web.Response(text=f"a 1 {at * 1000:.0f}\nb 2 {(at - 60) * 1000:.0f}\n"))
+    assert still.believed(SystemClock().mono()).reason == "last sample 2:10 ago"
+    mixed = await one(lambda: web.Response(text=f"a 1 {at * 1000:.0f}\nb 2\n"))
+    assert mixed.believed(SystemClock().mono()).live
 
 
 @pytest.mark.parametrize(
