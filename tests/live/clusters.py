@@ -57,7 +57,7 @@ class TestCluster:
         config = yaml.safe_load(self.kubeconfig.read_text())
         for user in config["users"]:
             user["user"] = {"token": token}
-        path = directory / f"kubeconfig-{token}"
+        path = directory / f"kubeconfig-{token[-12:]}"
         path.write_text(json.dumps(config))
         return load_access(str(path))
 

@@ -75,14 +75,17 @@ class Cockpit:
     def planned(self, step: Step) -> Plan:
         return self.executor.plan(None, step, {}).result(30)
 
+    @staticmethod
+    def confirmation(plan: Plan) -> Confirmation:
+        return Confirmation(plan.id, plan.digest, plan.typed, "ops1", SystemClock().mono())
+
     def undo(self, number: int | None) -> Plan:
         assert number is not None
         return self.executor.plan_undo(number).result(30)
 
     def send(self, plan: Plan) -> Progress:
         """Confirm, with what must be typed; return once the server answered."""
-        confirmation = Confirmation(plan.id, plan.digest, plan.typed, "ops1", SystemClock().mono())
-        progress = self.executor.carry_out(plan, confirmation).result(60)
+        progress = self.executor.carry_out(plan, self.confirmation(plan)).result(60)
         assert progress.phase is Phase.SENT, progress.words
         return progress
 
@@ -159,3 +162,26 @@ def program(cluster: TestCluster, home: Path, *words: str) -> subprocess.Popen[s
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def confirmed(cockpit: Cockpit, plan: Plan) -> Progress:
+    return cockpit.executor.carry_out(plan, cockpit.confirmation(plan)).result(90)
+
+
+def ended(cockpit: Cockpit, plan: Plan) -> Progress:
+    progress: Progress = cockpit.wait(
+        lambda: next((p for p in cockpit.executor.progress if p.plan.id == plan.id and not p.running), None)
+    )
+    return progress
+
+
+def ready(real: TestCluster, name: str, count: int, plural: str = "deployments") -> None:
+    real.until(real.apps(name, plural), lambda o: (o.get("status") or {}).get("readyReplicas", 0) == count)
+
+
+def template(state: str = "ready", **labels: str) -> dict[str, Any]:
+    return {"annotations": {"live/state": state}, **({"labels": labels} if labels else {})}
+
+
+def condition(obj: Any, kind: str) -> Any:
+    return next((c for c in (obj.get("status") or {}).get("conditions") or () if c["type"] == kind), {})

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from cockpit.model.runbook import Service
 from tests.live.cluster.build import NotBuilt, build
 from tests.live.cluster.control_plane import ControlPlane, running
 from tests.live.cluster.kubelet import Kubelet
 from tests.live.clusters import TestCluster, live
+from tests.live.cockpit import Cockpit
+from tests.live.proxy import Proxy, between
 
 VARIABLE = "COCKPIT_TEST_KUBECONFIG"
 
@@ -52,3 +55,16 @@ def kubelet(real_server: RealServer) -> Kubelet:
     if real_server.kubelet is None:
         pytest.skip("needs the stand-in kubelet of our own cluster")
     return real_server.kubelet
+
+
+@pytest.fixture
+def cockpit(real: TestCluster, tmp_path: Path) -> Iterator[Cockpit]:
+    made = Cockpit(real, tmp_path, m0_submitter=Service(singleton=True, publishes=True))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def proxy(real: TestCluster, tmp_path: Path) -> Iterator[Proxy]:
+    with between(real.kubeconfig, tmp_path / "proxy") as made:
+        yield made

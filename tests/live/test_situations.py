@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cockpit.model.situation import ServiceStatus, Situation
-from tests.live.cluster.kubelet import Kubelet
+from tests.live.cluster.kubelet import NODES, Kubelet
 from tests.live.clusters import IMAGE, TestCluster
 from tests.live.cockpit import program, seen, service
 from tests.support.waiting import wait_for
@@ -28,6 +28,29 @@ FREEZE = "The change freeze of the settlement window is on, and no pod is made w
 def said(situation: Situation, name: str, words: str) -> ServiceStatus | None:
     found = service(situation, name)
     return found if found is not None and words in found.why else None
+
+
+def test_pods_of_a_lost_node_are_not_ready(real: TestCluster, kubelet: Kubelet) -> None:
+    """P3: the node controller sets the condition Ready to False, and no container's `ready`."""
+    node = NODES[-1]
+    real.deployment(
+        "m0-gateway", replicas=3, metadata={"labels": {"app": "m0-gateway"}, "annotations": {"live/node": node}}
+    )
+    real.until(real.apps("m0-gateway"), lambda o: (o.get("status") or {}).get("readyReplicas") == 3)
+    kubelet.lose(node)
+    try:
+
+        def lost(situation: Situation) -> ServiceStatus | None:
+            found = service(situation, "m0-gateway")
+            return found if found is not None and found.ready == 0 else None
+
+        found = seen(real, lost)
+        assert (found.level, found.desired) == ("crit", 3) and found.why
+        pods = real.get(real.core("pods"), labelSelector="app=m0-gateway")["items"]
+        assert all(c["ready"] for pod in pods for c in pod["status"]["containerStatuses"]), "it is as it was seen"
+    finally:
+        kubelet.find(node)
+    seen(real, lambda s: (found := service(s, "m0-gateway")) is not None and found.ready == 3)
 
 
 @pytest.mark.parametrize(
@@ -165,10 +188,8 @@ def test_run_and_status_say_why_at_once(real: TestCluster, tmp_path: Path) -> No
     """R9: `run` said only "2 of 4 new pods made", until it gave up after ten minutes."""
     real.deployment("m0-ingestor", replicas=2)
     real.until(real.apps("m0-ingestor"), lambda o: (o.get("status") or {}).get("readyReplicas") == 2)
-    pods = real.get(real.core("pods"))["items"]
-    others = sum(pod["status"]["phase"] not in ("Succeeded", "Failed") for pod in pods)
     lines: list[str] = []
-    with quota(real, others):
+    with quota(real, 0):
         words = ("run", "6", "scale-ingestors", "--param", "replicas=4", "--confirm", "m0-ingestor")
         running = program(real, tmp_path, *words)
 
@@ -178,7 +199,7 @@ def test_run_and_status_say_why_at_once(real: TestCluster, tmp_path: Path) -> No
 
         listener = threading.Thread(target=listen, daemon=True)
         listener.start()
-        wait_for(lambda: any("2 of 4 new pods made: exceeded quota: budget" in line for line in list(lines)))
+        wait_for(lambda: any("2 of 4 pods made: exceeded quota: budget" in line for line in list(lines)))
         status = program(real, tmp_path / "status", "--read-only", "status", "--json")
         answer = json.loads(status.communicate(timeout=60)[0])
         (row,) = [each for each in answer["deployments"] if each["name"] == "m0-ingestor"]

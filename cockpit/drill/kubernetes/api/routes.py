@@ -80,6 +80,8 @@ class ApiServer:
         try:
             return await self._answer(request)
         except statuses.ApiError as error:
+            if error.text:
+                return web.Response(status=error.code, text=error.text, headers=error.headers)
             return web.Response(
                 status=error.code, body=encode(error.status), content_type="application/json", headers=error.headers
             )

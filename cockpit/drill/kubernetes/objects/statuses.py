@@ -25,6 +25,7 @@ class ApiError(Exception):
         super().__init__(message)
         self.code = code
         self.headers = headers or {}
+        self.text = ""  # the whole answer, where it is no Status
         self.status: Obj = {
             "kind": "Status",
             "apiVersion": "v1",
@@ -105,9 +106,10 @@ def unsupported_media_type() -> ApiError:
 
 
 def too_many_requests(retry_after_s: int) -> ApiError:
-    message = "too many requests, please try again later"
-    details = {"retryAfterSeconds": retry_after_s}
-    return ApiError(429, "TooManyRequests", message, details, {"Retry-After": str(retry_after_s)})
+    """Make what priority and fairness answers, which is no Status."""
+    error = ApiError(429, "TooManyRequests", "", headers={"Retry-After": str(retry_after_s)})
+    error.text = "Too many requests, please try again later.\n"
+    return error
 
 
 def internal(message: str) -> ApiError:
