@@ -26,6 +26,7 @@ from cockpit.app.incidents import IncidentController
 from cockpit.app.maintenance import MaintenanceController
 from cockpit.app.mitigations import MitigationController
 from cockpit.app.views import ViewController
+from cockpit.model.held import HELD_S, aged
 from panels import keys, messages
 from panels.app.splash_screen import SplashScreen
 from panels.kit.lazy_module import LazyModule, load
@@ -42,6 +43,7 @@ else:
 
 
 FIRST_POLL_S = 0.04  # until the first pods are there
+AGE_EVERY_S = 1.0
 POLL_S = 0.25  # with a layer open, it is fed this often; no more frames a second than that are drawn for anything
 #: Actions that make no sense over a layer.
 OFF_OVER_LAYERS = ("filter", "panel", "explain", "logs", "command_palette")
@@ -120,6 +122,7 @@ class CockpitApp(TerminalApp):
         await self.mount(self._dashboard, KeyBar(self.appearance))
         await self.query_one(SplashScreen).remove()
         self._polling = self.set_interval(FIRST_POLL_S, self.in_turn(self._poll))
+        self.set_interval(AGE_EVERY_S, self.in_turn(self._age))
         await self._poll()
         self.release_keys()
 
@@ -173,12 +176,7 @@ class CockpitApp(TerminalApp):
             if not self._settled_down and (_looked(situation) or self.session.ready.is_set()):
                 self._settle_down()
             self._shown = situation
-            self._shown_at = asyncio.get_running_loop().time()
-            for part in self._views():
-                if part is self._dashboard:
-                    await self._dashboard.follow(situation)
-                else:
-                    part.show(situation)
+            await self._draw(situation)
             if self.layers():
                 self.mitigations.refresh_choices()
         await self._say_once()
@@ -189,6 +187,22 @@ class CockpitApp(TerminalApp):
         elif self._settled_down and not self._opening and self.coaching.coach is None and self._polling is not None:
             self._polling.pause()  # what is new comes by `_on_situation`
         await self.coaching.follow()
+
+    async def _draw(self, situation: Situation) -> None:
+        self._shown_at = asyncio.get_running_loop().time()
+        for part in self._views():
+            if part is self._dashboard:
+                await self._dashboard.follow(situation)
+            else:
+                part.show(situation)
+
+    async def _age(self) -> None:
+        """Say by the screen's own clock how old all is, while the sources' thread is held."""
+        situation, mono = self.session.situation, self.session.clock.mono()
+        if situation is None or self._dashboard is None or self.in_palette or self.ending:
+            return
+        if mono - situation.mono > HELD_S:
+            await self._draw(aged(situation, mono))
 
     def _settle_down(self) -> None:
         """Poll less often from here on, and load what may be opened before anybody asks for it."""
