@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ class Engine:
         mitigations: Callable[[], Mapping[str, Any]] = dict,
         *,
         assess_every_s: float = ASSESS_EVERY_S,
+        rng: random.Random | None = None,
     ) -> None:
         self.settings = settings
         self._runbooks = runbooks
@@ -110,7 +112,7 @@ class Engine:
         self._clock = clock
         self._mitigations = mitigations
         self._assess_every_s = assess_every_s
-        self._polls = PollSchedule()
+        self._polls = PollSchedule(None if rng is None else rng.random())
         self._context = SourceContext(
             settings=settings,
             clock=clock,
@@ -120,6 +122,7 @@ class Engine:
             cluster=lambda: self.situation.cluster if self.situation is not None else None,
             access=self.access,
             namespaces=self._namespaces,
+            rng=rng or random.Random(),
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="sources", daemon=True)

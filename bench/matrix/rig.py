@@ -75,6 +75,7 @@ async def rig(scenario: str, seed: int, *, wire: bool = False) -> AsyncIterator[
             clock,
             lambda: {"progress": recorded[0].progress, "journal": recorded[0].journal_lines} if recorded else {},
             assess_every_s=1.0,
+            rng=random.Random(seed),
         )
         driving, reading = asyncio.create_task(_drive(drill)), asyncio.create_task(engine.run())
         journal = Journal.open(journal_path(settings), wall=clock.wall, sync=lambda fd: None)

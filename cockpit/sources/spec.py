@@ -6,8 +6,9 @@ paint.
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cockpit.clock import Clock
@@ -49,6 +50,7 @@ class SourceContext:
     cluster: Callable[[], Cluster | None]
     access: Callable[[], Access]
     namespaces: Callable[[], tuple[str, ...]]
+    rng: random.Random = field(default_factory=random.Random)  # of what is spread out by chance
 
 
 @dataclass(frozen=True, slots=True)

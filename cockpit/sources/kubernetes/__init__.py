@@ -12,7 +12,7 @@ def _make(context: SourceContext) -> Source:
         """Return those that toggles live in."""
         return {toggle.configmap for toggle in context.runbooks().toggles.values() if toggle.configmap}
 
-    return KubernetesSource(context.access, context.namespaces(), configmaps, context.clock)
+    return KubernetesSource(context.access, context.namespaces(), configmaps, context.clock, rng=context.rng)
 
 
 SOURCE = SourceSpec(

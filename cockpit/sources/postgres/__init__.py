@@ -9,7 +9,7 @@ from cockpit.sources.spec import Source, SourceContext, SourceSpec
 def _make(context: SourceContext) -> Source:
     from cockpit.sources.postgres.source import PostgresSource
 
-    return PostgresSource(context.settings.of(POSTGRES), context.clock)
+    return PostgresSource(context.settings.of(POSTGRES), context.clock, rng=context.rng)
 
 
 SOURCE = SourceSpec(

@@ -9,7 +9,7 @@ from cockpit.sources.spec import Source, SourceContext, SourceSpec
 def _make(context: SourceContext) -> Source:
     from cockpit.sources.probes.source import ProbesSource
 
-    return ProbesSource(context.settings.of(PROBES), context.clock, polls=context.polls)
+    return ProbesSource(context.settings.of(PROBES), context.clock, polls=context.polls, rng=context.rng)
 
 
 SOURCE = SourceSpec(

@@ -15,7 +15,13 @@ def _make(context: SourceContext) -> Source:
     address = address_of(own)
     queries = {name: QuerySpec(*spec) for name, spec in query_specs(context.runbooks()).items()}
     return PrometheusSource(
-        address, queries, own.interval, context.clock, polls=context.polls, baselines=baseline_specs(context.runbooks())
+        address,
+        queries,
+        own.interval,
+        context.clock,
+        polls=context.polls,
+        rng=context.rng,
+        baselines=baseline_specs(context.runbooks()),
     )
 
 

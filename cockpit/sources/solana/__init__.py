@@ -17,7 +17,12 @@ def _make(context: SourceContext) -> Source:
 
     settings = context.settings
     return SolanaSource(
-        settings.of(SOLANA), settings.of(RPC_ENDPOINTS), context.clock, signer_set_id, polls=context.polls
+        settings.of(SOLANA),
+        settings.of(RPC_ENDPOINTS),
+        context.clock,
+        signer_set_id,
+        polls=context.polls,
+        rng=context.rng,
     )
 
 
