@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import selectors
 import socket
 import sys
@@ -184,7 +185,12 @@ class Pipe(asyncio.Transport):
     HIGH = 256 * 1024
 
     def __init__(self, loop: SimulatedLoop, protocol: Any, peer: Peer) -> None:
-        names: Mapping[str, Any] = {"socket": peer, "sockname": peer.getsockname(), "peername": peer.getpeername()}
+        names: Mapping[str, Any] = {
+            "socket": peer,
+            "sockname": peer.getsockname(),
+            "peername": peer.getpeername(),
+            "uid": os.getuid(),
+        }
         super().__init__(dict(names))
         self.loop, self.protocol, self.peer = loop, protocol, peer
         self.other: Pipe

@@ -8,6 +8,7 @@ import json
 import os
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from bench.matrix.cases import Case, case_of, cases
 from bench.matrix.loop import hurry, simulate
@@ -48,12 +49,14 @@ async def _one(scenario: str, seed: int, step: str) -> Result:
 async def _forked(made: Rig, case: Case) -> Result:
     """Run the case in a copy of this process, so that the next one begins where this one did."""
     reading, writing = os.pipe()
+    state = _files(made.settings.state_dir)
     pid = os.fork()
     if pid:
         os.close(writing)
         with os.fdopen(reading, "rb") as answers:
             said = answers.read()  # nothing else goes on here meanwhile, by intention
         os.waitpid(pid, 0)  # noqa: ASYNC222
+        _put_back(made.settings.state_dir, state)  # the journal is on disk, where a fork shares it
         return Result.of(json.loads(said)) if said else Result(case, "error", "the process ended without a word")
     asyncio._set_running_loop(asyncio.get_event_loop_policy().get_event_loop())  # it forgets it over a fork
     try:
@@ -63,3 +66,18 @@ async def _forked(made: Rig, case: Case) -> Result:
         result = Result(case, "error", f"{type(error).__name__}: {error}", where)
     os.write(writing, json.dumps(result.as_json()).encode())
     os._exit(0)
+
+
+def _files(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def _put_back(directory: Path, files: dict[Path, bytes]) -> None:
+    """Let the files be as they were, in place: they are open."""
+    for path in directory.rglob("*"):
+        if path.is_file() and path not in files:
+            path.unlink()
+    for path, held in files.items():
+        with path.open("r+b") as file:
+            file.truncate(0)
+            file.write(held)
