@@ -8,7 +8,7 @@ from bench.matrix import report
 from bench.matrix.__main__ import Task, everything
 
 #: (scenario, steps): the cure among them, and some that an operator might try instead.
-SAMPLE = [("signers-stuck", ("1/switch-rpc", "1/restart-signers"))]
+SAMPLE = [("rpc-outage", ("1/switch-rpc", "6/slow-polling", "6/scale-ingestors"))]
 
 
 @pytest.mark.parametrize(("scenario", "steps"), SAMPLE)
