@@ -6,6 +6,8 @@ One screen for each terminal, all at once: most of the time is waited.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -224,7 +226,7 @@ def test_nothing_is_confirmed_that_was_not_drawn_and_a_calm_key_is_always_taken(
         journal = tmp_path / f"{number}.jsonl"
         command = [sys.executable, *APP, str(journal)]
         if name == "tmux":
-            command = [tmux, "-L", tmp_path.name, "-f", "/dev/null", "new-session", *command]
+            command = [tmux, "-L", f"seen-{os.getpid()}", "-f", "/dev/null", "new-session", *command]
         line = Line(*command, latency_s=latency_s, answering=answering)
         try:
             at = Asked(line, journal)
@@ -233,6 +235,8 @@ def test_nothing_is_confirmed_that_was_not_drawn_and_a_calm_key_is_always_taken(
             return [(f"{name}: {case}", found, expected) for case, found, expected in at.tried]
         finally:
             line.close()
+            if name == "tmux":
+                subprocess.run([tmux, "-L", f"seen-{os.getpid()}", "kill-server"], capture_output=True, check=False)
 
     with ThreadPoolExecutor(len(TERMINALS)) as pool:
         tried = [case for cases in pool.map(operate, range(len(TERMINALS))) for case in cases]
