@@ -16,6 +16,7 @@ from cockpit.settings import Settings
 from cockpit.sources.postgres.settings import POSTGRES
 from cockpit.sources.registry import configured
 from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA
+from cockpit.state_files import own_directory
 
 if TYPE_CHECKING:
     from cockpit.engine import Engine, Place
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from cockpit.model.runbook import Param, Runbooks
     from cockpit.model.situation import Situation
     from cockpit.sources.kubernetes.log_follower import LogFollower
+
+
+_COMPARE_AGAIN_S = 15.0
 
 
 class NotReady(CockpitError):
@@ -56,6 +60,7 @@ class Session:
         self.journal: Journal | None = None
         self._incident: IncidentService | None = None  # the incident's record, there as soon as the journal is
         self.unfinished: tuple[Unfinished, ...] = ()
+        self.compared: tuple[str, ...] = ()  # what the cluster's anchor says of the journal, where it is not as it says
         self.ready = threading.Event()  # the executor can be asked, or `trouble` says why not
         self.trouble: NotReady | None = None
         self._logs: LogFollower | None = None
@@ -134,11 +139,26 @@ class Session:
         self._open_or_report(self._open_incident, self._open_executor)
         self.ready.set()
         if self.trouble is None or self.engine.identified.is_set():
+            self._compare_journal()
             return
         while not self.engine.identified.wait(0.5):  # a login or a kubeconfig that comes later: then steps can act too
             if self._closing.is_set():
                 return
         self._open_or_report(*(() if self._incident is not None else (self._open_incident,)), self._open_executor)
+        self._compare_journal()
+
+    def _compare_journal(self) -> None:
+        """Compare the journal with the cluster's anchor, once the cluster answers."""
+        while self.executor is not None and not self._closing.is_set():
+            try:
+                found, why = self.executor.compare_journal().result(timeout=60)
+            except Exception as error:
+                found, why = [], CockpitError.of(error).reason
+            if not why:
+                self.compared = tuple(one.line for one in found if one.wrong or one.newer)
+                return
+            self.compared = (f"the journal was not compared with the cluster's anchor: {why}",)
+            self._closing.wait(_COMPARE_AGAIN_S)
 
     def _open_or_report(self, *opening: Callable[[], None]) -> None:
         """Run each opener.
@@ -162,10 +182,9 @@ class Session:
             return
         from cockpit.incident.evidence.onchain import find_last
         from cockpit.incident.service import IncidentService
-        from cockpit.journal.journal import Journal
         from cockpit.journal.operator import Operator
 
-        self.journal = Journal.open(journal_path(self.settings))
+        self.journal = open_journal(self.settings)
 
         def operator() -> Operator:
             executor = self.executor
@@ -176,7 +195,7 @@ class Session:
             lambda: self.runbooks,
             self.clock,
             operator=operator,
-            state_dir=self.settings.state_dir,
+            state_dir=own_state_dir(self.settings),
             situation=lambda: self.engine.situation,
             access=self.engine.access,
             webhook=self.settings.webhook,
@@ -229,20 +248,24 @@ class Session:
         """Return what the journal and the executor know, for the situation: lock-free snapshots."""
         executor, service, journal = self.executor, self._incident, self.journal
         problems = self._given.problems if self._given is not None else ()
+        unread = journal.unreadable if journal is not None else ()
         notices = (
             *problems,
+            *self.compared,
+            *(f"{line}: what it holds is not known" for line in unread),
             *(journal.notices if journal is not None else ()),
             *(service.notices if service is not None else ()),
         )
         before = self.engine.situation
         incident = service.snapshot(before) if service is not None and before is not None else None
         if executor is None or service is None:
-            return {"notices": notices, "incident": incident}
+            return {"notices": notices, "incident": incident, "journals_unread": unread}
         lines = executor.journal_lines
         undone = {line.number for line in lines if line.undone}
         return {
             "notices": notices,
             "incident": incident,
+            "journals_unread": unread,
             "progress": executor.progress,
             "journal": lines,
             "debts": executor.debts,
@@ -284,7 +307,7 @@ class Session:
             situation=lambda: self.situation,
             clock=self.clock,
             operator=lambda: executor.operator if executor is not None else Operator.current(),
-            state_dir=self.settings.state_dir,
+            state_dir=own_state_dir(self.settings),
             settings=self.settings.maintenance,
             ranges=self.engine.ranges if "prometheus" in configured(self.settings) else None,
             journal=self.journal,
@@ -320,4 +343,37 @@ class Session:
 
 
 def journal_path(settings: Settings) -> Path:
-    return settings.state_dir / "journal.jsonl"
+    """Return where this user's journal is."""
+    from cockpit.journal.journal import Journal
+
+    return Journal.path_in(settings.state_dir, listed=settings.state_dir_shared)
+
+
+def open_journal(settings: Settings) -> Journal:
+    """Open this user's journal to write, with those of others who share the directory."""
+    from cockpit.journal.journal import Journal
+
+    return Journal.open(journal_path(settings), listed=settings.state_dir_shared)
+
+
+def read_journal(settings: Settings) -> Journal:
+    """Return the journals to look at: nothing is created, locked or written."""
+    from cockpit.journal.journal import Journal
+
+    return Journal(journal_path(settings), listed=settings.state_dir_shared)
+
+
+def unreadable_journals(settings: Settings) -> list[str]:
+    """Say which journal of whom cannot be read, without reading those that can."""
+    from cockpit.journal.others import unreadable_in
+    from cockpit.state_files import find_directory
+
+    try:
+        return unreadable_in(find_directory(settings.state_dir, listed=settings.state_dir_shared))
+    except OSError as error:
+        return [f"{settings.state_dir} cannot be read: {error.strerror or error}"]
+
+
+def own_state_dir(settings: Settings) -> Path:
+    """Return where this user's other files are: in a shared directory, one of one's own."""
+    return own_directory(settings.state_dir, listed=settings.state_dir_shared)

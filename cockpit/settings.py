@@ -231,6 +231,7 @@ class Settings:
     read_only: bool = False  # look, never change: no flag lifts it
     runbooks: Path | None = None  # a file that extends or overrides the packaged runbooks
     state_dir: Path = field(default_factory=lambda: default_state_dir())  # of the journal; else the XDG state directory
+    state_dir_shared: bool = False  # true: of several users, a journal each; one that a group may write to is so anyway
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     network_cli: NetworkCliSettings = field(default_factory=NetworkCliSettings)
     restore: RestoreSettings = field(default_factory=RestoreSettings)

@@ -46,7 +46,12 @@ class IncidentController:
         if situation is None:
             self._app.notify_line(NOT_YET)
         elif situation.incident is None and event.action != "open":
-            self._app.notify_line("no incident is open: i opens one")
+            unread = situation.journals_unread
+            self._app.notify_line(
+                f"whether an incident is open is not known: {unread[0]}"
+                if unread
+                else "no incident is open: i opens one"
+            )
         elif not self._app.base.query(overlays.IncidentForm):
             fixed = dict(event.values)
             if event.action == "open":

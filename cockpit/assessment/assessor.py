@@ -83,6 +83,7 @@ class Assessor:
         debts: tuple[Debt, ...] = (),
         unfinished: tuple[Unfinished, ...] = (),
         notices: tuple[str, ...] = (),
+        journals_unread: tuple[str, ...] = (),
         incident: IncidentNow | None = None,
     ) -> Situation:
         """Return the situation now.
@@ -133,6 +134,7 @@ class Assessor:
             incident=incident,
             clock_behind_s=clocks.behind_s,
             notices=tuple(dict.fromkeys((*self._runbooks.problems, *filter(None, (clocks.words,)), *notices))),
+            journals_unread=journals_unread,
         )
 
     def _cluster(self, kinds: Mapping[str, Reading[Any]], mono: float) -> Cluster:

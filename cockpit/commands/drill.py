@@ -23,6 +23,7 @@ from cockpit import terminal
 from cockpit.commands.live import NO_TERMINAL, show
 from cockpit.config import ENV_PREFIX, load_settings
 from cockpit.settings import ConfigProblem, default_state_dir
+from cockpit.state_files import own_directory
 
 if TYPE_CHECKING:
     from cockpit.drill.school.control_client import ControlClient
@@ -131,7 +132,7 @@ def state_dir() -> Path:
     A drill's own journal goes when it ends.
     """
     given = os.environ.get(ENV_PREFIX + "STATE_DIR")
-    return Path(given).expanduser() if given else default_state_dir()
+    return own_directory(Path(given).expanduser() if given else default_state_dir())
 
 
 def _school(settings: Settings, where: dict[str, Any], args: argparse.Namespace) -> int:
@@ -139,9 +140,10 @@ def _school(settings: Settings, where: dict[str, Any], args: argparse.Namespace)
     from cockpit.drill.school.coach import DrillCoach
     from cockpit.drill.school.control_client import ControlClient
     from cockpit.drill.school.lessons import Course
+    from cockpit.session import journal_path
 
     control = ControlClient.of(Path(where["control"]))
-    tools = control.request("watch", journal=str(settings.state_dir / "journal.jsonl"))["tools"]
+    tools = control.request("watch", journal=str(journal_path(settings)))["tools"]
     coach = DrillCoach(control, tools, Course() if args.first else None)
     code = show(settings, debug=bool(args.debug), coach=coach)
     coach.close()
@@ -166,7 +168,10 @@ def _scored(control: ControlClient, *, surprise: bool, guided: bool) -> list[str
         return [f"no score: {error.line()}"]
     score = Score.of(answer["score"])
     path = state_dir() / history.FILE
-    before, _ = history.read(path)
+    try:
+        before, _ = history.read(path)
+    except OSError:
+        before = []  # `append` says below what is wrong with it
     lines = report(score, answer["title"], answer["story"], before)
     if surprise:
         lines.append(f"  the same again: m0-cockpit drill {score.scenario} --seed {score.seed}")
@@ -190,7 +195,11 @@ def _list() -> int:
 def _history() -> int:
     from cockpit.drill.school import history
 
-    scores, broken = history.read(state_dir() / history.FILE)
+    try:
+        scores, broken = history.read(state_dir() / history.FILE)
+    except OSError as error:
+        print(f"m0-cockpit: the history of drills cannot be read: {error.strerror or error}", file=sys.stderr)
+        return 1
     if not scores:
         print("no drill has been scored yet: `m0-cockpit drill --first` is a good one to begin with")
     else:

@@ -100,17 +100,16 @@ def _service(settings: Settings, **more: Any) -> Iterator[IncidentService]:
     from cockpit.clock import SystemClock
     from cockpit.commands.settings import runbooks_of
     from cockpit.incident.service import IncidentService
-    from cockpit.journal.journal import Journal
     from cockpit.journal.operator import Operator
-    from cockpit.session import journal_path
+    from cockpit.session import open_journal, own_state_dir
 
-    journal = Journal.open(journal_path(settings))
+    journal = open_journal(settings)
     service = IncidentService(
         journal,
         lambda: runbooks_of(settings),
         SystemClock(),
         operator=Operator.current,
-        state_dir=settings.state_dir,
+        state_dir=own_state_dir(settings),
         webhook=settings.webhook,
         read_only=settings.read_only,
         record=False,
@@ -183,8 +182,7 @@ def _verify(settings: Settings, path: Path) -> int:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise ConfigProblem(f"cannot read {safe(path, 200)}: {error.strerror or error}", "check the path") from None
-    with _records(settings) as (_, records):
-        known = [r for r in records if r.get("kind") == "evidence"]
+    known = [r for r in _read(settings).records() if r.get("kind") == "evidence"]
     own = next((r for r in known if r.get("sha256") == digest), None)
     named = next((r for r in known if r.get("file") == path.name), None)
     if own is None and named is not None:
@@ -208,37 +206,33 @@ def _verify(settings: Settings, path: Path) -> int:
 # --- looking --------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _records(settings: Settings) -> Iterator[tuple[Journal | None, tuple[dict[str, Any], ...]]]:
-    """Open the journal if there is one: looking creates nothing."""
-    from cockpit.journal.journal import Journal
-    from cockpit.session import journal_path
+def _read(settings: Settings) -> Journal:
+    """Return the journals to look at; what cannot be read is said, and is not "none"."""
+    from cockpit.session import read_journal
 
-    path = journal_path(settings)
-    if not path.exists():
-        yield None, ()
-        return
-    journal = Journal.open(path)
-    try:
-        yield journal, journal.records()
-    finally:
-        journal.close()
+    journal = read_journal(settings)
+    journal.records()
+    for problem in journal.unreadable:
+        print(f"m0-cockpit: {problem}", file=sys.stderr)
+    return journal
 
 
 def _list(settings: Settings, args: argparse.Namespace) -> int:
     from cockpit.journal.incidents import incidents_of
 
-    with _records(settings) as (_, records):
-        incidents = incidents_of(records)
+    journal = _read(settings)
+    incidents = incidents_of(journal.records())
+    unread = journal.unreadable
     if args.json:
-        print(json.dumps({"incidents": [_plain(i) for i in incidents.values()]}))
-        return 0
+        known: dict[str, Any] = {"incidents": [_plain(i) for i in incidents.values()]}
+        print(json.dumps({**known, "unreadable": list(unread)} if unread else known))
+        return REFUSED if unread else 0
     for each in incidents.values():
         state = "OPEN" if each.closed is None else f"closed {_when(each.closed)}"
         print(f"#{each.number:<4} {each.severity}  {_when(each.opened)}  {state:<28}  {each.title}")
     if not incidents:
-        print("no incident yet")
-    return 0
+        print("whether there is an incident is not known: a journal cannot be read" if unread else "no incident yet")
+    return REFUSED if unread else 0
 
 
 def _show(settings: Settings, args: argparse.Namespace) -> int:
@@ -250,11 +244,13 @@ def _show(settings: Settings, args: argparse.Namespace) -> int:
     from cockpit.incident.report.writing import chosen
     from cockpit.journal.incidents import incidents_of
     from cockpit.model.incident import ROLES
+    from cockpit.session import own_state_dir
 
-    with _records(settings) as (_, records):
-        incident = chosen(incidents_of(records), args.number)
+    journal = _read(settings)
+    records = journal.records()
+    incident = chosen(incidents_of(records), args.number, journal.unreadable)
     lines = checklist(incident, records, None, runbooks_of(settings))
-    entries = timeline(incident, records, read(settings.state_dir / "flight.jsonl", incident.opened - 3600))
+    entries = timeline(incident, records, read(own_state_dir(settings) / "flight.jsonl", incident.opened - 3600))
     due = reminder(incident, time.time())
     if args.json:
         shown = {**_plain(incident), "reminder": {"level": due.level, "seconds": due.seconds, "words": due.words}}
@@ -288,14 +284,11 @@ def _show(settings: Settings, args: argparse.Namespace) -> int:
 
 def _report(settings: Settings, args: argparse.Namespace) -> int:
     from cockpit.commands.settings import runbooks_of
-    from cockpit.incident.actions import HOW_TO_OPEN, IncidentProblem
     from cockpit.incident.report.writing import report_of, write
+    from cockpit.session import own_state_dir
 
-    with _records(settings) as (journal, _):
-        if journal is None:
-            raise IncidentProblem("there is no incident yet", HOW_TO_OPEN)
-        recording = settings.state_dir / "flight.jsonl"
-        _, text = report_of(journal, args.number, runbooks_of(settings), recording, now=time.time())
+    recording = own_state_dir(settings) / "flight.jsonl"
+    _, text = report_of(_read(settings), args.number, runbooks_of(settings), recording, now=time.time())
     if args.out is None:
         print(text, end="")
         return 0

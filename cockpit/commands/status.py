@@ -32,9 +32,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from cockpit.commands.settings import runbooks_of, settings_of
-    from cockpit.session import Session
+    from cockpit.session import Session, unreadable_journals
 
     settings = settings_of(args)
+    unread = unreadable_journals(settings)
+    for problem in unread:
+        print(f"m0-cockpit: {problem}: what it holds is not known", file=sys.stderr)
     session = Session(settings, runbooks_of(settings), act=False)
     session.start()
     try:
@@ -42,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
         for notice in situation.notices:
             print(f"m0-cockpit: {notice}", file=sys.stderr)
         while True:
-            print(json.dumps(as_json(situation), ensure_ascii=True) if args.json else as_text(situation), flush=True)
+            known = {**as_json(situation), **({"journals_unread": unread} if unread else {})}
+            print(json.dumps(known, ensure_ascii=True) if args.json else as_text(situation), flush=True)
             if not args.watch:
                 return EXIT[verdict(situation)]
             time.sleep(2.0)

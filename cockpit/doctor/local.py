@@ -11,12 +11,12 @@ from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 
-from cockpit.journal.journal import Journal
 from cockpit.model.step_kinds import STEP_KINDS
-from cockpit.session import journal_path
+from cockpit.session import read_journal
 from cockpit.settings import ConfigProblem, Section, Settings, secret_of
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, listed, together
 from cockpit.sources.registry import configured, sources
+from cockpit.state_files import find_directory
 from cockpit.text import url_hint
 
 AREA = "local"
@@ -121,6 +121,9 @@ def runbooks(exam: Examination) -> Sequence[Finding]:
 
 def state(exam: Examination) -> Sequence[Finding]:
     check, path = "state directory", exam.settings.state_dir
+    directory = find_directory(path, listed=exam.settings.state_dir_shared)
+    if directory.trouble:
+        return [found(AREA, check, State.FAIL, directory.trouble, directory.remedy)]
     there = path
     while not there.exists() and there != there.parent:
         there = there.parent
@@ -159,6 +162,11 @@ def state(exam: Examination) -> Sequence[Finding]:
     if there != path:
         return [found(AREA, check, State.OK, f"{path} will be made")]
     mode = path.stat().st_mode & 0o777
+    if directory.everyone:
+        words = f"{path} has mode {mode:04o}: whoever is on this machine may write to it"
+        return [found(AREA, check, State.WARN, words, f"chgrp GROUP {path}; chmod 2770 {path}")]
+    if directory.shared:
+        return [found(AREA, check, State.OK, f"{path}, mode {mode:04o}, shared: a journal a user in it")]
     if mode & 0o077:
         return [
             found(AREA, check, State.WARN, f"{path} has mode {mode:04o}: others may look into it", f"chmod 700 {path}")
@@ -167,20 +175,19 @@ def state(exam: Examination) -> Sequence[Finding]:
 
 
 def journal(exam: Examination) -> Sequence[Finding]:
-    path = journal_path(exam.settings)
-    try:
-        if not path.exists():
-            return [found(AREA, "journal", State.OFF, "none yet: the first step begins it")]
-    except OSError as error:
-        return [found(AREA, "journal", State.UNKNOWN, f"{path}: {error.strerror or error}")]
-    one = Journal(path)  # not opened: nothing is written, nothing locked
+    one = read_journal(exam.settings)  # not opened: nothing is written, nothing locked
+    if not one.there:
+        return [found(AREA, "journal", State.OFF, "none yet: the first step begins it")]
+    if one.unreadable:
+        more = f"; {len(one.unreadable) - 1} more" if len(one.unreadable) > 1 else ""
+        return [found(AREA, "journal", State.UNKNOWN, one.unreadable[0] + more, "mend its owner and mode")]
     problems = one.verify()
     if problems:
         words = f"{problems[0]}" + (f"; {len(problems) - 1} more" if len(problems) > 1 else "")
         return [
             found(AREA, "journal", State.FAIL, words, "m0-cockpit journal verify says all; keep a copy as evidence")
         ]
-    count, _ = one.end()
+    count = sum(len(chain.records) for chain in one.chains().values())
     unfinished = len(one.unfinished())
     if unfinished:
         return [

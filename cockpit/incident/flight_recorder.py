@@ -22,6 +22,7 @@ from cockpit.clock import Clock
 from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
+from cockpit.state_files import make_own, open_plain, read_plain
 from cockpit.text import clean, safe
 
 #: A file grows to this; then it becomes `NAME.1`, whose predecessor goes.
@@ -258,11 +259,11 @@ def append(path: Path, lines: bytes, limit: int) -> None:
 
     Raises OSError.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-    fd = os.open(path, flags, 0o600)
+    make_own(path.parent)
+    fd = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # no locks here (NFS): whole lines are appended all the same
+            fcntl.flock(fd, fcntl.LOCK_EX)
         while lines:
             lines = lines[os.write(fd, lines) :]
         there = path.stat()
@@ -276,12 +277,12 @@ def append(path: Path, lines: bytes, limit: int) -> None:
 def read(path: Path, since: float = 0.0) -> list[RecordedChange]:
     """Return what was recorded from `since` on, oldest first; the older file too.
 
-    Lines that cannot be read are passed over.
+    Lines that cannot be read are passed over, and so is what is no plain file of one's own.
     """
     found: list[RecordedChange] = []
     for file in (path.with_name(path.name + ".1"), path):
         with contextlib.suppress(OSError):
-            for line in file.read_bytes().split(b"\n"):
+            for line in read_plain(file, 2 * FILE_LIMIT).split(b"\n"):
                 with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
                     change = _DECODER.decode(line) if line else None
                     if change is not None and change.at >= since:

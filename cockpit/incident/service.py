@@ -23,7 +23,7 @@ from cockpit.incident.flight_recorder import Recorder
 from cockpit.incident.posting import Poster
 from cockpit.incident.reminders import reminder
 from cockpit.incident.report.timeline import timeline
-from cockpit.incident.report.writing import report_of, write
+from cockpit.incident.report.writing import report_of
 from cockpit.journal.incidents import Record, open_incident
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
@@ -32,6 +32,7 @@ from cockpit.model.plan import Plan
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.settings import WebhookSettings
+from cockpit.state_files import make_own, write_whole
 from cockpit.text import safe
 
 if TYPE_CHECKING:
@@ -239,7 +240,8 @@ class IncidentService:
         number, text = report_of(self.journal, None, self._runbooks(), recording, now=now, situation=self._situation())
         path = self._state_dir / f"incident-{number}.md"
         try:
-            write(path, text)
+            make_own(path.parent)
+            write_whole(path, text)
         except OSError as error:
             raise IncidentProblem(f"the report cannot be written: {error.strerror or error}", "see state-dir") from None
         return f"report written: {path}"

@@ -17,6 +17,7 @@ from typing import Any
 
 from cockpit.journal.incidents import Record, words_of
 from cockpit.journal.processes import alive, this_process
+from cockpit.journal.records import fits
 from cockpit.model.plan import Change, Debt, JournalLine, Target
 from cockpit.model.step_kinds import STEP_KINDS
 
@@ -106,15 +107,18 @@ class JournalEntry:
 def entries_of(records: Iterable[Record]) -> dict[int, JournalEntry]:
     """Return the entries by number, oldest first.
 
-    Records whose intent is missing (a cut journal) are left out.
+    Records whose intent is missing (a cut journal), and those that have not the shape of their
+    kind, are left out.
     """
     entries: dict[int, JournalEntry] = {}
     for record in records:
         kind = record.get("kind")
+        if not fits(record):
+            continue
         if kind == "intent":
             entries[int(record["number"])] = JournalEntry(record)
             continue
-        entry = entries.get(int(record.get("of") or 0))
+        entry = entries.get(record.get("of") or 0)
         if entry is None:
             continue
         if kind in ("outcome", "rollout", "proof", "judged"):
@@ -122,7 +126,7 @@ def entries_of(records: Iterable[Record]) -> dict[int, JournalEntry]:
         else:
             entry.notes.append(record)
     for entry in entries.values():
-        undone = entries.get(int(entry.intent.get("undoes") or 0))
+        undone = entries.get(entry.intent.get("undoes") or 0)
         if undone is not None and entry.applied:
             undone.undone_by = entry.number
     return entries
@@ -150,6 +154,8 @@ def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
     owed = {debt.number for debt in debts_from(records)}
     lines: list[JournalLine] = []
     for record in records:
+        if not fits(record):
+            continue
         wall, operator = float(record.get("at") or 0.0), str((record.get("operator") or {}).get("name", ""))
         event = words_of(record)
         if record.get("kind") == "note" and not record.get("of"):
@@ -157,9 +163,9 @@ def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
         if event is not None:
             title, outcome = event
             lines.append(JournalLine(number=0, wall=wall, operator=operator, title=title, target="", outcome=outcome))
-        if record.get("kind") != "intent":
+        entry = entries.get(record["number"]) if record["kind"] == "intent" else None
+        if entry is None:
             continue
-        entry = entries[int(record["number"])]
         undoable = entry.applied is True and entry.undone_by is None and bool(record.get("inverse"))
         lines.append(
             JournalLine(

@@ -1,11 +1,12 @@
-"""Keeps the journal: append-only JSON lines, 0600, fsynced, chained by hash.
+"""Keeps the journal: append-only JSON lines, fsynced, chained by hash.
 
 What is not in it was not done.
 
-Several cockpits may append to one journal: each append takes the file's lock, reads what others
-added, chains on to it. Beside it lies `NAME.head` with the count and hash of the newest line, so
-that a cut at the end is found too. Records hold redacted text only; their shapes are in
-`entries.py`.
+Several cockpits of one user may append to one journal: each append takes the file's lock, reads
+what others added, chains on to it. Beside it lies `NAME.head` with the count and hash of the newest
+line, so that a cut at the end is found too. In a directory that several users share each user has a
+journal of their own (0640, by the directory's group; alone 0600): the others' are read with it,
+never appended to. Records hold redacted text only; their shapes are in `entries.py`.
 """
 
 from __future__ import annotations
@@ -13,19 +14,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cockpit.errors import CockpitError
-from cockpit.journal import anchor as anchors
+from cockpit import state_files
 from cockpit.journal import hash_chain
 from cockpit.journal.entries import unfinished_of
+from cockpit.journal.following import FollowedFile, head_of, lost
 from cockpit.journal.incidents import stamped
+from cockpit.journal.locking import JournalProblem, lock, numbering
+from cockpit.journal.others import OtherJournals, order_of, own_path
 
 __all__ = ["Journal", "JournalProblem"]
 
@@ -37,23 +39,20 @@ _READS = 5
 Given = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any]]
 
 
-class JournalProblem(CockpitError):
-    """The journal cannot be read or written, so nothing may be sent."""
-
-    usual_remedy = "make room and mend the rights of state-dir; `m0-cockpit journal verify` says how the journal is"
-
-
 class Journal:
-    """Keeps the journal's file and its head; it is opened with `Journal.open`.
+    """Keeps one user's journal and its head, and reads those of the others who share the directory.
 
+    It is opened with `Journal.open` (to write) or made as it is (to look: nothing is created).
     Every method may be called from any thread. `write` and `sync` are os.write and os.fsync;
-    tests give others to play a full or failing disk.
+    tests give others to play a full or failing disk. `listed`: the configuration says that the
+    directory is shared.
     """
 
     def __init__(
         self,
         path: Path,
         *,
+        listed: bool = False,
         wall: Callable[[], float] = time.time,
         write: Callable[[int, bytes], int] = os.write,
         sync: Callable[[int], None] = os.fsync,
@@ -61,15 +60,18 @@ class Journal:
         self.path = path
         self.read_only_reason = ""  # why it can only be read; empty when it can be written
         self.notices: list[str] = []  # what opening found, for the operator: one line each
+        self._remedy = ""
+        self._listed = listed
         self._wall = wall
         self._write = write
         self._sync = sync
         self._mutex = threading.RLock()
         self._fd: int | None = None
         self._head: int | None = None
-        self._size = -1  # of the file when it was last read whole
-        self._reading = hash_chain.CheckedJournal()
+        self._own = FollowedFile.of(path)
+        self._others = OtherJournals(path)
         self._records: tuple[dict[str, Any], ...] = ()
+        self._unread = ""  # why this user's own journal cannot be read
         self.revision = 0
 
     @classmethod
@@ -77,6 +79,7 @@ class Journal:
         cls,
         path: Path,
         *,
+        listed: bool = False,
         wall: Callable[[], float] = time.time,
         write: Callable[[int, bytes], int] = os.write,
         sync: Callable[[int], None] = os.fsync,
@@ -86,18 +89,16 @@ class Journal:
         One that cannot be written is opened for reading, with `read_only_reason`; never
         raises for it.
         """
-        journal = cls(path, wall=wall, write=write, sync=sync)
+        journal = cls(path, listed=listed, wall=wall, write=write, sync=sync)
         try:
             journal._open_files()
         except OSError as error:
-            journal._close_files()
-            journal.read_only_reason = f"the journal {path} cannot be written: {error.strerror or error}"
+            journal._cannot_write(error)
             journal.notices.append(journal.read_only_reason + "; nothing can be changed until it can")
-        with contextlib.suppress(OSError):
-            journal._refresh()
-        reading = journal._reading
-        wrong = bool(reading.problems) or bool(journal._lost(reading, journal._read_head()))
-        problems = journal.verify() if wrong else []
+        journal.records()
+        reading = journal._own.reading
+        wrong = bool(reading.problems) or bool(journal._own.lost())
+        problems = journal._verify_own() if wrong else []
         crash = len(problems) == 1 and bool(reading.torn)
         if crash:
             journal.notices.append("the journal's last line was cut off by a crash; what was under way is judged anew")
@@ -107,6 +108,11 @@ class Journal:
                 f"the journal was changed by something else: {problems[0]}{more} (`m0-cockpit journal verify` says all)"
             )
         return journal
+
+    @staticmethod
+    def path_in(state_dir: Path, *, listed: bool = False) -> Path:
+        """Return where this user's journal is in a state directory."""
+        return own_path(state_files.find_directory(state_dir, listed=listed))
 
     def close(self) -> None:
         """Release the files.
@@ -119,7 +125,7 @@ class Journal:
     # --- reading ----------------------------------------------------------------------------------
 
     def records(self, *, wait: bool = True) -> tuple[dict[str, Any], ...]:
-        """Return every good record, oldest first; those that other cockpits appended too.
+        """Return every good record, oldest first; those of other cockpits and users too.
 
         Without `wait` the last known ones while someone is writing: a slow disk must not
         hold up a screen.
@@ -127,60 +133,70 @@ class Journal:
         if self._mutex.acquire(blocking=wait):
             try:
                 self._refresh()
-            except OSError:
-                pass  # what was read before stands; `verify` says why it cannot be read now
             finally:
                 self._mutex.release()
         return self._records
 
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Say which journal of whom cannot be read: what it holds is unknown, never "none"."""
+        return (*([self._unread] if self._unread else []), *self._others.problems)
+
+    @property
+    def there(self) -> bool:
+        """Tell whether any journal is there; one that cannot be read is."""
+        self.records()
+        return bool(self._records or self.unreadable or self._others.files or os.path.lexists(self.path))
+
     def verify(self) -> list[str]:
         """List every edit, cut, reorder or broken line with its line number; empty when intact.
 
-        Reads the files anew.
+        Reads the files anew. What is wrong with another user's journal is said with whose it is.
         """
         with self._mutex:
-            try:
-                reading, head = self._read_both()
-            except OSError as error:
-                return [f"{self.path} cannot be read: {error.strerror or error}"]
-            lost = self._lost(reading, head)
-            return reading.problems + ([f"end of the journal: {lost}"] if lost else [])
+            self._refresh()
+            return self._verify_own() + self._others.verify()
+
+    def _verify_own(self) -> list[str]:
+        try:
+            reading, head = self._read_both()
+        except OSError as error:
+            return [f"{self.path} cannot be read: {error.strerror or error}"]
+        gone = lost(reading, head)
+        return reading.problems + ([f"end of the journal: {gone}"] if gone else [])
 
     def _read_both(self) -> tuple[hash_chain.CheckedJournal, tuple[int, str] | None]:
         """Read the journal and its head as they belong together: others may append meanwhile."""
-        head = self._read_head()
+        directory = self._directory()
+        if directory.trouble:
+            raise state_files.Refused(directory.trouble)
+        head = self._own.head()
         for _ in range(_READS):
             before = head
-            data = self._data() if self.path.exists() else b""
-            head = self._read_head()
+            reading = self._read_anew()
+            head = self._own.head()
             if head == before:
                 break
-        return hash_chain.read(data), head
+        return reading, head
+
+    def _read_anew(self) -> hash_chain.CheckedJournal:
+        anew = FollowedFile.of(self.path)
+        anew.refresh()
+        return anew.reading
 
     def end(self) -> tuple[int, str]:
-        """Return the count and hash of the newest line.
+        """Return the count and hash of the newest line of this user's journal.
 
         Kept elsewhere, they prove later that nothing before it was changed.
         """
         self.records()
-        return self._reading.seq, self._reading.hash
+        return self._own.reading.seq, self._own.reading.hash
 
-    def anchor(self) -> anchors.Anchor:
-        """Return (which journal, count, hash of the newest line), to be kept elsewhere."""
-        return (anchors.name_of(self.path), *self.end())
-
-    def anchored(self, annotation: object) -> bool:
-        """Tell whether anything of this journal was kept there."""
-        return anchors.name_of(self.path) in anchors.read(annotation)
-
-    def compare(self, annotation: object, *, held: bool) -> list[str]:
-        """List what is not as it was kept elsewhere by `anchor`; empty when it is.
-
-        `held`: a mitigation is under way, or was cut off.
-        """
-        records = self.records()
-        kept = anchors.read(annotation).get(anchors.name_of(self.path))
-        return anchors.differences(kept, records, self._reading.hashes, held=held)
+    def chains(self) -> dict[int, hash_chain.CheckedJournal]:
+        """Return what each user's journal holds as of now, by the user's number."""
+        self.records()
+        own = {state_files.me(): self._own.reading}
+        return own | {file.owner: file.reading for file in self._others.files if file.owner not in own}
 
     def unfinished(self) -> tuple[dict[str, Any], ...]:
         """List the intents whose outcome is missing or unknown and that nobody judged since."""
@@ -199,9 +215,9 @@ class Journal:
         """
         with self._mutex:
             if self.read_only_reason:
-                raise JournalProblem(self.read_only_reason, "make room or mend its permissions, then start again")
+                self._try_again()
             try:
-                with self._locked() as fd:
+                with numbering(self._directory()), self._locked() as fd:
                     return self._append(fd, dict(record), given)
             except OSError as error:
                 full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -210,24 +226,34 @@ class Journal:
 
     def _append(self, fd: int, record: dict[str, Any], given: Given | None) -> int:
         self._refresh()
-        reading = self._reading
+        if self._unread:
+            raise JournalProblem(f"the journal cannot be written on: {self._unread}", self._remedy)
+        reading = self._own.reading
         if given is not None:
-            record.update(given(reading.records))
-        record.update(stamped(record, reading.records))
+            record.update(given(self._records))
+        record.update(stamped(record, self._records))
         last = reading.records[-1] if reading.records else {}
-        intents = int(last.get("intents", 0)) + (record.get("kind") == "intent")
+        known = last.get("intents", 0)
+        intents = max(known if type(known) is int else 0, self._others.newest_number())
         if record.get("kind") == "intent":
+            intents += 1
             record["number"] = intents
         record.update(seq=reading.seq + 1, at=round(self._wall(), 3), intents=intents)
+        if self._others.files and self._records and record["at"] < order_of(self._records[-1]):
+            record["order"] = order_of(self._records[-1])  # a clock that is behind the others': written after them
         start = b""
         if reading.torn:
-            record["torn"], start = hashlib.sha256(reading.torn).hexdigest(), b"\n"
+            record["torn"], start = reading.torn, b"\n"
         elif reading.unended:
             start = b"\n"
-        lost = self._lost(reading, self._read_head())
-        if lost:
-            record["gap"] = lost
+        gone = self._own.lost()
+        if gone:
+            record["gap"] = gone
         line, digest = hash_chain.hashed_line(record, reading.hash)
+        if len(line) > hash_chain.LINE_LIMIT:
+            raise JournalProblem(
+                f"the journal takes no record of {len(line)} bytes: {hash_chain.LINE_LIMIT} at most", "make it shorter"
+            )
         before = os.fstat(fd).st_size
         try:
             data = start + line
@@ -238,65 +264,87 @@ class Journal:
         except OSError:
             with contextlib.suppress(OSError):  # nobody else appends while we hold the lock: take back what got in
                 os.ftruncate(fd, before)
-                if not lost:
+                if not gone:
                     self._write_head(reading.seq, reading.hash)
-            self._size = -1
+            self._own.forget()
             raise
-        reading.records.append({**record, "hash": digest})
-        reading.seq, reading.hash, reading.torn, reading.unended = record["seq"], digest, b"", False
+        kept = {**record, "hash": digest}
+        reading.records.append(kept)
+        reading.seq, reading.hash, reading.torn, reading.unended = record["seq"], digest, "", False
         reading.hashes[reading.seq] = digest
-        self._size = before + len(start) + len(line)
-        self._records = (*self._records, reading.records[-1])
+        reading.lines += 1 + bool(start)
+        self._own.wrote(fd, before + len(start) + len(line))
+        self._records = (*self._records, kept)
         self.revision += 1
         return intents
 
     @contextlib.contextmanager
-    def _locked(self) -> Any:
+    def _locked(self) -> Iterator[int]:
         """Hold the lock of the file that is at the path now (someone may have moved it away)."""
         if self._fd is None or not self._still_there():
             self._close_files()
             self._open_files()
-            self._size = -1
+            self._own.forget()
         fd = self._fd
         assert fd is not None
-        deadline = time.monotonic() + _LOCK_WAIT_S
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise JournalProblem(
-                        "the journal is locked by another process", "end the process that holds it (see fuser)"
-                    ) from error
-                time.sleep(0.01)
+        lock(fd, _LOCK_WAIT_S)
         try:
             yield fd
         finally:
             with contextlib.suppress(OSError):
                 fcntl.flock(fd, fcntl.LOCK_UN)
 
+    def _cannot_write(self, error: OSError) -> None:
+        self._close_files()
+        directory = self._directory()
+        self.read_only_reason = directory.trouble or (
+            f"the journal {self.path} cannot be written: {error.strerror or error}"
+        )
+        self._remedy = directory.remedy or "make room or mend its owner and permissions, then try again"
+
+    def _try_again(self) -> None:
+        """Open the files once more: what stood in the way may be mended.
+
+        Raises JournalProblem.
+        """
+        said = self.read_only_reason + "; nothing can be changed until it can"
+        try:
+            self._open_files()
+        except OSError as error:
+            self._cannot_write(error)
+            raise JournalProblem(self.read_only_reason, self._remedy) from error
+        self.read_only_reason = ""
+        self.notices = [notice for notice in self.notices if notice != said]
+
     # --- files ------------------------------------------------------------------------------------
 
+    def _directory(self) -> state_files.Directory:
+        return state_files.find_directory(self.path.parent, listed=self._listed)
+
     def _open_files(self) -> None:
-        parent = self.path.parent
-        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        fresh = not self.path.exists()
-        head_path = self._head_path
-        head_fresh = not head_path.exists()
-        self._head = os.open(head_path, flags, 0o600)  # before the journal: a journal without it was tampered with
-        os.fchmod(self._head, 0o600)
+        directory = self._directory()
+        if directory.trouble:
+            raise state_files.Refused(directory.trouble)
+        state_files.make(directory)
+        flags = os.O_RDWR | os.O_CREAT
+        fresh = not os.path.lexists(self.path)
+        head_path = head_of(self.path)
+        head_fresh = not os.path.lexists(head_path)
+        # the head before the journal: a journal without it was tampered with
+        self._head = state_files.open_plain(head_path, flags, directory.mode)
+        state_files.share(self._head, directory)
         if head_fresh and fresh:
             self._write_head(0, hash_chain.GENESIS)
-        self._fd = os.open(self.path, flags | os.O_APPEND, 0o600)
-        os.fchmod(self._fd, 0o600)
+        self._fd = state_files.open_plain(self.path, flags | os.O_APPEND, directory.mode)
+        hidden = state_files.share(self._fd, directory)
+        if hidden and hidden not in self.notices:
+            self.notices.append(hidden)
         if fresh or head_fresh:
-            directory = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+            parent = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                os.fsync(directory)
+                os.fsync(parent)
             finally:
-                os.close(directory)
+                os.close(parent)
 
     def _close_files(self) -> None:
         for fd in (self._fd, self._head):
@@ -308,57 +356,31 @@ class Journal:
     def _still_there(self) -> bool:
         assert self._fd is not None
         try:
-            there, ours = self.path.stat(), os.fstat(self._fd)
+            there, ours = self.path.lstat(), os.fstat(self._fd)
         except OSError:
             return False
         return (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev)
 
-    @property
-    def _head_path(self) -> Path:
-        return self.path.with_name(self.path.name + ".head")
-
-    def _data(self) -> bytes:
-        return self.path.read_bytes()
-
     def _refresh(self) -> None:
-        """Read the file again when it is not as this process left it."""
+        """Read again the files that are not as they were left; note what cannot be read."""
+        directory = self._directory()
+        changed, was = False, self._unread
         try:
-            size = self.path.stat().st_size
-        except FileNotFoundError:
-            size = 0
-        if size == self._size:
-            return
-        data = self._data() if size else b""
-        self._reading = hash_chain.read(data)
-        self._records = tuple(self._reading.records)
-        self._size = len(data)
-        self.revision += 1
+            if directory.trouble:
+                raise state_files.Refused(directory.trouble)
+            changed = self._own.refresh()
+            self._unread = ""
+        except OSError as error:
+            self._unread = directory.trouble or state_files.words_of(error, self.path)
+            self._remedy = directory.remedy or "mend its owner and permissions"
+        changed |= self._others.refresh(directory)
+        if changed or was != self._unread:
+            own = self._own.reading.records
+            self._records = self._others.merged(own) if self._others.files else tuple(own)
+            self.revision += 1
 
     def _write_head(self, seq: int, digest: str) -> None:
         assert self._head is not None
         text = f"{seq} {digest}".ljust(_HEAD_WIDTH - 1) + "\n"
         os.pwrite(self._head, text.encode(), 0)
         self._sync(self._head)
-
-    def _read_head(self) -> tuple[int, str] | None:
-        """Return (count, hash) of the newest line as written; None when missing or unreadable."""
-        try:
-            seq, digest = self._head_path.read_text(encoding="ascii").split()
-            return int(seq), digest
-        except (OSError, ValueError):
-            return None
-
-    @staticmethod
-    def _lost(reading: hash_chain.CheckedJournal, head: tuple[int, str] | None) -> str:
-        """Say what the head knows and the journal does not have any more; "" when they agree.
-
-        One line behind is a crash between the two writes.
-        """
-        if head is None:
-            return "" if not reading.records else "its .head file was missing or unreadable"
-        count, digest = head
-        if count > reading.seq:
-            return f"{count} records were written, {reading.seq} are left"
-        if count and reading.hashes.get(count) != digest:
-            return f"record {count} is not the one that was written"
-        return "" if reading.seq - count <= 1 else f"its .head file is old: record {count} of {reading.seq}"

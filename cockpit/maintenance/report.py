@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from cockpit.incident.report.writing import write as write_private
 from cockpit.model.maintenance import Finding, Question, Round, RoundLine
+from cockpit.state_files import make_own, write_whole
 from cockpit.text import safe
 
 SIGN = {
@@ -82,7 +82,7 @@ def write(directory: Path, made: Round) -> Path:
 
     Raises OSError.
     """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_own(directory)
     path = directory / file_name(made)
-    write_private(path, markdown(made))
+    write_whole(path, markdown(made))
     return path

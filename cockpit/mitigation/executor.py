@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from cockpit.assessment.imagehistory import explained, runs
 from cockpit.clock import Clock
+from cockpit.journal.anchor import Comparison
 from cockpit.journal.entries import debts_from, lines_from
 from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.journal.operator import Operator
@@ -28,6 +29,7 @@ from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.choices.live import offered
+from cockpit.mitigation.cluster.anchor import JournalAnchor, compared
 from cockpit.mitigation.cluster.lease import Lease
 from cockpit.mitigation.cluster.times import THROTTLED_READ_S
 from cockpit.mitigation.context import Backends
@@ -43,6 +45,7 @@ from cockpit.model.plan import Confirmation, Debt, JournalLine, Part, Plan, Prog
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.seen import Seen
 from cockpit.model.situation import Situation
+from cockpit.state_files import me
 
 __all__ = ["Executor", "PlanProblem"]
 
@@ -103,6 +106,8 @@ class Executor:
         self._sends: set[asyncio.Task[None]] = set()
         self._sending: dict[str, MitigationRun] = {}
         self._context = ""
+        self._anchored = False  # the cluster's lease has an anchor of this journal
+        self._opened_at = journal.end()[0]
         self._closing = False
         self._cut_off = False
         self._door = threading.Lock()
@@ -234,6 +239,13 @@ class Executor:
         """
         return self._submit(self._judge_unfinished())
 
+    def compare_journal(self) -> Future[tuple[list[Comparison], str]]:
+        """Compare the journal with the cluster's anchor; the text says why it could not be.
+
+        Raises PlanProblem.
+        """
+        return self._submit(self._compare_journal())
+
     def note(
         self, runbook: str, step: str, text: str, *, choice: str = "", item: str | None = None, part: Part | None = None
     ) -> None:
@@ -342,7 +354,8 @@ class Executor:
                     situation=self._situation,
                     sleep=self._sleep,
                 )
-                lease = Lease(client, self._namespace, self._identity, planner.now, self._journal.anchor)
+                anchor = JournalAnchor(self._journal, (access.context, self._namespace), planner.now)
+                lease = Lease(client, self._namespace, self._identity, planner.now, anchor)
                 self._context = access.context
                 self._shared = RunDependencies(
                     client=client,
@@ -466,6 +479,20 @@ class Executor:
         shared = await self._open()
         return await judge_all(shared.planner.context, self._journal)
 
+    async def _compare_journal(self) -> tuple[list[Comparison], str]:
+        shared = await self._open()
+        place = (self._context, self._namespace)
+        found, why = await compared(shared.client, self._journal, place, shared.planner.now)
+        self._anchored = self._anchored or any(one.known and one.uid == me() for one in found)
+        return found, why
+
+    async def _seal(self) -> None:
+        """Anchor what was journalled beside the steps, where this journal has an anchor."""
+        if self._shared is None or self._read_only or self._cut_off:
+            return
+        if (self._anchored or self._raw_inverses) and self._journal.end()[0] > self._opened_at:
+            await self._shared.lease.seal(self._opened_at)
+
     async def _wind_up(self) -> None:
         while self._sends:
             await asyncio.wait(self._sends)
@@ -475,6 +502,8 @@ class Executor:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2.0):  # giving the lease back: it would expire by itself
                 await asyncio.gather(*tasks, return_exceptions=True)
+                with contextlib.suppress(KubeError, JournalProblem):
+                    await self._seal()
         if self._shared is not None:
             with contextlib.suppress(Exception):
                 await self._shared.client.aclose()

@@ -92,6 +92,7 @@ class Situation(msgspec.Struct, frozen=True):
     signer_set: SignerSetCheck = SignerSetCheck()
     incident: IncidentNow | None = None  # the open one
     clock_behind_s: float | None = None  # this machine's clock behind the others', when it is off
+    journals_unread: tuple[str, ...] = ()  # which journal of whom cannot be read: an incident in it is not known
     notices: tuple[str, ...] = ()  # said once at the top: a broken runbooks.toml, a locked journal, ...
 
     @property

@@ -123,7 +123,8 @@ def test_verify_names_the_line(run: Run, tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("before", "behind"))
     bad = run("verify", command="journal")
     assert bad.returncode == 1
-    assert bad.stderr.splitlines()[0].startswith("line 2: ") and bad.stdout.endswith("1 problem\n")
+    assert bad.stderr.splitlines()[0].startswith("line 2: ") and "journal.jsonl: 1 problem\n" in bad.stdout
+    assert "not compared with the cluster's anchor: " in bad.stdout
     assert "Journal: 2 records, **1 problem**" in run("report").stdout
 
 

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cockpit.journal.hash_chain import CheckedJournal
 from cockpit.journal.journal import Journal, JournalProblem
 
 
@@ -158,16 +159,16 @@ def test_the_next_start_says_what_was_done_to_it_and_where(
 def test_a_line_that_comes_while_it_is_read_is_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another cockpit appends between the reading of the journal and of its head."""
     path = filled(tmp_path)
-    journal, other, read = Journal.open(path), Journal.open(path), Journal._data
+    journal, other, read = Journal.open(path), Journal.open(path), Journal._read_anew
     late = [note("one"), note("two")]
 
-    def data(of: Journal) -> bytes:
-        text = read(of)
+    def anew(of: Journal) -> CheckedJournal:
+        found = read(of)
         if of is journal and late:
             other.append(late.pop())
-        return text
+        return found
 
-    monkeypatch.setattr(Journal, "_data", data)
+    monkeypatch.setattr(Journal, "_read_anew", anew)
     assert journal.verify() == [] and not late
 
 
@@ -276,7 +277,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("")
     journal = Journal.open(blocker / "journal.jsonl")
-    assert "cannot be written" in journal.read_only_reason
+    assert "cannot be used: it is a plain file" in journal.read_only_reason
     with pytest.raises(JournalProblem):
         journal.append(note("x"))
 

@@ -19,6 +19,7 @@ from aiohttp import web
 from cockpit.drill.scenarios import Scenario
 from cockpit.drill.school.referee import Referee
 from cockpit.drill.world import World
+from cockpit.state_files import make_own, write_whole
 
 SPEEDS = (0.1, 100.0)
 _LIMIT = 64 * 1024
@@ -165,7 +166,5 @@ def application(conductor: Conductor, token: str, seed: int) -> web.Application:
 
 def publish(path: Path, address: str, token: str) -> None:
     """Write where the control is, readable by its owner only."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({"address": address, "token": token}), "utf-8")
+    make_own(path.parent)
+    write_whole(path, json.dumps({"address": address, "token": token}))

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.errors import CockpitError
+from cockpit.state_files import read_plain
 
 CONTROLS = "running-drills"  # in the state directory: a file for each drill that runs
 TIMEOUT_S = 5.0
+_LIMIT = 10_000
 _LEAVE = "leave it, and start another with `m0-cockpit drill`"
 
 
@@ -42,7 +44,7 @@ class ControlClient:
         Raises NoDrill.
         """
         try:
-            found = json.loads(path.read_text("utf-8"))
+            found = json.loads(read_plain(path, _LIMIT))
             return cls(str(found["address"]), str(found["token"]))
         except (OSError, ValueError, KeyError, TypeError):
             raise NoDrill("no drill is running") from None
@@ -53,7 +55,14 @@ class ControlClient:
 
         Raises NoDrill.
         """
-        found = sorted(directory.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        try:
+            held = [path for path in directory.iterdir() if path.name.endswith(".json")]
+            found = sorted(held, key=lambda path: path.lstat().st_mtime, reverse=True)
+        except FileNotFoundError:
+            found = []
+        except OSError as error:
+            words = f"whether a drill is running is not known: {directory} cannot be read: {error.strerror or error}"
+            raise NoDrill(words, "mend its owner and mode") from None
         for path in found:
             control = cls.of(path)
             try:

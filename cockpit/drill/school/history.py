@@ -9,8 +9,10 @@ from pathlib import Path
 
 from cockpit.drill.harm import Harm
 from cockpit.drill.score import Score, clock
+from cockpit.state_files import make_own, open_plain, read_plain
 
 FILE = "drills.jsonl"
+_LIMIT = 16_000_000
 
 
 def append(path: Path, score: Score) -> None:
@@ -18,9 +20,9 @@ def append(path: Path, score: Score) -> None:
 
     Raises OSError.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_own(path.parent)
     line = json.dumps(score.as_json(), separators=(",", ":")) + "\n"
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    fd = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         os.write(fd, line.encode())
     finally:
@@ -30,11 +32,11 @@ def append(path: Path, score: Score) -> None:
 def read(path: Path) -> tuple[list[Score], int]:
     """Return (scores, oldest first; number of lines that are none).
 
-    A missing file is an empty history.
+    A missing file is an empty history; raises OSError for one that cannot be read.
     """
     try:
-        lines = path.read_text("utf-8", "replace").splitlines()
-    except OSError:
+        lines = read_plain(path, _LIMIT).decode("utf-8", "replace").splitlines()
+    except FileNotFoundError:
         return [], 0
     scores, broken = [], 0
     for line in lines:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.incident.evidence.redaction import redacted
+from cockpit.state_files import make_own
 from cockpit.text import safe
 
 BUDGET_S = 20.0  # of one part; all run at the same time
@@ -140,7 +141,7 @@ def _write(
         **dict(sorted(parts.items())),
     }
     data = tarred(members, int(wall))
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_own(directory)
     path = _place(directory, name, data)
     return Captured(path, hashlib.sha256(data).hexdigest(), len(data), tuple(sorted(parts)), tuple(sorted(missing)))
 

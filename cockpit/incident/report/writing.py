@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from cockpit.incident.actions import HOW_TO_OPEN, IncidentProblem
@@ -16,11 +17,13 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 
 
-def chosen(incidents: dict[int, Incident], number: int | None) -> Incident:
+def chosen(incidents: dict[int, Incident], number: int | None, unreadable: Sequence[str] = ()) -> Incident:
     """Return the incident of that number; without one the open incident, else the last.
 
-    Raises IncidentProblem.
+    `unreadable`: the journals that may hold it and cannot be read. Raises IncidentProblem.
     """
+    if unreadable and (number not in incidents if number is not None else not incidents):
+        raise IncidentProblem(f"whether there is such an incident is not known: {unreadable[0]}", "mend its rights")
     if not incidents:
         raise IncidentProblem("there is no incident yet", HOW_TO_OPEN)
     running = [i.number for i in incidents.values() if i.open]
@@ -45,7 +48,7 @@ def report_of(
     IncidentProblem.
     """
     records = journal.records()
-    incident = chosen(incidents_of(records), number)
+    incident = chosen(incidents_of(records), number, journal.unreadable)
     lines = checklist(incident, records, situation if incident.open else None, runbooks)
     text = report(
         incident,

@@ -12,11 +12,10 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from cockpit.canonical_json import canonical
-from cockpit.journal.anchor import Anchor, renewed
 from cockpit.journal.processes import known_gone, this_process
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, KubeError, NotFound
@@ -26,7 +25,6 @@ from cockpit.text import clean, safe
 NAME = "m0-cockpit"
 DOING = "m0-cockpit/doing"
 PROCESS = "m0-cockpit/process"
-JOURNAL = "m0-cockpit/journal"  # count and hash of each journal's newest record: an anchor outside of it
 DURATION_S = 60
 RENEW_EVERY_S = 15.0
 
@@ -46,11 +44,6 @@ class Held:
     problem: str = ""
     raw: Any = None
     orphaned: bool = False
-
-    @property
-    def journals(self) -> object:
-        """Return what it keeps of the journals, for `Journal.compare`."""
-        return ((self.raw or {}).get("metadata", {}).get("annotations") or {}).get(JOURNAL)
 
     def by_other(self, identity: str) -> bool:
         return bool(self.holder) and self.holder != identity and not (self.expired or self.orphaned)
@@ -103,6 +96,16 @@ def _orphaned(notes: Mapping[str, Any], holder: Any) -> bool:
     return isinstance(process, Mapping) and process.get("holder") == holder and known_gone(process)
 
 
+class Anchors(Protocol):
+    """Keeps what the lease says of the journal (`anchor.JournalAnchor`)."""
+
+    def taken(self, notes: Mapping[str, Any], /) -> None: ...
+
+    def stamp(self, notes: Mapping[str, Any], /, *, under_way: bool) -> dict[str, Any]: ...
+
+    def may_seal(self, notes: Mapping[str, Any], opened_at: int, /) -> bool: ...
+
+
 class Lease:
     """Keeps our hold on one namespace's lease.
 
@@ -115,11 +118,10 @@ class Lease:
         namespace: str,
         identity: str,
         now: Callable[[], float],
-        anchor: Callable[[], Anchor] | None = None,
+        anchors: Anchors | None = None,
     ) -> None:
-        """`anchor` gives what every write of the lease keeps of the journal."""
+        self._anchors = anchors
         self._client = client
-        self._anchor = anchor
         self._namespace = namespace
         self._identity = identity
         self._now = now
@@ -156,6 +158,8 @@ class Lease:
         if held.by_other(self._identity):
             self.trouble = f"someone else is acting: {held.words}"
             return self.trouble
+        if self._anchors is not None and held.raw is not None:
+            self._anchors.taken(held.raw["metadata"].get("annotations") or {})
         self.trouble = await self._write(held.raw, self._identity, doing)
         self.inherited = held.words if held.left_over(self._identity) and not self.trouble else ""
         return self.trouble
@@ -182,6 +186,22 @@ class Lease:
                 await self._write(self._raw, "", "")
                 self._raw = None
 
+    async def seal(self, opened_at: int) -> None:
+        """Anchor what this cockpit journalled beside its steps, when nobody acts; best effort.
+
+        `opened_at`: the journal's newest record when it was opened. Only an anchor that stands is
+        moved on.
+        """
+        async with self._turn:
+            if self._anchors is None or self._raw is not None:
+                return
+            held = await read(self._client, self._namespace, self._now)
+            if held.raw is None or (held.holder and not held.expired):
+                return
+            if self._anchors.may_seal(held.raw["metadata"].get("annotations") or {}, opened_at):
+                await self._write(held.raw, "", "")
+                self._raw = None
+
     async def _write(self, raw: Any, identity: str, doing: str | None) -> str:
         now = micro(self._now())
         fresh: dict[str, Any] = {
@@ -198,10 +218,9 @@ class Lease:
             process = canonical({**this_process(), "holder": identity}) if identity else ""
             notes = {**(lease["metadata"].get("annotations") or {}), DOING: doing, PROCESS: process}
             lease["metadata"]["annotations"] = {k: v for k, v in notes.items() if v}
-        if self._anchor is not None:
-            notes = dict(lease["metadata"].get("annotations") or {})
-            notes[JOURNAL] = renewed(notes.get(JOURNAL), await asyncio.to_thread(self._anchor))
-            lease["metadata"]["annotations"] = notes
+        if self._anchors is not None:
+            notes = lease["metadata"].get("annotations") or {}
+            lease["metadata"]["annotations"] = self._anchors.stamp(notes, under_way=bool(identity))
         if spec.get("holderIdentity") != identity:
             spec["acquireTime"] = now
         if identity and raw is not None and (raw.get("spec") or {}).get("holderIdentity") != identity:

@@ -20,6 +20,8 @@ GAP: Span = ("  ", "text")
 def incident_line(situation: Situation, room: int) -> Line:
     """Return the longest telling that fits into `room` cells; what is due is dropped last."""
     if situation.incident is None:
+        if situation.journals_unread:
+            return (("incident unknown", "warn"),) if room >= 16 else (("inc ?", "warn"),)
         return (("no incident", "faint"),) if room >= 11 else ()
     for line in _tellings(situation):
         if line_width(line) <= room:

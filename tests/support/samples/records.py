@@ -55,6 +55,7 @@ def intent(title: str = "Switch RPC endpoint", **more: Any) -> dict[str, Any]:
         "title": title,
         "runbook": "publishing-stops",
         "runbook_number": 1,
+        "step_kind": "set-env",
         "target": {
             "context": "prod-eu",
             "namespace": "m0-prod",
