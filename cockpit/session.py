@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from cockpit.clock import Clock, SystemClock
 from cockpit.errors import CockpitError
+from cockpit.journal.state_files import own_directory
 from cockpit.settings import Settings
 from cockpit.sources.postgres.settings import POSTGRES
 from cockpit.sources.registry import configured
 from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA
-from cockpit.state_files import own_directory
 
 if TYPE_CHECKING:
     from cockpit.engine import Engine, Place
@@ -366,7 +366,7 @@ def read_journal(settings: Settings) -> Journal:
 def unreadable_journals(settings: Settings) -> list[str]:
     """Say which journal of whom cannot be read, without reading those that can."""
     from cockpit.journal.others import unreadable_in
-    from cockpit.state_files import find_directory
+    from cockpit.journal.state_files import find_directory
 
     try:
         return unreadable_in(find_directory(settings.state_dir, listed=settings.state_dir_shared))

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 from cockpit import terminal
 from cockpit.commands.live import NO_TERMINAL, show
 from cockpit.config import ENV_PREFIX, load_settings
+from cockpit.journal.state_files import own_directory
 from cockpit.settings import ConfigProblem, default_state_dir
-from cockpit.state_files import own_directory
 
 if TYPE_CHECKING:
     from cockpit.drill.school.control_client import ControlClient

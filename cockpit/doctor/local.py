@@ -11,12 +11,12 @@ from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 
+from cockpit.journal.state_files import find_directory
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.session import read_journal
 from cockpit.settings import ConfigProblem, Section, Settings, secret_of
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, listed, together
 from cockpit.sources.registry import configured, sources
-from cockpit.state_files import find_directory
 from cockpit.text import url_hint
 
 AREA = "local"

@@ -19,10 +19,10 @@ from pathlib import Path
 import msgspec
 
 from cockpit.clock import Clock
+from cockpit.journal.state_files import make_own, open_plain, read_plain
 from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
-from cockpit.state_files import make_own, open_plain, read_plain
 from cockpit.text import clean, safe
 
 #: A file grows to this; then it becomes `NAME.1`, whose predecessor goes.

@@ -27,12 +27,12 @@ from cockpit.incident.report.writing import report_of
 from cockpit.journal.incidents import Record, open_incident
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
+from cockpit.journal.state_files import make_own, write_whole
 from cockpit.model.incident import Incident, IncidentNow, TimelineEntry
 from cockpit.model.plan import Plan
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.settings import WebhookSettings
-from cockpit.state_files import make_own, write_whole
 from cockpit.text import safe
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from typing import Any
 
 from cockpit.canonical_json import canonical
 from cockpit.journal.hash_chain import GENESIS, CheckedJournal
-from cockpit.state_files import user_name
+from cockpit.journal.state_files import user_name
 from cockpit.text import safe
 
 PREFIX = "m0-cockpit/journal-"

@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from cockpit import state_files
-from cockpit.journal import hash_chain
+from cockpit.journal import hash_chain, state_files
 from cockpit.journal.hash_chain import CheckedJournal
 
 _HEAD_BYTES = 200

@@ -21,8 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cockpit import state_files
-from cockpit.journal import hash_chain
+from cockpit.journal import hash_chain, state_files
 from cockpit.journal.entries import unfinished_of
 from cockpit.journal.following import FollowedFile, head_of, lost
 from cockpit.journal.incidents import stamped

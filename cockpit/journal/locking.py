@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from cockpit.errors import CockpitError
-from cockpit.state_files import Directory
+from cockpit.journal.state_files import Directory
 
 _NUMBERING_WAIT_S = 2.0
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF)

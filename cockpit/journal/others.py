@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cockpit import state_files
+from cockpit.journal import state_files
 from cockpit.journal.following import FollowedFile
 from cockpit.journal.records import fits
 from cockpit.text import clean

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from cockpit.journal.state_files import make_own, write_whole
 from cockpit.model.maintenance import Finding, Question, Round, RoundLine
-from cockpit.state_files import make_own, write_whole
 from cockpit.text import safe
 
 SIGN = {

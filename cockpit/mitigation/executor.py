@@ -25,6 +25,7 @@ from cockpit.journal.anchor import Comparison
 from cockpit.journal.entries import debts_from, lines_from
 from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.journal.operator import Operator
+from cockpit.journal.state_files import me
 from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
@@ -45,7 +46,6 @@ from cockpit.model.plan import Confirmation, Debt, JournalLine, Part, Plan, Prog
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.seen import Seen
 from cockpit.model.situation import Situation
-from cockpit.state_files import me
 
 __all__ = ["Executor", "PlanProblem"]
 

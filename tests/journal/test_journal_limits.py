@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from cockpit import state_files
-from cockpit.journal import hash_chain, locking
+from cockpit.journal import hash_chain, locking, state_files
 from cockpit.journal.entries import debts_from, entries_of, lines_from, unfinished_of
 from cockpit.journal.hash_chain import GENESIS, hashed_line
 from cockpit.journal.incidents import incidents_of

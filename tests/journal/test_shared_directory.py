@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from cockpit import cli, state_files
+from cockpit import cli
+from cockpit.journal import state_files
 from cockpit.journal.entries import debts_from, entries_of, lines_from
 from cockpit.journal.incidents import open_incident
 from cockpit.journal.journal import Journal
@@ -191,12 +192,14 @@ def test_a_clock_behind_the_others_keeps_the_order(shared: Path) -> None:
 @needs_root
 def test_what_only_its_owner_needs_lies_in_a_directory_of_ones_own(shared: Path) -> None:
     """H13: flight recorder, evidence and reports do not meet; no link is followed."""
-    own = run(ANNA, "from cockpit import state_files; print(state_files.own_directory(Path(sys.argv[1])))", shared)
+    own = run(
+        ANNA, "from cockpit.journal import state_files; print(state_files.own_directory(Path(sys.argv[1])))", shared
+    )
     assert own == str(shared / f"user-{ANNA}")
     (shared / f"user-{BERT}").symlink_to("/tmp")
     refused = as_user(
         BERT,
-        "from pathlib import Path; from cockpit import state_files\n"
+        "from pathlib import Path; from cockpit.journal import state_files\n"
         "state_files.make_own(Path(sys.argv[1]) / f'user-{os.getuid()}')",
         str(shared),
     )

@@ -19,7 +19,7 @@ from aiohttp import web
 from cockpit.drill.scenarios import Scenario
 from cockpit.drill.school.referee import Referee
 from cockpit.drill.world import World
-from cockpit.state_files import make_own, write_whole
+from cockpit.journal.state_files import make_own, write_whole
 
 SPEEDS = (0.1, 100.0)
 _LIMIT = 64 * 1024

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.errors import CockpitError
-from cockpit.state_files import read_plain
+from cockpit.journal.state_files import read_plain
 
 CONTROLS = "running-drills"  # in the state directory: a file for each drill that runs
 TIMEOUT_S = 5.0

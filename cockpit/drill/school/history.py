@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cockpit.drill.harm import Harm
 from cockpit.drill.score import Score, clock
-from cockpit.state_files import make_own, open_plain, read_plain
+from cockpit.journal.state_files import make_own, open_plain, read_plain
 
 FILE = "drills.jsonl"
 _LIMIT = 16_000_000

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.incident.evidence.redaction import redacted
-from cockpit.state_files import make_own
+from cockpit.journal.state_files import make_own
 from cockpit.text import safe
 
 BUDGET_S = 20.0  # of one part; all run at the same time

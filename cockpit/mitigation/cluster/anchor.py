@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cockpit import state_files
+from cockpit.journal import state_files
 from cockpit.journal.anchor import Comparison, compare, written
 from cockpit.journal.journal import Journal, JournalProblem
 from cockpit.kubeapi.client import KubeClient

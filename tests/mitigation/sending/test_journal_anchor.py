@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cockpit import cli
@@ -176,7 +176,11 @@ def test_what_is_noted_beside_the_steps_is_anchored_at_the_end(acted: Rig) -> No
     assert "said by another" in at_start(acted)[0]
 
 
-@given(st.dictionaries(st.text(), st.one_of(st.none(), st.text(), st.integers()), max_size=4), st.binary(max_size=200))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.dictionaries(st.text(max_size=20), st.one_of(st.none(), st.text(max_size=20), st.integers()), max_size=2),
+    st.binary(max_size=60),
+)
 def test_no_annotation_breaks_the_comparison(notes: dict[str, Any], text: bytes) -> None:
     """H14: whoever may write the lease may put anything there."""
     here = Path("/nonexistent")
