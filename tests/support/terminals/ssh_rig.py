@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from cockpit.drill.ports import free_port
@@ -116,7 +117,8 @@ class Sshd:
 
     def close(self) -> None:
         for pid in self.sessions():
-            os.kill(pid, 9)
+            with suppress(ProcessLookupError):  # it ended by itself meanwhile
+                os.kill(pid, 9)
         self.process.terminate()
         self.process.wait(10)
 
