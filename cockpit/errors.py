@@ -2,6 +2,7 @@
 
 * CockpitError: something could not be done.
   + AccessProblem: the cluster cannot even be tried.
+  + BodyProblem: an answer is longer than it may be, or packed.
   + BundleProblem: a file is no bundle, or no signer set.
   + ClusterProblem: the drill's Postgres server did not come up.
   + ConfigProblem: a setting or an argument cannot be used.

@@ -206,8 +206,8 @@ class KubeClient:
             except BodyProblem as problem:
                 reason = f"the API server's answer cannot be used: {problem.reason}"
                 if method == "GET":
-                    raise ServerFault(reason, status=200) from problem
-                raise Unreachable(reason, maybe_sent=True) from problem
+                    raise ServerFault(reason, status=200, remedy=problem.remedy) from problem
+                raise Unreachable(reason, maybe_sent=True, remedy=problem.remedy) from problem
             except TimeoutError as error:
                 raise Unreachable(
                     f"no answer from {self._host} in {timeout_s:g} s", maybe_sent=True, timed_out=True
