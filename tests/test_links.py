@@ -59,7 +59,7 @@ def test_nothing_is_linked_without_a_template() -> None:
         ("trace", "https://{trace}", "the host must be written out"),
         ("trace", "https:///{trace}", "the host must be written out"),
         ("trace", "https://user:pw@x/{trace}", "no user name or password"),
-        ("trace", "https://x/{trace}\x1b\\", "percent-encoded"),
+        ("trace", "https://x/{trace}\x1b\\", "has characters in it that"),
         ("trace", "https://x/{trace} b", "percent-encoded"),
         ("trace", "https://x:port/{trace}", "not a URL that can be read"),
         ("trace", "https://[x/{trace}", "not a URL that can be read"),

@@ -28,12 +28,16 @@ PATIENCE_S = 30.0  # real seconds for a child process or a database; then time g
 def simulate(work: Coroutine[Any, Any, T]) -> T:
     """Run it to its end on a simulated loop."""
     loop = SimulatedLoop()
+    before = None
     if sys.version_info < (3, 12):  # later ones do by themselves: a thread would wait in a time of its own
+        before = asyncio.get_child_watcher()
         asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
     asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(work)
     finally:
+        if sys.version_info < (3, 12):
+            asyncio.set_child_watcher(before)
         asyncio.set_event_loop(None)
         loop.close()
 

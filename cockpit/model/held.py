@@ -36,7 +36,7 @@ def aged(situation: Situation, mono: float) -> Situation:
 def _light(light: SourceLight, by: float, words: str) -> SourceLight:
     age = light.age_s + by if light.age_s is not None else None
     asked = light.asked_s + by if light.asked_s is not None else None
-    if light.state is not SourceState.LIVE:
+    if not light.state.live:
         return replace(light, age_s=age, asked_s=asked)
     return replace(light, state=SourceState.STALE, age_s=age, asked_s=asked, reason=words)
 

@@ -131,7 +131,7 @@ def test_a_step_cut_off_and_put_back_by_a_colleague_was_applied(rig: Rig) -> Non
     records = [dict(r) for r in rig.journal.records()]
     entry = entries_of(records)[1]
     assert entry.outcome is not None and entry.outcome["result"] == "sent" and entry.proof is None
-    old = [*records, {"kind": "judged", "of": 1, "judgement": "not applied", "words": ""}]
+    old = [*records, {"kind": "judged", "of": 1, "judgement": "not applied", "words": "", "at": 0.0}]
     assert entries_of(old)[1].applied is True
     assert PUT_BACK in entries_of(old)[1].words
 
