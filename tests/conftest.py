@@ -82,8 +82,6 @@ _OWED = {
     "tests/drill/scenarios/test_scenarios_postgres.py": "the proof of a step on PostgreSQL does not come in its time",
     "tests/drill/scenarios/test_scenarios.py::test_a_right_step_cures_and_its_validation_passes[archiver": "the same",
     "tests/maintenance/test_restore_sequence.py::test_the_restore_goes_through_its_parts": "its second proof does not come",
-    "tests/e2e/test_kubeconfig_mended.py::test_what_a_mended_kubeconfig_says": "the engine takes nothing up in its time",
-    "tests/sources/test_faults.py": "ten cockpits beside one drill lose it, since its servers check who asks",
 }
 
 

@@ -25,6 +25,8 @@ def test_what_a_mended_kubeconfig_says_is_taken_up(tmp_path: Path, namespaces: t
     token.write_text("")
     with DrillThread("calm", history_s=60.0) as drill:
         config = json.loads(Path(drill.kubeconfig).read_text())
+        (admin, _) = config["users"]
+        right = admin["user"]["token"]
         for user in config["users"]:
             user["user"] = {"tokenFile": str(token)}
         own = tmp_path / "kubeconfig"
@@ -46,7 +48,7 @@ def test_what_a_mended_kubeconfig_says_is_taken_up(tmp_path: Path, namespaces: t
                 session.mitigations.plan(runbook, step, {"replicas": "5"})
             seen = wait_for(lambda: session.situation)
             assert seen.context == "no cluster" and seen.production
-            token.write_text("admin")
+            token.write_text(right)
             wait_for(lambda: (s := session.situation) and s.context == "drill" and s.namespaces == ("m0-prod",))
             wait_for(lambda: (s := session.situation) and s.cluster.pods and _k8s(s) is SourceState.LIVE)
             wait_for(lambda: session.trouble is None and session.executor is not None)

@@ -1,7 +1,7 @@
 """R13: what the operator is told when the line to a source breaks, and that it ends again.
 
-A real drill and a real PostgreSQL behind a proxy that breaks in ten ways; one cockpit's engine a
-way, all at once, with the timings that operators have.
+A real drill and a real PostgreSQL behind a proxy that breaks in many ways; one cockpit's engine a
+way, several at once, with the timings that operators have.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ pytestmark = pytest.mark.real
 
 #: Promised are 12 s and 15 s; a machine that runs other tests as well has half as much again.
 NOTICED_S, WELL_AGAIN_S = 18.0, 22.5
+AT_ONCE = 6  # cockpits beside one drill: more would wait for the machine, not for the line
 #: What breaks for every source, and for the WebSockets alone: each is a cockpit of its own.
 WHOLE = [
     Fault.REFUSED,
@@ -119,13 +120,13 @@ def one_fault(drill: DrillThread, fault: Fault, folder: Path, only_streams: bool
 
 @pytest.fixture(scope="module")
 def faults(database: DrillPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Seen]]:
-    """Every fault once, all at the same time."""
+    """Every fault once."""
     folder = tmp_path_factory.mktemp("faults")
     database.run(None, (f"ALTER ROLE {schema.WATCHER} CONNECTION LIMIT 30",))
     (folder / "postgres.toml").write_text(f'\n[postgres]\nurl = "{database.url}"\n')
     ways = {fault.name: (fault, False) for fault in WHOLE}
     ways |= {f"stream {fault.name}": (fault, True) for fault in STREAMS}
-    with DrillThread("calm") as drill, ThreadPoolExecutor(len(ways)) as pool:
+    with DrillThread("calm") as drill, ThreadPoolExecutor(AT_ONCE) as pool:
         running = {
             name: pool.submit(one_fault, drill, fault, folder / name.replace(" ", "-"), only)
             for name, (fault, only) in ways.items()
@@ -150,7 +151,8 @@ def test_r13_it_is_said_in_a_plain_sentence_with_a_remedy(faults: dict[str, Seen
     for name, said in faults[fault.name].said.items():
         for reason, remedy in said:
             assert reason and not LIBRARIES_WORDS.search(reason), (name, reason)
-            assert remedy or "nothing read yet" in reason, (name, reason)
+            no_fault = "nothing read yet" in reason or re.search(r" stale: last read \d+ s ago$", reason)
+            assert remedy or no_fault, (name, reason)
 
 
 @pytest.mark.parametrize("fault", STREAMS, ids=lambda fault: fault.name)

@@ -53,20 +53,26 @@ class FaultProxy:
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._bound: socket.socket | None = None  # the port's, while nobody listens
         self.port = 0
         self.asked = 0  # connections that came while something was wrong
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        """Listen; raises OSError when the port that was asked for is taken."""
+        bound = self._bound or _bound(self.port)
+        self._bound = None
+        self._server = await asyncio.start_server(self._serve, sock=bound)
+        self.port = bound.getsockname()[1]
 
     async def stop(self) -> None:
         await self.set(Fault.REFUSED)
+        if self._bound is not None:
+            self._bound.close()
 
     async def set(self, fault: Fault) -> None:
         if fault is Fault.REFUSED and self._server is not None:
             self._server.close()
-            self._server = None
+            self._server, self._bound = None, _bound(self.port)  # refuses, and keeps the port from others
         elif fault is not Fault.REFUSED and self._server is None:
             await self.start()
         self._fault = fault
@@ -160,6 +166,17 @@ class FaultProxy:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
+
+
+def _bound(port: int) -> socket.socket:
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind(("127.0.0.1", port))
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 class Proxies:
