@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cockpit.assessment.board import Board
-from cockpit.assessment.clocks import Clocks
+from cockpit.assessment.clocks import Clocks, newest_clock
 from cockpit.assessment.crosscheck import CrossCheck
 from cockpit.assessment.lights import lights
 from cockpit.assessment.match import match
@@ -74,6 +74,8 @@ class Assessor:
         self._services_at = 0.0
         self._toggles: tuple[ToggleStatus, ...] = ()
         self._toggles_of: tuple[Any, ...] = ()
+        self._journal: tuple[JournalLine, ...] = ()
+        self._switched_off: frozenset[str] = frozenset()
 
     def assess(
         self,
@@ -94,8 +96,11 @@ class Assessor:
         kinds = _below(board, "kubernetes/")
         queries = _below(board, "prometheus/queries/")
         cluster = self._cluster(kinds, mono)
-        now = _cluster_now(kinds, wall, mono)
-        signals = self._evaluator.evaluate(board, cluster, now, switched_off(journal))
+        server = newest_clock(kinds, mono)
+        now = server if server is not None else wall
+        if journal is not self._journal:
+            self._journal, self._switched_off = journal, switched_off(journal)
+        signals = self._evaluator.evaluate(board, cluster, now, self._switched_off)
         alerts = last_known(believed(board.get("prometheus/alerts"), mono))
         solana, probes = _below(board, "solana/"), _below(board, "probes/")
         clocks = self._clocks.update(board, wall, mono)
@@ -213,12 +218,6 @@ def _words(value: str | None) -> set[str]:
 
 def _below(board: Board, prefix: str) -> Mapping[str, Reading[Any]]:
     return {topic.removeprefix(prefix): reading for topic, reading in board.under(prefix).items()}
-
-
-def _cluster_now(kinds: Mapping[str, Reading[Any]], wall: float, mono: float) -> float:
-    """Return the API server's clock now, by the newest reading that tells it, else our own."""
-    clocks = [clock for reading in kinds.values() if (clock := reading.server_clock(mono)) is not None]
-    return min(clocks, key=lambda clock: clock[1])[0] if clocks else wall
 
 
 def stages(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[StageStatus, ...]:

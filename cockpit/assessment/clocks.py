@@ -37,9 +37,10 @@ class Clocks:
         off: dict[str, float] = {}
         well: list[str] = []
         for family, whose in WHOSE.items():
-            ahead = _ahead(board.under(family), wall, mono)
-            if ahead is None:
+            server = newest_clock(board.under(family), mono)
+            if server is None:
                 continue
+            ahead = server - wall
             since, then = self._first.setdefault(family, (mono, ahead))
             if abs(ahead - then) > DRIFT_S:
                 self._first[family] = (mono, ahead)
@@ -59,10 +60,10 @@ class Clocks:
         return before
 
 
-def _ahead(readings: Mapping[str, Reading[Any]], wall: float, mono: float) -> float | None:
-    """Return how far the clock of the newest of these readings is ahead of ours."""
+def newest_clock(readings: Mapping[str, Reading[Any]], mono: float) -> float | None:
+    """Return the server's clock now, by the newest of these readings that tells it."""
     clocks = [clock for reading in readings.values() if (clock := reading.server_clock(mono)) is not None]
-    return min(clocks, key=lambda clock: clock[1])[0] - wall if clocks else None
+    return min(clocks, key=lambda clock: clock[1])[0] if clocks else None
 
 
 def _verdict(off: Mapping[str, float], well: list[str]) -> ClockCheck:

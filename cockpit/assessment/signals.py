@@ -37,6 +37,9 @@ class _Memory:
     baseline: float | None = None  # the last one from a time that was well
     baseline_from: str = ""
     usual: QueryResult | None = None  # the long window that a baseline is made of
+    long: Points = field(default_factory=list)  # its one line
+    normal: tuple[float | None, str, str] = (None, "", "")  # of `normal_of`: the long window and the result
+    normal_of: tuple[QueryResult | None, QueryResult] | None = None
     reading: Reading[QueryResult] | None = None  # what `status` was made from
     status: SignalStatus | None = None
     result: QueryResult | None = None  # what `points` and `spark` were made from
@@ -246,8 +249,14 @@ def _baseline(signal: SignalDef, result: QueryResult, memory: _Memory) -> tuple[
     (What stays changed for good is taken up at the next start.)
     """
     assert signal.baseline is not None
-    long = merged(memory.usual.history, signal.direction) if memory.usual is not None else []
-    base, since, why = usual(long, memory.points, result.evaluated_at, signal.baseline, signal.direction)
+    made_of = memory.normal_of
+    if made_of is None or made_of[0] is not memory.usual or made_of[1] is not result:
+        if memory.usual is not None and (made_of is None or made_of[0] is not memory.usual):
+            memory.long = merged(memory.usual.history, signal.direction)
+        window_s, direction = signal.baseline, signal.direction
+        memory.normal = usual(memory.long, memory.points, result.evaluated_at, window_s, direction)
+        memory.normal_of = (memory.usual, result)
+    base, since, why = memory.normal
     if base is None:
         return memory.baseline, why
     if base < 0 or (base == 0 and signal.direction == "above"):

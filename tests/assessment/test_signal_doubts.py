@@ -8,7 +8,9 @@ from cockpit.model.plan import Change, JournalLine
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import SignalDef
 from cockpit.model.signal import SignalStatus
+from cockpit.runbooks.schema import load
 from tests.assessment.test_signals import OK, UNKNOWN, Evaluation, above
+from tests.assessment.test_situation import Room
 
 
 def test_a_value_of_another_source_is_unknown_past_its_bound() -> None:
@@ -60,3 +62,18 @@ def test_what_steps_switched_off_is_read_from_the_journal() -> None:
     assert switched_off((undone,)) == frozenset()
     pause = JournalLine(2, 0.0, "op", "Pause", target, "sent", (Change("M0_MARKET_PAUSE_NBA", None, "true"),), True)
     assert "NBA" in switched_off((pause,))
+
+
+def test_a_step_that_is_undone_no_longer_excuses_a_series_that_is_gone() -> None:
+    """P4: the journal is read again once it changed."""
+    room = Room()
+    change = Change("M0_CONNECTORS_DISABLED", "politics", "politics,sports")
+    applied = (JournalLine(1, 0.0, "op", "Disable", "", "sent", (change,), undoable=True),)
+    undone = (JournalLine(1, 0.0, "op", "Disable", "", "sent", (change,), undone=True),)
+    now = room.clock.wall()
+    past = History({"connector": "sports"}, ((now - 40.0, 1e9),))
+    name = next(name for name, each in load().signals.items() if each.promql and each.direction == "above")
+    result = QueryResult((Sample({"connector": "b"}, 0.0),), (), (past,), now)
+    for journal, level in (((), UNKNOWN), (applied, OK), (applied, OK), (undone, UNKNOWN)):
+        room.board.put(Reading(f"prometheus/signals/{name}", result, room.clock.mono(), max_age_s=30.0))
+        assert room.situation(journal=journal).signals[name].level is level

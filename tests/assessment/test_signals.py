@@ -196,6 +196,18 @@ def test_a_long_incident_does_not_become_the_baseline() -> None:
     assert (status.level, status.baseline) == (CRIT, 118.0)
 
 
+def test_a_long_window_that_comes_later_counts_for_the_value_at_hand() -> None:
+    evaluation = Evaluation(rate())
+    assert evaluation.read(60.0).level is UNKNOWN
+    now = evaluation.clock.wall()
+    for usual, level in ((118.0, WARN), (240.0, CRIT)):
+        long = QueryResult(history=(History({}, tuple((now - 60.0 * (40 - i), usual) for i in range(40))),))
+        evaluation.board.put(Reading("baselines/x", long, evaluation.clock.mono(), max_age_s=3600.0))
+        status = evaluation.status()
+        assert (status.level, status.baseline) == (level, usual)
+        assert evaluation.status() == status
+
+
 def test_a_baseline_of_zero_is_no_threshold_above() -> None:
     status = Evaluation(above(baseline=3600.0, warn=2.0, crit=3.0)).read(0.0, history=[0.0] * 120)
     assert status.level is UNKNOWN and "baseline is 0" in status.reason
