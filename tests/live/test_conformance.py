@@ -426,13 +426,12 @@ def test_the_lease_is_held_while_acting_and_an_event_tells_of_it(cluster: TestCl
     made = cluster.deployment("leased", replicas=1)
     # new pods count as available only after a while, so the mitigation is still being watched
     # when the lease is read
-    cluster.send("PATCH", cluster.apps("leased"), {"spec": {"minReadySeconds": 10}}, MERGE)
+    cluster.send("PATCH", cluster.apps("leased"), {"spec": {"minReadySeconds": 60}}, MERGE)
     plan = cockpit.plan("scale", "leased", replicas=3)
-    cockpit.send(plan)
+    sent = cockpit.send(plan)
     held = cluster.get(lease.path(cluster.namespace, lease.NAME))
-    assert (
-        held["spec"]["holderIdentity"].startswith("ops1") and held["spec"]["leaseDurationSeconds"] == lease.DURATION_S
-    )
+    assert held["spec"]["holderIdentity"].startswith("ops1"), (sent.words, cockpit.executor.progress[0].words)
+    assert held["spec"]["leaseDurationSeconds"] == lease.DURATION_S
     assert "leased" in held["metadata"]["annotations"][lease.DOING]
     selector = f"involvedObject.uid={made['metadata']['uid']},reason=Mitigation"
 

@@ -9,6 +9,7 @@ was killed is nobody's: nobody acts, so it is taken over, and that is said.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ DOING = "m0-cockpit/doing"
 PROCESS = "m0-cockpit/process"
 DURATION_S = 60
 RENEW_EVERY_S = 15.0
+_TRIES = 3  # who gives it back, or only writes an anchor on it, may be quicker than we are: then it is free
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +153,23 @@ class Lease:
         self.inherited = ""
         if self._raw is not None:
             return ""
-        held = await read(self._client, self._namespace, self._now)
-        if held.problem:
-            self.trouble = f"the lease cannot be read: {held.problem}"
+        for _ in range(_TRIES):
+            held = await read(self._client, self._namespace, self._now)
+            if held.problem:
+                self.trouble = f"the lease cannot be read: {held.problem}"
+                return self.trouble
+            if held.by_other(self._identity):
+                self.trouble = f"someone else is acting: {held.words}"
+                return self.trouble
+            if self._anchors is not None and held.raw is not None:
+                self._anchors.taken(held.raw["metadata"].get("annotations") or {})
+            try:
+                self.trouble = await self._write(held.raw, self._identity, doing)
+            except Conflict:
+                self.trouble = "someone else wrote to the lease at the same time, time after time"
+                continue
+            self.inherited = held.words if held.left_over(self._identity) and not self.trouble else ""
             return self.trouble
-        if held.by_other(self._identity):
-            self.trouble = f"someone else is acting: {held.words}"
-            return self.trouble
-        if self._anchors is not None and held.raw is not None:
-            self._anchors.taken(held.raw["metadata"].get("annotations") or {})
-        self.trouble = await self._write(held.raw, self._identity, doing)
-        self.inherited = held.words if held.left_over(self._identity) and not self.trouble else ""
         return self.trouble
 
     async def renew(self) -> str:
@@ -173,7 +181,11 @@ class Lease:
         async with self._turn:
             if self._raw is None:
                 return await self._acquire(self._doing) if self._users else self.trouble
-            self.trouble = await self._write(self._raw, self._identity, None)
+            try:
+                self.trouble = await self._write(self._raw, self._identity, None)
+            except Conflict:
+                held = await read(self._client, self._namespace, self._now)
+                self.trouble = f"someone else took the lease first: {held.words or 'no longer held'}"
             if self.trouble:
                 self._raw = None
             return self.trouble
@@ -183,7 +195,8 @@ class Lease:
         self._users = max(0, self._users - 1)
         async with self._turn:
             if self._users == 0 and self._raw is not None:
-                await self._write(self._raw, "", "")
+                with contextlib.suppress(Conflict):  # then it is another's already
+                    await self._write(self._raw, "", "")
                 self._raw = None
 
     async def seal(self, opened_at: int) -> None:
@@ -199,10 +212,12 @@ class Lease:
             if held.raw is None or (held.holder and not held.expired):
                 return
             if self._anchors.may_seal(held.raw["metadata"].get("annotations") or {}, opened_at):
-                await self._write(held.raw, "", "")
+                with contextlib.suppress(Conflict):
+                    await self._write(held.raw, "", "")
                 self._raw = None
 
     async def _write(self, raw: Any, identity: str, doing: str | None) -> str:
+        """Return "" or why it could not be written; raises Conflict if another was quicker."""
         now = micro(self._now())
         fresh: dict[str, Any] = {
             "apiVersion": "coordination.k8s.io/v1",
@@ -233,8 +248,7 @@ class Lease:
             )
             self._raw = answer.json()
         except Conflict:
-            held = await read(self._client, self._namespace, self._now)
-            return f"someone else took the lease first: {held.words or 'no longer held'}"
+            raise
         except KubeError as error:
             return f"the lease cannot be written: {error.line()}"
         return ""

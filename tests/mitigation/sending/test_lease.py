@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,46 @@ async def test_a_lease_lost_in_an_outage_is_taken_again_at_the_next_renewal(tmp_
         await lease.release()
         assert not (await read(client, NAMESPACE, lambda: NOW)).holder
         assert not await lease.renew() and not lease.held  # nobody uses it any more: it is not taken again
+
+
+class _WrittenMeanwhile:
+    """Something else writes to the lease between our reading and our writing, `times` times."""
+
+    def __init__(self, world: KubernetesWorld, times: int) -> None:
+        self.world, self.times = world, times
+
+    def taken(self, _notes: object) -> None:
+        if self.times:
+            self.times -= 1
+            stored = self.world.store.get(LEASES, NAMESPACE, NAME)
+            assert stored is not None
+            obj = stored.copy()
+            obj["metadata"]["labels"] = {"n": str(self.times)}
+            self.world.store.replace(LEASES, stored, obj)
+
+    def stamp(self, notes: Mapping[str, Any], *, under_way: bool) -> dict[str, Any]:
+        return dict(notes)
+
+    def may_seal(self, _notes: object, _opened_at: int) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("times", "why"), [(1, ""), (2, ""), (99, "time after time")])
+async def test_a_free_lease_that_another_writes_to_meanwhile_is_taken_all_the_same(
+    tmp_path: Path, times: int, why: str
+) -> None:
+    world = KubernetesWorld(SimClock(NOW), 7, NAMESPACE)
+    async with (
+        serve(world) as served,
+        KubeClient(load_access(str(write_kubeconfig(tmp_path / "kubeconfig", served)))) as client,
+    ):
+        before = Lease(client, NAMESPACE, "ops1@bastion#1", lambda: NOW)
+        await before.acquire("scale")
+        await before.release()
+        lease = Lease(client, NAMESPACE, "ops1@bastion#2", lambda: NOW, _WrittenMeanwhile(world, times))
+        refused = await lease.acquire("restart")
+        assert (why in refused) if why else not refused
+        assert lease.held is not bool(why)
 
 
 def test_the_words_forget_the_trouble_once_it_is_over(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
