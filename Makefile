@@ -5,6 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BIN := $(VENV)/bin
 SCENARIO ?= rpc-outage
+LIVE ?= tests/live
 WORKERS := $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))  # the long tests wait for real programs as much as they compute
 APT_PROGRAMS := prometheus tmux kubectl zsh ssh sshd
 SYSTEM := tests/system-packages.sh
@@ -46,7 +47,7 @@ test: $(VENV)/.dev system ## all tests
 	$(BIN)/pytest -n 0 -v --last-failed --last-failed-no-failures none --maxfail 5; exit 1
 
 test-live: $(VENV)/.dev ## on a real Kubernetes, built from its Go modules (cached) or named by COCKPIT_TEST_KUBECONFIG
-	$(BIN)/pytest -m live tests/live
+	$(BIN)/pytest -m live $(LIVE)
 
 cluster: $(VENV)/.dev ## that Kubernetes alone, to try the cockpit or kubectl on, until ctrl+c
 	$(PY) -m tests.live.cluster

@@ -44,6 +44,9 @@ UNLIKE = {
         "whether the container had started when its log was asked for: a moment"
     ),
     r"^requests of GET \S+/events\?fieldSelector=involvedObject": "asked while a pod is missing: a moment",
+    r"^requests of GET \S+/pods\?labelSelector=app=m0-crashing": (
+        "whether the rollout was followed until pods were missing: a moment; the same list is asked of others"
+    ),
     r"^fields of Bookmark": "which kinds were quiet long enough to be sent a bookmark: a moment",
 }
 
