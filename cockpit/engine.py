@@ -30,6 +30,7 @@ from cockpit.text import safe
 
 if TYPE_CHECKING:
     from cockpit.assessment.assessor import Assessor
+    from cockpit.assessment.usual.kept import KeptBaselines
     from cockpit.kubeapi.access import Access
     from cockpit.kubeapi.client import KubeClient
     from cockpit.model.observed.metrics import History, QueryResult
@@ -128,6 +129,7 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="sources", daemon=True)
         self._stop: asyncio.Event | None = None
         self._client: KubeClient | None = None
+        self._kept: KeptBaselines | None = None
 
     def start(self) -> None:
         self._thread.start()
@@ -193,6 +195,8 @@ class Engine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._kept is not None and self._kept.due(closing=True):
+            await asyncio.to_thread(self._kept.save)
         if self._client is not None:
             with contextlib.suppress(Exception):
                 await self._client.aclose()
@@ -348,13 +352,19 @@ class Engine:
         assessor: Assessor | None = None
         await _until(self._asking, PODS_FIRST_S)  # what judges the answer is loaded while the question is on its way
         make, runbooks = await asyncio.to_thread(self._load_assessor)
+        saving: asyncio.Task[None] | None = None
         await _until(self._answered, EMPTY_AFTER_S)
         while True:
             if assessor is None or (self.place is not None and assessor.context != self.place.context):
-                assessor = self._assessor(make, runbooks)
+                assessor = await asyncio.to_thread(self._assessor, make, runbooks)
             looked = self._looked.is_set()
             self._changed.clear()
-            self.situation = assessor.assess(self.board, **self._mitigations())
+            recorded = self._mitigations()
+            if self._kept is not None and self._kept.trouble:
+                recorded = {**recorded, "notices": (*recorded.get("notices", ()), self._kept.trouble)}
+            self.situation = assessor.assess(self.board, **recorded)
+            if self._kept is not None and self._kept.due() and (saving is None or saving.done()):
+                saving = asyncio.create_task(asyncio.to_thread(self._kept.save))
             self._polls.relaxed = self.situation.calm
             self.on_situation(self._urgent.is_set() or not looked)
             self._urgent.clear()
@@ -368,7 +378,16 @@ class Engine:
                 await _until(self._changed, ASSESS_AT_LEAST_S - apart)
 
     def _assessor(self, make: type[Assessor], runbooks: Runbooks) -> Assessor:
-        place = self.place or place_of(self.settings, None)
+        from cockpit.assessment.usual.kept import KeptBaselines, world_of
+
+        place, settings = self.place or place_of(self.settings, None), self.settings
+        self._kept = KeptBaselines(
+            settings.state_dir,
+            self._clock,
+            listed=settings.state_dir_shared,
+            world=world_of(place.context, settings.of(PROMETHEUS).url),
+        )
+        self._kept.load()
         return make(
             runbooks,
             self._clock,
@@ -377,4 +396,5 @@ class Engine:
             production=place.production,
             read_only=self.settings.read_only,
             configured=configured(self.settings),
+            kept=self._kept,
         )

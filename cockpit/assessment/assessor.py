@@ -15,6 +15,7 @@ from cockpit.assessment.services import services
 from cockpit.assessment.signals import Evaluator
 from cockpit.assessment.signerset import check as check_signer_set
 from cockpit.assessment.toggles import toggles
+from cockpit.assessment.usual.kept import KeptBaselines
 from cockpit.clock import Clock
 from cockpit.model.incident import IncidentNow
 from cockpit.model.observed.cluster import Cluster
@@ -56,6 +57,7 @@ class Assessor:
         production: bool,
         read_only: bool,
         configured: frozenset[str],
+        kept: KeptBaselines | None = None,
     ) -> None:
         self.context = context
         self.namespaces = namespaces
@@ -65,7 +67,7 @@ class Assessor:
         self._read_only = read_only
         self._configured = configured
         self._inventory = Inventory()
-        self._evaluator = Evaluator(runbooks, clock, configured=configured, inventory=self._inventory)
+        self._evaluator = Evaluator(runbooks, clock, configured=configured, inventory=self._inventory, kept=kept)
         self._crosscheck = CrossCheck()
         self._clocks = Clocks()
         self._merged: dict[str, tuple[tuple[Any, ...], Mapping[Any, Any]]] = {}

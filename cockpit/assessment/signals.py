@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from cockpit.assessment.baseline import Points, amount, judge, merged, spark, usual
+from cockpit.assessment.baseline import Points, amount, judge, merged, spark
 from cockpit.assessment.board import Board
 from cockpit.assessment.doubts import doubt_of, gone_bad, labelled, nothing_read, sample_ages, too_old
+from cockpit.assessment.usual.kept import KEEP_S, KeptBaselines
+from cockpit.assessment.usual.windows import ENOUGH_SHARE, RECENT_S, Usual, median, normal, too_short
 from cockpit.clock import Clock
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.metrics import QueryResult, Sample
@@ -25,6 +27,9 @@ from cockpit.sources.inventory import Inventory
 from cockpit.sources.registry import sources
 from cockpit.sources.values import Snapshot, Values
 
+#: Of the last hour so much may have been bad, or what is normal is not learned from it.
+WELL_SHARE = 0.1
+
 
 @dataclass(slots=True)
 class _Memory:
@@ -34,12 +39,10 @@ class _Memory:
     since: float = 0.0
     since_warn: float | None = None  # monotonic: a level of at least WARN has been read since then
     since_crit: float | None = None
-    baseline: float | None = None  # the last one from a time that was well
-    baseline_from: str = ""
+    known: Usual | None = None  # the last baseline from a time that was well
     usual: QueryResult | None = None  # the long window that a baseline is made of
-    long: Points = field(default_factory=list)  # its one line
-    normal: tuple[float | None, str, str] = (None, "", "")  # of `normal_of`: the long window and the result
-    normal_of: tuple[QueryResult | None, QueryResult] | None = None
+    weighed: QueryResult | None = None  # the one that `known` was last compared with
+    awaits_usual: bool = False  # the long window has not been answered yet
     reading: Reading[QueryResult] | None = None  # what `status` was made from
     status: SignalStatus | None = None
     result: QueryResult | None = None  # what `points` and `spark` were made from
@@ -76,11 +79,13 @@ class Evaluator:
         *,
         configured: frozenset[str] = frozenset({"kubernetes", "prometheus"}),
         inventory: Inventory | None = None,
+        kept: KeptBaselines | None = None,
     ) -> None:
         self._runbooks = runbooks
         self._clock = clock
         self._configured = configured
         self._inventory = inventory or Inventory()
+        self._kept = kept
         self._memory = {name: _Memory() for name in runbooks.signals}
 
     def evaluate(
@@ -119,7 +124,8 @@ class Evaluator:
                 if signal.baseline is not None:
                     usual = believed(board.get(f"baselines/{name}"), mono)
                     memory.usual = usual.data if isinstance(usual, Known) else memory.usual
-                raw = _of_prometheus(signal, reading, memory, mono, switched_off)
+                    memory.awaits_usual = isinstance(usual, Unknown) and usual.starting
+                raw = _of_prometheus(signal, reading, memory, mono, switched_off, self._kept)
                 memory.reading = reading
             statuses[name] = memory.status = _settle(name, signal, raw, memory, mono)
         return statuses
@@ -168,6 +174,7 @@ def _of_prometheus(
     memory: _Memory,
     mono: float,
     switched_off: frozenset[str] = frozenset(),
+    kept: KeptBaselines | None = None,
 ) -> _Raw:
     warn, crit = (None, None) if signal.baseline is not None else (signal.warn, signal.crit)
     found = believed(reading, mono)
@@ -186,7 +193,7 @@ def _of_prometheus(
     oldest = max(ages, default=found.age_s)
     memory.until = mono + reading.max_sample_s - oldest
     late = [(age, one) for age, one in zip(ages, found.data.samples, strict=True) if age > reading.max_sample_s]
-    raw = _judge(signal, found.data, memory, oldest, late, switched_off)
+    raw = _judge(signal, found.data, memory, oldest, late, switched_off, kept)
     return replace(raw, bound_s=reading.max_sample_s)
 
 
@@ -197,6 +204,7 @@ def _judge(
     age: float | None,
     late: Sequence[tuple[float, Sample]] = (),
     switched_off: frozenset[str] = frozenset(),
+    kept: KeptBaselines | None = None,
 ) -> _Raw:
     """Judge the worst of what is known.
 
@@ -205,25 +213,26 @@ def _judge(
     """
     old = {id(sample) for _, sample in late}
     finite = [one for one in result.samples if math.isfinite(one.value) and id(one) not in old]
-    warn, crit, base = signal.warn, signal.crit, None
+    warn, crit, base, unsure = signal.warn, signal.crit, None, ""
     if signal.baseline is not None:
-        base, why = _baseline(signal, result, memory)
+        base, unsure = _baseline(signal, result, memory, kept)
         if base is None:
             value = _worst(signal, finite).value if finite else None
-            reason = why if finite else nothing_read(result)
-            return _Raw(Level.UNKNOWN, value, reason, age)
-        warn, crit = (None if each is None else each * base for each in (warn, crit))
+            reason = unsure if finite else nothing_read(result)
+            return _Raw(Level.UNKNOWN, value, reason, age, starting=memory.awaits_usual and bool(finite))
+        warn, crit = _times(signal, base)
     if not result.samples and signal.absent is not None:
         finite = [Sample({}, signal.absent)]
     if not finite:
         why = too_old(late) or gone_bad(signal, result, warn, crit, switched_off) or nothing_read(result)
-        return _Raw(Level.UNKNOWN, None, why, age, baseline=base, warn=warn, crit=crit)
+        return _Raw(Level.UNKNOWN, None, why, age, baseline=base.value if base else None, warn=warn, crit=crit)
     sample = _worst(signal, finite)
     level = judge(sample.value, signal.direction, warn, crit)
     reason = _words(
         signal=signal, level=level, value=sample.value, warn=warn, crit=crit, labels=sample.labels, base=base
     )
     doubt = doubt_of(result, finite) or too_old(late) or gone_bad(signal, result, warn, crit, switched_off)
+    doubt = doubt or (unsure if level is Level.OK else "")
     if doubt:
         reason = f"{reason}; {doubt}" if level is not Level.OK else doubt
         level = Level.UNKNOWN if level is Level.OK else level
@@ -233,40 +242,68 @@ def _judge(
         reason=reason,
         age_s=age,
         labels=sample.labels or None,
-        baseline=base,
+        baseline=base.value if base is not None and (not unsure or level.rank > Level.UNKNOWN.rank) else None,
         warn=warn,
         crit=crit,
-        baseline_from=memory.baseline_from if base is not None else "",
+        baseline_from=base.words if base is not None else "",
+        starting=memory.awaits_usual and level is Level.UNKNOWN and doubt == unsure,
     )
 
 
-def _baseline(signal: SignalDef, result: QueryResult, memory: _Memory) -> tuple[float | None, str]:
-    """Return what is normal over the window, unless that is bad against the one before.
+def _times(signal: SignalDef, usual: Usual) -> tuple[float | None, float | None]:
+    """Return the thresholds that are multiples of what is usual."""
+    warn, crit = (None if each is None else each * usual.value for each in (signal.warn, signal.crit))
+    return warn, crit
 
-    Then an incident fills the window, and must not become what is normal. Where the long window was
-    not read (yet), the median of the history at hand stands for it.
 
-    (What stays changed for good is taken up at the next start.)
+def _baseline(
+    signal: SignalDef, result: QueryResult, memory: _Memory, kept: KeptBaselines | None
+) -> tuple[Usual | None, str]:
+    """Return what is normal, and why nothing may be called well against it ("": it may).
+
+    What was known before, here or on disk, stays while the long window is bad against it: then an
+    incident fills the window, and must not become what is normal. Where neither is known, the
+    history at hand can still say that something is bad. What stays changed is taken up when the old
+    is forgotten (`KEEP_S`).
     """
-    assert signal.baseline is not None
-    made_of = memory.normal_of
-    if made_of is None or made_of[0] is not memory.usual or made_of[1] is not result:
-        if memory.usual is not None and (made_of is None or made_of[0] is not memory.usual):
-            memory.long = merged(memory.usual.history, signal.direction)
-        window_s, direction = signal.baseline, signal.direction
-        memory.normal = usual(memory.long, memory.points, result.evaluated_at, window_s, direction)
-        memory.normal_of = (memory.usual, result)
-    base, since, why = memory.normal
+    assert signal.baseline is not None and signal.promql is not None
+    span = signal.baseline
+    now = result.evaluated_at if result.evaluated_at is not None else memory.points[-1][0] if memory.points else 0.0
+    if memory.known is None and kept is not None:
+        memory.known = kept.get(signal.promql, now)
+    if memory.known is not None and now - memory.known.until > KEEP_S:
+        memory.known = None
+    if memory.usual is not None and memory.usual is not memory.weighed:
+        memory.weighed = memory.usual
+        long = normal(merged(memory.usual.history, signal.direction), now, span, signal.direction)
+        if long is not None and _acceptable(signal, long, memory, now):
+            memory.known = long
+            if kept is not None and long.enough(span):
+                kept.put(signal.promql, long)
+    base, sure = memory.known, memory.known is not None and memory.known.enough(span)
     if base is None:
-        return memory.baseline, why
-    if base < 0 or (base == 0 and signal.direction == "above"):
-        return None, f"the baseline is {base:g}: no multiple of it is a threshold"
-    if memory.baseline is not None:
-        warn, crit = (None if each is None else each * memory.baseline for each in (signal.warn, signal.crit))
-        if judge(base, signal.direction, warn, crit) is not Level.OK:
-            return memory.baseline, ""
-    memory.baseline, memory.baseline_from = base, since
-    return base, ""
+        base = median(memory.points, now, span)
+        sure = base is not None and base.span_s >= ENOUGH_SHARE * (span - RECENT_S)
+        memory.known = base if sure else None
+    if base is None:
+        return None, _waits(memory) or too_short(memory.points, now)
+    if base.value < 0 or (base.value == 0 and signal.direction == "above"):
+        return None, f"the baseline is {base.value:g}: no multiple of it is a threshold"
+    return base, "" if sure else _waits(memory) or f"what is usual is known of {base.span_s / 60:.0f} min only"
+
+
+def _waits(memory: _Memory) -> str:
+    return "what is usual is not read yet" if memory.awaits_usual else ""
+
+
+def _acceptable(signal: SignalDef, long: Usual, memory: _Memory, now: float) -> bool:
+    """Tell whether a long window may become what is normal: not where it holds an incident."""
+    known = memory.known
+    if known is None or not known.enough(signal.baseline or 0.0):
+        return True
+    warn, crit = _times(signal, known)
+    bad = [judge(value, signal.direction, warn, crit) is not Level.OK for at, value in memory.points if at > now - 3600]
+    return judge(long.value, signal.direction, warn, crit) is Level.OK and sum(bad) <= WELL_SHARE * len(bad)
 
 
 def _worst(signal: SignalDef, samples: list[Sample]) -> Sample:
@@ -286,7 +323,7 @@ def _words(
     warn: float | None,
     crit: float | None,
     labels: Mapping[str, str] | None = None,
-    base: float | None = None,
+    base: Usual | None = None,
 ) -> str:
     """Return which threshold was passed, or an empty string when all is well."""
     if level is Level.OK:
@@ -298,7 +335,7 @@ def _words(
     side = f"from {limit}" if signal.direction == "above" else f"at {limit} or less"
     words = f"{amount(value)}{unit}: {level.value} {side}"
     if base is not None:
-        words += f", baseline {amount(base)}{unit}"
+        words += f", usual {amount(base.value)}{unit}" + (f" ({base.words})" if base.kept else "")
     return f"{words} ({labelled(labels)})" if labels else words
 
 

@@ -135,6 +135,7 @@ def as_json(situation: Situation) -> dict[str, Any]:
                 "age_s": s.age_s,
                 "reason": s.reason,
                 "off": s.off,
+                **({"usual": _number(s.baseline), "usual_from": s.baseline_from} if s.baseline is not None else {}),
             }
             for s in situation.signals.values()
         },

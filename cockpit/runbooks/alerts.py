@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from cockpit.assessment.baseline import FEWEST_POINTS, NORMAL_QUANTILE, RECENT_S
+from cockpit.assessment.usual.windows import FEWEST_POINTS, NORMAL_QUANTILE, RECENT_S
 from cockpit.model.runbook import Runbook, Runbooks, SignalDef
 
 GROUP = "m0-cockpit"

@@ -116,6 +116,8 @@ class PublishPanel(LinesPanel):
             room -= long
         if len(usual[0]) <= room:
             spans.append(usual)
+            when = f" {signal.baseline_from}" if base is not None and signal is not None else ""
+            spans += [(when, "dim")] if len(usual[0]) + len(when) <= room else []
         return tuple(spans)
 
     def _failures(self, situation: Situation) -> list[Line]:

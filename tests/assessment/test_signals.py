@@ -183,7 +183,7 @@ def test_the_newest_five_minutes_do_not_move_the_baseline() -> None:
 
 def test_without_enough_history_a_relative_signal_is_unknown() -> None:
     status = Evaluation(rate()).read(118.0, history=[118.0] * 4)
-    assert status.level is UNKNOWN and "not enough history" in status.reason
+    assert status.level is UNKNOWN and status.reason == "what is usual is not read yet"
     assert Evaluation(rate()).read(118.0).level is UNKNOWN
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cockpit.clock import Clock
 from cockpit.model.observed.metrics import History, QueryResult
-from cockpit.model.reading import Reading
+from cockpit.model.reading import Fault, Reading, SourceState
 
 EVERY_S = 600.0
 _FINE_S, _FINE_STEP_S, _COARSE_STEP_S = 7200.0, 60.0, 600.0
@@ -41,9 +41,11 @@ class Baselines:
         for name, (promql, span) in self._wanted.items():
             parts: list[History] = []
             for start, end, step in stretches(at, span):
-                ranged, _ = await ask(promql, start, end, step)
+                ranged, why = await ask(promql, start, end, step)
                 if ranged is None:
                     self._asked = now - EVERY_S + self._again_s
+                    fault = Fault(SourceState.DOWN, "; ".join(why) or "no history")
+                    found.append(Reading(f"baselines/{name}", fault=fault))
                     break
                 parts += ranged
             else:

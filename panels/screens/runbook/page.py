@@ -313,7 +313,8 @@ def _expectation(item: Validation, signal: SignalStatus | None) -> Para:
     if signal is not None:
         spans.append((number(signal), "bold"))
         if signal.baseline is not None:
-            spans.append((f"   usually {value(signal.baseline, signal.unit)}", "dim"))
+            when = f" ({signal.baseline_from})" if signal.baseline_from else ""
+            spans.append((f"   usually {value(signal.baseline, signal.unit)}{when}", "dim"))
         elif item.expect == "ok" and signal.warn is not None:
             spans.append(
                 (
