@@ -311,6 +311,7 @@ def soak() -> None:
 
 
 def main() -> int:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode; a first run writes it
     print(f"one run on this machine: {os.cpu_count()} cores, Python {sys.version.split()[0]}\n")
     with world("cockpit.cli", "drill", "--serve", "--no-postgres", "--scenario", "calm") as where:
         first_frame(where["config"])

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import re2
-
 
 class PatternRefused(ValueError):
     """The pattern cannot be used; the message says why, in words."""
@@ -39,6 +37,8 @@ class Pattern:
 
     def __init__(self, text: str, *, ignore_case: bool = False) -> None:
         """Raises PatternRefused."""
+        import re2
+
         options = re2.Options()
         options.log_errors = False
         options.case_sensitive = not ignore_case

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -166,13 +166,18 @@ class FailoverSettings(Section, frozen=True, kw_only=True):
             raise ValueError("expected a program and its words in argv, and a timeout of 1 to 3600 seconds")
 
 
+MIGRATION_JOBS: Final = "(?i)migrat"
+
+
 class MaintenanceSettings(Section, frozen=True, kw_only=True):
     """Holds `[maintenance]`: what the deploy checklist cannot know by itself."""
 
     canary_markets: tuple[str, ...] = ()  # that a release is tried on while the others are paused
-    migration_jobs: str = "(?i)migrat"  # a regular expression: Jobs of that name apply migrations
+    migration_jobs: str = MIGRATION_JOBS  # a regular expression: Jobs of that name apply migrations
 
     def __post_init__(self) -> None:
+        if self.migration_jobs == MIGRATION_JOBS:
+            return
         try:
             compiled(self.migration_jobs)
         except PatternRefused as error:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
 from cockpit.patterns import Pattern
-from cockpit.redaction import redact
-from cockpit.redaction.marks import HIDDEN, looks_random
+from cockpit.redaction import HIDDEN, redact
+from cockpit.redaction.addresses import parts_of
 from cockpit.redaction.own import hide_own
-from cockpit.redaction.urls import parts_of
 
 __all__ = ["HIDDEN", "clean", "has_unseen", "redact", "safe", "typed", "url_hint", "url_keys", "url_secrets", "without"]
 
@@ -30,7 +30,11 @@ _HOSTILE = re.compile(
 )
 _SHORT = {"\t": "    ", "\n": "\\n", "\r": "\\r", "\x1b": "\\e"}
 _MOST_MARKS = 4  # in a row: more than any script piles up
-_MARKS = Pattern(r"[\p{Mn}\p{Me}\x{1161}-\x{11ff}\x{d7b0}-\x{d7ff}]{5}|^[\p{Mn}\p{Me}]")
+
+
+@cache
+def _marks() -> Pattern:
+    return Pattern(r"[\p{Mn}\p{Me}\x{1161}-\x{11ff}\x{d7b0}-\x{d7ff}]{5}|^[\p{Mn}\p{Me}]")
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -81,7 +85,7 @@ def clean(text: str, limit: int = 4096) -> str:
     if text.isascii():
         return text if text.isprintable() else _HOSTILE.sub(_escape, text)
     text = _HOSTILE.sub(_escape, text)
-    return _with_few_marks(text) if _MARKS.found_in(text) else text
+    return _with_few_marks(text) if _marks().found_in(text) else text
 
 
 def has_unseen(text: str) -> bool:
@@ -92,7 +96,7 @@ def has_unseen(text: str) -> bool:
 def typed(text: str) -> str:
     """Return what of a pasted text may stand in a field: nothing that is unseen, lines kept."""
     kept = "".join(char for char in text if char == "\n" or (char.isprintable() and not _HOSTILE.match(char)))
-    return _with_few_marks(kept) if _MARKS.found_in(kept) else kept
+    return _with_few_marks(kept) if _marks().found_in(kept) else kept
 
 
 _EDGE = 512  # characters before a cut in which its last whole word is looked for
@@ -139,7 +143,12 @@ def url_keys(url: str) -> tuple[str, ...]:
     A piece of a path may be a word of the network (`/m0-ingestor/metrics`): only a random one
     counts. A value of the query and user info are none.
     """
-    return tuple(part for part in url_secrets(url) if looks_random(part) or f"/{part}" not in url)
+    secrets = url_secrets(url)
+    if not secrets:
+        return ()
+    from cockpit.redaction.marks import looks_random
+
+    return tuple(part for part in secrets if looks_random(part) or f"/{part}" not in url)
 
 
 def without(text: str, secrets: tuple[str, ...]) -> str:

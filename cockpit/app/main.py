@@ -26,7 +26,6 @@ from cockpit.app.incidents import IncidentController
 from cockpit.app.maintenance import MaintenanceController
 from cockpit.app.mitigations import MitigationController
 from cockpit.app.views import ViewController
-from cockpit.model.held import HELD_S, aged
 from panels import keys, messages
 from panels.app.splash_screen import SplashScreen
 from panels.kit.lazy_module import LazyModule, load
@@ -201,6 +200,8 @@ class CockpitApp(TerminalApp):
         situation, mono = self.session.situation, self.session.clock.mono()
         if situation is None or self._dashboard is None or self.in_palette or self.ending:
             return
+        from cockpit.model.held import HELD_S, aged
+
         if mono - situation.mono > HELD_S:
             await self._draw(aged(situation, mono))
 

@@ -12,7 +12,6 @@ import contextlib
 import errno
 import os
 import pwd
-import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,7 +184,7 @@ def write_whole(path: Path, text: str) -> None:
 
     Raises OSError.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     fd = os.open(temporary, flags, OWN_MODE)
     try:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from itertools import chain
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -21,6 +22,7 @@ Row = TypeVar("Row", bound="DataclassInstance")
 
 #: The default of each part that a row must give: typed as anything, and refused by `registry`.
 LEFT_OUT: Any = type("LeftOut", (), {"__repr__": lambda _: "left out", "__bool__": lambda _: False})()
+_ROOT = Path(__file__).parents[2]
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _WORDS: Mapping[Any, str] = {str: "text", bool: "true or false", int: "a whole number", NoneType: "nothing"}
 
@@ -92,6 +94,8 @@ def is_name(name: object) -> bool:
 
 def need_file(module: str, *, where: str, row: str) -> None:
     """Raise RegistryError when the module of a row has no file; nothing is imported."""
+    if (_ROOT / f"{module.replace('.', '/')}.py").is_file():
+        return
     try:
         missing = find_spec(module) is None
     except ModuleNotFoundError:  # the folder is missing too
@@ -106,7 +110,7 @@ _hints = cache(get_type_hints)
 def _of_other_types(row: DataclassInstance) -> Iterator[str]:
     for part, hint in _hints(type(row)).items():
         value = getattr(row, part)
-        if not _fits(value, hint):
+        if type(value) is not hint and not _fits(value, hint):
             yield f"{part}: expected {_said(hint)}, got {value!r}"
 
 
@@ -124,11 +128,11 @@ def _fits(value: object, hint: Any) -> bool:
             return False
         each = (inner[0],) * len(value) if inner[-1] is Ellipsis else inner
         return len(value) == len(each) and all(map(_fits, value, each))
-    if origin is get_origin(Mapping[str, str]):
+    if origin is Mapping:
         return isinstance(value, Mapping) and all(
             _fits(key, inner[0]) and _fits(held, inner[1]) for key, held in value.items()
         )
-    if origin is get_origin(Callable[[], None]):
+    if origin is Callable:
         return callable(value)
     wanted = origin or hint
     return isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
@@ -143,8 +147,8 @@ def _said(hint: Any) -> str:
     if origin is tuple:
         of = f"{_said(inner[0])} each" if inner[-1] is Ellipsis else ", ".join(map(_said, inner))
         return f"a tuple ({of})"
-    if origin is get_origin(Mapping[str, str]):
+    if origin is Mapping:
         return f"a table of {_said(inner[1])}"
-    if origin is get_origin(Callable[[], None]):
+    if origin is Callable:
         return "a function"
     return _WORDS.get(hint, f"a {getattr(hint, '__name__', hint)}")

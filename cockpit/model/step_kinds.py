@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cockpit.model import step_previews as previews
 from cockpit.model.registry import LEFT_OUT, RowType, registry
 from cockpit.model.runbook import Step
-from cockpit.model.situation import Situation
+
+if TYPE_CHECKING:
+    from cockpit.model.situation import Situation
+else:
+    Situation = Any  # the rows are read at each start, before what a situation is made of is loaded
 
 Patched = Literal["", "workload", "ConfigMap"]
 WHERE = "cockpit/model/step_kinds.py"

@@ -5,9 +5,12 @@ Pure: a step and a situation in, words out. Each row of `step_kinds.py` names it
 
 from __future__ import annotations
 
-from cockpit.model.observed.cluster import Workload
-from cockpit.model.runbook import Step
-from cockpit.model.situation import ServiceStatus, Situation
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cockpit.model.observed.cluster import Workload
+    from cockpit.model.runbook import Step
+    from cockpit.model.situation import ServiceStatus, Situation
 
 
 def service_of(situation: Situation, name: str | None) -> ServiceStatus | None:

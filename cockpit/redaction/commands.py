@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from cockpit.redaction.marks import HIDDEN, is_reference, is_said, listed
+from cockpit.redaction import HIDDEN
+from cockpit.redaction.marks import is_reference, is_said, listed
 from cockpit.redaction.names import Secrecy, secrecy
 
 _VALUE = r"""(?:"[^"\n]{1,512}"|'[^'\n]{1,512}'|[^\s"']{1,512}+)"""

@@ -15,7 +15,7 @@ import binascii
 import re
 from functools import lru_cache
 
-from cockpit.redaction.marks import HIDDEN
+from cockpit.redaction import HIDDEN
 
 #: One of these (RE2) is in every text with such a secret.
 FORM_SIGNS = (

@@ -1,11 +1,9 @@
-"""Holds what the redaction's parts share: the mark, and what is random, a count, a reference."""
+"""Holds what the redaction's parts share: what is random, a count, a reference."""
 
 from __future__ import annotations
 
 import re
 from urllib.parse import unquote
-
-HIDDEN = "***"
 
 
 def listed(words: str) -> frozenset[str]:

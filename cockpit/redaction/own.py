@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
-from cockpit.redaction.marks import HIDDEN
+from cockpit.redaction import HIDDEN
 
 _MOST = 256
 _LEAST = 6

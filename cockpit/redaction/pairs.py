@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from cockpit.redaction import HIDDEN
 from cockpit.redaction.marks import (
-    HIDDEN,
     is_count,
     is_local_path,
     is_reference,

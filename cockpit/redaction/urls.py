@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 
-from cockpit.redaction.marks import HIDDEN, is_reference, is_uuid, listed
+from cockpit.redaction import HIDDEN
+from cockpit.redaction.addresses import REST, SCHEME, split_authority
+from cockpit.redaction.marks import is_reference, is_uuid, listed
 from cockpit.redaction.names import Secrecy, secrecy, words_of
 
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}\Z")
-_REST = re.compile(r"""[^\s"<>`{}|\\^]*""")
 #: A path without a host: as access logs and libraries print it.
 _BARE = re.compile(
     r"""(?P<head>\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)\s{1,3}|\b(?:url|uri|path)["']?\s{0,3}[:=]\s{0,3}["']?)"""
@@ -21,10 +21,6 @@ _TAIL = ")]}.,;:!?'*"
 _ORACLE = re.compile(r"(?i)(?<=jdbc:oracle:)((?:thin|oci8?):[\w$#.-]{1,64}/)[^\s@]{1,128}+(?=@)")
 _GO_DSN = re.compile(r"(?<![\w.-])([\w.-]{1,64}+:)[^\s@:/]{1,128}+(?=@(?:tcp|tcp6|unix|udp)\()")
 
-_STORES = listed(
-    "postgres postgresql mysql mariadb redis rediss amqp amqps mongodb mongodb+srv kafka nats clickhouse "
-    "cockroachdb sqlserver oracle couchbase cassandra memcached"
-)
 _PLAIN_USER = re.compile(r"(?:[a-z]+|[a-z][a-z0-9]{1,3})(?:_[a-z]+)*$")
 _FILE = re.compile(r"\.[a-z][a-z0-9]{1,4}$")
 _SEGMENT = re.compile(r"[A-Za-z0-9_~=.%+-]{12,}$")
@@ -109,23 +105,6 @@ def hide_rest(rest: str) -> str:
     return f"{_hide_path(path)}{mark}{_hide_query(query)}{hash_}{fragment}"
 
 
-def split_authority(scheme: str, rest: str) -> tuple[str, str]:
-    """Split what follows `scheme://` into user info and the rest, though neither is encoded."""
-    first = re.search(r"[/?#]", rest)
-    head = rest[: first.start()] if first else rest
-    _, colon, after = head.partition(":")
-    store = scheme.lower().rpartition("+")[2] in _STORES or scheme.lower() in _STORES
-    if "@" in rest and (store or ("@" not in head and colon and after and not after.isdigit() and after != "]")):
-        # a password with a slash, hash or question mark in it: up to the last @ it is all user info
-        info, _, place = rest.rpartition("@") if store or first else head.rpartition("@")
-        if ":" in info or "@" in head:
-            return info, place
-    if "@" in head:
-        info, _, host = head.rpartition("@")
-        return info, host + rest[len(head) :]
-    return "", rest
-
-
 def _hide_one(scheme: str, rest: str, quote: str) -> str:
     after = ""
     if quote == "'" and "'" in rest:
@@ -146,12 +125,12 @@ def _hide_one(scheme: str, rest: str, quote: str) -> str:
 def _hide_absolute(text: str) -> str:
     shown, at = [], 0
     while (colon := text.find("://", at)) >= 0:
-        scheme = _SCHEME.search(text, max(at, colon - 31), colon)
+        scheme = SCHEME.search(text, max(at, colon - 31), colon)
         begin = colon + 3
         shown.append(text[at:begin])
         at = begin
         if scheme is not None:
-            rest = _REST.match(text, begin)
+            rest = REST.match(text, begin)
             assert rest is not None  # it matches nothing at all too
             quote = text[scheme.start() - 1] if scheme.start() else ""
             shown.append(_hide_one(scheme.group(), rest.group(), quote))
@@ -170,14 +149,3 @@ def hide_urls(text: str) -> str:
     if "@" in text:
         text = _GO_DSN.sub(rf"\g<1>{HIDDEN}", _ORACLE.sub(rf"\g<1>{HIDDEN}", text))
     return _BARE.sub(_hide_bare, text)
-
-
-def parts_of(url: str) -> tuple[str, str, str, str] | None:
-    """Split a URL into scheme, user info, host and what follows the host; None: it is none."""
-    scheme, colon, rest = url.partition("://")
-    if not colon or not _SCHEME.fullmatch(scheme):
-        return None
-    found = _REST.match(rest)
-    info, place = split_authority(scheme, found.group() if found else "")
-    host = re.split(r"[/?#]", place, maxsplit=1)[0]
-    return scheme, info, host, place[len(host) :]

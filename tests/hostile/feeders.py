@@ -31,7 +31,7 @@ from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
 from cockpit.oracle import base58, bundle_file, layouts, logs
 from cockpit.oracle import errors as oracle_errors
-from cockpit.redaction import commands, forms, marks, names, own, pairs, redact, urls, values
+from cockpit.redaction import addresses, commands, forms, marks, names, own, pairs, passes, redact, urls, values
 from cockpit.sources.kubernetes import log_lines
 from cockpit.sources.postgres import sql_text
 from panels.screens.logs import page
@@ -201,13 +201,14 @@ FEED: dict[str, Callable[[str], object]] = {
     "cockpit.patterns:compiled": _pattern,
     "cockpit.redaction.own:hide_own": own.hide_own,
     "cockpit.redaction:redact": redact,
+    "cockpit.redaction.passes:redact_once": passes.redact_once,
     "cockpit.redaction.commands:hide_commands": commands.hide_commands,
     "cockpit.redaction.forms:hide_forms": forms.hide_forms,
     "cockpit.redaction.pairs:hide_pairs": pairs.hide_pairs,
     "cockpit.redaction.urls:hide_urls": urls.hide_urls,
     "cockpit.redaction.urls:hide_rest": urls.hide_rest,
-    "cockpit.redaction.urls:split_authority": lambda raw: urls.split_authority("https", raw),
-    "cockpit.redaction.urls:parts_of": urls.parts_of,
+    "cockpit.redaction.addresses:split_authority": lambda raw: addresses.split_authority("https", raw),
+    "cockpit.redaction.addresses:parts_of": addresses.parts_of,
     "cockpit.redaction.names:words_of": names.words_of,
     "cockpit.redaction.names:secrecy": names.secrecy,
     "cockpit.redaction.names:secret_variable": names.secret_variable,

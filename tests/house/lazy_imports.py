@@ -29,6 +29,14 @@ LAZY_IMPORTS = (
     LazyImport("cockpit/app/main.py", "panels.*", "the splash screen is drawn before the dashboard is loaded"),
     LazyImport("cockpit/app/*", "cockpit.*", "no plan and no sequence is shown in the first frame"),
     LazyImport(
+        "cockpit/redaction/__init__.py",
+        "cockpit.redaction.passes",
+        "nothing of the first frame is from outside: its patterns come after it (0.02 s)",
+    ),
+    LazyImport(
+        "cockpit/text.py", "cockpit.redaction.marks", "until an address has what may be a key, as those patterns"
+    ),
+    LazyImport(
         "cockpit/sources/*/__init__.py", "cockpit.sources.*", "every row is read, only what is configured is loaded"
     ),
     LazyImport(
@@ -59,6 +67,7 @@ LAZY_IMPORTS = (
     LazyImport("*", "platformdirs", "only where no directory is configured"),
     LazyImport("*", "promql_parser", "for a file of the operator's own, and once Prometheus is asked"),
     LazyImport("*", "psycopg*", "an optional extra"),
+    LazyImport("cockpit/patterns.py", "re2", "native code, until there is a pattern to search with"),
     LazyImport("*", "shtab", "only for a completion script"),
     LazyImport("*", "solders.*", "native code, for keys of a configured program only"),
     LazyImport("*", "tree_sitter*", "native code, for the line of an error only"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,6 +14,7 @@ from cockpit import cli, startup
 from cockpit.model import step_kinds, views
 from cockpit.model.registry import RegistryError, need_file
 from cockpit.sources import registry as sources
+from tests.support.paths import ROOT
 
 PANEL = views.PanelSpec(name="spare", title="Spare", key="~", slot=(3, 34))
 VIEW = views.ViewSpec(name="spare", title="Spare", offer="View spare", words="the newest", file="spare")
@@ -23,6 +26,22 @@ def fresh() -> Iterator[None]:
     startup.check_rows.cache_clear()
     yield
     startup.check_rows.cache_clear()
+
+
+def test_the_first_frame_is_drawn_before_all_that_can_wait() -> None:
+    later = (
+        "re2 cockpit.redaction.passes cockpit.model.situation cockpit.engine cockpit.mitigation.executor "
+        "cockpit.journal.journal panels.dashboard.dashboard aiohttp httpx psycopg secrets"
+    )
+    code = (
+        "import sys; from cockpit.cli import build_parser; build_parser('live').parse_args(['live']); "
+        "from cockpit.startup import check_rows; check_rows(); from cockpit.settings import Settings; "
+        "from cockpit.session import Session; from cockpit.app.main import CockpitApp; "
+        "CockpitApp(Session(Settings()), ascii_only=False); "
+        f"print([m for m in '{later}'.split() if m in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
 
 
 def test_all_files_are_there() -> None:

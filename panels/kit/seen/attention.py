@@ -5,7 +5,7 @@ The writer's thread, the input thread and the screen's thread meet here.
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 import time
 from collections import deque
@@ -47,7 +47,7 @@ class Attention:
         self._answers: deque[Answer] = deque(maxlen=KEPT)
         self._strokes: deque[Stroke] = deque(maxlen=KEPT)
         self._number = 0
-        self._place = secrets.randbelow(1 << 16)  # so that no answer fits by chance
+        self._place = int.from_bytes(os.urandom(2), "big")  # so that no answer fits by chance
         self._first_asked: float | None = None
         self._has_answered = False
         self._struck: WeakKeyDictionary[Key, Stroke] = WeakKeyDictionary()
