@@ -7,25 +7,47 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from cockpit import __version__, crash
-from cockpit.errors import CockpitError
+from cockpit.errors import CockpitError, UsageProblem, nearest
 from cockpit.model.registry import RegistryError, need_file
 from cockpit.text import safe
 
 if TYPE_CHECKING:
     from cockpit.commands import CommandSpec
 
-USAGE_ERROR = 64  # EX_USAGE: never mistaken for a state (0–3) or an outcome
+LINE = 2000
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:
-        self.exit(USAGE_ERROR, f"m0-cockpit: {safe(message)} (see `{self.prog} --help`)\n")
+        self.exit(UsageProblem.exit_code, f"m0-cockpit: {safe(message, LINE)} (see `{self.prog} --help`)\n")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            flags = [flag for parser in _parsers(self) for flag in parser._option_string_actions]
+            meant = next(filter(None, (nearest(word.split("=")[0], flags) for word in rest if word[:1] == "-")), "")
+            self.error(f"unrecognized arguments: {' '.join(rest)}{meant}")
+        return found
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(each) for each in action.choices]
+            words = f"invalid choice: {str(value)!r}{nearest(str(value), known)} (choose from {', '.join(known)})"
+            raise argparse.ArgumentError(action, words)
+
+
+def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                yield from _parsers(child)
 
 
 def shared_flags(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
@@ -153,7 +175,7 @@ def report(error: Exception, *, debug: bool) -> int:
     if known is not error and not debug:
         known = CockpitError(f"{type(error).__name__}: {known.reason}", "run again with --debug for the details")
     print(f"m0-cockpit: {known.line()}", file=sys.stderr)
-    return 70  # EX_SOFTWARE
+    return known.exit_code
 
 
 if __name__ == "__main__":

@@ -34,10 +34,14 @@
   + RpcProblem: a Solana node gave no answer to use.
   + SqlProblem: a statement of a step did not run, or may not have.
   + StreamBroken: a Solana subscription ended.
+  + UsageProblem: a word of the command line, or of a form, cannot be used.
+    - UnknownName: there is nothing of that name.
 """
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar
 
 from cockpit.text import safe
@@ -54,6 +58,7 @@ class CockpitError(Exception):
     """
 
     usual_remedy: ClassVar[str] = ""
+    exit_code: ClassVar[int] = 70  # EX_SOFTWARE
 
     def __init__(self, reason: str, remedy: str = "") -> None:
         super().__init__(reason)
@@ -74,3 +79,36 @@ class CockpitError(Exception):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class UsageProblem(CockpitError):
+    """A word of the command line, or of a form, cannot be used; nothing was done."""
+
+    exit_code = 64  # EX_USAGE: never mistaken for a state (0–3) or an outcome
+    usual_remedy = "see `m0-cockpit --help`"
+
+
+class UnknownName(UsageProblem, KeyError):
+    """There is no `what` of the name that was `given`: says which of the `known` may be meant.
+
+    Without a remedy all that are known are listed.
+    """
+
+    def __init__(self, what: str, given: str, known: Iterable[str], remedy: str = "", *, within: str = "") -> None:
+        names = [str(name) for name in known]
+        head = f"{within} has no" if within else "there is no"
+        reason = f"{head} {what} {safe(given, 60)!r}{nearest(given, names)}"
+        super().__init__(reason, remedy or f"one of: {', '.join(names) or 'none'}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` or nothing."""
+    given = name.lower()[:100]
+    spelt = {each.lower(): each for each in reversed(list(known)) if _bare(each.lower()) != _bare(given)}
+    close = difflib.get_close_matches(given, spelt, n=1, cutoff=0.6)
+    return f"; did you mean {spelt[close[0]]!r}?" if close else ""
+
+
+def _bare(name: str) -> str:
+    """Return it without digits: another number is another thing, not a slip of the finger."""
+    return "".join(char for char in name if not char.isdigit())

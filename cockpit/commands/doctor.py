@@ -19,6 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from cockpit.doctor import AREAS
+from cockpit.errors import UnknownName
 
 if TYPE_CHECKING:
     from cockpit.sources.examination import Examination, Finding
@@ -37,7 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _area(text: str) -> str:
     if text not in AREAS:
-        raise argparse.ArgumentTypeError(f"there is no area {text!r}: one of {', '.join(AREAS)}")
+        raise argparse.ArgumentTypeError(UnknownName("area", text, AREAS).line())
     return text
 
 

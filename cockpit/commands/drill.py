@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from cockpit import terminal
 from cockpit.commands.live import NO_TERMINAL, show
 from cockpit.config import ENV_PREFIX, load_settings
+from cockpit.errors import UsageProblem
 from cockpit.journal.state_files import own_directory
 from cockpit.settings import ConfigProblem, default_state_dir
 
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     name, seed = chosen(args)
     speed = 1.0 if args.speed is None else args.speed
     if not 0.1 <= speed <= 100:
-        raise ConfigProblem(f"--speed {speed:g} is out of bounds", "give 0.1 to 100")
+        raise UsageProblem(f"--speed {speed:g} is out of bounds", "give 0.1 to 100")
     if args.serve:
         from cockpit.drill.school.control_client import CONTROLS
         from cockpit.drill.serving import serve_forever
@@ -103,9 +104,9 @@ def run(args: argparse.Namespace) -> int:
 def chosen(args: argparse.Namespace) -> tuple[str, int]:
     """Return (scenario, seed).
 
-    Raises ConfigProblem.
+    Raises UsageProblem.
     """
-    from cockpit.drill.scenarios import SCENARIOS, find
+    from cockpit.drill.scenarios import find
     from cockpit.drill.school.lessons import SCENARIO
 
     name = args.scenario or args.scenario_flag
@@ -113,17 +114,14 @@ def chosen(args: argparse.Namespace) -> tuple[str, int]:
         from cockpit.drill.school.surprise import surprise
 
         if name not in (None, "surprise"):
-            raise ConfigProblem("--surprise chooses the scenario itself", "leave the name out")
+            raise UsageProblem("--surprise chooses the scenario itself", "leave the name out")
         seed = secrets.randbelow(1_000_000) if args.seed is None else args.seed
         return surprise(seed), seed
     seed = DEFAULT_SEED if args.seed is None else args.seed
     name = name or (SCENARIO if args.first else "calm" if args.serve else "rpc-outage")
     if args.first and name != SCENARIO:
-        raise ConfigProblem("--first has a scenario of its own", "leave the name out")
-    try:
-        return find(name).name, seed
-    except KeyError as error:
-        raise ConfigProblem(f"there is no scenario {error}", f"one of: {', '.join(SCENARIOS)}; or A+B") from None
+        raise UsageProblem("--first has a scenario of its own", "leave the name out")
+    return find(name).name, seed
 
 
 def state_dir() -> Path:

@@ -9,6 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 from cockpit.commands.run import Carrier
+from cockpit.errors import UnknownName
+from cockpit.journal.entries import entries_of
 from cockpit.model.reading import spell
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "undo":
         from cockpit.commands.status import first_situation
 
+        known = read_journal(settings)
+        if args.number not in entries_of(known.records()) and not known.unreadable:
+            raise UnknownName("step", f"#{args.number}", (), "see `m0-cockpit journal show`", within="the journal")
         session = Session(settings, runbooks_of(settings))
         session.start()
         try:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cockpit.settings import ConfigProblem
+from cockpit.errors import UnknownName, UsageProblem
 from cockpit.text import safe
 
 if TYPE_CHECKING:
@@ -69,13 +69,15 @@ def run(args: argparse.Namespace) -> int:
 def _answers(pairs: list[str]) -> dict[str, str]:
     """Parse the pairs of --answer.
 
-    Raises ConfigProblem.
+    Raises UsageProblem.
     """
     found = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name or not text.strip():
-            raise ConfigProblem(f"--answer {safe(pair, 60)} is not of the form step=text")
+            raise UsageProblem(
+                f"--answer {safe(pair, 60)} is not of the form step=text", "see `m0-cockpit maintenance --help`"
+            )
         found[name] = text.strip()
     return found
 
@@ -83,11 +85,11 @@ def _answers(pairs: list[str]) -> dict[str, str]:
 def _note(session: Session, asked: dict[str, Question], answers: dict[str, str]) -> None:
     """Write the answers into the journal; none, when one of them answers no question.
 
-    Raises ConfigProblem, NotReady, JournalProblem.
+    Raises UnknownName, NotReady, JournalProblem.
     """
     for name in answers:
         if name not in asked:
-            raise ConfigProblem(f"this round asks no {safe(name, 60)}", f"it asks: {', '.join(asked) or 'nothing'}")
+            raise UnknownName("question", name, asked, within="this round")
     for name, text in answers.items():
         session.mitigations.note(asked[name].runbook, name, text)
 

@@ -15,11 +15,11 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 from cockpit.commands.prompt import Prompt
+from cockpit.errors import UnknownName, UsageProblem
 from cockpit.model.plan import CommandRun, DryRunState, Phase, Plan, Progress, Proof, Request, SqlRun, Verdict
-from cockpit.model.runbook import Runbook, Step
+from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.seen import Seen
 from cockpit.model.step_kinds import STEP_KINDS
-from cockpit.settings import ConfigProblem
 from cockpit.text import safe
 
 FAILED, REFUSED, UNPROVEN, CHANGED = 1, 2, 3, 4
@@ -63,17 +63,9 @@ def run(args: argparse.Namespace) -> int:
 
     settings = settings_of(args)
     runbooks = runbooks_of(settings)
-    try:
-        runbooks.runbook(args.runbook)
-    except KeyError:
-        raise ConfigProblem(f"there is no runbook {args.runbook!r}", "see `m0-cockpit runbooks list`") from None
-    try:
-        runbook, step = runbooks.step(args.runbook, args.step)
-    except KeyError:
-        raise ConfigProblem(
-            f"runbook {args.runbook} has no step {args.step}", f"see `m0-cockpit runbooks show {args.runbook}`"
-        ) from None
+    runbook, step = runbooks.step(args.runbook, args.step)
     parameters = _parameters(args.param)
+    _check_parameters(runbook, step, parameters, runbooks)
     session = Session(settings, runbooks)
     session.start()
     try:
@@ -145,9 +137,30 @@ def _parameters(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise ConfigProblem(f"--param {safe(pair, 60)} is not of the form name=value")
+            raise UsageProblem(f"--param {safe(pair, 60)} is not of the form name=value", "see `m0-cockpit run --help`")
         parameters[name] = value
     return parameters
+
+
+def _check_parameters(runbook: Runbook, step: Step, given: dict[str, str], runbooks: Runbooks) -> None:
+    """Raise UsageProblem for what no plan can be made of; the cluster is not asked."""
+    from cockpit.mitigation.planning.sequence import parts_of
+    from cockpit.mitigation.problem import PlanProblem
+    from cockpit.mitigation.steps.parameters import resolve
+
+    parts = parts_of(runbook, step) if STEP_KINDS[step.kind].has_parts else [step]
+    known = [param.name for part in parts for param in part.params]
+    where = f"see `m0-cockpit runbooks show {runbook.number}`"
+    for name in given:
+        if name not in known:
+            raise UnknownName("parameter", name, known, where if not known else "", within=f"step {step.id}")
+    try:
+        for part in parts:
+            own = {param.name for param in part.params} & given.keys()
+            if own or len(parts) == 1:
+                resolve(part, {name: given[name] for name in own}, runbooks)
+    except PlanProblem as problem:
+        raise UsageProblem(problem.reason, problem.remedy) from None
 
 
 class Carrier:

@@ -26,7 +26,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from cockpit.commands.settings import runbooks_of, settings_of
     from cockpit.runbooks import schema
-    from cockpit.settings import ConfigProblem
 
     if args.action == "check":
         return _check(args.file or args.runbooks_file)
@@ -40,10 +39,7 @@ def run(args: argparse.Namespace) -> int:
         for runbook in runbooks.runbooks:
             print(f"{runbook.number:>2}  {runbook.id:<22} {runbook.severity}  {runbook.title}")
         return 0
-    try:
-        print(schema.describe(runbooks.runbook(args.runbook)))
-    except KeyError:
-        raise ConfigProblem(f"there is no runbook {args.runbook!r}", "see `m0-cockpit runbooks list`") from None
+    print(schema.describe(runbooks.runbook(args.runbook)))
     return 0
 
 

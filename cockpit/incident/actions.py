@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cockpit.errors import CockpitError
+from cockpit.errors import CockpitError, UnknownName
 from cockpit.journal.entries import debts_from, entries_of, unfinished_of
 from cockpit.journal.incidents import Record, incidents_of, open_incident, open_number
 from cockpit.journal.journal import Journal
@@ -98,7 +98,7 @@ def assign(journal: Journal, operator: Operator, role: str, name: str) -> int:
     wanted = role.strip().lower()
     found = next((key for key, words in ROLES.items() if wanted in (key, words)), None)
     if found is None:
-        raise IncidentProblem(f"there is no role {safe(role, 40)!r}", f"one of: {', '.join(ROLES)}")
+        raise UnknownName("role", role, ROLES)
     return _write(
         journal, operator, {"kind": "role-assigned", "role": found, "name": _text(name, "the name", NAME_LIMIT)}
     )
@@ -221,12 +221,12 @@ def close_wants(records: Sequence[Record]) -> tuple[str, ...]:
 def checked_severity(text: str) -> str:
     """Spell a severity as the record has it: "sev1", "1" or "SEV1" → "SEV1".
 
-    Raises IncidentProblem.
+    Raises UnknownName.
     """
     wanted = text.strip().upper()
     wanted = f"SEV{wanted}" if wanted in ("0", "1", "2", "3") else wanted
     if wanted not in SEVERITIES:
-        raise IncidentProblem(f"there is no severity {safe(text, 40)!r}", f"one of: {', '.join(SEVERITIES)}")
+        raise UnknownName("severity", text, SEVERITIES)
     return wanted
 
 

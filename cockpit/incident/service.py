@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.clock import Clock
+from cockpit.errors import UnknownName
 from cockpit.incident import actions
 from cockpit.incident.actions import IncidentProblem
 from cockpit.incident.background import Background
@@ -160,7 +161,7 @@ class IncidentService:
         """Carry out an action of the operator and say what happened.
 
         One of open, close, severity, role, note, update, check, uncheck, evidence, report.
-        Blocks for the journal's writes only. Raises IncidentProblem, JournalProblem.
+        Blocks for the journal's writes only. Raises IncidentProblem, UnknownName, JournalProblem.
         """
         own = getattr(self, f"_do_{action}", None)
         if own is None:
@@ -171,13 +172,8 @@ class IncidentService:
         name = values.get("runbook", "")
         number: int | None = None
         if name:
-            try:
-                runbook = self._runbooks().runbook(name)
-                name, number = runbook.id, runbook.number
-            except KeyError:
-                raise IncidentProblem(
-                    f"there is no runbook {safe(name, 60)!r}", "see `m0-cockpit runbooks list`"
-                ) from None
+            runbook = self._runbooks().runbook(name)
+            name, number = runbook.id, runbook.number
         made = actions.open_(
             self.journal,
             self._operator(),
@@ -225,9 +221,7 @@ class IncidentService:
         item = values.get("item", "").strip()
         line = next((x for x in lines if item in (x.item, x.item.rpartition(".")[2])), None)
         if line is None:
-            raise IncidentProblem(
-                f"the incident checklist has no item {safe(item, 40)!r}", f"one of: {', '.join(x.item for x in lines)}"
-            )
+            raise UnknownName("item", item, (x.item for x in lines), within="the incident checklist")
         actions.check(self.journal, self._operator(), line.item, line.text, done=done, words=values.get("words", ""))
         return f"{'checked' if done else 'unchecked'}: {line.text}"
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from cockpit.errors import UnknownName
+
 Severity = Literal["SEV0", "SEV1", "SEV2", "SEV3"]
 Direction = Literal["above", "below"]  # which side of the thresholds is bad
 ParamType = Literal["int", "string", "choice", "url", "image"]
@@ -242,23 +244,26 @@ class Runbooks(msgspec.Struct, frozen=True, kw_only=True):
     def runbook(self, name: str) -> Runbook:
         """Find a runbook by number or id.
 
-        Raises KeyError.
+        Raises UnknownName, which is a KeyError.
         """
         for runbook in self.runbooks:
             if name in (runbook.id, str(runbook.number)):
                 return runbook
-        raise KeyError(name)
+        names = (word for each in self.runbooks for word in (each.id, str(each.number)))
+        raise UnknownName("runbook", name, names, "see `m0-cockpit runbooks list`")
 
     def step(self, runbook: str, name: str) -> tuple[Runbook, Step]:
         """Find a step by runbook and step id or item id.
 
-        Raises KeyError.
+        Raises UnknownName, which is a KeyError.
         """
         found = self.runbook(runbook)
         for step in found.mitigations:
             if name in (step.id, step.item):
                 return found, step
-        raise KeyError(name)
+        names = (word for step in found.mitigations for word in (step.id, step.item) if word)
+        remedy = f"see `m0-cockpit runbooks show {found.number}`"
+        raise UnknownName("step", name, names, remedy, within=f"runbook {found.number}")
 
     def as_json(self) -> Any:
         return msgspec.to_builtins(self)

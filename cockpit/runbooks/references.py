@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from cockpit.errors import nearest
 from cockpit.model.views import BY_NAME
 from cockpit.patterns import PatternRefused, compiled
 from cockpit.runbooks.lines import Path
-from cockpit.runbooks.shape import Report, nearest
+from cockpit.runbooks.shape import Report
 
 MOST_TAIL = 10_000  # older lines of each pod
 #: A "{param}" in a text of a step.

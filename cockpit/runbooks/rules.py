@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from cockpit.errors import nearest
 from cockpit.model.runbook import (
     Cause,
     ChecklistLine,
@@ -24,7 +25,7 @@ from cockpit.model.runbook import (
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.references import Names, check_names, check_view
-from cockpit.runbooks.shape import Report, nearest
+from cockpit.runbooks.shape import Report
 from cockpit.runbooks.step_rules import check_step
 from cockpit.sources.families import FAMILIES
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -10,6 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from cockpit.errors import nearest
 from cockpit.model.runbook import Query, Runbook, Service, SignalDef, Stage, Step, Toggle
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.runbooks.lines import Path
@@ -39,12 +39,6 @@ _WORDS = {
     "date": "a date",
     "time": "a time",
 }
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """Return `; did you mean 'x'?` or nothing."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def walk(raw: Mapping[str, Any], report: Report) -> dict[Path, msgspec.Struct]:

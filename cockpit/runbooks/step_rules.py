@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Iterator
 
+from cockpit.errors import nearest
 from cockpit.model.runbook import Param, Step
 from cockpit.model.step_kinds import STEP_KINDS, StepSpec, value_at
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.references import BRACES, Names, check_names, check_pattern, check_view
-from cockpit.runbooks.shape import Report, nearest
+from cockpit.runbooks.shape import Report
 
 #: What stands for the network's cluster in a program's words, without being declared.
 CLUSTER = "cluster"

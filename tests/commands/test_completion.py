@@ -164,4 +164,4 @@ def test_the_command_prints_the_script_and_asks_which(capsys: pytest.CaptureFixt
     assert "whose completion?" in capsys.readouterr().err
     with pytest.raises(SystemExit) as caught:
         cli.main(["completion", "fish"])
-    assert caught.value.code == cli.USAGE_ERROR
+    assert caught.value.code == 64

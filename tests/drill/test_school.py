@@ -24,11 +24,11 @@ from cockpit.drill.school.referee import Referee
 from cockpit.drill.school.surprise import surprise
 from cockpit.drill.score import IncidentScore, Score, StepScore, clock, progress, report, worse
 from cockpit.drill.server import Drill
+from cockpit.errors import UsageProblem
 from cockpit.journal.journal import Journal
 from cockpit.model.runbook import Runbooks
 from cockpit.model.scene import Saying, Scene
 from cockpit.runbooks.schema import load
-from cockpit.settings import ConfigProblem
 from panels.app.lesson import picture
 from panels.kit.spans import plain
 from tests.support.scenario_rig import Operator
@@ -323,7 +323,7 @@ def test_a_surprise_is_the_same_for_the_same_seed_and_never_calm() -> None:
     "words", [("nonsense",), ("rpc-outage+nonsense",), ("--surprise", "calm"), ("--first", "calm"), ("+",)]
 )
 def test_what_cannot_be_chosen_is_said(words: tuple[str, ...]) -> None:
-    with pytest.raises(ConfigProblem):
+    with pytest.raises(UsageProblem):
         chosen(parsed(*words))  # type: ignore[arg-type]
 
 

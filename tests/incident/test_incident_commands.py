@@ -100,8 +100,8 @@ def test_an_incident_from_the_shell(run: Run, tmp_path: Path) -> None:
         ("16.incident.4", "done"),
     ]
     assert "scribe               bob" in run("show").stdout
-    assert run("check", "16.incident.9").returncode == 1
-    assert run("role", "king", "x").returncode == 1
+    assert run("check", "16.incident.9").returncode == 64
+    assert run("role", "king", "x").returncode == 64
     assert run("open").returncode == 64
     report = tmp_path / "report.md"
     assert run("report", "--out", str(report)).stdout == f"{report}\n"

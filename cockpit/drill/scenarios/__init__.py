@@ -43,6 +43,7 @@ from cockpit.drill.scenarios.signing import (
     signers_stuck,
     wrong_signer_set,
 )
+from cockpit.errors import UnknownName, UsageProblem
 
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.name: scenario
@@ -91,15 +92,15 @@ MOST = 3
 def find(name: str) -> Scenario:
     """Return the scenario of that name; `A+B` is both at once.
 
-    Raises KeyError with the name that there is not.
+    Raises UnknownName, UsageProblem.
     """
     names = [part.strip() for part in name.split("+")]
     for part in names:
         if part not in SCENARIOS:
-            raise KeyError(part)
+            raise UnknownName("scenario", part, SCENARIOS, "see `m0-cockpit drill --list`; or A+B for two at once")
     unlike = list(dict.fromkeys(names))
     if len(unlike) > MOST:
-        raise KeyError(f"{name}: more than {MOST} at once")
+        raise UsageProblem(f"{name}: more than {MOST} at once", "leave some out")
     return SCENARIOS[unlike[0]] if len(unlike) == 1 else together(tuple(SCENARIOS[part] for part in unlike))
 
 
