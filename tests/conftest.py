@@ -79,8 +79,6 @@ _OWED = {
     "tests/e2e/incidents/": "plays incidents to a verdict that now needs more evidence",
     "tests/e2e/test_over_ssh.py": "plays incidents to a verdict that now needs more evidence",
     "tests/e2e/test_screen_bad_input.py::test_a_journal_that_cannot_be_written": "waits for words that changed",
-    "tests/drill/scenarios/test_scenarios_postgres.py": "the proof of a step on PostgreSQL does not come in its time",
-    "tests/drill/scenarios/test_scenarios.py::test_a_right_step_cures_and_its_validation_passes[archiver": "the same",
     "tests/maintenance/test_restore_sequence.py::test_the_restore_goes_through_its_parts": "its second proof does not come",
 }
 

