@@ -23,7 +23,8 @@ MOST_TRIES = 6  # combinations of choices, until one would change something
 class Case:
     """Names one run: a step of a runbook, in a scenario, by a seed.
 
-    `cures`: the scenario says so; `holds`: it stops the harm and cures nothing.
+    `cures`: the scenario says so; `holds`: it stops the harm and cures nothing. `elsewhere`: it
+    sends what cures, by the name of another runbook, whose own lines judge it.
     """
 
     scenario: str
@@ -32,6 +33,7 @@ class Case:
     step: str
     cures: bool
     holds: bool = False
+    elsewhere: bool = False
 
     @property
     def label(self) -> str:
@@ -51,14 +53,24 @@ def case_of(scenario: Scenario, seed: int, runbooks: Runbooks, named: str) -> Ca
         _effects(scenario, runbooks, scenario.holding_steps),
     )
     key = _effect(step, runbooks.runbook(number))
-    return Case(scenario.name, seed, int(number), name, cures=key in right, holds=key in holding)
+    meant = {scenario.qualified(each)[0] for each in scenario.right_steps}
+    return Case(
+        scenario=scenario.name,
+        seed=seed,
+        runbook=int(number),
+        step=name,
+        cures=key in right,
+        holds=key in holding or step.holds,
+        elsewhere=key in right and number not in meant,
+    )
 
 
 def cases(scenario: Scenario, seed: int, runbooks: Runbooks, situation: Situation, *, wrong: bool) -> list[Case]:
     """List the cures, and with `wrong` every other step that changes something.
 
     Those are of the runbooks of which symptoms hold now, and those that the scenario itself names
-    as wrong. What two runbooks call differently and sends the same is the same.
+    as wrong. What two runbooks call differently and sends the same is the same. A program that only
+    reads back what another step did changes nothing.
     """
     named = {scenario.qualified(step) for step in scenario.right_steps}
     if wrong:
@@ -92,6 +104,8 @@ def _effect(step: Step, runbook: Runbook) -> object:
 
 
 def changes_something(runbook: Runbook, step: Step) -> bool:
+    if step.id in {each.args.get("reads") for each in runbook.mitigations}:
+        return False
     parts = parts_of(runbook, step) if step.kind == "sequence" else (step,)
     return any(not STEP_KINDS[part.kind].only_reads for part in parts)
 

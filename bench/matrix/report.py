@@ -1,4 +1,4 @@
-"""Counts what was tried, and names each offender."""
+"""Counts what was tried, says how it is counted, and names each offender."""
 
 from __future__ import annotations
 
@@ -8,26 +8,40 @@ from collections.abc import Sequence
 from bench.matrix.run import NOTHING, REFUSED, Result
 
 MOST_UNTESTED, LEAST_CURED = 0.10, 0.95
+HOW = """
+How it is counted
+  not its cure   Anything but "pass" is right. "none": a step that stops harm ends without a verdict on the incident.
+                 "held": it proves no more than what it did itself, publishing stopped (by the chain) or a market
+                 paused (read back), and in the world that is so. "refused": nothing was sent, which is untested.
+                 "nothing to do": it would change nothing; not counted.
+  its cure       "pass" alone is right; a cure that is refused counts as not proven.
+  its cure, by   It sends the same as the cure, by the name of another runbook, whose lines judge it. Those may have
+  another name   held before, and then prove nothing: "pass" and "unknown" are both right, "fail" is not.
+"""
 
 
 def offenders(results: Sequence[Result]) -> list[Result]:
     """Return the proofs that are not so, the cures that were not proven, and what broke."""
-    return [r for r in results if r.verdict == "error" or (_tried(r) and (r.verdict == "pass") != r.case.cures)]
+    return [r for r in results if not _right(r)]
 
 
-def _tried(result: Result) -> bool:
-    """Tell whether it was really sent; a cure that is refused is no cure."""
-    return result.case.cures or result.verdict not in (REFUSED, NOTHING)
+def _right(result: Result) -> bool:
+    """Tell whether the verdict is as the scenario has it."""
+    if result.case.elsewhere:
+        return result.verdict in ("pass", "unknown", REFUSED, NOTHING)
+    return result.verdict == "pass" if result.case.cures else result.verdict not in ("pass", "error")
 
 
 def lines(results: Sequence[Result]) -> list[str]:
     """Write what is printed at the end."""
-    wrong, cures = [r for r in results if not r.case.cures], [r for r in results if r.case.cures]
+    wrong, cures, elsewhere = _sorted(results)
     said = [
         "",
         "matrix: every step against every scenario",
         _counted("not its cure", wrong),
         _counted("its cure", cures),
+        _counted("its cure, by another name", elsewhere),
+        HOW,
     ]
     bad = sorted(offenders(results), key=lambda r: (r.case.cures, r.case.scenario, r.case.runbook, r.case.step))
     said.append(f"offenders: {len(bad)}")
@@ -39,6 +53,13 @@ def lines(results: Sequence[Result]) -> list[str]:
         if r.verdict == REFUSED:
             said.append(f"  untested  {r.case.name}: {r.words}")
     return said
+
+
+def _sorted(results: Sequence[Result]) -> tuple[list[Result], list[Result], list[Result]]:
+    """Return the runs of wrong steps, of cures, and of cures by the name of another runbook."""
+    elsewhere = [r for r in results if r.case.elsewhere]
+    own = [r for r in results if not r.case.elsewhere]
+    return [r for r in own if not r.case.cures], [r for r in own if r.case.cures], elsewhere
 
 
 def compared(results: Sequence[Result], wired: Sequence[Result]) -> list[str]:
@@ -64,8 +85,8 @@ def _counted(what: str, results: Sequence[Result]) -> str:
 
 def verdict(results: Sequence[Result]) -> list[str]:
     """Say which of the bounds do not hold; none: all is well."""
-    wrong = [r for r in results if not r.case.cures and r.verdict != NOTHING]
-    cures = [r for r in results if r.case.cures]
+    steps, cures, elsewhere = _sorted(results)
+    wrong = [r for r in steps if r.verdict != NOTHING]
     said = []
     if false := [r for r in wrong if r.verdict == "pass"]:
         said.append(f"{len(false)} proofs are not so")
@@ -75,4 +96,6 @@ def verdict(results: Sequence[Result]) -> list[str]:
         said.append(f"more than {MOST_UNTESTED:.0%} are untested")
     if sum(r.verdict == "pass" for r in cures) < LEAST_CURED * len(cures):
         said.append(f"fewer than {LEAST_CURED:.0%} of the cures are proven")
+    if failed := [r for r in elsewhere if not _right(r)]:
+        said.append(f"{len(failed)} cures by another name failed")
     return said

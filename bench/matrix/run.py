@@ -16,7 +16,7 @@ from cockpit.model.runbook import Runbook, Step
 from cockpit.sources.solana.settings import RPC_ENDPOINTS
 
 LONGEST_S = 3600.0  # simulated; no proof's window is so long
-REFUSED, NOTHING, STOPPED = "refused", "nothing to do", "stopped"
+REFUSED, NOTHING, HELD = "refused", "nothing to do", "held"
 QUIET_S = 5.0  # without a reveal in the world
 
 
@@ -24,8 +24,9 @@ QUIET_S = 5.0  # without a reveal in the world
 class Result:
     """Says how one run ended.
 
-    `verdict`: pass, fail, unknown, "stopped" (it proves that publishing stopped, which is so),
-    "refused" (nothing was sent), "nothing to do", or "error".
+    `verdict`: pass, fail, unknown, none (the step stops harm: no verdict on the incident), "held"
+    (it proves what it did itself and nothing more, which is so), "refused" (nothing was sent),
+    "nothing to do", or "error".
     `lines`: the proof's, each with its verdict. `took_s`: simulated seconds from the yes to it.
     """
 
@@ -64,8 +65,8 @@ async def carry_out(rig: Rig, case: Case) -> Result:
         nothing = str(refused) == NOTHING
         return Result(case, NOTHING if nothing else REFUSED, str(refused))
     verdict, words = _verdict(progress)
-    if verdict == "pass" and not case.cures and _has_stopped(rig, progress):
-        verdict = STOPPED
+    if verdict == "pass" and not case.cures and (_has_stopped(rig, progress) or _has_paused(rig, case, given)):
+        verdict = HELD
     return Result(
         case,
         verdict,
@@ -81,6 +82,13 @@ def _has_stopped(rig: Rig, progress: Progress) -> bool:
     """Tell whether it proves that publishing stopped, and in the world it has."""
     claims = any(reason.startswith(STOPS) for reason in progress.plan.danger_reasons)
     return claims and rig.drill.world.clock.now() - rig.drill.world.publish.last_reveal > QUIET_S
+
+
+def _has_paused(rig: Rig, case: Case, given: dict[str, str]) -> bool:
+    """Tell whether a step that cures nothing proves that a market is paused, and it is."""
+    _, step = rig.runbooks.step(str(case.runbook), case.step)
+    paused = step.args.get("becomes") == "paused" and given.get("market") in rig.drill.world.authority.paused
+    return case.holds and paused and not step.validation
 
 
 def _verdict(progress: Progress) -> tuple[str, str]:
