@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cockpit.cli import build_parser, shared_flags
 
-BEGIN, END = "<!-- made by `make generated` -->\n", "<!-- end -->\n"
+_BEGIN, _END = "<!-- made by `make generated` -->\n", "<!-- end -->\n"
 
 
 def table() -> str:
@@ -60,8 +60,13 @@ def flags(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 def page(text: str) -> str:
     """Return the page with its table made anew."""
-    before, _, rest = text.partition(BEGIN)
-    return before + BEGIN + table() + END + rest.partition(END)[2]
+    return made_anew(text, table())
+
+
+def made_anew(text: str, tables: str) -> str:
+    """Return the page with these between its marks."""
+    before, _, rest = text.partition(_BEGIN)
+    return before + _BEGIN + tables + _END + rest.partition(_END)[2]
 
 
 if __name__ == "__main__":

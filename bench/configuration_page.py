@@ -17,7 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from bench.commands_page import BEGIN, END
+from bench.commands_page import made_anew
 from cockpit.config import file_type
 from cockpit.settings import Section, Settings
 
@@ -108,8 +108,7 @@ def _comments(kind: type) -> dict[str, str]:
 
 def page(text: str) -> str:
     """Return the page with its tables made anew."""
-    before, _, rest = text.partition(BEGIN)
-    return before + BEGIN + tables() + END + rest.partition(END)[2]
+    return made_anew(text, tables())
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ import asyncio
 import logging
 import random
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from cockpit.kubeapi.bounds import retry_after_s
 from cockpit.settings import ConfigProblem, WebhookSettings, secret_of
 from cockpit.text import safe
 
@@ -112,7 +114,7 @@ class Webhook:
         try:
             async with asyncio.timeout(_CONNECT_S + _ANSWER_S):
                 async with client.stream("POST", url, json=body) as answer:
-                    status, retry_after = answer.status_code, answer.headers.get("retry-after", "")
+                    status, retry_after = answer.status_code, answer.headers.get("retry-after")
         except TimeoutError:
             return f"no answer within {_CONNECT_S + _ANSWER_S:.0f} s", wait_s, True
         except Exception as error:  # the words of httpx may hold the address: only what kind of error it is
@@ -122,7 +124,7 @@ class Webhook:
         if 300 <= status < 400:
             return f"answered with a redirect ({status}), which is not followed: correct the address", 0.0, False
         if status == 429 or status >= 500:
-            asked_s = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+            asked_s = retry_after_s(retry_after, time.time()) or 0.0
             return f"answered {status}", min(_LONGEST_WAIT_S, max(wait_s, asked_s)), True
         return f"refused ({status}): check the address and its credentials", 0.0, False
 

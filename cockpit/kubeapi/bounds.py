@@ -1,4 +1,4 @@
-"""Bounds what comes over the line: a body has so many bytes at most, a stream's line so many.
+"""Bounds what comes over the line: the bytes of a body and of a line, the wait that is asked for.
 
 Compression is not asked for, and not unpacked where it comes all the same: a few kilobytes may
 unpack to gigabytes.
@@ -7,11 +7,15 @@ unpack to gigabytes.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Mapping
+from email.utils import parsedate_to_datetime
 
 from cockpit.errors import CockpitError
 from cockpit.text import safe
 
 MB = 1024 * 1024
+#: Of a Retry-After: it may ask for a day, and the server be well again in a minute: asked then.
+LONGEST_WAIT_S = 60.0
+SHORTEST_WAIT_S = 0.1
 
 
 class BodyProblem(CockpitError):
@@ -87,3 +91,20 @@ class LineSplitter:
         """Return what the stream ended with, short of a newline."""
         rest, self._parts, self._size = b"".join(self._parts), [], 0
         return rest
+
+
+def retry_after_s(value: str | None, now: float) -> float | None:
+    """Return seconds from `now` (unix) on, as Retry-After asks; nonsense is none.
+
+    Seconds, or a date (RFC 9110, 10.2.3).
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - now
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), LONGEST_WAIT_S) if seconds == seconds else None

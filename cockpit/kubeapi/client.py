@@ -19,7 +19,7 @@ import msgspec
 
 from cockpit.clock import Clock, SystemClock
 from cockpit.kubeapi.access import Access, AccessProblem
-from cockpit.kubeapi.bounds import MB, BodyProblem, LineSplitter, whole
+from cockpit.kubeapi.bounds import MB, SHORTEST_WAIT_S, BodyProblem, LineSplitter, whole
 from cockpit.kubeapi.errors import (
     Denied,
     KubeError,
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 _PAINT_S = 0.1  # before the first stream: importing what reads it would hold up the frame with the list
 _RELOAD_APART_S = 5.0  # an exec plugin is not run more often than this, however many watches get a 401
 _HEADER_S = 15.0  # a stream may be quiet, but its answer must begin
-SHORTEST_WAIT_S = 0.1  # of a request that was answered with 429
 _REVIEWS = tuple(f"/apis/authorization.k8s.io/v1/selfsubject{kind}reviews" for kind in ("access", "rules"))
 _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 MOST_BYTES = 64 * MB  # of an answer: a page of 500 large pods has some 15
@@ -225,6 +224,7 @@ class KubeClient:
                 method=method,
                 path=path,
                 retry_after=response.headers.get("retry-after"),
+                now=self.server_time() or self._clock.wall(),
             )
             refused.warnings = warnings
             if last or not isinstance(refused, Unauthorised):
@@ -297,6 +297,7 @@ class KubeClient:
                 path=path,
                 watch=watch,
                 retry_after=response.headers.get("retry-after"),
+                now=self.server_time() or self._clock.wall(),
             )
             if last or not isinstance(refused, Unauthorised):
                 raise refused

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from cockpit.errors import CockpitError
+from cockpit.kubeapi.bounds import SHORTEST_WAIT_S, retry_after_s
 from cockpit.model.reading import Fault, SourceState
 from cockpit.text import safe
 
@@ -173,21 +174,27 @@ def _message(status: int, body: dict[str, Any], raw: bytes) -> str:
     return f"HTTP {status}" + (f": {text}" if text else "")
 
 
-def _retry_after(header: str | None, body: dict[str, Any]) -> float:
+def _wait_s(header: str | None, body: dict[str, Any], now: float) -> float:
     details = body.get("details")
     value = header or (details.get("retryAfterSeconds") if isinstance(details, dict) else None)
-    try:
-        return min(60.0, max(0.1, float(value))) if value is not None else 1.0
-    except (TypeError, ValueError):
-        return 1.0
+    asked_s = retry_after_s(str(value), now)
+    return 1.0 if asked_s is None else max(SHORTEST_WAIT_S, asked_s)
 
 
 def from_answer(
-    status: int, raw: bytes, *, method: str, path: str, watch: bool = False, retry_after: str | None = None
+    status: int,
+    raw: bytes,
+    *,
+    method: str,
+    path: str,
+    watch: bool = False,
+    retry_after: str | None = None,
+    now: float = 0.0,
 ) -> KubeError:
     """Return the error for an answer with a status of 300 or more.
 
-    `raw` may be anything: JSON, a proxy's HTML, nothing.
+    `raw` may be anything: JSON, a proxy's HTML, nothing. `now`: unix seconds, for a Retry-After
+    that is a date.
     """
     body = decode_status(raw)
     what = describe(method, path, watch)
@@ -216,7 +223,7 @@ def from_answer(
             f"the API server asks to wait ({what})",
             status=status,
             body=body,
-            retry_after_s=_retry_after(retry_after, body),
+            retry_after_s=_wait_s(retry_after, body, now),
         )
     if status in (400, 405, 406, 413, 415, 422):
         return Invalid(message, status=status, body=body)

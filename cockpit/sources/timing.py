@@ -1,4 +1,4 @@
-"""Says when a source asks, waits and publishes: timings, backoff, the common beat, Retry-After.
+"""Says when a source asks, waits and publishes: timings, backoff, the common beat.
 
 Operators never see these numbers; tests shorten them. What is asked in one burst costs a third of
 the same questions spread over the interval (each would wake a cold process), so rests end on a
@@ -11,13 +11,10 @@ import asyncio
 import contextlib
 import random
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 from cockpit.clock import Clock
 
 CALM_FACTOR = 2.0  # times the interval, while all is well
-#: Of a Retry-After: it may ask for a day, and the node be well again in a minute. Then it is asked.
-LONGEST_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -119,20 +116,3 @@ class PollSchedule:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._turned.wait()
-
-
-def retry_after_s(value: str | None, now: float) -> float | None:
-    """Return seconds from `now` (unix) on, as Retry-After asks; nonsense is none.
-
-    Seconds, or a date (RFC 9110, 10.2.3).
-    """
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - now
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return min(max(seconds, 0.0), LONGEST_S) if seconds == seconds else None

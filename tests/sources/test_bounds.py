@@ -19,6 +19,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from cockpit.clock import SystemClock
 from cockpit.kubeapi.access import load_access
+from cockpit.kubeapi.bounds import LONGEST_WAIT_S, retry_after_s
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError, Unreachable
 from cockpit.model.reading import Reading
@@ -32,7 +33,7 @@ from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec
 from cockpit.sources.solana.rpc import Rpc, RpcProblem
 from cockpit.sources.solana.settings import RpcEndpoint
 from cockpit.sources.solana.stream import MOST_FRAME_BYTES, LogStream, StreamBroken
-from cockpit.sources.timing import LONGEST_S, Timings, retry_after_s
+from cockpit.sources.timing import Timings
 from tests.support.api_double import ApiDouble, a_list, kubeconfig, pod, serving
 from tests.support.readings import fault_in, kept
 from tests.support.solana_rig import QUICK
@@ -270,7 +271,7 @@ async def test_a_flood_of_pings_ends_the_stream() -> None:
 
     broken = await broken_by(flood)
     assert f"more than {bounded_socket.MOST_CONTROL} pings a second" in broken.reason
-    assert broken.retry_after_s == LONGEST_S
+    assert broken.retry_after_s == LONGEST_WAIT_S
 
 
 async def test_a_frame_larger_than_any_log_is_not_read() -> None:

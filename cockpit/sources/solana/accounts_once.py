@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cockpit.kubeapi.bounds import BodyProblem, whole
 from cockpit.kubeapi.network import words
 from cockpit.model.observed.chain import MarketState, SignerSetState
 from cockpit.oracle import layouts
@@ -140,11 +141,10 @@ async def _accounts(client: Any, url: str, addresses: list[str]) -> list[layouts
         "params": [addresses, {"encoding": "base64", "commitment": "confirmed"}],
     }
     async with client.stream("POST", url, json=body) as response:
-        raw = b""
-        async for part in response.aiter_raw():
-            raw += part
-            if len(raw) > MOST_BYTES:
-                raise _Refused(f" with more than {MOST_BYTES // 1024} KiB")
+        try:
+            raw = await whole(response.aiter_raw(), response.headers, MOST_BYTES)
+        except BodyProblem:
+            raise _Refused(f" with more than {MOST_BYTES // 1024} KiB, or packed") from None
         if response.status_code != 200:
             raise _Refused(f" HTTP {response.status_code}")
     document = json.loads(raw)

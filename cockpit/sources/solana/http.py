@@ -13,9 +13,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from cockpit.kubeapi.bounds import MB, whole
+from cockpit.kubeapi.bounds import MB, retry_after_s, whole
 from cockpit.sources.http_session import http_session
-from cockpit.sources.timing import retry_after_s
 
 MOST_BYTES = 4 * MB
 

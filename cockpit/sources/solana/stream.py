@@ -20,11 +20,12 @@ import msgspec
 
 from cockpit.clock import Clock
 from cockpit.errors import CockpitError
+from cockpit.kubeapi.bounds import LONGEST_WAIT_S, retry_after_s
 from cockpit.kubeapi.network import words
 from cockpit.kubeapi.read_batching import ReadBatcher
 from cockpit.sources.solana.rpc import Slot, host_of
 from cockpit.sources.solana.settings import RpcEndpoint
-from cockpit.sources.timing import LONGEST_S, SolanaTimings, retry_after_s
+from cockpit.sources.timing import SolanaTimings
 from cockpit.text import safe, url_secrets, without
 
 MOST_FRAME_BYTES = 512 * 1024  # the logs of a transaction end at some 10 kB
@@ -289,7 +290,7 @@ class LogStream:
             return StreamBroken(f"{where}: no subscription within {self._timings.connect_s:g} s")
         flooded = getattr(self._socket, "flooded", "")
         if flooded:
-            return StreamBroken(f"{where} {flooded}: left alone", retry_after_s=LONGEST_S)
+            return StreamBroken(f"{where} {flooded}: left alone", retry_after_s=LONGEST_WAIT_S)
         if getattr(getattr(error, "sent", None), "code", None) == _TOO_BIG:
             return StreamBroken(f"{where} sends a frame of more than {MOST_FRAME_BYTES // 1024} kB: not read")
         response = getattr(error, "response", None)
