@@ -124,6 +124,7 @@ class Engine:
             access=self.access,
             namespaces=self._namespaces,
             rng=rng or random.Random(),
+            unwell=self._unwell,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="sources", daemon=True)
@@ -252,6 +253,9 @@ class Engine:
     def _namespaces(self) -> tuple[str, ...]:
         assert self.place is not None
         return self.place.namespaces
+
+    def _unwell(self) -> frozenset[str]:
+        return self.situation.unwell if self.situation is not None else frozenset()
 
     async def past(self, promql: str, start: float, end: float) -> tuple[tuple[float, float], ...]:
         """Return what Prometheus keeps of a time gone by, in unix seconds.

@@ -16,13 +16,13 @@ from cockpit.assessment.signals import Evaluator
 from cockpit.assessment.signerset import check as check_signer_set
 from cockpit.assessment.toggles import toggles
 from cockpit.assessment.usual.kept import KeptBaselines
+from cockpit.assessment.verdicts.stages import stages
 from cockpit.clock import Clock
 from cockpit.model.incident import IncidentNow
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
 from cockpit.model.reading import Reading, believed, last_known
 from cockpit.model.runbook import Runbooks
-from cockpit.model.signal import Level, SignalStatus, StageStatus, worst
 from cockpit.model.situation import ServiceStatus, Situation, ToggleStatus
 from cockpit.sources.inventory import Inventory
 
@@ -220,22 +220,3 @@ def _words(value: str | None) -> set[str]:
 
 def _below(board: Board, prefix: str) -> Mapping[str, Reading[Any]]:
     return {topic.removeprefix(prefix): reading for topic, reading in board.under(prefix).items()}
-
-
-def stages(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[StageStatus, ...]:
-    """Return the pipeline strip.
-
-    It stops at the first stage that is WARN or CRIT; if none is, at the first UNKNOWN.
-    """
-    made: list[StageStatus] = []
-    for stage in runbooks.stages:
-        names = dict.fromkeys((stage.headline, *stage.signals))
-        own = tuple(signals[name] for name in names if name in signals and not signals[name].off)
-        level = worst([status.level for status in own])
-        made.append(StageStatus(stage.name, level, signals.get(stage.headline), own))
-    bad = [s for s in made if s.level in (Level.WARN, Level.CRIT)] or [s for s in made if s.level is Level.UNKNOWN]
-    if bad:
-        index = made.index(bad[0])
-        stops = made[index]
-        made[index] = StageStatus(stops.name, stops.level, stops.headline, stops.signals, stops_here=True)
-    return tuple(made)

@@ -81,7 +81,7 @@ def nothing_read(result: QueryResult) -> str:
 
 
 def _spelt(value: float) -> str:
-    return "NaN" if math.isnan(value) else "infinite"
+    return "not a number" if math.isnan(value) else "infinite"
 
 
 def labelled(labels: Mapping[str, str]) -> str:

@@ -16,6 +16,9 @@ from cockpit.assessment.board import Board
 from cockpit.assessment.doubts import doubt_of, gone_bad, labelled, nothing_read, sample_ages, too_old
 from cockpit.assessment.usual.kept import KEEP_S, KeptBaselines
 from cockpit.assessment.usual.windows import ENOUGH_SHARE, RECENT_S, Usual, median, normal, too_short
+from cockpit.assessment.verdicts.recovering import Fresh, Quiet, counts, of_newest, recovery, silent
+from cockpit.assessment.verdicts.recovering import of_value as fresh_of_value
+from cockpit.assessment.verdicts.recovering import words as recovery_words
 from cockpit.clock import Clock
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.metrics import QueryResult, Sample
@@ -24,6 +27,7 @@ from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.sources.families import FAMILIES
 from cockpit.sources.inventory import Inventory
+from cockpit.sources.prometheus.queries import companions
 from cockpit.sources.registry import sources
 from cockpit.sources.values import Snapshot, Values
 
@@ -49,6 +53,7 @@ class _Memory:
     points: Points = field(default_factory=list)
     spark: tuple[float | None, ...] = ()
     until: float = 0.0  # monotonic: the oldest of its samples may be believed so long
+    quiet: Quiet = field(default_factory=Quiet)  # since when what is new has been well
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class _Raw:
     baseline_from: str = ""
     starting: bool = False
     bound_s: float | None = None
+    fresh: Fresh | None = None  # what is new of it
 
 
 class Evaluator:
@@ -87,6 +93,7 @@ class Evaluator:
         self._inventory = inventory or Inventory()
         self._kept = kept
         self._memory = {name: _Memory() for name in runbooks.signals}
+        self._beside = companions(runbooks)
 
     def evaluate(
         self, board: Board, cluster: Cluster, cluster_now: float, switched_off: frozenset[str] = frozenset()
@@ -127,8 +134,21 @@ class Evaluator:
                     memory.awaits_usual = isinstance(usual, Unknown) and usual.starting
                 raw = _of_prometheus(signal, reading, memory, mono, switched_off, self._kept)
                 memory.reading = reading
+                if raw.level.bad:
+                    raw = replace(raw, fresh=self._fresh(name, signal, raw, board, mono))
             statuses[name] = memory.status = _settle(name, signal, raw, memory, mono)
         return statuses
+
+    def _fresh(self, name: str, signal: SignalDef, raw: _Raw, board: Board, mono: float) -> Fresh | None:
+        """Return what is new of a bad signal; None where silence may be that nothing is tried."""
+        found = of_newest(name, signal, board, mono, raw.warn, raw.crit)
+        beside = self._beside.get(name)
+        if found is None or found.level is not Level.OK or beside is None:
+            return found
+        other, memory = self._runbooks.signals[beside], self._memory[beside]
+        base = memory.baseline if other.baseline is not None else 1.0
+        limits = [None if each is None or base is None else each * base for each in (other.warn, other.crit)]
+        return None if silent(of_newest(beside, other, board, mono, *limits)) else found
 
 
 def _steady(reading: Reading[QueryResult] | None, memory: _Memory, mono: float) -> SignalStatus | None:
@@ -165,7 +185,8 @@ def _of_value(signal: SignalDef, values: Values) -> _Raw:
         return _Raw(Level.UNKNOWN, value.number, late, value.age_s, value.labels, warn=warn, crit=crit)
     level = judge(value.number, signal.direction, warn, crit)
     words = _words(signal=signal, level=level, value=value.number, warn=warn, crit=crit, labels=value.labels)
-    return _Raw(level, value.number, words, value.age_s, value.labels, warn=warn, crit=crit)
+    fresh = fresh_of_value(signal, value) if level.bad else None
+    return _Raw(level, value.number, words, value.age_s, value.labels, warn=warn, crit=crit, fresh=fresh)
 
 
 def _of_prometheus(
@@ -347,7 +368,7 @@ def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: floa
     """
     first = memory.level in (None, Level.UNKNOWN)
     start = mono - signal.hold if first else mono
-    bad = raw.level in (Level.WARN, Level.CRIT)
+    bad = raw.level.bad
     memory.since_warn = (memory.since_warn if memory.since_warn is not None else start) if bad else None
     crit = raw.level is Level.CRIT
     memory.since_crit = (memory.since_crit if memory.since_crit is not None else start) if crit else None
@@ -358,10 +379,18 @@ def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: floa
             level = Level.WARN
         if memory.since_crit is not None and mono - memory.since_crit >= signal.hold:
             level = Level.CRIT
+    quiet_s = (
+        memory.quiet.take(raw.fresh, raw.level, counts(signal), mono) if raw.fresh is not None else memory.quiet.end()
+    )
+    found = recovery(signal, raw.value, raw.fresh, quiet_s) if raw.fresh is not None and level.bad else None
+    if found is not None:
+        level = Level.RECOVERING
     if level is not memory.level:
         memory.level, memory.since = level, mono
     pending, reason = None, raw.reason
-    if bad and level is not raw.level:
+    if found is not None:
+        reason = recovery_words(signal, found)
+    elif bad and level is not raw.level:
         pending = raw.level
         began = memory.since_crit if crit else memory.since_warn
         held = mono - began if began is not None else 0.0
@@ -387,4 +416,5 @@ def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: floa
         off=raw.off,
         starting=raw.starting,
         bound_s=raw.bound_s if raw.bound_s is not None else signal.max_age,
+        recovering=found,
     )

@@ -13,10 +13,10 @@ from collections import Counter
 from typing import Any
 
 from cockpit.model.reading import Known, believed
-from cockpit.model.signal import Level
+from cockpit.model.signal import Level, Recovery
 from cockpit.model.situation import Situation
 
-EXIT = {Level.OK: 0, Level.WARN: 1, Level.CRIT: 2, Level.UNKNOWN: 3}
+EXIT = {Level.OK: 0, Level.RECOVERING: 1, Level.WARN: 1, Level.CRIT: 2, Level.UNKNOWN: 3}
 #: … and before single answers that fail count as failed: they are asked again.
 SECOND_TRY_S = 4.0
 #: How long a first look may take before what is still missing counts as unknown.
@@ -104,9 +104,9 @@ def _reads_back(situation: Situation) -> bool:
 
 
 def verdict(situation: Situation) -> Level:
-    """Return CRIT or WARN if a signal is; else unknown if a signal or a source is; else OK."""
+    """Return the worst that is known; else unknown if a signal or a source is; else OK."""
     levels = [s.level for s in situation.signals.values() if not s.off]
-    for level in (Level.CRIT, Level.WARN):
+    for level in (Level.CRIT, Level.WARN, Level.RECOVERING):
         if level in levels:
             return level
     live = all(s.state.live or s.state.off for s in situation.sources)
@@ -129,13 +129,14 @@ def as_json(situation: Situation) -> dict[str, Any]:
         },
         "signals": {
             s.name: {
-                "state": s.level.value,
+                "state": s.state,
                 "value": _number(s.value),
                 "unit": s.unit,
                 "age_s": s.age_s,
                 "reason": s.reason,
                 "off": s.off,
                 **({"usual": _number(s.baseline), "usual_from": s.baseline_from} if s.baseline is not None else {}),
+                **({} if s.recovering is None else {"recovering": _recovery(s.recovering)}),
             }
             for s in situation.signals.values()
         },
@@ -149,6 +150,10 @@ def as_json(situation: Situation) -> dict[str, Any]:
             for m in situation.matches
         ],
     }
+
+
+def _recovery(found: Recovery) -> dict[str, float]:
+    return {"quiet_s": round(found.quiet_s, 1), "clears_s": round(found.clears_s, 1), "newest": found.value}
 
 
 def _plain(value: float) -> str:

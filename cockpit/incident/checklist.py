@@ -87,7 +87,7 @@ def _safety(incident: Incident, records: Sequence[Record], situation: Situation 
     bad = [s for s in known if s.level in (Level.WARN, Level.CRIT)]
     if bad:
         return Seen(False, "still publishing: " + "; ".join(f"{s.title}: {s.reason}" for s in bad), None, True)
-    unknown = [s for s in known if s.level is Level.UNKNOWN]
+    unknown = [s for s in known if s.level in (Level.UNKNOWN, Level.RECOVERING)]
     if unknown or not known:
         why = "; ".join(f"{s.title}: {s.reason}" for s in unknown) or "no signal tells"
         return Seen(None, why)

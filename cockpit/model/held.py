@@ -45,7 +45,8 @@ def _signal(signal: SignalStatus, by: float, words: str) -> SignalStatus:
     age = signal.age_s + by if signal.age_s is not None else None
     if by <= BLIND_S or signal.level is Level.UNKNOWN:
         return replace(signal, age_s=age)
-    return replace(signal, age_s=age, level=Level.UNKNOWN, pending=None, reason=f"{words}; it was {signal.level.value}")
+    why = f"{words}; it was {signal.level.value}"
+    return replace(signal, age_s=age, level=Level.UNKNOWN, pending=None, recovering=None, reason=why)
 
 
 def _stage(stage: StageStatus, by: float, words: str) -> StageStatus:

@@ -13,22 +13,40 @@ import msgspec
 
 class Level(StrEnum):
     OK = "ok"
+    RECOVERING = "recovering"  # what is new is well; the window still holds what was bad
     WARN = "warn"
     CRIT = "crit"
     UNKNOWN = "unknown"
 
     @property
     def rank(self) -> int:
-        """Return how much it wants attention: CRIT 3, WARN 2, UNKNOWN 1, OK 0."""
+        """Return how much it wants attention: CRIT 4, WARN 3, UNKNOWN 2, RECOVERING 1, OK 0."""
         return _RANK[self]
 
+    @property
+    def bad(self) -> bool:
+        """Tell whether it holds now: WARN or CRIT."""
+        return self in (Level.WARN, Level.CRIT)
 
-_RANK = {Level.OK: 0, Level.UNKNOWN: 1, Level.WARN: 2, Level.CRIT: 3}
+
+_RANK = {Level.OK: 0, Level.RECOVERING: 1, Level.UNKNOWN: 2, Level.WARN: 3, Level.CRIT: 4}
 
 
 def worst(levels: list[Level]) -> Level:
     """Return the level that wants attention most; UNKNOWN for an empty list."""
     return max(levels, key=lambda level: level.rank, default=Level.UNKNOWN)
+
+
+class Recovery(msgspec.Struct, frozen=True):
+    """Says how a signal recovers: for how long what is new is well, and when its window clears.
+
+    `value`: over the newest `span_s` seconds alone.
+    """
+
+    value: float
+    span_s: float
+    quiet_s: float
+    clears_s: float
 
 
 class SignalStatus(msgspec.Struct, frozen=True):
@@ -60,12 +78,23 @@ class SignalStatus(msgspec.Struct, frozen=True):
     direction: str = "above"
     off: bool = False  # not configured, or taken out in the runbooks: unknown, but nobody expects to know
     starting: bool = False  # nothing of it was read yet
+    recovering: Recovery | None = None  # there is one exactly when the level is RECOVERING
+
+    @property
+    def newest(self) -> float | None:
+        """Return the value of now: while it recovers, without what its window still holds."""
+        return self.value if self.recovering is None else self.recovering.value
+
+    @property
+    def state(self) -> str:
+        """Return the word of `--json`: the level, or "off"."""
+        return "off" if self.off else self.level.value
 
 
 class StageStatus(msgspec.Struct, frozen=True):
     """Describes one stage of the pipeline strip.
 
-    `stops_here` marks the first stage in pipeline order that is not OK.
+    `stops_here` marks the one where it stops (CRIT), else where to look first (WARN, UNKNOWN).
     """
 
     name: str
@@ -73,3 +102,11 @@ class StageStatus(msgspec.Struct, frozen=True):
     headline: SignalStatus | None
     signals: tuple[SignalStatus, ...] = ()
     stops_here: bool = False
+
+    @property
+    def decider(self) -> SignalStatus | None:
+        """Return the signal that the level is of: the headline, where it is as bad as any."""
+        head = self.headline
+        if head is not None and head.level is self.level and not head.off:
+            return head
+        return next((one for one in self.signals if one.level is self.level), head)

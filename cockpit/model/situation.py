@@ -104,9 +104,12 @@ class Situation(msgspec.Struct, frozen=True):
         (What is unknown is not well, but asking it more often does not make it known: its source
         has its own pace.)
         """
-        bad = (Level.WARN, Level.CRIT)
-        return not (
-            self.incident is not None
-            or any(each.running for each in self.progress)
-            or any(signal.level in bad or signal.pending is not None for signal in self.signals.values())
+        return not (self.incident is not None or any(each.running for each in self.progress) or self.unwell)
+
+    @property
+    def unwell(self) -> frozenset[str]:
+        """Return the signals that are bad, about to be, or recovering."""
+        good = (Level.OK, Level.UNKNOWN)
+        return frozenset(
+            name for name, signal in self.signals.items() if signal.level not in good or signal.pending is not None
         )

@@ -51,6 +51,7 @@ class SourceContext:
     access: Callable[[], Access]
     namespaces: Callable[[], tuple[str, ...]]
     rng: random.Random = field(default_factory=random.Random)  # of what is spread out by chance
+    unwell: Callable[[], frozenset[str]] = frozenset  # the signals that are not OK, as last judged
 
 
 @dataclass(frozen=True, slots=True)

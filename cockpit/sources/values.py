@@ -20,7 +20,7 @@ class Value:
 
     `age_s` is the oldest topic's that it stands on. `labels` name the one of several that decided
     (the endpoint, the table, the host). `off`: its part of the source is not configured;
-    `starting`: nothing was read yet.
+    `starting`: nothing was read yet. `quiet_s`: since the last of what it counts in `window_s`.
     """
 
     number: float | None
@@ -29,6 +29,8 @@ class Value:
     labels: Mapping[str, str] | None = None
     off: bool = False
     starting: bool = False
+    quiet_s: float | None = None
+    window_s: float | None = None
 
 
 class Values(Protocol):

@@ -75,7 +75,7 @@ class PublishPanel(LinesPanel):
             if signal is not None and signal.level is not Level.OK:
                 role = signal.level.value
                 lines.append(
-                    ((f"{label:<9}", "dim"), (f"{value(signal.value, signal.unit):>8}  ", role), state(signal.level))
+                    ((f"{label:<9}", "dim"), (f"{value(signal.newest, signal.unit):>8}  ", role), state(signal.level))
                 )
         return lines
 

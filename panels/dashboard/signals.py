@@ -58,7 +58,7 @@ class SignalsPanel(TablePanel):
         calm = signal.level is Level.OK
         role = signal.level.value
         since = age(situation.mono - signal.since) if signal.since is not None and not calm else ""
-        number = "?" if signal.level is Level.UNKNOWN and signal.value is None else bare(signal.value, signal.unit)
+        number = "?" if signal.level is Level.UNKNOWN and signal.value is None else bare(signal.newest, signal.unit)
         return (
             state(signal.level),
             (signal.title if self._roomy and signal.title else signal.name, "text" if calm else "bold"),
@@ -112,7 +112,10 @@ class SignalsPanel(TablePanel):
         return self.size.width >= 76
 
     def columns_for(self, width: int) -> tuple[Column, ...]:
-        return self.wide_columns if self._roomy else self.columns
+        columns = self.wide_columns if self._roomy else self.columns
+        shown = self.situation.signals.values() if self.situation is not None else ()
+        long = any(signal.level is Level.RECOVERING for signal in shown)
+        return (Column("state", 12), *columns[1:]) if long else columns
 
     def level(self, situation: Situation) -> Level:
         levels = [s.level for s in situation.signals.values() if not s.off] or [Level.UNKNOWN]
@@ -159,7 +162,7 @@ class SignalsPanel(TablePanel):
 
     def _counts(self, situation: Situation, *levels: Level) -> list[tuple[Level, Span]]:
         counted = []
-        for level in levels or (Level.CRIT, Level.WARN, Level.UNKNOWN):
+        for level in levels or (Level.CRIT, Level.WARN, Level.UNKNOWN, Level.RECOVERING):
             number = sum(s.level is level and not s.off for s in situation.signals.values())
             if number:
                 counted.append((level, (f"{number} {WORD[level]}", "dim" if level is Level.OK else level.value)))

@@ -12,7 +12,13 @@ from panels.kit.spans import BLANK, Column, Line, Span, line_width, table
 from panels.kit.theme import MARK
 from panels.kit.words import UNKNOWN, value
 
-_WORKERS = {Level.OK: "keep up ", Level.WARN: "saturated ", Level.CRIT: "saturated ", Level.UNKNOWN: ""}
+_WORKERS = {
+    Level.OK: "keep up ",
+    Level.RECOVERING: "recovering ",
+    Level.WARN: "saturated ",
+    Level.CRIT: "saturated ",
+    Level.UNKNOWN: "",
+}
 
 
 class WatermarkPanel(LinesPanel):

@@ -13,6 +13,7 @@ from panels.kit.theme import BACKGROUND, WORD, Appearance
 
 SIGN: Final = {
     "ok": "✓",
+    "recovering": "△",
     "warn": "!",
     "crit": "✗",
     "unknown": "?",

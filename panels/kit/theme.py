@@ -18,13 +18,25 @@ from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level
 
 # A state is told by its word, its sign and its colour, so that any one of the three is enough.
-MARK: Final = {Level.OK: "●", Level.WARN: "◐", Level.CRIT: "▲", Level.UNKNOWN: "?"}
-WORD: Final = {Level.OK: "OK", Level.WARN: "WARN", Level.CRIT: "CRIT", Level.UNKNOWN: "UNKNOWN"}
+MARK: Final = {Level.OK: "●", Level.RECOVERING: "△", Level.WARN: "◐", Level.CRIT: "▲", Level.UNKNOWN: "?"}
+WORD: Final = {
+    Level.OK: "OK",
+    Level.RECOVERING: "RECOVERING",
+    Level.WARN: "WARN",
+    Level.CRIT: "CRIT",
+    Level.UNKNOWN: "UNKNOWN",
+}
 #: The sign behind a panel's title and on its tab: nothing when it needs no look.
-ALERT: Final = {Level.OK: "", Level.WARN: "!", Level.CRIT: "!!", Level.UNKNOWN: "?"}
+ALERT: Final = {Level.OK: "", Level.RECOVERING: "△", Level.WARN: "!", Level.CRIT: "!!", Level.UNKNOWN: "?"}
 
 #: The stage where it stops, so that the eye lands there.
-STOP: Final = {Level.OK: "bold", Level.WARN: "halt", Level.CRIT: "stop", Level.UNKNOWN: "blind"}
+STOP: Final = {
+    Level.OK: "bold",
+    Level.RECOVERING: "recovering",
+    Level.WARN: "halt",
+    Level.CRIT: "stop",
+    Level.UNKNOWN: "blind",
+}
 
 SOURCE_LEVEL: Final = {
     SourceState.LIVE: Level.OK,
@@ -42,6 +54,7 @@ _ASCII: Final = str.maketrans(
         "●": "o",
         "◐": "!",
         "▲": "X",
+        "△": "/",
         "○": "o",
         "◌": "-",
         "▸": ">",
@@ -96,11 +109,13 @@ _COLOURS: Final = {
     "key": "bold #e6c384",
     "accent": "#7fb4ca",
     "ok": "#8fbf7f",
+    "recovering": "#7fc3b0",
     "warn": "bold #e8b45c",
     "crit": "bold #ff6f6f",
     "unknown": "#b58bc2",
     "spark": "#4f7a85",
     "spark-ok": "#4f7a85",
+    "spark-recovering": "#4f8a7c",
     "spark-warn": "#a87f3d",
     "spark-crit": "#b0484d",
     "spark-unknown": "#6f5a78",
@@ -125,11 +140,13 @@ _SIXTEEN: Final = {
     "key": "bold yellow",
     "accent": "cyan",
     "ok": "green",
+    "recovering": "cyan",
     "warn": "bold yellow",
     "crit": "bold red",
     "unknown": "magenta",
     "spark": "cyan",
     "spark-ok": "cyan",
+    "spark-recovering": "cyan",
     "spark-warn": "yellow",
     "spark-crit": "red",
     "spark-unknown": "magenta",
@@ -154,6 +171,7 @@ _NONE: Final = {
     "key": "bold",
     "accent": "default",
     "ok": "default",
+    "recovering": "default",
     "warn": "bold",
     "crit": "bold",
     "unknown": "italic underline",

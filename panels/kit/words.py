@@ -65,11 +65,9 @@ def percent(ratio: float) -> str:
 
 
 def value(number: float | None, unit: str) -> str:
-    """Return the number in its unit; "?" for none, and NaN and infinities by name."""
-    if number is None:
+    """Return the number in its unit; "?" for none and for no number, infinities by name."""
+    if number is None or math.isnan(number):
         return UNKNOWN
-    if math.isnan(number):
-        return "NaN"
     if math.isinf(number):
         return "+Inf" if number > 0 else "-Inf"
     if unit in _TIME:

@@ -95,7 +95,7 @@ def test_the_worst_sample_decides_and_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("values", "reason"),
-    [((), "no data: the metric does not exist or nothing matches"), ((math.nan,), "the value is NaN")],
+    [((), "no data: the metric does not exist or nothing matches"), ((math.nan,), "the value is not a number")],
 )
 def test_the_reason_of_unknown_is_in_words(values: tuple[float, ...], reason: str) -> None:
     assert Evaluation(above()).read(*values).reason == reason

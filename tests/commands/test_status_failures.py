@@ -6,10 +6,10 @@ from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
-from cockpit.assessment.assessor import stages
 from cockpit.assessment.board import Board
 from cockpit.assessment.match import match
 from cockpit.assessment.signals import Evaluator
+from cockpit.assessment.verdicts.stages import stages
 from cockpit.clock import SystemClock
 from cockpit.commands import status
 from cockpit.commands.status import as_json, as_text, first_situation

@@ -181,7 +181,7 @@ def direction(given: GuardInput) -> GuardResult | None:
     situation = given.situation
     old = situation is None or given.mono - situation.mono > OLD_SITUATION_S
     known = {} if situation is None or old else situation.signals
-    bad = [n for n in names if n in known and known[n].level in (Level.WARN, Level.CRIT)]
+    bad = [n for n in names if n in known and (known[n].level.bad or known[n].level is Level.RECOVERING)]
     unknown = [n for n in names if n not in known or known[n].level is Level.UNKNOWN]
     if bad:
         bad_signals = ", ".join(f"{n} is {known[n].level.value}" for n in bad)

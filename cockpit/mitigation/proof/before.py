@@ -96,7 +96,7 @@ def _held(line: Validation, status: SignalStatus, cell_s: float) -> bool:
     """Tell whether the line held before the step; what came and went then counts as held."""
     if line.expect == "rises" and status.baseline:
         return status.value is not None and status.value >= line.share * status.baseline
-    if well(status):
+    if well(status) or status.level is Level.RECOVERING:  # it was over before the step
         return True
     recent = [value for value in status.spark[-max(1, math.ceil(BAD_S / cell_s)) :] if value is not None]
     return any(judge(value, status.direction, status.warn, status.crit) is Level.OK for value in recent)

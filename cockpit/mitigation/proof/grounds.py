@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cockpit.mitigation.proof.windows import window_of
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
+from cockpit.sources.prometheus.windows import window_of
 
 OLD_SITUATION_S = 15.0
 #: Looks so far apart say nothing of the time between them, where the signal itself allows no more.

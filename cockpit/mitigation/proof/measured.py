@@ -20,11 +20,11 @@ from cockpit.assessment.baseline import judge
 from cockpit.clock import Clock
 from cockpit.mitigation.context import Measure
 from cockpit.mitigation.proof.grounds import AHEAD_S, Evidence, unfit
-from cockpit.mitigation.proof.windows import narrowed, spans
 from cockpit.model.observed.metrics import History, QueryResult
 from cockpit.model.runbook import Runbooks, SignalDef, Validation
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
+from cockpit.sources.prometheus.windows import narrowed, spans
 
 EVERY_S, PATIENCE_S = 5.0, 8.0
 MARGIN_S = 15.0  # until it is known how often is scraped
@@ -126,7 +126,7 @@ class Measuring:
         reason = "" if level is Level.OK else f"{value:.4g} in the last {(until - since):.0f} s"
         assert self._first is not None
         why = unfit(ours(since), ours(until), self._first[1], mono, signal.max_age)
-        made = replace(status, level=level, value=value, reason=reason, pending=None)
+        made = replace(status, level=level, value=value, reason=reason, pending=None, recovering=None)
         return Evidence(made, ours(since), ours(until), why, gap_s=signal.max_age, exact=True)
 
 

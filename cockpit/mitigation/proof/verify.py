@@ -18,11 +18,11 @@ from msgspec.structs import replace
 from cockpit.mitigation.proof.before import Baseline, Was, key_of, well
 from cockpit.mitigation.proof.chain_silence import ChainSilence
 from cockpit.mitigation.proof.grounds import GAP_S, STILL_PAST, Evidence, Hold, evidence_of
-from cockpit.mitigation.proof.windows import window_of
 from cockpit.model.plan import Gauge, Proof
 from cockpit.model.runbook import Runbooks, Validation
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
+from cockpit.sources.prometheus.windows import window_of
 
 __all__ = ["Baseline", "Verification", "holds"]
 

@@ -43,6 +43,14 @@ class QueryResult(msgspec.Struct, frozen=True):
         return {s.labels[label]: s.value for s in self.samples if label in s.labels}
 
 
+class Newest(msgspec.Struct, frozen=True):
+    """Holds the answer to a query over its newest seconds alone: its windows hold nothing older."""
+
+    result: QueryResult
+    span_s: float  # so long are its windows now
+    window_s: float  # so long they are in the query itself
+
+
 class Exposed(msgspec.Struct, frozen=True, gc=False):
     """Holds one line of a service's own `/metrics`, read directly."""
 

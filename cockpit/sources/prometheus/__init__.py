@@ -8,11 +8,19 @@ from cockpit.sources.spec import Feed, Source, SourceContext, SourceSpec
 
 def _make(context: SourceContext) -> Source:
     from cockpit.sources.prometheus.address import address_of
-    from cockpit.sources.prometheus.queries import baseline_specs, query_specs
+    from cockpit.sources.prometheus.newest import NewestAnswers
+    from cockpit.sources.prometheus.queries import baseline_specs, companions, query_specs, windowed
     from cockpit.sources.prometheus.source import PrometheusSource, QuerySpec
 
     own = context.settings.of(PROMETHEUS)
     address = address_of(own)
+    beside = companions(context.runbooks())
+
+    def wanted() -> frozenset[str]:
+        """Return the signals that are bad, and those that tell whether their silence says much."""
+        bad = context.unwell()
+        return bad | {beside[name] for name in bad if name in beside}
+
     queries = {name: QuerySpec(*spec) for name, spec in query_specs(context.runbooks()).items()}
     return PrometheusSource(
         address,
@@ -22,6 +30,7 @@ def _make(context: SourceContext) -> Source:
         polls=context.polls,
         rng=context.rng,
         baselines=baseline_specs(context.runbooks()),
+        newest=NewestAnswers(windowed(context.runbooks()), wanted, context.clock),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cockpit.model.runbook import Runbooks
+from cockpit.sources.prometheus.windows import spans
 
 #: (promql, seconds of history or None, seconds after which the answer is stale)
 Spec = tuple[str, float | None, float]
@@ -29,3 +30,21 @@ def baseline_specs(runbooks: Runbooks) -> dict[str, tuple[str, float]]:
         for name, signal in runbooks.signals.items()
         if signal.promql is not None and signal.baseline is not None and not signal.off
     }
+
+
+def windowed(runbooks: Runbooks) -> dict[str, str]:
+    """Return the PromQL, by signal, of those that look back and can be asked about less."""
+    found = {}
+    for name, signal in runbooks.signals.items():
+        if signal.promql is not None and not signal.off:
+            looked = spans(signal.promql)
+            if looked.plain and looked.ranges:
+                found[name] = signal.promql
+    return found
+
+
+def companions(runbooks: Runbooks) -> dict[str, str]:
+    """Return, by signal, the one without which its silence says nothing: nothing may be tried."""
+    lines = [line for runbook in runbooks.runbooks for line in runbook.validation]
+    lines += [line for runbook in runbooks.runbooks for step in runbook.mitigations for line in step.validation or ()]
+    return {line.signal: line.only_with for line in lines if line.only_with}

@@ -162,6 +162,11 @@ class SampleTimes:
                     found[promql] = words
         return found
 
+    def scraped_s(self, promql: str) -> float | None:
+        """Return how far apart the samples under a query are, as seen; of several, the longest."""
+        gaps = [self._gaps.get(one.newest, ()) for one in self._read.get(promql, ()) if one.ranged]
+        return max((statistics.median(each) for each in gaps if len(each) >= 3), default=None)
+
     def _unanswered(self, read: Sequence[Selector]) -> str:
         return next((self._broken[one.newest] for one in read if one.newest in self._broken), "")
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -26,6 +26,7 @@ from cockpit.sources.http_session import http_session
 from cockpit.sources.prometheus import wire
 from cockpit.sources.prometheus.address import PrometheusAddress
 from cockpit.sources.prometheus.baselines import Baselines
+from cockpit.sources.prometheus.newest import NewestAnswers
 from cockpit.sources.prometheus.sample_times import SampleTimes
 from cockpit.sources.prometheus.wire import PromFault
 from cockpit.sources.timing import CALM_FACTOR, PollSchedule, Timings
@@ -65,10 +66,6 @@ def _instant(promql: str) -> bytes:
     return _body(query=promql, timeout=f"{_QUERY_TIMEOUT_S:g}s")
 
 
-def _longest(spans: Iterable[float | None]) -> float | None:
-    return max((span for span in spans if span is not None), default=None)
-
-
 class PrometheusSource:
     """Publishes `prometheus/<name>` and `prometheus/alerts`.
 
@@ -86,6 +83,7 @@ class PrometheusSource:
         timings: Timings | None = None,
         baselines: Mapping[str, tuple[str, float]] | None = None,
         rng: random.Random | None = None,
+        newest: NewestAnswers | None = None,
     ):
         self._address = address
         self._queries = dict(queries)
@@ -97,6 +95,7 @@ class PrometheusSource:
         self._polls = polls or PollSchedule()
         self._timings = timings or Timings()
         self._baselines = Baselines(baselines or {}, clock, self._timings.backoff_cap_s)
+        self._newest = newest or NewestAnswers({}, frozenset, clock)
         self._rng = rng or random.Random()
         self._base = address.url.rstrip("/")
         self._results: dict[str, QueryResult] = {}  # by PromQL, as the next two
@@ -150,6 +149,8 @@ class PrometheusSource:
                     times.cancel()
                     for task in tasks:
                         task.cancel()
+                for reading in await self._newest.ask(partial(self._samples, client), self._times, self._server_at):
+                    yield reading
                 for reading in await self._baselines.due(self._server_at, partial(self._range, client)):
                     yield reading
                 await self._polls.rest(self._clock, started, self._interval_s)
@@ -250,8 +251,7 @@ class PrometheusSource:
             return wire.decode(*await self._send(client, "GET", endpoint, form, limit_s))
         status, body = await self._send(client, "POST", endpoint, form, limit_s)
         if status in _POST_REFUSED:
-            # A proxy that lets only reading through takes GET for it. Tried at each refusal, for
-            # what is refused for another reason says so either way.
+            # A proxy that lets only reading through takes GET; what is refused says why either way.
             answer = wire.decode(*await self._send(client, "GET", endpoint, form, limit_s))
             self._get_only = True
             return answer
@@ -326,8 +326,8 @@ class PrometheusSource:
             at = self._server_at
         history = self._results[promql].history if promql in self._results else ()
         warnings = answer.warnings
-        span = _longest(self._queries[name].history_s for name in self._names[promql])
-        if span is not None:
+        span = max((self._queries[name].history_s or 0.0 for name in self._names[promql]), default=0.0)
+        if span:
             step = max(1.0, span / _POINTS)
             last = max((h.points[-1][0] for h in history if h.points), default=None)
             if at is not None and (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from cockpit.model.observed.chain import (
 from cockpit.model.observed.variables import variable
 from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed, last_known
 from cockpit.oracle.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
+from cockpit.oracle.rates import SLOT_S, WINDOW_S
 from cockpit.sources.values import Family, Snapshot, Value, broken, unknown
 
 PREFIX, ENDPOINT, REQUESTS = "solana/", "solana/endpoint/", "solana/requests/"
@@ -189,7 +191,11 @@ class SolanaValues:
                 return None, "solana program: watched for less than a minute", None
             return number, "", {"error": own[0].name, "instruction": own[0].instruction} if own else None
 
-        return self._program(read, floor=True)
+        value = self._program(read, floor=True)
+        found = believed(self._readings.get(f"{PREFIX}program"), self._mono, ProgramActivity)
+        if not value.number or isinstance(found, Unknown):
+            return value
+        return dataclasses.replace(value, quiet_s=_quiet_s(found.data, runbook), window_s=float(WINDOW_S))
 
     def pending(self) -> Value:
         return self._program(lambda seen: (float(seen.overdue_total), "", _oldest(seen)))
@@ -268,6 +274,15 @@ def unfit(reading: Reading[EndpointStatus], mono: float) -> str:
     if (status.error_ratio or 0.0) >= BAD_ERROR_RATIO:
         return f"{100 * (status.error_ratio or 0.0):.0f} % of requests fail"
     return f"{status.behind} slots behind" if (status.behind or 0) >= BAD_SLOTS else ""
+
+
+def _quiet_s(seen: ProgramActivity, runbook: int) -> float | None:
+    """Return for how long none of these came while reveals did; None: that is not known."""
+    last = max((each.last_slot for each in seen.failures if each.runbook == runbook), default=None)
+    revealed = seen.reveals.last_slot
+    if last is None or seen.slot is None or revealed is None or revealed <= last or seen.doubtful or not seen.complete:
+        return None
+    return (seen.slot - last) * SLOT_S
 
 
 def _oldest(seen: ProgramActivity) -> Mapping[str, str] | None:

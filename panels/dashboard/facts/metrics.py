@@ -96,8 +96,18 @@ def judge(situation: Situation, name: str, number: float | None, unit: str, sign
         if limit is not None:
             bound = in_base(limit, signal.unit)
             if (here >= bound) if signal.direction == "above" else (here <= bound):
-                return level
+                return _beside(level, signal)
     return Level.OK
+
+
+def _beside(level: Level, signal: SignalStatus) -> Level:
+    """Return a part's level beside its whole.
+
+    What recovers is not bad; what is bad but has not held for long is a warning.
+    """
+    if signal.level is Level.RECOVERING:
+        return Level.RECOVERING
+    return Level.WARN if signal.level is Level.OK and signal.pending is not None else level
 
 
 def number(number_: float | None, unit: str, level: Level = Level.OK, calm: str = "text") -> Span:
@@ -115,7 +125,7 @@ def state(level: Level) -> Span:
 def signal_value(signal: SignalStatus | None) -> Span:
     if signal is None:
         return UNKNOWN, "dim"
-    return number(signal.value, signal.unit, signal.level)
+    return number(signal.newest, signal.unit, signal.level)
 
 
 def query_age(situation: Situation, names: Iterable[str]) -> float | None:

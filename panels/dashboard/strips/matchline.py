@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from panels.kit.line_widget import LineWidget
 from panels.kit.spans import Line, Span, cut, fit, line_width, spread, width_of
+from panels.kit.theme import MARK
 
 
 class MatchLine(LineWidget):
@@ -23,6 +25,8 @@ class MatchLine(LineWidget):
 
 def match_line(situation: Situation, width: int) -> Line:
     held = [m for m in situation.matches if m.score > 0]  # symptoms that hold on a calm day too speak for none
+    if not held and (mending := _recovering(situation, width)):
+        return mending
     if not held:
         unknown = [s for m in situation.matches for s in m.symptoms if s.held is None]
         if unknown:
@@ -56,3 +60,23 @@ def match_line(situation: Situation, width: int) -> Line:
         if line_width((*left, *following)) + line_width(opens) + 2 <= width:
             left += following
     return spread(fit(tuple(left), room), opens, width)
+
+
+def _recovering(situation: Situation, width: int) -> Line:
+    """Say which runbook's symptoms recover, and how, when none holds; empty when none does."""
+    for match in situation.matches:
+        for status in match.symptoms:
+            signal = situation.signals.get(status.symptom.signal)
+            if signal is not None and signal.recovering is not None:
+                opens: Line = (("r", "key"), (" opens ", "dim"))
+                room = width - line_width(opens) - 1
+                left: Line = (
+                    (f" {MARK[Level.RECOVERING]} recovering ", "recovering"),
+                    (f"{match.runbook.number} ", "key"),
+                    (f"{match.runbook.title}  ", "bold"),
+                    (signal.reason, "text"),
+                )
+                if line_width(left) > room:
+                    left = (*left[:2], left[3])
+                return spread(fit(left, room), opens, width)
+    return ()

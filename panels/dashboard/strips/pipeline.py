@@ -5,7 +5,8 @@ from __future__ import annotations
 from cockpit.model.signal import Level, StageStatus
 from cockpit.model.situation import Situation
 from panels.kit.line_widget import LineWidget
-from panels.kit.spans import Line, Span, pad, width_of
+from panels.kit.marks import countdown
+from panels.kit.spans import Line, Span, cut, pad, width_of
 from panels.kit.sparks import of_signal
 from panels.kit.theme import MARK, STOP, WORD
 from panels.kit.words import value
@@ -45,7 +46,7 @@ class PipelineStrip(LineWidget):
             ]
             sparks += _past(stage, cell)
         names.append((" ", "text"))
-        numbers += _verdict(situation, "◀ it stops at: " if width >= 150 else "◀ stops: ")
+        numbers += verdict(situation, "◀ it stops at: " if width >= 150 else "◀ stops: ")
         return [tuple(names), tuple(numbers), tuple(sparks)]
 
     def _narrow(self, situation: Situation, width: int) -> list[Line]:
@@ -60,8 +61,9 @@ class PipelineStrip(LineWidget):
             names += [(mark, stage.level.value), (name, role), (" " * (cell - 1 - width_of(name)), "text")]
             word = "OK" if stage.level is Level.OK else "?" if stage.level is Level.UNKNOWN else WORD[stage.level]
             number = _number(stage).replace("/min", "/m")
-            text = "UNKNOWN" if stage.level is Level.UNKNOWN and number == "?" else f"{word} {number}"
-            split = 0 if text == "UNKNOWN" else len(word)
+            alone = stage.level is Level.RECOVERING or (stage.level is Level.UNKNOWN and number == "?")
+            text = WORD[stage.level] if alone else f"{word} {number}"
+            split = 0 if alone else len(word)
             text = pad(text, cell - 1)
             numbers += [(text[:split], stage.level.value), (text[split:], _role(stage)), (" ", "text")]
         return [tuple(names), tuple(numbers)]
@@ -74,40 +76,41 @@ def _name(stage: StageStatus) -> Span:
 
 
 def _number(stage: StageStatus) -> str:
-    return "?" if stage.headline is None else value(stage.headline.value, stage.headline.unit)
+    """Return the number that the stage's state is of: no other stands beside it."""
+    decider = stage.decider
+    return "?" if decider is None else value(decider.newest, decider.unit)
 
 
-def _role(stage: StageStatus, calm: str = "text") -> str:
-    """Return the number's role: it is coloured only when it is what makes the stage bad."""
-    own = stage.headline.level if stage.headline is not None else Level.UNKNOWN
-    return calm if own is Level.OK else own.value
+def _role(stage: StageStatus) -> str:
+    return "text" if stage.level is Level.OK else stage.level.value
 
 
 def _past(stage: StageStatus, cell: int) -> list[Span]:
-    """Draw the headline's sparkline, or the signal that decides the stage in its stead."""
+    """Draw the sparkline of what decides the stage; another than the headline is named first."""
     room = cell - 3
-    headline = stage.headline
-    if headline is None or headline.level is not stage.level:
-        other = next((s for s in stage.signals if s.level is stage.level and s is not headline), None)
-        if other is not None:
-            return [
-                (pad(f"{other.name} {value(other.value, other.unit)}", room), stage.level.value),
-                (" " * (cell - room), "text"),
-            ]
-    if headline is None:
+    decider = stage.decider
+    if decider is None:
         return [(" " * cell, "text")]
-    return [
-        (of_signal(headline, room), f"spark-{stage.level.value}"),
-        (" " * (cell - room), "text"),
-    ]
+    role = f"spark-{stage.level.value}"
+    if decider is stage.headline:
+        return [(of_signal(decider, room), role), (" " * (cell - room), "text")]
+    name = cut(decider.name, room)
+    left = max(0, room - width_of(name) - 1)
+    drawn = of_signal(decider, left) if left >= 4 else " " * left
+    return [(f"{name} ", stage.level.value), (drawn, role), (" " * (cell - width_of(name) - 1 - left), "text")]
 
 
-def _verdict(situation: Situation, words: str) -> list[Span]:
+def verdict(situation: Situation, stops: str = "◀ it stops at: ") -> list[Span]:
+    """Say where it stops, else where to look first, else what recovers."""
     stage = next((s for s in situation.stages if s.stops_here), None)
-    if stage is not None and stage.level is Level.UNKNOWN:
-        return [("? unknown: ", "unknown"), (stage.name, "unknown")]
     if stage is not None:
-        return [(words, "bold"), (stage.name, stage.level.value)]
-    if all(s.level is Level.OK for s in situation.stages):
+        words = {Level.CRIT: (stops, "bold"), Level.WARN: (f"{MARK[Level.WARN]} watch: ", "warn")}.get(
+            stage.level, ("? unknown: ", "unknown")
+        )
+        return [words, (stage.name, stage.level.value)]
+    if any(s.level is Level.RECOVERING for s in situation.stages):
+        clears = max((s.recovering.clears_s for s in situation.signals.values() if s.recovering is not None), default=0)
+        return [(f"{MARK[Level.RECOVERING]} recovering ", "recovering"), (countdown(clears), "recovering")]
+    if situation.stages and all(s.level is Level.OK for s in situation.stages):
         return [("● ", "ok"), ("flowing", "text")]
     return [("? cannot tell", "unknown")]

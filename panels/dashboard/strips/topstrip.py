@@ -5,6 +5,7 @@ from __future__ import annotations
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, SourceLight
 from panels.dashboard.strips.open_incident import incident_line, reminder_line
+from panels.dashboard.strips.pipeline import verdict
 from panels.kit.line_widget import LineWidget
 from panels.kit.spans import BLANK, Line, Span, cut, line_width, spread
 from panels.kit.theme import MARK, SOURCE_LEVEL, STOP
@@ -37,8 +38,12 @@ class TopStrip(LineWidget):
         stop: Line = BLANK
         stage = next((s for s in situation.stages if s.stops_here), None)
         if stage is not None:
-            words = "? unknown from " if stage.level is Level.UNKNOWN else "◀ it stops at "
+            words = {Level.UNKNOWN: "? unknown from ", Level.WARN: f"{MARK[Level.WARN]} watch "}.get(
+                stage.level, "◀ it stops at "
+            )
             stop = ((words, "bold"), (f" {stage.name} ", STOP[stage.level]), (" ", "text"))
+        elif any(s.level is Level.RECOVERING for s in situation.stages):
+            stop = (*verdict(situation), (" ", "text"))
         due = reminder_line(situation)
         stop = due or stop  # the strip below marks the stage too; that others must be told stands nowhere else
         room = width - line_width(stop)

@@ -22,7 +22,7 @@ _STATE = {
     "contradicted": ("crit", "crit"),
 }
 _DELIVERY = {"delivered": "ok", "sending": "accent", "failed": "crit", "unknown": "unknown"}
-_LEVEL = {"ok": "ok", "warn": "warn", "crit": "crit", "unknown": "unknown"}
+_LEVEL = {"ok": "ok", "recovering": "recovering", "warn": "warn", "crit": "crit", "unknown": "unknown"}
 _KIND = {
     "mitigation": "bold",
     "incident": "title",

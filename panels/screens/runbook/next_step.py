@@ -15,7 +15,7 @@ from cockpit.model.step_kinds import STEP_KINDS
 def bad(names: tuple[str, ...], situation: Situation) -> list[SignalStatus]:
     """Return those of the signals that are warn or crit now, worst first."""
     found = [situation.signals[name] for name in names if name in situation.signals]
-    return sorted((s for s in found if s.level in (Level.WARN, Level.CRIT)), key=lambda s: -s.level.rank)
+    return sorted((s for s in found if s.level.bad), key=lambda s: -s.level.rank)
 
 
 def likeliest(runbook: Runbook, situation: Situation) -> int | None:
@@ -52,7 +52,7 @@ def hindered(step: Step, situation: Situation) -> str:
         for name, s in situation.signals.items()
         if name in situation.runbooks.signals and situation.runbooks.signals[name].dangerous
     ]
-    if step.relaxes and any(s.level in (Level.WARN, Level.CRIT) for s in unsafe):
+    if step.relaxes and any(s.level.bad or s.level is Level.RECOVERING for s in unsafe):
         return "invalid signatures hold"
     if under_way(step, situation):
         return "under way"

@@ -12,6 +12,7 @@ from cockpit.model.situation import Situation
 from panels.kit.marks import PROOFS, SIGN, level_words, meter
 from panels.kit.prose import Para, labelled, para
 from panels.kit.spans import Span
+from panels.kit.theme import MARK
 from panels.kit.words import age, value
 from panels.screens.runbook.next_step import bad, hindered, likeliest, next_step, preview
 
@@ -93,7 +94,7 @@ def _heading(text: str, aside: str = "") -> list[Para]:
 
 
 def number(signal: SignalStatus) -> str:
-    return value(signal.value, signal.unit)
+    return value(signal.newest, signal.unit)
 
 
 def _where(signal: SignalStatus) -> str:
@@ -108,6 +109,10 @@ def _answer(signal: SignalStatus) -> list[Span | str]:
             (f"{SIGN['unknown']} {signal.title} unknown", role),
             (f": {signal.reason}" if signal.reason else "", "dim"),
         ]
+    if signal.level is Level.RECOVERING:
+        return [(f"{SIGN['recovering']} {signal.title} {signal.reason}", role)]
+    if signal.pending is not None:  # it is bad, but not for as long as it must be
+        return [(f"{MARK[Level.WARN]} {signal.title} {signal.reason}", "warn")]
     return [(f"{SIGN[signal.level.value]} {signal.title} {number(signal)}{_where(signal)}", role)]
 
 
@@ -127,11 +132,16 @@ def _symptoms(match: Match, situation: Situation) -> list[Para]:
             state, role = f"{SIGN['unknown']} UNKNOWN", "unknown"
         elif status.held:
             state, role = level_words(level), level.value if level is not Level.OK else "warn"
+        elif level is Level.RECOVERING:
+            state, role = level_words(level), level.value
+        elif signal.pending is not None:
+            state, role = f"{MARK[Level.WARN]} soon", "warn"
         else:
             state, role = f"{SIGN['dash']} no", "ok"
+        spoken = status.held is not False or level is Level.RECOVERING or signal is None or signal.pending is not None
         reason = signal.reason if signal is not None else f"no signal {status.symptom.signal}"
         spans: list[Span | str] = [status.symptom.text, ("   ", "text")]
-        if reason and status.held is not False:  # "124 s: crit from 60 s": the words hold the value
+        if reason and spoken:  # "124 s: crit from 60 s": the words hold the value
             spans.append((reason, role))
         elif signal is not None and signal.value is not None:
             spans += [(number(signal), role if status.held else "text"), (_where(signal), "dim")]
@@ -303,6 +313,8 @@ def holds_now(item: Validation, signal: SignalStatus | None) -> Proof:
 def _expectation(item: Validation, signal: SignalStatus | None) -> Para:
     proof = holds_now(item, signal)
     name, role = PROOFS[proof]
+    if signal is not None and signal.level is Level.RECOVERING and proof is Proof.FAIL:
+        name, role = SIGN["recovering"], "recovering"
     state = {
         Proof.PASS: f"{name} holds",
         Proof.FAIL: f"{name} not yet",

@@ -1,0 +1,66 @@
+"""Makes the pipeline strip: each stage's state, and the one where it stops.
+
+A stage *stops* what flows. Where a flow has stopped (commits, reveals far below what is usual), the
+cause is the nearest stage at or before it that is CRIT for a reason of its own. Where all flows, it
+is the first CRIT stage, that of a dangerous signal before others. A mere WARN stops nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
+
+from cockpit.model.runbook import Runbooks, SignalDef
+from cockpit.model.signal import Level, SignalStatus, StageStatus, worst
+
+#: Units of what flows: a headline in them that is too low has stopped.
+FLOWS = ("/min", "/s")
+
+
+def stages(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[StageStatus, ...]:
+    """Return the stages in their order; one of them is marked at most.
+
+    If none is CRIT it is the first WARN, else the first UNKNOWN: that is where to look, not where
+    it stops.
+    """
+    made: list[StageStatus] = []
+    for stage in runbooks.stages:
+        names = dict.fromkeys((stage.headline, *stage.signals))
+        own = tuple(signals[name] for name in names if name in signals and not signals[name].off)
+        made.append(StageStatus(stage.name, worst([s.level for s in own]), signals.get(stage.headline), own))
+    index = _stops(runbooks.signals, made)
+    if index is None:
+        index = next((at for want in _SEEN for at, stage in enumerate(made) if stage.level is want), None)
+    if index is not None:
+        made[index] = replace(made[index], stops_here=True)
+    return tuple(made)
+
+
+_SEEN = (Level.WARN, Level.UNKNOWN)
+
+
+def _stops(defined: Mapping[str, SignalDef], made: Sequence[StageStatus]) -> int | None:
+    crit = [at for at, stage in enumerate(made) if stage.level is Level.CRIT]
+    stopped = next((at for at in crit if _flow_stopped(made[at])), None)
+    if stopped is not None:
+        causes = [at for at in crit if at <= stopped and _by_itself(made[at])]
+        return causes[-1] if causes else stopped
+    unsafe = [at for at in crit if any(s.level is Level.CRIT and _dangerous(defined, s) for s in made[at].signals)]
+    return next(iter(unsafe or crit), None)
+
+
+def _flow_stopped(stage: StageStatus) -> bool:
+    head = stage.headline
+    return head is not None and head.level is Level.CRIT and head.direction == "below" and head.unit in FLOWS
+
+
+def _by_itself(stage: StageStatus) -> bool:
+    """Tell whether it is CRIT for another reason than that nothing flows."""
+    if not _flow_stopped(stage):
+        return True
+    return any(signal.level is Level.CRIT and signal is not stage.headline for signal in stage.signals)
+
+
+def _dangerous(defined: Mapping[str, SignalDef], signal: SignalStatus) -> bool:
+    return signal.name in defined and defined[signal.name].dangerous
