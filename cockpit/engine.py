@@ -47,8 +47,7 @@ ASSESS_AT_LEAST_S = 1.0
 CLUSTER = "kubernetes"
 #: How long everything else waits for the first pods at start.
 PODS_FIRST_S = 2.0
-#: A picture of all that is not known yet would only hold up the first pods, unless they take longer
-#: than this.
+#: A picture of what is not known yet would hold up the first pods, unless they take longer than so.
 EMPTY_AFTER_S = 0.25
 FIRST_PAINT_S = 0.1  # what the screen needs to paint them
 
@@ -124,7 +123,7 @@ class Engine:
             access=self.access,
             namespaces=self._namespaces,
             rng=rng or random.Random(),
-            unwell=self._unwell,
+            unwell=lambda: self.situation.unwell if self.situation is not None else frozenset(),
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="sources", daemon=True)
@@ -253,9 +252,6 @@ class Engine:
     def _namespaces(self) -> tuple[str, ...]:
         assert self.place is not None
         return self.place.namespaces
-
-    def _unwell(self) -> frozenset[str]:
-        return self.situation.unwell if self.situation is not None else frozenset()
 
     async def past(self, promql: str, start: float, end: float) -> tuple[tuple[float, float], ...]:
         """Return what Prometheus keeps of a time gone by, in unix seconds.

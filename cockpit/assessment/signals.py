@@ -16,9 +16,8 @@ from cockpit.assessment.board import Board
 from cockpit.assessment.doubts import doubt_of, gone_bad, labelled, nothing_read, sample_ages, too_old
 from cockpit.assessment.usual.kept import KEEP_S, KeptBaselines
 from cockpit.assessment.usual.windows import ENOUGH_SHARE, RECENT_S, Usual, median, normal, too_short
-from cockpit.assessment.verdicts.recovering import Fresh, Quiet, counts, of_newest, recovery, silent
-from cockpit.assessment.verdicts.recovering import of_value as fresh_of_value
-from cockpit.assessment.verdicts.recovering import words as recovery_words
+from cockpit.assessment.verdicts.holding import Held, Raw
+from cockpit.assessment.verdicts.recovering import Fresh, fresh_of_value, of_newest, silent
 from cockpit.clock import Clock
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.metrics import QueryResult, Sample
@@ -39,10 +38,7 @@ WELL_SHARE = 0.1
 class _Memory:
     """Holds what one signal remembers between evaluations."""
 
-    level: Level | None = None
-    since: float = 0.0
-    since_warn: float | None = None  # monotonic: a level of at least WARN has been read since then
-    since_crit: float | None = None
+    held: Held = field(default_factory=Held)
     known: Usual | None = None  # the last baseline from a time that was well
     usual: QueryResult | None = None  # the long window that a baseline is made of
     weighed: QueryResult | None = None  # the one that `known` was last compared with
@@ -53,26 +49,6 @@ class _Memory:
     points: Points = field(default_factory=list)
     spark: tuple[float | None, ...] = ()
     until: float = 0.0  # monotonic: the oldest of its samples may be believed so long
-    quiet: Quiet = field(default_factory=Quiet)  # since when what is new has been well
-
-
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    """Holds a value as it was read, before its level had to hold."""
-
-    level: Level
-    value: float | None
-    reason: str
-    age_s: float | None = None
-    labels: Mapping[str, str] | None = None
-    baseline: float | None = None
-    warn: float | None = None
-    crit: float | None = None
-    off: bool = False
-    baseline_from: str = ""
-    starting: bool = False
-    bound_s: float | None = None
-    fresh: Fresh | None = None  # what is new of it
 
 
 class Evaluator:
@@ -111,17 +87,17 @@ class Evaluator:
         for name, signal in self._runbooks.signals.items():
             memory = self._memory[name]
             if signal.off:
-                raw = _Raw(Level.UNKNOWN, None, signal.off, off=True)
+                raw = Raw(Level.UNKNOWN, None, signal.off, off=True)
             elif signal.value is not None:
                 family = signal.value.partition(".")[0]
                 if family not in self._configured:
-                    raw = _Raw(Level.UNKNOWN, None, f"{sources()[family].title} not configured", off=True)
+                    raw = Raw(Level.UNKNOWN, None, f"{sources()[family].title} not configured", off=True)
                 else:
                     if family not in families:
                         families[family] = FAMILIES[family].values(snapshot)
                     raw = _of_value(signal, families[family])
             elif "prometheus" not in self._configured:
-                raw = _Raw(Level.UNKNOWN, None, "Prometheus is not configured")
+                raw = Raw(Level.UNKNOWN, None, "Prometheus is not configured")
             else:
                 reading = board.get(f"prometheus/signals/{name}")
                 steady = _steady(reading, memory, mono)
@@ -136,18 +112,18 @@ class Evaluator:
                 memory.reading = reading
                 if raw.level.bad:
                     raw = replace(raw, fresh=self._fresh(name, signal, raw, board, mono))
-            statuses[name] = memory.status = _settle(name, signal, raw, memory, mono)
+            statuses[name] = memory.status = memory.held.settle(name, signal, raw, memory.spark, mono)
         return statuses
 
-    def _fresh(self, name: str, signal: SignalDef, raw: _Raw, board: Board, mono: float) -> Fresh | None:
+    def _fresh(self, name: str, signal: SignalDef, raw: Raw, board: Board, mono: float) -> Fresh | None:
         """Return what is new of a bad signal; None where silence may be that nothing is tried."""
         found = of_newest(name, signal, board, mono, raw.warn, raw.crit)
         beside = self._beside.get(name)
         if found is None or found.level is not Level.OK or beside is None:
             return found
         other, memory = self._runbooks.signals[beside], self._memory[beside]
-        base = memory.baseline if other.baseline is not None else 1.0
-        limits = [None if each is None or base is None else each * base for each in (other.warn, other.crit)]
+        base = 1.0 if other.baseline is None else memory.known.value if memory.known is not None else math.nan
+        limits = [None if each is None else each * base for each in (other.warn, other.crit)]
         return None if silent(of_newest(beside, other, board, mono, *limits)) else found
 
 
@@ -165,12 +141,12 @@ def _steady(reading: Reading[QueryResult] | None, memory: _Memory, mono: float) 
     return msgspec.structs.replace(before, age_s=mono - before.sampled_at if before.sampled_at is not None else None)
 
 
-def _of_value(signal: SignalDef, values: Values) -> _Raw:
+def _of_value(signal: SignalDef, values: Values) -> Raw:
     assert signal.value is not None
     value = values.get(signal.value)
     warn, crit = signal.warn, signal.crit
     if value.number is None or not math.isfinite(value.number):
-        return _Raw(
+        return Raw(
             Level.UNKNOWN,
             None,
             value.reason or "no value",
@@ -182,11 +158,11 @@ def _of_value(signal: SignalDef, values: Values) -> _Raw:
         )
     if value.age_s is not None and value.age_s > signal.max_age:
         late = f"last read {spell(value.age_s)} ago, more than {signal.max_age:g} s"
-        return _Raw(Level.UNKNOWN, value.number, late, value.age_s, value.labels, warn=warn, crit=crit)
+        return Raw(Level.UNKNOWN, value.number, late, value.age_s, value.labels, warn=warn, crit=crit)
     level = judge(value.number, signal.direction, warn, crit)
     words = _words(signal=signal, level=level, value=value.number, warn=warn, crit=crit, labels=value.labels)
     fresh = fresh_of_value(signal, value) if level.bad else None
-    return _Raw(level, value.number, words, value.age_s, value.labels, warn=warn, crit=crit, fresh=fresh)
+    return Raw(level, value.number, words, value.age_s, value.labels, warn=warn, crit=crit, fresh=fresh)
 
 
 def _of_prometheus(
@@ -196,7 +172,7 @@ def _of_prometheus(
     mono: float,
     switched_off: frozenset[str] = frozenset(),
     kept: KeptBaselines | None = None,
-) -> _Raw:
+) -> Raw:
     warn, crit = (None, None) if signal.baseline is not None else (signal.warn, signal.crit)
     found = believed(reading, mono)
     result = last_known(found)
@@ -208,7 +184,7 @@ def _of_prometheus(
         reason = found.reason
         shown = reason if reason.startswith(("Prometheus", "last read", "last sample")) else f"Prometheus: {reason}"
         last = _last_value(signal, result)
-        return _Raw(Level.UNKNOWN, last, shown, found.age_s, warn=warn, crit=crit, starting=found.starting)
+        return Raw(Level.UNKNOWN, last, shown, found.age_s, warn=warn, crit=crit, starting=found.starting)
     assert reading is not None
     ages = sample_ages(found.data, found.age_s)
     oldest = max(ages, default=found.age_s)
@@ -226,7 +202,7 @@ def _judge(
     late: Sequence[tuple[float, Sample]] = (),
     switched_off: frozenset[str] = frozenset(),
     kept: KeptBaselines | None = None,
-) -> _Raw:
+) -> Raw:
     """Judge the worst of what is known.
 
     `late`: samples that are too old. With any of them, or a series that was bad and is gone,
@@ -240,13 +216,13 @@ def _judge(
         if base is None:
             value = _worst(signal, finite).value if finite else None
             reason = unsure if finite else nothing_read(result)
-            return _Raw(Level.UNKNOWN, value, reason, age, starting=memory.awaits_usual and bool(finite))
+            return Raw(Level.UNKNOWN, value, reason, age, starting=memory.awaits_usual and bool(finite))
         warn, crit = _times(signal, base)
     if not result.samples and signal.absent is not None:
         finite = [Sample({}, signal.absent)]
     if not finite:
         why = too_old(late) or gone_bad(signal, result, warn, crit, switched_off) or nothing_read(result)
-        return _Raw(Level.UNKNOWN, None, why, age, baseline=base.value if base else None, warn=warn, crit=crit)
+        return Raw(Level.UNKNOWN, None, why, age, baseline=base.value if base else None, warn=warn, crit=crit)
     sample = _worst(signal, finite)
     level = judge(sample.value, signal.direction, warn, crit)
     reason = _words(
@@ -257,7 +233,7 @@ def _judge(
     if doubt:
         reason = f"{reason}; {doubt}" if level is not Level.OK else doubt
         level = Level.UNKNOWN if level is Level.OK else level
-    return _Raw(
+    return Raw(
         level=level,
         value=sample.value,
         reason=reason,
@@ -358,63 +334,3 @@ def _words(
     if base is not None:
         words += f", usual {amount(base.value)}{unit}" + (f" ({base.words})" if base.kept else "")
     return f"{words} ({labelled(labels)})" if labels else words
-
-
-def _settle(name: str, signal: SignalDef, raw: _Raw, memory: _Memory, mono: float) -> SignalStatus:
-    """Let a worse level count only after `for` seconds; unknown and better ones at once.
-
-    What was bad at the first look, or after a time of unknown, may have held for long: it counts at
-    once too.
-    """
-    first = memory.level in (None, Level.UNKNOWN)
-    start = mono - signal.hold if first else mono
-    bad = raw.level.bad
-    memory.since_warn = (memory.since_warn if memory.since_warn is not None else start) if bad else None
-    crit = raw.level is Level.CRIT
-    memory.since_crit = (memory.since_crit if memory.since_crit is not None else start) if crit else None
-    level = raw.level
-    if bad:
-        level = Level.OK
-        if memory.since_warn is not None and mono - memory.since_warn >= signal.hold:
-            level = Level.WARN
-        if memory.since_crit is not None and mono - memory.since_crit >= signal.hold:
-            level = Level.CRIT
-    quiet_s = (
-        memory.quiet.take(raw.fresh, raw.level, counts(signal), mono) if raw.fresh is not None else memory.quiet.end()
-    )
-    found = recovery(signal, raw.value, raw.fresh, quiet_s) if raw.fresh is not None and level.bad else None
-    if found is not None:
-        level = Level.RECOVERING
-    if level is not memory.level:
-        memory.level, memory.since = level, mono
-    pending, reason = None, raw.reason
-    if found is not None:
-        reason = recovery_words(signal, found)
-    elif bad and level is not raw.level:
-        pending = raw.level
-        began = memory.since_crit if crit else memory.since_warn
-        held = mono - began if began is not None else 0.0
-        reason = f"{raw.reason}; for {held:.0f} of {signal.hold:g} s"
-    return SignalStatus(
-        name=name,
-        title=signal.title,
-        level=level,
-        value=raw.value,
-        unit=signal.unit,
-        reason=reason,
-        age_s=raw.age_s,
-        sampled_at=mono - raw.age_s if raw.age_s is not None else None,
-        since=memory.since,
-        pending=pending,
-        spark=memory.spark,
-        worst_labels=raw.labels,
-        baseline=raw.baseline,
-        baseline_from=raw.baseline_from,
-        warn=raw.warn,
-        crit=raw.crit,
-        direction=signal.direction,
-        off=raw.off,
-        starting=raw.starting,
-        bound_s=raw.bound_s if raw.bound_s is not None else signal.max_age,
-        recovering=found,
-    )

@@ -89,7 +89,7 @@ def of_newest(
     return Fresh(judge(value, signal.direction, warn, crit), value, newest.span_s, newest.window_s, newest)
 
 
-def of_value(signal: SignalDef, value: Value) -> Fresh | None:
+def fresh_of_value(signal: SignalDef, value: Value) -> Fresh | None:
     """Return what is new of an exact count."""
     if value.quiet_s is None or value.window_s is None or value.number is None:
         return None

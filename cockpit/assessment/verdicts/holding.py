@@ -1,0 +1,102 @@
+"""Decides when a level counts: a worse one once it has held, and none that is over already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cockpit.assessment.verdicts.recovering import Fresh, Quiet, counts, recovery
+from cockpit.assessment.verdicts.recovering import words as recovery_words
+from cockpit.model.runbook import SignalDef
+from cockpit.model.signal import Level, SignalStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Holds a value as it was read, before its level had to hold."""
+
+    level: Level
+    value: float | None
+    reason: str
+    age_s: float | None = None
+    labels: Mapping[str, str] | None = None
+    baseline: float | None = None
+    warn: float | None = None
+    crit: float | None = None
+    off: bool = False
+    baseline_from: str = ""
+    starting: bool = False
+    bound_s: float | None = None
+    fresh: Fresh | None = None  # what is new of it
+
+
+@dataclass(slots=True)
+class Held:
+    """Remembers for how long one signal has been at its level, or worse."""
+
+    level: Level | None = None
+    since: float = 0.0
+    since_warn: float | None = None  # monotonic: a level of at least WARN has been read since then
+    since_crit: float | None = None
+    quiet: Quiet = field(default_factory=Quiet)  # since when what is new has been well
+
+    def settle(
+        self, name: str, signal: SignalDef, raw: Raw, spark: tuple[float | None, ...], mono: float
+    ) -> SignalStatus:
+        """Let a worse level count only after `for` seconds; unknown and better ones at once.
+
+        What was bad at the first look, or after a time of unknown, may have held for long: it
+        counts at once too.
+        """
+        first = self.level in (None, Level.UNKNOWN)
+        start = mono - signal.hold if first else mono
+        bad = raw.level.bad
+        self.since_warn = (self.since_warn if self.since_warn is not None else start) if bad else None
+        crit = raw.level is Level.CRIT
+        self.since_crit = (self.since_crit if self.since_crit is not None else start) if crit else None
+        level = raw.level
+        if bad:
+            level = Level.OK
+            if self.since_warn is not None and mono - self.since_warn >= signal.hold:
+                level = Level.WARN
+            if self.since_crit is not None and mono - self.since_crit >= signal.hold:
+                level = Level.CRIT
+        quiet_s = (
+            self.quiet.take(raw.fresh, raw.level, counts(signal), mono) if raw.fresh is not None else self.quiet.end()
+        )
+        found = recovery(signal, raw.value, raw.fresh, quiet_s) if raw.fresh is not None and level.bad else None
+        if found is not None:
+            level = Level.RECOVERING
+        if level is not self.level:
+            self.level, self.since = level, mono
+        pending, reason = None, raw.reason
+        if found is not None:
+            reason = recovery_words(signal, found)
+        elif bad and level is not raw.level:
+            pending = raw.level
+            began = self.since_crit if crit else self.since_warn
+            held = mono - began if began is not None else 0.0
+            reason = f"{raw.reason}; for {held:.0f} of {signal.hold:g} s"
+        return SignalStatus(
+            name=name,
+            title=signal.title,
+            level=level,
+            value=raw.value,
+            unit=signal.unit,
+            reason=reason,
+            age_s=raw.age_s,
+            sampled_at=mono - raw.age_s if raw.age_s is not None else None,
+            since=self.since,
+            pending=pending,
+            spark=spark,
+            worst_labels=raw.labels,
+            baseline=raw.baseline,
+            baseline_from=raw.baseline_from,
+            warn=raw.warn,
+            crit=raw.crit,
+            direction=signal.direction,
+            off=raw.off,
+            starting=raw.starting,
+            bound_s=raw.bound_s if raw.bound_s is not None else signal.max_age,
+            recovering=found,
+        )
