@@ -35,13 +35,14 @@ from cockpit.mitigation.cluster.lease import Lease
 from cockpit.mitigation.cluster.times import THROTTLED_READ_S
 from cockpit.mitigation.context import Backends
 from cockpit.mitigation.kind import PlanRequest, Prepared
-from cockpit.mitigation.lifecycle import MitigationRun, RunDependencies, check_confirmation
+from cockpit.mitigation.lifecycle import MitigationRun, RunDependencies
 from cockpit.mitigation.planning.planner import Planner, plan_request
 from cockpit.mitigation.planning.sequence import note_of, part_of, parts_of, state_of
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.recovery.undo import undo_request, undoable
 from cockpit.mitigation.recovery.unfinished import judge_all, judge_uncertain
 from cockpit.mitigation.sending import records
+from cockpit.mitigation.sending.confirmation import check_confirmation
 from cockpit.model.plan import Confirmation, Debt, JournalLine, Part, Plan, Progress, SequenceState, Unfinished
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.seen import Seen

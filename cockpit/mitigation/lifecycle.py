@@ -15,8 +15,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec.structs import replace
-
 from cockpit.clock import Clock
 from cockpit.journal.entries import entries_of
 from cockpit.journal.journal import Journal, JournalProblem
@@ -30,33 +28,17 @@ from cockpit.mitigation.cluster.patches import version_of
 from cockpit.mitigation.kind import Prepared, Ready
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.planning.planner import Planner
-from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.proof.chain_silence import ChainSilence, stops_publishing
-from cockpit.mitigation.proof.measured import Measuring
-from cockpit.mitigation.proof.sharing import shared_words, sharers, undone_meanwhile
-from cockpit.mitigation.proof.verify import Baseline, Verification
+from cockpit.mitigation.proof.before import Baseline
+from cockpit.mitigation.proof.chain_silence import stops_publishing
+from cockpit.mitigation.proof.watching import Before, ProofWatch, Surroundings, read_before
 from cockpit.mitigation.recovery.unfinished import judge
 from cockpit.mitigation.sending import records
-from cockpit.model.plan import (
-    PLAN_EXPIRES_S,
-    CommandRun,
-    Confirmation,
-    Effect,
-    Phase,
-    Plan,
-    Progress,
-    Proof,
-    Request,
-    Rollout,
-    SqlRun,
-)
-from cockpit.model.runbook import Runbooks, Step, Validation
+from cockpit.mitigation.sending.progress import ProgressKeeper
+from cockpit.model.plan import CommandRun, Confirmation, Effect, Gauge, Phase, Progress, Proof, Request, Rollout, SqlRun
+from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.secrets import mask_secrets
 from cockpit.text import safe
-
-VERIFY_EVERY_S = 0.5
-STANDS_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,30 +60,6 @@ class RunDependencies:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-def check_confirmation(plan: Plan, confirmation: Confirmation, mono: float, read_only: bool) -> None:
-    """Check that the operator said yes to this very plan, in time, and typed what was asked.
-
-    Raises PlanProblem.
-    """
-    if read_only and not plan.harmless:
-        raise PlanProblem("the cockpit is read-only", "start it without --read-only")
-    if confirmation.plan_id != plan.id or confirmation.digest != plan.digest:
-        raise PlanProblem("the confirmation is for another plan: nothing was sent", "plan again")
-    if max(mono, confirmation.mono) - plan.created_mono > PLAN_EXPIRES_S:
-        raise PlanProblem(f"the plan is older than {PLAN_EXPIRES_S:.0f} s: nothing was sent", "plan again")
-    if plan.nothing_to_do:
-        raise PlanProblem("nothing would change: nothing was sent", "it is already as the step makes it")
-    if plan.blocked:
-        raise PlanProblem(f"blocked by {plan.blocked[0].guard}: {plan.blocked[0].reason}", "nothing was sent")
-    if plan.typed is not None and confirmation.typed != plan.typed:
-        raise PlanProblem(f"{plan.typed} was not typed: nothing was sent", f"type {plan.typed} to go on")
-
-
-def _generations(situation: Situation, runbooks: Runbooks) -> dict[tuple[str, str], int]:
-    """Return how often the specification of each service was changed, as far as it is known."""
-    return {key: w.generation for key, w in situation.cluster.workloads.items() if key[1] in runbooks.services}
-
-
 class MitigationRun:
     """Carries one confirmed plan through its life.
 
@@ -113,19 +71,20 @@ class MitigationRun:
         self._prepared = prepared
         self._plan = prepared.plan
         self._confirmation = confirmation
-        self._number: int | None = None
         self._outcome: Outcome | None = None
         self._stopping = False
-        self._notes: list[str] = []
-        self._baseline = Baseline({})
-        self._generations: Mapping[tuple[str, str], int] = {}
+        self._before = Before(Baseline({}), {})
         self._checked = Proof.PENDING  # what a local check found
         self._context = dataclasses.replace(
             shared.planner.context, stopping=asyncio.Event(), judge_again=self._judge_again
         )
         self._facts: asyncio.Task[Facts | None] | None = None
-        started = shared.clock.mono()
-        self.progress = Progress(self._plan, Phase.SENDING, None, "checking the target again", started)
+        self._keeper = ProgressKeeper(self._plan, prepared.draft.hidden, shared.clock, shared.on_progress)
+        self._report, self._with_notes, self._notes = self._keeper.report, self._keeper.with_notes, self._keeper.notes
+
+    @property
+    def progress(self) -> Progress:
+        return self._keeper.progress
 
     @property
     def sent(self) -> bool:
@@ -133,15 +92,13 @@ class MitigationRun:
 
     @property
     def number(self) -> int | None:
-        return self._number
+        return self._keeper.number
 
     async def send(self) -> Progress:
         """Raises JournalProblem when the intent cannot be journalled; nothing was sent then."""
         shared, plan = self._shared, self._plan
         self._report()
-        self._baseline = self._take_baseline()
-        before = shared.situation()
-        self._generations = _generations(before, shared.runbooks) if before is not None else {}
+        self._before = read_before(plan, shared.runbooks, shared.situation(), shared.clock.mono(), self._records())
         doing = f"{plan.title} on {plan.target.kind.lower()} {plan.target.name}"
         self._facts = asyncio.create_task(shared.planner.facts_of(self._prepared))
         ready, refused = await asyncio.gather(self._recheck(), self._acquire(doing))
@@ -158,7 +115,7 @@ class MitigationRun:
             self._report(phase=Phase.FAILED, words=f"nothing was sent: {problem.line()}", ended=True)
             raise
         except Exception as error:  # a fault of ours: what is not known is said, never left "sending"
-            phase = Phase.FAILED if self._number is None else Phase.UNCERTAIN
+            phase = Phase.FAILED if self.number is None else Phase.UNCERTAIN
             self._report(phase=phase, words=f"{type(error).__name__}: {safe(error, 200)}", ended=True)
             raise
         finally:
@@ -169,7 +126,7 @@ class MitigationRun:
     def stop(self, who: str) -> None:
         """End what runs, as far as it can be ended; the outcome says what is known of it then."""
         if self.progress.stoppable:
-            self._append(records.note(f"{who} asked to stop it", self._shared.operator, self._number))
+            self._append(records.note(f"{who} asked to stop it", self._shared.operator, self.number))
             self._stopping = True
             self._context.stopping.set()
             self._report(words="stopping: it and all that it started is being ended", stoppable=False)
@@ -226,13 +183,13 @@ class MitigationRun:
         shared = self._shared
         if self._plan.target.kind not in GROUPS:
             return  # no object of the cluster: there is nothing to hang an Event on
-        assert self._number is not None
+        assert self.number is not None
         why = await announce(
-            shared.client, self._plan, shared.operator, self._number, shared.planner.now(), shared.runbooks
+            shared.client, self._plan, shared.operator, self.number, shared.planner.now(), shared.runbooks
         )
         if why:
             self._notes.append(f"no Event: {why}")
-            self._append(records.note(self._notes[-1], shared.operator, self._number))
+            self._append(records.note(self._notes[-1], shared.operator, self.number))
 
     def _lease_taken(self, refused: str) -> Outcome | None:
         """Return "stale" when someone took the lease since the plan was made.
@@ -252,23 +209,23 @@ class MitigationRun:
     def _journal_intent(self, effect: Effect) -> None:
         """Journal the intent, once: a repeat after a 409 changes only the precondition."""
         self._report(phase=Phase.SENDING, words="looking" if self._plan.harmless else "sending")
-        if self._number is not None:
+        if self.number is not None:
             version = version_of(effect)
             self._append(
                 records.note(
-                    f"sent again after a conflict, at resourceVersion {version}", self._shared.operator, self._number
+                    f"sent again after a conflict, at resourceVersion {version}", self._shared.operator, self.number
                 )
             )
             return
         situation = self._shared.situation()
-        self._number = self._shared.journal.append(
+        self._keeper.number = self._shared.journal.append(
             mask_secrets(
                 records.intent(
                     self._prepared,
                     effect,
                     self._confirmation,
                     self._shared.operator,
-                    self._baseline,
+                    self._before.baseline,
                     clock_behind_s=situation.clock_behind_s if situation is not None else None,
                 ),
                 self._prepared.draft.hidden,
@@ -281,12 +238,12 @@ class MitigationRun:
 
     def _after_send(self, outcome: Outcome) -> None:
         took_s = self._shared.clock.mono() - self.progress.started_mono
-        if self._number is not None:
-            self._append(records.outcome(self._number, outcome, took_s))
+        if self.number is not None:
+            self._append(records.outcome(self.number, outcome, took_s))
             inherited = self._shared.lease.inherited
             taken = (f"took over the lease that a dead cockpit of this host left: {inherited}",) if inherited else ()
             for note in (*taken, *outcome.notes, *self._notes):
-                self._append(records.note(note, self._shared.operator, self._number))
+                self._append(records.note(note, self._shared.operator, self.number))
         phase = {"sent": Phase.SENT, "stale": Phase.STALE, "uncertain": Phase.UNCERTAIN}.get(
             outcome.result, Phase.FAILED
         )
@@ -304,10 +261,14 @@ class MitigationRun:
             "uncertain": f"not known whether it was applied: {outcome.words}",
         }[outcome.result]
         self._report(
-            phase=phase, words=self._with_notes(words), answered_s=took_s, ended=not self.sent, stoppable=False
+            phase=phase,
+            words=self._with_notes(words),
+            answered_s=took_s,
+            ended=not self.sent,
+            stoppable=False,
+            warnings=outcome.warnings,
+            beyond=outcome.beyond,
         )
-        self.progress = replace(self.progress, warnings=outcome.warnings, beyond=outcome.beyond)
-        self._shared.on_progress(self.progress)
 
     def _append(self, record: Mapping[str, Any]) -> None:
         """Journal what happened after the fact.
@@ -360,193 +321,56 @@ class MitigationRun:
 
     async def _watch_rollout(self) -> Rollout:
         outcome = self._outcome
-        assert outcome is not None and self._number is not None
+        assert outcome is not None and self.number is not None
         started = self._shared.clock.mono()
         self._report(phase=Phase.ROLLING_OUT, words=self._with_notes(outcome.words))
         rollout = await self._prepared.kind.watch(self._prepared, outcome, self._context, self._hear)
-        self._append(records.rollout(self._number, rollout, self._shared.clock.mono() - started))
+        self._append(records.rollout(self.number, rollout, self._shared.clock.mono() - started))
         return rollout
 
     async def _verify(self, rollout: Rollout) -> None:
-        plan = self._plan
-        if plan.harmless:
+        if self._plan.harmless:
             self._end(Phase.DONE, self._checked, rollout.words)
             return
-        quiet, unasked = self._chain_quiet()
-        said = f"{rollout.words}; {unasked}" if unasked else rollout.words
-        if unasked:  # what was not asked is unknown: no other line can prove a stop
-            self._end(Phase.DONE, Proof.UNKNOWN, said)
-            return
-        lines = self._judged_lines() if quiet is None else self._lines_beside_a_stop()
-        if quiet is None and not lines:
-            self._end_without_lines(said)
-            return
-        proof, words = await self._watch_proof(lines, quiet, said)
-        self._end(Phase.DONE, proof, words)
-
-    def _end_without_lines(self, said: str) -> None:
-        """End what the signals do not judge: by what it read back, or with no verdict at all."""
-        plan = self._plan
-        if self._continues:
-            assert plan.part is not None
-            words = f"{said}; part {plan.part.index + 1} of {plan.part.of}: the signals prove the last one"
-            self._end(Phase.DONE, Proof.NONE, words)
-        elif self._checked is not Proof.PENDING:
-            self._end(Phase.DONE, self._checked, said)
-        elif plan.undoes is not None:
-            self._end(Phase.DONE, Proof.NONE, f"{said}; the fields are back as they were")
-        elif self._holding:
-            self._end(Phase.DONE, Proof.NONE, f"{said}; it stops harm and cures nothing: no verdict on the incident")
-        else:
-            self._end(Phase.DONE, Proof.UNKNOWN, f"{said}; the runbook has no validation line to prove it by")
-
-    async def _watch_proof(
-        self, lines: tuple[Validation, ...], quiet: ChainSilence | None, said: str
-    ) -> tuple[Proof, str]:
-        """Evidence at the signals until it is decided; return the verdict and its words."""
+        assert self.number is not None
         shared = self._shared
-        verification = Verification(
-            lines, shared.runbooks, self._baseline, shared.clock.mono(), quiet, mark=lambda: len(self._records())
+        around = Surroundings(
+            runbooks=shared.runbooks,
+            clock=shared.clock,
+            situation=shared.situation,
+            records=self._records,
+            stands=self._stands,
+            measure=self._context.backends.measure,
+            sleep=shared.sleep,
         )
-        stood_at = shared.clock.mono()
-        measure = self._context.backends.measure
-        measuring = Measuring(measure, lines, shared.runbooks, shared.clock) if measure is not None else None
-        while True:
-            measured = await measuring.poll(shared.situation()) if measuring is not None else {}
-            verification.update(shared.situation(), shared.clock.mono(), measured)
-            if verification.proof is Proof.PASS:
-                why = await self._doubt(verification, quiet)
-                if why:
-                    verification.doubt(why)
-            elif verification.proof is Proof.PENDING and shared.clock.mono() - stood_at >= STANDS_EVERY_S:
-                stood_at = shared.clock.mono()
-                undone = undone_meanwhile(self._records(), self._number or 0)
-                if undone is not None:
-                    verification.doubt(f"#{undone} takes it back: nothing more can be known of it")
-            proof = verification.proof
-            passed = sum(g.proof is Proof.PASS for g in verification.gauges)
-            words = f"{said}; proof: {passed} of {len(verification.gauges)} hold"
-            if proof is not Proof.PENDING:
-                break
-            self._report(phase=Phase.VERIFYING, gauges=verification.gauges, words=self._with_notes(words))
-            await shared.sleep(VERIFY_EVERY_S)
-        self._report(gauges=verification.gauges)
-        if proof is not Proof.PASS:
-            bad = [g for g in verification.gauges if g.proof is proof]
-            verb = "failed" if proof is Proof.FAIL else "is unknown"
-            words = f"the proof {verb}: " + "; ".join(f"{g.text}: {g.reason}" for g in bad)
-            words += self._way_back() if proof is Proof.FAIL else ""
-        return proof, words
+        watch = ProofWatch(
+            self._plan,
+            self._prepared.draft,
+            self.number,
+            self._before,
+            around,
+            hear=self._hear_proof,
+            way_back=self._way_back(),
+        )
+        verdict = await watch.verdict(rollout.words, self._checked)
+        if verdict.gauges is not None:
+            self._report(gauges=verdict.gauges)
+        self._end(Phase.DONE, verdict.proof, verdict.words)
 
-    async def _doubt(self, verification: Verification, quiet: ChainSilence | None) -> str:
-        """Say why what holds now is not this step's doing; "" when nothing speaks against it.
+    def _hear_proof(self, gauges: tuple[Gauge, ...], words: str) -> None:
+        self._report(phase=Phase.VERIFYING, gauges=gauges, words=self._with_notes(words))
 
-        The object must be as the step left it, and no other step may have been under way.
-        """
-        if self._prepared.draft.patch is not None:
-            entry = entries_of(self._records()).get(self._number or 0)
-            judged = await judge(self._context, entry.intent) if entry is not None else None
-            if judged is not None and judged.state != "applied":
-                verb = "it is not known whether it still stands" if judged.state == "unknown" else "it no longer stands"
-                return f"{verb}: {judged.words}"
-        if quiet is not None:
+    async def _stands(self) -> str:
+        """Say why the object is not as the step left it; "" when it is."""
+        entry = entries_of(self._records()).get(self.number or 0)
+        judged = await judge(self._context, entry.intent) if entry is not None else None
+        if judged is None or judged.state == "applied":
             return ""
-        others = sharers(self._records(), self._number or 0, verification.moved_at)
-        if others:
-            return f"holds, but shared with {shared_words(others)}: which of them did it is not known"
-        strangers = self._others_changed()
-        return f"holds, but {strangers} changed meanwhile: which of them did it is not known" if strangers else ""
+        verb = "it is not known whether it still stands" if judged.state == "unknown" else "it no longer stands"
+        return f"{verb}: {judged.words}"
 
     def _records(self) -> tuple[dict[str, Any], ...]:
         return self._shared.journal.records(wait=False)
-
-    def _others_changed(self) -> str:
-        """Name the services that somebody else changed since the sending; "" when there are none.
-
-        An autoscaler's replicas are nobody's step.
-        """
-        situation, target = self._shared.situation(), self._plan.target
-        if situation is None:
-            return ""
-        scaled = {(a.namespace, a.target_name) for a in situation.cluster.autoscalers.values()}
-        changed = [
-            name
-            for (namespace, name), generation in _generations(situation, self._shared.runbooks).items()
-            if namespace == target.namespace
-            and name != target.name
-            and (namespace, name) not in scaled
-            and self._generations.get((namespace, name), generation) != generation
-        ]
-        return ", ".join(sorted(changed))
-
-    def _chain_quiet(self) -> tuple[ChainSilence | None, str]:
-        """Return what proves on the chain that publishing stopped, or why the chain was not asked.
-
-        For steps that stop publishing; others have no such proof.
-        """
-        shared, draft = self._shared, self._prepared.draft
-        if not stops_publishing(draft):
-            return None, ""
-        unasked = ChainSilence.why_unavailable(shared.situation())
-        if unasked:
-            return None, f"the chain was not asked, so that it stopped is not proven: {unasked}"
-        return ChainSilence(self._plan, draft, shared.runbooks, shared.clock.mono()), ""
-
-    @property
-    def _continues(self) -> bool:
-        """Tell whether other parts of a sequence follow.
-
-        The runbook's signals cannot hold before the last of them.
-        """
-        part = self._plan.part
-        return part is not None and part.index + 1 < part.of
-
-    @property
-    def _step(self) -> Step | None:
-        with contextlib.suppress(KeyError):
-            return self._shared.runbooks.step(self._plan.runbook, self._plan.step)[1]
-        return None
-
-    @property
-    def _holding(self) -> bool:
-        return self._step is not None and self._step.holds
-
-    def _validation(self) -> tuple[Validation, ...]:
-        """Return the lines that judge this step, of whatever part of a sequence it is."""
-        plan = self._plan
-        if not plan.runbook or plan.undoes is not None or plan.harmless:
-            return ()
-        with contextlib.suppress(KeyError):
-            runbook, own = self._shared.runbooks.runbook(plan.runbook), self._step
-            if plan.part is not None:
-                with contextlib.suppress(KeyError):
-                    own = self._shared.runbooks.step(plan.part.runbook, plan.part.sequence)[1]
-                    own = own if own.validation or own.holds else self._step
-            if own is not None and (own.validation or own.holds):
-                return own.validation
-            return runbook.validation
-        return ()
-
-    def _judged_lines(self) -> tuple[Validation, ...]:
-        return () if self._continues else self._validation()
-
-    def _lines_beside_a_stop(self) -> tuple[Validation, ...]:
-        """Return the lines that still mean something once publishing is stopped.
-
-        The metrics of what was stopped say nothing any more: the chain and the cluster do.
-        """
-        signals = self._shared.runbooks.signals
-        metrics = {name for name, signal in signals.items() if signal.promql is not None}
-        return tuple(line for line in self._judged_lines() if line.signal not in metrics)
-
-    def _take_baseline(self) -> Baseline:
-        """Read what the signals are before the step; of a sequence, before its first part."""
-        shared, part = self._shared, self._plan.part
-        if part is not None and part.index > 0:
-            for record in self._records():
-                if record.get("kind") == "intent" and (record.get("part") or {}).get("run") == part.run:
-                    return Baseline.from_record(record.get("baseline") or {}, record.get("before") or {})
-        return Baseline.of(shared.situation(), self._validation(), shared.clock.mono(), shared.runbooks)
 
     def _way_back(self) -> str:
         """Offer the inverse; never towards what was just left: publishing, a bad revision."""
@@ -555,55 +379,16 @@ class MitigationRun:
         stuck = self._outcome is not None and self._outcome.stood.startswith("ProgressDeadlineExceeded|")
         if inverse is None or left or stuck:
             return ""
-        return f"; to take it back: {inverse.words} (u, or `m0-cockpit journal undo {self._number}`)"
+        return f"; to take it back: {inverse.words} (u, or `m0-cockpit journal undo {self.number}`)"
 
     def _end(self, phase: Phase, proof: Proof, words: str) -> None:
-        assert self._number is not None
-        self._append(records.proof(self._number, proof, self.progress.gauges, words))
+        assert self.number is not None
+        self._append(records.proof(self.number, proof, self.progress.gauges, words))
         self._report(phase=phase, proof=proof, words=self._with_notes(words), ended=True)
 
     def _stopped(self) -> None:
         """End it unproven: watching was stopped, and what was sent stays sent."""
         words = "sent; no longer watched, so nothing is proven"
-        if self._number is not None:
-            self._append(records.proof(self._number, Proof.UNKNOWN, self.progress.gauges, words))
+        if self.number is not None:
+            self._append(records.proof(self.number, Proof.UNKNOWN, self.progress.gauges, words))
         self._report(phase=Phase.DONE, proof=Proof.UNKNOWN, words=words, ended=True)
-
-    def _with_notes(self, words: str) -> str:
-        return "; ".join((words, *self._notes))
-
-    def _report(
-        self,
-        *,
-        phase: Phase | None = None,
-        words: str | None = None,
-        rollout: Rollout | None = None,
-        gauges: tuple[Any, ...] | None = None,
-        proof: Proof | None = None,
-        answered_s: float | None = None,
-        ended: bool = False,
-        output: tuple[str, ...] | None = None,
-        dropped: str | None = None,
-        stoppable: bool | None = None,
-    ) -> None:
-        now, hidden = self.progress, self._prepared.draft.hidden
-        words = mask_secrets(words, hidden)
-        if rollout is not None:
-            rollout = replace(
-                rollout, words=mask_secrets(rollout.words, hidden), blocking=mask_secrets(rollout.blocking, hidden)
-            )
-        self.progress = replace(
-            now,
-            journal=self._number,
-            phase=phase or now.phase,
-            words=words if words is not None else now.words,
-            rollout=rollout or now.rollout,
-            gauges=gauges if gauges is not None else now.gauges,
-            proof=proof or now.proof,
-            answered_s=answered_s if answered_s is not None else now.answered_s,
-            ended_mono=self._shared.clock.mono() if ended else now.ended_mono,
-            output=mask_secrets(output, hidden) if output is not None else now.output,
-            dropped=dropped if dropped is not None else now.dropped,
-            stoppable=stoppable if stoppable is not None else now.stoppable and not ended,
-        )
-        self._shared.on_progress(self.progress)

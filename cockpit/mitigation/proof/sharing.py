@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from cockpit.journal.entries import JournalEntry, entries_of
 from cockpit.journal.incidents import Record
-from cockpit.model.plan import Proof
+from cockpit.model.plan import Proof, Target
+from cockpit.model.runbook import Runbooks
+from cockpit.model.situation import Situation
 from cockpit.text import safe
 
 #: What a step did that nothing was decided of goes on to have its effect for so long ...
@@ -56,6 +58,34 @@ def undone_meanwhile(records: Sequence[Record], number: int) -> int | None:
         if undoes == number and (entry.outcome is None or entry.applied is not False):
             return entry.number
     return None
+
+
+def generations_of(situation: Situation | None, runbooks: Runbooks) -> dict[tuple[str, str], int]:
+    """Return how often the specification of each service was changed, as far as it is known."""
+    if situation is None:
+        return {}
+    return {key: w.generation for key, w in situation.cluster.workloads.items() if key[1] in runbooks.services}
+
+
+def others_changed(
+    situation: Situation | None, runbooks: Runbooks, target: Target, before: Mapping[tuple[str, str], int]
+) -> str:
+    """Name the services that somebody else changed since the sending; "" when there are none.
+
+    An autoscaler's replicas are nobody's step.
+    """
+    if situation is None:
+        return ""
+    scaled = {(a.namespace, a.target_name) for a in situation.cluster.autoscalers.values()}
+    changed = [
+        name
+        for (namespace, name), generation in generations_of(situation, runbooks).items()
+        if namespace == target.namespace
+        and name != target.name
+        and (namespace, name) not in scaled
+        and before.get((namespace, name), generation) != generation
+    ]
+    return ", ".join(sorted(changed))
 
 
 def _acts(other: JournalEntry, mine: JournalEntry) -> bool:
