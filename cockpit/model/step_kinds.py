@@ -221,6 +221,23 @@ _ROWS = (
         holds=unknowable,
     ),
     StepSpec(
+        kind="delete-pod",
+        title="deletes one pod that nothing else will replace",
+        needs=("args.pod",),
+        takes=(),
+        patches="",
+        unplanned="",
+        only_reads=False,
+        verb="",
+        rights=(
+            *(StepRight(verb, "", "pods") for verb in ("get", "list", "delete")),
+            *(StepRight("get", "apps", resource) for resource in ("statefulsets", "replicasets")),
+            StepRight("list", "policy", "poddisruptionbudgets"),
+        ),
+        preview=previews.delete_pod,
+        holds=unknowable,
+    ),
+    StepSpec(
         kind="command",
         title="runs one program, never a shell",
         needs=("argv",),

@@ -57,6 +57,10 @@ def restart(step: Step, situation: Situation) -> str:
     return f"replaces all {_desired(step, situation)} pods of {step.service}"
 
 
+def delete_pod(step: Step, situation: Situation) -> str:
+    return f"deletes {filled(step, str(step.args['pod']))}; its controller makes another"
+
+
 def undo_rollout(step: Step, situation: Situation) -> str:
     return f"{step.service} back to a revision that you choose"
 

@@ -154,7 +154,7 @@ def _param(param: Param, path: Path, names: Names, report: Report) -> None:
 def _choices_from(source: str, path: Path, names: Names, report: Report) -> None:
     parts = source.split(":")
     match parts:
-        case ["rpc-endpoints" | "markets" | "connectors" | "signers" | "signer-keys" | "pg-sessions"]:
+        case ["rpc-endpoints" | "markets" | "connectors" | "signers" | "signer-keys" | "stuck-pods" | "pg-sessions"]:
             return
         case ["pg-missing-indexes", "table" | "columns" | "index"] | ["pg-tables", "vacuum" | "analyze"]:
             return
@@ -172,8 +172,8 @@ def _choices_from(source: str, path: Path, names: Names, report: Report) -> None
         case _:
             report(
                 path,
-                "expected markets, connectors, signers, signer-keys, rpc-endpoints, toggle:NAME, images:SERVICE, "
-                "revisions:SERVICE, ran-with:SERVICE:VARIABLE, pg-missing-indexes:table|columns|index, "
+                "expected markets, connectors, signers, signer-keys, stuck-pods, rpc-endpoints, toggle:NAME, "
+                "images:SERVICE, revisions:SERVICE, ran-with:SERVICE:VARIABLE, pg-missing-indexes:table|columns|index, "
                 "pg-tables:vacuum|analyze, pg-sessions, label:QUERY:LABEL or joined:TOGGLE:QUERY:LABEL, "
                 f"got {source!r}",
             )

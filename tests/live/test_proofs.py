@@ -9,7 +9,8 @@ import pytest
 
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.model.plan import Phase
+from cockpit.model.plan import Phase, Proof
+from cockpit.model.runbook import Step
 from tests.live.clusters import IMAGE, PINNED, TestCluster
 from tests.live.cockpit import Cockpit, condition, confirmed, ended, ready, template
 from tests.live.proxy import Exchange, Proxy
@@ -72,7 +73,13 @@ def test_a_broken_pod_that_nothing_replaces_is_named(real: TestCluster, cockpit:
     progress = ended(cockpit, plan)
     assert progress.phase is Phase.FAILED and "m0-ordered-1" in progress.words, progress.words
     assert "keeps the old revision" in progress.words and "delete" in progress.words
-    real.send("DELETE", pod)
+    stuck = real.get(pod)["metadata"]["uid"]
+    step = Step(id="delete-pod", title="x", kind="delete-pod", args={"pod": "m0-ordered-1"}, holds=True)
+    deleting = cockpit.planned(step)
+    assert confirmed(cockpit, deleting).phase is Phase.SENT
+    last = ended(cockpit, deleting)
+    assert last.proof is Proof.PASS and "a new one is ready in its place" in last.words, last.words
+    assert real.get(pod)["metadata"]["uid"] != stuck
     ready(real, "m0-ordered", 2, "statefulsets")
 
 

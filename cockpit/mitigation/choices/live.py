@@ -3,9 +3,10 @@
 Pure: from the situation and the settings.
 
 `choices-from` in runbooks.toml: `rpc-endpoints`, `toggle:NAME`, `label:QUERY:LABEL`,
-`joined:TOGGLE:QUERY:LABEL`, `markets`, `connectors`, `signers`, `signer-keys`, `images:SERVICE`,
-`revisions:SERVICE`, `ran-with:SERVICE:VARIABLE`, and of the database (`database.py`)
-`pg-missing-indexes:table`, `:columns`, `:index`, `pg-tables:vacuum`, `:analyze`, `pg-sessions`.
+`joined:TOGGLE:QUERY:LABEL`, `markets`, `connectors`, `signers`, `signer-keys`, `stuck-pods`,
+`images:SERVICE`, `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE`, and of the database
+(`database.py`) `pg-missing-indexes:table`, `:columns`, `:index`, `pg-tables:vacuum`, `:analyze`,
+`pg-sessions`.
 What a choice is known by is measured or absent, never guessed.
 """
 
@@ -60,6 +61,8 @@ def choices(param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], 
         return _signer_keys(situation)
     if kind == "markets":
         return _markets(runbooks, situation)
+    if kind == "stuck-pods":
+        return _stuck_pods(situation)
     if kind.startswith("pg-"):
         return of_database(kind, rest, situation)
     if kind in ("images", "revisions"):
@@ -190,6 +193,22 @@ def _signer_keys(situation: Situation) -> Choices:
     if account is not None:
         offers.append((" ".join(account.pubkeys), f"{len(account.pubkeys)} keys of the set on the chain"))
     return offers
+
+
+def _stuck_pods(situation: Situation) -> Choices:
+    """Return the pods that are not ready and have a controller, those of StatefulSets first."""
+    namespace = situation.namespaces[0] if situation.namespaces else ""
+    found = [
+        pod
+        for pod in situation.cluster.pods.values()
+        if pod.namespace == namespace
+        and pod.owner_kind in ("StatefulSet", "ReplicaSet")
+        and not (pod.serving or pod.terminating or pod.phase in ("Succeeded", "Failed"))
+    ]
+    found.sort(key=lambda pod: (pod.owner_kind != "StatefulSet", pod.name))
+    return [
+        (pod.name, _joined(clean(pod.reason, 60), f"{pod.restarts} restarts" if pod.restarts else "")) for pod in found
+    ]
 
 
 def _markets(runbooks: Runbooks, situation: Situation) -> Choices:

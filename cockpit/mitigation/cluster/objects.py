@@ -21,15 +21,26 @@ RESOURCES = {
     "ConfigMap": "configmaps",
     "CronJob": "cronjobs",
     "Job": "jobs",
+    "Pod": "pods",
+    "ReplicaSet": "replicasets",
 }
 #: Kind → API group; the core group is "".
-GROUPS = {"Deployment": "apps", "StatefulSet": "apps", "ConfigMap": "", "CronJob": "batch", "Job": "batch"}
+GROUPS = {
+    "Deployment": "apps",
+    "StatefulSet": "apps",
+    "ReplicaSet": "apps",
+    "ConfigMap": "",
+    "Pod": "",
+    "CronJob": "batch",
+    "Job": "batch",
+}
 SHORT = {
     "Deployment": "deploy",
     "StatefulSet": "statefulset",
     "ConfigMap": "configmap",
     "CronJob": "cronjob",
     "Job": "job",
+    "Pod": "pod",
 }
 WORKLOADS = ("Deployment", "StatefulSet")
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"

@@ -81,6 +81,7 @@ class Watched:
     generation: int | None  # None (a Scale's answer tells none): that of the first reading
     scaled: bool = False
     stood: str = ""  # the condition Progressing at the request: `rollout_state.stood_at`
+    deletes: str = ""  # the step that deletes a pod: "step 11 delete-stuck-pod"; "" where there is none
 
 
 class Watcher:
@@ -152,6 +153,7 @@ class Watcher:
         lines = await self._blocking(watched.namespace, own)
         stuck = stuck_pod(obj, own) if obj.get("kind") == "StatefulSet" and not watched.scaled else ""
         if stuck:
+            words += f" ({watched.deletes} does it)" if watched.deletes else ""
             lines = (f"delete it: kubectl -n {watched.namespace} delete pod {safe(stuck, 80)}", *lines)
         return replace(now, words=words, blocking=lines)
 

@@ -215,6 +215,7 @@ class PatchStep(ABC):
             generation=None if scaled else outcome.generation,
             scaled=scaled,
             stood=outcome.stood,
+            deletes=_deletes(context.runbooks),
         )
         sender = self._sender(prepared, context)
         watcher = Watcher(context.client, context.clock, sleep=context.sleep)
@@ -253,6 +254,12 @@ class WorkloadStep(PatchStep):
         kind, obj = await fetch(context.client, context.namespace, name)
         service = context.runbooks.services.get(name) or Service()
         return Subject(*context.place, kind=kind, name=name, obj=obj, service=service)
+
+
+def _deletes(runbooks: Runbooks) -> str:
+    """Name the first step that deletes a pod, as the command line takes it."""
+    steps = ((runbook, step) for runbook in runbooks.runbooks for step in runbook.mitigations)
+    return next((f"step {runbook.number} {step.id}" for runbook, step in steps if step.kind == "delete-pod"), "")
 
 
 def _secret_variables(step: Step | None) -> frozenset[str]:

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from cockpit.clock import SystemClock
 from cockpit.drill.kubernetes import Behaviour, Rule, User, write_kubeconfig
 from cockpit.drill.kubernetes.api import authz
+from cockpit.drill.kubernetes.objects.resources import PODS
 from cockpit.kubeapi.access import load_access
 from cockpit.kubeapi.client import KubeClient
 from cockpit.model.plan import Phase, Progress, Verdict
@@ -41,6 +43,9 @@ STEPS = (
     Step(id="set", title="set", kind="set-config", args={"configmap": "m0-engine-config", "key": "A", "value": "2"}),
 )
 JOB = Step(id="job", title="job", kind="run-job", args={"cronjob": "m0-reconciler"})
+DELETE = Step(id="delete", title="delete", kind="delete-pod", args={"pod": "m0-db-1"})
+#: Of a Deployment: "{pod}" is one of m0-ingestor, see `of_deployment`.
+DELETE_ANY = Step(id="delete-any", title="delete", kind="delete-pod", args={"pod": "{pod}"})
 Used = set[tuple[str, str, str, str]]
 
 
@@ -61,6 +66,13 @@ def rules(*roles: str) -> tuple[Rule, ...]:
         if d["kind"] == "ClusterRole" and d["metadata"]["name"] in roles
         for r in d["rules"]
     )
+
+
+def of_deployment(rig: Rig) -> Step:
+    """Name one pod of m0-ingestor in the step that deletes one."""
+    found = rig.do(lambda: [one.key[1] for one in rig.world.store.select(PODS, NAMESPACE)])
+    pod = next(name for name in found if name.startswith("m0-ingestor-"))
+    return replace(DELETE_ANY, args={"pod": pod})
 
 
 def without(all_rules: tuple[Rule, ...], *resources: str) -> tuple[Rule, ...]:
@@ -143,6 +155,9 @@ def test_the_example_roles_are_enough_and_not_more(rig: Rig, used: Used) -> None
         if planned.inverse is not None:
             undone = act(rig, executor.plan_undo(progress.journal or 0).result(10))
             assert undone.phase is Phase.DONE, undone.words
+
+    for made in (DELETE, of_deployment(rig)):
+        assert act(rig, plan(executor, made)).phase is Phase.DONE
 
     rig.world.behaviour = lambda _service, _image, _env: Behaviour(crash_after_s=1e9)
     job = plan(executor, JOB)

@@ -24,7 +24,17 @@ from cockpit.model.runbook import Step
 from cockpit.sources.kubernetes.log_lines import LogLine
 from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
-from tests.mitigation.planning.test_rights import JOB, QUICK, STEPS, act, become, rules
+from tests.mitigation.planning.test_rights import (
+    DELETE,
+    DELETE_ANY,
+    JOB,
+    QUICK,
+    STEPS,
+    act,
+    become,
+    of_deployment,
+    rules,
+)
 from tests.support.kube_rig import NAMESPACE, Rig, carry, plan
 from tests.support.readings import fault_in
 from tests.support.waiting import wait_for
@@ -41,6 +51,9 @@ TOUCHING = {
     "jobs": JOB,
     "deployments/scale": STEPS[0],
     "statefulsets/scale": STEPS[4],
+    "pods": DELETE,
+    "poddisruptionbudgets": DELETE,
+    "replicasets": DELETE_ANY,
     "leases": STEPS[1],
     "events": STEPS[1],
 }
@@ -96,9 +109,9 @@ def amiss(rig: Rig, made: Step) -> str:
     try:
         if made is TOUCHING["controllerrevisions"]:  # there must be a revision to go back to
             assert act(rig, plan(executor, STEPS[5])).phase is Phase.DONE
-        planned = plan(executor, made)
+        planned = plan(executor, of_deployment(rig) if made is DELETE_ANY else made)
         for one in planned.guards:
-            if one.guard in ("permission", "lease") and one.verdict not in (Verdict.PASS, Verdict.NOTE):
+            if one.guard in ("permission", "lease", "budget") and one.verdict not in (Verdict.PASS, Verdict.NOTE):
                 return one.reason
         if made is JOB:
             carry(executor, planned)

@@ -208,6 +208,15 @@ LEASES = Resource(
     "Lease",
     storage_hash="/sY7hl8ol1U=",
 )
+BUDGETS = Resource(
+    "policy",
+    "v1",
+    "poddisruptionbudgets",
+    "poddisruptionbudget",
+    "PodDisruptionBudget",
+    short=("pdb",),
+    subresources=(_status("PodDisruptionBudget"),),
+)
 ACCESS_REVIEWS = Resource(
     "authorization.k8s.io",
     "v1",
@@ -256,6 +265,7 @@ RESOURCES: tuple[Resource, ...] = (
     CRONJOBS,
     JOBS,
     LEASES,
+    BUDGETS,
 )
 
 #: (group, version) in the order in which a real server lists its groups.
