@@ -23,6 +23,7 @@ from cockpit.model.observed.cluster import (
     Workload,
 )
 from tests.support.paths import ROOT
+from tests.support.samples.cluster import sample_pod, sample_workload
 
 RECORDINGS = ROOT / "tests" / "fixtures" / "kube-apiserver"
 NOW = 1_795_000_000.0
@@ -79,58 +80,15 @@ def test_a_recorded_pod_that_is_well(stuck: tuple[Cluster, Workload]) -> None:
 
 
 def pod(container: Container | None = None, **more: Any) -> Pod:
-    ready = container is not None and container.ready
-    fields: dict[str, Any] = dict(  # noqa: C408
-        uid="u",
-        namespace="n",
-        name="m0-a-1",
-        resource_version="1",
-        created_at=NOW - 720,
-        deleted_at=None,
-        labels={},
-        owner_kind="ReplicaSet",
-        owner_name="m0-a-new",
-        service="m0-a",
-        phase="Running",
-        reason="Running",
-        message="",
-        ready=1 if ready else 0,
-        total=1,
-        restarts=0,
-        node="",
-        containers=(container,) if container else (),
-        conditions=(),
-    )
-    return Pod(**{**fields, **more})
+    usual = {"namespace": "n", "name": "m0-a-1", "created_at": NOW - 720, "owner_name": "m0-a-new", "service": "m0-a"}
+    ready = int(container is not None and container.ready)
+    return sample_pod(**{**usual, "ready": ready, "containers": (container,) if container else (), **more})
 
 
 def deployment(**more: Any) -> Workload:
-    fields: dict[str, Any] = dict(  # noqa: C408
-        kind="Deployment",
-        uid="d",
-        namespace="n",
-        name="m0-a",
-        resource_version="1",
-        generation=1,
-        observed_generation=1,
-        created_at=0.0,
-        labels={},
-        annotations={},
-        selector={},
-        desired=2,
-        replicas=2,
-        ready=2,
-        updated=2,
-        available=2,
-        unavailable=0,
-        paused=False,
-        strategy="RollingUpdate",
-        max_surge="",
-        max_unavailable="",
-        containers=(),
-        conditions=(),
-    )
-    return Workload(**{**fields, **more})
+    counts = dict.fromkeys(("desired", "replicas", "ready", "updated", "available"), 2)
+    usual = {"uid": "d", "namespace": "n", "name": "m0-a", "created_at": 0.0, "strategy": "RollingUpdate", **counts}
+    return sample_workload(**{**usual, **more})
 
 
 C = Container

@@ -18,7 +18,7 @@ from cockpit.model.observed.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbook, Runbooks, SignalDef, Symptom
 from cockpit.model.signal import Level, SignalStatus
-from tests.support.samples.cluster import sample_workload
+from tests.support.samples.cluster import sample_pod, sample_workload
 
 CRIT, OK, UNKNOWN, WARN = Level.CRIT, Level.OK, Level.UNKNOWN, Level.WARN
 
@@ -223,26 +223,16 @@ def test_the_spark_keeps_gaps_and_survives_nan() -> None:
 
 
 def pod(name: str, *, ready: bool = True, deleted: bool = False, phase: str = "Running", service: str = "m0-a") -> Pod:
-    return Pod(
+    return sample_pod(
         uid=name,
         namespace="n",
         name=name,
-        resource_version="1",
         created_at=0.0,
         deleted_at=1.0 if deleted else None,
-        labels={},
-        owner_kind="ReplicaSet",
-        owner_name="rs",
         service=service,
         phase=phase,
         reason=phase,
-        message="",
-        ready=1 if ready else 0,
-        total=1,
-        restarts=0,
-        node="",
-        containers=(),
-        conditions=(),
+        ready=int(ready),
     )
 
 

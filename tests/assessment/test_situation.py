@@ -19,6 +19,7 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, ToggleStatus
 from cockpit.runbooks.schema import load
 from tests.support.readings import kept
+from tests.support.samples.cluster import sample_pod, sample_workload
 
 KINDS = ("pods", "deployments", "statefulsets", "replicasets", "events", "horizontalpodautoscalers", "configmaps")
 
@@ -57,58 +58,15 @@ class Room:
         return self.assessor.assess(self.board, **more)
 
 
-def pod(name: str, service: str = "m0-quant", *, reason: str = "Running", ready: bool = True, **more: Any) -> Pod:
-    fields: dict[str, Any] = dict(  # noqa: C408
-        uid=name,
-        namespace="n",
-        name=name,
-        resource_version="1",
-        created_at=1_789_999_000.0,
-        deleted_at=None,
-        labels={},
-        owner_kind="ReplicaSet",
-        owner_name="rs",
-        service=service,
-        phase="Running",
-        reason=reason,
-        message="",
-        ready=int(ready),
-        total=1,
-        restarts=0,
-        node="",
-        containers=(),
-        conditions=(),
-    )
-    return Pod(**{**fields, **more})
+def pod(name: str, service: str = "m0-quant", *, ready: bool = True, **more: Any) -> Pod:
+    usual = {"uid": name, "namespace": "n", "created_at": 1_789_999_000.0, "service": service, "ready": int(ready)}
+    return sample_pod(name=name, **{**usual, **more})
 
 
 def workload(name: str = "m0-quant", desired: int = 2, env: tuple[EnvVar, ...] = (), **more: Any) -> Workload:
-    fields: dict[str, Any] = dict(  # noqa: C408
-        kind="Deployment",
-        uid=name,
-        namespace="n",
-        name=name,
-        resource_version="1",
-        generation=1,
-        observed_generation=1,
-        created_at=1_789_000_000.0,
-        labels={},
-        annotations={},
-        selector={},
-        desired=desired,
-        replicas=desired,
-        ready=desired,
-        updated=desired,
-        available=desired,
-        unavailable=0,
-        paused=False,
-        strategy="Recreate",
-        max_surge="",
-        max_unavailable="",
-        containers=(ContainerTemplate(name, "i", env),),
-        conditions=(),
-    )
-    return Workload(**{**fields, **more})
+    counts = dict.fromkeys(("desired", "replicas", "ready", "updated", "available"), desired)
+    usual = {"uid": name, "namespace": "n", "created_at": 1_789_000_000.0, **counts}
+    return sample_workload(name=name, **{**usual, "containers": (ContainerTemplate(name, "i", env),), **more})
 
 
 def test_before_anything_is_read_nothing_is_ok() -> None:

@@ -12,34 +12,14 @@ from cockpit.assessment.stopped import Stop, needed_slots, stopped
 from cockpit.model.observed.chain import ProgramActivity, ProtocolState, Rate
 from cockpit.model.observed.cluster import Cluster, Pod
 from cockpit.model.reading import Fault, Reading, SourceState
-from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
+from tests.support.samples.cluster import sample_pod, sample_situation
 
 MONO = 500.0
 
 
 def pod(name: str, *, deleted: float | None = None, phase: str = "Running", service: str = "m0-submitter") -> Pod:
-    return Pod(
-        uid=name,
-        namespace="m0-prod",
-        name=name,
-        resource_version="1",
-        created_at=None,
-        deleted_at=deleted,
-        labels={},
-        owner_kind="ReplicaSet",
-        owner_name="x",
-        service=service,
-        phase=phase,
-        reason=phase,
-        message="",
-        ready=1,
-        total=1,
-        restarts=0,
-        node="n",
-        containers=(),
-        conditions=(),
-    )
+    return sample_pod(uid=name, name=name, deleted_at=deleted, service=service, phase=phase, reason=phase)
 
 
 def program(slot: int | None, commit: int | None, reveal: int | None, **more: Any) -> ProgramActivity:
@@ -82,25 +62,11 @@ def situation(
     kinds: dict[str, Reading[Any]] = {
         "pods/m0-prod": Reading(topic="x", data={}, observed_at=MONO - 1, took_s=0.0, fault=pods_fault, max_age_s=15.0)
     }
-    return Situation(
+    return sample_situation(
         wall=0.0,
         mono=MONO,
-        context="c",
-        namespaces=("m0-prod",),
-        production=True,
-        read_only=False,
         cluster=Cluster(pods={p.uid: p for p in pods}),
-        cluster_now=0.0,
-        services=(),
         kinds=kinds,
-        queries={},
-        alerts=(),
-        sources=(),
-        signals={},
-        stages=(),
-        matches=(),
-        toggles=(),
-        runbooks=Runbooks(queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=()),
         solana=solana,
         configured=frozenset({"kubernetes", "solana"} if configured else {"kubernetes"}),
     )

@@ -35,6 +35,7 @@ from cockpit.redaction import addresses, commands, forms, marks, names, own, pai
 from cockpit.sources.kubernetes import log_lines
 from cockpit.sources.postgres import sql_text
 from panels.screens.logs import page
+from tests.support.samples.cluster import sample_pod
 
 #: The rooms that are walked, with all their modules.
 ROOMS = (
@@ -72,26 +73,19 @@ def pod_of(raw: str) -> Pod:
         started_at=None,
         finished_at=None,
     )
-    return Pod(
-        uid="u",
-        namespace="n",
+    return sample_pod(
         name=raw,
-        resource_version="1",
         created_at=0.0,
-        deleted_at=None,
         labels={raw: raw},
-        owner_kind="ReplicaSet",
         owner_name=raw,
         service=raw,
         phase="Pending",
         reason=raw,
         message=raw,
         ready=0,
-        total=1,
         restarts=3,
         node=raw,
         containers=(container,),
-        conditions=(),
     )
 
 

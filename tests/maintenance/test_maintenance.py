@@ -37,6 +37,7 @@ from cockpit.runbooks.own_commands import with_commands
 from cockpit.runbooks.schema import load
 from cockpit.settings import ConfigProblem, MaintenanceSettings
 from tests.support.samples import records as samples
+from tests.support.samples.cluster import sample_situation
 
 RUNBOOKS = load()
 NOW = 1_790_000_000.0
@@ -50,27 +51,7 @@ def ready(topic: str, data: Any = ()) -> Reading[Any]:
 
 def situation(**more: Any) -> Situation:
     kinds = {f"{plural}/m0-prod": ready(plural) for plural in ("pods", "deployments", "replicasets", "configmaps")}
-    base: dict[str, Any] = {
-        "wall": NOW,
-        "mono": 1000.0,
-        "context": "prod-eu",
-        "namespaces": ("m0-prod",),
-        "production": True,
-        "read_only": False,
-        "cluster": Cluster(),
-        "cluster_now": NOW,
-        "services": (),
-        "kinds": kinds,
-        "queries": {},
-        "alerts": (),
-        "sources": (),
-        "signals": {},
-        "stages": (),
-        "matches": (),
-        "toggles": (),
-        "runbooks": RUNBOOKS,
-    }
-    return Situation(**{**base, **more})
+    return sample_situation(wall=NOW, mono=1000.0, **{"kinds": kinds, "runbooks": RUNBOOKS, **more})
 
 
 def series(values: Sequence[float], span: Span = WEEK, **labels: str) -> History:

@@ -28,11 +28,11 @@ from cockpit.journal.operator import Operator
 from cockpit.kubeapi.access import load_access
 from cockpit.mitigation.context import Backends
 from cockpit.mitigation.executor import Executor
-from cockpit.model.observed.cluster import Cluster
 from cockpit.model.plan import Confirmation, Phase, Plan, Progress
 from cockpit.model.runbook import Runbook, Runbooks, Service, SignalDef, Step, Toggle, Validation
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
+from tests.support.samples.cluster import sample_situation
 from tests.support.waiting import wait_for
 
 NAMESPACE = "m0-prod"
@@ -101,24 +101,13 @@ def status(name: str, level: Level = Level.OK, value: float | None = 1.0, **more
 
 
 def situation(clock: Clock, *signals: SignalStatus) -> Situation:
-    return Situation(
+    return sample_situation(
         wall=clock.wall(),
         mono=clock.mono(),
         context="drill",
         namespaces=(NAMESPACE,),
         production=False,
-        read_only=False,
-        cluster=Cluster(),
-        cluster_now=clock.wall(),
-        services=(),
-        kinds={},
-        queries={},
-        alerts=(),
-        sources=(),
         signals={s.name: s for s in signals},
-        stages=(),
-        matches=(),
-        toggles=(),
         runbooks=runbooks(),
     )
 

@@ -19,6 +19,7 @@ from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Param, Query, Runbooks, Toggle
 from cockpit.model.situation import Situation, ToggleStatus
 from cockpit.sources.solana.settings import RpcEndpoint
+from tests.support.samples.cluster import sample_situation
 
 CLOCK = ManualClock()
 RUNBOOKS = Runbooks(
@@ -53,27 +54,9 @@ def by(label: str, **values: float) -> Reading[QueryResult]:
 
 
 def situation(**more: Any) -> Situation:
-    made = Situation(
-        wall=CLOCK.wall(),
-        mono=CLOCK.mono(),
-        context="drill",
-        namespaces=("m0-prod",),
-        production=False,
-        read_only=False,
-        cluster=Cluster(),
-        cluster_now=CLOCK.wall(),
-        services=(),
-        kinds={},
-        queries={},
-        alerts=(),
-        sources=(),
-        signals={},
-        stages=(),
-        matches=(),
-        toggles=(),
-        runbooks=RUNBOOKS,
+    return sample_situation(
+        wall=CLOCK.wall(), mono=CLOCK.mono(), **{"context": "drill", "production": False, "runbooks": RUNBOOKS, **more}
     )
-    return replace(made, **more)
 
 
 def offered(source: str, now: Situation | None) -> list[tuple[str, str]]:

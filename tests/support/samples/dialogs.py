@@ -14,7 +14,6 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from cockpit.clock import ManualClock
-from cockpit.model.observed.cluster import Cluster
 from cockpit.model.plan import (
     Change,
     Debt,
@@ -51,6 +50,7 @@ from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import ServiceStatus, Situation, ToggleStatus
 from panels.kit.theme import THEME
 from panels.messages import UserRequest
+from tests.support.samples.cluster import sample_situation
 
 HOSTILE = "a[/b]c [INFO] [red]not red[/red]"
 CLOCK = ManualClock()
@@ -395,56 +395,24 @@ def match(runbook: Runbook, held: int, unknown: int = 0) -> Match:
 
 
 def situation(**changes: Any) -> Situation:
-    made = Situation(
+    made = sample_situation(
         wall=CLOCK.wall(),
         mono=1000.0,
-        context="prod-eu",
-        namespaces=("m0-prod",),
-        production=True,
-        read_only=False,
-        cluster=Cluster(),
-        cluster_now=CLOCK.wall(),
-        services=(
+        services=tuple(
             ServiceStatus(
-                name="m0-submitter",
+                name=name,
                 namespace="m0-prod",
                 kind="Deployment",
-                ready=1,
-                desired=1,
+                ready=pods,
+                desired=pods,
                 restarts=0,
                 age_s=900.0,
                 why="",
                 level="ok",
-            ),
-            ServiceStatus(
-                name="m0-signer-agent",
-                namespace="m0-prod",
-                kind="Deployment",
-                ready=7,
-                desired=7,
-                restarts=0,
-                age_s=900.0,
-                why="",
-                level="ok",
-            ),
-            ServiceStatus(
-                name="m0-ingestor",
-                namespace="m0-prod",
-                kind="Deployment",
-                ready=4,
-                desired=4,
-                restarts=0,
-                age_s=900.0,
-                why="",
-                level="ok",
-            ),
+            )
+            for name, pods in (("m0-submitter", 1), ("m0-signer-agent", 7), ("m0-ingestor", 4))
         ),
-        kinds={},
-        queries={},
-        alerts=(),
-        sources=(),
         signals=SIGNALS,
-        stages=(),
         matches=(match(STOPS, 2, 1), match(BACKLOG, 0)),
         toggles=(
             ToggleStatus(

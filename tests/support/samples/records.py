@@ -20,7 +20,7 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import ServiceStatus, Situation, SourceLight
 from cockpit.runbooks.schema import load
-from tests.support.samples.cluster import sample_workload
+from tests.support.samples.cluster import sample_pod, sample_situation, sample_workload
 
 START = 1_790_000_000.0
 OPS1 = Operator(name="ops1", os_user="ops1", ssh_user="ops1", ssh_from="10.0.0.9", kube_user="kube-ops", host="bastion")
@@ -106,28 +106,9 @@ def signal(name: str, level: Level, value: float | None = 1.0, reason: str = "",
 
 
 def pod(service: str, name: str, **more: Any) -> Pod:
-    base = Pod(
-        uid=name,
-        namespace="m0-prod",
-        name=name,
-        resource_version="1",
-        created_at=START,
-        deleted_at=None,
-        labels={},
-        owner_kind="ReplicaSet",
-        owner_name="x",
-        service=service,
-        phase="Running",
-        reason="Running",
-        message="",
-        ready=1,
-        total=1,
-        restarts=0,
-        node="n1",
-        containers=(Container(service, "m0/x@sha256:aa", ready=True),),
-        conditions=(),
-    )
-    return replace(base, **more)
+    containers = (Container(service, "m0/x@sha256:aa", ready=True),)
+    usual = {"created_at": START, "service": service, "node": "n1", "containers": containers}
+    return sample_pod(uid=name, name=name, **{**usual, **more})
 
 
 def workload(name: str, env: Mapping[str, str] | None = None) -> Workload:
@@ -153,13 +134,9 @@ def situation(clock: ManualClock, *signals: SignalStatus, **changes: Any) -> Sit
         s.name: s
         for s in (signal("invalid-signatures", Level.OK, 0.0), signal("invalid-bundles", Level.OK, 0.0), *signals)
     }
-    made = Situation(
+    made = sample_situation(
         wall=clock.wall(),
         mono=now,
-        context="prod-eu",
-        namespaces=("m0-prod",),
-        production=True,
-        read_only=False,
         cluster=Cluster(
             pods={p.uid: p for p in pods},
             workloads={
@@ -170,16 +147,9 @@ def situation(clock: ManualClock, *signals: SignalStatus, **changes: Any) -> Sit
                 )
             },
         ),
-        cluster_now=clock.wall(),
-        services=(),
         kinds=kinds,
-        queries={},
-        alerts=(),
         sources=(SourceLight("k8s", SourceState.LIVE, 1.0),),
         signals=by_name,
-        stages=(),
-        matches=(),
-        toggles=(),
         runbooks=RUNBOOKS,
     )
     return replace(made, **changes)

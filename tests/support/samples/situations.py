@@ -49,7 +49,7 @@ from cockpit.model.runbook import Match, Query, Runbook, Runbooks, Severity, Sym
 from cockpit.model.signal import Level, SignalStatus, StageStatus
 from cockpit.model.situation import ServiceStatus, Situation, SourceLight, ToggleStatus
 from tests.support.readings import as_of
-from tests.support.samples.cluster import sample_workload
+from tests.support.samples.cluster import sample_pod, sample_workload
 
 WALL = 1_790_000_000.0
 MONO = 5000.0
@@ -104,29 +104,16 @@ SIZES = {
 
 def pod(service: str, number: int = 0, *, uid: str = "", name: str = "", age_s: float = 4 * DAY, **changes: Any) -> Pod:
     name = name or f"{service}-7c9d8f6b5-{_suffix(number)}"
-    base = Pod(
-        uid=uid or name,
-        namespace=NAMESPACE,
-        name=name,
-        resource_version="1",
-        created_at=WALL - age_s,
-        deleted_at=None,
-        labels={},
-        owner_kind="ReplicaSet",
-        owner_name=f"{service}-7c9d8f6b5",
-        service=service,
-        phase="Running",
-        reason="Running",
-        message="",
-        ready=1,
-        total=1,
-        restarts=0,
-        node="node-1",
-        containers=(Container(service, ready=True, phase="running"),),
-        conditions=(),
-    )
-    changed: Pod = _struct(base, **changes)
-    return changed
+    usual = {
+        "uid": uid or name,
+        "namespace": NAMESPACE,
+        "created_at": WALL - age_s,
+        "owner_name": f"{service}-7c9d8f6b5",
+        "service": service,
+        "node": "node-1",
+        "containers": (Container(service, ready=True, phase="running"),),
+    }
+    return sample_pod(name=name, **{**usual, **changes})
 
 
 def crashing(service: str, number: int = 0, message: str = "exit 1: BlockhashExpired", **changes: Any) -> Pod:
