@@ -22,6 +22,8 @@ from cockpit.session import Session  # noqa: E402
 
 BEAT_S = 0.005
 SETTLED_S = 8.0  # start-up is not "live"
+#: What is asked now and then only: long windows.
+SLOW = ("baselines/", "newest/")
 
 
 class Pulse(CockpitApp):
@@ -47,7 +49,8 @@ class Pulse(CockpitApp):
                 self.late.append((now - began, now - before - BEAT_S))
                 board = self.session.engine.board
                 every = board.under("").items()
-                ages = [r.believed(now).age_s or 0.0 for topic, r in every if not topic.endswith("/source")]
+                round_ = [r for topic, r in every if not topic.endswith("/source") and not topic.startswith(SLOW)]
+                ages = [r.believed(now).age_s or 0.0 for r in round_]
                 self.oldest = max(self.oldest, max(ages, default=0.0))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cockpit.kubeapi.client import KubeClient
+from cockpit.kubeapi.client import ApiAnswer, KubeClient
 from cockpit.kubeapi.errors import Conflict, Invalid, KubeError, NotFound, ServerFault, Throttled, Unreachable
 from cockpit.mitigation.cluster.differences import beyond, outcome_of
 from cockpit.mitigation.cluster.objects import object_path, owner_of
@@ -32,7 +32,20 @@ class Waits:
         self._on_progress = on_progress
         self._waited: list[float] = []
 
-    def hear(self, seconds: float) -> None:
+    async def send(self, client: KubeClient, request: Request) -> ApiAnswer:
+        """Send a request, which waits as long as the server asks; raises KubeError."""
+        return await client.send(
+            request.method,
+            request.path,
+            params=request.params,
+            body=request.body,
+            content_type=request.content_type,
+            timeout_s=SEND_TIMEOUT_S,
+            patience_s=THROTTLED_S,
+            on_wait=self._hear,
+        )
+
+    def _hear(self, seconds: float) -> None:
         self._waited.append(seconds)
         self._on_progress(f"the API server asks to wait {seconds:.3g} s (429): it is sent again then")
 
@@ -110,16 +123,7 @@ class Sender:
     async def _send_once(self, request: Request, ready: Ready, last: bool, waits: Waits) -> Ready | Outcome:
         """Send one request; Ready when it met a conflict that may be tried once more."""
         try:
-            answer = await self._client.send(
-                request.method,
-                request.path,
-                params=request.params,
-                body=request.body,
-                content_type=request.content_type,
-                timeout_s=SEND_TIMEOUT_S,
-                patience_s=THROTTLED_S,
-                on_wait=waits.hear,
-            )
+            answer = await waits.send(self._client, request)
         except Conflict as conflict:
             return await self._after_conflict(ready, conflict, last)
         except Invalid as refused:

@@ -35,7 +35,7 @@ from cockpit.mitigation.cluster.objects import collection_path, object_path
 from cockpit.mitigation.cluster.patches import FIELD_MANAGER, JSON
 from cockpit.mitigation.cluster.revisions import short
 from cockpit.mitigation.cluster.rights import permitted
-from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S, THROTTLED_S
+from cockpit.mitigation.cluster.times import SETTLE_S, THROTTLED_S
 from cockpit.mitigation.kind import Draft, RawInverse, Ready, kubectl_at
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
@@ -178,16 +178,7 @@ class RunJob:
         request = ready.effect
         assert isinstance(request, Request)
         try:
-            answer = await context.client.send(
-                request.method,
-                request.path,
-                params=request.params,
-                body=request.body,
-                content_type=request.content_type,
-                timeout_s=SEND_TIMEOUT_S,
-                patience_s=THROTTLED_S,
-                on_wait=waits.hear,
-            )
+            answer = await waits.send(context.client, request)
         except Unreachable as error:
             if not error.maybe_sent:
                 return Outcome("not sent", f"the server was not reached: {error.line()}")
