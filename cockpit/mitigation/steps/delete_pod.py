@@ -120,7 +120,7 @@ class DeletePod:
             found = await _find(context, str(prepared.draft.scope["pod"]))
             worse = [g for g in await _guards(found, context) if g.verdict is Verdict.BLOCK]
         except PlanProblem as problem:
-            return Outcome("stale", problem.reason)
+            return Outcome("stale", problem.line())
         except KubeError as error:
             return Outcome("not sent", f"it cannot be read again: {error.line()}")
         news = _news(prepared.draft.relevant, found)
