@@ -24,7 +24,7 @@ from cockpit.mitigation.cluster.refusals import refused
 from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.cluster.rollout import TIMEOUT_S, reason_of
 from cockpit.mitigation.cluster.rollout_state import is_ready
-from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S, THROTTLED_S
+from cockpit.mitigation.cluster.times import SETTLE_S, THROTTLED_S
 from cockpit.mitigation.kind import Draft, Ready, kubectl_at
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
@@ -147,16 +147,7 @@ class DeletePod:
             request = ready.effect
             assert isinstance(request, Request)
             try:
-                answer = await context.client.send(
-                    request.method,
-                    request.path,
-                    params=request.params,
-                    body=request.body,
-                    content_type=request.content_type,
-                    timeout_s=SEND_TIMEOUT_S,
-                    patience_s=THROTTLED_S,
-                    on_wait=waits.hear,
-                )
+                answer = await waits.send(context.client, request)
                 return Outcome("sent", "deleted", warnings=answer.warnings)
             except Conflict as error:  # it changed since it was read a moment ago: nothing was done
                 again = await self.recheck(prepared, context)
