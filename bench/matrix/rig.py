@@ -28,12 +28,28 @@ from cockpit.settings import Settings, secret_of
 from cockpit.sources.postgres.settings import POSTGRES
 from cockpit.sources.probes.settings import PROBES
 from cockpit.sources.prometheus.settings import PROMETHEUS
-from cockpit.sources.solana.settings import SOLANA
+from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA
 
 START = 1_790_000_000.0  # unix seconds
-ASK_EVERY_S = 5.0  # as the drill's services are scraped
-TICK_S = 0.5  # simulated seconds between two moves of the world
+#: Ports that nobody listens on, for a source that is down.
+NOWHERE = "http://127.0.0.1:{port}"
 OPERATOR = Operator(name="matrix", os_user="matrix", ssh_user="", ssh_from="", kube_user="drill-admin", host="matrix")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Says how finely a run goes, in simulated seconds.
+
+    `ask_s` between two questions of a source (the drill's services are scraped every 5), `tick_s`
+    between two moves of the world, `assess_s` between two situations.
+    """
+
+    ask_s: float = 5.0
+    tick_s: float = 0.5
+    assess_s: float = 1.0
+
+
+FINE = Pace()
 
 
 @dataclass
@@ -55,18 +71,22 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(scenario: str, seed: int, *, wire: bool = False) -> AsyncIterator[Rig]:
+async def rig(
+    scenario: str, seed: int, *, wire: bool = False, pace: Pace = FINE, without: frozenset[str] = frozenset()
+) -> AsyncIterator[Rig]:
     """Start both; the cockpit has looked once at everything when it is handed over.
 
     Everything runs in the caller's loop, and the world moves on with its time. `wire`: with TLS and
-    a real PostgreSQL, for which the loop must be one of real sockets.
+    a real PostgreSQL, for which the loop must be one of real sockets. `without`: sources that are
+    configured and cannot be reached, of "prometheus" and "solana".
     """
     random.seed(seed)
     loop = asyncio.get_running_loop()
     async with Drill(scenario, seed=seed, speed=0, start_at=START, tls=wire, postgres=wire) as drill:
         await drill.database_up()
         clock = LoopClock(loop, START - loop.time())
-        settings = _unhurried(load_settings(config=drill.config, env={}))
+        drill.world.step_s = max(drill.world.step_s, pace.tick_s)
+        settings = _cut_off(_unhurried(load_settings(config=drill.config, env={}), pace), without)
         runbooks = with_commands(load(None), settings)
         recorded: list[Executor] = []
         engine = Engine(
@@ -74,10 +94,10 @@ async def rig(scenario: str, seed: int, *, wire: bool = False) -> AsyncIterator[
             lambda: runbooks,
             clock,
             lambda: {"progress": recorded[0].progress, "journal": recorded[0].journal_lines} if recorded else {},
-            assess_every_s=1.0,
+            assess_every_s=pace.assess_s,
             rng=random.Random(seed),
         )
-        driving, reading = asyncio.create_task(_drive(drill)), asyncio.create_task(engine.run())
+        driving, reading = asyncio.create_task(_drive(drill, pace)), asyncio.create_task(engine.run())
         journal = Journal.open(journal_path(settings), wall=clock.wall, sync=lambda fd: None)
         try:
             while engine.place is None or engine.situation is None:  # noqa: ASYNC110 - in simulated time
@@ -112,16 +132,29 @@ async def rig(scenario: str, seed: int, *, wire: bool = False) -> AsyncIterator[
             journal.close()
 
 
-def _unhurried(settings: Settings) -> Settings:
+def _unhurried(settings: Settings, pace: Pace) -> Settings:
     """Ask as often as the drill's metrics change: an operator might configure it so."""
     for key in (PROMETHEUS, SOLANA, PROBES):
-        settings = settings.having(key, replace(settings.of(key), interval=ASK_EVERY_S))
+        settings = settings.having(key, replace(settings.of(key), interval=pace.ask_s))
     return settings
 
 
-async def _drive(drill: Drill) -> None:
+def _cut_off(settings: Settings, without: frozenset[str]) -> Settings:
+    """Let sources be where nobody answers."""
+    if "prometheus" in without:
+        settings = settings.having(PROMETHEUS, replace(settings.of(PROMETHEUS), url=NOWHERE.format(port=1)))
+    if "solana" in without:
+        dead = tuple(
+            replace(each, url=NOWHERE.format(port=port), ws_url=None)
+            for port, each in enumerate(settings.of(RPC_ENDPOINTS), 2)
+        )
+        settings = settings.having(RPC_ENDPOINTS, dead)
+    return settings
+
+
+async def _drive(drill: Drill, pace: Pace) -> None:
     """Move the world on with the loop's time."""
     while True:
-        await asyncio.sleep(TICK_S)
-        drill.world.advance(TICK_S)
+        await asyncio.sleep(pace.tick_s)
+        drill.world.advance(pace.tick_s)
         drill.follow_database()
