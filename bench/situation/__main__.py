@@ -10,7 +10,7 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 
-from bench.situation.recognised import Look, Seen, blind, look, pairs, singles
+from bench.situation.recognised import Case, Seen, blind, observe, pairs, singles
 
 
 def main() -> int:
@@ -22,10 +22,10 @@ def main() -> int:
         "without solana": (blind("solana"), 0.95),
     }
     wrong = False
-    for name, (looks, share) in parts.items():
+    for name, (cases, share) in parts.items():
         if args.part and args.part not in name:
             continue
-        chosen = [one for one in looks if not args.scenario or one.scenario in args.scenario]
+        chosen = [one for one in cases if not args.scenario or one.scenario in args.scenario]
         found = everything(chosen, args.jobs)
         print("\n".join(str(one) for one in found if args.all or not one.recognised))
         right = sum(one.recognised for one in found)
@@ -34,10 +34,10 @@ def main() -> int:
     return int(wrong)
 
 
-def everything(looks: Sequence[Look], jobs: int) -> list[Seen]:
-    """Look at all of them, each in a process of its own."""
+def everything(cases: Sequence[Case], jobs: int) -> list[Seen]:
+    """Case at all of them, each in a process of its own."""
     with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
-        return pool.map(look, looks, chunksize=1)
+        return pool.map(observe, cases, chunksize=1)
 
 
 def _parser() -> argparse.ArgumentParser:

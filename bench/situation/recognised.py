@@ -1,4 +1,4 @@
-"""Looks which runbooks lead the list in an incident, in pairs of them, and with a source down."""
+"""Looks which runbooks lead the list in an incident, in pairs, and with a source down."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST = 3  # of the list: both runbooks of a pair are to be among them
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Case:
     """Names one situation to be looked at: a scenario (or A+B), a seed, what cannot be reached."""
 
     scenario: str
@@ -35,7 +35,7 @@ class Look:
 class Seen:
     """Holds the list as it was: (runbook's number, symptoms held, of all) of those that hold."""
 
-    look: Look
+    case: Case
     right: tuple[int, ...]
     listed: tuple[tuple[int, int, int], ...]
     words: str = ""
@@ -52,36 +52,37 @@ class Seen:
         return asdict(self)
 
     def __str__(self) -> str:
-        books = ", ".join(f"{number} ({held}/{total})" for number, held, total in self.listed) or "none"
-        return f"{'ok ' if self.recognised else 'NOT'} {self.look.name}: wanted {self.right}, listed {books}{self.words}"
+        verdict = "ok " if self.recognised else "NOT"
+        found = ", ".join(f"{number} ({held}/{total})" for number, held, total in self.listed) or "none"
+        return f"{verdict} {self.case.name}: wanted {self.right}, listed {found}{self.words}"
 
 
-def singles() -> list[Look]:
-    return [Look(name) for name, one in SCENARIOS.items() if one.runbook is not None]
+def singles() -> list[Case]:
+    return [Case(name) for name, one in SCENARIOS.items() if one.runbook is not None]
 
 
-def pairs(count: int = PAIRS) -> list[Look]:
+def pairs(count: int = PAIRS) -> list[Case]:
     """Choose so many pairs of incidents that different runbooks are for."""
     known = [one for one in SCENARIOS.values() if one.runbook is not None]
     every = [(a, b) for a, b in combinations(known, 2) if a.runbook != b.runbook]
-    return [Look(f"{a.name}+{b.name}") for a, b in random.Random(13).sample(every, count)]
+    return [Case(f"{a.name}+{b.name}") for a, b in random.Random(13).sample(every, count)]
 
 
-def blind(without: str) -> list[Look]:
+def blind(without: str) -> list[Case]:
     """List the incidents that another witness can tell when this one cannot be reached."""
-    return [Look(one.name, without=without) for one in SCENARIOS.values() if one.seen_by - {without}]
+    return [Case(one.name, without=without) for one in SCENARIOS.values() if one.seen_by - {without}]
 
 
-def look(at: Look) -> Seen:
-    return simulate(_look(at))
+def observe(at: Case) -> Seen:
+    return simulate(_observe(at))
 
 
-async def _look(at: Look) -> Seen:
+async def _observe(at: Case) -> Seen:
     without = frozenset({at.without} if at.without else ())
     async with rig(at.scenario, at.seed, pace=PACE, without=without) as made:
         await asyncio.sleep(SETTLED_S)
         situation = made.situation
         listed = tuple((m.runbook.number, m.held, m.total) for m in situation.matches if m.score > 0)
         right = tuple(dict.fromkeys(find(at.scenario).runbooks))
-        bad = sorted(f"{name} {s.level.value}" for name, s in situation.signals.items() if s.level.rank > 1)
+        bad = sorted(f"{name} {s.level.value}" for name, s in situation.signals.items() if s.level.bad)
         return Seen(at, right, listed, f"\n      {', '.join(bad)}")

@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from cockpit.assessment.board import Board
 from cockpit.assessment.clocks import Clocks, newest_clock
 from cockpit.assessment.crosscheck import CrossCheck
 from cockpit.assessment.lights import lights
 from cockpit.assessment.match import match
+from cockpit.assessment.publishing.state import publishing, stopped_services
 from cockpit.assessment.services import services
 from cockpit.assessment.signals import Evaluator
 from cockpit.assessment.signerset import check as check_signer_set
@@ -23,14 +26,15 @@ from cockpit.model.observed.cluster import Cluster
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
 from cockpit.model.reading import Reading, believed, last_known
 from cockpit.model.runbook import Runbooks
-from cockpit.model.situation import ServiceStatus, Situation, ToggleStatus
+from cockpit.model.situation import PublishingState, ServiceStatus, Situation, ToggleStatus
 from cockpit.sources.inventory import Inventory
+from cockpit.sources.paused_markets import PAUSE, paused_markets
 
 #: Services are made anew at least this often (their ages grow), and with many pods no more often.
 SERVICES_EVERY_S = 1.0
 
-#: A variable that pauses the market it names.
-PAUSE = "M0_MARKET_PAUSE_"
+#: The runbook of publishing that stands still: held back while it was stopped on purpose.
+STOPS = "publishing-stops"
 
 #: Field of `Cluster` → the plurals that feed it.
 _FEEDS: Mapping[str, tuple[str, ...]] = {
@@ -72,7 +76,7 @@ class Assessor:
         self._clocks = Clocks()
         self._merged: dict[str, tuple[tuple[Any, ...], Mapping[Any, Any]]] = {}
         self._services: tuple[ServiceStatus, ...] = ()
-        self._services_of: tuple[int, Any] | None = None
+        self._services_of: tuple[int, Any, frozenset[str]] | None = None
         self._services_at = 0.0
         self._toggles: tuple[ToggleStatus, ...] = ()
         self._toggles_of: tuple[Any, ...] = ()
@@ -102,11 +106,23 @@ class Assessor:
         now = server if server is not None else wall
         if journal is not self._journal:
             self._journal, self._switched_off = journal, switched_off(journal)
-        signals = self._evaluator.evaluate(board, cluster, now, self._switched_off)
+        desired = _desired(cluster)
+        stopped = stopped_services(desired, journal, wall)
+        signals = self._evaluator.evaluate(board, cluster, now, self._switched_off, stopped)
         alerts = last_known(believed(board.get("prometheus/alerts"), mono))
         solana, probes = _below(board, "solana/"), _below(board, "probes/")
         clocks = self._clocks.update(board, wall, mono)
         toggles_now = self._toggle_statuses(cluster, kinds, mono)
+        paused = paused_markets(board, cluster, mono)
+        state = publishing(self._runbooks, desired, toggles_now, paused, signals, journal, wall)
+        matches = match(
+            self._runbooks,
+            signals,
+            pinned=incident.incident.runbook if incident is not None else "",
+            held_back={STOPS: state.words} if state.state is PublishingState.OURS else {},
+        )
+        if state.state is PublishingState.ON and any(m.runbook.id == STOPS and m.whole for m in matches):
+            state = msgspec.structs.replace(state, state=PublishingState.BROKEN)
         return Situation(
             wall=wall,
             mono=mono,
@@ -116,7 +132,7 @@ class Assessor:
             read_only=self._read_only,
             cluster=cluster,
             cluster_now=now,
-            services=self._service_statuses(cluster, now, mono),
+            services=self._service_statuses(cluster, now, mono, stopped),
             kinds=kinds,
             queries=queries,
             alerts=tuple(alerts or ()),
@@ -124,7 +140,8 @@ class Assessor:
             sources=lights(board, mono, self._configured),
             signals=signals,
             stages=stages(self._runbooks, signals),
-            matches=match(self._runbooks, signals),
+            matches=matches,
+            publishing=state,
             toggles=toggles_now,
             runbooks=self._runbooks,
             progress=tuple(progress),
@@ -168,14 +185,16 @@ class Assessor:
         self._merged[name] = (parts, whole)
         return whole
 
-    def _service_statuses(self, cluster: Cluster, now: float, mono: float) -> tuple[ServiceStatus, ...]:
-        seen = (self._inventory.revision, cluster.workloads)
+    def _service_statuses(
+        self, cluster: Cluster, now: float, mono: float, stopped: Mapping[str, str]
+    ) -> tuple[ServiceStatus, ...]:
+        seen = (self._inventory.revision, cluster.workloads, frozenset(stopped))
         before = self._services_of
-        same = before is not None and before[0] == seen[0] and before[1] is seen[1]
+        same = before is not None and before[0] == seen[0] and before[1] is seen[1] and before[2] == seen[2]
         many = len(self._inventory.tallies) > 100
         due = mono - self._services_at >= SERVICES_EVERY_S
         if before is None or due or (not same and (not many or self._inventory.grown)):
-            self._services = services(cluster, self._inventory, self._runbooks.services, now)
+            self._services = services(cluster, self._inventory, self._runbooks.services, now, stopped)
             self._services_of, self._services_at = seen, mono
         return self._services
 
@@ -212,6 +231,14 @@ def switched_off(journal: Sequence[JournalLine]) -> frozenset[str]:
                 names |= _words(change.before) ^ _words(change.after)
                 names |= {change.field.removeprefix(PAUSE)} if change.field.startswith(PAUSE) else set()
     return frozenset(names)
+
+
+def _desired(cluster: Cluster) -> Mapping[str, int]:
+    """Return the replicas that are asked for, by service, over all namespaces."""
+    found: dict[str, int] = {}
+    for workload in cluster.workloads.values():
+        found[workload.name] = found.get(workload.name, 0) + workload.desired
+    return found
 
 
 def _words(value: str | None) -> set[str]:

@@ -7,53 +7,98 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cockpit.model.runbook import Match, Runbook, Runbooks, Symptom, SymptomStatus
+from cockpit.model.runbook import HOLDS, Match, Runbook, Runbooks, Symptom, SymptomStatus
 from cockpit.model.signal import Level, SignalStatus
 
 
-def match(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[Match, ...]:
+def match(
+    runbooks: Runbooks,
+    signals: Mapping[str, SignalStatus],
+    *,
+    pinned: str = "",
+    held_back: Mapping[str, str] | None = None,
+) -> tuple[Match, ...]:
     """Return every runbook, best first.
 
-    By the share of weight that holds, then by symptoms that hold, then by number.
+    A SEV0 that holds leads, always. Then those of which all that is known holds, the gravest first;
+    then by the share that holds, whatever the number of lines. `pinned`: the open incident's
+    runbook, which only a SEV0 that holds stands before. `held_back`: runbook → why it must not lead
+    now.
     """
-    matches = [_match(runbook, signals) for runbook in runbooks.runbooks]
+    back = held_back or {}
+    matches = [_match(runbook, signals, pinned, back.get(runbook.id, "")) for runbook in runbooks.runbooks]
     return tuple(sorted(matches, key=_rank))
 
 
-def _rank(match: Match) -> tuple[float, int, int, int]:
-    held = match.held if match.score else 0
-    return -match.score, -held, -match.unknown if held else 0, match.runbook.number
+def _rank(match: Match) -> tuple[int, float, int, float, int]:
+    severity = match.runbook.severity
+    if match.holds and severity == "SEV0" and not match.held_back:
+        tier = 0
+    elif match.pinned:
+        tier = 1
+    elif match.held_back:
+        tier = 4 if match.score else 5
+    elif match.whole:
+        return 2, 0.0, _GRAVITY[severity], -match.score, match.runbook.number
+    else:
+        tier = 3 if match.score else 5
+    return tier, -match.score, _GRAVITY[severity], -match.unknown if match.score else 0.0, match.runbook.number
 
 
-def _match(runbook: Runbook, signals: Mapping[str, SignalStatus]) -> Match:
-    configured = [symptom for symptom in runbook.symptoms if not _off(signals.get(symptom.signal))]
+_GRAVITY = {"SEV0": 0, "SEV1": 1, "SEV2": 2, "SEV3": 3}
+
+
+def _match(runbook: Runbook, signals: Mapping[str, SignalStatus], pinned: str, held_back: str) -> Match:
+    configured = [symptom for symptom in runbook.symptoms if not _off(symptom, signals)]
     # what is not configured counts for nothing; when nothing else is left, that is unknown
-    statuses = tuple(held(symptom, signals.get(symptom.signal)) for symptom in configured or runbook.symptoms)
+    statuses = tuple(held(symptom, signals) for symptom in configured or runbook.symptoms)
+    if all(s.symptom.at == "ok" for s in statuses if s.held):
+        # "commits are confirmed" alone, on a calm day, speaks for no runbook
+        quiet = [SymptomStatus(s.symptom, False if s.held else s.held, s.because, s.by) for s in statuses]
+        statuses = tuple(quiet)
     weight = sum(s.symptom.weight for s in statuses)
     holding = sum(s.symptom.weight for s in statuses if s.held)
-    if all(s.symptom.at == "ok" for s in statuses if s.held):
-        holding = 0.0  # "commits are confirmed" alone, on a calm day, speaks for no runbook
+    score = holding / weight if weight > 0 else 0.0
     return Match(
         runbook=runbook,
         symptoms=statuses,
         held=sum(1 for s in statuses if s.held),
         unknown=sum(1 for s in statuses if s.held is None),
         total=len(statuses),
-        score=holding / weight if weight > 0 else 0.0,
+        score=score,
+        whole=score >= HOLDS and all(s.held is not False for s in statuses),
+        pinned=runbook.id == pinned,
+        held_back=held_back,
     )
 
 
-def _off(status: SignalStatus | None) -> bool:
+def _off(symptom: Symptom, signals: Mapping[str, SignalStatus]) -> bool:
+    found = [signals.get(name) for name in symptom.witnesses]
+    return all(status is not None and status.off for status in found)
+
+
+def held(symptom: Symptom, signals: Mapping[str, SignalStatus]) -> SymptomStatus:
+    """Say whether a symptom holds, by any of its witnesses.
+
+    One that says yes is enough; where none does, one that can be asked says no; None when none can.
+    """
+    said = [_said(symptom, name, signals.get(name)) for name in symptom.witnesses if not _is_off(signals.get(name))]
+    said = said or [_said(symptom, symptom.signal, signals.get(symptom.signal))]
+    yes = next((each for each in said if each.held), None)
+    no = next((each for each in said if each.held is False), None)
+    return yes or no or said[0]
+
+
+def _is_off(status: SignalStatus | None) -> bool:
     return status is not None and status.off
 
 
-def held(symptom: Symptom, status: SignalStatus | None) -> SymptomStatus:
-    """Say whether a symptom holds; None when its signal is unknown, also when it asks for OK."""
+def _said(symptom: Symptom, name: str, status: SignalStatus | None) -> SymptomStatus:
     if status is None:
-        return SymptomStatus(symptom, None, f"there is no signal {symptom.signal}")
+        return SymptomStatus(symptom, None, f"there is no signal {name}", name)
     because = status.reason or status.level.value
     if status.level is Level.UNKNOWN:
-        return SymptomStatus(symptom, None, because)
+        return SymptomStatus(symptom, None, because, name)
     if symptom.at == "ok":
-        return SymptomStatus(symptom, status.level is Level.OK, because)
-    return SymptomStatus(symptom, status.level.rank >= Level(symptom.at).rank, because)
+        return SymptomStatus(symptom, status.level is Level.OK, because, name)
+    return SymptomStatus(symptom, status.level.rank >= Level(symptom.at).rank, because, name)

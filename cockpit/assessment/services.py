@@ -29,17 +29,22 @@ _NO_PODS = PodTally(
 
 
 def services(
-    cluster: Cluster, inventory: Inventory, known: Mapping[str, Service], now: float
+    cluster: Cluster,
+    inventory: Inventory,
+    known: Mapping[str, Service],
+    now: float,
+    stopped: Mapping[str, str] | None = None,
 ) -> tuple[ServiceStatus, ...]:
     """Return every workload and every group of pods without one, worst first.
 
-    `now`: unix seconds on the cluster's clock.
+    `now`: unix seconds on the cluster's clock. `stopped`: those scaled to 0 on purpose, with who
+    did it; any other of the pipeline's that stands at 0 serves nobody.
     """
     found: list[ServiceStatus] = []
     for (namespace, name), workload in cluster.workloads.items():
         tally = inventory.tallies.get((namespace, name), _NO_PODS)
         refused = refusals.refused(cluster, workload, tally.running - tally.terminating, now)
-        found.append(_of_workload(workload, tally, known.get(name), now, refused))
+        found.append(_of_workload(workload, tally, known.get(name), now, refused, (stopped or {}).get(name, "")))
     for (namespace, name), tally in inventory.tallies.items():
         if (namespace, name) not in cluster.workloads:
             status = _without_workload(namespace, name, tally, now)
@@ -48,7 +53,7 @@ def services(
 
 
 def _of_workload(
-    workload: Workload, tally: PodTally, service: Service | None, now: float, refused: str
+    workload: Workload, tally: PodTally, service: Service | None, now: float, refused: str, stopped: str = ""
 ) -> ServiceStatus:
     level, why = Level.OK, ""
     desired = workload.desired
@@ -58,8 +63,8 @@ def _of_workload(
     )
     failing = [reason for reason in reasons if reason not in STARTING]
     if desired == 0:
-        publishes = service is not None and service.publishes
-        level, why = (Level.WARN if publishes else Level.OK), "scaled to 0"
+        level = Level.OK if service is None else Level.WARN if stopped else Level.CRIT
+        why = stopped or "scaled to 0"
         if tally.running:
             why += (
                 f", {tally.running} terminating" if tally.terminating == len(tally.pods) else f", {tally.running} left"

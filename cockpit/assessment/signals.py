@@ -26,6 +26,7 @@ from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.sources.families import FAMILIES
 from cockpit.sources.inventory import Inventory
+from cockpit.sources.paused_markets import NONE_PAUSED, PausedMarkets, paused_markets
 from cockpit.sources.prometheus.queries import companions
 from cockpit.sources.registry import sources
 from cockpit.sources.values import Snapshot, Values
@@ -48,6 +49,7 @@ class _Memory:
     result: QueryResult | None = None  # what `points` and `spark` were made from
     points: Points = field(default_factory=list)
     spark: tuple[float | None, ...] = ()
+    paused: PausedMarkets = NONE_PAUSED
     until: float = 0.0  # monotonic: the oldest of its samples may be believed so long
 
 
@@ -72,18 +74,25 @@ class Evaluator:
         self._beside = companions(runbooks)
 
     def evaluate(
-        self, board: Board, cluster: Cluster, cluster_now: float, switched_off: frozenset[str] = frozenset()
+        self,
+        board: Board,
+        cluster: Cluster,
+        cluster_now: float,
+        switched_off: frozenset[str] = frozenset(),
+        stopped: Mapping[str, str] | None = None,
     ) -> dict[str, SignalStatus]:
         """Return every signal of the runbooks, in their order.
 
         `cluster_now`: unix seconds on the cluster's clock. `switched_off`: what steps of the
         journal took out of service, by label values: `politics`, or `m0-ingestor-` for its pods.
+        `stopped`: the services that are scaled to 0 on purpose, with who did it in words.
         """
         mono = self._clock.mono()
         self._inventory.update(cluster, mono)
         snapshot = Snapshot(board, cluster, self._inventory, cluster_now, mono)
         families: dict[str, Values] = {}
         statuses: dict[str, SignalStatus] = {}
+        paused = paused_markets(board, cluster, mono)
         for name, signal in self._runbooks.signals.items():
             memory = self._memory[name]
             if signal.off:
@@ -95,21 +104,21 @@ class Evaluator:
                 else:
                     if family not in families:
                         families[family] = FAMILIES[family].values(snapshot)
-                    raw = _of_value(signal, families[family])
+                    raw = _of_value(signal, families[family], stopped or {})
             elif "prometheus" not in self._configured:
                 raw = Raw(Level.UNKNOWN, None, "Prometheus is not configured")
             else:
                 reading = board.get(f"prometheus/signals/{name}")
                 steady = _steady(reading, memory, mono)
-                if steady is not None:
+                if steady is not None and paused == memory.paused:
                     statuses[name] = steady
                     continue
                 if signal.baseline is not None:
                     usual = believed(board.get(f"baselines/{name}"), mono)
                     memory.usual = usual.data if isinstance(usual, Known) else memory.usual
                     memory.awaits_usual = isinstance(usual, Unknown) and usual.starting
-                raw = _of_prometheus(signal, reading, memory, mono, switched_off, self._kept)
-                memory.reading = reading
+                raw = _of_prometheus(signal, reading, memory, mono, switched_off, self._kept, paused)
+                memory.reading, memory.paused = reading, paused
                 if raw.level.bad:
                     raw = replace(raw, fresh=self._fresh(name, signal, raw, board, mono))
             statuses[name] = memory.status = memory.held.settle(name, signal, raw, memory.spark, mono)
@@ -141,7 +150,7 @@ def _steady(reading: Reading[QueryResult] | None, memory: _Memory, mono: float) 
     return msgspec.structs.replace(before, age_s=mono - before.sampled_at if before.sampled_at is not None else None)
 
 
-def _of_value(signal: SignalDef, values: Values) -> Raw:
+def _of_value(signal: SignalDef, values: Values, stopped: Mapping[str, str]) -> Raw:
     assert signal.value is not None
     value = values.get(signal.value)
     warn, crit = signal.warn, signal.crit
@@ -161,6 +170,10 @@ def _of_value(signal: SignalDef, values: Values) -> Raw:
         return Raw(Level.UNKNOWN, value.number, late, value.age_s, value.labels, warn=warn, crit=crit)
     level = judge(value.number, signal.direction, warn, crit)
     words = _words(signal=signal, level=level, value=value.number, warn=warn, crit=crit, labels=value.labels)
+    words = f"{value.reason}: {words}" if value.reason and words else words
+    service = FAMILIES[signal.value.partition(".")[0]].service_of(signal.value)
+    if service is not None and service in stopped and level is Level.CRIT:
+        level, words = Level.WARN, stopped[service]
     fresh = fresh_of_value(signal, value) if level.bad else None
     return Raw(level, value.number, words, value.age_s, value.labels, warn=warn, crit=crit, fresh=fresh)
 
@@ -172,6 +185,7 @@ def _of_prometheus(
     mono: float,
     switched_off: frozenset[str] = frozenset(),
     kept: KeptBaselines | None = None,
+    paused: PausedMarkets = NONE_PAUSED,
 ) -> Raw:
     warn, crit = (None, None) if signal.baseline is not None else (signal.warn, signal.crit)
     found = believed(reading, mono)
@@ -190,7 +204,7 @@ def _of_prometheus(
     oldest = max(ages, default=found.age_s)
     memory.until = mono + reading.max_sample_s - oldest
     late = [(age, one) for age, one in zip(ages, found.data.samples, strict=True) if age > reading.max_sample_s]
-    raw = _judge(signal, found.data, memory, oldest, late, switched_off, kept)
+    raw = _judge(signal, found.data, memory, oldest, late, switched_off, kept, paused)
     return replace(raw, bound_s=reading.max_sample_s)
 
 
@@ -202,14 +216,19 @@ def _judge(
     late: Sequence[tuple[float, Sample]] = (),
     switched_off: frozenset[str] = frozenset(),
     kept: KeptBaselines | None = None,
+    paused: PausedMarkets = NONE_PAUSED,
 ) -> Raw:
     """Judge the worst of what is known.
 
     `late`: samples that are too old. With any of them, or a series that was bad and is gone,
-    nothing is OK: they may be the worst.
+    nothing is OK: they may be the worst. Nothing is expected of a market that is paused.
     """
     old = {id(sample) for _, sample in late}
     finite = [one for one in result.samples if math.isfinite(one.value) and id(one) not in old]
+    expected = [one for one in finite if one.labels.get("market") not in paused.names]
+    if finite and not expected:
+        return Raw(Level.UNKNOWN, None, "every market is paused", age)
+    finite = expected
     warn, crit, base, unsure = signal.warn, signal.crit, None, ""
     if signal.baseline is not None:
         base, unsure = _baseline(signal, result, memory, kept)
@@ -218,6 +237,10 @@ def _judge(
             reason = unsure if finite else nothing_read(result)
             return Raw(Level.UNKNOWN, value, reason, age, starting=memory.awaits_usual and bool(finite))
         warn, crit = _times(signal, base)
+    if signal.per_market and paused.names:
+        if paused.every:
+            return Raw(Level.UNKNOWN, None, "every market is paused", age)
+        warn, crit = _expected(signal, warn, paused.share), _expected(signal, crit, paused.share)
     if not result.samples and signal.absent is not None:
         finite = [Sample({}, signal.absent)]
     if not finite:
@@ -251,6 +274,15 @@ def _times(signal: SignalDef, usual: Usual) -> tuple[float | None, float | None]
     """Return the thresholds that are multiples of what is usual."""
     warn, crit = (None if each is None else each * usual.value for each in (signal.warn, signal.crit))
     return warn, crit
+
+
+def _expected(signal: SignalDef, threshold: float | None, share: float) -> float | None:
+    """Return the threshold of a signal of all markets together, where a share of them publishes."""
+    if threshold is None:
+        return None
+    if signal.direction == "below":
+        return threshold * share
+    return 100.0 * (1.0 - share) + threshold * share if signal.unit == "%" else threshold
 
 
 def _baseline(

@@ -13,6 +13,7 @@ from collections import Counter
 from typing import Any
 
 from cockpit.model.reading import Known, believed
+from cockpit.model.runbook import listed
 from cockpit.model.signal import Level, Recovery
 from cockpit.model.situation import Situation
 
@@ -202,7 +203,9 @@ def as_text(situation: Situation) -> str:
             lines.append(
                 f"  {service.level.upper():<8}{service.name:<24}{service.ready}/{service.desired}  {service.why}"
             )
-    for match in situation.matches[:3]:
+    if situation.publishing.words:
+        lines.append(situation.publishing.words)
+    for match in listed(situation.matches):
         if match.score:
             lines.append(f"runbook {match.runbook.number} {match.runbook.title}: {match.words}")
     return "\n".join(lines)

@@ -190,7 +190,7 @@ class Recorder:
         self._services = seen
 
     def _matched(self, situation: Situation) -> Iterable[RecordedChange]:
-        best = situation.matches[0] if situation.matches and situation.matches[0].held else None
+        best = situation.matches[0] if situation.matches and situation.matches[0].holds else None
         name = best.runbook.id if best is not None else ""
         if name != (self._runbook or ""):
             was, self._runbook = self._runbook, name

@@ -59,7 +59,9 @@ class SignalDef(_Entry, frozen=True, kw_only=True):
     baseline: float | None = None  # seconds
     history: float = 900.0  # seconds of sparkline
     absent: float | None = None
+    per_market: bool = False  # of all markets together: what is expected falls with each that is paused
     off: str = ""  # why it is taken out, by who has not what it reads: neither ok nor unknown
+    unsafe: bool = False  # holds → what is published may be wrong: publish safety is not ensured (divergence)
     dangerous: bool = False  # holds → re-enabling publishing or relaxing a guardrail is dangerous (invalid signatures)
 
 
@@ -174,17 +176,24 @@ class Step(_Entry, frozen=True, kw_only=True):
 
 
 class Symptom(_Entry, frozen=True, kw_only=True):
-    """Holds when `signal` is at least `at`.
+    """Holds when `signal`, or one of `one-of`, is at least `at`.
 
-    `at` = "ok" makes a symptom of a signal that must be well (4.symptom.1). Without `item`: one of
-    our own, beside the document's.
+    `one-of` names other witnesses of the same thing (the chain, a probe), so that it is seen though
+    one of them cannot be asked. `at` = "ok" makes a symptom of a signal that must be well
+    (4.symptom.1). Without `item`: one of our own, beside the document's.
     """
 
     item: str | None = None
     text: str
     signal: str
+    one_of: tuple[str, ...] = ()
     at: Literal["ok", "warn", "crit"] = "warn"
     weight: float = 1.0
+
+    @property
+    def witnesses(self) -> tuple[str, ...]:
+        """Return the names of all signals that can show it, the first one first."""
+        return (self.signal, *self.one_of)
 
 
 class Triage(_Entry, frozen=True, kw_only=True):
@@ -273,12 +282,15 @@ class SymptomStatus(msgspec.Struct, frozen=True):
     symptom: Symptom
     held: bool | None  # None: unknown
     because: str = ""
+    by: str = ""  # the signal that says so, of the symptom's witnesses
 
 
 class Match(msgspec.Struct, frozen=True):
     """Holds a runbook against the signals now.
 
-    `score` orders: weight that holds over weight in all, unknown counting for none.
+    `score`: weight that holds over weight in all, unknown counting for none. `holds`: at least half
+    of it does; `whole`: and nothing that is known speaks against it. `pinned`: it is the open
+    incident's. `held_back`: why it does not lead though its symptoms hold.
     """
 
     runbook: Runbook
@@ -287,9 +299,29 @@ class Match(msgspec.Struct, frozen=True):
     unknown: int
     total: int
     score: float
+    whole: bool = False
+    pinned: bool = False
+    held_back: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return self.score >= HOLDS
 
     @property
     def words(self) -> str:
         """Return "3 of 3 symptoms" or "1 of 2 symptoms, 1 unknown", for example."""
         tail = f", {self.unknown} unknown" if self.unknown else ""
         return f"{self.held} of {self.total} symptoms{tail}"
+
+
+#: The share of its symptoms from which on a runbook is said to match.
+HOLDS = 0.5
+#: So many runbooks are listed as matches, unless more hold.
+MOST_LISTED = 3
+
+
+def listed(matches: tuple[Match, ...]) -> tuple[Match, ...]:
+    """Return the matches that are worth a word: those that hold, or else the nearest few."""
+    some = tuple(match for match in matches if match.score > 0 or match.pinned)
+    sure = sum(match.holds or match.pinned for match in some)
+    return some[: max(sure, MOST_LISTED)]

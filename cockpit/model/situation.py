@@ -6,6 +6,7 @@ Made in the sources' thread, drawn in the screen's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -56,6 +57,35 @@ class ServiceStatus(msgspec.Struct, frozen=True):
     pods: tuple[str, ...] = ()  # pod uids, problem first
 
 
+class PublishingState(StrEnum):
+    ON = "on"
+    OURS = "stopped by us"
+    ANOTHERS = "stopped by another"
+    BROKEN = "broken"
+
+
+class Publishing(msgspec.Struct, frozen=True):
+    """Describes publishing: whether it is on, and whether what comes of it is safe.
+
+    `words` say what stops it, since when and by whom. `danger`: why what is published now is
+    harmful; `unsafe`: why it may be wrong; `doubts`: what of that cannot be read.
+    """
+
+    state: PublishingState = PublishingState.ON
+    words: str = ""
+    journal: int | None = None  # number of the step of ours that stopped it
+    since_wall: float | None = None
+    paused: tuple[str, ...] = ()  # markets, on the chain or by a toggle
+    markets: int = 0  # how many there are in all; 0: not known
+    danger: tuple[str, ...] = ()
+    unsafe: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def stopped(self) -> bool:
+        return self.state in (PublishingState.OURS, PublishingState.ANOTHERS)
+
+
 class Situation(msgspec.Struct, frozen=True):
     wall: float
     mono: float
@@ -93,6 +123,7 @@ class Situation(msgspec.Struct, frozen=True):
     incident: IncidentNow | None = None  # the open one
     clock_behind_s: float | None = None  # this machine's clock behind the others', when it is off
     journals_unread: tuple[str, ...] = ()  # which journal of whom cannot be read: an incident in it is not known
+    publishing: Publishing = Publishing()
     notices: tuple[str, ...] = ()  # said once at the top: a broken runbooks.toml, a locked journal, ...
 
     @property

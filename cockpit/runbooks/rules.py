@@ -50,6 +50,10 @@ def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Repo
                 check_step(entry, path, names, report)
             case Symptom():
                 check_names((entry.signal,), (*path, "signal"), names.signals, "signal", report, single=True)
+                check_names(entry.one_of, (*path, "one-of"), names.signals, "signal", report)
+                for index, name in enumerate(entry.one_of):
+                    if name in (entry.signal, *entry.one_of[:index]):
+                        report((*path, "one-of", index), f"expected each signal once, {name!r} is there twice")
                 if not 0 < entry.weight < math.inf:
                     report((*path, "weight"), "expected a number above 0")
             case Validation():

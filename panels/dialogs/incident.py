@@ -238,7 +238,7 @@ def best_match(situation: Situation) -> tuple[str, str, str]:
 
     Where no runbook matches, the title names the stage where it stops.
     """
-    match = next((m for m in situation.matches if m.held), None)
+    match = next((m for m in situation.matches if m.holds), None)
     if match is not None:
         return match.runbook.title, match.runbook.severity, match.runbook.id
     stage = next((s for s in situation.stages if s.stops_here), None)

@@ -31,7 +31,7 @@ def event(reason: str, at: float, message: str = "", name: str = "m0-quant") -> 
     [
         (4, "warn", f"2 of 4 refused: {QUOTA}"),
         (2, "warn", f"new pods refused: {QUOTA}"),  # a rolling update that cannot begin, all old pods ready
-        (0, "ok", "scaled to 0"),
+        (0, "crit", "scaled to 0"),
     ],
 )
 def test_a_deployment_says_what_its_condition_says(desired: int, level: str, why: str) -> None:

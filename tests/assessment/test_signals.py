@@ -279,8 +279,9 @@ def test_values_are_counted_from_pods(value: str, desired: int, number: float) -
     assert kube(value, PODS, desired).value == number
 
 
-def test_a_service_at_zero_has_no_share() -> None:
-    assert kube("kubernetes.share.m0-a", [], 0).reason == "m0-a is scaled to 0"
+def test_a_service_at_zero_is_none_of_it() -> None:
+    """B10: what serves is never OK at zero."""
+    assert kube("kubernetes.share.m0-a", [], 0).value == 0.0
 
 
 def test_a_service_that_is_not_there_is_unknown_not_zero() -> None:
@@ -320,7 +321,7 @@ def test_a_forbidden_kind_that_is_not_needed_blinds_nothing() -> None:
 )
 def test_a_symptom_has_three_values(at: str, level: Level, expected: bool | None) -> None:
     symptom = Symptom(item="1.symptom.1", text="t", signal="x", at=at)  # type: ignore[arg-type]
-    assert held(symptom, SignalStatus("x", "X", level, None, "")).held is expected
+    assert held(symptom, {"x": SignalStatus("x", "X", level, None, "")}).held is expected
 
 
 def _runbook(number: int, *signals: str) -> Runbook:
@@ -346,7 +347,7 @@ def test_runbooks_are_ranked_by_what_holds_and_unknown_is_counted_apart() -> Non
     levels = {"good": OK, "bad": CRIT, "bad2": WARN, "dark": UNKNOWN}
     signals = {name: SignalStatus(name, name, level, None, "") for name, level in levels.items()}
     matches = match(runbooks, signals)
-    assert [m.runbook.number for m in matches] == [2, 3, 5, 1, 4]
+    assert [m.runbook.number for m in matches] == [2, 3, 5, 1, 4]  # all that is known holds in 2, 3 and 5
     assert matches[0].words == "2 of 2 symptoms"
     assert matches[2].words == "1 of 2 symptoms, 1 unknown"
     assert matches[-1].total == 0 and matches[-1].score == 0.0
@@ -361,4 +362,6 @@ def test_a_symptom_of_wellness_alone_speaks_for_no_runbook() -> None:
     )
     calm = {n: SignalStatus(n, n, OK, None, "") for n in "xy"}
     assert [(m.runbook.number, m.score) for m in match(runbooks, calm)] == [(1, 0.0), (2, 0.0), (4, 0.0)]
-    assert match(runbooks, calm | {"y": SignalStatus("y", "y", CRIT, None, "")})[0].runbook.number == 4
+    assert all(m.held == 0 for m in match(runbooks, calm))  # U10
+    bad_now = match(runbooks, calm | {"y": SignalStatus("y", "y", CRIT, None, "")})
+    assert [(m.runbook.number, m.score) for m in bad_now] == [(1, 1.0), (2, 1.0), (4, 1.0)]

@@ -106,11 +106,12 @@ STUCK = Condition("Progressing", "False", "ProgressDeadlineExceeded", "late")
         ([pod("a"), pod("b", ready=False)], workload(), ("warn", "not ready", 1, 2)),
         ([pod("a")], workload(), ("warn", "1 of 2 missing", 1, 2)),
         ([], workload(), ("crit", "2 of 2 missing", 0, 2)),
-        ([], workload(desired=0), ("ok", "scaled to 0", 0, 0)),
+        ([], workload(desired=0), ("crit", "scaled to 0", 0, 0)),  # B10
+        ([], workload("own-cache", desired=0), ("ok", "scaled to 0", 0, 0)),
         (
             [pod("a", "m0-submitter", deleted_at=1.0)],
             workload("m0-submitter", 0),
-            ("warn", "scaled to 0, 1 terminating", 0, 0),
+            ("crit", "scaled to 0, 1 terminating", 0, 0),
         ),
         (
             [pod("a", "m0-submitter"), pod("b", "m0-submitter", deleted_at=1.0)],
@@ -261,6 +262,7 @@ def test_a_light_ages() -> None:
 
 def test_the_strip_stops_at_the_first_stage_that_is_bad_not_at_an_unknown_before_it() -> None:
     room = Room()
+    room.cluster([pod("a", "m0-aggregator")], [workload("m0-aggregator", 1)])
     room.signal("coverage", 0.97)
     room.signal("signer-misses", 50.0)
     seen = {stage.name: stage for stage in room.situation().stages}

@@ -16,7 +16,7 @@ from cockpit.commands.status import as_json, as_text, first_situation
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.reading import SourceState
 from cockpit.model.signal import Level
-from cockpit.model.situation import SourceLight
+from cockpit.model.situation import Publishing, SourceLight
 from cockpit.runbooks import schema
 from cockpit.sources.prometheus.queries import query_specs
 from tests.support.kube_rig import status as sample_signal
@@ -31,6 +31,7 @@ def situation(light: SourceLight, **signals: Any) -> Any:
         stages=(),
         services=(),
         matches=(),
+        publishing=Publishing(),
         mono=100.0,
         solana={},
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from cockpit.commands.status import as_text
 from cockpit.model.signal import Level
+from cockpit.model.situation import Publishing
 
 
 def test_titles_values_and_reasons_stay_apart_and_numbers_are_read_as_people_write_them() -> None:
@@ -24,6 +25,7 @@ def test_titles_values_and_reasons_stay_apart_and_numbers_are_read_as_people_wri
         stages=(),
         services=(),
         matches=(),
+        publishing=Publishing(),
         signals={"a": signal(long, 108_635.0, "events", Level.CRIT), "b": signal("Coverage", 0.68821, "", Level.WARN)},
     )
     _, _, crit, warn = as_text(situation).splitlines()

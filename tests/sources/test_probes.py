@@ -231,7 +231,7 @@ async def test_it_recovers_and_keeps_the_last_good_data_meanwhile() -> None:
         nonlocal asked
         asked += 1
         if asked == 2:
-            return web.Response(status=502)
+            return web.Response(status=404)
         return web.json_response({"epoch": asked, "sequence": asked, "as_of": 1})
 
     seen: list[Reading[Any]] = []
@@ -239,7 +239,7 @@ async def test_it_recovers_and_keeps_the_last_good_data_meanwhile() -> None:
         await until(outputs(base), lambda b: bool(seen.append(b.get("probes/output/NBA")) or len(seen) == 3))  # type: ignore[func-returns-value, arg-type]
     assert [fault_in(r) is not None for r in seen] == [False, True, False]
     assert kept(seen[1]) == kept(seen[0]) and seen_at(seen[1]) == seen_at(seen[0])
-    assert fault_in(seen[1]) is not None and fault_in(seen[1]).reason == "HTTP 502"
+    assert fault_in(seen[1]) is not None and fault_in(seen[1]).reason == "HTTP 404"
 
 
 # --- outputs -----------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ async def test_an_answer_with_the_date_of_the_last_one_is_as_old_as_that() -> No
         (answering(b""), "the answer is empty"),
         (answering(b"7"), "no JSON object"),
         (answering(b'{"epoch": 1e999, "sequence": true}'), "neither an epoch"),
-        (answering({"epoch": 1}, 500), "HTTP 500"),
+        (answering({"epoch": 1}, 404), "HTTP 404"),
         (answering(b"", 307, headers={"Location": "/x"}), "(not followed)"),
     ],
 )
@@ -307,6 +307,15 @@ async def test_an_output_that_is_none_is_a_fault(handler: Handler, words: str) -
     async with served(handler) as base:
         found = await one(outputs(base), "probes/output/NBA")
     assert kept(found) is None and fault_in(found) is not None and words in fault_in(found).reason
+
+
+async def test_a_gateway_that_refuses_has_said_no() -> None:
+    """B10: a 503 is an answer, and no market is served by it."""
+    async with served(answering(b"no pod is ready", 503)) as base:
+        found = await one(outputs(base), "probes/output/NBA")
+    output = kept(found)
+    assert fault_in(found) is None and output is not None
+    assert (output.status, output.epoch, output.age_s, output.words) == (503, None, None, "HTTP 503: no pod is ready")
 
 
 async def test_progress_is_remembered_and_an_output_of_the_future_has_no_age() -> None:

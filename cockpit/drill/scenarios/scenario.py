@@ -23,7 +23,7 @@ class Scenario:
     it; `wrong_steps` do not; `holding_steps` stop its harm and do not cure it. `arguments`:
     parameter → value for them, where a step's default does not fit. `by_hand`: what the operator's
     own tools do where a step only asks whether it was done: step → effect. `relent`: ends the cause
-    from outside, once a lesson is learnt. `seen_by`: the sources each of which is enough to tell it.
+    from outside, once a lesson is learnt. `seen_by`: sources, each of which is enough to tell it.
     `parts`: incidents that go on at once.
     """
 

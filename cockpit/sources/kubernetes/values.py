@@ -69,7 +69,7 @@ class KubernetesValues:
             "share": lambda: 100.0 * min(ready, desired) / desired,
         }
         if what == "share" and desired == 0:
-            return Value(None, f"{service} is scaled to 0", age_s)
+            return Value(0.0, "scaled to 0", age_s)
         return Value(float(numbers[what]()), "", age_s)
 
     def _trusted(self, kinds: tuple[str, ...]) -> Value:

@@ -100,6 +100,8 @@ def output(
 
     Raises ProbeProblem when there is neither epoch nor tick: then it says nothing of progress.
     """
+    if answer.status >= 500:
+        return _refused(market, answer, before)
     document = answer.json()
     if not isinstance(document, dict | list):
         raise ProbeProblem(f"the answer is no JSON object: {answer.line!r}")
@@ -124,6 +126,21 @@ def output(
         took_ms=answer.took_s * 1000.0,
         advanced_at=advanced_at,
         words="; ".join(troubles),
+    )
+
+
+def _refused(market: str, answer: HttpAnswer, before: MarketOutput | None) -> MarketOutput:
+    """Read a 5xx: the gateway answers, and what it says is no. Progress is what it was."""
+    return MarketOutput(
+        market=market,
+        epoch=before.epoch if before is not None else None,
+        tick=before.tick if before is not None else None,
+        as_of=None,
+        age_s=None,
+        status=answer.status,
+        took_ms=answer.took_s * 1000.0,
+        advanced_at=before.advanced_at if before is not None else None,
+        words=f"HTTP {answer.status}" + (f": {answer.line}" if answer.line and not answer.html else ""),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from cockpit.model.observed.chain import SignerSetState
 from cockpit.model.observed.probe import MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed
+from cockpit.sources.paused_markets import paused_markets
 from cockpit.sources.probes.signer_set import TOGGLE, compare
 from cockpit.sources.values import Family, Snapshot, Value, doubt, unknown
 
@@ -20,6 +21,7 @@ _NAMES = (
     "unhealthy",
     "output-age",
     "epoch-stalled",
+    "outputs-refused",
     "api-latency",
     "certificate-days",
     "signers-down",
@@ -48,6 +50,7 @@ class ProbeValues:
             "unhealthy": self._unhealthy,
             "output-age": self._output_age,
             "epoch-stalled": self._stalled,
+            "outputs-refused": self._outputs_refused,
             "api-latency": self._latency,
             "certificate-days": self._certificate_days,
             "signers-down": self._signers_down,
@@ -94,6 +97,16 @@ class ProbeValues:
         best = min(since, key=lambda market: since[market])
         return Value(max(0.0, since[best]), "", self._oldest(self._outputs.values()), {"market": best})
 
+    def _outputs_refused(self) -> Value:
+        """Count markets whose output is not served: what is known to be refused counts at once."""
+        found = {market: believed(r, self._mono, MarketOutput) for market, r in self._outputs.items()}
+        refused = {m: o for m, o in found.items() if isinstance(o, Known) and o.data.status >= 500}
+        age = self._oldest(self._outputs.values())
+        if refused:
+            market, first = next(iter(refused.items()))
+            return Value(float(len(refused)), "", age, {"market": market, "says": first.data.words})
+        return self._doubts(self._outputs.items(), "outputs", "no market's output is asked for") or Value(0.0, "", age)
+
     def _latency(self) -> Value:
         return self._worst_output(lambda output: output.data.took_ms, "latency")
 
@@ -117,7 +130,8 @@ class ProbeValues:
         if doubts is not None:
             return doubts
         found = {market: believed(r, self._mono, MarketOutput) for market, r in self._outputs.items()}
-        return {market: output for market, output in found.items() if isinstance(output, Known)}
+        paused = paused_markets(self._snapshot.board, self._snapshot.cluster, self._mono).names
+        return {m: output for m, output in found.items() if isinstance(output, Known) and m not in paused}
 
     def _certificate_days(self) -> Value:
         """Return the days left of the certificate that ends first.

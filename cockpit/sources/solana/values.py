@@ -16,10 +16,12 @@ from cockpit.model.observed.chain import (
     SignerSetState,
     signer_differences,
 )
+from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.variables import variable
 from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed, last_known
 from cockpit.oracle.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
 from cockpit.oracle.rates import SLOT_S, WINDOW_S
+from cockpit.sources.paused_markets import paused_markets
 from cockpit.sources.values import Family, Snapshot, Value, broken, unknown
 
 PREFIX, ENDPOINT, REQUESTS = "solana/", "solana/endpoint/", "solana/requests/"
@@ -28,6 +30,8 @@ _NOT_ASKED = "solana: no request was made yet"
 BAD_SLOTS = 50
 #: ... or one that fails so many of its requests.
 BAD_ERROR_RATIO = 0.2
+#: The key of a ConfigMap that says how often something is published.
+CADENCE = "publish_cadence_ms"
 
 Endpoints = Mapping[str, Reading[EndpointStatus]]
 
@@ -183,6 +187,28 @@ class SolanaValues:
 
         return self._program(read, floor=floor)
 
+    def commits_share(self) -> Value:
+        """Return the commits a minute, of what the cadence of the markets that publish asks."""
+        paused = paused_markets(self._snapshot.board, self._snapshot.cluster, self._mono)
+        if paused.every:
+            return Value(None, "every market is paused")
+        cadence_ms = cadence(self._snapshot.cluster)
+        if cadence_ms is None:
+            return Value(None, f"how often markets publish is not known: no {CADENCE} in a ConfigMap that is watched")
+        found = self.rate(lambda seen: seen.commits)
+        if found.number is None:
+            return found
+        return dataclasses.replace(found, number=100.0 * found.number * cadence_ms / 60_000.0 / paused.share)
+
+    def reveals_missing(self) -> Value:
+        """Count overdue reveals, unless rejections for signature or sequence explain them."""
+
+        def read(seen: ProgramActivity) -> tuple[float | None, str, Mapping[str, str] | None]:
+            rejected = any(f.per_minute for f in seen.failures if f.runbook in (INVALID_SIGNATURES, REPLAY_PROTECTION))
+            return (0.0, "", None) if rejected else (float(seen.overdue_total), "", _oldest(seen))
+
+        return self._program(read)
+
     def failures(self, runbook: int) -> Value:
         def read(seen: ProgramActivity) -> tuple[float | None, str, Mapping[str, str] | None]:
             own = [each for each in seen.failures if each.runbook == runbook and each.per_minute]
@@ -257,6 +283,13 @@ class SolanaValues:
         return Value(0.0, "", found.age_s)
 
 
+def cadence(cluster: Cluster) -> float | None:
+    """Return the milliseconds from one publish to the next, as the engine's ConfigMap says."""
+    texts = (config.data.get(CADENCE, "") for config in cluster.configmaps.values())
+    numbers = [float(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 10]
+    return next((number for number in numbers if number > 0), None)
+
+
 def _behind(status: EndpointStatus) -> float | None:
     return float(status.behind) if status.behind is not None else None
 
@@ -296,6 +329,8 @@ _VALUES: Mapping[str, Callable[[SolanaValues], Value]] = {
     "endpoint-latency-p95": SolanaValues.latency,
     "endpoint-errors": SolanaValues.errors,
     "throttled": SolanaValues.throttled,
+    "commits-share": SolanaValues.commits_share,
+    "reveals-missing": SolanaValues.reveals_missing,
     "commits": lambda values: values.rate(lambda seen: seen.commits),
     "reveals": lambda values: values.rate(lambda seen: seen.reveals),
     "failed": lambda values: values.rate(lambda seen: seen.failed, floor=True),

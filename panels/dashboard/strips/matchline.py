@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cockpit.model.runbook import Match, listed
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from panels.kit.line_widget import LineWidget
@@ -12,54 +13,84 @@ from panels.kit.theme import MARK
 class MatchLine(LineWidget):
     @staticmethod
     def height_for(situation: Situation | None) -> int:
-        return 1 + min(2, len(situation.notices)) if situation is not None else 1
+        return 1 + min(2, len(_notices(situation))) if situation is not None else 1
 
     def picture(self, width: int, height: int) -> list[Line]:
         situation = self.situation
         if situation is None:
             return []
         lines = [match_line(situation, width)]
-        notices = [fit(((" ◐ ", "warn"), (notice, "text")), width) for notice in situation.notices]
+        notices = [fit(((" ◐ ", "warn"), (notice, "text")), width) for notice in _notices(situation)]
         return [*lines, *notices][:height]
 
 
+def _notices(situation: Situation) -> tuple[str, ...]:
+    """Return what stands below: first that publishing is stopped, by whom, or is paused in part."""
+    own = situation.publishing
+    part = f"{len(own.paused)} of {own.markets or '?'} markets paused: {', '.join(own.paused)}" if own.paused else ""
+    return tuple(filter(None, (own.words, part, *situation.notices)))
+
+
 def match_line(situation: Situation, width: int) -> Line:
-    held = [m for m in situation.matches if m.score > 0]  # symptoms that hold on a calm day too speak for none
-    if not held and (mending := _recovering(situation, width)):
+    held = [m for m in listed(situation.matches) if m.holds or m.pinned]
+    if not held and not any(m.score > 0 for m in situation.matches) and (mending := _recovering(situation, width)):
         return mending
+    opens: Line = (("r", "key"), (" opens  ", "dim"), ("K", "key"), (" kill switch ", "dim"))
+    room = width - line_width(opens) - 1
+    danger: Line = ((" PUBLISHING UNSAFE ", "alarm"),) if situation.publishing.danger else ()
     if not held:
-        unknown = [s for m in situation.matches for s in m.symptoms if s.held is None]
-        if unknown:
-            plural = "" if len(unknown) == 1 else "s"
-            return (
-                (" ? ", "unknown"),
-                ("cannot tell: ", "unknown"),
-                (f"{len(unknown)} symptom{plural} unknown", "text"),
-            )
-        return ((" no runbook matches", "dim"),)
+        all_signals = situation.signals.values()
+        none = (*danger, *_without_runbook(situation))
+        return spread(fit(none, room), opens, width) if any(s.level is Level.CRIT for s in all_signals) else none
     best = held[0]
+    label = " PINNED " if best.pinned and not best.holds else " MATCH "
     left: list[Span] = [
-        (" MATCH ", "alarm" if best.runbook.severity in ("SEV0", "SEV1") else "halt"),
+        *(danger or ((label, "alarm" if best.runbook.severity in ("SEV0", "SEV1") else "halt"),)),
         (f" {best.runbook.number} ", "key"),
         (f"{best.runbook.title}  ", "bold"),
         (best.words, "text"),
     ]
-    opens: Line = (("r", "key"), (" opens  ", "dim"), ("K", "key"), (" kill switch ", "dim"))
-    room = width - line_width(opens) - 1
     if line_width(tuple(left)) > room:  # how many symptoms hold is worth more than the end of a title
         counted = best.words.replace(" symptoms", "")
         longest = room - width_of(counted) - line_width(tuple(left[:2])) - 2
         left[2:] = [(f"{cut(best.runbook.title, longest)}  ", "bold"), (counted, "text")]
-    for other in held[1:2]:
-        words = other.words.replace(" symptoms", "")
-        following: Line = (
-            (" · next ", "dim"),
-            (f"{other.runbook.number} ", "key"),
-            (f"{other.runbook.title}  {words}", "dim"),
+    others = _others(held[1:], room - line_width(tuple(left)))
+    return spread(fit((*left, *others), room), opens, width)
+
+
+def _others(held: list[Match], room: int) -> Line:
+    """Name the others that hold: by title where there is room, else by number; none is left out."""
+    for most in (True, False):
+        spans: list[Span] = []
+        for place, other in enumerate(held):
+            words = other.words.replace(" symptoms", "")
+            title = f"{other.runbook.title}  {words}" if most and place == 0 else ""
+            spans += [
+                (" · also " if place == 0 else ", ", "dim"),
+                (f"{other.runbook.number}{' ' if title else ''}", "key"),
+                (title, "dim"),
+            ]
+        if line_width(tuple(spans)) <= room:
+            return tuple(spans)
+    return tuple(spans)
+
+
+def _without_runbook(situation: Situation) -> Line:
+    """Say that nothing fits, and what is worst; or that it cannot be told."""
+    worst = max(situation.signals.values(), key=lambda s: (s.level is Level.CRIT, not s.off), default=None)
+    if worst is not None and worst.level is Level.CRIT:
+        near = next((m for m in situation.matches if m.score > 0), None)
+        nearest = f"  nearest {near.runbook.number}, {near.held} of {near.total}" if near is not None else ""
+        return ((" no runbook fits  ", "bold"), (f"worst: {worst.title}: {worst.reason}", "crit"), (nearest, "dim"))
+    unknown = [s for m in situation.matches for s in m.symptoms if s.held is None]
+    if unknown:
+        plural = "" if len(unknown) == 1 else "s"
+        return (
+            (" ? ", "unknown"),
+            ("cannot tell: ", "unknown"),
+            (f"{len(unknown)} symptom{plural} unknown", "text"),
         )
-        if line_width((*left, *following)) + line_width(opens) + 2 <= width:
-            left += following
-    return spread(fit(tuple(left), room), opens, width)
+    return ((" no runbook matches", "dim"),)
 
 
 def _recovering(situation: Situation, width: int) -> Line:

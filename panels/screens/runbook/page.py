@@ -6,7 +6,7 @@ Pure.
 from __future__ import annotations
 
 from cockpit.model.plan import Gauge, Proof
-from cockpit.model.runbook import Match, Runbook, Step, SymptomStatus, Validation
+from cockpit.model.runbook import Match, Runbook, Step, SymptomStatus, Validation, listed
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
 from panels.kit.marks import PROOFS, SIGN, level_words, meter
@@ -33,10 +33,12 @@ def ranked(situation: Situation) -> list[Match]:
 def list_lines(situation: Situation) -> list[Para]:
     """Return the ranked list: symptoms held of all, number, title."""
     lines = []
+    worth = {match.runbook.id for match in listed(situation.matches)}
     for match in ranked(situation):
-        role = "crit" if match.score and match.held == match.total else "warn" if match.score else "dim"
+        named = match.runbook.id in worth
+        role = "crit" if match.whole and named else "warn" if named else "dim"
         held = f"{match.held}/{match.total}{'?' if match.unknown else ''}" if match.total else SIGN["dash"]
-        title: Span = (match.runbook.title, "bold" if match.score else "text")
+        title: Span = (match.runbook.title, "bold" if named else "text")
         lines.append(
             Para((title,), ((f"{held:<5}", role), (f"{match.runbook.number:>2} ", "key")), key=match.runbook.id)
         )
@@ -58,6 +60,8 @@ def page(match: Match, situation: Situation) -> list[Para]:
             (f"   {match.words}" if match.total else "   no symptoms: a procedure", "dim"),
         ),
     ]
+    if match.held_back:
+        lines.append(para((f"held back: {match.held_back}", "warn")))
     if runbook.summary:
         lines.append(para((runbook.summary, "dim")))
     lines += _symptoms(match, situation)
@@ -126,7 +130,7 @@ def _symptoms(match: Match, situation: Situation) -> list[Para]:
         return []
     lines = _heading("SYMPTOMS")
     for status in known:
-        signal = situation.signals.get(status.symptom.signal)
+        signal = situation.signals.get(status.by or status.symptom.signal)
         level = signal.level if signal is not None else Level.UNKNOWN
         if status.held is None or signal is None:
             state, role = f"{SIGN['unknown']} UNKNOWN", "unknown"

@@ -31,4 +31,5 @@ SCENARIO = Scenario(
     right_steps=("shorten-reveal-delay", "raise-priority-fee", "1/switch-rpc"),
     wrong_steps=("chunked-reveal", "smaller-bundles"),
     aged_s=240.0,
+    seen_by=frozenset({"prometheus", "solana"}),
 )

@@ -29,4 +29,5 @@ SCENARIO = Scenario(
     right_steps=("chunked-reveal", "smaller-bundles"),
     wrong_steps=("raise-priority-fee", "shorten-reveal-delay", "1/switch-rpc"),
     aged_s=240.0,
+    seen_by=frozenset({"prometheus", "solana"}),
 )

@@ -34,4 +34,5 @@ SCENARIO = Scenario(
     wrong_steps=("switch-rpc", "restart-signers", "6/scale-ingestors"),
     arguments={"sources": "4"},
     aged_s=240.0,
+    seen_by=frozenset({"prometheus", "solana"}),
 )

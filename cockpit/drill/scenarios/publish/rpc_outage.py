@@ -30,4 +30,5 @@ SCENARIO = Scenario(
     right_steps=("switch-rpc",),
     wrong_steps=("restart-signers", "relax-guardrail"),
     aged_s=240.0,
+    seen_by=frozenset({"prometheus", "solana"}),
 )

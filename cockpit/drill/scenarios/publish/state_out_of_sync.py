@@ -32,4 +32,5 @@ SCENARIO = Scenario(
     right_steps=("realign",),
     wrong_steps=("restart-submitter", "reconcile"),
     aged_s=240.0,
+    seen_by=frozenset({"prometheus", "solana"}),
 )

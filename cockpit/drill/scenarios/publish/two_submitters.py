@@ -29,4 +29,5 @@ SCENARIO = Scenario(
     right_steps=("single-submitter",),
     wrong_steps=("reconcile", "restart-submitter"),
     aged_s=240.0,
+    seen_by=frozenset({"prometheus", "solana"}),
 )

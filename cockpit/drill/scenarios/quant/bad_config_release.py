@@ -32,4 +32,5 @@ SCENARIO = Scenario(
     wrong_steps=("6/scale-ingestors",),
     arguments={"image": SERVICES[QUANT].image, "key": BATCH, "value": USUAL_BATCH, "replicas": "8"},
     aged_s=600.0,
+    seen_by=frozenset({"prometheus", "kubernetes"}),
 )

@@ -30,4 +30,5 @@ SCENARIO = Scenario(
     wrong_steps=("6/scale-ingestors", "1/restart-signers"),
     arguments={"image": SERVICES[QUANT].image, "replicas": "8"},
     aged_s=600.0,
+    seen_by=frozenset({"prometheus", "kubernetes"}),
 )

@@ -35,4 +35,5 @@ SCENARIO = Scenario(
     holding_steps=("cache-only",),
     by_hand={"failover-db": failover},
     aged_s=120.0,
+    seen_by=frozenset({"prometheus", "probes"}),
 )

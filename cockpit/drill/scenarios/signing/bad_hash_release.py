@@ -32,4 +32,5 @@ SCENARIO = Scenario(
     right_steps=("rollback-submitter", "rollback-submitter-and-signers"),
     wrong_steps=("rollback-signers", "3/restart-signers", "5/restart-submitter"),
     aged_s=300.0,
+    seen_by=frozenset({"prometheus", "solana"}),
 )

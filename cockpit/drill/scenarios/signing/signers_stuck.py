@@ -29,4 +29,5 @@ SCENARIO = Scenario(
     right_steps=("restart-signers",),
     wrong_steps=("switch-rpc", "relax-guardrail", "3/reduce-concurrency"),
     aged_s=240.0,
+    seen_by=frozenset({"prometheus", "solana"}),
 )

@@ -32,4 +32,5 @@ SCENARIO = Scenario(
     right_steps=("rollback-signers", "rollback-submitter-and-signers"),
     wrong_steps=("rollback-submitter", "3/restart-signers"),
     aged_s=300.0,
+    seen_by=frozenset({"prometheus", "solana"}),
 )

@@ -1,0 +1,76 @@
+"""Which runbook leads: by severity, by how much of it holds, by whichever witness can be asked."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from cockpit.assessment.match import held, match
+from cockpit.model.runbook import Runbook, Runbooks, Symptom, listed
+from cockpit.model.signal import Level, SignalStatus
+from cockpit.runbooks.schema import check
+
+OK, WARN, CRIT, UNKNOWN = Level.OK, Level.WARN, Level.CRIT, Level.UNKNOWN
+
+
+def _runbook(number: int, *signals: str) -> Runbook:
+    symptoms = tuple(Symptom(text="t", signal=name) for name in signals)
+    return Runbook(id=f"b{number}", number=number, title="T", symptoms=symptoms)
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "expected", "by"),
+    [
+        (UNKNOWN, CRIT, True, "y"),
+        (UNKNOWN, OK, False, "y"),
+        (OK, CRIT, True, "y"),
+        (CRIT, OK, True, "x"),
+        (CRIT, UNKNOWN, True, "x"),
+        (OK, UNKNOWN, False, "x"),
+        (UNKNOWN, UNKNOWN, None, "x"),
+    ],
+)
+def test_one_witness_of_a_symptom_is_enough(first: Level, other: Level, expected: bool | None, by: str) -> None:
+    """B7: the chain tells what Prometheus cannot, and the other way."""
+    symptom = Symptom(text="t", signal="x", one_of=("y",))
+    levels = {"x": first, "y": other}
+    seen = held(symptom, {n: SignalStatus(n, n, level, None, "") for n, level in levels.items()})
+    assert (seen.held, seen.by) == (expected, by)
+
+
+def test_a_sev0_that_holds_leads_whatever_else_holds_in_full() -> None:
+    """B6: severity first, then how much holds, never the number of lines."""
+    grave = replace(_runbook(13, "bad", "good"), severity="SEV0")
+    whole = replace(_runbook(6, "bad", "bad2", "bad3"), severity="SEV2")
+    graver = replace(_runbook(9, "bad"), severity="SEV1")
+    partial = replace(_runbook(1, "bad", "bad2", "good"), severity="SEV1")
+    below = replace(_runbook(2, "bad", "good", "good"), severity="SEV0")
+    runbooks = Runbooks(
+        queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=(partial, below, whole, graver, grave)
+    )
+    levels = {"good": OK, "bad": CRIT, "bad2": WARN, "bad3": WARN}
+    signals = {name: SignalStatus(name, name, level, None, "") for name, level in levels.items()}
+    assert [m.runbook.number for m in match(runbooks, signals)] == [13, 9, 6, 1, 2]
+    assert [m.runbook.number for m in match(runbooks, signals, pinned="b6")] == [13, 6, 9, 1, 2]
+    assert [m.runbook.number for m in match(runbooks, signals, held_back={"b9": "why"})][-1] == 9
+    assert [m.runbook.number for m in listed(match(runbooks, signals))] == [13, 9, 6, 1]
+
+
+def test_a_misspelt_witness_is_named_with_its_line_and_what_was_meant() -> None:
+    """B7: an operator's own file may name alternatives too."""
+    text = """[[runbook]]
+id = "own"
+number = 17
+title = "Own"
+symptoms = [
+  { text = "t", signal = "output-age", one-of = ["probe-output-agee"] },
+]
+"""
+    runbooks, problems = check(text, "own.toml")
+    assert runbooks is None
+    assert str(problems[0]) == (
+        "own.toml:6: runbook[own].symptoms[0].one-of[0]: "
+        "expected the name of a signal, there is no 'probe-output-agee'; did you mean 'probe-output-age'?"
+    )
+    twice, problems = check(text.replace("probe-output-agee", "output-age"), "own.toml")
+    assert twice is None and "is there twice" in str(problems[0])
