@@ -115,7 +115,7 @@ def test_recovering_is_no_symptom_that_holds(at: str) -> None:
     watched = Watched(REJECTS)
     watched.read(539.0, new=25.0)
     status = watched.later(5.0, 535.0, new=0.0)
-    assert held(Symptom(text="rejected", signal="x", at=at), status).held is False  # type: ignore[arg-type]
+    assert held(Symptom(text="rejected", signal="x", at=at), {"x": status}).held is False  # type: ignore[arg-type]
 
 
 def _stage(name: str, level: Level, **more: Any) -> tuple[Stage, dict[str, SignalStatus]]:
