@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+import msgspec
 
 from cockpit.assessment.verdicts.recovering import Fresh, Quiet, counts, recovery
 from cockpit.assessment.verdicts.recovering import words as recovery_words
 from cockpit.model.runbook import SignalDef
 from cockpit.model.signal import Level, SignalStatus
+
+#: Nothing is told to and fro more than once in so long.
+FLICKER_S = 5.0
+#: … and what did is not trusted for so long.
+FLAPPING_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,10 @@ class Held:
     since_warn: float | None = None  # monotonic: a level of at least WARN has been read since then
     since_crit: float | None = None
     quiet: Quiet = field(default_factory=Quiet)  # since when what is new has been well
+    improved: float = -math.inf  # monotonic, as are these: when it last became better
+    relapsed: float = -math.inf  # when it last became worse again soon after that
+    better: float | None = None  # since when it has been better than what is told
+    status: SignalStatus | None = None
 
     def settle(
         self, name: str, signal: SignalDef, raw: Raw, spark: tuple[float | None, ...], mono: float
@@ -48,6 +60,40 @@ class Held:
         What was bad at the first look, or after a time of unknown, may have held for long: it
         counts at once too.
         """
+        status = self._settle(name, signal, raw, spark, mono)
+        if self._flaps(status, mono):
+            assert self.status is not None
+            age = mono - self.status.sampled_at if self.status.sampled_at is not None else None
+            return msgspec.structs.replace(self.status, age_s=age)
+        if status.level is not self.level:
+            self.level, self.since = status.level, mono
+        self.status = msgspec.structs.replace(status, since=self.since)
+        return self.status
+
+    def _flaps(self, status: SignalStatus, mono: float) -> bool:
+        """Tell whether what it is now must not be told yet: it was better before, and for a moment.
+
+        Worse is told at once; better too, unless it was worse again within seconds the last time:
+        then it must stay better for so long.
+        """
+        before = self.level
+        if before is None or _order(status.level) == _order(before):
+            self.better = None
+            return False
+        if _order(status.level) > _order(before):
+            if mono - self.improved < FLICKER_S:
+                self.relapsed = mono
+            self.better = None
+            return False
+        self.better = mono if self.better is None else self.better
+        if mono - self.relapsed < FLAPPING_S and mono - self.better < FLICKER_S:
+            return True
+        self.improved, self.better = mono, None
+        return False
+
+    def _settle(
+        self, name: str, signal: SignalDef, raw: Raw, spark: tuple[float | None, ...], mono: float
+    ) -> SignalStatus:
         first = self.level in (None, Level.UNKNOWN)
         start = mono - signal.hold if first else mono
         bad = raw.level.bad
@@ -67,8 +113,6 @@ class Held:
         found = recovery(signal, raw.value, raw.fresh, quiet_s) if raw.fresh is not None and level.bad else None
         if found is not None:
             level = Level.RECOVERING
-        if level is not self.level:
-            self.level, self.since = level, mono
         pending, reason = None, raw.reason
         if found is not None:
             reason = recovery_words(signal, found)
@@ -86,7 +130,6 @@ class Held:
             reason=reason,
             age_s=raw.age_s,
             sampled_at=mono - raw.age_s if raw.age_s is not None else None,
-            since=self.since,
             pending=pending,
             spark=spark,
             worst_labels=raw.labels,
@@ -100,3 +143,8 @@ class Held:
             bound_s=raw.bound_s if raw.bound_s is not None else signal.max_age,
             recovering=found,
         )
+
+
+def _order(level: Level) -> int:
+    """Return how bad it is to be told late: unknown is told before all."""
+    return 5 if level is Level.UNKNOWN else level.rank

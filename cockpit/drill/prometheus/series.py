@@ -219,6 +219,18 @@ class Registry:
             for name, children in grouped.items():
                 yield name, children, job
 
+    def current(self, up: set[str]) -> Iterator[tuple[Labels, float]]:
+        """Yield every series of the jobs that are up, with its value now."""
+        for (job, name, _), value in self._values.items():
+            if job in up:
+                yield _target_labels(job, name, value.labels), value.value
+        for (job, _, _), histogram in self._histograms.items():
+            if job in up:
+                running = histogram.cumulative()
+                numbers = [*running, histogram.total, running[-1]]
+                for (name, labels), number in zip(_histogram_labels(histogram), numbers, strict=True):
+                    yield _target_labels(job, name, labels), number
+
     def sample(self, store: SeriesStore, at: float, up: set[str]) -> None:
         """Scrape every job that is up into the store.
 
