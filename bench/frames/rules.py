@@ -94,7 +94,8 @@ def match_against_signals(frame: Frame) -> list[str]:
 
 def page_against_signals(frame: Frame) -> list[str]:
     """Compare the lines of the best runbook's page with the signals that they are of."""
-    found, best = [], frame.matches[0] if frame.matches else None
+    found: list[str] = []
+    best = frame.matches[0] if frame.matches else None
     lines = _part(frame.page, "SYMPTOMS")
     if best is None or len(lines) != len(best.symptoms):
         return found
@@ -112,8 +113,9 @@ def page_against_signals(frame: Frame) -> list[str]:
         if re.match(r"\s+[✗!] (CRIT|WARN)", line) and WORDS[signal.level] not in line:
             found.append(f"the page says {line.strip()[:40]}, the signal is {signal.level}")
     for line in _part(frame.page, "TRIAGE"):
-        if "✓" in line and re.search(r"for \d+ of \d+ s", line):
-            found.append(f"a green tick beside what is bad: {line.strip()[:60]}")
+        for answer in re.split(r"\s{3,}", line):
+            if "✓" in answer and re.search(r"for \d+ of \d+ s", answer):
+                found.append(f"a green tick beside what is bad: {answer.strip()[:60]}")
     return found
 
 
@@ -185,9 +187,9 @@ def over_time(frames: Sequence[Frame]) -> list[str]:
     found: list[str] = []
     for what, states in _series(frames).items():
         changes = [(at, was, now) for (_, was), (at, now) in pairwise(states) if was != now]
-        for (at, was, now), (later, _, back) in pairwise(changes):
-            if back == was and later - at < FLICKER_S:
-                found.append(f"flicker: {what} {was} → {now} → {back} within {later - at:.0f} s at {at:.0f} s")
+        for (at, was, now), (_, _, back), (later, _, again) in zip(changes, changes[1:], changes[2:], strict=False):
+            if back == was and again == now and later - at < FLICKER_S:
+                found.append(f"flicker: {what} {was} → {now} and again within {later - at:.0f} s at {at:.0f} s")
     until: dict[str, float] = {}
     for frame in frames:
         for name, signal in frame.signals.items():

@@ -46,7 +46,7 @@ async def play(
                 await asyncio.sleep(1.0)
                 frame = camera.take(made.situation, round(made.clock.mono() - began, 1))
                 story.frames.append(frame)
-                truth.look(frame.at, made.situation)
+                truth.see(frame.at, made.situation)
                 heard(frame)
 
         found.inject(made.drill.world)

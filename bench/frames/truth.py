@@ -38,7 +38,7 @@ class Truth:
         self.world: dict[str, list[tuple[float, bool]]] = {name: [] for name in self.signals}
         self.screen: dict[str, list[tuple[float, bool]]] = {name: [] for name in self.signals}
 
-    def look(self, at: float, situation: Situation) -> None:
+    def see(self, at: float, situation: Situation) -> None:
         world = self._world
         for stage in (world.ingest, world.quant, world.publish, world.serve):
             stage.gauges()
@@ -49,7 +49,9 @@ class Truth:
             self.screen[name].append((at, status.level.bad))
             assert signal.promql is not None
             rows = evaluate(self._store, narrowed(signal.promql, SPAN_S) or signal.promql, [now])
-            values = [c[-1] for _, c in rows if c[-1] is not None and math.isfinite(c[-1])]  # type: ignore[union-attr]
+            assert isinstance(rows, list)
+            found = [column[-1] for _, column in rows]
+            values = [float(one) for one in found if one is not None and math.isfinite(one)]
             if values:
                 worst = (max if signal.direction == "above" else min)(values)
                 level = judge(worst, signal.direction, status.warn, status.crit)

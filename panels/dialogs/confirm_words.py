@@ -5,6 +5,8 @@ All that an operator must know before saying yes (rule 5).
 
 from __future__ import annotations
 
+import re
+
 from cockpit.model.plan import (
     Change,
     CommandRun,
@@ -216,7 +218,7 @@ def _what_is_done(plan: Plan) -> list[Para]:
     """Say exactly what is sent or run, as far as it may be shown."""
     effect = plan.request
     if isinstance(effect, CommandRun):
-        return [labelled("runs", LABEL, (plan.kubectl, "accent"))]
+        return [labelled("runs", LABEL, (plan.kubectl, "accent")), *_unfilled(plan)]
     if isinstance(effect, SqlRun):
         return [
             labelled("runs", LABEL, (effect.statement, "accent")),
@@ -226,7 +228,16 @@ def _what_is_done(plan: Plan) -> list[Para]:
         inputs = ", ".join(f"{name} {words}" for name, words in effect.inputs.items())
         return [labelled("looks", LABEL, (effect.what, "accent"), f"  {inputs}")]
     assert isinstance(effect, Request)
-    return [labelled("same as", LABEL, (plan.kubectl, "accent")), *_dry_run(plan)]
+    return [labelled("same as", LABEL, (plan.kubectl, "accent")), *_unfilled(plan), *_dry_run(plan)]
+
+
+def _unfilled(plan: Plan) -> list[Para]:
+    """Say which values are hidden: who copies the line gives them in his own shell."""
+    names = list(dict.fromkeys(re.findall(r'"\$(\w+)"', plan.kubectl)))
+    if not names:
+        return []
+    said = ", ".join(f"${name}" for name in names)
+    return [labelled("", LABEL, (f"{said} is hidden: to run the copied line, set it in your shell", "dim"))]
 
 
 def progress_lines(progress: Progress) -> list[Para]:

@@ -149,8 +149,13 @@ class Field(Vertical):
         yield Static("", classes="wrong", markup=False)
 
     def on_mount(self) -> None:
-        if self.list is not None and self.current is not None:
-            self.list.choose(self.current)
+        self._open_at_default()
+
+    def _open_at_default(self) -> None:
+        """Put the list's cursor on the value now, else on the step's own default."""
+        start = self.current if self.current is not None else self.param.default
+        if self.list is not None and start is not None:
+            self.list.choose(str(start))
 
     @property
     def value(self) -> str:
@@ -186,6 +191,7 @@ class Field(Vertical):
             self.input.placeholder = "type one, or go up to choose"
         self.query_one(".title", Static).update(self._title())
         self.mount(self.list, after=self.query_one(".title", Static))
+        self.call_after_refresh(self._open_at_default)
         return True
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:

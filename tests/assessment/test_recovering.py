@@ -83,7 +83,8 @@ def test_a_share_of_a_few_must_be_bad_twice() -> None:
     assert watched.later(5.0, 65.0, new=94.0).level is Level.RECOVERING
     assert watched.later(5.0, 66.0, new=100.0).level is Level.RECOVERING
     assert watched.later(5.0, 66.0, new=94.0).level is Level.RECOVERING
-    assert watched.later(5.0, 66.0, new=93.0).level is Level.CRIT
+    assert watched.later(5.0, 70.0, new=93.0).level is Level.RECOVERING  # still better than what is behind it
+    assert watched.later(5.0, 70.0, new=50.0).level is Level.CRIT
 
 
 def test_what_comes_seldom_is_not_over_after_a_short_silence() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cockpit.assessment.verdicts.recovering import Fresh, Quiet, counts, recovery
+from cockpit.assessment.verdicts.recovering import Fresh, Quiet, recovery
 from cockpit.assessment.verdicts.recovering import words as recovery_words
 from cockpit.model.runbook import SignalDef
 from cockpit.model.signal import Level, SignalStatus
@@ -107,10 +107,12 @@ class Held:
                 level = Level.WARN
             if self.since_crit is not None and mono - self.since_crit >= signal.hold:
                 level = Level.CRIT
-        quiet_s = (
-            self.quiet.take(raw.fresh, raw.level, counts(signal), mono) if raw.fresh is not None else self.quiet.end()
-        )
-        found = recovery(signal, raw.value, raw.fresh, quiet_s) if raw.fresh is not None and level.bad else None
+        found = None
+        if raw.fresh is None:
+            self.quiet.end()
+        else:
+            quiet_s = self.quiet.take(signal, raw.fresh, raw.level, raw.value, mono)
+            found = recovery(signal, raw.value, raw.fresh, quiet_s) if level.bad else None
         if found is not None:
             level = Level.RECOVERING
         pending, reason = None, raw.reason

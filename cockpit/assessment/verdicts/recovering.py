@@ -20,7 +20,7 @@ from cockpit.sources.values import Value
 #: A shorter silence says nothing.
 LEAST_S = 10.0
 #: So many events would have come in a silence that is no chance.
-EVENTS = 3.0
+EVENTS = 5.0
 #: … but no longer than this part of the window is waited for them.
 MOST_OF_WINDOW = 0.6
 #: A single look at what is new may be chance.
@@ -50,11 +50,11 @@ class Quiet:
     read: object = None
     bad_looks: int = 0
 
-    def take(self, fresh: Fresh, level: Level, counted: bool, mono: float) -> float:
+    def take(self, signal: SignalDef, fresh: Fresh, level: Level, value: float | None, mono: float) -> float:
         """Return for how long it has been well; 0: it is not.
 
-        `level`: how bad its window says that it is. What is `counted` and as bad again ends the
-        silence at once; all else, as a share of a few, may be chance: it must be seen twice.
+        `level`, `value`: of its window. What is counted and as bad again ends the silence at once.
+        A share of a few may be bad by chance: it must be so twice, and no better than the window.
         """
         if fresh.read is None:
             return fresh.span_s
@@ -64,14 +64,14 @@ class Quiet:
                 self.since, self.span_s = mono, fresh.span_s
         elif fresh.read is not self.read:
             self.bad_looks += 1
-            if (counted and fresh.level.rank >= level.rank) or self.bad_looks >= LOOKS:
+            again = fresh.level.rank >= level.rank or self.bad_looks >= LOOKS
+            if again if counts(signal) else self.bad_looks >= LOOKS and not _better(signal, fresh.value, value):
                 self.since = None
         self.read = fresh.read
         return mono - self.since + self.span_s if self.since is not None else 0.0
 
-    def end(self) -> float:
+    def end(self) -> None:
         self.since, self.read, self.bad_looks = None, None, 0
-        return 0.0
 
 
 def of_newest(
@@ -113,6 +113,10 @@ def enough(signal: SignalDef, value: float | None, window_s: float) -> float:
     return min(EVENTS / per_s, MOST_OF_WINDOW * window_s) if per_s else 0.0
 
 
+def _better(signal: SignalDef, new: float, value: float | None) -> bool:
+    return value is not None and (new < value if signal.direction == "above" else new > value)
+
+
 def counts(signal: SignalDef) -> bool:
     """Tell whether it counts what should not be, so that none is well and one is news."""
     return signal.direction == "above" and signal.unit in ("/min", "")
@@ -125,7 +129,7 @@ def words(signal: SignalDef, found: Recovery) -> str:
     new = (
         f"0 new for {for_s}"
         if counts(signal) and found.value == 0.0
-        else f"{amount(found.value)}{unit} now, well for {for_s}"
+        else f"{amount(found.value)}{unit} now, better for {for_s}"
     )
     whole = math.ceil(found.clears_s)
     return f"{new}; the window clears in {whole // 60}:{whole % 60:02d}"

@@ -18,11 +18,10 @@ after a crash what became of it; without, a command that was cut off is "unknown
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cockpit.mitigation import process
+from cockpit.mitigation import copied, process
 from cockpit.mitigation.context import NETWORK_CLI, NetworkCli
 from cockpit.mitigation.kind import Draft, RawInverse, Ready
 from cockpit.mitigation.outcome import Judgement, Outcome
@@ -31,7 +30,7 @@ from cockpit.mitigation.steps.parameters import filled, placed, resolve
 from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Verdict
 from cockpit.model.runbook import Runbook, Step
 from cockpit.patterns import compiled
-from cockpit.text import HIDDEN, clean, safe
+from cockpit.text import clean, safe
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
@@ -69,7 +68,7 @@ class Command:
             relevant={} if before is None else {"done": before},
             expected={} if before is None else {"done": True},
             changes=_changes(step, name, before),
-            kubectl=shlex.join(shown),
+            kubectl=copied.line(shown),
             blast=_blast(effect, reading),
             inverse=_inverse(runbook, step, values, cli),
             effect=effect,
@@ -217,8 +216,13 @@ def named_step(context: StepContext, named: Mapping[str, Any]) -> tuple[Runbook,
         raise PlanProblem(f"the runbooks have no step {named['step']} any more", "correct runbooks.toml") from None
 
 
+def _open(text: str, name: str) -> str:
+    """Return a word that may be shown whole; else what stands for it."""
+    return text if safe(text, 300) == text else copied.hidden(name)
+
+
 def words_of(step: Step, values: Mapping[str, str], cli: NetworkCli) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the argument list, and the same as it may be shown.
+    """Return the argument list, and the same as it may be shown, to be written by `copied.line`.
 
     Raises PlanProblem for a word that would be taken for an option.
     """
@@ -240,7 +244,7 @@ def words_of(step: Step, values: Mapping[str, str], cli: NetworkCli) -> tuple[tu
             if any(one.startswith("-") for one in several):
                 raise PlanProblem(f"{spread[1]}: a word of it begins with -", "give other values")
             argv += several
-            shown += [HIDDEN if spread[1] in secret else safe(one, 300) for one in several]
+            shown += [copied.hidden(spread[1]) if spread[1] in secret else _open(one, spread[1]) for one in several]
             continue
         text, names = filled(word, known, f"step {step.id}: argv[{index}]"), placed(word)
         if text.startswith("-") and not word.startswith("-") and not names <= allowed:
@@ -251,7 +255,8 @@ def words_of(step: Step, values: Mapping[str, str], cli: NetworkCli) -> tuple[tu
         if "\0" in text:
             raise PlanProblem(f"{', '.join(sorted(names))}: a word cannot hold a zero byte", "give another value")
         argv.append(text)
-        shown.append(HIDDEN if names & secret else safe(text, 300))
+        named = next(iter(sorted(names & secret) or sorted(names)), f"word_{index}")
+        shown.append(copied.hidden(named) if names & secret else _open(text, named))
     return tuple(argv), tuple(shown)
 
 
@@ -370,4 +375,4 @@ def _inverse(runbook: Runbook | None, step: Step, values: Mapping[str, str], cli
     raw = {"runbook": runbook.id, "step": found.id, "values": own}
     kept = {**raw, "values": {n: {"hidden": True} if n in secret else v for n, v in own.items()}}
     _, shown = words_of(found, {p.name: str(p.default or "") for p in found.params} | own, cli)
-    return RawInverse(raw, kept, found.title, shlex.join(shown))
+    return RawInverse(raw, kept, found.title, copied.line(shown))

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cockpit.mitigation import process
+from cockpit.mitigation import copied, process
 from cockpit.mitigation.choices.live import left_out, markets
 from cockpit.mitigation.kind import Draft, RawInverse, Ready
 from cockpit.mitigation.outcome import Judgement, Outcome
@@ -69,7 +68,7 @@ class CommandEach:
             relevant={"done": [one for one in wanted if states[one] is True], "todo": list(todo)},
             expected={"done": list(wanted), "todo": []},
             changes=tuple(Change(one, f"not {becomes}" if states[one] is False else None, becomes) for one in todo),
-            kubectl=" && ".join(shlex.join(shown) for _, shown in argvs),
+            kubectl=" && ".join(copied.line(shown) for _, shown in argvs),
             blast=_blast(wanted, todo, becomes),
             inverse=_inverse(runbook, step, values, todo, context),
             effect=effect,
@@ -269,7 +268,7 @@ def _inverse(
     arguments = {"runbook": runbook.id, "step": wanted.id, "values": own, "each": list(todo)}
     cli = context.backends.network_cli
     shown = [words_of(wanted, {**own, wanted.args["each"]: one}, cli)[1] for one in todo]
-    return RawInverse(arguments, arguments, f"{wanted.title}: {_names(todo)}", " && ".join(map(shlex.join, shown)))
+    return RawInverse(arguments, arguments, f"{wanted.title}: {_names(todo)}", " && ".join(map(copied.line, shown)))
 
 
 def _names(markets: Sequence[str], most: int = _NAMED) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from cockpit.canonical_json import canonical
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
+from cockpit.mitigation import copied
 from cockpit.mitigation.cluster.configmaps import Workloads, consumers, workloads
 from cockpit.mitigation.cluster.objects import Subject, fetch_configmap
 from cockpit.mitigation.cluster.patches import MERGE
@@ -189,5 +190,6 @@ def _inverse(subject: Subject, around: PatchContext, key: str, before: str | Non
 
 
 def _line(subject: Subject, runbooks: Runbooks, key: str, value: str | None) -> str:
-    patch = canonical({"data": {key: _shown(runbooks, key, value)}})
-    return f"{kubectl_prefix(subject)} patch configmap {shlex.quote(subject.name)} --type merge -p {shlex.quote(patch)}"
+    text = value if value is None or _shown(runbooks, key, value) == value else copied.hidden(key)
+    patch = canonical({"data": {key: text}})
+    return f"{kubectl_prefix(subject)} patch configmap {shlex.quote(subject.name)} --type merge -p {copied.word(patch)}"

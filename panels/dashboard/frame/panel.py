@@ -21,8 +21,8 @@ from panels.dashboard.facts.metrics import Trouble, query_age, query_trouble
 from panels.keys import moving
 from panels.kit.line_widget import ScrolledLines
 from panels.kit.spans import BLANK, Line, Span, fit, line_width, plain, width_of
-from panels.kit.theme import ALERT, Appearance
-from panels.kit.words import age
+from panels.kit.theme import ALERT, MARK, Appearance
+from panels.kit.words import age, value
 
 
 class LinesPanel(ScrolledLines):
@@ -46,6 +46,7 @@ class LinesPanel(ScrolledLines):
         super().__init__(appearance, id=f"panel-{self.spec.name}")
         self.filter = ""
         self._shown_stamp: tuple[object, ...] | None = None
+        self._drawn_levels: list[Level] = []  # of the rows in the picture: the title says no less
 
     @property
     def hotkey(self) -> str:
@@ -113,6 +114,7 @@ class LinesPanel(ScrolledLines):
         frame = "focus" if self.has_focus else "frame"
         inner = max(0, width - 4)
         body = self.body(inner, max(0, height - 2))
+        self._drawn_levels = [level for level in (Level.WARN, Level.CRIT) if _marked(body, level)]
         lines = [self._title(width, frame)]
         for line in body[: height - 2] + [BLANK] * (height - 2 - len(body)):
             gap = inner - line_width(line)
@@ -130,6 +132,7 @@ class LinesPanel(ScrolledLines):
             return [(("waiting for the first reading", "dim"),)]
         faults = fault_lines(self.trouble(self.situation), width)
         lines = self.content(self.situation, width)
+        lines = [*self.unsaid(self.situation, lines), *lines]
         if self.filter:
             lines = [line for line in lines if self.filter.lower() in plain(line).lower()] or [
                 (("nothing matches", "dim"),)
@@ -137,13 +140,23 @@ class LinesPanel(ScrolledLines):
         lines = faults + lines
         return lines[self.window(len(lines), height)]
 
+    def unsaid(self, situation: Situation, lines: Sequence[Line]) -> list[Line]:
+        """Say which signal the mark in the title is of, where no line shows anything so bad."""
+        own = [situation.signals[name] for name in self.signals if name in situation.signals]
+        level = worst([signal.level for signal in own] or [Level.OK])
+        if not level.bad or any(role.partition("+")[0] == level.value for line in lines for _, role in line):
+            return []
+        decider = next(signal for signal in own if signal.level is level)
+        number = value(decider.newest, decider.unit)
+        return [((f"{MARK[level]} {number} ", level.value), (decider.title.lower(), "text"))]
+
     def _title(self, width: int, frame: str) -> Line:
         left: list[Span] = [("╭─ ", frame)]
         named = f"{self.spec.title} "
         left += [(self.hotkey, "key"), (f" {named}", "title")] if self.hotkey else [(named, "title")]
         right: list[Span] = []
         if self.situation is not None:
-            level = self.level(self.situation)
+            level = worst([self.level(self.situation), *self._drawn_levels])
             if ALERT[level]:
                 left.append((f"{ALERT[level]} ", level.value))
             aside = self.aside(self.situation)
@@ -179,6 +192,10 @@ class LinesPanel(ScrolledLines):
 
     def on_blur(self) -> None:
         self.sync()
+
+
+def _marked(lines: Sequence[Line], level: Level) -> bool:
+    return any(text.startswith(MARK[level]) and role.startswith(level.value) for line in lines for text, role in line)
 
 
 def fault_lines(troubles: Sequence[Trouble], width: int) -> list[Line]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.canonical_json import canonical
+from cockpit.mitigation import copied
 from cockpit.mitigation.cluster.objects import (
     RESOURCES,
     SHORT,
@@ -198,21 +199,28 @@ def _left_out(before: Mapping[str, Any] | None, value: Mapping[str, Any] | None)
 
 
 def _line(subject: Subject, container: str, wanted: Values, around: PatchContext) -> str:
-    """Return the kubectl line, secrets hidden.
+    """Return the kubectl line; hidden values are variables of the operator's shell.
 
     A reference needs a patch: `set env` has no spelling for one.
     """
     name = shlex.quote(f"{SHORT[subject.kind]}/{subject.name}")
     if any(value is not None and "valueFrom" in value for value in wanted.values()):
-        env = [{"name": n, **(v or {"$patch": "delete"})} for n, v in wanted.items()]
+        env = [
+            {"name": n, **(v if v is None or "valueFrom" in v else {"value": _copied(around, n, v)})}
+            if v is not None
+            else {"name": n, "$patch": "delete"}
+            for n, v in wanted.items()
+        ]
         patch = canonical({"spec": {"template": {"spec": {"containers": [{"name": container, "env": env}]}}}})
         resource = f"{RESOURCES[subject.kind]} {shlex.quote(subject.name)}"
-        return f"{kubectl_prefix(subject)} patch {resource} -p {shlex.quote(patch)}"
-    words = [
-        f"{n}-" if v is None else f"{n}={display_env(around.runbooks, n, v, secret=n in around.secrets)}"
-        for n, v in wanted.items()
-    ]
-    return f"{kubectl_prefix(subject)} set env {name} -c {shlex.quote(container)} " + " ".join(map(shlex.quote, words))
+        return f"{kubectl_prefix(subject)} patch {resource} -p {copied.word(patch)}"
+    words = [f"{n}-" if v is None else f"{n}={_copied(around, n, v)}" for n, v in wanted.items()]
+    return f"{kubectl_prefix(subject)} set env {name} -c {shlex.quote(container)} {copied.line(words)}"
+
+
+def _copied(around: PatchContext, name: str, value: Mapping[str, Any]) -> str:
+    shown = safe_to_journal(around.runbooks, name, value, secret=name in around.secrets)
+    return str(value["value"]) if shown else copied.hidden(name)
 
 
 def _inverse(subject: Subject, container: str, before: Values, around: PatchContext) -> RawInverse | None:
