@@ -25,6 +25,7 @@ from cockpit.app.coach import CoachController
 from cockpit.app.incidents import IncidentController
 from cockpit.app.maintenance import MaintenanceController
 from cockpit.app.mitigations import MitigationController
+from cockpit.app.routes import ROUTES, routed
 from cockpit.app.views import ViewController
 from panels import keys, messages
 from panels.app.splash_screen import SplashScreen
@@ -86,11 +87,11 @@ class CockpitApp(TerminalApp):
         )
         super().__init__(appearance, debug_errors=debug_errors, relay=relay)
         self.session = session
-        self.views = ViewController(self, session, lambda: self.dashboard)
-        self.mitigations = MitigationController(self, session, self.views.open)
-        self.incidents = IncidentController(self, session)
-        self.maintenance = MaintenanceController(self, session)
-        self.coaching = CoachController(self, session)
+        self.views: ViewController = ViewController(self, session, lambda: self.dashboard)
+        self.mitigations: MitigationController = MitigationController(self, session, self.views.open)
+        self.incidents: IncidentController = IncidentController(self, session)
+        self.maintenance: MaintenanceController = MaintenanceController(self, session)
+        self.coaching: CoachController = CoachController(self, session)
         self._dashboard: Dashboard | None = None
         self._shown: Situation | None = None
         self._shown_at = float("-inf")  # on the loop's clock
@@ -342,57 +343,11 @@ class CockpitApp(TerminalApp):
 
     # --- requests, each to its controller ---------------------------------------------------------
 
-    @on(messages.OpenRunbook)
-    async def _open_runbook(self, event: messages.OpenRunbook) -> None:
-        await self.views.runbook(event.name)
-
-    @on(messages.OpenView)
-    async def _open_view(self, event: messages.OpenView) -> None:
-        await self.views.open(event)
-
-    @on(messages.Explain)
-    async def _explain(self, event: messages.Explain) -> None:
-        await self.views.explain(event)
-
-    @on(messages.OpenLogs)
-    async def _open_logs(self, event: messages.OpenLogs) -> None:
-        await self.views.logs(event)
-
-    @on(messages.LogSource)
-    def _log_source(self, event: messages.LogSource) -> None:
-        self.views.log_source(event)
-
-    @on(messages.AskParameters)
-    async def _ask_parameters(self, event: messages.AskParameters) -> None:
-        await self.mitigations.ask(event)
-
-    @on(messages.PlanStep)
-    async def _plan_step(self, event: messages.PlanStep) -> None:
-        await self.mitigations.plan_step(event)
-
-    @on(messages.PlanAgain)
-    async def _plan_again(self, event: messages.PlanAgain) -> None:
-        await self.mitigations.plan_again(event)
-
-    @on(messages.Undo)
-    async def _undo(self, event: messages.Undo) -> None:
-        await self.mitigations.undo(event)
-
-    @on(messages.Confirmed)
-    def _confirmed(self, event: messages.Confirmed) -> None:
-        self.mitigations.confirmed(event)
-
-    @on(messages.StopWatching)
-    def _stop_watching(self, event: messages.StopWatching) -> None:
-        self.mitigations.stop_watching(event)
-
-    @on(messages.AskStop)
-    async def _ask_stop(self, event: messages.AskStop) -> None:
-        await self.mitigations.ask_stop(event)
-
-    @on(messages.StopRunning)
-    def _stop_running(self, event: messages.StopRunning) -> None:
-        self.mitigations.stop_running(event)
+    @routed
+    async def _route(self, request: messages.UserRequest) -> None:
+        done = ROUTES[type(request)](self, request)
+        if done is not None:
+            await done
 
     @on(messages.ManualAnswer)
     async def _manual_answer(self, event: messages.ManualAnswer) -> None:
@@ -402,38 +357,6 @@ class CockpitApp(TerminalApp):
     async def _note(self, event: messages.ManualAnswer) -> None:
         await self.mitigations.note(event)
         self.maintenance.answered()
-
-    @on(messages.InStages)
-    async def _in_stages(self, event: messages.InStages) -> None:
-        await self.mitigations.in_stages(event)
-
-    @on(messages.OpenSequence)
-    async def _open_sequence(self, event: messages.OpenSequence) -> None:
-        await self.mitigations.open_sequence(event)
-
-    @on(messages.PlanPart)
-    async def _plan_part(self, event: messages.PlanPart) -> None:
-        await self.mitigations.plan_part(event)
-
-    @on(messages.AskIncident)
-    async def _ask_incident(self, event: messages.AskIncident) -> None:
-        await self.incidents.ask(event)
-
-    @on(messages.IncidentAct)
-    def _act_on_incident(self, event: messages.IncidentAct) -> None:
-        self.incidents.act(event)
-
-    @on(messages.MakeRound)
-    def _make_round(self, event: messages.MakeRound) -> None:
-        self.maintenance.make(event)
-
-    @on(messages.KeepRound)
-    def _keep_round(self, event: messages.KeepRound) -> None:
-        self.maintenance.keep(event)
-
-    @on(messages.CoachAct)
-    def _coach_act(self, event: messages.CoachAct) -> None:
-        self.coaching.act(event)
 
     # --- the palette ------------------------------------------------------------------------------
 

@@ -54,7 +54,6 @@ TWICE = {
 }
 #: Files that may be longer, and why.
 LONG = {
-    "cockpit/app/main.py": "all keys, commands and messages of the screen meet here",
     "cockpit/kubeapi/client.py": "what leaves for the API server, and when it is sent again, is read in one piece",
     "cockpit/mitigation/executor.py": "the one place that changes anything: its states are read in one piece",
     "tests/drill/test_school.py": "one school, from lesson to score",
