@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -100,7 +100,8 @@ class KubeClient:
         self._read_only = read_only
         self._patience_s = patience_s
         self._sleep = sleep
-        self._username: str | None = None  # as the server knows us, once asked
+        self._username = ""  # as the server knows us, once it has said
+        self._vouched: dict[str, str] | None = None  # the headers that it said so of
         self._access = access
         self._connect_s = connect_s
         self._clock: Clock = clock or SystemClock()
@@ -199,6 +200,8 @@ class KubeClient:
             generation = self._generation
             started = self._clock.mono()
             http, request = await self._request(method, path, params, body, headers, timeout)
+            if method != "GET" and path not in (*_REVIEWS, _WHO):
+                await self._vouch(http, request)
             try:
                 async with asyncio.timeout(timeout_s):
                     response, answered = await _answered(http, request)
@@ -233,18 +236,47 @@ class KubeClient:
         raise AssertionError("unreachable")
 
     async def pin_user(self) -> None:
-        """Ask the server once who we are; from then on no new credentials may be somebody else's.
+        """Ask the server who we are, until it says so; then nothing is sent as somebody else.
 
         Where it does not say, the names in the kubeconfig alone are compared.
         """
-        if self._username is None and not self._read_only:
-            self._username = await self._who(self._access, self._http)
+        if not self._username and not self._read_only:
+            with suppress(Unauthorised):
+                mine = await self._credentials()
+                self._username = await self._who(self._access, self._http, mine)
+                self._vouched = mine
 
-    async def _who(self, access: Access, http: httpx.AsyncClient) -> str:
+    async def _vouch(self, http: httpx.AsyncClient, request: httpx.Request) -> None:
+        """Ask again who we are where a token file or a plugin gave new credentials meanwhile.
+
+        Raises Unauthorised when they are another user's, or nobody says whose.
+        """
+        if not self._username or self._vouched is None:
+            return
+        mine = {name: request.headers.get(name, "") for name in self._vouched}
+        if mine != self._vouched:
+            self._same_user(await self._who(self._access, http, mine))
+            self._vouched = mine
+
+    def _same_user(self, now_known: str) -> None:
+        if now_known == self._username:
+            return
+        before = safe(self._username, 120)
+        if now_known:
+            why, remedy = (
+                f"the credentials are another user's now: {safe(now_known, 120)}, no longer {before}",
+                "start the cockpit again if that is what you want",
+            )
+        else:
+            why = f"the credentials are new, and the server does not say whether they are {before}'s"
+            remedy = "try again in a moment"
+        raise Unauthorised(f"{why}; nothing was sent", status=401, remedy=remedy)
+
+    async def _who(self, access: Access, http: httpx.AsyncClient, mine: Mapping[str, str]) -> str:
         """Return the name that the server knows these credentials by; "" when it does not say."""
         review = '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}'
         try:
-            headers = {"content-type": "application/json", **await asyncio.to_thread(access.credentials.headers)}
+            headers = {"content-type": "application/json", **mine}
             extensions = {"sni_hostname": access.server_name} if access.server_name else {}
             async with asyncio.timeout(5.0):
                 asked = http.build_request("POST", _WHO, content=review, headers=headers, extensions=extensions)
@@ -381,15 +413,14 @@ class KubeClient:
             except AccessProblem as problem:
                 raise Unauthorised(problem.reason, status=401, remedy=problem.remedy) from problem
             http = self._open(access)
-            now_known = await self._who(access, http) if self._username else ""
-            if now_known and now_known != self._username:
-                await http.aclose()
-                raise Unauthorised(
-                    f"the credentials are another user's now: {safe(now_known, 120)}, no longer "
-                    f"{safe(self._username, 120)}; nothing was sent",
-                    status=401,
-                    remedy="start the cockpit again if that is what you want",
-                )
+            if self._username:
+                try:
+                    mine = await asyncio.to_thread(access.credentials.headers)
+                    self._same_user(await self._who(access, http, mine))
+                except (AccessProblem, Unauthorised) as problem:
+                    await http.aclose()
+                    raise Unauthorised(problem.reason, status=401, remedy=problem.remedy) from problem
+                self._vouched = mine
             # requests under way may still use them; closed with the client
             self._retired += [self._http, *([self._streams] if self._streams is not None else [])]
             for idle in self._retired[:-4]:

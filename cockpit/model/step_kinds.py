@@ -215,7 +215,7 @@ _ROWS = (
         verb="",
         rights=(
             StepRight("get", "batch", "cronjobs", "args.cronjob"),
-            *(StepRight(verb, "batch", "jobs") for verb in ("create", "get", "delete")),
+            *(StepRight(verb, "batch", "jobs") for verb in ("create", "get", "list", "delete")),
         ),
         preview=previews.run_job,
         holds=unknowable,

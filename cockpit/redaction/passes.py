@@ -30,6 +30,23 @@ def _escaped(text: str) -> bool:
     return ("\\" in text or "\x9b" in text or "^" in text) and any(sign in text for sign in _ESCAPED)
 
 
+#: What is read as a name though it is not spelled as one: what is not to be seen, spaces that are
+#: none, the wide forms of ASCII. A tab and a line's end are as they are read.
+_ODD = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f"
+    "\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uff01-\uff5e\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
+)
+_SPACES = (
+    "\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u2800\u3000"
+)
+_WIDE = range(0xFF01, 0xFF5F)
+
+
+def _as_read(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return chr(code - 0xFEE0) if code in _WIDE else " " if match.group() in _SPACES else ""
+
+
 _ENCODED = re.compile(r"(?<!\S)\S*?%(?:3[aAdD]|25)\S*+")
 _SCHEME = re.compile(r"(?i)\b(bearer|basic)([ ]{1,4})([A-Za-z0-9._~+/=-]{8,}+)")
 
@@ -82,7 +99,15 @@ def _redact_plain(text: str) -> str:
 
 def redact_once(text: str) -> str:
     """Hide what is found in one pass over the text."""
-    text = hide_own(text)
+    text = _redact_written(hide_own(text))
+    if _ODD.search(text) is None:
+        return text
+    plain = _ODD.sub(_as_read, text)
+    shown = _redact_written(plain)
+    return text if shown == plain else shown
+
+
+def _redact_written(text: str) -> str:
     if "\x1b" not in text and not _escaped(text):
         return _redact_line(text)
     shown = _without(_COLOUR, text)
@@ -101,6 +126,7 @@ def _without(sequences: re.Pattern[str], text: str) -> str:
 
 def _redact_line(text: str) -> str:
     plain = text.replace("\\/", "/") if "\\/" in text else text  # as some write JSON
+    plain = plain.replace("\\u003d", "=").replace("\\u003D", "=") if "\\u003" in plain else plain
     if not _may_be_secret.found_in(plain):
         return text
     shown = _redact_plain(plain)

@@ -173,6 +173,9 @@ def read_value(text: str, at: int, name_at: int, *, to_line_end: bool = False) -
         if refers(text, at):
             return None
         end = bracket_end(text, at)
+        if text[end : end + 1].isalnum() or text[end : end + 1] == "$":  # {bcrypt}$2a$…, {noop}…
+            stop = _STOP.search(text, end)
+            end = stop.start() if stop else len(text)
         return Value(at, end, text[at:end], closed=True)
     if to_line_end:
         end = line_end(text, at, name_at)

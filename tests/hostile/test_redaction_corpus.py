@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cockpit.incident.evidence.redaction import redacted
 from cockpit.redaction.forms import KeyLines
 from cockpit.redaction.names import secret_variable
@@ -26,6 +28,30 @@ def test_no_secret_of_the_corpus_survives() -> None:
     """H3: 0 misses; a piece of five characters is a miss."""
     misses = [(entry.file, entry.line, redact(entry.text)) for entry in SECRETS if entry.leaks(redact(entry.text))]
     assert misses == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pass\u200bword=«hunter2x»",
+        "pass\xadword=«hunter2x»",
+        "pass\u202eword=«hunter2x»",
+        "pass\x00word=«hunter2x»",
+        "password\x00=«hunter2x»",
+        "password\xa0=\xa0«hunter2x»",
+        "password\u3000:\u3000«hunter2x»",
+        "\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44=«hunter2x»",
+        "password\uff1a«hunter2x»",
+        "https://rpc/?api\u2060key=«Zq8vK2mPx7Lw4Rt9Yb3N»",
+        "HOME=/\x00DB_PASSWORD=«hunter2x»\x00PATH=/bin",
+        "Bearer\u2009«Zq8vK2mPx7Lw4Rt9Yb3NZq8v»",
+    ],
+)
+def test_a_name_that_is_read_as_one_hides_its_value(text: str) -> None:
+    """H3: what is not seen, or only looks like a space or a letter, parted it from its value."""
+    secret = text.partition("«")[2].partition("»")[0]
+    shown = redact(text.replace("«", "").replace("»", ""))
+    assert secret not in shown and redact(shown) == shown
 
 
 def test_no_harmless_line_of_the_corpus_is_touched() -> None:

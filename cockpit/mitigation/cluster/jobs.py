@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError, NotFound
-from cockpit.mitigation.cluster.objects import object_path
+from cockpit.mitigation.cluster.objects import collection_path, object_path
 from cockpit.mitigation.cluster.refusals import refused
 from cockpit.mitigation.cluster.rollout import reason_of
 from cockpit.mitigation.context import OnProgress, StepContext
-from cockpit.model.plan import Proof, Rollout
-from cockpit.text import safe
+from cockpit.model.plan import GuardResult, Proof, Rollout, Verdict
+from cockpit.text import clean, safe
 
 POLL_S = 1.0
 LOG_LINES = 20
@@ -59,6 +59,8 @@ def snapshot(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> Rollo
         waiting = [pod for pod in pods if _waits(pod)]
         why = [f"{safe(pod['metadata']['name'], 80)}: {reason}" for pod in waiting if (reason := reason_of(pod))]
         words = f"running: {active} active, {succeeded} of {wanted} completed{tries}"
+        if spec.get("suspend"):
+            words = f"suspended: no pod runs until it is resumed; {succeeded} of {wanted} completed{tries}"
         return state(words, blocking=tuple(why[:3]))
     if condition["type"] == "Failed":
         cause = ": ".join(safe(condition[key], 1000) for key in ("reason", "message") if condition.get(key))
@@ -103,12 +105,50 @@ def _pods(namespace: str) -> str:
     return f"/api/v1/namespaces/{quote(namespace, safe='')}/pods"
 
 
+async def running(scope: Mapping[str, Any], cronjob: Mapping[str, Any], context: StepContext) -> tuple[list[str], str]:
+    """Name the jobs of the same making that have not ended; and say why they cannot be listed.
+
+    The CronJob's own status has those of its schedule alone.
+    """
+    active = {str(ref.get("name")) for ref in (cronjob.get("status") or {}).get("active") or []}
+    try:
+        listed = await context.client.get(collection_path("Job", context.namespace))
+    except KubeError as error:
+        return sorted(active), error.line()
+    stem = str(scope["make"]).rpartition("-")[0] + "-"
+    for job in listed.get("items") or []:
+        metadata = job["metadata"]
+        name, owners = str(metadata["name"]), [str(ref.get("uid")) for ref in metadata.get("ownerReferences") or []]
+        if ended(job) is not None:
+            active.discard(name)
+        elif scope["uid"] in owners if scope["source"] else name.startswith(stem):
+            active.add(name)
+    return sorted(active), ""
+
+
+def beside(names: Sequence[str], why: str) -> tuple[GuardResult, ...]:
+    """Judge whether another one may run now."""
+    if not names:
+        unread = f"not known whether another runs now: {safe(why, 200)}"
+        return (GuardResult("concurrency", Verdict.UNKNOWN, unread),) if why else ()
+    verb = "is" if len(names) == 1 else "are"
+    reason = f"{clean(', '.join(names), 200)} {verb} running now: they would run side by side"
+    return (GuardResult("concurrency", Verdict.CONFIRM, reason, tuple(names)),)
+
+
+def held_back(spec: Mapping[str, Any]) -> tuple[GuardResult, ...]:
+    """Say that no pod of it would start."""
+    if not spec.get("suspend"):
+        return ()
+    return (GuardResult("suspended", Verdict.CONFIRM, "it is made suspended: no pod starts until it is resumed"),)
+
+
 async def follow(context: StepContext, name: str, on_progress: OnProgress) -> Rollout:
     """Poll the job until it is complete, failed, gone or out of time.
 
     Errors of reading are said and outlived.
     """
-    started, limit = context.clock.mono(), LONGEST_S
+    started, limit, vanishes = context.clock.mono(), LONGEST_S, True  # until it is read
     namespace = context.namespace
     now = Rollout(done=False, failed=False, words="the job is made", desired=1)
     while True:
@@ -116,12 +156,18 @@ async def follow(context: StepContext, name: str, on_progress: OnProgress) -> Ro
         try:
             job = await context.client.get(object_path("Job", namespace, name))
             limit = timeout_of(job.get("spec") or {})
+            vanishes = (job.get("spec") or {}).get("ttlSecondsAfterFinished") is not None
             pods = await pods_of(context.client, namespace, name)
             now, lines = snapshot(job, pods), await last_lines(context.client, namespace, pods)
             why = await refused(context.client, namespace, job) if not pods else ""
             now = replace(now, words=f"{now.words}: {why}") if why else now
         except NotFound:
             now = _failed(now, f"job {name} is gone")
+            if vanishes:  # it may have ended well, and been tidied away between two looks
+                words = f"job {name} is gone, as its time to live says: how it ended is not known"
+                now = Rollout(done=True, failed=False, words=words, updated=now.updated, desired=now.desired)
+                on_progress(rollout=now, proof=Proof.UNKNOWN)
+                return now
         except KubeError as error:
             now = replace(now, done=False, failed=False, words=f"cannot read the job: {error.line()}", blocking=())
         if now.failed and lines:

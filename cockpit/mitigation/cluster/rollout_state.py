@@ -45,6 +45,9 @@ def snapshot(
         words += f"; not counted: {others}" if others and done else ""
         return Rollout(done=done, failed=failed, words=words, updated=updated, desired=desired, terminating=ending)
 
+    deleting = bool(obj["metadata"].get("deletionTimestamp"))
+    if deleting and desired:
+        return state("it is being deleted: its controller makes and ends no pod any more", failed=True)
     if paused(obj) and not scaled:
         return state("paused: it does not roll out until it is resumed", failed=True)
     observed = int(status.get("observedGeneration") or 0)
@@ -58,7 +61,8 @@ def snapshot(
     else:
         waiting = _deployment(status, desired, updated, stood)
     if waiting is not None:
-        return state(waiting[0], failed=waiting[1])
+        alone = "; it is being deleted: its controller ends none" if deleting else ""
+        return state(f"{waiting[0]}{alone}", failed=waiting[1])
     if desired == 0 and (mine or pods is None):
         if pods is None and "terminatingReplicas" not in status:
             return state(f"scaled to 0, but whether a pod is left is not known: {pods_reason}")

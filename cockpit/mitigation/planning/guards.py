@@ -202,6 +202,16 @@ def pausing(given: GuardInput, patch: Patch) -> GuardResult | None:
 
 
 @of_object
+def deleting(given: GuardInput, patch: Patch) -> GuardResult | None:
+    """Refuse to start anything of an object that is being deleted: its controller has let go."""
+    since = patch.subject.obj["metadata"].get("deletionTimestamp")
+    if not since or patch.subject.kind not in WORKLOADS:
+        return None
+    reason = f"{patch.subject.name} is being deleted since {since}: its controller makes and ends no pod any more"
+    return _result("deleting", Verdict.NOTE if patch.replicas_after == 0 else Verdict.BLOCK, reason)
+
+
+@of_object
 def autoscaler(given: GuardInput, patch: Patch) -> GuardResult | None:
     if patch.subject.kind not in WORKLOADS:
         return None
@@ -279,6 +289,7 @@ GUARDS: tuple[Guard, ...] = (
     digest,
     direction,
     pausing,
+    deleting,
     autoscaler,
     gitops,
     lease,

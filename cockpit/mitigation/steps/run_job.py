@@ -41,7 +41,7 @@ from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sending.send import Waits
 from cockpit.mitigation.steps.parameters import filled
-from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Request, Rollout, Verdict
+from cockpit.model.plan import Change, DryRun, DryRunState, Request, Rollout
 from cockpit.secrets import fingerprint
 from cockpit.text import clean, safe
 
@@ -62,20 +62,20 @@ class RunJob:
         assert step is not None
         source = filled(step.args.get("cronjob", ""), request.values, f"step {step.id}: args.cronjob")
         if source:
-            return await self._making(context, *await _from_cronjob(source, context))
+            cronjob = await _cronjob(source, context)
+            return await self._making(context, _name(source), _from_cronjob(source, cronjob), cronjob)
         prefix = step.args.get("name", "") or step.id
         spec = _from_template(step.args.get("template", ""), request.values, step.id)
-        return await self._making(context, _name(prefix), {"spec": spec}, {}, ())
+        return await self._making(context, _name(prefix), {"spec": spec}, {})
 
     async def _making(
         self,
         context: StepContext,
         name: str,
         body: dict[str, Any],
-        relevant: dict[str, Any],
-        guards: tuple[GuardResult, ...],
+        cronjob: Mapping[str, Any],
     ) -> Draft:
-        namespace = context.namespace
+        namespace, relevant = context.namespace, _relevant(cronjob) if cronjob else {}
         annotations = {**((body.get("metadata") or {}).get("annotations") or {}), BY: FIELD_MANAGER}
         metadata = {**(body.get("metadata") or {}), "name": name, "namespace": namespace, "annotations": annotations}
         full = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": body["spec"]}
@@ -89,11 +89,15 @@ class RunJob:
         allowed = await review(context.client, namespace, "create", "batch", "jobs")
         dry_run, foreseen = await _dry_run(context, request)
         source = str(relevant.get("source") or "")
+        scope = {"make": name, "source": source, "uid": relevant.get("uid", "")}
+        if body["spec"].get("ttlSecondsAfterFinished") is not None:
+            scope["vanishes"] = True
+        beside = jobs.beside(*await jobs.running(scope, cronjob, context))
         line = (
             f"create job {name} --from=cronjob/{source}" if source else f"create -f - <<< {shlex.quote(_shown(full))}"
         )
         return Draft(
-            scope={"make": name, "source": source},
+            scope=scope,
             relevant=relevant,
             expected={**relevant, "made": True},
             changes=(Change("job", None, name, f"from cronjob {source}" if source else "from a template"),),
@@ -107,7 +111,7 @@ class RunJob:
             ),
             effect=request,
             target=context.target("Job", name),
-            guards=(permitted(allowed, "in " + namespace), *guards),
+            guards=(permitted(allowed, "in " + namespace), *beside, *jobs.held_back(body["spec"])),
             dry_run=dry_run,
             foreseen=foreseen,
         )
@@ -147,7 +151,7 @@ class RunJob:
         )
 
     async def recheck(self, prepared: Prepared, context: StepContext) -> Ready | Outcome:
-        scope = prepared.draft.scope
+        scope, cronjob = prepared.draft.scope, dict[str, Any]()
         try:
             if "delete" in scope:
                 job = await context.client.get(object_path("Job", context.namespace, scope["delete"]))
@@ -158,6 +162,11 @@ class RunJob:
                 cronjob = await context.client.get(object_path("CronJob", context.namespace, scope["source"]))
                 if _relevant(cronjob) != prepared.draft.relevant:
                     return Outcome("stale", f"cronjob {scope['source']} changed since the plan was made")
+            if "make" in scope:
+                shown = {name for g in prepared.plan.guards if g.guard == "concurrency" for name in (g.guard, *g.about)}
+                for now in jobs.beside(*await jobs.running(scope, cronjob, context)):
+                    if not {now.guard, *now.about} <= shown:
+                        return Outcome("stale", f"worse than it was shown: {now.reason}")
         except NotFound:
             return Outcome("stale", f"{scope.get('delete') or scope.get('source')} is gone")
         except KubeError as error:
@@ -232,7 +241,10 @@ class RunJob:
         except NotFound:
             if "delete" in scope:
                 return Judgement("applied", f"job {name} is gone")
-            return Judgement("not applied", f"there is no job {name}: it was not made, or was removed since")
+            missing = f"there is no job {name}: it was not made, or was removed since"
+            if scope.get("vanishes"):
+                return Judgement("unknown", f"{missing}, as its time to live says", final=True)
+            return Judgement("not applied", missing)
         if "delete" in scope:
             going = bool(job["metadata"].get("deletionTimestamp"))
             return Judgement(
@@ -245,20 +257,23 @@ class RunJob:
 KIND = RunJob()
 
 
-async def _from_cronjob(
-    source: str, context: StepContext
-) -> tuple[str, dict[str, Any], dict[str, Any], tuple[GuardResult, ...]]:
-    """Return name, body, relevant fields and what is worth knowing.
+async def _cronjob(source: str, context: StepContext) -> dict[str, Any]:
+    """Read it.
 
     Raises PlanProblem, KubeError.
     """
     namespace = context.namespace
     try:
-        cronjob = await context.client.get(object_path("CronJob", namespace, source))
+        found: dict[str, Any] = await context.client.get(object_path("CronJob", namespace, source))
     except NotServed as missing:
         raise PlanProblem(missing.reason, "Kubernetes 1.21 and later have it") from None
     except NotFound:
         raise PlanProblem(f"no cronjob {source} in {namespace}", "check the step's args.cronjob") from None
+    return found
+
+
+def _from_cronjob(source: str, cronjob: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a Job of it is made of."""
     template = cronjob["spec"]["jobTemplate"]
     own = template.get("metadata") or {}
     metadata: dict[str, Any] = {
@@ -275,12 +290,7 @@ async def _from_cronjob(
     }
     if own.get("labels"):
         metadata["labels"] = own["labels"]
-    running = [str(ref.get("name")) for ref in (cronjob.get("status") or {}).get("active") or []]
-    found: tuple[GuardResult, ...] = ()
-    if running:
-        reason = f"its schedule has {clean(', '.join(running), 200)} running now: they would run side by side"
-        found = (GuardResult("concurrency", Verdict.CONFIRM, reason),)
-    return _name(source), {"metadata": metadata, "spec": template["spec"]}, _relevant(cronjob), found
+    return {"metadata": metadata, "spec": template["spec"]}
 
 
 def _relevant(cronjob: Mapping[str, Any]) -> dict[str, Any]:

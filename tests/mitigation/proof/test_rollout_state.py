@@ -70,6 +70,20 @@ def test_a_scale_up_waits_for_ready_pods_whatever_the_conditions_say() -> None:
     assert snapshot(obj, 5, [pod("a"), pod("b"), pod("c")], scaled=True).words == "1 pods to end"
 
 
+def test_what_is_being_deleted_is_not_waited_for() -> None:
+    """P6: its controller makes and ends no pod any more; that was waited for ten minutes."""
+    going = {"deletionTimestamp": "2026-11-30T12:00:00Z"}
+    for scaled in (True, False):
+        obj = deployment(2, updatedReplicas=0)
+        obj["metadata"] |= going
+        now = snapshot(obj, 5, [pod("a")], scaled=scaled)
+        assert now.failed and "being deleted" in now.words
+    stop = deployment(0, replicas=1)
+    stop["metadata"] |= going
+    now = snapshot(stop, 5, [pod("a")], scaled=True)
+    assert not now.failed and "its controller ends none" in now.words
+
+
 def test_a_condition_that_stood_before_the_request_says_nothing_about_it() -> None:
     """P2: it counts only if it is not the one that stood before."""
     obj = deployment(2, updatedReplicas=1, conditions=[EXCEEDED])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from cockpit.journal.entries import entries_of
+from cockpit.kubeapi import credentials
 from cockpit.kubeapi.access import load_access
 from cockpit.kubeapi.errors import warned
 from cockpit.mitigation.cluster.objects import owner_of
@@ -228,6 +230,64 @@ def test_a_change_never_goes_out_as_another_user(rig: Rig, proxy: ApiProxy, chan
     assert progress.phase is Phase.FAILED, progress.words
     assert "no longer" in progress.words
     assert rig.obj("m0-ingestor")["spec"]["replicas"] == 4
+
+
+def not_said(proxy: ApiProxy, times: int) -> None:
+    """So many times the server does not say who asks."""
+    left, usual = [times], proxy.before
+
+    def before(passed: Passed) -> Answer | None:
+        if passed.path.endswith("/selfsubjectreviews") and left[0]:
+            left[0] -= 1
+            return Answer.refusal(503, "ServiceUnavailable")
+        return usual(passed)
+
+    proxy.before = before
+
+
+def test_who_we_are_is_asked_until_it_is_said(rig: Rig, proxy: ApiProxy) -> None:
+    """S7: one review that failed left the user unpinned for as long as the cockpit ran."""
+    not_said(proxy, 1)
+    plan(rig.executor(), SCALE)
+    made = plan(rig.executors[0], SCALE)
+    rewritten(rig, token="viewer")
+    unauthorised_once(proxy)
+    progress = carry(rig.executors[0], made)
+    assert progress.phase is Phase.FAILED and "no longer" in progress.words
+    assert rig.obj("m0-ingestor")["spec"]["replicas"] == 4
+
+
+def test_new_credentials_of_which_nobody_says_whose_send_nothing(rig: Rig, proxy: ApiProxy) -> None:
+    """S7: what cannot be compared is not the same."""
+    made = plan(rig.executor(), SCALE)
+    rewritten(rig, token="viewer")
+    unauthorised_once(proxy)
+    not_said(proxy, 9)
+    progress = carry(rig.executors[0], made)
+    assert progress.phase is Phase.FAILED and "does not say whether" in progress.words
+    assert rig.obj("m0-ingestor")["spec"]["replicas"] == 4
+
+
+@pytest.mark.parametrize(("token", "goes"), [("rival", False), ("shift", True)])
+def test_a_token_file_that_becomes_anothers_sends_nothing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, token: str, goes: bool
+) -> None:
+    """S7: read again each minute, it needed no 401 to let the change out as another."""
+    monkeypatch.setattr(credentials, "_CACHE_S", 0.0)
+    own = rig.world.users[rig.token]
+    rig.world.users |= {"shift": dataclasses.replace(own), "rival": dataclasses.replace(own, name="rival")}
+    executor = rig.executor()
+    path, file = rig.directory / f"kubeconfig-{rig.token}", rig.directory / "token"
+    file.write_text(rig.token)
+    config = json.loads(path.read_text())
+    config["users"][0]["user"] = {"tokenFile": str(file)}
+    path.write_text(json.dumps(config))
+    made = plan(executor, SCALE)
+    file.write_text(token)
+    progress = carry(executor, made)
+    assert (progress.phase is not Phase.FAILED) is goes, progress.words
+    assert goes or "no longer" in progress.words
+    assert rig.obj("m0-ingestor")["spec"]["replicas"] == (6 if goes else 4)
 
 
 def test_the_same_user_with_a_new_token_goes_on(rig: Rig, proxy: ApiProxy) -> None:

@@ -9,7 +9,9 @@ import json
 import pytest
 
 from cockpit.drill.kubernetes import Behaviour
-from cockpit.drill.kubernetes.objects.resources import CRONJOBS
+from cockpit.drill.kubernetes.objects.resources import CRONJOBS, JOBS
+from cockpit.drill.kubernetes.objects.store import Stored
+from cockpit.mitigation.cluster import jobs
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import DryRunState, Phase, Proof, Verdict
 from cockpit.model.runbook import Param, Step
@@ -196,3 +198,53 @@ def test_a_right_that_is_missing_blocks(rig: Rig) -> None:
     made = plan(rig.executor(), RECONCILE)
     assert guard(made, "permission").verdict is Verdict.BLOCK
     assert "create jobs" in guard(made, "permission").reason
+
+
+def test_one_that_begins_between_the_plan_and_the_send_stops_it(rig: Rig) -> None:
+    """S2: the schedule fired, or a colleague made one by hand, while the dialog was open."""
+    behave(rig, "m0-reconciler", Behaviour(crash_after_s=1e9))
+    first, second = plan(rig.executor(), RECONCILE), plan(rig.executors[0], RECONCILE)
+    assert not [g for g in second.guards if g.guard == "concurrency"]
+    carry(rig.executors[0], first)
+    progress = carry(rig.executors[0], second)
+    assert progress.phase is Phase.STALE, progress.words
+    assert first.target.name in progress.words and "side by side" in progress.words
+    assert len(posts(rig)) == 1
+    shown = guard(plan(rig.executors[0], RECONCILE), "concurrency")
+    assert shown.verdict is Verdict.CONFIRM and first.target.name in shown.reason
+
+
+def stored(rig: Rig, job: str) -> Stored:
+    found = rig.world.store.get(JOBS, NAMESPACE, job)
+    assert found is not None
+    return found
+
+
+def fit(**spec: object) -> Step:
+    return Step(
+        id="fit",
+        title="Fit",
+        kind="run-job",
+        args={"template": json.dumps({**SPEC, **spec}), "name": "fit"},
+        params=(Param(name="market", default="A"),),
+    )
+
+
+def test_one_that_is_suspended_is_said_before_and_while_it_waits(rig: Rig) -> None:
+    """P6: "1 pod" was promised, and "running: 0 active" said for an hour."""
+    made = plan(rig.executor(), fit(suspend=True))
+    assert guard(made, "suspended").verdict is Verdict.CONFIRM
+    now = jobs.snapshot({"metadata": {}, "spec": {"suspend": True}, "status": {}}, [])
+    assert now.words.startswith("suspended: no pod runs until it is resumed") and not (now.done or now.failed)
+
+
+@pytest.mark.parametrize(("spec", "proof"), [({"ttlSecondsAfterFinished": 0}, Proof.UNKNOWN), ({}, Proof.FAIL)])
+def test_one_that_was_tidied_away_between_two_looks_is_unknown(rig: Rig, spec: dict[str, object], proof: Proof) -> None:
+    """P5: a job that may have ended well, and whose time to live was over, was a failure."""
+    behave(rig, "fit", Behaviour(crash_after_s=1e9))
+    made = plan(rig.executor(), fit(**spec))
+    carry(rig.executors[0], made)
+    wait_for(lambda: "1 active" in rig.executors[0].progress[0].words)
+    rig.do(lambda: rig.world.store.remove(JOBS, stored(rig, made.target.name)))
+    final = ended(rig.executors[0], made)
+    assert final.proof is proof and "is gone" in final.words, final.words
