@@ -16,6 +16,7 @@ import termios
 import time
 import tty
 from codecs import getincrementaldecoder
+from collections import deque
 
 from cockpit import terminal
 from cockpit.model.keystrokes import Keystrokes, Kind, Piece
@@ -31,6 +32,7 @@ from cockpit.model.seen import (
 )
 
 LONGEST = 300
+KEPT = 2 * LONGEST  # strokes that are judged by
 HEAR_WITHIN_S = 0.05
 
 
@@ -40,7 +42,7 @@ class Prompt:
     def __init__(self, question: str) -> None:
         self._question = question
         self._answers: list[Answer] = []
-        self._strokes: list[Stroke] = []
+        self._strokes: deque[Stroke] = deque(maxlen=KEPT)
         self._frame: Frame | None = None
         self._typed = ""
         self._relay = terminal.relay()
@@ -112,7 +114,7 @@ class Prompt:
         assert self._frame is not None
         silent = not self._answers and now - self._frame.at > ANSWER_WITHIN_S
         line = TerminalLine(self._relay, True if self._answers else False if silent else None)
-        verdict = judge([self._frame], self._answers, self._strokes, enter, now, needed=1, line=line, typed=True)
+        verdict = judge([self._frame], self._answers, tuple(self._strokes), enter, now, needed=1, line=line, typed=True)
         if verdict.decision is Decision.WAIT:
             return None
         if verdict.decision is Decision.TAKEN:

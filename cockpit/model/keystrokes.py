@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import groupby
 
 ESC = "\x1b"
 ESCAPE_S = 0.1  # after this, a single ESC is the key
@@ -17,6 +18,8 @@ OPEN_S = 10.0  # after this, what was begun and not finished is given up
 TOGETHER_S = 0.1  # within this, the pieces of a key are one key
 LONGEST = 4096  # characters of an answer; more is none
 LONGEST_PASTE = 65_536
+UNTYPED = 48  # so many characters that come at once were pasted, by a terminal that does not say so
+MOST_AT_ONCE, MOST_A_SECOND = 200, 120  # keys and moves of the mouse; a held key repeats 60 times a second
 
 _CURSOR = re.compile(r"\x1b\[(\d{1,5});(\d{1,5})R")
 _MOUSE = re.compile(r"\x1b\[(?:<[-\d;]+[mM]|[\d;]+M|M.*|[IO])", re.S)
@@ -65,6 +68,7 @@ class Keystrokes:
         self._pasted = 0
         self._escaped_at: float | None = None  # an ESC was taken for the key: its tail may come late
         self._found: list[Piece] = []
+        self._left, self._left_at = float(MOST_AT_ONCE), 0.0
 
     @property
     def open(self) -> bool:
@@ -80,7 +84,21 @@ class Keystrokes:
         found, self._found = self._found, []
         counted = sum(not piece.passing for piece in found)
         whole = counted == 1 and not self._sequence and self._paste is None and not begun_before
-        return found if whole else [_with_others(piece) for piece in found]
+        return self._bounded(found if whole else [_with_others(piece) for piece in _joined(found)], at)
+
+    def _bounded(self, found: list[Piece], at: float) -> list[Piece]:
+        """Lose what nobody types: each key takes time, and a flood would hold up the next."""
+        self._left = min(MOST_AT_ONCE, self._left + max(0.0, at - self._left_at) * MOST_A_SECOND)
+        self._left_at = at
+        kept = []
+        for piece in found:
+            if piece.kind is Kind.KEY or piece.passing:
+                if self._left < 1.0:
+                    piece = replace(piece, kind=Kind.LOST)
+                else:
+                    self._left -= 1.0
+            kept.append(piece)
+        return kept
 
     def tick(self, at: float) -> list[Piece]:
         """Return what is complete because nothing followed for a while."""
@@ -203,4 +221,17 @@ class Keystrokes:
 
 
 def _with_others(piece: Piece) -> Piece:
-    return Piece(piece.kind, piece.text, piece.at, False, piece.row, piece.column)
+    return replace(piece, alone=False)
+
+
+def _joined(found: list[Piece]) -> list[Piece]:
+    """Make a paste of many characters in a row that came at once."""
+    if len(found) < UNTYPED:
+        return found
+    joined: list[Piece] = []
+    for typed, run in groupby(found, lambda piece: piece.kind is Kind.KEY and piece.text.isprintable()):
+        row = list(run)
+        if typed and len(row) >= UNTYPED:
+            row = [Piece(Kind.PASTE, "".join(piece.text for piece in row), row[0].at, False)]
+        joined += row
+    return joined

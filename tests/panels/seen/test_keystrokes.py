@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cockpit.model.keystrokes import OPEN_S, Keystrokes, Kind, Piece
+from cockpit.model.keystrokes import MOST_A_SECOND, MOST_AT_ONCE, OPEN_S, UNTYPED, Keystrokes, Kind, Piece
 from panels.kit.driver import taken
 from tests.panels.seen.test_judging import ANSWERS
 
@@ -89,6 +89,28 @@ def test_a_paste_is_one_piece_and_its_lost_end_does_not_take_the_keys_for_ever()
     assert (paste.kind, paste.text) == (Kind.PASTE, "yes\ny")
     found = fed((0.0, "\x1b[200~yes"), (5.0, "q"))
     assert [(p.kind, p.text) for p in found] == [(Kind.PASTE, "yes"), (Kind.KEY, "q")]
+
+
+def test_what_comes_at_once_is_a_paste_though_the_terminal_does_not_say_so() -> None:
+    """S1: a raw paste went through the screen as commands, key by key."""
+    found = fed((0.0, "K" + "y" * UNTYPED + "\r"))
+    assert [(p.kind, len(p.text)) for p in found] == [(Kind.PASTE, UNTYPED + 1), (Kind.KEY, 1)]
+    assert keys(fed((0.0, "m0-submitter"))) == list("m0-submitter")
+    assert len(keys(fed(*((n / 30, "j") for n in range(300))))) == 300, "a key that is held"
+
+
+@pytest.mark.parametrize("one", ["\x1b[B", "\r", "\x1b[<35;10;5M", "\x1bx", "q\r"])
+def test_a_flood_is_lost_so_that_what_follows_is_heard(one: str) -> None:
+    """H2: a megabyte of keys held the screen up for minutes, the kill switch too."""
+    pieces = Keystrokes(taken)
+    whole = one * (1_000_000 // len(one))
+    found: list[Piece] = []
+    for at in range(0, len(whole), 4096):
+        found += pieces.feed(whole[at : at + 4096], at / len(whole))
+    heard = [piece for piece in found if piece.kind is not Kind.LOST]
+    assert len(heard) <= MOST_AT_ONCE + MOST_A_SECOND + 1
+    pieces.tick(OPEN_S + 2)
+    assert [p.kind for p in pieces.feed("K", OPEN_S + 3)] == [Kind.KEY]
 
 
 def test_a_sequence_that_never_ends_is_given_up() -> None:
