@@ -134,6 +134,10 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
     return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
 
 
+def _pods(count: int, one: str = "pod") -> str:
+    return f"{count} {one}{'' if count == 1 else 's'}"
+
+
 def _scaled(
     status: Mapping[str, Any], desired: int, mine: Sequence[Mapping[str, Any]] | None
 ) -> tuple[str, bool] | None:
@@ -142,7 +146,7 @@ def _scaled(
     present = len(staying) if staying is not None else int(status.get("replicas") or 0)
     ready = sum(map(is_ready, staying)) if staying is not None else int(status.get("readyReplicas") or 0)
     if present > desired:
-        return f"{present - desired} pods to end", False
+        return f"{_pods(present - desired)} to end", False
     if present < desired:
         return f"{present} of {desired} pods made", False
     if ready < desired:
@@ -162,7 +166,7 @@ def _deployment(status: Mapping[str, Any], desired: int, updated: int, stood: st
         return f"{updated} of {desired} new pods made", False
     present = int(status.get("replicas") or 0)
     if present > updated:
-        return f"{present - updated} old pods to end", False
+        return f"{_pods(present - updated, 'old pod')} to end", False
     available = int(status.get("availableReplicas") or 0)
     if available < updated:
         return f"{available} of {updated} new pods available", False
@@ -189,7 +193,7 @@ def _statefulset(
         return (f"{ready} of {desired} pods ready", False), ""
     present = int(status.get("replicas") or 0)
     if present > desired:
-        return (f"{present - desired} pods to end", False), ""
+        return (f"{_pods(present - desired)} to end", False), ""
     if partition > 0:
         held = f"; partition {partition} holds {desired - wanted} back"
         return (f"{updated} of {wanted} pods of the partition updated", False) if updated < wanted else None, held

@@ -59,7 +59,7 @@ EXCEEDED = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadli
         (deployment(observedGeneration=4, conditions=EXCEEDED), 5, "to be observed"),
         (deployment(updatedReplicas=1, conditions=EXCEEDED), 5, "progress deadline"),
         (deployment(updatedReplicas=1, replicas=3, availableReplicas=0), 5, "1 of 2 new pods made"),
-        (deployment(replicas=3, availableReplicas=0), 5, "1 old pods to end"),
+        (deployment(replicas=3, availableReplicas=0), 5, "1 old pod to end"),
         (deployment(availableReplicas=1), 5, "1 of 2 new pods available"),
         (deployment(paused=True), 5, "paused"),
         (deployment(0, replicas=0, updatedReplicas=0, availableReplicas=0), 5, "stopped: no pod is left"),

@@ -67,7 +67,7 @@ def test_a_scale_up_waits_for_ready_pods_whatever_the_conditions_say() -> None:
     obj = deployment(2, paused=True, updatedReplicas=0, conditions=[EXCEEDED])
     assert snapshot(obj, 5, [pod("a"), pod("b", ready=False)], scaled=True).words == "1 of 2 pods ready"
     assert snapshot(obj, 5, [pod("a"), pod("b")], scaled=True).done
-    assert snapshot(obj, 5, [pod("a"), pod("b"), pod("c")], scaled=True).words == "1 pods to end"
+    assert snapshot(obj, 5, [pod("a"), pod("b"), pod("c")], scaled=True).words == "1 pod to end"
 
 
 def test_what_is_being_deleted_is_not_waited_for() -> None:
