@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import selectors
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ from cockpit.text import safe
 _CACHE_S = 50.0  # tokens on disk rotate: never trust one for a minute
 _EXEC_TIMEOUT_S = 30.0
 _EXPIRY_MARGIN_S = 60.0
+_MOST_BYTES = 1 << 20  # of a token file, and of what a plugin prints; a token has a few thousand
 
 
 class AccessProblem(CockpitError):
@@ -90,7 +92,8 @@ def read_token(path: Path) -> str:
     Raises AccessProblem when it is missing or empty.
     """
     try:
-        token = path.read_text(encoding="utf-8", errors="replace").strip()
+        with path.open("rb") as file:
+            token = file.read(_MOST_BYTES).decode("utf-8", "replace").strip()
     except OSError as error:
         raise AccessProblem(
             f"cannot read token file {path}: {error.strerror}", "log in again or correct the kubeconfig"
@@ -123,14 +126,7 @@ def run_plugin(spec: Mapping[str, Any], base: Path, cluster: Mapping[str, Any]) 
     environment["KUBERNETES_EXEC_INFO"] = json.dumps(info)
     hint = str(spec.get("installHint") or "").strip().split("\n")[0]
     try:
-        done = subprocess.run(  # the operator's own kubeconfig names it, as for kubectl
-            [program, *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_EXEC_TIMEOUT_S,
-            check=False,
-        )
+        code, printed, said = _printed([program, *arguments], environment)
     except FileNotFoundError as error:
         raise AccessProblem(
             f'credential plugin "{command}" not found', hint or f"install {command} or put it in PATH"
@@ -142,14 +138,16 @@ def run_plugin(spec: Mapping[str, Any], base: Path, cluster: Mapping[str, Any]) 
             f'credential plugin "{command}" gave no answer in {_EXEC_TIMEOUT_S:.0f} s',
             "run it by hand; it may wait for a login",
         ) from error
-    if done.returncode != 0:
-        said = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [""])[-1]
+    if len(printed) > _MOST_BYTES:
+        raise AccessProblem(f'credential plugin "{command}" prints without end: it was stopped', "run it by hand")
+    if code != 0:
+        last = (said.decode("utf-8", "replace").strip().splitlines() or [""])[-1]
         raise AccessProblem(
-            f'credential plugin "{command}" failed ({done.returncode}): {safe(said, 200)}',
+            f'credential plugin "{command}" failed ({code}): {safe(last, 200)}',
             "log in with it first, then try again",
         )
     try:
-        answer = json.loads(done.stdout)
+        answer = json.loads(printed)
         status = answer["status"]
     except (ValueError, KeyError, TypeError) as error:
         raise AccessProblem(f'credential plugin "{command}" printed no ExecCredential', "check its version") from error
@@ -159,6 +157,42 @@ def run_plugin(spec: Mapping[str, Any], base: Path, cluster: Mapping[str, Any]) 
             "align the two",
         )
     return status
+
+
+def _printed(argv: list[str], environment: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+    """Run a program; return its exit code and what it printed, cut where it is too much.
+
+    Raises OSError, TimeoutExpired.
+    """
+    pipe, deadline = subprocess.PIPE, time.monotonic() + _EXEC_TIMEOUT_S
+    with (
+        subprocess.Popen(  # the operator's own kubeconfig names it, as for kubectl
+            argv, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        ) as running,
+        selectors.DefaultSelector() as waiting,
+    ):
+        kept = {
+            key.fd: bytearray()
+            for key in (waiting.register(each, 1) for each in (running.stdout, running.stderr) if each)
+        }
+        out, err = kept.values()
+        try:
+            while waiting.get_map() and len(out) <= _MOST_BYTES:
+                left_s = deadline - time.monotonic()
+                ready = waiting.select(left_s) if left_s > 0 else []
+                if not ready:
+                    raise subprocess.TimeoutExpired(argv, _EXEC_TIMEOUT_S)
+                for key, _ in ready:
+                    part = os.read(key.fd, 65_536)
+                    if not part:
+                        waiting.unregister(key.fileobj)
+                    elif len(kept[key.fd]) <= _MOST_BYTES:
+                        kept[key.fd] += part
+            if len(out) > _MOST_BYTES:
+                running.kill()
+            return running.wait(max(0.1, deadline - time.monotonic())), bytes(out), bytes(err)
+        finally:
+            running.kill()
 
 
 def expires_at(status: Mapping[str, Any]) -> float | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from cockpit.kubeapi import credentials
 from cockpit.kubeapi.access import AccessProblem, load_access
 from tests.support.api_double import kubeconfig
 
@@ -165,6 +166,25 @@ def test_a_failing_exec_plugin_is_one_line_with_what_it_said(tmp_path: Path, cap
     assert "session expired" in found.reason and "\x1b" not in found.reason and "abcdef123456" not in found.reason
     assert "ExecCredential" in problem(plugin(tmp_path, "print('nonsense')")).reason
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_an_exec_plugin_that_prints_without_end_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    """H2: what it printed was kept whole, for half a minute."""
+    monkeypatch.setattr(credentials, "_EXEC_TIMEOUT_S", 2.0)
+    found = problem(plugin(tmp_path, f"import sys\nwhile True: sys.{stream}.write('x' * 65536)"))
+    assert ("prints without end" if stream == "stdout" else "gave no answer") in found.reason
+
+
+def test_an_exec_plugin_that_leaves_a_child_behind_ends_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H2: the child keeps its output open."""
+    monkeypatch.setattr(credentials, "_EXEC_TIMEOUT_S", 1.0)
+    body = "import subprocess, sys; subprocess.Popen(['sleep', '5']); sys.exit(0)"
+    assert "gave no answer" in problem(plugin(tmp_path, body)).reason
 
 
 def test_a_missing_exec_plugin_gives_its_own_hint(tmp_path: Path) -> None:
