@@ -9,7 +9,9 @@ a second.
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import ssl
 import threading
 from collections.abc import Callable, Mapping
@@ -183,6 +185,7 @@ def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -
         )
         server = f"{'https' if secured or cluster.values.get('insecure-skip-tls-verify') else 'http'}://{server}"
         cluster.values["server"] = server
+    _check_address(server, str(cluster_name))
     extra = _impersonation(user.values)
     proxy, server_name = None, cluster.values.get("tls-server-name")
     if is_plain(cluster.values, user.values):
@@ -206,6 +209,21 @@ def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -
         server_name=str(server_name) if server_name else None,
         kubeconfig=kubeconfig,
     )
+
+
+def _check_address(server: str, cluster: str) -> None:
+    """Raise AccessProblem for an address that no request can be formed with."""
+    try:
+        parts = urlsplit(server)
+        host, _ = parts.hostname or "", parts.port
+        if re.fullmatch(r"[\d.]+", host):
+            ipaddress.IPv4Address(host)
+        if not host or parts.scheme not in ("http", "https") or re.search(r"[\s\x00-\x1f\x7f]", server):
+            raise ValueError
+    except ValueError:
+        raise AccessProblem(
+            f'the server of cluster "{cluster}" is no address: {safe(server, 200)}', "correct it in the kubeconfig"
+        ) from None
 
 
 def _by_package(

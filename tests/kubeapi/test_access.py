@@ -168,6 +168,30 @@ def test_a_failing_exec_plugin_is_one_line_with_what_it_said(tmp_path: Path, cap
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    "server",
+    [
+        "https://256.256.256.256",
+        "https://[::1",
+        "https://host:99999",
+        "https:///x",
+        "ftp://host",
+        "https://a b",
+        "https://h\n",
+    ],
+)
+def test_a_server_that_is_no_address_is_one_line(tmp_path: Path, server: str) -> None:
+    """R13: the operator read "InvalidURL: Invalid IPv4 address"."""
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c"}}],
+        "current-context": "x",
+    }
+    path = tmp_path / "config"
+    path.write_text(json.dumps(config))
+    assert 'the server of cluster "c" is no address' in problem(path).reason
+
+
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_an_exec_plugin_that_prints_without_end_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: str

@@ -173,6 +173,8 @@ _OF_THE_LINE = (
     ),
     (re.compile(r"the connection is (?:lost|closed)|SSL connection has been closed"), "the connection was lost"),
 )
+#: What libraries put around the words of the system.
+_OF_LIBRARIES = re.compile(r"\[Errno -?\d+\] |^connection is bad: |^connection failed: ")
 
 
 def first_line(error: BaseException, secrets: Sequence[str], limit: int = 240) -> str:
@@ -182,6 +184,7 @@ def first_line(error: BaseException, secrets: Sequence[str], limit: int = 240) -
     """
     lines = [line.strip() for line in hide(str(error), secrets).splitlines() if line.strip()]
     text = next((line for line in reversed(lines) if _AT.match(line)), (lines or [""])[0])
+    text = _OF_LIBRARIES.sub("", text)
     at = _AT.match(text)
     if at is not None:
         text = f"{at.group(1)}{f':{at.group(2)}' if at.group(2) else ''}: {text[at.end() :]}"

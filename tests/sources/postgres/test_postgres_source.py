@@ -278,6 +278,8 @@ async def test_a_database_without_the_extension_says_so(database: DrillPostgres)
         ),
         (lambda url, d: url.replace("/m0", "/nowhere"), SourceState.DOWN, '"nowhere" does not exist'),
         (lambda url, d: url.replace(str(d.cluster.port), "1"), SourceState.DOWN, "Connection refused"),
+        (lambda url, d: "postgresql://u@no.such.host.invalid/x", SourceState.DOWN, "Name or service not known"),
+        (lambda url, d: "postgresql://u@/x?host=/no-such-place", SourceState.DOWN, "No such file or directory"),
         (lambda url, d: "postgresql://u:wrong-pw-123%zz@h/x", SourceState.DOWN, "is no PostgreSQL address"),
         (lambda url, d: "wrong-pw-123", SourceState.DOWN, "is no PostgreSQL address"),
         (lambda url, d: f"{url}?options=-c%20nonsense%3D1", SourceState.DOWN, "nonsense"),
@@ -289,6 +291,7 @@ async def test_an_address_that_does_not_work_says_why_and_keeps_the_secret(
     async with listening(change(database.url, database)) as source:
         fault = await source.fault("connections")
         assert fault.state is state and words in fault.reason and fault.remedy
+        assert not re.search(r"Errno|connection is bad|psycopg", fault.reason)  # R13: no library's words
     assert "wrong-pw-123" not in source.said and database.cluster.password not in source.said
 
 
