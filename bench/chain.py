@@ -70,7 +70,7 @@ async def watch(rate: float, seconds: float) -> dict[str, Any]:
         ended_at = 0.0
         async with aclosing(source.readings()) as readings:
             async for reading in readings:
-                seen, now = last_known(reading.believed(time.monotonic())), time.perf_counter()
+                seen, now = last_known(reading.believed(SystemClock().mono())), time.perf_counter()
                 if reading.topic != "solana/program" or seen is None:
                     continue
                 if ending is None:

@@ -15,13 +15,17 @@ class Clock(Protocol):
         """Return monotonic seconds: for ages, windows and expiry."""
 
 
+#: Goes on while the machine sleeps: what was read before is old after it, and a plan has expired.
+_AWAKE_OR_NOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 @dataclass(frozen=True, slots=True)
 class SystemClock:
     def wall(self) -> float:
         return time.time()
 
     def mono(self) -> float:
-        return time.monotonic()
+        return time.clock_gettime(_AWAKE_OR_NOT)
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 
 import pytest
@@ -10,8 +11,8 @@ from aiohttp import web
 
 from cockpit.assessment.board import Board
 from cockpit.assessment.clocks import ClockCheck, Clocks
-from cockpit.clock import ManualClock
-from cockpit.model.reading import Reading
+from cockpit.clock import ManualClock, SystemClock
+from cockpit.model.reading import Reading, Unknown
 from cockpit.sources.probes.settings import ProbesSettings
 from cockpit.sources.probes.source import ProbesSource
 from tests.support.api_double import ApiDouble, serving
@@ -19,6 +20,17 @@ from tests.support.waiting import HANG_S
 
 WALL = 1_790_000_000.0
 TWO_HOURS = 7203.0
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="only Linux has a clock that tells both")
+def test_what_was_read_before_the_machine_slept_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P12: after a night with the lid closed signals were "1 s" old, and a plan was good."""
+    clock, kind = SystemClock(), time.CLOCK_BOOTTIME
+    real = time.clock_gettime
+    before = Reading("x", data=1, observed_at=clock.mono(), max_age_s=15.0)
+    monkeypatch.setattr(time, "clock_gettime", lambda which: real(which) + (8 * 3600.0 if which == kind else 0.0))
+    found = before.believed(clock.mono())
+    assert isinstance(found, Unknown) and found.age_s is not None and found.age_s > 8 * 3600.0 - 1
 
 
 def checked(pace: float = 1.0, **ahead: float) -> ClockCheck:
