@@ -93,10 +93,12 @@ class Keystrokes:
         kept = []
         for piece in found:
             if piece.kind is Kind.KEY or piece.passing:
-                if self._left < 1.0:
-                    piece = replace(piece, kind=Kind.LOST)
-                else:
+                if self._left >= 1.0:
                     self._left -= 1.0
+                elif piece.passing:  # a mouse that is moved is no key that was struck
+                    continue
+                else:
+                    piece = replace(piece, kind=Kind.LOST)
             kept.append(piece)
         return kept
 

@@ -109,6 +109,7 @@ def test_a_flood_is_lost_so_that_what_follows_is_heard(one: str) -> None:
         found += pieces.feed(whole[at : at + 4096], at / len(whole))
     heard = [piece for piece in found if piece.kind is not Kind.LOST]
     assert len(heard) <= MOST_AT_ONCE + MOST_A_SECOND + 1
+    assert (Kind.LOST in {piece.kind for piece in found}) is ("<" not in one), "a mouse strikes no key"
     pieces.tick(OPEN_S + 2)
     assert [p.kind for p in pieces.feed("K", OPEN_S + 3)] == [Kind.KEY]
 
