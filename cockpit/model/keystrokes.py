@@ -68,7 +68,8 @@ class Keystrokes:
         self._pasted = 0
         self._escaped_at: float | None = None  # an ESC was taken for the key: its tail may come late
         self._found: list[Piece] = []
-        self._left, self._left_at = float(MOST_AT_ONCE), 0.0
+        self._left = {Kind.KEY: float(MOST_AT_ONCE), Kind.REPORT: float(MOST_AT_ONCE)}
+        self._left_at = 0.0
 
     @property
     def open(self) -> bool:
@@ -88,13 +89,14 @@ class Keystrokes:
 
     def _bounded(self, found: list[Piece], at: float) -> list[Piece]:
         """Lose what nobody types: each key takes time, and a flood would hold up the next."""
-        self._left = min(MOST_AT_ONCE, self._left + max(0.0, at - self._left_at) * MOST_A_SECOND)
+        more = max(0.0, at - self._left_at) * MOST_A_SECOND
+        self._left = {kind: min(MOST_AT_ONCE, left + more) for kind, left in self._left.items()}
         self._left_at = at
         kept = []
         for piece in found:
             if piece.kind is Kind.KEY or piece.passing:
-                if self._left >= 1.0:
-                    self._left -= 1.0
+                if self._left[piece.kind] >= 1.0:
+                    self._left[piece.kind] -= 1.0
                 elif piece.passing:  # a mouse that is moved is no key that was struck
                     continue
                 else:

@@ -114,6 +114,14 @@ def test_a_flood_is_lost_so_that_what_follows_is_heard(one: str) -> None:
     assert [p.kind for p in pieces.feed("K", OPEN_S + 3)] == [Kind.KEY]
 
 
+def test_a_key_is_heard_while_the_mouse_is_moved_fast() -> None:
+    """H2: what the mouse may do takes nothing from the keys."""
+    pieces = Keystrokes(taken)
+    for move in range(2000):
+        pieces.feed("\x1b[<35;10;5M", move / 1000)
+    assert [p.kind for p in pieces.feed("K", 2.0)] == [Kind.KEY]
+
+
 def test_a_sequence_that_never_ends_is_given_up() -> None:
     assert keys(fed((0.0, "\x1b[?2026"), (OPEN_S + 5, "q"))) == ["q"]
     assert keys(fed((0.0, "\x1b]11;" + "x" * 10_000), (OPEN_S + 5, "q")))[-1] == "q"
