@@ -23,6 +23,10 @@ class BodyProblem(CockpitError):
 
     usual_remedy = "is that address the right one? no such answer was asked for"
 
+    def __init__(self, reason: str, remedy: str = "", *, too_long: bool = False) -> None:
+        super().__init__(reason, remedy)
+        self.too_long = too_long
+
 
 async def whole(parts: AsyncIterable[bytes], headers: Mapping[str, str], most: int) -> bytes:
     """Return the body, `most` bytes at most.
@@ -35,11 +39,11 @@ async def whole(parts: AsyncIterable[bytes], headers: Mapping[str, str], most: i
     body = bytearray()
     length = (headers.get("content-length") or "").strip()
     if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > most):
-        raise BodyProblem(f"the answer has more than {_size(most)}: not read")
+        raise BodyProblem(f"the answer has more than {_size(most)}: not read", too_long=True)
     async for part in parts:
         body += part
         if len(body) > most:
-            raise BodyProblem(f"the answer has more than {_size(most)}: not read")
+            raise BodyProblem(f"the answer has more than {_size(most)}: not read", too_long=True)
     return bytes(body)
 
 

@@ -208,7 +208,9 @@ class KubeClient:
             except BodyProblem as problem:
                 reason = f"the API server's answer cannot be used: {problem.reason}"
                 if method == "GET":
-                    raise ServerFault(reason, status=200, remedy=problem.remedy) from problem
+                    fault = ServerFault(reason, status=200, remedy=problem.remedy)
+                    fault.too_long = problem.too_long
+                    raise fault from problem
                 raise Unreachable(reason, maybe_sent=True, remedy=problem.remedy) from problem
             except TimeoutError as error:
                 raise Unreachable(

@@ -42,6 +42,7 @@ class KubeError(CockpitError):
 
     state = SourceState.DOWN
     warnings: tuple[str, ...] = ()  # what the server warned of beside it
+    too_long = False  # the answer is longer than is read: of a list, a shorter page may be had
 
     def __init__(self, reason: str, *, status: int | None = None, remedy: str = "", body: dict[str, Any] | None = None):
         super().__init__(reason, remedy)

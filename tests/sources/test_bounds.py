@@ -193,6 +193,29 @@ async def test_the_api_servers_answers_are_bounded(
         assert said in written.value.reason and written.value.maybe_sent  # it may have been carried out
 
 
+async def test_a_few_very_large_objects_hide_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """H2: whoever may make an object makes it large: 46 of 1.4 MB, and no pod was seen any more."""
+    monkeypatch.setattr("cockpit.kubeapi.client.MOST_BYTES", 100_000)
+    names = [f"p{n}" for n in range(40)]
+
+    async def pages(request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            return web.Response(status=404)
+        start, count = int(request.query.get("continue") or 0), int(request.query["limit"])
+        found = [{**pod(name), "fat": "x" * 20_000} for name in names[start : start + count]]
+        return web.json_response(a_list(*found, more=str(start + count) if start + count < len(names) else ""))
+
+    async with serving(ApiDouble()) as api:
+        api.on("/pods", pages)
+        access = load_access(str(kubeconfig(tmp_path / "config", api.url)))
+        source = KubernetesSource(lambda: access, ("m0-prod",), lambda: (), SystemClock())
+        async with asyncio.timeout(HANG_S), aclosing(source.readings()) as readings:
+            async for reading in readings:
+                data = kept(reading) if reading.topic == "kubernetes/pods/m0-prod" else None
+                if data is not None and len(data) == len(names):
+                    return
+
+
 async def test_a_namespace_of_more_objects_than_can_be_kept_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

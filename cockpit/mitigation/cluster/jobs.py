@@ -23,6 +23,7 @@ from cockpit.text import clean, safe
 POLL_S = 1.0
 LOG_LINES = 20
 LONGEST_S = 3600.0
+_MOST_JOBS = 10_000
 _ENDS = ("Complete", "SuccessCriteriaMet", "Failed")
 
 
@@ -111,12 +112,22 @@ async def running(scope: Mapping[str, Any], cronjob: Mapping[str, Any], context:
     The CronJob's own status has those of its schedule alone.
     """
     active = {str(ref.get("name")) for ref in (cronjob.get("status") or {}).get("active") or []}
+    items: list[dict[str, Any]] = []
+    page = {"limit": "500"}
     try:
-        listed = await context.client.get(collection_path("Job", context.namespace))
+        while True:
+            listed = await context.client.get(collection_path("Job", context.namespace), page)
+            items += listed.get("items") or []
+            more = str((listed.get("metadata") or {}).get("continue") or "")
+            if not more:
+                break
+            if len(items) >= _MOST_JOBS:
+                return sorted(active), f"there are more than {_MOST_JOBS:,} jobs"
+            page = {"limit": "500", "continue": more}
     except KubeError as error:
         return sorted(active), error.line()
     stem = str(scope["make"]).rpartition("-")[0] + "-"
-    for job in listed.get("items") or []:
+    for job in items:
         metadata = job["metadata"]
         name, owners = str(metadata["name"]), [str(ref.get("uid")) for ref in metadata.get("ownerReferences") or []]
         if ended(job) is not None:

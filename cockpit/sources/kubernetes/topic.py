@@ -67,6 +67,7 @@ class Topic:
         self._changed = changed
         self._snapshot: dict[Any, Any] | None = None  # the same object as long as nothing changed
         self._version = ""
+        self._page_size = _PAGE
         self._scope: asyncio.Timeout | None = None
         self._hurry = asyncio.Event()
         self._attempt = 0
@@ -167,6 +168,10 @@ class Topic:
                     self.fail(error.fault())
                 self._version, wait = "", self._timings.absent_s
             except KubeError as error:
+                self._page_size = (self._page_size + 6) // 8 if error.too_long else self._page_size  # … 8, 1, 0
+                if error.too_long and self._page_size:
+                    continue
+                self._page_size = self._page_size or _PAGE
                 if not (isinstance(error, Garbled) and self._attempt == 0):  # one bad line is reconnected silently
                     self.fail(error.fault())
                 wait = self._next()
@@ -220,7 +225,7 @@ class Topic:
         started = self._clock.mono()
         fresh: dict[Any, Any] = {}
         seen = 0
-        params = {"limit": str(_PAGE)} | self._selector()
+        params = {"limit": str(self._page_size)} | self._selector()
         path = self.kind.path(self.namespace)
         shown = float("-inf")
         page: asyncio.Task[ApiAnswer] | None = asyncio.create_task(self._page(client, path, params, ""))
