@@ -239,6 +239,9 @@ async def _find(context: StepContext, name: str) -> _Found:
             "look at what owns it",
         )
     controller = {**controller, "kind": kind}
+    if controller["metadata"].get("deletionTimestamp"):
+        words = f"the {kind} {controller_name} of pod {name} is being deleted: it makes no pod any more"
+        raise PlanProblem(words, "look at who deletes it")
     if not _wanted(controller, name):
         words = f"{kind} {controller_name} is scaled to {replicas(controller)}: nothing would take the pod's place"
         raise PlanProblem(words, "it goes by itself")

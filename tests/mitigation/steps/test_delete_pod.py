@@ -160,6 +160,16 @@ def test_what_nothing_would_replace_is_not_deleted(rig: Rig, what: Any, why: str
         planned(rig, "m0-db-1")
 
 
+def test_a_controller_that_is_being_deleted_replaces_nothing(rig: Rig) -> None:
+    """P7: "makes another" was said of one that had let go."""
+    statefulset(rig)
+    made = planned(rig, "m0-db-1")
+    change(rig, STATEFULSETS, "m0-db", lambda obj: obj["metadata"].update(deletionTimestamp="2026-11-30T12:00:00Z"))
+    progress = carry(rig.executors[0], made)
+    assert progress.phase is Phase.STALE and "being deleted" in progress.words, progress.words
+    assert not deletes(rig)
+
+
 @pytest.mark.parametrize("name", ["", "-n", "../pods", "a b", "A", "x" * 300, "m0-nothing"])
 def test_a_name_that_is_none_is_refused(rig: Rig, name: str) -> None:
     with pytest.raises(PlanProblem):
