@@ -24,7 +24,8 @@ class Case:
     """Names one run: a step of a runbook, in a scenario, by a seed.
 
     `cures`: the scenario says so; `holds`: it stops the harm and cures nothing. `elsewhere`: it
-    sends what cures, by the name of another runbook, whose own lines judge it.
+    sends what cures, by the name of another runbook, whose own lines judge it, or as one part of a
+    sequence.
     """
 
     scenario: str
@@ -49,20 +50,27 @@ def case_of(scenario: Scenario, seed: int, runbooks: Runbooks, named: str) -> Ca
     number, name = scenario.qualified(named)
     _, step = runbooks.step(number, name)
     right, holding = (
-        _effects(scenario, runbooks, scenario.right_steps),
+        _effects(scenario, runbooks, cures_of(scenario)),
         _effects(scenario, runbooks, scenario.holding_steps),
     )
-    key = _effect(step, runbooks.runbook(number))
-    meant = {scenario.qualified(each)[0] for each in scenario.right_steps}
+    runbook = runbooks.runbook(number)
+    key = _effect(step, runbook)
+    parts = {_effect(part, runbook) for part in parts_of(runbook, step)} if step.kind == "sequence" else set()
+    meant = {scenario.qualified(each)[0] for each in cures_of(scenario)}
     return Case(
         scenario=scenario.name,
         seed=seed,
         runbook=int(number),
         step=name,
-        cures=key in right,
+        cures=key in right or bool(parts & right),
         holds=key in holding or step.holds,
-        elsewhere=key in right and number not in meant,
+        elsewhere=number not in meant if key in right else bool(parts & right),
     )
+
+
+def cures_of(scenario: Scenario) -> tuple[str, ...]:
+    """Return the steps that cure it each by itself."""
+    return tuple(step for step in scenario.right_steps if step not in scenario.repeated)
 
 
 def cases(scenario: Scenario, seed: int, runbooks: Runbooks, situation: Situation, *, wrong: bool) -> list[Case]:
@@ -82,12 +90,14 @@ def cases(scenario: Scenario, seed: int, runbooks: Runbooks, situation: Situatio
             wanted = (str(runbook.number), step.id) in named or runbook.number in matching
             if wanted and changes_something(runbook, step):
                 found.append(case_of(scenario, seed, runbooks, f"{runbook.number}/{step.id}"))
-    return [case for case in found if not (case.cures and needs_database(case, runbooks))]
+    return [case for case in found if wrong or case.cures]
 
 
 def needs_database(case: Case, runbooks: Runbooks) -> bool:
     """Tell whether it can only be carried out where there is a real PostgreSQL."""
-    return runbooks.step(str(case.runbook), case.step)[1].kind == "sql"
+    runbook, step = runbooks.step(str(case.runbook), case.step)
+    parts = parts_of(runbook, step) if step.kind == "sequence" else (step,)
+    return any(part.kind == "sql" for part in parts)
 
 
 def _effects(scenario: Scenario, runbooks: Runbooks, steps: tuple[str, ...]) -> set[object]:

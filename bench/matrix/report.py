@@ -15,8 +15,9 @@ How it is counted
                  paused (read back), and in the world that is so. "refused": nothing was sent, which is untested.
                  "nothing to do": it would change nothing; not counted.
   its cure       "pass" alone is right; a cure that is refused counts as not proven.
-  its cure, by   It sends the same as the cure, by the name of another runbook, whose lines judge it. Those may have
-  another name   held before, and then prove nothing: "pass" and "unknown" are both right, "fail" is not.
+  its cure, by   It sends what the cure sends, by the name of another runbook, whose lines judge it: those may have
+  another name   held before, and then prove nothing. Or the cure is one part of its sequence, and the last part may
+                 have nothing to do. "pass", "unknown" and "none" are right, "fail" is not.
 """
 
 
@@ -28,7 +29,7 @@ def offenders(results: Sequence[Result]) -> list[Result]:
 def _right(result: Result) -> bool:
     """Tell whether the verdict is as the scenario has it."""
     if result.case.elsewhere:
-        return result.verdict in ("pass", "unknown", REFUSED, NOTHING)
+        return result.verdict in ("pass", "unknown", "none", REFUSED, NOTHING)
     return result.verdict == "pass" if result.case.cures else result.verdict not in ("pass", "error")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from bench.matrix.loop import LoopClock
+from cockpit.assessment.crosscheck import QUERIES as CROSS_CHECKED
 from cockpit.config import load_settings
 from cockpit.drill.server import Drill
 from cockpit.engine import Engine
@@ -46,7 +47,7 @@ class Pace:
 
     ask_s: float = 5.0
     tick_s: float = 0.5
-    assess_s: float = 1.0
+    assess_s: float = 2.0
 
 
 FINE = Pace()
@@ -87,7 +88,7 @@ async def rig(
         clock = LoopClock(loop, START - loop.time())
         drill.world.step_s = max(drill.world.step_s, pace.tick_s)
         settings = _cut_off(_unhurried(load_settings(config=drill.config, env={}), pace), without)
-        runbooks = with_commands(load(None), settings)
+        runbooks = _without_panels(with_commands(load(None), settings))
         recorded: list[Executor] = []
         engine = Engine(
             settings,
@@ -130,6 +131,13 @@ async def rig(
             with contextlib.suppress(asyncio.CancelledError):
                 await driving
             journal.close()
+
+
+def _without_panels(runbooks: Runbooks) -> Runbooks:
+    """Leave out the queries that panels alone show: nobody looks at them here."""
+    params = [param for runbook in runbooks.runbooks for step in runbook.mitigations for param in step.params]
+    used = {*CROSS_CHECKED.values(), *(name for param in params for name in (param.choices_from or "").split(":"))}
+    return replace(runbooks, queries={name: query for name, query in runbooks.queries.items() if name in used})
 
 
 def _unhurried(settings: Settings, pace: Pace) -> Settings:

@@ -17,6 +17,7 @@ from cockpit.sources.solana.settings import RPC_ENDPOINTS
 
 LONGEST_S = 3600.0  # simulated; no proof's window is so long
 REFUSED, NOTHING, HELD = "refused", "nothing to do", "held"
+NOT_HERE = "needs the real wire"
 QUIET_S = 5.0  # without a reveal in the world
 
 

@@ -21,7 +21,8 @@ class Scenario:
 
     Steps are ids of the scenario's runbook, or `RUNBOOK/ID` of another one. `right_steps` each cure
     it; `wrong_steps` do not; `holding_steps` stop its harm and do not cure it. `arguments`:
-    parameter → value for them, where a step's default does not fit. `by_hand`: what the operator's
+    parameter → value for them, where a step's default does not fit. `repeated`: the right ones of
+    which one alone is half a cure, as of two sessions to end. `by_hand`: what the operator's
     own tools do where a step only asks whether it was done: step → effect. `relent`: ends the cause
     from outside, once a lesson is learnt. `seen_by`: sources, each of which is enough to tell it.
     `parts`: incidents that go on at once.
@@ -35,6 +36,7 @@ class Scenario:
     right_steps: tuple[str, ...] = ()
     wrong_steps: tuple[str, ...] = ()
     holding_steps: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
     arguments: Mapping[str, str] = field(default_factory=dict)
     by_hand: Mapping[str, Action] = field(default_factory=dict)
     relent: Action | None = None

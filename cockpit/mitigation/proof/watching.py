@@ -121,12 +121,13 @@ class ProofWatch:
             assert plan.part is not None
             words = f"{said}; part {plan.part.index + 1} of {plan.part.of}: the signals prove the last one"
             return Verdict(Proof.NONE, words)
+        step = step_of(plan, self._around.runbooks)
+        holds = step is not None and step.holds
         if checked is not Proof.PENDING:
-            return Verdict(checked, said)
+            return Verdict(checked, f"{said}; no verdict on the incident" if holds and plan.undoes is None else said)
         if plan.undoes is not None:
             return Verdict(Proof.NONE, f"{said}; the fields are back as they were")
-        step = step_of(plan, self._around.runbooks)
-        if step is not None and step.holds:
+        if holds:
             return Verdict(Proof.NONE, f"{said}; it stops harm and cures nothing: no verdict on the incident")
         return Verdict(Proof.UNKNOWN, f"{said}; the runbook has no validation line to prove it by")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.drill.names import MARKETS
 from cockpit.drill.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -33,9 +34,10 @@ SCENARIO = Scenario(
     "which one market "
     "is not enough to block: what is published of it is wrong, while all the others are well.",
     inject=inject,
+    right_steps=("7/quarantine-connector",),  # who does without the source does without what was moved there
     wrong_steps=("1/relax-guardrail", "6/scale-ingestors"),
     holding_steps=("pause",),
-    arguments={"market": MARKET, "replicas": "8"},
+    arguments={"market": MARKET, "connector": MARKETS[MARKET], "replicas": "8"},
     relent=relent,
     aged_s=420.0,
 )

@@ -29,6 +29,7 @@ SCENARIO = Scenario(
     "--do end-session`).",
     inject=inject,
     right_steps=("end-session",),
+    repeated=("end-session",),
     wrong_steps=("write-less", "9/restart-gateway", "9/scale-gateway"),
     by_hand={"end-session": relent},
     relent=relent,
