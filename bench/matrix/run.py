@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.matrix.cases import Case, parameters
 from bench.matrix.rig import Rig
+from cockpit.drill.names import MARKETS
 from cockpit.mitigation.planning.sequence import parts_of
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.proof.chain_silence import STOPS
@@ -88,7 +89,8 @@ def _has_stopped(rig: Rig, progress: Progress) -> bool:
 def _has_paused(rig: Rig, case: Case, given: dict[str, str]) -> bool:
     """Tell whether a step that cures nothing proves that a market is paused, and it is."""
     _, step = rig.runbooks.step(str(case.runbook), case.step)
-    paused = step.args.get("becomes") == "paused" and given.get("market") in rig.drill.world.authority.paused
+    meant = set(MARKETS) - set(given.get("canaries", "").split()) if "each" in step.args else {given.get("market")}
+    paused = step.args.get("becomes") == "paused" and meant <= rig.drill.world.authority.paused
     return case.holds and paused and not step.validation
 
 

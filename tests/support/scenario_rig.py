@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
+from cockpit.assessment.usual.windows import ENOUGH_S, RECENT_S
 from cockpit.drill import changes
 from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS
 from cockpit.drill.names import RPC_URLS
@@ -23,12 +24,15 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 
 START = 1_790_000_000.0
+#: What is usual must be known of a time that no incident fills, or nothing is called well by it.
+HISTORY_S = ENOUGH_S + RECENT_S + 60.0
 ARGUMENTS = {"url": RPC_URLS["rpc-b"], "market": "NBA_LAL_BOS"}
 
 
 @cache
 def _past(scenario: str, seed: int) -> bytes:
-    return pickle.dumps(World(seed=seed, clock=World.past_clock(START), scenario=find(scenario), history_s=600), -1)
+    clock = World.past_clock(START)
+    return pickle.dumps(World(seed=seed, clock=clock, scenario=find(scenario), history_s=HISTORY_S), -1)
 
 
 def lived(scenario: str, seed: int = 7) -> World:
