@@ -76,7 +76,8 @@ def test_a_broken_pod_that_nothing_replaces_is_named(real: TestCluster, cockpit:
     stuck = real.get(pod)["metadata"]["uid"]
     step = Step(id="delete-pod", title="x", kind="delete-pod", args={"pod": "m0-ordered-1"}, holds=True)
     deleting = cockpit.planned(step)
-    assert confirmed(cockpit, deleting).phase is Phase.SENT
+    sent = confirmed(cockpit, deleting)
+    assert sent.phase is Phase.SENT, sent.words
     last = ended(cockpit, deleting)
     assert last.proof is Proof.PASS and "a new one is ready in its place" in last.words, last.words
     assert real.get(pod)["metadata"]["uid"] != stuck

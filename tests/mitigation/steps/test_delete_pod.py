@@ -75,6 +75,15 @@ def deletes(rig: Rig) -> list[dict[str, Any]]:
     return [s.body for s in rig.seen if s.method == "DELETE" and "/pods/" in s.path and "dryRun" not in s.params]
 
 
+def test_asking_for_a_dry_run_deletes_nothing(rig: Rig) -> None:
+    """S5: the real server reads the options of a DELETE in its body alone, and not its query."""
+    statefulset(rig)
+    planned(rig, "m0-db-1")
+    (asked,) = [s for s in rig.seen if s.method == "DELETE"]
+    assert asked.body["dryRun"] == ["All"] and asked.params["dryRun"] == "All"
+    assert "deletionTimestamp" not in pods(rig, "m0-db")["m0-db-1"]["metadata"]
+
+
 def planned(rig: Rig, pod: str) -> Plan:
     return plan(rig.executor(), DELETE, pod=pod)
 

@@ -82,6 +82,7 @@ def test_its_undo_deletes_it_while_it_runs_and_not_afterwards(rig: Rig) -> None:
     wait_for(lambda: "1 active" in rig.executors[0].progress[0].words)
     undo = rig.executors[0].plan_undo(number).result(20)
     assert undo.kubectl.endswith(f"delete job {made.target.name}")
+    assert rig.do(lambda: rig.world.job(made.target.name)) is not None, "S5: asking for a dry run deletes nothing"
     carry(rig.executors[0], undo)
     assert ended(rig.executors[0], undo).phase is Phase.DONE
     assert rig.do(lambda: rig.world.job(made.target.name)) is None

@@ -124,7 +124,8 @@ class ApiServer:
         watching = request.query.get("watch", "").lower() in ("1", "true", "t")
         verb = verb_of(request.method, target, watching)
         asked = request.query.getall("dryRun", [])
-        dry_run = "All" in asked
+        # a DELETE with options in its body is judged by them alone, as by the real server
+        dry_run = "All" in asked and not (request.method == "DELETE" and body)
         req = ApiRequest(
             http=request,
             target=target,
