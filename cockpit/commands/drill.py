@@ -25,6 +25,7 @@ from cockpit.config import ENV_PREFIX, load_settings
 from cockpit.errors import UsageProblem
 from cockpit.journal.state_files import own_directory
 from cockpit.settings import ConfigProblem, default_state_dir
+from cockpit.text import safe
 
 if TYPE_CHECKING:
     from cockpit.drill.school.control_client import ControlClient
@@ -147,7 +148,7 @@ def _school(settings: Settings, where: dict[str, Any], args: argparse.Namespace)
     coach.close()
     for words in _scored(control, surprise=args.surprise, guided=args.first):
         if code == 0:
-            print(words)
+            print(safe(words))  # steps and objects are named as the world and the journal name them
     return code
 
 
@@ -201,7 +202,7 @@ def _history() -> int:
     if not scores:
         print("no drill has been scored yet: `m0-cockpit drill --first` is a good one to begin with")
     else:
-        print("\n".join(history.table(scores)))
+        print("\n".join(safe(row) for row in history.table(scores)))
     if broken:
         print(f"m0-cockpit: {broken} lines of the history cannot be read", file=sys.stderr)
     return 0
@@ -222,10 +223,8 @@ def _steer(args: argparse.Namespace) -> int:
         status = control.request("do", tool=args.do)
     if args.pause or args.resume:
         status = control.request("pause" if args.pause else "resume")
-    print(
-        f"{'paused' if status['paused'] else 'running'} at {status['speed']:g}×, {status['elapsed_s']:.0f} s, "
-        f"harm: {status['harm']}; tools: {', '.join(status['tools'])}"
-    )
+    now = f"{'paused' if status['paused'] else 'running'} at {status['speed']:g}×, {status['elapsed_s']:.0f} s"
+    print(safe(f"{now}, harm: {status['harm']}; tools: {', '.join(status['tools'])}"))
     return 0
 
 

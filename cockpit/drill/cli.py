@@ -21,6 +21,9 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
+from cockpit import crash
+from cockpit.text import safe
+
 # As cockpit.drill.admin names them, without importing its server.
 ADDRESS, TOKEN = "M0_DRILL_ADMIN", "M0_DRILL_TOKEN"
 _TIMEOUT_S = 20.0
@@ -43,10 +46,10 @@ def main(words: Sequence[str] | None = None) -> int:
         with opener.open(request, timeout=_TIMEOUT_S) as answer:
             sys.stdout.write(json.dumps(json.loads(answer.read()), indent=1) + "\n")
     except urllib.error.HTTPError as error:
-        sys.stderr.write(f"m0-cli: rejected: {_reason(error)}" + "\n")
+        sys.stderr.write(f"m0-cli: rejected: {safe(_reason(error))}" + "\n")
         return 1
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"m0-cli: cannot reach cluster {args.cluster}: {error}" + "\n")
+        sys.stderr.write(f"m0-cli: cannot reach cluster {args.cluster}: {safe(error)}" + "\n")
         return 1
     return 0
 
@@ -86,4 +89,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    crash.install(debug=False)
     raise SystemExit(main())

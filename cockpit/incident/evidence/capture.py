@@ -173,7 +173,7 @@ def _reader(access: Callable[[], Access]) -> ReadLogs:
         from cockpit.kubeapi.client import KubeClient
         from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 
-        async with KubeClient(await asyncio.to_thread(access)) as client:
+        async with KubeClient(await asyncio.to_thread(access), read_only=True) as client:
             return [line async for line in read_logs(client, LogRequest(namespace, pods, follow=False, tail=tail))]
 
     return read

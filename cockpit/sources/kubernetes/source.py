@@ -128,7 +128,8 @@ class KubernetesSource:
 
     async def _run(self) -> None:
         access = await self._enter()
-        async with KubeClient(access, connect_s=self._timings.probe_timeout_s, clock=self._clock) as client:
+        connect_s = self._timings.probe_timeout_s
+        async with KubeClient(access, connect_s=connect_s, clock=self._clock, read_only=True) as client:
             self._client = client
             async with asyncio.TaskGroup() as group:
                 pods = [topic for topic in self.topics if topic.kind is PODS]

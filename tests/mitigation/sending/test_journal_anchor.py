@@ -105,7 +105,7 @@ def removed(path: Path) -> None:
     ("harm", "says", "code"),
     [
         (forged, "(intent Never done) is newer than the anchor, though no step was under way", 1),
-        (noted, "(note never said) is newer than the anchor: nothing outside vouches", 0),
+        (noted, "(note never said) is newer than the anchor: nothing outside vouches", 3),
         (cut, "; the file has ", 1),
         (edited, ", and its record ", 1),
         (removed, "; the file has no record", 1),
