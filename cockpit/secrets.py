@@ -1,22 +1,28 @@
 """Decides what may be shown or kept of a value, and compares values without keeping them.
 
-A value that is shown whole may be kept raw; of one that is not, only a salted fingerprint is kept,
+A value that is shown whole may be kept raw; of one that is not, only a keyed fingerprint is kept,
 by which the same value is recognised later (in the cluster, or in an older ReplicaSet).
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
+from secrets import token_hex
 from typing import Any
 
 from cockpit.canonical_json import canonical
+from cockpit.errors import CockpitError
 from cockpit.model.runbook import Runbooks, Toggle
 from cockpit.redaction.names import Secrecy, secrecy, secret_variable
 from cockpit.text import HIDDEN, clean, redact, url_hint
 
+#: By name: those of the state directories that this process works in.
+_KEYS: dict[str, bytes] = {}
+_KEYED = "k1"
 _URL = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
@@ -82,9 +88,39 @@ def safe_to_journal(runbooks: Runbooks, name: str, value: Mapping[str, Any] | No
     return display_env(runbooks, name, value, secret=secret) == str(value["value"])
 
 
+class KeyMissing(CockpitError):
+    """A fingerprint was made with a key that is not here: nothing can be compared with it."""
+
+    usual_remedy = "work in the state directory, and as the user, that it was made in; or look at it by kubectl"
+
+
+def learn_key(key: bytes) -> str:
+    """Take a state directory's key into this process; return the name that salts bear of it."""
+    name = hashlib.sha256(b"name of a key" + key).hexdigest()[:12]
+    _KEYS[name] = key
+    return name
+
+
+def new_salt(key: str) -> str:
+    """Return a salt whose fingerprints need the key of that name."""
+    return f"{_KEYED}:{key}:{token_hex(16)}"
+
+
 def fingerprint(salt: str, value: Any) -> str:
-    """Return a salted digest of any JSON value."""
-    return "sha256:" + hashlib.sha256(f"{salt}\0{canonical(value)}".encode()).hexdigest()
+    """Return a salted digest of any JSON value.
+
+    A salt lies beside it, so that whoever reads both could try every short secret: so it takes a
+    key too, which never leaves the state directory. Salts without one are of version 0.1.0. Raises
+    KeyMissing.
+    """
+    text = f"{salt}\0{canonical(value)}".encode()
+    kind, _, rest = salt.partition(":")
+    if kind != _KEYED:
+        return "sha256:" + hashlib.sha256(text).hexdigest()
+    key = _KEYS.get(rest.partition(":")[0])
+    if key is None:
+        raise KeyMissing("what it was made from cannot be compared: its key is not in this state directory")
+    return "hmac:" + hmac.digest(key, text, "sha256").hex()
 
 
 def secret_arguments(words: Sequence[str]) -> tuple[str, ...]:

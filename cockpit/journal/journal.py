@@ -25,6 +25,7 @@ from cockpit.journal import hash_chain, state_files
 from cockpit.journal.entries import unfinished_of
 from cockpit.journal.following import FollowedFile, head_of, lost
 from cockpit.journal.incidents import stamped
+from cockpit.journal.key import open_key
 from cockpit.journal.locking import JournalProblem, lock, numbering
 from cockpit.journal.others import OtherJournals, order_of, own_path
 
@@ -316,6 +317,10 @@ class Journal:
         self.notices = [notice for notice in self.notices if notice != said]
 
     # --- files ------------------------------------------------------------------------------------
+
+    def open_key(self) -> str:
+        """Return the name of the key that fingerprints in this journal need; blocking."""
+        return open_key(self.path.parent, listed=self._listed)
 
     def _directory(self) -> state_files.Directory:
         return state_files.find_directory(self.path.parent, listed=self._listed)

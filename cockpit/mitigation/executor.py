@@ -354,6 +354,7 @@ class Executor:
                     backends=self._backends,
                     situation=self._situation,
                     sleep=self._sleep,
+                    key=await asyncio.to_thread(self._journal.open_key),
                 )
                 anchor = JournalAnchor(self._journal, (access.context, self._namespace), planner.now)
                 lease = Lease(client, self._namespace, self._identity, planner.now, anchor)

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
-from cockpit.canonical_json import canonical
 from cockpit.clock import Clock
 from cockpit.kubeapi.client import KubeClient
 from cockpit.mitigation.cluster.guard_facts import Facts
@@ -38,6 +36,7 @@ from cockpit.model.reading import Unknown, believed
 from cockpit.model.runbook import Runbook, Runbooks, Step
 from cockpit.model.situation import Situation
 from cockpit.model.step_kinds import STEP_KINDS
+from cockpit.secrets import fingerprint, new_salt
 
 
 def unguarded(draft: Draft) -> bool:
@@ -77,7 +76,10 @@ class Planner:
         backends: Backends = NO_BACKENDS,
         situation: Callable[[], Situation | None] = lambda: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        key: str,
     ) -> None:
+        """Make it; `key` names the key of its fingerprints (`cockpit.secrets.learn_key`)."""
+        self._key = key
         self._client = client
         self._clock = clock
         self._identity = identity
@@ -102,12 +104,12 @@ class Planner:
 
         Raises PlanProblem, KubeError.
         """
-        kind, salt = KINDS[request.kind], secrets.token_hex(16)
+        kind, salt = KINDS[request.kind], new_salt(self._key)
         draft = await kind.draft(request, self.context, salt)
         facts = None
         if not unguarded(draft):
             facts, _ = await asyncio.gather(gather(self.context, draft, self._identity), self._client.pin_user())
-        plan = self._plan(request, draft, self._judge(request, draft, facts))
+        plan = self._plan(request, draft, self._judge(request, draft, facts), salt)
         return Prepared(plan, draft, kind, salt, request, facts)
 
     async def judge_again(self, prepared: Prepared, obj: Mapping[str, Any], facts: Facts) -> str:
@@ -159,7 +161,7 @@ class Planner:
         )
         return guards.judge_idle(given) if draft.nothing_to_do else guards.judge(given)
 
-    def _plan(self, request: PlanRequest, draft: Draft, verdicts: tuple[GuardResult, ...]) -> Plan:
+    def _plan(self, request: PlanRequest, draft: Draft, verdicts: tuple[GuardResult, ...], salt: str) -> Plan:
         step, runbook = request.step, request.runbook
         dangers = _dangers(request, draft)
         acts = not draft.nothing_to_do
@@ -197,7 +199,7 @@ class Planner:
             part=request.part,
             staged=stages_of(draft, request.kind) if step is not None else "",
         )
-        return replace(plan, digest=digest_of(plan, draft.expected))
+        return replace(plan, digest=digest_of(plan, draft.expected, salt))
 
 
 def _dangers(request: PlanRequest, draft: Draft) -> tuple[str, ...]:
@@ -209,8 +211,8 @@ def _dangers(request: PlanRequest, draft: Draft) -> tuple[str, ...]:
     return (request.danger,) if request.danger else ()
 
 
-def digest_of(plan: Plan, expected: Mapping[str, Any]) -> str:
-    """Return sha256 over canonical JSON; the module's text says what it covers."""
+def digest_of(plan: Plan, expected: Mapping[str, Any], salt: str) -> str:
+    """Return a keyed digest over canonical JSON; the module's text says what it covers."""
     covered = {
         "id": plan.id,
         "target": [plan.target.context, plan.target.namespace, plan.target.kind, plan.target.name, plan.target.uid],
@@ -219,7 +221,7 @@ def digest_of(plan: Plan, expected: Mapping[str, Any]) -> str:
         "changes": [[c.field, c.before, c.after] for c in plan.changes],
         "request": spelled(plan.request),
     }
-    return hashlib.sha256(canonical(covered).encode()).hexdigest()
+    return fingerprint(salt, covered).partition(":")[2]
 
 
 def _signals(request: PlanRequest) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sending import records
 from cockpit.mitigation.steps.registry import KINDS
 from cockpit.model.plan import Unfinished
+from cockpit.secrets import KeyMissing
 
 _JUDGEMENTS = {"applied": "applied", "not applied": "not applied", "changed": "changed since", "gone": "changed since"}
 
@@ -79,5 +80,5 @@ async def judge(context: StepContext, intent: Mapping[str, Any]) -> Judgement:
         return Judgement("unknown", f"this version knows no step of kind {intent['step_kind']}")
     try:
         return await kind.judge(intent, context)
-    except (KubeError, PlanProblem) as error:
+    except (KubeError, PlanProblem, KeyMissing) as error:
         return Judgement("unknown", f"it may have run; it cannot be read back: {error.line()}")

@@ -5,7 +5,6 @@ Redacted: no value that is hidden on the screen, no request body, only its sha25
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from cockpit.canonical_json import canonical
@@ -18,6 +17,7 @@ from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.proof.before import Baseline
 from cockpit.model.plan import Confirmation, Effect, Gauge, Part, Proof, Request, Rollout
 from cockpit.model.seen import Seen
+from cockpit.secrets import fingerprint
 from cockpit.text import safe
 
 
@@ -59,7 +59,7 @@ def intent(
         "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in plan.changes],
         "kubectl": plan.kubectl,
         "effect": type(effect).__name__,
-        "request_sha256": _digest(effect),
+        "request_sha256": _digest(prepared.salt, effect),
         "inverse": dict(plan.inverse.arguments) if plan.inverse is not None else None,
         "inverse_words": plan.inverse.words if plan.inverse is not None else None,
         "revision": draft.revision,
@@ -103,9 +103,10 @@ def part(of: Part) -> dict[str, Any]:
     }
 
 
-def _digest(effect: Effect) -> str:
+def _digest(salt: str, effect: Effect) -> str:
+    """Return a keyed digest of what is sent: all but a secret in it may be known."""
     text = effect.body if isinstance(effect, Request) else canonical(spelled(effect))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return fingerprint(salt, text).partition(":")[2]
 
 
 def outcome(number: int, result: Outcome, took_s: float) -> dict[str, Any]:

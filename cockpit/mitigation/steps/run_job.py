@@ -63,10 +63,11 @@ class RunJob:
         source = filled(step.args.get("cronjob", ""), request.values, f"step {step.id}: args.cronjob")
         if source:
             cronjob = await _cronjob(source, context)
-            return await self._making(context, _name(source), _from_cronjob(source, cronjob), cronjob)
+            body = _from_cronjob(source, cronjob)
+            return await self._making(context, _name(source), body, cronjob, salt)
         prefix = step.args.get("name", "") or step.id
         spec = _from_template(step.args.get("template", ""), request.values, step.id)
-        return await self._making(context, _name(prefix), {"spec": spec}, {})
+        return await self._making(context, _name(prefix), {"spec": spec}, {}, salt)
 
     async def _making(
         self,
@@ -74,8 +75,9 @@ class RunJob:
         name: str,
         body: dict[str, Any],
         cronjob: Mapping[str, Any],
+        salt: str,
     ) -> Draft:
-        namespace, relevant = context.namespace, _relevant(cronjob) if cronjob else {}
+        namespace, relevant = context.namespace, _relevant(cronjob, salt) if cronjob else {}
         annotations = {**((body.get("metadata") or {}).get("annotations") or {}), BY: FIELD_MANAGER}
         metadata = {**(body.get("metadata") or {}), "name": name, "namespace": namespace, "annotations": annotations}
         full = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": body["spec"]}
@@ -160,7 +162,7 @@ class RunJob:
                     return Outcome("stale", f"the job has ended ({over['type']})")
             elif scope["source"]:
                 cronjob = await context.client.get(object_path("CronJob", context.namespace, scope["source"]))
-                if _relevant(cronjob) != prepared.draft.relevant:
+                if _relevant(cronjob, prepared.salt) != prepared.draft.relevant:
                     return Outcome("stale", f"cronjob {scope['source']} changed since the plan was made")
             if "make" in scope:
                 shown = {name for g in prepared.plan.guards if g.guard == "concurrency" for name in (g.guard, *g.about)}
@@ -293,9 +295,9 @@ def _from_cronjob(source: str, cronjob: Mapping[str, Any]) -> dict[str, Any]:
     return {"metadata": metadata, "spec": template["spec"]}
 
 
-def _relevant(cronjob: Mapping[str, Any]) -> dict[str, Any]:
+def _relevant(cronjob: Mapping[str, Any], salt: str) -> dict[str, Any]:
     metadata = cronjob["metadata"]
-    template = fingerprint(str(metadata["uid"]), cronjob["spec"]["jobTemplate"])
+    template = fingerprint(salt, cronjob["spec"]["jobTemplate"])
     return {"source": str(metadata["name"]), "uid": str(metadata["uid"]), "jobTemplate": template}
 
 
