@@ -51,6 +51,8 @@ class Server:
     statements_schema: str | None  # where the extension pg_stat_statements lives; None: not in this database
     statements_version: str  # "" without it
     up_s: float | None
+    #: How old the server's statistics are; None where they are always of now (PostgreSQL 15 on).
+    statistics_age_s: float | None = None
 
 
 def hidden_from(server: Server, what: str) -> Fault:
@@ -66,7 +68,8 @@ SELECT {MARK} current_user, current_database(), current_setting('server_version_
   (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
     WHERE e.extname = 'pg_stat_statements'),
   (SELECT extversion FROM pg_extension WHERE extname = 'pg_stat_statements'),
-  extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8
+  extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8,
+  extract(epoch FROM clock_timestamp() - pg_stat_get_snapshot_timestamp())::float8
 """
 
 
@@ -75,7 +78,7 @@ async def server(ask: Ask) -> Server:
 
     Raises PgProblem, also for a server that is too old.
     """
-    ((role, database, number, version, sees_all, schema, extension, up_s),) = await ask(_SERVER, None)
+    ((role, database, number, version, sees_all, schema, extension, up_s, stats_age),) = await ask(_SERVER, None)
     if number < OLDEST_VERSION:
         fault = Fault(
             SourceState.DOWN, f"PostgreSQL {safe(version, 20)} is too old", "PostgreSQL 13 or newer is needed"
@@ -90,6 +93,7 @@ async def server(ask: Ask) -> Server:
         statements_schema=schema,
         statements_version=extension or "",
         up_s=up_s,
+        statistics_age_s=None if stats_age is None else max(0.0, float(stats_age)),
     )
 
 

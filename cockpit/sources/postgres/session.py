@@ -34,6 +34,14 @@ STATEMENT_S = 4.0
 #: The server converts nothing: one session's bytes in another encoding would fail the whole answer.
 UNCONVERTED = "sql_ascii"
 Row = tuple[Any, ...]
+#: Of one answer: statements ask for a few hundred rows, and cut each text.
+MOST_ROWS = 20_000
+MOST_CHARACTERS = 8_000_000
+TOO_MUCH = Fault(
+    SourceState.DOWN,
+    f"the server's answer is too long: more than {MOST_ROWS:,} rows, or {MOST_CHARACTERS:,} characters",
+    "is it really PostgreSQL that answers there?",
+)
 
 #: libpq's own limits (https://www.postgresql.org/docs/current/libpq-connect.html). An operator's
 #: URL may tighten them.
@@ -280,10 +288,18 @@ class Session:
         """
         import psycopg
 
+        rows: list[Row] = []
+        size = 0
         try:
             # Statements are constants of this package, with a quoted schema filled in at most.
-            cursor = await self._connection.execute(statement.encode(), parameters)
-            return await cursor.fetchall()
+            async with self._connection.cursor() as cursor:
+                async for row in cursor.stream(statement.encode(), parameters):
+                    size += sum(len(cell) if isinstance(cell, str | list) else 8 for cell in row)
+                    if len(rows) >= MOST_ROWS or size > MOST_CHARACTERS:
+                        self.break_off()  # else what is left of the answer would be read first
+                        raise PgProblem(TOO_MUCH, lost=True)
+                    rows.append(row)
+            return rows
         except (psycopg.Error, OSError, UnicodeError, ValueError) as error:
             lost = self._connection.closed or self._connection.broken
             code = getattr(error, "sqlstate", None) or ""

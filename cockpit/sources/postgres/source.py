@@ -32,6 +32,8 @@ LEAST_INTERVAL_S = 0.5
 #: The second poll comes soon, for rates need two.
 SECOND_POLL_S = 2.0
 TOPICS = ("connections", "queries", "indexes", "vacuum", "replication", "activity", "archiver")
+#: What is read of the server's statistics: as old as they are, where their collector stands still.
+OF_STATISTICS = frozenset({"indexes", "vacuum", "archiver"})
 
 Heard = Reading[Any] | None  # None: a sign of life
 
@@ -196,20 +198,22 @@ class PostgresSource:
             if problem.lost:
                 raise
             return self._reading(name, None, problem.fault, self._clock.mono() - started)
-        except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+        except Exception as error:  # whatever shape a server's rows have: the other topics go on
             reason = f"PostgreSQL {known.version} answered what the cockpit cannot read ({type(error).__name__})"
             return self._reading(name, None, Fault(SourceState.DOWN, reason, "report it, with the version"), 0.0)
         if seen is None:
             return None
         data, fault = seen
-        return self._reading(name, data, fault, self._clock.mono() - started)
+        old_s = (known.statistics_age_s or 0.0) if name in OF_STATISTICS else 0.0
+        return self._reading(name, data, fault, self._clock.mono() - started, old_s)
 
-    def _reading(self, name: str, data: Any, fault: Fault | None, took_s: float) -> Reading[Any]:
+    def _reading(self, name: str, data: Any, fault: Fault | None, took_s: float, old_s: float = 0.0) -> Reading[Any]:
         at = self._clock.mono() if data is not None else None
         return Reading(
             topic=f"postgres/{name}",
             data=data,
-            observed_at=at,
+            observed_at=at - old_s if at is not None else None,
+            asked_at=at,
             took_s=took_s,
             fault=fault,
             max_age_s=max(15.0, 3 * self._interval_s),
