@@ -148,12 +148,17 @@ class Workload(msgspec.Struct, frozen=True, gc=False):
 
         Of two entries of one name the last counts, as it does for the kubelet.
         """
-        own = [c for c in self.containers if c.name == self.name] or list(self.containers)
-        return next((found[-1] for c in own if (found := [v for v in c.env if v.name == name])), None)
+        return next((found[-1] for c in self._own if (found := [v for v in c.env if v.name == name])), None)
 
     def named_twice(self, name: str) -> bool:
-        """Return whether one container names the variable more than once: the last entry wins."""
-        return any(sum(v.name == name for v in c.env) > 1 for c in self.containers)
+        """Return whether the container of `env` names it more than once: the last entry wins."""
+        first = next((c for c in self._own if any(v.name == name for v in c.env)), None)
+        return first is not None and sum(v.name == name for v in first.env) > 1
+
+    @property
+    def _own(self) -> tuple[ContainerTemplate, ...]:
+        """Return the container of the workload's name, else all of them."""
+        return tuple(c for c in self.containers if c.name == self.name) or self.containers
 
 
 class ReplicaSet(msgspec.Struct, frozen=True, gc=False):

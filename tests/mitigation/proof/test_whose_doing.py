@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from cockpit.drill.kubernetes import Behaviour
 from cockpit.journal.entries import PUT_BACK, entries_of
+from cockpit.journal.journal import Journal
+from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import Phase, Proof, Verdict
 from cockpit.model.runbook import Validation
 from cockpit.model.signal import Level
@@ -134,6 +137,30 @@ def test_a_step_cut_off_and_put_back_by_a_colleague_was_applied(rig: Rig) -> Non
     old = [*records, {"kind": "judged", "of": 1, "judgement": "not applied", "words": "", "at": 0.0}]
     assert entries_of(old)[1].applied is True
     assert PUT_BACK in entries_of(old)[1].words
+
+
+def test_after_a_restart_of_the_cockpit_it_was_applied_and_put_back_since(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P9: the next cockpit says it, in journal, line and undo, and so does the one after it."""
+    bad(rig)
+    rig.executor()
+    begun(rig, "switch-rpc")
+    rig.executors[0].close(5, cut_off=True)
+    put_back(rig)
+    monkeypatch.setattr("cockpit.journal.entries.alive", lambda intent: False)  # its process is gone
+    judged: list[str] = []
+    for _ in range(2):
+        later = rig.executor(journal=Journal.open(rig.journal_path))
+        judged += [one.judgement for one in later.judge_unfinished().result(20)]
+        records = [dict(record) for record in rig.journal.records()]
+        entry = entries_of(records)[1]
+        assert entry.applied is True and PUT_BACK in entry.words and "not applied" not in entry.words
+        assert [line.outcome for line in later.journal_lines if line.number == 1] == [entry.words]
+        with pytest.raises(PlanProblem, match=r"no longer as step 1 left it: .* as before it already"):
+            later.plan_undo(1).result(20)
+        later.close(5.0)
+    assert judged == [PUT_BACK], "once: it is journalled then"
 
 
 def test_an_undo_that_only_ends_a_stuck_pod_is_not_blocked_for_running_two(rig: Rig) -> None:
