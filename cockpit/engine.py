@@ -129,7 +129,7 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="sources", daemon=True)
         self._stop: asyncio.Event | None = None
         self._client: KubeClient | None = None
-        self._kept: KeptBaselines | None = None
+        self.kept: KeptBaselines | None = None  # what is usual
 
     def start(self) -> None:
         self._thread.start()
@@ -161,6 +161,11 @@ class Engine:
                         self._loop.call_soon_threadsafe(self._read.set)
             return self._access
 
+    @property
+    def known_access(self) -> Access | None:
+        """Return what `access` has read, without reading anything."""
+        return self._access
+
     def submit(self, work: Callable[[], Any]) -> None:
         """Run a coroutine function on the sources' loop (log streams): fire and forget."""
         loop = self._loop
@@ -172,7 +177,7 @@ class Engine:
         from cockpit.kubeapi.client import KubeClient
 
         if self._client is None:
-            self._client = KubeClient(await asyncio.to_thread(self.access), clock=self._clock)
+            self._client = KubeClient(await asyncio.to_thread(self.access), clock=self._clock, read_only=True)
         return self._client
 
     def _run(self) -> None:
@@ -195,8 +200,8 @@ class Engine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._kept is not None and self._kept.due(closing=True):
-            await asyncio.to_thread(self._kept.save)
+        if self.kept is not None and self.kept.due(closing=True):
+            await asyncio.to_thread(self.kept.save)
         if self._client is not None:
             with contextlib.suppress(Exception):
                 await self._client.aclose()
@@ -359,12 +364,9 @@ class Engine:
                 assessor = await asyncio.to_thread(self._assessor, make, runbooks)
             looked = self._looked.is_set()
             self._changed.clear()
-            recorded = self._mitigations()
-            if self._kept is not None and self._kept.trouble:
-                recorded = {**recorded, "notices": (*recorded.get("notices", ()), self._kept.trouble)}
-            self.situation = assessor.assess(self.board, **recorded)
-            if self._kept is not None and self._kept.due() and (saving is None or saving.done()):
-                saving = asyncio.create_task(asyncio.to_thread(self._kept.save))
+            self.situation = assessor.assess(self.board, **self._mitigations())
+            if self.kept is not None and self.kept.due() and (saving is None or saving.done()):
+                saving = asyncio.create_task(asyncio.to_thread(self.kept.save))
             self._polls.relaxed = self.situation.calm
             self.on_situation(self._urgent.is_set() or not looked)
             self._urgent.clear()
@@ -381,13 +383,9 @@ class Engine:
         from cockpit.assessment.usual.kept import KeptBaselines, world_of
 
         place, settings = self.place or place_of(self.settings, None), self.settings
-        self._kept = KeptBaselines(
-            settings.state_dir,
-            self._clock,
-            listed=settings.state_dir_shared,
-            world=world_of(place.context, settings.of(PROMETHEUS).url),
-        )
-        self._kept.load()
+        world, shared = world_of(place.context, settings.of(PROMETHEUS).url), settings.state_dir_shared
+        self.kept = KeptBaselines(settings.state_dir, self._clock, listed=shared, world=world)
+        self.kept.load()
         return make(
             runbooks,
             self._clock,
@@ -396,5 +394,5 @@ class Engine:
             production=place.production,
             read_only=self.settings.read_only,
             configured=configured(self.settings),
-            kept=self._kept,
+            kept=self.kept,
         )

@@ -17,6 +17,7 @@ from cockpit.settings import Settings
 from cockpit.sources.postgres.settings import POSTGRES
 from cockpit.sources.registry import configured
 from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA
+from cockpit.sources.transport import exposed, exposed_by
 
 if TYPE_CHECKING:
     from cockpit.engine import Engine, Place
@@ -66,6 +67,7 @@ class Session:
         self._logs: LogFollower | None = None
         self._loading = threading.Lock()
         self._act = act
+        self._exposed: tuple[str, ...] | None = None  # what the configuration sends unprotected, once it was looked for
         self._started = False
         self._closing = threading.Event()
 
@@ -251,6 +253,8 @@ class Session:
         unread = journal.unreadable if journal is not None else ()
         notices = (
             *problems,
+            *self._unprotected(),
+            *((self.engine.kept.trouble,) if self.engine.kept is not None and self.engine.kept.trouble else ()),
             *self.compared,
             *(f"{line}: what it holds is not known" for line in unread),
             *(journal.notices if journal is not None else ()),
@@ -271,6 +275,13 @@ class Session:
             "debts": executor.debts,
             "unfinished": tuple(item for item in self.unfinished if item.number not in undone),
         }
+
+    def _unprotected(self) -> tuple[str, ...]:
+        """Return what travels unprotected, of the configuration and of the kubeconfig once read."""
+        if self._exposed is None:
+            self._exposed = exposed(self.settings)
+        access = self.engine.known_access
+        return (*self._exposed, *(exposed_by(access) if access is not None else ()))
 
     @property
     def mitigations(self) -> Executor:

@@ -17,6 +17,7 @@ from cockpit.session import read_journal
 from cockpit.settings import ConfigProblem, Section, Settings, secret_of
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, listed, together
 from cockpit.sources.registry import configured, sources
+from cockpit.sources.transport import REMEDY, exposed
 from cockpit.text import url_hint
 
 AREA = "local"
@@ -28,6 +29,7 @@ async def examine(exam: Examination) -> list[Finding]:
         bounded(exam, AREA, check, lambda check_of=check_of: asyncio.to_thread(check_of, exam))  # type: ignore[misc]
         for check, check_of in (
             ("configuration", configuration),
+            ("transport", transport),
             ("runbooks", runbooks),
             ("state directory", state),
             ("journal", journal),
@@ -54,6 +56,13 @@ def configuration(exam: Examination) -> Sequence[Finding]:
     for name, file in secret_files(settings):
         findings += _secret_file(name, file)
     return findings
+
+
+def transport(exam: Examination) -> Sequence[Finding]:
+    lines = exposed(exam.settings)
+    if not lines:
+        return [found(AREA, "transport", State.OK, "no secret leaves this machine without TLS")]
+    return [found(AREA, "transport", State.WARN, line, REMEDY) for line in lines]
 
 
 def _sections(settings: Settings) -> Iterator[tuple[str, Section]]:

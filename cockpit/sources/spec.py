@@ -7,7 +7,7 @@ paint.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -76,4 +76,5 @@ class SourceSpec(metaclass=RowType):
     make: Callable[[SourceContext], Source] = LEFT_OUT  # its readings' topics begin with its name
     also: tuple[Feed, ...] = LEFT_OUT
     partly: bool = LEFT_OUT  # a topic that fails leaves the rest standing: the light is stale, not down
+    exposed: Callable[[Settings], Iterable[str]] = LEFT_OUT  # what of it travels unprotected, a line each
     has_values: bool = LEFT_OUT  # its folder has a `values.py`: `FAMILY` says what signals may name

@@ -25,5 +25,6 @@ SOURCE = SourceSpec(
     make=_make,
     also=(),
     partly=True,
+    exposed=lambda settings: (),  # the kubeconfig says it: `transport.exposed_by`
     has_values=True,
 )

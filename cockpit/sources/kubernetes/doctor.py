@@ -13,6 +13,7 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Denied, KubeError, NotFound, Unauthorised, Unreachable
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, listed, skew, together
 from cockpit.sources.kubernetes.rights import ANY_STEP, SCREEN, Right, acting, looking
+from cockpit.sources.transport import REMEDY, exposed_by, in_the_clear
 
 AREA = "kubernetes"
 _AT_ONCE = 8  # access reviews
@@ -25,7 +26,8 @@ async def examine(exam: Examination) -> list[Finding]:
     first = await bounded(exam, AREA, "kubeconfig", lambda: _kubeconfig(exam, access))
     if not access:
         return first
-    async with KubeClient(access[0], connect_s=min(5.0, exam.limit_s * 0.8), clock=exam.clock) as client:
+    connect_s = min(5.0, exam.limit_s * 0.8)
+    async with KubeClient(access[0], connect_s=connect_s, clock=exam.clock, read_only=True) as client:
         version, who = await asyncio.gather(
             bounded(exam, AREA, "server", lambda: _server(exam, client)),
             bounded(exam, AREA, "credentials", lambda: _credentials(client)),
@@ -55,14 +57,12 @@ async def _kubeconfig(exam: Examination, access: list[Access]) -> Sequence[Findi
         return [found(AREA, "kubeconfig", State.FAIL, problem.reason, problem.remedy)]
     access.append(one)
     words = f'context "{one.context}", user "{one.user}", server {urlsplit(one.server).netloc}'
-    if one.server.startswith("http://") and not _loopback(one.server):
+    if in_the_clear(one.server):
         return [found(AREA, "kubeconfig", State.WARN, f"{words}, without TLS", "give the server an https address")]
+    unverified = exposed_by(one)
+    if unverified:
+        return [found(AREA, "kubeconfig", State.WARN, f"{words}; {unverified[0]}", REMEDY)]
     return [found(AREA, "kubeconfig", State.OK, words)]
-
-
-def _loopback(server: str) -> bool:
-    host = urlsplit(server).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 async def _server(exam: Examination, client: KubeClient) -> Sequence[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cockpit.sources.postgres.settings import POSTGRES
+from cockpit.sources.postgres.settings import POSTGRES, exposed
 from cockpit.sources.spec import Source, SourceContext, SourceSpec
 
 
@@ -22,5 +22,6 @@ SOURCE = SourceSpec(
     make=_make,
     also=(),
     partly=True,
+    exposed=exposed,
     has_values=True,
 )

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from cockpit.settings import Key, Section
+import os
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from cockpit.settings import ConfigProblem, Key, Section, Settings, secret_of
+from cockpit.sources.transport import UNVERIFIED, stays_here
 
 
 class PostgresSettings(Section, frozen=True, kw_only=True):
@@ -25,3 +31,42 @@ class PostgresSettings(Section, frozen=True, kw_only=True):
 
 
 POSTGRES = Key("postgres", PostgresSettings, PostgresSettings())
+
+
+def exposed(settings: Settings) -> Iterator[str]:
+    """Yield what of the database's connections travels unprotected."""
+    own = settings.of(POSTGRES)
+    for url, file, which in (
+        (own.url, own.url_file, "Postgres"),
+        (own.admin_url, own.admin_url_file, "Postgres (admin-url)"),
+    ):
+        try:
+            found = secret_of(url, file, "[postgres] url")
+            mode, host = _mode_and_host(found) if found else ("verify-full", "")
+        except (ConfigProblem, ValueError):
+            continue  # the source says so
+        if mode.startswith("verify-") or not host or host.startswith("/") or stays_here(host):
+            continue
+        if mode == "require":
+            yield f"{which}: its {UNVERIFIED} (sslmode=require; verify-full does)"
+        else:
+            yield f"{which}: the password may go without TLS (sslmode={mode}; verify-full never does)"
+
+
+def _mode_and_host(text: str) -> tuple[str, str]:
+    """Read a URL, or `host=… sslmode=…`, as libpq does.
+
+    Raises ValueError.
+    """
+    if "://" in text:
+        parts = urlsplit(text.strip())
+        given = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        host = given.get("host") or unquote(parts.hostname or "")
+    else:
+        given = {key: value.strip("'") for key, value in re.findall(r"(\w+)\s*=\s*('[^']*'|\S+)", text)}
+        host = given.get("host") or given.get("hostaddr") or ""
+    mode = given.get("sslmode") or os.environ.get("PGSSLMODE") or "prefer"
+    known = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+    if mode == "require" and given.get("sslrootcert"):
+        mode = "verify-ca"  # as libpq takes it
+    return mode if mode in known else "prefer", host

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
-from cockpit.settings import Key, Section
+from cockpit.settings import Key, Section, Settings
+from cockpit.sources.transport import PLAIN, in_the_clear
+from cockpit.text import clean, url_keys
 
 
 class OutputProbe(Section, frozen=True, kw_only=True):
@@ -43,3 +47,13 @@ class ProbesSettings(Section, frozen=True, kw_only=True):
 
 
 PROBES = Key("probes", ProbesSettings, ProbesSettings())
+
+
+def exposed(settings: Settings) -> Iterator[str]:
+    """Yield what of probes travels unprotected; certificates are always verified."""
+    own = settings.of(PROBES)
+    if in_the_clear(own.output.url) and (own.output.headers or url_keys(own.output.url or "")):
+        yield f"probes: the credentials of the outputs go {PLAIN}"
+    for name, url in (*own.services.items(), *own.signers.items()):
+        if in_the_clear(url) and url_keys(url):
+            yield f"probes: the key in the address of {clean(name, 40)} goes {PLAIN}"

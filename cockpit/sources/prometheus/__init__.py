@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cockpit.sources.prometheus.settings import PROMETHEUS
+from cockpit.sources.prometheus.settings import PROMETHEUS, exposed
 from cockpit.sources.spec import Feed, Source, SourceContext, SourceSpec
 
 
@@ -59,5 +59,6 @@ SOURCE = SourceSpec(
     make=_make,
     also=(Feed("metrics", lambda settings: bool(settings.of(PROMETHEUS).direct), _exposition),),
     partly=True,
+    exposed=exposed,
     has_values=False,  # signals ask it in PromQL
 )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
-from cockpit.settings import Key, Section
+from cockpit.settings import Key, Section, Settings
+from cockpit.sources.transport import PLAIN, UNVERIFIED, in_the_clear, leaves
+from cockpit.text import url_keys
 
 
 class PrometheusSettings(Section, frozen=True, kw_only=True):
@@ -30,3 +34,16 @@ class PrometheusSettings(Section, frozen=True, kw_only=True):
 
 
 PROMETHEUS = Key("prometheus", PrometheusSettings, PrometheusSettings())
+
+
+def exposed(settings: Settings) -> Iterator[str]:
+    """Yield what of Prometheus travels unprotected."""
+    own = settings.of(PROMETHEUS)
+    secret = own.bearer or own.bearer_file or own.password or own.password_file or own.headers
+    if in_the_clear(own.url) and (secret or url_keys(own.url or "")):
+        yield f"Prometheus: its credentials go {PLAIN}"
+    if own.insecure and (own.url or "").startswith("https") and leaves(own.url):
+        yield f"Prometheus: its {UNVERIFIED} (insecure = true)"
+    for service, url in own.direct.items():
+        if in_the_clear(url) and url_keys(url):
+            yield f"metrics of {service}: the key in the address goes {PLAIN}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cockpit.model.observed.variables import variable
-from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA
+from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA, exposed
 from cockpit.sources.spec import Source, SourceContext, SourceSpec
 
 
@@ -36,5 +36,6 @@ SOURCE = SourceSpec(
     make=_make,
     also=(),
     partly=True,
+    exposed=exposed,
     has_values=True,
 )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from cockpit.settings import Key, Section
+from collections.abc import Iterator
+
+from cockpit.settings import Key, Section, Settings
+from cockpit.sources.transport import PLAIN, in_the_clear
+from cockpit.text import clean, url_keys
 
 
 class RpcEndpoint(Section, frozen=True, kw_only=True):
@@ -36,3 +40,10 @@ SOLANA = Key("solana", SolanaSettings, SolanaSettings())
 
 
 RPC_ENDPOINTS: Key[tuple[RpcEndpoint, ...]] = Key("rpc-endpoints", tuple[RpcEndpoint, ...], ())
+
+
+def exposed(settings: Settings) -> Iterator[str]:
+    """Yield whose key travels unprotected; certificates are always verified."""
+    for endpoint in settings.of(RPC_ENDPOINTS):
+        if any(in_the_clear(url) and url_keys(url) for url in (endpoint.url, endpoint.ws_url or "")):
+            yield f"{clean(endpoint.name, 40)}: the key in its address goes {PLAIN}"
