@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from cockpit.config import load_settings
 from cockpit.drill.names import MARKETS
 from cockpit.drill.server import DrillThread
+from tests.support.paths import ROOT
 
 MARKET = next(iter(MARKETS))
 
@@ -95,3 +99,38 @@ def test_without_the_token_nothing_is_done(drill: DrillThread) -> None:
     assert drill.call(lambda d: MARKET not in d.world.authority.paused)
     gone = cli(drill, "market", "get", "--market-id", MARKET, "--cluster", "drill", M0_DRILL_ADMIN="http://127.0.0.1:1")
     assert (gone.returncode, "cannot reach" in gone.stderr) == (1, True)
+
+
+def test_what_a_server_answers_is_shown_not_sent_to_the_terminal() -> None:
+    """H6: escape sequences and secrets of an answer reach no terminal."""
+
+    class Hostile(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.dumps({"error": "no\x1b[2J\x1b]0;owned\x07 password=hunter2secret"}).encode()
+            self.send_response(409)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Hostile) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        words = [sys.executable, "-P", "-m", "cockpit.drill.cli", "market", "get", "--market-id", "M", "--cluster", "c"]
+        env = {**os.environ, "M0_DRILL_ADMIN": f"http://127.0.0.1:{server.server_port}", "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60)
+        server.shutdown()
+    assert done.returncode == 1 and done.stderr.startswith("m0-cli: rejected: no\\e[2J")
+    assert "\x1b" not in done.stderr and "hunter2secret" not in done.stderr
+
+
+def test_a_bug_of_its_own_is_one_line_and_no_traceback() -> None:
+    """H6: the hooks that the cockpit has, it has too."""
+    hook = "import runpy, urllib.request as u; u.build_opener = lambda *a: 1 / 0; "
+    code = f"{hook}import sys; sys.argv = ['m0-cli', 'market', 'get', '--market-id', 'M', '--cluster', 'c']; "
+    code += "runpy.run_module('cockpit.drill.cli', run_name='__main__')"
+    env = {**os.environ, "M0_DRILL_ADMIN": "http://127.0.0.1:1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-P", "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert "a bug ended it: ZeroDivisionError" in done.stderr and len(done.stderr.splitlines()) == 1
