@@ -23,6 +23,11 @@ from cockpit.text import HIDDEN, clean, redact, url_hint
 #: By name: those of the state directories that this process works in.
 _KEYS: dict[str, bytes] = {}
 _KEYED = "k1"
+#: Flags that take NAME:PASSWORD; two numbers are a user and a group, or a port.
+_WITH_NAME = frozenset(
+    ("u", "user", "auth", "basic-auth", "proxy-user", "userpwd", "login", "credentials", "creds", "userpass")
+)
+_NAME_AND_PASSWORD = re.compile(r"(?!\d+:\d+$)[^\s:/]+:([^\s/]\S*)")
 _URL = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
@@ -124,13 +129,20 @@ def fingerprint(salt: str, value: Any) -> str:
 
 
 def secret_arguments(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the values of a command line's flags with secret names: `--token S`, `--token=S`."""
+    """Return the values of a command line's flags with secret names: `--token S`, `--token=S`.
+
+    And the passwords of those that take both: `-u NAME:PASSWORD`.
+    """
     found: list[str] = []
     for at, word in enumerate(words):
         flag, equals, value = word.partition("=")
+        following = words[at + 1] if at + 1 < len(words) else ""
+        both = _NAME_AND_PASSWORD.fullmatch(value if equals else following)
+        if word.startswith("-") and both is not None and flag.lstrip("-").lower() in _WITH_NAME:
+            found.append(both[1])
+            continue
         if secrecy(flag.lstrip("-")) in (Secrecy.NONE, Secrecy.MAYBE):
             continue
-        following = words[at + 1] if at + 1 < len(words) else ""
         if equals or (word.startswith("-") and not following.startswith("-")):
             found.append(value if equals else following)
     return tuple(value for value in found if value)

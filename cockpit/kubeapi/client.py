@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 _PAINT_S = 0.1  # before the first stream: importing what reads it would hold up the frame with the list
 _RELOAD_APART_S = 5.0  # an exec plugin is not run more often than this, however many watches get a 401
 _HEADER_S = 15.0  # a stream may be quiet, but its answer must begin
-_REVIEWS = tuple(f"/apis/authorization.k8s.io/v1/selfsubject{kind}reviews" for kind in ("access", "rules"))
 _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+_REVIEWS = (*(f"/apis/authorization.k8s.io/v1/selfsubject{kind}reviews" for kind in ("access", "rules")), _WHO)
 MOST_BYTES = 64 * MB  # of an answer: a page of 500 large pods has some 15
 _NOBODY = (httpx.HTTPError, AccessProblem, BodyProblem, msgspec.DecodeError, OSError)
 _MAX_LINE = 16 * MB  # etcd holds objects under 2 MB; more is not a watch event
@@ -95,7 +95,7 @@ class KubeClient:
     ):
         """Make it; `patience_s` is how long a request may wait that is answered with 429.
 
-        `read_only`: nothing but GETs and access reviews ever leaves it.
+        `read_only`: nothing but GETs and reviews of oneself ever leaves it.
         """
         self._read_only = read_only
         self._patience_s = patience_s

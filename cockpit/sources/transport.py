@@ -6,7 +6,6 @@ A connection that stays on this machine (a port-forward, a socket) is none.
 from __future__ import annotations
 
 import ipaddress
-import ssl
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -59,7 +58,7 @@ def exposed_by(access: Access) -> tuple[str, ...]:
     """Return the same of a kubeconfig."""
     if in_the_clear(access.server):
         return (f"Kubernetes: all that is sent, credentials too, goes {PLAIN}",)
-    if access.tls is not None and access.tls.verify_mode == ssl.CERT_NONE and leaves(access.server):
+    if access.tls is not None and not access.tls.verify_mode and leaves(access.server):
         return (f"Kubernetes: the API server's {UNVERIFIED} (insecure-skip-tls-verify)",)
     return ()
 

@@ -109,7 +109,7 @@ def test_containers_that_say_ready_make_no_pod_ready(status: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("reason", ["NodeStatusUnknown", "ReadinessGatesNotReady", "SomethingNew"])
-def test_why_a_pod_is_not_ready_is_told(reason: str) -> None:
+def test_why_a_pod_is_not_ready_is_shown(reason: str) -> None:
     """P3: its reason is shown, in the row and by explain."""
     lost = pod(0, {"conditions": [condition("False", reason)]})
     found = judged([lost, pod(1, WELL), pod(2, WELL)])
@@ -129,7 +129,7 @@ LEVEL = Toggle(deployments=("m0-quant",), values=("STRICT", "NORMAL", "FAST"), s
 def toggle(one: Workload, name: str = "M0_LEVEL", kept: Toggle = LEVEL) -> ToggleStatus:
     runbooks = Runbooks(queries={}, signals={}, stages=(), services={}, toggles={name: kept}, runbooks=())
     cluster = Cluster(workloads={("m0-prod", "m0-quant"): one})
-    kinds = {"deployments/m0-prod": Reading("kubernetes/deployments/m0-prod", {}, 0.0)}
+    kinds: dict[str, Reading[Any]] = {"deployments/m0-prod": Reading("kubernetes/deployments/m0-prod", {}, 0.0)}
     (found,) = toggles(runbooks, cluster, kinds, 0.0)
     return found
 

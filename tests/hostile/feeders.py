@@ -231,6 +231,8 @@ FEED: dict[str, Callable[[str], object]] = {
     ],
     "cockpit.secrets:safe_to_journal": lambda raw: secrets.safe_to_journal(NOBODY, "A", {"value": raw}),
     "cockpit.secrets:fingerprint": lambda raw: secrets.fingerprint("salt", raw.encode("utf-8", "replace").decode()),
+    "cockpit.secrets:learn_key": lambda raw: secrets.learn_key(raw.encode("utf-8", "replace")),
+    "cockpit.secrets:new_salt": lambda raw: secrets.new_salt(raw),
     "cockpit.secrets:secret_arguments": lambda raw: secrets.secret_arguments(raw.split(" ")),
     "cockpit.secrets:hide_arguments": lambda raw: secrets.hide_arguments({"args": raw.split(" ")}),
     "cockpit.secrets:mask_secrets": lambda raw: secrets.mask_secrets({"a": [raw]}, (raw[:40], "password")),

@@ -16,6 +16,7 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, Denied, Gone, Invalid, KubeError, NotFound
 from cockpit.mitigation.cluster.differences import _MOST, differences
 from cockpit.mitigation.cluster.objects import replicas
+from cockpit.mitigation.cluster.patches import JSON_PATCH
 from cockpit.model.plan import DryRun, DryRunState, Request
 from cockpit.text import clean
 
@@ -37,6 +38,8 @@ async def ask(client: KubeClient, request: Request) -> tuple[DryRun, Any]:
     except Conflict:
         raise
     except (Invalid, NotFound, Gone, Denied) as error:
+        if request.content_type == JSON_PATCH and error.status == 422 and "error in our request" in error.reason:
+            raise Conflict(error.reason, status=error.status) from error  # its `test` of the resourceVersion failed
         if error.status == 400 and re.search(r"(?i)dry.?run", error.reason):
             return DryRun(DryRunState.REFUSED, error.reason, warnings=error.warnings), None
         return DryRun(DryRunState.FAILED, error.line(), warnings=error.warnings), None

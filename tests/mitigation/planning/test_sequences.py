@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from cockpit.cli import build_parser
 from cockpit.commands.run import REFUSED, UNPROVEN
 from cockpit.commands.run import carry as carry_headless
 from cockpit.drill.kubernetes import Behaviour
@@ -293,6 +294,30 @@ def test_without_a_screen_no_undo_is_offered_of_what_was_rejected(
     monkeypatch.setattr(session.mitigations, "plan", planned)
     carry_headless(session, args, runbook, more, {})
     assert capsys.readouterr().out.endswith("journal 2; undo: m0-cockpit journal undo 2\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "sent"),
+    [
+        (["--yes", "--confirm", "m0-ingestor"], "ordinary", True),
+        (["--confirm", "m0-ingestor", "--yes"], "ordinary", True),
+        (["--yes", "--confirm=m0-submitter,m0-ingestor"], "dangerous", True),
+        (["--yes", "--confirm", "m0-submitter"], "dangerous", True),
+        (["--yes", "--confirm", "m0-quant"], "dangerous", False),
+        (["--yes", "--confirm", ""], "dangerous", False),
+    ],
+)
+def test_yes_and_a_name_together_confirm_what_each_confirms(rig: Rig, words: list[str], kind: str, sent: bool) -> None:
+    """S9: it was refused as a wrong command line."""
+    one = {
+        "ordinary": step("scale", "m0-ingestor", id="more", replicas=6),
+        "dangerous": step("scale", "m0-submitter", id="stop", replicas=0),
+    }[kind]
+    runbook = Runbook(id="more", number=21, title="More", mitigations=(one,))
+    rig.runbooks = replace(runbooks(), runbooks=(runbook,))
+    args = build_parser("run").parse_args(["run", "21", one.id, *words, "--no-wait"])
+    code = carry_headless(Headless(rig.executor()), args, runbook, one, {})
+    assert (code != REFUSED) is sent and bool(rig.writes()) is sent
 
 
 def test_a_restart_in_stages_is_a_stop_and_a_start(surging: Rig) -> None:

@@ -165,7 +165,16 @@ def test_variables_that_differ_are_named_and_secrets_hidden(rig: Rig) -> None:
 def test_secret_arguments_go_nowhere(rig: Rig) -> None:
     """H4: arguments `["--token","S"]` went into plan, Event, journal and evidence."""
     for secret in ("hunter2-old", "hunter2-new"):
-        args = ["--port", "80", "--token", secret, f"--db-password={secret}", "-c", f"serve --api-key {secret} --x"]
+        args = [
+            "--port",
+            "80",
+            "--token",
+            secret,
+            f"--db-password={secret}",
+            f"--basic-auth=ops:{secret}",
+            "-c",
+            f"serve --api-key {secret} --x",
+        ]
         containers = [{"name": "m0-quant", "args": args, "workingDir": f"/srv/{secret[-3:]}"}]
         rig.kubectl(
             "PATCH",

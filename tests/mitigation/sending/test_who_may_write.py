@@ -40,7 +40,7 @@ def test_every_client_but_the_executors_is_made_to_read_only() -> None:
         ("PATCH", "/apis/apps/v1/namespaces/m0-prod/deployments/m0-quant"),
         ("DELETE", "/api/v1/namespaces/m0-prod/pods/x"),
         ("POST", "/api/v1/namespaces/m0-prod/pods/x/eviction"),
-        ("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews"),
+        ("POST", "/apis/authentication.k8s.io/v1/tokenreviews"),
         ("PUT", "/apis/coordination.k8s.io/v1/namespaces/m0-prod/leases/m0-cockpit"),
         ("post", "/apis/batch/v1/namespaces/m0-prod/jobs"),
         ("HEAD", "/version"),
