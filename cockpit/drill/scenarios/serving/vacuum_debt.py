@@ -29,9 +29,11 @@ SCENARIO = Scenario(
     "`m0-cockpit drill "
     "--do vacuum-table`).",
     inject=inject,
-    right_steps=("vacuum-table",),
+    # by old statistics the planner reads the dead rows with two more processes, a hundred times as
+    # slow as usual; by new ones it takes a tenth of that, which nobody feels, though the debt stays
+    right_steps=("vacuum-table", "analyze-table"),
     wrong_steps=("write-less", "9/restart-gateway", "9/scale-gateway"),
-    by_hand={"vacuum-table": relent},
+    by_hand={"vacuum-table": relent, "analyze-table": relent},
     relent=relent,
     aged_s=300.0,
 )
