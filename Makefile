@@ -60,6 +60,9 @@ bench: $(VENV)/.dev system ## the budgets of the design, as ratios measured in o
 matrix: $(VENV)/.dev ## every drill scenario × every step on simulated time: what is proven that is not so? (an hour)
 	$(PY) -m bench.matrix --out matrix.jsonl
 
+frames: $(VENV)/.dev ## every frame of every scenario on simulated time: does one contradict itself, how late is it? (half an hour)
+	$(PY) -m bench.frames
+
 pictures: $(VENV)/.dev ## the README's pictures, from the running program
 	$(PY) -m bench.picture docs/cockpit.svg rpc-outage 160x48
 	$(PY) -m bench.picture docs/runbook.svg rpc-outage 160x48 r

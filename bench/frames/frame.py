@@ -56,7 +56,7 @@ class SymptomSeen(Struct, frozen=True):
 
 class MatchSeen(Struct, frozen=True):
     number: int
-    score: float
+    holds: bool
     held: int
     total: int
     symptoms: tuple[SymptomSeen, ...]
@@ -111,10 +111,12 @@ class Camera:
             matches=tuple(
                 MatchSeen(
                     m.runbook.number,
-                    m.score,
+                    getattr(m, "holds", m.score > 0),
                     m.held,
                     m.total,
-                    tuple(SymptomSeen(s.symptom.signal, s.symptom.at, s.held) for s in m.symptoms),
+                    tuple(
+                        SymptomSeen(getattr(s, "by", "") or s.symptom.signal, s.symptom.at, s.held) for s in m.symptoms
+                    ),
                 )
                 for m in situation.matches
                 if m.score > 0 or m is best

@@ -81,8 +81,8 @@ def match_against_signals(frame: Frame) -> list[str]:
             for s in held
             if (RANK[frame.level(s.signal)] < RANK[s.at] if s.at in BAD else frame.level(s.signal) != "ok")
         ]
-    said = re.search(r"MATCH\s+(\d+) .*?(\d+) of (\d+)", frame.match)
-    holding = [m for m in frame.matches if m.score > 0]
+    said = re.search(r"(?:MATCH|UNSAFE|PINNED)\s+(\d+) .*?(\d+) of (\d+)", frame.match)
+    holding = [m for m in frame.matches if m.holds]
     if said:
         best = next((m for m in holding if m.number == int(said[1])), None)
         if best is None or (best.held, best.total) != (int(said[2]), int(said[3])):
@@ -108,7 +108,7 @@ def page_against_signals(frame: Frame) -> list[str]:
             found.append(f"“no” for {symptom.signal}, which is bad but not for long enough: {line.strip()}")
         if no and signal.level == "recovering":
             found.append(f"“no” for {symptom.signal}, which is recovering")
-        if re.match(r"\s+✓", line) and best.score > 0 and symptom.at == "ok" and best.held == 1:
+        if re.match(r"\s+✓", line) and best.holds and symptom.at == "ok" and best.held == 1:
             found.append(f"a symptom that only says that all is well speaks for a runbook: {line.strip()}")
         if re.match(r"\s+[✗!] (CRIT|WARN)", line) and WORDS[signal.level] not in line:
             found.append(f"the page says {line.strip()[:40]}, the signal is {signal.level}")
@@ -208,7 +208,7 @@ def _series(frames: Sequence[Frame]) -> dict[str, list[tuple[float, str]]]:
     for frame in frames:
         stops = re.search(r"(stops at:?|watch:?|unknown:)\s+(\w+)|flowing|recovering", frame.wide[1])
         series.setdefault("the verdict", []).append((frame.at, " ".join(stops[0].split()) if stops else ""))
-        best = re.search(r"(MATCH|recovering)\s+(\d+)", frame.match)
+        best = re.search(r"(MATCH|UNSAFE|PINNED|recovering)\s+(\d+)", frame.match)
         series.setdefault("the match", []).append((frame.at, best[0] if best else ""))
         for name, signal in frame.signals.items():
             series.setdefault(name, []).append((frame.at, signal.level))

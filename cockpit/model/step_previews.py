@@ -54,7 +54,8 @@ def set_image(step: Step, situation: Situation) -> str:
 
 
 def restart(step: Step, situation: Situation) -> str:
-    return f"replaces all {_desired(step, situation)} pods of {step.service}"
+    count = _desired(step, situation)
+    return f"replaces the pod of {step.service}" if count == "1" else f"replaces all {count} pods of {step.service}"
 
 
 def delete_pod(step: Step, situation: Situation) -> str:
@@ -89,7 +90,8 @@ def view(step: Step, situation: Situation) -> str:
 
 
 def check(step: Step, situation: Situation) -> str:
-    return f"judges {', '.join(step.signals)} now"
+    titles = (situation.signals[name].title if name in situation.signals else name for name in step.signals)
+    return f"checks now: {', '.join(titles)}"
 
 
 def sequence(step: Step, situation: Situation) -> str:

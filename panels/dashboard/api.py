@@ -17,7 +17,7 @@ from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import BLANK, Column, Line, Span, line_width, table
 from panels.kit.sparks import of_signal
 from panels.kit.theme import MARK
-from panels.kit.words import UNKNOWN, count, duration, in_base, value
+from panels.kit.words import UNKNOWN, count, duration, in_base, shown_digit, value
 
 
 class ApiPanel(LinesPanel):
@@ -71,7 +71,7 @@ class ApiPanel(LinesPanel):
 
         def oldest_first(name: str) -> tuple[float, str]:
             age = in_base(ages[name], unit) if name in ages else _age_outside(situation, name, seen.get(name))
-            return (-math.inf if age is None or math.isnan(age) else -age, name)
+            return (-math.inf if age is None or math.isnan(age) else -shown_digit(age), name)
 
         rows: list[list[Span]] = []
         for name in sorted(names, key=oldest_first):

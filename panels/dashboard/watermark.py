@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from cockpit.model.signal import Level
+from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import by_label, judge, live, number, query, sum_by, unit_of
 from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import BLANK, Column, Line, Span, line_width, table
 from panels.kit.theme import MARK
-from panels.kit.words import UNKNOWN, value
+from panels.kit.words import UNKNOWN, in_base, shown_digit, value
 
 _WORKERS = {
     Level.OK: "keep up ",
@@ -77,14 +77,24 @@ class WatermarkPanel(LinesPanel):
             return [(("no connector reports its lag", "unknown"),)]
         lag_unit = unit_of(situation, "lag-by-connector", "ms")
         rows: list[list[Span]] = []
-        for name in sorted(names, key=lambda n: (-_rank(lags.get(n)), n)):
-            level = judge(situation, "lag-by-connector", lags.get(name), lag_unit, "watermark-lag")
+        levels = {}
+        for name in names:
+            levels[name] = judge(situation, "lag-by-connector", lags.get(name), lag_unit, "watermark-lag")
+            if name in errors:
+                own = judge(situation, "connector-errors", errors[name], "/min", "connector-errors")
+                levels[name] = worst([levels[name], own])
+        for name in sorted(names, key=lambda n: (-levels[n].rank, -_rank(lags.get(n), lag_unit), n)):
+            level = levels[name]
             wrong = errors.get(name)
             rows.append(
                 [
                     (MARK[level], level.value),
                     (name, "text" if level is Level.OK else "bold"),
-                    number(lags.get(name), lag_unit, level),
+                    number(
+                        lags.get(name),
+                        lag_unit,
+                        judge(situation, "lag-by-connector", lags.get(name), lag_unit, "watermark-lag"),
+                    ),
                     number(polls.get(name), unit_of(situation, "poll-latency", "ms"))
                     if name in polls
                     else ("–", "dim"),
@@ -158,6 +168,6 @@ def _wrong(situation: Situation, rate: float) -> str:
     return "unknown" if not live(situation, "connector-errors") else "warn" if rate > 0 else "text"
 
 
-def _rank(lag: float | None) -> float:
-    """Rank the longest lag first, and an unknown one before that."""
-    return math.inf if lag is None or math.isnan(lag) else lag
+def _rank(lag: float | None, unit: str) -> float:
+    """Rank the longest lag first, and an unknown one before that; what looks alike is alike."""
+    return math.inf if lag is None or math.isnan(lag) else shown_digit(in_base(lag, unit))

@@ -14,6 +14,24 @@ from panels.kit.theme import Appearance
 Keys = Sequence[tuple[str, str]]  # (key as shown, what it does)
 
 
+#: One sign, one thing: on every screen.
+SIGNS: Keys = (
+    ("●", "ok"),
+    ("△", "recovering: nothing bad is new, the window still holds what was"),
+    ("◐", "warn, or bad but not yet for as long as it must be"),
+    ("▲", "crit"),
+    ("?", "unknown: old, missing or unreadable; never ok"),
+    ("○", "off: not configured, or taken out"),
+    ("✓ ✗ ! –", "of a line: holds, does not hold, warns, not so"),
+    ("▶", "the next sensible step; in the journal, one under way"),
+    ("▸ ▾", "closed, open: enter unfolds it"),
+    ("◀", "where it stops"),
+    ("≠", "two sources disagree"),
+    ("·", "as usual; of a proof, not decided yet"),
+    ("!! ! ?", "behind a title: something in it is crit, warn, unknown"),
+)
+
+
 class HelpDialog(Layer):
     """Shows `groups`: heading → (key, words) pairs, from the app's bindings."""
 
@@ -33,4 +51,6 @@ class HelpDialog(Layer):
                 *(labelled(f"  {key}", column + 2, words, role="key") for key, words in pairs),
                 para(),
             ]
+        lines.append(para(("Signs", "title")))
+        lines += [labelled(f"  {self.appearance.glyphs(sign)}", column + 2, words, role="key") for sign, words in SIGNS]
         return lines

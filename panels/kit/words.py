@@ -43,6 +43,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f}m" if size < 6000 else f"{seconds / 3600:.0f}h"
 
 
+def shown_digit(seconds: float) -> float:
+    """Return it as exactly as `duration` shows it: rows that look alike keep their order."""
+    return round(seconds, 1 if abs(seconds) < 9.95 else 0 if abs(seconds) < 600 else -1)
+
+
 def count(value: float) -> str:
     """Return "0.02", "3", "1,904", "120k" or "4.5M"."""
     size = abs(value)
