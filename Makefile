@@ -85,4 +85,4 @@ PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-li
 clean: ## remove the environment and caches
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help setup drill check system test test-live cluster bench matrix pictures generated pins clean
+.PHONY: help setup drill check system test test-live cluster bench matrix frames pictures generated pins clean
