@@ -15,7 +15,6 @@ from bench.matrix.loop import hurry, simulate
 from bench.matrix.rig import Rig, rig
 from bench.matrix.run import NOT_HERE, Result, carry_out
 from cockpit.drill.scenarios import find
-from cockpit.model.reading import SourceState
 
 SETTLED_S = 90.0  # simulated: every signal has held for as long as it must
 LATEST_S = 900.0  # simulated, until it is answered over the real wire
@@ -47,9 +46,7 @@ async def _one(scenario: str, seed: int, step: str) -> Result:
         await asyncio.sleep(SETTLED_S)
         end = made.clock.mono() + LATEST_S
         needed = {"k8s", "prom"} | (set() if made.drill.world.serve.database_down else {"pg"})
-        while silent := [
-            s.name for s in made.situation.sources if s.name in needed and s.state is not SourceState.LIVE
-        ]:
+        while silent := [s.name for s in made.situation.sources if s.name in needed and not s.state.live]:
             if made.clock.mono() > end:  # a machine that is too busy for this speed
                 case = case_of(find(scenario), seed, made.runbooks, step)
                 return Result(case, "error", f"no answer in {LATEST_S:.0f} s: {', '.join(silent)}")
